@@ -58,7 +58,7 @@ struct Instance {
 struct Activity {
     number: u64,
     instance: String,
-    what: What,
+    what: EventKind,
     from: u64,
     to: u64,
     began: Micros,
@@ -66,7 +66,7 @@ struct Activity {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum What {
+enum EventKind {
     Launch,
     Terminate,
 }
@@ -285,7 +285,7 @@ impl Group {
         let ends = now + duration;
         for _ in have..desired {
             let instance = self.instance(draw, ends);
-            self.record(What::Launch, &instance.id, (have, desired), (now, ends));
+            self.record(EventKind::Launch, &instance.id, (have, desired), (now, ends));
             self.instances.push(instance);
         }
         for _ in desired..have {
@@ -295,12 +295,12 @@ impl Group {
             };
             self.instances[index].gone = Some(ends);
             let id = self.instances[index].id.clone();
-            self.record(What::Terminate, &id, (have, desired), (now, ends));
+            self.record(EventKind::Terminate, &id, (have, desired), (now, ends));
         }
         Some(duration)
     }
 
-    fn record(&mut self, what: What, instance: &str, size: (u64, u64), time: (Micros, Micros)) {
+    fn record(&mut self, what: EventKind, instance: &str, size: (u64, u64), time: (Micros, Micros)) {
         if self.activities.len() >= MOST_ACTIVITIES {
             self.activities.remove(0);
         }
@@ -349,13 +349,13 @@ impl Activity {
     fn show(&self, group: &Group, now: Micros, xml: &mut Xml) {
         let over = now >= self.ends;
         let (verb, change) = match self.what {
-            What::Launch => ("Launching a new EC2 instance: ", "started"),
-            What::Terminate => ("Terminating EC2 instance: ", "taken out of service"),
+            EventKind::Launch => ("Launching a new EC2 instance: ", "started"),
+            EventKind::Terminate => ("Terminating EC2 instance: ", "taken out of service"),
         };
         let status = match (over, self.what) {
             (true, _) => "Successful",
-            (false, What::Launch) => "PreInService",
-            (false, What::Terminate) => "InProgress",
+            (false, EventKind::Launch) => "PreInService",
+            (false, EventKind::Terminate) => "InProgress",
         };
         xml.open("member").open("ActivityId");
         xml.show(format_args!("{}-{:08}", group.name, self.number)).close("ActivityId");

@@ -33,7 +33,7 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
         Target::Wrote { .. }
         | Target::Guard { .. }
         | Target::Alive { .. }
-        | Target::Signal(_)
+        | Target::HealthObject(_)
         | Target::Controls(_)
         | Target::Secret(_)
         | Target::Identity { .. }

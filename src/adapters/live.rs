@@ -56,7 +56,7 @@ impl Live {
     }
 
     /// Where a database listens, and a login to it.
-    async fn way_in(&self, db: &DatabaseRef) -> Result<(String, Login), NoLogin> {
+    async fn connection_info(&self, db: &DatabaseRef) -> Result<(String, Login), NoLogin> {
         let Some(secret) = &db.admin_secret else {
             return Err(format!("the plan gives no `admin` login for {}", db.id).into());
         };
@@ -98,7 +98,7 @@ impl Live {
     }
 
     async fn rebuild(&self, db: &DatabaseRef, key: &str) -> Observation {
-        let way = self.way_in(db).await.ok();
+        let way = self.connection_info(db).await.ok();
         self.postgres.rebuild(db, way.as_ref().map(|(e, l)| (e.as_str(), l)), key).await
     }
 
@@ -117,7 +117,7 @@ impl Live {
         };
         match self.login(secret, &db.place).await {
             Ok(login) => {
-                let way = self.way_in(db).await.ok();
+                let way = self.connection_info(db).await.ok();
                 let way = way.as_ref().map(|(e, l)| (e.as_str(), l));
                 self.postgres.rejoin(db, way, (endpoint, &login), reconcile, key).await
             }
@@ -126,7 +126,7 @@ impl Live {
     }
 
     async fn withdraw(&self, db: &DatabaseRef, key: &str) -> CallOutcome {
-        match self.way_in(db).await {
+        match self.connection_info(db).await {
             Ok((endpoint, login)) => self.postgres.withdraw(db, (&endpoint, &login), key).await,
             Err(unread) => unread.outcome(),
         }
@@ -138,7 +138,7 @@ impl Live {
             return refused("NoEndpoint", format!("the plan gives no `endpoint` for {}", db.id));
         };
         // One whose login nobody can read is stopped all the same.
-        let way = self.way_in(db).await.ok();
+        let way = self.connection_info(db).await.ok();
         let way = way.as_ref().map(|(e, l)| (e.as_str(), l));
         match action {
             Action::Fence(_) => self.postgres.stop(db, endpoint, way, key).await,
@@ -147,7 +147,7 @@ impl Live {
     }
 
     async fn restore(&self, part: Part, of: &Restore, key: &str) -> CallOutcome {
-        match self.way_in(&of.db).await {
+        match self.connection_info(&of.db).await {
             Ok((endpoint, login)) => {
                 let done = self.postgres.restore(part, of, (&endpoint, &login), key).await;
                 let login = matches!(&done, CallOutcome::Refused { code, .. } if code == "Login");
@@ -160,12 +160,12 @@ impl Live {
 
     /// Checks the copy of a managed server, which is another server.
     async fn check(&self, part: Part, of: &Restore, copy: &DatabaseRef, key: &str) -> CallOutcome {
-        let (endpoint, login) = match self.way_in(copy).await {
+        let (endpoint, login) = match self.connection_info(copy).await {
             Ok(way) => way,
             Err(unread) => return unread.outcome(),
         };
         let live = match part {
-            Part::Loss => self.way_in(&of.db).await.ok(),
+            Part::Loss => self.connection_info(&of.db).await.ok(),
             _ => None,
         };
         let live = live.as_ref().map(|(endpoint, login)| (endpoint.as_str(), login));
@@ -191,7 +191,7 @@ impl Live {
             return self.postgres.restoring(db, key).await;
         }
         if let Target::Backups(of) = target {
-            return match self.way_in(&of.db).await {
+            return match self.connection_info(&of.db).await {
                 Ok((endpoint, login)) => self.postgres.backups(of, &endpoint, &login).await,
                 Err(unread) => unread.observation(self.world.now()),
             };
@@ -200,17 +200,17 @@ impl Live {
             let Some(endpoint) = &db.endpoint else {
                 return self.unseen(format!("the endpoint of {} is unknown", db.id));
             };
-            let way = self.way_in(db).await.ok();
+            let way = self.connection_info(db).await.ok();
             return self.postgres.stopped(db, endpoint, way.as_ref().map(|(e, l)| (e.as_str(), l))).await;
         }
         let (Target::Fence { db, .. } | Target::Wrote { db, .. } | Target::Database(db)) = target else {
             return self.unseen("not asked by SQL".to_owned());
         };
-        let way_in = match target {
+        let connection_info = match target {
             Target::Wrote { way: Some(way), .. } => self.landed(db, way).await,
-            _ => self.way_in(db).await,
+            _ => self.connection_info(db).await,
         };
-        let (endpoint, login) = match way_in {
+        let (endpoint, login) = match connection_info {
             Ok(way) => way,
             Err(unread) => return unread.observation(self.world.now()),
         };
@@ -262,7 +262,7 @@ impl Live {
                 Replayed::BySql(there) => {
                     (state.last_commit_there, state.clock) = (there.last_commit_there, there.clock);
                     (state.wal, state.streaming) = (there.wal, there.streaming);
-                    state.fence_word = there.fence_word;
+                    state.fence_token = there.fence_token;
                     let by_metrics = || lag().map(|commit| (commit, "replica_lag"));
                     there.last_commit.map(|commit| (commit, "sql")).or_else(by_metrics)
                 }
@@ -272,7 +272,7 @@ impl Live {
                 }
                 Replayed::AskMetrics => lag().map(|commit| (commit, "replica_lag")),
                 Replayed::Misled => {
-                    state.misled = true;
+                    state.endpoint_mismatch = true;
                     lag().map(|commit| (commit, "replica_lag"))
                 }
                 Replayed::Writer(lacks) => {
@@ -307,7 +307,7 @@ impl Live {
         if db.admin_secret.is_none() || db.engine == Engine::Aurora {
             return Replayed::AskMetrics;
         }
-        match self.way_in(&db).await {
+        match self.connection_info(&db).await {
             Ok((endpoint, login)) => match self.postgres.server(&db, &endpoint, &login).await {
                 // An endpoint that leads to the writer says nothing of the replica.
                 Observation::Value { state: State::Database(there), .. } if there.is_replica() => {
@@ -328,7 +328,7 @@ impl Live {
     /// Of a managed writer the control plane does not know what its replicas lack.
     async fn writer(&self, db: &DatabaseRef, state: &DatabaseState) -> Replayed {
         let postgres = state.instance.as_ref().is_none_or(|i| i.is_postgres());
-        match self.way_in(db).await {
+        match self.connection_info(db).await {
             Ok((endpoint, login)) if postgres => {
                 Replayed::Writer(self.postgres.unreplicated(db, &endpoint, &login).await)
             }
@@ -365,7 +365,7 @@ impl Live {
         db: &DatabaseRef,
         client: &(String, Login),
     ) -> Result<(String, Login), NoLogin> {
-        let (endpoint, login) = self.way_in(db).await?;
+        let (endpoint, login) = self.connection_info(db).await?;
         let named = endpoint_parts(&client.0).and_then(|(_, _, name)| name).map(str::to_owned);
         let dbname = client.1.dbname.clone().or(named).or(login.dbname.clone());
         Ok((endpoint, Login { dbname, ..login }))
@@ -438,7 +438,7 @@ impl Live {
                         "not proven: a login as {} failed, but not because of the fence: {why}",
                         login.username
                     );
-                    (fence.proven, fence.stage, fence.proof) = (false, FenceStage::Vain, proof);
+                    (fence.proven, fence.stage, fence.proof) = (false, FenceStage::Ineffective, proof);
                     break;
                 }
             }
@@ -454,7 +454,7 @@ impl Live {
         else {
             return refused("NotSql", format!("SQL cannot do this: {action}"));
         };
-        let (endpoint, login) = match self.way_in(db).await {
+        let (endpoint, login) = match self.connection_info(db).await {
             Ok(way) => way,
             Err(unread) => return unread.outcome(),
         };

@@ -4,6 +4,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+mod disabled;
 #[cfg(feature = "dns")]
 pub mod dns;
 #[cfg(feature = "gcp")]
@@ -17,16 +18,15 @@ pub mod process;
 pub mod sandbox;
 pub mod secrets;
 pub mod sinks;
-mod unbuilt;
 
 #[cfg(not(feature = "aws"))]
-use unbuilt::aws;
+use disabled::aws;
 #[cfg(not(feature = "dns"))]
-use unbuilt::dns;
+use disabled::dns;
 #[cfg(not(feature = "gcp"))]
-use unbuilt::gcp;
+use disabled::gcp;
 #[cfg(not(feature = "postgres"))]
-use unbuilt::postgres;
+use disabled::postgres;
 
 pub use postgres::trouble as sql_trouble;
 
@@ -106,7 +106,7 @@ pub struct Lagging<'a> {
 }
 
 /// The provider that this build lacks for one of these things, if there is one: nothing is known of it, and nothing is judged.
-pub fn unbuilt<'t>(things: impl IntoIterator<Item = &'t Target>) -> Option<&'static str> {
+pub fn disabled<'t>(things: impl IntoIterator<Item = &'t Target>) -> Option<&'static str> {
     let lacks = |thing: &Target| match thing.service() {
         "command" | "dns" => None,
         "sql" => (!cfg!(feature = "postgres")).then_some("postgres"),

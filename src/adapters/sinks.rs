@@ -9,7 +9,7 @@ use futures_util::future::{Either, select};
 use super::secrets::scrubbed;
 use super::{aws, gcp};
 use crate::model::ids::Digest;
-use crate::model::sink::{Held, Lock, Sink};
+use crate::model::sink::{Lock, Sink, StoredObject};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::world::World;
@@ -22,7 +22,7 @@ const BYTES_A_SECOND: u64 = 50_000;
 pub const SKEW: Dur = Dur::mins(15);
 
 /// What is to be kept.
-pub struct Parcel<'a> {
+pub struct Upload<'a> {
     /// The bundle's file.
     pub name: &'a str,
     /// All of it.
@@ -39,7 +39,7 @@ pub struct Parcel<'a> {
 
 /// Why a sink is not known to hold a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trouble {
+pub enum SinkError {
     /// It is not reached: that is so for the next bundle, too.
     Down(String),
     /// It did not take this one, or did not show it. The same may be tried again.
@@ -48,7 +48,7 @@ pub enum Trouble {
     Differs(String),
 }
 
-impl Trouble {
+impl SinkError {
     /// What a sink said, without secrets that this process knows.
     fn scrubbed(self) -> Self {
         match self {
@@ -69,7 +69,7 @@ impl Trouble {
 /// What a look found.
 pub enum Look {
     /// This.
-    Held(Held),
+    Held(StoredObject),
     /// Nothing, or nothing that may be seen; with the sink's own time, where it said that.
     Nothing {
         /// As the sink says it.
@@ -96,7 +96,12 @@ impl Sinks {
     ///
     /// # Errors
     /// If the sink does not hold exactly this bundle in the end, locked for long enough, or cannot show it.
-    pub async fn deliver(&self, sink: &Sink, parcel: &Parcel<'_>, late: Timestamp) -> Result<Held, Trouble> {
+    pub async fn deliver(
+        &self,
+        sink: &Sink,
+        parcel: &Upload<'_>,
+        late: Timestamp,
+    ) -> Result<StoredObject, SinkError> {
         self.within(parcel, late, async {
             let date = match self.look(sink, parcel, None).await? {
                 Look::Held(held) => return fits(sink, parcel, held, false),
@@ -105,7 +110,7 @@ impl Sinks {
             let off = date.map(|date| (date.since(self.world.shown())).max(self.world.shown().since(date)));
             if let Some(off) = off.filter(|off| *off > SKEW) {
                 let why = format!("its clock and the clock of this machine differ by {off}, and a lock until a wrong time cannot be removed");
-                return Err(Trouble::Differs(why));
+                return Err(SinkError::Differs(why));
             }
             let written = match sink.place.cloud.as_str() {
                 "gcp" => self.gcs.put_bundle(sink, parcel).await,
@@ -113,7 +118,7 @@ impl Sinks {
             }?;
             match self.look(sink, parcel, None).await? {
                 Look::Held(held) => fits(sink, parcel, held, written),
-                Look::Nothing { why, .. } => Err(Trouble::Later(format!("it cannot be read back: {why}"))),
+                Look::Nothing { why, .. } => Err(SinkError::Later(format!("it cannot be read back: {why}"))),
             }
         })
         .await
@@ -126,10 +131,10 @@ impl Sinks {
     pub async fn confirm(
         &self,
         sink: &Sink,
-        parcel: &Parcel<'_>,
+        parcel: &Upload<'_>,
         version: Option<&str>,
         late: Timestamp,
-    ) -> Result<Held, Trouble> {
+    ) -> Result<StoredObject, SinkError> {
         self.within(parcel, late, async {
             let what = match self.look(sink, parcel, None).await? {
                 Look::Held(held) if held.sha256 == *parcel.sha256 => return fits(sink, parcel, held, false),
@@ -138,11 +143,11 @@ impl Sinks {
             };
             let hidden = match version {
                 Some(_) => self.look(sink, parcel, version).await?,
-                None => return Err(Trouble::Differs(what)),
+                None => return Err(SinkError::Differs(what)),
             };
             let kept = matches!(&hidden, Look::Held(held) if held.sha256 == *parcel.sha256);
             let version = version.unwrap_or_default();
-            Err(Trouble::Differs(match kept {
+            Err(SinkError::Differs(match kept {
                 true => format!("{what}; the bundle is intact behind it, as version {version}"),
                 false => format!("{what}, and version {version} is gone too"),
             }))
@@ -152,19 +157,19 @@ impl Sinks {
 
     async fn within<T>(
         &self,
-        parcel: &Parcel<'_>,
+        parcel: &Upload<'_>,
         late: Timestamp,
-        work: impl Future<Output = Result<T, Trouble>>,
-    ) -> Result<T, Trouble> {
+        work: impl Future<Output = Result<T, SinkError>>,
+    ) -> Result<T, SinkError> {
         let patience = PATIENCE.plus(Dur::secs(parcel.bytes.len() as u64 / BYTES_A_SECOND));
         let late = late.min(self.world.now() + patience);
         match select(pin!(work), pin!(self.world.sleep_until(late))).await {
-            Either::Left((done, _)) => done.map_err(Trouble::scrubbed),
-            Either::Right(_) => Err(Trouble::Down("no answer in time".to_owned())),
+            Either::Left((done, _)) => done.map_err(SinkError::scrubbed),
+            Either::Right(_) => Err(SinkError::Down("no answer in time".to_owned())),
         }
     }
 
-    async fn look(&self, sink: &Sink, parcel: &Parcel<'_>, version: Option<&str>) -> Result<Look, Trouble> {
+    async fn look(&self, sink: &Sink, parcel: &Upload<'_>, version: Option<&str>) -> Result<Look, SinkError> {
         let most = parcel.bytes.len();
         match sink.place.cloud.as_str() {
             "gcp" => self.gcs.held_bundle(sink, parcel.name, version, most).await,
@@ -173,7 +178,12 @@ impl Sinks {
     }
 }
 
-fn fits(sink: &Sink, parcel: &Parcel<'_>, held: Held, written: bool) -> Result<Held, Trouble> {
+fn fits(
+    sink: &Sink,
+    parcel: &Upload<'_>,
+    held: StoredObject,
+    written: bool,
+) -> Result<StoredObject, SinkError> {
     let (bucket, key) = sink.object(parcel.name);
     if held.sha256 != *parcel.sha256 {
         let how = if written {
@@ -181,16 +191,19 @@ fn fits(sink: &Sink, parcel: &Parcel<'_>, held: Held, written: bool) -> Result<H
         } else {
             "another object is there, and drctl does not overwrite it"
         };
-        return Err(Trouble::Differs(format!("{how}: SHA-256 {} instead of {}", held.sha256, parcel.sha256)));
+        return Err(SinkError::Differs(format!(
+            "{how}: SHA-256 {} instead of {}",
+            held.sha256, parcel.sha256
+        )));
     }
     let (Some(lock), Some(until)) = (held.lock, held.until) else {
-        return Err(Trouble::Differs(format!(
+        return Err(SinkError::Differs(format!(
             "the object is there, but drctl found no lock on {key}, so anybody can remove it. Bucket {bucket} must lock objects, and the reader must be allowed to see the lock"
         )));
     };
     // Stores keep whole seconds.
     if lock < parcel.lock || until + Dur::secs(1) < parcel.least {
-        return Err(Trouble::Differs(format!(
+        return Err(SinkError::Differs(format!(
             "the object is there, but its lock is too weak: {lock:?} until {until} instead of {:?} until {}. Extend the lock",
             parcel.lock, parcel.least
         )));

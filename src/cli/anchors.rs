@@ -6,7 +6,7 @@ use ssh_key::PublicKey;
 
 use super::context::Context;
 use super::error::CliError;
-use super::{delivery, evidence, ledger};
+use super::{evidence, ledger, uploads};
 use crate::files::{self, Use};
 use crate::journal::StoreError;
 use crate::journal::bundle;
@@ -32,7 +32,7 @@ pub fn keys(store_file: &Path, announced: Vec<PublicKey>) -> Vec<PublicKey> {
 
 /// What lies beside the store and was signed with one of these keys. What is not whole is named by `evidence list`.
 pub fn lying_there(store_file: &Path, keys: &[PublicKey]) -> Vec<Anchor> {
-    let bundles = delivery::bundles(&evidence::folder(store_file)).unwrap_or_default();
+    let bundles = uploads::bundles(&evidence::folder(store_file)).unwrap_or_default();
     let sealed = bundles.iter().filter_map(|file| {
         let manifest = bundle::manifest(&*files::open(file, Use::Bundle).ok()?.first(BEGINNING).ok()?, keys)?;
         Some(of_bundle(file, &manifest))

@@ -15,7 +15,7 @@ use crate::executor::Session;
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, Record};
-use crate::model::event::{Event, What};
+use crate::model::event::{Event, EventKind};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Signed, StoreWorld, Why};
 use crate::model::time::Timestamp;
@@ -174,7 +174,7 @@ fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), CliEr
         return Ok(());
     }
     let first = store.read(run)?.into_iter().next().and_then(|record| Event::read(&record.bytes).ok());
-    let Some(Event { what: What::RunCreated(created), .. }) = first else { return Ok(()) };
+    let Some(Event { what: EventKind::RunCreated(created), .. }) = first else { return Ok(()) };
     let at = store.date(now)?;
     store.enter(&Entry::Terms { at, run: run.clone(), terms: created.terms_digest })?;
     Ok(())

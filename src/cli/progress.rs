@@ -11,13 +11,13 @@ use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, columns};
 use super::wrap;
 use crate::executor::View;
 use crate::model::action::{Action, Check};
-use crate::model::event::{Direction, End, Event, What};
+use crate::model::event::{Direction, End, Event, EventKind};
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::plain::{count, line};
 use crate::model::runbook::Step;
 use crate::model::time::{Dur, Timestamp};
-use crate::planner::path;
+use crate::planner::critical_path;
 use crate::report::attainment::attainment;
 use crate::report::history::{History, Late};
 use crate::run::RunState;
@@ -131,7 +131,8 @@ impl Progress {
 
     /// Says once that users are served again, as soon as the probes say so.
     fn call_served(&self, event: &Event, state: &RunState) {
-        let may_be = matches!(event.what, What::ProbeTurned { good: true, .. } | What::StepFinished { .. });
+        let may_be =
+            matches!(event.what, EventKind::ProbeTurned { good: true, .. } | EventKind::StepFinished { .. });
         if !may_be || self.served.get() || state.finished() {
             return;
         }
@@ -168,10 +169,10 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
         matches!(action, Some(Action::Fence(_) | Action::Check(Check::Promotable { .. })))
     };
     match &event.what {
-        What::StepStarted { step: id }
-        | What::StepFinished { step: id, .. }
-        | What::StepFailed { step: id, .. }
-        | What::CallIntended { step: id, .. }
+        EventKind::StepStarted { step: id }
+        | EventKind::StepFinished { step: id, .. }
+        | EventKind::StepFailed { step: id, .. }
+        | EventKind::CallIntended { step: id, .. }
             if state.finished() && owed(id) && state.owed().next().is_some() =>
         {
             "fence owed: "
@@ -199,7 +200,7 @@ fn eta(state: &RunState) -> Dur {
             step.estimate.expected_ms = Dur::ZERO;
         }
     }
-    path::critical(&rest).expected
+    critical_path::critical(&rest).expected
 }
 
 impl View for Progress {
@@ -218,10 +219,10 @@ impl View for Progress {
                         after_the_end(event, state)
                     ));
                 }
-                if let What::StepFinished { step, .. }
-                | What::StepFailed { step, .. }
-                | What::GuardLost { step, .. }
-                | What::StepSkipped { step, .. } = &event.what
+                if let EventKind::StepFinished { step, .. }
+                | EventKind::StepFailed { step, .. }
+                | EventKind::GuardLost { step, .. }
+                | EventKind::StepSkipped { step, .. } = &event.what
                 {
                     self.waiting.borrow_mut().remove(step.as_str());
                 }
@@ -254,49 +255,49 @@ fn in_part(part: &[u32]) -> String {
 }
 
 /// What somebody said to an approval.
-fn approval_words(p: &Printer, what: &What) -> Option<String> {
+fn approval_words(p: &Printer, what: &EventKind) -> Option<String> {
     Some(match what {
-        What::Approved { step, who } => format!("{step} approved by {who}"),
-        What::Overridden { step, who, reason } => {
+        EventKind::Approved { step, who } => format!("{step} approved by {who}"),
+        EventKind::Overridden { step, who, reason } => {
             p.paint(YELLOW, &format!("{step} OVERRIDDEN by {who}: {reason}; its approvals are still due"))
         }
-        What::Ratified { step, who } => format!("{step} approved afterwards by {who}"),
-        What::RatificationRefused { step, who, reason } => {
+        EventKind::Ratified { step, who } => format!("{step} approved afterwards by {who}"),
+        EventKind::RatificationRefused { step, who, reason } => {
             p.paint(YELLOW, &format!("{step} rejected afterwards by {who}: {reason}; nothing is undone"))
         }
-        What::Acknowledged { who, decision: Some(decision), reason } => {
+        EventKind::Acknowledged { who, decision: Some(decision), reason } => {
             format!("{who} decided to {decision}: {reason}")
         }
-        What::Acknowledged { who, decision: None, reason } => format!("{who} acknowledged it: {reason}"),
-        What::Fulfilled { duty, who, reference, .. } => {
+        EventKind::Acknowledged { who, decision: None, reason } => format!("{who} acknowledged it: {reason}"),
+        EventKind::Fulfilled { duty, who, reference, .. } => {
             format!("{duty} done, confirmed by {who}: {reference}")
         }
-        What::Rejected { step, who, reason } => format!("{step} rejected by {who}: {reason}"),
+        EventKind::Rejected { step, who, reason } => format!("{step} rejected by {who}: {reason}"),
         _ => return None,
     })
 }
 
 /// What is pending, or may still happen.
-fn owed_words(p: &Printer, what: &What) -> Option<String> {
+fn owed_words(p: &Printer, what: &EventKind) -> Option<String> {
     Some(match what {
-        What::DebtSettled { component, why, .. } => {
+        EventKind::DebtSettled { component, why, .. } => {
             format!("{component}: its fence is no longer pending: {why}")
         }
-        What::FenceWaived { component } => format!(
+        EventKind::FenceWaived { component } => format!(
             "{component} continues without a proven fence because of a waiver. After the promotion, its fence is pending"
         ),
-        What::FencePending { component } => p.paint(
+        EventKind::FencePending { component } => p.paint(
             YELLOW,
             &format!("the fence of {component} is PENDING, because a waiver allowed the promotion"),
         ),
-        What::WithdrawIntended { step } => {
+        EventKind::WithdrawIntended { step } => {
             format!("{step}: drctl withdraws the request; it stops the standby and starts it again")
         }
-        What::Withdrawn { step } => format!("{step} was withdrawn and can no longer take effect"),
-        What::WithdrawFailed { step, why } => {
+        EventKind::Withdrawn { step } => format!("{step} was withdrawn and can no longer take effect"),
+        EventKind::WithdrawFailed { step, why } => {
             p.paint(RED, &format!("{step} could not be withdrawn and may still take effect: {why}"))
         }
-        What::PlaceAnswered { place, who } => p.paint(
+        EventKind::PlaceAnswered { place, who } => p.paint(
             YELLOW,
             &format!(
                 "{place} answers: {who}; drctl tries every method to fence the old primary there at once"
@@ -309,70 +310,70 @@ fn owed_words(p: &Printer, what: &What) -> Option<String> {
 /// An event in a line; none for those that only machines need.
 pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
     let text = match &event.what {
-        What::RunCreated(c) => format!("run {} created, runbook {}", c.run, c.runbook_digest.short()),
-        What::EndpointsUsed { endpoints } => {
+        EventKind::RunCreated(c) => format!("run {} created, runbook {}", c.run, c.runbook_digest.short()),
+        EventKind::EndpointsUsed { endpoints } => {
             let all: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
             format!("calls go to {}", all.join(", "))
         }
-        What::EpochTaken { epoch, .. } if *epoch == 1 => return None,
-        What::EpochTaken { epoch, owner } => format!("taken over by {owner} (epoch {epoch})"),
-        What::ProbeTurned { probe, good: true, since, .. } => {
+        EventKind::EpochTaken { epoch, .. } if *epoch == 1 => return None,
+        EventKind::EpochTaken { epoch, owner } => format!("taken over by {owner} (epoch {epoch})"),
+        EventKind::ProbeTurned { probe, good: true, since, .. } => {
             format!("{} probe {probe} has been good since {}", p.paint(GREEN, "up"), since.clock())
         }
-        What::ProbeTurned { probe, good: false, since, detail, .. } => {
+        EventKind::ProbeTurned { probe, good: false, since, detail, .. } => {
             format!("{} probe {probe} has failed since {} ({detail})", p.paint(RED, "down"), since.clock())
         }
-        What::StepStarted { step }
+        EventKind::StepStarted { step }
             if step.as_str().starts_with("fenced.") || step.as_str().starts_with("exposure.") =>
         {
             return None;
         }
-        What::StepStarted { step } => format!("{step} started"),
-        What::CallIntended { step, attempt, direction: Direction::Do, part, .. } if *attempt > 1 => {
+        EventKind::StepStarted { step } => format!("{step} started"),
+        EventKind::CallIntended { step, attempt, direction: Direction::Do, part, .. } if *attempt > 1 => {
             format!("{step} call {attempt}{}", in_part(part))
         }
-        What::CallIntended { step, direction: Direction::Undo, .. } => format!("{step} is being undone"),
-        What::CallRefused { step, code, why, retry_at } => {
+        EventKind::CallIntended { step, direction: Direction::Undo, .. } => format!("{step} is being undone"),
+        EventKind::CallRefused { step, code, why, retry_at } => {
             let again = retry_at.map_or_else(String::new, |at| format!("; again at {}", at.clock()));
             format!("{step} {}: {code}: {why}{again}", p.paint(YELLOW, "refused"))
         }
-        What::CallInDoubt { step, why } => format!("{step} {}: {why}", p.paint(YELLOW, "in doubt")),
-        What::PartSettled { step } => format!("{step} is partly done"),
-        What::Overdue { step, why, flag, .. } => {
+        EventKind::CallInDoubt { step, why } => format!("{step} {}: {why}", p.paint(YELLOW, "in doubt")),
+        EventKind::PartSettled { step } => format!("{step} is partly done"),
+        EventKind::Overdue { step, why, flag, .. } => {
             format!("{step} is {}: {why} [{flag}]", p.paint(YELLOW, "overdue"))
         }
-        What::EffectDisproved { step, seen } => format!("{step} did not take effect: {seen}"),
-        What::StepFinished { step, end, facts } => finished(p, (step, state), *end, facts),
-        What::StepFailed { step, reason } | What::GuardLost { step, reason } => {
+        EventKind::EffectDisproved { step, seen } => format!("{step} did not take effect: {seen}"),
+        EventKind::StepFinished { step, end, facts } => finished(p, (step, state), *end, facts),
+        EventKind::StepFailed { step, reason } | EventKind::GuardLost { step, reason } => {
             format!("{step} {}: {reason}", p.paint(RED, "failed"))
         }
-        What::FoundPromoted { step } => {
+        EventKind::FoundPromoted { step } => {
             format!("{step} found that somebody else already promoted the writer; the fence stays")
         }
-        What::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
-        What::GateBlocked { step, why, flag, .. } => {
+        EventKind::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
+        EventKind::GateBlocked { step, why, flag, .. } => {
             let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{f}]"));
             format!("{step} {}: {why}{flag}", p.paint(YELLOW, "waits"))
         }
-        What::Waived { waiver } => format!("waived {}: {}", waiver.rule, waiver.reason),
-        What::SignalRefused { reason, who, .. } => format!("request of {who} refused: {reason}"),
-        What::Paused { why } => format!("paused: {why}"),
-        What::Resumed { who } => format!("resumed by {who}"),
-        What::CancelRequested { who, reason, displaced_by: None } => format!("cancelled by {who}: {reason}"),
-        What::CancelRequested { who, reason, displaced_by: Some(other) } => {
-            format!("cancelled by {who}: {reason}; {other} holds its guard, so nothing is undone")
+        EventKind::Waived { waiver } => format!("waived {}: {}", waiver.rule, waiver.reason),
+        EventKind::SignalRefused { reason, who, .. } => format!("request of {who} refused: {reason}"),
+        EventKind::Paused { why } => format!("paused: {why}"),
+        EventKind::Resumed { who } => format!("resumed by {who}"),
+        EventKind::CancelRequested { who, reason, displaced_by } => {
+            let held = |other| format!("; {other} holds its guard, so nothing is undone");
+            format!("cancelled by {who}: {reason}{}", displaced_by.as_ref().map_or_else(String::new, held))
         }
-        What::ClaimedDone { step, who } => format!("{who} confirms that {step} was done by hand"),
-        What::StepUndone { step } => format!("{step} undone"),
-        What::UndoFailed { step, reason } => {
+        EventKind::ClaimedDone { step, who } => format!("{who} confirms that {step} was done by hand"),
+        EventKind::StepUndone { step } => format!("{step} undone"),
+        EventKind::UndoFailed { step, reason } => {
             format!("{step} {}: {reason}", p.paint(RED, "could not be undone"))
         }
-        What::ClockJumped { forward_ms, backward_ms } => {
+        EventKind::ClockJumped { forward_ms, backward_ms } => {
             format!("clock jump (forward {forward_ms}, backward {backward_ms}): figures become bounds")
         }
-        What::Halted { reason } => format!("halted: {reason}"),
-        What::RunFinished { outcome } => format!("finished: {outcome:?}").to_lowercase(),
-        What::CallIntended { .. } | What::CallAnswered { .. } => return None,
+        EventKind::Halted { reason } => format!("halted: {reason}"),
+        EventKind::RunFinished { outcome } => format!("finished: {outcome:?}").to_lowercase(),
+        EventKind::CallIntended { .. } | EventKind::CallAnswered { .. } => return None,
         said => return approval_words(p, said).or_else(|| owed_words(p, said)),
     };
     Some(text)

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::background::{Background, Hand};
 use super::context::Context;
-use super::herald;
 use super::interrupt::Interrupts;
+use super::notifier;
 use super::printer::Printer;
 use crate::executor::create;
 use crate::journal::lock::RunLock;
@@ -158,7 +158,7 @@ impl Job {
 
     /// Sends what is there, unless the collector was not reached a moment ago. At the end it is tried once more.
     fn send(&self, world: &World, sent: &mut Sent, ends: bool) {
-        let reveal = |at: &SecretAt| herald::reveal(&self.base, at);
+        let reveal = |at: &SecretAt| notifier::reveal(&self.base, at);
         while !sent.queue.is_empty() && (ends || sent.not_before.is_none_or(|at| world.now() >= at)) {
             let batch: Vec<Value> = sent.queue.iter().take(BATCH).cloned().collect();
             let document = trace::document(&batch);

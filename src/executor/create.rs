@@ -2,7 +2,7 @@
 
 use super::{DriveError, Session};
 use crate::journal::{Closing, Record, StoreError};
-use crate::model::event::{Event, Outcome, RunCreated, What, WorldKind};
+use crate::model::event::{Event, EventKind, Outcome, RunCreated, WorldKind};
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::runbook::{Drill, Intent};
 use crate::model::terms::Endpoint;
@@ -33,7 +33,7 @@ pub fn create(
     session: &Session<'_>,
     created: RunCreated,
     owner: &str,
-    turns: Vec<What>,
+    turns: Vec<EventKind>,
     continues: Option<&Continued>,
 ) -> Result<Owned, DriveError> {
     let (closes, set_back) = match continues {
@@ -46,7 +46,10 @@ pub fn create(
     let run = created.run.clone();
     let claims = claims(&created);
     let at = session.world.now();
-    let first = [What::RunCreated(Box::new(created)), What::EpochTaken { epoch: 1, owner: owner.to_owned() }];
+    let first = [
+        EventKind::RunCreated(Box::new(created)),
+        EventKind::EpochTaken { epoch: 1, owner: owner.to_owned() },
+    ];
     let events: Vec<_> =
         first.into_iter().chain(turns).chain(set_back).map(|what| Event { at, what }).collect();
     let bytes: Vec<_> = events.iter().map(encode).collect();
@@ -68,7 +71,7 @@ fn close(
     Continued { run: old, events: planned, .. }: &Continued,
     by: &RunCreated,
     owner: &str,
-) -> Result<(Closing, Option<What>), DriveError> {
+) -> Result<(Closing, Option<EventKind>), DriveError> {
     // Somebody continued it since it was read, so the plan may be out of date.
     if session.journal.read(old)?.len() as u64 != *planned || !session.journal.letters(old)?.is_empty() {
         return Err(DriveError::Store(StoreError::Moved(old.clone())));
@@ -79,13 +82,13 @@ fn close(
     let at = session.world.now();
     let reason = format!("run {} continues it", by.run);
     let last = [
-        What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() },
-        What::CancelRequested {
+        EventKind::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() },
+        EventKind::CancelRequested {
             who: by.requester.clone(),
             reason,
             displaced_by: Some(format!("run {}", by.run)),
         },
-        What::RunFinished { outcome: Outcome::Abandoned },
+        EventKind::RunFinished { outcome: Outcome::Abandoned },
     ];
     let expect = opened.records.len() as u64;
     let mut events = Vec::new();
@@ -100,10 +103,10 @@ fn close(
 
 /// The clock of a run continues from its last event, and from the time in the ledger. If that is later than now, the clock of this machine
 /// was set back, or that of another machine is ahead. Then the idle time is unknown, and the figures are bounds.
-fn go_on_from(session: &Session<'_>, last: Timestamp) -> Result<Option<What>, StoreError> {
+fn go_on_from(session: &Session<'_>, last: Timestamp) -> Result<Option<EventKind>, StoreError> {
     let known = session.journal.known_time()?.map_or(last, |known| known.max(last));
     let backward_ms = session.world.not_before(known);
-    Ok((backward_ms >= JUMP).then_some(What::ClockJumped { forward_ms: Dur::ZERO, backward_ms }))
+    Ok((backward_ms >= JUMP).then_some(EventKind::ClockJumped { forward_ms: Dur::ZERO, backward_ms }))
 }
 
 /// Components that the run changes: no other run may hold them meanwhile.
@@ -140,12 +143,12 @@ pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<O
     let mut state = replay(run, &opened.records)?;
     let set_back = go_on_from(session, state.last_at)?;
     let at = session.world.now();
-    let taken = What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
+    let taken = EventKind::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
     let used: Vec<_> = session.cloud.endpoints().await.into_iter().collect();
     let known =
         |endpoint: &Endpoint| state.created.terms.endpoints.union(&state.endpoints).any(|k| k == endpoint);
     let named =
-        used.iter().any(|endpoint| !known(endpoint)).then_some(What::EndpointsUsed { endpoints: used });
+        used.iter().any(|endpoint| !known(endpoint)).then_some(EventKind::EndpointsUsed { endpoints: used });
     let events: Vec<_> =
         std::iter::once(taken).chain(named).chain(set_back).map(|what| Event { at, what }).collect();
     let mut seq = opened.records.len() as u64;
@@ -169,14 +172,14 @@ pub async fn note(
     run: &RunId,
     owner: &str,
     at: Timestamp,
-    words: Vec<What>,
+    words: Vec<EventKind>,
 ) -> Result<RunState, DriveError> {
     let opened = journal.open(run)?;
     vouched_for(run, &opened.records)?;
     let mut state = replay(run, &opened.records)?;
-    let taken = What::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
+    let taken = EventKind::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
     // That alone does not continue the run.
-    let halted = state.halted.clone().map(|reason| What::Halted { reason });
+    let halted = state.halted.clone().map(|reason| EventKind::Halted { reason });
     let events = std::iter::once(taken).chain(words).chain(halted).map(|what| Event { at, what });
     let events: Vec<_> = events.collect();
     let before = opened.records.len() as u64;
@@ -213,7 +216,7 @@ pub fn decode(run: &RunId, records: &[Record]) -> Result<Vec<Event>, DriveError>
             tool: tool.clone(),
             why,
         })?;
-        if let What::RunCreated(created) = &event.what {
+        if let EventKind::RunCreated(created) = &event.what {
             tool = format!("drctl {}", created.tool);
         }
         events.push(event);

@@ -11,9 +11,9 @@ use super::poll::Poller;
 use super::sentry::{self, Post, Sentries, Sign};
 use super::{DriveError, Ended, Patience, Session, survey};
 use crate::inventory::Observation;
-use crate::journal::{Letter, Release};
+use crate::journal::{InboxEntry, Release};
 use crate::model::action::{Action, Check, Write};
-use crate::model::event::{Event, Request, What};
+use crate::model::event::{Event, EventKind, Request};
 use crate::model::runbook::Probe;
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
@@ -22,7 +22,7 @@ use crate::run::decide::{expired, looks_at};
 use crate::run::outcome::{CallOutcome, after_call, withdrawn};
 use crate::run::outstanding::Withdrawal;
 use crate::run::state::Status;
-use crate::run::{Effect, Ruling, RunState, Sight, Stop, decide, judge, signal};
+use crate::run::{Effect, RunState, StepDecision, StepObservation, Stop, decide, judge, signal};
 use crate::world::Jumps;
 
 /// Why a run was paused: its process was told to stop.
@@ -151,11 +151,11 @@ impl<'a> Driver<'a> {
         }
         self.jumps = jumps;
         self.began = self.began + forward;
-        self.push(What::ClockJumped { forward_ms: forward, backward_ms: backward })
+        self.push(EventKind::ClockJumped { forward_ms: forward, backward_ms: backward })
     }
 
     /// Applies an event; it is written before anything is performed.
-    fn push(&mut self, what: What) -> Result<(), DriveError> {
+    fn push(&mut self, what: EventKind) -> Result<(), DriveError> {
         let event = Event { at: self.now(), what };
         let seq = self.owned.seq + self.unwritten.len() as u64 + 1;
         self.owned.state.apply(&event).map_err(|why| DriveError::Illegal {
@@ -171,7 +171,7 @@ impl<'a> Driver<'a> {
         let asked = (self.session.interrupts)();
         if asked > self.paused_for && !self.state().finished() {
             self.paused_for = asked;
-            self.push(What::Paused { why: INTERRUPTED.to_owned() })?;
+            self.push(EventKind::Paused { why: INTERRUPTED.to_owned() })?;
         }
         if self.now() < self.inbox_due {
             return Ok(());
@@ -192,7 +192,7 @@ impl<'a> Driver<'a> {
     }
 
     /// What a letter becomes. None ever stops a run: what cannot follow is refused.
-    fn answer(&self, letter: Letter) -> Vec<What> {
+    fn answer(&self, letter: InboxEntry) -> Vec<EventKind> {
         let at = self.now();
         let events = signal::take(self.state(), letter.signal.clone(), letter.who.clone(), at);
         let mut trial = self.state().clone();
@@ -200,7 +200,11 @@ impl<'a> Driver<'a> {
         match illegal {
             None => events,
             Some(why) => {
-                vec![What::SignalRefused { signal: letter.signal, who: letter.who, reason: why.to_string() }]
+                vec![EventKind::SignalRefused {
+                    signal: letter.signal,
+                    who: letter.who,
+                    reason: why.to_string(),
+                }]
             }
         }
     }
@@ -222,7 +226,7 @@ impl<'a> Driver<'a> {
                     Effect::Expire(i) => {
                         let what = expired(self.state(), i, self.last_seen.get(&i).map(String::as_str));
                         // Repeated observations stay as rare as before.
-                        if !matches!(what, What::Overdue { .. }) {
+                        if !matches!(what, EventKind::Overdue { .. }) {
                             self.poller.forget(i);
                         }
                         self.push(what)?;
@@ -230,7 +234,7 @@ impl<'a> Driver<'a> {
                     }
                     Effect::Withdraw(i) => {
                         let step = self.state().step(i).id.clone();
-                        self.push(What::WithdrawIntended { step })?;
+                        self.push(EventKind::WithdrawIntended { step })?;
                         self.calls.push(i);
                         changed = true;
                     }
@@ -264,9 +268,9 @@ impl<'a> Driver<'a> {
         let sight = match action {
             Action::Check(Check::Probe { probe, site, .. }) => {
                 let key = site.as_ref().map_or_else(|| probe.to_string(), |s| format!("{probe}@{s}"));
-                Sight::Probe(self.recorder.sight(&key))
+                StepObservation::Probe(self.recorder.sight(&key))
             }
-            _ if blind && guard.is_none() => Sight::Nothing,
+            _ if blind && guard.is_none() => StepObservation::Nothing,
             Action::Check(Check::Evidence { targets }) => {
                 self.poller.want((i, revision), targets.clone(), now);
                 return Ok(false);
@@ -284,9 +288,9 @@ impl<'a> Driver<'a> {
     }
 
     /// Carries out a ruling. Says whether anything changed.
-    fn rule(&mut self, i: usize, sight: &Sight) -> Result<bool, DriveError> {
+    fn rule(&mut self, i: usize, sight: &StepObservation) -> Result<bool, DriveError> {
         match judge(self.state(), i, sight, self.now()) {
-            Ruling::Record(what) => {
+            StepDecision::Record(what) => {
                 self.push(what)?;
                 self.poller.forget(i);
                 // A pending fence is set after the end only while the new primary was just seen to take the writes.
@@ -295,13 +299,13 @@ impl<'a> Driver<'a> {
                 }
                 Ok(true)
             }
-            Ruling::Perform(intent) => {
+            StepDecision::Perform(intent) => {
                 self.push(intent)?;
                 self.poller.forget(i);
                 self.calls.push(i);
                 Ok(true)
             }
-            Ruling::Keep(why) => {
+            StepDecision::Keep(why) => {
                 let id = self.state().step(i).id.clone();
                 self.session.view.waiting(&id, &why, self.now(), self.state());
                 self.last_seen.insert(i, why);
@@ -401,7 +405,7 @@ impl<'a> Driver<'a> {
         // A place that answers all the time is observed all the time. If no fence is pending yet, that is not news.
         if sign.was_silent || self.state().owed().next().is_some() {
             for place in &sign.places {
-                self.push(What::PlaceAnswered { place: place.clone(), who: sign.who.clone() })?;
+                self.push(EventKind::PlaceAnswered { place: place.clone(), who: sign.who.clone() })?;
             }
             self.urge_fences();
         }
@@ -487,7 +491,7 @@ impl<'a> Driver<'a> {
                 let jitter = self.session.world.random();
                 if !requests.is_empty() {
                     let step = self.state().step(i).id.clone();
-                    self.push(What::CallRequests { step, requests })?;
+                    self.push(EventKind::CallRequests { step, requests })?;
                 }
                 for what in after_call(self.state(), i, outcome, self.now(), jitter) {
                     self.push(what)?;
@@ -534,7 +538,7 @@ impl<'a> Driver<'a> {
                 _ => false,
             };
             if !sight.is_empty() && !too_old {
-                self.rule(i, &Sight::Things(sight))?;
+                self.rule(i, &StepObservation::Things(sight))?;
             }
         }
         Ok(())
@@ -570,7 +574,7 @@ impl<'a> Driver<'a> {
                 true => reason,
                 false => format!("{reason}. STILL IN DOUBT: {}", left.join("; ")),
             };
-            self.push(What::Halted { reason })?;
+            self.push(EventKind::Halted { reason })?;
             self.write().await?;
         }
         Ok(Ended { stop, state: self.owned.state.clone() })

@@ -7,7 +7,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::Session;
 use crate::inventory::Observation;
-use crate::model::event::What;
+use crate::model::event::EventKind;
 use crate::model::ids::SiteName;
 use crate::model::runbook::{Drill, Probe, ProbeRole};
 use crate::model::target::Target;
@@ -57,7 +57,7 @@ pub async fn sample(
     probes: &[Probe],
     recorder: &mut Recorder,
     until: Timestamp,
-) -> Vec<What> {
+) -> Vec<EventKind> {
     let asked = ask(session, probes, recorder, until, |_, _| true);
     join(asked, session.world.sleep_until(until)).await.0
 }
@@ -68,7 +68,7 @@ pub async fn believe(
     probes: &[Probe],
     recorder: &mut Recorder,
     until: Timestamp,
-) -> Vec<What> {
+) -> Vec<EventKind> {
     ask(session, probes, recorder, until, |recorder, key| !recorder.believes(key)).await
 }
 
@@ -78,7 +78,7 @@ async fn ask(
     recorder: &mut Recorder,
     until: Timestamp,
     again: impl Fn(&Recorder, &str) -> bool,
-) -> Vec<What> {
+) -> Vec<EventKind> {
     let mut under_way = FuturesUnordered::new();
     let one = |probe: Probe, due: Timestamp| async move {
         session.world.sleep_until(due).await;

@@ -224,7 +224,7 @@ fn answers(
     zone: &Route53,
 ) -> Option<Vote> {
     if let (SwitchBy::Object(of), Some(object)) = (&zone.switch, targets::object(plan, name, zone)) {
-        let known = estate.signal(&Target::Signal(object), now);
+        let known = estate.signal(&Target::HealthObject(object), now);
         let there = known.value()?.holder.is_some();
         let site = if there { of.value.site.clone() } else { plan.home.value.clone() };
         return Some(Vote { site, age: age_of(&known) });

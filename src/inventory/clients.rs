@@ -20,7 +20,7 @@ pub fn reached(
 }
 
 /// Secrets that lead clients elsewhere than to the one server that takes writes: which, and what to do.
-pub fn misled(plan: &Plan, estate: &Estate, now: Timestamp) -> Vec<(String, String)> {
+pub fn endpoint_mismatch(plan: &Plan, estate: &Estate, now: Timestamp) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for component in plan.components.values() {
         let Spec::Clients(of) = &component.spec else { continue };

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::observation::Observation;
 use crate::model::ids::Digest;
 use crate::model::state::{
-    ControlsState, DatabaseState, GroupState, RecordSet, SecretState, SignalState, State,
+    ControlsState, DatabaseState, GroupState, HealthObjectState, RecordSet, SecretState, State,
 };
 use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
@@ -165,8 +165,8 @@ impl Estate {
     }
 
     /// Whether an object is there that health checks watch.
-    pub fn signal(&self, target: &Target, at: Timestamp) -> Known<'_, SignalState> {
-        self.known(target, at, |s| if let State::Signal(s) = s { Some(s) } else { None })
+    pub fn signal(&self, target: &Target, at: Timestamp) -> Known<'_, HealthObjectState> {
+        self.known(target, at, |s| if let State::HealthObject(s) = s { Some(s) } else { None })
     }
 
     /// Which routing controls are `On`.

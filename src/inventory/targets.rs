@@ -64,7 +64,7 @@ fn of_component(plan: &Plan, component: &Component) -> Vec<Target> {
             .map(Target::Group)
             .collect(),
         Spec::Route53(zone) => {
-            let watched = object(plan, &component.name, zone).map(Target::Signal);
+            let watched = object(plan, &component.name, zone).map(Target::HealthObject);
             let turned = controls(plan, &component.name, zone).map(Target::Controls);
             records(plan, &component.name, zone).into_iter().chain(watched).chain(turned).collect()
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures_util::future::{LocalBoxFuture, ready};
 
 use super::chain::{self, Record};
-use super::{AppendError, Closing, Journal, Letter, Opened, Release, RunRow, StoreError};
+use super::{AppendError, Closing, InboxEntry, Journal, Opened, Release, RunRow, StoreError};
 use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::time::Timestamp;
@@ -22,7 +22,7 @@ pub struct MemoryJournal {
 struct Inner {
     runs: BTreeMap<RunId, Run>,
     order: Vec<RunId>,
-    letters: Vec<(RunId, Letter, bool)>,
+    letters: Vec<(RunId, InboxEntry, bool)>,
 }
 
 #[derive(Debug, Default)]
@@ -146,11 +146,11 @@ impl Journal for MemoryJournal {
     fn post(&self, run: &RunId, _at: Timestamp, who: &Person, signal: &Signal) -> Result<u64, StoreError> {
         let mut inner = self.inner.borrow_mut();
         let id = inner.letters.len() as u64 + 1;
-        inner.letters.push((run.clone(), Letter { id, who: who.clone(), signal: signal.clone() }, false));
+        inner.letters.push((run.clone(), InboxEntry { id, who: who.clone(), signal: signal.clone() }, false));
         Ok(id)
     }
 
-    fn letters(&self, run: &RunId) -> Result<Vec<Letter>, StoreError> {
+    fn letters(&self, run: &RunId) -> Result<Vec<InboxEntry>, StoreError> {
         let inner = self.inner.borrow();
         Ok(inner
             .letters

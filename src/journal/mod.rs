@@ -153,7 +153,7 @@ pub struct Opened {
 
 /// A signal that waits for the run's owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
+pub struct InboxEntry {
     /// Its number in the inbox.
     pub id: u64,
     /// Who sent it.
@@ -235,7 +235,7 @@ pub trait Journal {
     ///
     /// # Errors
     /// If the store cannot be read.
-    fn letters(&self, run: &RunId) -> Result<Vec<Letter>, StoreError>;
+    fn letters(&self, run: &RunId) -> Result<Vec<InboxEntry>, StoreError>;
 
     /// Marks a signal as taken: its event is in the journal.
     ///

@@ -20,7 +20,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::chain::{self, Record};
 use super::verify::{self, Contents, Head, LEDGER};
-use super::{AppendError, Closing, Journal, Letter, Opened, Release, RunRow, StoreError};
+use super::{AppendError, Closing, InboxEntry, Journal, Opened, Release, RunRow, StoreError};
 use crate::inventory::estate::Remembered;
 use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, Digest, RunId};
@@ -433,7 +433,7 @@ impl Journal for SqliteJournal {
         Ok(u64::try_from(reader.last_insert_rowid()).unwrap_or(0))
     }
 
-    fn letters(&self, run: &RunId) -> Result<Vec<Letter>, StoreError> {
+    fn letters(&self, run: &RunId) -> Result<Vec<InboxEntry>, StoreError> {
         let reader = self.reader.borrow();
         let read = || -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
             let mut statement = reader
@@ -443,7 +443,7 @@ impl Journal for SqliteJournal {
         let rows = read().map_err(|e| self.fail(&e))?;
         let letter = |(id, bytes): (i64, Vec<u8>)| {
             let (who, signal) = serde_json::from_slice(&bytes).ok()?;
-            Some(Letter { id: u64::try_from(id).ok()?, who, signal })
+            Some(InboxEntry { id: u64::try_from(id).ok()?, who, signal })
         };
         Ok(rows.into_iter().filter_map(letter).collect())
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Record;
 use super::verify::{Contents, Fault, LEDGER};
-use crate::model::event::{Event, RunCreated, What};
+use crate::model::event::{Event, EventKind, RunCreated};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Why};
 use crate::model::time::Timestamp;
@@ -17,7 +17,7 @@ pub(super) type Begun = BTreeMap<RunId, (Timestamp, Box<RunCreated>)>;
 pub(super) fn begun(by_run: &BTreeMap<&RunId, Vec<Record>>) -> Begun {
     let first =
         by_run.iter().filter_map(|(run, records)| match Event::read(&records.first()?.bytes).ok()? {
-            Event { at, what: What::RunCreated(created) } => Some(((*run).clone(), (at, created))),
+            Event { at, what: EventKind::RunCreated(created) } => Some(((*run).clone(), (at, created))),
             _ => None,
         });
     first.collect()

@@ -7,7 +7,7 @@ use ssh_key::{HashAlg, PublicKey};
 use super::chain::{self, Record};
 use super::imported::{self, Stored};
 use super::terms;
-use crate::model::event::{Event, What};
+use crate::model::event::{Event, EventKind};
 use crate::model::evidence::Head as End;
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Signed, Why};
@@ -160,7 +160,7 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
 fn worlds(by_run: &BTreeMap<&RunId, Vec<Record>>) -> BTreeMap<RunId, String> {
     let world = by_run.iter().filter_map(|(run, records)| {
         match serde_json::from_slice::<Event>(&records.first()?.bytes).ok()?.what {
-            What::RunCreated(created) => Some(((*run).clone(), created.world.id().to_owned())),
+            EventKind::RunCreated(created) => Some(((*run).clone(), created.world.id().to_owned())),
             _ => None,
         }
     });

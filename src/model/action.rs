@@ -30,13 +30,13 @@ mod properties;
 mod traffic;
 mod words;
 
-pub use clients::{ClientWay, Point};
+pub use clients::{ClientWay, UpdateClientSecret};
 pub use command::Command;
 pub use fencing::{Fence, FenceMethod};
 pub use found::{Found, FoundSet, Readings};
 pub use late::InDoubt;
 pub use properties::{Consent, Felt, Moves, OnStop, Properties, UndoRank};
-pub use traffic::{Basis, RecordChange, Route, Signal, Switch};
+pub use traffic::{Basis, RecordChange, SetHealthObject, SetRoutingControls, Switch};
 
 /// One thing to do or to wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,7 +65,7 @@ pub enum Action {
         db: DatabaseRef,
     },
     /// Give a cluster without instances one that can serve.
-    Equip {
+    AddClusterInstance {
         /// The cluster.
         db: DatabaseRef,
         /// The instance.
@@ -103,11 +103,11 @@ pub enum Action {
     /// Send traffic elsewhere.
     Switch(Switch),
     /// Send traffic elsewhere by an object that health checks watch.
-    Signal(Signal),
+    SetHealthObject(SetHealthObject),
     /// Send traffic elsewhere by routing controls.
-    Route(Route),
+    SetRoutingControls(SetRoutingControls),
     /// Lead clients of a database elsewhere by the secret that they read.
-    Point(Point),
+    UpdateClientSecret(UpdateClientSecret),
     /// Write for real.
     Write(Write),
     /// Run a command of the plan's author.
@@ -349,7 +349,7 @@ impl Action {
                 because: "a promoted replica has its own history; to return, run drctl failback",
             },
             // It serves nobody before the promotion, and its cluster benefits from it. Whoever pays for it removes it.
-            Self::Equip { .. } | Self::Withdraw { .. } => Undo::Nothing,
+            Self::AddClusterInstance { .. } | Self::Withdraw { .. } => Undo::Nothing,
             Self::Rejoin { .. } => Undo::PointOfNoReturn {
                 because: "drctl sets aside what only that server has, and makes it a standby of the other one",
             },
@@ -367,12 +367,15 @@ impl Action {
                 group: s.group.clone(),
             }))),
             Self::Switch(s) => Undo::By(Box::new(Self::Switch(s.reversed()))),
-            Self::Signal(s) => Undo::By(Box::new(Self::Signal(Signal { present: !s.present, ..s.clone() }))),
-            Self::Route(r) => {
-                r.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::Route(back))))
+            Self::SetHealthObject(s) => Undo::By(Box::new(Self::SetHealthObject(SetHealthObject {
+                present: !s.present,
+                ..s.clone()
+            }))),
+            Self::SetRoutingControls(r) => {
+                r.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::SetRoutingControls(back))))
             }
-            Self::Point(p) => {
-                p.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::Point(back))))
+            Self::UpdateClientSecret(p) => {
+                p.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::UpdateClientSecret(back))))
             }
             Self::Write(Write::Guard { component, place, holder, .. }) => {
                 let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
@@ -387,19 +390,21 @@ impl Action {
         match self {
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
-            Self::Scale(_) | Self::Signal(_) | Self::Route(_) | Self::Point(_) | Self::Write(_) => {
-                InDoubt::Repeat
-            }
+            Self::Scale(_)
+            | Self::SetHealthObject(_)
+            | Self::SetRoutingControls(_)
+            | Self::UpdateClientSecret(_)
+            | Self::Write(_) => InDoubt::Repeat,
             // Until it is done the old name is what is seen.
             Self::Rename { .. } => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
             Self::Rejoin { db, .. } if db.engine == Engine::Rds => InDoubt::ObserveAfter(Dur::mins(1)),
-            Self::Equip { .. } => InDoubt::ObserveAfter(Dur::mins(1)),
+            Self::AddClusterInstance { .. } => InDoubt::ObserveAfter(Dur::mins(1)),
             // Until a rename is done the old name is what is seen; and nothing is created, or deleted, twice.
             Self::Restore { part: Part::Swap, of } if of.instance().is_some() => {
                 InDoubt::ObserveAfter(NEW_NAME_AT_WORST)
             }
-            Self::Restore { part: Part::Beside | Part::Destroy, of } if of.instance().is_some() => {
+            Self::Restore { part: Part::CreateCopy | Part::Destroy, of } if of.instance().is_some() => {
                 InDoubt::ObserveAfter(Dur::mins(1))
             }
             // The host runs a job once, whoever asks for it again.
@@ -441,7 +446,7 @@ impl Action {
                 | Check::CaughtUp { db },
             )
             | Self::Promote { db, .. }
-            | Self::Equip { db, .. }
+            | Self::AddClusterInstance { db, .. }
             | Self::Withdraw { db }
             | Self::Rejoin { db, .. }
             | Self::Rename { db, .. }
@@ -450,9 +455,9 @@ impl Action {
             Self::Restore { of, .. } => Some(&of.db.place),
             Self::Scale(s) => Some(&s.group.place),
             Self::Switch(s) => Some(&s.zone.place),
-            Self::Signal(s) => Some(&s.object.place),
-            Self::Route(r) => Some(&r.controls.place),
-            Self::Point(p) => Some(&p.secret.place),
+            Self::SetHealthObject(s) => Some(&s.object.place),
+            Self::SetRoutingControls(r) => Some(&r.controls.place),
+            Self::UpdateClientSecret(p) => Some(&p.secret.place),
             Self::Check(Check::Compare(of)) => Some(&of.source.place),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. } | Check::Answers { .. })
             | Self::Run(_)
@@ -476,7 +481,7 @@ impl Action {
                 | Check::Follows { db, .. }
                 | Check::CaughtUp { db },
             )
-            | Self::Equip { db, .. }
+            | Self::AddClusterInstance { db, .. }
             | Self::Withdraw { db }
             | Self::Promote { db, .. } => Some(Target::Database(db.clone())),
             Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
@@ -501,9 +506,9 @@ impl Action {
                 Some(id) => Target::Change { zone: s.zone.clone(), id: id.to_owned() },
                 None => Target::Records { zone: s.zone.clone(), names: s.names() },
             }),
-            Self::Signal(s) => Some(Target::Signal(s.object.clone())),
-            Self::Route(r) => Some(Target::Controls(r.controls.clone())),
-            Self::Point(p) => Some(Target::Secret(p.secret.clone())),
+            Self::SetHealthObject(s) => Some(Target::HealthObject(s.object.clone())),
+            Self::SetRoutingControls(r) => Some(Target::Controls(r.controls.clone())),
+            Self::UpdateClientSecret(p) => Some(Target::Secret(p.secret.clone())),
             Self::Write(Write::Canary { db, table }) => {
                 Some(Target::Wrote { db: db.clone(), table: table.clone(), key: key.to_owned(), way: None })
             }

@@ -4,7 +4,9 @@ use serde::Serialize;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{Action, Check, Fence, NewReplica, Route, Scale, Signal, Switch, Wanted, Write};
+use super::action::{
+    Action, Check, Fence, NewReplica, Scale, SetHealthObject, SetRoutingControls, Switch, Wanted, Write,
+};
 use super::bucket::BucketRef;
 use super::ids::{ComponentName, SiteName};
 use super::place::Place;
@@ -48,7 +50,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
         }
         Action::Promote { db, takeover: Some(how), .. } => vec![clusters::takeover(how), look(db)],
         Action::Withdraw { db } => vec![restart(db), look(db)],
-        Action::Equip { db, instance } => vec![clusters::equip(db, instance), look(db)],
+        Action::AddClusterInstance { db, instance } => vec![clusters::equip(db, instance), look(db)],
         Action::Promote { db, backup_days, .. } => vec![
             aws(
                 db,
@@ -83,9 +85,9 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Restore { part, of } => restoring::calls(*part, of),
         Action::Scale(s) => scale_calls(s),
         Action::Switch(s) => switch_calls(s),
-        Action::Signal(s) => vec![signal_call(s)],
-        Action::Route(r) => vec![route_call(r)],
-        Action::Point(p) => clients::point(p),
+        Action::SetHealthObject(s) => vec![signal_call(s)],
+        Action::SetRoutingControls(r) => vec![route_call(r)],
+        Action::UpdateClientSecret(p) => clients::point(p),
         Action::Write(Write::Through { db, table, way }) => clients::through(db, table, way),
         Action::Write(write) => vec![write_call(write)],
         Action::Run(c) => vec![call(
@@ -164,7 +166,7 @@ fn tags(tags: &BTreeMap<String, String>) -> String {
     if all.is_empty() { all } else { format!(" --tags{all}") }
 }
 
-fn signal_call(s: &Signal) -> Call {
+fn signal_call(s: &SetHealthObject) -> Call {
     let (url, region) = (quoted(&s.object.url), &s.object.place.region);
     match s.present {
         true => {
@@ -181,7 +183,7 @@ fn signal_call(s: &Signal) -> Call {
     }
 }
 
-fn route_call(r: &Route) -> Call {
+fn route_call(r: &SetRoutingControls) -> Call {
     let state = |on: bool| if on { "On" } else { "Off" };
     let of = |(site, on): (SiteName, bool)| {
         let arn = r.controls.controls.get(&site).map_or("", String::as_str);

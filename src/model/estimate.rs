@@ -41,21 +41,21 @@ fn restore(part: Part, of: &Restore) -> Dur {
     let rate = of.rates.map_or(FETCHED_PER_S, |r| r.fetched_per_s.max(1));
     if of.instance().is_some() {
         return match part {
-            Part::Beside => NEW_INSTANCE,
+            Part::CreateCopy => NEW_INSTANCE,
             Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
             Part::Loss => Dur::secs(10),
             // Two renamings, one after the other: each needs the name that the one before it frees.
-            Part::Swap | Part::PutBack => NEW_NAME.plus(NEW_NAME),
+            Part::Swap | Part::Revert => NEW_NAME.plus(NEW_NAME),
             // AWS publishes none for a deletion without a last snapshot.
             Part::Destroy => Dur::mins(5),
         };
     }
     match part {
-        Part::Beside => Dur::secs(10 + bytes / rate + log / READ_PER_S),
+        Part::CreateCopy => Dur::secs(10 + bytes / rate + log / READ_PER_S),
         Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
         Part::Loss => Dur::secs(2 + log / READ_PER_S),
         // Two names are changed, a server stops and another one starts.
-        Part::Swap | Part::PutBack => Dur::secs(20),
+        Part::Swap | Part::Revert => Dur::secs(20),
         Part::Destroy => Dur::secs(5),
     }
 }
@@ -96,7 +96,7 @@ impl Estimate {
             // As long as copying the differences, or all of it, takes.
             Action::Rejoin { .. } => Self::new(Dur::mins(2), Dur::mins(24 * 60)),
             // AWS publishes no figure for an instance of a cluster; storage is there already.
-            Action::Equip { .. } => Self::new(Dur::mins(8), Dur::mins(30)),
+            Action::AddClusterInstance { .. } => Self::new(Dur::mins(8), Dur::mins(30)),
             Action::Withdraw { .. } => Self::new(Dur::secs(10), Dur::mins(2)),
             // «Several minutes or longer», by the size of the replica, with a reboot (Amazon RDS User Guide, «Promoting a read replica to be a
             // standalone DB instance»); of a global database «in the order of minutes» (Amazon Aurora User Guide, «Using switchover or failover
@@ -110,9 +110,11 @@ impl Estimate {
             Action::Scale(s) if s.to.desired == s.from.desired => Self::new(Dur::secs(5), Dur::mins(10)),
             // AWS publishes no figure: this is what launch, boot and one health check interval commonly add up to.
             Action::Scale(_) => Self::new(Dur::mins(3), Dur::mins(10)),
-            Action::Signal(_) | Action::Point(_) => Self::new(Dur::secs(2), Dur::mins(2)),
+            Action::SetHealthObject(_) | Action::UpdateClientSecret(_) => {
+                Self::new(Dur::secs(2), Dur::mins(2))
+            }
             // A safety rule may want time between two changes (`WaitPeriodMs`, Amazon Application Recovery Controller API Reference).
-            Action::Route(_) => Self::new(Dur::secs(2), Dur::mins(10)),
+            Action::SetRoutingControls(_) => Self::new(Dur::secs(2), Dur::mins(10)),
             // A change is `INSYNC` generally within 60 seconds (Amazon Route 53 API Reference, `GetChange`).
             Action::Switch(_) => Self::new(Dur::secs(35), Dur::mins(5)),
             Action::Write(_) => Self::new(Dur::secs(2), Dur::secs(60)),

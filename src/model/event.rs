@@ -29,7 +29,7 @@ pub struct Event {
     pub at: Timestamp,
     /// What.
     #[serde(flatten)]
-    pub what: What,
+    pub what: EventKind,
 }
 
 impl Event {
@@ -236,7 +236,7 @@ pub struct Request {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum What {
+pub enum EventKind {
     /// A run was created.
     RunCreated(Box<RunCreated>),
     /// A process owns the run from now on. Unanswered calls of an earlier owner are in doubt.

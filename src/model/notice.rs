@@ -116,7 +116,7 @@ pub struct Mail {
 
 /// A way to reach people.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Transport {
     /// An incoming webhook of Slack (Slack API, «Sending messages using incoming webhooks»).
     Slack {
         /// Its address, which is a secret.
@@ -147,7 +147,7 @@ pub enum Way {
     },
 }
 
-impl Way {
+impl Transport {
     /// Its name.
     pub const fn id(&self) -> &'static str {
         match self {
@@ -186,7 +186,7 @@ pub struct Channel {
     /// Its name.
     pub name: String,
     /// The way.
-    pub way: Way,
+    pub way: Transport,
     /// What goes there.
     pub gets: BTreeSet<Kind>,
     /// The channel to use if this one cannot be reached.

@@ -172,7 +172,7 @@ pub struct Backup {
 #[serde(rename_all = "snake_case")]
 pub enum Part {
     /// Fetches the backup into a folder beside the live data and replays the log up to the time.
-    Beside,
+    CreateCopy,
     /// Checks the copy: invariants, foreign keys, every page.
     Verify,
     /// Counts what the live server holds and the copy does not.
@@ -180,7 +180,7 @@ pub enum Part {
     /// Puts the copy in the place of the live data, which are kept under another name.
     Swap,
     /// Puts the old data back, unless rows were written since.
-    PutBack,
+    Revert,
     /// Removes the copy, with proof.
     Destroy,
 }
@@ -189,11 +189,11 @@ impl Part {
     /// The word that the job on the host has for it.
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Beside => "beside",
+            Self::CreateCopy => "beside",
             Self::Verify => "verify",
             Self::Loss => "loss",
             Self::Swap => "swap",
-            Self::PutBack => "undo",
+            Self::Revert => "undo",
             Self::Destroy => "destroy",
         }
     }
@@ -202,10 +202,10 @@ impl Part {
     pub(super) fn undo(self, of: &Restore) -> Undo {
         let by = |part| Undo::By(Box::new(Action::Restore { part, of: Box::new(of.clone()) }));
         match self {
-            Self::Beside => by(Self::Destroy),
+            Self::CreateCopy => by(Self::Destroy),
             // The job refuses where a row was written since: from then on the restored server is the one that counts.
-            Self::Swap => by(Self::PutBack),
-            Self::Verify | Self::Loss | Self::PutBack | Self::Destroy => Undo::Nothing,
+            Self::Swap => by(Self::Revert),
+            Self::Verify | Self::Loss | Self::Revert | Self::Destroy => Undo::Nothing,
         }
     }
 
@@ -213,7 +213,7 @@ impl Part {
     pub(super) fn words(self, of: &Restore) -> String {
         let (id, at) = (&of.db.id, of.to_time);
         match self {
-            Self::Beside => {
+            Self::CreateCopy => {
                 let from = match (&of.source, &of.snapshot, &of.backup) {
                     (Source::Managed(_), None, _) => "its automated backups",
                     (_, _, Some(backup)) => backup.name.as_str(),
@@ -230,7 +230,7 @@ impl Part {
             }
             Self::Loss => format!("count what {id} has and its copy of {at} lacks"),
             Self::Swap => format!("replace {id} with the copy of {at}, and keep the previous data"),
-            Self::PutBack => format!("restore the previous data of {id}"),
+            Self::Revert => format!("restore the previous data of {id}"),
             Self::Destroy => format!("remove the copy of {id}, with proof"),
         }
     }

@@ -57,7 +57,7 @@ pub enum Lock {
 
 /// What a sink was seen to hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct StoredObject {
     /// Of the bytes that were read back.
     pub sha256: Digest,
     /// The version (S3) or generation (Google).

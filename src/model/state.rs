@@ -41,7 +41,7 @@ pub enum State {
     /// The guard object of a component.
     Guard(GuardState),
     /// An object that health checks watch.
-    Signal(SignalState),
+    HealthObject(HealthObjectState),
     /// Routing controls.
     Controls(ControlsState),
     /// Where a secret leads clients.
@@ -125,7 +125,7 @@ pub struct DatabaseState {
     pub streaming: Option<bool>,
     /// What the last fence by SQL left, on the server that it fenced and on every replica that replayed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub fence_word: Option<String>,
+    pub fence_token: Option<String>,
     /// Where a replica that streams gets it from: `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
@@ -134,7 +134,7 @@ pub struct DatabaseState {
     pub endpoint: Option<String>,
     /// Its endpoint leads to a server that takes writes, and the control plane calls it a replica: SQL would act on another server.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub misled: bool,
+    pub endpoint_mismatch: bool,
     /// What of its settings will hurt in a recovery, each in a sentence.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advice: Vec<String>,
@@ -352,7 +352,7 @@ pub enum FenceStage {
     /// The first of its two calls has had its effect, and the second is due.
     Half,
     /// All of it is there, and something else may write all the same: no waiting proves it.
-    Vain,
+    Ineffective,
     /// It holds.
     Proven,
 }
@@ -398,7 +398,7 @@ pub struct FenceState {
 
 /// An object that health checks watch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SignalState {
+pub struct HealthObjectState {
     /// Who put it there; none where it is not.
     #[serde(default)]
     pub holder: Option<String>,

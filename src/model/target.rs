@@ -272,7 +272,7 @@ pub enum Target {
         id: String,
     },
     /// An object that health checks watch.
-    Signal(ObjectRef),
+    HealthObject(ObjectRef),
     /// Routing controls.
     Controls(ControlsRef),
     /// Where a secret leads clients.
@@ -386,7 +386,7 @@ impl Target {
             Self::Group(group) => Some(&group.place),
             Self::Bucket(of) => Some(&of.place),
             Self::Compared(of) => Some(&of.source.place),
-            Self::Signal(object) => Some(&object.place),
+            Self::HealthObject(object) => Some(&object.place),
             Self::Controls(of) => Some(&of.place),
             Self::Secret(of) => Some(&of.place),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.place),
@@ -408,12 +408,12 @@ impl Target {
             Self::Records { .. } | Self::Change { .. } => "route53",
             Self::Identity { .. } => "sts",
             Self::Fence { method, .. } => method.service(),
-            Self::Guard { .. } | Self::Signal(_) | Self::Bucket(_) | Self::Compared(_) => "s3",
+            Self::Guard { .. } | Self::HealthObject(_) | Self::Bucket(_) | Self::Compared(_) => "s3",
             Self::Controls(_) => "route53-recovery-cluster",
             Self::Secret(_) => "secretsmanager",
             // Rows are read by whoever reads rows; instances are its service's.
             Self::Restore {
-                part: Part::Beside | Part::Swap | Part::PutBack | Part::Destroy,
+                part: Part::CreateCopy | Part::Swap | Part::Revert | Part::Destroy,
                 copy: Some(_),
                 ..
             } => "rds",
@@ -455,7 +455,7 @@ impl Target {
             Self::Group(group) => Some(&group.component),
             Self::Bucket(of) => Some(&of.component),
             Self::Compared(of) => Some(&of.source.component),
-            Self::Signal(object) => Some(&object.component),
+            Self::HealthObject(object) => Some(&object.component),
             Self::Controls(of) => Some(&of.component),
             Self::Secret(of) => Some(&of.component),
             Self::Records { zone, .. } | Self::Change { zone, .. } => Some(&zone.component),
@@ -482,7 +482,7 @@ impl Target {
             Self::Alive { db, sign: Sign::Server } => format!("alive/{}/{}", db.place.name, db.id),
             Self::Alive { db, sign: Sign::Service } => format!("alive/{}", db.place.name),
             Self::Guard { component, .. } => format!("guard/{component}"),
-            Self::Signal(object) => format!("signal/{}/{}", object.place.name, object.url),
+            Self::HealthObject(object) => format!("signal/{}/{}", object.place.name, object.url),
             Self::Controls(of) => format!("controls/{}/{}", of.place.name, of.component),
             Self::Secret(of) => format!("secret/{}/{}/{}", of.place.name, of.component, of.id),
             // Two writes may be looked for together, and each is a row of its own.

@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 use super::{Failure, Message, Reveal};
 use crate::model::ids::Digest;
-use crate::model::notice::{Kind, Notice, Way};
+use crate::model::notice::{Kind, Notice, Transport};
 use crate::model::secret::Secret;
 use crate::model::telemetry::Traces;
 
@@ -27,11 +27,11 @@ const ANSWER: usize = 4 << 10;
 const CODE: usize = 48;
 
 /// Sends it.
-pub async fn send(way: &Way, message: Message<'_>, reveal: Reveal<'_>) -> Result<String, Failure> {
+pub async fn send(way: &Transport, message: Message<'_>, reveal: Reveal<'_>) -> Result<String, Failure> {
     let secret = |at| reveal(at).map_err(Failure::never);
     match way {
-        Way::Slack { url } => post(secret(url)?, &slack(message.notice), None).await,
-        Way::PagerDuty { key, url } => {
+        Transport::Slack { url } => post(secret(url)?, &slack(message.notice), None).await,
+        Transport::PagerDuty { key, url } => {
             let address = Secret::new(url.as_deref().unwrap_or(PAGERDUTY));
             let key = secret(key)?;
             if let [first, more @ ..] = message.notice.acknowledges.as_slice() {
@@ -49,18 +49,18 @@ pub async fn send(way: &Way, message: Message<'_>, reveal: Reveal<'_>) -> Result
             }
             Ok(said)
         }
-        Way::Webhook { url, secret: key } => {
+        Transport::Webhook { url, secret: key } => {
             let document = json!({"schema_version": 1, "notice": message.notice});
             post(secret(url)?, &document, Some((secret(key)?, message))).await
         }
-        Way::StatusPage { url, secret: key } => {
+        Transport::StatusPage { url, secret: key } => {
             let Some(public) = &message.notice.public else {
                 return Err(Failure::never("this notification is not public"));
             };
             let document = json!({"schema_version": 1, "incident": public, "at": message.at});
             post(secret(url)?, &document, Some((secret(key)?, message))).await
         }
-        Way::Smtp(_) => Err(Failure::never("the answer is not HTTP")),
+        Transport::Smtp(_) => Err(Failure::never("the answer is not HTTP")),
     }
 }
 

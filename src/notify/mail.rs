@@ -3,7 +3,7 @@
 use lettre::message::{Mailbox, header};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as Letter, Tokio1Executor};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as InboxEntry, Tokio1Executor};
 
 use super::{Failure, Message, Reveal};
 use crate::model::ids::Digest;
@@ -24,13 +24,13 @@ pub async fn send(server: &Mail, message: Message<'_>, reveal: Reveal<'_>) -> Re
     Ok(format!("SMTP {}", answer.code()))
 }
 
-fn letter(server: &Mail, Message { notice, .. }: Message<'_>) -> Result<Letter, Failure> {
+fn letter(server: &Mail, Message { notice, .. }: Message<'_>) -> Result<InboxEntry, Failure> {
     let bad = |what: &str| Failure::never(format!("`{what}` is not a mail address"));
     let mailbox = |text: &String| text.parse::<Mailbox>().map_err(|_| bad(text));
     let of = |text: &str| format!("<{}@drctl>", &Digest::of(text.as_bytes()).as_str()[..32]);
     // A mail program shows what belongs together as one conversation.
     let thread = of(notice.run.as_ref().map_or(notice.thread.as_str(), |run| run.as_str()));
-    let mut letter = Letter::builder()
+    let mut letter = InboxEntry::builder()
         .from(mailbox(&server.from)?)
         .subject(notice.subject.clone())
         .message_id(Some(of(&notice.key)))

@@ -10,7 +10,7 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 
-use crate::model::notice::{Channel, Notice, SecretAt, Way};
+use crate::model::notice::{Channel, Notice, SecretAt, Transport};
 use crate::model::plain::line;
 use crate::model::secret::Secret;
 use crate::model::telemetry::Traces;
@@ -111,12 +111,12 @@ fn plain_of(notice: &Notice) -> Notice {
     notice
 }
 
-async fn by(way: &Way, message: Message<'_>, reveal: Reveal<'_>) -> Result<String, Failure> {
+async fn by(way: &Transport, message: Message<'_>, reveal: Reveal<'_>) -> Result<String, Failure> {
     match way {
         #[cfg(feature = "mail")]
-        Way::Smtp(server) => mail::send(server, message, reveal).await,
+        Transport::Smtp(server) => mail::send(server, message, reveal).await,
         #[cfg(not(feature = "mail"))]
-        Way::Smtp(_) => Err(Failure::never("built without mail")),
+        Transport::Smtp(_) => Err(Failure::never("built without mail")),
         #[cfg(feature = "http")]
         way => http::send(way, message, reveal).await,
         #[cfg(not(feature = "http"))]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::shape::{Field, Record, Shape, opt, req};
-use crate::model::notice::{Channel, Kind, Mail, MailTls, Notify, SecretAt, Way};
+use crate::model::notice::{Channel, Kind, Mail, MailTls, Notify, SecretAt, Transport};
 use crate::model::time::Dur;
 
 /// How long before a live drill the announcement is sent, by default.
@@ -145,7 +145,7 @@ impl RawNotify {
                         channel.name
                     ));
                 }
-                if matches!(otherwise.way, Way::StatusPage { .. }) {
+                if matches!(otherwise.way, Transport::StatusPage { .. }) {
                     return Err(format!(
                         "notify.channels.{}.otherwise: {name} is a public channel",
                         channel.name
@@ -164,27 +164,31 @@ impl RawChannel {
         let bad = |why: &str| format!("notify.channels.{name}: {why}");
         let mut ways = Vec::new();
         if let Some(raw) = self.slack {
-            ways.push(Way::Slack { url: secret_at(&raw.url).map_err(|e| bad(&e))? });
+            ways.push(Transport::Slack { url: secret_at(&raw.url).map_err(|e| bad(&e))? });
         }
         if let Some(raw) = self.pagerduty {
             let url = raw.url.map(|url| plain(&url)).transpose().map_err(|e| bad(&e))?;
-            ways.push(Way::PagerDuty { key: secret_at(&raw.key).map_err(|e| bad(&e))?, url });
+            ways.push(Transport::PagerDuty { key: secret_at(&raw.key).map_err(|e| bad(&e))?, url });
         }
         if let Some(raw) = self.smtp {
-            ways.push(Way::Smtp(raw.read().map_err(|e| bad(&e))?));
+            ways.push(Transport::Smtp(raw.read().map_err(|e| bad(&e))?));
         }
         for (raw, public) in [(self.webhook, false), (self.status_page, true)] {
             let Some(raw) = raw else { continue };
             let url = secret_at(&raw.url).map_err(|e| bad(&e))?;
             let secret = secret_at(&raw.secret).map_err(|e| bad(&e))?;
-            ways.push(if public { Way::StatusPage { url, secret } } else { Way::Webhook { url, secret } });
+            ways.push(if public {
+                Transport::StatusPage { url, secret }
+            } else {
+                Transport::Webhook { url, secret }
+            });
         }
         let (Some(way), None) = (ways.pop(), ways.pop()) else {
             return Err(bad("set exactly one of slack, pagerduty, smtp, webhook and status_page"));
         };
         let gets = self.gets.unwrap_or_else(|| way.usually());
         let public = BTreeSet::from([Kind::Alert, Kind::Update, Kind::Resolved]);
-        if matches!(way, Way::StatusPage { .. }) && !gets.is_subset(&public) {
+        if matches!(way, Transport::StatusPage { .. }) && !gets.is_subset(&public) {
             return Err(bad("a status page can get only alert, update and resolved, because it is public"));
         }
         Ok(Channel { gets, way, otherwise: self.otherwise, name })

@@ -6,16 +6,16 @@ use config::{Config, File, FileStoredFormat, Format};
 use serde::Deserialize;
 
 use super::finding::{Finding, Span};
-use super::keeping::{RawEvidence, Reports};
 use super::notify::RawNotify;
 use super::policy::RawPolicy;
+use super::retention::{RawEvidence, Reports};
 use super::schedules::RawSchedule;
 use super::shape;
 use super::shapes::SETTINGS;
 use super::telemetry::RawTelemetry;
 use super::text::{self, Node, Value};
 use crate::model::authority::{Authority, Operator};
-use crate::model::notice::{Notify, Way};
+use crate::model::notice::{Notify, Transport};
 use crate::model::place::Place;
 use crate::model::policy::Policy;
 use crate::model::runbook::Objectives;
@@ -436,7 +436,7 @@ fn reachable(policy: &Policy, notify: &Notify) -> Result<(), String> {
     for name in policy.escalation.iter().flat_map(|rung| &rung.tell) {
         match notify.channel(name).map(|channel| &channel.way) {
             None => return Err(format!("policy.escalation: notify.channels has no `{name}`")),
-            Some(Way::StatusPage { .. }) => {
+            Some(Transport::StatusPage { .. }) => {
                 return Err(format!("policy.escalation: {name} is a public channel and cannot call anybody"));
             }
             Some(_) => {}

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Refusal, path};
+use super::{Refusal, critical_path};
 use crate::inventory::{Estate, Observation, targets};
 use crate::model::action::{Action, Scale};
 use crate::model::ids::SiteName;
@@ -208,7 +208,7 @@ impl Question<'_> {
             ));
             return lines;
         }
-        let critical = path::critical(book);
+        let critical = critical_path::critical(book);
         let (promised, of) = book.promised_rto();
         let of = of.map_or_else(String::new, |component| format!(" of {component}"));
         let met = if critical.expected > promised { Reads::Bad } else { Reads::Says };
@@ -219,7 +219,7 @@ impl Question<'_> {
             critical.worst
         );
         lines.push(line("failover", format!("to {}", self.to), met, time));
-        let no_return = path::points_of_no_return(book);
+        let no_return = critical_path::points_of_no_return(book);
         lines.extend(no_return.iter().map(|(s, why)| {
             line("failover", s.id.as_str(), Reads::Says, format!("point of no return: {why}"))
         }));

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use super::databases::waits_for;
 use super::steps::{Draft, all, step};
-use super::stores::waits_for;
 use super::{Refusal, safety};
 use crate::inventory::clients::reached;
 use crate::inventory::{Known, Observation, active, targets};
-use crate::model::action::{Action, ClientWay, Point, Write};
+use crate::model::action::{Action, ClientWay, UpdateClientSecret, Write};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::{OnFailure, Phase, Step};
 use crate::model::state::SecretState;
@@ -185,7 +185,7 @@ fn point(
             secret.id
         ));
     }
-    let action = Action::Point(Point { secret, to, from });
+    let action = Action::UpdateClientSecret(UpdateClientSecret { secret, to, from });
     let mut step = step(&format!("point.{name}.{site}"), Phase::Rewire, Some(name), action);
     step.needs = all(needs);
     if aside {

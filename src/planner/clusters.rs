@@ -2,8 +2,8 @@
 //!
 //! Source: Amazon Aurora User Guide, «Using switchover or failover in an Amazon Aurora global database».
 
+use super::databases::Store;
 use super::steps::{Draft, all, step};
-use super::stores::Store;
 use super::{Refusal, rebuild};
 use crate::inventory::{active, targets};
 use crate::model::action::{Action, Check, Fence, FenceMethod};
@@ -129,7 +129,7 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     let id = rebuild::aside(&db.id, &draft.input.request.run);
     draft.notes.push(format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id));
     let instance = Box::new(NewMember { id: id.clone(), class, engine: there.engine.clone() });
-    let action = Action::Equip { db: db.clone(), instance };
+    let action = Action::AddClusterInstance { db: db.clone(), instance };
     let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
     if draft.input.request.intent == Intent::Failover {
         draft.notes.push(format!(

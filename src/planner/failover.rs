@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::buckets::compare_all;
 use super::capacity::scale_all;
+use super::databases::promote_all;
 use super::steps::Draft;
-use super::stores::promote_all;
 use super::traffic::redirect_all;
 use crate::model::action::Action;
 use crate::model::ids::{ComponentName, StepId};

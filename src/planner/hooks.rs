@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::people::APPROVAL;
+use super::approvals::APPROVAL;
 use super::steps::step;
 use crate::model::action::{Action, Check};
 use crate::model::ids::StepId;

@@ -136,7 +136,7 @@ impl Assumed<'_> {
             Finding { fix, ..Self::finding("dns", s.id.as_str(), needs, why) }
         };
         let signals = |s: &Step| match &s.action {
-            Action::Signal(signal) => {
+            Action::SetHealthObject(signal) => {
                 let at = &signal.object.place.region;
                 if *at == self.region {
                     let why = format!(
@@ -149,7 +149,7 @@ impl Assumed<'_> {
                 );
                 Some(Self::finding("dns", s.id.as_str(), Needs::No, why))
             }
-            Action::Route(route) => {
+            Action::SetRoutingControls(route) => {
                 let among = route.controls.endpoints.contains_key(self.region);
                 let others = route.controls.endpoints.len() - usize::from(among);
                 let why = format!(

@@ -2,24 +2,24 @@
 //!
 //! One file an intent. What may not happen is in `safety`; what steps look like is in `steps`; neither knows a clock or a file.
 
+mod approvals;
 pub mod assessment;
 pub mod buckets;
 pub mod capacity;
 pub mod clients;
 pub mod clocks;
 pub mod clusters;
+pub mod critical_path;
+pub mod databases;
 pub mod failover;
 pub mod hooks;
 pub mod independence;
 mod names;
-pub mod path;
-mod people;
 pub mod rebuild;
 pub mod refusal;
 pub mod restore;
 pub mod safety;
 pub mod steps;
-pub mod stores;
 pub mod switchover;
 pub mod traffic;
 pub mod ttl;

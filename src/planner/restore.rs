@@ -3,8 +3,8 @@
 //! Everything that takes long is done beside the live server, while users are served: the copy is fetched, recovered and checked. Then
 //! people judge the loss, writes end, the copy takes the place of the live data, and those are kept.
 
+use super::databases::{self, Store};
 use super::steps::{Draft, all, step};
-use super::stores::{self, Store};
 use super::switchover::writes;
 use super::{Refusal, Wanted, clocks, rebuild, safety};
 use crate::inventory::{Observation, targets};
@@ -118,7 +118,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     // Whatever people take their time for, nobody is kept out meanwhile.
     let bound = gate(draft, name, "bound", &[copied, approvals].concat());
     let before_fence = idle(draft, &of, [guard, vec![bound]].concat());
-    let fenced = stores::keep_from_writing(draft, component, spec, &site, &before_fence);
+    let fenced = databases::keep_from_writing(draft, component, spec, &site, &before_fence);
     // While it takes seconds: users wait for it.
     let counted = match of.replay_bytes.is_some_and(|bytes| bytes <= COUNTED_WHILE_FENCED) {
         true => {
@@ -140,9 +140,9 @@ pub fn derive(draft: &mut Draft<'_>) {
         of.db.id, of.to_time
     ));
     let store = Store { component, target: of.db.clone(), canary: spec.canary_table.clone() };
-    stores::let_in(draft, store, swapped);
+    databases::unfence(draft, store, swapped);
     if of.instance().is_some() {
-        let admits = FenceMethod::ALL.map(|method| stores::admit_id(name, method));
+        let admits = FenceMethod::ALL.map(|method| databases::admit_id(name, method));
         let verify = format!("verify.{name}");
         let ids: Vec<_> = admits.iter().chain([&verify]).map(String::as_str).collect();
         draft.patient(&ids, NAME_MOVES);
@@ -167,7 +167,7 @@ fn idle(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> 
 }
 
 /// What makes a copy, in its order.
-const COPY: [(&str, Part); 3] = [("beside", Part::Beside), ("sound", Part::Verify), ("loss", Part::Loss)];
+const COPY: [(&str, Part); 3] = [("beside", Part::CreateCopy), ("sound", Part::Verify), ("loss", Part::Loss)];
 
 /// Fetched, recovered and checked. Returns the last step.
 fn copy(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: Vec<Need>) -> Vec<StepId> {
@@ -439,7 +439,7 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
 fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     let input = draft.input;
     let by_now = input.now.since(of.to_time);
-    let takes: u64 = [Part::Beside, Part::Verify, Part::Loss]
+    let takes: u64 = [Part::CreateCopy, Part::Verify, Part::Loss]
         .into_iter()
         .map(|p| crate::model::estimate::Estimate::of(&Action::Restore { part: p, of: Box::new(of.clone()) }))
         .map(|e| e.expected_ms.millis())

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Input, Refusal, hooks, people};
+use super::{Input, Refusal, approvals, hooks};
 use crate::inventory::{Observation, targets};
 use crate::model::action::{Action, Check, Fence, Gate, Write};
 use crate::model::estimate::Estimate;
@@ -354,7 +354,7 @@ impl<'a> Draft<'a> {
         {
             self.steps.clear();
         }
-        people::ask(self.input, &mut self.steps);
+        approvals::ask(self.input, &mut self.steps);
         self.evidence_after();
         self.release_guards();
         hooks::insert(self.input.plan, self.input.request.intent, &mut self.steps);

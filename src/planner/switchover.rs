@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 
 use super::buckets::compare_all;
 use super::capacity::scale_all;
+use super::databases::{self, Found, Store};
 use super::failover::guards;
 use super::safety;
 use super::steps::{Draft, all, step};
-use super::stores::{self, Found, Store};
 use super::traffic::redirect_all;
 use super::{Refusal, clients, clusters, rebuild, ttl};
 use crate::inventory::active::follows;
@@ -71,7 +71,7 @@ pub fn reprotect(draft: &mut Draft<'_>) {
             let mut needs = guards[&component.name].clone();
             if safety::may_write(draft, &standby, spec) {
                 // What it took is counted and kept, and it takes nothing more meanwhile.
-                needs = vec![stores::keep_from_writing(draft, component, spec, &to, &needs)];
+                needs = vec![databases::keep_from_writing(draft, component, spec, &to, &needs)];
             }
             rebuild::rejoin(draft, &standby, &primary, &needs, OnFailure::Halt);
         }
@@ -147,7 +147,7 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
                 let target = standby.clone();
                 Some(Store { component, target, canary: spec.canary_table.clone() })
             }
-            None => match stores::store(draft, component, spec) {
+            None => match databases::store(draft, component, spec) {
                 Found::ToPromote(store) => Some(store),
                 Found::Writer(store) => {
                     both_write(draft, &store, spec, &old);
@@ -203,7 +203,7 @@ fn returning(
         .push(format!("{} is not a standby. This run first makes it one, while users are served", old.id));
     let mut needs = guard.to_vec();
     if safety::may_write(draft, &old, spec) {
-        needs = vec![stores::keep_from_writing(draft, component, spec, &draft.input.request.to, guard)];
+        needs = vec![databases::keep_from_writing(draft, component, spec, &draft.input.request.to, guard)];
     }
     rebuild::rejoin(draft, &old, active, &needs, OnFailure::Halt);
     Some(old)
@@ -298,18 +298,18 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
             expired.clone(),
         ]
         .concat();
-        ready.push(stores::ready(draft, store, &needs));
+        ready.push(databases::ready(draft, store, &needs));
     }
     let specs: BTreeMap<ComponentName, &Database> =
         moved.iter().map(|(s, spec)| (s.component.name.clone(), *spec)).collect();
-    let order = stores::order(draft, moved.into_iter().map(|(s, _)| s).collect());
+    let order = databases::order(draft, moved.into_iter().map(|(s, _)| s).collect());
     let (mut before, mut caught_up) = (ready, Vec::new());
     for store in order.iter().rev() {
         if hands_over(store) {
             continue;
         }
         let name = &store.component.name;
-        let gate = stores::fence(draft, store, specs[name], &before);
+        let gate = databases::fence(draft, store, specs[name], &before);
         before = vec![gate.clone()];
         let check = Action::Check(Check::CaughtUp { db: store.target.clone() });
         let mut step = step(&format!("caught-up.{name}"), Phase::Measure, Some(name), check);
@@ -318,10 +318,10 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     }
     let after = if caught_up.is_empty() { before } else { caught_up };
     let measured: BTreeMap<_, _> =
-        order.iter().map(|s| (s.component.name.clone(), stores::measure(draft, s, &after))).collect();
-    let gates = stores::loss_gates(draft, &measured);
+        order.iter().map(|s| (s.component.name.clone(), databases::measure(draft, s, &after))).collect();
+    let gates = databases::loss_gates(draft, &measured);
     for store in order {
-        stores::promote(draft, store, &gates, &approvals, guards);
+        databases::promote(draft, store, &gates, &approvals, guards);
     }
 }
 

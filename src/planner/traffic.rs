@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::databases::waits_for;
 use super::names::{self, Move};
 use super::steps::{Draft, all, step};
-use super::stores::waits_for;
 use super::{Refusal, clients, safety, ttl};
 use crate::inventory::{Known, targets};
-use crate::model::action::{Action, Check, RecordChange, Route, Signal, Switch};
+use crate::model::action::{Action, Check, RecordChange, SetHealthObject, SetRoutingControls, Switch};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::runbook::Phase;
 use crate::model::state::{ControlsState, RecordAnswer, RecordSet, kept};
@@ -151,7 +151,7 @@ fn signal(
     }
     follows(draft, component, spec, "the object");
     let present = *to == by.site;
-    let target = Target::Signal(object.clone());
+    let target = Target::HealthObject(object.clone());
     // Whoever may not read it would find that out after the promotion.
     if present && !safety::must_answer(draft, name, &target) {
         return Vec::new();
@@ -164,7 +164,7 @@ fn signal(
         ));
     }
     let holder = format!("drctl run {}", input.request.run);
-    let action = Action::Signal(Signal { object, present, holder });
+    let action = Action::SetHealthObject(SetHealthObject { object, present, holder });
     let mut switch = step(&format!("switch.{name}"), Phase::Redirect, Some(name), action);
     switch.needs = all(needs);
     // Nobody waits for a region that is dark; whether names lead home is for their servers to say.
@@ -207,7 +207,7 @@ fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
         &format!("switch.{name}"),
         Phase::Redirect,
         Some(name),
-        Action::Route(Route { controls, to, from, back }),
+        Action::SetRoutingControls(SetRoutingControls { controls, to, from, back }),
     );
     switch.needs = all(needs);
     let switch = draft.push(switch);

@@ -4,7 +4,7 @@ use ssh_key::{HashAlg, PublicKey, SshSig};
 use thiserror::Error;
 
 use crate::model::authority::Authority;
-use crate::model::event::{Event, RunCreated, Signal, What};
+use crate::model::event::{Event, EventKind, RunCreated, Signal};
 use crate::model::ids::StepId;
 use crate::model::runbook::Runbook;
 use crate::model::statement::{NAMESPACE, Statement};
@@ -156,7 +156,7 @@ fn words(signal: Option<&Signal>) -> String {
 
 /// The first event of a run that was written for a person whose words it does not have.
 pub fn first_unsound(events: &[Event]) -> Option<(u64, String)> {
-    let What::RunCreated(created) = &events.first()?.what else { return None };
+    let EventKind::RunCreated(created) = &events.first()?.what else { return None };
     if created.authority.is_empty() {
         return None;
     }
@@ -169,31 +169,31 @@ pub fn first_unsound(events: &[Event]) -> Option<(u64, String)> {
 }
 
 /// What an event says that a person said.
-fn said<'e>(created: &'e RunCreated, what: &'e What) -> Option<(&'e Person, Option<Signal>)> {
+fn said<'e>(created: &'e RunCreated, what: &'e EventKind) -> Option<(&'e Person, Option<Signal>)> {
     match what {
-        What::RunCreated(created) => Some((&created.requester, None)),
-        What::Approved { step, who } | What::Ratified { step, who } => {
+        EventKind::RunCreated(created) => Some((&created.requester, None)),
+        EventKind::Approved { step, who } | EventKind::Ratified { step, who } => {
             Some((who, Some(Signal::Approve { step: step.clone(), runbook: created.runbook_digest.clone() })))
         }
-        What::Rejected { step, who, reason } | What::RatificationRefused { step, who, reason } => {
+        EventKind::Rejected { step, who, reason } | EventKind::RatificationRefused { step, who, reason } => {
             Some((who, Some(Signal::Reject { step: step.clone(), reason: reason.clone() })))
         }
-        What::Overridden { step, who, reason } => {
+        EventKind::Overridden { step, who, reason } => {
             Some((who, Some(Signal::Override { step: step.clone(), reason: reason.clone() })))
         }
-        What::Waived { waiver } => Some((&waiver.who, Some(Signal::Waive { waiver: waiver.clone() }))),
-        What::StepSkipped { step, reason, who: Some(who) } => {
+        EventKind::Waived { waiver } => Some((&waiver.who, Some(Signal::Waive { waiver: waiver.clone() }))),
+        EventKind::StepSkipped { step, reason, who: Some(who) } => {
             Some((who, Some(Signal::Skip { step: step.clone(), reason: reason.clone() })))
         }
-        What::Acknowledged { who, decision, reason } => {
+        EventKind::Acknowledged { who, decision, reason } => {
             Some((who, Some(Signal::Acknowledge { decision: *decision, reason: reason.clone() })))
         }
-        What::Fulfilled { duty, who, reference, sha256 } => {
+        EventKind::Fulfilled { duty, who, reference, sha256 } => {
             let (duty, reference, sha256) = (*duty, reference.clone(), sha256.clone());
             Some((who, Some(Signal::Fulfil { duty, reference, sha256 })))
         }
-        What::ClaimedDone { step, who } => Some((who, Some(Signal::Done { step: step.clone() }))),
-        What::DebtSettled { component: _, why, who: Some(who) } => {
+        EventKind::ClaimedDone { step, who } => Some((who, Some(Signal::Done { step: step.clone() }))),
+        EventKind::DebtSettled { component: _, why, who: Some(who) } => {
             let step = Statement::of(who).and_then(|s| match s.signal {
                 Some(Signal::Skip { step, .. }) => Some(step),
                 _ => None,
@@ -203,8 +203,8 @@ fn said<'e>(created: &'e RunCreated, what: &'e What) -> Option<(&'e Person, Opti
         }
         // A drill that is cut short by its own condition has nobody's word. Nor is the word here of whoever asked for a run that
         // takes this one's place: it is in that run.
-        What::CancelRequested { who, displaced_by: None, .. } if who.who == ABORTS => None,
-        What::CancelRequested { who, reason, displaced_by: None } => {
+        EventKind::CancelRequested { who, displaced_by: None, .. } if who.who == ABORTS => None,
+        EventKind::CancelRequested { who, reason, displaced_by: None } => {
             Some((who, Some(Signal::Cancel { reason: reason.clone(), displaced_by: None })))
         }
         _ => None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Sample;
 use crate::inventory::estate::ProbeHealth;
-use crate::model::event::What;
+use crate::model::event::EventKind;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::judge::ProbeSight;
 use crate::run::state::Turn;
@@ -51,7 +51,7 @@ impl Recorder {
     }
 
     /// Takes a sample. Answers with a turn if this one made it.
-    pub fn take(&mut self, key: &str, sample: &Sample) -> Option<What> {
+    pub fn take(&mut self, key: &str, sample: &Sample) -> Option<EventKind> {
         let consecutive = self.consecutive;
         let series = self.probes.entry(key.to_owned()).or_default();
         let Some(good) = sample.good else {
@@ -80,7 +80,7 @@ impl Recorder {
         }
         series.current = Some(good);
         series.since = Some(first);
-        Some(What::ProbeTurned {
+        Some(EventKind::ProbeTurned {
             probe: key.to_owned(),
             good,
             since: first,
@@ -153,7 +153,7 @@ mod tests {
             .collect();
         let t = |s| Timestamp::from_millis(0) + Dur::secs(s);
         assert!(
-            matches!(&turns[1], What::ProbeTurned { good: false, since, last_other: Some(last), .. } if *since == t(10) && *last == t(5))
+            matches!(&turns[1], EventKind::ProbeTurned { good: false, since, last_other: Some(last), .. } if *since == t(10) && *last == t(5))
         );
     }
 }

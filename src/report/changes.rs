@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use schemars::JsonSchema;
 
-use crate::model::action::{Action, Basis, Fence, FenceMethod, Point, RecordChange, Scale, Switch};
+use crate::model::action::{
+    Action, Basis, Fence, FenceMethod, RecordChange, Scale, Switch, UpdateClientSecret,
+};
 use crate::model::cluster::Takeover;
 use crate::model::event::End;
 use crate::model::ids::SiteName;
@@ -112,7 +114,7 @@ const fn resource_of(engine: Engine) -> &'static str {
 fn of(action: &Action) -> Vec<Change> {
     match action {
         Action::Promote { db, backup_days, takeover } => promoted(db, *backup_days, takeover.as_deref()),
-        Action::Equip { instance, .. } => {
+        Action::AddClusterInstance { instance, .. } => {
             let resource = format!("aws_rds_cluster_instance {}", instance.id);
             vec![change(&resource, "instance", "none".to_owned(), instance.class.clone())]
         }
@@ -122,16 +124,16 @@ fn of(action: &Action) -> Vec<Change> {
         Action::Fence(fence) => vec![fenced(fence)],
         Action::Unfence(fence) => vec![reversed(fenced(fence))],
         Action::Scale(s) => scaled(s),
-        Action::Signal(signal) => {
+        Action::SetHealthObject(signal) => {
             let resource = format!("aws_s3_object {}", signal.object.url);
             let put = change(&resource, "object", "none".to_owned(), "present".to_owned());
             vec![if signal.present { put } else { reversed(put) }]
         }
-        Action::Route(r) => {
+        Action::SetRoutingControls(r) => {
             let (before, after) = (on(&r.from), on(&r.wanted()));
             vec![change(&format!("routing controls of {}", r.controls.component), "On", before, after)]
         }
-        Action::Point(p) => pointed(p),
+        Action::UpdateClientSecret(p) => pointed(p),
         Action::Switch(s) => s
             .changes
             .iter()
@@ -198,7 +200,7 @@ fn was(change: &RecordChange) -> String {
 }
 
 /// The fields of a secret that name a server.
-fn pointed(p: &Point) -> Vec<Change> {
+fn pointed(p: &UpdateClientSecret) -> Vec<Change> {
     let resource = format!("aws_secretsmanager_secret_version {} in {}", p.secret.id, p.secret.place.name);
     let of = |(field, after): (&String, &String)| {
         let before = p.from.get(field).cloned().unwrap_or_else(|| "unknown".to_owned());

@@ -85,7 +85,7 @@ fn part(heading: &str, fields: Vec<Field>) -> Part {
 
 /// Fills a document in.
 pub fn document(kind: Kind, report: &RunReport, state: &RunState, told: Option<&[Timestamp]>) -> Document {
-    let desk = Desk { report, state, told };
+    let desk = DocumentContext { report, state, told };
     let (title, sections) = match kind {
         Kind::Rollback => (format!("Rollback Report - {}", report.started_at), desk.rollback()),
         Kind::Incident => (format!("Incident Record: {}", desk.incident()), desk.record()),
@@ -103,13 +103,13 @@ pub fn document(kind: Kind, report: &RunReport, state: &RunState, told: Option<&
     }
 }
 
-struct Desk<'a> {
+struct DocumentContext<'a> {
     report: &'a RunReport,
     state: &'a RunState,
     told: Option<&'a [Timestamp]>,
 }
 
-impl Desk<'_> {
+impl DocumentContext<'_> {
     fn incident(&self) -> String {
         self.report.incident.clone().unwrap_or_else(|| self.report.run_id.to_string())
     }

@@ -180,7 +180,7 @@ fn figure(of: &Measured) -> String {
 fn origin(state: &RunState) -> String {
     let origins = state.runbook.steps.iter().filter_map(|step| match &step.action {
         Action::Promote { db, .. } => Some(format!("{} in {}, a replica", db.id, db.place.name)),
-        Action::Restore { part: Part::Beside, of } => {
+        Action::Restore { part: Part::CreateCopy, of } => {
             Some(format!("backups of {} in {}, at {}", of.db.id, of.db.place.name, of.to_time))
         }
         _ => None,

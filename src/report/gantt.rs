@@ -6,7 +6,7 @@ use crate::model::event::End;
 use crate::model::ids::StepId;
 use crate::model::runbook::ProbeRole;
 use crate::model::time::{Dur, Timestamp};
-use crate::planner::path;
+use crate::planner::critical_path;
 use crate::run::RunState;
 use crate::run::state::{Status, Work};
 
@@ -111,7 +111,7 @@ pub fn draw(state: &RunState) -> Gantt {
     begun.retain(|i| began(i).is_some_and(|at| at <= until));
     begun.sort_by_key(|i| (began(i), *i));
     let later = all - begun.len();
-    let critical = path::critical(&state.runbook).steps;
+    let critical = critical_path::critical(&state.runbook).steps;
     let y = |n: usize| TOP + ROW * count(n);
     let rows: Vec<Row> = begun
         .iter()

@@ -9,7 +9,7 @@ use crate::model::event::End;
 use crate::model::ids::{SiteName, StepId};
 use crate::model::runbook::{Intent, Runbook, Step};
 use crate::model::time::{Dur, Timestamp};
-use crate::planner::path;
+use crate::planner::critical_path;
 use crate::run::RunState;
 use crate::run::state::Status;
 
@@ -198,13 +198,13 @@ impl History {
                 let decided =
                     decisions.map_or(Dur::ZERO, |all| observed(all, share(draw, u32::MAX), Dur(u64::MAX)));
                 let cost = |step: &Step| self.drawn(runbook, step, draw);
-                decided.plus(path::served_after(runbook, cost))
+                decided.plus(critical_path::served_after(runbook, cost))
             })
             .collect();
         took.sort_unstable();
         let (rto, _) = runbook.promised_rto();
         let within = took.iter().filter(|took| **took <= rto).count();
-        let critical = path::critical(runbook).steps;
+        let critical = critical_path::critical(runbook).steps;
         let of_path = || runbook.steps.iter().filter(|step| critical.contains(&step.id));
         Prediction {
             p50_ms: quantile(&took, 0.5),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::attainment::attainment;
 use super::duties::{self, Obligation, Standing};
 use super::history::{Beyond, History, Late, Prediction};
-use super::letters;
+use super::message_templates;
 use crate::model::duty::Rung;
 use crate::model::event::{Outcome, WorldKind};
 use crate::model::ids::{PlanName, StepId};
@@ -51,7 +51,7 @@ pub fn of_run(
     now: Timestamp,
 ) -> Vec<Notice> {
     let Some(matter) = matter(state) else { return Vec::new() };
-    let desk = letters::Desk { state, matter, policy, history, expected, now };
+    let desk = message_templates::MessageContext { state, matter, policy, history, expected, now };
     let mut all = vec![desk.alert()];
     // Those who wait for an incident to end do not wait until nobody watches any more.
     let over = if matter == Matter::Incident { state.over_at() } else { state.finished_at };
@@ -81,7 +81,7 @@ pub fn of_run(
 }
 
 /// That it is over. What was resolved and then came to nothing has an end of its own, and so has what called people again meanwhile.
-fn ends(desk: &letters::Desk<'_>, over: Timestamp) -> Vec<Notice> {
+fn ends(desk: &message_templates::MessageContext<'_>, over: Timestamp) -> Vec<Notice> {
     let (state, finished) = (desk.state, desk.state.finished_at);
     let recovered = state.mode == Mode::Finished(Outcome::Recovered);
     if desk.matter != Matter::Incident {
@@ -102,7 +102,7 @@ fn ends(desk: &letters::Desk<'_>, over: Timestamp) -> Vec<Notice> {
     }
 }
 
-fn stop_of(desk: &letters::Desk<'_>, number: usize, stop: &Stopped) -> Alarm {
+fn stop_of(desk: &message_templates::MessageContext<'_>, number: usize, stop: &Stopped) -> Alarm {
     Alarm {
         id: format!("stop{number}"),
         at: stop.at,
@@ -116,7 +116,7 @@ fn stop_of(desk: &letters::Desk<'_>, number: usize, stop: &Stopped) -> Alarm {
 }
 
 /// The last one that is due: what an older one would have said is not news.
-fn update(desk: &letters::Desk<'_>) -> Option<Notice> {
+fn update(desk: &message_templates::MessageContext<'_>) -> Option<Notice> {
     let every = desk.every();
     let since = desk.now.since(desk.state.created_at);
     let number = since.millis() / every.millis().max(1);
@@ -138,7 +138,7 @@ pub struct Alarm {
     pub seen: bool,
 }
 
-fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
+fn alarms(desk: &message_templates::MessageContext<'_>) -> Vec<Alarm> {
     let (state, command) = (desk.state, |verb: &str, more: &str| desk.state.created.command(verb, more));
     let mut all = Vec::new();
     // A drill of copies affects nobody, so its failure is reported at its end.
@@ -188,7 +188,11 @@ fn alarms(desk: &letters::Desk<'_>) -> Vec<Alarm> {
     all
 }
 
-fn stalled(desk: &letters::Desk<'_>, step: &StepId, began: Timestamp) -> Option<(Timestamp, Beyond)> {
+fn stalled(
+    desk: &message_templates::MessageContext<'_>,
+    step: &StepId,
+    began: Timestamp,
+) -> Option<(Timestamp, Beyond)> {
     let i = desk.state.position(step)?;
     if desk.state.work(i).status.settled() || desk.state.direction(i) != crate::model::event::Direction::Do {
         return None;
@@ -198,7 +202,7 @@ fn stalled(desk: &letters::Desk<'_>, step: &StepId, began: Timestamp) -> Option<
 }
 
 /// The highest escalation level that is due. Lower levels are called together with it, if nobody called them before.
-fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
+fn rung(desk: &message_templates::MessageContext<'_>, alarm: &Alarm) -> Option<Notice> {
     if alarm.seen {
         return None;
     }
@@ -214,7 +218,7 @@ fn rung(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
 }
 
 /// Somebody has seen what others were called for: nobody else has to come.
-fn answered(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
+fn answered(desk: &message_templates::MessageContext<'_>, alarm: &Alarm) -> Option<Notice> {
     let first = desk.policy.escalation.first()?;
     let seen = desk.state.attention.acknowledged.iter().find(|seen| seen.at >= alarm.at)?;
     // A response before the escalation started ended nothing.
@@ -222,7 +226,7 @@ fn answered(desk: &letters::Desk<'_>, alarm: &Alarm) -> Option<Notice> {
 }
 
 /// Once before it is due, and once when it was not done.
-fn reminded(desk: &letters::Desk<'_>, owed: &Obligation) -> Option<Notice> {
+fn reminded(desk: &message_templates::MessageContext<'_>, owed: &Obligation) -> Option<Notice> {
     if owed.what == duties::UPDATES {
         return None;
     }
@@ -248,30 +252,30 @@ pub fn invitation(schedule: &Schedule, before: Dur, now: Timestamp) -> Option<No
     }
     let due = schedule.calendar.after(now)?;
     let begins = schedule.begins(due);
-    (begins - before <= now).then(|| letters::invitation(schedule, (due, begins), begins - before))
+    (begins - before <= now).then(|| message_templates::invitation(schedule, (due, begins), begins - before))
 }
 
 /// A drill that was due, and not held.
 pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
-    letters::missed(schedule, due, why)
+    message_templates::missed(schedule, due, why)
 }
 
 /// A plan of which something is missing that a recovery needs.
 pub fn unready(plan: &PlanName, since: Timestamp, why: &str) -> Notice {
-    letters::unready(plan.as_str(), since, why)
+    message_templates::unready(plan.as_str(), since, why)
 }
 
 /// A plan of which nothing is missing any more.
 pub fn ready_again(plan: &PlanName, since: Timestamp) -> Notice {
-    letters::ready_again(plan.as_str(), since)
+    message_templates::ready_again(plan.as_str(), since)
 }
 
 /// A plan that nobody tried for longer than its tier allows.
 pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
-    letters::untried(plan, until, why)
+    message_templates::untried(plan, until, why)
 }
 
 /// A plan that has to be tried soon.
 pub fn untried_soon(plan: &str, (when, until): (Timestamp, Timestamp), why: &str) -> Notice {
-    letters::untried_soon(plan, (when, until), why)
+    message_templates::untried_soon(plan, (when, until), why)
 }

@@ -71,17 +71,17 @@ struct Evaluation<'a> {
     active: ActiveSite,
 }
 
-type Told = (Standing, String, Option<String>);
+type Reading = (Standing, String, Option<String>);
 
-fn ready(facts: impl Into<String>) -> Told {
+fn ready(facts: impl Into<String>) -> Reading {
     (Standing::Ready, facts.into(), None)
 }
 
-fn not(standing: Standing, facts: impl Into<String>, fix: &str) -> Told {
+fn not(standing: Standing, facts: impl Into<String>, fix: &str) -> Reading {
     (standing, facts.into(), Some(fix.to_owned()))
 }
 
-fn check(area: Area, about: impl Into<String>, (standing, facts, fix): Told) -> Check {
+fn check(area: Area, about: impl Into<String>, (standing, facts, fix): Reading) -> Check {
     Check { area, about: about.into(), standing, facts, fix }
 }
 
@@ -95,7 +95,7 @@ impl Evaluation<'_> {
         format!("{target}: {why}")
     }
 
-    fn unseen(&self, target: &Target) -> Told {
+    fn unseen(&self, target: &Target) -> Reading {
         if matches!(self.seen.estate.now(target), Some(crate::inventory::Observation::NotFound { .. })) {
             let facts = format!("{target} does not exist");
             return not(
@@ -144,7 +144,7 @@ impl Evaluation<'_> {
         checks
     }
 
-    fn lag(&self, component: &Component, state: &DatabaseState, primary: &DatabaseRef) -> Told {
+    fn lag(&self, component: &Component, state: &DatabaseState, primary: &DatabaseRef) -> Reading {
         let most = component.objectives.unwrap_or(self.plan.objectives).rpo_ms;
         let Some(commit) = state.last_commit else {
             let facts = "its replication lag is unknown";
@@ -183,7 +183,7 @@ impl Evaluation<'_> {
     }
 
     /// A replica copies damage at once: then only backups help.
-    fn backups(&self, primary: &DatabaseRef) -> Told {
+    fn backups(&self, primary: &DatabaseRef) -> Reading {
         let target = Target::Database(primary.clone());
         let Known::Fresh(state) = self.seen.estate.database(&target, self.seen.now) else {
             return self.unseen(&target);
@@ -223,7 +223,7 @@ impl Evaluation<'_> {
     }
 
     /// Alike enough to carry the same load, and to be a standby of each other.
-    fn parity(&self, standby: &DatabaseState, primary: &DatabaseRef) -> Option<Told> {
+    fn parity(&self, standby: &DatabaseState, primary: &DatabaseRef) -> Option<Reading> {
         let target = Target::Database(primary.clone());
         let writer = self.seen.estate.database(&target, self.seen.now).fresh()?;
         let mut differs = Vec::new();
@@ -330,7 +330,7 @@ impl Evaluation<'_> {
     /// What the credentials may do, and what the account may have.
     fn account(&self, place: &Place) -> Vec<Check> {
         let state = |key: &str| self.seen.estate.entries.get(key).map(|entry| &entry.now);
-        let told = |target: &Target, judge: &dyn Fn(&State) -> Option<Told>| {
+        let told = |target: &Target, judge: &dyn Fn(&State) -> Option<Reading>| {
             let seen = state(&target.key())?;
             Some(seen.state().and_then(judge).unwrap_or_else(|| self.unseen(target)))
         };
@@ -393,7 +393,7 @@ impl Evaluation<'_> {
     }
 }
 
-fn replica(state: &DatabaseState, engine: Engine, primary: &DatabaseRef) -> Told {
+fn replica(state: &DatabaseState, engine: Engine, primary: &DatabaseRef) -> Reading {
     if !active::follows(state, engine, primary) {
         let facts = format!("it does not replicate from {} in {}", primary.id, primary.place.name);
         return not(Standing::NotReady, facts, "run drctl reprotect PLAN --to that site");
@@ -411,7 +411,7 @@ fn replica(state: &DatabaseState, engine: Engine, primary: &DatabaseRef) -> Told
 /// A recovery makes an instance where a replica or a copy is made; quotas of which RDS tells nothing are nobody's guess.
 const ROOM: [&str; 2] = ["DBInstances", "AllocatedStorage"];
 
-fn room(of: &std::collections::BTreeMap<String, Quota>) -> Told {
+fn room(of: &std::collections::BTreeMap<String, Quota>) -> Reading {
     let known = ROOM.iter().filter_map(|name| Some((*name, of.get(*name)?))).collect::<Vec<_>>();
     if known.is_empty() {
         return not(Standing::Unknown, "RDS reports no quota", "run aws rds describe-account-attributes");

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::model::event::{Direction, Event, Outcome, RunCreated, What};
+use crate::model::event::{Direction, Event, EventKind, Outcome, RunCreated};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::plain;
 use crate::model::runbook::{Runbook, Step};
@@ -107,23 +107,23 @@ impl Tracer {
         self.done
     }
 
-    fn fold(&mut self, what: &What, at: Timestamp) {
+    fn fold(&mut self, what: &EventKind, at: Timestamp) {
         match what {
-            What::RunCreated(created) => self.created(created, at),
+            EventKind::RunCreated(created) => self.created(created, at),
             // An earlier process of the run never got the answers to its calls.
-            What::EpochTaken { epoch, .. } => {
+            EventKind::EpochTaken { epoch, .. } => {
                 let lost = "no process drove the run when the answer came, if any";
                 for (_, call) in std::mem::take(&mut self.calls) {
                     self.end(call, at, Status::Error(format!("in doubt: {lost}")));
                 }
                 self.note_run(at, "epoch_taken", vec![number("drctl.epoch", *epoch)]);
             }
-            What::RunFinished { outcome } => self.finished(*outcome, at),
-            What::ProbeTurned { probe, good, .. } => {
+            EventKind::RunFinished { outcome } => self.finished(*outcome, at),
+            EventKind::ProbeTurned { probe, good, .. } => {
                 let of = vec![text("drctl.probe", probe), flag("drctl.good", *good)];
                 self.note_run(at, "probe_turned", of);
             }
-            What::Halted { reason } => self.note_run(at, "halted", vec![text("drctl.why", reason)]),
+            EventKind::Halted { reason } => self.note_run(at, "halted", vec![text("drctl.why", reason)]),
             other => match words_of(other) {
                 (kind, Some(step)) => self.of_step(&step, (other, &kind), at),
                 (kind, None) => self.note_run(at, &kind, Vec::new()),
@@ -166,13 +166,13 @@ impl Tracer {
         self.end(root, at, status);
     }
 
-    fn of_step(&mut self, step: &StepId, (what, kind): (&What, &str), at: Timestamp) {
+    fn of_step(&mut self, step: &StepId, (what, kind): (&EventKind, &str), at: Timestamp) {
         match what {
-            What::StepStarted { .. } => self.begin(step, false, at),
-            What::CallIntended { direction, attempt, generation, key, .. } => {
+            EventKind::StepStarted { .. } => self.begin(step, false, at),
+            EventKind::CallIntended { direction, attempt, generation, key, .. } => {
                 self.intended(step, *direction, (*attempt, *generation, key), at);
             }
-            What::CallRequests { requests, .. } => {
+            EventKind::CallRequests { requests, .. } => {
                 if let Some(call) = self.calls.get_mut(step) {
                     let ids: Vec<&str> = requests.iter().map(|r| r.id.as_str()).collect();
                     call.attributes.extend(ids.last().map(|id| text("aws.request_id", id)));
@@ -180,38 +180,38 @@ impl Tracer {
                     call.attributes.extend(requests.last().map(|r| text("rpc.service", &r.service)));
                 }
             }
-            What::CallAnswered { .. } => self.answered(step, at, Status::Ok),
-            What::CallRefused { code, why, .. } => {
+            EventKind::CallAnswered { .. } => self.answered(step, at, Status::Ok),
+            EventKind::CallRefused { code, why, .. } => {
                 self.answered(step, at, Status::Error(format!("{code}: {why}")));
             }
-            What::CallInDoubt { why, .. } => {
+            EventKind::CallInDoubt { why, .. } => {
                 self.answered(step, at, Status::Error(format!("in doubt: {why}")));
             }
-            What::WithdrawIntended { .. } => {
+            EventKind::WithdrawIntended { .. } => {
                 let n = self.count(step, "withdraw");
                 let id = self.id(&[step.as_str(), "withdraw", &n.to_string()]);
                 let call = self.open(id, self.step_span(step), format!("withdraw {step}"), CLIENT, at);
                 self.withdrawals.insert(step.clone(), call);
             }
-            What::Withdrawn { .. } => self.withdrew(step, at, Status::Ok),
-            What::WithdrawFailed { why, .. } => self.withdrew(step, at, Status::Error(why.clone())),
-            What::StepFinished { .. } | What::FoundPromoted { .. } => {
+            EventKind::Withdrawn { .. } => self.withdrew(step, at, Status::Ok),
+            EventKind::WithdrawFailed { why, .. } => self.withdrew(step, at, Status::Error(why.clone())),
+            EventKind::StepFinished { .. } | EventKind::FoundPromoted { .. } => {
                 self.over(step, false, at, (kind, Status::Ok));
             }
-            What::StepSkipped { .. } => self.over(step, false, at, ("skipped", Status::Unset)),
-            What::StepFailed { reason, .. }
-            | What::GuardLost { reason, .. }
-            | What::Rejected { reason, .. } => {
+            EventKind::StepSkipped { .. } => self.over(step, false, at, ("skipped", Status::Unset)),
+            EventKind::StepFailed { reason, .. }
+            | EventKind::GuardLost { reason, .. }
+            | EventKind::Rejected { reason, .. } => {
                 self.over(step, false, at, (kind, Status::Error(reason.clone())));
             }
-            What::StepUndone { .. } => self.over(step, true, at, ("undone", Status::Ok)),
-            What::UndoFailed { reason, .. } => {
+            EventKind::StepUndone { .. } => self.over(step, true, at, ("undone", Status::Ok)),
+            EventKind::UndoFailed { reason, .. } => {
                 self.over(step, true, at, ("undo_failed", Status::Error(reason.clone())));
             }
-            What::GateBlocked { why, .. } => {
+            EventKind::GateBlocked { why, .. } => {
                 self.note(step, at, "gate_blocked", vec![text("drctl.why", why)])
             }
-            What::EffectDisproved { seen, .. } => {
+            EventKind::EffectDisproved { seen, .. } => {
                 self.note(step, at, "effect_disproved", vec![text("drctl.seen", seen)]);
             }
             _ => self.note(step, at, kind, Vec::new()),
@@ -355,7 +355,7 @@ impl Tracer {
 }
 
 /// The kind of an event as it stands in the journal, and the step that it is about, if it is about one.
-fn words_of(what: &What) -> (String, Option<StepId>) {
+fn words_of(what: &EventKind) -> (String, Option<StepId>) {
     let value = serde_json::to_value(what).unwrap_or_default();
     let word = |key: &str| value[key].as_str().map(str::to_owned);
     (word("kind").unwrap_or_default(), word("step").map(StepId::new))

@@ -9,7 +9,7 @@ use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
 use super::terms;
 use crate::model::action::{Action, Check};
-use crate::model::event::{Direction, End, Event, What};
+use crate::model::event::{Direction, End, Event, EventKind};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{Digest, StepId};
 use crate::model::restore::{Part, Restore};
@@ -78,7 +78,7 @@ impl RunState {
     /// # Errors
     /// If it is not `run_created`, or its runbook cannot be read.
     pub fn begin(first: &Event) -> Result<Self, Illegal> {
-        let What::RunCreated(created) = &first.what else { return Err(Illegal::Beginning) };
+        let EventKind::RunCreated(created) = &first.what else { return Err(Illegal::Beginning) };
         if Digest::of(created.runbook.as_bytes()) != created.runbook_digest {
             return Err(Illegal::Runbook("its digest differs: it changed after the approval".to_owned()));
         }
@@ -105,13 +105,13 @@ impl RunState {
             return Err(Illegal::Impossible(step, why));
         }
         match &event.what {
-            What::RunCreated(_) => return Err(Illegal::Beginning),
-            What::EpochTaken { epoch, owner } => {
+            EventKind::RunCreated(_) => return Err(Illegal::Beginning),
+            EventKind::EpochTaken { epoch, owner } => {
                 self.take_epoch(*epoch, owner, at);
                 self.place_all();
             }
-            What::EndpointsUsed { endpoints } => self.endpoints.extend(endpoints.iter().cloned()),
-            What::ProbeTurned { probe, good, since, last_other, .. } => {
+            EventKind::EndpointsUsed { endpoints } => self.endpoints.extend(endpoints.iter().cloned()),
+            EventKind::ProbeTurned { probe, good, since, last_other, .. } => {
                 let turn = Turn { good: *good, since: *since, last_other: *last_other };
                 let turns = self.turns.entry(probe.clone()).or_default();
                 // A process that carries a run on sees again what was seen before it: that is no turn.
@@ -119,27 +119,29 @@ impl RunState {
                     turns.push(turn);
                 }
             }
-            What::WithdrawIntended { step }
-            | What::Withdrawn { step }
-            | What::WithdrawFailed { step, .. } => self.withdrawal(step, &event.what, at)?,
-            What::FenceWaived { .. }
-            | What::FencePending { .. }
-            | What::DebtSettled { .. }
-            | What::PlaceAnswered { .. } => {
+            EventKind::WithdrawIntended { step }
+            | EventKind::Withdrawn { step }
+            | EventKind::WithdrawFailed { step, .. } => self.withdrawal(step, &event.what, at)?,
+            EventKind::FenceWaived { .. }
+            | EventKind::FencePending { .. }
+            | EventKind::DebtSettled { .. }
+            | EventKind::PlaceAnswered { .. } => {
                 self.note_debt(&event.what, at);
             }
-            What::Waived { waiver } => {
+            EventKind::Waived { waiver } => {
                 self.waivers.push(waiver.clone());
                 self.ask_promotions_anew(at);
             }
-            What::SignalRefused { .. } | What::Acknowledged { .. } | What::Fulfilled { .. } => {}
-            What::ClockJumped { forward_ms, backward_ms } => {
+            EventKind::SignalRefused { .. }
+            | EventKind::Acknowledged { .. }
+            | EventKind::Fulfilled { .. } => {}
+            EventKind::ClockJumped { forward_ms, backward_ms } => {
                 self.clock_jumped(*forward_ms, *backward_ms, at);
             }
-            What::Halted { reason } => self.halted = Some(reason.clone()),
-            What::Paused { .. } => self.control(Mode::Paused, "paused")?,
-            What::Resumed { .. } => self.resumed(at)?,
-            What::CancelRequested { displaced_by, who, reason } => {
+            EventKind::Halted { reason } => self.halted = Some(reason.clone()),
+            EventKind::Paused { .. } => self.control(Mode::Paused, "paused")?,
+            EventKind::Resumed { .. } => self.resumed(at)?,
+            EventKind::CancelRequested { displaced_by, who, reason } => {
                 self.control(Mode::Cancelling, "cancel_requested")?;
                 self.cancelled_by = Some((who.clone(), reason.clone()));
                 self.cancelled_at = Some(at);
@@ -149,7 +151,7 @@ impl RunState {
                 self.retry_undo();
                 self.place_all();
             }
-            What::RunFinished { outcome } => {
+            EventKind::RunFinished { outcome } => {
                 self.control(Mode::Finished(*outcome), "run_finished")?;
                 self.finished_at = Some(at);
             }
@@ -275,14 +277,14 @@ impl RunState {
         }
     }
 
-    fn apply_step(&mut self, what: &What, at: Timestamp) -> Result<(), Illegal> {
+    fn apply_step(&mut self, what: &EventKind, at: Timestamp) -> Result<(), Illegal> {
         let Some((id, name)) = step_of(what) else { return Ok(()) };
         let position = self.position(id).ok_or_else(|| Illegal::UnknownStep(id.clone()))?;
         let begins_undo = matches!(
             what,
-            What::CallIntended { direction: Direction::Undo, .. }
-                | What::StepUndone { .. }
-                | What::UndoFailed { .. }
+            EventKind::CallIntended { direction: Direction::Undo, .. }
+                | EventKind::StepUndone { .. }
+                | EventKind::UndoFailed { .. }
         );
         if begins_undo && self.steps[position].undo.is_none() {
             self.steps[position].undo =
@@ -293,7 +295,7 @@ impl RunState {
         let undoing = self.steps[position].undo.is_some();
         // While a run is being undone, or has a pending fence, the facts for that decision are observed again and again.
         let over = self.finished();
-        let looks_again = matches!(what, What::StepStarted { .. }) && (self.unwinds() || over);
+        let looks_again = matches!(what, EventKind::StepStarted { .. }) && (self.unwinds() || over);
         let decides = matches!(
             self.runbook.steps[position].action,
             Action::Check(Check::Guard { .. } | Check::Promotable { .. })
@@ -308,11 +310,11 @@ impl RunState {
         let facts = &mut step.facts;
         let work = step.undo.as_mut().unwrap_or(&mut step.work);
         let next = match what {
-            What::Approved { .. }
-            | What::ClaimedDone { .. }
-            | What::Overridden { .. }
-            | What::Ratified { .. }
-            | What::RatificationRefused { .. } => None,
+            EventKind::Approved { .. }
+            | EventKind::ClaimedDone { .. }
+            | EventKind::Overridden { .. }
+            | EventKind::Ratified { .. }
+            | EventKind::RatificationRefused { .. } => None,
             _ => Some(
                 of_call(work, what, at)
                     .or_else(|| of_step(work, what, undoing))
@@ -320,11 +322,11 @@ impl RunState {
             ),
         };
         match what {
-            What::StepStarted { .. } => work.started_at = Some(at),
-            What::Overdue { .. } => work.overdue = Some(at),
+            EventKind::StepStarted { .. } => work.started_at = Some(at),
+            EventKind::Overdue { .. } => work.overdue = Some(at),
             _ => {}
         }
-        if let What::StepFinished { facts: found, .. } = what {
+        if let EventKind::StepFinished { facts: found, .. } = what {
             facts.extend(found.iter().cloned());
         }
         if let Some(status) = next {
@@ -341,9 +343,9 @@ impl RunState {
     }
 
     /// What an event means beyond its step.
-    fn after_step(&mut self, position: usize, what: &What, at: Timestamp) {
+    fn after_step(&mut self, position: usize, what: &EventKind, at: Timestamp) {
         match what {
-            What::CallIntended { direction: Direction::Do, .. } => {
+            EventKind::CallIntended { direction: Direction::Do, .. } => {
                 match &self.runbook.steps[position].action {
                     Action::Promote { db, .. } => {
                         self.promoted.insert(db.component.clone());
@@ -356,25 +358,25 @@ impl RunState {
                     _ => {}
                 }
             }
-            What::StepUndone { .. } => self.not_in_place(position),
+            EventKind::StepUndone { .. } => self.not_in_place(position),
             // The host says that the old data are where they were.
-            What::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
+            EventKind::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
             // Users wrote to the restored server: it stays.
-            What::UndoFailed { reason, .. } => {
+            EventKind::UndoFailed { reason, .. } => {
                 if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action
                     && stays(of, reason)
                 {
                     self.promoted.insert(of.db.component.clone());
                 }
             }
-            What::FoundPromoted { .. } => {
+            EventKind::FoundPromoted { .. } => {
                 if let Action::Check(Check::Promotable { db }) = &self.runbook.steps[position].action {
                     self.promoted.insert(db.component.clone());
                     self.promoted_at.entry(db.component.clone()).or_insert(at);
                 }
             }
-            What::StepFinished { facts, .. } => self.after_finish(position, facts, at),
-            What::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
+            EventKind::StepFinished { facts, .. } => self.after_finish(position, facts, at),
+            EventKind::ClaimedDone { who, .. } => self.steps[position].claimed_by = Some(who.clone()),
             _ => approval::note(self, position, what, at),
         }
     }
@@ -419,7 +421,7 @@ const fn unsettled(status: &Status, doubt: Option<Timestamp>) -> bool {
 }
 
 /// Where a call's event takes a step; none if the event is no call's, or cannot follow.
-fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
+fn of_call(work: &mut Work, what: &EventKind, at: Timestamp) -> Option<Status> {
     match (&work.status, what) {
         (
             // From awaiting: the second of two calls. From blocked: credentials are there again.
@@ -428,7 +430,7 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             | Status::InDoubt { .. }
             | Status::Awaiting { .. }
             | Status::Blocked { .. },
-            What::CallIntended { attempt, generation, key, part, .. },
+            EventKind::CallIntended { attempt, generation, key, part, .. },
         ) => {
             if matches!(work.status, Status::Blocked { .. }) {
                 work.renewed_at = Some(at);
@@ -440,16 +442,16 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             work.key.clone_from(key);
             Some(Status::Calling)
         }
-        (Status::Calling, What::CallRequests { requests, .. }) => {
+        (Status::Calling, EventKind::CallRequests { requests, .. }) => {
             work.requests.extend(requests.iter().cloned());
             Some(Status::Calling)
         }
-        (Status::Calling, What::CallAnswered { token, .. }) => {
+        (Status::Calling, EventKind::CallAnswered { token, .. }) => {
             work.parts.accept();
             work.restart.answered(token.as_deref());
             Some(Status::Awaiting { answered_at: at, token: token.clone() })
         }
-        (Status::Calling, What::CallRefused { why, retry_at, .. }) => {
+        (Status::Calling, EventKind::CallRefused { why, retry_at, .. }) => {
             work.reason = Some(why.clone());
             work.doubt = None;
             if retry_at.is_none() {
@@ -457,7 +459,7 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             }
             Some(retry_at.map_or(Status::Started, |due| Status::Backoff { due }))
         }
-        (Status::Calling, What::CallInDoubt { why, .. }) => {
+        (Status::Calling, EventKind::CallInDoubt { why, .. }) => {
             work.reason = Some(why.clone());
             work.doubt = Some(at);
             work.lost_at = Some(at);
@@ -465,13 +467,13 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
             work.restart.forget();
             Some(Status::InDoubt { since: at })
         }
-        (status, What::PartSettled { .. }) if unsettled(status, work.doubt) => {
+        (status, EventKind::PartSettled { .. }) if unsettled(status, work.doubt) => {
             work.parts.accept();
             work.renewed_at = Some(at);
             work.doubt = None;
             Some(Status::Started)
         }
-        (status, What::EffectDisproved { seen, .. }) if unsettled(status, work.doubt) => {
+        (status, EventKind::EffectDisproved { seen, .. }) if unsettled(status, work.doubt) => {
             work.generation += 1;
             work.restart.forget();
             work.doubt = None;
@@ -483,25 +485,25 @@ fn of_call(work: &mut Work, what: &What, at: Timestamp) -> Option<Status> {
 }
 
 /// Where any other event takes a step; none if it cannot follow. While a call is under way nothing else is believed.
-fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
+fn of_step(work: &mut Work, what: &EventKind, undoing: bool) -> Option<Status> {
     let status = &work.status;
     let open = !status.settled() && *status != Status::Calling;
     let (next, reason) = match what {
-        What::StepStarted { .. } if *status == Status::Pending => (Status::Started, None),
-        What::StepFinished { end, .. } if open => (Status::Done(*end), None),
-        What::FoundPromoted { .. } if open => (Status::Done(End::Noop), None),
-        What::Overdue { why, flag, .. } if open => (status.clone(), Some(format!("{why} [{flag}]"))),
-        What::StepFailed { reason, .. } if open => (Status::Failed, Some(reason.clone())),
-        What::GuardLost { reason, .. } if open => {
+        EventKind::StepStarted { .. } if *status == Status::Pending => (Status::Started, None),
+        EventKind::StepFinished { end, .. } if open => (Status::Done(*end), None),
+        EventKind::FoundPromoted { .. } if open => (Status::Done(End::Noop), None),
+        EventKind::Overdue { why, flag, .. } if open => (status.clone(), Some(format!("{why} [{flag}]"))),
+        EventKind::StepFailed { reason, .. } if open => (Status::Failed, Some(reason.clone())),
+        EventKind::GuardLost { reason, .. } if open => {
             work.displaced = true;
             (Status::Failed, Some(reason.clone()))
         }
-        What::StepSkipped { reason, .. }
+        EventKind::StepSkipped { reason, .. }
             if (!status.settled() || *status == Status::Failed) && !status.in_flight() =>
         {
             (Status::Skipped, Some(reason.clone()))
         }
-        What::GateBlocked { rule, why, flag, .. }
+        EventKind::GateBlocked { rule, why, flag, .. }
             if matches!(
                 status,
                 Status::Started
@@ -514,13 +516,13 @@ fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
             let blocked = Status::Blocked { why: why.clone(), rule: *rule, flag: flag.clone() };
             (blocked, Some(why.clone()))
         }
-        What::Rejected { who, reason, .. } if !status.settled() => {
+        EventKind::Rejected { who, reason, .. } if !status.settled() => {
             (Status::Failed, Some(format!("{who} rejected it: {reason}")))
         }
-        What::StepUndone { .. } if undoing && *status != Status::Calling => {
+        EventKind::StepUndone { .. } if undoing && *status != Status::Calling => {
             (Status::Done(End::Performed), None)
         }
-        What::UndoFailed { reason, .. } if undoing && *status != Status::Calling => {
+        EventKind::UndoFailed { reason, .. } if undoing && *status != Status::Calling => {
             (Status::Failed, Some(reason.clone()))
         }
         _ => return None,
@@ -530,31 +532,31 @@ fn of_step(work: &mut Work, what: &What, undoing: bool) -> Option<Status> {
 }
 
 /// The step that an event is about, and the event's name.
-fn step_of(what: &What) -> Option<(&StepId, &'static str)> {
+fn step_of(what: &EventKind) -> Option<(&StepId, &'static str)> {
     Some(match what {
-        What::StepStarted { step } => (step, "step_started"),
-        What::CallIntended { step, .. } => (step, "call_intended"),
-        What::CallAnswered { step, .. } => (step, "call_answered"),
-        What::CallRequests { step, .. } => (step, "call_requests"),
-        What::CallRefused { step, .. } => (step, "call_refused"),
-        What::CallInDoubt { step, .. } => (step, "call_in_doubt"),
-        What::EffectDisproved { step, .. } => (step, "effect_disproved"),
-        What::PartSettled { step } => (step, "part_settled"),
-        What::Overdue { step, .. } => (step, "overdue"),
-        What::StepFinished { step, .. } => (step, "step_finished"),
-        What::StepFailed { step, .. } => (step, "step_failed"),
-        What::GuardLost { step, .. } => (step, "guard_lost"),
-        What::FoundPromoted { step } => (step, "found_promoted"),
-        What::StepSkipped { step, .. } => (step, "step_skipped"),
-        What::GateBlocked { step, .. } => (step, "gate_blocked"),
-        What::Approved { step, .. } => (step, "approved"),
-        What::Rejected { step, .. } => (step, "rejected"),
-        What::Overridden { step, .. } => (step, "overridden"),
-        What::Ratified { step, .. } => (step, "ratified"),
-        What::RatificationRefused { step, .. } => (step, "ratification_refused"),
-        What::ClaimedDone { step, .. } => (step, "claimed_done"),
-        What::StepUndone { step } => (step, "step_undone"),
-        What::UndoFailed { step, .. } => (step, "undo_failed"),
+        EventKind::StepStarted { step } => (step, "step_started"),
+        EventKind::CallIntended { step, .. } => (step, "call_intended"),
+        EventKind::CallAnswered { step, .. } => (step, "call_answered"),
+        EventKind::CallRequests { step, .. } => (step, "call_requests"),
+        EventKind::CallRefused { step, .. } => (step, "call_refused"),
+        EventKind::CallInDoubt { step, .. } => (step, "call_in_doubt"),
+        EventKind::EffectDisproved { step, .. } => (step, "effect_disproved"),
+        EventKind::PartSettled { step } => (step, "part_settled"),
+        EventKind::Overdue { step, .. } => (step, "overdue"),
+        EventKind::StepFinished { step, .. } => (step, "step_finished"),
+        EventKind::StepFailed { step, .. } => (step, "step_failed"),
+        EventKind::GuardLost { step, .. } => (step, "guard_lost"),
+        EventKind::FoundPromoted { step } => (step, "found_promoted"),
+        EventKind::StepSkipped { step, .. } => (step, "step_skipped"),
+        EventKind::GateBlocked { step, .. } => (step, "gate_blocked"),
+        EventKind::Approved { step, .. } => (step, "approved"),
+        EventKind::Rejected { step, .. } => (step, "rejected"),
+        EventKind::Overridden { step, .. } => (step, "overridden"),
+        EventKind::Ratified { step, .. } => (step, "ratified"),
+        EventKind::RatificationRefused { step, .. } => (step, "ratification_refused"),
+        EventKind::ClaimedDone { step, .. } => (step, "claimed_done"),
+        EventKind::StepUndone { step } => (step, "step_undone"),
+        EventKind::UndoFailed { step, .. } => (step, "undo_failed"),
         _ => return None,
     })
 }

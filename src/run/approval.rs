@@ -6,7 +6,7 @@ use super::gate::{Says, pass};
 use super::signal::{must_be_answered, unanswered};
 use super::state::{RunState, Status};
 use crate::model::action::{Action, Gate};
-use crate::model::event::{Event, What, WorldKind};
+use crate::model::event::{Event, EventKind, WorldKind};
 use crate::model::ids::StepId;
 use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
@@ -56,12 +56,12 @@ pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
     let asked_at = of.work.started_at.unwrap_or(now);
     if now.since(asked_at) >= *expires_after_ms {
         let reason = format!("{EXPIRED} within {expires_after_ms}; an expired request is never a yes");
-        return Says::Failed(What::StepFailed { step, reason });
+        return Says::Failed(EventKind::StepFailed { step, reason });
     }
     let flag = Some(state.created.command("approve", &format!(" {step}")));
     let of_whom = if by.is_empty() { String::new() } else { format!(" by {}", lacking.join(" and ")) };
     let why = format!("waiting for approval{of_whom}: {ask}");
-    Says::Blocked(What::GateBlocked { step, rule: None, why, flag })
+    Says::Blocked(EventKind::GateBlocked { step, rule: None, why, flag })
 }
 
 /// Whose approvals are missing before the run may continue, as seats; empty if none is missing. An approval counts while its statement is
@@ -124,14 +124,14 @@ fn not_taken(state: &RunState, seats: &[String], said: &[&Person]) -> Vec<String
 }
 
 /// Why an event about an approval cannot be, whoever wrote it: what a process would not have done is not believed of a journal.
-pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepId, String)> {
+pub fn unapproved(state: &RunState, what: &EventKind, at: Timestamp) -> Option<(StepId, String)> {
     let gate = |step: &StepId| {
         let i = state.position(step)?;
         matches!(state.step(i).action, Action::Gate(Gate::Approval { .. })).then_some(i)
     };
     let no = |step: &StepId, why: String| Some((step.clone(), why));
     match what {
-        What::StepFinished { step, .. } => {
+        EventKind::StepFinished { step, .. } => {
             let i = gate(step)?;
             let lacking = lacking(state, i, &state.steps[i].approved_by, at);
             if lacking.is_empty() {
@@ -140,10 +140,10 @@ pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepI
                 no(step, format!("the approval of {} is missing", lacking.join(" and ")))
             }
         }
-        What::StepSkipped { step, .. } => {
+        EventKind::StepSkipped { step, .. } => {
             gate(step).and_then(|_| no(step, "an approval cannot be skipped".to_owned()))
         }
-        What::Approved { step, who } | What::Ratified { step, who } => {
+        EventKind::Approved { step, who } | EventKind::Ratified { step, who } => {
             if who.is(&state.created.requester) {
                 return no(step, "the requester of a run cannot approve it".to_owned());
             }
@@ -151,7 +151,7 @@ pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepI
             if over.is_some_and(|over| who.is(&over.who)) {
                 return no(step, format!("{} overrode this approval and cannot also approve it", who.who));
             }
-            if let What::Ratified { .. } = what
+            if let EventKind::Ratified { .. } = what
                 && !gate(step).is_some_and(|i| went_on(state, i))
             {
                 return no(
@@ -160,26 +160,26 @@ pub fn unapproved(state: &RunState, what: &What, at: Timestamp) -> Option<(StepI
                         .to_owned(),
                 );
             }
-            if let What::Approved { .. } = what
+            if let EventKind::Approved { .. } = what
                 && gate(step).is_some_and(|i| state.steps[i].work.status.settled())
             {
                 return no(step, "the request is closed".to_owned());
             }
             taken_before(state, who).and_then(|why| no(step, why))
         }
-        What::Overridden { step, who, .. } => {
+        EventKind::Overridden { step, who, .. } => {
             let why = gate(step).map_or_else(
                 || Err("this step does not require an approval".to_owned()),
                 |i| may_override(state, i, who, at),
             );
             why.err().or_else(|| taken_before(state, who)).and_then(|why| no(step, why))
         }
-        What::RatificationRefused { step, who, .. } => {
+        EventKind::RatificationRefused { step, who, .. } => {
             let gone_on = gate(step).is_some_and(|i| went_on(state, i));
             let why = (!gone_on).then(|| "the run did not continue on an override".to_owned());
             why.or_else(|| taken_before(state, who)).and_then(|why| no(step, why))
         }
-        What::Rejected { step, who, .. } => taken_before(state, who).and_then(|why| no(step, why)),
+        EventKind::Rejected { step, who, .. } => taken_before(state, who).and_then(|why| no(step, why)),
         _ => None,
     }
 }
@@ -237,22 +237,22 @@ pub(super) fn approve(
     step: &StepId,
     who: &Person,
     now: Timestamp,
-) -> Result<Vec<What>, String> {
+) -> Result<Vec<EventKind>, String> {
     let i = gate(state, step)?;
     if went_on(state, i) {
-        let yes = What::Ratified { step: step.clone(), who: who.clone() };
+        let yes = EventKind::Ratified { step: step.clone(), who: who.clone() };
         return said(state, (i, who), yes, now);
     }
-    let yes = What::Approved { step: step.clone(), who: who.clone() };
+    let yes = EventKind::Approved { step: step.clone(), who: who.clone() };
     said(&asked_anew(state, i, who, now)?, (i, who), yes, now).map(|yes| anew(state, i, who, yes))
 }
 
 fn said(
     state: &RunState,
     (i, who): (usize, &Person),
-    yes: What,
+    yes: EventKind,
     now: Timestamp,
-) -> Result<Vec<What>, String> {
+) -> Result<Vec<EventKind>, String> {
     if let Some((_, why)) = unapproved(state, &yes, now) {
         return Err(why);
     }
@@ -264,14 +264,19 @@ fn said(
 ///
 /// # Errors
 /// Why it is none.
-pub(super) fn reject(state: &RunState, step: &StepId, who: &Person, reason: &str) -> Result<What, String> {
+pub(super) fn reject(
+    state: &RunState,
+    step: &StepId,
+    who: &Person,
+    reason: &str,
+) -> Result<EventKind, String> {
     let i = gate(state, step)?;
     let (step, who, reason) = (step.clone(), who.clone(), reason.to_owned());
     if went_on(state, i) {
-        return Ok(What::RatificationRefused { step, who, reason });
+        return Ok(EventKind::RatificationRefused { step, who, reason });
     }
     open(state, i)?;
-    Ok(What::Rejected { step, who, reason })
+    Ok(EventKind::Rejected { step, who, reason })
 }
 
 /// An override. If the request has expired, it opens the request again.
@@ -284,9 +289,9 @@ pub(super) fn overrule(
     who: &Person,
     reason: &str,
     now: Timestamp,
-) -> Result<Vec<What>, String> {
+) -> Result<Vec<EventKind>, String> {
     let i = gate(state, step)?;
-    let over = What::Overridden { step: step.clone(), who: who.clone(), reason: reason.to_owned() };
+    let over = EventKind::Overridden { step: step.clone(), who: who.clone(), reason: reason.to_owned() };
     match unapproved(&asked_anew(state, i, who, now)?, &over, now) {
         Some((_, why)) => Err(why),
         None => Ok(anew(state, i, who, vec![over])),
@@ -306,33 +311,33 @@ fn asked_anew(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Re
         if must_be_answered(&state) {
             return Err(unanswered(&state));
         }
-        let event = Event { at: now.max(state.last_at), what: What::Resumed { who: who.clone() } };
+        let event = Event { at: now.max(state.last_at), what: EventKind::Resumed { who: who.clone() } };
         state.apply(&event).map_err(|why| why.to_string())?;
     }
     open(&state, gate)?;
     Ok(state)
 }
 
-fn anew(state: &RunState, gate: usize, who: &Person, words: Vec<What>) -> Vec<What> {
-    let resumed = expired(state, gate).then(|| What::Resumed { who: who.clone() });
+fn anew(state: &RunState, gate: usize, who: &Person, words: Vec<EventKind>) -> Vec<EventKind> {
+    let resumed = expired(state, gate).then(|| EventKind::Resumed { who: who.clone() });
     resumed.into_iter().chain(words).collect()
 }
 
 /// What follows from the words of people.
-pub(super) fn note(state: &mut RunState, position: usize, what: &What, at: Timestamp) {
+pub(super) fn note(state: &mut RunState, position: usize, what: &EventKind, at: Timestamp) {
     let within = match &state.step(position).action {
         Action::Gate(Gate::Approval { override_by: Some(rule), .. }) => rule.within_ms,
         _ => Dur::ZERO,
     };
     let of = &mut state.steps[position];
     match (what, &mut of.overridden) {
-        (What::Approved { who, .. }, _) => of.approved_by.push(who.clone()),
+        (EventKind::Approved { who, .. }, _) => of.approved_by.push(who.clone()),
         // After a no the question is a new one: what was said before it is no answer to that, and nothing was done by it.
-        (What::Rejected { .. }, over) => {
+        (EventKind::Rejected { .. }, over) => {
             of.approved_by.clear();
             *over = None;
         }
-        (What::Overridden { who, reason, .. }, over) => {
+        (EventKind::Overridden { who, reason, .. }, over) => {
             *over = Some(Overridden {
                 who: who.clone(),
                 reason: reason.clone(),
@@ -343,8 +348,8 @@ pub(super) fn note(state: &mut RunState, position: usize, what: &What, at: Times
                 refused: Vec::new(),
             });
         }
-        (What::Ratified { who, .. }, Some(over)) => over.ratified_by.push(who.clone()),
-        (What::RatificationRefused { who, reason, .. }, Some(over)) => {
+        (EventKind::Ratified { who, .. }, Some(over)) => over.ratified_by.push(who.clone()),
+        (EventKind::RatificationRefused { who, reason, .. }, Some(over)) => {
             over.refused.push((who.clone(), reason.clone(), at));
         }
         _ => return,
@@ -361,9 +366,9 @@ pub(super) fn note(state: &mut RunState, position: usize, what: &What, at: Times
     }
 }
 
-const fn person_of(what: &What) -> Option<&Person> {
+const fn person_of(what: &EventKind) -> Option<&Person> {
     match what {
-        What::Ratified { who, .. } | What::Approved { who, .. } => Some(who),
+        EventKind::Ratified { who, .. } | EventKind::Approved { who, .. } => Some(who),
         _ => None,
     }
 }

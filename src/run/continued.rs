@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{RunState, Status, StepState, Turn};
 use crate::model::action::{Action, Write};
-use crate::model::event::What;
+use crate::model::event::EventKind;
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::restore::Part;
@@ -78,7 +78,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     let asked = state.promoted.iter().filter(|_| runbook.to == *to).cloned().collect();
     let (run, intent) = (run.clone(), runbook.intent);
     let copies = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
-        Action::Restore { part: Part::Beside, of } if at.work.attempts > 0 => Some(of.copy()),
+        Action::Restore { part: Part::CreateCopy, of } if at.work.attempts > 0 => Some(of.copy()),
         _ => None,
     });
     let copies = copies.collect();
@@ -100,9 +100,9 @@ pub fn last_turns(state: &RunState) -> BTreeMap<String, Turn> {
 
 /// Users who failed when the run that is continued saw them last have failed since, until somebody saw that they do not: the outage
 /// began where it saw it begin.
-pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<What>) -> Vec<What> {
+pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<EventKind>) -> Vec<EventKind> {
     let failing = before.iter().filter(|(_, turn)| !turn.good);
-    let began = failing.map(|(probe, turn)| What::ProbeTurned {
+    let began = failing.map(|(probe, turn)| EventKind::ProbeTurned {
         probe: probe.clone(),
         good: false,
         since: turn.since,
@@ -111,9 +111,9 @@ pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<What>) -> Vec<Wha
     });
     // When they were served again, nobody saw: at some time since then.
     let unwatched = |what| match what {
-        What::ProbeTurned { probe, good: true, since, last_other: None, detail } => {
+        EventKind::ProbeTurned { probe, good: true, since, last_other: None, detail } => {
             let last_other = before.get(&probe).filter(|t| !t.good).map(|t| t.since);
-            What::ProbeTurned { probe, good: true, since, last_other, detail }
+            EventKind::ProbeTurned { probe, good: true, since, last_other, detail }
         }
         other => other,
     };
@@ -171,7 +171,7 @@ fn leads(step: &Step) -> bool {
     let by_plan = !step.id.as_str().starts_with("hook.") && step.phase == Phase::Rewire;
     waited
         && match &step.action {
-            Action::Point(_) | Action::Write(Write::Through { .. }) => true,
+            Action::UpdateClientSecret(_) | Action::Write(Write::Through { .. }) => true,
             Action::Run(_) => by_plan,
             _ => false,
         }

@@ -7,7 +7,7 @@ use super::gate::{self, Says};
 use super::outstanding::overdue;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, InDoubt, Undo, UndoRank, Write};
-use crate::model::event::{Direction, End, Outcome, What};
+use crate::model::event::{Direction, End, EventKind, Outcome};
 use crate::model::runbook::{Intent, OnFailure, Step};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
@@ -24,7 +24,7 @@ pub(super) const LATE: &str = "not done within";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Write these events.
-    Record(Vec<What>),
+    Record(Vec<EventKind>),
     /// Look at what the step watches, and judge.
     Look(usize),
     /// The step took too long: record its failure with what was last seen of it.
@@ -54,7 +54,7 @@ pub enum Stop {
     PastReturn,
 }
 
-fn record(what: What) -> Effect {
+fn record(what: EventKind) -> Effect {
     Effect::Record(vec![what])
 }
 
@@ -64,7 +64,7 @@ pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
         return vec![record(over)];
     }
     if let Some(component) = state.newly_pending() {
-        return vec![record(What::FencePending { component: component.clone() })];
+        return vec![record(EventKind::FencePending { component: component.clone() })];
     }
     match drill::abort(state, now) {
         Some(Abort::Now(why)) => vec![record(drill::call_off(&why))],
@@ -116,8 +116,8 @@ fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effe
     let start_new = start_new && !state.held(i);
     match &state.work(i).status {
         Status::Pending if start_new && state.needs_met(i) => match state.not_needed(i) {
-            Some(reason) => vec![record(What::StepSkipped { step: id.clone(), reason, who: None })],
-            None => vec![record(What::StepStarted { step: id.clone() })],
+            Some(reason) => vec![record(EventKind::StepSkipped { step: id.clone(), reason, who: None })],
+            None => vec![record(EventKind::StepStarted { step: id.clone() })],
         },
         Status::Started | Status::Blocked { .. } | Status::Backoff { .. } if !start_new => Vec::new(),
         // Another fence method may have proven the fence in the meantime.
@@ -125,7 +125,7 @@ fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effe
             if state.not_needed(i).is_some() =>
         {
             let reason = state.not_needed(i).unwrap_or_default();
-            vec![record(What::StepSkipped { step: id.clone(), reason, who: None })]
+            vec![record(EventKind::StepSkipped { step: id.clone(), reason, who: None })]
         }
         Status::Started | Status::Blocked { .. } => started(state, i, now),
         Status::Backoff { due } if now < *due => with_timeout(state, i, now, vec![Effect::WakeAt(*due)]),
@@ -150,13 +150,17 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
             Says::Blocked(event) => vec![record(event)],
         },
         Action::Wait { .. } if let Some(reason) = drill::cut_short(state, i) => {
-            vec![record(What::StepSkipped { step: id.clone(), reason, who: None })]
+            vec![record(EventKind::StepSkipped { step: id.clone(), reason, who: None })]
         }
         Action::Wait { duration_ms, .. } => {
             let work = state.work(i);
             let due = work.started_at.max(work.renewed_at).unwrap_or(now) + *duration_ms;
             if now >= due {
-                vec![record(What::StepFinished { step: id.clone(), end: End::Performed, facts: Vec::new() })]
+                vec![record(EventKind::StepFinished {
+                    step: id.clone(),
+                    end: End::Performed,
+                    facts: Vec::new(),
+                })]
             } else {
                 vec![Effect::WakeAt(due)]
             }
@@ -164,7 +168,7 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
         Action::Promote { .. } => promote(state, i, now),
         // A person says that it ran: nobody can see whether it did.
         Action::Run(_) if state.steps[i].claimed_by.is_some() && state.work(i).attempts > 0 => {
-            vec![record(What::StepFinished { step: id.clone(), end: End::ByHand, facts: Vec::new() })]
+            vec![record(EventKind::StepFinished { step: id.clone(), end: End::ByHand, facts: Vec::new() })]
         }
         // It continues once the guard was read, however long that takes.
         _ if guard_unread(state, i) => vec![Effect::Look(i)],
@@ -238,7 +242,7 @@ fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effec
 }
 
 /// The event that a step which took too long becomes. `seen` is what was last seen of it.
-pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> What {
+pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> EventKind {
     let step = state.step(i);
     if state.outlasts_its_time(i) && !unwinding(state) {
         return overdue(state, i, seen);
@@ -249,9 +253,9 @@ pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> What {
     let awaited = matches!(state.work(i).status, Status::Awaiting { .. });
     let undoing = state.mode == Mode::Cancelling && !awaited;
     match state.direction(i) {
-        Direction::Do if undoing => What::UndoFailed { step: step.id.clone(), reason },
-        Direction::Do => What::StepFailed { step: step.id.clone(), reason },
-        Direction::Undo => What::UndoFailed { step: step.id.clone(), reason },
+        Direction::Do if undoing => EventKind::UndoFailed { step: step.id.clone(), reason },
+        Direction::Do => EventKind::StepFailed { step: step.id.clone(), reason },
+        Direction::Undo => EventKind::UndoFailed { step: step.id.clone(), reason },
     }
 }
 
@@ -271,7 +275,7 @@ fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec
 /// Only a person can say whether a command ran that may not run twice.
 fn ask(state: &RunState, i: usize) -> Effect {
     let (id, created) = (&state.step(i).id, &state.created);
-    record(What::GateBlocked {
+    record(EventKind::GateBlocked {
         step: id.clone(),
         rule: None,
         why: "the command may already have run, completely or in part. Running it again may not be safe"
@@ -297,10 +301,10 @@ fn end(state: &RunState) -> Vec<Effect> {
         && foreground().all(|i| ok(i) || state.steps[i].work.status == Status::Failed)
         && foreground().any(|i| state.steps[i].work.status == Status::Failed)
     {
-        return vec![record(What::RunFinished { outcome: Outcome::Failed })];
+        return vec![record(EventKind::RunFinished { outcome: Outcome::Failed })];
     }
     if foreground().all(ok) {
-        return vec![record(What::RunFinished { outcome: Outcome::Recovered })];
+        return vec![record(EventKind::RunFinished { outcome: Outcome::Recovered })];
     }
     let idle = |i: usize| {
         let held = state.held(i) && !state.work(i).status.in_flight();
@@ -315,7 +319,7 @@ fn end(state: &RunState) -> Vec<Effect> {
         return Vec::new();
     }
     if let Some(i) = state.uncaptured() {
-        return vec![record(What::StepStarted { step: state.step(i).id.clone() })];
+        return vec![record(EventKind::StepStarted { step: state.step(i).id.clone() })];
     }
     let failed = foreground().find(|&i| {
         let halts = state.step(i).on_failure == OnFailure::Halt || state.steps[i].work.displaced;
@@ -362,12 +366,15 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
     // Another run now owns all this: an undo would take it from that run, and what is observed may be its work.
     if guard_lost(state) {
         let over = !(0..state.steps.len()).any(calling);
-        return over.then(|| record(What::RunFinished { outcome: Outcome::Abandoned })).into_iter().collect();
+        return over
+            .then(|| record(EventKind::RunFinished { outcome: Outcome::Abandoned }))
+            .into_iter()
+            .collect();
     }
     let mut effects = forward(state, now, false);
     if state.past_return() {
         if !state.in_flight() {
-            let closed = || record(What::RunFinished { outcome: Outcome::Abandoned });
+            let closed = || record(EventKind::RunFinished { outcome: Outcome::Abandoned });
             // Where it was to be taken back nobody has agreed yet that it stays.
             effects.push(if state.closing { closed() } else { Effect::Stop(Stop::PastReturn) });
         }
@@ -412,7 +419,7 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
     }
     match failed(UndoRank::Guard) {
         Some(i) => vec![not_taken_back(state, i)],
-        None => vec![record(What::RunFinished { outcome: Outcome::Cancelled })],
+        None => vec![record(EventKind::RunFinished { outcome: Outcome::Cancelled })],
     }
 }
 
@@ -469,7 +476,7 @@ fn look_again(state: &RunState, i: usize, now: Timestamp) -> Effect {
         }
         // Blocked: nobody may look until credentials are renewed, and nothing has to be written down meanwhile.
         Status::Started | Status::Blocked { .. } => Effect::Look(i),
-        _ => record(What::StepStarted { step: state.step(i).id.clone() }),
+        _ => record(EventKind::StepStarted { step: state.step(i).id.clone() }),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::state::{Mode, RunState, Status, Turn};
 use crate::model::action::{Felt, Moves};
-use crate::model::event::{Outcome, What, WorldKind};
+use crate::model::event::{EventKind, Outcome, WorldKind};
 use crate::model::runbook::{Drill, Phase, Probe, ProbeRole, Step};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
@@ -12,12 +12,12 @@ use crate::policy::signed::ABORTS;
 const CALLED_OFF: &str = "called off:";
 
 /// The end of a run of which nothing may be done: a tabletop drill, and a rehearsal that somebody took to the real world.
-pub fn only_read(state: &RunState) -> Option<What> {
+pub fn only_read(state: &RunState) -> Option<EventKind> {
     let rehearsed_live =
         state.runbook.drill == Some(Drill::Rehearsal) && state.created.world == WorldKind::Live;
     let open = !matches!(state.mode, Mode::Finished(_));
     (open && (state.runbook.drill == Some(Drill::Tabletop) || rehearsed_live))
-        .then_some(What::RunFinished { outcome: Outcome::Read })
+        .then_some(EventKind::RunFinished { outcome: Outcome::Read })
 }
 
 /// What the abort condition of a live drill says.
@@ -50,9 +50,9 @@ pub fn abort(state: &RunState, now: Timestamp) -> Option<Abort> {
 }
 
 /// The event that takes a live drill back.
-pub fn call_off(why: &str) -> What {
+pub fn call_off(why: &str) -> EventKind {
     let who = Person::claimed(ABORTS);
-    What::CancelRequested { who, reason: why.to_owned(), displaced_by: None }
+    EventKind::CancelRequested { who, reason: why.to_owned(), displaced_by: None }
 }
 
 /// Why a live drill does not stay where it is any longer: users fail there.

@@ -162,7 +162,7 @@ fn set(before: i64, now: &ClockReading) -> bool {
 fn nothing_missing(state: &RunState, component: &ComponentName, target: &DatabaseState) -> Option<String> {
     let (end, there) = (state.fenced_end(component)?, target.wal?);
     // The replica of a copy has a log of the same name, and other rows in it.
-    let of_it = target.fence_word.is_some() && target.fence_word.as_deref() == state.fence_word(component);
+    let of_it = target.fence_token.is_some() && target.fence_token.as_deref() == state.fence_token(component);
     (of_it && there.covers(&end)).then(|| {
         format!("the target replayed up to {there}, and the WAL of the fenced old primary ends at {end}")
     })

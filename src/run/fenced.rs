@@ -2,7 +2,7 @@
 
 use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
 use crate::model::action::{Action, Check, Fence, FenceMethod, Gate};
-use crate::model::event::What;
+use crate::model::event::EventKind;
 use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
 use crate::model::runbook::Step;
@@ -41,7 +41,7 @@ impl RunState {
     }
 
     /// When this run let writes in again at a server, or began to.
-    pub fn let_in(&self, db: &DatabaseRef) -> Option<Timestamp> {
+    pub fn unfenced_at(&self, db: &DatabaseRef) -> Option<Timestamp> {
         let of = self.runbook.steps.iter().zip(&self.steps);
         let when = |(s, at): (&Step, &StepState)| match &s.action {
             Action::Fence(f) if f.db.is(db) => {
@@ -95,25 +95,25 @@ impl RunState {
     }
 
     /// What happens to a fence that was waived.
-    pub(super) fn note_debt(&mut self, what: &What, at: Timestamp) {
+    pub(super) fn note_debt(&mut self, what: &EventKind, at: Timestamp) {
         match what {
-            What::FenceWaived { component } => {
+            EventKind::FenceWaived { component } => {
                 let debt = FenceDebt { since: at, pending: false, paid: None, settled: None };
                 self.debts.insert(component.clone(), debt);
             }
-            What::FencePending { component } => {
+            EventKind::FencePending { component } => {
                 if let Some(debt) = self.debts.get_mut(component) {
                     (debt.since, debt.pending) = (at, true);
                 }
             }
-            What::DebtSettled { component, why, who } => {
+            EventKind::DebtSettled { component, why, who } => {
                 if let Some(debt) = self.debts.get_mut(component) {
                     let why =
                         who.as_ref().map_or_else(|| why.clone(), |who| format!("{who} confirmed: {why}"));
                     debt.settled.get_or_insert((at, why));
                 }
             }
-            What::PlaceAnswered { place, .. } => self.place_answered(place, at),
+            EventKind::PlaceAnswered { place, .. } => self.place_answered(place, at),
             _ => {}
         }
     }
@@ -216,7 +216,7 @@ impl RunState {
     }
 
     /// What the fence of a component's old primary left there, and on every replica of it.
-    pub fn fence_word(&self, component: &ComponentName) -> Option<&str> {
+    pub fn fence_token(&self, component: &ComponentName) -> Option<&str> {
         self.known_of(component).find_map(|f| match f {
             Fact::Fenced { word, .. } => word.as_deref(),
             _ => None,

@@ -3,7 +3,7 @@
 use super::approval;
 use super::state::{RunState, Status};
 use crate::model::action::{Action, Gate};
-use crate::model::event::{End, What};
+use crate::model::event::{End, EventKind};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp};
@@ -13,13 +13,13 @@ use crate::planner::refusal::flag;
 /// What a gate says now.
 pub enum Says {
     /// Go on; these events record it.
-    Pass(Vec<What>),
+    Pass(Vec<EventKind>),
     /// Not yet, and nothing a person could do about it.
     Wait,
     /// Not until a person does something.
-    Blocked(What),
+    Blocked(EventKind),
     /// No.
-    Failed(What),
+    Failed(EventKind),
 }
 
 /// Asks a gate.
@@ -46,7 +46,7 @@ pub(super) fn unjustified(state: &RunState, position: usize, gate: &Gate) -> Opt
         Gate::Exposure { components, objective_ms } => {
             let step = state.step(position).id.clone();
             match exposure(state, step, components, *objective_ms, state.last_at) {
-                Says::Blocked(What::GateBlocked { why, .. }) => Some(why),
+                Says::Blocked(EventKind::GateBlocked { why, .. }) => Some(why),
                 Says::Wait => Some("the possible data loss was not measured".to_owned()),
                 _ => None,
             }
@@ -54,8 +54,8 @@ pub(super) fn unjustified(state: &RunState, position: usize, gate: &Gate) -> Opt
     }
 }
 
-pub(super) fn pass(step: StepId) -> What {
-    What::StepFinished { step, end: End::Performed, facts: Vec::new() }
+pub(super) fn pass(step: StepId) -> EventKind {
+    EventKind::StepFinished { step, end: End::Performed, facts: Vec::new() }
 }
 
 fn fenced(state: &RunState, step: StepId, component: &ComponentName, now: Timestamp) -> Says {
@@ -68,7 +68,7 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName, now: Timest
         return Says::Wait;
     }
     if state.waiver(Rule::UnfencedPromotion, Some(component)).is_some() {
-        return Says::Pass(vec![What::FenceWaived { component: component.clone() }, pass(step)]);
+        return Says::Pass(vec![EventKind::FenceWaived { component: component.clone() }, pass(step)]);
     }
     let tried: Vec<_> = rungs
         .iter()
@@ -84,7 +84,7 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName, now: Timest
     let known = state.exposure(component).and_then(|exposure| exposure.logged_at(now).value_ms);
     let objective = state.runbook.objectives_of(component).rpo_ms;
     let bound = known.filter(|loss| *loss > objective).map_or_else(|| objective.exact(), round_up);
-    Says::Blocked(What::GateBlocked {
+    Says::Blocked(EventKind::GateBlocked {
         step,
         rule: Some(Rule::UnfencedPromotion),
         why: format!("the fence of {component} is not proven ({})", tried.join("; ")),
@@ -132,7 +132,7 @@ fn exposure(
                 (None, _) => String::new(),
             };
             let bound = value.map_or_else(|| objective.exact(), round_up);
-            return Says::Blocked(What::GateBlocked {
+            return Says::Blocked(EventKind::GateBlocked {
                 step,
                 rule: Some(rule),
                 why: format!(
@@ -154,7 +154,7 @@ pub fn reopened(
     promotion: usize,
     component: &ComponentName,
     now: Timestamp,
-) -> Option<What> {
+) -> Option<EventKind> {
     let (components, objective) = state.runbook.steps.iter().find_map(|s| match &s.action {
         Action::Gate(Gate::Exposure { components, objective_ms }) if components.contains(component) => {
             Some((components, *objective_ms))
@@ -170,7 +170,7 @@ pub fn reopened(
         *name != component && of(name).is_some_and(|i| state.work(i).status == Status::Failed)
     };
     if let Some(other) = components.iter().find(failed) {
-        return Some(What::GateBlocked {
+        return Some(EventKind::GateBlocked {
             step,
             rule: None,
             why: format!("drctl could not promote {other}, and it promotes a group together or not at all"),
@@ -199,10 +199,10 @@ fn round_up(value: Dur) -> String {
 }
 
 /// Whether a blocked gate would only say again what it said.
-pub fn same_block(status: &Status, what: &What) -> bool {
+pub fn same_block(status: &Status, what: &EventKind) -> bool {
     match (status, what) {
         // The figure in the words may grow; the question stays the same. Whose yes is missing is another question.
-        (Status::Blocked { rule: a, why, .. }, What::GateBlocked { rule: b, why: now, .. }) => {
+        (Status::Blocked { rule: a, why, .. }, EventKind::GateBlocked { rule: b, why: now, .. }) => {
             a == b && (a.is_some() || why == now)
         }
         _ => false,

@@ -7,11 +7,11 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::judge::{Ruling, Sight, locked};
+use super::judge::{StepDecision, StepObservation, locked};
 use super::state::{RunState, Status};
 use crate::inventory::Observation;
 use crate::model::action::{Action, Check, Write};
-use crate::model::event::{Direction, End, What};
+use crate::model::event::{Direction, End, EventKind};
 use crate::model::ids::ComponentName;
 use crate::model::state::State;
 use crate::model::target::Target;
@@ -100,15 +100,15 @@ impl RunState {
 pub(super) fn apart<'a>(
     state: &RunState,
     i: usize,
-    sight: &'a Sight,
-) -> (Cow<'a, Sight>, Option<&'a Observation>) {
-    let Sight::Things(things) = sight else { return (Cow::Borrowed(sight), None) };
+    sight: &'a StepObservation,
+) -> (Cow<'a, StepObservation>, Option<&'a Observation>) {
+    let StepObservation::Things(things) = sight else { return (Cow::Borrowed(sight), None) };
     let Some(guard) = state.guard_of(i) else { return (Cow::Borrowed(sight), None) };
     let Some((_, seen)) = things.iter().find(|(target, _)| *target == guard.target) else {
         return (Cow::Borrowed(sight), None);
     };
     let rest: Vec<_> = things.iter().filter(|(target, _)| *target != guard.target).cloned().collect();
-    let rest = if rest.is_empty() { Sight::Nothing } else { Sight::Things(rest) };
+    let rest = if rest.is_empty() { StepObservation::Nothing } else { StepObservation::Things(rest) };
     (Cow::Owned(rest), Some(seen))
 }
 
@@ -116,39 +116,44 @@ pub(super) fn apart<'a>(
 pub(super) fn allowed(
     state: &RunState,
     i: usize,
-    intent: What,
+    intent: EventKind,
     seen: Option<&Observation>,
     now: Timestamp,
-) -> Ruling {
-    let Some(guard) = state.guard_of(i) else { return Ruling::Perform(intent) };
+) -> StepDecision {
+    let Some(guard) = state.guard_of(i) else { return StepDecision::Perform(intent) };
     let Some(seen) = seen else {
-        return Ruling::Keep(format!("drctl reads the guard of {} first", guard.component));
+        return StepDecision::Keep(format!("drctl reads the guard of {} first", guard.component));
     };
     let step = state.step(i).id.clone();
-    let back = matches!(intent, What::CallIntended { direction: Direction::Undo, .. });
+    let back = matches!(intent, EventKind::CallIntended { direction: Direction::Undo, .. });
     match read(&guard, seen) {
-        Reading::Ours => Ruling::Perform(intent),
-        Reading::Lost(reason) if back => Ruling::Record(What::UndoFailed { step, reason }),
-        Reading::Lost(reason) => Ruling::Record(What::GuardLost { step, reason }),
-        Reading::Unread(_) if waived(state, &guard) => Ruling::Perform(intent),
-        Reading::Unread(why) if back || state.step(i).background => Ruling::Keep(words(&guard, &why)),
+        Reading::Ours => StepDecision::Perform(intent),
+        Reading::Lost(reason) if back => StepDecision::Record(EventKind::UndoFailed { step, reason }),
+        Reading::Lost(reason) => StepDecision::Record(EventKind::GuardLost { step, reason }),
+        Reading::Unread(_) if waived(state, &guard) => StepDecision::Perform(intent),
+        Reading::Unread(why) if back || state.step(i).background => StepDecision::Keep(words(&guard, &why)),
         Reading::Unread(why) => unread(state, i, (&guard, &why), refuses(seen), now),
     }
 }
 
 /// The check that a guard is still this run's.
-pub(super) fn check(state: &RunState, i: usize, seen: &Observation, now: Timestamp) -> Ruling {
+pub(super) fn check(state: &RunState, i: usize, seen: &Observation, now: Timestamp) -> StepDecision {
     let step = state.step(i).id.clone();
     let Action::Check(Check::Guard { component, place, holder }) = &state.step(i).action else {
-        return Ruling::Keep("the answer was for a different target".to_owned());
+        return StepDecision::Keep("the answer was for a different target".to_owned());
     };
     let target = Target::Guard { component: component.clone(), place: place.clone() };
     let guard = Guard { component: component.clone(), target, holder: holder.clone() };
-    let held =
-        || Ruling::Record(What::StepFinished { step: step.clone(), end: End::Performed, facts: Vec::new() });
+    let held = || {
+        StepDecision::Record(EventKind::StepFinished {
+            step: step.clone(),
+            end: End::Performed,
+            facts: Vec::new(),
+        })
+    };
     match (read(&guard, seen), seen) {
         (Reading::Ours, _) => held(),
-        (Reading::Lost(reason), _) => Ruling::Record(What::GuardLost { step, reason }),
+        (Reading::Lost(reason), _) => StepDecision::Record(EventKind::GuardLost { step, reason }),
         (Reading::Unread(_), _) if waived(state, &guard) => held(),
         (Reading::Unread(_), Observation::Unauthenticated { why, clock }) => {
             locked(state, i, format!("{}: {why}", guard.target), *clock)
@@ -193,16 +198,16 @@ fn unread(
     (guard, why): (&Guard, &str),
     for_good: bool,
     now: Timestamp,
-) -> Ruling {
+) -> StepDecision {
     let words = words(guard, why);
     let work = state.work(i);
     let waited = for_good || work.started_at.is_none_or(|began| now >= began.max(state.taken_at) + PATIENCE);
     let waits = matches!(work.status, Status::Started | Status::InDoubt { .. } | Status::Backoff { .. });
     // While it is blocked it is looked at again and again, and the question stays the same.
     if !waits || !waited {
-        return Ruling::Keep(words);
+        return StepDecision::Keep(words);
     }
-    Ruling::Record(What::GateBlocked {
+    StepDecision::Record(EventKind::GateBlocked {
         step: state.step(i).id.clone(),
         rule: Some(Rule::GuardUnread),
         why: words,

@@ -2,14 +2,17 @@
 
 mod answers;
 mod databases;
+mod observed;
 mod restoring;
 mod switching;
+
+pub use observed::{ProbeSight, StepDecision, StepObservation};
 
 use super::held;
 use super::state::{RunState, Status};
 use crate::inventory::Observation;
 use crate::model::action::{Action, Check, Found, InDoubt, Scale, Switch, Write};
-use crate::model::event::{Direction, End, What};
+use crate::model::event::{Direction, End, EventKind};
 use crate::model::facts::Fact;
 use crate::model::ids::Digest;
 use crate::model::state::{ChangeState, GroupState, RecordSet, State};
@@ -27,37 +30,6 @@ const OLD_ANSWERS: Dur = Dur::secs(30);
 const RESTART_AGAIN: Dur = Dur::mins(2);
 /// How long after a second call whose answer never came it is made again.
 const DOUBT_AGAIN: Dur = Dur::secs(5);
-
-/// What was seen for a step.
-#[derive(Clone, Debug)]
-pub enum Sight {
-    /// Observations, in the order of the targets.
-    Things(Vec<(Target, Observation)>),
-    /// How a probe stands.
-    Probe(ProbeSight),
-    /// Nothing has to be seen first.
-    Nothing,
-}
-
-/// How a probe stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ProbeSight {
-    /// Good samples in a row, up to now.
-    pub good_in_row: u32,
-    /// When the earliest of the last `consecutive` good samples was sent.
-    pub window_began: Option<Timestamp>,
-}
-
-/// What follows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ruling {
-    /// Write this.
-    Record(What),
-    /// Write the intent, then call.
-    Perform(What),
-    /// Look again later; the words are for people.
-    Keep(String),
-}
 
 /// What is known of one thing.
 enum Verdict {
@@ -84,21 +56,21 @@ enum Verdict {
 }
 
 /// Judges what was seen for the step at `i`. Nothing is called whose guard is not known to be this run's.
-pub fn judge(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Ruling {
+pub fn judge(state: &RunState, i: usize, sight: &StepObservation, now: Timestamp) -> StepDecision {
     let (sight, guard) = held::apart(state, i, sight);
     match without_guard(state, i, &sight, now) {
-        Ruling::Perform(intent) => held::allowed(state, i, intent, guard, now),
+        StepDecision::Perform(intent) => held::allowed(state, i, intent, guard, now),
         other => other,
     }
 }
 
-fn without_guard(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> Ruling {
+fn without_guard(state: &RunState, i: usize, sight: &StepObservation, now: Timestamp) -> StepDecision {
     let action = state.action(i);
     let action = action.as_ref();
     if let (Action::Switch(switch), Some(there)) = (action, records(sight)) {
         return switching::judge(state, i, switch, there, now);
     }
-    if let (Action::Check(Check::Guard { .. }), Sight::Things(things)) = (action, sight)
+    if let (Action::Check(Check::Guard { .. }), StepObservation::Things(things)) = (action, sight)
         && let Some((_, seen)) = things.first()
     {
         return held::check(state, i, seen, now);
@@ -111,10 +83,11 @@ fn without_guard(state: &RunState, i: usize, sight: &Sight, now: Timestamp) -> R
 }
 
 /// What was read of the thing goes with the intent to change it, where the runbook does not say it.
-fn with_reading(mut ruling: Ruling, action: &Action, sight: &Sight) -> Ruling {
-    if let (Action::Point(point), Sight::Things(things)) = (action, sight)
+fn with_reading(mut ruling: StepDecision, action: &Action, sight: &StepObservation) -> StepDecision {
+    if let (Action::UpdateClientSecret(point), StepObservation::Things(things)) = (action, sight)
         && let Some(State::Secret(seen)) = things.first().and_then(|(_, seen)| seen.state())
-        && let Ruling::Perform(What::CallIntended { direction: Direction::Do, found, .. }) = &mut ruling
+        && let StepDecision::Perform(EventKind::CallIntended { direction: Direction::Do, found, .. }) =
+            &mut ruling
         && seen.fields != point.from
     {
         *found = Some(Found::Fields(seen.fields.clone()));
@@ -122,21 +95,21 @@ fn with_reading(mut ruling: Ruling, action: &Action, sight: &Sight) -> Ruling {
     ruling
 }
 
-fn rule(state: &RunState, i: usize, verdict: Verdict, now: Timestamp) -> Ruling {
+fn rule(state: &RunState, i: usize, verdict: Verdict, now: Timestamp) -> StepDecision {
     let id = state.step(i).id.clone();
     let undo = state.direction(i) == Direction::Undo;
     let fail = |reason: String| match undo {
-        false => What::StepFailed { step: id.clone(), reason },
-        true => What::UndoFailed { step: id.clone(), reason },
+        false => EventKind::StepFailed { step: id.clone(), reason },
+        true => EventKind::UndoFailed { step: id.clone(), reason },
     };
     match (&doubtful(state, i), verdict) {
         // A part is in place everywhere; whether that was all of it, the next look tells.
         (Status::Awaiting { .. }, Verdict::Done(_)) if !state.work(i).parts.now.is_empty() => {
-            Ruling::Record(What::PartSettled { step: id })
+            StepDecision::Record(EventKind::PartSettled { step: id })
         }
-        (_, Verdict::Done(_)) if undo => Ruling::Record(What::StepUndone { step: id }),
+        (_, Verdict::Done(_)) if undo => StepDecision::Record(EventKind::StepUndone { step: id }),
         (_, Verdict::Done(facts)) => {
-            Ruling::Record(What::StepFinished { step: id, end: end_of(state, i), facts })
+            StepDecision::Record(EventKind::StepFinished { step: id, end: end_of(state, i), facts })
         }
         // Somebody had the failed step tried again.
         (_, Verdict::Over(seen)) if state.work(i).status == Status::Started => {
@@ -146,19 +119,25 @@ fn rule(state: &RunState, i: usize, verdict: Verdict, now: Timestamp) -> Ruling 
                 None => perform(state, i, undo, Call::default()),
             }
         }
-        (_, Verdict::Wrong(reason) | Verdict::Over(reason)) => Ruling::Record(fail(reason)),
-        (_, Verdict::Promoted) => Ruling::Record(What::FoundPromoted { step: id }),
+        (_, Verdict::Wrong(reason) | Verdict::Over(reason)) => StepDecision::Record(fail(reason)),
+        (_, Verdict::Promoted) => StepDecision::Record(EventKind::FoundPromoted { step: id }),
         (_, Verdict::Settled(why)) => settled(state, i, why),
         (_, Verdict::Locked { why, clock }) => locked(state, i, why, clock),
         (_, Verdict::Half(why)) => half(state, i, why, now),
         (status, Verdict::Before) => not_done(state, i, status, None, now),
         (status, Verdict::Partly(why)) => not_done(state, i, status, Some(why), now),
-        (_, Verdict::Unclear(why)) => Ruling::Keep(why),
+        (_, Verdict::Unclear(why)) => StepDecision::Keep(why),
     }
 }
 
 /// The new state is not there. `why` says what is there of it, if anything.
-fn not_done(state: &RunState, i: usize, status: &Status, why: Option<String>, now: Timestamp) -> Ruling {
+fn not_done(
+    state: &RunState,
+    i: usize,
+    status: &Status,
+    why: Option<String>,
+    now: Timestamp,
+) -> StepDecision {
     let action = state.action(i);
     let undo = state.direction(i) == Direction::Undo;
     match status {
@@ -167,7 +146,7 @@ fn not_done(state: &RunState, i: usize, status: &Status, why: Option<String>, no
             InDoubt::ObserveAfter(settle) if now >= *answered_at + settle => disproved(state, i, why),
             // Nor for what may be repeated: an answer that was no answer can look like a yes.
             InDoubt::Repeat if now >= *answered_at + REPEAT_AFTER => disproved(state, i, why),
-            _ => Ruling::Keep(why.unwrap_or_else(|| "accepted, not visible yet".to_owned())),
+            _ => StepDecision::Keep(why.unwrap_or_else(|| "accepted, not visible yet".to_owned())),
         },
         Status::InDoubt { since } => match settle(state, i) {
             Some(settle) if now < *since + settle => unsettled(*since + settle),
@@ -176,12 +155,12 @@ fn not_done(state: &RunState, i: usize, status: &Status, why: Option<String>, no
         },
         // The old state: call.
         _ if action.mutates() => perform(state, i, undo, Call::default()),
-        _ => Ruling::Keep(why.unwrap_or_else(|| "not yet".to_owned())),
+        _ => StepDecision::Keep(why.unwrap_or_else(|| "not yet".to_owned())),
     }
 }
 
 /// The first observation of an undo, as for the action itself: whatever exists of it is undone.
-fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now: Timestamp) -> Ruling {
+fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now: Timestamp) -> StepDecision {
     if let Some(until) = may_come_until(state, i, now) {
         return unsettled(until);
     }
@@ -190,14 +169,18 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now:
         // A fence may be half there; lifting it cannot hurt.
         Verdict::Before if !matches!(action, Action::Fence(_)) => match may_be_old(state, i, now) {
             Some(until) => unsettled(until),
-            None => Ruling::Record(What::StepUndone { step }),
+            None => StepDecision::Record(EventKind::StepUndone { step }),
         },
         Verdict::Before | Verdict::Partly(_) | Verdict::Done(_) | Verdict::Half(_) => {
             perform(state, i, true, Call::default())
         }
-        Verdict::Wrong(reason) | Verdict::Over(reason) => Ruling::Record(What::UndoFailed { step, reason }),
-        Verdict::Promoted => Ruling::Keep("somebody else promoted it".to_owned()),
-        Verdict::Locked { why, .. } | Verdict::Unclear(why) | Verdict::Settled(why) => Ruling::Keep(why),
+        Verdict::Wrong(reason) | Verdict::Over(reason) => {
+            StepDecision::Record(EventKind::UndoFailed { step, reason })
+        }
+        Verdict::Promoted => StepDecision::Keep("somebody else promoted it".to_owned()),
+        Verdict::Locked { why, .. } | Verdict::Unclear(why) | Verdict::Settled(why) => {
+            StepDecision::Keep(why)
+        }
     }
 }
 
@@ -247,11 +230,11 @@ fn end_of(state: &RunState, i: usize) -> End {
     }
 }
 
-fn disproved(state: &RunState, i: usize, why: Option<String>) -> Ruling {
+fn disproved(state: &RunState, i: usize, why: Option<String>) -> StepDecision {
     let asked = "the requested change has not started and may still take effect";
     let why = why.or_else(|| state.action(i).outlasts().then(|| asked.to_owned()));
     let seen = why.unwrap_or_else(|| "the state is still the same as before the call".to_owned());
-    Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
+    StepDecision::Record(EventKind::EffectDisproved { step: state.step(i).id.clone(), seen })
 }
 
 /// A forward step of a run that is being undone.
@@ -272,42 +255,42 @@ fn settle(state: &RunState, i: usize) -> Option<Dur> {
 
 /// The second of two calls is due, unless it was accepted and its effect is not to be seen yet. One whose answer never came proves
 /// nothing, whatever it did: it is made again, and so is one that shows no effect for long. Neither hurts.
-fn half(state: &RunState, i: usize, why: String, now: Timestamp) -> Ruling {
+fn half(state: &RunState, i: usize, why: String, now: Timestamp) -> StepDecision {
     let accepted = state.work(i).restart.accepted.is_some();
     match doubtful(state, i) {
         Status::Awaiting { answered_at, .. } if accepted && now < answered_at + RESTART_AGAIN => {
-            Ruling::Keep(why)
+            StepDecision::Keep(why)
         }
         Status::InDoubt { since } if now < since + DOUBT_AGAIN && !leaving(state, i) => {
             let from = since + DOUBT_AGAIN;
-            Ruling::Keep(format!(
+            StepDecision::Keep(format!(
                 "{why}; the outcome of the last call is unknown. drctl repeats it from {from} on"
             ))
         }
         _ if leaving(state, i) && state.work(i).status.in_flight() => {
             let seen =
                 "only the first of two calls took effect, and drctl does not make the second".to_owned();
-            Ruling::Record(What::EffectDisproved { step: state.step(i).id.clone(), seen })
+            StepDecision::Record(EventKind::EffectDisproved { step: state.step(i).id.clone(), seen })
         }
         _ => perform(state, i, state.direction(i) == Direction::Undo, Call::default()),
     }
 }
 
-fn unsettled(until: Timestamp) -> Ruling {
-    Ruling::Keep(format!(
+fn unsettled(until: Timestamp) -> StepDecision {
+    StepDecision::Keep(format!(
         "the outcome of the call is unknown. If no effect is visible from {until} on, drctl treats the call as having had none"
     ))
 }
 
 /// Nothing can be seen or done before somebody renews the credentials, or sets the clock: that is waiting, not failing.
-pub(super) fn locked(state: &RunState, i: usize, why: String, clock: bool) -> Ruling {
+pub(super) fn locked(state: &RunState, i: usize, why: String, clock: bool) -> StepDecision {
     let acts = state.step(i).action.mutates();
     let taken_back = state.mode != super::state::Mode::Running;
     match &state.work(i).status {
         // While it is blocked it is looked at again and again, and what was said stays the same.
-        Status::Blocked { .. } => return Ruling::Keep(why),
+        Status::Blocked { .. } => return StepDecision::Keep(why),
         // Of what is called off everybody waits for the end of what was begun.
-        Status::Awaiting { .. } | Status::Backoff { .. } if taken_back => return Ruling::Keep(why),
+        Status::Awaiting { .. } | Status::Backoff { .. } if taken_back => return StepDecision::Keep(why),
         _ => {}
     }
     let means = match &doubtful(state, i) {
@@ -319,16 +302,16 @@ pub(super) fn locked(state: &RunState, i: usize, why: String, clock: bool) -> Ru
         Status::Awaiting { .. } => {
             "the accepted request continues meanwhile, but drctl cannot observe it until then"
         }
-        _ => return Ruling::Keep(why),
+        _ => return StepDecision::Keep(why),
     };
     match held_up(state, i, (&why, means), clock) {
-        Some(blocked) => Ruling::Record(blocked),
-        None => Ruling::Keep(why),
+        Some(blocked) => StepDecision::Record(blocked),
+        None => StepDecision::Keep(why),
     }
 }
 
 /// The same, of a call that was not taken for that reason: it is not made again and again in silence.
-pub(super) fn refused(state: &RunState, i: usize, why: &str, clock: bool) -> Option<What> {
+pub(super) fn refused(state: &RunState, i: usize, why: &str, clock: bool) -> Option<EventKind> {
     if state.mode != super::state::Mode::Running {
         return None;
     }
@@ -336,12 +319,12 @@ pub(super) fn refused(state: &RunState, i: usize, why: &str, clock: bool) -> Opt
 }
 
 /// A pending fence, and everything else in the background, delays no step.
-fn held_up(state: &RunState, i: usize, (why, means): (&str, &str), clock: bool) -> Option<What> {
+fn held_up(state: &RunState, i: usize, (why, means): (&str, &str), clock: bool) -> Option<EventKind> {
     let (waits, help) = match clock {
         true => ("waiting until the clock of this machine is correct", "set it"),
         false => ("waiting for credentials", "renew them"),
     };
-    (!state.step(i).background).then(|| What::GateBlocked {
+    (!state.step(i).background).then(|| EventKind::GateBlocked {
         step: state.step(i).id.clone(),
         rule: None,
         why: format!("{waits}: {why}; {means}"),
@@ -356,15 +339,15 @@ struct Call {
     found: Option<Found>,
 }
 
-fn settled(state: &RunState, i: usize, why: String) -> Ruling {
+fn settled(state: &RunState, i: usize, why: String) -> StepDecision {
     match state.step(i).component.clone() {
-        Some(component) => Ruling::Record(What::DebtSettled { component, why, who: None }),
-        None => Ruling::Keep(why),
+        Some(component) => StepDecision::Record(EventKind::DebtSettled { component, why, who: None }),
+        None => StepDecision::Keep(why),
     }
 }
 
 /// `part` has the positions of the changes to make, if those are not all of the action's.
-fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> Ruling {
+fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> StepDecision {
     let id = &state.step(i).id;
     let fresh_undo = undo && state.steps[i].undo.is_none();
     let (attempts, generation) = match fresh_undo {
@@ -375,7 +358,7 @@ fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> Ruling {
     let word = if undo { "undo" } else { "do" };
     let fields = [state.created.run.as_str(), id.as_str(), word, &generation.to_string()];
     let key = Digest::of_fields(&fields.map(str::as_bytes)).as_str()[..32].to_owned();
-    Ruling::Perform(What::CallIntended {
+    StepDecision::Perform(EventKind::CallIntended {
         step: id.clone(),
         direction,
         attempt: attempts.saturating_add(1),
@@ -387,9 +370,9 @@ fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> Ruling {
 }
 
 /// The record sets that were seen, if that is what was looked at.
-fn records(sight: &Sight) -> Option<&[RecordSet]> {
+fn records(sight: &StepObservation) -> Option<&[RecordSet]> {
     match sight {
-        Sight::Things(things) => match things.first()?.1.state()? {
+        StepObservation::Things(things) => match things.first()?.1.state()? {
             State::Records(records) => Some(&records.sets),
             _ => None,
         },
@@ -397,18 +380,18 @@ fn records(sight: &Sight) -> Option<&[RecordSet]> {
     }
 }
 
-fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Timestamp) -> Verdict {
+fn verdict(state: &RunState, i: usize, action: &Action, sight: &StepObservation, now: Timestamp) -> Verdict {
     match (action, sight) {
-        (Action::Check(Check::Evidence { .. }), Sight::Things(things)) => Verdict::Done(
+        (Action::Check(Check::Evidence { .. }), StepObservation::Things(things)) => Verdict::Done(
             things
                 .iter()
                 .filter_map(|(t, o)| o.state().map(|s| Fact::Seen { target: t.key(), state: s.clone() }))
                 .collect(),
         ),
-        (Action::Check(Check::Probe { consecutive, .. }), Sight::Probe(probe)) => {
+        (Action::Check(Check::Probe { consecutive, .. }), StepObservation::Probe(probe)) => {
             probe_verdict(state, i, *consecutive, probe)
         }
-        (_, Sight::Things(things)) => match things.first() {
+        (_, StepObservation::Things(things)) => match things.first() {
             Some((_, Observation::Value { state: seen, observed_at, .. })) => {
                 thing(state, i, action, seen, *observed_at, now)
             }
@@ -422,8 +405,8 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &Sight, now: Time
             Some((target, missing)) => absent(action, target, missing),
             None => Verdict::Before,
         },
-        (_, Sight::Nothing) => Verdict::Before,
-        (_, Sight::Probe(_)) => Verdict::Unclear("waiting for a probe".to_owned()),
+        (_, StepObservation::Nothing) => Verdict::Before,
+        (_, StepObservation::Probe(_)) => Verdict::Unclear("waiting for a probe".to_owned()),
     }
 }
 
@@ -477,14 +460,16 @@ fn thing(
         }
         (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
         (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
-        (Action::Route(route), State::Controls(seen)) => stands(seen.on == route.wanted()),
-        (Action::Signal(signal), State::Signal(seen)) => stands(seen.holder.is_some() == signal.present),
+        (Action::SetRoutingControls(route), State::Controls(seen)) => stands(seen.on == route.wanted()),
+        (Action::SetHealthObject(signal), State::HealthObject(seen)) => {
+            stands(seen.holder.is_some() == signal.present)
+        }
         (Action::Check(Check::Compare(of)), State::Compared(found)) => Verdict::Done(vec![Fact::Compared {
             component: of.source.component.clone(),
             copy: of.copy.bucket.clone(),
             found: found.clone(),
         }]),
-        (Action::Point(point), State::Secret(seen)) => stands(seen.fields == point.to),
+        (Action::UpdateClientSecret(point), State::Secret(seen)) => stands(seen.fields == point.to),
         (Action::Check(Check::Answers { resolvers_ttl_ms, .. }), State::Answers(seen)) => {
             answers::judge(state, i, *resolvers_ttl_ms, seen, now)
         }

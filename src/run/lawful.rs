@@ -6,29 +6,29 @@
 use super::gate;
 use super::state::RunState;
 use crate::model::action::{Action, Check, Found, Gate, Switch, Undo};
-use crate::model::event::{Direction, What};
+use crate::model::event::{Direction, EventKind};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::waiver::Rule;
 
 /// Why an event cannot be of the step at a position.
-type Wrong = fn(&RunState, usize, &What) -> Option<String>;
+type Wrong = fn(&RunState, usize, &EventKind) -> Option<String>;
 
 /// Why an event cannot be, and of which step.
-pub(super) fn impossible(state: &RunState, what: &What) -> Option<(StepId, String)> {
-    if let What::FenceWaived { component } | What::FencePending { component } = what {
+pub(super) fn impossible(state: &RunState, what: &EventKind) -> Option<(StepId, String)> {
+    if let EventKind::FenceWaived { component } | EventKind::FencePending { component } = what {
         return waived(state, component);
     }
     let (step, why): (&StepId, Wrong) = match what {
-        What::StepStarted { step } => (step, started),
-        What::CallIntended { step, .. } => (step, intended),
-        What::StepFinished { step, .. } => (step, finished),
-        What::StepSkipped { step, .. } => (step, skipped),
-        What::Overdue { step, .. } => (step, overdue),
-        What::StepUndone { step } | What::UndoFailed { step, .. } => (step, undone),
-        What::Rejected { step, .. } => (step, rejected),
-        What::FoundPromoted { step } => (step, promoted),
-        What::GuardLost { step, .. } => (step, lost),
+        EventKind::StepStarted { step } => (step, started),
+        EventKind::CallIntended { step, .. } => (step, intended),
+        EventKind::StepFinished { step, .. } => (step, finished),
+        EventKind::StepSkipped { step, .. } => (step, skipped),
+        EventKind::Overdue { step, .. } => (step, overdue),
+        EventKind::StepUndone { step } | EventKind::UndoFailed { step, .. } => (step, undone),
+        EventKind::Rejected { step, .. } => (step, rejected),
+        EventKind::FoundPromoted { step } => (step, promoted),
+        EventKind::GuardLost { step, .. } => (step, lost),
         _ => return None,
     };
     let i = state.position(step)?;
@@ -49,7 +49,7 @@ fn waived(state: &RunState, component: &ComponentName) -> Option<(StepId, String
     wrong.then(|| (of, format!("nobody accepted a promotion of {component} without its fence")))
 }
 
-fn started(state: &RunState, i: usize, _: &What) -> Option<String> {
+fn started(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
     if let Some(over) = over(state, i) {
         return Some(over);
     }
@@ -76,8 +76,10 @@ fn for_a_debt(state: &RunState, i: usize) -> bool {
     of.is_some_and(|component| state.owed().any(|owed| owed == component))
 }
 
-fn intended(state: &RunState, i: usize, what: &What) -> Option<String> {
-    let What::CallIntended { direction, part, found, attempt, generation, .. } = what else { return None };
+fn intended(state: &RunState, i: usize, what: &EventKind) -> Option<String> {
+    let EventKind::CallIntended { direction, part, found, attempt, generation, .. } = what else {
+        return None;
+    };
     let of = state.work(i);
     // A generation also counts calls, and the count starts again for an undo.
     let calls = u64::from(of.attempts.max(of.generation).max(state.steps[i].undo_attempts)) + 2;
@@ -90,7 +92,7 @@ fn intended(state: &RunState, i: usize, what: &What) -> Option<String> {
     };
     let parts = match action.as_ref() {
         Action::Switch(switch) => unsaid(switch),
-        Action::Point(_) => !part.is_empty() || matches!(found, Some(Found::Sets(_))),
+        Action::UpdateClientSecret(_) => !part.is_empty() || matches!(found, Some(Found::Sets(_))),
         _ => !part.is_empty() || found.is_some(),
     };
     // A step that the end found under way is seen to its end, and calls no more.
@@ -111,7 +113,7 @@ const fn unwound(state: &RunState) -> bool {
     state.cancelled_at.is_some()
 }
 
-fn undone(state: &RunState, i: usize, _: &What) -> Option<String> {
+fn undone(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
     let undo = matches!(state.forward(i).undo(), Undo::By(_));
     some(!undo, "this step has no undo").or_else(|| some(!unwound(state), "nobody cancelled the run"))
 }
@@ -124,8 +126,8 @@ fn fits(switch: &Switch, found: &Found) -> bool {
     })
 }
 
-fn finished(state: &RunState, i: usize, what: &What) -> Option<String> {
-    let What::StepFinished { facts, .. } = what else { return None };
+fn finished(state: &RunState, i: usize, what: &EventKind) -> Option<String> {
+    let EventKind::StepFinished { facts, .. } = what else { return None };
     let action = &state.step(i).action;
     if let Some(fact) = facts.iter().find(|fact| !establishes(action, fact)) {
         let kind = serde_json::to_value(fact).ok().and_then(|v| v["fact"].as_str().map(str::to_owned));
@@ -153,28 +155,28 @@ fn establishes(action: &Action, fact: &Fact) -> bool {
     }
 }
 
-fn overdue(state: &RunState, i: usize, _: &What) -> Option<String> {
+fn overdue(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
     some(!state.outlasts_its_time(i), "this step ends at its timeout")
 }
 
 /// A safety step is left out when it is not needed, and by nobody.
-fn skipped(state: &RunState, i: usize, what: &What) -> Option<String> {
-    let What::StepSkipped { who, .. } = what else { return None };
+fn skipped(state: &RunState, i: usize, what: &EventKind) -> Option<String> {
+    let EventKind::StepSkipped { who, .. } = what else { return None };
     let needless = who.is_none() && state.not_needed(i).is_some();
     some(state.step(i).action.properties().safety && !needless, "a safety step cannot be skipped")
 }
 
-fn rejected(state: &RunState, i: usize, _: &What) -> Option<String> {
+fn rejected(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
     let asks = matches!(state.step(i).action, Action::Gate(Gate::Approval { .. }));
     some(!asks, "this step does not require an approval")
 }
 
-fn promoted(state: &RunState, i: usize, _: &What) -> Option<String> {
+fn promoted(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
     let looks = matches!(state.step(i).action, Action::Check(Check::Promotable { .. }));
     some(!looks, "this step does not check the replica that the run promotes")
 }
 
-fn lost(state: &RunState, i: usize, _: &What) -> Option<String> {
+fn lost(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
     let looks = matches!(state.step(i).action, Action::Check(Check::Guard { .. }));
     some(!looks && state.guard_of(i).is_none(), "this step does not check a guard")
 }

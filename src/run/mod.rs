@@ -28,5 +28,5 @@ pub mod waits;
 pub mod ways;
 
 pub use decide::{Effect, Stop, decide};
-pub use judge::{Ruling, Sight, judge};
+pub use judge::{StepDecision, StepObservation, judge};
 pub use state::RunState;

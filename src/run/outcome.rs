@@ -2,7 +2,7 @@
 
 use super::state::RunState;
 use crate::model::action::Action;
-use crate::model::event::{Direction, What};
+use crate::model::event::{Direction, EventKind};
 use crate::model::ids::StepId;
 use crate::model::time::{Dur, Timestamp};
 
@@ -77,57 +77,57 @@ pub fn after_call(
     outcome: CallOutcome,
     now: Timestamp,
     jitter: u64,
-) -> Vec<What> {
+) -> Vec<EventKind> {
     let step = state.step(i).id.clone();
     let retry_at = Some(now + backoff(state.work(i).attempts, jitter));
     match outcome {
-        CallOutcome::Accepted { token } => vec![What::CallAnswered { step, token }],
-        CallOutcome::InDoubt { why } => vec![What::CallInDoubt { step, why }],
+        CallOutcome::Accepted { token } => vec![EventKind::CallAnswered { step, token }],
+        CallOutcome::InDoubt { why } => vec![EventKind::CallInDoubt { step, why }],
         CallOutcome::NotSent { why } => {
-            vec![What::CallRefused { step, code: "not_sent".to_owned(), why, retry_at }]
+            vec![EventKind::CallRefused { step, code: "not_sent".to_owned(), why, retry_at }]
         }
         CallOutcome::Refused { code, why, again: Again::Later } => {
             let clock = code == CLOCK;
             let locked =
                 (clock || code == NO_CREDENTIALS).then(|| super::judge::refused(state, i, &why, clock));
-            let refused = What::CallRefused { step, code, why, retry_at };
+            let refused = EventKind::CallRefused { step, code, why, retry_at };
             [refused].into_iter().chain(locked.flatten()).collect()
         }
         CallOutcome::Refused { code, why, again: Again::InParts }
             if matches!(*state.action(i), Action::Switch(_)) =>
         {
             let why = format!("{code}: {why}");
-            vec![What::CallRefused { step, code, why, retry_at: None }]
+            vec![EventKind::CallRefused { step, code, why, retry_at: None }]
         }
         CallOutcome::Refused { code, why, again: Again::Never | Again::InParts } => {
             let failed = failed(state, i, format!("{code}: {why}"));
-            vec![What::CallRefused { step, code, why, retry_at: None }, failed]
+            vec![EventKind::CallRefused { step, code, why, retry_at: None }, failed]
         }
-        CallOutcome::Halfway { why, again: Again::Later } => vec![What::CallInDoubt { step, why }],
+        CallOutcome::Halfway { why, again: Again::Later } => vec![EventKind::CallInDoubt { step, why }],
         CallOutcome::Halfway { why, again: Again::Never | Again::InParts } => {
-            vec![What::CallInDoubt { step, why: why.clone() }, failed(state, i, why)]
+            vec![EventKind::CallInDoubt { step, why: why.clone() }, failed(state, i, why)]
         }
     }
 }
 
 /// The event that records the result of a withdrawal.
-pub fn withdrawn(step: StepId, outcome: CallOutcome) -> What {
+pub fn withdrawn(step: StepId, outcome: CallOutcome) -> EventKind {
     match outcome {
-        CallOutcome::Accepted { .. } => What::Withdrawn { step },
+        CallOutcome::Accepted { .. } => EventKind::Withdrawn { step },
         CallOutcome::Refused { code, why, .. } => {
-            What::WithdrawFailed { step, why: format!("{code}: {why}") }
+            EventKind::WithdrawFailed { step, why: format!("{code}: {why}") }
         }
         CallOutcome::NotSent { why } | CallOutcome::Halfway { why, .. } | CallOutcome::InDoubt { why } => {
-            What::WithdrawFailed { step, why }
+            EventKind::WithdrawFailed { step, why }
         }
     }
 }
 
-fn failed(state: &RunState, i: usize, reason: String) -> What {
+fn failed(state: &RunState, i: usize, reason: String) -> EventKind {
     let step = state.step(i).id.clone();
     match state.direction(i) {
-        Direction::Do => What::StepFailed { step, reason },
-        Direction::Undo => What::UndoFailed { step, reason },
+        Direction::Do => EventKind::StepFailed { step, reason },
+        Direction::Undo => EventKind::UndoFailed { step, reason },
     }
 }
 

@@ -5,7 +5,7 @@ use super::apply::Illegal;
 use super::decide::LATE;
 use super::state::{Mode, RunState, Status, Work};
 use crate::model::action::{Action, InDoubt, Undo};
-use crate::model::event::{Direction, What};
+use crate::model::event::{Direction, EventKind};
 use crate::model::ids::StepId;
 use crate::model::target::{DatabaseRef, Engine};
 use crate::model::time::Timestamp;
@@ -124,13 +124,13 @@ impl RunState {
     }
 
     /// Keeps what was asked for until it was seen, or cannot come any more.
-    pub(super) fn note_asked(&mut self, position: usize, what: &What, at: Timestamp) {
+    pub(super) fn note_asked(&mut self, position: usize, what: &EventKind, at: Timestamp) {
         let action = &self.runbook.steps[position].action;
         let (outlasts, job) = (action.outlasts(), action.settles().is_none());
         let step = &mut self.steps[position];
         let forget = |work: &mut Work| work.asked = [None, None];
         match what {
-            What::CallIntended { direction, .. } => {
+            EventKind::CallIntended { direction, .. } => {
                 let work = match direction {
                     Direction::Undo => step.undo.as_mut().unwrap_or(&mut step.work),
                     Direction::Do => &mut step.work,
@@ -139,24 +139,24 @@ impl RunState {
                 step.withdrawal = None;
             }
             // It had no effect, which says nothing of those before it.
-            What::CallRefused { .. } => {
+            EventKind::CallRefused { .. } => {
                 let work = step.undo.as_mut().unwrap_or(&mut step.work);
                 work.asked = [work.asked[1], None];
             }
             // Somebody decided that it does not matter.
-            What::StepSkipped { .. } if !outlasts => forget(&mut step.work),
-            What::EffectDisproved { .. } if !outlasts => {
+            EventKind::StepSkipped { .. } if !outlasts => forget(&mut step.work),
+            EventKind::EffectDisproved { .. } if !outlasts => {
                 forget(step.undo.as_mut().unwrap_or(&mut step.work));
             }
             // A job that ended is over, whatever came of it.
-            What::StepFailed { reason, .. } if job && !outlasts && !reason.starts_with(LATE) => {
+            EventKind::StepFailed { reason, .. } if job && !outlasts && !reason.starts_with(LATE) => {
                 forget(&mut step.work);
             }
-            What::StepFinished { .. } | What::StepUndone { .. } => {
+            EventKind::StepFinished { .. } | EventKind::StepUndone { .. } => {
                 forget(&mut step.work);
                 step.undo.iter_mut().for_each(forget);
             }
-            What::FoundPromoted { .. } => {
+            EventKind::FoundPromoted { .. } => {
                 let found = self.runbook.steps[position].component.clone();
                 let promotion = found.and_then(|component| self.promotion(&component));
                 promotion.into_iter().for_each(|i| forget(&mut self.steps[i].work));
@@ -166,16 +166,16 @@ impl RunState {
     }
 
     /// The result of a withdrawal.
-    pub(super) fn withdrawal(&mut self, id: &StepId, what: &What, at: Timestamp) -> Result<(), Illegal> {
+    pub(super) fn withdrawal(&mut self, id: &StepId, what: &EventKind, at: Timestamp) -> Result<(), Illegal> {
         let position = self.position(id).ok_or_else(|| Illegal::UnknownStep(id.clone()))?;
         let under_way = self.steps[position].withdrawal == Some(Withdrawal::Asked);
         let work = &self.steps[position].work;
         let illegal = |event| Illegal::Step { step: id.clone(), status: work.status.word(), event };
         match what {
-            What::WithdrawIntended { .. } if work.asked[0].is_some() && !work.status.in_flight() => {
+            EventKind::WithdrawIntended { .. } if work.asked[0].is_some() && !work.status.in_flight() => {
                 self.steps[position].withdrawal = Some(Withdrawal::Asked);
             }
-            What::Withdrawn { .. } if under_way => {
+            EventKind::Withdrawn { .. } if under_way => {
                 let step = &mut self.steps[position];
                 (step.withdrawal, step.work.doubt) = (None, None);
                 step.work.asked = [None, None];
@@ -187,11 +187,11 @@ impl RunState {
                     self.promoted_at.remove(&db.component);
                 }
             }
-            What::WithdrawFailed { why, .. } if under_way => {
+            EventKind::WithdrawFailed { why, .. } if under_way => {
                 self.steps[position].withdrawal = Some(Withdrawal::Failed(why.clone()));
             }
-            What::WithdrawIntended { .. } => return Err(illegal("withdraw_intended")),
-            What::Withdrawn { .. } => return Err(illegal("withdrawn")),
+            EventKind::WithdrawIntended { .. } => return Err(illegal("withdraw_intended")),
+            EventKind::Withdrawn { .. } => return Err(illegal("withdrawn")),
             _ => return Err(illegal("withdraw_failed")),
         }
         self.last_at = at;
@@ -201,7 +201,7 @@ impl RunState {
 }
 
 /// The event that says that a step takes longer than it may, and is waited for all the same. `seen` is what was last seen of it.
-pub(super) fn overdue(state: &RunState, i: usize, seen: Option<&str>) -> What {
+pub(super) fn overdue(state: &RunState, i: usize, seen: Option<&str>) -> EventKind {
     let (step, work) = (state.step(i), state.work(i));
     let since = work.asked.into_iter().flatten().min().or(work.doubt).unwrap_or(state.last_at);
     let last = seen.or(work.reason.as_deref()).map_or_else(String::new, |r| format!("; last: {r}"));
@@ -211,5 +211,5 @@ pub(super) fn overdue(state: &RunState, i: usize, seen: Option<&str>) -> What {
     );
     let stop = state.created.command("runs cancel", " --reason TEXT");
     let flag = format!("no action is required; {stop} stops the wait but does not stop the requested change");
-    What::Overdue { step: step.id.clone(), since, why, flag }
+    EventKind::Overdue { step: step.id.clone(), since, why, flag }
 }

@@ -4,7 +4,7 @@ use super::approval;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::model::action::{Action, Check, Gate, Moves};
 use crate::model::duty::{Decision, Duty};
-use crate::model::event::{Outcome, Signal, What};
+use crate::model::event::{EventKind, Outcome, Signal};
 use crate::model::ids::{Digest, StepId};
 use crate::model::restart::Restart;
 use crate::model::time::Timestamp;
@@ -12,16 +12,16 @@ use crate::model::waiver::{Person, Waiver, one_line};
 use crate::policy::signed;
 
 /// The events that a signal becomes.
-pub fn take(state: &RunState, signal: Signal, who: Person, now: Timestamp) -> Vec<What> {
+pub fn take(state: &RunState, signal: Signal, who: Person, now: Timestamp) -> Vec<EventKind> {
     // A name that nobody vouches for bears no signature, and nothing that a terminal would take for more than a name.
     let nobody = Person::claimed(one_line(&who.who));
     let who = if vouches(state, &signal) { who } else { nobody.clone() };
     if let Err(reason) = vouched(state, &signal, &who, now) {
-        return vec![What::SignalRefused { signal, who: nobody, reason }];
+        return vec![EventKind::SignalRefused { signal, who: nobody, reason }];
     }
     match accept(state, &signal, &who, now) {
         Ok(events) => events,
-        Err(reason) => vec![What::SignalRefused { signal, who, reason }],
+        Err(reason) => vec![EventKind::SignalRefused { signal, who, reason }],
     }
 }
 
@@ -54,7 +54,7 @@ fn vouched(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> R
     Ok(())
 }
 
-fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<What>, String> {
+fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<EventKind>, String> {
     let about_approval = matches!(signal, Signal::Approve { .. } | Signal::Reject { .. });
     if state.finished() && !about_approval {
         return settle(state, signal, who, now);
@@ -80,15 +80,15 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         }
         Signal::Acknowledge { decision, reason } => {
             let (decision, reason) = (*decision, reason.clone());
-            Ok(vec![What::Acknowledged { who: who.clone(), decision, reason }])
+            Ok(vec![EventKind::Acknowledged { who: who.clone(), decision, reason }])
         }
         Signal::Fulfil { duty, reference, sha256 } => {
             fulfil(state, *duty, (reference, sha256.as_ref()), (who, now))
         }
         // The undo continues on its own once a process drives it.
         Signal::Resume if must_be_answered(state) && !state.goes_no_further() => Err(unanswered(state)),
-        Signal::Pause => Ok(vec![What::Paused { why: format!("requested by {who}") }]),
-        Signal::Resume => Ok(vec![What::Resumed { who: who.clone() }]),
+        Signal::Pause => Ok(vec![EventKind::Paused { why: format!("requested by {who}") }]),
+        Signal::Resume => Ok(vec![EventKind::Resumed { who: who.clone() }]),
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
         Signal::Skip { step, reason } => skip(state, step, reason, who),
         Signal::Done { step } => {
@@ -103,9 +103,9 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             if state.stopped().is_none() && must_be_answered(state) && !state.goes_no_further() {
                 return Err(unanswered(state));
             }
-            let mut events = vec![What::ClaimedDone { step: step.clone(), who: who.clone() }];
+            let mut events = vec![EventKind::ClaimedDone { step: step.clone(), who: who.clone() }];
             if state.steps[i].work.status == Status::Failed {
-                events.push(What::Resumed { who: who.clone() });
+                events.push(EventKind::Resumed { who: who.clone() });
             }
             Ok(events)
         }
@@ -116,7 +116,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             if waiver.rule.needs_loss_bound() && waiver.accept_loss_ms.is_none() {
                 return Err(format!("`{}` needs a bound: --accept-data-loss", waiver.rule));
             }
-            Ok(vec![What::Waived { waiver: Waiver { who: who.clone(), ..waiver.clone() } }])
+            Ok(vec![EventKind::Waived { waiver: Waiver { who: who.clone(), ..waiver.clone() } }])
         }
     }
 }
@@ -157,7 +157,7 @@ fn fulfil(
     duty: Duty,
     (reference, sha256): (&str, Option<&Digest>),
     (who, now): (&Person, Timestamp),
-) -> Result<Vec<What>, String> {
+) -> Result<Vec<EventKind>, String> {
     let Some(duties) = &state.created.duties else {
         return Err("this run does not have this duty".to_owned());
     };
@@ -172,11 +172,11 @@ fn fulfil(
         return Err(format!("{} already confirmed it at {}: {}", before.who, before.at, before.reference));
     }
     let (reference, sha256, who) = (reference.to_owned(), sha256.cloned(), who.clone());
-    Ok(vec![What::Fulfilled { duty, who, reference, sha256 }])
+    Ok(vec![EventKind::Fulfilled { duty, who, reference, sha256 }])
 }
 
 /// Apart from answers to an override, a finished run accepts one statement: that its pending fence was resolved by other means.
-fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<What>, String> {
+fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<EventKind>, String> {
     let over = || "the run is over".to_owned();
     if let Signal::Fulfil { duty, reference, sha256 } = signal {
         return fulfil(state, *duty, (reference, sha256.as_ref()), (who, now));
@@ -186,7 +186,7 @@ fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
     match &state.step(i).action {
         Action::Fence(f) if state.owed().any(|c| *c == f.db.component) && !state.step(i).debt => {
             let (component, why) = (f.db.component.clone(), reason.clone());
-            Ok(vec![What::DebtSettled { component, why, who: Some(who.clone()) }])
+            Ok(vec![EventKind::DebtSettled { component, why, who: Some(who.clone()) }])
         }
         Action::Fence(_) => Err("the run is over and has no such fence pending".to_owned()),
         _ => Err(over()),
@@ -195,22 +195,22 @@ fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
 
 /// After a point of no return a cancel closes the run once the steps in progress have ended. A second cancel does not wait for them, and
 /// closes a run that could not be undone.
-fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Person) -> Vec<What> {
+fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Person) -> Vec<EventKind> {
     let under_way = |test: fn(&Status) -> bool| (0..state.steps.len()).any(|i| test(&state.work(i).status));
     let past = state.past_return() && !under_way(|s| *s == Status::Calling);
     // What could not be undone once may never be. The person decides when to stop trying.
     let failed = |s: &StepState| s.undo.as_ref().is_some_and(|u| u.status == Status::Failed);
     let stuck = state.steps.iter().any(failed) && !state.in_flight();
     if state.mode == Mode::Cancelling && (past || stuck) {
-        return vec![What::RunFinished { outcome: Outcome::Abandoned }];
+        return vec![EventKind::RunFinished { outcome: Outcome::Abandoned }];
     }
     let displaced_by = displaced_by.map(str::to_owned);
-    vec![What::CancelRequested { who: who.clone(), reason: reason.to_owned(), displaced_by }]
+    vec![EventKind::CancelRequested { who: who.clone(), reason: reason.to_owned(), displaced_by }]
 }
 
-fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<Vec<What>, String> {
+fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<Vec<EventKind>, String> {
     may_skip(state, find(state, step)?)?;
-    Ok(vec![What::StepSkipped { step: step.clone(), reason: reason.to_owned(), who: Some(who.clone()) }])
+    Ok(vec![EventKind::StepSkipped { step: step.clone(), reason: reason.to_owned(), who: Some(who.clone()) }])
 }
 
 /// Whether a person may leave a step out.
@@ -251,20 +251,20 @@ pub(super) fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
 }
 
 /// Whose word the event is.
-pub const fn person_of(what: &What) -> Option<&Person> {
+pub const fn person_of(what: &EventKind) -> Option<&Person> {
     match what {
-        What::Approved { who, .. }
-        | What::Rejected { who, .. }
-        | What::Overridden { who, .. }
-        | What::Ratified { who, .. }
-        | What::RatificationRefused { who, .. }
-        | What::ClaimedDone { who, .. }
-        | What::Acknowledged { who, .. }
-        | What::Fulfilled { who, .. }
-        | What::CancelRequested { who, .. }
-        | What::StepSkipped { who: Some(who), .. }
-        | What::DebtSettled { who: Some(who), .. } => Some(who),
-        What::Waived { waiver } => Some(&waiver.who),
+        EventKind::Approved { who, .. }
+        | EventKind::Rejected { who, .. }
+        | EventKind::Overridden { who, .. }
+        | EventKind::Ratified { who, .. }
+        | EventKind::RatificationRefused { who, .. }
+        | EventKind::ClaimedDone { who, .. }
+        | EventKind::Acknowledged { who, .. }
+        | EventKind::Fulfilled { who, .. }
+        | EventKind::CancelRequested { who, .. }
+        | EventKind::StepSkipped { who: Some(who), .. }
+        | EventKind::DebtSettled { who: Some(who), .. } => Some(who),
+        EventKind::Waived { waiver } => Some(&waiver.who),
         _ => None,
     }
 }

@@ -9,7 +9,7 @@ use super::parts::Parts;
 use super::steered::Past;
 use super::stopped::Attention;
 use crate::model::action::{Action, Check, Readings, Undo};
-use crate::model::event::{Direction, End, Outcome, RunCreated, What};
+use crate::model::event::{Direction, End, EventKind, Outcome, RunCreated};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::ClockReading;
@@ -221,13 +221,13 @@ impl StepState {
     }
 
     /// What is never forgotten of it, in whichever direction the run continues.
-    pub(super) fn remember(&mut self, what: &What, at: Timestamp) {
+    pub(super) fn remember(&mut self, what: &EventKind, at: Timestamp) {
         self.past.take(what, at);
         match what {
-            What::CallIntended { direction: Direction::Undo, .. } => self.undo_asked = Some(at),
-            What::CallIntended { found: Some(found), .. } => self.found.take(found),
-            What::StepFailed { .. } => self.unseen_since = self.unseen_since.or(Some(at)),
-            What::StepFinished { .. } => self.unseen_since = None,
+            EventKind::CallIntended { direction: Direction::Undo, .. } => self.undo_asked = Some(at),
+            EventKind::CallIntended { found: Some(found), .. } => self.found.take(found),
+            EventKind::StepFailed { .. } => self.unseen_since = self.unseen_since.or(Some(at)),
+            EventKind::StepFinished { .. } => self.unseen_since = None,
             _ => {}
         }
     }

@@ -1,7 +1,7 @@
 //! The earlier results of a step, and what people did to it. None of that is forgotten when it is tried again.
 
 use super::state::StepState;
-use crate::model::event::What;
+use crate::model::event::EventKind;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 
@@ -39,14 +39,14 @@ pub struct Past {
 }
 
 impl Past {
-    pub(super) fn take(&mut self, what: &What, at: Timestamp) {
+    pub(super) fn take(&mut self, what: &EventKind, at: Timestamp) {
         match what {
-            What::StepStarted { .. } => self.began = self.began.or(Some(at)),
-            What::StepSkipped { who: Some(who), reason, .. } => {
+            EventKind::StepStarted { .. } => self.began = self.began.or(Some(at)),
+            EventKind::StepSkipped { who: Some(who), reason, .. } => {
                 let (who, reason) = (who.clone(), Some(reason.clone()));
                 self.steered.push(Steered { way: Way::Skipped, at, who, reason });
             }
-            What::ClaimedDone { who, .. } => {
+            EventKind::ClaimedDone { who, .. } => {
                 self.steered.push(Steered { way: Way::ByHand, at, who: who.clone(), reason: None });
             }
             _ => {}

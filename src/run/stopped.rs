@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::state::{Mode, RunState, Status};
 use crate::model::action::{Action, Check, OnStop};
 use crate::model::duty::{Decision, Duty};
-use crate::model::event::What;
+use crate::model::event::EventKind;
 use crate::model::ids::StepId;
 use crate::model::runbook::{Intent, OnFailure, Phase, ProbeRole};
 use crate::model::time::Timestamp;
@@ -176,15 +176,15 @@ impl RunState {
     }
 
     /// Keeps what calls for a person, and what people said.
-    pub(super) fn note_stop(&mut self, what: &What, at: Timestamp) {
+    pub(super) fn note_stop(&mut self, what: &EventKind, at: Timestamp) {
         self.note_questions(what, at);
         let (who, decision, reason) = match what {
-            What::StepFailed { step, reason }
-            | What::UndoFailed { step, reason }
-            | What::GuardLost { step, reason } => {
+            EventKind::StepFailed { step, reason }
+            | EventKind::UndoFailed { step, reason }
+            | EventKind::GuardLost { step, reason } => {
                 return self.stop(step, reason, at);
             }
-            What::Acknowledged { who, decision, reason } => {
+            EventKind::Acknowledged { who, decision, reason } => {
                 // By the order of the journal, whatever a clock showed.
                 self.attention.stops.iter_mut().for_each(|stop| stop.seen = true);
                 self.attention.questions.values_mut().for_each(|question| question.seen = true);
@@ -193,17 +193,17 @@ impl RunState {
                 let Some(decision) = decision else { return };
                 (who, *decision, Some(reason.clone()))
             }
-            What::Fulfilled { duty, who, reference, .. } => {
+            EventKind::Fulfilled { duty, who, reference, .. } => {
                 let (duty, who, reference) = (*duty, who.clone(), reference.clone());
                 return self.attention.fulfilled.push(Fulfilled { duty, at, who, reference });
             }
-            What::Resumed { .. } if self.may_go_on() => return,
-            What::Resumed { who } => (who, Decision::FixForward, None),
+            EventKind::Resumed { .. } if self.may_go_on() => return,
+            EventKind::Resumed { who } => (who, Decision::FixForward, None),
             // Nothing is undone in a run that another one continues.
-            What::CancelRequested { who, reason, displaced_by: Some(_) } => {
+            EventKind::CancelRequested { who, reason, displaced_by: Some(_) } => {
                 (who, Decision::Failover, Some(reason.clone()))
             }
-            What::CancelRequested { who, reason, displaced_by: None } => {
+            EventKind::CancelRequested { who, reason, displaced_by: None } => {
                 (who, Decision::TakeBack, Some(reason.clone()))
             }
             _ => return,
@@ -228,7 +228,7 @@ impl RunState {
     }
 
     /// A request is open from when it was made until its step continues or is finished.
-    fn note_questions(&mut self, what: &What, at: Timestamp) {
+    fn note_questions(&mut self, what: &EventKind, at: Timestamp) {
         let blocked = |step: &StepId| {
             let status = self.position(step).map(|i| &self.work(i).status);
             matches!(status, Some(Status::Blocked { .. }))
@@ -238,7 +238,7 @@ impl RunState {
         for step in over {
             self.attention.questions.entry(step).and_modify(|question| question.since = None);
         }
-        let What::GateBlocked { step, .. } = what else { return };
+        let EventKind::GateBlocked { step, .. } = what else { return };
         let question = self.attention.questions.entry(step.clone()).or_default();
         if question.since.is_none() {
             *question = Question { since: Some(at), number: question.number + 1, seen: false };

@@ -27,7 +27,7 @@ impl RunState {
     pub fn foreign_endpoints(&self) -> BTreeSet<Endpoint> {
         let named = self.created.terms.endpoints.union(&self.endpoints).cloned();
         let clusters = self.runbook.steps.iter().filter_map(|step| match &step.action {
-            Action::Route(route) => Some(route.controls.endpoints.values()),
+            Action::SetRoutingControls(route) => Some(route.controls.endpoints.values()),
             _ => None,
         });
         let clusters = clusters.flatten().map(|url| Endpoint::new(CLUSTER, url, Source::Plan));

@@ -208,13 +208,13 @@ fn without(action: &Action) -> String {
             scale.to.desired
         ),
         Action::Run(_) => "continues without the command; you must do its work yourself".to_owned(),
-        Action::Point(_) => {
+        Action::UpdateClientSecret(_) => {
             "continues, and clients that read that secret keep using the old server".to_owned()
         }
         Action::Check(_) => "continues without this check".to_owned(),
         Action::Wait { .. } => "continues at once".to_owned(),
         Action::Rejoin { .. } => "continues without that standby; the new server then has none".to_owned(),
-        Action::Rename { .. } | Action::Equip { .. } => {
+        Action::Rename { .. } | Action::AddClusterInstance { .. } => {
             "continues without it; steps that need it will fail".to_owned()
         }
         Action::Unfence(fence) => {
@@ -229,8 +229,8 @@ fn without(action: &Action) -> String {
         | Action::Withdraw { .. }
         | Action::Restore { .. }
         | Action::Switch(_)
-        | Action::Signal(_)
-        | Action::Route(_)
+        | Action::SetHealthObject(_)
+        | Action::SetRoutingControls(_)
         | Action::Write(Write::Canary { .. } | Write::Guard { .. } | Write::ReleaseGuard { .. })
         | Action::Gate(_) => "continues without it".to_owned(),
     }

@@ -4,13 +4,13 @@
 mod http;
 pub mod metrics;
 
+#[cfg(not(feature = "server"))]
+pub use disabled::Board;
 #[cfg(feature = "server")]
 pub use http::Board;
-#[cfg(not(feature = "server"))]
-pub use unbuilt::Board;
 
 #[cfg(not(feature = "server"))]
-mod unbuilt {
+mod disabled {
     use super::metrics::Snapshot;
 
     /// Nothing listens.

@@ -2,7 +2,7 @@
 
 use drctl::model::action::{Action, Check, RecordChange};
 use drctl::model::authority::{Authority, Operator};
-use drctl::model::event::{Direction, Signal, What};
+use drctl::model::event::{Direction, EventKind, Signal};
 use drctl::model::ids::StepId;
 use drctl::model::restart::Restart;
 use drctl::model::waiver::Person;
@@ -208,7 +208,7 @@ fn what_is_taken_back_late_has_its_whole_time_from_its_first_call() {
     let mut state = cancelled(under_way(vec![(step("a", scale()), DONE)]));
     let (step, key) = (StepId::new("a"), "key".to_owned());
     let (direction, part) = (Direction::Undo, Vec::new());
-    let intended = What::CallIntended {
+    let intended = EventKind::CallIntended {
         step: step.clone(),
         direction,
         attempt: 1,
@@ -218,7 +218,7 @@ fn what_is_taken_back_late_has_its_whole_time_from_its_first_call() {
         found: None,
     };
     say(&mut state, minutes(4), intended);
-    say(&mut state, minutes(4), What::CallAnswered { step, token: None });
+    say(&mut state, minutes(4), EventKind::CallAnswered { step, token: None });
     assert_eq!(told(&state, minutes(5)), "look a, wake 9m");
     assert_eq!(told(&state, minutes(9)), "expire a");
 }

@@ -3,7 +3,7 @@
 
 use drctl::model::action::{Action, Check};
 use drctl::model::duty::{Decision, Duty};
-use drctl::model::event::{Direction, End, Event, Outcome, What};
+use drctl::model::event::{Direction, End, Event, EventKind, Outcome};
 use drctl::model::ids::StepId;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Person;
@@ -13,21 +13,21 @@ use drctl::run::state::{Status, Work};
 
 use crate::judged::{db_name, owing};
 
-fn offered(state: &RunState, what: What) -> Result<RunState, Illegal> {
+fn offered(state: &RunState, what: EventKind) -> Result<RunState, Illegal> {
     let mut next = state.clone();
     next.apply(&Event { at: state.last_at, what })?;
     Ok(next)
 }
 
-fn started(step: &StepId) -> What {
-    What::StepStarted { step: step.clone() }
+fn started(step: &StepId) -> EventKind {
+    EventKind::StepStarted { step: step.clone() }
 }
 
 /// The call that would be the step's next one.
-fn call(state: &RunState, i: usize, direction: Direction) -> What {
+fn call(state: &RunState, i: usize, direction: Direction) -> EventKind {
     let (work, step) = (state.work(i), state.step(i).id.clone());
     let (attempt, generation) = (work.attempts + 1, work.generation + 1);
-    What::CallIntended {
+    EventKind::CallIntended {
         step,
         direction,
         attempt,
@@ -47,7 +47,7 @@ fn of_the_debt(state: &RunState, i: usize) -> bool {
     }
 }
 
-fn refused(state: &RunState, what: What) -> bool {
+fn refused(state: &RunState, what: EventKind) -> bool {
     match offered(state, what) {
         Err(Illegal::Impossible(_, why)) => why.starts_with("the run is over"),
         other => panic!("not refused for the end of the run: {other:?}"),
@@ -74,10 +74,10 @@ fn no_step_of_the_recovery_begins_or_calls() {
         }
     }
     let over = [
-        What::Paused { why: "x".to_owned() },
-        What::Resumed { who: Person::claimed("x") },
-        What::CancelRequested { who: Person::claimed("x"), reason: "x".to_owned(), displaced_by: None },
-        What::RunFinished { outcome: Outcome::Recovered },
+        EventKind::Paused { why: "x".to_owned() },
+        EventKind::Resumed { who: Person::claimed("x") },
+        EventKind::CancelRequested { who: Person::claimed("x"), reason: "x".to_owned(), displaced_by: None },
+        EventKind::RunFinished { outcome: Outcome::Recovered },
     ];
     for what in over {
         let said = offered(&state, what.clone());
@@ -97,7 +97,7 @@ fn no_step_of_the_recovery_begins_or_calls() {
 #[test]
 fn a_debt_that_is_settled_begins_nothing() {
     let (state, [rung, _], _) = owing();
-    let settled = What::DebtSettled { component: db_name(), why: "shredded".to_owned(), who: None };
+    let settled = EventKind::DebtSettled { component: db_name(), why: "shredded".to_owned(), who: None };
     let mut settled = offered(&state, settled).unwrap();
     assert!(refused(&settled, call(&settled, rung, Direction::Do)));
     settled.steps[rung].work = Work::new();
@@ -110,13 +110,17 @@ fn what_is_owed_after_the_end_is_taken() {
     let (state, [rung, _], _) = owing();
     let who = || Person::claimed("sam");
     let taken = [
-        What::EpochTaken { epoch: state.epoch + 1, owner: "another".to_owned() },
-        What::PlaceAnswered { place: "us-west-2".to_owned(), who: "its server".to_owned() },
-        What::DebtSettled { component: db_name(), why: "shredded".to_owned(), who: Some(who()) },
-        What::Acknowledged { who: who(), decision: None, reason: "seen".to_owned() },
-        What::Acknowledged { who: who(), decision: Some(Decision::FixForward), reason: "seen".to_owned() },
+        EventKind::EpochTaken { epoch: state.epoch + 1, owner: "another".to_owned() },
+        EventKind::PlaceAnswered { place: "us-west-2".to_owned(), who: "its server".to_owned() },
+        EventKind::DebtSettled { component: db_name(), why: "shredded".to_owned(), who: Some(who()) },
+        EventKind::Acknowledged { who: who(), decision: None, reason: "seen".to_owned() },
+        EventKind::Acknowledged {
+            who: who(),
+            decision: Some(Decision::FixForward),
+            reason: "seen".to_owned(),
+        },
     ];
-    let duties = Duty::ALL.map(|duty| What::Fulfilled {
+    let duties = Duty::ALL.map(|duty| EventKind::Fulfilled {
         duty,
         who: who(),
         reference: "https://wiki.example/1".to_owned(),
@@ -133,9 +137,9 @@ fn what_is_owed_after_the_end_is_taken() {
         let since = state.last_at - Dur::secs(30);
         let work = Work { status: Status::InDoubt { since }, doubt: Some(since), ..Work::new() };
         doubtful.steps[i].work = work;
-        let seen = What::StepFinished { step: step(), end: End::Performed, facts: Vec::new() };
+        let seen = EventKind::StepFinished { step: step(), end: End::Performed, facts: Vec::new() };
         assert_eq!(offered(&doubtful, seen).unwrap().work(i).status, Status::Done(End::Performed));
-        let disproved = What::EffectDisproved { step: step(), seen: "the old state".to_owned() };
+        let disproved = EventKind::EffectDisproved { step: step(), seen: "the old state".to_owned() };
         let next = offered(&doubtful, disproved).unwrap();
         assert_eq!(next.work(i).doubt, None);
         // It is known now, and of the promotion that is all: nobody makes its call again.

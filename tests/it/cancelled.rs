@@ -1,6 +1,6 @@
 //! A run is cancelled after every prefix of its journal, with the effect of the last call done and not done.
 
-use drctl::model::event::{Direction, Event, Outcome, Signal, What};
+use drctl::model::event::{Direction, Event, EventKind, Outcome, Signal};
 use drctl::model::ids::StepId;
 use drctl::model::state::State;
 use drctl::model::time::Dur;
@@ -40,9 +40,9 @@ pub fn settings(seen: &Seen) -> Vec<(&String, String)> {
 
 /// Steps that were called forward once the person had cancelled. A fence that is owed is paid all the same.
 fn called_after(all: &[Event]) -> Vec<String> {
-    let cancelled = all.iter().position(|e| matches!(e.what, What::CancelRequested { .. })).unwrap();
+    let cancelled = all.iter().position(|e| matches!(e.what, EventKind::CancelRequested { .. })).unwrap();
     let forward = |e: &Event| match &e.what {
-        What::CallIntended { step, direction: Direction::Do, .. } => Some(step.to_string()),
+        EventKind::CallIntended { step, direction: Direction::Do, .. } => Some(step.to_string()),
         _ => None,
     };
     all[cancelled..].iter().filter_map(forward).collect()
@@ -106,8 +106,8 @@ fn of_a_run_whose_guard_somebody_took_nothing_is_taken_back() {
         let notes = estates(&whole.notes, &all[..n]).remove(0);
         let (done, after) = rig.cancel(&whole.records[..n], &notes, Some("run of bob"));
         assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Abandoned), "prefix of {n} events");
-        let calls = events(&done).iter().filter(|e| matches!(e.what, What::CallIntended { .. })).count();
-        let before = all[..n].iter().filter(|e| matches!(e.what, What::CallIntended { .. })).count();
+        let calls = events(&done).iter().filter(|e| matches!(e.what, EventKind::CallIntended { .. })).count();
+        let before = all[..n].iter().filter(|e| matches!(e.what, EventKind::CallIntended { .. })).count();
         assert_eq!(calls, before, "prefix of {n} events");
         changed += usize::from(settings(&after) != settings(&rig.untouched()));
     }
@@ -115,7 +115,7 @@ fn of_a_run_whose_guard_somebody_took_nothing_is_taken_back() {
 }
 
 /// The run up to the event of which `test` holds, and the estate as it was then.
-pub fn until(rig: &Rig, test: impl Fn(&What) -> bool) -> Rehearsed {
+pub fn until(rig: &Rig, test: impl Fn(&EventKind) -> bool) -> Rehearsed {
     let mut whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
     let all = events(&whole);
     let n = all.iter().position(|e| test(&e.what)).unwrap();
@@ -128,7 +128,7 @@ pub fn until(rig: &Rig, test: impl Fn(&What) -> bool) -> Rehearsed {
 #[test]
 fn an_unwinding_that_was_paused_goes_on_unwinding() {
     let rig = Rig::new(truststream(), "region-slow", 1);
-    let promotes = |what: &What| matches!(what, What::CallIntended { step, .. } if step.as_str().starts_with("promote."));
+    let promotes = |what: &EventKind| matches!(what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote."));
     let first = until(&rig, promotes);
     let (before, mut paused) = (rig.untouched(), 0);
     for turn in 2..200 {
@@ -166,14 +166,14 @@ fn letters_that_contradict_each_other_break_no_run() {
     let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
     let step = StepId::new("scale.nodes");
     let skip = || Signal::Skip { step: step.clone(), reason: "enough".to_owned() };
-    let refused =
-        |r: &Rehearsed| events(r).iter().filter(|e| matches!(e.what, What::SignalRefused { .. })).count();
+    let refused = |r: &Rehearsed| {
+        events(r).iter().filter(|e| matches!(e.what, EventKind::SignalRefused { .. })).count()
+    };
     let (twice, _) = rig.second(&whole.records, &whole.notes, &[skip(), skip()], None).unwrap();
     assert_eq!(refused(&twice), 1);
 
     let rig = Rig::new(truststream(), "region-lost", 1);
-    let verifies =
-        |what: &What| matches!(what, What::StepStarted { step } if step.as_str().starts_with("verify.db"));
+    let verifies = |what: &EventKind| matches!(what, EventKind::StepStarted { step } if step.as_str().starts_with("verify.db"));
     let first = until(&rig, verifies);
     for second in [cancel(None), Signal::Resume] {
         let (both, _) =
@@ -187,17 +187,17 @@ fn letters_that_contradict_each_other_break_no_run() {
 #[test]
 fn one_cancel_closes_a_run_past_its_point_of_no_return() {
     let rig = Rig::new(truststream(), "region-lost", 1);
-    let answered =
-        |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str().starts_with("promote."));
+    let answered = |w: &EventKind| matches!(w, EventKind::CallAnswered { step, .. } if step.as_str().starts_with("promote."));
     let first = until(&rig, answered);
     let (closed, _) = rig.cancel(&first.records, &first.notes, None);
     assert_eq!(closed.ended.state.mode, Mode::Finished(Outcome::Abandoned));
     let all = events(&closed);
-    let at = |test: &dyn Fn(&What) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
-    let ended = |w: &What| matches!(w, What::StepFinished { step, .. } if step.as_str() == "promote.db");
-    let over = at(&|w| matches!(w, What::RunFinished { .. }));
+    let at = |test: &dyn Fn(&EventKind) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
+    let ended =
+        |w: &EventKind| matches!(w, EventKind::StepFinished { step, .. } if step.as_str() == "promote.db");
+    let over = at(&|w| matches!(w, EventKind::RunFinished { .. }));
     assert!(at(&ended) < over, "it was closed before it was known what became of the promotion");
-    let said = at(&|w| matches!(w, What::CancelRequested { .. }));
+    let said = at(&|w| matches!(w, EventKind::CancelRequested { .. }));
     for n in said + 1..over {
         let notes = estates(&closed.notes, &all[..n]).remove(0);
         let (done, _) = rig.second(&closed.records[..n], &notes, &[Signal::Resume], None).unwrap();

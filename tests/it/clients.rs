@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use drctl::executor::create;
-use drctl::model::action::{Action, Point};
-use drctl::model::event::{Outcome, What};
+use drctl::model::action::{Action, UpdateClientSecret};
+use drctl::model::event::{EventKind, Outcome};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
@@ -54,12 +54,12 @@ fn rig(intent: Intent, scenario: &str) -> Rig {
 }
 
 fn finished(done: &Rehearsed, step: &str) -> usize {
-    let ends = |w: &What| matches!(w, What::StepFinished { step: s, .. } if s.as_str() == step);
+    let ends = |w: &EventKind| matches!(w, EventKind::StepFinished { step: s, .. } if s.as_str() == step);
     events(done).iter().position(|e| ends(&e.what)).unwrap_or_else(|| panic!("{step}"))
 }
 
 fn began(done: &Rehearsed, step: &str) -> usize {
-    let begins = |w: &What| matches!(w, What::CallIntended { step: s, .. } if s.as_str() == step);
+    let begins = |w: &EventKind| matches!(w, EventKind::CallIntended { step: s, .. } if s.as_str() == step);
     events(done).iter().position(|e| begins(&e.what)).unwrap_or_else(|| panic!("{step}"))
 }
 
@@ -128,10 +128,13 @@ fn clients_of_a_dark_region_are_led_when_it_is_back() {
         "{:?}",
         runbook.notes
     );
-    let Action::Point(point) = &west.action else { panic!() };
+    let Action::UpdateClientSecret(point) = &west.action else { panic!() };
     assert_eq!(point.to["host"], "shop-east.east.sandbox");
     let back = Rig {
-        deeds: vec![Action::Point(Point { to: point.from.clone(), ..point.clone() })],
+        deeds: vec![Action::UpdateClientSecret(UpdateClientSecret {
+            to: point.from.clone(),
+            ..point.clone()
+        })],
         to: Some(SiteName::new("west")),
         ..rig(Intent::Reprotect, "after-failover")
     };
@@ -152,20 +155,21 @@ fn where_nothing_moves_nobody_is_restarted() {
 #[test]
 fn a_change_that_is_called_off_is_taken_back() {
     let done = rig(Intent::Failback, "away").rehearse().unwrap();
-    let find = |a: &Action| if let Action::Point(p) = a { Some(p.clone()) } else { None };
-    let points: Vec<Point> = done.ended.state.runbook.steps.iter().filter_map(|s| find(&s.action)).collect();
+    let find = |a: &Action| if let Action::UpdateClientSecret(p) = a { Some(p.clone()) } else { None };
+    let points: Vec<UpdateClientSecret> =
+        done.ended.state.runbook.steps.iter().filter_map(|s| find(&s.action)).collect();
     let east = points.into_iter().find(|p| p.secret.place.name == "east").unwrap();
     assert_eq!(east.reversed().unwrap().reversed(), Some(east.clone()));
     // Nobody knows where it led.
-    assert_eq!(Point { from: BTreeMap::new(), ..east.clone() }.reversed(), None);
+    assert_eq!(UpdateClientSecret { from: BTreeMap::new(), ..east.clone() }.reversed(), None);
     // Everything is in the east but the secret of the clients there.
     let rig = Rig {
-        deeds: vec![Action::Point(east.clone())],
+        deeds: vec![Action::UpdateClientSecret(east.clone())],
         to: Some(SiteName::new("east")),
         ..rig(Intent::Switchover, "away")
     };
     let done = rig.rehearse().unwrap();
-    let called = |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str() == "point.app.east");
+    let called = |w: &EventKind| matches!(w, EventKind::CallAnswered { step, .. } if step.as_str() == "point.app.east");
     let (n, notes) = until(&done, |e| called(&e.what));
     let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
     assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
@@ -178,7 +182,7 @@ fn a_change_that_is_called_off_is_taken_back() {
 fn a_cancel_after_the_promotion_leaves_them_with_the_new_server() {
     let rig = rig(Intent::Switchover, "calm");
     let done = rig.rehearse().unwrap();
-    let called = |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str() == "point.app.east");
+    let called = |w: &EventKind| matches!(w, EventKind::CallAnswered { step, .. } if step.as_str() == "point.app.east");
     let (n, notes) = until(&done, |e| called(&e.what));
     let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
     let fields = serde_json::to_value(&seen["secret/east/app/shop/app"]).unwrap()["fields"].clone();

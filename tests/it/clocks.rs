@@ -1,7 +1,7 @@
 //! Clocks that jump, and looks that are older than they seem.
 
 use drctl::model::action::{Action, Check};
-use drctl::model::event::{Event, Outcome, What};
+use drctl::model::event::{Event, EventKind, Outcome};
 use drctl::model::ids::RunId;
 use drctl::model::measure::Basis;
 use drctl::model::runbook::{Drill, Intent};
@@ -16,7 +16,7 @@ use crate::rig::{Rig, truststream};
 use crate::shop::until;
 
 /// The state after these events and more, each with the time that went by before it.
-pub fn after(prefix: &[Event], more: Vec<(Dur, What)>) -> RunState {
+pub fn after(prefix: &[Event], more: Vec<(Dur, EventKind)>) -> RunState {
     let mut all = prefix.to_vec();
     for (by, what) in more {
         all.push(Event { at: all.last().unwrap().at + by, what });
@@ -24,8 +24,8 @@ pub fn after(prefix: &[Event], more: Vec<(Dur, What)>) -> RunState {
     RunState::fold(&all).unwrap_or_else(|(i, why)| panic!("event {i}: {why}"))
 }
 
-fn taken_over() -> What {
-    What::EpochTaken { epoch: 2, owner: "test again".to_owned() }
+fn taken_over() -> EventKind {
+    EventKind::EpochTaken { epoch: 2, owner: "test again".to_owned() }
 }
 
 /// Nobody knows how long the old primary went on: what grew with time is no bound from above any more.
@@ -42,7 +42,7 @@ fn what_grew_while_nobody_knows_how_much_time_went_by_is_no_upper_bound() {
     let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     let (n, _) = until(
         &whole,
-        |e| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "measure.db"),
+        |e| matches!(&e.what, EventKind::StepFinished { step, .. } if step.as_str() == "measure.db"),
     );
     let prefix = &events(&whole)[..n];
     let basis = |state: &RunState| {
@@ -50,7 +50,7 @@ fn what_grew_while_nobody_knows_how_much_time_went_by_is_no_upper_bound() {
         assert!(taken.grows);
         taken.at(state.last_at + Dur::mins(1)).basis
     };
-    let jumped = What::ClockJumped { forward_ms: Dur::ZERO, backward_ms: Dur::mins(60) };
+    let jumped = EventKind::ClockJumped { forward_ms: Dur::ZERO, backward_ms: Dur::mins(60) };
     assert_eq!(basis(&after(prefix, vec![(Dur::mins(1), taken_over())])), Basis::UpperBound);
     let set_back = vec![(Dur::ZERO, taken_over()), (Dur::ZERO, jumped.clone())];
     assert_eq!(basis(&after(prefix, set_back)), Basis::LowerBound);
@@ -64,7 +64,7 @@ fn a_clock_that_jumps_ahead_ends_no_deadline() {
     let whole = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     let (n, _) = until(
         &whole,
-        |e| matches!(&e.what, What::CallAnswered { step, .. } if step.as_str() == "promote.db"),
+        |e| matches!(&e.what, EventKind::CallAnswered { step, .. } if step.as_str() == "promote.db"),
     );
     let prefix = &events(&whole)[..n];
     let late = Dur::mins(20);
@@ -73,9 +73,9 @@ fn a_clock_that_jumps_ahead_ends_no_deadline() {
         decide(state, state.last_at).iter().any(failed)
     };
     let probe =
-        events(&whole).iter().find(|e| matches!(e.what, What::ProbeTurned { .. })).unwrap().what.clone();
+        events(&whole).iter().find(|e| matches!(e.what, EventKind::ProbeTurned { .. })).unwrap().what.clone();
     assert!(fails(&after(prefix, vec![(late, probe)])), "so much time really went by");
-    let jumped = What::ClockJumped { forward_ms: late, backward_ms: Dur::ZERO };
+    let jumped = EventKind::ClockJumped { forward_ms: late, backward_ms: Dur::ZERO };
     assert!(!fails(&after(prefix, vec![(late, jumped)])));
 }
 
@@ -87,14 +87,14 @@ fn every_run_of_a_process_hears_that_its_clock_jumped() {
     let other = Rig { run: RunId::new("other"), ..rig.clone() };
     let (_, left) = rig.rivals(&other, Dur::ZERO);
     for journal in &left.journals {
-        let jumped = |e: &&Event| matches!(e.what, What::ClockJumped { .. });
+        let jumped = |e: &&Event| matches!(e.what, EventKind::ClockJumped { .. });
         let jumps: Vec<_> = journal.iter().filter(jumped).map(|e| &e.what).collect();
-        assert_eq!(jumps, [&What::ClockJumped { forward_ms: by, backward_ms: Dur::ZERO }]);
+        assert_eq!(jumps, [&EventKind::ClockJumped { forward_ms: by, backward_ms: Dur::ZERO }]);
         // Nothing was stamped by that clock before.
         let at = journal.iter().position(|e| jumped(&e)).unwrap();
         assert!(journal[at].at.since(journal[at - 1].at) >= by, "{:#?}", &journal[at - 1..=at]);
         let last = journal.last().map(|e| &e.what);
-        assert!(matches!(last, Some(What::RunFinished { outcome: Outcome::Recovered })), "{last:?}");
+        assert!(matches!(last, Some(EventKind::RunFinished { outcome: Outcome::Recovered })), "{last:?}");
     }
 }
 
@@ -106,11 +106,11 @@ fn a_clock_that_jumps_ahead_calls_no_drill_off() {
     let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     let (n, _) = until(
         &whole,
-        |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence.")),
+        |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("fence.")),
     );
     let prefix = &events(&whole)[..n];
     let since = prefix.last().unwrap().at;
-    let fails = What::ProbeTurned {
+    let fails = EventKind::ProbeTurned {
         probe: "public".to_owned(),
         good: false,
         since,
@@ -118,7 +118,7 @@ fn a_clock_that_jumps_ahead_calls_no_drill_off() {
         detail: "503".to_owned(),
     };
     let rto = whole.ended.state.runbook.objectives.rto_ms;
-    let jumped = What::ClockJumped { forward_ms: rto, backward_ms: Dur::ZERO };
+    let jumped = EventKind::ClockJumped { forward_ms: rto, backward_ms: Dur::ZERO };
     let failing = after(prefix, vec![(Dur::secs(5), fails.clone())]);
     let by_time = drill::abort(&failing, failing.last_at + rto);
     assert!(matches!(by_time, Some(Abort::Now(_))), "{by_time:?}");
@@ -156,17 +156,19 @@ fn an_outage_across_a_clock_that_jumped_is_never_told_as_at_least_so_long() {
 fn a_look_of_another_process_lifts_no_fence() {
     let rig = Rig { intent: Intent::Failover, ..Rig::new(truststream(), "region-lost", 1) };
     let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
-    let (n, notes) =
-        until(&whole, |e| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "fenced.db"));
+    let (n, notes) = until(
+        &whole,
+        |e| matches!(&e.what, EventKind::StepFinished { step, .. } if step.as_str() == "fenced.db"),
+    );
     let checks = |a: &Action| matches!(a, Action::Check(Check::Promotable { .. }));
     let step = whole.ended.state.runbook.steps.iter().find(|s| checks(&s.action)).unwrap().id.clone();
-    let looked = |e: &Event| matches!(&e.what, What::StepStarted { step: s } if *s == step);
-    let seen = |e: &Event| matches!(&e.what, What::StepFinished { step: s, .. } if *s == step);
+    let looked = |e: &Event| matches!(&e.what, EventKind::StepStarted { step: s } if *s == step);
+    let seen = |e: &Event| matches!(&e.what, EventKind::StepFinished { step: s, .. } if *s == step);
     assert!(events(&whole)[..n].iter().any(seen), "the other process looked");
     let (done, _) = rig.cancel(&whole.records[..n], &notes, None);
     let since = &events(&done)[n..];
     let lifted =
-        |e: &Event| matches!(&e.what, What::StepUndone { step } if step.as_str().starts_with("fence."));
+        |e: &Event| matches!(&e.what, EventKind::StepUndone { step } if step.as_str().starts_with("fence."));
     let (look, lift) = (since.iter().position(looked), since.iter().position(lifted));
     assert!(look.is_some() && look < lift, "looked at {look:?}, lifted at {lift:?}");
 }

@@ -2,7 +2,7 @@
 
 use drctl::model::action::{Action, Check, FenceMethod};
 use drctl::model::cluster::Handover;
-use drctl::model::event::{Outcome, What};
+use drctl::model::event::{EventKind, Outcome};
 use drctl::model::measure::Basis;
 use drctl::model::runbook::Intent;
 use drctl::model::state::{DatabaseRole, DatabaseState, State};
@@ -63,12 +63,12 @@ fn cluster<'s>(seen: &'s Seen, id: &str) -> &'s DatabaseState {
     db
 }
 
-fn position(done: &Rehearsed, wanted: impl Fn(&What) -> bool) -> usize {
+fn position(done: &Rehearsed, wanted: impl Fn(&EventKind) -> bool) -> usize {
     events(done).iter().position(|e| wanted(&e.what)).unwrap_or_else(|| panic!("{:#?}", done.ended.stop))
 }
 
 fn finished(done: &Rehearsed, step: &str) -> usize {
-    position(done, |w| matches!(w, What::StepFinished { step: s, .. } if s.as_str() == step))
+    position(done, |w| matches!(w, EventKind::StepFinished { step: s, .. } if s.as_str() == step))
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_cluster_without_instances_is_given_one_before_it_takes_over() {
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
     assert_eq!(handovers(&done), [Handover::AllowDataLoss]);
     let asked = |step: &str| {
-        position(&done, |w| matches!(w, What::CallIntended { step: s, .. } if s.as_str() == step))
+        position(&done, |w| matches!(w, EventKind::CallIntended { step: s, .. } if s.as_str() == step))
     };
     // Side by side with the fence, and over before the writer moves.
     assert!(asked("equip.db") < finished(&done, "fence.db.security_group"));
@@ -111,7 +111,7 @@ fn a_cluster_without_instances_is_given_one_before_it_takes_over() {
     assert!(done.ended.state.runbook.notes.iter().any(|n| n.contains("costs money")));
     // One that has an instance is given none.
     let whole = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
-    let equips = |s: &drctl::model::runbook::Step| matches!(s.action, Action::Equip { .. });
+    let equips = |s: &drctl::model::runbook::Step| matches!(s.action, Action::AddClusterInstance { .. });
     assert!(!whole.ended.state.runbook.steps.iter().any(equips));
 }
 
@@ -156,7 +156,7 @@ fn reprotection_waits_for_the_service_and_gives_groups_back() {
         finished(&done, "open.db.west")
             < position(
                 &done,
-                |w| matches!(w, What::CallIntended { step, .. } if step.as_str() == "promote.db")
+                |w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db")
             )
     );
 }
@@ -168,7 +168,7 @@ fn a_handover_that_is_carried_on_is_asked_for_once() {
         let rig = rig(&headless(), intent, scenario);
         let whole = rig.rehearse().unwrap();
         let all = events(&whole);
-        let calls = all.iter().filter(|e| matches!(e.what, What::CallIntended { .. })).count();
+        let calls = all.iter().filter(|e| matches!(e.what, EventKind::CallIntended { .. })).count();
         for n in 2..all.len() {
             for (variant, notes) in estates(&whole.notes, &all[..n]).into_iter().enumerate() {
                 let done = rig.carry_on(&whole.records[..n], &notes);
@@ -192,7 +192,7 @@ fn a_handover_that_dies_with_its_source_is_followed_by_a_failover() {
     let whole = rig.rehearse().unwrap();
     let (n, notes) = until(
         &whole,
-        |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db"),
+        |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db"),
     );
     let lost = drctl::adapters::sandbox::scenario::Scenario {
         loses_home: true,
@@ -212,7 +212,7 @@ fn a_handover_that_dies_with_its_source_is_followed_by_a_failover() {
 fn a_handover_that_the_service_takes_back_is_not_repeated() {
     let calm = rig(PLAN, Intent::Switchover, "calm");
     let whole = calm.rehearse().unwrap();
-    let asked_at = |e: &drctl::model::event::Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+    let asked_at = |e: &drctl::model::event::Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
     let at = events(&whole).iter().find(|e| asked_at(e)).unwrap().at;
     let lost_after = at.since(crate::rig::BEGAN).plus(Dur::secs(1));
     let scenario = drctl::adapters::sandbox::scenario::Scenario {
@@ -231,8 +231,10 @@ fn a_handover_that_the_service_takes_back_is_not_repeated() {
 fn what_somebody_else_moved_meanwhile_is_not_called_lossless() {
     let calm = rig(PLAN, Intent::Switchover, "calm");
     let whole = calm.rehearse().unwrap();
-    let (n, mut notes) =
-        until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "promote.db"));
+    let (n, mut notes) = until(
+        &whole,
+        |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "promote.db"),
+    );
     let moved = whole.ended.state.runbook.steps.iter().find_map(|s| match s.action.clone() {
         Action::Promote { db, backup_days, takeover: Some(how) } => {
             let how = drctl::model::cluster::Takeover { by: Handover::AllowDataLoss, ..*how };

@@ -7,7 +7,7 @@ use drctl::executor::create;
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::{Journal as _, Release};
 use drctl::model::duty::{Duties, Duty};
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::{PlanName, RunId};
 use drctl::model::ledger::Entry;
 use drctl::model::ledger::StoreWorld;
@@ -81,17 +81,18 @@ fn one(n: usize) -> (String, Vec<Event>) {
         created.outage_began = (incident && n.is_multiple_of(5)).then(|| began - Dur::mins(40));
     });
     if n + 1 == RUNS {
-        let served = |e: &Event| matches!(&e.what, What::ProbeTurned { good: true, .. });
+        let served = |e: &Event| matches!(&e.what, EventKind::ProbeTurned { good: true, .. });
         let promoted = all.iter().position(
-            |e| matches!(&e.what, What::StepFinished { step, .. } if step.as_str().starts_with("promote.")),
+            |e| matches!(&e.what, EventKind::StepFinished { step, .. } if step.as_str().starts_with("promote.")),
         );
         all.truncate(promoted.unwrap() + 1);
         // Users were seen to be served before the region was lost, and never again.
-        let lost = all.iter().position(|e| matches!(&e.what, What::ProbeTurned { good: false, .. })).unwrap();
+        let lost =
+            all.iter().position(|e| matches!(&e.what, EventKind::ProbeTurned { good: false, .. })).unwrap();
         assert!(!all[lost..].iter().any(served));
     } else if incident {
         let ended = all.last().unwrap().at;
-        let said = |duty| What::Fulfilled {
+        let said = |duty| EventKind::Fulfilled {
             duty,
             who: Person::claimed("ann"),
             reference: "=wiki|412".to_owned(),

@@ -2,7 +2,7 @@
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::journal::Record;
-use drctl::model::event::{Direction, Outcome, What};
+use drctl::model::event::{Direction, EventKind, Outcome};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::measure::Basis;
 use drctl::model::runbook::Intent;
@@ -99,7 +99,8 @@ fn a_source_that_dies_in_a_move_is_failed_over() {
 }
 
 fn fenced_prefix(rig: &Rig) -> (Vec<Record>, Notes) {
-    let proven = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "caught-up.db");
+    let proven =
+        |w: &EventKind| matches!(w, EventKind::StepStarted { step } if step.as_str() == "caught-up.db");
     let first = until(rig, proven);
     (first.records, first.notes)
 }
@@ -156,7 +157,7 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
     let (records, notes) = fenced_prefix(&rig);
     let (back, _) = rig.cancel(&records, &notes, None);
     let undoing = |e: &drctl::model::event::Event| {
-        matches!(e.what, What::CallIntended { direction: Direction::Undo, .. })
+        matches!(e.what, EventKind::CallIntended { direction: Direction::Undo, .. })
     };
     let all = events(&back);
     let n = all.iter().position(undoing).unwrap() + 1;
@@ -164,19 +165,23 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
     paused.mode = Mode::Paused;
     assert!(continued(&paused, 1, &east).unwrap_err().contains("being undone"));
     // A fence that a call was to lift is no proof any more, though nobody saw what became of that.
-    let lifting = |e: &drctl::model::event::Event| matches!(&e.what, What::CallIntended { direction: Direction::Undo, step, .. } if step.as_str().starts_with("fence."));
+    let lifting = |e: &drctl::model::event::Event| matches!(&e.what, EventKind::CallIntended { direction: Direction::Undo, step, .. } if step.as_str().starts_with("fence."));
     let n = all.iter().position(lifting).unwrap() + 1;
     let mut lifted = all[..n].to_vec();
-    let What::CallIntended { step, .. } = lifted[n - 1].what.clone() else { unreachable!() };
+    let EventKind::CallIntended { step, .. } = lifted[n - 1].what.clone() else { unreachable!() };
     lifted.push(drctl::model::event::Event {
         at: lifted[n - 1].at,
-        what: What::CallRefused { step, code: "42501".to_owned(), why: "denied".to_owned(), retry_at: None },
+        what: EventKind::CallRefused {
+            step,
+            code: "42501".to_owned(),
+            why: "denied".to_owned(),
+            retry_at: None,
+        },
     });
     let lifted = drctl::run::RunState::fold(&lifted).unwrap();
     assert!(continued(&lifted, 1, &east).unwrap_err().contains("being undone"));
     let rig = Rig::new(crate::rig::truststream(), "region-lost", 1);
-    let answered =
-        |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str().starts_with("promote."));
+    let answered = |w: &EventKind| matches!(w, EventKind::CallAnswered { step, .. } if step.as_str().starts_with("promote."));
     let first = until(&rig, answered);
     let state = drctl::executor::create::replay(&crate::rig::run_id(), &first.records).unwrap();
     let here = SiteName::new("us-east-1");
@@ -189,7 +194,8 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
 #[test]
 fn a_promotion_that_was_asked_for_before_counts_as_made() {
     let rig = moving(Intent::Switchover, "calm", 5);
-    let asked = |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str() == "promote.db");
+    let asked =
+        |w: &EventKind| matches!(w, EventKind::CallAnswered { step, .. } if step.as_str() == "promote.db");
     let first = until(&rig, asked);
     let mut next = moving(Intent::Switchover, "calm", 5);
     let done =
@@ -203,7 +209,7 @@ fn a_promotion_that_was_asked_for_before_counts_as_made() {
 #[test]
 fn a_proof_older_than_a_look_that_saw_it_lifted_is_not_inherited() {
     let whole = dying(5).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
-    let at = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "promote.db");
+    let at = |w: &EventKind| matches!(w, EventKind::StepStarted { step } if step.as_str() == "promote.db");
     let n = events(&whole).iter().position(|e| at(&e.what)).unwrap();
     let notes = estates(&whole.notes, &events(&whole)[..n]).remove(0);
     let prefix = &whole.records[..n];
@@ -220,7 +226,7 @@ fn the_outage_begins_where_the_run_before_saw_it_begin() {
     let at = |s: u64| BEGAN + Dur::secs(s);
     let turn = |good, since, last_other| Turn { good, since, last_other };
     let before = [("public".to_owned(), turn(false, at(10), Some(at(9))))].into();
-    let turned = |good, since, last_other| What::ProbeTurned {
+    let turned = |good, since, last_other| EventKind::ProbeTurned {
         probe: "public".to_owned(),
         good,
         since,
@@ -232,13 +238,13 @@ fn the_outage_begins_where_the_run_before_saw_it_begin() {
     let times: Vec<_> = all
         .iter()
         .map(|w| match w {
-            What::ProbeTurned { good, since, last_other, .. } => (*good, *since, *last_other),
+            EventKind::ProbeTurned { good, since, last_other, .. } => (*good, *since, *last_other),
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(times[0], (false, at(10), Some(at(9))), "{all:?}");
     let all = seen_before(&before, vec![turned(true, at(60), None)]);
-    let What::ProbeTurned { good: true, last_other, .. } = &all[1] else { panic!("{all:?}") };
+    let EventKind::ProbeTurned { good: true, last_other, .. } = &all[1] else { panic!("{all:?}") };
     assert_eq!(
         *last_other,
         Some(at(10)),
@@ -262,8 +268,9 @@ fn a_run_that_moved_on_is_not_continued_as_it_was() {
 #[test]
 fn a_proof_goes_with_the_fence_that_is_lifted() {
     let whole = dying(5).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
-    let at = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "check.db");
-    let fenced = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "caught-up.db");
+    let at = |w: &EventKind| matches!(w, EventKind::StepStarted { step } if step.as_str() == "check.db");
+    let fenced =
+        |w: &EventKind| matches!(w, EventKind::StepStarted { step } if step.as_str() == "caught-up.db");
     let all = events(&whole);
     let n = all.iter().position(|e| fenced(&e.what)).unwrap();
     assert!(all[..n].iter().any(|e| at(&e.what)), "the target was looked at first");

@@ -1,7 +1,7 @@
 //! Names that follow routing controls: how a run moves them, and what is refused.
 
 use drctl::model::action::Action;
-use drctl::model::event::{Outcome, What};
+use drctl::model::event::{EventKind, Outcome};
 use drctl::model::ids::SiteName;
 use drctl::model::runbook::Intent;
 use drctl::model::waiver::Rule;
@@ -62,7 +62,8 @@ fn users_follow_the_controls_there_and_back() {
         let state = &done.ended.state;
         assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{intent}: {:?}", done.ended.stop);
         let finished = |step: &str| {
-            let ends = |w: &What| matches!(w, What::StepFinished { step: s, .. } if s.as_str() == step);
+            let ends =
+                |w: &EventKind| matches!(w, EventKind::StepFinished { step: s, .. } if s.as_str() == step);
             events(&done).iter().position(|e| ends(&e.what)).unwrap_or_else(|| panic!("{step}"))
         };
         assert!(finished("verify.db") < finished("switch.www"), "{intent}");
@@ -76,7 +77,8 @@ fn users_follow_the_controls_there_and_back() {
 fn a_move_that_is_called_off_turns_them_back() {
     let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&names_only(WWW)), "calm", 1) };
     let done = rig.rehearse().unwrap();
-    let called = |w: &What| matches!(w, What::CallAnswered { step, .. } if step.as_str() == "switch.www");
+    let called =
+        |w: &EventKind| matches!(w, EventKind::CallAnswered { step, .. } if step.as_str() == "switch.www");
     let (n, notes) = until(&done, |e| called(&e.what));
     let (_, during) = rig.second(&done.records[..n], &notes, &[], Some(1)).unwrap();
     let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
@@ -89,7 +91,7 @@ fn a_move_that_is_called_off_turns_them_back() {
 #[test]
 fn the_way_back_is_to_the_one_that_was_on() {
     let done = rig(Intent::Switchover, "calm").rehearse().unwrap();
-    let find = |a: &Action| if let Action::Route(r) = a { Some(r.clone()) } else { None };
+    let find = |a: &Action| if let Action::SetRoutingControls(r) = a { Some(r.clone()) } else { None };
     let route = done.ended.state.runbook.steps.iter().find_map(|s| find(&s.action)).unwrap();
     let [west, east] = ["west", "east"].map(SiteName::new);
     assert_eq!(route.wanted(), [(west.clone(), false), (east.clone(), true)].into());

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use drctl::model::action::{
-    Action, Check, Command, Fence, FenceMethod, Gate, Point, RecordChange, Route, Scale, Signal, Switch,
-    Write,
+    Action, Check, Command, Fence, FenceMethod, Gate, RecordChange, Scale, SetHealthObject,
+    SetRoutingControls, Switch, UpdateClientSecret, Write,
 };
 use drctl::model::authority::Authority;
 use drctl::model::estimate::Estimate;
-use drctl::model::event::{End, Event, Outcome, RunCreated, What, WorldKind};
+use drctl::model::event::{End, Event, EventKind, Outcome, RunCreated, WorldKind};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, Digest, StepId};
 use drctl::model::place::Place;
@@ -110,21 +110,26 @@ fn lowered_ttl() -> Action {
 
 pub fn object() -> Action {
     let object = ObjectRef { component: component(), place: place(), url: "s3://b/k".to_owned() };
-    Action::Signal(Signal { object, present: true, holder: "run".to_owned() })
+    Action::SetHealthObject(SetHealthObject { object, present: true, holder: "run".to_owned() })
 }
 
 pub fn route() -> Action {
     let (component, endpoints) = (component(), BTreeMap::new());
     let controls = [("east".into(), "arn:1".to_owned()), ("west".into(), "arn:2".to_owned())].into();
     let controls = ControlsRef { component, place: place(), endpoints, controls };
-    Action::Route(Route { controls, to: "east".into(), from: BTreeMap::new(), back: Some("west".into()) })
+    Action::SetRoutingControls(SetRoutingControls {
+        controls,
+        to: "east".into(),
+        from: BTreeMap::new(),
+        back: Some("west".into()),
+    })
 }
 
 fn point() -> Action {
     let (id, host) = ("clients".to_owned(), "host".to_owned());
     let secret = ClientSecret { component: component(), place: place(), id, host, port: None };
     let to = |server: &str| [("host".to_owned(), server.to_owned())].into();
-    Action::Point(Point { secret, to: to("db-east"), from: to("db-west") })
+    Action::UpdateClientSecret(UpdateClientSecret { secret, to: to("db-east"), from: to("db-west") })
 }
 
 fn restore(part: Part) -> Action {
@@ -226,11 +231,11 @@ pub fn under_way(steps: Vec<(Step, Status)>) -> RunState {
         }
         at.work.status = status;
     }
-    say(&mut state, BEGAN, What::EpochTaken { epoch: 1, owner: "test".to_owned() });
+    say(&mut state, BEGAN, EventKind::EpochTaken { epoch: 1, owner: "test".to_owned() });
     state
 }
 
-pub fn say(state: &mut RunState, at: Timestamp, what: What) {
+pub fn say(state: &mut RunState, at: Timestamp, what: EventKind) {
     state.apply(&Event { at, what }).unwrap_or_else(|why| panic!("{why}"));
 }
 
@@ -241,7 +246,7 @@ pub fn minutes(n: u64) -> Timestamp {
 /// Called off a minute after its beginning.
 pub fn cancelled(mut state: RunState) -> RunState {
     let who = Person::claimed("ann");
-    let what = What::CancelRequested { who, reason: "not now".to_owned(), displaced_by: None };
+    let what = EventKind::CancelRequested { who, reason: "not now".to_owned(), displaced_by: None };
     say(&mut state, minutes(1), what);
     state
 }
@@ -250,8 +255,8 @@ fn blocked() -> Status {
     Status::Blocked { why: "credentials".to_owned(), rule: None, flag: None }
 }
 
-pub fn words(events: &[What]) -> String {
-    let word = |what: &What| {
+pub fn words(events: &[EventKind]) -> String {
+    let word = |what: &EventKind| {
         let json = serde_json::to_value(what).unwrap();
         let text = |key: &str| json[key].as_str().unwrap_or_default().to_owned();
         format!("{} {}", text("kind"), text("step")).trim().to_owned()
@@ -283,7 +288,7 @@ fn a_paused_run_starts_nothing_and_goes_on_with_nothing() {
     let asked = |state: &RunState| [0, 1, 2, 3].map(|i| looks_at(state, i, minutes(1)));
     assert_eq!(told(&state, minutes(1)), "step_started a, look b, wake 5m, look c, wake 5m, look d");
     assert_eq!(asked(&state), [false, true, true, true]);
-    say(&mut state, minutes(1), What::Paused { why: "wait".to_owned() });
+    say(&mut state, minutes(1), EventKind::Paused { why: "wait".to_owned() });
     assert_eq!(told(&state, minutes(1)), "paused");
     assert_eq!(asked(&state), [false; 4], "what is seen now is not acted upon");
 }
@@ -315,7 +320,7 @@ fn the_next_rung_is_left_out_once_another_one_holds() {
         unreplicated: Vec::new(),
     };
     let facts = vec![proven];
-    let what = What::StepFinished { step: StepId::new("fence.sql"), end: End::Performed, facts };
+    let what = EventKind::StepFinished { step: StepId::new("fence.sql"), end: End::Performed, facts };
     say(&mut state, BEGAN, what);
     assert_eq!(told(&state, BEGAN), "step_skipped fence.group");
     state.steps[1].work.status = Status::Backoff { due: BEGAN };
@@ -394,7 +399,7 @@ fn a_promotion_in_doubt_is_never_given_up_by_the_clock_and_a_fence_is() {
     let mut state = under_way(vec![(step("promote", promote()), in_doubt.clone())]);
     // It is said once.
     assert_eq!(told(&state, minutes(600)), "expire promote");
-    assert!(matches!(expired(&state, 0, None), What::Overdue { .. }));
+    assert!(matches!(expired(&state, 0, None), EventKind::Overdue { .. }));
     state.steps[0].work.overdue = Some(minutes(600));
     assert_eq!(told(&state, minutes(600)), "look promote");
     let state = under_way(vec![(step("fence", fence(FenceMethod::SecurityGroup)), in_doubt)]);
@@ -441,7 +446,7 @@ fn a_fence_stays_where_nobody_sees_the_replica_for_a_minute() {
         (step("promote", promote()), Status::Pending),
     ]));
     assert_eq!(told(&state, minutes(1)), "step_started check");
-    say(&mut state, minutes(1), What::StepStarted { step: StepId::new("check") });
+    say(&mut state, minutes(1), EventKind::StepStarted { step: StepId::new("check") });
     assert_eq!(told(&state, minutes(1) + Dur::secs(59)), "wake 2m, look check");
     let why = "check: it is unknown whether somebody promoted the replica by hand, so the fence stays";
     assert_eq!(told(&state, minutes(2)), format!("failed: {why}, look check"));
@@ -455,7 +460,7 @@ fn everything() -> RunState {
         ("ttl", lowered_ttl()),
         ("scale", scale()),
         ("fence", fence(FenceMethod::Sql)),
-        ("beside", restore(Part::Beside)),
+        ("beside", restore(Part::CreateCopy)),
         ("swap", restore(Part::Swap)),
         ("switch", switch()),
         ("object", object()),
@@ -479,7 +484,8 @@ fn taken_back(fails: &str) -> (Vec<String>, String) {
         for step in ids {
             let reason = "no".to_owned();
             let failed = step.as_str() == fails;
-            let what = if failed { What::UndoFailed { step, reason } } else { What::StepUndone { step } };
+            let what =
+                if failed { EventKind::UndoFailed { step, reason } } else { EventKind::StepUndone { step } };
             say(&mut state, minutes(1), what);
         }
     }
@@ -506,7 +512,7 @@ pub fn over(owes: Option<bool>) -> RunState {
     let earlier = Step { debt: true, ..step("earlier", fence(FenceMethod::Sql)) };
     let own = step("own", fence(FenceMethod::Sql));
     let mut state = under_way(vec![(own, Status::Pending), (earlier, Status::Pending)]);
-    say(&mut state, BEGAN, What::RunFinished { outcome: Outcome::Recovered });
+    say(&mut state, BEGAN, EventKind::RunFinished { outcome: Outcome::Recovered });
     if let Some(paid) = owes {
         let paid = paid.then(|| (BEGAN, "p".to_owned()));
         state.debts.insert(component(), FenceDebt { since: BEGAN, pending: true, paid, settled: None });

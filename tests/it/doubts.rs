@@ -2,7 +2,7 @@
 
 use drctl::inventory::Observation;
 use drctl::model::action::{Action, Check, Scale, Switch, Write};
-use drctl::model::event::{Direction, End, Event, Outcome, What};
+use drctl::model::event::{Direction, End, Event, EventKind, Outcome};
 use drctl::model::ids::StepId;
 use drctl::model::state::{GroupSize, GroupState, GuardState, RecordsState, State};
 use drctl::model::target::Target;
@@ -10,7 +10,7 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::run::outcome::{Again, CallOutcome, after_call};
 use drctl::run::state::{Mode, Status};
-use drctl::run::{Effect, Ruling, RunState, Sight, decide, judge};
+use drctl::run::{Effect, RunState, StepDecision, StepObservation, decide, judge};
 
 use crate::cancelled::stateless;
 use crate::judged::refused;
@@ -47,7 +47,7 @@ impl Story {
         let state = RunState::fold(&all).unwrap();
         let step = (0..state.steps.len()).find(|&i| is_it(&state.step(i).action)).unwrap();
         let id = state.step(step).id.clone();
-        let starts = |e: &Event| matches!(&e.what, What::StepStarted { step } if *step == id);
+        let starts = |e: &Event| matches!(&e.what, EventKind::StepStarted { step } if *step == id);
         let began = all.iter().position(starts).unwrap();
         let state = RunState::fold(&all[..=began]).unwrap();
         Self { at: state.last_at, state, step }
@@ -77,29 +77,33 @@ impl Story {
         self.at = self.at + by;
     }
 
-    fn say(&mut self, what: What) {
+    fn say(&mut self, what: EventKind) {
         self.later(Dur::secs(1));
         let event = Event { at: self.at, what };
         self.state.apply(&event).unwrap_or_else(|e| panic!("{e}: {event:?}"));
     }
 
-    fn person(&mut self, what: impl Fn(Person) -> What) {
+    fn person(&mut self, what: impl Fn(Person) -> EventKind) {
         self.say(what(Person::claimed("alice")));
     }
 
     fn cancel(&mut self) {
-        self.person(|who| What::CancelRequested { who, reason: "not now".to_owned(), displaced_by: None });
+        self.person(|who| EventKind::CancelRequested {
+            who,
+            reason: "not now".to_owned(),
+            displaced_by: None,
+        });
     }
 
     /// Somebody carries the run on after a while.
     fn resume(&mut self, after: Dur) {
         self.later(after);
-        self.say(What::EpochTaken { epoch: self.state.epoch + 1, owner: "test".to_owned() });
-        self.person(|who| What::Resumed { who });
+        self.say(EventKind::EpochTaken { epoch: self.state.epoch + 1, owner: "test".to_owned() });
+        self.person(|who| EventKind::Resumed { who });
     }
 
     /// What follows from a look at which these changes are made, and no others.
-    fn look(&self, made: &[&[u32]]) -> Ruling {
+    fn look(&self, made: &[&[u32]]) -> StepDecision {
         let switch = self.switch();
         let made: Vec<u32> = made.concat();
         let set = |(c, i): (&drctl::model::action::RecordChange, u32)| match made.contains(&i) {
@@ -111,7 +115,7 @@ impl Story {
         self.judged(target, State::Records(RecordsState { sets }))
     }
 
-    fn judged(&self, target: Target, state: State) -> Ruling {
+    fn judged(&self, target: Target, state: State) -> StepDecision {
         let value = |state| Observation::Value { state, observed_at: self.at, source: "test".to_owned() };
         let mut things = vec![(target, value(state))];
         // The guard, where the run took one, is read beside it.
@@ -119,33 +123,33 @@ impl Story {
             let held = GuardState { holder: Some(guard.holder) };
             (guard.target, value(State::Guard(held)))
         }));
-        judge(&self.state, self.step, &Sight::Things(things), self.at)
+        judge(&self.state, self.step, &StepObservation::Things(things), self.at)
     }
 
     /// What follows from a look at a group of this size with so many instances, none of whose processes are suspended.
-    fn group(&mut self, size: GroupSize, in_service: u32) -> Ruling {
+    fn group(&mut self, size: GroupSize, in_service: u32) -> StepDecision {
         let target = Target::Group(self.scale().group.clone());
         self.judged(target, State::Group(GroupState { size, in_service, ..GroupState::default() }))
     }
 
     /// Records what follows.
-    fn follow(&mut self, ruling: Ruling) -> What {
-        let (Ruling::Record(what) | Ruling::Perform(what)) = ruling else { panic!("{ruling:?}") };
+    fn follow(&mut self, ruling: StepDecision) -> EventKind {
+        let (StepDecision::Record(what) | StepDecision::Perform(what)) = ruling else { panic!("{ruling:?}") };
         self.say(what.clone());
         what
     }
 
     /// Looks, and makes the call that follows. Gives its direction and its part; nothing is everything.
     fn call(&mut self, made: &[&[u32]]) -> (Direction, Vec<u32>) {
-        let Ruling::Perform(what) = self.look(made) else { panic!("no call: {:?}", self.look(made)) };
-        let What::CallIntended { direction, part, .. } = what.clone() else { panic!("{what:?}") };
+        let StepDecision::Perform(what) = self.look(made) else { panic!("no call: {:?}", self.look(made)) };
+        let EventKind::CallIntended { direction, part, .. } = what.clone() else { panic!("{what:?}") };
         self.say(what);
         (direction, part)
     }
 
     /// Looks, and records what follows.
-    fn see(&mut self, made: &[&[u32]]) -> What {
-        let Ruling::Record(what) = self.look(made) else { panic!("no event: {:?}", self.look(made)) };
+    fn see(&mut self, made: &[&[u32]]) -> EventKind {
+        let StepDecision::Record(what) = self.look(made) else { panic!("no event: {:?}", self.look(made)) };
         self.say(what.clone());
         what
     }
@@ -188,15 +192,15 @@ impl Story {
 fn a_part_that_timed_out_and_took_is_settled_after_a_resume() {
     let mut story = Story::apart();
     story.accepted();
-    story.say(What::StepFailed { step: story.id(), reason: "not done within 5m".to_owned() });
+    story.say(EventKind::StepFailed { step: story.id(), reason: "not done within 5m".to_owned() });
     story.resume(Dur::mins(5));
-    story.say(What::StepStarted { step: story.id() });
-    assert_eq!(story.see(&[API]), What::PartSettled { step: story.id() });
+    story.say(EventKind::StepStarted { step: story.id() });
+    assert_eq!(story.see(&[API]), EventKind::PartSettled { step: story.id() });
     assert_eq!(story.call(&[API]), (Direction::Do, WWW.to_vec()));
     story.accepted();
     assert_eq!(
         story.see(&[API, WWW]),
-        What::StepFinished {
+        EventKind::StepFinished {
             step: story.id(),
             end: End::Performed,
             facts: vec![drctl::model::facts::Fact::Switched { change: None, old_ttl_ms: Dur::secs(60) }],
@@ -210,13 +214,13 @@ fn a_part_in_doubt_is_settled_before_it_is_taken_back_and_nothing_else_is() {
     story.unanswered();
     story.cancel();
     // Its absence is not believed for a while, and nothing is called again.
-    assert!(matches!(story.look(&[]), Ruling::Keep(_)), "{:?}", story.look(&[]));
-    assert_eq!(story.see(&[API]), What::PartSettled { step: story.id() });
+    assert!(matches!(story.look(&[]), StepDecision::Keep(_)), "{:?}", story.look(&[]));
+    assert_eq!(story.see(&[API]), EventKind::PartSettled { step: story.id() });
     assert_eq!(*story.status(), Status::Started);
     story.later(Dur::mins(1));
     assert_eq!(story.call(&[API]), (Direction::Undo, API.to_vec()));
     story.accepted();
-    assert_eq!(story.see(&[]), What::StepUndone { step: story.id() });
+    assert_eq!(story.see(&[]), EventKind::StepUndone { step: story.id() });
 }
 
 #[test]
@@ -225,27 +229,27 @@ fn a_part_that_never_came_to_be_is_disproved_and_there_is_nothing_to_take_back()
     story.unanswered();
     story.cancel();
     story.later(Dur::mins(1));
-    assert!(matches!(story.see(&[]), What::EffectDisproved { .. }));
-    assert_eq!(story.see(&[]), What::StepUndone { step: story.id() });
+    assert!(matches!(story.see(&[]), EventKind::EffectDisproved { .. }));
+    assert_eq!(story.see(&[]), EventKind::StepUndone { step: story.id() });
 }
 
 #[test]
 fn what_an_earlier_try_changed_is_taken_back_by_a_cancel_after_the_next() {
     let mut story = Story::apart();
     story.accepted();
-    assert_eq!(story.see(&[API]), What::PartSettled { step: story.id() });
+    assert_eq!(story.see(&[API]), EventKind::PartSettled { step: story.id() });
     assert_eq!(story.call(&[API]), (Direction::Do, WWW.to_vec()));
     story.refused();
-    assert!(matches!(story.see(&[API]), What::StepFailed { .. }));
+    assert!(matches!(story.see(&[API]), EventKind::StepFailed { .. }));
     story.resume(Dur::mins(1));
-    story.say(What::StepStarted { step: story.id() });
+    story.say(EventKind::StepStarted { step: story.id() });
     // What was refused is tried again, for somebody may have put it right.
     assert_eq!(story.call(&[API]), (Direction::Do, WWW.to_vec()));
     story.refused();
     story.cancel();
     assert_eq!(story.call(&[API]), (Direction::Undo, API.to_vec()));
     story.accepted();
-    assert_eq!(story.see(&[]), What::StepUndone { step: story.id() });
+    assert_eq!(story.see(&[]), EventKind::StepUndone { step: story.id() });
 }
 
 #[test]
@@ -256,7 +260,7 @@ fn a_cancel_while_a_throttled_call_waits_makes_no_forward_call() {
     assert!(matches!(story.status(), Status::Backoff { .. }));
     story.cancel();
     story.later(Dur::mins(1));
-    assert_eq!(story.see(&[]), What::StepUndone { step: story.id() });
+    assert_eq!(story.see(&[]), EventKind::StepUndone { step: story.id() });
 }
 
 #[test]
@@ -280,7 +284,7 @@ fn time_in_which_nobody_drove_the_run_expires_nothing() {
     let expires = |s: &Story| decide(&s.state, s.at).contains(&Effect::Expire(s.step));
     story.later(Dur::mins(60));
     assert!(expires(&story), "a step has a deadline");
-    story.say(What::EpochTaken { epoch: 9, owner: "test".to_owned() });
+    story.say(EventKind::EpochTaken { epoch: 9, owner: "test".to_owned() });
     assert!(!expires(&story), "it was taken this second");
     story.later(Dur::mins(60));
     assert!(expires(&story), "the new owner has a deadline too");
@@ -299,7 +303,7 @@ fn each_part_has_a_deadline_of_its_own() {
 fn credentials_that_were_renewed_are_tried_before_anybody_is_asked_again() {
     let mut story = Story::new();
     let why = "waiting for credentials".to_owned();
-    story.say(What::GateBlocked { step: story.id(), rule: None, why, flag: None });
+    story.say(EventKind::GateBlocked { step: story.id(), rule: None, why, flag: None });
     let stops = |s: &Story| decide(&s.state, s.at).iter().any(|e| matches!(e, Effect::Stop(_)));
     assert!(stops(&story));
     story.resume(Dur::mins(60));
@@ -312,18 +316,18 @@ fn credentials_that_were_renewed_are_tried_before_anybody_is_asked_again() {
 fn a_run_that_is_over_stays_over() {
     let mut story = Story::new();
     story.cancel();
-    story.say(What::RunFinished { outcome: Outcome::Cancelled });
-    let late = Event { at: story.at, what: What::RunFinished { outcome: Outcome::Recovered } };
+    story.say(EventKind::RunFinished { outcome: Outcome::Cancelled });
+    let late = Event { at: story.at, what: EventKind::RunFinished { outcome: Outcome::Recovered } };
     story.state.apply(&late).unwrap_err();
     assert_eq!(story.state.mode, Mode::Finished(Outcome::Cancelled));
 }
 
-fn undone(story: &Story) -> Ruling {
-    Ruling::Record(What::StepUndone { step: story.id() })
+fn undone(story: &Story) -> StepDecision {
+    StepDecision::Record(EventKind::StepUndone { step: story.id() })
 }
 
-fn takes_back(ruling: &Ruling) -> bool {
-    matches!(ruling, Ruling::Perform(What::CallIntended { direction: Direction::Undo, .. }))
+fn takes_back(ruling: &StepDecision) -> bool {
+    matches!(ruling, StepDecision::Perform(EventKind::CallIntended { direction: Direction::Undo, .. }))
 }
 
 #[test]
@@ -337,7 +341,7 @@ fn a_refusal_says_nothing_about_the_call_before_it() {
     story.follow(again);
     story.throttled();
     story.cancel();
-    assert!(matches!(story.group(from, 0), Ruling::Keep(_)), "the first call may still come to be");
+    assert!(matches!(story.group(from, 0), StepDecision::Keep(_)), "the first call may still come to be");
     story.later(Dur::secs(20));
     assert!(takes_back(&story.group(to, 0)));
     assert_eq!(story.group(from, 0), undone(&story));
@@ -347,16 +351,16 @@ fn a_refusal_says_nothing_about_the_call_before_it() {
 fn a_part_in_doubt_is_taken_back_however_its_step_ended() {
     let mut failed = Story::apart();
     failed.unanswered();
-    failed.say(What::StepFailed { step: failed.id(), reason: "access denied".to_owned() });
+    failed.say(EventKind::StepFailed { step: failed.id(), reason: "access denied".to_owned() });
     let mut blocked = Story::apart();
     blocked.unanswered();
     let why = "credentials".to_owned();
-    blocked.say(What::GateBlocked { step: blocked.id(), rule: None, why, flag: None });
+    blocked.say(EventKind::GateBlocked { step: blocked.id(), rule: None, why, flag: None });
     let mut late = Story::new();
     late.call(&[]);
     late.unanswered();
     late.later(Dur::secs(6));
-    assert!(matches!(late.see(&[]), What::EffectDisproved { .. }));
+    assert!(matches!(late.see(&[]), EventKind::EffectDisproved { .. }));
     late.call(&[]);
     for (mut story, part, there) in [
         (failed, API.to_vec(), vec![API]),
@@ -389,7 +393,10 @@ fn what_a_person_did_after_a_refusal_is_the_persons() {
     story.follow(first);
     story.throttled();
     let finished = story.group(to, to.desired);
-    assert!(matches!(finished, Ruling::Record(What::StepFinished { end: End::Noop, .. })), "{finished:?}");
+    assert!(
+        matches!(finished, StepDecision::Record(EventKind::StepFinished { end: End::Noop, .. })),
+        "{finished:?}"
+    );
 }
 
 #[test]
@@ -432,24 +439,24 @@ fn holding() -> (Story, Target) {
     story.step = story.state.steps.iter().position(|s| s.work.status == Status::Pending).unwrap();
     let check = Check::Guard { component: component.clone(), place: place.clone(), holder: "run".to_owned() };
     story.state.runbook.steps[story.step].action = Action::Check(check);
-    story.say(What::StepStarted { step: story.id() });
+    story.say(EventKind::StepStarted { step: story.id() });
     (story, Target::Guard { component, place })
 }
 
 #[test]
 fn a_guard_that_nobody_may_look_at_is_not_a_lost_one() {
-    let over = Effect::Record(vec![What::RunFinished { outcome: Outcome::Abandoned }]);
+    let over = Effect::Record(vec![EventKind::RunFinished { outcome: Outcome::Abandoned }]);
     let (mut story, target) = holding();
     let denied = refused();
     story.later(Dur::secs(10));
-    let ruling = judge(&story.state, story.step, &Sight::Things(vec![(target, denied)]), story.at);
-    assert!(matches!(story.follow(ruling), What::GateBlocked { rule: Some(Rule::GuardUnread), .. }));
+    let ruling = judge(&story.state, story.step, &StepObservation::Things(vec![(target, denied)]), story.at);
+    assert!(matches!(story.follow(ruling), EventKind::GateBlocked { rule: Some(Rule::GuardUnread), .. }));
     story.cancel();
     assert!(!decide(&story.state, story.at).contains(&over));
 
     let (mut story, target) = holding();
     let ruling = story.judged(target, State::Guard(GuardState { holder: Some("run of bob".to_owned()) }));
-    assert!(matches!(story.follow(ruling), What::GuardLost { .. }));
+    assert!(matches!(story.follow(ruling), EventKind::GuardLost { .. }));
     story.cancel();
     assert!(decide(&story.state, story.at).contains(&over));
 }
@@ -476,7 +483,7 @@ fn while_traffic_cannot_be_taken_back_the_guard_is_kept() {
     let scale =
         scale.filter(|(_, of)| matches!(of.action, Action::Scale(_))).map(|(_, of)| of.id.clone()).next();
     assert!(!decide(&story.state, story.at).iter().any(|e| matches!(e, Effect::Stop(_))));
-    story.say(What::StepUndone { step: scale.unwrap() });
+    story.say(EventKind::StepUndone { step: scale.unwrap() });
     let next = decide(&story.state, story.at);
     assert!(matches!(next.as_slice(), [Effect::Stop(_)]), "{next:?}");
 }
@@ -484,7 +491,12 @@ fn while_traffic_cannot_be_taken_back_the_guard_is_kept() {
 #[test]
 fn time_spent_waiting_for_credentials_is_not_the_steps() {
     let mut story = Story::new();
-    story.say(What::GateBlocked { step: story.id(), rule: None, why: "credentials".to_owned(), flag: None });
+    story.say(EventKind::GateBlocked {
+        step: story.id(),
+        rule: None,
+        why: "credentials".to_owned(),
+        flag: None,
+    });
     story.later(Dur::mins(60));
     story.call(&[]);
     story.accepted();
@@ -497,23 +509,23 @@ fn a_clock_that_jumps_ahead_settles_no_doubt() {
     let rig = Rig::new(truststream(), "region-lost", 1);
     let whole = rig.rehearse().unwrap();
     let promote =
-        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+        |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
     let (n, notes) = crate::shop::until(&whole, promote);
     let mut prefix = events(&whole)[..n].to_vec();
-    let What::CallIntended { step, .. } = prefix[n - 1].what.clone() else { unreachable!() };
+    let EventKind::CallIntended { step, .. } = prefix[n - 1].what.clone() else { unreachable!() };
     let asked = prefix[n - 1].at;
     let promotes = |bytes: &[u8]| matches!(serde_json::from_slice(bytes), Ok(Action::Promote { .. }));
     let notes = notes.into_iter().filter(|(_, bytes)| !promotes(bytes)).collect();
-    prefix.push(Event { at: asked, what: What::CallInDoubt { step, why: "no answer".to_owned() } });
+    prefix.push(Event { at: asked, what: EventKind::CallInDoubt { step, why: "no answer".to_owned() } });
     let jump = Dur::mins(20);
     prefix.push(Event {
         at: asked + jump,
-        what: What::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO },
+        what: EventKind::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO },
     });
     let done = rig.carry_on(&Rig::journal_of(&prefix), &notes);
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
     let all = events(&done);
-    let disproved = all.iter().find(|e| matches!(&e.what, What::EffectDisproved { .. })).unwrap();
+    let disproved = all.iter().find(|e| matches!(&e.what, EventKind::EffectDisproved { .. })).unwrap();
     assert!(disproved.at >= asked + jump + Dur::mins(1), "{} after {asked}", disproved.at);
 }
 
@@ -526,12 +538,12 @@ fn a_look_that_may_be_from_before_undoes_nothing() {
     story.follow(ruling);
     story.accepted();
     let ruling = story.group(to, to.desired);
-    assert!(matches!(story.follow(ruling), What::StepFinished { .. }));
+    assert!(matches!(story.follow(ruling), EventKind::StepFinished { .. }));
     story.later(Dur::secs(2));
     story.cancel();
-    assert!(matches!(story.group(from, from.desired), Ruling::Keep(_)), "believed at once");
+    assert!(matches!(story.group(from, from.desired), StepDecision::Keep(_)), "believed at once");
     // Seen as it is, it is taken back at once.
     assert!(takes_back(&story.group(to, to.desired)));
     story.later(Dur::secs(29));
-    assert!(matches!(story.group(from, from.desired), Ruling::Record(What::StepUndone { .. })));
+    assert!(matches!(story.group(from, from.desired), StepDecision::Record(EventKind::StepUndone { .. })));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use drctl::adapters::sandbox::Feed;
 use drctl::inventory::Estate;
-use drctl::model::event::{Event, Outcome, What, WorldKind};
+use drctl::model::event::{Event, EventKind, Outcome, WorldKind};
 use drctl::model::ids::{ProbeName, SiteName};
 use drctl::model::runbook::{Drill, Intent, Probe, ProbeRole, ProbeVia};
 use drctl::model::time::Dur;
@@ -41,8 +41,10 @@ fn nothing_of_a_tabletop_drill_is_ever_done() {
     let whole = rehearsed(&rig);
     assert_eq!(whole.ended.state.mode, Mode::Finished(Outcome::Read));
     let all = events(&whole);
-    assert!(all.iter().all(|e| !matches!(e.what, What::CallIntended { .. } | What::StepStarted { .. })));
-    let over = Effect::Record(vec![What::RunFinished { outcome: Outcome::Read }]);
+    assert!(
+        all.iter().all(|e| !matches!(e.what, EventKind::CallIntended { .. } | EventKind::StepStarted { .. }))
+    );
+    let over = Effect::Record(vec![EventKind::RunFinished { outcome: Outcome::Read }]);
     for n in 1..all.len() {
         let state = RunState::fold(&all[..n]).unwrap();
         assert_eq!(decide(&state, state.last_at), std::slice::from_ref(&over), "after {n} events");
@@ -55,22 +57,22 @@ fn nothing_of_a_tabletop_drill_is_ever_done() {
         decide(&state, state.last_at) != [over.clone()]
     };
     assert!(goes_on(&begun));
-    let What::RunCreated(created) = &mut begun[0].what else { panic!("{begun:#?}") };
+    let EventKind::RunCreated(created) = &mut begun[0].what else { panic!("{begun:#?}") };
     created.world = WorldKind::Live;
     assert!(!goes_on(&begun));
 }
 
-fn fails(whole: &Rehearsed) -> What {
-    let good = |e: &&Event| matches!(&e.what, What::ProbeTurned { probe, .. } if probe == "public");
+fn fails(whole: &Rehearsed) -> EventKind {
+    let good = |e: &&Event| matches!(&e.what, EventKind::ProbeTurned { probe, .. } if probe == "public");
     let first = events(whole).into_iter().find(|e| good(&e)).unwrap();
-    let What::ProbeTurned { probe, detail, .. } = first.what else { unreachable!() };
-    What::ProbeTurned { probe, good: false, since: BEGAN + Dur::mins(5), last_other: None, detail }
+    let EventKind::ProbeTurned { probe, detail, .. } = first.what else { unreachable!() };
+    EventKind::ProbeTurned { probe, good: false, since: BEGAN + Dur::mins(5), last_other: None, detail }
 }
 
 fn called_off(state: &RunState) -> Option<String> {
     decide(state, state.last_at).into_iter().find_map(|effect| match effect {
         Effect::Record(events) => events.into_iter().find_map(|what| match what {
-            What::CancelRequested { reason, .. } => Some(reason),
+            EventKind::CancelRequested { reason, .. } => Some(reason),
             _ => None,
         }),
         _ => None,
@@ -83,18 +85,20 @@ fn a_live_drill_is_called_off_while_it_can_be() {
     let all = events(&whole);
     let bad = fails(&whole);
     // Before anything was done that users feel: at once.
-    let (n, _) =
-        until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "fence.db.sql"));
+    let (n, _) = until(
+        &whole,
+        |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "fence.db.sql"),
+    );
     let state = after(&all[..n], vec![(Dur::secs(1), bad.clone())]);
     assert!(called_off(&state).unwrap().contains("has not affected users"), "{:?}", called_off(&state));
     // While its own fence keeps users out: not before the objective has passed, and then at once.
     let (n, _) = until(
         &whole,
-        |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "fence.db.sql"),
+        |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "fence.db.sql"),
     );
     let since = all[n - 1].at;
-    let What::ProbeTurned { probe, detail, .. } = bad else { unreachable!() };
-    let bad = What::ProbeTurned { probe, good: false, since, last_other: None, detail };
+    let EventKind::ProbeTurned { probe, detail, .. } = bad else { unreachable!() };
+    let bad = EventKind::ProbeTurned { probe, good: false, since, last_other: None, detail };
     let early = after(&all[..n], vec![(Dur::secs(10), bad.clone())]);
     assert_eq!(called_off(&early), None);
     let due = since + early.runbook.objectives.rto_ms;
@@ -104,15 +108,17 @@ fn a_live_drill_is_called_off_while_it_can_be() {
     // After the point of no return the way on is the shorter one.
     let (n, _) = until(
         &whole,
-        |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db"),
+        |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db"),
     );
     let promoting = after(&all[..n], vec![(Dur::mins(60), bad.clone())]);
     assert_eq!(called_off(&promoting), None);
     // Who is no drill is never called off.
     let rig = Rig { drill: None, ..live() };
     let plain = rehearsed(&rig);
-    let (n, _) =
-        until(&plain, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "fence.db.sql"));
+    let (n, _) = until(
+        &plain,
+        |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "fence.db.sql"),
+    );
     assert_eq!(called_off(&after(&events(&plain)[..n], vec![(Dur::mins(60), bad)])), None);
 }
 
@@ -124,7 +130,7 @@ fn the_way_back_is_not_called_off() {
     let whole = rehearsed(&rig);
     let (n, _) = until(
         &whole,
-        |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "evidence.before"),
+        |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "evidence.before"),
     );
     let state = after(&events(&whole)[..n], vec![(Dur::mins(60), fails(&whole))]);
     assert_eq!(called_off(&state), None);
@@ -132,7 +138,7 @@ fn the_way_back_is_not_called_off() {
     let there = rehearsed(&way_there);
     let (n, _) = until(
         &there,
-        |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "evidence.before"),
+        |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "evidence.before"),
     );
     assert!(called_off(&after(&events(&there)[..n], vec![(Dur::secs(1), fails(&there))])).is_some());
 }
@@ -140,12 +146,13 @@ fn the_way_back_is_not_called_off() {
 #[test]
 fn a_live_drill_stays_no_longer_where_users_fail() {
     let whole = rehearsed(&live());
-    let (n, _) = until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "watch"));
+    let (n, _) =
+        until(&whole, |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "watch"));
     let state = after(&events(&whole)[..n], vec![(Dur::secs(1), fails(&whole))]);
     let left = |effect: &Effect| {
         match effect {
         Effect::Record(events) => events.iter().any(|what| {
-            matches!(what, What::StepSkipped { step, reason, .. } if step.as_str() == "watch" && reason.starts_with("called off: public has failed"))
+            matches!(what, EventKind::StepSkipped { step, reason, .. } if step.as_str() == "watch" && reason.starts_with("called off: public has failed"))
         }),
         _ => false,
     }
@@ -197,22 +204,25 @@ fn with_an_alarm() -> Rig {
 #[test]
 fn an_alarm_calls_a_live_drill_off_and_is_not_asked_by_anything_else() {
     let whole = rehearsed(&with_an_alarm());
-    let bad = |since| What::ProbeTurned {
+    let bad = |since| EventKind::ProbeTurned {
         probe: ALARM.to_owned(),
         good: false,
         since,
         last_other: None,
         detail: "ALARM".to_owned(),
     };
-    let (n, _) =
-        until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "fence.db.sql"));
+    let (n, _) = until(
+        &whole,
+        |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "fence.db.sql"),
+    );
     let state = after(&events(&whole)[..n], vec![(Dur::secs(1), bad(BEGAN + Dur::mins(5)))]);
     let why = called_off(&state).unwrap();
     assert!(why.contains(&format!("{ALARM} has failed since")), "{why}");
-    let (n, _) = until(&whole, |e| matches!(&e.what, What::StepStarted { step } if step.as_str() == "watch"));
+    let (n, _) =
+        until(&whole, |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "watch"));
     let there = &events(&whole)[..n];
     let state = after(there, vec![(Dur::secs(1), bad(there[n - 1].at))]);
-    let skipped = |effect: &Effect| matches!(effect, Effect::Record(all) if all.iter().any(|what| matches!(what, What::StepSkipped { .. })));
+    let skipped = |effect: &Effect| matches!(effect, Effect::Record(all) if all.iter().any(|what| matches!(what, EventKind::StepSkipped { .. })));
     assert!(decide(&state, state.last_at).iter().any(skipped));
     for drill in [None, Some(Drill::Tabletop)] {
         let runbook = Rig { drill, ..with_an_alarm() }.rehearse().unwrap().ended.state.runbook.clone();

@@ -3,12 +3,12 @@
 
 use drctl::inventory::Observation;
 use drctl::model::action::{Action, Check, FenceMethod};
-use drctl::model::event::{End, What};
+use drctl::model::event::{End, EventKind};
 use drctl::model::ids::StepId;
 use drctl::model::restore::Part;
 use drctl::model::state::{FenceStage, JobStage};
 use drctl::model::time::Dur;
-use drctl::run::Ruling;
+use drctl::run::StepDecision;
 use drctl::run::state::Status;
 
 use crate::cancelled::until;
@@ -20,8 +20,8 @@ use crate::rig::{Rig, truststream};
 
 /// While the step was in doubt credentials ran out, or nobody could look; and then the run is cancelled.
 fn then_cancelled(at: At, seen: Observation) -> At {
-    let Ruling::Record(what) = at.rules(NOW, seen) else { panic!() };
-    assert!(matches!(what, What::GateBlocked { .. } | What::StepFailed { .. }));
+    let StepDecision::Record(what) = at.rules(NOW, seen) else { panic!() };
+    assert!(matches!(what, EventKind::GateBlocked { .. } | EventKind::StepFailed { .. }));
     at.then(NOW, what).cancelled()
 }
 
@@ -33,7 +33,7 @@ fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
         let at = then_cancelled(doing(rename.clone()).called(&[]).lost(), seen.clone());
         assert_eq!(at.finds(Dur::secs(30), missing()), "waits", "{seen:?}");
         assert_eq!(at.finds(Dur::mins(20), missing()), "undone", "{seen:?}");
-        for (part, settle) in [(Part::Beside, Dur::mins(1)), (Part::Swap, Dur::mins(20))] {
+        for (part, settle) in [(Part::CreateCopy, Dur::mins(1)), (Part::Swap, Dur::mins(20))] {
             let at = then_cancelled(doing(restoring(part).0).called(&[]).lost(), seen.clone());
             assert_eq!(at.sees(Dur::secs(30), job(JobStage::None)), "waits", "{part:?} {seen:?}");
             assert_eq!(at.sees(settle, job(JobStage::None)), "undone", "{part:?} {seen:?}");
@@ -57,7 +57,8 @@ fn half_a_fence_is_not_set_on_what_may_be_the_only_primary() {
 #[test]
 fn an_unwinding_whose_replica_is_gone_ends_or_says_what_it_waits_for() {
     let mut rig = Rig::new(truststream(), "region-slow", 1);
-    let first = until(&rig, |w| matches!(w, What::StepStarted { step } if step.as_str() == "measure.db"));
+    let first =
+        until(&rig, |w| matches!(w, EventKind::StepStarted { step } if step.as_str() == "measure.db"));
     let (mut notes, at) = (first.notes.clone(), events(&first).last().unwrap().at);
     let db = first.ended.state.runbook.steps.iter().find_map(|s| match &s.action {
         Action::Promote { db, .. } => Some(db.clone()),
@@ -79,8 +80,8 @@ fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
         (step("promote", promote()), Status::Pending),
     ]));
     let id = StepId::new("check");
-    let started = || What::StepStarted { step: id.clone() };
-    let failed = || What::StepFailed { step: id.clone(), reason: "it is gone".to_owned() };
+    let started = || EventKind::StepStarted { step: id.clone() };
+    let failed = || EventKind::StepFailed { step: id.clone(), reason: "it is gone".to_owned() };
     let at = |s| minutes(1) + Dur::secs(s);
     say(&mut state, at(0), started());
     say(&mut state, at(0), failed());
@@ -95,7 +96,11 @@ fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
     assert_eq!(told(&state, at(60)), format!("{why}, step_started check"));
     // Seen once, it has its minute anew.
     say(&mut state, at(60), started());
-    say(&mut state, at(60), What::StepFinished { step: id.clone(), end: End::Performed, facts: Vec::new() });
+    say(
+        &mut state,
+        at(60),
+        EventKind::StepFinished { step: id.clone(), end: End::Performed, facts: Vec::new() },
+    );
     say(&mut state, at(90), started());
     say(&mut state, at(90), failed());
     assert_eq!(told(&state, at(91)), "wake 2m 35s");

@@ -4,7 +4,7 @@ use drctl::adapters::sandbox::scenario::roll;
 use drctl::executor::{DriveError, create};
 use drctl::journal::chain::{self, Record};
 use drctl::journal::{Journal as _, Release, written};
-use drctl::model::event::{Direction, End, Event, Outcome, What};
+use drctl::model::event::{Direction, End, Event, EventKind, Outcome};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, RunId, StepId};
 use drctl::model::time::{Dur, Timestamp};
@@ -25,7 +25,7 @@ fn asking() -> Rig {
 }
 
 fn starts(step: &str) -> impl Fn(&Event) -> bool {
-    move |e| matches!(&e.what, What::StepStarted { step: s } if s.as_str() == step)
+    move |e| matches!(&e.what, EventKind::StepStarted { step: s } if s.as_str() == step)
 }
 
 /// The journal of a run up to an event, and one more that somebody made up, with hashes that hold.
@@ -35,7 +35,7 @@ fn with(before: &[Record], bytes: Vec<u8>) -> Vec<Record> {
     before.iter().cloned().chain([forged]).collect()
 }
 
-fn bytes(at: Timestamp, what: What) -> Vec<u8> {
+fn bytes(at: Timestamp, what: EventKind) -> Vec<u8> {
     create::encode(&Event { at, what })
 }
 
@@ -53,21 +53,21 @@ fn fenced_by(component: &str) -> Vec<Fact> {
 }
 
 /// What opens a gate, begins a step or makes a call where no run would, in the order in which the run comes to it.
-fn impossible() -> Vec<(&'static str, What, &'static str)> {
+fn impossible() -> Vec<(&'static str, EventKind, &'static str)> {
     [of_gates(), of_steps()].concat()
 }
 
-fn intended(step: &str, direction: Direction) -> What {
+fn intended(step: &str, direction: Direction) -> EventKind {
     let (key, part) = (String::new(), Vec::new());
     let step = StepId::new(step);
-    What::CallIntended { step, direction, attempt: 1, generation: 1, key, part, found: None }
+    EventKind::CallIntended { step, direction, attempt: 1, generation: 1, key, part, found: None }
 }
 
-fn finished(step: &str, facts: Vec<Fact>) -> What {
-    What::StepFinished { step: StepId::new(step), end: End::Performed, facts }
+fn finished(step: &str, facts: Vec<Fact>) -> EventKind {
+    EventKind::StepFinished { step: StepId::new(step), end: End::Performed, facts }
 }
 
-fn of_gates() -> Vec<(&'static str, What, &'static str)> {
+fn of_gates() -> Vec<(&'static str, EventKind, &'static str)> {
     let (id, who) = (|id: &str| StepId::new(id), || Person::claimed("eve"));
     let why = "no reason".to_owned();
     vec![
@@ -78,27 +78,27 @@ fn of_gates() -> Vec<(&'static str, What, &'static str)> {
         ),
         (
             "fenced.db",
-            What::StepSkipped { step: id("fenced.db"), reason: why.clone(), who: None },
+            EventKind::StepSkipped { step: id("fenced.db"), reason: why.clone(), who: None },
             "`fenced.db` is not valid: a safety step cannot be skipped",
         ),
         (
             "fenced.db",
-            What::StepSkipped { step: id("fenced.db"), reason: why.clone(), who: Some(who()) },
+            EventKind::StepSkipped { step: id("fenced.db"), reason: why.clone(), who: Some(who()) },
             "`fenced.db` is not valid: a safety step cannot be skipped",
         ),
         (
             "fenced.db",
-            What::FoundPromoted { step: id("fenced.db") },
+            EventKind::FoundPromoted { step: id("fenced.db") },
             "`fenced.db` is not valid: this step does not check the replica that the run promotes",
         ),
         (
             "fenced.db",
-            What::GuardLost { step: id("fenced.db"), reason: why.clone() },
+            EventKind::GuardLost { step: id("fenced.db"), reason: why.clone() },
             "`fenced.db` is not valid: this step does not check a guard",
         ),
         (
             "fenced.db",
-            What::FencePending { component: ComponentName::new("db") },
+            EventKind::FencePending { component: ComponentName::new("db") },
             "`fenced.db` is not valid: nobody accepted a promotion of db without its fence",
         ),
         (
@@ -108,19 +108,19 @@ fn of_gates() -> Vec<(&'static str, What, &'static str)> {
         ),
         (
             "fenced.db",
-            What::FenceWaived { component: ComponentName::new("db") },
+            EventKind::FenceWaived { component: ComponentName::new("db") },
             "`fenced.db` is not valid: nobody accepted a promotion of db without its fence",
         ),
     ]
 }
 
-fn of_steps() -> Vec<(&'static str, What, &'static str)> {
+fn of_steps() -> Vec<(&'static str, EventKind, &'static str)> {
     let (id, who) = (|id: &str| StepId::new(id), || Person::claimed("eve"));
     let why = "no reason".to_owned();
     vec![
         (
             "fenced.db",
-            What::StepStarted { step: id("promote.db") },
+            EventKind::StepStarted { step: id("promote.db") },
             "`promote.db` is not valid: it started before ",
         ),
         (
@@ -140,25 +140,25 @@ fn of_steps() -> Vec<(&'static str, What, &'static str)> {
         ),
         (
             "fenced.db",
-            What::StepUndone { step: id("fence.db.sql") },
+            EventKind::StepUndone { step: id("fence.db.sql") },
             "`fence.db.sql` is not valid: nobody cancelled the run",
         ),
         (
             "fenced.db",
-            What::StepUndone { step: id("check.db") },
+            EventKind::StepUndone { step: id("check.db") },
             "`check.db` is not valid: this step has no undo",
         ),
         (
             "fenced.db",
-            What::Rejected { step: id("fence.db.sql"), who: who(), reason: why.clone() },
+            EventKind::Rejected { step: id("fence.db.sql"), who: who(), reason: why.clone() },
             "`fence.db.sql` is not valid: this step does not require an approval",
         ),
         (
             "fenced.db",
-            What::Overridden { step: id("fenced.db"), who: who(), reason: why.clone() },
+            EventKind::Overridden { step: id("fenced.db"), who: who(), reason: why.clone() },
             "`fenced.db` is not valid: this step does not require an approval",
         ),
-        ("fenced.db", What::StepStarted { step: id("nowhere") }, "the runbook has no step `nowhere`"),
+        ("fenced.db", EventKind::StepStarted { step: id("nowhere") }, "the runbook has no step `nowhere`"),
         ("fenced.db", finished("nowhere", fenced_by("db")), "the runbook has no step `nowhere`"),
         ("exposure.db", finished("exposure.db", Vec::new()), "`exposure.db` is not valid: db may lose "),
         (
@@ -193,7 +193,7 @@ fn what_no_run_writes_is_a_finding_wherever_it_stands() {
 #[test]
 fn keys_that_are_doubled_added_or_moved_and_numbers_that_are_too_large_are_findings() {
     let whole = asking().rehearse().unwrap();
-    let n = events(&whole).iter().position(|e| matches!(e.what, What::CallIntended { .. })).unwrap() + 1;
+    let n = events(&whole).iter().position(|e| matches!(e.what, EventKind::CallIntended { .. })).unwrap() + 1;
     let text = String::from_utf8(whole.records[n - 1].bytes.clone()).unwrap();
     let doubled = text.replacen("\"attempt\":1", "\"attempt\":1,\"attempt\":1", 1);
     let added = text.replacen("\"attempt\":1", "\"attempt\":1,\"by\":\"alice\"", 1);
@@ -224,7 +224,7 @@ fn keys_that_are_doubled_added_or_moved_and_numbers_that_are_too_large_are_findi
 }
 
 /// Every kind of event, about a step or component that is picked, with numbers that nobody counts to.
-fn anything(seed: u64, done: &Rehearsed) -> What {
+fn anything(seed: u64, done: &Rehearsed) -> EventKind {
     let pick = |what: &str, below: usize| usize::try_from(roll(seed, &[what], below as u64)).unwrap();
     let steps = &done.ended.state.runbook.steps;
     let step =
@@ -234,9 +234,9 @@ fn anything(seed: u64, done: &Rehearsed) -> What {
     let many = [1, 2, u32::MAX][pick("many", 3)];
     let long = Dur([0, 60_000, u64::MAX][pick("long", 3)]);
     match pick("kind", 26) {
-        0 => What::EpochTaken { epoch: u64::from(many), owner: reason },
-        1 => What::StepStarted { step },
-        2 => What::CallIntended {
+        0 => EventKind::EpochTaken { epoch: u64::from(many), owner: reason },
+        1 => EventKind::StepStarted { step },
+        2 => EventKind::CallIntended {
             step,
             direction: [Direction::Do, Direction::Undo][pick("direction", 2)],
             attempt: many,
@@ -245,37 +245,42 @@ fn anything(seed: u64, done: &Rehearsed) -> What {
             part: [vec![], vec![many]][pick("part", 2)].clone(),
             found: None,
         },
-        3 => What::CallAnswered { step, token: Some(reason) },
-        4 => What::CallRefused {
+        3 => EventKind::CallAnswered { step, token: Some(reason) },
+        4 => EventKind::CallRefused {
             step,
             code: "Throttling".to_owned(),
             why: reason,
             retry_at: Some(Timestamp::from_millis(253_402_300_799_000)),
         },
-        5 => What::CallInDoubt { step, why: reason },
-        6 => What::PartSettled { step },
-        7 => What::EffectDisproved { step, seen: reason },
-        8 => What::StepFinished { step, end: End::Performed, facts: Vec::new() },
-        9 => What::StepFinished { step, end: End::Noop, facts: fenced_by("db") },
-        10 => What::StepFailed { step, reason },
-        11 => What::GuardLost { step, reason },
-        12 => What::FoundPromoted { step },
-        13 => What::DebtSettled { component, why: reason, who: Some(who) },
-        14 => What::StepSkipped { step, reason, who: Some(who) },
-        15 => What::GateBlocked { step, rule: Some(Rule::UnfencedPromotion), why: reason, flag: None },
-        16 => What::Approved { step, who },
-        17 => What::Rejected { step, who, reason },
-        18 => [What::FenceWaived { component: component.clone() }, What::FencePending { component }]
-            [pick("waived", 2)]
+        5 => EventKind::CallInDoubt { step, why: reason },
+        6 => EventKind::PartSettled { step },
+        7 => EventKind::EffectDisproved { step, seen: reason },
+        8 => EventKind::StepFinished { step, end: End::Performed, facts: Vec::new() },
+        9 => EventKind::StepFinished { step, end: End::Noop, facts: fenced_by("db") },
+        10 => EventKind::StepFailed { step, reason },
+        11 => EventKind::GuardLost { step, reason },
+        12 => EventKind::FoundPromoted { step },
+        13 => EventKind::DebtSettled { component, why: reason, who: Some(who) },
+        14 => EventKind::StepSkipped { step, reason, who: Some(who) },
+        15 => EventKind::GateBlocked { step, rule: Some(Rule::UnfencedPromotion), why: reason, flag: None },
+        16 => EventKind::Approved { step, who },
+        17 => EventKind::Rejected { step, who, reason },
+        18 => {
+            [EventKind::FenceWaived { component: component.clone() }, EventKind::FencePending { component }]
+                [pick("waived", 2)]
+            .clone()
+        }
+        19 => EventKind::Overridden { step, who, reason },
+        20 => EventKind::Ratified { step, who },
+        21 => EventKind::ClaimedDone { step, who },
+        22 => [EventKind::StepUndone { step: step.clone() }, EventKind::UndoFailed { step, reason }]
+            [pick("undo", 2)]
         .clone(),
-        19 => What::Overridden { step, who, reason },
-        20 => What::Ratified { step, who },
-        21 => What::ClaimedDone { step, who },
-        22 => [What::StepUndone { step: step.clone() }, What::UndoFailed { step, reason }][pick("undo", 2)]
-            .clone(),
-        23 => What::ClockJumped { forward_ms: long, backward_ms: long },
-        24 => What::Overdue { step, since: Timestamp::from_millis(0), why: reason.clone(), flag: reason },
-        _ => What::RunFinished { outcome: [Outcome::Recovered, Outcome::Cancelled][pick("outcome", 2)] },
+        23 => EventKind::ClockJumped { forward_ms: long, backward_ms: long },
+        24 => {
+            EventKind::Overdue { step, since: Timestamp::from_millis(0), why: reason.clone(), flag: reason }
+        }
+        _ => EventKind::RunFinished { outcome: [Outcome::Recovered, Outcome::Cancelled][pick("outcome", 2)] },
     }
 }
 
@@ -367,10 +372,10 @@ fn a_forged_gate_is_no_bug_of_drctl() {
     let records: Vec<Record> = text.lines().map(|line| written::parse_line(line).unwrap()).collect();
     let whole: Vec<Event> = records.iter().map(|r| Event::read(&r.bytes).unwrap()).collect();
     let gate = whole.iter().find_map(|e| match &e.what {
-        What::GateBlocked { step, .. } => Some(step.clone()),
+        EventKind::GateBlocked { step, .. } => Some(step.clone()),
         _ => None,
     });
-    let finished = What::StepFinished { step: gate.unwrap(), end: End::Performed, facts: Vec::new() };
+    let finished = EventKind::StepFinished { step: gate.unwrap(), end: End::Performed, facts: Vec::new() };
     let at = whole.last().unwrap().at;
     let forged_bytes = bytes(at, finished);
     let forged = with(&records, forged_bytes.clone());

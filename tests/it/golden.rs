@@ -8,7 +8,7 @@ use drctl::journal::bundle::RENDERS;
 use drctl::journal::chain;
 use drctl::journal::written::{line, parse_line};
 use drctl::model::duty::Decision;
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::Digest;
 use drctl::model::runbook::{Drill, Intent};
 use drctl::model::waiver::{Person, Rule};
@@ -55,7 +55,7 @@ fn stopped_and_decided() -> Vec<Record> {
     let at = stopped.ended.state.last_at;
     for (decision, reason) in [(Decision::Restore, "data are damaged"), (Decision::FixForward, "mended")] {
         let who = Person::claimed("golden");
-        let what = What::Acknowledged { who, decision: Some(decision), reason: reason.to_owned() };
+        let what = EventKind::Acknowledged { who, decision: Some(decision), reason: reason.to_owned() };
         events.push(Event { at, what });
     }
     Rig::journal_of(&events)

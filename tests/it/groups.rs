@@ -1,7 +1,7 @@
 //! Stores that are promoted together or not at all.
 
 use drctl::adapters::sandbox::Scenario;
-use drctl::model::event::{Event, Outcome, Signal, What};
+use drctl::model::event::{Event, EventKind, Outcome, Signal};
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Rule, Waiver};
@@ -25,8 +25,8 @@ fn rig(loss_a: Dur, loss_b: Dur) -> Rig {
     rig
 }
 
-fn promotes(what: &What) -> bool {
-    matches!(what, What::CallIntended { step, .. } if step.as_str().starts_with("promote."))
+fn promotes(what: &EventKind) -> bool {
+    matches!(what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote."))
 }
 
 #[test]
@@ -71,8 +71,10 @@ fn one_comes_later(accepted: Dur) -> Rig {
 }
 
 fn promoted(done: &Rehearsed) -> Vec<String> {
-    let ends = |what: What| match what {
-        What::StepFinished { step, .. } if step.as_str().starts_with("promote.") => Some(step.to_string()),
+    let ends = |what: EventKind| match what {
+        EventKind::StepFinished { step, .. } if step.as_str().starts_with("promote.") => {
+            Some(step.to_string())
+        }
         _ => None,
     };
     events(done).into_iter().filter_map(|e| ends(e.what)).collect()
@@ -94,11 +96,12 @@ fn a_promotion_that_came_to_nothing_holds_back_the_others() {
 #[test]
 fn a_promotion_that_failed_holds_back_the_others() {
     let rig = Rig { scenario: Scenario::find("region-lost").unwrap(), ..one_comes_later(Dur::mins(120)) };
-    let first = until(&rig, |w| matches!(w, What::CallIntended { step, .. } if step.as_str() == "promote.a"));
+    let first =
+        until(&rig, |w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str() == "promote.a"));
     let mut all = events(&first);
     let last = all.last().unwrap().clone();
     let step = StepId::new("promote.a");
-    all.push(Event { what: What::StepFailed { step, reason: "no".to_owned() }, ..last });
+    all.push(Event { what: EventKind::StepFailed { step, reason: "no".to_owned() }, ..last });
     let (done, _) = rig.second(&Rig::journal_of(&all), &first.notes, &[], None).unwrap();
     assert!(
         matches!(&done.ended.stop, Stop::Failed(why) if why.starts_with("promote.a")),

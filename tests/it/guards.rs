@@ -5,7 +5,7 @@ use drctl::adapters::Cloud;
 use drctl::adapters::sandbox::Sandbox;
 use drctl::inventory::Observation;
 use drctl::model::action::{Action, FenceMethod, Write};
-use drctl::model::event::{Event, Outcome, Signal, What};
+use drctl::model::event::{Event, EventKind, Outcome, Signal};
 use drctl::model::ids::SiteName;
 use drctl::model::place::Place;
 use drctl::model::state::{GuardState, State};
@@ -137,7 +137,7 @@ fn deeds(notes: &Notes) -> Vec<Action> {
 
 fn calls(all: &[Event]) -> Vec<(Timestamp, String)> {
     let call = |e: &Event| match &e.what {
-        What::CallIntended { step, .. } => Some((e.at, step.to_string())),
+        EventKind::CallIntended { step, .. } => Some((e.at, step.to_string())),
         _ => None,
     };
     let guards = |step: &str| step.starts_with("guard.") || step.starts_with("release.");
@@ -146,7 +146,7 @@ fn calls(all: &[Event]) -> Vec<(Timestamp, String)> {
 
 /// Waits with its guards held, before anything was promoted or moved.
 fn waiting(rig: &Rig) -> Rehearsed {
-    until(rig, |what| matches!(what, What::StepStarted { step } if step.as_str() == "hold.db"))
+    until(rig, |what| matches!(what, EventKind::StepStarted { step } if step.as_str() == "hold.db"))
 }
 
 fn blocked(done: &Rehearsed) -> Option<&str> {
@@ -174,7 +174,7 @@ fn a_run_that_is_resumed_and_cannot_read_its_guard_changes_nothing() {
         }
         // What to do stands in the journal, for whoever reads it.
         let flag = events(&done).into_iter().find_map(|e| match e.what {
-            What::GateBlocked { rule: Some(Rule::GuardUnread), flag, .. } => flag,
+            EventKind::GateBlocked { rule: Some(Rule::GuardUnread), flag, .. } => flag,
             _ => None,
         });
         let flag = flag.unwrap();
@@ -204,7 +204,8 @@ fn a_person_goes_on_without_the_guard_by_its_name() {
     let did = deeds(&done.notes);
     assert!(did.iter().any(|a| matches!(a, Action::Promote { .. })), "{:?}", done.ended.stop);
     assert!(did.iter().any(|a| matches!(a, Action::Switch(_))), "{:?}", done.ended.stop);
-    let waived = |e: &Event| matches!(&e.what, What::Waived { waiver } if waiver.rule == Rule::GuardUnread);
+    let waived =
+        |e: &Event| matches!(&e.what, EventKind::Waived { waiver } if waiver.rule == Rule::GuardUnread);
     assert!(events(&done).iter().any(waived));
     // Another rule is no word about this one.
     let (done, _) = rig.second(&first.records, &first.notes, &[waive(Rule::GuardHeld)], None).unwrap();
@@ -223,7 +224,7 @@ fn a_guard_that_is_anothers_is_lost_whatever_was_waived() {
         let letters = [Signal::Waive { waiver }];
         let (done, _) = rig.second(&first.records, &first.notes, &letters, None).unwrap();
         assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len(), "{look:?}");
-        let lost = |e: &Event| matches!(&e.what, What::GuardLost { .. });
+        let lost = |e: &Event| matches!(&e.what, EventKind::GuardLost { .. });
         assert!(events(&done).iter().any(lost) && matches!(done.ended.stop, Stop::Failed(_)), "{look:?}");
     }
 }
@@ -274,7 +275,8 @@ fn a_guard_that_answers_again_in_time_stops_nothing() {
 #[test]
 fn a_cancelled_run_takes_nothing_back_under_a_guard_that_is_not_read() {
     let rig = Rig { guard: Some(place()), ..Rig::new(truststream(), "region-slow", 1) };
-    let first = until(&rig, |what| matches!(what, What::StepStarted { step } if step.as_str() == "hold.db"));
+    let first =
+        until(&rig, |what| matches!(what, EventKind::StepStarted { step } if step.as_str() == "hold.db"));
     for look in UNREAD {
         let rig = Rig { meddling: Some(meddling(look, BEGAN)), ..rig.clone() };
         let (done, _) = rig.cancel(&first.records, &first.notes, None);

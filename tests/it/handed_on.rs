@@ -2,7 +2,7 @@
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::model::action::Action;
-use drctl::model::event::{Direction, Event, What};
+use drctl::model::event::{Direction, Event, EventKind};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::measure::Basis;
 use drctl::model::runbook::Intent;
@@ -55,12 +55,13 @@ fn what_a_probe_said_to_the_run_before_is_not_believed_of_the_time_between() {
     .text
     .replace("probes:\n", "probes:\n  - {name: orders, role: write, http: \"https://www.example/orders\", every: 5s, timeout: 3s}\n");
     let rig = dying(Rig { intent: Intent::Switchover, ..Rig::new(plan(&text), "calm", 5) });
-    let first = until(&rig, |w| matches!(w, What::StepStarted { step } if step.as_str() == "scale.nodes"));
+    let first =
+        until(&rig, |w| matches!(w, EventKind::StepStarted { step } if step.as_str() == "scale.nodes"));
     let mut all = events(&first);
     let at = all.last().unwrap().at;
     all.push(Event {
         at,
-        what: What::ProbeTurned {
+        what: EventKind::ProbeTurned {
             probe: "orders".to_owned(),
             good: false,
             since: at - Dur::secs(15),
@@ -97,24 +98,25 @@ fn stores() -> Rig {
 #[test]
 fn a_fence_that_a_call_was_to_lift_is_no_proof_after_a_resume_either() {
     let rig = stores();
-    let first = until(&rig, |w| matches!(w, What::StepStarted { step } if step.as_str() == "caught-up.db"));
+    let first =
+        until(&rig, |w| matches!(w, EventKind::StepStarted { step } if step.as_str() == "caught-up.db"));
     let (back, _) = rig.cancel(&first.records, &first.notes, None);
     let all = events(&back);
-    let lifts = |e: &Event| matches!(&e.what, What::CallIntended { direction: Direction::Undo, step, .. } if step.as_str().starts_with("fence."));
+    let lifts = |e: &Event| matches!(&e.what, EventKind::CallIntended { direction: Direction::Undo, step, .. } if step.as_str().starts_with("fence."));
     let n = all.iter().position(lifts).unwrap() + 1;
-    let What::CallIntended { step, .. } = all[n - 1].what.clone() else { unreachable!() };
+    let EventKind::CallIntended { step, .. } = all[n - 1].what.clone() else { unreachable!() };
     let mut journal = all[..n].to_vec();
     let at = journal[n - 1].at;
     for what in [
-        What::CallInDoubt { step: step.clone(), why: "no answer".to_owned() },
-        What::UndoFailed { step: step.clone(), reason: "not done within 2m".to_owned() },
+        EventKind::CallInDoubt { step: step.clone(), why: "no answer".to_owned() },
+        EventKind::UndoFailed { step: step.clone(), reason: "not done within 2m".to_owned() },
     ] {
         journal.push(Event { at, what });
     }
     let east = SiteName::new("east");
     let state = RunState::fold(&journal).unwrap();
     assert!(continued(&state, 1, &east).is_err());
-    journal.push(Event { at, what: What::Resumed { who: Person::claimed("alice") } });
+    journal.push(Event { at, what: EventKind::Resumed { who: Person::claimed("alice") } });
     let state = RunState::fold(&journal).unwrap();
     assert!(continued(&state, 1, &east).is_err(), "nobody knows yet what the call did");
     // What it says of itself is no proof either: neither of the fence, nor that the server is kept out.
@@ -123,5 +125,5 @@ fn a_fence_that_a_call_was_to_lift_is_no_proof_after_a_resume_either() {
         unreachable!()
     };
     assert_eq!((state.fenced(&component), state.kept_out(&fence.db)), (None, None));
-    assert!(state.let_in(&fence.db).is_some());
+    assert!(state.unfenced_at(&fence.db).is_some());
 }

@@ -2,7 +2,7 @@
 
 use drctl::inventory::targets;
 use drctl::model::action::{Action, Fence, FenceMethod, Scale};
-use drctl::model::event::{Direction, Event, Outcome, Signal, What};
+use drctl::model::event::{Direction, Event, EventKind, Outcome, Signal};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::runbook::Step;
@@ -69,7 +69,7 @@ fn a_cancelled_run_owes_nothing_and_fences_nobody() {
     rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
     let first = until(
         &rig,
-        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+        |w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
     );
     let (cancelled, _) = rig.cancel(&first.records, &first.notes, None);
     assert_eq!(cancelled.ended.state.mode, Mode::Finished(Outcome::Cancelled));
@@ -91,7 +91,7 @@ fn a_cancel_lifts_no_fence_that_an_earlier_run_owed() {
     rig.debts = vec![debt];
     let first = until(
         &rig,
-        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+        |w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
     );
     let (cancelled, _) = rig.cancel(&first.records, &first.notes, None);
     let lifted: Vec<_> = deeds(&cancelled.notes)
@@ -108,7 +108,7 @@ fn fence_call_under_way() -> (Rig, Rehearsed) {
     let n = 1 + all
         .iter()
         .position(
-            |e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence.")),
+            |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("fence.")),
         )
         .unwrap();
     first.notes = crate::resume::estates(&first.notes, &all[..n]).pop().unwrap();
@@ -174,17 +174,17 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
         + "hooks:\n  - {at: after.fence, name: flush, step: {command: [\"true\"], idempotent: true}}\n";
     let rig = Rig::new(plan(&text), "region-slow", 1);
     let first =
-        until(&rig, |w| matches!(w, What::CallIntended { step, .. } if step.as_str() == "fence.db.sql"));
+        until(&rig, |w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str() == "fence.db.sql"));
     let mut state = RunState::fold(&events(&first)).unwrap();
     let mut at = state.last_at;
-    let mut say = |state: &mut RunState, what: What| {
+    let mut say = |state: &mut RunState, what: EventKind| {
         at = at + Dur::secs(1);
         state.apply(&Event { at, what }).unwrap();
     };
     let id = StepId::new("fence.db.sql");
-    say(&mut state, What::StepFailed { step: id.clone(), reason: "administrator_in_use".to_owned() });
+    say(&mut state, EventKind::StepFailed { step: id.clone(), reason: "administrator_in_use".to_owned() });
     let id = StepId::new("fence.db.security_group");
-    say(&mut state, What::StepStarted { step: id.clone() });
+    say(&mut state, EventKind::StepStarted { step: id.clone() });
     let fact = Fact::Fenced {
         component: ComponentName::new("db"),
         method: FenceMethod::SecurityGroup,
@@ -200,7 +200,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
     };
     say(
         &mut state,
-        What::StepFinished { step: id, end: drctl::model::event::End::Performed, facts: vec![fact] },
+        EventKind::StepFinished { step: id, end: drctl::model::event::End::Performed, facts: vec![fact] },
     );
     for _ in 0..20 {
         let now = state.last_at + Dur::secs(1);
@@ -222,7 +222,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
             let id = state.step(i).id.clone();
             say(
                 &mut state,
-                What::StepFinished { step: id, end: drctl::model::event::End::Noop, facts: Vec::new() },
+                EventKind::StepFinished { step: id, end: drctl::model::event::End::Noop, facts: Vec::new() },
             );
         }
     }
@@ -236,13 +236,13 @@ fn a_skip_of_what_is_taken_back_is_refused() {
     let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
     let (done, _) = rig.cancel(&whole.records, &whole.notes, None);
     let all = events(&done);
-    let n = 1 + all.iter().position(|e| matches!(&e.what, What::CallIntended { direction: Direction::Undo, step, .. } if step.as_str() == "scale.nodes")).unwrap();
+    let n = 1 + all.iter().position(|e| matches!(&e.what, EventKind::CallIntended { direction: Direction::Undo, step, .. } if step.as_str() == "scale.nodes")).unwrap();
     let notes = crate::resume::estates(&done.notes, &all[..n]).remove(0);
     let skip = Signal::Skip { step: StepId::new("scale.nodes"), reason: "enough".to_owned() };
     for letters in [vec![skip.clone()], vec![skip.clone(), cancel(None)], vec![skip, Signal::Resume]] {
         let ended = rig.second(&done.records[..n], &notes, &letters, None);
         let (ended, _) = ended.unwrap_or_else(|e| panic!("{e}"));
-        let refused = |e: &Event| matches!(&e.what, What::SignalRefused { reason, .. } if reason.contains("being undone"));
+        let refused = |e: &Event| matches!(&e.what, EventKind::SignalRefused { reason, .. } if reason.contains("being undone"));
         assert!(events(&ended).iter().any(refused), "{letters:?}");
     }
 }
@@ -253,7 +253,7 @@ fn a_loss_that_grew_past_what_was_accepted_is_asked_about_again() {
     rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(5))];
     let first = until(
         &rig,
-        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+        |w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
     );
     rig.later = Some(BEGAN + Dur::mins(160));
     let (done, _) = rig.second(&first.records, &first.notes, &[Signal::Resume], None).unwrap();
@@ -297,7 +297,7 @@ fn two_and_a_half_hours_later(displaced: Option<&str>, ends: &Mode) {
     rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
     let first = until(
         &rig,
-        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+        |w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
     );
     let (mut cancelled, _) = rig.cancel(&first.records, &first.notes, displaced);
     assert_eq!(cancelled.ended.state.mode, *ends);
@@ -338,12 +338,12 @@ fn an_unwinding_looks_whether_its_guard_is_still_its_own() {
     rig.guard = Some(place());
     let first = until(
         &rig,
-        |w| matches!(w, What::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
+        |w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
     );
     // The cancel is written, nothing was undone yet, and the process stood still from here on.
     let (cancelled, _) = rig.cancel(&first.records, &first.notes, None);
     let all = events(&cancelled);
-    let n = 1 + all.iter().position(|e| matches!(e.what, What::CancelRequested { .. })).unwrap();
+    let n = 1 + all.iter().position(|e| matches!(e.what, EventKind::CancelRequested { .. })).unwrap();
     let mut notes = crate::resume::estates(&cancelled.notes, &all[..n]).remove(0);
     let at = all[n - 1].at;
     for step in &cancelled.ended.state.runbook.steps {
@@ -469,7 +469,7 @@ fn with_write_probes(names: &[&str], scenario: &str, accepted: Dur) -> Rig {
 #[test]
 fn what_a_probe_said_before_the_run_was_left_alone_is_not_believed() {
     let mut rig = with_write_probes(&["orders"], "primary-returns", Dur::mins(5));
-    let first = until(&rig, |w| matches!(w, What::FenceWaived { .. }));
+    let first = until(&rig, |w| matches!(w, EventKind::FenceWaived { .. }));
     rig.later = Some(BEGAN + Dur::mins(200));
     let (done, _) = rig.second(&first.records, &first.notes, &[Signal::Resume], None).unwrap();
     let attained = attainment(&done.ended.state, done.ended.state.last_at);

@@ -1,10 +1,10 @@
 //! How long steps took before: what that says of the next run, and of a step that takes longer.
 
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::StepId;
 use drctl::model::runbook::Intent;
 use drctl::model::time::{Dur, Timestamp};
-use drctl::planner::path;
+use drctl::planner::critical_path;
 use drctl::report::history::{History, Late, MATTERS, quantile};
 use drctl::run::RunState;
 
@@ -34,7 +34,7 @@ fn without_history_half_of_all_runs_take_what_is_expected_and_it_says_so() {
     let runbook = rehearsed("region-lost", 1).ended.state.runbook.clone();
     let found = History::default().predict(&runbook);
     assert_eq!((found.runs, found.known, found.with_decision), (0, 0, false));
-    let critical = path::critical(&runbook);
+    let critical = critical_path::critical(&runbook);
     assert_eq!(found.steps, critical.steps.len());
     // Each step may take longer and none shorter, so the way does.
     assert!(found.p50_ms >= critical.expected && found.p95_ms > found.p50_ms, "{found:?} {critical:?}");
@@ -97,7 +97,7 @@ fn few_runs_tell_nothing_and_neither_do_runs_that_are_not_over() {
 }
 
 /// The run up to the first event of a kind about a step.
-fn up_to(all: &[Event], wanted: impl Fn(&What) -> bool) -> (RunState, Timestamp) {
+fn up_to(all: &[Event], wanted: impl Fn(&EventKind) -> bool) -> (RunState, Timestamp) {
     let at = all.iter().position(|e| wanted(&e.what)).unwrap();
     (RunState::fold(&all[..=at]).unwrap(), all[at].at)
 }
@@ -117,7 +117,7 @@ fn a_step_that_takes_longer_than_it_did_is_called_out_and_then_stalled() {
         .collect();
     took.sort_unstable();
     let all = events(&rehearsed("region-lost", 1));
-    let (state, began) = up_to(&all, |what| matches!(what, What::StepStarted { step: s } if *s == step));
+    let (state, began) = up_to(&all, |what| matches!(what, EventKind::StepStarted { step: s } if *s == step));
     let late = |after: Dur| history.late(&state, &step, began + after).map(|beyond| beyond.late);
     // Of twelve the next one is no longer than the tenth with three chances in four; of nineteen in twenty twelve tell nothing.
     let (slow, stalled) = (took[9], took[11].plus(took[11]));

@@ -7,7 +7,7 @@ use drctl::executor::create;
 use drctl::journal::chain::{self, Record};
 use drctl::journal::written::parse_line;
 use drctl::model::action::Action;
-use drctl::model::event::{Direction, End, Event, What};
+use drctl::model::event::{Direction, End, Event, EventKind};
 use drctl::model::ids::StepId;
 use drctl::model::time::Timestamp;
 use drctl::model::waiver::Person;
@@ -119,10 +119,10 @@ fn statuses(at: Timestamp) -> [(&'static str, Status); 10] {
 }
 
 /// Every event of a step, and what the step may be then.
-fn follows(id: &StepId) -> [(What, &'static str); 16] {
+fn follows(id: &StepId) -> [(EventKind, &'static str); 16] {
     let step = || id.clone();
     let (why, reason, who) = (String::new, String::new, || Person::claimed("eve"));
-    let intended = What::CallIntended {
+    let intended = EventKind::CallIntended {
         step: step(),
         direction: Direction::Do,
         attempt: 1,
@@ -133,29 +133,29 @@ fn follows(id: &StepId) -> [(What, &'static str); 16] {
     };
     let open = "pending started doubt awaiting backoff blocked";
     [
-        (What::StepStarted { step: step() }, "pending"),
+        (EventKind::StepStarted { step: step() }, "pending"),
         (intended, "started doubt awaiting backoff blocked"),
-        (What::CallAnswered { step: step(), token: None }, "calling"),
-        (What::CallRequests { step: step(), requests: Vec::new() }, "calling"),
-        (What::CallRefused { step: step(), code: why(), why: why(), retry_at: None }, "calling"),
-        (What::CallInDoubt { step: step(), why: why() }, "calling"),
-        (What::PartSettled { step: step() }, "doubt awaiting"),
-        (What::EffectDisproved { step: step(), seen: why() }, "doubt awaiting"),
-        (What::StepFinished { step: step(), end: End::Noop, facts: Vec::new() }, open),
+        (EventKind::CallAnswered { step: step(), token: None }, "calling"),
+        (EventKind::CallRequests { step: step(), requests: Vec::new() }, "calling"),
+        (EventKind::CallRefused { step: step(), code: why(), why: why(), retry_at: None }, "calling"),
+        (EventKind::CallInDoubt { step: step(), why: why() }, "calling"),
+        (EventKind::PartSettled { step: step() }, "doubt awaiting"),
+        (EventKind::EffectDisproved { step: step(), seen: why() }, "doubt awaiting"),
+        (EventKind::StepFinished { step: step(), end: End::Noop, facts: Vec::new() }, open),
         // Those are about other kinds of steps.
-        (What::FoundPromoted { step: step() }, ""),
-        (What::Overdue { step: step(), since: Timestamp::from_millis(0), why: why(), flag: why() }, ""),
-        (What::StepFailed { step: step(), reason: reason() }, open),
-        (What::GuardLost { step: step(), reason: reason() }, ""),
+        (EventKind::FoundPromoted { step: step() }, ""),
+        (EventKind::Overdue { step: step(), since: Timestamp::from_millis(0), why: why(), flag: why() }, ""),
+        (EventKind::StepFailed { step: step(), reason: reason() }, open),
+        (EventKind::GuardLost { step: step(), reason: reason() }, ""),
         (
-            What::StepSkipped { step: step(), reason: reason(), who: None },
+            EventKind::StepSkipped { step: step(), reason: reason(), who: None },
             "pending started backoff blocked failed",
         ),
         (
-            What::GateBlocked { step: step(), rule: None, why: why(), flag: None },
+            EventKind::GateBlocked { step: step(), rule: None, why: why(), flag: None },
             "started awaiting doubt backoff blocked",
         ),
-        (What::Rejected { step: step(), who: who(), reason: reason() }, ""),
+        (EventKind::Rejected { step: step(), who: who(), reason: reason() }, ""),
     ]
 }
 
@@ -184,8 +184,10 @@ fn no_event_of_a_step_follows_but_where_it_may() {
         }
     }
     // A call to take something back that has no answer yet is not over.
-    for what in [What::StepUndone { step: step() }, What::UndoFailed { step: step(), reason: String::new() }]
-    {
+    for what in [
+        EventKind::StepUndone { step: step() },
+        EventKind::UndoFailed { step: step(), reason: String::new() },
+    ] {
         for (name, status) in statuses(at) {
             let mut state = state.clone();
             state.steps[i].undo = Some(Work { status, ..Work::new() });
@@ -203,7 +205,7 @@ fn no_event_of_a_step_follows_but_where_it_may() {
         for doubt in [None, Some(at)] {
             let mut state = state.clone();
             (state.steps[i].work.status, state.steps[i].work.doubt) = (status.clone(), doubt);
-            let may = state.apply(&Event { at, what: What::PartSettled { step: step() } }).is_ok();
+            let may = state.apply(&Event { at, what: EventKind::PartSettled { step: step() } }).is_ok();
             assert_eq!(may, doubt.is_some(), "{name}");
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::model::event::{Event, What, WorldKind};
+use drctl::model::event::{Event, EventKind, WorldKind};
 use drctl::model::facts::Fact;
 use drctl::model::ledger::StoreWorld;
 use drctl::model::plain::{self, Colours};
@@ -89,7 +89,7 @@ fn journals() -> (Vec<Vec<Event>>, BTreeSet<String>) {
         }
         blocked_by_a_guard(&mut all, &list);
         hooks_print_it(&mut list);
-        if let What::RunCreated(created) = &mut list[0].what {
+        if let EventKind::RunCreated(created) = &mut list[0].what {
             created.requester.who = format!("eve{HOSTILE}");
             created.reason = Some(HOSTILE.to_owned());
             created.incident = Some(HOSTILE.to_owned());
@@ -103,23 +103,23 @@ fn journals() -> (Vec<Vec<Event>>, BTreeSet<String>) {
 /// The same run up to a gate, which then waits for words of a provider and of a guard object, and halts.
 fn blocked_by_a_guard(all: &mut Vec<Vec<Event>>, list: &[Event]) {
     let starts =
-        |e: &Event| matches!(&e.what, What::StepStarted { step } if step.as_str().starts_with("scale."));
+        |e: &Event| matches!(&e.what, EventKind::StepStarted { step } if step.as_str().starts_with("scale."));
     let Some(n) = list.iter().position(starts) else { return };
-    let What::StepStarted { step } = list[n].what.clone() else { return };
+    let EventKind::StepStarted { step } = list[n].what.clone() else { return };
     let mut stopped = list[..=n].to_vec();
     let at = list[n].at;
     let why = format!("{HOSTILE} took over the guard of nodes");
     let (rule, flag) = (Some(Rule::GuardUnread), Some("--waive guard-unread:nodes --reason TEXT".to_owned()));
-    stopped.push(Event { at, what: What::GateBlocked { step, rule, why: why.clone(), flag } });
-    stopped.push(Event { at, what: What::Paused { why: why.clone() } });
-    stopped.push(Event { at, what: What::Halted { reason: why } });
+    stopped.push(Event { at, what: EventKind::GateBlocked { step, rule, why: why.clone(), flag } });
+    stopped.push(Event { at, what: EventKind::Paused { why: why.clone() } });
+    stopped.push(Event { at, what: EventKind::Halted { reason: why } });
     all.push(stopped);
 }
 
 /// What a hook printed stands among the facts of its step.
 fn hooks_print_it(list: &mut [Event]) {
     for event in list {
-        if let What::StepFinished { facts, .. } = &mut event.what {
+        if let EventKind::StepFinished { facts, .. } = &mut event.what {
             facts.push(Fact::Ran { tail: HOSTILE.to_owned() });
         }
     }
@@ -260,7 +260,7 @@ fn no_notice_carries_more_than_words() {
     let rig = Rig::new(truststream(), "region-lost", 1);
     let (journals, _) = journals();
     for mut events in journals {
-        if let What::RunCreated(created) = &mut events[0].what {
+        if let EventKind::RunCreated(created) = &mut events[0].what {
             created.world = WorldKind::Live;
         }
         let records = Rig::journal_of(&events);

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
 use drctl::model::action::{Action, Check, Fence, FenceMethod, Scale, Write};
-use drctl::model::event::{Direction, End, Event, Outcome, What};
+use drctl::model::event::{Direction, End, Event, EventKind, Outcome};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::place::Place;
@@ -20,7 +20,7 @@ use drctl::model::target::{DatabaseRef, Engine, GroupRef, Target};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::run::state::{Status, Work};
-use drctl::run::{Ruling, RunState, Sight, judge};
+use drctl::run::{RunState, StepDecision, StepObservation, judge};
 
 use crate::cancelled::stateless;
 use crate::hard_cases::waiver;
@@ -51,7 +51,7 @@ impl At {
         let i = whole.ended.state.runbook.steps.iter().position(|s| is(&s.action)).unwrap();
         let id = &whole.ended.state.step(i).id;
         let all = events(&whole);
-        let starts = |e: &Event| matches!(&e.what, What::StepStarted { step } if step == id);
+        let starts = |e: &Event| matches!(&e.what, EventKind::StepStarted { step } if step == id);
         let n = all.iter().position(starts).unwrap();
         Self { state: RunState::fold(&all[..=n]).unwrap(), i }
     }
@@ -60,7 +60,7 @@ impl At {
         self.state.step(self.i).id.clone()
     }
 
-    pub fn then(mut self, after: Dur, what: What) -> Self {
+    pub fn then(mut self, after: Dur, what: EventKind) -> Self {
         let event = Event { at: self.state.last_at + after, what };
         self.state.apply(&event).unwrap_or_else(|e| panic!("{e}: {event:?}"));
         self
@@ -71,7 +71,7 @@ impl At {
         let part = part.to_vec();
         self.then(
             Dur::ZERO,
-            What::CallIntended { step, direction, attempt: 1, generation: 1, key, part, found: None },
+            EventKind::CallIntended { step, direction, attempt: 1, generation: 1, key, part, found: None },
         )
     }
 
@@ -84,7 +84,7 @@ impl At {
         let id = at.id();
         at.then(
             after,
-            What::CallIntended {
+            EventKind::CallIntended {
                 step: id,
                 direction: Direction::Do,
                 attempt: 1,
@@ -98,46 +98,47 @@ impl At {
 
     /// As the call of a restart is.
     pub fn restarting(self) -> Self {
-        let (step, token) = (
-            self.id(),
-            Some(Restart::token(Timestamp::from_millis(self.state.last_at.millis() / 1_000 * 1_000))),
-        );
-        self.then(Dur::ZERO, What::CallAnswered { step, token })
+        let whole_seconds = self.state.last_at.millis() / 1_000 * 1_000;
+        self.answered(Some(Restart::token(Timestamp::from_millis(whole_seconds))))
     }
 
     pub fn accepted(self) -> Self {
+        self.answered(None)
+    }
+
+    fn answered(self, token: Option<String>) -> Self {
         let step = self.id();
-        self.then(Dur::ZERO, What::CallAnswered { step, token: None })
+        self.then(Dur::ZERO, EventKind::CallAnswered { step, token })
     }
 
     pub fn lost(self) -> Self {
         let step = self.id();
-        self.then(Dur::ZERO, What::CallInDoubt { step, why: "no answer".to_owned() })
+        self.then(Dur::ZERO, EventKind::CallInDoubt { step, why: "no answer".to_owned() })
     }
 
     pub fn refused(self, retry_at: Option<Timestamp>) -> Self {
         let (step, code, why) = (self.id(), "no".to_owned(), "no".to_owned());
-        self.then(Dur::ZERO, What::CallRefused { step, code, why, retry_at })
+        self.then(Dur::ZERO, EventKind::CallRefused { step, code, why, retry_at })
     }
 
     pub fn disproved(self, after: Dur) -> Self {
         let step = self.id();
-        self.then(after, What::EffectDisproved { step, seen: "nothing".to_owned() })
+        self.then(after, EventKind::EffectDisproved { step, seen: "nothing".to_owned() })
     }
 
     pub fn done(self, end: End) -> Self {
         let step = self.id();
-        self.then(Dur::ZERO, What::StepFinished { step, end, facts: Vec::new() })
+        self.then(Dur::ZERO, EventKind::StepFinished { step, end, facts: Vec::new() })
     }
 
     pub fn cancelled(self) -> Self {
         let (who, reason) = (Person::claimed("alice"), "not now".to_owned());
-        self.then(Dur::ZERO, What::CancelRequested { who, reason, displaced_by: None })
+        self.then(Dur::ZERO, EventKind::CancelRequested { who, reason, displaced_by: None })
     }
 
-    pub fn rules(&self, after: Dur, seen: Observation) -> Ruling {
+    pub fn rules(&self, after: Dur, seen: Observation) -> StepDecision {
         let (now, target) = (self.state.last_at + after, Target::Database(server("any")));
-        judge(&self.state, self.i, &Sight::Things(vec![(target, seen)]), now)
+        judge(&self.state, self.i, &StepObservation::Things(vec![(target, seen)]), now)
     }
 
     /// What follows, in a word or two.
@@ -152,34 +153,36 @@ impl At {
     /// The facts of a step that is done with what is seen.
     pub fn facts(&self, state: impl Into<Seen>) -> Vec<Fact> {
         match self.rules(Dur::ZERO, value(state)) {
-            Ruling::Record(What::StepFinished { facts, .. }) => facts,
+            StepDecision::Record(EventKind::StepFinished { facts, .. }) => facts,
             other => panic!("{other:?}"),
         }
     }
 
     /// The call that follows, recorded: its direction, attempt, generation and key.
     pub fn calls(self, after: Dur, state: impl Into<Seen>) -> (Self, (Direction, u32, u32), String) {
-        let Ruling::Perform(what) = self.rules(after, value(state)) else { panic!("no call") };
-        let What::CallIntended { direction, attempt, generation, key, .. } = what.clone() else { panic!() };
+        let StepDecision::Perform(what) = self.rules(after, value(state)) else { panic!("no call") };
+        let EventKind::CallIntended { direction, attempt, generation, key, .. } = what.clone() else {
+            panic!()
+        };
         (self.then(after, what), (direction, attempt, generation), key)
     }
 }
 
-fn word(ruling: &Ruling) -> &'static str {
+pub fn word(ruling: &StepDecision) -> &'static str {
     match ruling {
-        Ruling::Keep(_) => "waits",
-        Ruling::Perform(What::CallIntended { direction: Direction::Do, .. }) => "calls",
-        Ruling::Perform(_) => "takes back",
-        Ruling::Record(what) => match what {
-            What::StepFinished { .. } => "done",
-            What::StepFailed { .. } => "failed",
-            What::StepUndone { .. } => "undone",
-            What::UndoFailed { .. } => "not undone",
-            What::EffectDisproved { .. } => "disproved",
-            What::PartSettled { .. } => "a part is done",
-            What::GateBlocked { .. } => "blocked",
-            What::FoundPromoted { .. } => "found promoted",
-            What::DebtSettled { .. } => "settled",
+        StepDecision::Keep(_) => "waits",
+        StepDecision::Perform(EventKind::CallIntended { direction: Direction::Do, .. }) => "calls",
+        StepDecision::Perform(_) => "takes back",
+        StepDecision::Record(what) => match what {
+            EventKind::StepFinished { .. } => "done",
+            EventKind::StepFailed { .. } => "failed",
+            EventKind::StepUndone { .. } => "undone",
+            EventKind::UndoFailed { .. } => "not undone",
+            EventKind::EffectDisproved { .. } => "disproved",
+            EventKind::PartSettled { .. } => "a part is done",
+            EventKind::GateBlocked { .. } => "blocked",
+            EventKind::FoundPromoted { .. } => "found promoted",
+            EventKind::DebtSettled { .. } => "settled",
             other => panic!("{other:?}"),
         },
     }
@@ -249,7 +252,7 @@ pub fn replica(source: &str, status: &str) -> DatabaseState {
     DatabaseState { role: DatabaseRole::Replica { source: source.to_owned() }, ..writer(status) }
 }
 
-fn fence(method: FenceMethod) -> Action {
+pub fn fence(method: FenceMethod) -> Action {
     Action::Fence(Fence { db: server("old"), method, groups_before: Vec::new() })
 }
 
@@ -296,7 +299,7 @@ fn an_effect_that_is_missing_is_believed_missing_from_its_time_on() {
     assert_eq!(fenced.sees(Dur::secs(20), at_stage(FenceStage::Open)), "disproved");
     let until = (fenced.state.last_at + Dur::secs(20)).to_string();
     let waits = fenced.rules(Dur::secs(1), value(at_stage(FenceStage::Open)));
-    assert!(matches!(&waits, Ruling::Keep(why) if why.contains(&until)), "{waits:?}");
+    assert!(matches!(&waits, StepDecision::Keep(why) if why.contains(&until)), "{waits:?}");
     // A call that was lost sight of may come late; and a look may be from before what the step was seen to do.
     let late = at.clone().called(&[]).lost().cancelled().disproved(NOW);
     assert_eq!(late.sees(Dur(19_999), from.clone()), "waits");
@@ -324,7 +327,7 @@ fn every_call_after_a_disproved_one_and_every_new_undo_is_another_job() {
         assert_eq!((intent, &same), ((Direction::Undo, 2, round), &key));
         assert!(keys.insert(key), "round {round} would be taken for an earlier one");
         let (step, reason) = (again.id(), "no".to_owned());
-        at = again.refused(None).then(NOW, What::UndoFailed { step, reason }).cancelled();
+        at = again.refused(None).then(NOW, EventKind::UndoFailed { step, reason }).cancelled();
     }
 }
 
@@ -334,13 +337,16 @@ fn what_came_late_of_an_earlier_call_was_performed() {
     let (at, _, to) = scaling();
     let at = at.called(&[]).accepted().disproved(Dur::secs(20));
     let ruling = at.rules(NOW, value(to));
-    assert!(matches!(ruling, Ruling::Record(What::StepFinished { end: End::Performed, .. })), "{ruling:?}");
+    assert!(
+        matches!(ruling, StepDecision::Record(EventKind::StepFinished { end: End::Performed, .. })),
+        "{ruling:?}"
+    );
 }
 
 #[test]
 fn nothing_is_called_for_a_check() {
     let at = doing(Action::Check(Check::Available { db: server("old") }));
-    assert_eq!(word(&judge(&at.state, at.i, &Sight::Nothing, at.state.last_at)), "waits");
+    assert_eq!(word(&judge(&at.state, at.i, &StepObservation::Nothing, at.state.last_at)), "waits");
 }
 
 #[test]
@@ -375,7 +381,7 @@ fn the_second_of_two_calls_is_made_until_one_is_accepted_and_not_while_a_run_is_
     let lost = second.lost();
     let until = (lost.state.last_at + Dur::secs(5)).to_string();
     let waits = lost.rules(Dur::secs(1), value(at_stage(FenceStage::Half)));
-    assert!(matches!(&waits, Ruling::Keep(why) if why.contains(&until)), "{waits:?}");
+    assert!(matches!(&waits, StepDecision::Keep(why) if why.contains(&until)), "{waits:?}");
 }
 
 #[test]
@@ -513,7 +519,7 @@ fn a_replica_is_judged_by_what_the_run_means_to_do_with_it() {
         let cancelled = begun.clone().cancelled();
         assert_eq!(cancelled.sees(NOW, seen.clone()), back, "{seen:?}");
         // Of a run that is over nothing is taken back, and nothing is found any more.
-        let over = cancelled.then(NOW, What::RunFinished { outcome: Outcome::Cancelled });
+        let over = cancelled.then(NOW, EventKind::RunFinished { outcome: Outcome::Cancelled });
         let settled = if seen.is_replica() { "settled" } else { "done" };
         assert_eq!(over.sees(NOW, seen.clone()), settled, "{seen:?}");
     }
@@ -565,35 +571,10 @@ fn an_owed_fence_is_tried_rung_by_rung_while_the_new_primary_is_seen() {
     assert_eq!(on(second).sees(Dur(14_999), at_stage(FenceStage::Open)), "waits");
     assert_eq!(on(second).sees(Dur::secs(15), at_stage(FenceStage::Open)), "calls");
     assert_eq!(on(first).sees(Dur::secs(30), at_stage(FenceStage::Open)), "waits", "that look is old");
-    assert_eq!(on(first).sees(NOW, at_stage(FenceStage::Vain)), "waits");
+    assert_eq!(on(first).sees(NOW, at_stage(FenceStage::Ineffective)), "waits");
     assert_eq!(on(first).finds(NOW, missing()), "settled");
     // The new primary is gone: that settles nothing about the old one.
     let mut looking = on(check);
     looking.state.steps[check].work.status = Status::Started;
     assert_eq!(looking.finds(NOW, missing()), "failed");
-}
-
-#[test]
-fn a_fence_in_a_run_that_goes_on_is_what_was_seen_of_it() {
-    let begun = doing(fence(FenceMethod::Sql));
-    assert_eq!(begun.finds(NOW, missing()), "failed", "what is not there yet is no debt that was paid");
-    for (stage, expected) in [
-        (FenceStage::Open, "calls"),
-        (FenceStage::Partial, "calls"),
-        (FenceStage::UnderWay, "waits"),
-        (FenceStage::Vain, "failed"),
-    ] {
-        assert_eq!(begun.sees(NOW, at_stage(stage)), expected, "{stage:?}");
-    }
-    // One that an earlier run left owed goes on being tried, in the background.
-    let mut owed = begun.clone();
-    owed.state.runbook.steps[begun.i].debt = true;
-    assert_eq!(owed.sees(NOW, at_stage(FenceStage::Vain)), "waits");
-    // What keeps it from being proven is told.
-    let seen = value(at_stage(FenceStage::Partial));
-    let ruling = begun.called(&[]).accepted().rules(Dur::secs(20), seen);
-    assert!(
-        matches!(&ruling, Ruling::Record(What::EffectDisproved { seen, .. }) if seen.contains("session")),
-        "{ruling:?}"
-    );
 }

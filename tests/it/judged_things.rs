@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
-use drctl::model::action::{Action, Check, NewReplica, RecordChange, Switch};
+use drctl::model::action::{Action, Check, FenceMethod, NewReplica, RecordChange, Switch};
 use drctl::model::cluster::{ClusterInstance, ClusterState, Handover, NewMember, Takeover};
 use drctl::model::estimate::Estimate;
-use drctl::model::event::{End, What};
+use drctl::model::event::{End, EventKind};
 use drctl::model::facts::Fact;
 use drctl::model::restore::{Found, Part, Restore, RestoreState};
 use drctl::model::runbook::Intent;
@@ -19,11 +19,13 @@ use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule};
 use drctl::model::wal::{Lsn, WalPoint};
 use drctl::planner::Wanted;
-use drctl::run::Ruling;
+use drctl::run::StepDecision;
 use drctl::run::state::Status;
 
 use crate::hard_cases::waiver;
-use crate::judged::{At, NOW, SWITCHING, at_stage, db_name, doing, place, replica, server, value, writer};
+use crate::judged::{
+    At, NOW, SWITCHING, at_stage, db_name, doing, fence, missing, place, replica, server, value, word, writer,
+};
 use crate::moves::two_stores;
 use crate::rig::{BEGAN, Rig, plan};
 
@@ -51,7 +53,7 @@ fn users_are_let_into_what_was_restored_and_never_into_what_was_set_aside() {
         (End::Noop, at(1, 500), false, "calls"),
     ] {
         let mut admit = ADMITTING.clone();
-        let word = admit.state.fence_word(&db_name()).unwrap().to_owned();
+        let word = admit.state.fence_token(&db_name()).unwrap().to_owned();
         for rung in admit.state.rungs(&db_name()).to_vec() {
             admit.state.steps[rung].work.status = Status::Done(own);
         }
@@ -79,7 +81,7 @@ fn only_a_restore_may_find_the_old_server_under_its_name() {
     let back = At { i: rung, ..ADMITTING.clone() }.cancelled();
     for (at, expected) in [(admit, "calls"), (back, "takes back")] {
         let component = at.state.step(at.i).component.clone().unwrap();
-        let word = at.state.fence_word(&component).map(str::to_owned);
+        let word = at.state.fence_token(&component).map(str::to_owned);
         assert!(word.is_some());
         let wal = at.state.fenced_end(&component);
         let seen = FenceState { proven: true, word, wal, ..at_stage(FenceStage::Proven) };
@@ -98,7 +100,9 @@ pub fn job(stage: JobStage) -> Box<RestoreState> {
 
 #[test]
 fn a_job_that_runs_while_the_run_is_taken_back_is_called_off_unless_it_puts_a_copy_in_place() {
-    for (part, under_way, ended) in [(Part::Beside, "failed", "takes back"), (Part::Swap, "waits", "waits")] {
+    for (part, under_way, ended) in
+        [(Part::CreateCopy, "failed", "takes back"), (Part::Swap, "waits", "waits")]
+    {
         let at = doing(restoring(part).0).called(&[]).accepted();
         assert_eq!(at.sees(NOW, job(JobStage::Running)), "waits", "{part:?}");
         assert_eq!(at.clone().cancelled().sees(NOW, job(JobStage::Running)), under_way, "{part:?}");
@@ -118,10 +122,10 @@ fn a_restore_tells_what_it_began_with_what_is_kept_and_what_is_lost_so_far() {
     let of = restoring(Part::Swap).1;
     let kept = found(&told(Part::Swap)).kept.unwrap();
     assert!(kept.contains(&of.instance().unwrap().aside), "{kept}");
-    assert!(found(&told(Part::Beside)).backup.unwrap().contains(&of.db.id));
+    assert!(found(&told(Part::CreateCopy)).backup.unwrap().contains(&of.db.id));
     // The loss grows until writes have ended; nothing else of a restore measures it.
     let grows = |facts: &[Fact]| facts.iter().any(|f| matches!(f, Fact::Exposure(e) if e.grows));
-    assert!(grows(&told(Part::Loss)) && !grows(&told(Part::Beside)) && !grows(&told(Part::Swap)));
+    assert!(grows(&told(Part::Loss)) && !grows(&told(Part::CreateCopy)) && !grows(&told(Part::Swap)));
     let mut fenced = ADMITTING.clone();
     fenced.state.runbook.steps[fenced.i].action = restoring(Part::Loss).0;
     assert!(!grows(&fenced.facts(ended())));
@@ -149,7 +153,7 @@ fn names_are_switched_when_all_that_were_called_are() {
     }
     let until = (called.state.last_at + Dur::secs(5)).to_string();
     let waits = called.clone().lost().rules(Dur::secs(1), value(records(&[], &[])));
-    assert!(matches!(&waits, Ruling::Keep(why) if why.contains(&until)), "{waits:?}");
+    assert!(matches!(&waits, StepDecision::Keep(why) if why.contains(&until)), "{waits:?}");
     let part = SWITCHING.clone().called(API);
     assert_eq!(part.clone().accepted().sees(Dur::secs(1), records(API, &[])), "a part is done");
     assert_eq!(
@@ -160,7 +164,7 @@ fn names_are_switched_when_all_that_were_called_are() {
     // The provider says that the change is everywhere: of a part, or of everything.
     let answered = |at: At| {
         let (step, token) = (at.id(), Some("C1".to_owned()));
-        at.then(NOW, What::CallAnswered { step, token })
+        at.then(NOW, EventKind::CallAnswered { step, token })
     };
     assert_eq!(answered(part.clone()).sees(NOW, ChangeState::Pending), "waits");
     assert_eq!(answered(part).sees(NOW, ChangeState::Insync), "a part is done");
@@ -174,7 +178,7 @@ fn of_all_names_it_is_told_how_many_were_not_switched() {
     for (seen, words) in [(records(&[], API), "2 of 2 names"), (records(API, &[]), "1 of 2 names")] {
         let ruling = refused.rules(NOW, value(seen));
         assert!(
-            matches!(&ruling, Ruling::Record(What::StepFailed { reason, .. }) if reason.starts_with(words)),
+            matches!(&ruling, StepDecision::Record(EventKind::StepFailed { reason, .. }) if reason.starts_with(words)),
             "{ruling:?}"
         );
     }
@@ -193,8 +197,8 @@ fn a_rebuild_that_failed_is_tried_again_when_somebody_says_so_and_not_before() {
     let at = rejoin(None).called(&[]).accepted();
     assert_eq!(at.sees(NOW, failed()), "failed");
     let (step, reason, who) = (at.id(), "no room".to_owned(), Person::claimed("alice"));
-    let at = at.then(NOW, What::StepFailed { step: step.clone(), reason });
-    let at = at.then(NOW, What::Resumed { who }).then(NOW, What::StepStarted { step });
+    let at = at.then(NOW, EventKind::StepFailed { step: step.clone(), reason });
+    let at = at.then(NOW, EventKind::Resumed { who }).then(NOW, EventKind::StepStarted { step });
     // The old job's end is what is seen; then a new one is asked for.
     assert_eq!(at.sees(NOW, failed()), "disproved");
     assert_eq!(at.disproved(NOW).sees(NOW, failed()), "calls");
@@ -300,7 +304,7 @@ fn a_server_serves_when_its_provider_says_so() {
     }
     let (class, engine) = ("db.r6g.large".to_owned(), "aurora-postgresql".to_owned());
     let instance = NewMember { id: "new-1".to_owned(), class, engine };
-    let at = doing(Action::Equip { db: server("new"), instance: Box::new(instance) });
+    let at = doing(Action::AddClusterInstance { db: server("new"), instance: Box::new(instance) });
     for (id, status, expected) in
         [("new-1", "available", "done"), ("new-1", "creating", "waits"), ("other", "available", "calls")]
     {
@@ -317,4 +321,27 @@ fn a_server_serves_when_its_provider_says_so() {
         assert_eq!(at.sees(Dur(59_999), replica("old", "available")), "waits");
         assert_eq!(at.sees(Dur::mins(1), replica("old", "available")), expected);
     }
+}
+
+#[test]
+fn a_fence_in_a_run_that_goes_on_is_what_was_seen_of_it() {
+    let begun = doing(fence(FenceMethod::Sql));
+    assert_eq!(begun.finds(NOW, missing()), "failed", "what is not there yet is no debt that was paid");
+    for (stage, expected) in [
+        (FenceStage::Open, "calls"),
+        (FenceStage::Partial, "calls"),
+        (FenceStage::UnderWay, "waits"),
+        (FenceStage::Ineffective, "failed"),
+    ] {
+        assert_eq!(begun.sees(NOW, at_stage(stage)), expected, "{stage:?}");
+    }
+    // One that an earlier run left owed goes on being tried, in the background.
+    let mut owed = begun.clone();
+    owed.state.runbook.steps[begun.i].debt = true;
+    assert_eq!(owed.sees(NOW, at_stage(FenceStage::Ineffective)), "waits");
+    // What keeps it from being proven is told.
+    let seen = value(at_stage(FenceStage::Partial));
+    let decision = begun.called(&[]).accepted().rules(Dur::secs(20), seen);
+    assert_eq!(word(&decision), "disproved");
+    assert!(format!("{decision:?}").contains("session"), "{decision:?}");
 }

@@ -1,6 +1,6 @@
 //! What was asked for and takes effect late: a run that has stopped says so, withdraws it where it can, and whoever comes later sees it.
 
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::StepId;
 use drctl::model::state::State;
 use drctl::model::time::{Dur, Timestamp};
@@ -45,7 +45,7 @@ fn halted(rig: &Rig) -> Rehearsed {
     done
 }
 
-fn kinds(all: &[Event], test: impl Fn(&What) -> bool) -> usize {
+fn kinds(all: &[Event], test: impl Fn(&EventKind) -> bool) -> usize {
     all.iter().filter(|e| test(&e.what)).count()
 }
 
@@ -63,13 +63,14 @@ fn a_promotion_that_is_still_to_come_is_named_when_the_run_halts_and_seen_when_i
     }
     let report = summary::report(state, state.last_at + Dur::mins(600));
     assert_eq!(report.in_doubt.len(), 1, "no clock ends it");
-    assert_eq!(kinds(&all, |w| matches!(w, What::WithdrawIntended { .. })), 0, "it has no host");
+    assert_eq!(kinds(&all, |w| matches!(w, EventKind::WithdrawIntended { .. })), 0, "it has no host");
     // It comes, whatever became of the run; whoever takes the run up finds it.
     rig.later = Some(state.last_at + Dur::mins(15));
     let (later, _) = rig.second(&done.records, &done.notes, &[], None).unwrap();
     let state = &later.ended.state;
     assert_eq!(state.outstanding(state.last_at), Vec::new());
-    let came = |w: &What| matches!(w, What::StepFinished { step, .. } if step.as_str() == "promote.db");
+    let came =
+        |w: &EventKind| matches!(w, EventKind::StepFinished { step, .. } if step.as_str() == "promote.db");
     assert_eq!(kinds(&events(&later), came), 1);
     assert_eq!(summary::report(state, state.last_at).in_doubt, Vec::new());
 }
@@ -79,7 +80,7 @@ fn a_promotion_that_may_come_beyond_the_accepted_loss_is_withdrawn_by_its_host()
     let mut rig = rig(HOST, Dur::mins(10));
     let done = halted(&rig);
     let (state, all) = (&done.ended.state, events(&done));
-    assert_eq!(kinds(&all, |w| matches!(w, What::Withdrawn { .. })), 1, "{:#?}", all.last());
+    assert_eq!(kinds(&all, |w| matches!(w, EventKind::Withdrawn { .. })), 1, "{:#?}", all.last());
     assert_eq!(state.outstanding(state.last_at), Vec::new());
     assert!(!state.halted.as_ref().unwrap().contains("IN DOUBT"), "{:?}", state.halted);
     assert!(!state.past_return() && state.owed().count() == 0, "nothing is promoted");
@@ -94,7 +95,7 @@ fn a_promotion_that_may_come_beyond_the_accepted_loss_is_withdrawn_by_its_host()
 struct Folded(RunState, Timestamp);
 
 impl Folded {
-    fn say(&mut self, what: What) {
+    fn say(&mut self, what: EventKind) {
         self.1 = self.1 + Dur::secs(1);
         self.0.apply(&Event { at: self.1, what }).unwrap();
     }
@@ -110,29 +111,29 @@ fn at_the_promotion(rig: &Rig) -> Folded {
     let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     let all = events(&whole);
     let asks =
-        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+        |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
     let n = all.iter().position(asks).unwrap();
     let state = RunState::fold(&all[..n]).unwrap();
     let at = state.last_at;
     Folded(state, at)
 }
 
-fn refused() -> What {
+fn refused() -> EventKind {
     let (step, code) = (StepId::new("promote.db"), "55000".to_owned());
-    What::CallRefused { step, code, why: "no".to_owned(), retry_at: Some(Timestamp::from_millis(0)) }
+    EventKind::CallRefused { step, code, why: "no".to_owned(), retry_at: Some(Timestamp::from_millis(0)) }
 }
 
-fn came_to_nothing() -> What {
-    promote(|step| What::EffectDisproved { step, seen: "nothing".to_owned() })
+fn came_to_nothing() -> EventKind {
+    promote(|step| EventKind::EffectDisproved { step, seen: "nothing".to_owned() })
 }
 
-fn promote(what: impl Fn(StepId) -> What) -> What {
+fn promote(what: impl Fn(StepId) -> EventKind) -> EventKind {
     what(StepId::new("promote.db"))
 }
 
 fn begun(run: &mut Folded) {
     run.say(intended("promote.db"));
-    run.say(promote(|step| What::CallAnswered { step, token: None }));
+    run.say(promote(|step| EventKind::CallAnswered { step, token: None }));
 }
 
 #[test]
@@ -145,19 +146,19 @@ fn what_may_still_come_is_known_by_what_was_asked_for() {
     assert_eq!(run.left(Dur::ZERO), Vec::<String>::new(), "it was refused");
     begun(&mut run);
     // That it is not to be seen proves nothing, and that the next one is refused says nothing of it.
-    run.say(promote(|step| What::EffectDisproved { step, seen: "no".to_owned() }));
+    run.say(promote(|step| EventKind::EffectDisproved { step, seen: "no".to_owned() }));
     run.say(intended("promote.db"));
     run.say(refused());
     assert_eq!(run.left(Dur::mins(600)), ["promote.db"]);
-    run.say(promote(|step| What::WithdrawIntended { step }));
-    run.say(promote(|step| What::WithdrawFailed { step, why: "no way there".to_owned() }));
+    run.say(promote(|step| EventKind::WithdrawIntended { step }));
+    run.say(promote(|step| EventKind::WithdrawFailed { step, why: "no way there".to_owned() }));
     assert_eq!(run.left(Dur::mins(600)), ["promote.db"]);
     let words = run.0.outstanding(run.1)[0].words(&run.0);
     assert!(words.contains("drctl could not: no way there"), "{words}");
-    run.say(promote(|step| What::WithdrawIntended { step }));
-    run.say(promote(|step| What::Withdrawn { step }));
+    run.say(promote(|step| EventKind::WithdrawIntended { step }));
+    run.say(promote(|step| EventKind::Withdrawn { step }));
     assert_eq!(run.left(Dur::ZERO), Vec::<String>::new());
-    let again = Event { at: run.1, what: promote(|step| What::Withdrawn { step }) };
+    let again = Event { at: run.1, what: promote(|step| EventKind::Withdrawn { step }) };
     assert!(run.0.apply(&again).is_err(), "nobody withdraws anything");
 }
 
@@ -168,11 +169,11 @@ fn what_a_service_would_show_is_in_doubt_until_it_would() {
     lost.waivers = Vec::new();
     let mut run = at_the_promotion(&lost);
     run.say(intended("promote.db"));
-    run.say(promote(|step| What::CallInDoubt { step, why: "no answer".to_owned() }));
+    run.say(promote(|step| EventKind::CallInDoubt { step, why: "no answer".to_owned() }));
     assert_eq!(run.left(Dur::secs(30)), ["promote.db"]);
     assert_eq!(run.left(Dur::secs(90)), Vec::<String>::new());
     // Nor does a clock that jumps ahead make anything come sooner.
-    let jumped = What::ClockJumped { forward_ms: Dur::mins(20), backward_ms: Dur::ZERO };
+    let jumped = EventKind::ClockJumped { forward_ms: Dur::mins(20), backward_ms: Dur::ZERO };
     run.1 = run.1 + Dur::mins(20);
     run.say(jumped);
     assert_eq!(run.left(Dur::secs(30)), ["promote.db"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use drctl::model::action::{Action, Basis, Found, RecordChange, Switch};
-use drctl::model::event::{Direction, Event, Outcome, What};
+use drctl::model::event::{Direction, Event, EventKind, Outcome};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::runbook::Intent;
 use drctl::model::state::{RecordSet, State};
@@ -69,7 +69,9 @@ fn switch(done: &Rehearsed) -> Switch {
 /// What each call of the switch had read.
 fn read(done: &Rehearsed) -> Vec<Option<Found>> {
     let of = |e: Event| match e.what {
-        What::CallIntended { step, direction: Direction::Do, found, .. } if step.as_str() == "switch.www" => {
+        EventKind::CallIntended { step, direction: Direction::Do, found, .. }
+            if step.as_str() == "switch.www" =>
+        {
             Some(found)
         }
         _ => None,
@@ -158,7 +160,8 @@ fn what_is_neither_declared_nor_the_target_halts_and_shows_both() {
 fn what_a_run_wrote_itself_is_no_change_by_somebody() {
     let first = Rig { intent: Intent::Switchover, ..Rig::new(plan(&shop(WWW)), "calm", 1) };
     let lowered = first.rehearse().unwrap();
-    let ends = |e: &Event| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "ttl.www");
+    let ends =
+        |e: &Event| matches!(&e.what, EventKind::StepFinished { step, .. } if step.as_str() == "ttl.www");
     let (n, notes) = until(&lowered, ends);
     let state = drctl::executor::create::replay(&crate::rig::run_id(), &lowered.records[..n]).unwrap();
     for listing in [Listing::Fails, Listing::NeverAnswered] {
@@ -175,7 +178,8 @@ fn what_a_run_wrote_itself_is_no_change_by_somebody() {
 fn a_ttl_that_came_back_is_one_that_this_run_knows() {
     let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&shop(WWW)), "calm", 1) };
     let done = rig.rehearse().unwrap();
-    let begins = |e: &Event| matches!(&e.what, What::StepStarted { step } if step.as_str() == "switch.www");
+    let begins =
+        |e: &Event| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "switch.www");
     let (n, mut notes) = until(&done, begins);
     let at = events(&done)[n - 1].at;
     let ttl = done.ended.state.runbook.steps.iter().find(|s| s.id.as_str() == "ttl.www").unwrap();
@@ -194,7 +198,7 @@ fn a_run_that_never_saw_its_names_is_carried_on_and_taken_back_from_anywhere() {
     let whole = rig.rehearse().unwrap();
     assert_eq!(whole.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", whole.ended.stop);
     let all = events(&whole);
-    let over = all.iter().position(|e| matches!(e.what, What::RunFinished { .. })).unwrap();
+    let over = all.iter().position(|e| matches!(e.what, EventKind::RunFinished { .. })).unwrap();
     for n in 1..=over {
         let at = all[n - 1].at;
         let notes: Vec<_> = whole.notes.iter().filter(|(then, _)| *then <= at).cloned().collect();

@@ -1,7 +1,7 @@
 //! Runs that are made by hand and asked directly: what they say of servers and stores, and what they leave behind.
 
 use drctl::model::action::{Action, Check, Fence, FenceMethod, NewReplica, Write};
-use drctl::model::event::{End, What};
+use drctl::model::event::{End, EventKind};
 use drctl::model::facts::{Exposure, Fact};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::measure::{Basis, Figure};
@@ -78,9 +78,9 @@ fn guards_are_handed_on_and_a_promotion_that_nobody_saw_the_end_of_is_not_left_b
     let refused = |state: &RunState| continued(state, 1, &elsewhere).err().unwrap_or_default();
     let unknown = "the outcome of a step in run";
     assert!(refused(&state).contains(unknown), "{}", refused(&state));
-    say(&mut state, What::CallInDoubt { step: step(), why: "no answer".to_owned() });
+    say(&mut state, EventKind::CallInDoubt { step: step(), why: "no answer".to_owned() });
     assert!(refused(&state).contains(unknown), "{}", refused(&state));
-    say(&mut state, What::StepFailed { step: step(), reason: "not done within 30m".to_owned() });
+    say(&mut state, EventKind::StepFailed { step: step(), reason: "not done within 30m".to_owned() });
     assert!(refused(&state).contains(unknown), "a call that failed late may have been taken");
     let mut disproved = state.clone();
     disproved.steps[find(&state, "promote.db")].work.doubt = None;
@@ -141,19 +141,19 @@ fn who_is_kept_out_and_who_was_let_in_is_told_server_by_server() {
     say(&mut state, proven("fence.db.sql", &db(), fence.method, then));
     assert_eq!((state.kept_out(&west), state.kept_out(&east)), (Some(then), None));
     assert_eq!(state.proof(&db()), Some("nobody may log in"));
-    assert_eq!((state.let_in(&west), state.let_in(&east)), (None, None));
+    assert_eq!((state.unfenced_at(&west), state.unfenced_at(&east)), (None, None));
 
     let mut lifted = state.clone();
     let work = |started, ended| Work { started_at: started, ended_at: ended, ..Work::new() };
     lifted.steps[i].undo = Some(work(Some(at(10)), None));
-    assert_eq!((lifted.let_in(&west), lifted.let_in(&east)), (Some(at(10)), None));
+    assert_eq!((lifted.unfenced_at(&west), lifted.unfenced_at(&east)), (Some(at(10)), None));
     assert_eq!((lifted.kept_out(&west), lifted.proof(&db())), (None, None));
     lifted.steps[i].undo = Some(work(Some(at(10)), Some(at(20))));
-    assert_eq!((lifted.let_in(&west), lifted.let_in(&east)), (Some(at(20)), None));
+    assert_eq!((lifted.unfenced_at(&west), lifted.unfenced_at(&east)), (Some(at(20)), None));
     let mut admitted = state.clone();
     admitted.runbook.steps[0].action = Action::Unfence(fence);
     admitted.steps[0].work = work(Some(at(30)), Some(at(40)));
-    assert_eq!((admitted.let_in(&west), admitted.let_in(&east)), (Some(at(40)), None));
+    assert_eq!((admitted.unfenced_at(&west), admitted.unfenced_at(&east)), (Some(at(40)), None));
 
     // A server that follows another one takes no writes, either.
     let mut follows = state.clone();
@@ -226,7 +226,9 @@ fn a_store_of_a_group_is_asked_about_until_its_promotion_may_come_about() {
     let all = all_of(&rig);
     let before = all
         .iter()
-        .position(|e| matches!(&e.what, What::StepStarted { step } if step.as_str().starts_with("promote.")))
+        .position(
+            |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str().starts_with("promote.")),
+        )
         .unwrap();
     let mut state = RunState::fold(&all[..before]).unwrap();
     let (a, b) = (ComponentName::new("a"), ComponentName::new("b"));
@@ -260,7 +262,7 @@ fn a_store_of_a_group_is_asked_about_until_its_promotion_may_come_about() {
         assert_eq!(held.is_some(), asked, "{status:?} {doubt:?}: {held:?}");
         // Its own loss is always asked about.
         assert!(gate::reopened(&state, of_b, &b, now).is_some(), "{status:?} {doubt:?}");
-        if let Some(What::GateBlocked { flag, .. }) = held {
+        if let Some(EventKind::GateBlocked { flag, .. }) = held {
             let flag = flag.unwrap();
             assert!(flag.contains("--accept-data-loss 1h41m "), "a bound that covers it: {flag}");
         }
@@ -284,7 +286,7 @@ fn a_call_that_was_refused_for_now_is_made_again_later_and_later() {
                 },
             ] {
                 let answer = after_call(&state, i, outcome, now, jitter);
-                let [What::CallRefused { retry_at: Some(due), .. }] = &answer[..] else {
+                let [EventKind::CallRefused { retry_at: Some(due), .. }] = &answer[..] else {
                     panic!("{answer:?}")
                 };
                 let (least, most) = (now + Dur::secs(least), now + Dur(least * 1_500));
@@ -303,7 +305,7 @@ fn what_was_refused_is_taken_apart_only_where_it_has_parts() {
         let (code, why) = ("InvalidInput".to_owned(), "no".to_owned());
         let refused = CallOutcome::Refused { code, why, again: Again::InParts };
         let answer = after_call(&state, find(&state, id), refused, state.last_at, 0);
-        let failed = answer.iter().any(|w| matches!(w, What::StepFailed { .. }));
+        let failed = answer.iter().any(|w| matches!(w, EventKind::StepFailed { .. }));
         assert_eq!(failed, fails, "{id}: {answer:?}");
     }
 }
@@ -351,7 +353,7 @@ fn a_server_that_is_fenced_is_not_fenced_again() {
     let mut owed = state.clone();
     (owed.runbook.steps[rung].debt, owed.runbook.steps[rung].unless) = (true, None);
     let skipped = |state: &RunState| {
-        let step = |w: &What| matches!(w, What::StepSkipped { step, .. } if step.as_str() == "fence.db.security_group");
+        let step = |w: &EventKind| matches!(w, EventKind::StepSkipped { step, .. } if step.as_str() == "fence.db.security_group");
         decide(state, state.last_at).iter().any(|e| matches!(e, Effect::Record(all) if all.iter().any(step)))
     };
     for state in [&mut state, &mut owed] {
@@ -363,7 +365,7 @@ fn a_server_that_is_fenced_is_not_fenced_again() {
         let why = state.not_needed(rung).unwrap_or_default();
         assert!(why.contains("is already fenced"), "{why}");
     }
-    let touch = What::EpochTaken { epoch: 2, owner: "another".to_owned() };
+    let touch = EventKind::EpochTaken { epoch: 2, owner: "another".to_owned() };
     for mut state in [state, owed] {
         say(&mut state, touch.clone());
         assert!(skipped(&state), "{:?}", decide(&state, state.last_at));

@@ -2,7 +2,7 @@
 
 use drctl::model::action::Action;
 use drctl::model::duty::{Duties, Duty};
-use drctl::model::event::{Outcome, Signal, What, WorldKind};
+use drctl::model::event::{EventKind, Outcome, Signal, WorldKind};
 use drctl::model::ids::StepId;
 use drctl::model::notice::Notice;
 use drctl::model::policy::Policy;
@@ -30,16 +30,16 @@ fn served() -> RunState {
     let probe =
         truststream().probes.iter().find(|p| p.value.name.as_str() == "public").unwrap().value.clone();
     state.runbook.probes = vec![probe];
-    say(&mut state, BEGAN, What::EpochTaken { epoch: 1, owner: "test".to_owned() });
+    say(&mut state, BEGAN, EventKind::EpochTaken { epoch: 1, owner: "test".to_owned() });
     turned(&mut state, 1, false, BEGAN - Dur::mins(1));
-    say(&mut state, minutes(1), What::StepStarted { step: StepId::new("grow") });
+    say(&mut state, minutes(1), EventKind::StepStarted { step: StepId::new("grow") });
     state
 }
 
 fn turned(state: &mut RunState, at: u64, good: bool, since: Timestamp) {
     let (probe, detail) = ("public".to_owned(), "503".to_owned());
     let last_other = Some(since - Dur::secs(5));
-    say(state, minutes(at), What::ProbeTurned { probe, good, since, last_other, detail });
+    say(state, minutes(at), EventKind::ProbeTurned { probe, good, since, last_other, detail });
 }
 
 fn watched(mut state: RunState) -> RunState {
@@ -48,7 +48,7 @@ fn watched(mut state: RunState) -> RunState {
     say(
         &mut state,
         minutes(3),
-        What::CallIntended {
+        EventKind::CallIntended {
             step: step.clone(),
             direction: Default::default(),
             attempt: 1,
@@ -58,10 +58,10 @@ fn watched(mut state: RunState) -> RunState {
             found: None,
         },
     );
-    say(&mut state, minutes(3), What::CallAnswered { step: step.clone(), token: None });
-    say(&mut state, minutes(3), What::StepFinished { step, end, facts: Vec::new() });
+    say(&mut state, minutes(3), EventKind::CallAnswered { step: step.clone(), token: None });
+    say(&mut state, minutes(3), EventKind::StepFinished { step, end, facts: Vec::new() });
     turned(&mut state, 4, true, minutes(3));
-    say(&mut state, minutes(4), What::StepStarted { step: StepId::new("watch") });
+    say(&mut state, minutes(4), EventKind::StepStarted { step: StepId::new("watch") });
     state
 }
 
@@ -171,10 +171,10 @@ fn it_is_resolved_when_users_are_served_and_not_when_nobody_watches_any_more() {
         let done = Signal::Fulfil { duty, reference: "wiki/1".to_owned(), sha256: None };
         signal::take(&state, done, Person::claimed("ann"), at)
     };
-    assert!(matches!(&fulfil(Duty::IncidentReport, minutes(30))[..], [What::Fulfilled { .. }]));
-    assert!(matches!(&fulfil(Duty::Monitoring, minutes(30))[..], [What::SignalRefused { .. }]));
+    assert!(matches!(&fulfil(Duty::IncidentReport, minutes(30))[..], [EventKind::Fulfilled { .. }]));
+    assert!(matches!(&fulfil(Duty::Monitoring, minutes(30))[..], [EventKind::SignalRefused { .. }]));
     let mut over = state.clone();
-    say(&mut over, minutes(124), What::RunFinished { outcome: Outcome::Recovered });
+    say(&mut over, minutes(124), EventKind::RunFinished { outcome: Outcome::Recovered });
     assert_eq!(due(&over, minutes(125)), expected, "the end of the run changes nothing of it");
     assert_eq!(one(&over, minutes(125), "closed").due, minutes(124));
 }
@@ -185,7 +185,7 @@ fn nothing_is_resolved_before_users_are_seen_to_be_served() {
     let all = events(&Rig::new(truststream(), "region-lost", 1).rehearse().unwrap());
     let began = |step: &str| {
         all.iter()
-            .position(|e| matches!(&e.what, What::StepStarted { step: s } if s.as_str() == step))
+            .position(|e| matches!(&e.what, EventKind::StepStarted { step: s } if s.as_str() == step))
             .unwrap()
     };
     let (resolvers, watch) = (began("resolvers.www"), began("watch"));
@@ -199,7 +199,7 @@ fn nothing_is_resolved_before_users_are_seen_to_be_served() {
     assert_eq!(up_to(watch).over_at(), Some(all[watch].at));
     let mut early = up_to(resolvers);
     let at = early.last_at;
-    let skipped = What::StepSkipped {
+    let skipped = EventKind::StepSkipped {
         step: StepId::new("watch"),
         reason: "no time".to_owned(),
         who: Some(Person::claimed("ann")),
@@ -221,16 +221,19 @@ fn whoever_heard_of_an_end_hears_of_another_one() {
     let mut again = state.clone();
     turned(&mut again, 20, false, minutes(19));
     turned(&mut again, 30, true, minutes(29));
-    say(&mut again, minutes(124), What::RunFinished { outcome: Outcome::Recovered });
+    say(&mut again, minutes(124), EventKind::RunFinished { outcome: Outcome::Recovered });
     assert_eq!(
         keys(&again, minutes(124))[..2],
         [key("resolved", minutes(4), true), key("resolved-again", minutes(124), true)]
     );
-    let cancel =
-        What::CancelRequested { who: Person::claimed("ann"), reason: "x".to_owned(), displaced_by: None };
+    let cancel = EventKind::CancelRequested {
+        who: Person::claimed("ann"),
+        reason: "x".to_owned(),
+        displaced_by: None,
+    };
     say(&mut state, minutes(40), cancel);
     assert!(keys(&state, minutes(41)).is_empty(), "while it is taken back nothing is resolved");
-    say(&mut state, minutes(50), What::RunFinished { outcome: Outcome::Cancelled });
+    say(&mut state, minutes(50), EventKind::RunFinished { outcome: Outcome::Cancelled });
     assert_eq!(keys(&state, minutes(51)), [key("ended", minutes(50), false)]);
 }
 
@@ -264,14 +267,14 @@ fn users_that_fail_again_while_it_is_watched_call_people_again() {
 #[test]
 fn a_run_that_stopped_and_was_left_there_owes_a_report() {
     let mut state = served();
-    say(&mut state, minutes(2), What::StepFailed { step: StepId::new("grow"), reason: "no".to_owned() });
+    say(&mut state, minutes(2), EventKind::StepFailed { step: StepId::new("grow"), reason: "no".to_owned() });
     let owed: Vec<_> =
         duties::of_people(&state, minutes(3)).into_iter().map(|o| (o.what, o.due_at)).collect();
     let hours = |n: u64| minutes(2 + 60 * n);
     assert_eq!(owed, [("incident-report".to_owned(), hours(24)), ("post-mortem".to_owned(), hours(48))]);
     let done = Signal::Fulfil { duty: Duty::PostMortem, reference: "wiki/1".to_owned(), sha256: None };
     let taken = signal::take(&state, done, Person::claimed("ann"), minutes(30));
-    assert!(matches!(&taken[..], [What::Fulfilled { .. }]), "{taken:?}");
+    assert!(matches!(&taken[..], [EventKind::Fulfilled { .. }]), "{taken:?}");
 }
 
 /// A step that takes much longer than it ever did calls for somebody, once, until somebody has seen it.
@@ -282,14 +285,14 @@ fn a_stalled_step_climbs_the_ladder() {
     let history = History::of(&seen);
     let all = events(&rehearsed(1));
     let step = StepId::new("promote.db");
-    let begins = |what: &What| matches!(what, What::StepStarted { step: s } if *s == step);
+    let begins = |what: &EventKind| matches!(what, EventKind::StepStarted { step: s } if *s == step);
     let at = all.iter().position(|e| begins(&e.what)).unwrap();
     let mut state = RunState::fold(&all[..=at]).unwrap();
     state.created.world = WorldKind::Live;
     // Somebody has seen the incident, and not yet this.
     let on_it = |state: &mut RunState, at| {
         let (who, reason) = (Person::claimed("ann"), "on it".to_owned());
-        say(state, at, What::Acknowledged { who, decision: None, reason });
+        say(state, at, EventKind::Acknowledged { who, decision: None, reason });
     };
     let now = state.last_at;
     on_it(&mut state, now);

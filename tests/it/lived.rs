@@ -3,7 +3,7 @@
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::model::event::{Event, RunCreated, What, WorldKind};
+use drctl::model::event::{Event, EventKind, RunCreated, WorldKind};
 use drctl::model::ids::RunId;
 use drctl::model::time::{Dur, Timestamp};
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub fn lived(
             serde_json::from_value(value).unwrap()
         })
         .collect();
-    let What::RunCreated(created) = &mut all[0].what else { panic!("no run begins so") };
+    let EventKind::RunCreated(created) = &mut all[0].what else { panic!("no run begins so") };
     created.run = RunId::new(run);
     created.world = WorldKind::Live;
     change(created);

@@ -1,6 +1,6 @@
 //! A lost region lives: what the sandbox's truth says of its databases, and what the judge makes of waivers.
 
-use drctl::model::event::{Event, Outcome, What};
+use drctl::model::event::{Event, EventKind, Outcome};
 use drctl::model::ids::ComponentName;
 use drctl::model::measure::Basis;
 use drctl::model::time::{Dur, Timestamp};
@@ -62,8 +62,8 @@ fn a_waiver_lifts_the_invariant_for_what_it_names_only() {
     let at = |s| BEGAN + Dur::secs(s);
     let event = |s: u64, what| Event { at: at(s), what };
     let waived = Waived::of(&[
-        event(10, What::FenceWaived { component: db() }),
-        event(60, What::DebtSettled { component: db(), why: "gone".to_owned(), who: None }),
+        event(10, EventKind::FenceWaived { component: db() }),
+        event(60, EventKind::DebtSettled { component: db(), why: "gone".to_owned(), who: None }),
     ]);
     let covers = |c: &str, at: Timestamp| waived.covers(&ComponentName::new(c), at);
     assert!(covers("db", at(10)) && covers("db", at(59)));

@@ -3,7 +3,7 @@
 use drctl::inventory::{Observation, targets};
 use drctl::model::action::{Action, Check, Fence, FenceMethod, Gate};
 use drctl::model::authority::Operator;
-use drctl::model::event::{Direction, End, Event, Outcome, Signal, What};
+use drctl::model::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::measure::{Basis, ClockReading, Figure};
@@ -18,7 +18,7 @@ use drctl::run::approval::{lacking, unapproved};
 use drctl::run::exposure::{may_replay_more, measure, missing};
 use drctl::run::gate::{self, Says};
 use drctl::run::state::{Mode, Proven, Status, Turn};
-use drctl::run::{Ruling, RunState, Sight, judge, signal};
+use drctl::run::{RunState, StepDecision, StepObservation, judge, signal};
 
 use crate::clocks::after;
 use crate::hard_cases::waiver;
@@ -31,16 +31,16 @@ pub fn all_of(rig: &Rig) -> Vec<Event> {
 }
 
 /// The run up to the first event of which `is` holds, with it.
-pub fn up_to(all: &[Event], is: impl Fn(&What) -> bool) -> RunState {
+pub fn up_to(all: &[Event], is: impl Fn(&EventKind) -> bool) -> RunState {
     RunState::fold(&all[..=all.iter().position(|e| is(&e.what)).unwrap()]).unwrap()
 }
 
-pub fn starts(what: &What, id: &str) -> bool {
-    matches!(what, What::StepStarted { step } if step.as_str() == id)
+pub fn starts(what: &EventKind, id: &str) -> bool {
+    matches!(what, EventKind::StepStarted { step } if step.as_str() == id)
 }
 
-fn ends(what: &What, id: &str) -> bool {
-    matches!(what, What::StepFinished { step, .. } if step.as_str() == id)
+fn ends(what: &EventKind, id: &str) -> bool {
+    matches!(what, EventKind::StepFinished { step, .. } if step.as_str() == id)
 }
 
 /// A failover up to the start of a step.
@@ -48,7 +48,7 @@ pub fn failover(id: &str) -> RunState {
     up_to(&all_of(&Rig::new(truststream(), "region-lost", 1)), |w| starts(w, id))
 }
 
-pub fn say(state: &mut RunState, what: What) {
+pub fn say(state: &mut RunState, what: EventKind) {
     let event = Event { at: state.last_at, what };
     state.apply(&event).unwrap_or_else(|why| panic!("{why}: {event:?}"));
 }
@@ -77,12 +77,15 @@ fn who(name: &str) -> Person {
     Person::claimed(name)
 }
 
-fn cancelled() -> What {
-    What::CancelRequested { who: who("alice"), reason: "no".to_owned(), displaced_by: None }
+fn cancelled() -> EventKind {
+    EventKind::CancelRequested { who: who("alice"), reason: "no".to_owned(), displaced_by: None }
 }
 
-fn seen(target: Target, state: State, at: Timestamp) -> Sight {
-    Sight::Things(vec![(target, Observation::Value { state, observed_at: at, source: "test".to_owned() })])
+fn seen(target: Target, state: State, at: Timestamp) -> StepObservation {
+    StepObservation::Things(vec![(
+        target,
+        Observation::Value { state, observed_at: at, source: "test".to_owned() },
+    )])
 }
 
 pub fn fence_of(state: &RunState, id: &str) -> Fence {
@@ -115,9 +118,9 @@ fn fenced_by(component: &ComponentName, method: FenceMethod, at: Timestamp) -> F
     }
 }
 
-pub fn proven(id: &str, component: &ComponentName, method: FenceMethod, at: Timestamp) -> What {
+pub fn proven(id: &str, component: &ComponentName, method: FenceMethod, at: Timestamp) -> EventKind {
     let facts = vec![fenced_by(component, method, at)];
-    What::StepFinished { step: StepId::new(id), end: End::Performed, facts }
+    EventKind::StepFinished { step: StepId::new(id), end: End::Performed, facts }
 }
 
 /// Two readings of the clock that stamps commits, and what the log says of the last commit and of the last one replayed.
@@ -219,7 +222,7 @@ fn a_clock_that_jumps_between_a_fence_and_a_look_hides_no_loss() {
     let bound = Figure::new(Dur::secs(60), Basis::UpperBound);
     assert_eq!(told(&state, held), bound);
     let jump = Dur::mins(30);
-    let what = What::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO };
+    let what = EventKind::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO };
     state.apply(&Event { at: state.last_at + jump, what }).unwrap();
     assert_eq!(told(&state, held + jump), bound);
 }
@@ -243,8 +246,8 @@ fn a_bound_that_grows_stays_one_where_the_time_that_went_by_is_known() {
     };
     let all = all_of(&rig);
     let prefix = &all[..=all.iter().position(|e| ends(&e.what, "measure.db")).unwrap()];
-    let taken = || What::EpochTaken { epoch: 2, owner: "another".to_owned() };
-    let jumped = |forward_ms, backward_ms| What::ClockJumped { forward_ms, backward_ms };
+    let taken = || EventKind::EpochTaken { epoch: 2, owner: "another".to_owned() };
+    let jumped = |forward_ms, backward_ms| EventKind::ClockJumped { forward_ms, backward_ms };
     let (ahead, back) = (|| jumped(Dur::mins(20), Dur::ZERO), || jumped(Dur::ZERO, Dur::mins(20)));
     for (more, basis) in [
         (vec![(Dur::mins(1), taken()), (Dur::ZERO, back())], Basis::LowerBound),
@@ -261,8 +264,8 @@ fn a_bound_that_grows_stays_one_where_the_time_that_went_by_is_known() {
     }
 }
 
-pub fn intended(id: &str) -> What {
-    What::CallIntended {
+pub fn intended(id: &str) -> EventKind {
+    EventKind::CallIntended {
         step: StepId::new(id),
         direction: Direction::Do,
         attempt: 1,
@@ -280,15 +283,15 @@ fn a_clock_that_jumps_ahead_makes_no_effect_come_sooner() {
     let (i, step) = (find(&state, "promote.db"), || StepId::new("promote.db"));
     say(&mut state, intended("promote.db"));
     let asked = state.last_at;
-    say(&mut state, What::CallInDoubt { step: step(), why: "no answer".to_owned() });
-    say(&mut state, What::StepFailed { step: step(), reason: "not done within 30m".to_owned() });
-    say(&mut state, What::Resumed { who: who("alice") });
-    say(&mut state, What::StepStarted { step: step() });
+    say(&mut state, EventKind::CallInDoubt { step: step(), why: "no answer".to_owned() });
+    say(&mut state, EventKind::StepFailed { step: step(), reason: "not done within 30m".to_owned() });
+    say(&mut state, EventKind::Resumed { who: who("alice") });
+    say(&mut state, EventKind::StepStarted { step: step() });
     assert_eq!((state.work(i).doubt, state.work(i).lost_at), (Some(asked), Some(asked)));
     let jump = Dur::mins(20);
     let now = asked + jump;
     state
-        .apply(&Event { at: now, what: What::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO } })
+        .apply(&Event { at: now, what: EventKind::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO } })
         .unwrap();
     assert_eq!((state.work(i).doubt, state.work(i).lost_at), (Some(now), Some(now)));
     let old = DatabaseState {
@@ -299,13 +302,13 @@ fn a_clock_that_jumps_ahead_makes_no_effect_come_sooner() {
     let target = || Target::Database(promoted_by(&state, "promote.db"));
     let look =
         |after| judge(&state, i, &seen(target(), State::Database(old.clone()), now + after), now + after);
-    assert!(matches!(look(Dur::secs(59)), Ruling::Keep(_)), "{:?}", look(Dur::secs(59)));
-    assert!(matches!(look(Dur::secs(60)), Ruling::Record(What::EffectDisproved { .. })));
+    assert!(matches!(look(Dur::secs(59)), StepDecision::Keep(_)), "{:?}", look(Dur::secs(59)));
+    assert!(matches!(look(Dur::secs(60)), StepDecision::Record(EventKind::EffectDisproved { .. })));
 }
 
-fn key(ruling: &Ruling) -> String {
+fn key(ruling: &StepDecision) -> String {
     match ruling {
-        Ruling::Perform(What::CallIntended { key, .. }) => key.clone(),
+        StepDecision::Perform(EventKind::CallIntended { key, .. }) => key.clone(),
         other => panic!("no call: {other:?}"),
     }
 }
@@ -330,11 +333,11 @@ fn what_is_known_to_have_had_no_effect_is_asked_for_as_another_job() {
             state.last_at,
         );
         assert!(keys.insert(key(&call)), "asked for again under the same key");
-        let Ruling::Perform(what) = call else { unreachable!() };
+        let StepDecision::Perform(what) = call else { unreachable!() };
         say(&mut state, what);
         assert_eq!((state.work(i).attempts, state.work(i).generation), (n, n));
-        say(&mut state, What::CallInDoubt { step: step(), why: "no answer".to_owned() });
-        say(&mut state, What::EffectDisproved { step: step(), seen: "still a replica".to_owned() });
+        say(&mut state, EventKind::CallInDoubt { step: step(), why: "no answer".to_owned() });
+        say(&mut state, EventKind::EffectDisproved { step: step(), seen: "still a replica".to_owned() });
     }
 
     let all = all_of(&moving(Intent::Switchover, "calm", 1));
@@ -352,15 +355,18 @@ fn what_is_known_to_have_had_no_effect_is_asked_for_as_another_job() {
             state.last_at,
         );
         assert!(
-            matches!(&call, Ruling::Perform(What::CallIntended { direction: Direction::Undo, .. })),
+            matches!(
+                &call,
+                StepDecision::Perform(EventKind::CallIntended { direction: Direction::Undo, .. })
+            ),
             "{call:?}"
         );
         assert!(keys.insert(key(&call)), "taken back again under the same key");
-        let Ruling::Perform(what) = call else { unreachable!() };
+        let StepDecision::Perform(what) = call else { unreachable!() };
         say(&mut state, what);
         let (code, why) = ("42501".to_owned(), "denied".to_owned());
-        say(&mut state, What::CallRefused { step: step(), code, why, retry_at: None });
-        say(&mut state, What::UndoFailed { step: step(), reason: "denied".to_owned() });
+        say(&mut state, EventKind::CallRefused { step: step(), code, why, retry_at: None });
+        say(&mut state, EventKind::UndoFailed { step: step(), reason: "denied".to_owned() });
     }
 }
 
@@ -373,11 +379,11 @@ fn every_event_about_a_step_makes_older_looks_worthless() {
     let mut last = state.steps[i].revision;
     for what in [
         intended("promote.db"),
-        What::CallAnswered { step: step(), token: None },
-        What::EpochTaken { epoch: 2, owner: "another".to_owned() },
-        What::StepFailed { step: step(), reason: "no".to_owned() },
-        What::Resumed { who: who("alice") },
-        What::StepStarted { step: step() },
+        EventKind::CallAnswered { step: step(), token: None },
+        EventKind::EpochTaken { epoch: 2, owner: "another".to_owned() },
+        EventKind::StepFailed { step: step(), reason: "no".to_owned() },
+        EventKind::Resumed { who: who("alice") },
+        EventKind::StepStarted { step: step() },
     ] {
         say(&mut state, what.clone());
         assert!(state.steps[i].revision > last, "{what:?}");
@@ -402,7 +408,7 @@ fn asking(by: &[&str], operators: &[(&str, &str)]) -> (RunState, usize) {
     state.created.authority.operators =
         operators.iter().map(|(name, role)| ((*name).to_owned(), operator(role))).collect();
     let step = state.step(i).id.clone();
-    say(&mut state, What::StepStarted { step });
+    say(&mut state, EventKind::StepStarted { step });
     (state, i)
 }
 
@@ -433,7 +439,7 @@ fn words_that_expired_open_no_gate() {
     assert_eq!(lacking(&state, i, &[bob], ends), ["dba", "engineering-lead"]);
 
     let kim = until(&state, "kim", ends);
-    let over = |who: Person| What::Overridden { step: step.clone(), who, reason: "now".to_owned() };
+    let over = |who: Person| EventKind::Overridden { step: step.clone(), who, reason: "now".to_owned() };
     let second = over(until(&state, "ivy", ends + Dur::mins(10)));
     say(&mut state, over(kim));
     assert_eq!(lacking(&state, i, &[], just_before), ["dba"]);
@@ -467,10 +473,10 @@ fn a_no_is_taken_once() {
     let (mut state, i) = asking(&["dba"], PEOPLE);
     let step = || state.step(i).id.clone();
     let eve = until(&state, "eve", state.last_at + Dur::mins(10));
-    let no = What::Rejected { step: step(), who: eve, reason: "not now".to_owned() };
-    let again = What::StepStarted { step: step() };
+    let no = EventKind::Rejected { step: step(), who: eve, reason: "not now".to_owned() };
+    let again = EventKind::StepStarted { step: step() };
     say(&mut state, no.clone());
-    say(&mut state, What::Resumed { who: who("ann") });
+    say(&mut state, EventKind::Resumed { who: who("ann") });
     say(&mut state, again);
     let refused = state.apply(&Event { at: state.last_at, what: no }).unwrap_err().to_string();
     assert!(refused.contains("was already used"), "{refused}");
@@ -486,7 +492,7 @@ fn only_a_question_that_expired_is_asked_again_by_a_yes() {
         let runbook = state.created.runbook_digest.clone();
         signal::take(state, Signal::Approve { step: step(), runbook }, who("eve"), state.last_at)
     };
-    let approved = What::Approved { step: step(), who: who("eve") };
+    let approved = EventKind::Approved { step: step(), who: who("eve") };
     let Action::Gate(gate) = &state.step(i).action else { unreachable!() };
     let Says::Blocked(asks) = gate::ask(&state, i, gate, state.last_at) else { panic!("nobody is asked") };
     let late = state.last_at + Dur::mins(30);
@@ -498,14 +504,14 @@ fn only_a_question_that_expired_is_asked_again_by_a_yes() {
 
     let mut expired = blocked.clone();
     say(&mut expired, nobody);
-    assert_eq!(yes(&expired), [What::Resumed { who: who("eve") }, approved]);
+    assert_eq!(yes(&expired), [EventKind::Resumed { who: who("eve") }, approved]);
     let refusal = |state: &RunState| match &yes(state)[..] {
-        [What::SignalRefused { reason, .. }] => reason.clone(),
+        [EventKind::SignalRefused { reason, .. }] => reason.clone(),
         other => panic!("{other:?}"),
     };
     expired.mode = Mode::Finished(Outcome::Abandoned);
     assert_eq!(refusal(&expired), "the run is over");
     let mut rejected = blocked;
-    say(&mut rejected, What::Rejected { step: step(), who: who("bob"), reason: "no".to_owned() });
+    say(&mut rejected, EventKind::Rejected { step: step(), who: who("bob"), reason: "no".to_owned() });
     assert!(refusal(&rejected).contains("is failed"), "{}", refusal(&rejected));
 }

@@ -4,7 +4,7 @@
 use drctl::inventory::estate::Remembered;
 use drctl::inventory::{Estate, Observation, targets};
 use drctl::model::action::Action;
-use drctl::model::event::{Outcome, What};
+use drctl::model::event::{EventKind, Outcome};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::runbook::Intent;
 use drctl::model::state::{
@@ -86,7 +86,7 @@ fn a_move_that_is_carried_on_ends_as_it_would_have() {
         let rig = moving(intent, scenario, 7);
         let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
         let all = events(&whole);
-        let calls = all.iter().filter(|e| matches!(e.what, What::CallIntended { .. })).count();
+        let calls = all.iter().filter(|e| matches!(e.what, EventKind::CallIntended { .. })).count();
         for n in 2..all.len() {
             for (variant, notes) in estates(&whole.notes, &all[..n]).into_iter().enumerate() {
                 let context = format!("{intent}, prefix of {n} events, variant {variant}");

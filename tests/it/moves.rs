@@ -2,7 +2,7 @@
 
 use drctl::inventory::Observation;
 use drctl::model::action::{Action, Check, Fence, FenceMethod};
-use drctl::model::event::{Outcome, What};
+use drctl::model::event::{EventKind, Outcome};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::measure::Basis;
 use drctl::model::runbook::{Intent, Phase};
@@ -16,7 +16,7 @@ use drctl::report::attainment::attainment;
 use drctl::report::summary;
 use drctl::run::exposure::measure;
 use drctl::run::state::Mode;
-use drctl::run::{Ruling, RunState, Sight, Stop, judge};
+use drctl::run::{RunState, StepDecision, StepObservation, Stop, judge};
 
 use crate::cancelled::until;
 use crate::resume::{estates, events};
@@ -149,9 +149,9 @@ fn a_move_that_is_cancelled_never_leaves_two_primaries() {
 fn writes_end_in_the_order_in_which_stores_need_each_other() {
     let done = moving(Intent::Switchover, "calm", 1).rehearse().unwrap();
     let all = events(&done);
-    let first = |test: &dyn Fn(&What) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
-    let ended = |id: &'static str| move |w: &What| matches!(w, What::StepFinished { step, .. } if step.as_str() == id);
-    let called = |id: &'static str| move |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == id);
+    let first = |test: &dyn Fn(&EventKind) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
+    let ended = |id: &'static str| move |w: &EventKind| matches!(w, EventKind::StepFinished { step, .. } if step.as_str() == id);
+    let called = |id: &'static str| move |w: &EventKind| matches!(w, EventKind::CallIntended { step, .. } if step.as_str() == id);
     assert!(
         first(&ended("scale.nodes")) < first(&called("fence.billing.sql")),
         "users are served while capacity comes"
@@ -203,7 +203,7 @@ fn reprotect_moves_nothing_and_makes_a_standby() {
 fn a_standby_that_does_not_catch_up_is_not_promoted() {
     let rig = moving(Intent::Switchover, "calm", 1);
     let first =
-        until(&rig, |w| matches!(w, What::StepStarted { step } if step.as_str() == "caught-up.billing"));
+        until(&rig, |w| matches!(w, EventKind::StepStarted { step } if step.as_str() == "caught-up.billing"));
     let mut lagging = moving(Intent::Switchover, "calm", 1);
     lagging.scenario.lag_ms = 480_000;
     let (done, _) = lagging.second(&first.records, &first.notes, &[], None).unwrap();
@@ -250,12 +250,13 @@ fn a_writer_is_fenced_before_it_is_made_a_standby() {
     let done = named.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
     let all = events(&done);
-    let at = |test: &dyn Fn(&What) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
+    let at = |test: &dyn Fn(&EventKind) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
     for db in ["db", "billing"] {
-        let fenced =
-            at(&|w| matches!(w, What::StepFinished { step, .. } if step.as_str() == format!("fenced.{db}")));
+        let fenced = at(
+            &|w| matches!(w, EventKind::StepFinished { step, .. } if step.as_str() == format!("fenced.{db}")),
+        );
         let called = at(
-            &|w| matches!(w, What::CallIntended { step, .. } if step.as_str() == format!("rejoin.{db}.west")),
+            &|w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str() == format!("rejoin.{db}.west")),
         );
         assert!(fenced < called, "{db} was stopped with writes of its own");
     }
@@ -276,7 +277,7 @@ fn a_writer_is_fenced_before_it_is_made_a_standby() {
 fn a_standby_of_a_copy_never_counts_as_caught_up() {
     let rig = moving(Intent::Switchover, "calm", 1);
     let first =
-        until(&rig, |w| matches!(w, What::StepFinished { step, .. } if step.as_str() == "caught-up.db"));
+        until(&rig, |w| matches!(w, EventKind::StepFinished { step, .. } if step.as_str() == "caught-up.db"));
     let state = RunState::fold(&events(&first)).unwrap();
     let i = state.position(&StepId::new("caught-up.db")).unwrap();
     let Action::Check(Check::CaughtUp { db }) = &state.step(i).action else { panic!() };
@@ -287,7 +288,7 @@ fn a_standby_of_a_copy_never_counts_as_caught_up() {
             status: "available".to_owned(),
             wal: Some(WalPoint { position: Lsn(end.position.0 + 1_000), ..end }),
             streaming: Some(true),
-            fence_word: mark.map(str::to_owned),
+            fence_token: mark.map(str::to_owned),
             ..DatabaseState::default()
         };
         let exposure = measure(&state, &db.component, &seen, state.last_at).figure;
@@ -296,16 +297,16 @@ fn a_standby_of_a_copy_never_counts_as_caught_up() {
             observed_at: state.last_at,
             source: "t".to_owned(),
         };
-        let sight = Sight::Things(vec![(Target::Database(db.clone()), seen)]);
+        let sight = StepObservation::Things(vec![(Target::Database(db.clone()), seen)]);
         (judge(&state, i, &sight, state.last_at), exposure)
     };
-    let ours = state.fence_word(&db.component).unwrap().to_owned();
+    let ours = state.fence_token(&db.component).unwrap().to_owned();
     let (done, figure) = look(Some(&ours));
-    assert!(matches!(done, Ruling::Record(What::StepFinished { .. })), "{done:?}");
+    assert!(matches!(done, StepDecision::Record(EventKind::StepFinished { .. })), "{done:?}");
     assert_eq!(figure.value_ms, Some(Dur::ZERO));
     for mark in [None, Some("fence-of-another-time")] {
         let (ruling, figure) = look(mark);
-        assert!(matches!(&ruling, Ruling::Keep(why) if why.contains("never reached it")), "{ruling:?}");
+        assert!(matches!(&ruling, StepDecision::Keep(why) if why.contains("never reached it")), "{ruling:?}");
         assert!(figure.value_ms != Some(Dur::ZERO) || figure.basis != Basis::Measured, "{figure}");
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use drctl::model::action::{Action, FenceMethod, Gate};
 use drctl::model::duty::{Decision, Duties, Duty, Rung};
-use drctl::model::event::{Event, Outcome, Signal, What, WorldKind};
+use drctl::model::event::{Event, EventKind, Outcome, Signal, WorldKind};
 use drctl::model::ids::StepId;
 use drctl::model::notice::{Kind, Notice};
 use drctl::model::policy::Policy;
@@ -23,7 +23,7 @@ fn incident() -> RunState {
     let mut state = run(vec![step("grow", scale())]);
     state.created.duties = Some(Duties::default());
     state.created.severity = Some("P0".to_owned());
-    say(&mut state, BEGAN, What::EpochTaken { epoch: 1, owner: "test".to_owned() });
+    say(&mut state, BEGAN, EventKind::EpochTaken { epoch: 1, owner: "test".to_owned() });
     state
 }
 
@@ -75,13 +75,13 @@ fn ann() -> Person {
 }
 
 fn seen(state: &mut RunState, at: Timestamp, decision: Option<Decision>) {
-    say(state, at, What::Acknowledged { who: ann(), decision, reason: "on it".to_owned() });
+    say(state, at, EventKind::Acknowledged { who: ann(), decision, reason: "on it".to_owned() });
 }
 
 fn failed(state: &mut RunState, at: Timestamp) {
     let step = StepId::new("grow");
-    say(state, at, What::StepStarted { step: step.clone() });
-    say(state, at, What::StepFailed { step, reason: "AccessDenied".to_owned() });
+    say(state, at, EventKind::StepStarted { step: step.clone() });
+    say(state, at, EventKind::StepFailed { step, reason: "AccessDenied".to_owned() });
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_stop_calls_for_somebody_again_and_a_decision_ends_that() {
     assert!(state.stopped().is_some());
     seen(&mut state, minutes(10), Some(Decision::FixForward));
     assert!(state.stopped().is_none());
-    say(&mut state, minutes(11), What::Resumed { who: ann() });
+    say(&mut state, minutes(11), EventKind::Resumed { who: ann() });
     failed(&mut state, minutes(12));
     assert_eq!(keys(&state, minutes(12)), ["alert", "escalation/stop2/1"]);
     let stops = duties::stops(&state);
@@ -136,24 +136,24 @@ fn where_operators_are_named_nobody_goes_on_after_a_stop_without_a_decision() {
     let mut state = incident();
     failed(&mut state, minutes(2));
     let resume = |state: &RunState| signal::take(state, Signal::Resume, ann(), minutes(3));
-    assert!(matches!(&resume(&state)[..], [What::Resumed { .. }]));
+    assert!(matches!(&resume(&state)[..], [EventKind::Resumed { .. }]));
     let operator = drctl::model::authority::Operator { key: String::new(), roles: Default::default() };
     state.created.authority.operators.insert("ann".to_owned(), operator);
     let refused = resume(&state);
-    let [What::SignalRefused { reason, .. }] = &refused[..] else { panic!("{refused:?}") };
+    let [EventKind::SignalRefused { reason, .. }] = &refused[..] else { panic!("{refused:?}") };
     assert!(
         reason.contains("the run stopped at grow at")
             && reason.contains("drctl ack run --decide fix-forward"),
         "{reason}"
     );
     seen(&mut state, minutes(4), Some(Decision::FixForward));
-    assert!(matches!(&resume(&state)[..], [What::Resumed { .. }]));
+    assert!(matches!(&resume(&state)[..], [EventKind::Resumed { .. }]));
     // Ending it is an answer, and asks nobody first.
     failed_again(&mut state);
     say(
         &mut state,
         minutes(7),
-        What::CancelRequested { who: ann(), reason: "enough".to_owned(), displaced_by: None },
+        EventKind::CancelRequested { who: ann(), reason: "enough".to_owned(), displaced_by: None },
     );
     assert_eq!(duties::stops(&state)[1].decision, Some(Decision::TakeBack));
 }
@@ -162,15 +162,15 @@ fn where_operators_are_named_nobody_goes_on_after_a_stop_without_a_decision() {
 #[test]
 fn who_goes_on_after_a_stop_decided_to() {
     let mut state = incident();
-    say(&mut state, minutes(1), What::Resumed { who: ann() });
+    say(&mut state, minutes(1), EventKind::Resumed { who: ann() });
     assert!(state.may_go_on() && state.stopped().is_none());
     failed(&mut state, minutes(2));
     assert!(!state.may_go_on() && state.stopped().is_some());
-    say(&mut state, minutes(3), What::Resumed { who: ann() });
+    say(&mut state, minutes(3), EventKind::Resumed { who: ann() });
     let answer = state.attention.stops[0].answer().cloned().unwrap();
     assert_eq!((answer.decision, answer.at, answer.reason), (Decision::FixForward, minutes(3), None));
     assert!(state.may_go_on() && state.stopped().is_none());
-    say(&mut state, minutes(4), What::Resumed { who: Person::claimed("bob") });
+    say(&mut state, minutes(4), EventKind::Resumed { who: Person::claimed("bob") });
     let kept = state.attention.stops[0].answer().cloned().unwrap();
     assert_eq!((kept.who, kept.at), (ann(), minutes(3)));
 }
@@ -179,12 +179,12 @@ fn who_goes_on_after_a_stop_decided_to() {
 #[test]
 fn one_stop_stands_at_a_time() {
     let mut state = run(vec![step("grow", scale()), step("other", scale())]);
-    say(&mut state, BEGAN, What::EpochTaken { epoch: 1, owner: "test".to_owned() });
+    say(&mut state, BEGAN, EventKind::EpochTaken { epoch: 1, owner: "test".to_owned() });
     for id in ["grow", "other"] {
-        say(&mut state, minutes(1), What::StepStarted { step: StepId::new(id) });
+        say(&mut state, minutes(1), EventKind::StepStarted { step: StepId::new(id) });
     }
     for (id, at) in [("grow", 2), ("other", 3)] {
-        say(&mut state, minutes(at), What::StepFailed { step: StepId::new(id), reason: "x".to_owned() });
+        say(&mut state, minutes(at), EventKind::StepFailed { step: StepId::new(id), reason: "x".to_owned() });
     }
     let stops: Vec<_> = state.attention.stops.iter().map(|s| (s.step.as_str(), s.at)).collect();
     assert_eq!(stops, [("grow", minutes(2))]);
@@ -197,12 +197,12 @@ fn only_what_the_rest_waits_for_is_a_stop() {
     let failure = |of: Step, finished: bool| {
         let id = of.id.clone();
         let mut state = run(vec![of]);
-        say(&mut state, BEGAN, What::EpochTaken { epoch: 1, owner: "test".to_owned() });
-        say(&mut state, minutes(1), What::StepStarted { step: id.clone() });
+        say(&mut state, BEGAN, EventKind::EpochTaken { epoch: 1, owner: "test".to_owned() });
+        say(&mut state, minutes(1), EventKind::StepStarted { step: id.clone() });
         if finished {
-            say(&mut state, minutes(1), What::RunFinished { outcome: Outcome::Recovered });
+            say(&mut state, minutes(1), EventKind::RunFinished { outcome: Outcome::Recovered });
         }
-        say(&mut state, minutes(2), What::StepFailed { step: id, reason: "x".to_owned() });
+        say(&mut state, minutes(2), EventKind::StepFailed { step: id, reason: "x".to_owned() });
         state.attention.stops.len()
     };
     let passed_over = |of: Step| Step { on_failure: OnFailure::Continue, ..of };
@@ -219,7 +219,7 @@ fn only_what_the_rest_waits_for_is_a_stop() {
 }
 
 fn failed_again(state: &mut RunState) {
-    say(state, minutes(5), What::Resumed { who: ann() });
+    say(state, minutes(5), EventKind::Resumed { who: ann() });
     failed(state, minutes(6));
 }
 
@@ -231,14 +231,17 @@ fn what_was_decided_holds_until_somebody_decides_otherwise() {
     state.created.authority.operators.insert("ann".to_owned(), operator);
     seen(&mut state, minutes(3), Some(Decision::TakeBack));
     let refused = signal::take(&state, Signal::Resume, Person::claimed("mallory"), minutes(4));
-    let [What::SignalRefused { reason, .. }] = &refused[..] else { panic!("{refused:?}") };
+    let [EventKind::SignalRefused { reason, .. }] = &refused[..] else { panic!("{refused:?}") };
     assert!(
         reason
             .contains("ann (unsigned) decided at 2026-01-01T03:03:00.000Z to take-back and not to continue"),
         "{reason}"
     );
     seen(&mut state, minutes(5), Some(Decision::FixForward));
-    assert!(matches!(&signal::take(&state, Signal::Resume, ann(), minutes(6))[..], [What::Resumed { .. }]));
+    assert!(matches!(
+        &signal::take(&state, Signal::Resume, ann(), minutes(6))[..],
+        [EventKind::Resumed { .. }]
+    ));
     assert_eq!(duties::stops(&state)[0].decision, Some(Decision::FixForward));
 }
 
@@ -248,20 +251,20 @@ fn a_question_calls_for_somebody_from_when_it_is_asked_and_each_time_that_it_is(
     let step = || StepId::new("grow");
     let asks = |state: &mut RunState, at| {
         let why = "credentials expired".to_owned();
-        say(state, at, What::GateBlocked { step: step(), rule: None, why, flag: None });
+        say(state, at, EventKind::GateBlocked { step: step(), rule: None, why, flag: None });
     };
-    say(&mut state, minutes(1), What::StepStarted { step: step() });
+    say(&mut state, minutes(1), EventKind::StepStarted { step: step() });
     // Whoever has seen it then has seen no question.
     seen(&mut state, minutes(2), None);
     asks(&mut state, minutes(30));
     assert_eq!(keys(&state, minutes(31)), ["alert", "update/2", "escalation/question1-grow/1"]);
     // It stands, whatever else happens: who takes the run over asks the same.
-    say(&mut state, minutes(32), What::EpochTaken { epoch: 2, owner: "other".to_owned() });
+    say(&mut state, minutes(32), EventKind::EpochTaken { epoch: 2, owner: "other".to_owned() });
     asks(&mut state, minutes(33));
     assert_eq!(keys(&state, minutes(36)), ["alert", "update/2", "escalation/question1-grow/2"]);
     seen(&mut state, minutes(37), None);
     assert_eq!(keys(&state, minutes(38)), ["alert", "update/2"]);
-    say(&mut state, minutes(40), What::Resumed { who: ann() });
+    say(&mut state, minutes(40), EventKind::Resumed { who: ann() });
     asks(&mut state, minutes(50));
     assert_eq!(keys(&state, minutes(50)), ["alert", "update/3", "escalation/question2-grow/1"]);
 }
@@ -272,8 +275,8 @@ fn an_acknowledgement_by_a_clock_that_is_ahead_silences_nothing_that_comes_later
     let mut state = incident();
     seen(&mut state, minutes(600), None);
     let step = StepId::new("grow");
-    say(&mut state, minutes(600), What::StepStarted { step: step.clone() });
-    say(&mut state, minutes(600), What::StepFailed { step, reason: "x".to_owned() });
+    say(&mut state, minutes(600), EventKind::StepStarted { step: step.clone() });
+    say(&mut state, minutes(600), EventKind::StepFailed { step, reason: "x".to_owned() });
     assert!(keys(&state, minutes(600)).contains(&"escalation/stop1/1".to_owned()));
 }
 
@@ -281,9 +284,9 @@ fn an_acknowledgement_by_a_clock_that_is_ahead_silences_nothing_that_comes_later
 fn nothing_that_a_provider_says_becomes_a_field_of_its_own() {
     let mut state = incident();
     let step = StepId::new("grow");
-    say(&mut state, minutes(1), What::StepStarted { step: step.clone() });
+    say(&mut state, minutes(1), EventKind::StepStarted { step: step.clone() });
     let reason = "boom\n*STATUS*: Resolved\u{202e}\u{1b}[2J".to_owned();
-    say(&mut state, minutes(1), What::StepFailed { step, reason });
+    say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
     let text = news(&state, minutes(1)).into_iter().map(|n| n.text()).collect::<String>();
     assert!(text.contains("boom *STATUS*: Resolved") && !text.contains(['\u{202e}', '\u{1b}']), "{text}");
 }
@@ -292,11 +295,11 @@ fn nothing_that_a_provider_says_becomes_a_field_of_its_own() {
 fn a_run_that_owes_nothing_is_told_of_nothing_done() {
     let mut state = incident();
     state.created.duties = None;
-    say(&mut state, minutes(10), What::RunFinished { outcome: Outcome::Recovered });
+    say(&mut state, minutes(10), EventKind::RunFinished { outcome: Outcome::Recovered });
     let done = Signal::Fulfil { duty: Duty::PostMortem, reference: "x".to_owned(), sha256: None };
     let refused = signal::take(&state, done, ann(), minutes(500));
     assert!(
-        matches!(&refused[..], [What::SignalRefused { reason, .. }] if reason.contains("does not have this duty")),
+        matches!(&refused[..], [EventKind::SignalRefused { reason, .. }] if reason.contains("does not have this duty")),
         "{refused:?}"
     );
 }
@@ -326,7 +329,7 @@ fn rungs_reach_the_channels_that_they_name() {
 #[test]
 fn what_is_owed_is_remembered_reminded_of_and_called_late_for_ever() {
     let mut state = incident();
-    say(&mut state, minutes(10), What::RunFinished { outcome: Outcome::Recovered });
+    say(&mut state, minutes(10), EventKind::RunFinished { outcome: Outcome::Recovered });
     let hours = |n: u64| minutes(10 + 60 * n);
     assert_eq!(keys(&state, minutes(10)), ["alert", "resolved"]);
     assert_eq!(keys(&state, hours(1)), ["alert", "resolved"]);
@@ -341,7 +344,7 @@ fn what_is_owed_is_remembered_reminded_of_and_called_late_for_ever() {
     let say_so = |duty| Signal::Fulfil { duty, reference: "wiki/412".to_owned(), sha256: None };
     let early = signal::take(&state, say_so(Duty::Monitoring), ann(), hours(1));
     assert!(
-        matches!(&early[..], [What::SignalRefused { reason, .. }] if reason.contains("monitoring lasts until")),
+        matches!(&early[..], [EventKind::SignalRefused { reason, .. }] if reason.contains("monitoring lasts until")),
         "{early:?}"
     );
     for (duty, at) in [(Duty::Monitoring, hours(2)), (Duty::IncidentReport, hours(25))] {
@@ -350,7 +353,7 @@ fn what_is_owed_is_remembered_reminded_of_and_called_late_for_ever() {
     }
     let twice = signal::take(&state, say_so(Duty::Monitoring), ann(), hours(26));
     assert!(
-        matches!(&twice[..], [What::SignalRefused { reason, .. }] if reason.contains("already confirmed it at")),
+        matches!(&twice[..], [EventKind::SignalRefused { reason, .. }] if reason.contains("already confirmed it at")),
         "{twice:?}"
     );
     let standing = |at| {
@@ -371,7 +374,7 @@ fn what_is_owed_is_remembered_reminded_of_and_called_late_for_ever() {
 #[test]
 fn silence_that_was_too_long_is_found() {
     let mut state = incident();
-    say(&mut state, minutes(40), What::RunFinished { outcome: Outcome::Recovered });
+    say(&mut state, minutes(40), EventKind::RunFinished { outcome: Outcome::Recovered });
     let updates = |told: &[u64]| {
         let told = BTreeMap::from([(state.created.run.clone(), told.iter().map(|n| minutes(*n)).collect())]);
         let owed = duties::of_run(&state, &told, minutes(50)).remove(0);
@@ -432,7 +435,7 @@ fn planned_work_and_drills_are_told_as_such_and_rehearsals_not_at_all() {
 #[test]
 fn journals_hold_what_was_decided() {
     let decided =
-        What::Acknowledged { who: ann(), decision: Some(Decision::Restore), reason: "x".to_owned() };
+        EventKind::Acknowledged { who: ann(), decision: Some(Decision::Restore), reason: "x".to_owned() };
     let text = serde_json::to_string(&Event { at: BEGAN, what: decided.clone() }).unwrap();
     assert!(text.contains(r#""kind":"acknowledged""#) && text.contains(r#""decision":"restore""#), "{text}");
     assert_eq!(serde_json::from_str::<Event>(&text).unwrap().what, decided);

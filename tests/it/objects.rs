@@ -2,7 +2,7 @@
 
 use drctl::executor::create;
 use drctl::inventory::Observation;
-use drctl::model::event::{Event, Outcome, What};
+use drctl::model::event::{Event, EventKind, Outcome};
 use drctl::model::facts::Fact;
 use drctl::model::ids::StepId;
 use drctl::model::restart::Restart;
@@ -11,7 +11,7 @@ use drctl::model::state::{AnswersState, ServerAnswer, State};
 use drctl::model::time::Dur;
 use drctl::report::changes::changes;
 use drctl::run::RunState;
-use drctl::run::judge::{Ruling, Sight, judge};
+use drctl::run::judge::{StepDecision, StepObservation, judge};
 use drctl::run::state::Mode;
 
 use crate::cli::Folder;
@@ -49,9 +49,9 @@ fn users_follow_the_object_there_and_back() {
         let state = &done.ended.state;
         assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{intent}: {:?}", done.ended.stop);
         let finished = |step: &str| {
-            events(&done)
-                .iter()
-                .position(|e| matches!(&e.what, What::StepFinished { step: s, .. } if s.as_str() == step))
+            events(&done).iter().position(
+                |e| matches!(&e.what, EventKind::StepFinished { step: s, .. } if s.as_str() == step),
+            )
         };
         let [write, switch, served] =
             ["verify.db", "switch.www", "served.www"].map(|s| finished(s).unwrap_or_else(|| panic!("{s}")));
@@ -76,7 +76,7 @@ fn the_object_is_among_what_would_revert_the_run() {
 /// A state in which a step has just begun.
 fn begun(step: &str) -> (RunState, usize) {
     let done = rig(Intent::Switchover, "calm").rehearse().unwrap();
-    let starts = |e: &Event| matches!(&e.what, What::StepStarted { step: s } if s.as_str() == step);
+    let starts = |e: &Event| matches!(&e.what, EventKind::StepStarted { step: s } if s.as_str() == step);
     let n = events(&done).iter().position(starts).unwrap() + 1;
     let state = create::replay(&run_id(), &done.records[..n]).unwrap();
     let i = state.position(&StepId::new(step)).unwrap();
@@ -100,9 +100,9 @@ fn judged(
     let now = state.last_at + after;
     let seen = State::Answers(AnswersState { servers: servers.collect() });
     let seen = Observation::Value { state: seen, observed_at: now, source: "dns".to_owned() };
-    match judge(state, *i, &Sight::Things(vec![(target, seen)]), now) {
-        Ruling::Record(What::StepFinished { facts, .. }) => Ok(facts),
-        Ruling::Keep(why) => Err(why),
+    match judge(state, *i, &StepObservation::Things(vec![(target, seen)]), now) {
+        StepDecision::Record(EventKind::StepFinished { facts, .. }) => Ok(facts),
+        StepDecision::Keep(why) => Err(why),
         other => panic!("{other:?}"),
     }
 }

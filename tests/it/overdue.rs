@@ -4,7 +4,7 @@ use drctl::cli::printer::{Format, Printer};
 use drctl::cli::progress;
 use drctl::model::action::{Action, Undo};
 use drctl::model::duty::Rung;
-use drctl::model::event::{Event, Outcome, Signal, What, WorldKind};
+use drctl::model::event::{Event, EventKind, Outcome, Signal, WorldKind};
 use drctl::model::ids::StepId;
 use drctl::model::policy::Policy;
 use drctl::model::runbook::Intent;
@@ -21,15 +21,15 @@ use crate::late::own;
 use crate::resume::events;
 use crate::rig::{Rehearsed, Rig, cancel, truststream};
 
-fn promotes(what: &What) -> bool {
-    matches!(what, What::CallIntended { step, .. } if step.as_str() == "promote.db")
+fn promotes(what: &EventKind) -> bool {
+    matches!(what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db")
 }
 
-fn overdue(what: &What) -> bool {
-    matches!(what, What::Overdue { step, .. } if step.as_str() == "promote.db")
+fn overdue(what: &EventKind) -> bool {
+    matches!(what, EventKind::Overdue { step, .. } if step.as_str() == "promote.db")
 }
 
-fn count(all: &[Event], which: fn(&What) -> bool) -> usize {
+fn count(all: &[Event], which: fn(&EventKind) -> bool) -> usize {
     all.iter().filter(|e| which(&e.what)).count()
 }
 
@@ -98,9 +98,9 @@ fn a_person_ends_the_wait_and_is_told_what_may_still_come() {
     let mut state = waiting();
     let i = state.position(&StepId::new("promote.db")).unwrap();
     let (who, later) = (Person::claimed("alice"), state.last_at + Dur::mins(25));
-    let say = |state: &mut RunState, what: What| state.apply(&Event { at: later, what }).unwrap();
+    let say = |state: &mut RunState, what: EventKind| state.apply(&Event { at: later, what }).unwrap();
     let refused = signal::take(&state, skip(), who.clone(), later);
-    assert!(matches!(refused[..], [What::SignalRefused { .. }]), "{refused:?}");
+    assert!(matches!(refused[..], [EventKind::SignalRefused { .. }]), "{refused:?}");
     for asked in 1..=2 {
         let looks = decide(&state, later);
         assert!(looks.contains(&Effect::Look(i)), "asked {asked} times to cancel: {looks:?}");
@@ -119,7 +119,7 @@ fn skip() -> Signal {
 }
 
 /// What happens to a step by the clock alone.
-fn by_the_clock(state: &RunState, i: usize, at: Timestamp) -> Option<What> {
+fn by_the_clock(state: &RunState, i: usize, at: Timestamp) -> Option<EventKind> {
     decide(state, at).contains(&Effect::Expire(i)).then(|| expired(state, i, None))
 }
 
@@ -130,17 +130,21 @@ fn only_a_promotion_that_was_never_accepted_times_out() {
     let n = all.iter().position(|e| promotes(&e.what)).unwrap();
     let step = || StepId::new("promote.db");
     let retry_at = Some(all[n].at + Dur::secs(1));
-    let refused =
-        What::CallRefused { step: step(), code: "Throttling".to_owned(), why: "no".to_owned(), retry_at };
-    let doubted = What::CallInDoubt { step: step(), why: "no answer".to_owned() };
-    let answered = What::CallAnswered { step: step(), token: None };
+    let refused = EventKind::CallRefused {
+        step: step(),
+        code: "Throttling".to_owned(),
+        why: "no".to_owned(),
+        retry_at,
+    };
+    let doubted = EventKind::CallInDoubt { step: step(), why: "no answer".to_owned() };
+    let answered = EventKind::CallAnswered { step: step(), token: None };
     for (what, fails) in [(refused, true), (doubted, false), (answered, false)] {
         let state = after(&all[..=n], vec![(Dur::secs(1), what.clone())]);
         let i = state.position(&step()).unwrap();
         assert_eq!(by_the_clock(&state, i, state.last_at + Dur::mins(5)), None, "{what:?}");
         let late = by_the_clock(&state, i, state.last_at + Dur::mins(11));
-        let failed = matches!(late, Some(What::StepFailed { .. }));
-        let waits = matches!(late, Some(What::Overdue { .. }));
+        let failed = matches!(late, Some(EventKind::StepFailed { .. }));
+        let waits = matches!(late, Some(EventKind::Overdue { .. }));
         assert_eq!((failed, waits), (fails, !fails), "{what:?}: {late:?}");
     }
     // Before anything was called it is a step like any other.
@@ -148,7 +152,7 @@ fn only_a_promotion_that_was_never_accepted_times_out() {
     let i = state.position(&step()).unwrap();
     assert_eq!(state.work(i).status, Status::Started);
     let late = by_the_clock(&state, i, state.last_at + Dur::mins(11));
-    assert!(matches!(late, Some(What::StepFailed { .. })), "{late:?}");
+    assert!(matches!(late, Some(EventKind::StepFailed { .. })), "{late:?}");
 }
 
 /// Whatever states that it cannot be taken back: a server that is rebuilt as a standby, too.
@@ -163,11 +167,11 @@ fn no_clock_ends_what_cannot_be_taken_back() {
     };
     let step = runbook.steps.iter().find(last).unwrap();
     assert!(matches!(step.action, Action::Rejoin { .. }), "{}", step.action);
-    let answered = |e: &Event| matches!(&e.what, What::CallAnswered { step: of, .. } if *of == step.id);
+    let answered = |e: &Event| matches!(&e.what, EventKind::CallAnswered { step: of, .. } if *of == step.id);
     let n = all.iter().position(answered).unwrap();
     let state = RunState::fold(&all[..=n]).unwrap();
     let i = state.position(&step.id).unwrap();
     let timeout = step.estimate.timeout_ms;
     let late = by_the_clock(&state, i, state.last_at + timeout.plus(timeout));
-    assert!(matches!(late, Some(What::Overdue { .. })), "{late:?}");
+    assert!(matches!(late, Some(EventKind::Overdue { .. })), "{late:?}");
 }

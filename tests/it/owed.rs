@@ -1,7 +1,7 @@
 //! What a run still owes, what a person did by hand meanwhile, and what must not follow from either.
 
 use drctl::model::action::{Action, Command, Fence};
-use drctl::model::event::{Direction, End, Event, Outcome, Signal, What};
+use drctl::model::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::state::State;
 use drctl::model::target::DatabaseRef;
@@ -31,7 +31,7 @@ fn deed(notes: &mut Notes, at: Timestamp, action: &Action) {
 }
 
 fn fence_calls(events: &[Event]) -> usize {
-    let call = |e: &&Event| matches!(&e.what, What::CallIntended { step, direction: Direction::Do, .. } if step.as_str().starts_with("fence."));
+    let call = |e: &&Event| matches!(&e.what, EventKind::CallIntended { step, direction: Direction::Do, .. } if step.as_str().starts_with("fence."));
     events.iter().filter(call).count()
 }
 
@@ -59,13 +59,14 @@ fn servers(state: &RunState) -> (DatabaseRef, DatabaseRef) {
 #[test]
 fn a_fence_stays_where_the_replica_was_promoted_by_hand() {
     let mut rig = Rig::new(truststream(), "region-slow", 1);
-    let first = until(&rig, |w| matches!(w, What::StepStarted { step } if step.as_str() == "measure.db"));
+    let first =
+        until(&rig, |w| matches!(w, EventKind::StepStarted { step } if step.as_str() == "measure.db"));
     let (mut notes, at) = (first.notes.clone(), events(&first).last().unwrap().at);
     deed(&mut notes, at + Dur::secs(5), &promotion(&first.ended.state));
     rig.later = Some(at + Dur::mins(10));
     let (done, seen) = rig.cancel(&first.records, &notes, None);
     assert_eq!(done.ended.stop, Stop::PastReturn, "{:?}", done.ended.state.mode);
-    assert!(events(&done).iter().any(|e| matches!(e.what, What::FoundPromoted { .. })));
+    assert!(events(&done).iter().any(|e| matches!(e.what, EventKind::FoundPromoted { .. })));
     assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
     assert!(matches!(&seen["fence/us-west-2/truststream-db/sql"], State::Fence(f) if f.proven));
     // And a second cancel closes it as it is.
@@ -118,7 +119,7 @@ fn an_old_primary_that_was_rebuilt_is_no_debt_and_is_not_fenced() {
     );
     let (later, _) = rig.second(&done.records, &notes, &[], None).unwrap();
     let all = events(&later);
-    let settled = |e: &&Event| matches!(&e.what, What::DebtSettled { why, who: None, .. } if why.contains("is now a replica"));
+    let settled = |e: &&Event| matches!(&e.what, EventKind::DebtSettled { why, who: None, .. } if why.contains("is now a replica"));
     assert_eq!(all.iter().filter(settled).count(), 1);
     assert_eq!(fence_calls(&all), fence_calls(&events(&done)), "a replica was fenced");
     assert_eq!(summary::report(&later.ended.state, later.ended.state.last_at).fence.state, "settled");
@@ -155,7 +156,7 @@ fn a_person_may_say_that_a_debt_was_settled_by_hand_and_is_named() {
     let words = &report.fence.components[&ComponentName::new("db")];
     assert!(words.contains("test (unsigned) confirmed: its disks are shredded"), "{words}");
     assert_eq!(report.fence.state, "settled");
-    let refused = events(&said).iter().filter(|e| matches!(e.what, What::SignalRefused { .. })).count();
+    let refused = events(&said).iter().filter(|e| matches!(e.what, EventKind::SignalRefused { .. })).count();
     assert_eq!(refused, 1, "nothing else is said of a run that is over");
 }
 
@@ -169,7 +170,7 @@ fn while_a_fence_is_owed_the_loss_grows_and_proves_nothing() {
 }
 
 /// A state with these events after the prefix of which `test` holds.
-fn after(rig: &Rig, test: impl Fn(&What) -> bool, more: &[What]) -> RunState {
+fn after(rig: &Rig, test: impl Fn(&EventKind) -> bool, more: &[EventKind]) -> RunState {
     let first = until(rig, test);
     let mut state = RunState::fold(&events(&first)).unwrap();
     for what in more {
@@ -185,9 +186,9 @@ fn the_loss_is_held_against_what_was_accepted_before_every_call() {
     let mut rig = Rig::new(truststream(), "region-dark", 1);
     rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
     for retry in [true, false] {
-        let starts = |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+        let starts = |w: &EventKind| matches!(w, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
         let retry_at = retry.then_some(BEGAN + Dur::mins(5));
-        let refused = What::CallRefused {
+        let refused = EventKind::CallRefused {
             step: StepId::new("promote.db"),
             code: "42501".to_owned(),
             why: "no".to_owned(),
@@ -196,7 +197,7 @@ fn the_loss_is_held_against_what_was_accepted_before_every_call() {
         let state = after(&rig, starts, &[intended("promote.db"), refused]);
         let asks = |at: Timestamp| {
             decide(&state, at).into_iter().any(|e| matches!(e, Effect::Record(events) if events.iter().any(
-                |w| matches!(w, What::GateBlocked { step, rule: Some(Rule::ExposureAboveRpo), .. } if step.as_str() == "promote.db"))))
+                |w| matches!(w, EventKind::GateBlocked { step, rule: Some(Rule::ExposureAboveRpo), .. } if step.as_str() == "promote.db"))))
         };
         assert!(!asks(state.last_at) && asks(state.last_at + Dur::mins(30)), "retry {retry}");
     }
@@ -209,22 +210,22 @@ fn a_fence_is_called_pending_once_the_promotion_took_place() {
     rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
     let all = events(&rig.rehearse().unwrap());
     let is_promotion = |step: &StepId| step.as_str() == "promote.db";
-    let first = |test: &dyn Fn(&What) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
+    let first = |test: &dyn Fn(&EventKind) -> bool| all.iter().position(|e| test(&e.what)).unwrap();
     let order = [
-        first(&|w| matches!(w, What::FenceWaived { .. })),
-        first(&|w| matches!(w, What::CallIntended { step, .. } if is_promotion(step))),
-        first(&|w| matches!(w, What::StepFinished { step, .. } if is_promotion(step))),
-        first(&|w| matches!(w, What::FencePending { .. })),
+        first(&|w| matches!(w, EventKind::FenceWaived { .. })),
+        first(&|w| matches!(w, EventKind::CallIntended { step, .. } if is_promotion(step))),
+        first(&|w| matches!(w, EventKind::StepFinished { step, .. } if is_promotion(step))),
+        first(&|w| matches!(w, EventKind::FencePending { .. })),
     ];
     assert!(order.is_sorted(), "{order:?}");
-    assert_eq!(all.iter().filter(|e| matches!(e.what, What::FencePending { .. })).count(), 1);
-    let refused = What::CallRefused {
+    assert_eq!(all.iter().filter(|e| matches!(e.what, EventKind::FencePending { .. })).count(), 1);
+    let refused = EventKind::CallRefused {
         step: StepId::new("promote.db"),
         code: "42501".to_owned(),
         why: "no".to_owned(),
         retry_at: None,
     };
-    let starts = |w: &What| matches!(w, What::CallIntended { step, .. } if is_promotion(step));
+    let starts = |w: &EventKind| matches!(w, EventKind::CallIntended { step, .. } if is_promotion(step));
     let state = after(&rig, starts, &[intended("promote.db"), refused]);
     assert_eq!(state.owed().count(), 1, "what was asked may be there all the same");
     assert_eq!(state.newly_pending(), None);
@@ -232,7 +233,7 @@ fn a_fence_is_called_pending_once_the_promotion_took_place() {
 
 fn fences_called(all: &[Event]) -> Vec<String> {
     let called = |e: &'_ Event| match &e.what {
-        What::CallIntended { step, .. } => {
+        EventKind::CallIntended { step, .. } => {
             Some(step.clone()).filter(|step| step.as_str().starts_with("fence."))
         }
         _ => None,
@@ -241,8 +242,7 @@ fn fences_called(all: &[Event]) -> Vec<String> {
 }
 
 fn proven_at(all: &[Event]) -> usize {
-    let proves =
-        |e: &Event| matches!(&e.what, What::StepFinished { step, .. } if step.as_str().starts_with("fence."));
+    let proves = |e: &Event| matches!(&e.what, EventKind::StepFinished { step, .. } if step.as_str().starts_with("fence."));
     all.iter().position(proves).unwrap()
 }
 
@@ -256,7 +256,7 @@ fn a_primary_that_comes_back_during_the_watch_is_fenced_at_its_first_sign_of_lif
     assert_eq!(done.ended.state.owed().count(), 0, "nobody fenced it");
     let all = events(&done);
     let back = BEGAN + rig.scenario.lost_after + Dur::mins(40);
-    let answers = |e: &Event| matches!(e.what, What::PlaceAnswered { .. });
+    let answers = |e: &Event| matches!(e.what, EventKind::PlaceAnswered { .. });
     let first = all.iter().position(answers).expect("a sign of life");
     let (alive, proven) = (&all[first], &all[proven_at(&all)]);
     // Virtual time: a look a second, each of a second while nobody answers.
@@ -295,21 +295,22 @@ fn a_command_that_a_person_says_ran_is_done() {
         truststream().text
     );
     let rig = Rig::new(crate::rig::plan(&text), "region-lost", 1);
-    let starts = |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == "hook.migrate");
-    let taken = What::EpochTaken { epoch: 2, owner: "x".to_owned() };
+    let starts =
+        |w: &EventKind| matches!(w, EventKind::CallIntended { step, .. } if step.as_str() == "hook.migrate");
+    let taken = EventKind::EpochTaken { epoch: 2, owner: "x".to_owned() };
     let mut state = after(&rig, starts, &[intended("hook.migrate"), taken]);
     let position = state.position(&StepId::new("hook.migrate")).unwrap();
     assert!(matches!(&state.step(position).action, Action::Run(Command { idempotent: false, .. })));
     let blocked = decide(&state, state.last_at).into_iter().find_map(|e| match e {
-        Effect::Record(events) => events.into_iter().find(|w| matches!(w, What::GateBlocked { .. })),
+        Effect::Record(events) => events.into_iter().find(|w| matches!(w, EventKind::GateBlocked { .. })),
         _ => None,
     });
-    let said = What::ClaimedDone { step: StepId::new("hook.migrate"), who: Person::claimed("sam") };
+    let said = EventKind::ClaimedDone { step: StepId::new("hook.migrate"), who: Person::claimed("sam") };
     for what in [blocked.unwrap(), said] {
         let at = state.last_at;
         state.apply(&Event { at, what }).unwrap();
     }
-    let ends = |w: &What| matches!(w, What::StepFinished { step, end: End::ByHand, .. } if step.as_str() == "hook.migrate");
+    let ends = |w: &EventKind| matches!(w, EventKind::StepFinished { step, end: End::ByHand, .. } if step.as_str() == "hook.migrate");
     let effects = decide(&state, state.last_at);
     assert!(
         effects.iter().any(|e| matches!(e, Effect::Record(events) if events.iter().any(ends))),
@@ -324,20 +325,26 @@ fn an_unwinding_without_credentials_waits() {
     let mut place = truststream().sites.values().next().unwrap().place.clone();
     "guard".clone_into(&mut place.name);
     rig.guard = Some(place);
-    let starts = |w: &What| matches!(w, What::StepStarted { step } if step.as_str() == "measure.db");
+    let starts =
+        |w: &EventKind| matches!(w, EventKind::StepStarted { step } if step.as_str() == "measure.db");
     let hold = StepId::new("hold.db");
     let why = "waiting for credentials: ExpiredToken".to_owned();
     let mut state = after(
         &rig,
         starts,
-        &[What::CancelRequested { who: Person::claimed("t"), reason: "r".to_owned(), displaced_by: None }],
+        &[EventKind::CancelRequested {
+            who: Person::claimed("t"),
+            reason: "r".to_owned(),
+            displaced_by: None,
+        }],
     );
     for _ in 0..200 {
         let at = state.last_at + Dur::secs(2);
         let effects = decide(&state, at);
         let position = state.position(&hold).unwrap();
         if matches!(state.work(position).status, Status::Started) {
-            let what = What::GateBlocked { step: hold.clone(), rule: None, why: why.clone(), flag: None };
+            let what =
+                EventKind::GateBlocked { step: hold.clone(), rule: None, why: why.clone(), flag: None };
             state.apply(&Event { at, what }).unwrap();
             let then = decide(&state, at);
             assert!(then.contains(&Effect::Look(position)), "{then:?}");
@@ -362,7 +369,7 @@ fn an_unwinding_without_credentials_waits() {
             .collect();
         for i in open {
             let step = state.step(i).id.clone();
-            let what = What::StepFailed { step, reason: "r".to_owned() };
+            let what = EventKind::StepFailed { step, reason: "r".to_owned() };
             let _ = state.apply(&Event { at, what });
         }
     }
@@ -373,8 +380,10 @@ fn an_unwinding_without_credentials_waits() {
 #[test]
 fn a_fence_in_doubt_keeps_no_run_from_pausing() {
     let rig = Rig::new(truststream(), "region-lost", 1);
-    let first =
-        until(&rig, |w| matches!(w, What::CallAnswered { step, .. } if step.as_str().starts_with("fence.")));
+    let first = until(
+        &rig,
+        |w| matches!(w, EventKind::CallAnswered { step, .. } if step.as_str().starts_with("fence.")),
+    );
     let mut dark = Rig::new(truststream(), "region-dark", 1);
     dark.waivers = vec![accepts(Rule::UnfencedPromotion)];
     let (done, _) = dark.second(&first.records, &[].to_vec(), &[Signal::Pause], None).unwrap();
@@ -408,7 +417,7 @@ fn a_new_owner_tries_the_fences_again_that_are_owed() {
     for over in [false, true] {
         let mut state = state.clone();
         state.mode = if over { Mode::Finished(Outcome::Recovered) } else { Mode::Running };
-        let what = What::EpochTaken { epoch: 2, owner: "another".to_owned() };
+        let what = EventKind::EpochTaken { epoch: 2, owner: "another".to_owned() };
         state.apply(&Event { at: state.last_at, what }).unwrap();
         for i in 0..n {
             let again = fence(&state, i) && (over || state.step(i).background);

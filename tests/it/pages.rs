@@ -1,6 +1,6 @@
 //! The report of a run as a page: whole in itself, harmless whatever people typed, and with every step where it was.
 
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, EventKind};
 use drctl::report::{gantt, html, summary};
 use drctl::run::RunState;
 
@@ -86,7 +86,7 @@ fn a_run_that_is_not_over_has_a_page_too() {
     let done = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
     let all = events(&done);
     let promoting =
-        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+        |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
     let state = RunState::fold(&all[..=all.iter().position(promoting).unwrap()]).unwrap();
     let page = html::render(&summary::report(&state, state.last_at), &state).unwrap();
     assert!(page.contains("class=\"open\"") && page.contains("to not finished"), "{page}");

@@ -2,7 +2,7 @@
 
 use drctl::executor::create;
 use drctl::journal::Journal as _;
-use drctl::model::event::{Event, Outcome, Signal, What, WorldKind};
+use drctl::model::event::{Event, EventKind, Outcome, Signal, WorldKind};
 use drctl::model::ids::{Digest, RunId, StepId};
 use drctl::model::policy::Policy;
 use drctl::model::runbook::Intent;
@@ -74,11 +74,11 @@ fn yes(state: &RunState, who: &str, now: Timestamp) -> Statement {
     }
 }
 
-fn taken(state: &RunState, person: Person, now: Timestamp) -> Result<Vec<What>, String> {
+fn taken(state: &RunState, person: Person, now: Timestamp) -> Result<Vec<EventKind>, String> {
     let runbook = state.created.runbook_digest.clone();
     let events = signal::take(state, Signal::Approve { step: StepId::new(GATE), runbook }, person, now);
     match events.iter().find_map(|e| match e {
-        What::SignalRefused { reason, .. } => Some(reason.clone()),
+        EventKind::SignalRefused { reason, .. } => Some(reason.clone()),
         _ => None,
     }) {
         Some(reason) => Err(reason),
@@ -334,7 +334,7 @@ fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
         let state = state_of(&folder, &run);
         let person = signed(&folder, &format!("{who}.key"), &yes(&state, who, late));
         let words = taken(&state, person, late).unwrap();
-        assert!(matches!(&words[..], [What::Ratified { .. }]), "{words:?}");
+        assert!(matches!(&words[..], [EventKind::Ratified { .. }]), "{words:?}");
         let run = RunId::new(&*run);
         clock.block_on(create::note(&store(&folder), &run, who, late, words)).unwrap();
     }
@@ -368,7 +368,7 @@ fn a_yes_that_was_signed_late_is_late_whenever_it_was_written_down() {
     let run = overridden(&folder);
     let id = RunId::new(&*run);
     let events = create::decode(&id, &store(&folder).read(&id).unwrap()).unwrap();
-    let n = 1 + events.iter().position(|e| matches!(e.what, What::Overridden { .. })).unwrap();
+    let n = 1 + events.iter().position(|e| matches!(e.what, EventKind::Overridden { .. })).unwrap();
     for (upto, afterwards) in [(n, false), (events.len(), true)] {
         for world in [WorldKind::Live, state_of(&folder, &run).created.world] {
             let mut state = RunState::fold(&events[..upto]).unwrap();
@@ -380,8 +380,11 @@ fn a_yes_that_was_signed_late_is_late_whenever_it_was_written_down() {
                 let statement = serde_json::to_string(&yes(&state, who, signed_at)).unwrap();
                 let who = Person { claimed: false, statement: Some(statement), ..Person::claimed(who) };
                 let step = StepId::new(GATE);
-                let what =
-                    if afterwards { What::Ratified { step, who } } else { What::Approved { step, who } };
+                let what = if afterwards {
+                    EventKind::Ratified { step, who }
+                } else {
+                    EventKind::Approved { step, who }
+                };
                 state.apply(&Event { at, what }).unwrap();
             }
             let gate = state.position(&StepId::new(GATE)).unwrap();
@@ -400,17 +403,18 @@ fn an_override_by_hand_is_not_believed() {
     let state = state_of(&folder, &run);
     let person = |who: &str| signed(&folder, &format!("{who}.key"), &yes(&state, who, state.last_at));
     let step = || StepId::new(GATE);
-    let no = |what: What| {
+    let no = |what: EventKind| {
         let event = drctl::model::event::Event { at: state.last_at, what };
         state.clone().apply(&event).unwrap_err().to_string()
     };
     let reason = "x".to_owned();
-    let over = |who: &str| What::Overridden { step: step(), who: person(who), reason: reason.clone() };
+    let over = |who: &str| EventKind::Overridden { step: step(), who: person(who), reason: reason.clone() };
     assert!(no(over("bob")).contains("only incident-commander can override it"));
     assert!(
-        no(What::Ratified { step: step(), who: person("bob") }).contains("did not continue on an override")
+        no(EventKind::Ratified { step: step(), who: person("bob") })
+            .contains("did not continue on an override")
     );
-    let refused = What::RatificationRefused { step: step(), who: person("bob"), reason: reason.clone() };
+    let refused = EventKind::RatificationRefused { step: step(), who: person("bob"), reason: reason.clone() };
     assert!(no(refused).contains("did not continue on an override"));
     assert!(no(over("ann")).contains("only incident-commander"));
     // Nothing overrides what is not as bad as that.

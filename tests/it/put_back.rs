@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::RunId;
 use drctl::model::ledger::{Entry, StoreWorld};
 use drctl::model::time::{Dur, Timestamp};
@@ -42,7 +42,7 @@ impl Waiting {
         let sandbox = SqliteJournal::open(&base.join("sandbox.db"), StoreWorld::Sandbox).unwrap();
         let rehearsed = RunId::new(rehearsed);
         let events = create::decode(&rehearsed, &sandbox.read(&rehearsed).unwrap()).unwrap();
-        assert!(events.iter().any(|e| matches!(e.what, What::Halted { .. })));
+        assert!(events.iter().any(|e| matches!(e.what, EventKind::Halted { .. })));
         let all = ended_at(&events, now() - ago);
         let waiting = Self { store: base.join("drctl.db"), folder };
         keep(&waiting.open(), RUN, &all);
@@ -190,7 +190,7 @@ fn a_yes_is_not_made_earlier_than_what_the_ledger_knows() {
     assert!(err.contains(&words), "{err}");
     // Ten hours late, whatever the clock of whoever says it shows.
     let said = waiting.said();
-    let approved = said.iter().find(|e| matches!(e.what, What::Approved { .. }));
+    let approved = said.iter().find(|e| matches!(e.what, EventKind::Approved { .. }));
     assert!(code == 3 || approved.is_none_or(|e| e.at >= later), "{code}: {approved:?}");
     let (code, out, err) = waiting.run(&["audit", "checkpoint"]);
     assert_eq!(code, 0, "{err}");
@@ -221,7 +221,7 @@ fn a_ledger_whose_time_runs_backwards_is_a_finding() {
     // A run that says that it began before that.
     let events = waiting.said();
     let mut early = ended_at(&events, at - Dur::mins(10));
-    if let What::RunCreated(created) = &mut early[0].what {
+    if let EventKind::RunCreated(created) = &mut early[0].what {
         created.run = RunId::new("early");
     }
     keep(&waiting.open(), "early", &early);

@@ -11,8 +11,8 @@ use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::measure::{Basis, Figure};
 use drctl::model::runbook::{Intent, Runbook};
 use drctl::model::state::{
-    ControlsState, DatabaseRole, DatabaseState, GroupSize, GroupState, RecordAnswer, RecordPolicy, RecordSet,
-    RecordsState, SignalState, State,
+    ControlsState, DatabaseRole, DatabaseState, GroupSize, GroupState, HealthObjectState, RecordAnswer,
+    RecordPolicy, RecordSet, RecordsState, State,
 };
 use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::Dur;
@@ -407,7 +407,7 @@ fn an_object_in_a_dark_region_is_not_waited_for() {
     case.group("west", 2);
     let name = ComponentName::new("www");
     let Spec::Route53(zone) = &case.plan.components[&name].spec else { panic!() };
-    let object = Target::Signal(targets::object(&case.plan, &name, zone).unwrap());
+    let object = Target::HealthObject(targets::object(&case.plan, &name, zone).unwrap());
     case.estate.add(&object, dark(), None);
     let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
     let step = |id: &str| book.steps.iter().find(|s| s.id.as_str() == id).unwrap();
@@ -415,8 +415,8 @@ fn an_object_in_a_dark_region_is_not_waited_for() {
     assert!(step("served.www").needs.iter().all(|n| n.step.as_str() != "switch.www"));
     assert!(book.notes.iter().any(|n| n.contains("s3://b/k cannot be removed")), "{:?}", book.notes);
     // While it answers, everything behind it waits for it.
-    let there = SignalState { holder: Some("run".to_owned()) };
-    case.estate.add(&object, value(State::Signal(there)), None);
+    let there = HealthObjectState { holder: Some("run".to_owned()) };
+    case.estate.add(&object, value(State::HealthObject(there)), None);
     let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
     let step = |id: &str| book.steps.iter().find(|s| s.id.as_str() == id).unwrap();
     assert!(!step("switch.www").background);
@@ -517,7 +517,7 @@ fn controls_of_which_several_are_on_are_turned_back_to_the_site_that_is_left() {
         case.estate.add(&controls, value(State::Controls(ControlsState { on })), None);
         let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
         let switch = book.steps.iter().find(|s| s.id.as_str() == "switch.www").unwrap();
-        let Action::Route(route) = &switch.action else { panic!() };
+        let Action::SetRoutingControls(route) = &switch.action else { panic!() };
         assert_eq!(route.back, Some(site("west")), "{west} {east}");
     }
 }

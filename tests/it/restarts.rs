@@ -1,7 +1,7 @@
 //! A fence by security group is proven by a restart of its own and by no other: all orders of what can happen, against a truth that is
 //! kept beside it.
 
-use drctl::model::event::What;
+use drctl::model::event::EventKind;
 use drctl::model::restart::{Groups, Restart};
 use drctl::model::state::FenceStage;
 use drctl::model::time::{Dur, Timestamp};
@@ -92,7 +92,7 @@ impl World {
         }
     }
 
-    fn says(&mut self, what: What) {
+    fn says(&mut self, what: EventKind) {
         let after = self.at.since(self.run.state.last_at);
         self.run = self.run.clone().then(after, what);
     }
@@ -216,7 +216,7 @@ fn what_was_accepted_is_known_to_whoever_carries_the_run_on() {
     let accepted = world.run.state.work(world.run.i).restart;
     assert!(accepted.accepted.is_some());
     // Another process takes the run over, and the step is tried again.
-    world.says(What::EpochTaken { epoch: 7, owner: "another".to_owned() });
+    world.says(EventKind::EpochTaken { epoch: 7, owner: "another".to_owned() });
     assert_eq!(world.run.state.work(world.run.i).restart, accepted);
     assert!(world.goes(TellOldest));
     assert_eq!(world.stage(), FenceStage::Proven);
@@ -224,7 +224,7 @@ fn what_was_accepted_is_known_to_whoever_carries_the_run_on() {
     let mut world = World::new(QUICK);
     assert!(world.goes(Attach));
     world.run = world.run.clone().asked(Dur::secs(1));
-    world.says(What::EpochTaken { epoch: 7, owner: "another".to_owned() });
+    world.says(EventKind::EpochTaken { epoch: 7, owner: "another".to_owned() });
     assert_eq!(world.run.state.work(world.run.i).restart, Restart::NONE);
 }
 

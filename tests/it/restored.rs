@@ -3,7 +3,7 @@
 use drctl::executor::create;
 use drctl::inventory::{Observation, targets};
 use drctl::model::action::{Action, FenceMethod};
-use drctl::model::event::{Direction, Event, What};
+use drctl::model::event::{Direction, Event, EventKind};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::measure::{Basis, Figure};
@@ -17,7 +17,7 @@ use drctl::run::RunState;
 use drctl::run::continued::{continued, last_turns};
 use drctl::run::decide::{self, Effect};
 use drctl::run::exposure;
-use drctl::run::judge::{Ruling, Sight, judge};
+use drctl::run::judge::{StepDecision, StepObservation, judge};
 
 use crate::cli::Folder;
 use crate::resume::events;
@@ -177,13 +177,14 @@ fn what_cannot_be_restored_is_refused_with_the_way_out() {
 fn nobody_is_let_into_the_server_from_before() {
     let done = quarter_of_an_hour_back(MANAGED);
     let of_old = events(&done).into_iter().find_map(|e| match e.what {
-        What::StepFinished { facts, .. } => facts.into_iter().find_map(|f| match f {
+        EventKind::StepFinished { facts, .. } => facts.into_iter().find_map(|f| match f {
             Fact::Fenced { word: Some(word), .. } => Some(word),
             _ => None,
         }),
         _ => None,
     });
-    let starts = |e: &Event| matches!(&e.what, What::StepStarted { step } if step.as_str() == "admit.db");
+    let starts =
+        |e: &Event| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "admit.db");
     let n = events(&done).iter().position(starts).unwrap() + 1;
     let state = create::replay(&run_id(), &done.records[..n]).unwrap();
     let i = state.position(&StepId::new("admit.db")).unwrap();
@@ -192,12 +193,12 @@ fn nobody_is_let_into_the_server_from_before() {
         let seen = FenceState { proven: word.is_some(), word, ..FenceState::default() };
         let observed_at = state.last_at;
         let seen = Observation::Value { state: State::Fence(seen), observed_at, source: "sql".to_owned() };
-        judge(&state, i, &Sight::Things(vec![(target, seen)]), observed_at)
+        judge(&state, i, &StepObservation::Things(vec![(target, seen)]), observed_at)
     };
     let word = of_old.expect("the fence left no word");
-    assert!(matches!(judged(Some(word)), Ruling::Keep(why) if why.contains("old server")));
-    assert!(matches!(judged(None), Ruling::Record(What::StepFinished { .. })));
-    assert!(matches!(judged(Some("fence-of-that-time".to_owned())), Ruling::Perform(_)));
+    assert!(matches!(judged(Some(word)), StepDecision::Keep(why) if why.contains("old server")));
+    assert!(matches!(judged(None), StepDecision::Record(EventKind::StepFinished { .. })));
+    assert!(matches!(judged(Some("fence-of-that-time".to_owned())), StepDecision::Perform(_)));
 }
 
 fn accepted() -> Waiver {
@@ -256,21 +257,21 @@ fn only_an_exact_count_of_what_is_lost_is_measured() {
 #[test]
 fn a_fence_has_its_time_when_its_turn_comes() {
     let done = quarter_of_an_hour_back(PLAN);
-    let fence =
-        |e: &Event| matches!(&e.what, What::StepFinished { step, .. } if step.as_str() == "fence.db.sql");
+    let fence = |e: &Event| matches!(&e.what, EventKind::StepFinished { step, .. } if step.as_str() == "fence.db.sql");
     let n = events(&done).iter().position(fence).unwrap() + 1;
     let mut state = create::replay(&run_id(), &done.records[..n]).unwrap();
     let (fence, copy) = (StepId::new("fence.db.sql"), StepId::new("beside.db"));
     let cancelled = state.last_at;
     let who = Person::claimed("test");
-    let mut apply = |after: Dur, what: What| state.apply(&Event { at: cancelled + after, what }).unwrap();
-    apply(Dur::ZERO, What::CancelRequested { who, reason: "x".to_owned(), displaced_by: None });
+    let mut apply =
+        |after: Dur, what: EventKind| state.apply(&Event { at: cancelled + after, what }).unwrap();
+    apply(Dur::ZERO, EventKind::CancelRequested { who, reason: "x".to_owned(), displaced_by: None });
     // Something before it takes ten minutes.
     let key = "k".to_owned();
     let direction = Direction::Undo;
     apply(
         Dur::secs(1),
-        What::CallIntended {
+        EventKind::CallIntended {
             step: copy.clone(),
             direction,
             attempt: 1,
@@ -280,8 +281,8 @@ fn a_fence_has_its_time_when_its_turn_comes() {
             found: None,
         },
     );
-    apply(Dur::secs(2), What::CallAnswered { step: copy.clone(), token: None });
-    apply(Dur::mins(10), What::StepUndone { step: copy });
+    apply(Dur::secs(2), EventKind::CallAnswered { step: copy.clone(), token: None });
+    apply(Dur::mins(10), EventKind::StepUndone { step: copy });
     let i = state.position(&fence).unwrap();
     let effects = decide::decide(&state, cancelled + Dur::mins(10) + Dur::secs(1));
     assert!(effects.contains(&Effect::Look(i)) && !effects.contains(&Effect::Expire(i)), "{effects:?}");
@@ -304,7 +305,7 @@ fn what_a_restore_leaves_behind_is_handed_on() {
             };
             let asked = |action| {
                 let calls = all[..n].iter().filter_map(|e| match &e.what {
-                    What::CallIntended { step, .. } => Some(step),
+                    EventKind::CallIntended { step, .. } => Some(step),
                     _ => None,
                 });
                 calls.clone().any(|step| is(step, action))
@@ -312,10 +313,10 @@ fn what_a_restore_leaves_behind_is_handed_on() {
             let ended = |action| {
                 all[..n]
                     .iter()
-                    .any(|e| matches!(&e.what, What::StepFinished { step, .. } if is(step, action)))
+                    .any(|e| matches!(&e.what, EventKind::StepFinished { step, .. } if is(step, action)))
             };
             let swap = |a: &Action| matches!(a, Action::Restore { part: Part::Swap, .. });
-            let beside = |a: &Action| matches!(a, Action::Restore { part: Part::Beside, .. });
+            let beside = |a: &Action| matches!(a, Action::Restore { part: Part::CreateCopy, .. });
             let rename = |a: &Action| matches!(a, Action::Rename { .. });
             let fence = |a: &Action| matches!(a, Action::Fence(_));
             let kept = continued(&state, n as u64, &SiteName::new("east")).unwrap();
@@ -331,7 +332,7 @@ fn what_a_restore_leaves_behind_is_handed_on() {
                 "what lets people in again proves nothing: {n}: {kept:#?}"
             );
             seen.insert((kept.putting.is_some(), copied, kept.aside.is_empty(), proves));
-            let turned = all[..n].iter().any(|e| matches!(e.what, What::ProbeTurned { .. }));
+            let turned = all[..n].iter().any(|e| matches!(e.what, EventKind::ProbeTurned { .. }));
             assert_eq!(!last_turns(&state).is_empty(), turned, "{n}");
         }
     }
@@ -357,13 +358,13 @@ fn what_is_in_place_is_known_by_what_became_of_the_swap() {
         };
         let state = &done.ended.state;
         let step = || state.step(swap(state)).id.clone();
-        let called = |e: &Event| matches!(&e.what, What::CallIntended { step: id, .. } if *id == step());
+        let called = |e: &Event| matches!(&e.what, EventKind::CallIntended { step: id, .. } if *id == step());
         let all = events(&done);
         let n = all.iter().position(called).unwrap() + 1;
         let asked = RunState::fold(&all[..n]).unwrap();
         assert!(asked.promoted_at.contains_key(&db) && !asked.promoted.contains(&db));
-        let answered = What::CallAnswered { step: step(), token: None };
-        let after = |more: &[What]| {
+        let answered = EventKind::CallAnswered { step: step(), token: None };
+        let after = |more: &[EventKind]| {
             let mut state = asked.clone();
             // Nothing is taken back but of a run that was cancelled.
             state.cancelled_at = Some(state.last_at);
@@ -372,11 +373,11 @@ fn what_is_in_place_is_known_by_what_became_of_the_swap() {
             }
             (state.promoted_at.contains_key(&db), state.promoted.contains(&db))
         };
-        let failed = |reason: &str| What::StepFailed { step: step(), reason: reason.to_owned() };
-        let kept = |reason: &str| What::UndoFailed { step: step(), reason: reason.to_owned() };
+        let failed = |reason: &str| EventKind::StepFailed { step: step(), reason: reason.to_owned() };
+        let kept = |reason: &str| EventKind::UndoFailed { step: step(), reason: reason.to_owned() };
         assert_eq!(after(&[failed("no room")]), (false, false), "{of}");
         assert_eq!(after(&[failed("not done within 10m")]), (true, false), "{of}");
-        assert_eq!(after(&[What::StepUndone { step: step() }]), (false, false), "{of}");
+        assert_eq!(after(&[EventKind::StepUndone { step: step() }]), (false, false), "{of}");
         assert_eq!(after(&[kept(in_place)]), (true, true), "{of}");
         // Whoever may not look, or gets no answer, knows nothing of a managed one.
         assert_eq!(after(&[kept("AccessDenied")]), (true, of == PLAN), "{of}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use drctl::model::action::{Action, Undo};
-use drctl::model::event::{Direction, Event, Outcome, What};
+use drctl::model::event::{Direction, Event, EventKind, Outcome};
 use drctl::model::ids::StepId;
 use drctl::model::runbook::Runbook;
 use drctl::model::time::{Dur, Timestamp};
@@ -21,7 +21,7 @@ fn promotions(notes: &Notes) -> usize {
 }
 
 pub fn runbook(prefix: &[Event]) -> Runbook {
-    let What::RunCreated(created) = &prefix[0].what else {
+    let EventKind::RunCreated(created) = &prefix[0].what else {
         panic!("a run must start with one run_created event")
     };
     serde_json::from_str(&created.runbook).unwrap()
@@ -54,16 +54,16 @@ fn on_their_way(prefix: &[Event]) -> BTreeMap<&StepId, (Timestamp, Direction)> {
     let mut on_their_way = BTreeMap::new();
     for event in prefix {
         match &event.what {
-            What::CallIntended { step, direction, .. } => {
+            EventKind::CallIntended { step, direction, .. } => {
                 on_their_way.insert(step, (event.at, *direction));
             }
-            What::CallAnswered { step, .. }
-            | What::CallRefused { step, .. }
+            EventKind::CallAnswered { step, .. }
+            | EventKind::CallRefused { step, .. }
             // What was seen is there, and what was disproved never will be.
-            | What::StepFinished { step, .. }
-            | What::StepUndone { step }
-            | What::PartSettled { step }
-            | What::EffectDisproved { step, .. } => {
+            | EventKind::StepFinished { step, .. }
+            | EventKind::StepUndone { step }
+            | EventKind::PartSettled { step }
+            | EventKind::EffectDisproved { step, .. } => {
                 on_their_way.remove(step);
             }
             _ => {}

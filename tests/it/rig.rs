@@ -16,7 +16,7 @@ use drctl::journal::Journal as _;
 use drctl::journal::Record;
 use drctl::journal::memory::MemoryJournal;
 use drctl::model::action::Action;
-use drctl::model::event::{Event, Outcome, RunCreated, Signal, What, WorldKind};
+use drctl::model::event::{Event, EventKind, Outcome, RunCreated, Signal, WorldKind};
 use drctl::model::ids::{ComponentName, Digest, RunId, SiteName};
 use drctl::model::place::Place;
 use drctl::model::policy::Policy;
@@ -329,7 +329,7 @@ impl Rig {
         &self,
         session: &Session<'_>,
         recorder: &mut Recorder,
-    ) -> Result<(Runbook, Vec<What>, Digest), Vec<Refusal>> {
+    ) -> Result<(Runbook, Vec<EventKind>, Digest), Vec<Refusal>> {
         let all = targets::of_plan(&self.plan, None);
         let before = match &self.continues {
             // What the run before had seen.

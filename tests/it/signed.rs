@@ -8,7 +8,7 @@ use drctl::journal::Journal as _;
 use drctl::journal::chain::{self, Record};
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::verify;
-use drctl::model::event::{End, Event, Signal, What, WorldKind};
+use drctl::model::event::{End, Event, EventKind, Signal, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName, StepId};
 use drctl::model::ledger::StoreWorld;
 use drctl::model::statement::{NAMESPACE, Statement};
@@ -100,12 +100,12 @@ fn yes(state: &RunState, by: &str) -> Statement {
     }
 }
 
-fn answer(state: &RunState, person: Person, now: Timestamp) -> Result<Vec<What>, String> {
+fn answer(state: &RunState, person: Person, now: Timestamp) -> Result<Vec<EventKind>, String> {
     let runbook = state.created.runbook_digest.clone();
     let signal = Signal::Approve { step: StepId::new("approve.go"), runbook };
     let events = signal::take(state, signal, person, now);
     match events.iter().find_map(|e| match e {
-        What::SignalRefused { reason, .. } => Some(reason.clone()),
+        EventKind::SignalRefused { reason, .. } => Some(reason.clone()),
         _ => None,
     }) {
         Some(reason) => Err(reason),
@@ -198,7 +198,7 @@ fn each_worthless_approval_is_refused_with_its_own_words() {
         Person { who: "eve\u{1b}[2J".to_owned(), signature: Some("x".to_owned()), ..Person::claimed("") };
     let signal = yes(&state, "eve").signal.unwrap();
     let events = signal::take(&state, signal, forged, now);
-    let [What::SignalRefused { who, .. }] = &events[..] else { panic!("{events:?}") };
+    let [EventKind::SignalRefused { who, .. }] = &events[..] else { panic!("{events:?}") };
     assert_eq!(
         *who,
         Person::claimed("eve\u{fffd}[2J"),
@@ -277,7 +277,7 @@ fn an_audit_finds_words_that_nobody_signed() {
     assert_eq!(audit(&|_| ()), []);
     // Whoever writes the whole chain anew has no key of theirs.
     let as_approver = |event: &mut Event, change: &dyn Fn(&mut Person)| {
-        if let What::Approved { who, .. } = &mut event.what {
+        if let EventKind::Approved { who, .. } = &mut event.what {
             change(who);
         }
     };
@@ -286,14 +286,14 @@ fn an_audit_finds_words_that_nobody_signed() {
     let faults = audit(&|event| as_approver(event, &|who| *who = Person::claimed(&*who.who)));
     assert!(faults[0].why.contains("it is not signed"), "{faults:?}");
     let faults = audit(&|event| {
-        if let What::RunCreated(created) = &mut event.what {
+        if let EventKind::RunCreated(created) = &mut event.what {
             created.runbook_digest = Digest::of(b"another");
         }
     });
     assert!(faults[0].seq == 1 && faults[0].why.contains("changed after the approval"), "{faults:?}");
     // Nor can other operators be put in their place, or a rehearsal's words be made those of a live run.
     let faults = audit(&|event| {
-        if let What::RunCreated(created) = &mut event.what {
+        if let EventKind::RunCreated(created) = &mut event.what {
             let mine = created.authority.operators["cy"].key.clone();
             created.authority.operators.get_mut("eve").unwrap().key = mine;
             created.authority.operators.remove("cy");
@@ -303,7 +303,7 @@ fn an_audit_finds_words_that_nobody_signed() {
     });
     assert!(faults[0].seq == 1 && faults[0].why.contains("it is for operators"), "{faults:?}");
     let faults = audit(&|event| {
-        if let What::RunCreated(created) = &mut event.what {
+        if let EventKind::RunCreated(created) = &mut event.what {
             created.world = WorldKind::Live;
         }
     });
@@ -316,14 +316,14 @@ fn a_gate_that_was_passed_by_hand_is_not_believed() {
     let folder = folder();
     let state = state_of(&folder, &waiting(&folder));
     let step = || StepId::new("approve.go");
-    let refused = |state: &RunState, what: What| {
+    let refused = |state: &RunState, what: EventKind| {
         state.clone().apply(&Event { at: state.last_at, what }).unwrap_err().to_string()
     };
-    let passed = What::StepFinished { step: step(), end: End::Performed, facts: Vec::new() };
+    let passed = EventKind::StepFinished { step: step(), end: End::Performed, facts: Vec::new() };
     assert!(refused(&state, passed.clone()).contains("the approval of dba and engineering-lead is missing"));
-    let skipped = What::StepSkipped { step: step(), reason: "hurry".to_owned(), who: None };
+    let skipped = EventKind::StepSkipped { step: step(), reason: "hurry".to_owned(), who: None };
     assert!(refused(&state, skipped).contains("cannot be skipped"));
-    let approved = |who| What::Approved { step: step(), who };
+    let approved = |who| EventKind::Approved { step: step(), who };
     let ann = signed(&folder, "ann.key", &yes(&state, "ann"));
     assert!(refused(&state, approved(ann)).contains("the requester of a run cannot approve it"));
     let mut one = state.clone();
@@ -342,7 +342,7 @@ fn a_run_with_words_that_nobody_said_is_not_gone_on_with() {
     let last = records.last().unwrap().clone();
     let at = serde_json::from_slice::<Event>(&last.bytes).unwrap().at;
     let forged = Person { signature: Some("x".to_owned()), claimed: false, ..Person::claimed("bob") };
-    let what = What::Approved { step: StepId::new("approve.go"), who: forged };
+    let what = EventKind::Approved { step: StepId::new("approve.go"), who: forged };
     let bytes = serde_json::to_vec(&Event { at, what }).unwrap();
     records.push(chain::link(&last.run, Some((last.seq, &last.hash)), last.epoch, bytes));
     let refused = create::vouched_for(&last.run, &records).unwrap_err().to_string();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use drctl::adapters::sandbox::Scenario;
 use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
 use drctl::executor::{Ended, create};
-use drctl::model::event::{Event, Outcome, Signal, What};
+use drctl::model::event::{Event, EventKind, Outcome, Signal};
 use drctl::model::runbook::{Drill, Intent, ProbeRole, Step};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
@@ -236,7 +236,7 @@ fn clock_jumps(rig: &Rig, done: &Rehearsed, context: &str) {
     // By that clock more may be lost than was accepted; nothing else ends otherwise, for each step and rung has its whole time.
     let losses = |e: &Event| {
         let rules = [Rule::ExposureAboveRpo, Rule::ExposureUnknown];
-        matches!(&e.what, What::GateBlocked { rule: Some(rule), .. } if rules.contains(rule))
+        matches!(&e.what, EventKind::GateBlocked { rule: Some(rule), .. } if rules.contains(rule))
     };
     let chance = [done, &jumped].iter().any(|r| before_dns(rig, &r.ended.state));
     let calls_fail = rig.scenario.faults > 0 || rig.scenario.throttled > 0;
@@ -301,8 +301,7 @@ fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
         fails_over_instead(rig, &scenario, later, (&all[..n], &notes), &context);
     }
     // Or before anything was fenced, with a write probe that had failed though users were served.
-    let fences =
-        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence."));
+    let fences = |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("fence."));
     let before = all
         .iter()
         .position(fences)
@@ -350,7 +349,10 @@ fn false_alarm(before: &[Event]) -> Vec<Event> {
     for probe in runbook.probes.iter().filter(|p| p.role == ProbeRole::Write) {
         let (since, last_other) = (at - Dur::secs(15), Some(at - Dur::secs(20)));
         let (probe, detail) = (probe.name.to_string(), "503".to_owned());
-        all.push(Event { at, what: What::ProbeTurned { probe, good: false, since, last_other, detail } });
+        all.push(Event {
+            at,
+            what: EventKind::ProbeTurned { probe, good: false, since, last_other, detail },
+        });
     }
     all
 }
@@ -420,7 +422,7 @@ fn asked_to_swap(events: &[Event]) -> bool {
 fn asked(events: &[Event], steps: &str) -> bool {
     events
         .iter()
-        .any(|e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with(steps)))
+        .any(|e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str().starts_with(steps)))
 }
 
 pub fn accept(rule: Rule) -> Waiver {
@@ -513,13 +515,13 @@ fn assert_no_call_twice(done: &Rehearsed, context: &str) {
     let mut open = std::collections::BTreeSet::new();
     for event in events(done) {
         match event.what {
-            What::CallIntended { step, .. } if step.as_str().starts_with("promote.") => {
+            EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote.") => {
                 assert!(
                     open.insert(step.clone()),
                     "{step} was called again with its call in doubt: {context}"
                 );
             }
-            What::CallRefused { step, .. } | What::EffectDisproved { step, .. } => {
+            EventKind::CallRefused { step, .. } | EventKind::EffectDisproved { step, .. } => {
                 open.remove(&step);
             }
             _ => {}

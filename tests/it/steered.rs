@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
 use drctl::model::duty::Decision;
-use drctl::model::event::{Event, Signal, What};
+use drctl::model::event::{Event, EventKind, Signal};
 use drctl::model::plain::count;
 use drctl::model::waiver::Person;
 use drctl::run::RunState;
@@ -129,8 +129,7 @@ fn a_cancel_after_a_promotion_is_confirmed_and_says_what_stays() {
 fn a_cancel_of_a_run_that_only_looked_is_not_grave() {
     let rig = Rig::new(rig::truststream(), "region-lost", 1);
     let all = events(&rig.rehearse().unwrap());
-    let fenced =
-        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence."));
+    let fenced = |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("fence."));
     let first = all.iter().position(fenced).unwrap();
     let before = RunState::fold(&all[..first]).unwrap().called_off();
     assert!(!before.grave && before.past.is_none() && before.stays.is_empty(), "{before:?}");
@@ -160,10 +159,10 @@ fn a_decision_that_nothing_would_come_of_is_refused() {
     };
     let refused = said(Some(Decision::FixForward));
     assert!(
-        matches!(&refused, Some(What::SignalRefused { reason, .. }) if reason.contains("not stopped")),
+        matches!(&refused, Some(EventKind::SignalRefused { reason, .. }) if reason.contains("not stopped")),
         "{refused:?}"
     );
-    assert!(matches!(said(None), Some(What::Acknowledged { .. })));
+    assert!(matches!(said(None), Some(EventKind::Acknowledged { .. })));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use drctl::model::action::Action;
 use drctl::model::duty::Decision;
-use drctl::model::event::{Direction, Event, Outcome, Signal, What};
+use drctl::model::event::{Direction, Event, EventKind, Outcome, Signal};
 use drctl::model::ids::StepId;
 use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
@@ -21,7 +21,7 @@ pub fn called_in_spite_of_a_stop(all: &[Event]) -> Option<String> {
     for event in &all[1..] {
         // Whoever decided to take it back, or anything else, did not decide to go on.
         let stopped = !state.may_go_on() && state.mode == Mode::Running;
-        if let What::CallIntended { step, direction: Direction::Do, .. } = &event.what
+        if let EventKind::CallIntended { step, direction: Direction::Do, .. } = &event.what
             && stopped
             && state.runbook.intent != Intent::Drill
         {
@@ -38,13 +38,14 @@ pub fn called_in_spite_of_a_stop(all: &[Event]) -> Option<String> {
     None
 }
 
-fn failed(step: &str, reason: &str) -> What {
-    What::StepFailed { step: StepId::new(step), reason: reason.to_owned() }
+fn failed(step: &str, reason: &str) -> EventKind {
+    EventKind::StepFailed { step: StepId::new(step), reason: reason.to_owned() }
 }
 
 /// A run of which the groups could not be made larger, what was said to that, and what came of it.
-fn not_larger(rig: &Rig, said: Option<What>) -> Rehearsed {
-    let calls = |w: &What| matches!(w, What::CallIntended { step, .. } if step.as_str() == "scale.nodes");
+fn not_larger(rig: &Rig, said: Option<EventKind>) -> Rehearsed {
+    let calls =
+        |w: &EventKind| matches!(w, EventKind::CallIntended { step, .. } if step.as_str() == "scale.nodes");
     let first = until(rig, calls);
     let mut all = events(&first);
     let last = all.last().unwrap().clone();
@@ -74,13 +75,12 @@ fn a_step_that_failed_keeps_the_replica_from_being_promoted_and_not_the_fence_fr
     // Whoever goes on says so, and what was kept is looked at once more when it is over.
     let (done, _) = rig.second(&done.records, &done.notes, &[Signal::Resume], None).unwrap();
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
-    let looked =
-        |what: &What| matches!(what, What::StepFinished { step, .. } if step.as_str() == "evidence.after");
+    let looked = |what: &EventKind| matches!(what, EventKind::StepFinished { step, .. } if step.as_str() == "evidence.after");
     let all = events(&done);
     let at: Vec<usize> = (0..all.len()).filter(|i| looked(&all[*i].what)).collect();
-    let promoted = all
-        .iter()
-        .position(|e| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db"));
+    let promoted = all.iter().position(
+        |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db"),
+    );
     assert!(at.len() == 2 && at[0] < promoted.unwrap() && at[1] > promoted.unwrap(), "{at:?}");
     let facts = &done.ended.state.steps[i].facts;
     assert_eq!(facts.len(), 4, "what was seen before is not told as how things stand now: {facts:#?}");
@@ -92,7 +92,7 @@ fn who_decides_otherwise_has_nothing_promoted() {
     for decision in [Decision::TakeBack, Decision::Restore, Decision::Failover] {
         let rig = Rig::new(truststream(), "region-lost", 1);
         let who = drctl::model::waiver::Person::claimed("eve");
-        let said = What::Acknowledged { who, decision: Some(decision), reason: "no".to_owned() };
+        let said = EventKind::Acknowledged { who, decision: Some(decision), reason: "no".to_owned() };
         let done = not_larger(&rig, Some(said));
         let state = &done.ended.state;
         assert!(state.promoted.is_empty() && !state.may_go_on(), "{decision}: {:?}", done.ended.stop);
@@ -124,8 +124,7 @@ fn a_cancel_forgets_how_things_stood() {
 fn a_planned_move_that_stopped_keeps_nobody_out() {
     let rig = Rig { intent: Intent::Switchover, ..Rig::new(truststream(), "calm", 1) };
     let done = not_larger(&rig, None);
-    let fences =
-        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("fence."));
+    let fences = |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("fence."));
     assert!(!events(&done).iter().any(fences), "users would have been kept out of what still serves them");
     assert_eq!(done.truth.outage_ms(), None);
 }
@@ -137,16 +136,16 @@ fn every_decision_is_kept() {
     let (_, done) = stopped();
     let mut state = done.ended.state.clone();
     let at = state.last_at + Dur::mins(1);
-    let mut say = |what: What| {
+    let mut say = |what: EventKind| {
         state.apply(&Event { at, what }).unwrap();
         duties::stops(&state).pop().unwrap()
     };
     let who = drctl::model::waiver::Person::claimed("eve");
     let decision = Some(Decision::Restore);
-    say(What::Acknowledged { who: who.clone(), decision, reason: "data are damaged".to_owned() });
+    say(EventKind::Acknowledged { who: who.clone(), decision, reason: "data are damaged".to_owned() });
     let displaced_by = Some("run other".to_owned());
     let told =
-        say(What::CancelRequested { who, reason: "run other takes its place".to_owned(), displaced_by });
+        say(EventKind::CancelRequested { who, reason: "run other takes its place".to_owned(), displaced_by });
     assert_eq!(told.decision, Some(Decision::Failover));
     let earlier: Vec<_> = told.earlier.iter().map(|e| (e.decision, e.by.who.as_str())).collect();
     assert_eq!(earlier, [(Decision::Restore, "eve")]);

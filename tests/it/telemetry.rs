@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::RunId;
 use drctl::model::ledger::StoreWorld;
 use drctl::model::time::{Dur, Timestamp};
@@ -79,7 +79,7 @@ impl Estate {
             lived(&all_of(&Rig::new(truststream(), "region-lost", 1)), RUN, now - Dur::mins(1), |_| {});
         let middle = all.iter().position(|e| starts(&e.what, "promote.db")).unwrap();
         let rest = all.split_off(middle);
-        let What::RunCreated(created) = &all[0].what else { panic!("no run begins so") };
+        let EventKind::RunCreated(created) = &all[0].what else { panic!("no run begins so") };
         let bytes: Vec<_> = all.iter().map(create::encode).collect();
         store.create(&RunId::new(RUN), &create::claims(created), &bytes, None).unwrap();
         (store, rest)

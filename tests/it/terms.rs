@@ -3,7 +3,7 @@
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::model::event::{Event, RunCreated, What};
+use drctl::model::event::{Event, EventKind, RunCreated};
 use drctl::model::ids::RunId;
 use drctl::model::ledger::{Entry, StoreWorld};
 
@@ -52,7 +52,7 @@ fn forged(folder: &Folder, run: &str, change: impl FnOnce(&mut RunCreated)) -> (
     let id = RunId::new(run);
     let records = store(folder).read(&id).unwrap();
     let mut events: Vec<Event> = create::decode(&id, &records).unwrap();
-    let What::RunCreated(created) = &mut events[0].what else { panic!("no run begins so") };
+    let EventKind::RunCreated(created) = &mut events[0].what else { panic!("no run begins so") };
     change(created);
     let scratch = tempfile::tempdir().unwrap();
     let path = scratch.path().join("forged.db");
@@ -223,17 +223,18 @@ fn endpoints_that_are_not_the_providers_own_prove_no_objective() {
     };
     assert_eq!(met(&events), (true, true, true));
     // A process that carries it on names what it uses: its own endpoint of AWS, then somebody else's.
-    let used = |url: &str| What::EndpointsUsed { endpoints: vec![Endpoint::new("rds", url, Source::Sdk)] };
+    let used =
+        |url: &str| EventKind::EndpointsUsed { endpoints: vec![Endpoint::new("rds", url, Source::Sdk)] };
     let last = events.last().unwrap().at;
     events.push(Event { at: last, what: used("https://rds.us-east-1.amazonaws.com") });
     assert_eq!(met(&events), (true, true, true));
     events.push(Event { at: last, what: used("http://127.0.0.1:4566") });
     assert_eq!(met(&events), (false, false, false));
     let mut begun = events[..events.len() - 2].to_vec();
-    let What::RunCreated(created) = &mut begun[0].what else { panic!("no run begins so") };
+    let EventKind::RunCreated(created) = &mut begun[0].what else { panic!("no run begins so") };
     created.world = drctl::model::event::WorldKind::Live;
     assert_eq!(verified::proof(&drctl::run::RunState::fold(&begun).unwrap()), Some(true));
-    let What::RunCreated(created) = &mut begun[0].what else { panic!("no run begins so") };
+    let EventKind::RunCreated(created) = &mut begun[0].what else { panic!("no run begins so") };
     created.terms.endpoints.insert(Endpoint::new("route53", "https://10.0.0.1", Source::Settings));
     created.terms_digest = created.terms.digest();
     assert_eq!(met(&begun), (false, false, false));

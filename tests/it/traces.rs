@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drctl::model::event::{Event, Request, What};
+use drctl::model::event::{Event, EventKind, Request};
 use drctl::report::trace;
 use serde_json::Value;
 
@@ -53,9 +53,9 @@ fn every_step_and_every_call_of_a_run_is_a_span() {
         let all = events(&done);
         let told = spans(&trace::document_of(&run_id(), &all));
         well_formed(&told);
-        let count = |is: &dyn Fn(&What) -> bool| all.iter().filter(|e| is(&e.what)).count();
+        let count = |is: &dyn Fn(&EventKind) -> bool| all.iter().filter(|e| is(&e.what)).count();
         let named = |start: &str| told.iter().filter(|s| word(s, "name").starts_with(start)).count();
-        assert_eq!(named("call "), count(&|w| matches!(w, What::CallIntended { .. })), "{scenario}");
+        assert_eq!(named("call "), count(&|w| matches!(w, EventKind::CallIntended { .. })), "{scenario}");
         let roots: Vec<_> = told.iter().filter(|s| s.get("parentSpanId").is_none()).collect();
         assert_eq!(roots.len(), 1, "{scenario}");
         assert_eq!(word(roots[0], "name"), "failover truststream");
@@ -63,7 +63,7 @@ fn every_step_and_every_call_of_a_run_is_a_span() {
         assert_eq!(word(roots[0], "startTimeUnixNano"), at(&all[0]));
         let root = word(roots[0], "spanId");
         let steps = told.iter().filter(|s| s["parentSpanId"] == root && s["kind"] == 1).count();
-        assert!(steps >= count(&|w| matches!(w, What::StepStarted { .. })), "{scenario}");
+        assert!(steps >= count(&|w| matches!(w, EventKind::StepStarted { .. })), "{scenario}");
     }
 }
 
@@ -94,16 +94,16 @@ fn a_call_has_the_providers_request_ids_and_a_refused_one_its_code() {
     let done = Rig::new(truststream(), "region-lost", 3).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     let mut all = events(&done);
     let is_call =
-        |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str() == "promote.db");
+        |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
     let n = all.iter().position(is_call).unwrap();
-    let What::CallIntended { step, .. } = all[n].what.clone() else { unreachable!() };
+    let EventKind::CallIntended { step, .. } = all[n].what.clone() else { unreachable!() };
     let request = |id: &str| Request { service: "rds".to_owned(), id: id.to_owned(), code: None };
     let at = all[n].at;
     all.truncate(n + 1);
     let requests = vec![request("first"), request("second")];
-    all.push(Event { at, what: What::CallRequests { step: step.clone(), requests } });
+    all.push(Event { at, what: EventKind::CallRequests { step: step.clone(), requests } });
     let (code, why) = ("InvalidDBInstanceState".to_owned(), "it is busy\u{1b}[31m".to_owned());
-    all.push(Event { at, what: What::CallRefused { step, code, why, retry_at: None } });
+    all.push(Event { at, what: EventKind::CallRefused { step, code, why, retry_at: None } });
     let told = spans(&trace::document_of(&run_id(), &all));
     let call = told.iter().find(|s| word(s, "name") == "call promote.db").unwrap();
     assert_eq!(attribute(call, "aws.request_id").unwrap()["stringValue"], "second");

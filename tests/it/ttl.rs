@@ -1,7 +1,7 @@
 //! How long old answers are kept: shortened before planned moves, waited out after every one.
 
 use drctl::model::action::{Action, Check, RecordChange, Switch, Undo};
-use drctl::model::event::{Event, Outcome, What};
+use drctl::model::event::{Event, EventKind, Outcome};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::runbook::{Intent, Phase, Runbook};
@@ -40,11 +40,11 @@ fn rehearse(intent: Intent, scenario: &str) -> (Rig, Rehearsed) {
 }
 
 fn begins(step: &str) -> impl Fn(&Event) -> bool {
-    move |e| matches!(&e.what, What::StepStarted { step: s } if s.as_str() == step)
+    move |e| matches!(&e.what, EventKind::StepStarted { step: s } if s.as_str() == step)
 }
 
 fn ends(step: &str) -> impl Fn(&Event) -> bool {
-    move |e| matches!(&e.what, What::StepFinished { step: s, .. } if s.as_str() == step)
+    move |e| matches!(&e.what, EventKind::StepFinished { step: s, .. } if s.as_str() == step)
 }
 
 fn began(done: &Rehearsed, step: &str) -> usize {
@@ -57,7 +57,7 @@ fn ended(done: &Rehearsed, step: &str) -> usize {
 
 /// How long resolvers may keep what a step replaced.
 fn old_ttl(done: &Rehearsed, step: &str) -> Dur {
-    let What::StepFinished { facts, .. } = &events(done)[ended(done, step)].what else { unreachable!() };
+    let EventKind::StepFinished { facts, .. } = &events(done)[ended(done, step)].what else { unreachable!() };
     let ttl = |f: &Fact| if let Fact::Switched { old_ttl_ms, .. } = f { Some(*old_ttl_ms) } else { None };
     facts.iter().find_map(ttl).unwrap()
 }
@@ -175,7 +175,7 @@ fn nobody_is_kept_out_for_a_ttl() {
     let (back, seen) = rig.cancel(&done.records[..n], &notes, None);
     assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
     let undone = |step: &str| {
-        let of = |w: &What| matches!(w, What::StepUndone { step: s, .. } if s.as_str() == step);
+        let of = |w: &EventKind| matches!(w, EventKind::StepUndone { step: s, .. } if s.as_str() == step);
         events(&back).iter().position(|e| of(&e.what)).unwrap_or_else(|| panic!("{step}"))
     };
     assert!(undone("fence.db.sql") < undone("ttl.www"));
@@ -235,7 +235,7 @@ fn a_clock_that_jumps_ahead_does_not_end_the_wait_for_resolvers() {
     let mut prefix = events(&whole)[..n].to_vec();
     let jump = Dur::mins(20);
     let at = prefix[n - 1].at + jump;
-    prefix.push(Event { at, what: What::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO } });
+    prefix.push(Event { at, what: EventKind::ClockJumped { forward_ms: jump, backward_ms: Dur::ZERO } });
     let done = rig.carry_on(&Rig::journal_of(&prefix), &notes);
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
     let waited = events(&done)[ended(&done, "expire.www")].at.since(at);

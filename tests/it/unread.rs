@@ -2,7 +2,7 @@
 
 use drctl::inventory::{Estate, Observation, targets};
 use drctl::model::action::{Fence, FenceMethod};
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::target::Target;
 use drctl::model::time::{Dur, Timestamp};
@@ -10,7 +10,7 @@ use drctl::model::waiver::Rule;
 use drctl::planner::assessment::{self, Question, Reads};
 use drctl::report::readiness;
 use drctl::run::state::Mode;
-use drctl::run::{Ruling, Stop};
+use drctl::run::{StepDecision, Stop};
 
 use crate::guards::{Look, Meddling};
 use crate::judged::{doing, refused, server};
@@ -31,7 +31,7 @@ fn unproven(from: Timestamp) -> Option<Meddling> {
 
 /// When the rung began.
 fn begun(all: &[Event]) -> Timestamp {
-    let starts = |e: &&Event| matches!(&e.what, What::StepStarted { step } if step.as_str() == RUNG);
+    let starts = |e: &&Event| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == RUNG);
     all.iter().find(starts).unwrap().at
 }
 
@@ -39,7 +39,7 @@ fn begun(all: &[Event]) -> Timestamp {
 fn failed(done: &Rehearsed) -> (Dur, String) {
     let all = events(done);
     let end = all.iter().find_map(|e| match &e.what {
-        What::StepFailed { step, reason } if step.as_str() == RUNG => Some((e.at, reason.clone())),
+        EventKind::StepFailed { step, reason } if step.as_str() == RUNG => Some((e.at, reason.clone())),
         _ => None,
     });
     let (at, reason) = end.unwrap_or_else(|| panic!("{all:#?}"));
@@ -71,7 +71,7 @@ fn the_last_rung_halts_the_run_with_the_reason_and_promotes_nothing() {
     let (after, why) = failed(&done);
     assert!(why == WORDS && after < Dur::secs(15), "{after}: {why}");
     assert!(matches!(&done.ended.stop, Stop::Blocked(why) if why.contains(WORDS)), "{:?}", done.ended.stop);
-    let promoted = |e: &Event| matches!(&e.what, What::CallIntended { step, .. } if step.as_str().starts_with("promote"));
+    let promoted = |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote"));
     assert!(!events(&done).iter().any(promoted));
 }
 
@@ -98,7 +98,9 @@ fn what_may_pass_is_waited_for() {
     let at = doing(drctl::model::action::Action::Fence(fence));
     let dark = Observation::Unobservable { since: BEGAN, why: "Throttling: Rate exceeded".to_owned() };
     assert_eq!(at.finds(Dur::ZERO, dark), "waits");
-    let Ruling::Record(What::StepFailed { reason, .. }) = at.rules(Dur::ZERO, refused()) else { panic!() };
+    let StepDecision::Record(EventKind::StepFailed { reason, .. }) = at.rules(Dur::ZERO, refused()) else {
+        panic!()
+    };
     assert!(reason.starts_with("AccessDenied for rds:DescribeEvents: "), "{reason}");
 }
 

@@ -1,7 +1,7 @@
 //! What a primary has and its standbys do not: no figure of the log speaks for it, whoever says how much of the log came over.
 
 use drctl::model::action::{Action, Check};
-use drctl::model::event::What;
+use drctl::model::event::EventKind;
 use drctl::model::facts::{Exposure, Fact};
 use drctl::model::ids::StepId;
 use drctl::model::measure::Basis;
@@ -24,7 +24,7 @@ fn thing(what: Lost) -> Unreplicated {
 fn measured(by_fence: Option<Vec<Unreplicated>>, planned: Vec<Unreplicated>, why: Option<&str>) -> Exposure {
     let rig = moving(Intent::Switchover, "calm", 1);
     let until_there =
-        until(&rig, |w| matches!(w, What::StepFinished { step, .. } if step.as_str() == "caught-up.db"));
+        until(&rig, |w| matches!(w, EventKind::StepFinished { step, .. } if step.as_str() == "caught-up.db"));
     let mut state = RunState::fold(&events(&until_there)).unwrap();
     for step in &mut state.runbook.steps {
         if let Action::Check(Check::Exposure { unreplicated, .. }) = &mut step.action {
@@ -46,7 +46,7 @@ fn measured(by_fence: Option<Vec<Unreplicated>>, planned: Vec<Unreplicated>, why
     let seen = DatabaseState {
         role: DatabaseRole::Replica { source: "x".to_owned() },
         wal: Some(WalPoint { position: Lsn(end.position.0 + 1_000), ..end }),
-        fence_word: state.fence_word(&db.component).map(str::to_owned),
+        fence_token: state.fence_token(&db.component).map(str::to_owned),
         ..DatabaseState::default()
     };
     measure(&state, &db.component, &seen, state.last_at)

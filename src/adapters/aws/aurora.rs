@@ -215,7 +215,7 @@ impl Aws {
             _ if groups == Groups::Alone && cluster.db_cluster_members().is_empty() => {
                 (FenceStage::Proven, format!("only {group} is attached, and the cluster has no instance"))
             }
-            ((FenceStage::Proven, _), Some(around)) => (FenceStage::Vain, around),
+            ((FenceStage::Proven, _), Some(around)) => (FenceStage::Ineffective, around),
             (stage, _) => stage,
         };
         let proven = stage == FenceStage::Proven;

@@ -14,9 +14,9 @@ use std::cell::Cell;
 use super::Aws;
 use super::error::Failure;
 use crate::adapters::http_date;
-use crate::adapters::sinks::{Look, Parcel, Trouble};
+use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::model::ids::Digest;
-use crate::model::sink::{Held, Lock, Sink};
+use crate::model::sink::{Lock, Sink, StoredObject};
 use crate::model::time::Timestamp;
 
 /// Whoever delivers waits for as long as a bundle's size asks for: no single call ends before that.
@@ -35,7 +35,7 @@ impl Aws {
     ///
     /// # Errors
     /// If S3 did not take it, or did not say.
-    pub async fn put_bundle(&self, sink: &Sink, parcel: &Parcel<'_>) -> Result<bool, Trouble> {
+    pub async fn put_bundle(&self, sink: &Sink, parcel: &Upload<'_>) -> Result<bool, SinkError> {
         let (bucket, key) = sink.object(parcel.name);
         let site = self.site(&sink.place).await;
         let mode = match parcel.lock {
@@ -71,7 +71,7 @@ impl Aws {
         bundle: &str,
         version: Option<&str>,
         most: usize,
-    ) -> Result<Look, Trouble> {
+    ) -> Result<Look, SinkError> {
         let (bucket, key) = sink.object(bundle);
         let site = self.site(&sink.place).await;
         let owner = &sink.place.account;
@@ -108,23 +108,23 @@ impl Aws {
         let until = answer.object_lock_retain_until_date().and_then(|until| until.to_millis().ok());
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.body.next().await {
-            bytes.extend_from_slice(&chunk.map_err(|e| Trouble::Later(e.to_string()))?);
+            bytes.extend_from_slice(&chunk.map_err(|e| SinkError::Later(e.to_string()))?);
             // Whatever it is, it is not the bundle, and no object fills this machine's memory.
             if bytes.len() > most {
                 break;
             }
         }
         let until = until.map(Timestamp::from_millis);
-        Ok(Look::Held(Held { sha256: Digest::of(&bytes), version, lock, until }))
+        Ok(Look::Held(StoredObject { sha256: Digest::of(&bytes), version, lock, until }))
     }
 }
 
 /// A service that says no to this is there; one that says nothing, or has no time, is not.
-fn trouble(failure: &Failure) -> Trouble {
+fn trouble(failure: &Failure) -> SinkError {
     match failure {
         Failure::Code { status, .. } if *status < 500 && !failure.is_throttling() => {
-            Trouble::Later(failure.to_string())
+            SinkError::Later(failure.to_string())
         }
-        _ => Trouble::Down(failure.to_string()),
+        _ => SinkError::Down(failure.to_string()),
     }
 }

@@ -25,7 +25,7 @@ struct Body {
 }
 
 /// A guard as it was read.
-struct Held {
+struct GuardRecord {
     holder: String,
     etag: Option<String>,
 }
@@ -44,7 +44,11 @@ impl Aws {
         }
     }
 
-    async fn read_guard(&self, place: &Place, component: &ComponentName) -> Result<Option<Held>, Failure> {
+    async fn read_guard(
+        &self,
+        place: &Place,
+        component: &ComponentName,
+    ) -> Result<Option<GuardRecord>, Failure> {
         let (bucket, key) = object(place, component)?;
         let site = self.site(place).await;
         let call = || {
@@ -66,7 +70,7 @@ impl Aws {
         if body.holder.trim().is_empty() || body.holder.chars().any(char::is_control) {
             return Err(garbage(": it names no holder"));
         }
-        Ok(Some(Held { holder: body.holder, etag }))
+        Ok(Some(GuardRecord { holder: body.holder, etag }))
     }
 
     /// Takes a guard if nobody holds it, or exactly `instead_of` does. Taking one's own again is no change.

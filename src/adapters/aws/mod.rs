@@ -228,7 +228,7 @@ impl Aws {
             _ => {
                 let objects = targets.iter().map(|t| async move {
                     match t {
-                        Target::Signal(object) => self.watched(object).await,
+                        Target::HealthObject(object) => self.watched(object).await,
                         Target::Controls(of) => self.controls(of).await,
                         Target::Secret(of) => self.leads(of).await,
                         Target::Bucket(of) => Box::pin(self.bucket(of)).await,
@@ -247,7 +247,7 @@ impl Aws {
         let done = match action {
             Action::Promote { takeover: Some(how), .. } => Box::pin(self.take_over(how)).await,
             Action::Promote { db, backup_days, .. } => self.promote(db, *backup_days).await,
-            Action::Equip { db, instance } => Box::pin(self.equip(db, instance)).await,
+            Action::AddClusterInstance { db, instance } => Box::pin(self.equip(db, instance)).await,
             Action::Restore { part, of } => self.restore(*part, of).await,
             Action::Rename { db, to } => self.rename(db, to).await,
             Action::Rejoin { db, replica: Some(replica), .. } => self.create_replica(db, replica).await,
@@ -255,9 +255,9 @@ impl Aws {
             Action::Unfence(fence) if fence.method == FenceMethod::SecurityGroup => self.reopen(fence).await,
             Action::Scale(scale) => return self.scale(scale).await,
             Action::Switch(switch) => self.switch(switch).await,
-            Action::Signal(signal) => self.signal(signal).await,
-            Action::Route(route) => self.route(route).await,
-            Action::Point(point) => Box::pin(self.point(point)).await,
+            Action::SetHealthObject(signal) => self.signal(signal).await,
+            Action::SetRoutingControls(route) => self.route(route).await,
+            Action::UpdateClientSecret(point) => Box::pin(self.point(point)).await,
             Action::Write(Write::Guard { component, place, holder, instead_of }) => {
                 self.take_guard(place, component, holder, instead_of.as_deref()).await
             }

@@ -125,7 +125,7 @@ impl Aws {
         let state = match part {
             Part::Destroy => destroyed(all.get(copy), copy),
             Part::Swap => swapped(all, &db.id, copy),
-            Part::PutBack => match all.get(&db.id).is_some_and(|db| is_copy(db, copy)) {
+            Part::Revert => match all.get(&db.id).is_some_and(|db| is_copy(db, copy)) {
                 true => state(JobStage::None, "", Found::default()),
                 false => state(JobStage::Ended { exit: 0 }, "", Found::default()),
             },
@@ -140,11 +140,11 @@ impl Aws {
             return Err(Failure::never("NoInstance", "the settings of the copy are unknown"));
         };
         match part {
-            Part::Beside => self.make(of, new).await,
+            Part::CreateCopy => self.make(of, new).await,
             Part::Swap => self.swap(of, new).await,
             Part::Destroy => self.destroy(of, new).await,
             // If it has the name that users reach, drctl cannot know what they wrote since.
-            Part::PutBack => {
+            Part::Revert => {
                 let found = self.describe_databases(&of.db.place, &[&of.db.id]).await?;
                 if !found.get(&of.db.id).is_some_and(|db| is_copy(db, &new.id)) {
                     return Ok(None);
@@ -331,7 +331,7 @@ fn destroyed(db: Option<&DbInstance>, copy: &str) -> RestoreState {
 /// The instances that a part looks at.
 pub(super) fn names(target: &Target) -> Vec<&str> {
     match target {
-        Target::Restore { db, part: Part::Swap | Part::PutBack, copy: Some(copy), .. } => vec![&db.id, copy],
+        Target::Restore { db, part: Part::Swap | Part::Revert, copy: Some(copy), .. } => vec![&db.id, copy],
         Target::Restore { copy: Some(copy), .. } => vec![copy],
         other => id_of_instance(other).into_iter().collect(),
     }

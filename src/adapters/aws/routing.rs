@@ -12,7 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
-use crate::model::action::Route;
+use crate::model::action::SetRoutingControls;
 use crate::model::ids::SiteName;
 use crate::model::state::{ControlsState, State};
 use crate::model::target::ControlsRef;
@@ -92,7 +92,7 @@ impl Aws {
     }
 
     /// One is turned `On` and all others `Off` in one call, at the first endpoint that takes it. No safety rule is overridden.
-    pub(super) async fn route(&self, route: &Route) -> Result<Option<String>, Failure> {
+    pub(super) async fn route(&self, route: &SetRoutingControls) -> Result<Option<String>, Failure> {
         let (of, mut doubt, mut silent) = (&route.controls, false, Vec::new());
         let entries = entries(route)?;
         for (region, url) in self.endpoints(of) {
@@ -149,7 +149,7 @@ fn not_taken(failure: &Failure) -> bool {
     }
 }
 
-fn entries(route: &Route) -> Result<Vec<UpdateRoutingControlStateEntry>, Failure> {
+fn entries(route: &SetRoutingControls) -> Result<Vec<UpdateRoutingControlStateEntry>, Failure> {
     let entry = |(site, on): (SiteName, bool)| {
         let state = if on { RoutingControlState::On } else { RoutingControlState::Off };
         UpdateRoutingControlStateEntry::builder()

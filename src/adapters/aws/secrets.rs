@@ -16,7 +16,7 @@ use super::Aws;
 use super::error::Failure;
 use crate::adapters::secrets::{Login, NoLogin, learn};
 use crate::inventory::Observation;
-use crate::model::action::Point;
+use crate::model::action::UpdateClientSecret;
 use crate::model::ids::Digest;
 use crate::model::place::Place;
 use crate::model::state::{SecretState, State};
@@ -83,7 +83,7 @@ impl Aws {
     }
 
     /// Leads clients elsewhere. The same however often it is done.
-    pub(super) async fn point(&self, point: &Point) -> Result<Option<String>, Failure> {
+    pub(super) async fn point(&self, point: &UpdateClientSecret) -> Result<Option<String>, Failure> {
         let of = &point.secret;
         let answer = self.current(&of.id, &of.place).await?;
         let read = answer.version_id().unwrap_or_default().to_owned();

@@ -10,8 +10,8 @@ use super::Aws;
 use super::body::at_most;
 use super::error::Failure;
 use crate::inventory::Observation;
-use crate::model::action::Signal;
-use crate::model::state::{SignalState, State};
+use crate::model::action::SetHealthObject;
+use crate::model::state::{HealthObjectState, State};
 use crate::model::target::ObjectRef;
 
 /// What is read of it: what drctl writes is one line.
@@ -24,7 +24,7 @@ impl Aws {
     /// Whether the object is there, and who put it there.
     pub(super) async fn watched(&self, object: &ObjectRef) -> Observation {
         match self.read_signal(object).await {
-            Ok(holder) => self.seen(State::Signal(SignalState { holder }), "s3:GetObject"),
+            Ok(holder) => self.seen(State::HealthObject(HealthObjectState { holder }), "s3:GetObject"),
             Err(failure) => failure.observation(self.now()),
         }
     }
@@ -45,7 +45,7 @@ impl Aws {
     }
 
     /// Puts it there, or removes it. Both are the same however often they are done.
-    pub(super) async fn signal(&self, signal: &Signal) -> Result<Option<String>, Failure> {
+    pub(super) async fn signal(&self, signal: &SetHealthObject) -> Result<Option<String>, Failure> {
         let (object, place) = (&signal.object, &signal.object.place);
         let (bucket, key) = object.parts().ok_or_else(|| no_object(object))?;
         let site = self.site(place).await;

@@ -13,9 +13,9 @@ use serde::Deserialize;
 use tokio::sync::OnceCell;
 
 use crate::adapters::http_date;
-use crate::adapters::sinks::{Look, Parcel, Trouble};
+use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::model::ids::Digest;
-use crate::model::sink::{Held, Lock, Sink};
+use crate::model::sink::{Lock, Sink, StoredObject};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
 
@@ -102,7 +102,7 @@ impl Gcs {
     ///
     /// # Errors
     /// If the service did not take it, or did not say.
-    pub async fn put_bundle(&self, sink: &Sink, parcel: &Parcel<'_>) -> Result<bool, Trouble> {
+    pub async fn put_bundle(&self, sink: &Sink, parcel: &Upload<'_>) -> Result<bool, SinkError> {
         let (bucket, key) = sink.object(parcel.name);
         let mode = match parcel.lock {
             Lock::Compliance => retention::Mode::Locked,
@@ -110,8 +110,8 @@ impl Gcs {
         };
         let until = parcel.until.to_string();
         let until =
-            until.as_str().try_into().map_err(|_| Trouble::Later(format!("`{until}` is not a time")))?;
-        let reached = self.reach().await.map_err(Trouble::Down)?;
+            until.as_str().try_into().map_err(|_| SinkError::Later(format!("`{until}` is not a time")))?;
+        let reached = self.reach().await.map_err(SinkError::Down)?;
         let write = reached
             .storage
             .write_object(
@@ -143,9 +143,9 @@ impl Gcs {
         bundle: &str,
         version: Option<&str>,
         most: usize,
-    ) -> Result<Look, Trouble> {
+    ) -> Result<Look, SinkError> {
         let (bucket, key) = sink.object(bundle);
-        let reached = self.reach().await.map_err(Trouble::Down)?;
+        let reached = self.reach().await.map_err(SinkError::Down)?;
         let resource = match self.resource(reached, (&bucket, &key), version).await? {
             Ok(resource) => resource,
             Err(nothing) => return Ok(nothing),
@@ -172,7 +172,7 @@ impl Gcs {
                 _ => None,
             });
         let until = resource.retention.and_then(|kept| Timestamp::parse(&kept.retain_until_time).ok());
-        Ok(Look::Held(Held { sha256: Digest::of(&bytes), version: resource.generation, lock, until }))
+        Ok(Look::Held(StoredObject { sha256: Digest::of(&bytes), version: resource.generation, lock, until }))
     }
 
     /// What is known of an object; or that there is none.
@@ -181,11 +181,11 @@ impl Gcs {
         reached: &Reached,
         (bucket, key): (&str, &str),
         version: Option<&str>,
-    ) -> Result<Result<Resource, Look>, Trouble> {
-        let mut url =
-            reqwest::Url::parse(&self.endpoint).map_err(|e| Trouble::Down(format!("endpoints.gcs: {e}")))?;
+    ) -> Result<Result<Resource, Look>, SinkError> {
+        let mut url = reqwest::Url::parse(&self.endpoint)
+            .map_err(|e| SinkError::Down(format!("endpoints.gcs: {e}")))?;
         url.path_segments_mut()
-            .map_err(|()| Trouble::Down("endpoints.gcs is not the address of a server".to_owned()))?
+            .map_err(|()| SinkError::Down("endpoints.gcs is not the address of a server".to_owned()))?
             .extend(["storage", "v1", "b", bucket, "o", key]);
         if let Some(version) = version {
             url.query_pairs_mut().append_pair("generation", version);
@@ -193,9 +193,9 @@ impl Gcs {
         let headers = match reached.credentials.headers(http_types::Extensions::new()).await {
             Ok(CacheableResource::New { data, .. }) => data,
             Ok(CacheableResource::NotModified) => http_types::HeaderMap::new(),
-            Err(e) => return Err(Trouble::Down(format!("no credentials for Google Cloud: {e}"))),
+            Err(e) => return Err(SinkError::Down(format!("no credentials for Google Cloud: {e}"))),
         };
-        let down = |e: reqwest::Error| Trouble::Down(e.without_url().to_string());
+        let down = |e: reqwest::Error| SinkError::Down(e.without_url().to_string());
         let mut answer = reached.http.get(url).headers(headers).send().await.map_err(down)?;
         let status = answer.status().as_u16();
         let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).and_then(http_date);
@@ -203,25 +203,27 @@ impl Gcs {
             200 => {}
             // A caller who may not list a bucket gets 403 where no object exists.
             403 | 404 => return Ok(Err(Look::Nothing { why: format!("{status} for {key}"), date })),
-            429 | 500.. => return Err(Trouble::Down(format!("{status} for the metadata of {key}"))),
-            _ => return Err(Trouble::Later(format!("{status} for the metadata of {key}"))),
+            429 | 500.. => return Err(SinkError::Down(format!("{status} for the metadata of {key}"))),
+            _ => return Err(SinkError::Later(format!("{status} for the metadata of {key}"))),
         }
         let mut text = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(down)? {
             text.extend_from_slice(&chunk);
             if text.len() > RESOURCE {
-                return Err(Trouble::Later(format!("the metadata of {key} is longer than {RESOURCE} bytes")));
+                return Err(SinkError::Later(format!(
+                    "the metadata of {key} is longer than {RESOURCE} bytes"
+                )));
             }
         }
         let read = serde_json::from_slice(&text);
-        read.map(Ok).map_err(|e| Trouble::Later(format!("the metadata of {key} cannot be read: {e}")))
+        read.map(Ok).map_err(|e| SinkError::Later(format!("the metadata of {key} cannot be read: {e}")))
     }
 }
 
 /// A service that says no to this is there; one that says nothing, or has no time, is not.
-fn trouble(error: &google_cloud_storage::Error) -> Trouble {
+fn trouble(error: &google_cloud_storage::Error) -> SinkError {
     match error.http_status_code() {
-        Some(status) if (400..500).contains(&status) && status != 429 => Trouble::Later(error.to_string()),
-        _ => Trouble::Down(error.to_string()),
+        Some(status) if (400..500).contains(&status) && status != 429 => SinkError::Later(error.to_string()),
+        _ => SinkError::Down(error.to_string()),
     }
 }

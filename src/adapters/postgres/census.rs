@@ -276,7 +276,7 @@ impl Census {
 
     /// Everything that may write.
     pub(super) fn writers(&self, known: Known<'_>) -> Vec<Writer> {
-        let mut all = self.let_in(known);
+        let mut all = self.admitted(known);
         all.extend(self.processes.iter().filter_map(|p| self.process_left(p, known)));
         let open = |database: &str| self.is_open(database, known);
         all.extend(
@@ -290,7 +290,7 @@ impl Census {
     }
 
     /// Whoever may come in.
-    fn let_in(&self, known: Known<'_>) -> Vec<Writer> {
+    fn admitted(&self, known: Known<'_>) -> Vec<Writer> {
         match known.shuts {
             Shuts::Logins => self.roles_left(known),
             Shuts::Databases => self.to_shut(known).map(|d| d.left(&self.own)).collect(),
@@ -411,7 +411,7 @@ impl Census {
     /// What would be left if the fence were set now. Sessions come and go; their roles are what stays.
     pub(super) fn obstacles(&self, known: Known<'_>) -> Vec<String> {
         let processes = self.processes.iter().filter(|p| !p.is_session(known) && p.subscription.is_none());
-        let mut all = self.let_in(known);
+        let mut all = self.admitted(known);
         all.extend(processes.filter_map(|p| self.process_left(p, known)));
         let would_shut: Vec<_> = match known.shuts {
             Shuts::Logins | Shuts::Door => Vec::new(),

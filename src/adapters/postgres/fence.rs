@@ -11,7 +11,7 @@ use futures_util::future::{join, join_all};
 use tokio_postgres::Client;
 
 use super::census::{self, Census, Database, Known, Subscription, Writer, named};
-use super::{Failure, Told, connect, identifier, open_state, parts, server};
+use super::{CommitAge, Failure, connect, identifier, open_state, parts, server};
 use crate::adapters::secrets::Login;
 use crate::model::action::FenceMethod;
 use crate::model::state::{FenceStage, FenceState};
@@ -160,7 +160,7 @@ fn unproven(census: &Census, known: Known<'_>, method: FenceMethod) -> Option<Fe
     let writers = census.writers(known);
     // As long as there is something that another call would end.
     let passing = writers.iter().any(|w| matches!(w, Writer::Passing(_)));
-    let stage = if passing { FenceStage::Partial } else { FenceStage::Vain };
+    let stage = if passing { FenceStage::Partial } else { FenceStage::Ineffective };
     let word = Note::of(census).word().map(str::to_owned);
     let left = || format!("not proven: something may still write: {}", named(&writers));
     (!writers.is_empty()).then(|| FenceState { stage, word, ..open_state(&left()) })
@@ -171,7 +171,7 @@ pub(super) async fn look(
     client: &Client,
     db: &DatabaseRef,
     method: FenceMethod,
-) -> Result<(FenceState, Option<Told>), Failure> {
+) -> Result<(FenceState, Option<CommitAge>), Failure> {
     let known = Known::of(db, method);
     let mut before = census::take(client).await?;
     if let Some(left) = unproven(&before, known, method) {
@@ -246,7 +246,7 @@ fn proven(
 /// number was next before it, when the last commit was made, and which number it got itself. Whoever got a number since may have
 /// committed until its session was ended, also before the fence did: the server is asked for each of them (PostgreSQL documentation,
 /// «Committed Transaction Information Functions»).
-async fn last_commit(client: &Client, census: &Census) -> Result<Option<Told>, Failure> {
+async fn last_commit(client: &Client, census: &Census) -> Result<Option<CommitAge>, Failure> {
     let (numbers, ended) = (Note::of(census).numbers(), census.ended & NUMBERS);
     let &[next, commit, own] = numbers.as_slice() else { return Ok(None) };
     if census.last.is_none() || !(next..next + MOST_SINCE).contains(&ended) {
@@ -259,7 +259,7 @@ async fn last_commit(client: &Client, census: &Census) -> Result<Option<Told>, F
     let row = client.query_one(&text, &[]).await.map_err(|e| Failure::of(&e))?;
     let since: Option<i64> = row.try_get(0).map_err(|e| Failure::of(&e))?;
     let last = since.map_or(commit, |since| since.max(commit));
-    Ok(Told::of(Some(census.now - last), Some(last)))
+    Ok(CommitAge::of(Some(census.now - last), Some(last)))
 }
 
 /// The number of the next transaction, and the time of the last commit, which the transaction of the fence records. While a transaction is

@@ -11,7 +11,7 @@ use super::census::{self, Census, Known};
 use super::fence::{self, Way};
 use super::hba_rules::Read;
 use super::host::{self, Trust, fields, head};
-use super::{Failure, Postgres, Told, json, open_state, parts, server};
+use super::{CommitAge, Failure, Postgres, json, open_state, parts, server};
 use crate::adapters::secrets::{Knock, Login};
 use crate::model::action::FenceMethod;
 use crate::model::state::{FenceStage, FenceState};
@@ -107,7 +107,7 @@ impl Postgres {
         client: &Client,
         way: &Way<'_>,
         db: &DatabaseRef,
-    ) -> Result<(FenceState, Option<Told>), Failure> {
+    ) -> Result<(FenceState, Option<CommitAge>), Failure> {
         let known = Known::of(db, METHOD);
         let census = census::take(client).await?;
         if census.replica {

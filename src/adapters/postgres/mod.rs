@@ -110,12 +110,12 @@ impl Failure {
 
 /// A commit as a server tells of it: how long ago by its own clock, and when by the clock of the server that made it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Told {
+pub(super) struct CommitAge {
     age: Dur,
     there: Timestamp,
 }
 
-impl Told {
+impl CommitAge {
     /// Milliseconds, as the server answers them.
     fn of(age_ms: Option<i64>, there_ms: Option<i64>) -> Option<Self> {
         let age = Dur(u64::try_from(age_ms?.max(0)).ok()?);
@@ -244,12 +244,12 @@ impl Postgres {
     pub async fn rejoin(
         &self,
         db: &DatabaseRef,
-        way_in: Option<(&str, &Login)>,
+        connection_info: Option<(&str, &Login)>,
         (source, login): (&str, &Login),
         reconcile: &[String],
         key: &str,
     ) -> CallOutcome {
-        let checkpointer = match self.checkpointer(way_in).await {
+        let checkpointer = match self.checkpointer(connection_info).await {
             Ok(pid) => pid,
             Err(failure) => return host::refused(failure),
         };
@@ -266,9 +266,9 @@ impl Postgres {
     }
 
     /// A process of the server, if it answers. Only one that does not run may say nothing: the job on its host makes sure of that.
-    async fn checkpointer(&self, way_in: Option<(&str, &Login)>) -> Result<Option<i32>, Failure> {
+    async fn checkpointer(&self, connection_info: Option<(&str, &Login)>) -> Result<Option<i32>, Failure> {
         let asked = async {
-            let Some((endpoint, login)) = way_in else { return Ok(None) };
+            let Some((endpoint, login)) = connection_info else { return Ok(None) };
             server::checkpointer(&self.connect(endpoint, login).await?).await
         };
         match self.within(asked).await {
@@ -286,7 +286,7 @@ impl Postgres {
     ) -> Result<Asked<'a>, Failure> {
         let checkpointer = match self.checkpointer(Some((endpoint, login))).await {
             // The restored server may have different passwords than the plan. The job itself knows what to put back or remove.
-            Err(Failure::Login(_)) if matches!(part, Part::PutBack | Part::Destroy) => None,
+            Err(Failure::Login(_)) if matches!(part, Part::Revert | Part::Destroy) => None,
             answer => answer?,
         };
         Ok(Asked { endpoint, login, trust, checkpointer })
@@ -297,7 +297,7 @@ impl Postgres {
         let asked = async {
             let host = host::of(&of.db)?;
             let trust = Trust::of(&self.settings)?;
-            let live = self.live(Part::Beside, (endpoint, login), &trust).await?;
+            let live = self.live(Part::CreateCopy, (endpoint, login), &trust).await?;
             let now = self.world.now();
             let key = Digest::of_fields(&[of.name.as_bytes(), now.to_string().as_bytes()]);
             let key = format!("look-{}", &key.as_str()[..16]);
@@ -380,9 +380,14 @@ impl Postgres {
     }
 
     /// How far a server is from being a standby: what the server and the job on its host report.
-    pub async fn rebuild(&self, db: &DatabaseRef, way_in: Option<(&str, &Login)>, key: &str) -> Observation {
+    pub async fn rebuild(
+        &self,
+        db: &DatabaseRef,
+        connection_info: Option<(&str, &Login)>,
+        key: &str,
+    ) -> Observation {
         let server = async {
-            let (endpoint, login) = way_in?;
+            let (endpoint, login) = connection_info?;
             match self.server(db, endpoint, login).await {
                 Observation::Value { state: State::Database(state), .. } => Some(state),
                 _ => None,

@@ -5,7 +5,7 @@
 
 use tokio_postgres::Client;
 
-use super::{Failure, Told, json};
+use super::{CommitAge, Failure, json};
 use crate::model::state::{DatabaseRole, DatabaseState};
 use crate::model::time::Timestamp;
 use crate::model::wal::{Lsn, WalPoint};
@@ -49,9 +49,9 @@ const REPLAYED: &str = "SELECT (extract(epoch FROM clock_timestamp() - pg_last_x
      (extract(epoch FROM pg_last_xact_replay_timestamp()) * 1000)::bigint WHERE pg_is_in_recovery()";
 
 /// The last commit that a standby has replayed; none on a primary.
-pub(super) async fn last_replayed(client: &Client) -> Result<Option<Told>, Failure> {
+pub(super) async fn last_replayed(client: &Client) -> Result<Option<CommitAge>, Failure> {
     let row = client.query_opt(REPLAYED, &[]).await.map_err(|e| Failure::of(&e))?;
-    Ok(row.and_then(|r| Told::of(r.get(0), r.get(1))))
+    Ok(row.and_then(|r| CommitAge::of(r.get(0), r.get(1))))
 }
 
 /// What a server's clock shows. One question and one answer: the way of them is how much it may be wrong by.
@@ -79,10 +79,10 @@ fn point(position: Option<String>, timeline: Option<i32>) -> Option<WalPoint> {
 /// What it is, how old the last commit is that it holds, and what the clock shows by which that one was stamped.
 pub(super) async fn look(
     client: &Client,
-) -> Result<(DatabaseState, Option<Told>, Option<Timestamp>), Failure> {
+) -> Result<(DatabaseState, Option<CommitAge>, Option<Timestamp>), Failure> {
     let row = client.query_one(LOOK, &[]).await.map_err(|e| Failure::of(&e))?;
     let (replica, lineage): (bool, String) = (row.get(0), row.get(1));
-    let commit = Told::of(row.get(2), row.get(3));
+    let commit = CommitAge::of(row.get(2), row.get(3));
     let role = match replica {
         true => DatabaseRole::Replica { source: lineage.clone() },
         false => DatabaseRole::Writer,
@@ -95,7 +95,7 @@ pub(super) async fn look(
         wal: point(row.get(5), row.get(6)),
         streaming: replica.then(|| row.get(7)),
         follows: row.get(8),
-        fence_word: row.get(9),
+        fence_token: row.get(9),
         advice: advice(client).await?,
         ..DatabaseState::default()
     };

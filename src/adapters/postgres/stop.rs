@@ -113,7 +113,7 @@ fn judged(seen: &Seen, port: &Port, standby: Option<bool>, data: &str) -> FenceS
             "the server is stopped: no process works in {data}, postmaster.pid is gone, its port refuses, and standby.signal keeps it from coming back as a writer"
         )),
         Port::Answers => stage(
-            FenceStage::Vain,
+            FenceStage::Ineffective,
             &format!(
                 "not proven: no process works in {data}, but a server answers at the endpoint. Check that the host in the plan is the host of the endpoint"
             ),
@@ -131,11 +131,11 @@ impl Postgres {
         &self,
         db: &DatabaseRef,
         endpoint: &str,
-        way_in: Option<(&str, &Login)>,
+        connection_info: Option<(&str, &Login)>,
     ) -> Observation {
         let looked = async {
             let host = host::of(db)?;
-            let asked = self.asked(endpoint, way_in).await?;
+            let asked = self.asked(endpoint, connection_info).await?;
             let seen = read(&host::on(host, job(host, "look", Do::Look, asked)).await?);
             if seen.mark.is_empty() {
                 return Err(Failure::Unclear("the host reported nothing about the server".to_owned()));
@@ -146,7 +146,7 @@ impl Postgres {
             Ok(seen) => seen,
             Err(failure) => return failure.observation(self.world.now()),
         };
-        let standby = match (way_in, seen.mark.as_str(), seen.processes.is_empty()) {
+        let standby = match (connection_info, seen.mark.as_str(), seen.processes.is_empty()) {
             (Some((endpoint, login)), "ours", false) => match self.server(db, endpoint, login).await {
                 Observation::Value { state: State::Database(state), .. } => Some(state.is_replica()),
                 _ => None,
@@ -162,10 +162,10 @@ impl Postgres {
         &self,
         db: &DatabaseRef,
         endpoint: &str,
-        way_in: Option<(&str, &Login)>,
+        connection_info: Option<(&str, &Login)>,
         key: &str,
     ) -> CallOutcome {
-        self.on_host(db, endpoint, way_in, (key, Do::Set)).await
+        self.on_host(db, endpoint, connection_info, (key, Do::Set)).await
     }
 
     /// Takes that back: the mark is removed, and the server started.
@@ -173,22 +173,22 @@ impl Postgres {
         &self,
         db: &DatabaseRef,
         endpoint: &str,
-        way_in: Option<(&str, &Login)>,
+        connection_info: Option<(&str, &Login)>,
         key: &str,
     ) -> CallOutcome {
-        self.on_host(db, endpoint, way_in, (key, Do::Lift)).await
+        self.on_host(db, endpoint, connection_info, (key, Do::Lift)).await
     }
 
     async fn on_host(
         &self,
         db: &DatabaseRef,
         endpoint: &str,
-        way_in: Option<(&str, &Login)>,
+        connection_info: Option<(&str, &Login)>,
         (key, what): (&str, Do),
     ) -> CallOutcome {
         let work = async {
             let host = host::of(db)?;
-            let asked = self.asked(endpoint, way_in).await?;
+            let asked = self.asked(endpoint, connection_info).await?;
             host::on(host, job(host, key, what, asked)).await
         };
         match self.within_or(work, MOST).await {
@@ -201,11 +201,11 @@ impl Postgres {
     async fn asked(
         &self,
         endpoint: &str,
-        way_in: Option<(&str, &Login)>,
+        connection_info: Option<(&str, &Login)>,
     ) -> Result<(Option<i32>, u16), Failure> {
         let (_, port, _) = parts(endpoint)?;
         // One that does not let drctl in, or stands still, is known by its port.
-        Ok((self.checkpointer(way_in).await.ok().flatten(), port))
+        Ok((self.checkpointer(connection_info).await.ok().flatten(), port))
     }
 
     async fn port(&self, endpoint: &str) -> Port {
@@ -235,7 +235,7 @@ mod tests {
         let (refuses, silent) = (Port::Refuses, Port::Silent("no answer within 3s".to_owned()));
         assert_eq!(stage("mark\tours\n", &refuses, None), FenceStage::Proven);
         assert_eq!(stage("mark\tours\n", &silent, None), FenceStage::UnderWay);
-        assert_eq!(stage("mark\tours\n", &Port::Answers, None), FenceStage::Vain);
+        assert_eq!(stage("mark\tours\n", &Port::Answers, None), FenceStage::Ineffective);
         assert_eq!(stage("mark\tnone\n", &refuses, None), FenceStage::Open);
         // A backend that outlives its postmaster, or a file that does.
         assert_eq!(stage("mark\tours\nprocess\t7\n", &refuses, None), FenceStage::Partial);

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::estate::{Db, Estate, Group, Led, Transition, Zone};
-use super::feed::Feed;
 use super::fences::{Catalog, Worker};
 use super::isolation::{Happens, Isolation};
 use super::scenario::{Applies, Begins, ByGroup, Scenario, roll};
+use super::seed_state::Feed;
 use crate::inventory::targets;
 use crate::model::ids::SiteName;
 use crate::model::state::GroupSize;

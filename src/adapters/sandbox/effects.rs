@@ -4,7 +4,7 @@ use super::build::listens;
 use super::estate::{Estate, Transition};
 use super::fences::Worker;
 use super::scenario::roll;
-use crate::model::action::{Action, Point, Scale, Switch, Write};
+use crate::model::action::{Action, Scale, Switch, UpdateClientSecret, Write};
 use crate::model::state::{ChangeState, SecretState};
 use crate::model::target::{ClientSecret, DatabaseRef, Engine, GroupRef, ZoneRef};
 use crate::model::time::Dur;
@@ -154,7 +154,7 @@ impl Estate {
         Ok(Some(id))
     }
 
-    pub(super) fn point(&mut self, point: &Point) -> Answer {
+    pub(super) fn point(&mut self, point: &UpdateClientSecret) -> Answer {
         let missing = || ("ResourceNotFoundException", format!("secret {} does not exist", point.secret.id));
         let led = self.secrets.get_mut(&point.secret).ok_or_else(missing)?;
         led.fields.extend(point.to.clone());

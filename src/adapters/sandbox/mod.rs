@@ -9,14 +9,14 @@ pub mod chronicle;
 mod clusters;
 mod effects;
 pub mod estate;
-mod feed;
 mod fences;
 mod isolation;
 mod managed;
+mod observe;
 mod reach;
 mod restoring;
 pub mod scenario;
-mod sights;
+mod seed_state;
 mod signals;
 mod stale;
 pub mod truth;
@@ -29,8 +29,8 @@ use futures_util::future::LocalBoxFuture;
 
 pub use build::active;
 pub use estate::Estate;
-pub use feed::Feed;
 pub use scenario::Scenario;
+pub use seed_state::Feed;
 pub use truth::Truth;
 
 use super::Cloud;
@@ -44,7 +44,7 @@ use crate::probe::{Prober, Sample};
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 use scenario::Fate;
-use stale::Told;
+use stale::EarlierAnswers;
 
 /// Keeps what was done to the estate, so that a later process finds it as it was left.
 pub type Keep = Box<dyn Fn(Timestamp, &[u8])>;
@@ -54,7 +54,7 @@ pub struct Sandbox {
     estate: Rc<RefCell<Estate>>,
     world: World,
     keep: RefCell<Option<Keep>>,
-    told: RefCell<Told>,
+    told: RefCell<EarlierAnswers>,
 }
 
 impl Sandbox {

@@ -85,7 +85,7 @@ impl Estate {
             return Err(("DBInstanceAlreadyExists", "DB instance already exists".to_owned()));
         }
         let done = |part| self.jobs.get(&(i, part)).is_some_and(|j| j.ends <= self.now && j.failed.is_none());
-        if part == Part::PutBack && of.instance().is_some() && done(Part::Swap) {
+        if part == Part::Revert && of.instance().is_some() && done(Part::Swap) {
             return Err((
                 IN_PLACE,
                 "users reach the restored instance and may have written to it".to_owned(),
@@ -96,26 +96,28 @@ impl Estate {
             return Ok(None);
         }
         let failed = match part {
-            Part::Beside if self.scenario.archive_corrupt => {
+            Part::CreateCopy if self.scenario.archive_corrupt => {
                 Some("segment 0000000100000004000000A1 in the archive is damaged")
             }
-            Part::Verify | Part::Loss if !done(Part::Beside) => Some("no copy exists yet"),
+            Part::Verify | Part::Loss if !done(Part::CreateCopy) => Some("no copy exists yet"),
             Part::Swap if !done(Part::Verify) => Some("the copy did not pass its checks"),
-            Part::PutBack if done(Part::Swap) => {
+            Part::Revert if done(Part::Swap) => {
                 Some("the restored server stays, because rows have changed since")
             }
             _ => None,
         };
         let takes = match part {
-            Part::Beside if failed.is_none() => 120_000 + roll(self.seed, &["beside", &of.db.id], 180_000),
+            Part::CreateCopy if failed.is_none() => {
+                120_000 + roll(self.seed, &["beside", &of.db.id], 180_000)
+            }
             Part::Verify if failed.is_none() => 60_000 + roll(self.seed, &["verify", &of.db.id], 60_000),
             // Two renamings.
-            Part::Swap | Part::PutBack if of.instance().is_some() && failed.is_none() => {
+            Part::Swap | Part::Revert if of.instance().is_some() && failed.is_none() => {
                 let one = NEW_NAME.millis() - 120_000;
                 2 * (one + roll(self.seed, &["rename", part.word(), &of.db.id], 240_000))
             }
             // Stopping a server and removing much takes its time.
-            Part::PutBack | Part::Destroy => 2_000 + roll(self.seed, &["undo", &of.db.id], 150_000),
+            Part::Revert | Part::Destroy => 2_000 + roll(self.seed, &["undo", &of.db.id], 150_000),
             _ => 2_000 + roll(self.seed, &["restore", part.word(), &of.db.id], 8_000),
         };
         let ends = self.now + Dur(takes);
@@ -156,7 +158,8 @@ impl Estate {
     /// The copy of a managed server, while it has a name of its own. Its first backup begins when it serves.
     pub(super) fn beside(&self, db: &DatabaseRef) -> Option<DatabaseState> {
         let is = |job: &&Job| job.of.instance().is_some_and(|new| new.id == db.id);
-        let (&(i, _), job) = self.jobs.iter().find(|((_, part), job)| *part == Part::Beside && is(job))?;
+        let (&(i, _), job) =
+            self.jobs.iter().find(|((_, part), job)| *part == Part::CreateCopy && is(job))?;
         let gone = [Part::Swap, Part::Destroy].iter().any(|part| self.jobs.contains_key(&(i, *part)));
         let backing_up = job.ends + Dur(60_000 + roll(self.seed, &["first backup", &db.id], 180_000));
         let status = if self.now < backing_up { "backing-up" } else { "available" };
@@ -198,8 +201,8 @@ impl Estate {
         let folder = format!("/data.restored-{}", of.name);
         match part {
             // A service does not tell where the log was left.
-            Part::Beside if of.instance().is_some() => Found::default(),
-            Part::Beside => Found {
+            Part::CreateCopy if of.instance().is_some() => Found::default(),
+            Part::CreateCopy => Found {
                 backup: of.backup.as_ref().map(|b| b.name.clone()),
                 fetched: Some((BYTES, Dur::secs(90))),
                 position: Some(position),
@@ -229,7 +232,7 @@ impl Estate {
             }
             Part::Swap if of.instance().is_some() => Found::default(),
             Part::Swap => Found { kept: Some(format!("/data.before-{}", of.name)), ..Found::default() },
-            Part::PutBack => Found::default(),
+            Part::Revert => Found::default(),
             Part::Destroy => {
                 let destroyed = Some(match of.instance() {
                     Some(_) => Destroyed { folder: of.copy(), files: 0, bytes: 0 },

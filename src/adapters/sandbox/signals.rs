@@ -3,9 +3,9 @@
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
-use crate::model::action::{Route, Signal, Wanted};
+use crate::model::action::{SetHealthObject, SetRoutingControls, Wanted};
 use crate::model::ids::SiteName;
-use crate::model::state::{AnswersState, ControlsState, RecordAnswer, ServerAnswer, SignalState, kept};
+use crate::model::state::{AnswersState, ControlsState, HealthObjectState, RecordAnswer, ServerAnswer, kept};
 use crate::model::target::{ControlsRef, ObjectRef};
 use crate::model::time::Dur;
 
@@ -14,7 +14,7 @@ impl Estate {
         self.zones.iter().position(|z| z.object.as_ref().is_some_and(|(of, _)| of == object))
     }
 
-    pub(super) fn signal(&mut self, signal: &Signal) -> Answer {
+    pub(super) fn signal(&mut self, signal: &SetHealthObject) -> Answer {
         let missing = || ("NoSuchBucket", format!("the bucket for {} does not exist", signal.object.url));
         let i = self.zone_of(&signal.object).ok_or_else(missing)?;
         if let Some((_, holder)) = &mut self.zones[i].object {
@@ -41,7 +41,7 @@ impl Estate {
     }
 
     /// All of them or none: one is `On`.
-    pub(super) fn route(&mut self, route: &Route) -> Answer {
+    pub(super) fn route(&mut self, route: &SetRoutingControls) -> Answer {
         let missing = || ("ResourceNotFoundException", "there are no such controls".to_owned());
         let i =
             self.zones.iter().position(|z| z.controls.as_ref().is_some_and(|(of, _)| *of == route.controls));
@@ -69,9 +69,9 @@ impl Estate {
         self.schedule(self.now + Dur(phase), Transition::Refresh(zone));
     }
 
-    pub(super) fn watched(&self, object: &ObjectRef) -> Option<SignalState> {
+    pub(super) fn watched(&self, object: &ObjectRef) -> Option<HealthObjectState> {
         let i = self.zone_of(object)?;
-        self.zones[i].object.as_ref().map(|(_, holder)| SignalState { holder: holder.clone() })
+        self.zones[i].object.as_ref().map(|(_, holder)| HealthObjectState { holder: holder.clone() })
     }
 
     pub(super) fn name_servers(&self, names: &[Wanted]) -> AnswersState {

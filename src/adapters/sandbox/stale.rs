@@ -16,12 +16,12 @@ const RECORDS: Dur = Dur::secs(4);
 
 /// What was answered before, by target: when, how often, and what.
 #[derive(Default)]
-pub(super) struct Told {
+pub(super) struct EarlierAnswers {
     answers: BTreeMap<String, Vec<(Timestamp, Observation)>>,
     looks: u64,
 }
 
-impl Told {
+impl EarlierAnswers {
     /// The answer to a look: that of now, or one of those from before.
     pub(super) fn again(&mut self, estate: &Estate, target: &Target, now: Observation) -> Observation {
         let most = oldest(estate, target);

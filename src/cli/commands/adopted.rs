@@ -12,7 +12,7 @@ use crate::files::{self, Use};
 use crate::journal::chain::{self, Record};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError, written};
-use crate::model::event::{Event, What, WorldKind};
+use crate::model::event::{Event, EventKind, WorldKind};
 use crate::model::evidence::Head;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{ADOPTION, Adoption, Entry};
@@ -53,7 +53,7 @@ pub fn import(
 fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>, CliError> {
     let first = records.first().and_then(|first| serde_json::from_slice(&first.bytes).ok());
     // What cannot be read is refused by whoever reads all of it.
-    let Some(Event { what: What::RunCreated(created), .. }) = first else { return Ok(records) };
+    let Some(Event { what: EventKind::RunCreated(created), .. }) = first else { return Ok(records) };
     let run = &created.run;
     match (created.world == WorldKind::Live, context.is_rehearsal()) {
         (true, false) | (false, true) => Ok(records),

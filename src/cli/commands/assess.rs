@@ -1,6 +1,6 @@
 //! `drctl assess`
 
-use super::held::{self, Held};
+use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
 use super::whatif;
 use crate::cli::args::{AssessArgs, Global};
@@ -81,8 +81,8 @@ fn assess(
     })?;
     let seen = Estate { probes: recorder.health(), ..seen };
     let held = match stage.sandbox {
-        Some(_) => Held::default(),
-        None => held::held(store, plan, (Intent::Failover, to))?,
+        Some(_) => PriorRuns::default(),
+        None => prior_runs::held(store, plan, (Intent::Failover, to))?,
     };
     let now = stage.world.now();
     let (refusals, runbook) = whatif::failover(context, plan, (from, to), (&seen, &held), now);

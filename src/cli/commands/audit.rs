@@ -19,7 +19,7 @@ use crate::journal::verify::{self, Audit, Contents, Fault, Trust};
 use crate::journal::written;
 use crate::journal::{Record, cef};
 use crate::model::authority::Authority;
-use crate::model::event::{Event, RunCreated, What};
+use crate::model::event::{Event, EventKind, RunCreated};
 use crate::model::ids::RunId;
 use crate::model::ledger::{Signed, Why};
 use crate::model::plain::count;
@@ -279,7 +279,7 @@ fn events_for_siem(contents: &Contents) -> String {
 /// What a run began with, if this is its first event.
 fn created(record: &Record) -> Option<Box<RunCreated>> {
     match serde_json::from_slice(&record.bytes) {
-        Ok(Event { what: What::RunCreated(created), .. }) if record.seq == 1 => Some(created),
+        Ok(Event { what: EventKind::RunCreated(created), .. }) if record.seq == 1 => Some(created),
         _ => None,
     }
 }

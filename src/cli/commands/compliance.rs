@@ -8,7 +8,7 @@ use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
 use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{delivery, evidence, exit, herald, ledger, now};
+use crate::cli::{evidence, exit, ledger, notifier, now, uploads};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify;
 use crate::model::ids::{Digest, PlanName, RunId};
@@ -165,7 +165,7 @@ fn written(
         drill_every: &drill_every,
         drills: &drills,
         ready: &ready,
-        told: &herald::told_of_runs(store)?,
+        told: &notifier::told_of_runs(store)?,
         bundles: &bundles,
         damaged: &damaged,
         terms: &terms,
@@ -200,7 +200,7 @@ fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<(St
     let keys = ledger::announced(store)?;
     let mut newest: BTreeMap<RunId, (u64, String, String)> = BTreeMap::new();
     let mut damaged = Vec::new();
-    for file in delivery::bundles(&evidence::folder(&context.store_file()))? {
+    for file in uploads::bundles(&evidence::folder(&context.store_file()))? {
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let (bytes, manifest) = match evidence::sealed(&file, &keys) {
             Ok((bytes, verdict)) => (bytes, verdict.manifest),

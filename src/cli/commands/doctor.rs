@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::held::{self, Held};
+use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
 use super::whatif;
 use crate::adapters::sql_trouble;
@@ -70,8 +70,8 @@ fn examine(
     let seen =
         stage.world.block_on(estate::look(&session, (store, scope), plan, guard.as_ref(), &recorder))?;
     let held = match stage.sandbox {
-        Some(_) => Held::default(),
-        None => held::held(store, plan, (Intent::Failover, to))?,
+        Some(_) => PriorRuns::default(),
+        None => prior_runs::held(store, plan, (Intent::Failover, to))?,
     };
     let now = stage.world.now();
     let places: BTreeSet<&str> =

@@ -14,7 +14,7 @@ use crate::cli::context::{Context, scenario_named};
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::Printer;
-use crate::cli::{delivery, environment, estate, herald};
+use crate::cli::{environment, estate, notifier, uploads};
 use crate::executor::{Patience, Silent};
 use crate::inventory::Estate;
 use crate::journal::Journal as _;
@@ -57,10 +57,10 @@ pub struct Ground<'a> {
 pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let code = herald::beside(&context, (printer, &interrupts, None), || {
+    let code = notifier::beside(&context, (printer, &interrupts, None), || {
         Ok(ending::tell(printer, hold(&context, printer, args, (&interrupts, None))?))
     })?;
-    delivery::rest(&context, printer, &context.store()?, &interrupts);
+    uploads::rest(&context, printer, &context.store()?, &interrupts);
     Ok(code)
 }
 

@@ -8,7 +8,7 @@ use crate::cli::args::{AckArgs, DutiesArgs, DutiesCommand, Global};
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{exit, herald, now, run_names};
+use crate::cli::{exit, notifier, now, run_names};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::duty::Decision;
@@ -49,7 +49,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
 /// # Errors
 /// If the ledger cannot be read.
 pub fn of_runs(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, CliError> {
-    let (told, at) = (herald::told_of_runs(store)?, now()?);
+    let (told, at) = (notifier::told_of_runs(store)?, now()?);
     let live = runs.iter().filter(|state| state.created.world == WorldKind::Live);
     Ok(live.flat_map(|state| duties::of_run(state, &told, at.max(state.last_at))).collect())
 }

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use ssh_key::PublicKey;
 
-use crate::adapters::sinks::Trouble;
+use crate::adapters::sinks::SinkError;
 use crate::cli::args::{EvidenceArgs, EvidenceCommand, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::files::write_new;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{anchors, delivery, evidence, exit, keys, ledger, now, run_names};
+use crate::cli::{anchors, evidence, exit, keys, ledger, now, run_names, uploads};
 use crate::files::{self, Use};
 use crate::journal::Journal as _;
 use crate::journal::bundle::{self, Verdict};
@@ -96,9 +96,9 @@ struct Kept {
 impl Kept {
     fn of(context: &Context, file: &Path, sha256: Option<&Digest>) -> Self {
         let mut kept = Self::default();
-        let Some(keeping) = delivery::keeping(context) else { return kept };
+        let Some(keeping) = uploads::keeping(context) else { return kept };
         for sink in &keeping.sinks {
-            match delivery::receipt(context, file, sink).filter(|r| sha256.is_none_or(|sha| r.sha256 == *sha))
+            match uploads::receipt(context, file, sink).filter(|r| sha256.is_none_or(|sha| r.sha256 == *sha))
             {
                 Some(receipt) => kept.at.push(receipt),
                 None => kept.not_at.push(sink.name.clone()),
@@ -117,7 +117,7 @@ impl Kept {
 fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result<u8, CliError> {
     let folder = evidence::folder(&context.store_file());
     // Bundles of a store that is gone are there still.
-    let there = context.store_file().is_file() || !delivery::bundles(&folder)?.is_empty();
+    let there = context.store_file().is_file() || !uploads::bundles(&folder)?.is_empty();
     let rows = match there || !checkpoints.is_empty() {
         true => {
             let store = context.store()?;
@@ -170,7 +170,7 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
 /// What is there, and what should be: a process that was killed, or a disk that was full, left a run without.
 fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, CliError> {
     let keys = anchors::keys(store.path(), ledger::announced(store)?);
-    let files = delivery::bundles(folder)?;
+    let files = uploads::bundles(folder)?;
     let mut rows = Vec::new();
     for file in &files {
         let row = match evidence::sealed(file, &keys) {
@@ -230,13 +230,13 @@ fn unsealed(
 }
 
 fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) -> Result<u8, CliError> {
-    delivery::sinks(context)?;
+    uploads::sinks(context)?;
     let store = context.store()?;
     let run = run.map(|run| run_names::exactly(&store, run)).transpose()?;
     let run = run.as_ref();
     let folder = evidence::folder(store.path());
     let meant = |of: &str| run.is_none_or(|run| of == run.as_str());
-    for (run, _) in unsealed(&store, &folder, &delivery::bundles(&folder)?)? {
+    for (run, _) in unsealed(&store, &folder, &uploads::bundles(&folder)?)? {
         if meant(run.as_str()) {
             evidence::let_go((context, printer), &store, now()?, &run);
         }
@@ -245,20 +245,20 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
         let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         name.rsplit_once("-e").is_some_and(|(run, _)| meant(run))
     };
-    let files: Vec<_> = delivery::bundles(&folder)?.into_iter().filter(of).rev().collect();
+    let files: Vec<_> = uploads::bundles(&folder)?.into_iter().filter(of).rev().collect();
     if let (Some(run), true) = (run, files.is_empty()) {
         return Err(CliError::usage_fix(format!("run {run} has no bundle"), "run drctl evidence list"));
     }
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let errand = delivery::Errand { again, within: None, interrupts: &interrupts };
-    let told = delivery::deliver(context, &store, &files, &errand)?;
-    let unsealed = unsealed(&store, &folder, &delivery::bundles(&folder)?)?;
+    let errand = uploads::UploadOptions { again, within: None, interrupts: &interrupts };
+    let told = uploads::deliver(context, &store, &files, &errand)?;
+    let unsealed = unsealed(&store, &folder, &uploads::bundles(&folder)?)?;
     // What has a receipt, and was not found there, is not there either.
-    let mut not_there: BTreeSet<_> = delivery::owing(context)?.into_iter().collect();
+    let mut not_there: BTreeSet<_> = uploads::pending_uploads(context)?.into_iter().collect();
     not_there.extend(told.iter().filter(|told| told.held.is_err()).map(|told| told.file.clone()));
     let left = not_there.len() + unsealed.len();
     if printer.format == Format::Human {
-        delivery::tell(printer, &told);
+        uploads::tell(printer, &told);
         printer.line(&match left {
             0 => "every bundle is in all its sinks".to_owned(),
             left => format!("{} not in all sinks", count(left, "bundle is|bundles are")),
@@ -273,12 +273,12 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
                 Err(trouble) => (None, Some(trouble.why())),
             };
             json!({"file": told.file, "sink": told.sink, "receipt": receipt, "why": why,
-                "differs": matches!(told.held, Err(Trouble::Differs(_)))})
+                "differs": matches!(told.held, Err(SinkError::Differs(_)))})
         });
         printer.document(&json!({"schema_version": 1, "told": all.collect::<Vec<_>>(), "left": left,
             "unsealed": unsealed.iter().map(|(run, _)| run).collect::<Vec<_>>()}));
     }
-    let differs = told.iter().any(|told| matches!(told.held, Err(Trouble::Differs(_))));
+    let differs = told.iter().any(|told| matches!(told.held, Err(SinkError::Differs(_))));
     Ok(match (differs || !unsealed.is_empty(), left > 0) {
         (true, _) => exit::NOT_RECOVERED,
         (false, true) => exit::RECOVERED_BUT,

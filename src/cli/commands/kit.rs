@@ -88,8 +88,8 @@ fn packed(context: &Context) -> Result<Contents, CliError> {
     let half =
         |state: &RunState| live_drill::halfway(&state.created.plan, &states).map(|s| s.created.run.clone());
     // A finished run with a pending fence or a pending return is included, because whoever continues elsewhere needs it.
-    let owing: BTreeSet<_> = debts.chain(states.iter().filter_map(half)).collect();
-    for row in store.runs()?.into_iter().filter(|r| !r.finished || owing.contains(&r.run)) {
+    let pending_uploads: BTreeSet<_> = debts.chain(states.iter().filter_map(half)).collect();
+    for row in store.runs()?.into_iter().filter(|r| !r.finished || pending_uploads.contains(&r.run)) {
         unfinished.push(store.read(&row.run)?.iter().map(written::line).collect());
     }
     let sandbox = |scenario| WorldKind::Sandbox { scenario, seed: context.seed(), began: SANDBOX_BEGAN };

@@ -8,7 +8,7 @@ use crate::cli::args::{Global, NotifyArgs, NotifyCommand};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{exit, herald, now, run_names};
+use crate::cli::{exit, notifier, now, run_names};
 use crate::model::event::WorldKind;
 use crate::model::ledger::Entry;
 use crate::model::notice::{Channel, Kind, Notice, Public};
@@ -45,7 +45,7 @@ fn test(context: &Context, printer: &Printer, names: &[String]) -> Result<u8, Cl
     let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
     let notice = test_notice(context, &world);
     let (base, at) = (&context.base, world.shown());
-    let reveal = |secret: &_| herald::reveal(base, secret);
+    let reveal = |secret: &_| notifier::reveal(base, secret);
     printer.note(&format!("notify: testing {} channels, for at most 10s", chosen.len()));
     let sent = chosen.iter().map(|channel| {
         let (world, notice, reveal) = (&world, &notice, &reveal);
@@ -116,7 +116,7 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError>
     let at = if real { now()?.max(state.last_at) } else { state.last_at };
     let expected = history.predict(&state.runbook);
     let news = notices::of_run(&state, &context.settings.policy, (&history, &expected), at);
-    let told = herald::told(&store)?;
+    let told = notifier::told(&store)?;
     let of = |notice: &Notice| -> Vec<_> {
         let same = |entry: &&Entry| matches!(entry, Entry::Notice { notice: key, .. } if *key == notice.key);
         told.iter().filter(same).collect()
@@ -130,7 +130,7 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError>
         let news: Vec<_> = news
             .iter()
             .map(|notice| {
-                let to: Vec<&str> = herald::recipients(&context.settings.notify, notice)
+                let to: Vec<&str> = notifier::recipients(&context.settings.notify, notice)
                     .iter()
                     .map(|c| c.name.as_str())
                     .collect();
@@ -150,7 +150,7 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError>
     for notice in &news {
         printer.line(&format!("{}  {}", notice.due, harmless(&notice.subject)));
         notice.text().lines().for_each(|line| printer.line(&format!("    {}", harmless(line))));
-        let to = herald::recipients(&context.settings.notify, notice);
+        let to = notifier::recipients(&context.settings.notify, notice);
         let entries = of(notice);
         if to.is_empty() {
             printer.line("    not sent: no channel in drctl.yaml gets it");

@@ -12,7 +12,7 @@ use crate::model::runbook::{Drill, Intent, ProbeRole};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::plan::types::Spec;
-use crate::planner::path;
+use crate::planner::critical_path;
 use crate::report::attainment::attainment;
 use crate::report::measured::Measured;
 use crate::report::{RunReport, summary};
@@ -20,7 +20,7 @@ use crate::run::state::{Mode, Status};
 use crate::run::{RunState, Stop};
 
 /// How long a command took, and what was true.
-pub struct Told<'a> {
+pub struct RunTiming<'a> {
     /// Real time.
     pub real: Dur,
     /// Virtual time, in a rehearsal.
@@ -47,7 +47,7 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
     match (&state.mode, stop) {
         // At a table nothing is proven; but whether it would be in time is known.
         (Mode::Finished(Outcome::Read), _) => {
-            let in_time = path::critical(&state.runbook).expected <= state.runbook.promised_rto().0;
+            let in_time = critical_path::critical(&state.runbook).expected <= state.runbook.promised_rto().0;
             if in_time { exit::DONE } else { exit::RECOVERED_BUT }
         }
         (Mode::Finished(Outcome::Recovered), _) => {
@@ -77,7 +77,7 @@ fn guard_is_held(state: &RunState) -> bool {
 }
 
 /// One document.
-pub fn document(report: &RunReport, code: u8, told: &Told<'_>) -> serde_json::Value {
+pub fn document(report: &RunReport, code: u8, told: &RunTiming<'_>) -> serde_json::Value {
     let mut value = serde_json::to_value(report).unwrap_or_default();
     value["exit_code"] = code.into();
     value["real_s"] = told.real.as_secs_f64().into();
@@ -111,7 +111,7 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
 }
 
 /// One screen.
-pub fn screen(p: &Printer, state: &RunState, told: &Told<'_>) {
+pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     let report = summary::report(state, state.last_at);
     let p = &p.rehearsing(state.created.world != WorldKind::Live);
     title(p, state, &report);
@@ -403,7 +403,7 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     p.line(&format!("           run drctl reprotect {plan} --to {from}, or drctl failback"));
 }
 
-fn truth(p: &Printer, report: &RunReport, told: &Told<'_>) {
+fn truth(p: &Printer, report: &RunReport, told: &RunTiming<'_>) {
     let Some(truth) = told.truth else { return };
     let failed = match truth.outage() {
         None => "users never failed".to_owned(),

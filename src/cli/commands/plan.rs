@@ -1,6 +1,6 @@
 //! `drctl plan show`
 
-use super::held::{self, Held};
+use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
 use super::status;
 use crate::cli::args::{Global, PlanArgs, PlanCommand, PlanShowArgs};
@@ -14,7 +14,7 @@ use crate::model::calls::calls;
 use crate::model::ids::{RunId, SiteName};
 use crate::model::runbook::{Phase, Runbook, Step};
 use crate::model::target::Engine;
-use crate::planner::{self, Request, path};
+use crate::planner::{self, Request, critical_path};
 use crate::probe::Recorder;
 use crate::report::history::History;
 
@@ -38,9 +38,9 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     })?;
     let request = request(&context, args)?;
     let held = if scenario.is_some() {
-        Held::default()
+        PriorRuns::default()
     } else {
-        held::held(&store, &plan, (request.intent, &request.to))?
+        prior_runs::held(&store, &plan, (request.intent, &request.to))?
     };
     let mut input = held.input(&context, &plan, (&seen, stage.world.now()), &request, guard);
     // What is read today is done when it is time for it.
@@ -103,7 +103,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
         p.line("nothing to do: everything already runs there");
         return;
     }
-    let critical = path::critical(runbook);
+    let critical = critical_path::critical(runbook);
     for phase in Phase::ALL {
         let steps: Vec<_> = runbook.steps.iter().filter(|s| s.phase == phase).collect();
         if !steps.is_empty() {
@@ -128,7 +128,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
     ));
     p.line(&format!("predicted      {}", history.predict(runbook).words()));
     p.line(&format!("worst case     {} if every step times out ({})", critical.worst, judge(critical.worst)));
-    for (step, because) in path::points_of_no_return(runbook) {
+    for (step, because) in critical_path::points_of_no_return(runbook) {
         p.line(&format!("no return      {}: {because}", p.paint(YELLOW, step.id.as_str())));
     }
     for step in &runbook.steps {

@@ -9,7 +9,7 @@ use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
-use crate::model::event::{Signal, What, WorldKind};
+use crate::model::event::{EventKind, Signal, WorldKind};
 use crate::model::ids::RunId;
 use crate::model::time::Dur;
 use crate::run::RunState;
@@ -54,7 +54,7 @@ pub fn post(
     // The owner decides; but what it would refuse now is better said now.
     let events = take(&state, signal.clone(), who.clone(), now);
     let refusal = events.iter().find_map(|e| match e {
-        What::SignalRefused { reason, .. } => Some(reason.clone()),
+        EventKind::SignalRefused { reason, .. } => Some(reason.clone()),
         _ => None,
     });
     if let Some(reason) = refusal {
@@ -83,21 +83,21 @@ fn own_for_a_word(
     clock: &World,
     store: &SqliteJournal,
     state: &RunState,
-    events: &[What],
+    events: &[EventKind],
 ) -> Result<Option<RunLock>, CliError> {
-    let of_approval = |e: &What| {
+    let of_approval = |e: &EventKind| {
         matches!(
             e,
-            What::Approved { .. }
-                | What::Overridden { .. }
-                | What::Ratified { .. }
-                | What::RatificationRefused { .. }
-                | What::Acknowledged { .. }
-                | What::Fulfilled { .. }
-                | What::Resumed { .. }
+            EventKind::Approved { .. }
+                | EventKind::Overridden { .. }
+                | EventKind::Ratified { .. }
+                | EventKind::RatificationRefused { .. }
+                | EventKind::Acknowledged { .. }
+                | EventKind::Fulfilled { .. }
+                | EventKind::Resumed { .. }
         )
     };
-    let resumes_only = events.iter().all(|e| matches!(e, What::Resumed { .. }));
+    let resumes_only = events.iter().all(|e| matches!(e, EventKind::Resumed { .. }));
     if resumes_only || !events.iter().all(of_approval) {
         return Ok(None);
     }

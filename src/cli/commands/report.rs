@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{delivery, exit, herald, now};
+use crate::cli::{exit, notifier, now, uploads};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::event::{Event, WorldKind};
@@ -71,7 +71,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
         printer.note(&e.to_string());
     }
     let mut report = summary::report(&state, state.last_at);
-    let told = herald::told_of_runs(&store)?;
+    let told = notifier::told_of_runs(&store)?;
     // Overdue duties become later even after the end of the run.
     if state.created.world == WorldKind::Live {
         let now = now()?.max(state.last_at);
@@ -79,7 +79,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
         report.duties = duties::of_run(&state, &told, now);
         report.duties.retain(|owed| !owed.what.starts_with("approval:"));
         report.owe(&state);
-        report.debts.extend(delivery::owed_of(&context, &run)?);
+        report.debts.extend(uploads::owed_of(&context, &run)?);
     }
     let events = records.iter().filter_map(|record| Event::read(&record.bytes).ok()).collect();
     Ok(Asked { report, state, events, told: told.get(&run).cloned() })

@@ -8,7 +8,7 @@ use super::approve;
 use super::duties;
 use super::ending::{self, Ending};
 use super::live_drill;
-use super::outcome::{self, Told};
+use super::outcome::{self, RunTiming};
 use super::post::{Posted, post};
 use super::stage::Stage;
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
@@ -18,7 +18,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{anchors, delivery, exit, herald, keys, ledger, render, rescue, run_names};
+use crate::cli::{anchors, exit, keys, ledger, notifier, render, rescue, run_names, uploads};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -154,7 +154,7 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
             why.map_or_else(String::new, |w| format!(" ({w})"))
         ));
     }
-    outcome::screen(printer, &state, &Told { real: Dur::ZERO, passed: None, truth: None, phase: None });
+    outcome::screen(printer, &state, &RunTiming { real: Dur::ZERO, passed: None, truth: None, phase: None });
     for waits in state.waits_for_people() {
         printer.line(&format!("  next     {}", waits.words()));
     }
@@ -179,7 +179,7 @@ fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, C
             outcome::screen(
                 printer,
                 &state,
-                &Told { real: Dur::ZERO, passed: None, truth: None, phase: None },
+                &RunTiming { real: Dur::ZERO, passed: None, truth: None, phase: None },
             );
         }
         Format::Json => {
@@ -392,7 +392,7 @@ fn resume(
         printer.note(&format!("run {run} is over, and nothing is pending"));
         if printer.format == Format::Json {
             let report = summary::report(&state, state.last_at);
-            let told = Told { real: Dur::ZERO, passed: None, truth: None, phase: None };
+            let told = RunTiming { real: Dur::ZERO, passed: None, truth: None, phase: None };
             printer.document(&outcome::document(&report, exit::DONE, &told));
         }
         return Ok(exit::DONE);
@@ -418,7 +418,7 @@ fn resume(
 /// If another process drives it, or its guard is another's by now.
 pub fn pay(context: &Context, printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
     super::guards::still_ours((context, printer), store, &read(store, run)?)?;
-    carry_on(context, printer, store, run)
+    resume_run(context, printer, store, run)
 }
 
 /// The same, with notifications.
@@ -430,14 +430,14 @@ fn carry_on_aloud(
 ) -> Result<u8, CliError> {
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
     let told = (printer, &interrupts, Some(run));
-    herald::beside(context, told, || carry_on(context, printer, store, run))
+    notifier::beside(context, told, || resume_run(context, printer, store, run))
 }
 
 /// Carries a run on to where it stops. Answers the exit code.
 ///
 /// # Errors
 /// If another process drives it, or its journal cannot be written.
-pub fn carry_on(
+pub fn resume_run(
     context: &Context,
     printer: &Printer,
     store: &SqliteJournal,
@@ -455,7 +455,7 @@ pub fn carry_on(
     let code = ending::tell(printer, vec![ending]);
     drop(lock);
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    delivery::rest(context, printer, store, &interrupts);
+    uploads::rest(context, printer, store, &interrupts);
     Ok(code)
 }
 
@@ -491,7 +491,7 @@ fn go_on(
     view.finish();
     let ended = ended.map_err(|e| rescue::told(context, store, run, e))?;
     let truth = stage.sandbox.as_ref().map(Sandbox::truth);
-    let told = Told {
+    let told = RunTiming {
         real: clock.now().since(began),
         passed: truth.is_some().then(|| stage.world.now().since(virtual_began)),
         truth: truth.as_ref(),

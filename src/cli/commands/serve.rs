@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use crate::cli::args::{Global, ServeArgs};
 use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
-use crate::cli::herald::{Herald, Scope};
 use crate::cli::interrupt::Interrupts;
+use crate::cli::notifier::{Notifier, Scope};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::telemetry::Exporter;
-use crate::cli::{delivery, exit, ledger};
+use crate::cli::{exit, ledger, uploads};
 use crate::files::{self, Use};
 use crate::journal::StoreError;
 use crate::journal::lock::RunLock;
@@ -71,7 +71,7 @@ struct Server<'a> {
     failed: bool,
     board: Option<Board>,
     /// Who tells people.
-    herald: Option<Herald>,
+    herald: Option<Notifier>,
     exporter: Option<Exporter>,
     shown: Snapshot,
     /// What runs left that nobody drives.
@@ -131,7 +131,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         let board = Board::listen(address, server.shown.clone());
         server.board = Some(board.map_err(|why| CliError::usage(format!("drctl cannot listen at {why}")))?);
     }
-    server.herald = Herald::begin(&server.context, printer, Scope::Everything);
+    server.herald = Notifier::begin(&server.context, printer, Scope::Everything);
     server.exporter = Exporter::begin(&server.context, printer, None);
     let code = server.serve(global);
     if let Some(exporter) = server.exporter.take() {
@@ -240,7 +240,7 @@ impl Server<'_> {
             }
             if now.since(delivered) >= DELIVER {
                 delivered = now;
-                delivery::rest(&self.context, self.printer, &self.store, &self.interrupts);
+                uploads::rest(&self.context, self.printer, &self.store, &self.interrupts);
             }
         }
     }
@@ -266,7 +266,7 @@ impl Server<'_> {
         herald.tell(self.printer);
         if herald.is_gone() {
             self.printer.note("notify: the notification thread ended, and a new one starts");
-            self.herald = Herald::begin(&self.context, self.printer, Scope::Everything);
+            self.herald = Notifier::begin(&self.context, self.printer, Scope::Everything);
         }
     }
 
@@ -343,7 +343,7 @@ impl Server<'_> {
         match followed {
             Ok(context) => {
                 self.context = context;
-                self.herald = Herald::begin(&self.context, self.printer, Scope::Everything);
+                self.herald = Notifier::begin(&self.context, self.printer, Scope::Everything);
                 self.exporter = Exporter::begin(&self.context, self.printer, None);
                 self.pending = None;
                 self.unfollowed(None);

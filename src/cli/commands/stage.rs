@@ -157,7 +157,7 @@ impl Stage {
 
 /// What this build cannot reach is not judged.
 fn built_for(things: &[Target]) -> Result<(), CliError> {
-    adapters::unbuilt(things).map_or(Ok(()), |lacks| {
+    adapters::disabled(things).map_or(Ok(()), |lacks| {
         Err(CliError {
             code: "not_built",
             message: format!(

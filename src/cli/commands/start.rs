@@ -5,8 +5,8 @@ use futures_util::future::join;
 use super::adopted;
 use super::ending::{self, Ending};
 use super::fleet;
-use super::held::{self, Held};
-use super::outcome::{self, Told};
+use super::outcome::{self, RunTiming};
+use super::prior_runs::{self, PriorRuns};
 use super::restore;
 use super::stage::Stage;
 use super::status;
@@ -17,14 +17,14 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{delivery, estate, evidence, exit, herald, keys, ledger, render, rescue};
+use crate::cli::{estate, evidence, exit, keys, ledger, notifier, render, rescue, uploads};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
 use crate::inventory::{Estate, targets};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::duty::Duties;
-use crate::model::event::{RunCreated, SCHEMA_VERSION, What};
+use crate::model::event::{EventKind, RunCreated, SCHEMA_VERSION};
 use crate::model::ids::{Digest, RunId, SiteName};
 use crate::model::runbook::{Drill, Intent, Probe, ProbeRole, Runbook};
 use crate::model::statement::Statement;
@@ -127,9 +127,9 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     };
     let code = match args.how.dry_run {
         true => work()?,
-        false => herald::beside(context, (starting.printer, &starting.interrupts, None), work)?,
+        false => notifier::beside(context, (starting.printer, &starting.interrupts, None), work)?,
     };
-    delivery::rest(context, starting.printer, starting.store, &starting.interrupts);
+    uploads::rest(context, starting.printer, starting.store, &starting.interrupts);
     Ok(code)
 }
 
@@ -198,7 +198,7 @@ impl Starting<'_> {
         let world_began = stage.world.now();
         let ended = stage.world.block_on(self.recover(&stage, &session, (plan, &history)));
         progress.finish();
-        let told = Told {
+        let told = RunTiming {
             real: clock.now().since(began),
             passed: stage.sandbox.is_some().then(|| stage.world.now().since(world_began)),
             truth: None,
@@ -221,12 +221,12 @@ impl Starting<'_> {
             Before::Ran(ended) => {
                 let truth = stage.sandbox.as_ref().map(crate::adapters::sandbox::Sandbox::truth);
                 let phase = outcome::phase(&ended.state);
-                Ok(self.tell(*ended, &Told { truth: truth.as_ref(), phase, ..told }))
+                Ok(self.tell(*ended, &RunTiming { truth: truth.as_ref(), phase, ..told }))
             }
         }
     }
 
-    fn tell(&self, ended: Ended, told: &Told<'_>) -> Ending {
+    fn tell(&self, ended: Ended, told: &RunTiming<'_>) -> Ending {
         let code = outcome::code(&ended);
         if self.printer.format == Format::Human {
             outcome::screen(self.printer, &ended.state, told);
@@ -255,8 +255,8 @@ impl Starting<'_> {
         };
         // Each rehearsal has an estate of its own: what other rehearsals left is not there.
         let held = match &stage.sandbox {
-            Some(_) => Held::default(),
-            None => held::held(self.store, plan, (self.intent, &self.to(plan)))?,
+            Some(_) => PriorRuns::default(),
+            None => prior_runs::held(self.store, plan, (self.intent, &self.to(plan)))?,
         };
         adopted::mention(self.printer, self.store, &plan.name)?;
         // What is only read takes nobody's place.
@@ -372,7 +372,7 @@ impl Starting<'_> {
         session: &Session<'_>,
         plan: &Plan,
         (recorder, scope): (&mut Recorder, &str),
-    ) -> Result<(Vec<What>, Estate), CliError> {
+    ) -> Result<(Vec<EventKind>, Estate), CliError> {
         let guard = self.context.guard_of(plan);
         let nothing = Recorder::new(self.context.settings.probe_consecutive);
         let look = estate::look(session, (self.store, scope), plan, guard.as_ref(), &nothing);
@@ -391,7 +391,7 @@ impl Starting<'_> {
         session: &Session<'_>,
         plan: &Plan,
         (recorder, scope): (&mut Recorder, &str),
-    ) -> Result<Vec<What>, CliError> {
+    ) -> Result<Vec<EventKind>, CliError> {
         let all: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
         let probes = survey::relevant(&all, &self.to(plan), self.drill.class);
         let guard = self.context.guard_of(plan);
@@ -420,8 +420,8 @@ impl Starting<'_> {
         // A standby that does not serve yet is no outage.
         let seen_by_users: Vec<_> =
             probes.iter().filter(|p| p.role != ProbeRole::Site).map(Probe::key).collect();
-        let down = |turns: &[What]| {
-            turns.iter().any(|t| matches!(t, What::ProbeTurned { good: false, probe, .. } if seen_by_users.contains(probe)))
+        let down = |turns: &[EventKind]| {
+            turns.iter().any(|t| matches!(t, EventKind::ProbeTurned { good: false, probe, .. } if seen_by_users.contains(probe)))
         };
         while !down(&turns) && world.now() < deadline {
             turns.extend(survey::sample(session, &probes, recorder, world.now() + Dur::secs(1)).await);
@@ -433,7 +433,7 @@ impl Starting<'_> {
     fn derive(
         &self,
         plan: &Plan,
-        (seen, held): (&Estate, &Held),
+        (seen, held): (&Estate, &PriorRuns),
         now: Timestamp,
         (run, restore): (&RunId, Option<planner::Wanted>),
     ) -> Result<Result<Runbook, Vec<planner::Refusal>>, CliError> {

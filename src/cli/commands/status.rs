@@ -8,7 +8,7 @@ use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{anchors, delivery, estate, exit};
+use crate::cli::{anchors, estate, exit, uploads};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
@@ -16,7 +16,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify;
 use crate::journal::{Journal as _, Record, RunRow};
 use crate::model::action::{Action, Fence};
-use crate::model::event::{Event, What, WorldKind};
+use crate::model::event::{Event, EventKind, WorldKind};
 use crate::model::ids::{ComponentName, PlanName, RunId, SiteName};
 use crate::model::plain::count;
 use crate::model::state::{DatabaseState, State};
@@ -48,7 +48,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     for plan in &plans {
         documents.push(one(&context, printer, &store, plan, &runs)?);
     }
-    let owed = delivery::owing(&context)?.len();
+    let owed = uploads::pending_uploads(&context)?.len();
     let overdue = overdue(&store, &runs)?;
     if printer.format == Format::Human {
         last_runs(printer, &store, &runs);
@@ -125,7 +125,7 @@ pub fn history(store: &SqliteJournal, plan: &PlanName) -> Result<History, CliErr
 }
 
 fn is_of(first: &Record, plan: &PlanName) -> bool {
-    matches!(serde_json::from_slice(&first.bytes), Ok(Event { what: What::RunCreated(created), .. }) if created.plan == *plan)
+    matches!(serde_json::from_slice(&first.bytes), Ok(Event { what: EventKind::RunCreated(created), .. }) if created.plan == *plan)
 }
 
 fn one(
@@ -368,7 +368,7 @@ fn advice(plan: &Plan, seen: &Estate, now: Timestamp) -> Vec<(String, String)> {
         }
         _ => Vec::new(),
     };
-    targets.flat_map(of).chain(clients::misled(plan, seen, now)).collect()
+    targets.flat_map(of).chain(clients::endpoint_mismatch(plan, seen, now)).collect()
 }
 
 fn guards(seen: &Estate) -> impl Iterator<Item = (String, String)> {
@@ -431,7 +431,7 @@ pub fn kept_out(runs: &[RunState]) -> Vec<DatabaseRef> {
     let holds = |r: &RunState, db: &DatabaseRef| {
         r.kept_out(db).is_some_and(|at| {
             let after = |when: Option<Timestamp>| when.is_some_and(|when| when > at);
-            !live().any(|later| after(later.made_writer(db)) || after(later.let_in(db)))
+            !live().any(|later| after(later.made_writer(db)) || after(later.unfenced_at(db)))
         })
     };
     live().flat_map(|r| fences(r).into_iter().filter(|db| holds(r, db)).collect::<Vec<_>>()).collect()

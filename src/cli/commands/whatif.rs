@@ -1,6 +1,6 @@
 //! What a failover would do, for commands that only tell.
 
-use super::held::Held;
+use super::prior_runs::PriorRuns;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::inventory::Estate;
@@ -17,7 +17,7 @@ pub fn failover(
     context: &Context,
     plan: &Plan,
     sites: (&SiteName, &SiteName),
-    seen: (&Estate, &Held),
+    seen: (&Estate, &PriorRuns),
     now: Timestamp,
 ) -> (Vec<Refusal>, Option<Runbook>) {
     let accept = |rule: &Rule| Waiver {
@@ -42,7 +42,7 @@ fn derive(
     context: &Context,
     plan: &Plan,
     (from, to): (&SiteName, &SiteName),
-    (estate, held): (&Estate, &Held),
+    (estate, held): (&Estate, &PriorRuns),
     now: Timestamp,
     waivers: Vec<Waiver>,
 ) -> Result<Runbook, Vec<Refusal>> {

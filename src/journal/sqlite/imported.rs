@@ -6,7 +6,7 @@ use super::writer::Job;
 use super::{SqliteJournal, ledger_row, wait};
 use crate::journal::imported::{self, Imported, Stored};
 use crate::journal::{AppendError, Journal as _, Record, StoreError, verify};
-use crate::model::event::{Event, What};
+use crate::model::event::{Event, EventKind};
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::ledger::Entry;
 
@@ -39,7 +39,7 @@ impl SqliteJournal {
         let Some(waiting) = self.imported()?.waiting.remove(run) else { return Ok(()) };
         let operators = self.read(run).ok().and_then(|records| {
             match serde_json::from_slice::<Event>(&records.first()?.bytes).ok()?.what {
-                What::RunCreated(created) => Some(created.authority.operators.into_keys().collect()),
+                EventKind::RunCreated(created) => Some(created.authority.operators.into_keys().collect()),
                 _ => None,
             }
         });

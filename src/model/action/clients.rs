@@ -10,7 +10,7 @@ use crate::model::target::ClientSecret;
 /// Clients are led elsewhere by the secret that they read. Of its contents only the fields that name a server are known here, and only
 /// they change; the rest never leaves the service and the process that writes the new version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Point {
+pub struct UpdateClientSecret {
     /// The secret.
     pub secret: ClientSecret,
     /// The fields as they will be.
@@ -20,7 +20,7 @@ pub struct Point {
     pub from: BTreeMap<String, String>,
 }
 
-impl Point {
+impl UpdateClientSecret {
     /// The way back, if it is known. It is a change of the same fields and not the version from before: a password that was rotated
     /// meanwhile stays the new one.
     pub fn reversed(&self) -> Option<Self> {

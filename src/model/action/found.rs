@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Point};
+use super::{Action, UpdateClientSecret};
 use crate::model::state::RecordSet;
 
 /// What was read.
@@ -50,8 +50,11 @@ impl Readings {
             (Action::Switch(switch), _) if !self.sets.is_empty() => {
                 Cow::Owned(Action::Switch(switch.bound(&self.sets)))
             }
-            (Action::Point(point), Some(from)) => {
-                Cow::Owned(Action::Point(Point { from: from.clone(), ..point.clone() }))
+            (Action::UpdateClientSecret(point), Some(from)) => {
+                Cow::Owned(Action::UpdateClientSecret(UpdateClientSecret {
+                    from: from.clone(),
+                    ..point.clone()
+                }))
             }
             _ => Cow::Borrowed(action),
         }

@@ -145,7 +145,7 @@ impl Action {
             // It lets in who was kept out.
             Self::Unfence(_) => Properties { consent: Consent::Always, ..QUIET },
             Self::Promote { .. } => STRICT,
-            Self::Withdraw { .. } | Self::Equip { .. } => QUIET,
+            Self::Withdraw { .. } | Self::AddClusterInstance { .. } => QUIET,
             Self::Rejoin { .. } => Properties { consent: Consent::Always, grave: true, ..QUIET },
             Self::Rename { .. } => Properties { consent: Consent::Always, ..QUIET },
             Self::Restore { part, .. } => restore(*part),
@@ -153,10 +153,10 @@ impl Action {
             Self::Switch(switch) => {
                 Properties { moves: Moves::ByName, undo_rank: switch_rank(switch), ..LEADS }
             }
-            Self::Signal(_) | Self::Route(_) => {
+            Self::SetHealthObject(_) | Self::SetRoutingControls(_) => {
                 Properties { moves: Moves::ByName, made_up_for: true, ..LEADS }
             }
-            Self::Point(_) => Properties { moves: Moves::BySecret, made_up_for: true, ..LEADS },
+            Self::UpdateClientSecret(_) => Properties { moves: Moves::BySecret, made_up_for: true, ..LEADS },
             Self::Write(Write::Canary { .. } | Write::ReleaseGuard { .. }) => {
                 Properties { safety: true, ..QUIET }
             }
@@ -193,11 +193,11 @@ const fn restore(part: Part) -> Properties {
     let beside =
         Properties { consent: Consent::Never, felt: Felt::Never, undo_rank: UndoRank::Copy, ..STRICT };
     match part {
-        Part::Beside | Part::Verify | Part::Loss | Part::Destroy => beside,
+        Part::CreateCopy | Part::Verify | Part::Loss | Part::Destroy => beside,
         // Users reach the copy from then on.
         Part::Swap => Properties { undo_rank: UndoRank::Traffic, ..STRICT },
         // It undoes what people agreed to, and is undone by nothing.
-        Part::PutBack => Properties { felt: Felt::Always, ..beside },
+        Part::Revert => Properties { felt: Felt::Always, ..beside },
     }
 }
 

@@ -87,7 +87,7 @@ impl Switch {
 /// Traffic that follows an object: health checks which exist beforehand watch it, and record sets which stay as they are follow them.
 /// Neither needs a control plane (AWS, «Creating disaster recovery mechanisms using Amazon Route 53»).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Signal {
+pub struct SetHealthObject {
     /// The object.
     pub object: ObjectRef,
     /// Whether it is to be there: users are sent to its site for as long as it is.
@@ -157,7 +157,7 @@ impl RecordChange {
 /// Traffic that follows routing controls: the record set of each site has a health check that is as its control says (AWS, Amazon
 /// Application Recovery Controller, «Routing control»). All of them change in one call, or none does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Route {
+pub struct SetRoutingControls {
     /// The controls, and the endpoints that change them.
     pub controls: ControlsRef,
     /// The site whose control is to be `On`, and no other.
@@ -169,7 +169,7 @@ pub struct Route {
     pub back: Option<SiteName>,
 }
 
-impl Route {
+impl SetRoutingControls {
     /// What each control is to be.
     pub fn wanted(&self) -> BTreeMap<SiteName, bool> {
         self.controls.controls.keys().map(|site| (site.clone(), *site == self.to)).collect()

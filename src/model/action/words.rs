@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Action, Check, Gate, Write};
+use super::{Action, Check, Gate, UpdateClientSecret, Write};
 use crate::model::cluster::Handover;
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
@@ -29,7 +29,7 @@ impl fmt::Display for Action {
             },
             Self::Promote { db, .. } => write!(f, "promote {}", db.id),
             Self::Withdraw { db } => withdraw(db, f),
-            Self::Equip { db, instance } => {
+            Self::AddClusterInstance { db, instance } => {
                 write!(f, "create {}, {}, in cluster {}", instance.id, instance.class, db.id)
             }
             Self::Restore { part, of } => write!(f, "{}", part.words(of)),
@@ -43,23 +43,16 @@ impl fmt::Display for Action {
                     None => write!(f, "switch {n} in zone {zone}"),
                 }
             }
-            Self::Signal(s) if s.present => {
+            Self::SetHealthObject(s) if s.present => {
                 write!(f, "create {}, which sends users to {}", s.object.url, s.object.place.name)
             }
-            Self::Signal(s) => {
+            Self::SetHealthObject(s) => {
                 write!(f, "remove {}, which keeps users in {}", s.object.url, s.object.place.name)
             }
-            Self::Route(r) => write!(f, "turn the routing control of {} on, and all others off", r.to),
-            Self::Point(p) => {
-                let to: Vec<_> = p.to.values().map(String::as_str).collect();
-                write!(
-                    f,
-                    "point clients to {} by secret {} in {}",
-                    to.join(":"),
-                    p.secret.id,
-                    p.secret.place.name
-                )
+            Self::SetRoutingControls(r) => {
+                write!(f, "turn the routing control of {} on, and all others off", r.to)
             }
+            Self::UpdateClientSecret(p) => update_secret(p, f),
             Self::Write(w) => write_words(w, f),
             Self::Run(c) => write!(f, "run {}", c.argv.join(" ")),
             Self::Gate(Gate::Fenced { component }) => {
@@ -79,6 +72,11 @@ impl fmt::Display for Action {
             Self::Wait { duration_ms, until: Some(what) } => write!(f, "wait {duration_ms} until {what}"),
         }
     }
+}
+
+fn update_secret(p: &UpdateClientSecret, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let to: Vec<_> = p.to.values().map(String::as_str).collect();
+    write!(f, "point clients to {} by secret {} in {}", to.join(":"), p.secret.id, p.secret.place.name)
 }
 
 fn withdraw(db: &DatabaseRef, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,11 +1,11 @@
 //! The calls that lead clients elsewhere, and the write that proves it.
 
 use super::{Call, call, quoted, sql};
-use crate::model::action::{ClientWay, Point};
+use crate::model::action::{ClientWay, UpdateClientSecret};
 use crate::model::target::DatabaseRef;
 
 /// A new version that is not current yet, and then the label, away from exactly the version that was read.
-pub(super) fn point(p: &Point) -> Vec<Call> {
+pub(super) fn point(p: &UpdateClientSecret) -> Vec<Call> {
     let (region, id, at) = (&p.secret.place.region, quoted(&p.secret.id), &p.secret.place.name);
     let fields: Vec<_> = p.to.iter().map(|(field, value)| format!("{field}={value}")).collect();
     let of = |operation: &'static str, mutates: bool, rest: String| {

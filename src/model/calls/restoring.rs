@@ -19,7 +19,7 @@ fn own(part: Part, of: &Restore, backups: &Backups) -> Call {
     let data = host.map_or("<data>", |h| h.data.as_str());
     let (copy, before) = (format!("{data}.restored-{}", of.name), format!("{data}.before-{}", of.name));
     let text = match part {
-        Part::Beside => format!(
+        Part::CreateCopy => format!(
             "DRCTL_BACKUP={} DRCTL_FOLDER={copy}; {}; recovery_target_time = '{}', restore_command = '{}', recovery_target_action = 'pause'; pg_ctl -D {copy} start",
             quoted(of.backup.as_ref().map_or("", |b| b.name.as_str())),
             backups.fetch,
@@ -31,7 +31,7 @@ fn own(part: Part, of: &Restore, backups: &Backups) -> Call {
         ),
         Part::Loss => "pg_waldump from the position of the copy to the end of the live log".to_owned(),
         Part::Swap => format!("promote {copy}; stop; mv {data} {before}; mv {copy} {data}; start"),
-        Part::PutBack => {
+        Part::Revert => {
             format!("only if nothing was written since: stop; mv {data} {copy}; mv {before} {data}; start")
         }
         Part::Destroy => format!("pg_ctl -D {copy} stop; rm -rf {copy}"),
@@ -46,7 +46,7 @@ fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
     let modify =
         |operation, text| vec![aws(db, "rds", operation, true, text), describe_db(region, at, &new.id)];
     match part {
-        Part::Beside => {
+        Part::CreateCopy => {
             let like = &new.like;
             let groups: Vec<_> = new.security_groups.iter().map(|g| quoted(g)).collect();
             let mut bears = like.tags.clone();
@@ -95,7 +95,7 @@ fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
             );
             vec![aws(db, "rds", "ModifyDBInstance", true, text), describe_db(region, at, &db.id)]
         }
-        Part::PutBack => Vec::new(),
+        Part::Revert => Vec::new(),
         Part::Destroy => modify(
             "DeleteDBInstance",
             format!(

@@ -24,7 +24,9 @@ impl State {
                 false
             }
             // Compared letter by letter with what drctl wrote, or with what the plan says.
-            Self::Guard(_) | Self::Signal(_) | Self::Controls(_) | Self::Secret(_) | Self::Wrote(_) => false,
+            Self::Guard(_) | Self::HealthObject(_) | Self::Controls(_) | Self::Secret(_) | Self::Wrote(_) => {
+                false
+            }
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::OBJECTIVES;
 use super::databases::SQL;
-use crate::plan::keeping::{EVIDENCE, REPORTS};
 use crate::plan::notify::NOTIFY;
 use crate::plan::policy::POLICY;
+use crate::plan::retention::{EVIDENCE, REPORTS};
 use crate::plan::schedules::SCHEDULE;
 use crate::plan::shape::{Record, Shape, opt, req};
 use crate::plan::syntax;

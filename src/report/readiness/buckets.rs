@@ -1,6 +1,6 @@
 //! Whether buckets are copied to each other, and as they should be.
 
-use super::{Evaluation, Told, check, not, ready};
+use super::{Evaluation, Reading, check, not, ready};
 use crate::inventory::targets;
 use crate::model::bucket::{Arriving, BucketRef, BucketState, ComparedState, Sample, Versioning};
 use crate::model::ids::SiteName;
@@ -63,7 +63,7 @@ impl Evaluation<'_> {
         (of, copy): (&BucketRef, &BucketState),
         (source, from): (&BucketRef, Option<&BucketState>),
         most: Dur,
-    ) -> Told {
+    ) -> Reading {
         let fix = "turn on replication metrics for the rule, and grant cloudwatch:ListMetrics and GetMetricData in the region of the copy";
         if let Some(why) = &copy.unread {
             return not(Standing::Unknown, why.clone(), fix);
@@ -92,7 +92,7 @@ impl Evaluation<'_> {
     }
 
     /// What was written longer ago than may be lost has to be there.
-    fn sampled(&self, of: &Sample, most: Dur) -> Option<Told> {
+    fn sampled(&self, of: &Sample, most: Dur) -> Option<Reading> {
         let target = Target::Compared(Box::new(of.clone()));
         let seen = self.seen.estate.entries.get(&target.key())?;
         let Some(State::Compared(found)) = seen.now.state() else { return Some(self.unseen(&target)) };
@@ -100,7 +100,7 @@ impl Evaluation<'_> {
     }
 }
 
-fn judged(found: &ComparedState, late: impl Fn(crate::model::time::Timestamp) -> bool) -> Told {
+fn judged(found: &ComparedState, late: impl Fn(crate::model::time::Timestamp) -> bool) -> Reading {
     let first = found.gaps.first().map_or_else(String::new, |gap| format!("; {gap}"));
     let facts = format!("{found}{first}");
     let fix = "run S3 Batch Replication for objects that no rule copied, and check the failures of the rule (s3:Replication:OperationFailedReplication)";
@@ -123,7 +123,7 @@ fn judged(found: &ComparedState, late: impl Fn(crate::model::time::Timestamp) ->
     }
 }
 
-fn copied((source, from): (&BucketRef, &BucketState), (copy, to): (&BucketRef, &BucketState)) -> Told {
+fn copied((source, from): (&BucketRef, &BucketState), (copy, to): (&BucketRef, &BucketState)) -> Reading {
     for (bucket, state) in [(source, from), (copy, to)] {
         if state.versioning != Versioning::Enabled {
             let facts = format!(

@@ -1,6 +1,6 @@
 //! The database that takes the writes: whether it could be fenced, and what of it no standby has.
 
-use super::{Evaluation, Told, not, ready};
+use super::{Evaluation, Reading, not, ready};
 use crate::inventory::targets;
 use crate::model::action::FenceMethod;
 use crate::model::readiness::Standing;
@@ -10,7 +10,7 @@ use crate::plan::types::Database;
 
 impl Evaluation<'_> {
     /// What drctl can tell about a fence without setting it: whether its proof can be read, and the obstacles to each method.
-    pub(super) fn fence(&self, spec: &Database, writer: &DatabaseRef) -> Option<Told> {
+    pub(super) fn fence(&self, spec: &Database, writer: &DatabaseRef) -> Option<Reading> {
         let refused: Vec<_> = spec.fence.iter().filter_map(|&method| self.refused(writer, method)).collect();
         if !refused.is_empty() {
             let standing =
@@ -46,7 +46,7 @@ impl Evaluation<'_> {
     }
 
     /// Rows and slots that a promotion loses whatever the log says.
-    pub(super) fn unreplicated(&self, writer: &DatabaseRef) -> Option<Told> {
+    pub(super) fn unreplicated(&self, writer: &DatabaseRef) -> Option<Reading> {
         let target = Target::Database(writer.clone());
         let state = self.seen.estate.database(&target, self.seen.now).fresh()?;
         let words: Vec<_> = state.unreplicated.iter().map(|thing| thing.words()).collect();

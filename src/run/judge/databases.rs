@@ -78,7 +78,7 @@ pub(super) fn judge(
         },
         Action::Check(Check::CaughtUp { db }) => caught_up(state, &db.component, seen),
         Action::Check(Check::Follows { db, source }) => follows(state, (db, source), seen),
-        Action::Equip { instance, .. } => equipped(instance, seen),
+        Action::AddClusterInstance { instance, .. } => equipped(instance, seen),
         Action::Promote { takeover: Some(how), .. } if taken_back(state, i, how, seen, now) => {
             let why = "the service reverted the switchover: one minute after it accepted the request, the state is the same as before";
             Verdict::Wrong(format!("{why}; its events say why (aws rds describe-events)"))
@@ -127,8 +127,8 @@ pub(super) fn fence(
             Verdict::Unclear(format!("{} still points to the old server", fence.db.id))
         }
         (Action::Fence(_), FenceStage::Half) => Verdict::Half(proof.proof.clone()),
-        (Action::Fence(_), FenceStage::Vain) if !owed => Verdict::Wrong(proof.proof.clone()),
-        (_, FenceStage::UnderWay) | (Action::Fence(_), FenceStage::Vain) => {
+        (Action::Fence(_), FenceStage::Ineffective) if !owed => Verdict::Wrong(proof.proof.clone()),
+        (_, FenceStage::UnderWay) | (Action::Fence(_), FenceStage::Ineffective) => {
             Verdict::Unclear(proof.proof.clone())
         }
         (Action::Fence(_), FenceStage::Partial) => Verdict::Partly(proof.proof.clone()),
@@ -141,7 +141,7 @@ fn still_the_old_one(state: &RunState, i: usize, fence: &Fence, proof: &FenceSta
     let component = &fence.db.component;
     // A step of its own lets users in; the undo of a fence is for the very server that was fenced.
     let lets_in = matches!(state.step(i).action, Action::Unfence(_));
-    let same = proof.word.is_some() && proof.word.as_deref() == state.fence_word(component);
+    let same = proof.word.is_some() && proof.word.as_deref() == state.fence_token(component);
     // A fence that was there before is in the copy, too: then its log tells, which is another, or shorter.
     let by_this_run =
         state.rungs(component).iter().any(|&r| state.work(r).status == Status::Done(End::Performed));
@@ -169,14 +169,14 @@ fn promotable(db: &DatabaseState) -> Verdict {
 /// Zero loss is a position that was reached, never a lag that reads zero; and the fence itself has come over, or the replica is that
 /// of another server with the same name.
 fn caught_up(state: &RunState, component: &ComponentName, replica: &DatabaseState) -> Verdict {
-    let (Some(end), Some(word)) = (state.fenced_end(component), state.fence_word(component)) else {
+    let (Some(end), Some(word)) = (state.fenced_end(component), state.fence_token(component)) else {
         let why = "the end of the old primary's WAL is unknown; only the SQL fence reads it";
         return Verdict::Wrong(why.to_owned());
     };
     let Some(there) = replica.wal else {
         return Verdict::Unclear("the position of the replica is unknown".to_owned());
     };
-    match (there.covers(&end), replica.fence_word.as_deref() == Some(word)) {
+    match (there.covers(&end), replica.fence_token.as_deref() == Some(word)) {
         (true, true) => Verdict::Done(Vec::new()),
         (true, false) => Verdict::Unclear(format!(
             "the replica is at {there}, but the fence of the old primary never reached it. It may be a replica of another server"

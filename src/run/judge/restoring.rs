@@ -39,7 +39,7 @@ pub(super) fn judge(
                 (Part::Swap, Some(new)) => {
                     found.kept = Some(format!("DB instance {} in {}", new.aside, of.db.place.region));
                 }
-                (Part::Beside, Some(_)) => {
+                (Part::CreateCopy, Some(_)) => {
                     let automated = || format!("automated backups of {}", of.db.id);
                     found.backup = Some(of.snapshot.clone().unwrap_or_else(automated));
                 }

@@ -1,11 +1,11 @@
 //! What the record sets that are there mean for a step that switches them.
 
 use super::{
-    Call, Ruling, disproved, doubtful, end_of, may_be_old, may_come_until, perform, settle, undoing_now,
-    unsettled,
+    Call, StepDecision, disproved, doubtful, end_of, may_be_old, may_come_until, perform, settle,
+    undoing_now, unsettled,
 };
 use crate::model::action::Switch;
-use crate::model::event::{Direction, What};
+use crate::model::event::{Direction, EventKind};
 use crate::model::facts::Fact;
 use crate::model::state::RecordSet;
 use crate::model::time::Timestamp;
@@ -19,7 +19,7 @@ pub(super) fn judge(
     switch: &Switch,
     there: &[RecordSet],
     now: Timestamp,
-) -> Ruling {
+) -> StepDecision {
     let id = state.step(i).id.clone();
     if undoing_now(state, i) {
         return match may_come_until(state, i, now) {
@@ -31,9 +31,11 @@ pub(super) fn judge(
     let settle = settle(state, i).unwrap_or_default();
     let undo = state.direction(i) == Direction::Undo;
     if found.ready.is_empty() && found.foreign.is_empty() {
-        return Ruling::Record(match undo {
-            true => What::StepUndone { step: id },
-            false => What::StepFinished { step: id, end: end_of(state, i), facts: vec![fact(None, switch)] },
+        return StepDecision::Record(match undo {
+            true => EventKind::StepUndone { step: id },
+            false => {
+                EventKind::StepFinished { step: id, end: end_of(state, i), facts: vec![fact(None, switch)] }
+            }
         });
     }
     // A batch is atomic: one set of it that is as it should be stands for all of them.
@@ -44,18 +46,18 @@ pub(super) fn judge(
     let took = found.done.iter().any(|g| called(&g)) && !found.ready.iter().any(|g| called(&g));
     match doubtful(state, i) {
         Status::InDoubt { .. } | Status::Awaiting { .. } if took => {
-            Ruling::Record(What::PartSettled { step: id })
+            StepDecision::Record(EventKind::PartSettled { step: id })
         }
         Status::InDoubt { since } if now < since + settle => unsettled(since + settle),
         Status::Awaiting { answered_at, .. } if now < answered_at + settle => {
-            Ruling::Keep("accepted, not visible yet".to_owned())
+            StepDecision::Keep("accepted, not visible yet".to_owned())
         }
         Status::InDoubt { .. } | Status::Awaiting { .. } => disproved(state, i, None),
         _ => call(state, i, switch, there, &found),
     }
 }
 
-fn call(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet], found: &Found) -> Ruling {
+fn call(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet], found: &Found) -> StepDecision {
     let undo = state.direction(i) == Direction::Undo;
     match parts::next(found, &state.work(i).parts.refused) {
         Next::Call(part) => {
@@ -66,25 +68,25 @@ fn call(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet], found:
     }
 }
 
-fn fail(state: &RunState, i: usize, undo: bool, named: &[(String, String)], found: &Found) -> Ruling {
+fn fail(state: &RunState, i: usize, undo: bool, named: &[(String, String)], found: &Found) -> StepDecision {
     let step = state.step(i).id.clone();
     let names = found.done.len() + found.ready.len() + found.foreign.len();
     let reason = parts::failure(named, names);
-    Ruling::Record(match undo {
-        true => What::UndoFailed { step, reason },
-        false => What::StepFailed { step, reason },
+    StepDecision::Record(match undo {
+        true => EventKind::UndoFailed { step, reason },
+        false => EventKind::StepFailed { step, reason },
     })
 }
 
 /// The first call of an undo: only what this run changed is undone.
-fn take_back(state: &RunState, i: usize, back: &Switch, there: &[RecordSet], now: Timestamp) -> Ruling {
+fn take_back(state: &RunState, i: usize, back: &Switch, there: &[RecordSet], now: Timestamp) -> StepDecision {
     let found = parts::find(state, i, back, there);
     if found.ready.is_empty() {
         if let Some(until) = may_be_old(state, i, now) {
             return unsettled(until);
         }
         if found.foreign.is_empty() {
-            return Ruling::Record(What::StepUndone { step: state.step(i).id.clone() });
+            return StepDecision::Record(EventKind::StepUndone { step: state.step(i).id.clone() });
         }
         let named: Vec<_> = found.foreign.iter().map(|g| (g.name.clone(), g.differs.clone())).collect();
         return fail(state, i, true, &named, &found);

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::world::{WAIVE, World, outage};
 use super::{Estate, FAILOVER, localstack, until};
-use crate::support::{Fault, Point, Rule};
+use crate::support::{Fault, Rule, UpdateClientSecret};
 
 /// Asks Secrets Manager by itself, as somebody else would.
 fn ask(account: &str, region: &str, operation: &str, body: &Value) -> Value {
@@ -96,7 +96,10 @@ fn led(estate: &Estate, password: &str) {
 fn a_password_that_is_rotated_meanwhile_stays() {
     let estate = estate();
     let stage = "UpdateSecretVersionStage";
-    let rule = Rule::new(Fault::Hold(Point::BeforeForward)).operation(stage).region("us-east-1").times(1);
+    let rule = Rule::new(Fault::Hold(UpdateClientSecret::BeforeForward))
+        .operation(stage)
+        .region("us-east-1")
+        .times(1);
     estate.proxy.rule(rule);
     let mut child = start(&estate);
     let held =
@@ -115,7 +118,7 @@ fn a_password_that_is_rotated_meanwhile_stays() {
 fn killed_around_the_change_of_a_secret() {
     std::thread::scope(|scope| {
         for operation in ["PutSecretValue", "UpdateSecretVersionStage"] {
-            for point in [Point::BeforeForward, Point::AfterForward] {
+            for point in [UpdateClientSecret::BeforeForward, UpdateClientSecret::AfterForward] {
                 scope.spawn(move || {
                     let estate = estate();
                     let held_at =
@@ -193,18 +196,18 @@ fn clients_that_read_a_secret_follow_it_there_and_back() {
     }
     let run = report["run_id"].as_str().unwrap().to_owned();
     world.run("fault", &["heal", "west"]);
-    let misled = || {
+    let endpoint_mismatch = || {
         let (_, status, _) = world.drctl(&["status"]);
         let advice = status["plans"][0]["advice"].as_array().unwrap().clone();
         advice.iter().filter(|a| a["why"].as_str().unwrap().contains("points app to")).count()
     };
     // It is kept from writing, and so follows.
     assert_eq!(world.drctl(&["runs", "resume", &run]).0, 5);
-    assert_eq!(misled(), 1, "nobody is told of the clients in the west");
+    assert_eq!(endpoint_mismatch(), 1, "nobody is told of the clients in the west");
     let (code, report, words) = world.drctl(&["reprotect", "shop", "--to", "west", "--yes"]);
     assert!(code == 0, "{code}: {report:#}\n{words}");
     assert_eq!([host("us-east-1"), host("us-west-2")], ["east", "east"], "{report:#}");
-    assert_eq!(misled(), 0);
+    assert_eq!(endpoint_mismatch(), 0);
     let (code, report, words) = world.drctl(&["failback", "shop", "--to", "west", "--yes"]);
     assert!(code == 0 && report["rpo"]["achieved_s"] == 0.0, "{code}: {report:#}\n{words}");
     client.writes_to("west");

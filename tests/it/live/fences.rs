@@ -167,7 +167,7 @@ fn what_a_fence_cannot_end_keeps_it_unproven_and_is_named() {
         assert!(before.obstacles.iter().any(|o| o.contains(writer)), "{writer}: {:#?}", before.obstacles);
     }
     let fence = at.close();
-    assert!(!fence.proven && fence.stage == FenceStage::Vain, "{fence:#?}");
+    assert!(!fence.proven && fence.stage == FenceStage::Ineffective, "{fence:#?}");
     for writer in writers {
         assert!(fence.proof.contains(writer), "{writer}: {}", fence.proof);
     }
@@ -256,7 +256,7 @@ fn the_login_of_clients_is_refused_for_the_reason_of_the_fence() {
     assert!(fence.proof.contains(refused), "{}", fence.proof);
     at.db.clients = vec![by(at.login("app", "wrong"))];
     let fence = at.look();
-    assert!(!fence.proven && fence.stage == FenceStage::Vain, "{fence:#?}");
+    assert!(!fence.proven && fence.stage == FenceStage::Ineffective, "{fence:#?}");
     assert!(fence.proof.contains("28P01: password authentication failed"), "{}", fence.proof);
 }
 

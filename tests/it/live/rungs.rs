@@ -54,7 +54,7 @@ fn databases_that_take_no_connections_keep_everybody_out() {
     assert_eq!(at.look().obstacles.len(), 2, "{:#?}", at.look().obstacles);
     let session = pair.session("app");
     let fence = at.close();
-    assert!(!fence.proven && fence.stage == FenceStage::Vain, "{fence:#?}");
+    assert!(!fence.proven && fence.stage == FenceStage::Ineffective, "{fence:#?}");
     assert!(
         fence.proof.contains(theirs) && fence.proof.contains("which truststream cannot end"),
         "{fence:#?}"
@@ -81,7 +81,7 @@ fn databases_that_take_no_connections_keep_everybody_out() {
     // The catalog leads the standby to the same, and it is observed, promoted and opened all the same.
     let new = Reached { rung: at.rung, ..Reached::new(&format!("127.0.0.1:{}/truststream", pair.standby)) };
     until("the fence came over", || {
-        new.server().fence_word.is_some() && new.server().fence_word == fence.word
+        new.server().fence_token.is_some() && new.server().fence_token == fence.word
     });
     assert!(new.server().is_replica());
     assert!(!pair.psql(pair.standby, "app", "truststream", "SELECT 1").0);
@@ -266,7 +266,10 @@ fn rules_that_reject_keep_everybody_out_but_standbys() {
     let (text, meta) = (std::fs::read(&file).unwrap(), std::fs::metadata(&file).unwrap());
     let mut sessions = ["app", "dba"].map(|role| pair.session(role));
     let fence = at.close();
-    assert!(!fence.proven && fence.stage == FenceStage::Vain && fence.proof.contains(worker), "{fence:#?}");
+    assert!(
+        !fence.proven && fence.stage == FenceStage::Ineffective && fence.proof.contains(worker),
+        "{fence:#?}"
+    );
     for session in &mut sessions {
         assert!(!session.wait().unwrap().success());
     }
@@ -317,11 +320,11 @@ fn rules_that_reject_keep_everybody_out_but_standbys() {
 fn goes_on_at_the_standby(pair: &Pair, at: &Reached, word: Option<String>) {
     let mut new = Reached::new(&format!("127.0.0.1:{}/truststream", pair.standby));
     (new.rung, new.db.host) = (at.rung, Some(pair.machine("s")));
-    until("the word of the fence came over", || new.server().fence_word == word);
+    until("the word of the fence came over", || new.server().fence_token == word);
     pair.promote();
     assert_eq!(new.look().stage, FenceStage::Partial, "{:#?}", new.look());
     new.open();
-    assert_eq!((new.look().stage, new.server().fence_word), (FenceStage::Open, None));
+    assert_eq!((new.look().stage, new.server().fence_token), (FenceStage::Open, None));
 }
 
 /// The file may be anywhere, and be somebody's who goes on editing it: what they wrote stays. One that the server would not take is told of

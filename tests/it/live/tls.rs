@@ -110,7 +110,7 @@ fn certificates_are_held_against_the_plan_s_ca_the_clock_and_the_host() {
     assert!(said.contains("is for another host") && said.contains("other.example"), "{said}");
     ours.serve(&pair, RIGHT, None);
     let standby = at(pair.standby, checked(Some(&ours.file())));
-    until("the standby has the grant", || standby.server().fence_word.is_some());
+    until("the standby has the grant", || standby.server().fence_token.is_some());
     let db = DatabaseRef { id: "db-east".to_owned(), ..standby.db.clone() };
     let promote = Action::Promote { db, backup_days: None, takeover: None };
     let done = standby.act(&promote);

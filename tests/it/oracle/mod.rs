@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use drctl::adapters::sandbox::chronicle::{Moment, Server};
-use drctl::model::event::{Event, What};
+use drctl::model::event::{Event, EventKind};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
@@ -72,11 +72,11 @@ impl Waived {
         let mut all = Self::default();
         for event in events {
             match &event.what {
-                What::FenceWaived { component } => {
+                EventKind::FenceWaived { component } => {
                     all.0.entry(component.clone()).or_default().push((event.at, None));
                 }
-                What::DebtSettled { component, .. } => all.close(component, event.at),
-                What::StepFinished { facts, .. } => {
+                EventKind::DebtSettled { component, .. } => all.close(component, event.at),
+                EventKind::StepFinished { facts, .. } => {
                     for fact in facts {
                         if let Fact::Fenced { component, .. } = fact {
                             all.close(component, event.at);

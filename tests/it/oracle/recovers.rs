@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Events};
 use drctl::model::action::FenceMethod;
-use drctl::model::event::{Outcome, Signal, What};
+use drctl::model::event::{EventKind, Outcome, Signal};
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::runbook::OnFailure;
 use drctl::model::target::Engine;
@@ -106,11 +106,11 @@ fn stopped(done: &Rehearsed) -> Option<Stopped> {
         state.runbook.steps.iter().any(|s| s.id == *step && s.on_failure == OnFailure::Continue)
     };
     let last = events.iter().rev().find_map(|e| match &e.what {
-        What::GateBlocked { rule: Some(rule), flag, step, .. } => {
+        EventKind::GateBlocked { rule: Some(rule), flag, step, .. } => {
             let of = state.runbook.steps.iter().find(|s| s.id == *step).and_then(|s| s.component.clone());
             Some(Stopped::Refused(vec![(*rule, of, flag.clone())]))
         }
-        What::StepFailed { step, reason } if !goes_on(step) => {
+        EventKind::StepFailed { step, reason } if !goes_on(step) => {
             Some(Stopped::Failed(format!("{step}: {reason}, and then {:?}", done.ended.stop)))
         }
         _ => None,

@@ -2,7 +2,7 @@
 
 use drctl::inventory::ActiveSite;
 use drctl::model::action::{Action, Undo};
-use drctl::model::event::{Event, Outcome, What};
+use drctl::model::event::{Event, EventKind, Outcome};
 use drctl::model::measure::{Basis, Figure};
 use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
@@ -35,7 +35,7 @@ pub fn one_primary(rig: &Rig, ground: &impl Ground, journals: &[Vec<Event>], con
     assert!(two.is_empty(), "two primaries, by component: {two:?}: {context}");
     for journal in journals {
         for event in journal {
-            if let What::FenceWaived { component } = &event.what {
+            if let EventKind::FenceWaived { component } = &event.what {
                 let had = can_be_had(rig, component);
                 assert!(!had, "a waiver stands for a fence of {component} that can be had: {context}");
             }

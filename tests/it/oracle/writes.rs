@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use drctl::adapters::sandbox::chronicle::{Moment, Server};
 use drctl::model::action::Action;
-use drctl::model::event::{Direction, Event, What};
+use drctl::model::event::{Direction, Event, EventKind};
 use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::runbook::Runbook;
@@ -45,7 +45,9 @@ impl Oracle<'_> {
     pub fn asked_too_early(&self, events: &[Event], waived: &Waived) -> Vec<String> {
         let Some(runbook) = runbook(events) else { return Vec::new() };
         let asks = |event: &Event| {
-            let What::CallIntended { step, direction: Direction::Do, .. } = &event.what else { return None };
+            let EventKind::CallIntended { step, direction: Direction::Do, .. } = &event.what else {
+                return None;
+            };
             let action = &runbook.steps.iter().find(|s| s.id == *step)?.action;
             let Action::Promote { db, takeover, .. } = action else { return None };
             // What hands over ends the writes itself.
@@ -65,7 +67,7 @@ impl Oracle<'_> {
     pub fn proven_in_vain(&self, events: &[Event]) -> Vec<String> {
         let Some(runbook) = runbook(events) else { return Vec::new() };
         let vain = |event: &Event| {
-            let What::StepFinished { step, facts, .. } = &event.what else { return None };
+            let EventKind::StepFinished { step, facts, .. } = &event.what else { return None };
             let Action::Fence(fence) = &runbook.steps.iter().find(|s| s.id == *step)?.action else {
                 return None;
             };
@@ -84,7 +86,8 @@ impl Oracle<'_> {
         let (Some(runbook), Some(first)) = (runbook(events), events.first()) else { return false };
         let Some(moment) = self.at(first.at) else { return false };
         let waived = |c: &ComponentName| {
-            let pending = |e: &Event| matches!(&e.what, What::FenceWaived { component } if component == c);
+            let pending =
+                |e: &Event| matches!(&e.what, EventKind::FenceWaived { component } if component == c);
             events.iter().any(pending)
         };
         runbook.steps.iter().any(|s| {
@@ -147,7 +150,7 @@ impl Oracle<'_> {
 
 pub(super) fn runbook(events: &[Event]) -> Option<Runbook> {
     events.iter().find_map(|e| match &e.what {
-        What::RunCreated(created) => serde_json::from_str(&created.runbook).ok(),
+        EventKind::RunCreated(created) => serde_json::from_str(&created.runbook).ok(),
         _ => None,
     })
 }

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Clock, FIGURES, NEWS, Server, readiness};
 use crate::cli::commands::{proven, status};
 use crate::cli::context::Context;
-use crate::cli::delivery;
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, Printer};
+use crate::cli::uploads;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::PlanName;
 use crate::model::notice::Notice;
@@ -59,7 +59,7 @@ impl Figures {
             rows: context.settings.schedules.iter().map(row).collect(),
             news: news(&judged, &known, &ahead, now),
             judged,
-            owed: delivery::owing(context)?.len(),
+            owed: uploads::pending_uploads(context)?.len(),
             ready: ahead.into_iter().map(|(plan, found)| (plan, found.checks().to_vec())).collect(),
         })
     }

@@ -11,11 +11,11 @@ use crate::cli::commands::post::post;
 use crate::cli::commands::{outcome, runs, status};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::{delivery, exit, keys};
+use crate::cli::{exit, keys, uploads};
 use crate::executor::drive::INTERRUPTED;
 use crate::journal::lock::RunLock;
 use crate::journal::{Journal as _, Record, StoreError};
-use crate::model::event::{Event, Outcome, Signal, What};
+use crate::model::event::{Event, EventKind, Outcome, Signal};
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::ledger::Entry;
 use crate::model::runbook::Drill;
@@ -40,7 +40,7 @@ struct Open<'a> {
 }
 
 /// Whether it began when it was to be held.
-enum Held {
+enum DrillAttempt {
     /// It did, or said why not.
     Over(Option<String>),
     /// Somebody else holds what it needs.
@@ -99,17 +99,17 @@ impl Server<'_> {
                 return Ok(());
             }
             self.say("carried_on", &json!({"run": run}), &format!("{}: continuing run {run}", due.0));
-            self.holds(due, |server| runs::carry_on(&server.context, &server.quiet(), &server.store, run))?;
+            self.holds(due, |server| runs::resume_run(&server.context, &server.quiet(), &server.store, run))?;
             if self.interrupts.count() > 0 {
                 // The next server continues from here.
                 return Ok(());
             }
         }
         let held = match self.wanting(&open)? {
-            Wanting::Nothing => Held::Over(None),
-            Wanting::Runs if self.now() > due.1 + open.is.late_ms => Held::Late,
+            Wanting::Nothing => DrillAttempt::Over(None),
+            Wanting::Runs if self.now() > due.1 + open.is.late_ms => DrillAttempt::Late,
             Wanting::Runs | Wanting::WayBack => match self.stands_against(&open)? {
-                Some(why) => Held::Later(why),
+                Some(why) => DrillAttempt::Later(why),
                 None => self.holds(due, |server| server.hold(&open))?,
             },
         };
@@ -141,16 +141,16 @@ impl Server<'_> {
         let records = self.store.read(run)?;
         let read =
             |record: &Record| serde_json::from_slice::<Event>(&record.bytes).ok().map(|event| event.what);
-        let events: Vec<What> = records.iter().rev().filter_map(read).collect();
-        let let_go = events.first().is_some_and(|last| matches!(last, What::Halted { .. }));
+        let events: Vec<EventKind> = records.iter().rev().filter_map(read).collect();
+        let let_go = events.first().is_some_and(|last| matches!(last, EventKind::Halted { .. }));
         // What is said to a run that nobody drives is written by a process of its own, which halts it again.
-        let this_process = events.iter().take_while(|what| !matches!(what, What::EpochTaken { .. }));
+        let this_process = events.iter().take_while(|what| !matches!(what, EventKind::EpochTaken { .. }));
         let said = this_process.into_iter().any(|what| person_of(what).is_some());
         if !let_go || said || !self.store.letters(run)?.is_empty() {
             return Ok(true);
         }
-        let why = |what: &What| match what {
-            What::Paused { why } => Some(why.clone()),
+        let why = |what: &EventKind| match what {
+            EventKind::Paused { why } => Some(why.clone()),
             _ => None,
         };
         if state.mode != Mode::Paused || events.iter().find_map(why).as_deref() != Some(INTERRUPTED) {
@@ -200,44 +200,44 @@ impl Server<'_> {
     }
 
     /// Holds what is left of it.
-    fn hold(&self, open: &Open<'_>) -> Result<Held, CliError> {
+    fn hold(&self, open: &Open<'_>) -> Result<DrillAttempt, CliError> {
         let (name, due) = open.due;
         let args = arguments(name, &open.is, *due);
         let asked = Some(Due { schedule: name, is: &open.is, at: *due, runs: &open.runs });
         let told = match drill::hold(&self.context, &self.quiet(), &args, (&self.interrupts, asked)) {
-            Err(e) if e.exit == exit::HELD => return Ok(Held::Later(e.message)),
-            Err(e) => return Ok(Held::Over(Some(e.message))),
+            Err(e) if e.exit == exit::HELD => return Ok(DrillAttempt::Later(e.message)),
+            Err(e) => return Ok(DrillAttempt::Over(Some(e.message))),
             Ok(told) => told,
         };
-        delivery::rest(&self.context, self.printer, &self.store, &self.interrupts);
+        uploads::rest(&self.context, self.printer, &self.store, &self.interrupts);
         // Whatever has a run is judged by it.
         let without =
             told.iter().find(|ending| ending.document.as_ref().is_none_or(|d| d.get("run_id").is_none()));
         // In a rehearsal what stands against it now does so for ever.
         let blocked = |ending: &Ending| is_blocked(ending) && !self.context.is_rehearsal();
         Ok(match without {
-            Some(ending) if ending.code == exit::HELD => Held::Later(refusal(ending)),
-            Some(ending) if blocked(ending) => Held::Blocked(refusal(ending)),
-            Some(ending) if outcome_of(ending) == Some("nothing_to_do") => Held::Nothing,
-            Some(ending) => Held::Over(Some(refusal(ending))),
-            None => Held::Over(None),
+            Some(ending) if ending.code == exit::HELD => DrillAttempt::Later(refusal(ending)),
+            Some(ending) if blocked(ending) => DrillAttempt::Blocked(refusal(ending)),
+            Some(ending) if outcome_of(ending) == Some("nothing_to_do") => DrillAttempt::Nothing,
+            Some(ending) => DrillAttempt::Over(Some(refusal(ending))),
+            None => DrillAttempt::Over(None),
         })
     }
 
     /// Writes how it ended, if it did. What waits for a person is left to that person, and users who are away are never left.
-    fn judge(&mut self, open: &Open<'_>, held: Held) -> Result<(), CliError> {
+    fn judge(&mut self, open: &Open<'_>, held: DrillAttempt) -> Result<(), CliError> {
         let (refused, already) = match held {
-            Held::Later(why) => {
+            DrillAttempt::Later(why) => {
                 self.waits(open.due, &why);
                 return Ok(());
             }
-            Held::Blocked(why) => {
+            DrillAttempt::Blocked(why) => {
                 let again = (self.now() + BLOCKED).min(open.due.1 + open.is.late_ms + Dur(1));
                 self.kept.until.insert(open.due.clone(), again);
                 self.waits(open.due, &why);
                 return Ok(());
             }
-            Held::Late => {
+            DrillAttempt::Late => {
                 let died = || "the process for this drill died".to_owned();
                 let why = self.waiting.get(open.due).cloned().unwrap_or_else(died);
                 let why = format!("the drill may start up to {} late: {why}", open.is.late_ms);
@@ -246,8 +246,10 @@ impl Server<'_> {
                 }
                 (Some(why), false)
             }
-            Held::Over(why) => (why, false),
-            Held::Nothing => (Some("users are already there, so nothing had to move".to_owned()), true),
+            DrillAttempt::Over(why) => (why, false),
+            DrillAttempt::Nothing => {
+                (Some("users are already there, so nothing had to move".to_owned()), true)
+            }
         };
         let states = self.states(open)?;
         if let Clock::Rehearsed(now) = &mut self.clock {

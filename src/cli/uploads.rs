@@ -13,13 +13,13 @@ use super::interrupt::Interrupts;
 use super::ledger;
 use super::printer::{Printer, harmless};
 use super::{environment, evidence};
-use crate::adapters::sinks::{Parcel, SKEW, Sinks, Trouble};
+use crate::adapters::sinks::{SKEW, SinkError, Sinks, Upload};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::event::WorldKind;
 use crate::model::ids::{Digest, RunId};
 use crate::model::plain::count;
-use crate::model::sink::{Held, Keeping, Receipt, Sink};
+use crate::model::sink::{Keeping, Receipt, Sink, StoredObject};
 use crate::model::time::{Dur, Timestamp};
 use crate::report::afterwards::{self, Debt};
 use crate::world::World;
@@ -32,13 +32,13 @@ const FOREVER: Dur = Dur::secs(30 * 24 * 60 * 60);
 const POLL: Dur = Dur(200);
 
 /// The result of delivering one bundle to one sink.
-pub struct Told {
+pub struct DeliveryResult {
     /// The bundle's file.
     pub file: PathBuf,
     /// The sink.
     pub sink: String,
     /// What it holds, or why it is not known to.
-    pub held: Result<Receipt, Trouble>,
+    pub held: Result<Receipt, SinkError>,
 }
 
 /// Where a sink is really reached: a bundle at an emulator is not at the cloud.
@@ -97,7 +97,7 @@ pub fn bundles(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
 ///
 /// # Errors
 /// If the folder cannot be read.
-pub fn owing(context: &Context) -> Result<Vec<PathBuf>, CliError> {
+pub fn pending_uploads(context: &Context) -> Result<Vec<PathBuf>, CliError> {
     let Some(keeping) = keeping(context) else { return Ok(Vec::new()) };
     let mut files = bundles(&evidence::folder(&context.store_file()))?;
     files.retain(|file| keeping.sinks.iter().any(|sink| receipt(context, file, sink).is_none()));
@@ -117,7 +117,7 @@ pub fn owed_of(context: &Context, run: &RunId) -> Result<Vec<Debt>, CliError> {
         let lacks = keeping.sinks.iter().filter(|sink| receipt(context, &file, sink).is_none());
         Some(afterwards::upload(&name, &lacks.map(|sink| sink.name.clone()).collect::<Vec<_>>()))
     };
-    Ok(owing(context)?.into_iter().filter_map(owed).collect())
+    Ok(pending_uploads(context)?.into_iter().filter_map(owed).collect())
 }
 
 /// Where bundles have to be, if anywhere.
@@ -148,7 +148,7 @@ pub fn sinks(context: &Context) -> Result<&Keeping, CliError> {
 /// delivery.
 pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interrupts: &Interrupts) {
     let Some(keeping) = keeping(context) else { return };
-    let files: Vec<_> = match owing(context) {
+    let files: Vec<_> = match pending_uploads(context) {
         Ok(files) => files.into_iter().rev().collect(),
         Err(e) => return printer.note(&format!("evidence: {}", e.message)),
     };
@@ -160,13 +160,17 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interru
         printer.note(&format!(
             "evidence: delivering to {names}; to deliver later with drctl evidence push, press Ctrl-C"
         ));
-        match deliver(context, store, &files, &Errand { again: false, within: Some(AFTERWARDS), interrupts })
-        {
+        match deliver(
+            context,
+            store,
+            &files,
+            &UploadOptions { again: false, within: Some(AFTERWARDS), interrupts },
+        ) {
             Ok(told) => tell(printer, &told),
             Err(e) => printer.note(&format!("evidence: nothing was delivered: {}", e.message)),
         }
     }
-    let left = owing(context).unwrap_or_default().len();
+    let left = pending_uploads(context).unwrap_or_default().len();
     if left > 0 {
         printer.note(&format!(
             "evidence: {} still missing from a sink; run drctl evidence push",
@@ -176,8 +180,8 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interru
 }
 
 /// The results, in words.
-pub fn tell(printer: &Printer, told: &[Told]) {
-    for Told { file, sink, held } in told {
+pub fn tell(printer: &Printer, told: &[DeliveryResult]) {
+    for DeliveryResult { file, sink, held } in told {
         let name = file.file_name().map_or_else(String::new, |name| harmless(&name.to_string_lossy()));
         printer.note(&match held {
             Ok(receipt) => {
@@ -189,14 +193,14 @@ pub fn tell(printer: &Printer, told: &[Told]) {
                     "evidence: {name} is at {sink}{own}, verified by reading it back, locked until {until} ({lock:?})"
                 )
             }
-            Err(Trouble::Differs(why)) => format!("evidence: {name} is NOT at {sink}: {}", harmless(why)),
+            Err(SinkError::Differs(why)) => format!("evidence: {name} is NOT at {sink}: {}", harmless(why)),
             Err(trouble) => format!("evidence: {name} is NOT at {sink} yet: {}", harmless(trouble.why())),
         });
     }
 }
 
 /// How bundles are delivered.
-pub struct Errand<'a> {
+pub struct UploadOptions<'a> {
     /// Those that were seen there before are looked at again.
     pub again: bool,
     /// How long that may take.
@@ -214,12 +218,12 @@ pub fn deliver(
     context: &Context,
     store: &SqliteJournal,
     files: &[PathBuf],
-    errand: &Errand<'_>,
-) -> Result<Vec<Told>, CliError> {
+    errand: &UploadOptions<'_>,
+) -> Result<Vec<DeliveryResult>, CliError> {
     let keeping = sinks(context)?;
     let keys = ledger::announced(store)?;
     let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-    let courier = Courier {
+    let courier = Uploader {
         context,
         keeping,
         keys: &keys,
@@ -227,7 +231,7 @@ pub fn deliver(
         late: world.now() + errand.within.unwrap_or(FOREVER),
         world,
     };
-    let (mut told, mut down) = (Vec::<Told>::new(), BTreeMap::<String, String>::new());
+    let (mut told, mut down) = (Vec::<DeliveryResult>::new(), BTreeMap::<String, String>::new());
     for file in files {
         if errand.interrupts.count() > 0 || courier.world.now() >= courier.late {
             break;
@@ -235,14 +239,14 @@ pub fn deliver(
         let wanted = |sink: &&Sink| errand.again || receipt(context, file, sink).is_none();
         let (gone, to): (Vec<_>, Vec<_>) =
             keeping.sinks.iter().filter(wanted).partition(|sink| down.contains_key(&sink.name));
-        told.extend(gone.iter().map(|sink| Told {
+        told.extend(gone.iter().map(|sink| DeliveryResult {
             file: file.clone(),
             sink: sink.name.clone(),
-            held: Err(Trouble::Later(format!("drctl did not try again: {}", down[&sink.name]))),
+            held: Err(SinkError::Later(format!("drctl did not try again: {}", down[&sink.name]))),
         }));
         let of_this = if to.is_empty() { Vec::new() } else { courier.one(file, &to, errand.interrupts) };
         for told in &of_this {
-            if let Err(Trouble::Down(why)) = &told.held {
+            if let Err(SinkError::Down(why)) = &told.held {
                 down.insert(told.sink.clone(), why.clone());
             }
         }
@@ -251,7 +255,7 @@ pub fn deliver(
     Ok(told)
 }
 
-struct Courier<'a> {
+struct Uploader<'a> {
     context: &'a Context,
     keeping: &'a Keeping,
     keys: &'a [ssh_key::PublicKey],
@@ -260,15 +264,16 @@ struct Courier<'a> {
     late: Timestamp,
 }
 
-impl Courier<'_> {
-    fn one(&self, file: &Path, to: &[&Sink], interrupts: &Interrupts) -> Vec<Told> {
-        let told = |sink: &&Sink, held| Told { file: file.to_owned(), sink: sink.name.clone(), held };
+impl Uploader<'_> {
+    fn one(&self, file: &Path, to: &[&Sink], interrupts: &Interrupts) -> Vec<DeliveryResult> {
+        let told =
+            |sink: &&Sink, held| DeliveryResult { file: file.to_owned(), sink: sink.name.clone(), held };
         let now = self.world.shown();
         // What is not whole, or not real, is not made to last.
         let (bytes, sealed_at) = match self.sealed(file, now) {
             Ok(sealed) => sealed,
             Err(why) => {
-                return to.iter().map(|sink| told(sink, Err(Trouble::Differs(why.clone())))).collect();
+                return to.iter().map(|sink| told(sink, Err(SinkError::Differs(why.clone())))).collect();
             }
         };
         let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -277,12 +282,12 @@ impl Courier<'_> {
         let least = sealed_at.min(now) + self.keeping.retain;
         let errands = join_all(to.iter().map(|sink| async {
             let parcel =
-                Parcel { name: &name, bytes: &bytes, sha256: &sha256, until, least, lock: sink.lock };
+                Upload { name: &name, bytes: &bytes, sha256: &sha256, until, least, lock: sink.lock };
             let held = match receipt(self.context, file, sink) {
                 Some(seen) => {
                     let least = seen.retained_until.max(least);
                     self.sinks
-                        .confirm(sink, &Parcel { least, ..parcel }, seen.version.as_deref(), self.late)
+                        .confirm(sink, &Upload { least, ..parcel }, seen.version.as_deref(), self.late)
                         .await
                 }
                 None => self.sinks.deliver(sink, &parcel, self.late).await,
@@ -297,7 +302,7 @@ impl Courier<'_> {
         match self.world.block_on(select(pin!(errands), pin!(asked))) {
             Either::Left((held, _)) => to.iter().zip(held).map(|(sink, held)| told(sink, held)).collect(),
             Either::Right(_) => {
-                let stopped = || Err(Trouble::Later("stopped by Ctrl-C".to_owned()));
+                let stopped = || Err(SinkError::Later("stopped by Ctrl-C".to_owned()));
                 to.iter().map(|sink| told(sink, stopped())).collect()
             }
         }
@@ -323,9 +328,14 @@ impl Courier<'_> {
     }
 
     /// The first receipt stays: it says when the bundle was there first.
-    fn keep(&self, (bundle, name): (&Path, &str), sink: &Sink, held: Held) -> Result<Receipt, Trouble> {
+    fn keep(
+        &self,
+        (bundle, name): (&Path, &str),
+        sink: &Sink,
+        held: StoredObject,
+    ) -> Result<Receipt, SinkError> {
         let (Some(lock), Some(retained_until)) = (held.lock, held.until) else {
-            return Err(Trouble::Differs("no lock found".to_owned()));
+            return Err(SinkError::Differs("no lock found".to_owned()));
         };
         let receipt = Receipt {
             schema_version: Receipt::VERSION,
@@ -346,7 +356,7 @@ impl Courier<'_> {
         let path = receipt_file(self.context, bundle, sink);
         let kept = place_new(&path, text, 0o600);
         let later = |why: String| {
-            Trouble::Later(format!("the bundle is there, but drctl could not write a receipt: {why}"))
+            SinkError::Later(format!("the bundle is there, but drctl could not write a receipt: {why}"))
         };
         match kept.map_err(|e| later(e.message))? {
             false if self::receipt(self.context, bundle, sink).is_none() => {

@@ -225,7 +225,7 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::notice::{SecretAt, Way};
+    use crate::model::notice::{SecretAt, Transport};
 
     fn notice(kind: Kind, thread: &str, ends: bool) -> Notice {
         Notice {
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn a_pager_is_told_the_end_of_what_ended_and_of_nothing_else() {
-        let way = Way::PagerDuty { key: SecretAt::Env("KEY".to_owned()), url: None };
+        let way = Transport::PagerDuty { key: SecretAt::Env("KEY".to_owned()), url: None };
         let channel = Channel { name: "pager".to_owned(), gets: way.usually(), way, otherwise: None };
         let mut known = Known::default();
         for (kind, thread) in

@@ -37,10 +37,10 @@ impl Estate {
             // The service calls a secondary connected while nobody can ask its writer.
             streaming: (db.source.is_some() && (db.tells_its_log() || cluster))
                 .then(|| cluster || db.frozen_at.is_none()),
-            fence_word: self.word(i),
+            fence_token: self.word(i),
             follows: None,
             endpoint: Some(listens(&db.reference)),
-            misled: false,
+            endpoint_mismatch: false,
             advice: Vec::new(),
             unreplicated: Vec::new(),
             instance: db.settings(),
@@ -115,7 +115,7 @@ impl Estate {
         if set && method.tells_the_end() && self.applies(db) {
             let left = format!("not proven: something may still write: {WORKER}");
             let stays = self.scenario.applies == Applies::Stays;
-            return (if stays { FenceStage::Vain } else { FenceStage::Partial }, left);
+            return (if stays { FenceStage::Ineffective } else { FenceStage::Partial }, left);
         }
         let proof = match method {
             FenceMethod::Sql => "application roles cannot log in, and none of their sessions is left",

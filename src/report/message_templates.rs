@@ -21,7 +21,7 @@ use crate::run::stopped::Acknowledged;
 const NAMED: usize = 8;
 
 /// What a message about a run is written from.
-pub struct Desk<'a> {
+pub struct MessageContext<'a> {
     /// The run.
     pub state: &'a RunState,
     /// What it is for the recipients.
@@ -43,7 +43,7 @@ fn field(label: &str, text: impl Into<String>) -> (String, String) {
     (label.to_owned(), line(&text.into()))
 }
 
-impl Desk<'_> {
+impl MessageContext<'_> {
     fn duties(&self) -> &Duties {
         self.state.created.duties.as_ref().unwrap_or(&self.policy.duties)
     }

@@ -1,6 +1,6 @@
 //! In place of `adapters/gcp` in a build without the feature `gcp`.
 
-use crate::adapters::sinks::{Look, Parcel, Trouble};
+use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::model::sink::Sink;
 use crate::plan::Settings;
 
@@ -19,8 +19,8 @@ impl Gcs {
     ///
     /// # Errors
     /// Always.
-    pub async fn put_bundle(&self, _sink: &Sink, _parcel: &Parcel<'_>) -> Result<bool, Trouble> {
-        Err(Trouble::Down(WHY.to_owned()))
+    pub async fn put_bundle(&self, _sink: &Sink, _parcel: &Upload<'_>) -> Result<bool, SinkError> {
+        Err(SinkError::Down(WHY.to_owned()))
     }
 
     /// No bucket.
@@ -33,7 +33,7 @@ impl Gcs {
         _bundle: &str,
         _version: Option<&str>,
         _most: usize,
-    ) -> Result<Look, Trouble> {
-        Err(Trouble::Down(WHY.to_owned()))
+    ) -> Result<Look, SinkError> {
+        Err(SinkError::Down(WHY.to_owned()))
     }
 }

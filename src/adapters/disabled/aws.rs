@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adapters::Lagging;
 use crate::adapters::secrets::{Login, NoLogin};
-use crate::adapters::sinks::{Look, Parcel, Trouble};
+use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::inventory::Observation;
 use crate::model::action::Action;
 use crate::model::place::Place;
@@ -53,8 +53,8 @@ impl Aws {
     ///
     /// # Errors
     /// Always.
-    pub async fn put_bundle(&self, _sink: &Sink, _parcel: &Parcel<'_>) -> Result<bool, Trouble> {
-        Err(Trouble::Down(WHY.to_owned()))
+    pub async fn put_bundle(&self, _sink: &Sink, _parcel: &Upload<'_>) -> Result<bool, SinkError> {
+        Err(SinkError::Down(WHY.to_owned()))
     }
 
     /// No bucket.
@@ -67,8 +67,8 @@ impl Aws {
         _bundle: &str,
         _version: Option<&str>,
         _most: usize,
-    ) -> Result<Look, Trouble> {
-        Err(Trouble::Down(WHY.to_owned()))
+    ) -> Result<Look, SinkError> {
+        Err(SinkError::Down(WHY.to_owned()))
     }
 
     /// No endpoint.

@@ -11,7 +11,7 @@ use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::action::Action;
-use crate::model::event::{What, WorldKind};
+use crate::model::event::{EventKind, WorldKind};
 use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::place::Place;
@@ -27,7 +27,7 @@ use crate::run::state::{Status, StepState, Turn};
 
 /// What earlier runs of a plan left.
 #[derive(Default)]
-pub struct Held {
+pub struct PriorRuns {
     /// Components that unfinished runs hold.
     pub busy: BTreeMap<ComponentName, Busy>,
     /// Pending fences.
@@ -52,7 +52,7 @@ pub struct Held {
     turns: BTreeMap<String, Turn>,
 }
 
-impl Held {
+impl PriorRuns {
     /// Keeps everybody else from the run that is continued, from before the runbook is shown until the other run has begun.
     ///
     /// # Errors
@@ -99,7 +99,7 @@ impl Held {
     }
 
     /// Turns of probes, with what the run that is continued saw before them.
-    pub fn seen_before(&self, turns: Vec<What>) -> Vec<What> {
+    pub fn seen_before(&self, turns: Vec<EventKind>) -> Vec<EventKind> {
         seen_before(&self.turns, turns)
     }
 }
@@ -108,7 +108,11 @@ impl Held {
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName)) -> Result<Held, CliError> {
+pub fn held(
+    store: &SqliteJournal,
+    plan: &Plan,
+    (intent, to): (Intent, &SiteName),
+) -> Result<PriorRuns, CliError> {
     let mut states = Vec::new();
     let (mut lengths, mut copies) = (BTreeMap::new(), Vec::new());
     for row in store.runs()? {
@@ -145,7 +149,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
         }
     }
     let leaks = leaks(&states);
-    let mut held = Held {
+    let mut held = PriorRuns {
         leaks,
         copies,
         fenced,
@@ -154,7 +158,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
         debts: status::debts(&states),
         unled: unled(&states),
         written: states.iter().flat_map(written).collect(),
-        ..Held::default()
+        ..PriorRuns::default()
     };
     for state in &unfinished {
         let run = &state.created.run;
@@ -178,7 +182,7 @@ pub fn held(store: &SqliteJournal, plan: &Plan, (intent, to): (Intent, &SiteName
 /// The copies that a live run asked for, each with where their making is.
 fn copies_of(state: &RunState) -> impl Iterator<Item = (&Restore, &StepState)> {
     let live = state.created.world == WorldKind::Live;
-    parts(state, Part::Beside).filter(move |(_, at)| live && at.work.attempts > 0)
+    parts(state, Part::CreateCopy).filter(move |(_, at)| live && at.work.attempts > 0)
 }
 
 fn parts(state: &RunState, which: Part) -> impl Iterator<Item = (&Restore, &StepState)> {

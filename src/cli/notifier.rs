@@ -32,7 +32,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::ids::RunId;
 use crate::model::ledger::{Entry, StoreWorld};
-use crate::model::notice::{Channel, Kind, Notice, Notify, SecretAt, Way};
+use crate::model::notice::{Channel, Kind, Notice, Notify, SecretAt, Transport};
 use crate::model::policy::Policy;
 use crate::model::schedule::Schedule;
 use crate::model::secret::Secret;
@@ -58,7 +58,7 @@ fn name() -> RunId {
 }
 
 /// A thread that tells people.
-pub struct Herald {
+pub struct Notifier {
     thread: Background,
     more: Arc<Mutex<Vec<Notice>>>,
 }
@@ -84,7 +84,7 @@ pub enum Scope {
     Everything,
 }
 
-impl Herald {
+impl Notifier {
     /// Begins to tell, if there is anybody to be told and something real to be told of.
     pub fn begin(context: &Context, printer: &Printer, scope: Scope) -> Option<Self> {
         if context.is_rehearsal() || context.settings.notify.channels.is_empty() {
@@ -95,8 +95,9 @@ impl Herald {
         let (notify, policy) = (context.settings.notify.clone(), context.settings.policy.clone());
         let (schedules, base) = (context.settings.schedules.clone(), context.base.clone());
         let store = context.store_file();
-        let work =
-            move |hand| Desk { notify, policy, schedules, base, store, scope, hand, more: news }.work();
+        let work = move |hand| {
+            NotifierSettings { notify, policy, schedules, base, store, scope, hand, more: news }.work()
+        };
         let say = |e| {
             printer.note(&format!("notify: no notifications are sent, because the thread did not start: {e}"))
         };
@@ -140,7 +141,7 @@ pub fn beside<T>(
     (printer, interrupts, run): (&Printer, &Interrupts, Option<&RunId>),
     work: impl FnOnce() -> Result<T, CliError>,
 ) -> Result<T, CliError> {
-    let herald = Herald::begin(context, printer, Scope::Running(run.cloned()));
+    let herald = Notifier::begin(context, printer, Scope::Running(run.cloned()));
     let exporter = Exporter::begin(context, printer, run);
     let done = work();
     if let Some(exporter) = exporter {
@@ -196,7 +197,7 @@ fn fly(
 }
 
 /// What the thread works with.
-struct Desk {
+struct NotifierSettings {
     notify: Notify,
     policy: Policy,
     schedules: Vec<Schedule>,
@@ -207,7 +208,7 @@ struct Desk {
     more: Arc<Mutex<Vec<Notice>>>,
 }
 
-impl Desk {
+impl NotifierSettings {
     /// A store that is busy is free a moment later.
     fn open(&self, world: &World) -> Option<SqliteJournal> {
         loop {
@@ -432,7 +433,7 @@ pub fn recipients<'n>(notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
     let wanted = |channel: &&Channel| {
         let named = notice.tell.contains(&channel.name);
         let fits = if notice.tell.is_empty() { channel.gets.contains(&notice.kind) } else { named };
-        fits && (notice.public.is_some() || !matches!(channel.way, Way::StatusPage { .. }))
+        fits && (notice.public.is_some() || !matches!(channel.way, Transport::StatusPage { .. }))
     };
     notify.channels.iter().filter(wanted).collect()
 }

@@ -31,7 +31,7 @@ pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName
         let Spec::Database(spec) = &component.spec else { continue };
         match store(draft, component, spec) {
             Found::ToPromote(store) => stores.push((store, spec)),
-            Found::Writer(store) => keep_out(draft, store, spec, &guards[&component.name]),
+            Found::Writer(store) => fence_old_primary(draft, store, spec, &guards[&component.name]),
             Found::Refused => {}
         }
     }
@@ -57,7 +57,7 @@ pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName
 
 /// The target was promoted before this run. Unless the old primary is known to take no writes it is fenced all the same, before
 /// any traffic goes to the new one.
-fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[StepId]) {
+fn fence_old_primary(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[StepId]) {
     let input = draft.input;
     let name = &store.component.name.clone();
     let Some(from) = draft.from.clone() else {
@@ -89,7 +89,7 @@ fn keep_out(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[S
         last = fence(draft, &store, spec, &[last]);
     }
     match shut {
-        true => let_in(draft, store, last),
+        true => unfence(draft, store, last),
         false => verify(draft, store, last),
     }
 }
@@ -125,7 +125,7 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
             "wait until the instance is `available`",
         ));
     }
-    if state.misled {
+    if state.endpoint_mismatch {
         let at = db.endpoint.as_deref().unwrap_or("its endpoint");
         let facts = format!("{} is a replica, but {at} leads to a server that takes writes", db.id);
         let what = "use an endpoint that leads to the replica itself. Otherwise drctl would lift a fence on the wrong server";
@@ -165,7 +165,7 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
 /// Whether a fence was set on another server and came over with what that one wrote: the promotion was made, and nobody let writes in
 /// yet.
 fn came_over(draft: &Draft<'_>, db: &DatabaseRef, seen: &DatabaseState) -> bool {
-    let Some(word) = seen.fence_word.as_deref() else { return false };
+    let Some(word) = seen.fence_token.as_deref() else { return false };
     let set = |(of, _, w): &&(DatabaseRef, RunId, Option<String>)| {
         w.as_deref() == Some(word) && of.component == db.component
     };
@@ -427,12 +427,12 @@ pub(super) fn promote(
     if handed_over {
         verify(draft, store, last);
     } else {
-        let_in(draft, store, last);
+        unfence(draft, store, last);
     }
 }
 
 /// Lifts a fence that came over with the data, and writes for real.
-pub(super) fn let_in(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
+pub(super) fn unfence(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
     let name = &store.component.name;
     for admit in admits(&store) {
         let id = admit_id(name, admit.method);

@@ -1,0 +1,37 @@
+//! What was seen for a step, and what follows from it.
+
+use crate::inventory::Observation;
+use crate::model::event::EventKind;
+use crate::model::target::Target;
+use crate::model::time::Timestamp;
+
+/// What was seen for a step.
+#[derive(Clone, Debug)]
+pub enum StepObservation {
+    /// Observations, in the order of the targets.
+    Things(Vec<(Target, Observation)>),
+    /// How a probe stands.
+    Probe(ProbeSight),
+    /// Nothing has to be seen first.
+    Nothing,
+}
+
+/// How a probe stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProbeSight {
+    /// Good samples in a row, up to now.
+    pub good_in_row: u32,
+    /// When the earliest of the last `consecutive` good samples was sent.
+    pub window_began: Option<Timestamp>,
+}
+
+/// What follows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepDecision {
+    /// Write this.
+    Record(EventKind),
+    /// Write the intent, then call.
+    Perform(EventKind),
+    /// Look again later; the words are for people.
+    Keep(String),
+}
