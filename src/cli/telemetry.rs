@@ -20,6 +20,7 @@ use crate::journal::{Journal as _, StoreError};
 use crate::model::ids::RunId;
 use crate::model::ledger::StoreWorld;
 use crate::model::notice::SecretAt;
+use crate::model::plain::count;
 use crate::model::telemetry::Traces;
 use crate::model::time::{Dur, Timestamp};
 use crate::notify;
@@ -187,7 +188,8 @@ impl Job {
         if ends && sent.dropped + sent.queue.len() > 0 {
             let lost = sent.dropped + sent.queue.len();
             self.hand.say(format!(
-                "{lost} spans were not sent; to get all spans, run drctl report run RUN --format otlp"
+                "{} not sent; to get all spans, run drctl report run RUN --format otlp",
+                count(lost, "span was|spans were")
             ));
         }
     }

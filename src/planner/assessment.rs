@@ -8,6 +8,7 @@ use super::{Refusal, critical_path};
 use crate::inventory::{Estate, Observation, targets};
 use crate::model::action::{Action, Scale};
 use crate::model::ids::SiteName;
+use crate::model::plain::count;
 use crate::model::runbook::{Probe, ProbeRole, Runbook};
 use crate::model::state::State;
 use crate::model::target::Target;
@@ -213,8 +214,8 @@ impl Question<'_> {
         let of = of.map_or_else(String::new, |component| format!(" of {component}"));
         let met = if critical.expected > promised { Reads::Bad } else { Reads::Says };
         let time = format!(
-            "{} steps; expected time {}, {} if every step times out; the RTO objective is {promised}{of}",
-            book.steps.len(),
+            "{}; expected time {}, {} if every step times out; the RTO objective is {promised}{of}",
+            count(book.steps.len(), "step"),
             critical.expected,
             critical.worst
         );

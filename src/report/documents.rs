@@ -396,9 +396,9 @@ pub fn markdown(document: &Document) -> String {
     // Writing to a string cannot fail.
     let _ = writeln!(
         out,
-        "drctl filled this form from run `{}`. A person must fill in {} fields. All times are UTC.",
+        "drctl filled this form from run `{}`. A person must fill in {}. All times are UTC.",
         plain::code(&document.run),
-        document.open
+        plain::count(document.open, "field")
     );
     for part in &document.sections {
         let _ = write!(out, "\n## {}\n\n", part.heading);

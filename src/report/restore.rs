@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::model::action::Action;
 use crate::model::facts::Fact;
 use crate::model::ids::ComponentName;
+use crate::model::plain::count;
 use crate::model::restore::{Checked, Destroyed, Found, Loss};
 use crate::model::time::Timestamp;
 use crate::run::RunState;
@@ -135,8 +136,10 @@ pub fn sentence(found: &Found) -> Option<String> {
         0 => format!("{} is removed", gone.folder),
         files => {
             format!(
-                "{} is removed ({files} files, {} bytes), and no process uses it",
-                gone.folder, gone.bytes
+                "{} is removed ({}, {} bytes), and no process uses it",
+                gone.folder,
+                count(files, "file"),
+                gone.bytes
             )
         }
     }));
@@ -148,8 +151,8 @@ pub fn sentence(found: &Found) -> Option<String> {
 pub fn lost(loss: &Loss) -> String {
     let span = loss.first.zip(loss.last).map_or_else(String::new, |(a, b)| format!(", from {a} to {b}"));
     format!(
-        "{} {} transactions changed rows after that time{span}",
+        "{} {} changed rows after that time{span}",
         loss.basis.replace('_', " "),
-        loss.transactions
+        count(loss.transactions, "transaction")
     )
 }

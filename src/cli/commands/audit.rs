@@ -231,7 +231,7 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
         ),
     };
     let last = audit.last.as_ref().map_or_else(String::new, |c| format!("; made {}, {after}", c.at));
-    printer.line(&format!("{held} checkpoints match{beside}, {by}{last}"));
+    printer.line(&format!("{}{beside}, {by}{last}", count(held, "checkpoint matches|checkpoints match")));
 }
 
 fn document(audit: &Audit) -> serde_json::Value {

@@ -16,6 +16,7 @@ use crate::executor::{Patience, Silent};
 use crate::inventory::targets;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
+use crate::model::plain;
 use crate::model::runbook::Intent;
 use crate::model::target::Engine;
 use crate::plan::Plan;
@@ -190,7 +191,13 @@ fn show(p: &Printer, plan: &Plan, (down, to): (&SiteName, &SiteName), findings: 
     let count = |needs| findings.iter().filter(|f| f.needs == needs).count();
     let words = match count(Needs::Yes) {
         0 => p.paint(GREEN, &format!("no known part of the recovery path needs {down}")),
-        n => p.paint(RED, &format!("{n} parts of the recovery path need {down}")),
+        n => p.paint(
+            RED,
+            &format!(
+                "{} {down}",
+                plain::count(n, "part of the recovery path needs|parts of the recovery path need")
+            ),
+        ),
     };
     p.line(&format!("  {words}; {} unknown", count(Needs::Unknown)));
 }

@@ -12,6 +12,7 @@ use crate::cli::{exit, notifier, now, run_names};
 use crate::model::event::WorldKind;
 use crate::model::ledger::Entry;
 use crate::model::notice::{Channel, Kind, Notice, Public};
+use crate::model::plain::count;
 use crate::notify::{self, Message};
 use crate::report::notices;
 use crate::world::World;
@@ -46,7 +47,7 @@ fn test(context: &Context, printer: &Printer, names: &[String]) -> Result<u8, Cl
     let notice = test_notice(context, &world);
     let (base, at) = (&context.base, world.shown());
     let reveal = |secret: &_| notifier::reveal(base, secret);
-    printer.note(&format!("notify: testing {} channels, for at most 10s", chosen.len()));
+    printer.note(&format!("notify: testing {}, for at most 10s", count(chosen.len(), "channel")));
     let sent = chosen.iter().map(|channel| {
         let (world, notice, reveal) = (&world, &notice, &reveal);
         async move { notify::send(world, channel, Message { notice, closes: &[], at }, reveal).await }

@@ -23,6 +23,7 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{Entry, Why};
+use crate::model::plain::count;
 use crate::model::readiness::Check;
 use crate::model::runbook::Drill;
 use crate::model::schedule::{Fate, Schedule};
@@ -184,7 +185,7 @@ impl Server<'_> {
         self.say(
             "serving",
             &json!({"schedules": schedules.len()}),
-            &format!("{} schedules. Ctrl-C ends the server. It then pauses an isolated drill, and undoes a live drill if that is still possible", schedules.len()),
+            &format!("{}. Ctrl-C ends the server. It then pauses an isolated drill, and undoes a live drill if that is still possible", count(schedules.len(), "schedule")),
         );
         if let Some(last) = known(&self.store)?.last.filter(|last| *last > self.now() + SLACK) {
             let words = format!(

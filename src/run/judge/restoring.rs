@@ -3,6 +3,7 @@
 use super::{Verdict, leaving, undoing_now};
 use crate::model::facts::{Exposure, Fact};
 use crate::model::measure::{Basis, Figure};
+use crate::model::plain::count;
 use crate::model::restore::{Part, Restore, RestoreState};
 use crate::model::state::JobStage;
 use crate::model::time::Timestamp;
@@ -66,9 +67,9 @@ pub(super) fn judge(
 fn so_far(of: &Restore, seen: &RestoreState, now: Timestamp) -> Exposure {
     let because = match &seen.found.loss {
         Some(loss) => format!(
-            "{} {} transactions changed rows since {} so far",
+            "{} {} changed rows since {} so far",
             loss.basis.replace('_', " "),
-            loss.transactions,
+            count(loss.transactions, "transaction"),
             of.to_time
         ),
         None => format!("all writes since {}", of.to_time),

@@ -252,7 +252,7 @@ fn the_login_of_clients_is_refused_for_the_reason_of_the_fence() {
     at.db.clients = vec![by(at.login("app", "app"))];
     let fence = at.close();
     assert!(fence.proven, "{fence:#?}");
-    let refused = "a login as app was refused (28000: role \"app\" is not permitted to log in)";
+    let refused = "the server refused a login as app (28000: role \"app\" is not permitted to log in)";
     assert!(fence.proof.contains(refused), "{}", fence.proof);
     at.db.clients = vec![by(at.login("app", "wrong"))];
     let fence = at.look();
