@@ -30,13 +30,18 @@ pub struct Call {
     pub at: String,
     /// Whether it changes anything.
     pub mutates: bool,
-    /// A command line that does the same.
+    /// A command line that does the same; a comment of the shell where none does, because a person has to look and decide on the way.
     pub command: String,
 }
 
 /// By its host: a server that starts knows of no request.
 fn restart(db: &DatabaseRef) -> Call {
-    sql(&db.place.name, &db.id, true, "on its host: pg_ctl -m immediate stop, then pg_ctl start")
+    by_hand(
+        ("sql", "statement"),
+        &db.place.name,
+        true,
+        &format!("on the host of {}: pg_ctl -m immediate stop, then pg_ctl start", db.id),
+    )
 }
 
 /// The calls of `action` in order, the mutating ones first, then those that watch for the result.
@@ -46,7 +51,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Fence(f) => fences::set(f),
         Action::Unfence(f) => fences::lift(f),
         Action::Promote { db, .. } if db.engine == Engine::Postgres => {
-            vec![sql(&db.place.name, &db.id, true, "SELECT pg_promote(false)"), look(db)]
+            vec![sql(db, true, "SELECT pg_promote(false)"), look(db)]
         }
         Action::Promote { db, takeover: Some(how), .. } => vec![clusters::takeover(how), look(db)],
         Action::Withdraw { db } => vec![restart(db), look(db)],
@@ -59,7 +64,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
                 true,
                 format!(
                     "aws rds promote-read-replica --region {} --db-instance-identifier {}{}",
-                    db.place.region,
+                    quoted(&db.place.region),
                     quoted(&db.id),
                     backup_days.map_or_else(String::new, |d| format!(" --backup-retention-period {d}"))
                 ),
@@ -73,7 +78,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Rename { db, to } => {
             let text = format!(
                 "aws rds modify-db-instance --region {} --db-instance-identifier {} --new-db-instance-identifier {} --apply-immediately",
-                db.place.region,
+                quoted(&db.place.region),
                 quoted(&db.id),
                 quoted(to)
             );
@@ -110,18 +115,18 @@ fn rejoin_call(db: &DatabaseRef, source: &DatabaseRef, reconcile: &[String]) -> 
         tables => format!(", and export its rows of {}", tables.join(", ")),
     };
     let text = format!(
-        "{run} sh   # stop; keep the log of what only it has{export}; pg_rewind -D {} --source-server <{}>, else pg_basebackup beside it; standby.signal, primary_conninfo, primary_slot_name; start",
+        "on its host ({run} sh): stop; keep the log of what only it has{export}; pg_rewind -D {} --source-server <{}>, else pg_basebackup beside it; standby.signal, primary_conninfo, primary_slot_name; start",
         quoted(&data),
         source.id
     );
-    call("host", "rejoin", &db.place.name, true, text)
+    by_hand(("host", "rejoin"), &db.place.name, true, &text)
 }
 
 fn replica_call(db: &DatabaseRef, replica: &NewReplica) -> Call {
     let like = &replica.like;
     let mut text = format!(
         "aws rds create-db-instance-read-replica --region {} --db-instance-identifier {} --source-db-instance-identifier {} --db-instance-class {} --vpc-security-group-ids {}",
-        db.place.region,
+        quoted(&db.place.region),
         quoted(&db.id),
         quoted(&replica.source_arn),
         quoted(&like.class),
@@ -167,7 +172,7 @@ fn tags(tags: &BTreeMap<String, String>) -> String {
 }
 
 fn signal_call(s: &SetHealthObject) -> Call {
-    let (url, region) = (quoted(&s.object.url), &s.object.place.region);
+    let (url, region) = (quoted(&s.object.url), quoted(&s.object.place.region));
     match s.present {
         true => {
             let text = format!("printf '%s' {} | aws s3 cp --region {region} - {url}", quoted(&s.holder));
@@ -192,7 +197,8 @@ fn route_call(r: &SetRoutingControls) -> Call {
     let entries: Vec<_> = r.wanted().into_iter().map(of).collect();
     let (region, url) = r.controls.endpoints.iter().next().map_or(("", ""), |(r, u)| (r, u));
     let text = format!(
-        "aws route53-recovery-cluster update-routing-control-states --region {region} --endpoint-url {} --update-routing-control-state-entries {}   # or at any other endpoint of the cluster",
+        "aws route53-recovery-cluster update-routing-control-states --region {} --endpoint-url {} --update-routing-control-state-entries {}   # or at any other endpoint of the cluster",
+        quoted(region),
         quoted(url),
         quoted(&format!("[{}]", entries.join(",")))
     );
@@ -200,7 +206,7 @@ fn route_call(r: &SetRoutingControls) -> Call {
 }
 
 fn scale_calls(s: &Scale) -> Vec<Call> {
-    let region = &s.group.place.region;
+    let region = quoted(&s.group.place.region);
     let (min, desired, max) = (s.to.min, s.to.desired, s.to.max);
     let processes = |operation: &'static str, verb: &str, of: &BTreeSet<String>| {
         let names: Vec<_> = of.iter().map(|p| quoted(p)).collect();
@@ -243,22 +249,23 @@ fn write_call(write: &Write) -> Call {
     match write {
         Write::Canary { db, table } | Write::Through { db, table, .. } => {
             let text = format!(
-                "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); INSERT INTO {table} ...; COMMIT; SELECT ..."
+                "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); INSERT INTO {table} VALUES ('by hand ' || clock_timestamp(), clock_timestamp()); SELECT * FROM {table} ORDER BY written_at DESC LIMIT 1"
             );
-            sql(&db.place.name, &db.id, true, &text)
+            sql(db, true, &text)
         }
         Write::Guard { component, place, instead_of, .. } => {
-            let body = "--body guard.json   # {\"holder\": \"<who>\", \"since\": \"<when>\"}";
+            let body = "--body guard.json   # with {\"holder\": \"<who>\", \"since\": \"<when>\"} in it";
             let condition = match instead_of {
-                Some(_) => "--if-match <etag of get-object>",
-                None => "--if-none-match '*'",
+                Some(_) => format!("--if-match {}", asked("ETAG", "the ETag of get-object")),
+                None => "--if-none-match '*'".to_owned(),
             };
             let command = format!("aws s3api put-object {condition} {} {body}", object(place, component));
             call("s3", "PutObject", &place.name, true, command)
         }
         Write::ReleaseGuard { component, place, .. } => {
             let command = format!(
-                "aws s3api delete-object --if-match <etag of get-object> {}",
+                "aws s3api delete-object --if-match {} {}",
+                asked("ETAG", "the ETag of get-object"),
                 object(place, component)
             );
             call("s3", "DeleteObject", &place.name, true, command)
@@ -268,7 +275,7 @@ fn write_call(write: &Write) -> Call {
 
 fn object(place: &Place, component: &ComponentName) -> String {
     let (bucket, key) = place.guard_object(component).unwrap_or_default();
-    format!("--region {} --bucket {} --key {}", place.region, quoted(&bucket), quoted(&key))
+    format!("--region {} --bucket {} --key {}", quoted(&place.region), quoted(&bucket), quoted(&key))
 }
 
 fn check_calls(check: &Check) -> Vec<Call> {
@@ -278,15 +285,18 @@ fn check_calls(check: &Check) -> Vec<Call> {
             "GetCallerIdentity",
             &place.name,
             false,
-            format!("aws sts get-caller-identity --region {}", place.region),
+            // Connections that belong to no region have none.
+            match place.region.as_str() {
+                "" | "global" => "aws sts get-caller-identity".to_owned(),
+                region => format!("aws sts get-caller-identity --region {}", quoted(region)),
+            },
         )],
         Check::Guard { component, place, .. } => {
             let command = format!("aws s3api get-object {} guard.json", object(place, component));
             vec![call("s3", "GetObject", &place.name, false, command)]
         }
         Check::CaughtUp { db } => vec![sql(
-            &db.place.name,
-            &db.id,
+            db,
             false,
             "SELECT pg_last_wal_replay_lsn()   -- until it is not below SELECT pg_current_wal_insert_lsn() on the fenced primary",
         )],
@@ -297,8 +307,8 @@ fn check_calls(check: &Check) -> Vec<Call> {
             vec![look(db)]
         }
         Check::Answers { names, resolvers_ttl_ms } => {
-            let server =
-                if resolvers_ttl_ms.is_some() { "<each resolver>" } else { "<each server of the zone>" };
+            let server = if resolvers_ttl_ms.is_some() { "each resolver" } else { "each server of the zone" };
+            let server = asked("SERVER", server);
             let ask = |n: &Wanted| {
                 let text = format!("dig @{server} {} {}", quoted(&n.name), n.rtype);
                 call("dns", "query", "this machine", false, text)
@@ -307,20 +317,25 @@ fn check_calls(check: &Check) -> Vec<Call> {
         }
         Check::Compare(of) => {
             let call_at = |operation, command: &str, b: &BucketRef| {
-                let owner = b.place.account.as_deref().map(|of| format!(" --expected-bucket-owner {of}"));
+                let owner =
+                    b.place.account.as_deref().map(|of| format!(" --expected-bucket-owner {}", quoted(of)));
                 let owner = owner.unwrap_or_default();
                 let bucket = quoted(&b.bucket);
-                let text =
-                    format!("aws s3api {command} --region {} --bucket {bucket}{owner}", b.place.region);
+                let text = format!(
+                    "aws s3api {command} --region {} --bucket {bucket}{owner}",
+                    quoted(&b.place.region)
+                );
                 call("s3", operation, &b.place.name, false, text)
             };
-            let head = |b| call_at("HeadObject", "head-object --key <each of the sample>", b);
+            let head = |b| {
+                call_at("HeadObject", &format!("head-object --key {}", asked("KEY", "each of the sample")), b)
+            };
             let list = format!("list-objects-v2 --max-items 10000 --prefix {}", quoted(&of.source.prefix));
             vec![call_at("ListObjectsV2", &list, &of.source), head(&of.source), head(&of.copy)]
         }
         Check::Evidence { .. } => Vec::new(),
         Check::Probe { probe, .. } => {
-            vec![call("probe", "sample", "this machine", false, format!("# probe {probe}"))]
+            vec![by_hand(("probe", "sample"), "this machine", false, &format!("ask probe {probe}"))]
         }
     }
 }
@@ -361,7 +376,10 @@ fn switch_calls(s: &Switch) -> Vec<Call> {
             "GetChange",
             at,
             false,
-            "aws route53 get-change --id <id from the answer>   # until INSYNC".to_owned(),
+            format!(
+                "aws route53 get-change --id {}   # until INSYNC",
+                asked("CHANGE_ID", "the Id in the answer")
+            ),
         ),
     ];
     look.into_iter().chain(changes).collect()
@@ -407,7 +425,7 @@ fn modify_groups(f: &Fence, groups: &[String]) -> Call {
         true,
         format!(
             "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {}",
-            f.db.place.region,
+            quoted(&f.db.place.region),
             quoted(&f.db.id),
             groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
         ),
@@ -420,8 +438,7 @@ fn look(db: &DatabaseRef) -> Call {
         Engine::Rds => describe_db(&db.place.region, &db.place.name, &db.id),
         Engine::Aurora => clusters::describe(db),
         Engine::Postgres => sql(
-            &db.place.name,
-            &db.id,
+            db,
             false,
             "SELECT pg_is_in_recovery(), clock_timestamp() - pg_last_xact_replay_timestamp(), system_identifier FROM pg_control_system()",
         ),
@@ -434,7 +451,11 @@ fn describe_db(region: &str, at: &str, id: &str) -> Call {
         "DescribeDBInstances",
         at,
         false,
-        format!("aws rds describe-db-instances --region {region} --db-instance-identifier {}", quoted(id)),
+        format!(
+            "aws rds describe-db-instances --region {} --db-instance-identifier {}",
+            quoted(region),
+            quoted(id)
+        ),
     )
 }
 
@@ -448,14 +469,38 @@ fn aws(
     call(service, operation, &db.place.name, mutates, command)
 }
 
-fn sql(at: &str, id: &str, mutates: bool, text: &str) -> Call {
-    call(
-        "sql",
-        "statement",
-        at,
-        mutates,
-        format!("psql --host {} -c {}", quoted(&format!("<endpoint of {id}>")), quoted(text)),
-    )
+/// A statement that can be sent as it stands.
+fn sql(db: &DatabaseRef, mutates: bool, text: &str) -> Call {
+    let server = match &db.endpoint {
+        Some(endpoint) => quoted(&format!("postgresql://{endpoint}")),
+        None => {
+            format!("--host {}", asked(&format!("HOST of {}", db.id), &format!("the endpoint of {}", db.id)))
+        }
+    };
+    call("sql", "statement", &db.place.name, mutates, format!("psql {server} -c {}", quoted(text)))
+}
+
+/// Statements that somebody has to put together from what they find.
+fn sql_by_hand(at: &str, id: &str, mutates: bool, text: &str) -> Call {
+    by_hand(("sql", "statement"), at, mutates, &format!("psql to {id}: {text}"))
+}
+
+/// What no single command does: a comment, whatever lines are in it.
+fn by_hand((service, operation): (&'static str, &'static str), at: &str, mutates: bool, text: &str) -> Call {
+    call(service, operation, at, mutates, comment(text))
+}
+
+/// A text as comments of a shell, a line each.
+pub fn comment(text: &str) -> String {
+    text.split(['\n', '\r']).map(|line| format!("# {line}")).collect::<Vec<_>>().join("\n")
+}
+
+/// What somebody has to fill in first: a variable without which the shell stops, and says what it is.
+fn asked(name: &str, what: &str) -> String {
+    let name = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
+    let plain = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '/' | ':');
+    let what: String = what.chars().filter(plain).collect();
+    format!("\"${{{}:?{what}}}\"", name.collect::<String>())
 }
 
 /// A value as a shell takes it: as one word, whatever is in it.

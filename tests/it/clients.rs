@@ -45,7 +45,7 @@ const WWW: &str = r#"  www:
       - {name: www.shop.example, type: A, ttl: 60s, at: {west: [192.0.2.1], east: [198.51.100.1]}}
 "#;
 
-fn text() -> String {
+pub fn text() -> String {
     shop(&format!("{APP}{POOL}{WWW}"))
 }
 
@@ -259,7 +259,7 @@ fn a_dry_run_names_the_calls_and_no_secret() {
         "update-secret-version-stage --region us-east-1 --secret-id shop/app --version-stage AWSCURRENT",
         "host=shop-east.east.sandbox",
         "GRANT INSERT ON public.drctl_canary",
-        "psql <pool.shop.example:6432/shop",
+        "# psql to pool.shop.example:6432/shop, as the clients' login",
     ] {
         assert!(out.contains(part), "{part}: {out}");
     }

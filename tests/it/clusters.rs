@@ -17,7 +17,7 @@ use crate::resume::{estates, events};
 use crate::rig::{Rehearsed, Rig, Seen, plan};
 use crate::shop::until;
 
-const PLAN: &str = r#"plan: shop
+pub const PLAN: &str = r#"plan: shop
 objectives: {rto: 20m, rpo: 2m}
 sites: {west: {region: us-west-2}, east: {region: us-east-1}}
 connections: {dns: {}}

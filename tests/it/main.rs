@@ -83,6 +83,7 @@ mod oracle;
 mod overdue;
 mod owed;
 mod pages;
+mod paper;
 mod policy;
 #[cfg(any(feature = "aws", all(feature = "http", feature = "mail")))]
 mod ports;

@@ -10,7 +10,7 @@ use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
 use crate::cli::{estate, exit, render};
 use crate::executor::{Patience, Silent};
 use crate::model::action::{Action, Gate};
-use crate::model::calls::calls;
+use crate::model::calls::{calls, comment};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::runbook::{Phase, Runbook, Step};
 use crate::model::target::Engine;
@@ -181,7 +181,7 @@ fn few(names: &[String]) -> String {
 fn as_commands(runbook: &Runbook) -> String {
     let from = runbook.from.as_ref().map_or("unknown", SiteName::as_str);
     let mut lines = vec![
-        format!("# {} of {}: {from} to {}", runbook.title(), runbook.plan, runbook.to),
+        comment(&format!("{} of {}: {from} to {}", runbook.title(), runbook.plan, runbook.to)),
         format!(
             "# runbook {}; for a person with a terminal and without drctl. Do the steps in order. Never continue past a check that fails.",
             runbook.digest()
@@ -189,13 +189,14 @@ fn as_commands(runbook: &Runbook) -> String {
     ];
     for (i, step) in runbook.steps.iter().enumerate() {
         let background = if step.background { " Try it; do not wait for it." } else { "" };
-        lines.push(format!("\n## {}. {}: {}.{background}", i + 1, step.id, step.action));
+        let title = format!("{}. {}: {}.{background}", i + 1, step.id, step.action);
+        lines.push(format!("\n#{}", comment(&title)));
         for call in calls(&step.action) {
             lines.push(if call.mutates { "# do" } else { "# check" }.to_owned());
             lines.push(call.command);
         }
         let done = match &step.action {
-            Action::Gate(gate) => Some(format!("# stop: {}", gate_words(gate))),
+            Action::Gate(gate) => Some(comment(&format!("stop: {}", gate_words(gate)))),
             Action::Promote { db, .. } if db.engine == Engine::Postgres => {
                 Some("# done when pg_is_in_recovery is false".to_owned())
             }

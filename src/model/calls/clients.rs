@@ -1,13 +1,14 @@
 //! The calls that lead clients elsewhere, and the write that proves it.
 
-use super::{Call, call, quoted, sql};
+use super::{Call, asked, by_hand, call, quoted, sql_by_hand};
 use crate::model::action::{ClientWay, UpdateClientSecret};
 use crate::model::target::DatabaseRef;
 
 /// A new version that is not current yet, and then the label, away from exactly the version that was read.
 pub(super) fn point(p: &UpdateClientSecret) -> Vec<Call> {
-    let (region, id, at) = (&p.secret.place.region, quoted(&p.secret.id), &p.secret.place.name);
-    let fields: Vec<_> = p.to.iter().map(|(field, value)| format!("{field}={value}")).collect();
+    let (region, id, at) = (quoted(&p.secret.place.region), quoted(&p.secret.id), &p.secret.place.name);
+    let fields: Vec<_> =
+        p.to.iter().map(|(field, value)| format!("{field}={value}").replace(['\n', '\r'], " ")).collect();
     let of = |operation: &'static str, mutates: bool, rest: String| {
         call("secretsmanager", operation, at, mutates, format!("aws secretsmanager {rest}"))
     };
@@ -16,7 +17,8 @@ pub(super) fn point(p: &UpdateClientSecret) -> Vec<Call> {
             "PutSecretValue",
             true,
             format!(
-                "put-secret-value --region {region} --secret-id {id} --version-stages drctl --client-request-token <token> --secret-string file:///dev/stdin   # what get-secret-value shows, with {}",
+                "put-secret-value --region {region} --secret-id {id} --version-stages drctl --client-request-token {} --secret-string file://secret.json   # in it what get-secret-value shows, with {}",
+                asked("TOKEN", "any UUID that was not used before"),
                 fields.join(", ")
             ),
         ),
@@ -24,7 +26,9 @@ pub(super) fn point(p: &UpdateClientSecret) -> Vec<Call> {
             "UpdateSecretVersionStage",
             true,
             format!(
-                "update-secret-version-stage --region {region} --secret-id {id} --version-stage AWSCURRENT --move-to-version-id <new> --remove-from-version-id <the one that was read>"
+                "update-secret-version-stage --region {region} --secret-id {id} --version-stage AWSCURRENT --move-to-version-id {} --remove-from-version-id {}",
+                asked("TOKEN", "that of put-secret-value"),
+                asked("READ_VERSION", "the VersionId of get-secret-value")
             ),
         ),
         of("DescribeSecret", false, format!("describe-secret --region {region} --secret-id {id}")),
@@ -44,13 +48,13 @@ pub(super) fn through(db: &DatabaseRef, table: &str, way: &ClientWay) -> Vec<Cal
     let grant = format!(
         "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); GRANT INSERT ON {table} TO <the clients' login>   -- only where it may not insert"
     );
-    let text = format!("INSERT INTO {table} (key) VALUES ('<key>')");
-    let write = format!("psql <{}, as the clients' login> -c {}", way.words(), quoted(&text));
+    let write =
+        format!("psql to {}, as the clients' login: INSERT INTO {table} (key) VALUES ('<key>')", way.words());
     let find =
         format!("SELECT count(*) FROM {table} WHERE key = '<key>' AND NOT pg_is_in_recovery() -- must be 1");
     vec![
-        sql(at, &db.id, true, &grant),
-        call("sql", "statement", at, true, write),
-        sql(at, &db.id, false, &find),
+        sql_by_hand(at, &db.id, true, &grant),
+        by_hand(("sql", "statement"), at, true, &write),
+        sql_by_hand(at, &db.id, false, &find),
     ]
 }

@@ -1,6 +1,6 @@
 //! The calls about Aurora global databases, whose members are clusters of instances.
 
-use super::{Call, aws, call, quoted};
+use super::{Call, asked, aws, call, quoted};
 use crate::model::action::Fence;
 use crate::model::cluster::{Handover, NewMember, Takeover};
 use crate::model::target::DatabaseRef;
@@ -13,7 +13,7 @@ pub(super) fn takeover(how: &Takeover) -> Call {
     };
     let text = format!(
         "aws rds {verb} --region {} --global-cluster-identifier {} --target-db-cluster-identifier {}{more}",
-        how.at.region,
+        quoted(&how.at.region),
         quoted(&how.global),
         quoted(&how.target_arn)
     );
@@ -24,7 +24,7 @@ pub(super) fn takeover(how: &Takeover) -> Call {
 pub(super) fn equip(db: &DatabaseRef, instance: &NewMember) -> Call {
     let text = format!(
         "aws rds create-db-instance --region {} --db-cluster-identifier {} --db-instance-identifier {} --db-instance-class {} --engine {}",
-        db.place.region,
+        quoted(&db.place.region),
         quoted(&db.id),
         quoted(&instance.id),
         quoted(&instance.class),
@@ -37,7 +37,7 @@ pub(super) fn equip(db: &DatabaseRef, instance: &NewMember) -> Call {
 pub(super) fn describe(db: &DatabaseRef) -> Call {
     let text = format!(
         "aws rds describe-global-clusters --region {0} --global-cluster-identifier {1}; aws rds describe-db-clusters --region {0} --db-cluster-identifier {2}; aws rds describe-db-instances --region {0} --filters Name=db-cluster-id,Values={2}",
-        db.place.region,
+        quoted(&db.place.region),
         quoted(db.global.as_deref().unwrap_or_default()),
         quoted(&db.id)
     );
@@ -48,7 +48,7 @@ pub(super) fn describe(db: &DatabaseRef) -> Call {
 pub(super) fn modify_groups(f: &Fence, groups: &[String]) -> Call {
     let text = format!(
         "aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids {}",
-        f.db.place.region,
+        quoted(&f.db.place.region),
         quoted(&f.db.id),
         groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
     );
@@ -57,14 +57,17 @@ pub(super) fn modify_groups(f: &Fence, groups: &[String]) -> Call {
 
 /// The fence by security group: a restart of the instance that writes ends the sessions which the group leaves open.
 pub(super) fn isolate(f: &Fence) -> Vec<Call> {
-    let region = &f.db.place.region;
+    let region = quoted(&f.db.place.region);
     let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
+    let writer = asked(
+        &format!("WRITER of {}", f.db.id),
+        &format!("the instance of {} with IsClusterWriter", f.db.id),
+    );
     let reboot = format!(
-        "aws rds reboot-db-instance --region {region} --db-instance-identifier '<the instance of {} with IsClusterWriter>'   # once only that group is active",
-        f.db.id
+        "aws rds reboot-db-instance --region {region} --db-instance-identifier {writer}   # once only that group is active"
     );
     let events = format!(
-        "aws rds describe-events --region {region} --source-type db-instance --source-identifier '<the same>'   # until it restarted"
+        "aws rds describe-events --region {region} --source-type db-instance --source-identifier {writer}   # until it restarted"
     );
     vec![
         modify_groups(f, &[group]),

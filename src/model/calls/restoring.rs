@@ -1,6 +1,6 @@
 //! The calls of a restore: a job on a host, or those of the service that makes another instance.
 
-use super::{Call, aws, call, describe_db, options, quoted, sql, tags};
+use super::{Call, aws, by_hand, describe_db, options, quoted, sql_by_hand, tags};
 use crate::model::restore::{Backups, COPY_TAG, NewInstance, Part, Restore, Source};
 
 /// The calls of a part.
@@ -37,14 +37,16 @@ fn own(part: Part, of: &Restore, backups: &Backups) -> Call {
         Part::Destroy => format!("pg_ctl -D {copy} stop; rm -rf {copy}"),
     };
     let mutates = !matches!(part, Part::Verify | Part::Loss);
-    call("host", "restore", &of.db.place.name, mutates, format!("{run} sh   # {text}"))
+    by_hand(("host", "restore"), &of.db.place.name, mutates, &format!("on its host ({run} sh): {text}"))
 }
 
 fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
-    let (db, region, at) = (&of.db, &of.db.place.region, &of.db.place.name);
+    let (db, at) = (&of.db, &of.db.place.name);
+    let region = quoted(&db.place.region);
     let (id, copy) = (quoted(&db.id), quoted(&new.id));
-    let modify =
-        |operation, text| vec![aws(db, "rds", operation, true, text), describe_db(region, at, &new.id)];
+    let modify = |operation, text| {
+        vec![aws(db, "rds", operation, true, text), describe_db(&db.place.region, at, &new.id)]
+    };
     match part {
         Part::CreateCopy => {
             let like = &new.like;
@@ -76,13 +78,13 @@ fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
                 ),
             }
         }
-        Part::Verify => vec![sql(
+        Part::Verify => vec![sql_by_hand(
             at,
             &new.id,
             false,
             "the invariants of the plan, the rows that each foreign key lacks, bt_index_check of each index where amcheck is, and every row of every table",
         )],
-        Part::Loss => vec![sql(
+        Part::Loss => vec![sql_by_hand(
             at,
             &db.id,
             false,
@@ -93,7 +95,7 @@ fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
             let text = format!(
                 "aws rds modify-db-instance --region {region} --db-instance-identifier {copy} --new-db-instance-identifier {id}{protected} --apply-immediately"
             );
-            vec![aws(db, "rds", "ModifyDBInstance", true, text), describe_db(region, at, &db.id)]
+            vec![aws(db, "rds", "ModifyDBInstance", true, text), describe_db(&db.place.region, at, &db.id)]
         }
         Part::Revert => Vec::new(),
         Part::Destroy => modify(
