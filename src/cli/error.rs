@@ -7,6 +7,7 @@ use crate::executor::DriveError;
 use crate::files::Unread;
 use crate::journal::{AppendError, StoreError};
 use crate::model::ledger::StoreWorld;
+use crate::planner::assessment;
 
 /// What a command ends with when it cannot do what was asked.
 #[derive(Debug, Error)]
@@ -36,16 +37,15 @@ impl CliError {
     /// Nobody can continue before somebody renews the credentials or sets the clock of this machine.
     pub fn credentials(place: &str, (why, clock): (&str, bool)) -> Self {
         let (message, hint) = match clock {
-            true => (
-                format!("{place}: {why}"),
-                "set the clock (systemctl restart chronyd, or timedatectl set-ntp true) and run the command again",
-            ),
+            true => {
+                (format!("{place}: {why}"), format!("{} and run the command again", assessment::SET_CLOCK))
+            }
             false => (
                 format!("waiting for credentials for {place}: {why}"),
-                "renew the credentials (aws sso login, or new keys) and run the command again",
+                format!("{} and run the command again", assessment::RENEW),
             ),
         };
-        Self { code: "waiting_for_credentials", message, hint: Some(hint.to_owned()), exit: exit::WAITING }
+        Self { code: "waiting_for_credentials", message, hint: Some(hint), exit: exit::WAITING }
     }
 
     /// A file that cannot be read or written.

@@ -187,6 +187,24 @@ impl Estate {
         })
     }
 
+    /// Why nobody is let in, and where: each cause once, however many looks met with it.
+    pub fn locked_out(&self) -> Vec<(&str, bool, BTreeSet<&str>)> {
+        let mut causes: Vec<(&str, bool, BTreeSet<&str>)> = Vec::new();
+        for entry in self.entries.values() {
+            let Observation::Unauthenticated { why, clock } = &entry.now else { continue };
+            // Some say before it which login they wanted.
+            match causes.iter_mut().find(|(known, ..)| known.ends_with(why.as_str()) || why.ends_with(*known))
+            {
+                Some((known, _, places)) => {
+                    *known = if why.len() < known.len() { why } else { known };
+                    places.insert(&entry.place);
+                }
+                None => causes.push((why, *clock, BTreeSet::from([entry.place.as_str()]))),
+            }
+        }
+        causes
+    }
+
     /// Whether nothing at the place answered although something was asked.
     pub fn is_dark(&self, place: &str) -> bool {
         let mut asked = self.entries.values().filter(|e| e.place == place).peekable();

@@ -1,6 +1,8 @@
 //! One table for grey failures, when it is unclear whether to fail over: what users see, which parts of the source answer, what is ready,
 //! what a failover would do, and what it would cost.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -15,6 +17,20 @@ use crate::model::target::Target;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::plan::types::Spec;
+
+/// What helps where nobody is let in.
+pub const RENEW: &str = "renew the credentials (aws sso login, or new keys)";
+/// What helps where requests are signed with a wrong time.
+pub const SET_CLOCK: &str = "set the clock (systemctl restart chronyd, or timedatectl set-ntp true)";
+
+/// Why something was not seen. Why nobody is let in stands in a line of its own.
+fn why_not(seen: &Observation) -> String {
+    match seen {
+        Observation::Unauthenticated { clock: true, .. } => "the clock of this machine is wrong".to_owned(),
+        Observation::Unauthenticated { .. } => "no valid credentials".to_owned(),
+        other => other.why_not(),
+    }
+}
 
 /// How a line of the table reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -33,7 +49,7 @@ pub enum Reads {
 /// One line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Line {
-    /// `users`, `source_control_plane`, `source_data_plane`, `replica`, `capacity`, `failover`, `loss`, `refusal`.
+    /// `credentials`, `users`, `source_control_plane`, `source_data_plane`, `replica`, `capacity`, `failover`, `loss`, `refusal`.
     pub about: &'static str,
     /// Which.
     pub what: String,
@@ -54,6 +70,8 @@ pub struct Question<'a> {
     pub from: &'a SiteName,
     /// The site that would be recovered to.
     pub to: &'a SiteName,
+    /// The place without whose credentials no failover begins, where there are none.
+    pub closed: Option<&'a str>,
     /// What stands against a failover.
     pub refusals: &'a [Refusal],
     /// What it would do, if people accepted what they can.
@@ -65,6 +83,7 @@ pub struct Question<'a> {
 /// The table.
 pub fn table(of: &Question<'_>) -> Vec<Line> {
     let mut lines = of.users();
+    lines.extend(of.credentials());
     lines.extend(of.source("source_control_plane", false));
     lines.extend(of.source("source_data_plane", true));
     for component in of.plan.components.values() {
@@ -119,6 +138,19 @@ impl Question<'_> {
         asked.map(|p| said(&p.value)).collect()
     }
 
+    /// Why nobody is let in: once, with what helps, and not beside each thing that nobody could look at.
+    fn credentials(&self) -> Vec<Line> {
+        let said = |(why, clock, places): (&str, bool, BTreeSet<&str>)| {
+            let places = places.into_iter().collect::<Vec<_>>().join(", ");
+            let detail = match clock {
+                true => format!("{why}; {SET_CLOCK}"),
+                false => format!("no valid credentials: {why}; {RENEW}"),
+            };
+            line("credentials", places, Reads::Bad, detail)
+        };
+        self.estate.locked_out().into_iter().map(said).collect()
+    }
+
     /// The services of the source's region, or its databases by their own protocol.
     fn source(&self, about: &'static str, by_sql: bool) -> Vec<Line> {
         let mut services: Vec<(&'static str, Vec<&Observation>)> = Vec::new();
@@ -139,7 +171,7 @@ impl Question<'_> {
     fn replica(&self, name: &str, target: Target) -> Vec<Line> {
         let Some(seen) = self.estate.now(&target) else { return Vec::new() };
         let Some(State::Database(db)) = seen.state() else {
-            return vec![line("replica", name, Reads::Unknown, seen.why_not())];
+            return vec![line("replica", name, Reads::Unknown, why_not(seen))];
         };
         let what = format!("{name} in {}", self.to);
         if !db.is_replica() {
@@ -186,13 +218,16 @@ impl Question<'_> {
                 let reads = if g.last_failure.is_some() { Reads::Bad } else { Reads::Good };
                 line("capacity", what, reads, format!("{} in service{wanted}{failure}", g.in_service))
             }
-            seen => {
-                line("capacity", what, Reads::Unknown, seen.map_or_else(String::new, Observation::why_not))
-            }
+            seen => line("capacity", what, Reads::Unknown, seen.map_or_else(String::new, why_not)),
         }
     }
 
     fn failover(&self) -> Vec<Line> {
+        if let Some(place) = self.closed {
+            let words =
+                format!("waiting for credentials for {place}: drctl failover begins nothing before that");
+            return vec![line("failover", format!("to {}", self.to), Reads::Bad, words)];
+        }
         let said = self.refusals.iter().map(|r| {
             let of = r.component.as_ref().map_or_else(String::new, |c| format!(":{c}"));
             let lifts = r.flag.as_ref().unwrap_or(&r.acceptable);
@@ -237,7 +272,7 @@ fn answers(about: &'static str, service: &str, seen: &[&Observation]) -> Line {
     let mut whys: Vec<String> = [seen.iter().find(silent), seen.iter().find(says_nothing)]
         .into_iter()
         .flatten()
-        .map(|o| format!("; {}", o.why_not()))
+        .map(|o| format!("; {}", why_not(o)))
         .collect();
     whys.dedup();
     let reads = match (seen.iter().any(|o| silent(&o)), seen.iter().any(|o| says_nothing(&o))) {

@@ -68,3 +68,73 @@ fn assessing_changes_nothing() {
     let _ = table(&folder, "region-dark");
     assert!(folder.ok(&["runs", "list", "--sandbox"]).contains("no runs"), "a table is no run");
 }
+
+/// Whoever reads the table and then fails over meets no other refusal, and no other question.
+#[test]
+fn what_stands_against_it_is_what_a_failover_says() {
+    let folder = Folder::with_plans();
+    for scenario in [
+        "calm",
+        "region-slow",
+        "region-lost",
+        "region-dies",
+        "region-dark",
+        "capacity-short",
+        "after-failover",
+    ] {
+        let said: Vec<String> = table(&folder, scenario)
+            .into_iter()
+            .filter(|(about, ..)| about == "refusal")
+            .map(|(_, what, ..)| what)
+            .collect();
+        let args = [
+            "failover",
+            "truststream",
+            "--from",
+            "us-west-2",
+            "--to",
+            "us-east-1",
+            "--dry-run",
+            "--output",
+            "json",
+        ];
+        let (code, out, err) = folder.run(&[&args[..], &["--sandbox", scenario]].concat());
+        let document: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{scenario}: {out}{err}"));
+        let refusals = document["refusals"].as_array().cloned().unwrap_or_default();
+        let of = |r: &Value| match r["component"].as_str() {
+            Some(component) => format!("{}:{component}", r["rule"].as_str().unwrap()),
+            None => r["rule"].as_str().unwrap().to_owned(),
+        };
+        let refused: Vec<String> = refusals.iter().map(of).collect();
+        assert_eq!(said, refused, "{scenario}: {document:#}");
+        assert_eq!(code == 3, !refused.is_empty(), "{scenario}: {code}");
+    }
+}
+
+/// Nobody is let in anywhere: that is one fact with one remedy, and it is what a failover waits for.
+#[cfg(feature = "aws")]
+#[test]
+fn without_credentials_it_says_so_once() {
+    let folder = Folder::with_plans();
+    let file = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    // Nobody is asked for half a minute what is not the question.
+    let (head, rest) = text.split_once("probes:\n").unwrap();
+    let watch = &rest[rest.find("watch:").unwrap()..];
+    std::fs::write(&file, format!("{head}{watch}")).unwrap();
+    let (code, table, err) = folder.run(&["assess", "truststream", "--from", "us-west-2"]);
+    assert_eq!(code, 0, "{table}{err}");
+    for once in [
+        "renew the credentials (aws sso login, or new keys)",
+        "no valid credentials: ",
+        "waiting for credentials for us-east-1",
+    ] {
+        let lines: Vec<&str> = table.lines().filter(|line| line.contains(once)).collect();
+        assert_eq!(lines.len(), 1, "{once}: {table}");
+    }
+    assert!(!table.contains("refusal") && !table.contains("target-down"), "{table}");
+    let (code, _, err) =
+        folder.run(&["failover", "truststream", "--from", "us-west-2", "--to", "us-east-1", "--dry-run"]);
+    assert!(code == 4 && err.contains("waiting for credentials for us-east-1"), "{code} {err}");
+    assert!(err.contains("renew the credentials (aws sso login, or new keys)"), "{err}");
+}

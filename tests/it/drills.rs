@@ -7,7 +7,7 @@ use drctl::inventory::Estate;
 use drctl::model::event::{Event, EventKind, Outcome, WorldKind};
 use drctl::model::ids::{ProbeName, SiteName};
 use drctl::model::runbook::{Drill, Intent, Probe, ProbeRole, ProbeVia};
-use drctl::model::time::Dur;
+use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Rule;
 use drctl::run::state::Mode;
 use drctl::run::{Effect, RunState, Stop, decide};
@@ -252,6 +252,9 @@ fn there_and_back_and_every_word_says_that_it_was_a_drill() {
         let held = if to == "us-east-1" { "watch for 5m" } else { "watch for 2h" };
         assert_eq!(watch["action"], held, "{watch:#}");
     }
+    let at = |run: &Value, key: &str| Timestamp::parse(run[key].as_str().unwrap()).unwrap();
+    let stayed = at(back, "started_at").since(at(there, "ended_at"));
+    assert!(stayed < Dur::mins(1), "the way back begins when the hold is over, not {stayed} later");
     assert_eq!((&back["returns"], &there["returns"]), (&there["run_id"], &Value::Null));
     let run = back["run_id"].as_str().unwrap();
     let report = folder.ok(&["report", "run", run, "--sandbox"]);
@@ -335,4 +338,20 @@ fn a_rehearsal_begins_with_what_was_observed() {
     // A later process finds the same estate.
     let feed = of("replica-lagging");
     assert_eq!(Feed::kept(&[(BEGAN, b"{}".to_vec()), (BEGAN, feed.bytes())]), Some(feed));
+}
+
+/// What a rehearsal begins with was seen in the sandbox: its clock goes on from there, and none of this machine's dates is mixed in.
+#[test]
+fn a_rehearsal_in_a_sandbox_has_one_clock() {
+    let folder = Folder::with_plans();
+    let (code, run, words) = drill(&folder, &["--mode", "rehearsal", "--sandbox", "--yes"]);
+    assert!(code == 0 || code == 5, "{code} {run:#} {words}");
+    assert_eq!(run["outcome"], "recovered", "{run:#}");
+    let lost = run["rpo"]["achieved_s"].as_f64().unwrap();
+    assert!(lost < 300.0, "the distance of two clocks is no loss: {lost} s");
+    for at in ["started_at", "ended_at"] {
+        assert!(run[at].as_str().unwrap().starts_with("2026-01-01T"), "{run:#}");
+    }
+    let notes = run["notes"].to_string();
+    assert!(notes.contains("from 2026-01-01T") && notes.contains("virtual clock"), "{notes}");
 }

@@ -330,3 +330,23 @@ fn copies_are_of_the_times_that_schedules_say() {
     let (code, _, err) = wrong.run(&["schedules", "--sandbox"]);
     assert!(code == 2 && err.contains("`point` is only for isolated drills"), "{code} {err}");
 }
+
+/// The old primary comes back after the run is over. Whoever serves tries the fence that is owed, in a rehearsal, too.
+#[test]
+fn a_rehearsed_server_pays_the_fence_that_a_run_owes() {
+    let folder = Folder::with_plans();
+    let waive = ["--waive", "unfenced-promotion", "--accept-data-loss", "10m", "--reason", "dark"];
+    let start = ["failover", "truststream", "--to", "us-east-1", "--yes"];
+    let (code, out, err) = folder.run(&[&start[..], &waive, &["--sandbox", "primary-returns"]].concat());
+    assert!(code == 5 && out.contains("PENDING"), "{code} {out}{err}");
+    let serve = ["serve", "--sandbox", "--until", "2026-01-02T00:00:00Z"];
+    let said = folder.ok(&serve);
+    assert!(
+        said.contains("the fence of db that run sandbox-truststream-failover-s1-1 owed is paid"),
+        "{said}"
+    );
+    assert!(
+        !folder.ok(&["runs", "show", "sandbox-truststream-failover-s1-1", "--sandbox"]).contains("PENDING")
+    );
+    assert!(!folder.ok(&serve).contains("the fence of db"), "once");
+}

@@ -139,6 +139,7 @@ fn reads(seen: &[Observation]) -> Reads {
         estate: &estate,
         from: &from,
         to: &to,
+        closed: None,
         refusals: &[],
         runbook: None,
         now: BEGAN,

@@ -53,7 +53,7 @@ impl Feed {
     /// What a reader of the rehearsal has to know of what it began with.
     pub fn notes(&self) -> Vec<String> {
         let first = format!(
-            "starts with {} from {}; drctl simulates how long calls take and what else fails",
+            "starts with {} from {}; after that, all times are those of the virtual clock, and drctl simulates how long calls take and what else fails",
             count(self.states.len(), "observation"),
             self.at
         );

@@ -85,9 +85,12 @@ fn assess(
         None => prior_runs::held(store, plan, (Intent::Failover, to))?,
     };
     let now = stage.world.now();
-    let (refusals, runbook) = whatif::failover(context, plan, (from, to), (&seen, &held), now);
+    let closed = whatif::closed(plan, to, &seen).map(|(place, _)| place);
+    let (refusals, runbook) =
+        whatif::failover(context, plan, (from, to), (&seen, &held), (now, whatif::Over::Seen));
     let (refusals, runbook) = (refusals.as_slice(), runbook.as_ref());
-    let lines = assessment::table(&Question { plan, estate: &seen, from, to, refusals, runbook, now });
+    let lines =
+        assessment::table(&Question { plan, estate: &seen, from, to, closed, refusals, runbook, now });
     Ok((active::active_site(plan, &seen, now).to_string(), lines))
 }
 

@@ -78,7 +78,8 @@ fn examine(
     let places: BTreeSet<&str> =
         targets::places(plan).chain(&guard).filter(|p| p.region == region).map(|p| p.name.as_str()).collect();
     let dark = seen.darkened(&places, now);
-    let (refusals, runbook) = whatif::failover(context, plan, (down, to), (&dark, &held), now);
+    let (refusals, runbook) =
+        whatif::failover(context, plan, (down, to), (&dark, &held), (now, whatif::Over::Assumed));
     let mut findings = independence::findings(&Assumed {
         plan,
         settings: &context.settings,

@@ -29,7 +29,6 @@ use crate::plan::Plan;
 use crate::plan::types::Component;
 use crate::probe::Recorder;
 use crate::run::RunState;
-use crate::world::World;
 
 /// Everything that a drill is held with.
 pub struct Ground<'a> {
@@ -219,24 +218,25 @@ impl Ground<'_> {
         .plan(&self.plan)
     }
 
-    /// A look at everything.
+    /// A look at everything, and when that was by the clock of what was looked at.
     ///
     /// # Errors
     /// If the store cannot be read or written.
-    pub fn look(&self) -> Result<Estate, CliError> {
+    pub fn look(&self) -> Result<(Estate, Timestamp), CliError> {
         let stage = Stage::of(&self.context, &self.plan, Some(&self.to))?;
         let session = stage.session(&self.store, &Silent, &|| 0, Patience::Stop);
         let recorder = Recorder::new(self.context.settings.probe_consecutive);
         let scope = (&self.store, self.plan.name.as_str());
-        stage.world.block_on(estate::look(&session, scope, &self.plan, None, &recorder))
+        let seen = stage.world.block_on(estate::look(&session, scope, &self.plan, None, &recorder))?;
+        Ok((seen, stage.world.now()))
     }
 
     /// Looks at everything, and loses in a sandbox that begins like that the site that is active.
     fn rehearsal(&self) -> Result<Ending, CliError> {
         self.printer.note(&format!("{}: observing the state to start the rehearsal with", self.plan.name));
-        let seen = self.look()?;
-        let now = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?.now();
-        let feed = Feed::of(&self.plan, &seen, self.active.clone(), now);
+        // The rehearsal's clock goes on from the one by which that was seen: two clocks would make an age of their distance.
+        let (seen, at) = self.look()?;
+        let feed = Feed::of(&self.plan, &seen, self.active.clone(), at);
         let scenario = self.args.scenario.as_deref().unwrap_or("region-lost");
         let context = self.context.rehearsing(scenario);
         let store = context.store()?;

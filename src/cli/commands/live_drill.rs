@@ -231,6 +231,6 @@ impl Ground<'_> {
         let Some(from) = first.runbook.from.clone().filter(|_| first.created.world == WorldKind::Live) else {
             return Ok(None);
         };
-        Ok(self.look()?.is_dark(from.as_str()).then_some(from))
+        Ok(self.look()?.0.is_dark(from.as_str()).then_some(from))
     }
 }

@@ -506,8 +506,20 @@ fn go_on(
     Ok(Ending { code, document, run: Some(Box::new(ended.state)) })
 }
 
-/// What a run acts on: for a rehearsal its estate, as it was left.
+/// What a run acts on: for a rehearsal its estate, as it was left. One that is finished is looked at again an hour later: time for what
+/// was lost to come back.
 pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, CliError> {
+    let later = if state.finished() { Dur::mins(60) } else { Dur::secs(5) };
+    stage_later(store, state, context, later)
+}
+
+/// The same, so much after the last thing that happened there.
+pub fn stage_later(
+    store: &SqliteJournal,
+    state: &RunState,
+    context: &Context,
+    later: Dur,
+) -> Result<Stage, CliError> {
     let WorldKind::Sandbox { scenario, seed, began } = &state.created.world else {
         return Stage::of_run(context, state);
     };
@@ -531,8 +543,6 @@ pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> R
             sandbox.anew(state.created_at);
         }
         sandbox.replay(&notes);
-        // A finished run is looked at again an hour later: time for what was lost to come back.
-        let later = if state.finished() { Dur::mins(60) } else { Dur::secs(5) };
         let last = notes.iter().map(|(at, _)| *at).fold(state.last_at, Timestamp::max);
         stage.world.not_before(last + later);
     }

@@ -66,6 +66,10 @@ struct Server<'a> {
     kept: Kept,
     /// What was last reported about them.
     waiting: BTreeMap<schedules::Due, String>,
+    /// What was last said to have gone wrong, by what it is about.
+    noted: BTreeMap<String, String>,
+    /// Why nobody was let in, as it was last said.
+    locked_out: Option<String>,
     /// Settings that were read once and are not followed yet.
     pending: Option<Vec<u8>>,
     /// Whether a drill failed or was missed.
@@ -119,6 +123,8 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         until,
         kept: Kept::default(),
         waiting: BTreeMap::new(),
+        noted: BTreeMap::new(),
+        locked_out: None,
         pending: None,
         failed: false,
         board: None,
@@ -210,20 +216,19 @@ impl Server<'_> {
                 Next::Carry(due) => self.contained(&due, |server, due| server.carry(due)),
                 Next::Wait(then) => {
                     if let Some(plan) = self.to_look_at(&mut ahead, &mut began) {
-                        if let Err(e) = self.look_ahead(&plan) {
-                            self.printer.note(&format!("no readiness check of {plan}: {}", e.message));
-                        }
+                        let looked = self.look_ahead(&plan);
+                        self.cannot(plan.as_str(), &format!("no readiness check of {plan}"), looked);
                     } else {
                         self.wait(then);
                     }
                 }
             }
             if matches!(self.clock, Clock::Rehearsed(_)) {
+                self.pay_rehearsed()?;
                 continue;
             }
-            if let Err(e) = self.watch() {
-                self.printer.note(&format!("no check of pending fences: {}", e.message));
-            }
+            let watched = self.watch();
+            self.cannot("runs", "no check of pending fences", watched);
             if now.since(looked) >= FOLLOW {
                 looked = now;
                 self.keep_telling();
@@ -235,9 +240,8 @@ impl Server<'_> {
             let watched = self.board.is_some() || self.herald.is_some();
             if watched && now.since(figured) >= often {
                 figured = now;
-                if let Err(e) = self.figures() {
-                    self.printer.note(&format!("no metrics: {}", e.message));
-                }
+                let figures = self.figures();
+                self.cannot("figures", "no metrics", figures);
             }
             if now.since(delivered) >= DELIVER {
                 delivered = now;
@@ -357,11 +361,22 @@ impl Server<'_> {
     /// Says why settings are not followed, for as long as they are not: here, and to whoever asks whether the server is well.
     fn unfollowed(&mut self, why: Option<String>) {
         let words = why.map(|why| format!("the previous settings stay in effect: {why}"));
-        if let Some(words) = &words {
-            self.printer.note(words);
-        }
         if self.shown.settings != words {
+            words.iter().for_each(|words| self.printer.note(words));
             self.show(|shown| shown.settings = words);
+        }
+    }
+
+    /// Says what went wrong: once, and again when it is something else or came back.
+    fn cannot(&mut self, about: &str, what: &str, done: Result<(), CliError>) {
+        let Err(e) = done else {
+            self.noted.remove(about);
+            return;
+        };
+        let words = format!("{what}: {}", e.message);
+        if self.noted.get(about) != Some(&words) {
+            self.printer.note(&words);
+            self.noted.insert(about.to_owned(), words);
         }
     }
 

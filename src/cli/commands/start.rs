@@ -10,6 +10,7 @@ use super::prior_runs::{self, PriorRuns};
 use super::restore;
 use super::stage::Stage;
 use super::status;
+use super::whatif;
 use crate::adapters::sandbox::Feed;
 use crate::cli::args::{Global, StartArgs};
 use crate::cli::context::{Context, SANDBOX_BEGAN, one_line};
@@ -19,7 +20,7 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
 use crate::cli::{estate, evidence, exit, keys, ledger, notifier, render, rescue, uploads};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
-use crate::inventory::{Estate, targets};
+use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
@@ -158,7 +159,8 @@ impl Starting<'_> {
         let scenario = self.context.scenario()?;
         match (scenario, self.drill.returns, self.drill.feed) {
             (Some(_), Some(first), _) => {
-                let stage = super::runs::stage_of(self.store, first, self.context)?;
+                // It begins when the hold is over.
+                let stage = super::runs::stage_later(self.store, first, self.context, Dur::secs(5))?;
                 stage.sandbox.iter().for_each(|sandbox| sandbox.anew(stage.world.now()));
                 Ok(stage)
             }
@@ -319,13 +321,9 @@ impl Starting<'_> {
                 "--outage-began {future} is in the future; it is {now} now"
             )));
         }
-        let used = targets::connections(plan).map(|place| place.name.as_str());
-        for place in [self.to(plan).as_str()].into_iter().chain(used) {
-            if let Some(why) = seen.unauthenticated(place) {
-                return Err(CliError::credentials(place, why));
-            }
-        }
-        Ok(())
+        let to = self.to(plan);
+        let closed = whatif::closed(plan, &to, seen);
+        closed.map_or(Ok(()), |(place, why)| Err(CliError::credentials(place, why)))
     }
 
     /// What is restored, with the backups that lead there.

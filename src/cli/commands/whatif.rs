@@ -3,13 +3,29 @@
 use super::prior_runs::PriorRuns;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::inventory::Estate;
+use crate::inventory::{Estate, targets};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::runbook::{Intent, Runbook};
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::planner::{self, Refusal, Request};
+
+/// What a failover would be asked for over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// Over what was just seen: what it says is what `drctl failover` says now.
+    Seen,
+    /// Over a site that is taken to be lost, by whoever asks.
+    Assumed,
+}
+
+/// The place that a failover cannot do without and lets nobody in, with why.
+pub fn closed<'a>(plan: &'a Plan, to: &'a SiteName, seen: &'a Estate) -> Option<(&'a str, (&'a str, bool))> {
+    let used = targets::connections(plan).map(|place| place.name.as_str());
+    let mut places = [to.as_str()].into_iter().chain(used);
+    places.find_map(|place| seen.unauthenticated(place).map(|why| (place, why)))
+}
 
 /// What stands against a failover from one site to another, over what is or might be seen, and the path that there is, or would be if
 /// people accepted what they can.
@@ -18,7 +34,7 @@ pub fn failover(
     plan: &Plan,
     sites: (&SiteName, &SiteName),
     seen: (&Estate, &PriorRuns),
-    now: Timestamp,
+    (now, over): (Timestamp, Over),
 ) -> (Vec<Refusal>, Option<Runbook>) {
     let accept = |rule: &Rule| Waiver {
         rule: *rule,
@@ -27,12 +43,12 @@ pub fn failover(
         reason: "assumed".to_owned(),
         who: context.person(),
     };
-    match derive(context, plan, sites, seen, now, Vec::new()) {
+    match derive(context, plan, sites, seen, (now, over), Vec::new()) {
         Ok(runbook) => (Vec::new(), Some(runbook)),
         Err(refusals) => {
             let rules: Vec<Rule> = refusals.iter().map(|r| r.rule).filter(|r| r.waivable()).collect();
             let accepted = rules.iter().map(accept).collect();
-            let runbook = derive(context, plan, sites, seen, now, accepted).ok();
+            let runbook = derive(context, plan, sites, seen, (now, over), accepted).ok();
             (refusals, runbook)
         }
     }
@@ -43,7 +59,7 @@ fn derive(
     plan: &Plan,
     (from, to): (&SiteName, &SiteName),
     (estate, held): (&Estate, &PriorRuns),
-    now: Timestamp,
+    (now, over): (Timestamp, Over),
     waivers: Vec<Waiver>,
 ) -> Result<Runbook, Vec<Refusal>> {
     let guard = context.guard_of(plan);
@@ -52,8 +68,8 @@ fn derive(
         from: Some(from.clone()),
         to: to.clone(),
         waivers,
-        outage_declared: true,
-        rehearsed: true,
+        outage_declared: over == Over::Assumed,
+        rehearsed: over == Over::Assumed || context.is_rehearsal(),
         holder: "a run".to_owned(),
         run: RunId::new("run"),
         restore: None,

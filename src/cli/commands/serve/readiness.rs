@@ -89,6 +89,23 @@ fn unready(checks: &[Check]) -> BTreeSet<(Area, &str)> {
     fails.map(|check| (check.area, check.about.as_str())).collect()
 }
 
+/// The same words without the reason why nobody is let in, where that is what was said last: it is one reason, however many things
+/// nobody can look at, and however many plans have them.
+fn once(facts: &str, said: &mut Option<String>) -> String {
+    const WORDS: &str = "no valid credentials";
+    let cause = facts.split_once(WORDS).and_then(|(before, rest)| {
+        let (cause, after) = rest.strip_prefix(" (")?.rsplit_once(')')?;
+        Some((before, cause, after))
+    });
+    let Some((before, cause, after)) = cause else { return facts.to_owned() };
+    let alike = |known: &String| known.ends_with(cause) || cause.ends_with(known.as_str());
+    if said.as_ref().is_some_and(alike) {
+        return format!("{before}{WORDS}{after}");
+    }
+    *said = Some(cause.to_owned());
+    facts.to_owned()
+}
+
 /// What makes a look another one. Figures in words change with every look; what changed, and what is denied, has none.
 fn verdicts(checks: &[Check]) -> BTreeSet<(Area, &str, Standing, &str)> {
     let words = |check: &Check| matches!(check.area, Area::Drift | Area::Permissions | Area::Parity);
@@ -113,18 +130,40 @@ impl Server<'_> {
     }
 
     /// Says how a plan stands.
-    pub(super) fn said_of(&self, plan: &PlanName, standing: Standing, checks: &[Check]) {
+    pub(super) fn said_of(&mut self, plan: &PlanName, standing: Standing, checks: &[Check]) {
         let colour = match standing {
             Standing::Ready => GREEN,
             Standing::Degraded | Standing::Unknown => YELLOW,
             Standing::NotReady => RED,
         };
         let worst = checks.iter().filter(|check| check.standing == standing && standing != Standing::Ready);
-        let worst: Vec<_> =
-            worst.map(|check| format!("{} of {}: {}", check.area, check.about, check.facts)).collect();
+        let locked_out = &mut self.locked_out;
+        let worst: Vec<_> = worst
+            .map(|check| format!("{} of {}: {}", check.area, check.about, once(&check.facts, locked_out)))
+            .collect();
         let word = self.printer.paint(colour, &standing.to_string());
         let words = if worst.is_empty() { word } else { format!("{word}; {}", worst.join("; ")) };
         let more = json!({"plan": plan, "standing": standing, "checks": checks});
         self.say("readiness", &more, &format!("{plan}: a recovery is {words}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::once;
+
+    #[test]
+    fn one_reason_is_said_once_and_again_when_it_is_another() {
+        let mut said = None;
+        let of = |what: &str, why: &str| format!("{what}: no valid credentials ({why}); and so on");
+        let none = "no credentials found in chain (tried: Environment)";
+        assert_eq!(once(&of("group/east", none), &mut said), of("group/east", none));
+        let short = "group/west: no valid credentials; and so on";
+        assert_eq!(once(&of("group/west", none), &mut said), short);
+        let secret = format!("secret db/admin in east: {none}");
+        assert_eq!(once(&of("group/west", &secret), &mut said), short, "it says which login was wanted");
+        assert_eq!(once(&of("group/west", "expired"), &mut said), of("group/west", "expired"));
+        assert_eq!(once(&of("group/west", "expired"), &mut said), short);
+        assert_eq!(once("no answer (no valid credentials)", &mut said), "no answer (no valid credentials)");
     }
 }

@@ -13,6 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{RED, YELLOW};
 use crate::executor::{Patience, Silent, survey};
 use crate::inventory::Estate;
+use crate::journal::Journal as _;
 use crate::model::event::WorldKind;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::state::State;
@@ -39,6 +40,8 @@ pub(super) struct Watch {
     /// Who answered the last look, by what was looked at.
     answered: BTreeMap<String, String>,
     tried: BTreeMap<RunId, Timestamp>,
+    /// How many runs a rehearsal had when it was last looked for debts in them.
+    runs: usize,
     /// What was reported about effects in doubt.
     said: BTreeSet<String>,
 }
@@ -100,6 +103,41 @@ impl Server<'_> {
         self.pay_debts(&before, now)
     }
 
+    /// In a rehearsal what was lost comes back, where the scenario has it come back, while nobody looks: the fences that runs owe are tried
+    /// once each, an hour later.
+    pub(super) fn pay_rehearsed(&mut self) -> Result<(), CliError> {
+        let runs = self.store.runs()?.len();
+        if std::mem::replace(&mut self.watching.runs, runs) == runs {
+            return Ok(());
+        }
+        let states = status::states(&self.store)?;
+        for debt in status::debts(&states) {
+            let (run, component) = (&debt.run, &debt.component);
+            let over = states.iter().any(|s| s.created.run == *run && s.finished());
+            if !over || self.watching.tried.contains_key(run) {
+                continue;
+            }
+            self.watching.tried.insert(run.clone(), self.now());
+            if let Err(e) = runs::pay(&self.context, &self.quiet().silent(), &self.store, run) {
+                self.printer.note(&format!("run {run} cannot pay its fence: {}", e.message));
+            }
+            let state = runs::read(&self.store, run)?;
+            if let Clock::Rehearsed(now) = &mut self.clock {
+                *now = state.last_at.max(*now);
+            }
+            self.told_of_fence(run, component.as_str(), state.owed().any(|c| c == component));
+        }
+        Ok(())
+    }
+
+    fn told_of_fence(&self, run: &RunId, component: &str, owed: bool) {
+        let show = if self.context.is_rehearsal() { "drctl --sandbox runs show" } else { "drctl runs show" };
+        let words =
+            if owed { format!("is still pending; {show} {run} shows why") } else { "is paid".to_owned() };
+        let words = format!("the fence of {component} that run {run} owed {words}");
+        self.say("fence", &json!({"run": run, "owed": owed}), &words);
+    }
+
     fn read_what_was_left(&mut self, now: Timestamp) -> Result<(), CliError> {
         let live = status::states(&self.store)?.into_iter().filter(|r| r.created.world == WorldKind::Live);
         let mut plans: BTreeMap<PlanName, Vec<RunState>> = BTreeMap::new();
@@ -156,12 +194,7 @@ impl Server<'_> {
             }
             self.read_what_was_left(self.now())?;
             let owed = self.watching.debts.iter().any(|debt| debt.run == run);
-            let words = if owed { "is still pending; drctl runs show shows why" } else { "is paid" };
-            self.say(
-                "fence",
-                &json!({"run": run, "owed": owed}),
-                &format!("the fence of {component} {words}"),
-            );
+            self.told_of_fence(&run, &component, owed);
         }
         Ok(())
     }
