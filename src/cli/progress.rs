@@ -196,9 +196,13 @@ fn watched_until(state: &RunState) -> Option<Timestamp> {
 fn eta(state: &RunState) -> Dur {
     let mut rest = state.runbook.clone();
     for (step, s) in rest.steps.iter_mut().zip(&state.steps) {
-        if s.work.status.settled() {
-            step.estimate.expected_ms = Dur::ZERO;
-        }
+        let expected = step.estimate.expected_ms;
+        step.estimate.expected_ms = match s.work.started_at {
+            _ if s.work.status.settled() => Dur::ZERO,
+            // What is under way has that much less left.
+            Some(began) => Dur(expected.millis().saturating_sub(state.last_at.since(began).millis())),
+            None => expected,
+        };
     }
     critical_path::critical(&rest).expected
 }

@@ -43,10 +43,29 @@ fn worst_of(step: &Step) -> Dur {
     }
 }
 
-/// Resolvers are asked, and objects compared, beside everything else: what they still keep or lack is not the run's to end.
+/// Objects are compared beside everything else: what is still lacking is not the run's to end.
 const fn keeps_nobody(step: &Step) -> bool {
-    let Action::Check(check) = &step.action else { return false };
-    matches!(check, Check::Answers { resolvers_ttl_ms: Some(_), .. } | Check::Compare(_))
+    matches!(&step.action, Action::Check(Check::Compare(_)))
+}
+
+/// Until resolvers let go of the old answer some users are sent to the site that was left: they are not served before, whatever the run
+/// itself waits for.
+fn serves(step: &Step) -> bool {
+    let lets_go = matches!(&step.action, Action::Check(Check::Answers { resolvers_ttl_ms: Some(_), .. }));
+    step.phase < Phase::Protect || (step.phase == Phase::Watch && lets_go)
+}
+
+/// How long resolvers keep what a switch replaced, where no step asks them.
+fn unasked(runbook: &Runbook, step: &Step) -> Dur {
+    let Action::Switch(switch) = &step.action else { return Dur::ZERO };
+    let asks = |s: &Step| {
+        s.component == step.component
+            && matches!(&s.action, Action::Check(Check::Answers { resolvers_ttl_ms: Some(_), .. }))
+    };
+    match switch.only_ttl().is_some() || runbook.steps.iter().any(asks) {
+        true => Dur::ZERO,
+        false => switch.old_ttl(),
+    }
 }
 
 fn longest(
@@ -55,25 +74,26 @@ fn longest(
     rung: impl Fn(&Step) -> bool,
 ) -> (Dur, Vec<StepId>) {
     let mut ends: BTreeMap<&StepId, (Dur, Option<&StepId>)> = BTreeMap::new();
-    for step in runbook.steps.iter().filter(|s| !s.background && s.phase < Phase::Protect && !keeps_nobody(s))
-    {
+    for step in runbook.steps.iter().filter(|s| !s.background && serves(s) && !keeps_nobody(s)) {
         let waits =
             step.needs.iter().map(|n| &n.step).chain(rungs(runbook, step).filter(|s| rung(s)).map(|s| &s.id));
         let before = waits.filter_map(|id| ends.get(id).map(|(d, _)| (*d, id))).max_by_key(|(d, _)| *d);
         let (start, from) = before.map_or((Dur::ZERO, None), |(d, id)| (d, Some(id)));
         ends.insert(&step.id, (start.plus(cost(step)), from));
     }
-    let Some((last, (total, _))) = ends.iter().max_by_key(|(_, (d, _))| *d) else {
+    let kept = |step: &Step| if cost(step) == Dur::ZERO { Dur::ZERO } else { unasked(runbook, step) };
+    let served = runbook.steps.iter().filter_map(|s| Some((ends.get(&s.id)?.0.plus(kept(s)), &s.id)));
+    let Some((total, last)) = served.max_by_key(|(d, _)| *d) else {
         return (Dur::ZERO, Vec::new());
     };
-    let mut path = vec![(*last).clone()];
-    let mut at = *last;
+    let mut path = vec![last.clone()];
+    let mut at = last;
     while let Some((_, Some(from))) = ends.get(at) {
         path.push((*from).clone());
         at = from;
     }
     path.reverse();
-    (*total, path)
+    (total, path)
 }
 
 /// The fence methods that a fence gate waits for, although it needs none of them in particular.

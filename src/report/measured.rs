@@ -113,6 +113,17 @@ impl Measured {
         Self { objective_s: held.as_secs_f64(), component: None, ..self.judged(verdict) }
     }
 
+    /// The same of several stores: the figure of one that is held to a stricter objective than its own stands for all, unless another
+    /// verdict is worse.
+    #[must_use]
+    pub fn or_held(self, figure: Figure, (own, held): (Dur, Dur)) -> Self {
+        if held >= own || !self.applies() {
+            return self;
+        }
+        let stricter = Self::new(figure, held);
+        if stricter.verdict < self.verdict { self } else { Self { accepted: self.accepted, ..stricter } }
+    }
+
     /// A copy or a standby beside production moves nobody, and gives nothing up: whatever probes saw meanwhile is no recovery.
     #[must_use]
     pub fn tried_by(self, intent: Intent) -> Self {

@@ -1,11 +1,13 @@
 //! Runs that were decided under other terms than the run before them: whoever weakens a policy or an objective for one run and puts it back
 //! is named, with both runs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::event::RunCreated;
-use crate::model::ids::{PlanName, RunId};
+use crate::model::ids::{ComponentName, PlanName, RunId};
 use crate::model::runbook::Objectives;
 use crate::model::terms::Environment;
 use crate::model::time::{Dur, Timestamp};
@@ -76,9 +78,49 @@ pub fn changes(runs: &[(&RunCreated, Timestamp)]) -> Vec<TermsChange> {
     all
 }
 
+/// What a run is held to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// As the application.
+    pub objectives: Objectives,
+    /// Its components, each.
+    pub components: BTreeMap<ComponentName, Objectives>,
+}
+
+impl Held {
+    /// A component's.
+    pub fn of(&self, component: &ComponentName) -> Objectives {
+        self.components.get(component).copied().unwrap_or(self.objectives)
+    }
+
+    /// The shortest recovery time of all.
+    pub fn rto(&self) -> Dur {
+        let own = self.components.values().map(|of| of.rto_ms);
+        own.min().map_or(self.objectives.rto_ms, |own| own.min(self.objectives.rto_ms))
+    }
+
+    /// Where that is less than the run promised, in words.
+    pub fn loosened(&self, run: &RunState) -> Vec<String> {
+        let book = &run.runbook;
+        let of = |name: &str, own: Objectives, held: Objectives| {
+            [
+                loosened(&format!("RTO{name}"), own.rto_ms, held.rto_ms),
+                loosened(&format!("RPO{name}"), own.rpo_ms, held.rpo_ms),
+            ]
+        };
+        let apart = |(component, held): &(&ComponentName, &Objectives)| {
+            book.component_objectives.contains_key(*component) || **held != self.objectives
+        };
+        let components = self.components.iter().filter(apart);
+        let all =
+            components.flat_map(|(name, held)| of(&format!(" of {name}"), book.objectives_of(name), *held));
+        of("", book.objectives, self.objectives).into_iter().chain(all).flatten().collect()
+    }
+}
+
 /// Objectives that a run is held to: the strictest of its own and of those that the store knew when it began, which are those of runs of
 /// the time of the report and of the last run before it. Whoever loosens an objective is not better for it in that time.
-pub fn held_to(run: &RunState, all: &[RunState], asked: &Asked) -> Objectives {
+pub fn held_to(run: &RunState, all: &[RunState], asked: &Asked) -> Held {
     let own = run.runbook.objectives;
     let counts = |r: &&RunState| {
         r.created.world == run.created.world
@@ -96,11 +138,15 @@ pub fn held_to(run: &RunState, all: &[RunState], asked: &Asked) -> Objectives {
     };
     let of_plan = |r: &&RunState| r.created.plan == run.created.plan;
     let from = since(&of_plan);
-    let mut held = earlier()
-        .filter(of_plan)
-        .filter(|r| r.created_at >= from)
-        .map(|r| r.runbook.objectives)
-        .fold(own, strictest);
+    let known = || earlier().filter(of_plan).filter(|r| r.created_at >= from);
+    let mut held = known().map(|r| r.runbook.objectives).fold(own, strictest);
+    let about: BTreeSet<&ComponentName> =
+        run.runbook.steps.iter().filter_map(|s| s.component.as_ref()).collect();
+    let of = |component: &ComponentName| {
+        let own = run.runbook.objectives_of(component);
+        known().map(|r| r.runbook.objectives_of(component)).fold(own, strictest)
+    };
+    let mut components: BTreeMap<_, _> = about.into_iter().map(|c| (c.clone(), of(c))).collect();
     // A plan with objectives of its own never promised those of its tier.
     let tier = tier_of(run);
     if tier != NO_TIER && !has_own(run) {
@@ -108,8 +154,11 @@ pub fn held_to(run: &RunState, all: &[RunState], asked: &Asked) -> Objectives {
         let tiers =
             earlier().filter(|r| r.created_at >= from).filter_map(|r| r.created.terms.tiers.get(&tier));
         held = tiers.map(|tier| tier.objectives).fold(held, strictest);
+        let plain = |component: &ComponentName| !run.runbook.component_objectives.contains_key(component);
+        let plain = components.iter_mut().filter(|(component, _)| plain(component));
+        plain.for_each(|(_, of)| *of = strictest(*of, held));
     }
-    held
+    Held { objectives: held, components }
 }
 
 fn has_own(run: &RunState) -> bool {
@@ -118,7 +167,7 @@ fn has_own(run: &RunState) -> bool {
 }
 
 /// What is said where a run is held to another objective than its own.
-pub fn loosened(name: &str, own: Dur, held: Dur) -> Option<String> {
+fn loosened(name: &str, own: Dur, held: Dur) -> Option<String> {
     (held < own).then(|| {
         format!("{name}: the objective of the run is {own}, but drctl holds it to {held}, which the store recorded earlier")
     })

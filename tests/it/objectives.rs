@@ -98,3 +98,17 @@ fn a_run_that_moves_nobody_has_no_recovery_time() {
         assert!(html.contains("Recovery time<b>not applicable: nobody was moved</b><"), "{name}: {html}");
     }
 }
+
+/// Who reads the runbook beforehand reads it against the same promise as who reads the report afterwards.
+#[test]
+fn a_runbook_is_read_against_the_strictest_objective() {
+    let folder = Folder::with_plans();
+    let path = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let own = "kind: aws.rds\n    objectives: {rto: 1m, rpo: 1m}";
+    std::fs::write(&path, text.replace("kind: aws.rds", own)).unwrap();
+    let show = ["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"];
+    let shown = folder.ok(&show);
+    let expected = shown.lines().find(|l| l.starts_with("expected")).unwrap();
+    assert!(expected.contains("above the RTO of 1m of db"), "{expected}");
+}

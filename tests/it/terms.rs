@@ -188,6 +188,61 @@ fn tiers_of_another_file_for_one_run_make_no_objective_met() {
     assert!(findings(&report, "tiers.critical.rto: 1m -> 4h").len() == 1);
 }
 
+/// A component's promise is kept to as the plan's is, by whatever key it is loosened.
+#[test]
+fn objectives_of_a_component_that_are_loosened_for_one_run_still_hold() {
+    let audited = Audited(Folder::with_plans());
+    let path = audited.0.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let own = |of: &str| text.replace("kind: aws.rds", &format!("kind: aws.rds\n    objectives: {of}"));
+    std::fs::write(&path, own("{rto: 1m, rpo: 1m}")).unwrap();
+    let first = begin(&audited.0);
+    let mut loosened = Vec::new();
+    for looser in [own("{rto: 15m, rpo: 10m}"), text.clone()] {
+        std::fs::write(&path, looser).unwrap();
+        loosened.push(begin(&audited.0));
+    }
+    let report = audited.report();
+    let all = report["runs"].as_array().unwrap();
+    for run in std::iter::once(&first).chain(&loosened) {
+        let line = all.iter().find(|l| l["run"] == **run).unwrap();
+        let (rto, rpo) = (&line["rto"], &line["rpo"]);
+        assert_eq!(
+            (&rto["objective_s"], &rto["verdict"]),
+            (&60.0.into(), &"missed".into()),
+            "{run}: {rto:#}"
+        );
+        assert_eq!((&rpo["objective_s"], &rpo["verdict"]), (&60.0.into(), &"met".into()), "{run}: {rpo:#}");
+    }
+    for (what, many) in [
+        ("RTO of db: the objective of the run is 15m, but drctl holds it to 1m", 2),
+        ("RPO of db: the objective of the run is 10m, but drctl holds it to 1m", 1),
+        ("RPO of db: the objective of the run is 5m, but drctl holds it to 1m", 1),
+    ] {
+        let found = findings(&report, what);
+        assert_eq!(found.len(), many, "{what}: {report:#}");
+        assert!(loosened.iter().any(|run| found[0].starts_with(run)), "{found:#?}");
+    }
+    assert!(findings(&report, "RTO: the objective of the run").is_empty(), "the plan's own stayed");
+}
+
+/// A component that was promised less from the beginning is held to nothing else.
+#[test]
+fn a_component_with_looser_objectives_of_its_own_is_not_held_to_the_plans() {
+    let audited = Audited(Folder::with_plans());
+    let path = audited.0.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("kind: aws.rds", "kind: aws.rds\n    objectives: {rto: 1h, rpo: 1h}"))
+        .unwrap();
+    let strict = audited.settings().replace("{rto: 15m, rpo: 5m,", "{rto: 15m, rpo: 10s,");
+    audited.put(&strict);
+    let run = begin(&audited.0);
+    let report = audited.report();
+    let line = report["runs"].as_array().unwrap().iter().find(|l| l["run"] == run).unwrap().clone();
+    let rpo = &line["rpo"];
+    assert_eq!((&rpo["objective_s"], &rpo["verdict"]), (&3600.0.into(), &"met".into()), "{rpo:#}");
+}
+
 #[test]
 fn a_test_estate_counts_for_no_compliance_and_says_so() {
     let audited = Audited(Folder::with_plans());

@@ -9,6 +9,7 @@ use drctl::model::state::{RecordAnswer, RecordPolicy, RecordSet};
 use drctl::model::target::ZoneRef;
 use drctl::model::time::Dur;
 use drctl::plan::types::Spec;
+use drctl::planner::path;
 use drctl::planner::ttl::wanted;
 use drctl::report::changes::changes;
 use drctl::run::state::Mode;
@@ -280,4 +281,29 @@ fn an_old_primary_is_no_standby_while_resolvers_still_lead_clients_to_it() {
     assert_eq!(waits_before_the_standby("db", "A", "192.0.2.1", "192.0.2.7"), None);
     assert_eq!(waits_before_the_standby("db", "CNAME", "front.example", "west.example"), None);
     assert_eq!(waits_before_the_standby("nodes", "A", "192.0.2.1", "192.0.2.1"), None);
+}
+
+/// Users whose resolvers keep the old answer are not served before those let go of it: the time that is told before and during a run has
+/// that in it, whether or not a step asks resolvers.
+#[test]
+fn the_expected_time_has_the_waiting_for_resolvers_in_it() {
+    let text = include_str!("../../plans/truststream.yaml");
+    let expected = |ttl: &str, shared: bool| {
+        let text = text.replace("type: A, ttl: 60s,", &format!("type: A, ttl: {ttl},"));
+        let mut plan = plan(&text);
+        plan.objectives.rto_ms = Dur::mins(600);
+        let rig = Rig { intent: Intent::Failover, ..Rig::new(plan, "region-lost", 1) };
+        let mut book = rig.rehearse().unwrap().ended.state.runbook;
+        if shared {
+            // Names whose answer is shared by weight have no one answer to ask for.
+            book.steps.retain(|s| !s.id.as_str().starts_with("resolvers."));
+        }
+        path::critical(&book)
+    };
+    for shared in [false, true] {
+        let (short, long) = (expected("60s", shared), expected("10m", shared));
+        assert_eq!(Dur(long.expected.millis() - short.expected.millis()), Dur::mins(9), "{short:?} {long:?}");
+        let last = if shared { "switch.www" } else { "resolvers.www" };
+        assert_eq!(long.steps.last().unwrap().as_str(), last, "{long:?}");
+    }
 }

@@ -114,7 +114,8 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
             show_step(p, step, critical.steps.contains(&step.id));
         }
     }
-    let rto = runbook.objectives.rto_ms;
+    let (rto, of) = runbook.promised_rto();
+    let promised = of.map_or_else(|| rto.to_string(), |component| format!("{rto} of {component}"));
     p.line("");
     p.line(&format!(
         "critical path  {}",
@@ -122,7 +123,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
     ));
     let judge = |d| if d > rto { p.paint(RED, "above the RTO") } else { "within the RTO".to_owned() };
     p.line(&format!(
-        "expected       {} ({} of {rto}), without detection and decision",
+        "expected       {} ({} of {promised}), without detection and decision",
         critical.expected,
         judge(critical.expected)
     ));

@@ -12,12 +12,11 @@ use super::{Asked, Books, Class, Line, history};
 use crate::model::action::Action;
 use crate::model::event::Outcome;
 use crate::model::ids::{ComponentName, PlanName};
-use crate::model::measure::Figure;
 use crate::model::readiness::{Area, Standing};
 use crate::model::restore::Part;
 use crate::model::runbook::{Drill, Intent, Step};
 use crate::model::terms::Environment;
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Timestamp;
 use crate::report::attainment::{Attainment, attainment};
 use crate::report::measured::Measured;
 use crate::report::{overrides, summary, terms};
@@ -62,12 +61,13 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     let called_off = class != Class::Incident && report.outcome == "cancelled";
     // An incident in progress is measured up to now.
     let over = (run.finished() || class == Class::Incident) && moves && !called_off;
-    let own = run.runbook.objectives;
     let held = terms::held_to(run, books.runs, asked);
     let attained = attainment(run, asked.now.max(run.last_at));
-    let objective = |figure: Measured, known: Figure, held: Dur| over.then(|| figure.held_to(known, held));
-    let loosened =
-        [terms::loosened("RTO", own.rto_ms, held.rto_ms), terms::loosened("RPO", own.rpo_ms, held.rpo_ms)];
+    let rpo = |of: Measured| {
+        attained.stores.iter().fold(of, |rpo, (store, (figure, _))| {
+            rpo.or_held(*figure, (run.runbook.objectives_of(store).rpo_ms, held.of(store).rpo_ms))
+        })
+    };
     let overrides = overrides::of(run, asked.now.max(run.last_at));
     let sections = sections(
         class,
@@ -89,9 +89,9 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read")
             && crate::run::drill::called_off(run).is_none(),
         outcome: report.outcome,
-        rto: objective(report.rto, attained.rto, held.rto_ms),
-        rpo: objective(report.rpo, attained.rpo, held.rpo_ms),
-        loosened: loosened.into_iter().flatten().filter(|_| over).collect(),
+        rto: over.then(|| report.rto.held_to(attained.rto, held.rto())),
+        rpo: over.then(|| rpo(report.rpo)),
+        loosened: if over { held.loosened(run) } else { Vec::new() },
         severity: run.created.severity.clone(),
         incident: run.created.incident.clone(),
         requester: run.created.requester.who.clone(),
