@@ -23,6 +23,7 @@ mod telemetry;
 pub mod terms;
 pub mod text;
 pub mod types;
+mod unread;
 mod windows;
 
 pub use finding::{Finding, Severity};
@@ -47,10 +48,12 @@ pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
     };
     shape::validate(file, &tree, &shapes::PLAN, &mut findings);
     secrets::find(file, &String::from_utf8_lossy(bytes), &tree, &mut findings);
+    let read = findings.len();
     // A broken shape does not hide what else is wrong: lint what could be built.
     let plan = build::plan(file, bytes, &tree, settings, &mut findings);
     if let Some(plan) = &plan {
         lint::lint(plan, settings, &mut findings);
+        unread::only_once(&tree, &mut findings, read);
     }
     findings.sort_by_key(|f| (f.span.map(|s| s.offset), f.id));
     let broken = findings.iter().any(|f| f.severity == Severity::Error);

@@ -110,3 +110,29 @@ fn certificates_that_cannot_be_read_are_said_before_the_day() {
     let said = format!("{out}{err}");
     assert!(code == 0 && said.contains("sql-ca-missing") && said.contains("gone.pem"), "{code} {said}");
 }
+
+/// One line mends it, so it is one finding.
+#[test]
+fn a_value_that_cannot_be_read_is_not_missing_too() {
+    let text = include_str!("../../plans/truststream.yaml");
+    for (from, to, id) in [
+        ("type: A, ttl: 60s,", "type: A, ttl: 60,", "plan-wrong-unit"),
+        ("type: A, ttl: 60s,", "type: A, tll: 60s,", "plan-unknown-key"),
+        ("fence: [sql, security_group]", "fence: sql", "plan-wrong-type"),
+        ("verify:", "verfy:", "plan-unknown-key"),
+        ("capacity_floor: 4", "capacity_floor: four", "plan-wrong-type"),
+        ("role: public", "role: pubic", "plan-unknown-value"),
+        ("needs: [db, nodes]", "needs: db", "plan-wrong-type"),
+    ] {
+        assert!(text.contains(from), "{from}");
+        let before = check("p", text.as_bytes(), &complete()).findings;
+        let found = check("p", text.replacen(from, to, 1).as_bytes(), &complete()).findings;
+        let ids: Vec<_> =
+            found.iter().map(|f| f.id).filter(|id| !before.iter().any(|b| b.id == *id)).collect();
+        assert_eq!(ids, [id], "{to}: {found:#?}");
+    }
+    // What really is not there is said.
+    let without = text.replacen("type: A, ttl: 60s,", "type: A,", 1);
+    let found = check("p", without.as_bytes(), &complete()).findings;
+    assert!(found.iter().any(|f| f.id == "record-without-ttl"), "{found:#?}");
+}

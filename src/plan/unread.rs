@@ -1,0 +1,56 @@
+//! A value that could not be read is one finding. That it is missing then is none: the same line would mend both.
+
+use super::finding::{Finding, Severity};
+use super::shape::suggest;
+use super::text::{Key, Node, Value};
+
+/// Findings that something is not there, with the key that they miss.
+const MISSED: &[(&str, &str)] = &[
+    ("record-without-ttl", "ttl"),
+    ("record-without-set", "at"),
+    ("no-weight", "at"),
+    ("no-fence", "fence"),
+    ("no-write-check", "verify"),
+    ("no-capacity-floor", "at"),
+    ("invariant-without-expectation", "is"),
+    ("invariant-without-expectation", "at_least"),
+    ("traffic-without-database", "needs"),
+    ("no-public-probe", "probes"),
+    ("one-site-only", "sites"),
+];
+
+/// Takes findings away that only repeat one of the first `read`, which say what could not be read.
+pub fn only_once(tree: &Node, findings: &mut Vec<Finding>, read: usize) {
+    let broken = findings[..read].iter().filter(|f| f.severity == Severity::Error);
+    let broken: Vec<usize> = broken.filter_map(|f| f.span.map(|span| span.offset)).collect();
+    let mut at = 0;
+    findings.retain(|finding| {
+        at += 1;
+        let missed = MISSED.iter().filter(|(id, _)| *id == finding.id);
+        let Some(span) = finding.span.filter(|_| at > read) else { return true };
+        !missed.clone().any(|(_, key)| unread(tree, key, span.offset, &broken))
+    });
+}
+
+/// Whether a mapping that holds this offset has the key, or one that was meant to be it, with a value that could not be read.
+fn unread(node: &Node, key: &str, offset: usize, broken: &[usize]) -> bool {
+    let meant = |k: &Key| k.text == key || suggest(&k.text, [key].into_iter()).is_some();
+    let bad =
+        |(k, v): &&(Key, Node)| meant(k) && broken.iter().any(|at| k.span.offset == *at || holds(v, *at));
+    let here = holds(node, offset) && node.entries().iter().any(|entry| bad(&entry));
+    here || children(node).any(|child| holds(child, offset) && unread(child, key, offset, broken))
+}
+
+fn children(node: &Node) -> Box<dyn Iterator<Item = &Node> + '_> {
+    match &node.value {
+        Value::Map(entries) => Box::new(entries.iter().map(|(_, v)| v)),
+        Value::List(items) => Box::new(items.iter()),
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// Whether something of a node stands at this offset.
+fn holds(node: &Node, offset: usize) -> bool {
+    let key = |(k, _): &(Key, Node)| k.span.offset == offset;
+    node.span.offset == offset || node.entries().iter().any(key) || children(node).any(|n| holds(n, offset))
+}
