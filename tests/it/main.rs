@@ -119,6 +119,7 @@ mod unreplicated;
 mod variables;
 mod verified;
 mod windows;
+mod without_drctl;
 
 // Secrets, go-bags, commands of plans, logs.
 mod disguises;

@@ -1,0 +1,94 @@
+//! What an auditor does without drctl, by the lines of the book and with the real tools.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::cli::Folder;
+
+/// The lines of the page, as one script.
+fn lines() -> String {
+    let page = include_str!("../../docs/src/audit/without-drctl.md");
+    let (mut script, mut inside) = (String::new(), false);
+    for line in page.lines() {
+        match (line, inside) {
+            ("```bash", false) => inside = true,
+            ("```", true) => inside = false,
+            (line, true) => {
+                script.push_str(line);
+                script.push('\n');
+            }
+            _ => {}
+        }
+    }
+    assert!(script.lines().count() > 20 && !inside, "{script}");
+    script
+}
+
+/// What an auditor is given: the bundle, the key and a checkpoint.
+fn given(folder: &Folder) {
+    let of = |args: &[&str]| folder.ok(&[args, &["--sandbox"]].concat());
+    of(&["failover", "truststream", "--to", "us-east-1", "--yes"]);
+    let key = of(&["audit", "key"]);
+    std::fs::write(folder.path().join("store.pub"), key.lines().next().unwrap()).unwrap();
+    of(&["evidence", "export", "sandbox-truststream-failover-s1-1", "--out", "shop.tar"]);
+    of(&["audit", "checkpoint", "--out", "checkpoint.json"]);
+}
+
+/// Whether every line holds, after something was done to what `tar` unpacked or to what was given.
+fn holds(folder: &Folder, change: &str) -> (bool, String) {
+    let at = folder.path();
+    for left in ["bundle", "store.der", "store.pem", "signed", "signature", "allowed"] {
+        let path = at.join(left);
+        let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+    }
+    let script = lines().replacen(
+        "tar -xf shop.tar -C bundle\n",
+        &format!("tar -xf shop.tar -C bundle\n{change}\n"),
+        1,
+    );
+    assert!(change.is_empty() || script.contains(change));
+    let out =
+        Command::new("bash").args(["-euo", "pipefail", "-c", &script]).current_dir(at).output().unwrap();
+    let said = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    (out.status.success(), said)
+}
+
+#[test]
+fn the_lines_of_the_book_verify_a_bundle_and_a_checkpoint() {
+    for tool in ["openssl", "ssh-keygen", "jq", "sha256sum", "tar"] {
+        let there = std::env::split_paths(&std::env::var_os("PATH").unwrap())
+            .any(|p| Path::new(&p).join(tool).exists());
+        assert!(there, "tests/world/need installs {tool}");
+    }
+    let folder = Folder::with_plans();
+    given(&folder);
+    let (whole, said) = holds(&folder, "");
+    assert!(whole, "{said}");
+    for word in
+        ["Signature Verified Successfully", "bundle/events.jsonl: OK", "Good \"drctl-checkpoint\" signature"]
+    {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+    for change in [
+        "sed -i s/recovered/rehearsed/ bundle/report.md",
+        "sed -i s/measured/achieved/ bundle/manifest.json",
+        "touch bundle/more",
+        "rm bundle/probes.json",
+        "sed -i 's/us-west-2/us-west-1/' checkpoint.json; sed -i 's/asked/other/' checkpoint.json",
+        "ssh-keygen -q -t ed25519 -N '' -f other; mv other.pub store.pub",
+    ] {
+        let (whole, said) = holds(&folder, change);
+        assert!(!whole, "{change}: {said}");
+        given_again(&folder);
+    }
+}
+
+/// The same again after a change of what was given.
+fn given_again(folder: &Folder) {
+    let key = folder.ok(&["audit", "key", "--sandbox"]);
+    std::fs::write(folder.path().join("store.pub"), key.lines().next().unwrap()).unwrap();
+    for left in ["checkpoint.json", "other", "other.pub"] {
+        let _ = std::fs::remove_file(folder.path().join(left));
+    }
+    folder.ok(&["audit", "checkpoint", "--out", "checkpoint.json", "--sandbox"]);
+}
