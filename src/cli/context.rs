@@ -350,6 +350,9 @@ impl Context {
         let mut files = Vec::new();
         for path in paths {
             if !path.is_dir() {
+                if paths == default.as_slice() && !path.exists() {
+                    return Err(no_plans(path));
+                }
                 files.push(path.clone());
                 continue;
             }
@@ -418,10 +421,7 @@ impl Context {
         }
         if plans.is_empty() {
             let place = self.base.join(&self.settings.plans);
-            return Err(CliError::usage_fix(
-                format!("there are no plans in {}", place.display()),
-                "to create a starter plan, run drctl init",
-            ));
+            return Err(no_plans(&place));
         }
         Ok(plans)
     }
@@ -536,8 +536,12 @@ impl Context {
             ));
         }
         let Some(reason) = reason.filter(|r| !r.trim().is_empty()) else {
+            let flag = match rule {
+                Rule::GuardHeld => "--take-over".to_owned(),
+                _ => format!("--waive {text}"),
+            };
             return Err(CliError::usage_fix(
-                format!("`--waive {text}` needs a reason"),
+                format!("`{flag}` needs a reason"),
                 "add --reason TEXT; it goes into the journal and every report",
             ));
         };
@@ -571,4 +575,12 @@ pub fn scenario_named(name: &str) -> Result<Scenario, CliError> {
 /// Findings of several files, for programs.
 pub fn findings_json(findings: &[Finding]) -> serde_json::Value {
     serde_json::to_value(findings).unwrap_or_default()
+}
+
+/// Somebody stands in another folder than they think, or has written no plan yet.
+fn no_plans(place: &Path) -> CliError {
+    CliError::usage_fix(
+        format!("there are no plans in {}", place.display()),
+        "run drctl in the folder that has drctl.yaml or plans/, or name it with -C DIR; to create a starter plan, run drctl init",
+    )
 }

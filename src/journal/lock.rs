@@ -1,15 +1,32 @@
 //! Who drives a run on this machine: an OS lock, which goes with its process however that ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use super::StoreError;
 use crate::model::ids::RunId;
 
-/// Held for as long as a process drives a run.
+/// Held for as long as a process drives a run. Its file goes with it, unless the process is killed; one that is left is nobody's.
 #[derive(Debug)]
 pub struct RunLock {
-    _file: File,
+    file: File,
+    path: PathBuf,
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // While it is held nobody else has it, and whoever opened it meanwhile finds that it is gone.
+        if is_at(&self.file, &self.path) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether an open file is still the one that is found there.
+fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), std::fs::symlink_metadata(path)) else { return false };
+    (open.dev(), open.ino()) == (there.dev(), there.ino())
 }
 
 impl RunLock {
@@ -22,17 +39,21 @@ impl RunLock {
         let unreadable =
             |e: &dyn std::fmt::Display| StoreError::Unreadable(format!("{}: {e}", path.display()));
         use std::os::unix::fs::OpenOptionsExt as _;
-        let file = OpenOptions::new()
-            .mode(0o600)
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|e| unreadable(&e))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(TryLockError::WouldBlock) => Err(StoreError::Owned(run.clone())),
-            Err(TryLockError::Error(e)) => Err(unreadable(&e)),
+        loop {
+            let file = OpenOptions::new()
+                .mode(0o600)
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)
+                .map_err(|e| unreadable(&e))?;
+            match file.try_lock() {
+                // Its holder may have taken it away between the two: a lock on what is no longer there keeps nobody out.
+                Ok(()) if is_at(&file, &path) => return Ok(Self { file, path }),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(StoreError::Owned(run.clone())),
+                Err(TryLockError::Error(e)) => return Err(unreadable(&e)),
+            }
         }
     }
 
@@ -40,5 +61,48 @@ impl RunLock {
     pub fn is_held(folder: &Path, run: &RunId) -> bool {
         let file = File::open(folder.join(format!("{run}.lock")));
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_leaves_no_file_and_a_file_that_is_left_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunId::new("r");
+        let file = folder.path().join("r.lock");
+        let lock = RunLock::take(folder.path(), &run).unwrap();
+        assert!(file.exists() && RunLock::is_held(folder.path(), &run));
+        assert!(matches!(RunLock::take(folder.path(), &run), Err(StoreError::Owned(_))));
+        drop(lock);
+        assert!(!file.exists() && !RunLock::is_held(folder.path(), &run));
+        std::fs::write(&file, "").unwrap();
+        drop(RunLock::take(folder.path(), &run).unwrap());
+        assert!(!file.exists());
+    }
+
+    #[test]
+    fn two_never_hold_it_while_it_comes_and_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, holders) = (RunId::new("r"), std::sync::atomic::AtomicU32::new(0));
+        let taken = std::thread::scope(|scope| {
+            let one = || {
+                let take = |_| {
+                    RunLock::take(folder.path(), &run).ok().map(|lock| {
+                        let before = holders.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                        std::thread::yield_now();
+                        holders.fetch_sub(1, std::sync::atomic::Ordering::SeqCst);
+                        drop(lock);
+                        assert_eq!(before, 0, "two hold it");
+                    })
+                };
+                (0..2_000).filter_map(take).count()
+            };
+            let all: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).sum::<usize>()
+        });
+        assert!(taken > 100, "{taken}");
     }
 }

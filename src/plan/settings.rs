@@ -10,7 +10,7 @@ use super::notify::RawNotify;
 use super::policy::RawPolicy;
 use super::retention::{RawEvidence, Reports};
 use super::schedules::RawSchedule;
-use super::shape;
+use super::shape::{self, suggest};
 use super::shapes::SETTINGS;
 use super::telemetry::RawTelemetry;
 use super::text::{self, Node, Value};
@@ -424,9 +424,11 @@ fn from_environment(variable: &str) -> Result<&'static str, String> {
             .iter()
             .map(|key| format!("DRCTL_{}", key.to_uppercase().replace('.', "__")))
             .collect();
+        let nearest = suggest(variable, names.iter().map(String::as_str));
+        let meant = nearest.map_or_else(String::new, |name| format!(" (did you mean {name}?)"));
+        let may = names.join(", ");
         format!(
-            "{variable} sets `{key}`, which drctl reads only from the file; the environment may set {}",
-            names.join(", ")
+            "{variable} sets `{key}`, which drctl reads only from the file{meant}. The environment may set {may}"
         )
     })
 }

@@ -97,7 +97,10 @@ fn init_check_rehearse_report() {
         text.replace("REPLACE-WITH-YOUR-BUCKET", "ours").replace("REPLACE-WITH-ITS-ACCOUNT", "333333333333");
     std::fs::write(&settings, text).unwrap();
     assert!(folder.ok(&["check"]).contains("0 errors"));
-    assert!(folder.ok(&["init", "shop"]).contains("kept"), "init never overwrites");
+    let written = std::fs::read_to_string(folder.path().join("plans/shop.yaml")).unwrap();
+    let (code, _, err) = folder.run(&["init", "shop"]);
+    assert!(code == 2 && err.contains("is there already; nothing was written"), "{code} {err}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("plans/shop.yaml")).unwrap(), written);
     folder.ok(&["failover", "shop", "--sandbox", "--to", "us-east-1", "--yes"]);
     let runs = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
     let id = runs["runs"][0]["run_id"].as_str().unwrap().to_owned();

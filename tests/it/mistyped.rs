@@ -39,3 +39,76 @@ fn a_step_that_is_none_is_a_mistake_that_names_the_nearest() {
     let (code, _, err) = folder.run(&["runs", "done", run, "nothing.like.it", "--sandbox"]);
     assert!(code == 2 && err.contains("lists its steps"), "{code} {err}");
 }
+
+#[test]
+fn a_folder_without_plans_says_where_to_go_and_how_to_begin() {
+    let folder = Folder::empty();
+    for args in [
+        &["check"][..],
+        &["status"],
+        &["failover", "--to", "us-east-1", "--yes"],
+        &["plan", "show", "shop", "--to", "us-east-1"],
+        &["assess", "--from", "us-west-2"],
+        &["drill", "shop"],
+    ] {
+        let (code, out, err) = folder.run(args);
+        let said = err.contains("there are no plans in ./plans") && err.contains("-C DIR");
+        assert!(code == 2 && said && err.contains("drctl init"), "{args:?}: {code} {out}{err}");
+    }
+    // A file that somebody names is another matter.
+    let (_, _, err) = folder.run(&["check", "shop.yaml"]);
+    assert!(err.contains("shop.yaml") && !err.contains("there are no plans"), "{err}");
+}
+
+#[test]
+fn settings_above_the_plans_stay_the_only_ones() {
+    let folder = Folder::empty();
+    std::fs::write(folder.path().join("drctl.yaml"), "plans: plans\n").unwrap();
+    let said = folder.ok(&["init", "shop"]);
+    assert!(said.contains("kept ./drctl.yaml"), "{said}");
+    assert!(!folder.path().join("plans/drctl.yaml").exists(), "nobody would read it");
+}
+
+#[test]
+fn a_takeover_asks_for_its_reason_by_its_own_name() {
+    let folder = Folder::with_plans();
+    let (code, _, err) = folder.run(&[REHEARSED, &["--sandbox", "--take-over"]].concat());
+    assert!(code == 2 && err.contains("`--take-over` needs a reason") && err.contains("--reason"), "{err}");
+}
+
+#[test]
+fn the_time_of_a_report_is_a_day_an_instant_or_how_long_ago() {
+    let folder = Folder::with_plans();
+    let report = |since: &str| folder.run(&["report", "compliance", "--since", since]);
+    for since in ["yesterday", "today", "90d ago", "2026-01-01", "2026-01-01T12:00:00Z"] {
+        let (code, _, err) = report(since);
+        assert_eq!(code, 0, "{since}: {err}");
+    }
+    let (code, _, err) = report("last week");
+    assert!(code == 2 && err.contains("yesterday or today") && err.contains("90d ago"), "{code} {err}");
+}
+
+#[test]
+fn a_word_that_is_no_id_names_those_that_it_is_part_of() {
+    let folder = Folder::empty();
+    for (word, near) in
+        [("ttl", "record-without-ttl"), ("promotion", "unfenced-promotion"), ("gaurd", "guard-held")]
+    {
+        let (code, _, err) = folder.run(&["explain", word]);
+        assert!(code == 2 && err.contains(&format!("`{near}`")), "{word}: {code} {err}");
+    }
+    let (_, _, err) = folder.run(&["explain", "zebra"]);
+    assert!(!err.contains("near it") && err.contains("drctl explain for the list"), "{err}");
+}
+
+/// Nothing but the journal, its keys and what was sealed stays behind.
+#[test]
+fn a_command_that_is_over_leaves_no_lock() {
+    let folder = Folder::with_plans();
+    folder.ok(&[REHEARSED, &["--sandbox"]].concat());
+    let places = ["plans/.drctl", ".drctl"].map(|place| folder.path().join(place));
+    let files = places.iter().filter_map(|place| std::fs::read_dir(place).ok()).flatten();
+    let names: Vec<_> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.contains(&"sandbox.db".to_owned()), "{names:?}");
+    assert!(!names.iter().any(|name| name.ends_with(".lock")), "{names:?}");
+}

@@ -121,6 +121,20 @@ fn what_may_be_set_is_set() {
     assert_eq!(load("Drctl_Readiness_Every", "7m").unwrap().readiness_every.to_string(), "7m");
 }
 
+#[test]
+fn a_variable_that_was_mistyped_names_the_nearest() {
+    for (typed, meant) in [
+        ("DRCTL_STOER", "DRCTL_STORE"),
+        ("DRCTL_OPERATER", "DRCTL_OPERATOR"),
+        ("DRCTL_SQL_CA_FILE", "DRCTL_SQL__CA_FILE"),
+    ] {
+        let why = load(typed, "x").unwrap_err();
+        assert!(why.contains(&format!("(did you mean {meant}?)")), "{typed}: {why}");
+    }
+    let why = load("DRCTL_GUARD__URL", "x").unwrap_err();
+    assert!(!why.contains("did you mean"), "nothing near it: {why}");
+}
+
 /// One person takes a seat by the environment: the name is refused, and nothing is done.
 #[test]
 fn nobody_makes_themselves_an_operator() {

@@ -82,25 +82,36 @@ fn pdf(_report: &Compliance) -> Result<Result<Vec<u8>, String>, CliError> {
 }
 
 /// An instant, or the beginning of a day in UTC.
-fn instant(text: &str) -> Result<Timestamp, CliError> {
-    let day = text.len() == 10 && text.chars().all(|c| c.is_ascii_digit() || c == '-');
-    let text = if day { format!("{text}T00:00:00Z") } else { text.to_owned() };
-    Timestamp::parse(&text).map_err(CliError::usage)
+/// An end of the time that is asked for: an instant, how long ago, or a day, which begins at midnight UTC.
+fn instant(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
+    let day = |at: Timestamp| at.to_string()[..10].to_owned();
+    let text = match text {
+        "today" => day(now),
+        "yesterday" => day(now - Dur::secs(24 * 60 * 60)),
+        other => other.to_owned(),
+    };
+    let is_day = text.len() == 10 && text.chars().all(|c| c.is_ascii_digit() || c == '-');
+    let text = if is_day { format!("{text}T00:00:00Z") } else { text };
+    super::restore::instant(&text, now).map_err(|e| CliError {
+        hint: Some("2026-01-01, 2026-01-01T12:00:00Z, \"90d ago\", yesterday or today".to_owned()),
+        ..e
+    })
 }
 
 fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<Asked, CliError> {
     let rehearsal = context.is_rehearsal();
-    let given = args.until.as_deref().map(instant).transpose()?;
     // Rehearsals have a time of their own: nothing is known of them after the last event of the last of them.
-    let (now, until) = match rehearsal {
+    let (now, usual_end) = match rehearsal {
         true => {
             let last = runs.iter().map(|run| run.last_at).max().unwrap_or(SANDBOX_BEGAN);
-            (last, given.unwrap_or(SANDBOX_BEGAN + Dur::secs(366 * 24 * 60 * 60)))
+            (last, SANDBOX_BEGAN + Dur::secs(366 * 24 * 60 * 60))
         }
-        false => now().map(|now| (now, given.unwrap_or(now)))?,
+        false => now().map(|now| (now, now))?,
     };
+    let given = args.until.as_deref().map(|text| instant(text, now)).transpose()?;
+    let until = given.unwrap_or(usual_end);
     let since = match args.since.as_deref() {
-        Some(text) => instant(text)?,
+        Some(text) => instant(text, now)?,
         None if rehearsal => SANDBOX_BEGAN,
         None => until - QUARTER,
     };

@@ -21,9 +21,8 @@ pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {
         return Ok(exit::DONE);
     };
     let Some(found) = catalog::find(id) else {
-        let hint = suggest(id, catalog::ids()).map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
         return Err(CliError::usage_fix(
-            format!("there is no finding or rule `{id}`{hint}"),
+            format!("there is no finding or rule `{id}`{}", near(id)),
             "run drctl explain for the list",
         ));
     };
@@ -37,4 +36,20 @@ pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {
 
 fn document(e: &catalog::Explanation) -> serde_json::Value {
     serde_json::json!({"schema_version": 1, "id": e.id, "title": e.title, "why": e.why, "fix": e.what})
+}
+
+/// What may have been meant: a word that was mistyped, or all that the word is part of.
+fn near(word: &str) -> String {
+    let quoted = |ids: &[&str]| ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
+    if let Some(one) = suggest(word, catalog::ids()) {
+        return format!("; did you mean {}?", quoted(&[one]));
+    }
+    let word = word.to_lowercase();
+    let parts: Vec<&str> = word.split(['-', '_', ' ']).filter(|part| part.len() > 2).collect();
+    let has = |id: &&str| {
+        id.split('-')
+            .any(|of| parts.iter().any(|part| of == *part || suggest(part, [of].into_iter()).is_some()))
+    };
+    let all: Vec<&str> = catalog::ids().filter(has).collect();
+    if all.is_empty() { String::new() } else { format!("; near it are {}", quoted(&all)) }
 }

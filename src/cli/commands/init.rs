@@ -12,7 +12,7 @@ use crate::plan::{schema, shapes};
 const SETTINGS: &str = include_str!("../../../plans/drctl.yaml");
 const PLAN: &str = include_str!("../../../plans/starter.yaml");
 
-/// Writes a starter plan and settings. What is there already stays as it is.
+/// Writes a starter plan and settings. Settings that are there already stay as they are; a plan that is there is refused.
 pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, CliError> {
     let base = global.directory.clone().unwrap_or_else(|| ".".into());
     let name = &args.name;
@@ -25,11 +25,21 @@ pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, Cl
     let plans = base.join("plans");
     std::fs::create_dir_all(&plans).map_err(|e| CliError::file(&plans, &e))?;
     let plan = PLAN.replace("starter", name);
+    let file = plans.join(format!("{name}.yaml"));
+    if file.exists() {
+        return Err(CliError::usage_fix(
+            format!("{} is there already; nothing was written", file.display()),
+            format!("drctl check says what is wrong with it; drctl init {name}-2 begins another plan"),
+        ));
+    }
+    // Settings beside the plans would hold for nobody while there are some above them.
+    let above = base.join("drctl.yaml");
+    let settings = if above.exists() { above } else { plans.join("drctl.yaml") };
     // Editors find these by the first line of the files: completion and checks while typing.
     let of = |record, title| format!("{:#}\n", schema::schema(record, title));
     let files = [
-        (plans.join("drctl.yaml"), SETTINGS.to_owned()),
-        (plans.join(format!("{name}.yaml")), plan),
+        (settings, SETTINGS.to_owned()),
+        (file, plan),
         (plans.join("plan.schema.json"), of(&shapes::PLAN, "drctl plan")),
         (plans.join("settings.schema.json"), of(&shapes::SETTINGS, "drctl.yaml")),
         (base.join(".gitignore"), ".drctl/\n".to_owned()),
