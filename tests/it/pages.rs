@@ -111,3 +111,29 @@ fn a_file_is_never_written_over() {
     let (code, _, err) = folder.run(&report);
     assert!(code == 2 && err.contains("never overwrites it"), "{code}: {err}");
 }
+
+/// Nine points are the least that is read on paper: 12 pixels of CSS.
+#[test]
+fn no_text_of_a_report_is_smaller_than_nine_points() {
+    let pages = [
+        ("run", include_str!("../../src/report/run.html")),
+        ("compliance", include_str!("../../src/report/compliance/page.html")),
+    ];
+    for (name, page) in pages {
+        let mut seen = 0;
+        for (at, _) in page.match_indices("font") {
+            let rule: String = page[at..].chars().take_while(|c| !matches!(c, ';' | '}' | '"')).collect();
+            let numbers = rule.split([' ', ':', '/']);
+            for number in numbers {
+                let size = |unit: &str, px: f64| Some(number.strip_suffix(unit)?.parse::<f64>().ok()? * px);
+                // What is relative to the size around it stands in tables, whose text is 0.88 of the page's.
+                let px = size("px", 1.0).or_else(|| size("rem", 16.0)).or_else(|| size("em", 16.0 * 0.88));
+                if let Some(px) = px {
+                    seen += 1;
+                    assert!(px >= 12.0, "{name}: {rule} is {px} px");
+                }
+            }
+        }
+        assert!(seen > 4, "{name}: {seen}");
+    }
+}
