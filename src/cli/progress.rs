@@ -150,7 +150,7 @@ impl Progress {
 /// is at stake.
 fn clock(state: &RunState, now: Timestamp) -> Part {
     let told = attainment(state, now);
-    let of_rto = format!("of RTO {}", live::one_word(state.runbook.objectives.rto_ms));
+    let of_rto = format!("of RTO {}", live::one_word(state.runbook.promised_rto().0));
     match (told.detected, told.validated) {
         (Some(from), Some(at)) => {
             let took = told.rto.value_ms.unwrap_or(at.since(from));

@@ -7,7 +7,7 @@ use drctl::model::state::State;
 use drctl::model::target::DatabaseRef;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
-use drctl::report::summary;
+use drctl::report::{documents, html, markdown, summary};
 use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, RunState, Stop, decide};
 
@@ -312,10 +312,31 @@ fn a_command_that_a_person_says_ran_is_done() {
     }
     let ends = |w: &EventKind| matches!(w, EventKind::StepFinished { step, end: End::ByHand, .. } if step.as_str() == "hook.migrate");
     let effects = decide(&state, state.last_at);
-    assert!(
-        effects.iter().any(|e| matches!(e, Effect::Record(events) if events.iter().any(ends))),
-        "{effects:?}"
+    let by_hand = effects.iter().find_map(|e| match e {
+        Effect::Record(events) if events.iter().any(ends) => Some(events.clone()),
+        _ => None,
+    });
+    for what in by_hand.unwrap_or_else(|| panic!("{effects:?}")) {
+        let at = state.last_at;
+        state.apply(&Event { at, what }).unwrap();
+    }
+    // Every report names the step, and whose word it is.
+    let report = summary::report(&state, state.last_at);
+    let [said] = report.by_people.as_slice() else { panic!("{:?}", report.by_people) };
+    assert_eq!(
+        (said.step.as_str(), said.what.as_str(), said.who.who.as_str()),
+        ("hook.migrate", "done by hand", "sam")
     );
+    let words = "hook.migrate done by hand by sam (unsigned) at ";
+    let incident = documents::document(documents::Kind::PostIncident, &report, &state, None);
+    for (name, text) in [
+        ("markdown", markdown::render(&report).unwrap()),
+        ("html", html::render(&report, &state).unwrap()),
+        ("post-incident", documents::markdown(&incident)),
+        ("json", serde_json::to_string(&report).unwrap()),
+    ] {
+        assert!(text.contains(words), "{name}: {text}");
+    }
 }
 
 /// Nobody may read the guard while the run is taken back: it waits for credentials and writes nothing meanwhile.

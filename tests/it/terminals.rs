@@ -71,6 +71,30 @@ fn whoever_types_another_site_is_told_which_one_was_asked_for() {
     );
 }
 
+/// Whoever watches a recovery sees all the time that an old primary may still take writes.
+#[test]
+fn the_live_line_says_that_a_fence_is_pending_for_as_long_as_it_is() {
+    let folder = Folder::with_plans();
+    let file = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("watch: {for: 2h}", "watch: {for: 10m}")).unwrap();
+    let dark = "--sandbox=region-dark --waive unfenced-promotion --accept-data-loss 10m --reason dark";
+    let start = format!("failover truststream --to us-east-1 --yes --pace 400 {dark}");
+    let shown = seen(&folder, 160, &start, "");
+    let live: Vec<&str> =
+        shown.lines().filter(|line| line.contains(" steps") && line.contains('\u{b7}')).collect();
+    let pending = |line: &&str| line.contains("FENCE PENDING: db");
+    let first = shown.find("FENCE PENDING: db").unwrap_or_else(|| panic!("{shown}"));
+    assert!(live.iter().filter(|l| pending(l)).count() > 1, "{live:#?}");
+    assert!(pending(live.last().unwrap()), "{live:#?}");
+    // Before the promotion nothing is owed.
+    let asked = shown.find("promote.db started").unwrap();
+    assert!(first > asked, "{shown}");
+    let fenced =
+        seen(&folder, 160, "failover truststream --to us-east-1 --yes --sandbox=region-lost --pace 400", "");
+    assert!(!fenced.contains("FENCE PENDING"), "{fenced}");
+}
+
 #[test]
 fn the_live_line_of_a_planned_move_names_no_objective_and_ticks_while_it_is_watched() {
     let move_it = "switchover truststream --to us-east-1 --sandbox=calm --yes --pace 1000";
