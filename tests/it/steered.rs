@@ -459,6 +459,83 @@ fn many_plans_are_summed_up_first() {
     assert!(one.contains("permissions"), "{one}");
 }
 
+/// Twenty copies of a plan, of which one has no replica that could be promoted in time.
+fn twenty() -> Folder {
+    let folder = Folder::with_plans();
+    let plans = folder.path().join("plans");
+    let text = std::fs::read_to_string(plans.join("truststream.yaml")).unwrap();
+    std::fs::remove_file(plans.join("starter.yaml")).unwrap();
+    for n in 0..20 {
+        let copy = text.replacen("plan: truststream", &format!("plan: shop{n:02}"), 1);
+        let copy = copy.replace("truststream-", &format!("shop{n:02}-"));
+        let copy = if n == 13 { copy.replace("ttl: 60s", "ttl: 14m") } else { copy };
+        std::fs::write(plans.join(format!("shop{n:02}.yaml")), copy).unwrap();
+    }
+    folder
+}
+
+/// A screen for many things: how many are how, the worst first, and where the rest of one is.
+#[test]
+fn what_is_told_of_many_plans_fits_on_a_screen_with_the_worst_on_top() {
+    let folder = twenty();
+    let assess = ["assess", "--from", "us-west-2", "--sandbox"];
+    let dry = ["failover", "--all", "--to", "us-east-1", "--sandbox", "--dry-run"];
+    for (args, first, second, last) in [
+        (
+            &dry[..],
+            "21 plans: 1 too long, 20 in time",
+            "too long  shop13: ",
+            "run drctl --sandbox failover PLAN",
+        ),
+        (&assess, "21 plans: 1 bad, 20 possible", "bad  shop13: ", "run drctl --sandbox assess PLAN"),
+        (
+            &["status", "--sandbox"],
+            "21 plans: 21 unsure",
+            "unsure  shop00: ",
+            "run drctl --sandbox status PLAN",
+        ),
+    ] {
+        let (_, out, err) = folder.run(args);
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines[0], first, "{args:?}: {out}{err}");
+        assert!(lines[1].trim().starts_with(second), "{args:?}: {out}");
+        assert!(lines.len() <= 24 && out.contains(last), "{args:?}: {out}");
+    }
+    let (code, out, err) = folder.run(&["check"]);
+    assert!(code == 0 && out.starts_with("usable: 21 files, 0 errors, "), "{code} {out}{err}");
+    assert!(out.contains("   1  warning  ttl-near-rto in 1 file"), "{out}");
+    assert_eq!(err.matches("ttl-near-rto").count(), 1, "{err}");
+    assert!(err.lines().count() < 60 && err.contains("drctl check FILE"), "{err}");
+    // Programs get all of it.
+    let all = json(&folder.run(&[&dry[..], &["--output", "json"]].concat()).1);
+    assert_eq!(all["runs"].as_array().unwrap().len(), 21);
+}
+
+/// How long it takes and what cannot be taken back is read first; a screen of steps follows.
+#[test]
+fn a_runbook_begins_with_its_figures() {
+    let folder = Folder::with_plans();
+    let shown = folder.ok(&["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"]);
+    let words: Vec<&str> = shown.lines().skip(1).take(5).map(|l| l.split("  ").next().unwrap()).collect();
+    assert_eq!(words, ["critical path", "expected", "predicted", "worst case", "no return"], "{shown}");
+    let at = |what: &str| shown.find(what).unwrap_or_else(|| panic!("{what}: {shown}"));
+    assert!(at("no return") < at("\npreflight\n") && at("\nredirect\n") < shown.len());
+}
+
+#[test]
+fn runs_that_somebody_has_to_act_on_are_listed_first() {
+    let folder = Folder::with_plans();
+    let dark = ["--waive", "unfenced-promotion", "--accept-data-loss", "10m", "--reason", "dark"];
+    for more in [&["--sandbox"][..], &["--sandbox=capacity-short"], &["--sandbox=region-lost"]] {
+        folder.run(&[START, more].concat());
+    }
+    folder.run(&[START, &dark, &["--sandbox=primary-returns"]].concat());
+    let listed = folder.ok(&["runs", "list", "--sandbox"]);
+    let of: Vec<&str> =
+        listed.lines().map(|l| l.split("-s1-").nth(1).unwrap().split(' ').next().unwrap()).collect();
+    assert_eq!(of, ["2", "4", "1", "3"], "halted, then a fence that is owed, then what is over: {listed}");
+}
+
 /// Commands stand in groups, each in one, and what people know still works.
 #[test]
 fn help_has_groups_and_commands_have_the_places_that_people_look_in() {

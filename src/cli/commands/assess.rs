@@ -2,6 +2,7 @@
 
 use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
+use super::summed;
 use super::whatif;
 use crate::cli::args::{AssessArgs, Global};
 use crate::cli::context::Context;
@@ -12,6 +13,7 @@ use crate::executor::{Patience, Silent, survey};
 use crate::inventory::{Estate, active};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
+use crate::model::plain::count;
 use crate::model::runbook::Intent;
 use crate::model::time::Dur;
 use crate::plan::Plan;
@@ -24,11 +26,13 @@ pub fn run(global: &Global, printer: &Printer, args: &AssessArgs) -> Result<u8, 
     let store = context.store()?;
     let from = SiteName::new(&*args.from);
     let plans = whatif::with_site(context.plans(&args.plans, printer)?, &args.plans, &from)?;
-    let mut documents = Vec::new();
+    let (mut documents, mut many) = (Vec::new(), Vec::new());
     for plan in &plans {
         let to = whatif::target(plan, &from, args.to.as_deref())?;
         let (active, lines) = assess(&context, printer, &store, plan, (&from, &to))?;
-        if printer.format == Format::Human {
+        if printer.format == Format::Human && plans.len() > summed::FEW {
+            many.push(in_short(plan, &active, &lines));
+        } else if printer.format == Format::Human {
             printer.line(&format!(
                 "{}: active in {active}; a recovery would move it from {from} to {to}",
                 plan.name
@@ -39,6 +43,14 @@ pub fn run(global: &Global, printer: &Printer, args: &AssessArgs) -> Result<u8, 
                 "schema_version": 1, "plan": plan.name, "from": from, "to": to, "active": active, "lines": lines,
             }));
         }
+    }
+    if !many.is_empty() {
+        summed::show(
+            printer,
+            "plan",
+            many,
+            &format!("for details of one plan, run drctl assess PLAN --from {from}"),
+        );
     }
     match (printer.format, documents.as_slice()) {
         (Format::Human, _) => {}
@@ -92,6 +104,27 @@ fn assess(
     let lines =
         assessment::table(&Question { plan, estate: &seen, from, to, closed, refusals, runbook, now });
     Ok((active::active_site(plan, &seen, now).to_string(), lines))
+}
+
+/// What decides about a plan, in a line.
+fn in_short(plan: &Plan, active: &str, lines: &[Line]) -> summed::Line {
+    let of = |about: &'static str| lines.iter().filter(move |l| l.about == about);
+    let refused: Vec<_> = of("refusal").map(|l| l.what.clone()).collect();
+    let (reads, word, said) = match (of("failover").next(), refused.is_empty()) {
+        (Some(line), true) if line.reads == Reads::Bad => (summed::Reads::Bad, "bad", line.detail.clone()),
+        (Some(line), true) => (summed::Reads::Good, "possible", line.detail.clone()),
+        (_, false) => (summed::Reads::Bad, "refused", refused.join(", ")),
+        (None, true) => (summed::Reads::Doubtful, "unsure", "nothing is known".to_owned()),
+    };
+    let users = of("users").filter(|l| l.reads == Reads::Bad).count();
+    let users =
+        if users == 0 { String::new() } else { format!("; {} bad", count(users, "probe is|probes are")) };
+    summed::Line {
+        reads,
+        word,
+        what: plan.name.to_string(),
+        detail: format!("active in {active}; {said}{users}"),
+    }
 }
 
 fn show(p: &Printer, line: &Line) {

@@ -39,4 +39,5 @@ pub mod serve;
 pub mod stage;
 pub mod start;
 pub mod status;
+mod summed;
 pub mod whatif;

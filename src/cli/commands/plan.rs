@@ -14,6 +14,7 @@ use crate::model::calls::{calls, comment};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::runbook::{Phase, Runbook, Step};
 use crate::model::target::Engine;
+use crate::planner::critical_path::CriticalPath;
 use crate::planner::{self, Request, critical_path};
 use crate::probe::Recorder;
 use crate::report::history::History;
@@ -104,6 +105,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
         return;
     }
     let critical = critical_path::critical(runbook);
+    figures(p, runbook, history, &critical);
     for phase in Phase::ALL {
         let steps: Vec<_> = runbook.steps.iter().filter(|s| s.phase == phase).collect();
         if !steps.is_empty() {
@@ -114,24 +116,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
             show_step(p, step, critical.steps.contains(&step.id));
         }
     }
-    let (rto, of) = runbook.promised_rto();
-    let promised = of.map_or_else(|| rto.to_string(), |component| format!("{rto} of {component}"));
     p.line("");
-    p.line(&format!(
-        "critical path  {}",
-        critical.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ")
-    ));
-    let judge = |d| if d > rto { p.paint(RED, "above the RTO") } else { "within the RTO".to_owned() };
-    p.line(&format!(
-        "expected       {} ({} of {promised}), without detection and decision",
-        critical.expected,
-        judge(critical.expected)
-    ));
-    p.line(&format!("predicted      {}", history.predict(runbook).words()));
-    p.line(&format!("worst case     {} if every step times out ({})", critical.worst, judge(critical.worst)));
-    for (step, because) in critical_path::points_of_no_return(runbook) {
-        p.line(&format!("no return      {}: {because}", p.paint(YELLOW, step.id.as_str())));
-    }
     for step in &runbook.steps {
         if let Action::Gate(Gate::Approval { ask, expires_after_ms, by, override_by }) = &step.action {
             p.line(&format!(
@@ -147,6 +132,27 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
     }
     for note in &runbook.notes {
         p.line(&format!("note           {note}"));
+    }
+}
+
+/// What decides whether the rest is read: how long it takes, and what cannot be taken back.
+fn figures(p: &Printer, runbook: &Runbook, history: &History, critical: &CriticalPath) {
+    let (rto, of) = runbook.promised_rto();
+    let promised = of.map_or_else(|| rto.to_string(), |component| format!("{rto} of {component}"));
+    p.line(&format!(
+        "critical path  {}",
+        critical.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ")
+    ));
+    let judge = |d| if d > rto { p.paint(RED, "above the RTO") } else { "within the RTO".to_owned() };
+    p.line(&format!(
+        "expected       {} ({} of {promised}), without detection and decision",
+        critical.expected,
+        judge(critical.expected)
+    ));
+    p.line(&format!("predicted      {}", history.predict(runbook).words()));
+    p.line(&format!("worst case     {} if every step times out ({})", critical.worst, judge(critical.worst)));
+    for (step, because) in critical_path::points_of_no_return(runbook) {
+        p.line(&format!("no return      {}: {because}", p.paint(YELLOW, step.id.as_str())));
     }
 }
 

@@ -24,13 +24,14 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::written;
 use crate::journal::{Journal as _, StoreError};
-use crate::model::event::{Signal, WorldKind};
+use crate::model::event::{Outcome, Signal, WorldKind};
 use crate::model::ids::RunId;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
 use crate::report::summary;
 use crate::run::RunState;
+use crate::run::state::Mode;
 use crate::world::World;
 
 /// Lists, shows and steers runs.
@@ -80,7 +81,7 @@ pub fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
 }
 
 fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
-    let mut documents = Vec::new();
+    let (mut documents, mut lines) = (Vec::new(), Vec::new());
     let imported = store.imported()?.waiting;
     for row in store.all_runs()? {
         let waits = imported.contains_key(&row.run);
@@ -88,9 +89,7 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
             Ok(state) => state,
             // It hides no other run.
             Err(e) => {
-                if printer.format == Format::Human {
-                    printer.line(&format!("{}  broken: {e}", row.run));
-                }
+                lines.push((0, format!("{}  broken: {e}", row.run)));
                 documents.push(serde_json::json!({
                     "run_id": row.run, "outcome": "broken", "reason": e.to_string(), "events": row.events,
                 }));
@@ -100,17 +99,20 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
         let report = summary::report(&state, state.last_at);
         if printer.format == Format::Human {
             let from = report.from.as_deref().unwrap_or("unknown");
-            printer.line(&format!(
-                "{}  {}  {} -> {}  {}  {}{}{}{}",
-                report.run_id,
-                report.started_at,
-                from,
-                report.to,
-                report.world.id(),
-                report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
-                report.outcome,
-                report.waits_for.first().map_or_else(String::new, |first| format!("  {}", first.words())),
-                if waits { "  (from a file; not adopted, read-only)" } else { "" }
+            lines.push((
+                urgency(&state),
+                format!(
+                    "{}  {}  {} -> {}  {}  {}{}{}{}",
+                    report.run_id,
+                    report.started_at,
+                    from,
+                    report.to,
+                    report.world.id(),
+                    report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
+                    report.outcome,
+                    report.waits_for.first().map_or_else(String::new, |first| format!("  {}", first.words())),
+                    if waits { "  (from a file; not adopted, read-only)" } else { "" }
+                ),
             ));
         }
         documents.push(serde_json::json!({
@@ -119,12 +121,23 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
             "waits_for": report.waits_for,
         }));
     }
+    lines.sort_by_key(|(urgency, _)| *urgency);
     match printer.format {
         Format::Human if documents.is_empty() => printer.line("no runs yet"),
-        Format::Human => {}
+        Format::Human => lines.iter().for_each(|(_, line)| printer.line(line)),
         _ => printer.document(&serde_json::json!({"schema_version": 1, "runs": documents})),
     }
     Ok(exit::DONE)
+}
+
+/// What somebody has to act on stands first: what is not over, and what is still owed; then what did not end well.
+fn urgency(state: &RunState) -> u8 {
+    match state.mode {
+        Mode::Finished(_) if state.owed().next().is_some() => 2,
+        Mode::Finished(Outcome::Failed | Outcome::Abandoned) => 3,
+        Mode::Finished(_) => 4,
+        _ => 1,
+    }
 }
 
 fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
@@ -513,7 +526,7 @@ pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> R
     stage_later(store, state, context, later)
 }
 
-/// The same, so much after the last thing that happened there.
+/// The same, so much after the last thing that happened there: the way back of a drill begins when its hold is over.
 pub fn stage_later(
     store: &SqliteJournal,
     state: &RunState,

@@ -144,6 +144,9 @@ impl Starting<'_> {
     }
 
     fn in_turn(&self, plans: &[Plan]) -> Result<Vec<Ending>, CliError> {
+        if let Some(told) = super::summed::dry_run(self, plans) {
+            return Ok(told);
+        }
         let mut told = Vec::new();
         for plan in plans {
             told.push(self.plan(plan)?);
@@ -159,7 +162,6 @@ impl Starting<'_> {
         let scenario = self.context.scenario()?;
         match (scenario, self.drill.returns, self.drill.feed) {
             (Some(_), Some(first), _) => {
-                // It begins when the hold is over.
                 let stage = super::runs::stage_later(self.store, first, self.context, Dur::secs(5))?;
                 stage.sandbox.iter().for_each(|sandbox| sandbox.anew(stage.world.now()));
                 Ok(stage)

@@ -4,6 +4,7 @@ use super::in_doubt::{self, Left};
 use super::live_drill;
 use super::proven;
 use super::stage::Stage;
+use super::summed;
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -13,7 +14,7 @@ use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::verify;
+use crate::journal::verify::{self, Fault};
 use crate::journal::{Journal as _, Record, RunRow};
 use crate::model::action::{Action, Fence};
 use crate::model::event::{Event, EventKind, WorldKind};
@@ -44,13 +45,23 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     let mut faults = verify::audit(&contents, &verify::Trust::default()).faults;
     let put_back = anchors::faults(&context, &contents);
     faults.extend(put_back.iter().cloned());
-    let mut documents = Vec::new();
-    for plan in &plans {
-        documents.push(one(&context, printer, &store, plan, &runs)?);
-    }
     let owed = uploads::pending_uploads(&context)?.len();
     let overdue = overdue(&store, &runs)?;
-    if printer.format == Format::Human {
+    let human = printer.format == Format::Human;
+    if human {
+        alarms(printer, &overdue, &put_back, &faults);
+    }
+    let many = human && plans.len() > summed::FEW;
+    let quiet = if many { printer.silent() } else { *printer };
+    let mut documents = Vec::new();
+    for plan in &plans {
+        documents.push(one(&context, &quiet, &store, plan, &runs)?);
+    }
+    if many {
+        let lines = plans.iter().zip(&documents).map(|(plan, of)| summed::standing(plan, of)).collect();
+        summed::show(printer, "plan", lines, "for details of one plan, run drctl status PLAN");
+    }
+    if human {
         last_runs(printer, &store, &runs);
         if owed > 0 {
             let words = format!(
@@ -65,21 +76,6 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
             );
             printer.line(&printer.paint(YELLOW, &words));
         }
-        for owed in &overdue {
-            printer.line(&printer.paint(RED, &format!("OVERDUE  {}", harmless(&owed.words()))));
-        }
-        for fault in &put_back {
-            let words =
-                format!("STORE PUT BACK  {} {}; drctl continues none of its runs", fault.run, fault.why);
-            printer.line(&printer.paint(RED, &harmless(&words)));
-        }
-        for fault in faults.iter().filter(|fault| !put_back.contains(fault)) {
-            let words = format!(
-                "JOURNAL BROKEN  run {}, event {}: {}; for details, run drctl audit verify",
-                fault.run, fault.seq, fault.why
-            );
-            printer.line(&printer.paint(RED, &words));
-        }
     } else {
         let broken: Vec<_> =
             faults.iter().map(|f| serde_json::json!({"run": f.run, "event": f.seq, "why": f.why})).collect();
@@ -90,6 +86,24 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
         }));
     }
     Ok(if faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED })
+}
+
+/// What is wrong with the whole of it stands above everything else.
+fn alarms(printer: &Printer, overdue: &[Obligation], put_back: &[Fault], faults: &[Fault]) {
+    for fault in put_back {
+        let words = format!("STORE PUT BACK  {} {}; drctl continues none of its runs", fault.run, fault.why);
+        printer.line(&printer.paint(RED, &harmless(&words)));
+    }
+    for fault in faults.iter().filter(|fault| !put_back.contains(fault)) {
+        let words = format!(
+            "JOURNAL BROKEN  run {}, event {}: {}; for details, run drctl audit verify",
+            fault.run, fault.seq, fault.why
+        );
+        printer.line(&printer.paint(RED, &words));
+    }
+    for owed in overdue {
+        printer.line(&printer.paint(RED, &format!("OVERDUE  {}", harmless(&owed.words()))));
+    }
 }
 
 /// Every run of the store that can be read. One that cannot is among the faults, and hides no other.

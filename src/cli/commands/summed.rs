@@ -1,0 +1,161 @@
+//! Many things at once: a line each, the worst first, in place of screens that nobody reads to their end.
+
+use serde_json::Value;
+
+use super::ending::Ending;
+use super::start::Starting;
+use crate::cli::exit;
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
+use crate::model::plain::count;
+use crate::model::runbook::Runbook;
+use crate::plan::Plan;
+use crate::planner::path;
+
+/// More than so many are summed up.
+pub const FEW: usize = 5;
+
+/// How a line reads. The worst comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reads {
+    /// Somebody has to act.
+    Bad,
+    /// Nobody knows, or it is not as it should be.
+    Doubtful,
+    /// As it should be.
+    Good,
+}
+
+/// A line.
+pub struct Line {
+    /// How it reads.
+    pub reads: Reads,
+    /// In a word.
+    pub word: &'static str,
+    /// What it is about.
+    pub what: String,
+    /// In words.
+    pub detail: String,
+}
+
+/// How many are how; then all of them, the worst first.
+pub fn show(p: &Printer, things: &str, mut all: Vec<Line>, more: &str) {
+    all.sort_by(|a, b| (a.reads, &a.what).cmp(&(b.reads, &b.what)));
+    let paint = |line: &Line| {
+        let colour = match line.reads {
+            Reads::Bad => RED,
+            Reads::Doubtful => YELLOW,
+            Reads::Good => GREEN,
+        };
+        p.paint(colour, line.word)
+    };
+    let mut words: Vec<(String, usize)> = Vec::new();
+    for line in &all {
+        match words.iter_mut().find(|(word, _)| *word == paint(line)) {
+            Some((_, n)) => *n += 1,
+            None => words.push((paint(line), 1)),
+        }
+    }
+    let words: Vec<_> = words.iter().map(|(word, n)| format!("{n} {word}")).collect();
+    p.line(&format!("{}: {}", count(all.len(), things), words.join(", ")));
+    for line in &all {
+        p.line(&format!("  {}  {}: {}", paint(line), line.what, line.detail));
+    }
+    p.line(more);
+}
+
+/// Looks at what a run of each plan would do, and shows a line of each: for people who ask that of many.
+pub fn dry_run(starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
+    let human = starting.printer.format == Format::Human;
+    if !human || !starting.args.how.dry_run || plans.len() <= FEW {
+        return None;
+    }
+    let quiet = starting.printer.silent();
+    let one = Starting { printer: &quiet, interrupts: starting.interrupts.clone(), ..*starting };
+    let (mut told, mut lines) = (Vec::new(), Vec::new());
+    for plan in plans {
+        let ending = one.plan(plan).unwrap_or_else(|e| Ending::failed(&quiet, plan, &e));
+        lines.push(foreseen(plan, &ending));
+        told.push(ending);
+        if starting.interrupts.count() > 0 {
+            break;
+        }
+    }
+    let more = format!(
+        "for the runbook of one plan, run drctl {} PLAN --to {} --dry-run",
+        starting.intent, starting.args.to
+    );
+    show(starting.printer, "plan", lines, &more);
+    Some(told)
+}
+
+/// What a run of a plan would come to.
+fn foreseen(plan: &Plan, ending: &Ending) -> Line {
+    let what = plan.name.to_string();
+    let of = |reads, word, detail| Line { reads, word, what: what.clone(), detail };
+    let document = ending.document.as_ref().unwrap_or(&Value::Null);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let refused: Vec<_> = document["refusals"].as_array().into_iter().flatten().map(refusal).collect();
+    if !refused.is_empty() {
+        return of(Reads::Bad, "refused", refused.join("; "));
+    }
+    let runbook = serde_json::from_value::<Runbook>(document["runbook"].clone()).ok();
+    match (runbook, document["outcome"].as_str()) {
+        (Some(book), _) => {
+            let critical = path::critical(&book);
+            let (rto, component) = book.promised_rto();
+            let promised = component.map_or_else(|| rto.to_string(), |name| format!("{rto} of {name}"));
+            let (reads, word) = match critical.expected > rto {
+                true => (Reads::Doubtful, "too long"),
+                false => (Reads::Good, "in time"),
+            };
+            let detail = format!(
+                "{}, {}; expected {} of {promised}",
+                book.way(),
+                count(book.steps.len(), "step"),
+                critical.expected
+            );
+            of(reads, word, detail)
+        }
+        (None, Some("nothing_to_do")) => {
+            of(Reads::Good, "nothing to do", "everything already runs there".to_owned())
+        }
+        (None, _) if ending.code == exit::WAITING => {
+            of(Reads::Bad, "waits", text(&document["error"]["message"]))
+        }
+        (None, _) => of(Reads::Bad, "error", text(&document["error"]["message"])),
+    }
+}
+
+fn refusal(refused: &Value) -> String {
+    let text = |key: &str| refused[key].as_str().unwrap_or_default();
+    match refused["component"].as_str() {
+        Some(component) => format!("{} ({component}): {}", text("rule"), text("facts")),
+        None => format!("{}: {}", text("rule"), text("facts")),
+    }
+}
+
+/// How a plan stands, by what `status` tells programs of it.
+pub fn standing(plan: &Plan, document: &Value) -> Line {
+    let some = |key: &str| document[key].as_array().is_some_and(|all| !all.is_empty());
+    let is = |key: &str| document[key].is_string();
+    let alarms = [
+        ("fence pending", some("fence_debts")),
+        ("an effect in doubt", some("in_doubt")),
+        ("a live drill broken off", is("drill_broken_off")),
+        ("a live drill halfway", is("drill_halfway")),
+        ("an approval owed", some("approvals_owed")),
+    ];
+    let mut said: Vec<String> =
+        alarms.iter().filter(|(_, is)| *is).map(|(words, _)| (*words).to_owned()).collect();
+    let protection = document["protection"].as_str().unwrap_or("unknown");
+    let verified = document["verification"]["status"].as_str().unwrap_or_default().replace('_', " ");
+    let (reads, word) = match (said.is_empty(), protection, verified.as_str()) {
+        (false, ..) => (Reads::Bad, "act"),
+        (true, "UNPROTECTED", _) | (true, _, "failed") => (Reads::Bad, "bad"),
+        (true, "protected", "verified") => (Reads::Good, "good"),
+        _ => (Reads::Doubtful, "unsure"),
+    };
+    let active = document["active"]["site"].as_str().unwrap_or("unknown");
+    said.extend([format!("active in {active}"), protection.to_owned(), verified]);
+    Line { reads, word, what: plan.name.to_string(), detail: said.join(", ") }
+}
