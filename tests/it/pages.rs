@@ -112,6 +112,14 @@ fn a_file_is_never_written_over() {
     assert!(code == 2 && err.contains("never overwrites it"), "{code}: {err}");
 }
 
+/// Times are not broken, so the steps of a run need the longer side of a page: on the shorter one what each did was beyond its edge.
+#[test]
+fn a_run_is_printed_on_the_longer_side() {
+    let page = include_str!("../../src/report/run.html");
+    let times_stay_whole = page.contains(".steps td:nth-child(5) { white-space: nowrap;");
+    assert!(times_stay_whole && page.contains("@page { size: landscape;"));
+}
+
 /// Nine points are the least that is read on paper: 12 pixels of CSS.
 #[test]
 fn no_text_of_a_report_is_smaller_than_nine_points() {

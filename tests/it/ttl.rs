@@ -9,7 +9,7 @@ use drctl::model::state::{RecordAnswer, RecordPolicy, RecordSet};
 use drctl::model::target::ZoneRef;
 use drctl::model::time::Dur;
 use drctl::plan::types::Spec;
-use drctl::planner::path;
+use drctl::planner::critical_path;
 use drctl::planner::ttl::wanted;
 use drctl::report::changes::changes;
 use drctl::run::state::Mode;
@@ -298,7 +298,7 @@ fn the_expected_time_has_the_waiting_for_resolvers_in_it() {
             // Names whose answer is shared by weight have no one answer to ask for.
             book.steps.retain(|s| !s.id.as_str().starts_with("resolvers."));
         }
-        path::critical(&book)
+        critical_path::critical(&book)
     };
     for shared in [false, true] {
         let (short, long) = (expected("60s", shared), expected("10m", shared));

@@ -9,7 +9,7 @@ use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::model::plain::count;
 use crate::model::runbook::Runbook;
 use crate::plan::Plan;
-use crate::planner::path;
+use crate::planner::critical_path;
 
 /// More than so many are summed up.
 pub const FEW: usize = 5;
@@ -101,7 +101,7 @@ fn foreseen(plan: &Plan, ending: &Ending) -> Line {
     let runbook = serde_json::from_value::<Runbook>(document["runbook"].clone()).ok();
     match (runbook, document["outcome"].as_str()) {
         (Some(book), _) => {
-            let critical = path::critical(&book);
+            let critical = critical_path::critical(&book);
             let (rto, component) = book.promised_rto();
             let promised = component.map_or_else(|| rto.to_string(), |name| format!("{rto} of {name}"));
             let (reads, word) = match critical.expected > rto {
