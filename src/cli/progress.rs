@@ -356,12 +356,12 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         }
         EventKind::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
         EventKind::GateBlocked { step, why, flag, .. } => {
-            let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{f}]"));
+            let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{}]", typed(f, state)));
             format!("{step} {}: {why}{flag}", p.paint(YELLOW, "waits"))
         }
         EventKind::Waived { waiver } => format!("waived {}: {}", waiver.rule, waiver.reason),
         EventKind::SignalRefused { reason, who, .. } => format!("request of {who} refused: {reason}"),
-        EventKind::Paused { why } => format!("paused: {why}"),
+        EventKind::Paused { why } => format!("paused: {why}{}", stopping(state)),
         EventKind::Resumed { who } => format!("resumed by {who}"),
         EventKind::CancelRequested { who, reason, displaced_by } => {
             let held = |other| format!("; {other} holds its guard, so nothing is undone");
@@ -383,6 +383,24 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
     Some(text)
 }
 
+/// A flag as the command that gives it to the run, whether a process drives it or not.
+fn typed(flag: &str, state: &RunState) -> String {
+    match flag.starts_with("--") {
+        true => format!("from any terminal: {}", state.created.command("runs resume", &format!(" {flag}"))),
+        false => flag.to_owned(),
+    }
+}
+
+/// What a run that is paused is still waiting for.
+fn stopping(state: &RunState) -> String {
+    let open = |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).background;
+    let open: Vec<_> = (0..state.steps.len()).filter(open).map(|i| state.step(i).id.as_str()).collect();
+    match open.as_slice() {
+        [] => String::new(),
+        steps => format!("; stops after {}. Ctrl-C again stops at once", steps.join(", ")),
+    }
+}
+
 fn finished(p: &Printer, (step, state): (&StepId, &RunState), end: End, facts: &[Fact]) -> String {
     if state.position(step).is_some_and(|i| state.passed_by_waiver(i)) {
         return format!("{step} {}: no proof that the old primary is fenced", p.paint(YELLOW, "waived"));
@@ -400,6 +418,9 @@ fn finished(p: &Printer, (step, state): (&StepId, &RunState), end: End, facts: &
 fn fact(fact: &Fact) -> Option<String> {
     Some(match fact {
         Fact::Fenced { method, proof, .. } => format!("proven by {} ({proof})", method.id()),
+        Fact::Exposure(e) if e.grows => {
+            format!("may lose {} by now, and more with every second ({})", e.at(e.taken_at), e.because)
+        }
         Fact::Exposure(e) => format!("may lose {} ({})", e.at(e.taken_at), e.because),
         Fact::Capacity { in_service, wanted, .. } => format!("{in_service} of {wanted} in service"),
         Fact::Wrote { server, .. } => format!("wrote a row to {server} and read it back"),

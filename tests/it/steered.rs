@@ -568,3 +568,33 @@ fn help_has_groups_and_commands_have_the_places_that_people_look_in() {
     let (code, _, err) = folder.run(&["runs", "ack", "none", "--reason", "x", "--sandbox"]);
     assert!(code == 2 && err.contains("run `none` does not exist"), "{err}");
 }
+
+#[test]
+fn a_waiver_reaches_the_process_that_drives_the_run() {
+    let folder = Folder::with_plans();
+    let mut driver = Command::new(env!("CARGO_BIN_EXE_drctl"));
+    driver.args(START).args(["--sandbox=replica-lagging", "--pace", "8"]).current_dir(folder.path());
+    driver.env_clear().env("PATH", "/usr/bin:/bin").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut driver = driver.spawn().unwrap();
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(90);
+    let line_of = |args: &[&str], wanted: &dyn Fn(&str) -> bool| loop {
+        let out = folder.run(args).1;
+        if let Some(line) = out.lines().find(|line| wanted(line)) {
+            return line.to_owned();
+        }
+        assert!(std::time::Instant::now() < until, "it never shows: {out}");
+    };
+    let waits = line_of(&["runs", "list", "--sandbox"], &|l| l.contains("WAITS FOR A PERSON: exposure.db"));
+    let run = waits.split_whitespace().next().unwrap().to_owned();
+    let resume = ["runs", "resume", &run, "--sandbox"];
+    let waive = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "30m", "--reason", "agreed"];
+    let (code, out, err) = folder.run(&resume);
+    assert!(code == 6 && err.contains("another process"), "nothing new is said: {code} {out}{err}");
+    let (code, out, err) = folder.run(&[&resume[..], &waive[..]].concat());
+    assert!(code == 0 && err.contains("continues by itself"), "{code} {out}{err}");
+    let began = |l: &str| l.contains(" promote.db ") && !l.starts_with("pending");
+    line_of(&["runs", "show", &run, "--sandbox"], &began);
+    assert_eq!(driver.try_wait().unwrap(), None, "the process that waited goes on");
+    driver.kill().unwrap();
+    driver.wait().unwrap();
+}

@@ -196,6 +196,8 @@ fn headline(state: &RunState, report: &RunReport) -> String {
     match state.watch_paused() {
         true => "RECOVERED, watch paused".to_owned(),
         false if goes_on(state) => format!("{outcome}{}", users(state)),
+        // Two servers may take writes: nobody who reads only this line may believe that all is well.
+        false if report.fence.state == "pending" => format!("{outcome}, FENCE PENDING:"),
         false => outcome,
     }
 }

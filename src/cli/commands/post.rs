@@ -3,7 +3,8 @@
 use super::runs::read;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::printer::Printer;
+use crate::cli::keys;
+use crate::cli::printer::{Format, Printer};
 use crate::cli::{evidence, exit, ledger};
 use crate::executor::create;
 use crate::journal::lock::RunLock;
@@ -12,6 +13,7 @@ use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{EventKind, Signal, WorldKind};
 use crate::model::ids::RunId;
 use crate::model::time::Dur;
+use crate::model::waiver::Waiver;
 use crate::run::RunState;
 use crate::run::signal::{take, vouches};
 use crate::world::World;
@@ -112,4 +114,31 @@ fn own_for_a_word(
         }
     }
     Err(StoreError::Owned(run.clone()).into())
+}
+
+/// Gives waivers to the process that drives the run. Answers the exit code.
+///
+/// # Errors
+/// If there is none to give: only its owner may continue a run. If the run would refuse it.
+pub fn hand_over(
+    (context, printer): (&Context, &Printer),
+    store: &SqliteJournal,
+    state: &RunState,
+    waivers: Vec<Waiver>,
+) -> Result<u8, CliError> {
+    let run = &state.created.run;
+    if waivers.is_empty() {
+        return Err(StoreError::Owned(run.clone()).into());
+    }
+    for waiver in waivers {
+        post((context, printer), store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
+    }
+    let watch = state.created.command("runs watch", "");
+    printer.note(&format!(
+        "another process drives the run: it has been notified of the waiver and continues by itself; {watch} shows it"
+    ));
+    if printer.format == Format::Json {
+        printer.document(&serde_json::json!({ "run": run, "notified": true }));
+    }
+    Ok(exit::DONE)
 }

@@ -9,7 +9,7 @@ use super::duties;
 use super::ending::{self, Ending};
 use super::live_drill;
 use super::outcome::{self, RunTiming};
-use super::post::{Posted, post};
+use super::post::{Posted, hand_over, post};
 use super::stage::Stage;
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
@@ -20,10 +20,10 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
 use crate::cli::{anchors, exit, keys, ledger, notifier, render, rescue, run_names, uploads};
 use crate::executor::{Patience, View as _, create, drive};
+use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::written;
-use crate::journal::{Journal as _, StoreError};
 use crate::model::event::{Outcome, Signal, WorldKind};
 use crate::model::ids::RunId;
 use crate::model::plain::count;
@@ -410,9 +410,10 @@ fn resume(
         }
         return Ok(exit::DONE);
     }
-    // Only its owner may continue a run. Any other caller gets an error.
+    // Only its owner may continue a run. What a person accepts reaches the owner through the inbox.
     if RunLock::is_held(&Context::lock_folder(store), run) {
-        return Err(StoreError::Owned(run.clone()).into());
+        same_operators(context, &state)?;
+        return hand_over((context, printer), store, &state, context.waivers(waive)?);
     }
     super::guards::still_ours((context, printer), store, &state)?;
     same_operators(context, &state)?;
