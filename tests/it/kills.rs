@@ -135,7 +135,7 @@ fn a_truncated_journal_is_not_carried_on() {
     connection.execute_batch("DROP TRIGGER events_remain; DELETE FROM events WHERE seq > 30").unwrap();
     drop(connection);
     let (code, out, err) = folder.run(&["runs", "resume", &id, "--sandbox"]);
-    assert!(code == 2 && err.contains("cut off"), "{code} {out}{err}");
+    assert!(code == 2 && err.contains("the end of the run was removed"), "{code} {out}{err}");
 }
 
 /// A run without probes, and a finished run that still owes a fence, have nothing under way to wait for: they end all the same.
