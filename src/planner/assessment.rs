@@ -117,7 +117,9 @@ impl Question<'_> {
             // One that stands by need not serve yet.
             let stands_by = probe.role == ProbeRole::Site && probe.site.as_ref() == Some(self.to);
             let health = self.estate.probes.get(key);
-            let since = health.and_then(|h| h.since).map_or_else(String::new, |s| format!(" since {s}"));
+            let since = health
+                .and_then(|h| h.since)
+                .map_or_else(String::new, |s| format!(" in every sample from {s} on"));
             match health.and_then(|h| h.good) {
                 Some(true) => {
                     line("users", key.clone(), Reads::Good, format!("good{since}, from this machine"))
@@ -243,6 +245,9 @@ impl Question<'_> {
                 "nothing to do: everything already runs there",
             ));
             return lines;
+        }
+        if lines.is_empty() {
+            lines.push(line("refusal", "none", Reads::Good, "no rule refuses this failover now"));
         }
         let critical = critical_path::critical(book);
         let (promised, of) = book.promised_rto();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::model::action::{Action, Check, Gate, Undo};
 use crate::model::ids::StepId;
-use crate::model::runbook::{Phase, Runbook, Step};
+use crate::model::runbook::{Intent, Phase, Runbook, Step};
 use crate::model::time::Dur;
 
 /// The longest way.
@@ -18,7 +18,8 @@ pub struct CriticalPath {
     pub worst: Dur,
 }
 
-/// The longest way until users are served again: watching afterwards is not part of it.
+/// The longest way until users are served again: watching afterwards is not part of it. A reprotect serves nobody, and ends with its
+/// last step.
 pub fn critical(runbook: &Runbook) -> CriticalPath {
     // At best the first fence method is proven; at worst drctl tries every method.
     let (expected, steps) = longest(runbook, |s| s.estimate.expected_ms, first_rung);
@@ -50,7 +51,10 @@ const fn keeps_nobody(step: &Step) -> bool {
 
 /// Until resolvers let go of the old answer some users are sent to the site that was left: they are not served before, whatever the run
 /// itself waits for.
-fn serves(step: &Step) -> bool {
+fn serves(runbook: &Runbook, step: &Step) -> bool {
+    if runbook.intent == Intent::Reprotect {
+        return true;
+    }
     let lets_go = matches!(&step.action, Action::Check(Check::Answers { resolvers_ttl_ms: Some(_), .. }));
     step.phase < Phase::Protect || (step.phase == Phase::Watch && lets_go)
 }
@@ -74,7 +78,7 @@ fn longest(
     rung: impl Fn(&Step) -> bool,
 ) -> (Dur, Vec<StepId>) {
     let mut ends: BTreeMap<&StepId, (Dur, Option<&StepId>)> = BTreeMap::new();
-    for step in runbook.steps.iter().filter(|s| !s.background && serves(s) && !keeps_nobody(s)) {
+    for step in runbook.steps.iter().filter(|s| !s.background && serves(runbook, s) && !keeps_nobody(s)) {
         let waits =
             step.needs.iter().map(|n| &n.step).chain(rungs(runbook, step).filter(|s| rung(s)).map(|s| &s.id));
         let before = waits.filter_map(|id| ends.get(id).map(|(d, _)| (*d, id))).max_by_key(|(d, _)| *d);

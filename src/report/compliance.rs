@@ -208,6 +208,8 @@ pub struct Totals {
     pub drills_missed: usize,
     /// Applications that nobody proved for longer than their tier allows, at the end.
     pub unproven: usize,
+    /// Applications of which no proof is on record, whatever their tier asks for.
+    pub never_proven: usize,
     /// How long stores had no standby after a run, added up, in seconds.
     pub unprotected_s: f64,
     /// Runs without a bundle of evidence.
@@ -312,6 +314,8 @@ pub struct Application {
     pub figures: Figures,
     /// When nobody had proven it for longer than its tier allows.
     pub unproven: Vec<Gap>,
+    /// Whether no recovery, and no drill that changes anything, ever succeeded before the end of the period.
+    pub never_proven: bool,
     /// When a store of it had no standby after a run.
     pub unprotected: Vec<Gap>,
     /// How it stood at the end of each month.
@@ -472,6 +476,7 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
                 |plan| plan.verified.why.clone(),
             ),
             figures: figures(lines.iter().filter(|line| line.plan == *plan)),
+            never_proven: !asked.rehearsal && !proofs.iter().any(|(at, good)| *good && *at < asked.until),
             unproven: every.map_or_else(Vec::new, |every| history::unproven(&proofs, first, every, asked)),
             unprotected: history::unprotected(&counting, asked),
             months: history::months(&proofs, every, asked),
@@ -530,6 +535,7 @@ fn totals(
         obligations_missed: obligations.iter().filter(|owed| owed.standing.is_missed()).count(),
         drills_missed: findings::missed(books, asked).count(),
         unproven: applications.iter().filter(|a| a.unproven.iter().any(|gap| gap.open)).count(),
+        never_proven: applications.iter().filter(|a| a.never_proven).count(),
         // The sum of no floats at all is below zero.
         unprotected_s: applications
             .iter()

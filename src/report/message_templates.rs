@@ -469,7 +469,7 @@ pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
         fields: vec![
             field("WHY", why),
             field("DUE", due.to_string()),
-            field("WHAT TO DO", "run drctl schedules; to start a drill by hand, run drctl drill PLAN"),
+            field("WHAT TO DO", "run drctl drill schedules; to start a drill by hand, run drctl drill PLAN"),
         ],
         public: None,
     }

@@ -7,6 +7,7 @@ use crate::model::ids::StepId;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::run::RunState;
+use crate::run::state::{Status, StepState};
 use crate::run::steered::{Steered, Way};
 
 /// A step that somebody left out, or did by hand.
@@ -14,7 +15,7 @@ use crate::run::steered::{Steered, Way};
 pub struct ByPeople {
     /// The step.
     pub step: StepId,
-    /// `skipped`, or `done by hand`.
+    /// `skipped`, `done by hand`, or `not seen to be done, but claimed`.
     pub what: String,
     /// When.
     pub at: Timestamp,
@@ -28,10 +29,12 @@ pub struct ByPeople {
 
 /// Those of a run, in the order of the runbook.
 pub fn of(state: &RunState) -> Vec<ByPeople> {
-    let told = |step: &StepId, by: &Steered| {
+    let told = |step: &StepId, at: &StepState, by: &Steered| {
         let what = match by.way {
             Way::Skipped => "skipped",
-            Way::ByHand => "done by hand",
+            Way::ByHand if matches!(at.work.status, Status::Done(_)) => "done by hand",
+            // The word of a person is no proof, and a report that repeats it must not read like one.
+            Way::ByHand => "not seen to be done, but claimed",
         };
         let why = by.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         ByPeople {
@@ -44,5 +47,5 @@ pub fn of(state: &RunState) -> Vec<ByPeople> {
         }
     };
     let all = state.runbook.steps.iter().zip(&state.steps);
-    all.flat_map(|(step, at)| at.past.steered.iter().map(|by| told(&step.id, by))).collect()
+    all.flat_map(|(step, at)| at.past.steered.iter().map(|by| told(&step.id, at, by))).collect()
 }

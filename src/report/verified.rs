@@ -101,7 +101,9 @@ pub fn verified(plan: &Plan, cadence: Cadence, runs: &[RunState], now: Timestamp
         let untried = stores.iter().zip(&copies).find(|(_, copy)| copy.is_none()).map(|(store, _)| *store);
         let why = match (untried, copies.iter().any(Option::is_some)) {
             (Some(store), true) => format!("no drill has ever copied {store}, and users have never moved"),
-            _ => "no drill that changes anything and no recovery has ever run".to_owned(),
+            _ => {
+                "no recovery has run, and no drill that changes anything; rehearsals do not count".to_owned()
+            }
         };
         let (until, remind) = cadence.until(None);
         let late = until.zip(cadence.every).filter(|(until, _)| *until < now);

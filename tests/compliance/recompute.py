@@ -279,5 +279,6 @@ for group in groups.values():
 total |= verdicts
 total["drills_missed"] = sum(d["fate"]["fate"] == "missed" and since <= ms(d["due"]) < until for d in drills)
 total["unproven"] = sum(open_gap(marks, tiers[tier] * 1000) for tier, marks in proofs.values() if tiers.get(tier))
+total["never_proven"] = sum(len(marks) == 1 for _, marks in proofs.values())
 total["unprotected_s"] = sum(unprotected(runs) for runs in by_plan.values()) / 1000
 print(json.dumps({"total": total, "groups": [{"by": k, "name": n, **g} for (k, n), g in groups.items()]}))

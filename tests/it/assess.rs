@@ -50,7 +50,7 @@ fn what_it_would_cost_and_what_stands_against_it_is_told() {
     let folder = Folder::with_plans();
     let calm = table(&folder, "calm");
     let refused = |of: &[(String, String, String, String)]| -> Vec<String> {
-        of.iter().filter(|(a, ..)| a == "refusal").map(|(_, w, ..)| w.clone()).collect()
+        of.iter().filter(|(a, w, ..)| a == "refusal" && w != "none").map(|(_, w, ..)| w.clone()).collect()
     };
     assert_eq!(refused(&calm), ["healthy-source"]);
     let dark = table(&folder, "region-dark");
@@ -84,7 +84,7 @@ fn what_stands_against_it_is_what_a_failover_says() {
     ] {
         let said: Vec<String> = table(&folder, scenario)
             .into_iter()
-            .filter(|(about, ..)| about == "refusal")
+            .filter(|(about, what, ..)| about == "refusal" && what != "none")
             .map(|(_, what, ..)| what)
             .collect();
         let args = [

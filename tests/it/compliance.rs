@@ -349,7 +349,7 @@ fn forms(folder: &Folder, report: &Value) {
         assert!(pdf.starts_with(b"%PDF-1.7") && pdf.len() < 2 << 20, "{}", pdf.len());
     }
     hides_nothing(folder);
-    for wrong in [["--since", "2027-01-01"], ["--profile", "sox"], ["--since", "yesterday"]] {
+    for wrong in [["--since", "2027-01-01"], ["--profile", "sox"], ["--since", "lately"]] {
         let args = [&["report", "compliance", "--until", YEAR[1]][..], &wrong].concat();
         assert_eq!(folder.run(&args).0, 2, "{args:?}");
     }
@@ -426,5 +426,20 @@ fn a_report_is_never_written_later_than_what_it_knows() {
     for seconds in [&line["rto"]["achieved_s"], &line["not_recovered_s"]] {
         let seconds = seconds.as_f64().unwrap();
         assert!(seconds > 0.0 && seconds < 24.0 * 3_600.0, "no further than its last event: {line:#}");
+    }
+}
+
+#[test]
+fn an_application_without_any_proof_is_a_finding() {
+    let folder = Folder::with_plans();
+    let args = ["report", "compliance", "--since", "2026-01-01", "--until", "2026-02-01", "--format", "json"];
+    let report = json(&folder.ok(&args));
+    let applications = report["applications"].as_array().unwrap();
+    assert_eq!(report["totals"]["never_proven"], applications.len(), "{report:#}");
+    for application in applications {
+        let said = |f: &&Value| {
+            f["plan"] == application["plan"] && f["text"].as_str().unwrap().contains("never proven")
+        };
+        assert_eq!(report["findings"].as_array().unwrap().iter().filter(said).count(), 1, "{report:#}");
     }
 }

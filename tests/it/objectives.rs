@@ -112,3 +112,15 @@ fn a_runbook_is_read_against_the_strictest_objective() {
     let expected = shown.lines().find(|l| l.starts_with("expected")).unwrap();
     assert!(expected.contains("above the RTO of 1m of db"), "{expected}");
 }
+
+#[test]
+fn a_reprotect_is_expected_to_take_as_long_as_its_servers_do() {
+    let folder = Folder::with_plans();
+    let args = ["reprotect", "truststream", "--to", "us-west-2", "--sandbox", "--dry-run"];
+    let (_, out, err) = folder.run(&args);
+    let line = |name: &str| out.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("{out}{err}"));
+    assert!(line("critical path").contains("rejoin.db.us-west-2"), "{out}");
+    let expected = line("expected").split_whitespace().nth(1).unwrap();
+    assert!(expected.ends_with('m') && expected.trim_end_matches('m').parse::<u32>().unwrap() >= 50, "{out}");
+    assert!(!out.contains("the RTO"), "it serves nobody: {out}");
+}

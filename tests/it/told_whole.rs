@@ -111,3 +111,34 @@ fn a_way_back_is_counted_in_the_table_as_in_the_figures() {
     assert_eq!(totals["returns"], 1, "{out}\n{err}");
     assert_eq!((classes("drill"), classes("way_back")), (totals["drills"].as_u64().unwrap(), 1), "{csv}");
 }
+
+#[test]
+fn what_a_person_claims_and_drctl_did_not_see_is_called_a_claim() {
+    let folder = Folder::with_plans();
+    folder.run(&failover("capacity-short", &[]));
+    let listed = folder.ok(&["runs", "list", "--sandbox"]);
+    let run = listed.split_whitespace().next().unwrap().to_owned();
+    folder.run(&["runs", "done", &run, "scale.nodes", "--sandbox"]);
+    folder.run(&["runs", "resume", &run, "--sandbox"]);
+    let report = folder.ok(&["report", "run", &run, "--sandbox", "--format", "md"]);
+    assert!(report.contains("scale.nodes not seen to be done, but claimed by "), "{report}");
+    assert!(!report.contains("scale.nodes done by hand"), "{report}");
+}
+
+#[test]
+fn a_run_that_stands_still_is_on_one_screen_with_its_cause_and_the_way_on() {
+    let folder = Folder::with_plans();
+    folder.run(&failover("capacity-short", &[]));
+    let run = folder.ok(&["runs", "list", "--sandbox"]).split_whitespace().next().unwrap().to_owned();
+    let status = folder.run(&["status", "--sandbox"]).1;
+    let line =
+        status.lines().find(|l| l.contains(&run) && l.contains("RTO")).unwrap_or_else(|| panic!("{status}"));
+    let told = ["STOPPED: users have not been served for ", "scale.nodes", "lists the ways on"];
+    assert!(told.iter().all(|words| line.contains(words)), "{line}");
+    let cancel = ["runs", "cancel", &run, "--reason", "enough", "--yes", "--sandbox"];
+    let (code, out, err) = folder.run(&cancel);
+    let title = out.lines().position(|l| l.starts_with("ABANDONED: users have not been served for "));
+    let title = title.unwrap_or_else(|| panic!("{code}: {out}{err}"));
+    let next = out.lines().nth(title + 1).unwrap();
+    assert!(next.contains("failover truststream --to us-east-1 to complete the move"), "{next}");
+}

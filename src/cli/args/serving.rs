@@ -15,7 +15,7 @@ says what was missed. Drills are held one after the other.
 Examples:
   drctl serve                                              until Ctrl-C or SIGTERM
   drctl serve --sandbox --until 2027-12-31T00:00:00Z       rehearse all of them in the sandbox
-  drctl schedules                                          show what is due, and the results";
+  drctl drill schedules                                    show what is due, and the results";
 
 /// For `serve`.
 #[derive(Args, Debug)]

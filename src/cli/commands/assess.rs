@@ -109,7 +109,7 @@ fn assess(
 /// What decides about a plan, in a line.
 fn in_short(plan: &Plan, active: &str, lines: &[Line]) -> summed::Line {
     let of = |about: &'static str| lines.iter().filter(move |l| l.about == about);
-    let refused: Vec<_> = of("refusal").map(|l| l.what.clone()).collect();
+    let refused: Vec<_> = of("refusal").filter(|l| l.reads == Reads::Bad).map(|l| l.what.clone()).collect();
     let (reads, word, said) = match (of("failover").next(), refused.is_empty()) {
         (Some(line), true) if line.reads == Reads::Bad => (summed::Reads::Bad, "bad", line.detail.clone()),
         (Some(line), true) => (summed::Reads::Good, "possible", line.detail.clone()),

@@ -52,7 +52,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
         to.display(),
         count(plans, "plan"),
         count(seen, "observation"),
-        count(runs, "unfinished run or run with pending duties"),
+        count(runs, "unfinished run or run with pending duties|unfinished runs or runs with pending duties"),
     );
     let document = serde_json::json!({
         "schema_version": 1, "kit": to.display().to_string(), "plans": plans, "observations": seen,

@@ -183,6 +183,14 @@ fn title(p: &Printer, state: &RunState, report: &RunReport) {
     if goes_on(state) {
         next(p, state, report);
     }
+    // Users may be between two sites, and no run goes on by itself.
+    if abandoned(state) {
+        let (plan, to) = (&state.created.plan, &state.runbook.to);
+        p.line(&format!(
+            "  {}     run drctl failover {plan} --to {to} to complete the move",
+            p.paint(RED, "next")
+        ));
+    }
 }
 
 /// Whether it stopped on the way, and somebody has to carry it on.
@@ -195,15 +203,25 @@ fn headline(state: &RunState, report: &RunReport) -> String {
     let outcome = report.outcome.to_uppercase();
     match state.watch_paused() {
         true => "RECOVERED, watch paused".to_owned(),
-        false if goes_on(state) => format!("{outcome}{}", users(state)),
+        false if goes_on(state) || cut_short(state) => format!("{outcome}{}", users(state)),
         // Two servers may take writes: nobody who reads only this line may believe that all is well.
         false if report.fence.state == "pending" => format!("{outcome}, FENCE PENDING:"),
         false => outcome,
     }
 }
 
+/// Whether a person ended it before it had recovered anything.
+fn cut_short(state: &RunState) -> bool {
+    abandoned(state) || state.mode == Mode::Finished(Outcome::Cancelled)
+}
+
+/// Whether a person closed it past its point of no return.
+fn abandoned(state: &RunState) -> bool {
+    state.mode == Mode::Finished(Outcome::Abandoned)
+}
+
 /// Whether users of a run that stopped are served, as its probes last saw it.
-fn users(state: &RunState) -> String {
+pub fn users(state: &RunState) -> String {
     let seen = attainment(state, state.last_at);
     match (seen.detected, seen.validated) {
         (Some(_), Some(_)) if state.fails_again().is_none() => ": users are served again;".to_owned(),
@@ -221,8 +239,9 @@ fn next(p: &Printer, state: &RunState, report: &RunReport) {
     let Some(error) = &report.error else { return };
     if state.watch_paused() {
         let resume = state.created.command("runs resume", "");
+        let held = if state.guards().is_empty() { "" } else { "; until then the run holds its guards" };
         p.line(&format!(
-            "  {}     {resume} continues to watch that users stay served; until then the run holds its guards",
+            "  {}     {resume} continues to watch that users stay served{held}",
             p.paint(YELLOW, "next")
         ));
         return;

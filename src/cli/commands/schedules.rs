@@ -1,4 +1,4 @@
-//! `drctl schedules`
+//! `drctl schedules`, which stands under `drctl drill`
 
 use serde_json::json;
 

@@ -91,7 +91,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         StoreError::Owned(_) => CliError {
             code: "held",
             message: "another process serves this store".to_owned(),
-            hint: Some("one is enough; drctl schedules shows its drills and their times".to_owned()),
+            hint: Some("one is enough; drctl drill schedules shows its drills and their times".to_owned()),
             exit: exit::HELD,
         },
         e => e.into(),

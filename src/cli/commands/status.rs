@@ -95,10 +95,11 @@ fn alarms(printer: &Printer, overdue: &[Obligation], put_back: &[Fault], faults:
         printer.line(&printer.paint(RED, &harmless(&words)));
     }
     for fault in faults.iter().filter(|fault| !put_back.contains(fault)) {
-        let words = format!(
-            "JOURNAL BROKEN  run {}, event {}: {}; for details, run drctl audit verify",
-            fault.run, fault.seq, fault.why
-        );
+        let at = match fault.seq {
+            0 => fault.run.clone(),
+            seq => format!("run {}, event {seq}", fault.run),
+        };
+        let words = format!("JOURNAL BROKEN  {at}: {}; for details, run drctl audit verify", fault.why);
         printer.line(&printer.paint(RED, &words));
     }
     for owed in overdue {
@@ -458,18 +459,17 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
     }
     p.line("last runs");
     let folder = Context::lock_folder(store);
-    // One that waits for a person is never too old to be shown, and stands on top.
-    let asks = |state: &&RunState| !state.waits_for_people().is_empty();
-    let (waiting, others): (Vec<_>, Vec<_>) = runs.iter().rev().partition(asks);
-    for state in waiting.into_iter().chain(others.into_iter().take(5)) {
+    // A run that is not finished is never too old to be shown, and stands on top: first those that wait for a person.
+    let (mut open, over): (Vec<_>, Vec<_>) = runs.iter().rev().partition(|state| !state.finished());
+    open.sort_by_key(|state| state.waits_for_people().is_empty());
+    for state in open.into_iter().chain(over.into_iter().take(5)) {
         let report = summary::report(state, state.last_at);
         let waits = state.waits_for_people();
         let driven = match waits.first() {
             Some(_) => waits.iter().map(|waits| format!("; {}", p.paint(YELLOW, &waits.words()))).collect(),
-            None if !state.finished() && RunLock::is_held(&folder, &state.created.run) => {
-                " (driven now)".to_owned()
-            }
-            None => String::new(),
+            None if state.finished() => String::new(),
+            None if RunLock::is_held(&folder, &state.created.run) => " (driven now)".to_owned(),
+            None => stopped(p, state),
         };
         p.line(&format!(
             "  {}  {} {}{}; RTO {}, RPO {}{driven}",
@@ -481,6 +481,14 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
             report.rpo.text
         ));
     }
+}
+
+/// Why a run stands still that nobody drives, whether users are served, and what lists the ways on.
+fn stopped(p: &Printer, state: &RunState) -> String {
+    let show = state.created.command("runs show", "");
+    let users = super::outcome::users(state);
+    let why = state.halted.as_deref().unwrap_or("no process drives it");
+    format!("; {}{users} {why}; {show} lists the ways on", p.paint(RED, "STOPPED"))
 }
 
 fn row_json(state: &RunState) -> serde_json::Value {

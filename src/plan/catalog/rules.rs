@@ -9,7 +9,7 @@ pub(super) const RULES: [(Rule, [&str; 3]); 20] = [
         [
             "drctl would promote a replica while the old primary may still take writes.",
             "Two primaries accept different writes, and the writes of one are lost. In a dark region, nobody can fence some stores.",
-            "Fence the old primary by hand and resume, or accept the risk by name: --waive unfenced-promotion:COMPONENT --accept-data-loss 5m --reason TEXT. The fence stays pending, and every later run tries to set it.",
+            "If the site can answer again soon, wait: drctl then sets the fence itself. Otherwise accept the risk by name: --waive unfenced-promotion:COMPONENT --accept-data-loss 5m --reason TEXT. Keep clients away from the old primary. The fence stays pending, and every later run tries to set it.",
         ],
     ),
     (

@@ -61,6 +61,11 @@ pub(super) fn findings(
     }
     for application in applications {
         let about = (Some(&application.plan), None);
+        if application.never_proven {
+            let text =
+                "never proven: no recovery, and no drill that changes anything, is on record as successful";
+            all.push(finding(Section::Drills, about, Some(asked.until.min(asked.now)), text.to_owned()));
+        }
         let of_time = of_time(application).into_iter();
         all.extend(of_time.map(|(section, at, text)| finding(section, about, Some(at), text)));
     }
@@ -109,7 +114,7 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         all.push((Section::Objectives, began, format!("{name} {verdict}: {text}, objective {promised}")));
     }
     match ended {
-        None => all.push((section, began, format!("the {} is still running: {}", line.what, line.outcome))),
+        None => all.push((section, began, format!("the {} is not finished: {}", line.what, line.outcome))),
         Some(_) if !line.good => {
             all.push((section, ended, format!("the {} ended: {}", line.what, line.outcome)))
         }

@@ -215,9 +215,14 @@ fn figures(report: &Compliance) -> Table {
         ("Obligations missed", t.obligations_missed.to_string(), tone(t.obligations_missed > 0)),
         ("Scheduled drills missed", t.drills_missed.to_string(), tone(t.drills_missed > 0)),
         (
-            "Applications unproven at the end",
+            "Applications whose proof was overdue at the end",
             format!("{} of {}", t.unproven, report.applications.len()),
             tone(t.unproven > 0),
+        ),
+        (
+            "Applications that were never proven",
+            format!("{} of {}", t.never_proven, report.applications.len()),
+            tone(t.never_proven > 0),
         ),
         ("Total time without a standby", span(t.unprotected_s), tone(t.unprotected_s > 0.0)),
         ("Runs without evidence", t.without_evidence.to_string(), tone(t.without_evidence > 0)),
