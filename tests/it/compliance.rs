@@ -369,12 +369,12 @@ fn ready(report: &Value) {
     let unready: Vec<_> =
         findings.iter().filter(|f| f["section"] == "protection" && f["plan"] == "app-03").collect();
     assert!(
-        unready.iter().any(|f| f["text"].as_str().unwrap().ends_with("as last looked at: db: as it is")),
+        unready.iter().any(|f| f["text"].as_str().unwrap().ends_with("at the last check: db: as it is")),
         "{unready:#?}"
     );
     let missed = findings
         .iter()
-        .find(|f| f["text"].as_str().unwrap().contains("schedule weekly was not held"))
+        .find(|f| f["text"].as_str().unwrap().contains("schedule weekly did not run"))
         .unwrap();
     assert_eq!((&missed["plan"], &missed["controls"]), (&"app-07".into(), &serde_json::json!(["A1.3"])));
 }
@@ -401,7 +401,7 @@ fn hides_nothing(folder: &Folder) {
     std::fs::write(&bundle, bytes).unwrap();
     let found = ask("2026-01-01", "2026-01-02")["findings"].to_string();
     let name = bundle.file_name().unwrap().to_str().unwrap().to_owned();
-    assert!(found.contains(&format!("bundle {name} is NOT WHOLE")), "{found}");
+    assert!(found.contains(&format!("bundle {name} is NOT COMPLETE")), "{found}");
     let plan = folder.path().join("plans/app-06.yaml");
     let text = std::fs::read_to_string(&plan).unwrap();
     std::fs::remove_file(&plan).unwrap();

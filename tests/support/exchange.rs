@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::answers::{self, Format};
 use super::calls::{Call, Fate};
-use super::faults::{Fault, UpdateClientSecret};
+use super::faults::{Fault, HoldPoint};
 use super::http::{self, Message};
 use super::proxy::{Shared, Verdict};
 
@@ -150,13 +150,13 @@ impl Exchange<'_> {
         Ok(Next::Close)
     }
 
-    fn hold(&mut self, point: UpdateClientSecret) -> io::Result<Next> {
+    fn hold(&mut self, point: HoldPoint) -> io::Result<Next> {
         match point {
-            UpdateClientSecret::BeforeForward => match self.shared.hold(self.call)? {
+            HoldPoint::BeforeForward => match self.shared.hold(self.call)? {
                 Verdict::GoOn => self.forward_and_answer(),
                 Verdict::Drop => self.dropped(),
             },
-            UpdateClientSecret::AfterForward => {
+            HoldPoint::AfterForward => {
                 let answer = self.forward()?;
                 match self.shared.hold(self.call)? {
                     Verdict::GoOn => self.answer(&answer),

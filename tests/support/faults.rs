@@ -38,7 +38,7 @@ pub enum Fault {
     /// Never answers, and forwards after so long, even if the client has gone. A proxy that is dropped before does not.
     ApplyLate(Duration),
     /// Waits for the test's word; see [`super::Proxy::wait_held`].
-    Hold(UpdateClientSecret),
+    Hold(HoldPoint),
     /// Each call's fate follows from the seed and the call; see [`seeded_fault`]. Calls are counted from the time when the rule
     /// was added, so that the same rule, added again, does the same again.
     Seeded {
@@ -50,7 +50,7 @@ pub enum Fault {
 
 /// Where a call is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UpdateClientSecret {
+pub enum HoldPoint {
     /// The upstream has not seen the request.
     BeforeForward,
     /// The upstream has answered, and the client has not seen it.

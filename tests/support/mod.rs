@@ -21,5 +21,5 @@ mod selftest;
 
 pub use black_hole::BlackHole;
 pub use calls::{Call, Fate, mutates};
-pub use faults::{Bucket, Fault, Rule, RuleId, UpdateClientSecret, seeded_fault};
+pub use faults::{Bucket, Fault, HoldPoint, Rule, RuleId, seeded_fault};
 pub use proxy::{Held, Proxy};

@@ -7,8 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{
-    BlackHole, Bucket, Call, Fate, Fault, Held, Proxy, Rule, RuleId, UpdateClientSecret, mutates,
-    seeded_fault,
+    BlackHole, Bucket, Call, Fate, Fault, Held, HoldPoint, Proxy, Rule, RuleId, mutates, seeded_fault,
 };
 
 const PLENTY: Duration = Duration::from_secs(5);
@@ -405,7 +404,7 @@ fn a_late_call_is_applied_though_its_client_has_gone() {
 
 #[test]
 fn a_held_call_waits_for_the_tests_word() {
-    let (upstream, proxy, rule, mut client) = with(Fault::Hold(UpdateClientSecret::BeforeForward));
+    let (upstream, proxy, rule, mut client) = with(Fault::Hold(HoldPoint::BeforeForward));
     assert!(proxy.held().is_none());
     let call = client.is_held(&proxy);
     assert_eq!((call.call().operation.as_str(), upstream.seen().len()), ("PromoteReadReplica", 0));
@@ -417,7 +416,7 @@ fn a_held_call_waits_for_the_tests_word() {
     proxy.wait_call(PLENTY, |c| c.fate == Fate::Dropped && !c.forwarded).unwrap();
 
     proxy.remove(rule);
-    proxy.rule(Rule::new(Fault::Hold(UpdateClientSecret::AfterForward)));
+    proxy.rule(Rule::new(Fault::Hold(HoldPoint::AfterForward)));
     let mut client = Client::of(&proxy);
     let call = client.is_held(&proxy);
     assert_eq!((call.call().status, upstream.seen().len()), (Some(200), 2));
@@ -436,7 +435,7 @@ fn a_held_call_waits_for_the_tests_word() {
 
 #[test]
 fn a_held_call_may_outlive_its_client() {
-    let (upstream, proxy, _, mut client) = with(Fault::Hold(UpdateClientSecret::BeforeForward));
+    let (upstream, proxy, _, mut client) = with(Fault::Hold(HoldPoint::BeforeForward));
     let call = client.is_held(&proxy);
     drop(client);
     call.release();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::world::{WAIVE, World, outage};
 use super::{Estate, FAILOVER, localstack, until};
-use crate::support::{Fault, Rule, UpdateClientSecret};
+use crate::support::{Fault, HoldPoint, Rule};
 
 /// Asks Secrets Manager by itself, as somebody else would.
 fn ask(account: &str, region: &str, operation: &str, body: &Value) -> Value {
@@ -96,10 +96,7 @@ fn led(estate: &Estate, password: &str) {
 fn a_password_that_is_rotated_meanwhile_stays() {
     let estate = estate();
     let stage = "UpdateSecretVersionStage";
-    let rule = Rule::new(Fault::Hold(UpdateClientSecret::BeforeForward))
-        .operation(stage)
-        .region("us-east-1")
-        .times(1);
+    let rule = Rule::new(Fault::Hold(HoldPoint::BeforeForward)).operation(stage).region("us-east-1").times(1);
     estate.proxy.rule(rule);
     let mut child = start(&estate);
     let held =
@@ -118,7 +115,7 @@ fn a_password_that_is_rotated_meanwhile_stays() {
 fn killed_around_the_change_of_a_secret() {
     std::thread::scope(|scope| {
         for operation in ["PutSecretValue", "UpdateSecretVersionStage"] {
-            for point in [UpdateClientSecret::BeforeForward, UpdateClientSecret::AfterForward] {
+            for point in [HoldPoint::BeforeForward, HoldPoint::AfterForward] {
                 scope.spawn(move || {
                     let estate = estate();
                     let held_at =

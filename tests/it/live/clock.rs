@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Estate, FAILOVER, until};
-use crate::support::{Fault, Rule, UpdateClientSecret};
+use crate::support::{Fault, HoldPoint, Rule};
 
 /// What the services' clocks show, less what this machine's does.
 const AHEAD: i64 = 20 * 60;
@@ -73,9 +73,9 @@ fn a_call_that_is_not_taken_for_the_clock_is_told_at_once_and_made_when_it_is_se
 fn an_effect_that_the_clock_hides_is_told_at_once_and_seen_when_it_is_set() {
     let estate = Estate::new();
     estate.write_plan("", "1s");
-    estate.proxy.rule(
-        Rule::new(Fault::Hold(UpdateClientSecret::AfterForward)).operation("PromoteReadReplica").times(1),
-    );
+    estate
+        .proxy
+        .rule(Rule::new(Fault::Hold(HoldPoint::AfterForward)).operation("PromoteReadReplica").times(1));
     let mut child = estate.spawn(FAILOVER);
     let held =
         estate.proxy.wait_held(Duration::from_secs(60)).unwrap_or_else(|| panic!("{}", estate.words()));

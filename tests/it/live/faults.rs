@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{Estate, FAILOVER};
-use crate::support::{Fault, Rule, UpdateClientSecret};
+use crate::support::{Fault, HoldPoint, Rule};
 
 const MUTATING: &[&str] = &[
     "PutObject",
@@ -93,9 +93,9 @@ fn moves_unlisted(fault: Fault) {
     let estate = Estate::new();
     estate.write_plan("", "1s");
     let listing = estate.proxy.rule(Rule::new(fault).operation("ListResourceRecordSets"));
-    estate.proxy.rule(
-        Rule::new(Fault::Hold(UpdateClientSecret::BeforeForward)).operation("PromoteReadReplica").times(1),
-    );
+    estate
+        .proxy
+        .rule(Rule::new(Fault::Hold(HoldPoint::BeforeForward)).operation("PromoteReadReplica").times(1));
     let mut process = estate.spawn(FAILOVER);
     let held = estate.proxy.wait_held(Duration::from_secs(120)).expect("it promotes");
     estate.proxy.remove(listing);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::aurora::{Orders, TO_EAST};
 use super::{Estate, FAILOVER, until};
-use crate::support::{Fault, Rule, UpdateClientSecret};
+use crate::support::{Fault, HoldPoint, Rule};
 
 /// Where a process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,11 +67,7 @@ fn kill_around(operation: &str, earlier: u32, point: Where) {
 }
 
 fn dies_once(estate: &Estate, command: &[&str], (operation, earlier): (&str, u32), point: Where) {
-    let held_at = if point == Where::Forwarding {
-        UpdateClientSecret::BeforeForward
-    } else {
-        UpdateClientSecret::AfterForward
-    };
+    let held_at = if point == Where::Forwarding { HoldPoint::BeforeForward } else { HoldPoint::AfterForward };
     let rule = estate.proxy.rule(Rule::new(Fault::Hold(held_at)).operation(operation).skip(earlier).times(1));
     let child = starts(estate, command);
     let held = estate.proxy.wait_held(Duration::from_secs(60));

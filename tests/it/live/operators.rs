@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{Estate, FAILOVER};
-use crate::support::{Fault, Rule, UpdateClientSecret};
+use crate::support::{Fault, HoldPoint, Rule};
 
 #[test]
 fn of_two_operators_one_runs_and_the_other_learns_who() {
@@ -37,9 +37,8 @@ fn of_two_operators_one_runs_and_the_other_learns_who() {
 #[test]
 fn a_run_whose_guard_was_taken_is_not_carried_on() {
     let estate = Estate::new();
-    let rule = estate
-        .proxy
-        .rule(Rule::new(Fault::Hold(UpdateClientSecret::BeforeForward)).operation("PromoteReadReplica"));
+    let rule =
+        estate.proxy.rule(Rule::new(Fault::Hold(HoldPoint::BeforeForward)).operation("PromoteReadReplica"));
     let mut child = estate.spawn(FAILOVER);
     let held = estate.proxy.wait_held(Duration::from_secs(60)).unwrap();
     child.kill().unwrap();
@@ -56,7 +55,7 @@ fn a_run_whose_guard_was_taken_is_not_carried_on() {
     assert!(done.success());
     let run = estate.only_run().unwrap();
     let (code, out, err) = estate.run(&["runs", "resume", &run]);
-    assert!(code == 6 && err.contains("guard/db"), "{code}: {out}{err}");
+    assert!(code == 6 && err.contains("somebody removed the guard of db"), "{code}: {out}{err}");
     assert_eq!(estate.carried_out("PromoteReadReplica"), 0);
 }
 
@@ -64,8 +63,7 @@ fn a_run_whose_guard_was_taken_is_not_carried_on() {
 #[test]
 fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     let estate = Estate::new();
-    let reboots =
-        Rule::new(Fault::Hold(UpdateClientSecret::BeforeForward)).operation("RebootDBInstance").times(2);
+    let reboots = Rule::new(Fault::Hold(HoldPoint::BeforeForward)).operation("RebootDBInstance").times(2);
     estate.proxy.rule(reboots);
     let spawn = |who: &str, more: &[&str]| {
         let mut command = estate.command(FAILOVER);
@@ -126,9 +124,9 @@ fn guard_object(estate: &Estate, args: &[&str]) -> String {
 #[test]
 fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
     let estate = Estate::new();
-    estate.proxy.rule(
-        Rule::new(Fault::Hold(UpdateClientSecret::BeforeForward)).operation("RebootDBInstance").times(1),
-    );
+    estate
+        .proxy
+        .rule(Rule::new(Fault::Hold(HoldPoint::BeforeForward)).operation("RebootDBInstance").times(1));
     let mut command = estate.command(FAILOVER);
     let alice = std::thread::spawn(move || command.output().unwrap());
     let held = estate.proxy.wait_held(Duration::from_secs(60)).unwrap();

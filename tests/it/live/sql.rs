@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::postgres::Pair;
 use super::{Estate, FAILOVER, control, localstack};
-use crate::support::{Fault, Rule, UpdateClientSecret};
+use crate::support::{Fault, HoldPoint, Rule};
 
 /// Makes LocalStack's instances listen where the real servers do, and the plan use SQL.
 fn with_servers(estate: &Estate, pair: &Pair) {
@@ -149,9 +149,7 @@ fn an_endpoint_that_leads_to_the_writer_is_no_replica() {
 fn a_login_that_is_denied_while_a_run_goes_on_is_told_at_once_with_what_it_means_for_the_fence() {
     let (estate, pair) = (Estate::new(), Pair::start());
     with_servers(&estate, &pair);
-    estate
-        .proxy
-        .rule(Rule::new(Fault::Hold(UpdateClientSecret::AfterForward)).operation("PutObject").times(1));
+    estate.proxy.rule(Rule::new(Fault::Hold(HoldPoint::AfterForward)).operation("PutObject").times(1));
     let mut child = estate.spawn(FAILOVER);
     let held =
         estate.proxy.wait_held(Duration::from_secs(60)).unwrap_or_else(|| panic!("{}", estate.words()));

@@ -1,7 +1,7 @@
 //! Looks that RDS refuses for good, over the SDK.
 
 use super::{Estate, FAILOVER, until};
-use crate::support::{Fault, Rule, UpdateClientSecret};
+use crate::support::{Fault, HoldPoint, Rule};
 
 const DENIED: Fault = Fault::Error(
     "403 Forbidden",
@@ -43,9 +43,7 @@ fn every_command_names_a_look_that_is_denied_and_what_it_means_for_the_fence() {
 fn a_call_that_is_not_known_there_is_asked_once_and_ends_the_rung() {
     let estate = Estate::new();
     estate.write_plan("", "1s");
-    estate.proxy.rule(
-        Rule::new(Fault::Hold(UpdateClientSecret::AfterForward)).operation("ModifyDBInstance").times(1),
-    );
+    estate.proxy.rule(Rule::new(Fault::Hold(HoldPoint::AfterForward)).operation("ModifyDBInstance").times(1));
     let mut run = estate.spawn(FAILOVER);
     let held = estate.proxy.wait_held(std::time::Duration::from_secs(120)).expect("it attaches the group");
     estate.proxy.rule(refuse(UNKNOWN));
