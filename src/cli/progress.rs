@@ -355,8 +355,8 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
             format!("{step} found that somebody else already promoted the writer; the fence stays")
         }
         EventKind::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
-        EventKind::GateBlocked { step, why, flag, .. } => {
-            let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{}]", typed(f, state)));
+        EventKind::GateBlocked { step, why, rule, flag } => {
+            let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{}]", state.to_type(*rule, f)));
             format!("{step} {}: {why}{flag}", p.paint(YELLOW, "waits"))
         }
         EventKind::Waived { waiver } => format!("waived {}: {}", waiver.rule, waiver.reason),
@@ -381,14 +381,6 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         said => return approval_words(p, said).or_else(|| owed_words(p, said)),
     };
     Some(text)
-}
-
-/// A flag as the command that gives it to the run, whether a process drives it or not.
-fn typed(flag: &str, state: &RunState) -> String {
-    match flag.starts_with("--") {
-        true => format!("from any terminal: {}", state.created.command("runs resume", &format!(" {flag}"))),
-        false => flag.to_owned(),
-    }
 }
 
 /// What a run that is paused is still waiting for.

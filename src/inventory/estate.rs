@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::observation::Observation;
+use super::observation::{Observation, same_cause};
 use crate::model::ids::Digest;
 use crate::model::state::{
     ControlsState, DatabaseState, GroupState, HealthObjectState, RecordSet, SecretState, State,
@@ -192,9 +192,7 @@ impl Estate {
         let mut causes: Vec<(&str, bool, BTreeSet<&str>)> = Vec::new();
         for entry in self.entries.values() {
             let Observation::Unauthenticated { why, clock } = &entry.now else { continue };
-            // Some say before it which login they wanted.
-            match causes.iter_mut().find(|(known, ..)| known.ends_with(why.as_str()) || why.ends_with(*known))
-            {
+            match causes.iter_mut().find(|(known, ..)| same_cause(known, why)) {
                 Some((known, _, places)) => {
                     *known = if why.len() < known.len() { why } else { known };
                     places.insert(&entry.place);

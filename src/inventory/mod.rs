@@ -12,4 +12,4 @@ pub mod targets;
 
 pub use active::ActiveSite;
 pub use estate::{Estate, Known};
-pub use observation::Observation;
+pub use observation::{NO_CREDENTIALS, Observation, same_cause};

@@ -59,6 +59,14 @@ pub enum Observation {
 const DENIED: &[&str] =
     &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthFailure", "Forbidden", "42501"];
 
+/// That nobody is let in, in words; the cause follows in brackets.
+pub const NO_CREDENTIALS: &str = "no valid credentials";
+
+/// Whether two looks met the same cause: some say before it which login they wanted.
+pub fn same_cause(one: &str, other: &str) -> bool {
+    one.ends_with(other) || other.ends_with(one)
+}
+
 impl Observation {
     /// The state, if there is one.
     pub const fn state(&self) -> Option<&State> {
@@ -83,7 +91,7 @@ impl Observation {
             Self::NotFound { .. } => "the provider does not have it".to_owned(),
             Self::Unobservable { why, .. } => format!("no answer ({why})"),
             Self::Unauthenticated { why, clock: true } => why.clone(),
-            Self::Unauthenticated { why, .. } => format!("no valid credentials ({why})"),
+            Self::Unauthenticated { why, .. } => format!("{NO_CREDENTIALS} ({why})"),
             Self::Refused { why, .. } => format!("refused: {}{}", self.refusal(), in_brackets(why)),
         }
     }

@@ -37,6 +37,14 @@ impl Intent {
     pub const fn is_incident(self) -> bool {
         matches!(self, Self::Failover | Self::Restore)
     }
+
+    /// Whether a recovery time was promised for it. A standby that is made, or a copy beside the data, recovers nobody.
+    pub const fn has_rto(self) -> bool {
+        match self {
+            Self::Failover | Self::Switchover | Self::Failback | Self::Restore => true,
+            Self::Reprotect | Self::Drill => false,
+        }
+    }
 }
 
 impl fmt::Display for Intent {

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Refusal, critical_path};
-use crate::inventory::{Estate, Observation, targets};
+use crate::inventory::{Estate, NO_CREDENTIALS, Observation, targets};
 use crate::model::action::{Action, Scale};
 use crate::model::ids::SiteName;
 use crate::model::plain::count;
@@ -27,7 +27,7 @@ pub const SET_CLOCK: &str = "set the clock (systemctl restart chronyd, or timeda
 fn why_not(seen: &Observation) -> String {
     match seen {
         Observation::Unauthenticated { clock: true, .. } => "the clock of this machine is wrong".to_owned(),
-        Observation::Unauthenticated { .. } => "no valid credentials".to_owned(),
+        Observation::Unauthenticated { .. } => NO_CREDENTIALS.to_owned(),
         other => other.why_not(),
     }
 }
@@ -146,7 +146,7 @@ impl Question<'_> {
             let places = places.into_iter().collect::<Vec<_>>().join(", ");
             let detail = match clock {
                 true => format!("{why}; {SET_CLOCK}"),
-                false => format!("no valid credentials: {why}; {RENEW}"),
+                false => format!("{NO_CREDENTIALS}: {why}; {RENEW}"),
             };
             line("credentials", places, Reads::Bad, detail)
         };

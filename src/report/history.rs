@@ -107,7 +107,7 @@ pub struct Prediction {
     /// It takes no longer in nineteen of twenty.
     pub p95_ms: Dur,
     /// The share of runs in which the RTO is met, from 0 to 1.
-    pub within_rto: f64,
+    pub within_rto: Option<f64>,
     /// How many earlier runs there are.
     pub runs: usize,
     /// Steps of the critical path.
@@ -209,7 +209,7 @@ impl History {
         Prediction {
             p50_ms: quantile(&took, 0.5),
             p95_ms: quantile(&took, 0.95),
-            within_rto: ratio(within, took.len()),
+            within_rto: runbook.intent.has_rto().then(|| ratio(within, took.len())),
             runs: self.runs.get(&Class::of(runbook.intent)).copied().unwrap_or_default(),
             steps: critical.len(),
             known: of_path().filter(|step| self.step(runbook, step).is_some()).count(),
@@ -232,9 +232,10 @@ impl Prediction {
     /// In words.
     pub fn words(&self) -> String {
         let share = match self.within_rto {
-            all if all >= 0.995 => "more than 99%".to_owned(),
-            none if none < 0.005 => "less than 1%".to_owned(),
-            share => format!("{:.0}%", share * 100.0),
+            None => String::new(),
+            Some(all) if all >= 0.995 => "more than 99% meet the RTO, ".to_owned(),
+            Some(none) if none < 0.005 => "less than 1% meet the RTO, ".to_owned(),
+            Some(share) => format!("{:.0}% meet the RTO, ", share * 100.0),
         };
         let decision = if self.with_decision { "with" } else { "without" };
         let alike = match self.alike {
@@ -250,7 +251,7 @@ impl Prediction {
             ),
         };
         format!(
-            "half of all runs within {}, 19 of 20 within {}; {share} meet the RTO, {decision} detection and decision; {basis}",
+            "half of all runs within {}, 19 of 20 within {}; {share}{decision} detection and decision; {basis}",
             self.p50_ms.shown_up(),
             self.p95_ms.shown_up()
         )

@@ -127,7 +127,7 @@ impl Measured {
     /// A copy or a standby beside production moves nobody, and gives nothing up: whatever probes saw meanwhile is no recovery.
     #[must_use]
     pub fn tried_by(self, intent: Intent) -> Self {
-        if !matches!(intent, Intent::Drill | Intent::Reprotect) {
+        if intent.has_rto() {
             return self;
         }
         let text = "not applicable: nobody was moved".to_owned();

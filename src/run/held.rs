@@ -43,11 +43,13 @@ enum Reading {
 }
 
 impl RunState {
-    /// Guards that the run took and has not begun to give back.
+    /// Guards that the run took and has not begun to give back; none once it is over.
     pub fn guards(&self) -> Vec<Guard> {
-        if self.finished() {
-            return Vec::new();
-        }
+        if self.finished() { Vec::new() } else { self.unreturned_guards() }
+    }
+
+    /// The same of a run that is over, too: a run that was closed past its point of no return leaves them where they are.
+    pub fn unreturned_guards(&self) -> Vec<Guard> {
         let steps = || self.runbook.steps.iter().zip(&self.steps);
         let returned: BTreeSet<&ComponentName> = steps()
             .filter(|(_, at)| at.work.status != Status::Pending)

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::state::{RunState, Status};
 use crate::model::ids::StepId;
+use crate::model::waiver::Rule;
 
 /// A step that continues once a person acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -31,6 +32,11 @@ impl Waits {
 }
 
 impl RunState {
+    /// The command that a flag of a blocked step stands for: a waiver is said to the run, an approval is a command of its own.
+    pub fn to_type(&self, rule: Option<Rule>, flag: &str) -> String {
+        rule.map_or_else(|| flag.to_owned(), |_| self.created.command("runs resume", &format!(" {flag}")))
+    }
+
     /// Every step that waits for a person, in the order of the runbook; none once the run is over.
     pub fn waits_for_people(&self) -> Vec<Waits> {
         if self.finished() {
@@ -38,11 +44,7 @@ impl RunState {
         }
         let of = |i: usize| {
             let Status::Blocked { why, rule, flag } = &self.work(i).status else { return None };
-            let command = flag.as_ref().map(|flag| match rule {
-                // A waiver is said to the run, an approval is a command of its own.
-                Some(_) => self.created.command("runs resume", &format!(" {flag}")),
-                None => flag.clone(),
-            });
+            let command = flag.as_ref().map(|flag| self.to_type(*rule, flag));
             Some(Waits { step: self.step(i).id.clone(), why: why.clone(), command })
         };
         (0..self.steps.len()).filter_map(of).collect()

@@ -123,4 +123,14 @@ fn a_reprotect_is_expected_to_take_as_long_as_its_servers_do() {
     let expected = line("expected").split_whitespace().nth(1).unwrap();
     assert!(expected.ends_with('m') && expected.trim_end_matches('m').parse::<u32>().unwrap() >= 50, "{out}");
     assert!(!out.contains("the RTO"), "it serves nobody: {out}");
+    // Of many plans a line each says the same.
+    let text = std::fs::read_to_string(folder.path().join("plans/truststream.yaml")).unwrap();
+    let names: Vec<String> = (0..6).map(|n| format!("p{n}")).collect();
+    for name in &names {
+        let plan = text.replace("plan: truststream", &format!("plan: {name}"));
+        std::fs::write(folder.path().join(format!("plans/{name}.yaml")), plan).unwrap();
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (_, out, err) = folder.run(&[&["reprotect"], &names[..], &args[2..]].concat());
+    assert!(out.starts_with("6 plans: 6 possible") && !out.contains(" of 15m"), "{out}{err}");
 }

@@ -55,7 +55,7 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
             // A failover leaves one server; a move that was planned leaves two, or something went wrong.
             let alone = state.runbook.intent != Intent::Failover && !report.protection.unprotected.is_empty();
             let owed = state.owed().next().is_some() || alone;
-            if matches!(state.runbook.intent, Intent::Reprotect | Intent::Drill) {
+            if !state.runbook.intent.has_rto() {
                 return if state.proves_no_objective().is_some() { exit::RECOVERED_BUT } else { exit::DONE };
             }
             if report.rto.met && report.rpo.met && !owed { exit::DONE } else { exit::RECOVERED_BUT }
@@ -134,7 +134,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
         p.line(&format!("  instead  of the unfinished run {old}; drctl report run {old} has its part"));
     }
     // Where nothing moves there is nothing to recover from.
-    let moves = !matches!(state.runbook.intent, Intent::Reprotect | Intent::Drill);
+    let moves = state.runbook.intent.has_rto();
     if moves && report.drill != Some(Drill::Tabletop) {
         figures(p, &report);
     }
@@ -184,10 +184,16 @@ fn title(p: &Printer, state: &RunState, report: &RunReport) {
         next(p, state, report);
     }
     // Users may be between two sites, and no run goes on by itself.
-    if abandoned(state) {
+    let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
+    if abandoned(state) && moves {
         let (plan, to) = (&state.created.plan, &state.runbook.to);
+        let held = if state.unreturned_guards().is_empty() {
+            ""
+        } else {
+            "; add --take-over --reason TEXT for the guards that this run keeps"
+        };
         p.line(&format!(
-            "  {}     run drctl failover {plan} --to {to} to complete the move",
+            "  {}     run drctl failover {plan} --to {to} to complete the move{held}",
             p.paint(RED, "next")
         ));
     }

@@ -12,7 +12,7 @@ use crate::executor::{Patience, Silent};
 use crate::model::action::{Action, Gate};
 use crate::model::calls::{calls, comment};
 use crate::model::ids::{RunId, SiteName};
-use crate::model::runbook::{Intent, Phase, Runbook, Step};
+use crate::model::runbook::{Phase, Runbook, Step};
 use crate::model::target::Engine;
 use crate::planner::critical_path::CriticalPath;
 use crate::planner::{self, Request, critical_path};
@@ -144,20 +144,17 @@ fn figures(p: &Printer, runbook: &Runbook, history: &History, critical: &Critica
         critical.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ")
     ));
     let judge = |d| if d > rto { p.paint(RED, "above the RTO") } else { "within the RTO".to_owned() };
-    let worst = format!("worst case     {} if every step times out", critical.worst);
-    // A reprotect serves nobody, and no objective holds for it.
-    if runbook.intent == Intent::Reprotect {
-        p.line(&format!("expected       {}", critical.expected));
-        p.line(&worst);
-    } else {
-        p.line(&format!(
-            "expected       {} ({} of {promised}), without detection and decision",
-            critical.expected,
-            judge(critical.expected)
-        ));
-        p.line(&format!("predicted      {}", history.predict(runbook).words()));
-        p.line(&format!("{worst} ({})", judge(critical.worst)));
-    }
+    // Where no recovery time was promised there is nothing to judge it by.
+    let (of_rto, in_time) = match runbook.intent.has_rto() {
+        true => (
+            format!(" ({} of {promised})", judge(critical.expected)),
+            format!(" ({})", judge(critical.worst)),
+        ),
+        false => (String::new(), String::new()),
+    };
+    p.line(&format!("expected       {}{of_rto}, without detection and decision", critical.expected));
+    p.line(&format!("predicted      {}", history.predict(runbook).words()));
+    p.line(&format!("worst case     {} if every step times out{in_time}", critical.worst));
     for (step, because) in critical_path::points_of_no_return(runbook) {
         p.line(&format!("no return      {}: {because}", p.paint(YELLOW, step.id.as_str())));
     }

@@ -104,12 +104,13 @@ fn foreseen(plan: &Plan, ending: &Ending) -> Line {
             let critical = critical_path::critical(&book);
             let (rto, component) = book.promised_rto();
             let promised = component.map_or_else(|| rto.to_string(), |name| format!("{rto} of {name}"));
-            let (reads, word) = match critical.expected > rto {
-                true => (Reads::Doubtful, "too long"),
-                false => (Reads::Good, "in time"),
+            let (reads, word, promised) = match book.intent.has_rto() {
+                false => (Reads::Good, "possible", String::new()),
+                true if critical.expected > rto => (Reads::Doubtful, "too long", format!(" of {promised}")),
+                true => (Reads::Good, "in time", format!(" of {promised}")),
             };
             let detail = format!(
-                "{}, {}; expected {} of {promised}",
+                "{}, {}; expected {}{promised}",
                 book.way(),
                 count(book.steps.len(), "step"),
                 critical.expected

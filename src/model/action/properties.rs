@@ -123,7 +123,7 @@ const STRICT: Properties = Properties {
 const QUIET: Properties =
     Properties { safety: false, consent: Consent::Never, felt: Felt::Never, grave: false, ..STRICT };
 
-/// A change that leads users elsewhere. That it can be sent again, or that it is a comparison, each says itself.
+/// A change that leads users to another server or site.
 const LEADS: Properties = Properties { safety: false, undo_rank: UndoRank::Traffic, ..STRICT };
 
 impl Action {

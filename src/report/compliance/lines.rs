@@ -55,8 +55,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         (None, intent) if intent.is_incident() => Class::Incident,
         (None, _) => Class::Planned,
     };
-    let moves = !matches!(class, Class::Read | Class::Test)
-        && !matches!(run.runbook.intent, Intent::Drill | Intent::Reprotect);
+    let moves = !matches!(class, Class::Read | Class::Test) && run.runbook.intent.has_rto();
     // A run that was undone before it affected users has no objective.
     let called_off = class != Class::Incident && report.outcome == "cancelled";
     // An incident in progress is measured up to now.

@@ -8,6 +8,7 @@ use super::Server;
 use crate::cli::commands::{ready, status};
 use crate::cli::error::CliError;
 use crate::cli::printer::{GREEN, RED, YELLOW};
+use crate::inventory::{NO_CREDENTIALS, same_cause};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::PlanName;
 use crate::model::ledger::Entry;
@@ -92,15 +93,13 @@ fn unready(checks: &[Check]) -> BTreeSet<(Area, &str)> {
 /// The same words without the reason why nobody is let in, where that is what was said last: it is one reason, however many things
 /// nobody can look at, and however many plans have them.
 fn once(facts: &str, said: &mut Option<String>) -> String {
-    const WORDS: &str = "no valid credentials";
-    let cause = facts.split_once(WORDS).and_then(|(before, rest)| {
+    let cause = facts.split_once(NO_CREDENTIALS).and_then(|(before, rest)| {
         let (cause, after) = rest.strip_prefix(" (")?.rsplit_once(')')?;
         Some((before, cause, after))
     });
     let Some((before, cause, after)) = cause else { return facts.to_owned() };
-    let alike = |known: &String| known.ends_with(cause) || cause.ends_with(known.as_str());
-    if said.as_ref().is_some_and(alike) {
-        return format!("{before}{WORDS}{after}");
+    if said.as_ref().is_some_and(|known| same_cause(known, cause)) {
+        return format!("{before}{NO_CREDENTIALS}{after}");
     }
     *said = Some(cause.to_owned());
     facts.to_owned()
@@ -151,11 +150,16 @@ impl Server<'_> {
 #[cfg(test)]
 mod tests {
     use super::once;
+    use crate::inventory::Observation;
 
     #[test]
     fn one_reason_is_said_once_and_again_when_it_is_another() {
         let mut said = None;
-        let of = |what: &str, why: &str| format!("{what}: no valid credentials ({why}); and so on");
+        // As a look says it: what is taken apart here is what is put together there.
+        let of = |what: &str, why: &str| {
+            let seen = Observation::Unauthenticated { why: why.to_owned(), clock: false };
+            format!("{what}: {}; and so on", seen.why_not())
+        };
         let none = "no credentials found in chain (tried: Environment)";
         assert_eq!(once(&of("group/east", none), &mut said), of("group/east", none));
         let short = "group/west: no valid credentials; and so on";
