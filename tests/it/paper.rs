@@ -24,25 +24,27 @@ fn syntax(script: &str) -> Result<(), String> {
     shell("bash -n", script)
 }
 
-/// Runs a script to its end where each program that it may name does nothing: whatever else is in it is not found.
+/// Runs a script to its end where each program that it may name reads its input and does nothing: whatever else is in
+/// it is not found. A program that left its input unread would end the `printf` before it by SIGPIPE, now and then.
 fn run(script: &str) -> Result<(), String> {
     let variables = "CHANGE_ID= ETAG= TOKEN= SERVER= KEY= READ_VERSION=".replace('=', "=x");
-    let stubs = "set -euo pipefail; PATH=/nonexistent; for p in aws psql dig lead restart; do eval \"$p() { :; }\"; done";
+    let stubs = "set -euo pipefail; PATH=/nonexistent
+        for p in aws psql dig lead restart; do eval \"$p() { while read -r _; do :; done; }\"; done";
     let hosts = script.split("${").skip(1).filter_map(|rest| rest.split_once(":?")).map(|(name, _)| name);
     let named: String = hosts.map(|name| format!("{name}=x; ")).collect();
-    shell("bash -s", &format!("{stubs}; export {variables}; {named}\n{script}"))
+    shell("bash", &format!("{stubs}; export {variables}; {named}\n{script}"))
 }
 
+/// What a shell makes of a script in a file, with nothing on its input.
 fn shell(line: &str, script: &str) -> Result<(), String> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(script.as_bytes()).unwrap();
     let mut words = line.split(' ');
     let mut command = Command::new(words.next().unwrap());
-    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    let out = child.wait_with_output().unwrap();
+    let out = command.args(words).arg(file.path()).stdin(Stdio::null()).output().unwrap();
     match out.status.success() {
         true => Ok(()),
-        false => Err(String::from_utf8_lossy(&out.stderr).into_owned()),
+        false => Err(format!("{}\n{}", out.status, String::from_utf8_lossy(&out.stderr))),
     }
 }
 
