@@ -31,6 +31,10 @@ pub struct Attainment {
     pub executed: Option<Timestamp>,
     /// When users were seen to be served.
     pub validated: Option<Timestamp>,
+    /// Whether users are served, as every public probe last saw it; nothing where none was asked.
+    pub served: Option<bool>,
+    /// Whether the run is closed and had not recovered users who fail: no time that it could still take would meet its objective.
+    pub never_recovered: bool,
 }
 
 /// Computes it at `now`, which matters while the run is not finished, and afterwards while a fence is pending.
@@ -56,7 +60,19 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
         decided: state.created_at,
         executed: executed(state),
         validated: confirmed(state).or(end),
+        served: outage.served,
+        never_recovered: never_recovered(state, &outage),
     }
+}
+
+/// Whether a run was closed while users failed. Where no probe was asked, a person's word that users fail stands.
+fn never_recovered(state: &RunState, outage: &Outage) -> bool {
+    let ended = match state.mode {
+        Mode::Finished(outcome) => !matches!(outcome, Outcome::Recovered | Outcome::Read),
+        _ => false,
+    };
+    let down = outage.served.map_or(state.created.outage_began.is_some(), |served| !served);
+    ended && state.runbook.intent.has_rto() && down && confirmed(state).is_none()
 }
 
 /// Without a store in the runbook there are no writes that could be lost with one, and nothing to measure.
@@ -74,7 +90,8 @@ struct Outage {
     known_start: bool,
     restored: Option<Timestamp>,
     resolution: Dur,
-    seen: bool,
+    /// As every probe last saw it; nothing where none was asked.
+    served: Option<bool>,
 }
 
 fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
@@ -82,7 +99,9 @@ fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
     let mut all_restored = true;
     for probe in publics {
         let turns: &[Turn] = state.turns.get(&probe.key()).map_or(&[], Vec::as_slice);
-        outage.seen |= !turns.is_empty();
+        if let Some(last) = turns.last() {
+            outage.served = Some(outage.served.unwrap_or(true) && last.good);
+        }
         outage.resolution = outage.resolution.max(probe.every_ms);
         let Some(bad) = turns.iter().find(|t| !t.good) else { continue };
         if outage.began.is_none_or(|b| bad.since < b) {
@@ -134,7 +153,7 @@ fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
 fn unnoticed(state: &RunState, outage: &Outage) -> Figure {
     // Between the run that this one continues and its own first look nobody asked, nor between two processes that drove it.
     let unwatched = state.created.continues.is_some() || state.epoch > 1;
-    if !outage.seen || unwatched || !matches!(state.mode, Mode::Finished(Outcome::Recovered)) {
+    if outage.served.is_none() || unwatched || !matches!(state.mode, Mode::Finished(Outcome::Recovered)) {
         return Figure::UNKNOWN;
     }
     // From a good sample to the next one, with one bad sample less than make a turn between them.

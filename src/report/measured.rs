@@ -72,6 +72,9 @@ fn up(seconds: f64) -> f64 {
     Dur::from_secs_f64(seconds).shown_up().as_secs_f64()
 }
 
+/// What is said of a recovery time where users were never served again.
+pub const NEVER_RECOVERED: &str = "never recovered";
+
 impl Measured {
     /// A figure as it is.
     pub fn new(figure: Figure, objective: Dur) -> Self {
@@ -95,6 +98,12 @@ impl Measured {
 
     fn judged(self, verdict: Verdict) -> Self {
         Self { met: verdict.holds(), verdict, ..self }
+    }
+
+    /// The run was closed and users still failed: whatever the figure, it was not in time.
+    fn never_recovered(self) -> Self {
+        let text = format!("{NEVER_RECOVERED}: {}", self.text);
+        Self { text, ..self.judged(Verdict::Missed) }
     }
 
     /// While a fence is pending nothing is proven, because the old primary may take writes that the new one never gets.
@@ -164,6 +173,7 @@ pub fn promised(objective_s: f64, component: Option<&str>) -> String {
 pub(super) fn rto(state: &RunState, attained: &Attainment) -> Measured {
     let (objective, component) = state.runbook.promised_rto();
     let rto = Measured::new(attained.rto, objective).unless(state.proves_no_objective().is_some());
+    let rto = if attained.never_recovered { rto.never_recovered() } else { rto };
     Measured { component: component.cloned(), ..rto }.tried_by(state.runbook.intent)
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::attainment::attainment;
 use super::summary;
 use crate::model::action::Action;
 use crate::model::event::{Outcome, WorldKind};
@@ -188,7 +189,7 @@ pub fn over_at(run: &RunState) -> Timestamp {
 }
 
 /// Whether a run changed something real and is finished. An undone run proves nothing, unless it is a live drill, which should have moved
-/// users.
+/// users, or users failed and it left them so.
 fn says(run: &RunState) -> bool {
     really_ended(run) && run.is_evidence()
 }
@@ -202,7 +203,9 @@ fn really_ended(run: &RunState) -> bool {
         Intent::Drill | Intent::Failover | Intent::Switchover | Intent::Failback
     );
     let over = match run.mode {
-        Mode::Finished(Outcome::Cancelled) => run.runbook.drill == Some(Drill::Live),
+        Mode::Finished(Outcome::Cancelled) => {
+            run.runbook.drill == Some(Drill::Live) || attainment(run, run.last_at).never_recovered
+        }
         Mode::Finished(Outcome::Read) => false,
         Mode::Finished(_) => true,
         _ => false,
@@ -237,6 +240,9 @@ fn failure(run: &RunState) -> Option<String> {
     }
     match run.mode {
         Mode::Finished(Outcome::Recovered) => {}
+        Mode::Finished(Outcome::Cancelled) if attainment(run, run.last_at).never_recovered => {
+            return Some("the run was cancelled while users failed".to_owned());
+        }
         Mode::Finished(Outcome::Cancelled) => return Some("the run was undone".to_owned()),
         Mode::Finished(Outcome::Failed) => {
             return Some("the drill found that the recovery would not have worked".to_owned());

@@ -4,10 +4,14 @@ use drctl::model::event::{Direction, Event, EventKind, Outcome, Signal};
 use drctl::model::ids::StepId;
 use drctl::model::state::State;
 use drctl::model::time::Dur;
+use drctl::model::waiver::Rule;
 use drctl::plan::Plan;
+use drctl::report::attainment::attainment;
 use drctl::run::Stop;
 use drctl::run::state::Mode;
 
+use crate::cli::{Folder, json};
+use crate::hard_cases::waiver;
 use crate::resume::{estates, events};
 use crate::rig::{Rehearsed, Rig, Seen, cancel, plan, truststream};
 
@@ -204,4 +208,44 @@ fn one_cancel_closes_a_run_past_its_point_of_no_return() {
         assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Abandoned), "{n} events");
         assert_eq!(called_after(&events(&done)), Vec::<String>::new(), "{n} events");
     }
+}
+
+/// Undone or closed as it is: users who failed when a failover was cancelled were not recovered in time, wherever somebody reads of it.
+#[test]
+fn a_cancelled_failover_that_left_users_failing_missed_its_rto_everywhere() {
+    for (text, outcome) in [(stateless().text, "cancelled"), (truststream().text, "abandoned")] {
+        let folder = Folder::with_plans();
+        std::fs::write(folder.path().join("plans/truststream.yaml"), text).unwrap();
+        let start = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=capacity-short"];
+        assert_ne!(folder.run(&start).0, 0);
+        let run = "sandbox-truststream-failover-s1-1";
+        let (_, told, _) = folder.run(&["runs", "cancel", run, "--reason", "give up", "--sandbox", "--yes"]);
+        assert!(told.contains("never recovered: at least"), "{told}");
+        let report = json(&folder.ok(&["report", "run", run, "--format", "json", "--sandbox"]));
+        assert_eq!((&report["outcome"], &report["rto"]["verdict"]), (&outcome.into(), &"missed".into()));
+        let status = folder.ok(&["status", "--sandbox"]);
+        assert!(status.contains("; RTO never recovered: at least"), "{status}");
+        let asked = ["report", "compliance", "--sandbox", "--since", "2026-01-01", "--format"];
+        let compliance = json(&folder.ok(&[&asked[..], &["json"]].concat()));
+        assert_eq!(compliance["totals"]["not_recovered"], 1);
+        assert_eq!(compliance["totals"]["rto_of_incidents"]["missed"], 1, "{compliance:#}");
+        let page = folder.ok(&[&asked[..], &["md"]].concat());
+        assert!(page.contains("RTO MISSED: never recovered: at least"), "{page}");
+    }
+}
+
+/// Who cancels a false alarm leaves nobody without service.
+#[test]
+fn a_false_alarm_is_no_missed_rto() {
+    let waivers = vec![waiver(Rule::HealthySource, Dur::ZERO)];
+    let rig = Rig { waivers, ..Rig::new(stateless(), "calm", 1) };
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let all = events(&whole);
+    let good = |e: &Event| matches!(&e.what, EventKind::ProbeTurned { .. });
+    let n = all.iter().position(good).unwrap() + 1;
+    let (done, _) = rig.cancel(&whole.records[..n], &whole.notes, None);
+    let state = &done.ended.state;
+    assert_eq!(state.mode, Mode::Finished(Outcome::Cancelled));
+    let attained = attainment(state, state.last_at);
+    assert_eq!((attained.served, attained.never_recovered), (Some(true), false));
 }

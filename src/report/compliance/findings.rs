@@ -8,6 +8,7 @@ use crate::model::readiness::Standing;
 use crate::model::schedule::Fate;
 use crate::model::time::{Timestamp, span};
 use crate::report::duties::{self, Obligation};
+use crate::report::measured::NEVER_RECOVERED;
 
 /// Drills of the time that were not held, and why.
 pub(super) fn missed<'a>(
@@ -121,7 +122,7 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         Some(_) => {}
     }
     if let Some(seconds) = line.not_recovered_s.filter(|_| line.class == Class::Incident) {
-        let text = format!("never recovered: users were not served for {}", span(seconds));
+        let text = format!("{NEVER_RECOVERED}: users were not served for {}", span(seconds));
         all.push((Section::Incidents, ended.or(began), text));
     }
     let unfenced = line.waived_fences.iter();

@@ -56,12 +56,12 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         (None, _) => Class::Planned,
     };
     let moves = !matches!(class, Class::Read | Class::Test) && run.runbook.intent.has_rto();
+    let attained = attainment(run, asked.now.max(run.last_at));
     // A run that was undone before it affected users has no objective.
-    let called_off = class != Class::Incident && report.outcome == "cancelled";
+    let called_off = class != Class::Incident && report.outcome == "cancelled" && !attained.never_recovered;
     // An incident in progress is measured up to now.
     let over = (run.finished() || class == Class::Incident) && moves && !called_off;
     let held = terms::held_to(run, books.runs, asked);
-    let attained = attainment(run, asked.now.max(run.last_at));
     let rpo = |of: Measured| {
         attained.stores.iter().fold(of, |rpo, (store, (figure, _))| {
             rpo.or_held(*figure, (run.runbook.objectives_of(store).rpo_ms, held.of(store).rpo_ms))
@@ -118,7 +118,10 @@ fn not_recovered(
     (over, books, asked): (bool, Books<'_>, &Asked),
 ) -> Option<f64> {
     let goes_on = |other: &RunState| other.created.continues.as_ref() == Some(&run.created.run);
-    let served = attained.validated.is_some() || run.mode == Mode::Finished(Outcome::Recovered);
+    // Who was served all the time, as probes saw it, was never lost.
+    let served = attained.validated.is_some()
+        || attained.served == Some(true)
+        || run.mode == Mode::Finished(Outcome::Recovered);
     if !over || served || books.runs.iter().any(goes_on) {
         return None;
     }

@@ -9,7 +9,7 @@ use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
 use crate::report::duties::Obligation;
-use crate::report::measured::Measured;
+use crate::report::measured::{Measured, NEVER_RECOVERED};
 
 /// How something is to be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -334,8 +334,9 @@ fn runs(report: &Compliance) -> Table {
         outcome.extend(l.waived_fences.iter().map(|text| bit(text.clone(), Tone::Bad)));
         outcome.extend((l.stops > 0).then(|| bit(count(l.stops, "stop"), Tone::Warn)));
         let mut rto = objective(l.rto.as_ref());
-        if l.not_recovered_s.is_some() {
-            rto.insert(0, bit("never recovered", Tone::Bad));
+        let told = l.rto.as_ref().is_some_and(|rto| rto.text.starts_with(NEVER_RECOVERED));
+        if l.not_recovered_s.is_some() && !told {
+            rto.insert(0, bit(NEVER_RECOVERED, Tone::Bad));
         }
         let mut rpo = objective(l.rpo.as_ref());
         for copy in &l.copies {
