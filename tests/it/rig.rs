@@ -239,7 +239,12 @@ impl Rig {
         let notes = collect_notes(&sandbox);
         let journal = MemoryJournal::default();
         let cloud = Meddled { sandbox: &sandbox, world: &world, how: self.meddling };
-        let session = Session { cloud: &cloud, ..session(&journal, &sandbox, &world, &|| 0) };
+        let turns = self.turns(&world, &[]);
+        let interrupts = || {
+            turns();
+            0
+        };
+        let session = Session { cloud: &cloud, ..session(&journal, &sandbox, &world, &interrupts) };
         let ended = world.block_on(async {
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
@@ -258,6 +263,24 @@ impl Rig {
             }
         })?;
         Ok(self.rehearsed(ended, (&sandbox, &world), &journal, &notes))
+    }
+
+    /// Counts the turns of a run's loop. No run takes as many as would make it fail: one that does waits for something
+    /// that never comes, and its seed is named.
+    fn turns<'a>(&'a self, world: &'a World, prefix: &'a [Record]) -> impl Fn() -> u32 + 'a {
+        let turns = Cell::new(0_u32);
+        move || {
+            turns.set(turns.get() + 1);
+            assert!(
+                turns.get() < 60_000,
+                "it neither ends nor stops, {} after the beginning: seed {}, {}, {} events before",
+                world.now().since(BEGAN),
+                self.seed,
+                self.scenario.name,
+                prefix.len()
+            );
+            turns.get()
+        }
     }
 
     /// The journal that these events make.
@@ -489,19 +512,8 @@ impl Rig {
         for letter in letters {
             journal.post(&run_id(), world.now(), &Person::claimed("test"), letter).unwrap();
         }
-        let turns = Cell::new(0_u32);
-        let interrupts = || {
-            turns.set(turns.get() + 1);
-            assert!(
-                turns.get() < 60_000,
-                "it neither ends nor stops, {} after the beginning: seed {}, {}, {} events before",
-                world.now().since(BEGAN),
-                self.seed,
-                self.scenario.name,
-                prefix.len()
-            );
-            u32::from(interrupt.is_some_and(|n| turns.get() >= n))
-        };
+        let turns = self.turns(&world, prefix);
+        let interrupts = || u32::from(interrupt.is_some_and(|n| turns() >= n));
         let cloud = Meddled { sandbox: &sandbox, world: &world, how: self.meddling };
         let session = Session { cloud: &cloud, ..session(&journal, &sandbox, &world, &interrupts) };
         let ended = world.block_on(async {

@@ -23,7 +23,12 @@ impl Rig {
         kept.borrow_mut().extend(notes.iter().cloned());
         world.not_before(self.later.unwrap_or(BEGAN).max(state.last_at));
         let journal = MemoryJournal::from_records(prefix);
-        let session = session(&journal, &sandbox, &world, &|| 0);
+        let turns = self.turns(&world, prefix);
+        let interrupts = || {
+            turns();
+            0
+        };
+        let session = session(&journal, &sandbox, &world, &interrupts);
         let ended = world.block_on(async {
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = self.prepare(&session, &mut recorder).await?;
