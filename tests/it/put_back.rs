@@ -96,7 +96,9 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
     assert!(code == 1 && out.contains(&format!("{RUN}-e")) && out.contains(OLDER), "{out}{err}");
     assert!(out.contains("drctl.checkpoint"), "the last checkpoint lies beside it, too: {out}");
     let (code, out, err) = waiting.run(&["status"]);
-    assert!(code == 1 && out.contains("STORE PUT BACK") && out.contains(OLDER), "{out}{err}");
+    // A build that cannot look at what the plans name judges nothing, and says this all the same.
+    let judged = if cfg!(feature = "aws") { 1 } else { 2 };
+    assert!(code == judged && out.contains("STORE PUT BACK") && out.contains(OLDER), "{out}{err}");
     let before = waiting.said();
     for verb in [
         &["runs", "resume", RUN][..],
