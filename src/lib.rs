@@ -11,8 +11,8 @@
 //!
 //! # Invariants
 //!
-//! - **Decisions are pure.** `model`, `plan`, `inventory`, `planner`, `run` and `report` know no clock, file, network or
-//!   random number. `now` is an argument. A test holds the layers to this.
+//! - **Decisions are pure.** `model`, `kinds`, `record`, `plan`, `inventory`, `planner`, `run` and `report` know no clock, file,
+//!   network or random number. `now` is an argument. A test holds the layers to this.
 //! - **One transition function.** [`run::RunState::apply`] is used by the live run, by recovery after a crash, by replay and by
 //!   reports. A pair of state and event that it does not name is illegal.
 //! - **The intent is in the journal before the call is made**, and a failed append stops the run.
@@ -33,12 +33,14 @@ pub mod executor;
 pub mod files;
 pub mod inventory;
 pub mod journal;
+pub mod kinds;
 pub mod model;
 pub mod notify;
 pub mod plan;
 pub mod planner;
 pub mod policy;
 pub mod probe;
+pub mod record;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use super::process::{self, Given, Program};
 use super::secrets;
 use crate::inventory::Observation;
-use crate::model::action::Command;
-use crate::model::state::{CommandState, State};
 use crate::model::time::{Dur, Timestamp};
+use crate::record::control::{Command, CommandState};
+use crate::record::state::State;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 

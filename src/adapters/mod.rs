@@ -36,10 +36,11 @@ use std::collections::BTreeSet;
 use futures_util::future::LocalBoxFuture;
 
 use crate::inventory::Observation;
-use crate::model::action::Action;
-use crate::model::event::Request;
-use crate::model::target::{DatabaseRef, Target};
+use crate::kinds::shared::database::DatabaseRef;
 use crate::model::terms::Endpoint;
+use crate::record::action::Action;
+use crate::record::event::Request;
+use crate::record::target::Target;
 use crate::run::outcome::CallOutcome;
 
 /// Makes the one TLS stack known to every client of this process.

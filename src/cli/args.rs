@@ -27,8 +27,8 @@ pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartA
 pub use steering::{AnswerArgs, ApproveArgs, RunsArgs, RunsCommand};
 pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};
 
+use crate::model::intent::Intent;
 use crate::model::policy::Severity;
-use crate::model::runbook::Intent;
 
 /// Disaster recovery for applications in two or more cloud regions.
 ///

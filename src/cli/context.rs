@@ -3,27 +3,23 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::anchors;
 use super::args::{Global, WaiveArgs};
-use super::environment;
 use super::error::CliError;
 use super::keys::Signer;
 use super::printer::Printer;
-use super::render;
+use super::{anchors, environment, render};
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
 use crate::adapters::{process, secrets, sql_trouble};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::authority::Authority;
-use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, PlanName};
+use crate::model::intent::Intent;
 use crate::model::ledger::StoreWorld;
 use crate::model::notice::SecretAt;
 use crate::model::place::Place;
 use crate::model::policy;
-use crate::model::runbook::Intent;
 use crate::model::secret::Secret;
-use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
 pub use crate::model::waiver::one_line;
 use crate::model::waiver::{Person, Rule, Waiver};
@@ -33,6 +29,8 @@ use crate::plan::types::Spec;
 use crate::plan::{Finding, Plan, Settings, Severity};
 use crate::policy::windows::Closed;
 use crate::policy::{matrix, windows};
+use crate::record::event::Signal;
+use crate::record::statement::Statement;
 use crate::run::RunState;
 use crate::world::World;
 

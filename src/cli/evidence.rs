@@ -14,10 +14,10 @@ use crate::files::{self, Use};
 use crate::journal::Journal as _;
 use crate::journal::bundle::{self, Verdict, Written};
 use crate::journal::sqlite::SqliteJournal;
-use crate::model::event::WorldKind;
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Why;
 use crate::model::time::Timestamp;
+use crate::record::event::WorldKind;
 
 /// The folder of bundles, beside the journal and with its name: rehearsals prove nothing of what is real.
 pub fn folder(store: &Path) -> PathBuf {

@@ -6,21 +6,20 @@ use std::process::{Command, Stdio};
 
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey};
 
-use super::environment;
 use super::error::CliError;
 use super::files::own_file;
-use super::printer;
+use super::{environment, printer};
 use crate::files::{self, Use};
-use crate::model::action::{Action, Gate};
 use crate::model::authority::Authority;
-use crate::model::event::RunCreated;
 use crate::model::ids::StepId;
 use crate::model::policy::Override;
-use crate::model::runbook::Runbook;
-use crate::model::statement::{NAMESPACE, Statement};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Person;
 use crate::plan::Settings;
+use crate::record::action::{Action, Gate};
+use crate::record::event::RunCreated;
+use crate::record::runbook::Runbook;
+use crate::record::statement::{NAMESPACE, Statement};
 use crate::world::World;
 
 /// How long a statement is good unless somebody says otherwise: long enough for the run's owner to be started again.

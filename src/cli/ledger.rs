@@ -5,22 +5,21 @@ use std::path::{Path, PathBuf};
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 
-use super::anchors;
 use super::context::Context;
 use super::error::CliError;
 use super::files::{place_new, place_over};
 use super::printer::Printer;
-use super::{environment, evidence, keys};
+use super::{anchors, environment, evidence, keys};
 use crate::executor::Session;
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, Record};
-use crate::model::event::{Event, EventKind};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Signed, StoreWorld, Why};
 use crate::model::time::Timestamp;
 use crate::plan::terms;
 use crate::policy::checkpoint;
+use crate::record::event::{Event, EventKind};
 use crate::world::JUMP;
 
 /// The file of the store's key, beside the journal and with its name: rehearsals do not sign for what was real. Nobody is asked for a

@@ -95,16 +95,16 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
         Command::Ready(args) => c::ready::run(global, printer, args),
         Command::Status(args) => c::status::run(global, printer, args),
         Command::Failover(args) => {
-            c::start::run(global, printer, crate::model::runbook::Intent::Failover, args)
+            c::start::run(global, printer, crate::model::intent::Intent::Failover, args)
         }
         Command::Switchover(args) => {
-            c::start::run(global, printer, crate::model::runbook::Intent::Switchover, args)
+            c::start::run(global, printer, crate::model::intent::Intent::Switchover, args)
         }
         Command::Reprotect(args) => {
-            c::start::run(global, printer, crate::model::runbook::Intent::Reprotect, args)
+            c::start::run(global, printer, crate::model::intent::Intent::Reprotect, args)
         }
         Command::Failback(args) => {
-            c::start::run(global, printer, crate::model::runbook::Intent::Failback, args)
+            c::start::run(global, printer, crate::model::intent::Intent::Failback, args)
         }
         Command::Drill(args) => c::drill::run(global, printer, args),
         Command::Restore(args) => c::restore::run(global, printer, args),

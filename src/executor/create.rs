@@ -2,13 +2,13 @@
 
 use super::{DriveError, Session};
 use crate::journal::{Closing, Record, StoreError};
-use crate::model::event::{Event, EventKind, Outcome, RunCreated, WorldKind};
 use crate::model::ids::{ComponentName, RunId};
-use crate::model::runbook::{Drill, Intent};
+use crate::model::intent::{Drill, Intent};
 use crate::model::terms::Endpoint;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::Continued;
 use crate::policy::signed;
+use crate::record::event::{Event, EventKind, Outcome, RunCreated, WorldKind};
 use crate::run::RunState;
 use crate::world::JUMP;
 
@@ -111,7 +111,7 @@ fn go_on_from(session: &Session<'_>, last: Timestamp) -> Result<Option<EventKind
 
 /// Components that the run changes: no other run may hold them meanwhile.
 pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
-    let runbook: Result<crate::model::runbook::Runbook, _> = serde_json::from_str(&created.runbook);
+    let runbook: Result<crate::record::runbook::Runbook, _> = serde_json::from_str(&created.runbook);
     let mut names: Vec<_> = runbook
         .map(|r| {
             // A drill that changes nothing keeps nobody from what they need in an outage.

@@ -13,10 +13,10 @@ use thiserror::Error;
 
 use crate::adapters::Cloud;
 use crate::journal::{AppendError, Journal, StoreError};
-use crate::model::event::Event;
 use crate::model::ids::StepId;
 use crate::model::time::Timestamp;
 use crate::probe::Prober;
+use crate::record::event::Event;
 use crate::run::apply::Illegal;
 use crate::run::{RunState, Stop};
 use crate::world::World;

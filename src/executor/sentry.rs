@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::{Session, survey};
-use crate::model::action::Action;
-use crate::model::state::State;
-use crate::model::target::Target;
 use crate::model::time::Dur;
+use crate::record::action::Action;
+use crate::record::state::State;
+use crate::record::target::Target;
 use crate::run::RunState;
 
 /// How often a sign of life is looked for.
@@ -89,7 +89,7 @@ fn wanted(state: &RunState) -> BTreeMap<String, BTreeSet<Target>> {
     for i in 0..state.steps.len() {
         let Action::Fence(fence) = &state.step(i).action else { continue };
         if state.waits_for_life(i) {
-            for target in fence.db.signs() {
+            for target in Target::signs_of(&fence.db) {
                 wanted.entry(target.poll_group()).or_default().insert(target);
             }
         }

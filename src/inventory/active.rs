@@ -9,11 +9,13 @@ use std::fmt;
 use super::estate::{Estate, Known};
 use super::observation::Observation;
 use super::targets;
+use crate::kinds::aws::route53::{RecordPolicy, RecordSet};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::state::{DatabaseRole, DatabaseState, RecordPolicy, RecordSet, State};
-use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::{Component, Database, Plan, Record, Route53, Spec, SwitchBy};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Where the application is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,8 +268,11 @@ pub fn answered_by(record: &Record, sets: &[RecordSet]) -> Option<SiteName> {
         .map(|(site, _)| site.clone())
 }
 
-fn same_values(a: &crate::model::state::RecordAnswer, b: &crate::model::state::RecordAnswer) -> bool {
-    use crate::model::state::RecordAnswer::Values;
+fn same_values(
+    a: &crate::kinds::aws::route53::RecordAnswer,
+    b: &crate::kinds::aws::route53::RecordAnswer,
+) -> bool {
+    use crate::kinds::aws::route53::RecordAnswer::Values;
     matches!((a, b), (Values { values: x, .. }, Values { values: y, .. }) if x == y)
 }
 

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::state::State;
-use crate::model::target::Target;
 use crate::model::time::Timestamp;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// What one look found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,12 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::targets;
+use crate::kinds::shared::database::Engine;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::readiness::Need;
-use crate::model::runbook::ProbeVia;
-use crate::model::target::{Engine, Target};
 use crate::plan::types::{Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy};
+use crate::record::runbook::ProbeVia;
+use crate::record::target::Target;
 
 type Needs = BTreeMap<Place, BTreeMap<String, BTreeSet<String>>>;
 

@@ -3,15 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::Estate;
-use crate::model::action::{ClientWay, FenceMethod};
-use crate::model::bucket::{BucketRef, Sample};
+use crate::kinds::aws::autoscaling::GroupRef;
+use crate::kinds::aws::route53::{ControlsRef, ObjectRef, ZoneRef};
+use crate::kinds::aws::s3::{BucketRef, Sample};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::restart::Restart;
+use crate::kinds::shared::secret::{ClientSecret, ClientWay};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
-use crate::model::restart::Restart;
-use crate::model::target::{ClientSecret, ControlsRef, DatabaseRef, GroupRef, ObjectRef, Target, ZoneRef};
 use crate::plan::types::{
     Autoscaling, Buckets, Clients, Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy,
 };
+use crate::record::target::Target;
 
 /// Everything of the plan, in a stable order.
 pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {

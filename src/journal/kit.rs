@@ -12,10 +12,10 @@ use ssh_key::{HashAlg, PrivateKey, PublicKey};
 use thiserror::Error;
 
 use crate::inventory::estate::Remembered;
-use crate::model::event::WorldKind;
 use crate::model::ids::Digest;
 use crate::model::time::Timestamp;
 use crate::policy::dsse::{self, Envelope};
+use crate::record::event::WorldKind;
 
 /// What is signed: a signature of a bundle is none of a go-bag.
 const PAYLOAD_TYPE: &str = "application/vnd.drctl.kit+json";

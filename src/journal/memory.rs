@@ -7,10 +7,10 @@ use futures_util::future::{LocalBoxFuture, ready};
 
 use super::chain::{self, Record};
 use super::{AppendError, Closing, InboxEntry, Journal, Opened, Release, RunRow, StoreError};
-use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
+use crate::record::event::Signal;
 
 /// A journal that is gone with the process.
 #[derive(Debug, Default)]

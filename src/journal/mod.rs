@@ -20,11 +20,11 @@ use thiserror::Error;
 
 pub use chain::Record;
 
-use crate::model::event::Signal;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::ledger::StoreWorld;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
+use crate::record::event::Signal;
 
 /// Why an append did not happen, or may not have.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

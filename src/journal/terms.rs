@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Record;
 use super::verify::{Contents, Fault, LEDGER};
-use crate::model::event::{Event, EventKind, RunCreated};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Why};
 use crate::model::time::Timestamp;
+use crate::record::event::{Event, EventKind, RunCreated};
 use crate::report::terms::{self, TermsChange};
 
 /// When each run began, and from what.

@@ -7,12 +7,12 @@ use ssh_key::{HashAlg, PublicKey};
 use super::chain::{self, Record};
 use super::imported::{self, Stored};
 use super::terms;
-use crate::model::event::{Event, EventKind};
 use crate::model::evidence::Head as End;
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Signed, Why};
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::{checkpoint, signed};
+use crate::record::event::{Event, EventKind};
 use crate::report::terms::TermsChange;
 use crate::run::RunState;
 

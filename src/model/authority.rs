@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh_key::{Algorithm, PublicKey};
 
-use super::ids::Digest;
+use crate::model::ids::Digest;
 
 /// A person who may ask for runs and answer their questions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

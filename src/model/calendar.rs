@@ -7,8 +7,8 @@ use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 
-use super::ids::PlanName;
-use super::time::{Dur, Timestamp};
+use crate::model::ids::PlanName;
+use crate::model::time::{Dur, Timestamp};
 
 /// The longest that one opening of a window lasts.
 pub const LONGEST: Dur = Dur::mins(31 * 24 * 60);

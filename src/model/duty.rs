@@ -8,8 +8,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::policy::Severity;
-use super::time::Dur;
+use crate::model::policy::Severity;
+use crate::model::time::Dur;
 
 /// The duties of people after an incident. A run keeps the rules from its start.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

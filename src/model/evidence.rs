@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::{ComponentName, Digest, RunId};
-use super::measure::{Basis, Verdict};
-use super::terms::{Endpoint, Environment};
-use super::time::Timestamp;
+use crate::model::ids::{ComponentName, Digest, RunId};
+use crate::model::measure::{Basis, Verdict};
+use crate::model::terms::{Endpoint, Environment};
+use crate::model::time::Timestamp;
 
 /// The type of what is signed, in the envelope (<https://github.com/secure-systems-lab/dsse>).
 pub const PAYLOAD_TYPE: &str = "application/vnd.drctl.evidence+json";

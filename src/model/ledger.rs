@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::evidence::Head;
-use super::ids::{Digest, PlanName, RunId};
-use super::notice::Kind;
-use super::readiness::{Check, Standing};
-use super::schedule::{Definition, Fate};
-use super::time::{Dur, Timestamp};
-use super::waiver::Person;
+use crate::model::evidence::Head;
+use crate::model::ids::{Digest, PlanName, RunId};
+use crate::model::notice::Kind;
+use crate::model::readiness::{Check, Standing};
+use crate::model::schedule::{Definition, Fate};
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::Person;
 
 /// The namespace of signatures of checkpoints (PROTOCOL.sshsig of OpenSSH): none of a person's is ever taken for one.
 pub const NAMESPACE: &str = "drctl-checkpoint";

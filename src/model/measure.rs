@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::time::{Dur, Timestamp};
+use crate::model::time::{Dur, Timestamp};
 
 /// Clocks no further apart than that are called in agreement: to read one over a network takes as long.
 pub const CLOCKS_AGREE: Dur = Dur::secs(1);

@@ -6,8 +6,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::RunId;
-use super::time::{Dur, Timestamp};
+use crate::model::ids::RunId;
+use crate::model::time::{Dur, Timestamp};
 
 /// The content of the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

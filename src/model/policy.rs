@@ -7,11 +7,11 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::authority::Authority;
-use super::calendar::{Freeze, Window};
-use super::duty::{Duties, Rung};
-use super::runbook::Intent;
-use super::time::Dur;
+use crate::model::authority::Authority;
+use crate::model::calendar::{Freeze, Window};
+use crate::model::duty::{Duties, Rung};
+use crate::model::intent::Intent;
+use crate::model::time::Dur;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::calendar::Calendar;
-use super::ids::{ComponentName, Digest, PlanName, RunId, SiteName};
-use super::runbook::Drill;
-use super::time::{Dur, Timestamp};
+use crate::model::calendar::Calendar;
+use crate::model::ids::{ComponentName, Digest, PlanName, RunId, SiteName};
+use crate::model::intent::Drill;
+use crate::model::time::{Dur, Timestamp};
 
 /// When a drill of a plan is due, and which.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,9 +4,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::Digest;
-use super::place::Place;
-use super::time::{Dur, Timestamp};
+use crate::model::ids::Digest;
+use crate::model::place::Place;
+use crate::model::time::{Dur, Timestamp};
 
 /// What `evidence:` in drctl.yaml says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Where traces of runs are sent.
 
-use super::notice::SecretAt;
+use crate::model::notice::SecretAt;
 
 /// A collector that takes traces by OTLP over HTTP, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::Digest;
-use super::ledger::Known;
-use super::runbook::Objectives;
-use super::time::Dur;
+use crate::model::ids::Digest;
+use crate::model::ledger::Known;
+use crate::model::objectives::Objectives;
+use crate::model::time::Dur;
 
 /// What an estate is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -5,8 +5,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ids::ComponentName;
-use super::time::Dur;
+use crate::model::ids::ComponentName;
+use crate::model::time::Dur;
 
 /// The planner's and the gates' reasons to say no. `drctl explain ID` tells more of each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -180,7 +180,7 @@ pub struct Person {
     /// An OpenSSH signature over the statement (`ssh-keygen -Y verify -n drctl-statement`).
     #[serde(default)]
     pub signature: Option<String>,
-    /// The exact bytes that were signed: a [`super::statement::Statement`].
+    /// The exact bytes that were signed: a [`crate::record::statement::Statement`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub statement: Option<String>,
 }

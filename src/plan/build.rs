@@ -13,14 +13,15 @@ use super::types::{
     Autoscaling, Buckets, Component, Database, DatabaseAt, GateSpec, GroupAt, Hook, Plan, Policy, Record,
     RecordAt, Route53, SecretRef, Site, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,
 };
-use crate::model::action::FenceMethod;
+use crate::kinds::aws::route53::RecordAnswer;
+use crate::kinds::shared::database::{Engine, Harmless, Host};
+use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::restore::{Backups, Expect, Invariant};
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
+use crate::model::objectives::Objectives;
 use crate::model::place::Place;
-use crate::model::restore::{Backups, Expect, Invariant};
-use crate::model::runbook::{Objectives, OnFailure, Phase};
-use crate::model::state::RecordAnswer;
-use crate::model::target::{Engine, Harmless, Host};
 use crate::model::time::Dur;
+use crate::record::runbook::{OnFailure, Phase};
 
 /// Builds the plan, or nothing if the parts that everything hangs on are missing.
 pub fn plan(

@@ -15,13 +15,13 @@ use super::shape::suggest;
 use super::types::{
     Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spanned, Spec, SwitchBy,
 };
+use crate::kinds::aws::route53::RecordAnswer;
+use crate::kinds::shared::database::Engine;
+use crate::kinds::shared::restore::Expect;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::plain;
-use crate::model::restore::Expect;
-use crate::model::runbook::{Phase, Probe, ProbeRole, ProbeVia};
-use crate::model::state::RecordAnswer;
-use crate::model::target::Engine;
 use crate::model::time::Dur;
+use crate::record::runbook::{Phase, Probe, ProbeRole, ProbeVia};
 
 /// Adds what is wrong with a plan whose shape is right.
 pub fn lint(plan: &Plan, settings: &Settings, findings: &mut Vec<Finding>) {
@@ -251,7 +251,7 @@ impl Lint<'_> {
         site: &SiteName,
         at: &super::types::DatabaseAt,
     ) {
-        use crate::model::action::FenceMethod;
+        use crate::kinds::shared::fence::FenceMethod;
         let needs_group = spec.fence.contains(&FenceMethod::SecurityGroup) && at.fence_group.is_none();
         let needs_admin = spec.fence.iter().any(|m| m.service() == "sql") && at.admin.is_none();
         let needs_host = spec.fence.iter().any(|m| m.needs_host()) && at.host.is_none();

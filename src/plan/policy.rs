@@ -7,8 +7,8 @@ use serde::Deserialize;
 use super::shape::{Field, Record, Shape, opt, req};
 use super::windows::{FREEZE, RawFreeze, RawWindow, WINDOW};
 use crate::model::duty::{Duties, Rung};
+use crate::model::intent::Intent;
 use crate::model::policy::{Change, Policy, Severity};
-use crate::model::runbook::Intent;
 use crate::model::time::Dur;
 
 /// The shortest interval of updates and due times.

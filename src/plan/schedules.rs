@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::shape::{Record, Shape, opt, req};
 use crate::model::calendar::Calendar;
 use crate::model::ids::{ComponentName, PlanName, SiteName};
-use crate::model::runbook::Drill;
+use crate::model::intent::Drill;
 use crate::model::schedule::{Definition, Schedule};
 use crate::model::time::{Dur, Timestamp};
 

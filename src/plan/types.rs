@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::finding::Span;
-use crate::model::action::{Command, FenceMethod};
+use crate::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet};
+use crate::kinds::shared::database::{Engine, Harmless, Host};
+use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::restore::{Backups, Invariant};
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
+use crate::model::objectives::Objectives;
 use crate::model::place::Place;
 use crate::model::policy::Change;
-use crate::model::restore::{Backups, Invariant};
-use crate::model::runbook::{Objectives, OnFailure, Phase, Probe};
-use crate::model::state::{RecordAnswer, RecordPolicy, RecordSet};
-use crate::model::target::{Engine, Harmless, Host};
 use crate::model::time::Dur;
+use crate::record::control::Command;
+use crate::record::runbook::{OnFailure, Phase, Probe};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Input;
 use super::hooks::stands_beside;
 use super::steps::{all, step};
-use crate::model::action::{Action, Consent, Gate};
 use crate::model::ids::StepId;
+use crate::model::intent::Intent;
 use crate::model::policy::Change;
-use crate::model::runbook::{Intent, Need, Phase, Step};
+use crate::model::properties::Consent;
 use crate::plan::types::Hook;
 use crate::policy::matrix;
+use crate::record::action::{Action, Gate};
+use crate::record::runbook::{Need, Phase, Step};
 
 /// The gate at which people agree to what the policy has them asked for.
 pub(super) const APPROVAL: &str = "approve.policy";

@@ -2,13 +2,13 @@
 
 use super::steps::{Draft, step};
 use crate::inventory::{Observation, targets};
-use crate::model::action::{Action, Check};
-use crate::model::bucket::{BucketRef, BucketState, Versioning};
+use crate::kinds::aws::s3::{BucketRef, BucketState, Versioning};
 use crate::model::ids::{SiteName, StepId};
-use crate::model::runbook::{Need, OnFailure, Phase, Step};
-use crate::model::state::State;
-use crate::model::target::Target;
 use crate::plan::types::{Buckets, Component, Spec};
+use crate::record::action::{Action, Check};
+use crate::record::runbook::{Need, OnFailure, Phase, Step};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Adds a comparison for each of them whose source answers, when nobody writes there any more. Nothing waits for it.
 pub fn compare_all(draft: &mut Draft<'_>) {

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::{Known, targets};
-use crate::model::action::{Action, Scale};
+use crate::kinds::aws::autoscaling::{GroupSize, Scale};
 use crate::model::ids::{ComponentName, StepId};
-use crate::model::runbook::Phase;
-use crate::model::state::GroupSize;
-use crate::model::target::Target;
 use crate::model::waiver::Rule;
 use crate::plan::types::{Autoscaling, Component, GroupAt, Spec};
+use crate::record::action::Action;
+use crate::record::runbook::Phase;
+use crate::record::target::Target;
 
 /// Scales every group of the target. Dependencies do not matter here: capacity takes longest, so all of it starts at once.
 pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {

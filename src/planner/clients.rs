@@ -10,15 +10,16 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::clients::reached;
 use crate::inventory::{Known, Observation, active, targets};
-use crate::model::action::{Action, ClientWay, UpdateClientSecret, Write};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretState, UpdateClientSecret};
 use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::runbook::{OnFailure, Phase, Step};
-use crate::model::state::SecretState;
-use crate::model::target::{ClientSecret, DatabaseRef, Target};
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::{Clients, Component, SecretRef, Spec, Task};
+use crate::record::action::{Action, Write};
+use crate::record::runbook::{OnFailure, Phase, Step};
+use crate::record::target::Target;
 
 type Guards = BTreeMap<ComponentName, Vec<StepId>>;
 

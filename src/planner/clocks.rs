@@ -4,12 +4,13 @@
 use super::steps::Draft;
 use super::unreplicated;
 use crate::inventory::targets;
-use crate::model::action::{Action, Check};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
 use crate::model::measure::ClockReading;
-use crate::model::state::{DatabaseState, State};
-use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Dur;
 use crate::plan::types::{Component, Spec};
+use crate::record::action::{Action, Check};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Measures the exposure of a store, by what is known of the clock that stamped its commits.
 pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRef) -> Action {

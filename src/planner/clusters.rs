@@ -6,14 +6,16 @@ use super::databases::Store;
 use super::steps::{Draft, all, step};
 use super::{Refusal, rebuild};
 use crate::inventory::{active, targets};
-use crate::model::action::{Action, Check, Fence, FenceMethod};
-use crate::model::cluster::{ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::kinds::aws::aurora::{ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
+use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::model::ids::StepId;
-use crate::model::runbook::{Intent, OnFailure, Phase};
-use crate::model::state::DatabaseState;
-use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
 use crate::plan::types::{Database, Spec};
+use crate::record::action::{Action, Check};
+use crate::record::runbook::{OnFailure, Phase};
+use crate::record::target::Target;
 
 /// What the service is asked: to hand over where a move was planned, else to give up what the target lacks.
 pub(super) fn takeover(draft: &Draft<'_>, db: &DatabaseRef) -> Option<Takeover> {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::action::{Action, Check, Gate, Undo};
 use crate::model::ids::StepId;
-use crate::model::runbook::{Intent, Phase, Runbook, Step};
+use crate::model::intent::Intent;
 use crate::model::time::Dur;
+use crate::record::action::{Action, Check, Gate, Undo};
+use crate::record::runbook::{Phase, Runbook, Step};
 
 /// The longest way.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,16 +5,19 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::{Refusal, clocks, clusters, safety};
 use crate::inventory::{Observation, active, targets};
-use crate::model::action::{Action, Check, Fence, FenceMethod, Gate, Write};
-use crate::model::cluster::Handover;
-use crate::model::facts::Fact;
+use crate::kinds::aws::aurora::Handover;
+use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
-use crate::model::runbook::{Inherited, Intent, Phase};
-use crate::model::state::{DatabaseRole, DatabaseState, State};
-use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::{Component, Database, Spec};
+use crate::record::action::{Action, Check, Gate, Write};
+use crate::record::facts::Fact;
+use crate::record::runbook::{Inherited, Phase};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// One store to promote.
 pub(super) struct Store<'p> {

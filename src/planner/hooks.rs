@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use super::approvals::APPROVAL;
 use super::steps::step;
-use crate::model::action::{Action, Check};
 use crate::model::ids::StepId;
-use crate::model::runbook::{Intent, Need, OnFailure, Step};
+use crate::model::intent::Intent;
 use crate::plan::Plan;
 use crate::plan::types::Hook;
+use crate::record::action::{Action, Check};
+use crate::record::runbook::{Need, OnFailure, Step};
 
 /// Inserts every hook that has something to stand beside.
 pub fn insert(plan: &Plan, intent: Intent, steps: &mut Vec<Step>) {

@@ -5,15 +5,17 @@ use serde::Serialize;
 
 use super::Refusal;
 use crate::inventory::{Estate, targets};
-use crate::model::action::{Action, Check};
+use crate::kinds::aws::route53::RecordAnswer;
+use crate::kinds::shared::database::Engine;
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
-use crate::model::runbook::{OnFailure, Probe, ProbeRole, ProbeVia, Runbook, Step};
-use crate::model::state::{RecordAnswer, State};
-use crate::model::target::{Engine, Target};
 use crate::model::waiver::Rule;
 use crate::plan::types::{Clients, Component, SecretRef, Spec, Task};
 use crate::plan::{Plan, Settings};
+use crate::record::action::{Action, Check};
+use crate::record::runbook::{OnFailure, Probe, ProbeRole, ProbeVia, Runbook, Step};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Where Route 53's control plane lives; its name servers are everywhere (AWS, «Fault isolation boundaries», Appendix B).
 const ROUTE53_CONTROL_PLANE: &str = "us-east-1";

@@ -28,17 +28,18 @@ mod unreplicated;
 use std::collections::BTreeMap;
 
 use crate::inventory::{ActiveSite, Estate, active};
-use crate::model::action::Fence;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::Fence;
+use crate::kinds::shared::restore::{Rates, Restore};
 use crate::model::ids::{ComponentName, RunId, SiteName};
+use crate::model::intent::{Drill, Intent};
 use crate::model::place::Place;
 use crate::model::policy::{Policy, Severity};
-use crate::model::restore::{Rates, Restore};
-use crate::model::runbook::{Drill, Inherited, Intent, Runbook};
-use crate::model::target::DatabaseRef;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::policy::windows::Closed;
+use crate::record::runbook::{Inherited, Runbook};
 pub use names::Written;
 pub use refusal::Refusal;
 

@@ -5,10 +5,8 @@
 
 use super::Input;
 use crate::inventory::Known;
-use crate::model::action::{Basis, RecordChange};
+use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, ZoneRef};
 use crate::model::ids::SiteName;
-use crate::model::state::RecordSet;
-use crate::model::target::ZoneRef;
 use crate::model::time::Timestamp;
 use crate::plan::types::Route53;
 

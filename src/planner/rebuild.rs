@@ -3,13 +3,15 @@
 use super::steps::{Draft, all, step};
 use super::{Refusal, clusters};
 use crate::inventory::Observation;
-use crate::model::action::{Action, NewReplica};
+use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
+use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::model::ids::{Digest, RunId, StepId};
-use crate::model::runbook::{OnFailure, Phase};
-use crate::model::state::{InstanceSettings, State};
-use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::waiver::Rule;
 use crate::plan::types::Spec;
+use crate::record::action::Action;
+use crate::record::runbook::{OnFailure, Phase};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Longest identifier of an instance (Amazon RDS API Reference, `CreateDBInstance`).
 const LONGEST_ID: usize = 63;

@@ -8,15 +8,18 @@ use super::steps::{Draft, all, step};
 use super::switchover::writes;
 use super::{Refusal, Wanted, clocks, rebuild, safety};
 use crate::inventory::{Observation, targets};
-use crate::model::action::{Action, Check, FenceMethod, Gate};
+use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::restore::{Backup, Backups, BackupsState, NewInstance, Part, Restore, Source};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
-use crate::model::restore::{Backup, Backups, BackupsState, NewInstance, Part, Restore, Source};
-use crate::model::runbook::{Intent, Need, OnFailure, Phase};
-use crate::model::state::State;
-use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::intent::Intent;
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
 use crate::plan::types::{Component, Database, Plan, Spec};
+use crate::record::action::{Action, Check, Gate};
+use crate::record::runbook::{Need, OnFailure, Phase};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Log up to which the loss is counted once more when writes have ended: about ten seconds of reading.
 const COUNTED_WHILE_FENCED: u64 = 512 << 20;
@@ -441,7 +444,9 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     let by_now = input.now.since(of.to_time);
     let takes: u64 = [Part::CreateCopy, Part::Verify, Part::Loss]
         .into_iter()
-        .map(|p| crate::model::estimate::Estimate::of(&Action::Restore { part: p, of: Box::new(of.clone()) }))
+        .map(|p| {
+            crate::record::estimate::Estimate::of(&Action::Restore { part: p, of: Box::new(of.clone()) })
+        })
         .map(|e| e.expected_ms.millis())
         .sum();
     let by_then = by_now.plus(Dur(takes));

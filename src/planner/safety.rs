@@ -3,13 +3,15 @@
 use super::steps::Draft;
 use super::{Busy, Refusal};
 use crate::inventory::{ActiveSite, Observation, active, targets};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::runbook::{Drill, Intent, ProbeRole};
-use crate::model::state::{DatabaseState, State};
-use crate::model::target::{DatabaseRef, Target};
+use crate::model::intent::{Drill, Intent};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::{Component, Database, Spec};
+use crate::record::runbook::ProbeRole;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// What is wrong with the request itself.
 pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {

@@ -4,17 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Input, Refusal, approvals, hooks};
 use crate::inventory::{Observation, targets};
-use crate::model::action::{Action, Check, Fence, Gate, Write};
-use crate::model::estimate::Estimate;
+use crate::kinds::aws::route53::RecordSet;
+use crate::kinds::shared::fence::Fence;
 use crate::model::ids::{ComponentName, SiteName, StepId};
+use crate::model::intent::Drill;
 use crate::model::place::Place;
-use crate::model::runbook::{
-    Drill, Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless,
-};
-use crate::model::state::{RecordSet, State};
-use crate::model::target::Target;
 use crate::model::time::Dur;
 use crate::model::waiver::{Rule, Waiver};
+use crate::record::action::{Action, Check, Gate, Write};
+use crate::record::estimate::Estimate;
+use crate::record::runbook::{Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// A runbook being made.
 #[derive(Debug)]

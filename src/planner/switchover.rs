@@ -9,19 +9,20 @@ use super::buckets::compare_all;
 use super::capacity::scale_all;
 use super::databases::{self, Found, Store};
 use super::failover::guards;
-use super::safety;
 use super::steps::{Draft, all, step};
 use super::traffic::redirect_all;
-use super::{Refusal, clients, clusters, rebuild, ttl};
+use super::{Refusal, clients, clusters, rebuild, safety, ttl};
 use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
-use crate::model::action::{Action, Check};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
 use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::runbook::{Drill, OnFailure, Phase, ProbeRole, Step};
-use crate::model::state::{DatabaseState, State};
-use crate::model::target::{DatabaseRef, Engine, Target};
+use crate::model::intent::Drill;
 use crate::model::waiver::Rule;
 use crate::plan::types::{Component, Database, Spec};
+use crate::record::action::{Action, Check};
+use crate::record::runbook::{OnFailure, Phase, ProbeRole, Step};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 type Guards = BTreeMap<ComponentName, Vec<StepId>>;
 

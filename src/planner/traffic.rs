@@ -7,14 +7,16 @@ use super::names::{self, Move};
 use super::steps::{Draft, all, step};
 use super::{Refusal, clients, safety, ttl};
 use crate::inventory::{Known, targets};
-use crate::model::action::{Action, Check, RecordChange, SetHealthObject, SetRoutingControls, Switch};
+use crate::kinds::aws::route53::{
+    ControlsState, RecordAnswer, RecordChange, RecordSet, SetHealthObject, SetRoutingControls, Switch, kept,
+};
 use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::runbook::Phase;
-use crate::model::state::{ControlsState, RecordAnswer, RecordSet, kept};
-use crate::model::target::Target;
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::{Component, Route53, Spec, SwitchBy, SwitchObject};
+use crate::record::action::{Action, Check};
+use crate::record::runbook::Phase;
+use crate::record::target::Target;
 
 /// Most `ResourceRecord` elements in one change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count once each.
 const BATCH_ELEMENTS: usize = 1_000;

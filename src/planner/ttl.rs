@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::traffic::{push_batches, record_changes, set_name};
 use crate::inventory::{Known, active, targets};
-use crate::model::action::{Action, Check, RecordChange, Switch, Wanted};
+use crate::kinds::aws::route53::{RecordAnswer, RecordChange, RecordSet, Switch, Wanted};
+use crate::kinds::shared::database::{DatabaseRef, endpoint_parts};
 use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::runbook::{OnFailure, Phase};
-use crate::model::state::{RecordAnswer, RecordSet};
-use crate::model::target::{DatabaseRef, Target, endpoint_parts};
 use crate::model::time::Dur;
 use crate::plan::types::{Component, Record, Route53, Spec, SwitchBy};
+use crate::record::action::{Action, Check};
+use crate::record::runbook::{OnFailure, Phase};
+use crate::record::target::Target;
 
 /// What answers may be kept for, in seconds, while users are moved. Shorter ones are stretched by many resolvers.
 const LOW_S: u64 = 10;

@@ -2,9 +2,11 @@
 
 use super::steps::Draft;
 use crate::inventory::targets;
-use crate::model::state::{Lost, State, Unreplicated};
-use crate::model::target::{DatabaseRef, Target};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
 use crate::plan::types::{Component, Spec};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Notes all of it, and answers those things that cost rows.
 pub(super) fn lost(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRef) -> Vec<Unreplicated> {

@@ -4,12 +4,12 @@ use ssh_key::{HashAlg, PublicKey, SshSig};
 use thiserror::Error;
 
 use crate::model::authority::Authority;
-use crate::model::event::{Event, EventKind, RunCreated, Signal};
 use crate::model::ids::StepId;
-use crate::model::runbook::Runbook;
-use crate::model::statement::{NAMESPACE, Statement};
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
+use crate::record::event::{Event, EventKind, RunCreated, Signal};
+use crate::record::runbook::Runbook;
+use crate::record::statement::{NAMESPACE, Statement};
 
 /// What calls a live drill off that fails its users.
 pub const ABORTS: &str = "the abort condition of the drill";

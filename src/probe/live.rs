@@ -6,7 +6,7 @@ use std::rc::Rc;
 use futures_util::future::{Either, LocalBoxFuture, select};
 
 use super::{Alarms, Prober, Sample};
-use crate::model::runbook::{Probe, ProbeRole, ProbeVia};
+use crate::record::runbook::{Probe, ProbeRole, ProbeVia};
 use crate::world::World;
 
 /// Asks real addresses.

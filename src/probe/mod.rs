@@ -8,8 +8,8 @@ use futures_util::future::LocalBoxFuture;
 pub use recorder::Recorder;
 
 use crate::model::place::Place;
-use crate::model::runbook::Probe;
 use crate::model::time::Timestamp;
+use crate::record::runbook::Probe;
 
 /// One answer to one probe.
 #[derive(Clone, Debug, PartialEq, Eq)]

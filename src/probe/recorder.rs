@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Sample;
 use crate::inventory::estate::ProbeHealth;
-use crate::model::event::EventKind;
 use crate::model::time::{Dur, Timestamp};
+use crate::record::event::EventKind;
 use crate::run::judge::ProbeSight;
 use crate::run::state::Turn;
 

@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::duties::{Obligation, Standing};
 use super::overrides::Override;
 use super::summary::{InDoubt, Store};
-use crate::model::action::{Action, Check};
 use crate::model::ids::ComponentName;
 use crate::model::time::{Timestamp, span};
+use crate::record::action::{Action, Check};
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Status};
 

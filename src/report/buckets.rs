@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::action::{Action, Check};
-use crate::model::bucket::{Arriving, ComparedState};
-use crate::model::facts::Fact;
+use crate::kinds::aws::s3::{Arriving, ComparedState};
 use crate::model::ids::ComponentName;
-use crate::model::runbook::{Drill, Intent, Phase};
-use crate::model::state::State;
-use crate::model::target::Target;
+use crate::model::intent::{Drill, Intent};
+use crate::record::action::{Action, Check};
+use crate::record::facts::Fact;
+use crate::record::runbook::Phase;
+use crate::record::state::State;
+use crate::record::target::Target;
 use crate::run::RunState;
 
 /// One pair of them. None of it is in the RPO: a sample proves what it found, and nothing of the rest.

@@ -6,15 +6,16 @@ use serde::Serialize;
 
 use schemars::JsonSchema;
 
-use crate::model::action::{
-    Action, Basis, Fence, FenceMethod, RecordChange, Scale, Switch, UpdateClientSecret,
-};
-use crate::model::cluster::Takeover;
-use crate::model::event::End;
+use crate::kinds::aws::aurora::Takeover;
+use crate::kinds::aws::autoscaling::Scale;
+use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
+use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::fence::{Fence, FenceMethod};
+use crate::kinds::shared::restore::Part;
+use crate::kinds::shared::secret::UpdateClientSecret;
 use crate::model::ids::SiteName;
-use crate::model::restore::Part;
-use crate::model::state::RecordSet;
-use crate::model::target::{DatabaseRef, Engine};
+use crate::record::action::Action;
+use crate::record::event::End;
 use crate::run::RunState;
 use crate::run::state::Status;
 

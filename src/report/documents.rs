@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::summary::RunReport;
 use crate::model::plain::{self, line};
-use crate::model::runbook::Phase;
 use crate::model::time::Timestamp;
+use crate::record::runbook::Phase;
 use crate::run::RunState;
 use crate::run::state::Status;
 

@@ -1,17 +1,17 @@
 //! The manifest of an evidence bundle for a run. All of it is derived from the events of the run.
 
-use crate::model::action::{Action, Check, Gate, Write};
+use crate::kinds::shared::restore::Part;
 use crate::model::authority::takes;
-use crate::model::event::End;
 use crate::model::evidence::{
     About, Achieved, Checked, File, Head, Manifest, Overridden, Said, Verification,
 };
 use crate::model::ids::Digest;
 use crate::model::measure::Basis;
-use crate::model::restore::Part;
-use crate::model::runbook::Step;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
+use crate::record::action::{Action, Check, Gate, Write};
+use crate::record::event::End;
+use crate::record::runbook::Step;
 use crate::report::measured::Measured;
 use crate::report::overrides::Override;
 use crate::report::summary::RunReport;

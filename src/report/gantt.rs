@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::model::event::End;
 use crate::model::ids::StepId;
-use crate::model::runbook::ProbeRole;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::critical_path;
+use crate::record::event::End;
+use crate::record::runbook::ProbeRole;
 use crate::run::RunState;
 use crate::run::state::{Status, Work};
 

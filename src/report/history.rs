@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::model::action::Action;
-use crate::model::event::End;
 use crate::model::ids::{SiteName, StepId};
-use crate::model::runbook::{Intent, Runbook, Step};
+use crate::model::intent::Intent;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::critical_path;
+use crate::record::action::Action;
+use crate::record::event::End;
+use crate::record::runbook::{Runbook, Step};
 use crate::run::RunState;
 use crate::run::state::Status;
 

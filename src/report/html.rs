@@ -4,8 +4,8 @@ use minijinja::{Environment, context};
 
 use super::gantt;
 use super::summary::RunReport;
+use crate::model::intent::Drill;
 use crate::model::plain;
-use crate::model::runbook::Drill;
 use crate::run::RunState;
 
 /// The name says that everything that is put in is escaped: a reason may hold anything that a person can type.

@@ -3,8 +3,8 @@
 use minijinja::{Environment, context};
 
 use super::summary::RunReport;
+use crate::model::intent::Drill;
 use crate::model::plain;
-use crate::model::runbook::Drill;
 
 const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.intent != 'drill' %} ({{ r.intent }}){% endif %}{% else %}{{ r.intent | title }}{% endif %} of {{ r.plan }}: {{ r.outcome }}
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 
 use super::attainment::Attainment;
 use crate::model::ids::ComponentName;
+use crate::model::intent::Intent;
 use crate::model::measure::{Basis, Figure, Verdict};
-use crate::model::runbook::Intent;
 use crate::model::time::{Dur, span};
 use crate::model::waiver::Waiver;
 use crate::run::RunState;

@@ -8,13 +8,14 @@ use super::duties::{self, Obligation, Standing};
 use super::history::{Beyond, History, Late, Prediction};
 use super::message_templates;
 use crate::model::duty::Rung;
-use crate::model::event::{Outcome, WorldKind};
 use crate::model::ids::{PlanName, StepId};
+use crate::model::intent::Drill;
 use crate::model::notice::{Kind, Notice};
 use crate::model::policy::Policy;
-use crate::model::runbook::{Drill, ProbeRole};
 use crate::model::schedule::Schedule;
 use crate::model::time::{Dur, Timestamp};
+use crate::record::event::{Outcome, WorldKind};
+use crate::record::runbook::ProbeRole;
 use crate::run::RunState;
 use crate::run::state::{Mode, Status};
 use crate::run::stopped::Stopped;
@@ -194,7 +195,7 @@ fn stalled(
     began: Timestamp,
 ) -> Option<(Timestamp, Beyond)> {
     let i = desk.state.position(step)?;
-    if desk.state.work(i).status.settled() || desk.state.direction(i) != crate::model::event::Direction::Do {
+    if desk.state.work(i).status.settled() || desk.state.direction(i) != crate::record::event::Direction::Do {
         return None;
     }
     let beyond = desk.history.late(desk.state, step, desk.now)?;

@@ -6,15 +6,18 @@ mod buckets;
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
+use crate::kinds::aws::rds::SERVING;
+use crate::kinds::aws::route53::RecordSet;
+use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::Place;
 use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Quota, Standing};
-use crate::model::state::{DatabaseState, RecordSet, SERVING, State};
-use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::plan::types::{Autoscaling, Component, Database, Record, Route53, Spec};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// What a plan is compared with.
 pub struct Seen<'a> {
@@ -312,7 +315,7 @@ impl Evaluation<'_> {
                 .and_then(|record| Some(record.ttl.as_ref()?.value.millis() / 1_000));
             set.ttl_s().is_some_and(|is| ttl.is_some_and(|ttl| ttl != is))
         };
-        let kept = crate::model::state::kept(sets);
+        let kept = crate::kinds::aws::route53::kept(sets);
         let longest = format!("resolvers keep an answer for up to {kept}; the RTO is {most}");
         let told = match sets.iter().find(differs) {
             _ if kept > most => not(Standing::NotReady, longest, "lower the TTL"),

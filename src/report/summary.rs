@@ -11,17 +11,17 @@ use super::changes::{Change, changes};
 use super::measured::Measured;
 use super::restore::{Restored, restored};
 use super::{afterwards, duties, measured, overrides, steered};
-use crate::model::action::Action;
-use crate::model::event::{Outcome, Request, WorldKind};
+use crate::kinds::shared::rebuild::Diverged;
+use crate::kinds::shared::restore::Part;
 use crate::model::evidence::Under;
-use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, RunId, StepId};
+use crate::model::intent::{Drill, Intent};
 use crate::model::measure::Figure;
-use crate::model::restore::Part;
-use crate::model::runbook::{Drill, Intent};
-use crate::model::state::Diverged;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
+use crate::record::action::Action;
+use crate::record::event::{Outcome, Request, WorldKind};
+use crate::record::facts::Fact;
 use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
 use crate::run::state::{Mode, Status, StepState};
@@ -383,7 +383,7 @@ pub fn protection(state: &RunState) -> Protection {
 
 fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, Store> {
     let store =
-        |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::model::facts::Exposure))| {
+        |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::record::facts::Exposure))| {
             let store = Store {
                 rpo: measured::rpo_of(state, component, *figure),
                 last_instant: exposure.last_instant,
@@ -453,7 +453,7 @@ fn waivers(state: &RunState) -> Vec<Waiver> {
 }
 
 fn approvals(state: &RunState) -> Vec<Approval> {
-    let of = |(step, s): (&crate::run::state::StepState, &crate::model::runbook::Step)| {
+    let of = |(step, s): (&crate::run::state::StepState, &crate::record::runbook::Step)| {
         step.approved_by
             .iter()
             .map(|who| Approval { step: s.id.to_string(), who: who.clone() })
@@ -474,8 +474,8 @@ fn steps(state: &RunState) -> Vec<StepReport> {
         let word = match (&work.status, &state.steps[i].undo) {
             (Status::Done(_), Some(_)) => "undone",
             (Status::Done(_), None) if state.passed_by_waiver(i) => "waived",
-            (Status::Done(crate::model::event::End::Noop), None) => "noop",
-            (Status::Done(crate::model::event::End::ByHand), None) => "by_hand",
+            (Status::Done(crate::record::event::End::Noop), None) => "noop",
+            (Status::Done(crate::record::event::End::ByHand), None) => "by_hand",
             (status, _) => status.word(),
         };
         StepReport {

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::event::RunCreated;
 use crate::model::ids::{ComponentName, PlanName, RunId};
-use crate::model::runbook::Objectives;
+use crate::model::objectives::Objectives;
 use crate::model::terms::Environment;
 use crate::model::time::{Dur, Timestamp};
+use crate::record::event::RunCreated;
 use crate::report::compliance::Asked;
 use crate::report::compliance::history::{NO_TIER, tier_of};
 use crate::run::RunState;

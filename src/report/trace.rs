@@ -8,11 +8,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::model::event::{Direction, Event, EventKind, Outcome, RunCreated};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::plain;
-use crate::model::runbook::{Runbook, Step};
 use crate::model::time::Timestamp;
+use crate::record::event::{Direction, Event, EventKind, Outcome, RunCreated};
+use crate::record::runbook::{Runbook, Step};
 
 /// `SPAN_KIND_INTERNAL` and `SPAN_KIND_CLIENT` (opentelemetry-proto, `trace.proto`).
 const INTERNAL: u8 = 1;

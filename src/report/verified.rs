@@ -6,15 +6,16 @@ use serde::Serialize;
 
 use super::attainment::attainment;
 use super::summary;
-use crate::model::action::Action;
-use crate::model::event::{Outcome, WorldKind};
-use crate::model::facts::Fact;
 use crate::model::ids::{ComponentName, PlanName, RunId};
-use crate::model::runbook::{Drill, Intent, Phase, Step};
-use crate::model::state::State;
-use crate::model::target::Target;
+use crate::model::intent::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
+use crate::record::action::Action;
+use crate::record::event::{Outcome, WorldKind};
+use crate::record::facts::Fact;
+use crate::record::runbook::{Phase, Step};
+use crate::record::state::State;
+use crate::record::target::Target;
 use crate::run::RunState;
 use crate::run::state::Mode;
 

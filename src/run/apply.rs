@@ -2,20 +2,18 @@
 
 use thiserror::Error;
 
-use super::approval;
 use super::decide::LATE;
-use super::lawful;
 use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
-use super::terms;
-use crate::model::action::{Action, Check};
-use crate::model::event::{Direction, End, Event, EventKind};
-use crate::model::facts::{Exposure, Fact};
+use super::{approval, lawful, terms};
+use crate::kinds::shared::restore::{Part, Restore};
 use crate::model::ids::{Digest, StepId};
-use crate::model::restore::{Part, Restore};
-use crate::model::statement::Statement;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
+use crate::record::action::{Action, Check};
+use crate::record::event::{Direction, End, Event, EventKind};
+use crate::record::facts::{Exposure, Fact};
+use crate::record::statement::Statement;
 
 /// An event that cannot follow what went before.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

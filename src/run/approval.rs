@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::gate::{Says, pass};
 use super::signal::{must_be_answered, unanswered};
 use super::state::{RunState, Status};
-use crate::model::action::{Action, Gate};
-use crate::model::event::{Event, EventKind, WorldKind};
 use crate::model::ids::StepId;
-use crate::model::statement::Statement;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Person;
+use crate::record::action::{Action, Gate};
+use crate::record::event::{Event, EventKind, WorldKind};
+use crate::record::statement::Statement;
 
 /// How the reason of an approval begins that ended without an answer.
 const EXPIRED: &str = "nobody approved";

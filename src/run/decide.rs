@@ -6,11 +6,13 @@ use super::drill::{self, Abort};
 use super::gate::{self, Says};
 use super::outstanding::overdue;
 use super::state::{Mode, RunState, Status, StepState};
-use crate::model::action::{Action, Check, InDoubt, Undo, UndoRank, Write};
-use crate::model::event::{Direction, End, EventKind, Outcome};
-use crate::model::runbook::{Intent, OnFailure, Step};
+use crate::model::intent::Intent;
+use crate::model::properties::{InDoubt, UndoRank};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
+use crate::record::action::{Action, Check, Undo, Write};
+use crate::record::event::{Direction, End, EventKind, Outcome};
+use crate::record::runbook::{OnFailure, Step};
 
 /// How long an observation stays valid for the decision to undo something or to set a fence: a guard, a replica.
 const FRESH: Dur = Dur::secs(30);
@@ -206,7 +208,7 @@ fn guard_unread(state: &RunState, i: usize) -> bool {
 /// An approval is asked again when it expires.
 fn expiry(state: &RunState, i: usize) -> Vec<Effect> {
     match (&state.step(i).action, state.work(i).started_at) {
-        (Action::Gate(crate::model::action::Gate::Approval { expires_after_ms, .. }), Some(at)) => {
+        (Action::Gate(crate::record::action::Gate::Approval { expires_after_ms, .. }), Some(at)) => {
             vec![Effect::WakeAt(at + *expires_after_ms)]
         }
         _ => Vec::new(),

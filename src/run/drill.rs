@@ -1,12 +1,13 @@
 //! What a drill may not do, whatever happens: be more than its class says, or hurt users for longer than it has to.
 
 use super::state::{Mode, RunState, Status, Turn};
-use crate::model::action::{Felt, Moves};
-use crate::model::event::{EventKind, Outcome, WorldKind};
-use crate::model::runbook::{Drill, Phase, Probe, ProbeRole, Step};
+use crate::model::intent::Drill;
+use crate::model::properties::{Felt, Moves};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::policy::signed::ABORTS;
+use crate::record::event::{EventKind, Outcome, WorldKind};
+use crate::record::runbook::{Phase, Probe, ProbeRole, Step};
 
 /// Why the way back of a live drill begins before its time was over.
 const CALLED_OFF: &str = "called off:";

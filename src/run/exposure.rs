@@ -1,15 +1,16 @@
 //! How many writes may be lost with one store (DESIGN words: exposure).
 
 use super::state::{Proven, RunState};
-use crate::model::action::{Action, Check};
-use crate::model::cluster::Handover;
-use crate::model::facts::Exposure;
+use crate::kinds::aws::aurora::Handover;
+use crate::kinds::shared::database::DatabaseState;
+use crate::kinds::shared::restore::{Loss, Restore};
+use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, CLOCKS_AGREE, ClockReading, Figure};
-use crate::model::restore::{Loss, Restore};
-use crate::model::state::{DatabaseState, Unreplicated};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
+use crate::record::action::{Action, Check};
+use crate::record::facts::Exposure;
 
 /// The last instant at which the old primary can have acknowledged a write, and how that is known.
 struct LastInstant {

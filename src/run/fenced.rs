@@ -1,15 +1,16 @@
 //! Which servers a run keeps from taking writes, how that was proven, and when it let writes in again.
 
 use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
-use crate::model::action::{Action, Check, Fence, FenceMethod, Gate};
-use crate::model::event::EventKind;
-use crate::model::facts::Fact;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::{Fence, FenceMethod};
+use crate::kinds::shared::unreplicated::Unreplicated;
+use crate::kinds::shared::wal::WalPoint;
 use crate::model::ids::ComponentName;
-use crate::model::runbook::Step;
-use crate::model::state::Unreplicated;
-use crate::model::target::DatabaseRef;
 use crate::model::time::Timestamp;
-use crate::model::wal::WalPoint;
+use crate::record::action::{Action, Check, Gate};
+use crate::record::event::EventKind;
+use crate::record::facts::Fact;
+use crate::record::runbook::Step;
 
 impl RunState {
     /// Whether another server was asked for under this one's name.

@@ -2,13 +2,13 @@
 
 use super::approval;
 use super::state::{RunState, Status};
-use crate::model::action::{Action, Gate};
-use crate::model::event::{End, EventKind};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::planner::refusal::flag;
+use crate::record::action::{Action, Gate};
+use crate::record::event::{End, EventKind};
 
 /// What a gate says now.
 pub enum Says {

@@ -11,13 +11,17 @@ pub use observed::{ProbeSight, StepDecision, StepObservation};
 use super::held;
 use super::state::{RunState, Status};
 use crate::inventory::Observation;
-use crate::model::action::{Action, Check, Found, InDoubt, Scale, Switch, Write};
-use crate::model::event::{Direction, End, EventKind};
-use crate::model::facts::Fact;
+use crate::kinds::aws::autoscaling::{GroupState, Scale};
+use crate::kinds::aws::route53::{ChangeState, RecordSet, Switch};
 use crate::model::ids::Digest;
-use crate::model::state::{ChangeState, GroupState, RecordSet, State};
-use crate::model::target::Target;
+use crate::model::properties::InDoubt;
 use crate::model::time::{Dur, Timestamp};
+use crate::record::action::{Action, Check, Write};
+use crate::record::event::{Direction, End, EventKind};
+use crate::record::facts::Fact;
+use crate::record::found::Found;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// How long an accepted call may show no effect before it is made again, where that cannot hurt.
 const REPEAT_AFTER: Dur = Dur::secs(20);

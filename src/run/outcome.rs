@@ -1,10 +1,10 @@
 //! What the answer to a call means.
 
 use super::state::RunState;
-use crate::model::action::Action;
-use crate::model::event::{Direction, EventKind};
 use crate::model::ids::StepId;
 use crate::model::time::{Dur, Timestamp};
+use crate::record::action::Action;
+use crate::record::event::{Direction, EventKind};
 
 /// The result of one call, as an adapter reported it.
 #[derive(Clone, Debug, PartialEq, Eq)]

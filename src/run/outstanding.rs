@@ -4,11 +4,12 @@
 use super::apply::Illegal;
 use super::decide::LATE;
 use super::state::{Mode, RunState, Status, Work};
-use crate::model::action::{Action, InDoubt, Undo};
-use crate::model::event::{Direction, EventKind};
+use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::model::ids::StepId;
-use crate::model::target::{DatabaseRef, Engine};
+use crate::model::properties::InDoubt;
 use crate::model::time::Timestamp;
+use crate::record::action::{Action, Undo};
+use crate::record::event::{Direction, EventKind};
 
 /// The result of withdrawing the request of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{RunState, Status};
-use crate::model::action::{Basis, Found as Reading, FoundSet, RecordChange, Switch};
-use crate::model::event::Direction;
-use crate::model::state::RecordSet;
+use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
+use crate::record::event::Direction;
+use crate::record::found::{Found as Reading, FoundSet};
 
 /// How many names an error lists.
 const NAMED: usize = 5;

@@ -2,14 +2,15 @@
 
 use super::approval;
 use super::state::{Mode, RunState, Status, StepState};
-use crate::model::action::{Action, Check, Gate, Moves};
+use crate::kinds::shared::restart::Restart;
 use crate::model::duty::{Decision, Duty};
-use crate::model::event::{EventKind, Outcome, Signal};
 use crate::model::ids::{Digest, StepId};
-use crate::model::restart::Restart;
+use crate::model::properties::Moves;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver, one_line};
 use crate::policy::signed;
+use crate::record::action::{Action, Check, Gate};
+use crate::record::event::{EventKind, Outcome, Signal};
 
 /// The events that a signal becomes.
 pub fn take(state: &RunState, signal: Signal, who: Person, now: Timestamp) -> Vec<EventKind> {

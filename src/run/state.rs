@@ -8,17 +8,18 @@ use super::outstanding::Withdrawal;
 use super::parts::Parts;
 use super::steered::Past;
 use super::stopped::Attention;
-use crate::model::action::{Action, Check, Readings, Undo};
-use crate::model::event::{Direction, End, EventKind, Outcome, RunCreated};
-use crate::model::facts::{Exposure, Fact};
+use crate::kinds::shared::restart::Restart;
+use crate::kinds::shared::restore::{Loss, Part, Restore};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::ClockReading;
-use crate::model::restart::Restart;
-use crate::model::restore::{Loss, Part, Restore};
-use crate::model::runbook::{Need, OnFailure, Runbook, Step, Unless};
 use crate::model::terms::Endpoint;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
+use crate::record::action::{Action, Check, Undo};
+use crate::record::event::{Direction, End, EventKind, Outcome, RunCreated};
+use crate::record::facts::{Exposure, Fact};
+use crate::record::found::Readings;
+use crate::record::runbook::{Need, OnFailure, Runbook, Step, Unless};
 
 /// Where one direction of a step is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +126,7 @@ pub struct Work {
     /// Why it failed, was skipped or waits.
     pub reason: Option<String>,
     /// What the provider calls the requests of its calls, in order.
-    pub requests: Vec<crate::model::event::Request>,
+    pub requests: Vec<crate::record::event::Request>,
 }
 
 impl Default for Work {

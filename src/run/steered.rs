@@ -1,9 +1,9 @@
 //! The earlier results of a step, and what people did to it. None of that is forgotten when it is tried again.
 
 use super::state::StepState;
-use crate::model::event::EventKind;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
+use crate::record::event::EventKind;
 
 /// What a person did to a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::state::{Mode, RunState, Status};
-use crate::model::action::{Action, Check, OnStop};
 use crate::model::duty::{Decision, Duty};
-use crate::model::event::EventKind;
 use crate::model::ids::StepId;
-use crate::model::runbook::{Intent, OnFailure, Phase, ProbeRole};
+use crate::model::intent::Intent;
+use crate::model::properties::OnStop;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
+use crate::record::action::{Action, Check};
+use crate::record::event::EventKind;
+use crate::record::runbook::{OnFailure, Phase, ProbeRole};
 
 /// A stop.
 #[derive(Clone, Debug, PartialEq, Eq)]

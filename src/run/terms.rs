@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::RunState;
 use super::state::Mode;
-use crate::model::action::Action;
-use crate::model::event::{Outcome, RunCreated};
 use crate::model::evidence::Under;
 use crate::model::terms::{Endpoint, Environment, Source};
 use crate::plan::terms::known;
+use crate::record::action::Action;
+use crate::record::event::{Outcome, RunCreated};
 
 /// How endpoints of routing controls are called.
 const CLUSTER: &str = "route53-recovery-cluster";

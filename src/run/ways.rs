@@ -3,9 +3,9 @@
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status};
-use crate::model::action::{Action, Undo, Write};
-use crate::model::event::End;
-use crate::model::restart::Restart;
+use crate::kinds::shared::restart::Restart;
+use crate::record::action::{Action, Undo, Write};
+use crate::record::event::End;
 
 /// One way on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,7 +166,7 @@ impl RunState {
     /// Whether a step failed, and nothing continues because of that.
     fn brought_to_a_stop(&self, i: usize) -> bool {
         let step = self.step(i);
-        let halts = step.on_failure == crate::model::runbook::OnFailure::Halt && !step.background;
+        let halts = step.on_failure == crate::record::runbook::OnFailure::Halt && !step.background;
         halts && self.steps[i].work.status == Status::Failed
     }
 

@@ -1,11 +1,12 @@
 //! What people may say to a run, and how far a batch of names is moved and taken back: both sides of each condition.
 
-use drctl::model::action::{Action, Check, RecordChange};
+use drctl::kinds::aws::route53::RecordChange;
+use drctl::kinds::shared::restart::Restart;
 use drctl::model::authority::{Authority, Operator};
-use drctl::model::event::{Direction, EventKind, Signal};
 use drctl::model::ids::StepId;
-use drctl::model::restart::Restart;
 use drctl::model::waiver::Person;
+use drctl::record::action::{Action, Check};
+use drctl::record::event::{Direction, EventKind, Signal};
 use drctl::run::parts::{self, Found, Group, Next, Parts};
 use drctl::run::state::{Status, Work};
 use drctl::run::{RunState, signal};

@@ -1,12 +1,12 @@
 //! A run that is over begins nothing of its recovery, and makes no call of it, whoever offers that to its journal; what it owes is taken
 //! all the same.
 
-use drctl::model::action::{Action, Check};
 use drctl::model::duty::{Decision, Duty};
-use drctl::model::event::{Direction, End, Event, EventKind, Outcome};
 use drctl::model::ids::StepId;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Person;
+use drctl::record::action::{Action, Check};
+use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
 use drctl::run::RunState;
 use drctl::run::apply::Illegal;
 use drctl::run::state::{Status, Work};

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use drctl::executor::create;
-use drctl::model::action::{Action, UpdateClientSecret};
-use drctl::model::event::{EventKind, Outcome};
+use drctl::kinds::shared::secret::UpdateClientSecret;
 use drctl::model::ids::{ComponentName, SiteName};
-use drctl::model::runbook::Intent;
+use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
+use drctl::record::action::Action;
+use drctl::record::event::{EventKind, Outcome};
 use drctl::report::changes::changes;
 use drctl::run::continued;
 use drctl::run::state::Mode;

@@ -1,12 +1,12 @@
 //! Clocks that jump, and looks that are older than they seem.
 
-use drctl::model::action::{Action, Check};
-use drctl::model::event::{Event, EventKind, Outcome};
 use drctl::model::ids::RunId;
+use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::Basis;
-use drctl::model::runbook::{Drill, Intent};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::record::action::{Action, Check};
+use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::report::attainment::attainment;
 use drctl::run::drill::{self, Abort};
 use drctl::run::{Effect, RunState, decide};

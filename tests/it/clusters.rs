@@ -1,13 +1,15 @@
 //! Aurora global databases: the service moves the writer; drctl says when, and what it costs.
 
-use drctl::model::action::{Action, Check, FenceMethod};
-use drctl::model::cluster::Handover;
-use drctl::model::event::{EventKind, Outcome};
+use drctl::kinds::aws::aurora::Handover;
+use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
+use drctl::kinds::shared::fence::FenceMethod;
+use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
-use drctl::model::runbook::Intent;
-use drctl::model::state::{DatabaseRole, DatabaseState, State};
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
+use drctl::record::action::{Action, Check};
+use drctl::record::event::{EventKind, Outcome};
+use drctl::record::state::State;
 use drctl::report::attainment::attainment;
 use drctl::report::summary;
 use drctl::run::state::Mode;
@@ -111,7 +113,7 @@ fn a_cluster_without_instances_is_given_one_before_it_takes_over() {
     assert!(done.ended.state.runbook.notes.iter().any(|n| n.contains("costs money")));
     // One that has an instance is given none.
     let whole = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
-    let equips = |s: &drctl::model::runbook::Step| matches!(s.action, Action::AddClusterInstance { .. });
+    let equips = |s: &drctl::record::runbook::Step| matches!(s.action, Action::AddClusterInstance { .. });
     assert!(!whole.ended.state.runbook.steps.iter().any(equips));
 }
 
@@ -212,7 +214,7 @@ fn a_handover_that_dies_with_its_source_is_followed_by_a_failover() {
 fn a_handover_that_the_service_takes_back_is_not_repeated() {
     let calm = rig(PLAN, Intent::Switchover, "calm");
     let whole = calm.rehearse().unwrap();
-    let asked_at = |e: &drctl::model::event::Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
+    let asked_at = |e: &drctl::record::event::Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
     let at = events(&whole).iter().find(|e| asked_at(e)).unwrap().at;
     let lost_after = at.since(crate::rig::BEGAN).plus(Dur::secs(1));
     let scenario = drctl::adapters::sandbox::scenario::Scenario {
@@ -237,7 +239,7 @@ fn what_somebody_else_moved_meanwhile_is_not_called_lossless() {
     );
     let moved = whole.ended.state.runbook.steps.iter().find_map(|s| match s.action.clone() {
         Action::Promote { db, backup_days, takeover: Some(how) } => {
-            let how = drctl::model::cluster::Takeover { by: Handover::AllowDataLoss, ..*how };
+            let how = drctl::kinds::aws::aurora::Takeover { by: Handover::AllowDataLoss, ..*how };
             Some(Action::Promote { db, backup_days, takeover: Some(Box::new(how)) })
         }
         _ => None,

@@ -2,12 +2,12 @@
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::journal::Record;
-use drctl::model::event::{Direction, EventKind, Outcome};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
+use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
-use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
+use drctl::record::event::{Direction, EventKind, Outcome};
 use drctl::report::attainment::attainment;
 use drctl::run::continued::{continued, seen_before};
 use drctl::run::state::{Mode, Status, Turn};
@@ -129,7 +129,7 @@ fn a_proof_that_was_seen_to_be_gone_is_not_inherited() {
     let state = drctl::executor::create::replay(&crate::rig::run_id(), &records).unwrap();
     let kept = continued(&state, 1, &SiteName::new("east")).unwrap();
     assert!(kept.fences.iter().any(|f| f.fact.is_some()), "{kept:#?}");
-    rig.deeds = kept.fences.iter().map(|f| drctl::model::action::Action::Unfence(f.fence.clone())).collect();
+    rig.deeds = kept.fences.iter().map(|f| drctl::record::action::Action::Unfence(f.fence.clone())).collect();
     let done = rig.take_over(&records, &notes, &[]).unwrap_or_else(|r| panic!("{r:#?}"));
     assert!(
         done.ended.state.runbook.inherits.iter().all(|i| i.fact.is_none()),
@@ -156,7 +156,7 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
     let rig = moving(Intent::Switchover, "calm", 5);
     let (records, notes) = fenced_prefix(&rig);
     let (back, _) = rig.cancel(&records, &notes, None);
-    let undoing = |e: &drctl::model::event::Event| {
+    let undoing = |e: &drctl::record::event::Event| {
         matches!(e.what, EventKind::CallIntended { direction: Direction::Undo, .. })
     };
     let all = events(&back);
@@ -165,11 +165,11 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
     paused.mode = Mode::Paused;
     assert!(continued(&paused, 1, &east).unwrap_err().contains("being undone"));
     // A fence that a call was to lift is no proof any more, though nobody saw what became of that.
-    let lifting = |e: &drctl::model::event::Event| matches!(&e.what, EventKind::CallIntended { direction: Direction::Undo, step, .. } if step.as_str().starts_with("fence."));
+    let lifting = |e: &drctl::record::event::Event| matches!(&e.what, EventKind::CallIntended { direction: Direction::Undo, step, .. } if step.as_str().starts_with("fence."));
     let n = all.iter().position(lifting).unwrap() + 1;
     let mut lifted = all[..n].to_vec();
     let EventKind::CallIntended { step, .. } = lifted[n - 1].what.clone() else { unreachable!() };
-    lifted.push(drctl::model::event::Event {
+    lifted.push(drctl::record::event::Event {
         at: lifted[n - 1].at,
         what: EventKind::CallRefused {
             step,

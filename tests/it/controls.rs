@@ -1,11 +1,11 @@
 //! Names that follow routing controls: how a run moves them, and what is refused.
 
-use drctl::model::action::Action;
-use drctl::model::event::{EventKind, Outcome};
 use drctl::model::ids::SiteName;
-use drctl::model::runbook::Intent;
+use drctl::model::intent::Intent;
 use drctl::model::waiver::Rule;
 use drctl::planner::Refusal;
+use drctl::record::action::Action;
+use drctl::record::event::{EventKind, Outcome};
 use drctl::report::changes::changes;
 use drctl::run::state::Mode;
 

@@ -2,26 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use drctl::model::action::{
-    Action, Check, Command, Fence, FenceMethod, Gate, RecordChange, Scale, SetHealthObject,
-    SetRoutingControls, Switch, UpdateClientSecret, Write,
+use drctl::kinds::aws::autoscaling::{GroupRef, GroupSize, Scale};
+use drctl::kinds::aws::rds::InstanceSettings;
+use drctl::kinds::aws::route53::{
+    ControlsRef, ObjectRef, RecordAnswer, RecordChange, RecordPolicy, RecordSet, SetHealthObject,
+    SetRoutingControls, Switch, ZoneRef,
 };
+use drctl::kinds::shared::database::{DatabaseRef, Engine};
+use drctl::kinds::shared::fence::{Fence, FenceMethod};
+use drctl::kinds::shared::restore::{NewInstance, Part, Restore, Source};
+use drctl::kinds::shared::secret::{ClientSecret, UpdateClientSecret};
 use drctl::model::authority::Authority;
-use drctl::model::estimate::Estimate;
-use drctl::model::event::{End, Event, EventKind, Outcome, RunCreated, WorldKind};
-use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, Digest, StepId};
+use drctl::model::intent::{Drill, Intent};
+use drctl::model::objectives::Objectives;
 use drctl::model::place::Place;
-use drctl::model::restore::{NewInstance, Part, Restore, Source};
-use drctl::model::runbook::{
-    Drill, Intent, Need, Objectives, Phase, Probe, ProbeRole, ProbeVia, Runbook, Step, Unless,
-};
-use drctl::model::state::{GroupSize, InstanceSettings, RecordAnswer, RecordPolicy, RecordSet};
-use drctl::model::target::{ClientSecret, ControlsRef, DatabaseRef, Engine, GroupRef, ObjectRef, ZoneRef};
 use drctl::model::terms::Terms;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::planner::steps;
+use drctl::record::action::{Action, Check, Gate, Write};
+use drctl::record::control::Command;
+use drctl::record::estimate::Estimate;
+use drctl::record::event::{End, Event, EventKind, Outcome, RunCreated, WorldKind};
+use drctl::record::facts::Fact;
+use drctl::record::runbook::{Need, Phase, Probe, ProbeRole, ProbeVia, Runbook, Step, Unless};
 use drctl::run::decide::{expired, looks_at};
 use drctl::run::state::{FenceDebt, Status, Turn, Work};
 use drctl::run::{Effect, RunState, Stop, decide, drill};

@@ -1,13 +1,16 @@
 //! What is believed of calls whose fate nobody knows: a batch that was taken apart, told event by event.
 
 use drctl::inventory::Observation;
-use drctl::model::action::{Action, Check, Scale, Switch, Write};
-use drctl::model::event::{Direction, End, Event, EventKind, Outcome};
+use drctl::kinds::aws::autoscaling::{GroupSize, GroupState, Scale};
+use drctl::kinds::aws::route53::{RecordsState, Switch};
 use drctl::model::ids::StepId;
-use drctl::model::state::{GroupSize, GroupState, GuardState, RecordsState, State};
-use drctl::model::target::Target;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
+use drctl::record::action::{Action, Check, Write};
+use drctl::record::control::GuardState;
+use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
+use drctl::record::state::State;
+use drctl::record::target::Target;
 use drctl::run::outcome::{Again, CallOutcome, after_call};
 use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, RunState, StepDecision, StepObservation, decide, judge};
@@ -106,7 +109,7 @@ impl Story {
     fn look(&self, made: &[&[u32]]) -> StepDecision {
         let switch = self.switch();
         let made: Vec<u32> = made.concat();
-        let set = |(c, i): (&drctl::model::action::RecordChange, u32)| match made.contains(&i) {
+        let set = |(c, i): (&drctl::kinds::aws::route53::RecordChange, u32)| match made.contains(&i) {
             true => c.after.clone(),
             false => c.before.clone(),
         };
@@ -203,7 +206,7 @@ fn a_part_that_timed_out_and_took_is_settled_after_a_resume() {
         EventKind::StepFinished {
             step: story.id(),
             end: End::Performed,
-            facts: vec![drctl::model::facts::Fact::Switched { change: None, old_ttl_ms: Dur::secs(60) }],
+            facts: vec![drctl::record::facts::Fact::Switched { change: None, old_ttl_ms: Dur::secs(60) }],
         }
     );
 }

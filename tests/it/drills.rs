@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use drctl::adapters::sandbox::Feed;
 use drctl::inventory::Estate;
-use drctl::model::event::{Event, EventKind, Outcome, WorldKind};
 use drctl::model::ids::{ProbeName, SiteName};
-use drctl::model::runbook::{Drill, Intent, Probe, ProbeRole, ProbeVia};
+use drctl::model::intent::{Drill, Intent};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Rule;
+use drctl::record::event::{Event, EventKind, Outcome, WorldKind};
+use drctl::record::runbook::{Probe, ProbeRole, ProbeVia};
 use drctl::run::state::Mode;
 use drctl::run::{Effect, RunState, Stop, decide};
 use serde_json::{Value, json};

@@ -2,12 +2,13 @@
 //! goes round for ever.
 
 use drctl::inventory::Observation;
-use drctl::model::action::{Action, Check, FenceMethod};
-use drctl::model::event::{End, EventKind};
+use drctl::kinds::shared::fence::{FenceMethod, FenceStage};
+use drctl::kinds::shared::rebuild::JobStage;
+use drctl::kinds::shared::restore::Part;
 use drctl::model::ids::StepId;
-use drctl::model::restore::Part;
-use drctl::model::state::{FenceStage, JobStage};
 use drctl::model::time::Dur;
+use drctl::record::action::{Action, Check};
+use drctl::record::event::{End, EventKind};
 use drctl::run::StepDecision;
 use drctl::run::state::Status;
 

@@ -3,15 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use drctl::executor::create;
-use drctl::journal::Record;
 use drctl::journal::bundle::RENDERS;
-use drctl::journal::chain;
 use drctl::journal::written::{line, parse_line};
+use drctl::journal::{Record, chain};
 use drctl::model::duty::Decision;
-use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::Digest;
-use drctl::model::runbook::{Drill, Intent};
+use drctl::model::intent::{Drill, Intent};
 use drctl::model::waiver::{Person, Rule};
+use drctl::record::event::{Event, EventKind};
 use drctl::report::{html, markdown, summary};
 
 use crate::rig::{Rig, truststream};

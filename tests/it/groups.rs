@@ -1,10 +1,10 @@
 //! Stores that are promoted together or not at all.
 
 use drctl::adapters::sandbox::Scenario;
-use drctl::model::event::{Event, EventKind, Outcome, Signal};
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Rule, Waiver};
+use drctl::record::event::{Event, EventKind, Outcome, Signal};
 use drctl::run::Stop;
 use drctl::run::state::Mode;
 

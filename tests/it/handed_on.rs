@@ -1,13 +1,13 @@
 //! What a run hands on is no proof of the time in which nobody asked, nor of a fence that somebody was asked to lift.
 
 use drctl::adapters::sandbox::Scenario;
-use drctl::model::action::Action;
-use drctl::model::event::{Direction, Event, EventKind};
 use drctl::model::ids::{ComponentName, SiteName};
+use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
-use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule};
+use drctl::record::action::Action;
+use drctl::record::event::{Direction, Event, EventKind};
 use drctl::report::attainment::attainment;
 use drctl::run::RunState;
 use drctl::run::continued::continued;

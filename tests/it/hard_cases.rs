@@ -1,18 +1,19 @@
 //! Sequences that once ended in two primaries, in a run without an end, or in a loss that nobody had accepted.
 
 use drctl::inventory::targets;
-use drctl::model::action::{Action, Fence, FenceMethod, Scale};
-use drctl::model::event::{Direction, Event, EventKind, Outcome, Signal};
-use drctl::model::facts::Fact;
+use drctl::kinds::aws::autoscaling::{GroupSize, Scale};
+use drctl::kinds::shared::database::DatabaseRef;
+use drctl::kinds::shared::fence::{Fence, FenceMethod};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
-use drctl::model::runbook::Step;
-use drctl::model::state::GroupSize;
-use drctl::model::target::DatabaseRef;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
 use drctl::plan::types::Spec;
 use drctl::planner::Debt;
+use drctl::record::action::Action;
+use drctl::record::event::{Direction, Event, EventKind, Outcome, Signal};
+use drctl::record::facts::Fact;
+use drctl::record::runbook::Step;
 use drctl::report::attainment::attainment;
 use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, RunState, Stop, decide};
@@ -200,7 +201,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
     };
     say(
         &mut state,
-        EventKind::StepFinished { step: id, end: drctl::model::event::End::Performed, facts: vec![fact] },
+        EventKind::StepFinished { step: id, end: drctl::record::event::End::Performed, facts: vec![fact] },
     );
     for _ in 0..20 {
         let now = state.last_at + Dur::secs(1);
@@ -222,7 +223,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
             let id = state.step(i).id.clone();
             say(
                 &mut state,
-                EventKind::StepFinished { step: id, end: drctl::model::event::End::Noop, facts: Vec::new() },
+                EventKind::StepFinished { step: id, end: drctl::record::event::End::Noop, facts: Vec::new() },
             );
         }
     }
@@ -333,7 +334,7 @@ fn place() -> drctl::model::place::Place {
 /// The run is being taken back; before its fence is lifted, somebody takes its guard over and promotes.
 #[test]
 fn an_unwinding_looks_whether_its_guard_is_still_its_own() {
-    use drctl::model::action::Write;
+    use drctl::record::action::Write;
     let mut rig = Rig::new(truststream(), "region-slow", 1);
     rig.guard = Some(place());
     let first = until(
@@ -367,7 +368,7 @@ fn an_unwinding_looks_whether_its_guard_is_still_its_own() {
 
 fn to_east(from: Option<&str>) -> drctl::planner::Request {
     drctl::planner::Request {
-        intent: drctl::model::runbook::Intent::Failover,
+        intent: drctl::model::intent::Intent::Failover,
         from: from.map(SiteName::new),
         to: SiteName::new("east"),
         waivers: vec![waiver(Rule::ActiveSiteUnclear, Dur::ZERO)],
@@ -388,11 +389,13 @@ fn to_east(from: Option<&str>) -> drctl::planner::Request {
 fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
     let plan = three_sites();
     let with = |debts: Vec<Debt>, from: Option<&str>| {
-        use drctl::model::state::*;
+        use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
+        use drctl::kinds::shared::fence::FenceState;
+        use drctl::record::state::State;
         let mut estate = drctl::inventory::Estate::default();
         for t in targets::of_plan(&plan, None) {
             let state = match &t {
-                drctl::model::target::Target::Database(db) => State::Database(DatabaseState {
+                drctl::record::target::Target::Database(db) => State::Database(DatabaseState {
                     role: if db.id == "db-z" {
                         DatabaseRole::Replica { source: "db-w".to_owned() }
                     } else {
@@ -402,7 +405,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
                     security_groups: ["sg-app".to_owned()].into(),
                     ..Default::default()
                 }),
-                drctl::model::target::Target::Fence { .. } => {
+                drctl::record::target::Target::Fence { .. } => {
                     State::Fence(FenceState { proof: "open".to_owned(), ..Default::default() })
                 }
                 _ => continue,

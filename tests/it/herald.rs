@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::model::duty::Duties;
-use drctl::model::event::Event;
 use drctl::model::ledger::StoreWorld;
 use drctl::model::time::{Dur, Timestamp};
+use drctl::record::event::Event;
 use serde_json::Value;
 
 use crate::cli::{Folder, finish, json};

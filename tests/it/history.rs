@@ -1,10 +1,10 @@
 //! How long steps took before: what that says of the next run, and of a step that takes longer.
 
-use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::StepId;
-use drctl::model::runbook::Intent;
+use drctl::model::intent::Intent;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::planner::critical_path;
+use drctl::record::event::{Event, EventKind};
 use drctl::report::history::{History, Late, MATTERS, quantile};
 use drctl::run::RunState;
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use drctl::adapters::local::Local;
 use drctl::adapters::{process, secrets};
 use drctl::inventory::Observation;
-use drctl::model::action::Command;
-use drctl::model::state::{CommandState, State};
 use drctl::model::time::Timestamp;
+use drctl::record::control::{Command, CommandState};
+use drctl::record::state::State;
 use drctl::run::outcome::CallOutcome;
 use drctl::world::World;
 

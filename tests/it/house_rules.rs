@@ -9,6 +9,8 @@ use syn::visit::Visit;
 /// Modules from the lowest layer up. A module uses its own layer and those below.
 const LAYERS: &[&[&str]] = &[
     &["model"],
+    &["kinds"],
+    &["record"],
     &["plan", "inventory"],
     &["planner", "run", "policy", "report"],
     &["files"],
@@ -18,7 +20,8 @@ const LAYERS: &[&[&str]] = &[
 ];
 
 /// Modules of the pure core: no files, no threads, no waiting.
-const PURE: &[&str] = &["model", "plan", "inventory", "planner", "run", "policy", "report"];
+const PURE: &[&str] =
+    &["model", "kinds", "record", "plan", "inventory", "planner", "run", "policy", "report"];
 
 fn sources(folder: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();

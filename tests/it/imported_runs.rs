@@ -2,12 +2,12 @@
 
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::{Closing, Journal as _, written};
-use drctl::model::event::Signal;
 use drctl::model::evidence::Head;
 use drctl::model::ids::RunId;
 use drctl::model::ledger::{ADOPTION, Adoption, Entry, StoreWorld};
 use drctl::model::time::Timestamp;
 use drctl::model::waiver::Person;
+use drctl::record::event::Signal;
 use ssh_key::{HashAlg, LineEnding, PrivateKey};
 
 use crate::cli::{Folder, json};

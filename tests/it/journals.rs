@@ -3,11 +3,11 @@
 use drctl::journal::memory::MemoryJournal;
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::{AppendError, Closing, Journal, Release, StoreError, chain};
-use drctl::model::event::Signal;
 use drctl::model::ids::{ComponentName, RunId};
 use drctl::model::ledger::StoreWorld;
 use drctl::model::time::Timestamp;
 use drctl::model::waiver::Person;
+use drctl::record::event::Signal;
 
 fn append(
     journal: &dyn Journal,

@@ -4,21 +4,24 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
-use drctl::model::action::{Action, Check, Fence, FenceMethod, Scale, Write};
-use drctl::model::event::{Direction, End, Event, EventKind, Outcome};
-use drctl::model::facts::Fact;
+use drctl::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState, Scale};
+use drctl::kinds::aws::route53::{AnswersState, ChangeState, RecordsState, ServerAnswer};
+use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState};
+use drctl::kinds::shared::rebuild::RebuildState;
+use drctl::kinds::shared::restart::Restart;
+use drctl::kinds::shared::restore::RestoreState;
 use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::intent::Intent;
 use drctl::model::place::Place;
-use drctl::model::restart::Restart;
-use drctl::model::restore::RestoreState;
-use drctl::model::runbook::Intent;
-use drctl::model::state::{
-    AnswersState, ChangeState, DatabaseRole, DatabaseState, FenceStage, FenceState, GroupSize, GroupState,
-    GuardState, IdentityState, RebuildState, RecordsState, ServerAnswer, State,
-};
-use drctl::model::target::{DatabaseRef, Engine, GroupRef, Target};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
+use drctl::record::action::{Action, Check, Write};
+use drctl::record::control::{GuardState, IdentityState};
+use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
+use drctl::record::facts::Fact;
+use drctl::record::state::State;
+use drctl::record::target::Target;
 use drctl::run::state::{Status, Work};
 use drctl::run::{RunState, StepDecision, StepObservation, judge};
 

@@ -3,22 +3,22 @@
 use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
-use drctl::model::action::{Action, Check, FenceMethod, NewReplica, RecordChange, Switch};
-use drctl::model::cluster::{ClusterInstance, ClusterState, Handover, NewMember, Takeover};
-use drctl::model::estimate::Estimate;
-use drctl::model::event::{End, EventKind};
-use drctl::model::facts::Fact;
-use drctl::model::restore::{Found, Part, Restore, RestoreState};
-use drctl::model::runbook::Intent;
-use drctl::model::state::{
-    ChangeState, DatabaseState, FenceStage, FenceState, InstanceSettings, JobStage, RebuildState,
-    RecordsState,
-};
-use drctl::model::target::{DatabaseRef, Engine};
+use drctl::kinds::aws::aurora::{ClusterInstance, ClusterState, Handover, NewMember, Takeover};
+use drctl::kinds::aws::rds::{InstanceSettings, NewReplica};
+use drctl::kinds::aws::route53::{ChangeState, RecordChange, RecordsState, Switch};
+use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
+use drctl::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
+use drctl::kinds::shared::rebuild::{JobStage, RebuildState};
+use drctl::kinds::shared::restore::{Found, Part, Restore, RestoreState};
+use drctl::kinds::shared::wal::{Lsn, WalPoint};
+use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule};
-use drctl::model::wal::{Lsn, WalPoint};
 use drctl::planner::Wanted;
+use drctl::record::action::{Action, Check};
+use drctl::record::estimate::Estimate;
+use drctl::record::event::{End, EventKind};
+use drctl::record::facts::Fact;
 use drctl::run::StepDecision;
 use drctl::run::state::Status;
 

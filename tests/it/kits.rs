@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use drctl::journal::kit::{self, Closed, Contents, Unsigned};
-use drctl::model::event::WorldKind;
 use drctl::model::time::Timestamp;
 use drctl::policy::dsse;
+use drctl::record::event::WorldKind;
 use ssh_key::{HashAlg, PrivateKey, PublicKey};
 
 use crate::cli::{Folder, json};

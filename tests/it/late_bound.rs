@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use drctl::model::action::{Action, Basis, Found, RecordChange, Switch};
-use drctl::model::event::{Direction, Event, EventKind, Outcome};
+use drctl::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
 use drctl::model::ids::{ComponentName, SiteName};
-use drctl::model::runbook::Intent;
-use drctl::model::state::{RecordSet, State};
+use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::plan::Plan;
 use drctl::plan::types::Spec;
+use drctl::record::action::Action;
+use drctl::record::event::{Direction, Event, EventKind, Outcome};
+use drctl::record::found::Found;
+use drctl::record::state::State;
 use drctl::report::changes::changes;
 use drctl::run::continued::written;
 use drctl::run::state::Mode;

@@ -1,21 +1,22 @@
 //! Runs that are made by hand and asked directly: what they say of servers and stores, and what they leave behind.
 
-use drctl::model::action::{Action, Check, Fence, FenceMethod, NewReplica, Write};
-use drctl::model::event::{End, EventKind};
-use drctl::model::facts::{Exposure, Fact};
+use drctl::kinds::aws::rds::{InstanceSettings, NewReplica};
+use drctl::kinds::shared::fence::{Fence, FenceMethod};
+use drctl::kinds::shared::restore::{Backups, Found, Loss, Part, Restore, Source};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
+use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
-use drctl::model::restore::{Backups, Found, Loss, Part, Restore, Source};
-use drctl::model::runbook::{Inherited, Intent, Need, OnFailure, Phase, Step};
-use drctl::model::state::InstanceSettings;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::planner::Wanted;
+use drctl::record::action::{Action, Check, Write};
+use drctl::record::event::{End, EventKind};
+use drctl::record::facts::{Exposure, Fact};
+use drctl::record::runbook::{Inherited, Need, OnFailure, Phase, Step};
 use drctl::run::continued::{continued, unled};
-use drctl::run::gate;
 use drctl::run::outcome::{Again, CallOutcome, after_call};
 use drctl::run::state::{Status, Work};
-use drctl::run::{Effect, RunState, decide};
+use drctl::run::{Effect, RunState, decide, gate};
 
 use crate::hard_cases::{two_stores, waiver};
 use crate::loss::{

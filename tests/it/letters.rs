@@ -1,18 +1,17 @@
 //! The words that people are sent: the fields that they look for, whole, and when they are told that it is over.
 
-use drctl::model::action::Action;
 use drctl::model::duty::{Duties, Duty};
-use drctl::model::event::{EventKind, Outcome, Signal, WorldKind};
 use drctl::model::ids::StepId;
 use drctl::model::notice::Notice;
 use drctl::model::policy::Policy;
-use drctl::model::runbook::{Phase, Step};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::plan::Settings;
-use drctl::report::duties;
+use drctl::record::action::Action;
+use drctl::record::event::{EventKind, Outcome, Signal, WorldKind};
+use drctl::record::runbook::{Phase, Step};
 use drctl::report::history::History;
-use drctl::report::notices;
+use drctl::report::{duties, notices};
 use drctl::run::{RunState, signal};
 
 use crate::decided::{minutes, run, say, scale, step};
@@ -43,7 +42,7 @@ fn turned(state: &mut RunState, at: u64, good: bool, since: Timestamp) {
 }
 
 fn watched(mut state: RunState) -> RunState {
-    let end = drctl::model::event::End::Performed;
+    let end = drctl::record::event::End::Performed;
     let step = StepId::new("grow");
     say(
         &mut state,

@@ -3,9 +3,9 @@
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::model::event::{Event, EventKind, RunCreated, WorldKind};
 use drctl::model::ids::RunId;
 use drctl::model::time::{Dur, Timestamp};
+use drctl::record::event::{Event, EventKind, RunCreated, WorldKind};
 use serde_json::Value;
 
 /// The events of a run as they would have been had it begun then. What people agreed to, the runbook, stays what it was.

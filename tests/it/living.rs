@@ -1,10 +1,10 @@
 //! A lost region lives: what the sandbox's truth says of its databases, and what the judge makes of waivers.
 
-use drctl::model::event::{Event, EventKind, Outcome};
 use drctl::model::ids::ComponentName;
 use drctl::model::measure::Basis;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Rule;
+use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::report::attainment::attainment;
 use drctl::run::state::Mode;
 

@@ -1,19 +1,22 @@
 //! Runs that are made by hand and asked directly: what they say of loss, of clocks and doubts, and of approvals.
 
 use drctl::inventory::{Observation, targets};
-use drctl::model::action::{Action, Check, Fence, FenceMethod, Gate};
+use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
+use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceState};
 use drctl::model::authority::Operator;
-use drctl::model::event::{Direction, End, Event, EventKind, Outcome, Signal};
-use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, ClockReading, Figure};
 use drctl::model::policy::Override;
-use drctl::model::runbook::{Intent, Probe, ProbeRole, ProbeVia};
-use drctl::model::state::{DatabaseRole, DatabaseState, FenceState, State};
-use drctl::model::statement::Statement;
-use drctl::model::target::{DatabaseRef, Target};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
+use drctl::record::action::{Action, Check, Gate};
+use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
+use drctl::record::facts::Fact;
+use drctl::record::runbook::{Probe, ProbeRole, ProbeVia};
+use drctl::record::state::State;
+use drctl::record::statement::Statement;
+use drctl::record::target::Target;
 use drctl::run::approval::{lacking, unapproved};
 use drctl::run::exposure::{may_replay_more, measure, missing};
 use drctl::run::gate::{self, Says};

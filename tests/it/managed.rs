@@ -3,17 +3,19 @@
 
 use drctl::inventory::estate::Remembered;
 use drctl::inventory::{Estate, Observation, targets};
-use drctl::model::action::Action;
-use drctl::model::event::{EventKind, Outcome};
+use drctl::kinds::aws::autoscaling::{GroupSize, GroupState};
+use drctl::kinds::aws::rds::InstanceSettings;
+use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
+use drctl::kinds::shared::fence::FenceState;
 use drctl::model::ids::{ComponentName, RunId, SiteName};
-use drctl::model::runbook::Intent;
-use drctl::model::state::{
-    DatabaseRole, DatabaseState, FenceState, GroupSize, GroupState, InstanceSettings, State,
-};
-use drctl::model::target::{DatabaseRef, Target};
+use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::plan::Plan;
 use drctl::planner::{self, Input, Refusal, Request};
+use drctl::record::action::Action;
+use drctl::record::event::{EventKind, Outcome};
+use drctl::record::state::State;
+use drctl::record::target::Target;
 use drctl::run::state::Mode;
 
 use crate::moves::{moves_whole, nothing_lost, two_stores};

@@ -1,9 +1,9 @@
 //! Which rules ask for whom: the strictest of them, every number of them configuration, and what hooks say that they change.
 
-use drctl::model::action::{Action, Gate};
+use drctl::model::intent::Intent;
 use drctl::model::policy::{Change, Policy, Severity};
-use drctl::model::runbook::Intent;
 use drctl::policy::matrix;
+use drctl::record::action::{Action, Gate};
 
 use crate::cli::json;
 use crate::policy::{GATE, RESTORE, asked, by, orders};

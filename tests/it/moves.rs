@@ -1,17 +1,20 @@
 //! Planned moves over the simulated estate: nothing is lost, wherever a process dies, and the old primary follows in the end.
 
 use drctl::inventory::Observation;
-use drctl::model::action::{Action, Check, Fence, FenceMethod};
-use drctl::model::event::{EventKind, Outcome};
+use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
+use drctl::kinds::shared::fence::{Fence, FenceMethod};
+use drctl::kinds::shared::wal::{Lsn, WalPoint};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
+use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
-use drctl::model::runbook::{Intent, Phase};
-use drctl::model::state::{DatabaseRole, DatabaseState, State};
-use drctl::model::target::Target;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
-use drctl::model::wal::{Lsn, WalPoint};
 use drctl::plan::Plan;
+use drctl::record::action::{Action, Check};
+use drctl::record::event::{EventKind, Outcome};
+use drctl::record::runbook::Phase;
+use drctl::record::state::State;
+use drctl::record::target::Target;
 use drctl::report::attainment::attainment;
 use drctl::report::summary;
 use drctl::run::exposure::measure;

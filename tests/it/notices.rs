@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use drctl::model::action::{Action, FenceMethod, Gate};
+use drctl::kinds::shared::fence::FenceMethod;
 use drctl::model::duty::{Decision, Duties, Duty, Rung};
-use drctl::model::event::{Event, EventKind, Outcome, Signal, WorldKind};
 use drctl::model::ids::StepId;
+use drctl::model::intent::Intent;
 use drctl::model::notice::{Kind, Notice};
 use drctl::model::policy::Policy;
-use drctl::model::runbook::{Intent, OnFailure, Step};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
+use drctl::record::action::{Action, Gate};
+use drctl::record::event::{Event, EventKind, Outcome, Signal, WorldKind};
+use drctl::record::runbook::{OnFailure, Step};
 use drctl::report::duties::{self, Standing};
 use drctl::report::history::History;
 use drctl::report::notices;
@@ -416,7 +418,7 @@ fn planned_work_and_drills_are_told_as_such_and_rehearsals_not_at_all() {
         assert!(all.iter().all(|n| n.public.is_none()), "{all:?}");
         all.into_iter().map(|n| (n.kind, n.subject)).collect::<Vec<_>>()
     };
-    use drctl::model::runbook::Drill;
+    use drctl::model::intent::Drill;
     assert_eq!(
         told(Intent::Switchover, None, WorldKind::Live),
         [(Kind::Alert, "[PLANNED] shop: switchover from west to east".to_owned())]

@@ -1,7 +1,7 @@
 //! What becomes of an objective: one verdict, said alike wherever a run is told of, and the strictest of all components for all of them.
 
+use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::Verdict;
-use drctl::model::runbook::{Drill, Intent};
 use drctl::report::summary;
 
 use crate::cli::{Folder, json};

@@ -2,13 +2,14 @@
 
 use drctl::executor::create;
 use drctl::inventory::Observation;
-use drctl::model::event::{Event, EventKind, Outcome};
-use drctl::model::facts::Fact;
+use drctl::kinds::aws::route53::{AnswersState, ServerAnswer};
+use drctl::kinds::shared::restart::Restart;
 use drctl::model::ids::StepId;
-use drctl::model::restart::Restart;
-use drctl::model::runbook::Intent;
-use drctl::model::state::{AnswersState, ServerAnswer, State};
+use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
+use drctl::record::event::{Event, EventKind, Outcome};
+use drctl::record::facts::Fact;
+use drctl::record::state::State;
 use drctl::report::changes::changes;
 use drctl::run::RunState;
 use drctl::run::judge::{StepDecision, StepObservation, judge};

@@ -2,14 +2,14 @@
 
 use drctl::cli::printer::{Format, Printer};
 use drctl::cli::progress;
-use drctl::model::action::{Action, Undo};
 use drctl::model::duty::Rung;
-use drctl::model::event::{Event, EventKind, Outcome, Signal, WorldKind};
 use drctl::model::ids::StepId;
+use drctl::model::intent::Intent;
 use drctl::model::policy::Policy;
-use drctl::model::runbook::Intent;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
+use drctl::record::action::{Action, Undo};
+use drctl::record::event::{Event, EventKind, Outcome, Signal, WorldKind};
 use drctl::report::history::History;
 use drctl::report::{notices, summary};
 use drctl::run::decide::expired;
@@ -162,7 +162,7 @@ fn no_clock_ends_what_cannot_be_taken_back() {
     let done = recovered(&rig);
     let all = events(&done);
     let runbook = &done.ended.state.runbook;
-    let last = |s: &&drctl::model::runbook::Step| {
+    let last = |s: &&drctl::record::runbook::Step| {
         s.action.is_final() && matches!(s.action.undo(), Undo::PointOfNoReturn { .. })
     };
     let step = runbook.steps.iter().find(last).unwrap();

@@ -1,6 +1,6 @@
 //! The report of a run as a page: whole in itself, harmless whatever people typed, and with every step where it was.
 
-use drctl::model::event::{Event, EventKind};
+use drctl::record::event::{Event, EventKind};
 use drctl::report::{gantt, html, summary};
 use drctl::run::RunState;
 

@@ -2,13 +2,13 @@
 
 use drctl::executor::create;
 use drctl::journal::Journal as _;
-use drctl::model::event::{Event, EventKind, Outcome, Signal, WorldKind};
 use drctl::model::ids::{Digest, RunId, StepId};
+use drctl::model::intent::Intent;
 use drctl::model::policy::Policy;
-use drctl::model::runbook::Intent;
-use drctl::model::statement::Statement;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
+use drctl::record::event::{Event, EventKind, Outcome, Signal, WorldKind};
+use drctl::record::statement::Statement;
 use drctl::run::state::Mode;
 use drctl::run::{RunState, signal};
 use drctl::world::World;
@@ -139,7 +139,7 @@ fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
     let mut said = state.clone();
     let bob = signed(&folder, "bob.key", &good);
     for what in taken(&said, bob.clone(), now).unwrap() {
-        said.apply(&drctl::model::event::Event { at: now, what }).unwrap();
+        said.apply(&drctl::record::event::Event { at: now, what }).unwrap();
     }
     assert!(taken(&said, bob, now).unwrap_err().contains("was already used; each statement is valid once"));
 
@@ -404,7 +404,7 @@ fn an_override_by_hand_is_not_believed() {
     let person = |who: &str| signed(&folder, &format!("{who}.key"), &yes(&state, who, state.last_at));
     let step = || StepId::new(GATE);
     let no = |what: EventKind| {
-        let event = drctl::model::event::Event { at: state.last_at, what };
+        let event = drctl::record::event::Event { at: state.last_at, what };
         state.clone().apply(&event).unwrap_err().to_string()
     };
     let reason = "x".to_owned();

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::RunId;
 use drctl::model::ledger::{Entry, StoreWorld};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
+use drctl::record::event::{Event, EventKind};
 
 use crate::cli::{Folder, json};
 use crate::lived::{keep, lived};

@@ -1,15 +1,19 @@
 //! Whether a recovery would work: everything that a look found, held against the plan; and of what was not seen nobody says that it is ready.
 
 use drctl::inventory::{Estate, Observation, targets};
-use drctl::model::bucket::{Arriving, BucketState, ComparedState, CopyRule, Difference, Gap, Versioning};
+use drctl::kinds::aws::autoscaling::GroupState;
+use drctl::kinds::aws::route53::RecordAnswer;
+use drctl::kinds::aws::s3::{Arriving, BucketState, ComparedState, CopyRule, Difference, Gap, Versioning};
+use drctl::kinds::shared::database::DatabaseState;
+use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};
+use drctl::kinds::shared::wal::Lsn;
 use drctl::model::ids::{RunId, SiteName};
 use drctl::model::readiness::{Area, Check, GrantedState, Quota, QuotasState, Standing};
-use drctl::model::state::{DatabaseState, GroupState, Lost, RecordAnswer, State, Unreplicated};
-use drctl::model::target::Target;
 use drctl::model::time::Dur;
-use drctl::model::wal::Lsn;
 use drctl::plan::Plan;
 use drctl::plan::types::Spec;
+use drctl::record::state::State;
+use drctl::record::target::Target;
 use drctl::report::readiness::{Seen, evaluate, worst};
 
 use crate::buckets;
@@ -163,7 +167,7 @@ fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough()
     is(case.of(Area::Backups, "db in us-west-2"), Standing::Degraded, "11m ago; the RPO is 5m");
     case.database("us-west-2", |db| db.instance.as_mut().unwrap().backup_days = 0);
     is(case.of(Area::Backups, "db in us-west-2"), Standing::NotReady, "keeps no backups");
-    case.database("us-east-1", |db| db.role = drctl::model::state::DatabaseRole::Writer);
+    case.database("us-east-1", |db| db.role = drctl::kinds::shared::database::DatabaseRole::Writer);
     let twice = case.checks().into_iter().find(|c| c.area == Area::Replica).unwrap();
     assert!(twice.standing == Standing::NotReady && twice.facts.contains("2 sites"), "{twice:?}");
 }

@@ -5,21 +5,24 @@ use std::collections::BTreeMap;
 use drctl::inventory::active::{self, ActiveSite};
 use drctl::inventory::estate::{ProbeHealth, Remembered};
 use drctl::inventory::{Estate, Observation, targets};
-use drctl::model::action::Action;
-use drctl::model::event::Outcome;
-use drctl::model::ids::{ComponentName, RunId, SiteName};
-use drctl::model::measure::{Basis, Figure};
-use drctl::model::runbook::{Intent, Runbook};
-use drctl::model::state::{
-    ControlsState, DatabaseRole, DatabaseState, GroupSize, GroupState, HealthObjectState, RecordAnswer,
-    RecordPolicy, RecordSet, RecordsState, State,
+use drctl::kinds::aws::autoscaling::{GroupSize, GroupState};
+use drctl::kinds::aws::route53::{
+    ControlsState, HealthObjectState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
 };
-use drctl::model::target::{DatabaseRef, Target};
+use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
+use drctl::model::ids::{ComponentName, RunId, SiteName};
+use drctl::model::intent::Intent;
+use drctl::model::measure::{Basis, Figure};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
 use drctl::plan::types::Spec;
 use drctl::planner::{self, Busy, Continued, Input, Refusal, Request};
+use drctl::record::action::Action;
+use drctl::record::event::Outcome;
+use drctl::record::runbook::Runbook;
+use drctl::record::state::State;
+use drctl::record::target::Target;
 use drctl::report::attainment::attainment;
 use drctl::run::state::Mode;
 

@@ -1,10 +1,10 @@
 //! A fence by security group is proven by a restart of its own and by no other: all orders of what can happen, against a truth that is
 //! kept beside it.
 
-use drctl::model::event::EventKind;
-use drctl::model::restart::{Groups, Restart};
-use drctl::model::state::FenceStage;
+use drctl::kinds::shared::fence::FenceStage;
+use drctl::kinds::shared::restart::{Groups, Restart};
 use drctl::model::time::{Dur, Timestamp};
+use drctl::record::event::EventKind;
 
 use super::judged::{At, group_fence};
 

@@ -2,22 +2,23 @@
 
 use drctl::executor::create;
 use drctl::inventory::{Observation, targets};
-use drctl::model::action::{Action, FenceMethod};
-use drctl::model::event::{Direction, Event, EventKind};
-use drctl::model::facts::Fact;
+use drctl::kinds::shared::database::DatabaseState;
+use drctl::kinds::shared::fence::{FenceMethod, FenceState};
+use drctl::kinds::shared::restore::Part;
 use drctl::model::ids::{ComponentName, SiteName, StepId};
+use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
-use drctl::model::restore::Part;
-use drctl::model::runbook::Intent;
-use drctl::model::state::{DatabaseState, FenceState, State};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::Wanted;
-use drctl::run::RunState;
+use drctl::record::action::Action;
+use drctl::record::event::{Direction, Event, EventKind};
+use drctl::record::facts::Fact;
+use drctl::record::state::State;
 use drctl::run::continued::{continued, last_turns};
 use drctl::run::decide::{self, Effect};
-use drctl::run::exposure;
 use drctl::run::judge::{StepDecision, StepObservation, judge};
+use drctl::run::{RunState, exposure};
 
 use crate::cli::Folder;
 use crate::resume::events;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use drctl::model::action::{Action, Undo};
-use drctl::model::event::{Direction, Event, EventKind, Outcome};
 use drctl::model::ids::StepId;
-use drctl::model::runbook::Runbook;
 use drctl::model::time::{Dur, Timestamp};
+use drctl::record::action::{Action, Undo};
+use drctl::record::event::{Direction, Event, EventKind, Outcome};
+use drctl::record::runbook::Runbook;
 use drctl::run::state::Mode;
 
 use crate::oracle::invariants;

@@ -1,6 +1,6 @@
 //! A plan whose names are moved in one way or another: a database, and `www`, which needs it.
 
-use drctl::model::event::Event;
+use drctl::record::event::Event;
 
 use crate::resume::events;
 use crate::rig::{Notes, Rehearsed};

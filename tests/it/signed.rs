@@ -8,12 +8,12 @@ use drctl::journal::Journal as _;
 use drctl::journal::chain::{self, Record};
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::verify;
-use drctl::model::event::{End, Event, EventKind, Signal, WorldKind};
 use drctl::model::ids::{Digest, RunId, SiteName, StepId};
 use drctl::model::ledger::StoreWorld;
-use drctl::model::statement::{NAMESPACE, Statement};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
+use drctl::record::event::{End, Event, EventKind, Signal, WorldKind};
+use drctl::record::statement::{NAMESPACE, Statement};
 use drctl::run::{RunState, signal};
 use ssh_key::{HashAlg, LineEnding, PrivateKey};
 

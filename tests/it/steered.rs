@@ -6,9 +6,9 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
 
 use drctl::model::duty::Decision;
-use drctl::model::event::{Event, EventKind, Signal};
 use drctl::model::plain::count;
 use drctl::model::waiver::Person;
+use drctl::record::event::{Event, EventKind, Signal};
 use drctl::run::RunState;
 use drctl::run::signal::take;
 

@@ -1,11 +1,11 @@
 //! STOP: after a step failed nothing goes on until a named person said what is made of it, and how things stood then is kept.
 
-use drctl::model::action::Action;
 use drctl::model::duty::Decision;
-use drctl::model::event::{Direction, Event, EventKind, Outcome, Signal};
 use drctl::model::ids::StepId;
-use drctl::model::runbook::Intent;
+use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
+use drctl::record::action::Action;
+use drctl::record::event::{Direction, Event, EventKind, Outcome, Signal};
 use drctl::report::duties;
 use drctl::run::state::Mode;
 use drctl::run::{RunState, Stop};

@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::model::event::{Event, EventKind};
 use drctl::model::ids::RunId;
 use drctl::model::ledger::StoreWorld;
 use drctl::model::time::{Dur, Timestamp};
+use drctl::record::event::{Event, EventKind};
 use drctl::report::trace;
 use serde_json::Value;
 

@@ -3,9 +3,9 @@
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::model::event::{Event, EventKind, RunCreated};
 use drctl::model::ids::RunId;
 use drctl::model::ledger::{Entry, StoreWorld};
+use drctl::record::event::{Event, EventKind, RunCreated};
 
 use crate::cli::{Folder, json};
 use crate::lived::keep;
@@ -287,7 +287,7 @@ fn endpoints_that_are_not_the_providers_own_prove_no_objective() {
     assert_eq!(met(&events), (false, false, false));
     let mut begun = events[..events.len() - 2].to_vec();
     let EventKind::RunCreated(created) = &mut begun[0].what else { panic!("no run begins so") };
-    created.world = drctl::model::event::WorldKind::Live;
+    created.world = drctl::record::event::WorldKind::Live;
     assert_eq!(verified::proof(&drctl::run::RunState::fold(&begun).unwrap()), Some(true));
     let EventKind::RunCreated(created) = &mut begun[0].what else { panic!("no run begins so") };
     created.terms.endpoints.insert(Endpoint::new("route53", "https://10.0.0.1", Source::Settings));

@@ -1,6 +1,6 @@
 //! What happened to a step, what people accepted and what a run changed are told whole.
 
-use drctl::model::runbook::Intent;
+use drctl::model::intent::Intent;
 use drctl::report::changes::changes;
 
 use crate::cli::{Folder, json};

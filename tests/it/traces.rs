@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drctl::model::event::{Event, EventKind, Request};
+use drctl::record::event::{Event, EventKind, Request};
 use drctl::report::trace;
 use serde_json::Value;
 

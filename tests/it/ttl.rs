@@ -1,16 +1,16 @@
 //! How long old answers are kept: shortened before planned moves, waited out after every one.
 
-use drctl::model::action::{Action, Check, RecordChange, Switch, Undo};
-use drctl::model::event::{Event, EventKind, Outcome};
-use drctl::model::facts::Fact;
+use drctl::kinds::aws::route53::{RecordAnswer, RecordChange, RecordPolicy, RecordSet, Switch, ZoneRef};
 use drctl::model::ids::{ComponentName, SiteName};
-use drctl::model::runbook::{Intent, Phase, Runbook};
-use drctl::model::state::{RecordAnswer, RecordPolicy, RecordSet};
-use drctl::model::target::ZoneRef;
+use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::plan::types::Spec;
 use drctl::planner::critical_path;
 use drctl::planner::ttl::wanted;
+use drctl::record::action::{Action, Check, Undo};
+use drctl::record::event::{Event, EventKind, Outcome};
+use drctl::record::facts::Fact;
+use drctl::record::runbook::{Phase, Runbook};
 use drctl::report::changes::changes;
 use drctl::run::state::Mode;
 

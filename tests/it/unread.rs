@@ -1,13 +1,13 @@
 //! Looks that the provider refuses for good: they are told at once, with their code and with what they mean, and nobody waits for them.
 
 use drctl::inventory::{Estate, Observation, targets};
-use drctl::model::action::{Fence, FenceMethod};
-use drctl::model::event::{Event, EventKind};
+use drctl::kinds::shared::fence::{Fence, FenceMethod};
 use drctl::model::ids::{ComponentName, SiteName};
-use drctl::model::target::Target;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Rule;
 use drctl::planner::assessment::{self, Question, Reads};
+use drctl::record::event::{Event, EventKind};
+use drctl::record::target::Target;
 use drctl::report::readiness;
 use drctl::run::state::Mode;
 use drctl::run::{StepDecision, Stop};
@@ -95,7 +95,7 @@ fn before_a_run_begins_the_refusal_says_who_refused_what_and_not_that_nobody_ans
 #[test]
 fn what_may_pass_is_waited_for() {
     let fence = Fence { db: server("old"), method: FenceMethod::SecurityGroup, groups_before: Vec::new() };
-    let at = doing(drctl::model::action::Action::Fence(fence));
+    let at = doing(drctl::record::action::Action::Fence(fence));
     let dark = Observation::Unobservable { since: BEGAN, why: "Throttling: Rate exceeded".to_owned() };
     assert_eq!(at.finds(Dur::ZERO, dark), "waits");
     let StepDecision::Record(EventKind::StepFailed { reason, .. }) = at.rules(Dur::ZERO, refused()) else {

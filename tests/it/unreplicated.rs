@@ -1,14 +1,15 @@
 //! What a primary has and its standbys do not: no figure of the log speaks for it, whoever says how much of the log came over.
 
-use drctl::model::action::{Action, Check};
-use drctl::model::event::EventKind;
-use drctl::model::facts::{Exposure, Fact};
+use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
+use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};
+use drctl::kinds::shared::wal::{Lsn, WalPoint};
 use drctl::model::ids::StepId;
+use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
-use drctl::model::runbook::Intent;
-use drctl::model::state::{DatabaseRole, DatabaseState, Lost, Unreplicated};
 use drctl::model::time::Dur;
-use drctl::model::wal::{Lsn, WalPoint};
+use drctl::record::action::{Action, Check};
+use drctl::record::event::EventKind;
+use drctl::record::facts::{Exposure, Fact};
 use drctl::run::RunState;
 use drctl::run::exposure::measure;
 
@@ -37,7 +38,7 @@ fn measured(by_fence: Option<Vec<Unreplicated>>, planned: Vec<Unreplicated>, why
         if let Fact::Fenced { unreplicated, unexplained, method, .. } = fact {
             match &by_fence {
                 Some(found) => unreplicated.clone_from(found),
-                None => *method = drctl::model::action::FenceMethod::SecurityGroup,
+                None => *method = drctl::kinds::shared::fence::FenceMethod::SecurityGroup,
             }
             *unexplained = why.map(str::to_owned);
         }

@@ -1,8 +1,8 @@
 //! When what can wait may begin: maintenance windows, blackouts and the freeze.
 
 use drctl::model::ids::PlanName;
+use drctl::model::intent::{Drill, Intent};
 use drctl::model::policy::{Policy, Severity};
-use drctl::model::runbook::{Drill, Intent};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Settings;

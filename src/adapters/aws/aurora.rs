@@ -16,13 +16,15 @@ use super::error::Failure;
 use super::restarts::Restarts;
 use super::{Aws, rds};
 use crate::inventory::Observation;
-use crate::model::action::Fence;
-use crate::model::cluster::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::kinds::aws::aurora::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::kinds::aws::rds::SERVING;
+use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::shared::fence::{Fence, FenceStage, FenceState};
+use crate::kinds::shared::restart::{Groups, Restart};
 use crate::model::place::Place;
-use crate::model::restart::{Groups, Restart};
-use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, SERVING, State};
-use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Timestamp;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// What one look at a place found.
 struct Seen {

@@ -11,10 +11,10 @@ use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, LifecycleState, Sca
 use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
-use crate::model::action::Scale;
+use crate::kinds::aws::autoscaling::{GroupSize, GroupState, Scale};
 use crate::model::place::Place;
-use crate::model::state::{GroupSize, GroupState, State};
-use crate::model::target::Target;
+use crate::record::state::State;
+use crate::record::target::Target;
 use crate::run::outcome::CallOutcome;
 
 /// Groups in one describe: the largest page.

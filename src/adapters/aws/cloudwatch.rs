@@ -12,8 +12,8 @@ use aws_sdk_cloudwatch::types::{
 
 use super::Aws;
 use crate::adapters::Lagging;
+use crate::kinds::shared::database::Engine;
 use crate::model::place::Place;
-use crate::model::target::Engine;
 use crate::model::time::{Dur, Timestamp};
 
 /// How far back a data point is looked for.

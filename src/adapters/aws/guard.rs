@@ -11,8 +11,9 @@ use super::error::Failure;
 use crate::inventory::Observation;
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
-use crate::model::state::{GuardState, State};
-use crate::model::target::Target;
+use crate::record::control::GuardState;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// What is read of a guard: two short lines. Whatever has more is none.
 const MOST: usize = 4 << 10;

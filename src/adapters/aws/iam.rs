@@ -10,7 +10,7 @@ use super::error::Failure;
 use crate::inventory::Observation;
 use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Need, Quota, QuotasState};
-use crate::model::state::State;
+use crate::record::state::State;
 
 /// IAM is asked in one region (AWS General Reference, «IAM endpoints and quotas»): that is looked into beforehand, and no recovery needs it.
 const SERVICE: &str = "iam";

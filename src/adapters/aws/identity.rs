@@ -3,7 +3,8 @@
 use super::Aws;
 use crate::inventory::Observation;
 use crate::model::place::Place;
-use crate::model::state::{IdentityState, State};
+use crate::record::control::IdentityState;
+use crate::record::state::State;
 
 impl Aws {
     /// Who the credentials of a place are.

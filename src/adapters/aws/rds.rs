@@ -11,15 +11,15 @@ use super::error::Failure;
 use super::restarts::Restarts;
 use super::{Aws, restore};
 use crate::inventory::Observation;
-use crate::model::action::{Fence, NewReplica};
+use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
+use crate::kinds::shared::database::{AliveState, DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::shared::fence::{Fence, FenceStage, FenceState};
+use crate::kinds::shared::restart::{Groups, Restart};
+use crate::kinds::shared::restore::COPY_TAG;
 use crate::model::place::Place;
-use crate::model::restart::{Groups, Restart};
-use crate::model::restore::COPY_TAG;
-use crate::model::state::{
-    AliveState, DatabaseRole, DatabaseState, FenceStage, FenceState, InstanceSettings, State,
-};
-use crate::model::target::{DatabaseRef, Engine, Target};
 use crate::model::time::Timestamp;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Instances in one describe: the largest page.
 const PAGE: usize = 100;

@@ -16,8 +16,8 @@ use aws_smithy_types::config_bag::ConfigBag;
 use super::Aws;
 use super::error::Failure;
 use crate::adapters::http_date;
+use crate::kinds::shared::restart::Restart;
 use crate::model::place::Place;
-use crate::model::restart::Restart;
 use crate::model::time::Timestamp;
 
 /// How far back restarts are looked for, in minutes: more than a restart and the delay of its event take.

@@ -12,13 +12,15 @@ use super::Aws;
 use super::error::Failure;
 use super::rds::{alike, built, id_of_instance, tags};
 use crate::inventory::Observation;
-use crate::model::place::Place;
-use crate::model::restore::{
+use crate::kinds::aws::rds::SERVING;
+use crate::kinds::shared::rebuild::JobStage;
+use crate::kinds::shared::restore::{
     Backup, BackupsState, COPY_TAG, Destroyed, Found, NewInstance, Part, Restore, RestoreState,
 };
-use crate::model::state::{JobStage, SERVING, State};
-use crate::model::target::Target;
+use crate::model::place::Place;
 use crate::model::time::Timestamp;
+use crate::record::state::State;
+use crate::record::target::Target;
 use crate::run::apply::IN_PLACE;
 
 /// States of RDS for an instance that will not become available without help.

@@ -15,10 +15,10 @@ use aws_sdk_route53::types::{
 use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
-use crate::model::action::Switch;
+use crate::kinds::aws::route53::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, Switch};
 use crate::model::place::Place;
-use crate::model::state::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, State};
-use crate::model::target::Target;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Up to this many names, each is requested separately. Above that, drctl lists the zone.
 const FEW: usize = 3;

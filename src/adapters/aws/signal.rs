@@ -10,9 +10,8 @@ use super::Aws;
 use super::body::at_most;
 use super::error::Failure;
 use crate::inventory::Observation;
-use crate::model::action::SetHealthObject;
-use crate::model::state::{HealthObjectState, State};
-use crate::model::target::ObjectRef;
+use crate::kinds::aws::route53::{HealthObjectState, ObjectRef, SetHealthObject};
+use crate::record::state::State;
 
 /// What is read of it: what drctl writes is one line.
 const MOST: usize = 4 << 10;

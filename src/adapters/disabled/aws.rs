@@ -6,13 +6,15 @@ use crate::adapters::Lagging;
 use crate::adapters::secrets::{Login, NoLogin};
 use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::inventory::Observation;
-use crate::model::action::Action;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::secret::ClientSecret;
 use crate::model::place::Place;
 use crate::model::sink::Sink;
-use crate::model::target::{ClientSecret, DatabaseRef, Target};
 use crate::model::terms::Endpoint;
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
+use crate::record::action::Action;
+use crate::record::target::Target;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 

@@ -2,10 +2,10 @@
 
 use crate::adapters::secrets::{Knock, Login};
 use crate::inventory::Observation;
-use crate::model::action::FenceMethod;
-use crate::model::restore::{Part, Restore};
-use crate::model::state::Unreplicated;
-use crate::model::target::DatabaseRef;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::restore::{Part, Restore};
+use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::model::time::Timestamp;
 use crate::plan::settings::SqlSettings;
 use crate::run::outcome::{Again, CallOutcome};

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use tokio_postgres::Client;
 
 use super::{APPLICATION, Failure, json};
-use crate::model::action::FenceMethod;
-use crate::model::target::{DatabaseRef, Engine, Harmless};
+use crate::kinds::shared::database::{DatabaseRef, Engine, Harmless};
+use crate::kinds::shared::fence::FenceMethod;
 
 const CENSUS: &str = include_str!("census.sql");
 /// The server's own processes, which write no row of anybody's (PostgreSQL documentation, «pg_stat_activity»). A parallel worker does what

@@ -13,10 +13,9 @@ use tokio_postgres::Client;
 use super::census::{self, Census, Database, Known, Subscription, Writer, named};
 use super::{CommitAge, Failure, connect, identifier, open_state, parts, server};
 use crate::adapters::secrets::Login;
-use crate::model::action::FenceMethod;
-use crate::model::state::{FenceStage, FenceState};
-use crate::model::target::DatabaseRef;
-use crate::model::wal::WalPoint;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
+use crate::kinds::shared::wal::WalPoint;
 use crate::plan::settings::SqlSettings;
 
 /// Between two looks, in seconds: a pool of connections is back by then.

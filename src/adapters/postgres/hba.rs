@@ -13,9 +13,8 @@ use super::hba_rules::Read;
 use super::host::{self, Trust, fields, head};
 use super::{CommitAge, Failure, Postgres, json, open_state, parts, server};
 use crate::adapters::secrets::{Knock, Login};
-use crate::model::action::FenceMethod;
-use crate::model::state::{FenceStage, FenceState};
-use crate::model::target::DatabaseRef;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
 use crate::model::time::Dur;
 use crate::run::outcome::CallOutcome;
 

@@ -3,7 +3,7 @@
 use super::fence::is_shut;
 use super::{Failure, Postgres, connect};
 use crate::adapters::secrets::{Knock, Login};
-use crate::model::action::FenceMethod;
+use crate::kinds::shared::fence::FenceMethod;
 
 /// SQLSTATE `invalid_authorization_specification` (PostgreSQL documentation, appendix A): what a role without LOGIN is refused with. A wrong
 /// password is `28P01`.

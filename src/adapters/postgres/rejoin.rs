@@ -2,9 +2,9 @@
 
 use super::Failure;
 use super::host::{Asked, head, time, way};
-use crate::model::state::{Diverged, DivergedTable};
-use crate::model::target::{DatabaseRef, Host, endpoint_parts};
-use crate::model::wal::{Lsn, WalPoint};
+use crate::kinds::shared::database::{DatabaseRef, Host, endpoint_parts};
+use crate::kinds::shared::rebuild::{Diverged, DivergedTable};
+use crate::kinds::shared::wal::{Lsn, WalPoint};
 
 /// Runs on the host.
 const JOB: &str =

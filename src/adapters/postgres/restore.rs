@@ -1,14 +1,13 @@
 //! The jobs that bring a server of one's own back to a point in time, and what they say.
 
-use super::Failure;
 use super::host::{Asked, head, time, way, word};
-use super::identifier;
-use crate::model::restore::{
+use super::{Failure, identifier};
+use crate::kinds::shared::database::Host;
+use crate::kinds::shared::restore::{
     Backup, BackupsState, Checked, Destroyed, Expect, Found, Invariant, Loss, Restore, Source,
 };
-use crate::model::target::Host;
+use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::time::Dur;
-use crate::model::wal::{Lsn, WalPoint};
 
 /// Runs on the host, one part a job.
 const JOB: &str = concat!(

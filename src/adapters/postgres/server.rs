@@ -6,9 +6,9 @@
 use tokio_postgres::Client;
 
 use super::{CommitAge, Failure, json};
-use crate::model::state::{DatabaseRole, DatabaseState};
+use crate::kinds::shared::database::{DatabaseRole, DatabaseState};
+use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::time::Timestamp;
-use crate::model::wal::{Lsn, WalPoint};
 
 /// Role, lineage, and how old the last commit is. On a primary its age needs `track_commit_timestamp`.
 ///

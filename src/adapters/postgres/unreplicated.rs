@@ -13,8 +13,8 @@ use tokio_postgres::Client;
 use super::fence::Way;
 use super::{Failure, Postgres, json};
 use crate::adapters::secrets::Login;
-use crate::model::state::{Lost, Unreplicated};
-use crate::model::target::{DatabaseRef, Engine};
+use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
 use crate::model::time::{Dur, Timestamp};
 
 /// Of the whole server.

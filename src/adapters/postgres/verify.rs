@@ -12,8 +12,8 @@ use tokio_postgres::{Client, SimpleQueryMessage, Transaction};
 
 use super::{Failure, connect, identifier};
 use crate::adapters::secrets::Login;
-use crate::model::restore::{Checked, Expect, Found, Invariant, Part, Restore, RestoreState};
-use crate::model::state::JobStage;
+use crate::kinds::shared::rebuild::JobStage;
+use crate::kinds::shared::restore::{Checked, Expect, Found, Invariant, Part, Restore, RestoreState};
 use crate::plan::settings::SqlSettings;
 
 /// As the job on a host asks it: a tab between name, whether it was validated, and the query that counts what breaks it.

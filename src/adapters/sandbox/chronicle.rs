@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use super::build::listens;
 use super::estate::Estate;
+use crate::kinds::aws::route53::RecordSet;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::state::RecordSet;
 use crate::model::time::Timestamp;
 
 /// A database server.

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
-use crate::model::action::FenceMethod;
-use crate::model::cluster::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
-use crate::model::target::{DatabaseRef, Engine};
+use crate::kinds::aws::aurora::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::fence::FenceMethod;
 use crate::model::time::Dur;
 
 /// The status of a cluster that is taking over.

@@ -4,10 +4,12 @@ use super::build::listens;
 use super::estate::{Estate, Transition};
 use super::fences::Worker;
 use super::scenario::roll;
-use crate::model::action::{Action, Scale, Switch, UpdateClientSecret, Write};
-use crate::model::state::{ChangeState, SecretState};
-use crate::model::target::{ClientSecret, DatabaseRef, Engine, GroupRef, ZoneRef};
+use crate::kinds::aws::autoscaling::{GroupRef, Scale};
+use crate::kinds::aws::route53::{ChangeState, Switch, ZoneRef};
+use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::secret::{ClientSecret, SecretState, UpdateClientSecret};
 use crate::model::time::Dur;
+use crate::record::action::{Action, Write};
 
 /// The provider's answer: what is needed to watch for completion, or its code and words.
 pub(super) type Answer = Result<Option<String>, (&'static str, String)>;

@@ -9,21 +9,22 @@ use super::restoring::Jobs;
 use super::scenario::{Fate, Scenario, roll};
 use super::truth::Truth;
 use crate::inventory::{Observation, active};
-use crate::model::action::{Action, FenceMethod};
-use crate::model::cluster::{ClusterInstance, Handover};
+use crate::kinds::aws::aurora::{ClusterInstance, Handover};
+use crate::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState};
+use crate::kinds::aws::route53::{ChangeState, ControlsRef, ObjectRef, RecordSet, RecordsState, ZoneRef};
+use crate::kinds::shared::database::{AliveState, DatabaseRef, Sign, WroteState};
+use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::restart::Restart;
+use crate::kinds::shared::secret::ClientSecret;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Quota, QuotasState};
-use crate::model::restart::Restart;
-use crate::model::state::{
-    AliveState, ChangeState, CommandState, GroupSize, GroupState, GuardState, IdentityState, RecordSet,
-    RecordsState, State, WroteState,
-};
-use crate::model::target::{
-    ClientSecret, ControlsRef, DatabaseRef, GroupRef, ObjectRef, Sign, Target, ZoneRef,
-};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::Record;
+use crate::record::action::Action;
+use crate::record::control::{CommandState, GuardState, IdentityState};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// A database server.
 #[derive(Clone)]

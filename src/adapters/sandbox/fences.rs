@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::effects::Answer;
 use super::estate::{Db, Estate, Transition};
 use super::scenario::{Applies, ByGroup};
-use crate::model::action::{Fence, FenceMethod};
+use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::model::time::Timestamp;
 
 /// The word for what a census finds beside clients.

@@ -5,9 +5,8 @@
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
 use super::scenario::{ByGroup, Events, roll};
-use crate::model::action::FenceMethod;
-use crate::model::restart::{Groups, Restart};
-use crate::model::state::FenceStage;
+use crate::kinds::shared::fence::{FenceMethod, FenceStage};
+use crate::kinds::shared::restart::{Groups, Restart};
 use crate::model::time::{Dur, Timestamp};
 
 /// How the groups and restarts of a server stand.

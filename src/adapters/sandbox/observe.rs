@@ -4,13 +4,14 @@ use super::build::listens;
 use super::estate::{Db, Estate};
 use super::fences::WORKER;
 use super::scenario::{Applies, ByGroup, roll};
-use crate::model::action::FenceMethod;
+use crate::kinds::shared::database::{DatabaseRole, DatabaseState, Engine, Sign};
+use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
+use crate::kinds::shared::rebuild::{JobStage, RebuildState};
+use crate::kinds::shared::restart::Restart;
+use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::measure::ClockReading;
-use crate::model::restart::Restart;
-use crate::model::state::{DatabaseRole, DatabaseState, FenceStage, FenceState, JobStage, RebuildState};
-use crate::model::target::{Engine, Sign, Target};
 use crate::model::time::{Dur, Timestamp};
-use crate::model::wal::{Lsn, WalPoint};
+use crate::record::target::Target;
 
 impl Estate {
     pub(super) fn database(&self, i: usize) -> DatabaseState {

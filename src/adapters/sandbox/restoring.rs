@@ -7,14 +7,14 @@ use super::estate::{Estate, Transition};
 use super::fences::Catalog;
 use super::managed::GONE;
 use super::scenario::roll;
-use crate::model::estimate::NEW_NAME;
-use crate::model::restore::{
+use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::shared::rebuild::JobStage;
+use crate::kinds::shared::restore::{
     Backup, BackupsState, Checked, Destroyed, Found, Loss, Part, Restore, RestoreState,
 };
-use crate::model::state::{DatabaseRole, DatabaseState, JobStage};
-use crate::model::target::{DatabaseRef, Engine};
+use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::time::{Dur, Timestamp};
-use crate::model::wal::{Lsn, WalPoint};
+use crate::record::estimate::NEW_NAME;
 use crate::run::apply::IN_PLACE;
 
 /// How far back backups lead.

@@ -1,7 +1,7 @@
 //! What goes wrong, by name.
 
 use crate::model::ids::Digest;
-use crate::model::runbook::Intent;
+use crate::model::intent::Intent;
 use crate::model::time::Dur;
 
 /// Where a simulated application is active at the beginning.

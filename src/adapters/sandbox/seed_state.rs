@@ -6,14 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::estate::{Db, Estate, Zone};
 use crate::inventory::{Estate as Seen, Observation, targets};
-use crate::model::action::FenceMethod;
-use crate::model::cluster::HEADLESS;
+use crate::kinds::aws::aurora::HEADLESS;
+use crate::kinds::aws::rds::SERVING;
+use crate::kinds::aws::route53::RecordSet;
+use crate::kinds::shared::database::{DatabaseRole, DatabaseState};
+use crate::kinds::shared::fence::FenceMethod;
 use crate::model::ids::SiteName;
 use crate::model::plain::count;
-use crate::model::state::{DatabaseRole, DatabaseState, RecordSet, SERVING, State};
-use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// Words of servers that do not serve, as the sandbox tells them again.
 const IDLE: &[&str] =

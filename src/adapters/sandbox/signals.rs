@@ -3,10 +3,11 @@
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
-use crate::model::action::{SetHealthObject, SetRoutingControls, Wanted};
+use crate::kinds::aws::route53::{
+    AnswersState, ControlsRef, ControlsState, HealthObjectState, ObjectRef, RecordAnswer, ServerAnswer,
+    SetHealthObject, SetRoutingControls, Wanted, kept,
+};
 use crate::model::ids::SiteName;
-use crate::model::state::{AnswersState, ControlsState, HealthObjectState, RecordAnswer, ServerAnswer, kept};
-use crate::model::target::{ControlsRef, ObjectRef};
 use crate::model::time::Dur;
 
 impl Estate {

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use super::estate::Estate;
 use super::scenario::roll;
 use crate::inventory::Observation;
-use crate::model::action::FenceMethod;
-use crate::model::state::{DatabaseState, State};
-use crate::model::target::{Engine, Target};
+use crate::kinds::shared::database::{DatabaseState, Engine};
+use crate::kinds::shared::fence::FenceMethod;
 use crate::model::time::{Dur, Timestamp};
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// A zone's listing is behind for no longer than that.
 const RECORDS: Dur = Dur::secs(4);

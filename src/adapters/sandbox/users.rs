@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::build::listens;
 use super::estate::{Db, Estate, Zone};
 use super::truth::Truth;
+use crate::kinds::shared::secret::ClientSecret;
 use crate::model::ids::SiteName;
-use crate::model::runbook::{Probe, ProbeRole};
-use crate::model::target::ClientSecret;
+use crate::record::runbook::{Probe, ProbeRole};
 
 impl Estate {
     /// Whether a site can serve users with these servers.

@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::model::intent::Drill;
 use crate::model::policy::Severity;
-use crate::model::runbook::Drill;
 
 /// Acceptance of refusals.
 #[derive(Args, Clone, Debug, Default)]

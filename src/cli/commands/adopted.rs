@@ -12,11 +12,11 @@ use crate::files::{self, Use};
 use crate::journal::chain::{self, Record};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError, written};
-use crate::model::event::{Event, EventKind, WorldKind};
 use crate::model::evidence::Head;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{ADOPTION, Adoption, Entry};
 use crate::model::waiver::Person;
+use crate::record::event::{Event, EventKind, WorldKind};
 
 /// Reads a run from a file. Nothing of it is done, signed or counted.
 pub fn import(

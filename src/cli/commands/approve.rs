@@ -8,15 +8,14 @@ use crate::cli::printer::{Printer, harmless};
 use crate::cli::{exit, keys, run_names};
 use crate::executor::create;
 use crate::journal::Journal as _;
-use crate::model::action::{Action, Gate};
-use crate::model::event::Signal;
 use crate::model::ids::StepId;
 use crate::model::plain::count;
 use crate::model::time::Dur;
 use crate::model::waiver::{Person, Waiver};
+use crate::record::action::{Action, Gate};
+use crate::record::event::Signal;
 use crate::report::summary;
-use crate::run::RunState;
-use crate::run::approval;
+use crate::run::{RunState, approval};
 
 /// So much of a digest says which one it is.
 const SEEN: usize = 12;

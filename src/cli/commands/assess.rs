@@ -2,8 +2,7 @@
 
 use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
-use super::summed;
-use super::whatif;
+use super::{summed, whatif};
 use crate::cli::args::{AssessArgs, Global};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -13,8 +12,8 @@ use crate::executor::{Patience, Silent, survey};
 use crate::inventory::{Estate, active};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
+use crate::model::intent::Intent;
 use crate::model::plain::count;
-use crate::model::runbook::Intent;
 use crate::model::time::Dur;
 use crate::plan::Plan;
 use crate::planner::assessment::{self, Line, Question, Reads};

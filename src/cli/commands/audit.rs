@@ -16,13 +16,12 @@ use crate::cli::{anchors, exit, ledger, now};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Audit, Contents, Fault, Trust};
-use crate::journal::written;
-use crate::journal::{Record, cef};
+use crate::journal::{Record, cef, written};
 use crate::model::authority::Authority;
-use crate::model::event::{Event, EventKind, RunCreated};
 use crate::model::ids::RunId;
 use crate::model::ledger::{Signed, Why};
 use crate::model::plain::count;
+use crate::record::event::{Event, EventKind, RunCreated};
 
 /// Where a tar archive says that it is one (POSIX.1-2017, pax, «ustar Interchange Format»).
 const TAR: (usize, &[u8]) = (257, b"ustar");

@@ -3,14 +3,15 @@
 use super::start::Starting;
 use crate::cli::error::CliError;
 use crate::cli::printer::Format;
-use crate::model::action::Action;
+use crate::model::intent::Drill;
 use crate::model::policy::Severity;
-use crate::model::runbook::{Drill, Runbook};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 use crate::plan::Plan;
 use crate::planner::Refusal;
 use crate::policy::windows::Closed;
+use crate::record::action::Action;
+use crate::record::runbook::Runbook;
 use crate::report::history::History;
 use crate::world::World;
 

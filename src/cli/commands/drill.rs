@@ -1,13 +1,9 @@
 //! `drctl drill`: a recovery that is read, rehearsed, tried on copies, or really done and undone.
 
 use super::ending::{self, Ending};
-use super::live_drill;
-use super::select;
 use super::stage::Stage;
 use super::start::{Drilled, Starting};
-use super::status;
-use super::whatif;
-use super::{restore, runs};
+use super::{live_drill, restore, runs, select, status, whatif};
 use crate::adapters::sandbox::Feed;
 use crate::cli::args::{DrillArgs, DrillMode, Global, StartArgs, WaiveArgs};
 use crate::cli::context::{Context, scenario_named};
@@ -20,14 +16,14 @@ use crate::inventory::Estate;
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::model::event::WorldKind;
 use crate::model::ids::{ComponentName, RunId, SiteName};
-use crate::model::runbook::{Drill, Intent};
+use crate::model::intent::{Drill, Intent};
 use crate::model::schedule::Definition;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::plan::types::Component;
 use crate::probe::Recorder;
+use crate::record::event::WorldKind;
 use crate::run::RunState;
 
 /// Everything that a drill is held with.

@@ -12,9 +12,9 @@ use crate::cli::{exit, notifier, now, run_names};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::duty::Decision;
-use crate::model::event::{Signal, WorldKind};
 use crate::model::ids::{Digest, PlanName};
 use crate::model::time::Timestamp;
+use crate::record::event::{Signal, WorldKind};
 use crate::report::duties::{self, Obligation, Standing};
 use crate::run::RunState;
 

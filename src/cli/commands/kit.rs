@@ -16,11 +16,11 @@ use crate::files::{self, Use};
 use crate::journal::kit::{self, Closed, Contents, Opened, Unsigned};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, Record, StoreError, written};
-use crate::model::event::WorldKind;
 use crate::model::ids::Digest;
 use crate::model::ledger::{Accepted, Entry, StoreWorld, Why};
 use crate::model::plain::count;
 use crate::plan::settings::secrets_in;
+use crate::record::event::WorldKind;
 use crate::run::RunState;
 
 /// Makes a go-bag.

@@ -9,11 +9,11 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{exit, notifier, now, run_names};
-use crate::model::event::WorldKind;
 use crate::model::ledger::Entry;
 use crate::model::notice::{Channel, Kind, Notice, Public};
 use crate::model::plain::count;
 use crate::notify::{self, Message};
+use crate::record::event::WorldKind;
 use crate::report::notices;
 use crate::world::World;
 

@@ -9,14 +9,14 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
 use crate::cli::{estate, exit, render};
 use crate::executor::{Patience, Silent};
-use crate::model::action::{Action, Gate};
-use crate::model::calls::{calls, comment};
+use crate::kinds::shared::database::Engine;
 use crate::model::ids::{RunId, SiteName};
-use crate::model::runbook::{Phase, Runbook, Step};
-use crate::model::target::Engine;
 use crate::planner::critical_path::CriticalPath;
 use crate::planner::{self, Request, critical_path};
 use crate::probe::Recorder;
+use crate::record::action::{Action, Gate};
+use crate::record::calls::{calls, comment};
+use crate::record::runbook::{Phase, Runbook, Step};
 use crate::report::history::History;
 
 /// Shows what a run would do.

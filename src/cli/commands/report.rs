@@ -10,9 +10,9 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::{exit, notifier, now, uploads};
 use crate::executor::create;
 use crate::journal::Journal as _;
-use crate::model::event::{Event, WorldKind};
 use crate::model::plain;
 use crate::model::time::Timestamp;
+use crate::record::event::{Event, WorldKind};
 use crate::report::{RunReport, documents, duties, html, markdown, overrides, summary, trace};
 use crate::run::RunState;
 

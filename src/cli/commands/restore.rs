@@ -12,15 +12,15 @@ use crate::executor::{Session, create, survey};
 use crate::inventory::{Estate, Observation};
 use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
-use crate::model::facts::Fact;
+use crate::kinds::shared::restore::{BackupsState, Rates};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName};
-use crate::model::restore::{BackupsState, Rates};
-use crate::model::runbook::{Drill, Intent};
-use crate::model::state::State;
-use crate::model::target::Target;
+use crate::model::intent::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::planner::{Refusal, Wanted, restore};
+use crate::record::facts::Fact;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 /// How long a host may take to list its backups.
 const LISTING: Dur = Dur::mins(4);

@@ -3,14 +3,11 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use super::adopted;
-use super::approve;
-use super::duties;
 use super::ending::{self, Ending};
-use super::live_drill;
 use super::outcome::{self, RunTiming};
 use super::post::{Posted, hand_over, post};
 use super::stage::Stage;
+use super::{adopted, approve, duties, live_drill};
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::context::{Context, one_line};
@@ -24,11 +21,11 @@ use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::written;
-use crate::model::event::{Outcome, Signal, WorldKind};
 use crate::model::ids::RunId;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
+use crate::record::event::{Outcome, Signal, WorldKind};
 use crate::report::summary;
 use crate::run::RunState;
 use crate::run::state::Mode;

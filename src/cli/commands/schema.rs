@@ -3,13 +3,12 @@
 use clap_complete::Shell;
 
 use crate::cli::args::SchemaOf;
-use crate::cli::complete;
 use crate::cli::error::CliError;
-use crate::cli::exit;
 use crate::cli::printer::Printer;
-use crate::model::event::Event;
+use crate::cli::{complete, exit};
 use crate::model::evidence::Manifest;
 use crate::plan::{schema, shapes};
+use crate::record::event::Event;
 use crate::report::RunReport;
 use crate::report::compliance::Compliance;
 

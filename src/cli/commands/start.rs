@@ -2,15 +2,11 @@
 
 use futures_util::future::join;
 
-use super::adopted;
 use super::ending::{self, Ending};
-use super::fleet;
 use super::outcome::{self, RunTiming};
 use super::prior_runs::{self, PriorRuns};
-use super::restore;
 use super::stage::Stage;
-use super::status;
-use super::whatif;
+use super::{adopted, fleet, restore, status, whatif};
 use crate::adapters::sandbox::Feed;
 use crate::cli::args::{Global, StartArgs};
 use crate::cli::context::{Context, SANDBOX_BEGAN, one_line};
@@ -25,16 +21,17 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::duty::Duties;
-use crate::model::event::{EventKind, RunCreated, SCHEMA_VERSION};
 use crate::model::ids::{Digest, RunId, SiteName};
-use crate::model::runbook::{Drill, Intent, Probe, ProbeRole, Runbook};
-use crate::model::statement::Statement;
+use crate::model::intent::{Drill, Intent};
 use crate::model::terms::{Environment, Terms};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::planner::{self, Request};
 use crate::probe::Recorder;
+use crate::record::event::{EventKind, RunCreated, SCHEMA_VERSION};
+use crate::record::runbook::{Probe, ProbeRole, Runbook};
+use crate::record::statement::Statement;
 use crate::report::history::History;
 use crate::run::RunState;
 use crate::world::World;

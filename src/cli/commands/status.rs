@@ -1,10 +1,8 @@
 //! `drctl status`: one screen.
 
 use super::in_doubt::{self, Left};
-use super::live_drill;
-use super::proven;
 use super::stage::Stage;
-use super::summed;
+use super::{live_drill, proven, summed};
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -16,17 +14,19 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Fault};
 use crate::journal::{Journal as _, Record, RunRow};
-use crate::model::action::{Action, Fence};
-use crate::model::event::{Event, EventKind, WorldKind};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
+use crate::kinds::shared::fence::Fence;
 use crate::model::ids::{ComponentName, PlanName, RunId, SiteName};
 use crate::model::plain::count;
-use crate::model::state::{DatabaseState, State};
-use crate::model::target::{DatabaseRef, Target};
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::plan::types::{Database, Spec};
 use crate::planner::Debt;
 use crate::probe::Recorder;
+use crate::record::action::Action;
+use crate::record::event::{Event, EventKind, WorldKind};
+use crate::record::state::State;
+use crate::record::target::Target;
 use crate::report::duties::{Obligation, Standing};
 use crate::report::history::History;
 use crate::report::overrides::{self, Override};

@@ -7,9 +7,9 @@ use super::start::Starting;
 use crate::cli::exit;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::model::plain::count;
-use crate::model::runbook::Runbook;
 use crate::plan::Plan;
 use crate::planner::critical_path;
+use crate::record::runbook::Runbook;
 
 /// More than so many are summed up.
 pub const FEW: usize = 5;

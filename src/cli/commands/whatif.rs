@@ -5,11 +5,12 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::inventory::{Estate, targets};
 use crate::model::ids::{RunId, SiteName};
-use crate::model::runbook::{Intent, Runbook};
+use crate::model::intent::Intent;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::planner::{self, Refusal, Request};
+use crate::record::runbook::Runbook;
 
 /// What a failover would be asked for over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

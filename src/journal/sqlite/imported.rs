@@ -6,9 +6,9 @@ use super::writer::Job;
 use super::{SqliteJournal, ledger_row, wait};
 use crate::journal::imported::{self, Imported, Stored};
 use crate::journal::{AppendError, Journal as _, Record, StoreError, verify};
-use crate::model::event::{Event, EventKind};
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::ledger::Entry;
+use crate::record::event::{Event, EventKind};
 
 /// Imports, adoptions, and the settings that say who the operators are.
 const KINDS: &str = "SELECT seq, bytes, previous, hash FROM ledger WHERE substr(bytes, 1, 2) = x'7b22'

@@ -3,13 +3,12 @@
 use super::dur;
 use crate::model::ids::{ProbeName, SiteName};
 use crate::model::place::Place;
-use crate::model::runbook::{Probe, ProbeRole, ProbeVia};
 use crate::model::time::Dur;
-use crate::plan::Finding;
 use crate::plan::shape::{Record, Shape, opt, req};
-use crate::plan::syntax;
 use crate::plan::text::Node;
 use crate::plan::types::Spanned;
+use crate::plan::{Finding, syntax};
+use crate::record::runbook::{Probe, ProbeRole, ProbeVia};
 
 /// One probe.
 pub const PROBE: Record = Record {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Lint;
-use crate::model::target::endpoint_parts;
+use crate::kinds::shared::database::endpoint_parts;
 use crate::plan::finding::Span;
 use crate::plan::types::{Clients, Component, SecretRef, Spec};
 

@@ -1,9 +1,9 @@
 //! Record sets that nobody changes on the day: what they follow has to be there, and they have to follow it.
 
 use super::Lint;
+use crate::kinds::aws::route53::RecordAnswer;
 use crate::model::ids::SiteName;
-use crate::model::state::RecordAnswer;
-use crate::model::target::bucket_and_key;
+use crate::model::place::bucket_and_key;
 use crate::plan::finding::Span;
 use crate::plan::types::{
     Component, Policy, Record, Route53, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,

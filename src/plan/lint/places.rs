@@ -4,8 +4,8 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeSet;
 
 use super::Lint;
+use crate::kinds::aws::route53::RecordAnswer;
 use crate::model::ids::SiteName;
-use crate::model::state::RecordAnswer;
 use crate::plan::finding::Span;
 use crate::plan::syntax::{ACCOUNT, DNS_NAME};
 use crate::plan::types::{Component, Database, DatabaseAt, Record};

@@ -1,7 +1,7 @@
 //! Certificates: of what a managed database shows no system's store knows the CA.
 
 use super::Lint;
-use crate::model::target::Engine;
+use crate::kinds::shared::database::Engine;
 use crate::plan::settings::SqlTls;
 use crate::plan::types::{Component, Database};
 

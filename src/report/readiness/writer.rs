@@ -2,11 +2,12 @@
 
 use super::{Evaluation, Reading, not, ready};
 use crate::inventory::targets;
-use crate::model::action::FenceMethod;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::FenceMethod;
 use crate::model::readiness::Standing;
-use crate::model::state::State;
-use crate::model::target::{DatabaseRef, Target};
 use crate::plan::types::Database;
+use crate::record::state::State;
+use crate::record::target::Target;
 
 impl Evaluation<'_> {
     /// What drctl can tell about a fence without setting it: whether its proof can be read, and the obstacles to each method.

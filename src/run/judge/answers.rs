@@ -1,9 +1,9 @@
 //! What name servers and resolvers answer, for a step that waits for them.
 
 use super::{Verdict, waited};
-use crate::model::facts::Fact;
-use crate::model::state::{AnswersState, ServerAnswer};
+use crate::kinds::aws::route53::{AnswersState, ServerAnswer};
 use crate::model::time::{Dur, Timestamp};
+use crate::record::facts::Fact;
 use crate::run::state::RunState;
 
 /// All of the zone's own servers that answer have to be right, or else all resolvers that do. Resolvers may keep the old answer for

@@ -2,17 +2,17 @@
 
 use super::{Verdict, waited};
 use crate::inventory::active;
-use crate::model::action::{Action, Check, Fence, NewReplica};
-use crate::model::cluster::{Handover, NewMember, Takeover};
-use crate::model::event::End;
-use crate::model::facts::Fact;
+use crate::kinds::aws::aurora::{Handover, NewMember, Takeover};
+use crate::kinds::aws::rds::{NewReplica, SERVING};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
+use crate::kinds::shared::fence::{Fence, FenceStage, FenceState};
+use crate::kinds::shared::rebuild::{Diverged, JobStage, RebuildState};
 use crate::model::ids::ComponentName;
-use crate::model::runbook::Intent;
-use crate::model::state::{
-    DatabaseRole, DatabaseState, Diverged, FenceStage, FenceState, JobStage, RebuildState, SERVING,
-};
-use crate::model::target::DatabaseRef;
+use crate::model::intent::Intent;
 use crate::model::time::{Dur, Timestamp};
+use crate::record::action::{Action, Check};
+use crate::record::event::End;
+use crate::record::facts::Fact;
 use crate::run::decide::just_looked;
 use crate::run::exposure;
 use crate::run::state::{RunState, Status};

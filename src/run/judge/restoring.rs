@@ -1,12 +1,12 @@
 //! What a job of a restore means for its step.
 
 use super::{Verdict, leaving, undoing_now};
-use crate::model::facts::{Exposure, Fact};
+use crate::kinds::shared::rebuild::JobStage;
+use crate::kinds::shared::restore::{Part, Restore, RestoreState};
 use crate::model::measure::{Basis, Figure};
 use crate::model::plain::count;
-use crate::model::restore::{Part, Restore, RestoreState};
-use crate::model::state::JobStage;
 use crate::model::time::Timestamp;
+use crate::record::facts::{Exposure, Fact};
 use crate::run::state::RunState;
 
 /// What a job means.

@@ -4,11 +4,10 @@ use super::{
     Call, StepDecision, disproved, doubtful, end_of, may_be_old, may_come_until, perform, settle,
     undoing_now, unsettled,
 };
-use crate::model::action::Switch;
-use crate::model::event::{Direction, EventKind};
-use crate::model::facts::Fact;
-use crate::model::state::RecordSet;
+use crate::kinds::aws::route53::{RecordSet, Switch};
 use crate::model::time::Timestamp;
+use crate::record::event::{Direction, EventKind};
+use crate::record::facts::Fact;
 use crate::run::parts::{self, Found, Group, Next};
 use crate::run::state::{RunState, Status};
 

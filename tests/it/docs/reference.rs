@@ -4,9 +4,9 @@
 use std::fmt::Write as _;
 
 use drctl::cli::args::command as cli;
-use drctl::model::event::Event;
 use drctl::plan::shape::{Record, Shape};
 use drctl::plan::{catalog, shapes};
+use drctl::record::event::Event;
 
 use super::{held, root};
 

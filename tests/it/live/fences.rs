@@ -10,19 +10,21 @@ use std::time::{Duration, Instant};
 use drctl::adapters::Cloud as _;
 use drctl::adapters::live::Live;
 use drctl::inventory::{Observation, targets};
-use drctl::model::action::{Action, ClientWay, Fence, FenceMethod};
+use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine, Harmless};
+use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState};
+use drctl::kinds::shared::secret::ClientWay;
 use drctl::model::ids::ComponentName;
 use drctl::model::place::Place;
-use drctl::model::state::{DatabaseState, FenceStage, FenceState, State};
-use drctl::model::target::{DatabaseRef, Engine, Harmless, Target};
 use drctl::plan::Settings;
 use drctl::plan::settings::{SqlSettings, SqlTls};
+use drctl::record::action::Action;
+use drctl::record::state::State;
+use drctl::record::target::Target;
 use drctl::run::outcome::CallOutcome;
 use drctl::world::World;
 
-use super::own_servers;
 use super::postgres::Pair;
-use super::until;
+use super::{own_servers, until};
 
 /// Settings of these tests that subscriptions and prepared transactions need.
 pub const MORE: &str = "wal_level=logical\nmax_prepared_transactions=10\n";

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use drctl::model::target::Host;
+use drctl::kinds::shared::database::Host;
 
 use super::until;
 use crate::ports;

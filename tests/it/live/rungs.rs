@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use drctl::adapters::postgres::Postgres;
 use drctl::adapters::secrets::{Knock, Login};
-use drctl::model::action::{Action, ClientWay, FenceMethod};
-use drctl::model::state::FenceStage;
+use drctl::kinds::shared::fence::{FenceMethod, FenceStage};
+use drctl::kinds::shared::secret::ClientWay;
+use drctl::record::action::Action;
 use drctl::run::outcome::CallOutcome;
 use drctl::world::World as Clock;
 

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use drctl::inventory::Observation;
-use drctl::model::action::Action;
-use drctl::model::target::{DatabaseRef, Target};
+use drctl::kinds::shared::database::DatabaseRef;
 use drctl::plan::settings::{SqlSettings, SqlTls};
+use drctl::record::action::Action;
+use drctl::record::target::Target;
 use drctl::run::outcome::CallOutcome;
 
 use super::fences::Reached;
-use super::own_servers;
 use super::postgres::Pair;
-use super::until;
+use super::{own_servers, until};
 
 /// A CA that signs what it is asked to.
 pub struct Authority {

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Events};
-use drctl::model::action::FenceMethod;
-use drctl::model::event::{EventKind, Outcome, Signal};
+use drctl::kinds::shared::database::Engine;
+use drctl::kinds::shared::fence::FenceMethod;
 use drctl::model::ids::{ComponentName, StepId};
-use drctl::model::runbook::OnFailure;
-use drctl::model::target::Engine;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::types::{Database, Spec};
+use drctl::record::event::{EventKind, Outcome, Signal};
+use drctl::record::runbook::OnFailure;
 use drctl::run::state::Mode;
 
 use crate::rig::{Rehearsed, Rig};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drctl::adapters::sandbox::chronicle::{Moment, Way};
+use drctl::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet};
 use drctl::model::ids::{ComponentName, SiteName};
-use drctl::model::state::{RecordAnswer, RecordPolicy, RecordSet};
 use drctl::model::time::Timestamp;
 use drctl::plan::types::{Record, Route53, Spec};
 

@@ -1,11 +1,11 @@
 //! What must hold of every rehearsal, whatever went wrong in it.
 
 use drctl::inventory::ActiveSite;
-use drctl::model::action::{Action, Undo};
-use drctl::model::event::{Event, EventKind, Outcome};
+use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
-use drctl::model::runbook::Intent;
 use drctl::model::time::Dur;
+use drctl::record::action::{Action, Undo};
+use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::report::attainment::attainment;
 use drctl::run::state::Mode;
 

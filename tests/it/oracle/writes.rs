@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use drctl::adapters::sandbox::chronicle::{Moment, Server};
-use drctl::model::action::Action;
-use drctl::model::event::{Direction, Event, EventKind};
-use drctl::model::facts::Fact;
 use drctl::model::ids::{ComponentName, SiteName};
-use drctl::model::runbook::Runbook;
 use drctl::model::time::{Dur, Timestamp};
+use drctl::record::action::Action;
+use drctl::record::event::{Direction, Event, EventKind};
+use drctl::record::facts::Fact;
+use drctl::record::runbook::Runbook;
 
 use super::{Oracle, Waived};
 
@@ -51,8 +51,9 @@ impl Oracle<'_> {
             let action = &runbook.steps.iter().find(|s| s.id == *step)?.action;
             let Action::Promote { db, takeover, .. } = action else { return None };
             // What hands over ends the writes itself.
-            let hands_over =
-                takeover.as_ref().is_some_and(|how| how.by == drctl::model::cluster::Handover::Switchover);
+            let hands_over = takeover
+                .as_ref()
+                .is_some_and(|how| how.by == drctl::kinds::aws::aurora::Handover::Switchover);
             let promoted = |s: &&Server| s.component == db.component && s.reached && s.id != db.id;
             let moment = self.at(event.at).filter(|_| !hands_over)?;
             let other = moment.servers.iter().find(promoted)?;

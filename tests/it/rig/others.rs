@@ -1,6 +1,6 @@
 //! A rehearsal with a second run in it: one that takes another's place, or a rival.
 
-use drctl::model::facts::Fact;
+use drctl::record::facts::Fact;
 use drctl::run::RunState;
 
 use super::*;

@@ -15,19 +15,18 @@ use crate::cli::{exit, keys, uploads};
 use crate::executor::drive::INTERRUPTED;
 use crate::journal::lock::RunLock;
 use crate::journal::{Journal as _, Record, StoreError};
-use crate::model::event::{Event, EventKind, Outcome, Signal};
 use crate::model::ids::{ComponentName, RunId};
+use crate::model::intent::Drill;
 use crate::model::ledger::Entry;
-use crate::model::runbook::Drill;
 use crate::model::schedule::{Definition, Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::policy::schedules;
-use crate::run::RunState;
-use crate::run::Stop;
+use crate::record::event::{Event, EventKind, Outcome, Signal};
 use crate::run::signal::person_of;
 use crate::run::state::Mode;
+use crate::run::{RunState, Stop};
 
 /// How long a drill that is blocked is let be: each look asks everything of a production that may be ill.
 const BLOCKED: Dur = Dur::mins(1);

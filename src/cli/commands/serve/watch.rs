@@ -14,12 +14,12 @@ use crate::cli::printer::{RED, YELLOW};
 use crate::executor::{Patience, Silent, survey};
 use crate::inventory::Estate;
 use crate::journal::Journal as _;
-use crate::model::event::WorldKind;
 use crate::model::ids::{PlanName, RunId};
-use crate::model::state::State;
-use crate::model::target::Target;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::Debt;
+use crate::record::event::WorldKind;
+use crate::record::state::State;
+use crate::record::target::Target;
 use crate::run::RunState;
 
 /// How long one look for signs of life may take.
@@ -47,7 +47,7 @@ pub(super) struct Watch {
 }
 
 fn signs(debt: &Debt) -> Vec<Target> {
-    let all = debt.rungs.iter().flat_map(|rung| rung.db.signs());
+    let all = debt.rungs.iter().flat_map(|rung| Target::signs_of(&rung.db));
     all.collect::<BTreeSet<_>>().into_iter().collect()
 }
 

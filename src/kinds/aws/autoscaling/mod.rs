@@ -1,0 +1,68 @@
+//! Kind `aws.autoscaling`: an Auto Scaling group in each site.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::ids::ComponentName;
+use crate::model::place::Place;
+
+/// A group of instances at one site.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct GroupRef {
+    /// The component it is part of.
+    pub component: ComponentName,
+    /// Where it is.
+    pub place: Place,
+    /// The group's name.
+    pub group: String,
+}
+
+/// A group of instances as observed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupState {
+    /// Its size settings.
+    pub size: GroupSize,
+    /// Instances that are healthy and in service.
+    pub in_service: u32,
+    /// Processes that are suspended, such as `Launch`.
+    #[serde(default)]
+    pub suspended: BTreeSet<String>,
+    /// Why the last scaling activity failed, and when, in the provider's words.
+    #[serde(default)]
+    pub last_failure: Option<String>,
+    /// What its instances are made of: a launch template and its version, or a launch configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launches: Option<String>,
+}
+
+/// The three sizes of a group. They change together or not at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupSize {
+    /// Never fewer than this.
+    pub min: u32,
+    /// Wanted now.
+    pub desired: u32,
+    /// Never more than this.
+    pub max: u32,
+}
+
+/// A change of a group's size. The three sizes go in one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Scale {
+    /// The group.
+    pub group: GroupRef,
+    /// The sizes it had when the runbook was made: what the undo restores.
+    pub from: GroupSize,
+    /// The sizes it gets.
+    pub to: GroupSize,
+    /// Instances in service that are enough to continue.
+    pub proceed_at: u32,
+    /// Suspended processes that have to run for instances to come, such as `Launch`: resumed before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resume: BTreeSet<String>,
+    /// Processes that are suspended after: what an undo restores.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub suspend: BTreeSet<String>,
+}

@@ -1,0 +1,7 @@
+//! Kinds of Amazon Web Services.
+
+pub mod aurora;
+pub mod autoscaling;
+pub mod rds;
+pub mod route53;
+pub mod s3;

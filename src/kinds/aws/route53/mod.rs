@@ -1,0 +1,13 @@
+//! Kind `aws.route53`: record sets of a hosted zone, and the two ways to move names without the Route 53 API.
+
+mod answers;
+mod controls;
+mod health_object;
+mod records;
+mod switch;
+
+pub use answers::{AnswersState, ServerAnswer, Wanted};
+pub use controls::{ControlsRef, ControlsState, SetRoutingControls};
+pub use health_object::{HealthObjectState, ObjectRef, SetHealthObject};
+pub use records::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, ZoneRef, kept};
+pub use switch::{Basis, RecordChange, Switch};

@@ -1,0 +1,6 @@
+//! What can be recovered: a folder for each kind, and `shared` for the mechanisms that several kinds use.
+//!
+//! Everything here is pure. What talks to a provider is in `adapters`.
+
+pub mod aws;
+pub mod shared;

@@ -1,0 +1,10 @@
+//! Mechanisms that several kinds use: each kind of database is fenced, measured, rebuilt and restored by these.
+
+pub mod database;
+pub mod fence;
+pub mod rebuild;
+pub mod restart;
+pub mod restore;
+pub mod secret;
+pub mod unreplicated;
+pub mod wal;

@@ -1,0 +1,99 @@
+//! A secret that leads clients to a database, and the way that clients connect.
+
+use crate::kinds::shared::database::endpoint_parts;
+use crate::model::ids::ComponentName;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::model::place::Place;
+
+/// Clients are led elsewhere by the secret that they read. Of its contents only the fields that name a server are known here, and only
+/// they change; the rest never leaves the service and the process that writes the new version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UpdateClientSecret {
+    /// The secret.
+    pub secret: ClientSecret,
+    /// The fields as they will be.
+    pub to: BTreeMap<String, String>,
+    /// As they were; empty where nobody saw them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub from: BTreeMap<String, String>,
+}
+
+impl UpdateClientSecret {
+    /// The way back, if it is known. It is a change of the same fields and not the version from before: a password that was rotated
+    /// meanwhile stays the new one.
+    pub fn reversed(&self) -> Option<Self> {
+        let back = || Self { secret: self.secret.clone(), to: self.from.clone(), from: self.to.clone() };
+        (!self.from.is_empty()).then(back)
+    }
+}
+
+/// The way that clients come to a database.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ClientWay {
+    /// The secret that they read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<ClientSecret>,
+    /// `host:port/database`; what the secret names if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// A reference to the login that they use; what the secret holds if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<String>,
+}
+
+impl ClientWay {
+    /// In words.
+    pub fn words(&self) -> String {
+        match (&self.endpoint, &self.secret) {
+            (Some(endpoint), _) => endpoint.clone(),
+            (None, Some(secret)) => format!("what secret {} in {} names", secret.id, secret.place.name),
+            (None, None) => "nothing".to_owned(),
+        }
+    }
+}
+
+/// A secret that tells clients where their database is: a JSON object.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub struct ClientSecret {
+    /// The component.
+    pub component: ComponentName,
+    /// The site whose clients read it.
+    pub place: Place,
+    /// Its name or ARN.
+    pub id: String,
+    /// The field with the server's name.
+    pub host: String,
+    /// The field with its port, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+}
+
+impl ClientSecret {
+    /// The fields, as they lead to an endpoint.
+    pub fn leading_to(&self, endpoint: &str) -> Option<BTreeMap<String, String>> {
+        let (host, port, _) = endpoint_parts(endpoint)?;
+        let host = (self.host.clone(), host.to_owned());
+        Some(std::iter::once(host).chain(self.port.clone().map(|field| (field, port.to_string()))).collect())
+    }
+}
+
+/// Where a secret leads clients. Nothing else of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretState {
+    /// The fields that name a server, as text.
+    pub fields: BTreeMap<String, String>,
+    /// The region of the secret that it is a replica of: it cannot be changed itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replica_of: Option<String>,
+    /// Whether a rotation is under way: a version has the label AWSPENDING.
+    #[serde(default)]
+    pub rotating: bool,
+    /// The service that manages it, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owned_by: Option<String>,
+}

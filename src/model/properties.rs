@@ -1,0 +1,100 @@
+//! What the rules of a run ask of an action, whatever kind of thing it acts on.
+
+use crate::model::time::Dur;
+
+/// The answers of one action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// Whether it changes anything outside drctl.
+    pub mutates: bool,
+    /// Whether it is a safety step: it cannot be skipped and its failure cannot be ignored; only a waiver lifts it.
+    pub safety: bool,
+    /// Whether people agree before it begins, where the policy asks them.
+    pub consent: Consent,
+    /// How it moves users.
+    pub moves: Moves,
+    /// Whether users of the site that is left notice it while it happens.
+    pub felt: Felt,
+    /// What becomes of it while a stop of the run waits for an answer.
+    pub on_stop: OnStop,
+    /// When its effect is undone.
+    pub undo_rank: UndoRank,
+    /// Whether a cancel after it asks first: it touched users, or the server that takes their writes.
+    pub grave: bool,
+    /// Whether other steps, or a person, make up for its effect while its call is in doubt: its timeout ends it then.
+    pub made_up_for: bool,
+}
+
+/// Whether people agree before an action begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consent {
+    /// It needs none.
+    Never,
+    /// They agree.
+    Always,
+    /// They agree where users are still served: in an outage it waits for nobody.
+    WhereUsersAreServed,
+    /// They agree if it is part of the phase that leads users to another site.
+    WhereUsersAreMoved,
+}
+
+/// How an action moves users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moves {
+    /// It does not.
+    Nobody,
+    /// Users follow a name to another site. Without it nothing shows that they are served, so nobody may skip it.
+    ByName,
+    /// Clients of one database follow a secret to another server.
+    BySecret,
+}
+
+/// Whether users notice an action while it happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Felt {
+    /// They do not.
+    Never,
+    /// They do.
+    Always,
+    /// They may from the fence on: a command may put a maintenance page up.
+    FromTheFenceOn,
+}
+
+/// What becomes of an action while a stop of the run waits for an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnStop {
+    /// It goes on in a failover, and waits otherwise: it takes nothing from users who are not served, and it can be undone.
+    GoesOnInAFailover,
+    /// It does not begin; where it has begun, it goes on to its end.
+    DoesNotBegin,
+    /// It neither begins nor calls again.
+    Waits,
+}
+
+/// When an effect is undone: earlier ranks first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum UndoRank {
+    /// What led users here. A copy that was put in the place of the data is what users reach.
+    Traffic,
+    /// What nothing else waits for.
+    Rest,
+    /// Fences: lifted when no traffic of the run is left.
+    Fence,
+    /// TTLs: nobody is kept out for how long an answer is kept, and whoever moved users gives back the TTL that was found.
+    Ttl,
+    /// Copies beside the data: removed when users are let in.
+    Copy,
+    /// Guards: released last, when nothing of the run is left.
+    Guard,
+}
+
+/// What to do about a call whose fate is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InDoubt {
+    /// Wait this long, look, and act only if the effect is proven absent.
+    ObserveAfter(Dur),
+    /// Calling again cannot hurt.
+    Repeat,
+    /// A person decides.
+    Ask,
+}

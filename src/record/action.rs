@@ -1,0 +1,487 @@
+//! What a step does: a closed set of few verbs times a kind.
+//!
+//! Beside each action stand its undo and its in-doubt rule, so that nobody can add one without deciding both. An action
+//! is concrete: everything it will send is in it, and execution is left no choice.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::aws::aurora::{NewMember, Takeover};
+use crate::kinds::aws::autoscaling::Scale;
+use crate::kinds::aws::rds::NewReplica;
+use crate::kinds::aws::route53::{SetHealthObject, SetRoutingControls, Switch, Wanted};
+use crate::kinds::aws::s3::Sample;
+use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::fence::Fence;
+use crate::kinds::shared::restart::Restart;
+use crate::kinds::shared::restore::{Part, Restore};
+use crate::kinds::shared::secret::{ClientWay, UpdateClientSecret};
+use crate::kinds::shared::unreplicated::Unreplicated;
+use crate::model::ids::{ComponentName, ProbeName, SiteName};
+use crate::model::place::Place;
+use crate::model::policy::Override;
+use crate::model::properties::InDoubt;
+use crate::model::time::Dur;
+use crate::model::waiver::Rule;
+use crate::record::control::Command;
+use crate::record::estimate::NEW_NAME_AT_WORST;
+use crate::record::target::Target;
+
+mod late;
+mod properties;
+mod words;
+
+/// One thing to do or to wait for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "verb", rename_all = "snake_case")]
+pub enum Action {
+    /// Observe, and continue only if the observation is as required.
+    Check(Check),
+    /// Make sure the old primary takes no writes, with proof.
+    Fence(Fence),
+    /// Lift a fence.
+    Unfence(Fence),
+    /// Make a replica the writer.
+    Promote {
+        /// The replica.
+        db: DatabaseRef,
+        /// How many days backups of a managed one are kept from then on: those of the old primary, where the service would take fewer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        backup_days: Option<u32>,
+        /// Of a global database, what the service is asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        takeover: Option<Box<Takeover>>,
+    },
+    /// Withdraw a promotion that was asked for and has not begun: the standby is stopped, and started as one again.
+    Withdraw {
+        /// The standby.
+        db: DatabaseRef,
+    },
+    /// Give a cluster without instances one that can serve.
+    AddClusterInstance {
+        /// The cluster.
+        db: DatabaseRef,
+        /// The instance.
+        instance: Box<NewMember>,
+    },
+    /// Make a server a standby of another one: its own history is rewound, or replaced by a base backup; a managed one is created.
+    Rejoin {
+        /// The server.
+        db: DatabaseRef,
+        /// The one that it follows from then on.
+        source: DatabaseRef,
+        /// How a managed replica is created.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        replica: Option<Box<NewReplica>>,
+        /// Tables of which the rows that only this server has are exported.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        reconcile: Vec<String>,
+    },
+    /// Give a managed server another name, which frees the one that it has. It is kept as it is.
+    Rename {
+        /// The server.
+        db: DatabaseRef,
+        /// Its name from then on.
+        to: String,
+    },
+    /// A part of a restore to a point in time.
+    Restore {
+        /// Which.
+        part: Part,
+        /// Of what, from what, to when.
+        of: Box<Restore>,
+    },
+    /// Give a group its size.
+    Scale(Scale),
+    /// Send traffic elsewhere.
+    Switch(Switch),
+    /// Send traffic elsewhere by an object that health checks watch.
+    SetHealthObject(SetHealthObject),
+    /// Send traffic elsewhere by routing controls.
+    SetRoutingControls(SetRoutingControls),
+    /// Lead clients of a database elsewhere by the secret that they read.
+    UpdateClientSecret(UpdateClientSecret),
+    /// Write for real.
+    Write(Write),
+    /// Run a command of the plan's author.
+    Run(Command),
+    /// Wait for a condition of the run or for a person.
+    Gate(Gate),
+    /// Let time pass, watching.
+    Wait {
+        /// How long.
+        duration_ms: Dur,
+        /// For what, where it is not to see that all stays well.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<String>,
+    },
+}
+
+/// A read-only look that has to be satisfied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Check {
+    /// The credentials are those of the account that the plan names.
+    Identity {
+        /// Where.
+        place: Place,
+    },
+    /// The replica can be promoted: it replays, is available and is not being backed up.
+    Promotable {
+        /// The replica.
+        db: DatabaseRef,
+    },
+    /// The service takes changes of the instance: nothing else is under way with it.
+    Available {
+        /// The instance.
+        db: DatabaseRef,
+    },
+    /// The replica has replayed all that the fenced old primary wrote: nothing can be lost any more.
+    CaughtUp {
+        /// The replica.
+        db: DatabaseRef,
+    },
+    /// What is there, before anything changed or when all else is over: looked at once and kept. Never blocks.
+    Evidence {
+        /// What to look at.
+        targets: Vec<Target>,
+    },
+    /// Objects are as in their source, as far as a sample tells. Never blocks.
+    Compare(Box<Sample>),
+    /// The guard is still this run's: nobody took it over since.
+    Guard {
+        /// The component.
+        component: ComponentName,
+        /// Where the guard is kept.
+        place: Place,
+        /// This run, as it stands in the object.
+        holder: String,
+    },
+    /// It follows the other one: the service does that on its own.
+    Follows {
+        /// The old primary.
+        db: DatabaseRef,
+        /// The one that it follows from then on.
+        source: DatabaseRef,
+    },
+    /// How many writes may be lost with this database.
+    Exposure {
+        /// The replica whose last replayed commit is read.
+        db: DatabaseRef,
+        /// By how much the clock that stamps its commits is ahead of this machine's at most, in milliseconds; none where nobody read it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ahead_ms: Option<i64>,
+        /// Rows of the old primary that no log has, as far as they were seen.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        unreplicated: Vec<Unreplicated>,
+    },
+    /// Name servers answer as they should, and resolvers do, or have had the time to.
+    Answers {
+        /// What is asked, and what is wanted.
+        names: Vec<Wanted>,
+        /// How long resolvers are asked, at most: the old TTL. Without it the zone's own name servers have to be right, or, where none of
+        /// them can be asked from here, every resolver that answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resolvers_ttl_ms: Option<Dur>,
+    },
+    /// A probe is good so many times in a row, all sent after the step began.
+    Probe {
+        /// The probe.
+        probe: ProbeName,
+        /// For a probe of role `site`: which.
+        #[serde(default)]
+        site: Option<SiteName>,
+        /// How often in a row.
+        consecutive: u32,
+    },
+}
+
+/// A real write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "what", rename_all = "snake_case")]
+pub enum Write {
+    /// A row, committed and read back on the new primary.
+    Canary {
+        /// The database.
+        db: DatabaseRef,
+        /// The table.
+        table: String,
+    },
+    /// A row that comes as clients come, with the login of clients, and is found on the server that was promoted.
+    Through {
+        /// The database that it has to land on.
+        db: DatabaseRef,
+        /// The table.
+        table: String,
+        /// The way of the clients.
+        way: Box<ClientWay>,
+    },
+    /// The guard object of a component, by conditional write.
+    Guard {
+        /// The component.
+        component: ComponentName,
+        /// Where the guard is kept.
+        place: Place,
+        /// Who takes it, as it stands in the object.
+        holder: String,
+        /// Whose guard is taken over, on a person's word; only exactly that one is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        instead_of: Option<String>,
+    },
+    /// Gives the guard back.
+    ReleaseGuard {
+        /// The component.
+        component: ComponentName,
+        /// Where the guard is kept.
+        place: Place,
+        /// Who held it.
+        holder: String,
+    },
+}
+
+/// A condition that a run waits on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "on", rename_all = "snake_case")]
+pub enum Gate {
+    /// The old primary of the component is fenced with proof, or the lack of it is waived.
+    Fenced {
+        /// The component.
+        component: ComponentName,
+    },
+    /// Exposure of every one of the components is within the objective, or the excess is waived.
+    Exposure {
+        /// All are promoted or none.
+        components: Vec<ComponentName>,
+        /// The RPO that was promised.
+        objective_ms: Dur,
+    },
+    /// A person says yes.
+    Approval {
+        /// What is asked.
+        ask: String,
+        /// How long the question stands. Expiry never means yes.
+        expires_after_ms: Dur,
+        /// Roles that have to say it, each by a person of its own; anybody but the requester if there are none.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        by: Vec<String>,
+        /// Whether it may be overridden in an emergency.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        override_by: Option<Override>,
+    },
+}
+
+/// What takes an action back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo {
+    /// There is nothing to undo.
+    Nothing,
+    /// This action does.
+    By(Box<Action>),
+    /// It cannot be undone.
+    PointOfNoReturn {
+        /// Why.
+        because: &'static str,
+    },
+}
+
+/// What takes a part of a restore back.
+fn undo_part(part: Part, of: &Restore) -> Undo {
+    let by = |part| Undo::By(Box::new(Action::Restore { part, of: Box::new(of.clone()) }));
+    match part {
+        Part::CreateCopy => by(Part::Destroy),
+        // The job refuses where a row was written since: from then on the restored server is the one that counts.
+        Part::Swap => by(Part::Revert),
+        Part::Verify | Part::Loss | Part::Revert | Part::Destroy => Undo::Nothing,
+    }
+}
+
+impl Action {
+    /// What takes it back.
+    pub fn undo(&self) -> Undo {
+        match self {
+            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => Undo::Nothing,
+            Self::Write(Write::Canary { .. } | Write::Through { .. } | Write::ReleaseGuard { .. }) => {
+                Undo::Nothing
+            }
+            Self::Fence(fence) => Undo::By(Box::new(Self::Unfence(fence.clone()))),
+            Self::Unfence(_) => Undo::Nothing,
+            Self::Promote { .. } => Undo::PointOfNoReturn {
+                because: "a promoted replica has its own history; to return, run drctl failback",
+            },
+            // It serves nobody before the promotion, and its cluster benefits from it. Whoever pays for it removes it.
+            Self::AddClusterInstance { .. } | Self::Withdraw { .. } => Undo::Nothing,
+            Self::Rejoin { .. } => Undo::PointOfNoReturn {
+                because: "drctl sets aside what only that server has, and makes it a standby of the other one",
+            },
+            Self::Rename { db, to } => {
+                let renamed = DatabaseRef { id: to.clone(), ..db.clone() };
+                Undo::By(Box::new(Self::Rename { db: renamed, to: db.id.clone() }))
+            }
+            Self::Restore { part, of } => undo_part(*part, of),
+            Self::Scale(s) => Undo::By(Box::new(Self::Scale(Scale {
+                from: s.to,
+                to: s.from,
+                proceed_at: 0,
+                resume: s.suspend.clone(),
+                suspend: s.resume.clone(),
+                group: s.group.clone(),
+            }))),
+            Self::Switch(s) => Undo::By(Box::new(Self::Switch(s.reversed()))),
+            Self::SetHealthObject(s) => Undo::By(Box::new(Self::SetHealthObject(SetHealthObject {
+                present: !s.present,
+                ..s.clone()
+            }))),
+            Self::SetRoutingControls(r) => {
+                r.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::SetRoutingControls(back))))
+            }
+            Self::UpdateClientSecret(p) => {
+                p.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::UpdateClientSecret(back))))
+            }
+            Self::Write(Write::Guard { component, place, holder, .. }) => {
+                let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
+                Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
+            }
+            Self::Run(_) => Undo::Nothing,
+        }
+    }
+
+    /// What to do when its call's fate is unknown.
+    pub fn in_doubt(&self) -> InDoubt {
+        match self {
+            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
+            // Absolute states: sending them twice ends where sending them once does.
+            Self::Scale(_)
+            | Self::SetHealthObject(_)
+            | Self::SetRoutingControls(_)
+            | Self::UpdateClientSecret(_)
+            | Self::Write(_) => InDoubt::Repeat,
+            // Until it is done the old name is what is seen.
+            Self::Rename { .. } => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
+            // Of two replicas of one name RDS refuses the second; and looking tells sooner.
+            Self::Rejoin { db, .. } if db.engine == Engine::Rds => InDoubt::ObserveAfter(Dur::mins(1)),
+            Self::AddClusterInstance { .. } => InDoubt::ObserveAfter(Dur::mins(1)),
+            // Until a rename is done the old name is what is seen; and nothing is created, or deleted, twice.
+            Self::Restore { part: Part::Swap, of } if of.instance().is_some() => {
+                InDoubt::ObserveAfter(NEW_NAME_AT_WORST)
+            }
+            Self::Restore { part: Part::CreateCopy | Part::Destroy, of } if of.instance().is_some() => {
+                InDoubt::ObserveAfter(Dur::mins(1))
+            }
+            // The host runs a job once, whoever asks for it again.
+            Self::Rejoin { .. } | Self::Withdraw { .. } | Self::Restore { .. } => InDoubt::Repeat,
+            Self::Fence(f) | Self::Unfence(f) => f.method.in_doubt(),
+            // The status still reads `available` for a while after the call was accepted; looking sooner proves nothing.
+            Self::Promote { .. } => InDoubt::ObserveAfter(Dur::secs(60)),
+            // A repeated compare-and-swap is refused if the first one took effect, which reads like somebody else's change.
+            Self::Switch(_) => InDoubt::ObserveAfter(Dur::secs(5)),
+            Self::Run(command) if command.idempotent => InDoubt::Repeat,
+            Self::Run(_) => InDoubt::Ask,
+        }
+    }
+
+    /// Whether it changes anything outside drctl.
+    pub fn mutates(&self) -> bool {
+        self.properties().mutates
+    }
+
+    /// The rule that a person may waive to get past it, if any.
+    pub fn rule(&self) -> Option<Rule> {
+        match self {
+            Self::Gate(Gate::Fenced { .. }) => Some(Rule::UnfencedPromotion),
+            Self::Gate(Gate::Exposure { .. }) => Some(Rule::ExposureAboveRpo),
+            _ => None,
+        }
+    }
+
+    /// Where it acts or looks, if that is one place.
+    pub const fn place(&self) -> Option<&Place> {
+        match self {
+            Self::Check(Check::Identity { place } | Check::Guard { place, .. })
+            | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
+            Self::Check(
+                Check::Available { db }
+                | Check::Promotable { db }
+                | Check::Exposure { db, .. }
+                | Check::Follows { db, .. }
+                | Check::CaughtUp { db },
+            )
+            | Self::Promote { db, .. }
+            | Self::AddClusterInstance { db, .. }
+            | Self::Withdraw { db }
+            | Self::Rejoin { db, .. }
+            | Self::Rename { db, .. }
+            | Self::Write(Write::Canary { db, .. } | Write::Through { db, .. }) => Some(&db.place),
+            Self::Fence(f) | Self::Unfence(f) => Some(&f.db.place),
+            Self::Restore { of, .. } => Some(&of.db.place),
+            Self::Scale(s) => Some(&s.group.place),
+            Self::Switch(s) => Some(&s.zone.place),
+            Self::SetHealthObject(s) => Some(&s.object.place),
+            Self::SetRoutingControls(r) => Some(&r.controls.place),
+            Self::UpdateClientSecret(p) => Some(&p.secret.place),
+            Self::Check(Check::Compare(of)) => Some(&of.source.place),
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. } | Check::Answers { .. })
+            | Self::Run(_)
+            | Self::Gate(_)
+            | Self::Wait { .. } => None,
+        }
+    }
+
+    /// What to look at to see whether it is done. `token` is what the call answered, `key` identifies the call.
+    /// `restart` is what is known of the restart that a fence asked for.
+    pub fn watch(&self, token: Option<&str>, key: &str, restart: Restart) -> Option<Target> {
+        match self {
+            Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
+            Self::Check(Check::Guard { component, place, .. }) => {
+                Some(Target::Guard { component: component.clone(), place: place.clone() })
+            }
+            Self::Check(
+                Check::Available { db }
+                | Check::Promotable { db }
+                | Check::Exposure { db, .. }
+                | Check::Follows { db, .. }
+                | Check::CaughtUp { db },
+            )
+            | Self::AddClusterInstance { db, .. }
+            | Self::Withdraw { db }
+            | Self::Promote { db, .. } => Some(Target::Database(db.clone())),
+            Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
+            Self::Rejoin { db, .. } if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
+            Self::Rejoin { db, .. } => Some(Target::Rebuild { db: db.clone(), key: key.to_owned() }),
+            Self::Restore { part, of } => Some(Target::Restore {
+                db: of.db.clone(),
+                part: *part,
+                key: key.to_owned(),
+                copy: of.instance().map(|new| new.id.clone()),
+            }),
+            Self::Check(Check::Compare(of)) => Some(Target::Compared(of.clone())),
+            Self::Check(Check::Answers { names, .. }) => Some(Target::Answers { names: names.clone() }),
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
+                None
+            }
+            Self::Fence(f) | Self::Unfence(f) => {
+                Some(Target::Fence { db: f.db.clone(), method: f.method, restart })
+            }
+            Self::Scale(s) => Some(Target::Group(s.group.clone())),
+            Self::Switch(s) => Some(match token {
+                Some(id) => Target::Change { zone: s.zone.clone(), id: id.to_owned() },
+                None => Target::Records { zone: s.zone.clone(), names: s.names() },
+            }),
+            Self::SetHealthObject(s) => Some(Target::HealthObject(s.object.clone())),
+            Self::SetRoutingControls(r) => Some(Target::Controls(r.controls.clone())),
+            Self::UpdateClientSecret(p) => Some(Target::Secret(p.secret.clone())),
+            Self::Write(Write::Canary { db, table }) => {
+                Some(Target::Wrote { db: db.clone(), table: table.clone(), key: key.to_owned(), way: None })
+            }
+            Self::Write(Write::Through { db, table, way }) => Some(Target::Wrote {
+                db: db.clone(),
+                table: table.clone(),
+                key: key.to_owned(),
+                way: Some(way.clone()),
+            }),
+            Self::Write(
+                Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. },
+            ) => Some(Target::Guard { component: component.clone(), place: place.clone() }),
+            Self::Run(command) => Some(Target::Command { key: key.to_owned(), command: command.clone() }),
+        }
+    }
+}

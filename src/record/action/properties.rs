@@ -1,0 +1,123 @@
+//! What the rules of a run ask of an action, whatever kind of thing it acts on.
+//!
+//! Every verb answers every question. There is no default and no wildcard here, so that a new verb does not compile until somebody has
+//! decided what consent it needs, what becomes of it when people stop the run, and when it is undone.
+#![deny(clippy::wildcard_enum_match_arm)]
+
+use crate::kinds::aws::route53::Switch;
+use crate::kinds::shared::fence::Fence;
+use crate::kinds::shared::restore::Part;
+use crate::model::properties::{Consent, Felt, Moves, OnStop, Properties, UndoRank};
+use crate::record::action::{Action, Check, Gate, Write};
+
+/// What only looks or waits.
+const LOOKS: Properties = Properties {
+    mutates: false,
+    safety: false,
+    consent: Consent::Never,
+    moves: Moves::Nobody,
+    felt: Felt::Never,
+    on_stop: OnStop::DoesNotBegin,
+    undo_rank: UndoRank::Rest,
+    grave: false,
+    made_up_for: false,
+};
+
+/// The strictest answers of what changes something: whatever is laxer has to be said where it is so.
+const STRICT: Properties = Properties {
+    mutates: true,
+    safety: true,
+    consent: Consent::Always,
+    moves: Moves::Nobody,
+    felt: Felt::Always,
+    on_stop: OnStop::Waits,
+    undo_rank: UndoRank::Rest,
+    grave: true,
+    made_up_for: false,
+};
+
+/// A change that users do not notice, and that needs nobody's consent.
+const QUIET: Properties =
+    Properties { safety: false, consent: Consent::Never, felt: Felt::Never, grave: false, ..STRICT };
+
+/// A change that leads users to another server or site.
+const LEADS: Properties = Properties { safety: false, undo_rank: UndoRank::Traffic, ..STRICT };
+
+impl Action {
+    /// What the rules of a run ask of it.
+    pub fn properties(&self) -> Properties {
+        match self {
+            Self::Check(check) => Properties { safety: is_safety(check), ..LOOKS },
+            Self::Gate(Gate::Fenced { .. } | Gate::Exposure { .. } | Gate::Approval { .. }) => {
+                Properties { safety: true, ..LOOKS }
+            }
+            Self::Wait { .. } => LOOKS,
+            Self::Fence(Fence { .. }) => Properties {
+                consent: Consent::WhereUsersAreServed,
+                on_stop: OnStop::GoesOnInAFailover,
+                undo_rank: UndoRank::Fence,
+                made_up_for: true,
+                ..STRICT
+            },
+            // It lets in who was kept out.
+            Self::Unfence(_) => Properties { consent: Consent::Always, ..QUIET },
+            Self::Promote { .. } => STRICT,
+            Self::Withdraw { .. } | Self::AddClusterInstance { .. } => QUIET,
+            Self::Rejoin { .. } => Properties { consent: Consent::Always, grave: true, ..QUIET },
+            Self::Rename { .. } => Properties { consent: Consent::Always, ..QUIET },
+            Self::Restore { part, .. } => restore(*part),
+            Self::Scale(_) => Properties { on_stop: OnStop::GoesOnInAFailover, made_up_for: true, ..QUIET },
+            Self::Switch(switch) => {
+                Properties { moves: Moves::ByName, undo_rank: switch_rank(switch), ..LEADS }
+            }
+            Self::SetHealthObject(_) | Self::SetRoutingControls(_) => {
+                Properties { moves: Moves::ByName, made_up_for: true, ..LEADS }
+            }
+            Self::UpdateClientSecret(_) => Properties { moves: Moves::BySecret, made_up_for: true, ..LEADS },
+            Self::Write(Write::Canary { .. } | Write::ReleaseGuard { .. }) => {
+                Properties { safety: true, ..QUIET }
+            }
+            // That the database takes writes is proven before; this one may fail for reasons of the clients' login alone.
+            Self::Write(Write::Through { .. }) => QUIET,
+            Self::Write(Write::Guard { .. }) => {
+                Properties { safety: true, undo_rank: UndoRank::Guard, ..QUIET }
+            }
+            Self::Run(_) => {
+                Properties { consent: Consent::WhereUsersAreMoved, felt: Felt::FromTheFenceOn, ..QUIET }
+            }
+        }
+    }
+}
+
+/// Whether nobody may skip a look.
+const fn is_safety(check: &Check) -> bool {
+    match check {
+        Check::Exposure { .. }
+        | Check::Identity { .. }
+        | Check::Promotable { .. }
+        | Check::CaughtUp { .. }
+        | Check::Guard { .. } => true,
+        Check::Available { .. }
+        | Check::Evidence { .. }
+        | Check::Compare(_)
+        | Check::Follows { .. }
+        | Check::Answers { .. }
+        | Check::Probe { .. } => false,
+    }
+}
+
+const fn restore(part: Part) -> Properties {
+    let beside =
+        Properties { consent: Consent::Never, felt: Felt::Never, undo_rank: UndoRank::Copy, ..STRICT };
+    match part {
+        Part::CreateCopy | Part::Verify | Part::Loss | Part::Destroy => beside,
+        // Users reach the copy from then on.
+        Part::Swap => Properties { undo_rank: UndoRank::Traffic, ..STRICT },
+        // It undoes what people agreed to, and is undone by nothing.
+        Part::Revert => Properties { felt: Felt::Always, ..beside },
+    }
+}
+
+fn switch_rank(switch: &Switch) -> UndoRank {
+    if switch.only_ttl().is_some() { UndoRank::Ttl } else { UndoRank::Traffic }
+}

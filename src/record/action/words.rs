@@ -1,0 +1,147 @@
+//! What an action does, in words.
+
+use std::fmt;
+
+use crate::kinds::aws::aurora::Handover;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::secret::UpdateClientSecret;
+use crate::model::ids::ComponentName;
+use crate::model::plain::count;
+use crate::record::action::{Action, Check, Gate, Write};
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Check(c) => check(c, f),
+            Self::Rejoin { db, source, replica: None, .. } => {
+                write!(f, "make {} a standby of {}", db.id, source.id)
+            }
+            Self::Rejoin { db, source, .. } => {
+                write!(f, "create {}, a read replica of {}", db.id, source.id)
+            }
+            Self::Rename { db, to } => write!(f, "rename {} to {to}", db.id),
+            Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
+            Self::Unfence(x) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
+            Self::Promote { db, takeover: Some(how), .. } => match how.by {
+                Handover::Switchover => write!(f, "move the writer of {} to {}", how.global, db.id),
+                Handover::AllowDataLoss => {
+                    write!(f, "make {} the writer of {}, even if it lacks data", db.id, how.global)
+                }
+            },
+            Self::Promote { db, .. } => write!(f, "promote {}", db.id),
+            Self::Withdraw { db } => withdraw(db, f),
+            Self::AddClusterInstance { db, instance } => {
+                write!(f, "create {}, {}, in cluster {}", instance.id, instance.class, db.id)
+            }
+            Self::Restore { part, of } => write!(f, "{}", part.words(of)),
+            Self::Scale(s) => {
+                write!(f, "scale {} from {} to {}", s.group.group, s.from.desired, s.to.desired)
+            }
+            Self::Switch(s) => {
+                let (n, zone) = (count(s.changes.len(), "record set"), &s.zone.zone);
+                match s.only_ttl() {
+                    Some(ttl) => write!(f, "give {n} in zone {zone} a TTL of {ttl}s"),
+                    None => write!(f, "switch {n} in zone {zone}"),
+                }
+            }
+            Self::SetHealthObject(s) if s.present => {
+                write!(f, "create {}, which sends users to {}", s.object.url, s.object.place.name)
+            }
+            Self::SetHealthObject(s) => {
+                write!(f, "remove {}, which keeps users in {}", s.object.url, s.object.place.name)
+            }
+            Self::SetRoutingControls(r) => {
+                write!(f, "turn the routing control of {} on, and all others off", r.to)
+            }
+            Self::UpdateClientSecret(p) => update_secret(p, f),
+            Self::Write(w) => write_words(w, f),
+            Self::Run(c) => write!(f, "run {}", c.argv.join(" ")),
+            Self::Gate(Gate::Fenced { component }) => {
+                write!(f, "wait until {component} is fenced, with proof")
+            }
+            Self::Gate(Gate::Exposure { components, objective_ms }) => {
+                let names: Vec<_> = components.iter().map(ComponentName::as_str).collect();
+                write!(f, "continue only if {} may lose no more than {objective_ms}", names.join(", "))
+            }
+            Self::Gate(Gate::Approval { ask, by, .. }) if by.is_empty() => {
+                write!(f, "wait for approval: {ask}")
+            }
+            Self::Gate(Gate::Approval { ask, by, .. }) => {
+                write!(f, "wait for approval of {}: {ask}", by.join(" and "))
+            }
+            Self::Wait { duration_ms, until: None } => write!(f, "watch for {duration_ms}"),
+            Self::Wait { duration_ms, until: Some(what) } => write!(f, "wait {duration_ms} until {what}"),
+        }
+    }
+}
+
+fn update_secret(p: &UpdateClientSecret, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let to: Vec<_> = p.to.values().map(String::as_str).collect();
+    write!(f, "point clients to {} by secret {} in {}", to.join(":"), p.secret.id, p.secret.place.name)
+}
+
+fn withdraw(db: &DatabaseRef, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "withdraw the promotion of {}: stop it, then start it as a standby", db.id)
+}
+
+fn write_words(of: &Write, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match of {
+        Write::Through { db, way, .. } => {
+            write!(f, "write a row like a client, by {}, and find it on {}", way.words(), db.id)
+        }
+        Write::Canary { db, .. } => write!(f, "write a row to {} and read it back", db.id),
+        Write::Guard { component, instead_of: Some(other), .. } => {
+            write!(f, "take over the guard of {component} from {other}")
+        }
+        Write::Guard { component, .. } => write!(f, "take the guard of {component}"),
+        Write::ReleaseGuard { component, .. } => {
+            write!(f, "release the guard of {component}")
+        }
+    }
+}
+
+fn check(check: &Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match check {
+        Check::Identity { place } => write!(f, "check the credentials for {place}"),
+        Check::Guard { component, .. } => {
+            write!(f, "check that this run still holds the guard of {component}")
+        }
+        Check::Answers { names, resolvers_ttl_ms: None } => {
+            write!(
+                f,
+                "check that the name servers of the zone send users there, for {}",
+                count(names.len(), "name")
+            )
+        }
+        Check::Answers { names, resolvers_ttl_ms: Some(ttl) } => {
+            write!(f, "query resolvers for {}, for at most {ttl}", count(names.len(), "name"))
+        }
+        Check::Available { db } => {
+            write!(f, "wait until no change of {} is in progress", db.id)
+        }
+        Check::Promotable { db } => write!(f, "check that {} can be promoted", db.id),
+        Check::Evidence { targets } => {
+            write!(f, "record the current state ({})", count(targets.len(), "resource"))
+        }
+        Check::Compare(of) => {
+            write!(
+                f,
+                "compare objects of {} with their copies in {} (at most {})",
+                of.source.bucket, of.copy.bucket, of.most
+            )
+        }
+        Check::Follows { db, source } => {
+            write!(f, "wait until the service has made {} a secondary of {}", db.id, source.id)
+        }
+        Check::CaughtUp { db } => {
+            write!(f, "wait until {} has everything that the old primary wrote", db.id)
+        }
+        Check::Exposure { db, .. } => write!(f, "measure the writes that {} may lack", db.id),
+        Check::Probe { probe, site: Some(site), consecutive } => {
+            write!(f, "check that probe {probe} is good {} in {site}", count(*consecutive, "time"))
+        }
+        Check::Probe { probe, site: None, consecutive } => {
+            write!(f, "check that probe {probe} is good {}", count(*consecutive, "time"))
+        }
+    }
+}

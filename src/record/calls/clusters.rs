@@ -1,0 +1,78 @@
+//! The calls about Aurora global databases, whose members are clusters of instances.
+
+use crate::kinds::aws::aurora::{Handover, NewMember, Takeover};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::Fence;
+use crate::record::calls::{Call, asked, aws, call, quoted};
+
+/// Moves the writer.
+pub(super) fn takeover(how: &Takeover) -> Call {
+    let (operation, verb, more) = match how.by {
+        Handover::Switchover => ("SwitchoverGlobalCluster", "switchover-global-cluster", ""),
+        Handover::AllowDataLoss => ("FailoverGlobalCluster", "failover-global-cluster", " --allow-data-loss"),
+    };
+    let text = format!(
+        "aws rds {verb} --region {} --global-cluster-identifier {} --target-db-cluster-identifier {}{more}",
+        quoted(&how.at.region),
+        quoted(&how.global),
+        quoted(&how.target_arn)
+    );
+    call("rds", operation, &how.at.name, true, text)
+}
+
+/// Creates an instance in a cluster.
+pub(super) fn equip(db: &DatabaseRef, instance: &NewMember) -> Call {
+    let text = format!(
+        "aws rds create-db-instance --region {} --db-cluster-identifier {} --db-instance-identifier {} --db-instance-class {} --engine {}",
+        quoted(&db.place.region),
+        quoted(&db.id),
+        quoted(&instance.id),
+        quoted(&instance.class),
+        quoted(&instance.engine)
+    );
+    aws(db, "rds", "CreateDBInstance", true, text)
+}
+
+/// How the members and their parts are looked for.
+pub(super) fn describe(db: &DatabaseRef) -> Call {
+    let text = format!(
+        "aws rds describe-global-clusters --region {0} --global-cluster-identifier {1}; aws rds describe-db-clusters --region {0} --db-cluster-identifier {2}; aws rds describe-db-instances --region {0} --filters Name=db-cluster-id,Values={2}",
+        quoted(&db.place.region),
+        quoted(db.global.as_deref().unwrap_or_default()),
+        quoted(&db.id)
+    );
+    aws(db, "rds", "DescribeGlobalClusters", false, text)
+}
+
+/// Gives a cluster, and with it all its instances, other security groups.
+pub(super) fn modify_groups(f: &Fence, groups: &[String]) -> Call {
+    let text = format!(
+        "aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids {}",
+        quoted(&f.db.place.region),
+        quoted(&f.db.id),
+        groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
+    );
+    aws(&f.db, "rds", "ModifyDBCluster", true, text)
+}
+
+/// The fence by security group: a restart of the instance that writes ends the sessions which the group leaves open.
+pub(super) fn isolate(f: &Fence) -> Vec<Call> {
+    let region = quoted(&f.db.place.region);
+    let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
+    let writer = asked(
+        &format!("WRITER of {}", f.db.id),
+        &format!("the instance of {} with IsClusterWriter", f.db.id),
+    );
+    let reboot = format!(
+        "aws rds reboot-db-instance --region {region} --db-instance-identifier {writer}   # once only that group is active"
+    );
+    let events = format!(
+        "aws rds describe-events --region {region} --source-type db-instance --source-identifier {writer}   # until it restarted"
+    );
+    vec![
+        modify_groups(f, &[group]),
+        aws(&f.db, "rds", "RebootDBInstance", true, reboot),
+        describe(&f.db),
+        aws(&f.db, "rds", "DescribeEvents", false, events),
+    ]
+}
