@@ -133,7 +133,9 @@ impl Progress {
     fn call_served(&self, event: &Event, state: &RunState) {
         let may_be =
             matches!(event.what, EventKind::ProbeTurned { good: true, .. } | EventKind::StepFinished { .. });
-        if !may_be || self.served.get() || state.finished() {
+        // Whoever takes the run over finds them served: the process before said so.
+        let taken = matches!(event.what, EventKind::EpochTaken { .. });
+        if !(may_be || taken) || self.served.get() || state.finished() {
             return;
         }
         let told = attainment(state, event.at);
@@ -141,6 +143,9 @@ impl Progress {
             return;
         }
         self.served.set(true);
+        if taken {
+            return;
+        }
         let words = format!("USERS ARE SERVED AGAIN: RTO {}", told.rto);
         self.say(&format!("{}{}", self.label, self.printer.paint(GREEN, &words)));
     }

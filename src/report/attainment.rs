@@ -23,13 +23,15 @@ pub struct Attainment {
     pub rpo: Figure,
     /// By store.
     pub stores: BTreeMap<ComponentName, (Figure, Exposure)>,
-    /// When it was noticed that users fail.
+    /// Figures that what was found later replaced, by store.
+    pub replaced: BTreeMap<ComponentName, Figure>,
+    /// The first failed public probe.
     pub detected: Option<Timestamp>,
     /// When the run was declared.
     pub decided: Timestamp,
-    /// When the last change was in place.
+    /// When the last change was in place, before the run began to watch.
     pub executed: Option<Timestamp>,
-    /// When users were seen to be served.
+    /// The first of the good answers in a row that showed that users are served; without a probe that failed, when the run confirmed it.
     pub validated: Option<Timestamp>,
     /// Whether users are served, as every public probe last saw it; nothing where none was asked.
     pub served: Option<bool>,
@@ -55,11 +57,12 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
             _ => since(Some(state.created_at), true),
         },
         rpo: rpo.unwrap_or_else(|| no_store(state)),
+        replaced: replaced(state),
         stores,
         detected: outage.began,
         decided: state.created_at,
         executed: executed(state),
-        validated: confirmed(state).or(end),
+        validated: end.or_else(|| confirmed(state)),
         served: outage.served,
         never_recovered: never_recovered(state, &outage),
     }
@@ -218,6 +221,26 @@ fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, 
     state.promoted_at.iter().filter_map(of).collect()
 }
 
+/// What was said of a store's loss when the run was over, where the old primary was fenced or compared later.
+fn replaced(state: &RunState) -> BTreeMap<ComponentName, Figure> {
+    let of = |(component, at): (&ComponentName, &Timestamp)| {
+        let exposure = state.exposure(component)?;
+        let paid = state.debts.get(component).and_then(|debt| debt.paid.as_ref()).map(|(paid, _)| *paid);
+        let said = match paid {
+            // A figure that grows was last told before the fence was set.
+            Some(paid) => exposure.at(state.finished_at.map_or(paid, |over| over.min(paid))),
+            None if state.debts.contains_key(component) => return None,
+            None => {
+                let figure = exposure.at(*at);
+                let (now, _) = contradicted(state, component, (figure, exposure.clone()));
+                (now != figure).then_some(figure)?
+            }
+        };
+        Some((component.clone(), said))
+    };
+    state.promoted_at.iter().filter_map(of).collect()
+}
+
 /// A loss that was measured, and then the old primary was found to have committed more: whatever the proof said.
 fn contradicted(
     state: &RunState,
@@ -279,8 +302,8 @@ fn owed(
     let figure =
         exposure::may_replay_more(exposure::missing((state, component), Some(&proven), last, replayed));
     let because = match proven.last_commit {
-        Some(_) => "reconciled: the last commit of the old primary, read when it was fenced after its return",
-        None => "reconciled: the old primary was fenced after its return; writes may have ended earlier",
+        Some(_) => "the last commit of the old primary, read when it was fenced after its return",
+        None => "the old primary was fenced after its return; writes may have ended earlier",
     };
     let exposure = Exposure {
         figure,
@@ -305,7 +328,9 @@ fn ended(state: &RunState, picks: impl Fn(Phase, &Action) -> bool) -> impl Itera
 }
 
 fn executed(state: &RunState) -> Option<Timestamp> {
-    ended(state, |phase, action| action.mutates() && phase < Phase::Watch).max()
+    // A fence that was owed is set after the end: that is not what users waited for.
+    let within = |at: &Timestamp| state.finished_at.is_none_or(|over| *at <= over);
+    ended(state, |phase, action| action.mutates() && phase < Phase::Watch).filter(within).max()
 }
 
 fn confirmed(state: &RunState) -> Option<Timestamp> {

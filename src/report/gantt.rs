@@ -123,7 +123,7 @@ pub fn draw(state: &RunState) -> Gantt {
         ("detected", told.detected),
         ("decided", Some(told.decided)),
         ("executed", told.executed),
-        ("served", told.validated),
+        ("validated", told.validated),
     ];
     let clocks = clocks.into_iter().filter_map(|(label, at)| at.map(|at| (label.to_owned(), scale.x(at))));
     Gantt {

@@ -43,7 +43,7 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 | executed | {{ r.clocks.executed or 'not yet' }} |
 | validated | {{ r.clocks.validated or 'not yet' }} |
 
-From declaration: {{ r.clocks.rto_from_declaration }}.
+From decided to validated: {{ r.clocks.rto_from_declaration }}.
 
 ## Stores
 {% for name, store in r.stores | items %}

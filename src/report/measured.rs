@@ -100,6 +100,14 @@ impl Measured {
         Self { met: verdict.holds(), verdict, ..self }
     }
 
+    /// What was found later replaced an earlier figure: whoever knows that one reads here why this is another.
+    fn replacing(self, earlier: Option<&Figure>) -> Self {
+        match earlier {
+            Some(earlier) => Self { text: format!("{}, reconciled: replaces {earlier}", self.text), ..self },
+            None => self,
+        }
+    }
+
     /// The run was closed and users still failed: whatever the figure, it was not in time.
     fn never_recovered(self) -> Self {
         let text = format!("{NEVER_RECOVERED}: {}", self.text);
@@ -125,11 +133,11 @@ impl Measured {
     /// The same of several stores: the figure of one that is held to a stricter objective than its own stands for all, unless another
     /// verdict is worse.
     #[must_use]
-    pub fn or_held(self, figure: Figure, (own, held): (Dur, Dur)) -> Self {
+    pub fn or_held(self, (figure, earlier): (Figure, Option<&Figure>), (own, held): (Dur, Dur)) -> Self {
         if held >= own || !self.applies() {
             return self;
         }
-        let stricter = Self::new(figure, held);
+        let stricter = Self::new(figure, held).replacing(earlier);
         if stricter.verdict < self.verdict { self } else { Self { accepted: self.accepted, ..stricter } }
     }
 
@@ -178,13 +186,17 @@ pub(super) fn rto(state: &RunState, attained: &Attainment) -> Measured {
 }
 
 /// The recovery point of a store.
-pub(super) fn rpo_of(state: &RunState, component: &ComponentName, figure: Figure) -> Measured {
+pub(super) fn rpo_of(
+    state: &RunState,
+    component: &ComponentName,
+    (figure, earlier): (Figure, Option<&Figure>),
+) -> Measured {
     let unproven = state.proves_no_objective().is_some() || state.owed().any(|c| c == component);
     let rpo = Measured::new(figure, state.runbook.objectives_of(component).rpo_ms).unless(unproven);
     let own = state.runbook.component_objectives.contains_key(component);
     let accepted = accepted_of(state, component);
     let accepted = accepted.map(|most| Accepted::of(most.as_secs_f64(), rpo.achieved_s, rpo.basis));
-    Measured { component: own.then(|| component.clone()), accepted, ..rpo }
+    Measured { component: own.then(|| component.clone()), accepted, ..rpo }.replacing(earlier)
 }
 
 /// The loss of a store that people accepted.
@@ -199,10 +211,15 @@ pub(super) fn rpo(state: &RunState, attained: &Attainment) -> Measured {
     let has_own = |component: &ComponentName| state.runbook.component_objectives.contains_key(component);
     let (own, rest): (Vec<_>, Vec<_>) = attained.stores.iter().partition(|(component, _)| has_own(component));
     let owes = state.proves_no_objective().is_some() || state.owed().next().is_some();
-    let rest = rest.into_iter().map(|(_, (figure, _))| *figure).reduce(Figure::worse);
-    let rest = rest.or_else(|| own.is_empty().then_some(attained.rpo));
-    let rest = rest.map(|figure| Measured::new(figure, state.runbook.objectives.rpo_ms));
-    let own = own.into_iter().map(|(component, (figure, _))| rpo_of(state, component, *figure));
+    let earlier = |component: &ComponentName| attained.replaced.get(component);
+    let rest = rest.into_iter().map(|(component, (figure, _))| (*figure, earlier(component)));
+    let rest = rest.reduce(|a, b| if a.0.worse(b.0) == a.0 { a } else { b });
+    let rest = rest.or_else(|| own.is_empty().then_some((attained.rpo, None)));
+    let rest = rest
+        .map(|(figure, earlier)| Measured::new(figure, state.runbook.objectives.rpo_ms).replacing(earlier));
+    let own = own
+        .into_iter()
+        .map(|(component, (figure, _))| rpo_of(state, component, (*figure, earlier(component))));
     let stricter = |a: &Measured, b: &Measured| {
         let of = |m: &Measured| (m.verdict, m.achieved_s.unwrap_or(f64::INFINITY));
         let ((one, least), (other, most)) = (of(a), of(b));

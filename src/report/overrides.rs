@@ -68,10 +68,12 @@ fn one(state: &RunState, i: usize, over: &Overridden, now: Timestamp) -> Overrid
         (None, None) => "owed",
         (None, Some(_)) => "overdue",
     };
+    let who: Vec<_> = over.ratified_by.iter().map(ToString::to_string).collect();
+    let by = if who.is_empty() { String::new() } else { format!(" by {}", who.join(" and ")) };
     let then = match (over.ratified_at, late) {
         _ if !used => "the run did not continue on this override".to_owned(),
-        (Some(at), None) => format!("approved afterwards at {at}"),
-        (Some(at), Some(late)) => format!("approved at {at}, {late} LATE; it was due by {}", over.due),
+        (Some(at), None) => format!("approved afterwards at {at}{by}"),
+        (Some(at), Some(late)) => format!("approved at {at}{by}, {late} LATE; it was due by {}", over.due),
         (None, None) => format!("the approval of {} is due by {}", owed_by.join(" and "), over.due),
         (None, Some(late)) => {
             format!("OVERDUE by {late}: the approval of {} was due by {}", owed_by.join(" and "), over.due)

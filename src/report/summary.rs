@@ -171,15 +171,15 @@ pub struct Store {
 /// When what was known and done.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Clocks {
-    /// First failed probe.
+    /// The first failed public probe.
     pub detected: Option<Timestamp>,
     /// The run was declared.
     pub decided: Timestamp,
-    /// The last change was in place.
+    /// The last change was in place, before the run began to watch.
     pub executed: Option<Timestamp>,
-    /// Users were seen to be served.
+    /// The first of the good answers of public probes in a row.
     pub validated: Option<Timestamp>,
-    /// Recovery time from the declaration.
+    /// From `decided` to `validated`.
     pub rto_from_declaration: String,
 }
 
@@ -385,7 +385,7 @@ fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, St
     let store =
         |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::record::facts::Exposure))| {
             let store = Store {
-                rpo: measured::rpo_of(state, component, *figure),
+                rpo: measured::rpo_of(state, component, (*figure, attained.replaced.get(component))),
                 last_instant: exposure.last_instant,
                 because: exposure.because.clone(),
                 last_replayed: exposure.last_replayed,

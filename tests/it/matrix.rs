@@ -51,7 +51,7 @@ fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
     let text = folder.ok(&["policy", "explain", "orders", "--severity", "P1", "--intent", "restore"]);
     for words in [
         "restore of orders at P1 (high",
-        "severity P1 requires team-lead (engineering-lead stands for it)",
+        "severity P1 requires team-lead (the approval of engineering-lead counts for it)",
         "a change to database requires dba and engineering-lead",
         "together  dba and engineering-lead, each a different person and none of them the requester",
         "dba: bob, eve",

@@ -76,7 +76,7 @@ fn every_step_that_ran_is_in_the_picture_where_it_was() {
     assert!(!outages.is_empty() && outages.iter().all(|o| number(&o["width"]) > 1.0), "{outages:?}");
     let clocks: Vec<_> =
         picture["clocks"].as_array().unwrap().iter().map(|c| c["label"].as_str().unwrap()).collect();
-    assert_eq!(clocks, ["detected", "decided", "executed", "served"]);
+    assert_eq!(clocks, ["detected", "decided", "executed", "validated"]);
     let report = summary::report(state, state.last_at);
     assert_eq!(html::render(&report, state).unwrap(), html::render(&report, state).unwrap());
 }

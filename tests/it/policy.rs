@@ -296,12 +296,13 @@ fn an_override_is_named_and_approved_afterwards() {
     ] {
         assert!(err.contains(words), "{words}: {err}");
     }
-    refused(&folder, "bob.key", &approve, "bob already approved; still required: engineering-lead");
+    refused(&folder, "bob.key", &approve, "bob already approved approve.policy at 2026-");
     assert_eq!(by(&folder, "cy.key", &["reject", &run, GATE, "--reason", "too early"]).0, 0);
     assert_eq!(by(&folder, "eve.key", &approve).0, 0);
     let listed = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
     assert_eq!(listed["runs"][0]["outcome"], "recovered", "{listed:#}");
-    refused(&folder, "kim.key", &approve, "all required approvals are already there");
+    let all = "all required approvals are already there: kim approved it at 2026-";
+    refused(&folder, "kim.key", &approve, all);
     let report = json(&folder.ok(&["report", "run", &run, "--format", "json", "--sandbox"]));
     let over = &report["overrides"][0];
     assert_eq!(

@@ -1,6 +1,7 @@
 //! What happened to a step, what people accepted and what a run changed are told whole.
 
 use drctl::model::intent::Intent;
+use drctl::model::time::Timestamp;
 use drctl::report::changes::changes;
 
 use crate::cli::{Folder, json};
@@ -142,4 +143,51 @@ fn a_run_that_stands_still_is_on_one_screen_with_its_cause_and_the_way_on() {
     let next = out.lines().nth(title + 1).unwrap();
     assert!(next.contains("failover truststream --to us-east-1 to complete the move"), "{next}");
     assert!(next.contains("add --take-over"), "its guards are still there: {next}");
+}
+
+/// A loss that was measured again replaces what was said before, wherever somebody reads of it, and says so.
+#[test]
+fn a_reconciled_loss_is_on_every_screen_with_what_it_replaced() {
+    let folder = Folder::with_plans();
+    let waived = ["--waive", "unfenced-promotion:db", "--accept-data-loss", "5m", "--reason", "dark"];
+    folder.run(&failover("primary-returns", &waived));
+    let run = folder.ok(&["runs", "list", "--sandbox"]).split_whitespace().next().unwrap().to_owned();
+    let before = folder.run(&["runs", "show", &run, "--sandbox"]).1;
+    assert!(before.contains("RPO      at most 2h 5m (upper bound);"), "{before}");
+    folder.run(&["runs", "resume", &run, "--sandbox"]);
+    let shown = [
+        folder.run(&["runs", "show", &run, "--sandbox"]).1,
+        folder.run(&["status", "--sandbox"]).1,
+        folder.ok(&["report", "run", &run, "--sandbox", "--format", "md"]),
+        folder.ok(&["report", "run", &run, "--sandbox", "--format", "html"]),
+        folder.ok(&["report", "run", &run, "--sandbox", "--format", "json"]),
+        folder.ok(&["report", "compliance", "--sandbox", "--since", "2026-01-01", "--format", "md"]),
+    ];
+    let words = "at most 3h 5m (upper bound), reconciled: replaces at most 2h 5m (upper bound)";
+    shown.iter().for_each(|text| assert!(text.contains(words), "{text}"));
+}
+
+/// Two durations on one screen say between which clocks each is, and the clocks are there.
+#[test]
+fn the_four_clocks_explain_every_duration_of_the_screen() {
+    let folder = Folder::with_plans();
+    let screen = folder.run(&failover("region-lost", &[])).1;
+    let line = screen.lines().find(|l| l.starts_with("  clocks   ")).unwrap_or_else(|| panic!("{screen}"));
+    let report = json(&folder.ok(&["report", "run", RUN, "--format", "json", "--sandbox"]));
+    let at = |name: &str| Timestamp::parse(report["clocks"][name].as_str().unwrap()).unwrap();
+    let [detected, decided, executed, validated] = ["detected", "decided", "executed", "validated"].map(at);
+    let later = |at: Timestamp| at.since(detected);
+    // A figure never looks smaller than it is.
+    let (rto, own) = (later(validated), validated.since(decided).shown_up());
+    let said = [("decided", later(decided)), ("executed", later(executed)), ("validated", rto)]
+        .map(|(n, d)| format!(", {n} +{d}"));
+    assert_eq!(*line, format!("  clocks   detected {detected}{}", said.concat()));
+    let said = format!(
+        "RTO      {rto} ± 5s (measured); objective 15m: met; {own} ± 5s (measured) from decided to validated"
+    );
+    assert!(screen.contains(&said), "{said}: {screen}");
+    let glossary = include_str!("../../docs/src/reference/glossary.md");
+    for clock in ["detected", "decided", "executed", "validated"] {
+        assert_eq!(glossary.matches(&format!("\n| {clock} | clock ")).count(), 1, "{clock}");
+    }
 }

@@ -1,5 +1,7 @@
 //! `drctl approve` and `drctl reject`
 
+use std::collections::BTreeSet;
+
 use crate::cli::args::Global;
 use crate::cli::commands::runs;
 use crate::cli::context::{Context, one_line};
@@ -7,14 +9,16 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{Printer, harmless};
 use crate::cli::{exit, keys, run_names};
 use crate::executor::create;
-use crate::journal::Journal as _;
+use crate::journal::{Journal as _, Record};
 use crate::model::ids::StepId;
 use crate::model::plain::count;
-use crate::model::time::Dur;
+use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
 use crate::record::action::{Action, Gate};
-use crate::record::event::Signal;
+use crate::record::event::{Event, EventKind, Signal};
 use crate::report::summary;
+use crate::run::signal::vouches;
+use crate::run::state::Status;
 use crate::run::{RunState, approval};
 
 /// So much of a digest says which one it is.
@@ -49,8 +53,10 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let run = run_names::exactly(&store, yes.run)?;
-    let state = create::replay(&run, &store.read(&run)?)?;
+    let records = store.read(&run)?;
+    let state = create::replay(&run, &records)?;
     store.may_act(&run)?;
+    let step = StepId::new(yes.step);
     let digest = &state.created.runbook_digest;
     if let Some(seen) = yes.runbook.filter(|seen| seen.len() < SEEN || !digest.as_str().starts_with(*seen)) {
         return Err(CliError {
@@ -62,7 +68,8 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
             exit: exit::REFUSED,
         });
     }
-    let step = StepId::new(yes.step);
+    let signal = Signal::Approve { step: step.clone(), runbook: digest.clone() };
+    open(&context, (&state, &records), &step, &signal)?;
     let what = asked(&state, &step);
     what.iter().for_each(|line| printer.note(&harmless(line)));
     missing(&state, &step, &[]).iter().for_each(|line| printer.note(line));
@@ -77,7 +84,6 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
             return Err(CliError::usage("not confirmed; nothing was signed"));
         }
     }
-    let signal = Signal::Approve { step: step.clone(), runbook: digest.clone() };
     let code = runs::send_for(&context, printer, &store, &run, signal, good_for)?;
     let said = [context.person()];
     let owed = owed(&state, &step, &said[0]);
@@ -89,6 +95,66 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
         some => some.iter().for_each(|line| printer.note(line)),
     }
     Ok(code)
+}
+
+/// Refuses to sign what needs no answer of this person any more.
+fn open(
+    context: &Context,
+    (state, records): (&RunState, &[Record]),
+    step: &StepId,
+    signal: &Signal,
+) -> Result<(), CliError> {
+    let mut words = answered(state, records, step, &context.person());
+    if words.is_none() && vouches(state, signal) {
+        // Only the key says who this is.
+        context.take_key(&state.created.authority)?;
+        words = answered(state, records, step, &context.person());
+    }
+    let Some(words) = words else { return Ok(()) };
+    Err(CliError {
+        code: "refused",
+        message: format!("{words}; nothing was signed"),
+        hint: Some(format!("run drctl runs show {} to see what the run waits for", state.created.run)),
+        exit: exit::REFUSED,
+    })
+}
+
+/// Who answered a question that needs no more answers, or none of this person, and when.
+fn answered(state: &RunState, records: &[Record], step: &StepId, me: &Person) -> Option<String> {
+    let i = state.position(step)?;
+    let said: Vec<(Person, Timestamp)> = records
+        .iter()
+        .filter_map(|record| {
+            let event: Event = serde_json::from_slice(&record.bytes).ok()?;
+            match event.what {
+                EventKind::Approved { step: of, who } | EventKind::Ratified { step: of, who, .. }
+                    if of == *step =>
+                {
+                    Some((who, event.at))
+                }
+                _ => None,
+            }
+        })
+        .collect();
+    let all = said.iter().map(|(who, at)| format!("{who} approved it at {at}")).collect::<Vec<_>>();
+    let owed = approval::unratified(state, i, None);
+    let work = &state.steps[i].work;
+    // Of one that expired the run asks again.
+    if matches!(work.status, Status::Done(_)) && owed.is_empty() {
+        let at = work.ended_at.map_or_else(String::new, |at| format!(" at {at}"));
+        return Some(match all.is_empty() {
+            true => format!("{step} passed{at} and needs no approval"),
+            false => format!("all required approvals are already there: {}", all.join(" and ")),
+        });
+    }
+    // An approval that the run dropped counts no more.
+    let over = state.steps[i].overridden.iter().flat_map(|over| &over.ratified_by);
+    let counts = state.steps[i].approved_by.iter().chain(over).any(|who| who.who == me.who);
+    let (_, at) = said.iter().rev().find(|(who, _)| counts && who.who == me.who)?;
+    let lacking = approval::lacking(state, i, &state.steps[i].approved_by, state.last_at);
+    let still: BTreeSet<&str> = lacking.iter().chain(&owed).map(String::as_str).collect();
+    let still = still.into_iter().collect::<Vec<_>>().join(" and ");
+    Some(format!("{} already approved {step} at {at}; still required: {still}", me.who))
 }
 
 /// Whose approvals are still due after an override, once this person has approved.

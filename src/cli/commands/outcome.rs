@@ -233,9 +233,10 @@ pub fn users(state: &RunState) -> String {
     match (seen.detected, seen.validated) {
         (Some(_), Some(_)) if state.fails_again().is_none() => ": users are served again;".to_owned(),
         (Some(_), Some(_)) => ": users fail again;".to_owned(),
+        // The same figure as that of the RTO: nobody has to ask which of two it is.
         (Some(from), None) => {
-            let long = state.last_at.since(from);
-            format!(": users have not been served for {};", Dur::secs(long.millis() / 1_000))
+            let long = seen.rto.value_ms.unwrap_or_else(|| state.last_at.since(from));
+            format!(": users have not been served for at least {};", Dur::secs(long.millis() / 1_000))
         }
         (None, _) => String::new(),
     }
@@ -365,8 +366,30 @@ fn figures(p: &Printer, report: &RunReport) {
         false => of.words(),
     };
     let from = &report.clocks.rto_from_declaration;
-    p.line(&format!("  RTO      {}; {from} from the declaration", words(&report.rto)));
+    p.line(&format!("  RTO      {}; {from} from decided to validated", words(&report.rto)));
     p.line(&format!("  RPO      {}", words(&report.rpo)));
+    clocks(p, report);
+}
+
+/// The four clocks in the order in which they were read: the first as it is, the others by how much later they were.
+fn clocks(p: &Printer, report: &RunReport) {
+    let clocks = &report.clocks;
+    let mut of: Vec<_> = [
+        ("detected", clocks.detected),
+        ("decided", Some(clocks.decided)),
+        ("executed", clocks.executed),
+        ("validated", clocks.validated),
+    ]
+    .into_iter()
+    .filter_map(|(name, at)| Some((name, at?)))
+    .collect();
+    of.sort_by_key(|(_, at)| *at);
+    let Some((_, first)) = of.first().copied() else { return };
+    let said = of.iter().map(|(name, at)| match *at == first {
+        true => format!("{name} {at}"),
+        false => format!("{name} +{}", at.since(first)),
+    });
+    p.line(&format!("  clocks   {}", said.collect::<Vec<_>>().join(", ")));
 }
 
 /// What a comparison of buckets found; the objects themselves are in the report.

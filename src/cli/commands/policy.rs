@@ -73,7 +73,7 @@ fn show(p: &Printer, (plan, intent): (&Plan, &str), policy: &Policy, demand: &De
     }
     for rule in &demand.rules {
         let seats = rule.by.iter().map(|(seat, above)| match above {
-            Some(above) => format!("{seat} ({above} stands for it)"),
+            Some(above) => format!("{seat} (the approval of {above} counts for it)"),
             None => seat.clone(),
         });
         let seats = seats.collect::<Vec<_>>().join(" and ");

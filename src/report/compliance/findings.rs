@@ -122,7 +122,7 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         Some(_) => {}
     }
     if let Some(seconds) = line.not_recovered_s.filter(|_| line.class == Class::Incident) {
-        let text = format!("{NEVER_RECOVERED}: users were not served for {}", span(seconds));
+        let text = format!("{NEVER_RECOVERED}: users still failed {} after they began to", span(seconds));
         all.push((Section::Incidents, ended.or(began), text));
     }
     let unfenced = line.waived_fences.iter();

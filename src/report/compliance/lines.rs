@@ -65,7 +65,10 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     let held = terms::held_to(run, books.runs, asked);
     let rpo = |of: Measured| {
         attained.stores.iter().fold(of, |rpo, (store, (figure, _))| {
-            rpo.or_held(*figure, (run.runbook.objectives_of(store).rpo_ms, held.of(store).rpo_ms))
+            rpo.or_held(
+                (*figure, attained.replaced.get(store)),
+                (run.runbook.objectives_of(store).rpo_ms, held.of(store).rpo_ms),
+            )
         })
     };
     let overrides = overrides::of(run, asked.now.max(run.last_at));
