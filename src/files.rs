@@ -62,7 +62,7 @@ impl Use {
     /// The most bytes that such a file may have.
     pub const fn most(self) -> u64 {
         match self {
-            Self::Settings | Self::Plan => crate::plan::text::MAX_BYTES as u64,
+            Self::Settings | Self::Plan => crate::model::document::MAX_BYTES as u64,
             Self::Kit | Self::Export => 1 << 30,
             Self::Key | Self::Passphrase | Self::Secret | Self::Receipt => 64 << 10,
             Self::Certificates | Self::Profile => 4 << 20,

@@ -4,7 +4,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 
 use super::context::SECRET;
 use super::printer::{Printer, RED, YELLOW, columns};
-use crate::plan::{Finding, Severity};
+use crate::model::finding::{Finding, Severity};
 use crate::planner::Refusal;
 
 /// A finding with the text it points into.

@@ -3,7 +3,7 @@
 use crate::cli::error::CliError;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{RunId, StepId};
-use crate::plan::shape::suggest;
+use crate::model::shape::suggest;
 use crate::run::RunState;
 
 /// What a command that may change something means.

@@ -4,8 +4,10 @@
 
 pub mod authority;
 pub mod calendar;
+pub mod document;
 pub mod duty;
 pub mod evidence;
+pub mod finding;
 pub mod ids;
 pub mod intent;
 pub mod ledger;
@@ -20,7 +22,9 @@ pub mod readiness;
 pub mod schedule;
 pub mod scrub;
 pub mod secret;
+pub mod shape;
 pub mod sink;
+pub mod syntax;
 pub mod telemetry;
 pub mod terms;
 pub mod time;

@@ -5,21 +5,21 @@ pub mod probes;
 
 use std::collections::BTreeMap;
 
-use super::finding::Finding;
 use super::settings::Settings;
-use super::shape::percent;
-use super::text::{Node, Value};
 use super::types::{
     Autoscaling, Buckets, Component, Database, DatabaseAt, GateSpec, GroupAt, Hook, Plan, Policy, Record,
-    RecordAt, Route53, SecretRef, Site, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,
+    RecordAt, Route53, SecretRef, Site, Spec, SwitchBy, SwitchControls, SwitchObject,
 };
 use crate::kinds::aws::route53::RecordAnswer;
 use crate::kinds::shared::database::{Engine, Harmless, Host};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{Backups, Expect, Invariant};
+use crate::model::document::{Node, Spanned, Value};
+use crate::model::finding::Finding;
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::objectives::Objectives;
 use crate::model::place::Place;
+use crate::model::shape::percent;
 use crate::model::time::Dur;
 use crate::record::runbook::{OnFailure, Phase};
 

@@ -8,18 +8,19 @@ mod followed;
 pub mod places;
 mod trust;
 
-use super::finding::{Finding, Span};
 use super::graph;
 use super::settings::Settings;
-use super::shape::suggest;
 use super::types::{
-    Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spanned, Spec, SwitchBy,
+    Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spec, SwitchBy,
 };
 use crate::kinds::aws::route53::RecordAnswer;
 use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::restore::Expect;
+use crate::model::document::Spanned;
+use crate::model::finding::{Finding, Span};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::plain;
+use crate::model::shape::suggest;
 use crate::model::time::Dur;
 use crate::record::runbook::{Phase, Probe, ProbeRole, ProbeVia};
 

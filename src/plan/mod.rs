@@ -1,12 +1,11 @@
 //! The plan: the authored, standing YAML file of one application, read with spans and checked in full.
 //!
-//! `text` turns bytes into a tree with spans under strict limits; `shape` says which keys exist, and is the one source of
-//! validation, suggestions and the JSON Schema; `build` turns a valid tree into types; `lint` says what would hurt at 3 a.m.
+//! `model::document` turns bytes into a tree with spans under strict limits; `shapes` says which keys exist, and is the one source
+//! of validation, suggestions and the JSON Schema; `build` turns a valid tree into types; `lint` says what would hurt at 3 a.m.
 //! No file is opened here: callers hand in bytes and a name.
 
 pub mod build;
 pub mod catalog;
-pub mod finding;
 pub mod graph;
 pub mod lint;
 mod notify;
@@ -16,17 +15,15 @@ mod schedules;
 pub mod schema;
 mod secrets;
 pub mod settings;
-pub mod shape;
 pub mod shapes;
-pub mod syntax;
 mod telemetry;
 pub mod terms;
-pub mod text;
 pub mod types;
 mod unread;
 mod windows;
 
-pub use finding::{Finding, Severity};
+use crate::model::finding::{Finding, Severity};
+use crate::model::{document, shape};
 pub use settings::Settings;
 pub use types::Plan;
 
@@ -42,7 +39,7 @@ pub struct Checked {
 /// Reads and checks one plan file.
 pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
     let mut findings = Vec::new();
-    let tree = match text::parse(file, bytes) {
+    let tree = match document::parse(file, bytes) {
         Ok(tree) => tree,
         Err(finding) => return Checked { plan: None, findings: vec![finding] },
     };

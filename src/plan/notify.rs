@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::shape::{Field, Record, Shape, opt, req};
 use crate::model::notice::{Channel, Kind, Mail, MailTls, Notify, SecretAt, Transport};
+use crate::model::shape::{Field, Keys, Shape, opt, req};
 use crate::model::time::Dur;
 
 /// How long before a live drill the announcement is sent, by default.
@@ -15,13 +15,13 @@ pub(super) const SECRET: &str = "where to read the secret: env:NAME or file:PATH
 const fn secret(key: &'static str) -> Field {
     req(key, Shape::Text, SECRET)
 }
-const SLACK: Record = Record { name: "slack", fields: &[secret("url")] };
-const PAGERDUTY: Record = Record {
+const SLACK: Keys = Keys { name: "slack", fields: &[secret("url")] };
+const PAGERDUTY: Keys = Keys {
     name: "pagerduty",
     fields: &[secret("key"), opt("url", Shape::Text, "https://events.pagerduty.com/v2/enqueue if absent")],
 };
-const WEBHOOK: Record = Record { name: "webhook", fields: &[secret("url"), secret("secret")] };
-const SMTP: Record = Record {
+const WEBHOOK: Keys = Keys { name: "webhook", fields: &[secret("url"), secret("secret")] };
+const SMTP: Keys = Keys {
     name: "smtp",
     fields: &[
         req("host", Shape::Text, "the mail server"),
@@ -40,16 +40,16 @@ const SMTP: Record = Record {
 };
 const KINDS: Shape =
     Shape::OneOf(&["alert", "update", "resolved", "escalation", "drill", "reminder", "overdue"]);
-const CHANNEL: Record = Record {
+const CHANNEL: Keys = Keys {
     name: "channel",
     fields: &[
-        opt("slack", Shape::Record(&SLACK), "an incoming webhook of Slack"),
-        opt("pagerduty", Shape::Record(&PAGERDUTY), "a service of PagerDuty, by Events API v2"),
-        opt("smtp", Shape::Record(&SMTP), "mail"),
-        opt("webhook", Shape::Record(&WEBHOOK), "JSON, signed according to Standard Webhooks"),
+        opt("slack", Shape::Keys(&SLACK), "an incoming webhook of Slack"),
+        opt("pagerduty", Shape::Keys(&PAGERDUTY), "a service of PagerDuty, by Events API v2"),
+        opt("smtp", Shape::Keys(&SMTP), "mail"),
+        opt("webhook", Shape::Keys(&WEBHOOK), "JSON, signed according to Standard Webhooks"),
         opt(
             "status_page",
-            Shape::Record(&WEBHOOK),
+            Shape::Keys(&WEBHOOK),
             "what the public may know: JSON, signed according to Standard Webhooks",
         ),
         opt(
@@ -61,10 +61,10 @@ const CHANNEL: Record = Record {
     ],
 };
 /// `notify:`.
-pub const NOTIFY: Record = Record {
+pub const NOTIFY: Keys = Keys {
     name: "notify",
     fields: &[
-        req("channels", Shape::Map(&Shape::Record(&CHANNEL)), "how drctl reaches people"),
+        req("channels", Shape::Map(&Shape::Keys(&CHANNEL)), "how drctl reaches people"),
         opt("invite", Shape::Duration, "how long before a live drill drctl announces it; 24h if absent"),
     ],
 };

@@ -4,25 +4,25 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::shape::{Field, Record, Shape, opt, req};
 use super::windows::{FREEZE, RawFreeze, RawWindow, WINDOW};
 use crate::model::duty::{Duties, Rung};
 use crate::model::intent::Intent;
 use crate::model::policy::{Change, Policy, Severity};
+use crate::model::shape::{Field, Keys, Shape, opt, req};
 use crate::model::time::Dur;
 
 /// The shortest interval of updates and due times.
 const SHORTEST: Dur = Dur::secs(10);
 
 const SEATS: Shape = Shape::List(&Shape::Text);
-const SEVERITY: Record = Record {
+const SEVERITY: Keys = Keys {
     name: "severity",
     fields: &[
         opt("respond_within", Shape::Duration, "how soon somebody must respond"),
         opt("by", SEATS, "roles that authorise a run at this severity; `dba or cto` means either one"),
     ],
 };
-const CHANGE: Record = Record {
+const CHANGE: Keys = Keys {
     name: "change",
     fields: &[
         opt(
@@ -34,7 +34,7 @@ const CHANGE: Record = Record {
     ],
 };
 const NAMED: Shape = Shape::OneOf(&["P0", "P1", "P2", "P3"]);
-const OVERRIDE: Record = Record {
+const OVERRIDE: Keys = Keys {
     name: "override",
     fields: &[
         opt("by", SEATS, "roles that may override; incident-commander if absent"),
@@ -47,9 +47,9 @@ const OVERRIDE: Record = Record {
     ],
 };
 const fn rule(key: &'static str, about: &'static str) -> Field {
-    opt(key, Shape::Record(&SEVERITY), about)
+    opt(key, Shape::Keys(&SEVERITY), about)
 }
-const SEVERITIES: Record = Record {
+const SEVERITIES: Keys = Keys {
     name: "severities",
     fields: &[
         rule("P0", "no service, or data at risk"),
@@ -59,9 +59,9 @@ const SEVERITIES: Record = Record {
     ],
 };
 const fn change(key: &'static str, about: &'static str) -> Field {
-    opt(key, Shape::Record(&CHANGE), about)
+    opt(key, Shape::Keys(&CHANGE), about)
 }
-const CHANGES: Record = Record {
+const CHANGES: Keys = Keys {
     name: "changes",
     fields: &[
         change("database", "another server takes writes, or restored data replaces live data"),
@@ -73,7 +73,7 @@ const CHANGES: Record = Record {
         change("state", "a hook restores a snapshot of the application"),
     ],
 };
-const SEVERITY_OF: Record = Record {
+const SEVERITY_OF: Keys = Keys {
     name: "severity_of",
     fields: &[
         opt("failover", NAMED, "P0 if absent"),
@@ -84,7 +84,7 @@ const SEVERITY_OF: Record = Record {
         opt("drill", NAMED, "the severity of a drill that moves users; P3 if absent"),
     ],
 };
-const DUTIES: Record = Record {
+const DUTIES: Keys = Keys {
     name: "duties",
     fields: &[
         opt("update_every", Shape::Duration, "how often drctl sends a status update; 15m if absent"),
@@ -98,7 +98,7 @@ const DUTIES: Record = Record {
         ),
     ],
 };
-const RUNG: Record = Record {
+const RUNG: Keys = Keys {
     name: "rung",
     fields: &[
         req("after", Shape::Duration, "how long nobody responded"),
@@ -110,30 +110,30 @@ const RUNG: Record = Record {
         ),
     ],
 };
-const WINDOWS: Shape = Shape::List(&Shape::Record(&WINDOW));
+const WINDOWS: Shape = Shape::List(&Shape::Keys(&WINDOW));
 /// `policy:`.
-pub const POLICY: Record = Record {
+pub const POLICY: Keys = Keys {
     name: "policy",
     fields: &[
-        opt("severities", Shape::Record(&SEVERITIES), "who authorises a run, by severity"),
-        opt("changes", Shape::Record(&CHANGES), "who approves a run, by the kind of change"),
-        opt("severity_of", Shape::Record(&SEVERITY_OF), "the default severity of a run"),
+        opt("severities", Shape::Keys(&SEVERITIES), "who authorises a run, by severity"),
+        opt("changes", Shape::Keys(&CHANGES), "who approves a run, by the kind of change"),
+        opt("severity_of", Shape::Keys(&SEVERITY_OF), "the default severity of a run"),
         opt("includes", Shape::Map(&Shape::List(&Shape::Name)), "roles that another role includes"),
-        opt("override", Shape::Record(&OVERRIDE), "who may override an approval in an emergency"),
+        opt("override", Shape::Keys(&OVERRIDE), "who may override an approval in an emergency"),
         opt("expires_after", Shape::Duration, "how long an approval request is valid; 30m if absent"),
         opt("keep_to_windows", Shape::List(&NAMED), "severities of runs that can wait; P2 and P3 if absent"),
         opt("windows", WINDOWS, "when those runs may start; always if absent"),
         opt("blackouts", WINDOWS, "when those runs may not start"),
-        opt("freeze", Shape::Record(&FREEZE), "while it is set, those runs do not start"),
+        opt("freeze", Shape::Keys(&FREEZE), "while it is set, those runs do not start"),
         opt(
             "apart",
             Shape::Duration,
             "how long after a move drctl does not move the application again automatically; 1h if absent",
         ),
-        opt("duties", Shape::Record(&DUTIES), "what must follow an incident"),
+        opt("duties", Shape::Keys(&DUTIES), "what must follow an incident"),
         opt(
             "escalation",
-            Shape::List(&Shape::Record(&RUNG)),
+            Shape::List(&Shape::Keys(&RUNG)),
             "whom to call when nobody responds; the first entry comes first",
         ),
         opt(

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::shape::{Field, Record, Shape, opt, req};
 use crate::model::place::Place;
+use crate::model::shape::{Field, Keys, Shape, opt, req};
 use crate::model::sink::{Keeping, Lock, Sink};
 use crate::model::time::Dur;
 
@@ -30,7 +30,7 @@ const PROFILES: [(&str, Option<Dur>); 7] = [
 const fn profile(key: &'static str, about: &'static str) -> Field {
     opt(key, Shape::Duration, about)
 }
-const RETAIN: Record = Record {
+const RETAIN: Keys = Keys {
     name: "retain",
     fields: &[
         profile("hipaa", "at least six years (2192d)"),
@@ -42,7 +42,7 @@ const RETAIN: Record = Record {
         profile("own", "your own retention period"),
     ],
 };
-const SINK: Record = Record {
+const SINK: Keys = Keys {
     name: "sink",
     fields: &[
         req("url", Shape::Text, "s3://bucket/prefix or gs://bucket/prefix; the bucket must lock objects"),
@@ -62,20 +62,20 @@ const SINK: Record = Record {
     ],
 };
 /// `evidence:`.
-pub const EVIDENCE: Record = Record {
+pub const EVIDENCE: Keys = Keys {
     name: "evidence",
     fields: &[
         req(
             "retain",
-            Shape::Record(&RETAIN),
+            Shape::Keys(&RETAIN),
             "how long to keep bundles, by profile; the longest period applies",
         ),
-        req("sinks", Shape::Map(&Shape::Record(&SINK)), "where drctl stores bundles"),
+        req("sinks", Shape::Map(&Shape::Keys(&SINK)), "where drctl stores bundles"),
     ],
 };
 
 /// `reports:`.
-pub const REPORTS: Record = Record {
+pub const REPORTS: Keys = Keys {
     name: "reports",
     fields: &[
         opt("prepared_by", Shape::Text, "who prepares compliance reports: a name, and a role after a comma"),

@@ -2,11 +2,11 @@
 
 use serde::Deserialize;
 
-use super::shape::{Record, Shape, opt, req};
 use crate::model::calendar::Calendar;
 use crate::model::ids::{ComponentName, PlanName, SiteName};
 use crate::model::intent::Drill;
 use crate::model::schedule::{Definition, Schedule};
+use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::time::{Dur, Timestamp};
 
 /// How late a drill may begin where nothing is said.
@@ -24,7 +24,7 @@ fn shortest(calendar: &Calendar) -> Option<Dur> {
 }
 
 /// One schedule.
-pub const SCHEDULE: Record = Record {
+pub const SCHEDULE: Keys = Keys {
     name: "schedule",
     fields: &[
         req("plan", Shape::Name, "the application"),

@@ -2,18 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::shape::{Record, Shape};
-use super::syntax::SECRET;
+use crate::model::shape::{Keys, Shape};
+use crate::model::syntax::SECRET;
 
 /// JSON Schema 2020-12 of a record.
-pub fn schema(record: &Record, title: &str) -> Value {
+pub fn schema(record: &Keys, title: &str) -> Value {
     let mut root = object(record);
     root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
     root["title"] = json!(title);
     root
 }
 
-fn object(record: &Record) -> Value {
+fn object(record: &Keys) -> Value {
     let mut properties = serde_json::Map::new();
     for field in record.fields {
         let mut of = shape(&field.shape);
@@ -43,7 +43,7 @@ fn shape(shape_: &Shape) -> Value {
         ]}),
         Shape::List(inner) => json!({"type": "array", "items": shape(inner)}),
         Shape::Map(inner) => json!({"type": "object", "additionalProperties": shape(inner)}),
-        Shape::Record(record) => object(record),
+        Shape::Keys(record) => object(record),
         Shape::ByKind(cases) => {
             let cases: Vec<_> = cases
                 .iter()

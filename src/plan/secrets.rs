@@ -3,8 +3,8 @@
 //! Only what is meant to be a secret by its form is found: a password in an address, in a flag or in a variable, a token in a query, a
 //! private key. What a variable or a file holds (`$PASSWORD`, `file:..`) stands nowhere.
 
-use super::finding::{Finding, Span};
-use super::text::Node;
+use crate::model::document::Node;
+use crate::model::finding::{Finding, Span};
 
 /// Names whose value is a secret, at the end of a word.
 const NAMES: &[&str] = &[
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<(usize, usize)> {
-        let tree = super::super::text::parse("x.yaml", text.as_bytes()).unwrap();
+        let tree = crate::model::document::parse("x.yaml", text.as_bytes()).unwrap();
         let mut findings = Vec::new();
         find("x.yaml", text, &tree, &mut findings);
         assert!(findings.iter().all(|f| !format!("{f:?}").contains("hunter2")), "{findings:?}");

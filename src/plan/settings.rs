@@ -5,25 +5,26 @@ use std::collections::BTreeMap;
 use config::{Config, File, FileStoredFormat, Format};
 use serde::Deserialize;
 
-use super::finding::{Finding, Span};
 use super::notify::RawNotify;
 use super::policy::RawPolicy;
 use super::retention::{RawEvidence, Reports};
 use super::schedules::RawSchedule;
-use super::shape::{self, suggest};
 use super::shapes::SETTINGS;
 use super::telemetry::RawTelemetry;
-use super::text::{self, Node, Value};
 use crate::model::authority::{Authority, Operator};
+use crate::model::document::{Node, Value};
+use crate::model::finding::{Finding, Span};
 use crate::model::notice::{Notify, Transport};
 use crate::model::objectives::Objectives;
 use crate::model::place::Place;
 use crate::model::policy::Policy;
 use crate::model::schedule::Schedule;
+use crate::model::shape::suggest;
 use crate::model::sink::Keeping;
 use crate::model::telemetry::Traces;
 use crate::model::terms::Environment;
 use crate::model::time::Dur;
+use crate::model::{document, shape};
 
 /// Settings that the environment may set: what is of one person or one machine. Whoever starts a process does not thereby say who may
 /// do what, what was promised, who hears of it, or where calls go: everything else is read from the file alone.
@@ -265,7 +266,7 @@ fn default_tiers() -> BTreeMap<String, Tier> {
 /// Secrets that stand in `drctl.yaml`. Nobody is kept from calling a run off by one: it is asked for where the file is checked, or taken along.
 pub fn secrets_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Ok(tree) = text::parse(name, bytes) {
+    if let Ok(tree) = document::parse(name, bytes) {
         super::secrets::find(name, &String::from_utf8_lossy(bytes), &tree, &mut findings);
     }
     findings
@@ -292,7 +293,7 @@ pub fn placeholders_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
         }
     }
     let mut all = Vec::new();
-    if let Ok(tree) = text::parse(name, bytes) {
+    if let Ok(tree) = document::parse(name, bytes) {
         find(&tree, "", &mut all);
     }
     let finding = |(at, span, text): (String, Span, String)| {
@@ -324,7 +325,7 @@ impl Settings {
         let mut findings = Vec::new();
         let mut builder = Config::builder();
         if let Some((name, bytes)) = file {
-            let tree = text::parse(name, bytes).map_err(|f| vec![f])?;
+            let tree = document::parse(name, bytes).map_err(|f| vec![f])?;
             if tree.value != Value::Null {
                 shape::validate(name, &tree, &SETTINGS, &mut findings);
             }
@@ -458,7 +459,7 @@ impl Format for Yaml {
         text: &str,
     ) -> Result<config::Map<String, config::Value>, Box<dyn std::error::Error + Send + Sync>> {
         let name = uri.map_or("drctl.yaml", String::as_str);
-        let tree = text::parse(name, text.as_bytes()).map_err(|f| f.message)?;
+        let tree = document::parse(name, text.as_bytes()).map_err(|f| f.message)?;
         Ok(tree.entries().iter().map(|(k, v)| (k.text.clone(), config_value(uri, v))).collect())
     }
 }

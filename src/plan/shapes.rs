@@ -9,10 +9,10 @@ use self::databases::{EXPENDABLE, HARMLESS_FIELD};
 pub use self::settings::SETTINGS;
 
 use super::build::probes::PROBE;
-use super::shape::{Field, Record, Shape, opt, req};
-use super::syntax;
+use crate::model::shape::{Field, Keys, Shape, opt, req};
+use crate::model::syntax;
 
-const OBJECTIVES: Record = Record {
+const OBJECTIVES: Keys = Keys {
     name: "objectives",
     fields: &[
         req("rto", Shape::Duration, "recovery time objective: how long users may be without the application"),
@@ -22,7 +22,7 @@ const OBJECTIVES: Record = Record {
 };
 
 /// The kinds of component that plans may use.
-pub const KINDS: &[(&str, &Record)] = &[
+pub const KINDS: &[(&str, &Keys)] = &[
     ("aws.rds", &RDS),
     ("postgres", &POSTGRES),
     ("aws.aurora_global", &AURORA),
@@ -36,9 +36,9 @@ pub const KINDS: &[(&str, &Record)] = &[
 const KIND: Field = req("kind", Shape::Name, "how drctl recovers the component");
 const NEEDS: Field = opt("needs", Shape::List(&Shape::Name), "components that this one cannot serve without");
 const OWN_OBJECTIVES: Field =
-    opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from those of the plan");
+    opt("objectives", Shape::Keys(&OBJECTIVES), "objectives that differ from those of the plan");
 
-const RDS: Record = Record {
+const RDS: Keys = Keys {
     name: "aws.rds component",
     fields: &[
         KIND,
@@ -51,10 +51,10 @@ const RDS: Record = Record {
         ),
         HARMLESS_FIELD,
         EXPENDABLE,
-        req("at", Shape::Map(&Shape::Record(&RDS_AT)), "the instance in each site"),
+        req("at", Shape::Map(&Shape::Keys(&RDS_AT)), "the instance in each site"),
         opt(
             "verify",
-            Shape::Record(&VERIFY),
+            Shape::Keys(&VERIFY),
             "the test write that proves a promotion, and what must be true of a restored copy",
         ),
         opt(
@@ -64,7 +64,7 @@ const RDS: Record = Record {
         ),
     ],
 };
-const RDS_AT: Record = Record {
+const RDS_AT: Keys = Keys {
     name: "instance",
     fields: &[
         req("id", Shape::Written(&syntax::DB_INSTANCE), "DB instance identifier"),
@@ -81,7 +81,7 @@ const RDS_AT: Record = Record {
         opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
     ],
 };
-const AURORA: Record = Record {
+const AURORA: Keys = Keys {
     name: "aws.aurora_global component",
     fields: &[
         KIND,
@@ -98,11 +98,11 @@ const AURORA: Record = Record {
             "the fence methods, tried in order; `sql` is for aurora-postgresql",
         ),
         HARMLESS_FIELD,
-        req("at", Shape::Map(&Shape::Record(&AURORA_AT)), "the cluster in each site"),
-        opt("verify", Shape::Record(&CANARY), "the test write that proves a promotion"),
+        req("at", Shape::Map(&Shape::Keys(&AURORA_AT)), "the cluster in each site"),
+        opt("verify", Shape::Keys(&CANARY), "the test write that proves a promotion"),
     ],
 };
-const AURORA_AT: Record = Record {
+const AURORA_AT: Keys = Keys {
     name: "cluster",
     fields: &[
         req("id", Shape::Written(&syntax::DB_CLUSTER), "DB cluster identifier"),
@@ -124,7 +124,7 @@ const AURORA_AT: Record = Record {
         opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
     ],
 };
-const POSTGRES: Record = Record {
+const POSTGRES: Keys = Keys {
     name: "postgres component",
     fields: &[
         KIND,
@@ -135,10 +135,10 @@ const POSTGRES: Record = Record {
             Shape::List(&Shape::OneOf(&["sql", "allow_connections", "pg_hba", "stop"])),
             "the fence methods, tried in order; `pg_hba` and `stop` need `host`",
         ),
-        req("at", Shape::Map(&Shape::Record(&POSTGRES_AT)), "the server in each site"),
+        req("at", Shape::Map(&Shape::Keys(&POSTGRES_AT)), "the server in each site"),
         opt(
             "verify",
-            Shape::Record(&VERIFY),
+            Shape::Keys(&VERIFY),
             "the test write that proves a promotion, and what must be true of a restored copy",
         ),
         opt(
@@ -155,7 +155,7 @@ const POSTGRES: Record = Record {
         EXPENDABLE,
     ],
 };
-const POSTGRES_AT: Record = Record {
+const POSTGRES_AT: Keys = Keys {
     name: "server",
     fields: &[
         opt("id", Shape::Text, "a name for people; its endpoint if absent"),
@@ -163,12 +163,12 @@ const POSTGRES_AT: Record = Record {
         req("admin", Shape::Secret, "a login that may promote it, fence it and view its sessions"),
         opt(
             "host",
-            Shape::Record(&HOST),
+            Shape::Keys(&HOST),
             "its host; switchover, failback and reprotect need it to make the server a standby",
         ),
     ],
 };
-const HOST: Record = Record {
+const HOST: Keys = Keys {
     name: "host",
     fields: &[
         req(
@@ -188,12 +188,12 @@ const HOST: Record = Record {
         ),
         opt(
             "backups",
-            Shape::Record(&BACKUPS),
+            Shape::Keys(&BACKUPS),
             "its base backups and archived WAL, as this host reads them; restore needs them",
         ),
     ],
 };
-const BACKUPS: Record = Record {
+const BACKUPS: Keys = Keys {
     name: "backups",
     fields: &[
         req(
@@ -219,19 +219,19 @@ const BACKUPS: Record = Record {
         ),
     ],
 };
-const VERIFY: Record = Record {
+const VERIFY: Keys = Keys {
     name: "verify",
     fields: &[
-        req("sql_write", Shape::Record(&SQL_WRITE), "a row that drctl writes and reads back"),
-        opt("invariants", Shape::List(&Shape::Record(&INVARIANT)), "what must be true of a restored copy"),
+        req("sql_write", Shape::Keys(&SQL_WRITE), "a row that drctl writes and reads back"),
+        opt("invariants", Shape::List(&Shape::Keys(&INVARIANT)), "what must be true of a restored copy"),
         opt("rows", Shape::List(&Shape::Name), "tables whose rows drctl counts in a restored copy"),
     ],
 };
-const CANARY: Record = Record {
+const CANARY: Keys = Keys {
     name: "verify",
-    fields: &[req("sql_write", Shape::Record(&SQL_WRITE), "a row that drctl writes and reads back")],
+    fields: &[req("sql_write", Shape::Keys(&SQL_WRITE), "a row that drctl writes and reads back")],
 };
-const INVARIANT: Record = Record {
+const INVARIANT: Keys = Keys {
     name: "invariant",
     fields: &[
         req("name", Shape::Name, "its name"),
@@ -241,19 +241,19 @@ const INVARIANT: Record = Record {
         opt("database", Shape::Name, "the database; the database of the endpoint if absent"),
     ],
 };
-const SQL_WRITE: Record =
-    Record { name: "sql_write", fields: &[req("table", Shape::Name, "the table for canary rows")] };
+const SQL_WRITE: Keys =
+    Keys { name: "sql_write", fields: &[req("table", Shape::Name, "the table for canary rows")] };
 
-const AUTOSCALING: Record = Record {
+const AUTOSCALING: Keys = Keys {
     name: "aws.autoscaling component",
     fields: &[
         KIND,
         NEEDS,
         OWN_OBJECTIVES,
-        req("at", Shape::Map(&Shape::Record(&GROUP_AT)), "the group in each site"),
+        req("at", Shape::Map(&Shape::Keys(&GROUP_AT)), "the group in each site"),
     ],
 };
-const GROUP_AT: Record = Record {
+const GROUP_AT: Keys = Keys {
     name: "group",
     fields: &[
         req("group", Shape::Written(&syntax::GROUP), "Auto Scaling group name"),
@@ -276,7 +276,7 @@ const GROUP_AT: Record = Record {
     ],
 };
 
-const ROUTE53: Record = Record {
+const ROUTE53: Keys = Keys {
     name: "aws.route53 component",
     fields: &[
         KIND,
@@ -284,28 +284,24 @@ const ROUTE53: Record = Record {
         OWN_OBJECTIVES,
         req("via", Shape::Name, "the connection that drctl uses to reach the zone"),
         req("zone", Shape::Written(&syntax::HOSTED_ZONE), "hosted zone id"),
-        req("records", Shape::List(&Shape::Record(&RECORD)), "record sets that send users to a site"),
+        req("records", Shape::List(&Shape::Keys(&RECORD)), "record sets that send users to a site"),
         opt(
             "switch",
             Shape::OneOf(&["record", "health_object", "arc_routing_control"]),
             "how drctl moves traffic: by a change of the record sets, by an object that their health checks watch, or by routing controls",
         ),
-        opt("object", Shape::Record(&SWITCH_OBJECT), "for health_object: the object"),
-        opt(
-            "cluster",
-            Shape::Record(&SWITCH_CLUSTER),
-            "for arc_routing_control: the cluster and its controls",
-        ),
+        opt("object", Shape::Keys(&SWITCH_OBJECT), "for health_object: the object"),
+        opt("cluster", Shape::Keys(&SWITCH_CLUSTER), "for arc_routing_control: the cluster and its controls"),
     ],
 };
-const SWITCH_OBJECT: Record = Record {
+const SWITCH_OBJECT: Keys = Keys {
     name: "object",
     fields: &[
         req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/key"),
         req("site", Shape::Name, "the site that the object is in and sends users to"),
     ],
 };
-const SWITCH_CLUSTER: Record = Record {
+const SWITCH_CLUSTER: Keys = Keys {
     name: "cluster",
     fields: &[
         req(
@@ -316,7 +312,7 @@ const SWITCH_CLUSTER: Record = Record {
         req("controls", Shape::Map(&Shape::Text), "the ARN of the routing control of each site"),
     ],
 };
-const RECORD: Record = Record {
+const RECORD: Keys = Keys {
     name: "record",
     fields: &[
         req("name", Shape::Written(&syntax::DNS_NAME), "fully qualified name"),
@@ -326,17 +322,17 @@ const RECORD: Record = Record {
         opt("serves", Shape::OneOf(&["static"]), "static: does not need a database"),
         req(
             "at",
-            Shape::Map(&Shape::Either(&Shape::List(&Shape::Text), &Shape::Record(&RECORD_AT))),
+            Shape::Map(&Shape::Either(&Shape::List(&Shape::Text), &Shape::Keys(&RECORD_AT))),
             "the answer for each site while that site is active",
         ),
     ],
 };
-const RECORD_AT: Record = Record {
+const RECORD_AT: Keys = Keys {
     name: "answer",
     fields: &[
         opt("set", Shape::Text, "set identifier, for weighted and failover"),
         opt("values", Shape::List(&Shape::Text), "plain values"),
-        opt("alias", Shape::Record(&ALIAS), "an alias target instead of values"),
+        opt("alias", Shape::Keys(&ALIAS), "an alias target instead of values"),
         opt("weight", Shape::Int(0, 255), "the weight in the normal state"),
         opt(
             "role",
@@ -346,7 +342,7 @@ const RECORD_AT: Record = Record {
         opt("health_check", Shape::Written(&syntax::HEALTH_CHECK), "Route 53 health check id"),
     ],
 };
-const ALIAS: Record = Record {
+const ALIAS: Keys = Keys {
     name: "alias",
     fields: &[
         req("name", Shape::Written(&syntax::DNS_NAME), "the DNS name of the target"),
@@ -355,20 +351,20 @@ const ALIAS: Record = Record {
     ],
 };
 
-const S3: Record = Record {
+const S3: Keys = Keys {
     name: "aws.s3 component",
     fields: &[
         KIND,
         NEEDS,
         OWN_OBJECTIVES,
-        req("at", Shape::Map(&Shape::Record(&S3_AT)), "the bucket of each site"),
+        req("at", Shape::Map(&Shape::Keys(&S3_AT)), "the bucket of each site"),
         opt("prefix", Shape::Text, "only objects whose keys start with this text; all if absent"),
         opt("sample", Shape::Int(1, 200), "how many objects drctl compares with their copies; 20 if absent"),
     ],
 };
-const S3_AT: Record =
-    Record { name: "bucket", fields: &[req("bucket", Shape::Written(&syntax::BUCKET), "its name")] };
-const CLIENTS: Record = Record {
+const S3_AT: Keys =
+    Keys { name: "bucket", fields: &[req("bucket", Shape::Written(&syntax::BUCKET), "its name")] };
+const CLIENTS: Keys = Keys {
     name: "clients component",
     fields: &[
         KIND,
@@ -377,41 +373,41 @@ const CLIENTS: Record = Record {
         req("of", Shape::Name, "the database that they connect to"),
         opt(
             "fields",
-            Shape::Record(&SECRET_FIELDS),
+            Shape::Keys(&SECRET_FIELDS),
             "the fields of the secret that name the server; {host: host, port: port} if absent",
         ),
-        req("at", Shape::Map(&Shape::Record(&CLIENTS_AT)), "the clients in each site"),
-        opt("verify", Shape::Record(&THROUGH), "a row that drctl writes like a client"),
+        req("at", Shape::Map(&Shape::Keys(&CLIENTS_AT)), "the clients in each site"),
+        opt("verify", Shape::Keys(&THROUGH), "a row that drctl writes like a client"),
     ],
 };
-const SECRET_FIELDS: Record = Record {
+const SECRET_FIELDS: Keys = Keys {
     name: "fields",
     fields: &[
         req("host", Shape::Text, "the field with the name of the server"),
         opt("port", Shape::Text, "the field with the port, if any"),
     ],
 };
-const CLIENTS_AT: Record = Record {
+const CLIENTS_AT: Keys = Keys {
     name: "clients",
     fields: &[
         opt("secret", Shape::Text, "the Secrets Manager secret that they read: a JSON object"),
-        opt("switch", Shape::Record(&TASK), "a command that points the clients to the database of this site"),
+        opt("switch", Shape::Keys(&TASK), "a command that points the clients to the database of this site"),
         opt(
             "restart",
-            Shape::List(&Shape::Record(&TASK)),
+            Shape::List(&Shape::Keys(&TASK)),
             "commands, run one after the other, that make the clients read the settings again",
         ),
     ],
 };
-const TASK: Record = Record {
+const TASK: Keys = Keys {
     name: "command",
     fields: &[opt("name", Shape::Name, "its name; its number if absent"), COMMAND, IDEMPOTENT, TIMEOUT, ENV],
 };
-const THROUGH: Record = Record {
+const THROUGH: Keys = Keys {
     name: "verify",
-    fields: &[req("sql_write", Shape::Record(&SQL_WRITE_AS), "a row that drctl writes like a client")],
+    fields: &[req("sql_write", Shape::Keys(&SQL_WRITE_AS), "a row that drctl writes like a client")],
 };
-const SQL_WRITE_AS: Record = Record {
+const SQL_WRITE_AS: Keys = Keys {
     name: "sql_write",
     fields: &[
         req("table", Shape::Name, "the table for the row"),
@@ -424,7 +420,7 @@ const SQL_WRITE_AS: Record = Record {
     ],
 };
 
-const EXTERNAL: Record = Record {
+const EXTERNAL: Keys = Keys {
     name: "external component",
     fields: &[
         KIND,
@@ -434,7 +430,7 @@ const EXTERNAL: Record = Record {
     ],
 };
 
-const SITE: Record = Record {
+const SITE: Keys = Keys {
     name: "site",
     fields: &[
         opt("cloud", Shape::OneOf(&["aws", "gcp", "none"]), "the provider; aws if absent"),
@@ -446,7 +442,7 @@ const SITE: Record = Record {
     ],
 };
 
-const GATE: Record = Record {
+const GATE: Keys = Keys {
     name: "gate",
     fields: &[
         req("at", Shape::OneOf(&["promote", "redirect"]), "the phase that waits for it"),
@@ -463,40 +459,36 @@ const GATE: Record = Record {
         ),
     ],
 };
-const GROUP: Record = Record {
+const GROUP: Keys = Keys {
     name: "group",
     fields: &[
         req("components", Shape::List(&Shape::Name), "the stores of the group"),
         opt("gate", Shape::OneOf(&["together"]), "one loss gate: drctl promotes all or none"),
     ],
 };
-const WATCH: Record = Record {
+const WATCH: Keys = Keys {
     name: "watch",
     fields: &[req("for", Shape::Duration, "how long drctl watches the application after the recovery")],
 };
 
 /// A plan file.
-pub const PLAN: Record = Record {
+pub const PLAN: Keys = Keys {
     name: "plan",
     fields: &[
         req("plan", Shape::Name, "the name of the application"),
         opt("owner", Shape::Text, "the team responsible for it"),
         opt("tier", Shape::Name, "the recovery class in drctl.yaml"),
-        opt("objectives", Shape::Record(&OBJECTIVES), "objectives that differ from those of the tier"),
+        opt("objectives", Shape::Keys(&OBJECTIVES), "objectives that differ from those of the tier"),
         opt("after", Shape::List(&Shape::Name), "plans to recover first"),
-        req("sites", Shape::Map(&Shape::Record(&SITE)), "where the application can run"),
-        opt("connections", Shape::Map(&Shape::Record(&SITE)), "what does not belong to a site: zones, edges"),
+        req("sites", Shape::Map(&Shape::Keys(&SITE)), "where the application can run"),
+        opt("connections", Shape::Map(&Shape::Keys(&SITE)), "what does not belong to a site: zones, edges"),
         req("home", Shape::Name, "the site that failback goes to"),
         req("components", Shape::Map(&Shape::ByKind(KINDS)), "what drctl recovers"),
-        opt("probes", Shape::List(&Shape::Record(&PROBE)), "how drctl knows that the application works"),
-        opt(
-            "groups",
-            Shape::Map(&Shape::Record(&GROUP)),
-            "stores that drctl promotes together or not at all",
-        ),
-        opt("gates", Shape::Map(&Shape::Record(&GATE)), "approvals at a phase"),
-        opt("watch", Shape::Record(&WATCH), "how long drctl watches a recovery"),
-        opt("hooks", Shape::List(&Shape::Record(&HOOK)), "commands before or after a phase"),
+        opt("probes", Shape::List(&Shape::Keys(&PROBE)), "how drctl knows that the application works"),
+        opt("groups", Shape::Map(&Shape::Keys(&GROUP)), "stores that drctl promotes together or not at all"),
+        opt("gates", Shape::Map(&Shape::Keys(&GATE)), "approvals at a phase"),
+        opt("watch", Shape::Keys(&WATCH), "how long drctl watches a recovery"),
+        opt("hooks", Shape::List(&Shape::Keys(&HOOK)), "commands before or after a phase"),
         opt("procedures", Shape::Map(&Shape::Any), "named runbooks; not yet"),
         opt("mode", Shape::OneOf(&["active_passive", "active_active"]), "active_active: not yet"),
     ],

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::notify::{SECRET, plain, secret_at};
-use super::shape::{Record, Shape, opt, req};
+use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::telemetry::Traces;
 
-const TRACES: Record = Record {
+const TRACES: Keys = Keys {
     name: "traces",
     fields: &[
         req(
@@ -24,9 +24,9 @@ const TRACES: Record = Record {
     ],
 };
 /// `telemetry:`.
-pub const TELEMETRY: Record = Record {
+pub const TELEMETRY: Keys = Keys {
     name: "telemetry",
-    fields: &[req("traces", Shape::Record(&TRACES), "send a trace of each live run while it runs")],
+    fields: &[req("traces", Shape::Keys(&TRACES), "send a trace of each live run while it runs")],
 };
 
 /// As written.

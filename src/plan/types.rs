@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::finding::Span;
 use crate::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet};
 use crate::kinds::shared::database::{Engine, Harmless, Host};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{Backups, Invariant};
+use crate::model::document::Spanned;
+use crate::model::finding::Span;
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::objectives::Objectives;
 use crate::model::place::Place;
@@ -14,15 +15,6 @@ use crate::model::policy::Change;
 use crate::model::time::Dur;
 use crate::record::control::Command;
 use crate::record::runbook::{OnFailure, Phase, Probe};
-
-/// A value and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spanned<T> {
-    /// What.
-    pub value: T,
-    /// Where.
-    pub span: Span,
-}
 
 /// One application's plan.
 #[derive(Clone, Debug)]

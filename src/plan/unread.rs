@@ -1,8 +1,8 @@
 //! A value that could not be read is one finding. That it is missing then is none: the same line would mend both.
 
-use super::finding::{Finding, Severity};
-use super::shape::suggest;
-use super::text::{Key, Node, Value};
+use crate::model::document::{Key, Node, Value};
+use crate::model::finding::{Finding, Severity};
+use crate::model::shape::suggest;
 
 /// Findings that something is not there, with the key that they miss.
 const MISSED: &[(&str, &str)] = &[

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 
-use super::shape::{Record, Shape, opt, req};
 use crate::model::calendar::{Calendar, Freeze, LONGEST, When, Window};
 use crate::model::ids::PlanName;
+use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::time::{Dur, Timestamp};
 
 /// One window.
-pub const WINDOW: Record = Record {
+pub const WINDOW: Keys = Keys {
     name: "window",
     fields: &[
         opt("opens", Shape::Text, "a cron pattern: minute, hour, day, month, weekday"),
@@ -24,7 +24,7 @@ pub const WINDOW: Record = Record {
 };
 
 /// `freeze:`.
-pub const FREEZE: Record = Record {
+pub const FREEZE: Keys = Keys {
     name: "freeze",
     fields: &[
         req("why", Shape::Text, "the reason, for people"),

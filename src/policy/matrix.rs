@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::authority::{left_over, takes};
+use crate::model::finding::Finding;
 use crate::model::intent::Intent;
 use crate::model::policy::{Change, Override, Policy, Severity};
 use crate::plan::types::{Hook, Spec};
-use crate::plan::{Finding, Plan, Settings};
+use crate::plan::{Plan, Settings};
 use crate::record::runbook::Phase;
 
 /// What a run of a plan needs. What was planned is no emergency, whatever it is called: it waits for those who have to agree.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::windows;
 use crate::model::calendar::Calendar;
+use crate::model::finding::Finding;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::intent::{Drill, Intent};
 use crate::model::ledger::Entry;
@@ -14,7 +15,6 @@ use crate::model::policy::Policy;
 use crate::model::schedule::{Definition, Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
-use crate::plan::Finding;
 
 /// How often somebody looks whether what keeps a drill from beginning is over.
 const AGAIN: Dur = Dur::mins(15);

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::model::calendar::{Freeze, Window};
+use crate::model::finding::Finding;
 use crate::model::ids::PlanName;
 use crate::model::policy::{Policy, Severity};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
-use crate::plan::Finding;
 
 /// Why nothing begins now that can wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -162,7 +162,7 @@ pub fn held_to(run: &RunState, all: &[RunState], asked: &Asked) -> Held {
 }
 
 fn has_own(run: &RunState) -> bool {
-    let read = crate::plan::text::parse("plan", run.created.plan_text.as_bytes());
+    let read = crate::model::document::parse("plan", run.created.plan_text.as_bytes());
     read.ok().is_some_and(|tree| tree.get("objectives").is_some())
 }
 

@@ -1,7 +1,8 @@
 //! Hostile files are refused in bounded time and memory, and no file makes the reader panic.
 
 use drctl::adapters::sandbox::scenario::roll;
-use drctl::plan::{Settings, Severity, check};
+use drctl::model::finding::Severity;
+use drctl::plan::{Settings, check};
 
 fn refused(bytes: &[u8]) -> String {
     let checked = check("hostile.yaml", bytes, &Settings::default());

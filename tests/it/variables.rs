@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use drctl::model::shape::{Keys, Shape};
 use drctl::plan::Settings;
 use drctl::plan::settings::ENVIRONMENT;
-use drctl::plan::shape::{Record, Shape};
 use drctl::plan::shapes::SETTINGS;
 
 use crate::cli::{Folder, finish};
 
 /// Every key of the settings with its levels, those with free names with one, at every depth.
-fn keys(record: &Record, above: &[String], all: &mut Vec<Vec<String>>) {
+fn keys(record: &Keys, above: &[String], all: &mut Vec<Vec<String>>) {
     for field in record.fields {
         let here = [above, &[field.key.to_owned()]].concat();
         all.push(here.clone());
@@ -20,7 +20,7 @@ fn keys(record: &Record, above: &[String], all: &mut Vec<Vec<String>>) {
 
 fn below(shape: &Shape, here: &[String], all: &mut Vec<Vec<String>>) {
     match shape {
-        Shape::Record(record) => keys(record, here, all),
+        Shape::Keys(record) => keys(record, here, all),
         Shape::Map(inner) => {
             let named = [here, &["eve".to_owned()]].concat();
             all.push(named.clone());

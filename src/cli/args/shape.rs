@@ -9,7 +9,7 @@ use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use super::{Cli, offer};
 use crate::adapters::sandbox::scenario::SCENARIOS;
 use crate::cli::complete;
-use crate::plan::shape::suggest;
+use crate::model::shape::suggest;
 
 /// Commands by what somebody wants.
 const GROUPS: &[(&str, &[&str])] = &[

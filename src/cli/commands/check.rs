@@ -7,11 +7,10 @@ use crate::cli::args::{CheckArgs, Global};
 use crate::cli::context::{Context, findings_json};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
-use crate::cli::render;
-use crate::cli::{exit, now};
+use crate::cli::{exit, now, render};
+use crate::model::finding::{Finding, Severity};
 use crate::model::plain::count;
 use crate::plan::settings::{placeholders_in, secrets_in};
-use crate::plan::{Finding, Severity};
 use crate::policy::{schedules, windows};
 
 /// Checks plans and prints everything that is wrong with them.

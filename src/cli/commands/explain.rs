@@ -3,8 +3,8 @@
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::printer::{Format, Printer};
+use crate::model::shape::suggest;
 use crate::plan::catalog;
-use crate::plan::shape::suggest;
 
 /// Explains one id, or lists them all.
 pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {

@@ -1,10 +1,10 @@
 //! Those who connect to a database.
 
 use super::{dur, map, secret, spanned_text};
+use crate::model::document::{Node, Spanned, Value};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::Dur;
-use crate::plan::text::{Node, Value};
-use crate::plan::types::{Clients, ClientsAt, Spanned, Task};
+use crate::plan::types::{Clients, ClientsAt, Task};
 use crate::record::control::Command;
 
 pub(super) fn clients(node: &Node) -> Option<Clients> {

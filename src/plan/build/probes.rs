@@ -1,17 +1,17 @@
 //! `probes:`
 
 use super::dur;
+use crate::model::document::{Node, Spanned};
+use crate::model::finding::Finding;
 use crate::model::ids::{ProbeName, SiteName};
 use crate::model::place::Place;
+use crate::model::shape::{Keys, Shape, opt, req};
+use crate::model::syntax;
 use crate::model::time::Dur;
-use crate::plan::shape::{Record, Shape, opt, req};
-use crate::plan::text::Node;
-use crate::plan::types::Spanned;
-use crate::plan::{Finding, syntax};
 use crate::record::runbook::{Probe, ProbeRole, ProbeVia};
 
 /// One probe.
-pub const PROBE: Record = Record {
+pub const PROBE: Keys = Keys {
     name: "probe",
     fields: &[
         req("name", Shape::Name, "its name"),
@@ -22,15 +22,14 @@ pub const PROBE: Record = Record {
         ),
         opt("http", Shape::Written(&syntax::HTTP_URL), "the URL to request"),
         opt("tcp", Shape::Written(&syntax::HOST_PORT), "host:port to connect to"),
-        opt("expect", Shape::Record(&EXPECT), "the expected result"),
+        opt("expect", Shape::Keys(&EXPECT), "the expected result"),
         opt("every", Shape::Duration, "interval; 5s if absent"),
         opt("timeout", Shape::Duration, "the timeout for an answer; 3s if absent"),
-        opt("at", Shape::Map(&Shape::Record(&PROBE_AT)), "for roles site and alarm: the target in each site"),
+        opt("at", Shape::Map(&Shape::Keys(&PROBE_AT)), "for roles site and alarm: the target in each site"),
     ],
 };
-const EXPECT: Record =
-    Record { name: "expect", fields: &[opt("status", Shape::Int(100, 599), "HTTP status")] };
-const PROBE_AT: Record = Record {
+const EXPECT: Keys = Keys { name: "expect", fields: &[opt("status", Shape::Int(100, 599), "HTTP status")] };
+const PROBE_AT: Keys = Keys {
     name: "address",
     fields: &[
         opt("http", Shape::Written(&syntax::HTTP_URL), "the URL to request"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Lint;
 use crate::kinds::shared::database::endpoint_parts;
-use crate::plan::finding::Span;
+use crate::model::finding::Span;
 use crate::plan::types::{Clients, Component, SecretRef, Spec};
 
 /// Words of fields that hold what nobody may see, or what clients log in as.

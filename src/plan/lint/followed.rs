@@ -2,12 +2,11 @@
 
 use super::Lint;
 use crate::kinds::aws::route53::RecordAnswer;
+use crate::model::document::Spanned;
+use crate::model::finding::Span;
 use crate::model::ids::SiteName;
 use crate::model::place::bucket_and_key;
-use crate::plan::finding::Span;
-use crate::plan::types::{
-    Component, Policy, Record, Route53, Spanned, Spec, SwitchBy, SwitchControls, SwitchObject,
-};
+use crate::plan::types::{Component, Policy, Record, Route53, Spec, SwitchBy, SwitchControls, SwitchObject};
 
 /// Endpoints that every cluster has, each in a region of its own (AWS, Amazon Application Recovery Controller, «Routing control»).
 const ENDPOINTS: usize = 5;

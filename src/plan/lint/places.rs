@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 
 use super::Lint;
 use crate::kinds::aws::route53::RecordAnswer;
+use crate::model::finding::Span;
 use crate::model::ids::SiteName;
-use crate::plan::finding::Span;
-use crate::plan::syntax::{ACCOUNT, DNS_NAME};
+use crate::model::syntax::{ACCOUNT, DNS_NAME};
 use crate::plan::types::{Component, Database, DatabaseAt, Record};
 
 /// Regions of the partitions aws, aws-cn and aws-us-gov (AWS Regions and Availability Zones User Guide, «AWS Regions»). A newer one is

@@ -1,6 +1,6 @@
 //! Commands of plans: what runs on this machine.
 
-use super::{Field, Record, Shape, opt, req};
+use super::{Field, Keys, Shape, opt, req};
 
 pub(super) const COMMAND: Field =
     req("command", Shape::List(&Shape::Text), "program and arguments; no shell");
@@ -13,12 +13,12 @@ pub(super) const ENV: Field = opt(
 );
 pub(super) const TIMEOUT: Field = opt("timeout", Shape::Duration, "the timeout; 5m if absent");
 
-pub(super) const HOOK: Record = Record {
+pub(super) const HOOK: Keys = Keys {
     name: "hook",
     fields: &[
         req("at", Shape::Name, "before or after a phase, for example after.promote or before.redirect.www"),
         req("name", Shape::Name, "its name"),
-        req("step", Shape::Record(&HOOK_STEP), "a description"),
+        req("step", Shape::Keys(&HOOK_STEP), "a description"),
         opt("on_failure", Shape::OneOf(&["halt", "continue"]), "halt if absent"),
         opt(
             "change",
@@ -36,4 +36,4 @@ pub(super) const HOOK: Record = Record {
         ),
     ],
 };
-pub(super) const HOOK_STEP: Record = Record { name: "step", fields: &[COMMAND, IDEMPOTENT, TIMEOUT, ENV] };
+pub(super) const HOOK_STEP: Keys = Keys { name: "step", fields: &[COMMAND, IDEMPOTENT, TIMEOUT, ENV] };

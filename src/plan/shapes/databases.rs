@@ -1,13 +1,13 @@
 //! What people vouch for on a database, who may stay while it is fenced and which rows may be lost; and how databases are reached.
 
-use crate::plan::shape::{Field, Record, Shape, opt};
+use crate::model::shape::{Field, Keys, Shape, opt};
 
 pub(super) const HARMLESS_FIELD: Field = opt(
     "harmless",
-    Shape::Record(&HARMLESS),
+    Shape::Keys(&HARMLESS),
     "sessions that may stay during a SQL fence; you guarantee that they write nothing",
 );
-const HARMLESS: Record = Record {
+const HARMLESS: Keys = Keys {
     name: "harmless",
     fields: &[
         opt(
@@ -33,7 +33,7 @@ pub(super) const EXPENDABLE: Field = opt(
     "unlogged tables (schema.table; public if no schema is given) whose rows a promotion may lose; no standby has these rows",
 );
 
-pub(super) const SQL: Record = Record {
+pub(super) const SQL: Keys = Keys {
     name: "sql",
     fields: &[
         opt(

@@ -2,15 +2,15 @@
 
 use super::OBJECTIVES;
 use super::databases::SQL;
+use crate::model::shape::{Keys, Shape, opt, req};
+use crate::model::syntax;
 use crate::plan::notify::NOTIFY;
 use crate::plan::policy::POLICY;
 use crate::plan::retention::{EVIDENCE, REPORTS};
 use crate::plan::schedules::SCHEDULE;
-use crate::plan::shape::{Record, Shape, opt, req};
-use crate::plan::syntax;
 use crate::plan::telemetry::TELEMETRY;
 
-const GUARD: Record = Record {
+const GUARD: Keys = Keys {
     name: "guard",
     fields: &[
         req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/prefix outside the sites that can be lost"),
@@ -21,14 +21,14 @@ const GUARD: Record = Record {
     ],
 };
 
-const LIMIT: Record = Record {
+const LIMIT: Keys = Keys {
     name: "limit",
     fields: &[
         req("burst", Shape::Int(1, 100_000), "the burst size: how many calls the service accepts at once"),
         req("per_second", Shape::Int(1, 100_000), "the refill rate in calls per second"),
     ],
 };
-const DNS: Record = Record {
+const DNS: Keys = Keys {
     name: "dns",
     fields: &[opt(
         "resolvers",
@@ -37,7 +37,7 @@ const DNS: Record = Record {
     )],
 };
 
-const OPERATOR: Record = Record {
+const OPERATOR: Keys = Keys {
     name: "operator",
     fields: &[
         req("key", Shape::Text, "the public key: ssh-ed25519 AAAA..."),
@@ -46,10 +46,10 @@ const OPERATOR: Record = Record {
 };
 
 /// `drctl.yaml`.
-pub const SETTINGS: Record = Record {
+pub const SETTINGS: Keys = Keys {
     name: "drctl.yaml",
     fields: &[
-        opt("tiers", Shape::Map(&Shape::Record(&OBJECTIVES)), "recovery classes"),
+        opt("tiers", Shape::Map(&Shape::Keys(&OBJECTIVES)), "recovery classes"),
         opt(
             "environment",
             Shape::OneOf(&["production", "test"]),
@@ -60,12 +60,12 @@ pub const SETTINGS: Record = Record {
         opt("operator", Shape::Text, "who you are: the name of an operator, or any text before user@host"),
         opt(
             "operators",
-            Shape::Map(&Shape::Record(&OPERATOR)),
+            Shape::Map(&Shape::Keys(&OPERATOR)),
             "the people with keys, by name; without any, identities are only claimed and reports say so",
         ),
         opt(
             "policy",
-            Shape::Record(&POLICY),
+            Shape::Keys(&POLICY),
             "who must approve what; if absent, as `drctl policy explain` shows",
         ),
         opt(
@@ -93,20 +93,16 @@ pub const SETTINGS: Record = Record {
             Shape::Int(1, 100),
             "how many equal results in a row change the state of a probe; 3 if absent",
         ),
-        opt("guard", Shape::Record(&GUARD), "stops two operators from running on one component"),
+        opt("guard", Shape::Keys(&GUARD), "stops two operators from running on one component"),
         opt(
             "evidence",
-            Shape::Record(&EVIDENCE),
+            Shape::Keys(&EVIDENCE),
             "how long and where to keep evidence; if absent, only on this machine",
         ),
-        opt("reports", Shape::Record(&REPORTS), "the names under compliance reports"),
-        opt("notify", Shape::Record(&NOTIFY), "which notifications drctl sends, and how; none if absent"),
-        opt(
-            "telemetry",
-            Shape::Record(&TELEMETRY),
-            "where drctl sends traces of live runs; nowhere if absent",
-        ),
-        opt("schedules", Shape::Map(&Shape::Record(&SCHEDULE)), "drills that `drctl serve` runs, by name"),
+        opt("reports", Shape::Keys(&REPORTS), "the names under compliance reports"),
+        opt("notify", Shape::Keys(&NOTIFY), "which notifications drctl sends, and how; none if absent"),
+        opt("telemetry", Shape::Keys(&TELEMETRY), "where drctl sends traces of live runs; nowhere if absent"),
+        opt("schedules", Shape::Map(&Shape::Keys(&SCHEDULE)), "drills that `drctl serve` runs, by name"),
         opt(
             "endpoints",
             Shape::Map(&Shape::Text),
@@ -114,7 +110,7 @@ pub const SETTINGS: Record = Record {
         ),
         opt(
             "limits",
-            Shape::Map(&Shape::Record(&LIMIT)),
+            Shape::Map(&Shape::Keys(&LIMIT)),
             "the rate limits of services, by account and region; the published limits if absent",
         ),
         opt(
@@ -122,7 +118,7 @@ pub const SETTINGS: Record = Record {
             Shape::List(&Shape::Name),
             "AWS regions that are newer than this version of drctl and that plans may use",
         ),
-        opt("sql", Shape::Record(&SQL), "how drctl connects to databases"),
-        opt("dns", Shape::Record(&DNS), "how drctl confirms names after a move"),
+        opt("sql", Shape::Keys(&SQL), "how drctl connects to databases"),
+        opt("dns", Shape::Keys(&DNS), "how drctl confirms names after a move"),
     ],
 };

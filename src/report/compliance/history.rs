@@ -17,9 +17,9 @@ pub const NO_TIER: &str = "none";
 
 /// The tier that a plan had when a run of it began.
 pub fn tier_of(run: &RunState) -> String {
-    let read = crate::plan::text::parse("plan", run.created.plan_text.as_bytes());
+    let read = crate::model::document::parse("plan", run.created.plan_text.as_bytes());
     let tier = read.ok().and_then(|tree| match &tree.get("tier")?.value {
-        crate::plan::text::Value::Text(tier) => Some(tier.clone()),
+        crate::model::document::Value::Text(tier) => Some(tier.clone()),
         _ => None,
     });
     tier.unwrap_or_else(|| NO_TIER.to_owned())

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use drctl::cli::args::command as cli;
-use drctl::plan::shape::{Record, Shape};
+use drctl::model::shape::{Keys, Shape};
 use drctl::plan::{catalog, shapes};
 use drctl::record::event::Event;
 
@@ -112,15 +112,15 @@ fn kind(shape: &Shape) -> String {
         Shape::Secret => "secret".to_owned(),
         Shape::List(of) => format!("list: {}", kind(of)),
         Shape::Map(of) => format!("by name: {}", kind(of)),
-        Shape::Record(_) | Shape::ByKind(_) => "mapping".to_owned(),
+        Shape::Keys(_) | Shape::ByKind(_) => "mapping".to_owned(),
         Shape::Either(one, other) => format!("{}; or {}", kind(one), kind(other)),
         Shape::Any => "anything".to_owned(),
     }
 }
 
-fn record(out: &mut String, path: &str, of: &'static Record) {
+fn record(out: &mut String, path: &str, of: &'static Keys) {
     let _ = write!(out, "## {path}\n\n");
-    let row = |f: &drctl::plan::shape::Field| {
+    let row = |f: &drctl::model::shape::Field| {
         let must = if f.required { "required. " } else { "" };
         vec![format!("`{}`", f.key), kind(&f.shape), must.to_owned() + &cell(f.doc)]
     };
@@ -130,7 +130,7 @@ fn record(out: &mut String, path: &str, of: &'static Record) {
 
 fn within(out: &mut String, path: &str, shape: &'static Shape) {
     match shape {
-        Shape::Record(of) => record(out, path, of),
+        Shape::Keys(of) => record(out, path, of),
         Shape::List(of) => within(out, &format!("{path}[]"), of),
         Shape::Map(of) => within(out, &format!("{path}.NAME"), of),
         Shape::Either(one, other) => [one, other].into_iter().for_each(|s| within(out, path, s)),

@@ -2,10 +2,10 @@
 //!
 //! One declaration (`shapes.rs`) serves validation, suggestions for mistyped keys and the JSON Schema, so they cannot differ.
 
-use super::finding::{Finding, Span};
-use super::syntax::{SECRET, Syntax};
-use super::text::{Node, Value};
+use crate::model::document::{Node, Value};
+use crate::model::finding::{Finding, Span};
 use crate::model::plain::acts;
+use crate::model::syntax::{SECRET, Syntax};
 use crate::model::time::Dur;
 
 /// What a value may be.
@@ -34,9 +34,9 @@ pub enum Shape {
     /// A mapping with free names as keys.
     Map(&'static Shape),
     /// A mapping with known keys.
-    Record(&'static Record),
+    Keys(&'static Keys),
     /// A mapping whose key `kind` says which record it is.
-    ByKind(&'static [(&'static str, &'static Record)]),
+    ByKind(&'static [(&'static str, &'static Keys)]),
     /// Either of two.
     Either(&'static Shape, &'static Shape),
     /// Not looked into yet.
@@ -45,7 +45,7 @@ pub enum Shape {
 
 /// A mapping with known keys.
 #[derive(Debug)]
-pub struct Record {
+pub struct Keys {
     /// What it is, for messages.
     pub name: &'static str,
     /// Its keys.
@@ -76,7 +76,7 @@ pub const fn req(key: &'static str, shape: Shape, doc: &'static str) -> Field {
 }
 
 /// Holds `node` against `record` and adds what does not fit to `findings`.
-pub fn validate(file: &str, node: &Node, record: &'static Record, findings: &mut Vec<Finding>) {
+pub fn validate(file: &str, node: &Node, record: &'static Keys, findings: &mut Vec<Finding>) {
     Walk { file, findings }.record(node, record);
 }
 
@@ -89,7 +89,7 @@ impl Walk<'_> {
     fn value(&mut self, node: &Node, shape: &'static Shape, what: &str) {
         match shape {
             Shape::Any => {}
-            Shape::Record(record) => self.record(node, record),
+            Shape::Keys(record) => self.record(node, record),
             Shape::ByKind(cases) => self.by_kind(node, cases),
             Shape::List(inner) => match &node.value {
                 Value::List(items) => items.iter().for_each(|item| self.value(item, inner, what)),
@@ -218,7 +218,7 @@ impl Walk<'_> {
         );
     }
 
-    fn record(&mut self, node: &Node, record: &'static Record) {
+    fn record(&mut self, node: &Node, record: &'static Keys) {
         let Value::Map(entries) = &node.value else {
             return self.wrong(node, record.name, "a mapping");
         };
@@ -242,7 +242,7 @@ impl Walk<'_> {
         }
     }
 
-    fn by_kind(&mut self, node: &Node, cases: &'static [(&'static str, &'static Record)]) {
+    fn by_kind(&mut self, node: &Node, cases: &'static [(&'static str, &'static Keys)]) {
         let kinds = || cases.iter().map(|(k, _)| *k);
         let Some(kind) = node.get("kind") else {
             return self.push(
@@ -271,7 +271,7 @@ impl Walk<'_> {
         }
     }
 
-    fn unknown_key(&mut self, key: &str, span: Span, record: &Record) {
+    fn unknown_key(&mut self, key: &str, span: Span, record: &Keys) {
         let keys = || record.fields.iter().map(|f| f.key);
         let hint = suggest(key, keys());
         let fix = match hint {
@@ -345,7 +345,7 @@ impl Walk<'_> {
 fn looks_like(node: &Node, shape: &Shape) -> bool {
     match shape {
         Shape::Percent => node.text().is_some(),
-        Shape::Record(_) | Shape::Map(_) => matches!(node.value, Value::Map(_)),
+        Shape::Keys(_) | Shape::Map(_) => matches!(node.value, Value::Map(_)),
         Shape::List(_) => matches!(node.value, Value::List(_)),
         Shape::Int(..) => node.int().is_some(),
         _ => node.text().is_some(),

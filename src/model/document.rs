@@ -3,9 +3,18 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options, Spanned};
+use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options};
 
-use super::finding::{Finding, Span};
+use crate::model::finding::{Finding, Span};
+
+/// A value and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spanned<T> {
+    /// What.
+    pub value: T,
+    /// Where.
+    pub span: Span,
+}
 
 /// The largest file that is read. Ten thousand record sets take about two.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
@@ -205,12 +214,12 @@ struct Tree(Node);
 
 impl<'de> Deserialize<'de> for Tree {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Value>::deserialize(d)?;
+        let spanned = serde_saphyr::Spanned::<Value>::deserialize(d)?;
         Ok(Self(node(spanned)))
     }
 }
 
-fn node(spanned: Spanned<Value>) -> Node {
+fn node(spanned: serde_saphyr::Spanned<Value>) -> Node {
     Node { span: plain_span(spanned.referenced), value: spanned.value }
 }
 
@@ -255,14 +264,16 @@ impl<'de> Deserialize<'de> for Value {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut a: A) -> Result<Value, A::Error> {
                 let mut items = Vec::new();
-                while let Some(item) = a.next_element::<Spanned<Value>>()? {
+                while let Some(item) = a.next_element::<serde_saphyr::Spanned<Value>>()? {
                     items.push(node(item));
                 }
                 Ok(Value::List(items))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut a: A) -> Result<Value, A::Error> {
                 let mut entries = Vec::new();
-                while let Some((key, value)) = a.next_entry::<Spanned<String>, Spanned<Value>>()? {
+                while let Some((key, value)) =
+                    a.next_entry::<serde_saphyr::Spanned<String>, serde_saphyr::Spanned<Value>>()?
+                {
                     entries.push((Key { span: plain_span(key.referenced), text: key.value }, node(value)));
                 }
                 Ok(Value::Map(entries))
