@@ -9,11 +9,12 @@ use std::fmt;
 use super::estate::{Estate, Known};
 use super::observation::Observation;
 use super::targets;
-use crate::kinds::aws::route53::{RecordPolicy, RecordSet};
-use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::Spec;
+use crate::kinds::aws::route53::{Record, RecordPolicy, RecordSet, Route53, SwitchBy};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseRole, DatabaseState, Engine};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::types::{Component, Database, Plan, Record, Route53, Spec, SwitchBy};
+use crate::plan::types::{Component, Plan};
 use crate::record::state::State;
 use crate::record::target::Target;
 
@@ -184,7 +185,7 @@ fn writer(
     estate: &Estate,
     now: Timestamp,
     name: &ComponentName,
-    spec: &crate::plan::types::Database,
+    spec: &crate::kinds::shared::database::Database,
 ) -> Option<Vote> {
     let mut writers = Vec::new();
     for site in spec.at.keys() {
@@ -204,7 +205,7 @@ fn capacity(
     estate: &Estate,
     now: Timestamp,
     name: &ComponentName,
-    spec: &crate::plan::types::Autoscaling,
+    spec: &crate::kinds::aws::autoscaling::Autoscaling,
 ) -> Option<Vote> {
     let mut with = Vec::new();
     for site in spec.at.keys() {

@@ -5,11 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::targets;
-use crate::kinds::shared::database::Engine;
+use crate::kinds::Spec;
+use crate::kinds::aws::route53::{Route53, SwitchBy};
+use crate::kinds::shared::database::{Database, Engine};
+use crate::kinds::shared::secret::SecretRef;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::readiness::Need;
-use crate::plan::types::{Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy};
+use crate::plan::types::{Component, Plan};
 use crate::record::runbook::ProbeVia;
 use crate::record::target::Target;
 
@@ -154,7 +157,7 @@ fn database(
         Engine::Postgres => {}
     }
     // It is read at whichever site is recovered to.
-    let admin = |at: &crate::plan::types::DatabaseAt| match &at.admin.as_ref()?.value {
+    let admin = |at: &crate::kinds::shared::database::DatabaseAt| match &at.admin.as_ref()?.value {
         SecretRef::Ref(reference) => reference.strip_prefix("aws-sm:").map(str::to_owned),
         SecretRef::EndpointOf(_) | SecretRef::Literal => None,
     };

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use super::Estate;
-use crate::kinds::aws::autoscaling::GroupRef;
-use crate::kinds::aws::route53::{ControlsRef, ObjectRef, ZoneRef};
-use crate::kinds::aws::s3::{BucketRef, Sample};
-use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::Spec;
+use crate::kinds::aws::autoscaling::{Autoscaling, GroupRef};
+use crate::kinds::aws::route53::{ControlsRef, ObjectRef, Route53, SwitchBy, ZoneRef};
+use crate::kinds::aws::s3::{BucketRef, Buckets, Sample};
+use crate::kinds::clients::Clients;
+use crate::kinds::shared::database::{Database, DatabaseRef};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restart::Restart;
-use crate::kinds::shared::secret::{ClientSecret, ClientWay};
+use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretRef};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
-use crate::plan::types::{
-    Autoscaling, Buckets, Clients, Component, Database, Plan, Route53, SecretRef, Spec, SwitchBy,
-};
+use crate::plan::types::{Component, Plan};
 use crate::record::target::Target;
 
 /// Everything of the plan, in a stable order.

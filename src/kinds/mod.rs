@@ -3,4 +3,11 @@
 //! Everything here is pure. What talks to a provider is in `adapters`.
 
 pub mod aws;
+pub mod clients;
+pub mod common;
+pub mod external;
+mod list;
+pub mod postgres;
 pub mod shared;
+
+pub use list::{KINDS, Spec};

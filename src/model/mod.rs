@@ -18,6 +18,7 @@ pub mod place;
 pub mod plain;
 pub mod policy;
 pub mod properties;
+pub mod read;
 pub mod readiness;
 pub mod schedule;
 pub mod scrub;

@@ -36,7 +36,7 @@ pub enum Shape {
     /// A mapping with known keys.
     Keys(&'static Keys),
     /// A mapping whose key `kind` says which record it is.
-    ByKind(&'static [(&'static str, &'static Keys)]),
+    ByKind(&'static [Case]),
     /// Either of two.
     Either(&'static Shape, &'static Shape),
     /// Not looked into yet.
@@ -50,6 +50,17 @@ pub struct Keys {
     pub name: &'static str,
     /// Its keys.
     pub fields: &'static [Field],
+}
+
+/// One kind of a mapping whose keys depend on its kind.
+#[derive(Debug)]
+pub struct Case {
+    /// The kind.
+    pub name: &'static str,
+    /// Its keys.
+    pub keys: &'static Keys,
+    /// What people call it.
+    pub called: &'static [&'static str],
 }
 
 /// A known key.
@@ -242,8 +253,8 @@ impl Walk<'_> {
         }
     }
 
-    fn by_kind(&mut self, node: &Node, cases: &'static [(&'static str, &'static Keys)]) {
-        let kinds = || cases.iter().map(|(k, _)| *k);
+    fn by_kind(&mut self, node: &Node, cases: &'static [Case]) {
+        let kinds = || cases.iter().map(|case| case.name);
         let Some(kind) = node.get("kind") else {
             return self.push(
                 Finding::error("plan-missing-key", self.file, Some(node.span), "component has no `kind`")
@@ -252,10 +263,10 @@ impl Walk<'_> {
             );
         };
         let name = kind.text().unwrap_or_default();
-        match cases.iter().find(|(k, _)| *k == name) {
-            Some((_, record)) => self.record(node, record),
+        match cases.iter().find(|case| case.name == name) {
+            Some(case) => self.record(node, case.keys),
             None => {
-                let hint = kind_meant(name, kinds());
+                let hint = kind_meant(name, cases);
                 let hint = hint.map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
                 self.push(
                     Finding::error(
@@ -371,28 +382,13 @@ pub fn percent(text: &str) -> Option<u32> {
     text.strip_suffix('%')?.trim().parse().ok().filter(|n| (1..=1_000).contains(n))
 }
 
-/// What people call the kinds.
-const CALLED: &[(&str, &str)] = &[
-    ("asg", "aws.autoscaling"),
-    ("autoscale", "aws.autoscaling"),
-    ("nodegroup", "aws.autoscaling"),
-    ("aurora", "aws.aurora_global"),
-    ("global", "aws.aurora_global"),
-    ("rds", "aws.rds"),
-    ("dns", "aws.route53"),
-    ("route", "aws.route53"),
-    ("r53", "aws.route53"),
-    ("bucket", "aws.s3"),
-    ("s3", "aws.s3"),
-    ("postgres", "postgres"),
-    ("pg", "postgres"),
-];
-
-/// The kind that was probably meant: what is called so comes before what is spelled alike.
-fn kind_meant<'a>(typed: &str, mut known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+/// The kind that was probably meant: what is called so comes before what is spelled alike, and the first word before others.
+fn kind_meant(typed: &str, cases: &'static [Case]) -> Option<&'static str> {
     let lower = typed.to_ascii_lowercase();
-    let called = CALLED.iter().find(|(word, _)| lower.contains(word)).map(|(_, kind)| *kind);
-    called.and_then(|kind| known.clone().find(|k| *k == kind)).or_else(|| suggest(typed, known.by_ref()))
+    let found =
+        |case: &Case| case.called.iter().filter_map(|word| lower.find(word)).min().map(|at| (at, case.name));
+    let called = cases.iter().filter_map(found).min_by_key(|(at, _)| *at).map(|(_, name)| name);
+    called.or_else(|| suggest(typed, cases.iter().map(|case| case.name)))
 }
 
 /// The known word that was probably meant.

@@ -10,12 +10,13 @@ mod trust;
 
 use super::graph;
 use super::settings::Settings;
-use super::types::{
-    Autoscaling, Component, Database, Plan, Policy, Record, Route53, SecretRef, Spec, SwitchBy,
-};
-use crate::kinds::aws::route53::RecordAnswer;
-use crate::kinds::shared::database::Engine;
+use super::types::{Component, Plan};
+use crate::kinds::Spec;
+use crate::kinds::aws::autoscaling::Autoscaling;
+use crate::kinds::aws::route53::{Policy, Record, RecordAnswer, Route53, SwitchBy};
+use crate::kinds::shared::database::{Database, Engine};
 use crate::kinds::shared::restore::Expect;
+use crate::kinds::shared::secret::SecretRef;
 use crate::model::document::Spanned;
 use crate::model::finding::{Finding, Span};
 use crate::model::ids::{ComponentName, SiteName};
@@ -250,7 +251,7 @@ impl Lint<'_> {
         component: &Component,
         spec: &Database,
         site: &SiteName,
-        at: &super::types::DatabaseAt,
+        at: &crate::kinds::shared::database::DatabaseAt,
     ) {
         use crate::kinds::shared::fence::FenceMethod;
         let needs_group = spec.fence.contains(&FenceMethod::SecurityGroup) && at.fence_group.is_none();

@@ -47,10 +47,10 @@ fn shape(shape_: &Shape) -> Value {
         Shape::ByKind(cases) => {
             let cases: Vec<_> = cases
                 .iter()
-                .map(|(kind, record)| {
-                    let mut case = object(record);
-                    case["properties"]["kind"] = json!({"const": kind});
-                    case
+                .map(|case| {
+                    let mut object = object(case.keys);
+                    object["properties"]["kind"] = json!({"const": case.name});
+                    object
                 })
                 .collect();
             json!({"oneOf": cases})

@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::{Refusal, critical_path};
 use crate::inventory::{Estate, NO_CREDENTIALS, Observation, targets};
+use crate::kinds::Spec;
 use crate::kinds::aws::autoscaling::Scale;
 use crate::model::ids::SiteName;
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
-use crate::plan::types::Spec;
 use crate::record::action::Action;
 use crate::record::runbook::{Probe, ProbeRole, Runbook};
 use crate::record::state::State;

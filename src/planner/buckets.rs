@@ -2,9 +2,10 @@
 
 use super::steps::{Draft, step};
 use crate::inventory::{Observation, targets};
-use crate::kinds::aws::s3::{BucketRef, BucketState, Versioning};
+use crate::kinds::Spec;
+use crate::kinds::aws::s3::{BucketRef, BucketState, Buckets, Versioning};
 use crate::model::ids::{SiteName, StepId};
-use crate::plan::types::{Buckets, Component, Spec};
+use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{Need, OnFailure, Phase, Step};
 use crate::record::state::State;

@@ -4,10 +4,11 @@
 use super::steps::Draft;
 use super::unreplicated;
 use crate::inventory::targets;
+use crate::kinds::Spec;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
 use crate::model::measure::ClockReading;
 use crate::model::time::Dur;
-use crate::plan::types::{Component, Spec};
+use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
 use crate::record::state::State;
 use crate::record::target::Target;

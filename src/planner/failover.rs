@@ -7,8 +7,8 @@ use super::capacity::scale_all;
 use super::databases::promote_all;
 use super::steps::Draft;
 use super::traffic::redirect_all;
+use crate::kinds::Spec;
 use crate::model::ids::{ComponentName, StepId};
-use crate::plan::types::Spec;
 use crate::record::action::Action;
 
 /// Derives the steps.

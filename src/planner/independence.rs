@@ -5,12 +5,16 @@ use serde::Serialize;
 
 use super::Refusal;
 use crate::inventory::{Estate, targets};
+use crate::kinds::Spec;
 use crate::kinds::aws::route53::RecordAnswer;
+use crate::kinds::clients::Clients;
+use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::Engine;
+use crate::kinds::shared::secret::SecretRef;
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
 use crate::model::waiver::Rule;
-use crate::plan::types::{Clients, Component, SecretRef, Spec, Task};
+use crate::plan::types::Component;
 use crate::plan::{Plan, Settings};
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{OnFailure, Probe, ProbeRole, ProbeVia, Runbook, Step};

@@ -5,10 +5,9 @@
 
 use super::Input;
 use crate::inventory::Known;
-use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, ZoneRef};
+use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, Route53, ZoneRef};
 use crate::model::ids::SiteName;
 use crate::model::time::Timestamp;
-use crate::plan::types::Route53;
 
 /// What a run wrote into a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]

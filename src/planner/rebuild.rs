@@ -3,11 +3,11 @@
 use super::steps::{Draft, all, step};
 use super::{Refusal, clusters};
 use crate::inventory::Observation;
+use crate::kinds::Spec;
 use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::waiver::Rule;
-use crate::plan::types::Spec;
 use crate::record::action::Action;
 use crate::record::runbook::{OnFailure, Phase};
 use crate::record::state::State;

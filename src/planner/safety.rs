@@ -3,12 +3,13 @@
 use super::steps::Draft;
 use super::{Busy, Refusal};
 use crate::inventory::{ActiveSite, Observation, active, targets};
-use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
+use crate::kinds::Spec;
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
-use crate::plan::types::{Component, Database, Spec};
+use crate::plan::types::Component;
 use crate::record::runbook::ProbeRole;
 use crate::record::state::State;
 use crate::record::target::Target;

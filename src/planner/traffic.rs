@@ -7,13 +7,15 @@ use super::names::{self, Move};
 use super::steps::{Draft, all, step};
 use super::{Refusal, clients, safety, ttl};
 use crate::inventory::{Known, targets};
+use crate::kinds::Spec;
 use crate::kinds::aws::route53::{
-    ControlsState, RecordAnswer, RecordChange, RecordSet, SetHealthObject, SetRoutingControls, Switch, kept,
+    ControlsState, RecordAnswer, RecordChange, RecordSet, Route53, SetHealthObject, SetRoutingControls,
+    Switch, SwitchBy, SwitchObject, kept,
 };
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
-use crate::plan::types::{Component, Route53, Spec, SwitchBy, SwitchObject};
+use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
 use crate::record::runbook::Phase;
 use crate::record::target::Target;

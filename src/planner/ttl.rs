@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::traffic::{push_batches, record_changes, set_name};
 use crate::inventory::{Known, active, targets};
-use crate::kinds::aws::route53::{RecordAnswer, RecordChange, RecordSet, Switch, Wanted};
+use crate::kinds::Spec;
+use crate::kinds::aws::route53::{
+    Record, RecordAnswer, RecordChange, RecordSet, Route53, Switch, SwitchBy, Wanted,
+};
 use crate::kinds::shared::database::{DatabaseRef, endpoint_parts};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::time::Dur;
-use crate::plan::types::{Component, Record, Route53, Spec, SwitchBy};
+use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{OnFailure, Phase};
 use crate::record::target::Target;

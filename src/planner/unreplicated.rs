@@ -2,9 +2,10 @@
 
 use super::steps::Draft;
 use crate::inventory::targets;
+use crate::kinds::Spec;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
-use crate::plan::types::{Component, Spec};
+use crate::plan::types::Component;
 use crate::record::state::State;
 use crate::record::target::Target;
 

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::kinds::Spec;
 use crate::model::authority::{left_over, takes};
 use crate::model::finding::Finding;
 use crate::model::intent::Intent;
 use crate::model::policy::{Change, Override, Policy, Severity};
-use crate::plan::types::{Hook, Spec};
+use crate::plan::types::Hook;
 use crate::plan::{Plan, Settings};
 use crate::record::runbook::Phase;
 

@@ -11,6 +11,7 @@ use crate::kinds::aws::autoscaling::Scale;
 use crate::kinds::aws::rds::NewReplica;
 use crate::kinds::aws::route53::{SetHealthObject, SetRoutingControls, Switch, Wanted};
 use crate::kinds::aws::s3::Sample;
+use crate::kinds::shared::command::Command;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::Fence;
 use crate::kinds::shared::restart::Restart;
@@ -23,7 +24,6 @@ use crate::model::policy::Override;
 use crate::model::properties::InDoubt;
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
-use crate::record::control::Command;
 use crate::record::estimate::NEW_NAME_AT_WORST;
 use crate::record::target::Target;
 

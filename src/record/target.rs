@@ -134,7 +134,7 @@ pub enum Target {
         /// The key.
         key: String,
         /// The command.
-        command: crate::record::control::Command,
+        command: crate::kinds::shared::command::Command,
     },
 }
 

@@ -6,16 +6,18 @@ mod buckets;
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
+use crate::kinds::Spec;
+use crate::kinds::aws::autoscaling::Autoscaling;
 use crate::kinds::aws::rds::SERVING;
-use crate::kinds::aws::route53::RecordSet;
-use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
+use crate::kinds::aws::route53::{Record, RecordSet, Route53};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::Place;
 use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Quota, Standing};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
-use crate::plan::types::{Autoscaling, Component, Database, Record, Route53, Spec};
+use crate::plan::types::Component;
 use crate::record::state::State;
 use crate::record::target::Target;
 
@@ -266,7 +268,7 @@ impl Evaluation<'_> {
         let fresh = |target: &Target| self.seen.estate.group(target, self.seen.now).fresh().cloned();
         let source = self.active.site().and_then(group).and_then(|target| fresh(&target));
         let others = spec.at.iter().filter(|(site, _)| Some(*site) != self.active.site());
-        let of = |(site, at): (&SiteName, &crate::plan::types::GroupAt)| {
+        let of = |(site, at): (&SiteName, &crate::kinds::aws::autoscaling::GroupAt)| {
             let target = group(site)?;
             let about = format!("{} in {site}", component.name);
             let Some(there) = fresh(&target) else {

@@ -1,9 +1,9 @@
 //! The census of a PostgreSQL server: what it does not know to be harmless is a writer.
 
 use drctl::adapters::postgres::may_write;
+use drctl::kinds::Spec;
 use drctl::kinds::shared::database::{DatabaseRef, Engine, Harmless};
 use drctl::model::ids::ComponentName;
-use drctl::plan::types::Spec;
 use serde_json::{Value, json};
 
 use crate::rig::truststream;

@@ -8,6 +8,7 @@ use drctl::kinds::aws::route53::{
     ControlsRef, ObjectRef, RecordAnswer, RecordChange, RecordPolicy, RecordSet, SetHealthObject,
     SetRoutingControls, Switch, ZoneRef,
 };
+use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::{DatabaseRef, Engine};
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
 use drctl::kinds::shared::restore::{NewInstance, Part, Restore, Source};
@@ -22,7 +23,6 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::planner::steps;
 use drctl::record::action::{Action, Check, Gate, Write};
-use drctl::record::control::Command;
 use drctl::record::estimate::Estimate;
 use drctl::record::event::{End, Event, EventKind, Outcome, RunCreated, WorldKind};
 use drctl::record::facts::Fact;

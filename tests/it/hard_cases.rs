@@ -1,6 +1,7 @@
 //! Sequences that once ended in two primaries, in a run without an end, or in a loss that nobody had accepted.
 
 use drctl::inventory::targets;
+use drctl::kinds::Spec;
 use drctl::kinds::aws::autoscaling::{GroupSize, Scale};
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
@@ -8,7 +9,6 @@ use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
-use drctl::plan::types::Spec;
 use drctl::planner::Debt;
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, Event, EventKind, Outcome, Signal};

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use drctl::kinds::Spec;
 use drctl::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::plan::Plan;
-use drctl::plan::types::Spec;
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, Event, EventKind, Outcome};
 use drctl::record::found::Found;

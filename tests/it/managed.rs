@@ -202,7 +202,7 @@ fn again(
     let mut estate = Estate::default();
     let mut groups_before = Vec::new();
     for (name, component) in &plan.components {
-        let drctl::plan::types::Spec::Database(spec) = &component.spec else { continue };
+        let drctl::kinds::Spec::Database(spec) = &component.spec else { continue };
         for site in [&west, &east] {
             let db = targets::database(&plan, name, spec, site).unwrap();
             let state = match *site == west {

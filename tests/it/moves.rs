@@ -240,7 +240,7 @@ fn a_writer_is_fenced_before_it_is_made_a_standby() {
     let plan = orders();
     let open = |name: &str| {
         let name = ComponentName::new(name);
-        let drctl::plan::types::Spec::Database(spec) = &plan.components[&name].spec else { panic!() };
+        let drctl::kinds::Spec::Database(spec) = &plan.components[&name].spec else { panic!() };
         let db = drctl::inventory::targets::database(&plan, &name, spec, &SiteName::new("west")).unwrap();
         Action::Unfence(Fence { db, method: FenceMethod::Sql, groups_before: Vec::new() })
     };

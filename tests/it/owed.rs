@@ -1,12 +1,12 @@
 //! What a run still owes, what a person did by hand meanwhile, and what must not follow from either.
 
+use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::Fence;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::action::Action;
-use drctl::record::control::Command;
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::record::state::State;
 use drctl::report::{documents, html, markdown, summary};

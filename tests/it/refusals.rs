@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use drctl::inventory::active::{self, ActiveSite};
 use drctl::inventory::estate::{ProbeHealth, Remembered};
 use drctl::inventory::{Estate, Observation, targets};
+use drctl::kinds::Spec;
 use drctl::kinds::aws::autoscaling::{GroupSize, GroupState};
 use drctl::kinds::aws::route53::{
     ControlsState, HealthObjectState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
@@ -16,7 +17,6 @@ use drctl::model::measure::{Basis, Figure};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
-use drctl::plan::types::Spec;
 use drctl::planner::{self, Busy, Continued, Input, Refusal, Request};
 use drctl::record::action::Action;
 use drctl::record::event::Outcome;

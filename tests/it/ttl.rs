@@ -1,10 +1,10 @@
 //! How long old answers are kept: shortened before planned moves, waited out after every one.
 
+use drctl::kinds::Spec;
 use drctl::kinds::aws::route53::{RecordAnswer, RecordChange, RecordPolicy, RecordSet, Switch, ZoneRef};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
-use drctl::plan::types::Spec;
 use drctl::planner::critical_path;
 use drctl::planner::ttl::wanted;
 use drctl::record::action::{Action, Check, Undo};

@@ -31,7 +31,7 @@ fn below(shape: &Shape, here: &[String], all: &mut Vec<Vec<String>>) {
                 below(inner, &[here, &[at.to_owned()]].concat(), all);
             }
         }
-        Shape::ByKind(cases) => cases.iter().for_each(|(_, record)| keys(record, here, all)),
+        Shape::ByKind(cases) => cases.iter().for_each(|case| keys(case.keys, here, all)),
         Shape::Either(one, other) => {
             below(one, here, all);
             below(other, here, all);

@@ -8,12 +8,13 @@ use super::isolation::{Happens, Isolation};
 use super::scenario::{Applies, Begins, ByGroup, Scenario, roll};
 use super::seed_state::Feed;
 use crate::inventory::targets;
+use crate::kinds::Spec;
 use crate::kinds::aws::autoscaling::GroupSize;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::model::ids::SiteName;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::graph;
-use crate::plan::types::{Component, Plan, Spec};
+use crate::plan::types::{Component, Plan};
 
 /// Capacity of the home site's groups where the plan names no floor.
 const HOME_CAPACITY: u32 = 4;

@@ -11,7 +11,9 @@ use super::truth::Truth;
 use crate::inventory::{Observation, active};
 use crate::kinds::aws::aurora::{ClusterInstance, Handover};
 use crate::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState};
-use crate::kinds::aws::route53::{ChangeState, ControlsRef, ObjectRef, RecordSet, RecordsState, ZoneRef};
+use crate::kinds::aws::route53::{
+    ChangeState, ControlsRef, ObjectRef, Record, RecordSet, RecordsState, ZoneRef,
+};
 use crate::kinds::shared::database::{AliveState, DatabaseRef, Sign, WroteState};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restart::Restart;
@@ -20,7 +22,6 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Quota, QuotasState};
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::types::Record;
 use crate::record::action::Action;
 use crate::record::control::{CommandState, GuardState, IdentityState};
 use crate::record::state::State;

@@ -15,13 +15,14 @@ use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent};
 use crate::inventory::targets;
 use crate::journal::sqlite::SqliteJournal;
+use crate::kinds::Spec;
 use crate::kinds::shared::database::Engine;
 use crate::model::ids::SiteName;
 use crate::model::intent::Intent;
 use crate::model::plain;
 use crate::plan::Plan;
 use crate::plan::settings::SqlTls;
-use crate::plan::types::{Component, Spec};
+use crate::plan::types::Component;
 use crate::planner::independence::{self, Assumed, Finding, Needs};
 use crate::probe::Recorder;
 

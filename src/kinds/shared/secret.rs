@@ -1,13 +1,13 @@
 //! A secret that leads clients to a database, and the way that clients connect.
 
-use crate::kinds::shared::database::endpoint_parts;
-use crate::model::ids::ComponentName;
-
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::shared::database::endpoint_parts;
+use crate::model::document::{Node, Value};
+use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 
 /// Clients are led elsewhere by the secret that they read. Of its contents only the fields that name a server are known here, and only
@@ -96,4 +96,29 @@ pub struct SecretState {
     /// The service that manages it, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owned_by: Option<String>,
+}
+
+/// A value that is not written in the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretRef {
+    /// Written in the plan after all.
+    Literal,
+    /// `scheme:ref`.
+    Ref(String),
+    /// The endpoint of another component.
+    EndpointOf(String),
+}
+
+/// Reads one: text that is neither reference nor endpoint is a literal.
+pub fn secret_ref(node: &Node) -> SecretRef {
+    match &node.value {
+        Value::Map(_) => {
+            match (node.get("secret").and_then(Node::text), node.get("endpoint_of").and_then(Node::text)) {
+                (Some(reference), _) => SecretRef::Ref(reference.to_owned()),
+                (None, Some(component)) => SecretRef::EndpointOf(component.to_owned()),
+                (None, None) => SecretRef::Literal,
+            }
+        }
+        _ => SecretRef::Literal,
+    }
 }

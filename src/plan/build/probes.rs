@@ -1,10 +1,10 @@
 //! `probes:`
 
-use super::dur;
 use crate::model::document::{Node, Spanned};
 use crate::model::finding::Finding;
 use crate::model::ids::{ProbeName, SiteName};
 use crate::model::place::Place;
+use crate::model::read::dur;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
 use crate::model::time::Dur;

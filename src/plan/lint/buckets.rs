@@ -1,7 +1,8 @@
 //! Buckets: two sites cannot have one.
 
 use super::Lint;
-use crate::plan::types::{Buckets, Component};
+use crate::kinds::aws::s3::Buckets;
+use crate::plan::types::Component;
 
 impl Lint<'_> {
     pub(super) fn buckets(&mut self, component: &Component, spec: &Buckets) {

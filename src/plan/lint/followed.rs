@@ -1,12 +1,15 @@
 //! Record sets that nobody changes on the day: what they follow has to be there, and they have to follow it.
 
 use super::Lint;
-use crate::kinds::aws::route53::RecordAnswer;
+use crate::kinds::Spec;
+use crate::kinds::aws::route53::{
+    Policy, Record, RecordAnswer, Route53, SwitchBy, SwitchControls, SwitchObject,
+};
 use crate::model::document::Spanned;
 use crate::model::finding::Span;
 use crate::model::ids::SiteName;
 use crate::model::place::bucket_and_key;
-use crate::plan::types::{Component, Policy, Record, Route53, Spec, SwitchBy, SwitchControls, SwitchObject};
+use crate::plan::types::Component;
 
 /// Endpoints that every cluster has, each in a region of its own (AWS, Amazon Application Recovery Controller, «Routing control»).
 const ENDPOINTS: usize = 5;

@@ -4,11 +4,12 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeSet;
 
 use super::Lint;
-use crate::kinds::aws::route53::RecordAnswer;
+use crate::kinds::aws::route53::{Record, RecordAnswer};
+use crate::kinds::shared::database::{Database, DatabaseAt};
 use crate::model::finding::Span;
 use crate::model::ids::SiteName;
 use crate::model::syntax::{ACCOUNT, DNS_NAME};
-use crate::plan::types::{Component, Database, DatabaseAt, Record};
+use crate::plan::types::Component;
 
 /// Regions of the partitions aws, aws-cn and aws-us-gov (AWS Regions and Availability Zones User Guide, «AWS Regions»). A newer one is
 /// named under `regions:` in drctl.yaml.

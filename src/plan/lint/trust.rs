@@ -1,9 +1,9 @@
 //! Certificates: of what a managed database shows no system's store knows the CA.
 
 use super::Lint;
-use crate::kinds::shared::database::Engine;
+use crate::kinds::shared::database::{Database, Engine};
 use crate::plan::settings::SqlTls;
-use crate::plan::types::{Component, Database};
+use crate::plan::types::Component;
 
 impl Lint<'_> {
     /// Said for each database that drctl logs in to and Amazon runs.

@@ -1,7 +1,6 @@
 //! The keys of `drctl.yaml`.
 
-use super::OBJECTIVES;
-use super::databases::SQL;
+use crate::kinds::common::OBJECTIVES;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
 use crate::plan::notify::NOTIFY;
@@ -120,5 +119,21 @@ pub const SETTINGS: Keys = Keys {
         ),
         opt("sql", Shape::Keys(&SQL), "how drctl connects to databases"),
         opt("dns", Shape::Keys(&DNS), "how drctl confirms names after a move"),
+    ],
+};
+
+const SQL: Keys = Keys {
+    name: "sql",
+    fields: &[
+        opt(
+            "tls",
+            Shape::OneOf(&["verify", "off"]),
+            "verify (default): drctl checks the certificate of the server",
+        ),
+        opt(
+            "ca_file",
+            Shape::Text,
+            "certificates to trust in addition to those of the system, such as the RDS bundle (PEM)",
+        ),
     ],
 };

@@ -2,11 +2,11 @@
 
 use super::{Evaluation, Reading, check, not, ready};
 use crate::inventory::targets;
-use crate::kinds::aws::s3::{Arriving, BucketRef, BucketState, ComparedState, Sample, Versioning};
+use crate::kinds::aws::s3::{Arriving, BucketRef, BucketState, Buckets, ComparedState, Sample, Versioning};
 use crate::model::ids::SiteName;
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::time::Dur;
-use crate::plan::types::{Buckets, Component};
+use crate::plan::types::Component;
 use crate::record::state::State;
 use crate::record::target::Target;
 

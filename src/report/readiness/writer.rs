@@ -2,10 +2,9 @@
 
 use super::{Evaluation, Reading, not, ready};
 use crate::inventory::targets;
-use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::{Database, DatabaseRef};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::model::readiness::Standing;
-use crate::plan::types::Database;
 use crate::record::state::State;
 use crate::record::target::Target;
 

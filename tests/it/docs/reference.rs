@@ -135,7 +135,7 @@ fn within(out: &mut String, path: &str, shape: &'static Shape) {
         Shape::Map(of) => within(out, &format!("{path}.NAME"), of),
         Shape::Either(one, other) => [one, other].into_iter().for_each(|s| within(out, path, s)),
         Shape::ByKind(kinds) => {
-            kinds.iter().for_each(|(kind, of)| record(out, &format!("{path} {kind}"), of))
+            kinds.iter().for_each(|case| record(out, &format!("{path} {}", case.name), case.keys))
         }
         _ => {}
     }

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 
 use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Events};
-use drctl::kinds::shared::database::Engine;
+use drctl::kinds::Spec;
+use drctl::kinds::shared::database::{Database, Engine};
 use drctl::kinds::shared::fence::FenceMethod;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
-use drctl::plan::types::{Database, Spec};
 use drctl::record::event::{EventKind, Outcome, Signal};
 use drctl::record::runbook::OnFailure;
 use drctl::run::state::Mode;

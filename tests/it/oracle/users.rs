@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drctl::adapters::sandbox::chronicle::{Moment, Way};
-use drctl::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet};
+use drctl::kinds::Spec;
+use drctl::kinds::aws::route53::{Record, RecordAnswer, RecordPolicy, RecordSet, Route53};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::Timestamp;
-use drctl::plan::types::{Record, Route53, Spec};
 
 use super::Oracle;
 

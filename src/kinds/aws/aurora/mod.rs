@@ -1,9 +1,12 @@
 //! Kind `aws.aurora_global`: the clusters of an Aurora global database.
 
+mod plan;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::place::Place;
+pub use plan::{CALLED, KEYS};
 
 /// What a cluster of an Aurora global database consists of (Amazon RDS API Reference, `DBCluster`, `GlobalCluster`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

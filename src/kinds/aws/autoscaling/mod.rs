@@ -1,5 +1,7 @@
 //! Kind `aws.autoscaling`: an Auto Scaling group in each site.
 
+mod plan;
+
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
+pub use plan::{Autoscaling, CALLED, GroupAt, KEYS, build};
 
 /// A group of instances at one site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

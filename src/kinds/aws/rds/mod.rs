@@ -1,7 +1,10 @@
 //! Kind `aws.rds`: an Amazon RDS instance with a read replica in another site.
 
+mod plan;
+
 use std::collections::BTreeMap;
 
+pub use plan::{CALLED, KEYS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

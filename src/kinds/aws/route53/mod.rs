@@ -3,11 +3,15 @@
 mod answers;
 mod controls;
 mod health_object;
+mod plan;
 mod records;
 mod switch;
 
 pub use answers::{AnswersState, ServerAnswer, Wanted};
 pub use controls::{ControlsRef, ControlsState, SetRoutingControls};
 pub use health_object::{HealthObjectState, ObjectRef, SetHealthObject};
+pub use plan::{
+    CALLED, KEYS, Policy, Record, RecordAt, Route53, SwitchBy, SwitchControls, SwitchObject, build,
+};
 pub use records::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, ZoneRef, kept};
 pub use switch::{Basis, RecordChange, Switch};

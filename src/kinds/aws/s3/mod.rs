@@ -1,5 +1,7 @@
 //! Kind `aws.s3`: a bucket in each site, copied by S3 itself.
 
+mod plan;
+
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -10,6 +12,7 @@ use crate::model::ids::{ComponentName, Digest};
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::harmless;
+pub use plan::{Buckets, CALLED, KEYS, build};
 
 /// A bucket at one site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -1,5 +1,7 @@
 //! A database server of any kind: which one it is, and what is observed of it.
 
+mod plan;
+
 use crate::model::ids::ComponentName;
 
 use std::collections::BTreeSet;
@@ -14,6 +16,7 @@ use crate::kinds::shared::wal::WalPoint;
 use crate::model::measure::ClockReading;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
+pub use plan::{CANARY, Database, DatabaseAt, EXPENDABLE, HARMLESS_FIELD, VERIFY, database};
 
 /// Who runs a database, and so how it is promoted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

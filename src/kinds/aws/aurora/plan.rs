@@ -1,0 +1,55 @@
+//! What a plan says of an Aurora global database.
+
+use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
+use crate::kinds::shared::database::{CANARY, HARMLESS_FIELD};
+use crate::model::shape::{Keys, Shape, opt, req};
+use crate::model::syntax;
+
+/// What people call it.
+pub const CALLED: &[&str] = &["aurora", "global"];
+
+/// Its keys.
+pub const KEYS: Keys = Keys {
+    name: "aws.aurora_global component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        req(
+            "global_cluster",
+            Shape::Written(&syntax::GLOBAL_CLUSTER),
+            "the identifier of the global database, the same in every region",
+        ),
+        opt(
+            "fence",
+            Shape::List(&Shape::OneOf(&["sql", "security_group"])),
+            "the fence methods, tried in order; `sql` is for aurora-postgresql",
+        ),
+        HARMLESS_FIELD,
+        req("at", Shape::Map(&Shape::Keys(&AURORA_AT)), "the cluster in each site"),
+        opt("verify", Shape::Keys(&CANARY), "the test write that proves a promotion"),
+    ],
+};
+
+const AURORA_AT: Keys = Keys {
+    name: "cluster",
+    fields: &[
+        req("id", Shape::Written(&syntax::DB_CLUSTER), "DB cluster identifier"),
+        opt(
+            "endpoint",
+            Shape::Written(&syntax::ENDPOINT),
+            "host:port/database of its writer; if absent, drctl uses the observed endpoint",
+        ),
+        opt(
+            "instance_class",
+            Shape::Text,
+            "the instance class to add to a cluster without instances; the class of the writer if absent",
+        ),
+        opt(
+            "fence_group",
+            Shape::Written(&syntax::SECURITY_GROUP),
+            "a prepared security group without rules, for the fence",
+        ),
+        opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
+    ],
+};

@@ -1,0 +1,313 @@
+//! What a plan says of record sets.
+
+use std::collections::BTreeMap;
+
+use crate::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet};
+use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
+use crate::model::document::{Node, Spanned, Value};
+use crate::model::finding::Span;
+use crate::model::ids::SiteName;
+use crate::model::read::{map, spanned_dur, spanned_text};
+use crate::model::shape::{Keys, Shape, opt, req};
+use crate::model::syntax;
+use crate::model::time::Dur;
+
+/// Record sets of one zone.
+#[derive(Clone, Debug)]
+pub struct Route53 {
+    /// The connection that the zone is reached by.
+    pub via: Spanned<String>,
+    /// Hosted zone id.
+    pub zone: String,
+    /// The record sets.
+    pub records: Vec<Record>,
+    /// How traffic is moved.
+    pub switch: SwitchBy,
+}
+
+/// How traffic is moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SwitchBy {
+    /// Record sets are changed.
+    Record,
+    /// An object is written that health checks watch, which exist beforehand.
+    Object(Spanned<SwitchObject>),
+    /// Routing controls are turned, which health checks are as.
+    Controls(Spanned<SwitchControls>),
+}
+
+/// Routing controls of an ARC cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchControls {
+    /// The cluster's endpoints by region.
+    pub endpoints: BTreeMap<String, String>,
+    /// The ARN of each site's control.
+    pub controls: BTreeMap<SiteName, String>,
+}
+
+/// An object that sends users to its site for as long as it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SwitchObject {
+    /// `s3://bucket/key`.
+    pub url: String,
+    /// The site that it is in, and sends users to.
+    pub site: SiteName,
+}
+
+/// One name with its answers.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Fully qualified, without the final dot.
+    pub name: String,
+    /// `A` and so on.
+    pub rtype: String,
+    /// Time to live; none for aliases.
+    pub ttl: Option<Spanned<Dur>>,
+    /// How resolvers choose.
+    pub policy: Policy,
+    /// True if it needs no database.
+    pub is_static: bool,
+    /// Where it is declared.
+    pub span: Span,
+    /// The answer of each site.
+    pub at: BTreeMap<SiteName, RecordAt>,
+}
+
+/// The routing policy of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// One answer.
+    Simple,
+    /// By weight.
+    Weighted,
+    /// Primary and secondary.
+    Failover,
+}
+
+/// A name's answer for one site.
+#[derive(Clone, Debug)]
+pub struct RecordAt {
+    /// Set identifier.
+    pub set: Option<String>,
+    /// The answer.
+    pub answer: RecordAnswer,
+    /// The weight in the normal state.
+    pub weight: u8,
+    /// Primary in the normal state.
+    pub primary: bool,
+    /// Route 53 health check.
+    pub health_check: Option<String>,
+}
+
+impl Record {
+    /// The sets as they should be while `active` serves: the weights and roles of the normal state, or the same turned towards `active`.
+    pub fn sets_when_active(&self, active: &SiteName, home: &SiteName) -> Vec<RecordSet> {
+        let set = |at: &RecordAt, policy: RecordPolicy| RecordSet {
+            name: self.name.clone(),
+            rtype: self.rtype.clone(),
+            set_identifier: at.set.clone(),
+            policy,
+            answer: at.answer.clone(),
+            health_check: at.health_check.clone(),
+        };
+        match self.policy {
+            Policy::Simple => {
+                self.at.get(active).map(|at| set(at, RecordPolicy::Simple)).into_iter().collect()
+            }
+            Policy::Weighted => self
+                .at
+                .iter()
+                .map(|(site, at)| {
+                    set(at, RecordPolicy::Weighted { weight: self.weight(site, at, active, home) })
+                })
+                .collect(),
+            Policy::Failover => self
+                .at
+                .iter()
+                .map(|(site, at)| set(at, RecordPolicy::Failover { primary: site == active }))
+                .collect(),
+        }
+    }
+
+    fn weight(&self, site: &SiteName, at: &RecordAt, active: &SiteName, home: &SiteName) -> u8 {
+        if active == home {
+            return at.weight;
+        }
+        // Away from home all traffic goes to the active site, with the weight that home has in the normal state.
+        let home_weight = self.at.get(home).map_or(100, |h| h.weight);
+        if site == active { home_weight.max(1) } else { 0 }
+    }
+}
+
+/// What people call it.
+pub const CALLED: &[&str] = &["dns", "route", "r53"];
+
+/// Its keys.
+pub const KEYS: Keys = Keys {
+    name: "aws.route53 component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        req("via", Shape::Name, "the connection that drctl uses to reach the zone"),
+        req("zone", Shape::Written(&syntax::HOSTED_ZONE), "hosted zone id"),
+        req("records", Shape::List(&Shape::Keys(&RECORD)), "record sets that send users to a site"),
+        opt(
+            "switch",
+            Shape::OneOf(&["record", "health_object", "arc_routing_control"]),
+            "how drctl moves traffic: by a change of the record sets, by an object that their health checks watch, or by routing controls",
+        ),
+        opt("object", Shape::Keys(&SWITCH_OBJECT), "for health_object: the object"),
+        opt("cluster", Shape::Keys(&SWITCH_CLUSTER), "for arc_routing_control: the cluster and its controls"),
+    ],
+};
+
+const SWITCH_OBJECT: Keys = Keys {
+    name: "object",
+    fields: &[
+        req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/key"),
+        req("site", Shape::Name, "the site that the object is in and sends users to"),
+    ],
+};
+
+const SWITCH_CLUSTER: Keys = Keys {
+    name: "cluster",
+    fields: &[
+        req(
+            "endpoints",
+            Shape::Map(&Shape::Text),
+            "the five endpoints of the cluster, each under its region",
+        ),
+        req("controls", Shape::Map(&Shape::Text), "the ARN of the routing control of each site"),
+    ],
+};
+
+const RECORD: Keys = Keys {
+    name: "record",
+    fields: &[
+        req("name", Shape::Written(&syntax::DNS_NAME), "fully qualified name"),
+        req("type", Shape::OneOf(&["A", "AAAA", "CNAME", "TXT"]), "record type"),
+        opt("ttl", Shape::Duration, "time to live; required unless every answer is an alias"),
+        opt("policy", Shape::OneOf(&["simple", "weighted", "failover"]), "routing policy; simple if absent"),
+        opt("serves", Shape::OneOf(&["static"]), "static: does not need a database"),
+        req(
+            "at",
+            Shape::Map(&Shape::Either(&Shape::List(&Shape::Text), &Shape::Keys(&RECORD_AT))),
+            "the answer for each site while that site is active",
+        ),
+    ],
+};
+
+const RECORD_AT: Keys = Keys {
+    name: "answer",
+    fields: &[
+        opt("set", Shape::Text, "set identifier, for weighted and failover"),
+        opt("values", Shape::List(&Shape::Text), "plain values"),
+        opt("alias", Shape::Keys(&ALIAS), "an alias target instead of values"),
+        opt("weight", Shape::Int(0, 255), "the weight in the normal state"),
+        opt(
+            "role",
+            Shape::OneOf(&["primary", "secondary"]),
+            "for policy failover: its role in the normal state",
+        ),
+        opt("health_check", Shape::Written(&syntax::HEALTH_CHECK), "Route 53 health check id"),
+    ],
+};
+
+const ALIAS: Keys = Keys {
+    name: "alias",
+    fields: &[
+        req("name", Shape::Written(&syntax::DNS_NAME), "the DNS name of the target"),
+        req("zone", Shape::Written(&syntax::HOSTED_ZONE), "the hosted zone id of the target"),
+        opt("evaluate_health", Shape::Bool, "whether Route 53 evaluates the health of the target"),
+    ],
+};
+
+/// Lint says what is missing.
+fn switch_by(node: &Node) -> SwitchBy {
+    let spanned = |key: &str| (node.get(key), node.get(key).map_or(node.span, |n| n.span));
+    match node.get("switch").and_then(Node::text) {
+        Some("health_object") => {
+            let (object, span) = spanned("object");
+            let text = |key: &str| object.and_then(|o| o.get(key)?.text()).unwrap_or_default().to_owned();
+            let value = SwitchObject { url: text("url"), site: SiteName::new(text("site")) };
+            SwitchBy::Object(Spanned { value, span })
+        }
+        Some("arc_routing_control") => {
+            let (cluster, span) = spanned("cluster");
+            let texts = |key: &str| {
+                cluster
+                    .map(|c| map(c, key, |k, n| Some((k.to_owned(), n.text()?.to_owned()))))
+                    .unwrap_or_default()
+            };
+            let controls = texts("controls").into_iter().map(|(site, arn)| (SiteName::new(site), arn));
+            let value = SwitchControls { endpoints: texts("endpoints"), controls: controls.collect() };
+            SwitchBy::Controls(Spanned { value, span })
+        }
+        _ => SwitchBy::Record,
+    }
+}
+
+/// Builds it.
+pub fn build(node: &Node) -> Option<Route53> {
+    Some(Route53 {
+        via: spanned_text(node.get("via")?)?,
+        zone: node.get("zone")?.text()?.to_owned(),
+        records: node.get("records").map(Node::items).unwrap_or_default().iter().filter_map(record).collect(),
+        switch: switch_by(node),
+    })
+}
+
+fn record(node: &Node) -> Option<Record> {
+    let ttl = node.get("ttl").and_then(spanned_dur);
+    let ttl_s = ttl.as_ref().map_or(0, |t| t.value.millis() / 1_000);
+    Some(Record {
+        name: node.get("name")?.text()?.trim_end_matches('.').to_ascii_lowercase(),
+        rtype: node.get("type")?.text()?.to_owned(),
+        ttl,
+        policy: match node.get("policy").and_then(Node::text) {
+            Some("weighted") => Policy::Weighted,
+            Some("failover") => Policy::Failover,
+            _ => Policy::Simple,
+        },
+        is_static: node.get("serves").is_some(),
+        span: node.get("name")?.span,
+        at: map(node, "at", |key, n| record_at(n, ttl_s).map(|at| (SiteName::new(key), at))),
+    })
+}
+
+fn record_at(node: &Node, ttl_s: u64) -> Option<RecordAt> {
+    let values = |n: &Node| {
+        let mut values: Vec<_> = n.items().iter().filter_map(Node::text).map(str::to_owned).collect();
+        values.sort();
+        RecordAnswer::Values { ttl_s, values }
+    };
+    if matches!(node.value, Value::List(_)) {
+        return Some(RecordAt {
+            set: None,
+            answer: values(node),
+            weight: 0,
+            primary: false,
+            health_check: None,
+        });
+    }
+    let answer = match (node.get("values"), node.get("alias")) {
+        (Some(v), _) => values(v),
+        (None, Some(alias)) => RecordAnswer::Alias {
+            name: alias.get("name")?.text()?.trim_end_matches('.').to_ascii_lowercase(),
+            zone: alias.get("zone")?.text()?.to_owned(),
+            evaluate_health: matches!(
+                alias.get("evaluate_health").map(|n| &n.value),
+                Some(Value::Bool(true))
+            ),
+        },
+        (None, None) => return None,
+    };
+    Some(RecordAt {
+        set: node.get("set").and_then(Node::text).map(str::to_owned),
+        answer,
+        weight: node.get("weight").and_then(Node::int).and_then(|n| u8::try_from(n).ok()).unwrap_or(0),
+        primary: node.get("role").and_then(Node::text) == Some("primary"),
+        health_check: node.get("health_check").and_then(Node::text).map(str::to_owned),
+    })
+}

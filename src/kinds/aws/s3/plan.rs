@@ -1,0 +1,53 @@
+//! What a plan says of buckets.
+
+use std::collections::BTreeMap;
+
+use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
+use crate::model::document::{Node, Spanned};
+use crate::model::ids::SiteName;
+use crate::model::read::{map, spanned_text};
+use crate::model::shape::{Keys, Shape, opt, req};
+use crate::model::syntax;
+
+/// A bucket in each site, copied by S3 itself.
+#[derive(Clone, Debug)]
+pub struct Buckets {
+    /// The name of each site's bucket.
+    pub at: BTreeMap<SiteName, Spanned<String>>,
+    /// What begins so is meant; everything if empty.
+    pub prefix: String,
+    /// How many objects are compared with their copies.
+    pub sample: u32,
+}
+
+/// What people call it.
+pub const CALLED: &[&str] = &["bucket", "s3"];
+
+/// Its keys.
+pub const KEYS: Keys = Keys {
+    name: "aws.s3 component",
+    fields: &[
+        KIND,
+        NEEDS,
+        OWN_OBJECTIVES,
+        req("at", Shape::Map(&Shape::Keys(&S3_AT)), "the bucket of each site"),
+        opt("prefix", Shape::Text, "only objects whose keys start with this text; all if absent"),
+        opt("sample", Shape::Int(1, 200), "how many objects drctl compares with their copies; 20 if absent"),
+    ],
+};
+
+const S3_AT: Keys =
+    Keys { name: "bucket", fields: &[req("bucket", Shape::Written(&syntax::BUCKET), "its name")] };
+
+/// How many objects are compared where a plan does not say.
+const SAMPLE: u32 = 20;
+
+/// Builds it.
+pub fn build(node: &Node) -> Buckets {
+    let sample = node.get("sample").and_then(Node::int).and_then(|n| u32::try_from(n).ok());
+    Buckets {
+        at: map(node, "at", |key, n| Some((SiteName::new(key), spanned_text(n.get("bucket")?)?))),
+        prefix: node.get("prefix").and_then(Node::text).unwrap_or_default().to_owned(),
+        sample: sample.unwrap_or(SAMPLE),
+    }
+}
