@@ -118,6 +118,17 @@ impl Figure {
         Self { value_ms: Some(value), basis, resolution_ms: Dur::ZERO }
     }
 
+    /// A time that sampling may have missed whole is a bound: `3m 50s ± 3m 50s` tells nobody anything.
+    #[must_use]
+    pub fn or_bound(self) -> Self {
+        match self.value_ms {
+            Some(value) if self.basis == Basis::Measured && self.resolution_ms >= value => {
+                Self::new(value.plus(self.resolution_ms), Basis::UpperBound)
+            }
+            _ => self,
+        }
+    }
+
     /// How it fared against an objective. Sampling error counts against us where that is met, and for us where it is missed.
     pub fn verdict(&self, objective: Dur) -> Verdict {
         let Some(value) = self.value_ms else {
@@ -209,6 +220,21 @@ mod tests {
         assert_eq!(f.verdict(Dur::secs(60)), Verdict::NotProven);
         assert_eq!(f.verdict(Dur::secs(53)), Verdict::NotProven);
         assert_eq!(f.verdict(Dur::secs(52)), Verdict::Missed);
+    }
+
+    #[test]
+    fn an_uncertainty_as_large_as_the_figure_makes_it_a_bound() {
+        let measured = |value, resolution| Figure {
+            value_ms: Some(Dur::secs(value)),
+            basis: Basis::Measured,
+            resolution_ms: Dur::secs(resolution),
+        };
+        assert_eq!(measured(230, 230).or_bound().to_string(), "at most 7m 40s (upper bound)");
+        assert_eq!(measured(230, 229).or_bound(), measured(230, 229));
+        for objective in [Dur::secs(230), Dur::secs(460), Dur::secs(461)] {
+            let (of, bound) = (measured(230, 230), measured(230, 230).or_bound());
+            assert_eq!(of.verdict(objective), bound.verdict(objective), "{objective}");
+        }
     }
 
     #[test]

@@ -200,7 +200,7 @@ fn figure(
         // Between two processes it may have gone either way, and back again, while nobody looked.
         (_, true) => return Figure::UNKNOWN,
     };
-    Figure { value_ms, basis, resolution_ms: resolution }
+    Figure { value_ms, basis, resolution_ms: resolution }.or_bound()
 }
 
 fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, Exposure)> {
