@@ -30,7 +30,7 @@ use drctl::model::waiver::Person;
 use drctl::probe::{Prober, Recorder, Sample};
 use drctl::record::action::Action;
 use drctl::record::control::CommandState;
-use drctl::record::estimate::Estimate;
+use drctl::record::estimate::estimate;
 use drctl::record::event::{RunCreated, WorldKind};
 use drctl::record::runbook::{Need, OnFailure, Phase, Probe, Runbook, Step};
 use drctl::record::state::State;
@@ -83,7 +83,7 @@ fn runbook(shape: Shape) -> Runbook {
             id: StepId::new(format!("step.{n}")),
             phase: Phase::Scale,
             component: None,
-            estimate: Estimate::of(&action),
+            estimate: estimate(&action),
             action,
             needs: before.into_iter().map(|s| Need { step: StepId::new(s), settled: false }).collect(),
             unless: None,

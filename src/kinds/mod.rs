@@ -7,7 +7,9 @@ pub mod clients;
 pub mod common;
 pub mod external;
 mod list;
+mod op;
 pub mod postgres;
 pub mod shared;
 
 pub use list::{KINDS, Spec};
+pub use op::Op;

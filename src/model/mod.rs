@@ -4,8 +4,10 @@
 
 pub mod authority;
 pub mod calendar;
+pub mod call;
 pub mod document;
 pub mod duty;
+pub mod estimate;
 pub mod evidence;
 pub mod finding;
 pub mod ids;

@@ -98,3 +98,61 @@ pub enum InDoubt {
     /// A person decides.
     Ask,
 }
+
+/// What takes an operation back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Undo<T> {
+    /// There is nothing to undo.
+    Nothing,
+    /// This does.
+    By(T),
+    /// It cannot be undone.
+    PointOfNoReturn {
+        /// Why.
+        because: &'static str,
+    },
+}
+
+impl<T> Undo<T> {
+    /// The same of what carries the operation.
+    pub fn map<U>(self, carry: impl FnOnce(T) -> U) -> Undo<U> {
+        match self {
+            Self::Nothing => Undo::Nothing,
+            Self::By(undo) => Undo::By(carry(undo)),
+            Self::PointOfNoReturn { because } => Undo::PointOfNoReturn { because },
+        }
+    }
+}
+
+/// What only looks or waits.
+pub const LOOKS: Properties = Properties {
+    mutates: false,
+    safety: false,
+    consent: Consent::Never,
+    moves: Moves::Nobody,
+    felt: Felt::Never,
+    on_stop: OnStop::DoesNotBegin,
+    undo_rank: UndoRank::Rest,
+    grave: false,
+    made_up_for: false,
+};
+
+/// The strictest answers of what changes something: whatever is laxer has to be said where it is so.
+pub const STRICT: Properties = Properties {
+    mutates: true,
+    safety: true,
+    consent: Consent::Always,
+    moves: Moves::Nobody,
+    felt: Felt::Always,
+    on_stop: OnStop::Waits,
+    undo_rank: UndoRank::Rest,
+    grave: true,
+    made_up_for: false,
+};
+
+/// A change that users do not notice, and that needs nobody's consent.
+pub const QUIET: Properties =
+    Properties { safety: false, consent: Consent::Never, felt: Felt::Never, grave: false, ..STRICT };
+
+/// A change that leads users to another server or site.
+pub const LEADS: Properties = Properties { safety: false, undo_rank: UndoRank::Traffic, ..STRICT };

@@ -445,9 +445,7 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     let by_now = input.now.since(of.to_time);
     let takes: u64 = [Part::CreateCopy, Part::Verify, Part::Loss]
         .into_iter()
-        .map(|p| {
-            crate::record::estimate::Estimate::of(&Action::Restore { part: p, of: Box::new(of.clone()) })
-        })
+        .map(|p| crate::record::estimate::estimate(&Action::Restore { part: p, of: Box::new(of.clone()) }))
         .map(|e| e.expected_ms.millis())
         .sum();
     let by_then = by_now.plus(Dur(takes));

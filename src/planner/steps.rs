@@ -12,7 +12,7 @@ use crate::model::place::Place;
 use crate::model::time::Dur;
 use crate::model::waiver::{Rule, Waiver};
 use crate::record::action::{Action, Check, Gate, Write};
-use crate::record::estimate::Estimate;
+use crate::record::estimate::estimate;
 use crate::record::runbook::{Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
 use crate::record::state::State;
 use crate::record::target::Target;
@@ -402,7 +402,7 @@ pub fn step(id: &str, phase: Phase, component: Option<&ComponentName>, action: A
         id: StepId::new(id),
         phase,
         component: component.cloned(),
-        estimate: Estimate::of(&action),
+        estimate: estimate(&action),
         action,
         needs: Vec::new(),
         unless: None,

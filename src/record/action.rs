@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::Op;
 use crate::kinds::aws::aurora::{NewMember, Takeover};
 use crate::kinds::aws::autoscaling::Scale;
 use crate::kinds::aws::rds::NewReplica;
@@ -271,18 +272,7 @@ pub enum Gate {
 }
 
 /// What takes an action back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Undo {
-    /// There is nothing to undo.
-    Nothing,
-    /// This action does.
-    By(Box<Action>),
-    /// It cannot be undone.
-    PointOfNoReturn {
-        /// Why.
-        because: &'static str,
-    },
-}
+pub type Undo = crate::model::properties::Undo<Box<Action>>;
 
 /// What takes a part of a restore back.
 fn undo_part(part: Part, of: &Restore) -> Undo {
@@ -318,25 +308,11 @@ impl Action {
                 Undo::By(Box::new(Self::Rename { db: renamed, to: db.id.clone() }))
             }
             Self::Restore { part, of } => undo_part(*part, of),
-            Self::Scale(s) => Undo::By(Box::new(Self::Scale(Scale {
-                from: s.to,
-                to: s.from,
-                proceed_at: 0,
-                resume: s.suspend.clone(),
-                suspend: s.resume.clone(),
-                group: s.group.clone(),
-            }))),
-            Self::Switch(s) => Undo::By(Box::new(Self::Switch(s.reversed()))),
-            Self::SetHealthObject(s) => Undo::By(Box::new(Self::SetHealthObject(SetHealthObject {
-                present: !s.present,
-                ..s.clone()
-            }))),
-            Self::SetRoutingControls(r) => {
-                r.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::SetRoutingControls(back))))
-            }
-            Self::UpdateClientSecret(p) => {
-                p.reversed().map_or(Undo::Nothing, |back| Undo::By(Box::new(Self::UpdateClientSecret(back))))
-            }
+            Self::Scale(op) => op.undo().map(|back| Box::new(Self::Scale(back))),
+            Self::Switch(op) => op.undo().map(|back| Box::new(Self::Switch(back))),
+            Self::SetHealthObject(op) => op.undo().map(|back| Box::new(Self::SetHealthObject(back))),
+            Self::SetRoutingControls(op) => op.undo().map(|back| Box::new(Self::SetRoutingControls(back))),
+            Self::UpdateClientSecret(op) => op.undo().map(|back| Box::new(Self::UpdateClientSecret(back))),
             Self::Write(Write::Guard { component, place, holder, .. }) => {
                 let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
                 Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
@@ -350,11 +326,12 @@ impl Action {
         match self {
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
-            Self::Scale(_)
-            | Self::SetHealthObject(_)
-            | Self::SetRoutingControls(_)
-            | Self::UpdateClientSecret(_)
-            | Self::Write(_) => InDoubt::Repeat,
+            Self::Write(_) => InDoubt::Repeat,
+            Self::Scale(op) => op.in_doubt(),
+            Self::Switch(op) => op.in_doubt(),
+            Self::SetHealthObject(op) => op.in_doubt(),
+            Self::SetRoutingControls(op) => op.in_doubt(),
+            Self::UpdateClientSecret(op) => op.in_doubt(),
             // Until it is done the old name is what is seen.
             Self::Rename { .. } => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
@@ -372,8 +349,6 @@ impl Action {
             Self::Fence(f) | Self::Unfence(f) => f.method.in_doubt(),
             // The status still reads `available` for a while after the call was accepted; looking sooner proves nothing.
             Self::Promote { .. } => InDoubt::ObserveAfter(Dur::secs(60)),
-            // A repeated compare-and-swap is refused if the first one took effect, which reads like somebody else's change.
-            Self::Switch(_) => InDoubt::ObserveAfter(Dur::secs(5)),
             Self::Run(command) if command.idempotent => InDoubt::Repeat,
             Self::Run(_) => InDoubt::Ask,
         }
@@ -394,7 +369,7 @@ impl Action {
     }
 
     /// Where it acts or looks, if that is one place.
-    pub const fn place(&self) -> Option<&Place> {
+    pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Check(Check::Identity { place } | Check::Guard { place, .. })
             | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
@@ -413,11 +388,11 @@ impl Action {
             | Self::Write(Write::Canary { db, .. } | Write::Through { db, .. }) => Some(&db.place),
             Self::Fence(f) | Self::Unfence(f) => Some(&f.db.place),
             Self::Restore { of, .. } => Some(&of.db.place),
-            Self::Scale(s) => Some(&s.group.place),
-            Self::Switch(s) => Some(&s.zone.place),
-            Self::SetHealthObject(s) => Some(&s.object.place),
-            Self::SetRoutingControls(r) => Some(&r.controls.place),
-            Self::UpdateClientSecret(p) => Some(&p.secret.place),
+            Self::Scale(op) => Some(op.place()),
+            Self::Switch(op) => Some(op.place()),
+            Self::SetHealthObject(op) => Some(op.place()),
+            Self::SetRoutingControls(op) => Some(op.place()),
+            Self::UpdateClientSecret(op) => Some(op.place()),
             Self::Check(Check::Compare(of)) => Some(&of.source.place),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. } | Check::Answers { .. })
             | Self::Run(_)

@@ -1,18 +1,15 @@
 //! The exact calls that an action makes, for the dry run and the paper runbook. Adapters may make no other mutating call.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use crate::kinds::aws::autoscaling::Scale;
+use crate::kinds::Op;
 use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
-use crate::kinds::aws::route53::{
-    RecordAnswer, RecordPolicy, RecordSet, SetHealthObject, SetRoutingControls, Switch, Wanted,
-};
+use crate::kinds::aws::route53::Wanted;
 use crate::kinds::aws::s3::BucketRef;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::Fence;
-use crate::model::ids::{ComponentName, SiteName};
+use crate::model::call::{Call, asked, by_hand, call, quoted};
+use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 use crate::record::action::{Action, Check, Write};
 
@@ -20,21 +17,6 @@ mod clients;
 mod clusters;
 mod fences;
 mod restoring;
-
-/// One call as it would be made by hand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Call {
-    /// `rds`, `route53`, `sql` and so on.
-    pub service: &'static str,
-    /// The API operation, or `statement` for SQL.
-    pub operation: &'static str,
-    /// The site or connection.
-    pub at: String,
-    /// Whether it changes anything.
-    pub mutates: bool,
-    /// A command line that does the same; a comment of the shell where none does, because a person has to look and decide on the way.
-    pub command: String,
-}
 
 /// By its host: a server that starts knows of no request.
 fn restart(db: &DatabaseRef) -> Call {
@@ -90,11 +72,11 @@ pub fn calls(action: &Action) -> Vec<Call> {
             ]
         }
         Action::Restore { part, of } => restoring::calls(*part, of),
-        Action::Scale(s) => scale_calls(s),
-        Action::Switch(s) => switch_calls(s),
-        Action::SetHealthObject(s) => vec![signal_call(s)],
-        Action::SetRoutingControls(r) => vec![route_call(r)],
-        Action::UpdateClientSecret(p) => clients::point(p),
+        Action::Scale(op) => op.calls(),
+        Action::Switch(op) => op.calls(),
+        Action::SetHealthObject(op) => op.calls(),
+        Action::SetRoutingControls(op) => op.calls(),
+        Action::UpdateClientSecret(op) => op.calls(),
         Action::Write(Write::Through { db, table, way }) => clients::through(db, table, way),
         Action::Write(write) => vec![write_call(write)],
         Action::Run(c) => vec![call(
@@ -171,80 +153,6 @@ fn tags(tags: &BTreeMap<String, String>) -> String {
     let one = |(k, v): (&String, &String)| format!(" {}", quoted(&format!("Key={k},Value={v}")));
     let all: String = tags.iter().map(one).collect();
     if all.is_empty() { all } else { format!(" --tags{all}") }
-}
-
-fn signal_call(s: &SetHealthObject) -> Call {
-    let (url, region) = (quoted(&s.object.url), quoted(&s.object.place.region));
-    match s.present {
-        true => {
-            let text = format!("printf '%s' {} | aws s3 cp --region {region} - {url}", quoted(&s.holder));
-            call("s3", "PutObject", &s.object.place.name, true, text)
-        }
-        false => call(
-            "s3",
-            "DeleteObject",
-            &s.object.place.name,
-            true,
-            format!("aws s3 rm --region {region} {url}"),
-        ),
-    }
-}
-
-fn route_call(r: &SetRoutingControls) -> Call {
-    let state = |on: bool| if on { "On" } else { "Off" };
-    let of = |(site, on): (SiteName, bool)| {
-        let arn = r.controls.controls.get(&site).map_or("", String::as_str);
-        format!("{{\"RoutingControlArn\":\"{arn}\",\"RoutingControlState\":\"{}\"}}", state(on))
-    };
-    let entries: Vec<_> = r.wanted().into_iter().map(of).collect();
-    let (region, url) = r.controls.endpoints.iter().next().map_or(("", ""), |(r, u)| (r, u));
-    let text = format!(
-        "aws route53-recovery-cluster update-routing-control-states --region {} --endpoint-url {} --update-routing-control-state-entries {}   # or at any other endpoint of the cluster",
-        quoted(region),
-        quoted(url),
-        quoted(&format!("[{}]", entries.join(",")))
-    );
-    call("route53-recovery-cluster", "UpdateRoutingControlStates", region, true, text)
-}
-
-fn scale_calls(s: &Scale) -> Vec<Call> {
-    let region = quoted(&s.group.place.region);
-    let (min, desired, max) = (s.to.min, s.to.desired, s.to.max);
-    let processes = |operation: &'static str, verb: &str, of: &BTreeSet<String>| {
-        let names: Vec<_> = of.iter().map(|p| quoted(p)).collect();
-        let command = format!(
-            "aws autoscaling {verb} --region {region} --auto-scaling-group-name {} --scaling-processes {}",
-            quoted(&s.group.group),
-            names.join(" ")
-        );
-        (!of.is_empty()).then(|| call("autoscaling", operation, &s.group.place.name, true, command))
-    };
-    let sizes = [
-        call(
-            "autoscaling",
-            "UpdateAutoScalingGroup",
-            &s.group.place.name,
-            true,
-            format!(
-                "aws autoscaling update-auto-scaling-group --region {region} --auto-scaling-group-name {} --min-size {min} --desired-capacity {desired} --max-size {max}",
-                quoted(&s.group.group)
-            ),
-        ),
-        call(
-            "autoscaling",
-            "DescribeAutoScalingGroups",
-            &s.group.place.name,
-            false,
-            format!(
-                "aws autoscaling describe-auto-scaling-groups --region {region} --auto-scaling-group-names {}   # until {} are InService and Healthy",
-                quoted(&s.group.group),
-                s.proceed_at
-            ),
-        ),
-    ];
-    let resume = processes("ResumeProcesses", "resume-processes", &s.resume);
-    let suspend = processes("SuspendProcesses", "suspend-processes", &s.suspend);
-    resume.into_iter().chain(sizes).chain(suspend).collect()
 }
 
 fn write_call(write: &Write) -> Call {
@@ -342,80 +250,6 @@ fn check_calls(check: &Check) -> Vec<Call> {
     }
 }
 
-fn switch_calls(s: &Switch) -> Vec<Call> {
-    let mut batch = Vec::new();
-    for change in &s.changes {
-        if let Some(before) = &change.before {
-            batch.push(format!("{{\"Action\":\"DELETE\",\"ResourceRecordSet\":{}}}", record_json(before)));
-        }
-        // It is refused where a set is there that nobody named: an upsert would replace it unseen.
-        if let Some(after) = &change.after {
-            batch.push(format!("{{\"Action\":\"CREATE\",\"ResourceRecordSet\":{}}}", record_json(after)));
-        }
-    }
-    let at = &s.zone.place.name;
-    let look = (!s.is_swap()).then(|| {
-        let zone = quoted(&s.zone.zone);
-        let text = format!(
-            "aws route53 list-resource-record-sets --hosted-zone-id {zone}   # these sets were never observed: continue only if they match the DELETEs"
-        );
-        call("route53", "ListResourceRecordSets", at, false, text)
-    });
-    let changes = [
-        call(
-            "route53",
-            "ChangeResourceRecordSets",
-            at,
-            true,
-            format!(
-                "aws route53 change-resource-record-sets --hosted-zone-id {} --change-batch '{{\"Changes\":[{}]}}'",
-                quoted(&s.zone.zone),
-                batch.join(",").replace('\'', "'\\''")
-            ),
-        ),
-        call(
-            "route53",
-            "GetChange",
-            at,
-            false,
-            format!(
-                "aws route53 get-change --id {}   # until INSYNC",
-                asked("CHANGE_ID", "the Id in the answer")
-            ),
-        ),
-    ];
-    look.into_iter().chain(changes).collect()
-}
-
-fn record_json(set: &RecordSet) -> String {
-    let mut json = serde_json::json!({"Name": set.name, "Type": set.rtype});
-    if let Some(id) = &set.set_identifier {
-        json["SetIdentifier"] = id.as_str().into();
-    }
-    match &set.policy {
-        RecordPolicy::Simple => {}
-        RecordPolicy::Weighted { weight } => json["Weight"] = (*weight).into(),
-        RecordPolicy::Failover { primary } => {
-            json["Failover"] = if *primary { "PRIMARY" } else { "SECONDARY" }.into();
-        }
-    }
-    match &set.answer {
-        RecordAnswer::Values { ttl_s, values } => {
-            json["TTL"] = (*ttl_s).into();
-            json["ResourceRecords"] = values.iter().map(|v| serde_json::json!({"Value": v})).collect();
-        }
-        RecordAnswer::Alias { name, zone, evaluate_health } => {
-            json["AliasTarget"] = serde_json::json!({
-                "HostedZoneId": zone, "DNSName": name, "EvaluateTargetHealth": evaluate_health,
-            });
-        }
-    }
-    if let Some(check) = &set.health_check {
-        json["HealthCheckId"] = check.as_str().into();
-    }
-    json.to_string()
-}
-
 fn modify_groups(f: &Fence, groups: &[String]) -> Call {
     if f.db.engine == Engine::Aurora {
         return clusters::modify_groups(f, groups);
@@ -485,48 +319,4 @@ fn sql(db: &DatabaseRef, mutates: bool, text: &str) -> Call {
 /// Statements that somebody has to put together from what they find.
 fn sql_by_hand(at: &str, id: &str, mutates: bool, text: &str) -> Call {
     by_hand(("sql", "statement"), at, mutates, &format!("psql to {id}: {text}"))
-}
-
-/// What no single command does: a comment, whatever lines are in it.
-fn by_hand((service, operation): (&'static str, &'static str), at: &str, mutates: bool, text: &str) -> Call {
-    call(service, operation, at, mutates, comment(text))
-}
-
-/// A text as comments of a shell, a line each.
-pub fn comment(text: &str) -> String {
-    text.split(['\n', '\r']).map(|line| format!("# {line}")).collect::<Vec<_>>().join("\n")
-}
-
-/// What somebody has to fill in first: a variable without which the shell stops, and says what it is.
-fn asked(name: &str, what: &str) -> String {
-    let name = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
-    let plain = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '/' | ':');
-    let what: String = what.chars().filter(plain).collect();
-    format!("\"${{{}:?{what}}}\"", name.collect::<String>())
-}
-
-/// A value as a shell takes it: as one word, whatever is in it.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':');
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
-fn call(service: &'static str, operation: &'static str, at: &str, mutates: bool, command: String) -> Call {
-    Call { service, operation, at: at.to_owned(), mutates, command }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hostile_name_stays_one_word() {
-        assert_eq!(quoted("truststream-db"), "truststream-db");
-        assert_eq!(quoted("a; touch x $(id)"), "'a; touch x $(id)'");
-        assert_eq!(quoted("it's"), "'it'\\''s'");
-    }
 }

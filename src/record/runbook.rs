@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::shared::fence::Fence;
+use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, RunId, SiteName, StepId};
 use crate::model::intent::{Drill, Intent};
 use crate::model::objectives::Objectives;
@@ -14,7 +15,6 @@ use crate::model::place::Place;
 use crate::model::time::Dur;
 use crate::model::waiver::Waiver;
 use crate::record::action::Action;
-use crate::record::estimate::Estimate;
 use crate::record::facts::Fact;
 
 /// The phases in their order. A step's phase is where it is shown; what it waits for is its `needs`.

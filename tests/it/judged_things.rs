@@ -16,7 +16,7 @@ use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule};
 use drctl::planner::Wanted;
 use drctl::record::action::{Action, Check};
-use drctl::record::estimate::Estimate;
+use drctl::record::estimate::estimate;
 use drctl::record::event::{End, EventKind};
 use drctl::record::facts::Fact;
 use drctl::run::StepDecision;
@@ -279,7 +279,7 @@ fn where_the_old_data_are_kept_is_told_of_the_right_server() {
 #[test]
 fn a_renaming_has_the_time_that_its_service_says_it_takes() {
     let rename = Action::Rename { db: server("old"), to: "old-aside".to_owned() };
-    let estimate = Estimate::of(&rename);
+    let estimate = estimate(&rename);
     assert!(estimate.expected_ms >= Dur::mins(10), "{estimate:?}");
     let asked = doing(rename).called(&[]);
     for at in [asked.clone().accepted(), asked.lost()] {

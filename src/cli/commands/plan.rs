@@ -10,12 +10,13 @@ use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
 use crate::cli::{estate, exit, render};
 use crate::executor::{Patience, Silent};
 use crate::kinds::shared::database::Engine;
+use crate::model::call::comment;
 use crate::model::ids::{RunId, SiteName};
 use crate::planner::critical_path::CriticalPath;
 use crate::planner::{self, Request, critical_path};
 use crate::probe::Recorder;
 use crate::record::action::{Action, Gate};
-use crate::record::calls::{calls, comment};
+use crate::record::calls::calls;
 use crate::record::runbook::{Phase, Runbook, Step};
 use crate::report::history::History;
 

@@ -1,14 +1,20 @@
 //! A secret that leads clients to a database, and the way that clients connect.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::op::Op;
 use crate::kinds::shared::database::endpoint_parts;
+use crate::model::call::{Call, asked, call, quoted};
 use crate::model::document::{Node, Value};
+use crate::model::estimate::Estimate;
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
+use crate::model::properties::{InDoubt, LEADS, Moves, Properties, Undo};
+use crate::model::time::Dur;
 
 /// Clients are led elsewhere by the secret that they read. Of its contents only the fields that name a server are known here, and only
 /// they change; the rest never leaves the service and the process that writes the new version.
@@ -121,4 +127,77 @@ pub fn secret_ref(node: &Node) -> SecretRef {
         }
         _ => SecretRef::Literal,
     }
+}
+
+impl Op for UpdateClientSecret {
+    fn properties(&self) -> Properties {
+        Properties { moves: Moves::BySecret, made_up_for: true, ..LEADS }
+    }
+
+    fn undo(&self) -> Undo<Self> {
+        self.reversed().map_or(Undo::Nothing, Undo::By)
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::Repeat
+    }
+
+    fn place(&self) -> &Place {
+        &self.secret.place
+    }
+
+    fn estimate(&self) -> Estimate {
+        Estimate::new(Dur::secs(2), Dur::mins(2))
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        update_calls(self)
+    }
+}
+
+impl fmt::Display for UpdateClientSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let to: Vec<_> = self.to.values().map(String::as_str).collect();
+        let (id, site) = (&self.secret.id, &self.secret.place.name);
+        write!(f, "point clients to {} by secret {id} in {site}", to.join(":"))
+    }
+}
+
+/// A new version that is not current yet, and then the label, away from exactly the version that was read.
+fn update_calls(p: &UpdateClientSecret) -> Vec<Call> {
+    let (region, id, at) = (quoted(&p.secret.place.region), quoted(&p.secret.id), &p.secret.place.name);
+    let fields: Vec<_> =
+        p.to.iter().map(|(field, value)| format!("{field}={value}").replace(['\n', '\r'], " ")).collect();
+    let of = |operation: &'static str, mutates: bool, rest: String| {
+        call("secretsmanager", operation, at, mutates, format!("aws secretsmanager {rest}"))
+    };
+    vec![
+        of(
+            "PutSecretValue",
+            true,
+            format!(
+                "put-secret-value --region {region} --secret-id {id} --version-stages drctl --client-request-token {} --secret-string file://secret.json   # in it what get-secret-value shows, with {}",
+                asked("TOKEN", "any UUID that was not used before"),
+                fields.join(", ")
+            ),
+        ),
+        of(
+            "UpdateSecretVersionStage",
+            true,
+            format!(
+                "update-secret-version-stage --region {region} --secret-id {id} --version-stage AWSCURRENT --move-to-version-id {} --remove-from-version-id {}",
+                asked("TOKEN", "that of put-secret-value"),
+                asked("READ_VERSION", "the VersionId of get-secret-value")
+            ),
+        ),
+        of("DescribeSecret", false, format!("describe-secret --region {region} --secret-id {id}")),
+        of(
+            "GetSecretValue",
+            false,
+            format!(
+                "get-secret-value --region {region} --secret-id {id}   # until it names {}",
+                fields.join(", ")
+            ),
+        ),
+    ]
 }

@@ -4,44 +4,11 @@
 //! decided what consent it needs, what becomes of it when people stop the run, and when it is undone.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::kinds::aws::route53::Switch;
+use crate::kinds::Op;
 use crate::kinds::shared::fence::Fence;
 use crate::kinds::shared::restore::Part;
-use crate::model::properties::{Consent, Felt, Moves, OnStop, Properties, UndoRank};
+use crate::model::properties::{Consent, Felt, LOOKS, OnStop, Properties, QUIET, STRICT, UndoRank};
 use crate::record::action::{Action, Check, Gate, Write};
-
-/// What only looks or waits.
-const LOOKS: Properties = Properties {
-    mutates: false,
-    safety: false,
-    consent: Consent::Never,
-    moves: Moves::Nobody,
-    felt: Felt::Never,
-    on_stop: OnStop::DoesNotBegin,
-    undo_rank: UndoRank::Rest,
-    grave: false,
-    made_up_for: false,
-};
-
-/// The strictest answers of what changes something: whatever is laxer has to be said where it is so.
-const STRICT: Properties = Properties {
-    mutates: true,
-    safety: true,
-    consent: Consent::Always,
-    moves: Moves::Nobody,
-    felt: Felt::Always,
-    on_stop: OnStop::Waits,
-    undo_rank: UndoRank::Rest,
-    grave: true,
-    made_up_for: false,
-};
-
-/// A change that users do not notice, and that needs nobody's consent.
-const QUIET: Properties =
-    Properties { safety: false, consent: Consent::Never, felt: Felt::Never, grave: false, ..STRICT };
-
-/// A change that leads users to another server or site.
-const LEADS: Properties = Properties { safety: false, undo_rank: UndoRank::Traffic, ..STRICT };
 
 impl Action {
     /// What the rules of a run ask of it.
@@ -66,14 +33,11 @@ impl Action {
             Self::Rejoin { .. } => Properties { consent: Consent::Always, grave: true, ..QUIET },
             Self::Rename { .. } => Properties { consent: Consent::Always, ..QUIET },
             Self::Restore { part, .. } => restore(*part),
-            Self::Scale(_) => Properties { on_stop: OnStop::GoesOnInAFailover, made_up_for: true, ..QUIET },
-            Self::Switch(switch) => {
-                Properties { moves: Moves::ByName, undo_rank: switch_rank(switch), ..LEADS }
-            }
-            Self::SetHealthObject(_) | Self::SetRoutingControls(_) => {
-                Properties { moves: Moves::ByName, made_up_for: true, ..LEADS }
-            }
-            Self::UpdateClientSecret(_) => Properties { moves: Moves::BySecret, made_up_for: true, ..LEADS },
+            Self::Scale(op) => op.properties(),
+            Self::Switch(op) => op.properties(),
+            Self::SetHealthObject(op) => op.properties(),
+            Self::SetRoutingControls(op) => op.properties(),
+            Self::UpdateClientSecret(op) => op.properties(),
             Self::Write(Write::Canary { .. } | Write::ReleaseGuard { .. }) => {
                 Properties { safety: true, ..QUIET }
             }
@@ -116,8 +80,4 @@ const fn restore(part: Part) -> Properties {
         // It undoes what people agreed to, and is undone by nothing.
         Part::Revert => Properties { felt: Felt::Always, ..beside },
     }
-}
-
-fn switch_rank(switch: &Switch) -> UndoRank {
-    if switch.only_ttl().is_some() { UndoRank::Ttl } else { UndoRank::Traffic }
 }

@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::secret::UpdateClientSecret;
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
 use crate::record::action::{Action, Check, Gate, Write};
@@ -34,26 +33,11 @@ impl fmt::Display for Action {
                 write!(f, "create {}, {}, in cluster {}", instance.id, instance.class, db.id)
             }
             Self::Restore { part, of } => write!(f, "{}", part.words(of)),
-            Self::Scale(s) => {
-                write!(f, "scale {} from {} to {}", s.group.group, s.from.desired, s.to.desired)
-            }
-            Self::Switch(s) => {
-                let (n, zone) = (count(s.changes.len(), "record set"), &s.zone.zone);
-                match s.only_ttl() {
-                    Some(ttl) => write!(f, "give {n} in zone {zone} a TTL of {ttl}s"),
-                    None => write!(f, "switch {n} in zone {zone}"),
-                }
-            }
-            Self::SetHealthObject(s) if s.present => {
-                write!(f, "create {}, which sends users to {}", s.object.url, s.object.place.name)
-            }
-            Self::SetHealthObject(s) => {
-                write!(f, "remove {}, which keeps users in {}", s.object.url, s.object.place.name)
-            }
-            Self::SetRoutingControls(r) => {
-                write!(f, "turn the routing control of {} on, and all others off", r.to)
-            }
-            Self::UpdateClientSecret(p) => update_secret(p, f),
+            Self::Scale(op) => write!(f, "{op}"),
+            Self::Switch(op) => write!(f, "{op}"),
+            Self::SetHealthObject(op) => write!(f, "{op}"),
+            Self::SetRoutingControls(op) => write!(f, "{op}"),
+            Self::UpdateClientSecret(op) => write!(f, "{op}"),
             Self::Write(w) => write_words(w, f),
             Self::Run(c) => write!(f, "run {}", c.argv.join(" ")),
             Self::Gate(Gate::Fenced { component }) => {
@@ -73,11 +57,6 @@ impl fmt::Display for Action {
             Self::Wait { duration_ms, until: Some(what) } => write!(f, "wait {duration_ms} until {what}"),
         }
     }
-}
-
-fn update_secret(p: &UpdateClientSecret, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let to: Vec<_> = p.to.values().map(String::as_str).collect();
-    write!(f, "point clients to {} by secret {} in {}", to.join(":"), p.secret.id, p.secret.place.name)
 }
 
 fn withdraw(db: &DatabaseRef, f: &mut fmt::Formatter<'_>) -> fmt::Result {

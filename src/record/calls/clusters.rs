@@ -3,7 +3,8 @@
 use crate::kinds::aws::aurora::{Handover, NewMember, Takeover};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::Fence;
-use crate::record::calls::{Call, asked, aws, call, quoted};
+use crate::model::call::{Call, asked, call, quoted};
+use crate::record::calls::aws;
 
 /// Moves the writer.
 pub(super) fn takeover(how: &Takeover) -> Call {

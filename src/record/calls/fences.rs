@@ -2,7 +2,8 @@
 
 use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::fence::{Fence, FenceMethod};
-use crate::record::calls::{Call, aws, by_hand, clusters, describe_db, modify_groups, quoted, sql_by_hand};
+use crate::model::call::{Call, by_hand, quoted};
+use crate::record::calls::{aws, clusters, describe_db, modify_groups, sql_by_hand};
 
 /// What sets it and proves it.
 pub(super) fn set(f: &Fence) -> Vec<Call> {

@@ -1,7 +1,8 @@
 //! The calls of a restore: a job on a host, or those of the service that makes another instance.
 
 use crate::kinds::shared::restore::{Backups, COPY_TAG, NewInstance, Part, Restore, Source};
-use crate::record::calls::{Call, aws, by_hand, describe_db, options, quoted, sql_by_hand, tags};
+use crate::model::call::{Call, by_hand, quoted};
+use crate::record::calls::{aws, describe_db, options, sql_by_hand, tags};
 
 /// The calls of a part.
 pub(super) fn calls(part: Part, of: &Restore) -> Vec<Call> {

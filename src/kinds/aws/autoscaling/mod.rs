@@ -1,7 +1,5 @@
 //! Kind `aws.autoscaling`: an Auto Scaling group in each site.
 
-mod plan;
-
 use std::collections::BTreeSet;
 
 use schemars::JsonSchema;
@@ -9,6 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
+
+mod ops;
+mod plan;
+
+pub use ops::Scale;
 pub use plan::{Autoscaling, CALLED, GroupAt, KEYS, build};
 
 /// A group of instances at one site.
@@ -49,23 +52,4 @@ pub struct GroupSize {
     pub desired: u32,
     /// Never more than this.
     pub max: u32,
-}
-
-/// A change of a group's size. The three sizes go in one call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Scale {
-    /// The group.
-    pub group: GroupRef,
-    /// The sizes it had when the runbook was made: what the undo restores.
-    pub from: GroupSize,
-    /// The sizes it gets.
-    pub to: GroupSize,
-    /// Instances in service that are enough to continue.
-    pub proceed_at: u32,
-    /// Suspended processes that have to run for instances to come, such as `Launch`: resumed before.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub resume: BTreeSet<String>,
-    /// Processes that are suspended after: what an undo restores.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub suspend: BTreeSet<String>,
 }

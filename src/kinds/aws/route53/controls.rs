@@ -1,13 +1,18 @@
 //! Routing controls of Amazon Application Recovery Controller: they move names without the Route 53 API.
 
-use crate::model::ids::{ComponentName, SiteName};
-
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::op::Op;
+use crate::model::call::{Call, call, quoted};
+use crate::model::estimate::Estimate;
+use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
+use crate::model::properties::{InDoubt, LEADS, Moves, Properties, Undo};
+use crate::model::time::Dur;
 
 /// Routing controls, one for each site, and where they are read and changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -63,4 +68,54 @@ impl SetRoutingControls {
         let to = self.back.clone()?;
         Some(Self { controls: self.controls.clone(), to, from: self.wanted(), back: Some(self.to.clone()) })
     }
+}
+
+impl Op for SetRoutingControls {
+    fn properties(&self) -> Properties {
+        Properties { moves: Moves::ByName, made_up_for: true, ..LEADS }
+    }
+
+    fn undo(&self) -> Undo<Self> {
+        self.reversed().map_or(Undo::Nothing, Undo::By)
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::Repeat
+    }
+
+    fn place(&self) -> &Place {
+        &self.controls.place
+    }
+
+    /// A safety rule may want time between two changes (`WaitPeriodMs`, Amazon Application Recovery Controller API Reference).
+    fn estimate(&self) -> Estimate {
+        Estimate::new(Dur::secs(2), Dur::mins(10))
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        vec![route_call(self)]
+    }
+}
+
+impl fmt::Display for SetRoutingControls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "turn the routing control of {} on, and all others off", self.to)
+    }
+}
+
+fn route_call(r: &SetRoutingControls) -> Call {
+    let state = |on: bool| if on { "On" } else { "Off" };
+    let of = |(site, on): (SiteName, bool)| {
+        let arn = r.controls.controls.get(&site).map_or("", String::as_str);
+        format!("{{\"RoutingControlArn\":\"{arn}\",\"RoutingControlState\":\"{}\"}}", state(on))
+    };
+    let entries: Vec<_> = r.wanted().into_iter().map(of).collect();
+    let (region, url) = r.controls.endpoints.iter().next().map_or(("", ""), |(r, u)| (r, u));
+    let text = format!(
+        "aws route53-recovery-cluster update-routing-control-states --region {} --endpoint-url {} --update-routing-control-state-entries {}   # or at any other endpoint of the cluster",
+        quoted(region),
+        quoted(url),
+        quoted(&format!("[{}]", entries.join(",")))
+    );
+    call("route53-recovery-cluster", "UpdateRoutingControlStates", region, true, text)
 }

@@ -1,12 +1,17 @@
 //! An object in a bucket that health checks watch: it moves names without the Route 53 API.
 
-use crate::model::ids::ComponentName;
-use crate::model::place::bucket_and_key;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::place::Place;
+use crate::kinds::op::Op;
+use crate::model::call::{Call, call, quoted};
+use crate::model::estimate::Estimate;
+use crate::model::ids::ComponentName;
+use crate::model::place::{Place, bucket_and_key};
+use crate::model::properties::{InDoubt, LEADS, Moves, Properties, Undo};
+use crate::model::time::Dur;
 
 /// An object that health checks watch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -44,4 +49,57 @@ pub struct SetHealthObject {
     pub present: bool,
     /// What is written into it: who sent users there.
     pub holder: String,
+}
+
+impl Op for SetHealthObject {
+    fn properties(&self) -> Properties {
+        Properties { moves: Moves::ByName, made_up_for: true, ..LEADS }
+    }
+
+    fn undo(&self) -> Undo<Self> {
+        Undo::By(Self { present: !self.present, ..self.clone() })
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::Repeat
+    }
+
+    fn place(&self) -> &Place {
+        &self.object.place
+    }
+
+    fn estimate(&self) -> Estimate {
+        Estimate::new(Dur::secs(2), Dur::mins(2))
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        vec![signal_call(self)]
+    }
+}
+
+impl fmt::Display for SetHealthObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (url, site) = (&self.object.url, &self.object.place.name);
+        match self.present {
+            true => write!(f, "create {url}, which sends users to {site}"),
+            false => write!(f, "remove {url}, which keeps users in {site}"),
+        }
+    }
+}
+
+fn signal_call(s: &SetHealthObject) -> Call {
+    let (url, region) = (quoted(&s.object.url), quoted(&s.object.place.region));
+    match s.present {
+        true => {
+            let text = format!("printf '%s' {} | aws s3 cp --region {region} - {url}", quoted(&s.holder));
+            call("s3", "PutObject", &s.object.place.name, true, text)
+        }
+        false => call(
+            "s3",
+            "DeleteObject",
+            &s.object.place.name,
+            true,
+            format!("aws s3 rm --region {region} {url}"),
+        ),
+    }
 }

@@ -1,11 +1,18 @@
 //! The change of record sets that moves users.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::route53::{RecordSet, ZoneRef, kept};
+use crate::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet, ZoneRef, kept};
+use crate::kinds::op::Op;
+use crate::model::call::{Call, asked, call, quoted};
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::plain::count;
+use crate::model::properties::{InDoubt, LEADS, Moves, Properties, Undo, UndoRank};
 use crate::model::time::Dur;
 
 /// Record sets that change together. Each is a delete of the exact known set and a create of the new one in one batch: a compare-and-swap.
@@ -138,4 +145,118 @@ impl RecordChange {
         let own = before.chain(self.own.iter().filter(|set| Some(*set) != read)).cloned().collect();
         Self { before: read.cloned(), after: self.after.clone(), basis: Basis::Seen, own }
     }
+}
+
+impl Op for Switch {
+    fn properties(&self) -> Properties {
+        // Who moved users gives back the TTL that was found.
+        let undo_rank = if self.only_ttl().is_some() { UndoRank::Ttl } else { UndoRank::Traffic };
+        Properties { moves: Moves::ByName, undo_rank, ..LEADS }
+    }
+
+    fn undo(&self) -> Undo<Self> {
+        Undo::By(self.reversed())
+    }
+
+    /// A repeated compare-and-swap is refused if the first one took effect, which reads like somebody else's change.
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::ObserveAfter(Dur::secs(5))
+    }
+
+    fn place(&self) -> &Place {
+        &self.zone.place
+    }
+
+    /// A change is `INSYNC` generally within 60 seconds (Amazon Route 53 API Reference, `GetChange`).
+    fn estimate(&self) -> Estimate {
+        Estimate::new(Dur::secs(35), Dur::mins(5))
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        switch_calls(self)
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (n, zone) = (count(self.changes.len(), "record set"), &self.zone.zone);
+        match self.only_ttl() {
+            Some(ttl) => write!(f, "give {n} in zone {zone} a TTL of {ttl}s"),
+            None => write!(f, "switch {n} in zone {zone}"),
+        }
+    }
+}
+
+fn switch_calls(s: &Switch) -> Vec<Call> {
+    let mut batch = Vec::new();
+    for change in &s.changes {
+        if let Some(before) = &change.before {
+            batch.push(format!("{{\"Action\":\"DELETE\",\"ResourceRecordSet\":{}}}", record_json(before)));
+        }
+        // It is refused where a set is there that nobody named: an upsert would replace it unseen.
+        if let Some(after) = &change.after {
+            batch.push(format!("{{\"Action\":\"CREATE\",\"ResourceRecordSet\":{}}}", record_json(after)));
+        }
+    }
+    let at = &s.zone.place.name;
+    let look = (!s.is_swap()).then(|| {
+        let zone = quoted(&s.zone.zone);
+        let text = format!(
+            "aws route53 list-resource-record-sets --hosted-zone-id {zone}   # these sets were never observed: continue only if they match the DELETEs"
+        );
+        call("route53", "ListResourceRecordSets", at, false, text)
+    });
+    let changes = [
+        call(
+            "route53",
+            "ChangeResourceRecordSets",
+            at,
+            true,
+            format!(
+                "aws route53 change-resource-record-sets --hosted-zone-id {} --change-batch '{{\"Changes\":[{}]}}'",
+                quoted(&s.zone.zone),
+                batch.join(",").replace('\'', "'\\''")
+            ),
+        ),
+        call(
+            "route53",
+            "GetChange",
+            at,
+            false,
+            format!(
+                "aws route53 get-change --id {}   # until INSYNC",
+                asked("CHANGE_ID", "the Id in the answer")
+            ),
+        ),
+    ];
+    look.into_iter().chain(changes).collect()
+}
+
+fn record_json(set: &RecordSet) -> String {
+    let mut json = serde_json::json!({"Name": set.name, "Type": set.rtype});
+    if let Some(id) = &set.set_identifier {
+        json["SetIdentifier"] = id.as_str().into();
+    }
+    match &set.policy {
+        RecordPolicy::Simple => {}
+        RecordPolicy::Weighted { weight } => json["Weight"] = (*weight).into(),
+        RecordPolicy::Failover { primary } => {
+            json["Failover"] = if *primary { "PRIMARY" } else { "SECONDARY" }.into();
+        }
+    }
+    match &set.answer {
+        RecordAnswer::Values { ttl_s, values } => {
+            json["TTL"] = (*ttl_s).into();
+            json["ResourceRecords"] = values.iter().map(|v| serde_json::json!({"Value": v})).collect();
+        }
+        RecordAnswer::Alias { name, zone, evaluate_health } => {
+            json["AliasTarget"] = serde_json::json!({
+                "HostedZoneId": zone, "DNSName": name, "EvaluateTargetHealth": evaluate_health,
+            });
+        }
+    }
+    if let Some(check) = &set.health_check {
+        json["HealthCheckId"] = check.as_str().into();
+    }
+    json.to_string()
 }

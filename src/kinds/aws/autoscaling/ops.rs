@@ -1,0 +1,116 @@
+//! What is done to an Auto Scaling group.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::aws::autoscaling::{GroupRef, GroupSize};
+use crate::kinds::op::Op;
+use crate::model::call::{Call, call, quoted};
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::properties::{InDoubt, OnStop, Properties, QUIET, Undo};
+use crate::model::time::Dur;
+
+/// A change of a group's size. The three sizes go in one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Scale {
+    /// The group.
+    pub group: GroupRef,
+    /// The sizes it had when the runbook was made: what the undo restores.
+    pub from: GroupSize,
+    /// The sizes it gets.
+    pub to: GroupSize,
+    /// Instances in service that are enough to continue.
+    pub proceed_at: u32,
+    /// Suspended processes that have to run for instances to come, such as `Launch`: resumed before.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub resume: BTreeSet<String>,
+    /// Processes that are suspended after: what an undo restores.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub suspend: BTreeSet<String>,
+}
+
+impl Op for Scale {
+    fn properties(&self) -> Properties {
+        Properties { on_stop: OnStop::GoesOnInAFailover, made_up_for: true, ..QUIET }
+    }
+
+    fn undo(&self) -> Undo<Self> {
+        Undo::By(Self {
+            from: self.to,
+            to: self.from,
+            proceed_at: 0,
+            resume: self.suspend.clone(),
+            suspend: self.resume.clone(),
+            group: self.group.clone(),
+        })
+    }
+
+    /// Absolute sizes: sending them twice ends where sending them once does.
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::Repeat
+    }
+
+    fn place(&self) -> &Place {
+        &self.group.place
+    }
+
+    /// AWS publishes no figure: this is what launch, boot and one health check interval commonly add up to.
+    fn estimate(&self) -> Estimate {
+        let expected = if self.to.desired == self.from.desired { Dur::secs(5) } else { Dur::mins(3) };
+        Estimate::new(expected, Dur::mins(10))
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        scale_calls(self)
+    }
+}
+
+impl fmt::Display for Scale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "scale {} from {} to {}", self.group.group, self.from.desired, self.to.desired)
+    }
+}
+
+fn scale_calls(s: &Scale) -> Vec<Call> {
+    let region = quoted(&s.group.place.region);
+    let (min, desired, max) = (s.to.min, s.to.desired, s.to.max);
+    let processes = |operation: &'static str, verb: &str, of: &BTreeSet<String>| {
+        let names: Vec<_> = of.iter().map(|p| quoted(p)).collect();
+        let command = format!(
+            "aws autoscaling {verb} --region {region} --auto-scaling-group-name {} --scaling-processes {}",
+            quoted(&s.group.group),
+            names.join(" ")
+        );
+        (!of.is_empty()).then(|| call("autoscaling", operation, &s.group.place.name, true, command))
+    };
+    let sizes = [
+        call(
+            "autoscaling",
+            "UpdateAutoScalingGroup",
+            &s.group.place.name,
+            true,
+            format!(
+                "aws autoscaling update-auto-scaling-group --region {region} --auto-scaling-group-name {} --min-size {min} --desired-capacity {desired} --max-size {max}",
+                quoted(&s.group.group)
+            ),
+        ),
+        call(
+            "autoscaling",
+            "DescribeAutoScalingGroups",
+            &s.group.place.name,
+            false,
+            format!(
+                "aws autoscaling describe-auto-scaling-groups --region {region} --auto-scaling-group-names {}   # until {} are InService and Healthy",
+                quoted(&s.group.group),
+                s.proceed_at
+            ),
+        ),
+    ];
+    let resume = processes("ResumeProcesses", "resume-processes", &s.resume);
+    let suspend = processes("SuspendProcesses", "suspend-processes", &s.suspend);
+    resume.into_iter().chain(sizes).chain(suspend).collect()
+}

@@ -1,0 +1,33 @@
+//! What the engine asks of an operation, whatever kind of thing it acts on.
+
+use std::fmt;
+
+use crate::model::call::Call;
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::properties::{InDoubt, Properties, Undo};
+
+/// One change that a kind can make, complete: everything that is sent is in it. `Display` says what it does.
+///
+/// No method has a default, so that nobody adds an operation without deciding what consent it needs, what becomes of it when a run stops,
+/// what takes it back and what doubt about it means.
+pub trait Op: fmt::Display + Sized {
+    /// What the rules of a run ask of it.
+    fn properties(&self) -> Properties;
+
+    /// What takes it back.
+    fn undo(&self) -> Undo<Self>;
+
+    /// What to do when the fate of its call is unknown.
+    fn in_doubt(&self) -> InDoubt;
+
+    /// Where it acts.
+    fn place(&self) -> &Place;
+
+    /// How long it takes, with the source of the figure beside it.
+    fn estimate(&self) -> Estimate;
+
+    /// The exact calls that it makes in their order, the mutating ones first, then those that watch for the result. Adapters may make no
+    /// other mutating call.
+    fn calls(&self) -> Vec<Call>;
+}
