@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::model::call::Call;
+use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Properties, Undo};
@@ -30,4 +31,7 @@ pub trait Op: fmt::Display + Sized {
     /// The exact calls that it makes in their order, the mutating ones first, then those that watch for the result. Adapters may make no
     /// other mutating call.
     fn calls(&self) -> Vec<Call>;
+
+    /// The attributes that it changes: what Terraform or GitOps would revert.
+    fn changes(&self) -> Vec<Change>;
 }

@@ -5,6 +5,7 @@
 pub mod authority;
 pub mod calendar;
 pub mod call;
+pub mod change;
 pub mod document;
 pub mod duty;
 pub mod estimate;

@@ -1,39 +1,16 @@
 //! Every attribute that a run changed, before and after: what a Terraform apply or a GitOps loop would revert.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::Serialize;
-
-use schemars::JsonSchema;
-
+use crate::kinds::Op;
 use crate::kinds::aws::aurora::Takeover;
-use crate::kinds::aws::autoscaling::Scale;
-use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
+use crate::kinds::aws::route53::Switch;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::kinds::shared::restore::Part;
-use crate::kinds::shared::secret::UpdateClientSecret;
-use crate::model::ids::SiteName;
+use crate::model::change::Change;
 use crate::record::action::Action;
 use crate::record::event::End;
 use crate::run::RunState;
 use crate::run::state::Status;
-
-/// What Terraform calls a record set.
-const RECORD: &str = "aws_route53_record";
-
-/// One changed attribute.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Change {
-    /// The resource, as the provider names it.
-    pub resource: String,
-    /// The attribute, as Terraform names it where it has a name for it.
-    pub attribute: String,
-    /// What it was.
-    pub before: String,
-    /// What it is.
-    pub after: String,
-}
 
 /// All of them, in the order of the runbook.
 pub fn changes(state: &RunState) -> Vec<Change> {
@@ -52,36 +29,21 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         };
         !undone && !other && (performed || half)
     };
-    let made = (0..state.steps.len()).filter(done).flat_map(|i| {
-        let action = made(state, i);
-        let place = place_of(&action);
-        of(&action).into_iter().map(move |change| (place.clone(), change))
-    });
-    net(made).into_iter().map(|(_, change)| change).collect()
+    let made = (0..state.steps.len()).filter(done).flat_map(|i| of(&made(state, i)));
+    net(made)
 }
 
-/// What was changed twice is one change against how it was before the run, or none. One name may stand for two things, each in its place.
-fn net(made: impl Iterator<Item = (String, Change)>) -> Vec<(String, Change)> {
-    let mut all: Vec<(String, Change)> = Vec::new();
-    for (place, next) in made {
-        let same = |(of, c): &(String, Change)| {
-            *of == place && c.resource == next.resource && c.attribute == next.attribute
-        };
-        match all.iter_mut().find(|of| same(of)) {
-            Some((_, first)) => first.after = next.after,
-            None => all.push((place, next)),
+/// What was changed twice is one change against how it was before the run, or none.
+fn net(made: impl Iterator<Item = Change>) -> Vec<Change> {
+    let mut all: Vec<Change> = Vec::new();
+    for next in made {
+        match all.iter_mut().find(|first| first.is_of(&next)) {
+            Some(first) => first.after = next.after,
+            None => all.push(next),
         }
     }
-    all.retain(|(_, change)| change.before != change.after);
+    all.retain(|change| change.before != change.after);
     all
-}
-
-/// Where it is: a region has names of its own, and so has a zone.
-fn place_of(action: &Action) -> String {
-    if let Action::Switch(switch) = action {
-        return switch.zone.zone.clone();
-    }
-    action.place().map_or_else(String::new, |place| place.name.clone())
 }
 
 /// What a step did of its action: of a batch that was taken apart, the parts that may have been.
@@ -98,8 +60,8 @@ fn made(state: &RunState, i: usize) -> Action {
     }
 }
 
-fn change(resource: &str, attribute: &str, before: String, after: String) -> Change {
-    Change { resource: resource.to_owned(), attribute: attribute.to_owned(), before, after }
+fn change(db: &DatabaseRef, resource: &str, attribute: &str, before: String, after: String) -> Change {
+    Change::new(&db.place.name, resource, attribute, before, after)
 }
 
 /// What Terraform calls a managed store.
@@ -115,39 +77,20 @@ const fn resource_of(engine: Engine) -> &'static str {
 fn of(action: &Action) -> Vec<Change> {
     match action {
         Action::Promote { db, backup_days, takeover } => promoted(db, *backup_days, takeover.as_deref()),
-        Action::AddClusterInstance { instance, .. } => {
+        Action::AddClusterInstance { db, instance } => {
             let resource = format!("aws_rds_cluster_instance {}", instance.id);
-            vec![change(&resource, "instance", "none".to_owned(), instance.class.clone())]
+            vec![change(db, &resource, "instance", "none".to_owned(), instance.class.clone())]
         }
         Action::Rename { .. } | Action::Rejoin { .. } | Action::Restore { .. } => {
             replaced(action).into_iter().collect()
         }
         Action::Fence(fence) => vec![fenced(fence)],
-        Action::Unfence(fence) => vec![reversed(fenced(fence))],
-        Action::Scale(s) => scaled(s),
-        Action::SetHealthObject(signal) => {
-            let resource = format!("aws_s3_object {}", signal.object.url);
-            let put = change(&resource, "object", "none".to_owned(), "present".to_owned());
-            vec![if signal.present { put } else { reversed(put) }]
-        }
-        Action::SetRoutingControls(r) => {
-            let (before, after) = (on(&r.from), on(&r.wanted()));
-            vec![change(&format!("routing controls of {}", r.controls.component), "On", before, after)]
-        }
-        Action::UpdateClientSecret(p) => pointed(p),
-        Action::Switch(s) => s
-            .changes
-            .iter()
-            .filter_map(|c| {
-                let name = c.after.as_ref().or(c.before.as_ref())?;
-                let resource = match &name.set_identifier {
-                    Some(id) => format!("{RECORD} {} {} ({id})", name.name, name.rtype),
-                    None => format!("{RECORD} {} {}", name.name, name.rtype),
-                };
-                let after = c.after.as_ref().map_or_else(|| "none".to_owned(), RecordSet::words);
-                Some(change(&resource, "answer", was(c), after))
-            })
-            .collect(),
+        Action::Unfence(fence) => vec![fenced(fence).reversed()],
+        Action::Scale(op) => op.changes(),
+        Action::SetHealthObject(op) => op.changes(),
+        Action::SetRoutingControls(op) => op.changes(),
+        Action::UpdateClientSecret(op) => op.changes(),
+        Action::Switch(op) => op.changes(),
         // A standby stays one. Rows of its own and its guard are no resources, and what a command changes only its author knows.
         Action::Withdraw { .. } | Action::Write(_) | Action::Run(_) => Vec::new(),
         Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Vec::new(),
@@ -158,15 +101,15 @@ fn promoted(db: &DatabaseRef, backup_days: Option<u32>, takeover: Option<&Takeov
     if let Some(how) = takeover {
         let writer = |of: &str| format!("writer is{of} {}", db.id);
         let resource = format!("aws_rds_global_cluster {}", how.global);
-        return vec![change(&resource, "members", writer(" not"), writer(""))];
+        return vec![change(db, &resource, "members", writer(" not"), writer(""))];
     }
     if db.engine == Engine::Postgres {
         let (before, after) = ("standby".to_owned(), "primary".to_owned());
-        return vec![change(&format!("database {}", db.id), "role", before, after)];
+        return vec![change(db, &format!("database {}", db.id), "role", before, after)];
     }
     let resource = format!("aws_db_instance {}", db.id);
-    let source = change(&resource, "replicate_source_db", "set".to_owned(), "empty".to_owned());
-    let days = |d: u32| change(&resource, "backup_retention_period", "fewer".to_owned(), d.to_string());
+    let source = change(db, &resource, "replicate_source_db", "set".to_owned(), "empty".to_owned());
+    let days = |d: u32| change(db, &resource, "backup_retention_period", "fewer".to_owned(), d.to_string());
     std::iter::once(source).chain(backup_days.map(days)).collect()
 }
 
@@ -181,40 +124,29 @@ fn fenced(fence: &Fence) -> Change {
         FenceMethod::SecurityGroup => {
             let resource = format!("{} {}", resource_of(fence.db.engine), fence.db.id);
             let after = fence.db.fence_group.clone().unwrap_or_default();
-            return change(&resource, "vpc_security_group_ids", fence.groups_before.join(","), after);
+            return change(
+                &fence.db,
+                &resource,
+                "vpc_security_group_ids",
+                fence.groups_before.join(","),
+                after,
+            );
         }
     };
-    change(&database, attribute, before.to_owned(), after.to_owned())
-}
-
-fn reversed(of: Change) -> Change {
-    Change { before: of.after, after: of.before, ..of }
-}
-
-/// What a change replaces.
-fn was(change: &RecordChange) -> String {
-    let words = change.before.as_ref().map_or_else(|| "none".to_owned(), RecordSet::words);
-    match change.basis {
-        Basis::Seen => words,
-        Basis::Declared => format!("never observed; declared as {words}"),
-    }
-}
-
-/// The fields of a secret that name a server.
-fn pointed(p: &UpdateClientSecret) -> Vec<Change> {
-    let resource = format!("aws_secretsmanager_secret_version {} in {}", p.secret.id, p.secret.place.name);
-    let of = |(field, after): (&String, &String)| {
-        let before = p.from.get(field).cloned().unwrap_or_else(|| "unknown".to_owned());
-        change(&resource, field, before, after.clone())
-    };
-    p.to.iter().map(of).filter(|c| c.before != c.after).collect()
+    change(&fence.db, &database, attribute, before.to_owned(), after.to_owned())
 }
 
 /// An instance, or data, that others take the place of.
 fn replaced(action: &Action) -> Option<Change> {
     if let Action::Restore { part: Part::Swap, of } = action {
         let after = format!("as of {}", of.to_time);
-        return Some(change(&format!("database {}", of.db.id), "data", "as they were".to_owned(), after));
+        return Some(change(
+            &of.db,
+            &format!("database {}", of.db.id),
+            "data",
+            "as they were".to_owned(),
+            after,
+        ));
     }
     let (db, attribute, before, after) = match action {
         Action::Rename { db, to } => (db, "identifier", db.id.clone(), to.clone()),
@@ -223,33 +155,13 @@ fn replaced(action: &Action) -> Option<Change> {
         }
         _ => return None,
     };
-    Some(change(&format!("aws_db_instance {}", db.id), attribute, before, after))
-}
-
-fn on(controls: &BTreeMap<SiteName, bool>) -> String {
-    let on: Vec<_> = controls.iter().filter(|(_, on)| **on).map(|(site, _)| site.as_str()).collect();
-    if on.is_empty() { "none".to_owned() } else { on.join(",") }
-}
-
-fn scaled(s: &Scale) -> Vec<Change> {
-    let resource = format!("aws_autoscaling_group {}", s.group.group);
-    [
-        ("min_size", s.from.min, s.to.min),
-        ("desired_capacity", s.from.desired, s.to.desired),
-        ("max_size", s.from.max, s.to.max),
-    ]
-    .into_iter()
-    .filter(|(_, before, after)| before != after)
-    .map(|(attribute, before, after)| change(&resource, attribute, before.to_string(), after.to_string()))
-    .chain((s.resume != s.suspend).then(|| {
-        let list = |of: &BTreeSet<String>| of.iter().cloned().collect::<Vec<_>>().join(",");
-        change(&resource, "suspended_processes", list(&s.resume), list(&s.suspend))
-    }))
-    .collect()
+    Some(change(db, &format!("aws_db_instance {}", db.id), attribute, before, after))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -262,7 +174,7 @@ mod tests {
         assert_eq!(places.len(), FenceMethod::ALL.len(), "{places:?}");
         for method in FenceMethod::ALL {
             let made = [Action::Fence(rung(method)), Action::Unfence(rung(method))];
-            let all = made.iter().flat_map(of).map(|change| (String::new(), change));
+            let all = made.iter().flat_map(of);
             assert_eq!(net(all), [], "{method:?}: what was fenced and lifted reverts nothing");
         }
     }

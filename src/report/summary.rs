@@ -7,12 +7,13 @@ use serde::Serialize;
 
 use super::attainment::{Attainment, attainment};
 use super::buckets::BucketReport;
-use super::changes::{Change, changes};
+use super::changes::changes;
 use super::measured::Measured;
 use super::restore::{Restored, restored};
 use super::{afterwards, duties, measured, overrides, steered};
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::Part;
+use crate::model::change::Change;
 use crate::model::evidence::Under;
 use crate::model::ids::{ComponentName, RunId, StepId};
 use crate::model::intent::{Drill, Intent};

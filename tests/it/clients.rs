@@ -105,7 +105,7 @@ fn clients_are_led_after_the_database_and_restarted_last() {
         finished(&done, &format!("point.app.{from}"));
         let said = changes(&done.ended.state);
         let host = |site: &str| format!("shop-{site}.{site}.sandbox");
-        let of_secret = |c: &&drctl::report::changes::Change| {
+        let of_secret = |c: &&drctl::model::change::Change| {
             c.resource == format!("aws_secretsmanager_secret_version shop/app in {to}")
         };
         let all: Vec<_> = said.iter().filter(of_secret).collect();

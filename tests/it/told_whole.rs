@@ -94,7 +94,7 @@ fn what_will_revert_a_run_is_its_result_and_not_its_history() {
     assert!(!all.is_empty());
     for (i, change) in all.iter().enumerate() {
         assert_ne!(change.before, change.after, "{change:?}");
-        let same = |c: &&drctl::report::changes::Change| {
+        let same = |c: &&drctl::model::change::Change| {
             c.resource == change.resource && c.attribute == change.attribute
         };
         assert!(!all[i + 1..].iter().any(|c| same(&c)), "{change:?} stands there twice: {all:#?}");

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::op::Op;
 use crate::kinds::shared::database::endpoint_parts;
 use crate::model::call::{Call, asked, call, quoted};
+use crate::model::change::Change;
 use crate::model::document::{Node, Value};
 use crate::model::estimate::Estimate;
 use crate::model::ids::ComponentName;
@@ -152,6 +153,17 @@ impl Op for UpdateClientSecret {
 
     fn calls(&self) -> Vec<Call> {
         update_calls(self)
+    }
+
+    /// The fields that name a server.
+    fn changes(&self) -> Vec<Change> {
+        let place = &self.secret.place.name;
+        let resource = format!("aws_secretsmanager_secret_version {} in {place}", self.secret.id);
+        let of = |(field, after): (&String, &String)| {
+            let before = self.from.get(field).cloned().unwrap_or_else(|| "unknown".to_owned());
+            Change::new(place, &resource, field, before, after.clone())
+        };
+        self.to.iter().map(of).filter(|c| c.before != c.after).collect()
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::aws::autoscaling::{GroupRef, GroupSize};
 use crate::kinds::op::Op;
 use crate::model::call::{Call, call, quoted};
+use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{InDoubt, OnStop, Properties, QUIET, Undo};
@@ -66,6 +67,26 @@ impl Op for Scale {
 
     fn calls(&self) -> Vec<Call> {
         scale_calls(self)
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        let resource = format!("aws_autoscaling_group {}", self.group.group);
+        let change = |attribute: &str, before: String, after: String| {
+            Change::new(&self.group.place.name, &resource, attribute, before, after)
+        };
+        [
+            ("min_size", self.from.min, self.to.min),
+            ("desired_capacity", self.from.desired, self.to.desired),
+            ("max_size", self.from.max, self.to.max),
+        ]
+        .into_iter()
+        .filter(|(_, before, after)| before != after)
+        .map(|(attribute, before, after)| change(attribute, before.to_string(), after.to_string()))
+        .chain((self.resume != self.suspend).then(|| {
+            let list = |of: &BTreeSet<String>| of.iter().cloned().collect::<Vec<_>>().join(",");
+            change("suspended_processes", list(&self.resume), list(&self.suspend))
+        }))
+        .collect()
     }
 }
 

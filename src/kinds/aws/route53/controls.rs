@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::op::Op;
 use crate::model::call::{Call, call, quoted};
+use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
@@ -95,6 +96,12 @@ impl Op for SetRoutingControls {
     fn calls(&self) -> Vec<Call> {
         vec![route_call(self)]
     }
+
+    fn changes(&self) -> Vec<Change> {
+        let resource = format!("routing controls of {}", self.controls.component);
+        let (before, after) = (on(&self.from), on(&self.wanted()));
+        vec![Change::new(&self.controls.place.name, &resource, "On", before, after)]
+    }
 }
 
 impl fmt::Display for SetRoutingControls {
@@ -118,4 +125,9 @@ fn route_call(r: &SetRoutingControls) -> Call {
         quoted(&format!("[{}]", entries.join(",")))
     );
     call("route53-recovery-cluster", "UpdateRoutingControlStates", region, true, text)
+}
+
+fn on(controls: &BTreeMap<SiteName, bool>) -> String {
+    let on: Vec<_> = controls.iter().filter(|(_, on)| **on).map(|(site, _)| site.as_str()).collect();
+    if on.is_empty() { "none".to_owned() } else { on.join(",") }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::op::Op;
 use crate::model::call::{Call, call, quoted};
+use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::ids::ComponentName;
 use crate::model::place::{Place, bucket_and_key};
@@ -74,6 +75,13 @@ impl Op for SetHealthObject {
 
     fn calls(&self) -> Vec<Call> {
         vec![signal_call(self)]
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        let resource = format!("aws_s3_object {}", self.object.url);
+        let (none, present) = ("none".to_owned(), "present".to_owned());
+        let put = Change::new(&self.object.place.name, &resource, "object", none, present);
+        vec![if self.present { put } else { put.reversed() }]
     }
 }
 

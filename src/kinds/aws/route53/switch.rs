@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet, ZoneRef, kept};
 use crate::kinds::op::Op;
 use crate::model::call::{Call, asked, call, quoted};
+use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::plain::count;
@@ -175,6 +176,19 @@ impl Op for Switch {
     fn calls(&self) -> Vec<Call> {
         switch_calls(self)
     }
+
+    fn changes(&self) -> Vec<Change> {
+        let of = |c: &RecordChange| {
+            let name = c.after.as_ref().or(c.before.as_ref())?;
+            let resource = match &name.set_identifier {
+                Some(id) => format!("aws_route53_record {} {} ({id})", name.name, name.rtype),
+                None => format!("aws_route53_record {} {}", name.name, name.rtype),
+            };
+            let after = c.after.as_ref().map_or_else(|| "none".to_owned(), RecordSet::words);
+            Some(Change::new(&self.zone.zone, &resource, "answer", was(c), after))
+        };
+        self.changes.iter().filter_map(of).collect()
+    }
 }
 
 impl fmt::Display for Switch {
@@ -259,4 +273,13 @@ fn record_json(set: &RecordSet) -> String {
         json["HealthCheckId"] = check.as_str().into();
     }
     json.to_string()
+}
+
+/// What a change replaces.
+fn was(change: &RecordChange) -> String {
+    let words = change.before.as_ref().map_or_else(|| "none".to_owned(), RecordSet::words);
+    match change.basis {
+        Basis::Seen => words,
+        Basis::Declared => format!("never observed; declared as {words}"),
+    }
 }
