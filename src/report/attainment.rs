@@ -207,7 +207,7 @@ fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, 
     let of = |(component, at): (&ComponentName, &Timestamp)| {
         let exposure = state.exposure(component)?;
         let reconciled = match state.debts.get(component) {
-            None => (exposure.at(*at), exposure.clone()),
+            None => taken_to(exposure, *at),
             Some(debt) => {
                 // What was settled without a fence can have grown no longer than that.
                 let now = debt.settled.as_ref().map_or(now, |(at, _)| now.min(*at));
@@ -219,6 +219,12 @@ fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, 
         Some((component.clone(), (exposure.with_what_is_beside(figure), exposure)))
     };
     state.promoted_at.iter().filter_map(of).collect()
+}
+
+/// A figure that grows is that of another instant than the one at which it was taken.
+fn taken_to(taken: &Exposure, now: Timestamp) -> (Figure, Exposure) {
+    let last_instant = if taken.grows { Some(now.max(taken.taken_at)) } else { taken.last_instant };
+    (taken.at(now), Exposure { last_instant, ..taken.clone() })
 }
 
 /// What was said of a store's loss when the run was over, where the old primary was fenced or compared later.
@@ -295,7 +301,7 @@ fn owed(
     now: Timestamp,
 ) -> (Figure, Exposure) {
     let Some(proven) = state.fence_proof(component).filter(|_| paid) else {
-        return (taken.at(now), taken.clone());
+        return taken_to(taken, now);
     };
     let last = proven.last_commit.unwrap_or(proven.at);
     let replayed = (taken.last_replayed, taken.last_replayed_there);

@@ -476,7 +476,7 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
                 |plan| plan.verified.why.clone(),
             ),
             figures: figures(lines.iter().filter(|line| line.plan == *plan)),
-            never_proven: !asked.rehearsal && !proofs.iter().any(|(at, good)| *good && *at < asked.until),
+            never_proven: !proofs.iter().any(|(at, good)| *good && *at < asked.until),
             unproven: every.map_or_else(Vec::new, |every| history::unproven(&proofs, first, every, asked)),
             unprotected: history::unprotected(&counting, asked),
             months: history::months(&proofs, every, asked),

@@ -229,6 +229,7 @@ fn a_cancelled_failover_that_left_users_failing_missed_its_rto_everywhere() {
         let compliance = json(&folder.ok(&[&asked[..], &["json"]].concat()));
         assert_eq!(compliance["totals"]["not_recovered"], 1);
         assert_eq!(compliance["totals"]["rto_of_incidents"]["missed"], 1, "{compliance:#}");
+        assert_eq!(compliance["totals"]["never_proven"], 1, "a rehearsal proves nothing");
         let page = folder.ok(&[&asked[..], &["md"]].concat());
         assert!(page.contains("RTO MISSED: never recovered: at least"), "{page}");
     }

@@ -154,6 +154,12 @@ fn a_reconciled_loss_is_on_every_screen_with_what_it_replaced() {
     let run = folder.ok(&["runs", "list", "--sandbox"]).split_whitespace().next().unwrap().to_owned();
     let before = folder.run(&["runs", "show", &run, "--sandbox"]).1;
     assert!(before.contains("RPO      at most 2h 5m (upper bound);"), "{before}");
+    // Whoever subtracts the two instants of the report gets the figure.
+    let report = json(&folder.ok(&["report", "run", &run, "--sandbox", "--format", "json"]));
+    let db = &report["stores"]["db"];
+    let at = |name: &str| Timestamp::parse(db[name].as_str().unwrap()).unwrap();
+    let apart = at("last_instant").since(at("last_replayed")).as_secs_f64();
+    assert!((apart - db["rpo"]["achieved_s"].as_f64().unwrap()).abs() < 0.001, "{db:#}");
     folder.run(&["runs", "resume", &run, "--sandbox"]);
     let shown = [
         folder.run(&["runs", "show", &run, "--sandbox"]).1,
