@@ -25,6 +25,7 @@ pub mod rescue;
 pub mod run_names;
 pub mod telemetry;
 pub mod uploads;
+pub mod waived;
 pub mod wrap;
 
 use clap::{ArgMatches, ValueEnum as _};

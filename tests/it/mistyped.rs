@@ -1,6 +1,7 @@
 //! What somebody mistypes, and is told that they meant.
 
-use crate::cli::Folder;
+use crate::cli::{Folder, json};
+use crate::moves::two_stores;
 
 const REHEARSED: &[&str] = &["failover", "truststream", "--to", "us-east-1", "--yes"];
 
@@ -111,4 +112,28 @@ fn a_command_that_is_over_leaves_no_lock() {
     let names: Vec<_> = files.map(|f| f.unwrap().file_name().into_string().unwrap()).collect();
     assert!(names.contains(&"sandbox.db".to_owned()), "{names:?}");
     assert!(!names.iter().any(|name| name.ends_with(".lock")), "{names:?}");
+}
+
+/// A waiver lifts no more than it names: without a component it is taken for the only one there is, and where there are several for none.
+#[test]
+fn a_waiver_without_a_component_is_never_taken_for_several() {
+    let server = |name: &str, site: &str| {
+        format!("{{id: {name}-{site}, fence_group: sg-{name}-{site}, admin: {{secret: \"file:a\"}}}}")
+    };
+    let folder = Folder::with_plans();
+    std::fs::write(folder.path().join("plans/orders.yaml"), two_stores("aws.rds", server).text).unwrap();
+    let waive = |plan: &'static str, to: &'static str| {
+        let start = ["failover", plan, "--to", to, "--yes", "--sandbox=region-dark"];
+        let bare = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m", "--reason", "dark"];
+        [&start[..], &bare].concat()
+    };
+    let (code, out, err) = folder.run(&waive("orders", "east"));
+    let flags = "--waive unfenced-promotion:billing --waive unfenced-promotion:db";
+    assert!(code == 2 && err.contains(flags), "{code} {out}{err}");
+    assert!(!folder.run(&["runs", "list", "--sandbox"]).1.contains("orders"));
+    let (code, out, err) =
+        folder.run(&[&waive("truststream", "us-east-1")[..], &["--output", "json"]].concat());
+    let taken = "--waive unfenced-promotion is taken as --waive unfenced-promotion:db";
+    assert!(code == 5 && err.contains(taken), "{code} {out}{err}");
+    assert_eq!(json(&out)["waivers"][0]["component"], "db", "{out}");
 }

@@ -7,11 +7,12 @@ use crate::cli::args::{Global, PlanArgs, PlanCommand, PlanShowArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
-use crate::cli::{estate, exit, render};
+use crate::cli::{estate, exit, render, waived};
 use crate::executor::{Patience, Silent};
 use crate::kinds::shared::database::Engine;
 use crate::model::call::comment;
 use crate::model::ids::{RunId, SiteName};
+use crate::plan::Plan;
 use crate::planner::critical_path::CriticalPath;
 use crate::planner::{self, Request, critical_path};
 use crate::probe::Recorder;
@@ -38,7 +39,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
         stage.world.sleep_until(stage.world.now() + stage.outage_begins()).await;
         estate::look(&session, (&store, scope), &plan, guard, &recorder).await
     })?;
-    let request = request(&context, args)?;
+    let request = request(&context, &plan, args)?;
     let held = if scenario.is_some() {
         PriorRuns::default()
     } else {
@@ -76,12 +77,12 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     }
 }
 
-fn request(context: &Context, args: &PlanShowArgs) -> Result<Request, CliError> {
+fn request(context: &Context, plan: &Plan, args: &PlanShowArgs) -> Result<Request, CliError> {
     Ok(Request {
         intent: args.intent.of(),
         from: args.from.as_ref().map(|f| SiteName::new(&**f)),
         to: SiteName::new(&*args.to),
-        waivers: context.waivers(&args.waive)?,
+        waivers: waived::for_plan(context.waivers(&args.waive)?, plan)?,
         // A plan is shown for the day on which users fail, whether or not they do now.
         outage_declared: true,
         rehearsed: true,

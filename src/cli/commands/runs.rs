@@ -15,7 +15,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{anchors, exit, keys, ledger, notifier, render, rescue, run_names, uploads};
+use crate::cli::{anchors, exit, keys, ledger, notifier, render, rescue, run_names, uploads, waived};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
@@ -407,14 +407,17 @@ fn resume(
         }
         return Ok(exit::DONE);
     }
+    let typed = context.waivers(waive)?;
+    let waivers = waived::for_run(typed.clone(), &state.runbook.stores)?;
+    waived::say(printer, &typed, &waivers);
     // Only its owner may continue a run. What a person accepts reaches the owner through the inbox.
     if RunLock::is_held(&Context::lock_folder(store), run) {
         same_operators(context, &state)?;
-        return hand_over((context, printer), store, &state, context.waivers(waive)?);
+        return hand_over((context, printer), store, &state, waivers);
     }
     super::guards::still_ours((context, printer), store, &state)?;
     same_operators(context, &state)?;
-    for waiver in context.waivers(waive)? {
+    for waiver in waivers {
         post((context, printer), store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
     }
     if !state.finished() {

@@ -14,7 +14,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{estate, evidence, exit, keys, ledger, notifier, render, rescue, uploads};
+use crate::cli::{estate, evidence, exit, keys, ledger, notifier, render, rescue, uploads, waived};
 use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
@@ -351,14 +351,8 @@ impl Starting<'_> {
                 ));
             }
         }
-        for waiver in self.waivers()? {
-            if let Some(unknown) = waiver.component.filter(|c| !plan.components.contains_key(c)) {
-                return Err(CliError::usage_fix(
-                    format!("plan {} has no component `{unknown}`", plan.name),
-                    "name one of its components after the rule, or omit the component for all",
-                ));
-            }
-        }
+        let typed = self.waivers()?;
+        waived::say(self.printer, &typed, &waived::for_plan(typed.clone(), plan)?);
         Ok(())
     }
 
@@ -438,7 +432,7 @@ impl Starting<'_> {
             intent: self.intent,
             from: self.args.from.as_ref().map(|f| SiteName::new(&**f)),
             to: self.to(plan),
-            waivers: self.waivers()?,
+            waivers: waived::for_plan(self.waivers()?, plan)?,
             outage_declared: self.args.outage_began.is_some(),
             rehearsed: self.context.is_rehearsal(),
             holder: self.holder(run)?,
