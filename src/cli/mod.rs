@@ -15,6 +15,7 @@ pub mod files;
 pub mod interrupt;
 pub mod keys;
 pub mod ledger;
+pub mod letters;
 pub mod log;
 pub mod notifier;
 pub mod printer;

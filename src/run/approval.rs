@@ -85,6 +85,29 @@ pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestam
     if empty_seats(state, by, &said).is_empty() { Vec::new() } else { not_taken(state, &rule.also, &said) }
 }
 
+/// What an approval waits for by now, where people answered since the run asked: the run itself says so only once somebody drives it.
+pub(super) fn answered_since(state: &RunState, position: usize) -> Option<(String, Option<String>)> {
+    let Action::Gate(Gate::Approval { ask, .. }) = &state.step(position).action else { return None };
+    let of = &state.steps[position];
+    if of.approved_by.is_empty() && of.overridden.is_none() {
+        return None;
+    }
+    let names = |who: &[Person]| who.iter().map(|who| who.who.clone()).collect::<Vec<_>>().join(" and ");
+    let by = names(&of.approved_by);
+    let lacking = lacking(state, position, &of.approved_by, state.last_at);
+    if !lacking.is_empty() {
+        let said = if by.is_empty() { String::new() } else { format!(" ({by} approved it)") };
+        return Some((format!("waiting for approval by {}{said}: {ask}", lacking.join(" and ")), None));
+    }
+    let over = of.overridden.iter().map(|over| format!("overridden by {}", over.who.who));
+    let approved = (!by.is_empty()).then(|| format!("approved by {by}"));
+    let said = approved.into_iter().chain(over).collect::<Vec<_>>().join(", ");
+    Some((
+        format!("{said}, and no process continues the run yet"),
+        Some(state.created.command("runs resume", "")),
+    ))
+}
+
 /// Whether the run continued on an override. From then on approvals come afterwards.
 fn went_on(state: &RunState, position: usize) -> bool {
     let of = &state.steps[position];

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::approval;
 use super::state::{RunState, Status};
 use crate::model::ids::StepId;
 use crate::model::waiver::Rule;
@@ -45,7 +46,12 @@ impl RunState {
         let of = |i: usize| {
             let Status::Blocked { why, rule, flag } = &self.work(i).status else { return None };
             let command = flag.as_ref().map(|flag| self.to_type(*rule, flag));
-            Some(Waits { step: self.step(i).id.clone(), why: why.clone(), command })
+            let waits = Waits { step: self.step(i).id.clone(), why: why.clone(), command };
+            Some(approval::answered_since(self, i).map_or(waits.clone(), |(why, command)| Waits {
+                why,
+                command: command.or(waits.command),
+                ..waits
+            }))
         };
         (0..self.steps.len()).filter_map(of).collect()
     }

@@ -516,3 +516,32 @@ fn the_requester_overrides_nothing() {
     let words = "the requester of a run cannot override its approval";
     refused(&folder, "ivy.key", &["override", &run, "--reason", "x"], words);
 }
+
+/// What people said is in the inbox until somebody drives the run: no screen asks again whoever answered.
+#[test]
+fn answers_that_no_process_has_read_are_on_every_screen() {
+    let folder = truststream();
+    let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"];
+    let (run, _) = asked(&folder, &start);
+    let screens = || {
+        [
+            folder.run(&["status", "--sandbox"]).1,
+            folder.run(&["runs", "list", "--sandbox"]).1,
+            folder.run(&["runs", "show", &run, "--sandbox"]).1,
+        ]
+    };
+    let say = |key, args: &[&str]| assert_eq!(by(&folder, key, &[args, &[&run, GATE]].concat()).0, 0);
+    say("bob.key", &["approve", "--yes"]);
+    let words = "waiting for approval by engineering-lead (bob approved it)";
+    screens().iter().for_each(|screen| assert!(screen.contains(words), "{screen}"));
+    say("eve.key", &["approve", "--yes"]);
+    let words = "approved by bob and eve, and no process continues the run yet: drctl runs resume";
+    screens().iter().for_each(|screen| assert!(screen.contains(words), "{screen}"));
+
+    let (run, _) = asked(&folder, &start);
+    assert_eq!(by(&folder, "eve.key", &["reject", &run, GATE, "--reason", "wrong site"]).0, 0);
+    for screen in [folder.run(&["status", "--sandbox"]).1, folder.run(&["runs", "show", &run, "--sandbox"]).1]
+    {
+        assert!(screen.contains("wrong site"), "{screen}");
+    }
+}

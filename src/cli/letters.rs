@@ -1,0 +1,37 @@
+//! What people said to a run that nobody drives: it is in the inbox, and a screen that leaves it out asks them again.
+
+use crate::cli::error::CliError;
+use crate::journal::Journal as _;
+use crate::journal::sqlite::SqliteJournal;
+use crate::record::event::{Event, EventKind};
+use crate::run::RunState;
+use crate::run::signal::take;
+use crate::run::state::{Status, StepState};
+
+/// The run as it will be once somebody drives it and reads its letters. What it would refuse, or could not follow, changes nothing.
+///
+/// # Errors
+/// If the store cannot be read.
+pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, CliError> {
+    let mut state = before.clone();
+    for letter in store.letters(&state.created.run)? {
+        let at = state.last_at;
+        let mut next = state.clone();
+        let events = take(&state, letter.signal, letter.who, at);
+        let refused = events.iter().any(|what| matches!(what, EventKind::SignalRefused { .. }));
+        if !refused && events.into_iter().all(|what| next.apply(&Event { at, what }).is_ok()) {
+            state = next;
+        }
+    }
+    // Why it stands still is another thing by now where somebody said no.
+    let fails = |(i, at): (usize, &StepState)| {
+        let anew = at.work.status == Status::Failed && before.steps[i].work.status != Status::Failed;
+        let why = at.work.reason.as_deref().unwrap_or_default();
+        anew.then(|| format!("{}: {why}", state.step(i).id))
+    };
+    let failed = state.steps.iter().enumerate().find_map(fails);
+    if failed.is_some() {
+        state.halted = failed;
+    }
+    Ok(state)
+}
