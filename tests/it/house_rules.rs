@@ -6,15 +6,23 @@ use std::path::{Path, PathBuf};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 
-/// Modules from the lowest layer up. A module uses its own layer and those below.
+/// Modules from the lowest layer up. A module uses itself and those below; only `cli` and `server` use each other.
 const LAYERS: &[&[&str]] = &[
     &["model"],
     &["kinds"],
     &["record"],
-    &["plan", "inventory"],
-    &["planner", "run", "policy", "report"],
+    &["plan"],
+    &["inventory"],
+    &["policy"],
+    &["planner"],
+    &["run"],
+    &["report"],
     &["files"],
-    &["journal", "adapters", "probe", "notify", "world"],
+    &["world"],
+    &["journal"],
+    &["probe"],
+    &["adapters"],
+    &["notify"],
     &["executor"],
     &["cli", "server"],
 ];
