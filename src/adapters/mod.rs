@@ -37,7 +37,7 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::inventory::Observation;
 use crate::kinds::shared::database::DatabaseRef;
-use crate::model::terms::Endpoint;
+use crate::model::environment::Endpoint;
 use crate::record::action::Action;
 use crate::record::event::Request;
 use crate::record::target::Target;

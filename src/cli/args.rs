@@ -28,7 +28,7 @@ pub use steering::{AnswerArgs, ApproveArgs, RunsArgs, RunsCommand};
 pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};
 
 use crate::model::intent::Intent;
-use crate::model::policy::Severity;
+use crate::model::severity::Severity;
 
 /// Disaster recovery for applications in two or more cloud regions.
 ///

@@ -20,8 +20,8 @@ use crate::model::intent::Intent;
 use crate::model::ledger::StoreWorld;
 use crate::model::notice::SecretAt;
 use crate::model::place::Place;
-use crate::model::policy;
 use crate::model::secret::Secret;
+use crate::model::severity;
 use crate::model::shape::suggest;
 use crate::model::time::{Dur, Timestamp};
 pub use crate::model::waiver::one_line;
@@ -235,7 +235,7 @@ impl Context {
     }
 
     /// How bad it is: as was said, or as the policy has it where there is one.
-    pub fn severity(&self, given: Option<policy::Severity>, intent: Intent, drill: bool) -> Option<String> {
+    pub fn severity(&self, given: Option<severity::Severity>, intent: Intent, drill: bool) -> Option<String> {
         let usual = || self.settings.policy.severity(given, intent, drill);
         let known = if self.authority().is_empty() { given } else { Some(usual()) };
         known.map(|severity| severity.to_string())
@@ -274,7 +274,7 @@ impl Context {
     pub fn closed(
         &self,
         plan: &PlanName,
-        (given, intent, drill): (Option<policy::Severity>, Intent, bool),
+        (given, intent, drill): (Option<severity::Severity>, Intent, bool),
         now: Timestamp,
     ) -> Vec<Closed> {
         if self.is_rehearsal() {

@@ -2,9 +2,9 @@
 
 use super::{DriveError, Session};
 use crate::journal::{Closing, Record, StoreError};
+use crate::model::environment::Endpoint;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::intent::{Drill, Intent};
-use crate::model::terms::Endpoint;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::Continued;
 use crate::policy::signed;

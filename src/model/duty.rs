@@ -8,7 +8,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::policy::Severity;
+use crate::model::severity::Severity;
 use crate::model::time::Dur;
 
 /// The duties of people after an incident. A run keeps the rules from its start.

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::environment::{Endpoint, Environment};
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::measure::{Basis, Verdict};
-use crate::model::terms::{Endpoint, Environment};
 use crate::model::time::Timestamp;
 
 /// The type of what is signed, in the envelope (<https://github.com/secure-systems-lab/dsse>).

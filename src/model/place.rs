@@ -54,3 +54,10 @@ pub fn bucket_and_key(url: &str) -> Option<(&str, &str)> {
     let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
     (!bucket.is_empty() && !key.is_empty()).then_some((bucket, key))
 }
+
+/// Host, port and database of `host:port/database`.
+pub fn endpoint_parts(endpoint: &str) -> Option<(&str, u16, Option<&str>)> {
+    let (server, database) = endpoint.split_once('/').unwrap_or((endpoint, ""));
+    let (host, port) = server.rsplit_once(':').unwrap_or((server, "5432"));
+    Some((host, port.parse().ok()?, Some(database).filter(|d| !d.is_empty())))
+}

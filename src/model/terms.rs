@@ -2,145 +2,15 @@
 //! went, and whether any of it was meant to prove something.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::environment::{Endpoint, Environment};
 use crate::model::ids::Digest;
 use crate::model::ledger::Known;
 use crate::model::objectives::Objectives;
 use crate::model::time::Dur;
-
-/// What an estate is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Environment {
-    /// Users depend on it.
-    #[default]
-    Production,
-    /// Nobody does: its runs count for no compliance and verify no application.
-    Test,
-}
-
-impl Environment {
-    /// `production` or `test`.
-    pub const fn id(self) -> &'static str {
-        match self {
-            Self::Production => "production",
-            Self::Test => "test",
-        }
-    }
-}
-
-impl fmt::Display for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.id())
-    }
-}
-
-/// Who put an endpoint in the place of the provider's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// `endpoints:` in `drctl.yaml`.
-    Settings,
-    /// The plan.
-    Plan,
-    /// A variable of the environment or a profile, by the rules of the provider's SDK.
-    Sdk,
-}
-
-impl Source {
-    /// In words.
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::Settings => "endpoints in drctl.yaml",
-            Self::Plan => "the plan",
-            Self::Sdk => "the environment or the profile of the AWS SDK",
-        }
-    }
-}
-
-/// An address that calls of a service go to because somebody said so.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Endpoint {
-    /// The service, as `endpoints:` names it.
-    pub service: String,
-    /// Scheme, host and port; never a login.
-    pub url: String,
-    /// Who said so.
-    pub from: Source,
-}
-
-impl Endpoint {
-    /// Whatever leads nowhere else is left out of the address: a login in it, its path and what follows.
-    pub fn new(service: &str, url: &str, from: Source) -> Self {
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        Self { service: service.to_owned(), url: format!("{scheme}://{host}").to_lowercase(), from }
-    }
-
-    /// Whether it is not one of the provider's own for this service.
-    pub fn is_foreign(&self) -> bool {
-        !is_aws(&self.service, &self.url)
-    }
-}
-
-impl fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at {} ({})", self.service, self.url, self.from.words())
-    }
-}
-
-/// Domains of the endpoints of AWS, by partition (`partitions.json` of the AWS SDKs: `dnsSuffix` and `dualStackDnsSuffix`).
-const DOMAINS: [&str; 14] = [
-    "amazonaws.com",
-    "api.aws",
-    "amazonaws.com.cn",
-    "api.amazonwebservices.com.cn",
-    "amazonaws.eu",
-    "api.amazonwebservices.eu",
-    "c2s.ic.gov",
-    "api.aws.ic.gov",
-    "sc2s.sgov.gov",
-    "api.aws.scloud",
-    "cloud.adc-e.uk",
-    "api.cloud-aws.adc-e.uk",
-    "csp.hci.ic.gov",
-    "api.aws.hci.ic.gov",
-];
-
-/// Whether an address is an endpoint of AWS for a service (AWS General Reference, «Service endpoints and quotas»; AWS PrivateLink Guide,
-/// «Access AWS services through PrivateLink»). Only the service's own name counts: anybody may have a host below `amazonaws.com`, such as
-/// that of an API Gateway or of a virtual machine.
-fn is_aws(service: &str, url: &str) -> bool {
-    let Some(authority) = url.strip_prefix("https://") else { return false };
-    let host = authority.strip_suffix(":443").unwrap_or(authority);
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    let prefix = if service == "cloudwatch" { "monitoring" } else { service };
-    DOMAINS.iter().any(|domain| {
-        let Some(name) = host.strip_suffix(domain).and_then(|name| name.strip_suffix('.')) else {
-            return false;
-        };
-        let labels: Vec<&str> = name.split('.').collect();
-        let own = |label: &str| label.strip_suffix("-fips").unwrap_or(label) == prefix;
-        labels.iter().all(|label| !label.is_empty() && label.chars().all(plain))
-            && match labels[..] {
-                [name] => own(name),
-                [name, _region] => own(name),
-                [name, "dualstack", _region] => own(name) && service == "s3",
-                [_cluster, name, _region] => own(name) && service == "route53-recovery-cluster",
-                [link, name, _region, "vpce"] => link.starts_with("vpce-") && own(name),
-                ["bucket", link, name, _region, "vpce"] => {
-                    link.starts_with("vpce-") && own(name) && service == "s3"
-                }
-                _ => false,
-            }
-    })
-}
 
 /// What a recovery class promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -223,52 +93,6 @@ impl Terms {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_the_providers_own_names_are_its_own() {
-        let own = [
-            ("rds", "https://rds.us-east-1.amazonaws.com"),
-            ("rds", "https://rds-fips.us-east-1.amazonaws.com:443"),
-            ("rds", "https://RDS.us-east-1.api.aws/"),
-            ("rds", "https://vpce-0a1b-x.rds.us-east-1.vpce.amazonaws.com"),
-            ("sts", "https://sts.amazonaws.com"),
-            ("cloudwatch", "https://monitoring.eu-west-1.amazonaws.com"),
-            ("s3", "https://s3.dualstack.us-east-1.amazonaws.com"),
-            ("s3", "https://bucket.vpce-1.s3.us-east-1.vpce.amazonaws.com"),
-            ("rds", "https://rds.cn-north-1.amazonaws.com.cn"),
-            ("route53-recovery-cluster", "https://abc.route53-recovery-cluster.us-east-1.amazonaws.com/v1"),
-        ];
-        for (service, url) in own {
-            assert!(!Endpoint::new(service, url, Source::Sdk).is_foreign(), "{url}");
-        }
-        let foreign = [
-            ("rds", "http://rds.us-east-1.amazonaws.com"),
-            ("rds", "https://rds.us-east-1.amazonaws.com:8443"),
-            ("rds", "https://abc.execute-api.us-east-1.amazonaws.com"),
-            ("rds", "https://ec2-1-2-3-4.compute-1.amazonaws.com"),
-            ("rds", "https://rds.elb.us-east-1.amazonaws.com"),
-            ("rds", "https://sts.us-east-1.amazonaws.com"),
-            ("rds", "https://rds.us-east-1.amazonaws.com@evil.example"),
-            ("rds", "https://evil.example#.rds.us-east-1.amazonaws.com"),
-            ("rds", "https://evil.example\\.rds.us-east-1.amazonaws.com"),
-            ("rds", "https://rds.us-east-1.evilamazonaws.com"),
-            ("rds", "https://rds..amazonaws.com"),
-            ("rds", "https://amazonaws.com"),
-            ("rds", "http://127.0.0.1:4566"),
-            ("rds", "rds.us-east-1.amazonaws.com"),
-            ("", "https://.us-east-1.amazonaws.com"),
-            ("rds", ""),
-        ];
-        for (service, url) in foreign {
-            assert!(Endpoint::new(service, url, Source::Sdk).is_foreign(), "{url}");
-        }
-    }
-
-    #[test]
-    fn no_login_stays_in_an_address() {
-        let endpoint = Endpoint::new("rds", "http://me:hunter2@127.0.0.1:4566/path?token=t", Source::Sdk);
-        assert_eq!(endpoint.url, "http://127.0.0.1:4566");
-    }
 
     #[test]
     fn changes_name_what_was_and_what_is() {

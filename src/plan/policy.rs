@@ -7,7 +7,8 @@ use serde::Deserialize;
 use super::windows::{FREEZE, RawFreeze, RawWindow, WINDOW};
 use crate::model::duty::{Duties, Rung};
 use crate::model::intent::Intent;
-use crate::model::policy::{Change, Policy, Severity};
+use crate::model::policy::{Change, Policy};
+use crate::model::severity::Severity;
 use crate::model::shape::{Field, Keys, Shape, opt, req};
 use crate::model::time::Dur;
 

@@ -13,6 +13,7 @@ use super::shapes::SETTINGS;
 use super::telemetry::RawTelemetry;
 use crate::model::authority::{Authority, Operator};
 use crate::model::document::{Node, Value};
+use crate::model::environment::Environment;
 use crate::model::finding::{Finding, Span};
 use crate::model::notice::{Notify, Transport};
 use crate::model::objectives::Objectives;
@@ -22,7 +23,6 @@ use crate::model::schedule::Schedule;
 use crate::model::shape::suggest;
 use crate::model::sink::Keeping;
 use crate::model::telemetry::Traces;
-use crate::model::terms::Environment;
 use crate::model::time::Dur;
 use crate::model::{document, shape};
 

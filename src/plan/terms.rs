@@ -6,10 +6,12 @@ use ssh_key::{HashAlg, PublicKey};
 
 use super::settings::{Settings, SqlTls};
 use crate::model::authority::Authority;
+use crate::model::environment::Endpoint;
 use crate::model::ledger::Known;
 use crate::model::place::Place;
-use crate::model::policy::{Policy, Severity};
-use crate::model::terms::{Endpoint, Promise, Terms};
+use crate::model::policy::Policy;
+use crate::model::severity::Severity;
+use crate::model::terms::{Promise, Terms};
 use crate::model::time::Dur;
 
 /// Operators as records name them: by the fingerprints of their keys.

@@ -10,8 +10,9 @@ use crate::kinds::Spec;
 use crate::kinds::aws::route53::{
     Record, RecordAnswer, RecordChange, RecordSet, Route53, Switch, SwitchBy, Wanted,
 };
-use crate::kinds::shared::database::{DatabaseRef, endpoint_parts};
+use crate::kinds::shared::database::DatabaseRef;
 use crate::model::ids::{ComponentName, SiteName, StepId};
+use crate::model::place::endpoint_parts;
 use crate::model::time::Dur;
 use crate::plan::types::Component;
 use crate::record::action::{Action, Check};

@@ -7,7 +7,8 @@ use serde::Serialize;
 use crate::model::calendar::{Freeze, Window};
 use crate::model::finding::Finding;
 use crate::model::ids::PlanName;
-use crate::model::policy::{Policy, Severity};
+use crate::model::policy::Policy;
+use crate::model::severity::Severity;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::Op;
 use crate::kinds::aws::aurora::{NewMember, Takeover};
 use crate::kinds::aws::autoscaling::Scale;
-use crate::kinds::aws::rds::NewReplica;
+use crate::kinds::aws::rds::{NEW_NAME_AT_WORST, NewReplica};
 use crate::kinds::aws::route53::{SetHealthObject, SetRoutingControls, Switch, Wanted};
 use crate::kinds::aws::s3::Sample;
 use crate::kinds::shared::command::Command;
@@ -25,7 +25,6 @@ use crate::model::policy::Override;
 use crate::model::properties::InDoubt;
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
-use crate::record::estimate::NEW_NAME_AT_WORST;
 use crate::record::target::Target;
 
 mod late;

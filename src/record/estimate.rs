@@ -2,6 +2,7 @@
 //! where none is published that is said. What was measured in runs before takes their place ([`crate::report::history`]).
 
 use crate::kinds::Op;
+use crate::kinds::aws::rds::NEW_NAME;
 use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{Part, Restore};
@@ -17,12 +18,6 @@ const READ_PER_S: u64 = 50 << 20;
 /// AWS publishes none for what it takes to make an instance from backups, whatever their size: it reads them when they are asked for
 /// (Amazon RDS User Guide, «Restoring a DB instance to a specified time»).
 const NEW_INSTANCE: Dur = Dur::mins(20);
-
-/// A new name is effective in about 10 minutes, and the instance is not available before (AWS, Amazon RDS User Guide, «Renaming a DB
-/// instance»).
-pub const NEW_NAME: Dur = Dur::mins(10);
-/// How long a renaming that was asked for may show nothing under the new name: twice what is published.
-pub const NEW_NAME_AT_WORST: Dur = Dur::mins(20);
 
 /// How long a part of a restore takes by the bytes that it has to read.
 fn restore(part: Part, of: &Restore) -> Dur {

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::authority::Authority;
 use crate::model::duty::{Decision, Duties, Duty};
+use crate::model::environment::Endpoint;
 use crate::model::ids::{ComponentName, Digest, PlanName, RunId, StepId};
-use crate::model::terms::{Endpoint, Terms};
+use crate::model::terms::Terms;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::record::facts::Fact;

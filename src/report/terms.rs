@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::model::environment::Environment;
 use crate::model::ids::{ComponentName, PlanName, RunId};
 use crate::model::objectives::Objectives;
-use crate::model::terms::Environment;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::event::RunCreated;
 use crate::report::compliance::Asked;

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::RunState;
 use super::state::Mode;
+use crate::model::environment::{Endpoint, Environment, Source};
 use crate::model::evidence::Under;
-use crate::model::terms::{Endpoint, Environment, Source};
 use crate::plan::terms::known;
 use crate::record::action::Action;
 use crate::record::event::{Outcome, RunCreated};

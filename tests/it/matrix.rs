@@ -1,7 +1,8 @@
 //! Which rules ask for whom: the strictest of them, every number of them configuration, and what hooks say that they change.
 
 use drctl::model::intent::Intent;
-use drctl::model::policy::{Change, Policy, Severity};
+use drctl::model::policy::{Change, Policy};
+use drctl::model::severity::Severity;
 use drctl::policy::matrix;
 use drctl::record::action::{Action, Gate};
 

@@ -264,7 +264,7 @@ fn a_test_estate_counts_for_no_compliance_and_says_so() {
 
 #[test]
 fn endpoints_that_are_not_the_providers_own_prove_no_objective() {
-    use drctl::model::terms::{Endpoint, Source};
+    use drctl::model::environment::{Endpoint, Source};
     use drctl::report::{summary, verified};
     let folder = Folder::with_plans();
     let run = begin(&folder);

@@ -2,7 +2,8 @@
 
 use drctl::model::ids::PlanName;
 use drctl::model::intent::{Drill, Intent};
-use drctl::model::policy::{Policy, Severity};
+use drctl::model::policy::Policy;
+use drctl::model::severity::Severity;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Settings;

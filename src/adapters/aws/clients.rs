@@ -19,8 +19,8 @@ use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell as AsyncOnceCell;
 
 use crate::adapters::secrets::learn;
+use crate::model::environment::{Endpoint, Source};
 use crate::model::place::Place;
-use crate::model::terms::{Endpoint, Source};
 
 /// How long a connection may take to be made.
 pub const CONNECT: Duration = Duration::from_secs(3);

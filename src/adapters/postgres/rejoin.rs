@@ -2,9 +2,10 @@
 
 use super::Failure;
 use super::host::{Asked, head, time, way};
-use crate::kinds::shared::database::{DatabaseRef, Host, endpoint_parts};
+use crate::kinds::shared::database::{DatabaseRef, Host};
 use crate::kinds::shared::rebuild::{Diverged, DivergedTable};
 use crate::kinds::shared::wal::{Lsn, WalPoint};
+use crate::model::place::endpoint_parts;
 
 /// Runs on the host.
 const JOB: &str =

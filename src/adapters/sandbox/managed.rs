@@ -6,10 +6,9 @@ use super::estate::{Db, Estate, Transition};
 use super::fences::Worker;
 use super::isolation::Isolation;
 use super::scenario::roll;
-use crate::kinds::aws::rds::InstanceSettings;
+use crate::kinds::aws::rds::{InstanceSettings, NEW_NAME};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::model::time::Dur;
-use crate::record::estimate::NEW_NAME;
 
 /// The status of a slot whose name is free.
 pub(super) const GONE: &str = "gone";

@@ -7,6 +7,7 @@ use super::estate::{Estate, Transition};
 use super::fences::Catalog;
 use super::managed::GONE;
 use super::scenario::roll;
+use crate::kinds::aws::rds::NEW_NAME;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::{
@@ -14,7 +15,6 @@ use crate::kinds::shared::restore::{
 };
 use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::time::{Dur, Timestamp};
-use crate::record::estimate::NEW_NAME;
 use crate::run::apply::IN_PLACE;
 
 /// How far back backups lead.

@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use crate::model::intent::Drill;
-use crate::model::policy::Severity;
+use crate::model::severity::Severity;
 
 /// Acceptance of refusals.
 #[derive(Args, Clone, Debug, Default)]

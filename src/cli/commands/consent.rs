@@ -4,7 +4,7 @@ use super::start::Starting;
 use crate::cli::error::CliError;
 use crate::cli::printer::Format;
 use crate::model::intent::Drill;
-use crate::model::policy::Severity;
+use crate::model::severity::Severity;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 use crate::plan::Plan;

@@ -7,13 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::op::Op;
-use crate::kinds::shared::database::endpoint_parts;
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::change::Change;
 use crate::model::document::{Node, Value};
 use crate::model::estimate::Estimate;
 use crate::model::ids::ComponentName;
-use crate::model::place::Place;
+use crate::model::place::{Place, endpoint_parts};
 use crate::model::properties::{InDoubt, LEADS, Moves, Properties, Undo};
 use crate::model::time::Dur;
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::Lint;
 use crate::kinds::Spec;
 use crate::kinds::clients::Clients;
-use crate::kinds::shared::database::endpoint_parts;
 use crate::kinds::shared::secret::SecretRef;
 use crate::model::finding::Span;
+use crate::model::place::endpoint_parts;
 use crate::plan::types::Component;
 
 /// Words of fields that hold what nobody may see, or what clients log in as.

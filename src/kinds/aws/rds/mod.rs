@@ -4,9 +4,11 @@ mod plan;
 
 use std::collections::BTreeMap;
 
-pub use plan::{CALLED, KEYS};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::model::time::Dur;
+pub use plan::{CALLED, KEYS};
 
 /// A managed instance's settings, as far as a replica does not take them from its source (Amazon RDS API Reference,
 /// `CreateDBInstanceReadReplica`).
@@ -109,3 +111,10 @@ pub struct NewReplica {
     /// The groups that let its clients in.
     pub security_groups: Vec<String>,
 }
+
+/// A new name is effective in about 10 minutes, and the instance is not available before (AWS, Amazon RDS User Guide, «Renaming a DB
+/// instance»).
+pub const NEW_NAME: Dur = Dur::mins(10);
+
+/// How long a renaming that was asked for may show nothing under the new name: twice what is published.
+pub const NEW_NAME_AT_WORST: Dur = Dur::mins(20);

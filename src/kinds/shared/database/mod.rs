@@ -147,13 +147,6 @@ impl DatabaseRef {
     }
 }
 
-/// Host, port and database of `host:port/database`.
-pub fn endpoint_parts(endpoint: &str) -> Option<(&str, u16, Option<&str>)> {
-    let (server, database) = endpoint.split_once('/').unwrap_or((endpoint, ""));
-    let (host, port) = server.rsplit_once(':').unwrap_or((server, "5432"));
-    Some((host, port.parse().ok()?, Some(database).filter(|d| !d.is_empty())))
-}
-
 /// Whose answer is a sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
