@@ -579,7 +579,7 @@ fn events_go_to_a_siem() {
     assert!(!cef.contains("BEGIN SSH SIGNATURE"), "signatures say nothing to people");
     // What people let through when they began it stands in its runbook, and out here.
     assert!(
-        created.contains("cs6=unfenced-promotion by ") && created.contains("cs6Label=waived"),
+        created.contains("cs6=unfenced-promotion:db by ") && created.contains("cs6Label=waived"),
         "{created}"
     );
     assert!(created.starts_with("CEF:0|drctl|drctl|") && created.contains("|run created|8|"), "{created}");
