@@ -113,6 +113,7 @@ mod terms;
 mod told_alike;
 mod told_whole;
 mod traces;
+mod transitions;
 mod ttl;
 mod unread;
 mod unreplicated;

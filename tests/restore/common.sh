@@ -13,8 +13,9 @@ failed=0
 checks=0
 export LC_ALL=C TZ=UTC
 
-# Two ports side by side that nobody listens on.
-port=$((48100 + RANDOM % 900))
+# Two ports side by side that nobody listens on, below those that Linux gives to outgoing connections (32768 and up): any connection of the
+# machine may take one of those before the server is started.
+port=$((30100 + RANDOM % 2500))
 while (: >"/dev/tcp/127.0.0.1/$port" || : >"/dev/tcp/127.0.0.1/$((port + 1))") 2>/dev/null; do port=$((port + 2)); done
 
 # What was left running when this was broken off, by what only our own processes have.
