@@ -201,10 +201,17 @@ fn round_up(value: Dur) -> String {
 /// Whether a blocked gate would only say again what it said.
 pub fn same_block(status: &Status, what: &EventKind) -> bool {
     match (status, what) {
-        // The figure in the words may grow; the question stays the same. Whose yes is missing is another question.
-        (Status::Blocked { rule: a, why, .. }, EventKind::GateBlocked { rule: b, why: now, .. }) => {
-            a == b && (a.is_some() || why == now)
-        }
+        // The figure in the words, and the bound in the flag, may grow; the question stays the same. Of whom it is asked, and of which
+        // component, is another question: an answer for one component of a group leaves the next one to be answered.
+        (
+            Status::Blocked { rule: a, why, flag },
+            EventKind::GateBlocked { rule: b, why: now, flag: flag_now, .. },
+        ) => a == b && if a.is_some() { waived_by(flag) == waived_by(flag_now) } else { why == now },
         _ => false,
     }
+}
+
+/// The waiver that a flag names, without its bound.
+fn waived_by(flag: &Option<String>) -> Option<&str> {
+    flag.as_deref().and_then(|flag| flag.split(" --accept-data-loss").next())
 }

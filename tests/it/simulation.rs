@@ -569,6 +569,13 @@ fn fresh_seeds() {
     (0..40).for_each(|i| check(1_000_000 + base * 100 + i, &Counts::default()));
 }
 
+/// What faults of the code came from before, each with what it showed.
+#[test]
+fn seeds_that_found_something() {
+    // Of a group the loss of one store was accepted, and nobody was told that the next one exceeds its objective, too.
+    check(179_570_054_004, &Counts::default());
+}
+
 #[test]
 fn one_seed() {
     let seed = std::env::var("DRCTL_TEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1);

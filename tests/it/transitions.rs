@@ -10,6 +10,7 @@ use drctl::record::action::{Action, Check, Gate, Write};
 use drctl::record::event::{Direction, End, Event, EventKind};
 use drctl::record::runbook::{OnFailure, Step};
 use drctl::run::RunState;
+use drctl::run::gate::same_block;
 use drctl::run::state::{FenceDebt, Status};
 
 use crate::decided::{
@@ -233,4 +234,27 @@ fn no_journal_has_more_calls_than_were_made() {
     for (attempt, generation) in [(4, 0), (1, 4), (u32::MAX, 0)] {
         assert!(!takes(state(), intended(attempt, generation)), "{attempt} {generation}");
     }
+}
+
+#[test]
+fn a_gate_asks_anew_when_it_is_another_component_that_stops_it() {
+    let flag =
+        |of: &str| Some(format!("--waive exposure-above-rpo:{of} --accept-data-loss 6m --reason TEXT"));
+    let rule = Some(Rule::ExposureAboveRpo);
+    let status = Status::Blocked { why: "db0 may lose 5m 45s".to_owned(), rule, flag: flag("db0") };
+    let asks = |why: &str, flag| EventKind::GateBlocked {
+        step: StepId::new("exposure.both"),
+        rule,
+        why: why.to_owned(),
+        flag,
+    };
+    let grown = flag("db0").map(|of| of.replace("6m", "7m"));
+    assert!(
+        same_block(&status, &asks("db0 may lose 6m 45s", grown)),
+        "a figure that grows is no new question"
+    );
+    assert!(
+        !same_block(&status, &asks("db1 may lose 6m 39s", flag("db1"))),
+        "db0 was answered, and db1 was not"
+    );
 }

@@ -12,7 +12,7 @@ use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::event::{EventKind, Outcome, Signal};
 use drctl::record::runbook::OnFailure;
-use drctl::run::state::Mode;
+use drctl::run::state::{Mode, Status};
 
 use crate::rig::{Rehearsed, Rig};
 
@@ -118,6 +118,16 @@ fn stopped(done: &Rehearsed) -> Option<Stopped> {
     Some(last.unwrap_or_else(|| Stopped::Failed(format!("{:?}", done.ended.stop))))
 }
 
+/// Every rule that a step waits for now.
+fn blocked(done: &Rehearsed) -> Vec<Ruled> {
+    let state = &done.ended.state;
+    let of = state.runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &at.work.status {
+        Status::Blocked { rule: Some(rule), flag, .. } => Some((*rule, step.component.clone(), flag.clone())),
+        _ => None,
+    });
+    of.collect()
+}
+
 /// Whether that rule may stop this failover, by what the scenario does to the plan.
 fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &str) {
     let right = match rule {
@@ -188,14 +198,15 @@ fn is_short(rig: &Rig) -> bool {
 fn resumed(rig: &Rig, context: &str) -> Came {
     let mut done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}: {context}"));
     for _ in 0..PATIENCE {
-        let Some(why) = stopped(&done) else { return Came::Resumed };
+        if stopped(&done).is_none() {
+            return Came::Resumed;
+        }
         let mut letters = Vec::new();
-        if let Stopped::Refused(rules) = why {
-            for (rule, component, flag) in rules.into_iter().filter(|of| !ran_out_of_time(rig, of)) {
-                may_stop(rig, rule, component.as_ref(), context);
-                let flag = flag.unwrap_or_else(|| panic!("{rule} prints no flag: {context}"));
-                letters.push(Signal::Waive { waiver: as_printed(&flag, context) });
-            }
+        // A step that failed may be the last word while a gate is blocked as well.
+        for (rule, component, flag) in blocked(&done).into_iter().filter(|of| !ran_out_of_time(rig, of)) {
+            may_stop(rig, rule, component.as_ref(), context);
+            let flag = flag.unwrap_or_else(|| panic!("{rule} prints no flag: {context}"));
+            letters.push(Signal::Waive { waiver: as_printed(&flag, context) });
         }
         letters.push(Signal::Resume);
         let next = rig.second(&done.records, &done.notes, &letters, None);
