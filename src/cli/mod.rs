@@ -12,10 +12,11 @@ pub mod estate;
 pub mod evidence;
 pub mod exit;
 pub mod files;
+pub mod inbox;
 pub mod interrupt;
 pub mod keys;
 pub mod ledger;
-pub mod letters;
+
 pub mod log;
 pub mod notifier;
 pub mod printer;

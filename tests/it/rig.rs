@@ -241,11 +241,7 @@ impl Rig {
         let notes = collect_notes(&sandbox);
         let journal = MemoryJournal::default();
         let cloud = Meddled { sandbox: &sandbox, world: &world, how: self.meddling };
-        let turns = self.turns(&world, &[]);
-        let interrupts = || {
-            turns();
-            0
-        };
+        let interrupts = self.interrupts(&world, &[], None);
         let session = Session { cloud: &cloud, ..session(&journal, &sandbox, &world, &interrupts) };
         let ended = world.block_on(async {
             let mut recorder = Recorder::new(3);
@@ -267,9 +263,14 @@ impl Rig {
         Ok(self.rehearsed(ended, (&sandbox, &world), &journal, &notes))
     }
 
-    /// Counts the turns of a run's loop. No run takes as many as would make it fail: one that does waits for something
-    /// that never comes, and its seed is named.
-    fn turns<'a>(&'a self, world: &'a World, prefix: &'a [Record]) -> impl Fn() -> u32 + 'a {
+    /// Ctrl-C at the n-th turn of a run's loop, if at all. No run takes as many turns as would make it fail: one that
+    /// does waits for something that never comes, and its seed is named.
+    fn interrupts<'a>(
+        &'a self,
+        world: &'a World,
+        prefix: &'a [Record],
+        at: Option<u32>,
+    ) -> impl Fn() -> u32 + 'a {
         let turns = Cell::new(0_u32);
         move || {
             turns.set(turns.get() + 1);
@@ -281,7 +282,7 @@ impl Rig {
                 self.scenario.name,
                 prefix.len()
             );
-            turns.get()
+            u32::from(at.is_some_and(|n| turns.get() >= n))
         }
     }
 
@@ -514,8 +515,7 @@ impl Rig {
         for letter in letters {
             journal.post(&run_id(), world.now(), &Person::claimed("test"), letter).unwrap();
         }
-        let turns = self.turns(&world, prefix);
-        let interrupts = || u32::from(interrupt.is_some_and(|n| turns() >= n));
+        let interrupts = self.interrupts(&world, prefix, interrupt);
         let cloud = Meddled { sandbox: &sandbox, world: &world, how: self.meddling };
         let session = Session { cloud: &cloud, ..session(&journal, &sandbox, &world, &interrupts) };
         let ended = world.block_on(async {

@@ -15,9 +15,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{
-    anchors, exit, keys, ledger, letters, notifier, render, rescue, run_names, uploads, waived,
-};
+use crate::cli::{anchors, exit, inbox, keys, ledger, notifier, render, rescue, run_names, uploads, waived};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
@@ -84,7 +82,7 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
     let imported = store.imported()?.waiting;
     for row in store.all_runs()? {
         let waits = imported.contains_key(&row.run);
-        let state = match read(store, &row.run).and_then(|state| letters::read(store, state)) {
+        let state = match read(store, &row.run).and_then(|state| inbox::read(store, state)) {
             Ok(state) => state,
             // It hides no other run.
             Err(e) => {
@@ -142,7 +140,7 @@ fn urgency(state: &RunState) -> u8 {
 fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
     let records = store.read(run)?;
     store.check_head(run, &records)?;
-    let state = letters::read(store, create::replay(run, &records)?)?;
+    let state = inbox::read(store, create::replay(run, &records)?)?;
     let report = summary::report(&state, state.last_at);
     if let Err(e) = store.may_act(run) {
         printer.note(&e.to_string());

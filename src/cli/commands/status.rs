@@ -7,7 +7,7 @@ use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{anchors, estate, exit, letters, uploads};
+use crate::cli::{anchors, estate, exit, inbox, uploads};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
@@ -39,7 +39,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     let context = Context::load(global, printer)?;
     let plans = context.plans(&args.plans, printer)?;
     let store = context.store()?;
-    let runs = states(&store)?.into_iter().map(|state| letters::read(&store, state));
+    let runs = states(&store)?.into_iter().map(|state| inbox::read(&store, state));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
     let imported = store.imported()?.waiting;
     let contents = store.contents()?;

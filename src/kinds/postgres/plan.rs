@@ -1,7 +1,7 @@
 //! What a plan says of a PostgreSQL server of one's own.
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::database::{EXPENDABLE, HARMLESS_FIELD, VERIFY};
+use crate::kinds::shared::database::{BACKUP_EVERY, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD};
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
 
@@ -21,16 +21,8 @@ pub const KEYS: Keys = Keys {
             "the fence methods, tried in order; `pg_hba` and `stop` need `host`",
         ),
         req("at", Shape::Map(&Shape::Keys(&POSTGRES_AT)), "the server in each site"),
-        opt(
-            "verify",
-            Shape::Keys(&VERIFY),
-            "the test write that proves a promotion, and what must be true of a restored copy",
-        ),
-        opt(
-            "backup_every",
-            Shape::Duration,
-            "the backup interval, if backups protect the database instead of a replica",
-        ),
+        VERIFY_FIELD,
+        BACKUP_EVERY,
         opt(
             "reconcile",
             Shape::List(&Shape::Name),

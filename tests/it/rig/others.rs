@@ -23,11 +23,7 @@ impl Rig {
         kept.borrow_mut().extend(notes.iter().cloned());
         world.not_before(self.later.unwrap_or(BEGAN).max(state.last_at));
         let journal = MemoryJournal::from_records(prefix);
-        let turns = self.turns(&world, prefix);
-        let interrupts = || {
-            turns();
-            0
-        };
+        let interrupts = self.interrupts(&world, prefix, None);
         let session = session(&journal, &sandbox, &world, &interrupts);
         let ended = world.block_on(async {
             let mut recorder = Recorder::new(3);

@@ -1,7 +1,7 @@
 //! What a plan says of an RDS instance.
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::database::{EXPENDABLE, HARMLESS_FIELD, VERIFY};
+use crate::kinds::shared::database::{BACKUP_EVERY, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD};
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
 
@@ -23,16 +23,8 @@ pub const KEYS: Keys = Keys {
         HARMLESS_FIELD,
         EXPENDABLE,
         req("at", Shape::Map(&Shape::Keys(&RDS_AT)), "the instance in each site"),
-        opt(
-            "verify",
-            Shape::Keys(&VERIFY),
-            "the test write that proves a promotion, and what must be true of a restored copy",
-        ),
-        opt(
-            "backup_every",
-            Shape::Duration,
-            "the backup interval, if backups protect the database instead of a replica",
-        ),
+        VERIFY_FIELD,
+        BACKUP_EVERY,
     ],
 };
 

@@ -16,7 +16,9 @@ use crate::kinds::shared::wal::WalPoint;
 use crate::model::measure::ClockReading;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
-pub use plan::{CANARY, Database, DatabaseAt, EXPENDABLE, HARMLESS_FIELD, VERIFY, database};
+pub use plan::{
+    BACKUP_EVERY, CANARY, Database, DatabaseAt, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD, database,
+};
 
 /// Who runs a database, and so how it is promoted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

@@ -61,7 +61,20 @@ pub struct DatabaseAt {
 }
 
 /// How a promotion and a restored copy are verified.
-pub const VERIFY: Keys = Keys {
+pub const VERIFY_FIELD: Field = opt(
+    "verify",
+    Shape::Keys(&VERIFY),
+    "the test write that proves a promotion, and what must be true of a restored copy",
+);
+
+/// How often it is backed up.
+pub const BACKUP_EVERY: Field = opt(
+    "backup_every",
+    Shape::Duration,
+    "the backup interval, if backups protect the database instead of a replica",
+);
+
+const VERIFY: Keys = Keys {
     name: "verify",
     fields: &[
         req("sql_write", Shape::Keys(&SQL_WRITE), "a row that drctl writes and reads back"),
