@@ -4,60 +4,59 @@ use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 use crate::kinds::Spec;
 use crate::model::ids::ComponentName;
-use crate::model::waiver::{Rule, Waiver};
+use crate::model::waiver::{Rule, Scope, Waiver};
 use crate::plan::Plan;
-
-/// Which components of a plan a rule can be about, if it is about one.
-fn concerned(rule: Rule, plan: &Plan) -> Vec<ComponentName> {
-    let is = |spec: &Spec| match rule {
-        Rule::UnfencedPromotion | Rule::ExposureAboveRpo | Rule::ExposureUnknown => {
-            matches!(spec, Spec::Database(_))
-        }
-        Rule::CapacityAboveMaximum => matches!(spec, Spec::Autoscaling(_)),
-        _ => false,
-    };
-    plan.components.values().filter(|c| is(&c.spec)).map(|c| c.name.clone()).collect()
-}
+use crate::plan::types::Component;
+use crate::run::RunState;
 
 /// Waivers that were typed for a plan, each with its component where its rule is about one.
 ///
 /// # Errors
 /// If one names a component that the plan does not have, or none where several could be meant.
 pub fn for_plan(waivers: Vec<Waiver>, plan: &Plan) -> Result<Vec<Waiver>, CliError> {
+    let meant = |scope: Scope| {
+        let is = |c: &&Component| match scope {
+            Scope::Store => c.is_store(),
+            Scope::Capacity => matches!(c.spec, Spec::Autoscaling(_)),
+            Scope::Component => true,
+            Scope::Run => false,
+        };
+        plan.components.values().filter(is).map(|c| c.name.clone()).collect()
+    };
     let one = |waiver: Waiver| {
         if let Some(unknown) = waiver.component.as_ref().filter(|c| !plan.components.contains_key(*c)) {
+            let known: Vec<_> = plan.components.keys().map(ComponentName::as_str).collect();
             return Err(CliError::usage_fix(
                 format!("plan {} has no component `{unknown}`", plan.name),
-                "name one of its components after the rule, or omit the component for all",
+                format!("choose one of: {}", known.join(", ")),
             ));
         }
-        let of = concerned(waiver.rule, plan);
-        named(waiver, of)
+        named(waiver, meant)
     };
     waivers.into_iter().map(one).collect()
 }
 
-/// The same for a run, whose databases are those that it promotes.
+/// The same for a run that goes on: its stores, and the components whose guards it holds.
 ///
 /// # Errors
 /// If one names no component where several could be meant.
-pub fn for_run(waivers: Vec<Waiver>, stores: &[ComponentName]) -> Result<Vec<Waiver>, CliError> {
-    let one = |waiver: Waiver| {
-        let of = match waiver.rule {
-            Rule::UnfencedPromotion | Rule::ExposureAboveRpo | Rule::ExposureUnknown => stores.to_vec(),
-            _ => Vec::new(),
-        };
-        named(waiver, of)
+pub fn for_run(waivers: Vec<Waiver>, state: &RunState) -> Result<Vec<Waiver>, CliError> {
+    let meant = |scope: Scope| match scope {
+        Scope::Store => state.runbook.stores.clone(),
+        Scope::Component => state.guards().into_iter().map(|guard| guard.component).collect(),
+        // No step of a run waits for these.
+        Scope::Capacity | Scope::Run => Vec::new(),
     };
-    waivers.into_iter().map(one).collect()
+    waivers.into_iter().map(|waiver| named(waiver, meant)).collect()
 }
 
-fn named(waiver: Waiver, of: Vec<ComponentName>) -> Result<Waiver, CliError> {
-    if waiver.component.is_some() || of.is_empty() {
+fn named(waiver: Waiver, meant: impl Fn(Scope) -> Vec<ComponentName>) -> Result<Waiver, CliError> {
+    let rule = waiver.rule;
+    if waiver.component.is_some() {
         return Ok(waiver);
     }
-    let rule = waiver.rule;
-    match of.as_slice() {
+    match meant(rule.scope()).as_slice() {
+        [] => Ok(waiver),
         [only] => Ok(Waiver { component: Some(only.clone()), ..waiver }),
         many => Err(CliError::usage_fix(
             format!("`--waive {rule}` names no component, and it can be about {}", many.len()),

@@ -130,6 +130,32 @@ impl Rule {
         )
     }
 
+    /// What it is about. A waiver covers no more than one of these, so there is no default here.
+    pub const fn scope(self) -> Scope {
+        match self {
+            Self::UnfencedPromotion | Self::ExposureAboveRpo | Self::ExposureUnknown | Self::OtherSource => {
+                Scope::Store
+            }
+            Self::CapacityAboveMaximum => Scope::Capacity,
+            Self::StaleObservation
+            | Self::GuardUnread
+            | Self::TrafficBeforeDatabase
+            | Self::TargetDown
+            | Self::ComponentBusy
+            | Self::NotImplemented
+            | Self::NotRecoverable
+            | Self::WrongIdentity => Scope::Component,
+            // `--take-over` takes over every guard of the plan.
+            Self::GuardHeld
+            | Self::HealthySource
+            | Self::ActiveSiteUnclear
+            | Self::ChangeFreeze
+            | Self::BlackoutWindow
+            | Self::OutsideWindow
+            | Self::DrillBlocked => Scope::Run,
+        }
+    }
+
     /// Whether accepting it means accepting the loss of writes, so that a bound is asked for.
     pub const fn needs_loss_bound(self) -> bool {
         matches!(
@@ -137,6 +163,19 @@ impl Rule {
             Self::UnfencedPromotion | Self::ExposureAboveRpo | Self::ExposureUnknown | Self::OtherSource
         )
     }
+}
+
+/// What a rule is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A component that holds writes.
+    Store,
+    /// A component that has capacity.
+    Capacity,
+    /// Any component.
+    Component,
+    /// All of the plan.
+    Run,
 }
 
 impl fmt::Display for Rule {

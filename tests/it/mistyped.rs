@@ -131,6 +131,14 @@ fn a_waiver_without_a_component_is_never_taken_for_several() {
     let flags = "--waive unfenced-promotion:billing --waive unfenced-promotion:db";
     assert!(code == 2 && err.contains(flags), "{code} {out}{err}");
     assert!(!folder.run(&["runs", "list", "--sandbox"]).1.contains("orders"));
+    // Nor is any other rule that is about a component.
+    for rule in ["other-source", "exposure-unknown", "guard-unread", "stale-observation"] {
+        let start = ["failover", "orders", "--to", "east", "--yes", "--sandbox=region-dark"];
+        let bare = ["--waive", rule, "--accept-data-loss", "5m", "--reason", "dark"];
+        let (code, out, err) = folder.run(&[&start[..], &bare].concat());
+        let flag = format!("--waive {rule}:db");
+        assert!(code == 2 && err.contains(&flag), "{rule}: {code} {out}{err}");
+    }
     let (code, out, err) =
         folder.run(&[&waive("truststream", "us-east-1")[..], &["--output", "json"]].concat());
     let taken = "--waive unfenced-promotion is taken as --waive unfenced-promotion:db";

@@ -408,7 +408,7 @@ fn resume(
         return Ok(exit::DONE);
     }
     let typed = context.waivers(waive)?;
-    let waivers = waived::for_run(typed.clone(), &state.runbook.stores)?;
+    let waivers = waived::for_run(typed.clone(), &state)?;
     waived::say(printer, &typed, &waivers);
     // Only its owner may continue a run. What a person accepts reaches the owner through the inbox.
     if RunLock::is_held(&Context::lock_folder(store), run) {

@@ -33,7 +33,7 @@ pub(super) const RULES: [(Rule, [&str; 3]); 20] = [
         [
             "The last observation of a site that answers is too old.",
             "The state may have changed since then. A site that cannot answer is exempt: drctl uses its last observation and marks it as stale.",
-            "Run `drctl observe`, or override the rule: --waive stale-observation --reason TEXT.",
+            "Run `drctl observe`, or override the rule: --waive stale-observation:COMPONENT --reason TEXT.",
         ],
     ),
     (
