@@ -13,6 +13,18 @@ fn run_id(folder: &Folder) -> String {
     runs["runs"][0]["run_id"].as_str().unwrap_or_default().to_owned()
 }
 
+/// The run that a process began, as soon as it is in the store.
+fn begun(folder: &Folder) -> String {
+    for _ in 0..600 {
+        let id = run_id(folder);
+        if !id.is_empty() {
+            return id;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("no run began");
+}
+
 fn carried_on(folder: &Folder, context: &str) {
     let id = run_id(folder);
     if id.is_empty() {
@@ -43,7 +55,8 @@ fn killed_at_any_moment() {
 fn interrupted_once_it_pauses_and_says_how_to_go_on() {
     let folder = Folder::with_plans();
     let child = folder.start(&[PACED, &["100"]].concat());
-    std::thread::sleep(Duration::from_millis(1_600));
+    begun(&folder);
+    std::thread::sleep(Duration::from_millis(500));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let (code, out, err) = finish(child.wait_with_output().unwrap());
     assert_eq!(code, 4, "{out}{err}");
@@ -55,14 +68,7 @@ fn interrupted_once_it_pauses_and_says_how_to_go_on() {
 fn another_process_cannot_drive_the_same_run() {
     let folder = Folder::with_plans();
     let mut child = folder.start(&[PACED, &["60"]].concat());
-    let mut id = String::new();
-    for _ in 0..100 {
-        std::thread::sleep(Duration::from_millis(50));
-        id = run_id(&folder);
-        if !id.is_empty() {
-            break;
-        }
-    }
+    let id = begun(&folder);
     let (code, _, err) = folder.run(&["runs", "resume", &id, "--sandbox"]);
     assert_eq!(code, 6, "{err}");
     assert!(err.contains("another process drives run"), "{err}");

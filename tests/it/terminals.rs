@@ -1,6 +1,6 @@
 //! What a person at a terminal sees: questions that nothing is drawn over, and lines that fit.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -8,22 +8,37 @@ use drctl::cli::wrap;
 
 use crate::cli::Folder;
 
-/// A command on a terminal of so many columns, at which somebody types this after a while; as the terminal was given it.
+/// What a site's name is asked with.
+const QUESTION: &str = "Type the name of the target site of truststream:";
+
+/// A command on a terminal of so many columns, at which somebody types this once they are asked; as the terminal was given
+/// it.
 fn seen(folder: &Folder, columns: usize, args: &str, typed: &str) -> String {
     let line = format!("stty cols {columns} rows 50; exec '{}' {args}", env!("CARGO_BIN_EXE_drctl"));
     let mut command = Command::new("script");
     command.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).env_clear().env("NO_COLOR", "1");
     command.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("AWS_EC2_METADATA_DISABLED", "true");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    // Nobody answers at once: a line that ticks would have ticked by then.
     let mut stdin = child.stdin.take().unwrap();
-    if !typed.is_empty() {
-        std::thread::sleep(Duration::from_millis(2_500));
-        stdin.write_all(format!("{typed}\n").as_bytes()).unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut out = Vec::new();
+    let mut some = [0; 4096];
+    let mut unanswered = !typed.is_empty();
+    loop {
+        let count = stdout.read(&mut some).unwrap();
+        if count == 0 {
+            break;
+        }
+        out.extend_from_slice(&some[..count]);
+        if unanswered && String::from_utf8_lossy(&out).contains(QUESTION) {
+            // Nobody answers at once: a line that ticks would have ticked by then.
+            std::thread::sleep(Duration::from_millis(1_500));
+            stdin.write_all(format!("{typed}\n").as_bytes()).unwrap();
+            unanswered = false;
+        }
     }
-    let out = child.wait_with_output().unwrap();
-    drop(stdin);
-    String::from_utf8_lossy(&out.stdout).replace('\r', "\n")
+    child.wait().unwrap();
+    String::from_utf8_lossy(&out).replace('\r', "\n")
 }
 
 const PACED: &str = "failover truststream --to us-east-1 --sandbox=region-lost --pace 1000";
@@ -31,8 +46,7 @@ const PACED: &str = "failover truststream --to us-east-1 --sandbox=region-lost -
 #[test]
 fn nothing_is_drawn_over_a_question() {
     let shown = seen(&Folder::with_plans(), 120, PACED, "nowhere");
-    let question = "Type the name of the target site of truststream:";
-    let (before, after) = shown.split_once(question).unwrap_or_else(|| panic!("{shown}"));
+    let (before, after) = shown.split_once(QUESTION).unwrap_or_else(|| panic!("{shown}"));
     assert!(before.contains("observing the estate"), "there is a line at the bottom: {shown}");
     let until_answered = after.split("nowhere").next().unwrap();
     assert!(!until_answered.contains("observing the estate"), "{until_answered:?}");

@@ -1,9 +1,9 @@
 //! Commands of a plan in a real run, and whose bucket the guard is in.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Estate, FAILOVER};
+use super::{Estate, FAILOVER, until};
 
 /// A child of a child that does not mind being asked to end.
 const SLOW: &str = "sh -c 'trap \"\" INT TERM HUP; echo $$ > pid; while :; do sleep 1; done' & wait\n";
@@ -11,14 +11,6 @@ const SLOW: &str = "sh -c 'trap \"\" INT TERM HUP; echo $$ > pid; while :; do sl
 /// Whether a process is there that was not ended.
 fn lives(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}
-
-fn until(what: &str, is: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !is() {
-        assert!(began.elapsed() < Duration::from_secs(120), "{what}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 #[test]

@@ -377,9 +377,11 @@ impl Pair {
 
     /// The newest segment that was archived is not what it was.
     pub fn damage_archive(&self, archive: &str) {
+        let segment = self.query(self.primary, "SELECT pg_walfile_name(pg_current_wal_lsn())");
         self.sql(self.primary, "postgres", "SELECT pg_switch_wal()");
+        let archived = "SELECT last_archived_wal FROM pg_stat_archiver";
+        super::until("the segment is archived", || self.query(self.primary, archived) >= segment);
         let folder = self.data(archive);
-        std::thread::sleep(std::time::Duration::from_secs(2));
         let mut all: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
         all.retain(|p| p.file_name().is_some_and(|n| n.len() == 24));
         all.sort();
