@@ -114,17 +114,17 @@ impl Progress {
         if !pending.is_empty() {
             parts.push(Part::still(format!("FENCE PENDING: {}", pending.join(", "))));
         }
+        // What holds the run up stands before how long the rest may take.
+        match people.is_empty() {
+            true if watched.is_some() => {}
+            true => parts.extend(in_progress(state, &self.waiting.borrow(), now)),
+            false => parts.extend(people.iter().map(|waits| Part::still(line(&waits.what())))),
+        }
         let done = state.steps.iter().filter(|s| s.work.status.settled()).count();
         parts.push(Part::still(format!("{done}/{} steps", state.steps.len())));
-        let left = eta(state);
-        if people.is_empty() && watched.is_none() && left > Dur::ZERO {
-            parts.push(Part::still(format!("about {} left", live::time(left))));
-        }
-        let waiting = self.waiting.borrow();
-        let reason = |(step, why): (&String, &String)| Part::still(line(&format!("{step}: {why}")));
-        match people.is_empty() {
-            true => parts.extend(waiting.iter().take(3).map(reason)),
-            false => parts.extend(people.iter().map(|waits| Part::still(line(&waits.what())))),
+        let left = eta(state, now).filter(|left| *left > Dur::ZERO);
+        if let Some(left) = left.filter(|_| people.is_empty() && watched.is_none()) {
+            parts.push(Part::left("about", left, "left".to_owned()));
         }
         bar.set(parts);
     }
@@ -197,19 +197,52 @@ fn watched_until(state: &RunState) -> Option<Timestamp> {
     state.runbook.steps.iter().zip(&state.steps).find_map(watches)
 }
 
-/// The longest way through what is not done yet, by expected durations.
-fn eta(state: &RunState) -> Dur {
+/// How many steps in progress the line names at most.
+const NAMED: usize = 3;
+
+/// What is in progress: why it is not done, as it was last seen, and when drctl gives it up. Those that were seen come first.
+fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timestamp) -> Vec<Part> {
+    let under_way = |(step, at): &(&Step, &StepState)| {
+        at.work.started_at.is_some() && !at.work.status.settled() && !step.background
+    };
+    let steps = || state.runbook.steps.iter().zip(&state.steps).filter(under_way);
+    let of = |(step, at): (&Step, &StepState)| {
+        let why = waiting.get(step.id.as_str()).map_or_else(String::new, |why| format!(": {why}"));
+        // As the run itself counts: time in which nobody drove it is not the step's.
+        let began =
+            [at.work.started_at, Some(state.taken_at), at.work.renewed_at].into_iter().flatten().max();
+        let until = began.unwrap_or(now) + step.estimate.timeout_ms;
+        match until > now && at.work.overdue.is_none() {
+            true => Part::left(&format!("{} gives up in", step.id), until.since(now), line(&why)),
+            false => Part::still(line(&format!("{}{why}", step.id))),
+        }
+    };
+    let seen = |(step, _): &(&Step, &StepState)| waiting.contains_key(step.id.as_str());
+    let all: Vec<Part> = steps().filter(seen).map(of).collect();
+    let all = if all.is_empty() { steps().map(of).collect() } else { all };
+    all.into_iter().take(NAMED).collect()
+}
+
+/// The longest way through what is not done yet, by expected durations; nothing once a step takes longer than was expected.
+fn eta(state: &RunState, now: Timestamp) -> Option<Dur> {
+    let beyond = |(step, at): (&Step, &StepState)| {
+        let took = at.work.started_at.filter(|_| !at.work.status.settled() && !step.background)?;
+        (now.since(took) > step.estimate.expected_ms && step.estimate.expected_ms > Dur::ZERO).then_some(())
+    };
+    if state.runbook.steps.iter().zip(&state.steps).find_map(beyond).is_some() {
+        return None;
+    }
     let mut rest = state.runbook.clone();
     for (step, s) in rest.steps.iter_mut().zip(&state.steps) {
         let expected = step.estimate.expected_ms;
         step.estimate.expected_ms = match s.work.started_at {
             _ if s.work.status.settled() => Dur::ZERO,
             // What is under way has that much less left.
-            Some(began) => Dur(expected.millis().saturating_sub(state.last_at.since(began).millis())),
+            Some(began) => Dur(expected.millis().saturating_sub(now.since(began).millis())),
             None => expected,
         };
     }
-    critical_path::critical(&rest).expected
+    Some(critical_path::critical(&rest).expected)
 }
 
 impl View for Progress {

@@ -95,8 +95,10 @@ fn the_live_line_says_that_a_fence_is_pending_for_as_long_as_it_is() {
     let dark = "--sandbox=region-dark --waive unfenced-promotion --accept-data-loss 10m --reason dark";
     let start = format!("failover truststream --to us-east-1 --yes --pace 400 {dark}");
     let shown = seen(&folder, 160, &start, "");
-    let live: Vec<&str> =
-        shown.lines().filter(|line| line.contains(" steps") && line.contains('\u{b7}')).collect();
+    let live: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.contains("users out for ") || line.contains("served again"))
+        .collect();
     let pending = |line: &&str| line.contains("FENCE PENDING: db");
     let first = shown.find("FENCE PENDING: db").unwrap_or_else(|| panic!("{shown}"));
     assert!(live.iter().filter(|l| pending(l)).count() > 1, "{live:#?}");
@@ -119,4 +121,27 @@ fn the_live_line_of_a_planned_move_names_no_objective_and_ticks_while_it_is_watc
     let mut ticks = of("watched for another ");
     ticks.dedup();
     assert!(ticks.len() > 1, "{shown}");
+}
+
+/// Whoever watches a step that fails sees which one, why, and until when drctl waits; and no estimate that it has overtaken.
+#[test]
+fn the_live_line_names_the_step_that_holds_the_run_up_with_its_cause() {
+    let args = "failover truststream --to us-east-1 --yes --sandbox=capacity-short --pace 100";
+    let shown = seen(&Folder::with_plans(), 200, args, "");
+    let failed = shown.find("scale.nodes failed").unwrap_or_else(|| panic!("{shown}"));
+    let why: Vec<&str> =
+        shown[..failed].lines().filter(|line| line.contains("\u{b7} scale.nodes gives up in ")).collect();
+    assert!(
+        why.iter().any(|line| line.contains("m: 2 of 4 in service") || line.contains("s: 2 of 4 in service")),
+        "{why:#?}"
+    );
+    assert!(why.iter().any(|line| line.contains("InsufficientInstanceCapacity")), "{why:#?}");
+    let mut left: Vec<&str> =
+        why.iter().filter_map(|line| line.split("gives up in ").nth(1)?.split(':').next()).collect();
+    left.dedup();
+    assert!(left.len() > 1, "the time that is left does not move: {why:#?}");
+    assert!(!why.last().unwrap().contains("about "), "{why:#?}");
+    // On a usual terminal the step is on the line, too.
+    let shown = seen(&Folder::with_plans(), 80, args, "");
+    assert!(shown.contains("of RTO 15m \u{b7} scale.nodes gives up in "), "{shown}");
 }

@@ -50,6 +50,11 @@ impl Part {
         Self { before: before.to_owned(), counts: Counts::Down(left), after: String::new() }
     }
 
+    /// A time that is left, with words behind it.
+    pub fn left(before: &str, left: Dur, after: String) -> Self {
+        Self { before: before.to_owned(), counts: Counts::Down(left), after }
+    }
+
     /// What it says once this much has passed since it was set.
     fn text(&self, passed: Dur) -> String {
         let time = match self.counts {
@@ -58,7 +63,9 @@ impl Part {
             Counts::Down(left) => time(Dur(left.millis().saturating_sub(passed.millis()))),
         };
         let parts = [self.before.as_str(), time.as_str(), self.after.as_str()];
-        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+        let text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        // What explains the time follows it at once.
+        if self.after.starts_with(':') { text.replacen(" :", ":", 1) } else { text }
     }
 }
 
