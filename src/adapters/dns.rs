@@ -17,8 +17,8 @@ use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::aws::route53::{AnswersState, ServerAnswer, Wanted};
-use crate::record::state::State;
 use crate::world::World;
 
 /// How long one server may take for one answer.

@@ -1,7 +1,7 @@
 //! Polling: quick at first, then backing off, and slower for things that take minutes anyway.
 
+use crate::kinds::Target;
 use crate::model::time::Dur;
-use crate::record::target::Target;
 
 /// How long to wait before the first look at a target: some things are never there at once.
 pub fn first_look(target: &Target) -> Dur {

@@ -15,6 +15,7 @@ use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage};
 use crate::kinds::shared::restore::{Part, Restore};
 use crate::kinds::shared::secret::ClientWay;
 use crate::kinds::shared::unreplicated::Unreplicated;
+use crate::kinds::{State, Target};
 use crate::model::environment::Endpoint;
 use crate::model::place::{Place, endpoint_parts};
 use crate::model::time::{Dur, Timestamp};
@@ -22,8 +23,6 @@ use crate::plan::Settings;
 use crate::probe::Alarms;
 use crate::record::action::{Action, Write};
 use crate::record::event::Request;
-use crate::record::state::State;
-use crate::record::target::Target;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 

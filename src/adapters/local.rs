@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::process::{self, Given, Program};
 use super::secrets;
 use crate::inventory::Observation;
+use crate::kinds::State;
+use crate::kinds::control::CommandState;
 use crate::kinds::shared::command::Command;
 use crate::model::time::{Dur, Timestamp};
-use crate::record::control::CommandState;
-use crate::record::state::State;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 

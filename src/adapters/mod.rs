@@ -36,11 +36,11 @@ use std::collections::BTreeSet;
 use futures_util::future::LocalBoxFuture;
 
 use crate::inventory::Observation;
+use crate::kinds::Target;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::model::environment::Endpoint;
 use crate::record::action::Action;
 use crate::record::event::Request;
-use crate::record::target::Target;
 use crate::run::outcome::CallOutcome;
 
 /// Makes the one TLS stack known to every client of this process.

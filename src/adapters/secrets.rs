@@ -180,10 +180,10 @@ pub fn told(outcome: CallOutcome) -> CallOutcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::State;
+    use crate::kinds::control::CommandState;
     use crate::kinds::shared::database::AliveState;
     use crate::model::scrub::HIDDEN;
-    use crate::record::control::CommandState;
-    use crate::record::state::State;
 
     #[test]
     fn a_login_is_never_printed() {

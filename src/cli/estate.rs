@@ -5,12 +5,11 @@ use crate::executor::{Session, survey};
 use crate::inventory::estate::Remembered;
 use crate::inventory::{Estate, Observation, targets};
 use crate::journal::sqlite::SqliteJournal;
+use crate::kinds::{State, Target};
 use crate::model::place::Place;
 use crate::model::time::Dur;
 use crate::plan::Plan;
 use crate::probe::Recorder;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// How long one look at everything may take. A dark region is dark after that.
 const DEADLINE: Dur = Dur::secs(15);

@@ -12,12 +12,12 @@ use super::sentry::{self, Post, Sentries, Sign};
 use super::{DriveError, Ended, Patience, Session, survey};
 use crate::inventory::Observation;
 use crate::journal::{InboxEntry, Release};
+use crate::kinds::{Called, Target};
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::{Recorder, Sample};
 use crate::record::action::{Action, Check, Write};
 use crate::record::event::{Event, EventKind, Request};
 use crate::record::runbook::Probe;
-use crate::record::target::Target;
 use crate::run::decide::{expired, looks_at};
 use crate::run::outcome::{CallOutcome, after_call, withdrawn};
 use crate::run::outstanding::Withdrawal;
@@ -278,7 +278,8 @@ impl<'a> Driver<'a> {
             _ => {
                 let token = if let Status::Awaiting { token, .. } = status { token.as_deref() } else { None };
                 let work = self.owned.state.work(i);
-                let watched = || action.watch(token, &work.key, work.restart);
+                let called = Called { token, key: &work.key, restart: work.restart };
+                let watched = || action.watch(&called);
                 let targets = (!blind).then(watched).flatten().into_iter().chain(guard).collect();
                 self.poller.want((i, revision), targets, now);
                 return Ok(false);

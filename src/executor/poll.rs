@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adapters::limits::{first_look, poll_interval};
+use crate::kinds::Target;
 use crate::model::time::Timestamp;
-use crate::record::target::Target;
 
 /// Which steps want to see what, and when.
 #[derive(Debug, Default)]

@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::{Session, survey};
+use crate::kinds::{State, Target};
 use crate::model::time::Dur;
 use crate::record::action::Action;
-use crate::record::state::State;
-use crate::record::target::Target;
 use crate::run::RunState;
 
 /// How often a sign of life is looked for.

@@ -7,13 +7,13 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::Session;
 use crate::inventory::Observation;
+use crate::kinds::Target;
 use crate::model::ids::SiteName;
 use crate::model::intent::Drill;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
 use crate::record::event::EventKind;
 use crate::record::runbook::{Probe, ProbeRole};
-use crate::record::target::Target;
 
 /// Looks at every target once, all poll groups side by side, so that a dark region delays only itself.
 pub async fn look(session: &Session<'_>, targets: &[Target], deadline: Dur) -> Vec<(Target, Observation)> {

@@ -9,14 +9,12 @@ use std::fmt;
 use super::estate::{Estate, Known};
 use super::observation::Observation;
 use super::targets;
-use crate::kinds::Spec;
 use crate::kinds::aws::route53::{Record, RecordPolicy, RecordSet, Route53, SwitchBy};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::{Component, Plan};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Where the application is active.
 #[derive(Clone, Debug, PartialEq, Eq)]

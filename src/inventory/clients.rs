@@ -1,12 +1,11 @@
 //! Where clients of databases are led, against where those take writes.
 
 use super::{Estate, active, targets};
-use crate::kinds::Spec;
 use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::{Spec, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::Timestamp;
 use crate::plan::types::Plan;
-use crate::record::target::Target;
 
 /// The database of a site, with where it listens: as the plan has it, or as it was last seen.
 pub fn reached(

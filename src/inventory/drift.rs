@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::Estate;
+use crate::kinds::State;
 use crate::kinds::aws::autoscaling::GroupState;
 use crate::kinds::aws::rds::InstanceSettings;
 use crate::kinds::aws::s3::BucketState;
 use crate::kinds::shared::database::DatabaseState;
-use crate::record::state::State;
 
 const VERSION: &str = "engine version";
 const LAUNCHES: &str = "launches";

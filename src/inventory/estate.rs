@@ -10,10 +10,9 @@ use crate::kinds::aws::autoscaling::GroupState;
 use crate::kinds::aws::route53::{ControlsState, HealthObjectState, RecordSet};
 use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::secret::SecretState;
+use crate::kinds::{State, Target};
 use crate::model::ids::Digest;
 use crate::model::time::{Dur, Timestamp};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// The last state that was ever seen of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -3,9 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::{State, Target};
 use crate::model::time::Timestamp;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// What one look found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -5,16 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::targets;
-use crate::kinds::Spec;
 use crate::kinds::aws::route53::{Route53, SwitchBy};
 use crate::kinds::shared::database::{Database, Engine};
 use crate::kinds::shared::secret::SecretRef;
+use crate::kinds::{Spec, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::readiness::Need;
 use crate::plan::types::{Component, Plan};
 use crate::record::runbook::ProbeVia;
-use crate::record::target::Target;
 
 type Needs = BTreeMap<Place, BTreeMap<String, BTreeSet<String>>>;
 

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::Estate;
-use crate::kinds::Spec;
 use crate::kinds::aws::autoscaling::{Autoscaling, GroupRef};
 use crate::kinds::aws::route53::{ControlsRef, ObjectRef, Route53, SwitchBy, ZoneRef};
 use crate::kinds::aws::s3::{BucketRef, Buckets, Sample};
@@ -12,10 +11,10 @@ use crate::kinds::shared::database::{Database, DatabaseRef};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretRef};
+use crate::kinds::{Spec, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::plan::types::{Component, Plan};
-use crate::record::target::Target;
 
 /// Everything of the plan, in a stable order.
 pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {

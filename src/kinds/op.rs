@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use crate::kinds::found::{Found, Readings};
+use crate::kinds::judged::{Called, Judged, Progress};
+use crate::kinds::parts::Parts;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::Call;
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
@@ -24,6 +29,22 @@ pub trait Op: fmt::Display + Sized {
 
     /// Where it acts.
     fn place(&self) -> &Place;
+
+    /// What to look at to see whether it is done.
+    fn watch(&self, called: &Called<'_>) -> Target;
+
+    /// What an observation of that means for it.
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged;
+
+    /// Where its changes are, if they can be made one by one; those at positions that are not in scope are left out. None if it is made
+    /// as a whole.
+    fn parts(&self, seen: &State, in_scope: &dyn Fn(u32) -> bool) -> Option<Parts>;
+
+    /// What was read of the things that a call with these parts replaces, where the operation does not say exactly that.
+    fn read(&self, seen: &State, part: &[u32]) -> Option<Found>;
+
+    /// The operation with what was read in the place of what it took for granted; none if that is the same.
+    fn bound(&self, read: &Readings) -> Option<Self>;
 
     /// How long it takes, with the source of the figure beside it.
     fn estimate(&self) -> Estimate;

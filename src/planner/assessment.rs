@@ -8,16 +8,14 @@ use serde::Serialize;
 
 use super::{Refusal, critical_path};
 use crate::inventory::{Estate, NO_CREDENTIALS, Observation, targets};
-use crate::kinds::Spec;
 use crate::kinds::aws::autoscaling::Scale;
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::SiteName;
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::record::action::Action;
 use crate::record::runbook::{Probe, ProbeRole, Runbook};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// What helps where nobody is let in.
 pub const RENEW: &str = "renew the credentials (aws sso login, or new keys)";

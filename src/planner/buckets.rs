@@ -2,14 +2,12 @@
 
 use super::steps::{Draft, step};
 use crate::inventory::{Observation, targets};
-use crate::kinds::Spec;
 use crate::kinds::aws::s3::{BucketRef, BucketState, Buckets, Versioning};
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{SiteName, StepId};
 use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{Need, OnFailure, Phase, Step};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Adds a comparison for each of them whose source answers, when nobody writes there any more. Nothing waits for it.
 pub fn compare_all(draft: &mut Draft<'_>) {

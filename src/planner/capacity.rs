@@ -5,14 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::{Known, targets};
-use crate::kinds::Spec;
 use crate::kinds::aws::autoscaling::{Autoscaling, GroupAt, GroupSize, Scale};
+use crate::kinds::{Spec, Target};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::record::action::Action;
 use crate::record::runbook::Phase;
-use crate::record::target::Target;
 
 /// Scales every group of the target. Dependencies do not matter here: capacity takes longest, so all of it starts at once.
 pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {

@@ -10,11 +10,11 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::clients::reached;
 use crate::inventory::{Known, Observation, active, targets};
-use crate::kinds::Spec;
 use crate::kinds::clients::Clients;
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretRef, SecretState, UpdateClientSecret};
+use crate::kinds::{Spec, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
@@ -22,7 +22,6 @@ use crate::plan::graph;
 use crate::plan::types::Component;
 use crate::record::action::{Action, Write};
 use crate::record::runbook::{OnFailure, Phase, Step};
-use crate::record::target::Target;
 
 type Guards = BTreeMap<ComponentName, Vec<StepId>>;
 

@@ -4,14 +4,12 @@
 use super::steps::Draft;
 use super::unreplicated;
 use crate::inventory::targets;
-use crate::kinds::Spec;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
+use crate::kinds::{Spec, State, Target};
 use crate::model::measure::ClockReading;
 use crate::model::time::Dur;
 use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Measures the exposure of a store, by what is known of the clock that stamped its commits.
 pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRef) -> Action {

@@ -6,16 +6,15 @@ use super::databases::Store;
 use super::steps::{Draft, all, step};
 use super::{Refusal, rebuild};
 use crate::inventory::{active, targets};
-use crate::kinds::Spec;
 use crate::kinds::aws::aurora::{ClusterState, HEADLESS, Handover, NewMember, Takeover};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
 use crate::kinds::shared::fence::{Fence, FenceMethod};
+use crate::kinds::{Spec, Target};
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{OnFailure, Phase};
-use crate::record::target::Target;
 
 /// What the service is asked: to hand over where a move was planned, else to give up what the target lacks.
 pub(super) fn takeover(draft: &Draft<'_>, db: &DatabaseRef) -> Option<Takeover> {

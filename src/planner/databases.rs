@@ -5,20 +5,17 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::{Refusal, clocks, clusters, safety};
 use crate::inventory::{Observation, active, targets};
-use crate::kinds::Spec;
 use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseRole, DatabaseState, Engine};
 use crate::kinds::shared::fence::{Fence, FenceMethod};
+use crate::kinds::{Fact, Spec, State, Target};
 use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
 use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::Component;
 use crate::record::action::{Action, Check, Gate, Write};
-use crate::record::facts::Fact;
 use crate::record::runbook::{Inherited, Phase};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// One store to promote.
 pub(super) struct Store<'p> {

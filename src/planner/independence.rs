@@ -5,12 +5,12 @@ use serde::Serialize;
 
 use super::Refusal;
 use crate::inventory::{Estate, targets};
-use crate::kinds::Spec;
 use crate::kinds::aws::route53::RecordAnswer;
 use crate::kinds::clients::Clients;
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::secret::SecretRef;
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
 use crate::model::waiver::Rule;
@@ -18,8 +18,6 @@ use crate::plan::types::Component;
 use crate::plan::{Plan, Settings};
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{OnFailure, Probe, ProbeRole, ProbeVia, Runbook, Step};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Where Route 53's control plane lives; its name servers are everywhere (AWS, «Fault isolation boundaries», Appendix B).
 const ROUTE53_CONTROL_PLANE: &str = "us-east-1";

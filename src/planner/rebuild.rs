@@ -3,15 +3,13 @@
 use super::steps::{Draft, all, step};
 use super::{Refusal, clusters};
 use crate::inventory::Observation;
-use crate::kinds::Spec;
 use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::waiver::Rule;
 use crate::record::action::Action;
 use crate::record::runbook::{OnFailure, Phase};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Longest identifier of an instance (Amazon RDS API Reference, `CreateDBInstance`).
 const LONGEST_ID: usize = 63;

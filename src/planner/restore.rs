@@ -8,10 +8,10 @@ use super::steps::{Draft, all, step};
 use super::switchover::writes;
 use super::{Refusal, Wanted, clocks, rebuild, safety};
 use crate::inventory::{Observation, targets};
-use crate::kinds::Spec;
 use crate::kinds::shared::database::{Database, DatabaseRef, Engine};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{Backup, Backups, BackupsState, NewInstance, Part, Restore, Source};
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
 use crate::model::intent::Intent;
 use crate::model::time::Dur;
@@ -19,8 +19,6 @@ use crate::model::waiver::Rule;
 use crate::plan::types::{Component, Plan};
 use crate::record::action::{Action, Check, Gate};
 use crate::record::runbook::{Need, OnFailure, Phase};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Log up to which the loss is counted once more when writes have ended: about ten seconds of reading.
 const COUNTED_WHILE_FENCED: u64 = 512 << 20;

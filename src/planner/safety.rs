@@ -3,16 +3,14 @@
 use super::steps::Draft;
 use super::{Busy, Refusal};
 use crate::inventory::{ActiveSite, Observation, active, targets};
-use crate::kinds::Spec;
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::Component;
 use crate::record::runbook::ProbeRole;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// What is wrong with the request itself.
 pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {

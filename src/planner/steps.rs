@@ -6,6 +6,7 @@ use super::{Input, Refusal, approvals, hooks};
 use crate::inventory::{Observation, targets};
 use crate::kinds::aws::route53::RecordSet;
 use crate::kinds::shared::fence::Fence;
+use crate::kinds::{State, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::intent::Drill;
 use crate::model::place::Place;
@@ -14,8 +15,6 @@ use crate::model::waiver::{Rule, Waiver};
 use crate::record::action::{Action, Check, Gate, Write};
 use crate::record::estimate::estimate;
 use crate::record::runbook::{Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// A runbook being made.
 #[derive(Debug)]

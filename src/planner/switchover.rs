@@ -14,16 +14,14 @@ use super::traffic::redirect_all;
 use super::{Refusal, clients, clusters, rebuild, safety, ttl};
 use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
-use crate::kinds::Spec;
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::intent::Drill;
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{OnFailure, Phase, ProbeRole, Step};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 type Guards = BTreeMap<ComponentName, Vec<StepId>>;
 

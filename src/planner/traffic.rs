@@ -7,18 +7,17 @@ use super::names::{self, Move};
 use super::steps::{Draft, all, step};
 use super::{Refusal, clients, safety, ttl};
 use crate::inventory::{Known, targets};
-use crate::kinds::Spec;
 use crate::kinds::aws::route53::{
     ControlsState, RecordAnswer, RecordChange, RecordSet, Route53, SetHealthObject, SetRoutingControls,
     Switch, SwitchBy, SwitchObject, kept,
 };
+use crate::kinds::{Spec, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
 use crate::record::runbook::Phase;
-use crate::record::target::Target;
 
 /// Most `ResourceRecord` elements in one change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count once each.
 const BATCH_ELEMENTS: usize = 1_000;

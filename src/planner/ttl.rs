@@ -6,18 +6,17 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::traffic::{push_batches, record_changes, set_name};
 use crate::inventory::{Known, active, targets};
-use crate::kinds::Spec;
 use crate::kinds::aws::route53::{
     Record, RecordAnswer, RecordChange, RecordSet, Route53, Switch, SwitchBy, Wanted,
 };
 use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::{Spec, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::place::endpoint_parts;
 use crate::model::time::Dur;
 use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{OnFailure, Phase};
-use crate::record::target::Target;
 
 /// What answers may be kept for, in seconds, while users are moved. Shorter ones are stretched by many resolvers.
 const LOW_S: u64 = 10;

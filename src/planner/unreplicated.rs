@@ -2,12 +2,10 @@
 
 use super::steps::Draft;
 use crate::inventory::targets;
-use crate::kinds::Spec;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
+use crate::kinds::{Spec, State, Target};
 use crate::plan::types::Component;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Notes all of it, and answers those things that cost rows.
 pub(super) fn lost(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRef) -> Vec<Unreplicated> {

@@ -6,7 +6,6 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::Op;
 use crate::kinds::aws::aurora::{NewMember, Takeover};
 use crate::kinds::aws::autoscaling::Scale;
 use crate::kinds::aws::rds::{NEW_NAME_AT_WORST, NewReplica};
@@ -15,18 +14,18 @@ use crate::kinds::aws::s3::Sample;
 use crate::kinds::shared::command::Command;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::Fence;
-use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::restore::{Part, Restore};
 use crate::kinds::shared::secret::{ClientWay, UpdateClientSecret};
 use crate::kinds::shared::unreplicated::Unreplicated;
+use crate::kinds::{Called, Op, Target};
 use crate::model::ids::{ComponentName, ProbeName, SiteName};
 use crate::model::place::Place;
 use crate::model::policy::Override;
 use crate::model::properties::InDoubt;
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
-use crate::record::target::Target;
 
+mod judged;
 mod late;
 mod properties;
 mod words;
@@ -400,9 +399,9 @@ impl Action {
         }
     }
 
-    /// What to look at to see whether it is done. `token` is what the call answered, `key` identifies the call.
-    /// `restart` is what is known of the restart that a fence asked for.
-    pub fn watch(&self, token: Option<&str>, key: &str, restart: Restart) -> Option<Target> {
+    /// What to look at to see whether it is done.
+    pub fn watch(&self, called: &Called<'_>) -> Option<Target> {
+        let key = called.key;
         match self {
             Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
             Self::Check(Check::Guard { component, place, .. }) => {
@@ -433,16 +432,13 @@ impl Action {
                 None
             }
             Self::Fence(f) | Self::Unfence(f) => {
-                Some(Target::Fence { db: f.db.clone(), method: f.method, restart })
+                Some(Target::Fence { db: f.db.clone(), method: f.method, restart: called.restart })
             }
-            Self::Scale(s) => Some(Target::Group(s.group.clone())),
-            Self::Switch(s) => Some(match token {
-                Some(id) => Target::Change { zone: s.zone.clone(), id: id.to_owned() },
-                None => Target::Records { zone: s.zone.clone(), names: s.names() },
-            }),
-            Self::SetHealthObject(s) => Some(Target::HealthObject(s.object.clone())),
-            Self::SetRoutingControls(r) => Some(Target::Controls(r.controls.clone())),
-            Self::UpdateClientSecret(p) => Some(Target::Secret(p.secret.clone())),
+            Self::Scale(op) => Some(op.watch(called)),
+            Self::Switch(op) => Some(op.watch(called)),
+            Self::SetHealthObject(op) => Some(op.watch(called)),
+            Self::SetRoutingControls(op) => Some(op.watch(called)),
+            Self::UpdateClientSecret(op) => Some(op.watch(called)),
             Self::Write(Write::Canary { db, table }) => {
                 Some(Target::Wrote { db: db.clone(), table: table.clone(), key: key.to_owned(), way: None })
             }

@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::{Fact, Found};
 use crate::model::authority::Authority;
 use crate::model::duty::{Decision, Duties, Duty};
 use crate::model::environment::Endpoint;
@@ -13,8 +14,6 @@ use crate::model::ids::{ComponentName, Digest, PlanName, RunId, StepId};
 use crate::model::terms::Terms;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
-use crate::record::facts::Fact;
-use crate::record::found::Found;
 
 mod world;
 

@@ -6,6 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::Fact;
 use crate::kinds::shared::fence::Fence;
 use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, Digest, PlanName, ProbeName, RunId, SiteName, StepId};
@@ -15,7 +16,6 @@ use crate::model::place::Place;
 use crate::model::time::Dur;
 use crate::model::waiver::Waiver;
 use crate::record::action::Action;
-use crate::record::facts::Fact;
 
 /// The phases in their order. A step's phase is where it is shown; what it waits for is its `needs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

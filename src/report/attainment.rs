@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::kinds::{Exposure, Fact};
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
 use crate::record::event::{End, Outcome};
-use crate::record::facts::{Exposure, Fact};
 use crate::record::runbook::{Phase, Probe, ProbeRole};
 use crate::run::state::{Mode, Status, StepState, Turn};
 use crate::run::{RunState, exposure};

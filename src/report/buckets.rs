@@ -6,13 +6,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::kinds::aws::s3::{Arriving, ComparedState};
+use crate::kinds::{Fact, State, Target};
 use crate::model::ids::ComponentName;
 use crate::model::intent::{Drill, Intent};
 use crate::record::action::{Action, Check};
-use crate::record::facts::Fact;
 use crate::record::runbook::Phase;
-use crate::record::state::State;
-use crate::record::target::Target;
 use crate::run::RunState;
 
 /// One pair of them. None of it is in the RPO: a sample proves what it found, and nothing of the rest.

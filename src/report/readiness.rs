@@ -6,11 +6,11 @@ mod buckets;
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
-use crate::kinds::Spec;
 use crate::kinds::aws::autoscaling::Autoscaling;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::aws::route53::{Record, RecordSet, Route53};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::Place;
 use crate::model::plain::count;
@@ -18,8 +18,6 @@ use crate::model::readiness::{Area, Check, Quota, Standing};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::plan::types::Component;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// What a plan is compared with.
 pub struct Seen<'a> {

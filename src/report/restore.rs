@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::kinds::Fact;
 use crate::kinds::shared::restore::{Checked, Destroyed, Found, Loss};
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
 use crate::record::action::Action;
-use crate::record::facts::Fact;
 use crate::run::RunState;
 
 /// A database that was brought back to a point in time, or a copy of it that was checked.

@@ -11,6 +11,7 @@ use super::changes::changes;
 use super::measured::Measured;
 use super::restore::{Restored, restored};
 use super::{afterwards, duties, measured, overrides, steered};
+use crate::kinds::Fact;
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::Part;
 use crate::model::change::Change;
@@ -22,7 +23,6 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
 use crate::record::action::Action;
 use crate::record::event::{Outcome, Request, WorldKind};
-use crate::record::facts::Fact;
 use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
 use crate::run::state::{Mode, Status, StepState};
@@ -383,16 +383,15 @@ pub fn protection(state: &RunState) -> Protection {
 }
 
 fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, Store> {
-    let store =
-        |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::record::facts::Exposure))| {
-            let store = Store {
-                rpo: measured::rpo_of(state, component, (*figure, attained.replaced.get(component))),
-                last_instant: exposure.last_instant,
-                because: exposure.because.clone(),
-                last_replayed: exposure.last_replayed,
-            };
-            (component.clone(), store)
+    let store = |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::kinds::Exposure))| {
+        let store = Store {
+            rpo: measured::rpo_of(state, component, (*figure, attained.replaced.get(component))),
+            last_instant: exposure.last_instant,
+            because: exposure.because.clone(),
+            last_replayed: exposure.last_replayed,
         };
+        (component.clone(), store)
+    };
     attained.stores.iter().map(store).collect()
 }
 

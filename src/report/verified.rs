@@ -6,16 +6,14 @@ use serde::Serialize;
 
 use super::attainment::attainment;
 use super::summary;
+use crate::kinds::{Fact, State, Target};
 use crate::model::ids::{ComponentName, PlanName, RunId};
 use crate::model::intent::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::record::action::Action;
 use crate::record::event::{Outcome, WorldKind};
-use crate::record::facts::Fact;
 use crate::record::runbook::{Phase, Step};
-use crate::record::state::State;
-use crate::record::target::Target;
 use crate::run::RunState;
 use crate::run::state::Mode;
 

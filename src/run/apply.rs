@@ -7,12 +7,12 @@ use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
 use super::{approval, lawful, terms};
 use crate::kinds::shared::restore::{Part, Restore};
+use crate::kinds::{Exposure, Fact};
 use crate::model::ids::{Digest, StepId};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check};
 use crate::record::event::{Direction, End, Event, EventKind};
-use crate::record::facts::{Exposure, Fact};
 use crate::record::statement::Statement;
 
 /// An event that cannot follow what went before.

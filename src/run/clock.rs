@@ -1,10 +1,10 @@
 //! A clock that jumped: the elapsed time is unknown, and no wait ends because of it.
 
 use super::state::{RunState, Status, Work};
+use crate::kinds::Fact;
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
-use crate::record::facts::Fact;
 
 impl RunState {
     /// A clock that jumped ahead ends no wait, no deadline and no doubt, because the elapsed time is unknown. A clock that was set back

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{RunState, Status, StepState, Turn};
+use crate::kinds::Fact;
 use crate::kinds::shared::restore::Part;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::Intent;
 use crate::planner::{Continued, Written};
 use crate::record::action::{Action, Write};
 use crate::record::event::EventKind;
-use crate::record::facts::Fact;
 use crate::record::runbook::{Inherited, OnFailure, Phase, Step};
 
 /// Whether a call that takes something back may come late, or a fence may have been lifted by one. A fence that nobody was asked to lift

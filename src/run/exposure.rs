@@ -1,6 +1,7 @@
 //! How many writes may be lost with one store (DESIGN words: exposure).
 
 use super::state::{Proven, RunState};
+use crate::kinds::Exposure;
 use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::restore::{Loss, Restore};
@@ -10,7 +11,6 @@ use crate::model::measure::{Basis, CLOCKS_AGREE, ClockReading, Figure};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check};
-use crate::record::facts::Exposure;
 
 /// The last instant at which the old primary can have acknowledged a write, and how that is known.
 struct LastInstant {

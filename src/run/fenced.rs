@@ -1,6 +1,7 @@
 //! Which servers a run keeps from taking writes, how that was proven, and when it let writes in again.
 
 use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
+use crate::kinds::Fact;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::kinds::shared::unreplicated::Unreplicated;
@@ -9,7 +10,6 @@ use crate::model::ids::ComponentName;
 use crate::model::time::Timestamp;
 use crate::record::action::{Action, Check, Gate};
 use crate::record::event::EventKind;
-use crate::record::facts::Fact;
 use crate::record::runbook::Step;
 
 impl RunState {

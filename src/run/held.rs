@@ -10,14 +10,13 @@ use std::collections::BTreeSet;
 use super::judge::{StepDecision, StepObservation, locked};
 use super::state::{RunState, Status};
 use crate::inventory::Observation;
+use crate::kinds::{State, Target};
 use crate::model::ids::ComponentName;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 use crate::planner::refusal::flag;
 use crate::record::action::{Action, Check, Write};
 use crate::record::event::{Direction, End, EventKind};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// How long a guard that cannot be read is looked for before a person is asked: one answer may get lost.
 const PATIENCE: Dur = Dur::secs(10);

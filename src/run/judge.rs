@@ -3,25 +3,20 @@
 mod answers;
 mod databases;
 mod observed;
+mod parted;
 mod restoring;
-mod switching;
 
 pub use observed::{ProbeSight, StepDecision, StepObservation};
 
-use super::held;
 use super::state::{RunState, Status};
+use super::{held, parts};
 use crate::inventory::Observation;
-use crate::kinds::aws::autoscaling::{GroupState, Scale};
-use crate::kinds::aws::route53::{ChangeState, RecordSet, Switch};
+use crate::kinds::{Fact, Found, Judged, Progress, State, Target};
 use crate::model::ids::Digest;
 use crate::model::properties::InDoubt;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Check, Write};
 use crate::record::event::{Direction, End, EventKind};
-use crate::record::facts::Fact;
-use crate::record::found::Found;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// How long an accepted call may show no effect before it is made again, where that cannot hurt.
 const REPEAT_AFTER: Dur = Dur::secs(20);
@@ -35,30 +30,6 @@ const RESTART_AGAIN: Dur = Dur::mins(2);
 /// How long after a second call whose answer never came it is made again.
 const DOUBT_AGAIN: Dur = Dur::secs(5);
 
-/// What is known of one thing.
-enum Verdict {
-    /// The new state is there.
-    Done(Vec<Fact>),
-    /// The old state is there: nothing has happened yet.
-    Before,
-    /// Neither the old state nor the new one: calling again may help. In words.
-    Partly(String),
-    /// On its way, or not visible.
-    Unclear(String),
-    /// The first of two calls has had its effect. In words.
-    Half(String),
-    /// Nobody may look until somebody renews the credentials, or sets this machine's clock.
-    Locked { why: String, clock: bool },
-    /// It can never become the new state.
-    Wrong(String),
-    /// What was started has ended, without the new state: another attempt is another job.
-    Over(String),
-    /// The replica that would be promoted is the writer already.
-    Promoted,
-    /// A finished run with no pending fence.
-    Settled(String),
-}
-
 /// Judges what was seen for the step at `i`. Nothing is called whose guard is not known to be this run's.
 pub fn judge(state: &RunState, i: usize, sight: &StepObservation, now: Timestamp) -> StepDecision {
     let (sight, guard) = held::apart(state, i, sight);
@@ -71,8 +42,11 @@ pub fn judge(state: &RunState, i: usize, sight: &StepObservation, now: Timestamp
 fn without_guard(state: &RunState, i: usize, sight: &StepObservation, now: Timestamp) -> StepDecision {
     let action = state.action(i);
     let action = action.as_ref();
-    if let (Action::Switch(switch), Some(there)) = (action, records(sight)) {
-        return switching::judge(state, i, switch, there, now);
+    let in_scope = |change| parts::in_scope(state, i, change);
+    if let Some(seen) = value(sight)
+        && let Some(found) = action.parts(seen, &in_scope)
+    {
+        return parted::judge(state, i, action, (seen, found), now);
     }
     if let (Action::Check(Check::Guard { .. }), StepObservation::Things(things)) = (action, sight)
         && let Some((_, seen)) = things.first()
@@ -88,18 +62,16 @@ fn without_guard(state: &RunState, i: usize, sight: &StepObservation, now: Times
 
 /// What was read of the thing goes with the intent to change it, where the runbook does not say it.
 fn with_reading(mut ruling: StepDecision, action: &Action, sight: &StepObservation) -> StepDecision {
-    if let (Action::UpdateClientSecret(point), StepObservation::Things(things)) = (action, sight)
-        && let Some(State::Secret(seen)) = things.first().and_then(|(_, seen)| seen.state())
-        && let StepDecision::Perform(EventKind::CallIntended { direction: Direction::Do, found, .. }) =
-            &mut ruling
-        && seen.fields != point.from
+    if let StepDecision::Perform(EventKind::CallIntended { direction: Direction::Do, found, .. }) =
+        &mut ruling
+        && let Some(seen) = value(sight)
     {
-        *found = Some(Found::Fields(seen.fields.clone()));
+        *found = action.read(seen, &[]);
     }
     ruling
 }
 
-fn rule(state: &RunState, i: usize, verdict: Verdict, now: Timestamp) -> StepDecision {
+fn rule(state: &RunState, i: usize, verdict: Judged, now: Timestamp) -> StepDecision {
     let id = state.step(i).id.clone();
     let undo = state.direction(i) == Direction::Undo;
     let fail = |reason: String| match undo {
@@ -108,29 +80,29 @@ fn rule(state: &RunState, i: usize, verdict: Verdict, now: Timestamp) -> StepDec
     };
     match (&doubtful(state, i), verdict) {
         // A part is in place everywhere; whether that was all of it, the next look tells.
-        (Status::Awaiting { .. }, Verdict::Done(_)) if !state.work(i).parts.now.is_empty() => {
+        (Status::Awaiting { .. }, Judged::Done(_)) if !state.work(i).parts.now.is_empty() => {
             StepDecision::Record(EventKind::PartSettled { step: id })
         }
-        (_, Verdict::Done(_)) if undo => StepDecision::Record(EventKind::StepUndone { step: id }),
-        (_, Verdict::Done(facts)) => {
+        (_, Judged::Done(_)) if undo => StepDecision::Record(EventKind::StepUndone { step: id }),
+        (_, Judged::Done(facts)) => {
             StepDecision::Record(EventKind::StepFinished { step: id, end: end_of(state, i), facts })
         }
         // Somebody had the failed step tried again.
-        (_, Verdict::Over(seen)) if state.work(i).status == Status::Started => {
+        (_, Judged::Over(seen)) if state.work(i).status == Status::Started => {
             let work = state.work(i);
             match work.doubt {
                 Some(_) => disproved(state, i, Some(seen)),
                 None => perform(state, i, undo, Call::default()),
             }
         }
-        (_, Verdict::Wrong(reason) | Verdict::Over(reason)) => StepDecision::Record(fail(reason)),
-        (_, Verdict::Promoted) => StepDecision::Record(EventKind::FoundPromoted { step: id }),
-        (_, Verdict::Settled(why)) => settled(state, i, why),
-        (_, Verdict::Locked { why, clock }) => locked(state, i, why, clock),
-        (_, Verdict::Half(why)) => half(state, i, why, now),
-        (status, Verdict::Before) => not_done(state, i, status, None, now),
-        (status, Verdict::Partly(why)) => not_done(state, i, status, Some(why), now),
-        (_, Verdict::Unclear(why)) => StepDecision::Keep(why),
+        (_, Judged::Wrong(reason) | Judged::Over(reason)) => StepDecision::Record(fail(reason)),
+        (_, Judged::Promoted) => StepDecision::Record(EventKind::FoundPromoted { step: id }),
+        (_, Judged::Settled(why)) => settled(state, i, why),
+        (_, Judged::Locked { why, clock }) => locked(state, i, why, clock),
+        (_, Judged::Half(why)) => half(state, i, why, now),
+        (status, Judged::Before) => not_done(state, i, status, None, now),
+        (status, Judged::Partly(why)) => not_done(state, i, status, Some(why), now),
+        (_, Judged::Unclear(why)) => StepDecision::Keep(why),
     }
 }
 
@@ -164,27 +136,25 @@ fn not_done(
 }
 
 /// The first observation of an undo, as for the action itself: whatever exists of it is undone.
-fn take_back(state: &RunState, i: usize, action: &Action, verdict: Verdict, now: Timestamp) -> StepDecision {
+fn take_back(state: &RunState, i: usize, action: &Action, verdict: Judged, now: Timestamp) -> StepDecision {
     if let Some(until) = may_come_until(state, i, now) {
         return unsettled(until);
     }
     let step = state.step(i).id.clone();
     match verdict {
         // A fence may be half there; lifting it cannot hurt.
-        Verdict::Before if !matches!(action, Action::Fence(_)) => match may_be_old(state, i, now) {
+        Judged::Before if !matches!(action, Action::Fence(_)) => match may_be_old(state, i, now) {
             Some(until) => unsettled(until),
             None => StepDecision::Record(EventKind::StepUndone { step }),
         },
-        Verdict::Before | Verdict::Partly(_) | Verdict::Done(_) | Verdict::Half(_) => {
+        Judged::Before | Judged::Partly(_) | Judged::Done(_) | Judged::Half(_) => {
             perform(state, i, true, Call::default())
         }
-        Verdict::Wrong(reason) | Verdict::Over(reason) => {
+        Judged::Wrong(reason) | Judged::Over(reason) => {
             StepDecision::Record(EventKind::UndoFailed { step, reason })
         }
-        Verdict::Promoted => StepDecision::Keep("somebody else promoted it".to_owned()),
-        Verdict::Locked { why, .. } | Verdict::Unclear(why) | Verdict::Settled(why) => {
-            StepDecision::Keep(why)
-        }
+        Judged::Promoted => StepDecision::Keep("somebody else promoted it".to_owned()),
+        Judged::Locked { why, .. } | Judged::Unclear(why) | Judged::Settled(why) => StepDecision::Keep(why),
     }
 }
 
@@ -373,20 +343,33 @@ fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> StepDecision {
     })
 }
 
-/// The record sets that were seen, if that is what was looked at.
-fn records(sight: &StepObservation) -> Option<&[RecordSet]> {
+/// What was seen of the one thing that was looked at.
+fn value(sight: &StepObservation) -> Option<&State> {
     match sight {
-        StepObservation::Things(things) => match things.first()?.1.state()? {
-            State::Records(records) => Some(&records.sets),
-            _ => None,
-        },
-        _ => None,
+        StepObservation::Things(things) => things.first()?.1.state(),
+        StepObservation::Probe(_) | StepObservation::Nothing => None,
     }
 }
 
-fn verdict(state: &RunState, i: usize, action: &Action, sight: &StepObservation, now: Timestamp) -> Verdict {
+/// How far the step is.
+fn progress(state: &RunState, i: usize, now: Timestamp) -> Progress<'_> {
+    let work = state.work(i);
+    let token = match &work.status {
+        Status::Awaiting { token, .. } => token.as_deref(),
+        _ => None,
+    };
+    Progress {
+        now,
+        began: work.started_at.map(|began| began.max(state.taken_at)),
+        undo: state.direction(i) == Direction::Undo,
+        leaving: undoing_now(state, i) || leaving(state, i),
+        token,
+    }
+}
+
+fn verdict(state: &RunState, i: usize, action: &Action, sight: &StepObservation, now: Timestamp) -> Judged {
     match (action, sight) {
-        (Action::Check(Check::Evidence { .. }), StepObservation::Things(things)) => Verdict::Done(
+        (Action::Check(Check::Evidence { .. }), StepObservation::Things(things)) => Judged::Done(
             things
                 .iter()
                 .filter_map(|(t, o)| o.state().map(|s| Fact::Seen { target: t.key(), state: s.clone() }))
@@ -400,40 +383,36 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &StepObservation,
                 thing(state, i, action, seen, *observed_at, now)
             }
             // Nobody waits for what will never be answered.
-            Some((target, seen)) if let Some(why) = seen.refused(target) => Verdict::Wrong(why),
+            Some((target, seen)) if let Some(why) = seen.refused(target) => Judged::Wrong(why),
             Some((target, Observation::NotFound { .. }))
                 if state.finished() && matches!(action, Action::Fence(_)) =>
             {
-                Verdict::Settled(format!("{target} no longer exists"))
+                Judged::Settled(format!("{target} no longer exists"))
             }
             Some((target, missing)) => absent(action, target, missing),
-            None => Verdict::Before,
+            None => Judged::Before,
         },
-        (_, StepObservation::Nothing) => Verdict::Before,
-        (_, StepObservation::Probe(_)) => Verdict::Unclear("waiting for a probe".to_owned()),
+        (_, StepObservation::Nothing) => Judged::Before,
+        (_, StepObservation::Probe(_)) => Judged::Unclear("waiting for a probe".to_owned()),
     }
 }
 
-fn absent(action: &Action, target: &Target, seen: &Observation) -> Verdict {
+fn absent(action: &Action, target: &Target, seen: &Observation) -> Judged {
     match (action, seen) {
         // What is looked for there is the new name, or the new replica.
         (Action::Write(_) | Action::Rename { .. } | Action::Rejoin { .. }, Observation::NotFound { .. }) => {
-            Verdict::Before
+            Judged::Before
         }
-        (_, Observation::NotFound { .. }) => Verdict::Wrong(format!("{target} does not exist")),
+        (_, Observation::NotFound { .. }) => Judged::Wrong(format!("{target} does not exist")),
         // Nothing waits for a comparison, and it waits for nobody.
         (Action::Check(Check::Compare(_)), Observation::Unauthenticated { .. }) => {
-            Verdict::Wrong(format!("{target}: {}", seen.why_not()))
+            Judged::Wrong(format!("{target}: {}", seen.why_not()))
         }
         (_, Observation::Unauthenticated { why, clock }) => {
-            Verdict::Locked { why: format!("{target}: {why}"), clock: *clock }
+            Judged::Locked { why: format!("{target}: {why}"), clock: *clock }
         }
-        _ => Verdict::Unclear(format!("{target}: {}", seen.why_not())),
+        _ => Judged::Unclear(format!("{target}: {}", seen.why_not())),
     }
-}
-
-fn stands(as_asked: bool) -> Verdict {
-    if as_asked { Verdict::Done(Vec::new()) } else { Verdict::Before }
 }
 
 fn thing(
@@ -443,14 +422,17 @@ fn thing(
     seen: &State,
     observed_at: Timestamp,
     now: Timestamp,
-) -> Verdict {
+) -> Judged {
+    if let Some(judged) = action.judge(seen, &progress(state, i, now)) {
+        return judged;
+    }
     match (action, seen) {
         (Action::Check(Check::Identity { place }), State::Identity(identity)) => match &place.account {
-            Some(wanted) if *wanted != identity.account => Verdict::Wrong(format!(
+            Some(wanted) if *wanted != identity.account => Judged::Wrong(format!(
                 "{place}: the credentials belong to {}, account {}, but the plan says {wanted}",
                 identity.arn, identity.account
             )),
-            _ => Verdict::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
+            _ => Judged::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
         },
         (_, State::Database(seen)) => databases::judge(state, i, action, seen, now),
         (Action::Rejoin { db, source, .. }, State::Rebuild(seen)) => databases::rejoined(db, source, seen),
@@ -458,29 +440,18 @@ fn thing(
             restoring::judge(state, i, (*part, of), seen, now)
         }
         (_, State::Fence(proof)) => databases::fence(state, i, action, (proof, observed_at), now),
-        // A change that will be undone anyway need not take effect: it is enough that it was requested.
-        (Action::Scale(scale), State::Group(group)) if undoing_now(state, i) || leaving(state, i) => {
-            still_scaled(scale, group)
-        }
-        (Action::Scale(scale), State::Group(group)) => scaled(scale, group, state.direction(i)),
-        (Action::Switch(switch), State::Change(change)) => changed(state, i, switch, *change),
-        (Action::SetRoutingControls(route), State::Controls(seen)) => stands(seen.on == route.wanted()),
-        (Action::SetHealthObject(signal), State::HealthObject(seen)) => {
-            stands(seen.holder.is_some() == signal.present)
-        }
-        (Action::Check(Check::Compare(of)), State::Compared(found)) => Verdict::Done(vec![Fact::Compared {
+        (Action::Check(Check::Compare(of)), State::Compared(found)) => Judged::Done(vec![Fact::Compared {
             component: of.source.component.clone(),
             copy: of.copy.bucket.clone(),
             found: found.clone(),
         }]),
-        (Action::UpdateClientSecret(point), State::Secret(seen)) => stands(seen.fields == point.to),
         (Action::Check(Check::Answers { resolvers_ttl_ms, .. }), State::Answers(seen)) => {
             answers::judge(state, i, *resolvers_ttl_ms, seen, now)
         }
         (Action::Write(Write::Canary { db, .. } | Write::Through { db, .. }), State::Wrote(wrote)) => {
             match (state.work(i).attempts, wrote.ok) {
-                (0, _) | (_, false) => Verdict::Before,
-                (_, true) => Verdict::Done(vec![Fact::Wrote {
+                (0, _) | (_, false) => Judged::Before,
+                (_, true) => Judged::Done(vec![Fact::Wrote {
                     component: db.component.clone(),
                     server: wrote.server.clone(),
                 }]),
@@ -488,9 +459,9 @@ fn thing(
         }
         (Action::Write(Write::Guard { component, holder, instead_of, .. }), State::Guard(guard)) => {
             match &guard.holder {
-                Some(held) if held == holder => Verdict::Done(Vec::new()),
-                held if held.is_none() || held == instead_of || undoing_now(state, i) => Verdict::Before,
-                held => Verdict::Wrong(format!(
+                Some(held) if held == holder => Judged::Done(Vec::new()),
+                held if held.is_none() || held == instead_of || undoing_now(state, i) => Judged::Before,
+                held => Judged::Wrong(format!(
                     "{} holds the guard of {component}. Only if that run is dead, run drctl runs cancel {}, then start again with --take-over --reason TEXT",
                     held.as_deref().unwrap_or_default(),
                     state.created.run
@@ -498,85 +469,30 @@ fn thing(
             }
         }
         (Action::Write(Write::ReleaseGuard { holder, .. }), State::Guard(guard)) => {
-            if guard.holder.as_ref() == Some(holder) { Verdict::Before } else { Verdict::Done(Vec::new()) }
+            if guard.holder.as_ref() == Some(holder) { Judged::Before } else { Judged::Done(Vec::new()) }
         }
         (Action::Run(_), State::Command(command)) => match command.exit {
-            Some(0) => Verdict::Done(vec![Fact::Ran { tail: command.tail.clone() }]),
-            Some(code) => Verdict::Wrong(format!("the command ended with {code}: {}", command.tail)),
-            None => Verdict::Unclear("the command is running".to_owned()),
+            Some(0) => Judged::Done(vec![Fact::Ran { tail: command.tail.clone() }]),
+            Some(code) => Judged::Wrong(format!("the command ended with {code}: {}", command.tail)),
+            None => Judged::Unclear("the command is running".to_owned()),
         },
-        _ => Verdict::Unclear("the answer was for a different target".to_owned()),
+        _ => Judged::other(),
     }
 }
 
 fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
-    state.work(i).started_at.is_none_or(|began| now >= began.max(state.taken_at) + patience)
+    progress(state, i, now).waited(patience)
 }
 
-/// Whether any part of a scaling remains to be undone, however many instances started.
-fn still_scaled(scale: &Scale, group: &GroupState) -> Verdict {
-    let before = group.size == scale.from && scale.resume.is_subset(&group.suspended);
-    if before { Verdict::Before } else { Verdict::Done(Vec::new()) }
-}
-
-fn scaled(scale: &Scale, group: &GroupState, direction: Direction) -> Verdict {
-    let wanted = scale.to;
-    let runs = scale.resume.is_disjoint(&group.suspended);
-    if direction == Direction::Undo || wanted.desired < scale.from.desired {
-        let there = group.size == wanted && runs && scale.suspend.is_subset(&group.suspended);
-        return if there { Verdict::Done(Vec::new()) } else { Verdict::Before };
-    }
-    let sized = group.size.min >= wanted.min && group.size.desired >= wanted.desired;
-    if !sized && group.size.desired > wanted.desired {
-        return Verdict::Wrong(format!(
-            "the desired capacity is now {}, above the planned {}. Plan again",
-            group.size.desired, wanted.desired
-        ));
-    }
-    if !sized || !runs {
-        return Verdict::Before;
-    }
-    if group.in_service >= scale.proceed_at {
-        let fact = Fact::Capacity {
-            component: scale.group.component.clone(),
-            in_service: group.in_service,
-            wanted: wanted.desired,
-        };
-        return Verdict::Done(vec![fact]);
-    }
-    let suspended = if group.suspended.contains("Launch") { "; the Launch process is suspended" } else { "" };
-    let failure = group
-        .last_failure
-        .as_deref()
-        .map_or_else(String::new, |f| format!("; the last scaling activity failed: {f}"));
-    Verdict::Unclear(format!(
-        "{} of {} in service, {} required{suspended}{failure}",
-        group.in_service, wanted.desired, scale.proceed_at
-    ))
-}
-
-fn changed(state: &RunState, i: usize, switch: &Switch, change: ChangeState) -> Verdict {
-    match change {
-        ChangeState::Pending => Verdict::Unclear("the change is PENDING".to_owned()),
-        ChangeState::Insync => {
-            let change = match &state.work(i).status {
-                Status::Awaiting { token, .. } => token.clone(),
-                _ => None,
-            };
-            Verdict::Done(vec![switching::fact(change, switch)])
-        }
-    }
-}
-
-fn probe_verdict(state: &RunState, i: usize, consecutive: u32, probe: &ProbeSight) -> Verdict {
+fn probe_verdict(state: &RunState, i: usize, consecutive: u32, probe: &ProbeSight) -> Judged {
     let began = state.work(i).started_at;
     match (probe.window_began, began) {
         // All of them were sent after the step began: an older good answer may have come from the site that is left.
         (Some(window), Some(began)) if probe.good_in_row >= consecutive && window >= began => {
-            Verdict::Done(Vec::new())
+            Judged::Done(Vec::new())
         }
         _ => {
-            Verdict::Unclear(format!("{} of {consecutive} good in a row", probe.good_in_row.min(consecutive)))
+            Judged::Unclear(format!("{} of {consecutive} good in a row", probe.good_in_row.min(consecutive)))
         }
     }
 }

@@ -6,12 +6,11 @@
 use super::gate;
 use super::state::RunState;
 use crate::kinds::aws::route53::Switch;
+use crate::kinds::{Exposure, Fact, Found};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check, Gate, Undo};
 use crate::record::event::{Direction, EventKind};
-use crate::record::facts::{Exposure, Fact};
-use crate::record::found::Found;
 
 /// Why an event cannot be of the step at a position.
 type Wrong = fn(&RunState, usize, &EventKind) -> Option<String>;

@@ -1,21 +1,20 @@
-//! A batch of record sets that the provider refuses is taken apart, so that one wrong name does not keep all the others from moving.
+//! A batch of changes that the provider refuses is taken apart, so that one wrong name does not keep all the others from moving.
 //!
-//! The sets of one name and type move together and are never separated: half a weighted pair would be an outage of its own.
+//! The changes of a group move together and are never separated.
 //! What is called next follows from what is there and from which parts were refused; nothing is remembered beside the events.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::state::{RunState, Status};
-use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
+use crate::kinds::{Group, Parts};
 use crate::record::event::Direction;
-use crate::record::found::{Found as Reading, FoundSet};
 
 /// How many names an error lists.
 const NAMED: usize = 5;
 
 /// What is known of the parts of one direction of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Parts {
+pub struct PartCalls {
     /// Positions of the changes in the last call; empty for all, here and below.
     pub now: Vec<u32>,
     /// Parts that were refused for good, and why.
@@ -26,7 +25,7 @@ pub struct Parts {
     pub doubted: Vec<Vec<u32>>,
 }
 
-impl Parts {
+impl PartCalls {
     /// Nothing was called.
     pub const fn new() -> Self {
         Self { now: Vec::new(), refused: Vec::new(), accepted: Vec::new(), doubted: Vec::new() }
@@ -57,28 +56,6 @@ impl Parts {
     }
 }
 
-/// The changes of one name and type.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Group {
-    /// As people say it.
-    pub name: String,
-    /// Positions in the switch. Of a name that can be changed, those that are not as they will be.
-    pub changes: Vec<u32>,
-    /// What is there, and what should be, of a name that somebody else changed.
-    pub differs: String,
-}
-
-/// Where the groups of a switch are.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
-    /// As they will be.
-    pub done: Vec<Group>,
-    /// As they were: they can be changed.
-    pub ready: Vec<Group>,
-    /// Neither: somebody else changed them.
-    pub foreign: Vec<Group>,
-}
-
 /// What can be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -88,71 +65,14 @@ pub enum Next {
     Nothing(Vec<(String, String)>),
 }
 
-/// The groups of a switch that are this direction's business, sorted by what is there.
-pub fn find(state: &RunState, i: usize, switch: &Switch, there: &[RecordSet]) -> Found {
-    let mut found = Found::default();
-    for mut group in groups(switch, |change| in_scope(state, i, change)) {
-        let changes = group.changes.iter().filter_map(|&c| Some((c, switch.changes.get(c as usize)?)));
-        let (done, left): (Vec<_>, Vec<_>) =
-            changes.partition(|(_, change)| change.find(there) == change.after.as_ref());
-        if done.len() == group.changes.len() {
-            found.done.push(group);
-        } else if let Some((_, change)) = left.iter().find(|(_, c)| !c.replaces(c.find(there))) {
-            group.differs = differs(change, change.find(there));
-            found.foreign.push(group);
-        } else {
-            group.changes = left.into_iter().map(|(c, _)| c).collect();
-            found.ready.push(group);
-        }
-    }
-    found
-}
-
-/// A switch is undone only as far as it may have got.
-fn in_scope(state: &RunState, i: usize, change: u32) -> bool {
+/// Whether a change is this direction's business: an operation is undone only as far as it may have got.
+pub fn in_scope(state: &RunState, i: usize, change: u32) -> bool {
     let forward = &state.steps[i].work;
     let undoing = state.direction(i) == Direction::Undo || super::judge::undoing_now(state, i);
     match forward.parts.acted() {
         true => !undoing || forward.parts.touched(change),
         false => !undoing || matches!(forward.status, Status::Done(_)),
     }
-}
-
-fn groups(switch: &Switch, in_scope: impl Fn(u32) -> bool) -> Vec<Group> {
-    let mut groups: BTreeMap<(&str, &str), Vec<u32>> = BTreeMap::new();
-    for (change, position) in switch.changes.iter().zip(0..).filter(|(_, position)| in_scope(*position)) {
-        if let Some(set) = change.before.as_ref().or(change.after.as_ref()) {
-            groups.entry((&set.name, &set.rtype)).or_default().push(position);
-        }
-    }
-    let group =
-        |((name, rtype), changes)| Group { name: format!("{name} {rtype}"), changes, ..Group::default() };
-    groups.into_iter().map(group).collect()
-}
-
-/// Why a set is not changed: both values, so that a person can tell who is right.
-fn differs(change: &RecordChange, there: Option<&RecordSet>) -> String {
-    let words = |set: Option<&RecordSet>| set.map_or_else(|| "not there".to_owned(), RecordSet::words);
-    let (is, was) = (words(there), words(change.before.as_ref()));
-    let id = change.after.as_ref().or(change.before.as_ref()).and_then(|set| set.set_identifier.as_deref());
-    let set = id.map_or_else(|| "it".to_owned(), |id| format!("set {id}"));
-    match change.basis {
-        Basis::Seen => format!("{set} is {is}, but the runbook expects {was}: somebody changed it"),
-        Basis::Declared => format!(
-            "{set} is {is}, but the plan declares {was} for the source site; drctl had not observed it before"
-        ),
-    }
-}
-
-/// The sets that a call with these changes replaces, where the runbook does not say exactly that.
-pub fn read(switch: &Switch, part: &[u32], there: &[RecordSet]) -> Option<Reading> {
-    let unsaid = |(change, position): (&RecordChange, u32)| {
-        let set = change.find(there);
-        let said = change.basis == Basis::Seen && set == change.before.as_ref();
-        (part.contains(&position) && !said).then(|| FoundSet { change: position, set: set.cloned() })
-    };
-    let sets: Vec<_> = switch.changes.iter().zip(0..).filter_map(unsaid).collect();
-    (!sets.is_empty()).then_some(Reading::Sets(sets))
 }
 
 /// Positions of all changes of groups, in order.
@@ -162,7 +82,7 @@ pub fn positions<'g>(groups: impl IntoIterator<Item = &'g Group>) -> Vec<u32> {
 }
 
 /// Which part is called next: never one that holds a part whose refusal nothing else explains.
-pub fn next(found: &Found, refused: &[(Vec<u32>, String)]) -> Next {
+pub fn next(found: &Parts, refused: &[(Vec<u32>, String)]) -> Next {
     let whole = found.done.len() + found.ready.len() + found.foreign.len();
     let mut left: Vec<&Group> = found.ready.iter().collect();
     let mut named: Vec<(String, String)> =
@@ -251,7 +171,7 @@ mod tests {
             let left = (0..names).filter(|n| !done.contains(n));
             let (theirs, ready): (Vec<u32>, Vec<u32>) = left.partition(|n| foreign.contains(n));
             let groups = |of: Vec<u32>| of.into_iter().map(group).collect();
-            let found = Found { done: Vec::new(), ready: groups(ready.clone()), foreign: groups(theirs) };
+            let found = Parts { ready: groups(ready.clone()), foreign: groups(theirs), ..Parts::default() };
             match next(&found, &refused) {
                 Next::Nothing(named) => {
                     done.sort_unstable();
@@ -303,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_was_refused_whole_is_one_with_everything_in_it() {
-        let found = Found { ready: (0..4).map(group).collect(), ..Found::default() };
+        let found = Parts { ready: (0..4).map(group).collect(), ..Parts::default() };
         let all = vec![(Vec::new(), "no".to_owned())];
         assert_eq!(next(&found, &all), Next::Call(vec![0, 1, 2, 3]));
     }

@@ -2,7 +2,7 @@
 
 use super::approval;
 use super::state::{Mode, RunState, Status, StepState};
-use crate::kinds::shared::restart::Restart;
+use crate::kinds::Called;
 use crate::model::duty::{Decision, Duty};
 use crate::model::ids::{Digest, StepId};
 use crate::model::properties::Moves;
@@ -97,7 +97,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             if state.steps[i].work.status.settled() && state.steps[i].work.status != Status::Failed {
                 return Err(format!("step {step} is {}", state.steps[i].work.status.word()));
             }
-            if state.step(i).action.watch(None, "", Restart::NONE).is_none() {
+            if state.step(i).action.watch(&Called::NOT_YET).is_none() {
                 return Err(format!("step {step} cannot be done by hand"));
             }
             // Doing it by hand is an answer, and takes the place of none.

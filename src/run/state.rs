@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::approval::Overridden;
 use super::outstanding::Withdrawal;
-use super::parts::Parts;
+use super::parts::PartCalls;
 use super::steered::Past;
 use super::stopped::Attention;
 use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::restore::{Loss, Part, Restore};
+use crate::kinds::{Exposure, Fact, Readings};
 use crate::model::environment::Endpoint;
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::ClockReading;
@@ -17,8 +18,6 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::record::action::{Action, Check, Undo};
 use crate::record::event::{Direction, End, EventKind, Outcome, RunCreated};
-use crate::record::facts::{Exposure, Fact};
-use crate::record::found::Readings;
 use crate::record::runbook::{Need, OnFailure, Runbook, Step, Unless};
 
 /// Where one direction of a step is.
@@ -106,7 +105,7 @@ pub struct Work {
     /// The restart that a fence asked for, once it was accepted: its proof must be newer.
     pub restart: Restart,
     /// What is known of the parts of a batch.
-    pub parts: Parts,
+    pub parts: PartCalls,
     /// Since when a call may have had an effect that nobody has seen or disproved: kept through failures, pauses and waits.
     pub doubt: Option<Timestamp>,
     /// When what may still come was asked for, neither seen since nor known never to come: by the last call, and by the one before it.
@@ -149,7 +148,7 @@ impl Work {
             lost_at: self.lost_at,
             requests: self.requests.clone(),
             // A refused call may be accepted now. An accepted change stays this run's to undo.
-            parts: Parts { refused: Vec::new(), ..self.parts.clone() },
+            parts: PartCalls { refused: Vec::new(), ..self.parts.clone() },
             ..Self::new()
         }
     }
@@ -162,7 +161,7 @@ impl Work {
             generation: 1,
             key: String::new(),
             restart: Restart::NONE,
-            parts: Parts::new(),
+            parts: PartCalls::new(),
             doubt: None,
             asked: [None, None],
             lost_at: None,
@@ -439,7 +438,7 @@ impl RunState {
 
     /// The runbook's action, with what was read right before its calls.
     pub fn forward(&self, at: usize) -> Cow<'_, Action> {
-        self.steps[at].found.bind(&self.step(at).action)
+        self.step(at).action.bound(&self.steps[at].found)
     }
 
     /// The action of the direction that is under way.

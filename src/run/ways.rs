@@ -3,7 +3,7 @@
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status};
-use crate::kinds::shared::restart::Restart;
+use crate::kinds::Called;
 use crate::record::action::{Action, Undo, Write};
 use crate::record::event::End;
 
@@ -183,7 +183,7 @@ impl RunState {
         let step = self.step(i);
         let resume = self.created.command("runs resume", "");
         let mut ways = Vec::new();
-        if step.action.watch(None, "", Restart::NONE).is_some() {
+        if step.action.watch(&Called::NOT_YET).is_some() {
             ways.push(Way {
                 command: self.created.command("runs done", &format!(" {}", step.id)),
                 means: format!("use this if you did it by hand; drctl checks the result; then {resume}"),

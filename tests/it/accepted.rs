@@ -1,13 +1,14 @@
 //! What people may say to a run, and how far a batch of names is moved and taken back: both sides of each condition.
 
-use drctl::kinds::aws::route53::RecordChange;
+use drctl::kinds::aws::route53::{RecordChange, RecordSet, RecordsState, Switch};
 use drctl::kinds::shared::restart::Restart;
+use drctl::kinds::{Group, Op, Parts, State};
 use drctl::model::authority::{Authority, Operator};
 use drctl::model::ids::StepId;
 use drctl::model::waiver::Person;
 use drctl::record::action::{Action, Check};
 use drctl::record::event::{Direction, EventKind, Signal};
-use drctl::run::parts::{self, Found, Group, Next, Parts};
+use drctl::run::parts::{self, Next, PartCalls};
 use drctl::run::state::{Status, Work};
 use drctl::run::{RunState, signal};
 
@@ -109,6 +110,12 @@ fn stopping_is_everybodys() {
     assert_eq!(answer(&state, cancel(None)), "signal_refused");
 }
 
+/// Where the record sets of a step's switch are, with these there.
+fn find(state: &RunState, switch: &Switch, there: &[RecordSet]) -> Parts {
+    let seen = State::Records(RecordsState { sets: there.to_vec() });
+    switch.parts(&seen, &|change| parts::in_scope(state, 0, change)).unwrap()
+}
+
 fn names(groups: &[Group]) -> Vec<&str> {
     groups.iter().map(|g| g.name.as_str()).collect()
 }
@@ -116,19 +123,19 @@ fn names(groups: &[Group]) -> Vec<&str> {
 /// What somebody else put where the run would have, stays.
 #[test]
 fn a_switch_is_taken_back_as_far_as_it_was_called_and_no_further() {
-    let touched = |parts: &Parts| [0, 1, 2].map(|change| parts.touched(change));
-    let half = Parts { accepted: vec![vec![1]], doubted: vec![vec![2]], ..Parts::new() };
-    assert_eq!(touched(&Parts::new()), [false; 3]);
+    let touched = |parts: &PartCalls| [0, 1, 2].map(|change| parts.touched(change));
+    let half = PartCalls { accepted: vec![vec![1]], doubted: vec![vec![2]], ..PartCalls::new() };
+    assert_eq!(touched(&PartCalls::new()), [false; 3]);
     assert_eq!(touched(&half), [false, true, true]);
-    assert_eq!(touched(&Parts { accepted: vec![Vec::new()], ..Parts::new() }), [true; 3]);
+    assert_eq!(touched(&PartCalls { accepted: vec![Vec::new()], ..PartCalls::new() }), [true; 3]);
 
     let both = records(["api", "www"].map(|n| change(n, (60, "192.0.2.1"), (60, "198.51.100.1"))).into());
     let found = |state: &RunState| {
-        let found = parts::find(state, 0, &both, &both.sets_after());
+        let found = find(state, &both, &both.sets_after());
         names(&found.done).join(", ")
     };
     let mut state = under_way(vec![(step("switch", Action::Switch(both.clone())), Status::Failed)]);
-    state.steps[0].work.parts = Parts { accepted: vec![vec![1]], ..Parts::new() };
+    state.steps[0].work.parts = PartCalls { accepted: vec![vec![1]], ..PartCalls::new() };
     assert_eq!(found(&state), "api A, www A");
     let mut state = cancelled(state);
     assert_eq!(found(&state), "www A");
@@ -136,7 +143,7 @@ fn a_switch_is_taken_back_as_far_as_it_was_called_and_no_further() {
     assert_eq!(found(&state), "www A");
     state.steps[0].work.status = DONE;
     assert_eq!(found(&state), "www A", "what was found done is not this run's to take back");
-    state.steps[0].work.parts = Parts::new();
+    state.steps[0].work.parts = PartCalls::new();
     assert_eq!(found(&state), "api A, www A");
 }
 
@@ -154,7 +161,7 @@ fn a_name_that_is_new_is_created_unless_exactly_that_set_is_there() {
         (Some(set("www", "A", Some("west"), 60, "192.0.2.1")), [0, 1, 0]),
         (Some(set("api", "AAAA", Some("east"), 60, "2001:db8::1")), [0, 1, 0]),
     ] {
-        let Found { done, ready, foreign } = parts::find(&state, 0, &creates, there.as_slice());
+        let Parts { done, ready, foreign, .. } = find(&state, &creates, there.as_slice());
         assert_eq!([done.len(), ready.len(), foreign.len()], counts, "{there:?}");
     }
 }
@@ -162,17 +169,17 @@ fn a_name_that_is_new_is_created_unless_exactly_that_set_is_there() {
 #[test]
 fn what_is_not_suspect_moves_in_one_call() {
     let group = |n: u32| Group { name: format!("n{n}"), changes: vec![n], ..Group::default() };
-    let of = |ready: u32, foreign: u32| Found {
+    let of = |ready: u32, foreign: u32| Parts {
         ready: (0..ready).map(group).collect(),
         foreign: (ready..ready + foreign).map(group).collect(),
-        ..Found::default()
+        ..Parts::default()
     };
     let no = |parts: &[&[u32]]| parts.iter().map(|p| (p.to_vec(), "no".to_owned())).collect::<Vec<_>>();
     // What somebody changed explains why everything was refused, and nothing else is to blame.
     assert_eq!(parts::next(&of(2, 1), &no(&[&[]])), Next::Call(vec![0, 1]));
     assert_eq!(parts::next(&of(4, 1), &no(&[&[]])), Next::Call(vec![0, 1, 2, 3]));
     // What is in place already was in the batch that was refused: nobody knows yet which of the two was to blame.
-    let half_done = Found { done: of(1, 0).ready, ready: of(2, 0).ready.split_off(1), ..Found::default() };
+    let half_done = Parts { done: of(1, 0).ready, ready: of(2, 0).ready.split_off(1), ..Parts::default() };
     assert_eq!(parts::next(&half_done, &no(&[&[]])), Next::Call(vec![1]));
     // Nor is the last one left, when somebody changed the other.
     assert_eq!(parts::next(&of(1, 1), &no(&[&[]])), Next::Call(vec![0]));

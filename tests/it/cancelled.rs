@@ -1,11 +1,11 @@
 //! A run is cancelled after every prefix of its journal, with the effect of the last call done and not done.
 
+use drctl::kinds::State;
 use drctl::model::ids::StepId;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::plan::Plan;
 use drctl::record::event::{Direction, Event, EventKind, Outcome, Signal};
-use drctl::record::state::State;
 use drctl::report::attainment::attainment;
 use drctl::run::Stop;
 use drctl::run::state::Mode;

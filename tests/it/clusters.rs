@@ -1,5 +1,6 @@
 //! Aurora global databases: the service moves the writer; drctl says when, and what it costs.
 
+use drctl::kinds::State;
 use drctl::kinds::aws::aurora::Handover;
 use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
 use drctl::kinds::shared::fence::FenceMethod;
@@ -9,7 +10,6 @@ use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::record::action::{Action, Check};
 use drctl::record::event::{EventKind, Outcome};
-use drctl::record::state::State;
 use drctl::report::attainment::attainment;
 use drctl::report::summary;
 use drctl::run::state::Mode;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use drctl::kinds::Fact;
 use drctl::kinds::aws::autoscaling::{GroupRef, GroupSize, Scale};
 use drctl::kinds::aws::rds::InstanceSettings;
 use drctl::kinds::aws::route53::{
@@ -25,7 +26,6 @@ use drctl::model::waiver::Person;
 use drctl::planner::steps;
 use drctl::record::action::{Action, Check, Gate, Write};
 use drctl::record::event::{End, Event, EventKind, Outcome, RunCreated, WorldKind};
-use drctl::record::facts::Fact;
 use drctl::record::runbook::{Need, Phase, Probe, ProbeRole, ProbeVia, Runbook, Step, Unless};
 use drctl::run::decide::{expired, looks_at};
 use drctl::run::state::{FenceDebt, Status, Turn, Work};

@@ -3,14 +3,13 @@
 use drctl::inventory::Observation;
 use drctl::kinds::aws::autoscaling::{GroupSize, GroupState, Scale};
 use drctl::kinds::aws::route53::{RecordsState, Switch};
+use drctl::kinds::control::GuardState;
+use drctl::kinds::{State, Target};
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Write};
-use drctl::record::control::GuardState;
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
-use drctl::record::state::State;
-use drctl::record::target::Target;
 use drctl::run::outcome::{Again, CallOutcome, after_call};
 use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, RunState, StepDecision, StepObservation, decide, judge};
@@ -206,7 +205,7 @@ fn a_part_that_timed_out_and_took_is_settled_after_a_resume() {
         EventKind::StepFinished {
             step: story.id(),
             end: End::Performed,
-            facts: vec![drctl::record::facts::Fact::Switched { change: None, old_ttl_ms: Dur::secs(60) }],
+            facts: vec![drctl::kinds::Fact::Switched { change: None, old_ttl_ms: Dur::secs(60) }],
         }
     );
 }

@@ -4,11 +4,11 @@ use drctl::adapters::sandbox::scenario::roll;
 use drctl::executor::{DriveError, create};
 use drctl::journal::chain::{self, Record};
 use drctl::journal::{Journal as _, Release, written};
+use drctl::kinds::Fact;
 use drctl::model::ids::{ComponentName, RunId, StepId};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
-use drctl::record::facts::Fact;
 use drctl::world::World;
 
 use crate::audit::{elsewhere, places, rehearsed, written_out};

@@ -4,16 +4,15 @@
 use drctl::adapters::Cloud;
 use drctl::adapters::sandbox::Sandbox;
 use drctl::inventory::Observation;
+use drctl::kinds::control::GuardState;
 use drctl::kinds::shared::fence::FenceMethod;
+use drctl::kinds::{State, Target};
 use drctl::model::ids::SiteName;
 use drctl::model::place::Place;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Rule, Waiver};
 use drctl::record::action::{Action, Write};
-use drctl::record::control::GuardState;
 use drctl::record::event::{Event, EventKind, Outcome, Signal};
-use drctl::record::state::State;
-use drctl::record::target::Target;
 use drctl::run::Stop;
 use drctl::run::outcome::CallOutcome;
 use drctl::run::state::Mode;

@@ -1,10 +1,10 @@
 //! Sequences that once ended in two primaries, in a run without an end, or in a loss that nobody had accepted.
 
 use drctl::inventory::targets;
-use drctl::kinds::Spec;
 use drctl::kinds::aws::autoscaling::{GroupSize, Scale};
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
+use drctl::kinds::{Fact, Spec};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
@@ -12,7 +12,6 @@ use drctl::plan::Plan;
 use drctl::planner::Debt;
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, Event, EventKind, Outcome, Signal};
-use drctl::record::facts::Fact;
 use drctl::record::runbook::Step;
 use drctl::report::attainment::attainment;
 use drctl::run::state::{Mode, Status};
@@ -389,13 +388,13 @@ fn to_east(from: Option<&str>) -> drctl::planner::Request {
 fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
     let plan = three_sites();
     let with = |debts: Vec<Debt>, from: Option<&str>| {
+        use drctl::kinds::State;
         use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
         use drctl::kinds::shared::fence::FenceState;
-        use drctl::record::state::State;
         let mut estate = drctl::inventory::Estate::default();
         for t in targets::of_plan(&plan, None) {
             let state = match &t {
-                drctl::record::target::Target::Database(db) => State::Database(DatabaseState {
+                drctl::kinds::Target::Database(db) => State::Database(DatabaseState {
                     role: if db.id == "db-z" {
                         DatabaseRole::Replica { source: "db-w".to_owned() }
                     } else {
@@ -405,7 +404,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
                     security_groups: ["sg-app".to_owned()].into(),
                     ..Default::default()
                 }),
-                drctl::record::target::Target::Fence { .. } => {
+                drctl::kinds::Target::Fence { .. } => {
                     State::Fence(FenceState { proof: "open".to_owned(), ..Default::default() })
                 }
                 _ => continue,

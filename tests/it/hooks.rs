@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use drctl::adapters::local::Local;
 use drctl::adapters::{process, secrets};
 use drctl::inventory::Observation;
+use drctl::kinds::State;
+use drctl::kinds::control::CommandState;
 use drctl::kinds::shared::command::Command;
 use drctl::model::time::Timestamp;
-use drctl::record::control::CommandState;
-use drctl::record::state::State;
 use drctl::run::outcome::CallOutcome;
 use drctl::world::World;
 

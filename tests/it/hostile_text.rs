@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
+use drctl::kinds::Fact;
 use drctl::model::ledger::StoreWorld;
 use drctl::model::plain::{self, Colours};
 use drctl::model::waiver::{Rule, Waiver};
 use drctl::record::event::{Event, EventKind, WorldKind};
-use drctl::record::facts::Fact;
 use drctl::report::notices;
 use serde_json::Value;
 

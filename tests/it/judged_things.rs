@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
+use drctl::kinds::Fact;
 use drctl::kinds::aws::aurora::{ClusterInstance, ClusterState, Handover, NewMember, Takeover};
 use drctl::kinds::aws::rds::{InstanceSettings, NewReplica};
 use drctl::kinds::aws::route53::{ChangeState, RecordChange, RecordsState, Switch};
@@ -18,7 +19,6 @@ use drctl::planner::Wanted;
 use drctl::record::action::{Action, Check};
 use drctl::record::estimate::estimate;
 use drctl::record::event::{End, EventKind};
-use drctl::record::facts::Fact;
 use drctl::run::StepDecision;
 use drctl::run::state::Status;
 

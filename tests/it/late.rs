@@ -1,11 +1,11 @@
 //! What was asked for and takes effect late: a run that has stopped says so, withdraws it where it can, and whoever comes later sees it.
 
+use drctl::kinds::State;
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
 use drctl::record::event::{Event, EventKind};
-use drctl::record::state::State;
 use drctl::report::summary;
 use drctl::run::{RunState, Stop};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use drctl::kinds::Spec;
 use drctl::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
+use drctl::kinds::{Found, Spec, State};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -11,8 +11,6 @@ use drctl::model::waiver::Rule;
 use drctl::plan::Plan;
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, Event, EventKind, Outcome};
-use drctl::record::found::Found;
-use drctl::record::state::State;
 use drctl::report::changes::changes;
 use drctl::run::continued::written;
 use drctl::run::state::Mode;

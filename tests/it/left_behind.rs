@@ -3,6 +3,7 @@
 use drctl::kinds::aws::rds::{InstanceSettings, NewReplica};
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
 use drctl::kinds::shared::restore::{Backups, Found, Loss, Part, Restore, Source};
+use drctl::kinds::{Exposure, Fact};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
@@ -11,7 +12,6 @@ use drctl::model::waiver::Rule;
 use drctl::planner::Wanted;
 use drctl::record::action::{Action, Check, Write};
 use drctl::record::event::{End, EventKind};
-use drctl::record::facts::{Exposure, Fact};
 use drctl::record::runbook::{Inherited, Need, OnFailure, Phase, Step};
 use drctl::run::continued::{continued, unled};
 use drctl::run::outcome::{Again, CallOutcome, after_call};

@@ -7,6 +7,7 @@ use drctl::kinds::aws::autoscaling::{GroupSize, GroupState};
 use drctl::kinds::aws::rds::InstanceSettings;
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::fence::FenceState;
+use drctl::kinds::{State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -14,8 +15,6 @@ use drctl::plan::Plan;
 use drctl::planner::{self, Input, Refusal, Request};
 use drctl::record::action::Action;
 use drctl::record::event::{EventKind, Outcome};
-use drctl::record::state::State;
-use drctl::record::target::Target;
 use drctl::run::state::Mode;
 
 use crate::moves::{moves_whole, nothing_lost, two_stores};

@@ -3,13 +3,11 @@
 use drctl::executor::create;
 use drctl::inventory::Observation;
 use drctl::kinds::aws::route53::{AnswersState, ServerAnswer};
-use drctl::kinds::shared::restart::Restart;
+use drctl::kinds::{Called, Fact, State};
 use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::record::event::{Event, EventKind, Outcome};
-use drctl::record::facts::Fact;
-use drctl::record::state::State;
 use drctl::report::changes::changes;
 use drctl::run::RunState;
 use drctl::run::judge::{StepDecision, StepObservation, judge};
@@ -97,7 +95,7 @@ fn judged(
         right,
         said: "192.0.2.1".to_owned(),
     });
-    let target = state.step(*i).action.watch(None, "", Restart::NONE).unwrap();
+    let target = state.step(*i).action.watch(&Called::NOT_YET).unwrap();
     let now = state.last_at + after;
     let seen = State::Answers(AnswersState { servers: servers.collect() });
     let seen = Observation::Value { state: seen, observed_at: now, source: "dns".to_owned() };

@@ -1,5 +1,6 @@
 //! What a run still owes, what a person did by hand meanwhile, and what must not follow from either.
 
+use drctl::kinds::State;
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::Fence;
@@ -8,7 +9,6 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
-use drctl::record::state::State;
 use drctl::report::{documents, html, markdown, summary};
 use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, RunState, Stop, decide};

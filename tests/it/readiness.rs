@@ -1,19 +1,17 @@
 //! Whether a recovery would work: everything that a look found, held against the plan; and of what was not seen nobody says that it is ready.
 
 use drctl::inventory::{Estate, Observation, targets};
-use drctl::kinds::Spec;
 use drctl::kinds::aws::autoscaling::GroupState;
 use drctl::kinds::aws::route53::RecordAnswer;
 use drctl::kinds::aws::s3::{Arriving, BucketState, ComparedState, CopyRule, Difference, Gap, Versioning};
 use drctl::kinds::shared::database::DatabaseState;
 use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};
 use drctl::kinds::shared::wal::Lsn;
+use drctl::kinds::{Spec, State, Target};
 use drctl::model::ids::{RunId, SiteName};
 use drctl::model::readiness::{Area, Check, GrantedState, Quota, QuotasState, Standing};
 use drctl::model::time::Dur;
 use drctl::plan::Plan;
-use drctl::record::state::State;
-use drctl::record::target::Target;
 use drctl::report::readiness::{Seen, evaluate, worst};
 
 use crate::buckets;

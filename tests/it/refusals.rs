@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use drctl::inventory::active::{self, ActiveSite};
 use drctl::inventory::estate::{ProbeHealth, Remembered};
 use drctl::inventory::{Estate, Observation, targets};
-use drctl::kinds::Spec;
 use drctl::kinds::aws::autoscaling::{GroupSize, GroupState};
 use drctl::kinds::aws::route53::{
     ControlsState, HealthObjectState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
 };
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
+use drctl::kinds::{Spec, State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
@@ -21,8 +21,6 @@ use drctl::planner::{self, Busy, Continued, Input, Refusal, Request};
 use drctl::record::action::Action;
 use drctl::record::event::Outcome;
 use drctl::record::runbook::Runbook;
-use drctl::record::state::State;
-use drctl::record::target::Target;
 use drctl::report::attainment::attainment;
 use drctl::run::state::Mode;
 

@@ -1,7 +1,7 @@
 //! How long old answers are kept: shortened before planned moves, waited out after every one.
 
-use drctl::kinds::Spec;
 use drctl::kinds::aws::route53::{RecordAnswer, RecordChange, RecordPolicy, RecordSet, Switch, ZoneRef};
+use drctl::kinds::{Fact, Spec};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -9,7 +9,6 @@ use drctl::planner::critical_path;
 use drctl::planner::ttl::wanted;
 use drctl::record::action::{Action, Check, Undo};
 use drctl::record::event::{Event, EventKind, Outcome};
-use drctl::record::facts::Fact;
 use drctl::record::runbook::{Phase, Runbook};
 use drctl::report::changes::changes;
 use drctl::run::state::Mode;

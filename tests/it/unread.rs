@@ -1,13 +1,13 @@
 //! Looks that the provider refuses for good: they are told at once, with their code and with what they mean, and nobody waits for them.
 
 use drctl::inventory::{Estate, Observation, targets};
+use drctl::kinds::Target;
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Rule;
 use drctl::planner::assessment::{self, Question, Reads};
 use drctl::record::event::{Event, EventKind};
-use drctl::record::target::Target;
 use drctl::report::readiness;
 use drctl::run::state::Mode;
 use drctl::run::{StepDecision, Stop};

@@ -3,13 +3,13 @@
 use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
 use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
+use drctl::kinds::{Exposure, Fact};
 use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
 use drctl::model::time::Dur;
 use drctl::record::action::{Action, Check};
 use drctl::record::event::EventKind;
-use drctl::record::facts::{Exposure, Fact};
 use drctl::run::RunState;
 use drctl::run::exposure::measure;
 

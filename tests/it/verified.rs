@@ -2,12 +2,12 @@
 
 use drctl::executor::create;
 use drctl::journal::written::parse_line;
+use drctl::kinds::Fact;
 use drctl::model::ids::ComponentName;
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::record::action::Action;
 use drctl::record::event::{Outcome, WorldKind};
-use drctl::record::facts::Fact;
 use drctl::record::runbook::Phase;
 use drctl::report::verified::{Cadence, Status, Verified, seen_before, verified};
 use drctl::run::RunState;

@@ -21,10 +21,9 @@ use crate::kinds::aws::rds::SERVING;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
 use crate::kinds::shared::fence::{Fence, FenceStage, FenceState};
 use crate::kinds::shared::restart::{Groups, Restart};
+use crate::kinds::{State, Target};
 use crate::model::place::Place;
 use crate::model::time::Timestamp;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// What one look at a place found.
 struct Seen {

@@ -12,9 +12,8 @@ use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::kinds::aws::autoscaling::{GroupSize, GroupState, Scale};
+use crate::kinds::{State, Target};
 use crate::model::place::Place;
-use crate::record::state::State;
-use crate::record::target::Target;
 use crate::run::outcome::CallOutcome;
 
 /// Groups in one describe: the largest page.

@@ -15,11 +15,11 @@ use futures_util::future::{Either, join_all, select};
 use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::aws::s3::{
     Arriving, BucketRef, BucketState, ComparedState, CopyRule, Difference, Gap, Sample, Versioning, chosen,
 };
 use crate::model::time::{Dur, Timestamp};
-use crate::record::state::State;
 
 /// Pages of 1,000 keys that are listed at most: a bucket may have billions.
 const PAGES: usize = 10;

@@ -9,11 +9,10 @@ use super::Aws;
 use super::body::at_most;
 use super::error::Failure;
 use crate::inventory::Observation;
+use crate::kinds::control::GuardState;
+use crate::kinds::{State, Target};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
-use crate::record::control::GuardState;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// What is read of a guard: two short lines. Whatever has more is none.
 const MOST: usize = 4 << 10;

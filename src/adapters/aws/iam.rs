@@ -8,9 +8,9 @@ use aws_sdk_iam::types::{EvaluationResult, PolicyEvaluationDecisionType};
 use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Need, Quota, QuotasState};
-use crate::record::state::State;
 
 /// IAM is asked in one region (AWS General Reference, «IAM endpoints and quotas»): that is looked into beforehand, and no recovery needs it.
 const SERVICE: &str = "iam";

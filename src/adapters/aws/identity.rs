@@ -2,9 +2,9 @@
 
 use super::Aws;
 use crate::inventory::Observation;
+use crate::kinds::State;
+use crate::kinds::control::IdentityState;
 use crate::model::place::Place;
-use crate::record::control::IdentityState;
-use crate::record::state::State;
 
 impl Aws {
     /// Who the credentials of a place are.

@@ -44,13 +44,12 @@ use crate::inventory::Observation;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::secret::ClientSecret;
+use crate::kinds::{State, Target};
 use crate::model::environment::Endpoint;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::record::action::{Action, Write};
-use crate::record::state::State;
-use crate::record::target::Target;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 

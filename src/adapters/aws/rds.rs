@@ -16,10 +16,9 @@ use crate::kinds::shared::database::{AliveState, DatabaseRef, DatabaseRole, Data
 use crate::kinds::shared::fence::{Fence, FenceStage, FenceState};
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::kinds::shared::restore::COPY_TAG;
+use crate::kinds::{State, Target};
 use crate::model::place::Place;
 use crate::model::time::Timestamp;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Instances in one describe: the largest page.
 const PAGE: usize = 100;

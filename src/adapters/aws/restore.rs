@@ -17,10 +17,9 @@ use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::{
     Backup, BackupsState, COPY_TAG, Destroyed, Found, NewInstance, Part, Restore, RestoreState,
 };
+use crate::kinds::{State, Target};
 use crate::model::place::Place;
 use crate::model::time::Timestamp;
-use crate::record::state::State;
-use crate::record::target::Target;
 use crate::run::apply::IN_PLACE;
 
 /// States of RDS for an instance that will not become available without help.

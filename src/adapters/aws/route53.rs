@@ -16,9 +16,8 @@ use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::kinds::aws::route53::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, Switch};
+use crate::kinds::{State, Target};
 use crate::model::place::Place;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Up to this many names, each is requested separately. Above that, drctl lists the zone.
 const FEW: usize = 3;

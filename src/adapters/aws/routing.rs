@@ -12,10 +12,10 @@ use futures_util::stream::FuturesUnordered;
 use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::aws::route53::{ControlsRef, ControlsState, SetRoutingControls};
 use crate::model::ids::SiteName;
 use crate::model::time::Dur;
-use crate::record::state::State;
 
 const SERVICE: &str = "route53-recovery-cluster";
 /// How long one endpoint is waited for alone before the next is asked, too.

@@ -16,10 +16,10 @@ use super::Aws;
 use super::error::Failure;
 use crate::adapters::secrets::{Login, NoLogin, learn};
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::shared::secret::{ClientSecret, SecretState, UpdateClientSecret};
 use crate::model::ids::Digest;
 use crate::model::place::Place;
-use crate::record::state::State;
 
 const SERVICE: &str = "secretsmanager";
 /// The label of the version that drctl made last: a version without one may be removed by the service.

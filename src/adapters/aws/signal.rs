@@ -10,8 +10,8 @@ use super::Aws;
 use super::body::at_most;
 use super::error::Failure;
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::aws::route53::{HealthObjectState, ObjectRef, SetHealthObject};
-use crate::record::state::State;
 
 /// What is read of it: what drctl writes is one line.
 const MOST: usize = 4 << 10;

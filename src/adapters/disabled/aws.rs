@@ -6,6 +6,7 @@ use crate::adapters::Lagging;
 use crate::adapters::secrets::{Login, NoLogin};
 use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::inventory::Observation;
+use crate::kinds::Target;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::secret::ClientSecret;
 use crate::model::environment::Endpoint;
@@ -14,7 +15,6 @@ use crate::model::sink::Sink;
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
 use crate::record::action::Action;
-use crate::record::target::Target;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 

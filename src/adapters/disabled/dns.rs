@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::aws::route53::{AnswersState, ServerAnswer, Wanted};
-use crate::record::state::State;
 use crate::world::World;
 
 /// No DNS.

@@ -5,9 +5,9 @@ use tokio::net::TcpStream;
 
 use super::{Failure, Postgres, parts};
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::shared::database::AliveState;
 use crate::model::time::Dur;
-use crate::record::state::State;
 
 /// How long a connection may take to be made.
 const CONNECT: Dur = Dur::secs(1);

@@ -3,8 +3,8 @@
 use super::{Failure, Postgres, STATEMENT_MS, connect, connect_with, fence, identifier};
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::shared::database::WroteState;
-use crate::record::state::State;
 use crate::run::outcome::CallOutcome;
 
 impl Postgres {

@@ -30,6 +30,7 @@ use self::host::{Asked, Trust};
 pub use self::tls::trouble;
 use super::secrets::Login;
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::fence::{FenceMethod, FenceState};
 use crate::kinds::shared::rebuild::{JobStage, RebuildState};
@@ -39,7 +40,6 @@ use crate::model::measure::ClockReading;
 use crate::model::place::endpoint_parts;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::settings::SqlSettings;
-use crate::record::state::State;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 

@@ -11,10 +11,10 @@ use super::host::{self, Trust, fields, head};
 use super::{Failure, Postgres, open_state, parts};
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::shared::database::{DatabaseRef, Host};
 use crate::kinds::shared::fence::{FenceStage, FenceState};
 use crate::model::time::Dur;
-use crate::record::state::State;
 use crate::run::outcome::CallOutcome;
 
 /// Runs on the host.

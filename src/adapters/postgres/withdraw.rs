@@ -4,10 +4,10 @@ use super::host::{self, Trust, head};
 use super::{Failure, Postgres};
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::shared::database::{DatabaseRef, Host};
 use crate::kinds::shared::rebuild::JobStage;
 use crate::model::time::Dur;
-use crate::record::state::State;
 use crate::run::outcome::{Again, CallOutcome};
 
 /// Runs on the host.

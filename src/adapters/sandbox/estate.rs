@@ -14,18 +14,16 @@ use crate::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState};
 use crate::kinds::aws::route53::{
     ChangeState, ControlsRef, ObjectRef, Record, RecordSet, RecordsState, ZoneRef,
 };
+use crate::kinds::control::{CommandState, GuardState, IdentityState};
 use crate::kinds::shared::database::{AliveState, DatabaseRef, Sign, WroteState};
 use crate::kinds::shared::fence::FenceMethod;
-use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::secret::ClientSecret;
+use crate::kinds::{Called, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Quota, QuotasState};
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
-use crate::record::control::{CommandState, GuardState, IdentityState};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// A database server.
 #[derive(Clone)]
@@ -432,7 +430,9 @@ impl Estate {
 
     /// The result of a call, and how long its answer takes.
     pub(super) fn fate(&mut self, action: &Action, key: &str) -> (u64, Fate) {
-        let Some(target) = action.watch(None, key, Restart::NONE) else { return (0, Fate::Answered) };
+        let Some(target) = action.watch(&Called { key, ..Called::NOT_YET }) else {
+            return (0, Fate::Answered);
+        };
         let attempt = self.calls.entry(key.to_owned()).or_default();
         *attempt += 1;
         // The calls of another process are different calls, although it counts them from zero again.

@@ -35,12 +35,12 @@ pub use truth::Truth;
 
 use super::Cloud;
 use crate::inventory::Observation;
+use crate::kinds::Target;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::probe::{Prober, Sample};
 use crate::record::action::Action;
 use crate::record::runbook::Probe;
-use crate::record::target::Target;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 use scenario::Fate;

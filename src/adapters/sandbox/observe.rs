@@ -4,6 +4,7 @@ use super::build::listens;
 use super::estate::{Db, Estate};
 use super::fences::WORKER;
 use super::scenario::{Applies, ByGroup, roll};
+use crate::kinds::Target;
 use crate::kinds::shared::database::{DatabaseRole, DatabaseState, Engine, Sign};
 use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
 use crate::kinds::shared::rebuild::{JobStage, RebuildState};
@@ -11,7 +12,6 @@ use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::measure::ClockReading;
 use crate::model::time::{Dur, Timestamp};
-use crate::record::target::Target;
 
 impl Estate {
     pub(super) fn database(&self, i: usize) -> DatabaseState {

@@ -11,12 +11,11 @@ use crate::kinds::aws::rds::SERVING;
 use crate::kinds::aws::route53::RecordSet;
 use crate::kinds::shared::database::{DatabaseRole, DatabaseState};
 use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::{State, Target};
 use crate::model::ids::SiteName;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// Words of servers that do not serve, as the sandbox tells them again.
 const IDLE: &[&str] =

@@ -8,9 +8,8 @@ use super::scenario::roll;
 use crate::inventory::Observation;
 use crate::kinds::shared::database::{DatabaseState, Engine};
 use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::{State, Target};
 use crate::model::time::{Dur, Timestamp};
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// A zone's listing is behind for no longer than that.
 const RECORDS: Dur = Dur::secs(4);

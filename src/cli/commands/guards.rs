@@ -7,10 +7,9 @@ use crate::cli::exit;
 use crate::cli::printer::Printer;
 use crate::executor::{Patience, Silent, survey};
 use crate::journal::sqlite::SqliteJournal;
+use crate::kinds::{State, Target};
 use crate::model::time::Dur;
 use crate::record::event::WorldKind;
-use crate::record::state::State;
-use crate::record::target::Target;
 use crate::run::{RunState, held};
 
 /// While nobody drove the run another operator may have taken its guards away. One that cannot be read stops nothing here: the run

@@ -4,10 +4,10 @@ use serde_json::json;
 
 use crate::cli::printer::{Printer, RED, harmless};
 use crate::inventory::{Estate, Known};
+use crate::kinds::Target;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::model::ids::RunId;
 use crate::model::time::Timestamp;
-use crate::record::target::Target;
 use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
 

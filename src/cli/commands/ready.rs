@@ -12,8 +12,8 @@ use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent, survey};
 use crate::inventory::{active, permissions, targets};
 use crate::journal::sqlite::SqliteJournal;
-use crate::kinds::Spec;
 use crate::kinds::shared::database::Engine;
+use crate::kinds::{Spec, Target};
 use crate::model::ids::SiteName;
 use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Standing};
@@ -21,7 +21,6 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::plan::types::Component;
 use crate::probe::Recorder;
-use crate::record::target::Target;
 use crate::report::{readiness, verified};
 use crate::run::RunState;
 

@@ -13,14 +13,12 @@ use crate::inventory::{Estate, Observation};
 use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::shared::restore::{BackupsState, Rates};
+use crate::kinds::{Fact, State, Target};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::planner::{Refusal, Wanted, restore};
-use crate::record::facts::Fact;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// How long a host may take to list its backups.
 const LISTING: Dur = Dur::mins(4);

@@ -11,7 +11,7 @@ use crate::cli::exit;
 use crate::executor::{Patience, Session, View};
 use crate::inventory::targets;
 use crate::journal::sqlite::SqliteJournal;
-use crate::kinds::shared::restart::Restart;
+use crate::kinds::{Called, Target};
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
@@ -19,7 +19,6 @@ use crate::plan::{Plan, Settings};
 use crate::probe::live::LiveProber;
 use crate::probe::{Alarms, Prober};
 use crate::record::event::WorldKind;
-use crate::record::target::Target;
 use crate::run::RunState;
 use crate::world::World;
 
@@ -96,7 +95,7 @@ impl Stage {
     /// # Errors
     /// Likewise.
     pub fn of_run(context: &Context, state: &RunState) -> Result<Self, CliError> {
-        let watched = state.runbook.steps.iter().filter_map(|s| s.action.watch(None, "", Restart::NONE));
+        let watched = state.runbook.steps.iter().filter_map(|s| s.action.watch(&Called::NOT_YET));
         built_for(&watched.collect::<Vec<_>>())?;
         Self::live(&context.settings, state.runbook.recovery_place())
     }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::op::Op;
+use crate::kinds::{Called, Found, Judged, Parts, Progress, Readings, State, Target};
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::change::Change;
 use crate::model::document::{Node, Value};
@@ -144,6 +145,33 @@ impl Op for UpdateClientSecret {
 
     fn place(&self) -> &Place {
         &self.secret.place
+    }
+
+    fn watch(&self, _: &Called<'_>) -> Target {
+        Target::Secret(self.secret.clone())
+    }
+
+    fn judge(&self, seen: &State, _: &Progress<'_>) -> Judged {
+        match seen {
+            State::Secret(seen) => Judged::stands(seen.fields == self.to),
+            _ => Judged::other(),
+        }
+    }
+
+    fn parts(&self, _: &State, _: &dyn Fn(u32) -> bool) -> Option<Parts> {
+        None
+    }
+
+    /// The fields that name a server, where they are not those that the runbook knew.
+    fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
+        match seen {
+            State::Secret(seen) if seen.fields != self.from => Some(Found::Fields(seen.fields.clone())),
+            _ => None,
+        }
+    }
+
+    fn bound(&self, read: &Readings) -> Option<Self> {
+        read.fields().map(|from| Self { from: from.clone(), ..self.clone() })
     }
 
     fn estimate(&self) -> Estimate {

@@ -3,12 +3,11 @@
 use super::{Evaluation, Reading, check, not, ready};
 use crate::inventory::targets;
 use crate::kinds::aws::s3::{Arriving, BucketRef, BucketState, Buckets, ComparedState, Sample, Versioning};
+use crate::kinds::{State, Target};
 use crate::model::ids::SiteName;
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::time::Dur;
 use crate::plan::types::Component;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 /// S3 publishes its figures every minute, and they come later than that.
 const PUBLISHED: Dur = Dur::mins(10);

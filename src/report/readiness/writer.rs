@@ -4,9 +4,8 @@ use super::{Evaluation, Reading, not, ready};
 use crate::inventory::targets;
 use crate::kinds::shared::database::{Database, DatabaseRef};
 use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::{State, Target};
 use crate::model::readiness::Standing;
-use crate::record::state::State;
-use crate::record::target::Target;
 
 impl Evaluation<'_> {
     /// What drctl can tell about a fence without setting it: whether its proof can be read, and the obstacles to each method.

@@ -1,9 +1,9 @@
 //! What name servers and resolvers answer, for a step that waits for them.
 
-use super::{Verdict, waited};
+use super::waited;
 use crate::kinds::aws::route53::{AnswersState, ServerAnswer};
+use crate::kinds::{Fact, Judged};
 use crate::model::time::{Dur, Timestamp};
-use crate::record::facts::Fact;
 use crate::run::state::RunState;
 
 /// All of the zone's own servers that answer have to be right, or else all resolvers that do. Resolvers may keep the old answer for
@@ -14,27 +14,27 @@ pub(super) fn judge(
     resolvers_ttl: Option<Dur>,
     seen: &AnswersState,
     now: Timestamp,
-) -> Verdict {
+) -> Judged {
     let all = || seen.servers.iter();
     let mut names: Vec<&str> = all().map(|s| s.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
-        return Verdict::Unclear("no server was queried".to_owned());
+        return Judged::Unclear("no server was queried".to_owned());
     }
     if resolvers_ttl.is_none()
         && let Some(why) = names.iter().find_map(|name| unproven(seen, name))
     {
-        return Verdict::Unclear(why);
+        return Judged::Unclear(why);
     }
     if let Some(wrong) = all().find(|s| s.authoritative && s.right == Some(false)) {
-        return Verdict::Unclear(words(wrong));
+        return Judged::Unclear(words(wrong));
     }
     let late = || all().find(|s| !s.authoritative && s.right == Some(false)).map(words);
     if let (Some(ttl), Some(why)) = (resolvers_ttl, late())
         && !waited(state, i, now, ttl)
     {
-        return Verdict::Unclear(why);
+        return Judged::Unclear(why);
     }
     let named = |right: Option<bool>| {
         let mut names: Vec<_> = all().filter(|s| s.right == right).map(words).collect();
@@ -44,7 +44,7 @@ pub(super) fn judge(
     let right = u32::try_from(all().filter(|s| s.right == Some(true)).count()).unwrap_or(u32::MAX);
     // Before the TTL is over nobody keeps anything too long.
     let tail = if resolvers_ttl.is_some() { named(Some(false)) } else { Vec::new() };
-    Verdict::Done(vec![Fact::Answered { right, tail, silent: named(None) }])
+    Judged::Done(vec![Fact::Answered { right, tail, silent: named(None) }])
 }
 
 /// Why a name is not known to lead where it should. From within a network that lets nobody ask the zone's servers resolvers are all there

@@ -1,18 +1,18 @@
 //! What a database that was seen means for a step.
 
-use super::{Verdict, waited};
+use super::waited;
 use crate::inventory::active;
 use crate::kinds::aws::aurora::{Handover, NewMember, Takeover};
 use crate::kinds::aws::rds::{NewReplica, SERVING};
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use crate::kinds::shared::fence::{Fence, FenceStage, FenceState};
 use crate::kinds::shared::rebuild::{Diverged, JobStage, RebuildState};
+use crate::kinds::{Fact, Judged};
 use crate::model::ids::ComponentName;
 use crate::model::intent::Intent;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Check};
 use crate::record::event::End;
-use crate::record::facts::Fact;
 use crate::run::decide::just_looked;
 use crate::run::exposure;
 use crate::run::state::{RunState, Status};
@@ -33,18 +33,18 @@ pub(super) fn judge(
     action: &Action,
     seen: &DatabaseState,
     now: Timestamp,
-) -> Verdict {
+) -> Judged {
     match action {
         Action::Check(Check::Promotable { db }) if state.finished() && seen.is_replica() => {
-            Verdict::Settled(format!("{} is now a replica and does not take the writes", db.id))
+            Judged::Settled(format!("{} is now a replica and does not take the writes", db.id))
         }
-        Action::Check(Check::Promotable { .. }) if state.finished() => Verdict::Done(Vec::new()),
+        Action::Check(Check::Promotable { .. }) if state.finished() => Judged::Done(Vec::new()),
         // A promotion by hand shows as `modifying` for minutes before it shows as a writer.
         Action::Check(Check::Promotable { .. }) if state.unwinds() => {
             match (seen.is_replica(), CHANGING.contains(&seen.status.as_str())) {
-                (true, false) => Verdict::Done(Vec::new()),
-                (true, true) => Verdict::Unclear(format!("the replica is `{}`", seen.status)),
-                (false, _) => Verdict::Promoted,
+                (true, false) => Judged::Done(Vec::new()),
+                (true, true) => Judged::Unclear(format!("the replica is `{}`", seen.status)),
+                (false, _) => Judged::Promoted,
             }
         }
         // Writes end for a standby that replays, and for no other.
@@ -53,10 +53,7 @@ pub(super) fn judge(
                 && seen.is_replica()
                 && seen.streaming != Some(true) =>
         {
-            Verdict::Unclear(format!(
-                "{} does not stream, or does not replay the WAL that it receives",
-                db.id
-            ))
+            Judged::Unclear(format!("{} does not stream, or does not replay the WAL that it receives", db.id))
         }
         Action::Check(Check::Promotable { .. }) => promotable(seen),
         // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
@@ -66,27 +63,27 @@ pub(super) fn judge(
                 && state.runbook.intent != Intent::Restore
                 && !waited(state, i, now, EXPOSURE_PATIENCE) =>
         {
-            Verdict::Unclear("the last replayed commit is not known yet".to_owned())
+            Judged::Unclear("the last replayed commit is not known yet".to_owned())
         }
         Action::Check(Check::Exposure { db, .. }) => {
-            Verdict::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
+            Judged::Done(vec![Fact::Exposure(exposure::measure(state, &db.component, seen, now))])
         }
         // A backup, for example, ends on its own. Meanwhile RDS accepts no changes.
         Action::Check(Check::Available { db }) => match seen.status.as_str() {
-            "available" => Verdict::Done(Vec::new()),
-            status => Verdict::Unclear(format!("{} is `{status}`", db.id)),
+            "available" => Judged::Done(Vec::new()),
+            status => Judged::Unclear(format!("{} is `{status}`", db.id)),
         },
         Action::Check(Check::CaughtUp { db }) => caught_up(state, &db.component, seen),
         Action::Check(Check::Follows { db, source }) => follows(state, (db, source), seen),
         Action::AddClusterInstance { instance, .. } => equipped(instance, seen),
         Action::Promote { takeover: Some(how), .. } if taken_back(state, i, how, seen, now) => {
             let why = "the service reverted the switchover: one minute after it accepted the request, the state is the same as before";
-            Verdict::Wrong(format!("{why}; its events say why (aws rds describe-events)"))
+            Judged::Wrong(format!("{why}; its events say why (aws rds describe-events)"))
         }
         Action::Promote { .. } => promoted(seen),
         Action::Rename { .. } => serving(seen),
         Action::Rejoin { db, replica: Some(replica), .. } => created(state, (i, now), (db, replica), seen),
-        _ => Verdict::Unclear("the answer was for a different target".to_owned()),
+        _ => Judged::other(),
     }
 }
 
@@ -97,19 +94,19 @@ pub(super) fn fence(
     action: &Action,
     (proof, at): (&FenceState, Timestamp),
     now: Timestamp,
-) -> Verdict {
+) -> Judged {
     let owed = state.step(i).debt || state.finished();
     match (action, proof.stage) {
-        (Action::Fence(fence), _) if proof.proven => Verdict::Done(vec![fenced(fence, at, proof)]),
+        (Action::Fence(fence), _) if proof.proven => Judged::Done(vec![fenced(fence, at, proof)]),
         // Rebuilt since: it takes no writes. A source that is a replica is another matter: then the writer is a third one.
         (Action::Fence(fence), _) if owed && proof.replica => match state.finished() {
-            true => Verdict::Settled(format!("{} is now a replica", fence.db.id)),
-            false => Verdict::Done(vec![fenced(fence, at, proof)]),
+            true => Judged::Settled(format!("{} is now a replica", fence.db.id)),
+            false => Judged::Done(vec![fenced(fence, at, proof)]),
         },
         (Action::Fence(fence), FenceStage::Open | FenceStage::Partial | FenceStage::Half)
             if state.finished() && !still_second(state, fence, now) =>
         {
-            Verdict::Unclear("it is not confirmed that the new primary still takes writes".to_owned())
+            Judged::Unclear("it is not confirmed that the new primary still takes writes".to_owned())
         }
         (Action::Fence(fence), FenceStage::Open) if state.finished() => {
             // The order of the fence methods also matters here: the first one may show which writes came last, the others may not.
@@ -118,22 +115,22 @@ pub(super) fn fence(
             // A place that was dark and answers may now take writes, whichever method comes first.
             let woke = state.answered.get(&fence.db.place.name).is_some_and(|at| *at >= state.taken_at);
             match now < turn && !woke {
-                true => Verdict::Unclear("drctl tries an earlier fence method first".to_owned()),
-                false => Verdict::Before,
+                true => Judged::Unclear("drctl tries an earlier fence method first".to_owned()),
+                false => Judged::Before,
             }
         }
         // The name leads to the server from before still: on what a restore put in its place nobody left this word.
         (Action::Unfence(fence), _) if still_the_old_one(state, i, fence, proof) => {
-            Verdict::Unclear(format!("{} still points to the old server", fence.db.id))
+            Judged::Unclear(format!("{} still points to the old server", fence.db.id))
         }
-        (Action::Fence(_), FenceStage::Half) => Verdict::Half(proof.proof.clone()),
-        (Action::Fence(_), FenceStage::Ineffective) if !owed => Verdict::Wrong(proof.proof.clone()),
+        (Action::Fence(_), FenceStage::Half) => Judged::Half(proof.proof.clone()),
+        (Action::Fence(_), FenceStage::Ineffective) if !owed => Judged::Wrong(proof.proof.clone()),
         (_, FenceStage::UnderWay) | (Action::Fence(_), FenceStage::Ineffective) => {
-            Verdict::Unclear(proof.proof.clone())
+            Judged::Unclear(proof.proof.clone())
         }
-        (Action::Fence(_), FenceStage::Partial) => Verdict::Partly(proof.proof.clone()),
-        (Action::Unfence(_), FenceStage::Open) if !proof.proven => Verdict::Done(Vec::new()),
-        _ => Verdict::Before,
+        (Action::Fence(_), FenceStage::Partial) => Judged::Partly(proof.proof.clone()),
+        (Action::Unfence(_), FenceStage::Open) if !proof.proven => Judged::Done(Vec::new()),
+        _ => Judged::Before,
     }
 }
 
@@ -158,43 +155,43 @@ fn still_second(state: &RunState, fence: &Fence, now: Timestamp) -> bool {
     just_looked(state, check, now)
 }
 
-fn promotable(db: &DatabaseState) -> Verdict {
+fn promotable(db: &DatabaseState) -> Judged {
     match (db.is_replica(), db.status.as_str()) {
-        (false, _) | (true, "available") => Verdict::Done(Vec::new()),
+        (false, _) | (true, "available") => Judged::Done(Vec::new()),
         // AWS refuses a promotion during a backup, which ends on its own.
-        (true, status) => Verdict::Unclear(format!("the replica is `{status}`")),
+        (true, status) => Judged::Unclear(format!("the replica is `{status}`")),
     }
 }
 
 /// Zero loss is a position that was reached, never a lag that reads zero; and the fence itself has come over, or the replica is that
 /// of another server with the same name.
-fn caught_up(state: &RunState, component: &ComponentName, replica: &DatabaseState) -> Verdict {
+fn caught_up(state: &RunState, component: &ComponentName, replica: &DatabaseState) -> Judged {
     let (Some(end), Some(word)) = (state.fenced_end(component), state.fence_token(component)) else {
         let why = "the end of the old primary's WAL is unknown; only the SQL fence reads it";
-        return Verdict::Wrong(why.to_owned());
+        return Judged::Wrong(why.to_owned());
     };
     let Some(there) = replica.wal else {
-        return Verdict::Unclear("the position of the replica is unknown".to_owned());
+        return Judged::Unclear("the position of the replica is unknown".to_owned());
     };
     match (there.covers(&end), replica.fence_token.as_deref() == Some(word)) {
-        (true, true) => Verdict::Done(Vec::new()),
-        (true, false) => Verdict::Unclear(format!(
+        (true, true) => Judged::Done(Vec::new()),
+        (true, false) => Judged::Unclear(format!(
             "the replica is at {there}, but the fence of the old primary never reached it. It may be a replica of another server"
         )),
-        (false, _) => Verdict::Unclear(format!(
+        (false, _) => Judged::Unclear(format!(
             "the WAL of the fenced old primary ends at {end}; the replica is at {there}"
         )),
     }
 }
 
 /// It streams from the server that it shall follow: whatever the job on its host says.
-pub(super) fn rejoined(db: &DatabaseRef, source: &DatabaseRef, seen: &RebuildState) -> Verdict {
+pub(super) fn rejoined(db: &DatabaseRef, source: &DatabaseRef, seen: &RebuildState) -> Judged {
     let follows = |s: &DatabaseState| {
         let there = source.endpoint.as_deref().map(|e| e.split('/').next().unwrap_or(e));
         s.is_replica() && s.streaming == Some(true) && (s.follows.is_none() || s.follows.as_deref() == there)
     };
     if seen.server.as_ref().is_some_and(follows) {
-        return Verdict::Done(vec![Fact::Rejoined {
+        return Judged::Done(vec![Fact::Rejoined {
             component: db.component.clone(),
             server: db.id.clone(),
             diverged: seen.diverged.clone(),
@@ -202,20 +199,20 @@ pub(super) fn rejoined(db: &DatabaseRef, source: &DatabaseRef, seen: &RebuildSta
     }
     let last = seen.tail.lines().last().unwrap_or_default();
     match seen.stage {
-        JobStage::None | JobStage::Gone => Verdict::Before,
-        JobStage::Running => Verdict::Unclear(format!("on its host: {last}")),
-        JobStage::Ended { exit: 0 } => Verdict::Unclear(format!("{last}; it does not stream yet")),
+        JobStage::None | JobStage::Gone => Judged::Before,
+        JobStage::Running => Judged::Unclear(format!("on its host: {last}")),
+        JobStage::Ended { exit: 0 } => Judged::Unclear(format!("{last}; it does not stream yet")),
         JobStage::Ended { exit } => {
-            Verdict::Over(format!("the job on its host ended with exit code {exit}: {}", seen.tail))
+            Judged::Over(format!("the job on its host ended with exit code {exit}: {}", seen.tail))
         }
-        JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {last}", db.id)),
+        JobStage::Unseen => Judged::Unclear(format!("the host of {} does not answer: {last}", db.id)),
     }
 }
 
-fn serving(db: &DatabaseState) -> Verdict {
+fn serving(db: &DatabaseState) -> Judged {
     match SERVING.contains(&db.status.as_str()) {
-        true => Verdict::Done(Vec::new()),
-        false => Verdict::Unclear(format!("the database is `{}`", db.status)),
+        true => Judged::Done(Vec::new()),
+        false => Judged::Unclear(format!("the database is `{}`", db.status)),
     }
 }
 
@@ -225,7 +222,7 @@ fn created(
     (i, now): (usize, Timestamp),
     (db, replica): (&DatabaseRef, &NewReplica),
     seen: &DatabaseState,
-) -> Verdict {
+) -> Judged {
     let of_source = match &seen.role {
         // An id within one region, an ARN across two.
         DatabaseRole::Replica { source } => {
@@ -236,14 +233,14 @@ fn created(
     };
     if !of_source && !waited(state, i, now, RENAMED) {
         // Right after the renaming the old one may be shown under its old name.
-        return Verdict::Unclear(format!("{} is still the renamed instance, or a different one", db.id));
+        return Judged::Unclear(format!("{} is still the renamed instance, or a different one", db.id));
     }
     if !of_source {
         let why = format!("{} exists but is not a read replica of {}", db.id, replica.source_arn);
-        return Verdict::Wrong(why);
+        return Judged::Wrong(why);
     }
     if !SERVING.contains(&seen.status.as_str()) || !seen.is_replica() {
-        return Verdict::Unclear(format!("the replica is `{}`", seen.status));
+        return Judged::Unclear(format!("the replica is `{}`", seen.status));
     }
     // Where this run promoted the source with nothing missing, the instance that was set aside has nothing that the source lacks.
     let aside = state.runbook.steps.iter().find_map(|s| match &s.action {
@@ -261,22 +258,22 @@ fn created(
         tables: Vec::new(),
         more: None,
     });
-    Verdict::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
+    Judged::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
 }
 
 /// The source is gone and the status is one in which RDS serves. The status alone proves nothing: it reads `available` before `modifying`, too.
-fn promoted(db: &DatabaseState) -> Verdict {
+fn promoted(db: &DatabaseState) -> Judged {
     match (db.is_replica(), db.status.as_str()) {
-        (false, status) if SERVING.contains(&status) => Verdict::Done(Vec::new()),
-        (true, "available") => Verdict::Before,
-        (_, status) => Verdict::Unclear(format!("the database is `{status}`")),
+        (false, status) if SERVING.contains(&status) => Judged::Done(Vec::new()),
+        (true, "available") => Judged::Before,
+        (_, status) => Judged::Unclear(format!("the database is `{status}`")),
     }
 }
 
 /// A secondary of that writer, which gets what is written there.
-fn follows(state: &RunState, (db, source): (&DatabaseRef, &DatabaseRef), seen: &DatabaseState) -> Verdict {
+fn follows(state: &RunState, (db, source): (&DatabaseRef, &DatabaseRef), seen: &DatabaseState) -> Judged {
     if !active::follows(seen, db.engine, source) || seen.streaming != Some(true) {
-        return Verdict::Unclear(format!(
+        return Judged::Unclear(format!(
             "{} is `{}` and is not a secondary of {} yet",
             db.id, seen.status, source.id
         ));
@@ -294,15 +291,15 @@ fn follows(state: &RunState, (db, source): (&DatabaseRef, &DatabaseRef), seen: &
         tables: Vec::new(),
         more: None,
     });
-    Verdict::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
+    Judged::Done(vec![Fact::Rejoined { component: db.component.clone(), server: db.id.clone(), diverged }])
 }
 
-fn equipped(instance: &NewMember, seen: &DatabaseState) -> Verdict {
+fn equipped(instance: &NewMember, seen: &DatabaseState) -> Judged {
     let there = seen.cluster.iter().flat_map(|c| &c.instances).find(|i| i.id == instance.id);
     match there.map(|i| i.status.as_str()) {
-        None => Verdict::Before,
-        Some(status) if SERVING.contains(&status) => Verdict::Done(Vec::new()),
-        Some(status) => Verdict::Unclear(format!("{} is `{status}`", instance.id)),
+        None => Judged::Before,
+        Some(status) if SERVING.contains(&status) => Judged::Done(Vec::new()),
+        Some(status) => Judged::Unclear(format!("{} is `{status}`", instance.id)),
     }
 }
 

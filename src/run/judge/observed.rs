@@ -1,9 +1,9 @@
 //! What was seen for a step, and what follows from it.
 
 use crate::inventory::Observation;
+use crate::kinds::Target;
 use crate::model::time::Timestamp;
 use crate::record::event::EventKind;
-use crate::record::target::Target;
 
 /// What was seen for a step.
 #[derive(Clone, Debug)]

@@ -1,12 +1,12 @@
 //! What a job of a restore means for its step.
 
-use super::{Verdict, leaving, undoing_now};
+use super::{leaving, undoing_now};
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::{Part, Restore, RestoreState};
+use crate::kinds::{Exposure, Fact, Judged};
 use crate::model::measure::{Basis, Figure};
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
-use crate::record::facts::{Exposure, Fact};
 use crate::run::state::RunState;
 
 /// What a job means.
@@ -16,24 +16,24 @@ pub(super) fn judge(
     (part, of): (Part, &Restore),
     seen: &RestoreState,
     now: Timestamp,
-) -> Verdict {
+) -> Judged {
     let tail = seen.tail.lines().last().unwrap_or_default();
     let last = match of.instance() {
         Some(new) => format!("{}: {tail}", new.id),
         None => format!("on its host: {tail}"),
     };
     match seen.stage {
-        JobStage::None => Verdict::Before,
+        JobStage::None => Judged::Before,
         // Whoever removes the copy ends its job.
-        JobStage::Running if undoing_now(state, i) && part != Part::Swap => Verdict::Done(Vec::new()),
+        JobStage::Running if undoing_now(state, i) && part != Part::Swap => Judged::Done(Vec::new()),
         JobStage::Running if leaving(state, i) && part != Part::Swap => {
-            Verdict::Wrong(format!("stopped; {last}"))
+            Judged::Wrong(format!("stopped; {last}"))
         }
-        JobStage::Running => Verdict::Unclear(last),
-        JobStage::Unseen => Verdict::Unclear(format!("the host of {} does not answer: {tail}", of.db.id)),
+        JobStage::Running => Judged::Unclear(last),
+        JobStage::Unseen => Judged::Unclear(format!("the host of {} does not answer: {tail}", of.db.id)),
         // Whatever it left must be undone.
-        JobStage::Gone | JobStage::Ended { .. } if undoing_now(state, i) => Verdict::Done(Vec::new()),
-        JobStage::Gone => Verdict::Partly(format!("its job on the host was interrupted: {tail}")),
+        JobStage::Gone | JobStage::Ended { .. } if undoing_now(state, i) => Judged::Done(Vec::new()),
+        JobStage::Gone => Judged::Partly(format!("its job on the host was interrupted: {tail}")),
         JobStage::Ended { exit: 0 } => {
             let mut found = seen.found.clone();
             match (part, of.instance()) {
@@ -51,13 +51,13 @@ pub(super) fn judge(
             if part == Part::Loss && state.fenced(&of.db.component).is_none() {
                 facts.push(Fact::Exposure(so_far(of, seen, now)));
             }
-            Verdict::Done(facts)
+            Judged::Done(facts)
         }
         JobStage::Ended { exit } => {
             let why = seen.found.failed.clone().unwrap_or_else(|| seen.tail.clone());
             match of.instance() {
-                Some(_) => Verdict::Over(why),
-                None => Verdict::Over(format!("the job on its host ended with exit code {exit}: {why}")),
+                Some(_) => Judged::Over(why),
+                None => Judged::Over(format!("the job on its host ended with exit code {exit}: {why}")),
             }
         }
     }

@@ -13,13 +13,12 @@ use drctl::inventory::{Observation, targets};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine, Harmless};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState};
 use drctl::kinds::shared::secret::ClientWay;
+use drctl::kinds::{State, Target};
 use drctl::model::ids::ComponentName;
 use drctl::model::place::Place;
 use drctl::plan::Settings;
 use drctl::plan::settings::{SqlSettings, SqlTls};
 use drctl::record::action::Action;
-use drctl::record::state::State;
-use drctl::record::target::Target;
 use drctl::run::outcome::CallOutcome;
 use drctl::world::World;
 

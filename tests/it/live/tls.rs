@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use drctl::inventory::Observation;
+use drctl::kinds::Target;
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::plan::settings::{SqlSettings, SqlTls};
 use drctl::record::action::Action;
-use drctl::record::target::Target;
 use drctl::run::outcome::CallOutcome;
 
 use super::fences::Reached;

@@ -10,12 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use drctl::adapters::sandbox::chronicle::{Moment, Server};
-use drctl::kinds::Spec;
+use drctl::kinds::{Fact, Spec};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::plan::Plan;
 use drctl::record::event::{Event, EventKind};
-use drctl::record::facts::Fact;
 
 use crate::rig::BEGAN;
 

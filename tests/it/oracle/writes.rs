@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use drctl::adapters::sandbox::chronicle::{Moment, Server};
+use drctl::kinds::Fact;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, Event, EventKind};
-use drctl::record::facts::Fact;
 use drctl::record::runbook::Runbook;
 
 use super::{Oracle, Waived};

@@ -1,6 +1,6 @@
 //! A rehearsal with a second run in it: one that takes another's place, or a rival.
 
-use drctl::record::facts::Fact;
+use drctl::kinds::Fact;
 use drctl::run::RunState;
 
 use super::*;

@@ -14,12 +14,11 @@ use crate::cli::printer::{RED, YELLOW};
 use crate::executor::{Patience, Silent, survey};
 use crate::inventory::Estate;
 use crate::journal::Journal as _;
+use crate::kinds::{State, Target};
 use crate::model::ids::{PlanName, RunId};
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::Debt;
 use crate::record::event::WorldKind;
-use crate::record::state::State;
-use crate::record::target::Target;
 use crate::run::RunState;
 
 /// How long one look for signs of life may take.

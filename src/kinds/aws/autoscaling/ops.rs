@@ -6,8 +6,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::autoscaling::{GroupRef, GroupSize};
+use crate::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState};
 use crate::kinds::op::Op;
+use crate::kinds::{Called, Fact, Found, Judged, Parts, Progress, Readings, State, Target};
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
@@ -59,6 +60,31 @@ impl Op for Scale {
         &self.group.place
     }
 
+    fn watch(&self, _: &Called<'_>) -> Target {
+        Target::Group(self.group.clone())
+    }
+
+    /// A change that will be undone anyway need not take effect: it is enough that it was requested.
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
+        match seen {
+            State::Group(group) if of.leaving => still_scaled(self, group),
+            State::Group(group) => scaled(self, group, of.undo),
+            _ => Judged::other(),
+        }
+    }
+
+    fn parts(&self, _: &State, _: &dyn Fn(u32) -> bool) -> Option<Parts> {
+        None
+    }
+
+    fn read(&self, _: &State, _: &[u32]) -> Option<Found> {
+        None
+    }
+
+    fn bound(&self, _: &Readings) -> Option<Self> {
+        None
+    }
+
     /// AWS publishes no figure: this is what launch, boot and one health check interval commonly add up to.
     fn estimate(&self) -> Estimate {
         let expected = if self.to.desired == self.from.desired { Dur::secs(5) } else { Dur::mins(3) };
@@ -94,6 +120,47 @@ impl fmt::Display for Scale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "scale {} from {} to {}", self.group.group, self.from.desired, self.to.desired)
     }
+}
+
+/// Whether any part of a scaling remains to be undone, however many instances started.
+fn still_scaled(scale: &Scale, group: &GroupState) -> Judged {
+    let before = group.size == scale.from && scale.resume.is_subset(&group.suspended);
+    Judged::stands(!before)
+}
+
+fn scaled(scale: &Scale, group: &GroupState, undo: bool) -> Judged {
+    let wanted = scale.to;
+    let runs = scale.resume.is_disjoint(&group.suspended);
+    if undo || wanted.desired < scale.from.desired {
+        return Judged::stands(group.size == wanted && runs && scale.suspend.is_subset(&group.suspended));
+    }
+    let sized = group.size.min >= wanted.min && group.size.desired >= wanted.desired;
+    if !sized && group.size.desired > wanted.desired {
+        return Judged::Wrong(format!(
+            "the desired capacity is now {}, above the planned {}. Plan again",
+            group.size.desired, wanted.desired
+        ));
+    }
+    if !sized || !runs {
+        return Judged::Before;
+    }
+    if group.in_service >= scale.proceed_at {
+        let fact = Fact::Capacity {
+            component: scale.group.component.clone(),
+            in_service: group.in_service,
+            wanted: wanted.desired,
+        };
+        return Judged::Done(vec![fact]);
+    }
+    let suspended = if group.suspended.contains("Launch") { "; the Launch process is suspended" } else { "" };
+    let failure = group
+        .last_failure
+        .as_deref()
+        .map_or_else(String::new, |f| format!("; the last scaling activity failed: {f}"));
+    Judged::Unclear(format!(
+        "{} of {} in service, {} required{suspended}{failure}",
+        group.in_service, wanted.desired, scale.proceed_at
+    ))
 }
 
 fn scale_calls(s: &Scale) -> Vec<Call> {

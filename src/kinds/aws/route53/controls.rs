@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::op::Op;
+use crate::kinds::{Called, Found, Judged, Parts, Progress, Readings, State, Target};
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
@@ -86,6 +87,29 @@ impl Op for SetRoutingControls {
 
     fn place(&self) -> &Place {
         &self.controls.place
+    }
+
+    fn watch(&self, _: &Called<'_>) -> Target {
+        Target::Controls(self.controls.clone())
+    }
+
+    fn judge(&self, seen: &State, _: &Progress<'_>) -> Judged {
+        match seen {
+            State::Controls(seen) => Judged::stands(seen.on == self.wanted()),
+            _ => Judged::other(),
+        }
+    }
+
+    fn parts(&self, _: &State, _: &dyn Fn(u32) -> bool) -> Option<Parts> {
+        None
+    }
+
+    fn read(&self, _: &State, _: &[u32]) -> Option<Found> {
+        None
+    }
+
+    fn bound(&self, _: &Readings) -> Option<Self> {
+        None
     }
 
     /// A safety rule may want time between two changes (`WaitPeriodMs`, Amazon Application Recovery Controller API Reference).

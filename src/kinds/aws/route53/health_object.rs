@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::op::Op;
+use crate::kinds::{Called, Found, Judged, Parts, Progress, Readings, State, Target};
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
@@ -67,6 +68,29 @@ impl Op for SetHealthObject {
 
     fn place(&self) -> &Place {
         &self.object.place
+    }
+
+    fn watch(&self, _: &Called<'_>) -> Target {
+        Target::HealthObject(self.object.clone())
+    }
+
+    fn judge(&self, seen: &State, _: &Progress<'_>) -> Judged {
+        match seen {
+            State::HealthObject(seen) => Judged::stands(seen.holder.is_some() == self.present),
+            _ => Judged::other(),
+        }
+    }
+
+    fn parts(&self, _: &State, _: &dyn Fn(u32) -> bool) -> Option<Parts> {
+        None
+    }
+
+    fn read(&self, _: &State, _: &[u32]) -> Option<Found> {
+        None
+    }
+
+    fn bound(&self, _: &Readings) -> Option<Self> {
+        None
     }
 
     fn estimate(&self) -> Estimate {

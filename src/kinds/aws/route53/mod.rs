@@ -3,6 +3,7 @@
 mod answers;
 mod controls;
 mod health_object;
+mod parts;
 mod plan;
 mod records;
 mod switch;

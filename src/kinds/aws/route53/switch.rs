@@ -6,8 +6,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet, ZoneRef, kept};
+use crate::kinds::aws::route53::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, ZoneRef, kept, parts};
 use crate::kinds::op::Op;
+use crate::kinds::{Called, Fact, Found, Judged, Parts, Progress, Readings, State, Target};
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
@@ -66,8 +67,7 @@ impl Switch {
     }
 
     /// The same with what was read right before the call at each of these positions. What else was expected there still is.
-    #[must_use]
-    pub fn bound(&self, found: &BTreeMap<u32, Option<RecordSet>>) -> Self {
+    fn with_read(&self, found: &BTreeMap<u32, Option<RecordSet>>) -> Self {
         let bind = |(change, position): (&RecordChange, u32)| match found.get(&position) {
             Some(read) => change.bound(read.as_ref()),
             None => change.clone(),
@@ -166,6 +166,50 @@ impl Op for Switch {
 
     fn place(&self) -> &Place {
         &self.zone.place
+    }
+
+    /// The change, where the service named it, or else the record sets.
+    fn watch(&self, called: &Called<'_>) -> Target {
+        match called.token {
+            Some(id) => Target::Change { zone: self.zone.clone(), id: id.to_owned() },
+            None => Target::Records { zone: self.zone.clone(), names: self.names() },
+        }
+    }
+
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
+        let fact = |token: Option<&str>| Fact::Switched {
+            change: token.map(str::to_owned),
+            old_ttl_ms: self.old_ttl(),
+        };
+        match seen {
+            State::Change(ChangeState::Pending) => Judged::Unclear("the change is PENDING".to_owned()),
+            State::Change(ChangeState::Insync) => Judged::Done(vec![fact(of.token)]),
+            State::Records(seen) => {
+                match self.changes.iter().all(|c| c.find(&seen.sets) == c.after.as_ref()) {
+                    true => Judged::Done(vec![fact(None)]),
+                    false => Judged::Before,
+                }
+            }
+            _ => Judged::other(),
+        }
+    }
+
+    fn parts(&self, seen: &State, in_scope: &dyn Fn(u32) -> bool) -> Option<Parts> {
+        match seen {
+            State::Records(seen) => Some(parts::find(self, &seen.sets, in_scope)),
+            _ => None,
+        }
+    }
+
+    fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
+        match seen {
+            State::Records(seen) => parts::read(self, part, &seen.sets),
+            _ => None,
+        }
+    }
+
+    fn bound(&self, read: &Readings) -> Option<Self> {
+        (!read.sets().is_empty()).then(|| self.with_read(read.sets()))
     }
 
     /// A change is `INSYNC` generally within 60 seconds (Amazon Route 53 API Reference, `GetChange`).

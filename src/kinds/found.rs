@@ -1,14 +1,11 @@
 //! What was read right before a call, where the runbook could not say it: it is kept with the intent, and an undo restores it.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::route53::RecordSet;
-use crate::kinds::shared::secret::UpdateClientSecret;
-use crate::record::action::Action;
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -45,19 +42,13 @@ impl Readings {
         }
     }
 
-    /// The action, with what was read in the place of what the runbook took for granted.
-    pub fn bind<'a>(&self, action: &'a Action) -> Cow<'a, Action> {
-        match (action, &self.fields) {
-            (Action::Switch(switch), _) if !self.sets.is_empty() => {
-                Cow::Owned(Action::Switch(switch.bound(&self.sets)))
-            }
-            (Action::UpdateClientSecret(point), Some(from)) => {
-                Cow::Owned(Action::UpdateClientSecret(UpdateClientSecret {
-                    from: from.clone(),
-                    ..point.clone()
-                }))
-            }
-            _ => Cow::Borrowed(action),
-        }
+    /// The last reading of the record set at each position.
+    pub const fn sets(&self) -> &BTreeMap<u32, Option<RecordSet>> {
+        &self.sets
+    }
+
+    /// The last reading of the fields of a secret.
+    pub const fn fields(&self) -> Option<&BTreeMap<String, String>> {
+        self.fields.as_ref()
     }
 }

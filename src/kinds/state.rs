@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::aws::autoscaling::GroupState;
 use crate::kinds::aws::route53::{AnswersState, ChangeState, ControlsState, HealthObjectState, RecordsState};
 use crate::kinds::aws::s3::{BucketState, ComparedState};
+use crate::kinds::control::{CommandState, GuardState, IdentityState};
 use crate::kinds::shared::database::{AliveState, DatabaseState, WroteState};
 use crate::kinds::shared::fence::FenceState;
 use crate::kinds::shared::rebuild::RebuildState;
 use crate::kinds::shared::restore::{BackupsState, RestoreState};
 use crate::kinds::shared::secret::SecretState;
 use crate::model::readiness::{GrantedState, QuotasState};
-use crate::record::control::{CommandState, GuardState, IdentityState};
 
 mod secrets;
 

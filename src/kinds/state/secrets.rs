@@ -1,7 +1,7 @@
 //! Which states are scrubbed of secrets before they are journalled.
 #![deny(clippy::wildcard_enum_match_arm)]
 
-use crate::record::state::State;
+use crate::kinds::State;
 
 impl State {
     /// Whether something in it may repeat a secret: the output of a command or a job, or a sentence of a provider. There is no wildcard

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::State;
 use crate::kinds::aws::s3::ComparedState;
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::rebuild::Diverged;
@@ -12,7 +13,6 @@ use crate::kinds::shared::wal::WalPoint;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, ClockReading, Figure};
 use crate::model::time::{Dur, Timestamp};
-use crate::record::state::State;
 
 /// One established fact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

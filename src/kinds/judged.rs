@@ -1,0 +1,85 @@
+//! What an operation looks at, and what the look means for it.
+
+use crate::kinds::facts::Fact;
+use crate::kinds::shared::restart::Restart;
+use crate::model::time::{Dur, Timestamp};
+
+/// What an observation means for one operation. Completion is positive evidence of the new state, never the absence of the old one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Judged {
+    /// The new state is there.
+    Done(Vec<Fact>),
+    /// The old state is there: nothing has happened yet.
+    Before,
+    /// Neither the old state nor the new one: calling again may help. In words.
+    Partly(String),
+    /// On its way, or not visible.
+    Unclear(String),
+    /// The first of two calls has had its effect. In words.
+    Half(String),
+    /// Nobody may look until somebody renews the credentials, or sets this machine's clock.
+    Locked {
+        /// What the service answered.
+        why: String,
+        /// Whether it is the clock.
+        clock: bool,
+    },
+    /// It can never become the new state.
+    Wrong(String),
+    /// What was started has ended, without the new state: another attempt is another job.
+    Over(String),
+    /// The replica that would be promoted is the writer already.
+    Promoted,
+    /// A finished run with no pending fence.
+    Settled(String),
+}
+
+impl Judged {
+    /// Done if it is as asked, else not begun.
+    pub fn stands(as_asked: bool) -> Self {
+        if as_asked { Self::Done(Vec::new()) } else { Self::Before }
+    }
+
+    /// The answer is about something else: nothing follows from it.
+    pub fn other() -> Self {
+        Self::Unclear("the answer was for a different target".to_owned())
+    }
+}
+
+/// How far the step of an operation is, for its `judge`.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// The time of the judgement.
+    pub now: Timestamp,
+    /// When the step began in this process; none before it began.
+    pub began: Option<Timestamp>,
+    /// Whether the operation is the undo of a step.
+    pub undo: bool,
+    /// Whether the run leaves the step, so that whatever there is of it will be undone.
+    pub leaving: bool,
+    /// What the service called its answer to the call, while the step waits for its effect.
+    pub token: Option<&'a str>,
+}
+
+impl Progress<'_> {
+    /// Whether the step has waited for that long.
+    pub fn waited(&self, patience: Dur) -> bool {
+        self.began.is_none_or(|began| self.now >= began + patience)
+    }
+}
+
+/// What is known of the call of a step, for its `watch`.
+#[derive(Clone, Copy, Debug)]
+pub struct Called<'a> {
+    /// What the service called its answer.
+    pub token: Option<&'a str>,
+    /// Identifies the call.
+    pub key: &'a str,
+    /// The restart that a fence asked for.
+    pub restart: Restart,
+}
+
+impl Called<'_> {
+    /// Before the call.
+    pub const NOT_YET: Self = Self { token: None, key: "", restart: Restart::NONE };
+}
