@@ -9,10 +9,9 @@ use super::keys::Signer;
 use super::printer::Printer;
 use super::{anchors, environment, render};
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
-use crate::adapters::{process, secrets, sql_trouble};
+use crate::adapters::{process, secrets};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
-use crate::kinds::Spec;
 use crate::model::authority::Authority;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::{ComponentName, PlanName};
@@ -26,10 +25,10 @@ use crate::model::shape::suggest;
 use crate::model::time::{Dur, Timestamp};
 pub use crate::model::waiver::one_line;
 use crate::model::waiver::{Person, Rule, Waiver};
-use crate::plan::settings::placeholders_in;
+use crate::plan::settings::{Written, placeholders_in};
 use crate::plan::{Plan, Settings};
+use crate::policy::windows;
 use crate::policy::windows::Closed;
-use crate::policy::{matrix, windows};
 use crate::record::event::Signal;
 use crate::record::statement::Statement;
 use crate::run::RunState;
@@ -77,6 +76,37 @@ impl Context {
     /// # Errors
     /// With every finding printed.
     pub fn load(global: &Global, printer: &Printer) -> Result<Self, CliError> {
+        let (context, findings) = Self::read(global, printer)?;
+        if findings.is_empty() {
+            return Ok(context);
+        }
+        render::findings(printer, &findings, &|file| context.text_of(file));
+        let of_file = |finding: &&Finding| finding.file == context.written().file;
+        Err(match findings.iter().find(of_file) {
+            Some(finding) => CliError::usage(format!("{} has errors", finding.file)),
+            None => CliError::usage("the settings have errors"),
+        })
+    }
+
+    /// The text of the settings, if a finding is of their file.
+    pub fn text_of(&self, file: &str) -> Option<String> {
+        let own = self.settings_text.as_ref().filter(|(path, _)| path.display().to_string() == file);
+        own.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// The settings as they are written, for what is to be said of them.
+    pub fn written(&self) -> Written {
+        match &self.settings_text {
+            Some((path, bytes)) => Written::of(&path.display().to_string(), bytes),
+            None => Written::of("drctl.yaml", b""),
+        }
+    }
+
+    /// Reads what can be read of the settings, and what is wrong with them.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read(global: &Global, printer: &Printer) -> Result<(Self, Vec<Finding>), CliError> {
         process::inherit(environment::all);
         for secret in KEYS.into_iter().filter_map(environment::secret) {
             secrets::learn(secret.expose());
@@ -110,14 +140,8 @@ impl Context {
         if let Some(store) = &global.store {
             flags.push(("store", store.display().to_string()));
         }
-        let settings = Settings::load(file, environment::settings(), &flags).map_err(|findings| {
-            render::findings(printer, &findings, &|_| {
-                bytes.as_deref().map(|b| String::from_utf8_lossy(b).into_owned())
-            });
-            CliError::usage(format!("{name} has errors"))
-        })?;
+        let (mut settings, findings) = Settings::read(file, environment::settings(), &flags);
         let settings_text = bytes.map(|b| (path, b));
-        let mut settings = settings;
         let who = settings.operator.clone().unwrap_or_else(environment::os_identity);
         settings.session = format!("drctl-{}-{who}", global.command);
         let context = Self {
@@ -132,7 +156,7 @@ impl Context {
         for secret in context.held() {
             secrets::learn(secret.expose());
         }
-        Ok(context)
+        Ok((context, findings))
     }
 
     /// Secrets that the environment holds for channels.
@@ -256,7 +280,10 @@ impl Context {
             .iter()
             .flat_map(|(path, bytes)| placeholders_in(&path.display().to_string(), bytes));
         match left.into_iter().next() {
-            Some(found) => Err(CliError::usage_fix(found.message, found.fix)),
+            Some(found) => {
+                let at = found.span.map_or_else(String::new, |s| format!(":{}:{}", s.line, s.column));
+                Err(CliError::usage_fix(format!("{}{at}: {}", found.file, found.message), found.fix))
+            }
             None => Ok(&self.settings),
         }
     }
@@ -467,14 +494,11 @@ impl Context {
                 let finding = Finding::error("plan-unreadable", &name, None, "drctl cannot read the plan")
                     .because(e.why.to_string())
                     .fix(e.fix());
-                return Ok((crate::plan::Checked { plan: None, findings: vec![finding] }, String::new()));
+                let unread = crate::plan::Checked { findings: vec![finding], ..Default::default() };
+                return Ok((unread, String::new()));
             }
         };
         let mut checked = crate::plan::check(&name, &bytes, &self.settings);
-        let approvals =
-            checked.plan.as_ref().and_then(|plan| matrix::nobody_can(plan, &self.settings, &name));
-        checked.findings.extend(approvals);
-        checked.findings.extend(self.certificates(checked.plan.as_ref(), &name));
         let text = String::from_utf8_lossy(&bytes).into_owned();
         // The address of a channel may be one that a plan has for reasons of its own.
         let names_nothing = |secret: &Secret| !secret.expose().starts_with("http");
@@ -488,21 +512,6 @@ impl Context {
             checked.plan = None;
         }
         Ok((checked, text))
-    }
-
-    /// The file that signs the certificates of databases, where it cannot be used: a failover is no time for a download.
-    fn certificates(&self, plan: Option<&Plan>, file: &str) -> Option<Finding> {
-        let logs_in =
-            |spec: &Spec| matches!(spec, Spec::Database(d) if d.at.values().any(|at| at.admin.is_some()));
-        let database = plan?.components.values().find(|c| logs_in(&c.spec))?;
-        self.settings.sql.ca_file.as_ref()?;
-        let why = sql_trouble(&self.settings.sql)?;
-        let message = "the certificates of `sql.ca_file` in drctl.yaml cannot be used";
-        Some(
-            Finding::warning("sql-ca-missing", file, Some(database.span), message)
-                .because(format!("{why}: every login to `{}` would fail", database.name))
-                .fix("put the file there (docs: databases/tls.md), or name another as `sql.ca_file`"),
-        )
     }
 
     /// The waivers that were typed.

@@ -16,7 +16,11 @@ struct Shown<'a> {
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.finding.message)
+        // Where nothing of the file is shown, its name says where to look.
+        match self.source.as_ref().and(self.finding.span) {
+            Some(_) => f.write_str(&self.finding.message),
+            None => write!(f, "{}: {}", self.finding.file, self.finding.message),
+        }
     }
 }
 
@@ -65,9 +69,16 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
         self::findings(printer, &findings[..MOST], text_of);
         return printer.note(&format!("and {more} more findings; --output json lists them all"));
     }
+    let line = |f: &Finding| f.span.map(|span| (f.file.clone(), span.line));
+    let secrets: Vec<_> = findings.iter().filter(|f| f.id == SECRET).filter_map(line).collect();
+    // Lines around it are shown with what is found in a line.
+    let near = |f: &Finding| {
+        line(f)
+            .is_some_and(|(file, line)| secrets.iter().any(|(of, at)| *of == file && at.abs_diff(line) < 2))
+    };
     for finding in findings {
         // A line that has a secret in it is not shown to whoever looks over a shoulder, or reads the log.
-        let shows = finding.id != SECRET;
+        let shows = finding.id != SECRET && !near(finding);
         let source =
             text_of(&finding.file).filter(|_| shows).map(|text| NamedSource::new(&finding.file, text));
         let shown = Shown { finding, source };

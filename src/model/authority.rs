@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ssh_key::{Algorithm, PublicKey};
 
+use crate::model::fault::Fault;
 use crate::model::ids::Digest;
 
 /// A person who may ask for runs and answer their questions.
@@ -36,34 +37,42 @@ impl Authority {
     /// those that it includes.
     ///
     /// # Errors
-    /// Which operator's is not.
+    /// Each key that is none, or that is of two.
     pub fn of(
         mut operators: BTreeMap<String, Operator>,
         includes: &BTreeMap<String, BTreeSet<String>>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Vec<Fault>> {
         for operator in operators.values_mut() {
             let below = operator.roles.iter().filter_map(|role| includes.get(role)).flatten();
             let below: Vec<String> = below.cloned().collect();
             operator.roles.extend(below);
         }
-        let mut seen: Vec<(PublicKey, &String)> = Vec::new();
+        let (mut seen, mut faults): (Vec<(PublicKey, &String)>, Vec<Fault>) = (Vec::new(), Vec::new());
         for (name, operator) in &operators {
-            let key = PublicKey::from_openssh(&operator.key)
-                .map_err(|e| format!("operators.{name}.key is not an OpenSSH public key: {e}"))?;
+            let bad = |message: String| Fault::new(["operators", name, "key"], message);
+            let key = match PublicKey::from_openssh(&operator.key) {
+                Ok(key) => key,
+                Err(e) => {
+                    let fault = bad(format!("operators.{name}.key is not an OpenSSH public key: {e}"));
+                    faults
+                        .push(fault.fix("write the line of the file that ends in .pub: ssh-ed25519 AAAA..."));
+                    continue;
+                }
+            };
             if key.algorithm() != Algorithm::Ed25519 {
-                return Err(format!(
-                    "operators.{name}.key is {}, but drctl accepts only ssh-ed25519",
-                    key.algorithm()
-                ));
-            }
-            if let Some((_, other)) = seen.iter().find(|(k, _)| k.key_data() == key.key_data()) {
-                return Err(format!(
+                let is = key.algorithm();
+                let fault = bad(format!("operators.{name}.key is {is}, but drctl accepts only ssh-ed25519"));
+                faults.push(fault.fix("to create a key, run drctl policy key new NAME"));
+            } else if let Some((_, other)) = seen.iter().find(|(k, _)| k.key_data() == key.key_data()) {
+                let fault = bad(format!(
                     "operators.{name} and operators.{other} have the same key; each person needs their own"
                 ));
+                faults.push(fault.fix(format!("enter the key of {name}, or remove one of the two")));
+            } else {
+                seen.push((key, name));
             }
-            seen.push((key, name));
         }
-        Ok(Self { operators })
+        if faults.is_empty() { Ok(Self { operators }) } else { Err(faults) }
     }
 
     /// Whose key it is.

@@ -8,6 +8,7 @@ use croner::parser::{CronParser, Seconds, Year};
 use jiff::tz::TimeZone;
 
 use crate::model::ids::PlanName;
+use crate::model::shape::suggest;
 use crate::model::time::{Dur, Timestamp};
 
 /// The longest that one opening of a window lasts.
@@ -48,7 +49,11 @@ impl Calendar {
             )
         })?;
         let known = TimeZone::get(zone).map_err(|_| {
-            format!("`{zone}` is not a time zone such as Europe/Prague, America/New_York or UTC")
+            let names: Vec<String> =
+                jiff::tz::db().available().map(|name| name.as_str().to_owned()).collect();
+            let meant = suggest(zone, names.iter().map(String::as_str));
+            let meant = meant.map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+            format!("`{zone}` is not a time zone such as Europe/Prague, America/New_York or UTC{meant}")
         })?;
         let calendar = Self { text: pattern.to_owned(), pattern: read, zone: known };
         // Any year is as good as another to tell whether a day ever comes.

@@ -24,6 +24,16 @@ pub fn count(n: impl TryInto<u64>, of: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
+/// The first few of a list, and how many more there are.
+pub fn some(all: &[String]) -> String {
+    const NAMED: usize = 3;
+    let named = all[..all.len().min(NAMED)].join(", ");
+    match all.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        Some(more) => format!("{named} and {more} more"),
+        None => named,
+    }
+}
+
 /// Stands for a character that nobody is shown.
 const REPLACED: char = '\u{fffd}';
 

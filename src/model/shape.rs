@@ -91,6 +91,19 @@ pub fn validate(file: &str, node: &Node, record: &'static Keys, findings: &mut V
     Walk { file, findings }.record(node, record);
 }
 
+/// Whether a value is as its shape says.
+pub fn fits(node: &Node, shape: &'static Shape) -> bool {
+    let mut findings = Vec::new();
+    Walk { file: "", findings: &mut findings }.value(node, shape, "");
+    findings.is_empty()
+}
+
+/// Whether text can be a name: letters, digits, `-`, `_`, `.`.
+pub fn is_name(text: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !text.is_empty() && text.len() <= 100 && text.chars().all(good) && !text.starts_with(['-', '.'])
+}
+
 struct Walk<'a> {
     file: &'a str,
     findings: &'a mut Vec<Finding>,
@@ -301,14 +314,15 @@ impl Walk<'_> {
                 Some(span),
                 format!("{} has no key `{key}`{hint}", record.name),
             )
-            .because("if drctl ignored the key, the plan would promise something that drctl does not do")
+            .because(
+                "if drctl ignored the key, whoever wrote it would rely on something that drctl does not do",
+            )
             .fix(fix),
         );
     }
 
     fn name(&mut self, text: &str, span: Span, what: &str) {
-        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if text.is_empty() || text.len() > 100 || !text.chars().all(good) || text.starts_with(['-', '.']) {
+        if !is_name(text) {
             self.push(
                 Finding::error(
                     "plan-bad-name",

@@ -4,7 +4,7 @@ use super::settings::Settings;
 use super::types::{Component, GateSpec, Hook, Plan, Site};
 use crate::kinds::Spec;
 use crate::kinds::shared::command::task;
-use crate::model::document::{Node, Spanned, Value};
+use crate::model::document::{Key, Node, Spanned, Value};
 use crate::model::finding::Finding;
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::objectives::Objectives;
@@ -110,6 +110,9 @@ fn objectives_of_plan(
     let of_tier = match tier {
         Some(tier) => match settings.tiers.get(&tier.value) {
             Some(found) => found.objectives,
+            None if settings.unread.contains("tiers") => {
+                Objectives { rto_ms: Dur(u64::MAX), rpo_ms: Dur(u64::MAX) }
+            }
             None => {
                 let known: Vec<_> = settings.tiers.keys().map(String::as_str).collect();
                 findings.push(
@@ -144,9 +147,21 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
         name,
         span: node.get("kind").map_or(node.span, |k| k.span),
         needs: needs(node),
+        at: sites_of(node),
         objectives: node.get("objectives").and_then(objectives),
         spec,
     })
+}
+
+/// The sites under `at:`, of the component and of what is in it.
+fn sites_of(node: &Node) -> Vec<Spanned<SiteName>> {
+    let under = |(key, value): &(Key, Node)| {
+        let named = value.entries().iter().filter(|_| key.text == "at");
+        let named = named.map(|(site, _)| Spanned { value: SiteName::new(&*site.text), span: site.span });
+        named.chain(sites_of(value)).collect::<Vec<_>>()
+    };
+    let inner = node.items().iter().flat_map(sites_of);
+    node.entries().iter().flat_map(under).chain(inner).collect()
 }
 
 /// Whoever connects to a database cannot serve without it.

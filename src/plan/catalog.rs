@@ -57,7 +57,7 @@ pub const FINDINGS: &[Explanation] = &[
     e(
         "plan-unknown-key",
         "The file has an unknown key.",
-        "If drctl ignored the key, the plan would promise something that drctl does not do.",
+        "If drctl ignored the key, whoever wrote it would rely on something that drctl does not do.",
         "Use the suggested key, or remove the key. `drctl schema plan` lists all keys.",
     ),
     e(
@@ -163,8 +163,14 @@ pub const FINDINGS: &[Explanation] = &[
         "Replace it with a regular file, or remove it from the folder.",
     ),
     e(
+        "settings-bad-value",
+        "drctl.yaml has an invalid value.",
+        "drctl does not run with settings that it read only in part.",
+        "Correct the value. The message names the key, and the finding its line.",
+    ),
+    e(
         "settings-unreadable",
-        "drctl.yaml, a DRCTL_* variable or a flag has an invalid value.",
+        "A DRCTL_* variable or a flag has an invalid value.",
         "drctl does not run with settings that it read only in part.",
         "Correct it.",
     ),
@@ -297,8 +303,8 @@ pub const FINDINGS: &[Explanation] = &[
     ),
     e(
         "secret-in-plan",
-        "The plan contains credentials.",
-        "drctl stores plans in journals and evidence bundles.",
+        "The file contains credentials.",
+        "drctl stores plans and settings in journals, evidence bundles and go-bags.",
         "Write a reference to a secret store.",
     ),
     e(

@@ -22,16 +22,22 @@ pub mod types;
 mod unread;
 mod windows;
 
+use crate::model::document::{self, Node};
 use crate::model::finding::{Finding, Severity};
-use crate::model::{document, shape};
+use crate::model::ids::PlanName;
+use crate::model::shape;
 pub use settings::Settings;
 pub use types::Plan;
 
 /// A plan file that was read, and everything that was found wrong with it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Checked {
     /// The plan, when nothing prevented building it.
     pub plan: Option<Plan>,
+    /// What could be built of a plan that has errors: for what is to be said beside them, and for nothing else.
+    pub draft: Option<Plan>,
+    /// Its name, as far as one is written.
+    pub name: Option<PlanName>,
     /// All findings, in the order of the file.
     pub findings: Vec<Finding>,
 }
@@ -41,7 +47,7 @@ pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
     let mut findings = Vec::new();
     let tree = match document::parse(file, bytes) {
         Ok(tree) => tree,
-        Err(finding) => return Checked { plan: None, findings: vec![finding] },
+        Err(finding) => return Checked { findings: vec![finding], ..Checked::default() },
     };
     shape::validate(file, &tree, &shapes::PLAN, &mut findings);
     secrets::find(file, &String::from_utf8_lossy(bytes), &tree, &mut findings);
@@ -54,5 +60,7 @@ pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
     }
     findings.sort_by_key(|f| (f.span.map(|s| s.offset), f.id));
     let broken = findings.iter().any(|f| f.severity == Severity::Error);
-    Checked { plan: plan.filter(|_| !broken), findings }
+    let name = tree.get("plan").and_then(Node::text).map(PlanName::new);
+    let (plan, draft) = if broken { (None, plan) } else { (plan, None) };
+    Checked { plan, draft, name, findings }
 }

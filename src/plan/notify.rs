@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use crate::model::fault::Fault;
 use crate::model::notice::{Channel, Kind, Mail, MailTls, Notify, SecretAt, Transport};
 use crate::model::shape::{Field, Keys, Shape, opt, req};
 use crate::model::time::Dur;
@@ -128,55 +129,72 @@ impl RawNotify {
     ///
     /// # Errors
     /// If a channel has no way or two, names one that is not there, or a secret stands in the file.
-    pub fn read(self) -> Result<Notify, String> {
-        let invite = self.invite.as_deref().map(Dur::parse).transpose()?.unwrap_or(INVITE);
-        let channels = self.channels.into_iter().map(|(name, raw)| raw.read(name));
-        let notify = Notify { channels: channels.collect::<Result<_, _>>()?, invite };
-        for channel in &notify.channels {
-            let mut seen = vec![channel.name.as_str()];
-            let mut next = channel.otherwise.as_deref();
-            while let Some(name) = next {
-                let otherwise = notify.channel(name).ok_or_else(|| {
-                    format!("notify.channels.{}.otherwise: there is no channel `{name}`", channel.name)
-                })?;
-                if seen.contains(&name) {
-                    return Err(format!(
-                        "notify.channels.{}.otherwise forms a loop through {name}",
-                        channel.name
-                    ));
-                }
-                if matches!(otherwise.way, Transport::StatusPage { .. }) {
-                    return Err(format!(
-                        "notify.channels.{}.otherwise: {name} is a public channel",
-                        channel.name
-                    ));
-                }
-                seen.push(name);
-                next = otherwise.otherwise.as_deref();
+    pub fn read(self) -> Result<Notify, Vec<Fault>> {
+        let invite = self.invite.as_deref().map(Dur::parse).transpose();
+        let invite = invite.map_err(|why| Fault::said(&["notify", "invite"], why))?.unwrap_or(INVITE);
+        let (mut channels, mut faults) = (Vec::new(), Vec::new());
+        for (name, raw) in self.channels {
+            match raw.read(name) {
+                Ok(channel) => channels.push(channel),
+                Err(fault) => faults.push(fault),
             }
         }
-        Ok(notify)
+        let notify = Notify { channels, invite };
+        faults.extend(notify.channels.iter().filter_map(|channel| circle(&notify, channel)));
+        if faults.is_empty() { Ok(notify) } else { Err(faults) }
     }
 }
 
+/// What is wrong with the channel that a channel falls back on, and with those behind it.
+fn circle(notify: &Notify, channel: &Channel) -> Option<Fault> {
+    let at = ["notify", "channels", channel.name.as_str(), "otherwise"];
+    let mut seen = vec![channel.name.as_str()];
+    let mut next = channel.otherwise.as_deref();
+    while let Some(name) = next {
+        // What is wrong with the channel behind is said of that one, and a loop of the first of its channels.
+        let own = seen.len() == 1;
+        let Some(otherwise) = notify.channel(name) else {
+            let fault = Fault::said(&at, format!("there is no channel `{name}`"));
+            return own.then(|| fault.misses(["notify", "channels", name]));
+        };
+        if seen.contains(&name) {
+            let first = name == channel.name && seen.iter().all(|other| *other >= name);
+            let why = format!("notify.channels.{name}.otherwise forms a loop through {}", seen.join(", "));
+            return first.then(|| Fault::new(at, why).fix("remove `otherwise` from one of them"));
+        }
+        if own && matches!(otherwise.way, Transport::StatusPage { .. }) {
+            return Some(Fault::said(&at, format!("{name} is a public channel")));
+        }
+        seen.push(name);
+        next = otherwise.otherwise.as_deref();
+    }
+    None
+}
+
 impl RawChannel {
-    fn read(self, name: String) -> Result<Channel, String> {
-        let bad = |why: &str| format!("notify.channels.{name}: {why}");
+    fn read(self, name: String) -> Result<Channel, Fault> {
+        let at = ["notify", "channels", &name];
+        let bad = |why: &str| Fault::said(&at, why);
+        let secret = |way: &str, key: &str, text: &str| {
+            let fix = format!("write {SECRET}");
+            secret_at(text).map_err(|why| bad(&why).key(way).key(key).fix(fix).of_secret())
+        };
         let mut ways = Vec::new();
         if let Some(raw) = self.slack {
-            ways.push(Transport::Slack { url: secret_at(&raw.url).map_err(|e| bad(&e))? });
+            ways.push(Transport::Slack { url: secret("slack", "url", &raw.url)? });
         }
         if let Some(raw) = self.pagerduty {
-            let url = raw.url.map(|url| plain(&url)).transpose().map_err(|e| bad(&e))?;
-            ways.push(Transport::PagerDuty { key: secret_at(&raw.key).map_err(|e| bad(&e))?, url });
+            let url = raw.url.map(|url| plain(&url)).transpose();
+            let url = url.map_err(|e| bad(&e).key("pagerduty").key("url").of_secret())?;
+            ways.push(Transport::PagerDuty { key: secret("pagerduty", "key", &raw.key)?, url });
         }
         if let Some(raw) = self.smtp {
-            ways.push(Transport::Smtp(raw.read().map_err(|e| bad(&e))?));
+            ways.push(Transport::Smtp(raw.read().map_err(|e| bad(&e).key("smtp").of_secret())?));
         }
         for (raw, public) in [(self.webhook, false), (self.status_page, true)] {
             let Some(raw) = raw else { continue };
-            let url = secret_at(&raw.url).map_err(|e| bad(&e))?;
-            let secret = secret_at(&raw.secret).map_err(|e| bad(&e))?;
+            let way = if public { "status_page" } else { "webhook" };
+            let (url, secret) = (secret(way, "url", &raw.url)?, secret(way, "secret", &raw.secret)?);
             ways.push(if public {
                 Transport::StatusPage { url, secret }
             } else {

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::windows::{FREEZE, RawFreeze, RawWindow, WINDOW};
+use crate::model::calendar::Window;
 use crate::model::duty::{Duties, Rung};
+use crate::model::fault::Fault;
 use crate::model::intent::Intent;
 use crate::model::policy::{Change, Policy};
 use crate::model::severity::Severity;
@@ -199,12 +201,15 @@ impl RawPolicy {
     /// The policy with what was written in the place of what was not.
     ///
     /// # Errors
-    /// What is no duration or severity.
-    pub fn over(self, mut policy: Policy) -> Result<Policy, String> {
-        let duration = |text: Option<String>| text.as_deref().map(Dur::parse).transpose();
+    /// What is no duration or severity, and what contradicts itself.
+    pub fn over(self, mut policy: Policy) -> Result<Policy, Vec<Fault>> {
+        let mut faults = Vec::new();
         for (name, raw) in self.severities {
-            let Some(rule) = policy.severities.get_mut(&name.parse::<Severity>()?) else { continue };
-            rule.respond_within = duration(raw.respond_within)?.or(rule.respond_within);
+            let at = ["policy", "severities", &name];
+            let severity: Severity = name.parse().map_err(|why| Fault::said(&at, why))?;
+            let Some(rule) = policy.severities.get_mut(&severity) else { continue };
+            rule.respond_within =
+                dur(raw.respond_within, &[&at[..], &["respond_within"]].concat())?.or(rule.respond_within);
             put(&mut rule.by, raw.by);
         }
         for (change, raw) in self.changes {
@@ -213,47 +218,66 @@ impl RawPolicy {
             put(&mut rule.override_with, raw.override_with);
         }
         for (intent, severity) in self.severity_of {
-            policy.severity_of.insert(intent, severity.parse()?);
+            let at = ["policy", "severity_of", &intent.to_string()];
+            policy.severity_of.insert(intent, severity.parse().map_err(|why| Fault::said(&at, why))?);
         }
         policy.includes.extend(self.includes);
         policy.includes = all_below(&policy.includes)?;
         put(&mut policy.overriding.by, self.overriding.by);
-        let severities =
-            |named: Vec<String>| named.iter().map(|s| s.parse()).collect::<Result<BTreeSet<Severity>, _>>();
         if let Some(at) = self.overriding.at {
-            policy.overriding.at = severities(at)?;
+            policy.overriding.at = severities(&at, &["policy", "override", "at"])?;
         }
         if let Some(keep) = self.keep_to_windows {
-            policy.keep_to_windows = severities(keep)?;
+            policy.keep_to_windows = severities(&keep, &["policy", "keep_to_windows"])?;
         }
-        let all = |raw: Vec<RawWindow>, key| {
-            let each =
-                |(n, raw): (usize, RawWindow)| raw.window().map_err(|e| format!("policy.{key}[{n}]: {e}"));
-            (1..).zip(raw).map(each).collect::<Result<Vec<_>, _>>()
-        };
-        policy.windows = all(self.windows, "windows")?;
-        policy.blackouts = all(self.blackouts, "blackouts")?;
-        if let Some(apart) = self.apart {
-            policy.apart = Dur::parse(&apart)?;
+        policy.windows = windows(self.windows, "windows", &mut faults);
+        policy.blackouts = windows(self.blackouts, "blackouts", &mut faults);
+        if let Some(apart) = dur(self.apart, &["policy", "apart"])? {
+            policy.apart = apart;
         }
-        policy.freeze = self.freeze.map(RawFreeze::freeze).transpose()?;
-        if let Some(within) = duration(self.overriding.approve_within)? {
+        match self.freeze.map(RawFreeze::freeze).transpose() {
+            Ok(freeze) => policy.freeze = freeze,
+            Err(fault) => faults.push(fault),
+        }
+        if let Some(within) = dur(self.overriding.approve_within, &["policy", "override", "approve_within"])?
+        {
             policy.overriding.approve_within = within;
         }
-        self.duties.over(&mut policy.duties)?;
+        self.duties.over(&mut policy.duties, &mut faults)?;
         if let Some(rungs) = self.escalation {
-            policy.escalation = ladder(rungs)?;
+            policy.escalation = ladder(rungs, &mut faults)?;
         }
         put(&mut policy.on_stop, self.on_stop);
-        policy.expires_after = duration(self.expires_after)?.unwrap_or(policy.expires_after);
-        Ok(policy)
+        policy.expires_after =
+            dur(self.expires_after, &["policy", "expires_after"])?.unwrap_or(policy.expires_after);
+        if faults.is_empty() { Ok(policy) } else { Err(faults) }
     }
+}
+
+fn dur(text: Option<String>, at: &[&str]) -> Result<Option<Dur>, Fault> {
+    text.as_deref().map(Dur::parse).transpose().map_err(|why| Fault::said(at, why))
+}
+
+fn severities(named: &[String], at: &[&str]) -> Result<BTreeSet<Severity>, Fault> {
+    named.iter().map(|name| name.parse().map_err(|why| Fault::said(at, why))).collect()
+}
+
+/// Those that are windows; what is wrong with the others goes to the faults.
+fn windows(raw: Vec<RawWindow>, key: &str, faults: &mut Vec<Fault>) -> Vec<Window> {
+    let mut good = Vec::new();
+    for (n, raw) in (1..).zip(raw) {
+        match raw.window(&["policy", key, &u32::to_string(&n)]) {
+            Ok(window) => good.push(window),
+            Err(more) => faults.extend(more),
+        }
+    }
+    good
 }
 
 /// Whoever stands for a role stands for those that it includes.
 fn all_below(
     includes: &BTreeMap<String, BTreeSet<String>>,
-) -> Result<BTreeMap<String, BTreeSet<String>>, String> {
+) -> Result<BTreeMap<String, BTreeSet<String>>, Fault> {
     let mut whole = BTreeMap::new();
     for role in includes.keys() {
         let (mut below, mut next) = (BTreeSet::new(), vec![role]);
@@ -261,7 +285,8 @@ fn all_below(
             next.extend(includes.get(one).into_iter().flatten().filter(|more| below.insert((*more).clone())));
         }
         if below.contains(role) {
-            return Err(format!("policy.includes: {role} includes itself through other roles"));
+            let why = format!("policy.includes: {role} includes itself through other roles");
+            return Err(Fault::new(["policy", "includes", role], why));
         }
         whole.insert(role.clone(), below);
     }
@@ -279,7 +304,7 @@ struct RawDuties {
 }
 
 impl RawDuties {
-    fn over(self, duties: &mut Duties) -> Result<(), String> {
+    fn over(self, duties: &mut Duties, faults: &mut Vec<Fault>) -> Result<(), Fault> {
         let places = [
             ("update_every", self.update_every, &mut duties.update_every_ms),
             ("monitor", self.monitor, &mut duties.monitor_ms),
@@ -287,14 +312,16 @@ impl RawDuties {
             ("review_within", self.review_within, &mut duties.review_within_ms),
         ];
         for (key, text, place) in places {
-            let Some(text) = text else { continue };
-            *place = Dur::parse(&text)?;
-            if *place < SHORTEST {
-                return Err(format!("policy.duties.{key} is {text}, but must be at least {SHORTEST}"));
+            let at = ["policy", "duties", key];
+            let Some(text) = dur(text, &at)? else { continue };
+            *place = text;
+            if text < SHORTEST {
+                let why = format!("policy.duties.{key} is {text}, but must be at least {SHORTEST}");
+                faults.push(Fault::new(at, why));
             }
         }
         if let Some(at) = self.at {
-            duties.at = at.iter().map(|s| s.parse()).collect::<Result<_, _>>()?;
+            duties.at = severities(&at, &["policy", "duties", "at"])?;
         }
         Ok(())
     }
@@ -310,16 +337,23 @@ struct RawRung {
 }
 
 /// Nobody is called before whoever stands below.
-fn ladder(rungs: Vec<RawRung>) -> Result<Vec<Rung>, String> {
-    let rung = |raw: RawRung| Ok(Rung { after: Dur::parse(&raw.after)?, role: raw.role, tell: raw.tell });
-    let rungs = rungs.into_iter().map(rung).collect::<Result<Vec<Rung>, String>>()?;
-    match rungs.windows(2).find(|pair| pair[0].after >= pair[1].after) {
-        Some(pair) => Err(format!(
-            "policy.escalation: {} is called after {}, and {} after {}; each entry must be later than the one before",
-            pair[0].role, pair[0].after, pair[1].role, pair[1].after
-        )),
-        None => Ok(rungs),
+fn ladder(rungs: Vec<RawRung>, faults: &mut Vec<Fault>) -> Result<Vec<Rung>, Fault> {
+    let after = |n: u32| ["policy".to_owned(), "escalation".to_owned(), n.to_string(), "after".to_owned()];
+    let mut read: Vec<Rung> = Vec::new();
+    for (n, raw) in (1..).zip(rungs) {
+        let within = Dur::parse(&raw.after).map_err(|why| Fault::new(after(n), why))?;
+        let rung = Rung { after: within, role: raw.role, tell: raw.tell };
+        if let Some(below) = read.last().filter(|below| below.after >= rung.after) {
+            let why = format!(
+                "policy.escalation: {} is called after {}, and {} after {}; each entry must be later than the one before",
+                below.role, below.after, rung.role, rung.after
+            );
+            faults.push(Fault::new(after(n), why).fix(format!("write more than {}", below.after)));
+            continue;
+        }
+        read.push(rung);
     }
+    Ok(read)
 }
 
 fn put(place: &mut Vec<String>, written: Option<Vec<String>>) {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::model::fault::Fault;
 use crate::model::place::Place;
 use crate::model::shape::{Field, Keys, Shape, opt, req};
 use crate::model::sink::{Keeping, Lock, Sink};
@@ -118,48 +119,60 @@ impl RawEvidence {
     ///
     /// # Errors
     /// If nothing is kept long enough, or anywhere.
-    pub fn read(self) -> Result<Keeping, String> {
+    pub fn read(self) -> Result<Keeping, Vec<Fault>> {
         let mut longest: Option<(Dur, String)> = None;
+        let mut faults = Vec::new();
         for (profile, text) in self.retain {
-            let retain = Dur::parse(&text)?;
+            let at = ["evidence", "retain", &profile];
+            let retain = Dur::parse(&text).map_err(|why| Fault::said(&at, why))?;
             let least = PROFILES.iter().find(|(name, _)| *name == profile).ok_or_else(|| {
-                format!(
-                    "evidence.retain: `{profile}` is not a profile; choose one of {}",
-                    PROFILES.map(|(n, _)| n).join(", ")
-                )
+                let all = PROFILES.map(|(n, _)| n).join(", ");
+                Fault::said(&at[..2], format!("`{profile}` is not a profile; choose one of {all}"))
+                    .key(&profile)
             })?;
             let least = least.1.unwrap_or(Dur::secs(DAY));
             if !(least..=LONGEST).contains(&retain) {
-                return Err(format!(
-                    "evidence.retain.{profile} is {text}, but must be from {least} to {LONGEST}"
-                ));
+                let why =
+                    format!("evidence.retain.{profile} is {text}, but must be from {least} to {LONGEST}");
+                faults.push(Fault::new(at, why));
+                continue;
             }
             if longest.as_ref().is_none_or(|(of, _)| *of < retain) {
                 longest = Some((retain, profile));
             }
         }
-        let Some((retain, profile)) = longest else {
-            return Err(
-                "evidence.retain is empty: set how long to keep evidence, for example {own: 400d}".to_owned()
-            );
-        };
-        if self.sinks.is_empty() {
-            return Err("evidence.sinks is empty".to_owned());
+        if longest.is_none() && faults.is_empty() {
+            let why = "evidence.retain is empty: set how long to keep evidence, for example {own: 400d}";
+            faults
+                .push(Fault::new(["evidence", "retain"], why).fix("add a profile, for example {own: 400d}"));
         }
-        let sinks = self.sinks.into_iter().map(|(name, raw)| raw.read(name)).collect::<Result<_, _>>()?;
-        Ok(Keeping { retain, profile, sinks })
+        if self.sinks.is_empty() {
+            let fix = "add a bucket under `sinks:`, or remove `evidence:`";
+            faults.push(Fault::new(["evidence", "sinks"], "evidence.sinks is empty").fix(fix));
+        }
+        let mut sinks = Vec::new();
+        for (name, raw) in self.sinks {
+            match raw.read(name) {
+                Ok(sink) => sinks.push(sink),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        match longest {
+            Some((retain, profile)) if faults.is_empty() => Ok(Keeping { retain, profile, sinks }),
+            _ => Err(faults),
+        }
     }
 }
 
 impl RawSink {
-    fn read(self, name: String) -> Result<Sink, String> {
+    fn read(self, name: String) -> Result<Sink, Fault> {
+        let at = ["evidence", "sinks", &name];
         // It becomes part of the name of a file.
         if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
-            return Err(format!(
-                "evidence.sinks: `{name}` is not a valid name; use letters, digits, - and _"
-            ));
+            let why = format!("`{name}` is not a valid name; use letters, digits, - and _");
+            return Err(Fault::said(&at[..2], why).key(&name));
         }
-        let bad = |why: &str| format!("evidence.sinks.{name}: {why}");
+        let bad = |why: &str| Fault::said(&at, why).key("url");
         let (scheme, rest) = self
             .url
             .split_once("://")
@@ -177,9 +190,8 @@ impl RawSink {
             return Err(bad("the url must be a bucket and a plain prefix, s3://bucket/prefix"));
         }
         if cloud == "gcp" && (self.account.is_some() || self.role.is_some() || self.external_id.is_some()) {
-            return Err(bad(
-                "account, role and external_id are only for AWS; for Google, drctl uses the application default credentials",
-            ));
+            let why = "account, role and external_id are only for AWS; for Google, drctl uses the application default credentials";
+            return Err(Fault::said(&at, why).fix("remove account, role and external_id"));
         }
         let place = Place {
             name: self.url.trim_end_matches('/').to_owned(),

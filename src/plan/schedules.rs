@@ -2,7 +2,9 @@
 
 use serde::Deserialize;
 
+use super::windows::calendar;
 use crate::model::calendar::Calendar;
+use crate::model::fault::Fault;
 use crate::model::ids::{ComponentName, PlanName, SiteName};
 use crate::model::intent::Drill;
 use crate::model::schedule::{Definition, Schedule};
@@ -77,39 +79,55 @@ impl RawSchedule {
     ///
     /// # Errors
     /// What never comes, or means nothing.
-    pub fn read(self, name: &str) -> Result<Schedule, String> {
-        let bad = |why: String| format!("schedules.{name}: {why}");
-        let span = |text: Option<String>| {
-            let span = text.as_deref().map(Dur::parse).transpose().map_err(bad)?;
-            match span.filter(|span| *span > LONGEST) {
-                Some(long) => Err(bad(format!("{long} is longer than {LONGEST}"))),
-                None => Ok(span),
+    pub fn read(self, name: &str) -> Result<Schedule, Vec<Fault>> {
+        let at = ["schedules", name];
+        let bad = |key: &str, why: String| Fault::said(&at, why).key(key);
+        let mut faults = Vec::new();
+        let mut span = |key: &str, text: Option<&str>| match text.map(Dur::parse).transpose() {
+            Err(why) => {
+                faults.push(bad(key, why));
+                None
             }
+            Ok(Some(long)) if long > LONGEST => {
+                faults.push(bad(key, format!("{long} is longer than {LONGEST}")));
+                None
+            }
+            Ok(span) => span,
         };
-        let ago = self.point.as_deref().filter(|point| *point != "random");
-        let ago_ms = ago.map(Dur::parse).transpose().map_err(bad)?;
-        let (jitter, late, hold) = (span(self.jitter)?, span(self.late)?, span(self.hold)?);
+        let (jitter, late) = (span("jitter", self.jitter.as_deref()), span("late", self.late.as_deref()));
+        let hold = span("hold", self.hold.as_deref());
+        let ago = self.point.as_deref().filter(|point| *point != "random").map(Dur::parse).transpose();
+        let ago_ms = ago.unwrap_or_else(|why| {
+            faults.push(bad("point", why));
+            None
+        });
         let (jitter_ms, late_ms) = (jitter.unwrap_or_default(), late.unwrap_or(LATE));
         if late_ms <= jitter_ms {
-            return Err(bad(format!("`jitter` of {jitter_ms} must be shorter than `late` of {late_ms}")));
+            let why = format!("`jitter` of {jitter_ms} must be shorter than `late` of {late_ms}");
+            faults.push(bad("jitter", why));
         }
         let wrong = [
             ("component", self.component.is_some(), Drill::Isolated),
             ("point", self.point.is_some(), Drill::Isolated),
             ("hold", hold.is_some(), Drill::Live),
         ];
-        if let Some((key, _, of)) = wrong.iter().find(|(_, given, of)| *given && self.drill != *of) {
-            return Err(bad(format!("`{key}` is only for {} drills", of.id())));
+        for (key, _, of) in wrong.iter().filter(|(_, given, of)| *given && self.drill != *of) {
+            faults.push(bad(key, format!("`{key}` is only for {} drills", of.id())));
         }
         // It becomes part of the names of runs, and of files.
         if name.len() > LONGEST_NAME {
-            return Err(bad(format!("its name is longer than {LONGEST_NAME} characters")));
+            faults.push(Fault::said(&at, format!("its name is longer than {LONGEST_NAME} characters")));
         }
-        let calendar = Calendar::parse(&self.at, &self.zone).map_err(bad)?;
+        let calendar = match calendar(&at, ("at", &self.at), &self.zone) {
+            Ok(calendar) => calendar,
+            Err(more) => return Err([faults, more].concat()),
+        };
         if let Some(gap) = shortest(&calendar).filter(|gap| *gap <= jitter_ms) {
-            return Err(bad(format!(
-                "the drill repeats after {gap}, so `jitter` of {jitter_ms} is too long"
-            )));
+            let why = format!("the drill repeats after {gap}, so `jitter` of {jitter_ms} is too long");
+            faults.push(bad("jitter", why));
+        }
+        if !faults.is_empty() {
+            return Err(faults);
         }
         let is = Definition {
             plan: self.plan,

@@ -1,30 +1,26 @@
 //! `drctl.yaml`, then `DRCTL_*` variables, then flags.
 
-use std::collections::BTreeMap;
+mod read;
 
-use config::{Config, File, FileStoredFormat, Format};
+pub use self::read::Written;
+
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::Deserialize;
 
-use super::notify::RawNotify;
-use super::policy::RawPolicy;
-use super::retention::{RawEvidence, Reports};
-use super::schedules::RawSchedule;
-use super::shapes::SETTINGS;
-use super::telemetry::RawTelemetry;
-use crate::model::authority::{Authority, Operator};
-use crate::model::document::{Node, Value};
+use super::retention::Reports;
+use crate::model::authority::Authority;
+use crate::model::document::{self, Node, Value};
 use crate::model::environment::Environment;
 use crate::model::finding::{Finding, Span};
-use crate::model::notice::{Notify, Transport};
+use crate::model::notice::Notify;
 use crate::model::objectives::Objectives;
 use crate::model::place::Place;
 use crate::model::policy::Policy;
 use crate::model::schedule::Schedule;
-use crate::model::shape::suggest;
 use crate::model::sink::Keeping;
 use crate::model::telemetry::Traces;
 use crate::model::time::Dur;
-use crate::model::{document, shape};
 
 /// Settings that the environment may set: what is of one person or one machine. Whoever starts a process does not thereby say who may
 /// do what, what was promised, who hears of it, or where calls go: everything else is read from the file alone.
@@ -82,6 +78,8 @@ pub struct Settings {
     pub resolvers: Vec<core::net::IpAddr>,
     /// How the sessions of roles are named: the command, and who gave it. It stands in no file.
     pub session: String,
+    /// Keys of which something could not be read, where somebody looks for mistakes. What depends on them is not judged.
+    pub unread: BTreeSet<String>,
 }
 
 /// A token bucket: what a service takes from one account in one region.
@@ -122,78 +120,6 @@ pub struct Tier {
     pub drill_every: Option<Dur>,
 }
 
-/// As written; absent means the default.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    #[serde(default)]
-    environment: Environment,
-    #[serde(default)]
-    tiers: BTreeMap<String, RawTier>,
-    plans: Option<String>,
-    store: Option<String>,
-    operator: Option<String>,
-    #[serde(default)]
-    operators: BTreeMap<String, Operator>,
-    #[serde(default)]
-    policy: RawPolicy,
-    key: Option<String>,
-    key_passphrase_file: Option<String>,
-    observation_max_age: Option<String>,
-    readiness_every: Option<String>,
-    probe_consecutive: Option<u32>,
-    guard: Option<RawGuard>,
-    evidence: Option<RawEvidence>,
-    #[serde(default)]
-    reports: Reports,
-    notify: Option<RawNotify>,
-    telemetry: Option<RawTelemetry>,
-    #[serde(default)]
-    schedules: BTreeMap<String, RawSchedule>,
-    #[serde(default)]
-    endpoints: BTreeMap<String, String>,
-    #[serde(default)]
-    limits: BTreeMap<String, Limit>,
-    #[serde(default)]
-    regions: Vec<String>,
-    #[serde(default)]
-    sql: RawSql,
-    #[serde(default)]
-    dns: RawDns,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawDns {
-    #[serde(default)]
-    resolvers: Vec<core::net::IpAddr>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSql {
-    tls: Option<SqlTls>,
-    ca_file: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTier {
-    rto: String,
-    rpo: String,
-    drill_every: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawGuard {
-    url: String,
-    region: String,
-    account: Option<String>,
-    role: Option<String>,
-    external_id: Option<String>,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -221,6 +147,7 @@ impl Default for Settings {
             sql: SqlSettings::default(),
             resolvers: Vec::new(),
             session: "drctl".to_owned(),
+            unread: BTreeSet::new(),
         }
     }
 }
@@ -309,179 +236,4 @@ pub fn placeholders_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
         .fix("enter a bucket that you own and its account, or remove the line to run without a guard")
     };
     all.into_iter().map(finding).collect()
-}
-
-impl Settings {
-    /// Reads `drctl.yaml` (its name and bytes, if there is one) below `DRCTL_*` variables below flags. Variables are named as they stand in
-    /// the environment.
-    ///
-    /// # Errors
-    /// Every finding in the file, or one that says which layer cannot be read.
-    pub fn load(
-        file: Option<(&str, &[u8])>,
-        variables: BTreeMap<String, String>,
-        flags: &[(&str, String)],
-    ) -> Result<Self, Vec<Finding>> {
-        let mut findings = Vec::new();
-        let mut builder = Config::builder();
-        if let Some((name, bytes)) = file {
-            let tree = document::parse(name, bytes).map_err(|f| vec![f])?;
-            if tree.value != Value::Null {
-                shape::validate(name, &tree, &SETTINGS, &mut findings);
-            }
-            if !findings.is_empty() {
-                return Err(findings);
-            }
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            builder = builder.add_source(File::from_str(&text, Yaml));
-        }
-        let name = file.map_or("drctl.yaml", |(name, _)| name);
-        let bad = |cause: String| {
-            vec![
-                Finding::error("settings-unreadable", name, None, "invalid settings")
-                    .because(cause)
-                    .fix("correct the file, the DRCTL_* variable or the flag"),
-            ]
-        };
-        for (variable, value) in variables {
-            let key = from_environment(&variable).map_err(bad)?;
-            builder = builder.set_override(key, value).map_err(|e| bad(e.to_string()))?;
-        }
-        for (key, value) in flags {
-            builder = builder.set_override(*key, value.clone()).map_err(|e| bad(e.to_string()))?;
-        }
-        let raw: Raw = builder.build().and_then(Config::try_deserialize).map_err(|e| bad(e.to_string()))?;
-        Self::from_raw(raw).map_err(bad)
-    }
-
-    fn from_raw(raw: Raw) -> Result<Self, String> {
-        let defaults = Self::default();
-        let mut tiers = defaults.tiers;
-        for (name, tier) in raw.tiers {
-            let objectives = Objectives { rto_ms: Dur::parse(&tier.rto)?, rpo_ms: Dur::parse(&tier.rpo)? };
-            let drill_every = tier.drill_every.as_deref().map(Dur::parse).transpose()?;
-            tiers.insert(name, Tier { objectives, drill_every });
-        }
-        let mut limits = defaults.limits;
-        limits.extend(raw.limits);
-        let policy = raw.policy.over(defaults.policy)?;
-        let notify = raw.notify.map(RawNotify::read).transpose()?.unwrap_or_default();
-        reachable(&policy, &notify)?;
-        let schedules = raw.schedules.into_iter().map(|(name, raw)| raw.read(&name));
-        Ok(Self {
-            schedules: schedules.collect::<Result<_, _>>()?,
-            environment: raw.environment,
-            tiers,
-            endpoints: raw.endpoints,
-            limits,
-            regions: raw.regions,
-            sql: SqlSettings { tls: raw.sql.tls.unwrap_or_default(), ca_file: raw.sql.ca_file },
-            resolvers: raw.dns.resolvers,
-            session: defaults.session,
-            plans: raw.plans.unwrap_or(defaults.plans),
-            store: raw.store,
-            operator: raw.operator,
-            authority: Authority::of(raw.operators, &policy.includes)?,
-            policy,
-            key: raw.key,
-            key_passphrase_file: raw.key_passphrase_file,
-            readiness_every: raw
-                .readiness_every
-                .map(|every| Dur::parse(&every))
-                .transpose()?
-                .unwrap_or(defaults.readiness_every),
-            observation_max_age: raw
-                .observation_max_age
-                .as_deref()
-                .map(Dur::parse)
-                .transpose()?
-                .unwrap_or(defaults.observation_max_age),
-            probe_consecutive: raw.probe_consecutive.unwrap_or(defaults.probe_consecutive),
-            guard: raw.guard.map(|g| Place {
-                name: g.url,
-                cloud: "aws".to_owned(),
-                region: g.region,
-                account: g.account,
-                role: g.role,
-                external_id: g.external_id,
-            }),
-            evidence: raw.evidence.map(RawEvidence::read).transpose()?,
-            traces: raw.telemetry.map(RawTelemetry::read).transpose()?,
-            reports: raw.reports,
-            notify,
-        })
-    }
-}
-
-/// The setting that a variable of the environment sets.
-///
-/// # Errors
-/// If none may come from there.
-fn from_environment(variable: &str) -> Result<&'static str, String> {
-    let lower = variable.to_lowercase();
-    let key = lower.strip_prefix("drctl_").unwrap_or(&lower).replace("__", ".");
-    ENVIRONMENT.iter().copied().find(|allowed| *allowed == key).ok_or_else(|| {
-        let names: Vec<_> = ENVIRONMENT
-            .iter()
-            .map(|key| format!("DRCTL_{}", key.to_uppercase().replace('.', "__")))
-            .collect();
-        let nearest = suggest(variable, names.iter().map(String::as_str));
-        let meant = nearest.map_or_else(String::new, |name| format!(" (did you mean {name}?)"));
-        let may = names.join(", ");
-        format!(
-            "{variable} sets `{key}`, which drctl reads only from the file{meant}. The environment may set {may}"
-        )
-    })
-}
-
-/// Rungs name channels that are there.
-fn reachable(policy: &Policy, notify: &Notify) -> Result<(), String> {
-    for name in policy.escalation.iter().flat_map(|rung| &rung.tell) {
-        match notify.channel(name).map(|channel| &channel.way) {
-            None => return Err(format!("policy.escalation: notify.channels has no `{name}`")),
-            Some(Transport::StatusPage { .. }) => {
-                return Err(format!("policy.escalation: {name} is a public channel and cannot call anybody"));
-            }
-            Some(_) => {}
-        }
-    }
-    Ok(())
-}
-
-/// The plan files' own YAML reader as a format of `config`, so that there is one YAML parser.
-#[derive(Clone, Debug)]
-struct Yaml;
-
-impl Format for Yaml {
-    fn parse(
-        &self,
-        uri: Option<&String>,
-        text: &str,
-    ) -> Result<config::Map<String, config::Value>, Box<dyn std::error::Error + Send + Sync>> {
-        let name = uri.map_or("drctl.yaml", String::as_str);
-        let tree = document::parse(name, text.as_bytes()).map_err(|f| f.message)?;
-        Ok(tree.entries().iter().map(|(k, v)| (k.text.clone(), config_value(uri, v))).collect())
-    }
-}
-
-impl FileStoredFormat for Yaml {
-    fn file_extensions(&self) -> &'static [&'static str] {
-        &["yaml"]
-    }
-}
-
-fn config_value(uri: Option<&String>, node: &Node) -> config::Value {
-    use config::ValueKind;
-    let kind = match &node.value {
-        Value::Null => ValueKind::Nil,
-        Value::Bool(b) => ValueKind::Boolean(*b),
-        Value::Int(n) => ValueKind::I64(*n),
-        Value::Float(n) => ValueKind::Float(*n),
-        Value::Text(s) => ValueKind::String(s.clone()),
-        Value::List(items) => ValueKind::Array(items.iter().map(|i| config_value(uri, i)).collect()),
-        Value::Map(entries) => {
-            ValueKind::Table(entries.iter().map(|(k, v)| (k.text.clone(), config_value(uri, v))).collect())
-        }
-    };
-    config::Value::new(uri, kind)
 }

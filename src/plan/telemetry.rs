@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use super::notify::{SECRET, plain, secret_at};
+use crate::model::fault::Fault;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::telemetry::Traces;
 
@@ -49,23 +50,27 @@ impl RawTelemetry {
     ///
     /// # Errors
     /// If the address is no HTTP address, a header's name is none, a header's value stands in the file, or it would be sent unencrypted.
-    pub fn read(self) -> Result<Traces, String> {
+    pub fn read(self) -> Result<Traces, Vec<Fault>> {
+        const AT: [&str; 2] = ["telemetry", "traces"];
         let RawTraces { url, headers } = self.traces;
-        let url = plain(&url).map_err(|e| format!("telemetry.traces: {e}"))?;
+        let url = plain(&url).map_err(|e| Fault::said(&AT, e).key("url").of_secret())?;
         let headers: Vec<_> = headers
             .into_iter()
             .map(|(name, value)| {
-                let bad = |why: &str| format!("telemetry.traces.headers.{name}: {why}");
+                let bad = |why: &str| vec![Fault::said(&["telemetry", "traces", "headers", &name], why)];
                 if !is_header(&name) {
                     return Err(bad("a header name may have only letters, digits and `-`"));
                 }
-                let value = secret_at(&value).map_err(|_| bad(&format!("write {SECRET}")))?;
+                let value = secret_at(&value).map_err(|_| {
+                    let at = ["telemetry", "traces", "headers", &name];
+                    vec![Fault::said(&at, format!("write {SECRET}")).of_secret()]
+                })?;
                 Ok((name, value))
             })
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, Vec<Fault>>>()?;
         if !headers.is_empty() && !url.starts_with("https://") && !is_local(&url) {
-            return Err("telemetry.traces: headers need an https endpoint, because their values are secrets"
-                .to_owned());
+            let why = "headers need an https endpoint, because their values are secrets";
+            return Err(Fault::said(&AT, why).key("url").fix("write an https:// url").into());
         }
         Ok(Traces { url, headers })
     }

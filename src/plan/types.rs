@@ -74,6 +74,8 @@ pub struct Component {
     pub span: Span,
     /// What it cannot serve without.
     pub needs: Vec<Spanned<ComponentName>>,
+    /// The sites that it names, where it names them.
+    pub at: Vec<Spanned<SiteName>>,
     /// Objectives that differ from the plan's.
     pub objectives: Option<Objectives>,
     /// What it is.

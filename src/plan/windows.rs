@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::model::calendar::{Calendar, Freeze, LONGEST, When, Window};
+use crate::model::fault::Fault;
 use crate::model::ids::PlanName;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::time::{Dur, Timestamp};
@@ -55,31 +56,65 @@ impl RawWindow {
     ///
     /// # Errors
     /// What is neither a pattern with its zone and length nor two instants, or never open.
-    pub fn window(self) -> Result<Window, String> {
+    pub fn window(self, at: &[&str]) -> Result<Window, Vec<Fault>> {
+        let bad = |why: String| Fault::said(at, why);
         let when = match (self.opens, self.lasts, self.zone, self.from, self.to) {
             (Some(opens), Some(lasts), Some(zone), None, None) => {
-                let lasts = Dur::parse(&lasts)?;
+                let lasts = Dur::parse(&lasts).map_err(|why| bad(why).key("for"))?;
+                let mut faults = Vec::new();
                 if lasts == Dur::ZERO || lasts > LONGEST {
-                    return Err(format!(
+                    let why = format!(
                         "a window opens `{opens}` for {lasts}; the length must be above zero and at most {LONGEST}"
-                    ));
+                    );
+                    faults.push(bad(why).key("for"));
                 }
-                When::Each(Calendar::parse(&opens, &zone)?, lasts)
+                match calendar(at, ("opens", &opens), &zone) {
+                    Ok(calendar) if faults.is_empty() => When::Each(calendar, lasts),
+                    Ok(_) => return Err(faults),
+                    Err(more) => return Err([faults, more].concat()),
+                }
             }
             (None, None, None, Some(from), Some(to)) => {
-                let (from, to) = (Timestamp::parse(&from)?, Timestamp::parse(&to)?);
+                let (from, to) = match (Timestamp::parse(&from), Timestamp::parse(&to)) {
+                    (Ok(from), Ok(to)) => (from, to),
+                    (from, to) => {
+                        let from = from.err().map(|why| bad(why).key("from"));
+                        return Err(from.into_iter().chain(to.err().map(|why| bad(why).key("to"))).collect());
+                    }
+                };
                 if to <= from {
-                    return Err(format!("a window from {from} to {to} never opens"));
+                    return Err(bad(format!("a window from {from} to {to} never opens")).key("to").into());
                 }
                 When::Once(from, to)
             }
-            _ => return Err("a window needs `opens`, `for` and `zone`, or `from` and `to`".to_owned()),
+            _ => {
+                let why = "a window needs `opens`, `for` and `zone`, or `from` and `to`".to_owned();
+                let fix =
+                    "write {opens: \"0 2 * * SUN\", for: 4h, zone: Europe/Prague}, or {from: ..., to: ...}";
+                return Err(bad(why).fix(fix).into());
+            }
         };
         if self.plans.as_ref().is_some_and(BTreeSet::is_empty) {
-            return Err("`plans` is empty; to apply the window to all plans, remove the key".to_owned());
+            let why = "`plans` is empty; to apply the window to all plans, remove the key".to_owned();
+            return Err(bad(why).key("plans").into());
         }
         Ok(Window { why: self.why, when, plans: self.plans.unwrap_or_default() })
     }
+}
+
+/// A pattern in its zone. Both are looked at, so that one mistake does not hide the other.
+pub(super) fn calendar(
+    at: &[&str],
+    (key, pattern): (&str, &str),
+    zone: &str,
+) -> Result<Calendar, Vec<Fault>> {
+    let of_pattern = Calendar::parse(pattern, "UTC").err().map(|why| Fault::said(at, why).key(key));
+    let of_zone = Calendar::parse("0 0 * * *", zone).err().map(|why| Fault::said(at, why).key("zone"));
+    let faults: Vec<Fault> = of_pattern.into_iter().chain(of_zone).collect();
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    Calendar::parse(pattern, zone).map_err(|why| Fault::said(at, why).key(key).into())
 }
 
 /// As written.
@@ -95,7 +130,9 @@ impl RawFreeze {
     ///
     /// # Errors
     /// What is no time.
-    pub fn freeze(self) -> Result<Freeze, String> {
-        Ok(Freeze { why: self.why, until: self.until.as_deref().map(Timestamp::parse).transpose()? })
+    pub fn freeze(self) -> Result<Freeze, Fault> {
+        let until = self.until.as_deref().map(Timestamp::parse).transpose();
+        let until = until.map_err(|why| Fault::said(&["policy", "freeze", "until"], why))?;
+        Ok(Freeze { why: self.why, until })
     }
 }

@@ -6,8 +6,10 @@ use crate::kinds::Spec;
 use crate::model::authority::{left_over, takes};
 use crate::model::finding::Finding;
 use crate::model::intent::Intent;
+use crate::model::plain::some;
 use crate::model::policy::{Change, Override, Policy};
 use crate::model::severity::Severity;
+use crate::plan::settings::Written;
 use crate::plan::types::Hook;
 use crate::plan::{Plan, Settings};
 use crate::record::runbook::Phase;
@@ -169,7 +171,29 @@ fn stands_for(policy: &Policy, seat: &str, other: &str) -> bool {
 }
 
 /// What the policy asks for, and nobody is there to say. It stops only what it is asked for, and that before anything is done.
-pub fn nobody_can(plan: &Plan, settings: &Settings, file: &str) -> Option<Finding> {
+pub fn nobody_can(written: &Written, settings: &Settings, plans: &[&Plan]) -> Vec<Finding> {
+    let unread = ["operators", "policy"].iter().any(|key| settings.unread.contains(*key));
+    if settings.authority.is_empty() || unread {
+        return Vec::new();
+    }
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for plan in plans {
+        let found = beyond(plan, settings);
+        if !found.is_empty() {
+            all.entry(found.join(", ")).or_default().push(plan.name.to_string());
+        }
+    }
+    let finding = |(what, plans): (String, Vec<String>)| {
+        let message = format!("not enough people can approve {what} of {}", some(&plans));
+        Finding::warning("policy-nobody-can-approve", &written.file, written.place(&["operators"]), message)
+            .because("each role needs a different person under `operators:`, and the requester does not count")
+            .fix("give people the roles, or set under `policy:` who approves instead; drctl policy explain shows the rules")
+    };
+    all.into_iter().map(finding).collect()
+}
+
+/// What a plan may be asked for that nobody could approve.
+fn beyond(plan: &Plan, settings: &Settings) -> Vec<String> {
     let (authority, policy) = (&settings.authority, &settings.policy);
     let everybody: Vec<&str> = authority.operators.keys().map(String::as_str).collect();
     let mut found = Vec::new();
@@ -190,10 +214,5 @@ pub fn nobody_can(plan: &Plan, settings: &Settings, file: &str) -> Option<Findin
             found.push(format!("a {what} at {severity} ({})", by.join(" and ")));
         }
     }
-    (!everybody.is_empty() && !found.is_empty()).then(|| {
-        let message = format!("not enough people can approve {}", found.join(", "));
-        Finding::warning("policy-nobody-can-approve", file, Some(plan.home.span), message)
-            .because("each role needs a different person under `operators:` in drctl.yaml, and the requester does not count")
-            .fix("give people the roles, or set under `policy:` who approves instead; drctl policy explain shows the rules")
-    })
+    found
 }

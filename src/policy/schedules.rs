@@ -15,6 +15,7 @@ use crate::model::policy::Policy;
 use crate::model::schedule::{Definition, Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
+use crate::plan::settings::Written;
 
 /// How often somebody looks whether what keeps a drill from beginning is over.
 const AGAIN: Dur = Dur::mins(15);
@@ -194,15 +195,15 @@ pub fn next(schedules: &[Schedule], known: &Known, policy: &Policy, kept: &Kept,
 }
 
 /// What of the schedules that are written names nothing: plans that nobody has.
-pub fn unbound(schedules: &[Schedule], plans: &BTreeSet<PlanName>, file: &str) -> Vec<Finding> {
+pub fn unbound(schedules: &[Schedule], plans: &BTreeSet<PlanName>, written: &Written) -> Vec<Finding> {
     let nobodys = schedules.iter().filter(|schedule| !plans.contains(&schedule.is.plan));
     let finding = |schedule: &Schedule| {
         let message =
             format!("schedule {} names plan {}, which does not exist", schedule.name, schedule.is.plan);
-        let known: Vec<_> = plans.iter().map(PlanName::as_str).collect();
-        Finding::warning("schedule-of-no-plan", file, None, message)
+        let place = written.place(&["schedules", &schedule.name, "plan"]);
+        Finding::warning("schedule-of-no-plan", &written.file, place, message)
             .because("drctl misses each of its drills")
-            .fix(format!("choose one of: {}", known.join(", ")))
+            .fix(windows::one_of(plans))
     };
     nobodys.map(finding).collect()
 }

@@ -11,6 +11,7 @@ use crate::model::policy::Policy;
 use crate::model::severity::Severity;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
+use crate::plan::settings::Written;
 
 /// Why nothing begins now that can wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -53,22 +54,30 @@ fn over(policy: &Policy, plan: &PlanName, end: Timestamp) -> Timestamp {
 }
 
 /// What of the windows that are written binds nothing: plans that nobody has, and windows that are all over.
-pub fn unbound(policy: &Policy, plans: &BTreeSet<PlanName>, file: &str, now: Timestamp) -> Vec<Finding> {
+pub fn unbound(
+    policy: &Policy,
+    plans: &BTreeSet<PlanName>,
+    written: &Written,
+    now: Timestamp,
+) -> Vec<Finding> {
     let mut found = Vec::new();
-    for window in policy.windows.iter().chain(&policy.blackouts) {
-        for plan in window.plans.difference(plans) {
-            let message = format!("the window {window} names plan {plan}, which does not exist");
-            let finding = Finding::warning("window-of-no-plan", file, None, message);
-            let known: Vec<_> = plans.iter().map(PlanName::as_str).collect();
-            let fix = format!("choose one of: {}", known.join(", "));
-            found.push(finding.because("the window has no effect").fix(fix));
+    let file = &written.file;
+    for (key, windows) in [("windows", &policy.windows), ("blackouts", &policy.blackouts)] {
+        for (n, window) in (1..).zip(windows) {
+            for plan in window.plans.difference(plans) {
+                let message = format!("the window {window} names plan {plan}, which does not exist");
+                let place = written.place(&["policy", key, &i32::to_string(&n), "plans"]);
+                let finding = Finding::warning("window-of-no-plan", file, place, message);
+                found.push(finding.because("the window has no effect").fix(one_of(plans)));
+            }
         }
     }
     if keeps(policy, Severity::P0)
         && !(policy.windows.is_empty() && policy.blackouts.is_empty() && policy.freeze.is_none())
     {
         let message = "emergencies wait for windows: `keep_to_windows` lists P0";
-        let finding = Finding::warning("windows-keep-emergencies", file, None, message);
+        let place = written.place(&["policy", "keep_to_windows"]);
+        let finding = Finding::warning("windows-keep-emergencies", file, place, message);
         let because =
             "drctl would refuse a failover from a lost region outside of windows and during a freeze";
         found.push(
@@ -80,12 +89,22 @@ pub fn unbound(policy: &Policy, plans: &BTreeSet<PlanName>, file: &str, now: Tim
         if windows.peek().is_some() && windows.all(|w| w.open_until(now).is_none() && w.opens(now).is_none())
         {
             let message = format!("plan {plan} has no future maintenance window");
-            let finding = Finding::warning("window-never-open", file, None, message);
+            let place = written.place(&["policy", "windows"]);
+            let finding = Finding::warning("window-never-open", file, place, message);
             let because = "drctl refuses every run that must start within a window";
             found.push(finding.because(because).fix("add windows that repeat, or remove all windows"));
         }
     }
     found
+}
+
+/// Which plans could have been meant.
+pub fn one_of(plans: &BTreeSet<PlanName>) -> String {
+    let known: Vec<_> = plans.iter().map(PlanName::as_str).collect();
+    match known.as_slice() {
+        [] => "write a plan with that name; drctl init writes a first one".to_owned(),
+        known => format!("choose one of: {}", known.join(", ")),
+    }
 }
 
 fn frozen(freeze: &Freeze) -> (Rule, String) {

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use drctl::plan::settings::{SqlSettings, SqlTls};
+use drctl::plan::lint::settings::about;
+use drctl::plan::settings::{SqlSettings, SqlTls, Written};
 use drctl::plan::{Settings, check};
 
 /// `# expect: ID@LINE ID@LINE` in the first line of each file.
@@ -57,9 +58,11 @@ fn complete() -> Settings {
 fn a_managed_database_without_a_file_of_its_cas_is_said() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/truststream.yaml");
     let bytes = std::fs::read(&path).unwrap();
+    let written = Written::of("drctl.yaml", b"");
     let of = |sql: SqlSettings| {
         let settings = Settings { sql, ..complete() };
-        let found = check("truststream", &bytes, &settings).findings;
+        let plan = check("truststream", &bytes, &settings).plan.unwrap();
+        let found = about(&written, &settings, &[&plan]);
         found.iter().map(|f| format!("{}: {}", f.id, f.fix)).collect::<Vec<_>>()
     };
     let missing = of(SqlSettings::default());

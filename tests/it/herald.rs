@@ -406,7 +406,7 @@ fn settings_that_would_leave_somebody_unreached_or_a_secret_in_a_file_are_refuse
         ("a: {slack: {url: \"env:A\"}, otherwise: b}", "there is no channel `b`"),
         (
             "a: {slack: {url: \"env:A\"}, otherwise: b}, b: {slack: {url: \"env:A\"}, otherwise: a}",
-            "forms a loop through a",
+            "notify.channels.a.otherwise forms a loop through a, b",
         ),
         (
             "a: {slack: {url: \"env:A\"}, otherwise: b}, b: {status_page: {url: \"env:A\", secret: \"env:B\"}}",

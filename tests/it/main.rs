@@ -17,6 +17,7 @@ mod audit;
 #[allow(dead_code, reason = "here its own tests run; its main serves the benchmarks")]
 mod aws_stub;
 mod broken_plans;
+mod broken_settings;
 mod buckets;
 mod cancelled;
 #[cfg(feature = "postgres")]

@@ -69,7 +69,8 @@ fn a_sink_in_the_region_that_is_lost_is_said_to_be() {
         assert_eq!(all, needs, "{found:#}");
         let (_, checked, err) = folder.run(&["check"]);
         assert!(
-            format!("{checked}{err}").contains("the evidence sink is in us-west-2 (a)"),
+            format!("{checked}{err}")
+                .contains("the evidence sink is in us-west-2, the home of starter, truststream (a)"),
             "{checked}{err}"
         );
     }

@@ -3,57 +3,52 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::summed;
+use crate::adapters::sql_trouble;
 use crate::cli::args::{CheckArgs, Global};
 use crate::cli::context::{Context, findings_json};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{exit, now, render};
+use crate::kinds::Spec;
 use crate::model::finding::{Finding, Severity};
-use crate::model::plain::count;
-use crate::plan::settings::{placeholders_in, secrets_in};
-use crate::policy::{schedules, windows};
+use crate::model::ids::PlanName;
+use crate::model::plain::{count, some};
+use crate::plan::lint::settings::about;
+use crate::plan::settings::{Written, placeholders_in, secrets_in};
+use crate::plan::{Checked, Plan};
+use crate::policy::{matrix, schedules, windows};
 
-/// Checks plans and prints everything that is wrong with them.
+/// Checks plans and prints everything that is wrong with them. Mistakes in the settings hide none of the plans'.
 pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
-    let files = context.plan_files(&args.paths)?;
-    if files.is_empty() {
-        let place = context.base.join(&context.settings.plans);
-        return Err(CliError::usage_fix(
-            format!("there are no plans in {}", place.display()),
-            "to create a starter plan, run drctl init",
-        ));
-    }
+    let (context, of_settings) = Context::read(global, printer)?;
+    let files = match context.plan_files(&args.paths) {
+        Ok(files) if !files.is_empty() => files,
+        other => {
+            render::findings(printer, &of_settings, &|file| context.text_of(file));
+            let place = context.base.join(&context.settings.plans);
+            let none = || {
+                let message = format!("there are no plans in {}", place.display());
+                CliError::usage_fix(message, "to create a starter plan, run drctl init")
+            };
+            return Err(other.err().unwrap_or_else(none));
+        }
+    };
     let many = files.len() > summed::FEW && printer.format == Format::Human;
-    let (mut all, mut plans, mut texts) = (Vec::new(), BTreeSet::new(), BTreeMap::new());
+    // What is wrong with the settings stands first, then what is wrong with plans, then what both together are wrong about.
+    let (mut all, mut checked, mut texts) = (of_settings, Vec::new(), BTreeMap::new());
+    all.extend(within(&context));
     for file in &files {
-        let (checked, text) = context.check_file(file)?;
-        if many {
-            texts.insert(file.display().to_string(), text);
-        } else if printer.format == Format::Human {
-            render::findings(printer, &checked.findings, &|_| Some(text.clone()));
-        }
-        all.extend(checked.findings);
-        plans.extend(checked.plan.map(|plan| plan.name));
+        let (mut found, text) = context.check_file(file)?;
+        all.append(&mut found.findings);
+        texts.insert(file.display().to_string(), text);
+        checked.push(found);
     }
-    if let Some((path, bytes)) = &context.settings_text {
-        let name = path.display().to_string();
-        let mut found = secrets_in(&name, bytes);
-        found.extend(placeholders_in(&name, bytes));
-        if printer.format == Format::Human && !many {
-            render::findings(printer, &found, &|_| None);
+    all.extend(between(&context, args, &checked)?);
+    let text_of = |file: &str| texts.get(file).cloned().or_else(|| context.text_of(file));
+    if printer.format == Format::Human && !many {
+        for file in all.chunk_by(|a, b| a.file == b.file) {
+            render::findings(printer, file, &text_of);
         }
-        all.extend(found);
-    }
-    // Who names some of the plans only does not thereby say that there are no others.
-    if let (true, Some((path, _))) = (args.paths.is_empty(), &context.settings_text) {
-        let (settings, path) = (&context.settings, path.display().to_string());
-        let mut unbound = windows::unbound(&settings.policy, &plans, &path, now()?);
-        unbound.extend(schedules::unbound(&settings.schedules, &plans, &path));
-        if printer.format == Format::Human && !many {
-            render::findings(printer, &unbound, &|_| None);
-        }
-        all.extend(unbound);
     }
     let errors = all.iter().filter(|f| f.severity == Severity::Error).count();
     let warnings = all.len() - errors;
@@ -63,7 +58,7 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
             let of = [count(files.len(), "file"), count(errors, "error"), count(warnings, "warning")];
             printer.line(&format!("{}: {}", printer.paint(colour, word), of.join(", ")));
             if many {
-                alike(printer, &all, &texts);
+                alike(printer, &all, &text_of);
             }
         }
         Format::Json | Format::Jsonl => printer.document(&serde_json::json!({
@@ -73,8 +68,51 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
     Ok(if errors > 0 { exit::USAGE } else { exit::DONE })
 }
 
+/// What stands in the settings and is no mistake of theirs.
+fn within(context: &Context) -> Vec<Finding> {
+    let Some((path, bytes)) = &context.settings_text else { return Vec::new() };
+    let name = path.display().to_string();
+    [secrets_in(&name, bytes), placeholders_in(&name, bytes)].concat()
+}
+
+/// What is wrong between settings and plans.
+fn between(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<Vec<Finding>, CliError> {
+    let (written, settings) = (context.written(), &context.settings);
+    let seen: Vec<&Plan> =
+        checked.iter().filter_map(|found| found.plan.as_ref().or(found.draft.as_ref())).collect();
+    let mut found = about(&written, settings, &seen);
+    found.extend(certificates(context, &written, &seen));
+    found.extend(matrix::nobody_can(&written, settings, &seen));
+    // Who names some of the plans only does not thereby say that there are no others, nor does a file whose name cannot be read.
+    let names: Option<BTreeSet<PlanName>> = checked.iter().map(|found| found.name.clone()).collect();
+    if let (true, Some(names), Some(_)) = (args.paths.is_empty(), names, &context.settings_text) {
+        found.extend(windows::unbound(&settings.policy, &names, &written, now()?));
+        found.extend(schedules::unbound(&settings.schedules, &names, &written));
+    }
+    Ok(found)
+}
+
+/// The file that signs the certificates of databases, where it cannot be used: a failover is no time for a download.
+fn certificates(context: &Context, written: &Written, plans: &[&Plan]) -> Option<Finding> {
+    let logs_in =
+        |spec: &Spec| matches!(spec, Spec::Database(d) if d.at.values().any(|at| at.admin.is_some()));
+    let all = plans.iter().flat_map(|plan| plan.components.values().map(move |c| (plan, c)));
+    let named: Vec<String> = all
+        .filter(|(_, c)| logs_in(&c.spec))
+        .map(|(plan, c)| format!("`{}` of {}", c.name, plan.name))
+        .collect();
+    context.settings.sql.ca_file.as_ref().filter(|_| !named.is_empty())?;
+    let why = sql_trouble(&context.settings.sql)?;
+    let message = "the certificates of `sql.ca_file` in drctl.yaml cannot be used";
+    Some(
+        Finding::warning("sql-ca-missing", &written.file, written.place(&["sql", "ca_file"]), message)
+            .because(format!("{why}: every login to {} would fail", some(&named)))
+            .fix("put the file there (docs: databases/tls.md), or name another as `sql.ca_file`"),
+    )
+}
+
 /// Findings of many files: each kind once, errors and what is in most files first, with the first of them in full.
-fn alike(printer: &Printer, all: &[Finding], texts: &BTreeMap<String, String>) {
+fn alike(printer: &Printer, all: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
     let mut kinds: BTreeMap<(bool, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in all {
         kinds.entry((finding.severity != Severity::Error, finding.id)).or_default().push(finding);
@@ -94,7 +132,7 @@ fn alike(printer: &Printer, all: &[Finding], texts: &BTreeMap<String, String>) {
     }
     for (_, of) in &kinds {
         if let Some(first) = of.first() {
-            render::findings(printer, std::slice::from_ref(*first), &|file| texts.get(file).cloned());
+            render::findings(printer, std::slice::from_ref(*first), text_of);
         }
     }
     if !kinds.is_empty() {

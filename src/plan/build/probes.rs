@@ -1,6 +1,6 @@
 //! `probes:`
 
-use crate::model::document::{Node, Spanned};
+use crate::model::document::{Key, Node, Spanned};
 use crate::model::finding::Finding;
 use crate::model::ids::{ProbeName, SiteName};
 use crate::model::place::Place;
@@ -47,13 +47,15 @@ const ALARM: &str = "at: {SITE or CONNECTION: {cloudwatch: NAME}}";
 pub fn probes(file: &str, tree: &Node, findings: &mut Vec<Finding>) -> Vec<Spanned<Probe>> {
     let mut found = Vec::new();
     for node in tree.get("probes").map(Node::items).unwrap_or_default() {
-        let asked: Vec<(&Node, Option<(&str, &Node)>)> = match node.get("at") {
-            Some(at) => at.entries().iter().map(|(site, at)| (at, Some((&*site.text, node)))).collect(),
+        let asked: Vec<(&Node, Option<&Key>)> = match node.get("at") {
+            Some(at) => at.entries().iter().map(|(site, at)| (at, Some(site))).collect(),
             None => vec![(node, None)],
         };
         for (at, of) in asked {
-            match probe(tree, node, at, of.map(|(site, _)| site)) {
-                Ok(probe) => found.extend(probe),
+            let whose =
+                |probe: Spanned<Probe>| Spanned { span: of.map_or(probe.span, |key| key.span), ..probe };
+            match probe(tree, node, at, of.map(|site| &*site.text)) {
+                Ok(probe) => found.extend(probe.map(whose)),
                 Err((why, fix)) => {
                     let name = node.get("name").and_then(Node::text).unwrap_or_default();
                     let finding = Finding::error(

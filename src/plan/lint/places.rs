@@ -88,7 +88,8 @@ impl Lint<'_> {
 
     fn region(&mut self, region: &str, span: Span) {
         let newer = self.settings.regions.iter().map(String::as_str);
-        if REGIONS.iter().copied().chain(newer).any(|known| known == region) {
+        let unread = self.settings.unread.contains("regions");
+        if unread || REGIONS.iter().copied().chain(newer).any(|known| known == region) {
             return;
         }
         let hint = super::suggest(region, REGIONS.iter().copied());

@@ -36,6 +36,8 @@ const DNS: Keys = Keys {
     )],
 };
 
+const TIER: Keys = Keys { name: "tier", fields: OBJECTIVES.fields };
+
 const OPERATOR: Keys = Keys {
     name: "operator",
     fields: &[
@@ -48,7 +50,7 @@ const OPERATOR: Keys = Keys {
 pub const SETTINGS: Keys = Keys {
     name: "drctl.yaml",
     fields: &[
-        opt("tiers", Shape::Map(&Shape::Keys(&OBJECTIVES)), "recovery classes"),
+        opt("tiers", Shape::Map(&Shape::Keys(&TIER)), "recovery classes"),
         opt(
             "environment",
             Shape::OneOf(&["production", "test"]),
