@@ -1,7 +1,8 @@
 //! What an auditor does without drctl, by the lines of the book and with the real tools.
 
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use crate::cli::Folder;
 
@@ -34,10 +35,10 @@ fn given(folder: &Folder) {
     of(&["audit", "checkpoint", "--out", "checkpoint.json"]);
 }
 
-/// Whether every line holds, after something was done to what `tar` unpacked or to what was given.
-fn holds(folder: &Folder, change: &str) -> (bool, String) {
+/// The lines of the page, after something was done to what `tar` unpacked or to what was given.
+fn script(folder: &Folder, change: &str) -> String {
     let at = folder.path();
-    for left in ["bundle", "store.der", "store.pem", "signed", "signature", "allowed"] {
+    for left in ["bundle", "store.der", "store.pem", "signed", "signature", "allowed", "payload"] {
         let path = at.join(left);
         let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
     }
@@ -47,10 +48,43 @@ fn holds(folder: &Folder, change: &str) -> (bool, String) {
         1,
     );
     assert!(change.is_empty() || script.contains(change));
-    let out =
-        Command::new("bash").args(["-euo", "pipefail", "-c", &script]).current_dir(at).output().unwrap();
-    let said = [out.stdout, out.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    (out.status.success(), said)
+    script
+}
+
+/// Whether every line holds, and what they print.
+fn holds(folder: &Folder, change: &str) -> (bool, String) {
+    let script = script(folder, change);
+    let mut bash = Command::new("bash");
+    let out = bash.args(["-euo", "pipefail", "-c", &script]).current_dir(folder.path()).output().unwrap();
+    (out.status.success(), said(&out))
+}
+
+fn said(out: &Output) -> String {
+    [&out.stdout, &out.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat()
+}
+
+/// What somebody sees who pastes line after line into a shell, where no exit code stops anything.
+fn pasted(folder: &Folder, change: &str) -> String {
+    let script = script(folder, change);
+    let (mut bash, pipe) = (Command::new("bash"), Stdio::piped);
+    let mut bash =
+        bash.current_dir(folder.path()).stdin(pipe()).stdout(pipe()).stderr(pipe()).spawn().unwrap();
+    bash.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    said(&bash.wait_with_output().unwrap())
+}
+
+/// Words of the page for a bundle that is not good.
+const BAD: [&str; 4] = ["NOT OK", "FAILED", "Failure", "Could not verify"];
+
+/// How many lines say that something is good.
+fn good(said: &str) -> usize {
+    let good = |line: &&str| {
+        line.starts_with("OK: ")
+            || line.ends_with(": OK")
+            || line.contains("Good ")
+            || line.contains("Successfully")
+    };
+    said.lines().filter(good).count()
 }
 
 #[test]
@@ -69,16 +103,30 @@ fn the_lines_of_the_book_verify_a_bundle_and_a_checkpoint() {
     {
         assert!(said.contains(word), "{word}: {said}");
     }
+    let whole = pasted(&folder, "");
+    let files = whole.lines().filter(|line| line.ends_with(": OK")).count();
+    assert!(
+        files > 5 && good(&whole) == files + 7,
+        "four of check, one of openssl, two of ssh-keygen: {whole}"
+    );
+    assert!(!BAD.iter().any(|bad| whole.contains(bad)), "{whole}");
+    let more = pasted(&folder, "touch bundle/more");
+    assert!(more.contains("NOT OK: there is no other file"), "{more}");
     for change in [
         "sed -i s/recovered/rehearsed/ bundle/report.md",
         "sed -i s/measured/achieved/ bundle/manifest.json",
         "touch bundle/more",
+        "ln -s /etc/hostname bundle/more",
+        "jq -c '.payloadType = \"other\"' bundle/manifest.dsse.json > m; mv m bundle/manifest.dsse.json",
         "rm bundle/probes.json",
         "sed -i 's/us-west-2/us-west-1/' checkpoint.json; sed -i 's/asked/other/' checkpoint.json",
         "ssh-keygen -q -t ed25519 -N '' -f other; mv other.pub store.pub",
     ] {
         let (whole, said) = holds(&folder, change);
         assert!(!whole, "{change}: {said}");
+        given_again(&folder);
+        let said = pasted(&folder, change);
+        assert!(BAD.iter().any(|bad| said.contains(bad)), "nobody sees it: {change}: {said}");
         given_again(&folder);
     }
 }
