@@ -2,12 +2,19 @@
 
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
-use crate::kinds::Spec;
+use crate::inventory::Estate;
+use crate::inventory::observation::Observation;
+use crate::kinds::shared::database::DatabaseState;
+use crate::kinds::{Spec, State, Target};
 use crate::model::ids::ComponentName;
+use crate::model::time::Timestamp;
 use crate::model::waiver::{Rule, Scope, Waiver};
 use crate::plan::Plan;
 use crate::plan::types::Component;
+use crate::record::action::Action;
+use crate::record::runbook::Runbook;
 use crate::run::RunState;
+use crate::run::gate::falls_short;
 
 /// Waivers that were typed for a plan, each with its component where its rule is about one.
 ///
@@ -67,6 +74,44 @@ fn named(waiver: Waiver, meant: impl Fn(Scope) -> Vec<ComponentName>) -> Result<
 
 fn flags(rule: Rule, of: &[ComponentName]) -> String {
     of.iter().map(|component| format!("--waive {rule}:{component}")).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether each accepts as much as is known by now, for a run that goes on. A rehearsal has a time of its own.
+///
+/// # Errors
+/// If one accepts less: the run would stop again.
+pub fn enough(waivers: &[Waiver], state: &RunState, now: Timestamp) -> Result<(), CliError> {
+    let short = waivers.iter().find_map(|waiver| falls_short(state, waiver, now));
+    short.map_or(Ok(()), |(why, enough)| Err(CliError::usage_fix(why, enough)))
+}
+
+/// What is to be said of waivers of a run that begins: a replica may lack more than somebody accepts. How much it lacks is known only once
+/// writes have ended, so nothing is refused.
+pub fn doubtful(
+    printer: &Printer,
+    waivers: &[Waiver],
+    (plan, runbook): (&Plan, &Runbook),
+    (seen, now): (&Estate, Timestamp),
+) {
+    let behind = |waiver: &Waiver| {
+        let (of, accepted) = waiver.component.as_ref().zip(waiver.accept_loss_ms)?;
+        let promoted = runbook.steps.iter().find_map(|step| match &step.action {
+            Action::Promote { db, .. } if db.component == *of => Some(db),
+            _ => None,
+        })?;
+        let seen = seen.now(&Target::Database(promoted.clone())).and_then(Observation::state);
+        let Some(State::Database(DatabaseState { last_commit: Some(last), .. })) = seen else { return None };
+        let behind = now.since(*last);
+        (behind > accepted).then(|| {
+            format!(
+                "the last commit in the replica of {of} is {} old, and the accepted loss is {accepted}. Unless the fence proves that less is missing, the run stops and asks again",
+                behind.shown_up()
+            )
+        })
+    };
+    for words in waivers.iter().filter_map(behind) {
+        printer.note(&format!("{}: {words}", plan.name));
+    }
 }
 
 /// Says what a waiver was taken for that named no component.

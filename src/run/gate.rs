@@ -193,6 +193,28 @@ pub fn reopened(
     }
 }
 
+/// Why what a person accepts would not let the run through, because it is less than what is known to be lost at most; and what would.
+pub fn falls_short(state: &RunState, waiver: &Waiver, now: Timestamp) -> Option<(String, String)> {
+    let (component, accepted) = waiver.component.as_ref().zip(waiver.accept_loss_ms)?;
+    if ![Rule::ExposureAboveRpo, Rule::UnfencedPromotion].contains(&waiver.rule)
+        || state.promoted.contains(component)
+    {
+        return None;
+    }
+    let measured = state.exposure(component)?;
+    let figure = measured.logged_at(now);
+    let known = figure.value_ms.filter(|_| matches!(figure.basis, Basis::Measured | Basis::UpperBound));
+    let bound = known.filter(|bound| *bound > accepted)?;
+    // What grows has grown by the time that somebody typed it.
+    let enough = round_up(if measured.grows { bound.plus(Dur::mins(1)) } else { bound });
+    let flag = flag(waiver.rule, Some(component), &enough)?;
+    let why = format!(
+        "the accepted loss of {accepted} is less than the bound of {} for {component}, so the run would stop again. The waiver was not recorded",
+        bound.shown_up()
+    );
+    Some((why, state.created.command("runs resume", &format!(" {flag}"))))
+}
+
 /// A bound that a person can type: the next whole minute.
 fn round_up(value: Dur) -> String {
     Dur::mins(value.millis().div_ceil(60_000)).exact()

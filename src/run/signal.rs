@@ -1,6 +1,7 @@
 //! What a person asks of a run becomes an event, or a refusal with a reason. Journal order decides every race.
 
 use super::approval;
+use super::gate::falls_short;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::kinds::Called;
 use crate::model::duty::{Decision, Duty};
@@ -116,6 +117,9 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             }
             if waiver.rule.needs_loss_bound() && waiver.accept_loss_ms.is_none() {
                 return Err(format!("`{}` needs a bound: --accept-data-loss", waiver.rule));
+            }
+            if let Some((why, enough)) = falls_short(state, waiver, now) {
+                return Err(format!("{why}. To accept the loss: {enough}"));
             }
             Ok(vec![EventKind::Waived { waiver: Waiver { who: who.clone(), ..waiver.clone() } }])
         }

@@ -4,8 +4,9 @@ use drctl::kinds::aws::route53::{RecordChange, RecordSet, RecordsState, Switch};
 use drctl::kinds::shared::restart::Restart;
 use drctl::kinds::{Group, Op, Parts, State};
 use drctl::model::authority::{Authority, Operator};
-use drctl::model::ids::StepId;
-use drctl::model::waiver::Person;
+use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::time::Dur;
+use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::action::{Action, Check};
 use drctl::record::event::{Direction, EventKind, Signal};
 use drctl::run::parts::{self, Next, PartCalls};
@@ -16,7 +17,8 @@ use crate::decided::{
     DONE, after, cancelled, change, component, minutes, object, over, promote, records, route, run, say,
     scale, set, step, switch, told, under_way, words,
 };
-use crate::rig::{BEGAN, cancel};
+use crate::rig::{BEGAN, Rig, cancel, plan};
+use crate::shop::shop;
 
 fn answer(state: &RunState, said: Signal) -> String {
     words(&signal::take(state, said, Person::claimed("sam"), minutes(1)))
@@ -34,6 +36,38 @@ fn only_a_fence_that_is_owed_is_settled_by_a_word() {
         assert_eq!(skip(&over(owes), "own"), own, "{owes:?}");
         assert_eq!(skip(&over(owes), "earlier"), "signal_refused", "{owes:?}: it is another server");
     }
+}
+
+/// Who drives the run refuses it as well as who types it.
+#[test]
+fn a_waiver_for_less_than_is_known_to_be_lost_is_refused() {
+    let state = Rig::new(plan(&shop("")), "replica-lagging", 1).rehearse().unwrap().ended.state;
+    let component = state.runbook.stores[0].clone();
+    let bound = state.exposure(&component).unwrap().logged_at(state.last_at).value_ms.unwrap();
+    let accept = |rule: Rule, of: Option<ComponentName>, loss: Dur| {
+        let who = Person::claimed("sam");
+        let waiver = Waiver { rule, component: of, accept_loss_ms: Some(loss), reason: "r".to_owned(), who };
+        let said = Signal::Waive { waiver };
+        match signal::take(&state, said, Person::claimed("sam"), state.last_at).as_slice() {
+            [EventKind::SignalRefused { reason, .. }] => reason.clone(),
+            [EventKind::Waived { .. }] => String::new(),
+            other => panic!("{other:?}"),
+        }
+    };
+    for rule in [Rule::ExposureAboveRpo, Rule::UnfencedPromotion] {
+        let refused = accept(rule, Some(component.clone()), Dur(bound.millis() - 1));
+        assert!(
+            refused.contains("is less than the bound of") && refused.contains("runs resume"),
+            "{refused}"
+        );
+        assert_eq!(accept(rule, Some(component.clone()), bound), "");
+    }
+    assert_eq!(
+        accept(Rule::ExposureUnknown, Some(component.clone()), Dur(1)),
+        "",
+        "no figure is known of that"
+    );
+    assert_eq!(accept(Rule::ExposureAboveRpo, Some("other".into()), Dur(1)), "");
 }
 
 #[test]

@@ -199,10 +199,33 @@ fn exposure_above_the_rpo_blocks_and_resumes_with_a_bound() {
             "ok",
         ]
     };
-    assert_eq!(folder.run(&waive("6m")).0, 1, "a bound below the exposure accepts nothing");
-    let (code, out, err) = folder.run(&waive("15m"));
+    // Less than what is known is refused at once, and not recorded.
+    let (code, _, err) = folder.run(&waive("6m"));
+    let short = "the accepted loss of 6m is less than the bound of 7m ";
+    assert!(code == 2 && err.contains(short) && err.contains("was not recorded"), "{code} {err}");
+    let shown = || json(&folder.ok(&["runs", "show", id, "--sandbox", "--output", "json"]));
+    assert_eq!(shown()["waivers"], serde_json::json!([]), "{:#}", shown());
+    // What is asked for is enough.
+    let asked = err.split("--accept-data-loss ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    assert_eq!(asked, Some("8m"), "{err}");
+    let (code, out, err) = folder.run(&waive("8m"));
     assert_eq!(code, 5, "{out}{err}");
     assert!(out.contains("waived   exposure-above-rpo"));
+}
+
+/// Nobody knows yet what is missing, so nothing is refused; but who accepts less than the replica is behind hears it at once.
+#[test]
+fn a_loss_that_may_be_more_than_is_accepted_is_said_before_the_run() {
+    let accepting = |bound: &str| {
+        let folder = Folder::with_plans();
+        let waive = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", bound, "--reason", "x"];
+        run(&folder, &sandbox("replica-lagging", &waive)).2
+    };
+    let said = accepting("6m");
+    let words = "truststream: the last commit in the replica of db is 7m ";
+    assert!(said.contains(words) && said.contains("the accepted loss is 6m"), "{said}");
+    assert!(said.find(words) < said.find(" created, runbook "), "{said}");
+    assert!(!accepting("8m").contains("the last commit in the replica"));
 }
 
 #[test]

@@ -410,6 +410,11 @@ fn resume(
     let typed = context.waivers(waive)?;
     let waivers = waived::for_run(typed.clone(), &state)?;
     waived::say(printer, &typed, &waivers);
+    waived::enough(
+        &waivers,
+        &state,
+        if context.is_rehearsal() { state.last_at } else { crate::cli::now()? },
+    )?;
     // Only its owner may continue a run. What a person accepts reaches the owner through the inbox.
     if RunLock::is_held(&Context::lock_folder(store), run) {
         same_operators(context, &state)?;

@@ -446,7 +446,11 @@ impl Starting<'_> {
         };
         let guard = self.context.guard_of(plan);
         let input = held.input(self.context, plan, (seen, now), &request, guard.as_ref());
-        Ok(planner::plan_run(&input))
+        let planned = planner::plan_run(&input);
+        if let Ok(runbook) = &planned {
+            waived::doubtful(self.printer, &request.waivers, (plan, runbook), (seen, now));
+        }
+        Ok(planned)
     }
 
     fn waivers(&self) -> Result<Vec<Waiver>, CliError> {
