@@ -440,9 +440,9 @@ pub struct KitArgs {
 pub enum KitCommand {
     /// Write the go-bag
     Export {
-        /// The file
-        #[arg(long, value_name = "FILE", default_value = "drctl-kit.json")]
-        to: PathBuf,
+        /// The file; drctl-kit.json if absent, and drctl-kit-sandbox.json for rehearsals
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
         /// Do not sign the go-bag, for example if the key of the store is lost; a person must then vouch for it by name
         #[arg(long)]
         unsigned: bool,

@@ -24,7 +24,8 @@ pub fn commands(text: &str) -> String {
         let verb: String = part.chars().take_while(|c| c.is_ascii_lowercase()).collect();
         let starts_a_word =
             out.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !"/-_.".contains(c));
-        let lacks = verbs().contains(&verb) && starts_a_word && !part.contains("--sandbox");
+        // A go-bag is for the day, and of what is real.
+        let lacks = verb != "kit" && verbs().contains(&verb) && starts_a_word && !part.contains("--sandbox");
         out.push_str(PROGRAM);
         out.push_str(if lacks { "--sandbox " } else { "" });
         out.push_str(part);
@@ -49,6 +50,7 @@ mod tests {
                 "drctl runs resume R --sandbox; or drctl --sandbox failback",
             ),
             ("drctl check, drctl.yaml, drctl is a program", "drctl check, drctl.yaml, drctl is a program"),
+            ("schedule drctl kit export", "schedule drctl kit export"),
             ("/usr/bin/drctl status", "/usr/bin/drctl status"),
         ] {
             assert_eq!(commands(said), shown);

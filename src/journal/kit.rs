@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use crate::inventory::estate::Remembered;
 use crate::model::ids::Digest;
+use crate::model::ledger::StoreWorld;
 use crate::model::time::Timestamp;
 use crate::policy::dsse::{self, Envelope};
 use crate::record::event::WorldKind;
@@ -118,6 +119,16 @@ pub fn seal(contents: &Contents, key: Option<&PrivateKey>) -> Result<Vec<u8>, St
     };
     let key = key.map(|key| plain(key.public_key())).transpose()?;
     serde_json::to_vec(&Bag { drctl_kit: VERSION, key, envelope }).map_err(|e| e.to_string())
+}
+
+/// The world of a bag, as it says itself: whether it would be put in the place of one of another world. Nothing is believed for that.
+pub fn world(bytes: &[u8]) -> Option<StoreWorld> {
+    let bag: Bag = serde_json::from_slice(bytes).ok()?;
+    let contents: Contents = serde_json::from_slice(&STANDARD.decode(bag.envelope.payload).ok()?).ok()?;
+    Some(match contents.world {
+        WorldKind::Live => StoreWorld::Live,
+        WorldKind::Sandbox { .. } => StoreWorld::Sandbox,
+    })
 }
 
 /// Opens a bag that one of these keys signed, by their fingerprints.

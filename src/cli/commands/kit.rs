@@ -27,6 +27,9 @@ use crate::run::RunState;
 pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, CliError> {
     let KitCommand::Export { to, unsigned } = &args.command;
     let context = Context::load(global, printer)?;
+    let usual = if context.is_rehearsal() { "drctl-kit-sandbox.json" } else { "drctl-kit.json" };
+    let to = to.as_deref().unwrap_or_else(|| Path::new(usual));
+    replaces(to, context.world())?;
     let contents = packed(&context)?;
     let store = context.store()?;
     let key = match unsigned {
@@ -60,6 +63,21 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
     });
     printer.tell(&words, &document);
     Ok(exit::DONE)
+}
+
+/// Whether the file may be written: the go-bag of a rehearsal helps nobody, and takes the place of none that does.
+fn replaces(to: &Path, world: StoreWorld) -> Result<(), CliError> {
+    let there = files::read(to, Use::Kit).ok().and_then(|bytes| kit::world(&bytes));
+    match there.filter(|there| *there != world) {
+        None => Ok(()),
+        Some(there) => {
+            let of = if there == StoreWorld::Live { "the live store" } else { "rehearsals" };
+            Err(CliError::usage_fix(
+                format!("{} is a go-bag of {of}, and drctl does not replace it", to.display()),
+                "name another file with --to",
+            ))
+        }
+    }
 }
 
 /// Everything that goes along.
