@@ -180,7 +180,7 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
         | EventKind::CallIntended { step: id, .. }
             if state.finished() && owed(id) && state.owed().next().is_some() =>
         {
-            "fence owed: "
+            "pending fence: "
         }
         _ => "",
     }

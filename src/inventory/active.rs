@@ -3,7 +3,7 @@
 //! Each database votes for the site of its writer, each name for the site that it answers with, each set of groups for the only
 //! site that has capacity. Where they agree, that is the active site; where not, it is split, and a person has to look.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::estate::{Estate, Known};
@@ -22,7 +22,7 @@ pub enum ActiveSite {
     /// Everything that could be seen says this site.
     At(SiteName),
     /// Components disagree.
-    Split(BTreeMap<ComponentName, SiteName>),
+    Split(BTreeMap<ComponentName, BTreeSet<SiteName>>),
     /// Nothing can be seen now; this is what was seen last, and how long ago.
     LastKnown(SiteName, Dur),
     /// It was never seen.
@@ -56,7 +56,10 @@ impl fmt::Display for ActiveSite {
             Self::LastKnown(site, age) => write!(f, "{site} (last known, {age} ago)"),
             Self::Unknown => f.write_str("unknown"),
             Self::Split(votes) => {
-                let votes: Vec<_> = votes.iter().map(|(c, s)| format!("{c} in {s}")).collect();
+                let sites = |all: &BTreeSet<SiteName>| {
+                    all.iter().map(SiteName::as_str).collect::<Vec<_>>().join(" and in ")
+                };
+                let votes: Vec<_> = votes.iter().map(|(c, all)| format!("{c} in {}", sites(all))).collect();
                 write!(f, "split: {}", votes.join(", "))
             }
         }
@@ -93,12 +96,12 @@ pub fn votes(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<Component
 pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
     let all = votes(plan, estate, now);
     if plan.components.values().any(|c| live_writers(plan, estate, c).len() > 1) {
-        return ActiveSite::Split(all.into_iter().map(|(c, v)| (c, v.site)).collect());
+        return split(plan, estate, all);
     }
     // A database outvotes what follows it: names are switched and capacity is scaled for the writer's sake.
     let stores: BTreeMap<_, _> =
         all.iter().filter(|(c, _)| plan.components.get(*c).is_some_and(|c| c.is_store())).collect();
-    let sites: std::collections::BTreeSet<_> = all.values().map(|v| &v.site).collect();
+    let sites: BTreeSet<_> = all.values().map(|v| &v.site).collect();
     match sites.len() {
         0 => ActiveSite::Unknown,
         1 => {
@@ -115,8 +118,32 @@ pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
         {
             ActiveSite::Unknown
         }
-        _ => ActiveSite::Split(all.into_iter().map(|(c, v)| (c, v.site)).collect()),
+        _ => split(plan, estate, all),
     }
+}
+
+/// Where each component is, a database wherever it takes writes.
+fn split(plan: &Plan, estate: &Estate, votes: BTreeMap<ComponentName, Vote>) -> ActiveSite {
+    let sites = |(name, vote): (ComponentName, Vote)| {
+        let writers = plan.components.get(&name).map(|c| live_writers(plan, estate, c)).unwrap_or_default();
+        (name, writers.into_iter().chain([vote.site]).collect())
+    };
+    ActiveSite::Split(votes.into_iter().map(sites).collect())
+}
+
+/// Databases that no server takes writes for, with the site in which one is fenced.
+pub fn fenced(plan: &Plan, estate: &Estate) -> BTreeMap<ComponentName, SiteName> {
+    let stopped = |component: &Component| {
+        let Spec::Database(spec) = &component.spec else { return None };
+        let kept_out = |site: &&SiteName| {
+            targets::database(plan, &component.name, spec, site)
+                .is_some_and(|db| is_fenced(estate, &db, spec))
+        };
+        let none = live_writers(plan, estate, component).is_empty();
+        let site = spec.at.keys().find(kept_out).filter(|_| none)?;
+        Some((component.name.clone(), site.clone()))
+    };
+    plan.components.values().filter_map(stopped).collect()
 }
 
 /// Whether the provider means that resource: by an id within one region, by an ARN across two.

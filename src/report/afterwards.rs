@@ -37,7 +37,7 @@ pub struct Debt {
     pub kind: Kind,
     /// Whether it is open.
     pub open: bool,
-    /// `pending`, `paid`, `settled`, `in doubt`, `reconciled`, or the status of an approval or a duty.
+    /// `pending`, `fenced`, `settled`, `in doubt`, `reconciled`, or the status of an approval or a duty.
     pub status: String,
     /// Since when, or when it is due.
     pub at: Option<Timestamp>,
@@ -82,7 +82,7 @@ pub fn debts(
 fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Option<Debt> {
     let open = state.owed().any(|c| c == component);
     let (status, text) = match (&owed.paid, &owed.settled) {
-        (Some((at, proof)), _) => ("paid", format!("the old primary was fenced at {at}: {proof}")),
+        (Some((at, proof)), _) => ("fenced", format!("the old primary was fenced at {at}: {proof}")),
         (None, Some((at, why))) => ("settled", format!("settled at {at} without a fence: {why}")),
         (None, None) if open => ("pending", "the fence of the old primary is not proven".to_owned()),
         // Nothing was promoted: the old primary is the only one.
@@ -99,7 +99,7 @@ fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Optio
 }
 
 /// What was made of each way to fence it since the run was over.
-fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
+pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     let over = state.finished_at;
     let looks = |i: &usize| matches!(&state.step(*i).action, Action::Check(Check::Promotable { db, .. }) if db.component == *component);
     let since = |i: &usize| {
@@ -118,6 +118,7 @@ fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
             (Status::Done(_), _) if !matches!(state.step(i).action, Action::Fence(_)) => "done".to_owned(),
             (Status::Done(_), _) => "proven".to_owned(),
             (status, Some(why)) => format!("{}: {why}", status.word()),
+            (Status::Started, None) => "no answer yet".to_owned(),
             (status, None) => status.word().to_owned(),
         };
         let at = work.ended_at.or(work.started_at).map_or_else(String::new, |at| format!("{at} "));

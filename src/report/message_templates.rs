@@ -263,7 +263,7 @@ impl MessageContext<'_> {
         fields.push(field("ACTIONS TAKEN", or_nothing(&named)));
         let owed: Vec<String> = self.state.owed().map(ToString::to_string).collect();
         if !owed.is_empty() {
-            fields.push(field("STILL OWED", format!("the fence of {}", owed.join(", "))));
+            fields.push(field("FENCE PENDING", owed.join(", ")));
         }
         if self.state.created.duties.is_some() {
             let duties = self.duties();

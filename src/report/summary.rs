@@ -421,7 +421,7 @@ fn fence(state: &RunState) -> Fence {
         word = match () {
             () if owed || word == "pending" => "pending",
             () if debt.paid.is_none() || word == "settled" => "settled",
-            () => "paid",
+            () => "fenced",
         };
     }
     Fence { state: word.to_owned(), components }

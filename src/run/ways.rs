@@ -204,8 +204,8 @@ impl RunState {
 fn without(action: &Action) -> String {
     match action {
         Action::Scale(scale) => format!(
-            "continues with the current servers although {} are required; fewer may not carry the load",
-            scale.to.desired
+            "continues with the current servers although {} of {} must be in service; fewer may not carry the load",
+            scale.proceed_at, scale.to.desired
         ),
         Action::Run(_) => "continues without the command; you must do its work yourself".to_owned(),
         Action::UpdateClientSecret(_) => {

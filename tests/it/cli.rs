@@ -170,7 +170,7 @@ fn the_fence_is_paid_when_the_primary_returns() {
     let id = json(&out)["run_id"].as_str().unwrap().to_owned();
     let (code, out, err) = folder.run(&["runs", "resume", &id, "--sandbox", "--output", "json"]);
     // It took the writes of the clients beside it until then: more than was promised is lost.
-    assert_eq!((code, json(&out)["fence"]["state"].as_str()), (5, Some("paid")), "{err}");
+    assert_eq!((code, json(&out)["fence"]["state"].as_str()), (5, Some("fenced")), "{err}");
     assert!(json(&out)["rpo"]["achieved_s"].as_f64().unwrap() > 3_600.0, "{out}");
     folder.ok(&["audit", "verify", "--sandbox"]);
 }

@@ -102,6 +102,7 @@ mod shop;
 mod signed;
 mod simulation;
 mod sinks;
+mod standing;
 mod steered;
 mod stops;
 #[cfg(feature = "aws")]

@@ -342,7 +342,7 @@ fn a_rehearsed_server_pays_the_fence_that_a_run_owes() {
     let serve = ["serve", "--sandbox", "--until", "2026-01-02T00:00:00Z"];
     let said = folder.ok(&serve);
     assert!(
-        said.contains("the fence of db that run sandbox-truststream-failover-s1-1 owed is paid"),
+        said.contains("the fence of db that run sandbox-truststream-failover-s1-1 left pending is set"),
         "{said}"
     );
     assert!(

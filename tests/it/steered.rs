@@ -58,7 +58,7 @@ fn a_stop_lists_the_ways_on_and_the_one_that_restores_users_does() {
     assert_eq!(commands, expected, "{out}");
     for means in [
         "tries scale.nodes again; correct the cause first",
-        "continues with the current servers although 4 are required",
+        "continues with the current servers although 4 of 4 must be in service",
         "undoes nothing, because db was promoted",
     ] {
         assert!(out.contains(means), "{means}: {out}");
@@ -432,7 +432,7 @@ fn words_fit_their_number_and_nothing_is_said_of_nothing() {
         "1 bundles",
         "1 plans",
         "protection  protection",
-        "fence owed: release",
+        "pending fence: release",
     ] {
         assert!(!said.contains(odd), "{odd}: {said}");
     }

@@ -183,11 +183,11 @@ fn after_the_end_there_are_only_debts_and_a_waived_gate_says_so() {
     assert!(live.contains("fenced.db waived: no proof that the old primary is fenced"), "{live}");
     assert!(!live.contains("fenced.db done"), "{live}");
     let (before, after) = live.split_once("finished: recovered").unwrap();
-    assert!(!before.contains("fence owed: "), "{before}");
+    assert!(!before.contains("pending fence: "), "{before}");
     let steps = |line: &&str| line.contains(" started") || line.contains(" done") || line.contains(" failed");
     let lines: Vec<&str> =
         after.lines().take_while(|line| !line.starts_with("RECOVERED")).filter(steps).collect();
-    assert!(lines.iter().all(|line| line.contains("fence owed: ")), "{lines:#?}");
+    assert!(lines.iter().all(|line| line.contains("pending fence: ")), "{lines:#?}");
     let shown = folder.ok(&["runs", "show", RUN, "--sandbox"]);
     let gate = shown.lines().find(|line| line.contains(" fenced.db ")).unwrap();
     assert!(gate.starts_with("waived "), "{gate}");

@@ -14,6 +14,7 @@ use crate::planner::critical_path;
 use crate::record::action::{Action, Check, Write};
 use crate::record::event::{Outcome, WorldKind};
 use crate::record::runbook::ProbeRole;
+use crate::report::afterwards::looks;
 use crate::report::attainment::attainment;
 use crate::report::measured::Measured;
 use crate::report::{RunReport, summary};
@@ -146,6 +147,9 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     }
     if report.fence.state == "pending" {
         p.line(&p.paint(YELLOW, "           keep clients away from the old primary; every later run and drctl runs resume try to fence it"));
+        for tried in state.owed().flat_map(|component| looks(state, component)) {
+            p.line(&format!("           tried {tried}"));
+        }
     }
     for effect in &report.in_doubt {
         p.line(&p.paint(RED, &format!("  IN DOUBT {}", effect.text)));
@@ -184,20 +188,34 @@ fn title(p: &Printer, state: &RunState, report: &RunReport) {
     if goes_on(state) {
         next(p, state, report);
     }
-    // Users may be between two sites, and no run goes on by itself.
-    let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
-    if abandoned(state) && moves {
-        let (plan, to) = (&state.created.plan, &state.runbook.to);
-        let held = if state.unreturned_guards().is_empty() {
-            ""
-        } else {
-            "; add --take-over --reason TEXT for the guards that this run keeps"
-        };
-        p.line(&format!(
-            "  {}     run drctl failover {plan} --to {to} to complete the move{held}",
-            p.paint(RED, "next")
-        ));
+    if let Some(words) = after_the_end(state) {
+        p.line(&format!("  {}     {words}", p.paint(RED, "next")));
     }
+}
+
+/// What a person must do after a run that somebody ended while users may be between two sites: no run goes on by itself.
+fn after_the_end(state: &RunState) -> Option<String> {
+    let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
+    let (plan, to) = (&state.created.plan, &state.runbook.to);
+    if moves && abandoned(state) {
+        // Another rehearsal begins with its scenario, and completes nothing.
+        if matches!(state.created.world, WorldKind::Sandbox { .. }) {
+            return Some(format!(
+                "a rehearsal ends here. In a live run, a failover of {plan} to {to} would complete the move"
+            ));
+        }
+        let held = match state.unreturned_guards().is_empty() {
+            true => "",
+            false => "; add --take-over --reason TEXT for the guards that this run keeps",
+        };
+        return Some(format!("run drctl failover {plan} --to {to} to complete the move{held}"));
+    }
+    let from = state.runbook.from.as_ref()?;
+    (moves && cut_short(state) && out(state).is_some()).then(|| {
+        format!(
+            "users still fail in {from}: repair {from}, or run drctl failover {plan} --to {to} again once the cause is corrected"
+        )
+    })
 }
 
 /// Whether it stopped on the way, and somebody has to carry it on.
@@ -240,6 +258,14 @@ pub fn users(state: &RunState) -> String {
         }
         (None, _) => String::new(),
     }
+}
+
+/// The same of a run that stopped or was given up, if users are out.
+pub fn out(state: &RunState) -> Option<String> {
+    let out = attainment(state, state.last_at).validated.is_none() || state.fails_again().is_some();
+    let words = users(state);
+    let words = words.trim_start_matches(": ").trim_end_matches(';').trim_start_matches("users ").to_owned();
+    (out && !words.is_empty() && (goes_on(state) || cut_short(state))).then_some(words)
 }
 
 /// How to continue a run that is not finished.
@@ -441,7 +467,7 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     let words = format!("UNPROTECTED: no standby follows {}", names.join(", "));
     p.line(&format!("  standby  {}", p.paint(RED, &words)));
     // It is not over: what stands below its title comes first.
-    if goes_on(state) {
+    if goes_on(state) || after_the_end(state).is_some() {
         return;
     }
     let plan = &state.created.plan;

@@ -425,6 +425,9 @@ fn resume(
     for waiver in waivers {
         post((context, printer), store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
     }
+    if state.finished() && context.is_rehearsal() {
+        printer.note("the rehearsal continues one hour after its end, in virtual time");
+    }
     if !state.finished() {
         post((context, printer), store, run, Signal::Resume, keys::GOOD_FOR)?;
     }

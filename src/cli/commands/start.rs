@@ -403,6 +403,10 @@ impl Starting<'_> {
             self.printer.note(&format!("{}: running probes, for at most {most}", plan.name));
             return Ok(survey::believe(session, &probes, recorder, until).await);
         }
+        if let Some(pace) = self.context.pace() {
+            let words = "waiting until probes see the outage, and for a decision";
+            self.printer.note(&format!("{}: {words} ({pace} times as fast)", plan.name));
+        }
         // What drctl observe would have seen while everything worked.
         estate::look(session, (self.store, scope), plan, guard, recorder).await?;
         // Where nothing fails there is nothing to notice.
@@ -446,11 +450,9 @@ impl Starting<'_> {
         };
         let guard = self.context.guard_of(plan);
         let input = held.input(self.context, plan, (seen, now), &request, guard.as_ref());
-        let planned = planner::plan_run(&input);
-        if let Ok(runbook) = &planned {
+        Ok(planner::plan_run(&input).inspect(|runbook| {
             waived::doubtful(self.printer, &request.waivers, (plan, runbook), (seen, now));
-        }
-        Ok(planned)
+        }))
     }
 
     fn waivers(&self) -> Result<Vec<Waiver>, CliError> {

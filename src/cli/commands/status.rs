@@ -166,7 +166,7 @@ fn one(
     let now = stage.world.now();
     let site = active::active_site(plan, &seen, now);
     let of_plan: Vec<RunState> = runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect();
-    let (owed, protection) = (debts(&of_plan), protection(plan, &seen, now));
+    let (owed, users, protection) = (debts(&of_plan), not_served(&of_plan), protection(plan, &seen, now));
     let left: Vec<(Left, bool)> = in_doubt::left(&undriven(store, of_plan), now)
         .into_iter()
         .map(|left| {
@@ -197,7 +197,7 @@ fn one(
     let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
     let verified = verified.unless((!changes.is_empty()).then(|| changes.join("; ")).as_deref());
     if p.format == Format::Human {
-        show(p, plan, (&seen, now), (&protection, &owed, drill.as_deref()));
+        show(p, plan, (&seen, now), (&protection, &owed, drill.as_deref()), users.as_deref());
         left.iter().for_each(|(left, took)| left.show(p, *took));
         shown(p, &verified);
         for (run, over) in &unapproved {
@@ -206,6 +206,7 @@ fn one(
     }
     Ok(serde_json::json!({
         "plan": plan.name, "active": {"site": site.site(), "basis": site.basis()}, "protection": protection.word(),
+        "fenced": active::fenced(plan, &seen), "users": users,
         "fence_debts": owed.iter().map(|d| serde_json::json!({"component": d.component, "run": d.run, "since": d.since, "server": d.rungs.first().map(|r| &r.db.id), "site": d.rungs.first().map(|r| &r.db.place.name)})).collect::<Vec<_>>(),
         "in_doubt": left.iter().map(|(left, took)| left.json(*took)).collect::<Vec<_>>(),
         "approvals_owed": unapproved.iter().map(|(run, over)| serde_json::json!({"run": run, "override": over})).collect::<Vec<_>>(),
@@ -216,6 +217,16 @@ fn one(
         "refused": targets::refused(plan, guard.as_ref(), &seen).into_iter().map(|(target, why)| serde_json::json!({"target": target.to_string(), "why": why})).collect::<Vec<_>>(),
         "advice": advice(plan, &seen, now).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
+}
+
+/// Whether users were out when the last run that moves them stopped or was given up. Nobody saw them since.
+fn not_served(of_plan: &[RunState]) -> Option<String> {
+    let moves = |state: &&RunState| {
+        state.runbook.intent.has_rto() && state.runbook.drill != Some(crate::model::intent::Drill::Tabletop)
+    };
+    let last = of_plan.iter().rev().find(moves)?;
+    let words = super::outcome::out(last)?;
+    Some(format!("{words} (run {})", last.created.run))
 }
 
 /// What somebody drives is under way, and left by nobody.
@@ -247,10 +258,21 @@ fn show(
     plan: &Plan,
     (seen, now): (&Estate, Timestamp),
     (protection, owed, drill): (&Protection, &[Debt], Option<&str>),
+    users: Option<&str>,
 ) {
+    let fenced = active::fenced(plan, seen);
     let tier = plan.tier.as_ref().map_or_else(String::new, |t| format!(", {}", t.value));
     p.line(&format!("{} (RTO {}, RPO {}{tier})", plan.name, plan.objectives.rto_ms, plan.objectives.rpo_ms));
-    p.line(&format!("  active      {}", active::active_site(plan, seen, now)));
+    // Where nobody can write, nothing is active that users could work with.
+    let none: Vec<_> = fenced.keys().map(ComponentName::as_str).collect();
+    let but = match none.as_slice() {
+        [] => String::new(),
+        all => p.paint(RED, &format!(", but no server takes the writes of {}", all.join(", "))),
+    };
+    p.line(&format!("  active      {}{but}", active::active_site(plan, seen, now)));
+    if let Some(words) = users {
+        p.line(&format!("  users       {}", p.paint(RED, words)));
+    }
     let word = match protection {
         Protection::Protected => p.paint(GREEN, "protected"),
         Protection::Unprotected(why) => p.paint(RED, &format!("UNPROTECTED: {why}")),
@@ -258,9 +280,18 @@ fn show(
     };
     p.line(&format!("  protection  {word}"));
     for (component, vote) in active::votes(plan, seen, now) {
+        let writers = plan.components.get(&component).map(|c| active::live_writers(plan, seen, c));
+        let site = match writers.filter(|writers| writers.len() > 1) {
+            Some(all) => all.iter().map(SiteName::as_str).collect::<Vec<_>>().join(" and "),
+            None => vote.site.to_string(),
+        };
         let age =
             if vote.age.millis() > 0 { format!(" (last known, {} ago)", vote.age) } else { String::new() };
-        p.line(&p.paint(DIM, &format!("    {component:<20} {}{age}", vote.site)));
+        p.line(&p.paint(DIM, &format!("    {component:<20} {site}{age}")));
+    }
+    for (component, site) in &fenced {
+        let component = component.as_str();
+        p.line(&p.paint(DIM, &format!("    {component:<20} fenced in {site}, takes no writes")));
     }
     if let Some(words) = drill {
         p.line(&p.paint(YELLOW, &format!("  {words}")));

@@ -224,7 +224,11 @@ fn figures(report: &Compliance) -> Table {
             format!("{} of {}", t.never_proven, report.applications.len()),
             tone(t.never_proven > 0),
         ),
-        ("Total time without a standby", span(t.unprotected_s), tone(t.unprotected_s > 0.0)),
+        (
+            "Time without a standby, added up over all databases",
+            span(t.unprotected_s),
+            tone(t.unprotected_s > 0.0),
+        ),
         ("Runs without evidence", t.without_evidence.to_string(), tone(t.without_evidence > 0)),
     ];
     let rows =

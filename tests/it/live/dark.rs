@@ -59,7 +59,7 @@ fn a_dark_region_needs_a_waiver_and_the_debt_is_paid_when_it_returns() {
     estate.proxy.remove(dark);
     let run = report["run_id"].as_str().unwrap();
     let (code, after) = estate.json(&["runs", "resume", run]);
-    assert_eq!(after["fence"]["state"], "paid", "{after:#}");
+    assert_eq!(after["fence"]["state"], "fenced", "{after:#}");
     assert!(code == 0 || code == 5, "{after:#}");
     estate.assert_recovered_once();
 }
@@ -77,7 +77,7 @@ fn a_region_that_returns_during_the_run_is_fenced_at_once() {
     until("the run ends", || child.try_wait().unwrap().is_some());
     let run = estate.only_run().unwrap();
     let (_, report) = estate.json(&["report", "run", &run, "--format", "json"]);
-    assert_eq!(report["fence"]["state"], "paid", "{report:#}\n{}", estate.words());
+    assert_eq!(report["fence"]["state"], "fenced", "{report:#}\n{}", estate.words());
     estate.assert_recovered_once();
 }
 

@@ -266,7 +266,7 @@ fn a_killed_server_needs_a_waiver_loses_no_more_than_the_bound_and_is_fenced_whe
     assert!(world.pair.psql(world.pair.primary, "app", "truststream", insert).0, "nobody has fenced it yet");
     let run = report["run_id"].as_str().unwrap();
     let (code, report, words) = world.run(&["runs", "resume", run]);
-    assert_eq!(report["fence"]["state"], "paid", "{code}: {report:#}\n{words}");
+    assert_eq!(report["fence"]["state"], "fenced", "{code}: {report:#}\n{words}");
     until("the old primary refuses the application", || {
         let (ok, why) = world.pair.psql(world.pair.primary, "app", "truststream", insert);
         !ok && why.contains("not permitted to log in")

@@ -352,7 +352,7 @@ fn returns(world: &World, report: &Value, fresh: &Client, pooled: &Client) {
     }
     let run = report["run_id"].as_str().unwrap();
     let (code, paid, words) = world.drctl(&["runs", "resume", run]);
-    assert_eq!(paid["fence"]["state"], "paid", "{code}: {paid:#}\n{words}");
+    assert_eq!(paid["fence"]["state"], "fenced", "{code}: {paid:#}\n{words}");
     let (took, why) = world.writes("west", 2_000_009);
     assert!(!took && why.contains("not permitted to log in"), "{why}");
     // What the end of the link left on one side only and what was written by hand: not what the fence or the server wrote.

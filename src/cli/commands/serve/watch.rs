@@ -132,8 +132,8 @@ impl Server<'_> {
     fn told_of_fence(&self, run: &RunId, component: &str, owed: bool) {
         let show = if self.context.is_rehearsal() { "drctl --sandbox runs show" } else { "drctl runs show" };
         let words =
-            if owed { format!("is still pending; {show} {run} shows why") } else { "is paid".to_owned() };
-        let words = format!("the fence of {component} that run {run} owed {words}");
+            if owed { format!("is still pending; {show} {run} shows why") } else { "is set".to_owned() };
+        let words = format!("the fence of {component} that run {run} left pending {words}");
         self.say("fence", &json!({"run": run, "owed": owed}), &words);
     }
 

@@ -158,7 +158,7 @@ fn scaled(scale: &Scale, group: &GroupState, undo: bool) -> Judged {
         .as_deref()
         .map_or_else(String::new, |f| format!("; the last scaling activity failed: {f}"));
     Judged::Unclear(format!(
-        "{} of {} in service, {} required{suspended}{failure}",
+        "{} of {} in service, at least {} must be{suspended}{failure}",
         group.in_service, wanted.desired, scale.proceed_at
     ))
 }

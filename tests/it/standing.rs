@@ -1,0 +1,136 @@
+//! What is on the screen while a recovery stands still, is given up, or has left two servers that take writes.
+
+use crate::cli::{Folder, json};
+
+const RUN: &str = "sandbox-truststream-failover-s1-1";
+
+fn failover(folder: &Folder, scenario: &str, more: &[&str]) -> String {
+    let scenario = format!("--sandbox={scenario}");
+    let begin = ["failover", "truststream", "--to", "us-east-1", "--yes", &scenario];
+    let (_, out, err) = folder.run(&[&begin[..], more].concat());
+    format!("{out}{err}")
+}
+
+const UNFENCED: [&str; 6] =
+    ["--waive", "unfenced-promotion:db", "--accept-data-loss", "10m", "--reason", "dark"];
+
+#[test]
+fn the_status_of_a_recovery_that_stopped_says_that_nobody_can_write_and_users_are_out() {
+    let folder = Folder::with_plans();
+    failover(&folder, "replica-lagging", &[]);
+    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    for words in [
+        "  active      us-west-2, but no server takes the writes of db\n",
+        "  users       have not been served for at least 1m ",
+        "    db                   fenced in us-west-2, takes no writes\n",
+    ] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    let told = json(&folder.ok(&["status", "truststream", "--sandbox", "--output", "json"]));
+    assert_eq!(told["plans"][0]["fenced"], serde_json::json!({"db": "us-west-2"}), "{told:#}");
+    assert!(told["plans"][0]["users"].as_str().unwrap().contains(RUN), "{told:#}");
+    // Where all is well nothing of that is said.
+    let calm = Folder::with_plans();
+    failover(&calm, "region-lost", &[]);
+    let status = calm.ok(&["status", "truststream", "--sandbox"]);
+    for words in ["  users  ", "but no server", "fenced in"] {
+        assert!(!status.contains(words), "{words}: {status}");
+    }
+}
+
+#[test]
+fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_alone() {
+    let folder = Folder::with_plans();
+    let said = failover(&folder, "primary-returns", &UNFENCED);
+    assert!(said.contains("FENCE PENDING") && said.contains("tried "), "{said}");
+    assert!(said.contains("fence.db.sql: no answer yet"), "whether it answered: {said}");
+    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    for words in [
+        "  active      split: db in us-east-1 and in us-west-2, www in us-east-1\n",
+        "    db                   us-east-1 and us-west-2\n",
+    ] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    let (_, out, err) = folder.run(&["runs", "resume", RUN, "--sandbox"]);
+    let resumed = format!("{out}{err}");
+    assert!(resumed.contains("one hour after its end, in virtual time"), "{resumed}");
+    assert!(resumed.contains("pending fence: check.db done"), "{resumed}");
+    let shown = folder.ok(&["runs", "show", RUN, "--sandbox", "--output", "json"]);
+    assert_eq!(json(&shown)["fence"]["state"], "fenced", "{shown}");
+    let report = folder.ok(&["report", "run", RUN, "--sandbox"]);
+    for screen in [&said, &status, &resumed, &report] {
+        for word in ["fence owed", "paid", "PAID", "OWED"] {
+            assert!(!screen.contains(word), "{word}: {screen}");
+        }
+    }
+}
+
+/// Who reads at 3 a.m. how many servers are enough reads one number.
+#[test]
+fn a_screen_that_stops_for_capacity_says_one_number_of_what_is_required() {
+    let folder = Folder::with_plans();
+    let path = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (floor, less) = ("capacity_floor: 4, proceed_at: 80%", "capacity_floor: 4, proceed_at: 60%");
+    assert!(text.contains(floor));
+    std::fs::write(&path, text.replacen(floor, less, 1)).unwrap();
+    let said = failover(&folder, "capacity-short", &["--seed", "3"]);
+    let screen = &said[said.find("\nHALTED").unwrap_or_else(|| panic!("{said}"))..];
+    assert!(screen.contains("of 4 in service, at least 3 must be"), "{screen}");
+    assert!(screen.contains("although 3 of 4 must be in service"), "{screen}");
+    assert!(!screen.contains("required"), "{screen}");
+}
+
+#[test]
+fn what_was_given_up_says_what_a_person_must_do_and_nothing_that_harms() {
+    let folder = Folder::with_plans();
+    failover(&folder, "capacity-short", &[]);
+    let cancel = ["runs", "cancel", RUN, "--reason", "enough", "--yes", "--sandbox"];
+    let (_, out, _) = folder.run(&cancel);
+    let title = out.find("ABANDONED: users have not been served").unwrap_or_else(|| panic!("{out}"));
+    assert!(out[title..].contains("next     a rehearsal ends here. In a live run, a failover of truststream to us-east-1 would complete the move"), "{out}");
+    assert!(out.contains("UNPROTECTED: no standby follows db"), "{out}");
+    // A standby would be made of a server that nobody reaches, and a failover with --sandbox begins anew.
+    for harmful in ["reprotect truststream", "failback", "drctl --sandbox failover"] {
+        assert!(!out[title..].contains(harmful), "{harmful}: {out}");
+    }
+    let folder = Folder::with_plans();
+    failover(&folder, "replica-lagging", &[]);
+    let (_, out, _) = folder.run(&cancel);
+    let title = out.find("CANCELLED: users have not been served").unwrap_or_else(|| panic!("{out}"));
+    let next = out[title..].lines().nth(1).unwrap();
+    assert!(next.contains("next     users still fail in us-west-2: repair us-west-2, or run "), "{next}");
+    assert!(next.contains("failover truststream --to us-east-1 again"), "{next}");
+    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    assert!(status.contains("  users       have not been served for at least "), "{status}");
+}
+
+#[test]
+fn a_rehearsal_that_goes_by_slowly_says_what_it_waits_for() {
+    let folder = Folder::with_plans();
+    let said = failover(&folder, "region-lost", &["--pace", "100000"]);
+    let waits =
+        said.find("truststream: waiting until probes see the outage").unwrap_or_else(|| panic!("{said}"));
+    assert!(waits < said.find(" created, runbook ").unwrap(), "{said}");
+    assert!(!failover(&Folder::with_plans(), "region-lost", &[]).contains("waiting until probes"));
+}
+
+/// The go-bag of a rehearsal helps nobody on the day.
+#[test]
+fn a_go_bag_of_rehearsals_takes_the_place_of_none_of_the_live_store() {
+    let folder = Folder::with_plans();
+    let export = |more: &[&str]| folder.run(&[&["kit", "export"], more].concat());
+    assert_eq!((export(&[]).0, export(&["--sandbox"]).0), (0, 0));
+    let at = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let (live, sandbox) = (at("drctl-kit.json"), at("drctl-kit-sandbox.json"));
+    let (code, _, err) = export(&["--sandbox", "--to", "drctl-kit.json"]);
+    assert!(code == 2 && err.contains("drctl-kit.json is a go-bag of the live store"), "{code} {err}");
+    let (code, _, err) = export(&["--to", "drctl-kit-sandbox.json"]);
+    assert!(code == 2 && err.contains("is a go-bag of rehearsals"), "{code} {err}");
+    assert!(at("drctl-kit.json") == live && at("drctl-kit-sandbox.json") == sandbox);
+    // One of the same world is renewed.
+    assert_eq!((export(&[]).0, export(&["--sandbox"]).0), (0, 0));
+    let (_, out, err) = folder.run(&["doctor", "--assume-down", "us-west-2", "--sandbox"]);
+    let said = format!("{out}{err}").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("schedule drctl kit export to a place outside"), "{said}");
+}
