@@ -11,8 +11,10 @@ use super::{Cloud, Lagging, REQUESTS, aws, dns, local, postgres, secrets};
 use crate::files::{self, Use};
 use crate::inventory::Observation;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
-use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage};
-use crate::kinds::shared::restore::{Part, Restore};
+use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage, Unfence};
+use crate::kinds::shared::promotion::{Promote, Withdraw};
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
 use crate::kinds::shared::secret::ClientWay;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{State, Target};
@@ -451,9 +453,9 @@ impl Live {
 
     async fn sql(&self, action: &Action, key: &str) -> CallOutcome {
         let (Action::Fence(Fence { db, .. })
-        | Action::Unfence(Fence { db, .. })
+        | Action::Unfence(Unfence(Fence { db, .. }))
         | Action::Write(Write::Canary { db, .. })
-        | Action::Promote { db, .. }) = action
+        | Action::Promote(Promote { db, .. })) = action
         else {
             return refused("NotSql", format!("SQL cannot do this: {action}"));
         };
@@ -463,8 +465,10 @@ impl Live {
         };
         let done = match action {
             Action::Fence(f) => self.postgres.fence(db, f.method, (&endpoint, &login), key).await,
-            Action::Unfence(f) => self.postgres.unfence(db, f.method, (&endpoint, &login), key).await,
-            Action::Promote { .. } => self.postgres.promote(&endpoint, &login).await,
+            Action::Unfence(Unfence(f)) => {
+                self.postgres.unfence(db, f.method, (&endpoint, &login), key).await
+            }
+            Action::Promote(_) => self.postgres.promote(&endpoint, &login).await,
             Action::Write(Write::Canary { table, .. }) => {
                 self.postgres.write(&endpoint, &login, table, key).await
             }
@@ -551,17 +555,17 @@ impl Cloud for Live {
         let work = async move {
             let outcome = match action {
                 Action::Run(command) => self.local.start(command, key).await,
-                Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Stop => {
+                Action::Fence(f) | Action::Unfence(Unfence(f)) if f.method == FenceMethod::Stop => {
                     self.stop(action, &f.db, key).await
                 }
-                Action::Fence(f) | Action::Unfence(f) if f.method.service() == "sql" => {
+                Action::Fence(f) | Action::Unfence(Unfence(f)) if f.method.service() == "sql" => {
                     self.sql(action, key).await
                 }
-                Action::Withdraw { db } => self.withdraw(db, key).await,
-                Action::Rejoin { db, source, replica: None, reconcile } => {
+                Action::Withdraw(Withdraw { db }) => self.withdraw(db, key).await,
+                Action::Rejoin(Rejoin { db, source, replica: None, reconcile }) => {
                     self.rejoin(db, source, reconcile, key).await
                 }
-                Action::Restore { part, of } => match of.beside() {
+                Action::Restore(RestoreStep { part, of }) => match of.beside() {
                     Some(copy) if matches!(part, Part::Verify | Part::Loss) => {
                         self.check(*part, of, &copy, key).await
                     }
@@ -570,7 +574,9 @@ impl Cloud for Live {
                 },
                 Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
                 Action::Write(Write::Through { db, table, way }) => self.through(db, table, way, key).await,
-                Action::Promote { db, .. } if db.engine == Engine::Postgres => self.sql(action, key).await,
+                Action::Promote(Promote { db, .. }) if db.engine == Engine::Postgres => {
+                    self.sql(action, key).await
+                }
                 _ => self.aws.perform(action).await,
             };
             let requests = REQUESTS.with(RefCell::take);

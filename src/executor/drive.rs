@@ -12,6 +12,7 @@ use super::sentry::{self, Post, Sentries, Sign};
 use super::{DriveError, Ended, Patience, Session, survey};
 use crate::inventory::Observation;
 use crate::journal::{InboxEntry, Release};
+use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::{Called, Target};
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::{Recorder, Sample};
@@ -341,7 +342,7 @@ impl<'a> Driver<'a> {
         let work = self.state().work(i);
         let withdraws = self.state().steps[i].withdrawal == Some(Withdrawal::Asked);
         let action = match self.state().action(i).into_owned() {
-            Action::Promote { db, .. } if withdraws => Action::Withdraw { db },
+            Action::Promote(Promote { db, .. }) if withdraws => Action::Withdraw(Withdraw { db }),
             Action::Switch(switch) => Action::Switch(switch.part(&work.parts.now)),
             other => other,
         };

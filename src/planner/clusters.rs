@@ -6,9 +6,9 @@ use super::databases::Store;
 use super::steps::{Draft, all, step};
 use super::{Refusal, rebuild};
 use crate::inventory::{active, targets};
-use crate::kinds::aws::aurora::{ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::kinds::aws::aurora::{AddClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
-use crate::kinds::shared::fence::{Fence, FenceMethod};
+use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::{Spec, Target};
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
@@ -130,7 +130,7 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     let id = rebuild::aside(&db.id, &draft.input.request.run);
     draft.notes.push(format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id));
     let instance = Box::new(NewMember { id: id.clone(), class, engine: there.engine.clone() });
-    let action = Action::AddClusterInstance { db: db.clone(), instance };
+    let action = Action::AddClusterInstance(AddClusterInstance { db: db.clone(), instance });
     let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
     if draft.input.request.intent == Intent::Failover {
         draft.notes.push(format!(
@@ -194,7 +194,8 @@ fn open(draft: &mut Draft<'_>, db: &DatabaseRef, needs: &[StepId], on_failure: O
     let groups_before = Some(rebuild::groups(draft, db)).filter(|groups| !groups.is_empty())?;
     let (name, at) = (&db.component, &db.place.name);
     let lift = Fence { db: db.clone(), method: FenceMethod::SecurityGroup, groups_before };
-    let mut open = step(&format!("open.{name}.{at}"), Phase::Protect, Some(name), Action::Unfence(lift));
+    let mut open =
+        step(&format!("open.{name}.{at}"), Phase::Protect, Some(name), Action::Unfence(Unfence(lift)));
     open.needs = all(needs);
     open.on_failure = on_failure;
     Some(draft.push(open))

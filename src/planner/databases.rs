@@ -7,7 +7,9 @@ use super::{Refusal, clocks, clusters, safety};
 use crate::inventory::{Observation, active, targets};
 use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseRole, DatabaseState, Engine};
-use crate::kinds::shared::fence::{Fence, FenceMethod};
+use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::{Fact, Spec, State, Target};
 use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
 use crate::model::intent::Intent;
@@ -421,7 +423,11 @@ pub(super) fn promote(
         &format!("promote.{name}"),
         Phase::Promote,
         Some(name),
-        Action::Promote { db: store.target.clone(), backup_days: backup_days(draft, &store), takeover },
+        Action::Promote(Promote {
+            db: store.target.clone(),
+            backup_days: backup_days(draft, &store),
+            takeover,
+        }),
     );
     promote.needs = all(&needs);
     let last = draft.push(promote);
@@ -437,7 +443,7 @@ pub(super) fn unfence(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId)
     let name = &store.component.name;
     for admit in admits(&store) {
         let id = admit_id(name, admit.method);
-        let mut admit = step(&id, Phase::Rewire, Some(name), Action::Unfence(admit));
+        let mut admit = step(&id, Phase::Rewire, Some(name), Action::Unfence(Unfence(admit)));
         admit.needs = all(&[last]);
         last = draft.push(admit);
     }
@@ -454,8 +460,10 @@ fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
         known.value().and_then(|d| d.instance.as_ref()).map(|i| i.backup_days)
     };
     // A replica that this run creates has none.
-    let new =
-        draft.steps().iter().any(|s| matches!(&s.action, Action::Rejoin { db, .. } if db.is(&store.target)));
+    let new = draft
+        .steps()
+        .iter()
+        .any(|s| matches!(&s.action, Action::Rejoin(Rejoin { db, .. }) if db.is(&store.target)));
     let kept = if new { 0 } else { days(store.target.clone()).unwrap_or(0) };
     days(old).filter(|days| *days > kept)
 }

@@ -8,6 +8,7 @@ use super::databases::promote_all;
 use super::steps::Draft;
 use super::traffic::redirect_all;
 use crate::kinds::Spec;
+use crate::kinds::shared::promotion::Promote;
 use crate::model::ids::{ComponentName, StepId};
 use crate::record::action::Action;
 
@@ -55,7 +56,7 @@ fn debts(draft: &mut Draft<'_>) {
             .any(|s| matches!(&s.action, Action::Fence(f) if debt.rungs.iter().any(|r| r.db.is(&f.db))));
         // A server that this run promotes is no longer an old primary.
         let promoted = draft.steps().iter().any(
-            |s| matches!(&s.action, Action::Promote { db, .. } if debt.rungs.iter().any(|r| r.db.is(db))),
+            |s| matches!(&s.action, Action::Promote(Promote { db, .. }) if debt.rungs.iter().any(|r| r.db.is(db))),
         );
         if !same && !promoted {
             draft.notes.push(format!(

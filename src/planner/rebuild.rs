@@ -3,8 +3,10 @@
 use super::steps::{Draft, all, step};
 use super::{Refusal, clusters};
 use crate::inventory::Observation;
-use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
+use crate::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::waiver::Rule;
@@ -84,7 +86,7 @@ pub(super) fn rejoin(
         Some(Spec::Database(spec)) if db.engine == Engine::Postgres => spec.reconcile.clone(),
         _ => Vec::new(),
     };
-    let action = Action::Rejoin { db: db.clone(), source: source.clone(), replica, reconcile };
+    let action = Action::Rejoin(Rejoin { db: db.clone(), source: source.clone(), replica, reconcile });
     let mut step = step(&format!("rejoin.{name}.{}", db.place.name), Phase::Protect, Some(&name), action);
     step.needs = all(&needs);
     step.on_failure = on_failure;
@@ -111,7 +113,7 @@ fn set_aside(
         &format!("retire.{}.{}", db.component, db.place.name),
         Phase::Protect,
         Some(&db.component),
-        Action::Rename { db: db.clone(), to },
+        Action::Rename(Rename { db: db.clone(), to }),
     );
     step.needs = all(needs);
     step.on_failure = on_failure;
@@ -155,8 +157,10 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
         return None;
     }
     // One that this run promotes gets backups with that.
-    let promoted =
-        draft.steps().iter().any(|s| matches!(&s.action, Action::Promote { db, .. } if db.is(source)));
+    let promoted = draft
+        .steps()
+        .iter()
+        .any(|s| matches!(&s.action, Action::Promote(Promote { db, .. }) if db.is(source)));
     if of_source.backup_days == 0 && !promoted {
         let facts = format!("{} has no automated backups, so RDS cannot create a replica of it", source.id);
         let what = format!(

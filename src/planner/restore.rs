@@ -8,9 +8,12 @@ use super::steps::{Draft, all, step};
 use super::switchover::writes;
 use super::{Refusal, Wanted, clocks, rebuild, safety};
 use crate::inventory::{Observation, targets};
+use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::database::{Database, DatabaseRef, Engine};
 use crate::kinds::shared::fence::FenceMethod;
-use crate::kinds::shared::restore::{Backup, Backups, BackupsState, NewInstance, Part, Restore, Source};
+use crate::kinds::shared::restore::{
+    Backup, Backups, BackupsState, NewInstance, Part, Restore, RestoreStep, Source,
+};
 use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
 use crate::model::intent::Intent;
@@ -189,7 +192,7 @@ fn part(
     (part, of): (Part, &Restore),
     needs: Vec<Need>,
 ) -> StepId {
-    let action = Action::Restore { part, of: Box::new(of.clone()) };
+    let action = Action::Restore(RestoreStep { part, of: Box::new(of.clone()) });
     let mut step = step(&format!("{id}.{name}"), phase, Some(name), action);
     step.needs = needs;
     draft.push(step)
@@ -392,7 +395,7 @@ fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<Ste
         "a cancel undoes everything until the copy has the name {}. After that, nothing can be undone",
         of.db.id
     ));
-    let action = Action::Rename { db: of.db.clone(), to };
+    let action = Action::Rename(Rename { db: of.db.clone(), to });
     let mut aside = step(&format!("aside.{name}"), Phase::Promote, Some(name), action);
     aside.needs = all(&needs);
     vec![draft.push(aside)]
@@ -443,7 +446,12 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     let by_now = input.now.since(of.to_time);
     let takes: u64 = [Part::CreateCopy, Part::Verify, Part::Loss]
         .into_iter()
-        .map(|p| crate::record::estimate::estimate(&Action::Restore { part: p, of: Box::new(of.clone()) }))
+        .map(|p| {
+            crate::record::estimate::estimate(&Action::Restore(RestoreStep {
+                part: p,
+                of: Box::new(of.clone()),
+            }))
+        })
         .map(|e| e.expected_ms.millis())
         .sum();
     let by_then = by_now.plus(Dur(takes));

@@ -15,6 +15,8 @@ use super::{Refusal, clients, clusters, rebuild, safety, ttl};
 use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::intent::Drill;
@@ -212,7 +214,9 @@ fn returning(
 fn first_rejoined(draft: &Draft<'_>, component: &Component) -> Option<StepId> {
     let to = &draft.input.request.to;
     draft.steps().iter().find_map(|s| match &s.action {
-        Action::Rejoin { db, .. } if db.component == component.name && db.place.name == to.as_str() => {
+        Action::Rejoin(Rejoin { db, .. })
+            if db.component == component.name && db.place.name == to.as_str() =>
+        {
             Some(s.id.clone())
         }
         _ => None,
@@ -349,7 +353,7 @@ fn follow_all(draft: &mut Draft<'_>) {
         .steps()
         .iter()
         .filter_map(|s| match &s.action {
-            Action::Promote { db, .. } => Some((s.id.clone(), db.clone())),
+            Action::Promote(Promote { db, .. }) => Some((s.id.clone(), db.clone())),
             _ => None,
         })
         .collect();

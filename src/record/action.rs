@@ -6,15 +6,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::aurora::{NewMember, Takeover};
+use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::autoscaling::Scale;
-use crate::kinds::aws::rds::{NEW_NAME_AT_WORST, NewReplica};
+use crate::kinds::aws::rds::{NEW_NAME_AT_WORST, Rename};
 use crate::kinds::aws::route53::{SetHealthObject, SetRoutingControls, Switch, Wanted};
 use crate::kinds::aws::s3::Sample;
 use crate::kinds::shared::command::Command;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
-use crate::kinds::shared::fence::Fence;
-use crate::kinds::shared::restore::{Part, Restore};
+use crate::kinds::shared::fence::{Fence, Unfence};
+use crate::kinds::shared::promotion::{Promote, Withdraw};
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
 use crate::kinds::shared::secret::{ClientWay, UpdateClientSecret};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{Called, Op, Target};
@@ -39,57 +41,19 @@ pub enum Action {
     /// Make sure the old primary takes no writes, with proof.
     Fence(Fence),
     /// Lift a fence.
-    Unfence(Fence),
+    Unfence(Unfence),
     /// Make a replica the writer.
-    Promote {
-        /// The replica.
-        db: DatabaseRef,
-        /// How many days backups of a managed one are kept from then on: those of the old primary, where the service would take fewer.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        backup_days: Option<u32>,
-        /// Of a global database, what the service is asked.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        takeover: Option<Box<Takeover>>,
-    },
-    /// Withdraw a promotion that was asked for and has not begun: the standby is stopped, and started as one again.
-    Withdraw {
-        /// The standby.
-        db: DatabaseRef,
-    },
-    /// Give a cluster without instances one that can serve.
-    AddClusterInstance {
-        /// The cluster.
-        db: DatabaseRef,
-        /// The instance.
-        instance: Box<NewMember>,
-    },
-    /// Make a server a standby of another one: its own history is rewound, or replaced by a base backup; a managed one is created.
-    Rejoin {
-        /// The server.
-        db: DatabaseRef,
-        /// The one that it follows from then on.
-        source: DatabaseRef,
-        /// How a managed replica is created.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        replica: Option<Box<NewReplica>>,
-        /// Tables of which the rows that only this server has are exported.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        reconcile: Vec<String>,
-    },
-    /// Give a managed server another name, which frees the one that it has. It is kept as it is.
-    Rename {
-        /// The server.
-        db: DatabaseRef,
-        /// Its name from then on.
-        to: String,
-    },
+    Promote(Promote),
+    /// Withdraw a promotion.
+    Withdraw(Withdraw),
+    /// Give a cluster an instance.
+    AddClusterInstance(AddClusterInstance),
+    /// Make a server a standby of another one.
+    Rejoin(Rejoin),
+    /// Give a managed server another name.
+    Rename(Rename),
     /// A part of a restore to a point in time.
-    Restore {
-        /// Which.
-        part: Part,
-        /// Of what, from what, to when.
-        of: Box<Restore>,
-    },
+    Restore(RestoreStep),
     /// Give a group its size.
     Scale(Scale),
     /// Send traffic elsewhere.
@@ -274,7 +238,7 @@ pub type Undo = crate::model::properties::Undo<Box<Action>>;
 
 /// What takes a part of a restore back.
 fn undo_part(part: Part, of: &Restore) -> Undo {
-    let by = |part| Undo::By(Box::new(Action::Restore { part, of: Box::new(of.clone()) }));
+    let by = |part| Undo::By(Box::new(Action::Restore(RestoreStep { part, of: Box::new(of.clone()) })));
     match part {
         Part::CreateCopy => by(Part::Destroy),
         // The job refuses where a row was written since: from then on the restored server is the one that counts.
@@ -291,21 +255,21 @@ impl Action {
             Self::Write(Write::Canary { .. } | Write::Through { .. } | Write::ReleaseGuard { .. }) => {
                 Undo::Nothing
             }
-            Self::Fence(fence) => Undo::By(Box::new(Self::Unfence(fence.clone()))),
+            Self::Fence(fence) => Undo::By(Box::new(Self::Unfence(Unfence(fence.clone())))),
             Self::Unfence(_) => Undo::Nothing,
-            Self::Promote { .. } => Undo::PointOfNoReturn {
+            Self::Promote(_) => Undo::PointOfNoReturn {
                 because: "a promoted replica has its own history; to return, run drctl failback",
             },
             // It serves nobody before the promotion, and its cluster benefits from it. Whoever pays for it removes it.
-            Self::AddClusterInstance { .. } | Self::Withdraw { .. } => Undo::Nothing,
-            Self::Rejoin { .. } => Undo::PointOfNoReturn {
+            Self::AddClusterInstance(_) | Self::Withdraw(_) => Undo::Nothing,
+            Self::Rejoin(_) => Undo::PointOfNoReturn {
                 because: "drctl sets aside what only that server has, and makes it a standby of the other one",
             },
-            Self::Rename { db, to } => {
+            Self::Rename(Rename { db, to }) => {
                 let renamed = DatabaseRef { id: to.clone(), ..db.clone() };
-                Undo::By(Box::new(Self::Rename { db: renamed, to: db.id.clone() }))
+                Undo::By(Box::new(Self::Rename(Rename { db: renamed, to: db.id.clone() })))
             }
-            Self::Restore { part, of } => undo_part(*part, of),
+            Self::Restore(RestoreStep { part, of }) => undo_part(*part, of),
             Self::Scale(op) => op.undo().map(|back| Box::new(Self::Scale(back))),
             Self::Switch(op) => op.undo().map(|back| Box::new(Self::Switch(back))),
             Self::SetHealthObject(op) => op.undo().map(|back| Box::new(Self::SetHealthObject(back))),
@@ -331,22 +295,26 @@ impl Action {
             Self::SetRoutingControls(op) => op.in_doubt(),
             Self::UpdateClientSecret(op) => op.in_doubt(),
             // Until it is done the old name is what is seen.
-            Self::Rename { .. } => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
+            Self::Rename(_) => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
             // Of two replicas of one name RDS refuses the second; and looking tells sooner.
-            Self::Rejoin { db, .. } if db.engine == Engine::Rds => InDoubt::ObserveAfter(Dur::mins(1)),
-            Self::AddClusterInstance { .. } => InDoubt::ObserveAfter(Dur::mins(1)),
+            Self::Rejoin(Rejoin { db, .. }) if db.engine == Engine::Rds => {
+                InDoubt::ObserveAfter(Dur::mins(1))
+            }
+            Self::AddClusterInstance(_) => InDoubt::ObserveAfter(Dur::mins(1)),
             // Until a rename is done the old name is what is seen; and nothing is created, or deleted, twice.
-            Self::Restore { part: Part::Swap, of } if of.instance().is_some() => {
+            Self::Restore(RestoreStep { part: Part::Swap, of }) if of.instance().is_some() => {
                 InDoubt::ObserveAfter(NEW_NAME_AT_WORST)
             }
-            Self::Restore { part: Part::CreateCopy | Part::Destroy, of } if of.instance().is_some() => {
+            Self::Restore(RestoreStep { part: Part::CreateCopy | Part::Destroy, of })
+                if of.instance().is_some() =>
+            {
                 InDoubt::ObserveAfter(Dur::mins(1))
             }
             // The host runs a job once, whoever asks for it again.
-            Self::Rejoin { .. } | Self::Withdraw { .. } | Self::Restore { .. } => InDoubt::Repeat,
-            Self::Fence(f) | Self::Unfence(f) => f.method.in_doubt(),
+            Self::Rejoin(_) | Self::Withdraw(_) | Self::Restore(_) => InDoubt::Repeat,
+            Self::Fence(f) | Self::Unfence(Unfence(f)) => f.method.in_doubt(),
             // The status still reads `available` for a while after the call was accepted; looking sooner proves nothing.
-            Self::Promote { .. } => InDoubt::ObserveAfter(Dur::secs(60)),
+            Self::Promote(_) => InDoubt::ObserveAfter(Dur::secs(60)),
             Self::Run(command) if command.idempotent => InDoubt::Repeat,
             Self::Run(_) => InDoubt::Ask,
         }
@@ -378,14 +346,14 @@ impl Action {
                 | Check::Follows { db, .. }
                 | Check::CaughtUp { db },
             )
-            | Self::Promote { db, .. }
-            | Self::AddClusterInstance { db, .. }
-            | Self::Withdraw { db }
-            | Self::Rejoin { db, .. }
-            | Self::Rename { db, .. }
+            | Self::Promote(Promote { db, .. })
+            | Self::AddClusterInstance(AddClusterInstance { db, .. })
+            | Self::Withdraw(Withdraw { db })
+            | Self::Rejoin(Rejoin { db, .. })
+            | Self::Rename(Rename { db, .. })
             | Self::Write(Write::Canary { db, .. } | Write::Through { db, .. }) => Some(&db.place),
-            Self::Fence(f) | Self::Unfence(f) => Some(&f.db.place),
-            Self::Restore { of, .. } => Some(&of.db.place),
+            Self::Fence(f) | Self::Unfence(Unfence(f)) => Some(&f.db.place),
+            Self::Restore(RestoreStep { of, .. }) => Some(&of.db.place),
             Self::Scale(op) => Some(op.place()),
             Self::Switch(op) => Some(op.place()),
             Self::SetHealthObject(op) => Some(op.place()),
@@ -414,13 +382,15 @@ impl Action {
                 | Check::Follows { db, .. }
                 | Check::CaughtUp { db },
             )
-            | Self::AddClusterInstance { db, .. }
-            | Self::Withdraw { db }
-            | Self::Promote { db, .. } => Some(Target::Database(db.clone())),
-            Self::Rename { db, to } => Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() })),
-            Self::Rejoin { db, .. } if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
-            Self::Rejoin { db, .. } => Some(Target::Rebuild { db: db.clone(), key: key.to_owned() }),
-            Self::Restore { part, of } => Some(Target::Restore {
+            | Self::AddClusterInstance(AddClusterInstance { db, .. })
+            | Self::Withdraw(Withdraw { db })
+            | Self::Promote(Promote { db, .. }) => Some(Target::Database(db.clone())),
+            Self::Rename(Rename { db, to }) => {
+                Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() }))
+            }
+            Self::Rejoin(Rejoin { db, .. }) if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
+            Self::Rejoin(Rejoin { db, .. }) => Some(Target::Rebuild { db: db.clone(), key: key.to_owned() }),
+            Self::Restore(RestoreStep { part, of }) => Some(Target::Restore {
                 db: of.db.clone(),
                 part: *part,
                 key: key.to_owned(),
@@ -431,7 +401,7 @@ impl Action {
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
                 None
             }
-            Self::Fence(f) | Self::Unfence(f) => {
+            Self::Fence(f) | Self::Unfence(Unfence(f)) => {
                 Some(Target::Fence { db: f.db.clone(), method: f.method, restart: called.restart })
             }
             Self::Scale(op) => Some(op.watch(called)),

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use crate::kinds::Op;
-use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
+use crate::kinds::aws::aurora::AddClusterInstance;
+use crate::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
 use crate::kinds::aws::route53::Wanted;
 use crate::kinds::aws::s3::BucketRef;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
-use crate::kinds::shared::fence::Fence;
+use crate::kinds::shared::fence::{Fence, Unfence};
+use crate::kinds::shared::promotion::{Promote, Withdraw};
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::RestoreStep;
 use crate::model::call::{Call, asked, by_hand, call, quoted};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
@@ -33,14 +37,16 @@ pub fn calls(action: &Action) -> Vec<Call> {
     match action {
         Action::Check(check) => check_calls(check),
         Action::Fence(f) => fences::set(f),
-        Action::Unfence(f) => fences::lift(f),
-        Action::Promote { db, .. } if db.engine == Engine::Postgres => {
+        Action::Unfence(Unfence(f)) => fences::lift(f),
+        Action::Promote(Promote { db, .. }) if db.engine == Engine::Postgres => {
             vec![sql(db, true, "SELECT pg_promote(false)"), look(db)]
         }
-        Action::Promote { db, takeover: Some(how), .. } => vec![clusters::takeover(how), look(db)],
-        Action::Withdraw { db } => vec![restart(db), look(db)],
-        Action::AddClusterInstance { db, instance } => vec![clusters::equip(db, instance), look(db)],
-        Action::Promote { db, backup_days, .. } => vec![
+        Action::Promote(Promote { db, takeover: Some(how), .. }) => vec![clusters::takeover(how), look(db)],
+        Action::Withdraw(Withdraw { db }) => vec![restart(db), look(db)],
+        Action::AddClusterInstance(AddClusterInstance { db, instance }) => {
+            vec![clusters::equip(db, instance), look(db)]
+        }
+        Action::Promote(Promote { db, backup_days, .. }) => vec![
             aws(
                 db,
                 "rds",
@@ -55,11 +61,13 @@ pub fn calls(action: &Action) -> Vec<Call> {
             ),
             look(db),
         ],
-        Action::Rejoin { db, source, replica: None, reconcile } => {
+        Action::Rejoin(Rejoin { db, source, replica: None, reconcile }) => {
             vec![rejoin_call(db, source, reconcile), look(db)]
         }
-        Action::Rejoin { db, replica: Some(replica), .. } => vec![replica_call(db, replica), look(db)],
-        Action::Rename { db, to } => {
+        Action::Rejoin(Rejoin { db, replica: Some(replica), .. }) => {
+            vec![replica_call(db, replica), look(db)]
+        }
+        Action::Rename(Rename { db, to }) => {
             let text = format!(
                 "aws rds modify-db-instance --region {} --db-instance-identifier {} --new-db-instance-identifier {} --apply-immediately",
                 quoted(&db.place.region),
@@ -71,7 +79,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
                 describe_db(&db.place.region, &db.place.name, to),
             ]
         }
-        Action::Restore { part, of } => restoring::calls(*part, of),
+        Action::Restore(RestoreStep { part, of }) => restoring::calls(*part, of),
         Action::Scale(op) => op.calls(),
         Action::Switch(op) => op.calls(),
         Action::SetHealthObject(op) => op.calls(),

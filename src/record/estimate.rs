@@ -4,8 +4,10 @@
 use crate::kinds::Op;
 use crate::kinds::aws::rds::NEW_NAME;
 use crate::kinds::shared::database::Engine;
-use crate::kinds::shared::fence::FenceMethod;
-use crate::kinds::shared::restore::{Part, Restore};
+use crate::kinds::shared::fence::{FenceMethod, Unfence};
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
 use crate::model::estimate::Estimate;
 use crate::model::time::Dur;
 use crate::record::action::{Action, Check, Gate};
@@ -57,36 +59,36 @@ pub fn estimate(action: &Action) -> Estimate {
             Estimate::new(Dur::secs(90), Dur::mins(5))
         }
         // A server ends its sessions and writes a checkpoint first.
-        Action::Fence(f) | Action::Unfence(f) if f.method == FenceMethod::Stop => {
+        Action::Fence(f) | Action::Unfence(Unfence(f)) if f.method == FenceMethod::Stop => {
             Estimate::new(Dur::secs(30), Dur::mins(6))
         }
         Action::Fence(_) | Action::Unfence(_) => Estimate::new(Dur::secs(15), Dur::secs(60)),
         // The server ends its recovery at its current position. Replaying the remaining WAL takes as long as it takes (PostgreSQL,
         // `pg_promote`, waits 60 s by default).
-        Action::Promote { db, .. } if db.engine == Engine::Postgres => {
+        Action::Promote(Promote { db, .. }) if db.engine == Engine::Postgres => {
             Estimate::new(Dur::secs(5), Dur::mins(10))
         }
         // A call whose answer was lost is made again once, after as long as a renaming may show nothing.
-        Action::Rename { .. } => Estimate::new(NEW_NAME, Dur::mins(60)),
+        Action::Rename(_) => Estimate::new(NEW_NAME, Dur::mins(60)),
         // A replica in another region is a snapshot copied there, and restored: it can take hours (Amazon RDS User Guide, «Creating a
         // read replica in a different AWS Region»). No figure is published.
-        Action::Rejoin { db, .. } if db.engine == Engine::Rds => {
+        Action::Rejoin(Rejoin { db, .. }) if db.engine == Engine::Rds => {
             Estimate::new(Dur::mins(40), Dur::mins(24 * 60))
         }
         // As long as copying the differences, or all of it, takes.
-        Action::Rejoin { .. } => Estimate::new(Dur::mins(2), Dur::mins(24 * 60)),
+        Action::Rejoin(_) => Estimate::new(Dur::mins(2), Dur::mins(24 * 60)),
         // AWS publishes no figure for an instance of a cluster; storage is there already.
-        Action::AddClusterInstance { .. } => Estimate::new(Dur::mins(8), Dur::mins(30)),
-        Action::Withdraw { .. } => Estimate::new(Dur::secs(10), Dur::mins(2)),
+        Action::AddClusterInstance(_) => Estimate::new(Dur::mins(8), Dur::mins(30)),
+        Action::Withdraw(_) => Estimate::new(Dur::secs(10), Dur::mins(2)),
         // «Several minutes or longer», by the size of the replica, with a reboot (Amazon RDS User Guide, «Promoting a read replica to be a
         // standalone DB instance»); of a global database «in the order of minutes» (Amazon Aurora User Guide, «Using switchover or failover
         // in an Amazon Aurora global database»). It may take longer than this: then that is said, and it is waited for.
-        Action::Promote { .. } => Estimate::new(Dur::mins(3), Dur::mins(10)),
+        Action::Promote(_) => Estimate::new(Dur::mins(3), Dur::mins(10)),
         // Users wait for it.
-        Action::Restore { part: Part::Swap, of } if of.instance().is_some() => {
+        Action::Restore(RestoreStep { part: Part::Swap, of }) if of.instance().is_some() => {
             Estimate::new(restore(Part::Swap, of), Dur::mins(90))
         }
-        Action::Restore { part, of } => Estimate::new(restore(*part, of), Dur::mins(48 * 60)),
+        Action::Restore(RestoreStep { part, of }) => Estimate::new(restore(*part, of), Dur::mins(48 * 60)),
         Action::Scale(op) => op.estimate(),
         Action::Switch(op) => op.estimate(),
         Action::SetHealthObject(op) => op.estimate(),

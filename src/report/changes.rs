@@ -1,11 +1,14 @@
 //! Every attribute that a run changed, before and after: what a Terraform apply or a GitOps loop would revert.
 
 use crate::kinds::Op;
-use crate::kinds::aws::aurora::Takeover;
+use crate::kinds::aws::aurora::{AddClusterInstance, Takeover};
+use crate::kinds::aws::rds::Rename;
 use crate::kinds::aws::route53::Switch;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
-use crate::kinds::shared::fence::{Fence, FenceMethod};
-use crate::kinds::shared::restore::Part;
+use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::change::Change;
 use crate::record::action::Action;
 use crate::record::event::End;
@@ -24,7 +27,7 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         let other = match &state.step(*i).action {
             // Its roles are those of the time that was restored, and so may log in.
             Action::Fence(f) => in_place(&f.db.component),
-            Action::Restore { of, .. } => !in_place(&of.db.component),
+            Action::Restore(RestoreStep { of, .. }) => !in_place(&of.db.component),
             _ => false,
         };
         !undone && !other && (performed || half)
@@ -76,23 +79,23 @@ const fn resource_of(engine: Engine) -> &'static str {
 #[deny(clippy::wildcard_enum_match_arm)]
 fn of(action: &Action) -> Vec<Change> {
     match action {
-        Action::Promote { db, backup_days, takeover } => promoted(db, *backup_days, takeover.as_deref()),
-        Action::AddClusterInstance { db, instance } => {
+        Action::Promote(Promote { db, backup_days, takeover }) => {
+            promoted(db, *backup_days, takeover.as_deref())
+        }
+        Action::AddClusterInstance(AddClusterInstance { db, instance }) => {
             let resource = format!("aws_rds_cluster_instance {}", instance.id);
             vec![change(db, &resource, "instance", "none".to_owned(), instance.class.clone())]
         }
-        Action::Rename { .. } | Action::Rejoin { .. } | Action::Restore { .. } => {
-            replaced(action).into_iter().collect()
-        }
+        Action::Rename(_) | Action::Rejoin(_) | Action::Restore(_) => replaced(action).into_iter().collect(),
         Action::Fence(fence) => vec![fenced(fence)],
-        Action::Unfence(fence) => vec![fenced(fence).reversed()],
+        Action::Unfence(Unfence(fence)) => vec![fenced(fence).reversed()],
         Action::Scale(op) => op.changes(),
         Action::SetHealthObject(op) => op.changes(),
         Action::SetRoutingControls(op) => op.changes(),
         Action::UpdateClientSecret(op) => op.changes(),
         Action::Switch(op) => op.changes(),
         // A standby stays one. Rows of its own and its guard are no resources, and what a command changes only its author knows.
-        Action::Withdraw { .. } | Action::Write(_) | Action::Run(_) => Vec::new(),
+        Action::Withdraw(_) | Action::Write(_) | Action::Run(_) => Vec::new(),
         Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Vec::new(),
     }
 }
@@ -138,7 +141,7 @@ fn fenced(fence: &Fence) -> Change {
 
 /// An instance, or data, that others take the place of.
 fn replaced(action: &Action) -> Option<Change> {
-    if let Action::Restore { part: Part::Swap, of } = action {
+    if let Action::Restore(RestoreStep { part: Part::Swap, of }) = action {
         let after = format!("as of {}", of.to_time);
         return Some(change(
             &of.db,
@@ -149,8 +152,8 @@ fn replaced(action: &Action) -> Option<Change> {
         ));
     }
     let (db, attribute, before, after) = match action {
-        Action::Rename { db, to } => (db, "identifier", db.id.clone(), to.clone()),
-        Action::Rejoin { db, replica: Some(replica), .. } => {
+        Action::Rename(Rename { db, to }) => (db, "identifier", db.id.clone(), to.clone()),
+        Action::Rejoin(Rejoin { db, replica: Some(replica), .. }) => {
             (db, "replicate_source_db", "empty".to_owned(), replica.source_arn.clone())
         }
         _ => return None,
@@ -173,7 +176,7 @@ mod tests {
         let places: BTreeSet<_> = FenceMethod::ALL.into_iter().map(|m| fenced(&rung(m)).attribute).collect();
         assert_eq!(places.len(), FenceMethod::ALL.len(), "{places:?}");
         for method in FenceMethod::ALL {
-            let made = [Action::Fence(rung(method)), Action::Unfence(rung(method))];
+            let made = [Action::Fence(rung(method)), Action::Unfence(Unfence(rung(method)))];
             let all = made.iter().flat_map(of);
             assert_eq!(net(all), [], "{method:?}: what was fenced and lifted reverts nothing");
         }

@@ -1,6 +1,7 @@
 //! The manifest of an evidence bundle for a run. All of it is derived from the events of the run.
 
-use crate::kinds::shared::restore::Part;
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::authority::takes;
 use crate::model::evidence::{
     About, Achieved, Checked, File, Head, Manifest, Overridden, Said, Verification,
@@ -43,9 +44,8 @@ pub struct Sealing {
 /// The manifest.
 pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manifest {
     // By what it was to do, however far it came.
-    let recovers = |step: &Step| {
-        matches!(step.action, Action::Promote { .. } | Action::Restore { .. } | Action::Rejoin { .. })
-    };
+    let recovers =
+        |step: &Step| matches!(step.action, Action::Promote(_) | Action::Restore(_) | Action::Rejoin(_));
     let stores = !report.stores.is_empty() || state.runbook.steps.iter().any(recovers);
     let database = |text: String| stores.then_some(text);
     let deployment = |text: String| (!stores).then_some(text);
@@ -179,8 +179,8 @@ fn figure(of: &Measured) -> String {
 /// Where the data came from that users have now.
 fn origin(state: &RunState) -> String {
     let origins = state.runbook.steps.iter().filter_map(|step| match &step.action {
-        Action::Promote { db, .. } => Some(format!("{} in {}, a replica", db.id, db.place.name)),
-        Action::Restore { part: Part::CreateCopy, of } => {
+        Action::Promote(Promote { db, .. }) => Some(format!("{} in {}, a replica", db.id, db.place.name)),
+        Action::Restore(RestoreStep { part: Part::CreateCopy, of }) => {
             Some(format!("backups of {} in {}, at {}", of.db.id, of.db.place.name, of.to_time))
         }
         _ => None,
@@ -202,7 +202,7 @@ fn verification(state: &RunState) -> Verification {
             matches!(
                 a,
                 Action::Write(Write::Canary { .. } | Write::Through { .. })
-                    | Action::Restore { part: Part::Verify, .. }
+                    | Action::Restore(RestoreStep { part: Part::Verify, .. })
             )
         }),
         // drctl knows of people who agree, and of none who tried the application.

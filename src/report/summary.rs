@@ -13,7 +13,7 @@ use super::restore::{Restored, restored};
 use super::{afterwards, duties, measured, overrides, steered};
 use crate::kinds::Fact;
 use crate::kinds::shared::rebuild::Diverged;
-use crate::kinds::shared::restore::Part;
+use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::change::Change;
 use crate::model::evidence::Under;
 use crate::model::ids::{ComponentName, RunId, StepId};
@@ -517,7 +517,8 @@ fn restore_hint(state: &RunState, resume: &str) -> String {
     let back = state.created.command("runs cancel", " --reason TEXT");
     let done = |i: usize| matches!(state.steps[i].work.status, Status::Done(_));
     let of = |wanted: fn(&Action) -> bool| (0..state.steps.len()).find(|&i| wanted(&state.step(i).action));
-    let swapped = of(|a| matches!(a, Action::Restore { part: Part::Swap, .. })).is_some_and(done);
+    let swapped =
+        of(|a| matches!(a, Action::Restore(RestoreStep { part: Part::Swap, .. }))).is_some_and(done);
     let fenced = of(|a| matches!(a, Action::Fence(_))).is_some_and(|i| state.steps[i].work.attempts > 0);
     match (swapped, fenced) {
         (true, _) => format!("the copy is in place; correct the cause, then {resume}"),

@@ -6,6 +6,8 @@ use serde::Serialize;
 
 use super::attainment::attainment;
 use super::summary;
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::{Fact, State, Target};
 use crate::model::ids::{ComponentName, PlanName, RunId};
 use crate::model::intent::{Drill, Intent};
@@ -147,7 +149,7 @@ pub fn makes_up(run: &RunState, runs: &[RunState]) -> bool {
 pub fn seen_before(plan: &PlanName, runs: &[RunState]) -> Option<(RunId, Vec<(String, State)>)> {
     let seen = |run: &RunState| -> Vec<(String, State)> {
         let anew = |step: &Step| match &step.action {
-            Action::Rejoin { db, .. } => Some(Target::Database(db.clone()).key()),
+            Action::Rejoin(Rejoin { db, .. }) => Some(Target::Database(db.clone()).key()),
             _ => None,
         };
         let anew: Vec<String> = run.runbook.steps.iter().filter_map(anew).collect();
@@ -220,7 +222,7 @@ pub fn proof(run: &RunState) -> Option<bool> {
 /// The database that an isolated drill copied.
 fn copied(run: &RunState) -> Option<&ComponentName> {
     let mut restored = run.runbook.steps.iter().filter_map(|step: &Step| match &step.action {
-        Action::Restore { of, .. } => Some(&of.db.component),
+        Action::Restore(RestoreStep { of, .. }) => Some(&of.db.component),
         _ => None,
     });
     (run.runbook.intent == Intent::Drill).then(|| restored.next()).flatten()

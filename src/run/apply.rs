@@ -6,7 +6,8 @@ use super::decide::LATE;
 use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
 use super::{approval, lawful, terms};
-use crate::kinds::shared::restore::{Part, Restore};
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
 use crate::kinds::{Exposure, Fact};
 use crate::model::ids::{Digest, StepId};
 use crate::model::time::Timestamp;
@@ -229,7 +230,7 @@ impl RunState {
     fn ask_promotions_anew(&mut self, at: Timestamp) {
         for (step, of) in self.steps.iter_mut().zip(&self.runbook.steps) {
             let waits = matches!(&step.work.status, Status::Blocked { rule: Some(_), .. });
-            if waits && matches!(of.action, Action::Promote { .. }) {
+            if waits && matches!(of.action, Action::Promote(_)) {
                 step.work.status = Status::Started;
                 step.work.renewed_at = Some(at);
             }
@@ -345,12 +346,12 @@ impl RunState {
         match what {
             EventKind::CallIntended { direction: Direction::Do, .. } => {
                 match &self.runbook.steps[position].action {
-                    Action::Promote { db, .. } => {
+                    Action::Promote(Promote { db, .. }) => {
                         self.promoted.insert(db.component.clone());
                         self.promoted_at.insert(db.component.clone(), at);
                     }
                     // It can be undone while nobody has written.
-                    Action::Restore { part: Part::Swap, of } => {
+                    Action::Restore(RestoreStep { part: Part::Swap, of }) => {
                         self.promoted_at.insert(of.db.component.clone(), at);
                     }
                     _ => {}
@@ -361,7 +362,8 @@ impl RunState {
             EventKind::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
             // Users wrote to the restored server: it stays.
             EventKind::UndoFailed { reason, .. } => {
-                if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action
+                if let Action::Restore(RestoreStep { part: Part::Swap, of }) =
+                    &self.runbook.steps[position].action
                     && stays(of, reason)
                 {
                     self.promoted.insert(of.db.component.clone());
@@ -380,14 +382,14 @@ impl RunState {
     }
 
     fn not_in_place(&mut self, position: usize) {
-        if let Action::Restore { part: Part::Swap, of } = &self.runbook.steps[position].action {
+        if let Action::Restore(RestoreStep { part: Part::Swap, of }) = &self.runbook.steps[position].action {
             self.promoted_at.remove(&of.db.component);
         }
     }
 
     fn after_finish(&mut self, position: usize, facts: &[Fact], at: Timestamp) {
         // Whoever promoted it: nothing of the component is undone from here on.
-        if let Action::Promote { db, .. } = &self.runbook.steps[position].action {
+        if let Action::Promote(Promote { db, .. }) = &self.runbook.steps[position].action {
             self.promoted.insert(db.component.clone());
             self.promoted_at.entry(db.component.clone()).or_insert(at);
         }

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{RunState, Status, StepState, Turn};
 use crate::kinds::Fact;
-use crate::kinds::shared::restore::Part;
+use crate::kinds::aws::rds::Rename;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::Intent;
 use crate::planner::{Continued, Written};
@@ -40,7 +42,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
         ));
     }
     let promoting = |i: &usize| {
-        let promotes = matches!(state.step(*i).action, Action::Promote { .. });
+        let promotes = matches!(state.step(*i).action, Action::Promote(_));
         let work = state.work(*i);
         let unknown = work.status.in_flight() || work.doubt.is_some();
         promotes && unknown && !matches!(work.status, Status::Done(_)) && runbook.to != *to
@@ -55,16 +57,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     };
     let mut holders: Vec<_> = runbook.steps.iter().filter_map(|s| holder(&s.action)).collect();
     holders.dedup();
-    // Who was fenced may log in again once the copy is in place: then the proof is one of data that are aside.
-    let swaps = |(s, at): (&Step, &StepState)| {
-        matches!(s.action, Action::Restore { part: Part::Swap, .. }) && at.work.attempts > 0
-    };
-    let swap = runbook.steps.iter().zip(&state.steps).find(|pair| swaps(*pair));
-    let swapped = swap.is_some();
-    let putting = swap.and_then(|(step, at)| match &step.action {
-        Action::Restore { of, .. } if !matches!(at.work.status, Status::Done(_)) => Some(of.db.clone()),
-        _ => None,
-    });
+    let (swapped, putting) = swapped(state);
     let mut fences = runbook.inherits.clone();
     for (step, at) in runbook.steps.iter().zip(&state.steps) {
         let Action::Fence(fence) = &step.action else { continue };
@@ -79,19 +72,34 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     let asked = state.promoted.iter().filter(|_| runbook.to == *to).cloned().collect();
     let (run, intent) = (run.clone(), runbook.intent);
     let copies = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
-        Action::Restore { part: Part::CreateCopy, of } if at.work.attempts > 0 => Some(of.copy()),
+        Action::Restore(RestoreStep { part: Part::CreateCopy, of }) if at.work.attempts > 0 => {
+            Some(of.copy())
+        }
         _ => None,
     });
     let copies = copies.collect();
     let aside = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
         // Until a copy was seen in its place what was set aside is the data that there are.
-        Action::Rename { db, to } if at.work.attempts > 0 && (!swapped || putting.is_some()) => {
+        Action::Rename(Rename { db, to }) if at.work.attempts > 0 && (!swapped || putting.is_some()) => {
             Some((db.clone(), to.clone()))
         }
         _ => None,
     });
     let aside = aside.collect();
     Ok(Continued { run, events, intent, from, holders, fences, asked, putting, copies, aside })
+}
+
+/// Whether a copy may be in the place of the data, and of which server, where that is not finished. Who was fenced may log in again once
+/// the copy is in place: then the proof is one of data that are aside.
+fn swapped(state: &RunState) -> (bool, Option<DatabaseRef>) {
+    let swaps = |(step, at): (&Step, &StepState)| match &step.action {
+        Action::Restore(RestoreStep { part: Part::Swap, of }) if at.work.attempts > 0 => {
+            Some((!matches!(at.work.status, Status::Done(_))).then(|| of.db.clone()))
+        }
+        _ => None,
+    };
+    let swap = state.runbook.steps.iter().zip(&state.steps).find_map(swaps);
+    (swap.is_some(), swap.flatten())
 }
 
 /// How the probes of a run turned last.

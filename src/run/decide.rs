@@ -6,6 +6,8 @@ use super::drill::{self, Abort};
 use super::gate::{self, Says};
 use super::outstanding::overdue;
 use super::state::{Mode, RunState, Status, StepState};
+use crate::kinds::aws::rds::Rename;
+use crate::kinds::shared::promotion::Promote;
 use crate::model::intent::Intent;
 use crate::model::properties::{InDoubt, UndoRank};
 use crate::model::time::{Dur, Timestamp};
@@ -131,7 +133,7 @@ fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effe
         }
         Status::Started | Status::Blocked { .. } => started(state, i, now),
         Status::Backoff { due } if now < *due => with_timeout(state, i, now, vec![Effect::WakeAt(*due)]),
-        Status::Backoff { .. } if matches!(state.step(i).action, Action::Promote { .. }) => {
+        Status::Backoff { .. } if matches!(state.step(i).action, Action::Promote(_)) => {
             promote(state, i, now)
         }
         Status::Backoff { .. } => with_timeout(state, i, now, vec![Effect::Look(i)]),
@@ -167,7 +169,7 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
                 vec![Effect::WakeAt(due)]
             }
         }
-        Action::Promote { .. } => promote(state, i, now),
+        Action::Promote(_) => promote(state, i, now),
         // A person says that it ran: nobody can see whether it did.
         Action::Run(_) if state.steps[i].claimed_by.is_some() && state.work(i).attempts > 0 => {
             vec![record(EventKind::StepFinished { step: id.clone(), end: End::ByHand, facts: Vec::new() })]
@@ -185,7 +187,7 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
 
 /// Unless a call may still be taking effect, the loss is compared with the accepted loss before each call.
 fn promote(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
-    let Action::Promote { db, .. } = &state.step(i).action else { return Vec::new() };
+    let Action::Promote(Promote { db, .. }) = &state.step(i).action else { return Vec::new() };
     match gate::reopened(state, i, &db.component, now).filter(|_| state.work(i).doubt.is_none()) {
         None if guard_unread(state, i) => vec![Effect::Look(i)],
         None => with_timeout(state, i, now, vec![Effect::Look(i)]),
@@ -551,7 +553,7 @@ pub(super) fn to_undo(state: &RunState, i: usize) -> bool {
     let keeps_out = matches!(&state.step(i).action, Action::Fence(f)
         if state.promotion(&f.db.component).is_none() && state.restores(&f.db.component).is_none());
     // The name is taken by then: what was set aside stays where it is.
-    let replaced = matches!(&state.step(i).action, Action::Rename { db, .. } if state.replaced(db));
+    let replaced = matches!(&state.step(i).action, Action::Rename(Rename { db, .. }) if state.replaced(db));
     by && touched && !ended && !state.step(i).debt && !keeps_out && !replaced
 }
 

@@ -4,6 +4,7 @@ use super::state::{Proven, RunState};
 use crate::kinds::Exposure;
 use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::database::DatabaseState;
+use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::restore::{Loss, Restore};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::model::ids::ComponentName;
@@ -172,7 +173,7 @@ fn nothing_missing(state: &RunState, component: &ComponentName, target: &Databas
 /// The service moves the writer, and loses nothing or does not move it: its word, not drctl's measure.
 pub fn hands_over(state: &RunState, component: &ComponentName) -> bool {
     state.runbook.steps.iter().any(|s| match &s.action {
-        Action::Promote { db, takeover: Some(how), .. } => {
+        Action::Promote(Promote { db, takeover: Some(how), .. }) => {
             db.component == *component && how.by == Handover::Switchover
         }
         _ => false,

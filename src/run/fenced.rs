@@ -3,7 +3,9 @@
 use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
 use crate::kinds::Fact;
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::fence::{Fence, FenceMethod};
+use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
 use crate::model::ids::ComponentName;
@@ -17,7 +19,7 @@ impl RunState {
     pub fn replaced(&self, db: &DatabaseRef) -> bool {
         let asked = |(s, at): (&Step, &StepState)| {
             let made = at.work.status.in_flight() || matches!(at.work.status, Status::Done(_));
-            matches!(&s.action, Action::Rejoin { db: of, .. } if of.is(db))
+            matches!(&s.action, Action::Rejoin(Rejoin { db: of, .. }) if of.is(db))
                 && (made || at.work.doubt.is_some())
         };
         self.runbook.steps.iter().zip(&self.steps).any(asked)
@@ -48,7 +50,7 @@ impl RunState {
             Action::Fence(f) if f.db.is(db) => {
                 at.undo.as_ref().and_then(|u| u.ended_at.or(u.started_at)).or(at.undo_asked)
             }
-            Action::Unfence(f) if f.db.is(db) => at.work.ended_at.or(at.work.started_at),
+            Action::Unfence(Unfence(f)) if f.db.is(db) => at.work.ended_at.or(at.work.started_at),
             _ => None,
         };
         of.filter_map(when).max()
@@ -74,7 +76,7 @@ impl RunState {
 
     /// When this run proved that a server with a pending fence takes no writes, whichever run left it pending: fenced, or a standby.
     pub fn kept_out(&self, db: &DatabaseRef) -> Option<Timestamp> {
-        let follows = |s: &Step| matches!(&s.action, Action::Rejoin { db: of, .. } if of.is(db));
+        let follows = |s: &Step| matches!(&s.action, Action::Rejoin(Rejoin { db: of, .. }) if of.is(db));
         let ended = self.runbook.steps.iter().zip(&self.steps).filter(|(s, _)| follows(s));
         let rejoined = |at: &StepState| at.facts.iter().any(|f| matches!(f, Fact::Rejoined { .. }));
         let stands = ended.filter(|(_, at)| rejoined(at)).find_map(|(_, at)| at.work.ended_at);
@@ -177,7 +179,7 @@ impl RunState {
 
     /// When this run asked for the promotion of a server.
     pub fn made_writer(&self, db: &DatabaseRef) -> Option<Timestamp> {
-        let promotes = |s: &&Step| matches!(&s.action, Action::Promote { db: of, .. } if of.is(db));
+        let promotes = |s: &&Step| matches!(&s.action, Action::Promote(Promote { db: of, .. }) if of.is(db));
         let component = &self.runbook.steps.iter().find(promotes)?.component;
         self.promoted_at.get(component.as_ref()?).copied()
     }

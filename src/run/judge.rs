@@ -11,6 +11,8 @@ pub use observed::{ProbeSight, StepDecision, StepObservation};
 use super::state::{RunState, Status};
 use super::{held, parts};
 use crate::inventory::Observation;
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::{Fact, Found, Judged, Progress, State, Target};
 use crate::model::ids::Digest;
 use crate::model::properties::InDoubt;
@@ -400,7 +402,7 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &StepObservation,
 fn absent(action: &Action, target: &Target, seen: &Observation) -> Judged {
     match (action, seen) {
         // What is looked for there is the new name, or the new replica.
-        (Action::Write(_) | Action::Rename { .. } | Action::Rejoin { .. }, Observation::NotFound { .. }) => {
+        (Action::Write(_) | Action::Rename(_) | Action::Rejoin(_), Observation::NotFound { .. }) => {
             Judged::Before
         }
         (_, Observation::NotFound { .. }) => Judged::Wrong(format!("{target} does not exist")),
@@ -435,8 +437,10 @@ fn thing(
             _ => Judged::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
         },
         (_, State::Database(seen)) => databases::judge(state, i, action, seen, now),
-        (Action::Rejoin { db, source, .. }, State::Rebuild(seen)) => databases::rejoined(db, source, seen),
-        (Action::Restore { part, of }, State::Restore(seen)) => {
+        (Action::Rejoin(Rejoin { db, source, .. }), State::Rebuild(seen)) => {
+            databases::rejoined(db, source, seen)
+        }
+        (Action::Restore(RestoreStep { part, of }), State::Restore(seen)) => {
             restoring::judge(state, i, (*part, of), seen, now)
         }
         (_, State::Fence(proof)) => databases::fence(state, i, action, (proof, observed_at), now),

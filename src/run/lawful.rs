@@ -6,6 +6,7 @@
 use super::gate;
 use super::state::RunState;
 use crate::kinds::aws::route53::Switch;
+use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::{Exposure, Fact, Found};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::waiver::Rule;
@@ -148,10 +149,10 @@ fn establishes(action: &Action, fact: &Fact) -> bool {
         }
         Fact::Exposure(Exposure { component, .. }) => match action {
             Action::Check(Check::Exposure { db, .. }) => db.component == *component,
-            Action::Restore { of, .. } => of.db.component == *component,
+            Action::Restore(RestoreStep { of, .. }) => of.db.component == *component,
             _ => false,
         },
-        Fact::Restore { .. } => matches!(action, Action::Restore { .. }),
+        Fact::Restore { .. } => matches!(action, Action::Restore(_)),
         _ => true,
     }
 }

@@ -19,6 +19,7 @@ mod lawful;
 pub mod outcome;
 pub mod outstanding;
 pub mod parts;
+mod restored;
 pub mod signal;
 pub mod state;
 pub mod steered;

@@ -8,8 +8,9 @@ use super::outstanding::Withdrawal;
 use super::parts::PartCalls;
 use super::steered::Past;
 use super::stopped::Attention;
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restart::Restart;
-use crate::kinds::shared::restore::{Loss, Part, Restore};
 use crate::kinds::{Exposure, Fact, Readings};
 use crate::model::environment::Endpoint;
 use crate::model::ids::{ComponentName, StepId};
@@ -503,14 +504,6 @@ impl RunState {
         taken.last()
     }
 
-    /// What is put in the place of a component's data, if the run restores it.
-    pub fn restores(&self, component: &ComponentName) -> Option<&Restore> {
-        self.runbook.steps.iter().find_map(|s| match &s.action {
-            Action::Restore { part: Part::Swap, of } if of.db.component == *component => Some(of.as_ref()),
-            _ => None,
-        })
-    }
-
     /// Positions of a component's fence steps.
     pub fn rungs(&self, component: &ComponentName) -> &[usize] {
         self.rungs.get(component).map_or(&[], Vec::as_slice)
@@ -524,7 +517,7 @@ impl RunState {
     /// The step that promotes a component, if the run does.
     pub fn promotion(&self, component: &ComponentName) -> Option<usize> {
         let promotes =
-            |s: &Step| matches!(&s.action, Action::Promote { db, .. } if db.component == *component);
+            |s: &Step| matches!(&s.action, Action::Promote(Promote { db, .. }) if db.component == *component);
         self.runbook.steps.iter().position(promotes)
     }
 
@@ -532,28 +525,6 @@ impl RunState {
     pub fn target_check(&self, component: &ComponentName) -> Option<usize> {
         let looks = |s: &Step| matches!(&s.action, Action::Check(Check::Promotable { db }) if db.component == *component);
         self.runbook.steps.iter().position(looks)
-    }
-
-    /// What a restore loses, counted when writes had ended.
-    pub fn lost_for_good(&self, component: &ComponentName) -> Option<&Loss> {
-        let (_, fenced_at) = self.fenced(component)?;
-        let later = |at: &&StepState| at.work.started_at.is_some_and(|began| began >= fenced_at);
-        self.steps.iter().filter(later).flat_map(|at| &at.facts).rev().find_map(|f| match f {
-            Fact::Restore { component: c, found, .. } if c == component => found.loss.as_ref(),
-            _ => None,
-        })
-    }
-
-    /// Why a copy that was put in place stays there.
-    pub fn stays(&self) -> Option<String> {
-        let swap = |s: &Step| matches!(s.action, Action::Restore { part: Part::Swap, .. });
-        let at = self.runbook.steps.iter().position(swap)?;
-        let undo = self.steps[at].undo.as_ref().filter(|u| u.status == Status::Failed)?;
-        let reason = undo.reason.as_deref().unwrap_or_default();
-        match &self.step(at).action {
-            Action::Restore { of, .. } if !super::apply::stays(of, reason) => None,
-            _ => Some(format!("{}: {reason}", self.step(at).id)),
-        }
     }
 
     /// Whether the run is over.
@@ -579,8 +550,8 @@ impl RunState {
     /// Whether what was started continues on its own, perhaps for hours, and a later process can observe it: a rebuild on its host.
     pub fn goes_on_alone(&self, i: usize) -> bool {
         match (&self.work(i).status, &self.step(i).action) {
-            (Status::InDoubt { .. }, Action::Rejoin { replica, .. }) => replica.is_none(),
-            (Status::Awaiting { .. }, Action::Rejoin { .. }) => true,
+            (Status::InDoubt { .. }, Action::Rejoin(Rejoin { replica, .. })) => replica.is_none(),
+            (Status::Awaiting { .. }, Action::Rejoin(_)) => true,
             _ => false,
         }
     }

@@ -4,6 +4,7 @@ use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status};
 use crate::kinds::Called;
+use crate::kinds::shared::fence::Unfence;
 use crate::record::action::{Action, Undo, Write};
 use crate::record::event::End;
 
@@ -213,11 +214,11 @@ fn without(action: &Action) -> String {
         }
         Action::Check(_) => "continues without this check".to_owned(),
         Action::Wait { .. } => "continues at once".to_owned(),
-        Action::Rejoin { .. } => "continues without that standby; the new server then has none".to_owned(),
-        Action::Rename { .. } | Action::AddClusterInstance { .. } => {
+        Action::Rejoin(_) => "continues without that standby; the new server then has none".to_owned(),
+        Action::Rename(_) | Action::AddClusterInstance(_) => {
             "continues without it; steps that need it will fail".to_owned()
         }
-        Action::Unfence(fence) => {
+        Action::Unfence(Unfence(fence)) => {
             format!("continues, and {} stays fenced; you must lift its fence yourself", fence.db.id)
         }
         Action::Write(Write::Through { .. }) => {
@@ -225,9 +226,9 @@ fn without(action: &Action) -> String {
         }
         // Nobody may skip these.
         Action::Fence(_)
-        | Action::Promote { .. }
-        | Action::Withdraw { .. }
-        | Action::Restore { .. }
+        | Action::Promote(_)
+        | Action::Withdraw(_)
+        | Action::Restore(_)
         | Action::Switch(_)
         | Action::SetHealthObject(_)
         | Action::SetRoutingControls(_)

@@ -129,8 +129,7 @@ fn what_is_owed_after_the_end_is_taken() {
     for what in taken.into_iter().chain(duties) {
         assert!(offered(&state, what.clone()).is_ok(), "{what:?}");
     }
-    let promotion =
-        state.runbook.steps.iter().position(|s| matches!(s.action, Action::Promote { .. })).unwrap();
+    let promotion = state.runbook.steps.iter().position(|s| matches!(s.action, Action::Promote(_))).unwrap();
     for i in [promotion, rung] {
         let step = || state.step(i).id.clone();
         let mut doubtful = state.clone();

@@ -3,7 +3,8 @@
 use drctl::kinds::State;
 use drctl::kinds::aws::aurora::Handover;
 use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
-use drctl::kinds::shared::fence::FenceMethod;
+use drctl::kinds::shared::fence::{FenceMethod, Unfence};
+use drctl::kinds::shared::promotion::Promote;
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
 use drctl::model::time::Dur;
@@ -53,7 +54,7 @@ fn rig(text: &str, intent: Intent, scenario: &str) -> Rig {
 
 fn handovers(done: &Rehearsed) -> Vec<Handover> {
     let how = |a: &Action| match a {
-        Action::Promote { takeover: Some(how), .. } => Some(how.by),
+        Action::Promote(Promote { takeover: Some(how), .. }) => Some(how.by),
         _ => None,
     };
     done.ended.state.runbook.steps.iter().filter_map(|s| how(&s.action)).collect()
@@ -113,7 +114,7 @@ fn a_cluster_without_instances_is_given_one_before_it_takes_over() {
     assert!(done.ended.state.runbook.notes.iter().any(|n| n.contains("costs money")));
     // One that has an instance is given none.
     let whole = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
-    let equips = |s: &drctl::record::runbook::Step| matches!(s.action, Action::AddClusterInstance { .. });
+    let equips = |s: &drctl::record::runbook::Step| matches!(s.action, Action::AddClusterInstance(_));
     assert!(!whole.ended.state.runbook.steps.iter().any(equips));
 }
 
@@ -142,7 +143,7 @@ fn reprotection_waits_for_the_service_and_gives_groups_back() {
     let state = &done.ended.state;
     assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
     let follows = |a: &Action| matches!(a, Action::Check(Check::Follows { db, .. }) if db.id == "shop-west");
-    let opens = |a: &Action| matches!(a, Action::Unfence(f) if f.method == FenceMethod::SecurityGroup && f.groups_before == ["sg-west"]);
+    let opens = |a: &Action| matches!(a, Action::Unfence(Unfence(f)) if f.method == FenceMethod::SecurityGroup && f.groups_before == ["sg-west"]);
     assert!(state.runbook.steps.iter().any(|s| follows(&s.action)));
     assert!(state.runbook.steps.iter().any(|s| opens(&s.action)));
     let (_, seen) = next.second(&done.records, &done.notes, &[], None).unwrap();
@@ -238,9 +239,9 @@ fn what_somebody_else_moved_meanwhile_is_not_called_lossless() {
         |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "promote.db"),
     );
     let moved = whole.ended.state.runbook.steps.iter().find_map(|s| match s.action.clone() {
-        Action::Promote { db, backup_days, takeover: Some(how) } => {
+        Action::Promote(Promote { db, backup_days, takeover: Some(how) }) => {
             let how = drctl::kinds::aws::aurora::Takeover { by: Handover::AllowDataLoss, ..*how };
-            Some(Action::Promote { db, backup_days, takeover: Some(Box::new(how)) })
+            Some(Action::Promote(Promote { db, backup_days, takeover: Some(Box::new(how)) }))
         }
         _ => None,
     });

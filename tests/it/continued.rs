@@ -2,6 +2,7 @@
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::journal::Record;
+use drctl::kinds::shared::fence::Unfence;
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
@@ -129,7 +130,11 @@ fn a_proof_that_was_seen_to_be_gone_is_not_inherited() {
     let state = drctl::executor::create::replay(&crate::rig::run_id(), &records).unwrap();
     let kept = continued(&state, 1, &SiteName::new("east")).unwrap();
     assert!(kept.fences.iter().any(|f| f.fact.is_some()), "{kept:#?}");
-    rig.deeds = kept.fences.iter().map(|f| drctl::record::action::Action::Unfence(f.fence.clone())).collect();
+    rig.deeds = kept
+        .fences
+        .iter()
+        .map(|f| drctl::record::action::Action::Unfence(Unfence(f.fence.clone())))
+        .collect();
     let done = rig.take_over(&records, &notes, &[]).unwrap_or_else(|r| panic!("{r:#?}"));
     assert!(
         done.ended.state.runbook.inherits.iter().all(|i| i.fact.is_none()),

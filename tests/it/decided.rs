@@ -12,7 +12,8 @@ use drctl::kinds::aws::route53::{
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::{DatabaseRef, Engine};
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
-use drctl::kinds::shared::restore::{NewInstance, Part, Restore, Source};
+use drctl::kinds::shared::promotion::Promote;
+use drctl::kinds::shared::restore::{NewInstance, Part, Restore, RestoreStep, Source};
 use drctl::kinds::shared::secret::{ClientSecret, UpdateClientSecret};
 use drctl::model::authority::Authority;
 use drctl::model::estimate::Estimate;
@@ -78,7 +79,7 @@ pub fn fence(method: FenceMethod) -> Action {
 }
 
 pub fn promote() -> Action {
-    Action::Promote { db: db("db-east"), backup_days: None, takeover: None }
+    Action::Promote(Promote { db: db("db-east"), backup_days: None, takeover: None })
 }
 
 fn command(idempotent: bool) -> Action {
@@ -158,7 +159,7 @@ fn restore(part: Part) -> Action {
         rows: Vec::new(),
         canary: None,
     };
-    Action::Restore { part, of: Box::new(of) }
+    Action::Restore(RestoreStep { part, of: Box::new(of) })
 }
 
 fn guard() -> [Action; 2] {

@@ -516,7 +516,7 @@ fn a_clock_that_jumps_ahead_settles_no_doubt() {
     let mut prefix = events(&whole)[..n].to_vec();
     let EventKind::CallIntended { step, .. } = prefix[n - 1].what.clone() else { unreachable!() };
     let asked = prefix[n - 1].at;
-    let promotes = |bytes: &[u8]| matches!(serde_json::from_slice(bytes), Ok(Action::Promote { .. }));
+    let promotes = |bytes: &[u8]| matches!(serde_json::from_slice(bytes), Ok(Action::Promote(_)));
     let notes = notes.into_iter().filter(|(_, bytes)| !promotes(bytes)).collect();
     prefix.push(Event { at: asked, what: EventKind::CallInDoubt { step, why: "no answer".to_owned() } });
     let jump = Dur::mins(20);

@@ -2,7 +2,9 @@
 //! goes round for ever.
 
 use drctl::inventory::Observation;
+use drctl::kinds::aws::rds::Rename;
 use drctl::kinds::shared::fence::{FenceMethod, FenceStage};
+use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rebuild::JobStage;
 use drctl::kinds::shared::restore::Part;
 use drctl::model::ids::StepId;
@@ -29,7 +31,7 @@ fn then_cancelled(at: At, seen: Observation) -> At {
 /// Until a rename is done the old name is what is seen, for minutes: the run must not end before, as if nothing had been asked.
 #[test]
 fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
-    let rename = Action::Rename { db: server("old"), to: "aside".to_owned() };
+    let rename = Action::Rename(Rename { db: server("old"), to: "aside".to_owned() });
     for seen in [Observation::Unauthenticated { why: "expired".to_owned(), clock: false }, refused()] {
         let at = then_cancelled(doing(rename.clone()).called(&[]).lost(), seen.clone());
         assert_eq!(at.finds(Dur::secs(30), missing()), "waits", "{seen:?}");
@@ -62,10 +64,10 @@ fn an_unwinding_whose_replica_is_gone_ends_or_says_what_it_waits_for() {
         until(&rig, |w| matches!(w, EventKind::StepStarted { step } if step.as_str() == "measure.db"));
     let (mut notes, at) = (first.notes.clone(), events(&first).last().unwrap().at);
     let db = first.ended.state.runbook.steps.iter().find_map(|s| match &s.action {
-        Action::Promote { db, .. } => Some(db.clone()),
+        Action::Promote(Promote { db, .. }) => Some(db.clone()),
         _ => None,
     });
-    let gone = Action::Rename { db: db.unwrap(), to: "renamed-by-hand".to_owned() };
+    let gone = Action::Rename(Rename { db: db.unwrap(), to: "renamed-by-hand".to_owned() });
     notes.push((at + Dur::secs(5), serde_json::to_vec(&gone).unwrap()));
     rig.later = Some(at + Dur::mins(10));
     rig.cancel(&first.records, &notes, None);

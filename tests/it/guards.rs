@@ -203,7 +203,7 @@ fn a_person_goes_on_without_the_guard_by_its_name() {
     let (done, _) = rig.second(&first.records, &first.notes, &[waive(Rule::GuardUnread)], None).unwrap();
     // The guards cannot be given back while nobody reads them; everything else was done.
     let did = deeds(&done.notes);
-    assert!(did.iter().any(|a| matches!(a, Action::Promote { .. })), "{:?}", done.ended.stop);
+    assert!(did.iter().any(|a| matches!(a, Action::Promote(_))), "{:?}", done.ended.stop);
     assert!(did.iter().any(|a| matches!(a, Action::Switch(_))), "{:?}", done.ended.stop);
     let waived =
         |e: &Event| matches!(&e.what, EventKind::Waived { waiver } if waiver.rule == Rule::GuardUnread);

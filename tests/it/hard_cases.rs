@@ -3,7 +3,7 @@
 use drctl::inventory::targets;
 use drctl::kinds::aws::autoscaling::{GroupSize, Scale};
 use drctl::kinds::shared::database::DatabaseRef;
-use drctl::kinds::shared::fence::{Fence, FenceMethod};
+use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::{Fact, Spec};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::time::Dur;
@@ -96,7 +96,7 @@ fn a_cancel_lifts_no_fence_that_an_earlier_run_owed() {
     let (cancelled, _) = rig.cancel(&first.records, &first.notes, None);
     let lifted: Vec<_> = deeds(&cancelled.notes)
         .into_iter()
-        .filter(|a| matches!(a, Action::Unfence(f) if f.db.id == "db-z"))
+        .filter(|a| matches!(a, Action::Unfence(Unfence(f)) if f.db.id == "db-z"))
         .collect();
     assert!(lifted.is_empty(), "the old primary of an earlier run takes writes again");
 }
@@ -305,7 +305,7 @@ fn two_and_a_half_hours_later(displaced: Option<&str>, ends: &Mode) {
         cancelled.ended.state.runbook.steps.iter().map(|s| s.action.clone()).find(|a| test(a)).unwrap()
     };
     let fence = of(&|a| matches!(a, Action::Fence(f) if f.method == FenceMethod::SecurityGroup));
-    let promote = of(&|a| matches!(a, Action::Promote { .. }));
+    let promote = of(&|a| matches!(a, Action::Promote(_)));
     for (m, a) in [(180, fence), (181, promote)] {
         cancelled.notes.push((BEGAN + Dur::mins(m), serde_json::to_vec(&a).unwrap()));
     }
@@ -356,7 +356,7 @@ fn an_unwinding_looks_whether_its_guard_is_still_its_own() {
             });
             notes.push((at + Dur::secs(1), serde_json::to_vec(&taken).unwrap()));
         }
-        if let Action::Promote { .. } = &step.action {
+        if let Action::Promote(_) = &step.action {
             notes.push((at + Dur::secs(2), serde_json::to_vec(&step.action).unwrap()));
         }
     }

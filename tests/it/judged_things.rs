@@ -4,13 +4,17 @@ use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
 use drctl::kinds::Fact;
-use drctl::kinds::aws::aurora::{ClusterInstance, ClusterState, Handover, NewMember, Takeover};
-use drctl::kinds::aws::rds::{InstanceSettings, NewReplica};
+use drctl::kinds::aws::aurora::{
+    AddClusterInstance, ClusterInstance, ClusterState, Handover, NewMember, Takeover,
+};
+use drctl::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
 use drctl::kinds::aws::route53::{ChangeState, RecordChange, RecordsState, Switch};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
 use drctl::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
+use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rebuild::{JobStage, RebuildState};
-use drctl::kinds::shared::restore::{Found, Part, Restore, RestoreState};
+use drctl::kinds::shared::rejoin::Rejoin;
+use drctl::kinds::shared::restore::{Found, Part, Restore, RestoreState, RestoreStep};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -91,7 +95,7 @@ fn only_a_restore_may_find_the_old_server_under_its_name() {
 
 pub fn restoring(part: Part) -> (Action, Restore) {
     let of = ADMITTING.state.restores(&db_name()).unwrap().clone();
-    (Action::Restore { part, of: Box::new(of.clone()) }, of)
+    (Action::Restore(RestoreStep { part, of: Box::new(of.clone()) }), of)
 }
 
 pub fn job(stage: JobStage) -> Box<RestoreState> {
@@ -186,7 +190,7 @@ fn of_all_names_it_is_told_how_many_were_not_switched() {
 
 fn rejoin(replica: Option<Box<NewReplica>>) -> At {
     let (db, source) = (server("db-west"), server("db-east"));
-    doing(Action::Rejoin { db, source, replica, reconcile: Vec::new() })
+    doing(Action::Rejoin(Rejoin { db, source, replica, reconcile: Vec::new() }))
 }
 
 #[test]
@@ -257,7 +261,7 @@ fn where_the_old_data_are_kept_is_told_of_the_right_server() {
     let mut at = new_replica();
     assert_eq!(kept(&at, stands()), None, "nothing was set aside");
     for (step, of) in ["billing-west", "db-west"].iter().enumerate() {
-        let rename = Action::Rename { db: server(of), to: format!("{of}-aside") };
+        let rename = Action::Rename(Rename { db: server(of), to: format!("{of}-aside") });
         at.state.runbook.steps[step].action = rename;
     }
     assert!(kept(&at, stands()).unwrap().contains("db-west-aside"));
@@ -278,7 +282,7 @@ fn where_the_old_data_are_kept_is_told_of_the_right_server() {
 /// A new name takes about ten minutes (Amazon RDS User Guide, «Renaming a DB instance»), and until then there is nothing of it to be seen.
 #[test]
 fn a_renaming_has_the_time_that_its_service_says_it_takes() {
-    let rename = Action::Rename { db: server("old"), to: "old-aside".to_owned() };
+    let rename = Action::Rename(Rename { db: server("old"), to: "old-aside".to_owned() });
     let estimate = estimate(&rename);
     assert!(estimate.expected_ms >= Dur::mins(10), "{estimate:?}");
     let asked = doing(rename).called(&[]);
@@ -292,7 +296,7 @@ fn a_renaming_has_the_time_that_its_service_says_it_takes() {
 
 #[test]
 fn a_server_serves_when_its_provider_says_so() {
-    let promote = |takeover| Action::Promote { db: server("new"), backup_days: None, takeover };
+    let promote = |takeover| Action::Promote(Promote { db: server("new"), backup_days: None, takeover });
     let at = doing(promote(None));
     for (seen, expected) in [
         (writer("available"), "done"),
@@ -304,7 +308,10 @@ fn a_server_serves_when_its_provider_says_so() {
     }
     let (class, engine) = ("db.r6g.large".to_owned(), "aurora-postgresql".to_owned());
     let instance = NewMember { id: "new-1".to_owned(), class, engine };
-    let at = doing(Action::AddClusterInstance { db: server("new"), instance: Box::new(instance) });
+    let at = doing(Action::AddClusterInstance(AddClusterInstance {
+        db: server("new"),
+        instance: Box::new(instance),
+    }));
     for (id, status, expected) in
         [("new-1", "available", "done"), ("new-1", "creating", "waits"), ("other", "available", "calls")]
     {

@@ -3,6 +3,7 @@
 use drctl::inventory::{Observation, targets};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceState};
+use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::{Fact, State, Target};
 use drctl::model::authority::Operator;
 use drctl::model::ids::{ComponentName, StepId};
@@ -98,7 +99,7 @@ pub fn fence_of(state: &RunState, id: &str) -> Fence {
 
 pub fn promoted_by(state: &RunState, id: &str) -> DatabaseRef {
     match &state.step(find(state, id)).action {
-        Action::Promote { db, .. } => db.clone(),
+        Action::Promote(Promote { db, .. }) => db.clone(),
         other => panic!("{other:?}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use drctl::inventory::Observation;
 use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
-use drctl::kinds::shared::fence::{Fence, FenceMethod};
+use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
 use drctl::kinds::{State, Target};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
@@ -194,7 +194,7 @@ fn reprotect_moves_nothing_and_makes_a_standby() {
     let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered));
     let mutating: Vec<_> = done.ended.state.runbook.steps.iter().filter(|s| s.action.mutates()).collect();
-    assert!(mutating.iter().all(|s| s.phase == Phase::Protect && matches!(s.action, Action::Rejoin { .. })));
+    assert!(mutating.iter().all(|s| s.phase == Phase::Protect && matches!(s.action, Action::Rejoin(_))));
     assert_eq!(mutating.len(), 2);
     let again = Rig { intent: Intent::Reprotect, ..Rig::new(orders(), "away", 1) }.rehearse().unwrap();
     assert!(again.ended.state.runbook.is_empty(), "everything streams already");
@@ -241,7 +241,7 @@ fn a_writer_is_fenced_before_it_is_made_a_standby() {
         let name = ComponentName::new(name);
         let drctl::kinds::Spec::Database(spec) = &plan.components[&name].spec else { panic!() };
         let db = drctl::inventory::targets::database(&plan, &name, spec, &SiteName::new("west")).unwrap();
-        Action::Unfence(Fence { db, method: FenceMethod::Sql, groups_before: Vec::new() })
+        Action::Unfence(Unfence(Fence { db, method: FenceMethod::Sql, groups_before: Vec::new() }))
     };
     let deeds = vec![open("db"), open("billing")];
     let to = Some(SiteName::new("west"));

@@ -4,6 +4,8 @@ use drctl::kinds::State;
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::Fence;
+use drctl::kinds::shared::promotion::Promote;
+use drctl::kinds::shared::rejoin::Rejoin;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
@@ -38,14 +40,7 @@ fn fence_calls(events: &[Event]) -> usize {
 }
 
 fn promotion(state: &RunState) -> Action {
-    state
-        .runbook
-        .steps
-        .iter()
-        .map(|s| &s.action)
-        .find(|a| matches!(a, Action::Promote { .. }))
-        .unwrap()
-        .clone()
+    state.runbook.steps.iter().map(|s| &s.action).find(|a| matches!(a, Action::Promote(_))).unwrap().clone()
 }
 
 fn servers(state: &RunState) -> (DatabaseRef, DatabaseRef) {
@@ -53,7 +48,7 @@ fn servers(state: &RunState) -> (DatabaseRef, DatabaseRef) {
         Action::Fence(Fence { db, .. }) => Some(db.clone()),
         _ => None,
     });
-    let Action::Promote { db, .. } = promotion(state) else { unreachable!() };
+    let Action::Promote(Promote { db, .. }) = promotion(state) else { unreachable!() };
     (old.unwrap(), db)
 }
 
@@ -117,7 +112,7 @@ fn an_old_primary_that_was_rebuilt_is_no_debt_and_is_not_fenced() {
     deed(
         &mut notes,
         BEGAN + Dur::mins(185),
-        &Action::Rejoin { db: old, source: new, replica: None, reconcile: Vec::new() },
+        &Action::Rejoin(Rejoin { db: old, source: new, replica: None, reconcile: Vec::new() }),
     );
     let (later, _) = rig.second(&done.records, &notes, &[], None).unwrap();
     let all = events(&later);
@@ -136,7 +131,7 @@ fn the_only_primary_is_never_fenced_for_an_old_debt() {
     deed(
         &mut notes,
         BEGAN + Dur::mins(185),
-        &Action::Rejoin { db: new, source: old, replica: None, reconcile: Vec::new() },
+        &Action::Rejoin(Rejoin { db: new, source: old, replica: None, reconcile: Vec::new() }),
     );
     let (later, seen) = rig.second(&done.records, &notes, &[], None).unwrap();
     assert_eq!(fence_calls(&events(&later)), fence_calls(&events(&done)));

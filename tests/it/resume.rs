@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use drctl::kinds::shared::rejoin::Rejoin;
+use drctl::kinds::shared::restore::RestoreStep;
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::record::action::{Action, Undo};
@@ -17,7 +19,7 @@ pub fn events(r: &Rehearsed) -> Vec<Event> {
 }
 
 fn promotions(notes: &Notes) -> usize {
-    notes.iter().filter(|(_, b)| matches!(serde_json::from_slice(b), Ok(Action::Promote { .. }))).count()
+    notes.iter().filter(|(_, b)| matches!(serde_json::from_slice(b), Ok(Action::Promote(_)))).count()
 }
 
 pub fn runbook(prefix: &[Event]) -> Runbook {
@@ -34,8 +36,8 @@ pub fn in_flight(prefix: &[Event]) -> Vec<Action> {
     let actions =
         on_their_way(prefix).into_iter().map(|(step, (_, direction))| asked(&runbook, step, direction));
     let on_host = |a: &Action| match a {
-        Action::Rejoin { replica, .. } => replica.is_none(),
-        Action::Restore { of, .. } => of.instance().is_none(),
+        Action::Rejoin(Rejoin { replica, .. }) => replica.is_none(),
+        Action::Restore(RestoreStep { of, .. }) => of.instance().is_none(),
         _ => false,
     };
     actions.filter(|a| !on_host(a)).collect()

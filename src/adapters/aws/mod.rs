@@ -41,8 +41,13 @@ use throttle::Throttle;
 use super::secrets::{Login, NoLogin};
 use super::{Lagging, requested};
 use crate::inventory::Observation;
+use crate::kinds::aws::aurora::AddClusterInstance;
+use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::fence::{FenceMethod, Unfence};
+use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::shared::secret::ClientSecret;
 use crate::kinds::{State, Target};
 use crate::model::environment::Endpoint;
@@ -247,14 +252,20 @@ impl Aws {
     /// Starts an action.
     pub async fn perform(&self, action: &Action) -> CallOutcome {
         let done = match action {
-            Action::Promote { takeover: Some(how), .. } => Box::pin(self.take_over(how)).await,
-            Action::Promote { db, backup_days, .. } => self.promote(db, *backup_days).await,
-            Action::AddClusterInstance { db, instance } => Box::pin(self.equip(db, instance)).await,
-            Action::Restore { part, of } => self.restore(*part, of).await,
-            Action::Rename { db, to } => self.rename(db, to).await,
-            Action::Rejoin { db, replica: Some(replica), .. } => self.create_replica(db, replica).await,
+            Action::Promote(Promote { takeover: Some(how), .. }) => Box::pin(self.take_over(how)).await,
+            Action::Promote(Promote { db, backup_days, .. }) => self.promote(db, *backup_days).await,
+            Action::AddClusterInstance(AddClusterInstance { db, instance }) => {
+                Box::pin(self.equip(db, instance)).await
+            }
+            Action::Restore(RestoreStep { part, of }) => self.restore(*part, of).await,
+            Action::Rename(Rename { db, to }) => self.rename(db, to).await,
+            Action::Rejoin(Rejoin { db, replica: Some(replica), .. }) => {
+                self.create_replica(db, replica).await
+            }
             Action::Fence(fence) if fence.method == FenceMethod::SecurityGroup => self.isolate(fence).await,
-            Action::Unfence(fence) if fence.method == FenceMethod::SecurityGroup => self.reopen(fence).await,
+            Action::Unfence(Unfence(fence)) if fence.method == FenceMethod::SecurityGroup => {
+                self.reopen(fence).await
+            }
             Action::Scale(scale) => return self.scale(scale).await,
             Action::Switch(switch) => self.switch(switch).await,
             Action::SetHealthObject(signal) => self.signal(signal).await,

@@ -7,6 +7,7 @@ use super::scenario::roll;
 use crate::kinds::aws::autoscaling::{GroupRef, Scale};
 use crate::kinds::aws::route53::{ChangeState, Switch, ZoneRef};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::secret::{ClientSecret, SecretState, UpdateClientSecret};
 use crate::model::time::Dur;
 use crate::record::action::{Action, Write};
@@ -73,7 +74,9 @@ impl Estate {
         }
         let asked = |due: &Transition| match due {
             Transition::Promoted(of, _) => *of == i,
-            Transition::Effect(action) => matches!(&**action, Action::Promote { db: of, .. } if of.is(db)),
+            Transition::Effect(action) => {
+                matches!(&**action, Action::Promote(Promote { db: of, .. }) if of.is(db))
+            }
             _ => false,
         };
         self.pending.retain(|_, due| !asked(due));

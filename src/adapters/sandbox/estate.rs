@@ -9,14 +9,18 @@ use super::restoring::Jobs;
 use super::scenario::{Fate, Scenario, roll};
 use super::truth::Truth;
 use crate::inventory::{Observation, active};
-use crate::kinds::aws::aurora::{ClusterInstance, Handover};
+use crate::kinds::aws::aurora::{AddClusterInstance, ClusterInstance, Handover};
 use crate::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState};
+use crate::kinds::aws::rds::Rename;
 use crate::kinds::aws::route53::{
     ChangeState, ControlsRef, ObjectRef, Record, RecordSet, RecordsState, ZoneRef,
 };
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
 use crate::kinds::shared::database::{AliveState, DatabaseRef, Sign, WroteState};
-use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::fence::{FenceMethod, Unfence};
+use crate::kinds::shared::promotion::{Promote, Withdraw};
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::shared::secret::ClientSecret;
 use crate::kinds::{Called, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
@@ -237,7 +241,7 @@ impl Estate {
 
     /// A server that stops ends its sessions: what one of them was about to do is not done any more.
     pub(super) fn end_sessions(&mut self, db: &DatabaseRef) {
-        let by_sql = |a: &Action| matches!(a, Action::Fence(f) | Action::Unfence(f) if f.db.is(db) && f.method.tells_the_end());
+        let by_sql = |a: &Action| matches!(a, Action::Fence(f) | Action::Unfence(Unfence(f)) if f.db.is(db) && f.method.tells_the_end());
         self.pending.retain(|_, due| !matches!(due, Transition::Effect(action) if by_sql(action)));
     }
 
@@ -467,15 +471,15 @@ impl Estate {
     pub(super) fn apply(&mut self, action: &Action) -> Result<Option<String>, (&'static str, String)> {
         let answer = match action {
             Action::Fence(fence) => self.fence(fence),
-            Action::Unfence(fence) => self.unfence(fence),
-            Action::Promote { db, takeover: Some(how), .. } => self.take_over(db, how),
-            Action::Promote { db, .. } => self.promote(db),
-            Action::Withdraw { db } => self.withdraw(db),
-            Action::AddClusterInstance { db, instance } => self.equip(db, instance),
-            Action::Rejoin { db, source, replica: None, .. } => self.rejoin(db, source),
-            Action::Rejoin { db, source, .. } => self.create_replica(db, source),
-            Action::Rename { db, to } => self.rename(db, to),
-            Action::Restore { part, of } => self.restore(*part, of),
+            Action::Unfence(Unfence(fence)) => self.unfence(fence),
+            Action::Promote(Promote { db, takeover: Some(how), .. }) => self.take_over(db, how),
+            Action::Promote(Promote { db, .. }) => self.promote(db),
+            Action::Withdraw(Withdraw { db }) => self.withdraw(db),
+            Action::AddClusterInstance(AddClusterInstance { db, instance }) => self.equip(db, instance),
+            Action::Rejoin(Rejoin { db, source, replica: None, .. }) => self.rejoin(db, source),
+            Action::Rejoin(Rejoin { db, source, .. }) => self.create_replica(db, source),
+            Action::Rename(Rename { db, to }) => self.rename(db, to),
+            Action::Restore(RestoreStep { part, of }) => self.restore(*part, of),
             Action::Scale(scale) => self.scale(scale),
             Action::Switch(switch) => self.switch(switch),
             Action::SetHealthObject(signal) => self.signal(signal),

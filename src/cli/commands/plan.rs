@@ -10,6 +10,7 @@ use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
 use crate::cli::{estate, exit, render, waived};
 use crate::executor::{Patience, Silent};
 use crate::kinds::shared::database::Engine;
+use crate::kinds::shared::promotion::Promote;
 use crate::model::call::comment;
 use crate::model::ids::{RunId, SiteName};
 use crate::plan::Plan;
@@ -210,11 +211,11 @@ fn as_commands(runbook: &Runbook) -> String {
         }
         let done = match &step.action {
             Action::Gate(gate) => Some(comment(&format!("stop: {}", gate_words(gate)))),
-            Action::Promote { db, .. } if db.engine == Engine::Postgres => {
+            Action::Promote(Promote { db, .. }) if db.engine == Engine::Postgres => {
                 Some("# done when pg_is_in_recovery is false".to_owned())
             }
-            Action::Promote { takeover: Some(_), .. } => Some("# done when FailoverState is gone AND the member of the target has IsWriter true AND its cluster is available".to_owned()),
-            Action::Promote { .. } => Some("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing".to_owned()),
+            Action::Promote(Promote { takeover: Some(_), .. }) => Some("# done when FailoverState is gone AND the member of the target has IsWriter true AND its cluster is available".to_owned()),
+            Action::Promote(_) => Some("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing".to_owned()),
             _ => None,
         };
         lines.extend(done);

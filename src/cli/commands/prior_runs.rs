@@ -12,7 +12,7 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::Fact;
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::restore::{Part, Restore};
+use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::place::Place;
@@ -187,7 +187,7 @@ fn copies_of(state: &RunState) -> impl Iterator<Item = (&Restore, &StepState)> {
 
 fn parts(state: &RunState, which: Part) -> impl Iterator<Item = (&Restore, &StepState)> {
     state.runbook.steps.iter().zip(&state.steps).filter_map(move |(step, at)| match &step.action {
-        Action::Restore { part, of } if *part == which => Some((of.as_ref(), at)),
+        Action::Restore(RestoreStep { part, of }) if *part == which => Some((of.as_ref(), at)),
         _ => None,
     })
 }

@@ -131,6 +131,11 @@ pub struct Fence {
     pub groups_before: Vec<String>,
 }
 
+/// Lifts a fence method.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Unfence(pub Fence);
+
 /// How far a fence has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -3,7 +3,9 @@
 pub mod command;
 pub mod database;
 pub mod fence;
+pub mod promotion;
 pub mod rebuild;
+pub mod rejoin;
 pub mod restart;
 pub mod restore;
 pub mod secret;

@@ -114,6 +114,15 @@ pub struct Restore {
     pub canary: Option<String>,
 }
 
+/// A part of a restore to a point in time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestoreStep {
+    /// Which.
+    pub part: Part,
+    /// Of what, from what, to when.
+    pub of: Box<Restore>,
+}
+
 impl Restore {
     /// The copy of a managed instance, where one is made.
     pub fn instance(&self) -> Option<&NewInstance> {

@@ -18,12 +18,12 @@ macro_rules! operation {
             Action::Check(_)
             | Action::Fence(_)
             | Action::Unfence(_)
-            | Action::Promote { .. }
-            | Action::Withdraw { .. }
-            | Action::AddClusterInstance { .. }
-            | Action::Rejoin { .. }
-            | Action::Rename { .. }
-            | Action::Restore { .. }
+            | Action::Promote(_)
+            | Action::Withdraw(_)
+            | Action::AddClusterInstance(_)
+            | Action::Rejoin(_)
+            | Action::Rename(_)
+            | Action::Restore(_)
             | Action::Write(_)
             | Action::Run(_)
             | Action::Gate(_)
@@ -59,12 +59,12 @@ impl Action {
             Self::Check(_)
             | Self::Fence(_)
             | Self::Unfence(_)
-            | Self::Promote { .. }
-            | Self::Withdraw { .. }
-            | Self::AddClusterInstance { .. }
-            | Self::Rejoin { .. }
-            | Self::Rename { .. }
-            | Self::Restore { .. }
+            | Self::Promote(_)
+            | Self::Withdraw(_)
+            | Self::AddClusterInstance(_)
+            | Self::Rejoin(_)
+            | Self::Rename(_)
+            | Self::Restore(_)
             | Self::Write(_)
             | Self::Run(_)
             | Self::Gate(_)

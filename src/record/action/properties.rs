@@ -6,7 +6,7 @@
 
 use crate::kinds::Op;
 use crate::kinds::shared::fence::Fence;
-use crate::kinds::shared::restore::Part;
+use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::properties::{Consent, Felt, LOOKS, OnStop, Properties, QUIET, STRICT, UndoRank};
 use crate::record::action::{Action, Check, Gate, Write};
 
@@ -28,11 +28,11 @@ impl Action {
             },
             // It lets in who was kept out.
             Self::Unfence(_) => Properties { consent: Consent::Always, ..QUIET },
-            Self::Promote { .. } => STRICT,
-            Self::Withdraw { .. } | Self::AddClusterInstance { .. } => QUIET,
-            Self::Rejoin { .. } => Properties { consent: Consent::Always, grave: true, ..QUIET },
-            Self::Rename { .. } => Properties { consent: Consent::Always, ..QUIET },
-            Self::Restore { part, .. } => restore(*part),
+            Self::Promote(_) => STRICT,
+            Self::Withdraw(_) | Self::AddClusterInstance(_) => QUIET,
+            Self::Rejoin(_) => Properties { consent: Consent::Always, grave: true, ..QUIET },
+            Self::Rename(_) => Properties { consent: Consent::Always, ..QUIET },
+            Self::Restore(RestoreStep { part, .. }) => restore(*part),
             Self::Scale(op) => op.properties(),
             Self::Switch(op) => op.properties(),
             Self::SetHealthObject(op) => op.properties(),

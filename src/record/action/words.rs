@@ -2,8 +2,13 @@
 
 use std::fmt;
 
-use crate::kinds::aws::aurora::Handover;
+use crate::kinds::aws::aurora::{AddClusterInstance, Handover};
+use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::Unfence;
+use crate::kinds::shared::promotion::{Promote, Withdraw};
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::RestoreStep;
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
 use crate::record::action::{Action, Check, Gate, Write};
@@ -12,27 +17,27 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Check(c) => check(c, f),
-            Self::Rejoin { db, source, replica: None, .. } => {
+            Self::Rejoin(Rejoin { db, source, replica: None, .. }) => {
                 write!(f, "make {} a standby of {}", db.id, source.id)
             }
-            Self::Rejoin { db, source, .. } => {
+            Self::Rejoin(Rejoin { db, source, .. }) => {
                 write!(f, "create {}, a read replica of {}", db.id, source.id)
             }
-            Self::Rename { db, to } => write!(f, "rename {} to {to}", db.id),
+            Self::Rename(Rename { db, to }) => write!(f, "rename {} to {to}", db.id),
             Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
-            Self::Unfence(x) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
-            Self::Promote { db, takeover: Some(how), .. } => match how.by {
+            Self::Unfence(Unfence(x)) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
+            Self::Promote(Promote { db, takeover: Some(how), .. }) => match how.by {
                 Handover::Switchover => write!(f, "move the writer of {} to {}", how.global, db.id),
                 Handover::AllowDataLoss => {
                     write!(f, "make {} the writer of {}, even if it lacks data", db.id, how.global)
                 }
             },
-            Self::Promote { db, .. } => write!(f, "promote {}", db.id),
-            Self::Withdraw { db } => withdraw(db, f),
-            Self::AddClusterInstance { db, instance } => {
+            Self::Promote(Promote { db, .. }) => write!(f, "promote {}", db.id),
+            Self::Withdraw(Withdraw { db }) => withdraw(db, f),
+            Self::AddClusterInstance(AddClusterInstance { db, instance }) => {
                 write!(f, "create {}, {}, in cluster {}", instance.id, instance.class, db.id)
             }
-            Self::Restore { part, of } => write!(f, "{}", part.words(of)),
+            Self::Restore(RestoreStep { part, of }) => write!(f, "{}", part.words(of)),
             Self::Scale(op) => write!(f, "{op}"),
             Self::Switch(op) => write!(f, "{op}"),
             Self::SetHealthObject(op) => write!(f, "{op}"),

@@ -2,11 +2,13 @@
 
 use super::waited;
 use crate::inventory::active;
-use crate::kinds::aws::aurora::{Handover, NewMember, Takeover};
-use crate::kinds::aws::rds::{NewReplica, SERVING};
+use crate::kinds::aws::aurora::{AddClusterInstance, Handover, NewMember, Takeover};
+use crate::kinds::aws::rds::{NewReplica, Rename, SERVING};
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
-use crate::kinds::shared::fence::{Fence, FenceStage, FenceState};
+use crate::kinds::shared::fence::{Fence, FenceStage, FenceState, Unfence};
+use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rebuild::{Diverged, JobStage, RebuildState};
+use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::{Fact, Judged};
 use crate::model::ids::ComponentName;
 use crate::model::intent::Intent;
@@ -75,14 +77,16 @@ pub(super) fn judge(
         },
         Action::Check(Check::CaughtUp { db }) => caught_up(state, &db.component, seen),
         Action::Check(Check::Follows { db, source }) => follows(state, (db, source), seen),
-        Action::AddClusterInstance { instance, .. } => equipped(instance, seen),
-        Action::Promote { takeover: Some(how), .. } if taken_back(state, i, how, seen, now) => {
+        Action::AddClusterInstance(AddClusterInstance { instance, .. }) => equipped(instance, seen),
+        Action::Promote(Promote { takeover: Some(how), .. }) if taken_back(state, i, how, seen, now) => {
             let why = "the service reverted the switchover: one minute after it accepted the request, the state is the same as before";
             Judged::Wrong(format!("{why}; its events say why (aws rds describe-events)"))
         }
-        Action::Promote { .. } => promoted(seen),
-        Action::Rename { .. } => serving(seen),
-        Action::Rejoin { db, replica: Some(replica), .. } => created(state, (i, now), (db, replica), seen),
+        Action::Promote(_) => promoted(seen),
+        Action::Rename(_) => serving(seen),
+        Action::Rejoin(Rejoin { db, replica: Some(replica), .. }) => {
+            created(state, (i, now), (db, replica), seen)
+        }
         _ => Judged::other(),
     }
 }
@@ -120,7 +124,7 @@ pub(super) fn fence(
             }
         }
         // The name leads to the server from before still: on what a restore put in its place nobody left this word.
-        (Action::Unfence(fence), _) if still_the_old_one(state, i, fence, proof) => {
+        (Action::Unfence(Unfence(fence)), _) if still_the_old_one(state, i, fence, proof) => {
             Judged::Unclear(format!("{} still points to the old server", fence.db.id))
         }
         (Action::Fence(_), FenceStage::Half) => Judged::Half(proof.proof.clone()),
@@ -244,7 +248,7 @@ fn created(
     }
     // Where this run promoted the source with nothing missing, the instance that was set aside has nothing that the source lacks.
     let aside = state.runbook.steps.iter().find_map(|s| match &s.action {
-        Action::Rename { db: old, to } if old.is(db) => Some(to.clone()),
+        Action::Rename(Rename { db: old, to }) if old.is(db) => Some(to.clone()),
         _ => None,
     });
     let whole = state.promoted.contains(&db.component);

@@ -11,7 +11,7 @@ use drctl::adapters::Cloud as _;
 use drctl::adapters::live::Live;
 use drctl::inventory::{Observation, targets};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine, Harmless};
-use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState};
+use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState, Unfence};
 use drctl::kinds::shared::secret::ClientWay;
 use drctl::kinds::{State, Target};
 use drctl::model::ids::ComponentName;
@@ -103,7 +103,7 @@ impl Reached {
     }
 
     pub fn open(&self) {
-        let done = self.act(&Action::Unfence(self.fence()));
+        let done = self.act(&Action::Unfence(Unfence(self.fence())));
         assert!(matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
     }
 

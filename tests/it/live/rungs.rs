@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use drctl::adapters::postgres::Postgres;
 use drctl::adapters::secrets::{Knock, Login};
-use drctl::kinds::shared::fence::{FenceMethod, FenceStage};
+use drctl::kinds::shared::fence::{FenceMethod, FenceStage, Unfence};
+use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::secret::ClientWay;
 use drctl::record::action::Action;
 use drctl::run::outcome::CallOutcome;
@@ -86,7 +87,8 @@ fn databases_that_take_no_connections_keep_everybody_out() {
     });
     assert!(new.server().is_replica());
     assert!(!pair.psql(pair.standby, "app", "truststream", "SELECT 1").0);
-    let promoted = new.act(&Action::Promote { db: new.db.clone(), backup_days: None, takeover: None });
+    let promoted =
+        new.act(&Action::Promote(Promote { db: new.db.clone(), backup_days: None, takeover: None }));
     assert!(matches!(promoted, CallOutcome::Accepted { .. }), "{promoted:?}");
     until("it is promoted", || !new.server().is_replica());
     assert!(new.look().proven, "{:#?}", new.look());
@@ -370,7 +372,7 @@ fn a_file_of_rules_is_opened_exactly() {
     at.open();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), edited);
     std::fs::write(&file, format!("{MARK} k\n{edited}")).unwrap();
-    let refused = format!("{:?}", at.act(&Action::Unfence(at.fence())));
+    let refused = format!("{:?}", at.act(&Action::Unfence(Unfence(at.fence()))));
     assert!(refused.contains("are incomplete. Remove them by hand"), "{refused}");
 }
 

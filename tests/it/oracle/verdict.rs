@@ -1,6 +1,7 @@
 //! What must hold of every rehearsal, whatever went wrong in it.
 
 use drctl::inventory::ActiveSite;
+use drctl::kinds::shared::promotion::{Promote, Withdraw};
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
 use drctl::model::time::Dur;
@@ -94,7 +95,7 @@ fn shown_is_done(done: &Rehearsed, context: &str) {
         let Ok(action) = serde_json::from_slice::<Action>(bytes) else { continue };
         let undone = |shown: &Action| matches!(shown.undo(), Undo::By(undo) if is(&undo, &action));
         // A promotion that was asked for and would lose more than was accepted is called back by its host.
-        let withdrawn = |shown: &Action| matches!((shown, &action), (Action::Promote { db, .. }, Action::Withdraw { db: of }) if db == of);
+        let withdrawn = |shown: &Action| matches!((shown, &action), (Action::Promote(Promote { db, .. }), Action::Withdraw(Withdraw { db: of })) if db == of);
         let shown = steps().any(|shown| is(shown, &action) || undone(shown) || withdrawn(shown));
         assert!(shown, "nobody was shown this, at {at}: {action:?}: {context}");
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use drctl::adapters::sandbox::chronicle::{Moment, Server};
 use drctl::kinds::Fact;
+use drctl::kinds::shared::promotion::Promote;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::record::action::Action;
@@ -49,7 +50,7 @@ impl Oracle<'_> {
                 return None;
             };
             let action = &runbook.steps.iter().find(|s| s.id == *step)?.action;
-            let Action::Promote { db, takeover, .. } = action else { return None };
+            let Action::Promote(Promote { db, takeover, .. }) = action else { return None };
             // What hands over ends the writes itself.
             let hands_over = takeover
                 .as_ref()
@@ -92,7 +93,7 @@ impl Oracle<'_> {
             events.iter().any(pending)
         };
         runbook.steps.iter().any(|s| {
-            let Action::Promote { db, .. } = &s.action else { return false };
+            let Action::Promote(Promote { db, .. }) = &s.action else { return false };
             let old = |s: &Server| s.component == db.component && s.reached && s.id != db.id;
             !waived(&db.component) && moment.servers.iter().any(old)
         })

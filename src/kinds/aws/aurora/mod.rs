@@ -1,11 +1,13 @@
 //! Kind `aws.aurora_global`: the clusters of an Aurora global database.
 
+mod ops;
 mod plan;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::place::Place;
+pub use ops::AddClusterInstance;
 pub use plan::{CALLED, KEYS};
 
 /// What a cluster of an Aurora global database consists of (Amazon RDS API Reference, `DBCluster`, `GlobalCluster`).

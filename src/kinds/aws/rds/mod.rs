@@ -1,5 +1,6 @@
 //! Kind `aws.rds`: an Amazon RDS instance with a read replica in another site.
 
+mod ops;
 mod plan;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::Dur;
+pub use ops::Rename;
 pub use plan::{CALLED, KEYS};
 
 /// A managed instance's settings, as far as a replica does not take them from its source (Amazon RDS API Reference,

@@ -1,0 +1,42 @@
+//! What a run that restores a store established about it.
+
+use super::state::{RunState, Status, StepState};
+use crate::kinds::Fact;
+use crate::kinds::shared::restore::{Loss, Part, Restore, RestoreStep};
+use crate::model::ids::ComponentName;
+use crate::record::action::Action;
+use crate::record::runbook::Step;
+
+impl RunState {
+    /// What is put in the place of a component's data, if the run restores it.
+    pub fn restores(&self, component: &ComponentName) -> Option<&Restore> {
+        self.runbook.steps.iter().find_map(|s| match &s.action {
+            Action::Restore(RestoreStep { part: Part::Swap, of }) if of.db.component == *component => {
+                Some(of.as_ref())
+            }
+            _ => None,
+        })
+    }
+
+    /// What a restore loses, counted when writes had ended.
+    pub fn lost_for_good(&self, component: &ComponentName) -> Option<&Loss> {
+        let (_, fenced_at) = self.fenced(component)?;
+        let later = |at: &&StepState| at.work.started_at.is_some_and(|began| began >= fenced_at);
+        self.steps.iter().filter(later).flat_map(|at| &at.facts).rev().find_map(|f| match f {
+            Fact::Restore { component: c, found, .. } if c == component => found.loss.as_ref(),
+            _ => None,
+        })
+    }
+
+    /// Why a copy that was put in place stays there.
+    pub fn stays(&self) -> Option<String> {
+        let swap = |s: &Step| matches!(s.action, Action::Restore(RestoreStep { part: Part::Swap, .. }));
+        let at = self.runbook.steps.iter().position(swap)?;
+        let undo = self.steps[at].undo.as_ref().filter(|u| u.status == Status::Failed)?;
+        let reason = undo.reason.as_deref().unwrap_or_default();
+        match &self.step(at).action {
+            Action::Restore(RestoreStep { of, .. }) if !super::apply::stays(of, reason) => None,
+            _ => Some(format!("{}: {reason}", self.step(at).id)),
+        }
+    }
+}
