@@ -2,6 +2,8 @@
 
 use crate::kinds::facts::Fact;
 use crate::kinds::shared::restart::Restart;
+use crate::kinds::shared::wal::WalPoint;
+use crate::kinds::target::Target;
 use crate::model::time::{Dur, Timestamp};
 
 /// What an observation means for one operation. Completion is positive evidence of the new state, never the absence of the old one.
@@ -40,6 +42,11 @@ impl Judged {
         if as_asked { Self::Done(Vec::new()) } else { Self::Before }
     }
 
+    /// What it is about does not exist.
+    pub fn missing(target: &Target) -> Self {
+        Self::Wrong(format!("{target} does not exist"))
+    }
+
     /// The answer is about something else: nothing follows from it.
     pub fn other() -> Self {
         Self::Unclear("the answer was for a different target".to_owned())
@@ -51,14 +58,47 @@ impl Judged {
 pub struct Progress<'a> {
     /// The time of the judgement.
     pub now: Timestamp,
+    /// When the target was observed.
+    pub observed_at: Timestamp,
     /// When the step began in this process; none before it began.
     pub began: Option<Timestamp>,
+    /// Calls so far.
+    pub attempts: u32,
+    /// When the call was accepted, while the step waits for its effect.
+    pub answered_at: Option<Timestamp>,
+    /// What the service called its answer to that call.
+    pub token: Option<&'a str>,
     /// Whether the operation is the undo of a step.
     pub undo: bool,
     /// Whether the run leaves the step, so that whatever there is of it will be undone.
     pub leaving: bool,
-    /// What the service called its answer to the call, while the step waits for its effect.
-    pub token: Option<&'a str>,
+    /// Whether the first call of that undo comes next.
+    pub undoing: bool,
+    /// Whether the run is over. What it still does it owes.
+    pub finished: bool,
+    /// Whether the step is one that the run owes, or that it took over from another run as a debt.
+    pub owed: bool,
+    /// What the run established about the store that the operation is about.
+    pub store: Store<'a>,
+}
+
+/// What a run established about one store.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Store<'a> {
+    /// Whether this run promoted its replica.
+    pub promoted: bool,
+    /// Whether the old primary is proven fenced.
+    pub fenced: bool,
+    /// Whether this run set a fence on it, so that the fence was not there before.
+    pub fenced_by_run: bool,
+    /// What the fence left there, and on every replica of it.
+    pub fence_token: Option<&'a str>,
+    /// Where its log ended when it was proven fenced.
+    pub fenced_end: Option<WalPoint>,
+    /// Whether the run puts a copy in the place of its data.
+    pub restores: bool,
+    /// The name that its old instance was set aside with.
+    pub aside: Option<&'a str>,
 }
 
 impl Progress<'_> {

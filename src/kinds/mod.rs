@@ -21,7 +21,7 @@ mod target;
 
 pub use facts::{Exposure, Fact};
 pub use found::{Found, FoundSet, Readings};
-pub use judged::{Called, Judged, Progress};
+pub use judged::{Called, Judged, Progress, Store};
 pub use list::{KINDS, Spec};
 pub use op::Op;
 pub use parts::{Group, Parts};

@@ -5,36 +5,49 @@ use std::fmt;
 use crate::kinds::found::{Found, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::parts::Parts;
+use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
 use crate::model::call::Call;
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
-use crate::model::properties::{InDoubt, Properties, Undo};
+use crate::model::properties::{InDoubt, Late, Properties, Undo};
 
 /// One change that a kind can make, complete: everything that is sent is in it. `Display` says what it does.
 ///
 /// No method has a default, so that nobody adds an operation without deciding what consent it needs, what becomes of it when a run stops,
 /// what takes it back and what doubt about it means.
 pub trait Op: fmt::Display + Sized {
+    /// What takes it back; `Infallible` where nothing does.
+    type Back;
+
     /// What the rules of a run ask of it.
     fn properties(&self) -> Properties;
 
     /// What takes it back.
-    fn undo(&self) -> Undo<Self>;
+    fn undo(&self) -> Undo<Self::Back>;
 
     /// What to do when the fate of its call is unknown.
     fn in_doubt(&self) -> InDoubt;
 
+    /// How long after its call its effect may still come.
+    fn late(&self) -> Late;
+
     /// Where it acts.
     fn place(&self) -> &Place;
+
+    /// The store that it acts on, if it acts on one.
+    fn store(&self) -> Option<&DatabaseRef>;
 
     /// What to look at to see whether it is done.
     fn watch(&self, called: &Called<'_>) -> Target;
 
     /// What an observation of that means for it.
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged;
+
+    /// What it means that this, which it watches, does not exist.
+    fn absent(&self, target: &Target, of: &Progress<'_>) -> Judged;
 
     /// Where its changes are, if they can be made one by one; those at positions that are not in scope are left out. None if it is made
     /// as a whole.
@@ -56,3 +69,22 @@ pub trait Op: fmt::Display + Sized {
     /// The attributes that it changes: what Terraform or GitOps would revert.
     fn changes(&self) -> Vec<Change>;
 }
+
+/// For an operation that is made as a whole, and that takes nothing for granted which would have to be read before it.
+macro_rules! made_as_a_whole {
+    () => {
+        fn parts(&self, _: &crate::kinds::State, _: &dyn Fn(u32) -> bool) -> Option<crate::kinds::Parts> {
+            None
+        }
+
+        fn read(&self, _: &crate::kinds::State, _: &[u32]) -> Option<crate::kinds::Found> {
+            None
+        }
+
+        fn bound(&self, _: &crate::kinds::Readings) -> Option<Self> {
+            None
+        }
+    };
+}
+
+pub(crate) use made_as_a_whole;

@@ -99,6 +99,17 @@ pub enum InDoubt {
     Ask,
 }
 
+/// How long after its call the effect of an operation may still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// As long as its fate may be unknown.
+    Settles,
+    /// What was started continues on its own until it ends, for hours maybe: only what is then seen tells.
+    RunsOn,
+    /// Its absence, however long, does not prove that it will not come: only a withdrawal ends the wait.
+    Outlasts,
+}
+
 /// What takes an operation back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo<T> {

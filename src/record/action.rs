@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::autoscaling::Scale;
-use crate::kinds::aws::rds::{NEW_NAME_AT_WORST, Rename};
+use crate::kinds::aws::rds::Rename;
 use crate::kinds::aws::route53::{SetHealthObject, SetRoutingControls, Switch, Wanted};
 use crate::kinds::aws::s3::Sample;
 use crate::kinds::shared::command::Command;
-use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{Fence, Unfence};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
+use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::shared::secret::{ClientWay, UpdateClientSecret};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{Called, Op, Target};
@@ -27,10 +27,12 @@ use crate::model::properties::InDoubt;
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
 
-mod judged;
 mod late;
+mod operation;
 mod properties;
 mod words;
+
+pub(crate) use operation::operation;
 
 /// One thing to do or to wait for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -236,40 +238,18 @@ pub enum Gate {
 /// What takes an action back.
 pub type Undo = crate::model::properties::Undo<Box<Action>>;
 
-/// What takes a part of a restore back.
-fn undo_part(part: Part, of: &Restore) -> Undo {
-    let by = |part| Undo::By(Box::new(Action::Restore(RestoreStep { part, of: Box::new(of.clone()) })));
-    match part {
-        Part::CreateCopy => by(Part::Destroy),
-        // The job refuses where a row was written since: from then on the restored server is the one that counts.
-        Part::Swap => by(Part::Revert),
-        Part::Verify | Part::Loss | Part::Revert | Part::Destroy => Undo::Nothing,
-    }
-}
-
 impl Action {
     /// What takes it back.
     pub fn undo(&self) -> Undo {
         match self {
-            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => Undo::Nothing,
-            Self::Write(Write::Canary { .. } | Write::Through { .. } | Write::ReleaseGuard { .. }) => {
-                Undo::Nothing
-            }
-            Self::Fence(fence) => Undo::By(Box::new(Self::Unfence(Unfence(fence.clone())))),
-            Self::Unfence(_) => Undo::Nothing,
-            Self::Promote(_) => Undo::PointOfNoReturn {
-                because: "a promoted replica has its own history; to return, run drctl failback",
-            },
-            // It serves nobody before the promotion, and its cluster benefits from it. Whoever pays for it removes it.
-            Self::AddClusterInstance(_) | Self::Withdraw(_) => Undo::Nothing,
-            Self::Rejoin(_) => Undo::PointOfNoReturn {
-                because: "drctl sets aside what only that server has, and makes it a standby of the other one",
-            },
-            Self::Rename(Rename { db, to }) => {
-                let renamed = DatabaseRef { id: to.clone(), ..db.clone() };
-                Undo::By(Box::new(Self::Rename(Rename { db: renamed, to: db.id.clone() })))
-            }
-            Self::Restore(RestoreStep { part, of }) => undo_part(*part, of),
+            Self::Fence(op) => op.undo().map(|back| Box::new(Self::Unfence(back))),
+            Self::Unfence(op) => op.undo().map(|never| match never {}),
+            Self::Promote(op) => op.undo().map(|never| match never {}),
+            Self::Withdraw(op) => op.undo().map(|never| match never {}),
+            Self::AddClusterInstance(op) => op.undo().map(|never| match never {}),
+            Self::Rejoin(op) => op.undo().map(|never| match never {}),
+            Self::Rename(op) => op.undo().map(|back| Box::new(Self::Rename(back))),
+            Self::Restore(op) => op.undo().map(|back| Box::new(Self::Restore(back))),
             Self::Scale(op) => op.undo().map(|back| Box::new(Self::Scale(back))),
             Self::Switch(op) => op.undo().map(|back| Box::new(Self::Switch(back))),
             Self::SetHealthObject(op) => op.undo().map(|back| Box::new(Self::SetHealthObject(back))),
@@ -279,45 +259,21 @@ impl Action {
                 let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
                 Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
             }
-            Self::Run(_) => Undo::Nothing,
+            Self::Write(Write::Canary { .. } | Write::Through { .. } | Write::ReleaseGuard { .. }) => {
+                Undo::Nothing
+            }
+            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } | Self::Run(_) => Undo::Nothing,
         }
     }
 
     /// What to do when its call's fate is unknown.
     pub fn in_doubt(&self) -> InDoubt {
-        match self {
+        operation!(self, op => op.in_doubt(),
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
             Self::Write(_) => InDoubt::Repeat,
-            Self::Scale(op) => op.in_doubt(),
-            Self::Switch(op) => op.in_doubt(),
-            Self::SetHealthObject(op) => op.in_doubt(),
-            Self::SetRoutingControls(op) => op.in_doubt(),
-            Self::UpdateClientSecret(op) => op.in_doubt(),
-            // Until it is done the old name is what is seen.
-            Self::Rename(_) => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
-            // Of two replicas of one name RDS refuses the second; and looking tells sooner.
-            Self::Rejoin(Rejoin { db, .. }) if db.engine == Engine::Rds => {
-                InDoubt::ObserveAfter(Dur::mins(1))
-            }
-            Self::AddClusterInstance(_) => InDoubt::ObserveAfter(Dur::mins(1)),
-            // Until a rename is done the old name is what is seen; and nothing is created, or deleted, twice.
-            Self::Restore(RestoreStep { part: Part::Swap, of }) if of.instance().is_some() => {
-                InDoubt::ObserveAfter(NEW_NAME_AT_WORST)
-            }
-            Self::Restore(RestoreStep { part: Part::CreateCopy | Part::Destroy, of })
-                if of.instance().is_some() =>
-            {
-                InDoubt::ObserveAfter(Dur::mins(1))
-            }
-            // The host runs a job once, whoever asks for it again.
-            Self::Rejoin(_) | Self::Withdraw(_) | Self::Restore(_) => InDoubt::Repeat,
-            Self::Fence(f) | Self::Unfence(Unfence(f)) => f.method.in_doubt(),
-            // The status still reads `available` for a while after the call was accepted; looking sooner proves nothing.
-            Self::Promote(_) => InDoubt::ObserveAfter(Dur::secs(60)),
             Self::Run(command) if command.idempotent => InDoubt::Repeat,
-            Self::Run(_) => InDoubt::Ask,
-        }
+            Self::Run(_) => InDoubt::Ask)
     }
 
     /// Whether it changes anything outside drctl.
@@ -336,7 +292,7 @@ impl Action {
 
     /// Where it acts or looks, if that is one place.
     pub fn place(&self) -> Option<&Place> {
-        match self {
+        operation!(self, op => Some(op.place()),
             Self::Check(Check::Identity { place } | Check::Guard { place, .. })
             | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
             Self::Check(
@@ -346,82 +302,38 @@ impl Action {
                 | Check::Follows { db, .. }
                 | Check::CaughtUp { db },
             )
-            | Self::Promote(Promote { db, .. })
-            | Self::AddClusterInstance(AddClusterInstance { db, .. })
-            | Self::Withdraw(Withdraw { db })
-            | Self::Rejoin(Rejoin { db, .. })
-            | Self::Rename(Rename { db, .. })
             | Self::Write(Write::Canary { db, .. } | Write::Through { db, .. }) => Some(&db.place),
-            Self::Fence(f) | Self::Unfence(Unfence(f)) => Some(&f.db.place),
-            Self::Restore(RestoreStep { of, .. }) => Some(&of.db.place),
-            Self::Scale(op) => Some(op.place()),
-            Self::Switch(op) => Some(op.place()),
-            Self::SetHealthObject(op) => Some(op.place()),
-            Self::SetRoutingControls(op) => Some(op.place()),
-            Self::UpdateClientSecret(op) => Some(op.place()),
             Self::Check(Check::Compare(of)) => Some(&of.source.place),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. } | Check::Answers { .. })
             | Self::Run(_)
             | Self::Gate(_)
-            | Self::Wait { .. } => None,
-        }
+            | Self::Wait { .. } => None)
     }
 
     /// What to look at to see whether it is done.
     pub fn watch(&self, called: &Called<'_>) -> Option<Target> {
-        let key = called.key;
-        match self {
+        let key = || called.key.to_owned();
+        let wrote = |db: &DatabaseRef, table: &str, way| {
+            Some(Target::Wrote { db: db.clone(), table: table.to_owned(), key: key(), way })
+        };
+        operation!(self, op => Some(op.watch(called)),
             Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
-            Self::Check(Check::Guard { component, place, .. }) => {
-                Some(Target::Guard { component: component.clone(), place: place.clone() })
-            }
             Self::Check(
                 Check::Available { db }
                 | Check::Promotable { db }
                 | Check::Exposure { db, .. }
                 | Check::Follows { db, .. }
                 | Check::CaughtUp { db },
-            )
-            | Self::AddClusterInstance(AddClusterInstance { db, .. })
-            | Self::Withdraw(Withdraw { db })
-            | Self::Promote(Promote { db, .. }) => Some(Target::Database(db.clone())),
-            Self::Rename(Rename { db, to }) => {
-                Some(Target::Database(DatabaseRef { id: to.clone(), ..db.clone() }))
-            }
-            Self::Rejoin(Rejoin { db, .. }) if db.engine == Engine::Rds => Some(Target::Database(db.clone())),
-            Self::Rejoin(Rejoin { db, .. }) => Some(Target::Rebuild { db: db.clone(), key: key.to_owned() }),
-            Self::Restore(RestoreStep { part, of }) => Some(Target::Restore {
-                db: of.db.clone(),
-                part: *part,
-                key: key.to_owned(),
-                copy: of.instance().map(|new| new.id.clone()),
-            }),
+            ) => Some(Target::Database(db.clone())),
             Self::Check(Check::Compare(of)) => Some(Target::Compared(of.clone())),
             Self::Check(Check::Answers { names, .. }) => Some(Target::Answers { names: names.clone() }),
-            Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
-                None
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => None,
+            Self::Write(Write::Canary { db, table }) => wrote(db, table, None),
+            Self::Write(Write::Through { db, table, way }) => wrote(db, table, Some(way.clone())),
+            Self::Check(Check::Guard { component, place, .. })
+            | Self::Write(Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. }) => {
+                Some(Target::Guard { component: component.clone(), place: place.clone() })
             }
-            Self::Fence(f) | Self::Unfence(Unfence(f)) => {
-                Some(Target::Fence { db: f.db.clone(), method: f.method, restart: called.restart })
-            }
-            Self::Scale(op) => Some(op.watch(called)),
-            Self::Switch(op) => Some(op.watch(called)),
-            Self::SetHealthObject(op) => Some(op.watch(called)),
-            Self::SetRoutingControls(op) => Some(op.watch(called)),
-            Self::UpdateClientSecret(op) => Some(op.watch(called)),
-            Self::Write(Write::Canary { db, table }) => {
-                Some(Target::Wrote { db: db.clone(), table: table.clone(), key: key.to_owned(), way: None })
-            }
-            Self::Write(Write::Through { db, table, way }) => Some(Target::Wrote {
-                db: db.clone(),
-                table: table.clone(),
-                key: key.to_owned(),
-                way: Some(way.clone()),
-            }),
-            Self::Write(
-                Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. },
-            ) => Some(Target::Guard { component: component.clone(), place: place.clone() }),
-            Self::Run(command) => Some(Target::Command { key: key.to_owned(), command: command.clone() }),
-        }
+            Self::Run(command) => Some(Target::Command { key: key(), command: command.clone() }))
     }
 }

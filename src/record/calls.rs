@@ -1,90 +1,22 @@
 //! The exact calls that an action makes, for the dry run and the paper runbook. Adapters may make no other mutating call.
 
-use std::collections::BTreeMap;
+use crate::kinds::shared::database::calls::{look, sql};
+use crate::record::action::operation;
 
 use crate::kinds::Op;
-use crate::kinds::aws::aurora::AddClusterInstance;
-use crate::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
 use crate::kinds::aws::route53::Wanted;
 use crate::kinds::aws::s3::BucketRef;
-use crate::kinds::shared::database::{DatabaseRef, Engine};
-use crate::kinds::shared::fence::{Fence, Unfence};
-use crate::kinds::shared::promotion::{Promote, Withdraw};
-use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::shared::restore::RestoreStep;
 use crate::model::call::{Call, asked, by_hand, call, quoted};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 use crate::record::action::{Action, Check, Write};
 
 mod clients;
-mod clusters;
-mod fences;
-mod restoring;
-
-/// By its host: a server that starts knows of no request.
-fn restart(db: &DatabaseRef) -> Call {
-    by_hand(
-        ("sql", "statement"),
-        &db.place.name,
-        true,
-        &format!("on the host of {}: pg_ctl -m immediate stop, then pg_ctl start", db.id),
-    )
-}
 
 /// The calls of `action` in order, the mutating ones first, then those that watch for the result.
 pub fn calls(action: &Action) -> Vec<Call> {
-    match action {
+    operation!(action, op => op.calls(),
         Action::Check(check) => check_calls(check),
-        Action::Fence(f) => fences::set(f),
-        Action::Unfence(Unfence(f)) => fences::lift(f),
-        Action::Promote(Promote { db, .. }) if db.engine == Engine::Postgres => {
-            vec![sql(db, true, "SELECT pg_promote(false)"), look(db)]
-        }
-        Action::Promote(Promote { db, takeover: Some(how), .. }) => vec![clusters::takeover(how), look(db)],
-        Action::Withdraw(Withdraw { db }) => vec![restart(db), look(db)],
-        Action::AddClusterInstance(AddClusterInstance { db, instance }) => {
-            vec![clusters::equip(db, instance), look(db)]
-        }
-        Action::Promote(Promote { db, backup_days, .. }) => vec![
-            aws(
-                db,
-                "rds",
-                "PromoteReadReplica",
-                true,
-                format!(
-                    "aws rds promote-read-replica --region {} --db-instance-identifier {}{}",
-                    quoted(&db.place.region),
-                    quoted(&db.id),
-                    backup_days.map_or_else(String::new, |d| format!(" --backup-retention-period {d}"))
-                ),
-            ),
-            look(db),
-        ],
-        Action::Rejoin(Rejoin { db, source, replica: None, reconcile }) => {
-            vec![rejoin_call(db, source, reconcile), look(db)]
-        }
-        Action::Rejoin(Rejoin { db, replica: Some(replica), .. }) => {
-            vec![replica_call(db, replica), look(db)]
-        }
-        Action::Rename(Rename { db, to }) => {
-            let text = format!(
-                "aws rds modify-db-instance --region {} --db-instance-identifier {} --new-db-instance-identifier {} --apply-immediately",
-                quoted(&db.place.region),
-                quoted(&db.id),
-                quoted(to)
-            );
-            vec![
-                aws(db, "rds", "ModifyDBInstance", true, text),
-                describe_db(&db.place.region, &db.place.name, to),
-            ]
-        }
-        Action::Restore(RestoreStep { part, of }) => restoring::calls(*part, of),
-        Action::Scale(op) => op.calls(),
-        Action::Switch(op) => op.calls(),
-        Action::SetHealthObject(op) => op.calls(),
-        Action::SetRoutingControls(op) => op.calls(),
-        Action::UpdateClientSecret(op) => op.calls(),
         Action::Write(Write::Through { db, table, way }) => clients::through(db, table, way),
         Action::Write(write) => vec![write_call(write)],
         Action::Run(c) => vec![call(
@@ -94,73 +26,7 @@ pub fn calls(action: &Action) -> Vec<Call> {
             true,
             c.argv.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "),
         )],
-        Action::Gate(_) | Action::Wait { .. } => Vec::new(),
-    }
-}
-
-fn rejoin_call(db: &DatabaseRef, source: &DatabaseRef, reconcile: &[String]) -> Call {
-    let (run, data) = db.host.as_ref().map_or_else(Default::default, |h| {
-        (h.run.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "), h.data.clone())
-    });
-    let export = match reconcile {
-        [] => String::new(),
-        tables => format!(", and export its rows of {}", tables.join(", ")),
-    };
-    let text = format!(
-        "on its host ({run} sh): stop; keep the log of what only it has{export}; pg_rewind -D {} --source-server <{}>, else pg_basebackup beside it; standby.signal, primary_conninfo, primary_slot_name; start",
-        quoted(&data),
-        source.id
-    );
-    by_hand(("host", "rejoin"), &db.place.name, true, &text)
-}
-
-fn replica_call(db: &DatabaseRef, replica: &NewReplica) -> Call {
-    let like = &replica.like;
-    let mut text = format!(
-        "aws rds create-db-instance-read-replica --region {} --db-instance-identifier {} --source-db-instance-identifier {} --db-instance-class {} --vpc-security-group-ids {}",
-        quoted(&db.place.region),
-        quoted(&db.id),
-        quoted(&replica.source_arn),
-        quoted(&like.class),
-        replica.security_groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
-    );
-    let own = [
-        ("--db-parameter-group-name", like.creation_parameters().cloned()),
-        ("--kms-key-id", like.creation_key(&replica.source_arn).cloned()),
-    ];
-    text.push_str(&options(like, own));
-    if like.protected {
-        text.push_str(" --deletion-protection");
-    }
-    text.push_str(&tags(&like.tags));
-    aws(db, "rds", "CreateDBInstanceReadReplica", true, text)
-}
-
-/// What makes a new instance like another one.
-fn options<const N: usize>(like: &InstanceSettings, more: [(&str, Option<String>); N]) -> String {
-    let common = [
-        ("--db-subnet-group-name", like.subnet_group.clone()),
-        ("--storage-type", like.storage.clone()),
-        ("--iops", like.creation_iops().map(|n| n.to_string())),
-        ("--port", like.port.map(|n| n.to_string())),
-    ];
-    let all = common.into_iter().chain(more).filter_map(|(option, value)| Some((option, value?)));
-    let mut text: String = all.map(|(option, value)| format!(" {option} {}", quoted(&value))).collect();
-    let switches = [
-        ("multi-az", like.multi_az),
-        ("publicly-accessible", like.public),
-        ("enable-iam-database-authentication", like.iam_logins),
-    ];
-    for (name, on) in switches {
-        text.push_str(&format!(" --{}{name}", if on { "" } else { "no-" }));
-    }
-    text
-}
-
-fn tags(tags: &BTreeMap<String, String>) -> String {
-    let one = |(k, v): (&String, &String)| format!(" {}", quoted(&format!("Key={k},Value={v}")));
-    let all: String = tags.iter().map(one).collect();
-    if all.is_empty() { all } else { format!(" --tags{all}") }
+        Action::Gate(_) | Action::Wait { .. } => Vec::new())
 }
 
 fn write_call(write: &Write) -> Call {
@@ -256,75 +122,4 @@ fn check_calls(check: &Check) -> Vec<Call> {
             vec![by_hand(("probe", "sample"), "this machine", false, &format!("ask probe {probe}"))]
         }
     }
-}
-
-fn modify_groups(f: &Fence, groups: &[String]) -> Call {
-    if f.db.engine == Engine::Aurora {
-        return clusters::modify_groups(f, groups);
-    }
-    aws(
-        &f.db,
-        "rds",
-        "ModifyDBInstance",
-        true,
-        format!(
-            "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {}",
-            quoted(&f.db.place.region),
-            quoted(&f.db.id),
-            groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
-        ),
-    )
-}
-
-/// How a database's role and its last commit are looked for.
-fn look(db: &DatabaseRef) -> Call {
-    match db.engine {
-        Engine::Rds => describe_db(&db.place.region, &db.place.name, &db.id),
-        Engine::Aurora => clusters::describe(db),
-        Engine::Postgres => sql(
-            db,
-            false,
-            "SELECT pg_is_in_recovery(), clock_timestamp() - pg_last_xact_replay_timestamp(), system_identifier FROM pg_control_system()",
-        ),
-    }
-}
-
-fn describe_db(region: &str, at: &str, id: &str) -> Call {
-    call(
-        "rds",
-        "DescribeDBInstances",
-        at,
-        false,
-        format!(
-            "aws rds describe-db-instances --region {} --db-instance-identifier {}",
-            quoted(region),
-            quoted(id)
-        ),
-    )
-}
-
-fn aws(
-    db: &DatabaseRef,
-    service: &'static str,
-    operation: &'static str,
-    mutates: bool,
-    command: String,
-) -> Call {
-    call(service, operation, &db.place.name, mutates, command)
-}
-
-/// A statement that can be sent as it stands.
-fn sql(db: &DatabaseRef, mutates: bool, text: &str) -> Call {
-    let server = match &db.endpoint {
-        Some(endpoint) => quoted(&format!("postgresql://{endpoint}")),
-        None => {
-            format!("--host {}", asked(&format!("HOST of {}", db.id), &format!("the endpoint of {}", db.id)))
-        }
-    };
-    call("sql", "statement", &db.place.name, mutates, format!("psql {server} -c {}", quoted(text)))
-}
-
-/// Statements that somebody has to put together from what they find.
-fn sql_by_hand(at: &str, id: &str, mutates: bool, text: &str) -> Call {
-    by_hand(("sql", "statement"), at, mutates, &format!("psql to {id}: {text}"))
 }

@@ -1,17 +1,18 @@
 //! Which servers a run keeps from taking writes, how that was proven, and when it let writes in again.
 
 use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
-use crate::kinds::Fact;
+use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
+use crate::kinds::{Fact, Store};
 use crate::model::ids::ComponentName;
 use crate::model::time::Timestamp;
 use crate::record::action::{Action, Check, Gate};
-use crate::record::event::EventKind;
+use crate::record::event::{End, EventKind};
 use crate::record::runbook::Step;
 
 impl RunState {
@@ -190,6 +191,25 @@ impl RunState {
             Fact::Fenced { method, at, .. } => Some((*method, *at)),
             _ => None,
         })
+    }
+
+    /// What the run established about a store, for the operations on it.
+    pub fn store(&self, db: &DatabaseRef) -> Store<'_> {
+        let component = &db.component;
+        let set = |r: &usize| self.work(*r).status == Status::Done(End::Performed);
+        let aside = self.runbook.steps.iter().find_map(|s| match &s.action {
+            Action::Rename(Rename { db: old, to }) if old.is(db) => Some(to.as_str()),
+            _ => None,
+        });
+        Store {
+            promoted: self.promoted.contains(component),
+            fenced: self.fenced(component).is_some(),
+            fenced_by_run: self.rungs(component).iter().any(set),
+            fence_token: self.fence_token(component),
+            fenced_end: self.fenced_end(component),
+            restores: self.restores(component).is_some(),
+            aside,
+        }
     }
 
     /// What the proof of a component's fence found.

@@ -4,15 +4,12 @@ mod answers;
 mod databases;
 mod observed;
 mod parted;
-mod restoring;
 
 pub use observed::{ProbeSight, StepDecision, StepObservation};
 
 use super::state::{RunState, Status};
 use super::{held, parts};
 use crate::inventory::Observation;
-use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::{Fact, Found, Judged, Progress, State, Target};
 use crate::model::ids::Digest;
 use crate::model::properties::InDoubt;
@@ -354,18 +351,25 @@ fn value(sight: &StepObservation) -> Option<&State> {
 }
 
 /// How far the step is.
-fn progress(state: &RunState, i: usize, now: Timestamp) -> Progress<'_> {
+fn progress(state: &RunState, i: usize, (now, observed_at): (Timestamp, Timestamp)) -> Progress<'_> {
     let work = state.work(i);
-    let token = match &work.status {
-        Status::Awaiting { token, .. } => token.as_deref(),
-        _ => None,
+    let (answered_at, token) = match &work.status {
+        Status::Awaiting { answered_at, token, .. } => (Some(*answered_at), token.as_deref()),
+        _ => (None, None),
     };
     Progress {
         now,
+        observed_at,
         began: work.started_at.map(|began| began.max(state.taken_at)),
-        undo: state.direction(i) == Direction::Undo,
-        leaving: undoing_now(state, i) || leaving(state, i),
+        attempts: work.attempts,
+        answered_at,
         token,
+        undo: state.direction(i) == Direction::Undo,
+        leaving: leaving(state, i),
+        undoing: undoing_now(state, i),
+        finished: state.finished(),
+        owed: state.step(i).debt || state.finished(),
+        store: state.step(i).action.store().map(|db| state.store(db)).unwrap_or_default(),
     }
 }
 
@@ -386,12 +390,7 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &StepObservation,
             }
             // Nobody waits for what will never be answered.
             Some((target, seen)) if let Some(why) = seen.refused(target) => Judged::Wrong(why),
-            Some((target, Observation::NotFound { .. }))
-                if state.finished() && matches!(action, Action::Fence(_)) =>
-            {
-                Judged::Settled(format!("{target} no longer exists"))
-            }
-            Some((target, missing)) => absent(action, target, missing),
+            Some((target, missing)) => absent(state, (i, now), action, target, missing),
             None => Judged::Before,
         },
         (_, StepObservation::Nothing) => Judged::Before,
@@ -399,13 +398,19 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &StepObservation,
     }
 }
 
-fn absent(action: &Action, target: &Target, seen: &Observation) -> Judged {
+fn absent(
+    state: &RunState,
+    (i, now): (usize, Timestamp),
+    action: &Action,
+    target: &Target,
+    seen: &Observation,
+) -> Judged {
+    let judged = || action.absent(target, &progress(state, i, (now, now)));
     match (action, seen) {
-        // What is looked for there is the new name, or the new replica.
-        (Action::Write(_) | Action::Rename(_) | Action::Rejoin(_), Observation::NotFound { .. }) => {
-            Judged::Before
-        }
-        (_, Observation::NotFound { .. }) => Judged::Wrong(format!("{target} does not exist")),
+        (_, Observation::NotFound { .. }) if let Some(judged) = judged() => judged,
+        // What is looked for there is what it writes.
+        (Action::Write(_), Observation::NotFound { .. }) => Judged::Before,
+        (_, Observation::NotFound { .. }) => Judged::missing(target),
         // Nothing waits for a comparison, and it waits for nobody.
         (Action::Check(Check::Compare(_)), Observation::Unauthenticated { .. }) => {
             Judged::Wrong(format!("{target}: {}", seen.why_not()))
@@ -425,8 +430,11 @@ fn thing(
     observed_at: Timestamp,
     now: Timestamp,
 ) -> Judged {
-    if let Some(judged) = action.judge(seen, &progress(state, i, now)) {
-        return judged;
+    if let Some(judged) = action.judge(seen, &progress(state, i, (now, observed_at))) {
+        return match action {
+            Action::Fence(fence) if state.finished() => databases::owed(state, i, fence, judged, now),
+            _ => judged,
+        };
     }
     match (action, seen) {
         (Action::Check(Check::Identity { place }), State::Identity(identity)) => match &place.account {
@@ -437,13 +445,6 @@ fn thing(
             _ => Judged::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
         },
         (_, State::Database(seen)) => databases::judge(state, i, action, seen, now),
-        (Action::Rejoin(Rejoin { db, source, .. }), State::Rebuild(seen)) => {
-            databases::rejoined(db, source, seen)
-        }
-        (Action::Restore(RestoreStep { part, of }), State::Restore(seen)) => {
-            restoring::judge(state, i, (*part, of), seen, now)
-        }
-        (_, State::Fence(proof)) => databases::fence(state, i, action, (proof, observed_at), now),
         (Action::Check(Check::Compare(of)), State::Compared(found)) => Judged::Done(vec![Fact::Compared {
             component: of.source.component.clone(),
             copy: of.copy.bucket.clone(),
@@ -485,7 +486,7 @@ fn thing(
 }
 
 fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
-    progress(state, i, now).waited(patience)
+    progress(state, i, (now, now)).waited(patience)
 }
 
 fn probe_verdict(state: &RunState, i: usize, consecutive: u32, probe: &ProbeSight) -> Judged {

@@ -1,10 +1,23 @@
 //! The promotion of a replica, and its withdrawal.
 
+use std::convert::Infallible;
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::aurora::Takeover;
-use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::aws::aurora::{self, Handover, Takeover};
+use crate::kinds::aws::rds::{SERVING, calls};
+use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::shared::database::calls::{look, sql};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
+use crate::kinds::{Called, Judged, Progress, State, Target};
+use crate::model::call::{Call, by_hand, quoted};
+use crate::model::change::Change;
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::properties::{InDoubt, Late, Properties, QUIET, STRICT, Undo};
+use crate::model::time::Dur;
 
 /// Makes a replica the writer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,4 +37,206 @@ pub struct Promote {
 pub struct Withdraw {
     /// The standby.
     pub db: DatabaseRef,
+}
+
+impl Op for Promote {
+    type Back = Infallible;
+
+    fn properties(&self) -> Properties {
+        STRICT
+    }
+
+    fn undo(&self) -> Undo<Infallible> {
+        Undo::PointOfNoReturn {
+            because: "a promoted replica has its own history; to return, run drctl failback",
+        }
+    }
+
+    /// The status still reads `available` for a while after the call was accepted; looking sooner proves nothing.
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::ObserveAfter(Dur::secs(60))
+    }
+
+    /// A standby that took the request to promote ends its recovery when its WAL receiver has ended, which may hang for as long as it likes
+    /// (PostgreSQL, `ShutdownWalRcv` in `walreceiverfuncs.c`).
+    fn late(&self) -> Late {
+        match self.db.engine {
+            Engine::Postgres => Late::Outlasts,
+            Engine::Rds | Engine::Aurora => Late::Settles,
+        }
+    }
+
+    fn place(&self) -> &Place {
+        &self.db.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        Some(&self.db)
+    }
+
+    fn watch(&self, _: &Called<'_>) -> Target {
+        Target::Database(self.db.clone())
+    }
+
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
+        match seen {
+            State::Database(seen) if reverted(self.takeover.as_deref(), seen, of) => {
+                let why = "the service reverted the switchover: one minute after it accepted the request, the state is the same as before";
+                Judged::Wrong(format!("{why}; its events say why (aws rds describe-events)"))
+            }
+            State::Database(seen) => promoted(seen),
+            _ => Judged::other(),
+        }
+    }
+
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
+    }
+
+    made_as_a_whole!();
+
+    /// Of PostgreSQL: the server ends its recovery at its current position. Replaying the remaining WAL takes as long as it takes
+    /// (`pg_promote` waits 60 s by default). Of RDS: «several minutes or longer», by the size of the replica, with a reboot (Amazon RDS
+    /// User Guide, «Promoting a read replica to be a standalone DB instance»); of a global database «in the order of minutes» (Amazon Aurora
+    /// User Guide, «Using switchover or failover in an Amazon Aurora global database»). It may take longer than this: then that is said,
+    /// and it is waited for.
+    fn estimate(&self) -> Estimate {
+        match self.db.engine {
+            Engine::Postgres => Estimate::new(Dur::secs(5), Dur::mins(10)),
+            Engine::Rds | Engine::Aurora => Estimate::new(Dur::mins(3), Dur::mins(10)),
+        }
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        let db = &self.db;
+        if db.engine == Engine::Postgres {
+            return vec![sql(db, true, "SELECT pg_promote(false)"), look(db)];
+        }
+        if let Some(how) = &self.takeover {
+            return vec![aurora::calls::takeover(how), look(db)];
+        }
+        let days = self.backup_days.map_or_else(String::new, |d| format!(" --backup-retention-period {d}"));
+        let text = format!(
+            "aws rds promote-read-replica --region {} --db-instance-identifier {}{days}",
+            quoted(&db.place.region),
+            quoted(&db.id)
+        );
+        vec![calls::about(db, "rds", "PromoteReadReplica", true, text), look(db)]
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        let db = &self.db;
+        let change = |resource: &str, attribute: &str, before: &str, after: String| {
+            Change::new(&db.place.name, resource, attribute, before.to_owned(), after)
+        };
+        if let Some(how) = &self.takeover {
+            let resource = format!("aws_rds_global_cluster {}", how.global);
+            let (before, after) = (format!("writer is not {}", db.id), format!("writer is {}", db.id));
+            return vec![change(&resource, "members", &before, after)];
+        }
+        if db.engine == Engine::Postgres {
+            return vec![change(&format!("database {}", db.id), "role", "standby", "primary".to_owned())];
+        }
+        let resource = format!("aws_db_instance {}", db.id);
+        let source = change(&resource, "replicate_source_db", "set", "empty".to_owned());
+        let days = |d: u32| change(&resource, "backup_retention_period", "fewer", d.to_string());
+        std::iter::once(source).chain(self.backup_days.map(days)).collect()
+    }
+}
+
+impl fmt::Display for Promote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = &self.db.id;
+        match self.takeover.as_deref() {
+            Some(how) => match how.by {
+                Handover::Switchover => write!(f, "move the writer of {} to {id}", how.global),
+                Handover::AllowDataLoss => {
+                    write!(f, "make {id} the writer of {}, even if it lacks data", how.global)
+                }
+            },
+            None => write!(f, "promote {id}"),
+        }
+    }
+}
+
+/// The source is gone and the status is one in which RDS serves. The status alone proves nothing: it reads `available` before `modifying`, too.
+fn promoted(db: &DatabaseState) -> Judged {
+    match (db.is_replica(), db.status.as_str()) {
+        (false, status) if SERVING.contains(&status) => Judged::Done(Vec::new()),
+        (true, "available") => Judged::Before,
+        (_, status) => Judged::Unclear(format!("the database is `{status}`")),
+    }
+}
+
+/// A handover that was accepted, and of which nothing is to be seen a minute later: every one that is asked for is an outage, and so a
+/// person asks for the next.
+fn reverted(how: Option<&Takeover>, seen: &DatabaseState, of: &Progress<'_>) -> bool {
+    let (Some(how), Some(answered_at)) = (how, of.answered_at) else { return false };
+    let as_before = seen.is_replica() && seen.status == "available";
+    how.by == Handover::Switchover && as_before && of.now >= answered_at + Dur::mins(1)
+}
+
+impl Op for Withdraw {
+    type Back = Infallible;
+
+    fn properties(&self) -> Properties {
+        QUIET
+    }
+
+    fn undo(&self) -> Undo<Infallible> {
+        Undo::Nothing
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::Repeat
+    }
+
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
+    fn place(&self) -> &Place {
+        &self.db.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        Some(&self.db)
+    }
+
+    fn watch(&self, _: &Called<'_>) -> Target {
+        Target::Database(self.db.clone())
+    }
+
+    /// A look cannot tell a standby that was restarted from one that was not: the withdrawal of a run proves it.
+    fn judge(&self, _: &State, _: &Progress<'_>) -> Judged {
+        Judged::other()
+    }
+
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
+    }
+
+    made_as_a_whole!();
+
+    fn estimate(&self) -> Estimate {
+        Estimate::new(Dur::secs(10), Dur::mins(2))
+    }
+
+    /// By its host: a server that starts knows of no request.
+    fn calls(&self) -> Vec<Call> {
+        let db = &self.db;
+        let text = format!("on the host of {}: pg_ctl -m immediate stop, then pg_ctl start", db.id);
+        vec![by_hand(("sql", "statement"), &db.place.name, true, &text), look(db)]
+    }
+
+    /// A standby stays one.
+    fn changes(&self) -> Vec<Change> {
+        Vec::new()
+    }
+}
+
+impl fmt::Display for Withdraw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "withdraw the promotion of {}: stop it, then start it as a standby", self.db.id)
+    }
 }

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::op::Op;
+use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Called, Found, Judged, Parts, Progress, Readings, State, Target};
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::change::Change;
@@ -14,7 +15,7 @@ use crate::model::document::{Node, Value};
 use crate::model::estimate::Estimate;
 use crate::model::ids::ComponentName;
 use crate::model::place::{Place, endpoint_parts};
-use crate::model::properties::{InDoubt, LEADS, Moves, Properties, Undo};
+use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo};
 use crate::model::time::Dur;
 
 /// Clients are led elsewhere by the secret that they read. Of its contents only the fields that name a server are known here, and only
@@ -131,6 +132,8 @@ pub fn secret_ref(node: &Node) -> SecretRef {
 }
 
 impl Op for UpdateClientSecret {
+    type Back = Self;
+
     fn properties(&self) -> Properties {
         Properties { moves: Moves::BySecret, made_up_for: true, ..LEADS }
     }
@@ -143,8 +146,16 @@ impl Op for UpdateClientSecret {
         InDoubt::Repeat
     }
 
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
     fn place(&self) -> &Place {
         &self.secret.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        None
     }
 
     fn watch(&self, _: &Called<'_>) -> Target {
@@ -156,6 +167,10 @@ impl Op for UpdateClientSecret {
             State::Secret(seen) => Judged::stands(seen.fields == self.to),
             _ => Judged::other(),
         }
+    }
+
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
     }
 
     fn parts(&self, _: &State, _: &dyn Fn(u32) -> bool) -> Option<Parts> {

@@ -2,47 +2,14 @@
 
 use std::fmt;
 
-use crate::kinds::aws::aurora::{AddClusterInstance, Handover};
-use crate::kinds::aws::rds::Rename;
-use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::fence::Unfence;
-use crate::kinds::shared::promotion::{Promote, Withdraw};
-use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::shared::restore::RestoreStep;
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
-use crate::record::action::{Action, Check, Gate, Write};
+use crate::record::action::{Action, Check, Gate, Write, operation};
 
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
+        operation!(self, op => write!(f, "{op}"),
             Self::Check(c) => check(c, f),
-            Self::Rejoin(Rejoin { db, source, replica: None, .. }) => {
-                write!(f, "make {} a standby of {}", db.id, source.id)
-            }
-            Self::Rejoin(Rejoin { db, source, .. }) => {
-                write!(f, "create {}, a read replica of {}", db.id, source.id)
-            }
-            Self::Rename(Rename { db, to }) => write!(f, "rename {} to {to}", db.id),
-            Self::Fence(x) => write!(f, "fence {} by {}", x.db.id, x.method.id()),
-            Self::Unfence(Unfence(x)) => write!(f, "lift the fence on {} by {}", x.db.id, x.method.id()),
-            Self::Promote(Promote { db, takeover: Some(how), .. }) => match how.by {
-                Handover::Switchover => write!(f, "move the writer of {} to {}", how.global, db.id),
-                Handover::AllowDataLoss => {
-                    write!(f, "make {} the writer of {}, even if it lacks data", db.id, how.global)
-                }
-            },
-            Self::Promote(Promote { db, .. }) => write!(f, "promote {}", db.id),
-            Self::Withdraw(Withdraw { db }) => withdraw(db, f),
-            Self::AddClusterInstance(AddClusterInstance { db, instance }) => {
-                write!(f, "create {}, {}, in cluster {}", instance.id, instance.class, db.id)
-            }
-            Self::Restore(RestoreStep { part, of }) => write!(f, "{}", part.words(of)),
-            Self::Scale(op) => write!(f, "{op}"),
-            Self::Switch(op) => write!(f, "{op}"),
-            Self::SetHealthObject(op) => write!(f, "{op}"),
-            Self::SetRoutingControls(op) => write!(f, "{op}"),
-            Self::UpdateClientSecret(op) => write!(f, "{op}"),
             Self::Write(w) => write_words(w, f),
             Self::Run(c) => write!(f, "run {}", c.argv.join(" ")),
             Self::Gate(Gate::Fenced { component }) => {
@@ -59,13 +26,8 @@ impl fmt::Display for Action {
                 write!(f, "wait for approval of {}: {ask}", by.join(" and "))
             }
             Self::Wait { duration_ms, until: None } => write!(f, "watch for {duration_ms}"),
-            Self::Wait { duration_ms, until: Some(what) } => write!(f, "wait {duration_ms} until {what}"),
-        }
+            Self::Wait { duration_ms, until: Some(what) } => write!(f, "wait {duration_ms} until {what}"))
     }
-}
-
-fn withdraw(db: &DatabaseRef, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    write!(f, "withdraw the promotion of {}: stop it, then start it as a standby", db.id)
 }
 
 fn write_words(of: &Write, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,9 @@
 //! The calls that lead clients elsewhere, and the write that proves it.
 
 use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::calls::sql_by_hand;
 use crate::kinds::shared::secret::ClientWay;
 use crate::model::call::{Call, by_hand};
-use crate::record::calls::sql_by_hand;
 
 pub(super) fn through(db: &DatabaseRef, table: &str, way: &ClientWay) -> Vec<Call> {
     let at = &db.place.name;

@@ -30,7 +30,7 @@ pub(super) fn judge(
     let settle = settle(state, i).unwrap_or_default();
     let undo = state.direction(i) == Direction::Undo;
     if found.ready.is_empty() && found.foreign.is_empty() {
-        let facts = match action.judge(seen, &progress(state, i, now)) {
+        let facts = match action.judge(seen, &progress(state, i, (now, now))) {
             Some(Judged::Done(facts)) => facts,
             _ => Vec::new(),
         };

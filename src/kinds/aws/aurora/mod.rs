@@ -1,5 +1,6 @@
 //! Kind `aws.aurora_global`: the clusters of an Aurora global database.
 
+pub(crate) mod calls;
 mod ops;
 mod plan;
 

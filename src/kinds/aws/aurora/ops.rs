@@ -1,10 +1,23 @@
 //! What is done to an Aurora global database.
 
+use std::convert::Infallible;
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::aurora::NewMember;
+use crate::kinds::aws::aurora::{NewMember, calls};
+use crate::kinds::aws::rds::SERVING;
+use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::calls::look;
+use crate::kinds::{Called, Judged, Progress, State, Target};
+use crate::model::call::Call;
+use crate::model::change::Change;
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::properties::{InDoubt, Late, Properties, QUIET, Undo};
+use crate::model::time::Dur;
 
 /// Gives a cluster without instances one that can serve.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -13,4 +26,75 @@ pub struct AddClusterInstance {
     pub db: DatabaseRef,
     /// The instance.
     pub instance: Box<NewMember>,
+}
+
+impl Op for AddClusterInstance {
+    type Back = Infallible;
+
+    fn properties(&self) -> Properties {
+        QUIET
+    }
+
+    /// It serves nobody before the promotion, and its cluster benefits from it. Whoever pays for it removes it.
+    fn undo(&self) -> Undo<Infallible> {
+        Undo::Nothing
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::ObserveAfter(Dur::mins(1))
+    }
+
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
+    fn place(&self) -> &Place {
+        &self.db.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        Some(&self.db)
+    }
+
+    fn watch(&self, _: &Called<'_>) -> Target {
+        Target::Database(self.db.clone())
+    }
+
+    fn judge(&self, seen: &State, _: &Progress<'_>) -> Judged {
+        let State::Database(seen) = seen else { return Judged::other() };
+        let there = seen.cluster.iter().flat_map(|c| &c.instances).find(|i| i.id == self.instance.id);
+        match there.map(|i| i.status.as_str()) {
+            None => Judged::Before,
+            Some(status) if SERVING.contains(&status) => Judged::Done(Vec::new()),
+            Some(status) => Judged::Unclear(format!("{} is `{status}`", self.instance.id)),
+        }
+    }
+
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
+    }
+
+    made_as_a_whole!();
+
+    /// AWS publishes no figure for an instance of a cluster; storage is there already.
+    fn estimate(&self) -> Estimate {
+        Estimate::new(Dur::mins(8), Dur::mins(30))
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        vec![calls::create_instance(&self.db, &self.instance), look(&self.db)]
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        let resource = format!("aws_rds_cluster_instance {}", self.instance.id);
+        let (before, after) = ("none".to_owned(), self.instance.class.clone());
+        vec![Change::new(&self.db.place.name, &resource, "instance", before, after)]
+    }
+}
+
+impl fmt::Display for AddClusterInstance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (instance, cluster) = (&self.instance, &self.db.id);
+        write!(f, "create {}, {}, in cluster {cluster}", instance.id, instance.class)
+    }
 }

@@ -7,13 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState};
-use crate::kinds::op::Op;
-use crate::kinds::{Called, Fact, Found, Judged, Parts, Progress, Readings, State, Target};
+use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
-use crate::model::properties::{InDoubt, OnStop, Properties, QUIET, Undo};
+use crate::model::properties::{InDoubt, Late, OnStop, Properties, QUIET, Undo};
 use crate::model::time::Dur;
 
 /// A change of a group's size. The three sizes go in one call.
@@ -36,6 +37,8 @@ pub struct Scale {
 }
 
 impl Op for Scale {
+    type Back = Self;
+
     fn properties(&self) -> Properties {
         Properties { on_stop: OnStop::GoesOnInAFailover, made_up_for: true, ..QUIET }
     }
@@ -56,8 +59,16 @@ impl Op for Scale {
         InDoubt::Repeat
     }
 
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
     fn place(&self) -> &Place {
         &self.group.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        None
     }
 
     fn watch(&self, _: &Called<'_>) -> Target {
@@ -73,17 +84,11 @@ impl Op for Scale {
         }
     }
 
-    fn parts(&self, _: &State, _: &dyn Fn(u32) -> bool) -> Option<Parts> {
-        None
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
     }
 
-    fn read(&self, _: &State, _: &[u32]) -> Option<Found> {
-        None
-    }
-
-    fn bound(&self, _: &Readings) -> Option<Self> {
-        None
-    }
+    made_as_a_whole!();
 
     /// AWS publishes no figure: this is what launch, boot and one health check interval commonly add up to.
     fn estimate(&self) -> Estimate {

@@ -1,5 +1,6 @@
 //! Kind `aws.rds`: an Amazon RDS instance with a read replica in another site.
 
+pub(crate) mod calls;
 mod ops;
 mod plan;
 

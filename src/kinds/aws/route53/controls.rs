@@ -6,14 +6,15 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::op::Op;
-use crate::kinds::{Called, Found, Judged, Parts, Progress, Readings, State, Target};
+use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::{Called, Judged, Progress, State, Target};
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
-use crate::model::properties::{InDoubt, LEADS, Moves, Properties, Undo};
+use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo};
 use crate::model::time::Dur;
 
 /// Routing controls, one for each site, and where they are read and changed.
@@ -73,6 +74,8 @@ impl SetRoutingControls {
 }
 
 impl Op for SetRoutingControls {
+    type Back = Self;
+
     fn properties(&self) -> Properties {
         Properties { moves: Moves::ByName, made_up_for: true, ..LEADS }
     }
@@ -85,8 +88,16 @@ impl Op for SetRoutingControls {
         InDoubt::Repeat
     }
 
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
     fn place(&self) -> &Place {
         &self.controls.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        None
     }
 
     fn watch(&self, _: &Called<'_>) -> Target {
@@ -100,17 +111,11 @@ impl Op for SetRoutingControls {
         }
     }
 
-    fn parts(&self, _: &State, _: &dyn Fn(u32) -> bool) -> Option<Parts> {
-        None
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
     }
 
-    fn read(&self, _: &State, _: &[u32]) -> Option<Found> {
-        None
-    }
-
-    fn bound(&self, _: &Readings) -> Option<Self> {
-        None
-    }
+    made_as_a_whole!();
 
     /// A safety rule may want time between two changes (`WaitPeriodMs`, Amazon Application Recovery Controller API Reference).
     fn estimate(&self) -> Estimate {

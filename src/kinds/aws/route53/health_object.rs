@@ -5,14 +5,15 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::op::Op;
-use crate::kinds::{Called, Found, Judged, Parts, Progress, Readings, State, Target};
+use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::{Called, Judged, Progress, State, Target};
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::ids::ComponentName;
 use crate::model::place::{Place, bucket_and_key};
-use crate::model::properties::{InDoubt, LEADS, Moves, Properties, Undo};
+use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo};
 use crate::model::time::Dur;
 
 /// An object that health checks watch.
@@ -54,6 +55,8 @@ pub struct SetHealthObject {
 }
 
 impl Op for SetHealthObject {
+    type Back = Self;
+
     fn properties(&self) -> Properties {
         Properties { moves: Moves::ByName, made_up_for: true, ..LEADS }
     }
@@ -66,8 +69,16 @@ impl Op for SetHealthObject {
         InDoubt::Repeat
     }
 
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
     fn place(&self) -> &Place {
         &self.object.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        None
     }
 
     fn watch(&self, _: &Called<'_>) -> Target {
@@ -81,17 +92,11 @@ impl Op for SetHealthObject {
         }
     }
 
-    fn parts(&self, _: &State, _: &dyn Fn(u32) -> bool) -> Option<Parts> {
-        None
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
     }
 
-    fn read(&self, _: &State, _: &[u32]) -> Option<Found> {
-        None
-    }
-
-    fn bound(&self, _: &Readings) -> Option<Self> {
-        None
-    }
+    made_as_a_whole!();
 
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(2), Dur::mins(2))

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::route53::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, ZoneRef, kept, parts};
 use crate::kinds::op::Op;
+use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Called, Fact, Found, Judged, Parts, Progress, Readings, State, Target};
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::plain::count;
-use crate::model::properties::{InDoubt, LEADS, Moves, Properties, Undo, UndoRank};
+use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo, UndoRank};
 use crate::model::time::Dur;
 
 /// Record sets that change together. Each is a delete of the exact known set and a create of the new one in one batch: a compare-and-swap.
@@ -149,6 +150,8 @@ impl RecordChange {
 }
 
 impl Op for Switch {
+    type Back = Self;
+
     fn properties(&self) -> Properties {
         // Who moved users gives back the TTL that was found.
         let undo_rank = if self.only_ttl().is_some() { UndoRank::Ttl } else { UndoRank::Traffic };
@@ -164,8 +167,16 @@ impl Op for Switch {
         InDoubt::ObserveAfter(Dur::secs(5))
     }
 
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
     fn place(&self) -> &Place {
         &self.zone.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        None
     }
 
     /// The change, where the service named it, or else the record sets.
@@ -192,6 +203,10 @@ impl Op for Switch {
             }
             _ => Judged::other(),
         }
+    }
+
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
     }
 
     fn parts(&self, seen: &State, in_scope: &dyn Fn(u32) -> bool) -> Option<Parts> {

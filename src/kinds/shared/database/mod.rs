@@ -1,5 +1,6 @@
 //! A database server of any kind: which one it is, and what is observed of it.
 
+pub(crate) mod calls;
 mod plan;
 
 use crate::model::ids::ComponentName;

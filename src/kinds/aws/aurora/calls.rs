@@ -1,13 +1,13 @@
-//! The calls about Aurora global databases, whose members are clusters of instances.
+//! The calls to the RDS API about Aurora global databases, whose members are clusters of instances.
 
 use crate::kinds::aws::aurora::{Handover, NewMember, Takeover};
+use crate::kinds::aws::rds::calls::about;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::Fence;
 use crate::model::call::{Call, asked, call, quoted};
-use crate::record::calls::aws;
 
 /// Moves the writer.
-pub(super) fn takeover(how: &Takeover) -> Call {
+pub(crate) fn takeover(how: &Takeover) -> Call {
     let (operation, verb, more) = match how.by {
         Handover::Switchover => ("SwitchoverGlobalCluster", "switchover-global-cluster", ""),
         Handover::AllowDataLoss => ("FailoverGlobalCluster", "failover-global-cluster", " --allow-data-loss"),
@@ -22,7 +22,7 @@ pub(super) fn takeover(how: &Takeover) -> Call {
 }
 
 /// Creates an instance in a cluster.
-pub(super) fn equip(db: &DatabaseRef, instance: &NewMember) -> Call {
+pub(crate) fn create_instance(db: &DatabaseRef, instance: &NewMember) -> Call {
     let text = format!(
         "aws rds create-db-instance --region {} --db-cluster-identifier {} --db-instance-identifier {} --db-instance-class {} --engine {}",
         quoted(&db.place.region),
@@ -31,33 +31,33 @@ pub(super) fn equip(db: &DatabaseRef, instance: &NewMember) -> Call {
         quoted(&instance.class),
         quoted(&instance.engine)
     );
-    aws(db, "rds", "CreateDBInstance", true, text)
+    about(db, "rds", "CreateDBInstance", true, text)
 }
 
 /// How the members and their parts are looked for.
-pub(super) fn describe(db: &DatabaseRef) -> Call {
+pub(crate) fn describe(db: &DatabaseRef) -> Call {
     let text = format!(
         "aws rds describe-global-clusters --region {0} --global-cluster-identifier {1}; aws rds describe-db-clusters --region {0} --db-cluster-identifier {2}; aws rds describe-db-instances --region {0} --filters Name=db-cluster-id,Values={2}",
         quoted(&db.place.region),
         quoted(db.global.as_deref().unwrap_or_default()),
         quoted(&db.id)
     );
-    aws(db, "rds", "DescribeGlobalClusters", false, text)
+    about(db, "rds", "DescribeGlobalClusters", false, text)
 }
 
 /// Gives a cluster, and with it all its instances, other security groups.
-pub(super) fn modify_groups(f: &Fence, groups: &[String]) -> Call {
+pub(crate) fn modify_groups(f: &Fence, groups: &[String]) -> Call {
     let text = format!(
         "aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids {}",
         quoted(&f.db.place.region),
         quoted(&f.db.id),
         groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
     );
-    aws(&f.db, "rds", "ModifyDBCluster", true, text)
+    about(&f.db, "rds", "ModifyDBCluster", true, text)
 }
 
 /// The fence by security group: a restart of the instance that writes ends the sessions which the group leaves open.
-pub(super) fn isolate(f: &Fence) -> Vec<Call> {
+pub(crate) fn isolate(f: &Fence) -> Vec<Call> {
     let region = quoted(&f.db.place.region);
     let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
     let writer = asked(
@@ -72,8 +72,8 @@ pub(super) fn isolate(f: &Fence) -> Vec<Call> {
     );
     vec![
         modify_groups(f, &[group]),
-        aws(&f.db, "rds", "RebootDBInstance", true, reboot),
+        about(&f.db, "rds", "RebootDBInstance", true, reboot),
         describe(&f.db),
-        aws(&f.db, "rds", "DescribeEvents", false, events),
+        about(&f.db, "rds", "DescribeEvents", false, events),
     ]
 }

@@ -1,8 +1,9 @@
 //! The calls of a restore: a job on a host, or those of the service that makes another instance.
 
+use crate::kinds::aws::rds::calls::{about, describe, options, tags};
+use crate::kinds::shared::database::calls::sql_by_hand;
 use crate::kinds::shared::restore::{Backups, COPY_TAG, NewInstance, Part, Restore, Source};
 use crate::model::call::{Call, by_hand, quoted};
-use crate::record::calls::{aws, describe_db, options, sql_by_hand, tags};
 
 /// The calls of a part.
 pub(super) fn calls(part: Part, of: &Restore) -> Vec<Call> {
@@ -46,7 +47,7 @@ fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
     let region = quoted(&db.place.region);
     let (id, copy) = (quoted(&db.id), quoted(&new.id));
     let modify = |operation, text| {
-        vec![aws(db, "rds", operation, true, text), describe_db(&db.place.region, at, &new.id)]
+        vec![about(db, "rds", operation, true, text), describe(&db.place.region, at, &new.id)]
     };
     match part {
         Part::CreateCopy => {
@@ -96,7 +97,7 @@ fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
             let text = format!(
                 "aws rds modify-db-instance --region {region} --db-instance-identifier {copy} --new-db-instance-identifier {id}{protected} --apply-immediately"
             );
-            vec![aws(db, "rds", "ModifyDBInstance", true, text), describe_db(&db.place.region, at, &db.id)]
+            vec![about(db, "rds", "ModifyDBInstance", true, text), describe(&db.place.region, at, &db.id)]
         }
         Part::Revert => Vec::new(),
         Part::Destroy => modify(

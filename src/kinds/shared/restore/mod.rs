@@ -1,5 +1,8 @@
 //! A database brought back to a point in time: the copy that is made beside it, what is found of it, and what is lost with it.
 
+mod calls;
+mod op;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +11,8 @@ use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::wal::WalPoint;
 use crate::model::time::{Dur, Timestamp};
+
+pub use op::RestoreStep;
 
 /// How the backups of a server of one's own are reached, as its plan says. The texts are run by `sh` on its host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -112,15 +117,6 @@ pub struct Restore {
     /// The table of drctl's own rows: they do not count as lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
-}
-
-/// A part of a restore to a point in time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RestoreStep {
-    /// Which.
-    pub part: Part,
-    /// Of what, from what, to when.
-    pub of: Box<Restore>,
 }
 
 impl Restore {

@@ -1,9 +1,10 @@
 //! The calls that set and lift each fence method.
 
+use crate::kinds::aws::{aurora, rds};
 use crate::kinds::shared::database::Engine;
+use crate::kinds::shared::database::calls::sql_by_hand;
 use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::model::call::{Call, by_hand, quoted};
-use crate::record::calls::{aws, clusters, describe_db, modify_groups, sql_by_hand};
 
 /// What sets it and proves it.
 pub(super) fn set(f: &Fence) -> Vec<Call> {
@@ -29,7 +30,7 @@ pub(super) fn set(f: &Fence) -> Vec<Call> {
             let proof = "ls /proc/*/cwd, DATA/postmaster.pid: no process works in DATA; and the endpoint refuses a connection";
             vec![on_host(f, "stop", true, text), on_host(f, "look", false, proof)]
         }
-        FenceMethod::SecurityGroup if f.db.engine == Engine::Aurora => clusters::isolate(f),
+        FenceMethod::SecurityGroup if f.db.engine == Engine::Aurora => aurora::calls::isolate(f),
         FenceMethod::SecurityGroup => by_group(f),
     }
 }
@@ -93,8 +94,26 @@ fn by_group(f: &Fence) -> Vec<Call> {
     );
     vec![
         modify_groups(f, &[group]),
-        aws(&f.db, "rds", "RebootDBInstance", true, reboot),
-        describe_db(&f.db.place.region, at, id),
-        aws(&f.db, "rds", "DescribeEvents", false, events),
+        rds::calls::about(&f.db, "rds", "RebootDBInstance", true, reboot),
+        rds::calls::describe(&f.db.place.region, at, id),
+        rds::calls::about(&f.db, "rds", "DescribeEvents", false, events),
     ]
+}
+
+fn modify_groups(f: &Fence, groups: &[String]) -> Call {
+    if f.db.engine == Engine::Aurora {
+        return aurora::calls::modify_groups(f, groups);
+    }
+    rds::calls::about(
+        &f.db,
+        "rds",
+        "ModifyDBInstance",
+        true,
+        format!(
+            "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {}",
+            quoted(&f.db.place.region),
+            quoted(&f.db.id),
+            groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
+        ),
+    )
 }

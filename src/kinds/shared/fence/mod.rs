@@ -1,5 +1,8 @@
 //! The fence methods: the properties of each, in one table.
 
+mod calls;
+mod op;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +12,8 @@ use crate::kinds::shared::wal::WalPoint;
 use crate::model::measure::ClockReading;
 use crate::model::properties::InDoubt;
 use crate::model::time::{Dur, Timestamp};
+
+pub use op::Unfence;
 
 /// How writes are kept from a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -130,11 +135,6 @@ pub struct Fence {
     #[serde(default)]
     pub groups_before: Vec<String>,
 }
-
-/// Lifts a fence method.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(transparent)]
-pub struct Unfence(pub Fence);
 
 /// How far a fence has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,0 +1,256 @@
+//! The operations that set and lift a fence.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::Engine;
+use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState, calls};
+use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
+use crate::model::call::Call;
+use crate::model::change::Change;
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::properties::{Consent, InDoubt, Late, OnStop, Properties, QUIET, STRICT, Undo, UndoRank};
+use crate::model::time::{Dur, Timestamp};
+
+/// Lifts a fence method.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Unfence(pub Fence);
+
+impl Op for Fence {
+    type Back = Unfence;
+
+    fn properties(&self) -> Properties {
+        Properties {
+            consent: Consent::WhereUsersAreServed,
+            on_stop: OnStop::GoesOnInAFailover,
+            undo_rank: UndoRank::Fence,
+            made_up_for: true,
+            ..STRICT
+        }
+    }
+
+    fn undo(&self) -> Undo<Unfence> {
+        Undo::By(Unfence(self.clone()))
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        self.method.in_doubt()
+    }
+
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
+    fn place(&self) -> &Place {
+        &self.db.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        Some(&self.db)
+    }
+
+    fn watch(&self, called: &Called<'_>) -> Target {
+        Target::Fence { db: self.db.clone(), method: self.method, restart: called.restart }
+    }
+
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
+        let State::Fence(proof) = seen else { return Judged::other() };
+        match proof.stage {
+            _ if proof.proven => Judged::Done(vec![fenced(self, of.observed_at, proof)]),
+            // Rebuilt since: it takes no writes. A source that is a replica is another matter: then the writer is a third one.
+            _ if of.owed && proof.replica => match of.finished {
+                true => Judged::Settled(format!("{} is now a replica", self.db.id)),
+                false => Judged::Done(vec![fenced(self, of.observed_at, proof)]),
+            },
+            FenceStage::Half => Judged::Half(proof.proof.clone()),
+            FenceStage::Ineffective if !of.owed => Judged::Wrong(proof.proof.clone()),
+            FenceStage::UnderWay | FenceStage::Ineffective => Judged::Unclear(proof.proof.clone()),
+            FenceStage::Partial => Judged::Partly(proof.proof.clone()),
+            FenceStage::Open | FenceStage::Proven => Judged::Before,
+        }
+    }
+
+    fn absent(&self, target: &Target, of: &Progress<'_>) -> Judged {
+        match of.finished {
+            true => Judged::Settled(format!("{target} no longer exists")),
+            false => Judged::missing(target),
+        }
+    }
+
+    made_as_a_whole!();
+
+    /// Groups become active within about a minute, and a reboot takes one or two. AWS publishes neither: how long a reboot takes depends
+    /// on the recovery of the database (Amazon RDS User Guide, «Rebooting a DB instance»).
+    fn estimate(&self) -> Estimate {
+        match self.method {
+            FenceMethod::SecurityGroup => Estimate::new(Dur::secs(90), Dur::mins(5)),
+            FenceMethod::Stop => STOPS,
+            FenceMethod::Sql | FenceMethod::AllowConnections | FenceMethod::PgHba => STATEMENTS,
+        }
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        calls::set(self)
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        vec![change(self)]
+    }
+}
+
+/// A server ends its sessions and writes a checkpoint first.
+const STOPS: Estimate = Estimate::new(Dur::secs(30), Dur::mins(6));
+/// What a few statements and their proof take.
+const STATEMENTS: Estimate = Estimate::new(Dur::secs(15), Dur::secs(60));
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "fence {} by {}", self.db.id, self.method.id())
+    }
+}
+
+impl Op for Unfence {
+    type Back = Infallible;
+
+    /// It lets in who was kept out.
+    fn properties(&self) -> Properties {
+        Properties { consent: Consent::Always, ..QUIET }
+    }
+
+    fn undo(&self) -> Undo<Infallible> {
+        Undo::Nothing
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        self.0.method.in_doubt()
+    }
+
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
+    fn place(&self) -> &Place {
+        &self.0.db.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        Some(&self.0.db)
+    }
+
+    fn watch(&self, called: &Called<'_>) -> Target {
+        self.0.watch(called)
+    }
+
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
+        let State::Fence(proof) = seen else { return Judged::other() };
+        match proof.stage {
+            // The name leads to the server from before still: on what a restore put in its place nobody left this word.
+            _ if still_the_old_one(proof, of) => {
+                Judged::Unclear(format!("{} still points to the old server", self.0.db.id))
+            }
+            FenceStage::UnderWay => Judged::Unclear(proof.proof.clone()),
+            FenceStage::Open if !proof.proven => Judged::Done(Vec::new()),
+            FenceStage::Open
+            | FenceStage::Partial
+            | FenceStage::Half
+            | FenceStage::Ineffective
+            | FenceStage::Proven => Judged::Before,
+        }
+    }
+
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
+    }
+
+    made_as_a_whole!();
+
+    fn estimate(&self) -> Estimate {
+        match self.0.method {
+            FenceMethod::Stop => STOPS,
+            FenceMethod::Sql
+            | FenceMethod::AllowConnections
+            | FenceMethod::PgHba
+            | FenceMethod::SecurityGroup => STATEMENTS,
+        }
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        calls::lift(&self.0)
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        vec![change(&self.0).reversed()]
+    }
+}
+
+impl fmt::Display for Unfence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "lift the fence on {} by {}", self.0.db.id, self.0.method.id())
+    }
+}
+
+fn still_the_old_one(proof: &FenceState, of: &Progress<'_>) -> bool {
+    let store = &of.store;
+    let same = proof.word.is_some() && proof.word.as_deref() == store.fence_token;
+    // A fence that was there before is in the copy, too: then its log tells, which is another, or shorter.
+    let as_long = || match (proof.wal, store.fenced_end) {
+        (Some(here), Some(end)) => here.covers(&end),
+        _ => true,
+    };
+    // A step of its own lets users in; the undo of a fence is for the very server that was fenced.
+    !of.undo && store.restores && same && (store.fenced_by_run || as_long())
+}
+
+fn fenced(fence: &Fence, at: Timestamp, proof: &FenceState) -> Fact {
+    Fact::Fenced {
+        component: fence.db.component.clone(),
+        method: fence.method,
+        at,
+        last_commit: proof.last_commit,
+        last_commit_there: proof.last_commit_there,
+        clock: proof.clock,
+        wal: proof.wal,
+        word: proof.word.clone(),
+        proof: proof.proof.clone(),
+        unexplained: proof.unexplained.clone(),
+        unreplicated: proof.unreplicated.clone(),
+    }
+}
+
+/// What a fence method changes, each at its own place.
+fn change(fence: &Fence) -> Change {
+    let database = format!("database {}", fence.db.id);
+    let (attribute, before, after) = match fence.method {
+        FenceMethod::Sql => ("application roles", "LOGIN", "NOLOGIN"),
+        FenceMethod::AllowConnections => ("ALLOW_CONNECTIONS", "true", "false"),
+        FenceMethod::PgHba => ("pg_hba.conf", "as it was", "rules in front that reject clients"),
+        FenceMethod::Stop => ("server", "running", "stopped"),
+        FenceMethod::SecurityGroup => {
+            let resource = format!("{} {}", resource_of(fence.db.engine), fence.db.id);
+            let after = fence.db.fence_group.clone().unwrap_or_default();
+            return Change::new(
+                &fence.db.place.name,
+                &resource,
+                "vpc_security_group_ids",
+                fence.groups_before.join(","),
+                after,
+            );
+        }
+    };
+    Change::new(&fence.db.place.name, &database, attribute, before.to_owned(), after.to_owned())
+}
+
+/// What Terraform calls a managed store.
+const fn resource_of(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Aurora => "aws_rds_cluster",
+        Engine::Rds | Engine::Postgres => "aws_db_instance",
+    }
+}

@@ -1,0 +1,237 @@
+//! A part of a restore, as an operation.
+
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::aws::rds::{NEW_NAME, NEW_NAME_AT_WORST};
+use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::rebuild::JobStage;
+use crate::kinds::shared::restore::{Part, Restore, RestoreState, calls};
+use crate::kinds::{Called, Exposure, Fact, Judged, Progress, State, Target};
+use crate::model::call::Call;
+use crate::model::change::Change;
+use crate::model::estimate::Estimate;
+use crate::model::measure::{Basis, Figure};
+use crate::model::place::Place;
+use crate::model::plain::count;
+use crate::model::properties::{Consent, Felt, InDoubt, Late, Properties, STRICT, Undo, UndoRank};
+use crate::model::time::{Dur, Timestamp};
+
+/// A part of a restore to a point in time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RestoreStep {
+    /// Which.
+    pub part: Part,
+    /// Of what, from what, to when.
+    pub of: Box<Restore>,
+}
+
+/// Bytes a second at which a backup is fetched where none was yet: what one stream of a disk or an object store gives.
+const FETCHED_PER_S: u64 = 100 << 20;
+/// Bytes a second at which log is replayed, counted, or pages are checked. PostgreSQL publishes none; replay is one process.
+const READ_PER_S: u64 = 50 << 20;
+
+/// AWS publishes none for what it takes to make an instance from backups, whatever their size: it reads them when they are asked for
+/// (Amazon RDS User Guide, «Restoring a DB instance to a specified time»).
+const NEW_INSTANCE: Dur = Dur::mins(20);
+
+impl Op for RestoreStep {
+    type Back = Self;
+
+    fn properties(&self) -> Properties {
+        let beside =
+            Properties { consent: Consent::Never, felt: Felt::Never, undo_rank: UndoRank::Copy, ..STRICT };
+        match self.part {
+            Part::CreateCopy | Part::Verify | Part::Loss | Part::Destroy => beside,
+            // Users reach the copy from then on.
+            Part::Swap => Properties { undo_rank: UndoRank::Traffic, ..STRICT },
+            // It undoes what people agreed to, and is undone by nothing.
+            Part::Revert => Properties { felt: Felt::Always, ..beside },
+        }
+    }
+
+    fn undo(&self) -> Undo<Self> {
+        let by = |part| Undo::By(Self { part, of: self.of.clone() });
+        match self.part {
+            Part::CreateCopy => by(Part::Destroy),
+            // The job refuses where a row was written since: from then on the restored server is the one that counts.
+            Part::Swap => by(Part::Revert),
+            Part::Verify | Part::Loss | Part::Revert | Part::Destroy => Undo::Nothing,
+        }
+    }
+
+    /// Until a rename is done the old name is what is seen; and nothing is created, or deleted, twice. A host runs a job once, whoever asks
+    /// for it again.
+    fn in_doubt(&self) -> InDoubt {
+        match (self.part, self.of.instance()) {
+            (Part::Swap, Some(_)) => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
+            (Part::CreateCopy | Part::Destroy, Some(_)) => InDoubt::ObserveAfter(Dur::mins(1)),
+            (Part::Verify | Part::Loss | Part::Revert, Some(_)) | (_, None) => InDoubt::Repeat,
+        }
+    }
+
+    /// A job on a host continues until it ends.
+    fn late(&self) -> Late {
+        if self.of.instance().is_none() { Late::RunsOn } else { Late::Settles }
+    }
+
+    fn place(&self) -> &Place {
+        &self.of.db.place
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        Some(&self.of.db)
+    }
+
+    fn watch(&self, called: &Called<'_>) -> Target {
+        Target::Restore {
+            db: self.of.db.clone(),
+            part: self.part,
+            key: called.key.to_owned(),
+            copy: self.of.instance().map(|new| new.id.clone()),
+        }
+    }
+
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
+        match seen {
+            State::Restore(seen) => judge(self.part, &self.of, seen, of),
+            _ => Judged::other(),
+        }
+    }
+
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
+    }
+
+    made_as_a_whole!();
+
+    /// Users wait for the swap. The rest may take as long as two days.
+    fn estimate(&self) -> Estimate {
+        let expected = expected(self.part, &self.of);
+        match (self.part, self.of.instance()) {
+            (Part::Swap, Some(_)) => Estimate::new(expected, Dur::mins(90)),
+            _ => Estimate::new(expected, Dur::mins(48 * 60)),
+        }
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        calls::calls(self.part, &self.of)
+    }
+
+    /// Other data take the place of those that are there.
+    fn changes(&self) -> Vec<Change> {
+        let of = &self.of;
+        match self.part {
+            Part::Swap => {
+                let (resource, after) = (format!("database {}", of.db.id), format!("as of {}", of.to_time));
+                vec![Change::new(&of.db.place.name, &resource, "data", "as they were".to_owned(), after)]
+            }
+            Part::CreateCopy | Part::Verify | Part::Loss | Part::Revert | Part::Destroy => Vec::new(),
+        }
+    }
+}
+
+impl fmt::Display for RestoreStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.part.words(&self.of))
+    }
+}
+
+/// What a job means.
+fn judge(part: Part, restore: &Restore, seen: &RestoreState, of: &Progress<'_>) -> Judged {
+    let tail = seen.tail.lines().last().unwrap_or_default();
+    let last = match restore.instance() {
+        Some(new) => format!("{}: {tail}", new.id),
+        None => format!("on its host: {tail}"),
+    };
+    match seen.stage {
+        JobStage::None => Judged::Before,
+        // Whoever removes the copy ends its job.
+        JobStage::Running if of.undoing && part != Part::Swap => Judged::Done(Vec::new()),
+        JobStage::Running if of.leaving && part != Part::Swap => Judged::Wrong(format!("stopped; {last}")),
+        JobStage::Running => Judged::Unclear(last),
+        JobStage::Unseen => Judged::Unclear(format!("the host of {} does not answer: {tail}", restore.db.id)),
+        // Whatever it left must be undone.
+        JobStage::Gone | JobStage::Ended { .. } if of.undoing => Judged::Done(Vec::new()),
+        JobStage::Gone => Judged::Partly(format!("its job on the host was interrupted: {tail}")),
+        JobStage::Ended { exit: 0 } => {
+            let mut found = seen.found.clone();
+            match (part, restore.instance()) {
+                (Part::Swap, Some(new)) => {
+                    found.kept = Some(format!("DB instance {} in {}", new.aside, restore.db.place.region));
+                }
+                (Part::CreateCopy, Some(_)) => {
+                    let automated = || format!("automated backups of {}", restore.db.id);
+                    found.backup = Some(restore.snapshot.clone().unwrap_or_else(automated));
+                }
+                _ => {}
+            }
+            let mut facts =
+                vec![Fact::Restore { component: restore.db.component.clone(), part, found: Box::new(found) }];
+            if part == Part::Loss && !of.store.fenced {
+                facts.push(Fact::Exposure(so_far(restore, seen, of.now)));
+            }
+            Judged::Done(facts)
+        }
+        JobStage::Ended { exit } => {
+            let why = seen.found.failed.clone().unwrap_or_else(|| seen.tail.clone());
+            match restore.instance() {
+                Some(_) => Judged::Over(why),
+                None => Judged::Over(format!("the job on its host ended with exit code {exit}: {why}")),
+            }
+        }
+    }
+}
+
+/// Before writes have ended: everything since the time, and more with every moment.
+fn so_far(of: &Restore, seen: &RestoreState, now: Timestamp) -> Exposure {
+    let because = match &seen.found.loss {
+        Some(loss) => format!(
+            "{} {} changed rows since {} so far",
+            loss.basis.replace('_', " "),
+            count(loss.transactions, "transaction"),
+            of.to_time
+        ),
+        None => format!("all writes since {}", of.to_time),
+    };
+    Exposure {
+        component: of.db.component.clone(),
+        figure: Figure::new(now.since(of.to_time), Basis::UpperBound),
+        last_instant: Some(now),
+        because,
+        last_replayed: Some(of.to_time),
+        last_replayed_there: Some(of.to_time),
+        taken_at: now,
+        grows: true,
+        beside: Vec::new(),
+    }
+}
+
+/// How long a part of a restore takes by the bytes that it has to read.
+fn expected(part: Part, of: &Restore) -> Dur {
+    let bytes = of.backup.as_ref().map_or(0, |b| b.bytes);
+    let log = of.replay_bytes.unwrap_or(0);
+    let rate = of.rates.map_or(FETCHED_PER_S, |r| r.fetched_per_s.max(1));
+    if of.instance().is_some() {
+        return match part {
+            Part::CreateCopy => NEW_INSTANCE,
+            Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
+            Part::Loss => Dur::secs(10),
+            // Two renamings, one after the other: each needs the name that the one before it frees.
+            Part::Swap | Part::Revert => NEW_NAME.plus(NEW_NAME),
+            // AWS publishes none for a deletion without a last snapshot.
+            Part::Destroy => Dur::mins(5),
+        };
+    }
+    match part {
+        Part::CreateCopy => Dur::secs(10 + bytes / rate + log / READ_PER_S),
+        Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
+        Part::Loss => Dur::secs(2 + log / READ_PER_S),
+        // Two names are changed, a server stops and another one starts.
+        Part::Swap | Part::Revert => Dur::secs(20),
+        Part::Destroy => Dur::secs(5),
+    }
+}

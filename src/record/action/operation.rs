@@ -1,0 +1,102 @@
+//! The operations of kinds among the actions of a run.
+
+/// Asks the operation of a kind; the rest of the arms are for what a run does itself. There is no wildcard, so that a new verb does not
+/// compile until somebody has decided.
+macro_rules! operation {
+    ($action:expr, $op:ident => $answer:expr, $($rest:tt)*) => {
+        match $action {
+            $crate::record::action::Action::Fence($op) => $answer,
+            $crate::record::action::Action::Unfence($op) => $answer,
+            $crate::record::action::Action::Promote($op) => $answer,
+            $crate::record::action::Action::Withdraw($op) => $answer,
+            $crate::record::action::Action::AddClusterInstance($op) => $answer,
+            $crate::record::action::Action::Rejoin($op) => $answer,
+            $crate::record::action::Action::Rename($op) => $answer,
+            $crate::record::action::Action::Restore($op) => $answer,
+            $crate::record::action::Action::Scale($op) => $answer,
+            $crate::record::action::Action::Switch($op) => $answer,
+            $crate::record::action::Action::SetHealthObject($op) => $answer,
+            $crate::record::action::Action::SetRoutingControls($op) => $answer,
+            $crate::record::action::Action::UpdateClientSecret($op) => $answer,
+            $($rest)*
+        }
+    };
+}
+
+pub(crate) use operation;
+
+use std::borrow::Cow;
+
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::{Found, Judged, Op, Parts, Progress, Readings, State, Target};
+use crate::model::change::Change;
+use crate::model::properties::Late;
+use crate::record::action::Action;
+
+impl Action {
+    /// What an observation means for the operation; none if it is no operation of a kind.
+    pub fn judge(&self, seen: &State, of: &Progress<'_>) -> Option<Judged> {
+        operation!(self, op => Some(op.judge(seen, of)),
+            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+    }
+
+    /// What it means for the operation that its target does not exist.
+    pub fn absent(&self, target: &Target, of: &Progress<'_>) -> Option<Judged> {
+        operation!(self, op => Some(op.absent(target, of)),
+            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+    }
+
+    /// Where its changes are, if they can be made one by one. Those at positions that are not in scope are left out.
+    pub fn parts(&self, seen: &State, in_scope: &dyn Fn(u32) -> bool) -> Option<Parts> {
+        operation!(self, op => op.parts(seen, in_scope),
+            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+    }
+
+    /// What was read of the things that a call with these parts replaces, where the action does not say exactly that.
+    pub fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
+        operation!(self, op => op.read(seen, part),
+            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+    }
+
+    /// The action with what was read in the place of what the runbook took for granted.
+    pub fn bound(&self, read: &Readings) -> Cow<'_, Self> {
+        let bound = match self {
+            Self::Fence(op) => op.bound(read).map(Self::Fence),
+            Self::Unfence(op) => op.bound(read).map(Self::Unfence),
+            Self::Promote(op) => op.bound(read).map(Self::Promote),
+            Self::Withdraw(op) => op.bound(read).map(Self::Withdraw),
+            Self::AddClusterInstance(op) => op.bound(read).map(Self::AddClusterInstance),
+            Self::Rejoin(op) => op.bound(read).map(Self::Rejoin),
+            Self::Rename(op) => op.bound(read).map(Self::Rename),
+            Self::Restore(op) => op.bound(read).map(Self::Restore),
+            Self::Scale(op) => op.bound(read).map(Self::Scale),
+            Self::Switch(op) => op.bound(read).map(Self::Switch),
+            Self::SetHealthObject(op) => op.bound(read).map(Self::SetHealthObject),
+            Self::SetRoutingControls(op) => op.bound(read).map(Self::SetRoutingControls),
+            Self::UpdateClientSecret(op) => op.bound(read).map(Self::UpdateClientSecret),
+            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None,
+        };
+        bound.map_or(Cow::Borrowed(self), Cow::Owned)
+    }
+
+    /// What Terraform or GitOps would revert of it. Rows of its own and its guard are no resources, and what a command changes only its
+    /// author knows.
+    pub fn changes(&self) -> Vec<Change> {
+        operation!(self, op => op.changes(),
+            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => Vec::new())
+    }
+
+    /// The store that it acts on, if it acts on one.
+    pub fn store(&self) -> Option<&DatabaseRef> {
+        operation!(self, op => op.store(),
+            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+    }
+
+    /// How long after its call its effect may still come.
+    pub(super) fn late(&self) -> Late {
+        operation!(self, op => op.late(),
+            // What it started may do anything at any time.
+            Self::Run(command) => if command.idempotent { Late::Settles } else { Late::RunsOn },
+            Self::Check(_) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => Late::Settles)
+    }
+}
