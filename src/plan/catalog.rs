@@ -398,6 +398,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Give people the roles, or set under `policy:` who approves instead. `drctl policy explain` shows the rules.",
     ),
     e(
+        "policy-nobody-can-override",
+        "Not enough people can override the approvals of an emergency.",
+        "The policy provides an override, but nobody has the role for it, or nobody else is left who must agree at once.",
+        "Give people the roles, or change `policy: {override: ...}`. `at: []` means that no override is possible.",
+    ),
+    e(
         "window-of-no-plan",
         "A maintenance window or blackout names a plan that does not exist.",
         "The window or blackout has no effect. Perhaps the plan was renamed.",

@@ -192,6 +192,43 @@ pub fn nobody_can(written: &Written, settings: &Settings, plans: &[&Plan]) -> Ve
     all.into_iter().map(finding).collect()
 }
 
+/// Overrides that the policy provides for emergencies, and that nobody is there to make: found on a calm day, and not in the emergency.
+pub fn nobody_can_override(written: &Written, settings: &Settings, plans: &[&Plan]) -> Vec<Finding> {
+    let unread = ["operators", "policy"].iter().any(|key| settings.unread.contains(*key));
+    let (authority, policy) = (&settings.authority, &settings.policy);
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for plan in plans.iter().filter(|_| !authority.is_empty() && !unread) {
+        for intent in [Intent::Failover, Intent::Restore] {
+            let severity = policy.severity(None, intent, false);
+            let Some(rule) = demand_of(policy, plan, intent, severity).override_by else { continue };
+            let everybody = || authority.operators.keys().map(String::as_str);
+            let overrides = |who: &str, requester: &str| {
+                who != requester
+                    && authority.has(who, &rule.by)
+                    && rule.unfilled(authority, who, requester).is_empty()
+            };
+            // Somebody asks for the run, and that is another one.
+            if !everybody().any(|requester| everybody().any(|who| overrides(who, requester))) {
+                let also = if rule.also.is_empty() {
+                    String::new()
+                } else {
+                    format!(" with {}", rule.also.join(" and "))
+                };
+                let what = format!("a {intent} at {severity} ({}{also})", rule.by.join(" or "));
+                all.entry(what).or_default().push(plan.name.to_string());
+            }
+        }
+    }
+    let finding = |(what, plans): (String, Vec<String>)| {
+        let message = format!("nobody can override the approvals of {what} of {}", some(&plans));
+        let place = written.place(&["operators"]);
+        Finding::warning("policy-nobody-can-override", &written.file, place, message)
+            .because("an override needs a person with the role who is not the requester, and a different person for each role that must agree at once")
+            .fix("give people the roles, or set under `policy: {override: {by: [...]}}` who overrides; `at: []` means that nobody may")
+    };
+    all.into_iter().map(finding).collect()
+}
+
 /// What a plan may be asked for that nobody could approve.
 fn beyond(plan: &Plan, settings: &Settings) -> Vec<String> {
     let (authority, policy) = (&settings.authority, &settings.policy);

@@ -270,6 +270,52 @@ pub(super) fn approve(
     said(&asked_anew(state, i, who, now)?, (i, who), yes, now).map(|yes| anew(state, i, who, yes))
 }
 
+/// Why the yes of somebody would be none, whoever signs it: nobody reads and confirms what is refused afterwards.
+pub fn refuses(state: &RunState, step: &StepId, who: &Person, now: Timestamp) -> Option<String> {
+    approve(state, step, who, now).err()
+}
+
+/// Whose yes would count where it is missing: each seat with those who may take it.
+pub fn who_may(state: &RunState, step: &StepId, said: &[Person]) -> Vec<(String, String)> {
+    let Some(i) = state.position(step) else { return Vec::new() };
+    if !matches!(state.step(i).action, Action::Gate(Gate::Approval { .. })) {
+        return Vec::new();
+    }
+    let created = &state.created;
+    let may = |seat: &String| {
+        let seat = std::slice::from_ref(seat);
+        let all = created.authority.operators.keys().filter(|who| created.authority.has(who, seat));
+        let free =
+            |who: &&String| **who != created.requester.who && !said.iter().any(|person| person.who == **who);
+        let names: Vec<&str> = all.filter(free).map(String::as_str).collect();
+        match (created.authority.is_empty(), names.as_slice()) {
+            (true, _) => "anybody except the requester of the run".to_owned(),
+            (false, []) => "nobody who may approve is left".to_owned(),
+            (false, names) => names.join(", "),
+        }
+    };
+    let seats = lacking(state, i, said, state.last_at);
+    seats.into_iter().map(|seat| (seat.clone(), may(&seat))).collect()
+}
+
+/// What a person can do where a word of theirs was refused.
+pub fn instead(state: &RunState, step: &StepId) -> String {
+    if state.finished() {
+        return "a run that is over takes no answers; drctl status lists what waits for a person".to_owned();
+    }
+    let said = state.position(step).map_or_else(Vec::new, |i| state.steps[i].approved_by.clone());
+    let seats: Vec<String> =
+        who_may(state, step, &said).into_iter().map(|(seat, who)| format!("{seat}: {who}")).collect();
+    match seats.as_slice() {
+        [] => state.created.command("runs show", ""),
+        seats => format!(
+            "ask for the approvals that are missing ({}); they run {}",
+            seats.join("; "),
+            state.created.command("approve", &format!(" {step}"))
+        ),
+    }
+}
+
 fn said(
     state: &RunState,
     (i, who): (usize, &Person),

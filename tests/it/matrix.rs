@@ -6,7 +6,7 @@ use drctl::model::severity::Severity;
 use drctl::policy::matrix;
 use drctl::record::action::{Action, Gate};
 
-use crate::cli::json;
+use crate::cli::{Folder, json};
 use crate::policy::{GATE, RESTORE, asked, by, orders};
 use crate::restored;
 use crate::rig::{self, Rig};
@@ -89,6 +89,26 @@ fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
     assert_eq!(by(&folder, "kim.key", &["approve", "--yes", &run, GATE]).0, 0, "either will do");
     let (code, out, err) = by(&folder, "ann.key", &["runs", "resume", &run, "--output", "json"]);
     assert_eq!(code, 5, "{out}\n{err}");
+}
+
+/// Who overrides is not who asked, and not who has to agree at once.
+#[test]
+fn an_override_that_nobody_can_make_is_found_before_the_day() {
+    let said = |people: &[(&str, &str)]| {
+        let folder = Folder::with_plans();
+        people_of(&folder, "plans/drctl.yaml", people, "");
+        let (code, out, err) = folder.run(&["check", "plans/truststream.yaml"]);
+        assert_eq!(code, 0, "{out}{err}");
+        format!("{out}{err}").split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let (ann, bob, kim) = (("ann", "dba"), ("bob", "incident-commander"), ("kim", "cto"));
+    let whole = said(&[ann, bob, kim]);
+    assert!(!whole.contains("policy-nobody-can-override"), "{whole}");
+    let words = "nobody can override the approvals of a failover at P0 (incident-commander with cto";
+    for people in [&[ann, bob][..], &[ann, kim], &[bob, kim], &[ann, ("bob", "incident-commander, cto")]] {
+        let found = said(people);
+        assert!(found.contains("policy-nobody-can-override") && found.contains(words), "{people:?}: {found}");
+    }
 }
 
 /// Found out by whoever checks, and again before anything is done; and nobody makes a policy by setting a variable.

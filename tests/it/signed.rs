@@ -144,6 +144,30 @@ fn an_approval_takes_two_people_with_the_roles_that_are_asked_for() {
     verified_by_openssh(&folder, &approvals[1]["who"]);
 }
 
+/// Nobody reads and confirms what is refused afterwards, and a refusal says who may.
+#[test]
+fn a_refused_answer_names_those_who_may_give_it_before_anybody_confirms() {
+    let folder = folder();
+    let run = waiting(&folder);
+    let (code, _, err) = as_operator(&folder, "ann.key", &["approve", &run, "approve.go", "--sandbox"]);
+    assert!(code == 3 && err.contains("the requester of a run cannot approve it"), "{code} {err}");
+    assert!(!err.contains("--yes") && !err.contains("runbook   "), "{err}");
+    let may = "ask for the approvals that are missing (dba: bob, eve; engineering-lead: eve); they run ";
+    assert!(err.contains(may) && err.contains(&format!("approve {run} approve.go")), "{err}");
+    let (code, _, err) = as_operator(&folder, "cy.key", &["approve", &run, "approve.go", "--sandbox"]);
+    assert!(code == 3 && err.contains("does not have a required role") && err.contains(may), "{code} {err}");
+    let over = ["override", &run, "approve.go", "--reason", "x", "--sandbox"];
+    let (code, _, err) = as_operator(&folder, "cy.key", &over);
+    assert!(code == 3 && err.contains("override this approval") && err.contains(may), "{code} {err}");
+    assert_eq!(
+        as_operator(&folder, "ann.key", &["runs", "cancel", &run, "--reason", "x", "--yes", "--sandbox"]).0,
+        1
+    );
+    let (code, _, err) =
+        as_operator(&folder, "eve.key", &["approve", "--yes", &run, "approve.go", "--sandbox"]);
+    assert!(code == 3 && err.contains("a run that is over takes no answers"), "{code} {err}");
+}
+
 /// An auditor needs nothing of drctl for this: `ssh-keygen -Y verify` with the public key.
 fn verified_by_openssh(folder: &Folder, who: &serde_json::Value) {
     let name = who["who"].as_str().unwrap();

@@ -7,7 +7,7 @@ use crate::cli::commands::runs;
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Printer, harmless};
-use crate::cli::{exit, keys, run_names};
+use crate::cli::{exit, keys, now, run_names};
 use crate::executor::create;
 use crate::journal::{Journal as _, Record};
 use crate::model::ids::StepId;
@@ -110,11 +110,13 @@ fn open(
         context.take_key(&state.created.authority)?;
         words = answered(state, records, step, &context.person());
     }
+    let now = if context.is_rehearsal() { state.last_at } else { now()?.max(state.last_at) };
+    let words = words.or_else(|| approval::refuses(state, step, &context.person(), now));
     let Some(words) = words else { return Ok(()) };
     Err(CliError {
         code: "refused",
         message: format!("{words}; nothing was signed"),
-        hint: Some(format!("run drctl runs show {} to see what the run waits for", state.created.run)),
+        hint: Some(approval::instead(state, step)),
         exit: exit::REFUSED,
     })
 }
@@ -167,25 +169,12 @@ fn missing(state: &RunState, step: &StepId, more: &[Person]) -> Vec<String> {
     let Some(i) = state.position(step) else { return Vec::new() };
     let Action::Gate(Gate::Approval { by, .. }) = &state.step(i).action else { return Vec::new() };
     let said: Vec<Person> = state.steps[i].approved_by.iter().chain(more).cloned().collect();
-    let seats = approval::lacking(state, i, &said, state.last_at);
+    let seats = approval::who_may(state, step, &said);
     if seats.is_empty() {
         return Vec::new();
     }
-    let created = &state.created;
-    let may = |seat: &String| {
-        let seat = std::slice::from_ref(seat);
-        let all = created.authority.operators.keys().filter(|who| created.authority.has(who, seat));
-        let free =
-            |who: &&String| **who != created.requester.who && !said.iter().any(|person| person.who == **who);
-        let names: Vec<&str> = all.filter(free).map(String::as_str).collect();
-        match (created.authority.is_empty(), names.as_slice()) {
-            (true, _) => "anybody except the requester of the run".to_owned(),
-            (false, []) => "nobody who may approve is left".to_owned(),
-            (false, names) => names.join(", "),
-        }
-    };
     let head = format!("  missing   {} of {}", seats.len(), by.len().max(1));
-    let lines = seats.iter().map(|seat| format!("            {seat}: {}", may(seat)));
+    let lines = seats.iter().map(|(seat, who)| format!("            {seat}: {who}"));
     std::iter::once(head).chain(lines).collect()
 }
 

@@ -83,6 +83,7 @@ fn between(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<V
     let mut found = about(&written, settings, &seen);
     found.extend(certificates(context, &written, &seen));
     found.extend(matrix::nobody_can(&written, settings, &seen));
+    found.extend(matrix::nobody_can_override(&written, settings, &seen));
     // Who names some of the plans only does not thereby say that there are no others, nor does a file whose name cannot be read.
     let names: Option<BTreeSet<PlanName>> = checked.iter().map(|found| found.name.clone()).collect();
     if let (true, Some(names), Some(_)) = (args.paths.is_empty(), names, &context.settings_text) {

@@ -13,8 +13,8 @@ use crate::model::ids::RunId;
 use crate::model::time::Dur;
 use crate::model::waiver::Waiver;
 use crate::record::event::{EventKind, Signal, WorldKind};
-use crate::run::RunState;
 use crate::run::signal::{take, vouches};
+use crate::run::{RunState, approval};
 use crate::world::World;
 
 /// How often, ten times a second, somebody else's word is waited for.
@@ -62,7 +62,12 @@ pub fn post(
         return Err(CliError {
             code: "refused",
             message: reason,
-            hint: Some(format!("drctl runs show {run}")),
+            hint: Some(match &signal {
+                Signal::Approve { step, .. }
+                | Signal::Override { step, .. }
+                | Signal::Reject { step, .. } => approval::instead(&state, step),
+                _ => format!("drctl runs show {run}"),
+            }),
             exit: exit::REFUSED,
         });
     }
