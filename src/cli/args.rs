@@ -65,7 +65,7 @@ pub struct Global {
     /// Settings file
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub config: Option<PathBuf>,
-    /// Journal file [default: .drctl/drctl.db beside the settings]
+    /// Journal file [default: .drctl/drctl.db in this folder, or in that of -C]
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub store: Option<PathBuf>,
     /// Work from a go-bag from `drctl kit export`

@@ -1,6 +1,8 @@
 //! Looks at a plan's things for a command, with what the store remembers of them, and remembers what was seen.
 
+use super::context::Context;
 use super::error::CliError;
+use super::printer::Printer;
 use crate::executor::{Session, survey};
 use crate::inventory::estate::Remembered;
 use crate::inventory::{Estate, Observation, targets};
@@ -57,4 +59,18 @@ fn remember_endpoint(target: &mut Target, store: &SqliteJournal, scope: &str) ->
 /// Two applications may both have a group of one name, in different accounts; and no rehearsal remembers another.
 fn key(scope: &str, target: &str) -> String {
     format!("{scope}/{target}")
+}
+
+/// Says that a rehearsal which has not begun yet shows what was there before its outage.
+///
+/// # Errors
+/// If there is no such scenario.
+pub fn before_the_outage(context: &Context, printer: &Printer) -> Result<(), CliError> {
+    if let Some(scenario) = context.scenario()?.filter(|scenario| scenario.loses_home) {
+        let name = scenario.name;
+        printer.note(&format!(
+            "this is the estate of scenario {name} before its outage; drctl assess shows it during the outage"
+        ));
+    }
+    Ok(())
 }

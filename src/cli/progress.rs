@@ -70,7 +70,7 @@ impl Progress {
             return;
         }
         self.late.borrow_mut().insert(step.clone(), late);
-        let label = &self.label;
+        let label = self.head(now, state);
         self.say(&match late {
             Late::Slow => {
                 let word = self.printer.paint(YELLOW, "slow");
@@ -81,6 +81,12 @@ impl Progress {
                 format!("{label}{step} {word}: it takes {}; a person should check it", beyond.words())
             }
         });
+    }
+
+    /// What stands in front of a line: when it happened, how long after the beginning, and of which plan.
+    fn head(&self, at: Timestamp, state: &RunState) -> String {
+        let since = at.since(state.created_at);
+        format!("{} {:>7}  {}", self.printer.paint(DIM, &at.clock()), format!("+{since}"), self.label)
     }
 
     /// Takes the status line away.
@@ -252,14 +258,8 @@ impl View for Progress {
             Format::Json => {}
             Format::Human => {
                 if let Some(text) = words(&self.printer, event, state) {
-                    let since = event.at.since(state.created_at);
-                    self.say(&format!(
-                        "{} {:>7}  {}{}{text}",
-                        self.printer.paint(DIM, &event.at.clock()),
-                        format!("+{since}"),
-                        self.label,
-                        after_the_end(event, state)
-                    ));
+                    let head = self.head(event.at, state);
+                    self.say(&format!("{head}{}{text}", after_the_end(event, state)));
                 }
                 if let EventKind::StepFinished { step, .. }
                 | EventKind::StepFailed { step, .. }

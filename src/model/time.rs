@@ -35,9 +35,9 @@ impl Timestamp {
         Dur(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// `HH:MM:SS` of the instant in UTC, for timelines.
+    /// `HH:MM:SSZ` of the instant in UTC, for timelines.
     pub fn clock(self) -> String {
-        self.utc().map_or_else(|| self.0.to_string(), |t| t.format("%H:%M:%S").to_string())
+        self.utc().map_or_else(|| self.0.to_string(), |t| t.format("%H:%M:%SZ").to_string())
     }
 
     fn utc(self) -> Option<DateTime<Utc>> {

@@ -26,6 +26,8 @@ pub struct Attainment {
     pub stores: BTreeMap<ComponentName, (Figure, Exposure)>,
     /// Figures that what was found later replaced, by store.
     pub replaced: BTreeMap<ComponentName, Figure>,
+    /// The least that is lost, by store, where the old primary is known to have committed after the promotion.
+    pub least: BTreeMap<ComponentName, Dur>,
     /// The first failed public probe.
     pub detected: Option<Timestamp>,
     /// When the run was declared.
@@ -59,6 +61,7 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
         },
         rpo: rpo.unwrap_or_else(|| no_store(state)),
         replaced: replaced(state),
+        least: stores.keys().filter_map(|of| Some((of.clone(), exposure::at_least(state, of)?))).collect(),
         stores,
         detected: outage.began,
         decided: state.created_at,

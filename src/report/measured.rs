@@ -9,7 +9,7 @@ use crate::model::intent::Intent;
 use crate::model::measure::{Basis, Figure, Verdict};
 use crate::model::time::{Dur, span};
 use crate::model::waiver::Waiver;
-use crate::run::RunState;
+use crate::run::{RunState, exposure};
 
 /// A figure against its objective.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -100,6 +100,18 @@ impl Measured {
         Self { met: verdict.holds(), verdict, ..self }
     }
 
+    /// It was at least that: what is only bounded from above is missed all the same where that is beyond the objective.
+    fn at_least(self, least: Option<Dur>) -> Self {
+        let beyond =
+            |least: &Dur| self.verdict == Verdict::NotProven && least.as_secs_f64() > self.objective_s;
+        match least.filter(beyond) {
+            Some(least) => {
+                Self { text: format!("{}, and at least {least}", self.text), ..self.judged(Verdict::Missed) }
+            }
+            None => self,
+        }
+    }
+
     /// What was found later replaced an earlier figure: whoever knows that one reads here why this is another.
     fn replacing(self, earlier: Option<&Figure>) -> Self {
         match earlier {
@@ -133,11 +145,15 @@ impl Measured {
     /// The same of several stores: the figure of one that is held to a stricter objective than its own stands for all, unless another
     /// verdict is worse.
     #[must_use]
-    pub fn or_held(self, (figure, earlier): (Figure, Option<&Figure>), (own, held): (Dur, Dur)) -> Self {
+    pub fn or_held(
+        self,
+        (figure, earlier, least): (Figure, Option<&Figure>, Option<Dur>),
+        (own, held): (Dur, Dur),
+    ) -> Self {
         if held >= own || !self.applies() {
             return self;
         }
-        let stricter = Self::new(figure, held).replacing(earlier);
+        let stricter = Self::new(figure, held).at_least(least).replacing(earlier);
         if stricter.verdict < self.verdict { self } else { Self { accepted: self.accepted, ..stricter } }
     }
 
@@ -191,8 +207,10 @@ pub(super) fn rpo_of(
     component: &ComponentName,
     (figure, earlier): (Figure, Option<&Figure>),
 ) -> Measured {
+    let least = exposure::at_least(state, component);
     let unproven = state.proves_no_objective().is_some() || state.owed().any(|c| c == component);
-    let rpo = Measured::new(figure, state.runbook.objectives_of(component).rpo_ms).unless(unproven);
+    let rpo =
+        Measured::new(figure, state.runbook.objectives_of(component).rpo_ms).at_least(least).unless(unproven);
     let own = state.runbook.component_objectives.contains_key(component);
     let accepted = accepted_of(state, component);
     let accepted = accepted.map(|most| Accepted::of(most.as_secs_f64(), rpo.achieved_s, rpo.basis));
@@ -212,11 +230,13 @@ pub(super) fn rpo(state: &RunState, attained: &Attainment) -> Measured {
     let (own, rest): (Vec<_>, Vec<_>) = attained.stores.iter().partition(|(component, _)| has_own(component));
     let owes = state.proves_no_objective().is_some() || state.owed().next().is_some();
     let earlier = |component: &ComponentName| attained.replaced.get(component);
+    let least = rest.iter().filter_map(|(component, _)| attained.least.get(*component)).max().copied();
     let rest = rest.into_iter().map(|(component, (figure, _))| (*figure, earlier(component)));
     let rest = rest.reduce(|a, b| if a.0.worse(b.0) == a.0 { a } else { b });
     let rest = rest.or_else(|| own.is_empty().then_some((attained.rpo, None)));
-    let rest = rest
-        .map(|(figure, earlier)| Measured::new(figure, state.runbook.objectives.rpo_ms).replacing(earlier));
+    let rest = rest.map(|(figure, earlier)| {
+        Measured::new(figure, state.runbook.objectives.rpo_ms).at_least(least).replacing(earlier)
+    });
     let own = own
         .into_iter()
         .map(|(component, (figure, _))| rpo_of(state, component, (*figure, earlier(component))));

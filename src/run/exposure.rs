@@ -120,7 +120,7 @@ pub fn missing(
     let last_there = fenced.and_then(|f| f.there);
     let before = ahead(state, component);
     let now = fenced.and_then(|f| f.clock);
-    let one_clock = !state.clock_jumped && !before.zip(now).is_some_and(|(before, now)| set(before, &now));
+    let one_clock = one_clock(state, component, fenced);
     match (last_there.zip(replayed_there), replayed) {
         // What is last is no older than what was replayed, or that clock was set back between the two.
         (Some((last, replayed)), _) if one_clock && last >= replayed => {
@@ -138,6 +138,25 @@ pub fn missing(
         }
         (_, None) => Figure::UNKNOWN,
     }
+}
+
+/// Whether nobody is known to have set the clock that stamped commits, nor this machine's.
+fn one_clock(state: &RunState, component: &ComponentName, fenced: Option<&Proven>) -> bool {
+    let (before, now) = (ahead(state, component), fenced.and_then(|f| f.clock));
+    !state.clock_jumped && !before.zip(now).is_some_and(|(before, now)| set(before, &now))
+}
+
+/// The least that is lost where the old primary committed after the promotion: the new one cannot have that, whatever it replayed before.
+pub fn at_least(state: &RunState, component: &ComponentName) -> Option<Dur> {
+    let paid = state.debts.get(component).is_some_and(|debt| debt.paid.is_some());
+    let proven = state.fence_proof(component).filter(|_| paid && state.restores(component).is_none())?;
+    let (last, promoted) = (proven.last_commit?, *state.promoted_at.get(component)?);
+    if !one_clock(state, component, Some(&proven)) {
+        return None;
+    }
+    let within = proven.clock.map_or(CLOCKS_AGREE, |clock| clock.within_ms.plus(CLOCKS_AGREE));
+    let least = last.since(promoted).minus(within);
+    (least > Dur::ZERO).then_some(least)
 }
 
 /// What was read when a fence was proven, as this machine's clock shows it by now.

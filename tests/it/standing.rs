@@ -43,6 +43,7 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     let folder = Folder::with_plans();
     let said = failover(&folder, "primary-returns", &UNFENCED);
     assert!(said.contains("FENCE PENDING") && said.contains("tried "), "{said}");
+    assert!(said.contains("objective 5m: not proven"), "nobody knows yet: {said}");
     assert!(said.contains("fence.db.sql: no answer yet"), "whether it answered: {said}");
     let status = folder.ok(&["status", "truststream", "--sandbox"]);
     for words in [
@@ -57,6 +58,15 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     assert!(resumed.contains("pending fence: check.db done"), "{resumed}");
     let shown = folder.ok(&["runs", "show", RUN, "--sandbox", "--output", "json"]);
     assert_eq!(json(&shown)["fence"]["state"], "fenced", "{shown}");
+    // What the old primary committed after the promotion is lost, whatever the replica had before: that is no longer unproven.
+    let rpo = &json(&shown)["rpo"];
+    assert_eq!((&rpo["basis"], &rpo["verdict"]), (&"upper_bound".into(), &"missed".into()), "{rpo:#}");
+    assert!(
+        resumed.contains("(upper bound), and at least 3h") && resumed.contains("objective 5m: MISSED"),
+        "{resumed}"
+    );
+    let truth = resumed.lines().find(|l| l.contains("truth")).unwrap();
+    assert!(truth.contains("db lost 3h 4m of writes"), "the bounds hold: {truth}");
     let report = folder.ok(&["report", "run", RUN, "--sandbox"]);
     for screen in [&said, &status, &resumed, &report] {
         for word in ["fence owed", "paid", "PAID", "OWED"] {
@@ -113,6 +123,38 @@ fn a_rehearsal_that_goes_by_slowly_says_what_it_waits_for() {
         said.find("truststream: waiting until probes see the outage").unwrap_or_else(|| panic!("{said}"));
     assert!(waits < said.find(" created, runbook ").unwrap(), "{said}");
     assert!(!failover(&Folder::with_plans(), "region-lost", &[]).contains("waiting until probes"));
+}
+
+#[test]
+fn what_is_shown_of_a_scenario_before_its_outage_says_so() {
+    let folder = Folder::with_plans();
+    let words = "the estate of scenario region-dark before its outage";
+    for verb in ["ready", "status"] {
+        let (_, out, err) = folder.run(&[verb, "truststream", "--sandbox=region-dark"]);
+        assert!(err.contains(words), "{verb}: {out}{err}");
+        let (_, _, err) = folder.run(&[verb, "truststream", "--sandbox=calm"]);
+        assert!(!err.contains("before its outage"), "{verb}: {err}");
+    }
+    // After a run it is the estate that the run left.
+    failover(&folder, "region-dark", &UNFENCED);
+    let (_, _, err) = folder.run(&["status", "truststream", "--sandbox=region-dark"]);
+    assert!(!err.contains(words), "{err}");
+}
+
+/// Lines of a run and lines of what takes long say when, by which clock.
+#[test]
+fn every_line_of_a_run_has_its_time_with_the_zone() {
+    let folder = Folder::with_plans();
+    let (_, out, err) = folder.run(&["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox"]);
+    let lines: Vec<_> =
+        err.lines().filter(|line| line.contains("started") || line.contains(" done")).collect();
+    assert!(lines.len() > 10, "{err}");
+    for line in lines {
+        let clock = line.split_whitespace().next().unwrap();
+        assert!(clock.len() == 9 && clock.ends_with('Z') && line.contains(" +"), "{line}");
+    }
+    let took = out.lines().find(|l| l.contains("  took ")).unwrap();
+    assert!(took.contains(" with detection and decision, real "), "{took}");
 }
 
 /// The go-bag of a rehearsal helps nobody on the day.

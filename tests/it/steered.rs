@@ -179,7 +179,7 @@ fn an_interrupted_watch_is_a_recovery_that_goes_on() {
     let mut rest = String::new();
     err.read_to_string(&mut rest).unwrap();
     let (code, out, _) = finish(child.wait_with_output().unwrap());
-    assert!(out.contains("RECOVERED, watch paused failover of truststream"), "{out}{rest}");
+    assert!(out.contains("RECOVERED, watch paused: failover of truststream"), "{out}{rest}");
     assert!(!out.contains("HALTED") && out.contains("continues to watch"), "{out}");
     assert_eq!(code, 4, "{out}");
     let (code, out, err) = folder.run(&["runs", "resume", "--sandbox"]);

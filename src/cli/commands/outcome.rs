@@ -166,7 +166,9 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
         next(p, state, &report);
     }
     let everything = format!("{} has everything", state.created.command("report run", ""));
-    let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}, "));
+    // A rehearsal begins before its outage: what passed until somebody decided is no part of the run.
+    let from = if state.epoch <= 1 { " with detection and decision" } else { "" };
+    let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}{from}, "));
     // What is only shown took no time of its own.
     p.line(&match told.real {
         Dur::ZERO => format!("  {everything}"),
@@ -227,7 +229,7 @@ fn goes_on(state: &RunState) -> bool {
 fn headline(state: &RunState, report: &RunReport) -> String {
     let outcome = report.outcome.to_uppercase();
     match state.watch_paused() {
-        true => "RECOVERED, watch paused".to_owned(),
+        true => "RECOVERED, watch paused:".to_owned(),
         false if goes_on(state) || cut_short(state) => format!("{outcome}{}", users(state)),
         // Two servers may take writes: nobody who reads only this line may believe that all is well.
         false if report.fence.state == "pending" => format!("{outcome}, FENCE PENDING:"),

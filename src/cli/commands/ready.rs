@@ -36,6 +36,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     let plans = context.plans(&args.plans, printer)?;
     let store = context.store()?;
     let runs = status::states(&store)?;
+    estate::before_the_outage(&context, printer)?;
     let (mut documents, mut worst) = (Vec::new(), Standing::Ready);
     let many = plans.len() > FEW;
     let mut all = Vec::new();

@@ -39,6 +39,9 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     let store = context.store()?;
     let runs = states(&store)?.into_iter().map(|state| inbox::read(&store, state));
     let runs = runs.collect::<Result<Vec<_>, _>>()?;
+    if runs.is_empty() {
+        estate::before_the_outage(&context, printer)?;
+    }
     let imported = store.imported()?.waiting;
     let contents = store.contents()?;
     let mut faults = verify::audit(&contents, &verify::Trust::default()).faults;

@@ -66,7 +66,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     let rpo = |of: Measured| {
         attained.stores.iter().fold(of, |rpo, (store, (figure, _))| {
             rpo.or_held(
-                (*figure, attained.replaced.get(store)),
+                (*figure, attained.replaced.get(store), attained.least.get(store).copied()),
                 (run.runbook.objectives_of(store).rpo_ms, held.of(store).rpo_ms),
             )
         })
