@@ -20,6 +20,7 @@ use crate::record::event::{Direction, End, Event, EventKind};
 use crate::record::runbook::Step;
 use crate::report::attainment::attainment;
 use crate::report::history::{History, Late};
+use crate::report::summary;
 use crate::run::RunState;
 use crate::run::state::{Status, StepState};
 
@@ -377,7 +378,7 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         EventKind::CallIntended { step, direction: Direction::Undo, .. } => format!("{step} is being undone"),
         EventKind::CallRefused { step, code, why, retry_at } => {
             let again = retry_at.map_or_else(String::new, |at| format!("; again at {}", at.clock()));
-            format!("{step} {}: {code}: {why}{again}", p.paint(YELLOW, "refused"))
+            format!("{step} {}: {code}: {}{again}", p.paint(YELLOW, "refused"), once(code, why))
         }
         EventKind::CallInDoubt { step, why } => format!("{step} {}: {why}", p.paint(YELLOW, "in doubt")),
         EventKind::PartSettled { step } => format!("{step} is partly done"),
@@ -414,11 +415,16 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
             format!("clock jump (forward {forward_ms}, backward {backward_ms}): figures become bounds")
         }
         EventKind::Halted { reason } => format!("halted: {reason}"),
-        EventKind::RunFinished { outcome } => format!("finished: {outcome:?}").to_lowercase(),
+        EventKind::RunFinished { .. } => format!("finished: {}", summary::outcome(state)),
         EventKind::CallIntended { .. } | EventKind::CallAnswered { .. } => return None,
         said => return approval_words(p, said).or_else(|| owed_words(p, said)),
     };
     Some(text)
+}
+
+/// A message without its code, which some providers put in front of it, and which stands there already.
+fn once<'w>(code: &str, why: &'w str) -> &'w str {
+    why.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(why)
 }
 
 /// What a run that is paused is still waiting for.
@@ -483,4 +489,16 @@ fn fact(fact: &Fact) -> Option<String> {
         Fact::Compared { found, .. } => found.to_string(),
         Fact::Seen { .. } | Fact::Ran { .. } => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::once;
+
+    #[test]
+    fn a_code_is_said_once() {
+        assert_eq!(once("InvalidChangeBatch", "InvalidChangeBatch: Tried to delete"), "Tried to delete");
+        assert_eq!(once("Throttling", "Rate exceeded"), "Rate exceeded");
+        assert_eq!(once("Invalid", "InvalidChangeBatch: Tried"), "InvalidChangeBatch: Tried");
+    }
 }

@@ -80,8 +80,8 @@ impl Beyond {
     pub fn words(&self) -> String {
         let Self { usual, of, .. } = self;
         match self.late {
-            Late::Slow => format!("longer than in 3 of 4 runs ({usual})"),
-            Late::Stalled if *of >= 19 => format!("longer than in 19 of 20 runs ({usual})"),
+            Late::Slow => format!("longer than in three quarters of the earlier runs ({usual})"),
+            Late::Stalled if *of >= 19 => format!("longer than in 95% of the earlier runs ({usual})"),
             // The threshold is twice as long.
             Late::Stalled => {
                 format!("more than twice as long as the longest of {of} runs ({})", Dur(usual.millis() / 2))

@@ -357,9 +357,9 @@ impl Evaluation<'_> {
                 Some(not(Standing::Unknown, facts, "run drctl observe, or a drill, which makes the calls"))
             }
             State::Granted(of) => Some(ready(format!(
-                "the policies of {} allow {}",
+                "the policies of {} allow {} that drctl checked",
                 of.principal,
-                count(of.asked, "call, the only checked one|calls, all checked ones")
+                count(of.asked, "call, the only one|calls, all of those")
             ))),
             _ => None,
         });

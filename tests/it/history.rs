@@ -128,6 +128,9 @@ fn a_step_that_takes_longer_than_it_did_is_called_out_and_then_stalled() {
     assert_eq!(late(slow), None, "not worth a word");
     assert_eq!([late(slow.plus(Dur(1))), late(stalled)], [Some(Late::Slow); 2]);
     assert_eq!(late(stalled.plus(Dur(1))), Some(Late::Stalled));
+    // A proportion does not look like a count of runs.
+    let words = history.late(&state, &step, began + slow.plus(Dur(1))).unwrap().words();
+    assert!(words.starts_with("longer than in three quarters of the earlier runs ("), "{words}");
     assert_eq!(
         History::default().late(&state, &step, began + Dur::mins(60)),
         None,

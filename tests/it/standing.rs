@@ -157,6 +157,36 @@ fn every_line_of_a_run_has_its_time_with_the_zone() {
     assert!(took.contains(" with detection and decision, real "), "{took}");
 }
 
+/// The words of one thing are one word: a drill ends as its title says, and a gate takes no time of which there is a most.
+#[test]
+fn words_of_drills_gates_and_reports_need_no_second_reading() {
+    let folder = Folder::with_plans();
+    let (_, out, err) = folder.run(&["drill", "truststream", "--mode", "isolated", "--yes", "--sandbox"]);
+    assert!(err.contains("finished: passed") && out.contains("PASSED"), "{out}{err}");
+    let shown = folder.ok(&["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"]);
+    assert!(shown.contains("wait until db is fenced") && !shown.contains("at most 0s"), "{shown}");
+    let report = |until: &str| {
+        folder.ok(&[
+            "report",
+            "compliance",
+            "--sandbox",
+            "--since",
+            "2026-01-01",
+            "--until",
+            until,
+            "--format",
+            "md",
+        ])
+    };
+    let report_of_all = report("2027-01-01");
+    assert!(
+        report_of_all.contains("The period is not over yet.") && report_of_all.contains("## Duties"),
+        "{report_of_all}"
+    );
+    assert!(!report_of_all.contains("bligations"), "{report_of_all}");
+    assert!(!report("2026-01-01T02:00:00Z").contains("not over yet"));
+}
+
 /// The go-bag of a rehearsal helps nobody on the day.
 #[test]
 fn a_go_bag_of_rehearsals_takes_the_place_of_none_of_the_live_store() {

@@ -13,6 +13,7 @@ use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::promotion::Promote;
 use crate::model::call::comment;
 use crate::model::ids::{RunId, SiteName};
+use crate::model::time::Dur;
 use crate::plan::Plan;
 use crate::planner::critical_path::CriticalPath;
 use crate::planner::{self, Request, critical_path};
@@ -173,10 +174,12 @@ fn show_step(p: &Printer, step: &Step, is_critical: bool) {
         .map(|n| if n.settled { format!("{} over", n.step) } else { n.step.to_string() })
         .collect();
     let after = if needs.is_empty() { "at once".to_owned() } else { format!("after {}", few(&needs)) };
-    p.line(&p.paint(
-        DIM,
-        &format!("    {after}; expected {}, at most {}", step.estimate.expected_ms, step.estimate.timeout_ms),
-    ));
+    // A gate takes no time of its own, and waits for as long as it has to.
+    let takes = match step.estimate.timeout_ms {
+        Dur::ZERO => String::new(),
+        most => format!("; expected {}, at most {most}", step.estimate.expected_ms),
+    };
+    p.line(&p.paint(DIM, &format!("    {after}{takes}")));
     for call in calls(&step.action) {
         let word = if call.mutates { "calls" } else { "looks" };
         p.line(&p.paint(DIM, &format!("    {word} {}:{} at {}", call.service, call.operation, call.at)));

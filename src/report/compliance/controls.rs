@@ -117,7 +117,7 @@ impl Section {
             Self::Drills => "drills",
             Self::Incidents => "incidents",
             Self::Approvals => "approvals",
-            Self::Obligations => "obligations",
+            Self::Obligations => "duties",
             Self::Protection => "protection",
             Self::Evidence => "evidence",
             Self::Trail => "audit trail",

@@ -130,10 +130,11 @@ pub fn sheet(report: &Compliance) -> Sheet {
     Sheet {
         title: format!("Recovery of applications, {} to {}", when(report.since), when(report.until)),
         about: format!(
-            "Profile: {}. Created at {} by drctl {}. All times are UTC.",
+            "Profile: {}. Created at {} by drctl {}. All times are UTC.{}",
             report.profile_title,
             when(report.generated_at),
-            report.tool
+            report.tool,
+            if report.until > report.generated_at { " The period is not over yet." } else { "" }
         ),
         banners,
         ledger: format!("Ledger: {} entries, {whole}. Its head: {head}", report.ledger.entries),
@@ -212,7 +213,7 @@ fn figures(report: &Compliance) -> Table {
             format!("{}, of them {} approved late or not at all", t.overrides, t.overrides_late),
             tone(t.overrides_late > 0),
         ),
-        ("Obligations missed", t.obligations_missed.to_string(), tone(t.obligations_missed > 0)),
+        ("Duties missed", t.obligations_missed.to_string(), tone(t.obligations_missed > 0)),
         ("Scheduled drills missed", t.drills_missed.to_string(), tone(t.drills_missed > 0)),
         (
             "Applications whose proof was overdue at the end",
@@ -382,7 +383,7 @@ fn obligations(report: &Compliance) -> Table {
         ]
     };
     let columns = ["obligation, run", "due", "done", "by", "status", "reference, or fault"];
-    table("Obligations", &columns, report.obligations.iter().map(row).collect())
+    table("Duties", &columns, report.obligations.iter().map(row).collect())
 }
 
 fn controls(report: &Compliance) -> Option<Table> {
