@@ -131,14 +131,14 @@ pub fn route() -> Action {
     })
 }
 
-fn point() -> Action {
+pub fn point() -> Action {
     let (id, host) = ("clients".to_owned(), "host".to_owned());
     let secret = ClientSecret { component: component(), place: place(), id, host, port: None };
     let to = |server: &str| [("host".to_owned(), server.to_owned())].into();
     Action::UpdateClientSecret(UpdateClientSecret { secret, to: to("db-east"), from: to("db-west") })
 }
 
-fn restore(part: Part) -> Action {
+pub fn restore(part: Part) -> Action {
     let new = NewInstance {
         id: "copy".to_owned(),
         aside: "aside".to_owned(),

@@ -16,6 +16,7 @@ mod audit;
 #[path = "../../benches/stub/main.rs"]
 #[allow(dead_code, reason = "here its own tests run; its main serves the benchmarks")]
 mod aws_stub;
+mod believed;
 mod broken_plans;
 mod broken_settings;
 mod buckets;

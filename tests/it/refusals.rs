@@ -9,10 +9,11 @@ use drctl::kinds::aws::autoscaling::{GroupSize, GroupState};
 use drctl::kinds::aws::route53::{
     ControlsState, HealthObjectState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
 };
+use drctl::kinds::control::IdentityState;
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use drctl::kinds::{Spec, State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
-use drctl::model::intent::Intent;
+use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::{Basis, Figure};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
@@ -521,4 +522,50 @@ fn controls_of_which_several_are_on_are_turned_back_to_the_site_that_is_left() {
         let Action::SetRoutingControls(route) = &switch.action else { panic!() };
         assert_eq!(route.back, Some(site("west")), "{west} {east}");
     }
+}
+
+/// Whoever names the site that is lost is told of the others, and that nothing would move.
+#[test]
+fn a_failover_to_the_site_that_is_lost_is_refused_with_the_ways_there_are() {
+    let public = "  - {name: shop, role: public, http: \"https://www.example\", every: 5s, timeout: 3s}\n";
+    // Names alone: a database there that does not answer is refused by itself.
+    let (before, rest) = PLAN.split_once("  db:\n").unwrap();
+    let names = rest
+        .split_once("  www:\n")
+        .unwrap()
+        .1
+        .replace("    needs: [db]\n", "")
+        .replace("ttl: 60s", "ttl: 5s");
+    let names = format!("{before}  www:\n{names}{public}");
+    let to_west = |change: &dyn Fn(&mut Case)| {
+        let mut case = case(PLAN);
+        let place = case.plan.sites[&site("west")].place.clone();
+        case.plan = plan(&names);
+        case.estate = Estate::default();
+        case.estate.add(&Target::Identity { place }, dark(), None);
+        case.request.to = site("west");
+        case.names("192.0.2.1", None);
+        change(&mut case);
+        let refusals = case.plan().err().unwrap_or_default();
+        let down = refusals.into_iter().find(|r| r.rule == Rule::TargetDown);
+        down.map(|r| format!("{}; {}", r.facts, r.acceptable))
+    };
+    let probe = |good| ProbeHealth { good: Some(good), since: Some(BEGAN), last_good: None, unasked: None };
+    let says = |case: &mut Case, good: bool| {
+        let place = case.plan.sites[&site("west")].place.clone();
+        let (account, arn) = ("1".to_owned(), "arn:x".to_owned());
+        let seen = State::Identity(IdentityState { account, arn });
+        case.estate.add(&Target::Identity { place }, value(seen), None);
+        case.estate.probes.insert("shop".to_owned(), probe(good));
+    };
+    let dark = to_west(&|_| {}).unwrap();
+    assert!(dark.contains("nothing there answers"), "{dark}");
+    let ways: Vec<_> = ["east", "north", "attic", "west"].map(|s| dark.contains(&format!("--to {s}"))).into();
+    assert_eq!(ways, [true, true, false, false], "{dark}");
+    let bad = to_west(&|case| says(case, false)).unwrap();
+    assert!(bad.contains("probes fail: shop"), "{bad}");
+    assert_eq!(to_west(&|case| says(case, true)), None, "it is well: there is nothing to do");
+    assert_eq!(to_west(&|case| case.request.to = site("east")), None, "that one is not lost");
+    assert_eq!(to_west(&|case| case.request.intent = Intent::Switchover), None);
+    assert_eq!(to_west(&|case| case.request.drill = Some(Drill::Live)), None);
 }
