@@ -53,6 +53,12 @@ pub trait Op: fmt::Display + Sized {
     /// as a whole.
     fn parts(&self, seen: &State, in_scope: &dyn Fn(u32) -> bool) -> Option<Parts>;
 
+    /// The operation with only the changes at these positions; none if it is made as a whole.
+    fn only(&self, in_scope: &dyn Fn(u32) -> bool) -> Option<Self>;
+
+    /// Whether a call with these parts, after this was read, is one of the operation: nothing else may be in a journal.
+    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool;
+
     /// What was read of the things that a call with these parts replaces, where the operation does not say exactly that.
     fn read(&self, seen: &State, part: &[u32]) -> Option<Found>;
 
@@ -75,6 +81,14 @@ macro_rules! made_as_a_whole {
     () => {
         fn parts(&self, _: &crate::kinds::State, _: &dyn Fn(u32) -> bool) -> Option<crate::kinds::Parts> {
             None
+        }
+
+        fn only(&self, _: &dyn Fn(u32) -> bool) -> Option<Self> {
+            None
+        }
+
+        fn allows(&self, part: &[u32], found: Option<&crate::kinds::Found>) -> bool {
+            part.is_empty() && found.is_none()
         }
 
         fn read(&self, _: &crate::kinds::State, _: &[u32]) -> Option<crate::kinds::Found> {

@@ -1,6 +1,5 @@
 //! Every attribute that a run changed, before and after: what a Terraform apply or a GitOps loop would revert.
 
-use crate::kinds::aws::route53::Switch;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::model::change::Change;
 use crate::record::action::Action;
@@ -45,14 +44,10 @@ fn net(made: impl Iterator<Item = Change>) -> Vec<Change> {
 /// What a step did of its action: of a batch that was taken apart, the parts that may have been.
 fn made(state: &RunState, i: usize) -> Action {
     let (action, work) = (state.forward(i), &state.steps[i].work);
-    match action.as_ref() {
-        // What was found as it should be was not changed, unless a person did.
-        Action::Switch(switch) if work.parts.acted() || !matches!(work.status, Status::Done(_)) => {
-            let changes = switch.changes.iter().zip(0..).filter(|(_, c)| work.parts.touched(*c));
-            let changes = changes.map(|(change, _)| change.clone()).collect();
-            Action::Switch(Switch { zone: switch.zone.clone(), changes })
-        }
-        _ => action.into_owned(),
+    // What was found as it should be was not changed, unless a person did.
+    match work.parts.acted() || !matches!(work.status, Status::Done(_)) {
+        true => action.only(&|change| work.parts.touched(change)).into_owned(),
+        false => action.into_owned(),
     }
 }
 

@@ -5,9 +5,8 @@
 
 use super::gate;
 use super::state::RunState;
-use crate::kinds::aws::route53::Switch;
 use crate::kinds::shared::restore::RestoreStep;
-use crate::kinds::{Exposure, Fact, Found};
+use crate::kinds::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check, Gate, Undo};
@@ -88,15 +87,7 @@ fn intended(state: &RunState, i: usize, what: &EventKind) -> Option<String> {
     let uncounted = u64::from(*attempt.max(generation)) > calls;
     let action = state.forward(i);
     let undoing = state.direction(i) == Direction::Undo;
-    let unsaid = |switch: &Switch| {
-        part.iter().any(|c| switch.changes.get(*c as usize).is_none())
-            || matches!(found, Some(found) if !fits(switch, found))
-    };
-    let parts = match action.as_ref() {
-        Action::Switch(switch) => unsaid(switch),
-        Action::UpdateClientSecret(_) => !part.is_empty() || matches!(found, Some(Found::Sets(_))),
-        _ => !part.is_empty() || found.is_some(),
-    };
+    let parts = !action.allows(part, found.as_ref());
     // A step that the end found under way is seen to its end, and calls no more.
     over(state, i)
         .or_else(|| some(!action.mutates(), "this step only observes or waits, and cannot change anything"))
@@ -118,14 +109,6 @@ const fn unwound(state: &RunState) -> bool {
 fn undone(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
     let undo = matches!(state.forward(i).undo(), Undo::By(_));
     some(!undo, "this step has no undo").or_else(|| some(!unwound(state), "nobody cancelled the run"))
-}
-
-/// Whether what was read is what the change may replace.
-fn fits(switch: &Switch, found: &Found) -> bool {
-    let Found::Sets(sets) = found else { return false };
-    sets.iter().all(|read| {
-        switch.changes.get(read.change as usize).is_some_and(|change| change.replaces(read.set.as_ref()))
-    })
 }
 
 fn finished(state: &RunState, i: usize, what: &EventKind) -> Option<String> {

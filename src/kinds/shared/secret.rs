@@ -177,6 +177,14 @@ impl Op for UpdateClientSecret {
         None
     }
 
+    fn only(&self, _: &dyn Fn(u32) -> bool) -> Option<Self> {
+        None
+    }
+
+    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+        part.is_empty() && matches!(found, None | Some(Found::Fields(_)))
+    }
+
     /// The fields that name a server, where they are not those that the runbook knew.
     fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
         match seen {

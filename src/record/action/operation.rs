@@ -52,6 +52,35 @@ impl Action {
             Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
+    /// The action with only the changes at these positions; the whole of it where it is made as a whole.
+    pub fn only(&self, in_scope: &dyn Fn(u32) -> bool) -> Cow<'_, Self> {
+        let only = match self {
+            Self::Fence(op) => op.only(in_scope).map(Self::Fence),
+            Self::Unfence(op) => op.only(in_scope).map(Self::Unfence),
+            Self::Promote(op) => op.only(in_scope).map(Self::Promote),
+            Self::Withdraw(op) => op.only(in_scope).map(Self::Withdraw),
+            Self::AddClusterInstance(op) => op.only(in_scope).map(Self::AddClusterInstance),
+            Self::Rejoin(op) => op.only(in_scope).map(Self::Rejoin),
+            Self::Rename(op) => op.only(in_scope).map(Self::Rename),
+            Self::Restore(op) => op.only(in_scope).map(Self::Restore),
+            Self::Scale(op) => op.only(in_scope).map(Self::Scale),
+            Self::Switch(op) => op.only(in_scope).map(Self::Switch),
+            Self::SetHealthObject(op) => op.only(in_scope).map(Self::SetHealthObject),
+            Self::SetRoutingControls(op) => op.only(in_scope).map(Self::SetRoutingControls),
+            Self::UpdateClientSecret(op) => op.only(in_scope).map(Self::UpdateClientSecret),
+            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None,
+        };
+        only.map_or(Cow::Borrowed(self), Cow::Owned)
+    }
+
+    /// Whether a call with these parts, after this was read, is one of the action.
+    pub fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+        operation!(self, op => op.allows(part, found),
+        Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => {
+            part.is_empty() && found.is_none()
+        })
+    }
+
     /// What was read of the things that a call with these parts replaces, where the action does not say exactly that.
     pub fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
         operation!(self, op => op.read(seen, part),

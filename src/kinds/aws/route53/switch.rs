@@ -216,6 +216,25 @@ impl Op for Switch {
         }
     }
 
+    fn only(&self, in_scope: &dyn Fn(u32) -> bool) -> Option<Self> {
+        let changes = self.changes.iter().zip(0..).filter(|(_, position)| in_scope(*position));
+        let changes = changes.map(|(change, _)| change.clone()).collect();
+        Some(Self { zone: self.zone.clone(), changes })
+    }
+
+    /// What was read is what the change may replace.
+    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+        let at = |position: u32| self.changes.get(position as usize);
+        part.iter().all(|position| at(*position).is_some())
+            && match found {
+                None => true,
+                Some(Found::Fields(_)) => false,
+                Some(Found::Sets(sets)) => {
+                    sets.iter().all(|read| at(read.change).is_some_and(|c| c.replaces(read.set.as_ref())))
+                }
+            }
+    }
+
     fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
         match seen {
             State::Records(seen) => parts::read(self, part, &seen.sets),
