@@ -19,6 +19,7 @@ mod aws_stub;
 mod believed;
 mod broken_plans;
 mod broken_settings;
+mod brought_to_a_stop;
 mod buckets;
 mod cancelled;
 #[cfg(feature = "postgres")]

@@ -1,0 +1,117 @@
+//! What a run that stopped still does, when it counts as over, and what it proves.
+
+use drctl::kinds::aws::route53::SetRoutingControls;
+use drctl::model::environment::Environment;
+use drctl::model::ids::StepId;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::record::action::{Action, Check};
+use drctl::record::event::{EventKind, Outcome};
+use drctl::record::runbook::{Phase, Probe, ProbeRole, ProbeVia, Step};
+use drctl::run::RunState;
+use drctl::run::state::{Mode, Status, Turn};
+use drctl::run::ways::CalledOff;
+
+use crate::decided::{DONE, db, minutes, route, say, scale, step, switch, under_way};
+
+fn looks() -> Action {
+    Action::Check(Check::Promotable { db: db("db-east") })
+}
+
+#[test]
+fn a_stop_holds_what_begins_and_lets_go_on_what_is_owed_recorded_or_under_way() {
+    let debt = Step { debt: true, ..step("debt", switch()) };
+    let records = Action::Check(Check::Evidence { targets: Vec::new() });
+    let records = Step { phase: Phase::Seal, ..step("records", records) };
+    let steps = [
+        (step("fails", scale()), Status::Started),
+        (debt, Status::Pending),
+        (records, Status::Pending),
+        (step("moves", switch()), Status::Started),
+        (step("looks", looks()), Status::Pending),
+        (step("looking", looks()), Status::Started),
+        (step("scales", scale()), Status::Pending),
+    ];
+    let mut state = under_way(steps.into());
+    let held = |state: &RunState| {
+        let held = (1..state.steps.len()).filter(|i| state.held(*i));
+        held.map(|i| state.step(i).id.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(held(&state), "");
+    let (step, reason) = (StepId::new("fails"), "no capacity".to_owned());
+    say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
+    assert_eq!(held(&state), "moves looks");
+}
+
+/// A run whose steps are these, with a public probe that turned at these times.
+fn watched(steps: Vec<(Step, Status)>, turns: &[(bool, Timestamp)]) -> RunState {
+    let mut state = under_way(steps);
+    let via = ProbeVia::Tcp { address: "shop:443".to_owned() };
+    let probe = Probe {
+        name: "shop".into(),
+        role: ProbeRole::Public,
+        site: None,
+        via,
+        every_ms: Dur::secs(5),
+        timeout_ms: Dur::secs(3),
+    };
+    let turns = turns.iter().map(|(good, since)| Turn { good: *good, since: *since, last_other: None });
+    state.turns.insert(probe.key(), turns.collect());
+    state.runbook.probes.push(probe);
+    state
+}
+
+fn waits(id: &str, phase: Phase) -> Step {
+    let wait = Action::Wait { duration_ms: Dur::mins(60), until: None };
+    Step { phase, ..step(id, wait) }
+}
+
+#[test]
+fn a_run_is_over_once_it_only_watches_and_no_other_step_of_that_phase_counts() {
+    let over = |step: Step| watched(vec![(step, Status::Started)], &[]).over_at().is_some();
+    assert!(over(waits("watch", Phase::Watch)));
+    assert!(!over(waits("ttl", Phase::Redirect)), "users are still led elsewhere");
+    assert!(!over(Step { background: true, ..waits("watch", Phase::Watch) }));
+    assert!(!over(Step { phase: Phase::Watch, ..step("resolvers", looks()) }));
+}
+
+#[test]
+fn users_fail_again_only_if_they_fail_after_the_run_was_over() {
+    let again = |good: bool, since: Timestamp| {
+        let mut state = watched(vec![(waits("watch", Phase::Watch), Status::Started)], &[(good, since)]);
+        state.steps[0].work.started_at = Some(minutes(10));
+        state.fails_again()
+    };
+    assert_eq!(again(false, minutes(11)), Some(minutes(11)));
+    assert_eq!(again(false, minutes(10)), None, "they failed when it began to watch");
+    assert_eq!(again(true, minutes(11)), None);
+}
+
+#[test]
+fn a_run_that_called_elsewhere_proves_nothing_good_and_all_that_is_bad() {
+    let evidence = |url: &str, environment: Environment, outcome: Outcome| {
+        let Action::SetRoutingControls(controls) = route() else { panic!() };
+        let mut controls: SetRoutingControls = controls;
+        controls.controls.endpoints.insert("us-east-1".to_owned(), url.to_owned());
+        let mut state = under_way(vec![(step("a", Action::SetRoutingControls(controls)), DONE)]);
+        state.created.terms.environment = environment;
+        state.mode = Mode::Finished(outcome);
+        state.is_evidence()
+    };
+    let (own, other) =
+        ("https://x.route53-recovery-cluster.us-east-1.amazonaws.com/v1", "http://127.0.0.1:4566");
+    let (live, test) = (Environment::Production, Environment::Test);
+    assert!(evidence(own, live, Outcome::Recovered) && evidence(own, live, Outcome::Abandoned));
+    assert!(!evidence(other, live, Outcome::Recovered), "somebody else may have answered");
+    assert!(evidence(other, live, Outcome::Abandoned), "that it failed is true whoever answered");
+    assert!(!evidence(own, test, Outcome::Recovered) && !evidence(own, test, Outcome::Abandoned));
+}
+
+#[test]
+fn steps_that_are_not_named_are_counted() {
+    let words = |steps: u32| {
+        let undone = (0..steps).map(|n| format!("s{n}")).collect();
+        CalledOff { undone, ..CalledOff::default() }.words()
+    };
+    assert_eq!(words(6), "undoes these steps: s0, s1, s2, s3, s4, s5");
+    assert_eq!(words(8), "undoes these steps: s0, s1, s2, s3, s4, s5 and 2 more");
+}
