@@ -16,8 +16,9 @@ use drctl::run::state::{Mode, Status};
 
 use crate::rig::{Rehearsed, Rig};
 
-/// How often somebody adds what was printed, or resumes.
-const PATIENCE: usize = 12;
+/// How often somebody adds what was printed, or resumes. A loss that grows is asked for anew with every minute, and of a group for one store
+/// after the other.
+const PATIENCE: usize = 40;
 
 /// What came of one failover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
