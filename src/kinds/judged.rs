@@ -62,8 +62,6 @@ pub struct Progress<'a> {
     pub observed_at: Timestamp,
     /// When the step began in this process; none before it began.
     pub began: Option<Timestamp>,
-    /// Calls so far.
-    pub attempts: u32,
     /// When the call was accepted, while the step waits for its effect.
     pub answered_at: Option<Timestamp>,
     /// What the service called its answer to that call.
@@ -76,7 +74,7 @@ pub struct Progress<'a> {
     pub undoing: bool,
     /// Whether the run is over. What it still does it owes.
     pub finished: bool,
-    /// Whether the step is one that the run owes, or that it took over from another run as a debt.
+    /// Whether it is a debt: of a run before this one, or of this one after its end.
     pub owed: bool,
     /// What the run established about the store that the operation is about.
     pub store: Store<'a>,

@@ -361,7 +361,6 @@ fn progress(state: &RunState, i: usize, (now, observed_at): (Timestamp, Timestam
         now,
         observed_at,
         began: work.started_at.map(|began| began.max(state.taken_at)),
-        attempts: work.attempts,
         answered_at,
         token,
         undo: state.direction(i) == Direction::Undo,

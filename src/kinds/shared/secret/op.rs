@@ -1,4 +1,4 @@
-//! A secret that leads clients to a database, and the way that clients connect.
+//! What leads clients to another server by their secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::op::Op;
 use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::secret::ClientSecret;
 use crate::kinds::{Called, Found, Judged, Parts, Progress, Readings, State, Target};
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::change::Change;
-use crate::model::document::{Node, Value};
 use crate::model::estimate::Estimate;
-use crate::model::ids::ComponentName;
-use crate::model::place::{Place, endpoint_parts};
+use crate::model::place::Place;
 use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo};
 use crate::model::time::Dur;
 
@@ -37,97 +36,6 @@ impl UpdateClientSecret {
     pub fn reversed(&self) -> Option<Self> {
         let back = || Self { secret: self.secret.clone(), to: self.from.clone(), from: self.to.clone() };
         (!self.from.is_empty()).then(back)
-    }
-}
-
-/// The way that clients come to a database.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct ClientWay {
-    /// The secret that they read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<ClientSecret>,
-    /// `host:port/database`; what the secret names if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub endpoint: Option<String>,
-    /// A reference to the login that they use; what the secret holds if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub login: Option<String>,
-}
-
-impl ClientWay {
-    /// In words.
-    pub fn words(&self) -> String {
-        match (&self.endpoint, &self.secret) {
-            (Some(endpoint), _) => endpoint.clone(),
-            (None, Some(secret)) => format!("what secret {} in {} names", secret.id, secret.place.name),
-            (None, None) => "nothing".to_owned(),
-        }
-    }
-}
-
-/// A secret that tells clients where their database is: a JSON object.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub struct ClientSecret {
-    /// The component.
-    pub component: ComponentName,
-    /// The site whose clients read it.
-    pub place: Place,
-    /// Its name or ARN.
-    pub id: String,
-    /// The field with the server's name.
-    pub host: String,
-    /// The field with its port, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub port: Option<String>,
-}
-
-impl ClientSecret {
-    /// The fields, as they lead to an endpoint.
-    pub fn leading_to(&self, endpoint: &str) -> Option<BTreeMap<String, String>> {
-        let (host, port, _) = endpoint_parts(endpoint)?;
-        let host = (self.host.clone(), host.to_owned());
-        Some(std::iter::once(host).chain(self.port.clone().map(|field| (field, port.to_string()))).collect())
-    }
-}
-
-/// Where a secret leads clients. Nothing else of it is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SecretState {
-    /// The fields that name a server, as text.
-    pub fields: BTreeMap<String, String>,
-    /// The region of the secret that it is a replica of: it cannot be changed itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replica_of: Option<String>,
-    /// Whether a rotation is under way: a version has the label AWSPENDING.
-    #[serde(default)]
-    pub rotating: bool,
-    /// The service that manages it, if one does.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owned_by: Option<String>,
-}
-
-/// A value that is not written in the plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SecretRef {
-    /// Written in the plan after all.
-    Literal,
-    /// `scheme:ref`.
-    Ref(String),
-    /// The endpoint of another component.
-    EndpointOf(String),
-}
-
-/// Reads one: text that is neither reference nor endpoint is a literal.
-pub fn secret_ref(node: &Node) -> SecretRef {
-    match &node.value {
-        Value::Map(_) => {
-            match (node.get("secret").and_then(Node::text), node.get("endpoint_of").and_then(Node::text)) {
-                (Some(reference), _) => SecretRef::Ref(reference.to_owned()),
-                (None, Some(component)) => SecretRef::EndpointOf(component.to_owned()),
-                (None, None) => SecretRef::Literal,
-            }
-        }
-        _ => SecretRef::Literal,
     }
 }
 
