@@ -82,8 +82,7 @@ fn flags(rule: Rule, of: &[ComponentName]) -> String {
 /// # Errors
 /// If one accepts less: the run would stop again.
 pub fn enough(waivers: &[Waiver], state: &RunState, now: Timestamp) -> Result<(), CliError> {
-    let short = waivers.iter().find_map(|waiver| falls_short(state, waiver, now));
-    short.map_or(Ok(()), |(why, enough)| Err(CliError::usage_fix(why, enough)))
+    falls_short(state, waivers, now).map_or(Ok(()), |(why, enough)| Err(CliError::usage_fix(why, enough)))
 }
 
 /// What is to be said of waivers of a run that begins: a replica may lack more than somebody accepts. How much it lacks is known only once

@@ -49,15 +49,24 @@ impl Refusal {
 
 /// The flags that lift a rule.
 pub fn flag(rule: Rule, component: Option<&ComponentName>, bound: &str) -> Option<String> {
-    if !rule.waivable() {
+    flags(&[(rule, component)], bound)
+}
+
+/// The flags that lift several rules at once, with one bound on the loss of all of them; none if one of the rules cannot be waived.
+pub fn flags(risks: &[(Rule, Option<&ComponentName>)], bound: &str) -> Option<String> {
+    if !risks.iter().all(|(rule, _)| rule.waivable()) {
         return None;
     }
-    if rule == Rule::GuardHeld {
+    if risks.iter().any(|(rule, _)| *rule == Rule::GuardHeld) {
         return Some("--take-over --reason TEXT".to_owned());
     }
-    let of = component.map_or_else(String::new, |c| format!(":{c}"));
-    let loss = if rule.needs_loss_bound() { format!(" --accept-data-loss {bound}") } else { String::new() };
-    Some(format!("--waive {rule}{of}{loss} --reason TEXT"))
+    let waived = risks.iter().map(|(rule, component)| {
+        let of = component.map_or_else(String::new, |c| format!(":{c}"));
+        format!("--waive {rule}{of} ")
+    });
+    let bounded = risks.iter().any(|(rule, _)| rule.needs_loss_bound());
+    let loss = if bounded { format!("--accept-data-loss {bound} ") } else { String::new() };
+    Some(format!("{}{loss}--reason TEXT", waived.collect::<String>()))
 }
 
 impl fmt::Display for Refusal {

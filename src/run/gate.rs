@@ -2,12 +2,13 @@
 
 use super::approval;
 use super::state::{RunState, Status};
+use crate::kinds::Exposure;
 use crate::kinds::shared::promotion::Promote;
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
-use crate::planner::refusal::flag;
+use crate::planner::refusal::{flag, flags};
 use crate::record::action::{Action, Gate};
 use crate::record::event::{End, EventKind};
 
@@ -81,18 +82,36 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName, now: Timest
             )
         })
         .collect();
-    // What is known to be more is what has to be accepted.
-    let known = state.exposure(component).and_then(|exposure| exposure.logged_at(now).value_ms);
     let objective = state.runbook.objectives_of(component).rpo_ms;
-    let bound = known.filter(|loss| *loss > objective).map_or_else(|| objective.exact(), round_up);
+    // Less than was promised is not asked for.
+    let known = state.exposure(component).and_then(|measured| to_accept(measured, now));
+    let bound = known.filter(|known| *known > objective).map_or(objective, whole_minutes);
+    let mut why = format!("the fence of {component} is not proven ({})", tried.join("; "));
+    if known.is_some()
+        && bound > objective
+        && state.exposure(component).is_some_and(|measured| measured.grows)
+    {
+        why.push_str(&leaves_time(bound));
+    }
     Says::Blocked(EventKind::GateBlocked {
         step,
         rule: Some(Rule::UnfencedPromotion),
-        why: format!("the fence of {component} is not proven ({})", tried.join("; ")),
-        flag: flag(Rule::UnfencedPromotion, Some(component), &bound),
+        why,
+        flag: flag(Rule::UnfencedPromotion, Some(component), &bound.exact()),
     })
 }
 
+/// A store that may lose more than was promised or accepted.
+struct Excess<'a> {
+    component: &'a ComponentName,
+    rule: Rule,
+    why: String,
+    /// The bound that a person would have to accept; none where nobody knows how much is lost.
+    bound: Option<Dur>,
+    grows: bool,
+}
+
+/// All stores of a group are asked about in one question, so that one answer is enough.
 fn exposure(
     state: &RunState,
     step: StepId,
@@ -100,51 +119,75 @@ fn exposure(
     objective: Dur,
     now: Timestamp,
 ) -> Says {
+    let mut excesses = Vec::new();
     for component in components {
         let Some(measured) = state.exposure(component) else { return Says::Wait };
-        let figure = measured.logged_at(now);
-        let (rule, value) = match (figure.basis, figure.value_ms) {
-            (Basis::Measured | Basis::UpperBound, Some(value)) => (Rule::ExposureAboveRpo, Some(value)),
-            _ => (Rule::ExposureUnknown, None),
-        };
-        // A promotion that was accepted with a bound on loss accepts that loss, however it comes about.
-        let bounds = [rule, Rule::UnfencedPromotion];
-        let accepts = |w: &&Waiver| bounds.iter().any(|r| w.covers(*r, Some(component)));
-        let mut accepted = state.waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max();
-        // Nobody can tell how much that is; the word of a person that it may be lost is all there is.
-        if value.is_none() {
-            accepted = accepted.or_else(|| state.waiver(Rule::OtherSource, Some(component))?.accept_loss_ms);
-        }
-        let covered = match (value, accepted) {
-            // Nobody accepted anything: the promise holds. Somebody did: not more than that, even where more was promised.
-            (Some(_), None) => figure.proves(objective),
-            (Some(value), Some(bound)) => value <= bound,
-            (None, Some(_)) => [Rule::ExposureUnknown, Rule::OtherSource]
-                .iter()
-                .any(|r| state.waiver(*r, Some(component)).is_some()),
-            (None, None) => false,
-        };
-        if !covered {
-            let more = match (accepted, value) {
-                (Some(b), Some(value)) => {
-                    format!("; the accepted loss of {b} is less than the bound of {}", value.shown_up())
-                }
-                (Some(b), None) => format!("; the accepted loss is {b}"),
-                (None, _) => String::new(),
-            };
-            let bound = value.map_or_else(|| objective.exact(), round_up);
-            return Says::Blocked(EventKind::GateBlocked {
-                step,
-                rule: Some(rule),
-                why: format!(
-                    "{component} may lose {figure}; the RPO is {objective}{more} ({})",
-                    measured.because
-                ),
-                flag: flag(rule, Some(component), &bound),
-            });
-        }
+        excesses.extend(excess(state, component, measured, objective, now));
     }
-    Says::Pass(vec![pass(step)])
+    let Some(first) = excesses.first() else { return Says::Pass(vec![pass(step)]) };
+    let bound = excesses.iter().filter_map(|excess| excess.bound).max().unwrap_or(objective);
+    let risks: Vec<_> = excesses.iter().map(|excess| (excess.rule, Some(excess.component))).collect();
+    let mut why = excesses.iter().map(|excess| excess.why.as_str()).collect::<Vec<_>>().join("; ");
+    if excesses.iter().any(|excess| excess.grows) {
+        why.push_str(&leaves_time(bound));
+    }
+    Says::Blocked(EventKind::GateBlocked {
+        step,
+        rule: Some(first.rule),
+        why,
+        flag: flags(&risks, &bound.exact()),
+    })
+}
+
+/// By what a store may lose more than was promised or accepted, if it may.
+fn excess<'a>(
+    state: &RunState,
+    component: &'a ComponentName,
+    measured: &Exposure,
+    objective: Dur,
+    now: Timestamp,
+) -> Option<Excess<'a>> {
+    let figure = measured.logged_at(now);
+    let (rule, value) = match (figure.basis, figure.value_ms) {
+        (Basis::Measured | Basis::UpperBound, Some(value)) => (Rule::ExposureAboveRpo, Some(value)),
+        _ => (Rule::ExposureUnknown, None),
+    };
+    // A promotion that was accepted with a bound on loss accepts that loss, however it comes about.
+    let bounds = [rule, Rule::UnfencedPromotion];
+    let accepts = |w: &&Waiver| bounds.iter().any(|r| w.covers(*r, Some(component)));
+    let mut accepted = state.waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max();
+    // Nobody can tell how much that is; the word of a person that it may be lost is all there is.
+    if value.is_none() {
+        accepted = accepted
+            .or_else(|| state.waiver(Rule::OtherSource, Some(component)).and_then(|w| w.accept_loss_ms));
+    }
+    let covered = match (value, accepted) {
+        // Nobody accepted anything: the promise holds. Somebody did: not more than that, even where more was promised.
+        (Some(_), None) => figure.proves(objective),
+        (Some(value), Some(bound)) => value <= bound,
+        (None, Some(_)) => [Rule::ExposureUnknown, Rule::OtherSource]
+            .iter()
+            .any(|r| state.waiver(*r, Some(component)).is_some()),
+        (None, None) => false,
+    };
+    if covered {
+        return None;
+    }
+    let more = match (accepted, value) {
+        (Some(b), Some(value)) => {
+            format!("; the accepted loss of {b} is less than the bound of {}", value.shown_up())
+        }
+        (Some(b), None) => format!("; the accepted loss is {b}"),
+        (None, _) => String::new(),
+    };
+    let why = format!("{component} may lose {figure}; the RPO is {objective}{more} ({})", measured.because);
+    Some(Excess {
+        component,
+        rule,
+        why,
+        bound: to_accept(measured, now).map(whole_minutes),
+        grows: measured.grows && value.is_some(),
+    })
 }
 
 /// Whether more may be lost now than when the gate allowed the promotion. Approvals, pauses and crashes take time, during which an old
@@ -194,8 +237,30 @@ pub fn reopened(
     }
 }
 
-/// Why what a person accepts would not let the run through, because it is less than what is known to be lost at most; and what would.
-pub fn falls_short(state: &RunState, waiver: &Waiver, now: Timestamp) -> Option<(String, String)> {
+/// Why what a person accepts would not let the run through, because it is less than what is known to be lost at most; and the command that
+/// would.
+pub fn falls_short(state: &RunState, waivers: &[Waiver], now: Timestamp) -> Option<(String, String)> {
+    let short: Vec<_> = waivers.iter().filter_map(|waiver| shortfall(state, waiver, now)).collect();
+    let enough = short.iter().map(|short| short.enough).max()?;
+    let risks: Vec<_> = waivers.iter().map(|waiver| (waiver.rule, waiver.component.as_ref())).collect();
+    let accepted = waivers.iter().filter_map(|waiver| waiver.accept_loss_ms).max()?;
+    let flags = flags(&risks, &enough.max(accepted).exact())?;
+    let bounds = short.iter().map(|short| format!("{} for {}", short.bound.shown_up(), short.component));
+    let why = format!(
+        "the accepted loss of {accepted} is less than the bound of {}, so the run would stop again. The waiver was not recorded",
+        bounds.collect::<Vec<_>>().join(" and of ")
+    );
+    Some((why, state.created.command("runs resume", &format!(" {flags}"))))
+}
+
+/// A store that loses more than a person accepts.
+struct Shortfall<'a> {
+    component: &'a ComponentName,
+    bound: Dur,
+    enough: Dur,
+}
+
+fn shortfall<'a>(state: &RunState, waiver: &'a Waiver, now: Timestamp) -> Option<Shortfall<'a>> {
     let (component, accepted) = waiver.component.as_ref().zip(waiver.accept_loss_ms)?;
     if ![Rule::ExposureAboveRpo, Rule::UnfencedPromotion].contains(&waiver.rule)
         || state.promoted.contains(component)
@@ -206,19 +271,28 @@ pub fn falls_short(state: &RunState, waiver: &Waiver, now: Timestamp) -> Option<
     let figure = measured.logged_at(now);
     let known = figure.value_ms.filter(|_| matches!(figure.basis, Basis::Measured | Basis::UpperBound));
     let bound = known.filter(|bound| *bound > accepted)?;
-    // What grows has grown by the time that somebody typed it.
-    let enough = round_up(if measured.grows { bound.plus(Dur::mins(1)) } else { bound });
-    let flag = flag(waiver.rule, Some(component), &enough)?;
-    let why = format!(
-        "the accepted loss of {accepted} is less than the bound of {} for {component}, so the run would stop again. The waiver was not recorded",
-        bound.shown_up()
-    );
-    Some((why, state.created.command("runs resume", &format!(" {flag}"))))
+    Some(Shortfall { component, bound, enough: to_accept(measured, now).map(whole_minutes)? })
+}
+
+/// How long a printed bound stays valid for a loss that grows.
+const TIME_TO_ANSWER: Dur = Dur::mins(5);
+
+/// What a person has to accept: what is known to be lost, and what is added while that person reads, decides and types. None where
+/// nothing is known.
+fn to_accept(measured: &Exposure, now: Timestamp) -> Option<Dur> {
+    let known = measured.logged_at(now).value_ms?;
+    Some(if measured.grows { known.plus(TIME_TO_ANSWER) } else { known })
+}
+
+fn leaves_time(bound: Dur) -> String {
+    format!(
+        ". The loss grows until the old primary is fenced; a bound of {bound} leaves {TIME_TO_ANSWER} to answer"
+    )
 }
 
 /// A bound that a person can type: the next whole minute.
-fn round_up(value: Dur) -> String {
-    Dur::mins(value.millis().div_ceil(60_000)).exact()
+fn whole_minutes(value: Dur) -> Dur {
+    Dur::mins(value.millis().div_ceil(60_000))
 }
 
 /// Whether a blocked gate would only say again what it said.

@@ -118,7 +118,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             if waiver.rule.needs_loss_bound() && waiver.accept_loss_ms.is_none() {
                 return Err(format!("`{}` needs a bound: --accept-data-loss", waiver.rule));
             }
-            if let Some((why, enough)) = falls_short(state, waiver, now) {
+            if let Some((why, enough)) = falls_short(state, std::slice::from_ref(waiver), now) {
                 return Err(format!("{why}. To accept the loss: {enough}"));
             }
             Ok(vec![EventKind::Waived { waiver: Waiver { who: who.clone(), ..waiver.clone() } }])

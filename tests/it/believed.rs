@@ -19,7 +19,7 @@ use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::record::runbook::{Phase, Step};
 use drctl::run::outcome::{Again, CallOutcome, NO_CREDENTIALS, after_call};
 use drctl::run::state::{FenceDebt, Mode, Status, Work};
-use drctl::run::{Effect, RunState, StepDecision, StepObservation, decide, judge, signal};
+use drctl::run::{RunState, StepDecision, StepObservation, judge, signal};
 
 use crate::decided::{
     DONE, after, cancelled, change, component, db, fence, minutes, object as lead, point, promote, restore,
@@ -101,7 +101,7 @@ fn no_call_changes_what_is_not_in_the_runbook() {
     assert!(!asks(&scale(), &[0], None) && !asks(&scale(), &[], fields()));
 }
 
-fn exposure() -> Fact {
+pub(crate) fn exposure() -> Fact {
     Fact::Exposure(Exposure {
         component: component(),
         figure: Figure::new(SECOND, Basis::Measured),
@@ -416,49 +416,6 @@ fn a_decision_to_take_back_is_taken_before_the_point_of_no_return_and_not_after(
     };
     assert_eq!(decides(false), "acknowledged");
     assert_eq!(decides(true), "signal_refused");
-}
-
-/// The gates of a run, with what is known of the fence and of the loss.
-fn gate_asks(known: Option<Dur>, objective: Dur) -> String {
-    let measures =
-        Action::Check(Check::Exposure { db: db("db-east"), ahead_ms: None, unreplicated: Vec::new() });
-    let gate = Action::Gate(Gate::Fenced { component: component() });
-    let mut state = under_way(vec![
-        (step("fence", fence(FenceMethod::Sql)), Status::Failed),
-        (step("exposure", measures), DONE),
-        (step("gate", gate), Status::Started),
-    ]);
-    state.runbook.objectives.rpo_ms = objective;
-    if let (Some(loss), Fact::Exposure(mut taken)) = (known, exposure()) {
-        taken.figure = Figure::new(loss, Basis::UpperBound);
-        let facts = vec![Fact::Exposure(taken)];
-        state.steps[1].work.status = Status::Started;
-        let what = EventKind::StepFinished { step: "exposure".into(), end: End::Performed, facts };
-        say(&mut state, BEGAN, what);
-    }
-    let blocks = |effect: &Effect| match effect {
-        Effect::Record(events) => events.iter().find_map(|what| match what {
-            EventKind::GateBlocked { flag, .. } => flag.clone(),
-            _ => None,
-        }),
-        _ => None,
-    };
-    decide(&state, BEGAN).iter().find_map(blocks).expect("a question")
-}
-
-#[test]
-fn what_has_to_be_accepted_is_what_is_known_to_be_lost_and_the_objective_at_least() {
-    let objective = Dur::secs(90);
-    for (known, bound) in [
-        (None, "--accept-data-loss 1m30s"),
-        (Some(Dur::secs(60)), "--accept-data-loss 1m30s"),
-        (Some(objective), "--accept-data-loss 1m30s"),
-        (Some(Dur::secs(91)), "--accept-data-loss 2m"),
-        (Some(Dur::mins(7)), "--accept-data-loss 7m"),
-    ] {
-        let flag = gate_asks(known, objective);
-        assert!(flag.contains(&format!("{bound} ")), "{known:?}: {flag}");
-    }
 }
 
 #[test]

@@ -16,9 +16,8 @@ use drctl::run::state::{Mode, Status};
 
 use crate::rig::{Rehearsed, Rig};
 
-/// How often somebody adds what was printed, or resumes. A loss that grows is asked for anew with every minute, and of a group for one store
-/// after the other.
-const PATIENCE: usize = 40;
+/// How often somebody adds what was printed, or resumes.
+const PATIENCE: usize = 12;
 
 /// What came of one failover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +68,7 @@ pub fn recovers(
                 for (rule, component, flag) in rules {
                     may_stop(&rig, rule, component.as_ref(), context);
                     let flag = flag.unwrap_or_else(|| panic!("{rule} prints no flag: {context}"));
-                    rig.waivers.push(as_printed(&flag, context));
+                    rig.waivers.extend(as_printed(&flag, context));
                 }
                 came = Came::WithWaivers;
             }
@@ -207,7 +206,8 @@ fn resumed(rig: &Rig, context: &str) -> Came {
         for (rule, component, flag) in blocked(&done).into_iter().filter(|of| !ran_out_of_time(rig, of)) {
             may_stop(rig, rule, component.as_ref(), context);
             let flag = flag.unwrap_or_else(|| panic!("{rule} prints no flag: {context}"));
-            letters.push(Signal::Waive { waiver: as_printed(&flag, context) });
+            let printed = as_printed(&flag, context).into_iter();
+            letters.extend(printed.map(|waiver| Signal::Waive { waiver }));
         }
         letters.push(Signal::Resume);
         let next = rig.second(&done.records, &done.notes, &letters, None);
@@ -216,19 +216,23 @@ fn resumed(rig: &Rig, context: &str) -> Came {
     panic!("resumed {PATIENCE} times, and {:?}: {context}", done.ended.stop)
 }
 
-/// The waiver that a printed flag makes: `--waive RULE[:COMPONENT] [--accept-data-loss D] --reason TEXT`.
-fn as_printed(flag: &str, context: &str) -> Waiver {
+/// The waivers that a printed flag makes: `--waive RULE[:COMPONENT] .. [--accept-data-loss D] --reason TEXT`.
+fn as_printed(flag: &str, context: &str) -> Vec<Waiver> {
     let words: Vec<&str> = flag.split_whitespace().collect();
-    let after = |name: &str| words.iter().position(|w| *w == name).map(|i| words[i + 1]);
-    let waived = after("--waive").unwrap_or_else(|| panic!("no waiver: {flag}: {context}"));
-    let (rule, component) = waived.split_once(':').map_or((waived, None), |(r, c)| (r, Some(c)));
-    Waiver {
-        rule: Rule::from_id(rule).unwrap_or_else(|| panic!("no rule: {flag}: {context}")),
-        component: component.map(ComponentName::from),
-        accept_loss_ms: after("--accept-data-loss").map(|d| Dur::parse(d).unwrap()),
-        reason: "printed".to_owned(),
-        who: Person::claimed("test"),
-    }
+    let after = |name: &'static str| words.windows(2).filter(move |pair| pair[0] == name).map(|pair| pair[1]);
+    let waiver = |waived: &str| {
+        let (rule, component) = waived.split_once(':').map_or((waived, None), |(r, c)| (r, Some(c)));
+        Waiver {
+            rule: Rule::from_id(rule).unwrap_or_else(|| panic!("no rule: {flag}: {context}")),
+            component: component.map(ComponentName::from),
+            accept_loss_ms: after("--accept-data-loss").next().map(|d| Dur::parse(d).unwrap()),
+            reason: "printed".to_owned(),
+            who: Person::claimed("test"),
+        }
+    };
+    let waivers: Vec<_> = after("--waive").map(waiver).collect();
+    assert!(!waivers.is_empty(), "no waiver: {flag}: {context}");
+    waivers
 }
 
 /// What scenarios with a loss are there for.

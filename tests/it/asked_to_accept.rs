@@ -1,0 +1,121 @@
+//! The loss that a gate asks a person to accept: what is known, with time to answer where it grows, for all stores of a group at once.
+
+use drctl::kinds::Fact;
+use drctl::kinds::shared::database::DatabaseRef;
+use drctl::kinds::shared::fence::FenceMethod;
+use drctl::model::ids::ComponentName;
+use drctl::model::measure::{Basis, Figure};
+use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::record::action::{Action, Check, Gate};
+use drctl::record::event::{End, EventKind};
+use drctl::run::gate::falls_short;
+use drctl::run::state::Status;
+use drctl::run::{Effect, RunState, decide};
+
+use crate::believed::exposure;
+use crate::decided::{DONE, component, db, fence, minutes, say, step, told, under_way};
+use crate::rig::BEGAN;
+
+/// What the gate of a fence that is not proven asks for, with this loss known.
+fn gate_asks(known: Option<(Dur, bool)>, objective: Dur) -> String {
+    let measures =
+        Action::Check(Check::Exposure { db: db("db-east"), ahead_ms: None, unreplicated: Vec::new() });
+    let gate = Action::Gate(Gate::Fenced { component: component() });
+    let mut state = under_way(vec![
+        (step("fence", fence(FenceMethod::Sql)), Status::Failed),
+        (step("exposure", measures), DONE),
+        (step("gate", gate), Status::Started),
+    ]);
+    state.runbook.objectives.rpo_ms = objective;
+    if let Some((loss, grows)) = known {
+        measured(&mut state, 1, &component(), loss, grows);
+    }
+    asked(&state, BEGAN).0
+}
+
+fn measured(state: &mut RunState, at: usize, of: &ComponentName, loss: Dur, grows: bool) {
+    let Fact::Exposure(mut taken) = exposure() else { panic!("no exposure") };
+    taken.figure = Figure::new(loss, Basis::UpperBound);
+    (taken.component, taken.grows, taken.taken_at) = (of.clone(), grows, BEGAN);
+    let facts = vec![Fact::Exposure(taken)];
+    state.steps[at].work.status = Status::Started;
+    let step = state.step(at).id.clone();
+    say(state, BEGAN, EventKind::StepFinished { step, end: End::Performed, facts });
+}
+
+/// The flags that a blocked gate prints, and why it stops.
+fn asked(state: &RunState, now: Timestamp) -> (String, String) {
+    let blocks = |effect: &Effect| match effect {
+        Effect::Record(events) => events.iter().find_map(|what| match what {
+            EventKind::GateBlocked { flag, why, .. } => flag.clone().map(|flag| (flag, why.clone())),
+            _ => None,
+        }),
+        _ => None,
+    };
+    decide(state, now).iter().find_map(blocks).expect("a question")
+}
+
+#[test]
+fn what_has_to_be_accepted_is_what_is_known_to_be_lost_and_the_objective_at_least() {
+    let objective = Dur::secs(90);
+    for (known, bound) in [
+        (None, "--accept-data-loss 1m30s"),
+        (Some((Dur::secs(60), false)), "--accept-data-loss 1m30s"),
+        (Some((objective, false)), "--accept-data-loss 1m30s"),
+        (Some((Dur::secs(91), false)), "--accept-data-loss 2m"),
+        (Some((Dur::mins(7), false)), "--accept-data-loss 7m"),
+        // What grows needs time to be answered.
+        (Some((Dur::ZERO, true)), "--accept-data-loss 5m"),
+        (Some((Dur::mins(7), true)), "--accept-data-loss 12m"),
+    ] {
+        let flag = gate_asks(known, objective);
+        assert!(flag.contains(&format!("{bound} ")), "{known:?}: {flag}");
+    }
+}
+
+/// Of a group that is promoted together one answer, given within the time that is printed, is enough for all.
+#[test]
+fn a_loss_that_grows_in_two_stores_is_accepted_with_one_answer() {
+    let both = [component(), ComponentName::from("ledger")];
+    let measures = |name: &ComponentName| {
+        let db = DatabaseRef { component: name.clone(), ..db("db-east") };
+        Action::Check(Check::Exposure { db, ahead_ms: None, unreplicated: Vec::new() })
+    };
+    let objective_ms = Dur::mins(1);
+    let gate = Action::Gate(Gate::Exposure { components: both.to_vec(), objective_ms });
+    let mut state = under_way(vec![
+        (step("measure.a", measures(&both[0])), DONE),
+        (step("measure.b", measures(&both[1])), DONE),
+        (step("gate", gate), Status::Started),
+    ]);
+    measured(&mut state, 0, &both[0], Dur::mins(2), true);
+    measured(&mut state, 1, &both[1], Dur::mins(9), true);
+    let (flag, why) = asked(&state, BEGAN);
+    let of = |name: &ComponentName| format!("--waive exposure-above-rpo:{name} ");
+    assert_eq!(flag, format!("{}{}--accept-data-loss 14m --reason TEXT", of(&both[0]), of(&both[1])));
+    assert!(
+        both.iter().all(|name| why.contains(&format!("{name} may lose")))
+            && why.contains("leaves 5m to answer"),
+        "{why}"
+    );
+    let waiver = |name: &ComponentName, loss| Waiver {
+        rule: Rule::ExposureAboveRpo,
+        component: Some(name.clone()),
+        accept_loss_ms: Some(loss),
+        reason: "r".to_owned(),
+        who: Person::claimed("sam"),
+    };
+    // Less than is known of one of them: both are named in what would be enough.
+    let short = both.each_ref().map(|name| waiver(name, Dur::mins(8)));
+    let (why, enough) = falls_short(&state, &short, BEGAN).expect("less than 9m");
+    assert!(why.contains("9m") && why.contains("for ledger") && !why.contains("2m"), "{why}");
+    assert!(
+        enough.contains(&of(&both[0])) && enough.contains(&format!("{}--accept-data-loss 14m", of(&both[1])))
+    );
+    for name in &both {
+        let waived = EventKind::Waived { waiver: waiver(name, Dur::mins(14)) };
+        say(&mut state, minutes(4), waived);
+    }
+    assert_eq!(told(&state, BEGAN + Dur::secs(299)), "step_finished gate");
+}
