@@ -178,7 +178,7 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
     // The last actions of the run are in the journal together with its end, and are not pending.
     let owed = |id: &StepId| {
         let action = state.position(id).map(|i| &state.step(i).action);
-        matches!(action, Some(Action::Fence(_) | Action::Check(Check::Promotable { .. })))
+        matches!(action, Some(Action::Fence(_) | Action::Check(Check::Promotable(_))))
     };
     match &event.what {
         EventKind::StepStarted { step: id }

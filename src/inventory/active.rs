@@ -10,7 +10,7 @@ use super::estate::{Estate, Known};
 use super::observation::Observation;
 use super::targets;
 use crate::kinds::aws::route53::{Record, RecordPolicy, RecordSet, Route53, SwitchBy};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
 use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::{Dur, Timestamp};
@@ -144,23 +144,6 @@ pub fn fenced(plan: &Plan, estate: &Estate) -> BTreeMap<ComponentName, SiteName>
         Some((component.name.clone(), site.clone()))
     };
     plan.components.values().filter_map(stopped).collect()
-}
-
-/// Whether the provider means that resource: by an id within one region, by an ARN across two.
-pub fn names(said: &str, id: &str, region: &str) -> bool {
-    let parts: Vec<&str> = said.split(':').collect();
-    parts.last() == Some(&id) && (parts.len() < 6 || parts[3] == region)
-}
-
-/// Whether a server gets what another one writes, as far as that can be seen: of a managed replica the control plane names its source.
-pub fn follows(db: &DatabaseState, engine: Engine, source: &DatabaseRef) -> bool {
-    let DatabaseRole::Replica { source: named } = &db.role else { return false };
-    match engine {
-        Engine::Postgres => db.streaming == Some(true),
-        Engine::Rds | Engine::Aurora => {
-            db.streaming != Some(false) && names(named, &source.id, &source.place.region)
-        }
-    }
 }
 
 /// Sites where a store was just seen to be a writer that nothing fences.
@@ -300,16 +283,4 @@ fn same_values(
 ) -> bool {
     use crate::kinds::aws::route53::RecordAnswer::Values;
     matches!((a, b), (Values { values: x, .. }, Values { values: y, .. }) if x == y)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::names;
-
-    #[test]
-    fn one_name_in_two_regions_is_two_resources() {
-        let arn = "arn:aws:rds:us-west-2:111122223333:cluster:orders";
-        assert!(names(arn, "orders", "us-west-2") && names("orders", "orders", "us-west-2"));
-        assert!(!names(arn, "orders", "us-east-1") && !names(arn, "order", "us-west-2"));
-    }
 }

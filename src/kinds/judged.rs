@@ -72,6 +72,10 @@ pub struct Progress<'a> {
     pub leaving: bool,
     /// Whether the first call of that undo comes next.
     pub undoing: bool,
+    /// Whether the run is being undone.
+    pub unwinds: bool,
+    /// Whether users are served at the site that is left, so that nothing has to be promoted at any price.
+    pub planned: bool,
     /// Whether the run is over. What it still does it owes.
     pub finished: bool,
     /// Whether it is a debt: of a run before this one, or of this one after its end.

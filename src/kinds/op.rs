@@ -34,8 +34,8 @@ pub trait Op: fmt::Display + Sized {
     /// How long after its call its effect may still come.
     fn late(&self) -> Late;
 
-    /// Where it acts.
-    fn place(&self) -> &Place;
+    /// Where it acts or looks, if that is one place.
+    fn place(&self) -> Option<&Place>;
 
     /// The store that it acts on, if it acts on one.
     fn store(&self) -> Option<&DatabaseRef>;
@@ -101,4 +101,29 @@ macro_rules! made_as_a_whole {
     };
 }
 
-pub(crate) use made_as_a_whole;
+/// For an operation that only observes: it changes nothing, and so there is nothing to undo.
+macro_rules! only_observes {
+    () => {
+        type Back = std::convert::Infallible;
+
+        fn undo(&self) -> crate::model::properties::Undo<std::convert::Infallible> {
+            crate::model::properties::Undo::Nothing
+        }
+
+        fn in_doubt(&self) -> crate::model::properties::InDoubt {
+            crate::model::properties::InDoubt::Repeat
+        }
+
+        fn late(&self) -> crate::model::properties::Late {
+            crate::model::properties::Late::Settles
+        }
+
+        fn changes(&self) -> Vec<crate::model::change::Change> {
+            Vec::new()
+        }
+
+        crate::kinds::op::made_as_a_whole!();
+    };
+}
+
+pub(crate) use {made_as_a_whole, only_observes};

@@ -7,7 +7,7 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, rebuild};
 use crate::inventory::{active, targets};
 use crate::kinds::aws::aurora::{AddClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Follows};
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::{Spec, Target};
 use crate::model::ids::StepId;
@@ -176,7 +176,7 @@ pub(super) fn follow(
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
         return;
     }
-    let check = Action::Check(Check::Follows { db: db.clone(), source: source.clone() });
+    let check = Action::Check(Check::Follows(Follows { db: db.clone(), source: source.clone() }));
     let mut watch = step(&format!("rejoin.{name}.{at}"), Phase::Protect, Some(&name), check);
     watch.needs = all(needs);
     watch.on_failure = on_failure;

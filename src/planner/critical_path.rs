@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::kinds::aws::route53::Answers;
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::time::Dur;
@@ -56,7 +57,8 @@ fn serves(runbook: &Runbook, step: &Step) -> bool {
     if runbook.intent == Intent::Reprotect {
         return true;
     }
-    let lets_go = matches!(&step.action, Action::Check(Check::Answers { resolvers_ttl_ms: Some(_), .. }));
+    let lets_go =
+        matches!(&step.action, Action::Check(Check::Answers(Answers { resolvers_ttl_ms: Some(_), .. })));
     step.phase < Phase::Protect || (step.phase == Phase::Watch && lets_go)
 }
 
@@ -65,7 +67,7 @@ fn unasked(runbook: &Runbook, step: &Step) -> Dur {
     let Action::Switch(switch) = &step.action else { return Dur::ZERO };
     let asks = |s: &Step| {
         s.component == step.component
-            && matches!(&s.action, Action::Check(Check::Answers { resolvers_ttl_ms: Some(_), .. }))
+            && matches!(&s.action, Action::Check(Check::Answers(Answers { resolvers_ttl_ms: Some(_), .. })))
     };
     match switch.only_ttl().is_some() || runbook.steps.iter().any(asks) {
         true => Dur::ZERO,

@@ -6,7 +6,9 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, clocks, clusters, safety};
 use crate::inventory::{Observation, active, targets};
 use crate::kinds::aws::aurora::Handover;
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::shared::database::{
+    Database, DatabaseRef, DatabaseRole, DatabaseState, Engine, Promotable,
+};
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
@@ -389,7 +391,7 @@ fn check(name: &ComponentName) -> StepId {
 /// Checks that the replica can be promoted, once.
 pub(super) fn ready(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> StepId {
     let name = &store.component.name;
-    let action = Action::Check(Check::Promotable { db: store.target.clone() });
+    let action = Action::Check(Check::Promotable(Promotable { db: store.target.clone() }));
     let mut ready = step(check(name).as_str(), Phase::Preflight, Some(name), action);
     if draft.steps().iter().any(|s| s.id == ready.id) {
         return ready.id;

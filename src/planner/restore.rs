@@ -9,7 +9,7 @@ use super::switchover::writes;
 use super::{Refusal, Wanted, clocks, rebuild, safety};
 use crate::inventory::{Observation, targets};
 use crate::kinds::aws::rds::Rename;
-use crate::kinds::shared::database::{Database, DatabaseRef, Engine};
+use crate::kinds::shared::database::{Available, Database, DatabaseRef, Engine};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{
     Backup, Backups, BackupsState, NewInstance, Part, Restore, RestoreStep, Source,
@@ -164,7 +164,8 @@ fn idle(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> 
     let name = &of.db.component;
     let ids = [(format!("idle.{name}"), of.db.clone()), (format!("idle.{name}.copy"), copy)];
     let checks = ids.map(|(id, db)| {
-        let mut step = step(&id, Phase::Restore, Some(name), Action::Check(Check::Available { db }));
+        let mut step =
+            step(&id, Phase::Restore, Some(name), Action::Check(Check::Available(Available { db })));
         step.needs = all(&needs);
         draft.push(step)
     });

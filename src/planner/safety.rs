@@ -3,7 +3,7 @@
 use super::steps::Draft;
 use super::{Busy, Refusal};
 use crate::inventory::{ActiveSite, Observation, active, targets};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, names};
 use crate::kinds::{Spec, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::{Drill, Intent};
@@ -306,7 +306,7 @@ pub fn follows_what_is_fenced(
     let aside = input.continues.map_or(&[][..], |c| c.aside.as_slice());
     let renamed = aside.iter().any(|(db, to)| db.component == *name && db.id == *expected && to == replayed);
     let from = draft.from.as_ref().and_then(|f| input.plan.sites.get(f));
-    if from.is_some_and(|site| active::names(source, expected, &site.place.region)) || renamed {
+    if from.is_some_and(|site| names(source, expected, &site.place.region)) || renamed {
         return true;
     }
     let facts = format!(

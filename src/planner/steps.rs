@@ -350,7 +350,7 @@ impl<'a> Draft<'a> {
         if !self
             .steps
             .iter()
-            .any(|s| changes_something(&s.action) || matches!(s.action, Action::Check(Check::Follows { .. })))
+            .any(|s| changes_something(&s.action) || matches!(s.action, Action::Check(Check::Follows(_))))
         {
             self.steps.clear();
         }

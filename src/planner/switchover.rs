@@ -12,9 +12,8 @@ use super::failover::guards;
 use super::steps::{Draft, all, step};
 use super::traffic::redirect_all;
 use super::{Refusal, clients, clusters, rebuild, safety, ttl};
-use crate::inventory::active::follows;
 use crate::inventory::{Known, Observation, active, targets};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
+use crate::kinds::shared::database::{CaughtUp, Database, DatabaseRef, DatabaseState, Engine};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::{Spec, State, Target};
@@ -279,7 +278,7 @@ pub(super) fn writes(
 /// Whether a server gets what another one writes.
 fn streams(draft: &Draft<'_>, db: &DatabaseRef, of: &DatabaseRef) -> bool {
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
-    matches!(known, Known::Fresh(d) if follows(d, db.engine, of))
+    matches!(known, Known::Fresh(d) if d.follows_source(db.engine, of))
 }
 
 /// Writes end when everything else is ready, those of stores that need others first; each store is promoted when nothing of any
@@ -315,7 +314,7 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
         let name = &store.component.name;
         let gate = databases::fence(draft, store, specs[name], &before);
         before = vec![gate.clone()];
-        let check = Action::Check(Check::CaughtUp { db: store.target.clone() });
+        let check = Action::Check(Check::CaughtUp(CaughtUp { db: store.target.clone() }));
         let mut step = step(&format!("caught-up.{name}"), Phase::Measure, Some(name), check);
         step.needs = all(&[gate]);
         caught_up.push(draft.push(step));

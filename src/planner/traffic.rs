@@ -8,8 +8,8 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, clients, safety, ttl};
 use crate::inventory::{Known, targets};
 use crate::kinds::aws::route53::{
-    ControlsState, RecordAnswer, RecordChange, RecordSet, Route53, SetHealthObject, SetRoutingControls,
-    Switch, SwitchBy, SwitchObject, kept,
+    Answers, ControlsState, RecordAnswer, RecordChange, RecordSet, Route53, SetHealthObject,
+    SetRoutingControls, Switch, SwitchBy, SwitchObject, kept,
 };
 use crate::kinds::{Spec, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
@@ -225,7 +225,7 @@ fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
     let (input, name) = (draft.input, &component.name);
     let (to, home) = (&input.request.to, &input.plan.home.value);
     let names = ttl::wanted(spec, to, home, |_| true);
-    let served = Action::Check(Check::Answers { names: names.clone(), resolvers_ttl_ms: None });
+    let served = Action::Check(Check::Answers(Answers { names: names.clone(), resolvers_ttl_ms: None }));
     let mut served = step(&format!("served.{name}"), Phase::Redirect, Some(name), served);
     served.needs = all(needs);
     let served = draft.push(served);

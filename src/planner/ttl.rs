@@ -7,7 +7,7 @@ use super::steps::{Draft, all, step};
 use super::traffic::{push_batches, record_changes, set_name};
 use crate::inventory::{Known, active, targets};
 use crate::kinds::aws::route53::{
-    Record, RecordAnswer, RecordChange, RecordSet, Route53, Switch, SwitchBy, Wanted,
+    Answers, Record, RecordAnswer, RecordChange, RecordSet, Route53, Switch, SwitchBy, Wanted,
 };
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Spec, Target};
@@ -94,7 +94,7 @@ pub fn tail(draft: &mut Draft<'_>, name: &ComponentName, names: Vec<Wanted>, old
     if names.is_empty() {
         return;
     }
-    let check = Action::Check(Check::Answers { names, resolvers_ttl_ms: Some(old_ttl) });
+    let check = Action::Check(Check::Answers(Answers { names, resolvers_ttl_ms: Some(old_ttl) }));
     // Users are confirmed to be served without it, and plans that begin after this one do not wait for it.
     let mut step = step(&format!("resolvers.{name}"), Phase::Watch, Some(name), check);
     step.needs = all(needs);

@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::autoscaling::Scale;
 use crate::kinds::aws::rds::Rename;
-use crate::kinds::aws::route53::{SetHealthObject, SetRoutingControls, Switch, Wanted};
+use crate::kinds::aws::route53::{Answers, SetHealthObject, SetRoutingControls, Switch};
 use crate::kinds::aws::s3::Sample;
 use crate::kinds::shared::command::Command;
-use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::{Available, CaughtUp, DatabaseRef, Follows, Promotable};
 use crate::kinds::shared::fence::{Fence, Unfence};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::shared::rejoin::Rejoin;
@@ -92,20 +92,11 @@ pub enum Check {
         place: Place,
     },
     /// The replica can be promoted: it replays, is available and is not being backed up.
-    Promotable {
-        /// The replica.
-        db: DatabaseRef,
-    },
+    Promotable(Promotable),
     /// The service takes changes of the instance: nothing else is under way with it.
-    Available {
-        /// The instance.
-        db: DatabaseRef,
-    },
+    Available(Available),
     /// The replica has replayed all that the fenced old primary wrote: nothing can be lost any more.
-    CaughtUp {
-        /// The replica.
-        db: DatabaseRef,
-    },
+    CaughtUp(CaughtUp),
     /// What is there, before anything changed or when all else is over: looked at once and kept. Never blocks.
     Evidence {
         /// What to look at.
@@ -123,12 +114,7 @@ pub enum Check {
         holder: String,
     },
     /// It follows the other one: the service does that on its own.
-    Follows {
-        /// The old primary.
-        db: DatabaseRef,
-        /// The one that it follows from then on.
-        source: DatabaseRef,
-    },
+    Follows(Follows),
     /// How many writes may be lost with this database.
     Exposure {
         /// The replica whose last replayed commit is read.
@@ -141,14 +127,7 @@ pub enum Check {
         unreplicated: Vec<Unreplicated>,
     },
     /// Name servers answer as they should, and resolvers do, or have had the time to.
-    Answers {
-        /// What is asked, and what is wanted.
-        names: Vec<Wanted>,
-        /// How long resolvers are asked, at most: the old TTL. Without it the zone's own name servers have to be right, or, where none of
-        /// them can be asked from here, every resolver that answers.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        resolvers_ttl_ms: Option<Dur>,
-    },
+    Answers(Answers),
     /// A probe is good so many times in a row, all sent after the step began.
     Probe {
         /// The probe.
@@ -292,19 +271,12 @@ impl Action {
 
     /// Where it acts or looks, if that is one place.
     pub fn place(&self) -> Option<&Place> {
-        operation!(self, op => Some(op.place()),
+        operation!(self, op => op.place(),
             Self::Check(Check::Identity { place } | Check::Guard { place, .. })
             | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
-            Self::Check(
-                Check::Available { db }
-                | Check::Promotable { db }
-                | Check::Exposure { db, .. }
-                | Check::Follows { db, .. }
-                | Check::CaughtUp { db },
-            )
+            Self::Check(Check::Exposure { db, .. })
             | Self::Write(Write::Canary { db, .. } | Write::Through { db, .. }) => Some(&db.place),
-            Self::Check(Check::Compare(of)) => Some(&of.source.place),
-            Self::Check(Check::Evidence { .. } | Check::Probe { .. } | Check::Answers { .. })
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. })
             | Self::Run(_)
             | Self::Gate(_)
             | Self::Wait { .. } => None)
@@ -318,15 +290,7 @@ impl Action {
         };
         operation!(self, op => Some(op.watch(called)),
             Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
-            Self::Check(
-                Check::Available { db }
-                | Check::Promotable { db }
-                | Check::Exposure { db, .. }
-                | Check::Follows { db, .. }
-                | Check::CaughtUp { db },
-            ) => Some(Target::Database(db.clone())),
-            Self::Check(Check::Compare(of)) => Some(Target::Compared(of.clone())),
-            Self::Check(Check::Answers { names, .. }) => Some(Target::Answers { names: names.clone() }),
+            Self::Check(Check::Exposure { db, .. }) => Some(Target::Database(db.clone())),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => None,
             Self::Write(Write::Canary { db, table }) => wrote(db, table, None),
             Self::Write(Write::Through { db, table, way }) => wrote(db, table, Some(way.clone())),

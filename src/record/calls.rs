@@ -4,8 +4,6 @@ use crate::kinds::shared::database::calls::{look, sql};
 use crate::record::action::operation;
 
 use crate::kinds::Op;
-use crate::kinds::aws::route53::Wanted;
-use crate::kinds::aws::s3::BucketRef;
 use crate::model::call::{Call, asked, by_hand, call, quoted};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
@@ -16,7 +14,16 @@ mod clients;
 /// The calls of `action` in order, the mutating ones first, then those that watch for the result.
 pub fn calls(action: &Action) -> Vec<Call> {
     operation!(action, op => op.calls(),
-        Action::Check(check) => check_calls(check),
+        Action::Check(Check::Identity { place }) => vec![identity(place)],
+        Action::Check(Check::Guard { component, place, .. }) => {
+            let command = format!("aws s3api get-object {} guard.json", object(place, component));
+            vec![call("s3", "GetObject", &place.name, false, command)]
+        }
+        Action::Check(Check::Exposure { db, .. }) => vec![look(db)],
+        Action::Check(Check::Evidence { .. }) => Vec::new(),
+        Action::Check(Check::Probe { probe, .. }) => {
+            vec![by_hand(("probe", "sample"), "this machine", false, &format!("ask probe {probe}"))]
+        }
         Action::Write(Write::Through { db, table, way }) => clients::through(db, table, way),
         Action::Write(write) => vec![write_call(write)],
         Action::Run(c) => vec![call(
@@ -62,64 +69,11 @@ fn object(place: &Place, component: &ComponentName) -> String {
     format!("--region {} --bucket {} --key {}", quoted(&place.region), quoted(&bucket), quoted(&key))
 }
 
-fn check_calls(check: &Check) -> Vec<Call> {
-    match check {
-        Check::Identity { place } => vec![call(
-            "sts",
-            "GetCallerIdentity",
-            &place.name,
-            false,
-            // Connections that belong to no region have none.
-            match place.region.as_str() {
-                "" | "global" => "aws sts get-caller-identity".to_owned(),
-                region => format!("aws sts get-caller-identity --region {}", quoted(region)),
-            },
-        )],
-        Check::Guard { component, place, .. } => {
-            let command = format!("aws s3api get-object {} guard.json", object(place, component));
-            vec![call("s3", "GetObject", &place.name, false, command)]
-        }
-        Check::CaughtUp { db } => vec![sql(
-            db,
-            false,
-            "SELECT pg_last_wal_replay_lsn()   -- until it is not below SELECT pg_current_wal_insert_lsn() on the fenced primary",
-        )],
-        Check::Available { db }
-        | Check::Promotable { db }
-        | Check::Exposure { db, .. }
-        | Check::Follows { db, .. } => {
-            vec![look(db)]
-        }
-        Check::Answers { names, resolvers_ttl_ms } => {
-            let server = if resolvers_ttl_ms.is_some() { "each resolver" } else { "each server of the zone" };
-            let server = asked("SERVER", server);
-            let ask = |n: &Wanted| {
-                let text = format!("dig @{server} {} {}", quoted(&n.name), n.rtype);
-                call("dns", "query", "this machine", false, text)
-            };
-            names.iter().map(ask).collect()
-        }
-        Check::Compare(of) => {
-            let call_at = |operation, command: &str, b: &BucketRef| {
-                let owner =
-                    b.place.account.as_deref().map(|of| format!(" --expected-bucket-owner {}", quoted(of)));
-                let owner = owner.unwrap_or_default();
-                let bucket = quoted(&b.bucket);
-                let text = format!(
-                    "aws s3api {command} --region {} --bucket {bucket}{owner}",
-                    quoted(&b.place.region)
-                );
-                call("s3", operation, &b.place.name, false, text)
-            };
-            let head = |b| {
-                call_at("HeadObject", &format!("head-object --key {}", asked("KEY", "each of the sample")), b)
-            };
-            let list = format!("list-objects-v2 --max-items 10000 --prefix {}", quoted(&of.source.prefix));
-            vec![call_at("ListObjectsV2", &list, &of.source), head(&of.source), head(&of.copy)]
-        }
-        Check::Evidence { .. } => Vec::new(),
-        Check::Probe { probe, .. } => {
-            vec![by_hand(("probe", "sample"), "this machine", false, &format!("ask probe {probe}"))]
-        }
-    }
+/// Who the credentials are. Connections that belong to no region have none.
+fn identity(place: &Place) -> Call {
+    let text = match place.region.as_str() {
+        "" | "global" => "aws sts get-caller-identity".to_owned(),
+        region => format!("aws sts get-caller-identity --region {}", quoted(region)),
+    };
+    call("sts", "GetCallerIdentity", &place.name, false, text)
 }

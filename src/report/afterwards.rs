@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::duties::{Obligation, Standing};
 use super::overrides::Override;
 use super::summary::{InDoubt, Store};
+use crate::kinds::shared::database::Promotable;
 use crate::model::ids::ComponentName;
 use crate::model::time::{Timestamp, span};
 use crate::record::action::{Action, Check};
@@ -101,7 +102,7 @@ fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Optio
 /// What was made of each way to fence it since the run was over.
 pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     let over = state.finished_at;
-    let looks = |i: &usize| matches!(&state.step(*i).action, Action::Check(Check::Promotable { db, .. }) if db.component == *component);
+    let looks = |i: &usize| matches!(&state.step(*i).action, Action::Check(Check::Promotable(Promotable { db, .. })) if db.component == *component);
     let since = |i: &usize| {
         let work = &state.steps[*i].work;
         work.started_at.is_some() && work.ended_at.is_none_or(|at| Some(at) > over)

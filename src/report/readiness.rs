@@ -397,7 +397,7 @@ impl Evaluation<'_> {
 }
 
 fn replica(state: &DatabaseState, engine: Engine, primary: &DatabaseRef) -> Reading {
-    if !active::follows(state, engine, primary) {
+    if !state.follows_source(engine, primary) {
         let facts = format!("it does not replicate from {} in {}", primary.id, primary.place.name);
         return not(Standing::NotReady, facts, "run drctl reprotect PLAN --to that site");
     }

@@ -6,6 +6,7 @@ use super::decide::LATE;
 use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
 use super::{approval, lawful, terms};
+use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
 use crate::kinds::{Exposure, Fact};
@@ -297,7 +298,7 @@ impl RunState {
         let looks_again = matches!(what, EventKind::StepStarted { .. }) && (self.unwinds() || over);
         let decides = matches!(
             self.runbook.steps[position].action,
-            Action::Check(Check::Guard { .. } | Check::Promotable { .. })
+            Action::Check(Check::Guard { .. } | Check::Promotable(_))
         );
         let step = &mut self.steps[position];
         if looks_again && decides {
@@ -370,7 +371,9 @@ impl RunState {
                 }
             }
             EventKind::FoundPromoted { .. } => {
-                if let Action::Check(Check::Promotable { db }) = &self.runbook.steps[position].action {
+                if let Action::Check(Check::Promotable(Promotable { db })) =
+                    &self.runbook.steps[position].action
+                {
                     self.promoted.insert(db.component.clone());
                     self.promoted_at.entry(db.component.clone()).or_insert(at);
                 }

@@ -1,6 +1,5 @@
 //! What an observation means for a step: completion is positive evidence of the new state, never the absence of the old.
 
-mod answers;
 mod databases;
 mod observed;
 mod parted;
@@ -12,6 +11,7 @@ use super::{held, parts};
 use crate::inventory::Observation;
 use crate::kinds::{Fact, Found, Judged, Progress, State, Target};
 use crate::model::ids::Digest;
+use crate::model::intent::Intent;
 use crate::model::properties::InDoubt;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Check, Write};
@@ -366,6 +366,8 @@ fn progress(state: &RunState, i: usize, (now, observed_at): (Timestamp, Timestam
         undo: state.direction(i) == Direction::Undo,
         leaving: leaving(state, i),
         undoing: undoing_now(state, i),
+        unwinds: state.unwinds(),
+        planned: state.runbook.intent != Intent::Failover,
         finished: state.finished(),
         owed: state.step(i).debt || state.finished(),
         store: state.step(i).action.store().map(|db| state.store(db)).unwrap_or_default(),
@@ -444,14 +446,6 @@ fn thing(
             _ => Judged::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
         },
         (_, State::Database(seen)) => databases::judge(state, i, action, seen, now),
-        (Action::Check(Check::Compare(of)), State::Compared(found)) => Judged::Done(vec![Fact::Compared {
-            component: of.source.component.clone(),
-            copy: of.copy.bucket.clone(),
-            found: found.clone(),
-        }]),
-        (Action::Check(Check::Answers { resolvers_ttl_ms, .. }), State::Answers(seen)) => {
-            answers::judge(state, i, *resolvers_ttl_ms, seen, now)
-        }
         (Action::Write(Write::Canary { db, .. } | Write::Through { db, .. }), State::Wrote(wrote)) => {
             match (state.work(i).attempts, wrote.ok) {
                 (0, _) | (_, false) => Judged::Before,

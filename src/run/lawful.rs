@@ -5,6 +5,7 @@
 
 use super::gate;
 use super::state::RunState;
+use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::{Exposure, Fact};
 use crate::model::ids::{ComponentName, StepId};
@@ -71,7 +72,7 @@ fn for_a_debt(state: &RunState, i: usize) -> bool {
     let action = &state.step(i).action;
     let of = match action {
         Action::Fence(fence) => Some(&fence.db.component),
-        Action::Check(Check::Promotable { db, .. }) => Some(&db.component),
+        Action::Check(Check::Promotable(Promotable { db, .. })) => Some(&db.component),
         _ => None,
     };
     of.is_some_and(|component| state.owed().any(|owed| owed == component))
@@ -157,7 +158,7 @@ fn rejected(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
 }
 
 fn promoted(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
-    let looks = matches!(state.step(i).action, Action::Check(Check::Promotable { .. }));
+    let looks = matches!(state.step(i).action, Action::Check(Check::Promotable(_)));
     some(!looks, "this step does not check the replica that the run promotes")
 }
 

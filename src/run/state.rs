@@ -8,6 +8,7 @@ use super::outstanding::Withdrawal;
 use super::parts::PartCalls;
 use super::steered::Past;
 use super::stopped::Attention;
+use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restart::Restart;
@@ -523,7 +524,7 @@ impl RunState {
 
     /// The step that looks at the server that a component's new writer is, or becomes.
     pub fn target_check(&self, component: &ComponentName) -> Option<usize> {
-        let looks = |s: &Step| matches!(&s.action, Action::Check(Check::Promotable { db }) if db.component == *component);
+        let looks = |s: &Step| matches!(&s.action, Action::Check(Check::Promotable(Promotable { db })) if db.component == *component);
         self.runbook.steps.iter().position(looks)
     }
 

@@ -1,6 +1,6 @@
 //! What people may say to a run, and how far a batch of names is moved and taken back: both sides of each condition.
 
-use drctl::kinds::aws::route53::{RecordChange, RecordSet, RecordsState, Switch};
+use drctl::kinds::aws::route53::{Answers, RecordChange, RecordSet, RecordsState, Switch};
 use drctl::kinds::shared::restart::Restart;
 use drctl::kinds::{Group, Op, Parts, State};
 use drctl::model::authority::{Authority, Operator};
@@ -97,7 +97,7 @@ fn a_second_cancel_closes_only_what_is_stuck() {
 
 #[test]
 fn what_shows_that_users_are_served_is_never_left_out() {
-    let check = |names| Action::Check(Check::Answers { names, resolvers_ttl_ms: None });
+    let check = |names| Action::Check(Check::Answers(Answers { names, resolvers_ttl_ms: None }));
     let probe = Check::Probe { probe: "public".into(), site: None, consecutive: 3 };
     let pending = [
         (step("verify", check(Vec::new())), "signal_refused"),

@@ -1,6 +1,7 @@
 //! A run that is over begins nothing of its recovery, and makes no call of it, whoever offers that to its journal; what it owes is taken
 //! all the same.
 
+use drctl::kinds::shared::database::Promotable;
 use drctl::model::duty::{Decision, Duty};
 use drctl::model::ids::StepId;
 use drctl::model::time::Dur;
@@ -42,7 +43,7 @@ fn call(state: &RunState, i: usize, direction: Direction) -> EventKind {
 fn of_the_debt(state: &RunState, i: usize) -> bool {
     match &state.step(i).action {
         Action::Fence(fence) => fence.db.component == db_name(),
-        Action::Check(Check::Promotable { db }) => db.component == db_name(),
+        Action::Check(Check::Promotable(Promotable { db })) => db.component == db_name(),
         _ => false,
     }
 }

@@ -3,7 +3,7 @@
 use drctl::inventory::Observation;
 use drctl::kinds::control::GuardState;
 use drctl::kinds::shared::command::Command;
-use drctl::kinds::shared::database::{DatabaseRef, Engine, Host};
+use drctl::kinds::shared::database::{DatabaseRef, Engine, Host, Promotable};
 use drctl::kinds::shared::fence::FenceMethod;
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::restore::{Found as Restored, Part};
@@ -166,7 +166,7 @@ fn what_was_asked_for_is_forgotten_only_once_it_cannot_come() {
 
 #[test]
 fn a_promotion_that_somebody_saw_is_no_longer_outstanding() {
-    let looks = Action::Check(Check::Promotable { db: db("db-east") });
+    let looks = Action::Check(Check::Promotable(Promotable { db: db("db-east") }));
     let mut state =
         under_way(vec![(step("check", looks), Status::Started), (step("a", standby()), Status::Started)]);
     say(&mut state, minutes(1), intended("a", Direction::Do, &[], None));
@@ -291,7 +291,7 @@ fn who_has_no_credentials_is_asked_once_and_told_what_was_done() {
         }
         other => word(&other).to_owned(),
     };
-    let checks = || Action::Check(Check::Promotable { db: db("db-east") });
+    let checks = || Action::Check(Check::Promotable(Promotable { db: db("db-east") }));
     assert!(says(scale(), Status::Started).contains("nothing in this step was done"));
     assert!(says(scale(), Status::Backoff { due: BEGAN }).contains("nothing in this step was done"));
     assert!(says(checks(), Status::Started).contains("cannot observe the target"));

@@ -1,6 +1,7 @@
 //! What a run that stopped still does, when it counts as over, and what it proves.
 
 use drctl::kinds::aws::route53::SetRoutingControls;
+use drctl::kinds::shared::database::Promotable;
 use drctl::model::environment::Environment;
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
@@ -14,7 +15,7 @@ use drctl::run::ways::CalledOff;
 use crate::decided::{DONE, db, minutes, route, say, scale, step, switch, under_way};
 
 fn looks() -> Action {
-    Action::Check(Check::Promotable { db: db("db-east") })
+    Action::Check(Check::Promotable(Promotable { db: db("db-east") }))
 }
 
 #[test]

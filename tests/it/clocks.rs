@@ -160,7 +160,7 @@ fn a_look_of_another_process_lifts_no_fence() {
         &whole,
         |e| matches!(&e.what, EventKind::StepFinished { step, .. } if step.as_str() == "fenced.db"),
     );
-    let checks = |a: &Action| matches!(a, Action::Check(Check::Promotable { .. }));
+    let checks = |a: &Action| matches!(a, Action::Check(Check::Promotable(_)));
     let step = whole.ended.state.runbook.steps.iter().find(|s| checks(&s.action)).unwrap().id.clone();
     let looked = |e: &Event| matches!(&e.what, EventKind::StepStarted { step: s } if *s == step);
     let seen = |e: &Event| matches!(&e.what, EventKind::StepFinished { step: s, .. } if *s == step);

@@ -2,7 +2,7 @@
 
 use drctl::kinds::State;
 use drctl::kinds::aws::aurora::Handover;
-use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
+use drctl::kinds::shared::database::{DatabaseRole, DatabaseState, Follows};
 use drctl::kinds::shared::fence::{FenceMethod, Unfence};
 use drctl::kinds::shared::promotion::Promote;
 use drctl::model::intent::Intent;
@@ -142,7 +142,8 @@ fn reprotection_waits_for_the_service_and_gives_groups_back() {
     let done = next.rehearse().unwrap();
     let state = &done.ended.state;
     assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
-    let follows = |a: &Action| matches!(a, Action::Check(Check::Follows { db, .. }) if db.id == "shop-west");
+    let follows =
+        |a: &Action| matches!(a, Action::Check(Check::Follows(Follows { db, .. })) if db.id == "shop-west");
     let opens = |a: &Action| matches!(a, Action::Unfence(Unfence(f)) if f.method == FenceMethod::SecurityGroup && f.groups_before == ["sg-west"]);
     assert!(state.runbook.steps.iter().any(|s| follows(&s.action)));
     assert!(state.runbook.steps.iter().any(|s| opens(&s.action)));

@@ -10,7 +10,7 @@ use drctl::kinds::aws::route53::{
     SetRoutingControls, Switch, ZoneRef,
 };
 use drctl::kinds::shared::command::Command;
-use drctl::kinds::shared::database::{DatabaseRef, Engine};
+use drctl::kinds::shared::database::{DatabaseRef, Engine, Promotable};
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::restore::{NewInstance, Part, Restore, RestoreStep, Source};
@@ -448,7 +448,7 @@ fn only_a_guard_that_the_run_holds_is_looked_at_before_anything_is_taken_back() 
 fn a_fence_stays_where_nobody_sees_the_replica_for_a_minute() {
     let mut state = cancelled(under_way(vec![
         (step("fence", fence(FenceMethod::Sql)), DONE),
-        (step("check", Action::Check(Check::Promotable { db: db("db-east") })), DONE),
+        (step("check", Action::Check(Check::Promotable(Promotable { db: db("db-east") }))), DONE),
         (step("promote", promote()), Status::Pending),
     ]));
     assert_eq!(told(&state, minutes(1)), "step_started check");

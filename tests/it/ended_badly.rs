@@ -3,6 +3,7 @@
 
 use drctl::inventory::Observation;
 use drctl::kinds::aws::rds::Rename;
+use drctl::kinds::shared::database::Promotable;
 use drctl::kinds::shared::fence::{FenceMethod, FenceStage};
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rebuild::JobStage;
@@ -76,7 +77,7 @@ fn an_unwinding_whose_replica_is_gone_ends_or_says_what_it_waits_for() {
 /// A look that fails at once costs a call and two events: the next one comes seconds later, and after a minute of them somebody is told.
 #[test]
 fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
-    let check = Action::Check(Check::Promotable { db: db("db-east") });
+    let check = Action::Check(Check::Promotable(Promotable { db: db("db-east") }));
     let mut state = cancelled(under_way(vec![
         (step("fence", fence(FenceMethod::Sql)), DONE),
         (step("check", check), DONE),

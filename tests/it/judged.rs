@@ -5,9 +5,11 @@ use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
 use drctl::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState, Scale};
-use drctl::kinds::aws::route53::{AnswersState, ChangeState, RecordsState, ServerAnswer};
+use drctl::kinds::aws::route53::{Answers, AnswersState, ChangeState, RecordsState, ServerAnswer};
 use drctl::kinds::control::{GuardState, IdentityState};
-use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use drctl::kinds::shared::database::{
+    Available, DatabaseRef, DatabaseRole, DatabaseState, Engine, Promotable,
+};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState};
 use drctl::kinds::shared::rebuild::RebuildState;
 use drctl::kinds::shared::restart::Restart;
@@ -346,7 +348,7 @@ fn what_came_late_of_an_earlier_call_was_performed() {
 
 #[test]
 fn nothing_is_called_for_a_check() {
-    let at = doing(Action::Check(Check::Available { db: server("old") }));
+    let at = doing(Action::Check(Check::Available(Available { db: server("old") })));
     assert_eq!(word(&judge(&at.state, at.i, &StepObservation::Nothing, at.state.last_at)), "waits");
 }
 
@@ -410,7 +412,7 @@ fn a_guard_in_a_dark_bucket_is_asked_about_and_one_of_another_run_is_not_taken()
     let check = doing(Action::Check(check));
     assert_eq!(check.finds(Dur(9_999), dark()), "waits");
     assert_eq!(check.finds(Dur::secs(10), dark()), "blocked");
-    let other = doing(Action::Check(Check::Available { db: server("old") }));
+    let other = doing(Action::Check(Check::Available(Available { db: server("old") })));
     assert_eq!(other.finds(Dur::mins(10), dark()), "waits");
     for (instead_of, held, expected) in [
         (None, Some("run"), "done"),
@@ -483,7 +485,7 @@ fn a_size_is_taken_back_exactly_and_instances_that_do_not_come_are_not_waited_fo
 #[test]
 fn resolvers_that_are_right_or_silent_are_not_waited_for() {
     let ttl = Some(Dur::secs(60));
-    let at = doing(Action::Check(Check::Answers { names: Vec::new(), resolvers_ttl_ms: ttl }));
+    let at = doing(Action::Check(Check::Answers(Answers { names: Vec::new(), resolvers_ttl_ms: ttl })));
     let answers = |right: Option<bool>| {
         let of = |server: &str, authoritative, right| ServerAnswer {
             server: server.to_owned(),
@@ -502,7 +504,7 @@ fn resolvers_that_are_right_or_silent_are_not_waited_for() {
 
 #[test]
 fn a_replica_is_judged_by_what_the_run_means_to_do_with_it() {
-    let begun = doing(Action::Check(Check::Promotable { db: server("new") }));
+    let begun = doing(Action::Check(Check::Promotable(Promotable { db: server("new") })));
     let streams = |streaming| DatabaseState { streaming, ..replica("old", "available") };
     let (backed_up, changing) = (replica("old", "backing-up"), replica("old", "modifying"));
     for (seen, forward, moving, back) in [

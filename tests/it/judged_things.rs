@@ -9,7 +9,7 @@ use drctl::kinds::aws::aurora::{
 };
 use drctl::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
 use drctl::kinds::aws::route53::{ChangeState, RecordChange, RecordsState, Switch};
-use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
+use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine, Follows};
 use drctl::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rebuild::{JobStage, RebuildState};
@@ -265,10 +265,10 @@ fn where_the_old_data_are_kept_is_told_of_the_right_server() {
         at.state.runbook.steps[step].action = rename;
     }
     assert!(kept(&at, stands()).unwrap().contains("db-west-aside"));
-    let mut follower = doing(Action::Check(Check::Follows {
+    let mut follower = doing(Action::Check(Check::Follows(Follows {
         db: DatabaseRef { engine: Engine::Aurora, ..server("db-west") },
         source: server("db-east"),
-    }));
+    })));
     let follows = |source, streaming| DatabaseState { streaming, ..replica(source, "available") };
     assert_eq!(follower.sees(NOW, follows("db-east", None)), "waits");
     assert_eq!(follower.sees(NOW, follows("db-north", Some(true))), "waits");

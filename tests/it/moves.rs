@@ -1,7 +1,7 @@
 //! Planned moves over the simulated estate: nothing is lost, wherever a process dies, and the old primary follows in the end.
 
 use drctl::inventory::Observation;
-use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
+use drctl::kinds::shared::database::{CaughtUp, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
 use drctl::kinds::{State, Target};
@@ -282,7 +282,7 @@ fn a_standby_of_a_copy_never_counts_as_caught_up() {
         until(&rig, |w| matches!(w, EventKind::StepFinished { step, .. } if step.as_str() == "caught-up.db"));
     let state = RunState::fold(&events(&first)).unwrap();
     let i = state.position(&StepId::new("caught-up.db")).unwrap();
-    let Action::Check(Check::CaughtUp { db }) = &state.step(i).action else { panic!() };
+    let Action::Check(Check::CaughtUp(CaughtUp { db })) = &state.step(i).action else { panic!() };
     let end = state.fenced_end(&db.component).unwrap();
     let look = |mark: Option<&str>| {
         let seen = DatabaseState {

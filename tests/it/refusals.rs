@@ -370,11 +370,11 @@ fn a_replica_follows_whom_it_names_unless_it_is_seen_not_to() {
     let source = database(&plan, "west");
     let follows = |source_of: &str, streaming| {
         let state = DatabaseState { streaming, ..server(Some(source_of)) };
-        active::follows(&state, source.engine, &source)
+        state.follows_source(source.engine, &source)
     };
     assert!(follows("db-west", None) && follows("arn:aws:rds:us-west-2:1:db:db-west", Some(true)));
     assert!(!follows("db-west", Some(false)) && !follows("db-other", Some(true)));
-    assert!(!active::follows(&server(None), source.engine, &source));
+    assert!(!server(None).follows_source(source.engine, &source));
 }
 
 fn accept(rule: Rule) -> Waiver {

@@ -1,6 +1,7 @@
 //! Which event may follow in which state of a step, and what a state means for what is looked at, awaited and said.
 
 use drctl::kinds::shared::command::Command;
+use drctl::kinds::shared::database::Promotable;
 use drctl::kinds::shared::fence::FenceMethod;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::place::Place;
@@ -45,7 +46,7 @@ fn endings() -> Vec<(Action, EventKind)> {
         (scale(), EventKind::StepFailed { step: id.clone(), reason: reason() }),
         (Action::Check(guard), EventKind::GuardLost { step: id.clone(), reason: reason() }),
         (
-            Action::Check(Check::Promotable { db: db("db-east") }),
+            Action::Check(Check::Promotable(Promotable { db: db("db-east") })),
             EventKind::FoundPromoted { step: id.clone() },
         ),
     ]

@@ -1,6 +1,8 @@
 //! How long old answers are kept: shortened before planned moves, waited out after every one.
 
-use drctl::kinds::aws::route53::{RecordAnswer, RecordChange, RecordPolicy, RecordSet, Switch, ZoneRef};
+use drctl::kinds::aws::route53::{
+    Answers, RecordAnswer, RecordChange, RecordPolicy, RecordSet, Switch, ZoneRef,
+};
 use drctl::kinds::{Fact, Spec};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
@@ -65,7 +67,7 @@ fn old_ttl(done: &Rehearsed, step: &str) -> Dur {
 /// The names that are asked for in the end, and for how long.
 fn asked(book: &Runbook) -> (Vec<String>, Dur) {
     let found = book.steps.iter().find_map(|s| match &s.action {
-        Action::Check(Check::Answers { names, resolvers_ttl_ms: Some(ttl) }) => {
+        Action::Check(Check::Answers(Answers { names, resolvers_ttl_ms: Some(ttl) })) => {
             Some((names.iter().map(|n| n.name.clone()).collect(), *ttl))
         }
         _ => None,

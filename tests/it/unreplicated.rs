@@ -1,6 +1,6 @@
 //! What a primary has and its standbys do not: no figure of the log speaks for it, whoever says how much of the log came over.
 
-use drctl::kinds::shared::database::{DatabaseRole, DatabaseState};
+use drctl::kinds::shared::database::{CaughtUp, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
 use drctl::kinds::{Exposure, Fact};
@@ -33,7 +33,7 @@ fn measured(by_fence: Option<Vec<Unreplicated>>, planned: Vec<Unreplicated>, why
         }
     }
     let i = state.position(&StepId::new("caught-up.db")).unwrap();
-    let Action::Check(Check::CaughtUp { db }) = state.step(i).action.clone() else { panic!() };
+    let Action::Check(Check::CaughtUp(CaughtUp { db })) = state.step(i).action.clone() else { panic!() };
     for fact in state.steps.iter_mut().flat_map(|at| &mut at.facts) {
         if let Fact::Fenced { unreplicated, unexplained, method, .. } = fact {
             match &by_fence {

@@ -362,7 +362,7 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
             let writer = writers.first().and_then(|w| targets::database(plan, &component.name, spec, w));
             // A replica of what was set aside, or of nothing that takes writes, protects nobody.
             let keeps_up = |state: &DatabaseState| match &writer {
-                Some(writer) => active::follows(state, spec.engine, writer),
+                Some(writer) => state.follows_source(spec.engine, writer),
                 None => state.is_replica() && state.streaming != Some(false),
             };
             match seen.database(&Target::Database(db), now) {

@@ -66,8 +66,8 @@ impl Op for Promote {
         }
     }
 
-    fn place(&self) -> &Place {
-        &self.db.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.db.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {
@@ -195,8 +195,8 @@ impl Op for Withdraw {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.db.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.db.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

@@ -63,8 +63,8 @@ impl Op for Rejoin {
         if self.replica.is_none() { Late::RunsOn } else { Late::Settles }
     }
 
-    fn place(&self) -> &Place {
-        &self.db.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.db.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

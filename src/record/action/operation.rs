@@ -18,8 +18,25 @@ macro_rules! operation {
             $crate::record::action::Action::SetHealthObject($op) => $answer,
             $crate::record::action::Action::SetRoutingControls($op) => $answer,
             $crate::record::action::Action::UpdateClientSecret($op) => $answer,
+            $crate::record::action::Action::Check($crate::record::action::Check::Available($op)) => $answer,
+            $crate::record::action::Action::Check($crate::record::action::Check::Promotable($op)) => $answer,
+            $crate::record::action::Action::Check($crate::record::action::Check::CaughtUp($op)) => $answer,
+            $crate::record::action::Action::Check($crate::record::action::Check::Follows($op)) => $answer,
+            $crate::record::action::Action::Check($crate::record::action::Check::Answers($op)) => $answer,
+            $crate::record::action::Action::Check($crate::record::action::Check::Compare($op)) => $answer,
             $($rest)*
         }
+    };
+}
+
+/// The looks that a run takes for itself: whose credentials, who holds the guard, what may be lost, what is kept, what probes say.
+macro_rules! own_looks {
+    () => {
+        $crate::record::action::Check::Identity { .. }
+            | $crate::record::action::Check::Guard { .. }
+            | $crate::record::action::Check::Evidence { .. }
+            | $crate::record::action::Check::Exposure { .. }
+            | $crate::record::action::Check::Probe { .. }
     };
 }
 
@@ -37,19 +54,19 @@ impl Action {
     /// What an observation means for the operation; none if it is no operation of a kind.
     pub fn judge(&self, seen: &State, of: &Progress<'_>) -> Option<Judged> {
         operation!(self, op => Some(op.judge(seen, of)),
-            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// What it means for the operation that its target does not exist.
     pub fn absent(&self, target: &Target, of: &Progress<'_>) -> Option<Judged> {
         operation!(self, op => Some(op.absent(target, of)),
-            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// Where its changes are, if they can be made one by one. Those at positions that are not in scope are left out.
     pub fn parts(&self, seen: &State, in_scope: &dyn Fn(u32) -> bool) -> Option<Parts> {
         operation!(self, op => op.parts(seen, in_scope),
-            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// The action with only the changes at these positions; the whole of it where it is made as a whole.
@@ -76,7 +93,7 @@ impl Action {
     /// Whether a call with these parts, after this was read, is one of the action.
     pub fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
         operation!(self, op => op.allows(part, found),
-        Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => {
+        Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => {
             part.is_empty() && found.is_none()
         })
     }
@@ -84,7 +101,7 @@ impl Action {
     /// What was read of the things that a call with these parts replaces, where the action does not say exactly that.
     pub fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
         operation!(self, op => op.read(seen, part),
-            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// The action with what was read in the place of what the runbook took for granted.
@@ -112,13 +129,13 @@ impl Action {
     /// author knows.
     pub fn changes(&self) -> Vec<Change> {
         operation!(self, op => op.changes(),
-            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => Vec::new())
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => Vec::new())
     }
 
     /// The store that it acts on, if it acts on one.
     pub fn store(&self) -> Option<&DatabaseRef> {
         operation!(self, op => op.store(),
-            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// How long after its call its effect may still come.
@@ -126,6 +143,6 @@ impl Action {
         operation!(self, op => op.late(),
             // What it started may do anything at any time.
             Self::Run(command) => if command.idempotent { Late::Settles } else { Late::RunsOn },
-            Self::Check(_) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => Late::Settles)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => Late::Settles)
     }
 }

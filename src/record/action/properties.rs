@@ -12,7 +12,8 @@ impl Action {
     /// What the rules of a run ask of it.
     pub fn properties(&self) -> Properties {
         operation!(self, op => op.properties(),
-        Self::Check(check) => Properties { safety: is_safety(check), ..LOOKS },
+            Self::Check(Check::Exposure { .. } | Check::Identity { .. } | Check::Guard { .. }) => Properties { safety: true, ..LOOKS },
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. }) => LOOKS,
         Self::Gate(Gate::Fenced { .. } | Gate::Exposure { .. } | Gate::Approval { .. }) => {
             Properties { safety: true, ..LOOKS }
         }
@@ -24,22 +25,5 @@ impl Action {
         Self::Run(_) => {
             Properties { consent: Consent::WhereUsersAreMoved, felt: Felt::FromTheFenceOn, ..QUIET }
         })
-    }
-}
-
-/// Whether nobody may skip a look.
-const fn is_safety(check: &Check) -> bool {
-    match check {
-        Check::Exposure { .. }
-        | Check::Identity { .. }
-        | Check::Promotable { .. }
-        | Check::CaughtUp { .. }
-        | Check::Guard { .. } => true,
-        Check::Available { .. }
-        | Check::Evidence { .. }
-        | Check::Compare(_)
-        | Check::Follows { .. }
-        | Check::Answers { .. }
-        | Check::Probe { .. } => false,
     }
 }

@@ -9,7 +9,20 @@ use crate::record::action::{Action, Check, Gate, Write, operation};
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         operation!(self, op => write!(f, "{op}"),
-            Self::Check(c) => check(c, f),
+            Self::Check(Check::Identity { place }) => write!(f, "check the credentials for {place}"),
+            Self::Check(Check::Guard { component, .. }) => {
+            write!(f, "check that this run still holds the guard of {component}")
+        }
+            Self::Check(Check::Evidence { targets }) => {
+            write!(f, "record the current state ({})", count(targets.len(), "resource"))
+        }
+            Self::Check(Check::Exposure { db, .. }) => write!(f, "measure the writes that {} may lack", db.id),
+            Self::Check(Check::Probe { probe, site: Some(site), consecutive }) => {
+            write!(f, "check that probe {probe} is good {} in {site}", count(*consecutive, "time"))
+        }
+            Self::Check(Check::Probe { probe, site: None, consecutive }) => {
+            write!(f, "check that probe {probe} is good {}", count(*consecutive, "time"))
+        },
             Self::Write(w) => write_words(w, f),
             Self::Run(c) => write!(f, "run {}", c.argv.join(" ")),
             Self::Gate(Gate::Fenced { component }) => {
@@ -42,52 +55,6 @@ fn write_words(of: &Write, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Write::Guard { component, .. } => write!(f, "take the guard of {component}"),
         Write::ReleaseGuard { component, .. } => {
             write!(f, "release the guard of {component}")
-        }
-    }
-}
-
-fn check(check: &Check, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match check {
-        Check::Identity { place } => write!(f, "check the credentials for {place}"),
-        Check::Guard { component, .. } => {
-            write!(f, "check that this run still holds the guard of {component}")
-        }
-        Check::Answers { names, resolvers_ttl_ms: None } => {
-            write!(
-                f,
-                "check that the name servers of the zone send users there, for {}",
-                count(names.len(), "name")
-            )
-        }
-        Check::Answers { names, resolvers_ttl_ms: Some(ttl) } => {
-            write!(f, "query resolvers for {}, for at most {ttl}", count(names.len(), "name"))
-        }
-        Check::Available { db } => {
-            write!(f, "wait until no change of {} is in progress", db.id)
-        }
-        Check::Promotable { db } => write!(f, "check that {} can be promoted", db.id),
-        Check::Evidence { targets } => {
-            write!(f, "record the current state ({})", count(targets.len(), "resource"))
-        }
-        Check::Compare(of) => {
-            write!(
-                f,
-                "compare objects of {} with their copies in {} (at most {})",
-                of.source.bucket, of.copy.bucket, of.most
-            )
-        }
-        Check::Follows { db, source } => {
-            write!(f, "wait until the service has made {} a secondary of {}", db.id, source.id)
-        }
-        Check::CaughtUp { db } => {
-            write!(f, "wait until {} has everything that the old primary wrote", db.id)
-        }
-        Check::Exposure { db, .. } => write!(f, "measure the writes that {} may lack", db.id),
-        Check::Probe { probe, site: Some(site), consecutive } => {
-            write!(f, "check that probe {probe} is good {} in {site}", count(*consecutive, "time"))
-        }
-        Check::Probe { probe, site: None, consecutive } => {
-            write!(f, "check that probe {probe} is good {}", count(*consecutive, "time"))
         }
     }
 }

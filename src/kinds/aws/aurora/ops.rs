@@ -48,8 +48,8 @@ impl Op for AddClusterInstance {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.db.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.db.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

@@ -63,8 +63,8 @@ impl Op for Scale {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.group.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.group.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

@@ -46,8 +46,8 @@ impl Op for Rename {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.db.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.db.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

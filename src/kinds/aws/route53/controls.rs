@@ -92,8 +92,8 @@ impl Op for SetRoutingControls {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.controls.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.controls.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

@@ -73,8 +73,8 @@ impl Op for SetHealthObject {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.object.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.object.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

@@ -8,7 +8,7 @@ mod plan;
 mod records;
 mod switch;
 
-pub use answers::{AnswersState, ServerAnswer, Wanted};
+pub use answers::{Answers, AnswersState, ServerAnswer, Wanted};
 pub use controls::{ControlsRef, ControlsState, SetRoutingControls};
 pub use health_object::{HealthObjectState, ObjectRef, SetHealthObject};
 pub use plan::{

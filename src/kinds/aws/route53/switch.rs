@@ -171,8 +171,8 @@ impl Op for Switch {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.zone.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.zone.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

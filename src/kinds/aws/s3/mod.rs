@@ -1,5 +1,6 @@
 //! Kind `aws.s3`: a bucket in each site, copied by S3 itself.
 
+mod compare;
 mod plan;
 
 use std::collections::BTreeSet;

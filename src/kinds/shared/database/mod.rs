@@ -1,6 +1,7 @@
 //! A database server of any kind: which one it is, and what is observed of it.
 
 pub(crate) mod calls;
+mod looks;
 mod plan;
 
 use crate::model::ids::ComponentName;
@@ -17,6 +18,7 @@ use crate::kinds::shared::wal::WalPoint;
 use crate::model::measure::ClockReading;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
+pub use looks::{Available, CaughtUp, Follows, Promotable};
 pub use plan::{
     BACKUP_EVERY, CANARY, Database, DatabaseAt, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD, database,
 };
@@ -246,6 +248,17 @@ impl DatabaseState {
     pub fn is_replica(&self) -> bool {
         matches!(self.role, DatabaseRole::Replica { .. })
     }
+
+    /// Whether it gets what another server writes, as far as that can be seen: of a managed replica the control plane names its source.
+    pub fn follows_source(&self, engine: Engine, source: &DatabaseRef) -> bool {
+        let DatabaseRole::Replica { source: named } = &self.role else { return false };
+        match engine {
+            Engine::Postgres => self.streaming == Some(true),
+            Engine::Rds | Engine::Aurora => {
+                self.streaming != Some(false) && names(named, &source.id, &source.place.region)
+            }
+        }
+    }
 }
 
 /// What a real write found.
@@ -255,4 +268,22 @@ pub struct WroteState {
     pub ok: bool,
     /// The server that took it.
     pub server: String,
+}
+
+/// Whether the provider means that resource: by an id within one region, by an ARN across two.
+pub fn names(said: &str, id: &str, region: &str) -> bool {
+    let parts: Vec<&str> = said.split(':').collect();
+    parts.last() == Some(&id) && (parts.len() < 6 || parts[3] == region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names;
+
+    #[test]
+    fn one_name_in_two_regions_is_two_resources() {
+        let arn = "arn:aws:rds:us-west-2:111122223333:cluster:orders";
+        assert!(names(arn, "orders", "us-west-2") && names("orders", "orders", "us-west-2"));
+        assert!(!names(arn, "orders", "us-east-1") && !names(arn, "order", "us-west-2"));
+    }
 }

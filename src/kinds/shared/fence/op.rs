@@ -7,8 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::op::{Op, made_as_a_whole};
-use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::database::Engine;
+use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState, calls};
 use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
 use crate::model::call::Call;
@@ -48,8 +47,8 @@ impl Op for Fence {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.db.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.db.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {
@@ -136,8 +135,8 @@ impl Op for Unfence {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.0.db.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.0.db.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

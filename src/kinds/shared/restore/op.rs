@@ -78,8 +78,8 @@ impl Op for RestoreStep {
         if self.of.instance().is_none() { Late::RunsOn } else { Late::Settles }
     }
 
-    fn place(&self) -> &Place {
-        &self.of.db.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.of.db.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

@@ -58,8 +58,8 @@ impl Op for UpdateClientSecret {
         Late::Settles
     }
 
-    fn place(&self) -> &Place {
-        &self.secret.place
+    fn place(&self) -> Option<&Place> {
+        Some(&self.secret.place)
     }
 
     fn store(&self) -> Option<&DatabaseRef> {

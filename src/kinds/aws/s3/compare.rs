@@ -1,0 +1,78 @@
+//! The comparison of objects with their copies.
+
+use std::fmt;
+
+use crate::kinds::aws::s3::{BucketRef, Sample};
+use crate::kinds::op::{Op, only_observes};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
+use crate::model::call::{Call, asked, call, quoted};
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::properties::{LOOKS, Properties};
+use crate::model::time::Dur;
+
+impl Op for Sample {
+    fn properties(&self) -> Properties {
+        LOOKS
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(&self.source.place)
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        None
+    }
+
+    fn watch(&self, _: &Called<'_>) -> Target {
+        Target::Compared(Box::new(self.clone()))
+    }
+
+    fn judge(&self, seen: &State, _: &Progress<'_>) -> Judged {
+        match seen {
+            State::Compared(found) => Judged::Done(vec![Fact::Compared {
+                component: self.source.component.clone(),
+                copy: self.copy.bucket.clone(),
+                found: found.clone(),
+            }]),
+            _ => Judged::other(),
+        }
+    }
+
+    fn absent(&self, target: &Target, _: &Progress<'_>) -> Judged {
+        Judged::missing(target)
+    }
+
+    only_observes!();
+
+    fn estimate(&self) -> Estimate {
+        Estimate::new(Dur::secs(5), Dur::mins(2))
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        let of = self;
+
+        let call_at = |operation, command: &str, b: &BucketRef| {
+            let owner =
+                b.place.account.as_deref().map(|of| format!(" --expected-bucket-owner {}", quoted(of)));
+            let owner = owner.unwrap_or_default();
+            let bucket = quoted(&b.bucket);
+            let text =
+                format!("aws s3api {command} --region {} --bucket {bucket}{owner}", quoted(&b.place.region));
+            call("s3", operation, &b.place.name, false, text)
+        };
+        let head = |b| {
+            call_at("HeadObject", &format!("head-object --key {}", asked("KEY", "each of the sample")), b)
+        };
+        let list = format!("list-objects-v2 --max-items 10000 --prefix {}", quoted(&of.source.prefix));
+        vec![call_at("ListObjectsV2", &list, &of.source), head(&of.source), head(&of.copy)]
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (source, copy) = (&self.source.bucket, &self.copy.bucket);
+        write!(f, "compare objects of {source} with their copies in {copy} (at most {})", self.most)
+    }
+}
