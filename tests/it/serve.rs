@@ -93,12 +93,16 @@ fn a_server_that_is_killed_two_hundred_times_in_a_year_holds_every_drill_once() 
             _ => "2026-01-01T00:00:00Z".to_owned(),
         };
         let mut child = folder.start(&[&serve[..], &["--from", &from]].concat());
-        // From its first word on, and sooner where the year goes by faster than the deaths.
         let mut said = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
         said.read_line(&mut text).unwrap();
+        // Dead from its first word on, and sooner where the year goes by faster than the deaths. Every eighth dies in a drill, however
+        // slow the machine is.
         let ahead = held * 200 > (killed + 8) * 56;
-        std::thread::sleep(Duration::from_millis(dice.up_to(if ahead { 8 } else { 400 })));
+        let in_a_drill = !ahead && killed % 8 == 0;
+        while in_a_drill && !text.contains(": begins") && said.read_line(&mut text).unwrap() > 0 {}
+        let longest = if ahead || in_a_drill { 8 } else { 400 };
+        std::thread::sleep(Duration::from_millis(dice.up_to(longest)));
         assert!(child.try_wait().unwrap().is_none(), "the year was over after {killed} deaths");
         child.kill().unwrap();
         child.wait().unwrap();
