@@ -12,8 +12,8 @@ use crate::run::state::{Status, Work};
 
 /// Where the names of steps end and time begins.
 const LEFT: f64 = 240.0;
-/// Where time ends.
-const RIGHT: f64 = 980.0;
+/// Where time ends: behind the last bar there is room for how long it took.
+const RIGHT: f64 = 925.0;
 /// Where the first step is.
 const TOP: f64 = 64.0;
 /// How high a step is, with what is left free below it.
@@ -66,8 +66,6 @@ struct Row {
     critical: bool,
     took: String,
     took_x: f64,
-    /// Whether how long it took stands in the bar, because there is no room behind it.
-    within: bool,
     title: String,
 }
 
@@ -167,8 +165,6 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
     let class = format!("{word}{}", if step.background { " background" } else { "" });
     let title =
         format!("{}: {}, {} to {}, {took}", step.action, work.status.word(), began.clock(), ended.clock());
-    let within = x + width > RIGHT - 40.0;
-    let took_x = x + width + if within { -4.0 } else { 4.0 };
     Row {
         id: step.id.to_string(),
         y,
@@ -177,8 +173,7 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
         class,
         critical,
         took: took.to_string(),
-        took_x,
-        within,
+        took_x: x + width + 4.0,
         title,
     }
 }
