@@ -198,12 +198,12 @@ pub enum Command {
     Evidence(EvidenceArgs),
     /// Show who has to approve what
     #[command(
-        after_help = "Examples:\n  drctl policy explain truststream --severity P1\n  drctl policy explain truststream --intent failover --output json\n  drctl policy explain truststream --intent switchover --at 2026-12-24T20:00:00+01:00\n  drctl policy key show     # the same as drctl policy key show"
+        after_help = "Examples:\n  drctl policy explain truststream --severity P1\n  drctl policy explain truststream --intent failover --output json\n  drctl policy explain truststream --intent switchover --at 2026-12-24T20:00:00+01:00"
     )]
     Policy(PolicyArgs),
     /// Make the key that your approvals are signed with, or show it
     #[command(
-        after_help = "Examples:\n  drctl policy key new alice --out ~/.ssh/drctl\n  drctl policy key show ~/.ssh/drctl.pub"
+        after_help = "Examples:\n  drctl key new alice --out ~/.ssh/drctl\n  drctl key show ~/.ssh/drctl.pub"
     )]
     Key(KeyArgs),
     /// Create a go-bag: plans, settings, observations and unfinished runs in one file

@@ -62,7 +62,7 @@ impl Authority {
             if key.algorithm() != Algorithm::Ed25519 {
                 let is = key.algorithm();
                 let fault = bad(format!("operators.{name}.key is {is}, but drctl accepts only ssh-ed25519"));
-                faults.push(fault.fix("to create a key, run drctl policy key new NAME"));
+                faults.push(fault.fix("to create a key, run drctl key new NAME"));
             } else if let Some((_, other)) = seen.iter().find(|(k, _)| k.key_data() == key.key_data()) {
                 let fault = bad(format!(
                     "operators.{name} and operators.{other} have the same key; each person needs their own"

@@ -377,7 +377,7 @@ pub const FINDINGS: &[Explanation] = &[
         "roles-not-checked",
         "A gate requires roles, but drctl.yaml lists no operators.",
         "Without keys, anybody can claim a role, so drctl counts people but cannot check roles.",
-        "Add `operators:` to drctl.yaml. To create a key, run `drctl policy key new`.",
+        "Add `operators:` to drctl.yaml. To create a key, run `drctl key new`.",
     ),
     e(
         "approval-nobody-can-give",

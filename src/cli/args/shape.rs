@@ -17,7 +17,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["observe", "status", "ready", "assess", "doctor"]),
     ("Recover", &["failover", "switchover", "failback", "reprotect", "restore"]),
     ("Steer runs", &["runs", "approve", "reject", "override", "ack"]),
-    ("Prove", &["drill", "duties", "report", "audit", "evidence", "policy"]),
+    ("Prove", &["drill", "duties", "report", "audit", "evidence", "policy", "key"]),
     ("Serve", &["serve", "notify", "kit", "completions"]),
 ];
 /// Commands that belong to another one, which may be typed before them.

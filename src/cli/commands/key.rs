@@ -23,7 +23,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, Cli
             {
                 return Err(CliError::usage_fix(
                     "a name may have letters, digits, `-`, `_` and `.`",
-                    "drctl policy key new alice",
+                    "drctl key new alice",
                 ));
             }
             let out = out.clone().unwrap_or_else(|| format!("{name}.key").into());
@@ -89,7 +89,7 @@ fn show(global: &Global, printer: &Printer, file: Option<&Path>) -> Result<u8, C
     let context = Context::load(global, printer)?;
     let named = context.settings.key.as_deref().map(environment::expand);
     let Some(path) = file.map(Path::to_path_buf).or(named) else {
-        return Err(CliError::usage_fix("no key given", "use drctl policy key show FILE, or set DRCTL_KEY"));
+        return Err(CliError::usage_fix("no key given", "use drctl key show FILE, or set DRCTL_KEY"));
     };
     let unusable =
         |e: ssh_key::Error| CliError::usage(format!("{} is not an OpenSSH key: {e}", path.display()));
