@@ -4,6 +4,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 
 use super::context::SECRET;
 use super::printer::{Printer, RED, YELLOW, columns};
+use super::wrap;
 use crate::model::finding::{Finding, Severity};
 use crate::planner::Refusal;
 
@@ -12,14 +13,25 @@ use crate::planner::Refusal;
 struct Shown<'a> {
     finding: &'a Finding,
     source: Option<NamedSource<String>>,
+    width: usize,
+}
+
+/// What stands in front of each line: the mark, or `help:`.
+const MARGIN: usize = 8;
+
+impl Shown<'_> {
+    /// Broken at spaces only, and never within a command: miette would break at hyphens and within long words.
+    fn wrapped(&self, text: &str) -> String {
+        wrap::lines(text, self.width - MARGIN)
+    }
 }
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Where nothing of the file is shown, its name says where to look.
         match self.source.as_ref().and(self.finding.span) {
-            Some(_) => f.write_str(&self.finding.message),
-            None => write!(f, "{}: {}", self.finding.file, self.finding.message),
+            Some(_) => f.write_str(&self.wrapped(&self.finding.message)),
+            None => f.write_str(&self.wrapped(&format!("{}: {}", self.finding.file, self.finding.message))),
         }
     }
 }
@@ -39,7 +51,8 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        Some(Box::new(format!("why: {}\nfix: {}", self.finding.cause, self.finding.fix)))
+        let text = format!("why: {}\nfix: {}", self.finding.cause, self.finding.fix);
+        Some(Box::new(self.wrapped(&text)))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -58,11 +71,13 @@ const MOST: usize = 50;
 /// Prints findings with excerpts of the files that they are about.
 pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
     let theme = if printer.colour() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let width = match columns() {
+        0 => 110,
+        wide => wide.clamp(40, 110),
+    };
     let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(match columns() {
-            0 => 110,
-            wide => wide.clamp(40, 110),
-        })
+        .with_width(width)
+        .with_wrap_lines(false)
         .with_context_lines(1)
         .without_syntax_highlighting();
     if let Some(more) = findings.len().checked_sub(MOST).filter(|n| *n > 0) {
@@ -81,7 +96,7 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
         let shows = finding.id != SECRET && !near(finding);
         let source =
             text_of(&finding.file).filter(|_| shows).map(|text| NamedSource::new(&finding.file, text));
-        let shown = Shown { finding, source };
+        let shown = Shown { finding, source, width };
         let mut text = String::new();
         // Writing to a String does not fail; if a span were off, the plain line below still says it all.
         if !shows || handler.render_report(&mut text, &shown).is_err() {

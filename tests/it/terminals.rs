@@ -75,6 +75,24 @@ fn lines_fit_the_terminal_and_commands_stay_whole() {
     }
 }
 
+/// Findings, too: `check` shows commands in what to do about them.
+#[test]
+fn no_word_of_a_finding_is_broken_on_a_narrow_terminal() {
+    let folder = Folder::with_plans();
+    let settings = folder.path().join("plans/drctl.yaml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    let without: Vec<_> = text.lines().filter(|line| !line.starts_with("sql:")).collect();
+    std::fs::write(&settings, without.join("\n")).unwrap();
+    let shown = |columns| {
+        let shown = seen(&folder, columns, "check plans/truststream.yaml", "");
+        let words = shown.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let wide = shown(110);
+    assert!(wide.iter().any(|word| word.starts_with("https://")), "{wide:?}");
+    assert_eq!(shown(40), wide);
+}
+
 #[test]
 fn whoever_types_another_site_is_told_which_one_was_asked_for() {
     let shown = seen(&Folder::with_plans(), 200, PACED, "us-west-2");
