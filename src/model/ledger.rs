@@ -27,6 +27,14 @@ pub enum StoreWorld {
 }
 
 impl StoreWorld {
+    /// How the names of its runs begin.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Live => "",
+            Self::Sandbox => "sandbox-",
+        }
+    }
+
     /// `live` or `sandbox`, as runs have it.
     pub const fn id(self) -> &'static str {
         match self {

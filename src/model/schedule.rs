@@ -68,10 +68,16 @@ impl Definition {
     }
 
     /// The run of an instant. Whoever begins it gives it this name, and a journal has each name once. No name that is written has a `~`.
-    pub fn run(&self, schedule: &str, due: Timestamp, component: Option<&ComponentName>) -> RunId {
-        let day: String = due.to_string().chars().filter(char::is_ascii_digit).take(14).collect();
+    /// `prefix` says in which world.
+    pub fn run(
+        &self,
+        prefix: &str,
+        (schedule, due): (&str, Timestamp),
+        component: Option<&ComponentName>,
+    ) -> RunId {
+        let day = due.digits();
         let of = component.map_or_else(String::new, |component| format!("~{component}"));
-        RunId::new(format!("{day}-{}-drill-{}~{schedule}{of}", self.plan, self.drill.id()))
+        RunId::new(format!("{prefix}{day}-{}-drill-{}~{schedule}{of}", self.plan, self.drill.id()))
     }
 }
 

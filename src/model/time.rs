@@ -40,6 +40,11 @@ impl Timestamp {
         self.utc().map_or_else(|| self.0.to_string(), |t| t.format("%H:%M:%SZ").to_string())
     }
 
+    /// The instant in UTC to the second, in digits alone: for names that sort by time.
+    pub fn digits(self) -> String {
+        self.to_string().chars().filter(char::is_ascii_digit).take(14).collect()
+    }
+
     fn utc(self) -> Option<DateTime<Utc>> {
         DateTime::<Utc>::from_timestamp_millis(self.0)
     }

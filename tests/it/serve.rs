@@ -217,7 +217,7 @@ fn a_drill_that_waits_for_a_person_is_carried_on_when_that_person_has_spoken() {
         code == 4 && said.contains("waits for a person") && said.contains("weekly, due Sun 2026-01-04"),
         "{said}"
     );
-    let run = "20260101110000-truststream-drill-live~quarterly";
+    let run = "sandbox-20260101110000-truststream-drill-live~quarterly";
     assert!(drills(&folder)["quarterly"][0].1["fate"] == "begun");
     let mut approve = folder.command(&["approve", "--yes", run, "approve.look", "--sandbox"]);
     assert!(approve.env("DRCTL_OPERATOR", "alice").output().unwrap().status.success());
@@ -248,7 +248,7 @@ fn soon(what: &str, there: impl Fn() -> bool) {
 fn users_who_are_away_for_a_drill_are_taken_back_however_late_it_is() {
     let live = "schedules:\n  moved: {plan: truststream, drill: live, at: \"0 6 1 1,7 *\", zone: UTC, late: 1h, hold: 3h}\n";
     let folder = serving(&format!("\n{live}"));
-    let run = "20260101060000-truststream-drill-live~moved";
+    let run = "sandbox-20260101060000-truststream-drill-live~moved";
     let mut first =
         folder.start(&["serve", "--sandbox", "--until", "2026-01-03T00:00:00Z", "--pace", "3000"]);
     soon("users are away", || exported(&folder, run).contains("\\\"step_started\\\",\\\"step\\\":\\\"watch"));
@@ -285,7 +285,7 @@ fn a_drill_of_two_databases_is_over_when_both_were_copied() {
     let second = format!("  zdb:\n{}\n", db.collect::<Vec<_>>().join("\n")).replace("truststream-", "zdb-");
     std::fs::write(&path, text.replace("  db:\n", &format!("{second}  db:\n"))).unwrap();
     let mut first = folder.start(&["serve", "--sandbox", "--until", "2026-01-03T00:00:00Z", "--pace", "200"]);
-    let run = |db: &str| format!("20260101060000-truststream-drill-isolated~copies~{db}");
+    let run = |db: &str| format!("sandbox-20260101060000-truststream-drill-isolated~copies~{db}");
     soon("the first begins", || !exported(&folder, &run("db")).is_empty());
     assert!(terminated(&mut first));
     assert_eq!(drills(&folder)["copies"][0].1["fate"], "begun", "{}", exported(&folder, &run("db")));

@@ -18,6 +18,7 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::intent::{Drill, Intent};
+use crate::model::ledger::StoreWorld;
 use crate::model::schedule::Definition;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
@@ -68,8 +69,19 @@ pub struct Due<'a> {
     pub is: &'a Definition,
     /// The instant.
     pub at: Timestamp,
+    /// When it begins: later by the jitter, or because something stood against it.
+    pub begins: Timestamp,
+    /// Where its runs are written.
+    pub world: StoreWorld,
     /// Its runs: those that the ledger has, whatever the plan has got since.
     pub runs: &'a [RunId],
+}
+
+impl Due<'_> {
+    /// The name of its run.
+    fn run(&self, component: Option<&ComponentName>) -> RunId {
+        self.is.run(self.world.prefix(), (self.schedule, self.at), component)
+    }
 }
 
 /// Holds a drill, as it was typed or as it is due.
@@ -106,7 +118,7 @@ pub fn hold(
     });
     // Of a drill that is due the way there may be over, and its process dead.
     let there = due.filter(|_| args.mode == DrillMode::Live);
-    let there = there.and_then(|due| runs::read(&store, &due.is.run(due.schedule, due.at, None)).ok());
+    let there = there.and_then(|due| runs::read(&store, &due.run(None)).ok());
     let interrupts = interrupts.clone();
     let ground = Ground { context, printer, store, plan, args, active, to, interrupts, due };
     Ok(match args.mode {
@@ -196,9 +208,9 @@ impl Ground<'_> {
         // The way back has a name of its own.
         let run = self.due.filter(|_| drill.returns.is_none()).map(|due| {
             let component = restore.map(restore::Asked::component);
-            (due.is.run(due.schedule, due.at, component), due.at)
+            (due.run(component), due.begins)
         });
-        let due = run.as_ref().map(|(run, at)| (run, *at));
+        let due = run.as_ref().map(|(run, begins)| (run, *begins));
         Starting {
             context,
             printer: self.printer,
@@ -263,7 +275,7 @@ impl Ground<'_> {
         let mut told = Vec::new();
         for component in components {
             // A process that found it open continued what was started before.
-            let run = self.due.map(|due| (due.is.run(due.schedule, due.at, Some(&component)), due.runs));
+            let run = self.due.map(|due| (due.run(Some(&component)), due.runs));
             if run.is_some_and(|(run, due)| !due.contains(&run) || self.store.read(&run).is_ok()) {
                 continue;
             }

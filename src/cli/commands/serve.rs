@@ -28,7 +28,7 @@ use crate::model::plain::count;
 use crate::model::readiness::Check;
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
-use crate::policy::schedules::{self, Kept, Known, Next};
+use crate::policy::schedules::{self, Kept, Known, Next, Tally};
 use crate::server::Board;
 use crate::server::metrics::Snapshot;
 use crate::world::World;
@@ -72,8 +72,8 @@ struct Server<'a> {
     locked_out: Option<String>,
     /// Settings that were read once and are not followed yet.
     pending: Option<Vec<u8>>,
-    /// Whether a drill failed or was missed.
-    failed: bool,
+    /// How the drills ended that this process saw.
+    held: Tally,
     board: Option<Board>,
     /// Who tells people.
     herald: Option<Notifier>,
@@ -126,7 +126,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         noted: BTreeMap::new(),
         locked_out: None,
         pending: None,
-        failed: false,
+        held: Tally::default(),
         board: None,
         herald: None,
         exporter: None,
@@ -286,10 +286,18 @@ impl Server<'_> {
         }
     }
 
-    /// A rehearsal says by its exit code what came of it.
+    /// A rehearsal says in its last line and by its exit code what came of it.
     fn end(&self) -> Result<u8, CliError> {
-        let open = !known(&self.store)?.open().is_empty();
-        Ok(match (self.context.is_rehearsal(), open, self.failed) {
+        let open = known(&self.store)?.open().len();
+        let Tally { passed, failed, missed, .. } = self.held;
+        if self.context.is_rehearsal() {
+            let words = format!(
+                "end of the rehearsal: {passed} passed, {failed} failed, {missed} missed, {open} not finished"
+            );
+            let more = json!({"passed": passed, "failed": failed, "missed": missed, "not_finished": open});
+            self.say("end", &more, &words);
+        }
+        Ok(match (self.context.is_rehearsal(), open > 0, failed + missed > 0) {
             (false, ..) | (true, false, false) => exit::DONE,
             (true, true, _) => exit::WAITING,
             (true, false, true) => exit::NOT_RECOVERED,
@@ -394,7 +402,12 @@ impl Server<'_> {
     fn enter(&mut self, entry: &Entry) -> Result<(), CliError> {
         self.store.enter(entry)?;
         if let Entry::Drill { fate, .. } = entry {
-            self.failed |= matches!(fate, Fate::Ended { passed: false, .. } | Fate::Missed { .. });
+            match fate {
+                Fate::Begun { .. } => {}
+                Fate::Missed { .. } => self.held.missed += 1,
+                Fate::Ended { passed: true, .. } => self.held.passed += 1,
+                Fate::Ended { passed: false, .. } => self.held.failed += 1,
+            }
             self.sign();
         }
         match entry {

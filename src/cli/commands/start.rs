@@ -77,7 +77,7 @@ pub struct Drilled<'a> {
     pub feed: Option<&'a Feed>,
     /// The first half, if this is the way back.
     pub returns: Option<&'a RunState>,
-    /// The run that it is to be, and when it was due, if a schedule asks for it.
+    /// The run that it is to be, and when it begins, if a schedule asks for it.
     pub due: Option<(&'a RunId, Timestamp)>,
     /// Whether this process was told to do this when it started the first half.
     pub confirmed: bool,
@@ -169,7 +169,7 @@ impl Starting<'_> {
                 Ok(Stage::rehearsal(plan, &scenario, seed, (feed.at, Some(feed)), pace))
             }
             (Some(scenario), None, None) => {
-                let began = self.drill.due.map_or(SANDBOX_BEGAN, |(_, due)| due);
+                let began = self.drill.due.map_or(SANDBOX_BEGAN, |(_, begins)| begins);
                 let (seed, pace) = (self.context.seed(), self.context.pace());
                 Ok(Stage::rehearsal(plan, &scenario, seed, (began, None), pace))
             }
@@ -514,13 +514,14 @@ impl Starting<'_> {
         let name = &plan.name;
         let intent =
             self.drill.class.map_or_else(|| self.intent.to_string(), |class| format!("drill-{class}"));
+        let seed = self.context.seed();
+        let now = stage.world.now().digits();
+        // The return of a scheduled drill has a date in front, as the way there has.
+        let scheduled = self.drill.returns.is_some_and(|first| first.created.run.as_str().contains('~'));
         RunId::new(match &stage.sandbox {
-            Some(_) => format!("sandbox-{name}-{intent}-s{}-{number}", self.context.seed()),
-            None => {
-                let at = stage.world.now().to_string();
-                let day: String = at.chars().filter(char::is_ascii_digit).take(14).collect();
-                format!("{day}-{name}-{intent}-{:04x}", stage.world.random() & 0xffff)
-            }
+            Some(_) if scheduled => format!("sandbox-{now}-{name}-{intent}-s{seed}-{number}"),
+            Some(_) => format!("sandbox-{name}-{intent}-s{seed}-{number}"),
+            None => format!("{now}-{name}-{intent}-{:04x}", stage.world.random() & 0xffff),
         })
     }
 

@@ -67,15 +67,18 @@ impl Server<'_> {
     }
 
     fn runs_of(&self, schedule: &Schedule, due: Timestamp) -> Result<Vec<RunId>, CliError> {
-        let is = &schedule.is;
+        let (is, prefix) = (&schedule.is, self.store.world().prefix());
         let plan = self.context.plan(is.plan.as_str(), self.printer)?;
         let stores = plan.components.values().filter(|c| Component::is_store(c)).map(|c| c.name.clone());
         let components: Vec<ComponentName> = match (&is.drill, &is.component) {
             (Drill::Isolated, Some(named)) => vec![named.clone()],
             (Drill::Isolated, None) => stores.collect(),
-            _ => return Ok(vec![is.run(&schedule.name, due, None)]),
+            _ => return Ok(vec![is.run(prefix, (&schedule.name, due), None)]),
         };
-        Ok(components.iter().map(|component| is.run(&schedule.name, due, Some(component))).collect())
+        Ok(components
+            .iter()
+            .map(|component| is.run(prefix, (&schedule.name, due), Some(component)))
+            .collect())
     }
 
     /// What was started continues: runs that a process left are continued, and missing runs start.
@@ -202,7 +205,14 @@ impl Server<'_> {
     fn hold(&self, open: &Open<'_>) -> Result<DrillAttempt, CliError> {
         let (name, due) = open.due;
         let args = arguments(name, &open.is, *due);
-        let asked = Some(Due { schedule: name, is: &open.is, at: *due, runs: &open.runs });
+        let asked = Some(Due {
+            schedule: name,
+            is: &open.is,
+            at: *due,
+            begins: self.now(),
+            world: self.store.world(),
+            runs: &open.runs,
+        });
         let told = match drill::hold(&self.context, &self.quiet(), &args, (&self.interrupts, asked)) {
             Err(e) if e.exit == exit::HELD => return Ok(DrillAttempt::Later(e.message)),
             Err(e) => return Ok(DrillAttempt::Over(Some(e.message))),
