@@ -533,7 +533,7 @@ fn runs_that_somebody_has_to_act_on_are_listed_first() {
     let listed = folder.ok(&["runs", "list", "--sandbox"]);
     let of: Vec<&str> =
         listed.lines().map(|l| l.split("-s1-").nth(1).unwrap().split(' ').next().unwrap()).collect();
-    assert_eq!(of, ["2", "4", "1", "3"], "halted, then a fence that is owed, then what is over: {listed}");
+    assert_eq!(of, ["2", "4", "3", "1"], "halted, a pending fence, then what is over: {listed}");
 }
 
 /// Commands stand in groups, each in one, and what people know still works.

@@ -18,7 +18,7 @@ pub struct RunsArgs {
 /// Verbs of `runs`.
 #[derive(Debug, Subcommand)]
 pub enum RunsCommand {
-    /// List runs
+    /// List runs: first those that need somebody, then the newest
     List,
     /// Show a run
     Show {

@@ -118,6 +118,7 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
             "waits_for": report.waits_for,
         }));
     }
+    lines.reverse();
     lines.sort_by_key(|(urgency, _)| *urgency);
     match printer.format {
         Format::Human if documents.is_empty() => printer.line("no runs yet"),
@@ -127,7 +128,7 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
     Ok(exit::DONE)
 }
 
-/// What somebody has to act on stands first: what is not over, and what is still owed; then what did not end well.
+/// First what somebody has to act on, then what did not end well. Of equals the newest comes first; JSON keeps the order of creation.
 fn urgency(state: &RunState) -> u8 {
     match state.mode {
         Mode::Finished(_) if state.owed().next().is_some() => 2,
