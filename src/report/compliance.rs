@@ -295,6 +295,42 @@ pub struct Line {
     pub sha256: Option<String>,
 }
 
+/// Whether it is proven that an application can be recovered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Proof {
+    /// A drill or a recovery proved it, and nothing changed since.
+    Verified,
+    /// Nothing proves it as it is now.
+    NeedsVerification,
+    /// The last drill or recovery failed.
+    Failed,
+    /// The plan no longer exists.
+    Gone,
+}
+
+impl Proof {
+    /// In words.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Verified => "verified",
+            Self::NeedsVerification => "needs verification",
+            Self::Failed => "failed",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+impl From<verified::Status> for Proof {
+    fn from(status: verified::Status) -> Self {
+        match status {
+            verified::Status::Verified => Self::Verified,
+            verified::Status::NeedsVerification => Self::NeedsVerification,
+            verified::Status::Failed => Self::Failed,
+        }
+    }
+}
+
 /// An application.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Application {
@@ -306,8 +342,8 @@ pub struct Application {
     pub rto_s: Option<f64>,
     /// Likewise.
     pub rpo_s: Option<f64>,
-    /// `verified`, `needs_verification`, `failed`, or `gone` where there is no plan any more.
-    pub status: String,
+    /// Whether it is proven that it can be recovered.
+    pub status: Proof,
     /// Why.
     pub why: String,
     /// Its runs in figures.
@@ -412,11 +448,11 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
 
 /// Where an application stands in a list that begins with the worst.
 fn worst(application: &Application, lines: &[Line]) -> (u8, u8, usize, PlanName) {
-    let status = match application.status.as_str() {
-        "failed" => 0,
-        "needs_verification" => 1,
-        "gone" => 3,
-        _ => 2,
+    let status = match application.status {
+        Proof::Failed => 0,
+        Proof::NeedsVerification => 1,
+        Proof::Verified => 2,
+        Proof::Gone => 3,
     };
     let of = lines.iter().filter(|line| line.plan == application.plan).map(sheet::badness);
     let open = application.unproven.iter().chain(&application.unprotected).filter(|gap| gap.open).count();
@@ -470,7 +506,7 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
             plan: plan.clone(),
             rto_s: objectives.map(|o| o.rto_ms.as_secs_f64()),
             rpo_s: objectives.map(|o| o.rpo_ms.as_secs_f64()),
-            status: known.map_or_else(|| "gone".to_owned(), |plan| word(plan.verified.status).to_owned()),
+            status: known.map_or(Proof::Gone, |plan| plan.verified.status.into()),
             why: known.map_or_else(
                 || "the plan with this name no longer exists".to_owned(),
                 |plan| plan.verified.why.clone(),
@@ -485,14 +521,6 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
         }
     };
     names.into_iter().map(one).collect()
-}
-
-const fn word(status: verified::Status) -> &'static str {
-    match status {
-        verified::Status::Verified => "verified",
-        verified::Status::NeedsVerification => "needs_verification",
-        verified::Status::Failed => "failed",
-    }
 }
 
 fn tiers(books: Books<'_>, applications: &[Application], lines: &[Line]) -> Vec<Group> {

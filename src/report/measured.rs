@@ -5,10 +5,11 @@ use serde::Serialize;
 
 use super::attainment::Attainment;
 use crate::model::ids::ComponentName;
-use crate::model::intent::Intent;
+use crate::model::intent::Drill;
 use crate::model::measure::{Basis, Figure, Verdict};
 use crate::model::time::{Dur, span};
 use crate::model::waiver::Waiver;
+use crate::record::runbook::Runbook;
 use crate::run::{RunState, exposure};
 
 /// A figure against its objective.
@@ -29,6 +30,9 @@ pub struct Measured {
     pub met: bool,
     /// How it fared.
     pub verdict: Verdict,
+    /// Whether the run was closed while users still failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_recovered: bool,
     /// What somebody accepted to be lost, where that was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
@@ -72,6 +76,9 @@ fn up(seconds: f64) -> f64 {
     Dur::from_secs_f64(seconds).shown_up().as_secs_f64()
 }
 
+/// How the text of a figure begins that does not apply.
+const NOT_APPLICABLE: &str = "not applicable: ";
+
 /// What is said of a recovery time where users were never served again.
 pub const NEVER_RECOVERED: &str = "never recovered";
 
@@ -79,7 +86,7 @@ impl Measured {
     /// A figure as it is.
     pub fn new(figure: Figure, objective: Dur) -> Self {
         let text = match figure.basis {
-            Basis::NotApplicable => "not applicable: no database was recovered".to_owned(),
+            Basis::NotApplicable => format!("{NOT_APPLICABLE}no database was recovered"),
             _ => figure.to_string(),
         };
         let verdict = figure.verdict(objective);
@@ -91,6 +98,7 @@ impl Measured {
             resolution_s: figure.resolution_ms.as_secs_f64(),
             met: verdict.holds(),
             verdict,
+            never_recovered: false,
             accepted: None,
             text,
         }
@@ -123,7 +131,7 @@ impl Measured {
     /// The run was closed and users still failed: whatever the figure, it was not in time.
     fn never_recovered(self) -> Self {
         let text = format!("{NEVER_RECOVERED}: {}", self.text);
-        Self { text, ..self.judged(Verdict::Missed) }
+        Self { text, never_recovered: true, ..self.judged(Verdict::Missed) }
     }
 
     /// While a fence is pending nothing is proven, because the old primary may take writes that the new one never gets.
@@ -157,13 +165,15 @@ impl Measured {
         if stricter.verdict < self.verdict { self } else { Self { accepted: self.accepted, ..stricter } }
     }
 
-    /// A copy or a standby beside production moves nobody, and gives nothing up: whatever probes saw meanwhile is no recovery.
+    /// A copy or a standby beside production moves nobody, and at a table nothing runs: no figure applies, whatever probes saw.
     #[must_use]
-    pub fn tried_by(self, intent: Intent) -> Self {
-        if intent.has_rto() {
-            return self;
-        }
-        let text = "not applicable: nobody was moved".to_owned();
+    fn tried_by(self, runbook: &Runbook) -> Self {
+        let why = match (runbook.drill, runbook.intent.has_rto()) {
+            (Some(Drill::Tabletop), _) => "nothing ran",
+            (_, false) => "nobody was moved",
+            (_, true) => return self,
+        };
+        let text = format!("{NOT_APPLICABLE}{why}");
         let (basis, resolution_s) = (Basis::NotApplicable, 0.0);
         Self { achieved_s: None, basis, resolution_s, text, ..self.judged(Verdict::NotApplicable) }
     }
@@ -171,6 +181,11 @@ impl Measured {
     /// Whether there is anything to measure.
     pub fn applies(&self) -> bool {
         self.basis != Basis::NotApplicable
+    }
+
+    /// Why it does not apply, if it does not.
+    pub fn no_figure(&self) -> Option<&str> {
+        (!self.applies()).then(|| self.text.strip_prefix(NOT_APPLICABLE).unwrap_or(&self.text))
     }
 
     /// What was promised: `15m`, or `30s of db`.
@@ -198,7 +213,7 @@ pub(super) fn rto(state: &RunState, attained: &Attainment) -> Measured {
     let (objective, component) = state.runbook.promised_rto();
     let rto = Measured::new(attained.rto, objective).unless(state.proves_no_objective().is_some());
     let rto = if attained.never_recovered { rto.never_recovered() } else { rto };
-    Measured { component: component.cloned(), ..rto }.tried_by(state.runbook.intent)
+    Measured { component: component.cloned(), ..rto }.tried_by(&state.runbook)
 }
 
 /// The recovery point of a store.
@@ -248,7 +263,7 @@ pub(super) fn rpo(state: &RunState, attained: &Attainment) -> Measured {
     let all = own.chain(rest).map(|rpo| rpo.unless(owes));
     let worst = all.max_by(stricter);
     let worst = worst.unwrap_or_else(|| Measured::new(attained.rpo, state.runbook.objectives.rpo_ms));
-    worst.tried_by(state.runbook.intent)
+    worst.tried_by(&state.runbook)
 }
 
 /// What templates ask of durations and figures, so that each rendering says the same.

@@ -131,7 +131,9 @@ fn not_recovered(
     }
     let began =
         run.created.outage_began.into_iter().chain(attained.detected).chain([run.created_at]).min()?;
-    Some(run.finished_at.unwrap_or(asked.now.max(run.last_at)).since(began).as_secs_f64())
+    // The recovery time of the run's own report, where probes measured one: nobody has to ask which of two figures it is.
+    let until = run.finished_at.unwrap_or(asked.now.max(run.last_at));
+    Some(attained.rto.value_ms.unwrap_or_else(|| until.since(began)).as_secs_f64())
 }
 
 /// Promotions without a proven fence, by waiver, and the result of each fence.

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::controls::Section;
 use super::history::{Gap, Statistics};
-use super::{Application, Class, Compliance, Counts, Figures, Finding, Group, Line, Tally};
+use super::{Application, Class, Compliance, Counts, Figures, Finding, Group, Line, Proof, Tally};
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
@@ -108,7 +108,7 @@ pub fn sheet(report: &Compliance) -> Sheet {
         banners.push(bit("Rehearsals. They changed nothing real and prove no objective.", Tone::Warn));
     }
     if !faults.is_empty() {
-        let words = "THE JOURNAL IS BROKEN: this report may be wrong. `drctl audit verify` shows where.";
+        let words = "THE JOURNAL IS BROKEN: this report may be wrong. drctl audit verify shows where.";
         banners.push(bit(words, Tone::Bad));
     }
     let whole = match faults.len() {
@@ -129,19 +129,26 @@ pub fn sheet(report: &Compliance) -> Sheet {
     tables.push(sign_off(report));
     Sheet {
         title: format!("Recovery of applications, {} to {}", when(report.since), when(report.until)),
-        about: format!(
-            "Profile: {}. Created at {} by drctl {}. All times are UTC.{}",
-            report.profile_title,
-            when(report.generated_at),
-            report.tool,
-            if report.until > report.generated_at { " The period is not over yet." } else { "" }
-        ),
+        about: about(report),
         banners,
         ledger: format!("Ledger: {} entries, {whole}. Its head: {head}", report.ledger.entries),
         figures: figures(report),
         tables,
-        proof: "`drctl audit export` writes the complete journal behind this report. `drctl audit verify` checks the journal against checkpoints in another place; this report does not. `drctl evidence verify FILE` checks a bundle.".to_owned(),
+        proof: "drctl audit export writes the complete journal behind this report. drctl audit verify checks the journal against checkpoints in another place; this report does not. drctl evidence verify FILE checks a bundle.".to_owned(),
     }
+}
+
+/// Rehearsals have a time of their own: nobody may take the last of it for the day on which somebody wrote the report.
+fn about(report: &Compliance) -> String {
+    let (profile, tool, at) = (&report.profile_title, &report.tool, when(report.generated_at));
+    let made = match report.world.as_str() {
+        "sandbox" => {
+            format!("Created by drctl {tool} from rehearsals, which run in virtual time up to {at}.")
+        }
+        _ => format!("Created at {at} by drctl {tool}."),
+    };
+    let open = if report.until > report.generated_at { " The period is not over yet." } else { "" };
+    format!("Profile: {profile}. {made} All times are UTC.{open}")
 }
 
 fn tone(bad: bool) -> Tone {
@@ -267,7 +274,7 @@ fn of_figures(f: &Figures) -> [Cell; 3] {
     [plain(f.counts.words()), both(f.rto, &f.rto_s), both(f.rpo, &f.rpo_s)]
 }
 
-const RANKS: &str = "p50 and p95 use the nearest rank. A run that never recovered counts as longer than every run that did. A time with only a lower bound is shown as `at least`. The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
+const RANKS: &str = "p50 and p95 use the nearest rank. A run that never recovered counts as longer than every run that did. A time with only a lower bound is shown as \"at least\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
 
 fn tiers(report: &Compliance) -> Table {
     let row = |t: &Group| {
@@ -291,12 +298,12 @@ fn applications(report: &Compliance) -> Table {
             || "no run yet".to_owned(),
             |(rto, rpo)| format!("RTO {}, RPO {}", span(rto), span(rpo)),
         );
-        let tone = match a.status.as_str() {
-            "verified" => Tone::Good,
-            "failed" => Tone::Bad,
-            _ => Tone::Warn,
+        let tone = match a.status {
+            Proof::Verified => Tone::Good,
+            Proof::Failed => Tone::Bad,
+            Proof::NeedsVerification | Proof::Gone => Tone::Warn,
         };
-        let now = vec![bit(a.status.replace('_', " "), tone), bit(a.why.clone(), Tone::Soft)];
+        let now = vec![bit(a.status.words(), tone), bit(a.why.clone(), Tone::Soft)];
         let own = vec![vec![name(a.plan.as_str()), bit(a.tier.clone(), Tone::Soft)], now, plain(promised)];
         own.into_iter()
             .chain(of_figures(&a.figures))
@@ -339,7 +346,7 @@ fn runs(report: &Compliance) -> Table {
         outcome.extend(l.waived_fences.iter().map(|text| bit(text.clone(), Tone::Bad)));
         outcome.extend((l.stops > 0).then(|| bit(count(l.stops, "stop"), Tone::Warn)));
         let mut rto = objective(l.rto.as_ref());
-        let told = l.rto.as_ref().is_some_and(|rto| rto.text.starts_with(NEVER_RECOVERED));
+        let told = l.rto.as_ref().is_some_and(|rto| rto.never_recovered);
         if l.not_recovered_s.is_some() && !told {
             rto.insert(0, bit(NEVER_RECOVERED, Tone::Bad));
         }
