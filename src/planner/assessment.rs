@@ -179,12 +179,16 @@ impl Question<'_> {
             return vec![line("replica", what, Reads::Bad, "not a replica: this server takes writes")];
         }
         let keeps_up = match db.streaming {
-            Some(true) => (Reads::Good, "streams"),
-            Some(false) => (Reads::Bad, "does not stream"),
-            None => (Reads::Unknown, "replication state unknown"),
+            Some(true) => (Reads::Good, "replication runs"),
+            Some(false) => (Reads::Bad, "replication has stopped"),
+            None => (Reads::Unknown, "the state of replication is unknown"),
         };
-        let mut lines =
-            vec![line("replica", what.clone(), keeps_up.0, format!("{}, `{}`", keeps_up.1, db.status))];
+        let mut lines = vec![line(
+            "replica",
+            what.clone(),
+            keeps_up.0,
+            format!("{}; server status: {}", keeps_up.1, db.status),
+        )];
         let how = db.last_commit_source.as_deref().unwrap_or("sql");
         lines.push(match db.last_commit {
             Some(at) => {

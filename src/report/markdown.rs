@@ -38,10 +38,10 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 
 | clock | time (UTC) |
 |---|---|
-| detected | {{ r.clocks.detected or 'unknown' }} |
+| detected | {{ r.clocks.detected or (absent if r.rto.basis == 'not_applicable' else 'no outage seen') }} |
 | decided | {{ r.clocks.decided }} |
-| executed | {{ r.clocks.executed or 'not yet' }} |
-| validated | {{ r.clocks.validated or 'not yet' }} |
+| executed | {{ r.clocks.executed or absent }} |
+| validated | {{ r.clocks.validated or absent }} |
 
 From decided to validated: {{ r.clocks.rto_from_declaration }}.
 
@@ -112,7 +112,7 @@ Items that were due after the end of the run, and what happened since.
 
 | step | state | attempts | started | ended | what |
 |---|---|---|---|---|---|
-{% for s in r.steps %}| `{{ (s.id) | code }}` | {{ s.state }} | {{ s.attempts }} | {{ s.started_at or '' }} | {{ s.ended_at or '' }} | {{ s.action }}{% if s.reason %}: {{ s.reason }}{% endif %} |
+{% for s in r.steps %}| `{{ (s.id) | code }}` | {{ s.state }} | {{ s.attempts or '' }} | {{ s.started_at or '' }} | {{ s.ended_at or '' }} | {{ s.action }}{% if s.reason %}: {{ s.reason }}{% endif %} |
 {% endfor %}{% if r.steps | selectattr('requests') | list %}
 ## Requests
 
@@ -146,9 +146,22 @@ pub fn render(report: &RunReport) -> Result<String, String> {
     environment
         .render_str(
             TEMPLATE,
-            context! { r => minijinja::Value::from(minijinja::value::Serde(&value)), means => report.drill.map(Drill::means) },
+            context! {
+                r => minijinja::Value::from(minijinja::value::Serde(&value)),
+                means => report.drill.map(Drill::means),
+                absent => absent(report),
+            },
         )
         .map_err(|e| format!("{e:#}"))
+}
+
+/// What stands in the place of a clock that did not strike.
+fn absent(report: &RunReport) -> &'static str {
+    match (report.rto.applies(), report.ended_at) {
+        (false, _) => "not applicable",
+        (true, Some(_)) => "never",
+        (true, None) => "not yet",
+    }
 }
 
 /// Writes Markdown in which nothing that is put in formats anything: a reason or a name may hold anything that a person can type.

@@ -93,6 +93,7 @@ mod policy;
 mod ports;
 mod put_back;
 mod random;
+mod read_once;
 mod readiness;
 mod refusals;
 mod restarts;

@@ -167,7 +167,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     }
     let everything = format!("{} has everything", state.created.command("report run", ""));
     // A rehearsal begins before its outage: what passed until somebody decided is no part of the run.
-    let from = if state.epoch <= 1 { " with detection and decision" } else { "" };
+    let from = if state.epoch <= 1 && report.rto.applies() { " with detection and decision" } else { "" };
     let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}{from}, "));
     // What is only shown took no time of its own.
     p.line(&match told.real {
@@ -196,7 +196,7 @@ fn title(p: &Printer, state: &RunState, report: &RunReport) {
 }
 
 /// What a person must do after a run that somebody ended while users may be between two sites: no run goes on by itself.
-fn after_the_end(state: &RunState) -> Option<String> {
+pub fn after_the_end(state: &RunState) -> Option<String> {
     let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
     let (plan, to) = (&state.created.plan, &state.runbook.to);
     if moves && abandoned(state) {

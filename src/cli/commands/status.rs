@@ -504,14 +504,16 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
             None if RunLock::is_held(&folder, &state.created.run) => " (driven now)".to_owned(),
             None => stopped(p, state),
         };
+        let figures = match (report.rto.no_figure(), report.rpo.no_figure()) {
+            (Some(why), Some(_)) => why.to_owned(),
+            _ => format!("RTO {}, RPO {}", report.rto.text, report.rpo.text),
+        };
         p.line(&format!(
-            "  {}  {} {}{}; RTO {}, RPO {}{driven}",
+            "  {}  {} {}{}; {figures}{driven}",
             report.run_id,
             report.world.id(),
             report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
             report.outcome,
-            report.rto.text,
-            report.rpo.text
         ));
     }
 }

@@ -139,7 +139,8 @@ impl Op for Promote {
         }
         let resource = format!("aws_db_instance {}", db.id);
         let source = change(&resource, "replicate_source_db", "set", "empty".to_owned());
-        let days = |d: u32| change(&resource, "backup_retention_period", "fewer", d.to_string());
+        let days =
+            |d: u32| change(&resource, "backup_retention_period", &format!("fewer than {d}"), d.to_string());
         std::iter::once(source).chain(self.backup_days.map(days)).collect()
     }
 }
