@@ -10,6 +10,8 @@ use super::secrets::{Knock, Login, NoLogin, scheme};
 use super::{Cloud, Lagging, REQUESTS, aws, dns, local, postgres, secrets};
 use crate::files::{self, Use};
 use crate::inventory::Observation;
+use crate::kinds::clients::ClientWrite;
+use crate::kinds::shared::canary::CanaryWrite;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
 use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage, Unfence};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
@@ -23,7 +25,7 @@ use crate::model::place::{Place, endpoint_parts};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::probe::Alarms;
-use crate::record::action::{Action, Write};
+use crate::record::action::Action;
 use crate::record::event::Request;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
@@ -454,7 +456,7 @@ impl Live {
     async fn sql(&self, action: &Action, key: &str) -> CallOutcome {
         let (Action::Fence(Fence { db, .. })
         | Action::Unfence(Unfence(Fence { db, .. }))
-        | Action::Write(Write::Canary { db, .. })
+        | Action::WriteCanary(CanaryWrite { db, .. })
         | Action::Promote(Promote { db, .. })) = action
         else {
             return refused("NotSql", format!("SQL cannot do this: {action}"));
@@ -469,7 +471,7 @@ impl Live {
                 self.postgres.unfence(db, f.method, (&endpoint, &login), key).await
             }
             Action::Promote(_) => self.postgres.promote(&endpoint, &login).await,
-            Action::Write(Write::Canary { table, .. }) => {
+            Action::WriteCanary(CanaryWrite { table, .. }) => {
                 self.postgres.write(&endpoint, &login, table, key).await
             }
             _ => refused("NotSql", format!("SQL cannot do this: {action}")),
@@ -572,8 +574,10 @@ impl Cloud for Live {
                     Some(_) => self.aws.perform(action).await,
                     None => self.restore(*part, of, key).await,
                 },
-                Action::Write(Write::Canary { .. }) => self.sql(action, key).await,
-                Action::Write(Write::Through { db, table, way }) => self.through(db, table, way, key).await,
+                Action::WriteCanary(_) => self.sql(action, key).await,
+                Action::WriteAsClient(ClientWrite { db, table, way }) => {
+                    self.through(db, table, way, key).await
+                }
                 Action::Promote(Promote { db, .. }) if db.engine == Engine::Postgres => {
                     self.sql(action, key).await
                 }

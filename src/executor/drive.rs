@@ -14,9 +14,10 @@ use crate::inventory::Observation;
 use crate::journal::{InboxEntry, Release};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::{Called, Target};
+use crate::model::properties::Looks;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::{Recorder, Sample};
-use crate::record::action::{Action, Check, Write};
+use crate::record::action::{Action, Check};
 use crate::record::event::{Event, EventKind, Request};
 use crate::record::runbook::Probe;
 use crate::run::decide::{expired, looks_at};
@@ -259,11 +260,11 @@ impl<'a> Driver<'a> {
         let action = self.owned.state.action(i);
         let action = action.as_ref();
         let status = &self.owned.state.work(i).status;
-        let blind = matches!(action, Action::Write(Write::Canary { .. }) | Action::Run(_))
-            && !matches!(status, Status::Awaiting { .. });
-        // A compare-and-swap checks the state itself: it is refused if something has changed.
-        let fresh = *status == Status::Started && self.owned.state.work(i).attempts == 0;
-        let blind = blind || fresh && matches!(action, Action::Switch(s) if s.is_swap());
+        let blind = match action.properties().looks {
+            Looks::BeforeEachCall => false,
+            Looks::AfterTheFirstCall => *status == Status::Started && self.owned.state.work(i).attempts == 0,
+            Looks::AfterTheCall => !matches!(status, Status::Awaiting { .. }),
+        };
         // Another run may have taken the guard over: it is read before every call.
         let guard = self.owned.state.guard_to_read(i);
         let sight = match action {

@@ -62,6 +62,8 @@ pub struct Progress<'a> {
     pub observed_at: Timestamp,
     /// When the step began in this process; none before it began.
     pub began: Option<Timestamp>,
+    /// Whether the step called at least once.
+    pub called: bool,
     /// When the call was accepted, while the step waits for its effect.
     pub answered_at: Option<Timestamp>,
     /// What the service called its answer to that call.

@@ -34,6 +34,9 @@ pub trait Op: fmt::Display + Sized {
     /// How long after its call its effect may still come.
     fn late(&self) -> Late;
 
+    /// What it means to leave it out, for a person who may; none where nobody may.
+    fn left_out(&self) -> Option<String>;
+
     /// Where it acts or looks, if that is one place.
     fn place(&self) -> Option<&Place>;
 
@@ -116,6 +119,10 @@ macro_rules! only_observes {
 
         fn late(&self) -> crate::model::properties::Late {
             crate::model::properties::Late::Settles
+        }
+
+        fn left_out(&self) -> Option<String> {
+            Some("continues without this check".to_owned())
         }
 
         fn changes(&self) -> Vec<crate::model::change::Change> {

@@ -23,6 +23,19 @@ pub struct Properties {
     pub grave: bool,
     /// Whether other steps, or a person, make up for its effect while its call is in doubt: its timeout ends it then.
     pub made_up_for: bool,
+    /// Whether what is there is looked at before a call.
+    pub looks: Looks,
+}
+
+/// Whether a run looks at what is there before it calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Looks {
+    /// Before each call: what is done already is not done again.
+    BeforeEachCall,
+    /// Before each call but the first one, which checks the state itself: it is refused if something has changed.
+    AfterTheFirstCall,
+    /// After a call alone: there is nothing to see before it.
+    AfterTheCall,
 }
 
 /// Whether people agree before an action begins.
@@ -146,6 +159,7 @@ pub const LOOKS: Properties = Properties {
     undo_rank: UndoRank::Rest,
     grave: false,
     made_up_for: false,
+    looks: Looks::BeforeEachCall,
 };
 
 /// The strictest answers of what changes something: whatever is laxer has to be said where it is so.
@@ -159,6 +173,7 @@ pub const STRICT: Properties = Properties {
     undo_rank: UndoRank::Rest,
     grave: true,
     made_up_for: false,
+    looks: Looks::BeforeEachCall,
 };
 
 /// A change that users do not notice, and that needs nobody's consent.

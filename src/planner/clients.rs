@@ -10,7 +10,7 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::clients::reached;
 use crate::inventory::{Known, Observation, active, targets};
-use crate::kinds::clients::Clients;
+use crate::kinds::clients::{ClientWrite, Clients};
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretRef, SecretState, UpdateClientSecret};
@@ -20,7 +20,7 @@ use crate::model::time::Dur;
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::Component;
-use crate::record::action::{Action, Write};
+use crate::record::action::Action;
 use crate::record::runbook::{OnFailure, Phase, Step};
 
 type Guards = BTreeMap<ComponentName, Vec<StepId>>;
@@ -256,7 +256,7 @@ fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[St
         });
         let secret = targets::client_secret(draft.input.plan, name, of, &to);
         let way = Box::new(ClientWay { secret, endpoint: of.endpoint.clone(), login });
-        let action = Action::Write(Write::Through { db, table, way });
+        let action = Action::WriteAsClient(ClientWrite { db, table, way });
         let mut write = step(&format!("through.{name}"), Phase::Verify, Some(name), action);
         write.needs = all(&last);
         last.push(draft.push(write));

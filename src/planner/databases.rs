@@ -6,6 +6,7 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, clocks, clusters, safety};
 use crate::inventory::{Observation, active, targets};
 use crate::kinds::aws::aurora::Handover;
+use crate::kinds::shared::canary::CanaryWrite;
 use crate::kinds::shared::database::{
     Database, DatabaseRef, DatabaseRole, DatabaseState, Engine, Promotable,
 };
@@ -18,7 +19,7 @@ use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::Component;
-use crate::record::action::{Action, Check, Gate, Write};
+use crate::record::action::{Action, Check, Gate};
 use crate::record::runbook::{Inherited, Phase};
 
 /// One store to promote.
@@ -474,7 +475,7 @@ fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
 fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
     let name = &store.component.name;
     if let Some(table) = store.canary {
-        let canary = Action::Write(Write::Canary { db: store.target, table });
+        let canary = Action::WriteCanary(CanaryWrite { db: store.target, table });
         let mut verify = step(&format!("verify.{name}"), Phase::Verify, Some(name), canary);
         verify.needs = all(&[last]);
         last = draft.push(verify);

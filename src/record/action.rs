@@ -11,13 +11,15 @@ use crate::kinds::aws::autoscaling::Scale;
 use crate::kinds::aws::rds::Rename;
 use crate::kinds::aws::route53::{Answers, SetHealthObject, SetRoutingControls, Switch};
 use crate::kinds::aws::s3::Sample;
+use crate::kinds::clients::ClientWrite;
+use crate::kinds::shared::canary::CanaryWrite;
 use crate::kinds::shared::command::Command;
 use crate::kinds::shared::database::{Available, CaughtUp, DatabaseRef, Follows, Promotable};
 use crate::kinds::shared::fence::{Fence, Unfence};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::RestoreStep;
-use crate::kinds::shared::secret::{ClientWay, UpdateClientSecret};
+use crate::kinds::shared::secret::UpdateClientSecret;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{Called, Op, Target};
 use crate::model::ids::{ComponentName, ProbeName, SiteName};
@@ -66,7 +68,11 @@ pub enum Action {
     SetRoutingControls(SetRoutingControls),
     /// Lead clients of a database elsewhere by the secret that they read.
     UpdateClientSecret(UpdateClientSecret),
-    /// Write for real.
+    /// Write a row and read it back.
+    WriteCanary(CanaryWrite),
+    /// Write a row as clients do.
+    WriteAsClient(ClientWrite),
+    /// Take or give back a guard.
     Write(Write),
     /// Run a command of the plan's author.
     Run(Command),
@@ -140,26 +146,10 @@ pub enum Check {
     },
 }
 
-/// A real write.
+/// A change of a guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Write {
-    /// A row, committed and read back on the new primary.
-    Canary {
-        /// The database.
-        db: DatabaseRef,
-        /// The table.
-        table: String,
-    },
-    /// A row that comes as clients come, with the login of clients, and is found on the server that was promoted.
-    Through {
-        /// The database that it has to land on.
-        db: DatabaseRef,
-        /// The table.
-        table: String,
-        /// The way of the clients.
-        way: Box<ClientWay>,
-    },
     /// The guard object of a component, by conditional write.
     Guard {
         /// The component.
@@ -238,10 +228,12 @@ impl Action {
                 let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
                 Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
             }
-            Self::Write(Write::Canary { .. } | Write::Through { .. } | Write::ReleaseGuard { .. }) => {
+            Self::WriteCanary(op) => op.undo().map(|never| match never {}),
+            Self::WriteAsClient(op) => op.undo().map(|never| match never {}),
+            Self::Run(op) => op.undo().map(|never| match never {}),
+            Self::Write(Write::ReleaseGuard { .. }) | Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => {
                 Undo::Nothing
             }
-            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } | Self::Run(_) => Undo::Nothing,
         }
     }
 
@@ -250,9 +242,7 @@ impl Action {
         operation!(self, op => op.in_doubt(),
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
             // Absolute states: sending them twice ends where sending them once does.
-            Self::Write(_) => InDoubt::Repeat,
-            Self::Run(command) if command.idempotent => InDoubt::Repeat,
-            Self::Run(_) => InDoubt::Ask)
+            Self::Write(_) => InDoubt::Repeat)
     }
 
     /// Whether it changes anything outside drctl.
@@ -274,30 +264,21 @@ impl Action {
         operation!(self, op => op.place(),
             Self::Check(Check::Identity { place } | Check::Guard { place, .. })
             | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
-            Self::Check(Check::Exposure { db, .. })
-            | Self::Write(Write::Canary { db, .. } | Write::Through { db, .. }) => Some(&db.place),
+            Self::Check(Check::Exposure { db, .. }) => Some(&db.place),
             Self::Check(Check::Evidence { .. } | Check::Probe { .. })
-            | Self::Run(_)
             | Self::Gate(_)
             | Self::Wait { .. } => None)
     }
 
     /// What to look at to see whether it is done.
     pub fn watch(&self, called: &Called<'_>) -> Option<Target> {
-        let key = || called.key.to_owned();
-        let wrote = |db: &DatabaseRef, table: &str, way| {
-            Some(Target::Wrote { db: db.clone(), table: table.to_owned(), key: key(), way })
-        };
         operation!(self, op => Some(op.watch(called)),
-            Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
-            Self::Check(Check::Exposure { db, .. }) => Some(Target::Database(db.clone())),
-            Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => None,
-            Self::Write(Write::Canary { db, table }) => wrote(db, table, None),
-            Self::Write(Write::Through { db, table, way }) => wrote(db, table, Some(way.clone())),
-            Self::Check(Check::Guard { component, place, .. })
-            | Self::Write(Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. }) => {
-                Some(Target::Guard { component: component.clone(), place: place.clone() })
-            }
-            Self::Run(command) => Some(Target::Command { key: key(), command: command.clone() }))
+        Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
+        Self::Check(Check::Exposure { db, .. }) => Some(Target::Database(db.clone())),
+        Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => None,
+        Self::Check(Check::Guard { component, place, .. })
+        | Self::Write(Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. }) => {
+            Some(Target::Guard { component: component.clone(), place: place.clone() })
+        })
     }
 }

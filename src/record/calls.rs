@@ -1,6 +1,6 @@
 //! The exact calls that an action makes, for the dry run and the paper runbook. Adapters may make no other mutating call.
 
-use crate::kinds::shared::database::calls::{look, sql};
+use crate::kinds::shared::database::calls::look;
 use crate::record::action::operation;
 
 use crate::kinds::Op;
@@ -8,8 +8,6 @@ use crate::model::call::{Call, asked, by_hand, call, quoted};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 use crate::record::action::{Action, Check, Write};
-
-mod clients;
 
 /// The calls of `action` in order, the mutating ones first, then those that watch for the result.
 pub fn calls(action: &Action) -> Vec<Call> {
@@ -24,26 +22,12 @@ pub fn calls(action: &Action) -> Vec<Call> {
         Action::Check(Check::Probe { probe, .. }) => {
             vec![by_hand(("probe", "sample"), "this machine", false, &format!("ask probe {probe}"))]
         }
-        Action::Write(Write::Through { db, table, way }) => clients::through(db, table, way),
         Action::Write(write) => vec![write_call(write)],
-        Action::Run(c) => vec![call(
-            "command",
-            "run",
-            "here",
-            true,
-            c.argv.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" "),
-        )],
         Action::Gate(_) | Action::Wait { .. } => Vec::new())
 }
 
 fn write_call(write: &Write) -> Call {
     match write {
-        Write::Canary { db, table } | Write::Through { db, table, .. } => {
-            let text = format!(
-                "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); INSERT INTO {table} VALUES ('by hand ' || clock_timestamp(), clock_timestamp()); SELECT * FROM {table} ORDER BY written_at DESC LIMIT 1"
-            );
-            sql(db, true, &text)
-        }
         Write::Guard { component, place, instead_of, .. } => {
             let body = "--body guard.json   # with {\"holder\": \"<who>\", \"since\": \"<when>\"} in it";
             let condition = match instead_of {

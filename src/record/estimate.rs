@@ -20,7 +20,6 @@ pub fn estimate(action: &Action) -> Estimate {
             Estimate::new(Dur::secs(2), Dur::secs(60))
         },
         Action::Write(_) => Estimate::new(Dur::secs(2), Dur::secs(60)),
-        Action::Run(_) => Estimate::new(Dur::secs(30), Dur::mins(5)),
         Action::Gate(Gate::Approval { expires_after_ms, .. }) => {
             Estimate::new(Dur::mins(2), *expires_after_ms)
         }

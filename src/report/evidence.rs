@@ -10,7 +10,7 @@ use crate::model::ids::Digest;
 use crate::model::measure::Basis;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
-use crate::record::action::{Action, Check, Gate, Write};
+use crate::record::action::{Action, Check, Gate};
 use crate::record::event::End;
 use crate::record::runbook::Step;
 use crate::report::measured::Measured;
@@ -201,7 +201,8 @@ fn verification(state: &RunState) -> Verification {
         smoke_tests: of(&|a| {
             matches!(
                 a,
-                Action::Write(Write::Canary { .. } | Write::Through { .. })
+                Action::WriteCanary(_)
+                    | Action::WriteAsClient(_)
                     | Action::Restore(RestoreStep { part: Part::Verify, .. })
             )
         }),

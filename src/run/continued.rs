@@ -180,7 +180,7 @@ fn leads(step: &Step) -> bool {
     let by_plan = !step.id.as_str().starts_with("hook.") && step.phase == Phase::Rewire;
     waited
         && match &step.action {
-            Action::UpdateClientSecret(_) | Action::Write(Write::Through { .. }) => true,
+            Action::UpdateClientSecret(_) | Action::WriteAsClient(_) => true,
             Action::Run(_) => by_plan,
             _ => false,
         }

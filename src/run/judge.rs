@@ -361,6 +361,7 @@ fn progress(state: &RunState, i: usize, (now, observed_at): (Timestamp, Timestam
         now,
         observed_at,
         began: work.started_at.map(|began| began.max(state.taken_at)),
+        called: work.attempts > 0,
         answered_at,
         token,
         undo: state.direction(i) == Direction::Undo,
@@ -446,15 +447,6 @@ fn thing(
             _ => Judged::Done(vec![Fact::Identity { place: place.name.clone(), arn: identity.arn.clone() }]),
         },
         (_, State::Database(seen)) => databases::judge(state, i, action, seen, now),
-        (Action::Write(Write::Canary { db, .. } | Write::Through { db, .. }), State::Wrote(wrote)) => {
-            match (state.work(i).attempts, wrote.ok) {
-                (0, _) | (_, false) => Judged::Before,
-                (_, true) => Judged::Done(vec![Fact::Wrote {
-                    component: db.component.clone(),
-                    server: wrote.server.clone(),
-                }]),
-            }
-        }
         (Action::Write(Write::Guard { component, holder, instead_of, .. }), State::Guard(guard)) => {
             match &guard.holder {
                 Some(held) if held == holder => Judged::Done(Vec::new()),
@@ -469,11 +461,6 @@ fn thing(
         (Action::Write(Write::ReleaseGuard { holder, .. }), State::Guard(guard)) => {
             if guard.holder.as_ref() == Some(holder) { Judged::Before } else { Judged::Done(Vec::new()) }
         }
-        (Action::Run(_), State::Command(command)) => match command.exit {
-            Some(0) => Judged::Done(vec![Fact::Ran { tail: command.tail.clone() }]),
-            Some(code) => Judged::Wrong(format!("the command ended with {code}: {}", command.tail)),
-            None => Judged::Unclear("the command is running".to_owned()),
-        },
         _ => Judged::other(),
     }
 }

@@ -4,8 +4,7 @@ use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status};
 use crate::kinds::Called;
-use crate::kinds::shared::fence::Unfence;
-use crate::record::action::{Action, Undo, Write};
+use crate::record::action::{Action, Undo};
 use crate::record::event::End;
 
 /// One way on.
@@ -201,38 +200,6 @@ impl RunState {
 }
 
 /// What it means to leave a step out.
-#[deny(clippy::wildcard_enum_match_arm)]
 fn without(action: &Action) -> String {
-    match action {
-        Action::Scale(scale) => format!(
-            "continues with the current servers although {} of {} must be in service; fewer may not carry the load",
-            scale.proceed_at, scale.to.desired
-        ),
-        Action::Run(_) => "continues without the command; you must do its work yourself".to_owned(),
-        Action::UpdateClientSecret(_) => {
-            "continues, and clients that read that secret keep using the old server".to_owned()
-        }
-        Action::Check(_) => "continues without this check".to_owned(),
-        Action::Wait { .. } => "continues at once".to_owned(),
-        Action::Rejoin(_) => "continues without that standby; the new server then has none".to_owned(),
-        Action::Rename(_) | Action::AddClusterInstance(_) => {
-            "continues without it; steps that need it will fail".to_owned()
-        }
-        Action::Unfence(Unfence(fence)) => {
-            format!("continues, and {} stays fenced; you must lift its fence yourself", fence.db.id)
-        }
-        Action::Write(Write::Through { .. }) => {
-            "continues without proof that clients reach the new server".to_owned()
-        }
-        // Nobody may skip these.
-        Action::Fence(_)
-        | Action::Promote(_)
-        | Action::Withdraw(_)
-        | Action::Restore(_)
-        | Action::Switch(_)
-        | Action::SetHealthObject(_)
-        | Action::SetRoutingControls(_)
-        | Action::Write(Write::Canary { .. } | Write::Guard { .. } | Write::ReleaseGuard { .. })
-        | Action::Gate(_) => "continues without it".to_owned(),
-    }
+    action.left_out().unwrap_or_else(|| "continues without it".to_owned())
 }

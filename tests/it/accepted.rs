@@ -5,6 +5,7 @@ use drctl::kinds::shared::restart::Restart;
 use drctl::kinds::{Group, Op, Parts, State};
 use drctl::model::authority::{Authority, Operator};
 use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::properties::Moves;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::action::{Action, Check};
@@ -116,6 +117,19 @@ fn what_shows_that_users_are_served_is_never_left_out() {
         let context = format!("{status:?}");
         let state = under_way(vec![(step("scale", scale()), status)]);
         assert_eq!(skip(&state, "scale"), "signal_refused", "{context}");
+    }
+}
+
+/// A person who is offered to skip a step is told what follows; of a step that nobody may skip nothing is told.
+#[test]
+fn only_a_step_that_may_be_skipped_says_what_follows_without_it() {
+    let runs = ["region-lost", "chaos"].map(|name| Rig::new(plan(&shop("")), name, 1).rehearse().unwrap());
+    let actions = runs.iter().flat_map(|run| &run.ended.state.runbook.steps).map(|s| s.action.clone());
+    let more = [scale(), switch(), object(), route(), promote()];
+    for action in actions.chain(more).filter(Action::mutates) {
+        let properties = action.properties();
+        let never = properties.safety || properties.moves == Moves::ByName;
+        assert_eq!(action.left_out().is_none(), never, "{action}");
     }
 }
 

@@ -8,7 +8,7 @@ use crate::kinds::aws::autoscaling::{GroupRef, Scale};
 use crate::kinds::aws::route53::{ChangeState, Switch, ZoneRef};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::shared::secret::{ClientSecret, SecretState, UpdateClientSecret};
+use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretState, UpdateClientSecret};
 use crate::model::time::Dur;
 use crate::record::action::{Action, Write};
 
@@ -172,25 +172,24 @@ impl Estate {
         Some(SecretState { fields, replica_of: None, rotating: false, owned_by: None })
     }
 
+    /// A row, on its way by what clients follow, if it comes as they come.
+    pub(super) fn write_row(&self, db: &DatabaseRef, way: Option<&ClientWay>) -> Answer {
+        let i = self.find(db)?;
+        let led =
+            |secret: &ClientSecret| self.leads(secret).map(|s| s.fields) == secret.leading_to(&listens(db));
+        let there = match way {
+            Some(way) if way.endpoint.is_none() => way.secret.as_ref().is_some_and(led),
+            _ => true,
+        };
+        if there && self.accepts(&self.dbs[i]) {
+            Ok(None)
+        } else {
+            Err(("25006", "cannot execute INSERT in a read-only transaction".to_owned()))
+        }
+    }
+
     pub(super) fn write(&mut self, write: &Write) -> Answer {
         match write {
-            Write::Canary { db, .. } | Write::Through { db, .. } => {
-                let i = self.find(db)?;
-                let led = |secret: &ClientSecret| {
-                    self.leads(secret).map(|s| s.fields) == secret.leading_to(&listens(db))
-                };
-                let there = match write {
-                    Write::Through { way, .. } if way.endpoint.is_none() => {
-                        way.secret.as_ref().is_some_and(led)
-                    }
-                    _ => true,
-                };
-                if there && self.accepts(&self.dbs[i]) {
-                    Ok(None)
-                } else {
-                    Err(("25006", "cannot execute INSERT in a read-only transaction".to_owned()))
-                }
-            }
             Write::Guard { component, holder, instead_of, .. } => match self.guards.get(component) {
                 Some(other) if other != holder && Some(other) != instead_of.as_ref() => {
                     Err(("PreconditionFailed", format!("the guard is held by {other}")))

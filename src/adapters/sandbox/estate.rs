@@ -485,11 +485,13 @@ impl Estate {
             Action::SetHealthObject(signal) => self.signal(signal),
             Action::SetRoutingControls(route) => self.route(route),
             Action::UpdateClientSecret(point) => self.point(point),
+            Action::WriteCanary(of) => self.write_row(&of.db, None),
+            Action::WriteAsClient(of) => self.write_row(&of.db, Some(&of.way)),
             Action::Write(write) => self.write(write),
             Action::Run(_) | Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Ok(None),
         };
         // Guards and rows change nothing for users.
-        if !matches!(action, Action::Write(_)) {
+        if !matches!(action, Action::Write(_) | Action::WriteCanary(_) | Action::WriteAsClient(_)) {
             self.note_users();
         }
         answer

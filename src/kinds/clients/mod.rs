@@ -1,5 +1,7 @@
 //! Kind `clients`: those who connect to a database, and how they find it.
 
 mod plan;
+mod write;
 
 pub use plan::{Clients, ClientsAt, KEYS, build};
+pub use write::ClientWrite;

@@ -1,5 +1,6 @@
 //! Mechanisms that several kinds use: each kind of database is fenced, measured, rebuilt and restored by these.
 
+pub mod canary;
 pub mod command;
 pub mod database;
 pub mod fence;

@@ -66,6 +66,10 @@ impl Op for Promote {
         }
     }
 
+    fn left_out(&self) -> Option<String> {
+        None
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(&self.db.place)
     }
@@ -194,6 +198,10 @@ impl Op for Withdraw {
 
     fn late(&self) -> Late {
         Late::Settles
+    }
+
+    fn left_out(&self) -> Option<String> {
+        None
     }
 
     fn place(&self) -> Option<&Place> {

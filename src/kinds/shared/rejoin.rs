@@ -63,6 +63,10 @@ impl Op for Rejoin {
         if self.replica.is_none() { Late::RunsOn } else { Late::Settles }
     }
 
+    fn left_out(&self) -> Option<String> {
+        Some("continues without that standby; the new server then has none".to_owned())
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(&self.db.place)
     }

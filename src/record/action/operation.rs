@@ -18,6 +18,9 @@ macro_rules! operation {
             $crate::record::action::Action::SetHealthObject($op) => $answer,
             $crate::record::action::Action::SetRoutingControls($op) => $answer,
             $crate::record::action::Action::UpdateClientSecret($op) => $answer,
+            $crate::record::action::Action::WriteCanary($op) => $answer,
+            $crate::record::action::Action::WriteAsClient($op) => $answer,
+            $crate::record::action::Action::Run($op) => $answer,
             $crate::record::action::Action::Check($crate::record::action::Check::Available($op)) => $answer,
             $crate::record::action::Action::Check($crate::record::action::Check::Promotable($op)) => $answer,
             $crate::record::action::Action::Check($crate::record::action::Check::CaughtUp($op)) => $answer,
@@ -54,19 +57,19 @@ impl Action {
     /// What an observation means for the operation; none if it is no operation of a kind.
     pub fn judge(&self, seen: &State, of: &Progress<'_>) -> Option<Judged> {
         operation!(self, op => Some(op.judge(seen, of)),
-            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// What it means for the operation that its target does not exist.
     pub fn absent(&self, target: &Target, of: &Progress<'_>) -> Option<Judged> {
         operation!(self, op => Some(op.absent(target, of)),
-            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// Where its changes are, if they can be made one by one. Those at positions that are not in scope are left out.
     pub fn parts(&self, seen: &State, in_scope: &dyn Fn(u32) -> bool) -> Option<Parts> {
         operation!(self, op => op.parts(seen, in_scope),
-            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// The action with only the changes at these positions; the whole of it where it is made as a whole.
@@ -85,7 +88,10 @@ impl Action {
             Self::SetHealthObject(op) => op.only(in_scope).map(Self::SetHealthObject),
             Self::SetRoutingControls(op) => op.only(in_scope).map(Self::SetRoutingControls),
             Self::UpdateClientSecret(op) => op.only(in_scope).map(Self::UpdateClientSecret),
-            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None,
+            Self::WriteCanary(op) => op.only(in_scope).map(Self::WriteCanary),
+            Self::WriteAsClient(op) => op.only(in_scope).map(Self::WriteAsClient),
+            Self::Run(op) => op.only(in_scope).map(Self::Run),
+            Self::Check(_) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => None,
         };
         only.map_or(Cow::Borrowed(self), Cow::Owned)
     }
@@ -93,7 +99,7 @@ impl Action {
     /// Whether a call with these parts, after this was read, is one of the action.
     pub fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
         operation!(self, op => op.allows(part, found),
-        Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => {
+        Self::Check(own_looks!()) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => {
             part.is_empty() && found.is_none()
         })
     }
@@ -101,7 +107,7 @@ impl Action {
     /// What was read of the things that a call with these parts replaces, where the action does not say exactly that.
     pub fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
         operation!(self, op => op.read(seen, part),
-            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// The action with what was read in the place of what the runbook took for granted.
@@ -120,29 +126,37 @@ impl Action {
             Self::SetHealthObject(op) => op.bound(read).map(Self::SetHealthObject),
             Self::SetRoutingControls(op) => op.bound(read).map(Self::SetRoutingControls),
             Self::UpdateClientSecret(op) => op.bound(read).map(Self::UpdateClientSecret),
-            Self::Check(_) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None,
+            Self::WriteCanary(op) => op.bound(read).map(Self::WriteCanary),
+            Self::WriteAsClient(op) => op.bound(read).map(Self::WriteAsClient),
+            Self::Run(op) => op.bound(read).map(Self::Run),
+            Self::Check(_) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => None,
         };
         bound.map_or(Cow::Borrowed(self), Cow::Owned)
     }
 
-    /// What Terraform or GitOps would revert of it. Rows of its own and its guard are no resources, and what a command changes only its
-    /// author knows.
+    /// What Terraform or GitOps would revert of it. A guard is no resource.
     pub fn changes(&self) -> Vec<Change> {
         operation!(self, op => op.changes(),
-            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => Vec::new())
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => Vec::new())
+    }
+
+    /// What it means to leave it out, for a person who may; none where nobody may.
+    pub fn left_out(&self) -> Option<String> {
+        operation!(self, op => op.left_out(),
+            Self::Check(own_looks!()) => Some("continues without this check".to_owned()),
+            Self::Wait { .. } => Some("continues at once".to_owned()),
+            Self::Write(_) | Self::Gate(_) => None)
     }
 
     /// The store that it acts on, if it acts on one.
     pub fn store(&self) -> Option<&DatabaseRef> {
         operation!(self, op => op.store(),
-            Self::Check(own_looks!()) | Self::Write(_) | Self::Run(_) | Self::Gate(_) | Self::Wait { .. } => None)
+            Self::Check(own_looks!()) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => None)
     }
 
     /// How long after its call its effect may still come.
     pub(super) fn late(&self) -> Late {
         operation!(self, op => op.late(),
-            // What it started may do anything at any time.
-            Self::Run(command) => if command.idempotent { Late::Settles } else { Late::RunsOn },
             Self::Check(own_looks!()) | Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => Late::Settles)
     }
 }

@@ -5,7 +5,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::kinds::Op;
-use crate::model::properties::{Consent, Felt, LOOKS, Properties, QUIET, UndoRank};
+use crate::model::properties::{LOOKS, Properties, QUIET, UndoRank};
 use crate::record::action::{Action, Check, Gate, Write, operation};
 
 impl Action {
@@ -18,12 +18,8 @@ impl Action {
             Properties { safety: true, ..LOOKS }
         }
         Self::Wait { .. } => LOOKS,
-        Self::Write(Write::Canary { .. } | Write::ReleaseGuard { .. }) => Properties { safety: true, ..QUIET },
-        // That the database takes writes is proven before; this one may fail for reasons of the clients' login alone.
-        Self::Write(Write::Through { .. }) => QUIET,
+        Self::Write(Write::ReleaseGuard { .. }) => Properties { safety: true, ..QUIET },
         Self::Write(Write::Guard { .. }) => Properties { safety: true, undo_rank: UndoRank::Guard, ..QUIET },
-        Self::Run(_) => {
-            Properties { consent: Consent::WhereUsersAreMoved, felt: Felt::FromTheFenceOn, ..QUIET }
-        })
+        )
     }
 }

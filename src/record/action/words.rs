@@ -24,7 +24,6 @@ impl fmt::Display for Action {
             write!(f, "check that probe {probe} is good {}", count(*consecutive, "time"))
         },
             Self::Write(w) => write_words(w, f),
-            Self::Run(c) => write!(f, "run {}", c.argv.join(" ")),
             Self::Gate(Gate::Fenced { component }) => {
                 write!(f, "wait until {component} is fenced, with proof")
             }
@@ -45,10 +44,6 @@ impl fmt::Display for Action {
 
 fn write_words(of: &Write, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match of {
-        Write::Through { db, way, .. } => {
-            write!(f, "write a row like a client, by {}, and find it on {}", way.words(), db.id)
-        }
-        Write::Canary { db, .. } => write!(f, "write a row to {} and read it back", db.id),
         Write::Guard { component, instead_of: Some(other), .. } => {
             write!(f, "take over the guard of {component} from {other}")
         }

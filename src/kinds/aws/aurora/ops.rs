@@ -48,6 +48,10 @@ impl Op for AddClusterInstance {
         Late::Settles
     }
 
+    fn left_out(&self) -> Option<String> {
+        Some("continues without it; steps that need it will fail".to_owned())
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(&self.db.place)
     }

@@ -63,6 +63,13 @@ impl Op for Scale {
         Late::Settles
     }
 
+    fn left_out(&self) -> Option<String> {
+        Some(format!(
+            "continues with the current servers although {} of {} must be in service; fewer may not carry the load",
+            self.proceed_at, self.to.desired
+        ))
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(&self.group.place)
     }

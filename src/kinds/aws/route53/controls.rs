@@ -92,6 +92,10 @@ impl Op for SetRoutingControls {
         Late::Settles
     }
 
+    fn left_out(&self) -> Option<String> {
+        None
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(&self.controls.place)
     }

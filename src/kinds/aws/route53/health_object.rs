@@ -73,6 +73,10 @@ impl Op for SetHealthObject {
         Late::Settles
     }
 
+    fn left_out(&self) -> Option<String> {
+        None
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(&self.object.place)
     }

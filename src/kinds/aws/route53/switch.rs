@@ -15,7 +15,7 @@ use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::plain::count;
-use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo, UndoRank};
+use crate::model::properties::{InDoubt, LEADS, Late, Looks, Moves, Properties, Undo, UndoRank};
 use crate::model::time::Dur;
 
 /// Record sets that change together. Each is a delete of the exact known set and a create of the new one in one batch: a compare-and-swap.
@@ -155,7 +155,9 @@ impl Op for Switch {
     fn properties(&self) -> Properties {
         // Who moved users gives back the TTL that was found.
         let undo_rank = if self.only_ttl().is_some() { UndoRank::Ttl } else { UndoRank::Traffic };
-        Properties { moves: Moves::ByName, undo_rank, ..LEADS }
+        // A compare-and-swap checks the state itself.
+        let looks = if self.is_swap() { Looks::AfterTheFirstCall } else { Looks::BeforeEachCall };
+        Properties { moves: Moves::ByName, undo_rank, looks, ..LEADS }
     }
 
     fn undo(&self) -> Undo<Self> {
@@ -169,6 +171,10 @@ impl Op for Switch {
 
     fn late(&self) -> Late {
         Late::Settles
+    }
+
+    fn left_out(&self) -> Option<String> {
+        None
     }
 
     fn place(&self) -> Option<&Place> {

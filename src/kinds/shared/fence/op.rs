@@ -47,6 +47,10 @@ impl Op for Fence {
         Late::Settles
     }
 
+    fn left_out(&self) -> Option<String> {
+        None
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(&self.db.place)
     }
@@ -133,6 +137,10 @@ impl Op for Unfence {
 
     fn late(&self) -> Late {
         Late::Settles
+    }
+
+    fn left_out(&self) -> Option<String> {
+        Some(format!("continues, and {} stays fenced; you must lift its fence yourself", self.0.db.id))
     }
 
     fn place(&self) -> Option<&Place> {

@@ -78,6 +78,10 @@ impl Op for RestoreStep {
         if self.of.instance().is_none() { Late::RunsOn } else { Late::Settles }
     }
 
+    fn left_out(&self) -> Option<String> {
+        None
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(&self.of.db.place)
     }

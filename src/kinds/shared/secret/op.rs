@@ -58,6 +58,10 @@ impl Op for UpdateClientSecret {
         Late::Settles
     }
 
+    fn left_out(&self) -> Option<String> {
+        Some("continues, and clients that read that secret keep using the old server".to_owned())
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(&self.secret.place)
     }

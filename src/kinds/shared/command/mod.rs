@@ -1,5 +1,7 @@
 //! Commands of plans: what runs on this machine.
 
+mod op;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

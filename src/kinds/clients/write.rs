@@ -1,0 +1,113 @@
+//! A row that is written as clients write: the proof that they reach the new primary.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::shared::canary::{TAKES, wrote};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::calls::sql_by_hand;
+use crate::kinds::shared::secret::ClientWay;
+use crate::kinds::{Called, Judged, Progress, State, Target};
+use crate::model::call::{Call, by_hand};
+use crate::model::change::Change;
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::properties::{InDoubt, Late, Properties, QUIET, Undo};
+
+/// A row that comes as clients come, with the login of clients, and is found on the server that was promoted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientWrite {
+    /// The database that it has to land on.
+    pub db: DatabaseRef,
+    /// The table.
+    pub table: String,
+    /// The way of the clients.
+    pub way: Box<ClientWay>,
+}
+
+impl Op for ClientWrite {
+    type Back = Infallible;
+
+    /// That the database takes writes is proven before; this one may fail for reasons of the clients' login alone.
+    fn properties(&self) -> Properties {
+        QUIET
+    }
+
+    fn undo(&self) -> Undo<Infallible> {
+        Undo::Nothing
+    }
+
+    /// The key of the row is that of the call: a second one changes nothing.
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::Repeat
+    }
+
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
+    fn left_out(&self) -> Option<String> {
+        Some("continues without proof that clients reach the new server".to_owned())
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(&self.db.place)
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        None
+    }
+
+    fn watch(&self, called: &Called<'_>) -> Target {
+        let (db, table, way) = (self.db.clone(), self.table.clone(), Some(self.way.clone()));
+        Target::Wrote { db, table, key: called.key.to_owned(), way }
+    }
+
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
+        wrote(&self.db, seen, of)
+    }
+
+    /// What is looked for there is what it writes.
+    fn absent(&self, _: &Target, _: &Progress<'_>) -> Judged {
+        Judged::Before
+    }
+
+    made_as_a_whole!();
+
+    fn estimate(&self) -> Estimate {
+        TAKES
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        let (db, table, way) = (&self.db, &self.table, self.way.words());
+        let at = &db.place.name;
+        let grant = format!(
+            "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); GRANT INSERT ON {table} TO <the clients' login>   -- only where it may not insert"
+        );
+        let write =
+            format!("psql to {way}, as the clients' login: INSERT INTO {table} (key) VALUES ('<key>')");
+        let find = format!(
+            "SELECT count(*) FROM {table} WHERE key = '<key>' AND NOT pg_is_in_recovery() -- must be 1"
+        );
+        vec![
+            sql_by_hand(at, &db.id, true, &grant),
+            by_hand(("sql", "statement"), at, true, &write),
+            sql_by_hand(at, &db.id, false, &find),
+        ]
+    }
+
+    /// Its rows are no resources.
+    fn changes(&self) -> Vec<Change> {
+        Vec::new()
+    }
+}
+
+impl fmt::Display for ClientWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "write a row like a client, by {}, and find it on {}", self.way.words(), self.db.id)
+    }
+}

@@ -1,0 +1,113 @@
+//! A row that is written and read back: the proof that a new primary takes writes.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::calls::sql;
+use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
+use crate::model::call::Call;
+use crate::model::change::Change;
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::properties::{InDoubt, Late, Looks, Properties, QUIET, Undo};
+use crate::model::time::Dur;
+
+/// A row, committed and read back on the new primary.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CanaryWrite {
+    /// The database.
+    pub db: DatabaseRef,
+    /// The table.
+    pub table: String,
+}
+
+/// What such a write takes: a connection, two statements and a few repeats. No figure is published.
+pub(crate) const TAKES: Estimate = Estimate::new(Dur::secs(2), Dur::secs(60));
+
+/// A row counts only if a call of the step wrote it: one that was there before proves nothing.
+pub(crate) fn wrote(db: &DatabaseRef, seen: &State, of: &Progress<'_>) -> Judged {
+    match seen {
+        State::Wrote(wrote) if of.called && wrote.ok => {
+            Judged::Done(vec![Fact::Wrote { component: db.component.clone(), server: wrote.server.clone() }])
+        }
+        State::Wrote(_) => Judged::Before,
+        _ => Judged::other(),
+    }
+}
+
+impl Op for CanaryWrite {
+    type Back = Infallible;
+
+    fn properties(&self) -> Properties {
+        Properties { safety: true, looks: Looks::AfterTheCall, ..QUIET }
+    }
+
+    fn undo(&self) -> Undo<Infallible> {
+        Undo::Nothing
+    }
+
+    /// The key of the row is that of the call: a second one changes nothing.
+    fn in_doubt(&self) -> InDoubt {
+        InDoubt::Repeat
+    }
+
+    fn late(&self) -> Late {
+        Late::Settles
+    }
+
+    fn left_out(&self) -> Option<String> {
+        None
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(&self.db.place)
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        None
+    }
+
+    fn watch(&self, called: &Called<'_>) -> Target {
+        let (db, table) = (self.db.clone(), self.table.clone());
+        Target::Wrote { db, table, key: called.key.to_owned(), way: None }
+    }
+
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
+        wrote(&self.db, seen, of)
+    }
+
+    /// What is looked for there is what it writes.
+    fn absent(&self, _: &Target, _: &Progress<'_>) -> Judged {
+        Judged::Before
+    }
+
+    made_as_a_whole!();
+
+    fn estimate(&self) -> Estimate {
+        TAKES
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        let table = &self.table;
+        let text = format!(
+            "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); INSERT INTO {table} VALUES ('by hand ' || clock_timestamp(), clock_timestamp()); SELECT * FROM {table} ORDER BY written_at DESC LIMIT 1"
+        );
+        vec![sql(&self.db, true, &text)]
+    }
+
+    /// Its rows are no resources.
+    fn changes(&self) -> Vec<Change> {
+        Vec::new()
+    }
+}
+
+impl fmt::Display for CanaryWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "write a row to {} and read it back", self.db.id)
+    }
+}
