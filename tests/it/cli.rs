@@ -201,14 +201,14 @@ fn exposure_above_the_rpo_blocks_and_resumes_with_a_bound() {
     };
     // Less than what is known is refused at once, and not recorded.
     let (code, _, err) = folder.run(&waive("6m"));
-    let short = "the accepted loss of 6m is less than the bound of 7m ";
+    let short = "the accepted loss of 6m is less than the bound of 8m ";
     assert!(code == 2 && err.contains(short) && err.contains("was not recorded"), "{code} {err}");
     let shown = || json(&folder.ok(&["runs", "show", id, "--sandbox", "--output", "json"]));
     assert_eq!(shown()["waivers"], serde_json::json!([]), "{:#}", shown());
     // What is asked for is enough.
     let asked = err.split("--accept-data-loss ").nth(1).and_then(|rest| rest.split_whitespace().next());
-    assert_eq!(asked, Some("8m"), "{err}");
-    let (code, out, err) = folder.run(&waive("8m"));
+    assert_eq!(asked, Some("9m"), "{err}");
+    let (code, out, err) = folder.run(&waive("9m"));
     assert_eq!(code, 5, "{out}{err}");
     assert!(out.contains("waived   exposure-above-rpo"));
 }

@@ -83,7 +83,7 @@ fn a_clock_that_jumps_ahead_ends_no_deadline() {
 #[test]
 fn every_run_of_a_process_hears_that_its_clock_jumped() {
     let by = Dur::mins(40);
-    let rig = Rig { jumps: Some((Dur::mins(3), by)), ..Rig::new(truststream(), "region-lost", 1) };
+    let rig = Rig { jumps: Some((Dur::mins(4), by)), ..Rig::new(truststream(), "region-lost", 1) };
     let other = Rig { run: RunId::new("other"), ..rig.clone() };
     let (_, left) = rig.rivals(&other, Dur::ZERO);
     for journal in &left.journals {

@@ -306,7 +306,8 @@ fn two_and_a_half_hours_later(displaced: Option<&str>, ends: &Mode) {
     };
     let fence = of(&|a| matches!(a, Action::Fence(f) if f.method == FenceMethod::SecurityGroup));
     let promote = of(&|a| matches!(a, Action::Promote(_)));
-    for (m, a) in [(180, fence), (181, promote)] {
+    // A fence by security group takes two calls: the group, and the restart.
+    for (m, a) in [(180, fence.clone()), (181, fence), (183, promote)] {
         cancelled.notes.push((BEGAN + Dur::mins(m), serde_json::to_vec(&a).unwrap()));
     }
     rig.later = Some(BEGAN + Dur::mins(200));

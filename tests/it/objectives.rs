@@ -55,7 +55,7 @@ fn the_strictest_objective_of_all_components_decides_and_is_named() {
     let text = std::fs::read_to_string(&path).unwrap();
     let own = "kind: aws.rds\n    objectives: {rto: 1m, rpo: 30s}";
     std::fs::write(&path, text.replace("kind: aws.rds", own)).unwrap();
-    let accept = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "1m", "--reason", "agreed"];
+    let accept = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "2m", "--reason", "agreed"];
     let (code, screen, all) = told(&folder, &[&["--sandbox"], &accept[..]].concat());
     assert_eq!(code, 5, "{screen}");
     for words in ["objective 1m of db: MISSED", "objective 30s of db: not proven"] {

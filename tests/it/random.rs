@@ -14,19 +14,19 @@ pub fn random_fences(seed: u64, of: &mut Scenario) {
         _ => Applies::Nothing,
     };
     if of.loses_home && roll(seed, &["by group"], 3) != 0 {
-        *of = in_stages(seed, of.clone());
+        *of = with_surprises(seed, of.clone());
     }
 }
 
-/// Fences by security group take their time. Restarts are told of soon, late or never; somebody else may have restarted the server before.
-pub fn in_stages(seed: u64, of: Scenario) -> Scenario {
+/// Fences by security group with surprises: restarts are reported soon, late or never, and somebody else may have restarted the server.
+pub fn with_surprises(seed: u64, of: Scenario) -> Scenario {
     let events = match roll(seed, &["events"], 12) {
         0 => Events::Never,
         1..=5 => Events::Late(Dur::secs(45)),
         _ => Events::Soon,
     };
     let others = (roll(seed, &["others"], 2) == 0).then(|| Dur(roll(seed, &["others restart"], 300_000)));
-    Scenario { by_group: ByGroup::InStages { events, others }, ..of }
+    Scenario { by_group: ByGroup::Roughly { events, others }, ..of }
 }
 
 /// Ladders of planned moves, whose first rung is proven by a census, and more for what is lost.

@@ -51,6 +51,25 @@ fn a_clock_that_does_not_apply_is_called_so() {
     assert!(line("isolated drill").ends_with("passed; nobody was moved"), "{status}");
 }
 
+/// A rehearsal does not flatter: a group, a restart and the report of it take about what the plan expects.
+#[test]
+fn a_rehearsed_fence_by_security_group_takes_about_what_the_plan_expects() {
+    for seed in 1..=8 {
+        let rig = Rig::new(truststream(), "region-lost", seed);
+        let state = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}")).ended.state;
+        let i =
+            (0..state.steps.len()).find(|i| state.step(*i).id.as_str() == "fence.db.security_group").unwrap();
+        let work = state.steps[i].of_run();
+        let took = work.ended_at.unwrap().since(work.started_at.unwrap()).as_secs_f64();
+        let expected = state.step(i).estimate.expected_ms.as_secs_f64();
+        assert!(
+            took > expected / 3.0 && took < expected * 1.5,
+            "seed {seed}: {took} s, expected {expected} s"
+        );
+        assert_eq!(work.attempts, 2, "the group, and the restart");
+    }
+}
+
 /// Steps that make no call have no attempts; a zero would look like a step that was never tried.
 #[test]
 fn a_step_without_calls_shows_no_number_of_attempts() {

@@ -6,7 +6,7 @@ use crate::resume::events;
 use crate::rig::{Notes, Rehearsed};
 
 const HEAD: &str = r#"plan: shop
-objectives: {rto: 15m, rpo: 1m}
+objectives: {rto: 15m, rpo: 5m}
 sites: {west: {region: us-west-2}, east: {region: us-east-1}}
 connections: {dns: {}}
 home: west

@@ -20,7 +20,7 @@ use drctl::run::state::{Mode, Status, StepState, Turn};
 
 use crate::cancelled::settings;
 use crate::oracle::{Came, Oracle, invariants, loses, one_primary, recovers, rto_told, safe_and_told};
-use crate::random::{in_stages, random_fences, random_plan};
+use crate::random::{random_fences, random_plan, with_surprises};
 use crate::resume::{estates, events, in_flight, runbook};
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, Seen, plan, run_id};
 
@@ -294,7 +294,7 @@ fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
     let faults = if roll(rig.seed, &["faulty"], 2) == 0 { 200 } else { 0 };
     let scenario =
         Scenario { loses_home: true, control_plane_lost: dark, lost_after, faults, ..rig.scenario.clone() };
-    let scenario = in_stages(rig.seed, scenario);
+    let scenario = with_surprises(rig.seed, scenario);
     let later = lost_after.plus(Dur::mins(3));
     for (variant, notes) in estates(&done.notes, &all[..n]).into_iter().enumerate() {
         let context =

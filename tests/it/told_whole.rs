@@ -82,7 +82,7 @@ fn a_loss_that_was_accepted_and_is_less_than_the_bound_is_called_that() {
     let accept = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "1s", "--reason", "agreed"];
     let (code, out, err) = folder.run(&failover("region-lost", &accept));
     assert_eq!(code, 1, "{out}\n{err}");
-    assert!(out.contains("the accepted loss of 1s is less than the bound of 3"), "{out}");
+    assert!(out.contains("the accepted loss of 1s is less than the bound of 1m "), "{out}");
 }
 
 #[test]

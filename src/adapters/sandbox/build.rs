@@ -11,6 +11,7 @@ use crate::inventory::targets;
 use crate::kinds::Spec;
 use crate::kinds::aws::autoscaling::GroupSize;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::fence::FenceMethod;
 use crate::model::ids::SiteName;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::graph;
@@ -77,9 +78,14 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
         let Some(reference) = targets::database(plan, &component.name, spec, site) else { continue };
         let lag = estate.scenario.lag_ms / 2
             + roll(estate.seed, &["lag", component.name.as_str()], estate.scenario.lag_ms.max(2));
-        let groups: BTreeSet<String> = [format!("sg-{}", reference.place.name)].into();
         // The old writer of a global database follows the new one as soon as it can.
         let old = alone && *site == plan.home.value && spec.engine != Engine::Aurora;
+        let fenced: BTreeSet<FenceMethod> = spec.fence.iter().copied().filter(|_| old).take(1).collect();
+        let isolated = fenced.contains(&FenceMethod::SecurityGroup);
+        let groups = match &reference.fence_group {
+            Some(group) if isolated => [group.clone()].into(),
+            _ => [format!("sg-{}", reference.place.name)].into(),
+        };
         estate.dbs.push(Db {
             site: site.clone(),
             component: number,
@@ -88,8 +94,8 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             lag: Dur(lag),
             status: "available",
             groups,
-            fenced: spec.fence.iter().copied().filter(|_| old).take(1).collect(),
-            isolation: Isolation::default(),
+            fenced,
+            isolation: if isolated { Isolation::in_force() } else { Isolation::default() },
             catalog: Catalog::default(),
             worker: match estate.scenario.applies {
                 Applies::Nothing => Worker::None,
@@ -110,7 +116,7 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
         for method in estate.dbs[last].fenced.clone() {
             estate.keep(last, method, now);
         }
-        if let (ByGroup::InStages { others: Some(after), .. }, true) =
+        if let (ByGroup::Roughly { others: Some(after), .. }, true) =
             (estate.scenario.by_group, *site == active)
         {
             estate.schedule(now + after, Transition::Isolation(last, Happens::ByOthers));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::effects::Answer;
 use super::estate::{Db, Estate, Transition};
-use super::scenario::{Applies, ByGroup};
+use super::scenario::Applies;
 use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::model::time::Timestamp;
 
@@ -59,10 +59,7 @@ impl Estate {
             return Err(("replica", "it is a replica; another server is the writer".to_owned()));
         }
         if method == FenceMethod::SecurityGroup {
-            if self.scenario.by_group != ByGroup::AtOnce {
-                return self.isolate(i);
-            }
-            self.dbs[i].groups = fence.db.fence_group.iter().cloned().collect();
+            return self.isolate(i);
         }
         self.dbs[i].fenced.insert(method);
         self.keep(i, method, now);
@@ -77,9 +74,7 @@ impl Estate {
         let i = self.find(&fence.db)?;
         if fence.method == FenceMethod::SecurityGroup {
             self.dbs[i].groups = fence.groups_before.iter().cloned().collect();
-            if self.scenario.by_group != ByGroup::AtOnce {
-                return self.regrouped(i);
-            }
+            return self.regrouped(i);
         }
         let now = self.now;
         let db = &mut self.dbs[i];

@@ -35,6 +35,13 @@ pub(super) enum Happens {
     ByOthers,
 }
 
+impl Isolation {
+    /// A fence from before.
+    pub(super) fn in_force() -> Self {
+        Self { alone: true, ..Self::default() }
+    }
+}
+
 impl Estate {
     /// The next call of the fence: its group, and when that is in force a restart.
     pub(super) fn isolate(&mut self, i: usize) -> Answer {
@@ -69,7 +76,7 @@ impl Estate {
         Ok(None)
     }
 
-    /// The answer bears the provider's date, which has no fractions of a second.
+    /// The restart takes a while. The answer bears the provider's date, which has no fractions of a second.
     fn restart(&mut self, i: usize) -> Answer {
         let id = self.dbs[i].reference.id.clone();
         let of = &mut self.dbs[i].isolation;
@@ -78,11 +85,15 @@ impl Estate {
         }
         of.asked += 1;
         let n = of.asked;
-        // The first one may come to nothing, or be over within the second in which it was accepted; others take a while.
-        let takes = match roll(self.seed, &["restart", &id], 6) {
-            0 if n == 1 => None,
-            1 if n == 1 => Some(Dur(50)),
-            _ => Some(Dur(3_000 + roll(self.seed, &["restart takes", &id, &n.to_string()], 22_000))),
+        let within = |least, most| {
+            Some(Dur(least + roll(self.seed, &["restart takes", &id, &n.to_string()], most - least)))
+        };
+        let takes = match (self.scenario.by_group, roll(self.seed, &["restart", &id], 6)) {
+            (ByGroup::Smoothly, _) => within(30_000, 60_000),
+            // The first one may have no effect, or end within the second in which it was accepted.
+            (ByGroup::Roughly { .. }, 0) if n == 1 => None,
+            (ByGroup::Roughly { .. }, 1) if n == 1 => Some(Dur(50)),
+            (ByGroup::Roughly { .. }, _) => within(3_000, 25_000),
         };
         of.restarting = takes.is_some();
         if let Some(takes) = takes {
@@ -118,9 +129,11 @@ impl Estate {
         let n = self.dbs[i].isolation.restarts.len().to_string();
         let after = |most: u64| Dur(500 + roll(self.seed, &["told", &server.id, &n], most));
         let told = match self.scenario.by_group {
-            ByGroup::InStages { events: Events::Late(most), .. } => Some(self.now + after(most.millis())),
-            ByGroup::InStages { events: Events::Never, .. } => None,
-            ByGroup::InStages { events: Events::Soon, .. } | ByGroup::AtOnce => Some(self.now + after(5_000)),
+            ByGroup::Roughly { events: Events::Late(most), .. } => Some(self.now + after(most.millis())),
+            ByGroup::Roughly { events: Events::Never, .. } => None,
+            ByGroup::Roughly { events: Events::Soon, .. } | ByGroup::Smoothly => {
+                Some(self.now + after(5_000))
+            }
         };
         let now = self.now;
         let db = &mut self.dbs[i];
@@ -137,11 +150,13 @@ impl Estate {
         restart.stage(self.grouping(i), told.map(|(at, _)| *at).max())
     }
 
-    /// While it restarts its status may be the one from before.
+    /// While it restarts, its status may still be the one from before, unless all goes smoothly.
     fn grouping(&self, i: usize) -> Groups {
         let db = &self.dbs[i];
         let of = &db.isolation;
-        let shows = || roll(self.seed, &["rebooting", &db.reference.id, &of.asked.to_string()], 2) == 0;
+        let rough = self.scenario.by_group != ByGroup::Smoothly;
+        let shows =
+            || !rough || roll(self.seed, &["rebooting", &db.reference.id, &of.asked.to_string()], 2) == 0;
         match (of.changing || of.restarting && shows(), self.is_attached(i)) {
             (true, _) => Groups::Changing,
             (false, true) => Groups::Alone,

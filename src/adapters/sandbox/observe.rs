@@ -3,7 +3,7 @@
 use super::build::listens;
 use super::estate::{Db, Estate};
 use super::fences::WORKER;
-use super::scenario::{Applies, ByGroup, roll};
+use super::scenario::{Applies, roll};
 use crate::kinds::Target;
 use crate::kinds::shared::database::{DatabaseRole, DatabaseState, Engine, Sign};
 use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
@@ -109,9 +109,6 @@ impl Estate {
     /// How far a fence has come. By SQL it is proven by a census, as a real one is: whatever may write is left in it.
     fn stage(&self, i: usize, method: FenceMethod, restart: Restart) -> (FenceStage, String) {
         let db = &self.dbs[i];
-        if method == FenceMethod::SecurityGroup && self.scenario.by_group != ByGroup::AtOnce {
-            return self.isolated(i, restart);
-        }
         let set = db.fenced.contains(&method);
         if set && method.tells_the_end() && self.applies(db) {
             let left = format!("not proven: something may still write: {WORKER}");
@@ -127,9 +124,7 @@ impl Estate {
                 "the first rules of pg_hba.conf reject every client, and no session is left"
             }
             FenceMethod::Stop => "the server is stopped; if anything starts it, it starts as a standby",
-            FenceMethod::SecurityGroup => {
-                "only the fence group is attached and active, and no session is left"
-            }
+            FenceMethod::SecurityGroup => return self.isolated(i, restart),
         };
         (if set { FenceStage::Proven } else { FenceStage::Open }, proof.to_owned())
     }

@@ -15,21 +15,21 @@ pub enum Begins {
     AwayAlone,
 }
 
-/// How a fence by security group comes about.
+/// How a fence by security group goes. A group takes seconds to become active, and sessions from before live until a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByGroup {
-    /// By one call, at once: no session outlives it.
-    AtOnce,
-    /// Groups take their time to be in force, and sessions from before live until a restart, which the provider tells of later.
-    InStages {
-        /// When it tells of restarts.
+    /// As usual: a restart takes less than a minute, and the provider reports it within seconds.
+    Smoothly,
+    /// With surprises: a restart may be very quick or have no effect.
+    Roughly {
+        /// When the provider reports restarts.
         events: Events,
-        /// Somebody else restarts the active servers so long after the beginning.
+        /// Somebody else restarts the active servers this long after the beginning.
         others: Option<Dur>,
     },
 }
 
-/// When a provider tells of a restart.
+/// When a provider reports a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Events {
     /// Within seconds.
@@ -136,7 +136,7 @@ const QUIET: Scenario = Scenario {
     dns_down: Dur::ZERO,
     archive_corrupt: false,
     returns_after: None,
-    by_group: ByGroup::AtOnce,
+    by_group: ByGroup::Smoothly,
     applies: Applies::Nothing,
 };
 

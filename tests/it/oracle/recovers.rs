@@ -151,7 +151,7 @@ fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &
 fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
     let of = &rig.scenario;
     let by_sql = of.sql_answers && db.engine != Engine::Aurora;
-    let told = !matches!(of.by_group, ByGroup::InStages { events: Events::Never, .. });
+    let told = !matches!(of.by_group, ByGroup::Roughly { events: Events::Never, .. });
     db.fence.iter().any(|method| match method {
         // A worker that nobody may end writes on, whoever else is kept out.
         FenceMethod::Sql | FenceMethod::AllowConnections | FenceMethod::PgHba => {
@@ -164,7 +164,7 @@ fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
 
 /// Whether a fence takes minutes in which clients write what the replica does not get.
 fn takes_its_time(rig: &Rig) -> bool {
-    rig.scenario.by_group != ByGroup::AtOnce || rig.scenario.applies != Applies::Nothing
+    rig.scenario.by_group != ByGroup::Smoothly || rig.scenario.applies != Applies::Nothing
 }
 
 /// Whether a component's old primary is fenced for certain, however long that takes, and whatever clocks show meanwhile.
@@ -246,8 +246,8 @@ pub fn loses(rig: &Rig) -> BTreeSet<&'static str> {
         (of.returns_after.is_some(), "returns"),
         (of.clients_leave.is_some(), "clients leave"),
         (of.faults > 0, "faults"),
-        (of.by_group != ByGroup::AtOnce, "group in stages"),
-        (matches!(of.by_group, ByGroup::InStages { events: Events::Never, .. }), "restarts untold"),
+        (of.by_group != ByGroup::Smoothly, "group with surprises"),
+        (matches!(of.by_group, ByGroup::Roughly { events: Events::Never, .. }), "restarts untold"),
         (of.applies != Applies::Nothing, "worker"),
         (of.applies == Applies::Stays, "worker stays"),
     ];
