@@ -1,7 +1,7 @@
-//! Which drill is next, by what is written and what the ledger knows: pure, so that a year of them can be gone through in a test.
+//! Selects the next drill from the schedules and the ledger. It is pure, so that a test can go through a year of drills.
 //!
-//! Nothing is remembered but the ledger. A drill that was begun is open until its end stands there, whoever died meanwhile; one that was
-//! due while nobody served is held late, or missed and said to be.
+//! The ledger is the only memory. A drill that started is open until the ledger has its end, even if processes die. A drill that was due
+//! while no server ran starts late, or is recorded as missed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,25 +17,25 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 use crate::plan::settings::Written;
 
-/// How often somebody looks whether what keeps a drill from beginning is over.
+/// How often the server checks whether a blocked drill may start.
 const AGAIN: Dur = Dur::mins(15);
 
-/// A drill of a schedule: its name, and the instant that it is due at.
+/// A drill: the name of its schedule, and its due time.
 pub type Due = (String, Timestamp);
 
-/// What the ledger knows.
+/// Schedules and drills in the ledger.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// What each schedule says, and since when.
+    /// The definition of each schedule, and the time from which it applies.
     pub schedules: BTreeMap<String, (Definition, Timestamp)>,
     /// The result of each drill, final or so far.
     pub fates: BTreeMap<Due, Fate>,
-    /// When something was last entered.
+    /// The time of the last entry.
     pub last: Option<Timestamp>,
 }
 
 impl Known {
-    /// From the entries of the ledger about schedules and drills, in their order.
+    /// Reads ledger entries about schedules and drills, in their order.
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
         let mut known = Self::default();
         for entry in entries {
@@ -66,13 +66,13 @@ impl Known {
         known
     }
 
-    /// The drills of a schedule, by when they were due.
+    /// The drills of a schedule, by due time.
     pub fn of_schedule(&self, name: &str) -> Vec<(Timestamp, &Fate)> {
         let of = self.fates.iter().filter(|((schedule, _), _)| schedule == name);
         of.map(|((_, due), fate)| (*due, fate)).collect()
     }
 
-    /// How many drills of a schedule there were, by result.
+    /// The number of drills of a schedule, by result.
     pub fn tally(&self, name: &str) -> Tally {
         let mut tally = Tally::default();
         for (_, fate) in self.of_schedule(name) {
@@ -86,7 +86,7 @@ impl Known {
         tally
     }
 
-    /// Drills that were begun and are not over, the oldest first.
+    /// Drills that started and have not ended, the oldest first.
     pub fn open(&self) -> Vec<(&Due, &[RunId])> {
         let begun = self.fates.iter().filter_map(|(due, fate)| match fate {
             Fate::Begun { runs, .. } => Some((due, runs.as_slice())),
@@ -97,7 +97,7 @@ impl Known {
         open
     }
 
-    /// Instants of a calendar up to now of which nothing is known, since the schedule was first seen.
+    /// Due times up to now without an entry in the ledger, from when the schedule was first seen.
     fn unknown(&self, name: &str, calendar: &Calendar, since: Timestamp, now: Timestamp) -> Vec<Timestamp> {
         if now <= since {
             return Vec::new();
@@ -110,44 +110,44 @@ impl Known {
     }
 }
 
-/// How many drills there were.
+/// Numbers of drills.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// That showed what they were held for.
+    /// Passed.
     pub passed: usize,
-    /// That did not.
+    /// Failed.
     pub failed: usize,
-    /// That were not held.
+    /// Not run.
     pub missed: usize,
-    /// That are not over.
+    /// Not finished.
     pub open: usize,
 }
 
-/// What is to be done.
+/// The next thing to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// The ledger has to know this, before anything else.
+    /// First record this in the ledger.
     Enter(Entry),
-    /// A drill begins.
+    /// Start a drill.
     Begin(Due),
-    /// A drill that was started continues.
+    /// Continue a drill that started.
     Carry(Due),
-    /// Nothing until then.
+    /// Wait until then.
     Wait(Timestamp),
 }
 
-/// What keeps drills from being held that the ledger knows nothing of.
+/// What prevents drills from starting and is not in the ledger.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
-    /// Drills that wait for a person, or for something else to end: they are not looked at.
+    /// Drills that wait for a person or for another run. They are skipped.
     pub left: BTreeSet<Due>,
-    /// Of those the ones that are let be at least until then.
+    /// Until when some of them are skipped at least.
     pub until: BTreeMap<Due, Timestamp>,
     /// When applications were last moved.
     pub moved: BTreeMap<PlanName, Timestamp>,
 }
 
-/// What is to be done now.
+/// Selects what to do now.
 pub fn next(schedules: &[Schedule], known: &Known, policy: &Policy, kept: &Kept, now: Timestamp) -> Next {
     let left = &kept.left;
     if let Some(entry) = changed(schedules, known, now) {
@@ -162,7 +162,7 @@ pub fn next(schedules: &[Schedule], known: &Known, policy: &Policy, kept: &Kept,
         let Some((_, since)) = known.schedules.get(&schedule.name) else { continue };
         let mut due = known.unknown(&schedule.name, &schedule.calendar, *since, now);
         let last = due.pop();
-        // Of several that were due while nobody served the last is held.
+        // If several were due while no server ran, only the last one runs.
         let ripe = last.filter(|last| schedule.begins(*last) <= now);
         if let Some(missed) = due.first() {
             let why = "the next drill was due before this one could start".to_owned();
@@ -194,7 +194,7 @@ pub fn next(schedules: &[Schedule], known: &Known, policy: &Policy, kept: &Kept,
     ready.map_or(Next::Wait(wait.max(now + Dur(1))), |(_, due)| Next::Begin(due))
 }
 
-/// What of the schedules that are written names nothing: plans that nobody has.
+/// Warns of schedules whose plan does not exist.
 pub fn unbound(schedules: &[Schedule], plans: &BTreeSet<PlanName>, written: &Written) -> Vec<Finding> {
     let nobodys = schedules.iter().filter(|schedule| !plans.contains(&schedule.is.plan));
     let finding = |schedule: &Schedule| {
@@ -208,7 +208,7 @@ pub fn unbound(schedules: &[Schedule], plans: &BTreeSet<PlanName>, written: &Wri
     nobodys.map(finding).collect()
 }
 
-/// The first thing that the ledger does not know of what is written: what was due by the old words and never begun is missed.
+/// The first change of the settings that the ledger lacks. Drills that were due under the old schedule and never started are missed.
 fn changed(schedules: &[Schedule], known: &Known, now: Timestamp) -> Option<Entry> {
     let written = |name: &str| schedules.iter().find(|schedule| schedule.name == name);
     for (name, (is, since)) in &known.schedules {
@@ -241,7 +241,7 @@ fn missed_drill(name: &str, due: Timestamp, now: Timestamp, why: String) -> Entr
     Entry::Drill { at: now, schedule: name.to_owned(), due, fate: Fate::Missed { why } }
 }
 
-/// Until when drctl does not move an application automatically, because it was moved recently; and when that was.
+/// Until when drctl does not move an application automatically because it moved recently, and when it moved.
 fn quiet(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
     let moved = *kept.moved.get(&is.plan).filter(|_| is.drill == Drill::Live)?;
     let until = moved + policy.apart;

@@ -33,25 +33,25 @@ use crate::server::Board;
 use crate::server::metrics::Snapshot;
 use crate::world::World;
 
-/// How often a server looks at its settings, at the clock and at what people said.
+/// How often a server checks its settings, the clock and its inbox.
 const LOOK: Dur = Dur::secs(1);
-/// How often it looks for news that is not of a run, where nobody reads figures.
+/// How often it checks for news outside of runs if nobody reads its metrics.
 const NEWS: Dur = Dur::mins(5);
-/// How often it delivers evidence that is missing in sinks.
+/// How often it uploads evidence that sinks lack.
 const DELIVER: Dur = Dur::mins(15);
-/// How often settings are read, and drills that wait are looked at.
+/// How often it reads the settings, and checks drills that wait.
 const FOLLOW: Dur = Dur::secs(30);
-/// How far the clock may be behind the ledger before it is called wrong.
+/// How far the clock may be behind the ledger before the server reports it.
 const SLACK: Dur = Dur::mins(5);
-/// How often it computes the figures again.
+/// How often it updates its metrics.
 const FIGURES: Dur = Dur::secs(30);
-/// A rehearsal goes through so much, where nothing else is said.
+/// The length of a rehearsal without `--until`.
 const YEAR: Dur = Dur::secs(366 * 24 * 60 * 60);
 
-/// What time it is, and how it goes by.
+/// The source of the time.
 enum Clock {
     Live(World),
-    /// In a rehearsal it is as late as was last done, and goes by as fast as drills are held.
+    /// Virtual time: the end of the last drill, or the next due time.
     Rehearsed(Timestamp),
 }
 
@@ -62,28 +62,28 @@ struct Server<'a> {
     interrupts: Interrupts,
     clock: Clock,
     until: Option<Timestamp>,
-    /// What keeps drills from being held, for a while.
+    /// What prevents drills from starting for now.
     kept: Kept,
-    /// What was last reported about them.
+    /// The last message about each drill that waits.
     waiting: BTreeMap<schedules::Due, String>,
-    /// What was last said to have gone wrong, by what it is about.
+    /// The last error reported, by subject.
     noted: BTreeMap<String, String>,
-    /// Why nobody was let in, as it was last said.
+    /// The last reported reason why all credentials were rejected.
     locked_out: Option<String>,
-    /// Settings that were read once and are not followed yet.
+    /// Changed settings that were read once and do not apply yet.
     pending: Option<Vec<u8>>,
-    /// How the drills ended that this process saw.
+    /// The results of the drills that ended in this process.
     held: Tally,
     board: Option<Board>,
-    /// Who tells people.
+    /// Sends notifications.
     herald: Option<Notifier>,
     exporter: Option<Exporter>,
     shown: Snapshot,
-    /// What runs left that nobody drives.
+    /// Pending fences and effects in doubt of runs that no process drives.
     watching: watch::Watch,
 }
 
-/// Holds drills when they are due.
+/// Runs drills when they are due.
 pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
@@ -150,7 +150,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
     code
 }
 
-/// What the ledger of a store knows of schedules and drills.
+/// Schedules and drills, as recorded in the ledger of a store.
 pub fn known(store: &SqliteJournal) -> Result<Known, CliError> {
     let mut entries = store.entries(b"{\"ledger\":\"sch")?;
     entries.extend(store.entries(b"{\"ledger\":\"dri")?);
@@ -158,7 +158,7 @@ pub fn known(store: &SqliteJournal) -> Result<Known, CliError> {
     Ok(Known::of(entries.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok())))
 }
 
-/// What was last seen of a plan's readiness.
+/// The last readiness check of a plan.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -166,7 +166,7 @@ pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<readin
     Ok(readiness::last(store, &BTreeSet::from([plan.clone()]))?.remove(plan))
 }
 
-/// The same of several, as far as anybody looked: when, and everything that was looked at.
+/// The same for several plans: the time and the checks. Plans that were never checked are absent.
 ///
 /// # Errors
 /// Likewise.
@@ -250,7 +250,7 @@ impl Server<'_> {
         }
     }
 
-    /// The plan that is looked at now, if it is time: all of them, one after the other, as often as the settings say.
+    /// The next plan to check for readiness, if one is due. All plans get their turn, at the interval in the settings.
     fn to_look_at(&self, ahead: &mut Vec<PlanName>, began: &mut Option<Timestamp>) -> Option<PlanName> {
         let (every, now) = (self.context.settings.readiness_every, self.now());
         if self.context.is_rehearsal() || every == Dur::ZERO {
@@ -264,7 +264,7 @@ impl Server<'_> {
         ahead.pop()
     }
 
-    /// Says what could not be told, and has somebody tell again where nobody does any more.
+    /// Reports failed notifications, and restarts the notification thread if it ended.
     fn keep_telling(&mut self) {
         self.exporter.iter().for_each(|exporter| exporter.tell(self.printer));
         let Some(herald) = &self.herald else { return };
@@ -275,7 +275,7 @@ impl Server<'_> {
         }
     }
 
-    /// What goes wrong with one drill keeps no other from being held.
+    /// An error in one drill does not stop the others.
     fn contained(
         &mut self,
         due: &schedules::Due,
@@ -286,7 +286,7 @@ impl Server<'_> {
         }
     }
 
-    /// A rehearsal says in its last line and by its exit code what came of it.
+    /// A rehearsal ends with a summary, and its exit code tells the result.
     fn end(&self) -> Result<u8, CliError> {
         let open = known(&self.store)?.open().len();
         let Tally { passed, failed, missed, .. } = self.held;
@@ -304,7 +304,7 @@ impl Server<'_> {
         })
     }
 
-    /// Changes what is shown to those who watch.
+    /// Updates the metrics and the health page.
     fn show(&mut self, change: impl FnOnce(&mut Snapshot)) {
         change(&mut self.shown);
         if let Some(board) = &self.board {
@@ -323,8 +323,8 @@ impl Server<'_> {
         }
     }
 
-    /// Settings that changed hold from now on, once they were read twice alike: what is written over is empty for a moment. Those that
-    /// cannot be followed change nothing.
+    /// Applies changed settings once two reads in a row agree: a file that is being overwritten is empty for a moment. Invalid settings
+    /// change nothing.
     fn reload(&mut self, global: &Global) {
         let Some((path, bytes)) = &self.context.settings_text else { return };
         let read = match files::read(path, Use::Settings) {
@@ -366,7 +366,7 @@ impl Server<'_> {
         }
     }
 
-    /// Says why settings are not followed, for as long as they are not: here, and to whoever asks whether the server is well.
+    /// Reports why changed settings do not apply, in the log and in `/healthz`, for as long as that lasts.
     fn unfollowed(&mut self, why: Option<String>) {
         let words = why.map(|why| format!("the previous settings stay in effect: {why}"));
         if self.shown.settings != words {
@@ -375,7 +375,7 @@ impl Server<'_> {
         }
     }
 
-    /// Says what went wrong: once, and again when it is something else or came back.
+    /// Reports an error once, and again if it changes or returns.
     fn cannot(&mut self, about: &str, what: &str, done: Result<(), CliError>) {
         let Err(e) = done else {
             self.noted.remove(about);
@@ -466,7 +466,7 @@ impl Server<'_> {
             }
         };
         let Some(moved) = super::live_drill::last_moved(&plan, &runs) else { return false };
-        // The next look knows it, and waits, or says that it was missed for it.
+        // The next decision sees this: the drill waits, or is missed because of it.
         self.kept.moved.insert(plan, moved);
         self.now() < moved + self.context.settings.policy.apart
     }
@@ -479,16 +479,16 @@ impl Server<'_> {
         self.schedule(name).map_or_else(|| due.to_string(), |schedule| schedule.calendar.shown(due))
     }
 
-    /// What the runs themselves say. In a rehearsal nobody wants to read a year of it.
+    /// The printer for the output of runs. A rehearsal of a year prints none.
     fn quiet(&self) -> Printer {
         let quiet = Printer::new(Format::Json);
         if self.context.is_rehearsal() { quiet.silent() } else { quiet }
     }
 
-    /// A drill waits: for a person, or for another process.
+    /// Reports that a drill waits for a person or for another process.
     fn waits(&mut self, due: &schedules::Due, words: &str) {
         self.kept.left.insert(due.clone());
-        // Said once, for as long as it is the same.
+        // Report it once until it changes.
         if self.waiting.insert(due.clone(), words.to_owned()).as_deref() != Some(words) {
             let shown = format!("{}, due {}: {words}", due.0, self.shown(&due.0, due.1));
             self.say("waits", &json!({"schedule": due.0, "due": due.1, "why": words}), &shown);
@@ -505,7 +505,7 @@ impl Server<'_> {
         self.enter(&Entry::Drill { at: self.now(), schedule: name.clone(), due: *due, fate })
     }
 
-    /// Somebody vouches for how drills ended, and that they were missed.
+    /// Signs the ledger after a drill ended or was missed.
     fn sign(&self) {
         if let Err(e) = ledger::checkpoint(&self.context, &self.store, self.now(), (Why::Schedule, None)) {
             self.printer.note(&format!("no checkpoint of the ledger: {}", e.message));

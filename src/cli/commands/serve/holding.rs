@@ -1,4 +1,4 @@
-//! One drill of a schedule, from its beginning to its end, by whoever comes after whoever died.
+//! One scheduled drill, from its start to its end. A later process continues it if this one dies.
 
 use serde_json::json;
 
@@ -28,32 +28,32 @@ use crate::run::signal::person_of;
 use crate::run::state::Mode;
 use crate::run::{RunState, Stop};
 
-/// How long a drill that is blocked is let be: each look asks everything of a production that may be ill.
+/// How long a blocked drill waits before the next check: each check queries production, which may be in trouble.
 const BLOCKED: Dur = Dur::mins(1);
 
-/// A drill that began.
+/// A drill that started.
 struct Open<'a> {
     due: &'a schedules::Due,
     is: Definition,
     runs: Vec<RunId>,
 }
 
-/// Whether it began when it was to be held.
+/// The result of an attempt to run a drill.
 enum DrillAttempt {
-    /// It did, or said why not.
+    /// It ran, or it was refused for this reason.
     Over(Option<String>),
-    /// Somebody else holds what it needs.
+    /// Another process or run holds what it needs.
     Later(String),
-    /// Users fail, or an alarm is on: they are asked again, and not all the time.
+    /// User probes fail, or an alarm is on. drctl checks again later.
     Blocked(String),
-    /// It did not begin in time.
+    /// It could not start in time.
     Late,
-    /// Users are where they were to be taken, and nothing had to be moved.
+    /// Users are already at the target, so nothing had to move.
     Nothing,
 }
 
 impl Server<'_> {
-    /// The ledger knows of it first, and under which names: whoever comes after a death finds all of that.
+    /// Records the drill and the names of its runs in the ledger first, so that a later process finds them after a crash.
     pub(super) fn begin(&mut self, due: &schedules::Due) -> Result<(), CliError> {
         let Some(schedule) = self.schedule(&due.0).cloned() else { return Ok(()) };
         let runs = self.runs_of(&schedule, due.1)?;
@@ -81,7 +81,7 @@ impl Server<'_> {
             .collect())
     }
 
-    /// What was started continues: runs that a process left are continued, and missing runs start.
+    /// Continues a drill: resumes unfinished runs and starts missing ones.
     pub(super) fn carry(&mut self, due: &schedules::Due) -> Result<(), CliError> {
         let mut known = super::known(&self.store)?;
         let Some(Fate::Begun { is, runs }) = known.fates.remove(due) else { return Ok(()) };
@@ -118,7 +118,7 @@ impl Server<'_> {
         self.judge(&open, held)
     }
 
-    /// What stands against a drill that was to begin, waited, and has no run yet: since then a window closed, or somebody moved users.
+    /// Why a drill that waited and has no run yet may not start now: a window closed, or somebody moved users.
     fn stands_against(&mut self, open: &Open<'_>) -> Result<Option<String>, CliError> {
         if self.context.is_rehearsal() || !self.states(open)?.is_empty() {
             return Ok(None);
@@ -129,7 +129,7 @@ impl Server<'_> {
             .or_else(|| lately.then(|| "it is unknown whether the application moved recently".to_owned())))
     }
 
-    /// Does something that takes long, and shows so.
+    /// Does work that takes long, and shows it on the health page.
     fn holds<T>(&mut self, due: &schedules::Due, work: impl FnOnce(&Self) -> T) -> T {
         self.show(|shown| shown.holding = Some(due.0.clone()));
         let done = self.beside(work);
@@ -137,7 +137,7 @@ impl Server<'_> {
         done
     }
 
-    /// Whether a run continues without a person: its process died, or was told to stop. What a person must decide waits for that person.
+    /// Whether a run continues automatically, because its process died or was stopped. A run that needs a decision waits for a person.
     fn goes_on(&self, state: &RunState) -> Result<bool, CliError> {
         let run = &state.created.run;
         let records = self.store.read(run)?;
@@ -145,7 +145,7 @@ impl Server<'_> {
             |record: &Record| serde_json::from_slice::<Event>(&record.bytes).ok().map(|event| event.what);
         let events: Vec<EventKind> = records.iter().rev().filter_map(read).collect();
         let let_go = events.first().is_some_and(|last| matches!(last, EventKind::Halted { .. }));
-        // What is said to a run that nobody drives is written by a process of its own, which halts it again.
+        // A command to a run that no process drives is recorded by its own process, which then halts the run again.
         let this_process = events.iter().take_while(|what| !matches!(what, EventKind::EpochTaken { .. }));
         let said = this_process.into_iter().any(|what| person_of(what).is_some());
         if !let_go || said || !self.store.letters(run)?.is_empty() {
@@ -158,14 +158,14 @@ impl Server<'_> {
         if state.mode != Mode::Paused || events.iter().find_map(why).as_deref() != Some(INTERRUPTED) {
             return Ok(false);
         }
-        // What somebody decided about a stop is not decided otherwise by a server that comes back.
+        // A restarted server does not overrule what a person decided about a stop.
         if !state.is_under_way() {
             return Ok(false);
         }
         post((&self.context, &self.quiet()), &self.store, run, Signal::Resume, keys::GOOD_FOR).map(|_| true)
     }
 
-    /// The runs of a drill that are there, and of a live one those that took users back, or tried.
+    /// The runs of a drill that exist. For a live drill, also the returns, successful or not.
     fn states(&self, open: &Open<'_>) -> Result<Vec<RunState>, CliError> {
         let mut states = Vec::new();
         for run in &open.runs {
@@ -188,7 +188,7 @@ impl Server<'_> {
         }
     }
 
-    /// What is left to be done of it.
+    /// What remains to be done.
     fn wanting(&self, open: &Open<'_>) -> Result<Wanting, CliError> {
         let states = self.states(open)?;
         if states.iter().any(|state| !state.finished()) {
@@ -201,7 +201,7 @@ impl Server<'_> {
         Ok(if owes(&states) { Wanting::WayBack } else { Wanting::Nothing })
     }
 
-    /// Holds what is left of it.
+    /// Runs what remains.
     fn hold(&self, open: &Open<'_>) -> Result<DrillAttempt, CliError> {
         let (name, due) = open.due;
         let args = arguments(name, &open.is, *due);
@@ -219,10 +219,10 @@ impl Server<'_> {
             Ok(told) => told,
         };
         uploads::rest(&self.context, self.printer, &self.store, &self.interrupts);
-        // Whatever has a run is judged by it.
+        // A drill with a run is judged by that run.
         let without =
             told.iter().find(|ending| ending.document.as_ref().is_none_or(|d| d.get("run_id").is_none()));
-        // In a rehearsal what stands against it now does so for ever.
+        // In a rehearsal, a block never ends.
         let blocked = |ending: &Ending| is_blocked(ending) && !self.context.is_rehearsal();
         Ok(match without {
             Some(ending) if ending.code == exit::HELD => DrillAttempt::Later(refusal(ending)),
@@ -233,7 +233,7 @@ impl Server<'_> {
         })
     }
 
-    /// Writes how it ended, if it did. What waits for a person is left to that person, and users who are away are never left.
+    /// Records the result, if there is one. A run that waits for a person stays open, and so does a drill whose users are still away.
     fn judge(&mut self, open: &Open<'_>, held: DrillAttempt) -> Result<(), CliError> {
         let (refused, already) = match held {
             DrillAttempt::Later(why) => {
@@ -284,7 +284,7 @@ impl Server<'_> {
         let missing: Vec<_> =
             open.runs.iter().filter(|run| !states.iter().any(|state| state.created.run == **run)).collect();
         if !missing.is_empty() && refused.is_none() && self.interrupts.count() > 0 {
-            // The next server holds the rest.
+            // The next server runs the rest.
             return Ok(());
         }
         let good = |state: &RunState| {
@@ -305,17 +305,17 @@ impl Server<'_> {
     }
 }
 
-/// What of a drill is left to be done.
+/// What remains to be done of a drill.
 enum Wanting {
-    /// Nothing, or nothing before something else ended.
+    /// Nothing, or nothing until an unfinished run ends.
     Nothing,
-    /// Some of it never began.
+    /// Some runs never started.
     Runs,
-    /// Users are where they are only for it.
+    /// Users are away because of this drill and must return.
     WayBack,
 }
 
-/// Whether users are away, and no run has taken them back.
+/// Whether users are away and no run has moved them back.
 fn owes(states: &[RunState]) -> bool {
     let back = |there: &RunState| {
         states.iter().any(|state| {
@@ -340,14 +340,14 @@ fn outcome_of(ending: &Ending) -> Option<&str> {
     ending.document.as_ref()?.get("outcome")?.as_str()
 }
 
-/// Whether it is not the day for it: what it is held for was not tried, and so did not fail.
+/// Whether it was only blocked: it was not tried, so it did not fail.
 fn is_blocked(ending: &Ending) -> bool {
     let refusals = ending.document.as_ref().and_then(|d| d.get("refusals")).and_then(|r| r.as_array());
     let blocked = |refusal: &serde_json::Value| refusal["rule"] == Rule::DrillBlocked.id();
     refusals.is_some_and(|all| !all.is_empty() && all.iter().all(blocked))
 }
 
-/// Why something did not begin, by its document.
+/// Why it did not start, as its document says.
 fn refusal(ending: &Ending) -> String {
     let document = ending.document.as_ref();
     let of = |pointer: &str| document.and_then(|d| d.pointer(pointer)).and_then(serde_json::Value::as_str);
