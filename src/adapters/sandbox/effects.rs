@@ -1,4 +1,4 @@
-//! What calls do to a simulated estate, and how long that takes.
+//! The effects of calls on a simulated estate, and their durations.
 
 use super::build::listens;
 use super::estate::{Estate, Transition};
@@ -12,7 +12,7 @@ use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretState, UpdateC
 use crate::model::time::Dur;
 use crate::record::action::{Action, Write};
 
-/// The provider's answer: what is needed to watch for completion, or its code and words.
+/// The provider's answer: a token for watching the completion, or an error code and message.
 pub(super) type Answer = Result<Option<String>, (&'static str, String)>;
 
 impl Estate {
@@ -46,14 +46,14 @@ impl Estate {
         self.dbs[i].promotions += 1;
         let n = self.dbs[i].promotions.to_string();
         let works = !(self.scenario.first_promotion_fails && self.dbs[i].promotions == 1);
-        // The status reads `available` for a while after the call was accepted: the trap that a completion test must not fall into.
+        // The status stays `available` for a while after the call was accepted. A completion test must not trust it.
         let modifying = self.now + Dur(1_000 + roll(self.seed, &["modifying", &db.id, &n], 4_000));
         let takes = match db.engine {
             Engine::Rds | Engine::Aurora => {
                 let longer = self.scenario.promotion_takes.millis();
                 longer + 60_000 + roll(self.seed, &["promote", &db.id, &n], 90_000)
             }
-            // It ends its recovery where it is; nothing is rebooted.
+            // The server ends its recovery without a restart.
             Engine::Postgres => {
                 self.scenario.promotion_waits.millis() + roll(self.seed, &["promote", &db.id, &n], 3_000)
             }
@@ -66,7 +66,7 @@ impl Estate {
         Ok(None)
     }
 
-    /// A standby that was restarted does not know of an earlier request to promote it.
+    /// After a restart, a standby no longer knows an earlier request to promote it.
     pub(super) fn withdraw(&mut self, db: &DatabaseRef) -> Answer {
         let i = self.find(db)?;
         if self.dbs[i].source.is_none() {
@@ -85,7 +85,7 @@ impl Estate {
 
     pub(super) fn rejoin(&mut self, db: &DatabaseRef, source: &DatabaseRef) -> Answer {
         let (i, source) = (self.find(db)?, self.find(source)?);
-        // Stopped first: from then on it takes no writes.
+        // It stops first, so it takes no writes from then on.
         let now = self.now;
         self.dbs[i].stopped_at.get_or_insert(now);
         self.dbs[i].status = "stopped";
@@ -95,7 +95,7 @@ impl Estate {
     }
 
     pub(super) fn follow(&mut self, i: usize, source: usize) {
-        // What only it had is lost for good once it follows.
+        // Writes that only this server had are lost for good once it follows.
         self.settle_loss(source);
         let (id, timeline) = (self.dbs[source].reference.id.clone(), self.dbs[source].timeline);
         let db = &mut self.dbs[i];
@@ -166,13 +166,13 @@ impl Estate {
         Ok(None)
     }
 
-    /// Where a secret leads.
+    /// Where a secret sends clients.
     pub(super) fn leads(&self, secret: &ClientSecret) -> Option<SecretState> {
         let fields = self.secrets.get(secret)?.fields.clone();
         Some(SecretState { fields, replica_of: None, rotating: false, owned_by: None })
     }
 
-    /// A row, on its way by what clients follow, if it comes as they come.
+    /// Writes a row, over the path that clients use if the action asks for that.
     pub(super) fn write_row(&self, db: &DatabaseRef, way: Option<&ClientWay>) -> Answer {
         let i = self.find(db)?;
         let led =

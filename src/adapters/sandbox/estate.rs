@@ -1,4 +1,4 @@
-//! The machinery of a simulated estate: servers, groups and zones that take time, and a clock that is given to them.
+//! The simulated estate: servers, groups and zones whose changes take time. The caller moves the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +36,7 @@ pub(super) struct Db {
     /// The same number for all servers of a component.
     pub(super) component: usize,
     pub(super) reference: DatabaseRef,
-    /// The server that it replays; none of a writer.
+    /// The server that it replays. A writer has none.
     pub(super) source: Option<String>,
     pub(super) lag: Dur,
     pub(super) status: &'static str,
@@ -46,19 +46,20 @@ pub(super) struct Db {
     pub(super) isolation: Isolation,
     pub(super) catalog: Catalog,
     pub(super) worker: Worker,
-    /// When a writer ceased to acknowledge.
+    /// When the writer stopped acknowledging writes.
     pub(super) stopped_at: Option<Timestamp>,
     /// When replay ended, with the last commit replayed.
     pub(super) frozen_at: Option<Timestamp>,
     pub(super) promotions: u32,
-    /// Whether it is the last of its component that was promoted.
+    /// Whether this was the last promoted server of its component.
     pub(super) won: bool,
-    /// Every promotion begins one.
+    /// Its timeline. Every promotion starts a new one.
     pub(super) timeline: u32,
-    /// Set aside under another name: no declared server any more.
+    /// Renamed and set aside: no longer the declared server.
     pub(super) retired: bool,
-    /// A cluster that was declared without instances, and the one that a run gave it.
+    /// Whether the cluster was declared without instances.
     pub(super) headless: bool,
+    /// The instance that a run added.
     pub(super) joined: Option<ClusterInstance>,
 }
 
@@ -72,9 +73,9 @@ pub(super) struct Group {
     pub(super) failure: Option<String>,
 }
 
-/// Where a secret leads clients.
+/// The server to which a secret sends clients.
 pub(super) struct Led {
-    /// The database that they look for.
+    /// The database that the clients need.
     pub(super) of: ComponentName,
     pub(super) fields: BTreeMap<String, String>,
 }
@@ -84,28 +85,29 @@ pub(super) struct Zone {
     pub(super) reference: ZoneRef,
     pub(super) records: Vec<Record>,
     pub(super) needs: BTreeSet<ComponentName>,
-    /// Positions of the databases and groups that it needs, by site.
+    /// Indexes of the databases and groups that it needs, by site.
     pub(super) servers: BTreeMap<SiteName, (Vec<usize>, Vec<usize>)>,
-    /// Where each of its names leads, by authoritative servers and by the users' resolvers. Names without one site lead nowhere.
+    /// The site to which each name points, by authoritative servers and by the users' resolvers. A name without exactly one site points to
+    /// none.
     pub(super) published_to: Vec<Option<SiteName>>,
     pub(super) cached_to: Vec<Option<SiteName>>,
     /// As changed.
     pub(super) sets: Vec<RecordSet>,
-    /// As authoritative servers answer.
+    /// The answers of authoritative servers.
     pub(super) published: Vec<RecordSet>,
-    /// As the users' resolvers answer.
+    /// The answers of the users' resolvers.
     pub(super) cached: Vec<RecordSet>,
     /// The object that moves it, and who put it there.
     pub(super) object: Option<(ObjectRef, Option<String>)>,
     /// The routing controls that move it, and the one that is `On`.
     pub(super) controls: Option<(ControlsRef, SiteName)>,
-    /// Where something moves it: the record sets, which stay as they are. `sets` are then those that would answer the same.
+    /// If an object or routing controls move the zone: the record sets, which never change. `sets` then has equivalent sets.
     pub(super) as_made: Option<Vec<RecordSet>>,
     pub(super) changes: BTreeMap<String, ChangeState>,
 }
 
 impl Zone {
-    /// Works out where its names lead, after its sets changed.
+    /// Computes where its names point, after its sets changed.
     pub(super) fn follow(&mut self, static_too: bool) {
         let lead = |sets: &[RecordSet]| {
             let asked = self.records.iter().filter(|r| !r.is_static || static_too);
@@ -115,7 +117,7 @@ impl Zone {
     }
 }
 
-/// An event that happens at its time without a call.
+/// A scheduled event that needs no call.
 #[derive(Clone, Debug)]
 pub(super) enum Transition {
     Lose,
@@ -139,7 +141,7 @@ pub(super) enum Transition {
     Effect(Box<Action>),
 }
 
-/// Everything that a plan names, simulated.
+/// Simulates everything that a plan names.
 pub struct Estate {
     pub(super) scenario: Scenario,
     pub(super) seed: u64,
@@ -152,18 +154,18 @@ pub struct Estate {
     pub(super) serves_static_only: bool,
     pub(super) began: Timestamp,
     pub(super) now: Timestamp,
-    /// By how much the clock of whoever looks is ahead.
+    /// How far the clock of the observer is ahead.
     pub(super) ahead: Dur,
     pub(super) home: SiteName,
     /// Where the application was active at the beginning.
     pub(super) active: SiteName,
     pub(super) lost_at: Option<Timestamp>,
     pub(super) back: bool,
-    /// The servers of the lost site went with it.
+    /// Whether the servers of the lost site are gone, too.
     pub(super) dead: bool,
-    /// Nobody in the lost site writes any more.
+    /// Whether the clients in the lost site have stopped writing.
     pub(super) clients_gone: bool,
-    /// Replicas whose source the loss took from them.
+    /// Replicas that lost their source.
     pub(super) cut_off: Vec<usize>,
     pub(super) guards: BTreeMap<ComponentName, String>,
     pub(super) pending: BTreeMap<(Timestamp, u64), Transition>,
@@ -172,16 +174,16 @@ pub struct Estate {
     /// When this process continued the work of an earlier one.
     pub(super) taken_up: Option<Timestamp>,
     pub(super) jobs: Jobs,
-    /// Clusters of lost regions, and the writers that they have to follow.
+    /// Clusters in lost regions, with the writers that they must follow.
     pub(super) left: Vec<(usize, usize)>,
     pub(super) truth: Truth,
     pub(super) two_since: Option<Timestamp>,
-    /// What it was like, if somebody wants to know.
+    /// The recorded states, if a test asked for them.
     pub(super) moments: Option<Vec<Moment>>,
     pub(super) index: Index,
 }
 
-/// Where things are, by id and site.
+/// Indexes of resources, by ID and site.
 #[derive(Default)]
 pub(super) struct Index {
     pub(super) dbs: BTreeMap<(String, String), usize>,
@@ -234,18 +236,18 @@ impl Estate {
         self.next += 1;
     }
 
-    /// An effect that comes after its caller gave up.
+    /// Applies an effect after its caller gave up.
     pub(super) fn later(&mut self, after: Dur, action: Action) {
         self.schedule(self.now + after, Transition::Effect(Box::new(action)));
     }
 
-    /// A server that stops ends its sessions: what one of them was about to do is not done any more.
+    /// Ends the sessions of a server that stops. Their pending statements are lost.
     pub(super) fn end_sessions(&mut self, db: &DatabaseRef) {
         let by_sql = |a: &Action| matches!(a, Action::Fence(f) | Action::Unfence(Unfence(f)) if f.db.is(db) && f.method.tells_the_end());
         self.pending.retain(|_, due| !matches!(due, Transition::Effect(action) if by_sql(action)));
     }
 
-    /// Lets everything happen that is due by `to`.
+    /// Runs all events that are due by `to`.
     pub fn advance(&mut self, to: Timestamp) {
         while let Some(entry) = self.pending.first_entry().filter(|e| e.key().0 <= to) {
             let ((at, _), transition) = entry.remove_entry();
@@ -295,7 +297,7 @@ impl Estate {
         }
     }
 
-    /// The server that another one replays: in another region, where the same name may stand for both.
+    /// The server that another one replays. It is in another region, and may have the same name.
     pub(super) fn source(&self, of: &Db) -> Option<&Db> {
         let source = of.source.as_ref()?;
         self.dbs.iter().find(|d| d.reference.id == *source && d.site != of.site)
@@ -320,7 +322,7 @@ impl Estate {
         }
     }
 
-    /// What old primaries acknowledged and a promoted replica never got. It grows for as long as one of them takes writes.
+    /// The writes that old primaries acknowledged and a promoted replica never got. They grow while an old primary takes writes.
     pub(super) fn loss(&self, promoted: usize) -> Dur {
         let component = &self.dbs[promoted].reference.component;
         let kept = self.dbs[promoted].frozen_at.unwrap_or(self.now);
@@ -330,15 +332,14 @@ impl Estate {
         old.map(|i| self.last_commit(i).since(kept)).max().unwrap_or_default()
     }
 
-    /// What is lost so far stays lost, whatever happens to the servers that had it.
+    /// Keeps the loss so far, whatever happens to the servers that had the writes.
     pub(super) fn settle_loss(&mut self, promoted: usize) {
         let (lost, component) = (self.loss(promoted), self.dbs[promoted].reference.component.clone());
         let so_far = self.truth.lost_ms.entry(component).or_default();
         *so_far = lost.max(*so_far);
     }
 
-    /// It takes writes on a history of its own. What an earlier promotion lost is settled by then: what is written from now on is not
-    /// missing there.
+    /// The server now takes writes on its own history. The loss of an earlier promotion is final: later writes do not add to it.
     pub(super) fn wins(&mut self, promoted: usize) {
         let component = self.dbs[promoted].component;
         for i in (0..self.dbs.len()).filter(|&i| i != promoted) {
@@ -351,7 +352,7 @@ impl Estate {
         db.timeline += 1;
     }
 
-    /// What happened so far is the history of an earlier run.
+    /// Starts a new run: the events so far belong to an earlier one.
     pub(super) fn forget(&mut self) {
         for db in &mut self.dbs {
             db.won = false;
@@ -374,7 +375,7 @@ impl Estate {
         }
     }
 
-    /// Once everything is there: which servers each zone needs, and where its names lead.
+    /// Builds the indexes once all resources exist: the servers that each zone needs, and where its names point.
     pub(super) fn connect(&mut self) {
         let dbs = self.dbs.iter().zip(0..);
         self.index.dbs = dbs.map(|(d, i)| ((d.reference.id.clone(), d.site.to_string()), i)).collect();
@@ -421,7 +422,7 @@ impl Estate {
         })
     }
 
-    /// How long an answer about a target takes, in milliseconds.
+    /// The latency of an answer about a target, in milliseconds.
     pub(super) fn answer_time(&self, target: &Target) -> u64 {
         let place = target.place().map_or("", |p| p.name.as_str());
         match self.answers(target) {
@@ -432,14 +433,14 @@ impl Estate {
         }
     }
 
-    /// The result of a call, and how long its answer takes.
+    /// The result of a call, and the latency of its answer.
     pub(super) fn fate(&mut self, action: &Action, key: &str) -> (u64, Fate) {
         let Some(target) = action.watch(&Called { key, ..Called::NOT_YET }) else {
             return (0, Fate::Answered);
         };
         let attempt = self.calls.entry(key.to_owned()).or_default();
         *attempt += 1;
-        // The calls of another process are different calls, although it counts them from zero again.
+        // Another process makes different calls, although it also counts them from zero.
         let attempt = match self.taken_up {
             Some(at) => format!("{attempt} {at}"),
             None => attempt.to_string(),
@@ -467,7 +468,7 @@ impl Estate {
         }
     }
 
-    /// Carries an action out. The answer is the provider's.
+    /// Performs an action, and returns the provider's answer.
     pub(super) fn apply(&mut self, action: &Action) -> Result<Option<String>, (&'static str, String)> {
         let answer = match action {
             Action::Fence(fence) => self.fence(fence),
@@ -497,12 +498,12 @@ impl Estate {
         answer
     }
 
-    /// Now, by the clock of whoever looks.
+    /// The current time by the clock of the observer.
     pub(super) fn looked(&self) -> Timestamp {
         self.now + self.ahead
     }
 
-    /// What a look at a target finds.
+    /// Observes a target.
     pub(super) fn observe(&self, target: &Target) -> Observation {
         if let Err(why) = self.answers(target) {
             let since = self.lost_at.unwrap_or(self.began) + self.ahead;
@@ -589,7 +590,7 @@ fn identity(place: &Place) -> IdentityState {
     IdentityState { account: place.account.clone().unwrap_or_else(|| "000000000000".to_owned()), arn }
 }
 
-/// Everybody may do everything here.
+/// All permissions are granted in the sandbox.
 fn granted(place: &Place, asked: usize) -> GrantedState {
     let principal = place.role.clone().unwrap_or_else(|| "drctl".to_owned());
     GrantedState { principal, asked, ..GrantedState::default() }

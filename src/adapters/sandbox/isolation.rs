@@ -1,6 +1,6 @@
-//! A fence by security group in its stages. Groups take their time to be in force, sessions from before live until the server restarts,
-//! and the provider tells of restarts when it likes. Who can write follows from what happened here; what proves a fence is
-//! [`Restart`]'s to say, as it is with a real provider.
+//! The stages of a fence by security group. A new group becomes active after a while, earlier sessions stay open until the server
+//! restarts, and the provider reports the restart later. This module decides who can write. [`Restart`] decides what proves the fence, as
+//! it does with a real provider.
 
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
@@ -9,41 +9,41 @@ use crate::kinds::shared::fence::{FenceMethod, FenceStage};
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::model::time::{Dur, Timestamp};
 
-/// How the groups and restarts of a server stand.
+/// The security groups and restarts of a server.
 #[derive(Clone, Default)]
 pub(super) struct Isolation {
-    /// The number of the last change of groups, and whether it is in force.
+    /// The number of the last change of groups, and whether it is still in progress.
     change: u32,
     changing: bool,
-    /// The fence's group is the only one in force: nobody new is let in.
+    /// The group of the fence is the only active one: no new session is accepted.
     pub(super) alone: bool,
-    /// How often a restart was accepted, and whether the last one is still to come.
+    /// The number of accepted restarts, and whether the last one is still pending.
     asked: u32,
     restarting: bool,
-    /// When it restarted, and from when the provider tells of that.
+    /// The time of each restart, and when the provider reports it.
     restarts: Vec<(Timestamp, Option<Timestamp>)>,
 }
 
-/// What happens to a server by and by.
+/// A scheduled event of a server.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Happens {
-    /// The groups of a change are in force.
+    /// The change of groups with this number becomes active.
     Grouped(u32),
-    /// It restarts as somebody asked.
+    /// The requested restart with this number happens.
     Restarted(u32),
-    /// Somebody restarts it who has nothing to do with any of this.
+    /// Somebody else restarts the server.
     ByOthers,
 }
 
 impl Isolation {
-    /// A fence from before.
+    /// An earlier fence.
     pub(super) fn in_force() -> Self {
         Self { alone: true, ..Self::default() }
     }
 }
 
 impl Estate {
-    /// The next call of the fence: its group, and when that is in force a restart.
+    /// The next call of the fence: attach the group, and once it is active, restart.
     pub(super) fn isolate(&mut self, i: usize) -> Answer {
         let db = &self.dbs[i];
         if db.source.is_some() {
@@ -65,7 +65,7 @@ impl Estate {
         }
     }
 
-    /// The groups of a server are others; they are in force later.
+    /// The groups of a server have changed. The change becomes active later.
     pub(super) fn regrouped(&mut self, i: usize) -> Answer {
         let of = &mut self.dbs[i].isolation;
         (of.change, of.changing) = (of.change + 1, true);
@@ -76,7 +76,7 @@ impl Estate {
         Ok(None)
     }
 
-    /// The restart takes a while. The answer bears the provider's date, which has no fractions of a second.
+    /// Accepts a restart, which takes a while. The answer has the provider's date, in whole seconds.
     fn restart(&mut self, i: usize) -> Answer {
         let id = self.dbs[i].reference.id.clone();
         let of = &mut self.dbs[i].isolation;
@@ -122,7 +122,7 @@ impl Estate {
         }
     }
 
-    /// Every session ends. Whoever is let in is back at once.
+    /// Ends every session. Clients that are still allowed reconnect at once.
     fn restarted(&mut self, i: usize) {
         let server = self.dbs[i].reference.clone();
         self.end_sessions(&server);
@@ -143,7 +143,7 @@ impl Estate {
         }
     }
 
-    /// What a look at such a fence finds.
+    /// Observes the fence.
     pub(super) fn isolated(&self, i: usize, restart: Restart) -> (FenceStage, String) {
         let told =
             self.dbs[i].isolation.restarts.iter().filter(|(_, told)| told.is_some_and(|t| t <= self.now));
@@ -164,7 +164,7 @@ impl Estate {
         }
     }
 
-    /// Whether the fence's group is the only one, or is about to be.
+    /// Whether the group of the fence is the only one attached, active or not.
     pub(super) fn is_attached(&self, i: usize) -> bool {
         let db = &self.dbs[i];
         let fence = &db.reference.fence_group;

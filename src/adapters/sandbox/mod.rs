@@ -46,7 +46,7 @@ use crate::world::World;
 use scenario::Fate;
 use stale::EarlierAnswers;
 
-/// Keeps what was done to the estate, so that a later process finds it as it was left.
+/// Records every change of the estate, so that a later process finds it in the same state.
 pub type Keep = Box<dyn Fn(Timestamp, &[u8])>;
 
 /// The simulated providers.
@@ -63,7 +63,7 @@ impl Sandbox {
         Self::fed(plan, scenario, seed, began, world, None)
     }
 
-    /// The same, beginning as everything was observed, if it was.
+    /// The same, but starting from an observation if there is one.
     pub fn fed(
         plan: &Plan,
         scenario: Scenario,
@@ -76,17 +76,17 @@ impl Sandbox {
         Self { estate, world, keep: RefCell::new(None), told: RefCell::default() }
     }
 
-    /// From now on, what is done is kept.
+    /// Starts to record changes.
     pub fn keep(&self, keep: Keep) {
         *self.keep.borrow_mut() = Some(keep);
     }
 
-    /// Does again what an earlier process did.
+    /// Repeats the recorded changes of an earlier process.
     pub fn replay(&self, notes: &[(Timestamp, Vec<u8>)]) {
         let mut estate = self.estate.borrow_mut();
         estate.taken_up = Some(self.world.now());
         let mut notes: Vec<_> = notes.iter().collect();
-        // A late effect is noted before it happens.
+        // A late effect is recorded before it happens.
         notes.sort_by_key(|(at, _)| *at);
         for (at, bytes) in notes {
             if let Ok(action) = serde_json::from_slice::<Action>(bytes) {
@@ -96,43 +96,43 @@ impl Sandbox {
         }
     }
 
-    /// What happens from then on is another run's.
+    /// Starts a new run at this time.
     pub fn anew(&self, at: Timestamp) {
         let mut estate = self.estate.borrow_mut();
         estate.advance(at);
         estate.forget();
     }
 
-    /// An effect that comes then, of a call whose caller is gone.
+    /// Schedules the late effect of a call whose caller is gone.
     pub fn expect(&self, at: Timestamp, action: &Action) {
         self.estate.borrow_mut().schedule(at, estate::Transition::Effect(Box::new(action.clone())));
     }
 
-    /// From now on what the estate is like is written down, instant by instant.
+    /// Starts to record the state of the estate at each instant.
     pub fn watch(&self) {
         self.estate.borrow_mut().chronicle();
     }
 
-    /// What was written down.
+    /// The recorded states.
     pub fn chronicle(&self) -> Vec<chronicle::Moment> {
         self.estate.borrow().moments.clone().unwrap_or_default()
     }
 
-    /// What really happened, up to now.
+    /// What really happened until now.
     pub fn truth(&self) -> Truth {
         let mut estate = self.estate.borrow_mut();
         self.advance(&mut estate, Dur::ZERO);
         estate.truth()
     }
 
-    /// The same some time later, when calls that were given up have had their effects. Nobody may act in it any more.
+    /// The same some time later, after the late effects of abandoned calls. The sandbox must not be used afterwards.
     pub fn afterwards(&self, later: Dur) -> Truth {
         let mut estate = self.estate.borrow_mut();
         self.advance(&mut estate, later);
         estate.truth()
     }
 
-    /// The time of what is simulated, whatever the process's clock says.
+    /// The simulated time, independent of the clock of the process.
     fn real(&self) -> Timestamp {
         self.world.now() - self.world.ahead()
     }
@@ -227,7 +227,7 @@ impl Cloud for Sandbox {
 }
 
 impl Sandbox {
-    /// A late effect is noted with the time at which it comes.
+    /// Records a late effect with its time.
     fn note_late(&self, after: Dur, action: &Action) {
         if let Some(keep) = self.keep.borrow().as_ref() {
             keep(self.real() + after, &serde_json::to_vec(action).unwrap_or_default());

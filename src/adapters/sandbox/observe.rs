@@ -1,4 +1,4 @@
-//! What a look at a simulated database finds.
+//! Observations of a simulated database.
 
 use super::build::listens;
 use super::estate::{Db, Estate};
@@ -18,7 +18,7 @@ impl Estate {
         let db = &self.dbs[i];
         let cluster = db.reference.engine == Engine::Aurora;
         let replayed = db.source.is_some().then(|| self.replayed(i));
-        // A replica tells how old a commit is by its own clock, and its source stamped it.
+        // A replica computes the age of a commit by its own clock, but the clock of its source dated the commit.
         let stamped = replayed.filter(|_| !cluster).map(|at| moved(at, self.source_clock(db)));
         let here = stamped.map(|at| moved(at, -self.clock(db)).min(self.now) + self.ahead);
         DatabaseState {
@@ -35,7 +35,7 @@ impl Estate {
             security_groups: db.groups.clone(),
             lineage: None,
             wal: self.wal(i),
-            // The service calls a secondary connected while nobody can ask its writer.
+            // The service calls a secondary connected even if its writer is unreachable.
             streaming: (db.source.is_some() && (db.tells_its_log() || cluster))
                 .then(|| cluster || db.frozen_at.is_none()),
             fence_token: self.word(i),
@@ -49,7 +49,7 @@ impl Estate {
         }
     }
 
-    /// How far the clock of a server is ahead, in milliseconds: for as long as it exists.
+    /// How far the clock of a server is ahead, in milliseconds. It never changes.
     fn clock(&self, db: &Db) -> i64 {
         let (of, most) = (&db.reference, self.scenario.skew.millis());
         let drawn = roll(self.seed, &["clock", of.component.as_str(), &of.place.name], 2 * most + 1);
@@ -60,8 +60,8 @@ impl Estate {
         self.source(db).map_or(0, |source| self.clock(source))
     }
 
-    /// What a look reads of the clock that stamps commits: a replica knows it by what its source sends, and after that no more. Of a
-    /// managed writer nobody asks, and the service tells the lag of a cluster by its own clock.
+    /// A reading of the clock that dates commits. A replica knows that clock only while its source sends. drctl does not ask managed writers,
+    /// and the service reports the lag of a cluster by its own clock.
     fn clock_read(&self, db: &Db) -> Option<ClockReading> {
         let ahead_ms = match (&db.source, db.frozen_at, db.reference.engine) {
             (_, _, Engine::Aurora) | (None, _, Engine::Rds) | (Some(_), Some(_), _) => return None,
@@ -71,13 +71,13 @@ impl Estate {
         Some(self.reading(ahead_ms))
     }
 
-    /// A clock that is so far ahead of what really is, as whoever looks reads it.
+    /// A reading, by the observer, of a clock that is this far ahead of real time.
     fn reading(&self, ahead_ms: i64) -> ClockReading {
         let ahead_ms = ahead_ms - self.ahead.millis().cast_signed();
         ClockReading { ahead_ms, within_ms: Dur::ZERO, at: self.looked() }
     }
 
-    /// Where a server of one's own is in its log: a position is a millisecond.
+    /// The log position of a self-managed server: one position is one millisecond.
     fn wal(&self, i: usize) -> Option<WalPoint> {
         let db = &self.dbs[i];
         let position = Lsn(self.last_commit(i).since(self.began).millis());
@@ -106,7 +106,7 @@ impl Estate {
         }
     }
 
-    /// How far a fence has come. By SQL it is proven by a census, as a real one is: whatever may write is left in it.
+    /// The stage of a fence. As with a real server, a census proves a fence by SQL: it lists everything that may still write.
     fn stage(&self, i: usize, method: FenceMethod, restart: Restart) -> (FenceStage, String) {
         let db = &self.dbs[i];
         let set = db.fenced.contains(&method);
@@ -129,7 +129,7 @@ impl Estate {
         (if set { FenceStage::Proven } else { FenceStage::Open }, proof.to_owned())
     }
 
-    /// Whether a server would have to answer that a fence stopped.
+    /// Whether the target needs an answer from a server that a fence stopped.
     pub(super) fn is_stopped(&self, target: &Target) -> bool {
         let asked = match target {
             Target::Database(db) => db.engine == Engine::Postgres,
@@ -154,7 +154,7 @@ impl Estate {
     }
 }
 
-/// What a clock shows at a time that is so many milliseconds ahead.
+/// A time, moved by this many milliseconds.
 fn moved(at: Timestamp, by: i64) -> Timestamp {
     Timestamp::from_millis(at.millis() + by)
 }

@@ -1,4 +1,4 @@
-//! Restores of a simulated database: backups that are there, jobs that take time, and data that are as they once were.
+//! Restores of a simulated database: existing backups, jobs that take time, and data from an earlier time.
 
 use std::collections::BTreeMap;
 
@@ -17,11 +17,11 @@ use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::time::{Dur, Timestamp};
 use crate::run::apply::IN_PLACE;
 
-/// How far back backups lead.
+/// The age of the oldest backup.
 const KEPT: Dur = Dur::mins(7 * 24 * 60);
-/// How often one is made.
+/// The interval between backups.
 const EVERY: Dur = Dur::mins(6 * 60);
-/// The size of each.
+/// The size of each backup.
 const BYTES: u64 = 20 << 30;
 
 /// A job on a simulated host.
@@ -31,7 +31,7 @@ pub(super) struct Job {
     of: Restore,
 }
 
-/// Jobs by server and part: the last of each.
+/// The last job of each server and part.
 pub(super) type Jobs = BTreeMap<(usize, Part), Job>;
 
 impl Estate {
@@ -70,7 +70,7 @@ impl Estate {
         }
     }
 
-    /// The server, or the place of one whose name is free: its copy goes there.
+    /// The server, or the free slot of a renamed one, which its copy will take.
     fn stands(&self, db: &DatabaseRef) -> Result<usize, (&'static str, String)> {
         self.find(db).or_else(|missing| self.slot(&db.id, &db.place.name).ok_or(missing))
     }
@@ -111,12 +111,12 @@ impl Estate {
                 120_000 + roll(self.seed, &["beside", &of.db.id], 180_000)
             }
             Part::Verify if failed.is_none() => 60_000 + roll(self.seed, &["verify", &of.db.id], 60_000),
-            // Two renamings.
+            // Two renames.
             Part::Swap | Part::Revert if of.instance().is_some() && failed.is_none() => {
                 let one = NEW_NAME.millis() - 120_000;
                 2 * (one + roll(self.seed, &["rename", part.word(), &of.db.id], 240_000))
             }
-            // Stopping a server and removing much takes its time.
+            // Stopping a server and removing much data takes time.
             Part::Revert | Part::Destroy => 2_000 + roll(self.seed, &["undo", &of.db.id], 150_000),
             _ => 2_000 + roll(self.seed, &["restore", part.word(), &of.db.id], 8_000),
         };
@@ -130,7 +130,7 @@ impl Estate {
         Ok(None)
     }
 
-    /// The data are those of the time, roles included: who was fenced since may log in.
+    /// The data are from that time, with their roles: clients that were fenced since may log in.
     pub(super) fn swapped(&mut self, i: usize) {
         let Some(to) = self.jobs.get(&(i, Part::Swap)).map(|j| j.of.to_time) else { return };
         let (lost, id) = (self.last_commit(i).since(to), self.dbs[i].reference.id.clone());
@@ -143,7 +143,7 @@ impl Estate {
         }
         let server = self.dbs[i].reference.clone();
         self.end_sessions(&server);
-        // A managed one takes the name that is free.
+        // A managed copy takes the free name.
         if self.dbs[i].status == GONE {
             self.dbs[i].status = "available";
             self.index.dbs.insert((id, self.dbs[i].site.to_string()), i);
@@ -155,7 +155,7 @@ impl Estate {
         db.timeline += 1;
     }
 
-    /// The copy of a managed server, while it has a name of its own. Its first backup begins when it serves.
+    /// The copy of a managed server under its own name. Its first backup starts when it serves.
     pub(super) fn beside(&self, db: &DatabaseRef) -> Option<DatabaseState> {
         let is = |job: &&Job| job.of.instance().is_some_and(|new| new.id == db.id);
         let (&(i, _), job) =
@@ -200,7 +200,7 @@ impl Estate {
         };
         let folder = format!("/data.restored-{}", of.name);
         match part {
-            // A service does not tell where the log was left.
+            // A managed service does not report the position in the log.
             Part::CreateCopy if of.instance().is_some() => Found::default(),
             Part::CreateCopy => Found {
                 backup: of.backup.as_ref().map(|b| b.name.clone()),

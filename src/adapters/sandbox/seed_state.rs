@@ -1,4 +1,4 @@
-//! A simulated estate that begins as the real one was just observed: what a rehearsal runs in.
+//! A simulated estate that starts in the observed state of the real one. Rehearsals run in it.
 
 use std::collections::BTreeMap;
 
@@ -17,16 +17,16 @@ use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 
-/// Words of servers that do not serve, as the sandbox tells them again.
+/// Status words of servers that do not serve. The sandbox repeats them.
 const IDLE: &[&str] =
     &["stopped", "stopping", "starting", "rebooting", "modifying", "failed", "storage-full"];
 
-/// What was observed, by what the plan calls it.
+/// The observation that a rehearsal starts from, by the names in the plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feed {
     /// When.
     pub at: Timestamp,
-    /// Where the application was active: that site is lost in the rehearsal.
+    /// The site where the application was active. The rehearsal loses this site.
     pub active: SiteName,
     states: BTreeMap<String, State>,
     missing: Vec<String>,
@@ -34,7 +34,7 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// What was seen of a plan's things.
+    /// Collects the observations of a plan's resources.
     pub fn of(plan: &Plan, seen: &Seen, active: SiteName, at: Timestamp) -> Self {
         let (mut states, mut missing, mut unseen) = (BTreeMap::new(), Vec::new(), Vec::new());
         for target in targets::of_plan(plan, None) {
@@ -52,7 +52,7 @@ impl Feed {
         Self { at, active, states, missing, unseen }
     }
 
-    /// What a reader of the rehearsal has to know of what it began with.
+    /// Notes for readers of the rehearsal about its start.
     pub fn notes(&self) -> Vec<String> {
         let first = format!(
             "starts with {} from {}; after that, all times are those of the virtual clock, and drctl simulates how long calls take and what else fails",
@@ -66,12 +66,12 @@ impl Feed {
         std::iter::once(first).chain(missing).chain(unseen).collect()
     }
 
-    /// As a rehearsal keeps it.
+    /// Serializes it for the journal of the rehearsal.
     pub fn bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// What a rehearsal kept, if it began with an observation.
+    /// Reads it back, if the rehearsal started from an observation.
     pub fn kept(notes: &[(Timestamp, Vec<u8>)]) -> Option<Self> {
         notes.iter().find_map(|(_, bytes)| serde_json::from_slice(bytes).ok())
     }
@@ -104,7 +104,7 @@ impl Feed {
         }
     }
 
-    /// How far a replica was behind its writer: by both their words where both were seen, else by the age of what it held.
+    /// How far a replica was behind its writer: from both observations if there are both, else from the age of its last commit.
     fn lag(&self, dbs: &[Db], i: usize, seen: &DatabaseState) -> Option<Dur> {
         let held = seen.last_commit.filter(|_| seen.is_replica())?;
         let writer = dbs.iter().filter(|d| d.component == dbs[i].component).find_map(|d| {
@@ -117,7 +117,7 @@ impl Feed {
         Some(writer.map_or(age, |last| last.since(held).min(age)))
     }
 
-    /// The observed sets of the zone's names take the place of those that the plan implies.
+    /// Replaces the record sets that the plan implies by the observed ones.
     fn zone(&self, zone: &mut Zone) {
         let seen: Vec<&RecordSet> = self
             .states
@@ -159,7 +159,7 @@ impl Feed {
         if !seen.security_groups.is_empty() {
             db.groups = seen.security_groups.clone();
         }
-        // An old primary that was left.
+        // An old primary, left behind by a failover.
         if !seen.is_replica() && db.site != self.active {
             db.source = None;
             db.stopped_at = Some(self.at);

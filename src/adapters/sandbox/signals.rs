@@ -1,4 +1,5 @@
-//! Names that follow an object or routing controls: health checks notice after a while, and name servers answer by them.
+//! Names that follow an object or routing controls. Health checks notice a change after a while, and then name servers change their
+//! answers.
 
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
@@ -21,14 +22,14 @@ impl Estate {
         if let Some((_, holder)) = &mut self.zones[i].object {
             *holder = signal.present.then(|| signal.holder.clone());
         }
-        // Three looks, 10 s apart, by checkers that began at different times.
+        // Three checks, 10 s apart, by checkers with different phases.
         let url = signal.object.url.as_str();
         let noticed = Dur(20_000 + roll(self.seed, &["noticed", url], 25_000));
         self.schedule(self.now + noticed, Transition::Noticed(i));
         Ok(None)
     }
 
-    /// The health check changed its mind: name servers answer by it, and resolvers when what they have expires.
+    /// The health check changed: name servers answer accordingly, and resolvers after their cached answers expire.
     pub(super) fn noticed(&mut self, i: usize) {
         let home = self.home.clone();
         let to = match (&self.zones[i].object, &self.zones[i].controls) {
@@ -41,7 +42,7 @@ impl Estate {
         self.publish(i);
     }
 
-    /// All of them or none: one is `On`.
+    /// Sets all routing controls at once: exactly one is `On`.
     pub(super) fn route(&mut self, route: &SetRoutingControls) -> Answer {
         let missing = || ("ResourceNotFoundException", "there are no such controls".to_owned());
         let i =
@@ -58,14 +59,14 @@ impl Estate {
         Some(ControlsState { on: of.controls.keys().map(|site| (site.clone(), site == to)).collect() })
     }
 
-    /// Name servers answer by a zone's sets from now on.
+    /// Name servers use a zone's sets from now on.
     pub(super) fn publish(&mut self, zone: usize) {
         let (seed, static_too) = (self.seed, self.serves_static_only);
         let of = &mut self.zones[zone];
         let ttl = kept(&of.cached);
         of.published = of.sets.clone();
         of.follow(static_too);
-        // Resolvers keep what they have until it expires: this one fetched it at some point within the last TTL.
+        // A resolver keeps its answer until it expires. It fetched the answer at some time within the last TTL.
         let phase = roll(seed, &["resolver", of.reference.zone.as_str()], ttl.millis().max(1));
         self.schedule(self.now + Dur(phase), Transition::Refresh(zone));
     }

@@ -1,4 +1,4 @@
-//! Control planes that tell what was true a while ago: describe calls are eventually consistent (Amazon RDS API Reference and Amazon EC2
+//! Control planes with stale answers: describe calls are eventually consistent (Amazon RDS API Reference and Amazon EC2
 //! Developer Guide, «Eventual consistency»).
 
 use std::collections::BTreeMap;
@@ -11,10 +11,10 @@ use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::{State, Target};
 use crate::model::time::{Dur, Timestamp};
 
-/// A zone's listing is behind for no longer than that.
+/// The longest delay of a zone's listing.
 const RECORDS: Dur = Dur::secs(4);
 
-/// What was answered before, by target: when, how often, and what.
+/// Earlier answers by target: time, count and content.
 #[derive(Default)]
 pub(super) struct EarlierAnswers {
     answers: BTreeMap<String, Vec<(Timestamp, Observation)>>,
@@ -22,7 +22,7 @@ pub(super) struct EarlierAnswers {
 }
 
 impl EarlierAnswers {
-    /// The answer to a look: that of now, or one of those from before.
+    /// The answer to an observation: the current state or an earlier one.
     pub(super) fn again(&mut self, estate: &Estate, target: &Target, now: Observation) -> Observation {
         let most = oldest(estate, target);
         if most == Dur::ZERO {
@@ -41,7 +41,7 @@ impl EarlierAnswers {
     }
 }
 
-/// How old an answer may be. SQL, S3 and name servers tell what is.
+/// How old an answer may be. Answers of SQL, S3 and name servers are current.
 fn oldest(estate: &Estate, target: &Target) -> Dur {
     let managed = |engine: Engine| if engine == Engine::Postgres { Dur::ZERO } else { estate.scenario.stale };
     match target {
@@ -53,7 +53,7 @@ fn oldest(estate: &Estate, target: &Target) -> Dur {
     }
 }
 
-/// It bears the time at which it is given. What a server itself tells of its log is asked of the server.
+/// Dates a stale answer to now. Log positions come from the server itself, so they are current.
 fn restamped(old: &Observation, fresh: &Observation, now: Timestamp) -> Observation {
     match old.clone() {
         Observation::Value { state, source, .. } => {

@@ -10,18 +10,18 @@ use crate::model::time::{Dur, Timestamp};
 /// What happened to users and writes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Truth {
-    /// Whenever users began to be served, or ceased to be, in order.
+    /// When users started or stopped being served, in order.
     pub turns: Vec<(Timestamp, bool)>,
-    /// Writes that were acknowledged and are not on the new primary, as a span of time, by component.
+    /// Acknowledged writes that the new primary lacks, as a span of time, by component.
     pub lost_ms: BTreeMap<ComponentName, Dur>,
-    /// How long two servers of one component would both have taken writes.
+    /// How long two servers of one component both took writes.
     pub two_primaries_ms: Dur,
-    /// Whether users were ever sent to a site whose database took no writes, after the first switch.
+    /// Whether users, after the first switch, were ever sent to a site whose database took no writes.
     pub traffic_before_database: bool,
 }
 
 impl Truth {
-    /// When users first failed, and when they were served again for good, if they were.
+    /// When users first failed, and when they were finally served again, if they were.
     pub fn outage(&self) -> Option<(Timestamp, Option<Timestamp>)> {
         let first = self.turns.iter().find(|(_, served)| !served)?.0;
         let last = self.turns.last().filter(|(_, served)| *served).map(|(at, _)| *at);
@@ -33,8 +33,8 @@ impl Truth {
         self.outage().and_then(|(from, to)| Some(to?.since(from)))
     }
 
-    /// The same as a probe sees it that asks every `every`, first at `phase`: from the first instant at which it fails to the
-    /// first at which it is good again. Computed from the outage alone, not from any sample.
+    /// The same as seen by a probe that runs every `every`, first at `phase`: from its first failure to its first success after the
+    /// outage. It is computed from the outage, not from samples.
     pub fn outage_as_sampled(&self, phase: Timestamp, every: Dur) -> Option<Dur> {
         let (from, to) = self.outage()?;
         let tick = |at: Timestamp| {

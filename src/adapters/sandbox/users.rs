@@ -10,7 +10,7 @@ use crate::model::ids::SiteName;
 use crate::record::runbook::{Probe, ProbeRole};
 
 impl Estate {
-    /// Whether a site can serve users with these servers.
+    /// Whether these servers of a site can serve users.
     fn serves(&self, site: &SiteName, (dbs, groups): &(Vec<usize>, Vec<usize>)) -> bool {
         !self.is_lost(site.as_str())
             && groups.iter().all(|&g| self.groups[g].in_service > 0)
@@ -32,7 +32,7 @@ impl Estate {
         self.zones.iter().all(|zone| zone.cached_to.iter().all(|site| leads_somewhere(zone, site)))
     }
 
-    /// Whether the secrets that clients in a site read lead them to servers that take their writes.
+    /// Whether the secrets of clients in a site point to servers that take their writes.
     fn led(&self, zone: &Zone, site: &SiteName) -> bool {
         let reads = |of: &ClientSecret| of.place.name == site.as_str() && zone.needs.contains(&of.component);
         self.secrets.iter().filter(|(of, _)| reads(of)).all(|(of, led)| {
@@ -52,7 +52,7 @@ impl Estate {
         (dbs, (0..self.groups.len()).filter(|&i| self.groups[i].site == *site).collect())
     }
 
-    /// Writes down whether users are served, if that has changed, and what must never be.
+    /// Records changes of whether users are served, and any violation of an invariant.
     pub(super) fn note_users(&mut self) {
         self.note_writers();
         let served = self.users_served();
@@ -82,7 +82,7 @@ impl Estate {
         self.note_moment();
     }
 
-    /// What happened so far.
+    /// What really happened so far.
     pub(super) fn truth(&self) -> Truth {
         let mut truth = self.truth.clone();
         let promoted = |i: &usize| self.dbs[*i].won && self.dbs[*i].source.is_none();
@@ -96,7 +96,7 @@ impl Estate {
         truth
     }
 
-    /// How a probe fares.
+    /// The result of a probe.
     pub(super) fn probe(&self, probe: &Probe) -> bool {
         match (probe.role, &probe.site) {
             (ProbeRole::Site, Some(site)) => {
