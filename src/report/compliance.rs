@@ -1,5 +1,5 @@
-//! The compliance report: what was promised, what was tried, what was achieved and what was missed, over a time. Everything in it comes
-//! from journals and the ledger; figures keep their basis, and what nobody measured is not called met.
+//! The compliance report: the objectives, runs, results and failures of a period. All of it comes from journals and the ledger. Figures
+//! keep their basis, and an objective that was not measured is not met.
 
 pub mod charts;
 pub mod controls;
@@ -34,50 +34,50 @@ pub use lines::{Copied, Readiness};
 use lines::{line, readiness};
 pub use tally::{Counts, Tally};
 
-/// A plan as it stands in its file.
+/// A plan, as its file has it now.
 #[derive(Clone, Debug)]
 pub struct PlanLine {
     /// Its name.
     pub plan: PlanName,
     /// Its tier.
     pub tier: Option<String>,
-    /// What is known of it.
+    /// Whether it is verified.
     pub verified: Verified,
-    /// Since when drctl knows of it.
+    /// When drctl first recorded it.
     pub known: Option<Timestamp>,
 }
 
-/// What a report is written from.
+/// The sources of a report.
 #[derive(Clone, Copy, Debug)]
 pub struct Books<'a> {
     /// Every run of the store.
     pub runs: &'a [RunState],
-    /// The plans there are.
+    /// The existing plans.
     pub plans: &'a [PlanLine],
-    /// How often each tier has to be proven.
+    /// How often the applications of each tier must be proven.
     pub drill_every: &'a BTreeMap<String, Dur>,
     /// The results of scheduled drills.
     pub drills: &'a [DrillLine],
-    /// Whether recoveries would work, as it was last looked at, and when.
+    /// The last readiness check of each plan, with its time.
     pub ready: &'a BTreeMap<PlanName, (Timestamp, Vec<Check>)>,
-    /// When people were told of each run.
+    /// When people were notified of each run.
     pub told: &'a BTreeMap<RunId, Vec<Timestamp>>,
     /// The bundle of each run, with its SHA-256.
     pub bundles: &'a BTreeMap<RunId, (String, String)>,
-    /// Bundles that are not whole, and why.
+    /// Damaged bundles, with the reason.
     pub damaged: &'a [(String, String)],
-    /// Runs that were decided under other terms than the run before them.
+    /// Runs whose terms differ from those of the run before.
     pub terms: &'a [TermsChange],
-    /// What the ledger has, and what is wrong with it.
+    /// The ledger and its faults.
     pub ledger: &'a LedgerLine,
 }
 
-/// A drill of a schedule that was due.
+/// A scheduled drill that was due.
 #[derive(Clone, Debug)]
 pub struct DrillLine {
     /// The schedule.
     pub schedule: String,
-    /// The application, as far as the ledger tells.
+    /// The application, if the ledger has it.
     pub plan: Option<PlanName>,
     /// When it was due.
     pub due: Timestamp,
@@ -85,22 +85,22 @@ pub struct DrillLine {
     pub fate: Fate,
 }
 
-/// What is asked for.
+/// The request for a report.
 #[derive(Clone, Debug)]
 pub struct Asked {
     /// From when on.
     pub since: Timestamp,
     /// Up to when, that instant not included.
     pub until: Timestamp,
-    /// When it is asked.
+    /// The time of the request.
     pub now: Timestamp,
     /// By whose controls.
     pub profile: Profile,
-    /// Whether rehearsals are reported, which prove nothing.
+    /// Whether it reports rehearsals, which prove nothing.
     pub rehearsal: bool,
-    /// Who prepares the report.
+    /// The person who prepares the report.
     pub prepared_by: Signatory,
-    /// Who reviews it.
+    /// The person who reviews it.
     pub reviewed_by: Signatory,
 }
 
@@ -109,13 +109,13 @@ pub struct Asked {
 pub struct Compliance {
     /// Version of this shape.
     pub schema_version: u32,
-    /// `live`, or `sandbox`, which proves nothing.
+    /// `live` or `sandbox`. Rehearsals prove nothing.
     pub world: String,
     /// From when on.
     pub since: Timestamp,
     /// Up to when, that instant not included.
     pub until: Timestamp,
-    /// When it was written.
+    /// When it was created. For rehearsals, the virtual time of their last event.
     pub generated_at: Timestamp,
     /// The version of drctl.
     pub tool: String,
@@ -123,29 +123,29 @@ pub struct Compliance {
     pub profile: Profile,
     /// Its full name.
     pub profile_title: String,
-    /// All of it in figures.
+    /// The totals.
     pub totals: Totals,
-    /// The same by tier.
+    /// Figures by tier.
     pub tiers: Vec<Group>,
-    /// The same by application.
+    /// Figures by application.
     pub applications: Vec<Application>,
     /// Every run.
     pub runs: Vec<Line>,
-    /// What somebody has to answer for.
+    /// The findings.
     pub findings: Vec<Finding>,
     /// The duties of people.
     pub obligations: Vec<Obligation>,
-    /// Controls, and which sections speak to each.
+    /// Controls, with the sections of the report for each.
     pub controls: Vec<Control>,
-    /// The ledger that all of it stands in.
+    /// The ledger behind the report.
     pub ledger: LedgerLine,
-    /// Who prepared it, as far as somebody said so.
+    /// The person who prepared it, if given.
     pub prepared_by: Signatory,
-    /// Who reviewed it, likewise.
+    /// The person who reviewed it, if given.
     pub reviewed_by: Signatory,
 }
 
-/// Who answers for a report. Nothing is signed here: whoever it is signs by hand, or signs the file.
+/// A person who is responsible for a report. drctl signs nothing here: the person signs by hand, or signs the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Signatory {
     /// The name.
@@ -166,69 +166,69 @@ impl Signatory {
 /// The ledger of a store.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LedgerLine {
-    /// How many entries it has.
+    /// The number of entries.
     pub entries: u64,
-    /// The hash of the last.
+    /// The hash of the last entry.
     pub head: Option<String>,
-    /// What is wrong with it or with a run.
+    /// Faults of the ledger and of runs.
     pub faults: Vec<String>,
 }
 
 /// Figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Totals {
-    /// Runs by their kind.
+    /// Runs by kind.
     #[serde(flatten)]
     pub counts: Counts,
-    /// Those that ended as they should.
+    /// Runs that succeeded.
     pub good: usize,
-    /// Incidents whose users were never seen to be served again.
+    /// Incidents after which users were never seen to be served again.
     pub not_recovered: usize,
-    /// Risks that people accepted by name.
+    /// Waivers: risks that named people accepted.
     pub waivers: usize,
-    /// Runs that promoted a database whose old primary was not proven fenced, because somebody waived that.
+    /// Runs that promoted a database without a proven fence, by waiver.
     pub unfenced: usize,
     /// Fences that are still pending.
     pub fences_pending: usize,
-    /// Recovery times within what was promised, and known to be.
+    /// Verdicts on recovery times.
     pub rto: Tally,
-    /// The same of recovery points.
+    /// Verdicts on recovery points.
     pub rpo: Tally,
-    /// Recovery times of incidents alone.
+    /// Verdicts on recovery times of incidents only.
     pub rto_of_incidents: Tally,
-    /// Recovery points of incidents alone.
+    /// Verdicts on recovery points of incidents only.
     pub rpo_of_incidents: Tally,
-    /// Overrides.
+    /// Approvals that somebody overrode.
     pub overrides: usize,
-    /// Of them those whose approvals were late or are.
+    /// Overrides whose approvals were late or are missing.
     pub overrides_late: usize,
-    /// Duties that people did not do in time.
+    /// Duties that people missed.
     pub obligations_missed: usize,
-    /// Drills on schedule that were not held.
+    /// Scheduled drills that did not run.
     pub drills_missed: usize,
-    /// Applications that nobody proved for longer than their tier allows, at the end.
+    /// Applications whose proof was overdue at the end, by the rule of their tier.
     pub unproven: usize,
-    /// Applications of which no proof is on record, whatever their tier asks for.
+    /// Applications that were never proven.
     pub never_proven: usize,
-    /// How long stores had no standby after a run, added up, in seconds.
+    /// The time without a standby after runs, in seconds, added up over all databases.
     pub unprotected_s: f64,
-    /// Runs without a bundle of evidence.
+    /// Runs without an evidence bundle.
     pub without_evidence: usize,
 }
 
-/// What kind of run it was.
+/// The class of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
-    /// Something was wrong.
+    /// A recovery from a failure.
     Incident,
-    /// Users were moved, or a standby made, as planned.
+    /// A planned move, or a new standby.
     Planned,
-    /// A drill that touched something.
+    /// A drill that changed something.
     Drill,
-    /// A drill that was only read or rehearsed.
+    /// A tabletop drill or a rehearsal.
     Read,
-    /// A run in an estate that was declared a test: it counts for nothing.
+    /// A run in a test environment. It is not counted.
     Test,
 }
 
@@ -239,53 +239,53 @@ pub struct Line {
     pub run: RunId,
     /// The application.
     pub plan: PlanName,
-    /// Its tier, as the plan had it then.
+    /// The tier that the plan had at that time.
     pub tier: String,
-    /// What kind it was.
+    /// The class.
     pub class: Class,
     /// In words: `failover`, `restore`, `live drill` and so on.
     pub what: String,
-    /// When it was declared.
+    /// When it started.
     pub started_at: Timestamp,
-    /// When it was over.
+    /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// How it ended, or where it is.
+    /// The outcome, or the current state.
     pub outcome: String,
-    /// Whether it ended as it should.
+    /// Whether it succeeded.
     pub good: bool,
-    /// Recovery time, where users were moved or brought back.
+    /// The recovery time, if the run moved users.
     pub rto: Option<Measured>,
-    /// Recovery point, likewise.
+    /// The recovery point, if the run moved users.
     pub rpo: Option<Measured>,
-    /// Where it is held to a stricter objective than its own, which the store knew before.
+    /// Objectives that were loosened before this run. The run is held to the stricter ones.
     pub loosened: Vec<String>,
-    /// How bad it was said to be.
+    /// The declared severity.
     pub severity: Option<String>,
     /// The incident.
     pub incident: Option<String>,
-    /// Who asked for it, and whether they signed for it.
+    /// The requester.
     pub requester: String,
-    /// Whether they signed for it.
+    /// Whether the requester signed.
     pub signed: bool,
-    /// Why it proves nothing, if that is so.
+    /// Why it proves nothing, if it does not.
     pub counts_for_nothing: Option<String>,
-    /// Whether it is the way back of a live drill.
+    /// Whether it is the return of a live drill.
     pub returns: bool,
-    /// Refusals that people accepted, in words.
+    /// Waivers, in words.
     pub waivers: Vec<String>,
-    /// For how long users had not been served when the run ended, or by now, in seconds; nothing where they were served again.
+    /// How long users had not been served when the run ended, or until now, in seconds. Absent if users were served again.
     pub not_recovered_s: Option<f64>,
     /// Fences that were waived before a promotion, and the result of each.
     pub waived_fences: Vec<String>,
-    /// How many of them are still pending.
+    /// The number of fences that are still pending.
     pub fences_pending: usize,
-    /// How many stops it came to.
+    /// The number of stops.
     pub stops: usize,
     /// Overrides, in words.
     pub overrides: Vec<String>,
-    /// How many of them were approved too late, or are not.
+    /// The number of overrides that were approved late or not at all.
     pub late: usize,
-    /// Copies that a drill made and checked: how long that took, and of which time they are. That is no recovery time: it moves nobody.
+    /// Copies that a drill made and verified, with their duration and age. That duration is not a recovery time, because no users move.
     pub copies: Vec<Copied>,
     /// The controls that it speaks to.
     pub controls: Vec<String>,
@@ -338,25 +338,25 @@ pub struct Application {
     pub plan: PlanName,
     /// Its tier.
     pub tier: String,
-    /// What is promised, in seconds, as its last run had it.
+    /// The RTO in its last run, in seconds.
     pub rto_s: Option<f64>,
-    /// Likewise.
+    /// The RPO in its last run, in seconds.
     pub rpo_s: Option<f64>,
     /// Whether it is proven that it can be recovered.
     pub status: Proof,
     /// Why.
     pub why: String,
-    /// Its runs in figures.
+    /// Figures of its runs.
     pub figures: Figures,
-    /// When nobody had proven it for longer than its tier allows.
+    /// Periods in which its proof was overdue, by the rule of its tier.
     pub unproven: Vec<Gap>,
     /// Whether no recovery, and no drill that changes anything, ever succeeded before the end of the period.
     pub never_proven: bool,
-    /// When a store of it had no standby after a run.
+    /// Periods in which one of its databases had no standby after a run.
     pub unprotected: Vec<Gap>,
-    /// How it stood at the end of each month.
+    /// Whether it was proven at the end of each month.
     pub months: Vec<Month>,
-    /// Whether a recovery would work, as it was last looked at; nothing where nobody looked.
+    /// The last readiness check, if there was one.
     pub readiness: Option<Readiness>,
 }
 
@@ -365,38 +365,38 @@ pub struct Application {
 pub struct Group {
     /// Its name.
     pub tier: String,
-    /// How often it has to be proven, in seconds.
+    /// How often its applications must be proven, in seconds.
     pub drill_every_s: Option<f64>,
-    /// How many applications are of it.
+    /// The number of its applications.
     pub applications: usize,
-    /// Their runs in figures.
+    /// Figures of their runs.
     pub figures: Figures,
 }
 
-/// Runs in figures.
+/// Figures of runs.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Figures {
-    /// How many, by their kind.
+    /// Runs by kind.
     #[serde(flatten)]
     pub counts: Counts,
     /// Recovery times.
     pub rto: Tally,
     /// Recovery points.
     pub rpo: Tally,
-    /// Recovery times that are known, in seconds.
+    /// Known recovery times, in seconds.
     pub rto_s: Statistics,
-    /// Recovery points that are known, in seconds.
+    /// Known recovery points, in seconds.
     pub rpo_s: Statistics,
 }
 
-/// Something that somebody has to answer for.
+/// A finding: a person must answer for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
-    /// What it belongs to.
+    /// The section of the report.
     pub section: Section,
-    /// The application, if it is of one.
+    /// The application, if there is one.
     pub plan: Option<PlanName>,
-    /// The run, if it is of one.
+    /// The run, if there is one.
     pub run: Option<RunId>,
     /// When.
     pub at: Option<Timestamp>,
@@ -421,7 +421,7 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
     let tiers = tiers(books, &applications, &lines);
     let findings = findings::findings((books, asked), &applications, &lines, &obligations);
     let totals = totals(books, &applications, &lines, &obligations, asked);
-    // Figures are computed in the order of time; what is read begins with what is worst.
+    // Figures are computed in order of time. The report lists the worst first.
     lines.sort_by_key(|line| (sheet::badness(line), std::cmp::Reverse(line.started_at)));
     applications.sort_by_cached_key(|application| worst(application, &lines));
     Compliance {
@@ -446,7 +446,7 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
     }
 }
 
-/// Where an application stands in a list that begins with the worst.
+/// The sort key of an application in a list that starts with the worst.
 fn worst(application: &Application, lines: &[Line]) -> (u8, u8, usize, PlanName) {
     let status = match application.status {
         Proof::Failed => 0,
@@ -459,7 +459,7 @@ fn worst(application: &Application, lines: &[Line]) -> (u8, u8, usize, PlanName)
     (status, of.min().unwrap_or(u8::MAX), usize::MAX - open, application.plan.clone())
 }
 
-/// In the order in which the runs began.
+/// Computes figures from lines in the order in which the runs started.
 fn figures<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Figures {
     let mut figures = Figures { counts: Counts::of(lines.clone()), ..Figures::default() };
     let (mut rto, mut rpo) = (Vec::new(), Vec::new());
@@ -467,7 +467,7 @@ fn figures<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Figures {
         for (objective, tally) in [(&line.rto, &mut figures.rto), (&line.rpo, &mut figures.rpo)] {
             objective.iter().for_each(|objective| tally.add(objective.verdict));
         }
-        // Who was never served again would else make no time longer.
+        // Without this, a run that never recovered would not make the statistics worse.
         rto.extend(match (line.not_recovered_s, &line.rto) {
             (Some(seconds), Some(_)) => Some(Sample::never(seconds)),
             (_, objective) => objective.as_ref().and_then(Sample::of),
@@ -498,7 +498,7 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
             .filter_map(|run| Some((verified::over_at(run), verified::proof(run)?)))
             .collect();
         let objectives = last.map(|run| run.runbook.objectives);
-        // One that was never tried is to be tried, too: from when drctl knew of it on.
+        // An application that was never tried must be proven, too, counted from when drctl first recorded it.
         let first =
             runs.first().map(|run| run.created_at).into_iter().chain(known.and_then(|plan| plan.known));
         let first = first.min();
