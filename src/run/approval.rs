@@ -1,4 +1,4 @@
-//! Who said yes to a gate, who overrode it, and whether that is enough.
+//! Approvals and overrides of gates, and whether they are enough.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::record::action::{Action, Gate};
 use crate::record::event::{Event, EventKind, WorldKind};
 use crate::record::statement::Statement;
 
-/// How the reason of an approval begins that ended without an answer.
+/// The start of the reason of an approval request that expired.
 const EXPIRED: &str = "nobody approved";
 
 /// An approval that somebody overrode in an emergency. It stays on record, and so does its result.
@@ -24,18 +24,18 @@ pub struct Overridden {
     pub reason: String,
     /// When.
     pub at: Timestamp,
-    /// When the approvals have to be there.
+    /// When the approvals are due.
     pub due: Timestamp,
-    /// Who said yes afterwards.
+    /// People who approved afterwards.
     pub ratified_by: Vec<Person>,
-    /// When the last of those said yes who have to.
+    /// When the last required approval was given.
     pub ratified_at: Option<Timestamp>,
-    /// Who said no afterwards, when and why. What was done is not undone by that.
+    /// People who rejected it afterwards, with time and reason. A rejection undoes nothing.
     pub refused: Vec<(Person, String, Timestamp)>,
 }
 
 impl Overridden {
-    /// By how much the approvals are late, if they are: for ever, once they were.
+    /// How late the approvals are, if they are. Late approvals stay late on record.
     pub fn late(&self, now: Timestamp) -> Option<Dur> {
         let late = self.ratified_at.unwrap_or(now).since(self.due);
         (late > Dur::ZERO).then_some(late)
@@ -64,8 +64,7 @@ pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
     Says::Blocked(EventKind::GateBlocked { step, rule: None, why, flag })
 }
 
-/// Whose approvals are missing before the run may continue, as seats; empty if none is missing. An approval counts while its statement is
-/// valid.
+/// The seats whose approvals are missing before the run may continue. An approval counts while its statement is valid.
 pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestamp) -> Vec<String> {
     let Action::Gate(Gate::Approval { by, override_by, .. }) = &state.step(position).action else {
         return Vec::new();
@@ -73,7 +72,7 @@ pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestam
     let good = |who: &Person| Statement::of(who).is_none_or(|s| s.until > now);
     let said: Vec<&Person> = said.iter().filter(|who| good(who)).collect();
     let (over, rule) = match (&state.steps[position].overridden, override_by) {
-        // Who overrode it has to mean it still.
+        // The statement of the person who overrode it must still be valid.
         (Some(over), Some(rule)) if good(&over.who) => (over, rule),
         (over, _) => {
             let said = over.as_ref().map_or_else(|| said.clone(), |over| besides(over, &said));
@@ -81,11 +80,11 @@ pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestam
         }
     };
     let said = besides(over, &said);
-    // An override makes nothing harder.
+    // An override adds no requirement.
     if empty_seats(state, by, &said).is_empty() { Vec::new() } else { not_taken(state, &rule.also, &said) }
 }
 
-/// What an approval waits for by now, where people answered since the run asked: the run itself says so only once somebody drives it.
+/// What an approval waits for now, including answers that arrived since the run asked. The run records them only when a process drives it.
 pub(super) fn answered_since(state: &RunState, position: usize) -> Option<(String, Option<String>)> {
     let Action::Gate(Gate::Approval { ask, .. }) = &state.step(position).action else { return None };
     let of = &state.steps[position];
@@ -108,13 +107,13 @@ pub(super) fn answered_since(state: &RunState, position: usize) -> Option<(Strin
     ))
 }
 
-/// Whether the run continued on an override. From then on approvals come afterwards.
+/// Whether the run continued on an override. From then on, approvals follow afterwards.
 fn went_on(state: &RunState, position: usize) -> bool {
     let of = &state.steps[position];
     of.overridden.is_some() && matches!(of.work.status, Status::Done(_))
 }
 
-/// Whose yes is still missing after an override, as seats. Whoever overrode it does not say it; a yes that was said stays one.
+/// The seats whose approvals are missing after an override. The person who overrode it cannot approve. Earlier approvals stay valid.
 pub fn unratified(state: &RunState, position: usize, more: Option<&Person>) -> Vec<String> {
     let of = &state.steps[position];
     let (Action::Gate(Gate::Approval { by, .. }), Some(over)) =
@@ -130,7 +129,7 @@ fn besides<'p>(over: &Overridden, said: &[&'p Person]) -> Vec<&'p Person> {
     said.iter().copied().filter(|who| !who.is(&over.who)).collect()
 }
 
-/// Where a run has no operators, roles are nobody's: then as many people as there are seats have to say yes.
+/// Without operators, nobody has a role. Then as many people as there are seats must approve.
 fn empty_seats(state: &RunState, by: &[String], said: &[&Person]) -> Vec<String> {
     if by.is_empty() || state.created.authority.is_empty() {
         let people: BTreeSet<&str> = said.iter().map(|p| p.who.as_str()).collect();
@@ -146,7 +145,7 @@ fn not_taken(state: &RunState, seats: &[String], said: &[&Person]) -> Vec<String
     state.created.authority.lacking(seats, &people).into_iter().map(str::to_owned).collect()
 }
 
-/// Why an event about an approval cannot be, whoever wrote it: what a process would not have done is not believed of a journal.
+/// Why an event about an approval is invalid. drctl does not accept from a journal what no process would have done.
 pub fn unapproved(state: &RunState, what: &EventKind, at: Timestamp) -> Option<(StepId, String)> {
     let gate = |step: &StepId| {
         let i = state.position(step)?;
@@ -212,7 +211,7 @@ fn taken_before(state: &RunState, who: &Person) -> Option<String> {
     taken.then(|| "this statement was already used; each statement is valid once".to_owned())
 }
 
-/// Whether somebody may override the approvals.
+/// Whether anybody may override the approvals.
 fn may_override(state: &RunState, position: usize, who: &Person, now: Timestamp) -> Result<(), String> {
     let of = &state.steps[position];
     let Action::Gate(Gate::Approval { override_by, .. }) = &state.step(position).action else {
@@ -270,12 +269,12 @@ pub(super) fn approve(
     said(&asked_anew(state, i, who, now)?, (i, who), yes, now).map(|yes| anew(state, i, who, yes))
 }
 
-/// Why the yes of somebody would be none, whoever signs it: nobody reads and confirms what is refused afterwards.
+/// Why an approval by this person would be refused. drctl asks before the person reads and confirms.
 pub fn refuses(state: &RunState, step: &StepId, who: &Person, now: Timestamp) -> Option<String> {
     approve(state, step, who, now).err()
 }
 
-/// Whose yes would count where it is missing: each seat with those who may take it.
+/// The missing seats, each with the people who may approve.
 pub fn who_may(state: &RunState, step: &StepId, said: &[Person]) -> Vec<(String, String)> {
     let Some(i) = state.position(step) else { return Vec::new() };
     if !matches!(state.step(i).action, Action::Gate(Gate::Approval { .. })) {
@@ -298,7 +297,7 @@ pub fn who_may(state: &RunState, step: &StepId, said: &[Person]) -> Vec<(String,
     seats.into_iter().map(|seat| (seat.clone(), may(&seat))).collect()
 }
 
-/// What a person can do where a word of theirs was refused.
+/// What a person can do after a refused answer.
 pub fn instead(state: &RunState, step: &StepId) -> String {
     if state.finished() {
         return "a run that is over takes no answers; drctl status lists what waits for a person".to_owned();
@@ -329,7 +328,7 @@ fn said(
     Ok(vec![yes])
 }
 
-/// A no.
+/// A rejection.
 ///
 /// # Errors
 /// Why it is none.
@@ -373,7 +372,7 @@ fn expired(state: &RunState, gate: usize) -> bool {
     !state.finished() && work.status == Status::Failed && nobody
 }
 
-/// The run as it is once an expired approval request is made again. Answering that request decides no stop.
+/// The run after an expired approval request was opened again. Answering it decides no stop.
 fn asked_anew(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result<RunState, String> {
     let mut state = state.clone();
     if expired(&state, gate) {
@@ -392,7 +391,7 @@ fn anew(state: &RunState, gate: usize, who: &Person, words: Vec<EventKind>) -> V
     resumed.into_iter().chain(words).collect()
 }
 
-/// What follows from the words of people.
+/// The result of people's answers.
 pub(super) fn note(state: &mut RunState, position: usize, what: &EventKind, at: Timestamp) {
     let within = match &state.step(position).action {
         Action::Gate(Gate::Approval { override_by: Some(rule), .. }) => rule.within_ms,
@@ -401,7 +400,7 @@ pub(super) fn note(state: &mut RunState, position: usize, what: &EventKind, at: 
     let of = &mut state.steps[position];
     match (what, &mut of.overridden) {
         (EventKind::Approved { who, .. }, _) => of.approved_by.push(who.clone()),
-        // After a no the question is a new one: what was said before it is no answer to that, and nothing was done by it.
+        // After a rejection the request is new: earlier answers do not count for it, and nothing was done because of them.
         (EventKind::Rejected { .. }, over) => {
             of.approved_by.clear();
             *over = None;
@@ -429,7 +428,7 @@ pub(super) fn note(state: &mut RunState, position: usize, what: &EventKind, at: 
         && over.ratified_at.is_none()
         && whole
     {
-        // The clock that a statement was signed by may be ahead of the one that wrote it down: the later of the two counts.
+        // The clock of the signer may be ahead of the clock of the journal. The later time counts.
         let signed = person_of(what).and_then(Statement::of).map(|s| s.at).filter(|_| live);
         over.ratified_at = Some(signed.map_or(at, |signed| signed.max(at)));
     }
@@ -442,7 +441,7 @@ const fn person_of(what: &EventKind) -> Option<&Person> {
     }
 }
 
-/// A yes that the gate does not ask for is refused, so that nobody takes it for one of those that it does.
+/// Refuses an approval that the gate does not require, so that nobody counts it as a required one.
 fn needed(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result<(), String> {
     let of = &state.steps[gate];
     let said = &of.approved_by;

@@ -1,4 +1,4 @@
-//! What is next. Called after every change; says the same again when nothing changed.
+//! Decides what is next. It runs after every change, and gives the same answer if nothing changed.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::record::runbook::{OnFailure, Step};
 
 /// How long an observation stays valid for the decision to undo something or to set a fence: a guard, a replica.
 const FRESH: Dur = Dur::secs(30);
-/// How long a replica is looked for before a fence stays that might have to stay.
+/// How long drctl tries to observe a replica before it keeps a fence that may be needed.
 const TARGET_PATIENCE: Dur = Dur::secs(60);
 
 /// The start of the reason for a step that took too long. The result of its call is unknown.
@@ -29,15 +29,15 @@ pub(super) const LATE: &str = "not done within";
 pub enum Effect {
     /// Write these events.
     Record(Vec<EventKind>),
-    /// Look at what the step watches, and judge.
+    /// Observe the target of the step, and judge.
     Look(usize),
-    /// The step took too long: record its failure with what was last seen of it.
+    /// The step took too long: record its failure with the last observation.
     Expire(usize),
-    /// Withdraw what the step asked for and may still come.
+    /// Withdraw the request of the step, which may still take effect.
     Withdraw(usize),
-    /// Ask again then, at the latest.
+    /// Decide again at this time, at the latest.
     WakeAt(Timestamp),
-    /// Nothing is left that this process could do.
+    /// This process can do nothing more.
     Stop(Stop),
 }
 
@@ -48,13 +48,13 @@ pub enum Stop {
     Finished,
     /// A step failed and nothing else can continue.
     Failed(String),
-    /// A gate refuses.
+    /// A gate blocks the run.
     Blocked(String),
-    /// A person's yes is waited for.
+    /// The run waits for an approval.
     Approval(String),
     /// Somebody paused it.
     Paused,
-    /// It was to be taken back, and a point of no return was passed before that.
+    /// Somebody cancelled it after a point of no return.
     PastReturn,
 }
 
@@ -62,7 +62,7 @@ fn record(what: EventKind) -> Effect {
     Effect::Record(vec![what])
 }
 
-/// What is next.
+/// Decides what is next.
 pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
     if let Some(over) = drill::only_read(state) {
         return vec![record(over)];
@@ -101,7 +101,7 @@ fn next(state: &RunState, now: Timestamp) -> Vec<Effect> {
     }
 }
 
-/// Whether a look for the step at `i` still matters.
+/// Whether an observation for the step at `i` still matters.
 pub fn looks_at(state: &RunState, i: usize, now: Timestamp) -> bool {
     let effects = match &state.mode {
         Mode::Running => step(state, i, now, true),
@@ -170,15 +170,15 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
             }
         }
         Action::Promote(_) => promote(state, i, now),
-        // A person says that it ran: nobody can see whether it did.
+        // A person says that it ran. drctl cannot observe that.
         Action::Run(_) if state.steps[i].claimed_by.is_some() && state.work(i).attempts > 0 => {
             vec![record(EventKind::StepFinished { step: id.clone(), end: End::ByHand, facts: Vec::new() })]
         }
-        // It continues once the guard was read, however long that takes.
+        // It continues once drctl can read the guard, however long that takes.
         _ if guard_unread(state, i) => vec![Effect::Look(i)],
-        // Only a person can say whether the command ran; credentials are looked for again for as long as it takes.
+        // Only a person can say whether the command ran. drctl keeps looking for credentials.
         Action::Run(_) if matches!(state.work(i).status, Status::Blocked { .. }) => Vec::new(),
-        // It ran before, and failed or was never heard of again.
+        // It ran before, and failed or gave no result.
         Action::Run(c) if !c.idempotent && state.work(i).attempts > 0 => vec![ask(state, i)],
         _ if matches!(state.work(i).status, Status::Blocked { .. }) => vec![Effect::Look(i)],
         _ => with_timeout(state, i, now, vec![Effect::Look(i)]),
@@ -191,7 +191,7 @@ fn promote(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
     match gate::reopened(state, i, &db.component, now).filter(|_| state.work(i).doubt.is_none()) {
         None if guard_unread(state, i) => vec![Effect::Look(i)],
         None => with_timeout(state, i, now, vec![Effect::Look(i)]),
-        // What was asked for before must not come now: more may be lost than anybody accepted.
+        // An earlier request must not take effect now: more may be lost than anybody accepted.
         Some(event) if gate::same_block(&state.work(i).status, &event) => {
             match state.to_withdraw(i) && !guard_lost(state) && !guard_unread(state, i) {
                 true => vec![Effect::Withdraw(i)],
@@ -202,7 +202,7 @@ fn promote(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
     }
 }
 
-/// Whether a step waits for a guard that nobody could read.
+/// Whether a step waits for a guard that drctl could not read.
 fn guard_unread(state: &RunState, i: usize) -> bool {
     matches!(state.work(i).status, Status::Blocked { rule: Some(Rule::GuardUnread), .. })
 }
@@ -222,7 +222,7 @@ fn unwinding(state: &RunState) -> bool {
     state.mode == Mode::Cancelling && !state.past_return()
 }
 
-/// Fails a step that took too long, or says so where no clock ends it. Background steps are tried for as long as the run lasts.
+/// Fails a step that took too long, or reports it if no timeout ends the step. Background steps are tried until the run ends.
 fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>) -> Vec<Effect> {
     let step = state.step(i);
     let timeout = step.estimate.timeout_ms;
@@ -236,7 +236,7 @@ fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effec
     if outlasts && said {
         return otherwise;
     }
-    // Time in which nobody drove the run is not the step's, and each part of a batch has its own.
+    // Time in which no process drove the run does not count, and each part of a batch has its own time.
     let began = [work.started_at, Some(state.taken_at), work.renewed_at].into_iter().flatten().max();
     let due = began.unwrap_or(now) + timeout;
     if now < due {
@@ -245,7 +245,7 @@ fn with_timeout(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effec
     vec![Effect::Expire(i)]
 }
 
-/// The event that a step which took too long becomes. `seen` is what was last seen of it.
+/// The event for a step that took too long. `seen` is the last observation.
 pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> EventKind {
     let step = state.step(i);
     if state.outlasts_its_time(i) && !unwinding(state) {
@@ -265,7 +265,7 @@ pub fn expired(state: &RunState, i: usize, seen: Option<&str>) -> EventKind {
 
 fn in_doubt(state: &RunState, i: usize, since: Timestamp, now: Timestamp) -> Vec<Effect> {
     match state.action(i).in_doubt() {
-        // An effect that shows is believed at once; its absence only after the settle time.
+        // An observed effect counts at once. Its absence counts only after the settle time.
         InDoubt::ObserveAfter(settle) if now < since + settle => {
             vec![Effect::Look(i), Effect::WakeAt(since + settle)]
         }
@@ -352,7 +352,7 @@ fn end(state: &RunState) -> Vec<Effect> {
     if let Some(why) = blocked(false) {
         return vec![Effect::Stop(Stop::Approval(why))];
     }
-    // Nothing is under way and nothing follows: better said than waited for.
+    // Nothing is in progress and nothing follows, so the run halts instead of waiting.
     let pending = foreground().find(|&i| state.steps[i].work.status == Status::Pending);
     match pending.filter(|_| !foreground().any(waiting)) {
         Some(i) => {
@@ -367,7 +367,7 @@ fn end(state: &RunState) -> Vec<Effect> {
 /// Before the first point of no return everything is undone, the fence last. After it, nothing is.
 fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
     let calling = |i| state.work(i).status == Status::Calling;
-    // Another run now owns all this: an undo would take it from that run, and what is observed may be its work.
+    // Another run now owns these resources. An undo would take them from that run, and observations may show its work.
     if guard_lost(state) {
         let over = !(0..state.steps.len()).any(calling);
         return over
@@ -379,7 +379,7 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
     if state.past_return() {
         if !state.in_flight() {
             let closed = || record(EventKind::RunFinished { outcome: Outcome::Abandoned });
-            // Where it was to be taken back nobody has agreed yet that it stays.
+            // The run was cancelled, so a person must first agree that the changes stay.
             effects.push(if state.closing { closed() } else { Effect::Stop(Stop::PastReturn) });
         }
         return effects;
@@ -427,7 +427,7 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
     }
 }
 
-/// Looks at the run's guards, unless that was just done: a process that stood still may find that another took them over.
+/// Observes the run's guards, unless that just happened. Another run may have taken them over while this process stood still.
 fn guard_looks(state: &RunState, now: Timestamp) -> Option<Vec<Effect>> {
     let holds = |(step, at): (&Step, &StepState)| match &step.action {
         Action::Write(Write::Guard { component, .. }) => {
@@ -453,7 +453,7 @@ fn guard_looks(state: &RunState, now: Timestamp) -> Option<Vec<Effect>> {
     (!looks.is_empty()).then_some(looks)
 }
 
-/// Whether a check was satisfied a moment ago.
+/// Whether a check passed recently.
 pub fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
     let work = state.work(i);
     // An observation by another process, or from before the cancel, does not count, because its age is unknown.
@@ -461,10 +461,10 @@ pub fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
     matches!(work.status, Status::Done(_)) && work.ended_at.is_some_and(|at| at >= since && now < at + FRESH)
 }
 
-/// A look that fails at once is not made again at once: it costs a call, and two events.
+/// The delay after a failed observation: each costs a call and two events.
 const LOOK_AGAIN: Dur = Dur::secs(5);
 
-/// The end of patience with looks that fail, if it has come. A new process has a patience of its own.
+/// When drctl stops waiting for failing observations, if it has. A new process starts anew.
 fn unseen_for_long(state: &RunState, i: usize, now: Timestamp, why: &str) -> Option<Effect> {
     let began =
         state.steps[i].unseen_since?.max(state.taken_at).max(state.cancelled_at.unwrap_or(state.taken_at));
@@ -478,17 +478,17 @@ fn look_again(state: &RunState, i: usize, now: Timestamp) -> Effect {
         Status::Failed if work.ended_at.is_some_and(|at| now < at + LOOK_AGAIN) => {
             Effect::WakeAt(work.ended_at.unwrap_or(now) + LOOK_AGAIN)
         }
-        // Blocked: nobody may look until credentials are renewed, and nothing has to be written down meanwhile.
+        // Blocked: drctl can observe nothing until the credentials are renewed, and records nothing meanwhile.
         Status::Started | Status::Blocked { .. } => Effect::Look(i),
         _ => record(EventKind::StepStarted { step: state.step(i).id.clone() }),
     }
 }
 
-/// Before a fence is lifted: the replica may have been promoted by hand since, and then it is what keeps two from writing.
+/// Checks before a fence is lifted: if somebody promoted the replica by hand, only the fence prevents two primaries.
 fn target_looks(state: &RunState, fences: &[usize], now: Timestamp) -> Option<Vec<Effect>> {
     let of = |i: &usize| state.step(*i).component.as_ref().and_then(|c| state.target_check(c));
     let checks: BTreeSet<usize> = fences.iter().filter_map(of).collect();
-    // Everything else was undone by then.
+    // Everything else is undone at this point.
     let undone = state.steps.iter().filter_map(|s| s.undo.as_ref()?.ended_at).max();
     let mut effects = Vec::new();
     let why = "it is unknown whether somebody promoted the replica by hand, so the fence stays";
@@ -515,7 +515,7 @@ fn not_taken_back(state: &RunState, i: usize) -> Effect {
     Effect::Stop(Stop::Failed(format!("drctl could not undo {}: {reason}", state.step(i).id)))
 }
 
-/// Gives up on taking a step back once that took longer than the step itself may take.
+/// Fails the undo of a step after the timeout of the step itself.
 fn unwound_by(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>) -> Vec<Effect> {
     let undo = state.steps[i].undo.as_ref();
     // The time of a step that waits for other undos starts when they are done.
@@ -534,25 +534,25 @@ fn unwound_by(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>
     }
 }
 
-/// Whether somebody took a guard of the run over, as it found itself or as whoever cancelled it did.
+/// Whether another run took a guard over, as this run or the person who cancelled it found.
 fn guard_lost(state: &RunState) -> bool {
     let lost = |i: usize| state.work(i).displaced && state.work(i).status == Status::Failed;
     state.displaced || (0..state.steps.len()).any(lost)
 }
 
-/// Whether a step left something that must be undone and was not.
+/// Whether a step left a change that must be undone and was not.
 pub(super) fn to_undo(state: &RunState, i: usize) -> bool {
     let step = &state.steps[i];
     let by = matches!(state.step(i).action.undo(), Undo::By(_));
-    // A step that failed after a call may have had half of its effect. What was refused had none.
+    // A step that failed after a call may have had part of its effect. A refused call had none.
     let touched = step.work.status == Status::Done(End::Performed)
         || (step.work.parts.acted() && !matches!(step.work.status, Status::Done(_)))
         || state.inherited(i);
     let ended = step.undo.as_ref().is_some_and(|u| u.status.settled());
-    // The fence of a server whose successor was promoted before this run keeps two from writing.
+    // If the successor was promoted before this run, the fence prevents two primaries.
     let keeps_out = matches!(&state.step(i).action, Action::Fence(f)
         if state.promotion(&f.db.component).is_none() && state.restores(&f.db.component).is_none());
-    // The name is taken by then: what was set aside stays where it is.
+    // The name is taken at this point, so the renamed server stays as it is.
     let replaced = matches!(&state.step(i).action, Action::Rename(Rename { db, .. }) if state.replaced(db));
     by && touched && !ended && !state.step(i).debt && !keeps_out && !replaced
 }
