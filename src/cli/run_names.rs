@@ -1,4 +1,4 @@
-//! The run that somebody named: its id, a beginning that only one run has, or `latest` where it is only read.
+//! Finds a run by its ID, by a unique prefix, or by `latest` if the command only reads.
 
 use crate::cli::error::CliError;
 use crate::journal::sqlite::SqliteJournal;
@@ -6,12 +6,12 @@ use crate::model::ids::{RunId, StepId};
 use crate::model::shape::suggest;
 use crate::run::RunState;
 
-/// What a command that may change something means.
+/// The run for a command that may change something.
 ///
 /// # Errors
 /// If no run is called that, or several begin so.
 pub fn exactly(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
-    // It becomes the name of files.
+    // The name is also used for files.
     let named = RunId::parse(text).map_err(|why| CliError::usage_fix(why, SHOWS))?;
     let all = store.all_runs()?;
     if all.iter().any(|row| row.run == named) {
@@ -29,7 +29,7 @@ pub fn exactly(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
     }
 }
 
-/// The same, or the run that began last.
+/// The run for a command that only reads: also accepts `latest`.
 ///
 /// # Errors
 /// If no run is called that, or several begin so.
@@ -83,7 +83,7 @@ pub fn step(state: &RunState, text: &str) -> Result<StepId, CliError> {
 }
 
 const SHOWS: &str = "run drctl runs list for the list";
-/// So many are named.
+/// How many runs a message lists.
 const NAMED: usize = 5;
 
 fn listed(runs: &[&RunId]) -> String {

@@ -1,4 +1,4 @@
-//! Drills that are held by themselves: when they are due, and how late they may begin.
+//! Scheduled drills: when they are due, and how late they may start.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,50 +8,50 @@ use crate::model::ids::{ComponentName, Digest, PlanName, RunId, SiteName};
 use crate::model::intent::Drill;
 use crate::model::time::{Dur, Timestamp};
 
-/// When a drill of a plan is due, and which.
+/// A schedule of drills of a plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// Its name.
     pub name: String,
     /// When.
     pub calendar: Calendar,
-    /// What it says, as the ledger keeps it.
+    /// Its definition, as recorded in the ledger.
     pub is: Definition,
 }
 
 impl Schedule {
-    /// When the drill of an instant begins: later by a part of the jitter that is the same for whoever asks.
+    /// When the drill of a due time starts: later by a part of the jitter, which is always the same for one due time.
     pub fn begins(&self, due: Timestamp) -> Timestamp {
         self.is.begins(&self.name, due)
     }
 }
 
-/// What a schedule says.
+/// The definition of a schedule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Definition {
     /// The plan.
     pub plan: PlanName,
-    /// How far the drill goes.
+    /// The mode of the drill.
     pub drill: Drill,
     /// A cron pattern of five fields.
     pub pattern: String,
     /// The time zone of the pattern.
     pub zone: String,
-    /// Up to how much later than due it begins, so that not all begin at once.
+    /// The longest delay of the start, so that drills do not all start at once.
     pub jitter_ms: Dur,
-    /// How late it may begin; later it is missed.
+    /// How late it may start. After that it is missed.
     pub late_ms: Dur,
-    /// The database of an isolated drill; each if absent.
+    /// The database of an isolated drill; every database if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentName>,
-    /// The site that is tried; the only one that can be if absent.
+    /// The target site; the only possible one if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<SiteName>,
-    /// How long a live drill stays there.
+    /// How long users stay at the target of a live drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold_ms: Option<Dur>,
-    /// How long ago the time is that an isolated drill restores; a random one if absent.
+    /// The age of the point in time that an isolated drill restores; random if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ago_ms: Option<Dur>,
 }
@@ -67,8 +67,8 @@ impl Definition {
         due + Dur(drawn % jitter)
     }
 
-    /// The run of an instant. Whoever begins it gives it this name, and a journal has each name once. No name that is written has a `~`.
-    /// `prefix` says in which world.
+    /// The name of the run of a due time. Every process gives it the same name, so it starts only once. Names in plans have no `~`.
+    /// `prefix` stands for the world.
     pub fn run(
         &self,
         prefix: &str,
@@ -81,25 +81,25 @@ impl Definition {
     }
 }
 
-/// The result of a drill that was due.
+/// The result of a due drill.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "fate", rename_all = "snake_case")]
 pub enum Fate {
-    /// It begins: these are its runs, whoever drives them.
+    /// It started, with these runs.
     Begun {
-        /// What the schedule said then.
+        /// The definition of the schedule at that time.
         is: Definition,
-        /// By name; of a live drill the way there.
+        /// The names of the runs. Of a live drill, only the first move.
         runs: Vec<RunId>,
     },
-    /// It was not held.
+    /// It did not run.
     Missed {
         /// Why.
         why: String,
     },
-    /// It is over.
+    /// It ended.
     Ended {
-        /// Whether it showed what it was held for.
+        /// Whether it passed.
         passed: bool,
         /// How it ended.
         why: String,

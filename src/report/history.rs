@@ -14,30 +14,30 @@ use crate::record::runbook::{Runbook, Step};
 use crate::run::RunState;
 use crate::run::state::Status;
 
-/// How many runs it takes to tell what is usual: of fewer a quarter is not one.
+/// The minimum number of runs for statistics: fewer have no quarter.
 const ENOUGH: usize = 4;
 /// How often a step may take longer than usual before it is called slow, and before people are called.
 const SLOW: f64 = 0.75;
 const STALLED: f64 = 0.95;
-/// So much longer than usual is not worth a word: what takes milliseconds may wait once for an answer that got lost.
+/// A delay that is too short to report: a step of milliseconds may wait once for a lost answer.
 pub const MATTERS: Dur = Dur::secs(30);
-/// How often a runbook is gone through with durations drawn. A share is then good to about one in a hundred.
+/// The number of simulations of a runbook. Shares are then accurate to about one percent.
 const DRAWS: u32 = 1_000;
 
 /// Durations in earlier runs of one plan.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// By what the run was for, the site that was recovered to, and the step; the shortest first.
+    /// By kind of intent, target site and step; the shortest first.
     steps: BTreeMap<(Class, SiteName, StepId), Vec<Dur>>,
-    /// The same by what is done, to whichever component and wherever: what is known of a step that was not taken often enough itself.
+    /// By kind of step, for any component and site. Used for steps with too few measured runs.
     kinds: BTreeMap<(Class, String), Vec<Dur>>,
-    /// From when it was noticed that users fail to when a failover was declared; the shortest first.
+    /// From detection to decision of failovers; the shortest first.
     decisions: Vec<Dur>,
-    /// How many runs there were that did something.
+    /// The number of runs that changed something.
     runs: BTreeMap<Class, usize>,
 }
 
-/// What runs have in common that take alike: a promotion in an outage is none of a calm day.
+/// The kind of intent. Durations in an outage differ from those of a planned move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Failover,
@@ -57,14 +57,14 @@ impl Class {
     }
 }
 
-/// What a step does, without to what: its verb, and of checks and writes which.
+/// The kind of a step without its target: the verb, and the kind of a check or write.
 fn kind(step: &Step) -> String {
     let action = serde_json::to_value(&step.action).unwrap_or_default();
     let of = |key: &str| action.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
     [of("verb"), of("what"), of("method"), of("part")].join(" ")
 }
 
-/// How much longer than usual a step takes, and than what.
+/// How much longer than usual a step takes, with the threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beyond {
     /// How much.
@@ -100,29 +100,29 @@ pub enum Late {
     Stalled,
 }
 
-/// What is to be expected of a runbook.
+/// The predicted duration of a runbook.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Prediction {
-    /// It takes no longer in half of all runs.
+    /// The median duration.
     pub p50_ms: Dur,
-    /// It takes no longer in nineteen of twenty.
+    /// The 95th percentile of the duration.
     pub p95_ms: Dur,
     /// The share of runs in which the RTO is met, from 0 to 1.
     pub within_rto: Option<f64>,
-    /// How many earlier runs there are.
+    /// The number of earlier runs.
     pub runs: usize,
     /// Steps of the critical path.
     pub steps: usize,
-    /// How many of them were taken often enough to know them.
+    /// The number of these steps with enough measured runs.
     pub known: usize,
-    /// How many more come from similar steps, of other components or towards other sites.
+    /// The number of steps whose durations come from similar steps, of other components or target sites.
     pub alike: usize,
-    /// Whether noticing and deciding is part of it: where it was done often enough.
+    /// Whether it includes detection and decision, which needs enough earlier runs.
     pub with_decision: bool,
 }
 
 impl History {
-    /// What runs say that are over.
+    /// Learns from finished runs.
     pub fn of<'r>(runs: impl IntoIterator<Item = &'r RunState>) -> Self {
         let mut history = Self::default();
         for state in runs.into_iter().filter(|state| state.finished()) {
@@ -148,7 +148,7 @@ impl History {
                 did = true;
             }
         }
-        // What was only read took no time.
+        // A tabletop drill took no time.
         if !did {
             return;
         }

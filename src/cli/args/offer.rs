@@ -1,19 +1,19 @@
-//! Options that every command takes, and that mean nothing to some: those neither show nor take them.
+//! Global options that have no effect on some commands. Those commands neither show nor accept them.
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
-/// A rehearsal of its own.
+/// Options of a new rehearsal.
 const REHEARSES: &[&str] = &["sandbox", "seed", "pace"];
-/// How a rehearsal continues, for a command that only reads its journal or adds to it.
+/// Options for running a rehearsal. Commands that only read or extend its journal do not need them.
 const DRIVES: &[&str] = &["seed", "pace"];
-/// A go-bag.
+/// Options of a go-bag.
 const KIT: &[&str] = &["kit", "kit_key", "accept_unsigned_kit"];
-/// Loss, where nothing is lost or nothing is done.
+/// The accepted loss, for commands that lose nothing or change nothing.
 const LOSS: &[&str] = &["accept_data_loss"];
 
-/// What means nothing to a command.
+/// The options that have no effect on a command.
 fn meaningless(verbs: &[&str]) -> Vec<&'static [&'static str]> {
     match verbs {
         ["init" | "explain" | "schema" | "completions" | "key", ..] => vec![REHEARSES, KIT],
@@ -27,18 +27,18 @@ fn meaningless(verbs: &[&str]) -> Vec<&'static [&'static str]> {
     }
 }
 
-/// Whether a command does or shows something else with `--sandbox`.
+/// Whether `--sandbox` has an effect on a command.
 pub fn rehearses(verb: &str) -> bool {
     !meaningless(&[verb]).concat().contains(&"sandbox")
 }
 
-/// Leaves what means nothing to a command out of its help and completions.
+/// Hides options without effect from the help and completions of each command.
 pub fn only_what_fits(command: Command) -> Command {
     let global: Vec<Arg> = command.get_arguments().filter(|arg| arg.is_global_set()).cloned().collect();
     hidden(command, &global, &[])
 }
 
-/// A command that has an option of its own gets none of that name from above.
+/// Hides them for one command. An option of its own with the same name is hidden in its place.
 fn hidden(command: Command, global: &[Arg], verbs: &[&str]) -> Command {
     let mut command = command;
     for id in meaningless(verbs).concat() {
@@ -55,7 +55,7 @@ fn hidden(command: Command, global: &[Arg], verbs: &[&str]) -> Command {
     })
 }
 
-/// Refuses what means nothing to the command that was typed.
+/// Refuses options that have no effect on the given command.
 ///
 /// # Errors
 /// With the option and the command.

@@ -1,4 +1,4 @@
-//! `drctl drill`: a recovery that is read, rehearsed, tried on copies, or really done and undone.
+//! `drctl drill`: a tabletop review, a rehearsal, a test with copies, or a real move and its return.
 
 use super::ending::{self, Ending};
 use super::stage::Stage;
@@ -27,11 +27,11 @@ use crate::probe::Recorder;
 use crate::record::event::WorldKind;
 use crate::run::RunState;
 
-/// Everything that a drill is held with.
+/// Everything that a drill needs.
 pub struct Ground<'a> {
     /// Settings.
     pub context: Context,
-    /// Where words go.
+    /// Prints messages.
     pub printer: &'a Printer,
     /// The journal.
     pub store: SqliteJournal,
@@ -41,15 +41,15 @@ pub struct Ground<'a> {
     pub args: &'a DrillArgs,
     /// Where the application is active.
     pub active: SiteName,
-    /// What is tried.
+    /// The target site.
     pub to: SiteName,
     /// Ctrl-C.
     pub interrupts: Interrupts,
-    /// The schedule that asks for it, if one does.
+    /// The scheduled drill, if it is one.
     pub due: Option<Due<'a>>,
 }
 
-/// Holds a drill.
+/// Runs a drill.
 pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
@@ -60,20 +60,20 @@ pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, C
     Ok(code)
 }
 
-/// A drill that a schedule asks for.
+/// A scheduled drill.
 #[derive(Clone, Copy)]
 pub struct Due<'a> {
     /// The schedule.
     pub schedule: &'a str,
-    /// What it says.
+    /// Its definition.
     pub is: &'a Definition,
-    /// The instant.
+    /// The due time.
     pub at: Timestamp,
-    /// When it begins: later by the jitter, or because something stood against it.
+    /// When it starts: later by the jitter, or because it was blocked.
     pub begins: Timestamp,
-    /// Where its runs are written.
+    /// The world of its runs.
     pub world: StoreWorld,
-    /// Its runs: those that the ledger has, whatever the plan has got since.
+    /// Its runs, as recorded in the ledger. Later changes of the plan do not matter.
     pub runs: &'a [RunId],
 }
 
@@ -84,7 +84,7 @@ impl Due<'_> {
     }
 }
 
-/// Holds a drill, as it was typed or as it is due.
+/// Runs a drill, as requested on the command line or by a schedule.
 ///
 /// # Errors
 /// If it cannot begin, or its journal cannot be written.
@@ -116,7 +116,7 @@ pub fn hold(
         }
         *left == active
     });
-    // Of a drill that is due the way there may be over, and its process dead.
+    // The first move of a scheduled drill may have ended before its process died.
     let there = due.filter(|_| args.mode == DrillMode::Live);
     let there = there.and_then(|due| runs::read(&store, &due.run(None)).ok());
     let interrupts = interrupts.clone();
@@ -129,7 +129,7 @@ pub fn hold(
     })
 }
 
-/// A flag of another kind of drill would be believed to count.
+/// Refuses options of another mode, because people would expect them to have an effect.
 fn fits(args: &DrillArgs) -> Result<(), CliError> {
     if let Some(scenario) = &args.scenario {
         scenario_named(scenario)?;
@@ -152,14 +152,14 @@ fn fits(args: &DrillArgs) -> Result<(), CliError> {
     }
 }
 
-/// Where the application is active, and what is tried.
+/// The active site and the target site.
 fn sites(
     context: &Context,
     store: &SqliteJournal,
     plan: &Plan,
     args: &DrillArgs,
 ) -> Result<(SiteName, SiteName), CliError> {
-    // Copies are made wherever they are wanted, beside what takes the writes, too.
+    // Copies can be made in any site, the active one included.
     if let (DrillMode::Isolated, Some(to)) = (args.mode, &args.to) {
         let to = SiteName::new(&**to);
         return Ok((to.clone(), to));
@@ -201,11 +201,11 @@ impl Ground<'_> {
         let from = (intent != Intent::Drill).then(|| from.to_string());
         let mut args = StartArgs::one(&self.args.plan, from, to.to_string(), &self.args.how);
         if drill.returns.is_some() {
-            // Whoever said yes to the way there said yes to the way back; what was waived for the one is not for the other.
+            // The confirmation of the first move includes the return, but its waivers do not.
             args.how.yes |= drill.confirmed;
             (args.how.waive, args.how.take_over) = (WaiveArgs::default(), false);
         }
-        // The way back has a name of its own.
+        // The return has its own name.
         let run = self.due.filter(|_| drill.returns.is_none()).map(|due| {
             let component = restore.map(restore::Asked::component);
             (due.run(component), due.begins)
@@ -226,7 +226,7 @@ impl Ground<'_> {
         .plan(&self.plan)
     }
 
-    /// A look at everything, and when that was by the clock of what was looked at.
+    /// Observes everything. Returns the observation and its time by the clock of the observed world.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -239,10 +239,10 @@ impl Ground<'_> {
         Ok((seen, stage.world.now()))
     }
 
-    /// Looks at everything, and loses in a sandbox that begins like that the site that is active.
+    /// Observes everything, and simulates the loss of the active site from that state.
     fn rehearsal(&self) -> Result<Ending, CliError> {
         self.printer.note(&format!("{}: observing the state to start the rehearsal with", self.plan.name));
-        // The rehearsal's clock goes on from the one by which that was seen: two clocks would make an age of their distance.
+        // The rehearsal continues the clock of the observation. Otherwise the difference of two clocks would look like an age.
         let (seen, at) = self.look()?;
         let feed = Feed::of(&self.plan, &seen, self.active.clone(), at);
         let scenario = self.args.scenario.as_deref().unwrap_or("region-lost");
@@ -256,7 +256,7 @@ impl Ground<'_> {
         )
     }
 
-    /// A copy of each database is made, checked and removed. What a drill before left is taken away first.
+    /// Makes, verifies and removes a copy of each database. First removes copies that an earlier drill left.
     fn isolated(&self) -> Result<Vec<Ending>, CliError> {
         if !self.args.how.dry_run && self.context.scenario()?.is_none() {
             self.reap()?;
@@ -274,7 +274,7 @@ impl Ground<'_> {
         }
         let mut told = Vec::new();
         for component in components {
-            // A process that found it open continued what was started before.
+            // Skip runs that another process has started.
             let run = self.due.map(|due| (due.run(Some(&component)), due.runs));
             if run.is_some_and(|(run, due)| !due.contains(&run) || self.store.read(&run).is_ok()) {
                 continue;
@@ -289,10 +289,10 @@ impl Ground<'_> {
         Ok(told)
     }
 
-    /// Calls off the isolated drills that nobody drives any more: their copies go, with proof.
+    /// Cancels isolated drills that no process drives, and removes their copies with proof.
     fn reap(&self) -> Result<(), CliError> {
         let folder = Context::lock_folder(&self.store);
-        // Those of a schedule are its server's, and may wait for a person.
+        // Scheduled drills belong to their server, and may wait for a person.
         let known = super::serve::known(&self.store)?;
         let scheduled: Vec<&RunId> = known.open().into_iter().flat_map(|(_, runs)| runs).collect();
         let left = |state: &RunState| {

@@ -20,10 +20,10 @@ use crate::run::RunState;
 use crate::run::drill::{called_off, felt, is_way_there, moved};
 use crate::run::state::Mode;
 
-/// Longer than anybody means: users would stay away because of a slip of a finger.
+/// The longest `--hold`. A longer one is probably a typing error.
 const LONGEST_HOLD: Dur = Dur::mins(7 * 24 * 60);
 
-/// The live drill that left an application away, if the last run that moved it was one.
+/// The first move of a live drill, if it was the last run that moved the application.
 pub fn halfway<'a>(plan: &PlanName, runs: &'a [RunState]) -> Option<&'a RunState> {
     let moves = |s: &&RunState| {
         let moves = matches!(s.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
@@ -33,7 +33,7 @@ pub fn halfway<'a>(plan: &PlanName, runs: &'a [RunState]) -> Option<&'a RunState
     runs.iter().filter(moves).max_by_key(|s| s.created_at).filter(|last| is_way_there(last))
 }
 
-/// When an application was last moved, or brought back after an attempt to. A run that is not over moves it now.
+/// When an application was last moved, or moved back after a failed attempt. An unfinished run counts as moving it now.
 pub fn last_moved(plan: &PlanName, runs: &[RunState]) -> Option<Timestamp> {
     let moves = |s: &&RunState| {
         let moves = matches!(s.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
@@ -42,7 +42,7 @@ pub fn last_moved(plan: &PlanName, runs: &[RunState]) -> Option<Timestamp> {
     runs.iter().filter(moves).map(|s| s.finished_at.unwrap_or(s.last_at)).max()
 }
 
-/// A half of a live drill that nobody has ended.
+/// A move of a live drill that is not finished.
 pub fn broken_off<'a>(plan: &PlanName, runs: &'a [RunState]) -> Option<&'a RunState> {
     runs.iter().rev().find(|s| {
         let live = s.created.plan == *plan && s.created.world == WorldKind::Live;
@@ -50,7 +50,7 @@ pub fn broken_off<'a>(plan: &PlanName, runs: &'a [RunState]) -> Option<&'a RunSt
     })
 }
 
-/// What to do about a half that nobody has ended.
+/// What to do about an unfinished move.
 pub fn way_on(state: &RunState) -> String {
     let resume = state.created.command("runs resume", "");
     let plan = &state.created.plan;
@@ -65,7 +65,7 @@ pub fn way_on(state: &RunState) -> String {
     }
 }
 
-/// What is due after a half ended, while users are in the other site only for a drill.
+/// What to do while users are in the other site only for a drill.
 pub fn way_back_is_owed(state: &RunState) -> Option<String> {
     let live = state.created.world == WorldKind::Live;
     let (plan, to) = (&state.created.plan, &state.runbook.to);
@@ -76,7 +76,7 @@ pub fn way_back_is_owed(state: &RunState) -> Option<String> {
     })
 }
 
-/// Refuses to begin anything beside a half that is not over.
+/// Refuses to start anything while a move of a live drill is not finished.
 ///
 /// # Errors
 /// If there is one.
@@ -94,10 +94,10 @@ pub fn over_before(store: &SqliteJournal, plan: &PlanName, runs: &[RunState]) ->
     })
 }
 
-/// How long a drill stays.
+/// Parses `--hold`.
 ///
 /// # Errors
-/// If that is no time, or longer than a week.
+/// If it is not a duration, or longer than a week.
 pub fn hold(text: Option<&str>) -> Result<Option<Dur>, CliError> {
     let hold = text.map(Dur::parse).transpose().map_err(CliError::usage)?;
     match hold.filter(|hold| *hold > LONGEST_HOLD) {
@@ -109,21 +109,21 @@ pub fn hold(text: Option<&str>) -> Result<Option<Dur>, CliError> {
     }
 }
 
-/// Whether users are where a first half took them, as far as its journal tells.
+/// Whether users are at the target of the first move, according to its journal.
 pub fn stays_away(state: &RunState) -> bool {
     is_way_there(state) && matches!(state.mode, Mode::Finished(o) if o != Outcome::Cancelled) && moved(state)
 }
 
-/// Why a half did not do what a drill is for, whatever its run came to.
+/// Why the first move was given up, whatever the outcome of its run.
 pub fn gave_up(state: &RunState) -> Option<&str> {
     called_off(state).filter(|_| is_way_there(state))
 }
 
 impl Ground<'_> {
-    /// There and back; or only back, where an earlier one ended in between.
+    /// Moves users there and back, or only back if an earlier process ended in between.
     ///
     /// # Errors
-    /// If the way there cannot begin, or its journal cannot be written.
+    /// If the first move cannot start, or its journal cannot be written.
     pub fn live(&self, half: Option<&RunState>) -> Result<Vec<Ending>, CliError> {
         if let Some(first) = half {
             let (name, run, to) = (&self.plan.name, &first.created.run, &first.runbook.to);
@@ -226,7 +226,7 @@ impl Ground<'_> {
         Ok(ended)
     }
 
-    /// The site that was to be left, if nothing there answers any more.
+    /// The source site, if it no longer answers.
     fn gone(&self, first: &RunState) -> Result<Option<SiteName>, CliError> {
         let Some(from) = first.runbook.from.clone().filter(|_| first.created.world == WorldKind::Live) else {
             return Ok(None);

@@ -37,26 +37,26 @@ use crate::report::history::History;
 use crate::run::RunState;
 use crate::world::World;
 
-/// In a rehearsal, how long after the outage was noticed somebody decides.
+/// In a rehearsal, the time from detection to decision.
 const DECISION: Dur = Dur::secs(20);
-/// In a rehearsal, how long to wait for the outage to be noticed.
+/// In a rehearsal, how long to wait for detection.
 const NOTICE: Dur = Dur::mins(3);
 
-/// Everything that one command starts with.
+/// Everything that a command needs to start runs.
 pub struct Starting<'a> {
     /// Settings.
     pub context: &'a Context,
-    /// Where words go.
+    /// Prints messages.
     pub printer: &'a Printer,
     /// The journal.
     pub store: &'a SqliteJournal,
-    /// What for.
+    /// The intent.
     pub intent: Intent,
     /// As typed.
     pub args: &'a StartArgs,
-    /// When users began to fail, by a person's word.
+    /// When users began to fail, as a person declared it.
     pub outage_began: Option<Timestamp>,
-    /// What is restored, if that is what is wanted.
+    /// The restore, if it is one.
     pub restore: Option<&'a restore::Asked>,
     /// What makes it a drill.
     pub drill: Drilled<'a>,
@@ -69,17 +69,17 @@ pub struct Starting<'a> {
 /// What makes a run a drill.
 #[derive(Clone, Copy, Default)]
 pub struct Drilled<'a> {
-    /// How far it goes.
+    /// The mode.
     pub class: Option<Drill>,
-    /// How long it stays.
+    /// How long users stay at the target.
     pub hold: Option<Dur>,
-    /// What a rehearsal begins with.
+    /// The observation that a rehearsal starts from.
     pub feed: Option<&'a Feed>,
-    /// The first half, if this is the way back.
+    /// The first move, if this is the return.
     pub returns: Option<&'a RunState>,
-    /// The run that it is to be, and when it begins, if a schedule asks for it.
+    /// The name and the start of its run, if a schedule requested it.
     pub due: Option<(&'a RunId, Timestamp)>,
-    /// Whether this process was told to do this when it started the first half.
+    /// Whether the confirmation of the first move included this one.
     pub confirmed: bool,
 }
 
@@ -88,7 +88,7 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
     let context = Context::load(global, printer)?.of(intent);
     let store = context.store()?;
     let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    // In a rehearsal it is as late as its time begins.
+    // A rehearsal starts at a fixed virtual time.
     let now = if context.is_rehearsal() { SANDBOX_BEGAN } else { crate::cli::now()? };
     let began = args.outage_began.as_deref();
     let outage_began = began.map(|text| restore::instant(text, now)).transpose()?;
@@ -107,7 +107,7 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
     all(&starting)
 }
 
-/// Starts a run of each plan that is meant.
+/// Starts a run of each selected plan.
 ///
 /// # Errors
 /// If one cannot begin, or its journal cannot be written.
@@ -133,7 +133,7 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
 }
 
 impl Starting<'_> {
-    /// The site that a plan is recovered to: as was said, or its home.
+    /// The target site: the given one, or the home site of the plan.
     pub fn to(&self, plan: &Plan) -> SiteName {
         match self.args.to.as_str() {
             "" => plan.home.value.clone(),
@@ -155,7 +155,7 @@ impl Starting<'_> {
         Ok(told)
     }
 
-    /// What the run acts on.
+    /// The world that the run acts on.
     fn stage(&self, plan: &Plan) -> Result<Stage, CliError> {
         let scenario = self.context.scenario()?;
         match (scenario, self.drill.returns, self.drill.feed) {
@@ -177,7 +177,7 @@ impl Starting<'_> {
         }
     }
 
-    /// One plan, from the first look to the end of its run.
+    /// Recovers one plan, from the first observation to the end of its run.
     ///
     /// # Errors
     /// If it cannot begin, or its journal cannot be written.
@@ -211,7 +211,7 @@ impl Starting<'_> {
             Before::Shown(document) => Ok(Ending::without(exit::DONE, document)),
             Before::Nothing => {
                 self.printer.note(&outcome::idle(plan, self.intent, self.to(plan).as_str()));
-                // Who was to be moved for practice was not.
+                // A live drill that moves nobody did not take place.
                 let idle = self.drill.class == Some(Drill::Live) && self.drill.returns.is_none();
                 let code = if idle { exit::NOT_RECOVERED } else { exit::DONE };
                 let document = serde_json::json!({
@@ -255,7 +255,7 @@ impl Starting<'_> {
             Ok(wanted) => wanted,
             Err(refusal) => return Ok(Before::Refused(self.refused(plan, &[refusal]))),
         };
-        // Each rehearsal has an estate of its own: what other rehearsals left is not there.
+        // Each rehearsal has its own estate, without the changes of other rehearsals.
         let held = match &stage.sandbox {
             Some(_) => PriorRuns::default(),
             None => prior_runs::held(self.store, plan, (self.intent, &self.to(plan)))?,
