@@ -66,7 +66,7 @@ fn options_that_mean_nothing_to_a_command_are_neither_shown_nor_taken() {
         let (code, _, err) = folder.run(&[words, &[option]].concat());
         let name = option.split('=').next().unwrap();
         assert!(
-            code == 2 && err.contains(&format!("{name} means nothing to `drctl {}", words[0])),
+            code == 2 && err.contains(&format!("{name} has no effect on `drctl {}", words[0])),
             "{code} {err}"
         );
         // Also where it stands before the command.

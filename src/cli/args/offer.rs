@@ -71,13 +71,13 @@ pub fn refuse(matches: &ArgMatches) -> Result<(), clap::Error> {
     let Some(option) = options.iter().find(typed) else { return Ok(()) };
     let (option, verb) = (option.replace('_', "-"), verbs.join(" "));
     let why = match option.as_str() {
-        "sandbox" => "it is no rehearsal and reads no journal of one",
-        "seed" | "pace" => "it drives no rehearsal",
-        "accept-data-loss" => "it loses nothing, or does nothing",
-        _ => "it reads no plans and no journal",
+        "sandbox" => "the command runs no rehearsal, and reads no journal of a rehearsal",
+        "seed" | "pace" => "the command runs no rehearsal",
+        "accept-data-loss" => "the command loses no data, or changes nothing",
+        _ => "the command reads no plans and no journal",
     };
     let text = format!(
-        "--{option} means nothing to `drctl {verb}`: {why}\n\nfix: leave it out; drctl {verb} --help shows what it takes\n"
+        "--{option} has no effect on `drctl {verb}`: {why}\n\nfix: omit the option; drctl {verb} --help lists the options\n"
     );
     Err(clap::Error::raw(ErrorKind::ArgumentConflict, text))
 }
