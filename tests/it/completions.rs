@@ -72,7 +72,7 @@ fn options_that_mean_nothing_to_a_command_are_neither_shown_nor_taken() {
         // Also where it stands before the command.
         let (code, _, before) = folder.run(&[&[option], words].concat());
         assert!(
-            name == "--accept-data-loss" || (code == 2 && before.contains("means nothing")),
+            name == "--accept-data-loss" || (code == 2 && before.contains("has no effect")),
             "{code} {before}"
         );
         let help = folder.ok(&[words, &["--help"]].concat());
