@@ -10,6 +10,7 @@
     reason = "a benchmark measures time, prints, and stops when something is wrong"
 )]
 
+use drctl::kinds::Operation;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -75,8 +76,11 @@ enum Shape {
 
 fn runbook(shape: Shape) -> Runbook {
     let step = |n: usize| {
-        let action =
-            Action::Run(Command { argv: vec!["true".to_owned()], idempotent: true, env: Vec::new() });
+        let action = Action::Op(Operation::Run(Command {
+            argv: vec!["true".to_owned()],
+            idempotent: true,
+            env: Vec::new(),
+        }));
         let before = (shape == Shape::Chain && n > 0).then(|| format!("step.{}", n - 1));
         Step {
             id: StepId::new(format!("step.{n}")),

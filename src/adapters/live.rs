@@ -19,7 +19,7 @@ use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
 use crate::kinds::shared::secret::ClientWay;
 use crate::kinds::shared::unreplicated::Unreplicated;
-use crate::kinds::{State, Target};
+use crate::kinds::{Operation, State, Target};
 use crate::model::environment::Endpoint;
 use crate::model::place::{Place, endpoint_parts};
 use crate::model::time::{Dur, Timestamp};
@@ -140,15 +140,15 @@ impl Live {
     }
 
     /// Stops a server by its host, or starts it again.
-    async fn stop(&self, action: &Action, db: &DatabaseRef, key: &str) -> CallOutcome {
+    async fn stop(&self, op: &Operation, db: &DatabaseRef, key: &str) -> CallOutcome {
         let Some(endpoint) = &db.endpoint else {
             return refused("NoEndpoint", format!("the plan gives no `endpoint` for {}", db.id));
         };
         // One whose login nobody can read is stopped all the same.
         let way = self.connection_info(db).await.ok();
         let way = way.as_ref().map(|(e, l)| (e.as_str(), l));
-        match action {
-            Action::Fence(_) => self.postgres.stop(db, endpoint, way, key).await,
+        match op {
+            Operation::Fence(_) => self.postgres.stop(db, endpoint, way, key).await,
             _ => self.postgres.start(db, endpoint, way, key).await,
         }
     }
@@ -453,28 +453,53 @@ impl Live {
         seen
     }
 
-    async fn sql(&self, action: &Action, key: &str) -> CallOutcome {
-        let (Action::Fence(Fence { db, .. })
-        | Action::Unfence(Unfence(Fence { db, .. }))
-        | Action::WriteCanary(CanaryWrite { db, .. })
-        | Action::Promote(Promote { db, .. })) = action
+    async fn operate(&self, op: &Operation, action: &Action, key: &str) -> CallOutcome {
+        use Operation as O;
+        match op {
+            O::Run(command) => self.local.start(command, key).await,
+            O::Fence(f) | O::Unfence(Unfence(f)) if f.method == FenceMethod::Stop => {
+                self.stop(op, &f.db, key).await
+            }
+            O::Fence(f) | O::Unfence(Unfence(f)) if f.method.service() == "sql" => self.sql(op, key).await,
+            O::Withdraw(Withdraw { db }) => self.withdraw(db, key).await,
+            O::Rejoin(Rejoin { db, source, replica: None, reconcile }) => {
+                self.rejoin(db, source, reconcile, key).await
+            }
+            O::Restore(RestoreStep { part, of }) => match of.beside() {
+                Some(copy) if matches!(part, Part::Verify | Part::Loss) => {
+                    self.check(*part, of, &copy, key).await
+                }
+                Some(_) => self.aws.perform(action).await,
+                None => self.restore(*part, of, key).await,
+            },
+            O::WriteCanary(_) => self.sql(op, key).await,
+            O::WriteAsClient(ClientWrite { db, table, way }) => self.through(db, table, way, key).await,
+            O::Promote(Promote { db, .. }) if db.engine == Engine::Postgres => self.sql(op, key).await,
+            _ => self.aws.perform(action).await,
+        }
+    }
+
+    async fn sql(&self, op: &Operation, key: &str) -> CallOutcome {
+        use Operation as O;
+        let (O::Fence(Fence { db, .. })
+        | O::Unfence(Unfence(Fence { db, .. }))
+        | O::WriteCanary(CanaryWrite { db, .. })
+        | O::Promote(Promote { db, .. })) = op
         else {
-            return refused("NotSql", format!("SQL cannot do this: {action}"));
+            return refused("NotSql", format!("SQL cannot do this: {op}"));
         };
         let (endpoint, login) = match self.connection_info(db).await {
             Ok(way) => way,
             Err(unread) => return unread.outcome(),
         };
-        let done = match action {
-            Action::Fence(f) => self.postgres.fence(db, f.method, (&endpoint, &login), key).await,
-            Action::Unfence(Unfence(f)) => {
-                self.postgres.unfence(db, f.method, (&endpoint, &login), key).await
-            }
-            Action::Promote(_) => self.postgres.promote(&endpoint, &login).await,
-            Action::WriteCanary(CanaryWrite { table, .. }) => {
+        let done = match op {
+            O::Fence(f) => self.postgres.fence(db, f.method, (&endpoint, &login), key).await,
+            O::Unfence(Unfence(f)) => self.postgres.unfence(db, f.method, (&endpoint, &login), key).await,
+            O::Promote(_) => self.postgres.promote(&endpoint, &login).await,
+            O::WriteCanary(CanaryWrite { table, .. }) => {
                 self.postgres.write(&endpoint, &login, table, key).await
             }
-            _ => refused("NotSql", format!("SQL cannot do this: {action}")),
+            _ => refused("NotSql", format!("SQL cannot do this: {op}")),
         };
         self.forget_refused(db, matches!(&done, CallOutcome::Refused { code, .. } if code == "Login"));
         done
@@ -556,31 +581,7 @@ impl Cloud for Live {
     fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome> {
         let work = async move {
             let outcome = match action {
-                Action::Run(command) => self.local.start(command, key).await,
-                Action::Fence(f) | Action::Unfence(Unfence(f)) if f.method == FenceMethod::Stop => {
-                    self.stop(action, &f.db, key).await
-                }
-                Action::Fence(f) | Action::Unfence(Unfence(f)) if f.method.service() == "sql" => {
-                    self.sql(action, key).await
-                }
-                Action::Withdraw(Withdraw { db }) => self.withdraw(db, key).await,
-                Action::Rejoin(Rejoin { db, source, replica: None, reconcile }) => {
-                    self.rejoin(db, source, reconcile, key).await
-                }
-                Action::Restore(RestoreStep { part, of }) => match of.beside() {
-                    Some(copy) if matches!(part, Part::Verify | Part::Loss) => {
-                        self.check(*part, of, &copy, key).await
-                    }
-                    Some(_) => self.aws.perform(action).await,
-                    None => self.restore(*part, of, key).await,
-                },
-                Action::WriteCanary(_) => self.sql(action, key).await,
-                Action::WriteAsClient(ClientWrite { db, table, way }) => {
-                    self.through(db, table, way, key).await
-                }
-                Action::Promote(Promote { db, .. }) if db.engine == Engine::Postgres => {
-                    self.sql(action, key).await
-                }
+                Action::Op(op) => self.operate(op, action, key).await,
                 _ => self.aws.perform(action).await,
             };
             let requests = REQUESTS.with(RefCell::take);

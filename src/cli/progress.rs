@@ -10,12 +10,12 @@ use live::{Live, Part};
 use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, columns};
 use super::wrap;
 use crate::executor::View;
-use crate::kinds::Fact;
+use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::plain::{count, line};
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::critical_path;
-use crate::record::action::{Action, Check};
+use crate::record::action::Action;
 use crate::record::event::{Direction, End, Event, EventKind};
 use crate::record::runbook::Step;
 use crate::report::attainment::attainment;
@@ -178,7 +178,7 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
     // The last actions of the run are in the journal together with its end, and are not pending.
     let owed = |id: &StepId| {
         let action = state.position(id).map(|i| &state.step(i).action);
-        matches!(action, Some(Action::Fence(_) | Action::Check(Check::Promotable(_))))
+        matches!(action, Some(Action::Op(Operation::Fence(_) | Operation::CheckPromotable(_))))
     };
     match &event.what {
         EventKind::StepStarted { step: id }

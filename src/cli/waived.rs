@@ -6,7 +6,7 @@ use crate::inventory::Estate;
 use crate::inventory::observation::Observation;
 use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Operation, Spec, State, Target};
 use crate::model::ids::ComponentName;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Rule, Scope, Waiver};
@@ -96,7 +96,7 @@ pub fn doubtful(
     let behind = |waiver: &Waiver| {
         let (of, accepted) = waiver.component.as_ref().zip(waiver.accept_loss_ms)?;
         let promoted = runbook.steps.iter().find_map(|step| match &step.action {
-            Action::Promote(Promote { db, .. }) if db.component == *of => Some(db),
+            Action::Op(Operation::Promote(Promote { db, .. })) if db.component == *of => Some(db),
             _ => None,
         })?;
         let seen = seen.now(&Target::Database(promoted.clone())).and_then(Observation::state);

@@ -13,7 +13,7 @@ use super::{DriveError, Ended, Patience, Session, survey};
 use crate::inventory::Observation;
 use crate::journal::{InboxEntry, Release};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
-use crate::kinds::{Called, Target};
+use crate::kinds::{Called, Operation, Target};
 use crate::model::properties::Looks;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::{Recorder, Sample};
@@ -297,7 +297,9 @@ impl<'a> Driver<'a> {
                 self.push(what)?;
                 self.poller.forget(i);
                 // A pending fence is set after the end only while the new primary was just seen to take the writes.
-                if self.was_finished && !matches!(self.state().step(i).action, Action::Fence(_)) {
+                if self.was_finished
+                    && !matches!(self.state().step(i).action, Action::Op(Operation::Fence(_)))
+                {
                     self.urge_fences();
                 }
                 Ok(true)
@@ -343,8 +345,8 @@ impl<'a> Driver<'a> {
         let work = self.state().work(i);
         let withdraws = self.state().steps[i].withdrawal == Some(Withdrawal::Asked);
         let action = match self.state().action(i).into_owned() {
-            Action::Promote(Promote { db, .. }) if withdraws => Action::Withdraw(Withdraw { db }),
-            Action::Switch(switch) => Action::Switch(switch.part(&work.parts.now)),
+            Action::Op(Operation::Promote(Promote { db, .. })) if withdraws => Withdraw { db }.into(),
+            Action::Op(Operation::Switch(switch)) => switch.part(&work.parts.now).into(),
             other => other,
         };
         // A process that continues the run withdraws it again: a job on a host is identified by its key.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::{Session, survey};
-use crate::kinds::{State, Target};
+use crate::kinds::{Operation, State, Target};
 use crate::model::time::Dur;
 use crate::record::action::Action;
 use crate::run::RunState;
@@ -86,7 +86,7 @@ impl Sentries {
 fn wanted(state: &RunState) -> BTreeMap<String, BTreeSet<Target>> {
     let mut wanted: BTreeMap<String, BTreeSet<Target>> = BTreeMap::new();
     for i in 0..state.steps.len() {
-        let Action::Fence(fence) = &state.step(i).action else { continue };
+        let Action::Op(Operation::Fence(fence)) = &state.step(i).action else { continue };
         if state.waits_for_life(i) {
             for target in Target::signs_of(&fence.db) {
                 wanted.entry(target.poll_group()).or_default().insert(target);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Refusal, critical_path};
 use crate::inventory::{Estate, NO_CREDENTIALS, Observation, targets};
 use crate::kinds::aws::autoscaling::Scale;
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Operation, Spec, State, Target};
 use crate::model::ids::SiteName;
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
@@ -205,7 +205,7 @@ impl Question<'_> {
         let what = format!("{name} in {}", self.to);
         let wanted = self.runbook.and_then(|book| {
             book.steps.iter().find_map(|s| match &s.action {
-                Action::Scale(Scale { group, to, .. })
+                Action::Op(Operation::Scale(Scale { group, to, .. }))
                     if Target::Group(group.clone()).key() == target.key() =>
                 {
                     Some(to.desired)

@@ -3,10 +3,10 @@
 use super::steps::{Draft, step};
 use crate::inventory::{Observation, targets};
 use crate::kinds::aws::s3::{BucketRef, BucketState, Buckets, Versioning};
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Operation, Spec, State, Target};
 use crate::model::ids::{SiteName, StepId};
 use crate::plan::types::Component;
-use crate::record::action::{Action, Check};
+use crate::record::action::Action;
 use crate::record::runbook::{Need, OnFailure, Phase, Step};
 
 /// Adds a comparison for each of them whose source answers, when nobody writes there any more. Nothing waits for it.
@@ -37,7 +37,7 @@ fn compare(draft: &mut Draft<'_>, component: &Component, spec: &Buckets, from: &
         &format!("compare.{}", component.name),
         Phase::Measure,
         Some(&component.name),
-        Action::Check(Check::Compare(Box::new(sample))),
+        Action::Op(Operation::CompareObjects(sample)),
     );
     step.on_failure = OnFailure::Continue;
     step.needs = fenced(draft);
@@ -47,7 +47,7 @@ fn compare(draft: &mut Draft<'_>, component: &Component, spec: &Buckets, from: &
 /// Whoever writes rows writes objects, too: until a database is fenced there are new ones all the time. What was measured after
 /// that tells of the same moment.
 fn fenced(draft: &Draft<'_>) -> Vec<Need> {
-    let compares = |s: &Step| matches!(s.action, Action::Check(Check::Compare(_)));
+    let compares = |s: &Step| matches!(s.action, Action::Op(Operation::CompareObjects(_)));
     let before =
         |s: &&Step| matches!(s.phase, Phase::Fence | Phase::Measure) && !s.background && !compares(s);
     let ids: Vec<StepId> = draft.steps().iter().filter(before).map(|s| s.id.clone()).collect();

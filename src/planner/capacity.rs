@@ -6,7 +6,7 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::{Known, targets};
 use crate::kinds::aws::autoscaling::{Autoscaling, GroupAt, GroupSize, Scale};
-use crate::kinds::{Spec, Target};
+use crate::kinds::{Operation, Spec, Target};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
@@ -24,7 +24,7 @@ pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<Ste
             &format!("scale.{}", component.name),
             Phase::Scale,
             Some(&component.name),
-            Action::Scale(scale),
+            Action::Op(Operation::Scale(scale)),
         );
         step.needs = all(&guards[&component.name]);
         if let Some(timeout) = timeout {

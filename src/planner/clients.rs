@@ -14,7 +14,7 @@ use crate::kinds::clients::{ClientWrite, Clients};
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretRef, SecretState, UpdateClientSecret};
-use crate::kinds::{Spec, Target};
+use crate::kinds::{Operation, Spec, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
@@ -188,7 +188,7 @@ fn point(
             secret.id
         ));
     }
-    let action = Action::UpdateClientSecret(UpdateClientSecret { secret, to, from });
+    let action = Action::Op(Operation::UpdateClientSecret(UpdateClientSecret { secret, to, from }));
     let mut step = step(&format!("point.{name}.{site}"), Phase::Rewire, Some(name), action);
     step.needs = all(needs);
     if aside {
@@ -256,7 +256,7 @@ fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[St
         });
         let secret = targets::client_secret(draft.input.plan, name, of, &to);
         let way = Box::new(ClientWay { secret, endpoint: of.endpoint.clone(), login });
-        let action = Action::WriteAsClient(ClientWrite { db, table, way });
+        let action = Action::Op(Operation::WriteAsClient(ClientWrite { db, table, way }));
         let mut write = step(&format!("through.{name}"), Phase::Verify, Some(name), action);
         write.needs = all(&last);
         last.push(draft.push(write));
@@ -265,7 +265,8 @@ fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[St
 }
 
 fn run(draft: &mut Draft<'_>, component: &Component, id: &str, task: &Task, needs: &[StepId]) -> StepId {
-    let mut step = step(id, Phase::Rewire, Some(&component.name), Action::Run(task.command.clone()));
+    let mut step =
+        step(id, Phase::Rewire, Some(&component.name), Action::Op(Operation::Run(task.command.clone())));
     step.estimate.timeout_ms = task.timeout;
     step.estimate.expected_ms = step.estimate.expected_ms.min(task.timeout);
     step.needs = all(needs);

@@ -9,11 +9,11 @@ use crate::inventory::{active, targets};
 use crate::kinds::aws::aurora::{AddClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Follows};
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use crate::kinds::{Spec, Target};
+use crate::kinds::{Operation, Spec, Target};
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
-use crate::record::action::{Action, Check};
+use crate::record::action::Action;
 use crate::record::runbook::{OnFailure, Phase};
 
 /// What the service is asked: to hand over where a move was planned, else to give up what the target lacks.
@@ -130,7 +130,7 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     let id = rebuild::aside(&db.id, &draft.input.request.run);
     draft.notes.push(format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id));
     let instance = Box::new(NewMember { id: id.clone(), class, engine: there.engine.clone() });
-    let action = Action::AddClusterInstance(AddClusterInstance { db: db.clone(), instance });
+    let action = Action::Op(Operation::AddClusterInstance(AddClusterInstance { db: db.clone(), instance }));
     let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
     if draft.input.request.intent == Intent::Failover {
         draft.notes.push(format!(
@@ -176,7 +176,7 @@ pub(super) fn follow(
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
         return;
     }
-    let check = Action::Check(Check::Follows(Follows { db: db.clone(), source: source.clone() }));
+    let check = Action::Op(Operation::CheckFollows(Follows { db: db.clone(), source: source.clone() }));
     let mut watch = step(&format!("rejoin.{name}.{at}"), Phase::Protect, Some(&name), check);
     watch.needs = all(needs);
     watch.on_failure = on_failure;
@@ -194,8 +194,12 @@ fn open(draft: &mut Draft<'_>, db: &DatabaseRef, needs: &[StepId], on_failure: O
     let groups_before = Some(rebuild::groups(draft, db)).filter(|groups| !groups.is_empty())?;
     let (name, at) = (&db.component, &db.place.name);
     let lift = Fence { db: db.clone(), method: FenceMethod::SecurityGroup, groups_before };
-    let mut open =
-        step(&format!("open.{name}.{at}"), Phase::Protect, Some(name), Action::Unfence(Unfence(lift)));
+    let mut open = step(
+        &format!("open.{name}.{at}"),
+        Phase::Protect,
+        Some(name),
+        Action::Op(Operation::Unfence(Unfence(lift))),
+    );
     open.needs = all(needs);
     open.on_failure = on_failure;
     Some(draft.push(open))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::kinds::Operation;
 use crate::kinds::aws::route53::Answers;
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
@@ -48,7 +49,7 @@ fn worst_of(step: &Step) -> Dur {
 
 /// Objects are compared beside everything else: what is still lacking is not the run's to end.
 const fn keeps_nobody(step: &Step) -> bool {
-    matches!(&step.action, Action::Check(Check::Compare(_)))
+    matches!(&step.action, Action::Op(Operation::CompareObjects(_)))
 }
 
 /// Until resolvers let go of the old answer some users are sent to the site that was left: they are not served before, whatever the run
@@ -57,17 +58,22 @@ fn serves(runbook: &Runbook, step: &Step) -> bool {
     if runbook.intent == Intent::Reprotect {
         return true;
     }
-    let lets_go =
-        matches!(&step.action, Action::Check(Check::Answers(Answers { resolvers_ttl_ms: Some(_), .. })));
+    let lets_go = matches!(
+        &step.action,
+        Action::Op(Operation::CheckAnswers(Answers { resolvers_ttl_ms: Some(_), .. }))
+    );
     step.phase < Phase::Protect || (step.phase == Phase::Watch && lets_go)
 }
 
 /// How long resolvers keep what a switch replaced, where no step asks them.
 fn unasked(runbook: &Runbook, step: &Step) -> Dur {
-    let Action::Switch(switch) = &step.action else { return Dur::ZERO };
+    let Action::Op(Operation::Switch(switch)) = &step.action else { return Dur::ZERO };
     let asks = |s: &Step| {
         s.component == step.component
-            && matches!(&s.action, Action::Check(Check::Answers(Answers { resolvers_ttl_ms: Some(_), .. })))
+            && matches!(
+                &s.action,
+                Action::Op(Operation::CheckAnswers(Answers { resolvers_ttl_ms: Some(_), .. }))
+            )
     };
     match switch.only_ttl().is_some() || runbook.steps.iter().any(asks) {
         true => Dur::ZERO,
@@ -111,7 +117,7 @@ fn rungs<'r>(runbook: &'r Runbook, gate: &'r Step) -> impl Iterator<Item = &'r S
     };
     let steps = of.is_some().then(|| runbook.steps.iter()).into_iter().flatten();
     steps.filter(move |s| {
-        !s.background && matches!(&s.action, Action::Fence(f) if Some(&f.db.component) == of)
+        !s.background && matches!(&s.action, Action::Op(Operation::Fence(f)) if Some(&f.db.component) == of)
     })
 }
 

@@ -13,13 +13,13 @@ use crate::kinds::shared::database::{
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::{Fact, Spec, State, Target};
+use crate::kinds::{Fact, Operation, Spec, State, Target};
 use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
 use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::Component;
-use crate::record::action::{Action, Check, Gate};
+use crate::record::action::{Action, Gate};
 use crate::record::runbook::{Inherited, Phase};
 
 /// One store to promote.
@@ -392,7 +392,7 @@ fn check(name: &ComponentName) -> StepId {
 /// Checks that the replica can be promoted, once.
 pub(super) fn ready(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> StepId {
     let name = &store.component.name;
-    let action = Action::Check(Check::Promotable(Promotable { db: store.target.clone() }));
+    let action = Action::Op(Operation::CheckPromotable(Promotable { db: store.target.clone() }));
     let mut ready = step(check(name).as_str(), Phase::Preflight, Some(name), action);
     if draft.steps().iter().any(|s| s.id == ready.id) {
         return ready.id;
@@ -426,11 +426,11 @@ pub(super) fn promote(
         &format!("promote.{name}"),
         Phase::Promote,
         Some(name),
-        Action::Promote(Promote {
+        Action::Op(Operation::Promote(Promote {
             db: store.target.clone(),
             backup_days: backup_days(draft, &store),
             takeover,
-        }),
+        })),
     );
     promote.needs = all(&needs);
     let last = draft.push(promote);
@@ -446,7 +446,7 @@ pub(super) fn unfence(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId)
     let name = &store.component.name;
     for admit in admits(&store) {
         let id = admit_id(name, admit.method);
-        let mut admit = step(&id, Phase::Rewire, Some(name), Action::Unfence(Unfence(admit)));
+        let mut admit = step(&id, Phase::Rewire, Some(name), Action::Op(Operation::Unfence(Unfence(admit))));
         admit.needs = all(&[last]);
         last = draft.push(admit);
     }
@@ -463,10 +463,9 @@ fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
         known.value().and_then(|d| d.instance.as_ref()).map(|i| i.backup_days)
     };
     // A replica that this run creates has none.
-    let new = draft
-        .steps()
-        .iter()
-        .any(|s| matches!(&s.action, Action::Rejoin(Rejoin { db, .. }) if db.is(&store.target)));
+    let new = draft.steps().iter().any(
+        |s| matches!(&s.action, Action::Op(Operation::Rejoin(Rejoin { db, .. })) if db.is(&store.target)),
+    );
     let kept = if new { 0 } else { days(store.target.clone()).unwrap_or(0) };
     days(old).filter(|days| *days > kept)
 }
@@ -475,7 +474,7 @@ fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
 fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
     let name = &store.component.name;
     if let Some(table) = store.canary {
-        let canary = Action::WriteCanary(CanaryWrite { db: store.target, table });
+        let canary = Action::Op(Operation::WriteCanary(CanaryWrite { db: store.target, table }));
         let mut verify = step(&format!("verify.{name}"), Phase::Verify, Some(name), canary);
         verify.needs = all(&[last]);
         last = draft.push(verify);

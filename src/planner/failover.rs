@@ -7,8 +7,8 @@ use super::capacity::scale_all;
 use super::databases::promote_all;
 use super::steps::Draft;
 use super::traffic::redirect_all;
-use crate::kinds::Spec;
 use crate::kinds::shared::promotion::Promote;
+use crate::kinds::{Operation, Spec};
 use crate::model::ids::{ComponentName, StepId};
 use crate::record::action::Action;
 
@@ -53,10 +53,10 @@ fn debts(draft: &mut Draft<'_>) {
         let same = draft
             .steps()
             .iter()
-            .any(|s| matches!(&s.action, Action::Fence(f) if debt.rungs.iter().any(|r| r.db.is(&f.db))));
+            .any(|s| matches!(&s.action, Action::Op(Operation::Fence(f)) if debt.rungs.iter().any(|r| r.db.is(&f.db))));
         // A server that this run promotes is no longer an old primary.
         let promoted = draft.steps().iter().any(
-            |s| matches!(&s.action, Action::Promote(Promote { db, .. }) if debt.rungs.iter().any(|r| r.db.is(db))),
+            |s| matches!(&s.action, Action::Op(Operation::Promote(Promote { db, .. })) if debt.rungs.iter().any(|r| r.db.is(db))),
         );
         if !same && !promoted {
             draft.notes.push(format!(

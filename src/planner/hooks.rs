@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use super::approvals::APPROVAL;
 use super::steps::step;
+use crate::kinds::Operation;
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::plan::Plan;
 use crate::plan::types::Hook;
-use crate::record::action::{Action, Check};
+use crate::record::action::Action;
 use crate::record::runbook::{Need, OnFailure, Step};
 
 /// Inserts every hook that has something to stand beside.
@@ -29,7 +30,7 @@ pub(super) fn stands_beside(hook: &Hook, step: &Step) -> bool {
     step.phase == hook.phase
         && !step.background
         // Nothing waits for a comparison, hooks neither.
-        && !matches!(step.action, Action::Check(Check::Compare(_)))
+        && !matches!(step.action, Action::Op(Operation::CompareObjects(_)))
         && (hook.component.is_none() || hook.component == step.component)
 }
 
@@ -47,7 +48,7 @@ fn new_step(hook: &Hook, intent: Intent, mut needs: Vec<Need>, steps: &[Step]) -
         &format!("hook.{}", hook.name),
         hook.phase,
         hook.component.as_ref(),
-        Action::Run(hook.command.clone()),
+        Action::Op(Operation::Run(hook.command.clone())),
     );
     step.estimate.timeout_ms = hook.timeout;
     step.estimate.expected_ms = step.estimate.expected_ms.min(hook.timeout);

@@ -10,7 +10,7 @@ use crate::kinds::clients::Clients;
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::secret::SecretRef;
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Operation, Spec, State, Target};
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
 use crate::model::waiver::Rule;
@@ -123,7 +123,7 @@ impl Assumed<'_> {
 
     /// Changes of record sets go through a control plane of one region, whatever the zone's users are.
     fn names(&self, runbook: &Runbook) -> Vec<Finding> {
-        let switches = |s: &&Step| matches!(s.action, Action::Switch(_));
+        let switches = |s: &&Step| matches!(s.action, Action::Op(Operation::Switch(_)));
         let of = |s: &Step| {
             let (needs, why) = match self.region == ROUTE53_CONTROL_PLANE {
                 true => (
@@ -140,7 +140,7 @@ impl Assumed<'_> {
             Finding { fix, ..Self::finding("dns", s.id.as_str(), needs, why) }
         };
         let signals = |s: &Step| match &s.action {
-            Action::SetHealthObject(signal) => {
+            Action::Op(Operation::SetHealthObject(signal)) => {
                 let at = &signal.object.place.region;
                 if *at == self.region {
                     let why = format!(
@@ -153,7 +153,7 @@ impl Assumed<'_> {
                 );
                 Some(Self::finding("dns", s.id.as_str(), Needs::No, why))
             }
-            Action::SetRoutingControls(route) => {
+            Action::Op(Operation::SetRoutingControls(route)) => {
                 let among = route.controls.endpoints.contains_key(self.region);
                 let others = route.controls.endpoints.len() - usize::from(among);
                 let why = format!(

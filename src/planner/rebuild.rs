@@ -7,7 +7,7 @@ use crate::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Operation, Spec, State, Target};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::waiver::Rule;
 use crate::record::action::Action;
@@ -86,7 +86,8 @@ pub(super) fn rejoin(
         Some(Spec::Database(spec)) if db.engine == Engine::Postgres => spec.reconcile.clone(),
         _ => Vec::new(),
     };
-    let action = Action::Rejoin(Rejoin { db: db.clone(), source: source.clone(), replica, reconcile });
+    let action =
+        Action::Op(Operation::Rejoin(Rejoin { db: db.clone(), source: source.clone(), replica, reconcile }));
     let mut step = step(&format!("rejoin.{name}.{}", db.place.name), Phase::Protect, Some(&name), action);
     step.needs = all(&needs);
     step.on_failure = on_failure;
@@ -113,7 +114,7 @@ fn set_aside(
         &format!("retire.{}.{}", db.component, db.place.name),
         Phase::Protect,
         Some(&db.component),
-        Action::Rename(Rename { db: db.clone(), to }),
+        Action::Op(Operation::Rename(Rename { db: db.clone(), to })),
     );
     step.needs = all(needs);
     step.on_failure = on_failure;
@@ -160,7 +161,7 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
     let promoted = draft
         .steps()
         .iter()
-        .any(|s| matches!(&s.action, Action::Promote(Promote { db, .. }) if db.is(source)));
+        .any(|s| matches!(&s.action, Action::Op(Operation::Promote(Promote { db, .. })) if db.is(source)));
     if of_source.backup_days == 0 && !promoted {
         let facts = format!("{} has no automated backups, so RDS cannot create a replica of it", source.id);
         let what = format!(

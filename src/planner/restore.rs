@@ -14,13 +14,13 @@ use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{
     Backup, Backups, BackupsState, NewInstance, Part, Restore, RestoreStep, Source,
 };
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Operation, Spec, State, Target};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
 use crate::model::intent::Intent;
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
 use crate::plan::types::{Component, Plan};
-use crate::record::action::{Action, Check, Gate};
+use crate::record::action::{Action, Gate};
 use crate::record::runbook::{Need, OnFailure, Phase};
 
 /// Log up to which the loss is counted once more when writes have ended: about ten seconds of reading.
@@ -165,7 +165,7 @@ fn idle(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> 
     let ids = [(format!("idle.{name}"), of.db.clone()), (format!("idle.{name}.copy"), copy)];
     let checks = ids.map(|(id, db)| {
         let mut step =
-            step(&id, Phase::Restore, Some(name), Action::Check(Check::Available(Available { db })));
+            step(&id, Phase::Restore, Some(name), Action::Op(Operation::CheckAvailable(Available { db })));
         step.needs = all(&needs);
         draft.push(step)
     });
@@ -193,7 +193,7 @@ fn part(
     (part, of): (Part, &Restore),
     needs: Vec<Need>,
 ) -> StepId {
-    let action = Action::Restore(RestoreStep { part, of: Box::new(of.clone()) });
+    let action = Action::Op(Operation::Restore(RestoreStep { part, of: Box::new(of.clone()) }));
     let mut step = step(&format!("{id}.{name}"), phase, Some(name), action);
     step.needs = needs;
     draft.push(step)
@@ -396,7 +396,7 @@ fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<Ste
         "a cancel undoes everything until the copy has the name {}. After that, nothing can be undone",
         of.db.id
     ));
-    let action = Action::Rename(Rename { db: of.db.clone(), to });
+    let action = Action::Op(Operation::Rename(Rename { db: of.db.clone(), to }));
     let mut aside = step(&format!("aside.{name}"), Phase::Promote, Some(name), action);
     aside.needs = all(&needs);
     vec![draft.push(aside)]
@@ -448,10 +448,10 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     let takes: u64 = [Part::CreateCopy, Part::Verify, Part::Loss]
         .into_iter()
         .map(|p| {
-            crate::record::estimate::estimate(&Action::Restore(RestoreStep {
+            crate::record::estimate::estimate(&Action::Op(Operation::Restore(RestoreStep {
                 part: p,
                 of: Box::new(of.clone()),
-            }))
+            })))
         })
         .map(|e| e.expected_ms.millis())
         .sum();

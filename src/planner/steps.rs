@@ -6,7 +6,7 @@ use super::{Input, Refusal, approvals, hooks};
 use crate::inventory::{Observation, targets};
 use crate::kinds::aws::route53::RecordSet;
 use crate::kinds::shared::fence::Fence;
-use crate::kinds::{State, Target};
+use crate::kinds::{Operation, State, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::intent::Drill;
 use crate::model::place::Place;
@@ -282,7 +282,7 @@ impl<'a> Draft<'a> {
                 .is_some_and(|o| o.state().is_some());
             let component = rung.db.component.clone();
             let id = format!("{prefix}.{component}.{}", rung.method.id());
-            let mut step = step(&id, Phase::Fence, Some(&component), Action::Fence(rung));
+            let mut step = step(&id, Phase::Fence, Some(&component), Action::Op(Operation::Fence(rung)));
             step.needs = all(needs);
             step.on_failure = OnFailure::Continue;
             step.background = debt || !reached;
@@ -347,11 +347,9 @@ impl<'a> Draft<'a> {
         if !self.refusals.is_empty() {
             return Err(self.refusals);
         }
-        if !self
-            .steps
-            .iter()
-            .any(|s| changes_something(&s.action) || matches!(s.action, Action::Check(Check::Follows(_))))
-        {
+        if !self.steps.iter().any(|s| {
+            changes_something(&s.action) || matches!(s.action, Action::Op(Operation::CheckFollows(_)))
+        }) {
             self.steps.clear();
         }
         approvals::ask(self.input, &mut self.steps);

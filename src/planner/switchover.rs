@@ -16,12 +16,12 @@ use crate::inventory::{Known, Observation, active, targets};
 use crate::kinds::shared::database::{CaughtUp, Database, DatabaseRef, DatabaseState, Engine};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Operation, Spec, State, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::intent::Drill;
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
-use crate::record::action::{Action, Check};
+use crate::record::action::Action;
 use crate::record::runbook::{OnFailure, Phase, ProbeRole, Step};
 
 type Guards = BTreeMap<ComponentName, Vec<StepId>>;
@@ -213,7 +213,7 @@ fn returning(
 fn first_rejoined(draft: &Draft<'_>, component: &Component) -> Option<StepId> {
     let to = &draft.input.request.to;
     draft.steps().iter().find_map(|s| match &s.action {
-        Action::Rejoin(Rejoin { db, .. })
+        Action::Op(Operation::Rejoin(Rejoin { db, .. }))
             if db.component == component.name && db.place.name == to.as_str() =>
         {
             Some(s.id.clone())
@@ -314,7 +314,7 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
         let name = &store.component.name;
         let gate = databases::fence(draft, store, specs[name], &before);
         before = vec![gate.clone()];
-        let check = Action::Check(Check::CaughtUp(CaughtUp { db: store.target.clone() }));
+        let check = Action::Op(Operation::CheckCaughtUp(CaughtUp { db: store.target.clone() }));
         let mut step = step(&format!("caught-up.{name}"), Phase::Measure, Some(name), check);
         step.needs = all(&[gate]);
         caught_up.push(draft.push(step));
@@ -352,7 +352,7 @@ fn follow_all(draft: &mut Draft<'_>) {
         .steps()
         .iter()
         .filter_map(|s| match &s.action {
-            Action::Promote(Promote { db, .. }) => Some((s.id.clone(), db.clone())),
+            Action::Op(Operation::Promote(Promote { db, .. })) => Some((s.id.clone(), db.clone())),
             _ => None,
         })
         .collect();

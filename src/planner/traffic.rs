@@ -11,12 +11,12 @@ use crate::kinds::aws::route53::{
     Answers, ControlsState, RecordAnswer, RecordChange, RecordSet, Route53, SetHealthObject,
     SetRoutingControls, Switch, SwitchBy, SwitchObject, kept,
 };
-use crate::kinds::{Spec, Target};
+use crate::kinds::{Operation, Spec, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
 use crate::plan::types::Component;
-use crate::record::action::{Action, Check};
+use crate::record::action::Action;
 use crate::record::runbook::Phase;
 
 /// Most `ResourceRecord` elements in one change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count once each.
@@ -125,7 +125,7 @@ pub(super) fn push_batches(
     let mut ids = Vec::new();
     for (i, changes) in batches.into_iter().enumerate() {
         let id = if several { format!("{verb}.{name}.{}", i + 1) } else { format!("{verb}.{name}") };
-        let action = Action::Switch(Switch { zone: zone.clone(), changes });
+        let action = Action::Op(Operation::Switch(Switch { zone: zone.clone(), changes }));
         let mut step = step(&id, phase, Some(name), action);
         // One request a zone at a time: the provider refuses the second with PriorRequestNotComplete.
         step.needs = all(&needs.iter().cloned().chain(before.take()).collect::<Vec<_>>());
@@ -167,7 +167,7 @@ fn signal(
         ));
     }
     let holder = format!("drctl run {}", input.request.run);
-    let action = Action::SetHealthObject(SetHealthObject { object, present, holder });
+    let action = Action::Op(Operation::SetHealthObject(SetHealthObject { object, present, holder }));
     let mut switch = step(&format!("switch.{name}"), Phase::Redirect, Some(name), action);
     switch.needs = all(needs);
     // Nobody waits for a region that is dark; whether names lead home is for their servers to say.
@@ -210,7 +210,7 @@ fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
         &format!("switch.{name}"),
         Phase::Redirect,
         Some(name),
-        Action::SetRoutingControls(SetRoutingControls { controls, to, from, back }),
+        Action::Op(Operation::SetRoutingControls(SetRoutingControls { controls, to, from, back })),
     );
     switch.needs = all(needs);
     let switch = draft.push(switch);
@@ -225,7 +225,8 @@ fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
     let (input, name) = (draft.input, &component.name);
     let (to, home) = (&input.request.to, &input.plan.home.value);
     let names = ttl::wanted(spec, to, home, |_| true);
-    let served = Action::Check(Check::Answers(Answers { names: names.clone(), resolvers_ttl_ms: None }));
+    let served =
+        Action::Op(Operation::CheckAnswers(Answers { names: names.clone(), resolvers_ttl_ms: None }));
     let mut served = step(&format!("served.{name}"), Phase::Redirect, Some(name), served);
     served.needs = all(needs);
     let served = draft.push(served);

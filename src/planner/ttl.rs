@@ -1,5 +1,6 @@
 //! How long old answers are kept: shortened before users are moved as planned, and waited out after.
 
+use crate::kinds::Operation;
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::place::endpoint_parts;
 use crate::model::time::Dur;
 use crate::plan::types::Component;
-use crate::record::action::{Action, Check};
+use crate::record::action::Action;
 use crate::record::runbook::{OnFailure, Phase};
 
 /// What answers may be kept for, in seconds, while users are moved. Shorter ones are stretched by many resolvers.
@@ -94,7 +95,7 @@ pub fn tail(draft: &mut Draft<'_>, name: &ComponentName, names: Vec<Wanted>, old
     if names.is_empty() {
         return;
     }
-    let check = Action::Check(Check::Answers(Answers { names, resolvers_ttl_ms: Some(old_ttl) }));
+    let check = Action::Op(Operation::CheckAnswers(Answers { names, resolvers_ttl_ms: Some(old_ttl) }));
     // Users are confirmed to be served without it, and plans that begin after this one do not wait for it.
     let mut step = step(&format!("resolvers.{name}"), Phase::Watch, Some(name), check);
     step.needs = all(needs);

@@ -1,4 +1,4 @@
-//! What a step does: a closed set of few verbs times a kind.
+//! What a step does: an operation of a kind, or what a run does for itself.
 //!
 //! Beside each action stand its undo and its in-doubt rule, so that nobody can add one without deciding both. An action
 //! is concrete: everything it will send is in it, and execution is left no choice.
@@ -6,22 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::aurora::AddClusterInstance;
-use crate::kinds::aws::autoscaling::Scale;
-use crate::kinds::aws::rds::Rename;
-use crate::kinds::aws::route53::{Answers, SetHealthObject, SetRoutingControls, Switch};
-use crate::kinds::aws::s3::Sample;
-use crate::kinds::clients::ClientWrite;
-use crate::kinds::shared::canary::CanaryWrite;
-use crate::kinds::shared::command::Command;
-use crate::kinds::shared::database::{Available, CaughtUp, DatabaseRef, Follows, Promotable};
-use crate::kinds::shared::fence::{Fence, Unfence};
-use crate::kinds::shared::promotion::{Promote, Withdraw};
-use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::shared::restore::RestoreStep;
-use crate::kinds::shared::secret::UpdateClientSecret;
+use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::unreplicated::Unreplicated;
-use crate::kinds::{Called, Op, Target};
+use crate::kinds::{Called, Op as _, Operation, Target};
 use crate::model::ids::{ComponentName, ProbeName, SiteName};
 use crate::model::place::Place;
 use crate::model::policy::Override;
@@ -34,48 +21,16 @@ mod operation;
 mod properties;
 mod words;
 
-pub(crate) use operation::operation;
-
-/// One thing to do or to wait for.
+/// One thing to do or to wait for: an operation of a kind, or what a run does for itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Action {
+    /// Change something, or wait for an observation of a kind.
+    Op(Operation),
     /// Observe, and continue only if the observation is as required.
     Check(Check),
-    /// Make sure the old primary takes no writes, with proof.
-    Fence(Fence),
-    /// Lift a fence.
-    Unfence(Unfence),
-    /// Make a replica the writer.
-    Promote(Promote),
-    /// Withdraw a promotion.
-    Withdraw(Withdraw),
-    /// Give a cluster an instance.
-    AddClusterInstance(AddClusterInstance),
-    /// Make a server a standby of another one.
-    Rejoin(Rejoin),
-    /// Give a managed server another name.
-    Rename(Rename),
-    /// A part of a restore to a point in time.
-    Restore(RestoreStep),
-    /// Give a group its size.
-    Scale(Scale),
-    /// Send traffic elsewhere.
-    Switch(Switch),
-    /// Send traffic elsewhere by an object that health checks watch.
-    SetHealthObject(SetHealthObject),
-    /// Send traffic elsewhere by routing controls.
-    SetRoutingControls(SetRoutingControls),
-    /// Lead clients of a database elsewhere by the secret that they read.
-    UpdateClientSecret(UpdateClientSecret),
-    /// Write a row and read it back.
-    WriteCanary(CanaryWrite),
-    /// Write a row as clients do.
-    WriteAsClient(ClientWrite),
     /// Take or give back a guard.
     Write(Write),
-    /// Run a command of the plan's author.
-    Run(Command),
     /// Wait for a condition of the run or for a person.
     Gate(Gate),
     /// Let time pass, watching.
@@ -97,19 +52,11 @@ pub enum Check {
         /// Where.
         place: Place,
     },
-    /// The replica can be promoted: it replays, is available and is not being backed up.
-    Promotable(Promotable),
-    /// The service takes changes of the instance: nothing else is under way with it.
-    Available(Available),
-    /// The replica has replayed all that the fenced old primary wrote: nothing can be lost any more.
-    CaughtUp(CaughtUp),
     /// What is there, before anything changed or when all else is over: looked at once and kept. Never blocks.
     Evidence {
         /// What to look at.
         targets: Vec<Target>,
     },
-    /// Objects are as in their source, as far as a sample tells. Never blocks.
-    Compare(Box<Sample>),
     /// The guard is still this run's: nobody took it over since.
     Guard {
         /// The component.
@@ -119,8 +66,6 @@ pub enum Check {
         /// This run, as it stands in the object.
         holder: String,
     },
-    /// It follows the other one: the service does that on its own.
-    Follows(Follows),
     /// How many writes may be lost with this database.
     Exposure {
         /// The replica whose last replayed commit is read.
@@ -132,8 +77,6 @@ pub enum Check {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unreplicated: Vec<Unreplicated>,
     },
-    /// Name servers answer as they should, and resolvers do, or have had the time to.
-    Answers(Answers),
     /// A probe is good so many times in a row, all sent after the step began.
     Probe {
         /// The probe.
@@ -204,6 +147,12 @@ pub enum Gate {
     },
 }
 
+impl<T: Into<Operation>> From<T> for Action {
+    fn from(operation: T) -> Self {
+        Self::Op(operation.into())
+    }
+}
+
 /// What takes an action back.
 pub type Undo = crate::model::properties::Undo<Box<Action>>;
 
@@ -211,26 +160,11 @@ impl Action {
     /// What takes it back.
     pub fn undo(&self) -> Undo {
         match self {
-            Self::Fence(op) => op.undo().map(|back| Box::new(Self::Unfence(back))),
-            Self::Unfence(op) => op.undo().map(|never| match never {}),
-            Self::Promote(op) => op.undo().map(|never| match never {}),
-            Self::Withdraw(op) => op.undo().map(|never| match never {}),
-            Self::AddClusterInstance(op) => op.undo().map(|never| match never {}),
-            Self::Rejoin(op) => op.undo().map(|never| match never {}),
-            Self::Rename(op) => op.undo().map(|back| Box::new(Self::Rename(back))),
-            Self::Restore(op) => op.undo().map(|back| Box::new(Self::Restore(back))),
-            Self::Scale(op) => op.undo().map(|back| Box::new(Self::Scale(back))),
-            Self::Switch(op) => op.undo().map(|back| Box::new(Self::Switch(back))),
-            Self::SetHealthObject(op) => op.undo().map(|back| Box::new(Self::SetHealthObject(back))),
-            Self::SetRoutingControls(op) => op.undo().map(|back| Box::new(Self::SetRoutingControls(back))),
-            Self::UpdateClientSecret(op) => op.undo().map(|back| Box::new(Self::UpdateClientSecret(back))),
+            Self::Op(op) => op.undo().map(|back| Box::new(Self::Op(back))),
             Self::Write(Write::Guard { component, place, holder, .. }) => {
                 let (component, place, holder) = (component.clone(), place.clone(), holder.clone());
                 Undo::By(Box::new(Self::Write(Write::ReleaseGuard { component, place, holder })))
             }
-            Self::WriteCanary(op) => op.undo().map(|never| match never {}),
-            Self::WriteAsClient(op) => op.undo().map(|never| match never {}),
-            Self::Run(op) => op.undo().map(|never| match never {}),
             Self::Write(Write::ReleaseGuard { .. }) | Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => {
                 Undo::Nothing
             }
@@ -239,15 +173,25 @@ impl Action {
 
     /// What to do when its call's fate is unknown.
     pub fn in_doubt(&self) -> InDoubt {
-        operation!(self, op => op.in_doubt(),
-            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } => InDoubt::Repeat,
-            // Absolute states: sending them twice ends where sending them once does.
-            Self::Write(_) => InDoubt::Repeat)
+        match self {
+            Self::Op(op) => op.in_doubt(),
+            // A guard is written on a condition: who sends it twice is where one who sent it once is.
+            Self::Check(_) | Self::Gate(_) | Self::Wait { .. } | Self::Write(_) => InDoubt::Repeat,
+        }
     }
 
     /// Whether it changes anything outside drctl.
     pub fn mutates(&self) -> bool {
         self.properties().mutates
+    }
+
+    /// Whether it looks at something, and continues only if that is as required.
+    pub fn looks(&self) -> bool {
+        match self {
+            Self::Op(op) => !op.properties().mutates,
+            Self::Check(_) => true,
+            Self::Write(_) | Self::Gate(_) | Self::Wait { .. } => false,
+        }
     }
 
     /// The rule that a person may waive to get past it, if any.
@@ -261,24 +205,30 @@ impl Action {
 
     /// Where it acts or looks, if that is one place.
     pub fn place(&self) -> Option<&Place> {
-        operation!(self, op => op.place(),
+        match self {
+            Self::Op(op) => op.place(),
             Self::Check(Check::Identity { place } | Check::Guard { place, .. })
             | Self::Write(Write::Guard { place, .. } | Write::ReleaseGuard { place, .. }) => Some(place),
             Self::Check(Check::Exposure { db, .. }) => Some(&db.place),
-            Self::Check(Check::Evidence { .. } | Check::Probe { .. })
-            | Self::Gate(_)
-            | Self::Wait { .. } => None)
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
+                None
+            }
+        }
     }
 
     /// What to look at to see whether it is done.
     pub fn watch(&self, called: &Called<'_>) -> Option<Target> {
-        operation!(self, op => Some(op.watch(called)),
-        Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
-        Self::Check(Check::Exposure { db, .. }) => Some(Target::Database(db.clone())),
-        Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => None,
-        Self::Check(Check::Guard { component, place, .. })
-        | Self::Write(Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. }) => {
-            Some(Target::Guard { component: component.clone(), place: place.clone() })
-        })
+        match self {
+            Self::Op(op) => Some(op.watch(called)),
+            Self::Check(Check::Identity { place }) => Some(Target::Identity { place: place.clone() }),
+            Self::Check(Check::Exposure { db, .. }) => Some(Target::Database(db.clone())),
+            Self::Check(Check::Evidence { .. } | Check::Probe { .. }) | Self::Gate(_) | Self::Wait { .. } => {
+                None
+            }
+            Self::Check(Check::Guard { component, place, .. })
+            | Self::Write(
+                Write::Guard { component, place, .. } | Write::ReleaseGuard { component, place, .. },
+            ) => Some(Target::Guard { component: component.clone(), place: place.clone() }),
+        }
     }
 }

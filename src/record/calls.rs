@@ -1,9 +1,7 @@
 //! The exact calls that an action makes, for the dry run and the paper runbook. Adapters may make no other mutating call.
 
+use crate::kinds::Op as _;
 use crate::kinds::shared::database::calls::look;
-use crate::record::action::operation;
-
-use crate::kinds::Op;
 use crate::model::call::{Call, asked, by_hand, call, quoted};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
@@ -11,7 +9,8 @@ use crate::record::action::{Action, Check, Write};
 
 /// The calls of `action` in order, the mutating ones first, then those that watch for the result.
 pub fn calls(action: &Action) -> Vec<Call> {
-    operation!(action, op => op.calls(),
+    match action {
+        Action::Op(op) => op.calls(),
         Action::Check(Check::Identity { place }) => vec![identity(place)],
         Action::Check(Check::Guard { component, place, .. }) => {
             let command = format!("aws s3api get-object {} guard.json", object(place, component));
@@ -23,7 +22,8 @@ pub fn calls(action: &Action) -> Vec<Call> {
             vec![by_hand(("probe", "sample"), "this machine", false, &format!("ask probe {probe}"))]
         }
         Action::Write(write) => vec![write_call(write)],
-        Action::Gate(_) | Action::Wait { .. } => Vec::new())
+        Action::Gate(_) | Action::Wait { .. } => Vec::new(),
+    }
 }
 
 fn write_call(write: &Write) -> Call {

@@ -6,10 +6,11 @@ use serde::Serialize;
 use super::duties::{Obligation, Standing};
 use super::overrides::Override;
 use super::summary::{InDoubt, Store};
+use crate::kinds::Operation;
 use crate::kinds::shared::database::Promotable;
 use crate::model::ids::ComponentName;
 use crate::model::time::{Timestamp, span};
-use crate::record::action::{Action, Check};
+use crate::record::action::Action;
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Status};
 
@@ -102,7 +103,7 @@ fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Optio
 /// What was made of each way to fence it since the run was over.
 pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     let over = state.finished_at;
-    let looks = |i: &usize| matches!(&state.step(*i).action, Action::Check(Check::Promotable(Promotable { db, .. })) if db.component == *component);
+    let looks = |i: &usize| matches!(&state.step(*i).action, Action::Op(Operation::CheckPromotable(Promotable { db, .. })) if db.component == *component);
     let since = |i: &usize| {
         let work = &state.steps[*i].work;
         work.started_at.is_some() && work.ended_at.is_none_or(|at| Some(at) > over)
@@ -116,7 +117,9 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
         };
         let what = match (&work.status, &work.reason) {
             // That a check was made proves no fence.
-            (Status::Done(_), _) if !matches!(state.step(i).action, Action::Fence(_)) => "done".to_owned(),
+            (Status::Done(_), _) if !matches!(state.step(i).action, Action::Op(Operation::Fence(_))) => {
+                "done".to_owned()
+            }
             (Status::Done(_), _) => "proven".to_owned(),
             (status, Some(why)) => format!("{}: {why}", status.word()),
             (Status::Started, None) => "no answer yet".to_owned(),

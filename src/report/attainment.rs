@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::{Exposure, Fact};
+use crate::kinds::{Exposure, Fact, Operation};
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, Figure};
 use crate::model::time::{Dur, Timestamp};
@@ -84,7 +84,7 @@ fn never_recovered(state: &RunState, outage: &Outage) -> bool {
 
 /// Without a store in the runbook there are no writes that could be lost with one, and nothing to measure.
 fn no_store(state: &RunState) -> Figure {
-    let promotes = state.runbook.steps.iter().any(|s| matches!(s.action, Action::Promote(_)));
+    let promotes = state.runbook.steps.iter().any(|s| matches!(s.action, Action::Op(Operation::Promote(_))));
     // A store that was found promoted lost what it lost before this run: nobody measured it.
     if promotes || !state.runbook.stores.is_empty() { Figure::UNKNOWN } else { Figure::NOT_APPLICABLE }
 }
@@ -286,8 +286,7 @@ fn by_others(
     component: &ComponentName,
     (figure, exposure): (Figure, Exposure),
 ) -> (Figure, Exposure) {
-    let promotes =
-        |a: &Action| matches!(a, Action::Promote(Promote { db, .. }) if db.component == *component);
+    let promotes = |a: &Action| matches!(a, Action::Op(Operation::Promote(Promote { db, .. })) if db.component == *component);
     let mut of = state.runbook.steps.iter().zip(&state.steps).filter(|(s, _)| promotes(&s.action));
     let theirs = |at: &StepState| matches!(at.work.status, Status::Done(End::Noop | End::ByHand));
     if !exposure::hands_over(state, component) || !of.any(|(_, at)| theirs(at)) {

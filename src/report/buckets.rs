@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::kinds::aws::s3::{Arriving, ComparedState};
-use crate::kinds::{Fact, State, Target};
+use crate::kinds::{Fact, Operation, State, Target};
 use crate::model::ids::ComponentName;
 use crate::model::intent::{Drill, Intent};
 use crate::record::action::{Action, Check};
@@ -34,9 +34,8 @@ pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketRep
         return all;
     }
     for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
-        let Action::Check(check) = &step.action else { continue };
-        match check {
-            Check::Evidence { targets } if step.phase == Phase::Evidence => {
+        match &step.action {
+            Action::Check(Check::Evidence { targets }) if step.phase == Phase::Evidence => {
                 for target in targets {
                     let Target::Bucket(of) = target else { continue };
                     let report = all.entry(of.component.clone()).or_default();
@@ -47,7 +46,7 @@ pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketRep
                     }
                 }
             }
-            Check::Compare(of) => {
+            Action::Op(Operation::CompareObjects(of)) => {
                 let report = all.entry(of.source.component.clone()).or_default();
                 let found = at.facts.iter().find_map(|fact| match fact {
                     Fact::Compared { found, .. } => Some(found.clone()),

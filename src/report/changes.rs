@@ -1,5 +1,6 @@
 //! Every attribute that a run changed, before and after: what a Terraform apply or a GitOps loop would revert.
 
+use crate::kinds::Operation;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::model::change::Change;
 use crate::record::action::Action;
@@ -18,8 +19,8 @@ pub fn changes(state: &RunState) -> Vec<Change> {
         let in_place = |c| state.promoted_at.contains_key(c) && state.restores(c).is_some();
         let other = match &state.step(*i).action {
             // Its roles are those of the time that was restored, and so may log in.
-            Action::Fence(f) => in_place(&f.db.component),
-            Action::Restore(RestoreStep { of, .. }) => !in_place(&of.db.component),
+            Action::Op(Operation::Fence(f)) => in_place(&f.db.component),
+            Action::Op(Operation::Restore(RestoreStep { of, .. })) => !in_place(&of.db.component),
             _ => false,
         };
         !undone && !other && (performed || half)
@@ -67,11 +68,14 @@ mod tests {
         let rung = |method| Fence { db: db.clone(), method, groups_before: vec!["sg-1".to_owned()] };
         let places: BTreeSet<_> = FenceMethod::ALL
             .into_iter()
-            .map(|m| Action::Fence(rung(m)).changes()[0].attribute.clone())
+            .map(|m| Action::Op(Operation::Fence(rung(m))).changes()[0].attribute.clone())
             .collect();
         assert_eq!(places.len(), FenceMethod::ALL.len(), "{places:?}");
         for method in FenceMethod::ALL {
-            let made = [Action::Fence(rung(method)), Action::Unfence(Unfence(rung(method)))];
+            let made = [
+                Action::Op(Operation::Fence(rung(method))),
+                Action::Op(Operation::Unfence(Unfence(rung(method)))),
+            ];
             let all = made.iter().flat_map(Action::changes);
             assert_eq!(net(all), [], "{method:?}: what was fenced and lifted reverts nothing");
         }

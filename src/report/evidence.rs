@@ -1,5 +1,6 @@
 //! The manifest of an evidence bundle for a run. All of it is derived from the events of the run.
 
+use crate::kinds::Operation;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::authority::takes;
@@ -44,8 +45,12 @@ pub struct Sealing {
 /// The manifest.
 pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manifest {
     // By what it was to do, however far it came.
-    let recovers =
-        |step: &Step| matches!(step.action, Action::Promote(_) | Action::Restore(_) | Action::Rejoin(_));
+    let recovers = |step: &Step| {
+        matches!(
+            step.action,
+            Action::Op(Operation::Promote(_) | Operation::Restore(_)) | Action::Op(Operation::Rejoin(_))
+        )
+    };
     let stores = !report.stores.is_empty() || state.runbook.steps.iter().any(recovers);
     let database = |text: String| stores.then_some(text);
     let deployment = |text: String| (!stores).then_some(text);
@@ -179,8 +184,10 @@ fn figure(of: &Measured) -> String {
 /// Where the data came from that users have now.
 fn origin(state: &RunState) -> String {
     let origins = state.runbook.steps.iter().filter_map(|step| match &step.action {
-        Action::Promote(Promote { db, .. }) => Some(format!("{} in {}, a replica", db.id, db.place.name)),
-        Action::Restore(RestoreStep { part: Part::CreateCopy, of }) => {
+        Action::Op(Operation::Promote(Promote { db, .. })) => {
+            Some(format!("{} in {}, a replica", db.id, db.place.name))
+        }
+        Action::Op(Operation::Restore(RestoreStep { part: Part::CreateCopy, of })) => {
             Some(format!("backups of {} in {}, at {}", of.db.id, of.db.place.name, of.to_time))
         }
         _ => None,
@@ -201,9 +208,8 @@ fn verification(state: &RunState) -> Verification {
         smoke_tests: of(&|a| {
             matches!(
                 a,
-                Action::WriteCanary(_)
-                    | Action::WriteAsClient(_)
-                    | Action::Restore(RestoreStep { part: Part::Verify, .. })
+                Action::Op(Operation::WriteCanary(_) | Operation::WriteAsClient(_))
+                    | Action::Op(Operation::Restore(RestoreStep { part: Part::Verify, .. }))
             )
         }),
         // drctl knows of people who agree, and of none who tried the application.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::kinds::Operation;
 use crate::model::ids::{SiteName, StepId};
 use crate::model::intent::Intent;
 use crate::model::time::{Dur, Timestamp};
@@ -57,11 +58,11 @@ impl Class {
     }
 }
 
-/// The kind of a step without its target: the verb, and the kind of a check or write.
+/// The kind of a step without its target: the verb, and which operation, check or write.
 fn kind(step: &Step) -> String {
     let action = serde_json::to_value(&step.action).unwrap_or_default();
     let of = |key: &str| action.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-    [of("verb"), of("what"), of("method"), of("part")].join(" ")
+    [of("verb"), of("op"), of("what"), of("method"), of("part")].join(" ")
 }
 
 /// How much longer than usual a step takes, with the threshold.
@@ -168,7 +169,7 @@ impl History {
     /// How long similar steps took, of other components or towards other sites, for steps with too few measured runs. The time that people
     /// take to answer, and steps with a configured duration, predict nothing for other steps.
     fn alike(&self, runbook: &Runbook, step: &Step) -> Option<&[Dur]> {
-        if matches!(step.action, Action::Gate(_) | Action::Wait { .. } | Action::Run(_)) {
+        if matches!(step.action, Action::Gate(_) | Action::Wait { .. } | Action::Op(Operation::Run(_))) {
             return None;
         }
         let all = self.kinds.get(&(Class::of(runbook.intent), kind(step)));

@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::kinds::Fact;
 use crate::kinds::shared::restore::{Checked, Destroyed, Found, Loss, RestoreStep};
+use crate::kinds::{Fact, Operation};
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
@@ -48,7 +48,7 @@ pub struct Restored {
 pub fn restored(state: &RunState) -> Vec<Restored> {
     let mut all: Vec<Restored> = Vec::new();
     for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
-        let Action::Restore(RestoreStep { of, .. }) = &step.action else { continue };
+        let Action::Op(Operation::Restore(RestoreStep { of, .. })) = &step.action else { continue };
         let component = &of.db.component;
         if !all.iter().any(|r| r.component == *component) {
             all.push(begun(component, of.to_time));

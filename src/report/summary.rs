@@ -11,9 +11,9 @@ use super::changes::changes;
 use super::measured::Measured;
 use super::restore::{Restored, restored};
 use super::{afterwards, duties, measured, overrides, steered};
-use crate::kinds::Fact;
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::{Part, RestoreStep};
+use crate::kinds::{Fact, Operation};
 use crate::model::change::Change;
 use crate::model::evidence::Under;
 use crate::model::ids::{ComponentName, RunId, StepId};
@@ -398,7 +398,7 @@ fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, St
 fn fence(state: &RunState) -> Fence {
     let mut components = BTreeMap::new();
     for step in &state.runbook.steps {
-        let Action::Fence(fence) = &step.action else { continue };
+        let Action::Op(Operation::Fence(fence)) = &step.action else { continue };
         let component = &fence.db.component;
         if let Some((method, at)) = state.fenced(component) {
             let proof = state.proof(component).unwrap_or_default();
@@ -509,7 +509,7 @@ fn runbook_is_planned(state: &RunState) -> bool {
 
 /// Whether drctl can take the writes back: the old server has to be made a standby first.
 const fn moves_back(action: &Action) -> bool {
-    matches!(action, Action::Fence(f) if f.db.host.is_some())
+    matches!(action, Action::Op(Operation::Fence(f)) if f.db.host.is_some())
 }
 
 /// What happens to the live data if a restore stops here, and who may use it.
@@ -517,9 +517,10 @@ fn restore_hint(state: &RunState, resume: &str) -> String {
     let back = state.created.command("runs cancel", " --reason TEXT");
     let done = |i: usize| matches!(state.steps[i].work.status, Status::Done(_));
     let of = |wanted: fn(&Action) -> bool| (0..state.steps.len()).find(|&i| wanted(&state.step(i).action));
-    let swapped =
-        of(|a| matches!(a, Action::Restore(RestoreStep { part: Part::Swap, .. }))).is_some_and(done);
-    let fenced = of(|a| matches!(a, Action::Fence(_))).is_some_and(|i| state.steps[i].work.attempts > 0);
+    let swapped = of(|a| matches!(a, Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, .. }))))
+        .is_some_and(done);
+    let fenced = of(|a| matches!(a, Action::Op(Operation::Fence(_))))
+        .is_some_and(|i| state.steps[i].work.attempts > 0);
     match (swapped, fenced) {
         (true, _) => format!("the copy is in place; correct the cause, then {resume}"),
         (false, true) => format!(

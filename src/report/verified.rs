@@ -8,7 +8,7 @@ use super::attainment::attainment;
 use super::summary;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::RestoreStep;
-use crate::kinds::{Fact, State, Target};
+use crate::kinds::{Fact, Operation, State, Target};
 use crate::model::ids::{ComponentName, PlanName, RunId};
 use crate::model::intent::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
@@ -149,7 +149,7 @@ pub fn makes_up(run: &RunState, runs: &[RunState]) -> bool {
 pub fn seen_before(plan: &PlanName, runs: &[RunState]) -> Option<(RunId, Vec<(String, State)>)> {
     let seen = |run: &RunState| -> Vec<(String, State)> {
         let anew = |step: &Step| match &step.action {
-            Action::Rejoin(Rejoin { db, .. }) => Some(Target::Database(db.clone()).key()),
+            Action::Op(Operation::Rejoin(Rejoin { db, .. })) => Some(Target::Database(db.clone()).key()),
             _ => None,
         };
         let anew: Vec<String> = run.runbook.steps.iter().filter_map(anew).collect();
@@ -222,7 +222,7 @@ pub fn proof(run: &RunState) -> Option<bool> {
 /// The database that an isolated drill copied.
 fn copied(run: &RunState) -> Option<&ComponentName> {
     let mut restored = run.runbook.steps.iter().filter_map(|step: &Step| match &step.action {
-        Action::Restore(RestoreStep { of, .. }) => Some(&of.db.component),
+        Action::Op(Operation::Restore(RestoreStep { of, .. })) => Some(&of.db.component),
         _ => None,
     });
     (run.runbook.intent == Intent::Drill).then(|| restored.next()).flatten()

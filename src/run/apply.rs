@@ -1,5 +1,6 @@
 //! The one transition function. Every pair of state and event that is not named here is illegal, and says so.
 
+use crate::kinds::Operation;
 use thiserror::Error;
 
 use super::decide::LATE;
@@ -210,7 +211,7 @@ impl RunState {
                 step.work.status = Status::InDoubt { since };
                 step.work.doubt = Some(since);
             }
-            let is_fence = matches!(self.runbook.steps[i].action, Action::Fence(_));
+            let is_fence = matches!(self.runbook.steps[i].action, Action::Op(Operation::Fence(_)));
             if is_fence
                 && step.work.status == Status::Failed
                 && (finished || self.runbook.steps[i].background)
@@ -231,7 +232,7 @@ impl RunState {
     fn ask_promotions_anew(&mut self, at: Timestamp) {
         for (step, of) in self.steps.iter_mut().zip(&self.runbook.steps) {
             let waits = matches!(&step.work.status, Status::Blocked { rule: Some(_), .. });
-            if waits && matches!(of.action, Action::Promote(_)) {
+            if waits && matches!(of.action, Action::Op(Operation::Promote(_))) {
                 step.work.status = Status::Started;
                 step.work.renewed_at = Some(at);
             }
@@ -257,7 +258,7 @@ impl RunState {
         // Whoever renewed credentials says so by resuming: the step is looked at before anybody is asked again.
         for (step, of) in self.steps.iter_mut().zip(&self.runbook.steps) {
             let waits = matches!(&step.work.status, Status::Blocked { rule: None, .. });
-            let waits = waits && !matches!(of.action, Action::Gate(_) | Action::Run(_));
+            let waits = waits && !matches!(of.action, Action::Gate(_) | Action::Op(Operation::Run(_)));
             let unread = matches!(&step.work.status, Status::Blocked { rule: Some(Rule::GuardUnread), .. });
             if waits || unread {
                 step.work.status = Status::Started;
@@ -298,7 +299,7 @@ impl RunState {
         let looks_again = matches!(what, EventKind::StepStarted { .. }) && (self.unwinds() || over);
         let decides = matches!(
             self.runbook.steps[position].action,
-            Action::Check(Check::Guard { .. } | Check::Promotable(_))
+            Action::Check(Check::Guard { .. }) | Action::Op(Operation::CheckPromotable(_))
         );
         let step = &mut self.steps[position];
         if looks_again && decides {
@@ -347,12 +348,12 @@ impl RunState {
         match what {
             EventKind::CallIntended { direction: Direction::Do, .. } => {
                 match &self.runbook.steps[position].action {
-                    Action::Promote(Promote { db, .. }) => {
+                    Action::Op(Operation::Promote(Promote { db, .. })) => {
                         self.promoted.insert(db.component.clone());
                         self.promoted_at.insert(db.component.clone(), at);
                     }
                     // It can be undone while nobody has written.
-                    Action::Restore(RestoreStep { part: Part::Swap, of }) => {
+                    Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) => {
                         self.promoted_at.insert(of.db.component.clone(), at);
                     }
                     _ => {}
@@ -363,7 +364,7 @@ impl RunState {
             EventKind::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
             // Users wrote to the restored server: it stays.
             EventKind::UndoFailed { reason, .. } => {
-                if let Action::Restore(RestoreStep { part: Part::Swap, of }) =
+                if let Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) =
                     &self.runbook.steps[position].action
                     && stays(of, reason)
                 {
@@ -371,7 +372,7 @@ impl RunState {
                 }
             }
             EventKind::FoundPromoted { .. } => {
-                if let Action::Check(Check::Promotable(Promotable { db })) =
+                if let Action::Op(Operation::CheckPromotable(Promotable { db })) =
                     &self.runbook.steps[position].action
                 {
                     self.promoted.insert(db.component.clone());
@@ -385,14 +386,16 @@ impl RunState {
     }
 
     fn not_in_place(&mut self, position: usize) {
-        if let Action::Restore(RestoreStep { part: Part::Swap, of }) = &self.runbook.steps[position].action {
+        if let Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) =
+            &self.runbook.steps[position].action
+        {
             self.promoted_at.remove(&of.db.component);
         }
     }
 
     fn after_finish(&mut self, position: usize, facts: &[Fact], at: Timestamp) {
         // Whoever promoted it: nothing of the component is undone from here on.
-        if let Action::Promote(Promote { db, .. }) = &self.runbook.steps[position].action {
+        if let Action::Op(Operation::Promote(Promote { db, .. })) = &self.runbook.steps[position].action {
             self.promoted.insert(db.component.clone());
             self.promoted_at.entry(db.component.clone()).or_insert(at);
         }

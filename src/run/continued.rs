@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{RunState, Status, StepState, Turn};
-use crate::kinds::Fact;
 use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::restore::{Part, RestoreStep};
+use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::Intent;
 use crate::planner::{Continued, Written};
@@ -21,7 +21,7 @@ fn taking_back(step: &Step, at: &StepState) -> bool {
     let Some(undo) = &at.undo else { return at.undo_asked.is_some() };
     let asked = undo.attempts > 0 || matches!(undo.status, Status::Done(_));
     let under_way = undo.status.in_flight() || undo.doubt.is_some();
-    under_way || (asked && matches!(step.action, Action::Fence(_)))
+    under_way || (asked && matches!(step.action, Action::Op(Operation::Fence(_))))
 }
 
 /// What is handed on by a run of so many events, if a failover to this site may take the run's place: a planned move whose source dies, above all.
@@ -42,7 +42,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
         ));
     }
     let promoting = |i: &usize| {
-        let promotes = matches!(state.step(*i).action, Action::Promote(_));
+        let promotes = matches!(state.step(*i).action, Action::Op(Operation::Promote(_)));
         let work = state.work(*i);
         let unknown = work.status.in_flight() || work.doubt.is_some();
         promotes && unknown && !matches!(work.status, Status::Done(_)) && runbook.to != *to
@@ -60,7 +60,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     let (swapped, putting) = swapped(state);
     let mut fences = runbook.inherits.clone();
     for (step, at) in runbook.steps.iter().zip(&state.steps) {
-        let Action::Fence(fence) = &step.action else { continue };
+        let Action::Op(Operation::Fence(fence)) = &step.action else { continue };
         let set = at.work.parts.acted() || at.work.attempts > 0;
         if step.debt || !set {
             continue;
@@ -72,7 +72,9 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     let asked = state.promoted.iter().filter(|_| runbook.to == *to).cloned().collect();
     let (run, intent) = (run.clone(), runbook.intent);
     let copies = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
-        Action::Restore(RestoreStep { part: Part::CreateCopy, of }) if at.work.attempts > 0 => {
+        Action::Op(Operation::Restore(RestoreStep { part: Part::CreateCopy, of }))
+            if at.work.attempts > 0 =>
+        {
             Some(of.copy())
         }
         _ => None,
@@ -80,7 +82,9 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     let copies = copies.collect();
     let aside = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
         // Until a copy was seen in its place what was set aside is the data that there are.
-        Action::Rename(Rename { db, to }) if at.work.attempts > 0 && (!swapped || putting.is_some()) => {
+        Action::Op(Operation::Rename(Rename { db, to }))
+            if at.work.attempts > 0 && (!swapped || putting.is_some()) =>
+        {
             Some((db.clone(), to.clone()))
         }
         _ => None,
@@ -93,7 +97,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
 /// the copy is in place: then the proof is one of data that are aside.
 fn swapped(state: &RunState) -> (bool, Option<DatabaseRef>) {
     let swaps = |(step, at): (&Step, &StepState)| match &step.action {
-        Action::Restore(RestoreStep { part: Part::Swap, of }) if at.work.attempts > 0 => {
+        Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) if at.work.attempts > 0 => {
             Some((!matches!(at.work.status, Status::Done(_))).then(|| of.db.clone()))
         }
         _ => None,
@@ -133,7 +137,7 @@ pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<EventKind>) -> Ve
 pub fn written(state: &RunState) -> Vec<Written> {
     let mut all = Vec::new();
     for (i, at) in state.steps.iter().enumerate() {
-        let Action::Switch(switch) = &*state.forward(i) else { continue };
+        let Action::Op(Operation::Switch(switch)) = &*state.forward(i) else { continue };
         let undone = at.undo.as_ref().map(|undo| matches!(undo.status, Status::Done(_)));
         let done = matches!(at.work.status, Status::Done(_));
         let of = at.undo.as_ref().unwrap_or(&at.work);
@@ -180,8 +184,8 @@ fn leads(step: &Step) -> bool {
     let by_plan = !step.id.as_str().starts_with("hook.") && step.phase == Phase::Rewire;
     waited
         && match &step.action {
-            Action::UpdateClientSecret(_) | Action::WriteAsClient(_) => true,
-            Action::Run(_) => by_plan,
+            Action::Op(Operation::UpdateClientSecret(_) | Operation::WriteAsClient(_)) => true,
+            Action::Op(Operation::Run(_)) => by_plan,
             _ => false,
         }
 }

@@ -6,6 +6,7 @@ use super::drill::{self, Abort};
 use super::gate::{self, Says};
 use super::outstanding::overdue;
 use super::state::{Mode, RunState, Status, StepState};
+use crate::kinds::Operation;
 use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::promotion::Promote;
 use crate::model::intent::Intent;
@@ -133,7 +134,7 @@ fn step(state: &RunState, i: usize, now: Timestamp, start_new: bool) -> Vec<Effe
         }
         Status::Started | Status::Blocked { .. } => started(state, i, now),
         Status::Backoff { due } if now < *due => with_timeout(state, i, now, vec![Effect::WakeAt(*due)]),
-        Status::Backoff { .. } if matches!(state.step(i).action, Action::Promote(_)) => {
+        Status::Backoff { .. } if matches!(state.step(i).action, Action::Op(Operation::Promote(_))) => {
             promote(state, i, now)
         }
         Status::Backoff { .. } => with_timeout(state, i, now, vec![Effect::Look(i)]),
@@ -169,17 +170,19 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
                 vec![Effect::WakeAt(due)]
             }
         }
-        Action::Promote(_) => promote(state, i, now),
+        Action::Op(Operation::Promote(_)) => promote(state, i, now),
         // A person says that it ran. drctl cannot observe that.
-        Action::Run(_) if state.steps[i].claimed_by.is_some() && state.work(i).attempts > 0 => {
+        Action::Op(Operation::Run(_))
+            if state.steps[i].claimed_by.is_some() && state.work(i).attempts > 0 =>
+        {
             vec![record(EventKind::StepFinished { step: id.clone(), end: End::ByHand, facts: Vec::new() })]
         }
         // It continues once drctl can read the guard, however long that takes.
         _ if guard_unread(state, i) => vec![Effect::Look(i)],
         // Only a person can say whether the command ran. drctl keeps looking for credentials.
-        Action::Run(_) if matches!(state.work(i).status, Status::Blocked { .. }) => Vec::new(),
+        Action::Op(Operation::Run(_)) if matches!(state.work(i).status, Status::Blocked { .. }) => Vec::new(),
         // It ran before, and failed or gave no result.
-        Action::Run(c) if !c.idempotent && state.work(i).attempts > 0 => vec![ask(state, i)],
+        Action::Op(Operation::Run(c)) if !c.idempotent && state.work(i).attempts > 0 => vec![ask(state, i)],
         _ if matches!(state.work(i).status, Status::Blocked { .. }) => vec![Effect::Look(i)],
         _ => with_timeout(state, i, now, vec![Effect::Look(i)]),
     }
@@ -187,7 +190,7 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
 
 /// Unless a call may still be taking effect, the loss is compared with the accepted loss before each call.
 fn promote(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
-    let Action::Promote(Promote { db, .. }) = &state.step(i).action else { return Vec::new() };
+    let Action::Op(Operation::Promote(Promote { db, .. })) = &state.step(i).action else { return Vec::new() };
     match gate::reopened(state, i, &db.component, now).filter(|_| state.work(i).doubt.is_none()) {
         None if guard_unread(state, i) => vec![Effect::Look(i)],
         None => with_timeout(state, i, now, vec![Effect::Look(i)]),
@@ -550,10 +553,10 @@ pub(super) fn to_undo(state: &RunState, i: usize) -> bool {
         || state.inherited(i);
     let ended = step.undo.as_ref().is_some_and(|u| u.status.settled());
     // If the successor was promoted before this run, the fence prevents two primaries.
-    let keeps_out = matches!(&state.step(i).action, Action::Fence(f)
+    let keeps_out = matches!(&state.step(i).action, Action::Op(Operation::Fence(f))
         if state.promotion(&f.db.component).is_none() && state.restores(&f.db.component).is_none());
     // The name is taken at this point, so the renamed server stays as it is.
-    let replaced = matches!(&state.step(i).action, Action::Rename(Rename { db, .. }) if state.replaced(db));
+    let replaced = matches!(&state.step(i).action, Action::Op(Operation::Rename(Rename { db, .. })) if state.replaced(db));
     by && touched && !ended && !state.step(i).debt && !keeps_out && !replaced
 }
 
@@ -569,7 +572,7 @@ fn after_the_end(state: &RunState, now: Timestamp) -> Vec<Effect> {
     let owed: Vec<_> = state.owed().cloned().collect();
     let mut effects = Vec::new();
     for i in 0..state.steps.len() {
-        let Action::Fence(fence) = &state.step(i).action else { continue };
+        let Action::Op(Operation::Fence(fence)) = &state.step(i).action else { continue };
         if owed.contains(&fence.db.component) && !state.step(i).debt {
             effects.extend(step(state, i, now, true));
         }

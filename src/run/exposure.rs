@@ -1,12 +1,12 @@
 //! How many writes may be lost with one store (DESIGN words: exposure).
 
 use super::state::{Proven, RunState};
-use crate::kinds::Exposure;
 use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::restore::{Loss, Restore};
 use crate::kinds::shared::unreplicated::Unreplicated;
+use crate::kinds::{Exposure, Operation};
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, CLOCKS_AGREE, ClockReading, Figure};
 use crate::model::time::{Dur, Timestamp};
@@ -192,7 +192,7 @@ fn nothing_missing(state: &RunState, component: &ComponentName, target: &Databas
 /// The service moves the writer, and loses nothing or does not move it: its word, not drctl's measure.
 pub fn hands_over(state: &RunState, component: &ComponentName) -> bool {
     state.runbook.steps.iter().any(|s| match &s.action {
-        Action::Promote(Promote { db, takeover: Some(how), .. }) => {
+        Action::Op(Operation::Promote(Promote { db, takeover: Some(how), .. })) => {
             db.component == *component && how.by == Handover::Switchover
         }
         _ => false,

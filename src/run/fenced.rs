@@ -8,7 +8,7 @@ use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
-use crate::kinds::{Fact, Store};
+use crate::kinds::{Fact, Operation, Store};
 use crate::model::ids::ComponentName;
 use crate::model::time::Timestamp;
 use crate::record::action::{Action, Check, Gate};
@@ -20,7 +20,7 @@ impl RunState {
     pub fn replaced(&self, db: &DatabaseRef) -> bool {
         let asked = |(s, at): (&Step, &StepState)| {
             let made = at.work.status.in_flight() || matches!(at.work.status, Status::Done(_));
-            matches!(&s.action, Action::Rejoin(Rejoin { db: of, .. }) if of.is(db))
+            matches!(&s.action, Action::Op(Operation::Rejoin(Rejoin { db: of, .. })) if of.is(db))
                 && (made || at.work.doubt.is_some())
         };
         self.runbook.steps.iter().zip(&self.steps).any(asked)
@@ -40,7 +40,7 @@ impl RunState {
 
     /// Whether this run takes a fence back, or did.
     fn lifts(&self, fence: &Fence) -> bool {
-        let same = |s: &Step| matches!(&s.action, Action::Fence(f) if f.db.is(&fence.db) && f.method == fence.method);
+        let same = |s: &Step| matches!(&s.action, Action::Op(Operation::Fence(f)) if f.db.is(&fence.db) && f.method == fence.method);
         self.runbook.steps.iter().zip(&self.steps).any(|(s, at)| same(s) && at.taken_back())
     }
 
@@ -48,10 +48,12 @@ impl RunState {
     pub fn unfenced_at(&self, db: &DatabaseRef) -> Option<Timestamp> {
         let of = self.runbook.steps.iter().zip(&self.steps);
         let when = |(s, at): (&Step, &StepState)| match &s.action {
-            Action::Fence(f) if f.db.is(db) => {
+            Action::Op(Operation::Fence(f)) if f.db.is(db) => {
                 at.undo.as_ref().and_then(|u| u.ended_at.or(u.started_at)).or(at.undo_asked)
             }
-            Action::Unfence(Unfence(f)) if f.db.is(db) => at.work.ended_at.or(at.work.started_at),
+            Action::Op(Operation::Unfence(Unfence(f))) if f.db.is(db) => {
+                at.work.ended_at.or(at.work.started_at)
+            }
             _ => None,
         };
         of.filter_map(when).max()
@@ -62,7 +64,7 @@ impl RunState {
         let same = |f: &Fence| {
             self.runbook.inherits.iter().any(|i| i.fence.db.is(&f.db) && i.fence.method == f.method)
         };
-        matches!(&self.step(at).action, Action::Fence(f) if same(f))
+        matches!(&self.step(at).action, Action::Op(Operation::Fence(f)) if same(f))
     }
 
     /// Whether a standby of this component streams since this run promoted it, or made one.
@@ -77,14 +79,15 @@ impl RunState {
 
     /// When this run proved that a server with a pending fence takes no writes, whichever run left it pending: fenced, or a standby.
     pub fn kept_out(&self, db: &DatabaseRef) -> Option<Timestamp> {
-        let follows = |s: &Step| matches!(&s.action, Action::Rejoin(Rejoin { db: of, .. }) if of.is(db));
+        let follows =
+            |s: &Step| matches!(&s.action, Action::Op(Operation::Rejoin(Rejoin { db: of, .. })) if of.is(db));
         let ended = self.runbook.steps.iter().zip(&self.steps).filter(|(s, _)| follows(s));
         let rejoined = |at: &StepState| at.facts.iter().any(|f| matches!(f, Fact::Rejoined { .. }));
         let stands = ended.filter(|(_, at)| rejoined(at)).find_map(|(_, at)| at.work.ended_at);
         if stands.is_some() {
             return stands;
         }
-        let mine = |s: &&Step| matches!(&s.action, Action::Fence(f) if f.db.is(db));
+        let mine = |s: &&Step| matches!(&s.action, Action::Op(Operation::Fence(f)) if f.db.is(db));
         let of = self.runbook.steps.iter().zip(&self.steps).filter(|(s, at)| mine(s) && !at.taken_back());
         of.flat_map(|(_, at)| &at.facts).find_map(|f| match f {
             Fact::Fenced { at, .. } => Some(*at),
@@ -146,7 +149,7 @@ impl RunState {
     /// place where the fence is set.
     pub fn waits_for_life(&self, i: usize) -> bool {
         let (step, at) = (self.step(i), &self.steps[i]);
-        let Action::Fence(fence) = &step.action else { return false };
+        let Action::Op(Operation::Fence(fence)) = &step.action else { return false };
         let owed = || self.owed().any(|c| *c == fence.db.component);
         let wanted = match self.finished() {
             true => owed() && !step.debt,
@@ -159,7 +162,7 @@ impl RunState {
     /// A place answers again: its failed and waiting steps are tried again, and all methods of a pending fence at once.
     fn place_answered(&mut self, place: &str, at: Timestamp) {
         self.answered.insert(place.to_owned(), at);
-        let there = |i: &usize| matches!(&self.step(*i).action, Action::Fence(f) if f.db.place.name == place);
+        let there = |i: &usize| matches!(&self.step(*i).action, Action::Op(Operation::Fence(f)) if f.db.place.name == place);
         let tried: Vec<usize> =
             (0..self.steps.len()).filter(there).filter(|i| self.waits_for_life(*i)).collect();
         for i in tried {
@@ -180,7 +183,7 @@ impl RunState {
 
     /// When this run asked for the promotion of a server.
     pub fn made_writer(&self, db: &DatabaseRef) -> Option<Timestamp> {
-        let promotes = |s: &&Step| matches!(&s.action, Action::Promote(Promote { db: of, .. }) if of.is(db));
+        let promotes = |s: &&Step| matches!(&s.action, Action::Op(Operation::Promote(Promote { db: of, .. })) if of.is(db));
         let component = &self.runbook.steps.iter().find(promotes)?.component;
         self.promoted_at.get(component.as_ref()?).copied()
     }
@@ -198,7 +201,7 @@ impl RunState {
         let component = &db.component;
         let set = |r: &usize| self.work(*r).status == Status::Done(End::Performed);
         let aside = self.runbook.steps.iter().find_map(|s| match &s.action {
-            Action::Rename(Rename { db: old, to }) if old.is(db) => Some(to.as_str()),
+            Action::Op(Operation::Rename(Rename { db: old, to })) if old.is(db) => Some(to.as_str()),
             _ => None,
         });
         Store {

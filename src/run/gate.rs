@@ -2,8 +2,8 @@
 
 use super::approval;
 use super::state::{RunState, Status};
-use crate::kinds::Exposure;
 use crate::kinds::shared::promotion::Promote;
+use crate::kinds::{Exposure, Operation};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp};
@@ -207,7 +207,7 @@ pub fn reopened(
     })?;
     let step = state.step(promotion).id.clone();
     let of = |name: &ComponentName| {
-        let promotes = |a: &Action| matches!(a, Action::Promote(Promote { db, .. }) if db.component == *name);
+        let promotes = |a: &Action| matches!(a, Action::Op(Operation::Promote(Promote { db, .. })) if db.component == *name);
         state.runbook.steps.iter().position(|s| promotes(&s.action))
     };
     let failed = |name: &&ComponentName| {

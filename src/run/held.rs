@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::judge::{StepDecision, StepObservation, locked};
 use super::state::{RunState, Status};
 use crate::inventory::Observation;
-use crate::kinds::{State, Target};
+use crate::kinds::{Operation, State, Target};
 use crate::model::ids::ComponentName;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
@@ -87,7 +87,7 @@ impl RunState {
 
     /// What is looked at beside what the step at `i` watches: the guard, wherever a call may follow from the look.
     pub fn guard_to_read(&self, i: usize) -> Option<Target> {
-        let calls_again = matches!(self.step(i).action, Action::Fence(_));
+        let calls_again = matches!(self.step(i).action, Action::Op(Operation::Fence(_)));
         match self.work(i).status {
             Status::Calling => None,
             // It was made; only a fence has a second one.

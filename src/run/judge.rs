@@ -9,7 +9,7 @@ pub use observed::{ProbeSight, StepDecision, StepObservation};
 use super::state::{RunState, Status};
 use super::{held, parts};
 use crate::inventory::Observation;
-use crate::kinds::{Fact, Found, Judged, Progress, State, Target};
+use crate::kinds::{Fact, Found, Judged, Operation, Progress, State, Target};
 use crate::model::ids::Digest;
 use crate::model::intent::Intent;
 use crate::model::properties::InDoubt;
@@ -142,10 +142,12 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Judged, now: 
     let step = state.step(i).id.clone();
     match verdict {
         // A fence may be half there; lifting it cannot hurt.
-        Judged::Before if !matches!(action, Action::Fence(_)) => match may_be_old(state, i, now) {
-            Some(until) => unsettled(until),
-            None => StepDecision::Record(EventKind::StepUndone { step }),
-        },
+        Judged::Before if !matches!(action, Action::Op(Operation::Fence(_))) => {
+            match may_be_old(state, i, now) {
+                Some(until) => unsettled(until),
+                None => StepDecision::Record(EventKind::StepUndone { step }),
+            }
+        }
         Judged::Before | Judged::Partly(_) | Judged::Done(_) | Judged::Half(_) => {
             perform(state, i, true, Call::default())
         }
@@ -414,7 +416,7 @@ fn absent(
         (Action::Write(_), Observation::NotFound { .. }) => Judged::Before,
         (_, Observation::NotFound { .. }) => Judged::missing(target),
         // Nothing waits for a comparison, and it waits for nobody.
-        (Action::Check(Check::Compare(_)), Observation::Unauthenticated { .. }) => {
+        (Action::Op(Operation::CompareObjects(_)), Observation::Unauthenticated { .. }) => {
             Judged::Wrong(format!("{target}: {}", seen.why_not()))
         }
         (_, Observation::Unauthenticated { why, clock }) => {
@@ -434,7 +436,9 @@ fn thing(
 ) -> Judged {
     if let Some(judged) = action.judge(seen, &progress(state, i, (now, observed_at))) {
         return match action {
-            Action::Fence(fence) if state.finished() => databases::owed(state, i, fence, judged, now),
+            Action::Op(Operation::Fence(fence)) if state.finished() => {
+                databases::owed(state, i, fence, judged, now)
+            }
             _ => judged,
         };
     }

@@ -7,7 +7,7 @@ use super::gate;
 use super::state::RunState;
 use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::restore::RestoreStep;
-use crate::kinds::{Exposure, Fact};
+use crate::kinds::{Exposure, Fact, Operation};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check, Gate, Undo};
@@ -71,8 +71,8 @@ fn over(state: &RunState, i: usize) -> Option<String> {
 fn for_a_debt(state: &RunState, i: usize) -> bool {
     let action = &state.step(i).action;
     let of = match action {
-        Action::Fence(fence) => Some(&fence.db.component),
-        Action::Check(Check::Promotable(Promotable { db, .. })) => Some(&db.component),
+        Action::Op(Operation::Fence(fence)) => Some(&fence.db.component),
+        Action::Op(Operation::CheckPromotable(Promotable { db, .. })) => Some(&db.component),
         _ => None,
     };
     of.is_some_and(|component| state.owed().any(|owed| owed == component))
@@ -129,14 +129,14 @@ fn finished(state: &RunState, i: usize, what: &EventKind) -> Option<String> {
 fn establishes(action: &Action, fact: &Fact) -> bool {
     match fact {
         Fact::Fenced { component, method, .. } => {
-            matches!(action, Action::Fence(f) if f.db.component == *component && f.method == *method)
+            matches!(action, Action::Op(Operation::Fence(f)) if f.db.component == *component && f.method == *method)
         }
         Fact::Exposure(Exposure { component, .. }) => match action {
             Action::Check(Check::Exposure { db, .. }) => db.component == *component,
-            Action::Restore(RestoreStep { of, .. }) => of.db.component == *component,
+            Action::Op(Operation::Restore(RestoreStep { of, .. })) => of.db.component == *component,
             _ => false,
         },
-        Fact::Restore { .. } => matches!(action, Action::Restore(_)),
+        Fact::Restore { .. } => matches!(action, Action::Op(Operation::Restore(_))),
         _ => true,
     }
 }
@@ -158,7 +158,7 @@ fn rejected(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
 }
 
 fn promoted(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
-    let looks = matches!(state.step(i).action, Action::Check(Check::Promotable(_)));
+    let looks = matches!(state.step(i).action, Action::Op(Operation::CheckPromotable(_)));
     some(!looks, "this step does not check the replica that the run promotes")
 }
 

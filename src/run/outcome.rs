@@ -1,6 +1,7 @@
 //! What the answer to a call means.
 
 use super::state::RunState;
+use crate::kinds::Operation;
 use crate::model::ids::StepId;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
@@ -94,7 +95,7 @@ pub fn after_call(
             [refused].into_iter().chain(locked.flatten()).collect()
         }
         CallOutcome::Refused { code, why, again: Again::InParts }
-            if matches!(*state.action(i), Action::Switch(_)) =>
+            if matches!(*state.action(i), Action::Op(Operation::Switch(_))) =>
         {
             let why = format!("{code}: {why}");
             vec![EventKind::CallRefused { step, code, why, retry_at: None }]

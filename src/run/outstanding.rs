@@ -4,6 +4,7 @@
 use super::apply::Illegal;
 use super::decide::LATE;
 use super::state::{Mode, RunState, Status, Work};
+use crate::kinds::Operation;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::promotion::Promote;
 use crate::model::ids::StepId;
@@ -40,7 +41,7 @@ impl Outstanding {
     /// The server that would take writes.
     pub const fn promotes(&self) -> Option<&DatabaseRef> {
         match &self.action {
-            Action::Promote(Promote { db, .. }) => Some(db),
+            Action::Op(Operation::Promote(Promote { db, .. })) => Some(db),
             _ => None,
         }
     }
@@ -114,8 +115,7 @@ impl RunState {
     /// Whether a promotion that was asked for is to be withdrawn now: it may come when more is lost than was accepted, and its server can be
     /// stopped by its host.
     pub fn to_withdraw(&self, i: usize) -> bool {
-        let by_host =
-            matches!(&self.step(i).action, Action::Promote(Promote { db, .. }) if db.host.is_some());
+        let by_host = matches!(&self.step(i).action, Action::Op(Operation::Promote(Promote { db, .. })) if db.host.is_some());
         let refused = matches!(self.work(i).status, Status::Blocked { rule: Some(_), .. });
         let asked = self.step(i).action.outlasts() && self.work(i).asked[0].is_some();
         by_host && refused && asked && self.steps[i].withdrawal.is_none()
@@ -183,7 +183,8 @@ impl RunState {
                 (step.withdrawal, step.work.doubt) = (None, None);
                 step.work.asked = [None, None];
                 // The standby is one, and knows of no request: nothing of the component is promoted.
-                if let Action::Promote(Promote { db, .. }) = &self.runbook.steps[position].action
+                if let Action::Op(Operation::Promote(Promote { db, .. })) =
+                    &self.runbook.steps[position].action
                     && !self.runbook.asked.contains(&db.component)
                 {
                     self.promoted.remove(&db.component);

@@ -1,8 +1,8 @@
 //! What a run that restores a store established about it.
 
 use super::state::{RunState, Status, StepState};
-use crate::kinds::Fact;
 use crate::kinds::shared::restore::{Loss, Part, Restore, RestoreStep};
+use crate::kinds::{Fact, Operation};
 use crate::model::ids::ComponentName;
 use crate::record::action::Action;
 use crate::record::runbook::Step;
@@ -11,7 +11,9 @@ impl RunState {
     /// What is put in the place of a component's data, if the run restores it.
     pub fn restores(&self, component: &ComponentName) -> Option<&Restore> {
         self.runbook.steps.iter().find_map(|s| match &s.action {
-            Action::Restore(RestoreStep { part: Part::Swap, of }) if of.db.component == *component => {
+            Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of }))
+                if of.db.component == *component =>
+            {
                 Some(of.as_ref())
             }
             _ => None,
@@ -30,12 +32,16 @@ impl RunState {
 
     /// Why a copy that was put in place stays there.
     pub fn stays(&self) -> Option<String> {
-        let swap = |s: &Step| matches!(s.action, Action::Restore(RestoreStep { part: Part::Swap, .. }));
+        let swap = |s: &Step| {
+            matches!(s.action, Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, .. })))
+        };
         let at = self.runbook.steps.iter().position(swap)?;
         let undo = self.steps[at].undo.as_ref().filter(|u| u.status == Status::Failed)?;
         let reason = undo.reason.as_deref().unwrap_or_default();
         match &self.step(at).action {
-            Action::Restore(RestoreStep { of, .. }) if !super::apply::stays(of, reason) => None,
+            Action::Op(Operation::Restore(RestoreStep { of, .. })) if !super::apply::stays(of, reason) => {
+                None
+            }
             _ => Some(format!("{}: {reason}", self.step(at).id)),
         }
     }

@@ -3,7 +3,7 @@
 use super::approval;
 use super::gate::falls_short;
 use super::state::{Mode, RunState, Status, StepState};
-use crate::kinds::Called;
+use crate::kinds::{Called, Operation};
 use crate::model::duty::{Decision, Duty};
 use crate::model::ids::{Digest, StepId};
 use crate::model::properties::Moves;
@@ -189,11 +189,13 @@ fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
     let Signal::Skip { step, reason } = signal else { return Err(over()) };
     let i = find(state, step)?;
     match &state.step(i).action {
-        Action::Fence(f) if state.owed().any(|c| *c == f.db.component) && !state.step(i).debt => {
+        Action::Op(Operation::Fence(f))
+            if state.owed().any(|c| *c == f.db.component) && !state.step(i).debt =>
+        {
             let (component, why) = (f.db.component.clone(), reason.clone());
             Ok(vec![EventKind::DebtSettled { component, why, who: Some(who.clone()) }])
         }
-        Action::Fence(_) => Err("the run is over and has no such fence pending".to_owned()),
+        Action::Op(Operation::Fence(_)) => Err("the run is over and has no such fence pending".to_owned()),
         _ => Err(over()),
     }
 }
@@ -236,7 +238,7 @@ pub(super) fn may_skip(state: &RunState, i: usize) -> Result<(), String> {
     // Traffic must not get ahead of what proves that the site serves.
     let guards_traffic =
         state.runbook.steps.iter().any(|s| sends(&s.action) && s.needs.iter().any(|n| n.step == *step));
-    if guards_traffic && matches!(action, Action::Check(_)) {
+    if guards_traffic && action.looks() {
         return Err(format!("{step} verifies the site before traffic and cannot be skipped"));
     }
     if state.steps[i].undo.is_some() {

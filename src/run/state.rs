@@ -12,13 +12,13 @@ use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restart::Restart;
-use crate::kinds::{Exposure, Fact, Readings};
+use crate::kinds::{Exposure, Fact, Operation, Readings};
 use crate::model::environment::Endpoint;
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::measure::ClockReading;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
-use crate::record::action::{Action, Check, Undo};
+use crate::record::action::{Action, Undo};
 use crate::record::event::{Direction, End, EventKind, Outcome, RunCreated};
 use crate::record::runbook::{Need, OnFailure, Runbook, Step, Unless};
 
@@ -370,7 +370,7 @@ impl RunState {
             .collect();
         let mut rungs: BTreeMap<ComponentName, Vec<usize>> = BTreeMap::new();
         for (i, step) in runbook.steps.iter().enumerate() {
-            if let (Action::Fence(fence), false) = (&step.action, step.debt) {
+            if let (Action::Op(Operation::Fence(fence)), false) = (&step.action, step.debt) {
                 rungs.entry(fence.db.component.clone()).or_default().push(i);
             }
         }
@@ -484,7 +484,7 @@ impl RunState {
 
     /// Whether a step is not needed after all.
     pub fn not_needed(&self, at: usize) -> Option<String> {
-        if let (Action::Fence(fence), true) = (&self.step(at).action, self.step(at).debt) {
+        if let (Action::Op(Operation::Fence(fence)), true) = (&self.step(at).action, self.step(at).debt) {
             return self.kept_out(&fence.db).map(|_| format!("{} is already fenced", fence.db.id));
         }
         match &self.step(at).unless {
@@ -517,14 +517,13 @@ impl RunState {
 
     /// The step that promotes a component, if the run does.
     pub fn promotion(&self, component: &ComponentName) -> Option<usize> {
-        let promotes =
-            |s: &Step| matches!(&s.action, Action::Promote(Promote { db, .. }) if db.component == *component);
+        let promotes = |s: &Step| matches!(&s.action, Action::Op(Operation::Promote(Promote { db, .. })) if db.component == *component);
         self.runbook.steps.iter().position(promotes)
     }
 
     /// The step that looks at the server that a component's new writer is, or becomes.
     pub fn target_check(&self, component: &ComponentName) -> Option<usize> {
-        let looks = |s: &Step| matches!(&s.action, Action::Check(Check::Promotable(Promotable { db })) if db.component == *component);
+        let looks = |s: &Step| matches!(&s.action, Action::Op(Operation::CheckPromotable(Promotable { db })) if db.component == *component);
         self.runbook.steps.iter().position(looks)
     }
 
@@ -551,8 +550,10 @@ impl RunState {
     /// Whether what was started continues on its own, perhaps for hours, and a later process can observe it: a rebuild on its host.
     pub fn goes_on_alone(&self, i: usize) -> bool {
         match (&self.work(i).status, &self.step(i).action) {
-            (Status::InDoubt { .. }, Action::Rejoin(Rejoin { replica, .. })) => replica.is_none(),
-            (Status::Awaiting { .. }, Action::Rejoin(_)) => true,
+            (Status::InDoubt { .. }, Action::Op(Operation::Rejoin(Rejoin { replica, .. }))) => {
+                replica.is_none()
+            }
+            (Status::Awaiting { .. }, Action::Op(Operation::Rejoin(_))) => true,
             _ => false,
         }
     }
@@ -561,7 +562,7 @@ impl RunState {
     /// as long as a site is dark: the doubt is kept.
     pub fn in_flight(&self) -> bool {
         let doubted = |i: usize| {
-            let fence = matches!(self.step(i).action, Action::Fence(_));
+            let fence = matches!(self.step(i).action, Action::Op(Operation::Fence(_)));
             fence && matches!(self.work(i).status, Status::InDoubt { .. }) || self.goes_on_alone(i)
         };
         (0..self.steps.len())

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::RunState;
 use super::state::Mode;
+use crate::kinds::Operation;
 use crate::model::environment::{Endpoint, Environment, Source};
 use crate::model::evidence::Under;
 use crate::plan::terms::known;
@@ -27,7 +28,7 @@ impl RunState {
     pub fn foreign_endpoints(&self) -> BTreeSet<Endpoint> {
         let named = self.created.terms.endpoints.union(&self.endpoints).cloned();
         let clusters = self.runbook.steps.iter().filter_map(|step| match &step.action {
-            Action::SetRoutingControls(route) => Some(route.controls.endpoints.values()),
+            Action::Op(Operation::SetRoutingControls(route)) => Some(route.controls.endpoints.values()),
             _ => None,
         });
         let clusters = clusters.flatten().map(|url| Endpoint::new(CLUSTER, url, Source::Plan));

@@ -41,8 +41,8 @@ def read():
     return runs, drills, told
 
 
-def steps_of(runbook, verb):
-    return {s["id"]: s["action"]["db"]["component"] for s in runbook["steps"] if s["action"]["verb"] == verb}
+def steps_of(runbook, op):
+    return {s["id"]: s["action"]["db"]["component"] for s in runbook["steps"] if s["action"].get("op") == op}
 
 
 def rto(created, runbook, events):

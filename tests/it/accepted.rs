@@ -2,7 +2,7 @@
 
 use drctl::kinds::aws::route53::{Answers, RecordChange, RecordSet, RecordsState, Switch};
 use drctl::kinds::shared::restart::Restart;
-use drctl::kinds::{Group, Op, Parts, State};
+use drctl::kinds::{Group, Op, Operation, Parts, State};
 use drctl::model::authority::{Authority, Operator};
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::properties::Moves;
@@ -98,7 +98,7 @@ fn a_second_cancel_closes_only_what_is_stuck() {
 
 #[test]
 fn what_shows_that_users_are_served_is_never_left_out() {
-    let check = |names| Action::Check(Check::Answers(Answers { names, resolvers_ttl_ms: None }));
+    let check = |names| Action::Op(Operation::CheckAnswers(Answers { names, resolvers_ttl_ms: None }));
     let probe = Check::Probe { probe: "public".into(), site: None, consecutive: 3 };
     let pending = [
         (step("verify", check(Vec::new())), "signal_refused"),
@@ -182,7 +182,8 @@ fn a_switch_is_taken_back_as_far_as_it_was_called_and_no_further() {
         let found = find(state, &both, &both.sets_after());
         names(&found.done).join(", ")
     };
-    let mut state = under_way(vec![(step("switch", Action::Switch(both.clone())), Status::Failed)]);
+    let mut state =
+        under_way(vec![(step("switch", Action::Op(Operation::Switch(both.clone()))), Status::Failed)]);
     state.steps[0].work.parts = PartCalls { accepted: vec![vec![1]], ..PartCalls::new() };
     assert_eq!(found(&state), "api A, www A");
     let mut state = cancelled(state);
@@ -199,7 +200,8 @@ fn a_switch_is_taken_back_as_far_as_it_was_called_and_no_further() {
 fn a_name_that_is_new_is_created_unless_exactly_that_set_is_there() {
     let new = set("www", "A", Some("east"), 60, "198.51.100.1");
     let creates = records(vec![RecordChange::seen(None, Some(new.clone()))]);
-    let state = under_way(vec![(step("switch", Action::Switch(creates.clone())), Status::Started)]);
+    let state =
+        under_way(vec![(step("switch", Action::Op(Operation::Switch(creates.clone()))), Status::Started)]);
     for (there, counts) in [
         (None, [0, 1, 0]),
         (Some(new), [1, 0, 0]),

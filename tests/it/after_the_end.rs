@@ -1,12 +1,13 @@
 //! A run that is over begins nothing of its recovery, and makes no call of it, whoever offers that to its journal; what it owes is taken
 //! all the same.
 
+use drctl::kinds::Operation;
 use drctl::kinds::shared::database::Promotable;
 use drctl::model::duty::{Decision, Duty};
 use drctl::model::ids::StepId;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Person;
-use drctl::record::action::{Action, Check};
+use drctl::record::action::Action;
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
 use drctl::run::RunState;
 use drctl::run::apply::Illegal;
@@ -42,8 +43,8 @@ fn call(state: &RunState, i: usize, direction: Direction) -> EventKind {
 /// The fences that are owed, and the look at the new primary that decides about them.
 fn of_the_debt(state: &RunState, i: usize) -> bool {
     match &state.step(i).action {
-        Action::Fence(fence) => fence.db.component == db_name(),
-        Action::Check(Check::Promotable(Promotable { db })) => db.component == db_name(),
+        Action::Op(Operation::Fence(fence)) => fence.db.component == db_name(),
+        Action::Op(Operation::CheckPromotable(Promotable { db })) => db.component == db_name(),
         _ => false,
     }
 }
@@ -130,7 +131,12 @@ fn what_is_owed_after_the_end_is_taken() {
     for what in taken.into_iter().chain(duties) {
         assert!(offered(&state, what.clone()).is_ok(), "{what:?}");
     }
-    let promotion = state.runbook.steps.iter().position(|s| matches!(s.action, Action::Promote(_))).unwrap();
+    let promotion = state
+        .runbook
+        .steps
+        .iter()
+        .position(|s| matches!(s.action, Action::Op(Operation::Promote(_))))
+        .unwrap();
     for i in [promotion, rung] {
         let step = || state.step(i).id.clone();
         let mut doubtful = state.clone();

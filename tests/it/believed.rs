@@ -8,7 +8,7 @@ use drctl::kinds::shared::fence::FenceMethod;
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::restore::{Found as Restored, Part};
 use drctl::kinds::shared::secret::SecretState;
-use drctl::kinds::{Called, Exposure, Fact, Found, FoundSet, State};
+use drctl::kinds::{Called, Exposure, Fact, Found, FoundSet, Operation, State};
 use drctl::model::duty::Decision;
 use drctl::model::ids::StepId;
 use drctl::model::measure::{Basis, Figure};
@@ -64,16 +64,16 @@ fn standby() -> Action {
     )
     .unwrap();
     let db = DatabaseRef { engine: Engine::Postgres, host: Some(host), ..db("db-east") };
-    Action::Promote(Promote { db, backup_days: None, takeover: None })
+    Action::Op(Operation::Promote(Promote { db, backup_days: None, takeover: None }))
 }
 
 fn job() -> Action {
-    Action::Run(Command { argv: vec!["true".to_owned()], idempotent: false, env: Vec::new() })
+    Action::Op(Operation::Run(Command { argv: vec!["true".to_owned()], idempotent: false, env: Vec::new() }))
 }
 
 fn client_secret() -> (Action, SecretState) {
     let action = point();
-    let Action::UpdateClientSecret(of) = &action else { panic!() };
+    let Action::Op(Operation::UpdateClientSecret(of)) = &action else { panic!() };
     let seen = SecretState { fields: of.from.clone(), replica_of: None, rotating: false, owned_by: None };
     (action, seen)
 }
@@ -166,7 +166,7 @@ fn what_was_asked_for_is_forgotten_only_once_it_cannot_come() {
 
 #[test]
 fn a_promotion_that_somebody_saw_is_no_longer_outstanding() {
-    let looks = Action::Check(Check::Promotable(Promotable { db: db("db-east") }));
+    let looks = Action::Op(Operation::CheckPromotable(Promotable { db: db("db-east") }));
     let mut state =
         under_way(vec![(step("check", looks), Status::Started), (step("a", standby()), Status::Started)]);
     say(&mut state, minutes(1), intended("a", Direction::Do, &[], None));
@@ -291,7 +291,7 @@ fn who_has_no_credentials_is_asked_once_and_told_what_was_done() {
         }
         other => word(&other).to_owned(),
     };
-    let checks = || Action::Check(Check::Promotable(Promotable { db: db("db-east") }));
+    let checks = || Action::Op(Operation::CheckPromotable(Promotable { db: db("db-east") }));
     assert!(says(scale(), Status::Started).contains("nothing in this step was done"));
     assert!(says(scale(), Status::Backoff { due: BEGAN }).contains("nothing in this step was done"));
     assert!(says(checks(), Status::Started).contains("cannot observe the target"));
@@ -324,7 +324,7 @@ fn a_comparison_of_objects_waits_for_nobodys_credentials() {
     let bucket = |name: &str| serde_json::json!({"component": "db", "place": db("db-east").place, "bucket": name, "prefix": "", "others": []});
     let sample = serde_json::json!({"source": bucket("a"), "copy": bucket("b"), "most": 9, "seed": "1"});
     let sample = serde_json::from_value(sample).unwrap();
-    let decided = looks(&one(Action::Check(Check::Compare(Box::new(sample))), Status::Started), expired());
+    let decided = looks(&one(Action::Op(Operation::CompareObjects(sample)), Status::Started), expired());
     assert_eq!(word(&decided), "failed");
 }
 

@@ -1,5 +1,6 @@
 //! What a run that stopped still does, when it counts as over, and what it proves.
 
+use drctl::kinds::Operation;
 use drctl::kinds::aws::route53::SetRoutingControls;
 use drctl::kinds::shared::database::Promotable;
 use drctl::model::environment::Environment;
@@ -15,7 +16,7 @@ use drctl::run::ways::CalledOff;
 use crate::decided::{DONE, db, minutes, route, say, scale, step, switch, under_way};
 
 fn looks() -> Action {
-    Action::Check(Check::Promotable(Promotable { db: db("db-east") }))
+    Action::Op(Operation::CheckPromotable(Promotable { db: db("db-east") }))
 }
 
 #[test]
@@ -90,10 +91,11 @@ fn users_fail_again_only_if_they_fail_after_the_run_was_over() {
 #[test]
 fn a_run_that_called_elsewhere_proves_nothing_good_and_all_that_is_bad() {
     let evidence = |url: &str, environment: Environment, outcome: Outcome| {
-        let Action::SetRoutingControls(controls) = route() else { panic!() };
+        let Action::Op(Operation::SetRoutingControls(controls)) = route() else { panic!() };
         let mut controls: SetRoutingControls = controls;
         controls.controls.endpoints.insert("us-east-1".to_owned(), url.to_owned());
-        let mut state = under_way(vec![(step("a", Action::SetRoutingControls(controls)), DONE)]);
+        let mut state =
+            under_way(vec![(step("a", Action::Op(Operation::SetRoutingControls(controls))), DONE)]);
         state.created.terms.environment = environment;
         state.mode = Mode::Finished(outcome);
         state.is_evidence()

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use drctl::executor::create;
+use drctl::kinds::Operation;
 use drctl::kinds::shared::secret::UpdateClientSecret;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
@@ -98,7 +99,9 @@ fn clients_are_led_after_the_database_and_restarted_last() {
         let steps = &done.ended.state.runbook.steps;
         let commands: Vec<_> = steps
             .iter()
-            .filter_map(|s| if let Action::Run(c) = &s.action { Some(c.argv.join(" ")) } else { None })
+            .filter_map(|s| {
+                if let Action::Op(Operation::Run(c)) = &s.action { Some(c.argv.join(" ")) } else { None }
+            })
             .collect();
         assert!(!commands.iter().any(|c| c.ends_with(from)), "{intent}: {commands:?}");
         assert!(done.truth.turns.last().is_some_and(|(_, served)| *served), "{intent}: users fail");
@@ -129,13 +132,13 @@ fn clients_of_a_dark_region_are_led_when_it_is_back() {
         "{:?}",
         runbook.notes
     );
-    let Action::UpdateClientSecret(point) = &west.action else { panic!() };
+    let Action::Op(Operation::UpdateClientSecret(point)) = &west.action else { panic!() };
     assert_eq!(point.to["host"], "shop-east.east.sandbox");
     let back = Rig {
-        deeds: vec![Action::UpdateClientSecret(UpdateClientSecret {
+        deeds: vec![Action::Op(Operation::UpdateClientSecret(UpdateClientSecret {
             to: point.from.clone(),
             ..point.clone()
-        })],
+        }))],
         to: Some(SiteName::new("west")),
         ..rig(Intent::Reprotect, "after-failover")
     };
@@ -156,7 +159,9 @@ fn where_nothing_moves_nobody_is_restarted() {
 #[test]
 fn a_change_that_is_called_off_is_taken_back() {
     let done = rig(Intent::Failback, "away").rehearse().unwrap();
-    let find = |a: &Action| if let Action::UpdateClientSecret(p) = a { Some(p.clone()) } else { None };
+    let find = |a: &Action| {
+        if let Action::Op(Operation::UpdateClientSecret(p)) = a { Some(p.clone()) } else { None }
+    };
     let points: Vec<UpdateClientSecret> =
         done.ended.state.runbook.steps.iter().filter_map(|s| find(&s.action)).collect();
     let east = points.into_iter().find(|p| p.secret.place.name == "east").unwrap();
@@ -165,7 +170,7 @@ fn a_change_that_is_called_off_is_taken_back() {
     assert_eq!(UpdateClientSecret { from: BTreeMap::new(), ..east.clone() }.reversed(), None);
     // Everything is in the east but the secret of the clients there.
     let rig = Rig {
-        deeds: vec![Action::UpdateClientSecret(east.clone())],
+        deeds: vec![Action::Op(Operation::UpdateClientSecret(east.clone()))],
         to: Some(SiteName::new("east")),
         ..rig(Intent::Switchover, "away")
     };

@@ -1,11 +1,12 @@
 //! Clocks that jump, and looks that are older than they seem.
 
+use drctl::kinds::Operation;
 use drctl::model::ids::RunId;
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::Basis;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
-use drctl::record::action::{Action, Check};
+use drctl::record::action::Action;
 use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::report::attainment::attainment;
 use drctl::run::drill::{self, Abort};
@@ -160,7 +161,7 @@ fn a_look_of_another_process_lifts_no_fence() {
         &whole,
         |e| matches!(&e.what, EventKind::StepFinished { step, .. } if step.as_str() == "fenced.db"),
     );
-    let checks = |a: &Action| matches!(a, Action::Check(Check::Promotable(_)));
+    let checks = |a: &Action| matches!(a, Action::Op(Operation::CheckPromotable(_)));
     let step = whole.ended.state.runbook.steps.iter().find(|s| checks(&s.action)).unwrap().id.clone();
     let looked = |e: &Event| matches!(&e.what, EventKind::StepStarted { step: s } if *s == step);
     let seen = |e: &Event| matches!(&e.what, EventKind::StepFinished { step: s, .. } if *s == step);

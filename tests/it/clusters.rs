@@ -1,15 +1,15 @@
 //! Aurora global databases: the service moves the writer; drctl says when, and what it costs.
 
-use drctl::kinds::State;
 use drctl::kinds::aws::aurora::Handover;
 use drctl::kinds::shared::database::{DatabaseRole, DatabaseState, Follows};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::shared::promotion::Promote;
+use drctl::kinds::{Operation, State};
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
-use drctl::record::action::{Action, Check};
+use drctl::record::action::Action;
 use drctl::record::event::{EventKind, Outcome};
 use drctl::report::attainment::attainment;
 use drctl::report::summary;
@@ -54,7 +54,7 @@ fn rig(text: &str, intent: Intent, scenario: &str) -> Rig {
 
 fn handovers(done: &Rehearsed) -> Vec<Handover> {
     let how = |a: &Action| match a {
-        Action::Promote(Promote { takeover: Some(how), .. }) => Some(how.by),
+        Action::Op(Operation::Promote(Promote { takeover: Some(how), .. })) => Some(how.by),
         _ => None,
     };
     done.ended.state.runbook.steps.iter().filter_map(|s| how(&s.action)).collect()
@@ -84,7 +84,7 @@ fn a_planned_move_is_handed_over_and_what_was_left_follows() {
             assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{intent}: {:?}", done.ended.stop);
             nothing_lost(&done, scenario);
             assert_eq!(handovers(&done), [Handover::Switchover], "{intent}");
-            let fences = |a: &Action| matches!(a, Action::Fence(_) | Action::Unfence(_));
+            let fences = |a: &Action| matches!(a, Action::Op(Operation::Fence(_) | Operation::Unfence(_)));
             assert!(!state.runbook.steps.iter().any(|s| fences(&s.action)), "the service ends writes itself");
             // That nothing is lost is the service's word, and no measure of drctl's.
             let attained = attainment(state, state.last_at);
@@ -114,7 +114,8 @@ fn a_cluster_without_instances_is_given_one_before_it_takes_over() {
     assert!(done.ended.state.runbook.notes.iter().any(|n| n.contains("costs money")));
     // One that has an instance is given none.
     let whole = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
-    let equips = |s: &drctl::record::runbook::Step| matches!(s.action, Action::AddClusterInstance(_));
+    let equips =
+        |s: &drctl::record::runbook::Step| matches!(s.action, Action::Op(Operation::AddClusterInstance(_)));
     assert!(!whole.ended.state.runbook.steps.iter().any(equips));
 }
 
@@ -129,13 +130,13 @@ fn a_dark_writer_is_left_only_on_a_waiver() {
 fn reprotection_waits_for_the_service_and_gives_groups_back() {
     let failed_over = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
     let fence = failed_over.ended.state.runbook.steps.iter().find_map(|s| match &s.action {
-        Action::Fence(f) => Some(f.clone()),
+        Action::Op(Operation::Fence(f)) => Some(f.clone()),
         _ => None,
     });
     let fence = fence.unwrap();
     // Somebody left the group of the fence on it.
     let own = fence.db.fence_group.iter().cloned().collect();
-    let deeds = vec![Action::Unfence(Unfence(Fence { groups_before: own, ..fence.clone() }))];
+    let deeds = vec![Action::Op(Operation::Unfence(Unfence(Fence { groups_before: own, ..fence.clone() })))];
     let mut next = Rig { deeds, ..rig(PLAN, Intent::Reprotect, "away") };
     let notes = next.rehearse().map(|done| done.ended.state.runbook.notes);
     assert!(notes.unwrap().iter().any(|n| n.contains("Attach them by hand")), "nobody knows its groups");
@@ -144,9 +145,8 @@ fn reprotection_waits_for_the_service_and_gives_groups_back() {
     let done = next.rehearse().unwrap();
     let state = &done.ended.state;
     assert_eq!(state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
-    let follows =
-        |a: &Action| matches!(a, Action::Check(Check::Follows(Follows { db, .. })) if db.id == "shop-west");
-    let opens = |a: &Action| matches!(a, Action::Unfence(Unfence(f)) if f.method == FenceMethod::SecurityGroup && f.groups_before == ["sg-west"]);
+    let follows = |a: &Action| matches!(a, Action::Op(Operation::CheckFollows(Follows { db, .. })) if db.id == "shop-west");
+    let opens = |a: &Action| matches!(a, Action::Op(Operation::Unfence(Unfence(f))) if f.method == FenceMethod::SecurityGroup && f.groups_before == ["sg-west"]);
     assert!(state.runbook.steps.iter().any(|s| follows(&s.action)));
     assert!(state.runbook.steps.iter().any(|s| opens(&s.action)));
     let (_, seen) = next.second(&done.records, &done.notes, &[], None).unwrap();
@@ -242,9 +242,9 @@ fn what_somebody_else_moved_meanwhile_is_not_called_lossless() {
         |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "promote.db"),
     );
     let moved = whole.ended.state.runbook.steps.iter().find_map(|s| match s.action.clone() {
-        Action::Promote(Promote { db, backup_days, takeover: Some(how) }) => {
+        Action::Op(Operation::Promote(Promote { db, backup_days, takeover: Some(how) })) => {
             let how = drctl::kinds::aws::aurora::Takeover { by: Handover::AllowDataLoss, ..*how };
-            Some(Action::Promote(Promote { db, backup_days, takeover: Some(Box::new(how)) }))
+            Some(Action::Op(Operation::Promote(Promote { db, backup_days, takeover: Some(Box::new(how)) })))
         }
         _ => None,
     });

@@ -2,6 +2,7 @@
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::journal::Record;
+use drctl::kinds::Operation;
 use drctl::kinds::shared::fence::Unfence;
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::intent::Intent;
@@ -133,7 +134,7 @@ fn a_proof_that_was_seen_to_be_gone_is_not_inherited() {
     rig.deeds = kept
         .fences
         .iter()
-        .map(|f| drctl::record::action::Action::Unfence(Unfence(f.fence.clone())))
+        .map(|f| drctl::record::action::Action::Op(Operation::Unfence(Unfence(f.fence.clone()))))
         .collect();
     let done = rig.take_over(&records, &notes, &[]).unwrap_or_else(|r| panic!("{r:#?}"));
     assert!(

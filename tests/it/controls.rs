@@ -1,5 +1,6 @@
 //! Names that follow routing controls: how a run moves them, and what is refused.
 
+use drctl::kinds::Operation;
 use drctl::model::ids::SiteName;
 use drctl::model::intent::Intent;
 use drctl::model::waiver::Rule;
@@ -91,7 +92,9 @@ fn a_move_that_is_called_off_turns_them_back() {
 #[test]
 fn the_way_back_is_to_the_one_that_was_on() {
     let done = rig(Intent::Switchover, "calm").rehearse().unwrap();
-    let find = |a: &Action| if let Action::SetRoutingControls(r) = a { Some(r.clone()) } else { None };
+    let find = |a: &Action| {
+        if let Action::Op(Operation::SetRoutingControls(r)) = a { Some(r.clone()) } else { None }
+    };
     let route = done.ended.state.runbook.steps.iter().find_map(|s| find(&s.action)).unwrap();
     let [west, east] = ["west", "east"].map(SiteName::new);
     assert_eq!(route.wanted(), [(west.clone(), false), (east.clone(), true)].into());

@@ -64,7 +64,7 @@ pub fn db(id: &str) -> DatabaseRef {
 
 pub fn scale() -> Action {
     let size = |desired| GroupSize { min: 0, desired, max: 9 };
-    Action::Scale(Scale {
+    Action::from(Scale {
         group: GroupRef { component: component(), place: place(), group: "g".to_owned() },
         from: size(0),
         to: size(2),
@@ -75,15 +75,15 @@ pub fn scale() -> Action {
 }
 
 pub fn fence(method: FenceMethod) -> Action {
-    Action::Fence(Fence { db: db("db-west"), method, groups_before: Vec::new() })
+    Action::from(Fence { db: db("db-west"), method, groups_before: Vec::new() })
 }
 
 pub fn promote() -> Action {
-    Action::Promote(Promote { db: db("db-east"), backup_days: None, takeover: None })
+    Action::from(Promote { db: db("db-east"), backup_days: None, takeover: None })
 }
 
 fn command(idempotent: bool) -> Action {
-    Action::Run(Command { argv: vec!["true".to_owned()], idempotent, env: Vec::new() })
+    Action::from(Command { argv: vec!["true".to_owned()], idempotent, env: Vec::new() })
 }
 
 pub fn set(name: &str, rtype: &str, id: Option<&str>, ttl_s: u64, value: &str) -> RecordSet {
@@ -107,23 +107,23 @@ pub fn records(changes: Vec<RecordChange>) -> Switch {
 }
 
 pub fn switch() -> Action {
-    Action::Switch(records(vec![change("www", (60, "192.0.2.1"), (60, "198.51.100.1"))]))
+    Action::from(records(vec![change("www", (60, "192.0.2.1"), (60, "198.51.100.1"))]))
 }
 
 fn lowered_ttl() -> Action {
-    Action::Switch(records(vec![change("www", (600, "192.0.2.1"), (60, "192.0.2.1"))]))
+    Action::from(records(vec![change("www", (600, "192.0.2.1"), (60, "192.0.2.1"))]))
 }
 
 pub fn object() -> Action {
     let object = ObjectRef { component: component(), place: place(), url: "s3://b/k".to_owned() };
-    Action::SetHealthObject(SetHealthObject { object, present: true, holder: "run".to_owned() })
+    Action::from(SetHealthObject { object, present: true, holder: "run".to_owned() })
 }
 
 pub fn route() -> Action {
     let (component, endpoints) = (component(), BTreeMap::new());
     let controls = [("east".into(), "arn:1".to_owned()), ("west".into(), "arn:2".to_owned())].into();
     let controls = ControlsRef { component, place: place(), endpoints, controls };
-    Action::SetRoutingControls(SetRoutingControls {
+    Action::from(SetRoutingControls {
         controls,
         to: "east".into(),
         from: BTreeMap::new(),
@@ -135,7 +135,7 @@ pub fn point() -> Action {
     let (id, host) = ("clients".to_owned(), "host".to_owned());
     let secret = ClientSecret { component: component(), place: place(), id, host, port: None };
     let to = |server: &str| [("host".to_owned(), server.to_owned())].into();
-    Action::UpdateClientSecret(UpdateClientSecret { secret, to: to("db-east"), from: to("db-west") })
+    Action::from(UpdateClientSecret { secret, to: to("db-east"), from: to("db-west") })
 }
 
 pub fn restore(part: Part) -> Action {
@@ -159,7 +159,7 @@ pub fn restore(part: Part) -> Action {
         rows: Vec::new(),
         canary: None,
     };
-    Action::Restore(RestoreStep { part, of: Box::new(of) })
+    Action::from(RestoreStep { part, of: Box::new(of) })
 }
 
 fn guard() -> [Action; 2] {
@@ -448,7 +448,7 @@ fn only_a_guard_that_the_run_holds_is_looked_at_before_anything_is_taken_back() 
 fn a_fence_stays_where_nobody_sees_the_replica_for_a_minute() {
     let mut state = cancelled(under_way(vec![
         (step("fence", fence(FenceMethod::Sql)), DONE),
-        (step("check", Action::Check(Check::Promotable(Promotable { db: db("db-east") }))), DONE),
+        (step("check", Action::from(Promotable { db: db("db-east") })), DONE),
         (step("promote", promote()), Status::Pending),
     ]));
     assert_eq!(told(&state, minutes(1)), "step_started check");

@@ -4,7 +4,7 @@ use drctl::inventory::Observation;
 use drctl::kinds::aws::autoscaling::{GroupSize, GroupState, Scale};
 use drctl::kinds::aws::route53::{RecordsState, Switch};
 use drctl::kinds::control::GuardState;
-use drctl::kinds::{State, Target};
+use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
@@ -31,7 +31,7 @@ const WWW: &[u32] = &[0];
 
 impl Story {
     fn new() -> Self {
-        let story = Self::at(|a| matches!(a, Action::Switch(_)));
+        let story = Self::at(|a| matches!(a, Action::Op(Operation::Switch(_))));
         let names: Vec<_> =
             story.switch().changes.iter().map(|c| c.before.as_ref().unwrap().name.clone()).collect();
         assert_eq!(names, ["www.example", "api.example", "api.example"]);
@@ -40,7 +40,7 @@ impl Story {
 
     /// The step that scales was just started.
     fn scaling() -> Self {
-        Self::at(|a| matches!(a, Action::Scale(_)))
+        Self::at(|a| matches!(a, Action::Op(Operation::Scale(_))))
     }
 
     fn at(is_it: impl Fn(&Action) -> bool) -> Self {
@@ -56,12 +56,14 @@ impl Story {
     }
 
     fn switch(&self) -> Switch {
-        let Action::Switch(switch) = &self.state.step(self.step).action else { panic!("it scales") };
+        let Action::Op(Operation::Switch(switch)) = &self.state.step(self.step).action else {
+            panic!("it scales")
+        };
         switch.clone()
     }
 
     fn scale(&mut self) -> &mut Scale {
-        let Action::Scale(scale) = &mut self.state.runbook.steps[self.step].action else {
+        let Action::Op(Operation::Scale(scale)) = &mut self.state.runbook.steps[self.step].action else {
             panic!("it switches")
         };
         scale
@@ -482,8 +484,10 @@ fn while_traffic_cannot_be_taken_back_the_guard_is_kept() {
     story.answered(CallOutcome::Refused { code, why, again: Again::Never });
     // Capacity is taken back all the same.
     let scale = story.state.steps.iter().zip(&story.state.runbook.steps);
-    let scale =
-        scale.filter(|(_, of)| matches!(of.action, Action::Scale(_))).map(|(_, of)| of.id.clone()).next();
+    let scale = scale
+        .filter(|(_, of)| matches!(of.action, Action::Op(Operation::Scale(_))))
+        .map(|(_, of)| of.id.clone())
+        .next();
     assert!(!decide(&story.state, story.at).iter().any(|e| matches!(e, Effect::Stop(_))));
     story.say(EventKind::StepUndone { step: scale.unwrap() });
     let next = decide(&story.state, story.at);
@@ -516,7 +520,8 @@ fn a_clock_that_jumps_ahead_settles_no_doubt() {
     let mut prefix = events(&whole)[..n].to_vec();
     let EventKind::CallIntended { step, .. } = prefix[n - 1].what.clone() else { unreachable!() };
     let asked = prefix[n - 1].at;
-    let promotes = |bytes: &[u8]| matches!(serde_json::from_slice(bytes), Ok(Action::Promote(_)));
+    let promotes =
+        |bytes: &[u8]| matches!(serde_json::from_slice(bytes), Ok(Action::Op(Operation::Promote(_))));
     let notes = notes.into_iter().filter(|(_, bytes)| !promotes(bytes)).collect();
     prefix.push(Event { at: asked, what: EventKind::CallInDoubt { step, why: "no answer".to_owned() } });
     let jump = Dur::mins(20);

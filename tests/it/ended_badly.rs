@@ -2,6 +2,7 @@
 //! goes round for ever.
 
 use drctl::inventory::Observation;
+use drctl::kinds::Operation;
 use drctl::kinds::aws::rds::Rename;
 use drctl::kinds::shared::database::Promotable;
 use drctl::kinds::shared::fence::{FenceMethod, FenceStage};
@@ -10,7 +11,7 @@ use drctl::kinds::shared::rebuild::JobStage;
 use drctl::kinds::shared::restore::Part;
 use drctl::model::ids::StepId;
 use drctl::model::time::Dur;
-use drctl::record::action::{Action, Check};
+use drctl::record::action::Action;
 use drctl::record::event::{End, EventKind};
 use drctl::run::StepDecision;
 use drctl::run::state::Status;
@@ -32,7 +33,7 @@ fn then_cancelled(at: At, seen: Observation) -> At {
 /// Until a rename is done the old name is what is seen, for minutes: the run must not end before, as if nothing had been asked.
 #[test]
 fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
-    let rename = Action::Rename(Rename { db: server("old"), to: "aside".to_owned() });
+    let rename = Action::Op(Operation::Rename(Rename { db: server("old"), to: "aside".to_owned() }));
     for seen in [Observation::Unauthenticated { why: "expired".to_owned(), clock: false }, refused()] {
         let at = then_cancelled(doing(rename.clone()).called(&[]).lost(), seen.clone());
         assert_eq!(at.finds(Dur::secs(30), missing()), "waits", "{seen:?}");
@@ -65,10 +66,10 @@ fn an_unwinding_whose_replica_is_gone_ends_or_says_what_it_waits_for() {
         until(&rig, |w| matches!(w, EventKind::StepStarted { step } if step.as_str() == "measure.db"));
     let (mut notes, at) = (first.notes.clone(), events(&first).last().unwrap().at);
     let db = first.ended.state.runbook.steps.iter().find_map(|s| match &s.action {
-        Action::Promote(Promote { db, .. }) => Some(db.clone()),
+        Action::Op(Operation::Promote(Promote { db, .. })) => Some(db.clone()),
         _ => None,
     });
-    let gone = Action::Rename(Rename { db: db.unwrap(), to: "renamed-by-hand".to_owned() });
+    let gone = Action::Op(Operation::Rename(Rename { db: db.unwrap(), to: "renamed-by-hand".to_owned() }));
     notes.push((at + Dur::secs(5), serde_json::to_vec(&gone).unwrap()));
     rig.later = Some(at + Dur::mins(10));
     rig.cancel(&first.records, &notes, None);
@@ -77,7 +78,7 @@ fn an_unwinding_whose_replica_is_gone_ends_or_says_what_it_waits_for() {
 /// A look that fails at once costs a call and two events: the next one comes seconds later, and after a minute of them somebody is told.
 #[test]
 fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
-    let check = Action::Check(Check::Promotable(Promotable { db: db("db-east") }));
+    let check = Action::Op(Operation::CheckPromotable(Promotable { db: db("db-east") }));
     let mut state = cancelled(under_way(vec![
         (step("fence", fence(FenceMethod::Sql)), DONE),
         (step("check", check), DONE),

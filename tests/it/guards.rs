@@ -6,7 +6,7 @@ use drctl::adapters::sandbox::Sandbox;
 use drctl::inventory::Observation;
 use drctl::kinds::control::GuardState;
 use drctl::kinds::shared::fence::FenceMethod;
-use drctl::kinds::{State, Target};
+use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::SiteName;
 use drctl::model::place::Place;
 use drctl::model::time::{Dur, Timestamp};
@@ -203,8 +203,8 @@ fn a_person_goes_on_without_the_guard_by_its_name() {
     let (done, _) = rig.second(&first.records, &first.notes, &[waive(Rule::GuardUnread)], None).unwrap();
     // The guards cannot be given back while nobody reads them; everything else was done.
     let did = deeds(&done.notes);
-    assert!(did.iter().any(|a| matches!(a, Action::Promote(_))), "{:?}", done.ended.stop);
-    assert!(did.iter().any(|a| matches!(a, Action::Switch(_))), "{:?}", done.ended.stop);
+    assert!(did.iter().any(|a| matches!(a, Action::Op(Operation::Promote(_)))), "{:?}", done.ended.stop);
+    assert!(did.iter().any(|a| matches!(a, Action::Op(Operation::Switch(_)))), "{:?}", done.ended.stop);
     let waived =
         |e: &Event| matches!(&e.what, EventKind::Waived { waiver } if waiver.rule == Rule::GuardUnread);
     assert!(events(&done).iter().any(waived));

@@ -1,6 +1,7 @@
 //! What a run hands on is no proof of the time in which nobody asked, nor of a fence that somebody was asked to lift.
 
 use drctl::adapters::sandbox::Scenario;
+use drctl::kinds::Operation;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
@@ -121,7 +122,8 @@ fn a_fence_that_a_call_was_to_lift_is_no_proof_after_a_resume_either() {
     assert!(continued(&state, 1, &east).is_err(), "nobody knows yet what the call did");
     // What it says of itself is no proof either: neither of the fence, nor that the server is kept out.
     let component = ComponentName::new(step.as_str().split('.').nth(1).unwrap());
-    let Action::Fence(fence) = state.step(state.position(&step).unwrap()).action.clone() else {
+    let Action::Op(Operation::Fence(fence)) = state.step(state.position(&step).unwrap()).action.clone()
+    else {
         unreachable!()
     };
     assert_eq!((state.fenced(&component), state.kept_out(&fence.db)), (None, None));

@@ -4,7 +4,7 @@ use drctl::inventory::targets;
 use drctl::kinds::aws::autoscaling::{GroupSize, Scale};
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use drctl::kinds::{Fact, Spec};
+use drctl::kinds::{Fact, Operation, Spec};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
@@ -77,7 +77,7 @@ fn a_cancelled_run_owes_nothing_and_fences_nobody() {
     let (later, _) = rig.second(&cancelled.records, &cancelled.notes, &[], None).unwrap();
     let fences: Vec<_> = deeds(&later.notes)
         .into_iter()
-        .filter(|a| matches!(a, Action::Fence(_)))
+        .filter(|a| matches!(a, Action::Op(Operation::Fence(_))))
         .map(|a| a.to_string())
         .collect();
     assert_eq!(fences, Vec::<String>::new(), "a cancelled run fenced the only primary");
@@ -96,7 +96,7 @@ fn a_cancel_lifts_no_fence_that_an_earlier_run_owed() {
     let (cancelled, _) = rig.cancel(&first.records, &first.notes, None);
     let lifted: Vec<_> = deeds(&cancelled.notes)
         .into_iter()
-        .filter(|a| matches!(a, Action::Unfence(Unfence(f)) if f.db.id == "db-z"))
+        .filter(|a| matches!(a, Action::Op(Operation::Unfence(Unfence(f))) if f.db.id == "db-z"))
         .collect();
     assert!(lifted.is_empty(), "the old primary of an earlier run takes writes again");
 }
@@ -274,14 +274,14 @@ fn capacity_that_is_set_and_not_in_service_is_waited_for() {
     let group = targets::group(&plan, &name, spec, &SiteName::new("us-east-1")).unwrap();
     let to = GroupSize { min: 4, desired: 4, max: 12 };
     let mut rig = Rig::new(plan, "capacity-short", 1);
-    rig.deeds = vec![Action::Scale(Scale {
+    rig.deeds = vec![Action::Op(Operation::Scale(Scale {
         group,
         from: GroupSize::default(),
         to,
         proceed_at: 0,
         resume: Default::default(),
         suspend: Default::default(),
-    })];
+    }))];
     let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
     let steps: Vec<_> = done.ended.state.runbook.steps.iter().map(|s| s.id.to_string()).collect();
     assert!(
@@ -304,8 +304,9 @@ fn two_and_a_half_hours_later(displaced: Option<&str>, ends: &Mode) {
     let of = |test: &dyn Fn(&Action) -> bool| {
         cancelled.ended.state.runbook.steps.iter().map(|s| s.action.clone()).find(|a| test(a)).unwrap()
     };
-    let fence = of(&|a| matches!(a, Action::Fence(f) if f.method == FenceMethod::SecurityGroup));
-    let promote = of(&|a| matches!(a, Action::Promote(_)));
+    let fence =
+        of(&|a| matches!(a, Action::Op(Operation::Fence(f)) if f.method == FenceMethod::SecurityGroup));
+    let promote = of(&|a| matches!(a, Action::Op(Operation::Promote(_))));
     // A fence by security group takes two calls: the group, and the restart.
     for (m, a) in [(180, fence.clone()), (181, fence), (183, promote)] {
         cancelled.notes.push((BEGAN + Dur::mins(m), serde_json::to_vec(&a).unwrap()));
@@ -357,7 +358,7 @@ fn an_unwinding_looks_whether_its_guard_is_still_its_own() {
             });
             notes.push((at + Dur::secs(1), serde_json::to_vec(&taken).unwrap()));
         }
-        if let Action::Promote(_) = &step.action {
+        if let Action::Op(Operation::Promote(_)) = &step.action {
             notes.push((at + Dur::secs(2), serde_json::to_vec(&step.action).unwrap()));
         }
     }
@@ -482,6 +483,7 @@ fn what_a_probe_said_before_the_run_was_left_alone_is_not_believed() {
 }
 
 fn fenced_server(done: &Rehearsed) -> DatabaseRef {
-    let fence = |s: &Step| if let Action::Fence(f) = &s.action { Some(f.db.clone()) } else { None };
+    let fence =
+        |s: &Step| if let Action::Op(Operation::Fence(f)) = &s.action { Some(f.db.clone()) } else { None };
     done.ended.state.runbook.steps.iter().find_map(fence).unwrap()
 }

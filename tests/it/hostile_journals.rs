@@ -6,6 +6,7 @@ use drctl::adapters::sandbox::scenario::roll;
 use drctl::executor::create;
 use drctl::journal::chain::{self, Record};
 use drctl::journal::written::parse_line;
+use drctl::kinds::Operation;
 use drctl::model::ids::StepId;
 use drctl::model::time::Timestamp;
 use drctl::model::waiver::Person;
@@ -164,7 +165,7 @@ fn follows(id: &StepId) -> [(EventKind, &'static str); 16] {
 fn no_event_of_a_step_follows_but_where_it_may() {
     let done = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
     let state = create::replay(&run_id(), &done.records[..1]).unwrap();
-    let of = |a: &Action| matches!(a, Action::Scale(_));
+    let of = |a: &Action| matches!(a, Action::Op(Operation::Scale(_)));
     let i = (0..state.steps.len()).find(|&i| of(&state.step(i).action)).unwrap();
     let mut state = state;
     // What it needs is there.

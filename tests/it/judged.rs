@@ -14,7 +14,7 @@ use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState};
 use drctl::kinds::shared::rebuild::RebuildState;
 use drctl::kinds::shared::restart::Restart;
 use drctl::kinds::shared::restore::RestoreState;
-use drctl::kinds::{Fact, State, Target};
+use drctl::kinds::{Fact, Operation, State, Target};
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::place::Place;
@@ -38,8 +38,9 @@ pub struct At {
 }
 
 /// A run of groups and names, whose step that switches `www` (change 0) and `api` (1 and 2) was just started.
-pub static SWITCHING: LazyLock<At> =
-    LazyLock::new(|| At::begun(&Rig::new(stateless(), "region-lost", 1), |a| matches!(a, Action::Switch(_))));
+pub static SWITCHING: LazyLock<At> = LazyLock::new(|| {
+    At::begun(&Rig::new(stateless(), "region-lost", 1), |a| matches!(a, Action::Op(Operation::Switch(_))))
+});
 
 /// The same run, whose step does something else instead.
 pub fn doing(action: Action) -> At {
@@ -256,7 +257,7 @@ pub fn replica(source: &str, status: &str) -> DatabaseState {
 }
 
 pub fn fence(method: FenceMethod) -> Action {
-    Action::Fence(Fence { db: server("old"), method, groups_before: Vec::new() })
+    Action::Op(Operation::Fence(Fence { db: server("old"), method, groups_before: Vec::new() }))
 }
 
 /// A fence by security group that has begun.
@@ -279,7 +280,7 @@ fn group(size: GroupSize, in_service: u32) -> GroupState {
 fn scale(from: GroupSize, to: GroupSize, proceed_at: u32) -> Action {
     let group = GroupRef { component: ComponentName::new("nodes"), place: place(), group: "e".to_owned() };
     let (resume, suspend) = (BTreeSet::new(), BTreeSet::new());
-    Action::Scale(Scale { group, from, to, proceed_at, resume, suspend })
+    Action::Op(Operation::Scale(Scale { group, from, to, proceed_at, resume, suspend }))
 }
 
 /// From nothing to four instances.
@@ -348,7 +349,7 @@ fn what_came_late_of_an_earlier_call_was_performed() {
 
 #[test]
 fn nothing_is_called_for_a_check() {
-    let at = doing(Action::Check(Check::Available(Available { db: server("old") })));
+    let at = doing(Action::Op(Operation::CheckAvailable(Available { db: server("old") })));
     assert_eq!(word(&judge(&at.state, at.i, &StepObservation::Nothing, at.state.last_at)), "waits");
 }
 
@@ -412,7 +413,7 @@ fn a_guard_in_a_dark_bucket_is_asked_about_and_one_of_another_run_is_not_taken()
     let check = doing(Action::Check(check));
     assert_eq!(check.finds(Dur(9_999), dark()), "waits");
     assert_eq!(check.finds(Dur::secs(10), dark()), "blocked");
-    let other = doing(Action::Check(Check::Available(Available { db: server("old") })));
+    let other = doing(Action::Op(Operation::CheckAvailable(Available { db: server("old") })));
     assert_eq!(other.finds(Dur::mins(10), dark()), "waits");
     for (instead_of, held, expected) in [
         (None, Some("run"), "done"),
@@ -485,7 +486,7 @@ fn a_size_is_taken_back_exactly_and_instances_that_do_not_come_are_not_waited_fo
 #[test]
 fn resolvers_that_are_right_or_silent_are_not_waited_for() {
     let ttl = Some(Dur::secs(60));
-    let at = doing(Action::Check(Check::Answers(Answers { names: Vec::new(), resolvers_ttl_ms: ttl })));
+    let at = doing(Action::Op(Operation::CheckAnswers(Answers { names: Vec::new(), resolvers_ttl_ms: ttl })));
     let answers = |right: Option<bool>| {
         let of = |server: &str, authoritative, right| ServerAnswer {
             server: server.to_owned(),
@@ -504,7 +505,7 @@ fn resolvers_that_are_right_or_silent_are_not_waited_for() {
 
 #[test]
 fn a_replica_is_judged_by_what_the_run_means_to_do_with_it() {
-    let begun = doing(Action::Check(Check::Promotable(Promotable { db: server("new") })));
+    let begun = doing(Action::Op(Operation::CheckPromotable(Promotable { db: server("new") })));
     let streams = |streaming| DatabaseState { streaming, ..replica("old", "available") };
     let (backed_up, changing) = (replica("old", "backing-up"), replica("old", "modifying"));
     for (seen, forward, moving, back) in [

@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
-use drctl::kinds::Fact;
 use drctl::kinds::aws::aurora::{
     AddClusterInstance, ClusterInstance, ClusterState, Handover, NewMember, Takeover,
 };
@@ -16,11 +15,12 @@ use drctl::kinds::shared::rebuild::{JobStage, RebuildState};
 use drctl::kinds::shared::rejoin::Rejoin;
 use drctl::kinds::shared::restore::{Found, Part, Restore, RestoreState, RestoreStep};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
+use drctl::kinds::{Fact, Operation};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule};
 use drctl::planner::Wanted;
-use drctl::record::action::{Action, Check};
+use drctl::record::action::Action;
 use drctl::record::estimate::estimate;
 use drctl::record::event::{End, EventKind};
 use drctl::run::StepDecision;
@@ -40,7 +40,7 @@ static ADMITTING: LazyLock<At> = LazyLock::new(|| {
     let restore = Some(Wanted { component, to_time, timeline: None, snapshot: None, rates: None });
     let waivers = vec![waiver(Rule::ExposureAboveRpo, Dur::mins(60))];
     let rig = Rig { intent: Intent::Restore, restore, waivers, ..Rig::new(plan(text), "calm", 1) };
-    At::begun(&rig, |a| matches!(a, Action::Unfence(_)))
+    At::begun(&rig, |a| matches!(a, Action::Op(Operation::Unfence(_))))
 });
 
 /// A fence that was there before the restore is in the copy, too: then the log tells whether users would be let into the old server.
@@ -80,7 +80,7 @@ fn only_a_restore_may_find_the_old_server_under_its_name() {
     })
     .text;
     let moves = Rig { intent: Intent::Switchover, ..Rig::new(plan(&text), "calm", 1) };
-    let admit = At::begun(&moves, |a| matches!(a, Action::Unfence(_)));
+    let admit = At::begun(&moves, |a| matches!(a, Action::Op(Operation::Unfence(_))));
     let rung = ADMITTING.state.rungs(&db_name())[0];
     let back = At { i: rung, ..ADMITTING.clone() }.cancelled();
     for (at, expected) in [(admit, "calls"), (back, "takes back")] {
@@ -95,7 +95,7 @@ fn only_a_restore_may_find_the_old_server_under_its_name() {
 
 pub fn restoring(part: Part) -> (Action, Restore) {
     let of = ADMITTING.state.restores(&db_name()).unwrap().clone();
-    (Action::Restore(RestoreStep { part, of: Box::new(of.clone()) }), of)
+    (Action::Op(Operation::Restore(RestoreStep { part, of: Box::new(of.clone()) })), of)
 }
 
 pub fn job(stage: JobStage) -> Box<RestoreState> {
@@ -136,7 +136,10 @@ fn a_restore_tells_what_it_began_with_what_is_kept_and_what_is_lost_so_far() {
 }
 
 fn records(made: &[u32], gone: &[u32]) -> RecordsState {
-    let Action::Switch(Switch { changes, .. }) = &SWITCHING.state.step(SWITCHING.i).action else { panic!() };
+    let Action::Op(Operation::Switch(Switch { changes, .. })) = &SWITCHING.state.step(SWITCHING.i).action
+    else {
+        panic!()
+    };
     let there = changes.iter().zip(0..).filter(|(_, i)| !gone.contains(i));
     let set = |(c, i): (&RecordChange, u32)| if made.contains(&i) { &c.after } else { &c.before }.clone();
     RecordsState { sets: there.filter_map(set).collect() }
@@ -190,7 +193,7 @@ fn of_all_names_it_is_told_how_many_were_not_switched() {
 
 fn rejoin(replica: Option<Box<NewReplica>>) -> At {
     let (db, source) = (server("db-west"), server("db-east"));
-    doing(Action::Rejoin(Rejoin { db, source, replica, reconcile: Vec::new() }))
+    doing(Action::Op(Operation::Rejoin(Rejoin { db, source, replica, reconcile: Vec::new() })))
 }
 
 #[test]
@@ -261,11 +264,11 @@ fn where_the_old_data_are_kept_is_told_of_the_right_server() {
     let mut at = new_replica();
     assert_eq!(kept(&at, stands()), None, "nothing was set aside");
     for (step, of) in ["billing-west", "db-west"].iter().enumerate() {
-        let rename = Action::Rename(Rename { db: server(of), to: format!("{of}-aside") });
+        let rename = Action::Op(Operation::Rename(Rename { db: server(of), to: format!("{of}-aside") }));
         at.state.runbook.steps[step].action = rename;
     }
     assert!(kept(&at, stands()).unwrap().contains("db-west-aside"));
-    let mut follower = doing(Action::Check(Check::Follows(Follows {
+    let mut follower = doing(Action::Op(Operation::CheckFollows(Follows {
         db: DatabaseRef { engine: Engine::Aurora, ..server("db-west") },
         source: server("db-east"),
     })));
@@ -282,7 +285,7 @@ fn where_the_old_data_are_kept_is_told_of_the_right_server() {
 /// A new name takes about ten minutes (Amazon RDS User Guide, «Renaming a DB instance»), and until then there is nothing of it to be seen.
 #[test]
 fn a_renaming_has_the_time_that_its_service_says_it_takes() {
-    let rename = Action::Rename(Rename { db: server("old"), to: "old-aside".to_owned() });
+    let rename = Action::Op(Operation::Rename(Rename { db: server("old"), to: "old-aside".to_owned() }));
     let estimate = estimate(&rename);
     assert!(estimate.expected_ms >= Dur::mins(10), "{estimate:?}");
     let asked = doing(rename).called(&[]);
@@ -296,7 +299,8 @@ fn a_renaming_has_the_time_that_its_service_says_it_takes() {
 
 #[test]
 fn a_server_serves_when_its_provider_says_so() {
-    let promote = |takeover| Action::Promote(Promote { db: server("new"), backup_days: None, takeover });
+    let promote =
+        |takeover| Action::Op(Operation::Promote(Promote { db: server("new"), backup_days: None, takeover }));
     let at = doing(promote(None));
     for (seen, expected) in [
         (writer("available"), "done"),
@@ -308,10 +312,10 @@ fn a_server_serves_when_its_provider_says_so() {
     }
     let (class, engine) = ("db.r6g.large".to_owned(), "aurora-postgresql".to_owned());
     let instance = NewMember { id: "new-1".to_owned(), class, engine };
-    let at = doing(Action::AddClusterInstance(AddClusterInstance {
+    let at = doing(Action::Op(Operation::AddClusterInstance(AddClusterInstance {
         db: server("new"),
         instance: Box::new(instance),
-    }));
+    })));
     for (id, status, expected) in
         [("new-1", "available", "done"), ("new-1", "creating", "waits"), ("other", "available", "calls")]
     {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use drctl::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
-use drctl::kinds::{Found, Spec, State};
+use drctl::kinds::{Found, Operation, Spec, State};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -62,7 +62,7 @@ fn left_there(rig: &Rig, done: &Rehearsed) -> BTreeSet<RecordSet> {
 
 fn switch(done: &Rehearsed) -> Switch {
     let step = done.ended.state.runbook.steps.iter().find(|s| s.id.as_str() == "switch.www").unwrap();
-    let Action::Switch(switch) = &step.action else { panic!() };
+    let Action::Op(Operation::Switch(switch)) = &step.action else { panic!() };
     switch.clone()
 }
 
@@ -88,7 +88,10 @@ fn deed(rig: &Rig, changed: impl Fn(&RecordSet) -> RecordSet) -> Vec<Action> {
         let after = changed(&set);
         (after != set).then(|| RecordChange::seen(Some(set), Some(after)))
     };
-    vec![Action::Switch(Switch { zone, changes: was.into_iter().filter_map(change).collect() })]
+    vec![Action::Op(Operation::Switch(Switch {
+        zone,
+        changes: was.into_iter().filter_map(change).collect(),
+    }))]
 }
 
 #[test]
@@ -183,8 +186,8 @@ fn a_ttl_that_came_back_is_one_that_this_run_knows() {
     let (n, mut notes) = until(&done, begins);
     let at = events(&done)[n - 1].at;
     let ttl = done.ended.state.runbook.steps.iter().find(|s| s.id.as_str() == "ttl.www").unwrap();
-    let Action::Switch(lowering) = &ttl.action else { panic!() };
-    notes.push((at, serde_json::to_vec(&Action::Switch(lowering.reversed())).unwrap()));
+    let Action::Op(Operation::Switch(lowering)) = &ttl.action else { panic!() };
+    notes.push((at, serde_json::to_vec(&Action::Op(Operation::Switch(lowering.reversed()))).unwrap()));
     let (carried, seen) = rig.second(&done.records[..n], &notes, &[], None).unwrap();
     assert_eq!(carried.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", carried.ended.stop);
     assert_eq!(there(&seen), sets(&rig.plan, "east").into_iter().collect());

@@ -4,7 +4,7 @@ use drctl::kinds::aws::rds::{InstanceSettings, NewReplica};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::shared::rejoin::Rejoin;
 use drctl::kinds::shared::restore::{Backups, Found, Loss, Part, Restore, RestoreStep, Source};
-use drctl::kinds::{Exposure, Fact};
+use drctl::kinds::{Exposure, Fact, Operation};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
@@ -153,18 +153,18 @@ fn who_is_kept_out_and_who_was_let_in_is_told_server_by_server() {
     lifted.steps[i].undo = Some(work(Some(at(10)), Some(at(20))));
     assert_eq!((lifted.unfenced_at(&west), lifted.unfenced_at(&east)), (Some(at(20)), None));
     let mut admitted = state.clone();
-    admitted.runbook.steps[0].action = Action::Unfence(Unfence(fence));
+    admitted.runbook.steps[0].action = Action::Op(Operation::Unfence(Unfence(fence)));
     admitted.steps[0].work = work(Some(at(30)), Some(at(40)));
     assert_eq!((admitted.unfenced_at(&west), admitted.unfenced_at(&east)), (Some(at(40)), None));
 
     // A server that follows another one takes no writes, either.
     let mut follows = state.clone();
-    follows.runbook.steps[0].action = Action::Rejoin(Rejoin {
+    follows.runbook.steps[0].action = Action::Op(Operation::Rejoin(Rejoin {
         db: east.clone(),
         source: west.clone(),
         replica: None,
         reconcile: Vec::new(),
-    });
+    }));
     follows.steps[0].facts =
         vec![Fact::Rejoined { component: db(), server: east.id.clone(), diverged: None }];
     follows.steps[0].work.ended_at = Some(at(50));
@@ -405,7 +405,7 @@ fn restored() -> RunState {
 }
 
 fn part(state: &RunState, of: Part) -> usize {
-    place_of(state, |a| matches!(a, Action::Restore(RestoreStep { part, .. }) if *part == of))
+    place_of(state, |a| matches!(a, Action::Op(Operation::Restore(RestoreStep { part, .. })) if *part == of))
 }
 
 /// What is lost is what was counted of this store when its writes had ended, and only this one is restored.
@@ -448,7 +448,7 @@ fn a_copy_that_could_not_be_taken_back_stays_if_somebody_who_knows_says_so() {
         reserve_bytes: 0,
         preload: None,
     };
-    if let Action::Restore(RestoreStep { of, .. }) = &mut own.runbook.steps[i].action {
+    if let Action::Op(Operation::Restore(RestoreStep { of, .. })) = &mut own.runbook.steps[i].action {
         **of = Restore { source: Source::Own(backups), ..(**of).clone() };
     }
     let undone = |state: &RunState, status: Status, reason: &str| {
@@ -484,7 +484,7 @@ fn a_run_stops_while_only_a_rebuild_or_a_doubted_fence_is_left() {
     base.steps.iter_mut().for_each(|s| (s.work.status, s.undo) = (Status::Done(End::Performed), None));
     base.runbook.steps.iter_mut().for_each(|s| s.background = false);
     assert!(!base.in_flight());
-    let rebuild = place_of(&base, |a| matches!(a, Action::Rejoin(_)));
+    let rebuild = place_of(&base, |a| matches!(a, Action::Op(Operation::Rejoin(_))));
     let (fence, promote) = (find(&base, "fence.db.sql"), find(&base, "promote.db"));
     let now = base.last_at;
     let (doubt, calling) = (Status::InDoubt { since: now }, Status::Calling);
@@ -506,7 +506,7 @@ fn a_run_stops_while_only_a_rebuild_or_a_doubted_fence_is_left() {
         let mut state = base.clone();
         let context = format!("{}: {status:?}, managed {managed}", state.step(i).id);
         state.steps[i].work.status = status;
-        if let Action::Rejoin(Rejoin { replica, .. }) = &mut state.runbook.steps[i].action {
+        if let Action::Op(Operation::Rejoin(Rejoin { replica, .. })) = &mut state.runbook.steps[i].action {
             *replica = managed.then(new_replica);
         }
         assert_eq!(state.goes_on_alone(i), alone, "{context}");
@@ -520,8 +520,9 @@ fn a_run_stops_while_only_a_rebuild_or_a_doubted_fence_is_left() {
 #[test]
 fn a_server_is_replaced_once_another_may_have_its_name() {
     let base = RunState::fold(&all_of(&moving(Intent::Switchover, "calm", 1))).unwrap();
-    let i = place_of(&base, |a| matches!(a, Action::Rejoin(_)));
-    let Action::Rejoin(Rejoin { db: west, source: east, .. }) = base.step(i).action.clone() else {
+    let i = place_of(&base, |a| matches!(a, Action::Op(Operation::Rejoin(_))));
+    let Action::Op(Operation::Rejoin(Rejoin { db: west, source: east, .. })) = base.step(i).action.clone()
+    else {
         unreachable!()
     };
     let now = base.last_at;

@@ -4,7 +4,7 @@ use drctl::inventory::{Observation, targets};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceState};
 use drctl::kinds::shared::promotion::Promote;
-use drctl::kinds::{Fact, State, Target};
+use drctl::kinds::{Fact, Operation, State, Target};
 use drctl::model::authority::Operator;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::intent::Intent;
@@ -92,14 +92,14 @@ fn seen(target: Target, state: State, at: Timestamp) -> StepObservation {
 
 pub fn fence_of(state: &RunState, id: &str) -> Fence {
     match &state.step(find(state, id)).action {
-        Action::Fence(fence) => fence.clone(),
+        Action::Op(Operation::Fence(fence)) => fence.clone(),
         other => panic!("{other:?}"),
     }
 }
 
 pub fn promoted_by(state: &RunState, id: &str) -> DatabaseRef {
     match &state.step(find(state, id)).action {
-        Action::Promote(Promote { db, .. }) => db.clone(),
+        Action::Op(Operation::Promote(Promote { db, .. })) => db.clone(),
         other => panic!("{other:?}"),
     }
 }

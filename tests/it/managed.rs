@@ -9,7 +9,7 @@ use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::fence::FenceState;
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rejoin::Rejoin;
-use drctl::kinds::{State, Target};
+use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -64,7 +64,9 @@ fn a_move_loses_nothing_and_leaves_a_replica_under_the_declared_name() {
             let context = format!("{intent} {scenario} {seed}");
             let done = moves_whole(&rig, &context);
             let state = &done.ended.state;
-            let promotes = |a: &&Action| matches!(a, Action::Promote(Promote { backup_days: Some(7), .. }));
+            let promotes = |a: &&Action| {
+                matches!(a, Action::Op(Operation::Promote(Promote { backup_days: Some(7), .. })))
+            };
             let kept = state.runbook.steps.iter().map(|s| &s.action).filter(promotes).count();
             assert_eq!(kept, 2, "{context}: backups would be kept for a day");
             let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
@@ -265,8 +267,9 @@ fn a_new_replica_is_like_the_one_before_it() {
     let actions =
         reprotect(&["sg-fence-west"], &["sg-app", "sg-jobs"], 7).unwrap_or_else(|r| panic!("{r:#?}"));
     let of = |name: &str| {
-        let find = |a: &&Action| matches!(a, Action::Rejoin(Rejoin { db, .. }) if db.component == ComponentName::new(name));
-        let Some(Action::Rejoin(Rejoin { db, replica: Some(replica), .. })) = actions.iter().find(find)
+        let find = |a: &&Action| matches!(a, Action::Op(Operation::Rejoin(Rejoin { db, .. })) if db.component == ComponentName::new(name));
+        let Some(Action::Op(Operation::Rejoin(Rejoin { db, replica: Some(replica), .. }))) =
+            actions.iter().find(find)
         else {
             panic!()
         };
@@ -282,7 +285,7 @@ fn a_new_replica_is_like_the_one_before_it() {
     let names: Vec<_> = actions
         .iter()
         .filter_map(|a| match a {
-            Action::Rename(Rename { to, .. }) => Some(to.as_str()),
+            Action::Op(Operation::Rename(Rename { to, .. })) => Some(to.as_str()),
             _ => None,
         })
         .collect();
@@ -293,7 +296,9 @@ fn a_new_replica_is_like_the_one_before_it() {
     assert_eq!(names.len(), 2);
     let again = reprotect(&["sg-own"], &["sg-app"], 7).unwrap();
     let groups = again.iter().find_map(|a| match a {
-        Action::Rejoin(Rejoin { replica: Some(replica), .. }) => Some(replica.security_groups.clone()),
+        Action::Op(Operation::Rejoin(Rejoin { replica: Some(replica), .. })) => {
+            Some(replica.security_groups.clone())
+        }
         _ => None,
     });
     assert_eq!(groups.unwrap(), ["sg-own"], "what is attached now comes before what was");
@@ -302,7 +307,8 @@ fn a_new_replica_is_like_the_one_before_it() {
 /// The group of a fence lets nobody in, and ends no session: a run that died between the two left an old primary that still takes writes.
 #[test]
 fn a_group_without_a_restart_that_a_run_here_knows_of_is_fenced_again() {
-    let fences = |actions: &[Action]| actions.iter().filter(|a| matches!(a, Action::Fence(_))).count();
+    let fences =
+        |actions: &[Action]| actions.iter().filter(|a| matches!(a, Action::Op(Operation::Fence(_)))).count();
     for intent in [Intent::Reprotect, Intent::Failover] {
         let run = |known| {
             again(intent, &["sg-fence-west"], &["sg-app"], 7, known).unwrap_or_else(|r| panic!("{r:#?}"))
@@ -311,7 +317,7 @@ fn a_group_without_a_restart_that_a_run_here_knows_of_is_fenced_again() {
         assert!(fences(&unknown) >= 2 && fences(&known) == 0, "{intent}: {unknown:#?}");
         let at = |test: &dyn Fn(&Action) -> bool| unknown.iter().position(test);
         let gate = at(&|a| matches!(a, Action::Gate(_))).unwrap();
-        let next = at(&|a| matches!(a, Action::Rename(_) | Action::Rejoin(_)));
+        let next = at(&|a| matches!(a, Action::Op(Operation::Rename(_) | Operation::Rejoin(_))));
         assert!(next.is_none_or(|next| gate < next), "{unknown:#?}");
     }
     // Both take writes, as far as anybody knows: nothing is moved between them.
@@ -377,7 +383,7 @@ fn what_is_set_aside_has_a_name_that_nothing_else_has() {
         .steps
         .iter()
         .filter_map(|s| match &s.action {
-            Action::Rename(Rename { to, .. }) => Some(to.clone()),
+            Action::Op(Operation::Rename(Rename { to, .. })) => Some(to.clone()),
             _ => None,
         })
         .collect();

@@ -4,14 +4,14 @@ use drctl::inventory::Observation;
 use drctl::kinds::shared::database::{CaughtUp, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
-use drctl::kinds::{State, Target};
+use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
-use drctl::record::action::{Action, Check};
+use drctl::record::action::Action;
 use drctl::record::event::{EventKind, Outcome};
 use drctl::record::runbook::Phase;
 use drctl::report::attainment::attainment;
@@ -194,7 +194,11 @@ fn reprotect_moves_nothing_and_makes_a_standby() {
     let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered));
     let mutating: Vec<_> = done.ended.state.runbook.steps.iter().filter(|s| s.action.mutates()).collect();
-    assert!(mutating.iter().all(|s| s.phase == Phase::Protect && matches!(s.action, Action::Rejoin(_))));
+    assert!(
+        mutating
+            .iter()
+            .all(|s| s.phase == Phase::Protect && matches!(s.action, Action::Op(Operation::Rejoin(_))))
+    );
     assert_eq!(mutating.len(), 2);
     let again = Rig { intent: Intent::Reprotect, ..Rig::new(orders(), "away", 1) }.rehearse().unwrap();
     assert!(again.ended.state.runbook.is_empty(), "everything streams already");
@@ -241,7 +245,11 @@ fn a_writer_is_fenced_before_it_is_made_a_standby() {
         let name = ComponentName::new(name);
         let drctl::kinds::Spec::Database(spec) = &plan.components[&name].spec else { panic!() };
         let db = drctl::inventory::targets::database(&plan, &name, spec, &SiteName::new("west")).unwrap();
-        Action::Unfence(Unfence(Fence { db, method: FenceMethod::Sql, groups_before: Vec::new() }))
+        Action::Op(Operation::Unfence(Unfence(Fence {
+            db,
+            method: FenceMethod::Sql,
+            groups_before: Vec::new(),
+        })))
     };
     let deeds = vec![open("db"), open("billing")];
     let to = Some(SiteName::new("west"));
@@ -282,7 +290,7 @@ fn a_standby_of_a_copy_never_counts_as_caught_up() {
         until(&rig, |w| matches!(w, EventKind::StepFinished { step, .. } if step.as_str() == "caught-up.db"));
     let state = RunState::fold(&events(&first)).unwrap();
     let i = state.position(&StepId::new("caught-up.db")).unwrap();
-    let Action::Check(Check::CaughtUp(CaughtUp { db })) = &state.step(i).action else { panic!() };
+    let Action::Op(Operation::CheckCaughtUp(CaughtUp { db })) = &state.step(i).action else { panic!() };
     let end = state.fenced_end(&db.component).unwrap();
     let look = |mark: Option<&str>| {
         let seen = DatabaseState {

@@ -2,6 +2,7 @@
 
 use drctl::cli::printer::{Format, Printer};
 use drctl::cli::progress;
+use drctl::kinds::Operation;
 use drctl::model::duty::Rung;
 use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;
@@ -166,7 +167,7 @@ fn no_clock_ends_what_cannot_be_taken_back() {
         s.action.is_final() && matches!(s.action.undo(), Undo::PointOfNoReturn { .. })
     };
     let step = runbook.steps.iter().find(last).unwrap();
-    assert!(matches!(step.action, Action::Rejoin(_)), "{}", step.action);
+    assert!(matches!(step.action, Action::Op(Operation::Rejoin(_))), "{}", step.action);
     let answered = |e: &Event| matches!(&e.what, EventKind::CallAnswered { step: of, .. } if *of == step.id);
     let n = all.iter().position(answered).unwrap();
     let state = RunState::fold(&all[..=n]).unwrap();

@@ -1,11 +1,11 @@
 //! What a run still owes, what a person did by hand meanwhile, and what must not follow from either.
 
-use drctl::kinds::State;
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::Fence;
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rejoin::Rejoin;
+use drctl::kinds::{Operation, State};
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
@@ -40,15 +40,22 @@ fn fence_calls(events: &[Event]) -> usize {
 }
 
 fn promotion(state: &RunState) -> Action {
-    state.runbook.steps.iter().map(|s| &s.action).find(|a| matches!(a, Action::Promote(_))).unwrap().clone()
+    state
+        .runbook
+        .steps
+        .iter()
+        .map(|s| &s.action)
+        .find(|a| matches!(a, Action::Op(Operation::Promote(_))))
+        .unwrap()
+        .clone()
 }
 
 fn servers(state: &RunState) -> (DatabaseRef, DatabaseRef) {
     let old = state.runbook.steps.iter().find_map(|s| match &s.action {
-        Action::Fence(Fence { db, .. }) => Some(db.clone()),
+        Action::Op(Operation::Fence(Fence { db, .. })) => Some(db.clone()),
         _ => None,
     });
-    let Action::Promote(Promote { db, .. }) = promotion(state) else { unreachable!() };
+    let Action::Op(Operation::Promote(Promote { db, .. })) = promotion(state) else { unreachable!() };
     (old.unwrap(), db)
 }
 
@@ -112,7 +119,7 @@ fn an_old_primary_that_was_rebuilt_is_no_debt_and_is_not_fenced() {
     deed(
         &mut notes,
         BEGAN + Dur::mins(185),
-        &Action::Rejoin(Rejoin { db: old, source: new, replica: None, reconcile: Vec::new() }),
+        &Action::Op(Operation::Rejoin(Rejoin { db: old, source: new, replica: None, reconcile: Vec::new() })),
     );
     let (later, _) = rig.second(&done.records, &notes, &[], None).unwrap();
     let all = events(&later);
@@ -131,7 +138,7 @@ fn the_only_primary_is_never_fenced_for_an_old_debt() {
     deed(
         &mut notes,
         BEGAN + Dur::mins(185),
-        &Action::Rejoin(Rejoin { db: new, source: old, replica: None, reconcile: Vec::new() }),
+        &Action::Op(Operation::Rejoin(Rejoin { db: new, source: old, replica: None, reconcile: Vec::new() })),
     );
     let (later, seen) = rig.second(&done.records, &notes, &[], None).unwrap();
     assert_eq!(fence_calls(&events(&later)), fence_calls(&events(&done)));
@@ -297,7 +304,10 @@ fn a_command_that_a_person_says_ran_is_done() {
     let taken = EventKind::EpochTaken { epoch: 2, owner: "x".to_owned() };
     let mut state = after(&rig, starts, &[intended("hook.migrate"), taken]);
     let position = state.position(&StepId::new("hook.migrate")).unwrap();
-    assert!(matches!(&state.step(position).action, Action::Run(Command { idempotent: false, .. })));
+    assert!(matches!(
+        &state.step(position).action,
+        Action::Op(Operation::Run(Command { idempotent: false, .. }))
+    ));
     let blocked = decide(&state, state.last_at).into_iter().find_map(|e| match e {
         Effect::Record(events) => events.into_iter().find(|w| matches!(w, EventKind::GateBlocked { .. })),
         _ => None,
@@ -416,7 +426,7 @@ fn a_new_owner_tries_the_fences_again_that_are_owed() {
     rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
     let done = rig.rehearse().unwrap();
     let mut state = RunState::begin(&events(&done)[0]).unwrap();
-    let fence = |state: &RunState, i: usize| matches!(state.step(i).action, Action::Fence(_));
+    let fence = |state: &RunState, i: usize| matches!(state.step(i).action, Action::Op(Operation::Fence(_)));
     let n = state.steps.len();
     // Two that are alike, of which the run waits for one.
     let (first, last) = {

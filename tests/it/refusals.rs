@@ -11,7 +11,7 @@ use drctl::kinds::aws::route53::{
 };
 use drctl::kinds::control::IdentityState;
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
-use drctl::kinds::{Spec, State, Target};
+use drctl::kinds::{Operation, Spec, State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::{Basis, Figure};
@@ -519,7 +519,7 @@ fn controls_of_which_several_are_on_are_turned_back_to_the_site_that_is_left() {
         case.estate.add(&controls, value(State::Controls(ControlsState { on })), None);
         let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
         let switch = book.steps.iter().find(|s| s.id.as_str() == "switch.www").unwrap();
-        let Action::SetRoutingControls(route) = &switch.action else { panic!() };
+        let Action::Op(Operation::SetRoutingControls(route)) = &switch.action else { panic!() };
         assert_eq!(route.back, Some(site("west")), "{west} {east}");
     }
 }

@@ -5,7 +5,7 @@ use drctl::inventory::{Observation, targets};
 use drctl::kinds::shared::database::DatabaseState;
 use drctl::kinds::shared::fence::{FenceMethod, FenceState};
 use drctl::kinds::shared::restore::{Part, RestoreStep};
-use drctl::kinds::{Fact, State};
+use drctl::kinds::{Fact, Operation, State};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
@@ -315,11 +315,14 @@ fn what_a_restore_leaves_behind_is_handed_on() {
                     .iter()
                     .any(|e| matches!(&e.what, EventKind::StepFinished { step, .. } if is(step, action)))
             };
-            let swap = |a: &Action| matches!(a, Action::Restore(RestoreStep { part: Part::Swap, .. }));
-            let beside =
-                |a: &Action| matches!(a, Action::Restore(RestoreStep { part: Part::CreateCopy, .. }));
-            let rename = |a: &Action| matches!(a, Action::Rename(_));
-            let fence = |a: &Action| matches!(a, Action::Fence(_));
+            let swap = |a: &Action| {
+                matches!(a, Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, .. })))
+            };
+            let beside = |a: &Action| {
+                matches!(a, Action::Op(Operation::Restore(RestoreStep { part: Part::CreateCopy, .. })))
+            };
+            let rename = |a: &Action| matches!(a, Action::Op(Operation::Rename(_)));
+            let fence = |a: &Action| matches!(a, Action::Op(Operation::Fence(_)));
             let kept = continued(&state, n as u64, &SiteName::new("east")).unwrap();
             let (put, copied) = (asked(swap), asked(beside));
             assert_eq!(kept.putting.is_some(), put && !ended(swap), "{n}: {kept:#?}");
@@ -354,7 +357,9 @@ fn what_is_in_place_is_known_by_what_became_of_the_swap() {
         let done = quarter_of_an_hour_back(of);
         let db = ComponentName::new("db");
         let swap = |state: &RunState| {
-            let is = |a: &Action| matches!(a, Action::Restore(RestoreStep { part: Part::Swap, .. }));
+            let is = |a: &Action| {
+                matches!(a, Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, .. })))
+            };
             state.runbook.steps.iter().position(|s| is(&s.action)).unwrap()
         };
         let state = &done.ended.state;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use drctl::kinds::Operation;
 use drctl::kinds::shared::rejoin::Rejoin;
 use drctl::kinds::shared::restore::RestoreStep;
 use drctl::model::ids::StepId;
@@ -19,7 +20,10 @@ pub fn events(r: &Rehearsed) -> Vec<Event> {
 }
 
 fn promotions(notes: &Notes) -> usize {
-    notes.iter().filter(|(_, b)| matches!(serde_json::from_slice(b), Ok(Action::Promote(_)))).count()
+    notes
+        .iter()
+        .filter(|(_, b)| matches!(serde_json::from_slice(b), Ok(Action::Op(Operation::Promote(_)))))
+        .count()
 }
 
 pub fn runbook(prefix: &[Event]) -> Runbook {
@@ -36,8 +40,8 @@ pub fn in_flight(prefix: &[Event]) -> Vec<Action> {
     let actions =
         on_their_way(prefix).into_iter().map(|(step, (_, direction))| asked(&runbook, step, direction));
     let on_host = |a: &Action| match a {
-        Action::Rejoin(Rejoin { replica, .. }) => replica.is_none(),
-        Action::Restore(RestoreStep { of, .. }) => of.instance().is_none(),
+        Action::Op(Operation::Rejoin(Rejoin { replica, .. })) => replica.is_none(),
+        Action::Op(Operation::Restore(RestoreStep { of, .. })) => of.instance().is_none(),
         _ => false,
     };
     actions.filter(|a| !on_host(a)).collect()

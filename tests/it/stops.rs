@@ -1,5 +1,6 @@
 //! STOP: after a step failed nothing goes on until a named person said what is made of it, and how things stood then is kept.
 
+use drctl::kinds::Operation;
 use drctl::model::duty::Decision;
 use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;
@@ -28,7 +29,7 @@ pub fn called_in_spite_of_a_stop(all: &[Event]) -> Option<String> {
             let of = state.step(state.position(step)?);
             let free = of.debt
                 || (state.runbook.intent == Intent::Failover
-                    && matches!(of.action, Action::Fence(_) | Action::Scale(_)));
+                    && matches!(of.action, Action::Op(Operation::Fence(_) | Operation::Scale(_))));
             if !free {
                 return Some(format!("{step} was called at {} although the run was stopped", event.at));
             }

@@ -1,5 +1,6 @@
 //! Which event may follow in which state of a step, and what a state means for what is looked at, awaited and said.
 
+use drctl::kinds::Operation;
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::Promotable;
 use drctl::kinds::shared::fence::FenceMethod;
@@ -46,7 +47,7 @@ fn endings() -> Vec<(Action, EventKind)> {
         (scale(), EventKind::StepFailed { step: id.clone(), reason: reason() }),
         (Action::Check(guard), EventKind::GuardLost { step: id.clone(), reason: reason() }),
         (
-            Action::Check(Check::Promotable(Promotable { db: db("db-east") })),
+            Action::Op(Operation::CheckPromotable(Promotable { db: db("db-east") })),
             EventKind::FoundPromoted { step: id.clone() },
         ),
     ]
@@ -90,7 +91,11 @@ fn an_answer_of_a_person_ends_an_open_gate_and_no_other() {
 
 #[test]
 fn a_step_waits_for_its_guard_to_be_read_however_long_that_takes() {
-    let command = Action::Run(Command { argv: vec!["true".to_owned()], idempotent: true, env: Vec::new() });
+    let command = Action::Op(Operation::Run(Command {
+        argv: vec!["true".to_owned()],
+        idempotent: true,
+        env: Vec::new(),
+    }));
     for (id, action) in [("promote", promote()), ("run", command), ("scale", scale())] {
         let state = under_way(vec![(step(id, action), guard_unread())]);
         let next = told(&state, minutes(24 * 60));

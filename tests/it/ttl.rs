@@ -3,13 +3,13 @@
 use drctl::kinds::aws::route53::{
     Answers, RecordAnswer, RecordChange, RecordPolicy, RecordSet, Switch, ZoneRef,
 };
-use drctl::kinds::{Fact, Spec};
+use drctl::kinds::{Fact, Operation, Spec};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::planner::critical_path;
 use drctl::planner::ttl::wanted;
-use drctl::record::action::{Action, Check, Undo};
+use drctl::record::action::{Action, Undo};
 use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::record::runbook::{Phase, Runbook};
 use drctl::report::changes::changes;
@@ -67,7 +67,7 @@ fn old_ttl(done: &Rehearsed, step: &str) -> Dur {
 /// The names that are asked for in the end, and for how long.
 fn asked(book: &Runbook) -> (Vec<String>, Dur) {
     let found = book.steps.iter().find_map(|s| match &s.action {
-        Action::Check(Check::Answers(Answers { names, resolvers_ttl_ms: Some(ttl) })) => {
+        Action::Op(Operation::CheckAnswers(Answers { names, resolvers_ttl_ms: Some(ttl) })) => {
             Some((names.iter().map(|n| n.name.clone()).collect(), *ttl))
         }
         _ => None,
@@ -197,10 +197,13 @@ fn a_name_with_sets_that_the_plan_does_not_know_keeps_its_ttl() {
         health_check: None,
     };
     let zone = done_zone(&rig);
-    rig.deeds = vec![Action::Switch(Switch { zone, changes: vec![RecordChange::seen(None, Some(set))] })];
+    rig.deeds = vec![Action::Op(Operation::Switch(Switch {
+        zone,
+        changes: vec![RecordChange::seen(None, Some(set))],
+    }))];
     let done = rig.rehearse().unwrap();
     let lowered = done.ended.state.runbook.steps.iter().find_map(|s| match &s.action {
-        Action::Switch(s) if s.only_ttl().is_some() => Some(s.names()),
+        Action::Op(Operation::Switch(s)) if s.only_ttl().is_some() => Some(s.names()),
         _ => None,
     });
     assert_eq!(lowered.unwrap(), [("www.shop.example".to_owned(), "A".to_owned())]);
@@ -209,7 +212,8 @@ fn a_name_with_sets_that_the_plan_does_not_know_keeps_its_ttl() {
 fn done_zone(rig: &Rig) -> ZoneRef {
     let book =
         Rig { intent: Intent::Switchover, ..Rig::new(rig.plan.clone(), "calm", 1) }.rehearse().unwrap();
-    let zone = |a: &Action| if let Action::Switch(s) = a { Some(s.zone.clone()) } else { None };
+    let zone =
+        |a: &Action| if let Action::Op(Operation::Switch(s)) = a { Some(s.zone.clone()) } else { None };
     book.ended.state.runbook.steps.iter().find_map(|s| zone(&s.action)).unwrap()
 }
 

@@ -1,8 +1,8 @@
 //! Looks that the provider refuses for good: they are told at once, with their code and with what they mean, and nobody waits for them.
 
 use drctl::inventory::{Estate, Observation, targets};
-use drctl::kinds::Target;
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
+use drctl::kinds::{Operation, Target};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Rule;
@@ -95,7 +95,7 @@ fn before_a_run_begins_the_refusal_says_who_refused_what_and_not_that_nobody_ans
 #[test]
 fn what_may_pass_is_waited_for() {
     let fence = Fence { db: server("old"), method: FenceMethod::SecurityGroup, groups_before: Vec::new() };
-    let at = doing(drctl::record::action::Action::Fence(fence));
+    let at = doing(drctl::record::action::Action::Op(Operation::Fence(fence)));
     let dark = Observation::Unobservable { since: BEGAN, why: "Throttling: Rate exceeded".to_owned() };
     assert_eq!(at.finds(Dur::ZERO, dark), "waits");
     let StepDecision::Record(EventKind::StepFailed { reason, .. }) = at.rules(Dur::ZERO, refused()) else {

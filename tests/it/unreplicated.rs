@@ -3,7 +3,7 @@
 use drctl::kinds::shared::database::{CaughtUp, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
-use drctl::kinds::{Exposure, Fact};
+use drctl::kinds::{Exposure, Fact, Operation};
 use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
@@ -33,7 +33,9 @@ fn measured(by_fence: Option<Vec<Unreplicated>>, planned: Vec<Unreplicated>, why
         }
     }
     let i = state.position(&StepId::new("caught-up.db")).unwrap();
-    let Action::Check(Check::CaughtUp(CaughtUp { db })) = state.step(i).action.clone() else { panic!() };
+    let Action::Op(Operation::CheckCaughtUp(CaughtUp { db })) = state.step(i).action.clone() else {
+        panic!()
+    };
     for fact in state.steps.iter_mut().flat_map(|at| &mut at.facts) {
         if let Fact::Fenced { unreplicated, unexplained, method, .. } = fact {
             match &by_fence {

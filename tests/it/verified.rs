@@ -2,8 +2,8 @@
 
 use drctl::executor::create;
 use drctl::journal::written::parse_line;
-use drctl::kinds::Fact;
 use drctl::kinds::shared::restore::RestoreStep;
+use drctl::kinds::{Fact, Operation};
 use drctl::model::ids::ComponentName;
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::time::{Dur, Timestamp};
@@ -155,7 +155,7 @@ fn copies_verify_a_plan_when_every_database_was_copied() {
         run.created.plan_text.clone_from(&two.text);
     }
     for step in &mut zdb.runbook.steps {
-        if let Action::Restore(RestoreStep { of, .. }) = &mut step.action {
+        if let Action::Op(Operation::Restore(RestoreStep { of, .. })) = &mut step.action {
             of.db.component = ComponentName::new("zdb");
         }
     }

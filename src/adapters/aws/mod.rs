@@ -49,7 +49,7 @@ use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::shared::secret::ClientSecret;
-use crate::kinds::{State, Target};
+use crate::kinds::{Operation, State, Target};
 use crate::model::environment::Endpoint;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
@@ -252,25 +252,31 @@ impl Aws {
     /// Starts an action.
     pub async fn perform(&self, action: &Action) -> CallOutcome {
         let done = match action {
-            Action::Promote(Promote { takeover: Some(how), .. }) => Box::pin(self.take_over(how)).await,
-            Action::Promote(Promote { db, backup_days, .. }) => self.promote(db, *backup_days).await,
-            Action::AddClusterInstance(AddClusterInstance { db, instance }) => {
+            Action::Op(Operation::Promote(Promote { takeover: Some(how), .. })) => {
+                Box::pin(self.take_over(how)).await
+            }
+            Action::Op(Operation::Promote(Promote { db, backup_days, .. })) => {
+                self.promote(db, *backup_days).await
+            }
+            Action::Op(Operation::AddClusterInstance(AddClusterInstance { db, instance })) => {
                 Box::pin(self.equip(db, instance)).await
             }
-            Action::Restore(RestoreStep { part, of }) => self.restore(*part, of).await,
-            Action::Rename(Rename { db, to }) => self.rename(db, to).await,
-            Action::Rejoin(Rejoin { db, replica: Some(replica), .. }) => {
+            Action::Op(Operation::Restore(RestoreStep { part, of })) => self.restore(*part, of).await,
+            Action::Op(Operation::Rename(Rename { db, to })) => self.rename(db, to).await,
+            Action::Op(Operation::Rejoin(Rejoin { db, replica: Some(replica), .. })) => {
                 self.create_replica(db, replica).await
             }
-            Action::Fence(fence) if fence.method == FenceMethod::SecurityGroup => self.isolate(fence).await,
-            Action::Unfence(Unfence(fence)) if fence.method == FenceMethod::SecurityGroup => {
+            Action::Op(Operation::Fence(fence)) if fence.method == FenceMethod::SecurityGroup => {
+                self.isolate(fence).await
+            }
+            Action::Op(Operation::Unfence(Unfence(fence))) if fence.method == FenceMethod::SecurityGroup => {
                 self.reopen(fence).await
             }
-            Action::Scale(scale) => return self.scale(scale).await,
-            Action::Switch(switch) => self.switch(switch).await,
-            Action::SetHealthObject(signal) => self.signal(signal).await,
-            Action::SetRoutingControls(route) => self.route(route).await,
-            Action::UpdateClientSecret(point) => Box::pin(self.point(point)).await,
+            Action::Op(Operation::Scale(scale)) => return self.scale(scale).await,
+            Action::Op(Operation::Switch(switch)) => self.switch(switch).await,
+            Action::Op(Operation::SetHealthObject(signal)) => self.signal(signal).await,
+            Action::Op(Operation::SetRoutingControls(route)) => self.route(route).await,
+            Action::Op(Operation::UpdateClientSecret(point)) => Box::pin(self.point(point)).await,
             Action::Write(Write::Guard { component, place, holder, instead_of }) => {
                 self.take_guard(place, component, holder, instead_of.as_deref()).await
             }

@@ -4,10 +4,16 @@ use super::build::listens;
 use super::estate::{Estate, Transition};
 use super::fences::Worker;
 use super::scenario::roll;
+use crate::kinds::Operation;
+use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::autoscaling::{GroupRef, Scale};
+use crate::kinds::aws::rds::Rename;
 use crate::kinds::aws::route53::{ChangeState, Switch, ZoneRef};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
-use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::fence::Unfence;
+use crate::kinds::shared::promotion::{Promote, Withdraw};
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretState, UpdateClientSecret};
 use crate::model::time::Dur;
 use crate::record::action::{Action, Write};
@@ -16,6 +22,36 @@ use crate::record::action::{Action, Write};
 pub(super) type Answer = Result<Option<String>, (&'static str, String)>;
 
 impl Estate {
+    pub(super) fn operate(&mut self, op: &Operation) -> Answer {
+        use Operation as O;
+        match op {
+            O::Fence(fence) => self.fence(fence),
+            O::Unfence(Unfence(fence)) => self.unfence(fence),
+            O::Promote(Promote { db, takeover: Some(how), .. }) => self.take_over(db, how),
+            O::Promote(Promote { db, .. }) => self.promote(db),
+            O::Withdraw(Withdraw { db }) => self.withdraw(db),
+            O::AddClusterInstance(AddClusterInstance { db, instance }) => self.equip(db, instance),
+            O::Rejoin(Rejoin { db, source, replica: None, .. }) => self.rejoin(db, source),
+            O::Rejoin(Rejoin { db, source, .. }) => self.create_replica(db, source),
+            O::Rename(Rename { db, to }) => self.rename(db, to),
+            O::Restore(RestoreStep { part, of }) => self.restore(*part, of),
+            O::Scale(scale) => self.scale(scale),
+            O::Switch(switch) => self.switch(switch),
+            O::SetHealthObject(signal) => self.signal(signal),
+            O::SetRoutingControls(route) => self.route(route),
+            O::UpdateClientSecret(point) => self.point(point),
+            O::WriteCanary(of) => self.write_row(&of.db, None),
+            O::WriteAsClient(of) => self.write_row(&of.db, Some(&of.way)),
+            O::Run(_)
+            | O::CheckPromotable(_)
+            | O::CheckAvailable(_)
+            | O::CheckCaughtUp(_)
+            | O::CheckFollows(_)
+            | O::CheckAnswers(_)
+            | O::CompareObjects(_) => Ok(None),
+        }
+    }
+
     pub(super) fn find(&self, db: &DatabaseRef) -> Result<usize, (&'static str, String)> {
         let found = self.index.dbs.get(&(db.id.clone(), db.place.name.clone()));
         found.copied().ok_or_else(|| ("DBInstanceNotFound", format!("DBInstance {} not found", db.id)))
@@ -75,7 +111,7 @@ impl Estate {
         let asked = |due: &Transition| match due {
             Transition::Promoted(of, _) => *of == i,
             Transition::Effect(action) => {
-                matches!(&**action, Action::Promote(Promote { db: of, .. }) if of.is(db))
+                matches!(&**action, Action::Op(Operation::Promote(Promote { db: of, .. })) if of.is(db))
             }
             _ => false,
         };

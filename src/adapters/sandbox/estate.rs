@@ -9,20 +9,16 @@ use super::restoring::Jobs;
 use super::scenario::{Fate, Scenario, roll};
 use super::truth::Truth;
 use crate::inventory::{Observation, active};
-use crate::kinds::aws::aurora::{AddClusterInstance, ClusterInstance, Handover};
+use crate::kinds::aws::aurora::{ClusterInstance, Handover};
 use crate::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState};
-use crate::kinds::aws::rds::Rename;
 use crate::kinds::aws::route53::{
     ChangeState, ControlsRef, ObjectRef, Record, RecordSet, RecordsState, ZoneRef,
 };
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
 use crate::kinds::shared::database::{AliveState, DatabaseRef, Sign, WroteState};
 use crate::kinds::shared::fence::{FenceMethod, Unfence};
-use crate::kinds::shared::promotion::{Promote, Withdraw};
-use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::shared::secret::ClientSecret;
-use crate::kinds::{Called, State, Target};
+use crate::kinds::{Called, Operation, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Quota, QuotasState};
@@ -243,7 +239,7 @@ impl Estate {
 
     /// Ends the sessions of a server that stops. Their pending statements are lost.
     pub(super) fn end_sessions(&mut self, db: &DatabaseRef) {
-        let by_sql = |a: &Action| matches!(a, Action::Fence(f) | Action::Unfence(Unfence(f)) if f.db.is(db) && f.method.tells_the_end());
+        let by_sql = |a: &Action| matches!(a, Action::Op(Operation::Fence(f) | Operation::Unfence(Unfence(f))) if f.db.is(db) && f.method.tells_the_end());
         self.pending.retain(|_, due| !matches!(due, Transition::Effect(action) if by_sql(action)));
     }
 
@@ -471,28 +467,12 @@ impl Estate {
     /// Performs an action, and returns the provider's answer.
     pub(super) fn apply(&mut self, action: &Action) -> Result<Option<String>, (&'static str, String)> {
         let answer = match action {
-            Action::Fence(fence) => self.fence(fence),
-            Action::Unfence(Unfence(fence)) => self.unfence(fence),
-            Action::Promote(Promote { db, takeover: Some(how), .. }) => self.take_over(db, how),
-            Action::Promote(Promote { db, .. }) => self.promote(db),
-            Action::Withdraw(Withdraw { db }) => self.withdraw(db),
-            Action::AddClusterInstance(AddClusterInstance { db, instance }) => self.equip(db, instance),
-            Action::Rejoin(Rejoin { db, source, replica: None, .. }) => self.rejoin(db, source),
-            Action::Rejoin(Rejoin { db, source, .. }) => self.create_replica(db, source),
-            Action::Rename(Rename { db, to }) => self.rename(db, to),
-            Action::Restore(RestoreStep { part, of }) => self.restore(*part, of),
-            Action::Scale(scale) => self.scale(scale),
-            Action::Switch(switch) => self.switch(switch),
-            Action::SetHealthObject(signal) => self.signal(signal),
-            Action::SetRoutingControls(route) => self.route(route),
-            Action::UpdateClientSecret(point) => self.point(point),
-            Action::WriteCanary(of) => self.write_row(&of.db, None),
-            Action::WriteAsClient(of) => self.write_row(&of.db, Some(&of.way)),
-            Action::Write(write) => self.write(write),
-            Action::Run(_) | Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Ok(None),
+            Action::Op(op) => self.operate(op),
+            Action::Write(write) => return self.write(write),
+            Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Ok(None),
         };
-        // Guards and rows change nothing for users.
-        if !matches!(action, Action::Write(_) | Action::WriteCanary(_) | Action::WriteAsClient(_)) {
+        // Rows change nothing for users.
+        if !matches!(action, Action::Op(Operation::WriteCanary(_) | Operation::WriteAsClient(_))) {
             self.note_users();
         }
         answer

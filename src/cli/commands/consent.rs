@@ -3,6 +3,7 @@
 use super::start::Starting;
 use crate::cli::error::CliError;
 use crate::cli::printer::Format;
+use crate::kinds::Operation;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::model::intent::Drill;
 use crate::model::severity::Severity;
@@ -74,7 +75,7 @@ impl Starting<'_> {
             ));
         }
         let restored = runbook.steps.iter().find_map(|s| match &s.action {
-            Action::Restore(RestoreStep { of, .. }) => Some(of.db.component.as_str()),
+            Action::Op(Operation::Restore(RestoreStep { of, .. })) => Some(of.db.component.as_str()),
             _ => None,
         });
         let (what, name) = match restored {

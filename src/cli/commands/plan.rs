@@ -9,6 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
 use crate::cli::{estate, exit, render, waived};
 use crate::executor::{Patience, Silent};
+use crate::kinds::Operation;
 use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::promotion::Promote;
 use crate::model::call::comment;
@@ -214,11 +215,11 @@ fn as_commands(runbook: &Runbook) -> String {
         }
         let done = match &step.action {
             Action::Gate(gate) => Some(comment(&format!("stop: {}", gate_words(gate)))),
-            Action::Promote(Promote { db, .. }) if db.engine == Engine::Postgres => {
+            Action::Op(Operation::Promote(Promote { db, .. })) if db.engine == Engine::Postgres => {
                 Some("# done when pg_is_in_recovery is false".to_owned())
             }
-            Action::Promote(Promote { takeover: Some(_), .. }) => Some("# done when FailoverState is gone AND the member of the target has IsWriter true AND its cluster is available".to_owned()),
-            Action::Promote(_) => Some("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing".to_owned()),
+            Action::Op(Operation::Promote(Promote { takeover: Some(_), .. })) => Some("# done when FailoverState is gone AND the member of the target has IsWriter true AND its cluster is available".to_owned()),
+            Action::Op(Operation::Promote(_)) => Some("# done when ReadReplicaSourceDBInstanceIdentifier is gone AND the status is available; available alone proves nothing".to_owned()),
             _ => None,
         };
         lines.extend(done);

@@ -10,9 +10,9 @@ use crate::inventory::Estate;
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::kinds::Fact;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
+use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::place::Place;
@@ -134,13 +134,13 @@ pub fn held(
     let holds = |s: &&RunState| !s.finished() && s.runbook.intent != Intent::Drill;
     let unfinished: Vec<_> = states.iter().filter(holds).collect();
     let fences = states.iter().flat_map(|s| &s.runbook.steps).filter_map(|s| match &s.action {
-        Action::Fence(f) => Some((f.db.clone(), f.groups_before.clone())),
+        Action::Op(Operation::Fence(f)) => Some((f.db.clone(), f.groups_before.clone())),
         _ => None,
     });
     let mut fenced = Vec::new();
     for state in &states {
         for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
-            let Action::Fence(fence) = &step.action else { continue };
+            let Action::Op(Operation::Fence(fence)) = &step.action else { continue };
             for fact in &at.facts {
                 if let Fact::Fenced { word, .. } = fact {
                     fenced.push((fence.db.clone(), state.created.run.clone(), word.clone()));
@@ -187,7 +187,7 @@ fn copies_of(state: &RunState) -> impl Iterator<Item = (&Restore, &StepState)> {
 
 fn parts(state: &RunState, which: Part) -> impl Iterator<Item = (&Restore, &StepState)> {
     state.runbook.steps.iter().zip(&state.steps).filter_map(move |(step, at)| match &step.action {
-        Action::Restore(RestoreStep { part, of }) if *part == which => Some((of.as_ref(), at)),
+        Action::Op(Operation::Restore(RestoreStep { part, of })) if *part == which => Some((of.as_ref(), at)),
         _ => None,
     })
 }

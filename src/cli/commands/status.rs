@@ -16,7 +16,7 @@ use crate::journal::verify::{self, Fault};
 use crate::journal::{Journal as _, Record, RunRow};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
 use crate::kinds::shared::fence::Fence;
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Operation, Spec, State, Target};
 use crate::model::ids::{ComponentName, PlanName, RunId, SiteName};
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
@@ -459,7 +459,7 @@ fn server(debt: &Debt) -> String {
 
 fn rungs(state: &RunState, component: &ComponentName) -> Vec<Fence> {
     let rung = |action: &Action| match action {
-        Action::Fence(f) if f.db.component == *component => Some(f.clone()),
+        Action::Op(Operation::Fence(f)) if f.db.component == *component => Some(f.clone()),
         _ => None,
     };
     // What the run itself tried for earlier ones is another server.
@@ -471,7 +471,7 @@ pub fn kept_out(runs: &[RunState]) -> Vec<DatabaseRef> {
     let live = || runs.iter().filter(|r| r.created.world == WorldKind::Live);
     let fences = |r: &RunState| -> Vec<DatabaseRef> {
         let server = |action: &Action| match action {
-            Action::Fence(f) => Some(f.db.clone()),
+            Action::Op(Operation::Fence(f)) => Some(f.db.clone()),
             _ => None,
         };
         r.runbook.steps.iter().filter_map(|s| server(&s.action)).collect()

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::controls::{self, Profile, Section};
 use super::sheet::when;
 use super::{Asked, Books, Class, Line, history};
+use crate::kinds::Operation;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::environment::Environment;
 use crate::model::ids::{ComponentName, PlanName};
@@ -174,7 +175,7 @@ fn copies(run: &RunState) -> Vec<Copied> {
         return Vec::new();
     }
     let of = |(step, at): (&Step, &StepState)| match &step.action {
-        Action::Restore(RestoreStep { part: Part::Verify, of }) => Some(Copied {
+        Action::Op(Operation::Restore(RestoreStep { part: Part::Verify, of })) => Some(Copied {
             component: of.db.component.clone(),
             to_time: of.to_time,
             age_s: run.created_at.since(of.to_time).as_secs_f64(),

@@ -13,7 +13,7 @@ use drctl::inventory::{Observation, targets};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine, Harmless};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState, Unfence};
 use drctl::kinds::shared::secret::ClientWay;
-use drctl::kinds::{State, Target};
+use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::ComponentName;
 use drctl::model::place::Place;
 use drctl::plan::Settings;
@@ -97,13 +97,13 @@ impl Reached {
     }
 
     pub fn close(&self) -> FenceState {
-        let done = self.act(&Action::Fence(self.fence()));
+        let done = self.act(&Action::Op(Operation::Fence(self.fence())));
         assert!(matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
         self.look()
     }
 
     pub fn open(&self) {
-        let done = self.act(&Action::Unfence(Unfence(self.fence())));
+        let done = self.act(&Action::Op(Operation::Unfence(Unfence(self.fence()))));
         assert!(matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
     }
 

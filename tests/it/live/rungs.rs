@@ -87,8 +87,7 @@ fn databases_that_take_no_connections_keep_everybody_out() {
     });
     assert!(new.server().is_replica());
     assert!(!pair.psql(pair.standby, "app", "truststream", "SELECT 1").0);
-    let promoted =
-        new.act(&Action::Promote(Promote { db: new.db.clone(), backup_days: None, takeover: None }));
+    let promoted = new.act(&Action::from(Promote { db: new.db.clone(), backup_days: None, takeover: None }));
     assert!(matches!(promoted, CallOutcome::Accepted { .. }), "{promoted:?}");
     until("it is promoted", || !new.server().is_replica());
     assert!(new.look().proven, "{:#?}", new.look());
@@ -168,7 +167,7 @@ fn a_server_that_is_stopped_comes_back_as_a_standby_only() {
     let mut at = Reached::by(&pair, FenceMethod::Stop);
     at.db.host = Some(pair.machine("s"));
     // The plan names another machine: that is told before, and nothing is stopped.
-    let refused = at.act(&Action::Fence(at.fence()));
+    let refused = at.act(&Action::from(at.fence()));
     let another = "is not the server that answers at the endpoint. The plan names a different host";
     assert!(format!("{refused:?}").contains(another), "{refused:?}");
     assert!(pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0);
@@ -348,7 +347,7 @@ fn a_file_of_rules_is_opened_exactly() {
         before.obstacles.iter().any(|o| o.contains("is wrong, so the server ignores the new file")),
         "{before:#?}"
     );
-    let refused = at.act(&Action::Fence(at.fence()));
+    let refused = at.act(&Action::from(at.fence()));
     let told = format!("{refused:?}");
     assert!(told.contains("F0000") && told.contains(&format!("of {} is wrong", file.display())), "{told}");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), broken);
@@ -372,7 +371,7 @@ fn a_file_of_rules_is_opened_exactly() {
     at.open();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), edited);
     std::fs::write(&file, format!("{MARK} k\n{edited}")).unwrap();
-    let refused = format!("{:?}", at.act(&Action::Unfence(Unfence(at.fence()))));
+    let refused = format!("{:?}", at.act(&Action::from(Unfence(at.fence()))));
     assert!(refused.contains("are incomplete. Remove them by hand"), "{refused}");
 }
 
@@ -386,7 +385,7 @@ fn rules_that_the_server_has_not_read_prove_nothing() {
     let mut killed = whole.clone();
     killed.bin = Some(format!("{}:{}", pair.programs_that_kill_a_reload(), whole.bin.as_deref().unwrap()));
     at.db.host = Some(killed);
-    let done = at.act(&Action::Fence(at.fence()));
+    let done = at.act(&Action::from(at.fence()));
     assert!(!matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
     assert!(std::fs::read_to_string(pair.hba("p")).unwrap().contains(MARK));
     at.db.host = Some(whole);

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use drctl::inventory::Observation;
-use drctl::kinds::Target;
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::promotion::Promote;
+use drctl::kinds::{Operation, Target};
 use drctl::plan::settings::{SqlSettings, SqlTls};
 use drctl::record::action::Action;
 use drctl::run::outcome::CallOutcome;
@@ -113,7 +113,7 @@ fn certificates_are_held_against_the_plan_s_ca_the_clock_and_the_host() {
     let standby = at(pair.standby, checked(Some(&ours.file())));
     until("the standby has the grant", || standby.server().fence_token.is_some());
     let db = DatabaseRef { id: "db-east".to_owned(), ..standby.db.clone() };
-    let promote = Action::Promote(Promote { db, backup_days: None, takeover: None });
+    let promote = Action::Op(Operation::Promote(Promote { db, backup_days: None, takeover: None }));
     let done = standby.act(&promote);
     assert!(matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
     until("it is promoted", || !standby.server().is_replica());

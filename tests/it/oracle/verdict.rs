@@ -1,6 +1,7 @@
 //! What must hold of every rehearsal, whatever went wrong in it.
 
 use drctl::inventory::ActiveSite;
+use drctl::kinds::Operation;
 use drctl::kinds::shared::promotion::{Promote, Withdraw};
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
@@ -88,14 +89,16 @@ fn shown_is_done(done: &Rehearsed, context: &str) {
     let steps = || runbooks.iter().flat_map(|r| &r.steps).map(|s| &s.action);
     let is = |shown: &Action, done: &Action| match (shown, done) {
         // A batch of changes is made in parts.
-        (Action::Switch(shown), Action::Switch(done)) => shown.zone == done.zone,
+        (Action::Op(Operation::Switch(shown)), Action::Op(Operation::Switch(done))) => {
+            shown.zone == done.zone
+        }
         (shown, done) => shown == done,
     };
     for (at, bytes) in &done.notes {
         let Ok(action) = serde_json::from_slice::<Action>(bytes) else { continue };
         let undone = |shown: &Action| matches!(shown.undo(), Undo::By(undo) if is(&undo, &action));
         // A promotion that was asked for and would lose more than was accepted is called back by its host.
-        let withdrawn = |shown: &Action| matches!((shown, &action), (Action::Promote(Promote { db, .. }), Action::Withdraw(Withdraw { db: of })) if db == of);
+        let withdrawn = |shown: &Action| matches!((shown, &action), (Action::Op(Operation::Promote(Promote { db, .. })), Action::Op(Operation::Withdraw(Withdraw { db: of }))) if db == of);
         let shown = steps().any(|shown| is(shown, &action) || undone(shown) || withdrawn(shown));
         assert!(shown, "nobody was shown this, at {at}: {action:?}: {context}");
     }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use drctl::adapters::sandbox::chronicle::{Moment, Server};
-use drctl::kinds::Fact;
 use drctl::kinds::shared::promotion::Promote;
+use drctl::kinds::{Fact, Operation};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::record::action::Action;
@@ -50,7 +50,7 @@ impl Oracle<'_> {
                 return None;
             };
             let action = &runbook.steps.iter().find(|s| s.id == *step)?.action;
-            let Action::Promote(Promote { db, takeover, .. }) = action else { return None };
+            let Action::Op(Operation::Promote(Promote { db, takeover, .. })) = action else { return None };
             // What hands over ends the writes itself.
             let hands_over = takeover
                 .as_ref()
@@ -70,7 +70,8 @@ impl Oracle<'_> {
         let Some(runbook) = runbook(events) else { return Vec::new() };
         let vain = |event: &Event| {
             let EventKind::StepFinished { step, facts, .. } = &event.what else { return None };
-            let Action::Fence(fence) = &runbook.steps.iter().find(|s| s.id == *step)?.action else {
+            let Action::Op(Operation::Fence(fence)) = &runbook.steps.iter().find(|s| s.id == *step)?.action
+            else {
                 return None;
             };
             let proven = facts.iter().any(|f| matches!(f, Fact::Fenced { .. }));
@@ -93,7 +94,7 @@ impl Oracle<'_> {
             events.iter().any(pending)
         };
         runbook.steps.iter().any(|s| {
-            let Action::Promote(Promote { db, .. }) = &s.action else { return false };
+            let Action::Op(Operation::Promote(Promote { db, .. })) = &s.action else { return false };
             let old = |s: &Server| s.component == db.component && s.reached && s.id != db.id;
             !waived(&db.component) && moment.servers.iter().any(old)
         })

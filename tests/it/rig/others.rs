@@ -1,6 +1,6 @@
 //! A rehearsal with a second run in it: one that takes another's place, or a rival.
 
-use drctl::kinds::Fact;
+use drctl::kinds::{Fact, Operation};
 use drctl::run::RunState;
 
 use super::*;
@@ -102,7 +102,7 @@ impl Rig {
 /// Servers that a run proved fenced, with the word that the fence left.
 fn proven(state: &RunState) -> Vec<(DatabaseRef, RunId, Option<String>)> {
     let of = state.runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
-        Action::Fence(fence) => Some((&fence.db, &at.facts)),
+        Action::Op(Operation::Fence(fence)) => Some((&fence.db, &at.facts)),
         _ => None,
     });
     let words = |(db, facts): (&DatabaseRef, &Vec<Fact>)| {

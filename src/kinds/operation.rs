@@ -1,0 +1,191 @@
+//! The one list of operations: everything that a kind can do, and every look of a kind that a run waits for.
+//!
+//! A new operation is a line here, beside its own type in the folder of its kind. Nothing else lists them.
+
+use std::convert::Infallible;
+use std::fmt;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::kinds::aws::aurora::AddClusterInstance;
+use crate::kinds::aws::autoscaling::Scale;
+use crate::kinds::aws::rds::Rename;
+use crate::kinds::aws::route53::{Answers, SetHealthObject, SetRoutingControls, Switch};
+use crate::kinds::aws::s3::Sample;
+use crate::kinds::clients::ClientWrite;
+use crate::kinds::op::Op;
+use crate::kinds::shared::canary::CanaryWrite;
+use crate::kinds::shared::command::Command;
+use crate::kinds::shared::database::{Available, CaughtUp, DatabaseRef, Follows, Promotable};
+use crate::kinds::shared::fence::{Fence, Unfence};
+use crate::kinds::shared::promotion::{Promote, Withdraw};
+use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::restore::RestoreStep;
+use crate::kinds::shared::secret::UpdateClientSecret;
+use crate::kinds::{Called, Found, Judged, Parts, Progress, Readings, State, Target};
+use crate::model::call::Call;
+use crate::model::change::Change;
+use crate::model::estimate::Estimate;
+use crate::model::place::Place;
+use crate::model::properties::{InDoubt, Late, Properties, Undo};
+
+/// Makes the list, and `each!`, which asks the operation, whichever it is. (The first word is a dollar sign for `each!`.)
+macro_rules! operations {
+    ($d:tt $($(#[$words:meta])* $name:ident($operation:ty),)*) => {
+        /// One operation of a kind, complete: everything that is sent is in it.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "op", rename_all = "snake_case")]
+        pub enum Operation {
+            $($(#[$words])* $name($operation),)*
+        }
+
+        $(impl From<$operation> for Operation {
+            fn from(operation: $operation) -> Self {
+                Self::$name(operation)
+            }
+        })*
+
+        macro_rules! each {
+            ($d of:expr, $d op:ident => $d answer:expr) => {
+                match $d of { $(Operation::$name($d op) => $d answer,)* }
+            };
+        }
+    };
+}
+
+operations! { $
+    /// Make sure the old primary takes no writes, with proof.
+    Fence(Fence),
+    /// Lift a fence.
+    Unfence(Unfence),
+    /// Make a replica the writer.
+    Promote(Promote),
+    /// Withdraw a promotion.
+    Withdraw(Withdraw),
+    /// Give a cluster an instance.
+    AddClusterInstance(AddClusterInstance),
+    /// Make a server a standby of another one.
+    Rejoin(Rejoin),
+    /// Give a managed server another name.
+    Rename(Rename),
+    /// A part of a restore to a point in time.
+    Restore(RestoreStep),
+    /// Give a group its size.
+    Scale(Scale),
+    /// Send traffic elsewhere.
+    Switch(Switch),
+    /// Send traffic elsewhere by an object that health checks watch.
+    SetHealthObject(SetHealthObject),
+    /// Send traffic elsewhere by routing controls.
+    SetRoutingControls(SetRoutingControls),
+    /// Lead clients of a database elsewhere by the secret that they read.
+    UpdateClientSecret(UpdateClientSecret),
+    /// Write a row and read it back.
+    WriteCanary(CanaryWrite),
+    /// Write a row as clients do.
+    WriteAsClient(ClientWrite),
+    /// Run a command of the plan's author.
+    Run(Command),
+    /// The replica can be promoted: it replays, is available and is not being backed up.
+    CheckPromotable(Promotable),
+    /// The service takes changes of the instance: nothing else is under way with it.
+    CheckAvailable(Available),
+    /// The replica has replayed all that the fenced old primary wrote: nothing can be lost any more.
+    CheckCaughtUp(CaughtUp),
+    /// It follows the other one: the service does that on its own.
+    CheckFollows(Follows),
+    /// Name servers answer as they should, and resolvers do, or have had the time to.
+    CheckAnswers(Answers),
+    /// Objects are as in their source, as far as a sample tells. Never blocks.
+    CompareObjects(Sample),
+}
+
+impl Op for Operation {
+    type Back = Self;
+
+    fn properties(&self) -> Properties {
+        each!(self, op => op.properties())
+    }
+
+    fn undo(&self) -> Undo<Self> {
+        each!(self, op => op.undo().map(Self::from))
+    }
+
+    fn in_doubt(&self) -> InDoubt {
+        each!(self, op => op.in_doubt())
+    }
+
+    fn late(&self) -> Late {
+        each!(self, op => op.late())
+    }
+
+    fn left_out(&self) -> Option<String> {
+        each!(self, op => op.left_out())
+    }
+
+    fn place(&self) -> Option<&Place> {
+        each!(self, op => op.place())
+    }
+
+    fn store(&self) -> Option<&DatabaseRef> {
+        each!(self, op => op.store())
+    }
+
+    fn watch(&self, called: &Called<'_>) -> Target {
+        each!(self, op => op.watch(called))
+    }
+
+    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
+        each!(self, op => op.judge(seen, of))
+    }
+
+    fn absent(&self, target: &Target, of: &Progress<'_>) -> Judged {
+        each!(self, op => op.absent(target, of))
+    }
+
+    fn parts(&self, seen: &State, in_scope: &dyn Fn(u32) -> bool) -> Option<Parts> {
+        each!(self, op => op.parts(seen, in_scope))
+    }
+
+    fn only(&self, in_scope: &dyn Fn(u32) -> bool) -> Option<Self> {
+        each!(self, op => op.only(in_scope).map(Self::from))
+    }
+
+    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+        each!(self, op => op.allows(part, found))
+    }
+
+    fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
+        each!(self, op => op.read(seen, part))
+    }
+
+    fn bound(&self, read: &Readings) -> Option<Self> {
+        each!(self, op => op.bound(read).map(Self::from))
+    }
+
+    fn estimate(&self) -> Estimate {
+        each!(self, op => op.estimate())
+    }
+
+    fn calls(&self) -> Vec<Call> {
+        each!(self, op => op.calls())
+    }
+
+    fn changes(&self) -> Vec<Change> {
+        each!(self, op => op.changes())
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        each!(self, op => op.fmt(f))
+    }
+}
+
+/// What nothing takes back.
+impl From<Infallible> for Operation {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
