@@ -195,7 +195,7 @@ fn objectives_of_a_component_that_are_loosened_for_one_run_still_hold() {
     let path = audited.0.path().join("plans/truststream.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     let own = |of: &str| text.replace("kind: aws.rds", &format!("kind: aws.rds\n    objectives: {of}"));
-    std::fs::write(&path, own("{rto: 1m, rpo: 1m}")).unwrap();
+    std::fs::write(&path, own("{rto: 1m, rpo: 2m}")).unwrap();
     let first = begin(&audited.0);
     let mut loosened = Vec::new();
     for looser in [own("{rto: 15m, rpo: 10m}"), text.clone()] {
@@ -212,12 +212,12 @@ fn objectives_of_a_component_that_are_loosened_for_one_run_still_hold() {
             (&60.0.into(), &"missed".into()),
             "{run}: {rto:#}"
         );
-        assert_eq!((&rpo["objective_s"], &rpo["verdict"]), (&60.0.into(), &"met".into()), "{run}: {rpo:#}");
+        assert_eq!((&rpo["objective_s"], &rpo["verdict"]), (&120.0.into(), &"met".into()), "{run}: {rpo:#}");
     }
     for (what, many) in [
         ("RTO of db: the objective of the run is 15m, but drctl holds it to 1m", 2),
-        ("RPO of db: the objective of the run is 10m, but drctl holds it to 1m", 1),
-        ("RPO of db: the objective of the run is 5m, but drctl holds it to 1m", 1),
+        ("RPO of db: the objective of the run is 10m, but drctl holds it to 2m", 1),
+        ("RPO of db: the objective of the run is 5m, but drctl holds it to 2m", 1),
     ] {
         let found = findings(&report, what);
         assert_eq!(found.len(), many, "{what}: {report:#}");
