@@ -220,7 +220,7 @@ fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timest
             [at.work.started_at, Some(state.taken_at), at.work.renewed_at].into_iter().flatten().max();
         let until = began.unwrap_or(now) + step.estimate.timeout_ms;
         match until > now && at.work.overdue.is_none() {
-            true => Part::left(&format!("{} gives up in", step.id), until.since(now), line(&why)),
+            true => Part::left(&format!("{} times out in", step.id), until.since(now), line(&why)),
             false => Part::still(line(&format!("{}{why}", step.id))),
         }
     };

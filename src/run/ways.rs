@@ -4,7 +4,8 @@ use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status};
 use crate::kinds::Called;
-use crate::record::action::{Action, Undo};
+use crate::model::intent::Intent;
+use crate::record::action::{Action, Gate, Undo};
 use crate::record::event::End;
 
 /// One way on.
@@ -29,6 +30,8 @@ pub struct CalledOff {
     pub undone: Vec<String>,
     /// Whether users, or the server that takes their writes, were touched: nobody does that by mistake.
     pub grave: bool,
+    /// Whether users have not been served since the outage, and a cancel leaves it so.
+    pub users_out: bool,
 }
 
 impl CalledOff {
@@ -44,10 +47,14 @@ impl CalledOff {
             [] => String::new(),
             of => format!("; it keeps the guards of {}: the next run takes them with --take-over", some(of)),
         };
+        let closes = match self.users_out {
+            true => "closes the run while users are still out, and undoes nothing",
+            false => "closes the run and undoes nothing",
+        };
         match (&self.past, self.stays.is_empty(), self.undone.is_empty()) {
-            (Some(why), true, _) => format!("closes the run and undoes nothing, because {why}{guards}"),
+            (Some(why), true, _) => format!("{closes}, because {why}{guards}"),
             (Some(why), false, _) => format!(
-                "closes the run and undoes nothing, because {why}; these steps stay as they are: {}{guards}",
+                "{closes}, because {why}; these steps stay as they are: {}{guards}",
                 some(&self.stays)
             ),
             (None, true, true) => "nothing changed, so there is nothing to undo".to_owned(),
@@ -70,8 +77,12 @@ const SHOWN: usize = 6;
 impl RunState {
     /// Whether users are served, and all that was left when it paused was to watch that they stay so.
     pub fn watch_paused(&self) -> bool {
-        let served = self.over_at().is_some() && self.fails_again().is_none();
-        self.mode == Mode::Paused && served && !self.goes_no_further()
+        self.mode == Mode::Paused && self.served_again() && !self.goes_no_further()
+    }
+
+    /// Whether users were led to where they are served, and no probe fails since.
+    fn served_again(&self) -> bool {
+        self.over_at().is_some() && self.fails_again().is_none()
     }
 
     /// What a cancel would undo now, and what it would leave.
@@ -106,6 +117,7 @@ impl RunState {
                 true => self.guards().iter().map(|guard| guard.component.to_string()).collect(),
                 false => Vec::new(),
             },
+            users_out: past.is_some() && self.runbook.intent == Intent::Failover && !self.served_again(),
             past,
         }
     }
@@ -129,10 +141,16 @@ impl RunState {
         let failed: Vec<usize> = (0..self.steps.len()).filter(|i| self.brought_to_a_stop(*i)).collect();
         match failed.first().map(|i| &self.step(*i).id) {
             Some(step) if !cancelling => {
-                ways.push(way(
-                    of("runs resume", ""),
-                    &format!("tries {step} again; correct the cause first"),
-                ));
+                let approval =
+                    |i: &usize| matches!(self.step(*i).action, Action::Gate(Gate::Approval { .. }));
+                let means = match failed.first().is_some_and(approval) {
+                    true => format!(
+                        "asks for the approval again; an approver then runs {}",
+                        of("approve", &format!(" {step}"))
+                    ),
+                    false => format!("tries {step} again; correct the cause first"),
+                };
+                ways.push(way(of("runs resume", ""), &means));
             }
             _ if self.blocked_steps().next().is_none() => {
                 let means = match (self.closing, self.unwinds()) {

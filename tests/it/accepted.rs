@@ -8,7 +8,7 @@ use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::properties::Moves;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
-use drctl::record::action::{Action, Check};
+use drctl::record::action::{Action, Check, Gate};
 use drctl::record::event::{Direction, EventKind, Signal};
 use drctl::run::parts::{self, Next, PartCalls};
 use drctl::run::state::{Status, Work};
@@ -130,6 +130,24 @@ fn only_a_step_that_may_be_skipped_says_what_follows_without_it() {
         let properties = action.properties();
         let never = properties.safety || properties.moves == Moves::ByName;
         assert_eq!(action.left_out().is_none(), never, "{action}");
+    }
+}
+
+/// There is no cause to correct: somebody has to answer in time.
+#[test]
+fn an_approval_that_expired_is_asked_for_again() {
+    let ways = |action: Action| {
+        let mut state = under_way(vec![(step("approve.look", action), Status::Failed)]);
+        state.halted = Some("nobody approved".to_owned());
+        let means = state.ways_on().into_iter().map(|way| way.means).collect::<Vec<_>>().join("\n");
+        (means.contains("asks for the approval again; an approver then runs drctl approve"), means)
+    };
+    let (ask, expires_after_ms) = ("may we?".to_owned(), Dur::mins(30));
+    let gate = Gate::Approval { ask, expires_after_ms, by: Vec::new(), override_by: None };
+    for (action, asked) in [(Action::Gate(gate), true), (scale(), false)] {
+        let (found, means) = ways(action);
+        assert_eq!(found, asked, "{means}");
+        assert_ne!(means.contains("tries approve.look again; correct the cause first"), asked, "{means}");
     }
 }
 

@@ -148,18 +148,18 @@ fn the_live_line_names_the_step_that_holds_the_run_up_with_its_cause() {
     let shown = seen(&Folder::with_plans(), 200, args, "");
     let failed = shown.find("scale.nodes failed").unwrap_or_else(|| panic!("{shown}"));
     let why: Vec<&str> =
-        shown[..failed].lines().filter(|line| line.contains("\u{b7} scale.nodes gives up in ")).collect();
+        shown[..failed].lines().filter(|line| line.contains("\u{b7} scale.nodes times out in ")).collect();
     assert!(
         why.iter().any(|line| line.contains("m: 2 of 4 in service") || line.contains("s: 2 of 4 in service")),
         "{why:#?}"
     );
     assert!(why.iter().any(|line| line.contains("InsufficientInstanceCapacity")), "{why:#?}");
     let mut left: Vec<&str> =
-        why.iter().filter_map(|line| line.split("gives up in ").nth(1)?.split(':').next()).collect();
+        why.iter().filter_map(|line| line.split("times out in ").nth(1)?.split(':').next()).collect();
     left.dedup();
     assert!(left.len() > 1, "the time that is left does not move: {why:#?}");
     assert!(!why.last().unwrap().contains("about "), "{why:#?}");
     // On a usual terminal the step is on the line, too.
     let shown = seen(&Folder::with_plans(), 80, args, "");
-    assert!(shown.contains("of RTO 15m \u{b7} scale.nodes gives up in "), "{shown}");
+    assert!(shown.contains("of RTO 15m \u{b7} scale.nodes times out in "), "{shown}");
 }

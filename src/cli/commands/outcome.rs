@@ -136,12 +136,15 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
         p.line(&format!("  instead  of the unfinished run {old}; drctl report run {old} has its part"));
     }
     // Where nothing moves there is nothing to recover from.
-    let moves = state.runbook.intent.has_rto();
-    if moves && report.drill != Some(Drill::Tabletop) {
+    let moves = state.runbook.intent.has_rto() && report.drill != Some(Drill::Tabletop);
+    if moves {
         figures(p, &report);
     }
     restored(p, &report);
     stores(p, &report);
+    if moves {
+        clocks(p, &report);
+    }
     for (name, text) in &report.fence.components {
         p.line(&format!("  fence    {name} {text}"));
     }
@@ -396,7 +399,6 @@ fn figures(p: &Printer, report: &RunReport) {
     let from = &report.clocks.rto_from_declaration;
     p.line(&format!("  RTO      {}; {from} from decided to validated", words(&report.rto)));
     p.line(&format!("  RPO      {}", words(&report.rpo)));
-    clocks(p, report);
 }
 
 /// The four clocks in the order in which they were read: the first as it is, the others by how much later they were.

@@ -6,7 +6,7 @@ use crate::model::ids::{PlanName, RunId};
 use crate::model::measure::Verdict;
 use crate::model::readiness::Standing;
 use crate::model::schedule::Fate;
-use crate::model::time::{Timestamp, span};
+use crate::model::time::{Dur, Timestamp};
 use crate::report::duties::{self, Obligation};
 use crate::report::measured::NEVER_RECOVERED;
 
@@ -122,7 +122,10 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         Some(_) => {}
     }
     if let Some(seconds) = line.not_recovered_s.filter(|_| line.class == Class::Incident) {
-        let text = format!("{NEVER_RECOVERED}: users still failed {} after they began to", span(seconds));
+        let text = format!(
+            "{NEVER_RECOVERED}: users were still out {} after the outage began",
+            Dur::from_secs_f64(seconds)
+        );
         all.push((Section::Incidents, ended.or(began), text));
     }
     let unfenced = line.waived_fences.iter();
