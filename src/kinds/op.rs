@@ -133,4 +133,21 @@ macro_rules! only_observes {
     };
 }
 
-pub(crate) use {made_as_a_whole, only_observes};
+/// For an operation on `self.db` whose result is to be seen at that database itself.
+macro_rules! at_its_database {
+    () => {
+        fn place(&self) -> Option<&crate::model::place::Place> {
+            Some(&self.db.place)
+        }
+
+        fn store(&self) -> Option<&crate::kinds::shared::database::DatabaseRef> {
+            Some(&self.db)
+        }
+
+        fn watch(&self, _: &crate::kinds::Called<'_>) -> crate::kinds::Target {
+            crate::kinds::Target::Database(self.db.clone())
+        }
+    };
+}
+
+pub(crate) use {at_its_database, made_as_a_whole, only_observes};

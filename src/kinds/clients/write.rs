@@ -1,22 +1,18 @@
 //! A row that is written as clients write: the proof that they reach the new primary.
 
-use std::convert::Infallible;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::op::{Op, made_as_a_whole};
-use crate::kinds::shared::canary::{TAKES, wrote};
+use crate::kinds::op::Op;
+use crate::kinds::shared::canary::proven_by_its_row;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::database::calls::sql_by_hand;
 use crate::kinds::shared::secret::ClientWay;
-use crate::kinds::{Called, Judged, Progress, State, Target};
+use crate::kinds::{Called, Target};
 use crate::model::call::{Call, by_hand};
-use crate::model::change::Change;
-use crate::model::estimate::Estimate;
-use crate::model::place::Place;
-use crate::model::properties::{InDoubt, Late, Properties, QUIET, Undo};
+use crate::model::properties::{Properties, QUIET};
 
 /// A row that comes as clients come, with the login of clients, and is found on the server that was promoted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,36 +26,13 @@ pub struct ClientWrite {
 }
 
 impl Op for ClientWrite {
-    type Back = Infallible;
-
     /// That the database takes writes is proven before; this one may fail for reasons of the clients' login alone.
     fn properties(&self) -> Properties {
         QUIET
     }
 
-    fn undo(&self) -> Undo<Infallible> {
-        Undo::Nothing
-    }
-
-    /// The key of the row is that of the call: a second one changes nothing.
-    fn in_doubt(&self) -> InDoubt {
-        InDoubt::Repeat
-    }
-
-    fn late(&self) -> Late {
-        Late::Settles
-    }
-
     fn left_out(&self) -> Option<String> {
         Some("continues without proof that clients reach the new server".to_owned())
-    }
-
-    fn place(&self) -> Option<&Place> {
-        Some(&self.db.place)
-    }
-
-    fn store(&self) -> Option<&DatabaseRef> {
-        None
     }
 
     fn watch(&self, called: &Called<'_>) -> Target {
@@ -67,20 +40,7 @@ impl Op for ClientWrite {
         Target::Wrote { db, table, key: called.key.to_owned(), way }
     }
 
-    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
-        wrote(&self.db, seen, of)
-    }
-
-    /// What is looked for there is what it writes.
-    fn absent(&self, _: &Target, _: &Progress<'_>) -> Judged {
-        Judged::Before
-    }
-
-    made_as_a_whole!();
-
-    fn estimate(&self) -> Estimate {
-        TAKES
-    }
+    proven_by_its_row!();
 
     fn calls(&self) -> Vec<Call> {
         let (db, table, way) = (&self.db, &self.table, self.way.words());
@@ -98,11 +58,6 @@ impl Op for ClientWrite {
             by_hand(("sql", "statement"), at, true, &write),
             sql_by_hand(at, &db.id, false, &find),
         ]
-    }
-
-    /// Its rows are no resources.
-    fn changes(&self) -> Vec<Change> {
-        Vec::new()
     }
 }
 

@@ -1,20 +1,17 @@
 //! A row that is written and read back: the proof that a new primary takes writes.
 
-use std::convert::Infallible;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::op::Op;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::database::calls::sql;
 use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
 use crate::model::call::Call;
-use crate::model::change::Change;
 use crate::model::estimate::Estimate;
-use crate::model::place::Place;
-use crate::model::properties::{InDoubt, Late, Looks, Properties, QUIET, Undo};
+use crate::model::properties::{Looks, Properties, QUIET};
 use crate::model::time::Dur;
 
 /// A row, committed and read back on the new primary.
@@ -40,35 +37,61 @@ pub(crate) fn wrote(db: &DatabaseRef, seen: &State, of: &Progress<'_>) -> Judged
     }
 }
 
-impl Op for CanaryWrite {
-    type Back = Infallible;
+/// For the write of one row to `self.db`, whose key is that of the call: a second one changes nothing.
+macro_rules! proven_by_its_row {
+    () => {
+        type Back = std::convert::Infallible;
 
+        fn undo(&self) -> crate::model::properties::Undo<std::convert::Infallible> {
+            crate::model::properties::Undo::Nothing
+        }
+
+        fn in_doubt(&self) -> crate::model::properties::InDoubt {
+            crate::model::properties::InDoubt::Repeat
+        }
+
+        fn late(&self) -> crate::model::properties::Late {
+            crate::model::properties::Late::Settles
+        }
+
+        fn place(&self) -> Option<&crate::model::place::Place> {
+            Some(&self.db.place)
+        }
+
+        fn store(&self) -> Option<&crate::kinds::shared::database::DatabaseRef> {
+            None
+        }
+
+        fn judge(&self, seen: &crate::kinds::State, of: &crate::kinds::Progress<'_>) -> crate::kinds::Judged {
+            crate::kinds::shared::canary::wrote(&self.db, seen, of)
+        }
+
+        /// What is looked for there is what it writes.
+        fn absent(&self, _: &crate::kinds::Target, _: &crate::kinds::Progress<'_>) -> crate::kinds::Judged {
+            crate::kinds::Judged::Before
+        }
+
+        crate::kinds::op::made_as_a_whole!();
+
+        fn estimate(&self) -> crate::model::estimate::Estimate {
+            crate::kinds::shared::canary::TAKES
+        }
+
+        /// Its rows are no resources.
+        fn changes(&self) -> Vec<crate::model::change::Change> {
+            Vec::new()
+        }
+    };
+}
+
+pub(crate) use proven_by_its_row;
+
+impl Op for CanaryWrite {
     fn properties(&self) -> Properties {
         Properties { safety: true, looks: Looks::AfterTheCall, ..QUIET }
     }
 
-    fn undo(&self) -> Undo<Infallible> {
-        Undo::Nothing
-    }
-
-    /// The key of the row is that of the call: a second one changes nothing.
-    fn in_doubt(&self) -> InDoubt {
-        InDoubt::Repeat
-    }
-
-    fn late(&self) -> Late {
-        Late::Settles
-    }
-
     fn left_out(&self) -> Option<String> {
-        None
-    }
-
-    fn place(&self) -> Option<&Place> {
-        Some(&self.db.place)
-    }
-
-    fn store(&self) -> Option<&DatabaseRef> {
         None
     }
 
@@ -77,20 +100,7 @@ impl Op for CanaryWrite {
         Target::Wrote { db, table, key: called.key.to_owned(), way: None }
     }
 
-    fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
-        wrote(&self.db, seen, of)
-    }
-
-    /// What is looked for there is what it writes.
-    fn absent(&self, _: &Target, _: &Progress<'_>) -> Judged {
-        Judged::Before
-    }
-
-    made_as_a_whole!();
-
-    fn estimate(&self) -> Estimate {
-        TAKES
-    }
+    proven_by_its_row!();
 
     fn calls(&self) -> Vec<Call> {
         let table = &self.table;
@@ -98,11 +108,6 @@ impl Op for CanaryWrite {
             "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz); INSERT INTO {table} VALUES ('by hand ' || clock_timestamp(), clock_timestamp()); SELECT * FROM {table} ORDER BY written_at DESC LIMIT 1"
         );
         vec![sql(&self.db, true, &text)]
-    }
-
-    /// Its rows are no resources.
-    fn changes(&self) -> Vec<Change> {
-        Vec::new()
     }
 }
 

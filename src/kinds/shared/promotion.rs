@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::aurora::{self, Handover, Takeover};
 use crate::kinds::aws::rds::{SERVING, calls};
-use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::op::{Op, at_its_database, made_as_a_whole};
 use crate::kinds::shared::database::calls::{look, sql};
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
-use crate::kinds::{Called, Judged, Progress, State, Target};
+use crate::kinds::{Judged, Progress, State, Target};
 use crate::model::call::{Call, by_hand, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
-use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Late, Properties, QUIET, STRICT, Undo};
 use crate::model::time::Dur;
 
@@ -70,17 +69,7 @@ impl Op for Promote {
         None
     }
 
-    fn place(&self) -> Option<&Place> {
-        Some(&self.db.place)
-    }
-
-    fn store(&self) -> Option<&DatabaseRef> {
-        Some(&self.db)
-    }
-
-    fn watch(&self, _: &Called<'_>) -> Target {
-        Target::Database(self.db.clone())
-    }
+    at_its_database!();
 
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
         match seen {
@@ -204,17 +193,7 @@ impl Op for Withdraw {
         None
     }
 
-    fn place(&self) -> Option<&Place> {
-        Some(&self.db.place)
-    }
-
-    fn store(&self) -> Option<&DatabaseRef> {
-        Some(&self.db)
-    }
-
-    fn watch(&self, _: &Called<'_>) -> Target {
-        Target::Database(self.db.clone())
-    }
+    at_its_database!();
 
     /// A look cannot tell a standby that was restarted from one that was not: the withdrawal of a run proves it.
     fn judge(&self, _: &State, _: &Progress<'_>) -> Judged {

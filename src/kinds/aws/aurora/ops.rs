@@ -8,14 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::aurora::{NewMember, calls};
 use crate::kinds::aws::rds::SERVING;
-use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::op::{Op, at_its_database, made_as_a_whole};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::database::calls::look;
-use crate::kinds::{Called, Judged, Progress, State, Target};
+use crate::kinds::{Judged, Progress, State, Target};
 use crate::model::call::Call;
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
-use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Late, Properties, QUIET, Undo};
 use crate::model::time::Dur;
 
@@ -52,17 +51,7 @@ impl Op for AddClusterInstance {
         Some("continues without it; steps that need it will fail".to_owned())
     }
 
-    fn place(&self) -> Option<&Place> {
-        Some(&self.db.place)
-    }
-
-    fn store(&self) -> Option<&DatabaseRef> {
-        Some(&self.db)
-    }
-
-    fn watch(&self, _: &Called<'_>) -> Target {
-        Target::Database(self.db.clone())
-    }
+    at_its_database!();
 
     fn judge(&self, seen: &State, _: &Progress<'_>) -> Judged {
         let State::Database(seen) = seen else { return Judged::other() };

@@ -5,14 +5,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::op::{Op, only_observes};
+use crate::kinds::op::{Op, at_its_database, only_observes};
 use crate::kinds::shared::database::calls::{look, sql};
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::rebuild::Diverged;
-use crate::kinds::{Called, Fact, Judged, Progress, State, Store, Target};
+use crate::kinds::{Fact, Judged, Progress, State, Store, Target};
 use crate::model::call::Call;
 use crate::model::estimate::Estimate;
-use crate::model::place::Place;
 use crate::model::properties::{LOOKS, Properties};
 use crate::model::time::Dur;
 
@@ -54,17 +53,7 @@ impl Op for Promotable {
         Properties { safety: true, ..LOOKS }
     }
 
-    fn place(&self) -> Option<&Place> {
-        Some(&self.db.place)
-    }
-
-    fn store(&self) -> Option<&DatabaseRef> {
-        Some(&self.db)
-    }
-
-    fn watch(&self, _: &Called<'_>) -> Target {
-        Target::Database(self.db.clone())
-    }
+    at_its_database!();
 
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
         let State::Database(seen) = seen else { return Judged::other() };
@@ -124,17 +113,7 @@ impl Op for Available {
         LOOKS
     }
 
-    fn place(&self) -> Option<&Place> {
-        Some(&self.db.place)
-    }
-
-    fn store(&self) -> Option<&DatabaseRef> {
-        Some(&self.db)
-    }
-
-    fn watch(&self, _: &Called<'_>) -> Target {
-        Target::Database(self.db.clone())
-    }
+    at_its_database!();
 
     /// A backup, for example, ends on its own. Meanwhile RDS accepts no changes.
     fn judge(&self, seen: &State, _: &Progress<'_>) -> Judged {
@@ -172,17 +151,7 @@ impl Op for CaughtUp {
         Properties { safety: true, ..LOOKS }
     }
 
-    fn place(&self) -> Option<&Place> {
-        Some(&self.db.place)
-    }
-
-    fn store(&self) -> Option<&DatabaseRef> {
-        Some(&self.db)
-    }
-
-    fn watch(&self, _: &Called<'_>) -> Target {
-        Target::Database(self.db.clone())
-    }
+    at_its_database!();
 
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
         match seen {
@@ -243,17 +212,7 @@ impl Op for Follows {
         LOOKS
     }
 
-    fn place(&self) -> Option<&Place> {
-        Some(&self.db.place)
-    }
-
-    fn store(&self) -> Option<&DatabaseRef> {
-        Some(&self.db)
-    }
-
-    fn watch(&self, _: &Called<'_>) -> Target {
-        Target::Database(self.db.clone())
-    }
+    at_its_database!();
 
     /// A secondary of that writer, which gets what is written there.
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
