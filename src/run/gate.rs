@@ -87,10 +87,7 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName, now: Timest
     let known = state.exposure(component).and_then(|measured| to_accept(measured, now));
     let bound = known.filter(|known| *known > objective).map_or(objective, whole_minutes);
     let mut why = format!("the fence of {component} is not proven ({})", tried.join("; "));
-    if known.is_some()
-        && bound > objective
-        && state.exposure(component).is_some_and(|measured| measured.grows)
-    {
+    if bound > objective && state.exposure(component).is_some_and(|measured| measured.grows) {
         why.push_str(&leaves_time(bound));
     }
     Says::Blocked(EventKind::GateBlocked {
@@ -242,7 +239,8 @@ pub fn reopened(
 pub fn falls_short(state: &RunState, waivers: &[Waiver], now: Timestamp) -> Option<(String, String)> {
     let short: Vec<_> = waivers.iter().filter_map(|waiver| shortfall(state, waiver, now)).collect();
     let enough = short.iter().map(|short| short.enough).max()?;
-    let risks: Vec<_> = waivers.iter().map(|waiver| (waiver.rule, waiver.component.as_ref())).collect();
+    let bounded = waivers.iter().filter(|waiver| waiver.rule.needs_loss_bound());
+    let risks: Vec<_> = bounded.map(|waiver| (waiver.rule, waiver.component.as_ref())).collect();
     let accepted = waivers.iter().filter_map(|waiver| waiver.accept_loss_ms).max()?;
     let flags = flags(&risks, &enough.max(accepted).exact())?;
     let bounds = short.iter().map(|short| format!("{} for {}", short.bound.shown_up(), short.component));
