@@ -1,7 +1,8 @@
 //! Where the application is active: observed, never declared.
 //!
-//! Each database votes for the site of its writer, each name for the site that it answers with, each set of groups for the only
-//! site that has capacity. Where they agree, that is the active site; where not, it is split, and a person has to look.
+//! Each database votes for the site of its writer, each DNS name for the site that it points to, and each group of instances for
+//! the only site that has capacity. If all votes agree, that site is active. If they do not, the application is split and a
+//! person has to decide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,11 +20,11 @@ use crate::plan::types::{Component, Plan};
 /// Where the application is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ActiveSite {
-    /// Everything that could be seen says this site.
+    /// Every component that could be seen votes for this site.
     At(SiteName),
     /// Components disagree.
     Split(BTreeMap<ComponentName, BTreeSet<SiteName>>),
-    /// Nothing can be seen now; this is what was seen last, and how long ago.
+    /// Nothing can be seen now: the site that was seen last, and how long ago that was.
     LastKnown(SiteName, Dur),
     /// It was never seen.
     Unknown,
@@ -71,7 +72,7 @@ impl fmt::Display for ActiveSite {
 pub struct Vote {
     /// The site voted for.
     pub site: SiteName,
-    /// Zero if it was just seen.
+    /// How old the observation behind the vote is; zero if it was made in this survey.
     pub age: Dur,
 }
 
@@ -84,7 +85,7 @@ pub fn votes(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<Component
                 Spec::Database(spec) => writer(plan, estate, now, &component.name, spec),
                 Spec::Autoscaling(group) => capacity(plan, estate, now, &component.name, group),
                 Spec::Route53(zone) => answers(plan, estate, now, &component.name, zone),
-                // Buckets take writes in every site.
+                // Buckets accept writes in every site, so they cannot vote.
                 Spec::Clients(_) | Spec::Buckets(_) | Spec::External(_) => None,
             };
             vote.map(|v| (component.name.clone(), v))
@@ -98,7 +99,7 @@ pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
     if plan.components.values().any(|c| live_writers(plan, estate, c).len() > 1) {
         return split(plan, estate, all);
     }
-    // A database outvotes what follows it: names are switched and capacity is scaled for the writer's sake.
+    // A database outvotes what follows it: names are switched and groups are scaled to follow the writer.
     let stores: BTreeMap<_, _> =
         all.iter().filter(|(c, _)| plan.components.get(*c).is_some_and(|c| c.is_store())).collect();
     let sites: BTreeSet<_> = all.values().map(|v| &v.site).collect();
@@ -106,7 +107,7 @@ pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
         0 => ActiveSite::Unknown,
         1 => {
             let Some(site) = sites.first() else { return ActiveSite::Unknown };
-            // One fresh vote is enough: the others do not contradict it.
+            // One fresh vote is enough, because the older ones do not contradict it.
             match all.values().map(|v| v.age).min() {
                 Some(Dur::ZERO) | None => ActiveSite::At((*site).clone()),
                 Some(age) => ActiveSite::LastKnown((*site).clone(), age),
@@ -122,7 +123,7 @@ pub fn active_site(plan: &Plan, estate: &Estate, now: Timestamp) -> ActiveSite {
     }
 }
 
-/// Where each component is, a database wherever it takes writes.
+/// The site of each component; for a database, every site in which it takes writes.
 fn split(plan: &Plan, estate: &Estate, votes: BTreeMap<ComponentName, Vote>) -> ActiveSite {
     let sites = |(name, vote): (ComponentName, Vote)| {
         let writers = plan.components.get(&name).map(|c| live_writers(plan, estate, c)).unwrap_or_default();
@@ -131,7 +132,7 @@ fn split(plan: &Plan, estate: &Estate, votes: BTreeMap<ComponentName, Vote>) -> 
     ActiveSite::Split(votes.into_iter().map(sites).collect())
 }
 
-/// Databases that no server takes writes for, with the site in which one is fenced.
+/// Databases for which no server takes writes, with the site in which one is fenced.
 pub fn fenced(plan: &Plan, estate: &Estate) -> BTreeMap<ComponentName, SiteName> {
     let stopped = |component: &Component| {
         let Spec::Database(spec) = &component.spec else { return None };
@@ -146,7 +147,7 @@ pub fn fenced(plan: &Plan, estate: &Estate) -> BTreeMap<ComponentName, SiteName>
     plan.components.values().filter_map(stopped).collect()
 }
 
-/// Sites where a store was just seen to be a writer that nothing fences.
+/// Sites in which this survey saw a writable database that is not fenced.
 pub fn live_writers(plan: &Plan, estate: &Estate, component: &Component) -> Vec<SiteName> {
     let Spec::Database(spec) = &component.spec else { return Vec::new() };
     let writes = |site: &&SiteName| {
@@ -155,19 +156,20 @@ pub fn live_writers(plan: &Plan, estate: &Estate, component: &Component) -> Vec<
     spec.at.keys().filter(writes).cloned().collect()
 }
 
-/// Whether a server was just seen to be a writer that nothing fences.
+/// Whether this survey saw the server writable and not fenced.
 pub fn takes_writes(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
     let seen = estate.now(&Target::Database(db.clone())).and_then(Observation::state);
     matches!(seen, Some(State::Database(d)) if !d.is_replica()) && !is_fenced(estate, db, spec)
 }
 
-/// Whether a database was just seen with a fence: its own proof, or the fence's group as the only one, which keeps new sessions out.
+/// Whether this survey saw a fence on the database: either the fence is proven, or the fence's security group is the only one
+/// attached, which keeps new sessions out.
 pub fn is_fenced(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
     let seen = estate.now(&Target::Database(db.clone())).and_then(Observation::state);
     has_proof(estate, db, spec) || matches!(seen, Some(State::Database(d)) if is_shut(db, d))
 }
 
-/// Whether a fence of a database was just seen to be proven.
+/// Whether this survey saw proof of a fence on the database.
 pub fn has_proof(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
     spec.fence.iter().any(|&method| {
         let seen = estate.now(&targets::fence(db, method)).and_then(Observation::state);
@@ -175,7 +177,7 @@ pub fn has_proof(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
     })
 }
 
-/// Whether the group of its fence is the only one.
+/// Whether the fence's security group is the only one that the database has.
 pub fn is_shut(db: &DatabaseRef, seen: &DatabaseState) -> bool {
     let only = |g: &String| seen.security_groups.len() == 1 && seen.security_groups.contains(g);
     db.fence_group.as_ref().is_some_and(only)
@@ -204,7 +206,7 @@ fn writer(
             writers.push(Vote { site: site.clone(), age: age_of(&known) });
         }
     }
-    // Of two writers the one that was just seen counts: the other is a memory of a lost site.
+    // If there are two writers, the one seen most recently counts: the other is only remembered from a lost site.
     writers.into_iter().min_by_key(|v| v.age)
 }
 
@@ -223,7 +225,7 @@ fn capacity(
             with.push(Vote { site: site.clone(), age: age_of(&known) });
         }
     }
-    // A warm standby has capacity in both: that says nothing.
+    // With a warm standby both sites have capacity, which says nothing about where the application is active.
     if with.len() == 1 { with.pop() } else { None }
 }
 
@@ -255,7 +257,7 @@ fn answers(
     if sites.len() == 1 { sites.pop().map(|site| Vote { site, age: age_of(&known) }) } else { None }
 }
 
-/// The site that a name sends users to, if it is one.
+/// The site that a name sends users to, if it is exactly one.
 pub fn answered_by(record: &Record, sets: &[RecordSet]) -> Option<SiteName> {
     let mut serving =
         sets.iter().filter(|s| s.name == record.name && s.rtype == record.rtype).filter(|s| match s.policy {

@@ -1,4 +1,4 @@
-//! Where clients of databases are led, against where those take writes.
+//! Compares where the clients of a database are sent with where that database takes writes.
 
 use super::{Estate, active, targets};
 use crate::kinds::shared::database::DatabaseRef;
@@ -7,7 +7,7 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::Timestamp;
 use crate::plan::types::Plan;
 
-/// The database of a site, with where it listens: as the plan has it, or as it was last seen.
+/// The database of a site with its endpoint: as configured in the plan, or as last observed.
 pub fn reached(
     plan: &Plan,
     estate: &Estate,
@@ -20,7 +20,7 @@ pub fn reached(
     Some(db.reached_at(known.value().and_then(|d| d.endpoint.as_ref())))
 }
 
-/// Secrets that lead clients elsewhere than to the one server that takes writes: which, and what to do.
+/// Secrets that send clients to a server other than the only one that takes writes: the secret, and what to do about it.
 pub fn endpoint_mismatch(plan: &Plan, estate: &Estate, now: Timestamp) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for component in plan.components.values() {

@@ -1,4 +1,4 @@
-//! What of an estate is not as it was when its plan was last shown to work.
+//! Differences between an estate and its state when its plan was last proven to work.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use crate::kinds::shared::database::DatabaseState;
 const VERSION: &str = "engine version";
 const LAUNCHES: &str = "launches";
 
-/// One thing that is another one now.
+/// One attribute that has changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// The target's key.
     pub target: String,
-    /// What of it.
+    /// The attribute that changed.
     pub what: String,
-    /// How it was; nothing if it was not there.
+    /// The value then; `None` if it did not exist.
     pub was: Option<String>,
-    /// How it is; nothing if it is not there.
+    /// The value now; `None` if it does not exist.
     pub is: Option<String>,
 }
 
@@ -32,7 +32,8 @@ impl std::fmt::Display for Change {
     }
 }
 
-/// What changed of those that are seen now. Of what is not seen nothing is known, and nothing said.
+/// What changed in the targets that are visible now. Targets that are not visible are skipped, because nothing is known about
+/// them.
 pub fn since(then: &[(String, State)], now: &Estate) -> Vec<Change> {
     let mut found = Vec::new();
     for (target, was) in then {
@@ -40,7 +41,7 @@ pub fn since(then: &[(String, State)], now: &Estate) -> Vec<Change> {
         let (was, is) = (shape(was), shape(is));
         for what in was.keys().chain(is.keys().filter(|key| !was.contains_key(*key))) {
             let (was, is) = (was.get(what).cloned(), is.get(what).cloned());
-            // What an earlier version did not look at is no change.
+            // An attribute that an earlier version of drctl did not record has not changed.
             let looked_at = was.is_some() || ![VERSION, LAUNCHES].contains(&what.as_str());
             if was != is && looked_at {
                 found.push(Change { target: target.clone(), what: what.clone(), was, is });
@@ -50,7 +51,8 @@ pub fn since(then: &[(String, State)], now: &Estate) -> Vec<Change> {
     found
 }
 
-/// What of a state stays as it is whoever is recovered where: roles, sizes and statuses do not. Record sets stand in the plan.
+/// The attributes that no failover changes, so roles, sizes and statuses are left out. Record sets are left out as well: the plan
+/// states them.
 fn shape(state: &State) -> BTreeMap<String, String> {
     match state {
         State::Database(db) => database(db),
@@ -90,13 +92,13 @@ fn instance(of: &InstanceSettings) -> BTreeMap<String, String> {
     known.filter(|(_, is)| !is.is_empty()).collect()
 }
 
-/// Suspended processes are resumed by a recovery.
+/// Suspended processes are left out, because a recovery resumes them.
 fn group(group: &GroupState) -> BTreeMap<String, String> {
     let launches = group.launches.iter().map(|is| (LAUNCHES.to_owned(), is.clone()));
     launches.chain([("maximum".to_owned(), group.size.max.to_string())]).collect()
 }
 
-/// How it is copied; what is still to arrive is another thing each minute.
+/// How the bucket is replicated. The backlog is left out, because it changes every minute.
 fn bucket(bucket: &BucketState) -> BTreeMap<String, String> {
     let rules = bucket.rules.iter().map(|rule| (format!("rule {}", rule.id), rule.to_string()));
     rules.chain([("versioning".to_owned(), bucket.versioning.to_string())]).collect()

@@ -1,4 +1,4 @@
-//! Everything that was seen of one plan's things, now and before.
+//! Everything that was observed about the components of one plan, in this survey and before it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,49 +14,49 @@ use crate::kinds::{State, Target};
 use crate::model::ids::Digest;
 use crate::model::time::{Dur, Timestamp};
 
-/// The last state that was ever seen of a target.
+/// The last state that was ever observed of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Remembered {
-    /// How it was.
+    /// The state.
     pub state: State,
-    /// When.
+    /// When it was observed.
     pub observed_at: Timestamp,
 }
 
 /// What is known of one target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
-    /// Where it is.
+    /// The place that the target belongs to.
     pub place: String,
-    /// The look that was just taken.
+    /// The result of this survey.
     pub now: Observation,
-    /// The last one that saw it, if the one just taken did not.
+    /// The last observation that succeeded, if this survey's did not.
     #[serde(default)]
     pub last: Option<Remembered>,
 }
 
-/// How a probe stands.
+/// The state of a probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ProbeHealth {
-    /// Good or bad, once enough samples in a row agree.
+    /// Whether it succeeds; `None` until enough consecutive samples agree.
     pub good: Option<bool>,
-    /// When the first of those was sent.
+    /// When the first of those samples was sent.
     pub since: Option<Timestamp>,
-    /// When the last good one was sent.
+    /// When the last successful sample was sent.
     pub last_good: Option<Timestamp>,
-    /// Why nobody could be asked when it was last tried.
+    /// Why the last attempt sent no sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unasked: Option<String>,
 }
 
-/// What is known of a target, and how fresh it is.
+/// What is known about a target, and how fresh that knowledge is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known<'a, T> {
-    /// Just seen.
+    /// Observed in this survey.
     Fresh(&'a T),
-    /// Seen this long ago, and not now.
+    /// Not observed in this survey; observed this long ago.
     Stale(&'a T, Dur),
-    /// Never seen.
+    /// Never observed.
     Never,
 }
 
@@ -69,7 +69,7 @@ impl<'a, T> Known<'a, T> {
         }
     }
 
-    /// The value, if it was just seen.
+    /// The value, if it was observed in this survey.
     pub const fn fresh(&self) -> Option<&'a T> {
         match self {
             Self::Fresh(v) => Some(v),
@@ -78,7 +78,7 @@ impl<'a, T> Known<'a, T> {
     }
 }
 
-/// Everything that was seen.
+/// Everything that was observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Estate {
     /// By target key.
@@ -88,12 +88,13 @@ pub struct Estate {
 }
 
 impl Estate {
-    /// Adds a look, with what was remembered of the target.
+    /// Adds an observation, with the state that was remembered for the target.
     pub fn add(&mut self, target: &Target, mut now: Observation, last: Option<Remembered>) {
         if let (Observation::Value { state: State::Database(seen), .. }, Some(State::Database(before))) =
             (&mut now, last.as_ref().map(|last| &last.state))
         {
-            // A standby that gets nothing any more reads its source's clock no more: how it was is all that is known.
+            // A standby that no longer receives WAL cannot tell its source's clock. The remembered reading is the best one
+            // available.
             let replica = seen.is_replica() && before.is_replica();
             seen.clock = seen.clock.or(before.clock.filter(|_| replica));
         }
@@ -102,7 +103,7 @@ impl Estate {
         self.entries.insert(target.key(), Entry { place, now, last });
     }
 
-    /// As it would be seen if everything at these places were dark: what is seen now would be remembered.
+    /// The estate as it would look if everything at these places stopped answering: current states become remembered ones.
     #[must_use]
     pub fn darkened(&self, places: &BTreeSet<&str>, at: Timestamp) -> Self {
         let mut dark = self.clone();
@@ -113,19 +114,19 @@ impl Estate {
             let why = "assumed to be down".to_owned();
             entry.now = Observation::Unobservable { since: at, why };
         }
-        // Users fail on that day.
+        // Users of the application would see errors too.
         for probe in dark.probes.values_mut() {
             probe.good = Some(false);
         }
         dark
     }
 
-    /// The look that was just taken at a target.
+    /// This survey's observation of a target.
     pub fn now(&self, target: &Target) -> Option<&Observation> {
         self.entries.get(&target.key()).map(|e| &e.now)
     }
 
-    /// How a target was when it was last seen, and when, if it was not seen now.
+    /// The last known state of a target and its time, if this survey did not observe it.
     pub fn last_seen(&self, target: &Target) -> Option<&Remembered> {
         self.entries.get(&target.key())?.last.as_ref()
     }
@@ -135,7 +136,7 @@ impl Estate {
         if let Some(value) = entry.now.state().and_then(&pick) {
             return Known::Fresh(value);
         }
-        // What the provider denies exists is not brought back from memory.
+        // If the provider says that the target does not exist, the remembered state is obsolete.
         if matches!(entry.now, Observation::NotFound { .. }) {
             return Known::Never;
         }
@@ -160,12 +161,12 @@ impl Estate {
         self.known(target, at, |s| if let State::Records(r) = s { Some(&r.sets) } else { None })
     }
 
-    /// What is known of a secret that leads clients.
+    /// What is known about a secret that clients read their endpoint from.
     pub fn secret(&self, target: &Target, at: Timestamp) -> Known<'_, SecretState> {
         self.known(target, at, |s| if let State::Secret(s) = s { Some(s) } else { None })
     }
 
-    /// Whether an object is there that health checks watch.
+    /// Whether the object that health checks watch exists.
     pub fn signal(&self, target: &Target, at: Timestamp) -> Known<'_, HealthObjectState> {
         self.known(target, at, |s| if let State::HealthObject(s) = s { Some(s) } else { None })
     }
@@ -180,7 +181,7 @@ impl Estate {
         self.entries.values().filter(|e| e.now.answered()).map(|e| e.place.as_str()).collect()
     }
 
-    /// Why the credentials of a place are not valid, if they are not, and whether this machine's clock is why.
+    /// Why the credentials for a place are not valid, if they are not, and whether this machine's wrong clock is the cause.
     pub fn unauthenticated(&self, place: &str) -> Option<(&str, bool)> {
         self.entries.values().filter(|e| e.place == place).find_map(|e| match &e.now {
             Observation::Unauthenticated { why, clock } => Some((why.as_str(), *clock)),
@@ -188,7 +189,8 @@ impl Estate {
         })
     }
 
-    /// Why nobody is let in, and where: each cause once, however many looks met with it.
+    /// Why credentials are not valid, and at which places. Each cause is listed once, however many observations failed because of
+    /// it.
     pub fn locked_out(&self) -> Vec<(&str, bool, BTreeSet<&str>)> {
         let mut causes: Vec<(&str, bool, BTreeSet<&str>)> = Vec::new();
         for entry in self.entries.values() {
@@ -204,13 +206,13 @@ impl Estate {
         causes
     }
 
-    /// Whether nothing at the place answered although something was asked.
+    /// Whether no request to the place was answered, although at least one was sent.
     pub fn is_dark(&self, place: &str) -> bool {
         let mut asked = self.entries.values().filter(|e| e.place == place).peekable();
         asked.peek().is_some() && asked.all(|e| !e.now.answered())
     }
 
-    /// The digest that a run remembers of what it was planned from.
+    /// The digest of the observations, which a run stores to identify what it was planned from.
     pub fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }

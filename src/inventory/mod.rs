@@ -1,6 +1,7 @@
-//! What is there: observations, where the application is active, who answers.
+//! What exists: observations, where the application is active, and which places answer.
 //!
-//! Nothing here looks: adapters do, and hand in what they saw. An absence of news is a value of its own, never a default.
+//! Nothing here makes requests: adapters do, and pass in what they observed. A missing observation is a value of its own, never a
+//! default.
 
 pub mod active;
 pub mod clients;

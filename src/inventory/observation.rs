@@ -1,4 +1,4 @@
-//! One look at one thing.
+//! The result of one attempt to observe a target.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,62 +6,62 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::{State, Target};
 use crate::model::time::Timestamp;
 
-/// What one look found.
+/// What one attempt to observe a target found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "seen", rename_all = "snake_case")]
 pub enum Observation {
-    /// It is there.
+    /// The target exists.
     Value {
-        /// How it is.
+        /// The state that it is in.
         state: State,
-        /// When it was.
+        /// The time that the state is from.
         observed_at: Timestamp,
-        /// Who says so, for example `rds:DescribeDBInstances`.
+        /// The source of the state, for example `rds:DescribeDBInstances`.
         source: String,
     },
-    /// The provider says that there is no such thing.
+    /// The provider says that the target does not exist.
     NotFound {
         /// When it said so.
         observed_at: Timestamp,
     },
     /// Nobody answered. This says nothing about the thing.
     Unobservable {
-        /// Since when.
+        /// Since when there has been no answer.
         since: Timestamp,
-        /// What happened instead.
+        /// What happened instead of an answer.
         why: String,
     },
     /// There are no valid credentials: none were found, or they expired. This says nothing about the thing.
     Unauthenticated {
         /// What the credential chain or the provider said.
         why: String,
-        /// Whether it is this machine's clock that is wrong, with whose time requests are signed.
+        /// Whether this machine's clock is the cause: it is wrong, and requests are signed with its time.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         clock: bool,
     },
-    /// The provider refuses the look, and will refuse it until somebody changes something: access is denied, the call is not known
-    /// there, the question is not valid. This says nothing about the thing.
+    /// The provider refuses the request, and will keep refusing it until somebody changes something: access is denied, the call
+    /// is unknown there, or the request is not valid. This says nothing about the thing.
     Refused {
         /// The provider's code.
         code: String,
-        /// What was asked, for example `rds:DescribeEvents`; empty where nothing was sent.
+        /// The call that was refused, for example `rds:DescribeEvents`; empty if nothing was sent.
         call: String,
         /// What the provider said.
         why: String,
-        /// Whether the error was about the login, and the object itself was never requested.
+        /// Whether reading the login failed, so that the target itself was never requested.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         login: bool,
     },
 }
 
-/// Codes that say no to the caller and not to the call (AWS, «Common errors» of each service; PostgreSQL, «Error codes»).
+/// Codes that reject the caller, not the call (AWS, «Common errors» of each service; PostgreSQL, «Error codes»).
 const DENIED: &[&str] =
     &["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthFailure", "Forbidden", "42501"];
 
-/// That nobody is let in, in words; the cause follows in brackets.
+/// The message for credentials that are missing or not valid; the cause follows in brackets.
 pub const NO_CREDENTIALS: &str = "no valid credentials";
 
-/// Whether two looks met the same cause: some say before it which login they wanted.
+/// Whether two messages give the same cause. Some messages put the login that they needed in front of it.
 pub fn same_cause(one: &str, other: &str) -> bool {
     one.ends_with(other) || other.ends_with(one)
 }
@@ -75,7 +75,8 @@ impl Observation {
         }
     }
 
-    /// Whether anybody answered at all. Who gives the login is another service, and perhaps in another region.
+    /// Whether the target's service answered. An answer about the login does not count: it comes from another service, perhaps in
+    /// another region.
     pub const fn answered(&self) -> bool {
         !matches!(
             self,
@@ -95,7 +96,7 @@ impl Observation {
         }
     }
 
-    /// The refusal's code, and what it was said to; empty if the look was not refused.
+    /// The code of the refusal and the call that was refused; empty if the request was not refused.
     fn refusal(&self) -> String {
         match self {
             Self::Refused { code, call, .. } if call.is_empty() => code.clone(),
@@ -104,7 +105,7 @@ impl Observation {
         }
     }
 
-    /// Why a target that was looked at is not seen, if the provider refuses the look, and what that means for a recovery.
+    /// If the provider refused to show a target: why, and what that means for a recovery.
     pub fn refused(&self, target: &Target) -> Option<String> {
         let Self::Refused { code, why, .. } = self else { return None };
         let (means, else_) = match target {

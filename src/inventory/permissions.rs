@@ -1,4 +1,5 @@
-//! What the credentials of each place have to be allowed for every recovery that a plan describes: the same list as in docs/src/deploy/permissions.md, by resource.
+//! The permissions that the credentials of each place need for every recovery that a plan describes, by resource. The list is the
+//! same as in docs/src/deploy/permissions.md.
 //!
 //! Source: Service Authorization Reference, of RDS, EC2 Auto Scaling, Route 53, ARC, CloudWatch, Secrets Manager and S3.
 
@@ -64,7 +65,8 @@ fn need(needs: &mut Needs, place: &Place, resource: String, actions: &[&str]) {
     of.extend(actions.iter().map(|action| (*action).to_owned()));
 }
 
-/// GovCloud and China have partitions of their own (IAM User Guide, «Identify AWS resources with ARNs»): which one the credentials tell.
+/// The partition is left open, because GovCloud and China have their own (IAM User Guide, «Identify AWS resources with ARNs»). It
+/// is taken from the credentials.
 fn arn(place: &Place, service: &str, regional: bool, rest: &str) -> String {
     let region = if regional { place.region.as_str() } else { "" };
     format!("arn:{{partition}}:{service}:{region}:{{account}}:{rest}")
@@ -146,7 +148,7 @@ fn database(
             let moves = ["rds:FailoverGlobalCluster", "rds:SwitchoverGlobalCluster"];
             need(needs, place, cluster.clone(), &["rds:ModifyDBCluster"]);
             need(needs, place, cluster, &moves);
-            // Instances of a cluster have names that are not known in advance.
+            // The names of a cluster's instances are not known in advance.
             let instances = arn(place, "rds", true, "db:*");
             need(needs, place, instances, &["rds:RebootDBInstance", "rds:CreateDBInstance"]);
             if let Some(global) = &db.global {
@@ -155,7 +157,7 @@ fn database(
         }
         Engine::Postgres => {}
     }
-    // It is read at whichever site is recovered to.
+    // The login is read at whichever site is recovered to.
     let admin = |at: &crate::kinds::shared::database::DatabaseAt| match &at.admin.as_ref()?.value {
         SecretRef::Ref(reference) => reference.strip_prefix("aws-sm:").map(str::to_owned),
         SecretRef::EndpointOf(_) | SecretRef::Literal => None,
@@ -190,13 +192,13 @@ fn names(plan: &Plan, name: &ComponentName, spec: &Route53, needs: &mut Needs) {
     }
 }
 
-/// An object, and its bucket: a caller who may not list it gets «denied» for objects that do not exist.
+/// An object and its bucket. A caller who may not list the bucket gets «access denied» for objects that do not exist.
 fn object(place: &Place, (bucket, key): (&str, &str), needs: &mut Needs) {
     need(needs, place, in_s3(place, &format!("{bucket}/{key}")), OBJECT);
     need(needs, place, in_s3(place, bucket), &["s3:ListBucket"]);
 }
 
-/// Names of buckets are everybody's: no account is in them.
+/// Bucket names are globally unique, so their ARNs have no account.
 fn in_s3(place: &Place, rest: &str) -> String {
     arn(place, "s3", false, rest).replace(":{account}:", "::")
 }

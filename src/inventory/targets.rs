@@ -1,4 +1,4 @@
-//! What of a plan is looked at.
+//! The targets of a plan that a survey observes.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::plan::types::{Component, Plan};
 /// Everything of the plan, in a stable order.
 pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
     let mut targets = Vec::new();
-    // What belongs to no cloud has nobody who could say whose credentials are used.
+    // Only AWS can say whose credentials are in use.
     let sites = plan.sites.values().map(|site| &site.place);
     for place in sites.chain(connections(plan)).filter(|p| p.cloud == "aws") {
         targets.push(Target::Identity { place: place.clone() });
@@ -33,7 +33,7 @@ pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
     targets
 }
 
-/// The connections that components are reached by. One that only an alarm is in is nothing that a recovery waits for.
+/// The connections that components are reached through. One that only an alarm uses is left out: no recovery waits for it.
 pub fn connections(plan: &Plan) -> impl Iterator<Item = &Place> {
     let mut used = BTreeSet::new();
     for component in plan.components.values() {
@@ -44,7 +44,7 @@ pub fn connections(plan: &Plan) -> impl Iterator<Item = &Place> {
     plan.connections.values().filter(move |place| used.contains(place.name.as_str()))
 }
 
-/// Sites and connections.
+/// The places of all sites and all connections.
 pub fn places(plan: &Plan) -> impl Iterator<Item = &Place> {
     plan.sites.values().map(|s| &s.place).chain(plan.connections.values())
 }
@@ -111,7 +111,7 @@ pub fn database(
     })
 }
 
-/// How clients of a site come to a database, as far as their login is known there.
+/// How clients of a site reach a database, as far as their login in that site is known.
 fn ways_of_clients(
     plan: &Plan,
     component: &ComponentName,
@@ -144,7 +144,7 @@ pub fn bucket(plan: &Plan, component: &Component, spec: &Buckets, site: &SiteNam
     })
 }
 
-/// Compares objects of the bucket of one site with their copies in another.
+/// Compares objects in the bucket of one site with their copies in another site.
 pub fn sample(
     plan: &Plan,
     component: &Component,
@@ -157,13 +157,13 @@ pub fn sample(
     Some(Sample { source, copy, most: spec.sample, seed: seed.to_owned() })
 }
 
-/// Looks that the provider refuses, and what that means for a recovery.
+/// Targets that the provider refused to show, and what that means for a recovery.
 pub fn refused(plan: &Plan, guard: Option<&Place>, estate: &Estate) -> Vec<(Target, String)> {
     let of = |target: Target| estate.now(&target)?.refused(&target).map(|why| (target, why));
     of_plan(plan, guard).into_iter().filter_map(of).collect()
 }
 
-/// The proof of a fence on a database.
+/// The target that proves a fence on a database.
 pub fn fence(db: &DatabaseRef, method: FenceMethod) -> Target {
     Target::Fence { db: db.clone(), method, restart: Restart::NONE }
 }
