@@ -1,4 +1,4 @@
-//! The one transition function. Every pair of state and event that is not named here is illegal, and says so.
+//! The one transition function. A pair of state and event that is not named here is illegal, and the error says so.
 
 use crate::kinds::Operation;
 use thiserror::Error;
@@ -24,29 +24,29 @@ pub enum Illegal {
     /// The first event creates the run, and no other does.
     #[error("a run must start with one run_created event")]
     Beginning,
-    /// A step that the runbook does not have.
+    /// The runbook has no such step.
     #[error("the runbook has no step `{0}`")]
     UnknownStep(StepId),
-    /// A step that is not where the event needs it.
+    /// The step is in a state in which the event is not valid.
     #[error("`{event}` is not valid while step `{step}` is {status}")]
     Step {
         /// The step.
         step: StepId,
-        /// Where it is.
+        /// Its state.
         status: &'static str,
-        /// What came.
+        /// The event.
         event: &'static str,
     },
     /// The run is over.
     #[error("`{0}` is not valid after the end of the run")]
     Finished(&'static str),
-    /// Time ran backwards.
+    /// The event is older than the one before it.
     #[error("an event at {0} cannot follow an event at {1}")]
     Backwards(Timestamp, Timestamp),
-    /// An approval gate that is passed without its approvals, or an approval that counts for none.
+    /// An approval gate that passed without its approvals, or an invalid approval.
     #[error("the approval event of `{0}` is not valid: {1}")]
     Unapproved(StepId, String),
-    /// What no run does.
+    /// An event that no run writes.
     #[error("the event of step `{0}` is not valid: {1}")]
     Impossible(StepId, String),
     /// The runbook in the journal cannot be read.
@@ -115,7 +115,7 @@ impl RunState {
             EventKind::ProbeTurned { probe, good, since, last_other, .. } => {
                 let turn = Turn { good: *good, since: *since, last_other: *last_other };
                 let turns = self.turns.entry(probe.clone()).or_default();
-                // A process that carries a run on sees again what was seen before it: that is no turn.
+                // A process that continues a run observes again what an earlier process observed. That is not a turn.
                 if turns.last().is_none_or(|last| last.good != turn.good) {
                     turns.push(turn);
                 }
@@ -221,7 +221,7 @@ impl RunState {
         }
     }
 
-    /// The state before an undo is not the current state, unless nothing is undone.
+    /// After an undo, an earlier capture no longer shows the current state.
     fn forget_capture(&mut self, goes_back: bool) {
         let back = goes_back && !self.past_return();
         let kept: Vec<usize> = (0..self.steps.len()).filter(|i| back && self.captures(*i)).collect();
@@ -240,7 +240,7 @@ impl RunState {
     }
 
     fn retry_failed(&mut self, at: Timestamp) {
-        // What was kept when the run stopped is not how things stand when it is over.
+        // A capture made when the run stopped does not show the state at the end of the run.
         let left_alone = |i: usize| matches!(self.work(i).status, Status::Pending | Status::Skipped);
         let looked = |i: &usize| self.captures(*i) && !left_alone(*i);
         let kept: Vec<usize> = (0..self.steps.len()).filter(looked).filter(|i| !self.needs_met(*i)).collect();
@@ -255,7 +255,7 @@ impl RunState {
                 step.work.doubt = step.work.doubt.or(step.work.asked[0].filter(|_| outlasts));
             }
         }
-        // Whoever renewed credentials says so by resuming: the step is looked at before anybody is asked again.
+        // A person resumes after renewing credentials, so the step is observed again before the run asks anybody.
         for (step, of) in self.steps.iter_mut().zip(&self.runbook.steps) {
             let waits = matches!(&step.work.status, Status::Blocked { rule: None, .. });
             let waits = waits && !matches!(of.action, Action::Gate(_) | Action::Op(Operation::Run(_)));
@@ -267,12 +267,12 @@ impl RunState {
         }
     }
 
-    /// What could not be undone is tried again.
+    /// Tries failed undos again.
     fn retry_undo(&mut self) {
         for step in &mut self.steps {
             if step.undo.as_ref().is_some_and(|u| u.status == Status::Failed) {
                 step.undo = None;
-                // Another attempt is another job where it is carried out.
+                // A new attempt is a new job for the provider.
                 step.undo_attempts += 1;
             }
         }
@@ -343,7 +343,7 @@ impl RunState {
         Ok(())
     }
 
-    /// What an event means beyond its step.
+    /// The consequences of an event beyond its own step.
     fn after_step(&mut self, position: usize, what: &EventKind, at: Timestamp) {
         match what {
             EventKind::CallIntended { direction: Direction::Do, .. } => {
@@ -352,7 +352,7 @@ impl RunState {
                         self.promoted.insert(db.component.clone());
                         self.promoted_at.insert(db.component.clone(), at);
                     }
-                    // It can be undone while nobody has written.
+                    // It can be undone as long as nobody has written.
                     Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) => {
                         self.promoted_at.insert(of.db.component.clone(), at);
                     }
@@ -360,9 +360,9 @@ impl RunState {
                 }
             }
             EventKind::StepUndone { .. } => self.not_in_place(position),
-            // The host says that the old data are where they were.
+            // The host reports that the old data are still in place.
             EventKind::StepFailed { reason, .. } if !reason.starts_with(LATE) => self.not_in_place(position),
-            // Users wrote to the restored server: it stays.
+            // Users wrote to the restored server, so it stays.
             EventKind::UndoFailed { reason, .. } => {
                 if let Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) =
                     &self.runbook.steps[position].action
@@ -394,7 +394,7 @@ impl RunState {
     }
 
     fn after_finish(&mut self, position: usize, facts: &[Fact], at: Timestamp) {
-        // Whoever promoted it: nothing of the component is undone from here on.
+        // No matter who promoted it: from here on, nothing of the component is undone.
         if let Action::Op(Operation::Promote(Promote { db, .. })) = &self.runbook.steps[position].action {
             self.promoted.insert(db.component.clone());
             self.promoted_at.entry(db.component.clone()).or_insert(at);
@@ -416,8 +416,8 @@ impl RunState {
     }
 }
 
-/// Whether a call may have had an effect that nobody has seen or disproved: a step that was tried again or waited for somebody
-/// still carries that doubt.
+/// Whether a call may have had an effect that nobody has observed or disproved. A step that was tried again or waited for a person is still
+/// in doubt.
 const fn unsettled(status: &Status, doubt: Option<Timestamp>) -> bool {
     match status {
         Status::InDoubt { .. } | Status::Awaiting { .. } => true,
@@ -426,11 +426,11 @@ const fn unsettled(status: &Status, doubt: Option<Timestamp>) -> bool {
     }
 }
 
-/// Where a call's event takes a step; none if the event is no call's, or cannot follow.
+/// The next status after an event of a call; none if the event belongs to no call or cannot follow.
 fn of_call(work: &mut Work, what: &EventKind, at: Timestamp) -> Option<Status> {
     match (&work.status, what) {
         (
-            // From awaiting: the second of two calls. From blocked: credentials are there again.
+            // From awaiting: the second of two calls. From blocked: the credentials are valid again.
             Status::Started
             | Status::Backoff { .. }
             | Status::InDoubt { .. }
@@ -490,7 +490,7 @@ fn of_call(work: &mut Work, what: &EventKind, at: Timestamp) -> Option<Status> {
     }
 }
 
-/// Where any other event takes a step; none if it cannot follow. While a call is under way nothing else is believed.
+/// The next status after any other event; none if it cannot follow. While a call is in progress, no other event is valid.
 fn of_step(work: &mut Work, what: &EventKind, undoing: bool) -> Option<Status> {
     let status = &work.status;
     let open = !status.settled() && *status != Status::Calling;
@@ -567,11 +567,11 @@ fn step_of(what: &EventKind) -> Option<(&StepId, &'static str)> {
     })
 }
 
-/// How a provider says that the copy of a managed server has the name that users reach.
+/// The status in which a provider reports that the copy of a managed server has the name that users reach.
 pub const IN_PLACE: &str = "InPlace";
 
-/// Whether a swap that cannot be undone must not be undone. For a managed swap only its error code shows that. A call that is refused or
-/// not answered shows nothing.
+/// Whether a swap that cannot be undone must stay. For a managed swap, only its error code shows that; a refused or unanswered call shows
+/// nothing.
 pub(super) fn stays(of: &Restore, reason: &str) -> bool {
     of.instance().is_none() || reason.starts_with(IN_PLACE)
 }

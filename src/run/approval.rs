@@ -253,7 +253,7 @@ fn may_override(state: &RunState, position: usize, who: &Person, now: Timestamp)
 /// An approval: before the run continues, or after an override. If the request has expired, it opens the request again.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it is not valid.
 pub(super) fn approve(
     state: &RunState,
     step: &StepId,
@@ -331,7 +331,7 @@ fn said(
 /// A rejection.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it is not valid.
 pub(super) fn reject(
     state: &RunState,
     step: &StepId,
@@ -350,7 +350,7 @@ pub(super) fn reject(
 /// An override. If the request has expired, it opens the request again.
 ///
 /// # Errors
-/// Why there is none.
+/// Why it is not valid.
 pub(super) fn overrule(
     state: &RunState,
     step: &StepId,

@@ -11,7 +11,7 @@ impl RunState {
     /// between two processes hides how much time passed.
     pub(super) fn clock_jumped(&mut self, forward: Dur, backward: Dur, at: Timestamp) {
         self.clock_jumped = true;
-        // No mark comes to lie after the event, whoever wrote it.
+        // Keeps every time before the event, whoever wrote it.
         let forward = forward.min(at.since(self.last_at));
         if forward > Dur::ZERO {
             self.taken_at = at;
@@ -35,19 +35,19 @@ impl RunState {
         }
     }
 
-    /// An instant as the clock shows it by now, which may have jumped ahead since: as long ago as the monotonic clock says.
+    /// Converts an earlier time to the current clock, which may have jumped ahead since. Its age is then the one on the monotonic clock.
     pub fn by_this_clock(&self, at: Timestamp) -> Timestamp {
         self.jumps.iter().filter(|(jumped, _)| *jumped > at).fold(at, |at, (_, by)| at + *by)
     }
 
-    /// Since when nobody may have to take a look for older than it is.
+    /// The last jump of the clock. An observation from before it may look older than it is.
     pub fn clock_is_steady_since(&self) -> Option<Timestamp> {
         self.jumps.last().map(|(at, _)| *at)
     }
 }
 
 impl Work {
-    /// What was asked for may come later than the clock says.
+    /// The effect of a request may come later than the clock suggests.
     fn doubt_longer(&mut self, by: Dur) {
         match &mut self.status {
             Status::InDoubt { since: at } | Status::Awaiting { answered_at: at, .. } => *at = *at + by,

@@ -1,4 +1,4 @@
-//! What a run that is not finished hands on to one that takes its place.
+//! What an unfinished run hands over to the run that continues it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,7 @@ use crate::record::action::{Action, Write};
 use crate::record::event::EventKind;
 use crate::record::runbook::{Inherited, OnFailure, Phase, Step};
 
-/// Whether a call that takes something back may come late, or a fence may have been lifted by one. A fence that nobody was asked to lift
-/// stands, whoever wanted it lifted.
+/// Whether a call of an undo may still take effect, or may have lifted a fence. A fence stands until a call to lift it was made.
 fn taking_back(step: &Step, at: &StepState) -> bool {
     // If a call will be tried again, the result of the last one is unknown.
     let Some(undo) = &at.undo else { return at.undo_asked.is_some() };
@@ -24,7 +23,8 @@ fn taking_back(step: &Step, at: &StepState) -> bool {
     under_way || (asked && matches!(step.action, Action::Op(Operation::Fence(_))))
 }
 
-/// What is handed on by a run of so many events, if a failover to this site may take the run's place: a planned move whose source dies, above all.
+/// What a run with this many events hands over, if a failover to this site may take its place. The main case is a planned move whose source
+/// fails.
 ///
 /// # Errors
 /// Why it may not, and what to do instead.
@@ -81,7 +81,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     });
     let copies = copies.collect();
     let aside = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
-        // Until a copy was seen in its place what was set aside is the data that there are.
+        // Until a copy was observed in place, the renamed server holds the only data.
         Action::Op(Operation::Rename(Rename { db, to }))
             if at.work.attempts > 0 && (!swapped || putting.is_some()) =>
         {
@@ -93,8 +93,8 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     Ok(Continued { run, events, intent, from, holders, fences, asked, putting, copies, aside })
 }
 
-/// Whether a copy may be in the place of the data, and of which server, where that is not finished. Who was fenced may log in again once
-/// the copy is in place: then the proof is one of data that are aside.
+/// Whether a copy may have replaced the data, and for which server if the swap is not finished. Once the copy is in place, fenced clients
+/// may log in again, so the proof of the fence no longer applies.
 fn swapped(state: &RunState) -> (bool, Option<DatabaseRef>) {
     let swaps = |(step, at): (&Step, &StepState)| match &step.action {
         Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) if at.work.attempts > 0 => {
@@ -106,13 +106,12 @@ fn swapped(state: &RunState) -> (bool, Option<DatabaseRef>) {
     (swap.is_some(), swap.flatten())
 }
 
-/// How the probes of a run turned last.
+/// The last turn of each probe of a run.
 pub fn last_turns(state: &RunState) -> BTreeMap<String, Turn> {
     state.turns.iter().filter_map(|(probe, turns)| Some((probe.clone(), turns.last()?.clone()))).collect()
 }
 
-/// Users who failed when the run that is continued saw them last have failed since, until somebody saw that they do not: the outage
-/// began where it saw it begin.
+/// If users failed at the end of the continued run, the outage began when that run says, and lasts until a probe succeeds.
 pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<EventKind>) -> Vec<EventKind> {
     let failing = before.iter().filter(|(_, turn)| !turn.good);
     let began = failing.map(|(probe, turn)| EventKind::ProbeTurned {
@@ -122,7 +121,7 @@ pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<EventKind>) -> Ve
         last_other: turn.last_other,
         detail: "observed by the run that this run continues".to_owned(),
     });
-    // When they were served again, nobody saw: at some time since then.
+    // Nobody observed when users were served again: it was at some time since then.
     let unwatched = |what| match what {
         EventKind::ProbeTurned { probe, good: true, since, last_other: None, detail } => {
             let last_other = before.get(&probe).filter(|t| !t.good).map(|t| t.since);
@@ -133,7 +132,7 @@ pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<EventKind>) -> Ve
     began.chain(turns.into_iter().map(unwatched)).collect()
 }
 
-/// What a run wrote into zones, and what of it is in doubt.
+/// What a run wrote into DNS zones, and what may or may not be there because the result is unknown.
 pub fn written(state: &RunState) -> Vec<Written> {
     let mut all = Vec::new();
     for (i, at) in state.steps.iter().enumerate() {
@@ -155,8 +154,8 @@ pub fn written(state: &RunState) -> Vec<Written> {
     all
 }
 
-/// Clients that the last run which was to lead them did not lead to its end, though it moved their database. Nobody sees where a command
-/// leads, or whether a client was restarted.
+/// Clients whose database a run moved without finishing the steps that redirect them. drctl cannot observe where a command redirects a
+/// client, or whether a client was restarted.
 pub fn unled(states: &[RunState]) -> Vec<ComponentName> {
     let mut runs: Vec<_> = states.iter().collect();
     runs.sort_by_key(|s| s.last_at);
@@ -171,7 +170,7 @@ pub fn unled(states: &[RunState]) -> Vec<ComponentName> {
         for (component, ended) in ended {
             match ended {
                 true => left.remove(component),
-                // One that was called off before it moved anything left them where they were.
+                // A run that was cancelled before it moved anything left the clients where they were.
                 false => state.past_return() && left.insert(component.clone()),
             };
         }

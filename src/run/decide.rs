@@ -1,4 +1,4 @@
-//! Decides what is next. It runs after every change, and gives the same answer if nothing changed.
+//! Decides what to do next. It runs after every change, and gives the same answer if nothing changed.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ pub(super) const LATE: &str = "not done within";
 pub enum Effect {
     /// Write these events.
     Record(Vec<EventKind>),
-    /// Observe the target of the step, and judge.
+    /// Observe the target of the step, and judge the result.
     Look(usize),
     /// The step took too long: record its failure with the last observation.
     Expire(usize),
@@ -63,7 +63,7 @@ fn record(what: EventKind) -> Effect {
     Effect::Record(vec![what])
 }
 
-/// Decides what is next.
+/// Decides what to do next.
 pub fn decide(state: &RunState, now: Timestamp) -> Vec<Effect> {
     if let Some(over) = drill::only_read(state) {
         return vec![record(over)];

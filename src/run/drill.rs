@@ -1,4 +1,4 @@
-//! What a drill may not do, whatever happens: be more than its class says, or hurt users for longer than it has to.
+//! Limits of a drill: it does no more than its class allows, and affects users no longer than it must.
 
 use super::state::{Mode, RunState, Status, Turn};
 use crate::model::intent::Drill;
@@ -9,10 +9,10 @@ use crate::policy::signed::ABORTS;
 use crate::record::event::{EventKind, Outcome, WorldKind};
 use crate::record::runbook::{Phase, Probe, ProbeRole, Step};
 
-/// Why the way back of a live drill begins before its time was over.
+/// The start of the reason if a live drill returns before its time is over.
 const CALLED_OFF: &str = "called off:";
 
-/// The end of a run of which nothing may be done: a tabletop drill, and a rehearsal that somebody took to the real world.
+/// Ends a run that may change nothing: a tabletop drill, or a rehearsal that somebody continues with the real adapters.
 pub fn only_read(state: &RunState) -> Option<EventKind> {
     let rehearsed_live =
         state.runbook.drill == Some(Drill::Rehearsal) && state.created.world == WorldKind::Live;
@@ -21,12 +21,12 @@ pub fn only_read(state: &RunState) -> Option<EventKind> {
         .then_some(EventKind::RunFinished { outcome: Outcome::Read })
 }
 
-/// What the abort condition of a live drill says.
+/// The abort condition of a live drill.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Abort {
-    /// Everything is undone, for this reason.
+    /// Undo everything now, for this reason.
     Now(String),
-    /// It will be then, unless users are served before.
+    /// Abort at this time, unless users are served before then.
     At(Timestamp),
 }
 
@@ -50,47 +50,47 @@ pub fn abort(state: &RunState, now: Timestamp) -> Option<Abort> {
     })
 }
 
-/// The event that takes a live drill back.
+/// The event that starts the undo of a live drill.
 pub fn call_off(why: &str) -> EventKind {
     let who = Person::claimed(ABORTS);
     EventKind::CancelRequested { who, reason: why.to_owned(), displaced_by: None }
 }
 
-/// Why a live drill does not stay where it is any longer: users fail there.
+/// Why a live drill returns early: users fail at the site.
 pub fn cut_short(state: &RunState, i: usize) -> Option<String> {
     let stays = is_way_there(state) && state.step(i).phase == Phase::Watch;
     let (probe, since) = stays.then(|| failing(state))??;
     Some(format!("{CALLED_OFF} {probe} has failed since {since}"))
 }
 
-/// The first half of a live drill.
+/// Whether the run is the first half of a live drill.
 pub fn is_way_there(state: &RunState) -> bool {
     state.runbook.drill == Some(Drill::Live) && state.created.returns.is_none()
 }
 
-/// Why the first half of a live drill did not stay its time, if it did not.
+/// Why the first half of a live drill ended early, if it did.
 pub fn called_off(state: &RunState) -> Option<&str> {
     let reasons = state.steps.iter().filter(|s| s.work.status == Status::Skipped);
     reasons.filter_map(|s| s.work.reason.as_deref()).find(|r| r.starts_with(CALLED_OFF))
 }
 
-/// Whether anything was begun that users feel.
+/// Whether a step started that users notice.
 pub fn felt(state: &RunState) -> bool {
     let feels = |step: &Step| match step.action.properties().felt {
         Felt::Never => false,
-        // How long an answer is kept is lowered beforehand.
+        // Lowering TTLs happens beforehand, and users do not notice it.
         Felt::Always => step.phase != Phase::Preflight,
         Felt::FromTheFenceOn => step.phase >= Phase::Fence,
     };
     any_begun(state, feels)
 }
 
-/// Whether it was begun to move anything for good: a promotion, or users where there is nothing to promote.
+/// Whether a step started that moves something for good: a promotion, or users if there is nothing to promote.
 pub fn moved(state: &RunState) -> bool {
     state.past_return() || any_begun(state, redirects)
 }
 
-/// TTLs are lowered beforehand, and nobody feels that.
+/// Lowering TTLs happens beforehand and does not redirect users.
 fn redirects(step: &Step) -> bool {
     match step.action.properties().moves {
         Moves::Nobody => false,
@@ -103,7 +103,7 @@ fn any_begun(state: &RunState, which: impl Fn(&Step) -> bool) -> bool {
     (0..state.steps.len()).any(|i| which(state.step(i)) && begun(i))
 }
 
-/// The probe of users that fails for the longest time.
+/// The user probe that has been failing for the longest time.
 fn failing(state: &RunState) -> Option<(String, Timestamp)> {
     let users = |p: &&Probe| p.role != ProbeRole::Site;
     let bad = |p: &Probe| {

@@ -1,4 +1,4 @@
-//! How many writes may be lost with one store (DESIGN words: exposure).
+//! How many recent writes a store may lose (the exposure).
 
 use super::state::{Proven, RunState};
 use crate::kinds::aws::aurora::Handover;
@@ -20,7 +20,7 @@ struct LastInstant {
     grows: bool,
 }
 
-/// Measures from what the target holds and what the run has established.
+/// Measures the exposure from what the target holds and what the run has established.
 pub fn measure(
     state: &RunState,
     component: &ComponentName,
@@ -31,7 +31,7 @@ pub fn measure(
         return restored(state, of, now);
     }
     let last = last_instant(state, component, now);
-    // What it replays is another server's: how far it is behind that one says nothing of what it lacks of this one's.
+    // The target replicates from another server. Its lag behind that server says nothing about what it lacks of this one.
     let replayed = match state.waiver(Rule::OtherSource, Some(component)) {
         Some(_) => (None, None),
         None => (target.last_commit, target.last_commit_there),
@@ -66,13 +66,13 @@ pub fn measure(
     }
 }
 
-/// What a restore gives up: everything from its time to the last commit before writes ended. Both are of one server's clock.
+/// What a restore loses: everything from its restore time to the last commit before writes ended. Both times are from one server's clock.
 fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
     let component = &of.db.component;
     let last = last_instant(state, component, now);
     let fenced = state.fence_proof(component);
     let to = (Some(of.to_time), Some(of.to_time));
-    // What was committed last may have been drctl's own: the log tells, where it was read when writes had ended.
+    // The last commit may be drctl's own. The log shows that, if it was read after writes had ended.
     let (figure, because) = match state.lost_for_good(component) {
         Some(Loss { transactions: 0, basis, .. }) if basis == "exactly" => {
             (Figure::new(Dur::ZERO, Basis::Measured), "no later transaction changed a row".to_owned())
@@ -100,8 +100,8 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
     }
 }
 
-/// What was read of a replica is the least that it has: until it is promoted it may get more, from a source that it reaches or reaches
-/// again.
+/// An observation shows the least that a replica has. Until the promotion it may receive more from its source, so a measured loss is an
+/// upper bound.
 pub fn may_replay_more(figure: Figure) -> Figure {
     match (figure.basis, figure.value_ms) {
         (Basis::Measured, Some(value)) if value > Dur::ZERO => Figure { basis: Basis::UpperBound, ..figure },
@@ -109,8 +109,8 @@ pub fn may_replay_more(figure: Figure) -> Figure {
     }
 }
 
-/// What lies between the old primary's last commit and the last one replayed. It is measured where both were read off one clock,
-/// the old primary's; otherwise clocks that disagree must not make it smaller, so the earliest reading of the replayed one counts.
+/// The time between the old primary's last commit and the last replayed commit. It is measured if both times are from the old primary's
+/// clock. Otherwise, differences between clocks must not make the figure smaller, so the earliest reading of the replayed commit counts.
 pub fn missing(
     (state, component): (&RunState, &ComponentName),
     fenced: Option<&Proven>,
@@ -122,7 +122,7 @@ pub fn missing(
     let now = fenced.and_then(|f| f.clock);
     let one_clock = one_clock(state, component, fenced);
     match (last_there.zip(replayed_there), replayed) {
-        // What is last is no older than what was replayed, or that clock was set back between the two.
+        // The last commit cannot be older than the last replayed one, unless that clock was set back in between.
         (Some((last, replayed)), _) if one_clock && last >= replayed => {
             Figure::new(last.since(replayed), Basis::Measured)
         }
@@ -131,7 +131,8 @@ pub fn missing(
             let ahead = Dur(u64::try_from(ahead).unwrap_or_default());
             let (last, earliest) = match replayed_there {
                 Some(there) => (last_instant, replayed.min(there - ahead)),
-                // Both by this machine's clock, which may have been set ahead between the proof and the look at the replica.
+                // Both times are from this machine's clock, which may have jumped ahead between the proof of the fence and the observation
+                // of the replica.
                 None => (shown_by_now(state, fenced, last_instant), replayed),
             };
             Figure::new(last.since(earliest), Basis::UpperBound)
@@ -140,13 +141,14 @@ pub fn missing(
     }
 }
 
-/// Whether nobody is known to have set the clock that stamped commits, nor this machine's.
+/// Whether neither this machine's clock nor the clock that stamps commits is known to have been set.
 fn one_clock(state: &RunState, component: &ComponentName, fenced: Option<&Proven>) -> bool {
     let (before, now) = (ahead(state, component), fenced.and_then(|f| f.clock));
     !state.clock_jumped && !before.zip(now).is_some_and(|(before, now)| set(before, &now))
 }
 
-/// The least that is lost where the old primary committed after the promotion: the new one cannot have that, whatever it replayed before.
+/// The least that is lost if the old primary committed after the promotion. The new primary cannot have those commits, whatever it
+/// replayed.
 pub fn at_least(state: &RunState, component: &ComponentName) -> Option<Dur> {
     let paid = state.debts.get(component).is_some_and(|debt| debt.paid.is_some());
     let proven = state.fence_proof(component).filter(|_| paid && state.restores(component).is_none())?;
@@ -159,12 +161,12 @@ pub fn at_least(state: &RunState, component: &ComponentName) -> Option<Dur> {
     (least > Dur::ZERO).then_some(least)
 }
 
-/// What was read when a fence was proven, as this machine's clock shows it by now.
+/// Converts a time that was read with the proof of the fence to this machine's current clock.
 fn shown_by_now(state: &RunState, fenced: Option<&Proven>, read: Timestamp) -> Timestamp {
     fenced.map_or(read, |proof| read + state.by_this_clock(proof.at).since(proof.at))
 }
 
-/// By how much the clock that stamped commits was ahead of this machine's when it was last read, in milliseconds.
+/// How far the clock that stamps commits was ahead of this machine's clock when drctl last read it, in milliseconds.
 fn ahead(state: &RunState, component: &ComponentName) -> Option<i64> {
     let of = |action: &Action| match action {
         Action::Check(Check::Exposure { db, ahead_ms, .. }) if db.component == *component => *ahead_ms,
@@ -173,23 +175,25 @@ fn ahead(state: &RunState, component: &ComponentName) -> Option<i64> {
     state.runbook.steps.iter().filter_map(|s| of(&s.action)).max()
 }
 
-/// Whether a clock was set between two readings.
+/// Whether somebody set a clock between two readings.
 fn set(before: i64, now: &ClockReading) -> bool {
     let apart = now.within_ms.plus(CLOCKS_AGREE).plus(CLOCKS_AGREE);
     now.ahead_ms.abs_diff(before) > apart.millis()
 }
 
-/// The end of a fenced primary's log was replayed: whatever the clocks say, and however long it was idle before, no commit is missing.
+/// If the target replayed the log of the fenced primary to its end, no commit is missing, whatever the clocks say and however long the
+/// primary was idle.
 fn nothing_missing(state: &RunState, component: &ComponentName, target: &DatabaseState) -> Option<String> {
     let (end, there) = (state.fenced_end(component)?, target.wal?);
-    // The replica of a copy has a log of the same name, and other rows in it.
+    // A replica of a restored copy has a log of the same name with different rows.
     let of_it = target.fence_token.is_some() && target.fence_token.as_deref() == state.fence_token(component);
     (of_it && there.covers(&end)).then(|| {
         format!("the target replayed up to {there}, and the WAL of the fenced old primary ends at {end}")
     })
 }
 
-/// The service moves the writer, and loses nothing or does not move it: its word, not drctl's measure.
+/// Whether the service itself moves the writer, and either loses nothing or does not move it. That is the provider's claim, and drctl does
+/// not measure it.
 pub fn hands_over(state: &RunState, component: &ComponentName) -> bool {
     state.runbook.steps.iter().any(|s| match &s.action {
         Action::Op(Operation::Promote(Promote { db, takeover: Some(how), .. })) => {
@@ -211,7 +215,7 @@ fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> 
             because: "the time of the proven fence; writes may have ended earlier".to_owned(),
             grows: false,
         },
-        // That a write probe fails says nothing of the clients beside the old primary: they may write on.
+        // A failed write probe says nothing about other clients of the old primary. They may still write.
         None => LastInstant {
             at: now,
             because: "now, because nothing stops the old primary from acknowledging writes".to_owned(),

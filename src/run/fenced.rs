@@ -1,4 +1,4 @@
-//! Which servers a run keeps from taking writes, how that was proven, and when it let writes in again.
+//! Which servers a run fences, how the fence was proven, and when the run let writes in again.
 
 use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
 use crate::kinds::aws::rds::Rename;
@@ -16,7 +16,7 @@ use crate::record::event::{End, EventKind};
 use crate::record::runbook::Step;
 
 impl RunState {
-    /// Whether another server was asked for under this one's name.
+    /// Whether the run requested a new server under this server's name.
     pub fn replaced(&self, db: &DatabaseRef) -> bool {
         let asked = |(s, at): (&Step, &StepState)| {
             let made = at.work.status.in_flight() || matches!(at.work.status, Status::Done(_));
@@ -26,7 +26,7 @@ impl RunState {
         self.runbook.steps.iter().zip(&self.steps).any(asked)
     }
 
-    /// Facts that stand about a component's fence and exposure. What was undone does not.
+    /// The valid facts about a component's fence and exposure. Facts of undone steps do not count.
     pub(super) fn known_of(&self, component: &ComponentName) -> impl Iterator<Item = &Fact> {
         let positions = self.known.get(component).into_iter().flatten();
         let own = positions.map(|&i| &self.steps[i]).filter(|s| !s.taken_back()).flat_map(|s| &s.facts);
@@ -38,13 +38,13 @@ impl RunState {
         own.chain(inherited.filter_map(|i| i.fact.as_ref()))
     }
 
-    /// Whether this run takes a fence back, or did.
+    /// Whether this run lifts a fence, or did.
     fn lifts(&self, fence: &Fence) -> bool {
         let same = |s: &Step| matches!(&s.action, Action::Op(Operation::Fence(f)) if f.db.is(&fence.db) && f.method == fence.method);
         self.runbook.steps.iter().zip(&self.steps).any(|(s, at)| same(s) && at.taken_back())
     }
 
-    /// When this run let writes in again at a server, or began to.
+    /// When this run lifted the fence of a server, or started to.
     pub fn unfenced_at(&self, db: &DatabaseRef) -> Option<Timestamp> {
         let of = self.runbook.steps.iter().zip(&self.steps);
         let when = |(s, at): (&Step, &StepState)| match &s.action {
@@ -59,7 +59,7 @@ impl RunState {
         of.filter_map(when).max()
     }
 
-    /// Whether the run that this one continues may have set the fence of this step: it is this one's to lift.
+    /// Whether the continued run may have set the fence of this step. Then this run must lift it.
     pub fn inherited(&self, at: usize) -> bool {
         let same = |f: &Fence| {
             self.runbook.inherits.iter().any(|i| i.fence.db.is(&f.db) && i.fence.method == f.method)
@@ -67,7 +67,7 @@ impl RunState {
         matches!(&self.step(at).action, Action::Op(Operation::Fence(f)) if same(f))
     }
 
-    /// Whether a standby of this component streams since this run promoted it, or made one.
+    /// Whether a standby of this component has streamed since this run promoted the component, or this run made one.
     pub fn rejoined(&self, component: &ComponentName) -> bool {
         let promoted = self.promoted_at.get(component);
         self.steps.iter().any(|at| {
@@ -77,7 +77,7 @@ impl RunState {
         })
     }
 
-    /// When this run proved that a server with a pending fence takes no writes, whichever run left it pending: fenced, or a standby.
+    /// When this run proved that a server takes no writes, because it is fenced or a standby. The pending fence may come from any run.
     pub fn kept_out(&self, db: &DatabaseRef) -> Option<Timestamp> {
         let follows =
             |s: &Step| matches!(&s.action, Action::Op(Operation::Rejoin(Rejoin { db: of, .. })) if of.is(db));
@@ -95,13 +95,13 @@ impl RunState {
         })
     }
 
-    /// Whether a gate opened because somebody waived the fence that it asks for, and not because there was a proof.
+    /// Whether a gate passed because somebody waived the fence, without a proof.
     pub fn passed_by_waiver(&self, i: usize) -> bool {
         let Action::Gate(Gate::Fenced { component }) = &self.step(i).action else { return false };
         self.debts.contains_key(component)
     }
 
-    /// What happens to a fence that was waived.
+    /// Records what happens to a waived fence.
     pub(super) fn note_debt(&mut self, what: &EventKind, at: Timestamp) {
         match what {
             EventKind::FenceWaived { component } => {
@@ -125,8 +125,8 @@ impl RunState {
         }
     }
 
-    /// A component that was promoted without its fence, which is not said yet. A promotion that was asked for, and may have come to
-    /// nothing, is none.
+    /// A component that was promoted without its fence, if no event says so yet. A requested promotion that may have had no effect does not
+    /// count.
     pub fn newly_pending(&self) -> Option<&ComponentName> {
         let took_place = |c: &ComponentName| {
             let Some(i) = self.promotion(c) else { return true };
@@ -159,7 +159,7 @@ impl RunState {
         wanted && !over && !at.taken_back() && self.not_needed(i).is_none()
     }
 
-    /// A place answers again: its failed and waiting steps are tried again, and all methods of a pending fence at once.
+    /// When a place answers again, its failed and waiting fence steps are tried again, and all methods of a pending fence at once.
     fn place_answered(&mut self, place: &str, at: Timestamp) {
         self.answered.insert(place.to_owned(), at);
         let there = |i: &usize| matches!(&self.step(*i).action, Action::Op(Operation::Fence(f)) if f.db.place.name == place);
@@ -173,7 +173,7 @@ impl RunState {
                 Status::Failed => {
                     *work = Work { status: Status::Started, started_at: Some(at), ..work.again() }
                 }
-                // Its turn would come when the method before it failed.
+                // Normally it would start only after the method before it failed.
                 Status::Pending if owed => (work.status, work.started_at) = (Status::Started, Some(at)),
                 _ => {}
             }
@@ -181,7 +181,7 @@ impl RunState {
         self.place_all();
     }
 
-    /// When this run asked for the promotion of a server.
+    /// When this run requested the promotion of a server.
     pub fn made_writer(&self, db: &DatabaseRef) -> Option<Timestamp> {
         let promotes = |s: &&Step| matches!(&s.action, Action::Op(Operation::Promote(Promote { db: of, .. })) if of.is(db));
         let component = &self.runbook.steps.iter().find(promotes)?.component;
@@ -215,7 +215,7 @@ impl RunState {
         }
     }
 
-    /// What the proof of a component's fence found.
+    /// What the proof of a component's fence says.
     pub fn proof(&self, component: &ComponentName) -> Option<&str> {
         self.known_of(component).find_map(|f| match f {
             Fact::Fenced { proof, .. } => Some(proof.as_str()),
@@ -223,7 +223,7 @@ impl RunState {
         })
     }
 
-    /// When a component was proven fenced, and its last commit where the method could see it.
+    /// When a component was proven fenced, and its last commit if the fence method could read it.
     pub fn fence_proof(&self, component: &ComponentName) -> Option<Proven> {
         self.known_of(component).find_map(|f| match f {
             Fact::Fenced { at, last_commit, last_commit_there, clock, .. } => {
@@ -233,7 +233,7 @@ impl RunState {
         })
     }
 
-    /// Where the log of a component's old primary ended when it was proven fenced.
+    /// Where the log of a component's old primary ended when its fence was proven.
     pub fn fenced_end(&self, component: &ComponentName) -> Option<WalPoint> {
         self.known_of(component).find_map(|f| match f {
             Fact::Fenced { wal, .. } => *wal,
@@ -241,7 +241,7 @@ impl RunState {
         })
     }
 
-    /// What the fence of a component's old primary left there, and on every replica of it.
+    /// The token that the fence wrote on a component's old primary. Replicas receive it with the log.
     pub fn fence_token(&self, component: &ComponentName) -> Option<&str> {
         self.known_of(component).find_map(|f| match f {
             Fact::Fenced { word, .. } => word.as_deref(),
@@ -249,8 +249,8 @@ impl RunState {
         })
     }
 
-    /// What the old primary of a component had that its standbys do not: as the fence by SQL read it, or as the runbook has it. A fence that
-    /// shuts databases keeps everybody from looking into them.
+    /// What the old primary of a component had that its standbys do not: as read by the SQL fence, or from the runbook. A fence that closes
+    /// databases makes them unreadable.
     pub fn unreplicated(&self, component: &ComponentName) -> &[Unreplicated] {
         let read = self.known_of(component).find_map(|f| match f {
             Fact::Fenced { method: FenceMethod::Sql, unreplicated, .. } => Some(unreplicated.as_slice()),
@@ -267,7 +267,7 @@ impl RunState {
         read.or_else(planned).unwrap_or_default()
     }
 
-    /// Why what the fence read of a component's last commit is not the last word, if it is not.
+    /// Why the last commit that the fence read may not be the last one, if that is so.
     pub fn unexplained(&self, component: &ComponentName) -> Option<&str> {
         self.known_of(component).find_map(|f| match f {
             Fact::Fenced { unexplained, .. } => unexplained.as_deref(),

@@ -1,15 +1,15 @@
-//! The steps that something could follow for, kept up to date with each event: deciding then costs what is open, and not all
-//! that there is.
+//! The steps that the run may have to act on, updated with each event. The cost of a decision then depends on the open steps and not on all
+//! steps.
 
 use super::state::{RunState, Status};
 
 impl RunState {
-    /// Positions of steps that are under way, or wait for nothing but to be started, in order.
+    /// Positions of the steps that are in progress or ready to start, in order.
     pub fn open(&self) -> Vec<usize> {
         self.open.iter().copied().collect()
     }
 
-    /// A step changed: so may those that need it.
+    /// A step changed, so the steps that need it may be ready now.
     pub(super) fn touched(&mut self, i: usize) {
         self.steps[i].revision += 1;
         self.place(i);
@@ -20,7 +20,7 @@ impl RunState {
         }
     }
 
-    /// Anything may have changed.
+    /// Recomputes all steps, because any of them may have changed.
     pub(super) fn place_all(&mut self) {
         for i in 0..self.steps.len() {
             self.steps[i].revision += 1;

@@ -1,4 +1,4 @@
-//! Whether a gate lets the run through.
+//! Whether a gate lets the run continue.
 
 use super::approval;
 use super::state::{RunState, Status};
@@ -12,19 +12,19 @@ use crate::planner::refusal::{flag, flags};
 use crate::record::action::{Action, Gate};
 use crate::record::event::{End, EventKind};
 
-/// What a gate says now.
+/// The answer of a gate.
 pub enum Says {
-    /// Go on; these events record it.
+    /// Continue; these events record it.
     Pass(Vec<EventKind>),
-    /// Not yet, and nothing a person could do about it.
+    /// Wait; no person can help.
     Wait,
-    /// Not until a person does something.
+    /// Wait until a person acts.
     Blocked(EventKind),
-    /// No.
+    /// The gate has failed.
     Failed(EventKind),
 }
 
-/// Asks a gate.
+/// Evaluates a gate.
 pub fn ask(state: &RunState, position: usize, gate: &Gate, now: Timestamp) -> Says {
     let step = state.step(position).id.clone();
     match gate {
@@ -34,7 +34,7 @@ pub fn ask(state: &RunState, position: usize, gate: &Gate, now: Timestamp) -> Sa
     }
 }
 
-/// Why a gate cannot have let the run through, if it cannot. Approvals are asked for elsewhere.
+/// Why a gate cannot have passed, if it cannot. Approvals are checked elsewhere.
 pub(super) fn unjustified(state: &RunState, position: usize, gate: &Gate) -> Option<String> {
     match gate {
         Gate::Approval { .. } => None,
@@ -44,7 +44,7 @@ pub(super) fn unjustified(state: &RunState, position: usize, gate: &Gate) -> Opt
             (!fenced && !owed)
                 .then(|| format!("the fence of {component} is not proven, and nobody accepted that"))
         }
-        // A loss grows with time: what is too much when the run came here is too much later.
+        // A loss only grows with time: if it is too much now, it is too much later.
         Gate::Exposure { components, objective_ms } => {
             let step = state.step(position).id.clone();
             match exposure(state, step, components, *objective_ms, state.last_at) {
@@ -64,7 +64,7 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName, now: Timest
     if state.fenced(component).is_some() {
         return Says::Pass(vec![pass(step)]);
     }
-    // A waiver stands for a fence that cannot be had; one that can is waited for, within its timeout.
+    // A waiver replaces a fence that cannot be set. While a fence is still in progress, the gate waits for it until its timeout.
     let rungs = state.rungs(component);
     if rungs.iter().any(|&i| !state.step(i).background && !state.steps[i].work.status.settled()) {
         return Says::Wait;
@@ -83,7 +83,7 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName, now: Timest
         })
         .collect();
     let objective = state.runbook.objectives_of(component).rpo_ms;
-    // Less than was promised is not asked for.
+    // The bound is never below the RPO.
     let known = state.exposure(component).and_then(|measured| to_accept(measured, now));
     let bound = known.filter(|known| *known > objective).map_or(objective, whole_minutes);
     let mut why = format!("the fence of {component} is not proven ({})", tried.join("; "));
@@ -103,12 +103,12 @@ struct Excess<'a> {
     component: &'a ComponentName,
     rule: Rule,
     why: String,
-    /// The bound that a person would have to accept; none where nobody knows how much is lost.
+    /// The bound that a person would have to accept; none if the loss is unknown.
     bound: Option<Dur>,
     grows: bool,
 }
 
-/// All stores of a group are asked about in one question, so that one answer is enough.
+/// One question covers all stores of a group, so that one answer is enough.
 fn exposure(
     state: &RunState,
     step: StepId,
@@ -136,7 +136,7 @@ fn exposure(
     })
 }
 
-/// By what a store may lose more than was promised or accepted, if it may.
+/// How far the possible loss of a store exceeds the RPO or the accepted loss, if it does.
 fn excess<'a>(
     state: &RunState,
     component: &'a ComponentName,
@@ -149,17 +149,17 @@ fn excess<'a>(
         (Basis::Measured | Basis::UpperBound, Some(value)) => (Rule::ExposureAboveRpo, Some(value)),
         _ => (Rule::ExposureUnknown, None),
     };
-    // A promotion that was accepted with a bound on loss accepts that loss, however it comes about.
+    // Whoever accepted an unfenced promotion with a bound accepted that loss, whatever its cause.
     let bounds = [rule, Rule::UnfencedPromotion];
     let accepts = |w: &&Waiver| bounds.iter().any(|r| w.covers(*r, Some(component)));
     let mut accepted = state.waivers.iter().filter(accepts).filter_map(|w| w.accept_loss_ms).max();
-    // Nobody can tell how much that is; the word of a person that it may be lost is all there is.
+    // Nobody can measure this loss, so only a person can accept it.
     if value.is_none() {
         accepted = accepted
             .or_else(|| state.waiver(Rule::OtherSource, Some(component)).and_then(|w| w.accept_loss_ms));
     }
     let covered = match (value, accepted) {
-        // Nobody accepted anything: the promise holds. Somebody did: not more than that, even where more was promised.
+        // Without an accepted loss, the RPO applies. Otherwise the accepted loss applies, even if it is smaller than the RPO.
         (Some(_), None) => figure.proves(objective),
         (Some(value), Some(bound)) => value <= bound,
         (None, Some(_)) => [Rule::ExposureUnknown, Rule::OtherSource]
@@ -234,8 +234,7 @@ pub fn reopened(
     }
 }
 
-/// Why what a person accepts would not let the run through, because it is less than what is known to be lost at most; and the command that
-/// would.
+/// Why the accepted loss is not enough to let the run continue, because a larger loss is possible; and the command that accepts enough.
 pub fn falls_short(state: &RunState, waivers: &[Waiver], now: Timestamp) -> Option<(String, String)> {
     let short: Vec<_> = waivers.iter().filter_map(|waiver| shortfall(state, waiver, now)).collect();
     let enough = short.iter().map(|short| short.enough).max()?;
@@ -275,8 +274,8 @@ fn shortfall<'a>(state: &RunState, waiver: &'a Waiver, now: Timestamp) -> Option
 /// How long a printed bound stays valid for a loss that grows.
 const TIME_TO_ANSWER: Dur = Dur::mins(5);
 
-/// What a person has to accept: what is known to be lost, and what is added while that person reads, decides and types. None where
-/// nothing is known.
+/// The loss that a person has to accept: the known loss, plus what is added while that person reads, decides and types. None if the loss is
+/// unknown.
 fn to_accept(measured: &Exposure, now: Timestamp) -> Option<Dur> {
     let known = measured.logged_at(now).value_ms?;
     Some(if measured.grows { known.plus(TIME_TO_ANSWER) } else { known })
@@ -293,11 +292,11 @@ fn whole_minutes(value: Dur) -> Dur {
     Dur::mins(value.millis().div_ceil(60_000))
 }
 
-/// Whether a blocked gate would only say again what it said.
+/// Whether an event only repeats the question of a blocked gate.
 pub fn same_block(status: &Status, what: &EventKind) -> bool {
     match (status, what) {
-        // The figure in the words, and the bound in the flag, may grow; the question stays the same. Of whom it is asked, and of which
-        // component, is another question: an answer for one component of a group leaves the next one to be answered.
+        // The figure in the text and the bound in the flag may grow; the question stays the same. A different component makes it a
+        // different question: after an answer for one component of a group, the next one still needs its own.
         (
             Status::Blocked { rule: a, why, flag },
             EventKind::GateBlocked { rule: b, why: now, flag: flag_now, .. },

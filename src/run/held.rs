@@ -1,8 +1,8 @@
-//! Whether a run still holds the guard of what it changes. It is read together with what a step watches, before every call: another run
-//! may have taken it over while this one waited, and then two would change one application.
+//! Whether a run still holds the guards of what it changes. The guard is read together with the step's target before every call. Another
+//! run may have taken it over while this one waited, and then two runs would change one application.
 //!
-//! A guard that was taken and cannot be read counts as lost until it is read: no answer, an error, or something that is not a guard. A
-//! person may waive that by name. Only the text in the guard shows who holds it, never a clock.
+//! A guard that cannot be read counts as lost until it is read: on no answer, an error, or an answer that is not a guard. A person may
+//! waive that by name. Only the text in the guard shows who holds it, never a clock.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -18,36 +18,36 @@ use crate::planner::refusal::flag;
 use crate::record::action::{Action, Check, Write};
 use crate::record::event::{Direction, End, EventKind};
 
-/// How long a guard that cannot be read is looked for before a person is asked: one answer may get lost.
+/// How long drctl tries to read a guard before it asks a person. A single answer may get lost.
 const PATIENCE: Dur = Dur::secs(10);
 
-/// A guard that a run took and has not begun to give back.
+/// A guard that the run took and has not started to release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Guard {
     /// What it guards.
     pub component: ComponentName,
     /// Where it is.
     pub target: Target,
-    /// Who took it, as it was written.
+    /// Who took it, as written in the guard.
     pub holder: String,
 }
 
-/// What a look at a guard says.
+/// The result of reading a guard.
 enum Reading {
     Ours,
-    /// Somebody else's, or nobody's. In words.
+    /// Another run holds it, or nobody does; in words.
     Lost(String),
-    /// Nobody knows whose it is. Why.
+    /// It could not be read, for this reason.
     Unread(String),
 }
 
 impl RunState {
-    /// Guards that the run took and has not begun to give back; none once it is over.
+    /// Guards that the run took and has not started to release; none once the run is over.
     pub fn guards(&self) -> Vec<Guard> {
         if self.finished() { Vec::new() } else { self.unreturned_guards() }
     }
 
-    /// The same of a run that is over, too: a run that was closed past its point of no return leaves them where they are.
+    /// Like `guards`, but also for a finished run: a run that was closed past its point of no return keeps its guards.
     pub fn unreturned_guards(&self) -> Vec<Guard> {
         let steps = || self.runbook.steps.iter().zip(&self.steps);
         let returned: BTreeSet<&ComponentName> = steps()
@@ -69,8 +69,8 @@ impl RunState {
         taken.collect()
     }
 
-    /// The guard that has to be the run's for the step at `i` to make a call, if it took one. What is of no component needs the first:
-    /// that one decides between two operators.
+    /// The guard that the run must hold before the step at `i` makes a call, if it took one. A step without a component needs the first
+    /// guard, which decides between two operators.
     pub fn guard_of(&self, i: usize) -> Option<Guard> {
         let step = self.step(i);
         let guards = matches!(step.action, Action::Write(Write::Guard { .. } | Write::ReleaseGuard { .. }));
@@ -85,19 +85,19 @@ impl RunState {
         }
     }
 
-    /// What is looked at beside what the step at `i` watches: the guard, wherever a call may follow from the look.
+    /// The guard to read together with the target of the step at `i`, if a call may follow.
     pub fn guard_to_read(&self, i: usize) -> Option<Target> {
         let calls_again = matches!(self.step(i).action, Action::Op(Operation::Fence(_)));
         match self.work(i).status {
             Status::Calling => None,
-            // It was made; only a fence has a second one.
+            // The call was already made, and only a fence has a second one.
             Status::Awaiting { .. } if !calls_again => None,
             _ => self.guard_of(i).map(|guard| guard.target),
         }
     }
 }
 
-/// What was seen for a step without the guard, and what was seen of that.
+/// Separates the observation of the guard from those of the step.
 pub(super) fn apart<'a>(
     state: &RunState,
     i: usize,
@@ -113,7 +113,7 @@ pub(super) fn apart<'a>(
     (Cow::Owned(rest), Some(seen))
 }
 
-/// A call that would follow: it is made if the guard is this run's.
+/// Makes a call only if this run holds the guard.
 pub(super) fn allowed(
     state: &RunState,
     i: usize,
@@ -137,7 +137,7 @@ pub(super) fn allowed(
     }
 }
 
-/// The check that a guard is still this run's.
+/// Checks that this run still holds a guard.
 pub(super) fn check(state: &RunState, i: usize, seen: &Observation, now: Timestamp) -> StepDecision {
     let step = state.step(i).id.clone();
     let Action::Check(Check::Guard { component, place, holder }) = &state.step(i).action else {
@@ -180,7 +180,7 @@ fn waived(state: &RunState, guard: &Guard) -> bool {
     state.waiver(Rule::GuardUnread, Some(&guard.component)).is_some()
 }
 
-/// What people read of a guard that was not read.
+/// The message about a guard that could not be read.
 pub fn words(guard: &Guard, why: &str) -> String {
     let component = &guard.component;
     format!(
@@ -188,7 +188,7 @@ pub fn words(guard: &Guard, why: &str) -> String {
     )
 }
 
-/// Whether the guard will not be read however often somebody looks.
+/// Whether every later attempt to read the guard will fail, too.
 const fn refuses(seen: &Observation) -> bool {
     matches!(seen, Observation::Refused { .. })
 }
@@ -204,7 +204,7 @@ fn unread(
     let work = state.work(i);
     let waited = for_good || work.started_at.is_none_or(|began| now >= began.max(state.taken_at) + PATIENCE);
     let waits = matches!(work.status, Status::Started | Status::InDoubt { .. } | Status::Backoff { .. });
-    // While it is blocked it is looked at again and again, and the question stays the same.
+    // A blocked step keeps observing the guard, and the question stays the same.
     if !waits || !waited {
         return StepDecision::Keep(words);
     }

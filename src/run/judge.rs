@@ -17,19 +17,20 @@ use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Check, Write};
 use crate::record::event::{Direction, End, EventKind};
 
-/// How long an accepted call may show no effect before it is made again, where that cannot hurt.
+/// How long an accepted call may show no visible effect before a repeatable call is repeated.
 const REPEAT_AFTER: Dur = Dur::secs(20);
 
-/// How old the answer of a control plane may be. None publishes a figure; an effect that was seen is missing from answers for seconds.
+/// How old the answer of a control plane may be. No provider publishes a figure; effects that were already visible can disappear from
+/// answers for seconds.
 const OLD_ANSWERS: Dur = Dur::secs(30);
 
 /// How long an accepted restart may show no effect before it is requested again. RDS documents neither how long a restart takes nor how
 /// late its event comes. The first accepted restart continues to count.
 const RESTART_AGAIN: Dur = Dur::mins(2);
-/// How long after a second call whose answer never came it is made again.
+/// How long after an unanswered second call it is repeated.
 const DOUBT_AGAIN: Dur = Dur::secs(5);
 
-/// Judges what was seen for the step at `i`. Nothing is called whose guard is not known to be this run's.
+/// Judges the observation for the step at `i`. No call is made unless this run is known to hold the guard.
 pub fn judge(state: &RunState, i: usize, sight: &StepObservation, now: Timestamp) -> StepDecision {
     let (sight, guard) = held::apart(state, i, sight);
     match without_guard(state, i, &sight, now) {
@@ -59,7 +60,7 @@ fn without_guard(state: &RunState, i: usize, sight: &StepObservation, now: Times
     with_reading(rule(state, i, verdict, now), action, sight)
 }
 
-/// What was read of the thing goes with the intent to change it, where the runbook does not say it.
+/// Adds to the intent what was read of the target, if the runbook does not contain it.
 fn with_reading(mut ruling: StepDecision, action: &Action, sight: &StepObservation) -> StepDecision {
     if let StepDecision::Perform(EventKind::CallIntended { direction: Direction::Do, found, .. }) =
         &mut ruling
@@ -78,7 +79,7 @@ fn rule(state: &RunState, i: usize, verdict: Judged, now: Timestamp) -> StepDeci
         true => EventKind::UndoFailed { step: id.clone(), reason },
     };
     match (&doubtful(state, i), verdict) {
-        // A part is in place everywhere; whether that was all of it, the next look tells.
+        // The current part is done everywhere. The next observation shows whether more parts are left.
         (Status::Awaiting { .. }, Judged::Done(_)) if !state.work(i).parts.now.is_empty() => {
             StepDecision::Record(EventKind::PartSettled { step: id })
         }
@@ -86,7 +87,7 @@ fn rule(state: &RunState, i: usize, verdict: Judged, now: Timestamp) -> StepDeci
         (_, Judged::Done(facts)) => {
             StepDecision::Record(EventKind::StepFinished { step: id, end: end_of(state, i), facts })
         }
-        // Somebody had the failed step tried again.
+        // Somebody asked to try the failed step again.
         (_, Judged::Over(seen)) if state.work(i).status == Status::Started => {
             let work = state.work(i);
             match work.doubt {
@@ -105,7 +106,7 @@ fn rule(state: &RunState, i: usize, verdict: Judged, now: Timestamp) -> StepDeci
     }
 }
 
-/// The new state is not there. `why` says what is there of it, if anything.
+/// Decides if the new state is not there. `why` says which part of it is visible, if any.
 fn not_done(
     state: &RunState,
     i: usize,
@@ -117,9 +118,9 @@ fn not_done(
     let undo = state.direction(i) == Direction::Undo;
     match status {
         Status::Awaiting { answered_at, .. } => match action.in_doubt() {
-            // Long after the call was accepted the old state still stands: it had no effect.
+            // The old state still stands long after the call was accepted, so the call had no effect.
             InDoubt::ObserveAfter(settle) if now >= *answered_at + settle => disproved(state, i, why),
-            // Nor for what may be repeated: an answer that was no answer can look like a yes.
+            // The same holds for repeatable calls: an invalid answer can look like a success.
             InDoubt::Repeat if now >= *answered_at + REPEAT_AFTER => disproved(state, i, why),
             _ => StepDecision::Keep(why.unwrap_or_else(|| "accepted, not visible yet".to_owned())),
         },
@@ -128,20 +129,20 @@ fn not_done(
             Some(_) => disproved(state, i, why),
             None => perform(state, i, undo, Call::default()),
         },
-        // The old state: call.
+        // The old state is there, so the call can be made.
         _ if action.mutates() => perform(state, i, undo, Call::default()),
         _ => StepDecision::Keep(why.unwrap_or_else(|| "not yet".to_owned())),
     }
 }
 
-/// The first observation of an undo, as for the action itself: whatever exists of it is undone.
+/// Judges the first observation of an undo by the rules of the action: whatever exists of it is undone.
 fn take_back(state: &RunState, i: usize, action: &Action, verdict: Judged, now: Timestamp) -> StepDecision {
     if let Some(until) = may_come_until(state, i, now) {
         return unsettled(until);
     }
     let step = state.step(i).id.clone();
     match verdict {
-        // A fence may be half there; lifting it cannot hurt.
+        // A fence may be half set. Lifting it is always safe.
         Judged::Before if !matches!(action, Action::Op(Operation::Fence(_))) => {
             match may_be_old(state, i, now) {
                 Some(until) => unsettled(until),
@@ -159,7 +160,7 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Judged, now: 
     }
 }
 
-/// Until when a call of the step that was lost sight of may still have its effect, which the undo would then leave behind.
+/// Until when a call with a lost answer may still take effect, which the undo would then miss.
 fn may_come_until(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
     let late = match state.step(i).action.in_doubt() {
         InDoubt::ObserveAfter(settle) => settle.max(REPEAT_AFTER),
@@ -168,7 +169,7 @@ fn may_come_until(state: &RunState, i: usize, now: Timestamp) -> Option<Timestam
     state.work(i).lost_at.map(|lost| lost + late).filter(|until| now < *until)
 }
 
-/// Until when a look that misses what the step was seen to do may be one from before it: describe calls are eventually consistent.
+/// Until when an observation that lacks the step's effect may be out of date. Describe calls are eventually consistent.
 fn may_be_old(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
     let work = state.work(i);
     let seen = work.ended_at.filter(|_| matches!(work.status, Status::Done(_)))?;
@@ -176,7 +177,7 @@ fn may_be_old(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
     Some(seen.max(steady) + OLD_ANSWERS).filter(|until| now < *until)
 }
 
-/// Where a step is. One that was tried again, or waited for credentials, while a call's fate was unknown is still in doubt.
+/// The status of a step. A step that was tried again or waited for credentials while a call's result was unknown is still in doubt.
 fn doubtful(state: &RunState, i: usize) -> Status {
     let work = state.work(i);
     match (&work.status, work.doubt) {
@@ -187,7 +188,7 @@ fn doubtful(state: &RunState, i: usize) -> Status {
     }
 }
 
-/// An undo whose first call is about to be intended.
+/// Whether the first call of an undo is about to be intended.
 pub(super) fn undoing_now(state: &RunState, i: usize) -> bool {
     leaving(state, i) && !state.work(i).status.in_flight()
 }
@@ -199,7 +200,7 @@ fn end_of(state: &RunState, i: usize) -> End {
         (Status::Awaiting { .. } | Status::InDoubt { .. } | Status::Calling, _) => End::Performed,
         (_, Some(_)) => End::ByHand,
         (_, None) if !state.step(i).action.mutates() => End::Performed,
-        // An earlier call may have been the one.
+        // An earlier call may have done it.
         (_, None) if work.parts.acted() => End::Performed,
         (_, None) => End::Noop,
     }
@@ -212,7 +213,7 @@ fn disproved(state: &RunState, i: usize, why: Option<String>) -> StepDecision {
     StepDecision::Record(EventKind::EffectDisproved { step: state.step(i).id.clone(), seen })
 }
 
-/// A forward step of a run that is being undone.
+/// Whether it is a forward step of a run that is being undone.
 fn leaving(state: &RunState, i: usize) -> bool {
     let back = state.mode == super::state::Mode::Cancelling || state.unwinds();
     let acts = state.step(i).action.mutates() && !state.step(i).debt;
@@ -228,8 +229,8 @@ fn settle(state: &RunState, i: usize) -> Option<Dur> {
     }
 }
 
-/// The second of two calls is due, unless it was accepted and its effect is not to be seen yet. One whose answer never came proves
-/// nothing, whatever it did: it is made again, and so is one that shows no effect for long. Neither hurts.
+/// The second of two calls is due, unless it was accepted and its effect is not visible yet. An unanswered call proves nothing and is
+/// repeated, and so is a call without an effect after a long time. Repeating it is safe.
 fn half(state: &RunState, i: usize, why: String, now: Timestamp) -> StepDecision {
     let accepted = state.work(i).restart.accepted.is_some();
     match doubtful(state, i) {
@@ -257,14 +258,14 @@ fn unsettled(until: Timestamp) -> StepDecision {
     ))
 }
 
-/// Nothing can be seen or done before somebody renews the credentials, or sets the clock: that is waiting, not failing.
+/// Without valid credentials or a correct clock, nothing can be observed or done. The step waits and does not fail.
 pub(super) fn locked(state: &RunState, i: usize, why: String, clock: bool) -> StepDecision {
     let acts = state.step(i).action.mutates();
     let taken_back = state.mode != super::state::Mode::Running;
     match &state.work(i).status {
-        // While it is blocked it is looked at again and again, and what was said stays the same.
+        // A blocked step keeps observing, and its message stays the same.
         Status::Blocked { .. } => return StepDecision::Keep(why),
-        // Of what is called off everybody waits for the end of what was begun.
+        // During a cancel, everything that was started must end first.
         Status::Awaiting { .. } | Status::Backoff { .. } if taken_back => return StepDecision::Keep(why),
         _ => {}
     }
@@ -285,7 +286,7 @@ pub(super) fn locked(state: &RunState, i: usize, why: String, clock: bool) -> St
     }
 }
 
-/// The same, of a call that was not taken for that reason: it is not made again and again in silence.
+/// The same for a call that was refused for that reason. Without it, drctl would repeat the call without telling anybody.
 pub(super) fn refused(state: &RunState, i: usize, why: &str, clock: bool) -> Option<EventKind> {
     if state.mode != super::state::Mode::Running {
         return None;
@@ -293,7 +294,7 @@ pub(super) fn refused(state: &RunState, i: usize, why: &str, clock: bool) -> Opt
     held_up(state, i, (why, "the service refused the call and did nothing"), clock)
 }
 
-/// A pending fence, and everything else in the background, delays no step.
+/// Blocks the step. Background steps, including pending fences, delay nothing and are never blocked.
 fn held_up(state: &RunState, i: usize, (why, means): (&str, &str), clock: bool) -> Option<EventKind> {
     let (waits, help) = match clock {
         true => ("waiting until the clock of this machine is correct", "set it"),
@@ -321,7 +322,7 @@ fn settled(state: &RunState, i: usize, why: String) -> StepDecision {
     }
 }
 
-/// `part` has the positions of the changes to make, if those are not all of the action's.
+/// `part` has the positions of the changes to make, if it is not all of them.
 fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> StepDecision {
     let id = &state.step(i).id;
     let fresh_undo = undo && state.steps[i].undo.is_none();
@@ -344,7 +345,7 @@ fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> StepDecision {
     })
 }
 
-/// What was seen of the one thing that was looked at.
+/// The state of the only observed target.
 fn value(sight: &StepObservation) -> Option<&State> {
     match sight {
         StepObservation::Things(things) => things.first()?.1.state(),
@@ -352,7 +353,7 @@ fn value(sight: &StepObservation) -> Option<&State> {
     }
 }
 
-/// How far the step is.
+/// The progress of the step.
 fn progress(state: &RunState, i: usize, (now, observed_at): (Timestamp, Timestamp)) -> Progress<'_> {
     let work = state.work(i);
     let (answered_at, token) = match &work.status {
@@ -392,7 +393,7 @@ fn verdict(state: &RunState, i: usize, action: &Action, sight: &StepObservation,
             Some((_, Observation::Value { state: seen, observed_at, .. })) => {
                 thing(state, i, action, seen, *observed_at, now)
             }
-            // Nobody waits for what will never be answered.
+            // The provider will never answer this, so waiting is useless.
             Some((target, seen)) if let Some(why) = seen.refused(target) => Judged::Wrong(why),
             Some((target, missing)) => absent(state, (i, now), action, target, missing),
             None => Judged::Before,
@@ -412,10 +413,10 @@ fn absent(
     let judged = || action.absent(target, &progress(state, i, (now, now)));
     match (action, seen) {
         (_, Observation::NotFound { .. }) if let Some(judged) = judged() => judged,
-        // What is looked for there is what it writes.
+        // The step writes what is missing here.
         (Action::Write(_), Observation::NotFound { .. }) => Judged::Before,
         (_, Observation::NotFound { .. }) => Judged::missing(target),
-        // Nothing waits for a comparison, and it waits for nobody.
+        // Nothing waits for a comparison, so it does not wait for credentials either.
         (Action::Op(Operation::CompareObjects(_)), Observation::Unauthenticated { .. }) => {
             Judged::Wrong(format!("{target}: {}", seen.why_not()))
         }
@@ -476,7 +477,7 @@ fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
 fn probe_verdict(state: &RunState, i: usize, consecutive: u32, probe: &ProbeSight) -> Judged {
     let began = state.work(i).started_at;
     match (probe.window_began, began) {
-        // All of them were sent after the step began: an older good answer may have come from the site that is left.
+        // All good samples were sent after the step started. An older one may come from the site that users leave.
         (Some(window), Some(began)) if probe.good_in_row >= consecutive && window >= began => {
             Judged::Done(Vec::new())
         }

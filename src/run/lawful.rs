@@ -1,7 +1,7 @@
-//! Events that no run can have written: what a process would not have done is not believed of a journal, whoever wrote it.
+//! Rejects events that no run can have written. drctl does not believe a journal that says what no process would have done.
 //!
-//! A journal alone cannot prove that its statements about the outside are true. But no provider causes a gate to open without its
-//! condition, a step to start before its needs, or an observation to change something.
+//! A journal alone cannot prove what it says about the outside world. But nothing a provider does opens a gate without its condition,
+//! starts a step before its needs, or makes an observation change something.
 
 use super::gate;
 use super::state::RunState;
@@ -13,10 +13,10 @@ use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check, Gate, Undo};
 use crate::record::event::{Direction, EventKind};
 
-/// Why an event cannot be of the step at a position.
+/// Checks whether an event is impossible for the step at a position, and why.
 type Wrong = fn(&RunState, usize, &EventKind) -> Option<String>;
 
-/// Why an event cannot be, and of which step.
+/// Why an event is impossible, and for which step.
 pub(super) fn impossible(state: &RunState, what: &EventKind) -> Option<(StepId, String)> {
     if let EventKind::FenceWaived { component } | EventKind::FencePending { component } = what {
         return waived(state, component);
@@ -41,7 +41,7 @@ fn some(wrong: bool, why: &str) -> Option<String> {
     wrong.then(|| why.to_owned())
 }
 
-/// A fence is pending only where somebody accepted that.
+/// A fence may be pending only if somebody accepted that.
 fn waived(state: &RunState, component: &ComponentName) -> Option<(StepId, String)> {
     let gate = |a: &Action| matches!(a, Action::Gate(Gate::Fenced { component: of }) if of == component);
     let step = state.runbook.steps.iter().find(|s| gate(&s.action)).map(|s| s.id.clone());
@@ -67,7 +67,7 @@ fn over(state: &RunState, i: usize) -> Option<String> {
     some(over, "the run is over, and this step does not belong to a pending fence")
 }
 
-/// What may start or be called after the end: the pending fence, and the observation that it depends on.
+/// Whether a step may start or call after the end: only a pending fence, and the observation that it depends on.
 fn for_a_debt(state: &RunState, i: usize) -> bool {
     let action = &state.step(i).action;
     let of = match action {
@@ -89,7 +89,7 @@ fn intended(state: &RunState, i: usize, what: &EventKind) -> Option<String> {
     let action = state.forward(i);
     let undoing = state.direction(i) == Direction::Undo;
     let parts = !action.allows(part, found.as_ref());
-    // A step that the end found under way is seen to its end, and calls no more.
+    // A step that was in progress at the end of the run finishes, and makes no further call.
     over(state, i)
         .or_else(|| some(!action.mutates(), "this step only observes or waits, and cannot change anything"))
         .or_else(|| some(undoing && *direction == Direction::Do, "this step is being undone"))
@@ -145,7 +145,7 @@ fn overdue(state: &RunState, i: usize, _: &EventKind) -> Option<String> {
     some(!state.outlasts_its_time(i), "this step ends at its timeout")
 }
 
-/// A safety step is left out when it is not needed, and by nobody.
+/// drctl skips a safety step only if it is not needed. A person cannot skip it.
 fn skipped(state: &RunState, i: usize, what: &EventKind) -> Option<String> {
     let EventKind::StepSkipped { who, .. } = what else { return None };
     let needless = who.is_none() && state.not_needed(i).is_some();

@@ -1,4 +1,4 @@
-//! A run as pure functions: one that applies events, one that decides what is next, one that judges what was seen.
+//! A run as pure functions: one applies events, one decides what to do next, one judges observations.
 //!
 //! Execution, recovery after a crash, replay and reports all go through [`RunState::apply`]; there is no second way to read a
 //! journal. Nothing here has a clock: `now` is an argument, and permission that cannot be decided has expired.

@@ -1,4 +1,4 @@
-//! What the answer to a call means.
+//! The result of a call.
 
 use super::state::RunState;
 use crate::kinds::Operation;
@@ -12,10 +12,10 @@ use crate::record::event::{Direction, EventKind};
 pub enum CallOutcome {
     /// The provider accepted it.
     Accepted {
-        /// What is needed to watch for completion.
+        /// What drctl needs to observe completion.
         token: Option<String>,
     },
-    /// It never left: a connection could not be made before the request was written.
+    /// The request was not sent: the connection failed before it was written.
     NotSent {
         /// Why.
         why: String,
@@ -29,7 +29,7 @@ pub enum CallOutcome {
         /// Whether trying again may help.
         again: Again,
     },
-    /// The first of several calls was accepted, a later one was not.
+    /// The first of several calls was accepted, and a later one was not.
     Halfway {
         /// The result of the later one.
         why: String,
@@ -44,7 +44,7 @@ pub enum CallOutcome {
 }
 
 impl CallOutcome {
-    /// The same of a call that came after another one, which was accepted: something was changed.
+    /// Converts the outcome of a call that followed an accepted one: something was changed.
     #[must_use]
     pub fn halfway(self) -> Self {
         match self {
@@ -58,20 +58,20 @@ impl CallOutcome {
 /// Whether trying again may help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Again {
-    /// Too many calls, or the thing is busy: later.
+    /// Try again later: too many calls, or the target is busy.
     Later,
-    /// It will be refused again.
+    /// Every attempt will be refused.
     Never,
-    /// Something in it is wrong: a part of it may be taken.
+    /// Some of its changes are wrong. Smaller parts may be accepted.
     InParts,
 }
 
-/// The code of a call that no credentials are valid for.
+/// The error code of a call without valid credentials.
 pub const NO_CREDENTIALS: &str = "NoCredentials";
-/// The code of a call whose signature was not taken for its time.
+/// The error code of a call whose signature was rejected because of its time.
 pub const CLOCK: &str = "Clock";
 
-/// The events that record a call's fate. `jitter` is any number; it spreads retries.
+/// The events that record the result of a call. `jitter` is any number; it spreads retries.
 pub fn after_call(
     state: &RunState,
     i: usize,
@@ -132,7 +132,7 @@ fn failed(state: &RunState, i: usize, reason: String) -> EventKind {
     }
 }
 
-/// 1 s, 2 s, 4 s and so on up to 30 s, and up to half as much again.
+/// 1 s, 2 s, 4 s and so on up to 30 s, plus up to half of that as jitter.
 fn backoff(attempt: u32, jitter: u64) -> Dur {
     let base = 1_000_u64 << attempt.saturating_sub(1).min(5);
     let base = base.min(30_000);

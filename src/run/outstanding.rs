@@ -1,5 +1,5 @@
-//! Effects that are still to come: a call was made, and nobody has seen what it asked for, nor knows that it never comes. A halt ends no
-//! such call, and neither does the end of a run.
+//! Effects that may still come: a call was made, and its effect is neither visible nor ruled out. Neither a halt nor the end of a run
+//! cancels such a call.
 
 use super::apply::Illegal;
 use super::decide::LATE;
@@ -16,9 +16,9 @@ use crate::record::event::{Direction, EventKind};
 /// The result of withdrawing the request of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Withdrawal {
-    /// It is under way.
+    /// The withdrawal is in progress.
     Asked,
-    /// It could not be withdrawn, as far as anybody knows.
+    /// It could not be withdrawn, as far as is known, for this reason.
     Failed(String),
 }
 
@@ -31,14 +31,14 @@ pub struct Outstanding {
     pub step: StepId,
     /// What was asked for.
     pub action: Action,
-    /// When.
+    /// When the call was made.
     pub since: Timestamp,
-    /// When it is believed that it does not come any more; none where only what is then seen tells.
+    /// When drctl treats the effect as ruled out; none if only an observation can show that.
     pub until: Option<Timestamp>,
 }
 
 impl Outstanding {
-    /// The server that would take writes.
+    /// The server that would become a primary.
     pub const fn promotes(&self) -> Option<&DatabaseRef> {
         match &self.action {
             Action::Op(Operation::Promote(Promote { db, .. })) => Some(db),
@@ -46,7 +46,7 @@ impl Outstanding {
         }
     }
 
-    /// What may still happen, in a sentence.
+    /// What may still happen, in one sentence.
     pub fn words(&self, state: &RunState) -> String {
         let asked = format!("{}: the run requested \"{}\" at {}", self.step, self.action, self.since);
         let Some(db) = self.promotes() else {
@@ -86,10 +86,10 @@ impl RunState {
             });
             for (work, action) in std::iter::once((&at.work, step.action.clone())).chain(undo) {
                 let Some(since) = work.asked[0] else { continue };
-                // Of an accepted change that cannot be undone, drctl observes the failure or the success.
+                // For an accepted change that cannot be undone, drctl waits until it observes failure or success.
                 let accepted = matches!(work.status, Status::Awaiting { .. }) && action.is_final();
                 let settles = action.settles().filter(|_| !accepted);
-                // A clock that jumped ahead since brought nothing nearer.
+                // If the clock jumped ahead since, the waiting time starts at the jump.
                 let last =
                     [Some(since), work.lost_at, self.clock_is_steady_since()].into_iter().flatten().max();
                 let until = settles.map(|settle| last.unwrap_or(since) + settle);
@@ -112,8 +112,7 @@ impl RunState {
         kept || (action.is_final() && work.asked[0].is_some())
     }
 
-    /// Whether a promotion that was asked for is to be withdrawn now: it may come when more is lost than was accepted, and its server can be
-    /// stopped by its host.
+    /// Whether a requested promotion must be withdrawn now: more may be lost by now than was accepted, and the server's host can stop it.
     pub fn to_withdraw(&self, i: usize) -> bool {
         let by_host = matches!(&self.step(i).action, Action::Op(Operation::Promote(Promote { db, .. })) if db.host.is_some());
         let refused = matches!(self.work(i).status, Status::Blocked { rule: Some(_), .. });
@@ -121,12 +120,12 @@ impl RunState {
         by_host && refused && asked && self.steps[i].withdrawal.is_none()
     }
 
-    /// Whether something is being withdrawn.
+    /// Whether a withdrawal is in progress.
     pub fn withdraws(&self) -> bool {
         self.steps.iter().any(|at| at.withdrawal == Some(Withdrawal::Asked))
     }
 
-    /// Keeps what was asked for until it was seen, or cannot come any more.
+    /// Keeps a request until its effect was observed or is ruled out.
     pub(super) fn note_asked(&mut self, position: usize, what: &EventKind, at: Timestamp) {
         let action = &self.runbook.steps[position].action;
         let (outlasts, job) = (action.outlasts(), action.settles().is_none());
@@ -141,17 +140,17 @@ impl RunState {
                 work.asked = [Some(at), work.asked[0]];
                 step.withdrawal = None;
             }
-            // It had no effect, which says nothing of those before it.
+            // The refused call had no effect. That says nothing about earlier calls.
             EventKind::CallRefused { .. } => {
                 let work = step.undo.as_mut().unwrap_or(&mut step.work);
                 work.asked = [work.asked[1], None];
             }
-            // Somebody decided that it does not matter.
+            // Somebody decided that the step does not matter.
             EventKind::StepSkipped { .. } if !outlasts => forget(&mut step.work),
             EventKind::EffectDisproved { .. } if !outlasts => {
                 forget(step.undo.as_mut().unwrap_or(&mut step.work));
             }
-            // A job that ended is over, whatever came of it.
+            // A job that ended is over, whatever its result.
             EventKind::StepFailed { reason, .. } if job && !outlasts && !reason.starts_with(LATE) => {
                 forget(&mut step.work);
             }
@@ -182,7 +181,7 @@ impl RunState {
                 let step = &mut self.steps[position];
                 (step.withdrawal, step.work.doubt) = (None, None);
                 step.work.asked = [None, None];
-                // The standby is one, and knows of no request: nothing of the component is promoted.
+                // The server is a standby and knows of no request, so nothing of the component was promoted.
                 if let Action::Op(Operation::Promote(Promote { db, .. })) =
                     &self.runbook.steps[position].action
                     && !self.runbook.asked.contains(&db.component)
@@ -204,7 +203,7 @@ impl RunState {
     }
 }
 
-/// The event that says that a step takes longer than it may, and is waited for all the same. `seen` is what was last seen of it.
+/// The event that a step exceeds its time and the run still waits for it. `seen` is the last observation of it.
 pub(super) fn overdue(state: &RunState, i: usize, seen: Option<&str>) -> EventKind {
     let (step, work) = (state.step(i), state.work(i));
     let since = work.asked.into_iter().flatten().min().or(work.doubt).unwrap_or(state.last_at);

@@ -1,7 +1,7 @@
-//! A batch of changes that the provider refuses is taken apart, so that one wrong name does not keep all the others from moving.
+//! Splits a batch of changes that the provider refuses, so that one wrong name does not block all the others.
 //!
 //! The changes of a group move together and are never separated.
-//! What is called next follows from what is there and from which parts were refused; nothing is remembered beside the events.
+//! The next call depends only on the observed state and the refused parts; no other state is kept.
 
 use std::collections::BTreeSet;
 
@@ -12,21 +12,21 @@ use crate::record::event::Direction;
 /// How many names an error lists.
 const NAMED: usize = 5;
 
-/// What is known of the parts of one direction of a step.
+/// What is known about the parts of one direction of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartCalls {
     /// Positions of the changes in the last call; empty for all, here and below.
     pub now: Vec<u32>,
-    /// Parts that were refused for good, and why.
+    /// Parts that the provider refuses every time, and why.
     pub refused: Vec<(Vec<u32>, String)>,
     /// Parts that were accepted.
     pub accepted: Vec<Vec<u32>>,
-    /// Parts whose call had an unknown fate for a time: they may be in place, whatever was believed later.
+    /// Parts whose call had an unknown result at some time. They may be in place, even if later events say otherwise.
     pub doubted: Vec<Vec<u32>>,
 }
 
 impl PartCalls {
-    /// Nothing was called.
+    /// No call was made.
     pub const fn new() -> Self {
         Self { now: Vec::new(), refused: Vec::new(), accepted: Vec::new(), doubted: Vec::new() }
     }
@@ -61,11 +61,11 @@ impl PartCalls {
 pub enum Next {
     /// Call with the changes at these positions.
     Call(Vec<u32>),
-    /// Nothing that is left would be taken; with the names and why not.
+    /// Nothing that is left would be accepted; with the names and the reasons.
     Nothing(Vec<(String, String)>),
 }
 
-/// Whether a change is this direction's business: an operation is undone only as far as it may have got.
+/// Whether a change belongs to this direction: an undo covers only changes that a call may have made.
 pub fn in_scope(state: &RunState, i: usize, change: u32) -> bool {
     let forward = &state.steps[i].work;
     let undoing = state.direction(i) == Direction::Undo || super::judge::undoing_now(state, i);
@@ -81,17 +81,17 @@ pub fn positions<'g>(groups: impl IntoIterator<Item = &'g Group>) -> Vec<u32> {
     all.into_iter().collect()
 }
 
-/// Which part is called next: never one that holds a part whose refusal nothing else explains.
+/// Chooses the next part. It never contains a part whose refusal is still unexplained.
 pub fn next(found: &Parts, refused: &[(Vec<u32>, String)]) -> Next {
     let whole = found.done.len() + found.ready.len() + found.foreign.len();
     let mut left: Vec<&Group> = found.ready.iter().collect();
     let mut named: Vec<(String, String)> =
         found.foreign.iter().map(|g| (g.name.clone(), g.differs.clone())).collect();
-    // What somebody else changed explains the refusal of every part that held it.
+    // If somebody else changed a record, that explains the refusal of every part with it.
     let mut culprits: BTreeSet<u32> = positions(&found.foreign).into_iter().collect();
     loop {
         let bad = suspects(&left, refused, &culprits);
-        // Only what was refused alone is to blame: what else was in its part may have been put right meanwhile.
+        // A group is to blame only if it was refused alone: the rest of its part may have been fixed in the meantime.
         let single = left.iter().enumerate().find_map(|(at, group)| {
             let alone = |part: &[u32]| match part {
                 [] => whole == 1,
@@ -111,7 +111,7 @@ pub fn next(found: &Parts, refused: &[(Vec<u32>, String)]) -> Next {
     }
 }
 
-/// Refused parts less what is done: a wrong name is among them. As indices into `left`, with the reason.
+/// Refused parts without the done groups; each contains a wrong name. As indices into `left`, with the reason.
 fn suspects<'r>(
     left: &[&Group],
     refused: &'r [(Vec<u32>, String)],
@@ -142,7 +142,7 @@ fn pick(left: &[&Group], bad: &[(Vec<usize>, &str)]) -> Vec<u32> {
     positions(half.iter().map(|at| left[*at]))
 }
 
-/// The message if not everything could be changed.
+/// The message if some changes could not be made.
 pub fn failure(named: &[(String, String)], of: usize) -> String {
     let listed: Vec<_> = named.iter().take(NAMED).map(|(name, why)| format!("{name} ({why})")).collect();
     let more = match named.len().saturating_sub(NAMED) {
@@ -164,7 +164,7 @@ mod tests {
         Group { name: format!("n{n}"), changes: vec![2 * n, 2 * n + 1], ..Group::default() }
     }
 
-    /// A provider that refuses every batch with one of `wrong` in it. Gives what was switched, who was named, and the calls.
+    /// A provider that refuses every batch with one of `wrong` in it. Returns what was switched, who was named, and the number of calls.
     fn carried_out(names: u32, wrong: &[u32], foreign: &[u32]) -> (Vec<u32>, Vec<String>, usize) {
         let (mut done, mut refused) = (Vec::new(), Vec::new());
         for calls in 0.. {

@@ -8,7 +8,7 @@ use crate::record::action::Action;
 use crate::record::runbook::Step;
 
 impl RunState {
-    /// What is put in the place of a component's data, if the run restores it.
+    /// What replaces a component's data, if the run restores it.
     pub fn restores(&self, component: &ComponentName) -> Option<&Restore> {
         self.runbook.steps.iter().find_map(|s| match &s.action {
             Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of }))
@@ -20,7 +20,7 @@ impl RunState {
         })
     }
 
-    /// What a restore loses, counted when writes had ended.
+    /// What a restore loses, counted after writes had ended.
     pub fn lost_for_good(&self, component: &ComponentName) -> Option<&Loss> {
         let (_, fenced_at) = self.fenced(component)?;
         let later = |at: &&StepState| at.work.started_at.is_some_and(|began| began >= fenced_at);

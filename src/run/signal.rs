@@ -1,4 +1,4 @@
-//! What a person asks of a run becomes an event, or a refusal with a reason. Journal order decides every race.
+//! Turns a person's request to a run into an event, or into a refusal with a reason. The order of the journal decides every race.
 
 use super::approval;
 use super::gate::falls_short;
@@ -15,7 +15,7 @@ use crate::record::event::{EventKind, Outcome, Signal};
 
 /// The events that a signal becomes.
 pub fn take(state: &RunState, signal: Signal, who: Person, now: Timestamp) -> Vec<EventKind> {
-    // A name that nobody vouches for bears no signature, and nothing that a terminal would take for more than a name.
+    // An unverified name carries no signature, and no characters that a terminal would interpret.
     let nobody = Person::claimed(one_line(&who.who));
     let who = if vouches(state, &signal) { who } else { nobody.clone() };
     if let Err(reason) = vouched(state, &signal, &who, now) {
@@ -27,8 +27,8 @@ pub fn take(state: &RunState, signal: Signal, who: Person, now: Timestamp) -> Ve
     }
 }
 
-/// Whether an operator has to sign for it. Stopping is everybody's, and so is going on, unless that asks a question again to which
-/// somebody said no, or nobody yes.
+/// Whether an operator must sign it. Anybody may stop a run or continue it, unless continuing repeats a question that somebody rejected or
+/// that expired without approval.
 pub fn vouches(state: &RunState, signal: &Signal) -> bool {
     let asked_again = || {
         state.runbook.steps.iter().zip(&state.steps).any(|(step, at)| {
@@ -43,7 +43,8 @@ pub fn vouches(state: &RunState, signal: &Signal) -> bool {
     !state.created.authority.is_empty() && !free
 }
 
-/// Where a run has operators, what changes its course is signed by one of them, about this run, and is taken once.
+/// In a run with operators, a signal that changes its course needs the signature of an operator for this run, and each signature counts
+/// once.
 fn vouched(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<(), String> {
     if !vouches(state, signal) {
         return Ok(());
@@ -101,7 +102,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             if state.step(i).action.watch(&Called::NOT_YET).is_none() {
                 return Err(format!("step {step} cannot be done by hand"));
             }
-            // Doing it by hand is an answer, and takes the place of none.
+            // Saying that the step was done by hand decides an open stop, but does not replace an earlier decision.
             if state.stopped().is_none() && must_be_answered(state) && !state.goes_no_further() {
                 return Err(unanswered(state));
             }
@@ -180,7 +181,7 @@ fn fulfil(
     Ok(vec![EventKind::Fulfilled { duty, who, reference, sha256 }])
 }
 
-/// Apart from answers to an override, a finished run accepts one statement: that its pending fence was resolved by other means.
+/// Besides answers to an override, a finished run accepts one statement: that its pending fence was resolved by other means.
 fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<Vec<EventKind>, String> {
     let over = || "the run is over".to_owned();
     if let Signal::Fulfil { duty, reference, sha256 } = signal {
@@ -205,7 +206,7 @@ fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
 fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Person) -> Vec<EventKind> {
     let under_way = |test: fn(&Status) -> bool| (0..state.steps.len()).any(|i| test(&state.work(i).status));
     let past = state.past_return() && !under_way(|s| *s == Status::Calling);
-    // What could not be undone once may never be. The person decides when to stop trying.
+    // An undo that failed once may never succeed. The person decides when to stop trying.
     let failed = |s: &StepState| s.undo.as_ref().is_some_and(|u| u.status == Status::Failed);
     let stuck = state.steps.iter().any(failed) && !state.in_flight();
     if state.mode == Mode::Cancelling && (past || stuck) {
@@ -235,7 +236,7 @@ pub(super) fn may_skip(state: &RunState, i: usize) -> Result<(), String> {
             "without {step}, nothing shows that users are served. Do it by hand, then run {done}"
         ));
     }
-    // Traffic must not get ahead of what proves that the site serves.
+    // Traffic must not move before the proof that the site serves.
     let guards_traffic =
         state.runbook.steps.iter().any(|s| sends(&s.action) && s.needs.iter().any(|n| n.step == *step));
     if guards_traffic && action.looks() {
@@ -257,7 +258,7 @@ pub(super) fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
     })
 }
 
-/// Whose word the event is.
+/// The person who made the statement in an event.
 pub const fn person_of(what: &EventKind) -> Option<&Person> {
     match what {
         EventKind::Approved { who, .. }

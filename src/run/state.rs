@@ -22,56 +22,56 @@ use crate::record::action::{Action, Undo};
 use crate::record::event::{Direction, End, EventKind, Outcome, RunCreated};
 use crate::record::runbook::{Need, OnFailure, Runbook, Step, Unless};
 
-/// Where one direction of a step is.
+/// The status of one direction of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Waiting for what it needs.
+    /// It waits for its needs.
     Pending,
-    /// Everything it needs is there; nothing was called yet.
+    /// Its needs are met; no call was made yet.
     Started,
-    /// A call was intended by this process and has no answer yet.
+    /// This process intended a call, which has no answer yet.
     Calling,
-    /// Nobody knows whether the call had its effect.
+    /// Nobody knows whether the call took effect.
     InDoubt {
         /// Since when.
         since: Timestamp,
     },
-    /// The call was accepted; completion is what observation then sees.
+    /// The call was accepted; an observation must confirm completion.
     Awaiting {
-        /// When it was.
+        /// When it was accepted.
         answered_at: Timestamp,
         /// What the provider answered.
         token: Option<String>,
     },
-    /// Refused without effect; tried again then.
+    /// Refused without effect; tried again at this time.
     Backoff {
-        /// When.
+        /// When it is tried again.
         due: Timestamp,
     },
-    /// A gate that does not let the run through.
+    /// A gate does not let the run continue.
     Blocked {
         /// Why.
         why: String,
-        /// The rule that may be waived; none where a yes is asked for.
+        /// The rule that may be waived; none if an approval is needed.
         rule: Option<Rule>,
-        /// The flag that would lift it.
+        /// The flag that lets the run continue.
         flag: Option<String>,
     },
     /// Done.
     Done(End),
     /// Failed; resume tries it again.
     Failed,
-    /// Left out.
+    /// Skipped.
     Skipped,
 }
 
 impl Status {
-    /// Whether an effect may be under way.
+    /// Whether an effect may be in progress.
     pub const fn in_flight(&self) -> bool {
         matches!(self, Self::Calling | Self::InDoubt { .. } | Self::Awaiting { .. })
     }
 
-    /// Whether nothing more happens without a person.
+    /// Whether nothing more happens until a person acts.
     pub const fn settled(&self) -> bool {
         matches!(self, Self::Done(_) | Self::Failed | Self::Skipped)
     }
@@ -96,29 +96,29 @@ impl Status {
 /// One direction of a step: the action, or its undo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Work {
-    /// Where it is.
+    /// Its status.
     pub status: Status,
     /// Calls made.
     pub attempts: u32,
-    /// Rises only after an observation proved that the earlier call had no effect.
+    /// Increases only after an observation proved that the earlier call had no effect.
     pub generation: u32,
     /// The idempotency key of the last call.
     pub key: String,
-    /// The restart that a fence asked for, once it was accepted: its proof must be newer.
+    /// The accepted restart of a fence: the proof must be newer than it.
     pub restart: Restart,
-    /// What is known of the parts of a batch.
+    /// What is known about the parts of a batch.
     pub parts: PartCalls,
-    /// Since when a call may have had an effect that nobody has seen or disproved: kept through failures, pauses and waits.
+    /// Since when a call may have had an effect that nobody has observed or disproved. It is kept through failures, pauses and waits.
     pub doubt: Option<Timestamp>,
-    /// When what may still come was asked for, neither seen since nor known never to come: by the last call, and by the one before it.
+    /// When the last call and the one before it were made, as long as their effects were neither observed nor ruled out.
     pub asked: [Option<Timestamp>; 2],
-    /// When the answer to a call was last lost, whatever happened since. Its effect may come late.
+    /// When the answer to a call was last lost, regardless of later events. Its effect may come late.
     pub lost_at: Option<Timestamp>,
-    /// When its deadline started again: a part was in place, or credentials were valid again.
+    /// When its timeout started again: a part was in place, or credentials were valid again.
     pub renewed_at: Option<Timestamp>,
-    /// When it was said that it takes longer than it may, and is waited for all the same.
+    /// When an event recorded that it exceeds its time and the run still waits for it.
     pub overdue: Option<Timestamp>,
-    /// True if it failed because somebody else holds the guard.
+    /// True if it failed because another run holds the guard.
     pub displaced: bool,
     /// When it started.
     pub started_at: Option<Timestamp>,
@@ -126,7 +126,7 @@ pub struct Work {
     pub ended_at: Option<Timestamp>,
     /// Why it failed, was skipped or waits.
     pub reason: Option<String>,
-    /// What the provider calls the requests of its calls, in order.
+    /// The provider's ids of its requests, in order.
     pub requests: Vec<crate::record::event::Request>,
 }
 
@@ -137,7 +137,7 @@ impl Default for Work {
 }
 
 impl Work {
-    /// The same step tried again: what its calls may have done is not forgotten.
+    /// The same step tried again. Possible effects of earlier calls are kept.
     #[must_use]
     pub fn again(&self) -> Self {
         Self {
@@ -149,13 +149,13 @@ impl Work {
             asked: self.asked,
             lost_at: self.lost_at,
             requests: self.requests.clone(),
-            // A refused call may be accepted now. An accepted change stays this run's to undo.
+            // A call that was refused earlier may be accepted now. This run must still undo an accepted change.
             parts: PartCalls { refused: Vec::new(), ..self.parts.clone() },
             ..Self::new()
         }
     }
 
-    /// Nothing happened yet.
+    /// The initial state.
     pub const fn new() -> Self {
         Self {
             status: Status::Pending,
@@ -183,31 +183,31 @@ impl Work {
 pub struct StepState {
     /// The action.
     pub work: Work,
-    /// Taking it back, once that has begun.
+    /// The undo, once it has started.
     pub undo: Option<Work>,
-    /// How often that failed before.
+    /// How often the undo failed before.
     pub undo_attempts: u32,
-    /// Its earlier results, and what people did to it.
+    /// Its earlier results, and what people did with it.
     pub past: Past,
-    /// When an undoing call was last intended, whatever its result. It may have had its effect, and is never forgotten.
+    /// When an undo call was last intended, whatever its result. It may have taken effect, so this is never cleared.
     pub undo_asked: Option<Timestamp>,
-    /// Since when looks at what decides about taking a run back fail.
+    /// Since when observations needed to decide about an undo fail.
     pub unseen_since: Option<Timestamp>,
     /// What was read right before its calls.
     pub found: Readings,
-    /// What it established.
+    /// The facts that it established.
     pub facts: Vec<Fact>,
-    /// Who said yes, for approval gates.
+    /// Who approved, for approval gates.
     pub approved_by: Vec<Person>,
-    /// Whether somebody overrode it before that.
+    /// The override, if somebody overrode it before it was approved.
     pub overridden: Option<Overridden>,
     /// The result of withdrawing its request, once that was tried.
     pub withdrawal: Option<Withdrawal>,
-    /// Who says that it was done by hand.
+    /// Who claims that it was done by hand.
     pub claimed_by: Option<Person>,
     /// Its status at the end of the run, if it is observed again since because of a pending fence.
     pub recovered: Option<Work>,
-    /// Rises with every event about the step: what follows from it is the same while this is.
+    /// Increases with every event of the step. Decisions about the step are the same as long as this is.
     pub revision: u32,
 }
 
@@ -217,12 +217,12 @@ impl StepState {
         self.recovered.as_ref().unwrap_or(&self.work)
     }
 
-    /// Whether it is being undone, was undone, or may have been by a call whose result is unknown.
+    /// Whether it is being undone, was undone, or may have been undone by a call with an unknown result.
     pub const fn taken_back(&self) -> bool {
         self.undo.is_some() || self.undo_asked.is_some()
     }
 
-    /// What is never forgotten of it, in whichever direction the run continues.
+    /// Records what must be kept in both directions of the run.
     pub(super) fn remember(&mut self, what: &EventKind, at: Timestamp) {
         self.past.take(what, at);
         match what {
@@ -235,10 +235,10 @@ impl StepState {
     }
 }
 
-/// How a probe turned, over the run.
+/// A turn of a probe: it began to succeed or to fail.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// To good, or to bad.
+    /// Whether it began to succeed.
     pub good: bool,
     /// When the first sample of the turn was sent.
     pub since: Timestamp,
@@ -246,110 +246,110 @@ pub struct Turn {
     pub last_other: Option<Timestamp>,
 }
 
-/// What the run is doing.
+/// The mode of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Going forward.
     Running,
     /// Starting nothing new.
     Paused,
-    /// Ending early: unwinding, or settling where unwinding is not allowed.
+    /// Ending early: undoing steps, or waiting for steps in progress if nothing may be undone.
     Cancelling,
     /// Over.
     Finished(Outcome),
 }
 
-/// What the proof of a fence told.
+/// What the proof of a fence shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Proven {
-    /// From when on it held.
+    /// Since when the fence holds.
     pub at: Timestamp,
-    /// The old primary's last commit before it, where the method could see that.
+    /// The old primary's last commit before it, if the method could read it.
     pub last_commit: Option<Timestamp>,
-    /// The same by that server's clock.
+    /// The same by the old primary's clock.
     pub there: Option<Timestamp>,
-    /// That clock, read with it.
+    /// A reading of that clock, taken together with it.
     pub clock: Option<ClockReading>,
 }
 
 /// A fence that is or was pending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FenceDebt {
-    /// Since when: the promotion, or, before that is known to have taken place, the waiver.
+    /// Since when: the time of the promotion, or of the waiver until the promotion is known to have happened.
     pub since: Timestamp,
-    /// Whether the promotion is known to have taken place.
+    /// Whether the promotion is known to have happened.
     pub pending: bool,
     /// When and how it was set.
     pub paid: Option<(Timestamp, String)>,
-    /// When and why nobody has to pay it any more, though nothing was fenced.
+    /// When and why it no longer needs to be set, although nothing was fenced.
     pub settled: Option<(Timestamp, String)>,
 }
 
 /// The state of a run.
 #[derive(Clone, Debug)]
 pub struct RunState {
-    /// What it started from.
+    /// The first event of the run.
     pub created: RunCreated,
     /// When.
     pub created_at: Timestamp,
-    /// What it does.
+    /// The runbook.
     pub runbook: Runbook,
     /// By position in the runbook.
     pub steps: Vec<StepState>,
     /// What it is doing.
     pub mode: Mode,
-    /// The owner's number.
+    /// The number of the current owner.
     pub epoch: u64,
-    /// When it took the run: nobody could do anything before.
+    /// When the current owner took over the run. It could not act before.
     pub taken_at: Timestamp,
     /// The owner, for people.
     pub owner: String,
-    /// Refusals accepted before and during the run.
+    /// Waivers accepted before and during the run.
     pub waivers: Vec<Waiver>,
-    /// By probe key, in order.
+    /// The turns of each probe, by probe key, in order.
     pub turns: BTreeMap<String, Vec<Turn>>,
     /// Pending fences, by component.
     pub debts: BTreeMap<ComponentName, FenceDebt>,
-    /// Components with a promotion intended, in doubt included.
+    /// Components whose promotion was intended, including calls in doubt.
     pub promoted: BTreeSet<ComponentName>,
-    /// When the last event was.
+    /// The time of the last event.
     pub last_at: Timestamp,
     /// When the last promotion was intended, by component.
     pub promoted_at: BTreeMap<ComponentName, Timestamp>,
-    /// True once clocks disagreed: measured figures are bounds from then on.
+    /// True once a clock jump was seen. From then on, measured figures are bounds.
     pub clock_jumped: bool,
-    /// When the clock was ahead all at once, and by how much.
+    /// When the clock jumped ahead, and by how much.
     pub(super) jumps: Vec<(Timestamp, Dur)>,
-    /// When it was cancelled, or its unwinding last taken up again.
+    /// When it was cancelled, or its undo was last resumed.
     pub cancelled_at: Option<Timestamp>,
-    /// Whether it was cancelled after a point of no return: it is closed as it stands once what is under way has settled.
+    /// Whether it was cancelled after a point of no return. It is then closed as it is, once the steps in progress have ended.
     pub closing: bool,
-    /// Who asked for that last, and why.
+    /// Who last cancelled it, and why.
     pub cancelled_by: Option<(Person, String)>,
-    /// Nonces of the statements that were taken: each is good once.
+    /// Nonces of the accepted statements: each statement is valid once.
     pub said: BTreeSet<String>,
-    /// True once a person who cancelled it saw that somebody else holds its guard.
+    /// True once the person who cancelled it saw that another run holds its guard.
     pub displaced: bool,
-    /// Why the last process stopped, if it said so.
+    /// Why the last process stopped, if it recorded that.
     pub halted: Option<String>,
-    /// When a place last answered that had been silent, by its name.
+    /// When a silent place last answered again, by place name.
     pub answered: BTreeMap<String, Timestamp>,
     /// When the run was finished.
     pub finished_at: Option<Timestamp>,
-    /// What called for a person, and what people said to that.
+    /// What needed a person, and what people answered.
     pub attention: Attention,
-    /// Addresses of services that processes after the first sent calls to.
+    /// Addresses of services that later processes sent calls to.
     pub endpoints: BTreeSet<Endpoint>,
     index: BTreeMap<StepId, usize>,
     /// Positions of fence steps, by component.
     rungs: BTreeMap<ComponentName, Vec<usize>>,
-    /// Positions of steps whose facts say that a component is fenced, or what it may lose: what gates ask for again and again.
+    /// Positions of steps with facts about a component's fence or exposure. Gates read them repeatedly.
     pub(super) known: BTreeMap<ComponentName, BTreeSet<usize>>,
-    /// By position: positions of needed steps, and whether it is enough that they are over.
+    /// By position: positions of needed steps, and whether it is enough that they have ended.
     needs: Vec<Vec<(usize, bool)>>,
     /// By position: positions of the steps that need it.
     pub(super) dependents: Vec<Vec<usize>>,
-    /// Positions of steps that something could follow for.
+    /// Positions of steps that the run may have to act on.
     pub(super) open: BTreeSet<usize>,
 }
 
@@ -359,7 +359,7 @@ impl RunState {
         let steps = runbook.steps.iter().map(|_| StepState::default()).collect();
         let index: BTreeMap<_, _> =
             runbook.steps.iter().enumerate().map(|(i, s)| (s.id.clone(), i)).collect();
-        // A step that needs one that does not exist can never start: its own position stands for that.
+        // If a step needs an unknown step, its own position stands for that step, so it can never start.
         let position =
             |own: usize, need: &Need| (index.get(&need.step).copied().unwrap_or(own), need.settled);
         let needs: Vec<Vec<(usize, bool)>> = runbook
@@ -417,33 +417,33 @@ impl RunState {
         state
     }
 
-    /// A step's position.
+    /// The position of a step.
     pub fn position(&self, id: &StepId) -> Option<usize> {
         self.index.get(id).copied()
     }
 
-    /// The runbook's step at a position.
+    /// The runbook step at a position.
     pub fn step(&self, at: usize) -> &Step {
         &self.runbook.steps[at]
     }
 
-    /// The direction that is under way.
+    /// The current direction of a step.
     pub fn work(&self, at: usize) -> &Work {
         let step = &self.steps[at];
         step.undo.as_ref().unwrap_or(&step.work)
     }
 
-    /// Which direction that is.
+    /// Which direction is current.
     pub fn direction(&self, at: usize) -> Direction {
         if self.steps[at].undo.is_some() { Direction::Undo } else { Direction::Do }
     }
 
-    /// The runbook's action, with what was read right before its calls.
+    /// The action of the runbook, with what was read right before its calls.
     pub fn forward(&self, at: usize) -> Cow<'_, Action> {
         self.step(at).action.bound(&self.steps[at].found)
     }
 
-    /// The action of the direction that is under way.
+    /// The action of the current direction.
     pub fn action(&self, at: usize) -> Cow<'_, Action> {
         let action = self.forward(at);
         if self.direction(at) == Direction::Do {
@@ -455,7 +455,7 @@ impl RunState {
         }
     }
 
-    /// Whether what a step waits for is there.
+    /// Whether the needs of a step are met.
     pub fn needs_met(&self, at: usize) -> bool {
         self.needs[at].iter().all(|(position, settled)| self.need_met(*position, *settled))
     }
@@ -497,7 +497,7 @@ impl RunState {
 
     /// The exposure of a component.
     pub fn exposure(&self, component: &ComponentName) -> Option<&Exposure> {
-        // The last one: a restore is judged before writes have ended, and after.
+        // The last one counts: a restore is measured before and after writes have ended.
         let taken = self.known_of(component).filter_map(|f| match f {
             Fact::Exposure(e) => Some(e),
             _ => None,
@@ -515,13 +515,13 @@ impl RunState {
         self.waivers.iter().find(|w| w.covers(rule, component))
     }
 
-    /// The step that promotes a component, if the run does.
+    /// The step that promotes a component, if there is one.
     pub fn promotion(&self, component: &ComponentName) -> Option<usize> {
         let promotes = |s: &Step| matches!(&s.action, Action::Op(Operation::Promote(Promote { db, .. })) if db.component == *component);
         self.runbook.steps.iter().position(promotes)
     }
 
-    /// The step that looks at the server that a component's new writer is, or becomes.
+    /// The step that observes the server that is or becomes the component's new primary.
     pub fn target_check(&self, component: &ComponentName) -> Option<usize> {
         let looks = |s: &Step| matches!(&s.action, Action::Op(Operation::CheckPromotable(Promotable { db })) if db.component == *component);
         self.runbook.steps.iter().position(looks)
@@ -537,17 +537,17 @@ impl RunState {
         !self.promoted.is_empty()
     }
 
-    /// Whether it is being undone. An undone step stays undone: such a run never goes forward again.
+    /// Whether it is being undone. An undone step stays undone, so such a run never continues forward.
     pub fn unwinds(&self) -> bool {
         self.cancelled_at.is_some() && (!self.past_return() || self.steps.iter().any(|s| s.undo.is_some()))
     }
 
-    /// Whether it was cancelled for good: it is being undone or closed, and never goes forward again.
+    /// Whether a cancel is final: the run is being undone or closed, and never continues forward.
     pub fn goes_no_further(&self) -> bool {
         self.closing || self.unwinds()
     }
 
-    /// Whether what was started continues on its own, perhaps for hours, and a later process can observe it: a rebuild on its host.
+    /// Whether the started work continues without drctl, perhaps for hours, and a later process can observe it: a rebuild on its host.
     pub fn goes_on_alone(&self, i: usize) -> bool {
         match (&self.work(i).status, &self.step(i).action) {
             (Status::InDoubt { .. }, Action::Op(Operation::Rejoin(Rejoin { replica, .. }))) => {
@@ -558,8 +558,8 @@ impl RunState {
         }
     }
 
-    /// Whether any effect may be under way. Nobody waits for fences in the background, nor for one in doubt, which may stay so for
-    /// as long as a site is dark: the doubt is kept.
+    /// Whether any effect may be in progress that the run waits for. It waits neither for background fences nor for a fence in doubt, which
+    /// may stay in doubt as long as a site is dark. The doubt is kept.
     pub fn in_flight(&self) -> bool {
         let doubted = |i: usize| {
             let fence = matches!(self.step(i).action, Action::Op(Operation::Fence(_)));

@@ -1,20 +1,20 @@
-//! The earlier results of a step, and what people did to it. None of that is forgotten when it is tried again.
+//! The earlier results of a step, and what people did with it. Retries do not clear them.
 
 use super::state::StepState;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::EventKind;
 
-/// What a person did to a step.
+/// What a person did with a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
-    /// It was left out.
+    /// Skipped it.
     Skipped,
-    /// It was done by hand, as somebody says.
+    /// Claimed that it was done by hand.
     ByHand,
 }
 
-/// That, by whom and why.
+/// An intervention by a person, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Steered {
     /// What.
@@ -23,18 +23,18 @@ pub struct Steered {
     pub at: Timestamp,
     /// Who.
     pub who: Person,
-    /// Why, if it was said.
+    /// Why, if a reason was given.
     pub reason: Option<String>,
 }
 
-/// The past of a step.
+/// The history of a step.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Past {
-    /// When it was started first.
+    /// When it first started.
     pub began: Option<Timestamp>,
-    /// How often it was tried again after it had failed.
+    /// How often it was tried again after a failure.
     pub retries: u32,
-    /// What people did to it.
+    /// What people did with it.
     pub steered: Vec<Steered>,
 }
 
@@ -55,12 +55,12 @@ impl Past {
 }
 
 impl StepState {
-    /// When it was started first.
+    /// When it first started.
     pub fn began(&self) -> Option<Timestamp> {
         self.past.began.or(self.of_run().started_at)
     }
 
-    /// How often it was tried: by calls, or again after it had failed, where a later try found no call to make.
+    /// The number of attempts: calls, or retries after a failure if a retry found no call to make.
     pub fn tries(&self) -> u32 {
         let work = self.of_run();
         match self.past.retries {

@@ -22,89 +22,89 @@ pub struct Stopped {
     pub step: StepId,
     /// Why.
     pub reason: String,
-    /// Whether somebody has seen it since.
+    /// Whether a person has acknowledged it since.
     pub seen: bool,
-    /// What was made of it, by everybody who said so; the last word holds.
+    /// All decisions about it, with their authors; the last one is valid.
     pub answers: Vec<Answer>,
 }
 
 impl Stopped {
-    /// The word that holds.
+    /// The valid decision.
     pub fn answer(&self) -> Option<&Answer> {
         self.answers.last()
     }
 }
 
-/// What somebody made of a stop.
+/// A person's decision about a stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
     /// When.
     pub at: Timestamp,
     /// Who.
     pub who: Person,
-    /// What.
+    /// The decision.
     pub decision: Decision,
-    /// Why; nothing where going on, or ending the run, is the answer.
+    /// The reason; none if the decision was made by continuing or ending the run.
     pub reason: Option<String>,
 }
 
-/// That somebody has seen what is going on.
+/// An acknowledgement: a person has seen the state of the run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Acknowledged {
     /// When.
     pub at: Timestamp,
     /// Who.
     pub who: Person,
-    /// What they said.
+    /// What the person wrote.
     pub reason: String,
 }
 
-/// What somebody confirms to have done as a duty.
+/// A duty that somebody confirms to have done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fulfilled {
-    /// What.
+    /// The duty.
     pub duty: Duty,
     /// When.
     pub at: Timestamp,
     /// Who.
     pub who: Person,
-    /// Where it is kept.
+    /// Where the evidence is kept.
     pub reference: String,
 }
 
-/// A question that waits for a person.
+/// An open question to a person.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Question {
-    /// Since when, if it stands.
+    /// Since when it is open, if it is.
     pub since: Option<Timestamp>,
-    /// Counts how often that step asked.
+    /// How often that step has asked.
     pub number: u32,
-    /// Whether somebody has seen it since.
+    /// Whether a person has acknowledged it since.
     pub seen: bool,
 }
 
-/// What called for a person, and what people said to that.
+/// What needed a person, and what people answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Attention {
-    /// When a step failed and brought the run to a stop.
+    /// Step failures that stopped the run.
     pub stops: Vec<Stopped>,
-    /// Who has seen what is going on.
+    /// Acknowledgements.
     pub acknowledged: Vec<Acknowledged>,
-    /// The duties that were done after it.
+    /// Duties that were done after the run.
     pub fulfilled: Vec<Fulfilled>,
     /// Questions, by the step that asks.
     pub questions: BTreeMap<StepId, Question>,
 }
 
 impl RunState {
-    /// The stop that nobody answered.
+    /// The stop without a decision.
     pub fn stopped(&self) -> Option<&Stopped> {
         self.attention.stops.last().filter(|stop| stop.answers.is_empty() && !self.finished())
     }
 
-    /// Whether a step neither starts nor calls again before somebody decides about a stop. What is in progress ends. The fences and the
-    /// capacity of a failover do not wait: they take nothing from users who are not served, and can be undone. A drill of copies continues
-    /// to remove its copy.
+    /// Whether a stop without a decision keeps a step from starting or calling again. Steps in progress end. The fences and the capacity of
+    /// a failover do not wait: they take nothing from users who are not served, and can be undone. A drill of copies continues to remove
+    /// its copy.
     pub fn held(&self, i: usize) -> bool {
         if self.mode != Mode::Running || self.is_under_way() {
             return false;
@@ -125,13 +125,13 @@ impl RunState {
         self.runbook.intent == Intent::Drill || self.finished() || self.may_go_on()
     }
 
-    /// Whether a step keeps what there is when the run stops, or is over.
+    /// Whether a step captures the state when the run stops or is over.
     pub fn captures(&self, i: usize) -> bool {
         let step = self.step(i);
         step.phase == Phase::Seal && matches!(step.action, Action::Check(Check::Evidence { .. }))
     }
 
-    /// What is to be kept of how things stand, where nobody looked since the run was brought to a stop.
+    /// A capture step that has not run since the run stopped.
     pub fn uncaptured(&self) -> Option<usize> {
         let open = |i: &usize| self.captures(*i) && self.work(*i).status == Status::Pending;
         (0..self.steps.len()).find(open).filter(|_| !self.is_under_way())
@@ -143,19 +143,19 @@ impl RunState {
         self.attention.stops.last().is_none_or(|stop| stop.answer().is_some_and(forward))
     }
 
-    /// Since when there is nothing left to do for users except to watch, or the run is finished. The watch of the run is part of the
-    /// monitoring by people, and no reason for later messages.
+    /// Since when nothing but watching is left to do for users, or the run is finished. The run's watch is part of the monitoring by
+    /// people, and causes no later messages.
     pub fn over_at(&self) -> Option<Timestamp> {
-        // Resolvers are asked in that phase, too, before anybody knows that users are served.
+        // Resolvers are also checked in that phase, before users are known to be served.
         let watches = |i: &usize| {
             let step = self.step(*i);
             step.phase == Phase::Watch && !step.background && matches!(step.action, Action::Wait { .. })
         };
-        // One that was left out beforehand is no sign of anything.
+        // A watch that was skipped beforehand shows nothing.
         let since = |i: usize| {
             let work = self.work(i);
             let needs = self.step(i).needs.iter().filter_map(|need| self.position(&need.step));
-            // Left out beforehand, it is over when everything before it is.
+            // If it was skipped beforehand, its time is when everything before it ended.
             let last = needs.filter_map(|need| self.work(need).ended_at).chain(work.ended_at).max();
             work.started_at.or(last.filter(|_| work.ended_at.is_some() && self.needs_met(i)))
         };
@@ -163,13 +163,13 @@ impl RunState {
         watched.into_iter().chain(self.finished_at).min()
     }
 
-    /// From when duties count: the end, or the last stop if nobody continued the run, because an abandoned run is also an incident.
+    /// From when duties are due: the end of the run, or its last stop if nobody continued it. An abandoned run is an incident, too.
     pub fn owes_from(&self, duty: Duty) -> Option<Timestamp> {
         let stop = || self.attention.stops.last().filter(|_| !self.may_go_on()).map(|stop| stop.at);
         self.over_at().or_else(|| stop().filter(|_| duty != Duty::Monitoring))
     }
 
-    /// Since when users fail who had been served again, while that is watched.
+    /// Since when users fail again who had been served, during the watch.
     pub fn fails_again(&self) -> Option<Timestamp> {
         let over = self.over_at()?;
         let publics = self.runbook.probes.iter().filter(|probe| probe.role == ProbeRole::Public);
@@ -177,7 +177,7 @@ impl RunState {
         bad.map(|turn| turn.since).filter(|since| *since > over).min()
     }
 
-    /// Keeps what calls for a person, and what people said.
+    /// Records what needs a person, and what people answered.
     pub(super) fn note_stop(&mut self, what: &EventKind, at: Timestamp) {
         self.note_questions(what, at);
         let (who, decision, reason) = match what {
@@ -187,7 +187,7 @@ impl RunState {
                 return self.stop(step, reason, at);
             }
             EventKind::Acknowledged { who, decision, reason } => {
-                // By the order of the journal, whatever a clock showed.
+                // The order of the journal decides, whatever the clocks said.
                 self.attention.stops.iter_mut().for_each(|stop| stop.seen = true);
                 self.attention.questions.values_mut().for_each(|question| question.seen = true);
                 let said = Acknowledged { at, who: who.clone(), reason: reason.clone() };
@@ -201,7 +201,7 @@ impl RunState {
             }
             EventKind::Resumed { .. } if self.may_go_on() => return,
             EventKind::Resumed { who } => (who, Decision::FixForward, None),
-            // Nothing is undone in a run that another one continues.
+            // A run that another run continues is not undone.
             EventKind::CancelRequested { who, reason, displaced_by: Some(_) } => {
                 (who, Decision::Failover, Some(reason.clone()))
             }

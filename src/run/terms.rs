@@ -1,4 +1,4 @@
-//! What the terms of a run make of it: whether they hold together, and whether what was achieved under them proves anything.
+//! Checks the terms of a run: whether they are consistent, and whether a result under them proves anything.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use crate::plan::terms::known;
 use crate::record::action::Action;
 use crate::record::event::{Outcome, RunCreated};
 
-/// How endpoints of routing controls are called.
+/// The service name in the endpoints of routing controls.
 const CLUSTER: &str = "route53-recovery-cluster";
 
-/// Why the terms that a run is written to have begun under cannot be those, if they cannot.
+/// Why the recorded terms cannot be those that the run began under, if they cannot.
 pub fn contradiction(created: &RunCreated) -> Option<&'static str> {
     if created.terms.digest() != created.terms_digest {
         return Some("their digest differs: they changed after the run started");
@@ -24,7 +24,7 @@ pub fn contradiction(created: &RunCreated) -> Option<&'static str> {
 }
 
 impl RunState {
-    /// Addresses that its calls went to, and that are not the provider's own for the service.
+    /// The endpoints of its calls that are not the provider's own.
     pub fn foreign_endpoints(&self) -> BTreeSet<Endpoint> {
         let named = self.created.terms.endpoints.union(&self.endpoints).cloned();
         let clusters = self.runbook.steps.iter().filter_map(|step| match &step.action {
@@ -35,13 +35,13 @@ impl RunState {
         named.chain(clusters).filter(Endpoint::is_foreign).collect()
     }
 
-    /// What the estate was for.
+    /// The environment that the application was declared as.
     pub const fn environment(&self) -> Environment {
         self.created.terms.environment
     }
 
-    /// Why nothing that was achieved proves an objective: somebody else than the provider may have answered. In an estate that was declared
-    /// a test nothing is proven of production, and figures are judged as they are.
+    /// Why no result proves an objective: another server than the provider's may have answered. A declared test environment proves nothing
+    /// about production, so its figures are judged as they are.
     pub fn proves_no_objective(&self) -> Option<String> {
         let foreign = self.foreign_endpoints();
         if foreign.is_empty() || self.environment() == Environment::Test {
@@ -51,7 +51,7 @@ impl RunState {
         Some(format!("calls went to endpoints that do not belong to the provider: {}", named.join(", ")))
     }
 
-    /// The terms as reports have them.
+    /// The terms as reports show them.
     pub fn under(&self) -> Under {
         Under {
             digest: self.created.terms_digest.clone(),
@@ -61,7 +61,7 @@ impl RunState {
         }
     }
 
-    /// Whether it is heard where the question is whether the application works. A run that ended badly is, whoever answered it.
+    /// Whether the run is evidence of whether the application works. A run that ended badly is, whichever server answered.
     pub fn is_evidence(&self) -> bool {
         let good = self.mode == Mode::Finished(Outcome::Recovered);
         match self.counts_for_nothing() {
@@ -70,7 +70,7 @@ impl RunState {
         }
     }
 
-    /// Why it counts for no compliance and verifies no application, if that is so.
+    /// Why the run counts for no compliance and verifies no application, if that is so.
     pub fn counts_for_nothing(&self) -> Option<String> {
         let test = || "drctl.yaml declares a test estate (environment: test)".to_owned();
         self.proves_no_objective().or_else(|| (self.environment() == Environment::Test).then(test))

@@ -1,4 +1,4 @@
-//! The possible commands after a stop, each with its result; and what an early end undoes and leaves.
+//! The possible commands after a stop, each with its result; and what a cancel undoes and leaves.
 
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
@@ -8,12 +8,12 @@ use crate::model::intent::Intent;
 use crate::record::action::{Action, Gate, Undo};
 use crate::record::event::End;
 
-/// One way on.
+/// One possible command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// What to type.
+    /// The command to type.
     pub command: String,
-    /// What comes of it.
+    /// Its result.
     pub means: String,
 }
 
@@ -22,20 +22,20 @@ pub struct Way {
 pub struct CalledOff {
     /// Why nothing is undone, if that is so.
     pub past: Option<String>,
-    /// What the guards that it holds are of; they stay with it where nothing is taken back.
+    /// The components whose guards the run holds. It keeps the guards if nothing is undone.
     pub guards: Vec<String>,
-    /// What stays as the run made it.
+    /// What stays as the run changed it.
     pub stays: Vec<String>,
     /// What is undone.
     pub undone: Vec<String>,
-    /// Whether users, or the server that takes their writes, were touched: nobody does that by mistake.
+    /// Whether the run affected users or the server that takes their writes. A cancel then needs an explicit confirmation.
     pub grave: bool,
-    /// Whether users have not been served since the outage, and a cancel leaves it so.
+    /// Whether users have not been served since the outage, and a cancel does not change that.
     pub users_out: bool,
 }
 
 impl CalledOff {
-    /// In a sentence.
+    /// The same in one sentence.
     pub fn words(&self) -> String {
         let some = |steps: &[String]| {
             let shown: Vec<&str> = steps.iter().take(SHOWN).map(String::as_str).collect();
@@ -71,16 +71,16 @@ impl CalledOff {
     }
 }
 
-/// So many steps are named.
+/// The number of steps that the sentence names.
 const SHOWN: usize = 6;
 
 impl RunState {
-    /// Whether users are served, and all that was left when it paused was to watch that they stay so.
+    /// Whether users are served, and the paused run had nothing left to do but watch.
     pub fn watch_paused(&self) -> bool {
         self.mode == Mode::Paused && self.served_again() && !self.goes_no_further()
     }
 
-    /// Whether users were led to where they are served, and no probe fails since.
+    /// Whether users were moved to a site that serves them, and no probe has failed since.
     fn served_again(&self) -> bool {
         self.over_at().is_some() && self.fails_again().is_none()
     }
@@ -103,7 +103,7 @@ impl RunState {
             some => Some(format!("{} was promoted and takes its own writes", some.join(", "))),
         };
         let touched: Vec<usize> = all.clone().filter(changed).filter(|i| !self.step(*i).debt).collect();
-        // What is under way settles first.
+        // What is in progress ends first.
         let settles = |i: usize| {
             self.steps[i].work.status.in_flight() && matches!(self.step(i).action.undo(), Undo::By(_))
         };
@@ -122,7 +122,7 @@ impl RunState {
         }
     }
 
-    /// The ways on for a run that nobody drives, the likeliest first. None once it is over.
+    /// The possible commands for a run that no process drives, the likeliest first. None once it is over.
     pub fn ways_on(&self) -> Vec<Way> {
         if self.finished() || self.watch_paused() {
             return Vec::new();
@@ -181,14 +181,14 @@ impl RunState {
         ways
     }
 
-    /// Whether a step failed, and nothing continues because of that.
+    /// Whether a step failed and stopped the run.
     fn brought_to_a_stop(&self, i: usize) -> bool {
         let step = self.step(i);
         let halts = step.on_failure == crate::record::runbook::OnFailure::Halt && !step.background;
         halts && self.steps[i].work.status == Status::Failed
     }
 
-    /// Steps that wait for a person: what lifts that, and whether it is a waiver.
+    /// Steps that wait for a person: the flag that lets them continue, and whether it is a waiver.
     fn blocked_steps(&self) -> impl Iterator<Item = (usize, &str, bool)> {
         self.steps.iter().enumerate().filter_map(|(i, step)| match &step.work.status {
             Status::Blocked { flag: Some(flag), rule, .. } => Some((i, flag.as_str(), rule.is_some())),
@@ -196,7 +196,7 @@ impl RunState {
         })
     }
 
-    /// Ways around a step that failed.
+    /// The alternatives to a failed step.
     fn around(&self, i: usize) -> Vec<Way> {
         let step = self.step(i);
         let resume = self.created.command("runs resume", "");
@@ -217,7 +217,7 @@ impl RunState {
     }
 }
 
-/// What it means to leave a step out.
+/// What skipping a step means.
 fn without(action: &Action) -> String {
     action.left_out().unwrap_or_else(|| "continues without it".to_owned())
 }

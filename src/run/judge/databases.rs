@@ -1,4 +1,4 @@
-//! What a database that was seen means for a step.
+//! Judges the observation of a database for a step.
 
 use super::waited;
 use crate::kinds::shared::database::DatabaseState;
@@ -11,12 +11,12 @@ use crate::run::decide::just_looked;
 use crate::run::exposure;
 use crate::run::state::RunState;
 
-/// How long the last replayed commit is looked for before the exposure is called unknown.
+/// How long drctl looks for the last replayed commit before it records the exposure as unknown.
 const EXPOSURE_PATIENCE: Dur = Dur::secs(15);
-/// How long a method of a pending fence has before the next one is tried as well.
+/// How long one method of a pending fence is tried before the next one starts as well.
 const RUNG: Dur = Dur::secs(15);
 
-/// What a database means.
+/// Judges the observation of a database.
 pub(super) fn judge(
     state: &RunState,
     i: usize,
@@ -25,7 +25,7 @@ pub(super) fn judge(
     now: Timestamp,
 ) -> Judged {
     match action {
-        // One look that missed is not the last word: without it the exposure is unknown, and only a waiver helps.
+        // A single observation without it is not final: an unknown exposure would need a waiver.
         Action::Check(Check::Exposure { .. })
             if seen.last_commit.is_none()
                 // The loss of a restore is known from its time and the fence, and users wait for it.
@@ -41,8 +41,8 @@ pub(super) fn judge(
     }
 }
 
-/// A fence that a finished run owes. It is set only while the new primary was just seen to take the writes, and its methods are tried in
-/// their order here, too: the first one may show which writes came last, the others may not.
+/// A pending fence of a finished run. drctl sets it only right after it observed that the new primary takes writes. The methods run in
+/// their order here, too, because the first one may show the last writes and the others may not.
 pub(super) fn owed(state: &RunState, i: usize, fence: &Fence, judged: Judged, now: Timestamp) -> Judged {
     let calls = matches!(judged, Judged::Before | Judged::Partly(_) | Judged::Half(_));
     if calls && !still_second(state, fence, now) {
@@ -50,7 +50,7 @@ pub(super) fn owed(state: &RunState, i: usize, fence: &Fence, judged: Judged, no
     }
     let rung = state.rungs(&fence.db.component).iter().take_while(|&&r| r != i).count();
     let turn = state.taken_at + Dur(RUNG.millis() * u64::try_from(rung).unwrap_or(0));
-    // A place that was dark and answers may now take writes, whichever method comes first.
+    // A place that answers again after it was dark may now take writes, so every method runs at once.
     let woke = state.answered.get(&fence.db.place.name).is_some_and(|at| *at >= state.taken_at);
     match judged {
         Judged::Before if now < turn && !woke => {
@@ -60,7 +60,8 @@ pub(super) fn owed(state: &RunState, i: usize, fence: &Fence, judged: Judged, no
     }
 }
 
-/// Long after a run the old primary may be the only one again: it is fenced only while the new one was just seen to take writes.
+/// Whether the old primary is still the second one. Long after a run it may be the only one again, so drctl fences it only right after it
+/// observed that the new one takes writes.
 fn still_second(state: &RunState, fence: &Fence, now: Timestamp) -> bool {
     let Some(check) = state.target_check(&fence.db.component) else { return true };
     just_looked(state, check, now)

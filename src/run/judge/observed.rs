@@ -1,22 +1,22 @@
-//! What was seen for a step, and what follows from it.
+//! What was observed for a step, and what follows from it.
 
 use crate::inventory::Observation;
 use crate::kinds::Target;
 use crate::model::time::Timestamp;
 use crate::record::event::EventKind;
 
-/// What was seen for a step.
+/// What was observed for a step.
 #[derive(Clone, Debug)]
 pub enum StepObservation {
     /// Observations, in the order of the targets.
     Things(Vec<(Target, Observation)>),
-    /// How a probe stands.
+    /// The status of a probe.
     Probe(ProbeSight),
-    /// Nothing has to be seen first.
+    /// Nothing needs to be observed first.
     Nothing,
 }
 
-/// How a probe stands.
+/// The status of a probe.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ProbeSight {
     /// Good samples in a row, up to now.
@@ -25,13 +25,13 @@ pub struct ProbeSight {
     pub window_began: Option<Timestamp>,
 }
 
-/// What follows.
+/// The decision for a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StepDecision {
-    /// Write this.
+    /// Write this event.
     Record(EventKind),
     /// Write the intent, then call.
     Perform(EventKind),
-    /// Look again later; the words are for people.
+    /// Observe again later; the words are for people.
     Keep(String),
 }

@@ -1,4 +1,4 @@
-//! What was seen means for a step whose changes can be made one by one.
+//! Judges the observation for a step whose changes can be made one by one.
 
 use super::{
     Call, StepDecision, disproved, doubtful, end_of, may_be_old, may_come_until, perform, progress, settle,
@@ -39,7 +39,7 @@ pub(super) fn judge(
             false => EventKind::StepFinished { step: id, end: end_of(state, i), facts },
         });
     }
-    // A batch is atomic: one change of it that is as it should be stands for all of them.
+    // A batch is atomic: one change of it in the new state shows that all of them were made.
     let called = |g: &&Group| {
         let now = &state.work(i).parts.now;
         now.is_empty() || g.changes.iter().any(|c| now.contains(c))
@@ -100,7 +100,7 @@ fn take_back(state: &RunState, i: usize, action: &Action, seen: &State, now: Tim
     perform(state, i, true, Call { part, ..Call::default() })
 }
 
-/// A part as events name it: nothing where it is everything.
+/// A part as events name it: empty if it is everything.
 fn named(found: &Parts, part: Vec<u32>) -> Vec<u32> {
     if part.len() == found.changes { Vec::new() } else { part }
 }
