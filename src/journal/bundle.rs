@@ -30,10 +30,10 @@ const LEDGER: &str = "ledger.jsonl";
 const PLAN: &str = "plan.yaml";
 const RUNBOOK: &str = "runbook.json";
 
-/// What every version writes with the same bytes.
+/// The files that every version writes with the same bytes.
 const WRITTEN: [&str; 4] = [PLAN, RUNBOOK, EVENTS, LEDGER];
 
-/// The version of drctl that makes and checks them.
+/// The version of drctl that makes and checks bundles.
 const TOOL: &str = env!("CARGO_PKG_VERSION");
 
 /// The version of the texts that drctl derives from events. Raise it with every change of reports, their wording, or the files below.
@@ -41,7 +41,7 @@ const TOOL: &str = env!("CARGO_PKG_VERSION");
 /// `tests/fixtures/golden/renders.txt`.
 pub const RENDERS: u32 = 5;
 
-/// What was written down of a run.
+/// The recorded data of a run.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// Its events.
@@ -58,10 +58,10 @@ struct Content {
     bytes: Vec<u8>,
 }
 
-/// Packs and signs.
+/// Packs and signs a bundle.
 ///
 /// # Errors
-/// If what was written is not whole, or the key cannot sign.
+/// If the recorded data are incomplete, or the key cannot sign.
 pub fn seal(written: &Written, state: &RunState, key: &PrivateKey, at: Timestamp) -> Result<Vec<u8>, String> {
     let report = summary::report(state, state.last_at);
     let contents = contents(written, (state, &report), at)?;
@@ -72,7 +72,7 @@ pub fn seal(written: &Written, state: &RunState, key: &PrivateKey, at: Timestamp
     let first = [(ENVELOPE, envelope.as_slice()), (MANIFEST, bytes.as_slice())];
     let all = first.into_iter().chain(contents.iter().map(|c| (c.path, c.bytes.as_slice())));
     let bundle = archive::write(all, at).map_err(|e| e.to_string())?;
-    // What would not verify is signed for nobody.
+    // drctl never signs a bundle that would not verify.
     let verdict = check(&bundle, std::slice::from_ref(key.public_key()));
     match verdict.faults.first() {
         None => Ok(bundle),
@@ -106,7 +106,7 @@ fn described(
     Ok(describe(state, report, sealing))
 }
 
-/// Every file but the manifest and its envelope.
+/// All files except the manifest and its envelope.
 fn contents(
     written: &Written,
     (state, report): (&RunState, &RunReport),
@@ -128,7 +128,7 @@ fn contents(
     Ok(all)
 }
 
-/// What follows from the events.
+/// The files that are derived from the events.
 fn told(state: &RunState, report: &RunReport) -> Result<Vec<Content>, String> {
     let ended = state.last_at;
     let (before, after, seen_at) = observations(state);
@@ -155,7 +155,7 @@ fn told(state: &RunState, report: &RunReport) -> Result<Vec<Content>, String> {
     ])
 }
 
-/// What was seen before anything changed, what was seen from then on, step by step, and when the former was over.
+/// The observations before the first change, the observations after it by step, and when the first part ended.
 fn observations(state: &RunState) -> (Vec<serde_json::Value>, Vec<serde_json::Value>, Option<Timestamp>) {
     let (mut before, mut after, mut seen_at) = (Vec::new(), Vec::new(), None);
     for (step, at) in state.runbook.steps.iter().zip(&state.steps).filter(|(_, at)| !at.facts.is_empty()) {

@@ -7,10 +7,10 @@ use super::verify::{self, LEDGER};
 use crate::model::plain;
 use crate::model::time::Timestamp;
 
-/// The longest that `msg` and `reason` may be, in bytes.
+/// The maximum length of `msg` and `reason`, in bytes.
 const LONGEST: usize = 1_023;
 
-/// One record of a run of a plan, in a world, as a line. The heads of runs in the ledger are none: their events are.
+/// One record of a run as a line, with the run's plan and world. Heads in the ledger have no line, because their events have one.
 pub fn line(record: &Record, (plan, world): (&str, &str)) -> Option<String> {
     let of_ledger = record.run.as_str() == LEDGER;
     if of_ledger && verify::head(&record.bytes).is_some() {
@@ -50,7 +50,7 @@ pub fn line(record: &Record, (plan, world): (&str, &str)) -> Option<String> {
     Some(format!("CEF:0|drctl|drctl|{version}|{id}|{name}|{severity}|{}", extension.join(" ")))
 }
 
-/// The refusals that people accepted when they began a run: they stand in its runbook.
+/// The refusals that people waived before the run started; they are in its runbook.
 fn waived(value: &Value) -> Option<String> {
     let runbook: Value = serde_json::from_str(value["runbook"].as_str()?).ok()?;
     let word = |waiver: &Value, key: &str| waiver[key].as_str().unwrap_or_default().to_owned();
@@ -83,7 +83,7 @@ fn outcome(value: &Value) -> Option<String> {
     outcome.as_str().map(str::to_owned).or_else(|| outcome.is_object().then(|| outcome.to_string()))
 }
 
-/// How much somebody should mind, from 0 to 10: what was let through, refused or lost stands out.
+/// The severity from 0 to 10: waivers, refusals and losses stand out.
 fn severity(kind: &str, value: &Value) -> u8 {
     match kind {
         "unreadable" => 10,
@@ -101,7 +101,7 @@ fn severity(kind: &str, value: &Value) -> u8 {
     }
 }
 
-/// The event without what is long and says nothing to people: signatures, what was signed, and whole texts.
+/// The event without long fields that people do not read: signatures, signed statements and whole texts.
 fn message(value: &Value) -> String {
     let mut short = value.clone();
     prune(&mut short);
@@ -117,12 +117,13 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// In the header `|` ends a field.
+/// In the header, `
+/// ` ends a field.
 fn header(text: &str) -> String {
     plain::line(text).replace('\\', "\\\\").replace('|', "\\|")
 }
 
-/// No field is longer than its format lets it be, and none ends within an escape.
+/// Cuts a field at its maximum length, but never within an escape.
 fn escaped(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

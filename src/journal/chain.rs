@@ -1,4 +1,4 @@
-//! The hash chain. Hashes are over the stored bytes, framed, and cover everything that says which event it is.
+//! The hash chain. Hashes cover the stored bytes and everything that identifies the event, with length framing.
 
 use crate::model::ids::{Digest, RunId};
 
@@ -9,17 +9,17 @@ pub struct Record {
     pub run: RunId,
     /// From 1, without gaps.
     pub seq: u64,
-    /// The owner that wrote it.
+    /// The epoch of its writer.
     pub epoch: u64,
     /// The exact bytes.
     pub bytes: Vec<u8>,
-    /// The hash of the event before; of the first, all zeros.
+    /// The hash of the previous event; all zeros for the first one.
     pub previous: Digest,
     /// The hash of this one.
     pub hash: Digest,
 }
 
-/// What the first event of a chain follows.
+/// The hash that the first event of a chain follows.
 pub fn genesis() -> Digest {
     Digest::from_stored("0".repeat(64))
 }
@@ -47,7 +47,7 @@ pub fn broken(run: &RunId, records: &[Record]) -> Option<(u64, String)> {
     broken_after(run, (0, genesis()), records)
 }
 
-/// The same of a part of a chain, which follows an entry with this number and hash.
+/// The same for a part of a chain that follows an entry with this number and hash.
 pub fn broken_after(
     run: &RunId,
     (before, mut previous): (u64, Digest),

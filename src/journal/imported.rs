@@ -1,4 +1,4 @@
-//! Runs that came from a file. Such a run is read, and nothing more, until an operator of this store adopts it.
+//! Imported runs. An imported run is read-only until an operator of this store adopts it.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Entry;
 use crate::policy::adopted;
 
-/// What stands in a store, by number.
+/// The contents of a store, by number.
 pub trait Stored {
     /// The hash of an entry of the ledger.
     fn entry(&self, seq: u64) -> Option<Digest>;
@@ -18,20 +18,20 @@ pub trait Stored {
 /// What the ledger records about imported runs.
 #[derive(Debug, Default)]
 pub struct Imported {
-    /// Those that nobody adopted.
+    /// Runs that nobody adopted.
     pub waiting: BTreeMap<RunId, Waiting>,
-    /// Adoptions that do not hold, by their entries.
+    /// Invalid adoptions, with their entry numbers.
     pub unsound: Vec<(u64, RunId, String)>,
 }
 
-/// A run that is only read.
+/// A run that is read-only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Waiting {
-    /// Why the last adoption does not hold, if somebody wrote one.
+    /// Why the last adoption is invalid, if there is one.
     pub unsound: Option<String>,
 }
 
-/// Reads the ledger, oldest first. Entries of other kinds may be left out of it.
+/// Reads the ledger, oldest first. Other kinds of entries may be left out.
 pub fn read<'r>(ledger: impl Iterator<Item = &'r Record>, stored: &dyn Stored) -> Imported {
     let mut found = Imported::default();
     let mut operators = None;

@@ -1,7 +1,7 @@
-//! The go-bag: what somebody needs on another machine, as one signed file.
+//! The go-bag: one signed file with everything that a person needs on another machine.
 //!
-//! What is in it acts: plans have hooks and commands of hosts. So the file is one envelope (DSSE, as the manifests of bundles have) with the
-//! public half of the key that signed it, and nothing of the payload is read before that key is believed and its signature holds.
+//! Its contents can act: plans contain hooks and commands of hosts. So the file is one DSSE envelope, like the manifests of bundles, with
+//! the public key of its signer. Nothing of the payload is parsed before that key is trusted and its signature is valid.
 
 use std::collections::BTreeSet;
 
@@ -18,12 +18,12 @@ use crate::model::time::Timestamp;
 use crate::policy::dsse::{self, Envelope};
 use crate::record::event::WorldKind;
 
-/// What is signed: a signature of a bundle is none of a go-bag.
+/// The signed payload type: a signature of a bundle is not valid for a go-bag.
 const PAYLOAD_TYPE: &str = "application/vnd.drctl.kit+json";
-/// The version of this shape.
+/// The version of this format.
 const VERSION: u32 = 2;
 
-/// What is in the bag.
+/// The contents of the bag.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contents {
@@ -31,57 +31,57 @@ pub struct Contents {
     pub tool: String,
     /// When, by the clock of the machine that made it.
     pub made_at: Timestamp,
-    /// By whose command: as the operating system says.
+    /// The user who made it, according to the operating system.
     pub made_by: String,
-    /// The world of its runs. A scenario stands for all of them.
+    /// The world of its runs. A scenario stands for every rehearsal.
     pub world: WorldKind,
     /// `drctl.yaml`, byte by byte.
     pub settings: Option<String>,
     /// File names and texts of plans.
     pub plans: Vec<(String, String)>,
-    /// What was seen last.
+    /// The last observed states.
     pub observations: Vec<(String, Remembered)>,
     /// Unfinished runs, and runs with something pending: lines of `runs export`.
     pub runs: Vec<Vec<String>>,
 }
 
-/// A bag that was opened.
+/// An opened bag.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Opened {
-    /// What is in it.
+    /// The contents.
     pub contents: Contents,
     /// Digest of exactly the bytes that were signed.
     pub digest: Digest,
-    /// The fingerprint of the key that signed it; nothing if nobody did.
+    /// The fingerprint of the key that signed it; none if it is unsigned.
     pub signed_by: Option<String>,
 }
 
-/// Why a bag stays closed.
+/// Why a bag was not opened.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Closed {
-    /// It is something else.
+    /// It is not a go-bag.
     #[error("it is not a file from drctl kit export")]
     Other,
     /// It was changed.
     #[error("it was changed: {0}")]
     Changed(String),
-    /// Nobody vouches for it.
+    /// It is not signed.
     #[error("it is not signed")]
     Unsigned,
-    /// Somebody does, and nobody here knows that key.
+    /// It is signed with a key that is not trusted here.
     #[error("it is signed with {0}, which is not a known key here")]
     Unknown(String),
-    /// The payload is signed, and another version's.
+    /// It is signed, but another version of drctl made it.
     #[error("this version of drctl cannot read it: {0}")]
     Unreadable(String),
 }
 
-/// Whether a bag that nobody signed is opened. One with a signature that does not hold never is.
+/// Whether to open an unsigned bag. A bag with an invalid signature is never opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsigned {
-    /// No.
+    /// Do not open it.
     Refuse,
-    /// A person who is on record said yes.
+    /// Open it, because a person on record accepted that.
     Accept,
 }
 
@@ -90,7 +90,7 @@ pub enum Unsigned {
 #[serde(deny_unknown_fields)]
 struct Bag {
     drctl_kit: u32,
-    /// Without a comment, so that there is one way to write it.
+    /// Without the comment, so that there is only one form.
     key: Option<String>,
     envelope: Envelope,
 }
@@ -103,7 +103,7 @@ fn plain(key: &PublicKey) -> Result<String, String> {
     PublicKey::from(key.key_data().clone()).to_openssh().map_err(|e| e.to_string())
 }
 
-/// Packs, and signs if there is a key.
+/// Packs the contents, and signs them if there is a key.
 ///
 /// # Errors
 /// If the key cannot sign.
@@ -121,7 +121,7 @@ pub fn seal(contents: &Contents, key: Option<&PrivateKey>) -> Result<Vec<u8>, St
     serde_json::to_vec(&Bag { drctl_kit: VERSION, key, envelope }).map_err(|e| e.to_string())
 }
 
-/// The world of a bag, as it says itself: whether it would be put in the place of one of another world. Nothing is believed for that.
+/// The world that a bag claims, to check whether it would replace data of another world. The claim is not trusted.
 pub fn world(bytes: &[u8]) -> Option<StoreWorld> {
     let bag: Bag = serde_json::from_slice(bytes).ok()?;
     let contents: Contents = serde_json::from_slice(&STANDARD.decode(bag.envelope.payload).ok()?).ok()?;
@@ -131,16 +131,16 @@ pub fn world(bytes: &[u8]) -> Option<StoreWorld> {
     })
 }
 
-/// Opens a bag that one of these keys signed, by their fingerprints.
+/// Opens a bag if one of these trusted keys signed it. Keys are named by their fingerprints.
 ///
 /// # Errors
-/// Why it stays closed.
+/// Why it was not opened.
 pub fn open(bytes: &[u8], believed: &BTreeSet<String>, unsigned: Unsigned) -> Result<Opened, Closed> {
     let bag: Bag = serde_json::from_slice(bytes).map_err(|_| Closed::Other)?;
     if bag.drctl_kit != VERSION {
         return Err(Closed::Other);
     }
-    // A signature covers the payload, and not how the file is written: nothing may hide in that.
+    // The signature covers the payload and not the form of the file, so the file must have exactly the written form.
     if serde_json::to_vec(&bag).ok().as_deref() != Some(bytes) {
         return Err(Closed::Changed("its content differs from what drctl wrote".to_owned()));
     }
@@ -156,7 +156,7 @@ pub fn open(bytes: &[u8], believed: &BTreeSet<String>, unsigned: Unsigned) -> Re
     Ok(Opened { contents, digest: Digest::of(&payload), signed_by })
 }
 
-/// The payload, if it is signed with this key, which is believed.
+/// The payload, if this trusted key signed it.
 fn vouched(
     envelope: &Envelope,
     key: &str,

@@ -1,4 +1,4 @@
-//! Who drives a run on this machine: an OS lock, which goes with its process however that ends.
+//! Which process drives a run on this machine: an OS lock, which ends with its process however that ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::MetadataExt as _;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::StoreError;
 use crate::model::ids::RunId;
 
-/// Held for as long as a process drives a run. Its file goes with it, unless the process is killed; one that is left is nobody's.
+/// Held as long as a process drives a run. Its file is removed with it, unless the process is killed. A file that is left holds no lock.
 #[derive(Debug)]
 pub struct RunLock {
     file: File,
@@ -16,14 +16,14 @@ pub struct RunLock {
 
 impl Drop for RunLock {
     fn drop(&mut self) {
-        // While it is held nobody else has it, and whoever opened it meanwhile finds that it is gone.
+        // While this process holds the lock, no other one does. A process that opened the file in the meantime finds that it is gone.
         if is_at(&self.file, &self.path) {
             let _ = std::fs::remove_file(&self.path);
         }
     }
 }
 
-/// Whether an open file is still the one that is found there.
+/// Whether an open file is still the one at its path.
 fn is_at(file: &File, path: &Path) -> bool {
     let (Ok(open), Ok(there)) = (file.metadata(), std::fs::symlink_metadata(path)) else { return false };
     (open.dev(), open.ino()) == (there.dev(), there.ino())
@@ -48,7 +48,7 @@ impl RunLock {
                 .open(&path)
                 .map_err(|e| unreadable(&e))?;
             match file.try_lock() {
-                // Its holder may have taken it away between the two: a lock on what is no longer there keeps nobody out.
+                // The previous holder may have removed the file between the two calls. A lock on a removed file excludes nobody.
                 Ok(()) if is_at(&file, &path) => return Ok(Self { file, path }),
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Err(StoreError::Owned(run.clone())),
@@ -57,7 +57,7 @@ impl RunLock {
         }
     }
 
-    /// Whether some process holds the lock of a run. Nothing is written for that: where there is no lock, nobody holds it.
+    /// Whether a process holds the lock of a run. This writes nothing: without a file, nobody holds it.
     pub fn is_held(folder: &Path, run: &RunId) -> bool {
         let file = File::open(folder.join(format!("{run}.lock")));
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))

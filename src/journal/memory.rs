@@ -1,4 +1,4 @@
-//! A journal in memory, for tests and as the plainest statement of what an engine has to do.
+//! A journal in memory, for tests and as the simplest specification of an engine.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::Signal;
 
-/// A journal that is gone with the process.
+/// A journal that ends with the process.
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
     inner: RefCell<Inner>,
@@ -45,7 +45,7 @@ impl Run {
 }
 
 impl MemoryJournal {
-    /// A journal that holds one unfinished run, as a crash would have left it.
+    /// A journal with one unfinished run, as after a crash.
     pub fn from_records(records: &[Record]) -> Self {
         let journal = Self::default();
         if let Some(last) = records.last() {

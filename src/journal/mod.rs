@@ -1,7 +1,7 @@
-//! The journal: one hash-chained list of events a run, and the ledger that chains the heads of runs.
+//! The journal: one hash-chained list of events for each run, and the ledger, which chains the heads of runs.
 //!
-//! Engines store bytes; what the bytes mean is not their business. Sequence and hash are assigned inside the write. An append
-//! answers with one of four kinds of no, because they ask for different things.
+//! Engines store bytes and do not interpret them. Sequence and hash are assigned during the write. A failed append has one of several
+//! errors, because each needs a different reaction.
 
 pub mod bundle;
 pub mod cef;
@@ -26,7 +26,7 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::Signal;
 
-/// Why an append did not happen, or may not have.
+/// Why an append failed, or may have failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AppendError {
     /// Another process owns the run now.
@@ -34,26 +34,26 @@ pub enum AppendError {
     Fenced {
         /// The run.
         run: RunId,
-        /// The epoch that holds.
+        /// The current epoch.
         epoch: u64,
     },
-    /// The chain is longer than was thought.
+    /// The chain is longer than the caller expected.
     #[error("run {run} has {have} events instead of the expected {expected}")]
     Conflict {
         /// The run.
         run: RunId,
-        /// How many there are.
+        /// The number of events.
         have: u64,
-        /// How many were expected.
+        /// The expected number.
         expected: u64,
     },
     /// The store cannot be written.
     #[error("drctl cannot write to the store: {0}")]
     Unavailable(String),
-    /// The store's file is gone from its path, or another one is there: what is written now is found by nobody.
+    /// The store's file is missing from its path or was replaced. Nobody would find what is written now.
     #[error("{0}; drctl did nothing after the last event in the journal")]
     Gone(String),
-    /// It may have been written; read again before acting.
+    /// The events may have been written. The caller must read the store before it acts.
     #[error("it is unknown whether the write to the store succeeded: {0}")]
     Unknown(String),
 }
@@ -64,10 +64,10 @@ pub enum StoreError {
     /// It cannot be opened or read.
     #[error("{0}")]
     Unreadable(String),
-    /// Its file is gone from its path, or another one is there.
+    /// Its file is missing from its path or was replaced.
     #[error("{0}")]
     Gone(String),
-    /// It is of the other world: rehearsals never stand among what was real.
+    /// It belongs to the other world: rehearsals and real runs are never mixed.
     #[error("{path} is a {is} store, but this command needs a store for {}", .asked.words())]
     OtherWorld {
         /// The file.
@@ -77,7 +77,7 @@ pub enum StoreError {
         /// The world of the command.
         asked: StoreWorld,
     },
-    /// What it holds is not what was written.
+    /// Its contents differ from what was written.
     #[error("run {run}, event {seq}: {why}")]
     Corrupt {
         /// The run.
@@ -90,10 +90,10 @@ pub enum StoreError {
     /// There is no such run.
     #[error("run `{0}` does not exist")]
     NoRun(String),
-    /// What was signed and lies elsewhere is newer: the store was put back to an older copy, or cut.
+    /// A newer signed checkpoint exists outside: the store was restored from an older copy, or truncated.
     #[error("the store is older than its signed checkpoints, so drctl only reads it: {0}")]
     PutBack(String),
-    /// It came from a file, and nobody of this store adopted it.
+    /// It was imported, and nobody of this store adopted it.
     #[error(
         "run {run} came from a file and is read-only, because nobody adopted it in this store; {}{}",
         named(operators),
@@ -104,7 +104,7 @@ pub enum StoreError {
         run: RunId,
         /// The operators that the file names.
         operators: Vec<String>,
-        /// Why an adoption that somebody wrote does not hold.
+        /// Why an existing adoption is invalid.
         unsound: Option<String>,
     },
     /// Another unfinished run holds a component.
@@ -118,7 +118,7 @@ pub enum StoreError {
     /// Another process holds the run.
     #[error("another process drives run {0}")]
     Owned(RunId),
-    /// The run that was to be continued is not as it was when it was planned for.
+    /// The run to continue changed after the plan for continuing it was made.
     #[error("somebody continued or ended run {0} in the meantime")]
     Moved(RunId),
 }
@@ -142,12 +142,12 @@ pub struct RunRow {
     pub finished: bool,
 }
 
-/// A run that was opened by a new owner.
+/// A run that a new owner opened.
 #[derive(Debug)]
 pub struct Opened {
-    /// The owner's number.
+    /// The epoch of the owner.
     pub epoch: u64,
-    /// Everything so far.
+    /// All events so far.
     pub records: Vec<Record>,
 }
 
@@ -158,26 +158,26 @@ pub struct InboxEntry {
     pub id: u64,
     /// Who sent it.
     pub who: Person,
-    /// What is asked.
+    /// The request.
     pub signal: Signal,
 }
 
-/// The end of a run that another one takes the place of.
+/// The end of a run that another run replaces.
 #[derive(Clone, Debug)]
 pub struct Closing {
     /// The run that ends.
     pub run: RunId,
-    /// The owner's number of whoever ends it.
+    /// The epoch of the process that ends it.
     pub epoch: u64,
     /// How many events it has.
     pub expect: u64,
-    /// Its last ones.
+    /// Its last events.
     pub events: Vec<Vec<u8>>,
 }
 
-/// The truth about runs.
+/// The journal of runs.
 pub trait Journal {
-    /// Writes a run's first events and claims its components, and ends the run whose place it takes, all or nothing.
+    /// Writes a run's first events, claims its components and ends the run that it replaces, all in one transaction.
     ///
     /// # Errors
     /// `Busy` if another unfinished run holds one of them.
@@ -189,13 +189,13 @@ pub trait Journal {
         closes: Option<&Closing>,
     ) -> Result<Vec<Record>, StoreError>;
 
-    /// Takes a run over: everything an earlier owner tries to append from here on is fenced.
+    /// Takes over a run. From now on, appends of earlier owners are refused.
     ///
     /// # Errors
-    /// If there is no such run or it cannot be read whole.
+    /// If there is no such run, or its events cannot all be read.
     fn open(&self, run: &RunId) -> Result<Opened, StoreError>;
 
-    /// Appends events if the caller still owns the run and the chain is as long as it thinks.
+    /// Appends events if the caller still owns the run and the chain has the expected length.
     fn append<'a>(
         &'a self,
         run: &'a RunId,
@@ -205,7 +205,7 @@ pub trait Journal {
         release: Release,
     ) -> LocalBoxFuture<'a, Result<Vec<Record>, AppendError>>;
 
-    /// The latest instant that the journal knows of real time: nothing new is dated earlier.
+    /// The latest real time in the journal. Nothing new is dated earlier.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -216,22 +216,22 @@ pub trait Journal {
     /// All events of a run.
     ///
     /// # Errors
-    /// If there is no such run, or the chain does not hold.
+    /// If there is no such run, or the chain is invalid.
     fn read(&self, run: &RunId) -> Result<Vec<Record>, StoreError>;
 
-    /// All runs that count, oldest first: those from files only once somebody adopted them.
+    /// All runs that count, oldest first. Imported runs count only after their adoption.
     ///
     /// # Errors
     /// If the store cannot be read.
     fn runs(&self) -> Result<Vec<RunRow>, StoreError>;
 
-    /// Leaves a signal for a run's owner.
+    /// Sends a signal to a run's owner.
     ///
     /// # Errors
     /// If the store cannot be written.
     fn post(&self, run: &RunId, at: Timestamp, who: &Person, signal: &Signal) -> Result<u64, StoreError>;
 
-    /// Signals that were not taken yet, oldest first.
+    /// Signals that are not taken yet, oldest first.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -244,7 +244,7 @@ pub trait Journal {
     fn taken(&self, letter: u64) -> Result<(), StoreError>;
 }
 
-/// Whether an append ends the run's hold on its components.
+/// Whether an append releases the run's components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
     /// The run continues.

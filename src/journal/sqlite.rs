@@ -1,7 +1,7 @@
 //! The journal in one SQLite file: WAL, `synchronous=FULL`, one writer thread.
 //!
-//! Appends that arrive while a commit is under way go into the next one together. Sequence and hash are assigned inside the
-//! transaction, and the epoch is checked there. After any I/O error the connection is closed and what was written is read again.
+//! Appends that arrive during a commit share the next one. Sequence and hash are assigned inside the transaction, and the epoch is checked
+//! there. After any I/O error, the connection is closed and the written events are read again.
 
 mod dated;
 mod imported;
@@ -36,9 +36,9 @@ pub struct SqliteJournal {
     path: PathBuf,
     world: StoreWorld,
     place: Place,
-    /// Why nothing may be done for its runs.
+    /// Why drctl may do nothing for its runs.
     put_back: std::cell::OnceCell<String>,
-    /// Why it takes no writes of this process.
+    /// Why this process cannot write to it.
     readonly: Option<String>,
     reader: std::cell::RefCell<Connection>,
     jobs: mpsc::Sender<Job>,
@@ -46,10 +46,10 @@ pub struct SqliteJournal {
 }
 
 impl SqliteJournal {
-    /// Opens a store of this world, making it if it is not there. One that takes no writes is opened to be read.
+    /// Opens a store of this world, and creates it if it does not exist. A store that cannot be written is opened read-only.
     ///
     /// # Errors
-    /// With the file, the cause and what to do instead. One of the other world is left as it is.
+    /// With the file, the cause and what to do instead. A store of the other world is not changed.
     pub fn open(path: &Path, world: StoreWorld) -> Result<Self, StoreError> {
         let unreadable = |e: rusqlite::Error| unreadable(path, &e);
         if let Some(why) = readonly::refuses_writes(path) {
@@ -88,10 +88,10 @@ impl SqliteJournal {
         })
     }
 
-    /// The same of a store that is there: whoever only stands beside another one that has it open makes none.
+    /// Opens an existing store. A reader beside the store's owner never creates one.
     ///
     /// # Errors
-    /// Likewise, and if there is none.
+    /// The same as for `open`, and if there is no store.
     pub fn open_existing(path: &Path, world: StoreWorld) -> Result<Self, StoreError> {
         match path.is_file() {
             true => Self::open(path, world),
@@ -99,12 +99,12 @@ impl SqliteJournal {
         }
     }
 
-    /// What it is for.
+    /// The world of the store.
     pub const fn world(&self) -> StoreWorld {
         self.world
     }
 
-    /// Nothing is written into a file that nobody finds.
+    /// Refuses to write if the file is no longer at its path, because nobody would find the data.
     fn in_place(&self) -> Result<(), StoreError> {
         self.place.lost().map_or(Ok(()), |lost| Err(StoreError::Gone(lost)))
     }
@@ -123,15 +123,15 @@ impl SqliteJournal {
         build: impl FnOnce(oneshot::Sender<Result<Vec<Record>, AppendError>>) -> Job,
     ) -> oneshot::Receiver<Result<Vec<Record>, AppendError>> {
         let (answer, receiver) = oneshot::channel();
-        // A writer that is gone drops the job and with it the answer's sender, which the receiver reports.
+        // If the writer has ended, the job and the answer's sender are dropped, and the receiver reports that.
         let _ = self.jobs.send(build(answer));
         receiver
     }
 
-    /// A chain that was cut off at its end still holds; only the ledger knows that there was more.
+    /// A truncated chain is still valid. Only the ledger knows that it was longer.
     ///
     /// # Errors
-    /// If the ledger knows more of the run, or something else.
+    /// If the ledger knows later events of the run, or a different hash.
     pub fn check_head(&self, run: &RunId, records: &[Record]) -> Result<(), StoreError> {
         let known = self.known_head(run)?;
         let corrupt =
@@ -157,7 +157,7 @@ impl SqliteJournal {
         contents(&mut self.reader.borrow_mut()).map_err(|e| self.fail(&e))
     }
 
-    /// The same of a store that is only looked at: nothing is written, not even where it could be.
+    /// The same for a store that is only read. It writes nothing, even if it could.
     ///
     /// # Errors
     /// If it is not there, or cannot be read at all.
@@ -170,11 +170,11 @@ impl SqliteJournal {
             contents(&mut connection).map_err(failed)
         };
         let (quiet, found) = (!log.exists(), read()?);
-        // Somebody began to write meanwhile.
+        // Another process began to write in the meantime.
         if quiet && log.exists() { read() } else { Ok(found) }
     }
 
-    /// All runs, with those that came from files and only are read.
+    /// All runs, including imported ones that are read-only.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -198,7 +198,7 @@ impl SqliteJournal {
         read().map_err(|e| self.fail(&e))
     }
 
-    /// Puts an entry that is no run's head into the ledger.
+    /// Adds an entry to the ledger that is not the head of a run.
     ///
     /// # Errors
     /// If the store cannot be written.
@@ -219,7 +219,7 @@ impl SqliteJournal {
         }
     }
 
-    /// The last state seen of a target.
+    /// The last observed state of a target.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -232,7 +232,7 @@ impl SqliteJournal {
         Ok(bytes.and_then(|b| serde_json::from_slice(&b).ok()))
     }
 
-    /// Every last state seen, by target.
+    /// The last observed state of every target.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -246,12 +246,12 @@ impl SqliteJournal {
         Ok(rows.into_iter().filter_map(|(k, b)| Some((k, serde_json::from_slice(&b).ok()?))).collect())
     }
 
-    /// Remembers states. An older one never replaces a newer one.
+    /// Stores observed states. An older one never replaces a newer one.
     ///
     /// # Errors
     /// If the store cannot be written.
     pub fn remember(&self, seen: &[(String, Remembered)]) -> Result<(), StoreError> {
-        // Who may only read looks all the same, and others remember.
+        // A process that can only read still observes, but does not store what it sees.
         if self.readonly.is_some() {
             return Ok(());
         }
@@ -275,7 +275,7 @@ impl SqliteJournal {
         write().map_err(|e| self.fail(&e))
     }
 
-    /// Takes notes of what is done to the simulated estate of a run. They are there when the next append is, or this is dropped.
+    /// Records changes of a run's simulated environment. They are stored by the next append, or when the journal is dropped.
     pub fn notes(&self, run: &RunId) -> impl Fn(Timestamp, &[u8]) + 'static {
         let (jobs, run) = (self.jobs.clone(), run.clone());
         move |at, bytes| {
@@ -284,7 +284,7 @@ impl SqliteJournal {
         }
     }
 
-    /// Those notes, oldest first.
+    /// The recorded changes, oldest first.
     ///
     /// # Errors
     /// If the store cannot be read.
@@ -301,7 +301,7 @@ impl SqliteJournal {
     }
 }
 
-/// Whether a refusal is about a component that another run holds.
+/// Whether the error is about a component that another run holds.
 fn busy(e: &AppendError) -> Option<StoreError> {
     let AppendError::Unavailable(why) = e else { return None };
     let (component, other) = why.strip_prefix(writer::BUSY)?.split_once('\0')?;
@@ -309,7 +309,7 @@ fn busy(e: &AppendError) -> Option<StoreError> {
 }
 
 fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, String> {
-    // Outside of any run: nothing else is driven by this thread meanwhile.
+    // This is outside of any run, so blocking delays nothing else on this thread.
     futures_executor::block_on(receiver).map_err(|_| "the writer of the journal has ended".to_owned())
 }
 
@@ -344,7 +344,7 @@ impl Journal for SqliteJournal {
         match wait(receiver).map_err(StoreError::Unreadable)? {
             Ok(records) => Ok(records),
             Err(AppendError::Gone(why)) => Err(StoreError::Gone(why)),
-            // Somebody continues the run that was meant to end.
+            // Another process continues the run that was to end.
             Err(AppendError::Fenced { run, .. } | AppendError::Conflict { run, .. }) => {
                 Err(StoreError::Owned(run))
             }
@@ -470,12 +470,12 @@ fn row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
-/// Text as it stands, even where a flipped bit made it something else than UTF-8: the audit names it instead of failing on it.
+/// Reads text even if a flipped bit made it invalid UTF-8. The audit then reports the fault instead of failing.
 fn text(r: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(String::from_utf8_lossy(r.get_ref(column)?.as_bytes()?).into_owned())
 }
 
-/// Events, ledger and the list of runs as they stood at one instant: somebody may be writing.
+/// Events, ledger and the list of runs in one consistent snapshot: another process may be writing.
 fn contents(connection: &mut Connection) -> rusqlite::Result<Contents> {
     let snapshot = connection.transaction()?;
     let mut statement = snapshot
@@ -495,7 +495,7 @@ fn contents(connection: &mut Connection) -> rusqlite::Result<Contents> {
     })
 }
 
-/// What the ledger says last of a run.
+/// The last ledger entry of a run.
 fn last_head(connection: &Connection, run: &RunId) -> rusqlite::Result<Option<Head>> {
     let mut statement = connection.prepare_cached("SELECT bytes FROM ledger ORDER BY seq DESC")?;
     let mut rows = statement.query([])?;
@@ -518,7 +518,7 @@ fn ledger_row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
     })
 }
 
-/// Whether a file is a store of this world, or is to become one.
+/// Whether a file is a store of this world, or empty.
 fn is_of(path: &Path, found: Found, asked: StoreWorld) -> Result<(), StoreError> {
     let path = path.display().to_string();
     match found {

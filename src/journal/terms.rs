@@ -1,4 +1,4 @@
-//! The terms of runs, as the store has them: each run's own in its first event, and their digests in the ledger.
+//! The terms of runs in the store: each run's own in its first event, and their digests in the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 use crate::record::event::{Event, EventKind, RunCreated};
 use crate::report::terms::{self, TermsChange};
 
-/// When each run began, and from what.
+/// The start time and first event of each run.
 pub(super) type Begun = BTreeMap<RunId, (Timestamp, Box<RunCreated>)>;
 
 /// The first events of runs.
@@ -23,7 +23,7 @@ pub(super) fn begun(by_run: &BTreeMap<&RunId, Vec<Record>>) -> Begun {
     first.collect()
 }
 
-/// Runs that were decided under other terms than the one before them in the ledger. Those of runs from files were made elsewhere.
+/// Runs with other terms than the run before them in the ledger. Imported runs do not count, because they were made elsewhere.
 pub(super) fn changes(contents: &Contents, begun: &Begun) -> Vec<TermsChange> {
     let imported: BTreeSet<RunId> = contents
         .ledger
@@ -41,7 +41,7 @@ pub(super) fn changes(contents: &Contents, begun: &Begun) -> Vec<TermsChange> {
     terms::changes(&runs)
 }
 
-/// Where the ledger knows a run under other terms than its first event says, or under none though it vouched for its beginning.
+/// Ledger entries that contradict the terms in the first event of a run, or a signed start without recorded terms.
 pub(super) fn faults(ledger: &[Record], begun: &Begun) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut known: BTreeMap<RunId, Digest> = BTreeMap::new();

@@ -1,4 +1,4 @@
-//! The audit of a whole store: every chain, and the ledger that knows how long each should be.
+//! The audit of a whole store: every chain, and the ledger with the expected length of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,22 +16,22 @@ use crate::record::event::{Event, EventKind};
 use crate::report::terms::TermsChange;
 use crate::run::RunState;
 
-/// What stands in the store, unchecked.
+/// The contents of a store, unchecked.
 #[derive(Debug, Default)]
 pub struct Contents {
     /// Every event, run by run.
     pub events: Vec<Record>,
     /// The ledger, oldest first.
     pub ledger: Vec<Record>,
-    /// The runs that the store lists, where it is a store: one that it does not list is not found by anybody.
+    /// The runs that the store lists, if it is a store. Commands do not find a run that is not listed.
     pub listed: Option<BTreeSet<RunId>>,
-    /// What kept others from changing it, and is gone.
+    /// Triggers that protected it from changes and are missing.
     pub dropped: Vec<String>,
-    /// The world that it was made for, where it is a store.
+    /// The world that it was made for, if it is a store.
     pub world: Option<String>,
 }
 
-/// A run's head as the ledger has it.
+/// The head of a run in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The run.
@@ -42,14 +42,14 @@ pub struct Head {
     pub hash: Digest,
 }
 
-/// What the ledger records about the head of a run, if an entry is about that.
+/// The head of a run, if a ledger entry contains one.
 pub fn head(bytes: &[u8]) -> Option<Head> {
     let (run, seq, hash): (RunId, u64, Digest) = serde_json::from_slice(bytes).ok()?;
     Some(Head { run, seq, hash })
 }
 
 impl Contents {
-    /// Keys that the ledger announced.
+    /// The keys that the ledger announced.
     pub fn announced(&self) -> Vec<PublicKey> {
         let key = |record: &Record| match serde_json::from_slice(&record.bytes) {
             Ok(Entry::Key { public, .. }) => PublicKey::from_openssh(&public).ok(),
@@ -58,12 +58,12 @@ impl Contents {
         self.ledger.iter().filter_map(key).collect()
     }
 
-    /// What the ledger records about the heads of runs, oldest first.
+    /// The heads of runs in the ledger, oldest first.
     pub fn heads(&self) -> impl Iterator<Item = Head> {
         self.ledger.iter().filter_map(|record| head(&record.bytes))
     }
 
-    /// What is in the ledger up to an entry, and of the runs what it knows by then.
+    /// The ledger up to an entry, and the events of runs that it covers by then.
     #[must_use]
     pub fn up_to(mut self, entry: u64) -> Self {
         self.ledger.retain(|record| record.seq <= entry);
@@ -76,18 +76,18 @@ impl Contents {
     }
 }
 
-/// Whose word an auditor takes.
+/// What an auditor trusts.
 #[derive(Debug, Default)]
 pub struct Trust {
-    /// Public halves of the store's key that they were given; what the ledger itself names if there are none.
+    /// The public keys of the store that the auditor was given; the keys in the ledger if there are none.
     pub keys: Vec<PublicKey>,
-    /// Checkpoints that they kept elsewhere, by the names of their files.
+    /// Checkpoints that the auditor kept elsewhere, by file name.
     pub kept: Vec<(String, Signed)>,
-    /// Whether it was written out, and so ends with the checkpoint that was made for that.
+    /// Whether the store comes from an export, which ends with the checkpoint made for it.
     pub written_out: bool,
 }
 
-/// One thing that is wrong.
+/// One fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The run, `ledger`, or the file of a checkpoint.
@@ -101,23 +101,23 @@ pub struct Fault {
 /// The outcome of an audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Audit {
-    /// Runs read.
+    /// The number of runs read.
     pub runs: usize,
-    /// Events read.
+    /// The number of events read.
     pub events: usize,
-    /// Checkpoints that hold, and those of them that were kept elsewhere.
+    /// The number of valid checkpoints in the ledger, and of those kept elsewhere.
     pub checkpoints: (usize, usize),
-    /// The last of them in the ledger.
+    /// The last valid checkpoint in the ledger.
     pub last: Option<Checkpoint>,
-    /// How many entries came after that: all, where there is none.
+    /// How many entries follow it; all entries if there is none.
     pub after: usize,
-    /// `live`, `sandbox`, or both where somebody mixed them.
+    /// `live`, `sandbox`, or both if somebody mixed them.
     pub worlds: BTreeSet<String>,
-    /// Fingerprints of the keys that checkpoints are checked with, and whether the ledger itself named them.
+    /// Fingerprints of the keys for the checkpoints, and whether they come from the ledger itself.
     pub keys: (Vec<String>, bool),
-    /// Runs that came from files, and that nobody of this store adopted: they count for nothing.
+    /// Imported runs that nobody of this store adopted. They count for nothing.
     pub imported: Vec<RunId>,
-    /// Runs that were decided under other terms than the run before them. That is no fault: somebody has to answer for it.
+    /// Runs with other terms than the run before them. That is no fault, but somebody must be able to explain it.
     pub terms: Vec<TermsChange>,
     /// The first fault of every chain that has one.
     pub faults: Vec<Fault>,
@@ -149,14 +149,14 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
     let begun = terms::begun(&by_run);
     found.faults.extend(terms::faults(&contents.ledger, &begun));
     found.terms = terms::changes(contents, &begun);
-    // Rehearsals each have a time of their own.
+    // Each rehearsal has its own simulated time.
     if !found.worlds.contains("sandbox") && contents.world.as_deref() != Some("sandbox") {
         found.faults.extend(backward(contents, &by_run));
     }
     found
 }
 
-/// Where runs were made, by their first events.
+/// The world of each run, from its first event.
 fn worlds(by_run: &BTreeMap<&RunId, Vec<Record>>) -> BTreeMap<RunId, String> {
     let world = by_run.iter().filter_map(|(run, records)| {
         match serde_json::from_slice::<Event>(&records.first()?.bytes).ok()?.what {
@@ -167,7 +167,7 @@ fn worlds(by_run: &BTreeMap<&RunId, Vec<Record>>) -> BTreeMap<RunId, String> {
     world.collect()
 }
 
-/// What stands in a store, with its runs apart.
+/// The contents of a store, with the events by run.
 struct Indexed<'a> {
     ledger: &'a [Record],
     by_run: &'a BTreeMap<&'a RunId, Vec<Record>>,
@@ -198,18 +198,18 @@ fn hash_at(records: &[Record], seq: u64) -> Option<Digest> {
     Some(records[i].hash.clone())
 }
 
-/// Something that was signed and is kept outside of the store.
+/// Something that was signed and is kept outside the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Anchor {
     /// The file.
     pub place: String,
-    /// An entry of the ledger that it knows.
+    /// The ledger entry that it covers.
     pub ledger: End,
-    /// The end of a run that it knows.
+    /// The end of a run that it covers, if any.
     pub run: Option<Head>,
 }
 
-/// Why a store with so many entries in its ledger does not know what was signed of it, if it does not.
+/// How a store with this many ledger entries contradicts something that was signed about it, if it does.
 pub fn contradiction(anchor: &Anchor, length: u64, stored: &dyn Stored) -> Option<String> {
     let End { entries, hash } = &anchor.ledger;
     match stored.entry(*entries) {
@@ -238,7 +238,7 @@ pub fn contradiction(anchor: &Anchor, length: u64, stored: &dyn Stored) -> Optio
     }
 }
 
-/// Runs from files, and whether those who took them over could.
+/// Imported runs, and whether the people who adopted them were allowed to.
 fn adoptions(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, found: &mut Audit) {
     let imported = imported::read(contents.ledger.iter(), &Indexed { ledger: &contents.ledger, by_run });
     for (seq, run, why) in imported.unsound {
@@ -248,15 +248,15 @@ fn adoptions(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, found:
     found.imported = imported.waiting.into_keys().collect();
 }
 
-/// Processes of one machine take the time before they wait for each other to write: so far their words may stand in another order. A person
-/// gains nothing by so little.
+/// The tolerated difference. Processes on one machine read the clock before they wait for the write lock, so their entries may be out of
+/// order by a little. Nobody gains anything from so small a difference.
 const APART: Dur = Dur::mins(1);
 
-/// The first entry, and the first event of each run, that is dated earlier than what was written before it.
+/// The first entry, and the first event of each run, with an earlier time than something written before it.
 fn backward(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>) -> Vec<Fault> {
     let mut faults: Vec<Fault> = Vec::new();
     let mut known: Option<Timestamp> = None;
-    // Events that a file brought along are of another clock.
+    // Imported events have times from another clock.
     let mut seen: BTreeMap<RunId, u64> = BTreeMap::new();
     for record in &contents.ledger {
         let said: Vec<(String, u64, Timestamp)> = match head(&record.bytes) {
@@ -292,7 +292,7 @@ fn backward(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>) -> Vec<
     faults
 }
 
-/// Runs that do not belong into a store of this world.
+/// Runs that do not belong in a store of this world.
 fn strangers(contents: &Contents, worlds: &BTreeMap<RunId, String>, faults: &mut Vec<Fault>) {
     let Some(own) = &contents.world else { return };
     for (run, world) in worlds.iter().filter(|(_, world)| *world != own) {
@@ -301,7 +301,7 @@ fn strangers(contents: &Contents, worlds: &BTreeMap<RunId, String>, faults: &mut
     }
 }
 
-/// Whether every run is found by those who look for it, and the store still keeps itself from being changed.
+/// Whether every run is in the list of runs, and whether the triggers that protect the store exist.
 fn lists(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &mut Vec<Fault>) {
     if let Some(listed) = &contents.listed {
         let there: BTreeSet<&RunId> = by_run.keys().copied().collect();
@@ -322,10 +322,10 @@ fn lists(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &m
     }
 }
 
-/// What the name of the ledger is in faults, and in its own chain.
+/// The name of the ledger in faults and in its own chain.
 pub const LEDGER: &str = "ledger";
 
-/// Whether every run is as the ledger knows it.
+/// Whether every run matches its heads in the ledger.
 fn heads(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &mut Vec<Fault>) {
     let mut known = BTreeSet::new();
     for head in contents.heads() {
@@ -357,7 +357,7 @@ fn heads(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &m
     }
 }
 
-/// Whether the ledger is what was signed: its own checkpoints, and those that somebody kept elsewhere.
+/// Whether the ledger matches its own checkpoints and those kept elsewhere.
 fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
     let own = trust.keys.is_empty();
     let mut keys = trust.keys.clone();
@@ -424,7 +424,7 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
     found.faults.extend(faults);
 }
 
-/// Whether the ledger has what a checkpoint says, before the entry that it stands in.
+/// Whether the ledger matches a checkpoint that stands at this entry.
 fn stood(
     contents: &Contents,
     worlds: &BTreeSet<String>,
@@ -452,10 +452,10 @@ fn stood(
     Ok(())
 }
 
-/// A chain can hold and still say something that no run can say, or that nobody did.
+/// A valid chain can still contain an impossible event, or a statement that nobody signed.
 ///
 /// # Errors
-/// The first event that cannot be, and why.
+/// The first invalid event, and why it is invalid.
 pub(super) fn meaning(records: &[Record]) -> Result<RunState, (u64, String)> {
     let mut events = Vec::new();
     for record in records {

@@ -1,4 +1,4 @@
-//! What a store holds as text that travels: one line an event or an entry of the ledger, each with its exact bytes.
+//! The text form of a store: one line for each event or ledger entry, with its exact bytes.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +11,10 @@ use crate::model::ids::{Digest, RunId};
 /// The error for a line that differs from what drctl writes.
 const CHANGED: &str = "this is not a line of an export: it was changed";
 
-/// The version of the first line of a whole store.
+/// The version of the first line of an exported store.
 const VERSION: u64 = 1;
 
-/// One record as a line. The bytes are text, kept exactly.
+/// A record as a line. The bytes are text and stay exact.
 pub fn line(record: &Record) -> String {
     json!({
         "run": record.run, "seq": record.seq, "epoch": record.epoch, "previous": record.previous, "hash": record.hash,
@@ -23,8 +23,7 @@ pub fn line(record: &Record) -> String {
     .to_string()
 }
 
-/// Reads one back. A line is exactly what it is written as: of a key that is added, doubled or in another place other readers may make
-/// something else.
+/// Reads a line. It must be exactly as drctl writes it, because other parsers may read added, repeated or reordered keys differently.
 pub fn parse_line(text: &str) -> Option<Record> {
     let value: Value = serde_json::from_str(text).ok()?;
     let record = Record {
@@ -38,7 +37,7 @@ pub fn parse_line(text: &str) -> Option<Record> {
     (line(&record) == text).then_some(record)
 }
 
-/// A whole store: a line that says what it is, then runs one after the other, then the ledger.
+/// A whole store: a first line that describes it, then all runs in turn, then the ledger.
 pub fn store(contents: &Contents) -> String {
     let records = contents.events.iter().chain(&contents.ledger).map(line);
     std::iter::once(head(env!("CARGO_PKG_VERSION")))
@@ -46,17 +45,17 @@ pub fn store(contents: &Contents) -> String {
         .fold(String::new(), |text, line| text + &line + "\n")
 }
 
-/// The first line. Nothing in it that anybody could take for signed.
+/// The first line. It contains nothing that could be mistaken for signed data.
 fn head(tool: &str) -> String {
     json!({"drctl_audit": VERSION, "tool": tool}).to_string()
 }
 
-/// Reads a whole store back. What stands in another place than it was written to is as wrong as what was changed.
+/// Reads a whole store. A line in the wrong place is an error, just as a changed line is.
 ///
 /// # Errors
 /// The line, from 1, and what is wrong with it.
 pub fn read_store(text: &str) -> Result<Contents, (u64, String)> {
-    // Every line ends, the last one too, and with nothing else.
+    // Every line ends with a newline, including the last one.
     let whole = text.strip_suffix('\n');
     let mut lines = (1..).zip(whole.unwrap_or(text).split('\n'));
     let first_line = lines.next().map_or("", |(_, line)| line);

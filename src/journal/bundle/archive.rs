@@ -1,15 +1,15 @@
-//! The archive. It may come from anybody: nothing of it is ever written to a disk, and what it claims is bounded.
+//! The archive. It may come from anybody, so nothing from it is written to a disk, and its claimed sizes are limited.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 
 use crate::model::time::Timestamp;
 
-/// More than a bundle ever holds.
+/// The maximum size of an archive; no bundle is that large.
 pub const MOST_BYTES: u64 = 512 << 20;
 const MOST_FILES: usize = 64;
 
-/// Packs. The same files at the same time are the same bytes.
+/// Packs files. The same files at the same time give the same bytes.
 pub(super) fn write<'f>(
     files: impl Iterator<Item = (&'f str, &'f [u8])>,
     at: Timestamp,
@@ -25,7 +25,7 @@ pub(super) fn write<'f>(
     archive.into_inner()
 }
 
-/// The first two files, which are the manifest and its signature, of at most so many bytes each.
+/// The first two files (the manifest and its signature), each with at most this many bytes.
 pub(super) fn beginning(file: impl io::Read, most: u64) -> Option<BTreeMap<String, Vec<u8>>> {
     let mut files = BTreeMap::new();
     for entry in tar::Archive::new(file).entries().ok()?.take(2) {
@@ -40,7 +40,7 @@ pub(super) fn beginning(file: impl io::Read, most: u64) -> Option<BTreeMap<Strin
 
 /// Unpacks into memory.
 pub(super) fn read(bytes: &[u8]) -> Result<BTreeMap<String, Vec<u8>>, String> {
-    // The library quotes bytes of the file, which anybody wrote.
+    // The error of the library quotes bytes of an untrusted file.
     let not_one = |_: io::Error| {
         "it is not a tar archive, or it is truncated; name a file from drctl evidence export".to_owned()
     };

@@ -1,4 +1,4 @@
-//! Whether a bundle is what was sealed, by nothing but the file and a key.
+//! Checks that a bundle is what was sealed. It needs nothing but the file and a key.
 
 use std::collections::BTreeMap;
 
@@ -26,23 +26,23 @@ pub struct Fault {
     pub why: String,
 }
 
-/// What a bundle was found to be.
+/// The result of checking a bundle.
 #[derive(Clone, Debug, Default)]
 pub struct Verdict {
-    /// What it says, if somebody who is believed signed that.
+    /// The manifest, if a trusted key signed it.
     pub manifest: Option<Manifest>,
     /// The fingerprint of the key.
     pub key: Option<String>,
-    /// Whose word the run took, by the fingerprints of their keys: as its first event has it.
+    /// The operators whose statements the run accepted, with the fingerprints of their keys, from its first event.
     pub operators: BTreeMap<String, String>,
     /// Whether reports, figures and texts were recomputed from the events and are the same. Another version than the sealing one may use
     /// different wording for the same events.
     pub recomputed: bool,
-    /// What is wrong with it; nothing if it holds.
+    /// Its faults; none if it is valid.
     pub faults: Vec<Fault>,
 }
 
-/// What is read of somebody's file before its signature is known, in bytes.
+/// How many bytes of an untrusted file are parsed before its signature is verified.
 const MOST_OF_A_MANIFEST: usize = 16 << 20;
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -51,7 +51,7 @@ fn fault(place: impl Into<String>, why: impl Into<String>) -> Fault {
     Fault { place: place.into(), why: why.into() }
 }
 
-/// Checks everything that the file and a key can tell.
+/// Checks everything that can be checked with the file and a key.
 pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
     let mut found = Verdict::default();
     let files = match archive::read(bytes) {
@@ -82,7 +82,7 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
     found
 }
 
-/// What a bundle says about itself, if one of these keys signed it. It is read up to there and no further.
+/// The manifest of a bundle, if one of these keys signed it. The rest of the file is not read.
 pub fn manifest(file: impl std::io::Read, keys: &[PublicKey]) -> Option<Manifest> {
     let files = archive::beginning(file, MOST_OF_A_MANIFEST as u64)?;
     signed(&files, keys).ok().map(|(manifest, _)| manifest)
@@ -94,7 +94,7 @@ fn signed<'k>(files: &Files, keys: &'k [PublicKey]) -> Result<(Manifest, &'k Pub
         let bytes = files
             .get(name)
             .ok_or_else(|| fault(name, "it is missing: this is not a bundle, or somebody removed it"))?;
-        // Nobody vouches for it yet, so little is done with it.
+        // The file is not verified yet, so the work is limited.
         match bytes.len() > MOST_OF_A_MANIFEST {
             true => Err(fault(name, "it is too large for a manifest")),
             false => Ok(bytes),
@@ -103,7 +103,7 @@ fn signed<'k>(files: &Files, keys: &'k [PublicKey]) -> Result<(Manifest, &'k Pub
     let (stored, plain) = (file(ENVELOPE)?, file(MANIFEST)?);
     let envelope: dsse::Envelope = serde_json::from_slice(stored)
         .map_err(|e| fault(ENVELOPE, format!("it is not a DSSE envelope: {e}")))?;
-    // A signature covers the payload, and not how the envelope is written: nothing may hide in that.
+    // The signature covers the payload and not the form of the envelope, so the envelope must have exactly the written form.
     if serde_json::to_vec(&envelope).ok().as_ref() != Some(stored) {
         return Err(fault(ENVELOPE, "it was changed after it was sealed"));
     }
@@ -116,7 +116,7 @@ fn signed<'k>(files: &Files, keys: &'k [PublicKey]) -> Result<(Manifest, &'k Pub
     Ok((manifest, key))
 }
 
-/// Every file has its digest, none is missing, and none was added.
+/// Every file matches its digest, and no file is missing or added.
 fn digests(files: &Files, manifest: &Manifest) -> Vec<Fault> {
     let mut faults = Vec::new();
     for file in &manifest.drctl.files {
@@ -137,7 +137,7 @@ fn digests(files: &Files, manifest: &Manifest) -> Vec<Fault> {
     faults
 }
 
-/// The same files as they are packed: what lies between them says nothing that anybody signed.
+/// Packs the same files again: an archive could hold unsigned data between its files.
 fn packed(files: &Files, manifest: &Manifest) -> Result<Vec<u8>, String> {
     let names = [ENVELOPE, MANIFEST].into_iter().chain(manifest.drctl.files.iter().map(|f| f.path.as_str()));
     let files = names.map(|name| (name, files.get(name).map_or(&[][..], Vec::as_slice)));
@@ -154,7 +154,7 @@ fn records(files: &Files, name: &str) -> Result<Vec<Record>, Fault> {
     text.lines().enumerate().map(line).collect()
 }
 
-/// The run's chain, and the part of the ledger that knows it, up to the checkpoint.
+/// The run's chain, and the part of the ledger that contains its head, up to the checkpoint.
 fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<(Written, RunState), Fault> {
     let about = &manifest.drctl;
     let event = |(seq, why): (u64, String)| fault(format!("{EVENTS}, event {seq}"), why);
@@ -190,7 +190,7 @@ fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<(Wri
     Ok((Written { events, ledger }, state))
 }
 
-/// The last entry is a checkpoint of the store's key, made for this bundle, over the one before it.
+/// The last entry is a checkpoint for this bundle, signed with the store's key, over the entry before it.
 fn vouched(ledger: &[Record], manifest: &Manifest, keys: &[PublicKey]) -> Result<(), String> {
     let [.., before, last] = ledger else { return Err("there is no checkpoint".to_owned()) };
     let Ok(Entry::Checkpoint(signed)) = serde_json::from_slice(&last.bytes) else {
@@ -243,7 +243,7 @@ fn follows(
         true => (expected, manifest.clone()),
         false => {
             if manifest.drctl.overridden.is_empty() {
-                // Told field by field only since lately.
+                // Older versions did not list overrides field by field.
                 expected.drctl.overridden.clear();
             }
             let renders = manifest.drctl.renders;
@@ -253,7 +253,7 @@ fn follows(
     if expected != said {
         return Err(fault(MANIFEST, "it does not match the events"));
     }
-    // Two readers of one file read the same: no name stands there twice, and no number in two ways.
+    // Every parser must read the file alike, so duplicate keys and different number forms are refused.
     if pretty(manifest).ok().as_ref() != files.get(MANIFEST) {
         return Err(fault(MANIFEST, "drctl would write it differently, so it was changed"));
     }
@@ -267,16 +267,16 @@ fn follows(
 /// Since this version a manifest derives the kind of a run from its purpose, and shows no recovery time for a copy.
 const BY_WHAT_IT_WAS_TO_DO: u32 = 4;
 
-/// Since this version a manifest says how objectives fared, those of components among them.
+/// Since this version a manifest contains the verdicts on the objectives, including those of components.
 const WITH_VERDICTS: u32 = 5;
 
-/// The earlier text for the recovery time of a run that moved nobody.
+/// Clears the recovery time of a run that moved no users, as earlier versions wrote it.
 fn untold(of: &mut Achieved) {
     of.achieved_s = None;
     of.measured_how = Basis::Unknown;
 }
 
-/// What every version says alike of the same events: no wording, and none of the files that only follow from them.
+/// The part that every version derives alike from the same events, without wording and without derived files.
 fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
     for words in [
         &mut manifest.migration_reverted,
@@ -289,17 +289,17 @@ fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
     }
     manifest.approver.clear();
     if renders < BY_WHAT_IT_WAS_TO_DO {
-        // Whether it is one or the other once went by how far the run had come.
+        // Earlier versions derived this from how far the run had come.
         manifest.component.clear();
         (manifest.from_version, manifest.to_version) = (None, None);
         manifest.incident_id = manifest.incident_id.filter(|named| named != "none was named");
         if manifest.drctl.intent == "drill" {
-            // A copy once had a recovery time: what probes saw meanwhile.
+            // Earlier versions gave a copy a recovery time from what probes saw meanwhile.
             untold(&mut manifest.drctl.rto);
         }
     }
     if renders < WITH_VERDICTS && manifest.reason.starts_with("none was given") {
-        // What was asked for once stood in the place of a reason.
+        // Earlier versions wrote the intent if there was no reason.
         manifest.reason.clear();
     }
     let about = &mut manifest.drctl;
@@ -307,7 +307,7 @@ fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
         if about.intent == "reprotect" || about.intent == "drill" {
             untold(&mut about.rto);
         }
-        // Whose objective it was once did not matter.
+        // Earlier versions did not distinguish whose objective it was.
         about.rto.objective_s = 0.0;
         for of in about.rpo.values_mut().chain([&mut about.rto]) {
             (of.verdict, of.component, of.accepted_s) = (None, None, None);

@@ -1,4 +1,4 @@
-//! The time that the ledger knows. Nothing is signed or written earlier than that, whatever the machine's clock shows.
+//! The time that the ledger knows. Nothing new is dated earlier than that, whatever the machine's clock shows.
 
 use rusqlite::OptionalExtension as _;
 use serde::Deserialize;
@@ -9,22 +9,22 @@ use crate::model::ledger::{Entry, StoreWorld};
 use crate::model::time::Timestamp;
 use crate::world::JUMP;
 
-/// The last entry that is no run's head.
+/// The last entry that is not the head of a run.
 const LAST: &str = "SELECT bytes FROM ledger WHERE substr(bytes, 1, 2) = x'7b22' ORDER BY seq DESC LIMIT 1";
 
 /// The last event of each run.
 const ENDS: &str = "SELECT r.run_id, e.bytes FROM runs r JOIN events e ON e.run_id = r.run_id
     AND e.seq = (SELECT max(seq) FROM events x WHERE x.run_id = r.run_id)";
 
-/// When an event was.
+/// The time of an event.
 #[derive(Deserialize)]
 struct When {
     at: Timestamp,
 }
 
 impl SqliteJournal {
-    /// The latest instant that the ledger knows, by its entries and the events of runs that are this store's own. Rehearsals each have a time of
-    /// their own, so their store knows none.
+    /// The latest time in the ledger, from its entries and the events of the store's own runs. A store of rehearsals knows none, because
+    /// each rehearsal has its own simulated time.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -47,8 +47,8 @@ impl SqliteJournal {
         Ok(events.chain(entry).max())
     }
 
-    /// The time that something gets which is signed or written now: never earlier than what the ledger knows. That the machine's clock is
-    /// behind is an entry of its own.
+    /// The time for something that is signed or written now, never earlier than the time that the ledger knows. If the machine's clock is
+    /// behind, a separate entry records that.
     ///
     /// # Errors
     /// If the store cannot be read or written.
@@ -61,10 +61,10 @@ impl SqliteJournal {
         Ok(now.max(known))
     }
 
-    /// An entry with the time that it gets.
+    /// An entry with its time.
     pub(super) fn dated(&self, entry: &Entry) -> Result<Entry, StoreError> {
         match (entry, entry.at()) {
-            // What is signed has its time in it.
+            // The signature covers the time of a signed entry.
             (Entry::Checkpoint(_) | Entry::Adopted { .. }, _) | (_, None) => Ok(entry.clone()),
             (_, Some(at)) => Ok(entry.clone().dated(self.date(at)?)),
         }

@@ -1,4 +1,4 @@
-//! The one gate that everything that acts on a run passes: it is this store's own, or an operator of this store adopted it.
+//! The check before anything acts on a run: it is this store's own, or an operator of this store adopted it.
 
 use rusqlite::params;
 
@@ -10,7 +10,7 @@ use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::ledger::Entry;
 use crate::record::event::{Event, EventKind};
 
-/// Imports, adoptions, and the settings that say who the operators are.
+/// Imports, adoptions, and the settings that list the operators.
 const KINDS: &str = "SELECT seq, bytes, previous, hash FROM ledger WHERE substr(bytes, 1, 2) = x'7b22'
     AND substr(bytes, 1, 14) IN (CAST('{\"ledger\":\"imp' AS BLOB), CAST('{\"ledger\":\"ado' AS BLOB), CAST('{\"ledger\":\"con' AS BLOB)) ORDER BY seq";
 
@@ -30,10 +30,10 @@ impl SqliteJournal {
         Ok(imported::read(entries.iter(), self))
     }
 
-    /// The gate: whether something may be done for a run, or said to it.
+    /// Whether drctl may act on a run or accept a signal for it.
     ///
     /// # Errors
-    /// If it came from a file and nobody of this store adopted it, with the operators that the file names.
+    /// If it was imported and nobody of this store adopted it; with the operators that the file names.
     pub fn may_act(&self, run: &RunId) -> Result<(), StoreError> {
         self.may_write()?;
         let Some(waiting) = self.imported()?.waiting.remove(run) else { return Ok(()) };
@@ -50,10 +50,10 @@ impl SqliteJournal {
         })
     }
 
-    /// Writes a run that was exported elsewhere, whole, if its chain holds. It holds no component before somebody adopts it.
+    /// Stores a whole exported run if its chain is valid. It holds no component until somebody adopts it.
     ///
     /// # Errors
-    /// If it does not, or the run is here already with other events.
+    /// If its chain is invalid, or the store has different events of the run.
     pub fn import(&self, run: &RunId, records: &[Record], entry: &Entry) -> Result<(), StoreError> {
         self.may_write()?;
         if let Some((seq, why)) = crate::journal::chain::broken(run, records) {
@@ -71,7 +71,7 @@ impl SqliteJournal {
         }
     }
 
-    /// Takes an imported run over: from here on it counts, and holds its components if it is not over.
+    /// Adopts an imported run. From now on it counts, and it holds its components if it is not finished.
     ///
     /// # Errors
     /// `Busy` if another unfinished run holds one of them.
@@ -85,7 +85,7 @@ impl SqliteJournal {
         }
     }
 
-    /// Why the store does not know what was signed elsewhere, if it does not.
+    /// How the store contradicts something that was signed elsewhere, if it does.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -94,16 +94,16 @@ impl SqliteJournal {
         Ok(verify::contradiction(anchor, length, self))
     }
 
-    /// From here on nothing is done for a run of this store: what lies beside it is newer.
+    /// From now on drctl only reads this store, because something kept beside it is newer.
     pub fn only_read(&self, why: String) {
         // The first cause is reported.
         drop(self.put_back.set(why));
     }
 
-    /// Whether anything may be written: the file is where it was, and nothing that lies beside it is newer.
+    /// Whether anything may be written: the file is still in its place, and nothing kept beside it is newer.
     ///
     /// # Errors
-    /// Why not.
+    /// Why nothing may be written.
     pub fn may_write(&self) -> Result<(), StoreError> {
         self.in_place()?;
         if let Some(why) = &self.readonly {
@@ -115,7 +115,7 @@ impl SqliteJournal {
         }
     }
 
-    /// The hash of the last event of a run that the ledger knows.
+    /// The hash of the last event of a run in the ledger.
     pub(super) fn known_head(&self, run: &RunId) -> Result<Option<verify::Head>, StoreError> {
         super::last_head(&self.reader.borrow(), run).map_err(|e| self.fail(&e))
     }

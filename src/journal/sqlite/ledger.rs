@@ -1,4 +1,4 @@
-//! The ledger, read in parts.
+//! Reads parts of the ledger.
 
 use rusqlite::OptionalExtension as _;
 
@@ -7,12 +7,12 @@ use crate::journal::{Record, StoreError};
 use crate::model::ids::RunId;
 
 impl SqliteJournal {
-    /// The ledger from the last head of a run up to an entry: what vouches for all of its events, and names as few others as can be.
+    /// The ledger from the last head of a run up to an entry. This covers all events of the run and names as few other runs as possible.
     ///
     /// # Errors
     /// If it cannot be read at all.
     pub fn ledger_of(&self, run: &RunId, upto: u64) -> Result<Vec<Record>, StoreError> {
-        // A head is an array that begins with its run.
+        // A head is an array whose first element is its run.
         let begins =
             serde_json::to_string(run).map(|name| format!("[{name},").into_bytes()).unwrap_or_default();
         let query = "SELECT seq, bytes, previous, hash FROM ledger WHERE seq <= ?3 AND seq >= (SELECT seq FROM ledger WHERE seq <= ?3 AND substr(bytes, 1, ?2) = ?1 ORDER BY seq DESC LIMIT 1) ORDER BY seq";

@@ -4,7 +4,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Device and inode: what a file is, whatever its name (POSIX.1-2017, `<sys/stat.h>`).
+/// Device and inode: the identity of a file, whatever its name (POSIX.1-2017, `<sys/stat.h>`).
 type Identity = (u64, u64);
 
 /// The files of an open store: the database, its log, and the index of the log.
@@ -13,7 +13,7 @@ pub(super) struct Place {
     files: Vec<(PathBuf, Identity)>,
 }
 
-/// What a path leads to now.
+/// The identity of the file at a path.
 pub(super) fn identity(path: &Path) -> std::io::Result<Identity> {
     let found = std::fs::metadata(path)?;
     Ok((found.dev(), found.ino()))
@@ -27,12 +27,12 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 }
 
 impl Place {
-    /// Of a store into which nothing is written.
+    /// For a store that is never written.
     pub(super) const fn nowhere() -> Self {
         Self { files: Vec::new() }
     }
 
-    /// The files as they are now. Only the database's own file has to be the one that was `opened`: the others are made by SQLite.
+    /// The current files. Only the database itself has to be the one that was `opened`; SQLite creates the others.
     ///
     /// # Errors
     /// If one is missing, or the database was replaced while it was opened.
@@ -48,7 +48,7 @@ impl Place {
         }
     }
 
-    /// What happened to the first file that is another one by now, or none.
+    /// What happened to the first file that is missing or was replaced, if any.
     pub(super) fn lost(&self) -> Option<String> {
         self.files.iter().find_map(|(file, was)| match identity(file) {
             Ok(is) if is == *was => None,

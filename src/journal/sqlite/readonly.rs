@@ -1,4 +1,4 @@
-//! A store that may only be read: another user's, or on a medium that takes no writes. Whoever only looks needs no more.
+//! A read-only store: another user's, or on a read-only medium.
 
 use std::cell::{OnceCell, RefCell};
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::{SqliteJournal, is_of, schema, unreadable};
 use crate::journal::StoreError;
 use crate::model::ledger::StoreWorld;
 
-/// Why a store takes no writes of this process, if it takes none. SQLite writes beside the file, too.
+/// Why this process cannot write to a store, if it cannot. SQLite also writes files beside it.
 pub(super) fn refuses_writes(path: &Path) -> Option<String> {
     let there = path.try_exists().ok()?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -29,10 +29,11 @@ pub(super) fn refuses_writes(path: &Path) -> Option<String> {
     }
 }
 
-/// A connection that writes nothing, nor beside the file.
+/// A connection that writes nothing, not even beside the file.
 pub(super) fn connection(path: &Path) -> rusqlite::Result<Connection> {
     let read_only = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    // Whoever writes has a log beside it. Without one nobody does, and none is made, perhaps on a medium that takes none.
+    // A store with a writer has a log beside it. Without a log there is no writer, and no log is created, because the medium may be
+    // read-only.
     if place::beside(path, "-wal").exists() {
         return Connection::open_with_flags(path, read_only);
     }
@@ -40,7 +41,7 @@ pub(super) fn connection(path: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(format!("file:{plain}?immutable=1"), read_only | OpenFlags::SQLITE_OPEN_URI)
 }
 
-/// The store at a path, to be read. Where there is none it is empty.
+/// Opens a store for reading. A missing store reads as an empty one.
 ///
 /// # Errors
 /// If it cannot be read, or is of the other world.
@@ -62,7 +63,7 @@ pub(super) fn open(path: &Path, world: StoreWorld, why: String) -> Result<Sqlite
         put_back: OnceCell::new(),
         readonly: Some(why),
         reader: RefCell::new(reader),
-        // Nobody writes: a job that is sent all the same is refused.
+        // There is no writer, so every job is refused.
         jobs: mpsc::channel().0,
         thread: None,
     })

@@ -1,4 +1,5 @@
-//! The tables. Events and the ledger refuse to be changed: a stock `sqlite3` shell has to drop a trigger first, and leaves a trace.
+//! The tables. Triggers protect events and the ledger: to change them, a stock `sqlite3` shell has to drop a trigger first, and that leaves
+//! a trace.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -25,21 +26,21 @@ CREATE TRIGGER IF NOT EXISTS ledger_stays BEFORE UPDATE ON ledger BEGIN SELECT R
 CREATE TRIGGER IF NOT EXISTS ledger_remains BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is never deleted'); END;
 ";
 
-/// How long the WAL grows before it is written back and used again from its start. Writing over a file is cheaper than making it
-/// longer, so it is kept short: 1 MiB, about 80 steps.
+/// The length of the WAL at which SQLite checkpoints it and starts over. Overwriting a file is cheaper than extending it, so it is short: 1
+/// MiB, about 80 steps.
 const CHECKPOINT_PAGES: u32 = 250;
 
-/// What a file is, before anything is written into it.
+/// What a file contains before drctl writes to it.
 pub(super) enum Found {
-    /// Nothing is in it yet.
+    /// The file is empty.
     Empty,
     /// A store with this world.
     Store(String),
-    /// A store without one: an older build made it, or somebody took the stamp out.
+    /// A store without a world: an older build made it, or somebody removed the world.
     Unstamped,
 }
 
-/// Looks at a file without changing it.
+/// Inspects a file without changing it.
 pub(super) fn recognise(connection: &Connection) -> rusqlite::Result<Found> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     refuse_foreign(connection)?;
@@ -57,14 +58,14 @@ pub(super) fn recognise(connection: &Connection) -> rusqlite::Result<Found> {
     Ok(world.map_or(Found::Unstamped, Found::Store))
 }
 
-/// Settings of the connection, and the tables if they are not there.
+/// Configures the connection, and creates missing tables.
 pub(super) fn prepare(connection: &Connection, world: StoreWorld) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let (synchronous, checkpoint) = match world {
         StoreWorld::Live => ("FULL", CHECKPOINT_PAGES),
-        // A rehearsal survives the loss of its process, and not that of power: its estate is gone with that anyway. Nothing is waited for
-        // here, so the less is copied the better.
+        // A rehearsal survives a crash of its process but not a power failure, which would end its simulated environment anyway. Nothing
+        // waits for a sync here, so fewer checkpoints are faster.
         StoreWorld::Sandbox => ("OFF", 16 * CHECKPOINT_PAGES),
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
@@ -74,12 +75,12 @@ pub(super) fn prepare(connection: &Connection, world: StoreWorld) -> rusqlite::R
     if connection.query_row(there, [], |r| r.get::<_, i64>(0))? == 2 {
         return Ok(());
     }
-    // All at once: whoever opens it in the meantime finds an empty file, or a store with its world.
+    // In one transaction: a process that opens the file meanwhile finds it empty, or a store with its world.
     let stamp = format!("INSERT OR IGNORE INTO store (one, world) VALUES (1, '{world}');");
     connection.execute_batch(&format!("BEGIN IMMEDIATE;{TABLES}{stamp}COMMIT;"))
 }
 
-/// What keeps a stock `sqlite3` shell from changing what was written. One that was dropped is never made again: the audit names it.
+/// Triggers that prevent changes from a stock `sqlite3` shell. A dropped one is never created again, so that the audit reports it.
 pub(super) fn missing_triggers(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statement =
         connection.prepare("SELECT 1 FROM sqlite_schema WHERE type = 'trigger' AND name = ?1")?;

@@ -1,4 +1,4 @@
-//! The one thread that writes events.
+//! The thread that writes events.
 
 use std::sync::mpsc::{Receiver, TryRecvError};
 
@@ -12,7 +12,7 @@ use super::place::Place;
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::time::Timestamp;
 
-/// Marks a refusal that is about a component held by another run.
+/// Marks an error about a component that another run holds.
 pub(super) const BUSY: &str = "busy\0";
 
 type Answer = oneshot::Sender<Result<Vec<Record>, AppendError>>;
@@ -37,29 +37,29 @@ pub(super) enum Job {
     Import {
         run: RunId,
         records: Vec<Record>,
-        /// The ledger knows from the beginning that it came from a file.
+        /// With this entry the ledger records from the beginning that the run was imported.
         entry: Vec<u8>,
         answer: Answer,
     },
-    /// An imported run becomes one of this store's.
+    /// Makes an imported run one of this store's own.
     Adopt {
         run: RunId,
         claims: Vec<ComponentName>,
         entry: Vec<u8>,
         answer: Answer,
     },
-    /// An entry of the ledger that is no run's head.
+    /// A ledger entry that is not the head of a run.
     Enter {
         bytes: Vec<u8>,
         answer: Answer,
     },
-    /// What was done to a simulated estate. It goes into the commit of the next append: a journal never says more than that.
+    /// A change of a simulated environment. It is written with the next append, so it is never ahead of the journal.
     Note {
         run: RunId,
         at: Timestamp,
         bytes: Vec<u8>,
     },
-    /// Nothing comes after this.
+    /// Ends the writer.
     Stop,
 }
 
@@ -71,7 +71,7 @@ impl Job {
         | Self::Adopt { answer, .. }
         | Self::Enter { answer, .. } = self
         {
-            // The process that asked may be gone; what was written stays written.
+            // The requesting process may have ended. What was written stays.
             let _ = answer.send(result);
         }
     }
@@ -82,8 +82,8 @@ pub(super) struct Writer {
     place: Place,
 }
 
-/// How often a thread that waits for the other one gives way before it sleeps: well under a millisecond. To wake a sleeping
-/// thread takes a good part of what a fast disk takes to write.
+/// How often a waiting thread yields before it sleeps, well under a millisecond in all. Waking a sleeping thread takes about as long as a
+/// write on a fast disk.
 pub(super) const YIELDS: u32 = 1_000;
 
 /// Most jobs in one commit: enough for a fleet, few enough that nobody waits for a long transaction.
@@ -94,7 +94,7 @@ impl Writer {
         Self { connection, place }
     }
 
-    /// Serves until nobody can send any more. What arrives during a commit goes into the next one together.
+    /// Runs until all senders are gone. Jobs that arrive during a commit share the next one.
     pub(super) fn serve(mut self, jobs: &Receiver<Job>) {
         let mut group: Vec<Job> = Vec::new();
         while let Some(first) = next(jobs) {
@@ -119,14 +119,14 @@ impl Writer {
             return gone(group, &lost);
         }
         let written = self.write(&group);
-        // It may have gone while this was written: then nobody finds that, either.
+        // The file may have disappeared during the write. Then nobody would find these data, either.
         if let Some(lost) = self.place.lost() {
             return gone(group, &lost);
         }
         match written {
             Ok(results) => group.into_iter().zip(results).for_each(|(job, result)| job.answer(result)),
             Err((e, committing)) => {
-                // A commit that failed may be on disk all the same; whoever asked has to read before acting.
+                // A failed commit may still be on disk, so the caller must read the store before it acts.
                 let error = |e: &rusqlite::Error| {
                     if committing {
                         AppendError::Unknown(e.to_string())
@@ -154,7 +154,7 @@ impl Writer {
                 results.push(perform(&transaction, job).map_err(|e| (e, false))?);
                 break;
             }
-            // A job that is refused leaves nothing behind, and does not take the others with it.
+            // A refused job is rolled back alone and does not affect the other jobs.
             let savepoint = transaction.savepoint().map_err(|e| (e, false))?;
             let result = perform(&savepoint, job).map_err(|e| (e, false))?;
             if result.is_ok() {
@@ -164,7 +164,7 @@ impl Writer {
             }
             results.push(result);
         }
-        // A lone job that is refused takes the transaction with it.
+        // If the only job was refused, the whole transaction is rolled back.
         if let [Err(_)] = results.as_slice() {
             return Ok(results);
         }
@@ -173,7 +173,7 @@ impl Writer {
     }
 }
 
-/// Waits for a job: with open eyes first, because the next append of a busy run is a few microseconds away.
+/// Waits for a job. It polls first, because the next append of a busy run follows within microseconds.
 fn next(jobs: &Receiver<Job>) -> Option<Job> {
     for _ in 0..YIELDS {
         match jobs.try_recv() {
@@ -342,14 +342,14 @@ fn import(
     Ok(Ok(records.to_vec()))
 }
 
-/// The ledger learns a run's head in the commit that moves it: whoever cuts events off has to cut the ledger, too.
+/// Records the head of a run in the commit that changes it. Whoever truncates a run must therefore also truncate the ledger.
 fn note_head(connection: &Connection, last: Option<&Record>) -> rusqlite::Result<()> {
     let Some(last) = last else { return Ok(()) };
     enter(connection, serde_json::to_vec(&(&last.run, last.seq, &last.hash)).unwrap_or_default())?;
     Ok(())
 }
 
-/// The next entry of the ledger.
+/// Appends an entry to the ledger.
 fn enter(connection: &Connection, bytes: Vec<u8>) -> rusqlite::Result<Record> {
     let head: Option<(i64, String)> = connection
         .prepare_cached("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1")?
