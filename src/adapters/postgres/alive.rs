@@ -1,4 +1,5 @@
-//! A sign of life of a server: any answer at its address. A connection alone is none, for the kernel makes it while the server stands still.
+//! Checks whether a server is alive: any answer at its address counts. A connection alone does not, because the kernel accepts
+//! one even while the server process hangs.
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -9,12 +10,12 @@ use crate::kinds::State;
 use crate::kinds::shared::database::AliveState;
 use crate::model::time::Dur;
 
-/// How long a connection may take to be made.
+/// Limit on opening the connection.
 const CONNECT: Dur = Dur::secs(1);
-/// How long an answer may take after that: a server that wakes up answers what waits there.
+/// Limit on the answer after that. A server that wakes up answers the requests that are queued.
 const ANSWER: Dur = Dur::secs(1);
-/// A message of eight bytes that asks whether the server speaks TLS (PostgreSQL documentation, «Message Formats», SSLRequest). Any server
-/// answers it, at once, before it looks at any login.
+/// The eight-byte message that asks whether the server speaks TLS (PostgreSQL documentation, «Message Formats», SSLRequest).
+/// Every server answers it at once, before any login.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 impl Postgres {
@@ -47,7 +48,7 @@ mod tests {
     use crate::plan::settings::SqlSettings;
     use crate::world::World;
 
-    /// Asks a server that does this with its first connection.
+    /// Asks a server that handles its first connection with `serves`.
     fn asked(serves: impl FnOnce(std::net::TcpStream) + Send + 'static) -> Observation {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let endpoint = format!("127.0.0.1:{}/app", listener.local_addr().unwrap().port());
@@ -67,7 +68,7 @@ mod tests {
             stream.write_all(b"N").unwrap();
         });
         assert!(answers.answered(), "{answers:?}");
-        // It reads and says nothing until the other side hangs up.
+        // It reads, but does not answer until the client disconnects.
         let stands = asked(|mut stream| {
             let mut all = Vec::new();
             let _ = stream.read_to_end(&mut all);

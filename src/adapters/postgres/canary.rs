@@ -1,4 +1,4 @@
-//! Rows that are written for real: by drctl itself, and as clients write them.
+//! Real writes of canary rows: by drctl itself, and with the login of a client.
 
 use super::{Failure, Postgres, STATEMENT_MS, connect, connect_with, fence, identifier};
 use crate::adapters::secrets::Login;
@@ -8,7 +8,7 @@ use crate::kinds::shared::database::WroteState;
 use crate::run::outcome::CallOutcome;
 
 impl Postgres {
-    /// Commits a canary row. The same key writes the same row.
+    /// Commits a canary row. The same key always writes the same row.
     pub async fn write(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> CallOutcome {
         self.act(async {
             let mut client = connect(&self.settings, endpoint, login).await?;
@@ -22,8 +22,8 @@ impl Postgres {
         .await
     }
 
-    /// Writes a canary row as a client does. The administrator makes room for it on the server where it has to land, if he can; whether
-    /// the client may write there is for the server that it comes to to say.
+    /// Writes a canary row with the login of a client. If the administrator can, they first prepare the table on the server on
+    /// which the row must arrive. Whether the client may write is decided by the server that the client reaches.
     pub async fn write_as(
         &self,
         (admin_at, admin): (&str, &Login),
@@ -48,11 +48,11 @@ impl Postgres {
         .await
     }
 
-    /// The table is there, and the login may insert into it.
+    /// Creates the table if it does not exist, and lets the client insert into it.
     async fn make_room(&self, (at, admin): (&str, &Login), table: &str, who: &str) -> Result<(), Failure> {
         let client = connect(&self.settings, at, admin).await?;
         let table = identifier(table);
-        // A table that was made for them may have other columns, as long as a key can be put there.
+        // An existing table may have other columns, as long as it accepts a row with only a key.
         let text = "SELECT coalesce(has_table_privilege($1::name, to_regclass($2), 'INSERT'), false)";
         let may: bool = client.query_one(text, &[&who, &table]).await.map_err(|e| Failure::of(&e))?.get(0);
         if may {
@@ -62,11 +62,11 @@ impl Postgres {
         client.batch_execute(&text).await.map_err(|e| Failure::of(&e))
     }
 
-    /// In one plain query: a pooler may take neither options nor statements that are prepared.
+    /// Uses one simple query, because a pooler may support neither options nor prepared statements.
     async fn insert_as(&self, at: &str, login: &Login, table: &str, key: &str) -> Result<(), Failure> {
         let client = connect_with(&self.settings, at, login, None).await?;
         let (table, key) = (identifier(table), key.replace('\'', "''"));
-        // Naming the key as what conflicts would need the right to read it.
+        // Naming the key in ON CONFLICT would require the right to read it.
         let text = format!(
             "BEGIN; SET LOCAL statement_timeout = {STATEMENT_MS}; SET LOCAL standard_conforming_strings = on; INSERT INTO {table} (key) VALUES ('{key}') ON CONFLICT DO NOTHING; COMMIT"
         );
@@ -77,14 +77,14 @@ impl Postgres {
     pub async fn wrote(&self, endpoint: &str, login: &Login, table: &str, key: &str) -> Observation {
         let work = async {
             let client = connect(&self.settings, endpoint, login).await?;
-            // Where nothing keeps a key from being there twice, a write that was repeated is.
+            // A table without a unique key may hold the row twice, if the write was repeated.
             let text = format!(
                 "SELECT count(*) FROM {} WHERE key = $1 AND NOT pg_is_in_recovery()",
                 identifier(table)
             );
             match client.query_one(&text, &[&key]).await {
                 Ok(row) => Ok(row.get::<_, i64>(0) >= 1),
-                // 42P01: the table is not there, so neither is the row.
+                // 42P01: the table does not exist, so the row does not either.
                 Err(e) if e.code().is_some_and(|c| c.code() == "42P01") => Ok(false),
                 Err(e) => Err(Failure::of(&e)),
             }
@@ -96,7 +96,7 @@ impl Postgres {
     }
 }
 
-/// The table of canary rows, made if it is not there. `table` is quoted.
+/// SQL that creates the table of canary rows if it does not exist. `table` is quoted.
 fn made(table: &str) -> String {
     format!(
         "CREATE TABLE IF NOT EXISTS {table} (key text PRIMARY KEY, written_at timestamptz NOT NULL DEFAULT now())"

@@ -1,4 +1,4 @@
-//! The census of a server: everything that might write, by allow-list. What is not known to be harmless counts as a writer.
+//! The census of a server: everything that might write, by allow-list. Whatever is not known to be harmless counts as a writer.
 //!
 //! Sources: PostgreSQL documentation, «pg_stat_activity» (`backend_type`), «Subscription», «PREPARE TRANSACTION», «Role Attributes».
 
@@ -10,8 +10,8 @@ use crate::kinds::shared::database::{DatabaseRef, Engine, Harmless};
 use crate::kinds::shared::fence::FenceMethod;
 
 const CENSUS: &str = include_str!("census.sql");
-/// The server's own processes, which write no row of anybody's (PostgreSQL documentation, «pg_stat_activity»). A parallel worker does what
-/// its leader does, and that is a session.
+/// The server's own processes, which write no user data (PostgreSQL documentation, «pg_stat_activity»). Parallel workers are
+/// missing here: their leader is a session, and the census counts it.
 const OWN: [&str; 14] = [
     "archiver",
     "autovacuum launcher",
@@ -28,43 +28,43 @@ const OWN: [&str; 14] = [
     "walwriter",
     "logger",
 ];
-/// The provider's own roles (Amazon RDS User Guide, «Understanding PostgreSQL roles and permissions»): no client logs in with them.
+/// The provider's own roles (Amazon RDS User Guide, «Understanding PostgreSQL roles and permissions»). No client uses them.
 const PROVIDER: [&str; 4] = ["rdsadmin", "rdsrepladmin", "rdstopmgr", "rdswriteforwarduser"];
 /// The provider's own database (the same page).
 const PROVIDER_DATABASE: &str = "rdsadmin";
-/// How many writers are named.
+/// How many writers a message names.
 const NAMED: usize = 6;
 
-/// What a server answers.
+/// The answer of a server.
 #[derive(Debug, Deserialize)]
 pub(super) struct Census {
     pub(super) replica: bool,
-    /// The role that asks.
+    /// The role that runs the census.
     pub(super) own: String,
     pub(super) superuser: bool,
-    /// Whether it may create roles.
+    /// Whether that role may create roles.
     creates: bool,
-    /// The database that was asked.
+    /// The database that drctl is connected to.
     pub(super) here: String,
-    /// Whether a standby could be promoted by way of this database: what may be called stands in each of them.
+    /// Whether the role may call `pg_promote` in this database. The right is granted in each database separately.
     promotes: bool,
     pub(super) databases: Vec<Database>,
-    /// Whether it may end sessions.
+    /// Whether it may terminate sessions.
     signals: bool,
-    /// Whether the role that marks the others exists.
+    /// Whether the role exists that has the fenced roles as members.
     pub(super) marked: bool,
     pub(super) note: Option<String>,
-    /// Roles that the fence took the login from.
+    /// Roles that have lost their login to the fence.
     pub(super) fenced: Vec<String>,
     logins: Vec<Login>,
     processes: Vec<Process>,
     pub(super) subscriptions: Vec<Subscription>,
     prepared: Vec<Prepared>,
-    /// Transactions with a number that have ended, as a counter.
+    /// A counter of the transactions with an ID that have ended.
     pub(super) ended: i64,
-    /// Whether one with a number is open.
+    /// Whether a transaction with an ID is open.
     pub(super) open: bool,
-    /// The last commit, where the server keeps their times.
+    /// The last commit, if the server records commit timestamps.
     pub(super) last: Option<i64>,
     pub(super) now: i64,
 }
@@ -73,10 +73,10 @@ pub(super) struct Census {
 pub(super) struct Database {
     pub(super) oid: i64,
     pub(super) name: String,
-    /// Whether it takes connections.
+    /// Whether it accepts connections.
     pub(super) open: bool,
     template: bool,
-    /// Whether the role that asks may change that.
+    /// Whether the role that runs the census may change that.
     ours: bool,
 }
 
@@ -91,7 +91,7 @@ struct Login {
 #[derive(Debug, Deserialize)]
 struct Process {
     pid: i32,
-    /// Null to a login that may not see other sessions.
+    /// `None` if the role may not see other sessions.
     kind: Option<String>,
     role: Option<String>,
     application: String,
@@ -100,7 +100,7 @@ struct Process {
     superuser: bool,
     /// Its role can only replicate.
     replicates: bool,
-    /// Whose worker it is.
+    /// The subscription that this process is a worker of.
     subscription: Option<i64>,
 }
 
@@ -111,7 +111,7 @@ pub(super) struct Subscription {
     pub(super) database: String,
     owner: String,
     pub(super) enabled: bool,
-    /// Whether the role that asks may disable it.
+    /// Whether the role that runs the census may disable it.
     pub(super) ours: bool,
 }
 
@@ -124,10 +124,10 @@ struct Prepared {
     by: Vec<String>,
 }
 
-/// Something that may write, in words.
+/// A possible writer, as words for a message.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Writer {
-    /// The fence ends it, or it ends on its own.
+    /// The fence ends it, or it ends by itself.
     Passing(String),
     /// This fence cannot end it.
     Staying(String),
@@ -141,7 +141,7 @@ impl Writer {
     }
 }
 
-/// All of them, in a sentence.
+/// All writers, as words for a message.
 pub(super) fn named(writers: &[Writer]) -> String {
     let mut text: Vec<_> = writers.iter().take(NAMED).map(Writer::words).map(str::to_owned).collect();
     if writers.len() > NAMED {
@@ -150,10 +150,11 @@ pub(super) fn named(writers: &[Writer]) -> String {
     text.join("; ")
 }
 
-/// Everything that may write to a database whose server answers the census with this while it is fenced by SQL, in words.
+/// Everything that may write to a database while it is fenced by SQL, as words for a message. `answer` is what its server answers
+/// to the census.
 ///
 /// # Errors
-/// If it is no such answer.
+/// If `answer` is not an answer to the census.
 pub fn may_write(answer: &str, db: &DatabaseRef) -> Result<Vec<String>, serde_json::Error> {
     let census: Census = serde_json::from_str(answer)?;
     Ok(census
@@ -167,19 +168,20 @@ pub(super) async fn take(client: &Client) -> Result<Census, Failure> {
     json(client, CENSUS).await
 }
 
-/// What a fence shuts, so that who was let in before is all that may write.
+/// What a fence closes. After that, only sessions from before can still write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shuts {
     /// Roles may not log in.
     Logins,
-    /// Databases take no connections, whoever asks: superusers and workers of subscriptions are kept out, too, and nobody can commit what is
-    /// prepared in them. Templates, and the database that the fence itself works from, stay open: nobody may be there.
+    /// Databases accept no connections, not even from superusers or workers of subscriptions, and nobody can commit their
+    /// prepared transactions. Templates, and the database that the fence works from, stay open because they hold no data of the
+    /// application.
     Databases,
     /// The server accepts no client except drctl. Workers of subscriptions do not connect to the server, so they continue.
     Door,
 }
 
-/// Who is known to write nothing.
+/// Roles, sessions and processes that are known to be harmless.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     harmless: &'a [Harmless],
@@ -188,7 +190,7 @@ pub(super) struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    /// The provider's roles are known where there is one.
+    /// Includes the provider's own roles on a managed service.
     pub(super) fn of(db: &'a DatabaseRef, method: FenceMethod) -> Self {
         let provider: &[&str] = if db.engine == Engine::Postgres { &[] } else { &PROVIDER };
         let shuts = match method {
@@ -204,7 +206,7 @@ impl<'a> Known<'a> {
         self.shuts == Shuts::Databases
     }
 
-    /// Whether roles do not matter: superusers and the administrator's own are kept out, too.
+    /// Whether the fence keeps out every role, superusers and the administrator's own included.
     fn keeps_all_out(self) -> bool {
         self.shuts != Shuts::Logins
     }
@@ -223,8 +225,8 @@ impl<'a> Known<'a> {
 }
 
 impl Process {
-    /// A session: of a client, or of one that replicates rows and so may run statements, too. What a role may write is looked up in one
-    /// database, which is another one than the application's where those are shut.
+    /// Whether it is a session of a client, or of a role that replicates rows and so may run statements. `replicates` is read in
+    /// only one database; if the application's databases are closed that is a different one, so it does not count.
     fn is_session(&self, known: Known<'_>) -> bool {
         match self.kind.as_deref() {
             Some("client backend") => true,
@@ -253,7 +255,7 @@ impl Census {
         ours.map(|l| l.name.as_str()).collect()
     }
 
-    /// Processes that it ends.
+    /// Processes that the fence ends.
     pub(super) fn to_end(&self, known: Known<'_>) -> Vec<i32> {
         let of = |p: &&Process| match p.subscription {
             Some(oid) => self.subscriptions.iter().any(|s| s.oid == oid && s.ours),
@@ -262,13 +264,13 @@ impl Census {
         self.processes.iter().filter(of).map(|p| p.pid).collect()
     }
 
-    /// A session that is drctl's own or known.
+    /// Whether a session may stay: it is drctl's own, or known to be harmless.
     fn stays(&self, process: &Process, known: Known<'_>) -> bool {
         let role = process.role.as_deref().unwrap_or_default();
         role == self.own && process.application == APPLICATION || known.session(role, &process.application)
     }
 
-    /// Sessions of the role that asks which are not drctl's: no fence by SQL keeps them out.
+    /// Whether other sessions use the role that drctl logs in with. A fence by SQL cannot keep them out.
     pub(super) fn of_the_administrator(&self, known: Known<'_>) -> bool {
         let own = |p: &&Process| p.is_session(known) && p.role.as_deref() == Some(self.own.as_str());
         self.processes.iter().filter(own).any(|p| !self.stays(p, known))
@@ -289,7 +291,7 @@ impl Census {
         all
     }
 
-    /// Whoever may come in.
+    /// Roles and databases through which a client can still connect.
     fn admitted(&self, known: Known<'_>) -> Vec<Writer> {
         match known.shuts {
             Shuts::Logins => self.roles_left(known),
@@ -298,14 +300,14 @@ impl Census {
         }
     }
 
-    /// Databases that the fence shuts and that take connections.
+    /// Databases that the fence closes and that still accept connections.
     fn to_shut(&self, known: Known<'_>) -> impl Iterator<Item = &Database> {
         let open = |d: &&Database| d.open && d.name != self.here && !d.template;
         let of_provider = !known.provider.is_empty();
         self.databases.iter().filter(open).filter(move |d| !(of_provider && d.name == PROVIDER_DATABASE))
     }
 
-    /// Those of them that the role that asks may shut.
+    /// Those that the role that runs the census may close.
     pub(super) fn to_close(&self, known: Known<'_>) -> Vec<&Database> {
         self.to_shut(known).filter(|d| d.ours).collect()
     }
@@ -341,9 +343,9 @@ impl Census {
             let name =
                 of.map_or_else(|| "a subscription that no longer exists".to_owned(), Subscription::words);
             let words = format!("the {kind} (process {}) of {name}", process.pid);
-            // Of one that stays enabled the subscription is named.
+            // If its subscription stays enabled, the message names the subscription instead.
             let named = of.is_some_and(|s| s.enabled && self.is_open(&s.database, known));
-            // A worker ends on its own after its subscription is disabled.
+            // A worker ends by itself after its subscription is disabled.
             let stays = known.guards_databases() && of.is_none_or(|s| !s.ours);
             return match (named, stays) {
                 (true, _) => None,
@@ -355,7 +357,7 @@ impl Census {
             let (words, own) = (process.words(), process.role.as_deref() == Some(self.own.as_str()));
             return match self.stays(process, known) {
                 true => None,
-                // Whoever owns the server's processes may end each of them.
+                // The owner of the server's processes may end every one of them.
                 false if known.shuts == Shuts::Door => Some(Writer::Passing(words)),
                 false if own && !known.guards_databases() => {
                     Some(Writer::Staying(format!("{words}, the administrator's own role")))
@@ -385,7 +387,7 @@ impl Census {
         if known.shuts == Shuts::Door && *owner != self.own {
             return None;
         }
-        // One that the fence takes the login from is a writer of its own until then.
+        // A role whose login the fence still has to take is listed as a writer already.
         let fenced = if known.guards_databases() { Vec::new() } else { self.to_fence(known) };
         let may = |r: &&String| !fenced.contains(&r.as_str()) && (*r == owner || !known.role(r));
         let who: Vec<_> = prepared.by.iter().filter(may).map(String::as_str).collect();
@@ -398,7 +400,7 @@ impl Census {
         })
     }
 
-    /// Why the fence could not be written down.
+    /// Why the fence cannot be recorded.
     pub(super) fn may_not_note(&self) -> Option<String> {
         let own = &self.own;
         (!self.creates && !self.marked).then(|| {
@@ -408,7 +410,7 @@ impl Census {
         })
     }
 
-    /// What would be left if the fence were set now. Sessions come and go; their roles are what stays.
+    /// What could still write if the fence were set now. Sessions are left out because they come and go; their roles are listed.
     pub(super) fn obstacles(&self, known: Known<'_>) -> Vec<String> {
         let processes = self.processes.iter().filter(|p| !p.is_session(known) && p.subscription.is_none());
         let mut all = self.admitted(known);
@@ -446,7 +448,7 @@ impl Census {
         if known.keeps_all_out() {
             words.extend(self.may_not_note());
         }
-        // RDS and Aurora promote by themselves.
+        // On RDS and Aurora the service promotes, not this role.
         if known.guards_databases() && !self.promotes && known.provider.is_empty() {
             let (own, here) = (&self.own, &self.here);
             words.push(format!(

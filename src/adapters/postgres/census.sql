@@ -1,10 +1,10 @@
--- Everything of a server that might write, in one answer: a link may take long for each question.
+-- Everything on a server that might write, in a single answer, because each round trip may be slow.
 WITH own AS (
   SELECT r.oid, r.rolname, r.rolsuper, r.rolsuper OR r.rolcreaterole AS creates FROM pg_roles r WHERE r.rolname = current_user
 ), replicates AS (
-  -- Standbys log in with such a role, and only a superuser may change it before PostgreSQL 16. It is left alone where it cannot write:
-  -- it owns no table and has rights on none, in any database, is a member of nothing that has, and what is granted to everybody in this
-  -- database lets it write nothing.
+  -- Standbys log in with such a role, and before PostgreSQL 16 only a superuser may change it. The fence leaves it alone if it
+  -- cannot write: in every database it owns no table and has rights on none, it is a member of no role that has, and what is
+  -- granted to PUBLIC in this database lets it write nothing.
   SELECT r.oid FROM pg_roles r WHERE r.rolreplication AND NOT r.rolsuper
     AND NOT EXISTS (SELECT FROM pg_shdepend d WHERE d.refclassid = 'pg_authid'::regclass AND d.refobjid = r.oid
       AND d.classid = 'pg_class'::regclass)

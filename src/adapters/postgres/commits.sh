@@ -1,5 +1,5 @@
-# Positions in PostgreSQL's log, and what was committed there: for the jobs that count what one server has and another has not. It
-# stands in front of them. `size` is that of a segment.
+# Functions for positions in the WAL and for the commits in it. The jobs that count what one server has and another lacks include
+# this file first. `size` is the size of a WAL segment.
 #
 # Sources: PostgreSQL documentation, «pg_waldump»; heapdesc.c, xactdesc.c, standbydesc.c and smgrdesc.c for what it prints;
 # procarray.c, GetRunningTransactionData, for what a list of running transactions holds (prepared ones, too).
@@ -17,25 +17,27 @@ position_of='
     return substr("00000000" half[1], length(half[1]) + 1) substr("00000000" half[2], length(half[2]) + 1)
   }
 '
-# The records that begin before a position; not 0 if none comes behind them. pg_waldump itself leaves out the one that begins before
-# its end and ends behind it.
+# The records that begin before a position. Fails if no record follows them. pg_waldump itself leaves out the record that begins
+# before the end position and ends after it.
 up_to() { awk -v end="$(padded "$1")" "$position_of"'position($0) >= end { behind = 1; exit } { print } END { exit !behind }'; }
 
-# Reads the log as pg_waldump prints it.
-#   commits_of_rows FILE AFTER END ONLY: when each transaction was committed, at AFTER or later, that changed rows of a table or made a
-#     file of one; but for rows in FILE (`database/file`). A `?` behind it: it may have done so before this log begins. END is a
-#     file for the position of the last record. ONLY.xids gets the numbers of those transactions, a line each, and ONLY.touched the
-#     files (`database/file`) that they changed, with the rows inserted, updated and deleted. All four may be left out.
-#   under_way_in: of what had not ended where this log ends the lines that the other one needs in front of the log that follows;
-#     none if a line says `broken`.
-# Files below 16384 (FirstNormalObjectId) are of catalogs, as a fence or ANALYZE change them; of these only large objects (2613) are rows.
+# These functions read the output of pg_waldump.
+#   commits_of_rows FILE AFTER END ONLY: prints the commit time of each transaction that committed at AFTER or later and changed rows
+#     of a table or created its file; rows in FILE (`database/file`) do not count. A `?` after the time means that it is uncertain:
+#     the transaction may have changed rows before this WAL begins. Writes the position of the last record to the file END; the IDs
+#     of those transactions, one a line, to ONLY.xids; and the files that they changed (`database/file`), with the number of rows
+#     inserted, updated and deleted, to ONLY.touched. All four arguments are optional.
+#   under_way_in: prints the records of transactions that are still open at the end of this WAL. commits_of_rows needs them in front
+#     of the WAL that follows. Prints nothing if the input has the line `broken`.
+# Files below 16384 (FirstNormalObjectId) belong to catalogs, which a fence or ANALYZE changes. Of these only large objects (2613)
+# are user data.
 commits_of_rows() { end="${3:-}" only="${4:-}" awk -v skip="${1:-}" -v after="$(padded "${2:-0/0}")" "$of_the_log"; }
 under_way_in() { awk -v open=1 "$of_the_log"; }
 of_the_log="$position_of"'
-  # Numbers of transactions stay text: as numbers some of awk that are in use write those above 2^31 as 3e+09, one for many.
+  # Transaction IDs stay strings: some versions of awk print numbers above 2^31 as 3e+09, which is the same text for many IDs.
   function text(of) { sub(/^[^0-9]*/, "", of); return of "" }
   function xid() { return match($0, /tx: +[0-9]+/) ? text(substr($0, RSTART + 3, RLENGTH - 3)) : "0" }
-  # All numbers of the transaction that ends on this line.
+  # All IDs of the transaction that ends on this line.
   function ended() {
     of = xid()
     twophase = match($0, /(COMMIT|ABORT)_PREPARED [0-9]+/)
@@ -44,7 +46,8 @@ of_the_log="$position_of"'
     if (match($0, /subxacts: [0-9 ]+/)) many = split(substr($0, RSTART + 10, RLENGTH - 10), all, " ")
     all[++many] = of
   }
-  # What a transaction did to a file, and what those that count did to each. Of what stands in front of this log only the file is known.
+  # Records what a transaction did to a file, and how many rows of it count. For records from before this WAL only the file is
+  # known.
   function did(file, what, rows) {
     if (ENVIRON["only"] == "") return
     if (!((xid(), file) in touches)) { touches[xid(), file] = 1; list[xid()] = list[xid()] " " file }
@@ -66,8 +69,8 @@ of_the_log="$position_of"'
   }
   { last = $0 }
   /^broken/ { broken = 1 }
-  # What ran already where this log begins may have changed rows before. Behind a shutdown and behind a recovery nothing runs but
-  # what is prepared.
+  # A transaction that was open when this WAL begins may have changed rows before. After a shutdown or a recovery, only prepared
+  # transactions are open.
   !known && /desc: (RUNNING_XACTS|CHECKPOINT_SHUTDOWN|END_OF_RECOVERY)/ {
     known = 1
     n = match($0, /xacts: [0-9 ]+/) ? split(substr($0, RSTART + 7, RLENGTH - 7), all, " ") : 0

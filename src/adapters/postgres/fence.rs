@@ -1,9 +1,10 @@
-//! The fences by SQL: no role of a client may log in and no subscription writes, or the databases take no connections; and all sessions are
-//! ended. What the fence by `pg_hba.conf` ([`super::hba`]) does in the catalog is here, too. That one holds is a census by allow-list ([`super::census`]), taken twice.
+//! The fences by SQL. Either client roles lose their login and subscriptions are disabled, or the databases accept no
+//! connections; then all sessions are terminated. The part of the `pg_hba.conf` fence ([`super::hba`]) that changes the catalog
+//! is here as well. A fence is proven by taking the census by allow-list ([`super::census`]) twice.
 //!
-//! The roles that lost their login are members of `drctl_fenced`, and the subscriptions that were disabled and the databases that were shut
-//! are in that role's comment, so that any process can give all of it back exactly. All of it is part of what a physical replica replays:
-//! the new primary has the fence, too, and the runbook lifts it there after the promotion.
+//! The roles that lost their login become members of `drctl_fenced`. That role's comment lists the subscriptions that were
+//! disabled and the databases that were closed, so that any process can undo exactly these changes. Physical replicas replay all
+//! of this, so a new primary is fenced as well; the runbook lifts the fence there after the promotion.
 
 use std::collections::BTreeSet;
 
@@ -18,31 +19,31 @@ use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
 use crate::kinds::shared::wal::WalPoint;
 use crate::plan::settings::SqlSettings;
 
-/// Between two looks, in seconds: a pool of connections is back by then.
+/// Seconds between two censuses: enough for a connection pool to reconnect.
 const INTERVAL_S: u32 = 1;
-/// How many intervals are waited for one in which no transaction ends.
+/// Maximum number of intervals to wait for one in which no transaction ends.
 const INTERVALS: u32 = 4;
 /// SQLSTATE `feature_not_supported` (PostgreSQL documentation, appendix A).
 const NOT_SUPPORTED: &str = "0A000";
-/// The role that marks the others.
+/// The role that has the fenced roles as members.
 const MARK: &str = "drctl_fenced";
-/// How the word begins that each fence leaves in that role's comment: a replica that has it is one of this very server, and not of a
-/// copy with the same system identifier.
+/// Prefix of the random word that each fence writes into that role's comment. A replica that has the word replicates this very
+/// server, not a copy with the same system identifier.
 const WORD: &str = "fence-";
-/// How a subscription that was disabled stands in that comment: by its number, which replicas share.
+/// Prefix of a disabled subscription in that comment. Its OID follows, which is the same on replicas.
 const SUBSCRIPTION: &str = "sub:";
-/// How a database that was shut stands there.
+/// Prefix of a closed database.
 const DATABASE: &str = "db:";
-/// How it stands there that the file of rules was shut.
+/// Prefix of the entry for a closed `pg_hba.conf`.
 const RULES: &str = "hba:";
-/// Transactions are numbered with 32 bits, and counted with more.
+/// Mask for the 32-bit transaction ID of a 64-bit counter.
 const NUMBERS: i64 = 0xffff_ffff;
-/// So many transactions since a fence are looked at.
+/// Maximum number of transactions since a fence that drctl reads the commit times of.
 const MOST_SINCE: i64 = 100_000;
-/// Databases that every server has: in one of them the administrator works while the application's are shut.
+/// Databases that every server has. The administrator works in one of them while the databases of the application are closed.
 const ASIDE: [&str; 2] = ["postgres", "template1"];
 
-/// How a server is reached, in whatever database.
+/// How to reach a server in any of its databases.
 pub(super) struct Way<'a> {
     pub(super) settings: &'a SqlSettings,
     pub(super) endpoint: &'a str,
@@ -55,20 +56,20 @@ impl Way<'_> {
         connect(self.settings, self.endpoint, &login).await
     }
 
-    /// The database that the endpoint and the login lead to.
+    /// The database that the endpoint or the login names.
     fn own(&self) -> Result<&str, Failure> {
         let named = parts(self.endpoint)?.2;
         Ok(self.login.dbname.as_deref().or(named).unwrap_or(ASIDE[0]))
     }
 
-    /// To the server by way of a database that is not the application's: no database can be shut from within.
+    /// Connects by way of a database that does not belong to the application, because a database cannot be closed from within.
     pub(super) async fn aside(&self) -> Result<Client, Failure> {
         let own = self.own()?;
         let mut last = None;
         for database in ASIDE.into_iter().filter(|database| *database != own) {
             match self.to(database).await {
                 Ok(client) => return Ok(client),
-                // It is shut, or not there, or not for this login: perhaps the other one is.
+                // It is closed, does not exist, or refuses this login; the other database may not.
                 Err(Failure::Unreachable(why)) if is_shut(&why) || why.starts_with("3D000") => {
                     last = Some(Failure::Unreachable(why));
                 }
@@ -78,7 +79,7 @@ impl Way<'_> {
         Err(last.unwrap_or_else(|| Failure::Unreachable(format!("{own} is the only database"))))
     }
 
-    /// To the server in whatever database lets it in: roles and processes are the same in each.
+    /// Connects by way of any database that accepts the login: roles and processes are the same in all of them.
     pub(super) async fn in_any(&self) -> Result<Client, Failure> {
         match connect(self.settings, self.endpoint, self.login).await {
             Err(Failure::Unreachable(why)) if is_shut(&why) => self.aside().await,
@@ -87,14 +88,14 @@ impl Way<'_> {
     }
 }
 
-/// SQLSTATE `object_not_in_prerequisite_state`, and the message of a server about a database that accepts no connections (`CheckMyDatabase`
-/// in its source), after it has accepted the password.
+/// Whether the error is SQLSTATE `object_not_in_prerequisite_state` with the message for a database that accepts no connections
+/// (`CheckMyDatabase` in the server's source). The server sends it after it has accepted the password.
 pub(super) fn is_shut(why: &str) -> bool {
     why.starts_with("55000: ") && why.ends_with("is not currently accepting connections")
 }
 
-/// What the fences wrote down: the word of the last one, perhaps three numbers, the subscriptions that were disabled and the databases that
-/// were shut.
+/// The record of the fences: the word of the last one, possibly three numbers, the disabled subscriptions and the closed
+/// databases.
 struct Note<'a>(&'a str);
 
 impl<'a> Note<'a> {
@@ -110,31 +111,31 @@ impl<'a> Note<'a> {
         self.0.split(' ').filter_map(|n| n.parse().ok()).collect()
     }
 
-    /// The numbers that stand there with this in front.
+    /// The numbers that have this prefix.
     fn with(&self, prefix: &str) -> Vec<i64> {
         self.0.split(' ').filter_map(|n| n.strip_prefix(prefix)?.parse().ok()).collect()
     }
 }
 
-/// How they stand in a note.
+/// The text of such entries in a note.
 fn noted(prefix: &str, numbers: impl Iterator<Item = i64>) -> String {
     let numbers: BTreeSet<_> = numbers.collect();
     numbers.iter().map(|oid| format!(" {prefix}{oid}")).collect()
 }
 
-/// Subscriptions that the fence disabled and that are there still.
+/// Subscriptions that the fence disabled and that still exist.
 fn disabled(census: &Census) -> impl Iterator<Item = &Subscription> {
     let noted = Note::of(census).with(SUBSCRIPTION);
     census.subscriptions.iter().filter(move |s| noted.contains(&s.oid))
 }
 
-/// Databases that the fence shut, that are there still, and that nobody opened since.
+/// Databases that the fence closed, that still exist, and that nobody has opened since.
 fn shut(census: &Census) -> impl Iterator<Item = &Database> {
     let noted = Note::of(census).with(DATABASE);
     census.databases.iter().filter(move |d| noted.contains(&d.oid) && !d.open)
 }
 
-/// Whether anything of a fence is set, as the catalog has it.
+/// Whether the catalog has any trace of the fence.
 pub(super) fn begun(census: &Census, method: FenceMethod) -> bool {
     match method {
         FenceMethod::Sql => !census.fenced.is_empty() || disabled(census).next().is_some(),
@@ -143,7 +144,7 @@ pub(super) fn begun(census: &Census, method: FenceMethod) -> bool {
     }
 }
 
-/// What is seen of a fence, if it is not proven.
+/// The state of a fence that is not proven; `None` if nothing may write.
 fn unproven(census: &Census, known: Known<'_>, method: FenceMethod) -> Option<FenceState> {
     if census.replica {
         let replica = open_state("it is a replica, which takes no writes, so drctl does not fence it");
@@ -157,7 +158,7 @@ fn unproven(census: &Census, known: Known<'_>, method: FenceMethod) -> Option<Fe
         return Some(FenceState { obstacles: census.obstacles(known), ..open });
     }
     let writers = census.writers(known);
-    // As long as there is something that another call would end.
+    // A second call would end these writers.
     let passing = writers.iter().any(|w| matches!(w, Writer::Passing(_)));
     let stage = if passing { FenceStage::Partial } else { FenceStage::Ineffective };
     let word = Note::of(census).word().map(str::to_owned);
@@ -165,7 +166,8 @@ fn unproven(census: &Census, known: Known<'_>, method: FenceMethod) -> Option<Fe
     (!writers.is_empty()).then(|| FenceState { stage, word, ..open_state(&left()) })
 }
 
-/// Whether it holds, and how old the last commit before it is: nothing that may write is there, twice an interval apart.
+/// Whether the fence holds, and how old the last commit before it is. It holds if two censuses, an interval apart, find no
+/// writer.
 pub(super) async fn look(
     client: &Client,
     db: &DatabaseRef,
@@ -178,7 +180,8 @@ pub(super) async fn look(
     }
     let mut waited: u32 = 0;
     loop {
-        // Sent together: the end of the log is read last, so that every commit that was ever acknowledged is before it.
+        // Both queries are sent together, and the end of the WAL is read last, so that it covers every commit that was ever
+        // acknowledged.
         let pause = format!("SELECT pg_sleep({INTERVAL_S})");
         let (pause, (census, end)) =
             join(client.simple_query(&pause), join(census::take(client), server::end_of_log(client))).await;
@@ -197,7 +200,7 @@ pub(super) async fn look(
     }
 }
 
-/// What is taken from whom, in words.
+/// What the fence has taken from whom, as words for a message.
 fn taken(census: &Census, method: FenceMethod) -> String {
     match method {
         FenceMethod::AllowConnections => {
@@ -222,7 +225,7 @@ fn proven(
     (ended, waited): (i64, u32),
 ) -> Result<FenceState, Failure> {
     let wal = match end {
-        // Aurora keeps its log in its storage, and may have no such functions: the fence holds without them.
+        // Aurora keeps its WAL in its storage layer and may lack these functions. The fence holds without them.
         Err(Failure::Refused(code, _)) if code == NOT_SUPPORTED => None,
         end => end?,
     };
@@ -241,10 +244,10 @@ fn proven(
     Ok(FenceState { wal, ..held })
 }
 
-/// The last commit that is not the fence's own, where the server keeps the times of commits. The fence's transaction wrote down which
-/// number was next before it, when the last commit was made, and which number it got itself. Whoever got a number since may have
-/// committed until its session was ended, also before the fence did: the server is asked for each of them (PostgreSQL documentation,
-/// «Committed Transaction Information Functions»).
+/// The last commit that is not the fence's own, if the server records commit timestamps. The fence's transaction recorded three
+/// numbers: the next transaction ID before it, the time of the last commit until then, and its own ID. A transaction that got its
+/// ID since may have committed until its session was ended, even before the fence did, so drctl asks for the commit time of each
+/// (PostgreSQL documentation, «Committed Transaction Information Functions»).
 async fn last_commit(client: &Client, census: &Census) -> Result<Option<CommitAge>, Failure> {
     let (numbers, ended) = (Note::of(census).numbers(), census.ended & NUMBERS);
     let &[next, commit, own] = numbers.as_slice() else { return Ok(None) };
@@ -261,8 +264,8 @@ async fn last_commit(client: &Client, census: &Census) -> Result<Option<CommitAg
     Ok(CommitAge::of(Some(census.now - last), Some(last)))
 }
 
-/// The number of the next transaction, and the time of the last commit, which the transaction of the fence records. While a transaction is
-/// open it may still commit, so it is unknown which commit is the last one.
+/// The next transaction ID and the time of the last commit, for the fence's transaction to record. While a transaction is open it
+/// may still commit, so the last commit is not known yet.
 fn numbers(census: &Census) -> String {
     match &census.last {
         Some(last) if !census.open => format!(" {} {}", census.ended & NUMBERS, last),
@@ -270,7 +273,7 @@ fn numbers(census: &Census) -> String {
     }
 }
 
-/// Takes the logins, or shuts the databases, in one transaction; then disables subscriptions and ends the sessions.
+/// Takes the logins, or closes the databases, in one transaction; then disables subscriptions and terminates the sessions.
 pub(super) async fn close(
     client: &Client,
     way: &Way<'_>,
@@ -297,8 +300,8 @@ pub(super) async fn close(
     end(client, known).await
 }
 
-/// Ends sessions. Twice: a client that was let in just before appears in the list a moment later. One that may not be ended is found by
-/// the proof.
+/// Terminates sessions, twice: a client that was admitted just before appears in the list a moment later. The proof reports
+/// sessions that drctl may not terminate.
 pub(super) async fn end(client: &Client, known: Known<'_>) -> Result<(), Failure> {
     for _ in 0..2 {
         let left = census::take(client).await?.to_end(known);
@@ -317,7 +320,7 @@ async fn take_logins(
     census: &Census,
 ) -> Result<(), Failure> {
     let refuse = |code: &str, why: String| Err(Failure::Refused(code.to_owned(), why));
-    // An application that uses the administrator's own role cannot be kept out by this fence: it would be back at once.
+    // This fence cannot keep out an application that uses the administrator's own role: it would reconnect at once.
     if census.of_the_administrator(known) {
         let own = &census.own;
         let why = format!(
@@ -334,7 +337,7 @@ async fn take_logins(
     let ours: Vec<_> = census.subscriptions.iter().filter(|s| s.ours && s.enabled).collect();
     commit(client, &closing(census, &roles, &ours)).await?;
     let disable = ours.iter().map(|s| alter(way, s, "DISABLE"));
-    // What was not disabled is found by the proof.
+    // The proof reports subscriptions that could not be disabled.
     let _ = join_all(disable).await;
     Ok(())
 }
@@ -358,21 +361,21 @@ fn shutting(census: &Census, databases: &[&Database]) -> String {
     writing_down(census, &taken.collect::<String>(), &note)
 }
 
-/// Writes down that the file of rules is shut, and where the log ends.
+/// Records that `pg_hba.conf` is closed, and where the WAL ends.
 pub(super) async fn note(client: &Client) -> Result<(), Failure> {
     let census = census::take(client).await?;
     let note = noted(RULES, [1].into_iter()) + &kept(&census, &[SUBSCRIPTION, DATABASE]);
     commit(client, &writing_down(&census, "", &note)).await
 }
 
-/// What other fences wrote down.
+/// The entries of other fences.
 fn kept(census: &Census, prefixes: &[&str]) -> String {
     let note = Note::of(census);
     prefixes.iter().map(|prefix| noted(prefix, note.with(prefix).into_iter())).collect()
 }
 
-/// What is taken, and the note of it. A second call of one fence, and one after another, keep what the first wrote down about the time
-/// before.
+/// SQL that sets the fence and records it. If a fence is set already, this call keeps the numbers that the first one recorded
+/// about the time before it.
 fn writing_down(census: &Census, taken: &str, note: &str) -> String {
     let others = [FenceMethod::Sql, FenceMethod::AllowConnections, FenceMethod::PgHba];
     let first = !others.iter().any(|m| begun(census, *m));
@@ -385,7 +388,7 @@ fn writing_down(census: &Census, taken: &str, note: &str) -> String {
         false => "",
     };
     let mark = if census.marked { String::new() } else { format!("CREATE ROLE {MARK} NOLOGIN;") };
-    // The word is made by the server: it has a source of chance.
+    // The server generates the word, because it has a source of randomness.
     format!(
         "{mark}{taken}DO $drctl$ BEGIN EXECUTE format('COMMENT ON ROLE {MARK} IS %L', '{WORD}' || md5(random()::text || clock_timestamp()::text) || '{earlier}' {own} || '{note}'); END $drctl$;"
     )
@@ -401,14 +404,14 @@ async fn commit(client: &Client, text: &str) -> Result<(), Failure> {
     }
 }
 
-/// A subscription is altered in its own database.
+/// A subscription can be altered only in its own database.
 async fn alter(way: &Way<'_>, subscription: &Subscription, how: &str) -> Result<(), Failure> {
     let client = way.to(&subscription.database).await?;
     let text = format!("ALTER SUBSCRIPTION {} {how}", identifier_whole(&subscription.name));
     client.batch_execute(&text).await.map_err(|e| Failure::of(&e))
 }
 
-/// Gives back what the fence took: subscriptions first, and the logins in one transaction; or the databases.
+/// Lifts the fence: enables the subscriptions first, then returns the logins in one transaction; or opens the databases.
 pub(super) async fn open(client: &Client, way: &Way<'_>, method: FenceMethod) -> Result<(), Failure> {
     let census = census::take(client).await?;
     let word = Note::of(&census).word().unwrap_or_default();
@@ -444,7 +447,7 @@ pub(super) async fn open(client: &Client, way: &Way<'_>, method: FenceMethod) ->
     commit(client, &text).await
 }
 
-/// The name of a role or a database, in which a dot is a dot.
+/// Quotes the name of a role or a database, in which a dot is an ordinary character.
 pub(super) fn identifier_whole(name: &str) -> String {
     if name.contains('.') { format!("\"{}\"", name.replace('"', "\"\"")) } else { identifier(name) }
 }

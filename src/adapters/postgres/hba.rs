@@ -1,9 +1,9 @@
-//! The fence by `pg_hba.conf`: rules in front of all others reject every client but drctl's own login. The host of the server writes them,
-//! and takes them out again ([`super::hba_rules`] has what they say).
+//! The fence by `pg_hba.conf`: rules at the top reject every client except drctl's own login. A job on the server's host writes
+//! them and removes them ([`super::hba_rules`] has their text).
 //!
-//! Proven is what the server itself does: its rules begin with these, without an error anywhere, and it read them after they were there;
-//! a stranger is refused by them; and the census ([`super::census`]) finds no writer twice. `pg_hba_file_rules` alone tells what stands in
-//! the file, and not what the server took.
+//! The proof is the behavior of the server: its rules begin with these, none of them has an error, and it loaded them after they
+//! were written; it rejects an unknown login because of them; and two censuses ([`super::census`]) find no writer.
+//! `pg_hba_file_rules` alone shows the content of the file, not what the server loaded.
 
 use tokio_postgres::Client;
 
@@ -21,14 +21,14 @@ use crate::run::outcome::CallOutcome;
 /// Runs on the host.
 const JOB: &str =
     concat!(include_str!("this_server.sh"), include_str!("hba_marks.sh"), include_str!("hba.sh"));
-/// How long setting or lifting it may take.
+/// Limit on setting or lifting it.
 const MOST: Dur = Dur::secs(45);
-/// How long the server may take to read the file.
+/// Limit on the time until the server has loaded the file.
 const READS: Dur = Dur::secs(5);
 const AGAIN: Dur = Dur(100);
 const METHOD: FenceMethod = FenceMethod::PgHba;
 
-/// What has to be granted, in the database that is asked.
+/// Rights that the login needs in the database it is connected to.
 const MAY: &str = "SELECT (pg_has_role(current_user, 'pg_read_all_settings', 'USAGE') AND has_table_privilege('pg_hba_file_rules', 'SELECT') \
      AND has_function_privilege('pg_hba_file_rules()', 'EXECUTE'))::text";
 const RULES: &str = "SELECT jsonb_build_object('file', current_setting('hba_file'), 'own', current_user, \
@@ -37,17 +37,17 @@ const RULES: &str = "SELECT jsonb_build_object('file', current_setting('hba_file
      'client', host(inet_client_addr()), 'server', host(inet_server_addr()), \
      'rules', (SELECT coalesce(jsonb_agg(to_jsonb(r)), '[]') FROM pg_hba_file_rules r))::text";
 
-/// What the host sees.
+/// What the host reports.
 #[derive(Debug, Default)]
 struct Seen {
     /// `whole`, `none` or `broken`.
     mark: String,
-    /// When the file got its name: microseconds.
+    /// When the file was renamed into place, in microseconds.
     changed: Option<i64>,
     obstacles: Vec<String>,
 }
 
-/// What is done on the host.
+/// A request to the host.
 struct Asked<'a> {
     what: &'static str,
     key: &'a str,
@@ -69,7 +69,7 @@ fn read(text: &str) -> Seen {
     seen
 }
 
-/// Seconds with or without a fraction.
+/// Parses seconds, with or without a fraction, into microseconds.
 fn micros(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     let fraction: i64 = format!("{fraction:0<6}").get(..6)?.parse().ok()?;
@@ -87,7 +87,7 @@ async fn rules(client: &Client) -> Result<Result<Read, String>, Failure> {
     json(client, RULES).await.map(Ok)
 }
 
-/// Why the lines do not keep everybody out yet; nothing if they do, as far as the server's own words go.
+/// Why the fence is not proven yet, as far as the server's own view of its rules shows; `None` if it is.
 fn ajar(seen: &Seen, rules: &Read) -> Option<String> {
     let loaded = seen.changed.is_some_and(|changed| rules.loaded > changed);
     match (seen.mark.as_str(), rules.shut(), rules.broken()) {
@@ -100,7 +100,8 @@ fn ajar(seen: &Seen, rules: &Read) -> Option<String> {
 }
 
 impl Postgres {
-    /// Whether it holds, and how old the last commit before it is. The session is a new one: it knows what the server last read.
+    /// Whether the fence holds, and how old the last commit before it is. Uses a new session, because a session sees the rules as
+    /// the server last loaded them.
     pub(super) async fn hba_state(
         &self,
         client: &Client,
@@ -159,7 +160,7 @@ impl Postgres {
         Ok((FenceState { proof, ..found }, commit))
     }
 
-    /// One whom nobody ever let in is refused by these rules before anything is asked of it.
+    /// Checks that these rules reject a login that was never allowed, before the server asks for a password.
     async fn stranger(&self, way: &Way<'_>) -> Result<String, String> {
         let nobody =
             Login::parse(r#"{"username": "drctl_fenced", "password": "-"}"#).map_err(|e| e.to_string())?;
@@ -172,7 +173,7 @@ impl Postgres {
         }
     }
 
-    /// Puts the lines there, has them read, and ends the sessions.
+    /// Adds the rules, makes the server load them, and terminates the sessions.
     pub(super) async fn hba_set(
         &self,
         db: &DatabaseRef,
@@ -207,7 +208,7 @@ impl Postgres {
             self.on_its_host(db, &client, endpoint, asked).await?;
             let client = match self.read_by_now(&way).await {
                 Err(Failure::Login(why)) => {
-                    // Nobody is helped by a server that drctl itself cannot reach.
+                    // A server that drctl itself cannot reach helps nobody, so undo it.
                     let asked = Asked { what: "lift", key, file, lines: "", pids: "" };
                     self.on_its_host(db, &client, endpoint, asked).await?;
                     return refuse(
@@ -226,7 +227,8 @@ impl Postgres {
         }
     }
 
-    /// A session that was begun after the server read the file; or, if that takes long, a last one: the proof tells.
+    /// A session that started after the server loaded the file. After `READS`, returns the latest session all the same; the proof
+    /// decides.
     async fn read_by_now(&self, way: &Way<'_>) -> Result<Client, Failure> {
         let until = self.world.now() + READS;
         loop {
@@ -240,7 +242,7 @@ impl Postgres {
         }
     }
 
-    /// By SQL; and by the host those of superusers, and of others that the login may not end.
+    /// Terminates sessions by SQL; then, through the host, those of superusers and others that the login may not terminate.
     async fn end_sessions(
         &self,
         db: &DatabaseRef,
@@ -259,7 +261,7 @@ impl Postgres {
         Ok(())
     }
 
-    /// Takes the lines out of the file, and the word out of the catalog.
+    /// Removes the rules from the file, and the word from the catalog.
     pub(super) async fn hba_lift(
         &self,
         db: &DatabaseRef,
@@ -268,7 +270,7 @@ impl Postgres {
         key: &str,
     ) -> CallOutcome {
         let work = async {
-            // The lines may keep drctl out, where it comes from another address: the host knows its file.
+            // The rules may keep drctl out if it comes from another address. The host knows its file without the server.
             let client = self.connect(endpoint, login).await.ok();
             let file = match &client {
                 Some(client) => rules(client).await?.map_or_else(|_| String::new(), |r| r.file),
@@ -329,7 +331,7 @@ impl Postgres {
     }
 }
 
-/// One that was not begun, with what would keep it from being proven.
+/// The state of a fence that was never set, with what would prevent its proof.
 fn untouched(census: &Census, known: Known<'_>, seen: Seen, rules: &Read) -> FenceState {
     let mut obstacles = census.obstacles(known);
     obstacles.extend(seen.obstacles);

@@ -1,8 +1,9 @@
-# Puts lines in front of pg_hba.conf that reject every client but drctl's own login, says how that is, or takes them out again. this_server.sh
-# and hba_marks.sh stand in front of it, and besides: HBA, the file as the server names it, if that is known; LINES, what is put there; PIDS,
-# the sessions to end.
+# Adds lines at the top of pg_hba.conf that reject every client except drctl's own login, reports their state, or removes them.
+# this_server.sh and hba_marks.sh are included before it. Input: HBA, the file as the server names it, if known; LINES, the lines
+# to add; PIDS, the sessions to end.
 #
-# The server reads the file as a whole: with an error in it, it goes on with what it had. Whether it took this one, drctl asks the server.
+# The server loads the file as a whole: if a line has an error, it keeps the previous rules. drctl asks the server whether it
+# loaded this file.
 # Sources: PostgreSQL documentation, «The pg_hba.conf File»; «pg_hba_file_rules»; `pg_ctl`, reload.
 
 able_here() {
@@ -20,7 +21,7 @@ able_here() {
 look() {
   file=$(readlink -f "$HBA")
   printf 'mark\t%s\n' "$(if [ -f "$file" ]; then marks "$file"; else echo none; fi)"
-  # By the change of its name, which its text was written before.
+  # The inode change time is the time of the rename; the text was written before that.
   [ ! -f "$file" ] || printf 'changed\t%s\n' "$(stat -c %.6Z "$file" 2>/dev/null || stat -c %Z "$file")"
   able_here | sed 's/^/obstacle\t/'
 }
@@ -30,7 +31,7 @@ set_it() {
   [ -z "$why" ] || fail "$why"
   file=$(readlink -f "$HBA")
   printf '%s\n' "$file" >"$work/hba.new" && mv "$work/hba.new" "$work/hba" || fail "no room in $work"
-  # Somebody may change it meanwhile: then that is read, too.
+  # Another process may change the file in the meantime; then read it again.
   for try in 1 2 3; do
     cp "$file" "$work/hba.read" || fail "cannot read $file"
     { printf '%s %s\n%s\n%s\n' "$begin_mark" "$KEY" "$LINES" "$end_mark"; without_marks "$work/hba.read"; } >"$work/hba.set" || fail "no room in $work"
@@ -47,7 +48,8 @@ lift() {
   ! running || pg_ctl -D "$DATA" reload >/dev/null || fail "pg_ctl reload failed, so the server has not read its pg_hba.conf"
 }
 
-# What SQL may not end, as sessions of superusers, its owner may. A number that is another process by now is none of the server's.
+# The owner of the server's processes may end sessions that SQL may not, such as those of superusers. Skip a PID that has been
+# reused by another process.
 end_sessions() {
   refuse_another
   for pid in $PIDS; do

@@ -1,8 +1,8 @@
-# What a fence put in front of a pg_hba.conf stands between these two lines, and is drctl's own; all else in the file is somebody's.
+# Only the lines between these two marks belong to drctl.
 begin_mark='# drctl fence: begin'
 end_mark='# drctl fence: end'
 
-# `whole`, `none`, or `broken`: then nobody can tell what is drctl's.
+# `whole`, `none`, or `broken`: if broken, it is unclear which lines belong to drctl.
 marks() {
   awk -v b="$begin_mark" -v e="$end_mark" '
     index($0, b) == 1 { if (inside) bad = 1; inside = 1; found = 1; next }
@@ -10,10 +10,11 @@ marks() {
     END { print bad || inside ? "broken" : found ? "whole" : "none" }' "$1"
 }
 
-# Byte by byte what was there: a last line may have no end.
+# Restores the file byte by byte; its last line may have no newline.
 without_marks() { sed -e "/^$begin_mark/,/^$end_mark\$/d" "$1"; }
 
-# Takes the place of a file in one instant, with its owner and mode, unless somebody changed it since it was read as the second one.
+# Replaces file $1 atomically with standard input, keeping owner and mode. Fails if it no longer equals $2, the copy that was
+# read.
 takes_place() {
   rm -f "$1.drctl"
   cp -p "$1" "$1.drctl" && cat >"$1.drctl" && [ "$(stat -c %u:%g:%a "$1")" = "$(stat -c %u:%g:%a "$1.drctl")" ] && cmp -s "$1" "$2" &&
@@ -22,14 +23,15 @@ takes_place() {
   return 1
 }
 
-# The files of this server that may have such lines: the one that it names, the one that was written to, those that are usual.
+# The files of this server that may have such lines: the one that the server names, the one that was last written, and the usual
+# ones.
 hba_files() {
   for one in "${HBA:-}" "$(cat "$DATA.drctl/hba" 2>/dev/null)" "$DATA/pg_hba.conf" "${CONFIG:+$(dirname "$CONFIG")/pg_hba.conf}"; do
     if [ -n "$one" ] && [ -f "$one" ]; then readlink -f "$one"; fi
   done | sort -u
 }
 
-# Takes the lines out of all of them.
+# Removes the lines from all of them.
 without_fence() {
   hba_files | while read -r one; do
     case "$(marks "$one")" in

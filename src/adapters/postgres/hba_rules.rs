@@ -1,4 +1,4 @@
-//! The rules of `pg_hba.conf` as a server reads them, and those that a fence puts in front.
+//! The rules of `pg_hba.conf` as a server reads them, and the rules that a fence adds.
 //!
 //! Sources: PostgreSQL documentation, «The pg_hba.conf File» and «pg_hba_file_rules». The keyword `all` does not match connections of
 //! physical replication, so standbys continue.
@@ -7,23 +7,23 @@ use std::net::IpAddr;
 
 use serde::Deserialize;
 
-/// The answer to a look at the rules.
+/// The answer to the query for the rules.
 #[derive(Debug, Deserialize)]
 pub(super) struct Read {
     /// The file.
     pub(super) file: String,
-    /// When the server last read its settings: microseconds.
+    /// When the server last loaded its settings, in microseconds.
     pub(super) loaded: i64,
     pub(super) own: String,
-    /// Roles that the own one is a member of.
+    /// Roles that drctl's own role is a member of.
     roles: Vec<String>,
-    /// drctl's address as the server sees it, and the server's own.
+    /// drctl's address as the server sees it.
     client: IpAddr,
     server: IpAddr,
     rules: Vec<Rule>,
 }
 
-/// A line of the file; one with an error has nothing else.
+/// A line of the file. A line with an error has no other fields.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Rule {
     line_number: Option<u32>,
@@ -36,15 +36,15 @@ pub(super) struct Rule {
     auth_method: Option<String>,
     options: Option<Vec<String>>,
     error: Option<String>,
-    /// The file, from PostgreSQL 16 on, which has files that include others.
+    /// The file, from PostgreSQL 16 on, which can include other files.
     file_name: Option<String>,
 }
 
-/// Whom a rule of some address is for.
+/// Whether a rule applies to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Covers {
     Never,
-    /// By a name that only the server looks up, or its own networks.
+    /// The server decides: the rule has a host name, or one of the keywords for its own networks.
     Perhaps,
     Always,
 }
@@ -61,7 +61,7 @@ impl Read {
         self.rules.iter().find_map(of)
     }
 
-    /// Whether nobody but the role that asks comes past the first rules.
+    /// Whether the first rules let in nobody but the role that asks.
     pub(super) fn shut(&self) -> bool {
         let (mut local, mut host) = (false, false);
         for rule in &self.rules {
@@ -78,17 +78,18 @@ impl Read {
         false
     }
 
-    /// What is put in front: whatever lets drctl's own login in now, for its address and the server's own alone; then nobody.
+    /// The lines that the fence adds: first every rule that lets drctl's own login in now, limited to its address and the
+    /// server's own; then a rejection of everyone.
     ///
     /// # Errors
-    /// If no rule lets it in.
+    /// If no rule lets drctl's login in.
     pub(super) fn lines(&self) -> Result<String, String> {
         let mut lines = self.kept(&[self.client], &net(self.client));
         if lines.is_empty() {
             let why = format!("no rule of {} lets {} in from {}", self.file, self.own, self.client);
             return Err(format!("{why}; the server runs with a different file than the one on the host"));
         }
-        // Jobs on its host ask the server, too.
+        // Jobs on the server's host connect to it as well.
         let loopback = if self.server.is_ipv4() { "127.0.0.1" } else { "::1" };
         let here: Vec<_> = [self.server].into_iter().chain(loopback.parse()).collect();
         if !self.client.is_loopback() {
@@ -98,7 +99,7 @@ impl Read {
         Ok(lines.join("\n"))
     }
 
-    /// Rules that one of these addresses may meet, up to the first that lets none by.
+    /// Rules that may apply to one of these addresses, up to the first that always does.
     fn kept(&self, addresses: &[IpAddr], narrowed: &str) -> Vec<String> {
         let mut lines = Vec::new();
         for rule in self.rules.iter().filter(|r| r.is_for(&self.own, &self.roles)) {
@@ -128,7 +129,8 @@ impl Rule {
         everybody && self.has_database("all") && self.auth_method.as_deref() == Some("reject")
     }
 
-    /// Whether it is for a role. An expression is the server's to match: it is taken for a match, and written for this role alone.
+    /// Whether the rule is for a role. Only the server can match a regular expression, so it counts as a match, and is written
+    /// for this role alone.
     fn is_for(&self, own: &str, roles: &[String]) -> bool {
         let member = |name: &str| name.strip_prefix('+').is_some_and(|of| roles.iter().any(|r| r == of));
         self.error.is_none()
@@ -165,7 +167,7 @@ impl Rule {
     }
 }
 
-/// A word in which nothing is a keyword.
+/// Quotes a word, so that it is not read as a keyword.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }

@@ -1,5 +1,5 @@
-//! What only the machine of a server can do runs there as a job, which continues if drctl or the connection to it is gone. drctl finds the
-//! job by its key. Only one job at a time runs on a server.
+//! Runs jobs on the machine of a server, for work that only that machine can do. A job continues if drctl or the connection to
+//! the host is lost. drctl finds it again by its key. Only one job at a time runs on a server.
 
 use super::{Failure, parts};
 use crate::adapters::process::{self, Given, Program};
@@ -12,39 +12,39 @@ use crate::model::time::Timestamp;
 use crate::plan::settings::{SqlSettings, SqlTls};
 use crate::run::outcome::{Again, CallOutcome};
 
-/// More than any job has to say.
+/// Limit on the output of a job; none needs as much.
 const MOST_BYTES: usize = 4 << 20;
-/// How ssh says that it failed itself (OpenSSH, ssh(1), «EXIT STATUS»).
+/// The exit code with which ssh reports its own failure (OpenSSH, ssh(1), «EXIT STATUS»).
 const NO_WAY: i32 = 255;
-/// The script's own word for a job that still runs (`EX_TEMPFAIL` of sysexits).
+/// The exit code of the script while another job runs (`EX_TEMPFAIL` of sysexits).
 const BUSY: i32 = 75;
 
-/// The server that a job asks: the one that is followed, or the live one.
+/// The server that a job connects to: the one that is followed, or the live one.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked<'a> {
     /// `host:port/database`.
     pub endpoint: &'a str,
-    /// A login there: one with the attribute REPLICATION, or the administrator's.
+    /// A login of that server: one with the attribute REPLICATION, or the administrator's.
     pub login: &'a Login,
-    /// What its certificate is checked with.
+    /// How its certificate is checked.
     pub trust: &'a Trust,
-    /// A process of the server on the host, as that server tells at its endpoint: it must be one of the host's.
+    /// A process of the server, as reported by the endpoint. The job checks that it exists on the host.
     pub checkpointer: Option<i32>,
 }
 
-/// What jobs on a host check the certificate of a server with: the same as drctl itself.
+/// How jobs on a host check the certificate of a server: the same way as drctl itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trust {
-    /// Nothing: `sql.tls` is off.
+    /// Not checked: `sql.tls` is off.
     Nothing,
-    /// The host's own store of CAs.
+    /// Against the host's own CA store.
     System,
-    /// The certificates of `sql.ca_file`, which come with the job.
+    /// Against the certificates of `sql.ca_file`, which are sent along with the job.
     These(String),
 }
 
 impl Trust {
-    /// As the settings have it.
+    /// The setting of `sql.tls` and `sql.ca_file`.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -59,13 +59,15 @@ impl Trust {
         }
     }
 
-    /// Puts the certificates where a connection string names them; the standby that a job leaves behind reads them there, too.
+    /// Shell lines that put the certificates at the path in the connection string. A standby that a job sets up reads them there
+    /// as well.
     fn kept(&self, host: &Host) -> String {
         let file = word(&ca_file(host));
         let folder = word(&format!("{}.drctl", host.data));
         match self {
             Self::Nothing => String::new(),
-            // Debian and its like, Fedora and its like, SUSE, Alpine. libpq itself finds none before PostgreSQL 16.
+            // The paths of Debian, Fedora, SUSE and Alpine and their derivatives. libpq finds none of them by itself before
+            // PostgreSQL 16.
             Self::System => format!(
                 "mkdir -p {folder}\nfor ca in /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem; do\n  [ ! -r \"$ca\" ] || {{ ln -sfn \"$ca\" {file}; break; }}\ndone\n"
             ),
@@ -87,20 +89,20 @@ fn ca_file(host: &Host) -> String {
 /// What a host reported about a job.
 #[derive(Debug)]
 pub(super) struct Job {
-    /// How far it is.
+    /// The stage of the job.
     pub(super) stage: JobStage,
-    /// The last lines that it wrote.
+    /// The last lines of its log.
     pub(super) tail: String,
-    /// What it found: of each line the name and the values.
+    /// What it found: the name and values of each line.
     pub(super) facts: Vec<Vec<String>>,
 }
 
-/// A word of a shell, whatever is in it.
+/// Quotes any text as one word for a shell.
 pub(super) fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// A value of a connection string (PostgreSQL documentation, «Connection Strings»).
+/// Quotes a value in a connection string (PostgreSQL documentation, «Connection Strings»).
 pub(super) fn value(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
@@ -108,7 +110,7 @@ pub(super) fn value(text: &str) -> String {
 /// A connection string without the password.
 ///
 /// # Errors
-/// If the endpoint is none.
+/// If the endpoint is not valid.
 pub(super) fn way(host: &Host, asked: &Asked<'_>) -> Result<String, Failure> {
     let (name, port, _) = parts(asked.endpoint)?;
     let mode = match asked.trust {
@@ -125,7 +127,7 @@ fn command(words: &[String], otherwise: &str) -> String {
     }
 }
 
-/// What stands in front of every job: everything in it is quoted.
+/// The lines at the start of every job: its input, quoted.
 pub(super) fn head(host: &Host, key: &str, trust: &Trust, fields: &[(&str, &str)]) -> String {
     let config = host.config.as_deref().unwrap_or_default();
     let option = if config.is_empty() {
@@ -151,10 +153,10 @@ pub(super) fn head(host: &Host, key: &str, trust: &Trust, fields: &[(&str, &str)
     text + "umask 077\n" + &trust.kept(host)
 }
 
-/// Leaves the job on the host and starts it, once for each key. The job waits for whoever asks about it at that moment; the file of
-/// one that was asked for before is never written over, because it may run.
+/// Copies the job to the host and starts it, once for each key. The job waits until nobody asks for its state. The file of an
+/// earlier job is never overwritten, because it may be running.
 fn launcher(host: &Host, key: &str, first: &str, job: &str) -> String {
-    // Nothing in the job can be this word: it is a digest of it.
+    // The end mark of the here-document is the digest of the job, so the job cannot contain it.
     let end = Digest::of_fields(&[job.as_bytes()]);
     format!(
         "umask 077; work={data}.drctl; mkdir -p \"$work\" || exit 1\n\
@@ -168,7 +170,7 @@ fn launcher(host: &Host, key: &str, first: &str, job: &str) -> String {
     )
 }
 
-/// A shared lock keeps no other question waiting, and a job that begins waits for it.
+/// Asks for the state of a job. The shared lock blocks no other such request; a job that starts waits for it.
 fn question(host: &Host, key: &str) -> String {
     format!(
         "work={data}.drctl\n\
@@ -181,7 +183,7 @@ fn question(host: &Host, key: &str) -> String {
     )
 }
 
-/// Runs a text on the host by `sh`, which reads it: nothing of it is in any list of processes.
+/// Runs a script on the host with `sh`, through standard input, so that no process list shows any of it.
 pub(super) async fn on(host: &Host, text: String) -> Result<String, Failure> {
     let Some((program, arguments)) = host.run.split_first() else {
         return Err(Failure::Refused("Empty".to_owned(), "`host.run` names no program".to_owned()));
@@ -195,7 +197,7 @@ pub(super) async fn on(host: &Host, text: String) -> Result<String, Failure> {
     };
     let ended = process::run(run, std::future::pending()).await;
     let ended = ended.map_err(|e| Failure::Refused("NotStarted".to_owned(), format!("{program}: {e}")))?;
-    // Cut after it was scrubbed: half of a secret would be none that anybody knows.
+    // Truncates only after the secrets are removed: half of a secret would no longer be recognized.
     let why = scrubbed(ended.err.text()).trim().chars().take(300).collect::<String>();
     match ended.code {
         Some(0) if ended.out.cut => {
@@ -203,18 +205,18 @@ pub(super) async fn on(host: &Host, text: String) -> Result<String, Failure> {
         }
         Some(0) => Ok(ended.out.text()),
         Some(NO_WAY) => Err(Failure::Unclear(format!("{program}: {why}"))),
-        // As a code of PostgreSQL's class «object not in prerequisite state»: later is another time.
+        // Reported as a code of PostgreSQL's class «object not in prerequisite state», so that drctl tries again later.
         Some(BUSY) => Err(Failure::Refused("55P03".to_owned(), why)),
         code => Err(Failure::Refused(format!("exit {}", code.unwrap_or(-1)), why)),
     }
 }
 
-/// Starts a job. `first` is done before it takes the lock.
+/// Starts a job. `first` runs before the job takes the lock.
 pub(super) async fn start(host: &Host, key: &str, first: &str, job: &str) -> Result<(), Failure> {
     on(host, launcher(host, key, first, job)).await.map(|_| ())
 }
 
-/// Looks at a job.
+/// The state of a job.
 pub(super) async fn look(db: &DatabaseRef, key: &str) -> Result<Job, Failure> {
     let host = of(db)?;
     Ok(read(&on(host, question(host, key)).await?))
@@ -242,19 +244,19 @@ fn read(text: &str) -> Job {
     Job { stage, facts: facts.iter().map(|line| fields(&line[1..])).collect(), tail: tail.join("\n") }
 }
 
-/// A fact of a job: its name and its values, with tabs between.
+/// A line of a job: a name and its values, separated by tabs.
 pub(super) fn fields(line: &str) -> Vec<String> {
     line.split('\t').map(str::to_owned).collect()
 }
 
-/// A time as a server or a backup's list writes it; without a zone it is UTC.
+/// A time as a server or a list of backups writes it; UTC if it has no zone.
 pub(super) fn time(text: &str) -> Option<Timestamp> {
     let zoned = text.ends_with('Z') || text.rfind(['+', '-']).is_some_and(|at| at > 10);
     let text = if zoned { text.to_owned() } else { format!("{text}Z") };
     Timestamp::parse(&text.replacen(' ', "T", 1)).ok()
 }
 
-/// A job that could not be left behind.
+/// The outcome if a job could not be started.
 pub(super) fn refused(failure: Failure) -> CallOutcome {
     match failure {
         Failure::Refused(code, why) if code == "NoHost" || code == "Empty" => {

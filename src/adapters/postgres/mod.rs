@@ -1,7 +1,8 @@
 //! PostgreSQL over its own protocol: the fence that works while the control plane is down, the real write that proves a
 //! promotion, and the last commit that a replica has replayed.
 //!
-//! Each look or act is a connection of its own, with a limit on everything: a server that hangs is an error with a name.
+//! Each observation or action opens its own connection, and every step has a time limit, so a server that hangs is a specific
+//! error.
 
 mod alive;
 mod canary;
@@ -43,27 +44,27 @@ use crate::plan::settings::SqlSettings;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
-/// How long a connection may take to be made.
+/// Limit on opening a connection.
 const CONNECT: Duration = Duration::from_secs(3);
-/// How long one statement may take on the server, in milliseconds.
+/// Limit on one statement on the server, in milliseconds.
 const STATEMENT_MS: u32 = 8_000;
-/// How long everything together may take.
+/// Limit on an observation or action as a whole.
 const WHOLE: Dur = Dur::secs(12);
-/// How long a host may take to list its backups: tools ask their own storage first.
+/// Limit on listing the backups of a host: tools query their own storage first.
 const LISTING: Dur = Dur::mins(3);
-/// How drctl's own sessions are known.
+/// The application name of drctl's own sessions.
 const APPLICATION: &str = "drctl";
 
-/// Why something could not be done.
+/// Why something failed.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// No connection: nothing was sent.
+    /// There was no connection, so nothing was sent.
     Unreachable(String),
     /// The server refused the login.
     Login(String),
     /// The server answered with an error; the transaction was rolled back.
     Refused(String, String),
-    /// The connection broke, or time was up: it may have happened.
+    /// The connection broke, or the time limit passed: the statement may have taken effect.
     Unclear(String),
 }
 
@@ -87,7 +88,8 @@ impl Failure {
         match self {
             Self::Unreachable(why) => CallOutcome::NotSent { why },
             Self::Login(why) => CallOutcome::Refused { code: "Login".to_owned(), why, again: Again::Later },
-            // Read-only: promotion is not through yet. Shutting down, too many connections, deadlocks, two who change one role: later.
+            // Try again later: read-only (the promotion is not finished), shutting down, too many connections, deadlock,
+            // concurrent changes of a role.
             Self::Refused(code, why) => {
                 let passes = ["25006", "55P03", "XX000"].contains(&code.as_str())
                     || ["57", "53", "40", "08"].iter().any(|class| code.starts_with(class));
@@ -100,7 +102,7 @@ impl Failure {
 
     fn observation(&self, since: Timestamp) -> Observation {
         match self {
-            // Whoever asks again is answered the same (PostgreSQL, «Error codes»): no right, no such function, not supported there.
+            // Asking again gives the same answer (PostgreSQL, «Error codes»): missing right, missing function, or not supported.
             Self::Refused(code, why) if ["42501", "42883", "0A000"].contains(&code.as_str()) => {
                 let (code, call) = (code.clone(), "SQL".to_owned());
                 Observation::Refused { code, call, why: why.clone(), login: false }
@@ -110,7 +112,7 @@ impl Failure {
     }
 }
 
-/// A commit as a server tells of it: how long ago by its own clock, and when by the clock of the server that made it.
+/// A commit as a server reports it: how long ago by its own clock, and when by the clock of the server that made it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CommitAge {
     age: Dur,
@@ -118,14 +120,14 @@ pub(super) struct CommitAge {
 }
 
 impl CommitAge {
-    /// Milliseconds, as the server answers them.
+    /// Both arguments are in milliseconds.
     fn of(age_ms: Option<i64>, there_ms: Option<i64>) -> Option<Self> {
         let age = Dur(u64::try_from(age_ms?.max(0)).ok()?);
         Some(Self { age, there: Timestamp::from_millis(there_ms?) })
     }
 
-    /// Read with the clock of this machine. For data on a replica, the time of the request is used, which is never too late. For the last
-    /// write of an old primary, the time of the answer is used, which is never too early.
+    /// Its time by the clock of this machine. For data on a replica, `now` is the time of the request, so the result is never too
+    /// late. For the last write of an old primary, it is the time of the answer, so the result is never too early.
     fn read_at(self, now: Timestamp) -> Commit {
         Commit { here: now - self.age, there: self.there }
     }
@@ -149,17 +151,17 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Nothing is connected to before the first look.
+    /// Opens no connection.
     pub fn new(world: World, settings: SqlSettings) -> Self {
         Self { world, settings, jobs: verify::Jobs::default(), lacking: unreplicated::Remembered::default() }
     }
 
-    /// To the server, whatever database lets it in.
+    /// Connects to the server by way of any database that lets drctl in.
     async fn connect(&self, endpoint: &str, login: &Login) -> Result<Client, Failure> {
         self.way(endpoint, login).in_any().await
     }
 
-    /// To the server as a fence is set, seen and lifted: databases cannot be shut from within.
+    /// Connects to the server for work on a fence: databases cannot be closed from within.
     async fn connect_for(
         &self,
         method: FenceMethod,
@@ -172,7 +174,7 @@ impl Postgres {
         }
     }
 
-    /// Runs something within the limit on everything.
+    /// Runs something within the overall time limit.
     async fn within<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         self.within_or(work, WHOLE).await
     }
@@ -205,11 +207,11 @@ impl Postgres {
         Some(self.within(work).await.ok()??.read_at(asked))
     }
 
-    /// What a server is, and the last commit that it holds.
+    /// The state of a server, and the last commit that it holds.
     pub async fn server(&self, db: &DatabaseRef, endpoint: &str, login: &Login) -> Observation {
         let work = async {
             let client = self.connect(endpoint, login).await?;
-            // A slow way in says nothing of clocks.
+            // Taken after the connection is open: a slow connection says nothing about clocks.
             let asked = self.world.now();
             Ok((asked, server::look(&client).await?, self.world.now()))
         };
@@ -233,7 +235,7 @@ impl Postgres {
         }
     }
 
-    /// Asks a standby to end its recovery. That it did is what looks then see.
+    /// Asks a standby to end its recovery. Later observations show whether it did.
     pub async fn promote(&self, endpoint: &str, login: &Login) -> CallOutcome {
         self.act(async {
             let client = self.connect(endpoint, login).await?;
@@ -242,7 +244,7 @@ impl Postgres {
         .await
     }
 
-    /// Starts to make a server a standby. That it streams is what looks then see.
+    /// Starts a job that makes a server a standby. Later observations show whether it streams.
     pub async fn rejoin(
         &self,
         db: &DatabaseRef,
@@ -267,7 +269,7 @@ impl Postgres {
         }
     }
 
-    /// A process of the server, if it answers. Only one that does not run may say nothing: the job on its host makes sure of that.
+    /// A process of the server; `None` if it does not answer. The job on the host then verifies that the server is stopped.
     async fn checkpointer(&self, connection_info: Option<(&str, &Login)>) -> Result<Option<i32>, Failure> {
         let asked = async {
             let Some((endpoint, login)) = connection_info else { return Ok(None) };
@@ -279,7 +281,7 @@ impl Postgres {
         }
     }
 
-    /// A live server as a job on its host asks it.
+    /// The live server, as a job on its host connects to it.
     async fn live<'a>(
         &self,
         part: Part,
@@ -294,7 +296,7 @@ impl Postgres {
         Ok(Asked { endpoint, login, trust, checkpointer })
     }
 
-    /// The backups that lead to a time, as the host lists them.
+    /// The backups from which a time can be restored, as the host lists them.
     pub async fn backups(&self, of: &Restore, endpoint: &str, login: &Login) -> Observation {
         let asked = async {
             let host = host::of(&of.db)?;
@@ -336,7 +338,7 @@ impl Postgres {
         }
     }
 
-    /// Starts to check a copy that a service made. What is found is what looks of this process then see.
+    /// Starts to check a copy that a service made. Later observations by this process show the result.
     pub async fn check(
         &self,
         part: Part,
@@ -351,7 +353,7 @@ impl Postgres {
             settings: self.settings.clone(),
         };
         let copy = way(copy);
-        // An address that is new may not be known everywhere: then nothing was begun.
+        // A new address may not resolve everywhere yet; then the check was not started.
         match self.within(copy.reader(None)).await {
             Ok(_) => {
                 self.jobs.begin(part, of.clone(), (copy, live.map(way)), key);
@@ -361,18 +363,18 @@ impl Postgres {
                 let why = format!("{why}; the logins of {} are the logins of {}", of.copy(), of.to_time);
                 Failure::Login(why).outcome()
             }
-            // No such database, too many sessions: as for every other call.
+            // No such database, too many sessions: handled as for every other call.
             Err(failure @ Failure::Refused(..)) => failure.outcome(),
             Err(failure) => CallOutcome::NotSent { why: failure.why() },
         }
     }
 
-    /// How far such a check is.
+    /// The state of such a check.
     pub fn checked(&self, key: &str) -> Observation {
         self.seen(State::Restore(Box::new(self.jobs.look(key))))
     }
 
-    /// How far a part of a restore is.
+    /// The state of a part of a restore.
     pub async fn restoring(&self, db: &DatabaseRef, key: &str) -> Observation {
         let (stage, tail, found) = match self.within(host::look(db, key)).await {
             Ok(job) => (job.stage, job.tail, restore::found(&job.facts)),
@@ -381,7 +383,7 @@ impl Postgres {
         self.seen(State::Restore(Box::new(RestoreState { stage, tail, found })))
     }
 
-    /// How far a server is from being a standby: what the server and the job on its host report.
+    /// The progress of a server towards being a standby, as reported by the server and the job on its host.
     pub async fn rebuild(
         &self,
         db: &DatabaseRef,
@@ -426,7 +428,7 @@ impl Postgres {
             let asked = self.world.now();
             let shows = server::clock(&client).await?;
             let clock = ClockReading::new(shows, asked, self.world.now());
-            // Databases that are shut cannot be looked into.
+            // Closed databases cannot be inspected.
             let unreplicated = match found.proven && method != FenceMethod::AllowConnections {
                 true => unreplicated::read(&client, &way, db).await?,
                 false => Vec::new(),
@@ -447,7 +449,7 @@ impl Postgres {
         }
     }
 
-    /// Keeps clients out, with the given fence method, and ends their sessions.
+    /// Keeps clients out with the given fence method, and terminates their sessions.
     pub async fn fence(
         &self,
         db: &DatabaseRef,
@@ -465,7 +467,7 @@ impl Postgres {
         .await
     }
 
-    /// Gives back what the fence took.
+    /// Lifts the fence.
     pub async fn unfence(
         &self,
         db: &DatabaseRef,
@@ -491,7 +493,7 @@ impl Postgres {
     }
 }
 
-/// The one value of a query, which is JSON as text, in one question and one answer.
+/// The only value of a query: JSON as text, in a single round trip.
 async fn json<T: DeserializeOwned>(client: &Client, sql: &str) -> Result<T, Failure> {
     let answer = client.simple_query(sql).await.map_err(|e| Failure::of(&e))?;
     let text = answer.iter().find_map(|m| match m {
@@ -503,13 +505,13 @@ async fn json<T: DeserializeOwned>(client: &Client, sql: &str) -> Result<T, Fail
         .map_err(|e| Failure::Unclear(format!("drctl could not read the answer of the server: {e}")))
 }
 
-/// A session of drctl's.
+/// Opens a session of drctl.
 async fn connect(settings: &SqlSettings, endpoint: &str, login: &Login) -> Result<Client, Failure> {
     let options = format!("-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS}");
     connect_with(settings, endpoint, login, Some(options)).await
 }
 
-/// A session, with options of the server's if there are any: poolers take none.
+/// Opens a session, with server options if any are given: poolers support none.
 async fn connect_with(
     settings: &SqlSettings,
     endpoint: &str,
@@ -526,7 +528,7 @@ async fn connect_with(
         .dbname(login.dbname.as_deref().or(named).unwrap_or("postgres"))
         .application_name(APPLICATION)
         .connect_timeout(CONNECT)
-        // A silent query of an hour is no connection to those in between that count idle seconds.
+        // Firewalls on the way drop connections that look idle during a long query.
         .keepalives_idle(Duration::from_secs(30))
         .keepalives_interval(Duration::from_secs(10))
         .keepalives_retries(3)
@@ -555,7 +557,7 @@ fn parts(endpoint: &str) -> Result<(&str, u16, Option<&str>), Failure> {
     endpoint_parts(endpoint).ok_or_else(wrong)
 }
 
-/// A name as SQL takes it, whatever is in it; a dot separates schema and table.
+/// Quotes a name for SQL; a dot separates schema and table.
 fn identifier(name: &str) -> String {
     let quoted: Vec<_> = name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
     quoted.join(".")

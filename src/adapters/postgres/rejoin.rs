@@ -18,10 +18,10 @@ fn slot(db: &DatabaseRef) -> String {
     name.chars().map(plain).take(63).collect()
 }
 
-/// The job's text.
+/// The script of the job.
 ///
 /// # Errors
-/// If the endpoint is none.
+/// If the endpoint is not valid.
 pub(super) fn job(
     db: &DatabaseRef,
     host: &Host,
@@ -31,7 +31,7 @@ pub(super) fn job(
 ) -> Result<String, Failure> {
     let Asked { login, trust, checkpointer, .. } = *source;
     let way = way(host, source)?;
-    // A standby keeps the password among its settings, where quotes and backslashes are doubled.
+    // A standby keeps the password in its settings, where quotes and backslashes are doubled.
     let password = super::host::value(login.password.expose());
     let conninfo = format!("{way} password={password} application_name={}", slot(db));
     let fields = [
@@ -55,7 +55,7 @@ pub(super) fn job(
     Ok(format!("{}{JOB}", head(host, key, trust, &fields)))
 }
 
-/// What was only on that server, by the facts of its job.
+/// What existed only on that server, from the output of its job.
 pub(super) fn diverged(facts: &[Vec<String>]) -> Option<Diverged> {
     let found = facts.iter().find(|f| f.first().is_some_and(|name| name == "diverged"))?;
     let [_, counted, position, timeline, first, last, kept] = found.as_slice() else { return None };
@@ -74,7 +74,7 @@ pub(super) fn diverged(facts: &[Vec<String>]) -> Option<Diverged> {
     })
 }
 
-/// What was changed where. The log calls a table by its schema and name, a plan perhaps by its name alone.
+/// The rows changed in each table. The output has schema and name; the plan may have the name alone.
 fn tables(facts: &[Vec<String>]) -> Vec<DivergedTable> {
     let mut all: Vec<DivergedTable> = Vec::new();
     let number = |text: &String| text.parse().unwrap_or(0);

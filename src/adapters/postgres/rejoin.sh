@@ -1,6 +1,6 @@
-# Makes a server a standby of another one. Runs on the server's host as the owner of its data; nothing of it is deleted that only
-# this server has. In front of it are set: DATA BIN CONFIG SOURCE CONNINFO SLOT KEY CHECKPOINTER DATABASE RECONCILE PGPASSWORD, and
-# the functions stop and start; commits.sh and hba_marks.sh stand there, too. RECONCILE are tables of DATABASE, a line each.
+# Makes a server a standby of another one. Runs on the server's host as the owner of its data. Never deletes anything that only
+# this server has. Set before it: DATA BIN CONFIG SOURCE CONNINFO SLOT KEY CHECKPOINTER DATABASE RECONCILE PGPASSWORD, and the
+# functions stop and start. commits.sh and hba_marks.sh are included before it. RECONCILE lists tables of DATABASE, one a line.
 #
 # Sources: PostgreSQL documentation, «postgres», «Options for Single-User Mode»; «System Columns»; «COPY»; «pg_rewind», «pg_basebackup», «pg_waldump», «Log-Shipping Standby Servers».
 set -u
@@ -11,13 +11,13 @@ work="$DATA.drctl"
 
 say() { printf '%s %s\n' "$(date -u +%H:%M:%SZ)" "$*"; }
 fail() { say "FAILED: $*"; exit 1; }
-# What a machine reads: how many transactions, the fork and its timeline, when the first and the last, where they are kept.
+# For machines: number of transactions, position and timeline of the fork, first commit, last commit, folder that keeps the WAL.
 diverged() { printf 'diverged\t%s\t%s\t%s\t%s\t%s\t%s\n' "$@" >"$work/$KEY.facts"; }
 running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
 control() { pg_controldata "$DATA" | sed -n "s/^$1: *//p"; }
 ask() { psql -X -A -t -q -v ON_ERROR_STOP=1 -d "$SOURCE" -c "$1"; }
 
-# The server itself may still read rows for a job that was killed.
+# A single-user server of a killed job may still be exporting rows.
 nobody_reads() {
   tries=0
   while case "$(head -n 1 "$DATA/postmaster.pid" 2>/dev/null)" in -*) running ;; *) false ;; esac; do
@@ -27,7 +27,7 @@ nobody_reads() {
   done
 }
 
-# A name that is wrong is told of before anything is stopped. One without a schema is one of public.
+# Checks the table names before anything is stopped. A name without a schema is in public.
 tables_are_known() {
   for table in $RECONCILE; do
     known=$(psql -X -A -t -q -v ON_ERROR_STOP=1 -d "${SOURCE% dbname=postgres} dbname=$DATABASE" -c "SELECT to_regclass($(literal "$(relation "$table")")) IS NOT NULL" 2>&1) ||
@@ -36,7 +36,7 @@ tables_are_known() {
   done
 }
 
-# The plan may name another machine's folder, or this may be the server that is to be followed: then nothing is touched.
+# Fails, before changing anything, if the plan names a folder of another machine, or if this is the server to follow.
 this_is_the_one() {
   [ "$(control 'Database system identifier')" = "$(ask 'SELECT system_identifier FROM pg_control_system()')" ] ||
     fail "the data in $DATA does not belong to a server of this component: its system identifier differs"
@@ -48,7 +48,7 @@ this_is_the_one() {
     fail "the server that runs in $DATA is not the server that answers at the endpoint. The plan names a different host"
 }
 
-# Until the source's control file names its own timeline pg_rewind would find nothing to do.
+# Until the source's control file has its new timeline, pg_rewind finds nothing to do.
 source_checkpoint() {
   ask CHECKPOINT 2>/dev/null && return
   say "the login cannot run CHECKPOINT (GRANT pg_checkpoint allows it); waiting for the next checkpoint of the source"
@@ -60,7 +60,7 @@ source_checkpoint() {
   done
 }
 
-# Of two servers on one timeline pg_rewind believes that they are one history, whatever they wrote.
+# If two servers are on the same timeline, pg_rewind takes their histories to be the same, whatever they wrote.
 same_history() {
   timeline=$(control "Latest checkpoint's TimeLineID")
   [ "$timeline" = "$(ask 'SELECT timeline_id FROM pg_control_checkpoint()')" ] || return 0
@@ -71,9 +71,9 @@ same_history() {
   [ "$(cat "$DATA/pg_wal/$name" 2>/dev/null)" = "$(ask "SELECT convert_from(pg_read_binary_file('pg_wal/$name'), 'UTF8')" 2>/dev/null)" ]
 }
 
-# A server that crashed goes through its recovery first: pg_rewind wants it shut down cleanly.
+# A server that crashed goes through crash recovery first, because pg_rewind requires a clean shutdown.
 recover() {
-  # Rewound data want to be a standby.
+  # Rewound data start as a standby.
   if [ -e "$DATA/standby.signal" ]; then return 0; fi
   case "$(control 'Database cluster state')" in
     'shut down' | 'shut down in recovery') return 0 ;;
@@ -81,10 +81,11 @@ recover() {
   say "recovery after a crash"
   alone template1 </dev/null >/dev/null
 }
-# The server without anybody who could connect to it. It removes no log: pg_rewind needs that. Nobody could end what it waits for.
+# Runs the server without letting anybody connect. It keeps all WAL, which pg_rewind needs. Nobody could cancel a lock wait here,
+# so locks have a time limit.
 alone() { postgres --single -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} -c wal_keep_size=2147483647 -c log_destination=stderr -c lc_messages=C -c statement_timeout=0 -c lock_timeout=30s "$@"; }
 
-# Where the source left the timeline that this server is on, and that timeline; nothing if it is on the same.
+# The position where the source left this server's timeline, and that timeline; nothing if both are on the same one.
 fork() {
   ours=$(control "Latest checkpoint's TimeLineID")
   theirs=$(ask "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int")
@@ -93,8 +94,8 @@ fork() {
     awk -v ours="$ours" '$1 == ours { print $2, ours; exit }'
 }
 
-# The last checkpoint before a position: its redo, behind which a list of what runs is in the log. Without one the oldest position
-# from which on the log is here.
+# The redo position of the last checkpoint before a position; the list of running transactions follows it in the WAL. Without a
+# checkpoint, the oldest position from which all WAL is here.
 log_before() {
   at=$(number "$1")
   end=$1
@@ -113,8 +114,8 @@ log_before() {
   printf '%s' "$from"
 }
 
-# What was under way where the source left may have changed rows before that, and was committed only here. This is looked at while
-# the log from before is here: the checkpoint of a shutdown or of a recovery removes it.
+# Transactions that were open at the fork may have changed rows before it, and committed only here. Read them while the WAL from
+# before the fork still exists: the checkpoint of a shutdown or a recovery removes it.
 under_way() {
   if [ $# != 2 ] || [ -e "$work/rewinding" ] || [ -e "$work/under-way-$2-$(padded "$1")" ]; then return 0; fi
   [ -e "$DATA/pg_wal/$(named "$2" "$(number "$1")")" ] || return 0
@@ -122,7 +123,7 @@ under_way() {
     mv "$work/under-way.new" "$work/under-way-$2-$(padded "$1")"
 }
 
-# What was committed here and nowhere else is counted, and its log is kept: with a backup from before it, no row is gone.
+# Counts what was committed only here, and keeps its WAL. Together with a backup from before the fork, no row is lost.
 keep_diverged() {
   [ $# = 2 ] || return 0
   first=$(named "$2" "$(number "$1")")
@@ -154,14 +155,14 @@ keep_diverged() {
   if [ -e "$DATA/standby.signal" ]; then say "it was a standby, so drctl does not export its rows"; return 0; fi
   name_tables
   for table in $RECONCILE; do export_rows "$table"; done
-  # Whatever becomes of this job, the next one tells it.
+  # If this job fails later, the next one reports these facts.
   cp "$work/$KEY.facts" "$work/untold.new" && mv "$work/untold.new" "$work/untold" || fail "no room in $work"
 }
 
 relation() { case $1 in *.*) printf %s "$1" ;; *) printf 'public.%s' "$1" ;; esac | sed 's/\./"."/g; s/^/"/; s/$/"/'; }
 literal() { printf "'%s'" "$(printf %s "$1" | sed "s/'/''/g")"; }
-# What those transactions changed, by the names that tables have: what is in no list of the plan is named at least. Indexes, and the
-# tables of values that are too long for their row, are not counted by themselves.
+# Counts the changed rows of each table by name, so that tables that the plan does not list are reported as well. Indexes and
+# TOAST tables are not counted separately.
 name_tables() {
   [ -s "$work/$KEY.only.touched" ] || return 0
   rm -f "$work/$KEY.names"
@@ -180,23 +181,23 @@ name_tables() {
   [ "$many" -le 200 ] || printf 'more\t%s\t%s\n' $((many - 200)) "$kept/rows/touched" >>"$work/$KEY.facts"
 }
 
-# The rows of a table that those transactions left, as a file for whoever decides what becomes of them. A row is known by the
-# transaction that wrote it. Deleted ones are not there to be read.
+# Exports the rows of a table that those transactions wrote, for whoever decides what to do with them. xmin identifies the rows.
+# Deleted rows cannot be exported.
 export_rows() {
   rows="$kept/rows"
   cp "$work/$KEY.only.xids" "$rows/xids" || fail "no room in $kept"
   rm -f "$rows/$1.csv" "$rows/$1.count"
   of="FROM $(relation "$1") WHERE xmin::text::bigint IN (SELECT x::bigint FROM regexp_split_to_table(pg_read_file($(literal "$rows/xids")), chr(10)) AS x WHERE x <> '')"
-  # Both in one command: if the first fails the second is not done.
+  # Both are in one command, so that the second does not run if the first fails.
   printf '%s\n' "COPY (SELECT * $of) TO $(literal "$rows/$1.csv") WITH (FORMAT csv, HEADER); COPY (SELECT count(*) $of) TO $(literal "$rows/$1.count")" |
     alone -c default_transaction_read_only=on "$DATABASE" >/dev/null 2>"$work/$KEY.alone"
   count=$(cat "$rows/$1.count" 2>/dev/null)
-  # One that is there on the new primary alone has no row here.
+  # A table that exists only on the new primary has no rows here.
   if [ -z "$count" ] && grep -q "ERROR:  relation .* does not exist" "$work/$KEY.alone"; then
     count=0
     : >"$rows/$1.csv"
   fi
-  # What is rewound is not there to be exported later.
+  # After the rewind it is too late for an export.
   [ -n "$count" ] || fail "cannot export the rows of $1, which the plan lists under \`reconcile:\`: $(grep -m 1 -E 'ERROR|FATAL' "$work/$KEY.alone" || tail -n 1 "$work/$KEY.alone"); a prepared transaction may hold the table"
   rm -f "$rows/$1.count"
   chmod 600 "$rows/$1.csv"
@@ -211,7 +212,7 @@ keep_settings() {
     if [ -e "$file" ]; then cp -pR "$file" "$work/settings/" || return 1; fi
   done
 }
-# Both tools bring the other server's settings along: its port, paths and certificates are not ours.
+# Both tools copy the settings of the other server, whose port, paths and certificates do not fit here.
 restore_settings() {
   for file in "$work"/settings/*; do
     if [ -d "$file" ]; then rm -rf "${DATA:?}/$(basename "$file")"; fi
@@ -219,10 +220,10 @@ restore_settings() {
   done
 }
 
-# From then on the source keeps its log for this one: so not before everything that takes its time.
+# From here on the source keeps WAL for this standby, so do everything slow before.
 slot() { ask "SELECT pg_create_physical_replication_slot('$SLOT', true) WHERE NOT EXISTS (SELECT 1 FROM pg_replication_slots WHERE slot_name = '$SLOT')" >/dev/null || fail "slot $SLOT"; }
 
-# An earlier job rewound it to this source, and it was not started since: a start removes the label.
+# An earlier job already rewound it to this source, and it has not started since: a start removes backup_label.
 rewound() {
   [ -e "$DATA/backup_label" ] && [ "$(cat "$work/rewound" 2>/dev/null)" = "$SLOT $SOURCE" ] || return 1
   say "it was already rewound"
@@ -230,7 +231,7 @@ rewound() {
 }
 
 rewind() {
-  # One that was broken off leaves files that are of neither server.
+  # A rewind that was interrupted leaves files that belong to neither server.
   [ -e "$work/rewinding" ] && return 1
   same_history || { say "it has a different history on the same timeline"; return 1; }
   # shellcheck disable=SC2046
@@ -242,7 +243,7 @@ rewind() {
     return 1
   }
   case "$found" in *'no rewind required'*) say "nothing to rewind"; return 0 ;; esac
-  # What was not counted is not overwritten.
+  # Do not overwrite what was not counted.
   [ -e "$work/$KEY.counted" ] || return 1
   keep_settings || fail "no room in $work for the settings"
   say "rewinding"
@@ -253,7 +254,7 @@ rewind() {
   printf '%s' "$SLOT $SOURCE" >"$work/rewound"
 }
 
-# The files from before stay beside it, under a name with the key.
+# Keeps the previous files in a folder beside the new ones, with the key in its name.
 base_backup() {
   say "base backup: this copies all data"
   slot
@@ -275,7 +276,7 @@ follow() {
   } >"$auto.new" && mv "$auto.new" "$auto" && : >"$DATA/standby.signal"
 }
 
-# The slot that the source had here would keep this server's log for ever.
+# If this server had a slot for the source, it would keep WAL forever.
 drop_slot_of_source() {
   slot=$(ask 'SHOW primary_slot_name')
   case "$slot" in '' | *[!a-z0-9_]*) return 0 ;; esac
@@ -283,7 +284,7 @@ drop_slot_of_source() {
 }
 
 job() {
-  # One that waited until another one of its name had ended.
+  # It waited for the lock until another job with the same key had ended.
   [ ! -e "$work/$KEY.exit" ] || exit "$(cat "$work/$KEY.exit")"
   pg_ctl --version >/dev/null 2>&1 || fail "pg_ctl is not in ${BIN:-the path}. Set \`bin\` in the plan to its folder"
   [ -e "$DATA/PG_VERSION" ] || [ -e "$work/rewinding" ] || fail "$DATA is not the data folder of a server"
@@ -297,13 +298,13 @@ job() {
   under_way $(fork) || fail "no room in $work"
   if running; then say "stopping"; stop || fail "the server does not stop"; fi
   running && fail "the server still runs"
-  # The mark of a fence that stopped it: it was no standby.
+  # The mark of a fence that stopped the server: the server was not a standby.
   if grep -qs '^drctl fence' "$DATA/standby.signal"; then rm -f "$DATA/standby.signal"; fi
   source_checkpoint
   rewound || { recover && rewind; } || base_backup
   drop_slot_of_source
   follow || fail "cannot write the standby settings"
-  # Whatever brought the lines of a fence here, its own or a copy's: a standby lets its readers in.
+  # Remove the lines of a fence wherever they came from: a standby must let its readers in.
   without_fence || fail "the lines of a pg_hba fence are still there"
   say "starting"
   (unset PGPASSWORD PGCONNECT_TIMEOUT LC_ALL TZ; start) || fail "the server does not start; see its log"
@@ -311,13 +312,13 @@ job() {
   say "started as a standby"
 }
 
-# The shell has read all of this before it does the first of it. Then the file gives away what it holds, a password among it, and
-# only that it is there still says that the job was begun.
+# The braces make the shell read the whole script before it runs any of it. The file is then emptied, because it contains a
+# password; that it exists still shows that the job was started.
 {
 [ "$0" != "$work/$KEY.sh" ] || true >"$0"
 (job) >>"$work/$KEY.log" 2>&1 </dev/null
 ended=$?
-# A slot that nobody reads keeps the primary's log until its disk is full.
+# An unused slot makes the primary keep WAL until its disk is full.
 if [ "$ended" != 0 ]; then
   ask "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = '$SLOT' AND NOT active" >/dev/null 2>&1
 fi

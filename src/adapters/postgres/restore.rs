@@ -1,4 +1,4 @@
-//! The jobs that bring a server of one's own back to a point in time, and what they say.
+//! The jobs that restore a self-managed server to a point in time, and their output.
 
 use super::host::{Asked, head, time, way, word};
 use super::{Failure, identifier};
@@ -9,7 +9,7 @@ use crate::kinds::shared::restore::{
 use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::time::Dur;
 
-/// Runs on the host, one part a job.
+/// Runs on the host; each job runs one part of it.
 const JOB: &str = concat!(
     include_str!("commits.sh"),
     include_str!("restore/common.sh"),
@@ -20,13 +20,13 @@ const JOB: &str = concat!(
     include_str!("restore/swap.sh"),
     include_str!("restore/job.sh"),
 );
-/// How long each check of a copy may take.
+/// Limit on each check of a copy.
 const CHECK: Dur = Dur::mins(60);
 
-/// The text of a job.
+/// The script of a job.
 ///
 /// # Errors
-/// If the endpoint is none.
+/// If the endpoint is not valid.
 pub(super) fn job(
     (part, of): (&str, &Restore),
     host: &Host,
@@ -61,12 +61,12 @@ pub(super) fn job(
     ];
     let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
     let text = format!("{}{}{JOB}", head(host, key, live.trust, &fields), invariants(of, database));
-    // What it found says why it failed; its exit code says less.
+    // Its output says why it failed; its exit code says less.
     Ok(if inline { format!("(\n{text}\n) || :\n") } else { text })
 }
 
-/// Ends what is left of the other jobs of a restore: a fetch of hours keeps nobody from calling it off. A process is ended only if it
-/// is what its number was written down for.
+/// Shell lines that kill the remaining jobs of a restore, so that a restore can be cancelled during a fetch of several hours.
+/// They kill a process only if it is still the one whose PID was recorded.
 pub(super) fn end_of_others(of: &Restore) -> String {
     format!(
         "for one in group fetcher; do\n\
@@ -80,7 +80,7 @@ pub(super) fn end_of_others(of: &Restore) -> String {
     )
 }
 
-/// A shell function that checks what the plan says must be true.
+/// A shell function that checks the invariants in the plan.
 fn invariants(of: &Restore, database: &str) -> String {
     let line = |i: &Invariant| {
         let (how, value) = match &i.expect {
@@ -198,7 +198,7 @@ fn checked(fact: &[&str]) -> Option<Checked> {
     }
 }
 
-/// What a person should know of it.
+/// A remark on it for the operator.
 fn remark(fact: &[&str]) -> Option<String> {
     match fact {
         ["prepared", many] if *many != "0" => {
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(results, ["fail", "pass", "pass"]);
         assert_eq!(done.loss.as_ref().map(|l| (l.transactions, l.basis.as_str())), Some((7, "at_least")));
         assert!(done.destroyed.is_some());
-        // Something is left: that is no proof.
+        // Files are left, so nothing is proven.
         assert!(found(&facts("destroyed\t/d\t3\t4\t1\t0")).destroyed.is_none());
     }
 }

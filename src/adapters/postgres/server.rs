@@ -1,4 +1,4 @@
-//! A server of one's own: what it is, and its promotion.
+//! A self-managed server: its state and its promotion.
 //!
 //! Sources: PostgreSQL documentation, «System Administration Functions» (`pg_promote`, `pg_last_xact_replay_timestamp`,
 //! `pg_control_system`, `pg_last_committed_xact`, `pg_walfile_name`), «Hot Standby» and «pg_stat_wal_receiver».
@@ -10,13 +10,13 @@ use crate::kinds::shared::database::{DatabaseRole, DatabaseState};
 use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::time::Timestamp;
 
-/// Role, lineage, and how old the last commit is. On a primary its age needs `track_commit_timestamp`.
+/// Role, lineage, and the age of the last commit. On a primary the age needs `track_commit_timestamp`.
 ///
-/// Then what the clock shows that stamps its commits: its own, or, of a standby, that of the server which it streams from, as the last
-/// message told it. The way of the message is not known and counts as nothing.
+/// Then the time of the clock that stamps its commits: its own, or, for a standby, the clock of the server that it streams from,
+/// as the last message gave it. The travel time of that message is unknown and taken as zero.
 ///
-/// Then the position: what a standby has replayed, what a primary has written. The control file's timeline is the old one
-/// until a checkpoint after a promotion, so it is asked only where nothing streams.
+/// Then the position: on a standby what it has replayed, on a primary what it has written. After a promotion the control file has
+/// the old timeline until the next checkpoint, so it is read only if nothing streams.
 const LOOK: &str = "SELECT pg_is_in_recovery(), \
      (SELECT system_identifier::text FROM pg_control_system()), \
      (extract(epoch FROM clock_timestamp() - last.made) * 1000)::bigint, (extract(epoch FROM last.made) * 1000)::bigint, \
@@ -37,7 +37,7 @@ const LOOK: &str = "SELECT pg_is_in_recovery(), \
      FROM (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() \
        WHEN current_setting('track_commit_timestamp') = 'on' THEN (SELECT timestamp FROM pg_last_committed_xact()) END AS made) last";
 
-/// A process of the server that only its postmaster is the parent of.
+/// The PID of a process whose parent is the server's postmaster.
 pub(super) async fn checkpointer(client: &Client) -> Result<Option<i32>, Failure> {
     let text = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'";
     let row = client.query_opt(text, &[]).await.map_err(|e| Failure::of(&e))?;
@@ -54,18 +54,18 @@ pub(super) async fn last_replayed(client: &Client) -> Result<Option<CommitAge>, 
     Ok(row.and_then(|r| CommitAge::of(r.get(0), r.get(1))))
 }
 
-/// What a server's clock shows. One question and one answer: the way of them is how much it may be wrong by.
+/// The time of a server's clock. It takes a single round trip, whose duration bounds the error.
 pub(super) async fn clock(client: &Client) -> Result<Timestamp, Failure> {
     let shows: i64 =
         json(client, "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint::text").await?;
     Ok(Timestamp::from_millis(shows))
 }
 
-/// Where a primary's log ends now.
+/// The end of a primary's WAL.
 const END: &str = "SELECT jsonb_build_array(pg_current_wal_insert_lsn()::text, \
      ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int)::text";
 
-/// Where a primary's log ends now.
+/// The end of a primary's WAL.
 pub(super) async fn end_of_log(client: &Client) -> Result<Option<WalPoint>, Failure> {
     let (position, timeline) = json(client, END).await?;
     Ok(point(position, timeline))
@@ -76,7 +76,7 @@ fn point(position: Option<String>, timeline: Option<i32>) -> Option<WalPoint> {
     Some(WalPoint { timeline: u32::try_from(timeline?).ok()?, position })
 }
 
-/// What it is, how old the last commit is that it holds, and what the clock shows by which that one was stamped.
+/// Its state, the age of its last commit, and the time of the clock that stamped that commit.
 pub(super) async fn look(
     client: &Client,
 ) -> Result<(DatabaseState, Option<CommitAge>, Option<Timestamp>), Failure> {
@@ -106,7 +106,7 @@ pub(super) async fn look(
 const SETTINGS: &str = "SELECT current_setting('wal_log_hints') = 'on' OR current_setting('data_checksums') = 'on', \
      coalesce(current_setting('max_slot_wal_keep_size', true), '-1') <> '-1', current_setting('track_commit_timestamp') = 'on'";
 
-/// What of a server's settings will hurt in a recovery.
+/// Settings of a server that will cause problems in a recovery.
 async fn advice(client: &Client) -> Result<Vec<String>, Failure> {
     let row = client.query_one(SETTINGS, &[]).await.map_err(|e| Failure::of(&e))?;
     let hurts = [
@@ -118,7 +118,7 @@ async fn advice(client: &Client) -> Result<Vec<String>, Failure> {
     Ok(hurts.map(|(_, why)| why.to_owned()).collect())
 }
 
-/// Ends the recovery. A promotion that is under way already is not asked for again by the server.
+/// Ends the recovery. If a promotion is already in progress, the server does not start another.
 pub(super) async fn promote(client: &Client) -> Result<(), Failure> {
     let sent: bool =
         client.query_one("SELECT pg_promote(false)", &[]).await.map_err(|e| Failure::of(&e))?.get(0);

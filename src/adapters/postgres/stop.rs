@@ -1,7 +1,7 @@
-//! The fence that stops the server, by its host: a mark in its data folder makes whatever starts it a standby.
+//! The fence that stops the server through its host: a mark in its data folder makes it start only as a standby.
 //!
-//! Proven is what is there to see: the mark, no process that works in the data folder and no `postmaster.pid`, and a port that refuses; or a
-//! server that somebody started again, and that answers as a standby. Silence proves nothing.
+//! The proof is either the mark, no process in the data folder, no `postmaster.pid` and a port that refuses connections; or a
+//! server that somebody started again and that answers as a standby. No answer proves nothing.
 
 use std::io::ErrorKind;
 
@@ -19,12 +19,12 @@ use crate::run::outcome::CallOutcome;
 
 /// Runs on the host.
 const JOB: &str = concat!(include_str!("this_server.sh"), include_str!("stop.sh"));
-/// How long stopping and starting may take: each has two minutes, and a minute more by force.
+/// Limit on stopping and starting: each has two minutes, plus a minute for stopping by force.
 const MOST: Dur = Dur::mins(5);
-/// How long a port may take to refuse.
+/// Limit on the time until a port refuses a connection.
 const REFUSES: Dur = Dur::secs(3);
 
-/// What is done on the host.
+/// An action on the host.
 #[derive(Clone, Copy)]
 enum Do {
     Look,
@@ -32,7 +32,7 @@ enum Do {
     Lift,
 }
 
-/// What the host sees of the server.
+/// What the host reports about the server.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
     /// `ours`, `others` or `none`.
@@ -42,7 +42,7 @@ struct Seen {
     obstacles: Vec<String>,
 }
 
-/// What the endpoint does.
+/// What happens on a connection to the endpoint.
 #[derive(Debug, PartialEq, Eq)]
 enum Port {
     Refuses,
@@ -76,7 +76,7 @@ fn read(text: &str) -> Seen {
     seen
 }
 
-/// What that proves. `standby` is whether the server answers, and as what.
+/// The fence state that follows from this. `standby` is whether an answering server is a standby; `None` if none answers.
 fn judged(seen: &Seen, port: &Port, standby: Option<bool>, data: &str) -> FenceState {
     let stage = |stage, proof: &str| FenceState { stage, ..open_state(proof) };
     let held = |proof: &str| FenceState { proven: true, ..stage(FenceStage::Proven, proof) };
@@ -158,7 +158,7 @@ impl Postgres {
         self.seen(State::Fence(judged(&seen, &port, standby, data)))
     }
 
-    /// Stops it, with the mark. Accepted means that it was seen to end, or runs as a standby.
+    /// Sets the mark and stops the server. Accepted means that the server was seen to stop, or runs as a standby.
     pub async fn stop(
         &self,
         db: &DatabaseRef,
@@ -169,7 +169,7 @@ impl Postgres {
         self.on_host(db, endpoint, connection_info, (key, Do::Set)).await
     }
 
-    /// Takes that back: the mark is removed, and the server started.
+    /// Undoes that: removes the mark and starts the server.
     pub async fn start(
         &self,
         db: &DatabaseRef,
@@ -198,14 +198,14 @@ impl Postgres {
         }
     }
 
-    /// What the host needs to know the server by: a process of it, where it answers, and its port.
+    /// What identifies the server on the host: one of its processes, if it answers, and its port.
     async fn asked(
         &self,
         endpoint: &str,
         connection_info: Option<(&str, &Login)>,
     ) -> Result<(Option<i32>, u16), Failure> {
         let (_, port, _) = parts(endpoint)?;
-        // One that does not let drctl in, or stands still, is known by its port.
+        // A server that refuses drctl, or hangs, is identified by its port.
         Ok((self.checkpointer(connection_info).await.ok().flatten(), port))
     }
 
@@ -238,10 +238,10 @@ mod tests {
         assert_eq!(stage("mark\tours\n", &silent, None), FenceStage::UnderWay);
         assert_eq!(stage("mark\tours\n", &Port::Answers, None), FenceStage::Ineffective);
         assert_eq!(stage("mark\tnone\n", &refuses, None), FenceStage::Open);
-        // A backend that outlives its postmaster, or a file that does.
+        // A process or a PID file that outlives the postmaster.
         assert_eq!(stage("mark\tours\nprocess\t7\n", &refuses, None), FenceStage::Partial);
         assert_eq!(stage("mark\tours\npid\t7\n", &refuses, None), FenceStage::Partial);
-        // Started again: by the mark a standby, or a writer all the same.
+        // Started again: as a standby because of the mark, or as a writer in spite of it.
         let again = "mark\tours\npid\t7\nprocess\t7\n";
         assert_eq!(stage(again, &Port::Answers, Some(true)), FenceStage::Proven);
         assert_eq!(stage(again, &Port::Answers, Some(false)), FenceStage::Partial);

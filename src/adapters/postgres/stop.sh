@@ -1,13 +1,12 @@
-# Stops a primary so that nothing brings it back as a writer, says how that is, or takes it back. this_server.sh stands in
-# front of it.
+# Stops a primary so that it cannot return as a writer, reports its state, or undoes that. this_server.sh is included before it.
 #
-# standby.signal is the mark: whatever starts a server with it starts a standby (PostgreSQL documentation, «Standby Server Operation»), which
-# takes no writes. What is in the file means nothing to the server: here it says whose it is.
+# standby.signal is the mark: a server that has it starts as a standby (PostgreSQL documentation, «Standby Server Operation»),
+# which takes no writes. The server ignores what is in the file; drctl uses it to recognize its own mark.
 signal="$DATA/standby.signal"
 
 ours() { grep -qs '^drctl fence' "$signal"; }
 
-# A server and all that it starts work in its data folder: one that lost its postmaster may write for a moment yet.
+# All processes of a server work in its data folder. Those that lost their postmaster may still write for a moment.
 processes() {
   folder=$(readlink -f "$DATA")
   for at in /proc/[0-9]*; do
@@ -23,7 +22,7 @@ look() {
   { able; another; } | sed 's/^/obstacle\t/'
 }
 
-# What its postmaster left behind does not go by itself while it works.
+# Processes that outlived their postmaster do not end while they are busy.
 end_orphans() {
   for signal_name in QUIT QUIT QUIT KILL KILL; do
     running && return
@@ -37,7 +36,7 @@ end_orphans() {
 }
 
 halt() {
-  # Its own supervisor would start it again if it were stopped behind its back.
+  # Use its own service manager, which would restart a server that is stopped in another way.
   if running; then stop || pg_ctl -D "$DATA" -w -t 60 -m immediate stop >/dev/null; fi
   end_orphans
   [ "$1" = standby ] || ! running || fail "the server does not stop"
@@ -46,7 +45,7 @@ halt() {
 set_it() {
   refuse_another
   if [ -e "$signal" ] && ! ours || [ -e "$DATA/recovery.signal" ]; then fail "it is a replica; another server is the writer"; fi
-  # First: from then on whatever starts it starts no writer.
+  # Set the mark first: from here on the server cannot start as a writer.
   printf 'drctl fence %s\n' "$KEY" >"$signal.drctl" && mv "$signal.drctl" "$signal" && sync || fail "cannot write a mark in $DATA"
   halt standby
 }

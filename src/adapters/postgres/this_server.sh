@@ -1,5 +1,5 @@
-# What every job begins with that changes a server where it runs: whose server it is, and whether anything can be done there. Runs as the owner
-# of its data. In front of it are set: DATA BIN CONFIG KEY CHECKPOINTER PORT DO, and the functions stop and start.
+# The start of every job that changes a server on its host. It checks that this is the right server and that drctl can work here.
+# Runs as the owner of its data. Set before it: DATA BIN CONFIG KEY CHECKPOINTER PORT DO, and the functions stop and start.
 set -u
 umask 077
 export LC_ALL=C TZ=UTC
@@ -9,7 +9,7 @@ work="$DATA.drctl"
 fail() { echo "$*" >&2; exit 1; }
 running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
 
-# Why this is not the server of the endpoint; nothing if it is.
+# Why this is not the server of the endpoint; prints nothing if it is.
 another() {
   [ -e "$DATA/PG_VERSION" ] || { echo "$DATA is not the data folder of a server"; return; }
   pid=$(head -n 1 "$DATA/postmaster.pid" 2>/dev/null)
@@ -35,7 +35,7 @@ refuse_another() {
   [ -z "$why" ] || fail "$why"
 }
 
-# One job at a time; if the way here is cut the work goes on.
+# Only one job runs at a time. It continues if the connection to the host is lost.
 alone_here() {
   exec 9>"$work/lock"
   flock -w 5 9 || { echo 'another job on this server runs' >&2; exit 75; }

@@ -1,4 +1,5 @@
-//! TLS for PostgreSQL connections: the certificate is checked against the host, the system's roots and the settings' file.
+//! TLS for PostgreSQL connections: the certificate is checked against the host name, with the system's roots and those in
+//! `sql.ca_file`.
 
 use std::future::Future;
 use std::io;
@@ -17,15 +18,15 @@ use tokio_postgres::{Client, Config, NoTls, Socket};
 use crate::files::{self, Use};
 use crate::plan::settings::{SqlSettings, SqlTls};
 
-/// Why there is no connection.
+/// Why a connection failed.
 pub(super) enum ConnectError {
-    /// TLS cannot be set up as the settings say.
+    /// TLS cannot be set up with these settings.
     Tls(String),
-    /// The server, or the way to it.
+    /// The server or the network failed.
     Postgres(tokio_postgres::Error),
 }
 
-/// Connects and lets the connection work in the background.
+/// Connects, and drives the connection in the background.
 pub(super) async fn connect(
     config: &Config,
     host: &str,
@@ -35,7 +36,7 @@ pub(super) async fn connect(
         SqlTls::Off => {
             let (client, connection) = config.connect(NoTls).await.map_err(ConnectError::Postgres)?;
             tokio::spawn(async move {
-                // The client's own answers say when it breaks.
+                // If the connection breaks, the client's own calls report it.
                 let _ = connection.await;
             });
             Ok(client)
@@ -53,11 +54,11 @@ pub(super) async fn connect(
     }
 }
 
-/// Where Amazon keeps the certificates of the CAs that sign those of RDS and Aurora (Amazon RDS User Guide, «Using SSL/TLS to encrypt a
-/// connection to a DB instance or cluster»).
+/// Where Amazon publishes the CA certificates of RDS and Aurora (Amazon RDS User Guide, «Using SSL/TLS to encrypt a connection to
+/// a DB instance or cluster»).
 const RDS_CAS: &str = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem";
 
-/// Why a certificate was not accepted, and what helps; none if it was something else.
+/// Why a certificate was not accepted, and what to do; `None` if the error is another.
 pub(super) fn explained(error: &tokio_postgres::Error, endpoint: &str) -> Option<String> {
     use std::error::Error as _;
     let cause = error.source()?;
@@ -96,7 +97,7 @@ pub(super) fn explained(error: &tokio_postgres::Error, endpoint: &str) -> Option
     })
 }
 
-/// Why nothing can be checked with `sql.ca_file`, if that is so.
+/// Why no certificate can be checked with `sql.ca_file`; `None` if that works.
 pub fn trouble(settings: &SqlSettings) -> Option<String> {
     match settings.tls {
         SqlTls::Off => None,

@@ -17,7 +17,7 @@ use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
 use crate::model::time::{Dur, Timestamp};
 
-/// Of the whole server.
+/// Queries the whole server.
 const SERVER: &str = "SELECT jsonb_build_object( \
      'here', current_database(), \
      'databases', (SELECT coalesce(jsonb_agg(datname ORDER BY datname), '[]') FROM pg_database WHERE datallowconn AND NOT datistemplate \
@@ -30,7 +30,7 @@ const SERVER: &str = "SELECT jsonb_build_object( \
      'files', (SELECT coalesce(jsonb_agg(f.setting ORDER BY f.setting), '[]') FROM pg_settings f, pg_settings d \
        WHERE f.name IN ('config_file', 'hba_file', 'ident_file') AND d.name = 'data_directory' \
        AND f.setting <> '' AND NOT starts_with(f.setting, d.setting || '/')))::text";
-/// Of one database. Its size says whether a table has rows, or had: nobody has to be allowed to read it.
+/// Queries one database. The size of a table tells whether it has, or had, rows, which needs no right to read it.
 const DATABASE: &str = "SELECT jsonb_build_object( \
      'tables', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', n.nspname || '.' || c.relname, \
          'bytes', pg_relation_size(c.oid), 'rows', coalesce(pg_stat_get_live_tuples(c.oid), 0)) ORDER BY 1), '[]') \
@@ -68,14 +68,14 @@ struct Table {
     rows: i64,
 }
 
-/// How long an answer is kept: whoever waits for something else looks every second.
+/// How long an answer is cached: a step that waits for something else observes every second.
 const KEPT: Dur = Dur::mins(1);
 
-/// What was read last, by endpoint.
+/// The last answer, by endpoint.
 pub(super) type Remembered = RefCell<BTreeMap<String, (Timestamp, Vec<Unreplicated>)>>;
 
 impl Postgres {
-    /// Everything of that kind, on a primary. What nobody could look at is in it as that.
+    /// Everything of that kind on a primary. What could not be inspected is included as such.
     pub async fn unreplicated(&self, db: &DatabaseRef, endpoint: &str, login: &Login) -> Vec<Unreplicated> {
         let now = self.world.now();
         if let Some((at, kept)) = self.lacking.borrow().get(endpoint)
@@ -96,7 +96,7 @@ impl Postgres {
     }
 }
 
-/// Everything of that kind, on a primary.
+/// Reads everything of that kind on a primary.
 pub(super) async fn read(
     client: &Client,
     way: &Way<'_>,
@@ -121,7 +121,7 @@ pub(super) async fn read(
     };
     all.extend(server.slots.iter().map(|s| thing(Lost::Slot, s.name.clone(), of(s))));
     all.extend(server.prepared.iter().map(|p| thing(Lost::Locked, format!("'{}'", p.name), of(p))));
-    // A managed service keeps its own.
+    // A managed service maintains its own slots and settings.
     if db.engine == Engine::Postgres {
         let files = server.files.join(", ");
         all.extend((!files.is_empty()).then(|| thing(Lost::Outside, files, String::new())));

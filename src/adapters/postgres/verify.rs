@@ -1,7 +1,8 @@
-//! Checks of a copy that a managed service made: what `restore/verify.sh` does on a host of one's own, over the protocol alone.
+//! Checks of a copy that a managed service made. They are the same as in `restore/verify.sh` for self-managed hosts, but use only
+//! the PostgreSQL protocol.
 //!
-//! They take as long as reading all data, so they continue in the background while this process lives. A later process starts them again,
-//! because they only read.
+//! They read all data and so may take long. They run in the background of this process. A later process starts them again, which
+//! is safe because they only read.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -16,29 +17,30 @@ use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::{Checked, Expect, Found, Invariant, Part, Restore, RestoreState};
 use crate::plan::settings::SqlSettings;
 
-/// As the job on a host asks it: a tab between name, whether it was validated, and the query that counts what breaks it.
+/// The same query as in the job on a host: name, whether it was validated, and the query that counts its violations, separated by
+/// tabs.
 const FOREIGN_KEYS: &str = include_str!("restore/foreign_keys.sh");
-/// For a whole session: nothing is written, whatever a query says; reading takes as long as it takes; and rows that a policy hides are
-/// an error instead of a smaller number.
+/// Settings of a whole session: nothing can be written, whatever a query says; reading has no time limit; and rows hidden by a
+/// policy are an error instead of a smaller count.
 const READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = 0; SET lock_timeout = '60s'; SET row_security = off";
-/// Counting is not worth more of the live server's time.
+/// Counting must not load the live server for longer than this.
 const ON_LIVE: &str = "SET statement_timeout = '5min'";
-/// Databases of clients, and whether they let this login in; that of RDS itself lets nobody else in.
+/// Databases of clients, and whether this login may connect. The one of RDS itself admits nobody else.
 const DATABASES: &str = "SELECT datname::text, datallowconn AND has_database_privilege(oid, 'CONNECT') FROM pg_database \
      WHERE datname NOT IN ('template0', 'rdsadmin') ORDER BY 1";
-/// Every table, with whether it may be read: a row as text has every column of it in it, however it is stored.
+/// Every table, and whether it may be read. Casting a row to text reads every column, however it is stored.
 const TABLES: &str = "SELECT c.oid::regclass::text, has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(c.relnamespace, 'USAGE') \
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind IN ('r', 'm') \
      AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_' ORDER BY 1";
-/// Every index, and the statement that holds it against its table.
+/// Every index, and the statement that checks it against its table.
 const AMCHECK: &str = "SELECT i.indexrelid::regclass::text, format('SELECT %I.bt_index_check(%s::oid::regclass, true)::text', n.nspname, i.indexrelid) \
      FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace, pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
      JOIN pg_am m ON m.oid = c.relam WHERE e.extname = 'amcheck' AND m.amname = 'btree' AND c.relkind = 'i' AND i.indisvalid \
      AND c.relpersistence = 'p' ORDER BY 1";
-/// What the login may not do says nothing about the copy.
+/// A missing right of the login says nothing about the copy.
 const NOT_FOR_US: &str = "42501";
 
-/// How a server is reached.
+/// How to reach a server.
 #[derive(Clone)]
 pub(super) struct Way {
     pub(super) endpoint: String,
@@ -47,7 +49,7 @@ pub(super) struct Way {
 }
 
 impl Way {
-    /// A session that only reads, in a database.
+    /// A session in a database that can only read.
     pub(super) async fn reader(&self, database: Option<&str>) -> Result<Client, Failure> {
         let mut login = self.login.clone();
         login.dbname = database.map(str::to_owned).or(login.dbname);
@@ -62,7 +64,7 @@ impl Way {
     }
 }
 
-/// What a job says while it runs, and what it found.
+/// The progress of a job and its result.
 type Said = Arc<Mutex<RestoreState>>;
 
 /// Jobs of this process, by key.
@@ -72,14 +74,14 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
-    /// How far a job is; none was begun here otherwise.
+    /// The state of a job; `none` if this process did not start it.
     pub(super) fn look(&self, key: &str) -> RestoreState {
         let none = || RestoreState { stage: JobStage::None, tail: String::new(), found: Found::default() };
         let seen = |said: &Said| said.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.began.borrow().get(key).map_or_else(none, seen)
     }
 
-    /// Begins a part, once under each key.
+    /// Starts a part, once for each key.
     pub(super) fn begin(&self, part: Part, of: Restore, ways: (Way, Option<Way>), key: &str) {
         if self.began.borrow().contains_key(key) {
             return;
@@ -111,7 +113,7 @@ fn check(what: String, result: &str, found: String) -> Checked {
     Checked { what, result: result.to_owned(), found }
 }
 
-/// Whatever the query says, in a transaction that cannot write.
+/// Runs a query in a transaction that cannot write, whatever the query says.
 async fn reading<'c, T, F>(
     client: &'c mut Client,
     work: impl FnOnce(Transaction<'c>) -> F,
@@ -126,7 +128,7 @@ where
 
 /// The one value of a query, as `psql` prints it.
 async fn value(client: &mut Client, sql: &str) -> Result<String, Failure> {
-    // One statement, or preparing it is refused: nothing behind a semicolon ends the transaction.
+    // Preparing it rejects more than one statement, so nothing after a semicolon can end the transaction.
     let prepared = client.prepare(sql).await.map_err(|e| Failure::of(&e))?;
     let odd = |what: String| Failure::Refused("NotOneValue".to_owned(), what);
     if prepared.columns().len() != 1 {
@@ -213,7 +215,7 @@ async fn holds(client: &mut Client, invariant: &Invariant) -> Checked {
 }
 
 async fn at_least(client: &Client, got: &str, wanted: &str) -> Result<bool, Failure> {
-    // To PostgreSQL NaN is greater than every number.
+    // In PostgreSQL, NaN is greater than every number.
     let compare = "SELECT $1::text::numeric >= $2::text::numeric AND $1::text::numeric <> 'NaN'";
     client.query_one(compare, &[&got, &wanted]).await.map(|row| row.get(0)).map_err(|e| Failure::of(&e))
 }
@@ -222,7 +224,7 @@ async fn count(client: &mut Client, table: &str) -> Result<String, Failure> {
     value(client, &format!("SELECT count(*) FROM {}", identifier(table))).await
 }
 
-/// The statement between the marks: without it every copy would pass.
+/// The statement between the marks. Without it every copy would pass.
 fn foreign_keys_sql() -> &'static str {
     FOREIGN_KEYS.split("END-OF-SQL").nth(1).unwrap_or_default().trim_start_matches('\'')
 }
@@ -240,7 +242,7 @@ async fn foreign_keys(
         let line: String = row.get(0);
         let mut parts = line.splitn(3, '\t');
         let (name, validated, query) = (parts.next(), parts.next(), parts.next());
-        // Its owner never had it checked: that is so on the live server, too.
+        // Never validated by its owner, so it may be broken on the live server as well.
         if validated == Some("f") {
             unproven += 1;
             continue;
@@ -273,7 +275,7 @@ async fn foreign_keys(
     Ok(())
 }
 
-/// Without the indexes: a broken one would show what it holds and not what the tables hold.
+/// Counts without the indexes: a broken index would show its own content instead of the table's.
 async fn orphans(client: &mut Client, query: &str) -> Result<i64, Failure> {
     reading(client, |t| async move {
         t.batch_execute(
@@ -312,16 +314,16 @@ async fn indexes(client: &mut Client, database: &str, found: &mut Found, said: &
     Ok(())
 }
 
-/// Whether a failure says that the copy is broken, or only that it was not read to its end.
+/// Whether a failure shows that the copy is broken, or only that reading it did not finish.
 fn result(failure: &Failure) -> &'static str {
     match failure {
-        // Data corrupted, index corrupted, an internal error, and what a type makes of bytes that it does not know.
+        // Data or index corrupted, internal error, or bytes that are not valid for their type.
         Failure::Refused(code, _) if code.starts_with("XX") || code.starts_with("22") => "fail",
         _ => "error",
     }
 }
 
-/// Reads everything: a damaged page is found by its checksum, and whatever the service fetches when it is first read, it has then.
+/// Reads everything. Checksums reveal damaged pages, and blocks that the service loads lazily are then loaded.
 async fn every_row(
     client: &mut Client,
     database: &str,
@@ -338,7 +340,7 @@ async fn every_row(
             continue;
         }
         now(said, format!("reading {table} of {database}: {read} of {} tables", tables.len()));
-        // A row is never null as text: all of it has to be read to know that.
+        // A row as text is never null, but it has to be read completely to know that.
         let text = format!(
             "SELECT count(*) FILTER (WHERE length((drctl_row.*)::text) >= 0) FROM ONLY {table} drctl_row"
         );
@@ -361,7 +363,7 @@ async fn every_row(
     Ok(())
 }
 
-/// What the copy would start without drctl once it serves.
+/// What the copy would start by itself in service.
 async fn remarks(client: &Client, database: &str, found: &mut Found) -> Result<(), Failure> {
     let text = "SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()), \
          (SELECT count(*) FROM pg_subscription WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())), \
@@ -388,7 +390,7 @@ async fn remarks(client: &Client, database: &str, found: &mut Found) -> Result<(
     Ok(())
 }
 
-/// Rows of the tables that the plan names, in both: what a person has to judge, as far as rows can tell.
+/// Compares the row counts of the tables that the plan names, in the copy and on the live server, for a person to judge.
 async fn compare(of: &Restore, copy: &Way, live: Option<&Way>, said: &Said) -> Result<Found, Failure> {
     let mut found = Found::default();
     let Some(live) = live else {

@@ -1,4 +1,5 @@
-//! Withdraws a promotion that a standby was asked for and that has not begun: the standby is stopped by its host, and started as one.
+//! Withdraws a promotion that was requested but has not begun: stops the standby through its host and starts it as a standby
+//! again.
 
 use super::host::{self, Trust, head};
 use super::{Failure, Postgres};
@@ -12,13 +13,13 @@ use crate::run::outcome::{Again, CallOutcome};
 
 /// Runs on the host.
 const JOB: &str = include_str!("withdraw.sh");
-/// How often it is asked for.
+/// Interval between two looks at the job.
 const LOOK: Dur = Dur(300);
-/// How often it may be seen neither to run nor to have ended.
+/// How often the job may be seen neither running nor ended.
 const GONE: u32 = 10;
-/// How long stopping and starting may take together: each has a minute.
+/// Limit on stopping and starting together: each has a minute.
 const MOST: Dur = Dur::mins(3);
-/// How long a server that was started may take to answer.
+/// Limit on the time until a started server answers.
 const ANSWERS: Dur = Dur::secs(30);
 
 fn job(host: &Host, key: &str, trust: &Trust, checkpointer: i32) -> String {
@@ -28,7 +29,7 @@ fn job(host: &Host, key: &str, trust: &Trust, checkpointer: i32) -> String {
 }
 
 impl Postgres {
-    /// Withdraws it. Accepted means that the server was started after that, and answers as a standby.
+    /// Withdraws it. Accepted means that the server was started after that and answers as a standby.
     pub async fn withdraw(
         &self,
         db: &DatabaseRef,
@@ -54,7 +55,7 @@ impl Postgres {
         }
     }
 
-    /// Waits for the job. One that failed says why.
+    /// Waits for the job to end. If it failed, the error says why.
     async fn ended(&self, db: &DatabaseRef, key: &str) -> Result<(), Failure> {
         let deadline = self.world.now() + MOST;
         let mut gone = 0;
@@ -63,7 +64,7 @@ impl Postgres {
             let last = match self.within(host::look(db, key)).await {
                 Ok(job) => match job.stage {
                     JobStage::Ended { exit: 0 } => return Ok(()),
-                    // Between two questions it may begin, or end: it is gone if it stays so.
+                    // The job may start or end between two looks, so it counts as gone only if that lasts.
                     JobStage::Gone if gone < GONE => {
                         gone += 1;
                         job.tail

@@ -1,9 +1,10 @@
-# Withdraws a promotion that was asked for and has not begun: the standby is stopped, and started again as one. Runs on the server's host
-# as the owner of its data. In front of it are set: DATA BIN CONFIG KEY CHECKPOINTER SUPERVISED, and the functions stop and start.
+# Withdraws a promotion that was requested but has not begun: stops the standby and starts it as a standby again. Runs on the
+# server's host as the owner of its data. Set before it: DATA BIN CONFIG KEY CHECKPOINTER SUPERVISED, and the functions stop and
+# start.
 #
-# A server that starts knows of no request: what its startup process had read is gone with that process, and a file that it had not
-# read is removed (PostgreSQL, `RemovePromoteSignalFiles` in xlogrecovery.c). Where a WAL receiver stands still a fast stop would wait for
-# it for ever; an immediate one ends it by force after five seconds, and a standby goes on from its last restart point.
+# A server that starts has no pending request: a request that its startup process had read ends with that process, and a file that
+# it had not read is removed (PostgreSQL, `RemovePromoteSignalFiles` in xlogrecovery.c). If a WAL receiver hangs, a fast stop
+# would wait for it forever; an immediate stop kills it after five seconds, and the standby continues from its last restart point.
 set -u
 umask 077
 export LC_ALL=C TZ=UTC
@@ -14,7 +15,7 @@ say() { printf '%s %s\n' "$(date -u +%H:%M:%SZ)" "$*"; }
 fail() { say "FAILED: $*"; exit 1; }
 running() { pg_ctl -D "$DATA" status >/dev/null 2>&1; }
 immediately() { pg_ctl -D "$DATA" -w -t 60 -m immediate stop >/dev/null 2>&1; }
-# Its own supervisor would start it again in between.
+# A service manager would start the server again in between, so use its own stop command.
 halted() { if [ -n "$SUPERVISED" ]; then stop; else immediately; fi; }
 
 this_is_the_one() {
@@ -32,7 +33,7 @@ job() {
   say "stopping"
   halted || immediately
   running && fail "the server does not stop"
-  # It goes when a promotion is through: then the server is a primary, and starts as one.
+  # A finished promotion removes this file: then the server is a primary, and starts as one.
   [ -e "$DATA/standby.signal" ] && still=yes || still=no
   say "starting"
   start || fail "the server does not start; see its log"
@@ -40,7 +41,7 @@ job() {
   say "started as a standby"
 }
 
-# The shell has read all of this before it does the first of it.
+# The braces make the shell read the whole script before it runs any of it.
 {
 (job) >>"$work/$KEY.log" 2>&1 </dev/null
 printf '%s' "$?" >"$work/$KEY.exit"

@@ -8,7 +8,7 @@ room() {
 fetch() {
   [ -e "$state.fetched" ] && return 0
   room $((best_size + RESERVE)) || fail "no room for backup $best: it has $best_size bytes, and $RESERVE must stay free for the live server"
-  # What an attempt that was broken off left is worth nothing.
+  # The remains of an interrupted attempt are useless.
   if [ -e "$scratch" ]; then
     if server "$scratch" >/dev/null; then fail "a server that this restore did not fetch runs in $scratch"; fi
     rm -rf "$scratch" || fail "cannot remove $scratch"
@@ -29,14 +29,14 @@ fetch() {
     rm -rf "$scratch"
     fail "cannot fetch backup $best: BACKUP_FETCH ended with $ended. The job removed what it left"
   fi
-  # The lock file of the server that was copied would make this copy look like that one.
+  # With the lock file of the copied server, this copy would look like that server.
   rm -f "$scratch/postmaster.pid" "$scratch/postmaster.opts" "$scratch/standby.signal" "$scratch/recovery.signal" "$scratch/recovery.conf"
   sound
   fact fetched "$best" "$(du -s -k "$scratch" | awk '{ printf "%.0f", $1 * 1024 }')" $(($(date +%s) - since))
   printf 'backup\t%s\ntarget\t%s\n' "$best" "$target" | put "$state.fetched"
 }
 
-# Nothing of it was started yet.
+# Checks the copy before it is started for the first time.
 sound() {
   [ -e "$scratch/PG_VERSION" ] || fail "backup $best does not contain a data folder: BACKUP_FETCH must put PG_VERSION directly into \$DRCTL_FOLDER"
   [ "$(cat "$scratch/PG_VERSION")" = "$(cat "$DATA/PG_VERSION")" ] || fail "backup $best is from PostgreSQL $(cat "$scratch/PG_VERSION"), but the live server is $(cat "$DATA/PG_VERSION")"
@@ -54,7 +54,7 @@ sound() {
     fork=$(left_at "$of" "$timeline")
     if [ -z "$fork" ] || later "$begun" "$fork"; then fail "backup $best is from a branch (timeline $of at $begun) that timeline $timeline does not come from. Use an older one"; fi
   fi
-  # A manifest that came from an older copy is of that one.
+  # The manifest may be left from an older backup: it must match this one.
   if [ -n "$begun" ] && grep -q "\"Start-LSN\": \"$begun\"" "$scratch/backup_manifest" 2>/dev/null; then
     said=$(pg_verifybackup -n -q -e "$scratch" 2>&1) || {
       said=$(printf '%s\n' "$said" | grep -v -E 'pg_replslot|"(postmaster|standby|recovery)\.' | grep 'error:' | head -n 3)
@@ -67,11 +67,11 @@ sound() {
 # --- beside: recover
 
 setting() { printf "%s = '%s'\n" "$1" "$(printf '%s' "$2" | sed "s/\\\\/\\\\\\\\/g; s/'/''/g")"; }
-# A hot standby needs what its primary has, and what it had on the way.
+# A hot standby needs limits at least as large as those of its primary, now and during the replayed time.
 most() {
   { control "$scratch" "$1"; control "$DATA" "$1"; sed -n "s/^$2 //p" "$state.raised" 2>/dev/null; echo "$3"; } | sort -n | tail -n 1
 }
-# What runs by itself in a server that has these would run twice.
+# Leave out libraries that start background work of their own: the copy would do that work a second time.
 preloaded() {
   [ "$PRELOAD" = live ] || { printf '%s' "$PRELOAD"; return; }
   postgres -C shared_preload_libraries -D "$DATA" ${CONFIG:+-c config_file="$CONFIG"} 2>/dev/null | tr ', ' '\n' |
@@ -87,7 +87,7 @@ sockets() {
   mkdir -p "$sockets" && chmod 700 "$sockets"
 }
 
-# Only what is written here holds: none of the settings that came along, and nobody but us can connect.
+# Only the settings written here apply, none from the backup, and only drctl can connect.
 configure() {
   mkdir -p "$scratch/drctl.was"
   for file in postgresql.conf postgresql.auto.conf pg_hba.conf; do
@@ -114,7 +114,7 @@ configure() {
     setting max_wal_senders "$(most 'max_wal_senders setting' max_wal_senders 0)"
     setting max_prepared_transactions "$(most 'max_prepared_xacts setting' max_prepared_transactions 0)"
     setting max_locks_per_transaction "$(most 'max_locks_per_xact setting' max_locks_per_transaction 64)"
-    # An exit code above 125 says that the command itself is at fault, and recovery ends.
+    # An exit code above 125 means that the command itself is broken; it ends the recovery.
     setting restore_command "( $ARCHIVE_GET ); e=\$?; if [ \$e -gt 0 ] && [ \$e -le 125 ]; then sh drctl.take %f %p; else exit \$e; fi"
     setting recovery_target_time "$target+00"
     setting recovery_target_inclusive on
@@ -125,8 +125,8 @@ configure() {
       setting max_worker_processes "$(most 'max_worker_processes setting' max_worker_processes 8)"
       setting archive_mode off
     else
-      # Without hot standby no setting has to be the primary's, so nothing that works by itself is let in. What the new timeline
-      # needs in the archive waits there for the live server's own command.
+      # Without hot standby the limits need not match the primary's, so no background workers are allowed. WAL of the new timeline
+      # waits for the live server's own archive command.
       setting hot_standby off
       setting max_worker_processes 0
       setting wal_level replica
@@ -159,7 +159,7 @@ inside() {
   return 1
 }
 
-# Settings that were once larger than now: an older server stops, a newer one waits.
+# Settings may have been larger in the past: an older version of PostgreSQL then stops, a newer one pauses.
 raise() {
   sed -n -E 's/.*(max_[a-z_]+) = [0-9]+ is a lower setting than on the [a-z]+ server[^0-9]*([0-9]+).*/\1 \2/p' "$log" >"$state.more"
   [ -s "$state.more" ] || return 1
@@ -175,7 +175,7 @@ recover() {
   reached $(($(date +%s) - since))
 }
 
-# Runs it up to the target, where it waits.
+# Runs the recovery up to the target, where it pauses.
 to_target() {
   sockets
   if ! server "$scratch" >/dev/null; then
@@ -198,7 +198,7 @@ to_target() {
   done
 }
 
-# It stopped: before a commit after the target, and nowhere else.
+# Recovery must have stopped before a commit after the target, and nowhere else.
 reached() {
   line=$(grep "$stopping" "$log" | tail -n 1)
   next=$(sortable "${line##*time }")
@@ -214,7 +214,7 @@ reached() {
 }
 
 forget() { rm -f "$state.fetched" "$state.recovered" "$state.verified" "$state.promoted"; }
-# The live server writes to the same disk.
+# The copy shares its disk with the live server.
 full() {
   halt
   rm -rf "$scratch"
@@ -222,7 +222,7 @@ full() {
   fail "the disk became full during the replay of the WAL. The job stopped and removed the copy"
 }
 
-# Why recovery ended before the target, in words that say what to do.
+# Says why recovery ended before the target, and what to do.
 why_not() {
   if grep -q 'No space left' "$log" || ! room "$RESERVE"; then full; fi
   if grep -q 'before consistent recovery point' "$log"; then fail "backup $best was not complete yet at $TIME. Use an older one"; fi
@@ -243,7 +243,7 @@ unreached() {
   here=$(named "$(timeline_of "$at" "$timeline")" "$at")
   then=$(named "$(timeline_of $((at + 1)) "$timeline")" $((at + 1)))
   bad=$(grep -E 'checksum in record|invalid|unexpected|wrong size|contrecord|incorrect prev-link|record with' "$log" | tail -n 1 | sed 's/^.*LOG: *//; s/^.*FATAL: *//')
-  # Where it says that the log is bad; at the end of an archive that is only its end.
+  # The position that the message gives for the damage; at the end of an archive it is only the end of the WAL.
   spot=$(printf '%s' "$bad" | sed -n 's/.*archive file "\([0-9A-F]*\)".*/\1/p')
   if [ -z "$spot" ]; then
     spot=$(printf '%s' "$bad" | sed -n -E 's/.* at ([0-9A-F]+\/[0-9A-F]+).*/\1/p')

@@ -1,7 +1,7 @@
 # --- foreign keys: name, whether it was ever validated, and a query that counts the rows that break it
 
-# As the server checks a constraint when it is made (ri_triggers.c, RI_Initial_Check), and without the indexes: a broken one would
-# show what it holds and not what the tables hold.
+# The same check that the server makes when a constraint is created (ri_triggers.c, RI_Initial_Check), but without the indexes: a
+# broken index would show its own content instead of the table's.
 foreign_keys_sql() {
   cat <<'END-OF-SQL'
 SELECT concat_ws(chr(9), c.conrelid::regclass || '.' || c.conname, c.convalidated,

@@ -12,7 +12,8 @@ job() {
   esac
 }
 
-# A look needs no job: `sh` reads this text, and what was found is printed. Nothing of it is left but the lock.
+# A look needs no job: `sh` reads this script from standard input, and the facts are printed. It leaves nothing behind except the
+# lock.
 inline() {
   [ "$PART" = look ] || { echo "only the part look can run like this" >&2; exit 2; }
   mkdir -p "$work" || exit 1
@@ -28,14 +29,14 @@ inline() {
 }
 [ "${INLINE:-}" != 1 ] || inline
 
-# The shell has read all of this before it does the first of it. Then the file gives away what it holds, a password among it, and
-# only that it is there still says that the job was begun.
+# The braces make the shell read the whole script before it runs any of it. The file is then emptied, because it contains a
+# password; that it exists still shows that the job was started.
 {
 [ "$0" != "$work/$KEY.sh" ] || true >"$0"
-# What an earlier attempt left running (a fetch, a check) holds this; servers do not.
+# A fetch or check that an earlier attempt left running holds this lock; servers do not.
 exec 9>"$work/restore.lock"
 flock -n 9 || { printf '%s waiting for what an earlier attempt left running\n' "$(date -u +%H:%M:%SZ)" >>"$work/$KEY.log"; flock 9; }
-# Whoever removes the copy ends this first: it is known by its group, which is that of the lock.
+# To remove the copy, drctl first ends this job by its process group, which is that of the lock.
 printf '%s' "$PPID" >"$state.group"
 grep -q -s -x -F -e "$KEY" "$state.jobs" || printf '%s\n' "$KEY" >>"$state.jobs"
 (job) >>"$work/$KEY.log" 2>&1 </dev/null

@@ -1,6 +1,6 @@
 # --- what is there
 
-# The plan may name another machine's folder: then nothing is touched.
+# Fails, before changing anything, if the plan names a folder of another machine.
 this_is_the_one() {
   running || { [ -z "$CHECKPOINTER" ] || fail "the endpoint answers, but no server runs in $DATA. The plan names a different host"; return 0; }
   [ -n "$CHECKPOINTER" ] || fail "a server runs in $DATA, but the endpoint does not answer. Check that the host in the plan is the host of the endpoint"
@@ -9,7 +9,7 @@ this_is_the_one() {
     fail "the server that runs in $DATA is not the server that answers at the endpoint. The plan names a different host"
 }
 
-# Tablespaces are links out of the folder: a copy that is started would write into the live server's. Says which it is, if any.
+# Tablespaces are links to other folders: a started copy would write into those of the live server. Prints the problem, if any.
 links_out() {
   if [ -n "$(ls -A "$1/pg_tblspc" 2>/dev/null)" ] || [ -s "$1/tablespace_map" ]; then printf '%s' "$1 has tablespaces outside of its folder: that is not supported"; return; fi
   out=$(find "$1" -mindepth 1 -type l ! -path "$1/pg_wal" ! -path "$1/conf.d/*" ! -path "$1/drctl.was/*" |
@@ -17,7 +17,7 @@ links_out() {
   [ -z "$out" ] || printf '%s' "$out is a link out of the data folder: that is not supported"
 }
 
-# Why the live data cannot be put aside for a copy; nothing if they can. Asked before anything is stopped, and by a dry run.
+# Why the live data cannot be put aside for a copy; nothing if they can. Checked by a dry run, and before anything is stopped.
 unswappable() {
   found=$(links_out "$DATA")
   if [ -n "$found" ]; then printf '%s' "$found"
@@ -38,7 +38,7 @@ backups() {
   done <"$state.list"
 }
 
-# A backup of a branch that the live server's history left behind leads elsewhere.
+# Whether a backup is on the way to the timeline, and not from a branch that its history left.
 on_the_way() {
   [ ${#1} -eq 24 ] || return 0
   of=$((0x$(printf '%s' "$1" | cut -c1-8)))
@@ -48,7 +48,7 @@ on_the_way() {
   ! less "$(named 1 "$(number "$until_then")" | cut -c9-)" "$(printf '%s' "$1" | cut -c9-)"
 }
 
-# The newest that ended before the time.
+# The newest backup that ended before the target.
 pick() {
   best='' best_end='' best_size=0 best_first='' oldest='' why=''
   while read -r name started ended bytes first; do
@@ -63,8 +63,8 @@ pick() {
   [ -n "$best" ] || fail "no backup can be restored to $TIME: the oldest one ended at $oldest UTC${why:+; the last one: $why}"
 }
 
-# The live server's timeline, or the one that it left, where what was committed by that time is only there: after a restore that
-# went too far back, and for what a lost primary had committed.
+# The live server's timeline, or an ancestor if only that has the commits up to the target: after a restore that went too far
+# back, or for commits that only a lost primary had.
 choose_timeline() {
   live=$(control "$DATA" "Latest checkpoint's TimeLineID")
   told=$(ask "SELECT ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int" 2>/dev/null) && live=$told
@@ -88,12 +88,12 @@ LAST
   [ "$timeline" = "$live" ] || leads_there
 }
 
-# A timeline that nobody writes to any more has to hold a commit after the time, or the recovery does not end: that is known before a
-# copy is fetched. The end of its log is looked for by halves, since each segment is fetched.
+# On an abandoned timeline, recovery ends only if the timeline has a commit after the target. Checks that before a copy is
+# fetched. Finds the end of the WAL by binary search, because each segment has to be fetched.
 leads_there() {
   [ -n "$left" ] || left=$(left_at "$timeline" "$live")
   [ -n "$left" ] || left=$(forks "$timeline" | tail -n 1 | cut -d' ' -f2)
-  # What is missing is named by the one who needs it.
+  # Whatever needs a missing segment later reports it.
   { [ -n "$left" ] && in_log "$(number "$left")"; } || return 0
   low=$(number "$left")
   step=1
@@ -117,7 +117,8 @@ leads_there() {
 }
 in_log() { obtain "$(named "$timeline" "$1")" && rm -f "$probe/$(named "$timeline" "$1")"; }
 
-# Nothing ends a recovery at a time but a commit after it, so an idle server is given one. A standby gets what its primary commits.
+# Recovery to a time ends only at a commit after that time, so give an idle server one. A standby receives the commits of its
+# primary.
 mark() {
   live_end=$(end_of_log) || { live_end=$(control "$DATA" 'Latest checkpoint location'); return 0; }
   [ "$(ask 'SELECT pg_is_in_recovery()')" = f ] || return 0

@@ -1,6 +1,6 @@
 # --- swap
 
-# Ends the recovery of the copy, while the live server still serves. Nothing but its own first checkpoint is written.
+# Ends the recovery of the copy while the live server still serves. Only the first checkpoint of the copy is written.
 promote() {
   [ ! -e "$state.promoted" ] || return 0
   sockets
@@ -21,7 +21,7 @@ promote() {
   printf 'timeline\t%s\n' "$new_timeline" | put "$state.promoted"
 }
 
-# It gets the live server's settings and certificates, and nothing of ours stays in it.
+# Gives the copy the live server's settings and certificates, and removes drctl's.
 dress() {
   chmod "$(stat -c %a "$DATA")" "$scratch" || return 1
   rm -rf "$scratch/postgresql.conf" "$scratch/postgresql.auto.conf" "$scratch/pg_hba.conf" "$scratch/drctl.was" "$scratch/drctl.take" \
@@ -32,7 +32,7 @@ dress() {
   done
 }
 
-# What the archive has is not sent there again: most commands refuse to write over a file, and archiving would stand still.
+# Marks segments that the archive has as done: most archive commands refuse to overwrite a file, which would block archiving.
 settle_archive() {
   for file in "$1"/pg_wal/????????????????????????*; do
     name=$(basename "$file" .partial)
@@ -60,12 +60,12 @@ prepare() {
     "$(control "$DATA" 'Latest checkpoint location')" | put "$state.swap"
 }
 
-# The old data are where they were, but for one thing: what was written into the restored server meanwhile is not taken away.
+# Puts the previous data back, unless something was written into the restored server meanwhile: that is not discarded.
 back() {
   say "$1; restoring the previous data"
   served=''
   if [ "$(inode "$DATA")" = "$(field swap new)" ] && { [ -e "$state.served" ] || running; }; then served=1; fi
-  # Who answers at the endpoint may be another one: it is not asked, and no rows are ours.
+  # Another server may answer at the endpoint, so do not ask there; no rows count as drctl's own.
   [ -z "$served" ] || unwritten '' || fail "$1; the restored server stays: $why"
   if running; then stop || pg_ctl -D "$DATA" -m immediate -w stop >/dev/null; fi
   running && fail "$1; the restored server neither serves nor stops, and the previous data is in $before"
@@ -116,7 +116,7 @@ swap() {
 
 in_service() {
   fact swapped "$before" "$(field promoted timeline)" "$(field swap from)"
-  # Roles and their passwords are those of the time, too, and so is the fence.
+  # Roles, their passwords and any fence are restored to that time as well.
   if told=$(ask "SELECT pg_is_in_recovery() || ' ' || ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int" 2>/dev/null); then
     [ "$told" = "false $(field promoted timeline)" ] || back "another server answers at the endpoint"
     fact login works
@@ -130,7 +130,7 @@ in_service() {
     until [ -e "$DATA/pg_wal/archive_status/$name.done" ] || [ $tries -ge 30 ]; do tries=$((tries + 1)); sleep 1; done
     if [ $tries -lt 30 ]; then fact archiving yes; else fact archiving no "the server did not archive the history of the new timeline within 30 s"; fi
   fi
-  # What the old server had not archived is only there.
+  # WAL that the old server had not archived exists only there.
   fact unarchived "$(find "$before/pg_wal/archive_status" -name '*.ready' | wc -l)"
   tidy
   say "the restored server serves; the previous data is in $before"
@@ -138,8 +138,8 @@ in_service() {
 
 # --- undo
 
-# Nothing was committed since but rows of one file, which only drctl itself writes. Where the log ends is asked of nobody if it is
-# not told.
+# Whether nothing was committed since, except rows of one file that only drctl writes. $2 is the end of the WAL; if empty, the
+# control file tells.
 unwritten() {
   fresh_probe
   rm -f "$state.hole"
@@ -151,7 +151,7 @@ unwritten() {
   { [ ! -e "$state.hole" ] && [ -s "$state.dump" ]; } || { why="the WAL since then is missing"; return 1; }
   commits_of_rows "$1" <"$state.dump" >"$state.written"
   [ ! -s "$state.written" ] || { why="$(wc -l <"$state.written") transactions changed rows since, the first at $(head -n 1 "$state.written")"; return 1; }
-  # Stopped, its end is known: everything up to there was looked at.
+  # The server is stopped, so the end of its WAL is known: check that everything up to there was read.
   final=$(tail -n 1 "$state.dump" | sed -n 's/.*lsn: \([0-9A-F/]*\),.*CHECKPOINT_SHUTDOWN.*/\1/p')
   running || [ "$(padded "${final:-0/0}")" = "$(padded "$(control "$DATA" 'Latest checkpoint location')")" ] ||
     { why="the WAL since then cannot be read to its end"; return 1; }
@@ -164,7 +164,7 @@ undo() {
   new=$(field swap new)
   if [ -z "$new" ]; then say "nothing was swapped"; fact undone nothing; return 0; fi
   if [ "$(inode "$DATA")" = "$new" ]; then
-    # That it is the one is certain: this restore put it there. Its logins may be others than the plan's.
+    # The inode proves that this restore put it there. Its logins may differ from the plan's.
     [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not from this restore"
     canary
     ours=$(cat "$state.canary" 2>/dev/null)
@@ -174,7 +174,7 @@ undo() {
     unwritten "$ours" || { apart start; fail "the restored server stays and runs again: $why"; }
     mv "$DATA" "$scratch" || { apart start; fail "cannot rename $DATA"; }
   elif [ -e "$DATA" ]; then
-    # An earlier attempt got as far as the names, and not to its end.
+    # An earlier attempt renamed the folders, but did not finish.
     [ "$(inode "$DATA")" = "$(field swap old)" ] || fail "$DATA is not from this restore"
   elif [ -n "$CHECKPOINTER" ]; then fail "the endpoint answers, but $DATA does not exist. The plan names a different host"
   fi
@@ -199,7 +199,7 @@ destroy() {
   [ "$(readlink -f "$scratch")" != "$(readlink -f "$DATA")" ] || fail "$scratch belongs to the live server"
   if [ -e "$scratch" ]; then
     halt || fail "the copy does not stop"
-    # An attempt that was broken off has counted it whole.
+    # An interrupted attempt has already counted all of it.
     [ -e "$state.was" ] || printf 'was\t%s\t%s\n' "$(find "$scratch" -type f | wc -l)" "$(find "$scratch" -type f -exec stat -c %s {} + | awk '{ n += $1 } END { printf "%.0f", n }')" | put "$state.was"
     say "removing $scratch"
     rm -rf "$scratch" || fail "cannot remove $scratch completely"
@@ -209,18 +209,18 @@ destroy() {
   [ -z "$users" ] || fail "processes still use files that were in $scratch: $(printf '%s' "$users" | tr '\n' ' ')"
   fact destroyed "$scratch" "$(sed -n 's/^was	\([0-9]*\)	.*/\1/p' "$state.was" 2>/dev/null)" "$(sed -n 's/^was	[0-9]*	//p' "$state.was" 2>/dev/null)" 0 0
   tidy
-  # After a swap what is left is needed to undo it.
+  # After a swap, the remaining files are needed to undo it.
   [ -e "$state.swap" ] || forget_all
   say "$scratch is removed completely"
 }
 
-# What only the making of the copy needed.
+# Removes what was needed only to make the copy.
 tidy() {
   rm -rf "$(cat "$state.sockets" 2>/dev/null || printf '%s/s-%s' "$work" "$(printf '%s' "$RESTORE" | cut -c1-8)")"
   for of in sockets probe server.log dump keys said more raised list take hole lost written bad; do rm -rf "$state.$of"; done
 }
-# All but how much was destroyed, which is told again, and how each job ended: by that one that was asked for long ago, and comes
-# late, does not begin anew.
+# Keeps what was destroyed, so that it can be reported again, and how each job ended, so that a job that was requested long ago
+# and starts late does not run again.
 forget_all() {
   for file in "$state".*; do
     case "${file#"$state."}" in was | group | jobs) ;; *) rm -rf "$file" ;; esac

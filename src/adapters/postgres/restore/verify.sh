@@ -26,7 +26,7 @@ foreign_keys() {
   keys_of "$1" >"$state.keys" || { bad foreign_keys "$1" error "$(said)"; return 0; }
   good=0 unproven=0 broken=0
   while IFS='	' read -r name validated query; do
-    # Its owner never had it checked: that is so on the live server, too.
+    # Never validated by its owner, so it may be broken on the live server as well.
     if [ "$validated" = f ]; then unproven=$((unproven + 1)); continue; fi
     orphans=$(inside "$1" "SET enable_indexscan = off; SET enable_indexonlyscan = off; SET enable_bitmapscan = off; $query") ||
       { broken=$((broken + 1)); bad foreign_key "$1 $name" error "$(said)"; continue; }
@@ -35,7 +35,7 @@ foreign_keys() {
   fact foreign_keys "$1" "$good" "$broken" "$unproven"
 }
 
-# Without checksums: the indexes against the tables where the extension is there, and every row is read.
+# For copies without checksums: checks the indexes against the tables if the extension is installed, and reads every row.
 read_all() {
   for database in $(databases); do
     if [ "$(inside "$database" "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'")" = 1 ] && command -v pg_amcheck >/dev/null; then
@@ -60,7 +60,7 @@ verify() {
   [ "$(inside template1 'SELECT pg_last_wal_replay_lsn()')" = "$(field recovered stop)" ] || fail "the copy is not at the position where recovery stopped"
   inside template1 'SELECT 1' >/dev/null
   tell
-  # What the copy would do by itself once it serves.
+  # What the copy would start by itself in service.
   fact prepared "$(inside template1 'SELECT count(*) FROM pg_prepared_xacts')"
   for database in $(databases); do
     many=$(inside "$database" 'SELECT count(*) FROM pg_subscription WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())')
@@ -90,8 +90,8 @@ canary() {
   [ -z "$found" ] || printf '%s' "$found" | put "$state.canary"
 }
 
-# Two segments at a time: a record may begin in one and end in the next. The next one may be of a child, which has it under its own
-# name.
+# Reads two segments at a time, because a record may continue in the next one. The next one may belong to a child timeline, which
+# has it under its own name.
 log_from() {
   start=$1
   while :; do
@@ -122,13 +122,13 @@ loss() {
     [ -n "$fork" ] || fail "timeline $timeline does not belong to the history of the live server"
     if later "$from" "$fork"; then from=$fork; fi
   fi
-  # What was under way at that position had changed rows before.
+  # Transactions that were open at that position had changed rows before it.
   since=$(field recovered redo)
   if later "$since" "$from"; then since=$from; fi
   at=$(number "$since")
   rm -f "$state.hole"
   log_from "$since" | commits_of_rows "$(cat "$state.canary" 2>/dev/null)" "$from" >"$state.lost"
-  # From the first commit that is lost to the last: what a person has to judge.
+  # From the first lost commit to the last: a person has to judge that range.
   basis=exactly
   if grep -q '?' "$state.lost"; then basis=at_most; fi
   if [ -e "$state.hole" ]; then basis="at_least"; say "WAL segment $(cat "$state.hole") is missing or damaged"; fi
