@@ -1,4 +1,4 @@
-//! Who may say something, by whose keys.
+//! Who may make which statements, by their keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,35 +9,35 @@ use ssh_key::{Algorithm, PublicKey};
 use crate::model::fault::Fault;
 use crate::model::ids::Digest;
 
-/// A person who may ask for runs and answer their questions.
+/// A person who may request runs and answer their questions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Operator {
-    /// The public key, as OpenSSH writes it: `ssh-ed25519 AAAA...`.
+    /// The public key in the format of OpenSSH: `ssh-ed25519 AAAA...`.
     pub key: String,
-    /// What the person may decide: `dba`, `engineering-lead`.
+    /// The person's roles: `dba`, `engineering-lead`.
     #[serde(default)]
     pub roles: BTreeSet<String>,
 }
 
-/// The operators as they stood in `drctl.yaml` when a run began.
+/// The operators in `drctl.yaml` at the start of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Authority {
     /// By name.
     pub operators: BTreeMap<String, Operator>,
 }
 
-/// Whether somebody with a role may take a seat: `dba`, or `dba or cto`, where either will do.
+/// Whether a role may take a seat. A seat is one role, such as `dba`, or a choice, such as `dba or cto`.
 pub fn takes(seat: &str, role: &str) -> bool {
     seat.split(" or ").any(|one| one.trim() == role)
 }
 
 impl Authority {
-    /// Checks that every key is one, and that each is one person's: whoever had two names would be two people. Whoever has a role has
-    /// those that it includes.
+    /// Checks that every key is valid and belongs to one person only, because a person with two names would count twice. Adds the roles
+    /// that each role includes.
     ///
     /// # Errors
-    /// Each key that is none, or that is of two.
+    /// Each invalid key, and each key that two people have.
     pub fn of(
         mut operators: BTreeMap<String, Operator>,
         includes: &BTreeMap<String, BTreeSet<String>>,
@@ -75,7 +75,7 @@ impl Authority {
         if faults.is_empty() { Ok(Self { operators }) } else { Err(faults) }
     }
 
-    /// Whose key it is.
+    /// The owner of a key.
     pub fn owner(&self, key: &PublicKey) -> Option<(&String, &Operator)> {
         let is = |line: &str| PublicKey::from_openssh(line).is_ok_and(|k| k.key_data() == key.key_data());
         self.operators.iter().find(|(_, o)| is(&o.key))
@@ -86,7 +86,7 @@ impl Authority {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// Whether nobody was named: words are only claimed then.
+    /// Whether there are no operators. Identities are then only claimed.
     pub fn is_empty(&self) -> bool {
         self.operators.is_empty()
     }
@@ -97,10 +97,11 @@ impl Authority {
         self.operators.get(person).is_some_and(takes_one)
     }
 
-    /// Seats that these people leave empty, where each seat needs a person of its own.
+    /// The seats that these people leave empty if each seat needs a different person.
     ///
-    /// A seat is a role, or a choice of several: `dba or cto`. Two of three people are that choice, twice. Two seats need two people, so this is a matching of roles to people and not a union of what they have: somebody who is both
-    /// DBA and Engineering Lead stands for one of them.
+    /// A seat is a role or a choice of roles: `dba or cto`. "Two of three people" is the same choice twice. Two seats need two people, so
+    /// this is a matching of roles to people and not a union of their roles: a person who is both DBA and Engineering Lead takes only one
+    /// of the two seats.
     pub fn lacking<'r>(&self, roles: &'r [String], people: &[&str]) -> Vec<&'r str> {
         let people: Vec<&str> = people.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let takes = |seat: usize, person: usize| self.has(people[person], &roles[seat..=seat]);
@@ -108,8 +109,8 @@ impl Authority {
     }
 }
 
-/// Seats for which nobody is left, where everybody takes one at most: a matching, in which whoever sits elsewhere already moves over if
-/// somebody else can take that seat (augmenting paths: Kuhn, «The Hungarian method for the assignment problem», 1955).
+/// The empty seats if each person takes at most one. This is a maximum matching: a person moves to another seat if somebody else can take
+/// theirs (augmenting paths: Kuhn, «The Hungarian method for the assignment problem», 1955).
 pub fn left_over(seats: usize, people: usize, fits: &dyn Fn(usize, usize) -> bool) -> Vec<usize> {
     fn place(
         seat: usize,
@@ -157,7 +158,7 @@ mod tests {
         assert_eq!(who.lacking(&both, &["ann"]), ["lead"]);
         assert_eq!(who.lacking(&both, &["ann", "ann"]), ["lead"], "nobody is two people");
         assert_eq!(who.lacking(&both, &["bob", "cy"]), ["lead"]);
-        // Ann is found for the first role, and makes room for Bob, who has no other.
+        // Ann first takes the first role, then leaves it to Bob, who has no other.
         assert!(who.lacking(&both, &["ann", "bob"]).is_empty());
         assert!(who.lacking(&roles(&["lead", "dba"]), &["bob", "ann"]).is_empty());
         assert_eq!(who.lacking(&roles(&["dba", "dba"]), &["bob"]), ["dba"], "two of one role are two people");

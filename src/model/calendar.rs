@@ -1,4 +1,4 @@
-//! When something may begin, or may not: patterns in a time zone, and spans of time.
+//! When something may start: patterns in a time zone, and time spans.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,13 +11,13 @@ use crate::model::ids::PlanName;
 use crate::model::shape::suggest;
 use crate::model::time::{Dur, Timestamp};
 
-/// The longest that one opening of a window lasts.
+/// The maximum duration of one opening of a window.
 pub const LONGEST: Dur = Dur::mins(31 * 24 * 60);
 
-/// A cron pattern of five fields in a time zone of the IANA database.
+/// A cron pattern with five fields, in a time zone of the IANA database.
 ///
-/// A time that a clock change leaves out comes right after it, and one that it brings twice comes once (croner's rules, which are
-/// Vixie cron's).
+/// If a clock change skips a time, it takes place right after the gap. If it repeats a time, it takes place once. These are the rules of
+/// croner, which follow Vixie cron.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Calendar {
     text: String,
@@ -26,12 +26,12 @@ pub struct Calendar {
 }
 
 impl Calendar {
-    /// Reads a pattern such as `0 2 * * SUN` and a zone such as `Europe/Prague`.
+    /// Parses a pattern such as `0 2 * * SUN` and a zone such as `Europe/Prague`.
     ///
     /// # Errors
-    /// What is no pattern, no zone, or never comes.
+    /// If the pattern or the zone is invalid, or no date ever matches.
     pub fn parse(pattern: &str, zone: &str) -> Result<Self, String> {
-        // Rules for skipped and repeated times apply to single times of day, not to lists, steps and ranges.
+        // The rules for skipped and repeated times apply to single times of day, not to lists, steps and ranges.
         let fields: Vec<&str> = pattern.split_whitespace().collect();
         let plain = |field: &&str| !field.is_empty() && field.chars().all(|c| c.is_ascii_digit());
         if fields.len() == 5 && !fields[..2].iter().all(plain) {
@@ -56,21 +56,21 @@ impl Calendar {
             format!("`{zone}` is not a time zone such as Europe/Prague, America/New_York or UTC{meant}")
         })?;
         let calendar = Self { text: pattern.to_owned(), pattern: read, zone: known };
-        // Any year is as good as another to tell whether a day ever comes.
+        // Any year can show whether a date ever matches.
         match calendar.after(Timestamp::from_millis(0)) {
             Some(_) => Ok(calendar),
             None => Err(format!("`{pattern}` never matches a date")),
         }
     }
 
-    /// When it comes next, after an instant.
+    /// The next matching time after an instant.
     pub fn after(&self, at: Timestamp) -> Option<Timestamp> {
         let at = jiff::Timestamp::from_millisecond(at.millis()).ok()?.to_zoned(self.zone.clone());
         let next = self.pattern.find_next_occurrence(&at, false).ok()?;
         Some(Timestamp::from_millis(next.timestamp().as_millisecond()))
     }
 
-    /// An instant as the zone's clocks show it.
+    /// An instant in local time of the zone.
     pub fn shown(&self, at: Timestamp) -> String {
         match jiff::Timestamp::from_millisecond(at.millis()) {
             Ok(t) => {
@@ -91,30 +91,30 @@ impl fmt::Display for Calendar {
 /// When a window is open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
-    /// For so long, each time that the pattern comes.
+    /// For this long, at each time of the pattern.
     Each(Calendar, Dur),
-    /// Once, from an instant up to another.
+    /// Once, between two instants.
     Once(Timestamp, Timestamp),
 }
 
-/// A span of time that comes once or again and again.
+/// A time span that occurs once or repeatedly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Why it is there, in somebody's words.
+    /// Its reason, as text.
     pub why: Option<String>,
     /// When it is open.
     pub when: When,
-    /// The plans that it is for; all if empty.
+    /// The plans that it applies to; all if empty.
     pub plans: BTreeSet<PlanName>,
 }
 
 impl Window {
-    /// Whether it is for a plan.
+    /// Whether it applies to a plan.
     pub fn is_for(&self, plan: &PlanName) -> bool {
         self.plans.is_empty() || self.plans.contains(plan)
     }
 
-    /// Until when it is open, if it is open now. A run that starts before it closes continues.
+    /// The end of the current opening, if it is open now. A run that starts before the end continues after it.
     pub fn open_until(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.when {
             When::Once(from, to) => (*from <= now && now < *to).then_some(*to),
@@ -126,7 +126,7 @@ impl Window {
         }
     }
 
-    /// When it opens next, if it does.
+    /// The next opening, if there is one.
     pub fn opens(&self, now: Timestamp) -> Option<Timestamp> {
         match &self.when {
             When::Once(from, _) => (*from > now).then_some(*from),
@@ -134,7 +134,7 @@ impl Window {
         }
     }
 
-    /// An instant as its zone's clocks show it.
+    /// An instant in local time of its zone.
     pub fn shown(&self, at: Timestamp) -> String {
         match &self.when {
             When::Once(..) => at.to_string(),
@@ -153,12 +153,12 @@ impl fmt::Display for Window {
     }
 }
 
-/// Nothing that can wait begins.
+/// A change freeze: nothing starts that can wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Freeze {
-    /// Why, in somebody's words.
+    /// The reason, as text.
     pub why: String,
-    /// Until when; until it is taken out if absent.
+    /// The end; without one it lasts until it is removed.
     pub until: Option<Timestamp>,
 }
 
@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn a_window_opens_by_the_clocks_of_its_zone() {
         let sundays = window("0 2 * * SUN", "Europe/Prague", Dur::mins(240));
-        // In winter two o'clock is one o'clock UTC, and in summer midnight.
+        // In Prague, two o'clock is 01:00 UTC in winter and 00:00 UTC in summer.
         for (before, first, last) in [
             ("2026-11-29T00:59:59.999Z", "2026-11-29T01:00:00Z", "2026-11-29T04:59:59.999Z"),
             ("2026-07-04T23:59:59.999Z", "2026-07-05T00:00:00Z", "2026-07-05T03:59:59.999Z"),

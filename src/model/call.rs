@@ -1,8 +1,8 @@
-//! Calls as a person would make them: command lines of a shell, for the dry run and the paper runbook.
+//! Equivalent shell command lines of calls, for the dry run and the paper runbook.
 
 use serde::Serialize;
 
-/// One call as it would be made by hand.
+/// One call, as a person would make it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Call {
     /// `rds`, `route53`, `sql` and so on.
@@ -13,11 +13,11 @@ pub struct Call {
     pub at: String,
     /// Whether it changes anything.
     pub mutates: bool,
-    /// A command line that does the same; a comment of the shell where none does, because a person has to look and decide on the way.
+    /// A command line that does the same; a shell comment if there is none, because a person has to look and decide in between.
     pub command: String,
 }
 
-/// What no single command does: a comment, whatever lines are in it.
+/// A step that no single command can do: a comment, with any number of lines.
 pub fn by_hand(
     (service, operation): (&'static str, &'static str),
     at: &str,
@@ -27,12 +27,12 @@ pub fn by_hand(
     call(service, operation, at, mutates, comment(text))
 }
 
-/// A text as comments of a shell, a line each.
+/// Text as shell comments, one for each line.
 pub fn comment(text: &str) -> String {
     text.split(['\n', '\r']).map(|line| format!("# {line}")).collect::<Vec<_>>().join("\n")
 }
 
-/// What somebody has to fill in first: a variable without which the shell stops, and says what it is.
+/// A value that a person has to fill in: a variable. Without it the shell stops and says what it means.
 pub fn asked(name: &str, what: &str) -> String {
     let name = name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' });
     let plain = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.' | '/' | ':');
@@ -40,7 +40,7 @@ pub fn asked(name: &str, what: &str) -> String {
     format!("\"${{{}:?{what}}}\"", name.collect::<String>())
 }
 
-/// A value as a shell takes it: as one word, whatever is in it.
+/// A value as one shell word, whatever it contains.
 pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | ':');
     if !text.is_empty() && text.chars().all(plain) {

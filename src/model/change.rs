@@ -1,4 +1,4 @@
-//! A changed attribute of a resource: what a Terraform apply or a GitOps loop would revert.
+//! A changed attribute of a resource that a Terraform apply or a GitOps loop would revert.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,17 +6,17 @@ use serde::Serialize;
 /// One changed attribute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Change {
-    /// Where the resource is: one name may stand for two resources, each in its region or zone.
+    /// Where the resource is. Two resources may have the same name in different regions or zones.
     #[serde(skip)]
     #[schemars(skip)]
     pub place: String,
-    /// The resource, as the provider names it.
+    /// The provider's name of the resource.
     pub resource: String,
-    /// The attribute, as Terraform names it where it has a name for it.
+    /// The attribute, by its Terraform name if it has one.
     pub attribute: String,
-    /// What it was.
+    /// The value before.
     pub before: String,
-    /// What it is.
+    /// The value after.
     pub after: String,
 }
 
@@ -32,13 +32,13 @@ impl Change {
         }
     }
 
-    /// The same change taken back.
+    /// The reverse change.
     #[must_use]
     pub fn reversed(self) -> Self {
         Self { before: self.after, after: self.before, ..self }
     }
 
-    /// Whether both are of one attribute.
+    /// Whether both change the same attribute.
     pub fn is_of(&self, other: &Self) -> bool {
         self.place == other.place && self.resource == other.resource && self.attribute == other.attribute
     }

@@ -1,4 +1,4 @@
-//! Bytes to a tree with spans, within limits that no honest plan meets: hostile YAML is refused in bounded time and memory.
+//! Parses bytes to a tree with spans. Limits that no real plan reaches let it refuse hostile YAML in bounded time and memory.
 
 use std::fmt;
 
@@ -7,37 +7,37 @@ use serde_saphyr::{Budget, DuplicateKeyPolicy, MergeKeyPolicy, Options};
 
 use crate::model::finding::{Finding, Span};
 
-/// A value and where it stands.
+/// A value with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spanned<T> {
-    /// What.
+    /// The value.
     pub value: T,
-    /// Where.
+    /// Its position.
     pub span: Span,
 }
 
-/// The largest file that is read. Ten thousand record sets take about two.
+/// The maximum size of a file. Ten thousand record sets take about 2 MiB.
 pub const MAX_BYTES: usize = 8 * 1024 * 1024;
-/// The deepest nesting. A plan needs about eight.
+/// The maximum nesting depth. A plan needs about eight levels.
 const MAX_DEPTH: usize = 32;
-/// The most nodes, after aliases were followed.
+/// The maximum number of nodes, with aliases expanded.
 const MAX_NODES: usize = 1_000_000;
 
-/// A value and where it stands.
+/// A value with its position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where.
+    /// Its position.
     pub span: Span,
-    /// What.
+    /// The value.
     pub value: Value,
 }
 
-/// A key and where it stands.
+/// A key with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Where.
+    /// Its position.
     pub span: Span,
-    /// What.
+    /// The key.
     pub text: String,
 }
 
@@ -66,7 +66,7 @@ impl Node {
         self.entries().iter().find(|(k, _)| k.text == key).map(|(_, v)| v)
     }
 
-    /// The entries of a mapping; none of anything else.
+    /// The entries of a mapping; none for other values.
     pub fn entries(&self) -> &[(Key, Self)] {
         match &self.value {
             Value::Map(entries) => entries,
@@ -74,7 +74,7 @@ impl Node {
         }
     }
 
-    /// The items of a sequence; none of anything else.
+    /// The items of a sequence; none for other values.
     pub fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(items) => items,
@@ -82,7 +82,7 @@ impl Node {
         }
     }
 
-    /// Text, or nothing.
+    /// The text, if it is one.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Text(text) => Some(text),
@@ -90,7 +90,7 @@ impl Node {
         }
     }
 
-    /// A whole number, or nothing.
+    /// The whole number, if it is one.
     pub fn int(&self) -> Option<i64> {
         match self.value {
             Value::Int(n) => Some(n),
@@ -98,7 +98,7 @@ impl Node {
         }
     }
 
-    /// What kind of value it is, for messages.
+    /// The kind of the value, for messages.
     pub fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "nothing",
@@ -111,7 +111,7 @@ impl Node {
     }
 }
 
-/// Reads a file's bytes.
+/// Parses the bytes of a file.
 pub fn parse(file: &str, bytes: &[u8]) -> Result<Node, Finding> {
     if bytes.len() > MAX_BYTES {
         return Err(Finding::error(
@@ -163,7 +163,7 @@ fn options() -> Options {
 fn syntax(file: &str, text: &str, e: &serde_saphyr::Error) -> Finding {
     let span = e.location().map(|l| span_of(l, text));
     let message = e.without_snippet().to_string();
-    // The place is shown with the excerpt; the parser's own wording of it would only repeat it.
+    // The message is shown with an excerpt of the place, so the position in the parser's text is redundant.
     let message = message
         .split(" at line ")
         .next()
@@ -209,7 +209,7 @@ fn offset_of(text: &str, line: usize, column: usize) -> usize {
     start + rest.char_indices().nth(column - 1).map_or(rest.len(), |(i, _)| i)
 }
 
-/// The tree as it comes off the parser; it is unwrapped at once.
+/// The tree from the parser; unwrapped at once.
 struct Tree(Node);
 
 impl<'de> Deserialize<'de> for Tree {

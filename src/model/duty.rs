@@ -16,13 +16,13 @@ use crate::model::time::Dur;
 pub struct Duties {
     /// How often people get a status update.
     pub update_every_ms: Dur,
-    /// How long it is watched after it was resolved.
+    /// How long the application is monitored after the end.
     pub monitor_ms: Dur,
-    /// How soon the incident report is there, counted from the end.
+    /// The due time of the incident report, counted from the end.
     pub report_within_ms: Dur,
-    /// How soon the post-mortem was held, counted from the end.
+    /// The due time of the post-mortem, counted from the end.
     pub review_within_ms: Dur,
-    /// Severities of incidents with these duties.
+    /// The severities of incidents with these duties.
     pub at: BTreeSet<Severity>,
 }
 
@@ -38,11 +38,11 @@ impl Default for Duties {
     }
 }
 
-/// One of those that a person says were done.
+/// A duty that a person confirms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Duty {
-    /// It was watched for a while after it was resolved.
+    /// The application was monitored for a while after the end.
     Monitoring,
     /// The incident report is written.
     IncidentReport,
@@ -90,13 +90,13 @@ impl FromStr for Duty {
     }
 }
 
-/// What somebody decided about a run that came to a stop.
+/// A person's decision about a run that stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// Somebody corrects the cause of the failure, and the run continues.
     FixForward,
-    /// Data are brought back to a point in time.
+    /// Data are restored to a point in time.
     Restore,
     /// Users are moved to another site.
     Failover,
@@ -105,7 +105,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// All of them.
+    /// All decisions.
     pub const ALL: [Self; 4] = [Self::FixForward, Self::Restore, Self::Failover, Self::TakeBack];
 
     /// Its name on the command line.
@@ -136,14 +136,14 @@ impl FromStr for Decision {
     }
 }
 
-/// A level of the escalation: whom to call when nobody responded for so long.
+/// A level of the escalation: whom to call when nobody has responded for some time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rung {
-    /// How long after whatever calls for somebody.
+    /// The time since the event that needs a person.
     pub after: Dur,
     /// The role that is called.
     pub role: String,
-    /// The channels that reach it; all that escalations go to if there are none.
+    /// The channels that reach that role; if empty, all channels for escalations.
     pub tell: Vec<String>,
 }
 

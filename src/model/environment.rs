@@ -1,18 +1,18 @@
-//! Where calls go, and whether what is there is real.
+//! The endpoints of calls, and whether they are the real ones.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an estate is for.
+/// The environment of an application.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Environment {
     /// Users depend on it.
     #[default]
     Production,
-    /// Nobody does: its runs count for no compliance and verify no application.
+    /// Nobody depends on it: its runs count for no compliance and verify no application.
     Test,
 }
 
@@ -32,7 +32,7 @@ impl fmt::Display for Environment {
     }
 }
 
-/// An address that calls of a service go to because somebody said so.
+/// A configured endpoint of a service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Endpoint {
@@ -40,12 +40,12 @@ pub struct Endpoint {
     pub service: String,
     /// Scheme, host and port; never a login.
     pub url: String,
-    /// Who said so.
+    /// Where it was configured.
     pub from: Source,
 }
 
 impl Endpoint {
-    /// Whatever leads nowhere else is left out of the address: a login in it, its path and what follows.
+    /// Keeps only the scheme, host and port: no login, no path and nothing after it.
     pub fn new(service: &str, url: &str, from: Source) -> Self {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
@@ -53,7 +53,7 @@ impl Endpoint {
         Self { service: service.to_owned(), url: format!("{scheme}://{host}").to_lowercase(), from }
     }
 
-    /// Whether it is not one of the provider's own for this service.
+    /// Whether it is not the provider's own endpoint for this service.
     pub fn is_foreign(&self) -> bool {
         !is_aws(&self.service, &self.url)
     }
@@ -65,7 +65,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Who put an endpoint in the place of the provider's.
+/// Where an endpoint was configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
@@ -73,7 +73,7 @@ pub enum Source {
     Settings,
     /// The plan.
     Plan,
-    /// A variable of the environment or a profile, by the rules of the provider's SDK.
+    /// An environment variable or a profile, by the rules of the provider's SDK.
     Sdk,
 }
 
@@ -88,7 +88,7 @@ impl Source {
     }
 }
 
-/// Domains of the endpoints of AWS, by partition (`partitions.json` of the AWS SDKs: `dnsSuffix` and `dualStackDnsSuffix`).
+/// The domains of AWS endpoints, by partition (`partitions.json` of the AWS SDKs: `dnsSuffix` and `dualStackDnsSuffix`).
 const DOMAINS: [&str; 14] = [
     "amazonaws.com",
     "api.aws",
@@ -106,9 +106,9 @@ const DOMAINS: [&str; 14] = [
     "api.aws.hci.ic.gov",
 ];
 
-/// Whether an address is an endpoint of AWS for a service (AWS General Reference, «Service endpoints and quotas»; AWS PrivateLink Guide,
-/// «Access AWS services through PrivateLink»). Only the service's own name counts: anybody may have a host below `amazonaws.com`, such as
-/// that of an API Gateway or of a virtual machine.
+/// Whether an address is an AWS endpoint for a service (AWS General Reference, «Service endpoints and quotas»; AWS PrivateLink Guide,
+/// «Access AWS services through PrivateLink»). Only the service's own name counts, because anybody may have a host below `amazonaws.com`,
+/// such as that of an API Gateway or of a virtual machine.
 fn is_aws(service: &str, url: &str) -> bool {
     let Some(authority) = url.strip_prefix("https://") else { return false };
     let host = authority.strip_suffix(":443").unwrap_or(authority);

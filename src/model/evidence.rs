@@ -1,7 +1,7 @@
-//! The manifest of an evidence bundle: what happened in a run, by whose consent, and which files prove it.
+//! The manifest of an evidence bundle: what happened in a run, who approved it, and which files prove it.
 //!
-//! Its outer fields are those that rollback manifests have had before drctl (deployment, configuration, database, policy); what only drctl
-//! knows is under `drctl`.
+//! The outer fields are those of rollback manifests from before drctl (deployment, configuration, database, policy). The fields of drctl
+//! are under `drctl`.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::measure::{Basis, Verdict};
 use crate::model::time::Timestamp;
 
-/// The type of what is signed, in the envelope (<https://github.com/secure-systems-lab/dsse>).
+/// The payload type in the envelope (<https://github.com/secure-systems-lab/dsse>).
 pub const PAYLOAD_TYPE: &str = "application/vnd.drctl.evidence+json";
 
 /// The manifest.
@@ -22,26 +22,26 @@ pub const PAYLOAD_TYPE: &str = "application/vnd.drctl.evidence+json";
 pub struct Manifest {
     /// The run.
     pub rollback_id: RunId,
-    /// When it was sealed.
+    /// When the bundle was sealed.
     pub timestamp: Timestamp,
-    /// `database` where stores are recovered, `deployment` where only capacity and traffic move.
+    /// `database` if stores are recovered, `deployment` if only capacity and traffic move.
     pub component: String,
-    /// Why, as whoever asked for the run said.
+    /// The reason, as stated by the requester of the run.
     pub reason: String,
     /// Who approved, and whether it was late; which approvals are still due or missing; `none was asked for` if none was required.
     pub approver: String,
     /// The incident.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incident_id: Option<String>,
-    /// The site that was left, of a deployment.
+    /// The former site, for a deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from_version: Option<String>,
-    /// The site that was recovered to, of a deployment.
+    /// The recovery site, for a deployment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to_version: Option<String>,
-    /// What was checked: of checks that were really made, and of nothing else.
+    /// The results of checks that were really made.
     pub verification: Verification,
-    /// Schema migrations that were reverted: drctl reverts none.
+    /// Reverted schema migrations: drctl reverts none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration_reverted: Option<String>,
     /// Where the data came from.
@@ -53,44 +53,44 @@ pub struct Manifest {
     /// The figure with its basis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub downtime: Option<String>,
-    /// Who agreed for the database.
+    /// The approvals for the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dba_approval: Option<String>,
-    /// What only drctl knows.
+    /// The fields of drctl.
     pub drctl: About,
 }
 
-/// What checks came to.
+/// The results of the checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verification {
-    /// Users were seen to be served.
+    /// Users were observed to be served.
     pub health_check: Checked,
-    /// New primaries take writes, and what has to hold of restored data does.
+    /// New primaries take writes, and restored data pass their checks.
     pub smoke_tests: Checked,
     /// A person confirmed it.
     pub user_validation: Checked,
 }
 
-/// What a check came to.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Checked {
-    /// It held.
+    /// It passed.
     Passed,
-    /// It did not.
+    /// It failed.
     Failed,
-    /// It was not over.
+    /// It had not ended.
     Pending,
-    /// Nobody made it.
+    /// It was not made.
     NotRun,
 }
 
-/// What only drctl knows.
+/// The fields of drctl.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct About {
-    /// The version of this shape.
+    /// The version of this format.
     pub schema_version: u32,
     /// The version of drctl that sealed it.
     pub tool: String,
@@ -100,35 +100,35 @@ pub struct About {
     pub plan: String,
     /// Digest of `plan.yaml`.
     pub plan_digest: Digest,
-    /// Digest of `runbook.json`: what was agreed to.
+    /// The digest of `runbook.json`, which people approved.
     pub runbook_digest: Digest,
-    /// What the run was for.
+    /// The purpose of the run.
     pub intent: String,
-    /// How far it went, if it was a drill.
+    /// The kind of the drill, if it was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<String>,
-    /// `live` or `sandbox`. A rehearsal proves nothing of the real world.
+    /// `live` or `sandbox`. A rehearsal proves nothing about the real world.
     pub world: String,
-    /// The terms that it was decided under.
+    /// The terms of the run.
     pub terms: Under,
-    /// The site that was left.
+    /// The former site.
     pub from: Option<String>,
-    /// The site that was recovered to.
+    /// The recovery site.
     pub to: String,
-    /// How bad it was said to be.
+    /// The stated severity.
     pub severity: Option<String>,
-    /// How it ended, or where it stands.
+    /// The result of the run, or its current state.
     pub outcome: String,
-    /// Who asked for it, and whether that is signed.
+    /// The requester, and whether the request is signed.
     pub requester: Said,
-    /// Who agreed, step by step.
+    /// The approvals, by step.
     pub approvals: Vec<Said>,
-    /// Approvals that somebody overrode, in words.
+    /// Overridden approvals, in words.
     pub overrides: Vec<String>,
     /// The same, field by field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overridden: Vec<Overridden>,
-    /// Refusals that somebody accepted, in words.
+    /// Waived refusals, in words.
     pub waivers: Vec<String>,
     /// Recovery time.
     pub rto: Achieved,
@@ -136,45 +136,45 @@ pub struct About {
     pub rpo: BTreeMap<ComponentName, Achieved>,
     /// The run's own chain (`events.jsonl`).
     pub chain: Head,
-    /// The store's ledger before its last entry about the run.
+    /// The head of the store's ledger before its last entry about the run.
     pub chain_head_before: Head,
-    /// The ledger with the checkpoint that vouches for that (`ledger.jsonl`).
+    /// The head of the ledger with the checkpoint that covers it (`ledger.jsonl`).
     pub chain_head_after: Head,
-    /// The version of how reports and words follow from events: builds that have the same make the same of the same events.
+    /// The version of the derivation of reports and wording from events. Builds with the same version derive the same from the same events.
     pub renders: u32,
-    /// Every file of the bundle but this one and its envelope.
+    /// Every file of the bundle except this one and its envelope.
     pub files: Vec<File>,
 }
 
-/// The terms of the run. All of them are in its first event (`events.jsonl`), and their digest in the ledger (`ledger.jsonl`).
+/// The terms of the run. The full terms are in its first event (`events.jsonl`), and their digest is in the ledger (`ledger.jsonl`).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Under {
     /// Their digest.
     pub digest: Digest,
-    /// What the estate was for.
+    /// The declared environment.
     pub environment: Environment,
-    /// Addresses that its calls went to and that are not the provider's own.
+    /// The endpoints of its calls that are not the provider's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign_endpoints: Vec<Endpoint>,
-    /// Why nothing that was achieved proves an objective, or counts.
+    /// Why no result proves an objective or counts, if that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counts_for_nothing: Option<String>,
 }
 
-/// What somebody said.
+/// A statement of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Said {
     /// Who.
     pub who: String,
-    /// To what; of a requester, what was asked for.
+    /// What it approves; for a requester, what was requested.
     pub to: String,
     /// Whether there is a signature in `events.jsonl`.
     pub signed: bool,
 }
 
-/// An approval that somebody overrode.
+/// An overridden approval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Overridden {
@@ -186,18 +186,18 @@ pub struct Overridden {
     pub reason: String,
     /// When.
     pub at: Timestamp,
-    /// When the approvals had to be there.
+    /// When the approvals were due.
     pub due_at: Timestamp,
     /// `approved`, `approved_late`, `owed`, `overdue`, or `not_used` if the run did not continue on the override.
     pub state: String,
-    /// By how much the approvals are or were late, in seconds: for ever, once they were.
+    /// How late the approvals are or were, in seconds. The value stays once they were late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub late_s: Option<f64>,
-    /// Who approved afterwards.
+    /// The people who approved afterwards.
     pub approved_by: Vec<String>,
-    /// Who has not, as roles.
+    /// The roles whose approvals are missing.
     pub owed_by: Vec<String>,
-    /// Who said no afterwards, and why.
+    /// The people who rejected afterwards, with their reasons.
     pub refused_by: Vec<String>,
 }
 
@@ -205,28 +205,28 @@ pub struct Overridden {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Achieved {
-    /// What was promised, in seconds.
+    /// The objective, in seconds.
     pub objective_s: f64,
-    /// What was achieved, in seconds.
+    /// The achieved value, in seconds.
     pub achieved_s: Option<f64>,
-    /// What the figure is worth.
+    /// The basis of the value.
     pub measured_how: Basis,
-    /// How the objective fared; older bundles do not say so.
+    /// The verdict on the objective; absent in older bundles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
-    /// What somebody accepted to be lost, in seconds.
+    /// The loss that somebody accepted, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_s: Option<f64>,
-    /// The component whose objective it is, where that is one of its own.
+    /// The component with this objective, if it has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentName>,
 }
 
-/// The end of a chain.
+/// The head of a chain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Head {
-    /// How long the chain is.
+    /// The number of entries.
     pub entries: u64,
     /// The hash of its last entry.
     pub hash: Digest,
@@ -240,10 +240,10 @@ pub struct File {
     pub path: String,
     /// Digest of its bytes.
     pub sha256: Digest,
-    /// How many bytes.
+    /// The size in bytes.
     pub size: u64,
-    /// When what it says was so.
+    /// The time that its content is about.
     pub captured_at: Timestamp,
-    /// `before`, `during`, `after`, or `report` for what follows from the others.
+    /// `before`, `during`, `after`, or `report` for derived files.
     pub phase: String,
 }

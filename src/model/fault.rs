@@ -1,78 +1,78 @@
-//! What is wrong with a value of a file whose shape is right: which key it is of decides where it is shown.
+//! Faults in the values of a file with a valid shape. Their keys determine where they are shown.
 
 use crate::model::document::{Node, Value};
 use crate::model::finding::{Finding, Span};
 
-/// Something wrong with the value of a key.
+/// A fault in the value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The keys that lead to it; an item of a list by its number, from 1.
+    /// The keys that lead to it. A list item is given by its number, from 1.
     pub at: Vec<String>,
     /// What is wrong.
     pub message: String,
-    /// What to do; that the key is to be corrected, if it is nothing.
+    /// What to do; empty means: correct the key.
     pub fix: String,
-    /// What it refers to and did not find.
+    /// Names in it that do not exist.
     pub missed: Vec<String>,
-    /// How many of the keys lead to what is of no use because of it.
+    /// How many of the keys, from the first, lead to the value that becomes unusable.
     whole: usize,
-    /// Whether a secret stands there, which nobody is shown.
+    /// Whether the value is a secret, which is not shown.
     secret: bool,
 }
 
 impl Fault {
-    /// A fault of the value that these keys lead to.
+    /// A fault in the value at these keys.
     pub fn new<S: Into<String>>(at: impl IntoIterator<Item = S>, message: impl Into<String>) -> Self {
         let at: Vec<String> = at.into_iter().map(Into::into).collect();
         let (message, whole) = (message.into(), at.len());
         Self { at, message, fix: String::new(), missed: Vec::new(), whole, secret: false }
     }
 
-    /// The same, with the keys in front of what is wrong.
+    /// The same, with the keys in front of the message.
     pub fn said(at: &[&str], why: impl std::fmt::Display) -> Self {
         let fault = Self::new(at.iter().copied(), String::new());
         Self { message: format!("{}: {why}", fault.path()), ..fault }
     }
 
-    /// It stands one key further, and everything that was named before is of no use because of it.
+    /// Adds a key to the place. What becomes unusable stays the same.
     #[must_use]
     pub fn key(mut self, key: &str) -> Self {
         self.at.push(key.to_owned());
         self
     }
 
-    /// Says what to do.
+    /// Adds what to do.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();
         self
     }
 
-    /// Says what it refers to.
+    /// Adds the missing names.
     #[must_use]
     pub fn misses<S: Into<String>>(mut self, what: impl IntoIterator<Item = S>) -> Self {
         self.missed = what.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Says that a secret stands there.
+    /// Marks the value as a secret.
     #[must_use]
     pub fn of_secret(mut self) -> Self {
         self.secret = true;
         self
     }
 
-    /// The keys that lead to what is of no use because of it.
+    /// The keys that lead to the value that it makes unusable.
     pub fn spoils(&self) -> &[String] {
         &self.at[..self.whole]
     }
 
-    /// As it is written: `policy.windows[1].zone`.
+    /// The path in the notation for people: `policy.windows[1].zone`.
     pub fn path(&self) -> String {
         written(&self.at)
     }
 
-    /// The finding, with its place in the file.
+    /// Converts it to a finding with its position in the file.
     pub fn finding(&self, file: &str, tree: &Node) -> Finding {
         let id = if self.secret { "secret-in-plan" } else { "settings-bad-value" };
         let fix = if self.fix.is_empty() { format!("correct `{}`", self.path()) } else { self.fix.clone() };
@@ -88,7 +88,7 @@ impl From<Fault> for Vec<Fault> {
     }
 }
 
-/// Keys as people write them.
+/// Keys in the notation for people.
 fn written(at: &[String]) -> String {
     let mut path = String::new();
     for key in at {
@@ -101,12 +101,12 @@ fn written(at: &[String]) -> String {
     path
 }
 
-/// The item of a list that a number names.
+/// The list index of a number from 1.
 pub fn nth(key: &str) -> Option<usize> {
     key.parse::<usize>().ok()?.checked_sub(1)
 }
 
-/// Whether keys lead to something.
+/// Whether the keys lead to a value.
 pub fn leads(tree: &Node, at: &[String]) -> bool {
     let mut node = Some(tree);
     for key in at {
@@ -118,7 +118,7 @@ pub fn leads(tree: &Node, at: &[String]) -> bool {
     node.is_some()
 }
 
-/// Where something stands: the value if it is one, else its key. As far as the keys lead, so that what is missing is shown where it belongs.
+/// The position of a single value, otherwise of its key. If keys are missing, the position of the last one that exists.
 pub fn place(tree: &Node, at: &[String]) -> Option<Span> {
     let (mut node, mut span) = (tree, None);
     for key in at {

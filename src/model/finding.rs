@@ -1,4 +1,4 @@
-//! What is wrong with a file, where, why, and what to do about it.
+//! Findings about a file: what is wrong, where, why, and what to do about it.
 
 use serde::Serialize;
 
@@ -15,26 +15,26 @@ pub struct Span {
     pub column: usize,
 }
 
-/// How bad it is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The plan is not used.
     Error,
-    /// The plan is used, and may hurt.
+    /// The plan is used, but with a risk.
     Warning,
 }
 
 /// One finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// For `drctl explain`.
+    /// The id for `drctl explain`.
     pub id: &'static str,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// The file's name as it was given.
     pub file: String,
-    /// Where; none where the whole file is meant.
+    /// The position; none if it is about the whole file.
     pub span: Option<Span>,
     /// What is wrong.
     pub message: String,
@@ -45,7 +45,7 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// A finding that keeps the plan from being used.
+    /// A finding that prevents the use of the plan.
     pub fn error(id: &'static str, file: &str, span: Option<Span>, message: impl Into<String>) -> Self {
         Self::new(id, Severity::Error, file, span, message.into())
     }
@@ -59,14 +59,14 @@ impl Finding {
         Self { id, severity, file: file.to_owned(), span, message, cause: String::new(), fix: String::new() }
     }
 
-    /// Says why.
+    /// Adds the cause.
     #[must_use]
     pub fn because(mut self, cause: impl Into<String>) -> Self {
         self.cause = cause.into();
         self
     }
 
-    /// Says what to do.
+    /// Adds what to do.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();

@@ -1,4 +1,4 @@
-//! Names and identifiers. Each is its own type, so that a component is never passed where a site is meant.
+//! Names and identifiers. Each has its own type, so that a component cannot be passed as a site.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ macro_rules! name {
         pub struct $id(String);
 
         impl $id {
-            /// Wraps a name that was already checked where it was read.
+            /// Wraps a name that was checked when it was read.
             pub fn new(name: impl Into<String>) -> Self {
                 Self(name.into())
             }
@@ -44,15 +44,15 @@ name!(
     PlanName
 );
 name!(
-    /// Something that is recovered: a database, node group, record set.
+    /// A component: a database, node group, record set.
     ComponentName
 );
 name!(
-    /// Where an application can live.
+    /// A site: where an application can run.
     SiteName
 );
 name!(
-    /// One node of a runbook, for example `promote.db`.
+    /// A step of a runbook, for example `promote.db`.
     StepId
 );
 name!(
@@ -60,25 +60,25 @@ name!(
     ProbeName
 );
 
-/// The longest name of a run: with what is added to it, it is the name of a file (`NAME_MAX` is 255 on Linux and macOS).
+/// The maximum length of a run's name. With suffixes, it must fit in a file name (`NAME_MAX` is 255 on Linux and macOS).
 const LONGEST_RUN: usize = 220;
 
-/// One execution of one runbook. It names files, so what is read from outside is checked: letters, digits, `-`, `_`, `.` and `~`, and
+/// One execution of one runbook. The name is used for files, so names from outside are checked: letters, digits, `-`, `_`, `.` and `~`, and
 /// neither a dot nor a dash first.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct RunId(String);
 
 impl RunId {
-    /// Wraps a name that drctl made, or that a store had. One from a file or a person is parsed.
+    /// Wraps a name from drctl or from a store. Use `parse` for one from a file or a person.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())
     }
 
-    /// Reads a name that somebody else wrote.
+    /// Parses a name from outside.
     ///
     /// # Errors
-    /// If no run is called that.
+    /// If it is not a valid name of a run.
     pub fn parse(name: &str) -> Result<Self, String> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~');
         let good = !name.is_empty()

@@ -1,11 +1,11 @@
-//! What a run is for.
+//! The purpose of a run.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What a run is for.
+/// The purpose of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
@@ -15,21 +15,21 @@ pub enum Intent {
     Switchover,
     /// A switchover to the plan's home.
     Failback,
-    /// Nothing moves: the servers of a site are made standbys of the active one.
+    /// The servers of a site become standbys of the active one. Nothing moves.
     Reprotect,
-    /// A database is brought back to a point in time.
+    /// A database is restored to a point in time.
     Restore,
-    /// Nothing of production changes: a copy is made and checked, and removed.
+    /// A copy is made, checked and removed. Production does not change.
     Drill,
 }
 
 impl Intent {
-    /// Whether something is wrong when somebody asks for it.
+    /// Whether a run with this intent means that something is wrong.
     pub const fn is_incident(self) -> bool {
         matches!(self, Self::Failover | Self::Restore)
     }
 
-    /// Whether a recovery time was promised for it. A standby that is made, or a copy beside the data, recovers nobody.
+    /// Whether it has a recovery time objective. Making a standby or a copy recovers nobody.
     pub const fn has_rto(self) -> bool {
         match self {
             Self::Failover | Self::Switchover | Self::Failback | Self::Restore => true,
@@ -51,13 +51,13 @@ impl fmt::Display for Intent {
     }
 }
 
-/// How far a drill goes. The word stands on everything that a drill leaves, and is part of the digest that people approve.
+/// The kind of a drill. It is shown in everything that a drill leaves, and is part of the digest that people approve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Drill {
-    /// The runbook is computed and read, and nothing of it is done.
+    /// People read the computed runbook. No step runs.
     Tabletop,
-    /// The runbook runs in a sandbox that begins as everything was just observed.
+    /// The runbook runs in a sandbox that starts from the observed state.
     Rehearsal,
     /// A copy of the data is made, checked and removed.
     Isolated,
@@ -66,7 +66,7 @@ pub enum Drill {
 }
 
 impl Drill {
-    /// The word for it.
+    /// Its name.
     pub const fn id(self) -> &'static str {
         match self {
             Self::Tabletop => "tabletop",
@@ -76,7 +76,7 @@ impl Drill {
         }
     }
 
-    /// What it touches, and what it therefore proves.
+    /// What it touches, and so what it proves.
     pub const fn means(self) -> &'static str {
         match self {
             Self::Tabletop => "drctl computed the runbook. Nothing ran, so the drill proves no objective",

@@ -1,4 +1,4 @@
-//! What the ledger of a store holds beside the heads of runs. Each entry follows from the one before it, as events do.
+//! The entries of a store's ledger other than the heads of runs. They are chained, as events are.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use crate::model::schedule::{Definition, Fate};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Person;
 
-/// The namespace of signatures of checkpoints (PROTOCOL.sshsig of OpenSSH): none of a person's is ever taken for one.
+/// The signature namespace of checkpoints (PROTOCOL.sshsig of OpenSSH), so that no other signature counts as one.
 pub const NAMESPACE: &str = "drctl-checkpoint";
 
-/// What a store is for. It is stamped when the store is made, and nothing of the other world ever comes into it.
+/// The kind of a store. It is set when the store is created, and the store never contains anything of the other kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum StoreWorld {
@@ -27,7 +27,7 @@ pub enum StoreWorld {
 }
 
 impl StoreWorld {
-    /// How the names of its runs begin.
+    /// The prefix of the names of its runs.
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Live => "",
@@ -43,7 +43,7 @@ impl StoreWorld {
         }
     }
 
-    /// What a command of this world does, for people.
+    /// What its commands do, for people.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Live => "the real estate",
@@ -58,35 +58,35 @@ impl std::fmt::Display for StoreWorld {
     }
 }
 
-/// An entry that is no run's head.
+/// An entry that is not the head of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "ledger", rename_all = "snake_case")]
 pub enum Entry {
-    /// Checkpoints are signed with this key from here on.
+    /// From now on, checkpoints are signed with this key.
     Key {
         /// When.
         at: Timestamp,
-        /// Its public half, as OpenSSH writes it.
+        /// The public key, in the format of OpenSSH.
         public: String,
     },
-    /// These settings hold from here on.
+    /// These settings apply from now on.
     Configuration {
-        /// When it was noticed.
+        /// When drctl noticed them.
         at: Timestamp,
-        /// By whose command: as the operating system says.
+        /// The user who ran the command, according to the operating system.
         who: String,
         /// Digest of `drctl.yaml`, byte by byte.
         settings: Digest,
-        /// Whose word is taken, by the fingerprints of their keys, and with which roles.
+        /// The operators, with the fingerprints of their keys and with their roles.
         operators: BTreeMap<String, Known>,
     },
-    /// Drills are due by this schedule from here on.
+    /// From now on, drills are due by this schedule.
     Schedule {
-        /// When it was noticed.
+        /// When drctl noticed it.
         at: Timestamp,
         /// Its name in `drctl.yaml`.
         name: String,
-        /// What it says; nothing when it was taken out.
+        /// The schedule; absent if it was removed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         is: Option<Definition>,
     },
@@ -96,49 +96,49 @@ pub enum Entry {
         at: Timestamp,
         /// The schedule.
         schedule: String,
-        /// The instant that it was due at.
+        /// The due time.
         due: Timestamp,
-        /// What.
+        /// The result.
         fate: Fate,
     },
-    /// How a plan stands ready from here on, where that is another way than before.
+    /// The readiness of a plan, if it changed.
     Readiness {
-        /// When it was looked at.
+        /// When it was checked.
         at: Timestamp,
         /// The plan.
         plan: PlanName,
-        /// The worst of it.
+        /// The worst result of its checks.
         standing: Standing,
-        /// Everything that was looked at.
+        /// All checks.
         checks: Vec<Check>,
     },
-    /// The result of a message at one channel: the channel accepted it, or did not, and another one got it.
+    /// The result of sending a message to one channel: the channel accepted it, or it did not and another one got the message.
     Notice {
         /// When.
         at: Timestamp,
-        /// Its key: the run, or the schedule, and what of it.
+        /// The key of the message: the run or the schedule, and the event.
         notice: String,
-        /// What it is.
+        /// Its kind.
         kind: Kind,
-        /// The run that it is about.
+        /// Its run.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         run: Option<RunId>,
-        /// What it belongs together with.
+        /// The group of messages that it belongs to.
         thread: String,
-        /// When it was to be told.
+        /// When it was due.
         due: Timestamp,
-        /// The channel, as `drctl.yaml` names it.
+        /// The channel, by its name in `drctl.yaml`.
         channel: String,
-        /// Whether it was taken.
+        /// Whether the channel accepted it.
         delivered: bool,
-        /// What the other side said, or why it was not taken.
+        /// The answer of the receiver, or why it was not accepted.
         said: String,
     },
-    /// The machine's clock is behind what the ledger knows: what follows is dated by the ledger's last time until the clock has caught up.
+    /// The machine's clock is behind the last time in the ledger. Later entries have that last time until the clock has caught up.
     Clock {
         /// The ledger's last time.
         at: Timestamp,
-        /// By how much the clock is behind that.
+        /// How far the clock is behind it.
         behind_ms: Dur,
     },
     /// A run starts, or drctl first continues it in this store, with these terms.
@@ -150,68 +150,68 @@ pub enum Entry {
         /// Digest of the terms in its first event.
         terms: Digest,
     },
-    /// A run came from a file. It is only read until somebody adopts it.
+    /// A run was imported. It is read-only until somebody adopts it.
     Imported {
         /// When.
         at: Timestamp,
         /// The run.
         run: RunId,
-        /// By whose command: as the operating system says.
+        /// The user who ran the command, according to the operating system.
         who: String,
-        /// How many events it had.
+        /// The number of its events.
         events: u64,
-        /// The hash of the last of them.
+        /// The hash of the last one.
         head: Digest,
     },
-    /// An operator of this store took an imported run over.
+    /// An operator of this store adopted an imported run.
     Adopted {
         /// When.
         at: Timestamp,
         /// The run.
         run: RunId,
-        /// Who, with what they signed: an [`Adoption`].
+        /// The operator, with the signed statement: an [`Adoption`].
         who: Person,
     },
-    /// This store began with what a go-bag held.
+    /// This store was created from a go-bag.
     Kit {
         /// When it was unpacked.
         at: Timestamp,
-        /// Digest of what was signed of it.
+        /// The digest of its signed part.
         digest: Digest,
-        /// When it was made, as it says.
+        /// When it was made, according to the go-bag.
         made_at: Timestamp,
         /// The fingerprint of the key that signed it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         signed_by: Option<String>,
-        /// Who took it although nobody had signed it.
+        /// The person who accepted an unsigned go-bag.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         accepted: Option<Accepted>,
     },
-    /// Somebody can be shown what stood here then.
+    /// A signed checkpoint. It can prove later what the ledger contained at that time.
     Checkpoint(Signed),
 }
 
-/// A person's word for a go-bag that nobody had signed. It is claimed: whoever's keys are known stands in the bag.
+/// A person's acceptance of an unsigned go-bag. The identity is only claimed, because the known keys come from the bag itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Accepted {
-    /// The name that was given, and who it was by the operating system.
+    /// The given name, and the user according to the operating system.
     pub who: String,
     /// Why.
     pub reason: String,
 }
 
-/// An operator as the ledger knows them.
+/// An operator, as recorded in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Known {
     /// The SHA-256 fingerprint of the key.
     pub key: String,
-    /// Roles, as they are written.
+    /// The roles.
     pub roles: Vec<String>,
 }
 
 impl Entry {
-    /// When it was written, as it says itself.
+    /// Its time, as recorded in it.
     pub fn at(&self) -> Option<Timestamp> {
         match self {
             Self::Key { at, .. }
@@ -231,7 +231,7 @@ impl Entry {
         }
     }
 
-    /// The same, written at another time. What is signed keeps the time that was signed.
+    /// The same entry with another time. A signed entry keeps its time.
     #[must_use]
     pub fn dated(mut self, when: Timestamp) -> Self {
         match &mut self {
@@ -251,26 +251,26 @@ impl Entry {
     }
 }
 
-/// The namespace of signatures of adoptions: none of a person's other words is ever taken for one.
+/// The signature namespace of adoptions, so that no other statement of a person counts as one.
 pub const ADOPTION: &str = "drctl-adoption";
 
-/// What an operator signs who takes an imported run over.
+/// The statement that an operator signs to adopt an imported run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Adoption {
-    /// The version of this shape.
+    /// The version of this format.
     pub drctl: u32,
     /// The run.
     pub run: RunId,
-    /// Its last event then: whoever puts others in its place was not given this.
+    /// Its last event at that time, so that the statement does not cover other events.
     pub head: Head,
-    /// The ledger's last entry then: it is said to one store.
+    /// The last ledger entry at that time, so that the statement is valid for one store only.
     pub ledger: Head,
     /// Why.
     pub reason: String,
     /// The operator.
     pub by: String,
-    /// When it was said.
+    /// When it was signed.
     pub at: Timestamp,
 }
 
@@ -279,33 +279,33 @@ impl Adoption {
     pub const VERSION: u32 = 1;
 }
 
-/// A checkpoint with its signature. The bytes that were signed travel with it.
+/// A checkpoint with its signature and the exact signed bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Signed {
-    /// The exact bytes: a [`Checkpoint`].
+    /// The signed bytes: a [`Checkpoint`].
     pub statement: String,
     /// An OpenSSH signature over them (`ssh-keygen -Y verify -n drctl-checkpoint`).
     pub signature: String,
 }
 
-/// What the ledger was at an instant. Whoever keeps one can tell later whether anything before it was changed, or left out.
+/// The state of the ledger at one time. Whoever keeps a checkpoint can detect later whether an earlier entry was changed or removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// The version of this shape.
+    /// The version of this format.
     pub drctl: u32,
     /// `live` or `sandbox`.
     pub store: String,
-    /// How many entries the ledger had.
+    /// The number of entries.
     pub entries: u64,
-    /// The hash of the last of them.
+    /// The hash of the last one.
     pub head: Digest,
-    /// When, by the clock of the machine that keeps the store.
+    /// When it was made, by the clock of the machine with the store.
     pub at: Timestamp,
-    /// What it was made for.
+    /// Why it was made.
     pub why: Why,
-    /// The run that it was made for.
+    /// The run that it was made for, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
 }
@@ -315,18 +315,18 @@ impl Checkpoint {
     pub const VERSION: u32 = 1;
 }
 
-/// What a checkpoint is made for.
+/// The reason for a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Why {
-    /// A run starts, or drctl continues it: nothing was done yet.
+    /// A run starts, or drctl continues it, before anything was done.
     Start,
-    /// A process let go of a run.
+    /// A process stopped driving a run.
     Seal,
     /// Somebody asked for one, to keep it elsewhere.
     Asked,
-    /// A drill that a schedule asks for ended, or was missed.
+    /// A scheduled drill ended or was missed.
     Schedule,
-    /// Everything up to here was written out.
+    /// The store was exported.
     Export,
 }

@@ -1,4 +1,4 @@
-//! Figures with their basis. A figure that cannot be measured is a bound with its direction, or unknown; it never flatters.
+//! Figures with their basis. A figure that cannot be measured is an upper or lower bound, or unknown. No figure looks better than it is.
 
 use std::fmt;
 
@@ -7,42 +7,42 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::time::{Dur, Timestamp};
 
-/// Clocks no further apart than that are called in agreement: to read one over a network takes as long.
+/// The largest difference at which clocks count as in agreement: reading one over a network takes about as long.
 pub const CLOCKS_AGREE: Dur = Dur::secs(1);
 
-/// A reading of another machine's clock: it was asked for at one time, and the answer was there at another.
+/// A reading of another machine's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClockReading {
-    /// By how much it is ahead of this machine's at most, in milliseconds; below zero it is behind.
+    /// The most by which it may be ahead of this machine's clock, in milliseconds; negative if it is behind.
     pub ahead_ms: i64,
-    /// By how much less that may be: as long as the answer took.
+    /// The uncertainty of that: the time that the reading took.
     pub within_ms: Dur,
     /// When it was read.
     pub at: Timestamp,
 }
 
 impl ClockReading {
-    /// What it showed, for somebody who asked at one time and had the answer at another.
+    /// A reading of `shows` that was requested and answered at these times.
     pub fn new(shows: Timestamp, asked: Timestamp, answered: Timestamp) -> Self {
         Self { ahead_ms: shows.millis() - asked.millis(), within_ms: answered.since(asked), at: answered }
     }
 
-    /// Whether it cannot be in agreement, however long the answer was on its way.
+    /// Whether it must be ahead, however long the answer took.
     pub fn is_ahead(&self) -> bool {
         let within = i64::try_from(self.within_ms.millis().saturating_add(CLOCKS_AGREE.millis()));
         within.is_ok_and(|within| self.ahead_ms >= within)
     }
 }
 
-/// How a figure was come by.
+/// The basis of a figure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// Observed at both ends.
     Measured,
-    /// The truth is this or less.
+    /// The true value is this or less.
     UpperBound,
-    /// The truth is this or more: it can never prove an objective.
+    /// The true value is this or more: it can never prove an objective.
     LowerBound,
     /// Nothing can be said.
     Unknown,
@@ -62,7 +62,7 @@ impl fmt::Display for Basis {
     }
 }
 
-/// How an objective fared. The stricter one is the greater.
+/// The verdict on an objective. The worse one is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -70,9 +70,9 @@ pub enum Verdict {
     NotApplicable,
     /// The figure proves it.
     Met,
-    /// The figure says neither.
+    /// The figure proves neither.
     NotProven,
-    /// The figure is beyond it, whatever sampling could not see.
+    /// The figure exceeds it, even with its sampling error.
     Missed,
 }
 
@@ -93,14 +93,14 @@ impl Verdict {
     }
 }
 
-/// A duration that was measured or bounded.
+/// A duration with its basis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Figure {
     /// The duration; absent when the basis is `unknown`.
     pub value_ms: Option<Dur>,
-    /// What the duration is worth.
+    /// The basis of the duration.
     pub basis: Basis,
-    /// Half-width of what sampling cannot see: the interval of the probe, or zero.
+    /// The half-width of the sampling error: the interval of the probe, or zero.
     #[serde(default)]
     pub resolution_ms: Dur,
 }
@@ -113,12 +113,12 @@ impl Figure {
     pub const NOT_APPLICABLE: Self =
         Self { value_ms: None, basis: Basis::NotApplicable, resolution_ms: Dur::ZERO };
 
-    /// A figure with an exact reading.
+    /// A figure without sampling error.
     pub const fn new(value: Dur, basis: Basis) -> Self {
         Self { value_ms: Some(value), basis, resolution_ms: Dur::ZERO }
     }
 
-    /// A time that sampling may have missed whole is a bound: `3m 50s ± 3m 50s` tells nobody anything.
+    /// Turns a time that sampling may have missed entirely into a bound, because `3m 50s ± 3m 50s` says nothing.
     #[must_use]
     pub fn or_bound(self) -> Self {
         match self.value_ms {
@@ -129,7 +129,7 @@ impl Figure {
         }
     }
 
-    /// How it fared against an objective. Sampling error counts against us where that is met, and for us where it is missed.
+    /// The verdict on an objective. The sampling error must fit in the objective to meet it, and is subtracted before it counts as missed.
     pub fn verdict(&self, objective: Dur) -> Verdict {
         let Some(value) = self.value_ms else {
             let nothing = self.basis == Basis::NotApplicable;
@@ -140,7 +140,7 @@ impl Figure {
             Basis::NotApplicable => Verdict::NotApplicable,
             Basis::Measured | Basis::UpperBound if most <= objective => Verdict::Met,
             Basis::Measured if least > objective => Verdict::Missed,
-            // What may be longer is missed as soon as it is beyond; what may be shorter is not.
+            // A lower bound above the objective misses it; an upper bound above it does not.
             Basis::LowerBound if value > objective => Verdict::Missed,
             _ => Verdict::NotProven,
         }
@@ -179,7 +179,7 @@ impl Figure {
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What is shown is never less than what is known to be lost, or to have taken; nor more than what a lower bound says.
+        // The shown value is never less than the known loss or time, and never more than a lower bound.
         let shown = match self.basis {
             Basis::LowerBound => self.value_ms,
             _ => self.value_ms.map(Dur::shown_up),

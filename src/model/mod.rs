@@ -1,6 +1,6 @@
-//! The words of the trade as types: ids, times, places, figures, policies. No kind is named here.
+//! The domain's terms as types: ids, times, places, figures, policies. Nothing here refers to a kind of component.
 //!
-//! Everything above speaks in these types. Nothing here does anything: no file, clock, network or random number.
+//! All other layers use these types. Nothing here has an effect: no file, clock, network or random number.
 
 pub mod authority;
 pub mod calendar;

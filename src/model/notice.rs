@@ -1,4 +1,4 @@
-//! Whom drctl tells what, and by which way.
+//! Messages to people: which message goes to whom, and through which channel.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,26 +13,26 @@ use crate::model::time::{Dur, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Something is being recovered, or moved.
+    /// A recovery or a move starts.
     Alert,
-    /// Where that stands.
+    /// Its progress.
     Update,
-    /// It is over.
+    /// It has ended.
     Resolved,
-    /// Nobody answered, or something stopped.
+    /// Nobody responded, or a run stopped.
     Escalation,
-    /// A drill that moves users is coming, begins or is over.
+    /// A drill that moves users is announced, starts or ends.
     Drill,
     /// A duty is due soon.
     Reminder,
-    /// A duty was not done in time.
+    /// A duty was not done by its due time.
     Overdue,
-    /// Somebody asked whether this reaches anybody.
+    /// A test message that somebody asked for.
     Test,
 }
 
 impl Kind {
-    /// All that may be sent somewhere or not.
+    /// All kinds of messages.
     pub const ALL: [Self; 7] = [
         Self::Alert,
         Self::Update,
@@ -64,10 +64,10 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Where a secret is: never the secret itself.
+/// Where a secret is stored: never the secret itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretAt {
-    /// In a variable of the environment.
+    /// In an environment variable.
     Env(String),
     /// In a file.
     File(String),
@@ -82,16 +82,16 @@ impl fmt::Display for SecretAt {
     }
 }
 
-/// How a mail server is spoken to.
+/// How the connection to a mail server is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum MailTls {
-    /// In the clear first, then encrypted, or not at all (RFC 3207).
+    /// Unencrypted at first, then encrypted; fails if the server cannot (RFC 3207).
     #[default]
     Starttls,
     /// Encrypted from the first byte (RFC 8314).
     Tls,
-    /// In the clear: for a relay on this machine.
+    /// Unencrypted: for a relay on this machine.
     Off,
 }
 
@@ -102,47 +102,47 @@ pub struct Mail {
     pub host: String,
     /// Its port.
     pub port: u16,
-    /// How it is spoken to.
+    /// How the connection is encrypted.
     pub tls: MailTls,
-    /// Whom mails are from.
+    /// The sender of mails.
     pub from: String,
-    /// Whom they are to.
+    /// The recipients.
     pub to: Vec<String>,
     /// The user, and where the password is.
     pub login: Option<(String, SecretAt)>,
-    /// A certificate to trust beside the system's.
+    /// A certificate authority to trust in addition to those of the system.
     pub ca_file: Option<String>,
 }
 
-/// A way to reach people.
+/// A kind of channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transport {
     /// An incoming webhook of Slack (Slack API, «Sending messages using incoming webhooks»).
     Slack {
-        /// Its address, which is a secret.
+        /// Its URL, which is a secret.
         url: SecretAt,
     },
     /// PagerDuty (Events API v2).
     PagerDuty {
         /// The integration key.
         key: SecretAt,
-        /// Where it is reached, unless that is PagerDuty's own.
+        /// Its URL, unless it is PagerDuty's own.
         url: Option<String>,
     },
     /// Mail.
     Smtp(Mail),
-    /// JSON to an address, signed (Standard Webhooks 1.0).
+    /// JSON to a URL, signed (Standard Webhooks 1.0).
     Webhook {
-        /// The address.
+        /// The URL.
         url: SecretAt,
-        /// What it is signed with.
+        /// The signing secret.
         secret: SecretAt,
     },
-    /// What the public may know, as JSON to an address, signed likewise.
+    /// Public information as JSON to a URL, signed in the same way.
     StatusPage {
-        /// The address.
+        /// The URL.
         url: SecretAt,
-        /// What it is signed with.
+        /// The signing secret.
         secret: SecretAt,
     },
 }
@@ -159,7 +159,7 @@ impl Transport {
         }
     }
 
-    /// Where its secrets are.
+    /// The places of its secrets.
     pub fn secrets(&self) -> Vec<&SecretAt> {
         match self {
             Self::Slack { url: at } | Self::PagerDuty { key: at, .. } => vec![at],
@@ -168,7 +168,7 @@ impl Transport {
         }
     }
 
-    /// What goes there unless something else is written.
+    /// The messages that it gets by default.
     pub fn usually(&self) -> BTreeSet<Kind> {
         match self {
             Self::PagerDuty { .. } => {
@@ -185,15 +185,15 @@ impl Transport {
 pub struct Channel {
     /// Its name.
     pub name: String,
-    /// The way.
+    /// The kind of channel.
     pub way: Transport,
-    /// What goes there.
+    /// The messages that it gets.
     pub gets: BTreeSet<Kind>,
     /// The channel to use if this one cannot be reached.
     pub otherwise: Option<String>,
 }
 
-/// Whom drctl tells what.
+/// The channels and their settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notify {
     /// The channels, by name.
@@ -203,61 +203,61 @@ pub struct Notify {
 }
 
 impl Notify {
-    /// A channel.
+    /// The channel with a name.
     pub fn channel(&self, name: &str) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.name == name)
     }
 }
 
-/// A piece of news: what it is about, when it was due, and its words.
+/// A message: its subject, its due time and its text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Notice {
     /// Its permanent name: a later request for the same message finds that it was already sent.
     pub key: String,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// The run that it is about.
+    /// Its run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// What it belongs together with: one incident in a pager.
+    /// The group that it belongs to: one incident in a pager.
     pub thread: String,
-    /// When it was to be told.
+    /// When it was due.
     pub due: Timestamp,
-    /// How bad it is.
+    /// The severity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
-    /// Channels that get it and no others, if they are named.
+    /// The only channels that get it, if any are listed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tell: Vec<String>,
-    /// Whether all of its thread is over with it.
+    /// Whether it ends its thread.
     pub ends: bool,
-    /// Threads of which it says that somebody is at it: a pager calls nobody else for those.
+    /// Threads that it acknowledges: a pager then calls nobody else for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acknowledges: Vec<String>,
     /// One line.
     pub subject: String,
     /// Its fields, in order: a label and a text.
     pub fields: Vec<(String, String)>,
-    /// What the public may know, if it may know of it.
+    /// The public part, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub public: Option<Public>,
 }
 
-/// What the public may know.
+/// Information for the public.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Public {
     /// The application.
     pub service: String,
     /// The incident.
     pub incident: String,
-    /// `investigating`, `identified`, `monitoring` or `resolved`, as status pages have it.
+    /// `investigating`, `identified`, `monitoring` or `resolved`, as status pages call it.
     pub status: &'static str,
-    /// In a sentence.
+    /// The text, one sentence.
     pub text: String,
 }
 
 impl Notice {
-    /// All of it as lines.
+    /// The whole message as lines.
     pub fn text(&self) -> String {
         let line = |(label, text): &(String, String)| format!("{label}: {text}\n");
         self.fields.iter().map(line).collect()

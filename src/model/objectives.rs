@@ -1,11 +1,11 @@
-//! What was promised: RTO and RPO.
+//! Recovery objectives: RTO and RPO.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::Dur;
 
-/// What was promised.
+/// Recovery objectives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Objectives {
     /// Recovery time objective.

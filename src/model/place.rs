@@ -1,4 +1,4 @@
-//! Where a call goes: a site, or a connection that belongs to no site.
+//! The place of a call: a site, or a connection that belongs to no site.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::ids::ComponentName;
 
-/// A cloud region in an account as one principal sees it.
+/// A cloud region in an account, as seen by one principal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// The site's or connection's name in the plan.
@@ -16,24 +16,24 @@ pub struct Place {
     pub cloud: String,
     /// The provider's region; `global` for services without one, such as Route 53.
     pub region: String,
-    /// The account or project, when the plan names it. Preflight refuses another.
+    /// The account or project, if the plan names it. Preflight refuses any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The role assumed there.
+    /// The role to assume there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
-    /// The external id that the role asks for.
+    /// The external ID that the role requires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id: Option<String>,
 }
 
 impl Place {
-    /// Bucket and key of a component's guard, where the place's name is `s3://bucket/prefix`.
+    /// The bucket and key of a component's guard, if the place's name is `s3://bucket/prefix`.
     pub fn guard_object(&self, component: &ComponentName) -> Option<(String, String)> {
         self.name.starts_with("s3://").then(|| self.object(&format!("{component}.json")))
     }
 
-    /// Bucket and key of a file, where the place's name is a bucket's URL, `scheme://bucket/prefix`.
+    /// The bucket and key of a file, if the place's name is a bucket's URL, `scheme://bucket/prefix`.
     pub fn object(&self, file: &str) -> (String, String) {
         let rest = self.name.split_once("://").map_or(self.name.as_str(), |(_, rest)| rest);
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));

@@ -1,7 +1,7 @@
-//! Text that others wrote, made plain for each place that it is shown at.
+//! Makes text from others safe for each place where it is shown.
 //!
-//! Reasons, hooks, providers, guard objects, imported files: whoever wrote them must not move a cursor, ring a bell, hide what follows,
-//! turn it around, load a picture or look like a line of drctl. Whatever writes for people goes through here:
+//! Reasons, hooks, providers, guard objects and imported files are not trusted. Their text must not move a cursor, ring a bell, hide or
+//! reverse other text, load an image, or look like output of drctl. All output for people goes through this module:
 //!
 //! | place | by |
 //! |---|---|
@@ -16,7 +16,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// How many of something: `1 file`, `2 files`. What does not end in an s, or ends otherwise, is given in both forms as `entry|entries`.
+/// A count with its noun: `1 file`, `2 files`. For other plurals, give both forms as `entry
+/// entries`.
 pub fn count(n: impl TryInto<u64>, of: &str) -> String {
     let n = n.try_into().unwrap_or(u64::MAX);
     let (one, many) =
@@ -24,7 +25,7 @@ pub fn count(n: impl TryInto<u64>, of: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
-/// The first few of a list, and how many more there are.
+/// The first few items of a list, and the number of the others.
 pub fn some(all: &[String]) -> String {
     const NAMED: usize = 3;
     let named = all[..all.len().min(NAMED)].join(", ");
@@ -34,10 +35,10 @@ pub fn some(all: &[String]) -> String {
     }
 }
 
-/// Stands for a character that nobody is shown.
+/// Replaces a character that must not be shown.
 const REPLACED: char = '\u{fffd}';
 
-/// Whether a character does something else than being read: control characters, those that turn text around, those that take no room
+/// Whether a character has an effect besides being read: control characters, characters that change the text direction, and invisible ones
 /// (Unicode Technical Report 36, «Unicode Security Considerations»; Default_Ignorable_Code_Point of Unicode 16).
 pub const fn acts(c: char) -> bool {
     matches!(
@@ -75,7 +76,7 @@ fn each(text: &str, of: impl Fn(char) -> Option<Cow<'static, str>>) -> String {
     out
 }
 
-/// What stands for a character that acts: white space stays white space.
+/// The replacement of such a character: white space stays white space.
 const fn instead(c: char) -> char {
     match c {
         '\n' | '\r' | '\t' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}' => ' ',
@@ -83,12 +84,12 @@ const fn instead(c: char) -> char {
     }
 }
 
-/// One line of text in which every character is one that is read.
+/// Text as one line of harmless characters.
 pub fn line(text: &str) -> String {
     text.chars().map(|c| if acts(c) { instead(c) } else { c }).collect()
 }
 
-/// The same for every text of a document that is about to be rendered.
+/// The same for every text of a document, before it is rendered.
 pub fn tree(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::String(text) => *text = line(text),
@@ -98,16 +99,16 @@ pub fn tree(value: &mut serde_json::Value) {
     }
 }
 
-/// What a terminal does with escape sequences of its owner's choice.
+/// Which escape sequences a terminal gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
-    /// Colours are set; nothing else is.
+    /// Only those that set colours.
     Shown,
-    /// Nothing is.
+    /// None.
     None,
 }
 
-/// Lines for a terminal. Of escape sequences only colours stay, where they are used.
+/// Lines for a terminal. No escape sequences are kept except for colours, if they are used.
 pub fn terminal(text: &str, colours: Colours) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -127,7 +128,7 @@ pub fn terminal(text: &str, colours: Colours) -> String {
     out
 }
 
-/// The length of a sequence that sets a colour, if one begins here: `ESC [ numbers m`. What conceals text is none.
+/// The length of a colour sequence at this place, if there is one: `ESC [ numbers m`. A sequence that hides text does not count.
 fn colour(text: &str) -> Option<usize> {
     let numbers = text.strip_prefix("\u{1b}[")?;
     let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';')?;
@@ -135,7 +136,7 @@ fn colour(text: &str) -> Option<usize> {
     (sets && !numbers[..end].split(';').any(|n| n.trim_start_matches('0') == "8")).then_some(end + 3)
 }
 
-/// Text within Markdown: it formats nothing, links nowhere and loads nothing.
+/// Text within Markdown, without formatting, links or images.
 pub fn markdown(text: &str) -> String {
     each(&line(text), |c| {
         Some(match c {
@@ -148,7 +149,7 @@ pub fn markdown(text: &str) -> String {
     })
 }
 
-/// Text between the backticks of Markdown, in which nothing but a backtick means anything, and in a table a bar.
+/// Text within the backticks of Markdown. Only a backtick has a meaning there, and a bar in a table.
 pub fn code(text: &str) -> String {
     line(text).replace('`', "'").replace('|', "\u{a6}")
 }
@@ -167,7 +168,7 @@ pub fn html(text: &str) -> String {
     })
 }
 
-/// A JSON text that means the same and in which no character acts: in strings they are written as numbers, and nowhere else can they be.
+/// The same JSON with escapes for characters that have effects. They can only occur in strings.
 pub fn json(text: &str) -> String {
     each(text, |c| match c {
         '\n' => None,
@@ -183,7 +184,7 @@ pub fn json(text: &str) -> String {
     })
 }
 
-/// A value of a CEF extension, in which `=` ends a key. Line breaks are escaped; other control characters are removed.
+/// A value of a CEF extension, where `=` ends a key. Line breaks are escaped; other control characters are removed.
 pub fn siem(text: &str) -> String {
     each(text, |c| match c {
         '\\' => Some("\\\\".into()),
@@ -195,7 +196,7 @@ pub fn siem(text: &str) -> String {
     })
 }
 
-/// A cell of a spreadsheet (RFC 4180), which is no formula (OWASP, «CSV injection»).
+/// A spreadsheet cell (RFC 4180) that is not a formula (OWASP, «CSV injection»).
 pub fn cell(text: &str) -> String {
     let text = line(text);
     let formula = text.trim_start().starts_with(['=', '+', '-', '@']);

@@ -1,4 +1,4 @@
-//! Who has to say yes to what: severities, the approval matrix by kind of change, and the emergency override.
+//! Approvals: severities, the approval matrix by kind of change, and the emergency override.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,23 +14,23 @@ use crate::model::intent::Intent;
 use crate::model::severity::Severity;
 use crate::model::time::Dur;
 
-/// A kind of change: what a runbook does that somebody may have to agree to. Capacity and fences need nobody's yes.
+/// A kind of change that may need an approval. Capacity and fences need none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// Another server becomes the one that takes writes, or data are put in place of others.
+    /// Another server becomes the primary, or data are replaced.
     Database,
-    /// Names lead elsewhere.
+    /// DNS names point to another site.
     Dns,
-    /// Clients are led elsewhere by their secrets and settings.
+    /// Clients connect elsewhere, by their secrets and settings.
     Configuration,
-    /// The version that ran before runs again, by a command of the plan.
+    /// The previous version is deployed, by a command of the plan.
     Deployment,
-    /// An older one does.
+    /// An older version is deployed, by a command of the plan.
     OlderDeployment,
-    /// Rules of who may do what are others, by a command of the plan.
+    /// Access rules change, by a command of the plan.
     Policy,
-    /// An application's own snapshot is put back, by a command of the plan.
+    /// An application's own snapshot is restored, by a command of the plan.
     State,
 }
 
@@ -77,21 +77,21 @@ impl fmt::Display for Change {
     }
 }
 
-/// What a severity asks for.
+/// The requirements of a severity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeverityRule {
-    /// How soon somebody answers for it. `None`: when there is time for it.
+    /// How soon somebody responds. `None`: no limit.
     pub respond_within: Option<Dur>,
-    /// Who authorises what is done then: seats, as in [`super::authority`].
+    /// Who authorises actions: seats, as in [`super::authority`].
     pub by: Vec<String>,
 }
 
-/// What a kind of change asks for.
+/// The requirements of a kind of change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChangeRule {
-    /// Who has to agree: seats.
+    /// Who must approve: seats.
     pub by: Vec<String>,
-    /// Who has to agree at once where an incident commander overrides that.
+    /// Who must approve at once if an incident commander overrides the approvals.
     pub override_with: Vec<String>,
 }
 
@@ -100,9 +100,9 @@ pub struct ChangeRule {
 pub struct OverrideRule {
     /// Roles of that person.
     pub by: Vec<String>,
-    /// Severities at which it may be done.
+    /// Severities at which an override is possible.
     pub at: BTreeSet<Severity>,
-    /// How soon the approvals have to follow, counted from the override.
+    /// How soon the approvals must follow, counted from the override.
     pub approve_within: Dur,
 }
 
@@ -111,15 +111,15 @@ pub struct OverrideRule {
 pub struct Override {
     /// Roles of that person.
     pub by: Vec<String>,
-    /// Roles that have to agree at once all the same, each by a person of its own.
+    /// Roles that must still approve at once, each through a different person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub also: Vec<String>,
-    /// How soon the approvals have to follow, counted from the override.
+    /// How soon the approvals must follow, counted from the override.
     pub within_ms: Dur,
 }
 
 impl Override {
-    /// Whose agreement nobody is left to give, if this person overrides what that one asked for.
+    /// The roles in `also` that nobody can fill if `who` overrides approvals for a run of `requester`.
     pub fn unfilled<'r>(&'r self, authority: &Authority, who: &str, requester: &str) -> Vec<&'r str> {
         let others = authority.operators.keys().map(String::as_str);
         let others: Vec<&str> = others.filter(|name| *name != who && *name != requester).collect();
@@ -141,41 +141,41 @@ impl Override {
     }
 }
 
-/// Who has to say yes to what.
+/// The approval policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// By severity.
     pub severities: BTreeMap<Severity, SeverityRule>,
     /// By kind of change.
     pub changes: BTreeMap<Change, ChangeRule>,
-    /// The severity of a run that was not given one.
+    /// The severity of a run without a given one.
     pub severity_of: BTreeMap<Intent, Severity>,
-    /// Roles that a role stands for, too.
+    /// The roles that a role includes.
     pub includes: BTreeMap<String, BTreeSet<String>>,
     /// The emergency override.
     pub overriding: OverrideRule,
-    /// How long a question stands. Expiry never means yes.
+    /// How long an approval request stays open. It never expires into an approval.
     pub expires_after: Dur,
-    /// Severities of runs that can wait, and so begin when it is time for them.
+    /// Severities of runs that can wait and keep to the windows.
     pub keep_to_windows: BTreeSet<Severity>,
-    /// When those may begin; always if there are none.
+    /// When those runs may start; always if there are none.
     pub windows: Vec<Window>,
-    /// When they may not.
+    /// When they may not start.
     pub blackouts: Vec<Window>,
-    /// Whether they may at all.
+    /// Whether they may start at all.
     pub freeze: Option<Freeze>,
-    /// How long drctl does not move an application automatically after its last move by anybody, so that users do not move back and forth.
+    /// The minimum time between two moves of an application if the second is automatic, so that users do not move back and forth.
     pub apart: Dur,
     /// The duties after an incident.
     pub duties: Duties,
-    /// Who is called when nobody answers.
+    /// Who is called when nobody responds.
     pub escalation: Vec<Rung>,
-    /// Who is called besides, and at once, when a step failed and a run stopped.
+    /// Who else is called at once when a step failed and a run stopped.
     pub on_stop: Vec<String>,
 }
 
 impl Policy {
-    /// The severity of a run: as it was given, or as the policy has it for what it is for. A drill is one, however it moves users.
+    /// The severity of a run: the given one, or the policy's for its intent. A live drill counts as a drill.
     pub fn severity(&self, given: Option<Severity>, intent: Intent, drill: bool) -> Severity {
         let intent = if drill { Intent::Drill } else { intent };
         given.or_else(|| self.severity_of.get(&intent).copied()).unwrap_or(Severity::P0)

@@ -1,53 +1,53 @@
-//! What the rules of a run ask of an action, whatever kind of thing it acts on.
+//! The properties of an action that the rules of a run need, whatever it acts on.
 
 use crate::model::time::Dur;
 
-/// The answers of one action.
+/// The properties of one action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Properties {
     /// Whether it changes anything outside drctl.
     pub mutates: bool,
     /// Whether it is a safety step: it cannot be skipped and its failure cannot be ignored; only a waiver lifts it.
     pub safety: bool,
-    /// Whether people agree before it begins, where the policy asks them.
+    /// Whether people must approve it first, if the policy asks for that.
     pub consent: Consent,
     /// How it moves users.
     pub moves: Moves,
-    /// Whether users of the site that is left notice it while it happens.
+    /// Whether users of the current site notice it while it happens.
     pub felt: Felt,
-    /// What becomes of it while a stop of the run waits for an answer.
+    /// What it does while a stop of the run waits for a decision.
     pub on_stop: OnStop,
-    /// When its effect is undone.
+    /// The order of its undo.
     pub undo_rank: UndoRank,
-    /// Whether a cancel after it asks first: it touched users, or the server that takes their writes.
+    /// Whether a later cancel needs a confirmation, because the action affected users or the server that takes their writes.
     pub grave: bool,
-    /// Whether other steps, or a person, make up for its effect while its call is in doubt: its timeout ends it then.
+    /// Whether other steps or a person compensate for it while its call is in doubt. Then its timeout ends it.
     pub made_up_for: bool,
-    /// Whether what is there is looked at before a call.
+    /// Whether the state is observed before a call.
     pub looks: Looks,
 }
 
-/// Whether a run looks at what is there before it calls.
+/// When a run observes the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Looks {
-    /// Before each call: what is done already is not done again.
+    /// Before each call: a change that is already there is not made again.
     BeforeEachCall,
-    /// Before each call but the first one, which checks the state itself: it is refused if something has changed.
+    /// Before each call but the first one, which itself is refused if something has changed.
     AfterTheFirstCall,
-    /// After a call alone: there is nothing to see before it.
+    /// Only after a call: before it there is nothing to observe.
     AfterTheCall,
 }
 
-/// Whether people agree before an action begins.
+/// Whether people must approve an action first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consent {
-    /// It needs none.
+    /// Never.
     Never,
-    /// They agree.
+    /// Always.
     Always,
-    /// They agree where users are still served: in an outage it waits for nobody.
+    /// If users are still served. In an outage it does not wait.
     WhereUsersAreServed,
-    /// They agree if it is part of the phase that leads users to another site.
+    /// If it is part of the phase that moves users to another site.
     WhereUsersAreMoved,
 }
 
@@ -56,7 +56,7 @@ pub enum Consent {
 pub enum Moves {
     /// It does not.
     Nobody,
-    /// Users follow a name to another site. Without it nothing shows that they are served, so nobody may skip it.
+    /// Users follow a DNS name to another site. Nothing else shows that they are served, so nobody may skip it.
     ByName,
     /// Clients of one database follow a secret to another server.
     BySecret,
@@ -69,66 +69,66 @@ pub enum Felt {
     Never,
     /// They do.
     Always,
-    /// They may from the fence on: a command may put a maintenance page up.
+    /// From the fence on: a command may show a maintenance page.
     FromTheFenceOn,
 }
 
-/// What becomes of an action while a stop of the run waits for an answer.
+/// What an action does while a stop of the run waits for a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnStop {
-    /// It goes on in a failover, and waits otherwise: it takes nothing from users who are not served, and it can be undone.
+    /// It continues in a failover, and waits otherwise: it takes nothing from users who are not served, and it can be undone.
     GoesOnInAFailover,
-    /// It does not begin; where it has begun, it goes on to its end.
+    /// It does not start. If it has started, it continues to its end.
     DoesNotBegin,
-    /// It neither begins nor calls again.
+    /// It neither starts nor calls again.
     Waits,
 }
 
-/// When an effect is undone: earlier ranks first.
+/// The order in which effects are undone: earlier ranks first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UndoRank {
-    /// What led users here. A copy that was put in the place of the data is what users reach.
+    /// The changes that moved users, including a copy that replaced the data and that users reach.
     Traffic,
-    /// What nothing else waits for.
+    /// Changes that nothing else waits for.
     Rest,
     /// Fences: lifted when no traffic of the run is left.
     Fence,
-    /// TTLs: nobody is kept out for how long an answer is kept, and whoever moved users gives back the TTL that was found.
+    /// TTLs: they keep nobody out, and a step that moved users restores the TTL that it found.
     Ttl,
-    /// Copies beside the data: removed when users are let in.
+    /// Copies beside the data: removed after users are let in.
     Copy,
-    /// Guards: released last, when nothing of the run is left.
+    /// Guards: released last, when nothing else of the run is left.
     Guard,
 }
 
-/// What to do about a call whose fate is unknown.
+/// What to do about a call with an unknown result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InDoubt {
-    /// Wait this long, look, and act only if the effect is proven absent.
+    /// Wait this long, observe, and act only if the effect is proven absent.
     ObserveAfter(Dur),
-    /// Calling again cannot hurt.
+    /// Repeat the call; that is always safe.
     Repeat,
     /// A person decides.
     Ask,
 }
 
-/// How long after its call the effect of an operation may still come.
+/// How long after its call an operation may still take effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Late {
-    /// As long as its fate may be unknown.
+    /// As long as its result may be unknown.
     Settles,
-    /// What was started continues on its own until it ends, for hours maybe: only what is then seen tells.
+    /// The started work continues on its own until it ends, perhaps for hours. Only an observation can show its result.
     RunsOn,
-    /// Its absence, however long, does not prove that it will not come: only a withdrawal ends the wait.
+    /// Without limit: only a withdrawal ends the wait.
     Outlasts,
 }
 
-/// What takes an operation back.
+/// The undo of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Undo<T> {
     /// There is nothing to undo.
     Nothing,
-    /// This does.
+    /// The operation that undoes it.
     By(T),
     /// It cannot be undone.
     PointOfNoReturn {
@@ -138,7 +138,7 @@ pub enum Undo<T> {
 }
 
 impl<T> Undo<T> {
-    /// The same of what carries the operation.
+    /// Converts the operation in it.
     pub fn map<U>(self, carry: impl FnOnce(T) -> U) -> Undo<U> {
         match self {
             Self::Nothing => Undo::Nothing,
@@ -148,7 +148,7 @@ impl<T> Undo<T> {
     }
 }
 
-/// What only looks or waits.
+/// For actions that only observe or wait.
 pub const LOOKS: Properties = Properties {
     mutates: false,
     safety: false,
@@ -162,7 +162,7 @@ pub const LOOKS: Properties = Properties {
     looks: Looks::BeforeEachCall,
 };
 
-/// The strictest answers of what changes something: whatever is laxer has to be said where it is so.
+/// The strictest properties of a change. Each action states where it is less strict.
 pub const STRICT: Properties = Properties {
     mutates: true,
     safety: true,
@@ -176,9 +176,9 @@ pub const STRICT: Properties = Properties {
     looks: Looks::BeforeEachCall,
 };
 
-/// A change that users do not notice, and that needs nobody's consent.
+/// A change that users do not notice and that needs no approval.
 pub const QUIET: Properties =
     Properties { safety: false, consent: Consent::Never, felt: Felt::Never, grave: false, ..STRICT };
 
-/// A change that leads users to another server or site.
+/// A change that moves users to another server or site.
 pub const LEADS: Properties = Properties { safety: false, undo_rank: UndoRank::Traffic, ..STRICT };

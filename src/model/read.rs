@@ -1,4 +1,4 @@
-//! Values out of a document. What the shape refused is left out.
+//! Reads values from a document. Values with the wrong shape are left out.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ pub fn dur(node: &Node) -> Option<Dur> {
     Dur::parse(node.text()?).ok()
 }
 
-/// A duration and where it stands.
+/// A duration with its position.
 pub fn spanned_dur(node: &Node) -> Option<Spanned<Dur>> {
     Some(Spanned { value: dur(node)?, span: node.span })
 }
 
-/// Text and where it stands.
+/// Text with its position.
 pub fn spanned_text(node: &Node) -> Option<Spanned<String>> {
     Some(Spanned { value: node.text()?.to_owned(), span: node.span })
 }

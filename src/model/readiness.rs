@@ -1,4 +1,4 @@
-//! What a recovery needs before the day, and what is known of it.
+//! What a recovery needs, and what is known about it beforehand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Calls that a role has to be allowed, of one resource. `{account}` in it is the account of the credentials.
+/// Calls on one resource that a role must be allowed to make. `{account}` stands for the account of the credentials.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Need {
     /// The resource's ARN, or `*`.
@@ -15,62 +15,62 @@ pub struct Need {
     pub actions: BTreeSet<String>,
 }
 
-/// The results of IAM for those.
+/// The results of the IAM simulation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GrantedState {
-    /// Whose policies were simulated.
+    /// The principal whose policies were simulated.
     pub principal: String,
-    /// How many calls were asked about.
+    /// The number of simulated calls.
     #[serde(default)]
     pub asked: usize,
-    /// Calls that are denied, each with its resource.
+    /// Denied calls, each with its resource.
     pub denied: Vec<String>,
-    /// Calls of which the simulation knows no answer, because it depends on what only a real call has.
+    /// Calls without a result, because it depends on properties of a real call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unclear: Vec<String>,
 }
 
-/// What an account may have, and has.
+/// The quotas of an account, and their use.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuotasState {
-    /// By the provider's name of each.
+    /// By the provider's name of the quota.
     pub of: BTreeMap<String, Quota>,
 }
 
-/// One of them.
+/// One quota.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Quota {
-    /// How much there is.
+    /// The current use.
     pub used: i64,
-    /// How much there may be.
+    /// The limit.
     pub max: i64,
 }
 
-/// What of a recovery is looked at.
+/// An area of readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Area {
-    /// Something follows the database that takes the writes.
+    /// Whether a replica follows the primary.
     Replica,
-    /// How far that is behind.
+    /// How far the replica is behind.
     Lag,
-    /// To when a restore could go.
+    /// The points in time that a restore can reach.
     Backups,
-    /// Whether the fence of the database that takes the writes could be proven.
+    /// Whether the fence of the primary could be proven.
     Fence,
-    /// What that database has and no standby does.
+    /// Data of the primary that no standby has.
     Unreplicated,
     /// Whether the standby site can carry the load.
     Capacity,
-    /// Whether the account may have what a recovery makes.
+    /// Whether the quotas of the account allow what a recovery creates.
     Quotas,
-    /// Whether the credentials may do what a recovery does.
+    /// Whether the credentials allow the calls of a recovery.
     Permissions,
     /// How long resolvers keep the old answer.
     Ttl,
-    /// Whether the two sides are alike.
+    /// Whether both sides have the same configuration.
     Parity,
-    /// What changed since the plan was last shown to work.
+    /// What changed since the plan was last verified.
     Drift,
 }
 
@@ -90,7 +90,7 @@ impl Area {
         Self::Drift,
     ];
 
-    /// The word for it.
+    /// Its name.
     pub const fn id(self) -> &'static str {
         match self {
             Self::Replica => "replica",
@@ -114,25 +114,25 @@ impl fmt::Display for Area {
     }
 }
 
-/// How something stands: the worse is the greater.
+/// The result of a check. The worse one is the greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// As a recovery needs it.
+    /// Ready for a recovery.
     Ready,
-    /// A recovery would work, and something of it would be worse than it has to be.
+    /// A recovery would work, but something would be worse than necessary.
     Degraded,
-    /// Nobody knows.
+    /// Not known.
     Unknown,
     /// A recovery would fail, or miss its objectives.
     NotReady,
 }
 
 impl Standing {
-    /// All of them.
+    /// All results.
     pub const ALL: [Self; 4] = [Self::Ready, Self::Degraded, Self::Unknown, Self::NotReady];
 
-    /// The word for programs.
+    /// The name for programs.
     pub const fn id(self) -> &'static str {
         match self {
             Self::Ready => "ready",
@@ -154,18 +154,18 @@ impl fmt::Display for Standing {
     }
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Check {
-    /// What of a recovery it is.
+    /// Its area.
     pub area: Area,
     /// The component or the site.
     pub about: String,
-    /// How it stands.
+    /// The result.
     pub standing: Standing,
-    /// What was found.
+    /// The findings.
     pub facts: String,
-    /// What helps.
+    /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }

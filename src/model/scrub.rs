@@ -1,9 +1,9 @@
-//! Text without the secrets in it, in whatever clothes they come.
+//! Removes secrets from text, whatever their encoding.
 //!
-//! What is escaped, quoted or encoded as text is compared in one normal form: escapes of JSON, of addresses (RFC 3986), of HTML and of shells are
-//! undone, however often they were made, and what quotes or folds (quotes, backslashes, `+`, white space) is left out. Secrets are brought into it,
-//! too, so that nobody has to list in which ways a secret can be written. Base64 and hexadecimal digits are forms of their own. A long secret is
-//! found by its parts, so that one that was cut, or wrapped in lines, is found as well.
+//! Text and secrets are compared in one normal form, so there is no list of the ways to write a secret. The normal form decodes the escapes
+//! of JSON, URLs (RFC 3986), HTML and shells, however deeply they are nested, and leaves out characters that quote or fold (quotes,
+//! backslashes, `+`, white space). Base64 and hexadecimal digits are separate forms. A long secret is found by its parts, so that a
+//! truncated or wrapped one is found, too.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -11,27 +11,27 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-/// What stands in the place of a secret.
+/// The replacement for a secret.
 pub const HIDDEN: &str = "[a secret]";
 
-/// A shorter one stands in too many words that are none.
+/// The minimum length of a secret. A shorter text occurs in too many ordinary words.
 pub const SHORTEST: usize = 6;
-/// A part that looks like no word: it is not the secret by chance.
+/// The length of a part that looks like no word, and so hardly occurs by chance.
 const PART: usize = 8;
-/// Any other part: words of a phrase may stand in a message, too, but hardly so many letters of it.
+/// The length of any other part. The words of a passphrase may occur in a message, but rarely so many letters of it.
 const LONG: usize = 12;
-/// How often text is freed of escapes: nobody escapes more often, and hostile text is not followed for ever.
+/// How many levels of escapes are decoded. Real text has fewer, and hostile text must not cost more.
 const PASSES: usize = 8;
 
-/// Parts of secrets in their normal form, by their length in bytes: each as a number.
+/// Parts of secrets in normal form, as numbers, by their length in bytes.
 #[derive(Clone, Debug, Default)]
 struct Parts {
     sorted: Vec<(u128, Spaced)>,
-    /// A bit for each value of a hash: most positions of a text are passed over by one look.
+    /// A bit for each hash value. It rules out most positions of a text in one lookup.
     maybe: Vec<u64>,
 }
 
-/// Whether white space may stand between its letters. In a short one that would make words of it that nobody wrote.
+/// Whether white space may stand between its characters. For a short part, that would match ordinary words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Spaced {
     No,
@@ -43,12 +43,12 @@ enum Spaced {
 pub struct Scrubber {
     secrets: BTreeSet<String>,
     parts: BTreeMap<usize, Parts>,
-    /// Those that have no letters to speak of in their normal form, and addresses.
+    /// Addresses, and secrets whose normal form is too short.
     plain: Vec<String>,
 }
 
 impl Scrubber {
-    /// Learns a secret. Answers whether it was new.
+    /// Adds a secret. Returns whether it was new.
     pub fn learn(&mut self, secret: &str) -> bool {
         let secret = secret.trim();
         if secret.len() < SHORTEST || !self.secrets.insert(secret.to_owned()) {
@@ -60,7 +60,7 @@ impl Scrubber {
             self.plain.push(secret.to_owned());
         }
         let spaced = if body.contains(char::is_whitespace) { Spaced::Yes } else { Spaced::No };
-        // Of an address only what is its own: its beginning stands in many, and so do words of its path.
+        // Only the private parts of an address count. Its beginning and the words in its path occur elsewhere, too.
         let own = address(&body);
         let is_address = own.is_some();
         if is_address {
@@ -91,7 +91,7 @@ impl Scrubber {
         true
     }
 
-    /// The same text without what it knows.
+    /// The text with all known secrets replaced.
     pub fn scrub(&self, text: String) -> String {
         let text = self.plain.iter().fold(text, |text, secret| text.replace(secret.as_str(), HIDDEN));
         if self.parts.is_empty() || text.len() < SHORTEST {
@@ -113,13 +113,13 @@ impl Scrubber {
         out
     }
 
-    /// Whether it knows something that stands in these bytes.
+    /// Whether these bytes contain a known secret.
     pub fn finds(&self, bytes: &[u8]) -> bool {
         let plain = |secret: &String| bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
         self.plain.iter().any(plain) || !self.find(bytes).is_empty()
     }
 
-    /// Where secrets stand, in order and apart from each other.
+    /// The positions of secrets, in order and without overlaps.
     fn find(&self, text: &[u8]) -> Vec<Range<usize>> {
         let normal = Normal::of(text);
         let mut covered: Vec<Range<usize>> = Vec::new();
@@ -144,7 +144,7 @@ impl Scrubber {
 }
 
 impl Parts {
-    /// Bits of the filter, as a power of two.
+    /// The size of the filter in bits, as a power of two.
     const BITS: u32 = 16;
 
     fn hash(part: u128) -> usize {
@@ -160,7 +160,7 @@ impl Parts {
         }
         self.sorted.extend(new);
         self.sorted.sort_unstable();
-        // Of two that differ in that only, the one that may be spaced finds more: it comes last.
+        // If a part occurs in both forms, keep the one that allows white space, because it finds more.
         self.sorted.reverse();
         self.sorted.dedup_by_key(|(part, _)| *part);
         self.sorted.reverse();
@@ -185,7 +185,7 @@ fn number(part: &[u8]) -> u128 {
 
 type Found = BTreeMap<usize, BTreeSet<(u128, Spaced)>>;
 
-/// One that is too short for parts.
+/// A secret that is too short for parts.
 fn whole(normal: &[u8], spaced: Spaced, found: &mut Found) {
     if (SHORTEST..=LONG).contains(&normal.len()) {
         found.entry(normal.len()).or_default().insert((number(normal), spaced));
@@ -200,7 +200,7 @@ fn windows(normal: &[u8], length: usize, takes: &dyn Fn(&[u8]) -> bool, found: &
     }
 }
 
-/// Digits among letters, or capitals among small ones: no word of a language, and no number.
+/// Letters with digits, or several capitals with several small letters: neither a word nor a number.
 fn wordless(part: &[u8]) -> bool {
     let count = |is: fn(&u8) -> bool| part.iter().filter(|b| is(b)).count();
     let (digits, upper, lower) =
@@ -208,14 +208,14 @@ fn wordless(part: &[u8]) -> bool {
     digits > 0 && upper + lower > 0 || upper > 1 && lower > 1
 }
 
-/// A secret without what stands around it in every file of its kind (RFC 7468, «-----BEGIN ..-----»).
+/// A secret without the lines that enclose it in every file of its kind (RFC 7468, «-----BEGIN ..-----»).
 fn body(secret: &str) -> String {
     let lines: Vec<&str> = secret.lines().filter(|line| !line.trim_start().starts_with("-----")).collect();
     let body = lines.join("\n");
     if body.trim().len() < SHORTEST { secret.to_owned() } else { body.trim().to_owned() }
 }
 
-/// The login of an address, and what comes after its host, if it is one.
+/// The password of an address, and the part after its host, if it is an address.
 fn address(secret: &str) -> Option<Vec<&str>> {
     let (scheme, rest) = secret.split_once("://")?;
     let plain = !scheme.is_empty() && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c));
@@ -224,7 +224,7 @@ fn address(secret: &str) -> Option<Vec<&str>> {
     plain.then(|| login.into_iter().chain([path.get(1..).unwrap_or_default()]).collect())
 }
 
-/// In base64 a byte stands in one of three ways, by what is before it; what depends on its neighbours is left out (RFC 4648).
+/// The three base64 forms of a text, by its offset. Digits that depend on neighbouring bytes are left out (RFC 4648).
 fn base64s(secret: &str) -> Vec<String> {
     let mut all = Vec::new();
     for before in 0..3 {
@@ -242,7 +242,7 @@ fn hexes(bytes: &[u8]) -> [String; 2] {
     [lower, upper]
 }
 
-/// Text in its normal form, and where each byte of it comes from.
+/// Text in normal form, with the position of each byte in the original.
 struct Normal {
     bytes: Vec<u8>,
     spans: Vec<(u32, u32)>,
@@ -253,7 +253,7 @@ impl Normal {
         let end = u32::try_from(text.len()).unwrap_or(u32::MAX);
         let spans = (0..end).map(|i| (i, i + 1)).collect();
         let mut normal = Self { bytes: text[..end as usize].to_vec(), spans };
-        // What joins or quotes is left out in the end only: between an escape and what follows it, it keeps them apart.
+        // Characters that quote or join are left out last, because until then they separate an escape from what follows.
         for _ in 0..PASSES {
             if !normal.pass() {
                 break;
@@ -275,13 +275,13 @@ impl Normal {
         self.spans.truncate(to);
     }
 
-    /// Where a part of it stands in the text.
+    /// The position of a part in the original text.
     fn source(&self, range: Range<usize>) -> Range<usize> {
         let (first, last) = (self.spans[range.start], self.spans[range.end - 1]);
         first.0 as usize..last.1 as usize
     }
 
-    /// Undoes each escape once, in place. Says whether there was one: what it meant may be a part of another.
+    /// Decodes each escape once, in place. Returns whether there was one, because the result may be part of another escape.
     fn pass(&mut self) -> bool {
         let (mut from, mut to, mut again) = (0, 0, false);
         while from < self.bytes.len() {
@@ -302,12 +302,12 @@ impl Normal {
     }
 }
 
-/// What quotes, joins or folds text.
+/// Whether a character quotes, joins or folds text.
 const fn folds(byte: u8) -> bool {
     matches!(byte, b'\'' | b'"' | b'`' | b'+' | 0x7f) || byte <= b' '
 }
 
-/// At most four bytes: a character.
+/// The decoded character: at most four bytes.
 struct Meant([u8; 4], usize);
 
 impl Meant {
@@ -328,7 +328,8 @@ impl Meant {
     }
 }
 
-/// How long the escape is that stands at the beginning, and what it means. What is none means itself, and never more bytes than it has.
+/// The length of the escape at the beginning, and its meaning. Other bytes stand for themselves. The meaning is never longer than the
+/// escape.
 fn escape(rest: &[u8]) -> (usize, Meant) {
     let itself = (1, Meant::byte(rest[0]));
     match rest[0] {
@@ -344,7 +345,7 @@ fn digits(text: Option<&[u8]>) -> Option<u32> {
     u32::from_str_radix(std::str::from_utf8(text).ok()?, 16).ok()
 }
 
-/// Of JSON (RFC 8259), of programs, and of shells, where it stands before anything.
+/// Escapes of JSON (RFC 8259), programming languages and shells, where a backslash may precede any character.
 fn backslash(rest: &[u8]) -> (usize, Meant) {
     match rest.get(1) {
         None => (1, Meant::NOTHING),
@@ -372,7 +373,7 @@ fn backslash(rest: &[u8]) -> (usize, Meant) {
     }
 }
 
-/// The five of XML, and by number (HTML Living Standard, «Character references»).
+/// The five entities of XML, and numeric ones (HTML Living Standard, «Character references»).
 fn entity(rest: &[u8]) -> Option<(usize, Meant)> {
     let end = rest.iter().take(12).position(|b| *b == b';')?;
     let name = &rest[1..end];

@@ -1,15 +1,15 @@
-//! What must not be seen.
+//! Secrets in memory.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 
-/// A secret in memory. It cannot be printed, and is nowhere but where [`Self::expose`] is called.
+/// A secret in memory. It cannot be printed. Only [`Self::expose`] returns it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes it in; the end of a line at its end is not part of it.
+    /// Wraps a secret without a final line break.
     pub fn new(text: &str) -> Self {
         Self(text.trim_end_matches(['\r', '\n']).to_owned())
     }
@@ -21,7 +21,7 @@ impl Secret {
 }
 
 impl<'de> Deserialize<'de> for Secret {
-    /// As it stands: of what was written as a value nothing is cut off.
+    /// A secret that is written as a value is kept unchanged.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(Self)
     }

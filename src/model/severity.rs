@@ -6,21 +6,21 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How bad it is.
+/// The severity of an incident.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum Severity {
     /// Users are not served at all, or data may be lost.
     P0,
-    /// Much does not work.
+    /// Major parts do not work.
     P1,
-    /// Little does not work, and there are ways around it.
+    /// Minor parts do not work, and there are workarounds.
     P2,
-    /// Nobody is kept from anything.
+    /// Nothing is blocked.
     P3,
 }
 
 impl Severity {
-    /// All of them, the worst first.
+    /// All severities, the most severe first.
     pub const ALL: [Self; 4] = [Self::P0, Self::P1, Self::P2, Self::P3];
 
     /// Its name.

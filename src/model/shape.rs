@@ -1,6 +1,6 @@
-//! The language in which the shape of a file is declared, and the walk that holds a tree against it.
+//! Describes the shape of a file, and validates a tree against it.
 //!
-//! One declaration (`shapes.rs`) serves validation, suggestions for mistyped keys and the JSON Schema, so they cannot differ.
+//! Validation, suggestions for mistyped keys and the JSON Schema use one description (`shapes.rs`), so they cannot differ.
 
 use crate::model::document::{Node, Value};
 use crate::model::finding::{Finding, Span};
@@ -8,12 +8,12 @@ use crate::model::plain::acts;
 use crate::model::syntax::{SECRET, Syntax};
 use crate::model::time::Dur;
 
-/// What a value may be.
+/// The shape of a value.
 #[derive(Debug)]
 pub enum Shape {
     /// Any text that is not empty.
     Text,
-    /// Text that is written as who reads it asks.
+    /// Text with a given syntax.
     Written(&'static Syntax),
     /// A name: letters, digits, `-`, `_`, `.`.
     Name,
@@ -29,7 +29,7 @@ pub enum Shape {
     OneOf(&'static [&'static str]),
     /// Text, or `{secret: "scheme:ref"}`, or `{endpoint_of: component}`.
     Secret,
-    /// A list of these.
+    /// A list of values with this shape.
     List(&'static Shape),
     /// A mapping with free names as keys.
     Map(&'static Shape),
@@ -39,7 +39,7 @@ pub enum Shape {
     ByKind(&'static [Case]),
     /// Either of two.
     Either(&'static Shape, &'static Shape),
-    /// Not looked into yet.
+    /// Any value; not validated here.
     Any,
 }
 
@@ -59,7 +59,7 @@ pub struct Case {
     pub name: &'static str,
     /// Its keys.
     pub keys: &'static Keys,
-    /// What people call it.
+    /// Other common names for it.
     pub called: &'static [&'static str],
 }
 
@@ -68,37 +68,37 @@ pub struct Case {
 pub struct Field {
     /// The key.
     pub key: &'static str,
-    /// Whether it has to be there.
+    /// Whether it is required.
     pub required: bool,
-    /// What it may hold.
+    /// Its shape.
     pub shape: Shape,
-    /// For the schema and editors.
+    /// Its description, for the schema and editors.
     pub doc: &'static str,
 }
 
-/// A key that may be there.
+/// An optional key.
 pub const fn opt(key: &'static str, shape: Shape, doc: &'static str) -> Field {
     Field { key, required: false, shape, doc }
 }
 
-/// A key that has to be there.
+/// A required key.
 pub const fn req(key: &'static str, shape: Shape, doc: &'static str) -> Field {
     Field { key, required: true, shape, doc }
 }
 
-/// Holds `node` against `record` and adds what does not fit to `findings`.
+/// Validates `node` against `record` and adds the faults to `findings`.
 pub fn validate(file: &str, node: &Node, record: &'static Keys, findings: &mut Vec<Finding>) {
     Walk { file, findings }.record(node, record);
 }
 
-/// Whether a value is as its shape says.
+/// Whether a value has its shape.
 pub fn fits(node: &Node, shape: &'static Shape) -> bool {
     let mut findings = Vec::new();
     Walk { file: "", findings: &mut findings }.value(node, shape, "");
     findings.is_empty()
 }
 
-/// Whether text can be a name: letters, digits, `-`, `_`, `.`.
+/// Whether text is a valid name: letters, digits, `-`, `_`, `.`.
 pub fn is_name(text: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !text.is_empty() && text.len() <= 100 && text.chars().all(good) && !text.starts_with(['-', '.'])
@@ -128,7 +128,7 @@ impl Walk<'_> {
                 }
                 _ => self.wrong(node, what, "a mapping"),
             },
-            // The error of the alternative that was evidently meant is the useful one.
+            // The errors of the alternative that was probably meant are the useful ones.
             Shape::Either(a, b) => self.value(node, if looks_like(node, a) { a } else { b }, what),
             _ => self.scalar(node, shape, what),
         }
@@ -396,7 +396,7 @@ pub fn percent(text: &str) -> Option<u32> {
     text.strip_suffix('%')?.trim().parse().ok().filter(|n| (1..=1_000).contains(n))
 }
 
-/// The kind that was probably meant: what is called so comes before what is spelled alike, and the first word before others.
+/// The kind that was probably meant. Other common names come before similar spellings, and the first match wins.
 fn kind_meant(typed: &str, cases: &'static [Case]) -> Option<&'static str> {
     let lower = typed.to_ascii_lowercase();
     let found =

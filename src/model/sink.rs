@@ -1,5 +1,4 @@
-//! Where evidence is kept, besides on the machine that made it: object stores that let nobody change or remove it for as long as it has
-//! to be kept.
+//! Additional places for evidence: object stores that let nobody change or remove it during its retention time.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,14 +7,14 @@ use crate::model::ids::Digest;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 
-/// What `evidence:` in drctl.yaml says.
+/// The `evidence:` section of drctl.yaml.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keeping {
-    /// How long: the longest of what the profiles ask for.
+    /// The retention time: the longest that a profile requires.
     pub retain: Dur,
-    /// The profile that asks for it.
+    /// The profile that requires it.
     pub profile: String,
-    /// Where.
+    /// The sinks.
     pub sinks: Vec<Sink>,
 }
 
@@ -24,19 +23,19 @@ pub struct Keeping {
 pub struct Sink {
     /// Its name in drctl.yaml.
     pub name: String,
-    /// How it is reached; the place's name is its URL, `s3://bucket/prefix` or `gs://bucket/prefix`.
+    /// Its place, whose name is its URL, `s3://bucket/prefix` or `gs://bucket/prefix`.
     pub place: Place,
-    /// Whether anybody may shorten the time.
+    /// Whether anybody may shorten the retention.
     pub lock: Lock,
 }
 
 impl Sink {
-    /// Bucket and key of a bundle.
+    /// The bucket and key of a bundle.
     pub fn object(&self, bundle: &str) -> (String, String) {
         self.place.object(bundle)
     }
 
-    /// Where a bundle is.
+    /// The URL of a bundle.
     pub fn url(&self, bundle: &str) -> String {
         let (bucket, key) = self.object(bundle);
         let scheme = self.place.name.split_once("://").map_or("", |(scheme, _)| scheme);
@@ -48,46 +47,46 @@ impl Sink {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Lock {
-    /// Whoever has a special permission may shorten it: S3's `GOVERNANCE`, Google's `Unlocked`.
+    /// People with a special permission may shorten the retention: S3's `GOVERNANCE`, Google's `Unlocked`.
     Governance,
-    /// Nobody may, the account's owner included: S3's `COMPLIANCE`, Google's `Locked`.
+    /// Nobody may shorten it, not even the account's owner: S3's `COMPLIANCE`, Google's `Locked`.
     #[default]
     Compliance,
 }
 
-/// What a sink was seen to hold.
+/// The observed state of a bundle in a sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredObject {
-    /// Of the bytes that were read back.
+    /// The digest of the bytes that were read back.
     pub sha256: Digest,
     /// The version (S3) or generation (Google).
     pub version: Option<String>,
     /// How it is locked.
     pub lock: Option<Lock>,
-    /// Until when.
+    /// The end of the retention.
     pub until: Option<Timestamp>,
 }
 
-/// Says that a bundle was read back from a sink, and is the same.
+/// A receipt: a bundle was read back from a sink and is identical.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Receipt {
-    /// The version of this form.
+    /// The version of this format.
     pub schema_version: u32,
-    /// The bundle's file.
+    /// The file name of the bundle.
     pub bundle: String,
-    /// Of what was read back, and of the bundle here.
+    /// The digest of the bytes that were read back, and of the local bundle.
     pub sha256: Digest,
     /// The sink's name.
     pub sink: String,
     /// Where the bundle is.
     pub url: String,
-    /// The bucket's region, as drctl.yaml has it.
+    /// The bucket's region from drctl.yaml.
     pub region: String,
-    /// The account that has to own the bucket, as drctl.yaml has it.
+    /// The account that must own the bucket, from drctl.yaml.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
-    /// The address that was asked in place of the cloud's own, if one was.
+    /// The endpoint used in place of the cloud's own, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// The version (S3) or generation (Google).
@@ -95,9 +94,9 @@ pub struct Receipt {
     pub version: Option<String>,
     /// How it is locked.
     pub lock: Lock,
-    /// Until when nobody removes it.
+    /// The end of the retention.
     pub retained_until: Timestamp,
-    /// When that was seen.
+    /// When that was observed.
     pub seen_at: Timestamp,
 }
 

@@ -1,10 +1,10 @@
-//! What is left of a tree without what is wrong with it, so that one mistake does not hide the others.
+//! Removes the invalid parts of a tree, so that one mistake does not hide the others.
 
 use crate::model::document::{Key, Node, Value};
 use crate::model::fault::nth;
 use crate::model::shape::{Keys, Shape, fits, is_name};
 
-/// A tree without what its shape refuses; nothing if a key is missing that has to be there.
+/// The tree without the parts that do not fit its shape; none if a required key is missing.
 pub fn sound(node: &Node, shape: &'static Shape) -> Option<Node> {
     match (shape, &node.value) {
         (Shape::Keys(record), _) => of_record(node, record, |_, value, shape| sound(value, shape)),
@@ -22,7 +22,7 @@ pub fn sound(node: &Node, shape: &'static Shape) -> Option<Node> {
     }
 }
 
-/// A tree without what keys lead to, and without what needs that.
+/// The tree without the value at these keys, and without what requires it.
 pub fn without(node: &Node, shape: &'static Shape, at: &[String]) -> Option<Node> {
     let (key, rest) = at.split_first()?;
     match (shape, &node.value) {

@@ -1,23 +1,23 @@
-//! How identifiers, names and addresses are written, by the rules of who reads them.
+//! The syntax of identifiers, names and addresses, by the rules of the services that use them.
 //!
-//! One declaration serves `check` and the JSON Schema, as the shapes do: a pattern that both dialects of regular expressions read alike.
+//! Validation and the JSON Schema use the same patterns, so a pattern must mean the same in both dialects of regular expressions.
 
 use std::sync::OnceLock;
 
 use regex_lite::Regex;
 
-/// How one sort of text is written.
+/// The syntax of one kind of text.
 #[derive(Debug)]
 pub struct Syntax {
-    /// What it is, with its article.
+    /// Its name, with an article.
     pub name: &'static str,
     /// The rule in a sentence.
     pub rule: &'static str,
-    /// A good one.
+    /// A valid example.
     pub example: &'static str,
-    /// What it matches, as a whole.
+    /// The pattern for the whole text.
     pub pattern: &'static str,
-    /// The most characters that it has.
+    /// The maximum number of characters.
     pub longest: usize,
     compiled: OnceLock<Option<Regex>>,
 }
@@ -33,7 +33,7 @@ impl Syntax {
         Self { name, rule, example, pattern, longest, compiled: OnceLock::new() }
     }
 
-    /// Whether a text is written so.
+    /// Whether a text is valid.
     pub fn fits(&self, text: &str) -> bool {
         let compiled = self.compiled.get_or_init(|| Regex::new(self.pattern).ok());
         text.chars().count() <= self.longest
@@ -41,7 +41,7 @@ impl Syntax {
     }
 }
 
-/// Of a DB instance (Amazon RDS API Reference, `CreateDBInstance`, `DBInstanceIdentifier`).
+/// A DB instance (Amazon RDS API Reference, `CreateDBInstance`, `DBInstanceIdentifier`).
 pub static DB_INSTANCE: Syntax = Syntax::new(
     "a DB instance identifier",
     "1 to 63 letters, digits and single hyphens; it begins with a letter and does not end with a hyphen",
@@ -49,7 +49,7 @@ pub static DB_INSTANCE: Syntax = Syntax::new(
     "^[A-Za-z](-?[A-Za-z0-9])*$",
     63,
 );
-/// Of a DB cluster (Amazon RDS API Reference, `CreateDBCluster`, `DBClusterIdentifier`).
+/// A DB cluster (Amazon RDS API Reference, `CreateDBCluster`, `DBClusterIdentifier`).
 pub static DB_CLUSTER: Syntax = Syntax::new(
     "a DB cluster identifier",
     "1 to 63 letters, digits and single hyphens; it begins with a letter and does not end with a hyphen",
@@ -57,7 +57,7 @@ pub static DB_CLUSTER: Syntax = Syntax::new(
     "^[A-Za-z](-?[A-Za-z0-9])*$",
     63,
 );
-/// Of a global database (Amazon RDS API Reference, `CreateGlobalCluster`, `GlobalClusterIdentifier`).
+/// A global database (Amazon RDS API Reference, `CreateGlobalCluster`, `GlobalClusterIdentifier`).
 pub static GLOBAL_CLUSTER: Syntax = Syntax::new(
     "a global database identifier",
     "1 to 255 letters, digits, hyphens, colons, dots and underscores; it begins with a letter",
@@ -65,7 +65,7 @@ pub static GLOBAL_CLUSTER: Syntax = Syntax::new(
     "^[A-Za-z][0-9A-Za-z._:-]*$",
     255,
 );
-/// Of a security group. No name of one begins with `sg-` (Amazon EC2 API Reference, `CreateSecurityGroup`, `GroupName`).
+/// A security group. Its name cannot begin with `sg-` (Amazon EC2 API Reference, `CreateSecurityGroup`, `GroupName`).
 pub static SECURITY_GROUP: Syntax = Syntax::new(
     "a security group id",
     "`sg-` and the rest of the id; the name of a group is not its id",
@@ -73,7 +73,7 @@ pub static SECURITY_GROUP: Syntax = Syntax::new(
     "^sg-[0-9a-z-]+$",
     40,
 );
-/// Of a hosted zone (Amazon Route 53 API Reference, `ListResourceRecordSets`, `Id`: at most 32 characters).
+/// A hosted zone (Amazon Route 53 API Reference, `ListResourceRecordSets`, `Id`: at most 32 characters).
 pub static HOSTED_ZONE: Syntax = Syntax::new(
     "a hosted zone id",
     "up to 32 capital letters and digits, without `/hostedzone/`",
@@ -81,10 +81,10 @@ pub static HOSTED_ZONE: Syntax = Syntax::new(
     "^[0-9A-Z]+$",
     32,
 );
-/// Of an account (AWS Account Management Reference Guide, «View AWS account identifiers»).
+/// An account (AWS Account Management Reference Guide, «View AWS account identifiers»).
 pub static ACCOUNT: Syntax =
     Syntax::new("an AWS account id", "12 digits, in quotes", "111122223333", "^[0-9]{12}$", 12);
-/// Of a role, or its ARN (AWS IAM API Reference, `CreateRole`, `RoleName`; STS API Reference, `AssumeRole`, `RoleArn`).
+/// A role or its ARN (AWS IAM API Reference, `CreateRole`, `RoleName`; STS API Reference, `AssumeRole`, `RoleArn`).
 pub static ROLE: Syntax = Syntax::new(
     "a role",
     "a role's name of up to 64 letters, digits and `_+=,.@-`, or its ARN",
@@ -92,7 +92,7 @@ pub static ROLE: Syntax = Syntax::new(
     "^([0-9A-Za-z_+=,.@-]{1,64}|arn:[a-z-]+:iam::[0-9]{12}:role/[!-~]+)$",
     2_048,
 );
-/// For a role (AWS STS API Reference, `AssumeRole`, `ExternalId`).
+/// The external ID of a role (AWS STS API Reference, `AssumeRole`, `ExternalId`).
 pub static EXTERNAL_ID: Syntax = Syntax::new(
     "an external id",
     "2 to 1224 letters, digits and `_+=,.@:/-`",
@@ -100,7 +100,7 @@ pub static EXTERNAL_ID: Syntax = Syntax::new(
     "^[0-9A-Za-z_+=,.@:/-]{2,}$",
     1_224,
 );
-/// Of a bucket (Amazon S3 User Guide, «General purpose bucket naming rules»).
+/// A bucket (Amazon S3 User Guide, «General purpose bucket naming rules»).
 pub static BUCKET: Syntax = Syntax::new(
     "a bucket name",
     "3 to 63 lower-case letters, digits, dots and hyphens; it begins and ends with a letter or a digit",
@@ -108,7 +108,7 @@ pub static BUCKET: Syntax = Syntax::new(
     "^[0-9a-z]([0-9a-z-]|[.][0-9a-z])+[0-9a-z]$",
     63,
 );
-/// Of an object or a prefix in S3.
+/// An object or a prefix in S3.
 pub static S3_URL: Syntax = Syntax::new(
     "an S3 address",
     "`s3://`, a bucket, and a key",
@@ -116,7 +116,7 @@ pub static S3_URL: Syntax = Syntax::new(
     "^s3://[0-9A-Za-z][0-9A-Za-z.-]*(/[!-~]*)?$",
     1_100,
 );
-/// Of a name in DNS (RFC 1035, 2.3.4; RFC 5890 for names in other scripts). An asterisk is a whole label.
+/// A DNS name (RFC 1035, 2.3.4; RFC 5890 for names in other scripts). An asterisk must be a whole label.
 pub static DNS_NAME: Syntax = Syntax::new(
     "a DNS name",
     "labels of up to 63 letters, digits, hyphens and underscores between dots; names in other scripts in their xn-- form",
@@ -124,7 +124,7 @@ pub static DNS_NAME: Syntax = Syntax::new(
     r"^([*][.])?([0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?[.])+[0-9A-Za-z_]([0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?[.]?$",
     255,
 );
-/// Of a Route 53 health check (Amazon Route 53 API Reference, `GetHealthCheck`: at most 64 characters).
+/// A Route 53 health check (Amazon Route 53 API Reference, `GetHealthCheck`: at most 64 characters).
 pub static HEALTH_CHECK: Syntax = Syntax::new(
     "a health check id",
     "up to 64 letters, digits and hyphens",
@@ -132,7 +132,7 @@ pub static HEALTH_CHECK: Syntax = Syntax::new(
     "^[0-9A-Za-z-]+$",
     64,
 );
-/// Of a page or an API (RFC 3986, 3).
+/// A page or an API (RFC 3986, 3).
 pub static HTTP_URL: Syntax = Syntax::new(
     "an HTTP address",
     "`http://` or `https://`, a host and a path, without spaces",
@@ -140,7 +140,7 @@ pub static HTTP_URL: Syntax = Syntax::new(
     "^https?://([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]])(:[0-9]{1,5})?([/?][!-~]*)?$",
     2_048,
 );
-/// Of a port.
+/// A host with a port.
 pub static HOST_PORT: Syntax = Syntax::new(
     "an address",
     "host:port",
@@ -148,7 +148,7 @@ pub static HOST_PORT: Syntax = Syntax::new(
     "^([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]]):[0-9]{1,5}$",
     300,
 );
-/// Of a database.
+/// A database endpoint.
 pub static ENDPOINT: Syntax = Syntax::new(
     "an endpoint",
     "host:port/database",
@@ -156,7 +156,7 @@ pub static ENDPOINT: Syntax = Syntax::new(
     "^([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]]):[0-9]{1,5}/[^/ ]+$",
     400,
 );
-/// Where credentials are.
+/// The place of credentials.
 pub static SECRET: Syntax = Syntax::new(
     "a secret reference",
     "`aws-sm:` and the name or ARN of a Secrets Manager secret, or `file:` and a path",
@@ -164,7 +164,7 @@ pub static SECRET: Syntax = Syntax::new(
     "^(aws-sm|file):[!-~]([ -~]*[!-~])?$",
     2_100,
 );
-/// Of an Auto Scaling group (Amazon EC2 Auto Scaling API Reference, `CreateAutoScalingGroup`, `AutoScalingGroupName`).
+/// An Auto Scaling group (Amazon EC2 Auto Scaling API Reference, `CreateAutoScalingGroup`, `AutoScalingGroupName`).
 pub static GROUP: Syntax = Syntax::new(
     "an Auto Scaling group name",
     "1 to 255 characters, without a colon",

@@ -1,4 +1,4 @@
-//! Where traces of runs are sent.
+//! The collector for traces of runs.
 
 use crate::model::notice::SecretAt;
 
@@ -8,6 +8,6 @@ pub struct Traces {
     /// The collector's address, its path included: usually `/v1/traces` on port 4318 (OpenTelemetry Protocol Specification,
     /// «OTLP/HTTP Request»).
     pub url: String,
-    /// Headers that are sent along, each with the place of its value.
+    /// Additional headers, each with the place of its value.
     pub headers: Vec<(String, SecretAt)>,
 }

@@ -1,5 +1,5 @@
-//! The terms of a run: what decided it besides its plan. Whose word it took, who had to say yes to what, what was promised, where its calls
-//! went, and whether any of it was meant to prove something.
+//! The terms of a run: what decides it besides its plan. Trusted operators, required approvals, objectives, endpoints, and whether it is a
+//! test.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,43 +12,43 @@ use crate::model::ledger::Known;
 use crate::model::objectives::Objectives;
 use crate::model::time::Dur;
 
-/// What a recovery class promised.
+/// The promise of a recovery class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Promise {
     /// Recovery time and point.
     pub objectives: Objectives,
-    /// How often a drill had to prove it.
+    /// How often a drill must prove it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill_every_ms: Option<Dur>,
 }
 
-/// What decided a run besides its plan, as it stood when the run began.
+/// What decides a run besides its plan, from the start of the run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Terms {
-    /// What the estate is for.
+    /// The declared environment.
     pub environment: Environment,
-    /// Whose word was taken: fingerprints of their keys, and roles.
+    /// The operators: fingerprints of their keys, and roles.
     pub operators: BTreeMap<String, Known>,
-    /// What each recovery class promised.
+    /// The promises of the recovery classes.
     pub tiers: BTreeMap<String, Promise>,
-    /// Everything else that decides, by its name in `drctl.yaml`, with the defaults that held.
+    /// All other deciding settings, by their names in `drctl.yaml`, with defaults filled in.
     pub settings: BTreeMap<String, String>,
-    /// Addresses of services that somebody named.
+    /// Configured endpoints of services.
     pub endpoints: BTreeSet<Endpoint>,
 }
 
-/// A longer text is cut where it is shown.
+/// The maximum number of shown characters of a value.
 const SHOWN: usize = 200;
 
 impl Terms {
-    /// Digest of all of it: of its canonical JSON, whose keys are in order.
+    /// The digest of the canonical JSON with sorted keys.
     pub fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
     }
 
-    /// The same as lines: names as `drctl.yaml` has them, with what they are set to.
+    /// As lines: names from `drctl.yaml` with their values.
     pub fn lines(&self) -> BTreeMap<String, String> {
         let mut all = self.settings.clone();
         all.insert("environment".to_owned(), self.environment.to_string());
@@ -71,7 +71,7 @@ impl Terms {
         all
     }
 
-    /// What is other than it was before, one line each: `tiers.critical.rto: 15m -> 4h`, `operators.mallory: added, SHA256:... as dba`.
+    /// The differences from earlier terms, one line each: `tiers.critical.rto: 15m -> 4h`, `operators.mallory: added, SHA256:... as dba`.
     pub fn changes(&self, before: &Self) -> Vec<String> {
         let (was, is) = (before.lines(), self.lines());
         let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();

@@ -23,14 +23,14 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads RFC 3339. A time without a zone is refused: at 3 a.m. nobody agrees on which zone was meant.
+    /// Parses RFC 3339. A time without a zone is refused, because the zone would be a guess.
     pub fn parse(text: &str) -> Result<Self, String> {
         DateTime::parse_from_rfc3339(text)
             .map(|t| Self(t.timestamp_millis()))
             .map_err(|e| format!("`{text}` is not a time with a zone such as 2026-09-21T12:00:00Z ({e})"))
     }
 
-    /// How long after `earlier` this is; zero when it is not.
+    /// The time since `earlier`; zero if that is later.
     pub fn since(self, earlier: Self) -> Dur {
         Dur(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -40,7 +40,7 @@ impl Timestamp {
         self.utc().map_or_else(|| self.0.to_string(), |t| t.format("%H:%M:%SZ").to_string())
     }
 
-    /// The instant in UTC to the second, in digits alone: for names that sort by time.
+    /// The instant in UTC to the second, digits only: for names that sort by time.
     pub fn digits(self) -> String {
         self.to_string().chars().filter(char::is_ascii_digit).take(14).collect()
     }
@@ -91,7 +91,7 @@ impl Sub<Dur> for Timestamp {
     }
 }
 
-/// A duration in milliseconds. Fields that hold one end in `_ms`.
+/// A duration in milliseconds. Names of such fields end in `_ms`.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -99,7 +99,7 @@ impl Sub<Dur> for Timestamp {
 pub struct Dur(pub u64);
 
 impl Dur {
-    /// No time at all.
+    /// The zero duration.
     pub const ZERO: Self = Self(0);
 
     /// Whole seconds.
@@ -123,7 +123,7 @@ impl Dur {
         self.0 as f64 / 1_000.0
     }
 
-    /// The same as the standard library's type.
+    /// As the type of the standard library.
     pub const fn std(self) -> std::time::Duration {
         std::time::Duration::from_millis(self.0)
     }
@@ -134,13 +134,14 @@ impl Dur {
         Self(self.0.saturating_sub(other.0))
     }
 
-    /// The sum, or the largest duration there is.
+    /// The sum, or the maximum on overflow.
     #[must_use]
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// Reads `250ms`, `90s`, `15m`, `2h`, `90d` and sums such as `1h30m` and `1h 30m`. A bare number is refused: its unit would be a guess.
+    /// Parses `250ms`, `90s`, `15m`, `2h`, `90d` and sums such as `1h30m` and `1h 30m`. A bare number is refused, because the unit would be
+    /// a guess.
     pub fn parse(text: &str) -> Result<Self, String> {
         let bad = || {
             format!(
@@ -178,7 +179,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 impl Dur {
-    /// From decimal seconds; what is below zero is zero.
+    /// From decimal seconds; negative values become zero.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -188,7 +189,7 @@ impl Dur {
         Self((seconds.max(0.0) * 1_000.0).round() as u64)
     }
 
-    /// No shorter than this one, and exactly what [`Display`](fmt::Display) shows of it.
+    /// Rounds up to exactly what [`Display`](fmt::Display) shows.
     #[must_use]
     pub const fn shown_up(self) -> Self {
         let step = match self.0 {
@@ -201,7 +202,7 @@ impl Dur {
         Self(self.0.div_ceil(step) * step)
     }
 
-    /// Exactly, and in one word: for commands and files. [`Dur::parse`] reads it.
+    /// The exact value in one word, for commands and files. [`Dur::parse`] reads it.
     pub fn exact(self) -> String {
         let units = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", 1)];
         let (mut left, mut text) = (self.0, String::new());
@@ -215,8 +216,8 @@ impl Dur {
     }
 }
 
-/// As people write it: the two largest units, `364d 23h`, `2h 5m`, `15m`, and a tenth of a second below a minute. It is cut, not
-/// rounded: [`Dur::shown_up`] comes first where it must not be less than it is, [`Dur::exact`] is for commands.
+/// The form for people: the two largest units, `364d 23h`, `2h 5m`, `15m`, and tenths of a second below a minute. The rest is truncated.
+/// Use [`Dur::shown_up`] first if the result must not be less than the value, and [`Dur::exact`] for commands.
 impl fmt::Display for Dur {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |each: u64, unit: &str, next: u64, small: &str| match self.0 % each / next {
@@ -238,7 +239,7 @@ impl fmt::Display for Dur {
     }
 }
 
-/// Decimal seconds as [`Dur`] shows them, with a sign where they are below zero. Nothing is shown as less than it is.
+/// Decimal seconds in the form of [`Dur`], with a sign if negative, never rounded towards zero.
 pub fn span(seconds: f64) -> String {
     let sign = if seconds < 0.0 { "-" } else { "" };
     format!("{sign}{}", Dur::from_secs_f64(seconds.abs()).shown_up())

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::ids::ComponentName;
 use crate::model::time::Dur;
 
-/// The planner's and the gates' reasons to say no. `drctl explain ID` tells more of each.
+/// Reasons for which the planner or a gate refuses. `drctl explain ID` has more about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
@@ -16,15 +16,15 @@ pub enum Rule {
     UnfencedPromotion,
     /// Traffic would reach a site before its database is writable.
     TrafficBeforeDatabase,
-    /// The source answers its users: a failover would cause the outage it is meant to end.
+    /// The source still serves its users: a failover would cause the outage that it is meant to end.
     HealthySource,
-    /// A site that answers was last observed too long ago.
+    /// A site that answers was observed too long ago.
     StaleObservation,
-    /// More writes may be lost than was promised or accepted.
+    /// More writes may be lost than the RPO allows or somebody accepted.
     ExposureAboveRpo,
-    /// How many writes may be lost cannot be bounded.
+    /// The possible loss of writes has no known bound.
     ExposureUnknown,
-    /// The standby group's maximum is below what it must carry.
+    /// The maximum of the standby group is below the needed capacity.
     CapacityAboveMaximum,
     /// The recovery site does not answer, or its replica cannot be promoted.
     TargetDown,
@@ -34,28 +34,28 @@ pub enum Rule {
     NotImplemented,
     /// The replica follows another instance than the one that the plan would fence.
     OtherSource,
-    /// The plan does not say enough for this intent.
+    /// The plan lacks what this intent needs.
     NotRecoverable,
-    /// The component is not where the plan and the intent need it to be.
+    /// The active site differs from what the plan and the intent need, or is unknown.
     ActiveSiteUnclear,
     /// The credentials are not those of the account that the plan names.
     WrongIdentity,
     /// Another run holds the guard of a component.
     GuardHeld,
-    /// The guard that a run took cannot be read any more: another may have taken it over.
+    /// The guard that the run took can no longer be read: another run may have taken it over.
     GuardUnread,
-    /// Nothing that can wait begins.
+    /// A change freeze: nothing starts that can wait.
     ChangeFreeze,
-    /// Nothing that can wait begins within a blackout.
+    /// A blackout: nothing starts that can wait.
     BlackoutWindow,
-    /// What can wait begins in a maintenance window.
+    /// Outside the maintenance windows: nothing starts that can wait.
     OutsideWindow,
-    /// A drill that moves users begins only while they are served and every alarm of the plan is silent.
+    /// A drill that moves users needs users who are served, and alarms of the plan that are all silent.
     DrillBlocked,
 }
 
 impl Rule {
-    /// Every rule, in the order in which they are explained.
+    /// All rules, in the order of their explanations.
     pub const ALL: [Self; 20] = [
         Self::UnfencedPromotion,
         Self::TrafficBeforeDatabase,
@@ -105,12 +105,12 @@ impl Rule {
         }
     }
 
-    /// Reads an id.
+    /// The rule with an id.
     pub fn from_id(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|rule| rule.id() == id)
     }
 
-    /// Whether a person may accept it. Where the answer is no, the state of the world has to change instead.
+    /// Whether a person may accept it. If not, the situation has to change instead.
     pub const fn waivable(self) -> bool {
         matches!(
             self,
@@ -130,7 +130,7 @@ impl Rule {
         )
     }
 
-    /// What it is about. A waiver covers no more than one of these, so there is no default here.
+    /// Its scope. There is no default here: each rule must state what a waiver of it covers.
     pub const fn scope(self) -> Scope {
         match self {
             Self::UnfencedPromotion | Self::ExposureAboveRpo | Self::ExposureUnknown | Self::OtherSource => {
@@ -145,7 +145,7 @@ impl Rule {
             | Self::NotImplemented
             | Self::NotRecoverable
             | Self::WrongIdentity => Scope::Component,
-            // `--take-over` takes over every guard of the plan.
+            // One `--take-over` covers every guard of the plan.
             Self::GuardHeld
             | Self::HealthySource
             | Self::ActiveSiteUnclear
@@ -156,7 +156,7 @@ impl Rule {
         }
     }
 
-    /// Whether accepting it means accepting the loss of writes, so that a bound is asked for.
+    /// Whether accepting it means accepting a loss of writes, which needs a bound.
     pub const fn needs_loss_bound(self) -> bool {
         matches!(
             self,
@@ -165,7 +165,7 @@ impl Rule {
     }
 }
 
-/// What a rule is about.
+/// The scope of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     /// A component that holds writes.
@@ -174,7 +174,7 @@ pub enum Scope {
     Capacity,
     /// Any component.
     Component,
-    /// All of the plan.
+    /// The whole plan.
     Run,
 }
 
@@ -189,10 +189,10 @@ impl fmt::Display for Rule {
 pub struct Waiver {
     /// The refusal that is accepted.
     pub rule: Rule,
-    /// The component it is accepted for; absent means every component of the run.
+    /// The component that it is accepted for; absent means every component of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentName>,
-    /// The loss of writes that is accepted with it.
+    /// The accepted loss of writes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accept_loss_ms: Option<Dur>,
     /// Why, in the person's words.
@@ -208,13 +208,13 @@ impl Waiver {
     }
 }
 
-/// Somebody who asked for, approved or waived something. Without operators in `drctl.yaml` the identity is only claimed, and
-/// reports say so.
+/// A person who requested, approved or waived something. Without operators in `drctl.yaml` the identity is only claimed, and reports say
+/// so.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Person {
-    /// The operator's name where it is signed; else `user@host`, or a name followed by it.
+    /// The operator's name if it is signed; otherwise `user@host`, or a name followed by it.
     pub who: String,
-    /// True while nothing but the operating system vouches for it.
+    /// True if only the operating system confirms the identity.
     pub claimed: bool,
     /// An OpenSSH signature over the statement (`ssh-keygen -Y verify -n drctl-statement`).
     #[serde(default)]
@@ -230,7 +230,7 @@ impl Person {
         Self { who: who.into(), claimed: true, signature: None, statement: None }
     }
 
-    /// Whether it is the same person, whatever each of them signed.
+    /// Whether both are the same person, whatever they signed.
     pub fn is(&self, other: &Self) -> bool {
         self.who == other.who
     }
