@@ -1,4 +1,4 @@
-//! Buckets of a simulated estate: copied both ways, and as far behind as replicas are.
+//! Buckets of a simulated estate: replicated in both directions, with the same lag as database replicas.
 
 use super::estate::Estate;
 use super::scenario::roll;
@@ -7,7 +7,7 @@ use crate::kinds::aws::s3::{
 };
 use crate::model::time::Dur;
 
-/// How many objects there are.
+/// The number of objects in each bucket.
 const OBJECTS: u32 = 1_000;
 
 impl Estate {
@@ -20,7 +20,7 @@ impl Estate {
             deletes: true,
             ..CopyRule::default()
         };
-        // What is published stays as it was when the source went dark.
+        // No metrics are published after the source is lost.
         let lost = self.lost_at.filter(|at| *at <= self.now && !self.is_lost(of.place.name.as_str()));
         let most = self.scenario.lag_ms.max(2_000);
         let arrives = |from: &String| Arriving {
@@ -39,7 +39,7 @@ impl Estate {
         }
     }
 
-    /// Where replicas are a minute and more behind, so are copies: the newest object is not there yet.
+    /// If the lag of replicas is a minute or more, the newest object has not been copied yet.
     pub(super) fn compared(&self, of: &Sample) -> Option<ComparedState> {
         let reached = !self.is_lost(of.copy.place.name.as_str());
         let newest = Gap {

@@ -1,4 +1,4 @@
-//! The estate of a plan as it is while everything works.
+//! Builds the estate of a plan in its normal state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,10 +17,10 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::graph;
 use crate::plan::types::{Component, Plan};
 
-/// Capacity of the home site's groups where the plan names no floor.
+/// Capacity of the active site's groups if the plan gives no minimum.
 const HOME_CAPACITY: u32 = 4;
 
-/// Builds it and schedules the loss.
+/// Builds the estate and schedules the loss.
 pub(super) fn estate(
     plan: &Plan,
     scenario: Scenario,
@@ -28,7 +28,7 @@ pub(super) fn estate(
     began: Timestamp,
     feed: Option<&Feed>,
 ) -> Estate {
-    // What is lost is home, or where the application was seen to be.
+    // The site that will be lost is the home site, or the site where the application was observed to be active.
     let home = feed.map_or(&plan.home.value, |f| &f.active).clone();
     let active = feed.map_or_else(|| active(plan, scenario.begins), |f| f.active.clone());
     let lost_at = began + scenario.lost_after + Dur(roll(seed, &["lost"], 20_000));
@@ -108,7 +108,7 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             won: false,
             timeline: if alone && !old { 2 } else { 1 },
             retired: false,
-            // A declared class is what a cluster without instances is given.
+            // A cluster is declared without instances if the plan gives a class for the instance to add.
             headless: spec.at.get(site).is_some_and(|at| at.instance_class.is_some()) && *site != active,
             joined: None,
         });
@@ -124,7 +124,7 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
     }
 }
 
-/// They lead where the database takes writes at the beginning.
+/// The secrets initially point to the database that takes writes at the beginning.
 fn secrets(estate: &mut Estate, plan: &Plan, component: &Component) {
     let Spec::Clients(spec) = &component.spec else { return };
     let Some(Spec::Database(db)) = plan.components.get(&spec.of.value).map(|c| &c.spec) else { return };
@@ -136,7 +136,7 @@ fn secrets(estate: &mut Estate, plan: &Plan, component: &Component) {
     }
 }
 
-/// Where a simulated server listens.
+/// The endpoint of a simulated server.
 pub(super) fn listens(db: &DatabaseRef) -> String {
     db.endpoint.clone().unwrap_or_else(|| format!("{}.{}.sandbox:5432", db.id, db.place.name))
 }

@@ -12,56 +12,56 @@ use crate::model::time::Timestamp;
 /// A database server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// What it is a server of.
+    /// The component that it belongs to.
     pub component: ComponentName,
-    /// Where it is.
+    /// Its site.
     pub site: SiteName,
     /// Its name.
     pub id: String,
-    /// Set aside under another name: the plan declares it no more.
+    /// Renamed and set aside: no longer the declared server.
     pub aside: bool,
-    /// It would acknowledge a write of a client that reaches it.
+    /// Would acknowledge a write from a client that reaches it.
     pub accepts: bool,
-    /// It would let in a client that has no session yet.
+    /// Would accept a new session.
     pub admits: bool,
-    /// Rows land in it: clients reach it that would write, or a worker applies what comes from elsewhere.
+    /// Receives writes: from clients that reach it, or from an apply worker.
     pub reached: bool,
-    /// The server that it follows.
+    /// The server that it replays.
     pub follows: Option<String>,
-    /// Of a server that followed another one: up to when it has what was written there.
+    /// If it replays or replayed another server: the time up to which it has that server's writes.
     pub kept: Option<Timestamp>,
 }
 
-/// The names of one component, as they answer.
+/// The DNS names of one component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     /// The component.
     pub component: ComponentName,
-    /// By authoritative servers.
+    /// The answers of authoritative servers.
     pub published: Vec<RecordSet>,
-    /// By the resolvers of users.
+    /// The answers of the users' resolvers.
     pub cached: Vec<RecordSet>,
 }
 
-/// Where the clients of a component in one site are led: a place without a server leads nowhere.
+/// The server to which the clients of a component in one site are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Way {
     /// The clients.
     pub component: ComponentName,
-    /// Where they are.
+    /// Their site.
     pub site: SiteName,
-    /// Site and name of the server.
+    /// Site and name of the server; `None` if no server is there.
     pub leads_to: Option<(SiteName, String)>,
 }
 
-/// One instant.
+/// The state at one instant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moment {
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// Sites that nobody outside reaches.
+    /// Sites that nobody outside can reach.
     pub unreached: BTreeSet<SiteName>,
-    /// Those of them of which no control plane tells anything either.
+    /// Those of them whose control planes do not answer either.
     pub dark: BTreeSet<SiteName>,
     /// Every database server.
     pub servers: Vec<Server>,
@@ -74,7 +74,7 @@ pub struct Moment {
 }
 
 impl Estate {
-    /// From now on everything is written down.
+    /// Starts to record the state at each instant.
     pub(super) fn chronicle(&mut self) {
         self.moments.get_or_insert_default();
         self.note_moment();

@@ -1,4 +1,4 @@
-//! Aurora global databases: the service moves the writer, and makes the one that was left a secondary as soon as it can.
+//! Aurora global databases: the service moves the writer, and makes the old writer a secondary as soon as it can.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::model::time::Dur;
 const MOVING: &str = "switching-over";
 
 impl Estate {
-    /// What a cluster consists of.
+    /// The instances of a cluster and its state.
     pub(super) fn parts(&self, i: usize) -> Option<Box<ClusterState>> {
         let db = &self.dbs[i];
         let of = &db.reference;
@@ -37,7 +37,7 @@ impl Estate {
         })
     }
 
-    /// The status word, as an adapter tells it.
+    /// The status, as an adapter reports it.
     pub(super) fn status(&self, i: usize) -> &'static str {
         let db = &self.dbs[i];
         let serves = !db.headless || db.joined.as_ref().is_some_and(|m| m.status == "available");
@@ -73,7 +73,7 @@ impl Estate {
         }
         let writer = self.writer_of(i);
         if how.by == Handover::Switchover {
-            // It asks the writer, which ceases to write.
+            // A switchover needs the writer, which then stops taking writes.
             let Some(old) = writer.filter(|&w| !self.is_lost(self.dbs[w].site.as_str())) else {
                 let why = "the primary cluster is not in available state.".to_owned();
                 return Err(("InvalidGlobalClusterStateFault", why));
@@ -105,7 +105,7 @@ impl Estate {
         }
         if by == Handover::Switchover {
             if lost {
-                // Nobody hands over: all is as before.
+                // The writer cannot hand over, so nothing changes.
                 return;
             }
             self.dbs[i].frozen_at = Some(self.now);
@@ -124,7 +124,7 @@ impl Estate {
         }
     }
 
-    /// The region answers again: the service finds a writer that is none any more.
+    /// The region answers again: the service finds old writers there and makes them secondaries.
     pub(super) fn found_again(&mut self) {
         for (other, writer) in std::mem::take(&mut self.left) {
             let takes = Dur(30_000 + roll(self.seed, &["found", &self.dbs[other].reference.id], 120_000));
@@ -132,7 +132,7 @@ impl Estate {
         }
     }
 
-    /// It follows; the groups that a fence gave it stay.
+    /// The old writer becomes a secondary. It keeps the security groups that a fence attached.
     pub(super) fn second(&mut self, other: usize, writer: usize) {
         if self.dbs[writer].source.is_some() {
             return;

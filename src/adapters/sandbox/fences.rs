@@ -9,7 +9,7 @@ use super::scenario::Applies;
 use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::model::time::Timestamp;
 
-/// The word for what a census finds beside clients.
+/// The proof's text for a writer that is not a client.
 pub(super) const WORKER: &str = "the apply worker of subscription feed";
 
 /// The state of a fence method that the catalog records.
@@ -25,7 +25,7 @@ pub(super) enum Change {
 pub(super) struct Catalog(Vec<(Timestamp, FenceMethod, Change)>);
 
 impl Catalog {
-    /// The fence methods that are set at a position of its log, with the server that each was set on.
+    /// The fence methods that are set at a WAL position, with the server that each was set on.
     fn at(&self, position: Timestamp) -> BTreeMap<FenceMethod, &str> {
         let mut rungs = BTreeMap::new();
         for (_, method, change) in self.0.iter().filter(|(at, ..)| *at <= position) {
@@ -42,7 +42,7 @@ impl Catalog {
     }
 }
 
-/// A worker that applies a subscription: it writes, and is no client.
+/// The worker of a subscription. It writes, but is not a client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Worker {
     #[default]
@@ -63,7 +63,7 @@ impl Estate {
         }
         self.dbs[i].fenced.insert(method);
         self.keep(i, method, now);
-        // The subscription is disabled, and its worker ends when it has noticed; or nobody may disable it.
+        // The fence disables the subscription, and its worker ends some time later. In other scenarios nobody may disable it.
         if let (true, Applies::Ends(after)) = (method.tells_the_end(), self.scenario.applies) {
             self.schedule(now + after, Transition::WorkerEnds(i));
         }
@@ -88,7 +88,7 @@ impl Estate {
         Ok(None)
     }
 
-    /// The catalog has a fence method from then on.
+    /// Records in the catalog that a fence method is set, if the catalog keeps it.
     pub(super) fn keep(&mut self, i: usize, method: FenceMethod, at: Timestamp) {
         let db = &mut self.dbs[i];
         if method.replicates() {
@@ -104,27 +104,27 @@ impl Estate {
         }
     }
 
-    /// Whether a worker writes into a server: no fence that keeps clients out ends it by that.
+    /// Whether an apply worker writes into a server. A fence that only keeps clients out does not end the worker.
     pub(super) fn applies(&self, db: &Db) -> bool {
         let ends = |m: &FenceMethod| !m.tells_the_end();
         let runs = db.source.is_none() && db.status == "available" && !self.is_dead(db);
         runs && db.worker == Worker::Alive && !db.fenced.iter().any(ends)
     }
 
-    /// A replica takes over, with what it has replayed of its source's catalog.
+    /// A replica takes over the part of its source's catalog that it has replayed.
     pub(super) fn comes_over(&mut self, i: usize) {
         let kept = self.replayed(i);
         let Some(catalog) = self.source(&self.dbs[i]).map(|source| source.catalog.up_to(kept)) else {
             return;
         };
-        // Of a fence by `pg_hba.conf` only the word is in the catalog: the file is the old server's own.
+        // For a fence by `pg_hba.conf` the catalog has only its word: the file stays on the old server.
         let rungs: Vec<_> = catalog.at(kept).into_keys().filter(|m| *m != FenceMethod::PgHba).collect();
         let db = &mut self.dbs[i];
         db.catalog = catalog;
         db.fenced.extend(rungs);
     }
 
-    /// What a fence that the catalog keeps left on a server of one's own, and on replicas that replayed it.
+    /// The word of a fence that the catalog keeps, on a self-managed server and on replicas that have replayed it.
     pub(super) fn word(&self, i: usize) -> Option<String> {
         let db = &self.dbs[i];
         let position = if db.source.is_some() { self.replayed(i) } else { self.now };

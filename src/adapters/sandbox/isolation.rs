@@ -90,7 +90,7 @@ impl Estate {
         };
         let takes = match (self.scenario.by_group, roll(self.seed, &["restart", &id], 6)) {
             (ByGroup::Smoothly, _) => within(30_000, 60_000),
-            // The first one may have no effect, or end within the second in which it was accepted.
+            // The first restart may have no effect, or end within the second in which it was accepted.
             (ByGroup::Roughly { .. }, 0) if n == 1 => None,
             (ByGroup::Roughly { .. }, 1) if n == 1 => Some(Dur(50)),
             (ByGroup::Roughly { .. }, _) => within(3_000, 25_000),
@@ -150,7 +150,7 @@ impl Estate {
         restart.stage(self.grouping(i), told.map(|(at, _)| *at).max())
     }
 
-    /// While it restarts, its status may still be the one from before, unless all goes smoothly.
+    /// Whether the groups are changing. During a restart the status may still be the previous one, unless all goes smoothly.
     fn grouping(&self, i: usize) -> Groups {
         let db = &self.dbs[i];
         let of = &db.isolation;

@@ -1,5 +1,5 @@
-//! Instances that a cloud manages: renamed, and created as replicas. The server keeps its slot under the declared name, so that names
-//! and groups find it; what was set aside is a server beside it.
+//! Managed instances: renaming them, and creating them as replicas. The declared name keeps its entry in the estate, so that DNS
+//! names and groups find it. A renamed instance gets an entry of its own.
 
 use super::effects::Answer;
 use super::estate::{Db, Estate, Transition};
@@ -10,7 +10,7 @@ use crate::kinds::aws::rds::{InstanceSettings, NEW_NAME};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::model::time::Dur;
 
-/// The status of a slot whose name is free.
+/// The status of a declared name that no instance has.
 pub(super) const GONE: &str = "gone";
 
 impl Estate {
@@ -30,7 +30,7 @@ impl Estate {
         Ok(None)
     }
 
-    /// The instance lives on beside its slot; back under its own name it is in the slot again.
+    /// Finishes a rename: the instance gets an entry of its own, or returns to the one of the declared name.
     pub(super) fn renamed(&mut self, i: usize, to: &str) {
         let site = self.dbs[i].site.to_string();
         let id = std::mem::replace(&mut self.dbs[i].reference.id, to.to_owned());
@@ -58,7 +58,7 @@ impl Estate {
         }
     }
 
-    /// The place of a declared server whose name is free.
+    /// The entry of a declared name that no instance has.
     pub(super) fn slot(&self, id: &str, site: &str) -> Option<usize> {
         self.dbs
             .iter()
@@ -87,7 +87,7 @@ impl Estate {
 }
 
 impl Db {
-    /// What the control plane tells of it.
+    /// The settings that the control plane reports.
     pub(super) fn settings(&self) -> Option<Box<InstanceSettings>> {
         let place = &self.reference.place;
         let account = place.account.as_deref().unwrap_or("000000000000");
@@ -101,7 +101,7 @@ impl Db {
         })
     }
 
-    /// Whether SQL tells of it where it is in its log.
+    /// Whether drctl can query its WAL position by SQL.
     pub(super) fn tells_its_log(&self) -> bool {
         match self.reference.engine {
             Engine::Postgres => true,

@@ -1,5 +1,5 @@
-//! Who is alive, and who reaches whom. A site that is lost to its users and to drctl lives on: its databases take the writes of the
-//! clients beside them until they are fenced or die, or until those clients are gone.
+//! Which servers are alive, and which clients reach them. A site that users and drctl cannot reach may still be alive: its
+//! databases take writes from clients in the same site until they are fenced or fail, or until those clients are gone.
 
 use super::estate::{Db, Estate, Transition};
 use super::scenario::roll;
@@ -18,7 +18,7 @@ impl Estate {
         }
     }
 
-    /// What was not shipped by now is not shipped any more.
+    /// Stops replication from the home site. Writes that were not shipped yet stay there.
     pub(super) fn cut(&mut self) {
         let of_home = |d: &Db| d.site != self.home && self.source(d).is_some_and(|s| s.site == self.home);
         let streams = |i: &usize| of_home(&self.dbs[*i]) && self.dbs[*i].frozen_at.is_none();
@@ -29,7 +29,7 @@ impl Estate {
         self.cut_off = cut;
     }
 
-    /// The site can be reached again, with everything that happened in it: what follows a server there continues from its position.
+    /// The site can be reached again. Replicas of its servers continue from their positions if the scenario says so.
     pub(super) fn come_back(&mut self) {
         self.back = true;
         for i in std::mem::take(&mut self.cut_off) {
@@ -60,13 +60,13 @@ impl Estate {
         self.dead && db.site == self.home
     }
 
-    /// Whether it takes writes: there are clients that reach it, or a worker that applies what comes from elsewhere.
+    /// Whether it takes writes, from clients that reach it or from an apply worker.
     pub(super) fn takes_writes(&self, db: &Db) -> bool {
         let clients = !self.is_lost(db.site.as_str()) || !self.clients_gone;
         self.accepts(db) && clients || self.applies(db)
     }
 
-    /// Writers that just ceased to acknowledge, and those that do so again.
+    /// Records when writers stop acknowledging writes, and when they resume.
     pub(super) fn note_writers(&mut self) {
         for i in 0..self.dbs.len() {
             if self.dbs[i].source.is_some() {

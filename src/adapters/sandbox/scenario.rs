@@ -1,4 +1,4 @@
-//! What goes wrong, by name.
+//! The scenarios: what fails, by name.
 
 use crate::model::ids::Digest;
 use crate::model::intent::Intent;
@@ -15,7 +15,8 @@ pub enum Begins {
     AwayAlone,
 }
 
-/// How a fence by security group goes. A group takes seconds to become active, and sessions from before live until a restart.
+/// How a fence by security group proceeds. A group takes seconds to become active, and earlier sessions stay open until a
+/// restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByGroup {
     /// As usual: a restart takes less than a minute, and the provider reports it within seconds.
@@ -40,14 +41,14 @@ pub enum Events {
     Never,
 }
 
-/// Whether a subscription is enabled on the active servers that SQL reaches: its worker writes there, and is no client.
+/// Whether a subscription is enabled on the active self-managed servers. Its worker writes there but is not a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applies {
-    /// There is none.
+    /// There is no subscription.
     Nothing,
-    /// A fence that keeps clients out ends it so much later.
+    /// A fence that keeps clients out ends the worker after this time.
     Ends(Dur),
-    /// Nobody who fences may end it.
+    /// The administrator's role may not disable it.
     Stays,
 }
 
@@ -56,57 +57,57 @@ pub enum Applies {
 pub struct Scenario {
     /// Its name.
     pub name: &'static str,
-    /// In a sentence.
+    /// A description in one sentence.
     pub about: &'static str,
     /// Where the application is active at the beginning.
     pub begins: Begins,
     /// Whether the home site is lost at all.
     pub loses_home: bool,
-    /// How long after the beginning, at least.
+    /// The minimum time from the beginning to the loss.
     pub lost_after: Dur,
-    /// The home site's control plane goes with it.
+    /// The home site's control plane fails as well.
     pub control_plane_lost: bool,
     /// SQL to the home site's databases still answers, slowly.
     pub sql_answers: bool,
-    /// The home site's servers go with it; else they live, and take the writes of the clients beside them.
+    /// The home site's servers fail as well. Otherwise they keep taking writes from clients in their site.
     pub primary_dies: bool,
-    /// Those clients give up within this time after the loss; none if they stay.
+    /// Those clients give up within this time after the loss; `None` if they stay.
     pub clients_leave: Option<Dur>,
-    /// What the home site's databases write still reaches their replicas.
+    /// Writes in the home site still reach the replicas.
     pub replicates: bool,
-    /// When the home site comes back, its databases reach their replicas again; else those stay where they are.
+    /// When the home site returns, replication from it resumes. Otherwise the replicas stay at their positions.
     pub heals: bool,
-    /// Calls to the home site take this long.
+    /// Latency of calls to the home site.
     pub home_latency_ms: u64,
-    /// Of 1,000 mutating calls so many are throttled.
+    /// How many of 1,000 mutating calls are throttled.
     pub throttled: u64,
-    /// Of 1,000 mutating calls so many meet some other fault.
+    /// How many of 1,000 mutating calls meet another fault.
     pub faults: u64,
-    /// How late the effect of a call may come whose caller gave up.
+    /// The maximum delay of the effect of a call whose caller gave up.
     pub late: Dur,
-    /// How old the answer of a control plane may be, though it says that it is of now.
+    /// The maximum age of a control plane's answer, although it claims to be current.
     pub stale: Dur,
-    /// How far the clock of a database may be from this machine's, either way.
+    /// The maximum difference between a database's clock and this machine's, in either direction.
     pub skew: Dur,
-    /// How far replicas are behind.
+    /// The lag of replicas.
     pub lag_ms: u64,
-    /// The first promotion is accepted and comes to nothing.
+    /// The first promotion is accepted but has no effect.
     pub first_promotion_fails: bool,
-    /// A server of one's own begins its promotion so much after it took the request.
+    /// The delay before a self-managed server starts a requested promotion.
     pub promotion_waits: Dur,
-    /// A managed database takes so much longer than most to be promoted.
+    /// How much longer than usual a managed database takes to be promoted.
     pub promotion_takes: Dur,
-    /// Share of the wanted instances that there are.
+    /// The percentage of the requested instances that are available.
     pub capacity_percent: u32,
     /// The DNS control plane is down for this long after the loss.
     pub dns_down: Dur,
-    /// The archived log of databases is damaged.
+    /// The WAL archive of databases is damaged.
     pub archive_corrupt: bool,
     /// The home site comes back this long after it was lost.
     pub returns_after: Option<Dur>,
-    /// How fences by security group come about.
+    /// How fences by security group proceed.
     pub by_group: ByGroup,
-    /// What writes into databases beside their clients.
+    /// Writers other than clients.
     pub applies: Applies,
 }
 
@@ -234,7 +235,7 @@ pub const SCENARIOS: &[Scenario] = &[
 ];
 
 impl Scenario {
-    /// The scenario of a rehearsal for which nobody named one.
+    /// The scenario of a rehearsal if none is named.
     pub const fn default_for(intent: Intent) -> &'static str {
         match intent {
             Intent::Failover => "region-lost",
@@ -252,23 +253,23 @@ impl Scenario {
 /// The result of one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is carried out and answered.
+    /// Performed and answered.
     Answered,
-    /// Refused for the rate.
+    /// Rejected because of a rate limit.
     Throttled,
-    /// Refused: the service is down.
+    /// Rejected because the service is down.
     Unavailable,
-    /// No connection.
+    /// There was no connection.
     NotSent,
-    /// Swallowed.
+    /// The request is lost.
     Lost,
-    /// Carried out; the answer is swallowed.
+    /// Performed, but the answer is lost.
     AppliedUnanswered,
-    /// Carried out after the caller gave up.
+    /// Performed after the caller gave up.
     Late(Dur),
 }
 
-/// Dice that depend on what they are thrown for and on nothing else, so that the order of calls does not matter.
+/// A random number that depends only on the seed and on `what`, so that the order of calls does not matter.
 pub fn roll(seed: u64, what: &[&str], below: u64) -> u64 {
     let seed = seed.to_be_bytes();
     let mut fields: Vec<&[u8]> = vec![&seed];
