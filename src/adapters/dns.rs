@@ -1,4 +1,5 @@
-//! Names as the world sees them: asked of the zone's own name servers, which keep nothing, and of resolvers, which do.
+//! DNS names as users see them: asks the zone's own name servers, which have the current answer, and resolvers, which cache
+//! answers.
 //!
 //! drctl asks every server directly and caches nothing between two observations (RFC 1034, section 4.3; RFC 8499, «authoritative server»).
 
@@ -21,25 +22,25 @@ use crate::kinds::State;
 use crate::kinds::aws::route53::{AnswersState, ServerAnswer, Wanted};
 use crate::world::World;
 
-/// How long one server may take for one answer.
+/// Limit on one answer of one server.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Name servers of a zone that are asked; Route 53 gives a zone four.
+/// Maximum number of name servers that are asked for a zone; Route 53 gives a zone four.
 const MOST_SERVERS: usize = 8;
 
 /// Name servers and resolvers.
 pub struct Dns {
     world: World,
-    /// Those that the settings name.
+    /// The resolvers that the settings name.
     resolvers: Vec<IpAddr>,
 }
 
 impl Dns {
-    /// Nothing is asked yet.
+    /// Sends no query.
     pub const fn new(world: World, resolvers: Vec<IpAddr>) -> Self {
         Self { world, resolvers }
     }
 
-    /// What they answer.
+    /// The answers of all servers for these names.
     pub async fn answers(&self, names: &[Wanted]) -> Observation {
         let (system, _) = match read_system_conf() {
             Ok(read) => read,
@@ -95,7 +96,7 @@ impl Dns {
     }
 }
 
-/// Name and type: one says nothing of the other.
+/// Name and type together: the answers of one type say nothing about another.
 fn asked(wanted: &Wanted) -> String {
     format!("{} {}", wanted.name, wanted.rtype)
 }
@@ -107,19 +108,19 @@ fn resolver(config: ResolverConfig, recursive: bool) -> Result<TokioResolver, St
     options.timeout = PATIENCE;
     options.attempts = 1;
     options.ndots = 0;
-    // What somebody wrote into a file here during an incident is no answer of anybody's.
+    // An entry in the hosts file, perhaps made during an incident, is not the answer of a server.
     options.use_hosts_file = ResolveHosts::Never;
     options.ip_strategy = LookupIpStrategy::Ipv4AndIpv6;
     options.recursion_desired = recursive;
     builder.build().map_err(|e| e.to_string())
 }
 
-/// An absolute name: no search list is tried.
+/// An absolute name, so that the resolver tries no search list.
 fn absolute(name: &str) -> Result<Name, String> {
     Name::from_utf8(format!("{}.", name.trim_end_matches('.'))).map_err(|e| format!("{name}: {e}"))
 }
 
-/// What is right: the values that were asked for, or whatever the alias leads to now.
+/// The expected answer: the values that were asked for, or what the alias resolves to now.
 async fn right_values(wanted: &Wanted, way: &TokioResolver) -> Result<BTreeSet<String>, String> {
     match &wanted.alias {
         None => Ok(wanted.values.iter().map(|v| plain(v, &wanted.rtype)).collect()),
@@ -130,13 +131,13 @@ async fn right_values(wanted: &Wanted, way: &TokioResolver) -> Result<BTreeSet<S
     }
 }
 
-/// The addresses of the servers of the zone that a name is in.
+/// The addresses of the name servers of the zone that a name is in.
 async fn zone_servers(name: &str, way: &TokioResolver) -> Result<Vec<(String, Vec<IpAddr>)>, String> {
     let mut zone = absolute(name)?;
     while !zone.is_root() {
         let names: Vec<Name> = match way.lookup(zone.clone(), RecordType::NS).await {
             Ok(found) => {
-                // Those of this very name: another one's may come with an alias.
+                // Only those of this very name: an alias may add those of another one.
                 let of_zone = found.answers().iter().filter(|r| r.name == zone);
                 let names = of_zone.filter_map(|r| match &r.data {
                     RData::NS(server) => Some(server.0.clone()),
@@ -145,7 +146,7 @@ async fn zone_servers(name: &str, way: &TokioResolver) -> Result<Vec<(String, Ve
                 names.take(MOST_SERVERS).collect()
             }
             Err(none) if none.is_no_records_found() => Vec::new(),
-            // Nobody knows whether the name is a zone of its own: the one above it would know less.
+            // It is unknown whether the name is a zone of its own, so do not fall back to its parent.
             Err(error) => return Err(format!("name servers of {zone}: {error}")),
         };
         if !names.is_empty() {
@@ -167,7 +168,7 @@ async fn ask(
     authoritative: bool,
     right: &BTreeSet<String>,
 ) -> (Option<bool>, String) {
-    // All addresses of one server: it may be reached by one of them only.
+    // All addresses of one server: it may be reachable at only one of them.
     let servers = ips.iter().copied().map(NameServerConfig::udp_and_tcp).collect();
     let config = ResolverConfig::from_parts(None, Vec::new(), servers);
     let kind = wanted.rtype.parse::<RecordType>().map_err(|e| e.to_string());
@@ -176,12 +177,12 @@ async fn ask(
         Err(why) => return (None, why),
     };
     match values(&server, &wanted.name, kind).await {
-        // Somebody on the way answers in its place, from what it keeps: that is no word of the zone's.
+        // A cache on the way answered instead of the server, so this is not the zone's answer.
         Ok((found, false)) if authoritative => {
             (None, format!("the answer is not authoritative: {}", listed(&found)))
         }
         Ok((found, _)) => {
-            // A load balancer has more addresses than it gives at a time.
+            // A load balancer has more addresses than one answer holds.
             let same = match wanted.alias {
                 Some(_) => !found.is_disjoint(right),
                 None => found == *right,
@@ -197,7 +198,7 @@ fn listed(values: &BTreeSet<String>) -> String {
     values.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-/// What a server answers, and whether with authority (RFC 1035, section 4.1.1, «AA»).
+/// The values that a server answers, and whether the answer is authoritative (RFC 1035, section 4.1.1, «AA»).
 async fn values(
     server: &TokioResolver,
     name: &str,
@@ -210,7 +211,7 @@ async fn values(
     Ok((of_kind.map(|r| plain(&r.data.to_string(), &kind.to_string())).collect(), authority))
 }
 
-/// One form for what can be written in several: of addresses (RFC 5952), of names, and of texts.
+/// Normalizes values that can be written in several ways: addresses (RFC 5952), names, and texts.
 fn plain(value: &str, kind: &str) -> String {
     match value.parse::<IpAddr>() {
         Ok(ip) => ip.to_string(),

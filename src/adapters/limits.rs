@@ -1,24 +1,24 @@
-//! Polling: quick at first, then backing off, and slower for things that take minutes anyway.
+//! Polling intervals: short at first, then growing, and longer for changes that take minutes anyway.
 
 use crate::kinds::Target;
 use crate::model::time::Dur;
 
-/// How long to wait before the first look at a target: some things are never there at once.
+/// How long to wait before the first observation of a target. Some changes never complete immediately.
 pub fn first_look(target: &Target) -> Dur {
     match target {
-        // Every GetChange takes from the bucket that the other changes need, and INSYNC takes seconds at best.
+        // GetChange shares its request limit with the changes themselves, and INSYNC takes seconds at best.
         Target::Change { .. } => Dur::secs(4),
         _ => Dur::ZERO,
     }
 }
 
-/// Looks that are made at the first interval before it grows: one describe answers for everything that waits, so that being
-/// quick costs one call a second, and what takes minutes is still seen within a second for the first of them.
+/// Number of observations at the first interval, before it grows. One describe call covers every waiting step, so short intervals
+/// cost only one call a second.
 const QUICK_LOOKS: u32 = 45;
-/// What one change may take of Route 53's 10 requests a second when `n` of them are waited for.
+/// The share of one change in Route 53's limit of 10 requests a second, per change that is waited for.
 const CHANGE_SHARE_MS: u64 = 125;
 
-/// How long to wait before the `n`th look at a target (from 0), when so many of the same poll group are waited for.
+/// How long to wait before the `n`th observation of a target (from 0), while `siblings` targets of its poll group are waited for.
 pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
     let (first, most): (u64, u64) = match target {
         Target::Change { .. } => {
@@ -28,7 +28,7 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
         Target::Records { .. } => (1_000, 5_000),
         Target::Rebuild { .. } | Target::Backups(_) | Target::Restore { .. } => (1_000, 10_000),
         Target::Database(_) | Target::Fence { .. } | Target::Group(_) => (1_000, 10_000),
-        // Route 53's servers and checkers change their mind in steps of ten seconds; nobody is asked more often than that helps.
+        // Route 53's servers and health checkers change in steps of ten seconds, so asking more often does not help.
         Target::Answers { .. } => (2_000, 5_000),
         Target::Wrote { .. }
         | Target::Guard { .. }
@@ -39,7 +39,7 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
         | Target::Identity { .. }
         | Target::Granted { .. }
         | Target::Quotas { .. } => (500, 5_000),
-        // Each look at objects is as many calls as objects.
+        // Each observation makes one call for each object.
         Target::Bucket(_) | Target::Compared(_) => (2_000, 15_000),
         Target::Command { .. } => (200, 2_000),
     };

@@ -1,4 +1,4 @@
-//! The real providers: which of them answers for a target and which carries an action out.
+//! The real providers: routes each target and each action to one of them.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,7 +45,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// `recovery` is the site that is recovered to: global services are reached, and secrets read, from there.
+    /// `recovery` is the recovery site: drctl reaches global services, and reads secrets, in its region.
     pub fn new(world: World, settings: &Settings, recovery: Option<Place>) -> Self {
         Self {
             aws: aws::Aws::new(world.clone(), settings, recovery),
@@ -62,7 +62,7 @@ impl Live {
         Observation::Unobservable { since: self.world.now(), why }
     }
 
-    /// Where a database listens, and a login to it.
+    /// The endpoint of a database, and a login to it.
     async fn connection_info(&self, db: &DatabaseRef) -> Result<(String, Login), NoLogin> {
         let Some(secret) = &db.admin_secret else {
             return Err(format!("the plan gives no `admin` login for {}", db.id).into());
@@ -76,7 +76,7 @@ impl Live {
         Ok((endpoint, login))
     }
 
-    /// Logins are read once a process: in an outage every call that is not made cannot fail.
+    /// Reads each login only once: in an outage, a call that is not made cannot fail.
     async fn login(&self, reference: &str, place: &Place) -> Result<Login, NoLogin> {
         if let Some(login) = self.logins.borrow().get(reference) {
             return Ok(login.clone());
@@ -97,7 +97,7 @@ impl Live {
         }
     }
 
-    /// A login that the server refused may have been rotated: it is read again the next time.
+    /// A login that the server refused may have been rotated, so it is read again the next time.
     fn forget_refused(&self, db: &DatabaseRef, refused: bool) {
         if let (true, Some(secret)) = (refused, &db.admin_secret) {
             self.logins.borrow_mut().remove(secret);
@@ -139,12 +139,12 @@ impl Live {
         }
     }
 
-    /// Stops a server by its host, or starts it again.
+    /// Stops a server through its host, or starts it again.
     async fn stop(&self, op: &Operation, db: &DatabaseRef, key: &str) -> CallOutcome {
         let Some(endpoint) = &db.endpoint else {
             return refused("NoEndpoint", format!("the plan gives no `endpoint` for {}", db.id));
         };
-        // One whose login nobody can read is stopped all the same.
+        // The server is stopped even if its login cannot be read.
         let way = self.connection_info(db).await.ok();
         let way = way.as_ref().map(|(e, l)| (e.as_str(), l));
         match op {
@@ -165,7 +165,7 @@ impl Live {
         }
     }
 
-    /// Checks the copy of a managed server, which is another server.
+    /// Checks the copy of a managed server. The copy is a server of its own.
     async fn check(&self, part: Part, of: &Restore, copy: &DatabaseRef, key: &str) -> CallOutcome {
         let (endpoint, login) = match self.connection_info(copy).await {
             Ok(way) => way,
@@ -236,14 +236,14 @@ impl Live {
         seen
     }
 
-    /// Adds what the control plane does not know of replicas: the last commit that each has replayed.
+    /// Adds what the control plane does not know about replicas: the last commit that each has replayed.
     async fn with_last_commits(&self, targets: &[Target], mut seen: Vec<Observation>) -> Vec<Observation> {
         let looks = targets.iter().zip(&seen).map(|(target, seen)| self.replayed(target, seen));
         let replayed = join_all(looks).await;
         let mut left: BTreeMap<&Place, Vec<Lagging<'_>>> = BTreeMap::new();
         let from = sources(&seen);
         for ((target, by_sql), source_region) in targets.iter().zip(&replayed).zip(&from) {
-            // One that has replayed no commit since it was started knows none.
+            // A replica that has replayed no commit since its start does not know its last one.
             let unknown = match by_sql {
                 Replayed::AskMetrics | Replayed::Misled => true,
                 Replayed::BySql(there) => there.last_commit.is_none(),
@@ -310,18 +310,18 @@ impl Live {
             return Replayed::NoReplica;
         }
         let db = db.clone().reached_at(state.endpoint.as_ref());
-        // A secondary's writer endpoint leads nowhere before it takes over.
+        // The writer endpoint of a secondary does not work before the takeover.
         if db.admin_secret.is_none() || db.engine == Engine::Aurora {
             return Replayed::AskMetrics;
         }
         match self.connection_info(&db).await {
             Ok((endpoint, login)) => match self.postgres.server(&db, &endpoint, &login).await {
-                // An endpoint that leads to the writer says nothing of the replica.
+                // An endpoint that leads to the writer says nothing about the replica.
                 Observation::Value { state: State::Database(there), .. } if there.is_replica() => {
                     Replayed::BySql(Box::new(there))
                 }
                 Observation::Value { .. } => Replayed::Misled,
-                // A server whose administrator may not read all of that tells its last commit perhaps.
+                // If the login may not read all of that, it may still be allowed to read the last commit.
                 Observation::Refused { .. } => match self.postgres.last_replayed(&endpoint, &login).await {
                     Some(commit) => Replayed::Commit(commit),
                     None => Replayed::AskMetrics,
@@ -332,7 +332,7 @@ impl Live {
         }
     }
 
-    /// Of a managed writer the control plane does not know what its replicas lack.
+    /// The control plane does not know what the replicas of a managed writer lack.
     async fn writer(&self, db: &DatabaseRef, state: &DatabaseState) -> Replayed {
         let postgres = state.instance.as_ref().is_none_or(|i| i.is_postgres());
         match self.connection_info(db).await {
@@ -366,7 +366,7 @@ impl Live {
         })
     }
 
-    /// The administrator's way to the database that clients connect to.
+    /// The administrator's connection to the database that clients use.
     async fn way_beside(
         &self,
         db: &DatabaseRef,
@@ -378,7 +378,7 @@ impl Live {
         Ok((endpoint, Login { dbname, ..login }))
     }
 
-    /// A row that comes as clients come.
+    /// Writes a row over the connection that clients use.
     async fn through(&self, db: &DatabaseRef, table: &str, way: &ClientWay, key: &str) -> CallOutcome {
         let ways = async {
             let client = self.as_client(db, way).await?;
@@ -394,12 +394,12 @@ impl Live {
         }
     }
 
-    /// Where a row is looked for that came as clients come.
+    /// Where to look for a row that was written that way.
     async fn landed(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), NoLogin> {
         self.way_beside(db, &self.as_client(db, way).await?).await
     }
 
-    /// A fence that looks proven has to refuse those logins of clients that the plan gives: for its own reason, or nothing is proven by it.
+    /// If a fence looks proven, tries the client logins of the plan: the server must refuse each for the fence's own reason.
     async fn knocked(
         &self,
         db: &DatabaseRef,
@@ -412,7 +412,7 @@ impl Live {
             return seen;
         }
         for way in &db.clients {
-            // Their secret may be in the region that is lost: the proof does not wait for it.
+            // Their secret may be in the lost region; the proof does not wait for it.
             let late = self.world.sleep_until(self.world.now() + SECRET);
             let read = match select(pin!(self.as_client(db, way)), pin!(late)).await {
                 Either::Left((read, _)) => read,
@@ -506,7 +506,7 @@ impl Live {
     }
 }
 
-/// The regions of what replicas follow, where their sources are named by ARN.
+/// The source regions of replicas whose source is named by an ARN.
 fn sources(seen: &[Observation]) -> Vec<Option<String>> {
     let region = |seen: &Observation| match seen.state()? {
         State::Database(DatabaseState { role: DatabaseRole::Replica { source }, .. }) => {
@@ -517,7 +517,7 @@ fn sources(seen: &[Observation]) -> Vec<Option<String>> {
     seen.iter().map(region).collect()
 }
 
-/// What is known of a replica's last replayed commit.
+/// The known facts about the last commit that a replica has replayed.
 enum Replayed {
     BySql(Box<DatabaseState>),
     Writer(Vec<Unreplicated>),

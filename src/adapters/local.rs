@@ -1,4 +1,4 @@
-//! Commands of the plan's author, run on this machine without a shell.
+//! Runs the commands of the plan on this machine, without a shell.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,13 +13,13 @@ use crate::model::time::{Dur, Timestamp};
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
-/// How much of what a command that failed said is kept.
+/// How much of a failed command's output is kept.
 const TAIL_BYTES: usize = 2_000;
-/// How much is looked through for secrets before it is cut: more than any secret is long.
+/// How much output is searched for secrets before it is cut: more than the length of any secret.
 const HEARD: usize = 64 << 10;
-/// How long something that a command left running is listened to.
+/// How long to keep reading the output after a command has ended, if a process that it started still holds it.
 const PATIENCE: Dur = Dur::secs(2);
-/// The name of a variable that holds a secret.
+/// Words in the names of variables that hold a secret.
 const SECRETIVE: [&str; 8] =
     ["SECRET", "TOKEN", "PASSW", "PASSPHRASE", "CREDENTIAL", "PRIVATE", "APIKEY", "API_KEY"];
 
@@ -30,12 +30,12 @@ pub struct Local {
 }
 
 impl Local {
-    /// Nothing ran yet.
+    /// Has run no command.
     pub fn new(world: World) -> Self {
         Self { world, ran: RefCell::default() }
     }
 
-    /// Runs a command to its end. The answer is that it ended; how, is observed.
+    /// Runs a command to its end. `Accepted` means only that it ended; an observation tells how.
     pub async fn start(&self, command: &Command, key: &str) -> CallOutcome {
         let Some((program, arguments)) = command.argv.split_first() else {
             return CallOutcome::Refused {
@@ -44,7 +44,7 @@ impl Local {
                 again: Again::Never,
             };
         };
-        // It may say what it was given.
+        // It may print the values that it was given.
         for name in command.env.iter().filter(|name| is_secretive(name)) {
             secrets::learn(process::inherited(name).unwrap_or_default());
         }
@@ -59,7 +59,7 @@ impl Local {
         match process::run(run, patience).await {
             Ok(ended) => {
                 let exit = ended.code.unwrap_or(-1);
-                // Of one that did what it should nobody needs to know what it said; it may be much, and anything.
+                // Successful output is not needed, and may be long and contain anything.
                 let tail = if exit == 0 { String::new() } else { tail(ended.out.text(), ended.err.text()) };
                 self.ran.borrow_mut().insert(key.to_owned(), CommandState { exit: Some(exit), tail });
                 CallOutcome::Accepted { token: None }
@@ -72,7 +72,7 @@ impl Local {
         }
     }
 
-    /// How a command went, if this process ran it.
+    /// The result of a command, if this process ran it.
     pub fn observe(&self, key: &str, now: Timestamp) -> Observation {
         match self.ran.borrow().get(key) {
             Some(state) => Observation::Value {
@@ -90,7 +90,7 @@ fn is_secretive(name: &str) -> bool {
     SECRETIVE.iter().any(|word| name.contains(word)) || name.ends_with("_KEY")
 }
 
-/// The end of both outputs. Secrets are taken out first: half of one, where it is cut, would be none that anybody knows.
+/// The end of both outputs. Secrets are removed before the cut, because half of a secret would no longer be recognized.
 fn tail(out: String, err: String) -> String {
     let text = [secrets::scrubbed(out), secrets::scrubbed(err)].concat();
     let text = without_passwords(text.trim());
@@ -98,7 +98,7 @@ fn tail(out: String, err: String) -> String {
     let start = (start..text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);
     text[start..].to_owned()
 }
-/// The journal is for ever: passwords in addresses (`scheme://user:password@host`) do not go into it.
+/// Removes passwords from URLs (`scheme://user:password@host`): the journal is kept forever.
 fn without_passwords(text: &str) -> String {
     let word = |word: &str| match word.split_once("://") {
         Some((scheme, rest)) => match rest.split_once('@') {

@@ -1,6 +1,6 @@
-//! The outside world, behind two methods: look, and act.
+//! The outside world, behind two methods: observe and perform.
 //!
-//! `perform` only starts something; completion is what `observe` then sees. A provider is a folder here, a service a file.
+//! `perform` only starts something; a later `observe` shows its completion. Each provider is a folder, each service a file.
 
 #[cfg(feature = "aws")]
 pub mod aws;
@@ -43,10 +43,10 @@ use crate::record::action::Action;
 use crate::record::event::Request;
 use crate::run::outcome::CallOutcome;
 
-/// Makes the one TLS stack known to every client of this process.
+/// Installs the TLS implementation that every client of this process uses.
 #[cfg(feature = "tls")]
 pub fn install_tls() {
-    // It fails only if it was installed already.
+    // This fails only if one is installed already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
@@ -57,56 +57,56 @@ fn http_date(text: &str) -> Option<crate::model::time::Timestamp> {
     Some(crate::model::time::Timestamp::from_millis(at.as_millisecond()))
 }
 
-/// Every provider at once, routed by target and action.
+/// All providers, routed by target and action.
 pub trait Cloud {
-    /// Looks at targets of one poll group (one service, account and region) and answers in their order.
+    /// Observes targets of one poll group (one service, account and region), and returns the results in their order.
     ///
-    /// Never fails: that nobody answered is an observation.
+    /// Never fails: a missing answer is an observation too.
     fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>>;
 
-    /// Starts an action. `key` is the same whenever the same intent is tried again.
+    /// Starts an action. `key` is the same for every attempt of an intent.
     fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome>;
 
-    /// Addresses of services that somebody named in the place of the provider's.
+    /// Service addresses that replace the provider's own.
     fn endpoints(&self) -> LocalBoxFuture<'_, BTreeSet<Endpoint>> {
         Box::pin(std::future::ready(BTreeSet::new()))
     }
 
-    /// What the provider calls the requests that were made for a key since that was asked last.
+    /// The provider's IDs of the requests that were made for a key since the last call of this method.
     fn requests(&self, _key: &str) -> Vec<Request> {
         Vec::new()
     }
 }
 
 tokio::task_local! {
-    /// The requests of the call that is under way here.
+    /// The requests of the call in progress.
     static REQUESTS: RefCell<Vec<Request>>;
 }
 
-/// Takes note of a request that was answered; of a look, for which nobody keeps one, only in the log.
+/// Records the request of an answered call. Requests of observations are only logged.
 #[cfg(feature = "aws")]
 fn requested(service: &str, id: Option<&str>, code: Option<&str>) {
     let Some(id) = id else { return };
     let request = || Request {
         service: service.to_owned(),
-        // It is what somebody sent, and nobody's id is that long.
+        // The ID comes from outside; real ones are shorter.
         id: id.chars().filter(|c| c.is_ascii_graphic()).take(100).collect(),
         code: code.map(str::to_owned),
     };
-    // Whoever looks without a call has nobody who keeps it.
+    // Fails if there is no call in progress, because this is an observation.
     let _ = REQUESTS.try_with(|all| all.borrow_mut().push(request()));
 }
 
-/// A replica whose lag is asked for.
+/// A replica whose lag is requested.
 #[derive(Clone, Debug)]
 pub struct Lagging<'a> {
     /// The replica.
     pub db: &'a DatabaseRef,
-    /// The region of what it follows, where that is known.
+    /// The region of its source, if known.
     pub source_region: Option<&'a str>,
 }
 
-/// The provider that this build lacks for one of these things, if there is one: nothing is known of it, and nothing is judged.
+/// A provider that one of these targets needs and that this build lacks. Without it nothing can be observed or judged.
 pub fn disabled<'t>(things: impl IntoIterator<Item = &'t Target>) -> Option<&'static str> {
     let lacks = |thing: &Target| match thing.service() {
         "command" | "dns" => None,
@@ -114,6 +114,6 @@ pub fn disabled<'t>(things: impl IntoIterator<Item = &'t Target>) -> Option<&'st
         _ => (!cfg!(feature = "aws")).then_some("aws"),
     };
     let lacking: BTreeSet<&str> = things.into_iter().filter_map(lacks).collect();
-    // The first one by name says enough.
+    // One of them is enough for the message.
     lacking.into_iter().next()
 }

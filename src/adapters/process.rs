@@ -1,4 +1,4 @@
-//! Programs that run on this machine: what they are given, what is kept of what they say, and their end.
+//! Programs that run on this machine: their environment, the output that is kept, and how they end.
 //!
 //! Each command is the head of its own process group. When drctl stops waiting for it, for example at its timeout, it ends the whole group,
 //! so that a program that a hook started does not continue to change things unobserved.
@@ -13,15 +13,15 @@ use futures_util::future::{Either, join3, select};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
-/// What every program is given of this process's environment. The rest holds credentials.
+/// The variables that every program gets from this process's environment. Others may hold credentials.
 const USUAL: [&str; 4] = ["PATH", "HOME", "LANG", "TZ"];
 
-/// The environment that this process was started with, as far as programs may ask for it.
+/// The environment that this process was started with.
 static AROUND: OnceLock<BTreeMap<String, String>> = OnceLock::new();
-/// Groups that run now, by the number of their head.
+/// The process groups that are running, by the ID of their leader.
 static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 
-/// Says what this process was started with. The first word holds.
+/// Sets the environment that this process was started with. Later calls have no effect.
 pub fn inherit(environment: impl FnOnce() -> BTreeMap<String, String>) {
     AROUND.get_or_init(environment);
 }
@@ -31,7 +31,7 @@ pub fn inherited(name: &str) -> Option<&'static str> {
     AROUND.get()?.get(name).map(String::as_str)
 }
 
-/// Ends every group that runs: for a process that is about to leave without running destructors.
+/// Kills every running group. For a process that exits without running destructors.
 pub fn end_all() {
     for head in RUNNING.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         end(*head);
@@ -40,52 +40,52 @@ pub fn end_all() {
 
 fn end(head: i32) {
     if let Some(head) = Pid::from_raw(head) {
-        // Of a group that is gone there is nothing to end.
+        // Fails if the group has ended already.
         let _ = kill_process_group(head, Signal::KILL);
     }
 }
 
-/// What a program is given of the environment.
+/// The environment of a program.
 #[derive(Clone, Copy, Debug)]
 pub enum Given<'a> {
-    /// Everything: it is the operator's own way to a machine (ssh and its agent, a client of a cluster).
+    /// Everything, because the operator uses the program to reach a machine (ssh with its agent, a cluster client).
     All,
-    /// The usual variables, these, and these values.
+    /// The usual variables, these variables, and these values.
     Named(&'a [String], &'a [(&'a str, &'a str)]),
 }
 
 /// A program to run.
 #[derive(Clone, Copy, Debug)]
 pub struct Program<'a> {
-    /// Itself and its arguments.
+    /// The program and its arguments.
     pub argv: (&'a str, &'a [String]),
-    /// An argument behind them.
+    /// A last argument.
     pub last: Option<&'a str>,
-    /// What it reads.
+    /// Its standard input.
     pub input: Option<&'a str>,
     /// Its environment.
     pub given: Given<'a>,
-    /// How much of each of its two outputs is kept: the end of it, in bytes.
+    /// How many bytes of each of its two outputs are kept: the last ones.
     pub keep: usize,
 }
 
 /// How a program ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// Its exit code; nothing if a signal ended it.
+    /// Its exit code; `None` if a signal ended it.
     pub code: Option<i32>,
-    /// The end of what it wrote to its standard output.
+    /// The end of its standard output.
     pub out: Said,
-    /// The same of its errors.
+    /// The end of its standard error.
     pub err: Said,
 }
 
-/// The end of what somebody said.
+/// The end of an output.
 #[derive(Debug, Default)]
 pub struct Said {
     /// The bytes.
     pub bytes: VecDeque<u8>,
-    /// Whether there was more.
+    /// Whether the output was longer.
     pub cut: bool,
 }
 
@@ -103,7 +103,7 @@ impl Said {
     }
 }
 
-/// A group that is ended when nobody waits for it any more.
+/// A process group that is killed when this value is dropped.
 struct Group(Option<i32>);
 
 impl Group {
@@ -135,10 +135,11 @@ impl Drop for Group {
     }
 }
 
-/// Runs a program to its end. Whoever holds its outputs after that, as a server does that it started, is heard until `patience` is over.
+/// Runs a program to its end. If another process then still holds the outputs, such as a server that it started, reads them until
+/// `patience` completes.
 ///
 /// # Errors
-/// If it cannot be started, or not be waited for.
+/// If it cannot be started or waited for.
 pub async fn run(program: Program<'_>, patience: impl Future<Output = ()>) -> std::io::Result<Ended> {
     let mut process = tokio::process::Command::new(program.argv.0);
     process.args(program.argv.1).args(program.last);
@@ -150,7 +151,7 @@ pub async fn run(program: Program<'_>, patience: impl Future<Output = ()>) -> st
     }
     process.stdin(if program.input.is_some() { Stdio::piped() } else { Stdio::null() });
     process.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    // Ctrl-C means that drctl pauses: it must not reach a migration that runs.
+    // Ctrl-C pauses drctl and must not reach a running migration.
     process.process_group(0);
     let mut child = process.spawn()?;
     let group = Group::of(child.id());
@@ -158,7 +159,7 @@ pub async fn run(program: Program<'_>, patience: impl Future<Output = ()>) -> st
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feed = async {
         if let (Some(mut stdin), Some(input)) = (stdin, program.input) {
-            // One that hangs up early says why with its exit code.
+            // A program that closes its input early reports the reason with its exit code.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
     };
@@ -174,7 +175,7 @@ pub async fn run(program: Program<'_>, patience: impl Future<Output = ()>) -> st
     Ok(Ended { code: status.code(), out: out.take(), err: err.take() })
 }
 
-/// Listens to the end, so that nobody waits for a pipe that is full, and keeps the last of it.
+/// Reads an output to its end, so that the program never blocks on a full pipe, and keeps the last part.
 async fn hear(from: Option<impl AsyncRead + Unpin>, said: &RefCell<Said>, most: usize) {
     let Some(mut from) = from else { return };
     let mut part = vec![0; 16 << 10];

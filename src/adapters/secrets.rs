@@ -28,31 +28,31 @@ pub struct Login {
 pub enum Knock {
     /// Refused because its role may not log in, in the server's words.
     Shut(String),
-    /// Let in.
+    /// Accepted.
     Open,
-    /// Refused for another reason, or nothing was said: that proves nothing.
+    /// Refused for another reason, or no answer: this proves nothing.
     NoProof(String),
 }
 
 /// Why a login was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoLogin {
-    /// In words: nobody answered, or what is there is no login. It may be another time.
+    /// There was no answer, or the secret is not a login. A later attempt may succeed.
     Passing(String),
-    /// Whoever keeps it says no, and will say no again until somebody changes something.
+    /// The provider refuses, and will keep refusing until somebody changes something.
     Refused {
         /// The provider's code.
         code: String,
-        /// What was asked.
+        /// The call that was refused.
         call: String,
-        /// What the provider said, and of which secret.
+        /// What the provider said, and about which secret.
         why: String,
     },
     /// There are no valid credentials, or this machine's clock is wrong.
     Locked {
-        /// In words.
+        /// The reason, in words.
         why: String,
-        /// Whether it is the clock.
+        /// Whether the clock is wrong.
         clock: bool,
     },
 }
@@ -73,7 +73,7 @@ impl fmt::Display for NoLogin {
 }
 
 impl NoLogin {
-    /// What it means for a look at what the login leads to.
+    /// The observation of a target that needs the login.
     pub fn observation(self, since: Timestamp) -> Observation {
         match self {
             Self::Passing(why) => Observation::Unobservable { since, why },
@@ -82,7 +82,7 @@ impl NoLogin {
         }
     }
 
-    /// What it means for a call: nothing was sent.
+    /// The outcome of a call that needs the login: nothing was sent.
     pub fn outcome(self) -> CallOutcome {
         match self {
             Self::Passing(why) => CallOutcome::NotSent { why },
@@ -98,10 +98,10 @@ impl NoLogin {
 }
 
 impl Login {
-    /// Reads the JSON that RDS and Secrets Manager keep: `username`, `password`, and perhaps `dbname`.
+    /// Parses the JSON that RDS and Secrets Manager use: `username`, `password`, and optionally `dbname`.
     ///
     /// # Errors
-    /// If it is something else. The text is not in the error.
+    /// If the text is anything else. The error does not contain the text.
     pub fn parse(text: &str) -> Result<Self, String> {
         let login: Self = serde_json::from_str(text)
             .map_err(|_| "the secret is not JSON with `username` and `password`".to_owned())?;
@@ -123,12 +123,12 @@ pub fn learn(secret: &str) {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).learn(secret);
 }
 
-/// The same text without the secrets that are known, however they are written.
+/// The text without the known secrets, in any encoding that they may have.
 pub fn scrubbed(text: String) -> String {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).scrub(text)
 }
 
-/// A look without secrets: in why there was none, and in what commands and jobs printed.
+/// An observation without secrets: in the reason for a failure, and in the output of commands and jobs.
 pub fn clean(seen: Observation) -> Observation {
     match seen {
         Observation::Unobservable { since, why } => Observation::Unobservable { since, why: scrubbed(why) },
@@ -143,7 +143,8 @@ pub fn clean(seen: Observation) -> Observation {
             texts(&mut value);
             match serde_json::from_value(value) {
                 Ok(state) => Observation::Value { state, observed_at, source },
-                // A word of drctl's own was no secret; where one was taken for that, nothing of it is kept.
+                // The scrubber replaced one of drctl's own keywords, so the state cannot be read back. It is dropped, because it
+                // may hold a secret.
                 Err(_) => Observation::Unobservable {
                     since: observed_at,
                     why: format!("the answer of {source} contains a secret"),
@@ -154,7 +155,7 @@ pub fn clean(seen: Observation) -> Observation {
     }
 }
 
-/// Scrubs each text in it, as it stands there: what is around it was not written by whoever said it.
+/// Scrubs each string in the value. The JSON around the strings is drctl's own.
 fn texts(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::String(text) => *text = scrubbed(std::mem::take(text)),

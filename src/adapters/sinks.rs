@@ -1,6 +1,6 @@
-//! Evidence goes to object stores: written where nothing is yet, read back, and compared.
+//! Delivers evidence to object stores: writes it only where nothing exists yet, reads it back, and compares.
 //!
-//! A sink is believed for what it gives back, never for having said yes.
+//! drctl trusts what a sink returns, never its claim of success.
 
 use std::pin::pin;
 
@@ -14,42 +14,42 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::world::World;
 
-/// How long one sink may take for one bundle, and how much longer for each of so many bytes: some 100 kB/s, there and back.
+/// The time limit for one bundle and one sink, plus a second for each `BYTES_A_SECOND`: some 100 kB/s, there and back.
 const PATIENCE: Dur = Dur::secs(20);
 const BYTES_A_SECOND: u64 = 50_000;
 
-/// How far the clock here may be off that of a sink: what is locked until a wrong time is locked for good.
+/// Maximum difference between the clock here and a sink's. A lock until a wrong time cannot be undone.
 pub const SKEW: Dur = Dur::mins(15);
 
-/// What is to be kept.
+/// A bundle to deliver.
 pub struct Upload<'a> {
-    /// The bundle's file.
+    /// The bundle's file name.
     pub name: &'a str,
-    /// All of it.
+    /// Its content.
     pub bytes: &'a [u8],
-    /// Their digest.
+    /// The digest of the content.
     pub sha256: &'a Digest,
-    /// Until when it is locked, if it is written now.
+    /// The end of the lock, if it is written now.
     pub until: Timestamp,
-    /// Until when it has to be locked at least.
+    /// The earliest acceptable end of the lock.
     pub least: Timestamp,
-    /// How strictly.
+    /// The mode of the lock.
     pub lock: Lock,
 }
 
 /// Why a sink is not known to hold a bundle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SinkError {
-    /// It is not reached: that is so for the next bundle, too.
+    /// The sink cannot be reached, so the next bundle would fail as well.
     Down(String),
-    /// It did not take this one, or did not show it. The same may be tried again.
+    /// It did not accept or did not return this bundle. A later attempt may succeed.
     Later(String),
-    /// It holds something else, or nothing any more, or for less time than it has to: a person has to look.
+    /// It holds something else, no longer holds it, or locks it too briefly: a person has to look.
     Differs(String),
 }
 
 impl SinkError {
-    /// What a sink said, without secrets that this process knows.
+    /// The message of a sink, without secrets that this process knows.
     fn scrubbed(self) -> Self {
         match self {
             Self::Down(why) => Self::Down(scrubbed(why)),
@@ -58,7 +58,7 @@ impl SinkError {
         }
     }
 
-    /// In words.
+    /// The reason, in words.
     pub fn why(&self) -> &str {
         match self {
             Self::Down(why) | Self::Later(why) | Self::Differs(why) => why,
@@ -66,20 +66,20 @@ impl SinkError {
     }
 }
 
-/// What a look found.
+/// What a sink holds.
 pub enum Look {
-    /// This.
+    /// This object.
     Held(StoredObject),
-    /// Nothing, or nothing that may be seen; with the sink's own time, where it said that.
+    /// Nothing, or nothing that drctl may see.
     Nothing {
-        /// As the sink says it.
+        /// The sink's message.
         why: String,
-        /// What time it is there.
+        /// The sink's own time, if it reported one.
         date: Option<Timestamp>,
     },
 }
 
-/// Every kind of sink.
+/// All kinds of sinks.
 pub struct Sinks {
     world: World,
     aws: aws::Aws,
@@ -87,15 +87,15 @@ pub struct Sinks {
 }
 
 impl Sinks {
-    /// Nothing is connected to before something is delivered.
+    /// Opens no connection.
     pub fn new(world: World, settings: &Settings) -> Self {
         Self { aws: aws::Aws::new(world.clone(), settings, None), gcs: gcp::Gcs::new(settings), world }
     }
 
-    /// Delivers a bundle by `late`. What is there already is compared; nothing is ever written over.
+    /// Delivers a bundle by `late`. Compares it with an object that already exists; never overwrites anything.
     ///
     /// # Errors
-    /// If the sink does not hold exactly this bundle in the end, locked for long enough, or cannot show it.
+    /// If the sink does not hold exactly this bundle in the end, locked for long enough, or cannot show that it does.
     pub async fn deliver(
         &self,
         sink: &Sink,
@@ -124,7 +124,7 @@ impl Sinks {
         .await
     }
 
-    /// Looks whether a bundle is where it was seen before, and writes nothing.
+    /// Checks whether a bundle is where it was seen before. Writes nothing.
     ///
     /// # Errors
     /// As [`Self::deliver`].
