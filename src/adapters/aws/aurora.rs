@@ -1,8 +1,9 @@
-//! Aurora global databases: clusters of several regions, one of which writes.
+//! Aurora global databases: clusters in several regions, one of which takes writes.
 //!
 //! Sources: Amazon RDS API Reference (`DescribeGlobalClusters`, `DescribeDBClusters`, `SwitchoverGlobalCluster`,
-//! `FailoverGlobalCluster`, `CreateDBInstance`) and Amazon Aurora User Guide, «Using switchover or failover in an Amazon Aurora global
-//! database». Everything is asked of the region that the cluster is in: a secondary's region knows its writer while that one is dark.
+//! `FailoverGlobalCluster`, `CreateDBInstance`) and Amazon Aurora User Guide, «Using switchover or failover in an Amazon Aurora
+//! global database». Every call goes to the region of the cluster: the region of a secondary knows the writer even if the
+//! writer's is dark.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,17 +26,17 @@ use crate::kinds::{State, Target};
 use crate::model::place::Place;
 use crate::model::time::Timestamp;
 
-/// What one look at a place found.
+/// The answers of one place.
 struct Seen {
     clusters: BTreeMap<String, DbCluster>,
     instances: BTreeMap<String, DbInstance>,
     globals: BTreeMap<String, Result<GlobalCluster, Failure>>,
-    /// When the instances that write last restarted, where that was asked.
+    /// When the writer instances last restarted, if that was requested.
     restarts: Result<Restarts, Failure>,
 }
 
 impl Aws {
-    /// Looks at instances and clusters of one place, each with as few calls as there can be.
+    /// Observes instances and clusters of one place with as few calls as possible.
     pub(super) async fn stores(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
         let is_cluster = |t: &&&Target| cluster_of(t).is_some();
         let clusters: Vec<&Target> = targets.iter().filter(is_cluster).copied().collect();
@@ -135,7 +136,7 @@ impl Aws {
         let arn = cluster.db_cluster_arn().unwrap_or_default();
         let is_member = global.is_some_and(|g| member(g, arn).is_some());
         match (target, &seen.restarts) {
-            // That nobody calls it a member says neither that it writes nor that it does not.
+            // That no global database lists it as a member does not show whether it writes.
             (Target::Database(_), _) if !is_member => self.stands_alone(db),
             (Target::Fence { .. }, Err(failure)) if failure.is_final() || is_alone(Some(cluster), db) => {
                 failure.clone().observation(self.now())
@@ -200,7 +201,8 @@ impl Aws {
         }
     }
 
-    /// Whether the fence's group is the only one, active, and every session that could write was ended by a restart of the writer.
+    /// The fence's state. It is proven if the fence's group is the only one, active, and a restart of the writer ended every
+    /// session that could write.
     fn cluster_fence(
         &self,
         of: &DatabaseRef,
@@ -224,7 +226,7 @@ impl Aws {
         self.seen(State::Fence(state), "rds:DescribeDBClusters, rds:DescribeEvents")
     }
 
-    /// The next call of a fence by security group: the group of the cluster, then a restart of the instance that writes.
+    /// The next call of a fence by security group: attach the group to the cluster, then restart the writer instance.
     pub(super) async fn isolate_cluster(&self, fence: &Fence) -> Result<Option<String>, Failure> {
         let (db, place) = (&fence.db, &fence.db.place);
         let Some(group) = &db.fence_group else {
@@ -240,7 +242,7 @@ impl Aws {
             return Err(Failure::never("Replica", why));
         }
         match groups(cluster, db) {
-            // A restart ends sessions for good only once nobody is let in any more.
+            // A restart ends sessions for good only after the group rejects new ones.
             Groups::Alone => {}
             Groups::Changing if is_alone(Some(cluster), db) => return Err(rds::changing(&db.id)),
             _ => return self.set_cluster_groups(db, std::slice::from_ref(group)).await,
@@ -251,7 +253,7 @@ impl Aws {
         self.restart(place, writer).await
     }
 
-    /// Attaches groups to a cluster, and with it to all its instances.
+    /// Attaches security groups to a cluster, and thereby to all its instances.
     pub(super) async fn set_cluster_groups(
         &self,
         db: &DatabaseRef,
@@ -267,7 +269,7 @@ impl Aws {
         self.once("rds", &db.place, call).await.map(|_| None)
     }
 
-    /// Moves the writer. Done is when the member is the writer, nothing is under way, and the cluster serves.
+    /// Moves the writer. It is complete when the member is the writer, no change is in progress, and the cluster serves.
     pub(super) async fn take_over(&self, how: &Takeover) -> Result<Option<String>, Failure> {
         let site = self.site(&how.at).await;
         match how.by {
@@ -293,7 +295,7 @@ impl Aws {
         }
     }
 
-    /// Creates an instance in a cluster; network, groups and storage are the cluster's.
+    /// Creates an instance in a cluster. Network, security groups and storage come from the cluster.
     pub(super) async fn equip(&self, db: &DatabaseRef, new: &NewMember) -> Result<Option<String>, Failure> {
         let site = self.site(&db.place).await;
         let call = site
@@ -327,9 +329,9 @@ fn writer(global: &GlobalCluster) -> Option<&str> {
     global.global_cluster_members().iter().find(|m| m.is_writer() == Some(true))?.db_cluster_arn()
 }
 
-/// Whether the service really made it follow the writer, and did not only record that. A secondary that Aurora must still rebuild may
-/// continue to write, because Aurora stops the old writer of a failover only on a best-effort basis (Amazon Aurora User Guide, «Performing
-/// managed failovers»).
+/// Whether the service has really made it follow the writer, and not only recorded that. A secondary that Aurora must still
+/// rebuild may continue to write, because Aurora stops the old writer of a failover only on a best-effort basis (Amazon Aurora
+/// User Guide, «Performing managed failovers»).
 fn is_secondary(m: &GlobalClusterMember) -> bool {
     m.is_writer() != Some(true) && connected(m)
 }
@@ -338,7 +340,7 @@ fn connected(m: &GlobalClusterMember) -> bool {
     m.synchronization_status() == Some(&GlobalClusterMemberSynchronizationStatus::Connected)
 }
 
-/// Clusters whose sessions may write through their readers: members of other regions, and the cluster itself.
+/// Clusters whose sessions may write through their readers: members in other regions, and the cluster itself.
 fn forwarding(cluster: &DbCluster, global: Option<&GlobalCluster>) -> Vec<String> {
     let may = |m: &&GlobalClusterMember| matches!(m.global_write_forwarding_status(), Some(s) if *s != WriteForwardingStatus::Disabled);
     let name = |m: &GlobalClusterMember| Some(m.db_cluster_arn()?.rsplit(':').next()?.to_owned());
@@ -349,7 +351,7 @@ fn forwarding(cluster: &DbCluster, global: Option<&GlobalCluster>) -> Vec<String
     members.iter().filter(may).filter_map(name).chain(own).collect()
 }
 
-/// How somebody may write whom no security group of the cluster keeps out.
+/// A way to write that no security group of the cluster blocks, if there is one.
 fn ways_around(cluster: &DbCluster, global: Option<&GlobalCluster>) -> Option<String> {
     let from = forwarding(cluster, global);
     if !from.is_empty() {
@@ -360,11 +362,11 @@ fn ways_around(cluster: &DbCluster, global: Option<&GlobalCluster>) -> Option<St
         .then(|| "no security group blocks statements over HTTPS (Data API)".to_owned())
 }
 
-/// The instance of a cluster that writes, or would.
+/// The instance of a cluster that is, or would be, the writer.
 fn writes_within(cluster: &DbCluster) -> Option<&str> {
     let members = cluster.db_cluster_members();
     let writer = members.iter().find(|m| m.is_cluster_writer() == Some(true));
-    // Of one instance it is known without being said.
+    // If there is only one instance, it is the writer.
     writer.or_else(|| members.first().filter(|_| members.len() == 1))?.db_instance_identifier()
 }
 
@@ -380,7 +382,7 @@ fn parts(cluster: &DbCluster, all: &BTreeMap<String, DbInstance>) -> Vec<Cluster
     all.iter().filter(of).map(part).collect()
 }
 
-/// One word for all that has to be in order before a cluster can take over or serve.
+/// One status for everything that must be in order before a cluster can take over or serve.
 fn status(
     arn: &str,
     cluster: &DbCluster,
@@ -412,13 +414,13 @@ fn groups(cluster: &DbCluster, of: &DatabaseRef) -> Groups {
     }
 }
 
-/// Whether the fence's group is the only one.
+/// Whether the fence's security group is the only one.
 fn is_alone(cluster: Option<&DbCluster>, of: &DatabaseRef) -> bool {
     let (Some(cluster), Some(group)) = (cluster, &of.fence_group) else { return false };
     attached(cluster) == BTreeSet::from([group.clone()])
 }
 
-/// Groups that are attached or about to be.
+/// Security groups that are attached or being attached.
 fn attached(cluster: &DbCluster) -> BTreeSet<String> {
     let stays = cluster.vpc_security_groups().iter().filter(|g| g.status() != Some("removing"));
     stays.filter_map(|g| g.vpc_security_group_id().map(str::to_owned)).collect()
@@ -428,7 +430,7 @@ fn attached(cluster: &DbCluster) -> BTreeSet<String> {
 mod tests {
     use super::*;
 
-    /// A group keeps out who comes by the network, and nobody else.
+    /// A security group blocks network connections and nothing else.
     #[test]
     fn every_way_around_a_group_is_named() {
         let cluster = || DbCluster::builder().db_cluster_identifier("orders-west");
@@ -451,7 +453,7 @@ mod tests {
         assert_eq!(ways_around(&cluster().build(), Some(&global(WriteForwardingStatus::Disabled))), None);
     }
 
-    /// A member that the service calls no writer may be one for a while yet.
+    /// A member that is not called a writer may still write for a while.
     #[test]
     fn what_is_yet_to_be_made_anew_is_no_secondary() {
         let member = |writes, status| {

@@ -20,9 +20,9 @@ use crate::run::outcome::CallOutcome;
 const PAGE: usize = 100;
 /// Activities that are read, newest first.
 const ACTIVITIES: i32 = 100;
-/// Up to this many groups, each is requested separately.
+/// For up to this many groups, drctl requests the activities of each separately.
 const FEW: usize = 5;
-/// Words of an activity that is over.
+/// The status codes of activities that have ended.
 const OVER: [ScalingActivityStatusCode; 3] = [
     ScalingActivityStatusCode::Failed,
     ScalingActivityStatusCode::Cancelled,
@@ -30,7 +30,7 @@ const OVER: [ScalingActivityStatusCode; 3] = [
 ];
 
 impl Aws {
-    /// Looks at groups with one describe for up to a hundred.
+    /// Observes groups, with one describe call for up to a hundred.
     pub(super) async fn groups(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
         let names: BTreeSet<&str> = targets.iter().filter_map(|t| name_of(t)).collect();
         let names: Vec<_> = names.into_iter().collect();
@@ -57,12 +57,12 @@ impl Aws {
         targets.iter().map(look).collect()
     }
 
-    /// Why the last scaling activity of each of these groups failed, where it did.
+    /// Why the last scaling activity of each of these groups failed, for those that failed.
     async fn failures(&self, place: &Place, short: &[&str]) -> BTreeMap<String, String> {
         let asks = match short.len() {
             0 => return BTreeMap::new(),
             1..=FEW => short.iter().map(|name| Some((*name).to_owned())).collect(),
-            // Of many groups one page of the newest activities of all says enough.
+            // For many groups, one page of the newest activities of all groups is enough.
             _ => vec![None],
         };
         let pages = asks.into_iter().map(|name| self.activities(place, name));
@@ -115,7 +115,7 @@ impl Aws {
         Ok(found)
     }
 
-    /// Gives a group its sizes, and lets the processes run that they need.
+    /// Sets the sizes of a group, and resumes the processes that this needs.
     pub(super) async fn scale(&self, scale: &Scale) -> CallOutcome {
         let mut accepted = 0;
         match self.scale_in_turn(scale, &mut accepted).await {
@@ -125,7 +125,7 @@ impl Aws {
         }
     }
 
-    /// Each call sets a state, so all may be made again.
+    /// Each call sets a state, so all of them can be repeated.
     async fn scale_in_turn(&self, scale: &Scale, accepted: &mut u32) -> Result<(), Failure> {
         let place = &scale.group.place;
         let site = self.site(place).await;
@@ -161,8 +161,8 @@ fn name_of<'t>(target: &&'t Target) -> Option<&'t str> {
     if let Target::Group(group) = target { Some(&group.group) } else { None }
 }
 
-/// A launch template with its version, also in a mixed instances policy, or a launch configuration (Auto Scaling API Reference,
-/// `AutoScalingGroup`). A version `$Latest` stays as it is, because only EC2 knows which version that is.
+/// The launch template and its version, also in a mixed instances policy, or the launch configuration (Auto Scaling API
+/// Reference, `AutoScalingGroup`). A version `$Latest` stays as it is, because only EC2 knows which version that is.
 fn launches(group: &AutoScalingGroup) -> Option<String> {
     let of_mix = || group.mixed_instances_policy()?.launch_template()?.launch_template_specification();
     let template = group.launch_template().or_else(of_mix);

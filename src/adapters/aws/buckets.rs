@@ -1,4 +1,4 @@
-//! S3: how buckets are copied to each other, what is still to arrive, and whether copies are what their source is.
+//! S3: how buckets are replicated, how much is still pending, and whether copies equal their sources.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -21,33 +21,33 @@ use crate::kinds::aws::s3::{
 };
 use crate::model::time::{Dur, Timestamp};
 
-/// Pages of 1,000 keys that are listed at most: a bucket may have billions.
+/// Maximum number of listed pages of 1,000 keys each: a bucket may have billions of objects.
 const PAGES: usize = 10;
 
 /// How long drctl waits for metrics. It reports rules and versioning without them.
 const ARRIVING: Dur = Dur::secs(8);
 
-/// Objects that are asked for at the same time.
+/// How many objects are compared at the same time.
 const TOGETHER: usize = 8;
 
-/// How far back figures are looked for: while a source is dark nothing new is published.
+/// How old a metric may be: while the source is dark, nothing new is published.
 const WINDOW: Dur = Dur::mins(180);
 
-/// Figures of one rule come one after the other.
+/// Metrics of one rule are published within this time of each other.
 const TOGETHER_PUBLISHED: Dur = Dur::mins(3);
 
-/// Rules in one call: three metrics each, and 500 are the most there are (CloudWatch API Reference, `GetMetricData`).
+/// Rules in one call: each needs three metrics, and 500 is the maximum (CloudWatch API Reference, `GetMetricData`).
 const RULES: usize = 160;
 
 const OPERATIONS: &str = "OperationsPendingReplication";
 const BYTES: &str = "BytesPendingReplication";
 const BEHIND: &str = "ReplicationLatency";
 
-/// A source bucket and one of its rules.
+/// A source bucket and the ID of one of its replication rules.
 type Way = (String, String);
 
 impl Aws {
-    /// How it is copied, and what is still to arrive in it.
+    /// How the bucket is replicated, and what is still pending in it.
     pub(super) async fn bucket(&self, of: &BucketRef) -> Observation {
         match self.configuration(of).await {
             Ok(mut state) => {
@@ -93,8 +93,9 @@ impl Aws {
         Ok(BucketState { versioning, rules, ..BucketState::default() })
     }
 
-    /// By the metrics that are there: the source, which knows its rules, may be dark. Operations that wait are published even if nothing
-    /// is copied, and how far it is behind is not (Amazon S3 User Guide, «Using S3 Replication metrics»).
+    /// The pending replication, found by the metrics that exist, because the source, which knows its rules, may be dark. The
+    /// number of pending operations is published even if nothing is replicated; the latency is not (Amazon S3 User Guide, «Using
+    /// S3 Replication metrics»).
     async fn arriving(&self, of: &BucketRef) -> Result<Vec<Arriving>, Failure> {
         let site = self.site(&of.place).await;
         let call = |from: Option<String>| {
@@ -146,7 +147,7 @@ impl Aws {
             let of = |metric| newest.get(&(n, metric)).copied();
             let (operations, bytes, behind) = (of(0), of(1), of(2));
             let at = [operations, bytes, behind].into_iter().flatten().map(|(at, _)| at).max()?;
-            // What was published much earlier than the rest says nothing of now.
+            // A value that is much older than the others is out of date.
             let then = |of: Option<(Timestamp, f64)>| {
                 of.filter(|(of, _)| at.since(*of) <= TOGETHER_PUBLISHED).map(|(_, n)| whole(n))
             };
@@ -162,7 +163,7 @@ impl Aws {
         Ok(ways.iter().enumerate().filter_map(arrives).collect())
     }
 
-    /// Some objects, and whether their copies are the same.
+    /// Compares some objects with their copies.
     pub(super) async fn compared(&self, of: &Sample) -> Observation {
         match self.compare(of).await {
             Ok(found) => self.seen(State::Compared(found), "s3:HeadObject"),
@@ -179,7 +180,7 @@ impl Aws {
             let before = found.unread;
             for (key, pair) in join_all(pairs).await {
                 match pair {
-                    // What was deleted since it was listed needs no copy.
+                    // An object that was deleted since the listing needs no copy.
                     Ok((None, _)) => {}
                     Ok((Some(source), copy)) => {
                         found.compared += 1;
@@ -192,7 +193,7 @@ impl Aws {
                     }
                 }
             }
-            // Where nobody answers or nothing may be read, the others would only cost time.
+            // If none of these could be read, the rest would fail as well.
             if found.unread - before == u32::try_from(some.len()).unwrap_or(u32::MAX) {
                 break;
             }
@@ -200,7 +201,7 @@ impl Aws {
         Ok(found)
     }
 
-    /// An object and its copy.
+    /// The metadata of an object and of its copy.
     async fn both(
         &self,
         of: &Sample,
@@ -209,7 +210,7 @@ impl Aws {
         Ok((self.head(&of.source, key).await?, self.head(&of.copy, key).await?))
     }
 
-    /// The first keys, with when each was written, and whether there are more.
+    /// The first keys, the time each was written, and whether there are more.
     async fn listed(&self, of: &BucketRef) -> Result<(Vec<(String, Timestamp)>, bool), Failure> {
         let site = self.site(&of.place).await;
         let (mut found, mut from) = (Vec::new(), None::<String>);
@@ -218,7 +219,7 @@ impl Aws {
                 let asked = site.s3().list_objects_v2().bucket(&of.bucket);
                 let asked = asked.set_prefix(Some(of.prefix.clone()).filter(|p| !p.is_empty()));
                 let asked = asked.set_expected_bucket_owner(of.place.account.clone());
-                // XML has no way to write every key that there may be.
+                // XML cannot represent every possible key.
                 let asked = asked.encoding_type(EncodingType::Url);
                 asked.set_continuation_token(from.clone()).send()
             };
@@ -263,8 +264,8 @@ fn gap(key: &str, source: &HeadObjectOutput, copy: Option<&HeadObjectOutput>) ->
     })
 }
 
-/// A copy that S3 made has its source's version (Amazon S3 User Guide, «What does Amazon S3 replicate?»); one that was made otherwise has at
-/// least its size and its ETag, unless keys of KMS make that another one.
+/// Whether a copy equals its source. A copy that S3 made has the version of the source (Amazon S3 User Guide, «What does Amazon
+/// S3 replicate?»). Another copy has at least the same size and ETag, unless KMS keys change the ETag.
 fn same(source: &HeadObjectOutput, copy: &HeadObjectOutput) -> bool {
     let version = source.version_id().filter(|v| *v != "null");
     let size = source.content_length() == copy.content_length();
@@ -285,7 +286,7 @@ fn rule(of: &ReplicationRule) -> CopyRule {
         prefix: prefix.unwrap_or_default().to_owned(),
         tagged: filter.is_some_and(|f| f.tag().is_some()) || both.is_some_and(|b| !b.tags().is_empty()),
         to: to.rsplit(':').next().unwrap_or_default().to_owned(),
-        // Without a filter it is a rule of the first version, which copies them.
+        // A rule without a filter uses the first version of the configuration, which replicates delete markers.
         deletes: filter.is_none() || deletes == Some(&DeleteMarkerReplicationStatus::Enabled),
     }
 }
@@ -306,13 +307,13 @@ fn queries(n: usize, of: &BucketRef, (from, rule): &Way) -> Vec<MetricDataQuery>
     [OPERATIONS, BYTES, BEHIND].into_iter().enumerate().map(query).collect()
 }
 
-/// Which way and which metric a query was for.
+/// The index of the rule and of the metric in the ID of a query.
 fn asked(id: &str) -> Option<(usize, u8)> {
     let (n, which) = id.strip_prefix('m')?.split_once('_')?;
     Some((n.parse().ok()?, which.parse().ok()?))
 }
 
-/// A key as it was before a listing encoded it; none if it is no text.
+/// Decodes a key of a listing; `None` if it is not UTF-8.
 fn decoded(key: &str) -> Option<String> {
     let key = key.replace('+', " ");
     percent_encoding::percent_decode_str(&key).decode_utf8().ok().map(Into::into)

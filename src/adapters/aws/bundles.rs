@@ -1,4 +1,4 @@
-//! Evidence in S3 with Object Lock: one conditional write, and a look at what is there.
+//! Evidence in S3 with Object Lock: one conditional write, and reading the object back.
 //!
 //! Amazon S3 User Guide, «Conditional requests» and «Locking objects with Object Lock».
 
@@ -19,7 +19,7 @@ use crate::model::ids::Digest;
 use crate::model::sink::{Lock, Sink, StoredObject};
 use crate::model::time::Timestamp;
 
-/// Whoever delivers waits for as long as a bundle's size asks for: no single call ends before that.
+/// Long timeouts for single calls: the caller sets a limit by the size of the bundle.
 fn patient() -> aws_sdk_s3::config::Builder {
     let long = std::time::Duration::from_secs(3_600);
     let timeouts = TimeoutConfig::builder()
@@ -31,10 +31,10 @@ fn patient() -> aws_sdk_s3::config::Builder {
 }
 
 impl Aws {
-    /// Writes a bundle where nothing is yet. Answers whether it was this call that did.
+    /// Writes a bundle if no object exists yet. Returns whether this call wrote it.
     ///
     /// # Errors
-    /// If S3 did not take it, or did not say.
+    /// If S3 rejects the write or does not answer.
     pub async fn put_bundle(&self, sink: &Sink, parcel: &Upload<'_>) -> Result<bool, SinkError> {
         let (bucket, key) = sink.object(parcel.name);
         let site = self.site(&sink.place).await;
@@ -61,10 +61,10 @@ impl Aws {
         }
     }
 
-    /// What is there, or was as this version, read back whole.
+    /// Reads back the object, or the given version of it, as a whole.
     ///
     /// # Errors
-    /// If S3 does not say.
+    /// If S3 does not answer.
     pub async fn held_bundle(
         &self,
         sink: &Sink,
@@ -89,7 +89,7 @@ impl Aws {
         };
         let mut answer = match self.look("s3", &sink.place, call).await {
             Ok(answer) => answer,
-            // A caller who may not list a bucket gets this answer where no object exists.
+            // A caller who may not list the bucket gets AccessDenied if the object does not exist.
             Err(Failure::Code { code, why, .. })
                 if ["NoSuchKey", "NoSuchVersion", "AccessDenied", "MethodNotAllowed"]
                     .contains(&code.as_str()) =>
@@ -100,7 +100,7 @@ impl Aws {
         };
         let version = answer.version_id().filter(|version| *version != "null").map(str::to_owned);
         let lock = match answer.object_lock_mode().filter(|_| version.is_some()) {
-            // Versions are what is locked: where there are none, whoever writes replaces what is there.
+            // A lock protects a version. In a bucket without versions, a write replaces the object.
             Some(ObjectLockMode::Compliance) => Some(Lock::Compliance),
             Some(ObjectLockMode::Governance) => Some(Lock::Governance),
             _ => None,
@@ -109,7 +109,7 @@ impl Aws {
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.body.next().await {
             bytes.extend_from_slice(&chunk.map_err(|e| SinkError::Later(e.to_string()))?);
-            // Whatever it is, it is not the bundle, and no object fills this machine's memory.
+            // It is too large to be the bundle. Stop before it fills the memory.
             if bytes.len() > most {
                 break;
             }
@@ -119,7 +119,7 @@ impl Aws {
     }
 }
 
-/// A service that says no to this is there; one that says nothing, or has no time, is not.
+/// A sink that rejects a request is available; one that does not answer, or is overloaded, is down.
 fn trouble(failure: &Failure) -> SinkError {
     match failure {
         Failure::Code { status, .. } if *status < 500 && !failure.is_throttling() => {

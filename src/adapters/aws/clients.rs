@@ -1,8 +1,8 @@
-//! SDK clients, one set for each site or connection, made when first needed.
+//! SDK clients, one set for each site or connection, created on first use.
 //!
-//! Credentials come from the SDK's own chain (environment, profiles, SSO, credential processes, instance roles). A place with
-//! a role has credentials of that role, asked for at the STS of its own region: nothing is needed of a region that is down.
-//! Retries are off: attempts that change something are journalled, and looks are repeated by whoever looks.
+//! Credentials come from the SDK's own chain (environment, profiles, SSO, credential processes, instance roles). A place with a
+//! role gets the role's credentials from the STS of its own region, so nothing depends on a region that is down. The SDK's
+//! retries are off: attempts to change something are in the journal, and the caller repeats observations.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,22 +22,22 @@ use crate::adapters::secrets::learn;
 use crate::model::environment::{Endpoint, Source};
 use crate::model::place::Place;
 
-/// How long a connection may take to be made.
+/// Limit on opening a connection.
 pub const CONNECT: Duration = Duration::from_secs(3);
-/// How long an answer may take once the request is sent.
+/// Limit on the answer after the request is sent.
 const READ: Duration = Duration::from_secs(10);
-/// How long a whole call may take, credentials included.
+/// Limit on a whole call, including its credentials.
 const OPERATION: Duration = Duration::from_secs(15);
 
-/// The same for an endpoint of routing controls: there are four others.
+/// Shorter limits for an endpoint of routing controls, because there are four others.
 const CLUSTER_CONNECT: Duration = Duration::from_secs(2);
 const CLUSTER_READ: Duration = Duration::from_secs(4);
 
-/// The region that serves a global service's API and signs for it (AWS, «Global services»).
+/// The region that serves the API of a global service and whose name is in the signature (AWS, «Global services»).
 const GLOBAL: &str = "us-east-1";
 
-/// Services by the names that `endpoints:` has for them, with the ids that profiles and variables have (AWS SDKs and Tools Reference Guide,
-/// «Service-specific endpoints»).
+/// Services by their names in `endpoints:`, with their IDs in profiles and environment variables (AWS SDKs and Tools Reference
+/// Guide, «Service-specific endpoints»).
 const SERVICES: [(&str, &str); 8] = [
     ("autoscaling", "Auto Scaling"),
     ("cloudwatch", "CloudWatch"),
@@ -52,9 +52,9 @@ const SERVICES: [(&str, &str); 8] = [
 /// All clients of a process.
 pub struct Clients {
     endpoints: BTreeMap<String, String>,
-    /// The region that is recovered to: STS is asked there where a place has no region of its own.
+    /// The recovery region. Its STS is used if a place has no region of its own.
     recovery: Option<String>,
-    /// How the sessions of roles are named.
+    /// The session name of assumed roles.
     session: String,
     base: AsyncOnceCell<SdkConfig>,
     sites: RefCell<BTreeMap<Place, Rc<AsyncOnceCell<Rc<Site>>>>>,
@@ -77,7 +77,7 @@ pub struct Site {
 }
 
 impl Clients {
-    /// None yet.
+    /// Creates no client.
     pub fn new(endpoints: BTreeMap<String, String>, recovery: Option<String>, session: &str) -> Self {
         Self {
             endpoints,
@@ -111,8 +111,8 @@ impl Clients {
             .await
     }
 
-    /// Addresses of services that somebody named. The SDK is asked as its own clients ask it: variables, then the profile, each first for
-    /// the service and then for all.
+    /// Service addresses that replace AWS's own. Reads them in the SDK's order: environment variables, then the profile, each
+    /// first for the service and then for all services.
     pub async fn named(&self) -> BTreeSet<Endpoint> {
         let base = self.base().await;
         let mut all = BTreeSet::new();
@@ -127,7 +127,7 @@ impl Clients {
             let of_service = base.service_config().zip(key).and_then(|(config, key)| config.load_config(key));
             let url = of_service.or_else(|| base.endpoint_url().map(str::to_owned));
             let of_sdk = url.map(|url| Endpoint::new(name, &url, Source::Sdk));
-            // Roles are asked for at the SDK's address of STS in any case.
+            // Roles always use the SDK's address of STS.
             let hidden = own.is_some() && name != "sts";
             all.extend(own.into_iter().chain(of_sdk.filter(|_| !hidden)));
         }
@@ -180,7 +180,8 @@ impl Clients {
     }
 }
 
-/// Credentials that drctl remembers when it gets them, so that it never repeats them from the answer of a provider or a command.
+/// Credentials that drctl registers as secrets when it gets them, so that it removes them from every answer of a provider or a
+/// command.
 #[derive(Debug)]
 struct Learned<P>(P);
 
@@ -202,14 +203,14 @@ impl<P: ProvideCredentials> ProvideCredentials for Learned<P> {
     }
 }
 
-/// A name that STS takes for a session: letters, digits and `_+=,.@-`, from 2 to 64 of them (AWS STS API Reference, `AssumeRole`).
+/// A valid STS session name: letters, digits and `_+=,.@-`, 2 to 64 characters (AWS STS API Reference, `AssumeRole`).
 fn session_name(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
     let name: String = text.chars().map(|c| if fits(c) { c } else { '-' }).take(64).collect();
     if name.len() < 2 { "drctl".to_owned() } else { name }
 }
 
-/// A role's name in an account, as an ARN. An ARN is taken as it is.
+/// The ARN of a role in an account. An ARN is returned unchanged.
 fn arn(role: &str, account: Option<&str>) -> String {
     match account {
         Some(account) if !role.starts_with("arn:") => format!("arn:aws:iam::{account}:role/{role}"),
@@ -217,7 +218,7 @@ fn arn(role: &str, account: Option<&str>) -> String {
     }
 }
 
-/// A method that makes a service's client once, at the address that the settings give it.
+/// A method that creates the client of a service once, with its address from the settings.
 macro_rules! client {
     ($method:ident, $sdk:ident) => {
         #[doc = concat!("The client of `", stringify!($method), "`.")]
@@ -240,7 +241,7 @@ impl Site {
     client!(iam, aws_sdk_iam);
     client!(cloudwatch, aws_sdk_cloudwatch);
 
-    /// The client of one endpoint of a cluster of routing controls. Others take the same calls: nobody waits long for one.
+    /// The client of one endpoint of a routing control cluster. Its timeouts are short, because others accept the same calls.
     pub fn cluster(&self, region: &str, url: &str) -> aws_sdk_route53recoverycluster::Client {
         let make = || {
             let timeouts = TimeoutConfig::builder()
@@ -269,7 +270,7 @@ impl Site {
         })
     }
 
-    /// The client of STS, in the region whose STS answers for this place.
+    /// The client of STS, in the region whose STS issues credentials for this place.
     pub fn sts(&self) -> &aws_sdk_sts::Client {
         self.sts.get_or_init(|| {
             let mut config =
@@ -281,7 +282,7 @@ impl Site {
         })
     }
 
-    /// The client of S3. Servers at another address rarely have a name for each bucket.
+    /// The client of S3. Other implementations rarely have a host name for each bucket.
     pub fn s3(&self) -> &aws_sdk_s3::Client {
         self.s3.get_or_init(|| {
             let mut config = aws_sdk_s3::config::Builder::from(&self.sdk);

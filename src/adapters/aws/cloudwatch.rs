@@ -1,7 +1,7 @@
-//! CloudWatch: `ReplicaLag`, where no SQL login is given, and `AuroraGlobalDBRPOLag` of secondaries of a global database.
+//! CloudWatch: `ReplicaLag` if there is no SQL login, and `AuroraGlobalDBRPOLag` of the secondaries of a global database.
 //!
-//! Known falsehood: on an idle source the lag of a PostgreSQL replica grows up to five minutes although nothing is missing
-//! (AWS, Amazon RDS User Guide, «Monitoring read replication»). It errs on the side of more loss, never of less.
+//! Known error: on an idle source, the lag of a PostgreSQL replica grows up to five minutes although nothing is missing (AWS,
+//! Amazon RDS User Guide, «Monitoring read replication»). The metric then overstates the loss; it never understates it.
 
 use std::collections::BTreeMap;
 
@@ -16,14 +16,14 @@ use crate::kinds::shared::database::Engine;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 
-/// How far back a data point is looked for.
+/// Maximum age of a data point.
 const WINDOW: Dur = Dur::mins(10);
 
-/// Replicas in one call: two queries each, and 500 are the most there are (CloudWatch API Reference, `GetMetricData`).
+/// Replicas in one call: each needs two queries, and 500 is the maximum (CloudWatch API Reference, `GetMetricData`).
 const REPLICAS: usize = 250;
 
 impl Aws {
-    /// When the last commit that each replica of one place holds was made: the newest data point's time minus its lag.
+    /// The time of the last commit in each replica of one place: the time of the newest data point minus its lag.
     pub(super) async fn lags(&self, place: &Place, of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
         let mut found = BTreeMap::new();
         for some in of.chunks(REPLICAS) {
@@ -84,7 +84,7 @@ impl Aws {
             let unit = if db.engine == Engine::Aurora { 1.0 } else { 1_000.0 };
             Some((db, last_commit(result, unit)?))
         }) {
-            // The same metric may be there with and without its source's region: the earlier commit counts.
+            // The metric may exist both with and without the source region: the earlier commit counts.
             let known = found.entry(db.id.clone()).or_insert(commit);
             *known = (*known).min(commit);
         }
@@ -92,7 +92,7 @@ impl Aws {
     }
 }
 
-/// A metric is found under exactly its own dimensions: those of clusters may have their source's region among them.
+/// CloudWatch finds a metric only by its exact dimensions. Those of clusters may include the source region.
 fn queries(n: usize, of: &Lagging<'_>) -> Vec<MetricDataQuery> {
     let id = of.db.id.as_str();
     if of.db.engine != Engine::Aurora {
@@ -109,14 +109,14 @@ fn query(id: String, metric: &str, dimensions: &[(&str, &str)]) -> MetricDataQue
     let dimensions = dimensions.iter().map(built).collect();
     let metric =
         Metric::builder().namespace("AWS/RDS").metric_name(metric).set_dimensions(Some(dimensions)).build();
-    // The worst of a minute, not its average.
+    // The maximum within a minute, not the average.
     let stat = MetricStat::builder().metric(metric).period(60).stat("Maximum").build();
     MetricDataQuery::builder().id(id).metric_stat(stat).build()
 }
 
 fn last_commit(result: &MetricDataResult, unit_ms: f64) -> Option<Timestamp> {
     let points = result.timestamps().iter().zip(result.values());
-    // -1: replication did not run then. An older point says more loss, never less.
+    // -1 means that replication was not running. An older point overstates the loss; it never understates it.
     let points = points.filter(|(_, lag)| **lag >= 0.0);
     let (at, lag) = points.max_by_key(|(at, _)| at.to_millis().unwrap_or(i64::MIN))?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative")]

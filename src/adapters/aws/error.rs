@@ -1,4 +1,4 @@
-//! What an SDK error means: for a call whether it may have had its effect, for a look what is known.
+//! The meaning of an SDK error: whether a call may have had an effect, and what an observation shows.
 
 use std::error::Error;
 use std::fmt;
@@ -16,34 +16,34 @@ use crate::inventory::Observation;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::outcome::{Again, CLOCK, CallOutcome, NO_CREDENTIALS};
 
-/// Longest text of an error that is kept.
+/// Maximum length of an error message that is kept.
 const MOST: usize = 300;
 
-/// An error, sorted.
+/// A classified error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The service answered with a code.
     Code {
         /// The code.
         code: String,
-        /// What was asked, for example `rds:DescribeEvents`; empty where drctl itself refused.
+        /// The call that was rejected, for example `rds:DescribeEvents`; empty if drctl itself rejected it.
         call: String,
-        /// In words.
+        /// The message.
         why: String,
         /// The HTTP status.
         status: u16,
     },
-    /// There are no credentials, or they are not valid any more.
+    /// There are no credentials, or they are not valid.
     Unauthenticated(String),
-    /// The service does not take the time that the request was signed with: this machine's clock is wrong. In words, with by how much.
+    /// The service rejects the time of the signature: this machine's clock is wrong. The message says by how much.
     Clock(String),
-    /// No connection was made: the request never left.
+    /// No connection was opened, so the request was not sent.
     NotSent(String),
     /// The request may have arrived.
     Unclear(String),
 }
 
-/// Codes of an expired or unknown credential (AWS, «Common errors» of each service).
+/// Codes for expired or unknown credentials (AWS, «Common errors» of each service).
 const UNAUTHENTICATED: &[&str] = &[
     "ExpiredToken",
     "ExpiredTokenException",
@@ -54,7 +54,7 @@ const UNAUTHENTICATED: &[&str] = &[
     "TokenRefreshRequired",
 ];
 
-/// Codes that say that there are too many calls.
+/// Codes for too many calls.
 const THROTTLED: &[&str] = &[
     "Throttling",
     "ThrottlingException",
@@ -68,38 +68,38 @@ const THROTTLED: &[&str] = &[
     "BandwidthLimitExceeded",
 ];
 
-/// Codes of a thing that is busy: the same call may be taken later.
+/// Codes for a resource that is busy: the same call may succeed later.
 const BUSY: &[&str] = &[
     "InvalidDBInstanceState",
     "InvalidDBClusterStateFault",
     "InvalidGlobalClusterStateFault",
-    // What was asked for a moment ago, perhaps: the next look tells.
+    // Perhaps an earlier call created it; the next observation shows that.
     "DBInstanceAlreadyExists",
     "DBInstanceAlreadyExistsFault",
     "ScalingActivityInProgress",
     "ResourceContention",
     "ConditionalRequestConflict",
-    // S3 did not get the whole of the request in time (Amazon S3 API Reference, «Error responses»).
+    // S3 did not receive the whole request in time (Amazon S3 API Reference, «Error responses»).
     "RequestTimeout",
     "OperationAborted",
-    // A secret of which somebody made another version current meanwhile.
+    // Another process made a different version of the secret current in the meantime.
     "SecretChanged",
-    // A safety rule of routing controls, which may ask for no more than some time between two changes (Amazon ARC, «Safety rules»).
+    // A safety rule of routing controls, which may require some time between two changes (Amazon ARC, «Safety rules»).
     "ConflictException",
 ];
 
-/// Codes of a batch in which one element is wrong (Route 53 API Reference, `ChangeResourceRecordSets`).
+/// Codes for a batch with an invalid element (Route 53 API Reference, `ChangeResourceRecordSets`).
 const BATCH: &[&str] = &["InvalidChangeBatch", "InvalidInput"];
 
-/// Codes of a service that could not carry out what it was asked: nothing says that it did not.
+/// Codes for a service that failed: the request may still have had an effect.
 const BROKEN: &[&str] = &["InternalFailure", "InternalError", "ServiceUnavailable", "Unavailable"];
 
-/// How far this machine's clock and a service's may be apart and be called the same.
+/// Clocks that differ by less than this count as equal.
 const CLOCKS_AGREE: Dur = Dur::mins(1);
 
-/// The status of a service that does not know what it was asked for (RFC 9110, 15.6.2): nothing was done, and nothing will be.
+/// The status for an operation that the service does not implement (RFC 9110, 15.6.2): it had no effect and never will.
 const NOT_IMPLEMENTED: u16 = 501;
-/// The status of too many calls (RFC 6585, 4).
+/// The status for too many calls (RFC 6585, 4).
 const TOO_MANY: u16 = 429;
 
 impl fmt::Display for Failure {
@@ -114,12 +114,12 @@ impl fmt::Display for Failure {
 }
 
 impl Failure {
-    /// A refusal by drctl itself: nothing was sent.
+    /// A rejection by drctl itself: nothing was sent.
     pub fn never(code: &str, why: impl Into<String>) -> Self {
         Self::Code { code: code.to_owned(), call: String::new(), why: why.into(), status: 400 }
     }
 
-    /// Sorts an SDK error. `shown` is what this machine's clock shows, with which the request was signed.
+    /// Classifies an SDK error. `shown` is the time of this machine's clock, which signed the request.
     pub fn of<E>(error: &SdkError<E, HttpResponse>, shown: Timestamp) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
@@ -141,11 +141,11 @@ impl Failure {
                     return Self::Unauthenticated(format!("{code}: {why}"));
                 }
                 let call = call_of(std::any::type_name::<E>());
-                // What is asked with HEAD is refused without a body, and so without a code (Amazon S3 API Reference, `HeadObject`).
+                // An error answer to HEAD has no body, and so no code (Amazon S3 API Reference, `HeadObject`).
                 if code.is_empty() && status == 403 && error.request_id().is_some() {
                     return Self::Code { code: "Forbidden".to_owned(), call, why, status };
                 }
-                // An answer without a code is no answer of the service: something between here and there spoke.
+                // An answer without a code does not come from the service but from something on the way.
                 if code.is_empty() || status < 300 {
                     return Self::Unclear(format!("HTTP {status} without a code; {}", text()));
                 }
@@ -163,18 +163,18 @@ impl Failure {
         }
     }
 
-    /// The code that the service answered with.
+    /// The code in the service's answer.
     pub fn code(&self) -> Option<&str> {
         if let Self::Code { code, .. } = self { Some(code) } else { None }
     }
 
-    /// Whether the service said that there are too many calls.
+    /// Whether the service reported too many calls.
     pub fn is_throttling(&self) -> bool {
         // PriorRequestNotComplete is about one zone, not about the number of calls.
         matches!(self, Self::Code { code, .. } if THROTTLED.contains(&code.as_str()) && code != "PriorRequestNotComplete")
     }
 
-    /// Whether the same look may succeed a moment later.
+    /// Whether the same observation may succeed a moment later.
     pub fn may_pass(&self) -> bool {
         match self {
             Self::NotSent(_) | Self::Unclear(_) => true,
@@ -183,21 +183,21 @@ impl Failure {
         }
     }
 
-    /// Whether the service answered, and will answer the same until somebody changes something. What a busy thing, a busy service or one
-    /// in trouble says may pass.
+    /// Whether the service answered, and will keep giving this answer until somebody changes something. Answers of a busy
+    /// resource, or of a service that is busy or failing, may change by themselves.
     pub fn is_final(&self) -> bool {
         let Self::Code { code, status, .. } = self else { return false };
         let passes = |codes: &[&str]| codes.contains(&code.as_str());
         !passes(THROTTLED) && !passes(BUSY) && *status != TOO_MANY && !is_broken(code, *status)
     }
 
-    /// Whether the service says that there is no such thing.
+    /// Whether the service says that the resource does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Code { code, status, .. }
             if *status == 404 || code == "ResourceNotFoundException" || code.ends_with("NotFound") || code.ends_with("NotFoundFault") || code.starts_with("NoSuch"))
     }
 
-    /// What it means for a call that changes something.
+    /// The outcome of a call that changes something.
     pub fn outcome(self) -> CallOutcome {
         match self {
             Self::Unauthenticated(why) => {
@@ -220,8 +220,8 @@ impl Failure {
         }
     }
 
-    /// What it means for whoever needs the login in a secret. One that is not there is a login that cannot be read, and no absence of what
-    /// it leads to.
+    /// The error for a caller that needs the login in a secret. A missing secret means that the login cannot be read, not that
+    /// the database is missing.
     pub fn unread(self, secret: &str) -> NoLogin {
         let is_final = self.is_final();
         match self {
@@ -234,7 +234,7 @@ impl Failure {
         }
     }
 
-    /// What it means for a look.
+    /// The observation that this error leads to.
     pub fn observation(self, now: Timestamp) -> Observation {
         if self.is_not_found() {
             return Observation::NotFound { observed_at: now };
@@ -254,8 +254,8 @@ impl Failure {
     }
 }
 
-/// Whether a service did not take the time of a signature: too long ago, or not yet (IAM User Guide, «Troubleshoot signed requests»; Amazon
-/// S3 API Reference, «Error responses»).
+/// Whether a service rejected the time of a signature as too old or in the future (IAM User Guide, «Troubleshoot signed
+/// requests»; Amazon S3 API Reference, «Error responses»).
 fn is_of_the_clock(code: &str, why: &str) -> bool {
     const WORDS: [&str; 4] =
         ["Signature expired", "Signature not yet current", "is now earlier than", "later than"];
@@ -264,7 +264,7 @@ fn is_of_the_clock(code: &str, why: &str) -> bool {
     code == "RequestTimeTooSkewed" || signature.contains(&code) && WORDS.iter().any(|w| why.contains(w))
 }
 
-/// What is wrong with this machine's clock, by the service's own as its answer tells it.
+/// What is wrong with this machine's clock, judged by the date in the service's answer.
 fn clock(date: Option<Timestamp>, shown: Timestamp, said: &str) -> String {
     let Some(there) = date else {
         return format!("the clock of this machine is wrong; the answer does not say by how much ({said})");
@@ -273,7 +273,7 @@ fn clock(date: Option<Timestamp>, shown: Timestamp, said: &str) -> String {
         true => (there.since(shown), "behind"),
         false => (shown.since(there), "ahead of"),
     };
-    // An answer's date has no fractions, and the way there and back took time.
+    // The date has whole seconds, and the round trip took time.
     if off < CLOCKS_AGREE {
         return format!(
             "the service refuses the time of the signature, although the clock of this machine agrees with the service. Something delays requests ({said})"
@@ -285,13 +285,14 @@ fn clock(date: Option<Timestamp>, shown: Timestamp, said: &str) -> String {
     )
 }
 
-/// Whether a service was in trouble: it may or may not have done what it was asked.
+/// Whether the service failed, so that the request may or may not have had an effect.
 fn is_broken(code: &str, status: u16) -> bool {
     status != NOT_IMPLEMENTED && (status >= 500 || BROKEN.contains(&code))
 }
 
-/// The call that an error type of the SDK belongs to, as IAM names it: `aws_sdk_rds::operation::describe_events::DescribeEventsError` is
-/// of `rds:DescribeEvents`. For people alone: nothing is decided by it.
+/// The call that an error type of the SDK belongs to, by its IAM name:
+/// `aws_sdk_rds::operation::describe_events::DescribeEventsError` belongs to `rds:DescribeEvents`. Used only in messages, never
+/// for decisions.
 fn call_of(error: &str) -> String {
     let service = error.strip_prefix("aws_sdk_").and_then(|rest| rest.split("::").next());
     let operation = error.rsplit("::").next().and_then(|name| name.strip_suffix("Error"));
@@ -302,7 +303,7 @@ fn call_of(error: &str) -> String {
     }
 }
 
-/// The first error of a type in the chain of causes.
+/// The first error of this type in the chain of causes.
 fn cause<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -319,8 +320,8 @@ fn never_connected(error: &(dyn Error + 'static)) -> bool {
         .is_some_and(hyper_util::client::legacy::Error::is_connect)
 }
 
-/// What it means that a request could not be signed. A region whose STS does not answer is dark: that says nothing about the
-/// credentials. What STS or the credential chain refuses does.
+/// The meaning of a request that could not be signed. If STS does not answer, its region is dark, which says nothing about the
+/// credentials. If STS or the credential chain refuses, the credentials are not valid.
 fn of_credentials(error: &(dyn Error + 'static), shown: Timestamp) -> Option<Failure> {
     let text = causes(error);
     if text.contains("identity resolver timed out") {
@@ -337,7 +338,7 @@ fn of_credentials(error: &(dyn Error + 'static), shown: Timestamp) -> Option<Fai
     })
 }
 
-/// An error and its causes in words, each once.
+/// An error and its causes, each once.
 fn causes(error: &(dyn Error + 'static)) -> String {
     let mut words: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -351,7 +352,7 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     short(&words.join(": "))
 }
 
-/// One line, not too long. A secret that a provider repeats is taken out first: half of one is none that anybody knows.
+/// Shortens a message to one line. Secrets are removed first, because half of a secret would no longer be recognized.
 fn short(text: &str) -> String {
     let text = scrubbed(text.to_owned());
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();

@@ -1,6 +1,6 @@
-//! The guard: one object for each component in a bucket outside the sites that may be lost, taken and given back by
-//! conditional writes (Amazon S3 User Guide, «Conditional requests»), where the bucket belongs to whom the settings say: names of buckets are
-//! free for anybody to take («Verifying bucket ownership with bucket owner condition»).
+//! The guard: one object for each component, in a bucket outside the sites that may be lost. It is taken and released by
+//! conditional writes (Amazon S3 User Guide, «Conditional requests»), and only in a bucket that belongs to the account in the
+//! settings, because anybody can create a bucket with a free name («Verifying bucket ownership with bucket owner condition»).
 
 use aws_sdk_s3::primitives::ByteStream;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::kinds::{State, Target};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 
-/// What is read of a guard: two short lines. Whatever has more is none.
+/// Maximum size of a guard, which is two short lines. A larger object is not a guard.
 const MOST: usize = 4 << 10;
 
 /// The object's content.
@@ -57,12 +57,12 @@ impl Aws {
         };
         let answer = match self.look("s3", place, call).await {
             Ok(answer) => answer,
-            // No such bucket is another matter: there is nothing that could guard.
+            // A missing bucket is an error: then no guard is possible.
             Err(Failure::Code { code, .. }) if code == "NoSuchKey" => return Ok(None),
             Err(failure) => return Err(failure),
         };
         let etag = answer.e_tag().map(str::to_owned);
-        // What cannot be read is neither free nor held: it may not even be an answer of S3.
+        // An unreadable object is neither free nor held. The answer may not even come from S3.
         let garbage =
             |why: &str| Failure::Unclear(format!("the guard object {key} does not contain a guard{why}"));
         let bytes = at_most(answer.body, MOST).await.map_err(|e| garbage(&format!(": {e}")))?;
@@ -73,7 +73,7 @@ impl Aws {
         Ok(Some(GuardRecord { holder: body.holder, etag }))
     }
 
-    /// Takes a guard if nobody holds it, or exactly `instead_of` does. Taking one's own again is no change.
+    /// Takes a guard if nobody holds it, or if exactly `instead_of` does. Has no effect if `holder` holds it already.
     pub(super) async fn take_guard(
         &self,
         place: &Place,
@@ -105,7 +105,7 @@ impl Aws {
         };
         let etag = displaced.and_then(|held| held.etag);
         let taken = match self.once("s3", place, put(etag.clone()).send()).await {
-            // Whoever was to be displaced gave it back meanwhile: it is free for whoever writes first.
+            // The previous holder has released it in the meantime, so now it is free.
             Err(Failure::Code { code, .. }) if code == "NoSuchKey" && etag.is_some() => {
                 self.once("s3", place, put(None).send()).await
             }
@@ -113,13 +113,13 @@ impl Aws {
         };
         match taken {
             Ok(_) => Ok(None),
-            // Somebody was first; who, is what the next look shows.
+            // Another process was faster; the next observation shows which.
             Err(Failure::Code { code, .. }) if code == "PreconditionFailed" => Ok(None),
             Err(failure) => Err(failure),
         }
     }
 
-    /// Gives a guard back, if it is still the holder's and nobody wrote it meanwhile.
+    /// Releases a guard, if the holder still has it and nobody has written it in the meantime.
     pub(super) async fn release_guard(
         &self,
         place: &Place,

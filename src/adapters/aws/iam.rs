@@ -1,7 +1,8 @@
-//! IAM: whether the credentials may do what a recovery does, and RDS: whether the account may have what it makes.
+//! IAM: whether the credentials have the permissions that a recovery needs. RDS: whether the account's quotas allow it.
 //!
-//! Sources: IAM API Reference, `SimulatePrincipalPolicy`; Amazon RDS API Reference, `DescribeAccountAttributes`. A simulation knows the policies and
-//! the boundary of a principal, and what its organization allows; it does not know the policies of buckets, keys and secrets.
+//! Sources: IAM API Reference, `SimulatePrincipalPolicy`; Amazon RDS API Reference, `DescribeAccountAttributes`. A simulation
+//! covers the policies and the boundary of a principal, and the policies of its organization, but not the policies of buckets,
+//! keys and secrets.
 
 use aws_sdk_iam::types::{EvaluationResult, PolicyEvaluationDecisionType};
 
@@ -12,11 +13,12 @@ use crate::kinds::State;
 use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Need, Quota, QuotasState};
 
-/// IAM is asked in one region (AWS General Reference, «IAM endpoints and quotas»): that is looked into beforehand, and no recovery needs it.
+/// IAM's API is in one region (AWS General Reference, «IAM endpoints and quotas»). drctl uses it only in advance; no recovery
+/// needs it.
 const SERVICE: &str = "iam";
 
 impl Aws {
-    /// What of some calls the credentials of a place may not make.
+    /// Which of these calls the credentials of a place may not make.
     pub(super) async fn granted(&self, place: &Place, needs: &[Need]) -> Observation {
         match self.simulated(place, needs).await {
             Ok(state) => self.seen(State::Granted(state), "iam:SimulatePrincipalPolicy"),
@@ -50,7 +52,7 @@ impl Aws {
         Ok(state)
     }
 
-    /// Whose policies count: a session has those of its role, whose path only IAM knows.
+    /// The principal whose policies apply. For a session it is the role, whose path only IAM knows.
     async fn principal(&self, place: &Place, caller: &str) -> Result<String, Failure> {
         let parts: Vec<&str> = caller.split(':').collect();
         let session = parts.get(5).and_then(|rest| rest.strip_prefix("assumed-role/"));
@@ -68,7 +70,7 @@ impl Aws {
         Ok(found.role().map_or_else(|| caller.to_owned(), |role| role.arn().to_owned()))
     }
 
-    /// What the account of a place may have of databases.
+    /// The database quotas of a place's account, and how much of them is used.
     pub(super) async fn quotas(&self, place: &Place) -> Observation {
         let site = self.site(place).await;
         match self.look("rds", place, || site.rds().describe_account_attributes().send()).await {
@@ -84,8 +86,8 @@ impl Aws {
     }
 }
 
-/// What depends on something that only a real call has is neither allowed nor denied. A resource that is a pattern is compared letter by
-/// letter: that no policy names it so says nothing of the real one.
+/// A call whose decision depends on values that only a real call has counts as unclear. A pattern as resource is compared
+/// character by character, so a missing match says nothing about the real resource.
 fn judge(result: &EvaluationResult, resource: &str, state: &mut GrantedState) {
     state.asked += 1;
     let call = format!("{} on {resource}", result.eval_action_name());

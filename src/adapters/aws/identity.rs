@@ -1,4 +1,4 @@
-//! STS: who the credentials are. Asked in the region that is recovered to.
+//! STS: the identity of the credentials, from the STS of the recovery region.
 
 use super::Aws;
 use crate::inventory::Observation;
@@ -7,7 +7,7 @@ use crate::kinds::control::IdentityState;
 use crate::model::place::Place;
 
 impl Aws {
-    /// Who the credentials of a place are.
+    /// The identity of a place's credentials.
     pub(super) async fn identity(&self, place: &Place) -> Observation {
         let site = self.site(place).await;
         match self.look("sts", place, || site.sts().get_caller_identity().send()).await {

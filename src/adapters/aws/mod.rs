@@ -1,7 +1,6 @@
-//! The AWS kinds over the official SDK: what each service is asked, and what its answers mean. What follows from them is
-//! decided elsewhere.
+//! The AWS kinds, with the official SDK: which calls drctl makes, and what the answers mean. Other modules make the decisions.
 //!
-//! A file is a service. `clients` knows credentials and addresses, `throttle` the limits, `error` what a failure means.
+//! Each file is a service. `clients` has credentials and addresses, `throttle` the rate limits, `error` the meaning of failures.
 
 mod aurora;
 mod autoscaling;
@@ -58,11 +57,11 @@ use crate::record::action::{Action, Write};
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
-/// How often a look is made before its failure is believed.
+/// Maximum number of attempts of an observation.
 const LOOKS: u32 = 4;
-/// The pause after the first failed look; doubled each time.
+/// The pause after the first failed attempt; it doubles each time.
 const PAUSE: Dur = Dur(100);
-/// A failure that took longer than this is not repeated: nobody waits four times for a region that is dark.
+/// A failure that took longer than this is not repeated: waiting four times for a dark region helps nobody.
 const QUICK: Dur = Dur::secs(1);
 
 /// Every AWS service that drctl uses.
@@ -70,12 +69,12 @@ pub struct Aws {
     world: World,
     clients: Clients,
     throttle: Throttle,
-    /// The place that secrets are read in: the site that is recovered to, and so never the lost one.
+    /// The place to read secrets in: the recovery site, which is never the lost one.
     recovery: Option<Place>,
 }
 
 impl Aws {
-    /// Nothing is connected to before the first call.
+    /// Opens no connection.
     pub fn new(world: World, settings: &Settings, recovery: Option<Place>) -> Self {
         super::install_tls();
         let region = recovery.as_ref().map(|p| p.region.clone());
@@ -87,7 +86,7 @@ impl Aws {
         }
     }
 
-    /// Addresses of services that somebody named in the place of AWS's own.
+    /// Service addresses that replace AWS's own.
     pub async fn named(&self) -> BTreeSet<Endpoint> {
         self.clients.named().await
     }
@@ -100,7 +99,7 @@ impl Aws {
         self.clients.of(place).await
     }
 
-    /// One call that changes something: through the throttle, once.
+    /// Makes one call that changes something, through the throttle and without a retry.
     async fn once<T, E, F>(&self, service: &str, place: &Place, call: F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -136,7 +135,7 @@ impl Aws {
         }
     }
 
-    /// A look: repeated while the service says that there are too many calls, or fails in a way that may pass.
+    /// Makes a call that only reads. Repeats it after throttling, and after failures that may pass.
     async fn look<T, E, F>(&self, service: &str, place: &Place, call: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -157,7 +156,7 @@ impl Aws {
         }
     }
 
-    /// Every page of a describe: each is asked for with the marker of the one before it.
+    /// Reads every page of a describe call, each with the marker of the previous one.
     async fn pages<T, E, F>(
         &self,
         service: &str,
@@ -184,9 +183,9 @@ impl Aws {
         Observation::Value { state, observed_at: self.now(), source: source.to_owned() }
     }
 
-    /// Looks at targets of one poll group.
+    /// Observes targets of one poll group.
     pub async fn observe(&self, targets: &[Target]) -> Vec<Observation> {
-        // One describe answers for all targets that are reached in the same way.
+        // One describe call covers all targets of the same place.
         let mut by_place: BTreeMap<&Place, Vec<(usize, &Target)>> = BTreeMap::new();
         for (i, target) in targets.iter().enumerate() {
             if let Some(place) = target.place() {
@@ -297,7 +296,7 @@ impl Aws {
         }
     }
 
-    /// What the control plane knows of a database; for SQL, which needs its endpoint.
+    /// The endpoint of a database according to the control plane, for SQL.
     pub async fn endpoint(&self, db: &DatabaseRef) -> Option<String> {
         let seen = self.stores(&db.place, &[&Target::Database(db.clone())]).await;
         match seen.first()?.state()? {
@@ -306,24 +305,24 @@ impl Aws {
         }
     }
 
-    /// Reads a login from Secrets Manager: at the site that is recovered to, else in the database's own.
+    /// Reads a login from Secrets Manager: in the recovery site, or else in the database's own.
     pub async fn login(&self, name: &str, place: &Place) -> Result<Login, NoLogin> {
         let at = self.recovery.as_ref().unwrap_or(place);
         self.read_login(name, at).await
     }
 
-    /// What clients read in their secret, now: a login, and where it leads.
+    /// The current login and endpoint in the secret that clients read.
     pub async fn client(&self, of: &ClientSecret) -> Result<(Login, String), NoLogin> {
         self.read_client(of).await
     }
 
-    /// When the last commit that each replica of one place holds was made, as CloudWatch tells it.
+    /// The time of the last commit in each replica of one place, according to CloudWatch.
     pub async fn replica_lags(&self, place: &Place, of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
         self.lags(place, of).await
     }
 }
 
-/// What shares a bucket: an account, and a region unless the service is global.
+/// The scope of a rate limit: an account, and a region unless the service is global.
 fn scope(service: &str, place: &Place) -> String {
     let account = place.account.as_deref().or(place.role.as_deref()).unwrap_or("-");
     match service {

@@ -1,7 +1,7 @@
 //! RDS: instances with a cross-region read replica.
 //!
-//! Source: Amazon RDS API Reference (`DescribeDBInstances`, `PromoteReadReplica`, `ModifyDBInstance`).
-//! Deliberately absent: `StopDBInstance`. AWS refuses it while a replica exists, and starts the instance again after seven days.
+//! Source: Amazon RDS API Reference (`DescribeDBInstances`, `PromoteReadReplica`, `ModifyDBInstance`). Deliberately absent:
+//! `StopDBInstance`. AWS refuses it while a replica exists, and starts the instance again after seven days.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -40,7 +40,7 @@ macro_rules! alike {
 pub(super) use alike;
 
 impl Aws {
-    /// Looks at databases and at fences by security group, with one describe for all.
+    /// Observes databases and fences by security group, with one describe call for all.
     pub(super) async fn databases(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
         let ids: BTreeSet<&str> = targets.iter().flat_map(|t| restore::names(t)).collect();
         let ids: Vec<_> = ids.into_iter().collect();
@@ -63,7 +63,8 @@ impl Aws {
             match target {
                 Target::Fence { db: of, restart, .. } => match &restarts {
                     Ok(restarts) => self.fence_by_group(of, db, *restart, restarts.get(&of.id).copied()),
-                    // Before the group is alone nobody needs to know of restarts, but that somebody may ask for them.
+                    // Before the group is the only one, the times of restarts do not matter yet; but the permission to read them
+                    // does.
                     Err(failure) if !failure.is_final() && !is_alone(db, of) => {
                         self.fence_by_group(of, db, *restart, None)
                     }
@@ -83,7 +84,7 @@ impl Aws {
         Ok(pages.iter().flat_map(|page| by_id(page.db_instances())).collect())
     }
 
-    /// Whether the service answers in a region: one look, of the smallest page, made once. A service that says no is there, too.
+    /// Whether the service answers in a region: a single attempt, with the smallest page. An error answer counts too.
     pub(super) async fn alive(&self, place: &Place) -> Observation {
         let site = self.site(place).await;
         let call = site.rds().describe_db_instances().max_records(20).send();
@@ -151,7 +152,7 @@ impl Aws {
         }
     }
 
-    /// Whether the fence's group is the only one, active, and every session from before it was ended by a restart.
+    /// The fence's state. It is proven if the fence's group is the only one, active, and a restart ended every earlier session.
     fn fence_by_group(
         &self,
         of: &DatabaseRef,
@@ -166,8 +167,8 @@ impl Aws {
         self.seen(State::Fence(state), "rds:DescribeDBInstances, rds:DescribeEvents")
     }
 
-    /// The next call of a fence by security group: the group first; when it is active and alone, a restart that ends the
-    /// sessions which the group leaves open (AWS, VPC User Guide, «Security group connection tracking»).
+    /// The next call of a fence by security group: first attach the group. When it is active and alone, restart, to end the
+    /// sessions that the group leaves open (AWS, VPC User Guide, «Security group connection tracking»).
     pub(super) async fn isolate(&self, fence: &Fence) -> Result<Option<String>, Failure> {
         if fence.db.engine == Engine::Aurora {
             return Box::pin(self.isolate_cluster(fence)).await;
@@ -183,7 +184,7 @@ impl Aws {
             return Err(Failure::never("Replica", why));
         }
         match groups(now, db) {
-            // A restart ends sessions for good only once nobody is let in any more.
+            // A restart ends sessions for good only after the group rejects new ones.
             Groups::Alone => self.restart(place, &db.id).await,
             Groups::Changing if is_alone(now, db) => Err(changing(&db.id)),
             _ => self.set_groups(db, std::slice::from_ref(group)).await,
@@ -204,7 +205,8 @@ impl Aws {
             return Box::pin(self.set_cluster_groups(db, groups)).await;
         }
         let site = self.site(&db.place).await;
-        // Groups are applied at once in any case; `ApplyImmediately` would also start upgrades that wait for their window.
+        // Groups apply immediately in any case. `ApplyImmediately` would also start upgrades that wait for their maintenance
+        // window.
         let call = site
             .rds()
             .modify_db_instance()
@@ -214,7 +216,7 @@ impl Aws {
         self.once("rds", &db.place, call).await.map(|_| None)
     }
 
-    /// Makes a replica a writer. Done is when it has no source any more and is `available`.
+    /// Promotes a replica. It is complete when it has no source and is `available`.
     pub(super) async fn promote(
         &self,
         db: &DatabaseRef,
@@ -230,10 +232,11 @@ impl Aws {
         self.once("rds", &db.place, call).await.map(|_| None)
     }
 
-    /// Gives an instance another name, at once. Done is when it is found under that one.
+    /// Renames an instance immediately. It is complete when the instance is found under the new name.
     pub(super) async fn rename(&self, db: &DatabaseRef, to: &str) -> Result<Option<String>, Failure> {
         let site = self.site(&db.place).await;
-        // A rename needs it; whatever else waits for the maintenance window is applied with it (Amazon RDS User Guide, «Renaming»).
+        // A rename needs it. It also applies every other change that waits for the maintenance window (Amazon RDS User Guide,
+        // «Renaming»).
         let call = site
             .rds()
             .modify_db_instance()
@@ -244,7 +247,7 @@ impl Aws {
         self.once("rds", &db.place, call).await.map(|_| None)
     }
 
-    /// Creates a read replica. Done is when it is one of that source, and serves.
+    /// Creates a read replica. It is complete when it replicates that source, and serves.
     pub(super) async fn create_replica(
         &self,
         db: &DatabaseRef,
@@ -270,7 +273,7 @@ pub(super) fn built(tags: &BTreeMap<String, String>) -> Vec<Tag> {
     tags.iter().map(|(k, v)| Tag::builder().key(k).value(v).build()).collect()
 }
 
-/// What another instance like it is made from.
+/// The settings from which a similar instance is created.
 fn settings(db: &DbInstance) -> InstanceSettings {
     let text = |t: Option<&str>| t.filter(|t| !t.is_empty()).map(str::to_owned);
     let parameters = db.db_parameter_groups().first();
@@ -291,7 +294,7 @@ fn settings(db: &DbInstance) -> InstanceSettings {
         iam_logins: db.iam_database_authentication_enabled().unwrap_or(false),
         protected: db.deletion_protection().unwrap_or(false),
         managed_password: db.master_user_secret().is_some(),
-        // Nobody but AWS may set its own; a copy of a copy has another first name.
+        // Only AWS may set tags that begin with `aws:`. The copy tag has the name under which an instance was created.
         tags: tags(db).into_iter().filter(|(k, _)| !k.starts_with("aws:") && k != COPY_TAG).collect(),
     }
 }
@@ -312,7 +315,7 @@ pub(super) fn by_id(all: &[DbInstance]) -> impl Iterator<Item = (String, DbInsta
     all.iter().filter_map(|db| Some((db.db_instance_identifier()?.to_owned(), db.clone())))
 }
 
-/// Instances whose restarts are asked for: a fence whose proof nobody may read is none to begin.
+/// Instances whose restarts are read. A fence whose proof cannot be read should not be started.
 fn fenced<'t>(targets: &[&'t Target], all: &BTreeMap<String, DbInstance>) -> BTreeSet<&'t str> {
     let asked = targets.iter().filter_map(|target| match target {
         Target::Fence { db, .. } => all.get(&db.id).map(|_| db.id.as_str()),
@@ -331,7 +334,7 @@ fn groups(db: &DbInstance, of: &DatabaseRef) -> Groups {
     }
 }
 
-/// A fence whose group is on its way: nothing is asked of the instance before it is there.
+/// The security groups of the fence are still changing. Nothing is requested from the instance until then.
 pub(super) fn changing(id: &str) -> Failure {
     Failure::Code {
         code: "InvalidDBInstanceState".to_owned(),
@@ -343,12 +346,12 @@ pub(super) fn changing(id: &str) -> Failure {
     }
 }
 
-/// Whether the fence's group is the only one.
+/// Whether the fence's security group is the only one.
 fn is_alone(now: &DbInstance, of: &DatabaseRef) -> bool {
     of.fence_group.as_ref().is_some_and(|group| attached(now) == BTreeSet::from([group.clone()]))
 }
 
-/// Groups that are attached or about to be.
+/// Security groups that are attached or being attached.
 fn attached(db: &DbInstance) -> BTreeSet<String> {
     let stays = db.vpc_security_groups().iter().filter(|g| g.status() != Some("removing"));
     stays.filter_map(|g| g.vpc_security_group_id().map(str::to_owned)).collect()

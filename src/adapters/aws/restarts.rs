@@ -1,7 +1,7 @@
-//! Restarts of instances: asked for, and told of, both by the clock of RDS.
+//! Restarts of instances. Both the request and the restart itself are timed by the clock of RDS.
 //!
-//! Sources: Amazon RDS API Reference (`RebootDBInstance`, `DescribeEvents`) and Amazon RDS User Guide, «Amazon RDS event categories and
-//! event messages» (RDS-EVENT-0006). An event may show long after what it tells of, and after later calls.
+//! Sources: Amazon RDS API Reference (`RebootDBInstance`, `DescribeEvents`) and Amazon RDS User Guide, «Amazon RDS event
+//! categories and event messages» (RDS-EVENT-0006). An event may appear long after the restart, and after later calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,9 +20,9 @@ use crate::kinds::shared::restart::Restart;
 use crate::model::place::Place;
 use crate::model::time::Timestamp;
 
-/// How far back restarts are looked for, in minutes: more than a restart and the delay of its event take.
+/// How far back restarts are read, in minutes: longer than a restart and the delay of its event.
 const EVENTS_MINUTES: i32 = 60;
-/// Instances up to which the events of each are asked for by themselves.
+/// For up to this many instances, the events of each are read separately.
 const FEW: usize = 5;
 
 /// When each instance last restarted, by RDS's own clock.
@@ -56,8 +56,8 @@ impl Intercept for AnswerDate {
 }
 
 impl Aws {
-    /// Restarts an instance. The token says when RDS accepted that; an answer without a date leaves no mark, and the restart is asked for
-    /// again.
+    /// Restarts an instance. The token has the time at which RDS accepted that. If the answer has no date there is no token, and
+    /// a later attempt restarts it again.
     pub(super) async fn restart(&self, place: &Place, instance: &str) -> Result<Option<String>, Failure> {
         let site = self.site(place).await;
         let date = AnswerDate::default();
@@ -71,7 +71,7 @@ impl Aws {
         let asks: Vec<Option<&str>> = match ids.len() {
             0 => Vec::new(),
             1..=FEW => ids.iter().copied().map(Some).collect(),
-            // Of many instances the events of all are read at once.
+            // For many instances, the events of all instances are read at once.
             _ => vec![None],
         };
         let mut found = BTreeMap::new();

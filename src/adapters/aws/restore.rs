@@ -1,8 +1,9 @@
-//! RDS: another instance beside a live one, from its backups; put in its place by its name, or deleted.
+//! RDS: restores backups of an instance into a new one beside it, which then takes its name or is deleted.
 //!
-//! Sources: Amazon RDS API Reference (`DescribeDBInstanceAutomatedBackups`, `DescribeDBSnapshots`, `RestoreDBInstanceToPointInTime`,
-//! `RestoreDBInstanceFromDBSnapshot`, `ModifyDBInstance`, `DeleteDBInstance`) and Amazon RDS User Guide, «Restoring a DB instance to a
-//! specified time». What is made bears a tag with its own first name ([`COPY_TAG`]); only such an instance is renamed or deleted.
+//! Sources: Amazon RDS API Reference (`DescribeDBInstanceAutomatedBackups`, `DescribeDBSnapshots`,
+//! `RestoreDBInstanceToPointInTime`, `RestoreDBInstanceFromDBSnapshot`, `ModifyDBInstance`, `DeleteDBInstance`) and Amazon RDS
+//! User Guide, «Restoring a DB instance to a specified time». A new instance has a tag with its first name ([`COPY_TAG`]). drctl
+//! renames or deletes only instances with that tag.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +23,7 @@ use crate::model::place::Place;
 use crate::model::time::Timestamp;
 use crate::run::apply::IN_PLACE;
 
-/// States of RDS for an instance that will not become available without help.
+/// Statuses of an instance that will not become available without help.
 const BROKEN: &[&str] = &[
     "deleting",
     "failed",
@@ -33,21 +34,21 @@ const BROKEN: &[&str] = &[
     "storage-full",
 ];
 
-/// Characters of a copy's name that tell whose it is.
+/// How many characters of a copy's name are compared.
 const NAMED: usize = 30;
 
 type Window = (Timestamp, Timestamp);
 
 impl Aws {
-    /// The backups of an instance, and the times that it can be restored to.
+    /// The backups of an instance, and the period that it can be restored to.
     pub(super) async fn backups(&self, of: &Restore) -> Observation {
         let found = async {
             let all = self.all_databases(&of.db.place).await?;
-            // Names change hands; what RDS calls the resource does not.
+            // Another instance may take over the name; the resource ID stays.
             let live = all.get(&of.db.id).and_then(|db| db.dbi_resource_id()).map(str::to_owned);
             let live = live.ok_or_else(|| super::rds::missing(&of.db.id))?;
             let window = self.restore_window(&of.db.place, &live).await?;
-            // Long names are cut, so only as much of it is compared as every copy's name has.
+            // Long names are cut, so compare only as many characters as every copy's name has.
             let named: String = format!("copy-of-{}", of.db.id).chars().take(NAMED).collect();
             let copies = all.iter().filter(|(id, db)| is_copy(db, id) && id.starts_with(&named));
             let copies = copies.map(|(id, _)| id.clone()).collect();
@@ -97,7 +98,7 @@ impl Aws {
             Err(failure) => return Err(failure),
         };
         let time = |t: Option<&aws_smithy_types::DateTime>| t.and_then(|t| t.to_millis().ok());
-        // One of a region that is replicated to has the same name; those of this one are `active`.
+        // A replicated backup from another region has the same name. Those of this region are `active`.
         let windows = page.db_instance_automated_backups().iter().filter(|b| b.status() == Some("active"));
         let mut windows = windows.filter_map(|b| b.restore_window()).filter_map(|w| {
             let (from, to) = (time(w.earliest_time())?, time(w.latest_time())?);
@@ -110,7 +111,7 @@ impl Aws {
         let site = self.site(place).await;
         let call = |from| site.rds().describe_db_snapshots().dbi_resource_id(live).set_marker(from).send();
         let pages = self.pages("rds", place, call, |page| page.marker()).await?;
-        // Asked for, and made sure of: a snapshot of another instance is another database.
+        // The call filters by resource ID; check it all the same, because a snapshot of another instance is a different database.
         let own = |s: &&DbSnapshot| s.dbi_resource_id().is_none_or(|of| of == live);
         let of_pages = pages.iter().flat_map(|page| page.db_snapshots());
         let mut all: Vec<Backup> = of_pages.filter(own).filter_map(backup).collect();
@@ -118,7 +119,7 @@ impl Aws {
         Ok(all)
     }
 
-    /// How far a part of a restore is, as the instances tell.
+    /// The state of a part of a restore, according to the instances.
     pub(super) fn restoring(&self, target: &Target, all: &BTreeMap<String, DbInstance>) -> Observation {
         let Target::Restore { db, part, copy: Some(copy), .. } = target else {
             return Observation::NotFound { observed_at: self.now() };
@@ -144,7 +145,7 @@ impl Aws {
             Part::CreateCopy => self.make(of, new).await,
             Part::Swap => self.swap(of, new).await,
             Part::Destroy => self.destroy(of, new).await,
-            // If it has the name that users reach, drctl cannot know what they wrote since.
+            // Once the copy has the name that users reach, drctl cannot know what they have written since.
             Part::Revert => {
                 let found = self.describe_databases(&of.db.place, &[&of.db.id]).await?;
                 if !found.get(&of.db.id).is_some_and(|db| is_copy(db, &new.id)) {
@@ -223,7 +224,7 @@ impl Aws {
         self.once("rds", &of.db.place, call).await.map(|_| None)
     }
 
-    /// Makes sure, right before the call, that an instance is a copy that was made under this very name.
+    /// Checks, right before the call, that an instance is a copy that was created under this name.
     async fn own(&self, place: &Place, id: &str) -> Result<(), Failure> {
         let found = self.describe_databases(place, &[id]).await?;
         match found.get(id) {
@@ -243,7 +244,8 @@ fn is_copy(db: &DbInstance, id: &str) -> bool {
 }
 
 fn backup(snapshot: &DbSnapshot) -> Option<Backup> {
-    // The last transaction in it; or when the first of its copies was whole. Its own time is that of the copying.
+    // The time of the last transaction, or else of the first complete copy of this snapshot. Its own creation time may be that of
+    // a later copy.
     let times = [
         snapshot.snapshot_database_time(),
         snapshot.original_snapshot_create_time(),
@@ -276,11 +278,11 @@ fn is_broken(db: &DbInstance) -> bool {
     BROKEN.contains(&status(db)) || status(db).starts_with("incompatible-")
 }
 
-/// A copy that is being made.
+/// A copy that is being created.
 fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
     let Some(db) = db else { return state(JobStage::None, "", Found::default()) };
     let status = status(db);
-    // Tags come with the instance; one that bears others is somebody else's.
+    // An instance has its tags from the start, so one without this tag is not drctl's.
     if !is_copy(db, copy) {
         return failed(format!("{copy} exists but has no tag {COPY_TAG}={copy}, so drctl did not make it"));
     }
@@ -297,13 +299,13 @@ fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
     }
 }
 
-/// A copy that takes the name of the live one.
+/// A copy that takes the name of the live instance.
 fn swapped(all: &BTreeMap<String, DbInstance>, name: &str, copy: &str) -> RestoreState {
     match (all.get(name), all.get(copy)) {
         (Some(db), None) | (_, Some(db)) if is_copy(db, copy) && is_broken(db) => {
             failed(format!("RDS reports the status of the copy as `{}`", status(db)))
         }
-        // The new name is there, and serves.
+        // The copy has the new name and serves.
         (Some(db), None) if is_copy(db, copy) && SERVING.contains(&status(db)) => {
             state(JobStage::Ended { exit: 0 }, status(db), Found::default())
         }
@@ -316,7 +318,7 @@ fn swapped(all: &BTreeMap<String, DbInstance>, name: &str, copy: &str) -> Restor
     }
 }
 
-/// A copy that is deleted: the proof is that RDS does not know it any more.
+/// A copy that is being deleted. The proof is that RDS no longer knows it.
 fn destroyed(db: Option<&DbInstance>, copy: &str) -> RestoreState {
     let Some(db) = db else {
         let folder = format!("DB instance {copy}");
@@ -329,7 +331,7 @@ fn destroyed(db: Option<&DbInstance>, copy: &str) -> RestoreState {
     }
 }
 
-/// The instances that a part looks at.
+/// The instances that a part needs to observe.
 pub(super) fn names(target: &Target) -> Vec<&str> {
     match target {
         Target::Restore { db, part: Part::Swap | Part::Revert, copy: Some(copy), .. } => vec![&db.id, copy],

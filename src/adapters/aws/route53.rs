@@ -19,15 +19,15 @@ use crate::kinds::aws::route53::{ChangeState, RecordAnswer, RecordPolicy, Record
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
 
-/// Up to this many names, each is requested separately. Above that, drctl lists the zone.
+/// Up to this many names, drctl requests each separately. Above that, it lists the zone.
 const FEW: usize = 3;
-/// Record sets in one page, the most there are.
+/// Maximum number of record sets in one page.
 const PAGE: i32 = 300;
 
 type Sets = Result<Vec<RecordSet>, Failure>;
 
 impl Aws {
-    /// Looks at record sets and at changes.
+    /// Observes record sets and changes.
     pub(super) async fn zones(&self, place: &Place, targets: &[&Target]) -> Vec<Observation> {
         let mut names: BTreeMap<&str, Vec<(String, String)>> = BTreeMap::new();
         for target in targets {
@@ -74,7 +74,7 @@ impl Aws {
         Ok(sets)
     }
 
-    /// Every set of a zone, or those of one name and type.
+    /// Every record set of a zone, or those of one name and type.
     async fn list(&self, place: &Place, zone: &str, only: Option<&(String, String)>) -> Sets {
         let site = self.site(place).await;
         let mut sets = Vec::new();
@@ -126,7 +126,7 @@ impl Aws {
         }
     }
 
-    /// Submits a batch. The answer is the id of the change.
+    /// Submits a batch. Returns the ID of the change.
     pub(super) async fn switch(&self, switch: &Switch) -> Result<Option<String>, Failure> {
         let place = &switch.zone.place;
         let site = self.site(place).await;
@@ -138,7 +138,7 @@ impl Aws {
             .change_batch(batch)
             .send();
         let answer = self.once("route53", place, call).await?;
-        // The API answers `/change/C123` and takes either form.
+        // The API returns `/change/C123` and accepts either form.
         Ok(answer.change_info().map(|c| c.id().trim_start_matches("/change/").to_owned()))
     }
 }
@@ -150,7 +150,7 @@ fn batch(switch: &Switch) -> Result<ChangeBatch, BuildError> {
             changes.push(element(ChangeAction::Delete, before)?);
         }
         if let Some(after) = &change.after {
-            // It is refused where a set is there that nobody named: an upsert would replace it unseen.
+            // CREATE fails if another set exists already; an UPSERT would replace it unseen.
             changes.push(element(ChangeAction::Create, after)?);
         }
     }
@@ -191,7 +191,7 @@ fn write(set: &RecordSet) -> Result<ResourceRecordSet, BuildError> {
     out.build()
 }
 
-/// A set as it is kept; none for routing policies that drctl does not change (latency, geolocation and so on).
+/// A record set in drctl's own form; `None` for routing policies that drctl does not change (latency, geolocation and so on).
 fn read(set: &ResourceRecordSet) -> Option<RecordSet> {
     let policy = match (set.weight(), set.failover()) {
         (Some(weight), _) => RecordPolicy::Weighted { weight: u8::try_from(weight).ok()? },
@@ -221,8 +221,8 @@ fn read(set: &ResourceRecordSet) -> Option<RecordSet> {
     })
 }
 
-/// In lower case and without the final dot, as plans have it. The API escapes what is no letter, digit, `-`, `_` or dot as three
-/// octal digits (Route 53 Developer Guide, «DNS domain name format»).
+/// The name in lower case and without the final dot, as in plans. The API escapes characters other than letters, digits, `-`, `_`
+/// and dots as three octal digits (Route 53 Developer Guide, «DNS domain name format»).
 fn plain(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     let mut rest = name.trim_end_matches('.');

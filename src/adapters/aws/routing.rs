@@ -1,7 +1,7 @@
-//! Routing controls of Amazon Application Recovery Controller: their states, at whichever endpoint of the cluster answers.
+//! Routing controls of Amazon Application Recovery Controller: their states, from whichever endpoint of the cluster answers.
 //!
-//! Source: Amazon ARC Developer Guide, «Best practices for routing control»: the data plane only, endpoints and ARNs kept at hand,
-//! and each endpoint tried in turn.
+//! Source: Amazon ARC Developer Guide, «Best practices for routing control»: use the data plane only, keep endpoints and ARNs at
+//! hand, and try each endpoint in turn.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,7 @@ use crate::model::ids::SiteName;
 use crate::model::time::Dur;
 
 const SERVICE: &str = "route53-recovery-cluster";
-/// How long one endpoint is waited for alone before the next is asked, too.
+/// How long to wait for one endpoint before asking the next as well.
 const ALONE: Dur = Dur::secs(1);
 /// Errors about the call or the caller: every endpoint would return the same (Routing Control API Reference, «Errors»).
 const SAID: &[&str] = &[
@@ -28,11 +28,11 @@ const SAID: &[&str] = &[
     "ServiceLimitExceededException",
     "ValidationException",
 ];
-/// What an endpoint says that took no call: out of service for a while, or asked by the wrong name.
+/// Errors of an endpoint that did not take the call: temporarily unavailable, or signed for another name.
 const NOT_TAKEN: &[&str] = &["EndpointTemporarilyUnavailableException", "InvalidSignatureException"];
 
 impl Aws {
-    /// Which controls are `On`: what the first endpoint that answers says.
+    /// Which controls are `On`, according to the first endpoint that answers.
     pub(super) async fn controls(&self, of: &ControlsRef) -> Observation {
         let began = self.now();
         let mut wait = Dur::ZERO;
@@ -90,7 +90,8 @@ impl Aws {
         futures_util::future::try_join_all(asks).await.map(|all| all.into_iter().collect())
     }
 
-    /// One is turned `On` and all others `Off` in one call, at the first endpoint that takes it. No safety rule is overridden.
+    /// Turns one control `On` and all others `Off` in a single call, at the first endpoint that accepts it. Overrides no safety
+    /// rule.
     pub(super) async fn route(&self, route: &SetRoutingControls) -> Result<Option<String>, Failure> {
         let (of, mut doubt, mut silent) = (&route.controls, false, Vec::new());
         let entries = entries(route)?;
@@ -106,7 +107,7 @@ impl Aws {
                     doubt |= !not_taken(&failure);
                     silent.push(format!("{region}: {failure}"));
                 }
-                // An earlier endpoint may have taken it, and this one says no because of that.
+                // An earlier endpoint may have accepted the change, which may be why this one refuses it.
                 Err(failure) if doubt => return Err(Failure::Unclear(failure.to_string())),
                 Err(Failure::Code { code, call, why, status }) if code == "ConflictException" => {
                     let why = format!(
@@ -121,7 +122,7 @@ impl Aws {
         Err(if doubt { Failure::Unclear(why) } else { Failure::NotSent(why) })
     }
 
-    /// The one in the region that is recovered to comes first: it is the one that is known to be reached.
+    /// The endpoint in the recovery region comes first, because that region is known to be reachable.
     fn endpoints<'c>(&self, of: &'c ControlsRef) -> Vec<(&'c str, &'c str)> {
         let near = self.recovery.as_ref().map(|p| p.region.as_str());
         let mut all: Vec<_> = of.endpoints.iter().map(|(r, u)| (r.as_str(), u.as_str())).collect();
@@ -130,7 +131,7 @@ impl Aws {
     }
 }
 
-/// Whether another endpoint may say something else.
+/// Whether another endpoint may give a different answer.
 fn of_the_endpoint(failure: &Failure) -> bool {
     match failure {
         Failure::NotSent(_) | Failure::Unclear(_) => true,
@@ -139,7 +140,7 @@ fn of_the_endpoint(failure: &Failure) -> bool {
     }
 }
 
-/// Whether the call surely had no effect there.
+/// Whether the call certainly had no effect at that endpoint.
 fn not_taken(failure: &Failure) -> bool {
     match failure {
         Failure::NotSent(_) => true,
@@ -168,7 +169,8 @@ mod tests {
         Failure::Code { code: code.to_owned(), call: String::new(), why: String::new(), status }
     }
 
-    /// Each as the Routing Control API Reference lists it: whether another endpoint is asked, and whether this one took nothing.
+    /// For each error in the Routing Control API Reference: whether another endpoint is tried, and whether this one had no
+    /// effect.
     #[test]
     fn errors_are_of_the_endpoint_or_of_the_call() {
         for (failure, elsewhere, nothing) in [

@@ -1,8 +1,8 @@
-//! Secrets Manager: administrator logins, read where they are used, and secrets that tell clients where their database is.
+//! Secrets Manager: administrator logins, read when needed, and secrets that tell clients the endpoint of their database.
 //!
-//! A client's secret gets a new version in which only the fields that name a server differ. The version is made without being current;
-//! then `AWSCURRENT` is moved to it, away from exactly the version that was read: whatever came between, such as a rotated password, makes
-//! that move fail, and the next attempt begins with what is there then.
+//! To change a client's secret, drctl creates a new version in which only the fields with the endpoint differ. That version does
+//! not become current at first. Then drctl moves `AWSCURRENT` to it from exactly the version that was read. If anything changed
+//! in between, such as a rotated password, the move fails, and the next attempt starts from the current content.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,10 +22,10 @@ use crate::model::ids::Digest;
 use crate::model::place::Place;
 
 const SERVICE: &str = "secretsmanager";
-/// The label of the version that drctl made last: a version without one may be removed by the service.
+/// The label of the latest version that drctl created. The service may remove versions without labels.
 const LABEL: &str = "drctl";
 const CURRENT: &str = "AWSCURRENT";
-/// The label of a version that a rotation makes.
+/// The label of a version that a rotation creates.
 const PENDING: &str = "AWSPENDING";
 
 impl Aws {
@@ -43,7 +43,7 @@ impl Aws {
         self.look(SERVICE, place, call).await
     }
 
-    /// What clients read: login and endpoint, as they stand there now.
+    /// The current login and endpoint in the secret that clients read.
     pub(super) async fn read_client(&self, of: &ClientSecret) -> Result<(Login, String), NoLogin> {
         let secret = format!("secret {} in {}", of.id, of.place);
         let named = |why: String| NoLogin::Passing(format!("{secret}: {why}"));
@@ -55,7 +55,7 @@ impl Aws {
         Ok((login, format!("{}:{port}", fields[&of.host])))
     }
 
-    /// Where a secret leads clients.
+    /// The endpoint in a client's secret.
     pub(super) async fn leads(&self, of: &ClientSecret) -> Observation {
         match self.read_leads(of).await {
             Ok(state) => self.seen(State::Secret(state), "secretsmanager:GetSecretValue"),
@@ -81,7 +81,7 @@ impl Aws {
         })
     }
 
-    /// Leads clients elsewhere. The same however often it is done.
+    /// Points clients to another server. Idempotent.
     pub(super) async fn point(&self, point: &UpdateClientSecret) -> Result<Option<String>, Failure> {
         let of = &point.secret;
         let answer = self.current(&of.id, &of.place).await?;
@@ -94,7 +94,7 @@ impl Aws {
             contents.change(field, value)?;
         }
         let site = self.site(&of.place).await;
-        // The same again for the same change of the same version: a request that is repeated makes no second one.
+        // The token is the same for the same change of the same version, so a repeated request creates no second version.
         let about = serde_json::to_vec(&(&read, &point.to)).unwrap_or_default();
         let token = Digest::of(&about).as_str()[..64].to_owned();
         let call = site
@@ -117,7 +117,7 @@ impl Aws {
             .send();
         match self.once(SERVICE, &of.place, call).await {
             Ok(_) => Ok(Some(made)),
-            // The label is not on the version that was read any more.
+            // AWSCURRENT is no longer on the version that was read.
             Err(Failure::Code { code, call, why, status }) if code == "InvalidParameterException" => {
                 let why = format!("somebody changed secret {} in the meantime: {why}", of.id);
                 Err(Failure::Code { code: "SecretChanged".to_owned(), call, why, status })
@@ -127,18 +127,18 @@ impl Aws {
     }
 }
 
-/// A secret as clients read it: its fields in their order, each as it is written there.
+/// The content of a client's secret: its fields in order, each with its original text.
 struct Contents(Vec<(String, Box<RawValue>)>);
 
 impl Contents {
-    /// The value of a field that is there once.
+    /// The value of a field that occurs exactly once.
     fn get(&self, field: &str) -> Option<Value> {
         let mut found = self.0.iter().filter(|(name, _)| name == field);
         let (_, value) = found.next().filter(|_| found.next().is_none())?;
         serde_json::from_str(value.get()).ok()
     }
 
-    /// A value as the field had it: RDS writes ports as numbers, others as text.
+    /// Keeps the type of the field: RDS writes ports as numbers, others as text.
     fn change(&mut self, field: &str, value: &str) -> Result<(), Failure> {
         let wrong = || Failure::never("SecretField", format!("field `{field}` must be there exactly once"));
         let before = self.get(field).ok_or_else(wrong)?;
@@ -177,7 +177,7 @@ impl<'de> Deserialize<'de> for Contents {
     }
 }
 
-/// What stands in it is in no error.
+/// Parses a secret. Errors do not contain its content.
 fn contents(of: &ClientSecret, text: &str) -> Result<Contents, Failure> {
     let why = || format!("secret {} is not a JSON object, so it has no field that names a server", of.id);
     let contents: Contents =
@@ -192,7 +192,7 @@ fn contents(of: &ClientSecret, text: &str) -> Result<Contents, Failure> {
     Ok(contents)
 }
 
-/// The fields that name a server, and nothing else: what is no name and no port is not taken from it.
+/// The fields with the endpoint, and nothing else. A value that is neither a host name nor a port is rejected.
 fn fields(of: &ClientSecret, contents: &Contents) -> Result<BTreeMap<String, String>, Failure> {
     let names = std::iter::once((&of.host, false)).chain(of.port.as_ref().map(|field| (field, true)));
     let mut found = BTreeMap::new();
@@ -216,7 +216,7 @@ fn fields(of: &ClientSecret, contents: &Contents) -> Result<BTreeMap<String, Str
     Ok(found)
 }
 
-/// A full name or an address (RFC 1123, RFC 4291): no login, no password and no URL.
+/// A full host name or an address (RFC 1123, RFC 4291): not a login, a password or a URL.
 fn is_host(text: &str) -> bool {
     let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
     text.len() <= 253 && text.contains(['.', ':']) && text.chars().all(known)
@@ -273,7 +273,7 @@ mod tests {
         }
     }
 
-    /// Order, numbers that no float has, and what stands there twice: all as it was.
+    /// The order, numbers that no float can represent, and duplicate fields are all preserved.
     #[test]
     fn all_else_stays_as_it_is_written() {
         let text =

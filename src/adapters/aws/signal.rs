@@ -1,7 +1,7 @@
-//! An object that Route 53's health checks watch: there, it sends users to its site.
+//! An object that Route 53's health checks watch. While it exists, they send users to its site.
 //!
-//! Source: AWS, «Creating disaster recovery mechanisms using Amazon Route 53», «Standby takes over primary»: one write in the
-//! recovery region's S3, and nothing of a control plane.
+//! Source: AWS, «Creating disaster recovery mechanisms using Amazon Route 53», «Standby takes over primary»: a single write to S3
+//! in the recovery region, without any control plane.
 
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
@@ -13,14 +13,14 @@ use crate::inventory::Observation;
 use crate::kinds::State;
 use crate::kinds::aws::route53::{HealthObjectState, ObjectRef, SetHealthObject};
 
-/// What is read of it: what drctl writes is one line.
+/// Maximum size that is read. drctl writes one line.
 const MOST: usize = 4 << 10;
 
-/// Of what is written into it nobody needs more.
+/// Maximum number of characters of the content that is reported.
 const LONGEST: usize = 200;
 
 impl Aws {
-    /// Whether the object is there, and who put it there.
+    /// Whether the object exists, and who created it.
     pub(super) async fn watched(&self, object: &ObjectRef) -> Observation {
         match self.read_signal(object).await {
             Ok(holder) => self.seen(State::HealthObject(HealthObjectState { holder }), "s3:GetObject"),
@@ -34,7 +34,7 @@ impl Aws {
         let call = || site.s3().get_object().bucket(bucket).key(key).send();
         let answer = match self.look("s3", &object.place, call).await {
             Ok(answer) => answer,
-            // No such bucket is another matter: nobody could put anything there.
+            // A missing bucket is an error: then the object cannot be created.
             Err(Failure::Code { code, .. }) if code == "NoSuchKey" => return Ok(None),
             Err(failure) => return Err(failure),
         };
@@ -43,7 +43,7 @@ impl Aws {
         Ok(Some(text.chars().filter(|c| !c.is_control()).take(LONGEST).collect()))
     }
 
-    /// Puts it there, or removes it. Both are the same however often they are done.
+    /// Creates or removes the object. Both are idempotent.
     pub(super) async fn signal(&self, signal: &SetHealthObject) -> Result<Option<String>, Failure> {
         let (object, place) = (&signal.object, &signal.object.place);
         let (bucket, key) = object.parts().ok_or_else(|| no_object(object))?;
@@ -58,7 +58,7 @@ impl Aws {
             .bucket(bucket)
             .key(key)
             .content_type("text/plain")
-            // What a bucket's own key encrypts, nobody without credentials can read.
+            // Nobody without credentials can read an object that is encrypted with the bucket's own key.
             .server_side_encryption(ServerSideEncryption::Aes256)
             .body(ByteStream::from(signal.holder.clone().into_bytes()))
             .send();

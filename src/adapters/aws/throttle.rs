@@ -1,7 +1,7 @@
-//! One throttle for each service, account and region: no call leaves before its bucket lets it.
+//! One throttle for each service, account and region. It delays calls that would exceed the rate limit.
 //!
-//! Buckets begin with the published limits, or what the settings say. An answer that says `Throttling` holds the bucket
-//! back, longer each time; answers without make it forget that again. So an unpublished limit is learnt.
+//! Each token bucket starts with the published limits, or those in the settings. After a `Throttling` answer it blocks for a
+//! while, longer each time; other answers shorten that again. So drctl adapts to limits that are not published.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -19,18 +19,18 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::settings::Limit;
 use crate::world::World;
 
-/// The part of a bucket that is left unused.
+/// The fraction of a bucket that stays unused: one in this many.
 const ROOM: u32 = 16;
-/// The first hold after a `Throttling`.
+/// How long the first `Throttling` blocks.
 const FIRST_HOLD: Dur = Dur(250);
-/// The longest.
+/// The longest block.
 const LONGEST_HOLD: Dur = Dur(8_000);
 
-/// The world's clock as the limiter reads it.
+/// The world's clock for the rate limiter.
 #[derive(Clone)]
 struct WorldClock(World);
 
-/// An instant of it, in milliseconds.
+/// A time of that clock, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct At(u64);
 
@@ -65,7 +65,7 @@ struct Bucket {
     held_until: Timestamp,
 }
 
-/// All buckets of a process.
+/// All token buckets of a process.
 pub struct Throttle {
     world: World,
     limits: BTreeMap<String, Limit>,
@@ -73,7 +73,7 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// With the limits of the settings.
+    /// Uses the limits of the settings.
     pub const fn new(world: World, limits: BTreeMap<String, Limit>) -> Self {
         Self { world, limits, buckets: RefCell::new(BTreeMap::new()) }
     }
@@ -84,7 +84,7 @@ impl Throttle {
         let make = || {
             let limit = self.limits.get(service).copied().unwrap_or(Limit { burst: 100, per_second: 20 });
             let of = |n: u32| NonZeroU32::new(n.max(1)).unwrap_or(NonZeroU32::MIN);
-            // A call that is slow to arrive falls into the next moment's share: a little room at the edge keeps it from being one too many.
+            // A delayed call arrives in the next interval. Some spare room keeps it from exceeding that interval's limit.
             let burst = limit.burst - limit.burst / ROOM;
             let quota = Quota::per_second(of(limit.per_second)).allow_burst(of(burst));
             let limiter = RateLimiter::direct_with_clock(quota, WorldClock(self.world.clone()));
@@ -93,7 +93,7 @@ impl Throttle {
         Rc::clone(buckets.entry(key).or_insert_with(make))
     }
 
-    /// Waits until a call may leave.
+    /// Waits until a call may be sent.
     pub async fn pass(&self, service: &str, scope: &str) {
         let bucket = self.bucket(service, scope);
         loop {
@@ -116,12 +116,12 @@ impl Throttle {
         }
     }
 
-    /// The service said that there are too many calls.
+    /// The service reported too many calls.
     pub fn throttled(&self, service: &str, scope: &str) {
         let bucket = self.bucket(service, scope);
         let mut bucket = bucket.borrow_mut();
         bucket.hold = Dur((bucket.hold.millis() * 2).clamp(FIRST_HOLD.millis(), LONGEST_HOLD.millis()));
-        // The jitter keeps two operators that were throttled together from coming back together.
+        // Jitter keeps two operators that were throttled together from retrying together.
         let jitter = Dur(self.world.random() % bucket.hold.millis().max(1));
         bucket.held_until = self.world.now() + bucket.hold.plus(jitter);
     }

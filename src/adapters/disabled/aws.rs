@@ -1,4 +1,4 @@
-//! In place of `adapters/aws` in a build without the feature `aws`.
+//! Replaces `adapters/aws` in a build without the feature `aws`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub struct Aws {
 const WHY: &str = "built without aws";
 
 impl Aws {
-    /// Nothing.
+    /// Does nothing.
     pub fn new(world: World, _settings: &Settings, _recovery: Option<Place>) -> Self {
         Self { world }
     }
@@ -36,7 +36,7 @@ impl Aws {
         BTreeSet::new()
     }
 
-    /// Nothing can be seen.
+    /// Every target is unobservable.
     pub async fn observe(&self, targets: &[Target]) -> Vec<Observation> {
         let since = self.world.now();
         let unseen = |t: &Target| Observation::Unobservable {
@@ -46,7 +46,7 @@ impl Aws {
         targets.iter().map(unseen).collect()
     }
 
-    /// Nothing can be done.
+    /// Refuses every action.
     pub async fn perform(&self, _action: &Action) -> CallOutcome {
         CallOutcome::Refused { code: "NotBuilt".to_owned(), why: WHY.to_owned(), again: Again::Never }
     }

@@ -1,4 +1,4 @@
-//! In place of `adapters/dns` in a build without the feature `dns`.
+//! Replaces `adapters/dns` in a build without the feature `dns`.
 
 use std::net::IpAddr;
 
@@ -7,18 +7,18 @@ use crate::kinds::State;
 use crate::kinds::aws::route53::{AnswersState, ServerAnswer, Wanted};
 use crate::world::World;
 
-/// No DNS.
+/// No DNS client.
 pub struct Dns {
     world: World,
 }
 
 impl Dns {
-    /// Nothing.
+    /// Does nothing.
     pub fn new(world: World, _resolvers: Vec<IpAddr>) -> Self {
         Self { world }
     }
 
-    /// Nobody is asked, and nothing is proven by that.
+    /// Sends no query, so nothing is proven.
     pub async fn answers(&self, names: &[Wanted]) -> Observation {
         let silent = |name: &Wanted| ServerAnswer {
             server: "this build of drctl".to_owned(),

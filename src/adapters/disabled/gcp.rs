@@ -1,4 +1,4 @@
-//! In place of `adapters/gcp` in a build without the feature `gcp`.
+//! Replaces `adapters/gcp` in a build without the feature `gcp`.
 
 use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::model::sink::Sink;
@@ -10,7 +10,7 @@ pub struct Gcs;
 const WHY: &str = "built without gcp";
 
 impl Gcs {
-    /// Nothing.
+    /// Does nothing.
     pub fn new(_settings: &Settings) -> Self {
         Self
     }

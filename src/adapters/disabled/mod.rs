@@ -1,4 +1,4 @@
-//! Stand-ins for providers that this build does not have. A live run says so by name; nothing is pretended.
+//! Replacements for providers that this build lacks. A live run reports the missing provider by name.
 
 #[cfg(not(feature = "aws"))]
 pub mod aws;

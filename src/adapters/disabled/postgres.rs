@@ -1,4 +1,4 @@
-//! In place of `adapters/postgres` in a build without the feature `postgres`.
+//! Replaces `adapters/postgres` in a build without the feature `postgres`.
 
 use crate::adapters::secrets::{Knock, Login};
 use crate::inventory::Observation;
@@ -11,7 +11,7 @@ use crate::plan::settings::SqlSettings;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
-/// Never seen.
+/// A commit; never created in this build.
 pub struct Commit {
     /// By this machine's clock.
     pub here: Timestamp,
@@ -32,7 +32,7 @@ pub struct Postgres {
 const WHY: &str = "built without postgres";
 
 impl Postgres {
-    /// Nothing.
+    /// Does nothing.
     pub fn new(world: World, _settings: SqlSettings) -> Self {
         Self { world }
     }
@@ -45,17 +45,17 @@ impl Postgres {
         CallOutcome::Refused { code: "NotBuilt".to_owned(), why: WHY.to_owned(), again: Again::Never }
     }
 
-    /// Not seen.
+    /// Unobservable.
     pub async fn alive(&self, _endpoint: &str) -> Observation {
         self.unseen()
     }
 
-    /// Not seen.
+    /// Unobservable.
     pub async fn server(&self, _db: &DatabaseRef, _endpoint: &str, _login: &Login) -> Observation {
         self.unseen()
     }
 
-    /// Not seen.
+    /// Returns nothing.
     pub async fn unreplicated(
         &self,
         _db: &DatabaseRef,
@@ -65,17 +65,17 @@ impl Postgres {
         Vec::new()
     }
 
-    /// Not tried.
+    /// Proves nothing.
     pub async fn knock(&self, _endpoint: &str, _login: &Login, _method: FenceMethod) -> Knock {
         Knock::NoProof(WHY.to_owned())
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn withdraw(&self, _db: &DatabaseRef, _way: (&str, &Login), _key: &str) -> CallOutcome {
         Self::refused()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn stop(
         &self,
         _db: &DatabaseRef,
@@ -86,7 +86,7 @@ impl Postgres {
         Self::refused()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn start(
         &self,
         _db: &DatabaseRef,
@@ -97,7 +97,7 @@ impl Postgres {
         Self::refused()
     }
 
-    /// Not seen.
+    /// Unobservable.
     pub async fn stopped(
         &self,
         _db: &DatabaseRef,
@@ -107,12 +107,12 @@ impl Postgres {
         self.unseen()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn promote(&self, _endpoint: &str, _login: &Login) -> CallOutcome {
         Self::refused()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn write_as(
         &self,
         _admin: (&str, &Login),
@@ -123,7 +123,7 @@ impl Postgres {
         Self::refused()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn rejoin(
         &self,
         _db: &DatabaseRef,
@@ -135,7 +135,7 @@ impl Postgres {
         Self::refused()
     }
 
-    /// Not seen.
+    /// Unobservable.
     pub async fn rebuild(
         &self,
         _db: &DatabaseRef,
@@ -145,12 +145,12 @@ impl Postgres {
         self.unseen()
     }
 
-    /// Not seen.
+    /// Unobservable.
     pub async fn backups(&self, _of: &Restore, _endpoint: &str, _login: &Login) -> Observation {
         self.unseen()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn restore(
         &self,
         _part: Part,
@@ -161,7 +161,7 @@ impl Postgres {
         Self::refused()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn check(
         &self,
         _part: Part,
@@ -173,22 +173,22 @@ impl Postgres {
         Self::refused()
     }
 
-    /// Not seen.
+    /// Unobservable.
     pub fn checked(&self, _key: &str) -> Observation {
         self.unseen()
     }
 
-    /// Not seen.
+    /// Unobservable.
     pub async fn restoring(&self, _db: &DatabaseRef, _key: &str) -> Observation {
         self.unseen()
     }
 
-    /// Not known.
+    /// Unknown.
     pub async fn last_replayed(&self, _endpoint: &str, _login: &Login) -> Option<Commit> {
         None
     }
 
-    /// Not seen.
+    /// Unobservable.
     pub async fn fence_state(
         &self,
         _db: &DatabaseRef,
@@ -199,7 +199,7 @@ impl Postgres {
         self.unseen()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn fence(
         &self,
         _db: &DatabaseRef,
@@ -210,7 +210,7 @@ impl Postgres {
         Self::refused()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn unfence(
         &self,
         _db: &DatabaseRef,
@@ -221,12 +221,12 @@ impl Postgres {
         Self::refused()
     }
 
-    /// Not done.
+    /// Refused.
     pub async fn write(&self, _endpoint: &str, _login: &Login, _table: &str, _key: &str) -> CallOutcome {
         Self::refused()
     }
 
-    /// Not seen.
+    /// Unobservable.
     pub async fn wrote(&self, _endpoint: &str, _login: &Login, _table: &str, _key: &str) -> Observation {
         self.unseen()
     }

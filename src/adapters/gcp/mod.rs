@@ -1,7 +1,7 @@
-//! Evidence in Google Cloud Storage: another cloud on purpose, which the loss of a whole provider leaves alone.
+//! Evidence in Google Cloud Storage: deliberately another cloud, so that evidence survives the loss of a whole provider.
 //!
-//! Objects are written and read by Google's own client over HTTP. How an object is locked is asked of the JSON API itself: the client does
-//! that by gRPC alone, which no emulator speaks (Cloud Storage, «Objects: get»; «Object Retention Lock»).
+//! Objects are written and read by Google's own client over HTTP. Their locks are read from the JSON API directly, because the
+//! client does that only by gRPC, which no emulator supports (Cloud Storage, «Objects: get»; «Object Retention Lock»).
 
 use std::time::Duration;
 
@@ -19,17 +19,17 @@ use crate::model::sink::{Lock, Sink, StoredObject};
 use crate::model::time::Timestamp;
 use crate::plan::Settings;
 
-/// Where the service answers, unless `endpoints: {gcs: ..}` says otherwise.
+/// The address of the service, unless `endpoints: {gcs: ..}` gives another.
 const ENDPOINT: &str = "https://storage.googleapis.com";
-/// What the credentials are asked for: objects and how they are locked.
+/// The scope of the credentials: objects and their locks.
 const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.full_control";
-/// How long a connection may take to be made, and an answer to begin.
+/// Limit on opening a connection, and on the start of an answer.
 const CONNECT: Duration = Duration::from_secs(3);
 const READ: Duration = Duration::from_secs(10);
-/// Bundles are smaller, and one request is either there or not.
+/// Bundles are smaller than this, so each is uploaded in a single request, which either succeeds or fails as a whole.
 const WHOLE: usize = 1 << 30;
 
-/// No resource of an object is longer.
+/// Maximum size of an object's metadata; none is longer.
 const RESOURCE: usize = 64 << 10;
 
 /// Buckets of Google Cloud Storage.
@@ -44,7 +44,7 @@ struct Reached {
     http: reqwest::Client,
 }
 
-/// Of an object's resource, what is asked for.
+/// The fields of an object's metadata that drctl reads.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Resource {
@@ -60,7 +60,7 @@ struct Until {
 }
 
 impl Gcs {
-    /// Nothing is connected to before the first call.
+    /// Opens no connection.
     pub fn new(settings: &Settings) -> Self {
         let endpoint = settings.endpoints.get("gcs").map_or(ENDPOINT, String::as_str);
         Self { endpoint: endpoint.trim_end_matches('/').to_owned(), reached: OnceCell::const_new() }
@@ -72,7 +72,7 @@ impl Gcs {
 
     async fn connect(&self) -> Result<Reached, String> {
         crate::adapters::install_tls();
-        // A token is never sent in the clear: what listens there is an emulator.
+        // Only an emulator has no TLS. A token is never sent in plain text.
         let credentials = match self.endpoint.starts_with("https://") {
             true => credentials::Builder::default()
                 .with_scopes([SCOPE])
@@ -98,10 +98,10 @@ impl Gcs {
         Ok(Reached { storage, credentials, http })
     }
 
-    /// Writes a bundle where nothing is yet. Answers whether it was this call that did.
+    /// Writes a bundle if no object exists yet. Returns whether this call wrote it.
     ///
     /// # Errors
-    /// If the service did not take it, or did not say.
+    /// If the service rejects the write or does not answer.
     pub async fn put_bundle(&self, sink: &Sink, parcel: &Upload<'_>) -> Result<bool, SinkError> {
         let (bucket, key) = sink.object(parcel.name);
         let mode = match parcel.lock {
@@ -120,7 +120,7 @@ impl Gcs {
                 bytes::Bytes::copy_from_slice(parcel.bytes),
             )
             .set_if_generation_match(0)
-            // Known beforehand it stands in the head of the request, where every server of this API reads it.
+            // A known checksum is sent in the request header, where every server of this API reads it.
             .with_known_crc32c(crc32c::crc32c(parcel.bytes))
             .set_content_type("application/x-tar")
             .set_retention(
@@ -133,10 +133,10 @@ impl Gcs {
         }
     }
 
-    /// What is there, or was as this generation, read back whole.
+    /// Reads back the object, or the given generation of it, as a whole.
     ///
     /// # Errors
-    /// If the service does not say.
+    /// If the service does not answer.
     pub async fn held_bundle(
         &self,
         sink: &Sink,
@@ -152,7 +152,7 @@ impl Gcs {
         };
         let read = reached.storage.read_object(format!("projects/_/buckets/{bucket}"), key);
         let read = match resource.generation.as_deref().and_then(|g| g.parse::<i64>().ok()) {
-            // Exactly the one whose lock was seen.
+            // Read exactly the generation whose lock was seen.
             Some(generation) => read.set_generation(generation),
             None => read,
         };
@@ -160,7 +160,7 @@ impl Gcs {
         let mut bytes = Vec::new();
         while let Some(chunk) = answer.next().await {
             bytes.extend_from_slice(&chunk.map_err(|e| trouble(&e))?);
-            // Whatever it is, it is not the bundle, and no object fills this machine's memory.
+            // It is too large to be the bundle. Stop before it fills the memory.
             if bytes.len() > most {
                 break;
             }
@@ -175,7 +175,7 @@ impl Gcs {
         Ok(Look::Held(StoredObject { sha256: Digest::of(&bytes), version: resource.generation, lock, until }))
     }
 
-    /// What is known of an object; or that there is none.
+    /// The metadata of an object, or that there is none.
     async fn resource(
         &self,
         reached: &Reached,
@@ -201,7 +201,7 @@ impl Gcs {
         let date = answer.headers().get("date").and_then(|date| date.to_str().ok()).and_then(http_date);
         match status {
             200 => {}
-            // A caller who may not list a bucket gets 403 where no object exists.
+            // A caller who may not list the bucket gets 403 if the object does not exist.
             403 | 404 => return Ok(Err(Look::Nothing { why: format!("{status} for {key}"), date })),
             429 | 500.. => return Err(SinkError::Down(format!("{status} for the metadata of {key}"))),
             _ => return Err(SinkError::Later(format!("{status} for the metadata of {key}"))),
@@ -220,7 +220,7 @@ impl Gcs {
     }
 }
 
-/// A service that says no to this is there; one that says nothing, or has no time, is not.
+/// A sink that rejects a request is available; one that does not answer, or is overloaded, is down.
 fn trouble(error: &google_cloud_storage::Error) -> SinkError {
     match error.http_status_code() {
         Some(status) if (400..500).contains(&status) && status != 429 => SinkError::Later(error.to_string()),
