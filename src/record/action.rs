@@ -1,7 +1,7 @@
-//! What a step does: an operation of a kind, or what a run does for itself.
+//! The action of a step: an operation of a kind, or an action of the run itself.
 //!
-//! Beside each action stand its undo and its in-doubt rule, so that nobody can add one without deciding both. An action
-//! is concrete: everything it will send is in it, and execution is left no choice.
+//! Each action declares its undo and its in-doubt rule, so that nobody can add one without deciding both. An action contains everything
+//! that it sends, so execution makes no decisions.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ mod operation;
 mod properties;
 mod words;
 
-/// One thing to do or to wait for: an operation of a kind, or what a run does for itself.
+/// An action of a step: an operation of a kind, or an action of the run itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "verb", rename_all = "snake_case")]
 pub enum Action {
@@ -29,21 +29,21 @@ pub enum Action {
     Op(Operation),
     /// Observe, and continue only if the observation is as required.
     Check(Check),
-    /// Take or give back a guard.
+    /// Take or release a guard.
     Write(Write),
     /// Wait for a condition of the run or for a person.
     Gate(Gate),
-    /// Let time pass, watching.
+    /// Let time pass while the probes run.
     Wait {
         /// How long.
         duration_ms: Dur,
-        /// For what, where it is not to see that all stays well.
+        /// What it waits for, unless it only watches.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<String>,
     },
 }
 
-/// A read-only look that has to be satisfied.
+/// A read-only check that must pass.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Check {
@@ -52,39 +52,39 @@ pub enum Check {
         /// Where.
         place: Place,
     },
-    /// What is there, before anything changed or when all else is over: looked at once and kept. Never blocks.
+    /// The state before anything changed, or after everything else has ended. It is observed once and kept, and never blocks.
     Evidence {
-        /// What to look at.
+        /// What to observe.
         targets: Vec<Target>,
     },
-    /// The guard is still this run's: nobody took it over since.
+    /// The run still holds the guard.
     Guard {
         /// The component.
         component: ComponentName,
         /// Where the guard is kept.
         place: Place,
-        /// This run, as it stands in the object.
+        /// The holder in the guard object: this run.
         holder: String,
     },
     /// How many writes may be lost with this database.
     Exposure {
         /// The replica whose last replayed commit is read.
         db: DatabaseRef,
-        /// By how much the clock that stamps its commits is ahead of this machine's at most, in milliseconds; none where nobody read it.
+        /// How far the clock that stamps its commits may be ahead of this machine's clock, in milliseconds; none if nobody read it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ahead_ms: Option<i64>,
-        /// Rows of the old primary that no log has, as far as they were seen.
+        /// Observed rows of the old primary that no log contains.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unreplicated: Vec<Unreplicated>,
     },
-    /// A probe is good so many times in a row, all sent after the step began.
+    /// A probe succeeds this many times in a row. All samples are sent after the step started.
     Probe {
         /// The probe.
         probe: ProbeName,
-        /// For a probe of role `site`: which.
+        /// The site, for a probe of role `site`.
         #[serde(default)]
         site: Option<SiteName>,
-        /// How often in a row.
+        /// How many times in a row.
         consecutive: u32,
     },
 }
@@ -93,55 +93,55 @@ pub enum Check {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Write {
-    /// The guard object of a component, by conditional write.
+    /// Takes the guard of a component with a conditional write.
     Guard {
         /// The component.
         component: ComponentName,
         /// Where the guard is kept.
         place: Place,
-        /// Who takes it, as it stands in the object.
+        /// The new holder in the guard object.
         holder: String,
-        /// Whose guard is taken over, on a person's word; only exactly that one is.
+        /// The holder whose guard is taken over because a person said so. A guard of any other holder is not taken over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         instead_of: Option<String>,
     },
-    /// Gives the guard back.
+    /// Releases the guard.
     ReleaseGuard {
         /// The component.
         component: ComponentName,
         /// Where the guard is kept.
         place: Place,
-        /// Who held it.
+        /// The holder to release.
         holder: String,
     },
 }
 
-/// A condition that a run waits on.
+/// A condition that a run waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "on", rename_all = "snake_case")]
 pub enum Gate {
-    /// The old primary of the component is fenced with proof, or the lack of it is waived.
+    /// The fence of the component's old primary is proven, or somebody waived that.
     Fenced {
         /// The component.
         component: ComponentName,
     },
-    /// Exposure of every one of the components is within the objective, or the excess is waived.
+    /// The exposure of each component is within the objective, or somebody waived the excess.
     Exposure {
-        /// All are promoted or none.
+        /// The components, which are promoted together or not at all.
         components: Vec<ComponentName>,
-        /// The RPO that was promised.
+        /// The RPO.
         objective_ms: Dur,
     },
-    /// A person says yes.
+    /// People approve.
     Approval {
-        /// What is asked.
+        /// The question to them.
         ask: String,
-        /// How long the question stands. Expiry never means yes.
+        /// How long the request stays open. It never expires into an approval.
         expires_after_ms: Dur,
-        /// Roles that have to say it, each by a person of its own; anybody but the requester if there are none.
+        /// The roles that must approve, each through a different person; anybody but the requester if there are none.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         by: Vec<String>,
-        /// Whether it may be overridden in an emergency.
+        /// The emergency override, if it is possible.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         override_by: Option<Override>,
     },
@@ -153,11 +153,11 @@ impl<T: Into<Operation>> From<T> for Action {
     }
 }
 
-/// What takes an action back.
+/// The undo of an action.
 pub type Undo = crate::model::properties::Undo<Box<Action>>;
 
 impl Action {
-    /// What takes it back.
+    /// Its undo.
     pub fn undo(&self) -> Undo {
         match self {
             Self::Op(op) => op.undo().map(|back| Box::new(Self::Op(back))),
@@ -171,11 +171,11 @@ impl Action {
         }
     }
 
-    /// What to do when its call's fate is unknown.
+    /// What to do when the result of its call is unknown.
     pub fn in_doubt(&self) -> InDoubt {
         match self {
             Self::Op(op) => op.in_doubt(),
-            // A guard is written on a condition: who sends it twice is where one who sent it once is.
+            // A guard is written conditionally, so sending it twice has the same effect as sending it once.
             Self::Check(_) | Self::Gate(_) | Self::Wait { .. } | Self::Write(_) => InDoubt::Repeat,
         }
     }
@@ -185,7 +185,7 @@ impl Action {
         self.properties().mutates
     }
 
-    /// Whether it looks at something, and continues only if that is as required.
+    /// Whether it only observes, and continues if the observation is as required.
     pub fn looks(&self) -> bool {
         match self {
             Self::Op(op) => !op.properties().mutates,
@@ -203,7 +203,7 @@ impl Action {
         }
     }
 
-    /// Where it acts or looks, if that is one place.
+    /// The place that it acts on or observes, if it is a single one.
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Op(op) => op.place(),
@@ -216,7 +216,7 @@ impl Action {
         }
     }
 
-    /// What to look at to see whether it is done.
+    /// The target that shows whether it is done.
     pub fn watch(&self, called: &Called<'_>) -> Option<Target> {
         match self {
             Self::Op(op) => Some(op.watch(called)),

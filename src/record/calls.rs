@@ -7,7 +7,7 @@ use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 use crate::record::action::{Action, Check, Write};
 
-/// The calls of `action` in order, the mutating ones first, then those that watch for the result.
+/// The calls of `action` in order: first the mutating ones, then those that observe the result.
 pub fn calls(action: &Action) -> Vec<Call> {
     match action {
         Action::Op(op) => op.calls(),
@@ -53,7 +53,7 @@ fn object(place: &Place, component: &ComponentName) -> String {
     format!("--region {} --bucket {} --key {}", quoted(&place.region), quoted(&bucket), quoted(&key))
 }
 
-/// Who the credentials are. Connections that belong to no region have none.
+/// The identity of the credentials. Connections that belong to no region have none.
 fn identity(place: &Place) -> Call {
     let text = match place.region.as_str() {
         "" | "global" => "aws sts get-caller-identity".to_owned(),

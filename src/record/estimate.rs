@@ -1,18 +1,18 @@
-//! How long actions take: expected, and at worst. Provider figures are theirs where they publish any, and the page stands beside each;
-//! where none is published that is said. What was measured in runs before takes their place ([`crate::report::history`]).
+//! The expected and worst durations of actions. Published figures of providers are used where there are any, with their page; otherwise the
+//! source says so. Measurements of earlier runs replace them ([`crate::report::history`]).
 
 use crate::kinds::Op as _;
 use crate::model::estimate::Estimate;
 use crate::model::time::Dur;
 use crate::record::action::{Action, Check, Gate};
 
-/// For an action with nothing of its own to say in the plan.
+/// The estimate for an action without a figure in the plan.
 ///
-/// The source of each stands beside it. Where there is none drctl's own limit is what a look, a connection and a few repeats take.
+/// Each has its source beside it. Without a source, the limit is drctl's own: enough for an observation, a connection and a few retries.
 pub fn estimate(action: &Action) -> Estimate {
     match action {
         Action::Op(op) => op.estimate(),
-        // A look ends within its own time limits; the second half is for what is throttled.
+        // An observation ends within its own timeouts; the second half is for throttled ones.
         Action::Check(Check::Evidence { .. }) => Estimate::new(Dur::secs(3), Dur::secs(30)),
         Action::Check(Check::Probe { consecutive, .. }) => {
             Estimate::new(Dur::secs(5 * u64::from(*consecutive)), Dur::mins(5))

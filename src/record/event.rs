@@ -1,7 +1,6 @@
-//! The events of a run: the only truth about it.
+//! The events of a run: the only record of its state.
 //!
-//! Kinds are only ever added and fields only with defaults. A reader that meets a kind it does not know refuses it and
-//! names the version that wrote it.
+//! New versions only add kinds, and fields with defaults. A reader refuses an unknown kind and names the version that wrote it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,7 +18,7 @@ mod world;
 
 pub use world::WorldKind;
 
-/// The version of the event shapes that this build writes.
+/// The version of the event format that this build writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// One event as it is stored: bytes of this, in JSON.
@@ -33,10 +32,10 @@ pub struct Event {
 }
 
 impl Event {
-    /// Reads stored bytes, which are exactly what this event is written as.
+    /// Parses stored bytes, which must be exactly as drctl writes this event.
     ///
     /// # Errors
-    /// What is wrong with them: a key that another reader would take otherwise is never passed over.
+    /// Why they are not valid. A key that another parser would read differently is refused.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let event: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         let same = serde_json::to_vec(&event).is_ok_and(|written| written == bytes);
@@ -45,7 +44,7 @@ impl Event {
     }
 }
 
-/// Everything a run starts from. Resume reads this and never the plan file.
+/// Everything that a run starts from. A resume reads this and never the plan file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunCreated {
     /// The run.
@@ -100,71 +99,71 @@ pub struct RunCreated {
 }
 
 impl RunCreated {
-    /// The command that does something to this run: rehearsals have a store of their own.
+    /// The command for this run. Rehearsals have their own store.
     pub fn command(&self, verb: &str, more: &str) -> String {
         let sandbox = if self.world == WorldKind::Live { "" } else { " --sandbox" };
         format!("drctl {verb} {}{more}{sandbox}", self.run)
     }
 }
 
-/// How a step came to be done.
+/// How a step was completed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// The run did it.
     Performed,
-    /// It was found done.
+    /// The change was already there.
     Noop,
-    /// A person did it; observation confirmed it.
+    /// A person did it, and an observation confirmed it.
     ByHand,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything was done and confirmed.
     Recovered,
-    /// A tabletop drill: its runbook was read, and nothing of it done.
+    /// A tabletop drill: people read its runbook, and no step ran.
     Read,
-    /// A drill ran to its end, and found that the recovery would not have worked.
+    /// A drill ended, and found that the recovery would not have worked.
     Failed,
-    /// It was cancelled and unwound: as if it had not been.
+    /// It was cancelled, and everything was undone.
     Cancelled,
-    /// It was cancelled after a point of no return, or while somebody else held its guard; what was done stays done.
+    /// It was cancelled after a point of no return, or while another run held its guard. Its changes stay.
     Abandoned,
 }
 
-/// What a person asks of a run.
+/// A person's request to a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "signal", rename_all = "snake_case")]
 pub enum Signal {
-    /// Yes to an approval gate.
+    /// Approves at a gate.
     Approve {
         /// The gate.
         step: StepId,
-        /// The runbook that was looked at.
+        /// The runbook that the person saw.
         runbook: Digest,
     },
-    /// No.
+    /// Rejects at a gate.
     Reject {
         /// The gate.
         step: StepId,
         /// The reason.
         reason: String,
     },
-    /// Go on before those have agreed who have to, in an emergency.
+    /// Continues before the required approvals, in an emergency.
     Override {
         /// The gate.
         step: StepId,
-        /// Why it cannot wait.
+        /// Why the run cannot wait.
         reason: String,
     },
-    /// Start nothing new; settle what is under way.
+    /// Starts no new steps and lets steps in progress end.
     Pause,
-    /// Go on, trying failed steps again.
+    /// Continues, and tries failed steps again.
     Resume,
-    /// Undo what may be undone, or stop where it may not.
+    /// Undoes what can be undone; after a point of no return, closes the run.
     Cancel {
         /// The reason.
         reason: String,
@@ -172,24 +171,24 @@ pub enum Signal {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         displaced_by: Option<String>,
     },
-    /// Leave a step out.
+    /// Skips a step.
     Skip {
         /// The step.
         step: StepId,
         /// The reason.
         reason: String,
     },
-    /// Somebody has seen what is going on, and perhaps decided what is made of it.
+    /// Acknowledges the state of the run, perhaps with a decision.
     Acknowledge {
-        /// What is made of a stop.
+        /// The decision about a stop.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         decision: Option<Decision>,
         /// In words.
         reason: String,
     },
-    /// Somebody did a duty after an incident.
+    /// Confirms a duty after an incident.
     Fulfil {
-        /// What.
+        /// The duty.
         duty: Duty,
         /// Where the document is.
         reference: String,
@@ -197,38 +196,38 @@ pub enum Signal {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<Digest>,
     },
-    /// A person did a step by hand; drctl believes what it then observes.
+    /// Confirms a step that a person did by hand. drctl relies on its own observation.
     Done {
         /// The step.
         step: StepId,
     },
-    /// Accept a refusal.
+    /// Waives a refusal.
     Waive {
-        /// What is accepted.
+        /// The waiver.
         waiver: Waiver,
     },
 }
 
-/// Which of a step's two calls is meant.
+/// The direction of a step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The action.
     #[default]
     Do,
-    /// What takes it back.
+    /// Its undo.
     Undo,
 }
 
-/// A request, as its provider knows it.
+/// A request to a provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// The service.
     pub service: String,
-    /// The provider's own id of it.
+    /// The provider's ID of the request.
     pub id: String,
-    /// The code of the answer, where it was a no.
+    /// The error code, if the request was refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
 }

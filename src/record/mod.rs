@@ -1,6 +1,6 @@
-//! What a run is made of and leaves: actions, steps, runbooks and events.
+//! The parts of a run: actions, steps, runbooks and events.
 //!
-//! These carry what the kinds define. Nothing here does anything: no file, clock, network or random number.
+//! They contain types of the kinds. Nothing here has an effect: no file, clock, network or random number.
 
 pub mod action;
 pub mod calls;

@@ -17,39 +17,39 @@ use crate::model::time::Dur;
 use crate::model::waiver::Waiver;
 use crate::record::action::Action;
 
-/// The phases in their order. A step's phase is where it is shown; what it waits for is its `needs`.
+/// The phases in their order. A phase determines where a step is shown; its `needs` determine what it waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Credentials, replica, guard.
     Preflight,
-    /// What was there before; bounded, and nothing waits for it.
+    /// The state before the run. It is limited in time, and nothing waits for it.
     Evidence,
-    /// A copy of a point in time, beside what serves.
+    /// Makes a copy at a point in time, beside the live data.
     Restore,
-    /// Capacity at the target.
+    /// Adds capacity at the target.
     Scale,
-    /// No more writes at the source.
+    /// Ends writes at the source.
     Fence,
-    /// Exposure.
+    /// Measures the exposure.
     Measure,
-    /// Is the exposure acceptable, do people agree.
+    /// Checks that the exposure is acceptable and that people approve.
     Gate,
-    /// The one-way door.
+    /// Promotes. This cannot be undone.
     Promote,
-    /// Secrets, configuration, restarts.
+    /// Updates secrets and configuration, and restarts clients.
     Rewire,
-    /// The recovery site works, with a real write.
+    /// Verifies the recovery site with a real write.
     Verify,
-    /// Traffic.
+    /// Redirects traffic.
     Redirect,
-    /// From outside.
+    /// Confirms the result from outside.
     Confirm,
-    /// A standby for every store.
+    /// Makes a standby for every store.
     Protect,
-    /// For a while.
+    /// Watches for a while.
     Watch,
-    /// The end: a last look, and guards given back.
+    /// The end: final observations and the release of guards.
     Seal,
 }
 
@@ -101,17 +101,17 @@ impl fmt::Display for Phase {
     }
 }
 
-/// What a step waits for.
+/// A step that another step waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Need {
-    /// The step waited for.
+    /// That step.
     pub step: StepId,
-    /// True if its failure is good enough: it only has to be over.
+    /// True if it only has to end, even with a failure.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub settled: bool,
 }
 
-/// When a step is not needed after all. Doing nothing is then a journalled answer.
+/// When a step is not needed after all. The journal records that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unless {
@@ -119,65 +119,65 @@ pub enum Unless {
     Fenced(ComponentName),
 }
 
-/// What a failed step means for the run.
+/// The effect of a failed step on the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OnFailure {
-    /// Nothing that needs it starts; the run halts when the rest has settled.
+    /// No step that needs it starts. The run halts when all others have ended.
     Halt,
-    /// It is recorded, and the run continues.
+    /// The failure is recorded, and the run continues.
     Continue,
 }
 
-/// One node of a runbook.
+/// One step of a runbook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// Unique in the runbook.
     pub id: StepId,
-    /// Where it is shown.
+    /// The phase in which it is shown.
     pub phase: Phase,
-    /// The component it is for.
+    /// Its component.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentName>,
-    /// What it does.
+    /// Its action.
     pub action: Action,
-    /// What it waits for.
+    /// The steps that it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub needs: Vec<Need>,
     /// When it is not needed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unless: Option<Unless>,
-    /// What its failure means.
+    /// The effect of its failure.
     pub on_failure: OnFailure,
-    /// Background steps are tried for as long as the run lasts; nothing waits for them.
+    /// Whether it is a background step: it is tried as long as the run lasts, and nothing waits for it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub background: bool,
-    /// A fence that an earlier run left pending. It says nothing about the server that this run leaves, and is never undone.
+    /// Whether it is a fence that an earlier run left pending. It says nothing about the server that this run leaves, and is never undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub debt: bool,
-    /// How long it takes.
+    /// Its duration.
     pub estimate: Estimate,
 }
 
-/// What a probe stands for.
+/// The role of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeRole {
-    /// What users see. The RTO clock is read from these.
+    /// Requests as users make them. The recovery time is measured from these.
     Public,
-    /// One site, before traffic is sent to it.
+    /// One site, before traffic moves there.
     Site,
-    /// A real write by the public path.
+    /// A real write through the public path.
     Write,
     /// An alarm of another system. A live drill starts while it is off, and is undone when it turns on. Nothing else uses it.
     Alarm,
 }
 
-/// How a probe asks.
+/// The check of a probe.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProbeVia {
-    /// An HTTP GET (or POST for role `write`) and the status that is good.
+    /// An HTTP GET (or POST for role `write`) with the expected status.
     Http {
         /// The address.
         url: String,
@@ -198,26 +198,26 @@ pub enum ProbeVia {
     },
 }
 
-/// A probe as the run uses it.
+/// A probe of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Probe {
     /// Its name.
     pub name: ProbeName,
-    /// What it stands for.
+    /// Its role.
     pub role: ProbeRole,
-    /// For role `site`: which one.
+    /// The site, for role `site`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<SiteName>,
-    /// How it asks.
+    /// Its check.
     pub via: ProbeVia,
-    /// How often.
+    /// Its interval.
     pub every_ms: Dur,
     /// How long it waits for an answer.
     pub timeout_ms: Dur,
 }
 
 impl Probe {
-    /// Name and site: what events call it.
+    /// Name and site, as in events.
     pub fn key(&self) -> String {
         match &self.site {
             Some(site) => format!("{}@{site}", self.name),
@@ -229,43 +229,43 @@ impl Probe {
 /// The runbook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Runbook {
-    /// Version of this shape.
+    /// The version of this format.
     pub schema_version: u32,
     /// The application.
     pub plan: PlanName,
     /// Digest of the plan file's bytes.
     pub plan_digest: Digest,
-    /// What it is for.
+    /// Its purpose.
     pub intent: Intent,
-    /// How far it goes, if it is a drill.
+    /// The kind of drill, if it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
-    /// The site that is left; none if it is not known.
+    /// The former site; none if it is not known.
     pub from: Option<SiteName>,
-    /// The site that is recovered to.
+    /// The recovery site.
     pub to: SiteName,
-    /// What was promised.
+    /// The objectives.
     pub objectives: Objectives,
-    /// Objectives of single components, where they differ.
+    /// Objectives of single components, if they differ.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub component_objectives: BTreeMap<ComponentName, Objectives>,
     /// Components that hold writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stores: Vec<ComponentName>,
-    /// Refusals that people accepted.
+    /// Waived refusals.
     #[serde(default)]
     pub waivers: Vec<Waiver>,
-    /// The probes that run beside it.
+    /// The probes that run meanwhile.
     #[serde(default)]
     pub probes: Vec<Probe>,
-    /// How many probes in a row make a turn.
+    /// How many samples in a row make a turn.
     pub probe_consecutive: u32,
-    /// The steps; each after all that it needs.
+    /// The steps, each after those that it needs.
     pub steps: Vec<Step>,
-    /// What a reader should know: stale observations, fallbacks used, what was found done.
+    /// Notes for the reader: stale observations, fallbacks, and changes that were already there.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// What the run that this one continues proved, and what still stands of it. Facts, never approvals.
+    /// The proofs of the run that this one continues, as far as they are still valid. Facts, never approvals.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inherits: Vec<Inherited>,
     /// Components whose promotion was requested by the run that this one continues, so it cannot be undone.
@@ -273,14 +273,14 @@ pub struct Runbook {
     pub asked: Vec<ComponentName>,
 }
 
-/// A fence that another run set, or may have set.
+/// A fence that another run set or may have set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inherited {
     /// The run that set it.
     pub run: RunId,
-    /// The server that it keeps from taking writes, and what lifts it.
+    /// The server that it fences, and how to lift it.
     pub fence: Fence,
-    /// The proof, if there was one and it stands.
+    /// The proof, if there is a valid one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fact: Option<Fact>,
 }
@@ -288,11 +288,11 @@ pub struct Inherited {
 impl Runbook {
     /// The bytes that are stored, shown and approved.
     pub fn bytes(&self) -> Vec<u8> {
-        // Plain data with string keys: there is nothing in it that JSON cannot hold.
+        // These are plain data with string keys, so JSON can represent them.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// What it is, in a few words: `failover`, or `live drill (switchover)`.
+    /// A short title: `failover`, or `live drill (switchover)`.
     pub fn title(&self) -> String {
         match (self.drill, self.intent) {
             (None, intent) => intent.to_string(),
@@ -301,7 +301,7 @@ impl Runbook {
         }
     }
 
-    /// From where to where.
+    /// The direction: from which site to which.
     pub fn way(&self) -> String {
         match &self.from {
             Some(from) if *from == self.to => format!("in {from}"),
@@ -315,12 +315,12 @@ impl Runbook {
         Digest::of(&self.bytes())
     }
 
-    /// The place that is recovered to, as the steps name it.
+    /// The place of the recovery site in the steps.
     pub fn recovery_place(&self) -> Option<&Place> {
         self.steps.iter().filter_map(|s| s.action.place()).find(|p| p.name == self.to.as_str())
     }
 
-    /// A step by its id.
+    /// The step with an id.
     pub fn step(&self, id: &StepId) -> Option<&Step> {
         self.steps.iter().find(|s| &s.id == id)
     }
@@ -330,8 +330,8 @@ impl Runbook {
         self.component_objectives.get(component).copied().unwrap_or(self.objectives)
     }
 
-    /// The recovery time that is promised: the shortest of the application's and of those of components that the run is about, and whose
-    /// that is.
+    /// The recovery time objective: the shortest one of the application and of the components in this run, and the component if it is its
+    /// own.
     pub fn promised_rto(&self) -> (Dur, Option<&ComponentName>) {
         let about =
             |component: &ComponentName| self.steps.iter().any(|s| s.component.as_ref() == Some(component));

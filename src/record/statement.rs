@@ -1,5 +1,4 @@
-//! What a person signs. The signature is over the exact bytes that were written then, which travel with it: nothing is ever
-//! re-serialised to be checked.
+//! Signed statements. The signature covers the exact original bytes, which are kept with it: nothing is serialised again for a check.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,39 +8,39 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::{RunCreated, Signal};
 
-/// The namespace of signatures (PROTOCOL.sshsig of OpenSSH): one for something else, such as a Git commit, is never taken for ours.
+/// The signature namespace (PROTOCOL.sshsig of OpenSSH), so that a signature for something else, such as a Git commit, does not count.
 pub const NAMESPACE: &str = "drctl-statement";
 
-/// One person's words about one run.
+/// A person's statement about one run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Statement {
-    /// The version of this shape.
+    /// The version of this format.
     pub drctl: u32,
-    /// What is asked of the run; absent where the run itself is asked for.
+    /// The signal; absent if the statement requests the run itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<Signal>,
     /// The run.
     pub run: RunId,
-    /// The runbook that was looked at.
+    /// The runbook that the person saw.
     pub runbook: Digest,
     /// The application.
     pub plan: PlanName,
-    /// The site that it is recovered to.
+    /// The recovery site.
     pub to: String,
-    /// `live` or `sandbox`: a rehearsal's words are good for no more than that.
+    /// `live` or `sandbox`: a statement for a rehearsal is valid only there.
     pub world: String,
-    /// Digest of the operators that the run began with: with others put in their place it is not what was said yes to.
+    /// The digest of the operators at the start of the run. With other operators the statement is not valid.
     pub operators: Digest,
-    /// Digest of the terms that the run began under: under others it is not what was said yes to.
+    /// The digest of the terms at the start of the run. Under other terms the statement is not valid.
     pub terms: Digest,
     /// The operator.
     pub by: String,
-    /// When it was said, by the clock of the machine that it was said on.
+    /// When it was signed, by the signer's clock.
     pub at: Timestamp,
-    /// Until when it may be taken.
+    /// When it expires.
     pub until: Timestamp,
-    /// Makes two of the same words different.
+    /// A random value that makes every statement unique.
     pub nonce: String,
 }
 
@@ -49,12 +48,12 @@ impl Statement {
     /// The version that this build writes.
     pub const VERSION: u32 = 1;
 
-    /// What a person signed, if it is one of these.
+    /// The signed statement of a person, if there is a readable one.
     pub fn of(person: &Person) -> Option<Self> {
         person.statement.as_deref().and_then(|text| serde_json::from_str(text).ok())
     }
 
-    /// Words about a run.
+    /// A statement about a run.
     pub fn about(created: &RunCreated, to: &str, signal: Option<Signal>) -> Self {
         Self {
             drctl: Self::VERSION,

@@ -1,11 +1,11 @@
-//! Effects that come late: for how long an action that was asked for may still take effect.
+//! Late effects: how long a requested action may still take effect.
 
 use crate::model::properties::{InDoubt, Late};
 use crate::model::time::Dur;
 use crate::record::action::{Action, Undo};
 
 impl Action {
-    /// How long after its call its effect may still come; none where only what is then seen, or a withdrawal, tells.
+    /// How long after its call it may still take effect; none if only an observation or a withdrawal can tell.
     pub fn settles(&self) -> Option<Dur> {
         match (self.late(), self.in_doubt()) {
             (Late::RunsOn | Late::Outlasts, _) => None,
@@ -14,12 +14,12 @@ impl Action {
         }
     }
 
-    /// Whether nothing takes it back once it was accepted: no clock ends the wait for it then.
+    /// Whether it cannot be undone once it was accepted. Then no timeout ends the wait for it.
     pub fn is_final(&self) -> bool {
         matches!(self.undo(), Undo::PointOfNoReturn { .. })
     }
 
-    /// Whether its absence, however long, does not prove that it will not come.
+    /// Whether the absence of its effect never proves that it will not come.
     pub fn outlasts(&self) -> bool {
         self.late() == Late::Outlasts
     }

@@ -1,7 +1,7 @@
-//! What the rules of a run ask of an action, whatever kind of thing it acts on.
+//! The properties of an action that the rules of a run need, whatever it acts on.
 //!
-//! Every action answers every question. There is no default and no wildcard here, so that a new one does not compile until somebody has
-//! decided what consent it needs, what becomes of it when people stop the run, and when it is undone.
+//! Every action states every property. There is no default and no wildcard, so a new action does not compile until somebody has decided
+//! about its approval, its behaviour at a stop, and the order of its undo.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use crate::kinds::Op as _;
@@ -9,7 +9,7 @@ use crate::model::properties::{LOOKS, Properties, QUIET, UndoRank};
 use crate::record::action::{Action, Check, Gate, Write};
 
 impl Action {
-    /// What the rules of a run ask of it.
+    /// Its properties for the rules of a run.
     pub fn properties(&self) -> Properties {
         match self {
             Self::Op(op) => op.properties(),

@@ -1,23 +1,23 @@
-//! The world that a run is in.
+//! The world of a run.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::Timestamp;
 
-/// Whether anything real was touched. Stamped on everything that leaves a run.
+/// Whether the run acts on real systems. Everything that a run produces says so.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "world", rename_all = "snake_case")]
 pub enum WorldKind {
     /// Real providers.
     Live,
-    /// A simulated estate in virtual time.
+    /// A simulated environment with virtual time.
     Sandbox {
-        /// What happens in it.
+        /// The scenario.
         scenario: String,
-        /// Which of all the ways it can happen.
+        /// The random seed.
         seed: u64,
-        /// When its time began.
+        /// The start of the virtual time.
         began: Timestamp,
     },
 }
