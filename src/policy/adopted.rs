@@ -1,4 +1,4 @@
-//! Whether an operator of a store took a run over that came from a file.
+//! Checks whether an operator of a store adopted an imported run.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,10 @@ use ssh_key::{HashAlg, PublicKey, SshSig};
 use crate::model::ledger::{ADOPTION, Adoption, Known};
 use crate::model::waiver::Person;
 
-/// What was said, if one of these operators signed exactly that. Where a store has no operators a name is all that there is.
+/// The adoption, if one of these operators signed exactly that. In a store without operators, the name is only claimed.
 ///
 /// # Errors
-/// Why nobody of theirs said it.
+/// Why the adoption is not valid.
 pub fn check(operators: &BTreeMap<String, Known>, person: &Person) -> Result<Adoption, String> {
     let text = person.statement.as_deref().ok_or("there is no statement")?;
     let adoption: Adoption =

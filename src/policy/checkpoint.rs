@@ -1,10 +1,10 @@
-//! Checkpoints: signed with the store's key, and checked with nothing but its public half.
+//! Checkpoints: signed with the store's key, and checked with its public key alone.
 
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey, SshSig};
 
 use crate::model::ledger::{Checkpoint, NAMESPACE, Signed};
 
-/// Signs one.
+/// Signs a checkpoint.
 ///
 /// # Errors
 /// If the key cannot sign.
@@ -17,10 +17,10 @@ pub fn sign(key: &PrivateKey, checkpoint: &Checkpoint) -> Result<Signed, String>
     Ok(Signed { statement, signature })
 }
 
-/// What it says, if one of these keys signed exactly that.
+/// The checkpoint, if one of these keys signed exactly that.
 ///
 /// # Errors
-/// Why it is no checkpoint of theirs.
+/// Why it is not valid.
 pub fn check(signed: &Signed, keys: &[PublicKey]) -> Result<Checkpoint, String> {
     let signature =
         SshSig::from_pem(&signed.signature).map_err(|e| format!("its signature is not readable: {e}"))?;

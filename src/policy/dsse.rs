@@ -1,5 +1,5 @@
-//! Envelopes: bytes with a signature over exactly those and their type (Dead Simple Signing Envelope, v1.0.2,
-//! <https://github.com/secure-systems-lab/dsse>), by Ed25519 keys.
+//! Signed envelopes: the signature covers the payload and its type (Dead Simple Signing Envelope, v1.0.2,
+//! <https://github.com/secure-systems-lab/dsse>), with Ed25519 keys.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,11 +11,11 @@ use ssh_key::{Algorithm, HashAlg, PrivateKey, PublicKey, Signature};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Envelope {
-    /// What the payload is.
+    /// The type of the payload.
     pub payload_type: String,
-    /// The bytes, in base64.
+    /// The payload, in base64.
     pub payload: String,
-    /// Who vouches for them.
+    /// The signatures.
     pub signatures: Vec<Signed>,
 }
 
@@ -23,19 +23,19 @@ pub struct Envelope {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Signed {
-    /// The SHA-256 fingerprint of the key, as OpenSSH writes it. Which keys are believed says whoever verifies.
+    /// The SHA-256 fingerprint of the key, in the format of OpenSSH. The verifier decides which keys it trusts.
     pub keyid: String,
     /// Ed25519 (RFC 8032) over the pre-authentication encoding, in base64.
     pub sig: String,
 }
 
-/// What is really signed: no other type, and no other bytes, have the same.
+/// The signed bytes: unique for each type and payload.
 fn encoding(payload_type: &str, payload: &[u8]) -> Vec<u8> {
     let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
     [head.as_bytes(), payload].concat()
 }
 
-/// Signs bytes.
+/// Signs a payload.
 ///
 /// # Errors
 /// If the key cannot sign.
@@ -51,11 +51,11 @@ pub fn seal(key: &PrivateKey, payload_type: &str, payload: &[u8]) -> Result<Enve
     })
 }
 
-/// The bytes, if one of these keys signed them as what they are taken for, and which. An envelope has one signature, and says whose it is:
-/// nothing else stands in it that nobody signed.
+/// The payload and the key, if one of these keys signed it with this type. An envelope must have exactly one signature, so it holds nothing
+/// unsigned.
 ///
 /// # Errors
-/// Why nobody who is believed vouches for them.
+/// Why no trusted key signed it.
 pub fn open<'k>(
     envelope: &Envelope,
     payload_type: &str,

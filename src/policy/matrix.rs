@@ -1,4 +1,4 @@
-//! What the rules that apply ask for together: the strictest of them.
+//! Combines all rules that apply to a run; the strictest requirements win.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,12 +14,12 @@ use crate::plan::types::Hook;
 use crate::plan::{Plan, Settings};
 use crate::record::runbook::Phase;
 
-/// What a run of a plan needs. What was planned is no emergency, whatever it is called: it waits for those who have to agree.
+/// The approvals that a run of a plan needs. Only an incident allows an override: a planned run waits for its approvals.
 pub fn demand_of(policy: &Policy, plan: &Plan, intent: Intent, severity: Severity) -> Demand {
     demand_with(policy, plan, (intent, severity), &|hook| stands_in(hook, intent))
 }
 
-/// The same, of the hooks that a runbook really has.
+/// The same for the hooks that a runbook really has.
 pub fn demand_with(
     policy: &Policy,
     plan: &Plan,
@@ -33,7 +33,7 @@ pub fn demand_with(
     demand
 }
 
-/// Whether runbooks for that have steps that a hook could stand beside, where no runbook was made yet.
+/// Whether runbooks for this intent have steps beside which the hook could run, if no runbook exists yet.
 const fn stands_in(hook: &Hook, intent: Intent) -> bool {
     match intent {
         Intent::Failover | Intent::Switchover | Intent::Failback => true,
@@ -54,10 +54,10 @@ const fn stands_in(hook: &Hook, intent: Intent) -> bool {
     }
 }
 
-/// What a run changes that people have to agree to. A region failover is treated as a change of its databases and names.
+/// The changes of a run that may need approval. A region failover counts as a change of its databases and names.
 fn changes(plan: &Plan, intent: Intent) -> BTreeSet<Change> {
     match intent {
-        // A copy beside production changes nothing of it.
+        // A copy beside production does not change production.
         Intent::Drill => BTreeSet::new(),
         Intent::Restore => BTreeSet::from([Change::Database]),
         Intent::Reprotect => {
@@ -75,36 +75,36 @@ const fn change(spec: &Spec) -> Option<Change> {
         Spec::Database(_) => Some(Change::Database),
         Spec::Route53(_) => Some(Change::Dns),
         Spec::Clients(_) => Some(Change::Configuration),
-        // Nothing of a bucket is changed.
+        // drctl changes nothing in a bucket.
         Spec::Autoscaling(_) | Spec::Buckets(_) | Spec::External(_) => None,
     }
 }
 
-/// What a run needs before it may continue.
+/// The approvals that a run needs before it may continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Demand {
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// What is changed.
+    /// The changes.
     pub changes: Vec<Change>,
-    /// The rules that apply, with what each asks for.
+    /// The rules that apply, with their seats.
     pub rules: Vec<Applied>,
-    /// Seats that somebody has to take, each a person of its own.
+    /// The seats to fill, each by a different person.
     pub by: Vec<String>,
-    /// Whether that may be overridden, and by whom.
+    /// Who may override the approvals, if anybody may.
     pub override_by: Option<Override>,
 }
 
 /// A rule that applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
-    /// Which.
+    /// Its name.
     pub rule: String,
-    /// Its seats, and for each that adds nobody the seat of another rule that stands for it.
+    /// Its seats. If a seat of another rule covers one of them, that seat is given, too.
     pub by: Vec<(String, Option<String>)>,
 }
 
-/// What all rules that apply ask for: every seat of every rule, but for those that a stricter one stands for.
+/// The combined requirements: all seats of all rules, except those that a stricter seat covers.
 pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -> Demand {
     let own = policy.severities.get(&severity).map(|rule| rule.by.as_slice()).unwrap_or_default();
     let mut rules: Vec<(String, &[String])> = vec![(format!("severity {severity}"), own)];
@@ -112,13 +112,13 @@ pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -
         let by = policy.changes.get(change).map(|rule| rule.by.as_slice()).unwrap_or_default();
         rules.push((format!("a change to {change}"), by));
     }
-    // Without a change there is nothing to agree to.
+    // Without a change there is nothing to approve.
     if changes.is_empty() {
         rules.clear();
     }
     let all = together(rules.iter().map(|(_, by)| *by));
     let mut by = all;
-    // A seat that others stand for is left out where every rule still finds as many people as it asks for.
+    // A seat is dropped if every rule still gets as many people as it needs without it.
     for seat in by.clone() {
         let Some(at) = by.iter().position(|s| *s == seat) else { continue };
         let mut without = by.clone();
@@ -147,7 +147,7 @@ pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -
     Demand { severity, changes: changes.iter().copied().collect(), rules, by, override_by }
 }
 
-/// Every seat as often as the rule asks for it that asks for it most often.
+/// Every seat, as often as the rule that needs it most often.
 fn together<'r>(rules: impl Iterator<Item = &'r [String]>) -> Vec<String> {
     let mut most: BTreeMap<&str, usize> = BTreeMap::new();
     for rule in rules {
@@ -161,7 +161,7 @@ fn together<'r>(rules: impl Iterator<Item = &'r [String]>) -> Vec<String> {
     most.into_iter().flat_map(|(seat, n)| std::iter::repeat_n(seat.to_owned(), n)).collect()
 }
 
-/// Whether whoever takes a seat could take the other one as well, by the roles that theirs includes.
+/// Whether everybody who may take one seat may also take the other, including by the roles that theirs includes.
 fn stands_for(policy: &Policy, seat: &str, other: &str) -> bool {
     let covers = |role: &str| {
         takes(other, role)
@@ -170,7 +170,7 @@ fn stands_for(policy: &Policy, seat: &str, other: &str) -> bool {
     seat.split(" or ").all(covers)
 }
 
-/// What the policy asks for, and nobody is there to say. It stops only what it is asked for, and that before anything is done.
+/// Approvals that the policy requires and nobody can give. Only a run that needs them is affected, and it stops before anything is done.
 pub fn nobody_can(written: &Written, settings: &Settings, plans: &[&Plan]) -> Vec<Finding> {
     let unread = ["operators", "policy"].iter().any(|key| settings.unread.contains(*key));
     if settings.authority.is_empty() || unread {
@@ -192,7 +192,7 @@ pub fn nobody_can(written: &Written, settings: &Settings, plans: &[&Plan]) -> Ve
     all.into_iter().map(finding).collect()
 }
 
-/// Overrides that the policy provides for emergencies, and that nobody is there to make: found on a calm day, and not in the emergency.
+/// Emergency overrides of the policy that nobody can make. It is better to find this before the emergency.
 pub fn nobody_can_override(written: &Written, settings: &Settings, plans: &[&Plan]) -> Vec<Finding> {
     let unread = ["operators", "policy"].iter().any(|key| settings.unread.contains(*key));
     let (authority, policy) = (&settings.authority, &settings.policy);
@@ -207,7 +207,7 @@ pub fn nobody_can_override(written: &Written, settings: &Settings, plans: &[&Pla
                     && authority.has(who, &rule.by)
                     && rule.unfilled(authority, who, requester).is_empty()
             };
-            // Somebody asks for the run, and that is another one.
+            // The requester and the person who overrides must be different.
             if !everybody().any(|requester| everybody().any(|who| overrides(who, requester))) {
                 let also = if rule.also.is_empty() {
                     String::new()
@@ -229,19 +229,19 @@ pub fn nobody_can_override(written: &Written, settings: &Settings, plans: &[&Pla
     all.into_iter().map(finding).collect()
 }
 
-/// What a plan may be asked for that nobody could approve.
+/// The requests for a plan that nobody could approve.
 fn beyond(plan: &Plan, settings: &Settings) -> Vec<String> {
     let (authority, policy) = (&settings.authority, &settings.policy);
     let everybody: Vec<&str> = authority.operators.keys().map(String::as_str).collect();
     let mut found = Vec::new();
     let intents =
         [Intent::Failover, Intent::Restore, Intent::Switchover, Intent::Failback, Intent::Reprotect];
-    // A live drill moves as a switchover does, at a severity of its own.
+    // A live drill moves as a switchover does, with its own severity.
     let asked = intents.map(|intent| (intent, false)).into_iter().chain([(Intent::Switchover, true)]);
     for (intent, drill) in asked {
         let severity = policy.severity(None, intent, drill);
         let by = demand_of(policy, plan, intent, severity).by;
-        // Somebody asks for it, and that is another one.
+        // The requester cannot approve.
         let could = everybody.iter().any(|requester| {
             let others: Vec<&str> = everybody.iter().copied().filter(|who| who != requester).collect();
             authority.lacking(&by, &others).is_empty()

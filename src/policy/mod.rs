@@ -1,4 +1,4 @@
-//! Who may do what: data in, verdict out.
+//! Authorisation: pure functions from data to a verdict.
 
 pub mod adopted;
 pub mod checkpoint;

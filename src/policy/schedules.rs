@@ -248,7 +248,7 @@ fn quiet(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Optio
     (now < until).then_some((until, moved))
 }
 
-/// What stands against a drill now: for all of them a freeze and blackouts, for live ones windows and what was moved lately, too.
+/// What prevents a drill from starting now: a freeze or a blackout; for a live drill also the windows and a recent move.
 pub fn against(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Option<String> {
     let severity = policy.severity(None, Intent::Drill, true);
     let closed = windows::closed(policy, &is.plan, severity, now);

@@ -1,4 +1,4 @@
-//! Whether a person's words are theirs, about this, and still good. Each way in which they can be not has words of its own.
+//! Checks whether a statement is signed by its author, about this run, and still valid. Each fault has its own message.
 
 use ssh_key::{HashAlg, PublicKey, SshSig};
 use thiserror::Error;
@@ -11,10 +11,10 @@ use crate::record::event::{Event, EventKind, RunCreated, Signal};
 use crate::record::runbook::Runbook;
 use crate::record::statement::{NAMESPACE, Statement};
 
-/// What calls a live drill off that fails its users.
+/// The author of the event that undoes a live drill because users fail.
 pub const ABORTS: &str = "the abort condition of the drill";
 
-/// Why a person's words are not taken.
+/// Why a statement is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Unsound {
     /// There is no signature.
@@ -22,49 +22,49 @@ pub enum Unsound {
         "it is not signed, and this run accepts only statements signed with the keys of operators in drctl.yaml"
     )]
     Unsigned,
-    /// What is there is no signature, or no statement.
+    /// The signature or the statement cannot be parsed.
     #[error("it is not readable: {0}")]
     Unreadable(String),
-    /// The signature is not one of these bytes.
+    /// The signature does not match these bytes.
     #[error(
         "the signature does not match this statement: the signature is forged, or one of the two was changed"
     )]
     Forged,
-    /// The key belongs to nobody.
+    /// The key belongs to no operator.
     #[error("it is signed with {0}, which is not the key of an operator")]
     NobodysKey(String),
-    /// The key belongs to somebody else.
+    /// The key belongs to another operator.
     #[error("the statement names {says}, but it is signed with the key of {is}")]
     SomebodyElse {
-        /// Whose name it bears.
+        /// The name in the statement.
         says: String,
-        /// Whose key it is.
+        /// The owner of the key.
         is: String,
     },
     /// It is about something else.
     #[error("it is for {what} {says}, not for {is}")]
     Other {
-        /// Of what kind.
+        /// What it names: a run, a plan, and so on.
         what: &'static str,
-        /// What it is about.
+        /// The value in the statement.
         says: String,
-        /// What it should be about.
+        /// The expected value.
         is: String,
     },
-    /// It is too old.
+    /// It has expired.
     #[error("it expired at {until}; it is now {now}")]
     Expired {
-        /// Its end.
+        /// When it expired.
         until: Timestamp,
         /// The run's time.
         now: Timestamp,
     },
 }
 
-/// Reads and checks what a person said to a run, at `now`.
+/// Checks a person's statement to a run, at `now`.
 ///
 /// # Errors
-/// What is wrong with it. The first cause found is reported: the signature is checked before what it covers.
+/// The first fault. The signature is checked before the content.
 pub fn check(
     created: &RunCreated,
     to: &str,
@@ -109,7 +109,7 @@ pub fn check(
     Ok(statement)
 }
 
-/// The statement, if the signature is of its bytes, by the key of the operator whose name it bears.
+/// The statement, if its bytes are signed with the key of the operator whose name it contains.
 fn authentic(authority: &Authority, person: &Person) -> Result<Statement, Unsound> {
     let (Some(text), Some(armoured)) = (&person.statement, &person.signature) else {
         return Err(Unsound::Unsigned);
@@ -128,7 +128,7 @@ fn authentic(authority: &Authority, person: &Person) -> Result<Statement, Unsoun
     Ok(statement)
 }
 
-/// Whether both ask for the same. Who accepts a refusal is said by the signature.
+/// Whether both make the same request. The signature shows who waives a refusal.
 fn same(a: Option<&Signal>, b: Option<&Signal>) -> bool {
     let nobody = |w: &Waiver| Waiver { who: Person::claimed(""), ..w.clone() };
     match (a, b) {
@@ -154,7 +154,7 @@ fn words(signal: Option<&Signal>) -> String {
     }
 }
 
-/// The first event of a run that was written for a person whose words it does not have.
+/// The first event of a run that names an author without a valid statement.
 pub fn first_unsound(events: &[Event]) -> Option<(u64, String)> {
     let EventKind::RunCreated(created) = &events.first()?.what else { return None };
     if created.authority.is_empty() {
@@ -168,7 +168,7 @@ pub fn first_unsound(events: &[Event]) -> Option<(u64, String)> {
     })
 }
 
-/// What an event says that a person said.
+/// The statement that an event attributes to a person.
 fn said<'e>(created: &'e RunCreated, what: &'e EventKind) -> Option<(&'e Person, Option<Signal>)> {
     match what {
         EventKind::RunCreated(created) => Some((&created.requester, None)),
@@ -201,8 +201,7 @@ fn said<'e>(created: &'e RunCreated, what: &'e EventKind) -> Option<(&'e Person,
             let step = step.unwrap_or_else(|| StepId::new("a fence"));
             Some((who, Some(Signal::Skip { step, reason: why.clone() })))
         }
-        // A drill that is cut short by its own condition has nobody's word. Nor is the word here of whoever asked for a run that
-        // takes this one's place: it is in that run.
+        // No person signs the abort of a live drill. And if another run continues this one, the request is signed in that run.
         EventKind::CancelRequested { who, displaced_by: None, .. } if who.who == ABORTS => None,
         EventKind::CancelRequested { who, reason, displaced_by: None } => {
             Some((who, Some(Signal::Cancel { reason: reason.clone(), displaced_by: None })))

@@ -1,4 +1,4 @@
-//! When what can wait may begin: maintenance windows, blackouts and the freeze. The strictest holds.
+//! When runs that can wait may start: maintenance windows, blackouts and the freeze. The strictest rule wins.
 
 use std::collections::BTreeSet;
 
@@ -13,18 +13,18 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 use crate::plan::settings::Written;
 
-/// Why nothing begins now that can wait.
+/// Why runs that can wait may not start now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Closed {
-    /// The rule that says so.
+    /// The rule.
     pub rule: Rule,
-    /// What it is, and until when.
+    /// What prevents the start, and until when.
     pub facts: String,
-    /// Whether the run begins all the same, because it is of a severity that waits for no window.
+    /// Whether the run may start anyway, because its severity does not wait.
     pub lifted: bool,
 }
 
-/// Whether runs of a severity keep to windows at all.
+/// Whether runs of a severity keep to the windows.
 pub fn keeps(policy: &Policy, severity: Severity) -> bool {
     policy.keep_to_windows.contains(&severity)
 }
@@ -43,7 +43,7 @@ pub fn closed(policy: &Policy, plan: &PlanName, severity: Severity, now: Timesta
     all.map(|(rule, facts)| Closed { rule, facts, lifted }).collect()
 }
 
-/// When no blackout is open any more, from the end of one on: the next may begin where that one ends.
+/// The end of this blackout and of all that follow it without a gap.
 fn over(policy: &Policy, plan: &PlanName, end: Timestamp) -> Timestamp {
     let next = |at: &Timestamp| {
         let blackouts = policy.blackouts.iter().filter(|window| window.is_for(plan));
@@ -53,7 +53,7 @@ fn over(policy: &Policy, plan: &PlanName, end: Timestamp) -> Timestamp {
     std::iter::successors(Some(end), next).take(400).last().unwrap_or(end)
 }
 
-/// What of the windows that are written binds nothing: plans that nobody has, and windows that are all over.
+/// Configured windows without effect: for plans that do not exist, or entirely in the past.
 pub fn unbound(
     policy: &Policy,
     plans: &BTreeSet<PlanName>,
@@ -98,7 +98,7 @@ pub fn unbound(
     found
 }
 
-/// Which plans could have been meant.
+/// A hint with the plans that could be meant.
 pub fn one_of(plans: &BTreeSet<PlanName>) -> String {
     let known: Vec<_> = plans.iter().map(PlanName::as_str).collect();
     match known.as_slice() {
@@ -121,7 +121,7 @@ fn blacked_out(window: &Window, until: Timestamp) -> (Rule, String) {
 
 fn outside(policy: &Policy, plan: &PlanName, now: Timestamp) -> Option<(Rule, String)> {
     let windows: Vec<&Window> = policy.windows.iter().filter(|window| window.is_for(plan)).collect();
-    // Without windows it is always time.
+    // Without configured windows, a run may start at any time.
     if windows.is_empty() || windows.iter().any(|window| window.open_until(now).is_some()) {
         return None;
     }
