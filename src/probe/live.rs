@@ -9,17 +9,17 @@ use super::{Alarms, Prober, Sample};
 use crate::record::runbook::{Probe, ProbeRole, ProbeVia};
 use crate::world::World;
 
-/// Asks real addresses.
+/// Sends probes to real addresses.
 pub struct LiveProber {
     world: World,
     alarms: Option<Rc<dyn Alarms>>,
 }
 
 impl LiveProber {
-    /// Whether this build has a network client. Without one nobody pretends that a probe failed.
+    /// Whether this build has a network client. Without one, a probe has no result, rather than a failure.
     pub const CAN_ASK: bool = cfg!(feature = "http");
 
-    /// Nothing is asked yet.
+    /// A prober that has sent nothing yet.
     pub fn new(world: World, alarms: Option<Rc<dyn Alarms>>) -> Self {
         Self { world, alarms }
     }
@@ -31,7 +31,7 @@ impl LiveProber {
                 connected.map(|_| "connected".to_owned()).map_err(|e| format!("{address}: {e}"))
             }
             ProbeVia::Http { url, status } => http(url, *status, probe.role).await,
-            // That the alarm cannot be asked says nothing of users, who may be served all the same.
+            // If the alarm cannot be read, that says nothing about users, who may be served.
             ProbeVia::Alarm { place, alarm } => {
                 let Some(alarms) = &self.alarms else {
                     return (None, "the state of alarms is unknown".to_owned());

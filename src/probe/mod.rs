@@ -11,18 +11,18 @@ use crate::model::place::Place;
 use crate::model::time::Timestamp;
 use crate::record::runbook::Probe;
 
-/// One answer to one probe.
+/// One sample of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// When it was sent: the time of a sample is when it was asked, not when it was answered.
+    /// When it was sent, which is the time of the sample; not when the answer came.
     pub sent_at: Timestamp,
-    /// Whether it was good; nothing if nobody could be asked.
+    /// Whether it was good; none if the probe could not be sent.
     pub good: Option<bool>,
-    /// What was answered, or why nothing was.
+    /// The answer, or why there was none.
     pub detail: String,
 }
 
-/// Who knows of alarms.
+/// Reads the states of alarms.
 pub trait Alarms {
     /// Whether an alarm is off, and its state; or why that is unknown.
     fn alarm<'a>(
@@ -34,6 +34,6 @@ pub trait Alarms {
 
 /// Runs probes. Each sample resolves the name again and opens a new connection.
 pub trait Prober {
-    /// Asks once.
+    /// Takes one sample.
     fn sample<'a>(&'a self, probe: &'a Probe) -> LocalBoxFuture<'a, Sample>;
 }

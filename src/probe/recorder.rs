@@ -1,4 +1,4 @@
-//! From samples to turns.
+//! Turns samples into state changes of probes.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -9,7 +9,7 @@ use crate::record::event::EventKind;
 use crate::run::judge::ProbeSight;
 use crate::run::state::Turn;
 
-/// Watches every probe of a run.
+/// Records all probes of a run.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     consecutive: u32,
@@ -18,21 +18,21 @@ pub struct Recorder {
 
 #[derive(Clone, Debug, Default)]
 struct Series {
-    /// What was last turned to.
+    /// The last confirmed state.
     current: Option<bool>,
     since: Option<Timestamp>,
-    /// The kind of the samples now in a row, how many, and when the first was sent.
+    /// The current row of equal samples: their result, their number, and when the first was sent.
     row: Option<(bool, u32, Timestamp)>,
     last_good: Option<Timestamp>,
     last_bad: Option<Timestamp>,
-    /// When it was last asked in vain, and why nobody answered.
+    /// The last attempt without a result, and why there was none.
     unasked: Option<(Timestamp, String)>,
-    /// When the last good samples in a row were sent, at most `consecutive` of them.
+    /// When the last good samples in a row were sent; at most `consecutive` of them.
     window: VecDeque<Timestamp>,
 }
 
 impl Recorder {
-    /// A recorder that believes `consecutive` samples in a row.
+    /// A recorder that needs `consecutive` equal samples in a row.
     pub fn new(consecutive: u32) -> Self {
         Self { consecutive, probes: BTreeMap::new() }
     }
@@ -50,7 +50,7 @@ impl Recorder {
         Self { consecutive, probes: last.collect() }
     }
 
-    /// Takes a sample. Answers with a turn if this one made it.
+    /// Adds a sample. Returns a turn if this sample caused one.
     pub fn take(&mut self, key: &str, sample: &Sample) -> Option<EventKind> {
         let consecutive = self.consecutive;
         let series = self.probes.entry(key.to_owned()).or_default();
@@ -89,12 +89,12 @@ impl Recorder {
         })
     }
 
-    /// Whether a probe was good, or bad, often enough in a row.
+    /// Whether a probe has a confirmed state.
     pub fn believes(&self, key: &str) -> bool {
         self.probes.get(key).is_some_and(|s| s.current.is_some())
     }
 
-    /// How a probe stands, for steps that wait for it.
+    /// The status of a probe, for steps that wait for it.
     pub fn sight(&self, key: &str) -> ProbeSight {
         let Some(series) = self.probes.get(key) else { return ProbeSight::default() };
         match series.row {
@@ -105,7 +105,7 @@ impl Recorder {
         }
     }
 
-    /// When a probe is due next: on the grid that its first sample began.
+    /// The next time of a probe, on the grid of its interval.
     pub fn next_due(&self, key: &str, every: Dur, now: Timestamp) -> Timestamp {
         let unasked = |s: &Series| s.unasked.as_ref().map(|(at, _)| *at);
         let last = self.probes.get(key).and_then(|s| s.last_good.max(s.last_bad).max(unasked(s)));
@@ -114,7 +114,7 @@ impl Recorder {
         last + Dur(every * now.since(last).millis().div_ceil(every).max(1))
     }
 
-    /// How every probe stands, for the inventory.
+    /// The status of every probe, for the inventory.
     pub fn health(&self) -> BTreeMap<String, ProbeHealth> {
         let of = |s: &Series| ProbeHealth {
             good: s.current,
