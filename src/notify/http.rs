@@ -17,16 +17,16 @@ use crate::model::telemetry::Traces;
 
 const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
 const CONNECT: Duration = Duration::from_secs(3);
-/// The longest summary (PagerDuty, Events API v2, «PD-CEF»).
+/// The maximum length of a summary (PagerDuty, Events API v2, «PD-CEF»).
 const SUMMARY: usize = 1_024;
-/// The longest text of a block (Slack, Block Kit, «section»), in characters.
+/// The maximum length of the text of a block, in characters (Slack, Block Kit, «section»).
 const BLOCK: usize = 3_000;
-/// How much of an answer is read.
+/// How many bytes of an answer are read.
 const ANSWER: usize = 4 << 10;
-/// The longest code that a provider may answer with to be repeated.
+/// The maximum length of a provider's code that is repeated.
 const CODE: usize = 48;
 
-/// Sends it.
+/// Sends a message.
 pub async fn send(way: &Transport, message: Message<'_>, reveal: Reveal<'_>) -> Result<String, Failure> {
     let secret = |at| reveal(at).map_err(Failure::never);
     match way {
@@ -64,13 +64,13 @@ pub async fn send(way: &Transport, message: Message<'_>, reveal: Reveal<'_>) -> 
     }
 }
 
-/// What a person wrote mentions nobody, and links nowhere (Slack, «Formatting text», escaping).
+/// Escapes text so that it mentions nobody and contains no links (Slack, «Formatting text», escaping).
 fn plain(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn slack(notice: &Notice) -> Value {
-    // Words of people and providers format nothing there.
+    // Text from people and providers must not be formatted.
     let text: String = notice.text().trim_end().chars().take(BLOCK).collect();
     let header: String = notice.subject.chars().take(150).collect();
     json!({
@@ -82,7 +82,7 @@ fn slack(notice: &Notice) -> Value {
     })
 }
 
-/// A key of 255 characters at most (PagerDuty, Events API v2).
+/// A key of at most 255 characters (PagerDuty, Events API v2).
 fn dedup(thread: &str) -> String {
     if thread.len() <= 200 {
         format!("drctl/{thread}")
@@ -115,7 +115,8 @@ fn pagerduty(key: &Secret, notice: &Notice) -> Value {
     })
 }
 
-/// The signature of Standard Webhooks 1.0: HMAC-SHA256 of `id.timestamp.body`. A secret that begins with `whsec_` is Base64, as there.
+/// The signature of Standard Webhooks 1.0: HMAC-SHA256 of `id.timestamp.body`. A secret with the prefix `whsec_` is Base64, as in the
+/// standard.
 fn signature(secret: &Secret, id: &str, seconds: i64, body: &str) -> Result<String, Failure> {
     let key = match secret.expose().strip_prefix("whsec_") {
         Some(coded) => STANDARD
@@ -156,7 +157,7 @@ async fn post(
     Ok(answer.as_deref().and_then(code).unwrap_or_else(|| status.to_string()))
 }
 
-/// Sends spans to a collector. Answers how many of them it refused, and why (OpenTelemetry Protocol Specification, «Partial Success»).
+/// Sends spans to a collector. Returns how many it refused, if any (OpenTelemetry Protocol Specification, «Partial Success»).
 pub async fn traces(to: &Traces, document: &Value, reveal: Reveal<'_>) -> Result<Option<String>, Failure> {
     let url = reqwest::Url::parse(&to.url).map_err(|_| Failure::never("its address is not a valid URL"))?;
     let mut request = client(url.scheme())?.post(url).header("content-type", "application/json");
@@ -169,7 +170,7 @@ pub async fn traces(to: &Traces, document: &Value, reveal: Reveal<'_>) -> Result
     let (_, answer) = deliver(request.body(document.to_string())).await?;
     let answer: Value = answer.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
     let partial = &answer["partialSuccess"];
-    // 64-bit integers are text in OTLP/JSON, and some collectors write numbers.
+    // OTLP/JSON encodes 64-bit integers as text, but some collectors send numbers.
     let rejected = &partial["rejectedSpans"];
     let rejected = rejected.as_str().and_then(|n| n.parse().ok()).or_else(|| rejected.as_i64());
     Ok(rejected.filter(|n| *n > 0).map(|n| format!("the collector refused {n} spans")))
@@ -179,9 +180,9 @@ fn client(scheme: &str) -> Result<reqwest::Client, Failure> {
     #[cfg(feature = "tls")]
     crate::adapters::install_tls();
     let client = reqwest::Client::builder();
-    // Only a proxy that cannot read along is used.
+    // For plain HTTP no proxy is used, because it could read the content.
     let client = if scheme == "https" { client } else { client.no_proxy() };
-    // A redirect would carry a secret to somebody else.
+    // A redirect would send a secret to another server.
     client
         .user_agent(concat!("drctl/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -190,7 +191,7 @@ fn client(scheme: &str) -> Result<reqwest::Client, Failure> {
         .map_err(|e| Failure::later(e.without_url().to_string()))
 }
 
-/// The status of a request that was taken, and what was answered.
+/// The status of an accepted request, and the text of the answer.
 async fn deliver(request: reqwest::RequestBuilder) -> Result<(u16, Option<String>), Failure> {
     // An error from reqwest may contain the address, which is a secret.
     let answer = request.send().await.map_err(|e| Failure::later(cause(e)))?;
@@ -208,7 +209,7 @@ fn words(status: u16, said: Option<String>) -> String {
     said.map_or_else(|| format!("HTTP {status}"), |said| format!("HTTP {status}, {said}"))
 }
 
-/// What a header may hold.
+/// Text in a form that is valid in a header.
 fn header(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_graphic() { c } else { '_' }).collect()
 }
@@ -224,7 +225,7 @@ fn cause(error: reqwest::Error) -> String {
     text
 }
 
-/// An answer that is no longer than an answer should be.
+/// The text of an answer, if it is not too long.
 async fn text(mut answer: reqwest::Response) -> Option<String> {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = answer.chunk().await {
@@ -236,7 +237,7 @@ async fn text(mut answer: reqwest::Response) -> Option<String> {
     String::from_utf8(body).ok()
 }
 
-/// The code in an answer, if it looks like one: nothing else of it is repeated.
+/// The code in an answer, if it looks like a code. Nothing else is repeated.
 fn code(text: &str) -> Option<String> {
     let is_code = |text: &str| {
         (1..=CODE).contains(&text.len()) && text.chars().all(|c| c.is_ascii_lowercase() || c == '_')
@@ -253,7 +254,7 @@ fn code(text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// The example of the specification (Standard Webhooks 1.0, «Verifying webhooks»; as its reference libraries test it).
+    /// The example of the specification (Standard Webhooks 1.0, «Verifying webhooks»), as in the tests of its reference libraries.
     #[test]
     fn signatures_are_those_of_the_standard() {
         let secret = Secret::new("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw");

@@ -9,12 +9,12 @@ use super::{Failure, Message, Reveal};
 use crate::model::ids::Digest;
 use crate::model::notice::{Mail, MailTls};
 
-/// Sends it.
+/// Sends a message.
 pub async fn send(server: &Mail, message: Message<'_>, reveal: Reveal<'_>) -> Result<String, Failure> {
     let letter = letter(server, message)?;
     let transport = transport(server, reveal)?;
     let answer = transport.send(letter).await.map_err(|e| match (e.status(), e.is_permanent()) {
-        // An error of the server may repeat what it was sent.
+        // The server's error text may repeat what it was sent.
         (Some(code), true) => Failure::never(format!("SMTP {code}")),
         (Some(code), false) => Failure::later(format!("SMTP {code}")),
         _ if e.is_tls() => Failure::later("the encrypted connection failed"),
@@ -28,7 +28,7 @@ fn letter(server: &Mail, Message { notice, .. }: Message<'_>) -> Result<InboxEnt
     let bad = |what: &str| Failure::never(format!("`{what}` is not a mail address"));
     let mailbox = |text: &String| text.parse::<Mailbox>().map_err(|_| bad(text));
     let of = |text: &str| format!("<{}@drctl>", &Digest::of(text.as_bytes()).as_str()[..32]);
-    // A mail program shows what belongs together as one conversation.
+    // Mail programs show messages of one thread as a conversation.
     let thread = of(notice.run.as_ref().map_or(notice.thread.as_str(), |run| run.as_str()));
     let mut letter = InboxEntry::builder()
         .from(mailbox(&server.from)?)

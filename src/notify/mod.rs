@@ -1,5 +1,5 @@
-//! Ways to reach people: one message through one channel, and the result. Other modules decide what to send to whom and how often to try.
-//! Of a provider's answer only the status code is repeated, because the answer may contain what it was sent.
+//! Channels to people: sends one message through one channel and returns the result. Other modules decide what to send to whom and how
+//! often to try. Of a provider's answer, only the status code is repeated, because the answer may contain what it was sent.
 
 #[cfg(feature = "http")]
 mod http;
@@ -17,55 +17,55 @@ use crate::model::telemetry::Traces;
 use crate::model::time::{Dur, Timestamp};
 use crate::world::World;
 
-/// How long one message may take.
+/// The time limit for one message.
 const PATIENCE: Dur = Dur::secs(10);
 
-/// Why a message was not taken.
+/// Why a message was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// In words, without any secret.
+    /// The reason, without any secret.
     pub why: String,
     /// Whether trying again may help.
     pub again: bool,
 }
 
 impl Failure {
-    /// It may be taken later.
+    /// A failure that a retry may solve.
     pub fn later(why: impl Into<String>) -> Self {
         Self { why: why.into(), again: true }
     }
 
-    /// It never will be.
+    /// A failure that no retry can solve.
     pub fn never(why: impl Into<String>) -> Self {
         Self { why: why.into(), again: false }
     }
 }
 
-/// Where secrets are read from.
+/// Reads a secret.
 pub type Reveal<'a> = &'a dyn Fn(&SecretAt) -> Result<Secret, String>;
 
-/// A message on its way.
+/// A message to send.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// What it says.
+    /// The content.
     pub notice: &'a Notice,
-    /// Threads of a pager that end with it.
+    /// Threads of a pager that this message ends.
     pub closes: &'a [String],
     /// When it is sent.
     pub at: Timestamp,
 }
 
-/// Sends a message by a channel. Answers what the other side calls it, where it said so.
+/// Sends a message through a channel. Returns the receiver's ID for it, if there is one.
 ///
 /// # Errors
-/// If nobody took it.
+/// If it was not accepted.
 pub async fn send(
     world: &World,
     channel: &Channel,
     message: Message<'_>,
     reveal: Reveal<'_>,
 ) -> Result<String, Failure> {
-    // Whoever made it up: nothing in it does more than being read.
+    // The text may come from anybody, so characters with effects are removed.
     let notice = plain_of(message.notice);
     let work = by(&channel.way, Message { notice: &notice, ..message }, reveal);
     match select(pin!(work), pin!(world.sleep_until(world.now() + PATIENCE))).await {
@@ -74,10 +74,10 @@ pub async fn send(
     }
 }
 
-/// Sends spans to a collector. Answers what it refused, if it refused some of them.
+/// Sends spans to a collector. Returns the collector's message if it refused some of them.
 ///
 /// # Errors
-/// If it took none.
+/// If it accepted none.
 pub async fn traces(
     world: &World,
     to: &Traces,
