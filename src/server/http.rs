@@ -1,6 +1,7 @@
-//! Two addresses: `/healthz` and `/metrics`. A thread of its own answers, so that a drill holds no look up.
+//! Two endpoints: `/healthz` and `/metrics`. They have their own thread, so that they answer during a drill.
 //!
-//! Whoever connects cannot take the files of the process: connections are few and short. One that sends nothing makes room for the next.
+//! Clients cannot exhaust the file descriptors of the process: connections are few and short, and an idle one is closed for a new
+//! one.
 
 use core::net::SocketAddr;
 use core::time::Duration;
@@ -24,16 +25,16 @@ use super::metrics::Snapshot;
 use crate::model::time::{Dur, Timestamp};
 use crate::world::World;
 
-/// How often the time for the age of a check is read.
+/// How often the time is read, from which the age of a check is computed.
 const TICK: Dur = Dur::secs(1);
 
-/// Connections that are open at a time: Prometheus and a health check need two. The oldest makes room for another.
+/// Maximum number of open connections. Prometheus and a health check need two. The oldest is closed for a new one.
 const MOST_OPEN: usize = 64;
 
-/// How long a connection lasts at most: a request of a few lines and its answer take milliseconds.
+/// Maximum duration of a connection. A request of a few lines and its answer take milliseconds.
 const LONGEST: Duration = Duration::from_secs(10);
 
-/// What is read of a request at most.
+/// Maximum size of a request.
 const REQUEST: usize = 16 << 10;
 
 struct Shown {
@@ -41,14 +42,14 @@ struct Shown {
     now_ms: AtomicI64,
 }
 
-/// What is shown.
+/// The published snapshot.
 pub struct Board(Arc<Shown>);
 
 impl Board {
-    /// Shows something from here on.
+    /// Publishes snapshots at this address, starting with `first`.
     ///
     /// # Errors
-    /// If nobody can listen there.
+    /// If the address cannot be used.
     pub fn listen(address: SocketAddr, first: Snapshot) -> Result<Self, String> {
         let failed = |e: std::io::Error| format!("{address}: {e}");
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
@@ -78,7 +79,7 @@ impl Board {
         Ok(board)
     }
 
-    /// Shows something else.
+    /// Publishes a new snapshot.
     pub fn put(&self, snapshot: Snapshot) {
         *self.0.snapshot.lock().unwrap_or_else(PoisonError::into_inner) = snapshot;
     }
@@ -90,11 +91,11 @@ impl Shown {
     }
 }
 
-/// Answers whoever connects, for as long as the process lives.
+/// Serves connections for as long as the process lives.
 async fn answer(world: &World, listener: &TcpListener, router: &Router) {
     let mut open: VecDeque<JoinHandle<()>> = VecDeque::new();
     loop {
-        // No file is left for a connection: others of the process need theirs, and give some back.
+        // The process has no file descriptors left. Other parts of it will release some.
         let Ok((stream, _)) = listener.accept().await else {
             world.sleep_until(world.now() + TICK).await;
             continue;

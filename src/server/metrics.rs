@@ -1,4 +1,4 @@
-//! The figures of a server in Prometheus' text format (Prometheus, «Exposition formats», version 0.0.4).
+//! The metrics of a server in Prometheus' text format (Prometheus, «Exposition formats», version 0.0.4).
 
 use std::fmt::Write as _;
 
@@ -8,27 +8,27 @@ use crate::model::time::{Dur, Timestamp};
 use crate::policy::schedules::Tally;
 use crate::report::verified::Status;
 
-/// A server that has not looked at its schedules for so long, and holds no drill, is not well.
+/// A server is unhealthy if it has not checked its schedules for this long, unless it is running a drill.
 pub const STALE: Dur = Dur::mins(2);
 
-/// What a server knows.
+/// The state of a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
-    /// When it last looked at what is due.
+    /// When it last checked for due drills.
     pub looked_at: Option<Timestamp>,
-    /// Why it follows settings that are not those in the file, if it does.
+    /// Why it does not use the settings in the file; `None` if it uses them.
     pub settings: Option<String>,
-    /// The schedule whose drill it holds.
+    /// The schedule whose drill is running.
     pub holding: Option<String>,
     /// Its schedules.
     pub schedules: Vec<Row>,
-    /// Plans, and whether they are verified, with until when.
+    /// Each plan, whether it is verified, and until when.
     pub plans: Vec<(PlanName, Status, Option<Timestamp>)>,
-    /// When somebody last looked whether a recovery would work; nobody did if absent.
+    /// When the last readiness check ended; `None` before the first one.
     pub looked_ahead_at: Option<Timestamp>,
-    /// What was last found of each plan.
+    /// The results of the last readiness check of each plan.
     pub readiness: Vec<(PlanName, Vec<Check>)>,
-    /// Bundles of evidence that are not everywhere yet.
+    /// The number of evidence bundles that are not at every sink yet.
     pub evidence_owed: usize,
 }
 
@@ -39,16 +39,16 @@ pub struct Row {
     pub schedule: String,
     /// The plan.
     pub plan: PlanName,
-    /// How far its drills go.
+    /// The mode of its drills.
     pub drill: &'static str,
-    /// When it is due next.
+    /// When its next drill is due.
     pub next_due: Option<Timestamp>,
     /// The results of its drills.
     pub drills: Tally,
 }
 
 impl Snapshot {
-    /// Why the server is not well, if it is not.
+    /// Why the server is unhealthy; `None` if it is healthy.
     pub fn ill(&self, now: Timestamp) -> Option<String> {
         match (self.looked_at, &self.holding) {
             (Some(at), None) if now.since(at) <= STALE => self.settings.clone(),
@@ -58,7 +58,7 @@ impl Snapshot {
         }
     }
 
-    /// All figures.
+    /// All metrics as text.
     pub fn text(&self) -> String {
         let mut text = Text(String::new());
         text.head("drctl_build_info", "gauge", "The version of drctl.");
@@ -99,7 +99,7 @@ impl Snapshot {
         text.0
     }
 
-    /// Whether plans were shown to work, and would.
+    /// Whether each plan is verified and ready.
     fn of_plans(&self, text: &mut Text) {
         text.head(
             "drctl_plan_verification",

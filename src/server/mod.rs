@@ -1,4 +1,4 @@
-//! What a server shows to those who watch it: whether it lives, and figures for Prometheus. It takes no orders.
+//! What a server publishes for monitoring: its health, and metrics for Prometheus. It accepts no commands.
 
 #[cfg(feature = "server")]
 mod http;
@@ -13,11 +13,11 @@ pub use http::Board;
 mod disabled {
     use super::metrics::Snapshot;
 
-    /// Nothing listens.
+    /// Publishes nothing: this build has no server.
     pub struct Board;
 
     impl Board {
-        /// Nothing.
+        /// Always fails.
         ///
         /// # Errors
         /// Always.
@@ -25,7 +25,7 @@ mod disabled {
             Err("built without server".to_owned())
         }
 
-        /// Nobody reads it.
+        /// Does nothing.
         pub fn put(&self, _snapshot: Snapshot) {}
     }
 }
