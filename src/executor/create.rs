@@ -1,4 +1,4 @@
-//! A run begins to exist, or is read back.
+//! Creates a run, or reads one back.
 
 use super::{DriveError, Session};
 use crate::journal::{Closing, Record, StoreError};
@@ -17,18 +17,19 @@ use crate::world::JUMP;
 pub struct Owned {
     /// The run.
     pub run: RunId,
-    /// The owner's number.
+    /// The epoch of this process.
     pub epoch: u64,
-    /// How many events there are.
+    /// The number of its events.
     pub seq: u64,
-    /// What they add up to.
+    /// The state that follows from them.
     pub state: RunState,
 }
 
-/// Writes the run's first events and claims its components. A run that it continues ends in the same moment.
+/// Writes the first events of a run and claims its components. A run that it continues ends in the same transaction.
 ///
 /// # Errors
-/// If another unfinished run holds one of them, somebody continued the run that it replaces, or the store cannot be written.
+/// If another unfinished run holds one of the components, somebody continued the run that it replaces, or the store cannot be
+/// written.
 pub fn create(
     session: &Session<'_>,
     created: RunCreated,
@@ -65,7 +66,7 @@ pub fn create(
     Ok(Owned { run, epoch: 1, seq: records.len() as u64, state })
 }
 
-/// The last events of the run that another one continues. Nothing in it is undone.
+/// The last events of the run that another one continues. They undo nothing.
 fn close(
     session: &Session<'_>,
     Continued { run: old, events: planned, .. }: &Continued,
@@ -109,12 +110,12 @@ fn go_on_from(session: &Session<'_>, last: Timestamp) -> Result<Option<EventKind
     Ok((backward_ms >= JUMP).then_some(EventKind::ClockJumped { forward_ms: Dur::ZERO, backward_ms }))
 }
 
-/// Components that the run changes: no other run may hold them meanwhile.
+/// Components that the run changes. No other run may hold them at the same time.
 pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
     let runbook: Result<crate::record::runbook::Runbook, _> = serde_json::from_str(&created.runbook);
     let mut names: Vec<_> = runbook
         .map(|r| {
-            // A drill that changes nothing keeps nobody from what they need in an outage.
+            // A drill that changes nothing must not block a recovery.
             let idle = r.intent == Intent::Drill || r.drill == Some(Drill::Tabletop);
             let steps = r.steps.iter().filter(|_| !idle);
             steps
@@ -125,7 +126,7 @@ pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
         .unwrap_or_default();
     names.sort();
     names.dedup();
-    // A component is known by its plan: two applications may both have a `db`. Every rehearsal has an estate of its own.
+    // The plan's name is part of the claim, because two applications may both have a `db`. Every rehearsal has its own estate.
     let owner = match &created.world {
         WorldKind::Live => created.plan.as_str(),
         WorldKind::Sandbox { .. } => created.run.as_str(),
@@ -133,10 +134,10 @@ pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
     names.into_iter().map(|c: ComponentName| ComponentName::new(format!("{owner}/{c}"))).collect()
 }
 
-/// Takes a run over.
+/// Takes over a run.
 ///
 /// # Errors
-/// If it cannot be read whole, or by this version.
+/// If the run cannot be read completely, or not by this version.
 pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<Owned, DriveError> {
     let opened = session.journal.open(run)?;
     vouched_for(run, &opened.records)?;
@@ -163,10 +164,10 @@ pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<O
     Ok(Owned { run: run.clone(), epoch: opened.epoch, seq, state })
 }
 
-/// Writes what people said to a run that nobody drives: what has its time is not left lying until somebody carries the run on.
+/// Records signals of people in a run that no process drives, so that their time is kept even if nobody continues the run.
 ///
 /// # Errors
-/// If the run cannot be read whole, or this cannot follow in it.
+/// If the run cannot be read completely, or a signal is not legal in its state.
 pub async fn note(
     journal: &impl crate::journal::Journal,
     run: &RunId,
@@ -191,10 +192,10 @@ pub async fn note(
     Ok(state)
 }
 
-/// Whether everybody recorded as having signed a statement really did. Otherwise drctl does not continue the run.
+/// Checks the signatures of all signed statements in a run. drctl does not continue a run if one is not valid.
 ///
 /// # Errors
-/// The first event of whom somebody did not.
+/// The first event with a signature that is not valid.
 pub fn vouched_for(run: &RunId, records: &[Record]) -> Result<(), DriveError> {
     match signed::first_unsound(&decode(run, records)?) {
         None => Ok(()),
@@ -205,7 +206,7 @@ pub fn vouched_for(run: &RunId, records: &[Record]) -> Result<(), DriveError> {
 /// Reads a run's events.
 ///
 /// # Errors
-/// Names the event that cannot be read, and the version that wrote it.
+/// Names the event that cannot be read, and the version that created the run.
 pub fn decode(run: &RunId, records: &[Record]) -> Result<Vec<Event>, DriveError> {
     let mut tool = "an unknown version".to_owned();
     let mut events = Vec::with_capacity(records.len());
@@ -224,10 +225,10 @@ pub fn decode(run: &RunId, records: &[Record]) -> Result<Vec<Event>, DriveError>
     Ok(events)
 }
 
-/// What a run's events add up to.
+/// The state that follows from a run's events.
 ///
 /// # Errors
-/// Names the event that cannot be read or cannot follow.
+/// Names the event that cannot be read or is not legal.
 pub fn replay(run: &RunId, records: &[Record]) -> Result<RunState, DriveError> {
     let events = decode(run, records)?;
     RunState::fold(&events).map_err(|(i, why)| DriveError::Foreign {
@@ -237,8 +238,8 @@ pub fn replay(run: &RunId, records: &[Record]) -> Result<RunState, DriveError> {
     })
 }
 
-/// An event's bytes.
+/// Serializes an event.
 pub fn encode(event: &Event) -> Vec<u8> {
-    // Plain data with string keys: there is nothing in it that JSON cannot hold.
+    // An event is plain data with string keys, which JSON can always represent.
     serde_json::to_vec(event).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Drives one run until it is over or only somebody else can help.
+//! Drives one run until it ends, or until it needs a person or another process.
 
 use std::collections::BTreeMap;
 
@@ -27,20 +27,20 @@ use crate::run::state::Status;
 use crate::run::{Effect, RunState, StepDecision, StepObservation, Stop, decide, judge, signal};
 use crate::world::Jumps;
 
-/// Why a run was paused: its process was told to stop.
+/// Why a run was paused: its process received an interrupt.
 pub const INTERRUPTED: &str = "interrupted at the terminal";
-/// How often people's signals are looked for while nothing else happens.
+/// How often the inbox is read while nothing else happens.
 const INBOX_EVERY: Dur = Dur(300);
-/// How long after one look for signals the next is made at the earliest: a busy run does not read its store at every step.
+/// Minimum time between two reads of the inbox, so that a busy run does not read its store at every step.
 const INBOX_PAUSE: Dur = Dur(50);
 /// How long a finished run keeps trying to set a pending fence.
 const DEBT_PATIENCE: Dur = Dur::secs(60);
-/// How long one look may take. A step that ends after half a minute, come what may, has then heard of everything that did answer.
+/// Limit on one observation. Even a step with a timeout of half a minute then sees every answer that arrived.
 const LOOK: Dur = Dur::secs(20);
-/// How long after its own deadline a call is given up by the loop: an adapter that hangs is an answer with a name.
+/// How long after its own deadline the loop gives up on a call, so that an adapter that hangs becomes an explicit outcome.
 const CALL_DEADLINE: Dur = Dur::secs(60);
 
-/// Something that was waited for.
+/// A result that the loop waited for.
 enum Arrival {
     Called(usize, Vec<Request>, CallOutcome),
     Seen { steps: Vec<usize>, sent_at: Timestamp, things: Vec<(Target, Observation)> },
@@ -52,7 +52,7 @@ enum Arrival {
 /// Drives a run.
 ///
 /// # Errors
-/// If the journal does not accept an event. Nothing is done after that, and drctl can continue the run from what was written.
+/// If the journal does not accept an event. drctl then does nothing more, and can continue the run from what was written.
 pub async fn drive(session: &Session<'_>, owned: Owned, recorder: Recorder) -> Result<Ended, DriveError> {
     let mut driver = Driver {
         session,
@@ -81,28 +81,28 @@ struct Driver<'a> {
     session: &'a Session<'a>,
     owned: Owned,
     began: Timestamp,
-    /// How far clocks had moved apart when that was last journalled.
+    /// The clock jumps that the journal already has.
     jumps: Jumps,
     was_finished: bool,
     recorder: Recorder,
     poller: Poller,
-    /// Events that are applied and not yet written. Nothing is performed before they are.
+    /// Events that are applied but not yet written. Nothing is performed before they are.
     unwritten: Vec<Event>,
-    /// Letters whose events are among them.
+    /// Inbox entries whose events are among them.
     letters: Vec<u64>,
-    /// Steps whose intents are among them: performed once they are written.
+    /// Steps whose intents are among them. They are performed once the intents are written.
     calls: Vec<usize>,
     under_way: FuturesUnordered<LocalBoxFuture<'a, Arrival>>,
     paused_for: u32,
-    /// When people's signals are looked for next.
+    /// When the inbox is read next.
     inbox_due: Timestamp,
-    /// What each step that waits was last seen to wait for.
+    /// The last reason why each waiting step is not done.
     last_seen: BTreeMap<usize, String>,
-    /// Places with a pending fence, whose first answer is awaited.
+    /// Places with a pending fence that are watched for their first answer.
     sentries: Sentries,
 }
 
-/// What is left when nothing more follows from what is known.
+/// What remains when no further decision follows from what is known.
 #[derive(Default)]
 struct Next {
     wake: Option<Timestamp>,
@@ -110,13 +110,13 @@ struct Next {
 }
 
 impl<'a> Driver<'a> {
-    /// The loop: fold what arrived, decide, append, perform, wait.
+    /// The loop: apply what arrived, decide, append, perform, wait.
     async fn run(&mut self) -> Result<Ended, DriveError> {
         loop {
             self.keep_time()?;
             self.read_inbox()?;
             let next = self.decide()?;
-            // What is there without waiting is taken first: its events then share the commit of the next intent.
+            // Takes first what has arrived already, so that its events share a commit with the next intent.
             if self.calls.is_empty() && next.stop.is_none() {
                 self.start_looks();
                 if self.take_arrived()? {
@@ -143,8 +143,7 @@ impl<'a> Driver<'a> {
         self.session.world.now().max(self.state().last_at)
     }
 
-    /// A clock that jumped, by whoever found that out, comes before everything that happens by it: nothing is judged by a time that this run
-    /// has not heard of.
+    /// Records a clock jump before everything else, so that no decision uses a time that the journal does not explain.
     fn keep_time(&mut self) -> Result<(), DriveError> {
         let jumps = self.session.world.compare();
         let Jumps { forward, backward } = jumps.since(self.jumps);
@@ -156,7 +155,7 @@ impl<'a> Driver<'a> {
         self.push(EventKind::ClockJumped { forward_ms: forward, backward_ms: backward })
     }
 
-    /// Applies an event; it is written before anything is performed.
+    /// Applies an event. It is written before anything is performed.
     fn push(&mut self, what: EventKind) -> Result<(), DriveError> {
         let event = Event { at: self.now(), what };
         let seq = self.owned.seq + self.unwritten.len() as u64 + 1;
@@ -179,8 +178,8 @@ impl<'a> Driver<'a> {
             return Ok(());
         }
         self.inbox_due = self.now() + INBOX_PAUSE;
-        // Letters are marked as taken once their events are journalled; after a crash in between one is read again, and refused if
-        // it is out of date. Each is answered by what the one before it made of the run.
+        // Inbox entries are marked as taken once their events are in the journal. After a crash in between, an entry is read
+        // again, and refused if it is out of date. Each entry is judged against the state that the previous one led to.
         for letter in self.session.journal.letters(&self.owned.run)? {
             if self.letters.contains(&letter.id) {
                 continue;
@@ -193,7 +192,7 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// What a letter becomes. None ever stops a run: what cannot follow is refused.
+    /// The events that an inbox entry leads to. An entry never stops a run: one that is not legal is refused.
     fn answer(&self, letter: InboxEntry) -> Vec<EventKind> {
         let at = self.now();
         let events = signal::take(self.state(), letter.signal.clone(), letter.who.clone(), at);
@@ -211,7 +210,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Decides until nothing follows from what is known.
+    /// Decides until no further decision follows from what is known.
     fn decide(&mut self) -> Result<Next, DriveError> {
         loop {
             let now = self.now();
@@ -251,7 +250,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// Judges at once what needs no look at the outside, and asks for a look otherwise.
+    /// Judges a step at once if that needs no observation; otherwise requests one.
     fn look(&mut self, i: usize, now: Timestamp) -> Result<bool, DriveError> {
         let revision = self.owned.state.steps[i].revision;
         if self.poller.waits(i, revision) {
@@ -265,7 +264,7 @@ impl<'a> Driver<'a> {
             Looks::AfterTheFirstCall => *status == Status::Started && self.owned.state.work(i).attempts == 0,
             Looks::AfterTheCall => !matches!(status, Status::Awaiting { .. }),
         };
-        // Another run may have taken the guard over: it is read before every call.
+        // Another run may have taken the guard, so it is read before every call.
         let guard = self.owned.state.guard_to_read(i);
         let sight = match action {
             Action::Check(Check::Probe { probe, site, .. }) => {
@@ -290,7 +289,7 @@ impl<'a> Driver<'a> {
         self.rule(i, &sight)
     }
 
-    /// Carries out a ruling. Says whether anything changed.
+    /// Applies the decision on a step. Returns whether anything changed.
     fn rule(&mut self, i: usize, sight: &StepObservation) -> Result<bool, DriveError> {
         match judge(self.state(), i, sight, self.now()) {
             StepDecision::Record(what) => {
@@ -319,7 +318,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// One append for everything since the last: a step's result and the next step's intent go together.
+    /// Appends everything since the last write at once: a step's result and the next step's intent share a commit.
     async fn write(&mut self) -> Result<(), DriveError> {
         if self.unwritten.is_empty() {
             return Ok(());
@@ -389,7 +388,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// A run with a pending fence looks for an answer of the old primary. A paused run starts nothing.
+    /// Watches for an answer of old primaries with a pending fence. A paused run starts nothing.
     fn start_sentries(&mut self) {
         let version = self.owned.seq + self.unwritten.len() as u64;
         for post in self.sentries.posted(&self.owned.state, version) {
@@ -402,7 +401,7 @@ impl<'a> Driver<'a> {
         self.under_way.push(Box::pin(async move { Arrival::Alive(sentry::watch(session, post).await) }));
     }
 
-    /// Everything that may fence there is tried at once, whatever look hangs and whatever wait was not over.
+    /// Attempts all pending fences of the place at once, even during an observation that hangs or a wait between attempts.
     fn alive(&mut self, sign: Sign) -> Result<(), DriveError> {
         if !self.sentries.has(&sign.post) {
             return Ok(());
@@ -447,7 +446,7 @@ impl<'a> Driver<'a> {
         }));
     }
 
-    /// Waits for the next arrival or the next time at which something is due, and takes everything that has arrived by then.
+    /// Waits for the next arrival or the next due time, then takes everything that has arrived.
     async fn wait(&mut self, wake: Option<Timestamp>) -> Result<(), DriveError> {
         let now = self.now();
         let listens = !self.session.world.is_simulated() || self.session.patience == Patience::Wait;
@@ -461,7 +460,7 @@ impl<'a> Driver<'a> {
                 None => std::future::pending().await,
             }
         };
-        // An empty set of futures is over at once, and the timer would never be reached.
+        // An empty set of futures completes at once, so the timer would never run.
         if self.under_way.is_empty() {
             timer.await;
             return Ok(());
@@ -476,7 +475,7 @@ impl<'a> Driver<'a> {
         self.take_arrived().map(|_| ())
     }
 
-    /// Takes everything that has arrived. Says whether there was anything.
+    /// Takes everything that has arrived. Returns whether there was anything.
     fn take_arrived(&mut self) -> Result<bool, DriveError> {
         let mut arrivals = Vec::new();
         while let Some(Some(arrival)) = futures_util::future::FutureExt::now_or_never(self.under_way.next()) {
@@ -531,13 +530,13 @@ impl<'a> Driver<'a> {
         self.poller.done(steps, now);
         let by_key: BTreeMap<String, &(Target, Observation)> =
             things.iter().map(|thing| (thing.0.key(), thing)).collect();
-        // Since the look was sent the run may have been paused, or the step may have ended: then nobody asks any more.
+        // The run may have been paused, or the step may have ended, since the observation started. Then it is dropped.
         let asked: Vec<_> = steps.iter().copied().filter(|&i| looks_at(self.state(), i, now)).collect();
         for i in asked {
             let wanted = self.poller.targets(i).iter();
             let seen = wanted.filter_map(|t| by_key.get(&t.key()).filter(|(seen, _)| seen == t));
             let sight: Vec<_> = seen.map(|thing| (*thing).clone()).collect();
-            // Asked before the call was answered, it says nothing about what the call did.
+            // An observation that started before the call was answered says nothing about the call's effect.
             let too_old = match self.state().work(i).status {
                 Status::Awaiting { answered_at: since, .. } | Status::InDoubt { since } => sent_at < since,
                 _ => false,
@@ -586,7 +585,7 @@ impl<'a> Driver<'a> {
     }
 }
 
-/// The recorded events, for somebody who watches a run in progress.
+/// Logs recorded events, for people who watch a run in progress.
 fn log(event: &Event) {
     if tracing::enabled!(tracing::Level::INFO) {
         let value = serde_json::to_value(&event.what).unwrap_or_default();

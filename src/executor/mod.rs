@@ -1,7 +1,7 @@
-//! The loop that acts: load, fold, decide, append the intent, perform, append the result.
+//! The loop that acts: load, apply, decide, append the intent, perform, append the result.
 //!
-//! Only this module holds journal, adapters and world together. It decides nothing: `run` does, and it may be asked as often as
-//! one likes.
+//! Only this module holds journal, adapters and world together. It decides nothing: `run` does, and asking it again changes
+//! nothing.
 
 pub mod create;
 pub mod drive;
@@ -21,20 +21,20 @@ use crate::run::apply::Illegal;
 use crate::run::{RunState, Stop};
 use crate::world::World;
 
-/// Everything that a run is driven with.
+/// Everything that driving a run needs.
 #[derive(Clone, Copy)]
 pub struct Session<'a> {
-    /// The truth.
+    /// The journal.
     pub journal: &'a dyn Journal,
     /// The providers.
     pub cloud: &'a dyn Cloud,
     /// Probes.
     pub prober: &'a dyn Prober,
-    /// Time and chance.
+    /// Clock and random numbers.
     pub world: &'a World,
-    /// Who watches.
+    /// The display.
     pub view: &'a dyn View,
-    /// How often a person asked this process to stop.
+    /// How often a person interrupted this process.
     pub interrupts: &'a dyn Fn() -> u32,
     /// How long to keep waiting if only a person can help.
     pub patience: Patience,
@@ -43,21 +43,21 @@ pub struct Session<'a> {
 /// Whether a process waits for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Patience {
-    /// It stops with a resumable run.
+    /// No: it stops, and the run can be resumed.
     Stop,
-    /// It waits for their signals.
+    /// Yes: it waits for their signals.
     Wait,
 }
 
-/// Who watches a run. Events are shown as they are journalled.
+/// A display of the run. It shows events once they are in the journal.
 pub trait View {
     /// An event is in the journal.
     fn event(&self, event: &Event, state: &RunState);
-    /// A step waits, and for what.
+    /// A step waits for this reason.
     fn waiting(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState);
 }
 
-/// Nobody watches.
+/// Shows nothing.
 pub struct Silent;
 
 impl View for Silent {
@@ -65,7 +65,7 @@ impl View for Silent {
     fn waiting(&self, _step: &StepId, _why: &str, _now: Timestamp, _state: &RunState) {}
 }
 
-/// Where a process left a run.
+/// How a process left a run.
 #[derive(Debug)]
 pub struct Ended {
     /// Why it stopped.
@@ -77,7 +77,7 @@ pub struct Ended {
 /// Why a process cannot continue a run.
 #[derive(Debug, Error)]
 pub enum DriveError {
-    /// The journal did not take an event. Nothing was done after it.
+    /// The journal did not accept an event. Nothing was done after that.
     #[error("the run stops because drctl cannot write its journal: {0}")]
     Append(#[from] AppendError),
     /// The store cannot be used.
@@ -95,7 +95,7 @@ pub enum DriveError {
         /// What is wrong.
         why: String,
     },
-    /// The journal that was read holds an event that no run writes there.
+    /// The journal has an event that is not legal there.
     #[error("event {seq} of run {run} is not valid in a run of drctl: {why}")]
     Foreign {
         /// The run.
@@ -105,7 +105,7 @@ pub enum DriveError {
         /// Why.
         why: Illegal,
     },
-    /// An event that this process made cannot follow what went before.
+    /// An event that this process created is not legal.
     #[error("event {seq} of run {run}: {why}")]
     Illegal {
         /// The run.

@@ -1,4 +1,4 @@
-//! Looks for answers from places with a pending fence: once a second for each place, while the process lives.
+//! Watches places with a pending fence for an answer: once a second for each place, while the process lives.
 
 use std::cell::Cell;
 use std::collections::btree_map::Entry;
@@ -11,46 +11,46 @@ use crate::model::time::Dur;
 use crate::record::action::Action;
 use crate::run::RunState;
 
-/// How often a sign of life is looked for.
+/// Interval between two checks for an answer.
 const EVERY: Dur = Dur::secs(1);
-/// How long one look may take: a second for the connection, one for the answer, and something for names.
+/// Limit on one check: a second for the connection, one for the answer, and some time for DNS.
 const LOOK: Dur = Dur(2_500);
 
-/// What is looked at together, and how it was last found.
+/// A group of targets that are checked together, and the result of the last check.
 #[derive(Clone, Debug)]
 pub struct Post {
-    /// One for each poll group.
+    /// The poll group.
     group: String,
     targets: Vec<Target>,
-    /// Whether somebody answered the last look, if there was one.
+    /// Whether a target answered the last check; `None` before the first one.
     answered: Rc<Cell<Option<bool>>>,
-    /// Whether anybody still wants to know.
+    /// Whether the run still needs this.
     wanted: Rc<Cell<bool>>,
 }
 
-/// A place that answers after it was silent.
+/// A place that answers now.
 #[derive(Clone, Debug)]
 pub struct Sign {
     /// The names of the places.
     pub places: BTreeSet<String>,
-    /// Who answered, in words.
+    /// What answered, in words.
     pub who: String,
-    /// Whether nobody answered a look before.
+    /// Whether an earlier check had no answer.
     pub was_silent: bool,
-    /// Where to continue.
+    /// The group to keep watching.
     pub post: Post,
 }
 
-/// Every place that is watched.
+/// All groups that are watched.
 #[derive(Debug, Default)]
 pub struct Sentries {
     posts: BTreeMap<String, Post>,
-    /// The run as it was when this was last worked out.
+    /// The version of the run that they were computed from.
     known: Option<u64>,
 }
 
 impl Sentries {
-    /// Posts that are new since the run was last asked what it waits for. `version` is that of the run: the same one says the same.
+    /// Groups that are new since the last call. `version` is the run's: if it has not changed, neither have the groups.
     pub fn posted(&mut self, state: &RunState, version: u64) -> Vec<Post> {
         if self.known.replace(version) == Some(version) {
             return Vec::new();
@@ -76,13 +76,13 @@ impl Sentries {
         new
     }
 
-    /// Whether a post is one of those that are still wanted.
+    /// Whether a group is still watched.
     pub fn has(&self, post: &Post) -> bool {
         post.wanted.get() && self.posts.contains_key(&post.group)
     }
 }
 
-/// What is looked at for the fences that wait for life.
+/// The targets to check for fences that wait for an answer, by poll group.
 fn wanted(state: &RunState) -> BTreeMap<String, BTreeSet<Target>> {
     let mut wanted: BTreeMap<String, BTreeSet<Target>> = BTreeMap::new();
     for i in 0..state.steps.len() {
@@ -96,7 +96,8 @@ fn wanted(state: &RunState) -> BTreeMap<String, BTreeSet<Target>> {
     wanted
 }
 
-/// Waits until somebody answers who did not answer the look before, or any look. None once nobody wants to know.
+/// Waits until a target answers the first check, or a check after one without an answer. `None` once the run no longer needs
+/// this.
 pub async fn watch(session: &Session<'_>, post: Post) -> Option<Sign> {
     loop {
         let began = session.world.now();

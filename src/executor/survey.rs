@@ -1,4 +1,4 @@
-//! One look at everything of a plan, and at its probes.
+//! Observes all targets of a plan once, and samples its probes.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::probe::Recorder;
 use crate::record::event::EventKind;
 use crate::record::runbook::{Probe, ProbeRole};
 
-/// Looks at every target once, all poll groups side by side, so that a dark region delays only itself.
+/// Observes every target once, with all poll groups in parallel, so that a dark region delays only itself.
 pub async fn look(session: &Session<'_>, targets: &[Target], deadline: Dur) -> Vec<(Target, Observation)> {
     let mut groups: BTreeMap<String, Vec<Target>> = BTreeMap::new();
     for target in targets {
@@ -41,8 +41,8 @@ pub async fn look(session: &Session<'_>, targets: &[Target], deadline: Dur) -> V
     join_all(looks).await.into_iter().flatten().collect()
 }
 
-/// The probes that a run to `to` asks. Those of other sites are not asked: nothing may wait for a lost site; and alarms, which may be in
-/// one, only by live drills.
+/// The probes for a run to `to`. Site probes of other sites are left out, because nothing may wait for a lost site. Alarms may be
+/// in a lost site, so only live drills read them.
 pub fn relevant(probes: &[Probe], to: &SiteName, drill: Option<Drill>) -> Vec<Probe> {
     let asked = |probe: &&Probe| match probe.role {
         ProbeRole::Site => probe.site.as_ref() == Some(to),
@@ -52,7 +52,7 @@ pub fn relevant(probes: &[Probe], to: &SiteName, drill: Option<Drill>) -> Vec<Pr
     probes.iter().filter(asked).cloned().collect()
 }
 
-/// Asks probes on their grid until `until`, and answers with the turns.
+/// Samples the probes at their intervals until `until`. Returns the events of probes that turned.
 pub async fn sample(
     session: &Session<'_>,
     probes: &[Probe],
@@ -63,7 +63,7 @@ pub async fn sample(
     join(asked, session.world.sleep_until(until)).await.0
 }
 
-/// Asks each probe until its samples are believed, until `until` at the latest: in an outage nobody waits longer than that.
+/// Samples each probe until it has a confirmed result, at most until `until`: an outage is no time to wait longer.
 pub async fn believe(
     session: &Session<'_>,
     probes: &[Probe],
