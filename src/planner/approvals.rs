@@ -1,4 +1,4 @@
-//! What waits until people have agreed, as the policy has it.
+//! The steps that wait for the approvals of the policy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +14,17 @@ use crate::policy::matrix;
 use crate::record::action::{Action, Gate};
 use crate::record::runbook::{Need, Phase, Step};
 
-/// The gate at which people agree to what the policy has them asked for.
+/// The gate for the approvals that the policy requires.
 pub(super) const APPROVAL: &str = "approve.policy";
 
-/// Puts the approval that the policy asks for before everything that people have to agree to, whatever else that waits for. It is asked
-/// for once, and at the start.
+/// Adds one gate at the start for the approvals that the policy requires. Every step that needs approval waits for it, in addition to its
+/// other needs.
 pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
-    // Whoever agreed to the first half of a drill agreed to the way back: users do not wait for people there.
+    // Approving the first half of a drill covers the way back, so users do not wait there.
     let Some(policy) = input.policy.filter(|_| !input.request.returns) else { return };
     let waits = |s: &Step| has_to_be_agreed_to(s, input.request.intent);
     let stands = |hook: &Hook| {
-        // The last phase has its steps when all others stand.
+        // The last phase gets its steps after all others exist.
         let ends = hook.phase == Phase::Seal && !steps.is_empty();
         input.request.intent != Intent::Drill && (ends || steps.iter().any(|s| stands_beside(hook, s)))
     };
@@ -39,8 +39,8 @@ pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
     steps.insert(first, gate);
 }
 
-/// Another server takes writes, or others are let in to it; data or names change hands; clients are led elsewhere. Where users are still
-/// served, nobody is stopped before that either: in an outage a fence waits for nobody.
+/// Whether a step needs approval: it changes which server takes writes or whom it admits, data, names, or the configuration of clients. If
+/// users are still served, a fence needs approval, too; in an outage it waits for nobody.
 fn has_to_be_agreed_to(step: &Step, intent: Intent) -> bool {
     match step.action.properties().consent {
         Consent::Never => false,
@@ -52,7 +52,7 @@ fn has_to_be_agreed_to(step: &Step, intent: Intent) -> bool {
     }
 }
 
-/// Those of these steps that wait for another of them anyway.
+/// Those of these steps that already wait for another one of them.
 fn behind(steps: &[Step], these: &[StepId]) -> BTreeSet<StepId> {
     let needs: BTreeMap<&StepId, &[Need]> = steps.iter().map(|s| (&s.id, s.needs.as_slice())).collect();
     let reaches = |from: &StepId| {

@@ -17,12 +17,12 @@ use crate::plan::Plan;
 use crate::record::action::Action;
 use crate::record::runbook::{Probe, ProbeRole, Runbook};
 
-/// What helps where nobody is let in.
+/// What to do if credentials are not valid.
 pub const RENEW: &str = "renew the credentials (aws sso login, or new keys)";
-/// What helps where requests are signed with a wrong time.
+/// What to do if requests are signed with a wrong time.
 pub const SET_CLOCK: &str = "set the clock (systemctl restart chronyd, or timedatectl set-ntp true)";
 
-/// Why something was not seen. Why nobody is let in stands in a line of its own.
+/// Why something was not observed. Invalid credentials have their own line.
 fn why_not(seen: &Observation) -> String {
     match seen {
         Observation::Unauthenticated { clock: true, .. } => "the clock of this machine is wrong".to_owned(),
@@ -31,17 +31,17 @@ fn why_not(seen: &Observation) -> String {
     }
 }
 
-/// How a line of the table reads.
+/// The assessment in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reads {
-    /// As it should be.
+    /// Good.
     Good,
-    /// Not as it should be.
+    /// Bad.
     Bad,
-    /// Nobody knows. Never rounded up.
+    /// Not known. It never counts as good.
     Unknown,
-    /// Neither: what would be done.
+    /// None of these: the line says what would be done.
     Says,
 }
 
@@ -50,32 +50,32 @@ pub enum Reads {
 pub struct Line {
     /// `credentials`, `users`, `source_control_plane`, `source_data_plane`, `replica`, `capacity`, `failover`, `loss`, `refusal`.
     pub about: &'static str,
-    /// Which.
+    /// The item.
     pub what: String,
-    /// How it reads.
+    /// Its assessment.
     pub reads: Reads,
     /// In words.
     pub detail: String,
 }
 
-/// What is assessed.
+/// The question to assess.
 #[derive(Debug)]
 pub struct Question<'a> {
     /// The application.
     pub plan: &'a Plan,
-    /// What was just seen.
+    /// The latest observations.
     pub estate: &'a Estate,
-    /// The site that would be left.
+    /// The site that a failover would leave.
     pub from: &'a SiteName,
-    /// The site that would be recovered to.
+    /// The recovery site.
     pub to: &'a SiteName,
-    /// The place without whose credentials no failover begins, where there are none.
+    /// The place whose credentials are not valid, if no failover can start without them.
     pub closed: Option<&'a str>,
-    /// What stands against a failover.
+    /// The refusals of a failover.
     pub refusals: &'a [Refusal],
-    /// What it would do, if people accepted what they can.
+    /// The runbook of a failover, with all waivable refusals waived.
     pub runbook: Option<&'a Runbook>,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
 }
 
@@ -109,11 +109,11 @@ fn line(about: &'static str, what: impl Into<String>, reads: Reads, detail: impl
 }
 
 impl Question<'_> {
-    /// From this machine; other vantage points see other things.
+    /// Probes from this machine; other places may get other results.
     fn users(&self) -> Vec<Line> {
         let said = |probe: &Probe| {
             let key = &probe.key();
-            // One that stands by need not serve yet.
+            // A standby site need not serve yet.
             let stands_by = probe.role == ProbeRole::Site && probe.site.as_ref() == Some(self.to);
             let health = self.estate.probes.get(key);
             let since = health
@@ -139,7 +139,7 @@ impl Question<'_> {
         asked.map(|p| said(&p.value)).collect()
     }
 
-    /// Why nobody is let in: once, with what helps, and not beside each thing that nobody could look at.
+    /// Invalid credentials: shown once with what to do, and not for each thing that could not be observed.
     fn credentials(&self) -> Vec<Line> {
         let said = |(why, clock, places): (&str, bool, BTreeSet<&str>)| {
             let places = places.into_iter().collect::<Vec<_>>().join(", ");
@@ -271,7 +271,7 @@ impl Question<'_> {
     }
 }
 
-/// A look that is refused, or that nobody's credentials allow, is no evidence about the region: neither that it works nor that it does not.
+/// A refused observation is no evidence about the region, and neither are invalid credentials: the region may or may not work.
 fn answers(about: &'static str, service: &str, seen: &[&Observation]) -> Line {
     let says_nothing =
         |o: &&&Observation| matches!(o, Observation::Refused { .. } | Observation::Unauthenticated { .. });

@@ -1,4 +1,5 @@
-//! Buckets: S3 replicates them, so drctl changes nothing in them. It reports beforehand what the copy may lack, and compares them.
+//! Buckets: S3 replicates them, so drctl changes nothing in them. It reports beforehand what the copy may lack, and compares them
+//! afterwards.
 
 use super::steps::{Draft, step};
 use crate::inventory::{Observation, targets};
@@ -9,7 +10,7 @@ use crate::plan::types::Component;
 use crate::record::action::Action;
 use crate::record::runbook::{Need, OnFailure, Phase, Step};
 
-/// Adds a comparison for each of them whose source answers, when nobody writes there any more. Nothing waits for it.
+/// Adds a comparison for each bucket whose source answers, after writes have ended. Nothing waits for it.
 pub fn compare_all(draft: &mut Draft<'_>) {
     let plan = draft.input.plan;
     let Some(from) = draft.from.clone() else { return };
@@ -44,8 +45,8 @@ fn compare(draft: &mut Draft<'_>, component: &Component, spec: &Buckets, from: &
     draft.push(step);
 }
 
-/// Whoever writes rows writes objects, too: until a database is fenced there are new ones all the time. What was measured after
-/// that tells of the same moment.
+/// Clients that write rows also write objects, so new objects appear until the databases are fenced. A comparison after the fences and
+/// measurements is about the same moment.
 fn fenced(draft: &Draft<'_>) -> Vec<Need> {
     let compares = |s: &Step| matches!(s.action, Action::Op(Operation::CompareObjects(_)));
     let before =
@@ -61,7 +62,7 @@ fn seen<'d>(draft: &'d Draft<'_>, of: &BucketRef) -> Option<&'d BucketState> {
     }
 }
 
-/// What a reader should know of a copy before users are sent to it.
+/// Notes for the reader about a copy, before users are moved to it.
 fn notes(draft: &Draft<'_>, (source, copy): (&BucketRef, &BucketRef)) -> Vec<String> {
     let name = &copy.component;
     let mut all = vec![format!(

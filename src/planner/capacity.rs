@@ -13,7 +13,7 @@ use crate::plan::types::Component;
 use crate::record::action::Action;
 use crate::record::runbook::Phase;
 
-/// Scales every group of the target. Dependencies do not matter here: capacity takes longest, so all of it starts at once.
+/// Scales every group of the target. Dependencies do not matter here: capacity takes longest, so all groups start at once.
 pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
     for component in plan.components.values() {
@@ -67,7 +67,7 @@ fn scale(draft: &mut Draft<'_>, component: &Component, spec: &Autoscaling) -> Op
         desired = now.size.max;
     }
     let to = GroupSize { min: now.size.min.max(desired), desired, max: now.size.max };
-    // In place and in service: nothing to do. In place but not there yet: waited for all the same.
+    // If the capacity is set and in service, there is nothing to do. If it is set but not in service yet, the run still waits for it.
     let blocked: BTreeSet<String> =
         now.suspended.iter().filter(|p| NEEDED.contains(&p.as_str())).cloned().collect();
     if to == now.size && now.in_service >= share(desired, at.proceed_percent) {

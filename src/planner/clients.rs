@@ -1,7 +1,7 @@
-//! Those who connect to a database: led to the new one, restarted when all that they read leads there, and proven by a write of theirs.
+//! Clients of a database: moved to the new primary, restarted after all their settings point there, and verified by a write of their own.
 //!
-//! Secrets are not moved before the database takes writes, and those of the site that is recovered to first: the clients there are the
-//! ones that users are about to reach. Those of other sites follow beside everything else, and nobody waits for a region that is dark.
+//! Secrets change only after the database takes writes. Those of the recovery site come first, because users are about to reach the clients
+//! there. Those of other sites change at the same time as other steps, and nothing waits for a dark region.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::record::runbook::{OnFailure, Phase, Step};
 
 type Guards = BTreeMap<ComponentName, Vec<StepId>>;
 
-/// Whether they find the database by a name that this plan moves: then they come after it, and else before.
+/// Whether clients find the database by a name that this plan moves. Then they follow after the name, otherwise before.
 pub(super) fn behind_names(draft: &Draft<'_>, component: &Component) -> bool {
     let plan = draft.input.plan;
     let zone =
@@ -33,7 +33,7 @@ pub(super) fn behind_names(draft: &Draft<'_>, component: &Component) -> bool {
     graph::reach(plan, &component.name).iter().any(zone)
 }
 
-/// All that wait for no name. Those that need others come after them; the rest are led together.
+/// Moves all clients that wait for no name. Clients that need others follow after them; the rest are moved together.
 pub(super) fn rewire_all(draft: &mut Draft<'_>, guards: &Guards) {
     let plan = draft.input.plan;
     let mut left: Vec<(&Component, &Clients)> = plan
@@ -46,12 +46,12 @@ pub(super) fn rewire_all(draft: &mut Draft<'_>, guards: &Guards) {
         let names: Vec<_> = left.iter().map(|(c, _)| c.name.clone()).collect();
         let waits = |c: &Component| graph::reach(plan, &c.name).iter().any(|n| names.contains(n));
         let (now, later): (Vec<_>, Vec<_>) = left.iter().copied().partition(|(c, _)| !waits(c));
-        // A circle is an error of the plan.
+        // A cycle is an error of the plan.
         if now.is_empty() {
             return;
         }
         let led: Vec<_> = now.iter().map(|(c, of)| lead(draft, c, of, &guards[&c.name])).collect();
-        // One client may read what several components describe: it is restarted when all of that leads to the new servers.
+        // One client may read what several components describe, so it is restarted only after all of them point to the new servers.
         let all: Vec<StepId> = led.iter().flatten().cloned().collect();
         for ((component, of), own) in now.into_iter().zip(led) {
             restart(draft, component, of, &own, &all);
@@ -60,7 +60,7 @@ pub(super) fn rewire_all(draft: &mut Draft<'_>, guards: &Guards) {
     }
 }
 
-/// One that waits for names: it is restarted when resolvers have let go of what they answered before.
+/// Moves a client that waits for names. It is restarted after the old answers have expired in resolvers.
 pub(super) fn rewire(draft: &mut Draft<'_>, component: &Component, of: &Clients, guards: &Guards) {
     let mut led = lead(draft, component, of, &guards[&component.name]);
     let reach = graph::reach(draft.input.plan, &component.name);
@@ -76,7 +76,7 @@ pub(super) fn rewire(draft: &mut Draft<'_>, component: &Component, of: &Clients,
     restart(draft, component, of, &led, &led);
 }
 
-/// Leads clients to the database that takes the writes now, in every site. Returns what those of the recovery site wait for.
+/// Points clients in every site to the current primary. Returns the steps that those of the recovery site wait for.
 fn lead(draft: &mut Draft<'_>, component: &Component, of: &Clients, guard: &[StepId]) -> Vec<StepId> {
     let (plan, name) = (draft.input.plan, &component.name);
     let to = draft.input.request.to.clone();
@@ -96,7 +96,7 @@ fn lead(draft: &mut Draft<'_>, component: &Component, of: &Clients, guard: &[Ste
     let moves = moves(draft, name, &needs);
     if of.at.values().any(|at| at.secret.is_some()) {
         let Some(endpoint) = endpoint(draft, of, &to) else {
-            // Of one that was refused itself that says enough.
+            // If the database itself was refused, that refusal is enough.
             if !draft.refusals.iter().any(|r| r.component.as_ref() == Some(&of.of.value)) {
                 let facts = format!("the address of `{}` in {to} is unknown", of.of.value);
                 let what = "set `endpoint:` for that site, or run drctl observe";
@@ -109,7 +109,7 @@ fn lead(draft: &mut Draft<'_>, component: &Component, of: &Clients, guard: &[Ste
             point(draft, component, of, (other, &endpoint), &needs, true);
         }
     }
-    // Nobody sees where a command leads: it runs whenever something moves.
+    // drctl cannot see where a command leads, so the command runs whenever something moves.
     if let Some(task) = at.switch.as_ref().filter(|_| moves || !led.is_empty()) {
         let needs = [needs.as_slice(), led.as_slice()].concat();
         led.push(run(draft, component, &format!("switch.{name}"), task, &needs));
@@ -117,10 +117,10 @@ fn lead(draft: &mut Draft<'_>, component: &Component, of: &Clients, guard: &[Ste
     if led.is_empty() { needs } else { led }
 }
 
-/// Whether clients have to be led anywhere: this run makes the database take writes, or something else is not there yet.
+/// Whether clients must be moved: this run makes the database a primary, or a change is still missing.
 fn moves(draft: &Draft<'_>, name: &ComponentName, needs: &[StepId]) -> bool {
     let input = draft.input;
-    // An earlier run had begun to lead them, and did not come to its end.
+    // An earlier run started to move them and did not finish.
     if input.unled.contains(name) {
         return true;
     }
@@ -134,12 +134,12 @@ fn database(draft: &Draft<'_>, of: &Clients, site: &SiteName) -> Option<Database
     reached(input.plan, input.estate, input.now, (&of.of.value, site))
 }
 
-/// Where the database of a site listens.
+/// The endpoint of the database in a site.
 fn endpoint(draft: &Draft<'_>, of: &Clients, site: &SiteName) -> Option<String> {
     database(draft, of, site)?.endpoint
 }
 
-/// The secret that clients in a site read. Of a site that is not recovered to nobody waits for it.
+/// Updates the secret that clients in a site read. Nothing waits for the secret of a site other than the recovery site.
 fn point(
     draft: &mut Draft<'_>,
     component: &Component,
@@ -197,7 +197,7 @@ fn point(
     Some(draft.push(step))
 }
 
-/// What a reader should know of a secret before it is changed.
+/// Notes for the reader about a secret before it is changed.
 fn describe(draft: &mut Draft<'_>, name: &ComponentName, secret: &ClientSecret, seen: Option<&SecretState>) {
     let Some(seen) = seen else { return };
     let at = format!("secret {} in {}", secret.id, secret.place.name);
@@ -224,7 +224,7 @@ fn describe(draft: &mut Draft<'_>, name: &ComponentName, secret: &ClientSecret, 
     }
 }
 
-/// Secrets that lead elsewhere than to the server that takes the writes: what a failover could not reach.
+/// Corrects secrets that do not point to the current primary, because a failover could not reach them.
 pub(super) fn lead_back(draft: &mut Draft<'_>, active: &SiteName, guards: &Guards) {
     let plan = draft.input.plan;
     for component in plan.components.values() {
@@ -236,7 +236,7 @@ pub(super) fn lead_back(draft: &mut Draft<'_>, active: &SiteName, guards: &Guard
     }
 }
 
-/// Restarts those of the recovery site one after the other, and writes as they do.
+/// Restarts the clients of the recovery site one after the other, and verifies them with a write through their own settings.
 fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[StepId], led: &[StepId]) {
     let name = &component.name;
     let to = draft.input.request.to.clone();

@@ -1,5 +1,4 @@
-//! Clocks that disagree: the times of commits are those of the server that made them, and the time at which writes ended is perhaps
-//! this machine's.
+//! Clock differences: commits have times from the server that made them, but the time at which writes ended may be from this machine.
 
 use super::steps::Draft;
 use super::unreplicated;
@@ -11,7 +10,7 @@ use crate::model::time::Dur;
 use crate::plan::types::Component;
 use crate::record::action::{Action, Check};
 
-/// Measures the exposure of a store, by what is known of the clock that stamped its commits.
+/// Adds the measurement of a store's exposure, with what is known about the clock that stamps its commits.
 pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRef) -> Action {
     let read = readings(draft, component, db).into_iter().max_by_key(|(_, reading)| reading.ahead_ms);
     let name = &component.name;
@@ -21,19 +20,19 @@ pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &Databa
             Dur(reading.ahead_ms.unsigned_abs()).shown_up(),
             reading.at,
         )),
-        // AWS sets the clocks of its own.
+        // AWS keeps its clocks synchronised.
         None if db.engine == Engine::Postgres => draft.notes.push(format!(
             "`{name}`: the clock that stamps its commits was never read. If the loss cannot be measured on a single clock, the bound assumes that this clock is not ahead of the clock of this machine"
         )),
         _ => {}
     }
-    // Whole seconds: looks that differ by a moment make the same runbook.
+    // Rounded to seconds, so that two observations give the same runbook.
     let ahead_ms = read.map(|(_, reading)| reading.ahead_ms.saturating_add(999).div_euclid(1_000) * 1_000);
     let unreplicated = unreplicated::lost(draft, component, db);
     Action::Check(Check::Exposure { db: db.clone(), ahead_ms, unreplicated })
 }
 
-/// Of the server whose writes may be lost its own, and of the one that takes its place what that heard of its source.
+/// The readings of the old primary's own clock, and of what its replica read from it.
 fn readings(draft: &Draft<'_>, component: &Component, db: &DatabaseRef) -> Vec<(String, ClockReading)> {
     let Spec::Database(spec) = &component.spec else { return Vec::new() };
     let from = draft.from.as_ref();

@@ -1,4 +1,4 @@
-//! Aurora global databases: the service moves the writer, and makes what it left a secondary again.
+//! Aurora global databases: the service moves the writer and makes the former one a secondary again.
 //!
 //! Source: Amazon Aurora User Guide, «Using switchover or failover in an Amazon Aurora global database».
 
@@ -16,7 +16,7 @@ use crate::model::waiver::Rule;
 use crate::record::action::Action;
 use crate::record::runbook::{OnFailure, Phase};
 
-/// What the service is asked: to hand over where a move was planned, else to give up what the target lacks.
+/// The request to the service: a switchover if the move is planned, otherwise a failover that gives up what the target lacks.
 pub(super) fn takeover(draft: &Draft<'_>, db: &DatabaseRef) -> Option<Takeover> {
     let target_arn = seen(draft, db)?.arn.clone();
     let (by, at) = match draft.input.request.intent {
@@ -34,7 +34,7 @@ fn seen<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a ClusterState> {
     state(draft, db)?.cluster.as_deref()
 }
 
-/// Whether a cluster could take over as it is declared; refuses if not. What will hurt is noted.
+/// Whether a cluster can take over as declared; refuses if not. Adds notes about known problems.
 pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Database) -> bool {
     let name = &db.component;
     let Some(there) = seen(draft, db) else {
@@ -92,8 +92,8 @@ pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Data
     true
 }
 
-/// Why no fence at a writer keeps everybody out, if that is so: sessions of other regions may write through their own readers, by the
-/// service's own way (Amazon Aurora User Guide, «Using write forwarding in an Amazon Aurora global database»).
+/// Why no fence at a writer stops all writes, if that is so: sessions in other regions may write through their own readers (Amazon Aurora
+/// User Guide, «Using write forwarding in an Amazon Aurora global database»).
 pub(super) fn way_around(draft: &Draft<'_>, writer: &DatabaseRef, ladder: &[FenceMethod]) -> Option<String> {
     let there = seen(draft, writer)?;
     if !there.forwarding.is_empty() {
@@ -108,14 +108,14 @@ pub(super) fn way_around(draft: &Draft<'_>, writer: &DatabaseRef, ladder: &[Fenc
     })
 }
 
-/// What has to be done to a cluster before it can take over and serve: the last steps of it.
+/// Prepares a cluster to take over and serve. Returns its last steps.
 pub(super) fn prepare(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Vec<StepId> {
     let opened = shut(draft, &store.target).then(|| open(draft, &store.target, needs, OnFailure::Halt));
     let equipped = equip(draft, store, needs);
     opened.into_iter().flatten().chain(equipped).collect()
 }
 
-/// A cluster without instances is given one. Returns the step.
+/// Adds an instance to a cluster without instances. Returns the step.
 fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<StepId> {
     let db = &store.target;
     let state = state(draft, db).filter(|d| d.status == HEADLESS)?;
@@ -142,13 +142,13 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     Some(draft.push(step))
 }
 
-/// Whether an instance serves, or will without anybody's doing.
+/// Whether an instance serves, or will without intervention.
 fn may_serve(status: &str) -> bool {
     !["stopped", "stopping", "failed", "deleting", "storage-full", "inaccessible-encryption-credentials"]
         .contains(&status)
 }
 
-/// The plan's, else the writer's as it was seen last.
+/// The instance class from the plan, otherwise the last observed one of the writer.
 fn class(draft: &Draft<'_>, store: &Store<'_>) -> Option<String> {
     let Spec::Database(spec) = &store.component.spec else { return None };
     let declared = spec.at.get(&draft.input.request.to).and_then(|at| at.instance_class.clone());
@@ -159,8 +159,8 @@ fn class(draft: &Draft<'_>, store: &Store<'_>) -> Option<String> {
     })
 }
 
-/// The service makes it a secondary of the new writer; what a fence took from it is given back then, for the day on which it writes
-/// again.
+/// The service makes it a secondary of the new writer. After that, it gets back what a fence removed, for the time when it becomes the
+/// writer again.
 pub(super) fn follow(
     draft: &mut Draft<'_>,
     db: &DatabaseRef,
@@ -169,7 +169,7 @@ pub(super) fn follow(
     on_failure: OnFailure,
 ) {
     let (name, at) = (db.component.clone(), db.place.name.clone());
-    // What was taken out of the global database, or is dark, nobody makes a secondary: waiting for it would never end.
+    // A cluster that was removed from the global database, or is dark, becomes no secondary, so the wait would never end.
     if let Some(why) = draft.input.estate.now(&Target::Database(db.clone())).filter(|o| o.state().is_none()) {
         let facts = format!("{}: {}", db.id, why.why_not());
         let what = "wait until its region is back. If the cluster was removed from the global database, rename or delete it and create it again: aws rds create-db-cluster --global-cluster-identifier ..";
@@ -189,7 +189,7 @@ pub(super) fn follow(
     }
 }
 
-/// Gives a secondary, which takes no writes, the groups that a fence took from it when it was the writer.
+/// Restores the security groups of a secondary, which takes no writes. A fence removed them when it was the writer.
 fn open(draft: &mut Draft<'_>, db: &DatabaseRef, needs: &[StepId], on_failure: OnFailure) -> Option<StepId> {
     let groups_before = Some(rebuild::groups(draft, db)).filter(|groups| !groups.is_empty())?;
     let (name, at) = (&db.component, &db.place.name);

@@ -1,4 +1,4 @@
-//! How long a runbook takes: the longest way through its steps, expected and at worst.
+//! The duration of a runbook: the longest path through its steps, expected and worst.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,26 @@ use crate::model::time::Dur;
 use crate::record::action::{Action, Check, Gate, Undo};
 use crate::record::runbook::{Phase, Runbook, Step};
 
-/// The longest way.
+/// The critical path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CriticalPath {
     /// Its steps in order.
     pub steps: Vec<StepId>,
-    /// Their expected durations added up.
+    /// The sum of their expected durations.
     pub expected: Dur,
-    /// The longest way by timeouts, which may be another.
+    /// The longest path by timeouts, which may be a different one.
     pub worst: Dur,
 }
 
-/// The longest way until users are served again: watching afterwards is not part of it. A reprotect serves nobody, and ends with its
-/// last step.
+/// The longest path until users are served again, without the watch. A reprotect serves nobody and ends with its last step.
 pub fn critical(runbook: &Runbook) -> CriticalPath {
-    // At best the first fence method is proven; at worst drctl tries every method.
+    // In the expected case the first fence method is proven; in the worst case drctl tries every method.
     let (expected, steps) = longest(runbook, |s| s.estimate.expected_ms, first_rung);
     let (worst, _) = longest(runbook, worst_of, |_| true);
     CriticalPath { steps, expected, worst }
 }
 
-/// How long it takes until users are served, if steps take this long and the first method of each fence is proven.
+/// The time until users are served, for given durations of the steps and if the first method of each fence is proven.
 pub fn served_after(runbook: &Runbook, took: impl Fn(&Step) -> Dur) -> Dur {
     longest(runbook, took, first_rung).0
 }
@@ -39,7 +38,7 @@ fn first_rung(step: &Step) -> bool {
     step.needs.iter().all(|need| !need.settled)
 }
 
-/// A step's timeout; probes that confirm are bounded by their own interval once everything before them is done.
+/// A step's timeout. Confirming probes are limited by their own interval, once everything before them is done.
 fn worst_of(step: &Step) -> Dur {
     match &step.action {
         Action::Check(Check::Probe { .. }) => Dur(step.estimate.expected_ms.millis() * 4),
@@ -47,13 +46,13 @@ fn worst_of(step: &Step) -> Dur {
     }
 }
 
-/// Objects are compared beside everything else: what is still lacking is not the run's to end.
+/// Whether it is a comparison of objects. It runs beside the other steps, and the run does not wait for missing objects.
 const fn keeps_nobody(step: &Step) -> bool {
     matches!(&step.action, Action::Op(Operation::CompareObjects(_)))
 }
 
-/// Until resolvers let go of the old answer some users are sent to the site that was left: they are not served before, whatever the run
-/// itself waits for.
+/// Whether a step counts for the time until users are served. Until the old answers expire in resolvers, some users still reach the former
+/// site, even if the run does not wait for that.
 fn serves(runbook: &Runbook, step: &Step) -> bool {
     if runbook.intent == Intent::Reprotect {
         return true;
@@ -65,7 +64,7 @@ fn serves(runbook: &Runbook, step: &Step) -> bool {
     step.phase < Phase::Protect || (step.phase == Phase::Watch && lets_go)
 }
 
-/// How long resolvers keep what a switch replaced, where no step asks them.
+/// How long resolvers keep the answer that a switch replaced, if no step checks the resolvers.
 fn unasked(runbook: &Runbook, step: &Step) -> Dur {
     let Action::Op(Operation::Switch(switch)) = &step.action else { return Dur::ZERO };
     let asks = |s: &Step| {

@@ -1,4 +1,4 @@
-//! The steps of a database: fenced, measured, asked for, promoted, written to.
+//! The steps of a database: fence, measure, approve, promote, verify.
 
 use std::collections::BTreeMap;
 
@@ -22,14 +22,14 @@ use crate::plan::types::Component;
 use crate::record::action::{Action, Gate};
 use crate::record::runbook::{Inherited, Phase};
 
-/// One store to promote.
+/// A store to promote.
 pub(super) struct Store<'p> {
     pub(super) component: &'p Component,
     pub(super) target: DatabaseRef,
     pub(super) canary: Option<String>,
 }
 
-/// Fences, measures, asks and promotes.
+/// Fences, measures, asks for approval and promotes.
 pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
     let mut stores = Vec::new();
@@ -61,8 +61,8 @@ pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName
     }
 }
 
-/// The target was promoted before this run. Unless the old primary is known to take no writes it is fenced all the same, before
-/// any traffic goes to the new one.
+/// The target was promoted before this run. The old primary is still fenced before traffic moves to the new one, unless it is known to take
+/// no writes.
 fn fence_old_primary(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, guard: &[StepId]) {
     let input = draft.input;
     let name = &store.component.name.clone();
@@ -74,7 +74,7 @@ fn fence_old_primary(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, g
     let Some(old) = targets::database(input.plan, name, spec, &from) else { return };
     let harmless = match input.estate.now(&Target::Database(old.clone())) {
         Some(Observation::NotFound { .. }) => true,
-        // The service calls a cluster a secondary before it has made it one.
+        // The service reports a cluster as a secondary before it has become one.
         Some(Observation::Value { state: State::Database(d), .. }) => {
             d.is_replica() && !(old.engine == Engine::Aurora && d.streaming == Some(false))
         }
@@ -102,7 +102,7 @@ fn fence_old_primary(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, g
 
 pub(super) enum Found<'p> {
     ToPromote(Store<'p>),
-    /// Promoted before this run, by somebody.
+    /// Somebody promoted it before this run.
     Writer(Store<'p>),
     Refused,
 }
@@ -168,8 +168,7 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
     Found::ToPromote(Store { component, target: db, canary: spec.canary_table.clone() })
 }
 
-/// Whether a fence was set on another server and came over with what that one wrote: the promotion was made, and nobody let writes in
-/// yet.
+/// Whether a fence of another server reached this one by replication: the promotion happened, and writes are not admitted yet.
 fn came_over(draft: &Draft<'_>, db: &DatabaseRef, seen: &DatabaseState) -> bool {
     let Some(word) = seen.fence_token.as_deref() else { return false };
     let set = |(of, _, w): &&(DatabaseRef, RunId, Option<String>)| {
@@ -179,7 +178,7 @@ fn came_over(draft: &Draft<'_>, db: &DatabaseRef, seen: &DatabaseState) -> bool 
     servers.peek().is_some() && servers.all(|of| !of.is(db))
 }
 
-/// Writes were stopped there once, and may have continued elsewhere. The server lacks them, and lets nobody in.
+/// Refuses an old primary: it was fenced, writes may have continued elsewhere, and it lacks them.
 fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
     let by = draft.input.fenced.iter().rev().find(|(of, ..)| of.is(db));
     let by = by.map_or_else(|| "somebody".to_owned(), |(_, run, _)| format!("run {run}"));
@@ -189,11 +188,11 @@ fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }
 
-/// The fence methods and their gate. Returns the gate.
+/// Adds the fence methods and their gate. Returns the gate.
 pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, guard: &[StepId]) -> StepId {
     let name = &store.component.name;
     let mut rungs = rungs(draft, name, spec, draft.from.as_ref());
-    // A planned move waits for the end of the log, which only a census shows. Another fence method would be an outage.
+    // A planned move waits for the end of the log. Fence methods that do not show it would only cause an outage.
     if draft.input.request.intent != Intent::Failover {
         rungs.retain(|r| r.method.tells_the_end());
     }
@@ -240,7 +239,7 @@ fn unfenced(draft: &Draft<'_>, source: &str, rungs: &[Fence]) -> String {
     }
 }
 
-/// What can be told of a fence without setting it.
+/// Notes what can be known about a fence before it is set.
 fn hindered(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) {
     for rung in rungs {
         let target = targets::fence(&rung.db, rung.method);
@@ -263,16 +262,16 @@ fn hindered(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) {
     }
 }
 
-/// Takes over the fences of the run that this one continues, with their proof where the server is dark and nobody saw it without
-/// the fence since. Says whether there is proof.
+/// Inherits the fences of the continued run. A proof stays valid if the server is dark and nobody has observed it without the fence since.
+/// Returns whether there is a proof.
 fn inherit(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) -> bool {
     let Some(continued) = draft.input.continues else { return false };
     let stands = |held: &Inherited| {
         let target = targets::fence(&held.fence.db, held.fence.method);
         match (draft.input.estate.now(&target), &held.fact) {
-            // It answers: this run proves its own.
+            // It answers, so this run must prove its own fence.
             (Some(seen), _) if seen.state().is_some() => false,
-            // Somebody may have looked since, and seen it lifted: from then on the server took writes again.
+            // A later observation may show that the fence was lifted, so the server took writes again.
             (_, Some(Fact::Fenced { at, .. })) => match draft.input.estate.last_seen(&target) {
                 Some(last) if last.observed_at > *at => {
                     matches!(&last.state, State::Fence(then) if then.proven)
@@ -301,7 +300,7 @@ fn inherit(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) -> bool
     any
 }
 
-/// Ends the writes of a server that is to follow another one. Returns the gate that proves it.
+/// Ends the writes of a server that will follow another one. Returns the gate with the proof.
 pub(super) fn keep_from_writing(
     draft: &mut Draft<'_>,
     component: &Component,
@@ -325,7 +324,7 @@ fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database, site: Option<
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
     let db = db.reached_at(known.value().and_then(|d| d.endpoint.as_ref()));
     let seen = || known.value().map(|d| d.security_groups.iter().cloned().collect());
-    // What is attached now may be the fence of the run that this one continues.
+    // The attached groups may be the fence of the continued run.
     let earlier = draft.input.continues.and_then(|c| c.fences.iter().find(|f| f.fence.db.is(&db)));
     let groups_before: Vec<_> =
         earlier.map(|f| f.fence.groups_before.clone()).or_else(seen).unwrap_or_default();
@@ -335,7 +334,7 @@ fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database, site: Option<
         .collect()
 }
 
-/// Exposure is taken once for all stores, after all fences and before the first promotion.
+/// Measures the exposure of all stores after all fences and before the first promotion.
 pub(super) fn measure(draft: &mut Draft<'_>, store: &Store<'_>, fenced: &[StepId]) -> StepId {
     let name = &store.component.name;
     let check = clocks::exposure(draft, store.component, &store.target);
@@ -344,7 +343,7 @@ pub(super) fn measure(draft: &mut Draft<'_>, store: &Store<'_>, fenced: &[StepId
     draft.push(step)
 }
 
-/// One gate for each store, and one for all stores of a group.
+/// Adds one gate for each store, and one for all stores of a group.
 pub(super) fn loss_gates(
     draft: &mut Draft<'_>,
     measured: &BTreeMap<ComponentName, StepId>,
@@ -377,19 +376,19 @@ pub(super) fn loss_gates(
     gates
 }
 
-/// Stores in the order in which they need each other.
+/// Stores in the order of their needs.
 pub(super) fn order<'p>(draft: &Draft<'p>, mut stores: Vec<Store<'p>>) -> Vec<Store<'p>> {
     let plan = draft.input.plan;
     stores.sort_by_key(|s| (graph::reach(plan, &s.component.name).len(), s.component.name.clone()));
     stores
 }
 
-/// The step that checks whether a store's replica can be promoted.
+/// The id of the step that checks whether a store's replica can be promoted.
 fn check(name: &ComponentName) -> StepId {
     StepId::new(format!("check.{name}"))
 }
 
-/// Checks that the replica can be promoted, once.
+/// Adds the check that the replica can be promoted, once.
 pub(super) fn ready(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> StepId {
     let name = &store.component.name;
     let action = Action::Op(Operation::CheckPromotable(Promotable { db: store.target.clone() }));
@@ -411,11 +410,11 @@ pub(super) fn promote(
 ) {
     let name = &store.component.name;
     ready(draft, &store, &guards[name]);
-    // Of a group nothing is promoted before each could be.
+    // No store of a group is promoted before all of them can be.
     let together = gates.iter().filter(|(_, gate)| **gate == gates[name]).map(|(member, _)| check(member));
     let mut needs: Vec<StepId> = together.chain([gates[name].clone()]).collect();
     let takeover = clusters::takeover(draft, &store.target).map(Box::new);
-    // A handover stops writes on its own, and does not start before the other side has everything.
+    // A switchover by the service stops writes itself, and starts only after the target has all data.
     let handed_over = takeover.as_ref().is_some_and(|how| how.by == Handover::Switchover);
     let fenced = (!handed_over).then(|| StepId::new(format!("fenced.{name}")));
     needs.extend(fenced);
@@ -441,7 +440,7 @@ pub(super) fn promote(
     }
 }
 
-/// Lifts a fence that came over with the data, and writes for real.
+/// Lifts a fence that arrived by replication, and verifies with a real write.
 pub(super) fn unfence(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
     let name = &store.component.name;
     for admit in admits(&store) {
@@ -453,8 +452,8 @@ pub(super) fn unfence(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId)
     verify(draft, store, last);
 }
 
-/// How long backups are kept of the instance that is left, where that is known: RDS keeps those of a promoted replica for a day
-/// (Amazon RDS API Reference, `PromoteReadReplica`).
+/// The backup retention of the former instance in days, if known. RDS sets one day for a promoted replica (Amazon RDS API Reference,
+/// `PromoteReadReplica`).
 fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
     let Spec::Database(spec) = &store.component.spec else { return None };
     let old = targets::database(draft.input.plan, &store.component.name, spec, draft.from.as_ref()?)?;
@@ -462,7 +461,7 @@ fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
         let known = draft.input.estate.database(&Target::Database(db), draft.input.now);
         known.value().and_then(|d| d.instance.as_ref()).map(|i| i.backup_days)
     };
-    // A replica that this run creates has none.
+    // A replica that this run creates has no backups.
     let new = draft.steps().iter().any(
         |s| matches!(&s.action, Action::Op(Operation::Rejoin(Rejoin { db, .. })) if db.is(&store.target)),
     );
@@ -470,7 +469,7 @@ fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
     days(old).filter(|days| *days > kept)
 }
 
-/// Writes for real, if the plan says where; what needs the store waits for that.
+/// Verifies with a real write if the plan names a table. Components that need the store wait for that.
 fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
     let name = &store.component.name;
     if let Some(table) = store.canary {
@@ -482,8 +481,8 @@ fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
     draft.ready.insert(name.clone(), vec![last]);
 }
 
-/// The catalog is part of what a physical replica replays: a fence of the old primary that is kept there may have come over to the new
-/// one. Databases are opened first: what else was taken may have to be given back in them.
+/// Fences that may have arrived at the new primary: a physical replica also replays the catalog, with any fence that is stored there.
+/// Databases are opened first, because lifting the other methods needs connections to them.
 fn admits(store: &Store<'_>) -> Vec<Fence> {
     let Spec::Database(spec) = &store.component.spec else { return Vec::new() };
     let mut methods: Vec<_> = spec.fence.iter().copied().filter(|m| m.replicates()).collect();
@@ -494,7 +493,7 @@ fn admits(store: &Store<'_>) -> Vec<Fence> {
     methods.into_iter().map(lift).collect()
 }
 
-/// The step that lifts such a fence at the new primary.
+/// The id of the step that lifts such a fence at the new primary.
 pub(super) fn admit_id(name: &ComponentName, method: FenceMethod) -> String {
     match method {
         FenceMethod::Sql => format!("admit.{name}"),

@@ -1,4 +1,4 @@
-//! Failover: the source is lost or failing. Fence and scale side by side, measure, promote, verify, switch, confirm.
+//! Failover: the source is lost or failing. Fences and scales in parallel, measures, promotes, verifies, switches, confirms.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     redirect_all(draft, &guards);
 }
 
-/// Takes the guard of every component that drctl changes, before the first change.
+/// Takes the guard of every component that the run changes, before the first change.
 pub fn guards(draft: &mut Draft<'_>, needs: &[StepId]) -> BTreeMap<ComponentName, Vec<StepId>> {
     let plan = draft.input.plan;
     let names = plan
@@ -32,7 +32,7 @@ pub fn guards(draft: &mut Draft<'_>, needs: &[StepId]) -> BTreeMap<ComponentName
         .values()
         .filter(|c| !matches!(c.spec, Spec::Buckets(_) | Spec::External(_)))
         .map(|c| &c.name);
-    // The first guard decides between two operators; taken all at once, each might get some and neither all.
+    // The first guard decides between two operators. If all were taken at once, each operator might get some of them and nobody all.
     let mut needs = needs.to_vec();
     let mut guards = BTreeMap::new();
     for (i, name) in names.enumerate() {

@@ -1,7 +1,7 @@
-//! Commands of the plan's author, put before or after a phase.
+//! Hooks: commands of the plan's author, before or after a phase.
 //!
-//! A hook only ever adds waiting: what a phase waited for, it still waits for. So no hook can bring traffic before a database.
-//! Where phases of several components interleave it stands before the first, or after the last, of its steps.
+//! A hook only adds waits: a phase keeps all its needs. So no hook can move traffic before a database. If the phases of several components
+//! interleave, the hook runs before the first or after the last step of its phase.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::plan::types::Hook;
 use crate::record::action::Action;
 use crate::record::runbook::{Need, OnFailure, Step};
 
-/// Inserts every hook that has something to stand beside.
+/// Inserts every hook whose phase has steps.
 pub fn insert(plan: &Plan, intent: Intent, steps: &mut Vec<Step>) {
     if steps.is_empty() {
         return;
@@ -25,17 +25,17 @@ pub fn insert(plan: &Plan, intent: Intent, steps: &mut Vec<Step>) {
     }
 }
 
-/// Whether a step is of the part of a phase that a hook names.
+/// Whether a step belongs to the phase and component of a hook.
 pub(super) fn stands_beside(hook: &Hook, step: &Step) -> bool {
     step.phase == hook.phase
         && !step.background
-        // Nothing waits for a comparison, hooks neither.
+        // Nothing waits for a comparison, and neither do hooks.
         && !matches!(step.action, Action::Op(Operation::CompareObjects(_)))
         && (hook.component.is_none() || hook.component == step.component)
 }
 
-/// Whether people approve before it runs, wherever it is in the runbook. If a hook does not say what it changes, that is unknown. While
-/// users are served, it then waits, like everything that changes something. In an outage it runs, like fences and capacity.
+/// Whether it needs approval, wherever it is in the runbook. A hook without `change` may change anything, so while users are served it
+/// waits like every change. In an outage it runs, like fences and capacity.
 fn is_asked_for(hook: &Hook, intent: Intent) -> bool {
     hook.change.is_some() || !hook.says && matches!(intent, Intent::Switchover | Intent::Failback)
 }
@@ -67,7 +67,7 @@ fn before(hook: &Hook, intent: Intent, steps: &mut Vec<Step>) {
     let mut needs: Vec<Need> = Vec::new();
     let after = descendants(steps, &inside);
     for need in steps.iter().filter(|s| inside.contains(&s.id)).flat_map(|s| &s.needs) {
-        // What itself waits for a step of the phase cannot be waited for before all of it.
+        // A step that itself waits for the phase cannot come before all of it.
         if !inside.contains(&need.step) && !after.contains(&need.step) && !needs.contains(need) {
             needs.push(need.clone());
         }
@@ -76,7 +76,7 @@ fn before(hook: &Hook, intent: Intent, steps: &mut Vec<Step>) {
     for step in steps.iter_mut().filter(|s| inside.contains(&s.id)) {
         step.needs.push(wait(&new.id, hook));
     }
-    // Needed steps may stand later in the list than the first that waits for them; the order is restored below.
+    // Needed steps may come later in the list than the first step that waits for them. Sorting restores the order below.
     steps.insert(first, new);
     sort(steps);
 }
@@ -90,7 +90,8 @@ fn after(hook: &Hook, intent: Intent, steps: &mut Vec<Step>) {
     let needs = steps.iter().filter(|s| inside.contains(&s.id));
     let needs = needs.map(|s| Need { step: s.id.clone(), settled: settled(s) }).collect();
     let new = new_step(hook, intent, needs, steps);
-    // A later phase of one component may come before this phase of another that needs it: that one cannot wait for all of it.
+    // A later phase of one component may come before this phase of another component that needs it. Such a step cannot wait for the whole
+    // phase.
     let before = ancestors(steps, &inside);
     let later = |s: &Step| s.phase > hook.phase && !s.background && !before.contains(&s.id);
     for step in steps.iter_mut().filter(|s| later(s)) {
@@ -100,10 +101,10 @@ fn after(hook: &Hook, intent: Intent, steps: &mut Vec<Step>) {
     sort(steps);
 }
 
-/// Everything that these steps wait for, however far back.
+/// Everything that these steps wait for, directly or indirectly.
 fn ancestors(steps: &[Step], of: &[StepId]) -> BTreeSet<StepId> {
     let mut found = BTreeSet::new();
-    // Each step stands after all that it needs.
+    // Each step comes after its needs.
     for step in steps.iter().rev() {
         if of.contains(&step.id) || found.contains(&step.id) {
             found.extend(step.needs.iter().map(|n| n.step.clone()));
@@ -112,7 +113,7 @@ fn ancestors(steps: &[Step], of: &[StepId]) -> BTreeSet<StepId> {
     found
 }
 
-/// Everything that waits for one of these steps, however far on.
+/// Everything that waits for one of these steps, directly or indirectly.
 fn descendants(steps: &[Step], of: &[StepId]) -> BTreeSet<StepId> {
     let mut found = BTreeSet::new();
     for step in steps {
@@ -123,13 +124,13 @@ fn descendants(steps: &[Step], of: &[StepId]) -> BTreeSet<StepId> {
     found
 }
 
-/// Puts each step after all that it needs, keeping the order otherwise.
+/// Moves each step after its needs, and otherwise keeps the order.
 fn sort(steps: &mut Vec<Step>) {
     let mut left = std::mem::take(steps);
     while !left.is_empty() {
         let ready =
             left.iter().position(|s| s.needs.iter().all(|n| !left.iter().any(|other| other.id == n.step)));
-        // Without a ready step there would be a circle, which hooks cannot make: they only point from earlier to later phases.
+        // Without a ready step there would be a cycle, which hooks cannot create: they only point from earlier to later phases.
         steps.push(left.remove(ready.unwrap_or(0)));
     }
 }

@@ -1,4 +1,4 @@
-//! What a recovery needs of a region, if that region were down: the path is derived for that day, and everything on it is looked at.
+//! What a recovery needs from a region if that region were down: derives the recovery path for that case, and checks everything on it.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,42 +19,42 @@ use crate::plan::{Plan, Settings};
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{OnFailure, Probe, ProbeRole, ProbeVia, Runbook, Step};
 
-/// Where Route 53's control plane lives; its name servers are everywhere (AWS, «Fault isolation boundaries», Appendix B).
+/// The region of Route 53's control plane; its name servers are everywhere (AWS, «Fault isolation boundaries», Appendix B).
 const ROUTE53_CONTROL_PLANE: &str = "us-east-1";
 
-/// Whether something of the recovery path needs the region.
+/// Whether an item of the recovery path needs the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Needs {
-    /// It does: without the region the recovery stops there.
+    /// Yes: without the region the recovery stops here.
     Yes,
-    /// A person has to accept something, because nobody can do it.
+    /// A person must accept something that cannot be done.
     Asks,
-    /// Nobody knows.
+    /// Not known.
     Unknown,
-    /// It is tried there, and nothing waits for it.
+    /// The region is tried, but nothing waits for it.
     Tried,
-    /// It does not.
+    /// No.
     No,
 }
 
-/// One thing of the recovery path.
+/// One item of the recovery path.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// `step`, `credential`, `secret`, `endpoint`, `store`, `guard`, `kit`, `evidence`, `identity`, `dns`, `probe`, `hook`, `plan`, `tls`.
     pub kind: &'static str,
-    /// Which.
+    /// The item.
     pub what: String,
     /// Whether it needs the region.
     pub needs: Needs,
-    /// Why.
+    /// The reason.
     pub why: String,
-    /// What takes the need away; nothing where there is none.
+    /// What removes the need; none if there is no need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
 }
 
-/// What is assumed, and what is known.
+/// The assumption, and what is known.
 #[derive(Debug)]
 pub struct Assumed<'a> {
     /// The application.
@@ -65,19 +65,19 @@ pub struct Assumed<'a> {
     pub down: &'a SiteName,
     /// Its region: everything else there is down, too.
     pub region: &'a str,
-    /// The site that is recovered to.
+    /// The recovery site.
     pub to: &'a SiteName,
-    /// What is there today.
+    /// The current state.
     pub estate: &'a Estate,
-    /// What stands against the recovery on that day.
+    /// Refusals of the recovery in that case.
     pub refusals: &'a [Refusal],
-    /// The path on that day, if people accepted what they can.
+    /// The recovery path in that case, with all waivable refusals waived.
     pub runbook: Option<&'a Runbook>,
-    /// Where guards are kept.
+    /// The place of guards.
     pub guard: Option<&'a Place>,
 }
 
-/// Everything on the path.
+/// All items of the recovery path.
 pub fn findings(of: &Assumed<'_>) -> Vec<Finding> {
     let mut all: Vec<_> = of.refusals.iter().map(|r| of.refusal(r)).collect();
     if let Some(runbook) = of.runbook {
@@ -121,7 +121,7 @@ impl Assumed<'_> {
         Some(Finding { fix: Some(fix), ..Self::finding("step", id, Needs::Yes, about) })
     }
 
-    /// Changes of record sets go through a control plane of one region, whatever the zone's users are.
+    /// Changes of record sets depend on a control plane in one region, wherever the users of the zone are.
     fn names(&self, runbook: &Runbook) -> Vec<Finding> {
         let switches = |s: &&Step| matches!(s.action, Action::Op(Operation::Switch(_)));
         let of = |s: &Step| {
@@ -234,13 +234,13 @@ impl Assumed<'_> {
         }
     }
 
-    /// What leads them, and what restarts them, in the site that is recovered to.
+    /// The secrets and commands for the clients in the recovery site.
     fn clients(&self, component: &Component, clients: &Clients) -> Vec<Finding> {
         let Some(at) = clients.at.get(self.to) else { return Vec::new() };
         let named = |task: &Task| format!("{}: {}", component.name, task.command.argv.join(" "));
         let tasks = at.switch.iter().chain(&at.restart);
         let login = clients.login.as_ref().map(|l| match self.secret(component, &l.value) {
-            // Nobody has logged in as a client.
+            // The client's own login is not tested.
             of if of.needs == Needs::No => {
                 Finding { needs: Needs::Unknown, why: "drctl has not logged in with it".to_owned(), ..of }
             }
@@ -265,7 +265,7 @@ impl Assumed<'_> {
         tasks.map(|task| self.hook(&named(task), &task.command.argv)).chain(login).chain(secret).collect()
     }
 
-    /// The login of the server that is recovered to. Whether it can be read there shows where SQL answered.
+    /// The login of the recovered server. A successful SQL observation shows that it can be read.
     fn secret(&self, component: &Component, secret: &SecretRef) -> Finding {
         let SecretRef::Ref(reference) = secret else {
             return Self::finding("secret", component.name.as_str(), Needs::No, "its value is in the plan");
@@ -310,10 +310,10 @@ impl Assumed<'_> {
         })
     }
 
-    /// What a run waits for at its end, and before it sends traffic.
+    /// Probes that a run waits for before it redirects traffic and at its end.
     fn probe(&self, probe: &Probe) -> Option<Finding> {
         let (ProbeVia::Http { url: address, .. } | ProbeVia::Tcp { address }) = &probe.via else {
-            // Nothing but a drill asks it.
+            // Only a drill uses it.
             return None;
         };
         let waited = match probe.role {
@@ -376,7 +376,7 @@ impl Assumed<'_> {
             ),
         });
         let sinks = self.settings.evidence.iter().flat_map(|kept| &kept.sinks);
-        // Nothing waits for a sink: what cannot be delivered that day is delivered on another. But it has to be somewhere that day.
+        // Nothing waits for a sink, because the delivery can happen later. But a sink must exist outside the region.
         let elsewhere = sinks.clone().any(|sink| !self.is_down(&sink.place));
         for sink in sinks {
             let lost = self.is_down(&sink.place);

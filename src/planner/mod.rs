@@ -1,6 +1,6 @@
-//! From intent, plan, inventory, waivers and now to a runbook, or to refusals. Pure.
+//! Computes a runbook or refusals from intent, plan, inventory, waivers and time. Pure.
 //!
-//! One file an intent. What may not happen is in `safety`; what steps look like is in `steps`; neither knows a clock or a file.
+//! There is one file for each intent. `safety` has the rules, `steps` the form of steps. Neither knows a clock or a file.
 
 mod approvals;
 pub mod assessment;
@@ -44,92 +44,92 @@ use crate::record::runbook::{Inherited, Runbook};
 pub use names::Written;
 pub use refusal::Refusal;
 
-/// Everything that a runbook is computed from.
+/// The input for a runbook.
 #[derive(Debug)]
 pub struct Input<'a> {
     /// The application.
     pub plan: &'a Plan,
-    /// What is there.
+    /// The observed state.
     pub estate: &'a Estate,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// What is wanted.
+    /// The request.
     pub request: &'a Request,
     /// Components that unfinished runs hold.
     pub busy: &'a BTreeMap<ComponentName, Busy>,
     /// Pending fences of earlier runs.
     pub debts: &'a [Debt],
-    /// Servers that earlier runs proved to take no writes, and that nobody made a writer since.
+    /// Servers that earlier runs proved to take no writes, and that nobody has promoted since.
     pub kept_out: &'a [DatabaseRef],
-    /// The unfinished run that this one takes the place of.
+    /// The unfinished run that this one continues.
     pub continues: Option<&'a Continued>,
-    /// Servers that earlier runs proved fenced, by which run, and the word that the fence left.
+    /// Servers that earlier runs proved fenced, each with the run and the token that the fence left.
     pub fenced: &'a [(DatabaseRef, RunId, Option<String>)],
-    /// Security groups that earlier runs took from servers that they fenced.
+    /// Security groups that earlier runs removed from servers to fence them.
     pub groups_before: &'a [(DatabaseRef, Vec<String>)],
-    /// What runs wrote into zones.
+    /// What runs wrote into DNS zones.
     pub written: &'a [Written],
-    /// Copies that runs made which are over, and that nobody saw gone.
+    /// Copies of finished runs that nobody has observed to be gone.
     pub leaks: &'a [Restore],
-    /// Every copy that a run here made, whatever happened to it, in words.
+    /// Every copy that a run in this store made, whatever happened to it, in words.
     pub copies: &'a [String],
-    /// Clients that an earlier run had begun to lead elsewhere, without coming to its end.
+    /// Clients that an earlier run started to move without finishing.
     pub unled: &'a [ComponentName],
-    /// Where guards are kept.
+    /// The place of guards.
     pub guard: Option<&'a Place>,
-    /// How old an observation of a site that answers may be.
+    /// The maximum age of an observation of a site that answers.
     pub observation_max_age: Dur,
-    /// How many probes in a row make a turn.
+    /// How many samples in a row make a turn.
     pub probe_consecutive: u32,
-    /// Who has to say yes to what, where there are operators who could.
+    /// The approval policy, if there are operators who can approve.
     pub policy: Option<&'a Policy>,
-    /// What stands against a beginning now, for what keeps to windows.
+    /// What prevents a start now, for runs that keep to windows.
     pub closed: Vec<Closed>,
 }
 
-/// What is wanted.
+/// The request.
 #[derive(Clone, Debug)]
 pub struct Request {
     /// The intent.
     pub intent: Intent,
-    /// The site that is left, if it was named.
+    /// The site to leave, if it was named.
     pub from: Option<SiteName>,
-    /// The site that is recovered to.
+    /// The recovery site.
     pub to: SiteName,
-    /// Refusals that people accept.
+    /// Waived refusals.
     pub waivers: Vec<Waiver>,
-    /// Whether a person says that users fail.
+    /// Whether a person states that users fail.
     pub outage_declared: bool,
-    /// Whether it is tried in a sandbox.
+    /// Whether it runs in a sandbox.
     pub rehearsed: bool,
-    /// Who takes the guard: as it will stand in the guard object.
+    /// The holder in the guard object.
     pub holder: String,
-    /// The run: what it sets aside is named after it.
+    /// The name of the run. The names of renamed servers contain it.
     pub run: RunId,
-    /// What is restored, and to when.
+    /// The requested restore.
     pub restore: Option<Wanted>,
-    /// How far it goes, if it is a drill.
+    /// The kind of drill, if it is one.
     pub drill: Option<Drill>,
-    /// Whether it is the way back of a live drill.
+    /// Whether it is the second half of a live drill.
     pub returns: bool,
-    /// How long it stays to be watched; as long as the plan says if absent.
+    /// How long it watches; by default as long as the plan says.
     pub hold: Option<Dur>,
-    /// How bad it is; as bad as the policy has it for the intent if absent.
+    /// The severity; by default the policy's for the intent.
     pub severity: Option<Severity>,
 }
 
-/// What is restored, and to when.
+/// The requested restore.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     /// The database.
     pub component: ComponentName,
-    /// The copy holds every transaction that was committed by then.
+    /// The time. The copy contains every transaction that was committed by then.
     pub to_time: Timestamp,
-    /// The timeline, where a person chose one.
+    /// The timeline, if a person chose one.
     pub timeline: Option<u32>,
-    /// The snapshot, where a person chose one.
+    /// The snapshot, if a person chose one.
     pub snapshot: Option<String>,
-    /// How fast the last restore was.
+    /// The speed of the last restore.
     pub rates: Option<Rates>,
 }
 
@@ -138,7 +138,7 @@ pub struct Wanted {
 pub struct Busy {
     /// The run.
     pub run: RunId,
-    /// Why it stands in the way.
+    /// Why it prevents this run.
     pub facts: String,
 }
 
@@ -149,41 +149,41 @@ pub struct Debt {
     pub run: RunId,
     /// The component.
     pub component: ComponentName,
-    /// The old primary.
+    /// The fence methods for the old primary.
     pub rungs: Vec<Fence>,
     /// Since when.
     pub since: Timestamp,
 }
 
-/// An unfinished run that another one takes the place of. Facts are inherited, approvals are not.
+/// An unfinished run that another run continues. Facts are inherited, approvals are not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Continued {
     /// The run.
     pub run: RunId,
-    /// How many events it had when it was read: with more, it is another run than the one that was planned for.
+    /// The number of its events when it was read. If there are more by now, it has changed since this plan was made.
     pub events: u64,
-    /// What it was for.
+    /// Its purpose.
     pub intent: Intent,
-    /// Components whose promotion it asked for, to the site that is recovered to.
+    /// Components whose promotion it requested, at the recovery site.
     pub asked: Vec<ComponentName>,
-    /// The site that it leaves, and that is left now, unless it made others active than the one that is recovered to.
+    /// The site that it leaves, unless it promoted servers in a site other than the recovery site. This run leaves the same site.
     pub from: Option<SiteName>,
-    /// How its guards name it.
+    /// Its names as a holder of guards.
     pub holders: Vec<String>,
-    /// The fences that it set, perhaps: what lifts them is in them.
+    /// The fences that it set or may have set, with what lifts them.
     pub fences: Vec<Inherited>,
-    /// The server in whose place it was putting a copy: that may yet come about, and lets everybody in who might log in then.
+    /// The server whose data it was replacing with a copy. That may still happen, and would admit all clients.
     pub putting: Option<DatabaseRef>,
-    /// Folders beside live data that it made, or is making.
+    /// Folders beside live data that it created or is creating.
     pub copies: Vec<String>,
-    /// Servers that it set aside without putting another in their place: what each was called, and is called.
+    /// Servers that it renamed without a replacement, each with its new name.
     pub aside: Vec<(DatabaseRef, String)>,
 }
 
 /// Computes the runbook.
 ///
 /// # Errors
-/// Every refusal that stands, so that nobody lifts one only to meet the next.
+/// All refusals, so that nobody waives one only to meet the next.
 pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
     let active = active::active_site(input.plan, input.estate, input.now);
     let mut draft = steps::Draft::new(input, source(input, &active));
@@ -213,13 +213,13 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
     draft.finish()
 }
 
-/// The site that is left: named, or else where the application is active.
+/// The site to leave: the named one, otherwise the active one.
 fn source(input: &Input<'_>, active: &ActiveSite) -> Option<SiteName> {
-    // Where the application is already is not what is left: somebody may have promoted by hand.
+    // The recovery site itself is not the one to leave, even if somebody promoted there by hand.
     let moved = || input.continues.and_then(|c| c.from.clone()).filter(|from| *from != input.request.to);
     let left = |site: &&SiteName| input.request.intent != Intent::Failover || **site != input.request.to;
     input.request.from.clone().or_else(moved).or_else(|| active.site().filter(left).cloned()).or_else(|| {
-        // With two sites there is only one that can be left.
+        // With two sites, only the other one is left.
         let mut others = input.plan.sites.keys().filter(|s| **s != input.request.to);
         match (others.next(), others.next()) {
             (Some(only), None) => Some(only.clone()),
@@ -229,12 +229,12 @@ fn source(input: &Input<'_>, active: &ActiveSite) -> Option<SiteName> {
 }
 
 impl Input<'_> {
-    /// Whether a refusal was accepted for a component.
+    /// Whether a refusal is waived for a component.
     pub fn waived(&self, rule: Rule, component: Option<&ComponentName>) -> bool {
         self.request.waivers.iter().any(|w| w.covers(rule, component))
     }
 
-    /// Whether the old primary of a component is still to be fenced from an earlier run.
+    /// Whether an earlier run left the fence of a server pending.
     pub fn owes(&self, db: &DatabaseRef) -> bool {
         self.debts
             .iter()

@@ -1,7 +1,7 @@
-//! What is known of record sets before they change: observed, written by a run of drctl, or only declared.
+//! What is known about record sets before they change: observed, written by a run of drctl, or only declared.
 //!
-//! What was observed is compared with what is there, and what runs wrote since counts as observed. A set that nobody ever saw is bound
-//! late: it is read right before the change, and replaced only if it is as the plan declares it for the site that is left.
+//! Observed sets are compared with the current ones, and what runs have written since counts as observed. A set that nobody ever observed
+//! is bound late: it is read right before the change, and replaced only if it matches the plan's declaration for the former site.
 
 use super::Input;
 use crate::inventory::Known;
@@ -9,7 +9,7 @@ use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, Route53, ZoneRe
 use crate::model::ids::SiteName;
 use crate::model::time::Timestamp;
 
-/// What a run wrote into a zone.
+/// A record set that a run wrote into a zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// The zone's id.
@@ -20,18 +20,18 @@ pub struct Written {
     pub may_be: Vec<RecordSet>,
 }
 
-/// Where users are moved.
+/// The direction of a move.
 #[derive(Clone, Copy, Debug)]
 pub struct Move<'a> {
-    /// The site that is left, if one is known.
+    /// The site to leave, if it is known.
     pub from: Option<&'a SiteName>,
-    /// The site that is recovered to.
+    /// The recovery site.
     pub to: &'a SiteName,
-    /// Where failback goes.
+    /// The home site.
     pub home: &'a SiteName,
 }
 
-/// The changes that move the names of a zone, each with what it replaces.
+/// The changes that move the names of a zone, each with the set that it replaces.
 pub fn changes(
     input: &Input<'_>,
     spec: &Route53,
@@ -71,7 +71,7 @@ pub fn changes(
     changes
 }
 
-/// The same after a step of this run gave the names another TTL: whichever of the two is there is this run's business.
+/// The same after this run lowered the TTL of the names: both the original and the lowered set may be replaced.
 pub fn after_lowering(changes: Vec<RecordChange>, lowered: &[RecordSet]) -> Vec<RecordChange> {
     let lower = |change: RecordChange| match change.before.as_ref().and_then(|before| find(lowered, before)) {
         Some(low) if Some(&low) != change.before.as_ref() => {
@@ -87,7 +87,7 @@ fn find(sets: &[RecordSet], key: &RecordSet) -> Option<RecordSet> {
     sets.iter().find(|set| set.same_set(key)).cloned()
 }
 
-/// What a reader should know of how a component's record sets are known.
+/// A note for the reader about how a component's record sets are known.
 pub fn note(name: &str, known: &Known<'_, Vec<RecordSet>>, moved: Move<'_>) -> Option<String> {
     match known {
         Known::Fresh(_) => None,

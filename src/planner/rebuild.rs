@@ -1,4 +1,4 @@
-//! An old primary becomes a standby: by a job on its host, or, where it is managed, by a new replica under its name.
+//! Makes an old primary a standby: by a job on its host, or, if it is managed, by a new replica with its name.
 
 use super::steps::{Draft, all, step};
 use super::{Refusal, clusters};
@@ -13,12 +13,12 @@ use crate::model::waiver::Rule;
 use crate::record::action::Action;
 use crate::record::runbook::{OnFailure, Phase};
 
-/// Longest identifier of an instance (Amazon RDS API Reference, `CreateDBInstance`).
+/// The maximum length of an instance identifier (Amazon RDS API Reference, `CreateDBInstance`).
 const LONGEST_ID: usize = 63;
-/// Of that, what tells the run: its second, and six characters that nobody else has.
+/// The part of it that identifies the run: its start to the second, and six characters that differ between servers.
 const RUN_PART: usize = 21;
 
-/// Whether drctl could make a server a standby.
+/// Whether drctl can make a server a standby.
 pub(super) fn possible(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
     match db.engine {
         Engine::Postgres => db.host.is_some(),
@@ -27,7 +27,7 @@ pub(super) fn possible(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
     }
 }
 
-/// Says what is missing for that.
+/// Refuses, with what is missing for that.
 pub(super) fn refuse(draft: &mut Draft<'_>, db: &DatabaseRef) {
     let (facts, what) = match db.engine {
         Engine::Postgres => (
@@ -52,7 +52,7 @@ pub(super) fn refuse(draft: &mut Draft<'_>, db: &DatabaseRef) {
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
 }
 
-/// The steps that make a server a standby of another one. Its history is kept aside.
+/// The steps that make a server a standby of another one. Its own data are kept aside.
 pub(super) fn rejoin(
     draft: &mut Draft<'_>,
     db: &DatabaseRef,
@@ -94,7 +94,7 @@ pub(super) fn rejoin(
     draft.push(step);
 }
 
-/// The old instance keeps its data under another name; the declared one is free for the replica, so that the plan stays true.
+/// Renames the old instance, which keeps its data. The replica then gets the name in the plan, so the plan stays correct.
 fn set_aside(
     draft: &mut Draft<'_>,
     db: &DatabaseRef,
@@ -121,8 +121,8 @@ fn set_aside(
     vec![draft.push(step)]
 }
 
-/// A name for what a run sets aside: letters, digits and single hyphens, as RDS wants it. Its end tells two instances apart whose
-/// names begin alike.
+/// The new name of an instance that a run renames: letters, digits and single hyphens, as RDS requires. Its end distinguishes two instances
+/// whose names start alike.
 pub(super) fn aside(id: &str, run: &RunId) -> String {
     let clean = |text: &str| {
         let dashed: String = text
@@ -131,7 +131,7 @@ pub(super) fn aside(id: &str, run: &RunId) -> String {
             .collect();
         dashed.split('-').filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-")
     };
-    // A live run begins with its second.
+    // The name of a live run starts with its start time, to the second.
     let second: String = run.as_str().chars().take_while(char::is_ascii_digit).take(14).collect();
     let second = if second.is_empty() { "set-aside".to_owned() } else { second };
     let digest = Digest::of_fields(&[id.as_bytes(), run.as_str().as_bytes()]);
@@ -147,7 +147,7 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
         return None;
     };
-    // There the request has to carry another one, signed for the source's region (Amazon RDS API Reference, `PreSignedUrl`).
+    // In these partitions the request needs a second one, signed for the source's region (Amazon RDS API Reference, `PreSignedUrl`).
     if db.place.region != source.place.region && !of_source.arn.starts_with("arn:aws:") {
         let facts = format!(
             "the AWS partition of {} creates cross-region replicas with a different request",
@@ -157,7 +157,7 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
         draft.refuse(Refusal::new(Rule::NotImplemented, Some(&db.component), facts, what));
         return None;
     }
-    // One that this run promotes gets backups with that.
+    // A server that this run promotes gets its backups from the promotion.
     let promoted = draft
         .steps()
         .iter()
@@ -182,7 +182,7 @@ fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) ->
     Some(NewReplica { source_arn: of_source.arn, like, security_groups: groups(draft, db) })
 }
 
-/// As it is, or, where it is gone, as it was.
+/// The current settings of an instance, or the last known ones if it no longer exists.
 pub(super) fn settings(draft: &Draft<'_>, db: &DatabaseRef) -> Option<InstanceSettings> {
     match seen(draft, db)? {
         State::Database(d) => d.instance.as_deref().cloned(),
@@ -198,7 +198,7 @@ fn seen<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a State> {
     }
 }
 
-/// The groups that let clients in: those attached, or, of a fenced one, those that the fence took away.
+/// The groups for client access: the attached ones or, if the instance is fenced, those that the fence removed.
 pub(super) fn groups(draft: &Draft<'_>, db: &DatabaseRef) -> Vec<String> {
     let own = |groups: &[String]| !groups.is_empty() && groups != db.fence_group.as_slice();
     let attached: Vec<String> = match seen(draft, db) {

@@ -1,4 +1,4 @@
-//! The planner says no: with the facts, what would make it acceptable, and the exact flag that would lift it.
+//! Refusals of the planner: with the facts, what would make the request acceptable, and the exact flag that waives the rule.
 
 use std::fmt;
 
@@ -7,23 +7,23 @@ use serde::Serialize;
 use crate::model::ids::ComponentName;
 use crate::model::waiver::Rule;
 
-/// One no.
+/// A refusal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refusal {
-    /// Which rule.
+    /// The rule.
     pub rule: Rule,
     /// The component it is about.
     pub component: Option<ComponentName>,
-    /// What was seen.
+    /// What was observed.
     pub facts: String,
     /// What would make it acceptable.
     pub acceptable: String,
-    /// The flag that would lift it; none if nothing does.
+    /// The flag that waives it; none if nothing does.
     pub flag: Option<String>,
 }
 
 impl Refusal {
-    /// A refusal, with the flag that its rule has.
+    /// A refusal with the flag of its rule.
     pub fn new(
         rule: Rule,
         component: Option<&ComponentName>,
@@ -39,7 +39,7 @@ impl Refusal {
         }
     }
 
-    /// Names the loss that would have to be accepted.
+    /// Sets the loss that a person would have to accept.
     #[must_use]
     pub fn with_bound(mut self, bound: &str) -> Self {
         self.flag = flag(self.rule, self.component.as_ref(), bound);
@@ -47,12 +47,12 @@ impl Refusal {
     }
 }
 
-/// The flags that lift a rule.
+/// The flags that waive a rule.
 pub fn flag(rule: Rule, component: Option<&ComponentName>, bound: &str) -> Option<String> {
     flags(&[(rule, component)], bound)
 }
 
-/// The flags that lift several rules at once, with one bound on the loss of all of them; none if one of the rules cannot be waived.
+/// The flags that waive several rules at once, with one bound for the loss of all; none if one of the rules cannot be waived.
 pub fn flags(risks: &[(Rule, Option<&ComponentName>)], bound: &str) -> Option<String> {
     if !risks.iter().all(|(rule, _)| rule.waivable()) {
         return None;

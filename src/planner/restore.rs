@@ -1,7 +1,7 @@
-//! Restore: a database is brought back to a point in time. Drill: a copy is made and checked, and nothing of production changes.
+//! Restore: a database is restored to a point in time. Drill: a copy is made and checked, and production does not change.
 //!
-//! Everything that takes long is done beside the live server, while users are served: the copy is fetched, recovered and checked. Then
-//! people judge the loss, writes end, the copy takes the place of the live data, and those are kept.
+//! All slow work happens beside the live server while users are served: the copy is fetched, recovered and checked. Then people accept the
+//! loss, writes end, the copy replaces the live data, and the live data are kept.
 
 use super::databases::{self, Store};
 use super::steps::{Draft, all, step};
@@ -23,15 +23,15 @@ use crate::plan::types::{Component, Plan};
 use crate::record::action::{Action, Gate};
 use crate::record::runbook::{Need, OnFailure, Phase};
 
-/// Log up to which the loss is counted once more when writes have ended: about ten seconds of reading.
+/// How much log is counted again for the loss after writes have ended: about ten seconds of reading.
 const COUNTED_WHILE_FENCED: u64 = 512 << 20;
-/// How long a name may lead to where it led before, or nowhere: resolvers keep that it was gone for a while, too.
+/// How long a name may point to its old target or nowhere. Resolvers also cache that it did not exist.
 const NAME_MOVES: Dur = Dur::mins(30);
 
-/// What is to be restored, as far as the plan says. The backup is found by looking at [`Target::Backups`].
+/// The requested restore, as far as the plan describes it. Observing [`Target::Backups`] finds the backup.
 ///
 /// # Errors
-/// What the plan lacks for it.
+/// What is missing in the plan.
 pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Result<Restore, Refusal> {
     let name = &wanted.component;
     let refuse = |rule: Rule, facts: String, what: &str| Err(Refusal::new(rule, Some(name), facts, what));
@@ -120,11 +120,11 @@ pub fn derive(draft: &mut Draft<'_>) {
     draft.evidence();
     let approvals = draft.approvals(Phase::Promote);
     let copied = copy(draft, name, &of, all(&guard));
-    // Whatever people take their time for, nobody is kept out meanwhile.
+    // People take their time here, so nothing is fenced yet.
     let bound = gate(draft, name, "bound", &[copied, approvals].concat());
     let before_fence = idle(draft, &of, [guard, vec![bound]].concat());
     let fenced = databases::keep_from_writing(draft, component, spec, &site, &before_fence);
-    // While it takes seconds: users wait for it.
+    // Only if it takes seconds, because users wait for it.
     let counted = match of.replay_bytes.is_some_and(|bytes| bytes <= COUNTED_WHILE_FENCED) {
         true => {
             let needs = all(std::slice::from_ref(&fenced));
@@ -158,7 +158,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     follow(draft, component, spec, &of, &verified);
 }
 
-/// Nobody is kept out for a backup that is being made of one of the two.
+/// Waits until neither server is being backed up, because the fence would otherwise last that long.
 fn idle(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> {
     let Some(copy) = of.beside() else { return needs };
     let name = &of.db.component;
@@ -172,10 +172,10 @@ fn idle(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> 
     checks.to_vec()
 }
 
-/// What makes a copy, in its order.
+/// The parts of making a copy, in their order.
 const COPY: [(&str, Part); 3] = [("beside", Part::CreateCopy), ("sound", Part::Verify), ("loss", Part::Loss)];
 
-/// Fetched, recovered and checked. Returns the last step.
+/// Fetches, recovers and checks the copy. Returns the last step.
 fn copy(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: Vec<Need>) -> Vec<StepId> {
     let mut needs = needs;
     let mut last = Vec::new();
@@ -199,7 +199,7 @@ fn part(
     draft.push(step)
 }
 
-/// The loss is judged twice: before anybody is kept out, as far as it went by then, and when writes have ended.
+/// A gate for the loss. It is judged twice: before the fence, for the loss so far, and after writes have ended.
 fn gate(draft: &mut Draft<'_>, name: &ComponentName, id: &str, needs: &[StepId]) -> StepId {
     let objective_ms = objective(draft, name);
     let action = Action::Gate(Gate::Exposure { components: vec![name.clone()], objective_ms });
@@ -213,7 +213,7 @@ fn objective(draft: &Draft<'_>, name: &ComponentName) -> Dur {
     plan.components.get(name).and_then(|c| c.objectives).unwrap_or(plan.objectives).rpo_ms
 }
 
-/// A copy that drctl makes, verifies and removes, whatever happened to it.
+/// Makes a copy, verifies it and removes it, whatever the result.
 fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[StepId]) {
     if of.instance().is_some() {
         draft.notes.push(format!(
@@ -228,7 +228,7 @@ fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[
         "isolated drill: nothing in {} changes{but}. drctl removes the copy at the end",
         of.db.id
     ));
-    // One that fails keeps nothing from the next: what is left of the copy is removed at the end, and the drill has failed.
+    // If one of these steps fails, the next one still runs. What is left of the copy is removed at the end, and the drill has failed.
     let mut needs = all(needs);
     let here = |leak: &&Restore| leak.db.component == *name && leak.db.place.name == of.db.place.name;
     for (n, leak) in draft.input.leaks.iter().filter(here).enumerate() {
@@ -244,7 +244,7 @@ fn rehearse(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore, needs: &[
     }
 }
 
-/// What is restored, from which backup; refuses if that is not known or cannot be.
+/// The complete restore with its backup; refuses if the backup is not known or not usable.
 fn concrete<'p>(draft: &mut Draft<'p>, site: &SiteName) -> Option<(&'p Component, &'p Database, Restore)> {
     let input = draft.input;
     let asked = input.request.restore.as_ref()?;
@@ -261,7 +261,7 @@ fn concrete<'p>(draft: &mut Draft<'p>, site: &SiteName) -> Option<(&'p Component
     Some((component, spec, of))
 }
 
-/// With the backup that it begins with.
+/// Adds the backup to start from.
 fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
     let (input, id) = (draft.input, &of.db.id);
     let refuse = |rule: Rule, facts: String, what: &str| {
@@ -332,7 +332,7 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
     Ok(Restore { backup, replay_bytes, source, ..of })
 }
 
-/// What is missing, and what would help.
+/// What is missing, and what to do about it.
 type Missing = (String, &'static str);
 
 fn enough_room(
@@ -355,7 +355,7 @@ fn enough_room(
     Ok(backup)
 }
 
-/// An instance like the live one, under a name of its own.
+/// A new instance with the settings of the live one and its own name.
 fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Missing> {
     let Some(like) = rebuild::settings(draft, db) else {
         let facts = format!("{} was not observed, so the settings for its copy are unknown", db.id);
@@ -384,7 +384,7 @@ fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Miss
     Ok(NewInstance { id, aside, like, security_groups })
 }
 
-/// A managed instance gives its name to its copy, and is kept under another name. Until then everything can be undone.
+/// Renames a managed instance, so that its copy can get the name. Until the copy has it, everything can be undone.
 fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> {
     let Some(new) = of.instance() else { return needs };
     let (name, to) = (&of.db.component, new.aside.clone());
@@ -402,14 +402,14 @@ fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<Ste
     vec![draft.push(aside)]
 }
 
-/// What putting a copy in place needs besides the copy.
+/// Checks what replacing the data needs besides the copy.
 fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database, of: &Restore) -> bool {
     let name = &component.name;
     let refused = draft.refusals.len();
     let mut refuse = |facts: String, what: &str| {
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
     };
-    // Of a managed one the fence by group ends with a restart, and nobody could have written after that.
+    // On a managed instance, the fence by security group ends with a restart, and nobody could have written after that.
     if !spec.fence.iter().any(|m| m.tells_the_end()) && (of.instance().is_none() || spec.fence.is_empty()) {
         let facts = format!("`{name}` has no SQL fence, so the time of the last write would be unknown");
         refuse(facts, "set fence: [sql]");
@@ -441,7 +441,7 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
     draft.refusals.len() == refused
 }
 
-/// Everything that was written since the time is lost: a person says so before anything begins, and for as long as it will take.
+/// All writes since the restore time are lost. A person must accept that beforehand, including the writes until the copy takes over.
 fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     let input = draft.input;
     let by_now = input.now.since(of.to_time);
@@ -461,7 +461,7 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     if by_then <= accepted.unwrap_or_else(|| objective(draft, name)) {
         return;
     }
-    // As long again, so that nobody is asked a second time while users wait.
+    // Twice the expected duration, so that nobody is asked a second time while users wait.
     let bound = Dur::mins(by_then.plus(Dur(takes)).millis().div_ceil(60_000) + 1).exact();
     let facts = format!(
         "the restore loses all writes since {}: {by_now} of writes now, about {by_then} when the copy takes over{}",
@@ -472,7 +472,7 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
     draft.refusals.push(Refusal::new(Rule::ExposureAboveRpo, Some(name), facts, what).with_bound(&bound));
 }
 
-/// Standbys are of the history that was left: each is made one of the restored server.
+/// Standbys follow the old history, so each becomes a standby of the restored server.
 fn follow(draft: &mut Draft<'_>, component: &Component, spec: &Database, of: &Restore, needs: &[StepId]) {
     let plan = draft.input.plan;
     let others = spec.at.keys().filter(|s| s.as_str() != of.db.place.name);

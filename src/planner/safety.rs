@@ -1,4 +1,4 @@
-//! What may not happen, and the facts that decide it.
+//! Safety rules, and the facts that decide them.
 
 use super::steps::Draft;
 use super::{Busy, Refusal};
@@ -12,7 +12,7 @@ use crate::plan::graph;
 use crate::plan::types::Component;
 use crate::record::runbook::ProbeRole;
 
-/// What is wrong with the request itself.
+/// Checks the request itself.
 pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
     let (plan, to) = (draft.input.plan, draft.input.request.to.clone());
     match plan.sites.get(&to) {
@@ -57,7 +57,7 @@ pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
         ));
         return;
     }
-    // In the middle of a move that is continued, components are in both sites.
+    // While a continued move is half done, components are in both sites.
     let said = draft.input.request.from.is_some() || draft.input.continues.is_some_and(|c| c.from.is_some());
     if !said && !matches!(active, ActiveSite::At(_) | ActiveSite::LastKnown(..)) {
         let facts = format!("the active site is {active}");
@@ -72,7 +72,8 @@ pub fn request(draft: &mut Draft<'_>, active: &ActiveSite) {
     busy(draft);
 }
 
-/// What can wait begins when it is time for it. The way back of a drill goes with the drill, and a copy beside production changes nothing of it.
+/// Checks windows, blackouts and the freeze for runs that can wait. The way back of a drill does not wait, and neither does a copy beside
+/// production, which changes nothing there.
 pub fn closed(draft: &mut Draft<'_>) {
     let request = draft.input.request;
     let beside = request.intent == Intent::Drill || request.drill.is_some_and(|class| class != Drill::Live);
@@ -92,7 +93,7 @@ pub fn closed(draft: &mut Draft<'_>) {
     }
 }
 
-/// A person names another site than the one that takes the writes: what would be fenced is not the primary.
+/// If a person names another site than the active one, the fence would hit a server that is not the primary.
 fn contradiction(draft: &mut Draft<'_>, active: &ActiveSite) {
     let Some(from) = draft.input.request.from.clone() else { return };
     if let ActiveSite::At(seen) = active
@@ -104,7 +105,8 @@ fn contradiction(draft: &mut Draft<'_>, active: &ActiveSite) {
     }
 }
 
-/// A copy that is being put in place may do so behind a fence that was proven before: whoever can see the server waits for that.
+/// The continued run may be replacing data with a copy behind an earlier proven fence. If the server can be observed, this run must wait
+/// for that.
 pub fn half_restored(draft: &mut Draft<'_>) {
     let Some(continued) = draft.input.continues else { return };
     for copy in &continued.copies {
@@ -140,9 +142,9 @@ fn busy(draft: &mut Draft<'_>) {
     }
 }
 
-/// A source that answers its users is left only by a planned switchover.
+/// While the source serves its users, only a planned switchover may leave it.
 pub fn source_health(draft: &mut Draft<'_>) {
-    // At a table everybody knows that users are served.
+    // For a tabletop drill it is normal that users are served.
     if draft.input.request.intent != Intent::Failover || draft.input.request.drill == Some(Drill::Tabletop) {
         return;
     }
@@ -179,7 +181,7 @@ pub fn source_health(draft: &mut Draft<'_>) {
     draft.refuse(Refusal::new(Rule::HealthySource, None, facts, what));
 }
 
-/// Nothing would be moved, and users fail: the site that was named is the one that is lost.
+/// Refuses if nothing would move although users fail: the named site is the one that is lost.
 pub fn fails_where_it_is(draft: &mut Draft<'_>, active: &ActiveSite) {
     let to = draft.input.request.to.clone();
     let there = matches!(active, ActiveSite::At(site) | ActiveSite::LastKnown(site, _) if *site == to);
@@ -205,7 +207,7 @@ pub fn fails_where_it_is(draft: &mut Draft<'_>, active: &ActiveSite) {
     draft.refuse(Refusal::new(Rule::TargetDown, None, facts, ways.join(", or ")));
 }
 
-/// Traffic waits for every database of the plan that it reaches; a plan whose traffic reaches none of its databases is refused.
+/// Traffic waits for every database of the plan that it reaches. A plan whose traffic reaches none of its databases is refused.
 pub fn traffic(draft: &mut Draft<'_>, component: &Component) {
     let Spec::Route53(zone) = &component.spec else { return };
     let plan = draft.input.plan;
@@ -225,7 +227,7 @@ pub fn traffic(draft: &mut Draft<'_>, component: &Component) {
     }
 }
 
-/// Something that has to be seen at the recovery site now. Says whether it was; refuses if not.
+/// Checks that a target at the recovery site was observed now; refuses if not. Returns whether it was.
 pub fn must_answer(draft: &mut Draft<'_>, component: &ComponentName, target: &Target) -> bool {
     let Some(now) = draft.input.estate.now(target) else {
         draft.refuse(Refusal::new(
@@ -243,7 +245,7 @@ pub fn must_answer(draft: &mut Draft<'_>, component: &ComponentName, target: &Ta
     let place = entry.map_or("", |e| e.place.as_str());
     let answers = draft.input.estate.answering().contains(place);
     let last = entry.and_then(|e| e.last.as_ref());
-    // A place that answers other questions is not dark: this one answer is missing, and memory serves only while it is young.
+    // A place that answers other requests is not dark. Only this answer is missing, so a recent earlier observation is enough.
     if let (true, Some(last), Observation::Unobservable { .. }) = (answers, last, now) {
         let age = draft.input.now.since(last.observed_at);
         if age <= draft.input.observation_max_age {
@@ -268,7 +270,7 @@ pub fn must_answer(draft: &mut Draft<'_>, component: &ComponentName, target: &Ta
     false
 }
 
-/// Why a standby cannot be one of the server that the plan would fence, if it cannot.
+/// Why a standby cannot belong to the server that the plan would fence, if it cannot.
 pub fn other_lineage(
     draft: &Draft<'_>,
     name: &ComponentName,
@@ -300,9 +302,9 @@ pub fn follows_what_is_fenced(
     let Some(expected) = draft.from.as_ref().and_then(|f| spec.at.get(f)).map(|at| &at.id) else {
         return true;
     };
-    // An id, or in another region an ARN that ends in one.
+    // The source is an id, or in another region an ARN that ends in one.
     let replayed = source.rsplit(':').next().unwrap_or(source);
-    // The run that this one continues may have given the source another name.
+    // The continued run may have renamed the source.
     let aside = input.continues.map_or(&[][..], |c| c.aside.as_slice());
     let renamed = aside.iter().any(|(db, to)| db.component == *name && db.id == *expected && to == replayed);
     let from = draft.from.as_ref().and_then(|f| input.plan.sites.get(f));
@@ -322,8 +324,8 @@ pub fn follows_what_is_fenced(
     failover && input.waived(rule, Some(name))
 }
 
-/// Whether a server was seen as a writer that nothing is proven to keep from its clients. The group of a fence keeps new sessions out; those
-/// from before it live on until a restart, and only the run that asked for that knows of it.
+/// Whether a server was observed as a writer without a proven fence. A fence by security group blocks only new sessions. Older ones live on
+/// until a restart, and only the run that requested the restart knows about it.
 pub fn may_write(draft: &Draft<'_>, db: &DatabaseRef, spec: &Database) -> bool {
     let input = draft.input;
     let seen = input.estate.now(&Target::Database(db.clone())).and_then(Observation::state);

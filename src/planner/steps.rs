@@ -1,4 +1,4 @@
-//! The draft of a runbook: steps as they are added, refusals as they are met.
+//! The draft of a runbook. It collects steps and refusals.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,24 +16,24 @@ use crate::record::action::{Action, Check, Gate, Write};
 use crate::record::estimate::estimate;
 use crate::record::runbook::{Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
 
-/// A runbook being made.
+/// A runbook in progress.
 #[derive(Debug)]
 pub struct Draft<'a> {
-    /// What it is made from.
+    /// Its input.
     pub input: &'a Input<'a>,
-    /// The site that is left.
+    /// The site to leave.
     pub from: Option<SiteName>,
-    /// What was refused.
+    /// The refusals.
     pub refusals: Vec<Refusal>,
-    /// What a reader should know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
-    /// The last step of each component so far: what those that need it wait for.
+    /// The last step of each component so far: components that need it wait for these.
     pub ready: BTreeMap<ComponentName, Vec<StepId>>,
-    /// Proof of the run that this one continues, as far as it stands.
+    /// Valid proofs of the continued run.
     pub inherits: Vec<Inherited>,
-    /// Record sets of components as they are once their TTL is lowered, and what waits until resolvers know.
+    /// Record sets of components with their lowered TTL, and the steps after which the old TTL has expired.
     pub lowered: BTreeMap<ComponentName, (Vec<RecordSet>, Vec<StepId>)>,
-    /// How long resolvers keep what they were told of the names of components that this run changes.
+    /// How long resolvers keep earlier answers for the names of components that this run changes.
     pub kept: BTreeMap<ComponentName, Dur>,
     steps: Vec<Step>,
 }
@@ -54,7 +54,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Refuses, unless a person accepted it.
+    /// Adds a refusal, unless a person waived it.
     pub fn refuse(&mut self, refusal: Refusal) {
         if refusal.rule.waivable() && self.input.waived(refusal.rule, refusal.component.as_ref()) {
             let of = refusal.component.as_ref().map_or_else(String::new, |c| format!(" ({c})"));
@@ -64,12 +64,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Whether deriving steps would only repeat what is wrong already.
+    /// Whether a refusal makes the derivation of steps pointless.
     pub fn hopeless(&self) -> bool {
         self.refusals.iter().any(|r| r.rule == Rule::NotRecoverable)
     }
 
-    /// Whether it changes anything so far.
+    /// Whether the steps so far change anything.
     pub fn mutates(&self) -> bool {
         self.steps.iter().any(|s| changes_something(&s.action) && !s.background)
     }
@@ -79,7 +79,7 @@ impl<'a> Draft<'a> {
         &self.steps
     }
 
-    /// Gives steps more time than their kind has.
+    /// Gives steps a longer timeout than their kind has.
     pub fn patient(&mut self, ids: &[&str], timeout_ms: Dur) {
         for step in self.steps.iter_mut().filter(|s| ids.contains(&s.id.as_str())) {
             step.estimate.timeout_ms = timeout_ms;
@@ -93,7 +93,7 @@ impl<'a> Draft<'a> {
         id
     }
 
-    /// Credentials at the target and at every connection, where the plan names the account.
+    /// Checks the credentials at the target and at every connection for which the plan names the account.
     pub fn identities(&mut self) -> Vec<StepId> {
         let plan = self.input.plan;
         let target = plan.sites.get(&self.input.request.to).map(|s| &s.place);
@@ -131,7 +131,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Takes the guard of a component, if there is a place for guards.
+    /// Takes the guard of a component, if a place for guards is configured.
     pub fn guard(&mut self, component: &ComponentName, needs: &[StepId]) -> Vec<StepId> {
         let Some(place) = self.input.guard else { return needs.to_vec() };
         let holder = self.input.request.holder.clone();
@@ -150,11 +150,11 @@ impl<'a> Draft<'a> {
         vec![self.push(step)]
     }
 
-    /// Who holds a guard that a person wants to be taken over.
+    /// The holder of a guard that a person wants to take over.
     fn holder_to_displace(&self, component: &ComponentName, place: &Place) -> Option<String> {
         let wanted = |w: &Waiver| w.covers(Rule::GuardHeld, Some(component));
         let accepted = self.input.request.waivers.iter().any(wanted);
-        // The run that this one continues is closed by the time the guard is taken.
+        // The continued run is closed before this run takes the guard.
         let theirs = |holder: &String| self.input.continues.is_some_and(|c| c.holders.contains(holder));
         let target = Target::Guard { component: component.clone(), place: place.clone() };
         match self.input.estate.now(&target)?.state()? {
@@ -166,7 +166,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Makes sure that nobody took over the guard of a component, right before a change that cannot be undone.
+    /// Checks that this run still holds the guard of a component, right before a change that cannot be undone.
     pub fn hold(&mut self, component: &ComponentName, needs: &[StepId]) -> Vec<StepId> {
         let Some(place) = self.input.guard else { return needs.to_vec() };
         let check = Check::Guard {
@@ -180,13 +180,13 @@ impl<'a> Draft<'a> {
         vec![self.push(step)]
     }
 
-    /// Keeps what is there before anything changes. Nothing waits for it.
+    /// Captures the state before anything changes. Nothing waits for it.
     pub fn evidence(&mut self) {
         let answering: BTreeSet<String> =
             self.input.estate.answering().into_iter().map(str::to_owned).collect();
         let targets: Vec<_> = targets::of_plan(self.input.plan, None)
             .into_iter()
-            // Record sets are in the runbook, exactly as they were read; listing them again would only use up Route 53's bucket.
+            // The runbook already contains the exact record sets. Listing them again would only use up Route 53's request quota.
             .filter(|t| matches!(t, Target::Database(_) | Target::Group(_) | Target::Bucket(_)))
             .filter(|t| t.place().is_some_and(|p| answering.contains(&p.name)))
             .collect();
@@ -198,7 +198,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Approvals that a phase waits for. They are asked for at the start, so that people decide while capacity comes.
+    /// Approvals that a phase waits for. They are requested at the start, so that people decide while capacity is added.
     pub fn approvals(&mut self, phase: Phase) -> Vec<StepId> {
         let gates: Vec<_> = self
             .input
@@ -220,7 +220,7 @@ impl<'a> Draft<'a> {
         of_plan.collect()
     }
 
-    /// Checks the target's own probes before traffic goes there.
+    /// Checks the target's own probes before traffic moves there.
     pub fn site_probes(&mut self, needs: &[StepId]) -> Vec<StepId> {
         let to = self.input.request.to.clone();
         let probes = self
@@ -257,20 +257,20 @@ impl<'a> Draft<'a> {
         self.push(step)
     }
 
-    /// The probes that the run asks. Alarms stand beside what a person decided to do, except in a drill, which is not worth one.
+    /// The probes that the run uses. A person decides on a recovery with or without alarms; only a live drill ends because of one.
     fn asked(&self) -> Vec<Probe> {
         let live = self.input.request.drill == Some(Drill::Live);
         let asked = |p: &Probe| live || p.role != ProbeRole::Alarm;
         self.input.plan.probes.iter().map(|p| p.value.clone()).filter(asked).collect()
     }
 
-    /// Probes of a role.
+    /// The probes with a role.
     pub fn probes(&self, role: ProbeRole) -> Vec<Probe> {
         self.input.plan.probes.iter().map(|p| p.value.clone()).filter(|p| p.role == role).collect()
     }
 
-    /// Fence methods. Those that could not be reached when the runbook was made are tried in the background. A pending fence of an earlier
-    /// run always is.
+    /// Adds fence methods. Methods that were unreachable when the runbook was made run in the background, and so does every pending fence
+    /// of an earlier run.
     pub fn fence(&mut self, rungs: Vec<Fence>, needs: &[StepId], debt: bool) {
         let prefix = if debt { "debt" } else { "fence" };
         let mut before: Option<StepId> = None;
@@ -296,7 +296,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Gives every guard back when everything else is done.
+    /// Releases every guard after everything else is done.
     fn release_guards(&mut self) {
         let before: Vec<_> = self
             .steps
@@ -319,12 +319,13 @@ impl<'a> Draft<'a> {
             step.needs = first.clone().unwrap_or_else(|| before.clone());
             step.on_failure = OnFailure::Continue;
             let id = self.push(step);
-            // The first one waits for everything, all others for it.
+            // The first one waits for everything, and all others wait for it.
             first.get_or_insert_with(|| vec![Need { step: id, settled: true }]);
         }
     }
 
-    /// Looks once more, when everything else is settled, at what was kept before. Users are served by then; only the end waits for it.
+    /// Observes again what was captured before, after everything else has ended. Users are served by then; only the end of the run waits
+    /// for it.
     fn evidence_after(&mut self) {
         let before = self.steps.iter().find_map(|s| match (&s.phase, &s.action) {
             (Phase::Evidence, Action::Check(Check::Evidence { targets })) => Some(targets.clone()),
@@ -342,7 +343,7 @@ impl<'a> Draft<'a> {
         self.push(step);
     }
 
-    /// The runbook, or everything that stands against it.
+    /// The runbook, or all refusals.
     pub fn finish(mut self) -> Result<Runbook, Vec<Refusal>> {
         if !self.refusals.is_empty() {
             return Err(self.refusals);
@@ -356,7 +357,7 @@ impl<'a> Draft<'a> {
         self.evidence_after();
         self.release_guards();
         hooks::insert(self.input.plan, self.input.request.intent, &mut self.steps);
-        // Two steps of one name would each wait for the other.
+        // Two steps with the same id would wait for each other.
         let mut ids = BTreeSet::new();
         if let Some(twice) = self.steps.iter().find(|s| !ids.insert(s.id.clone())) {
             let facts = format!("two steps would have the name {}", twice.id);
@@ -388,12 +389,12 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Whether an action changes the application. Guards only keep others away while something else does.
+/// Whether an action changes the application. Guards only keep other runs away.
 fn changes_something(action: &Action) -> bool {
     action.mutates() && !matches!(action, Action::Write(Write::Guard { .. } | Write::ReleaseGuard { .. }))
 }
 
-/// A step that waits for nothing and halts the run when it fails.
+/// A step that waits for nothing and halts the run if it fails.
 pub fn step(id: &str, phase: Phase, component: Option<&ComponentName>, action: Action) -> Step {
     Step {
         id: StepId::new(id),
@@ -409,7 +410,7 @@ pub fn step(id: &str, phase: Phase, component: Option<&ComponentName>, action: A
     }
 }
 
-/// Waits for all of these to be done, each once.
+/// Needs for all these steps to be done, each once.
 pub fn all(steps: &[StepId]) -> Vec<Need> {
     let unique: BTreeSet<_> = steps.iter().collect();
     unique.into_iter().map(|s| Need { step: s.clone(), settled: false }).collect()

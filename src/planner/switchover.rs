@@ -1,7 +1,7 @@
-//! Switchover and failback: planned, with zero loss. Reprotect: nothing moves, a standby is made.
+//! Switchover and failback: planned, with zero loss. Reprotect: makes standbys and moves nothing.
 //!
-//! Both sites answer. Everything that takes time is done while users are served; then writes end, the standby catches up to the
-//! last position of the log, and is promoted. The old primary follows it at the end, so that the way back is the same way.
+//! Both sites answer. All slow work happens while users are served. Then writes end, the standby catches up to the last position of the log
+//! and is promoted. The old primary follows it at the end, so that the way back works the same way.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ type Guards = BTreeMap<ComponentName, Vec<StepId>>;
 /// Derives the steps of a move.
 pub fn derive(draft: &mut Draft<'_>) {
     no_waivers(draft);
-    // On the way back users may fail: that is why it begins.
+    // On the way back users may fail, because that may be its reason.
     if draft.input.request.drill == Some(Drill::Live) && !draft.input.request.returns {
         watched(draft);
     }
@@ -71,7 +71,7 @@ pub fn reprotect(draft: &mut Draft<'_>) {
         if writes(draft, component, spec, &primary) {
             let mut needs = guards[&component.name].clone();
             if safety::may_write(draft, &standby, spec) {
-                // What it took is counted and kept, and it takes nothing more meanwhile.
+                // Its extra writes are counted and kept, and it takes no more of them meanwhile.
                 needs = vec![databases::keep_from_writing(draft, component, spec, &to, &needs)];
             }
             rebuild::rejoin(draft, &standby, &primary, &needs, OnFailure::Halt);
@@ -80,7 +80,7 @@ pub fn reprotect(draft: &mut Draft<'_>) {
     clients::lead_back(draft, &from, &guards);
 }
 
-/// A move that was planned has time to be done right.
+/// Refuses waivers: a planned move has time to meet all rules.
 fn no_waivers(draft: &mut Draft<'_>) {
     let loses = [Rule::UnfencedPromotion, Rule::ExposureAboveRpo, Rule::ExposureUnknown, Rule::OtherSource];
     for rule in loses {
@@ -97,7 +97,7 @@ fn no_waivers(draft: &mut Draft<'_>) {
     }
 }
 
-/// A drill that moves users is called off when they fail: so somebody has to see that they are served before it begins.
+/// A drill that moves users is undone if they fail. So a probe must show that they are served before it starts.
 fn watched(draft: &mut Draft<'_>) {
     let users: Vec<_> =
         [ProbeRole::Public, ProbeRole::Write].into_iter().flat_map(|role| draft.probes(role)).collect();
@@ -166,7 +166,7 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
     quiesce_and_promote(draft, moved, guards);
 }
 
-/// The target takes writes already: there is nothing to move, unless the other one does so, too.
+/// The target already takes writes. There is nothing to move, unless the other server takes writes, too.
 fn both_write(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, old: &DatabaseRef) {
     if safety::may_write(draft, old, spec) {
         let facts = format!("{} and {} both take writes", old.id, store.target.id);
@@ -178,7 +178,7 @@ fn both_write(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, old: &D
     }
 }
 
-/// The target was a primary once and has a history of its own: it follows the active one first.
+/// The target was a primary once and has its own history, so it first becomes a standby of the active server.
 fn returning(
     draft: &mut Draft<'_>,
     component: &Component,
@@ -189,12 +189,12 @@ fn returning(
     let old = targets::database(draft.input.plan, &component.name, spec, &draft.input.request.to)?;
     let seen = draft.input.estate.now(&Target::Database(old.clone()))?;
     let kept_out = match seen.state() {
-        // Down, perhaps: the job on its host finds out. Of a managed one somebody has to say how it is.
+        // It may be down. The job on its host finds that out; for a managed server a person must check.
         None => old.host.is_some() && !matches!(seen, Observation::Refused { .. }),
         Some(State::Database(d)) => !d.is_replica() && active::is_fenced(draft.input.estate, &old, spec),
         Some(_) => false,
     };
-    // Of a cluster that stands alone the service makes no secondary.
+    // The service cannot make a standalone cluster a secondary.
     let possible = old.engine != Engine::Aurora && rebuild::possible(draft, &old);
     if !kept_out || !possible || !writes(draft, component, spec, active) {
         return None;
@@ -222,7 +222,7 @@ fn first_rejoined(draft: &Draft<'_>, component: &Component) -> Option<StepId> {
     })
 }
 
-/// What a move needs besides a standby: a primary that answers, a standby that keeps up, and a way to make the old one follow.
+/// Checks what a move needs besides a standby: a primary that answers, a standby that keeps up, and a way to make the old primary follow.
 fn can_move(
     draft: &mut Draft<'_>,
     store: &Store<'_>,
@@ -255,7 +255,7 @@ fn can_move(
     draft.refusals.len() == refused
 }
 
-/// Whether a server was just seen to be the one that takes the writes; refuses if not.
+/// Whether a server was just observed to be the primary; refuses if not.
 pub(super) fn writes(
     draft: &mut Draft<'_>,
     component: &Component,
@@ -275,14 +275,13 @@ pub(super) fn writes(
     false
 }
 
-/// Whether a server gets what another one writes.
+/// Whether a server replicates from another one.
 fn streams(draft: &Draft<'_>, db: &DatabaseRef, of: &DatabaseRef) -> bool {
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
     matches!(known, Known::Fresh(d) if d.follows_source(db.engine, of))
 }
 
-/// Writes end when everything else is ready, those of stores that need others first; each store is promoted when nothing of any
-/// can be lost.
+/// Ends writes after everything else is ready, first for stores that need others. Promotes each store after no store can lose anything.
 fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>, guards: &Guards) {
     if moved.is_empty() {
         return;
@@ -293,7 +292,7 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     let mut ready = [capacity, approvals.clone(), expired.clone()].concat();
     for (store, _) in &moved {
         let rejoined = first_rejoined(draft, store.component);
-        // After people have said yes, and right before writes end.
+        // After the approval, and right before writes end.
         let needs = [
             guards[&store.component.name].clone(),
             approvals.clone(),
@@ -328,24 +327,24 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
     }
 }
 
-/// Whether the service stops writes on its own, and moves the writer when nothing is missing.
+/// Whether the service stops writes itself, and moves the writer only if nothing is missing.
 fn hands_over(store: &Store<'_>) -> bool {
     store.target.engine == Engine::Aurora
 }
 
-/// Whether a server that follows the old primary gets what the new one writes: an old primary of one's own hands it on once it is a
-/// standby; a managed one is set aside, and hands on nothing.
+/// Whether a follower of the old primary will receive the new primary's writes. A self-hosted old primary passes them on once it is a
+/// standby; a managed one is renamed and passes on nothing.
 fn hands_on(draft: &Draft<'_>, other: &DatabaseRef) -> bool {
     let known = draft.input.estate.database(&Target::Database(other.clone()), draft.input.now);
     let streams = |d: &DatabaseState| d.is_replica() && d.streaming == Some(true);
     other.engine == Engine::Postgres && matches!(known, Known::Fresh(d) if streams(d))
 }
 
-/// The servers that this run promotes are followed by those of the other sites.
+/// Makes the servers of the other sites follow the promoted ones.
 fn follow_all(draft: &mut Draft<'_>) {
     let plan = draft.input.plan;
-    // Nobody waits for the watch: a client whose connection string names both servers is refused by the fenced one, and asks the other
-    // only once that one is a standby (PostgreSQL documentation, «Specifying Multiple Hosts»).
+    // This does not wait for the watch. A client whose connection string names both servers is refused by the fenced one, and tries the
+    // other only once the fenced one is a standby (PostgreSQL documentation, «Specifying Multiple Hosts»).
     let moved = |s: &&Step| matches!(s.phase, Phase::Verify | Phase::Redirect);
     let moved: Vec<StepId> = draft.steps().iter().filter(moved).map(|s| s.id.clone()).collect();
     let promoted: Vec<(StepId, DatabaseRef)> = draft
@@ -375,7 +374,7 @@ fn follow_all(draft: &mut Draft<'_>) {
                 if left && other.engine != Engine::Aurora {
                     needs.extend(ttl::no_way_back(draft, &other, site, &needs));
                 }
-                // Users are served: what fails here leaves the application unprotected, and says so.
+                // Users are served, so a failure here does not stop the run. It reports that the application is unprotected.
                 rebuild::rejoin(draft, &other, &primary, &needs, OnFailure::Continue);
             }
         }

@@ -1,4 +1,4 @@
-//! Traffic: each name as soon as what it needs is ready.
+//! Redirects traffic: each name moves as soon as its needs are met.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,12 +19,13 @@ use crate::plan::types::Component;
 use crate::record::action::Action;
 use crate::record::runbook::Phase;
 
-/// Most `ResourceRecord` elements in one change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count once each.
+/// The maximum number of `ResourceRecord` elements in a change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count
+/// once each.
 const BATCH_ELEMENTS: usize = 1_000;
-/// Most characters of all values in one batch, from the same page.
+/// The maximum number of characters of all values in a batch, from the same page.
 const BATCH_CHARACTERS: usize = 32_000;
 
-/// Leads clients to the databases, verifies the target, then sends traffic there, each name as soon as what it needs is ready.
+/// Moves clients to the databases, verifies the target, then redirects traffic: each name as soon as its needs are met.
 pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
     clients::rewire_all(draft, guards);
@@ -33,7 +34,7 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
     let probes = draft.site_probes(&everything);
     let approvals = draft.approvals(Phase::Redirect);
     let mut switches = Vec::new();
-    // What one needs is there before it; and names that no client waits for come after all clients.
+    // Needs come first. Names that no client waits for come after all clients.
     let late: BTreeSet<ComponentName> = plan
         .components
         .values()
@@ -57,7 +58,7 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
         needs.extend(approvals.iter().cloned());
         if zone.records.iter().any(|r| !r.is_static) {
             needs.extend(probes.iter().cloned());
-            // Of a name that clients wait for only those can be waited for that do not.
+            // A name that clients wait for can only wait for clients that do not wait for names.
             needs.extend(if late.contains(&component.name) { led.clone() } else { of_clients(draft) });
         }
         switches.extend(match &zone.switch {
@@ -70,7 +71,7 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
     draft.confirm_and_watch(&needs);
 }
 
-/// The last steps of clients so far.
+/// The last steps of all clients so far.
 fn of_clients(draft: &Draft<'_>) -> Vec<StepId> {
     let components = &draft.input.plan.components;
     let clients =
@@ -93,12 +94,12 @@ fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
     let changes = names::changes(input, spec, &zone, &known, moved);
     let own = kept(changes.iter().flat_map(|c| &c.own));
     let (changes, expired) = match draft.lowered.get(name).cloned() {
-        // What was given a short TTL is given the plan's own again, whether it moves or not.
+        // A name whose TTL was lowered gets the plan's TTL again, even if it does not move.
         Some((sets, expired)) => (names::after_lowering(changes, &sets), expired),
         None => (changes, Vec::new()),
     };
     let asked = ttl::wanted(spec, to, home, |record| changes.iter().any(|c| set_name(c) == record.name));
-    // What this run lowered itself was over before.
+    // A TTL that this run lowered itself has already expired.
     let old_ttl = kept(changes.iter().flat_map(|c| c.before.as_ref().or(c.after.as_ref()))).max(own);
     let needs = [needs, expired.as_slice()].concat();
     let ids = push_batches(draft, name, Phase::Redirect, "switch", Switch { zone, changes }, &needs);
@@ -109,7 +110,7 @@ fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
     ids
 }
 
-/// Record sets that are changed one batch after the other.
+/// Adds changes of record sets in batches, one after the other.
 pub(super) fn push_batches(
     draft: &mut Draft<'_>,
     name: &ComponentName,
@@ -127,7 +128,7 @@ pub(super) fn push_batches(
         let id = if several { format!("{verb}.{name}.{}", i + 1) } else { format!("{verb}.{name}") };
         let action = Action::Op(Operation::Switch(Switch { zone: zone.clone(), changes }));
         let mut step = step(&id, phase, Some(name), action);
-        // One request a zone at a time: the provider refuses the second with PriorRequestNotComplete.
+        // Only one request for a zone at a time: Route 53 refuses a second one with PriorRequestNotComplete.
         step.needs = all(&needs.iter().cloned().chain(before.take()).collect::<Vec<_>>());
         before = Some(step.id.clone());
         ids.push(draft.push(step));
@@ -135,7 +136,7 @@ pub(super) fn push_batches(
     ids
 }
 
-/// An object is put, or removed, and record sets that stay as they are follow it.
+/// Creates or removes the object that the record sets follow. The record sets themselves do not change.
 fn signal(
     draft: &mut Draft<'_>,
     component: &Component,
@@ -155,7 +156,7 @@ fn signal(
     follows(draft, component, spec, "the object");
     let present = *to == by.site;
     let target = Target::HealthObject(object.clone());
-    // Whoever may not read it would find that out after the promotion.
+    // Without permission to read it, the run would fail after the promotion.
     if present && !safety::must_answer(draft, name, &target) {
         return Vec::new();
     }
@@ -170,18 +171,18 @@ fn signal(
     let action = Action::Op(Operation::SetHealthObject(SetHealthObject { object, present, holder }));
     let mut switch = step(&format!("switch.{name}"), Phase::Redirect, Some(name), action);
     switch.needs = all(needs);
-    // Nobody waits for a region that is dark; whether names lead home is for their servers to say.
+    // Nothing waits for a dark region. The name servers then show whether the names lead home.
     switch.background = gone;
     let switch = draft.push(switch);
     let needs = if gone { needs.to_vec() } else { vec![switch.clone()] };
     let served = proven(draft, component, spec, &needs);
-    // Both: nothing gets ahead of the switch because somebody does without the proof.
+    // Both are needed, so that skipping the proof does not let anything run before the switch.
     let last = if gone { vec![served] } else { vec![switch, served] };
     draft.ready.insert(name.clone(), last.clone());
     last
 }
 
-/// Routing controls are turned, and record sets that stay as they are follow them.
+/// Sets the routing controls that the record sets follow. The record sets themselves do not change.
 fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> Vec<StepId> {
     let (input, name) = (draft.input, &component.name);
     let to = input.request.to.clone();
@@ -198,7 +199,7 @@ fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     }
     follows(draft, component, spec, "the routing controls");
     let target = Target::Controls(controls.clone());
-    // Whoever may not read them would find that out after the promotion.
+    // Without permission to read them, the run would fail after the promotion.
     if !safety::must_answer(draft, name, &target) {
         return Vec::new();
     }
@@ -220,7 +221,7 @@ fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     last
 }
 
-/// Where record sets follow something else, their own servers say when they have. Then resolvers.
+/// If record sets follow something else, first their name servers and then resolvers show that they have changed.
 fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> StepId {
     let (input, name) = (draft.input, &component.name);
     let (to, home) = (&input.request.to, &input.plan.home.value);
@@ -233,12 +234,12 @@ fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
     let known = targets::records(input.plan, name, spec).map(|t| input.estate.records(&t, input.now));
     let there = known.as_ref().and_then(Known::value).map_or(&[][..], Vec::as_slice);
     let planned: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(to, home)).collect();
-    // Who has what was there before keeps it as long as it said then.
+    // A resolver keeps the previous answer for the TTL that the answer had.
     ttl::tail(draft, name, names, kept(planned.iter().chain(there)), std::slice::from_ref(&served));
     served
 }
 
-/// The record sets have to be those that follow it: on the day nobody changes them.
+/// Checks that the existing record sets follow it, because the run does not change them.
 fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &str) {
     let (input, name) = (draft.input, &component.name);
     let Some(target) = targets::records(input.plan, name, spec) else { return };
@@ -258,7 +259,7 @@ fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &
         }
     }
     let Some(there) = known.value() else { return };
-    // How long resolvers keep an answer decides nothing about where it leads; nor does what the site that is left would answer.
+    // The TTL does not matter for where an answer points, and neither does the answer for the former site.
     let to = &input.request.to;
     let answers_there = |set: &RecordSet| {
         let record = spec.records.iter().find(|r| r.name == set.name && r.rtype == set.rtype);
@@ -281,7 +282,7 @@ fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }
 
-/// What differs between what is there and what should be.
+/// The differences between the existing record sets and the required ones.
 pub(super) fn record_changes(
     spec: &Route53,
     there: &[RecordSet],
@@ -300,7 +301,7 @@ pub(super) fn record_changes(
     changes
 }
 
-/// Cuts changes into batches within the provider's limits. The sets of one name stay together, so that they change at once.
+/// Splits changes into batches within the provider's limits. All sets of one name are in the same batch, so that they change together.
 fn batches(changes: Vec<RecordChange>) -> Vec<Vec<RecordChange>> {
     let mut batches: Vec<Vec<RecordChange>> = Vec::new();
     let (mut elements, mut characters) = (0, 0);
@@ -329,7 +330,7 @@ pub(super) fn set_name(change: &RecordChange) -> &str {
     change.after.as_ref().or(change.before.as_ref()).map_or("", |s| s.name.as_str())
 }
 
-/// Elements and value characters that a change counts for. An upsert counts twice.
+/// The number of elements and value characters of a change. An upsert counts twice.
 fn weight(change: &RecordChange) -> (usize, usize) {
     let of = |set: &RecordSet| match &set.answer {
         RecordAnswer::Values { values, .. } => (values.len(), values.iter().map(|v| v.chars().count()).sum()),

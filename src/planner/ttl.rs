@@ -1,4 +1,4 @@
-//! How long old answers are kept: shortened before users are moved as planned, and waited out after.
+//! TTLs: lowered before a planned move, and waited for afterwards.
 
 use crate::kinds::Operation;
 use core::net::IpAddr;
@@ -19,13 +19,13 @@ use crate::plan::types::Component;
 use crate::record::action::Action;
 use crate::record::runbook::{OnFailure, Phase};
 
-/// What answers may be kept for, in seconds, while users are moved. Shorter ones are stretched by many resolvers.
+/// The TTL while users are moved, in seconds. Many resolvers extend shorter ones.
 const LOW_S: u64 = 10;
-/// Names from one zone that are asked for.
+/// The maximum number of names from one zone that are checked.
 const ASKED: usize = 20;
 
-/// Before a planned move: names that will change get a short TTL, and nothing begins that users feel until the old one is over. What
-/// moves them gives them the TTL of the plan again; a cancel does, too.
+/// Before a planned move: names that will change get a short TTL, and no step that users notice starts until the old TTL has expired. The
+/// switch restores the TTL of the plan, and so does a cancel.
 pub fn lower_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
     for component in plan.components.values() {
@@ -43,7 +43,7 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     else {
         return;
     };
-    // What is not seen now cannot be named exactly.
+    // A change needs the exact current record set, so without a current observation there is none.
     let Known::Fresh(there) = input.estate.records(&target, input.now) else {
         draft
             .notes
@@ -54,7 +54,7 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     let moves = record_changes(spec, there, to, home);
     let planned: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(to, home)).collect();
     let same = |a: &RecordSet, b: &RecordSet| a.name == b.name && a.rtype == b.rtype;
-    // Sets of one name have one TTL, and nobody here would give those that the plan does not know theirs back.
+    // Sets of one name share one TTL, and the run could not restore the TTL of sets that the plan does not know.
     let foreign = |set: &RecordSet| {
         let known =
             |s: &RecordSet| planned.iter().any(|p| same(p, s) && p.set_identifier == s.set_identifier);
@@ -79,8 +79,8 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     let mut wait = step(&format!("expire.{name}"), Phase::Preflight, Some(name), action);
     wait.needs = all(&set);
     let wait = draft.push(wait);
-    // Somebody else's loop may have given them their TTL back meanwhile. What moves users names them exactly, when writes have ended:
-    // a set that is not as it should be then is found out before.
+    // Another control loop may have restored the TTL in the meantime. The later switch needs the exact record sets, after writes have
+    // ended. This step finds a difference before that.
     let stands =
         push_batches(draft, name, Phase::Preflight, "ttl-stands", switch, std::slice::from_ref(&wait));
     draft
@@ -89,22 +89,22 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     draft.lowered.insert(name.clone(), (lowered, stands));
 }
 
-/// Asks name servers and resolvers until none has the old answer, for as long as it may be kept.
+/// Checks name servers and resolvers until no old answer is left, for as long as its TTL.
 pub fn tail(draft: &mut Draft<'_>, name: &ComponentName, names: Vec<Wanted>, old_ttl: Dur, needs: &[StepId]) {
     draft.kept.insert(name.clone(), old_ttl);
     if names.is_empty() {
         return;
     }
     let check = Action::Op(Operation::CheckAnswers(Answers { names, resolvers_ttl_ms: Some(old_ttl) }));
-    // Users are confirmed to be served without it, and plans that begin after this one do not wait for it.
+    // Users are confirmed to be served without it, and plans that start after this one do not wait for it.
     let mut step = step(&format!("resolvers.{name}"), Phase::Watch, Some(name), check);
     step.needs = all(needs);
     step.on_failure = OnFailure::Continue;
     draft.push(step);
 }
 
-/// Waits until no resolver leads clients to a server that was left. It gets its address back as a standby, and a session that begins
-/// there by an old answer would stay, with every write refused, for as long as its pool keeps it.
+/// Waits until no resolver sends clients to a server that was left. Once it is a standby, it accepts connections at its old address again.
+/// A session from an old answer would stay there, with every write refused, as long as its pool keeps it.
 pub fn no_way_back(
     draft: &mut Draft<'_>,
     left: &DatabaseRef,
@@ -132,7 +132,7 @@ pub fn no_way_back(
     Some(draft.push(wait))
 }
 
-/// Whether an answer may be the address of a server. An address and a host name do not tell.
+/// Whether an answer may be the address of a server. An IP address and a host name cannot be compared.
 fn may_lead(answer: &RecordAnswer, endpoint: Option<&str>) -> bool {
     let RecordAnswer::Values { values, .. } = answer else { return true };
     let Some((host, _, _)) = endpoint.and_then(endpoint_parts) else { return true };
@@ -143,7 +143,7 @@ fn may_lead(answer: &RecordAnswer, endpoint: Option<&str>) -> bool {
         .any(|value| plain(value) == plain(host) || address(value).is_some() != address(host).is_some())
 }
 
-/// What name servers should answer, for names that lead to one site. What is shared between sites by weight has no one answer.
+/// The expected answers of name servers, for names that point to one site. Names that several sites share by weight have no single answer.
 pub fn wanted(
     spec: &Route53,
     to: &SiteName,

@@ -1,4 +1,4 @@
-//! What the old primary has and its standby does not: said before anybody approves, and kept for the figures.
+//! Data of the old primary that its standby does not have. They are shown before the approval and kept for the figures.
 
 use super::steps::Draft;
 use crate::inventory::targets;
@@ -7,7 +7,7 @@ use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
 use crate::kinds::{Spec, State, Target};
 use crate::plan::types::Component;
 
-/// Notes all of it, and answers those things that cost rows.
+/// Adds a note for each, and returns those that cost rows.
 pub(super) fn lost(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRef) -> Vec<Unreplicated> {
     let Spec::Database(spec) = &component.spec else { return Vec::new() };
     let from = draft.from.as_ref();
@@ -22,7 +22,7 @@ pub(super) fn lost(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRe
         return Vec::new();
     };
     let name = &component.name;
-    // How many rows changes by the moment: looks that differ by one make the same runbook.
+    // Row counts change constantly, so they are left out: two observations must give the same runbook.
     let steady = |thing: &Unreplicated| match thing.what {
         Lost::Rows | Lost::Expendable => Unreplicated { detail: String::new(), ..thing.clone() },
         _ => thing.clone(),
