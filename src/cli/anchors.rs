@@ -1,4 +1,5 @@
-//! What was signed and lies beside the store, or was kept elsewhere: a store that does not know it was put back to an older copy, or cut.
+//! Signed checkpoints beside the store or kept elsewhere. A store that does not contain them was restored from an older copy or
+//! truncated.
 
 use std::path::{Path, PathBuf};
 
@@ -16,21 +17,21 @@ use crate::model::evidence::{Head as End, Manifest};
 use crate::model::ledger::{Signed, StoreWorld};
 use crate::policy::checkpoint;
 
-/// More than the signature and the manifest of a bundle, which come first in it, in bytes.
+/// Bytes at the start of a bundle that are read: more than its signature and manifest, which come first.
 const BEGINNING: u64 = 4 << 20;
 
-/// The last checkpoint, beside the journal and with its name.
+/// The last checkpoint, beside the journal and named after it.
 pub fn beside(store: &Path) -> PathBuf {
     store.with_extension("checkpoint")
 }
 
-/// Every key that may have signed: those that the ledger announced, and that which lies beside it, of which a ledger that was cut may know
-/// nothing.
+/// All keys that may have signed: those that the ledger announced, and the key file beside the store, which a truncated ledger
+/// may not mention.
 pub fn keys(store_file: &Path, announced: Vec<PublicKey>) -> Vec<PublicKey> {
     announced.into_iter().chain(ledger::public(store_file).ok()).collect()
 }
 
-/// What lies beside the store and was signed with one of these keys. What is not whole is named by `evidence list`.
+/// The anchors beside the store that one of these keys signed. Damaged files are skipped here and reported by `evidence list`.
 pub fn lying_there(store_file: &Path, keys: &[PublicKey]) -> Vec<Anchor> {
     let bundles = uploads::bundles(&evidence::folder(store_file)).unwrap_or_default();
     let sealed = bundles.iter().filter_map(|file| {
@@ -42,17 +43,17 @@ pub fn lying_there(store_file: &Path, keys: &[PublicKey]) -> Vec<Anchor> {
     sealed.chain(last).collect()
 }
 
-/// What a bundle knows.
+/// The anchor in a bundle.
 pub fn of_bundle(file: &Path, manifest: &Manifest) -> Anchor {
     let about = &manifest.drctl;
     let run = Head { run: about.run_id.clone(), seq: about.chain.entries, hash: about.chain.hash.clone() };
     Anchor { place: file.display().to_string(), ledger: about.chain_head_after.clone(), run: Some(run) }
 }
 
-/// A checkpoint from a file.
+/// Reads a checkpoint from a file.
 ///
 /// # Errors
-/// If it is none, or somebody else's.
+/// If it is not a checkpoint, or is signed with another key.
 pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, CliError> {
     let text = files::text(file, Use::Checkpoint)?;
     let not_one =
@@ -63,10 +64,11 @@ pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, CliError> {
     Ok(Anchor { place: file.display().to_string(), ledger, run: None })
 }
 
-/// A store that may be acted on only if it knows what lies beside it. A rehearsal's proves nothing, and is thrown away by whoever likes.
+/// Makes a live store read-only if it contradicts the anchors beside it. A rehearsal's store proves nothing and may be deleted at
+/// any time.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If the store cannot be read.
 pub fn hold(store: &SqliteJournal) -> Result<(), CliError> {
     if store.world() == StoreWorld::Live {
         let keys = keys(store.path(), ledger::announced(store)?);
@@ -80,10 +82,10 @@ pub fn hold(store: &SqliteJournal) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Holds a store against checkpoints that were kept elsewhere.
+/// Compares a store with checkpoints that were kept elsewhere.
 ///
 /// # Errors
-/// If one is none of this store, or the store does not know it.
+/// If one does not belong to this store, or the store does not contain it.
 pub fn kept(store: &SqliteJournal, files: &[PathBuf]) -> Result<(), CliError> {
     match unknown(store, files)?.into_iter().next() {
         None => Ok(()),
@@ -91,10 +93,10 @@ pub fn kept(store: &SqliteJournal, files: &[PathBuf]) -> Result<(), CliError> {
     }
 }
 
-/// Checkpoints that were kept elsewhere and that the store does not know, each with why.
+/// Checkpoints that were kept elsewhere and that the store does not contain, each with the reason.
 ///
 /// # Errors
-/// If one is none of this store.
+/// If one does not belong to this store.
 pub fn unknown(store: &SqliteJournal, files: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, CliError> {
     let keys = keys(store.path(), ledger::announced(store)?);
     let mut found = Vec::new();
@@ -104,7 +106,7 @@ pub fn unknown(store: &SqliteJournal, files: &[PathBuf]) -> Result<Vec<(PathBuf,
     Ok(found)
 }
 
-/// The same of what lies beside the store, for the audit of everything in it.
+/// The same check with the anchors beside the store, for an audit of its content.
 pub fn faults(context: &Context, contents: &Contents) -> Vec<Fault> {
     if context.world() == StoreWorld::Sandbox {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! A thread that does something beside the runs that this process drives. None of them waits for it.
+//! A background thread beside the runs that this process drives. No run waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,19 +9,19 @@ use super::printer::{Printer, harmless};
 use crate::model::time::Dur;
 use crate::world::World;
 
-/// How often it is asked whether the thread has ended.
+/// How often the thread is checked for its end.
 const POLL: Dur = Dur(100);
-/// Of the thread, in bytes: calls of TLS are deep.
+/// Stack size of the thread, in bytes: TLS calls need a deep stack.
 const STACK: usize = 8 << 20;
 
-/// The thread, for whoever began it. It is asked to end when this is dropped.
+/// The side of the thread's owner. Dropping it asks the thread to end.
 pub struct Background {
     name: &'static str,
     hand: Hand,
     thread: JoinHandle<()>,
 }
 
-/// The same, for the thread itself.
+/// The side of the thread itself.
 #[derive(Clone, Default)]
 pub struct Hand {
     halt: Arc<AtomicBool>,
@@ -35,12 +35,12 @@ struct Said {
 }
 
 impl Hand {
-    /// Whether the thread has to end.
+    /// Whether the thread must end.
     pub fn ends(&self) -> bool {
         self.halt.load(Ordering::SeqCst)
     }
 
-    /// Leaves a line for people. What was just said is not said again.
+    /// Queues a line for the terminal. Repetitions of the last line are dropped.
     pub fn say(&self, line: String) {
         if let Ok(mut said) = self.said.lock()
             && said.last.as_ref() != Some(&line)
@@ -61,7 +61,7 @@ impl Background {
     /// Starts a thread with a name, which its messages contain.
     ///
     /// # Errors
-    /// If the operating system gives none.
+    /// If the operating system cannot start a thread.
     pub fn begin(name: &'static str, work: impl FnOnce(Hand) + Send + 'static) -> std::io::Result<Self> {
         let hand = Hand::default();
         let own = hand.clone();
@@ -69,12 +69,12 @@ impl Background {
         Ok(Self { name, hand, thread: thread.spawn(move || work(own))? })
     }
 
-    /// Whether it has ended.
+    /// Whether the thread has ended.
     pub fn is_gone(&self) -> bool {
         self.thread.is_finished()
     }
 
-    /// Prints what was said since the last time.
+    /// Prints the queued lines.
     pub fn tell(&self, printer: &Printer) {
         let said = self.hand.said.lock().map(|mut said| std::mem::take(&mut said.lines));
         said.unwrap_or_default()
@@ -82,7 +82,8 @@ impl Background {
             .for_each(|line| printer.note(&format!("{}: {}", self.name, harmless(line))));
     }
 
-    /// Asks it to end, waits for this long or until Ctrl-C, and prints its messages. If it continues nevertheless, `late` is printed.
+    /// Asks the thread to end, waits for it at most this long or until Ctrl-C, and prints its lines. Prints `late` if it is still
+    /// running.
     pub fn end(self, within: Dur, late: &str, (printer, interrupts): (&Printer, &Interrupts)) {
         self.hand.halt.store(true, Ordering::SeqCst);
         let Ok(world) = World::live() else { return };

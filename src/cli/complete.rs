@@ -1,6 +1,6 @@
-//! What a shell offers for the word that is being typed: the plans, sites, components, runs and steps that are there.
+//! Shell completion: offers existing plans, sites, components, runs and steps for the word that is being typed.
 //!
-//! The shell asks this program at each key, so nothing here prints, waits for a network or writes.
+//! The shell runs this program on each press of the completion key, so nothing here prints, uses the network or writes.
 
 use std::path::PathBuf;
 
@@ -17,17 +17,17 @@ use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
 use crate::plan::Plan;
 
-/// Set by the scripts of `drctl completions`, and by nothing else.
+/// Set only by the scripts of `drctl completions`.
 const ASKED: &str = "_DRCTL_COMPLETE";
-/// More runs are not offered.
+/// Maximum number of runs offered.
 const RUNS: usize = 50;
 
-/// Answers a shell that asks, and then ends this process; else does nothing.
+/// If a shell asks for completions, answers and ends this process; otherwise does nothing.
 pub fn answer() {
     CompleteEnv::with_factory(args::command).var(ASKED).bin("drctl").completer("drctl").complete();
 }
 
-/// The script that makes a shell ask.
+/// The script that lets a shell ask.
 ///
 /// # Errors
 /// If there is none for this shell.
@@ -45,7 +45,7 @@ pub fn script(shell: &str) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&script).into_owned())
 }
 
-/// A command whose arguments are completed by what they stand for.
+/// Adds completion to a command's arguments, by what they stand for.
 pub fn offered(command: Command) -> Command {
     command.mut_args(candidates).mut_subcommands(offered)
 }
@@ -64,7 +64,7 @@ fn candidates(arg: Arg) -> Arg {
     arg.add(ArgValueCandidates::new(fill))
 }
 
-/// The options that were typed so far and say where things are.
+/// The options typed so far that determine the location of settings and store.
 fn typed() -> Option<Global> {
     let words: Vec<String> = std::env::args_os().skip(1).filter_map(|word| word.into_string().ok()).collect();
     let mut global = Cli::try_parse_from(["drctl", "status"]).ok()?.global;
@@ -98,7 +98,7 @@ fn all_plans() -> Vec<Plan> {
 
 fn store() -> Option<SqliteJournal> {
     let context = context()?;
-    // A store that is not there is not made for this.
+    // Completion must not create a store.
     context.store_file().exists().then(|| context.store().ok())?
 }
 
@@ -125,14 +125,14 @@ fn scenarios() -> Vec<CompletionCandidate> {
     named(SCENARIOS.iter().map(|scenario| scenario.name.to_owned()))
 }
 
-/// The latest first.
+/// Newest first.
 fn runs() -> Vec<CompletionCandidate> {
     let all = store().and_then(|store| store.all_runs().ok()).unwrap_or_default();
     let ids = all.iter().rev().take(RUNS).map(|row| row.run.to_string());
     ids.enumerate().map(|(i, id)| CompletionCandidate::new(id).display_order(Some(i))).collect()
 }
 
-/// Those of runs that are not over, in the order of their runbooks: no other can be steered.
+/// The steps of unfinished runs, in the order of their runbooks. Finished runs cannot be controlled.
 fn steps() -> Vec<CompletionCandidate> {
     let Some(store) = store() else { return Vec::new() };
     let all = store.all_runs().unwrap_or_default();

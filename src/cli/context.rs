@@ -1,4 +1,4 @@
-//! What every verb needs: settings, plans, the store, the person.
+//! What every command needs: settings, plans, store and person.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -34,17 +34,17 @@ use crate::record::statement::Statement;
 use crate::run::RunState;
 use crate::world::World;
 
-/// Rehearsals begin here: a fixed instant, so that one seed gives one journal.
+/// Rehearsals start at this fixed time, so that a seed always produces the same journal.
 pub const SANDBOX_BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
 
-/// Variables that hold secrets of the provider.
+/// Environment variables that hold secrets of the provider.
 const KEYS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
-/// A shorter secret may be a word that a plan has for reasons of its own.
+/// A shorter secret may coincide with an ordinary word of a plan.
 const LONG: usize = 16;
-/// The finding that a secret stands in a file.
+/// The finding for a secret in a file.
 pub const SECRET: &str = "secret-in-plan";
 
-/// Settings and where they came from.
+/// The settings and their location.
 #[derive(Clone)]
 pub struct Context {
     /// The folder of the settings.
@@ -53,14 +53,14 @@ pub struct Context {
     pub settings: Settings,
     /// The settings' bytes, if there is a file.
     pub settings_text: Option<(PathBuf, Vec<u8>)>,
-    /// What the command is for: rehearsals without a named scenario take one that fits.
+    /// The intent of the command: a rehearsal without a named scenario uses a suitable one.
     pub intent: Intent,
     global: Global,
-    /// The key of whoever is at the keyboard, once it was unlocked: a passphrase is asked for once.
+    /// The unlocked key of the person at the keyboard, so that they enter the passphrase only once.
     signer: Arc<OnceLock<Signer>>,
 }
 
-/// Which plan was meant by a name that none has.
+/// A suggestion for a plan name that does not exist.
 fn meant(typed: &str, known: &[String], broken: bool) -> String {
     match suggest(typed, known.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{near}`?"),
@@ -74,7 +74,7 @@ impl Context {
     /// Reads the settings.
     ///
     /// # Errors
-    /// With every finding printed.
+    /// If they are not valid. Prints all findings.
     pub fn load(global: &Global, printer: &Printer) -> Result<Self, CliError> {
         let (context, findings) = Self::read(global, printer)?;
         if findings.is_empty() {
@@ -88,13 +88,13 @@ impl Context {
         })
     }
 
-    /// The text of the settings, if a finding is of their file.
+    /// The text of the settings, if `file` is their file.
     pub fn text_of(&self, file: &str) -> Option<String> {
         let own = self.settings_text.as_ref().filter(|(path, _)| path.display().to_string() == file);
         own.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
     }
 
-    /// The settings as they are written, for what is to be said of them.
+    /// The settings as written, for findings about them.
     pub fn written(&self) -> Written {
         match &self.settings_text {
             Some((path, bytes)) => Written::of(&path.display().to_string(), bytes),
@@ -102,7 +102,7 @@ impl Context {
         }
     }
 
-    /// Reads what can be read of the settings, and what is wrong with them.
+    /// Reads as much of the settings as possible, with all findings.
     ///
     /// # Errors
     /// If the file cannot be read.
@@ -152,20 +152,20 @@ impl Context {
             global: global.clone(),
             signer: Arc::default(),
         };
-        // A hook may say what its environment holds.
+        // A hook may print its environment.
         for secret in context.held() {
             secrets::learn(secret.expose());
         }
         Ok((context, findings))
     }
 
-    /// Secrets that the environment holds for channels.
+    /// Secrets in the environment that channels use.
     fn held(&self) -> impl Iterator<Item = Secret> {
         let all = self.settings.notify.channels.iter().flat_map(|channel| channel.way.secrets());
         all.filter_map(|at| if let SecretAt::Env(name) = at { environment::secret(name) } else { None })
     }
 
-    /// For a run of this intent.
+    /// The same context for another intent.
     #[must_use]
     pub fn of(self, intent: Intent) -> Self {
         Self { intent, ..self }
@@ -189,12 +189,12 @@ impl Context {
         self.global.seed
     }
 
-    /// Virtual seconds a real second.
+    /// Virtual seconds in one real second.
     pub const fn pace(&self) -> Option<f64> {
         self.global.pace
     }
 
-    /// Opens the journal: rehearsals have a store of their own, which never enters live status or compliance.
+    /// Opens the journal. Rehearsals have a store of their own, which never appears in live status or compliance reports.
     ///
     /// # Errors
     /// If it cannot be used.
@@ -225,7 +225,7 @@ impl Context {
         }
     }
 
-    /// The folder that run locks are kept in: beside the journal.
+    /// The folder of run locks, beside the journal.
     pub fn lock_folder(journal: &SqliteJournal) -> PathBuf {
         journal
             .path()
@@ -234,13 +234,13 @@ impl Context {
             .map_or_else(|| PathBuf::from("."), Path::to_path_buf)
     }
 
-    /// Where a plan's guards are kept: under its name, since two plans may both have a `db`.
+    /// The location of a plan's guards. It contains the plan's name, because two plans may both have a `db`.
     pub fn guard_of(&self, plan: &Plan) -> Option<Place> {
         let guard = self.settings.guard.clone()?;
         Some(Place { name: format!("{}/{}", guard.name.trim_end_matches('/'), plan.name), ..guard })
     }
 
-    /// The same for one of `n` runs side by side: each takes its part of what services take.
+    /// The same for one of `n` parallel runs: each gets a share of the rate limits.
     #[must_use]
     pub fn shared_by(&self, n: usize) -> Self {
         let n = u32::try_from(n.max(1)).unwrap_or(u32::MAX);
@@ -252,28 +252,29 @@ impl Context {
         shared
     }
 
-    /// Whose word a new run takes. A rehearsal without a key goes by names: it changes nothing, and proves nothing to anybody.
+    /// The operators whose statements a new run accepts. A rehearsal without a key accepts plain names, because it changes and proves
+    /// nothing.
     pub fn authority(&self) -> Authority {
         let rehearsed = self.global.sandbox.is_some() && self.settings.key.is_none();
         if rehearsed { Authority::default() } else { self.settings.authority.clone() }
     }
 
-    /// How bad it is: as was said, or as the policy has it where there is one.
+    /// The severity: the given one, or the default of the policy if there is one.
     pub fn severity(&self, given: Option<severity::Severity>, intent: Intent, drill: bool) -> Option<String> {
         let usual = || self.settings.policy.severity(given, intent, drill);
         let known = if self.authority().is_empty() { given } else { Some(usual()) };
         known.map(|severity| severity.to_string())
     }
 
-    /// Whether nothing real is touched.
+    /// Whether the command changes nothing real.
     pub const fn is_rehearsal(&self) -> bool {
         self.global.sandbox.is_some()
     }
 
-    /// The settings, for what is real.
+    /// The settings, for a live command.
     ///
     /// # Errors
-    /// If something in them was never filled in.
+    /// If they still contain a placeholder.
     pub fn in_earnest(&self) -> Result<&Settings, CliError> {
         let left = self
             .settings_text
@@ -288,7 +289,7 @@ impl Context {
         }
     }
 
-    /// The same, for a fleet: all of its runs' sessions have its id in their names.
+    /// The same for a fleet: its ID is part of the session names of all its runs.
     #[must_use]
     pub fn of_fleet(&self, id: &str) -> Self {
         let mut fleet = self.clone();
@@ -297,7 +298,7 @@ impl Context {
         fleet
     }
 
-    /// What stands against a beginning now. A rehearsal has a time of its own, and begins whenever somebody wants to look.
+    /// The windows that prevent a start now. A rehearsal has its own time and can start at any time.
     pub fn closed(
         &self,
         plan: &PlanName,
@@ -311,7 +312,7 @@ impl Context {
         windows::closed(policy, plan, policy.severity(given, intent, drill), now)
     }
 
-    /// Asks for the passphrase of the key, if runs are signed and nobody did yet: before anything takes time.
+    /// Unlocks the key if runs are signed, before anything that takes time.
     ///
     /// # Errors
     /// If there is no key to sign with.
@@ -320,14 +321,14 @@ impl Context {
             return Ok(None);
         }
         if self.signer.get().is_none() {
-            // Whoever came first unlocked the same key.
+            // If another thread was faster, it has unlocked the same key.
             drop(self.signer.set(Signer::load(&self.settings, &self.authority())?));
         }
         Ok(self.signer.get())
     }
 
-    /// Has the key at hand that signs for one of these operators. A person may be asked for its passphrase, and takes their time: what is
-    /// signed is dated after that.
+    /// Loads the key of one of these operators. A person may take time to enter the passphrase, so the time of a signature is read after
+    /// that.
     ///
     /// # Errors
     /// If there is no such key.
@@ -338,7 +339,7 @@ impl Context {
         Ok(())
     }
 
-    /// What is asked of a run, signed.
+    /// A signed signal to a run.
     ///
     /// # Errors
     /// If it cannot be signed.
@@ -355,7 +356,7 @@ impl Context {
         signer.sign(Statement::about(&state.created, to, Some(signal.clone())), &world, (now, until))
     }
 
-    /// Who is at the keyboard. Only claimed, where it is not signed.
+    /// The person at the keyboard. Unless signed, the name is only a claim.
     pub fn person(&self) -> Person {
         if let Some(signer) = self.signer.get() {
             return Person::claimed(signer.name.clone());
@@ -366,7 +367,7 @@ impl Context {
         )
     }
 
-    /// The files that plans are in.
+    /// The files of plans.
     ///
     /// # Errors
     /// If a path cannot be read.
@@ -394,10 +395,10 @@ impl Context {
         Ok(files)
     }
 
-    /// Plans by name or file; all if none are named. Every finding of a plan that cannot be used is printed.
+    /// Plans by name or file; all plans if none are named. Prints every finding of a plan that cannot be used.
     ///
     /// # Errors
-    /// If one is broken or missing.
+    /// If one is invalid or missing.
     pub fn plans(&self, names: &[String], printer: &Printer) -> Result<Vec<Plan>, CliError> {
         let (by_file, by_name): (Vec<_>, Vec<_>) =
             names.iter().partition(|n| n.ends_with(".yaml") || n.ends_with(".yml") || n.contains('/'));
@@ -438,7 +439,7 @@ impl Context {
                 hint,
             ));
         }
-        // A broken plan stops nobody from recovering the others: what was not asked for by name is left out, loudly.
+        // An invalid plan must not block the recovery of the others: one that was not named is skipped with a message.
         if broken > 0 && (names.is_empty() || !by_file.is_empty()) && plans.is_empty() {
             return Err(CliError::usage_fix(
                 "every plan has errors",
@@ -455,7 +456,7 @@ impl Context {
     /// One plan, by name or file.
     ///
     /// # Errors
-    /// If it is broken, missing, or not one.
+    /// If it is invalid or missing, or if there are several.
     pub fn plan(&self, name: &str, printer: &Printer) -> Result<Plan, CliError> {
         let mut plans = self.plans(std::slice::from_ref(&name.to_owned()), printer)?;
         match (plans.pop(), plans.is_empty()) {
@@ -467,12 +468,12 @@ impl Context {
         }
     }
 
-    /// The same as a rehearsal of this scenario.
+    /// The same context as a rehearsal of this scenario.
     #[must_use]
     pub fn rehearsing(&self, scenario: &str) -> Self {
         let mut rehearsing = self.clone();
         rehearsing.global.sandbox = Some(scenario.to_owned());
-        // No rehearsal goes into the journal of what is real.
+        // A rehearsal never writes to the journal of live runs.
         if let Some(named) = &mut rehearsing.global.store {
             named.set_extension("sandbox.db");
             rehearsing.settings.store = Some(named.display().to_string());
@@ -489,7 +490,7 @@ impl Context {
         let bytes = match files::read(file, Use::Plan) {
             Ok(bytes) => bytes,
             Err(e) if e.is_missing() => return Err(e.into()),
-            // It keeps nobody from using the plans beside it.
+            // The plans beside it stay usable.
             Err(e) => {
                 let finding = Finding::error("plan-unreadable", &name, None, "drctl cannot read the plan")
                     .because(e.why.to_string())
@@ -500,7 +501,7 @@ impl Context {
         };
         let mut checked = crate::plan::check(&name, &bytes, &self.settings);
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        // The address of a channel may be one that a plan has for reasons of its own.
+        // A plan may legitimately contain the address of a channel.
         let names_nothing = |secret: &Secret| !secret.expose().starts_with("http");
         let held = KEYS.into_iter().filter_map(environment::secret).chain(self.held().filter(names_nothing));
         if held.into_iter().any(|secret| secret.expose().len() >= LONG && text.contains(secret.expose())) {
@@ -514,10 +515,10 @@ impl Context {
         Ok((checked, text))
     }
 
-    /// The waivers that were typed.
+    /// The waivers on the command line.
     ///
     /// # Errors
-    /// If one is no rule, cannot be waived, or lacks a reason or a bound.
+    /// If one names no rule or a rule that cannot be waived, or lacks a reason or a bound.
     pub fn waivers(&self, args: &WaiveArgs) -> Result<Vec<Waiver>, CliError> {
         let accept_loss_ms =
             args.accept_data_loss.as_deref().map(Dur::parse).transpose().map_err(CliError::usage)?;
@@ -567,7 +568,7 @@ impl Context {
 /// A scenario by its name.
 ///
 /// # Errors
-/// If there is none, with those that there are.
+/// If there is none, with the list of all.
 pub fn scenario_named(name: &str) -> Result<Scenario, CliError> {
     Scenario::find(name).ok_or_else(|| {
         let names: Vec<_> = SCENARIOS.iter().map(|s| s.name).collect();
@@ -580,12 +581,12 @@ pub fn scenario_named(name: &str) -> Result<Scenario, CliError> {
     })
 }
 
-/// Findings of several files, for programs.
+/// Findings of several files, as JSON.
 pub fn findings_json(findings: &[Finding]) -> serde_json::Value {
     serde_json::to_value(findings).unwrap_or_default()
 }
 
-/// Somebody stands in another folder than they think, or has written no plan yet.
+/// Either the folder is the wrong one, or there is no plan yet.
 fn no_plans(place: &Path) -> CliError {
     CliError::usage_fix(
         format!("there are no plans in {}", place.display()),

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::files::{self, Use};
 use crate::model::secret::Secret;
 
-/// `DRCTL_*` variables that are no settings: what commands of plans are given, and what tests and servers read.
+/// `DRCTL_*` variables that are not settings: commands of plans get them, or tests and servers read them.
 const NOT_SETTINGS: &[&str] = &["DRCTL_IDEMPOTENCY_KEY", "DRCTL_TEST_", "DRCTL_LOCALSTACK_"];
 
-/// `DRCTL_*` variables in whatever case, for the settings. One that may not come from here is an error there: none is ignored.
+/// `DRCTL_*` variables in any case, for the settings. None is ignored: the settings reject a variable that is not allowed here.
 pub fn settings() -> BTreeMap<String, String> {
     let set = |key: &str| {
         key.to_lowercase().starts_with("drctl_") && !NOT_SETTINGS.iter().any(|n| key.starts_with(n))
@@ -18,13 +18,13 @@ pub fn settings() -> BTreeMap<String, String> {
     all.filter(|(key, value)| set(key) && !value.is_empty()).collect()
 }
 
-/// Everything, for programs of plans that ask for some of it by name.
+/// All variables, for commands of plans that request some by name.
 pub fn all() -> BTreeMap<String, String> {
-    // What is no text nobody can name.
+    // A variable that is not text cannot be requested by name.
     std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect()
 }
 
-/// A path as a person writes it: `~/` is the home folder.
+/// Expands a path: `~/` is the home folder.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn expand(path: &str) -> std::path::PathBuf {
     match (path.strip_prefix("~/"), std::env::var("HOME")) {
@@ -33,13 +33,13 @@ pub fn expand(path: &str) -> std::path::PathBuf {
     }
 }
 
-/// Which logs are asked for (`RUST_LOG`), if any.
+/// The log filter (`RUST_LOG`), if set.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn log_filter() -> Option<String> {
     std::env::var("RUST_LOG").ok().filter(|filter| !filter.trim().is_empty())
 }
 
-/// Whether the person asked for no colours (no-color.org).
+/// Whether colours are off (no-color.org).
 pub fn no_color() -> bool {
     is_set("NO_COLOR")
 }
@@ -49,13 +49,13 @@ fn is_set(name: &str) -> bool {
     std::env::var(name).is_ok_and(|value| !value.is_empty())
 }
 
-/// A secret that the environment holds.
+/// A secret in the environment.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn secret(name: &str) -> Option<Secret> {
     std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| Secret::new(&text))
 }
 
-/// What follows `--output` on a command line that could not be parsed.
+/// The value of `--output` on a command line that could not be parsed.
 pub fn output_as_typed() -> Option<String> {
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
@@ -69,7 +69,7 @@ pub fn output_as_typed() -> Option<String> {
     None
 }
 
-/// Where files may be put that nobody keeps (`TMPDIR`).
+/// The folder for temporary files (`TMPDIR`).
 pub fn temporary() -> std::path::PathBuf {
     std::env::temp_dir()
 }
@@ -81,25 +81,25 @@ pub fn os_identity() -> String {
     format!("{user}@{host}")
 }
 
-/// Where a service of AWS is reached in place of its own address, as far as the environment says it (AWS SDKs Reference Guide,
-/// «Service-specific endpoints»).
+/// The address that replaces AWS's own for a service, as far as the environment sets it (AWS SDKs Reference Guide, «Service-specific
+/// endpoints»).
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn aws_endpoint(service: &str) -> Option<String> {
     let named = [format!("AWS_ENDPOINT_URL_{service}"), "AWS_ENDPOINT_URL".to_owned()];
     named.iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
 }
 
-/// Something that credentials come from, or a setting of the SDK that leads calls elsewhere.
+/// A source of credentials, or an SDK setting that redirects calls.
 pub struct Source {
-    /// Which.
+    /// The source.
     pub what: String,
-    /// What it is.
+    /// Its value.
     pub why: String,
-    /// The region that it needs, or text that would name it. Empty if it needs none, absent if unknown.
+    /// The region that it depends on, or text that may name the region. Empty if it needs none, `None` if unknown.
     pub region: Option<String>,
 }
 
-/// Where credentials come from in this environment, as far as it tells (AWS SDKs Reference Guide, «Credential provider chain»).
+/// The sources of credentials in this environment, as far as it shows them (AWS SDKs Reference Guide, «Credential provider chain»).
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn credential_sources() -> Vec<Source> {
     let source = |what: &str, why: &str, region: Option<String>| Source {
@@ -133,7 +133,7 @@ pub fn credential_sources() -> Vec<Source> {
     all
 }
 
-/// The region of the identity provider that a profile signs in at.
+/// The region of the identity provider of a profile.
 fn sso_region(text: &str, profile: &str) -> Option<String> {
     let value = |section: &str, key: &str| {
         let mut here = false;

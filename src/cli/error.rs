@@ -1,4 +1,4 @@
-//! The only translation from causes to user's words and exit codes.
+//! The only place that turns errors into messages and exit codes.
 
 use thiserror::Error;
 
@@ -9,15 +9,15 @@ use crate::journal::{AppendError, StoreError};
 use crate::model::ledger::StoreWorld;
 use crate::planner::assessment;
 
-/// What a command ends with when it cannot do what was asked.
+/// The error of a command.
 #[derive(Debug, Error)]
 #[error("error: {message}")]
 pub struct CliError {
-    /// A word for programs.
+    /// The code for programs.
     pub code: &'static str,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to do.
+    /// What to do about it.
     pub hint: Option<String>,
     /// The exit code.
     pub exit: u8,
@@ -29,12 +29,12 @@ impl CliError {
         Self { code: "usage", message: message.into(), hint: None, exit: exit::USAGE }
     }
 
-    /// The same with what to do.
+    /// The same with a hint.
     pub fn usage_fix(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..Self::usage(message) }
     }
 
-    /// Nobody can continue before somebody renews the credentials or sets the clock of this machine.
+    /// Only a person can continue: they must renew the credentials, or set the clock of this machine.
     pub fn credentials(place: &str, (why, clock): (&str, bool)) -> Self {
         let (message, hint) = match clock {
             true => {
@@ -57,7 +57,7 @@ impl CliError {
     }
 }
 
-/// Errors of SQLite and the system for a store, and what to try first.
+/// Errors of SQLite and the system about a store, and what to try first.
 const CAUSES: &[(&str, &str)] = &[
     ("disk is full", "make room"),
     ("No space left", "make room"),
@@ -72,13 +72,13 @@ const CAUSES: &[(&str, &str)] = &[
     ("I/O error", "check the disk, its room and its limits"),
 ];
 
-/// What helps where a store is not where it was.
+/// The hint if a store's file is gone.
 const GONE: &str = "restore the file with its -wal and -shm, and run the command again. If that is impossible, continue in another store: --store FILE";
 
-/// What helps where a store was put back.
+/// The hint if a store was restored from an older copy.
 const PUT_BACK: &str = "restore the newer store, and keep all files unchanged, because they are the evidence (drctl audit verify lists them). If there is no newer store, this store does not know what happened since, so none of its runs may continue. Name a new store (--store FILE), observe the estate (drctl observe), and start a new recovery";
 
-/// What helps where a store does not work, by its cause.
+/// The hint if a store does not work, by its cause.
 fn elsewhere(message: &str) -> String {
     let known = CAUSES.iter().find(|(words, _)| message.contains(words));
     let first = known.map_or_else(String::new, |(_, help)| format!("{help}, or "));

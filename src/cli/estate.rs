@@ -1,4 +1,4 @@
-//! Looks at a plan's things for a command, with what the store remembers of them, and remembers what was seen.
+//! Observes the targets of a plan for a command, together with the stored observations, and stores the new ones.
 
 use super::context::Context;
 use super::error::CliError;
@@ -13,10 +13,10 @@ use crate::model::time::Dur;
 use crate::plan::Plan;
 use crate::probe::Recorder;
 
-/// How long one look at everything may take. A dark region is dark after that.
+/// Limit on one survey. A region that has not answered by then counts as dark.
 const DEADLINE: Dur = Dur::secs(15);
 
-/// Looks at everything of a plan. `scope` is whose memory it goes into: the plan's, or a rehearsal's own.
+/// Observes everything in a plan. `scope` is where observations are stored: the plan's scope, or a rehearsal's own.
 ///
 /// # Errors
 /// If the store cannot be read or written.
@@ -46,7 +46,7 @@ pub async fn look(
     Ok(estate)
 }
 
-/// SQL reaches a database whose control plane is down, by the endpoint that was seen last.
+/// Adds the last known endpoint, so that SQL can reach a database whose control plane is down.
 fn remember_endpoint(target: &mut Target, store: &SqliteJournal, scope: &str) -> Result<(), CliError> {
     let (Target::Fence { db, .. } | Target::Wrote { db, .. }) = target else { return Ok(()) };
     let last = store.remembered(&key(scope, &Target::Database(db.clone()).key()))?;
@@ -56,12 +56,12 @@ fn remember_endpoint(target: &mut Target, store: &SqliteJournal, scope: &str) ->
     Ok(())
 }
 
-/// Two applications may both have a group of one name, in different accounts; and no rehearsal remembers another.
+/// The scope is part of the key: two applications may have groups of the same name in different accounts, and each rehearsal is separate.
 fn key(scope: &str, target: &str) -> String {
     format!("{scope}/{target}")
 }
 
-/// Says that a rehearsal which has not begun yet shows what was there before its outage.
+/// Prints a note that a rehearsal which has not started yet shows the state before its outage.
 ///
 /// # Errors
 /// If there is no such scenario.

@@ -1,4 +1,4 @@
-//! What is signed when a process lets go of a run: the ledger, and the run's evidence.
+//! Signs the ledger and the evidence of a run when a process releases it.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ use crate::model::ledger::Why;
 use crate::model::time::Timestamp;
 use crate::record::event::WorldKind;
 
-/// The folder of bundles, beside the journal and with its name: rehearsals prove nothing of what is real.
+/// The folder of bundles, beside the journal and named after it, so that rehearsals are separate.
 pub fn folder(store: &Path) -> PathBuf {
     store.with_extension("evidence")
 }
@@ -33,25 +33,25 @@ pub fn name(run: &RunId, events: u64) -> String {
 pub struct Bundle {
     /// Its name.
     pub name: String,
-    /// All of it.
+    /// Its content.
     pub bytes: Vec<u8>,
-    /// The world that the run was made in.
+    /// The world of the run.
     pub world: WorldKind,
-    /// Whether the run is over, or stopped where a person has to decide.
+    /// Whether the run has ended, or stopped at a decision of a person.
     pub over: bool,
 }
 
-/// Makes a bundle of a run as it stands, with a checkpoint of the ledger that vouches for it.
+/// Creates a bundle of a run in its current state, with a checkpoint of the ledger.
 ///
 /// # Errors
-/// If the run is not whole, or nothing can be signed.
+/// If the run is not intact, or cannot be signed.
 pub fn make(
     context: &Context,
     store: &SqliteJournal,
     now: Timestamp,
     (why, run): (Why, &RunId),
 ) -> Result<Bundle, CliError> {
-    // The store's key signs for nothing that only a file says, and nothing earlier than what the ledger knows.
+    // The store's key signs neither imported runs nor times before the latest one in the ledger.
     store.may_act(run)?;
     let now = store.date(now)?;
     let (upto, _) = ledger::checkpoint(context, store, now, (why, Some(run)))?;
@@ -65,7 +65,8 @@ pub fn make(
     Ok(Bundle { name, bytes, over: state.finished() || state.halted.is_some(), world: state.created.world })
 }
 
-/// Signs for what a run did, and keeps its evidence where it is over or stopped: whether it succeeded or not. The run is not held up by
+/// Signs the ledger after a run, and creates its bundle if it has ended or stopped, whatever the result. A failure here only produces a
+/// message: the recovery matters more than its proof.
 /// that: what is done for an application is worth more than the proof of it.
 pub fn let_go((context, printer): (&Context, &Printer), store: &SqliteJournal, now: Timestamp, run: &RunId) {
     match keep(context, store, now, run) {
@@ -78,7 +79,7 @@ pub fn let_go((context, printer): (&Context, &Printer), store: &SqliteJournal, n
     }
 }
 
-/// The same, and says what went wrong. Answers with the file, where there is a new one.
+/// The same, but returns errors. Returns the file if it is new.
 fn keep(
     context: &Context,
     store: &SqliteJournal,
@@ -95,14 +96,14 @@ fn keep(
     if place_new(&file, &bundle.bytes, 0o600)? {
         return Ok(Some((file, bundle)));
     }
-    // Sealed before, when nothing had happened since; or put there by somebody else.
+    // An existing file is from an earlier release without new events, or somebody else put it there.
     match sealed(&file, &ledger::announced(store)?) {
         Ok(_) => Ok(None),
         Err(why) => Err(CliError::usage(format!("{} already exists, and {why}", file.display()))),
     }
 }
 
-/// A bundle of the store that is whole, and is what its name says.
+/// An intact bundle of the store whose content matches its name.
 ///
 /// # Errors
 /// What is wrong with it.
@@ -123,7 +124,7 @@ fn private(folder: &Path) -> Result<(), CliError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|e| CliError::file(folder, &e))?;
-    // Nobody leads it elsewhere.
+    // The folder must not be a link.
     match std::fs::symlink_metadata(folder).map_err(|e| CliError::file(folder, &e))?.is_dir() {
         true => Ok(()),
         false => Err(CliError::usage(format!("{} is not a separate folder", folder.display()))),

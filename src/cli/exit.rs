@@ -17,7 +17,7 @@ pub const HELD: u8 = 6;
 /// A bug in drctl.
 pub const BUG: u8 = 70;
 
-/// The worst of two: where a fleet's plans end differently, its exit code is that of the one most in need of a person.
+/// The worse of two exit codes, for the result of a fleet: the one that needs a person the most.
 pub fn worst(a: u8, b: u8) -> u8 {
     let rank = |code: u8| match code {
         DONE => 0,

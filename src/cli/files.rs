@@ -5,10 +5,10 @@ use std::path::Path;
 
 use super::error::CliError;
 
-/// Writes a file that is not there yet: what was signed, or signs, is never written over.
+/// Creates a file. Never overwrites one, because signed files and keys must stay.
 ///
 /// # Errors
-/// If it is there, or cannot be written.
+/// If it exists, or cannot be written.
 pub fn write_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<(), CliError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
@@ -26,7 +26,7 @@ pub fn write_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()
     })
 }
 
-/// Writes a file that nobody else reads, over one that was there.
+/// Writes a file that only its owner can read. Overwrites an existing one.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -35,7 +35,7 @@ pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CliEr
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| {
-        // One that was there keeps the rights that it had.
+        // An existing file keeps its old mode otherwise.
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         file.write_all(content.as_ref())?;
         file.sync_all()
@@ -43,10 +43,11 @@ pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CliEr
     written.map_err(|e| CliError::file(path, &e))
 }
 
-/// Makes a folder that is its owner's alone, or finds it so: nobody else put it there, leads it elsewhere, or looks into it.
+/// Creates a folder that only its owner can access, or checks that an existing one is: not created by somebody else, not a link, and not
+/// readable by others.
 ///
 /// # Errors
-/// If it cannot be made, or is anything else.
+/// If it cannot be created, or is anything else.
 pub fn own_folder(path: &Path) -> Result<(), CliError> {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
@@ -66,10 +67,10 @@ pub fn own_folder(path: &Path) -> Result<(), CliError> {
     ))
 }
 
-/// Whether a file with a secret in it is read by its owner alone (0600 or 0400), who is whoever runs this.
+/// Checks that a file with a secret belongs to the current user and that only the owner can read it (0600 or 0400).
 ///
 /// # Errors
-/// If it is not there, belongs to somebody else, or is open to others.
+/// If it does not exist, belongs to somebody else, or is open to others.
 pub fn own_file(path: &Path) -> Result<(), CliError> {
     use std::os::unix::fs::MetadataExt as _;
     let found = std::fs::metadata(path).map_err(|e| CliError::file(path, &e))?;
@@ -87,8 +88,7 @@ pub fn own_file(path: &Path) -> Result<(), CliError> {
     ))
 }
 
-/// Writes a file that is not there yet, and the whole file comes into its place at once: who finds it there finds all of it. Answers whether it was this one that came
-/// there, and not another that was there before.
+/// Creates a file atomically: whoever finds it finds all of it. Returns whether this call created it; an existing one is kept.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -96,13 +96,13 @@ pub fn place_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<bo
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     let beside = Path::new(&beside);
-    // Of a process of this number that was killed.
+    // Left by a killed process with the same ID.
     drop(std::fs::remove_file(beside));
     write_new(beside, content, mode)?;
     let placed = std::fs::hard_link(beside, path);
     drop(std::fs::remove_file(beside));
     match placed {
-        // That it is there outlives a power cut, too.
+        // Makes the new name survive a power failure.
         Ok(()) => match path.parent().map(std::fs::File::open) {
             Some(Ok(folder)) => folder.sync_all().map(|()| true).map_err(|e| CliError::file(path, &e)),
             _ => Ok(true),
@@ -112,8 +112,8 @@ pub fn place_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<bo
     }
 }
 
-/// Writes a file that nobody else reads, over one that was there, at once: whoever reads it meanwhile finds all of the one or of the other.
-/// `number` is one that no other thread of this process writes it with.
+/// Writes a file that only its owner can read, and replaces an existing one atomically: readers find either all of the old or all of the
+/// new content. `number` must differ between threads of this process that write at the same time.
 ///
 /// # Errors
 /// If it cannot be written.
@@ -121,7 +121,7 @@ pub fn place_over(path: &Path, content: impl AsRef<[u8]>, number: u64) -> Result
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}-{number}", std::process::id()));
     let beside = Path::new(&beside);
-    // Of a process of this number that was killed.
+    // Left by a killed process with the same ID.
     drop(std::fs::remove_file(beside));
     write_new(beside, content, 0o600)?;
     std::fs::rename(beside, path).map_err(|e| CliError::file(path, &e))

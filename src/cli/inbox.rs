@@ -1,4 +1,5 @@
-//! What people said to a run that nobody drives: it is in the inbox, and a screen that leaves it out asks them again.
+//! The inbox of a run that no process drives. Screens take it into account, so that people are not asked for an answer that they have
+//! given.
 
 use crate::cli::error::CliError;
 use crate::journal::Journal as _;
@@ -8,7 +9,7 @@ use crate::run::RunState;
 use crate::run::signal::take;
 use crate::run::state::{Status, StepState};
 
-/// The run as it will be once somebody drives it and reads its letters. What it would refuse, or could not follow, changes nothing.
+/// The run as it will be after a process has read its inbox. Signals that it would refuse change nothing.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -23,7 +24,7 @@ pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, CliErro
             state = next;
         }
     }
-    // Why it stands still is another thing by now where somebody said no.
+    // After a rejection, the reason why it stopped has changed.
     let fails = |(i, at): (usize, &StepState)| {
         let anew = at.work.status == Status::Failed && before.steps[i].work.status != Status::Failed;
         let why = at.work.reason.as_deref().unwrap_or_default();

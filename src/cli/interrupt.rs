@@ -1,25 +1,25 @@
-//! Ctrl-C: once pauses at a safe point, twice leaves at once. Both leave a run that can be resumed.
+//! Ctrl-C: the first pauses at a safe point, the second exits at once. After both, the run can be resumed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::adapters::process;
 
-/// How often a person asked this process to stop.
+/// The number of interrupts.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupts {
     count: Arc<AtomicU32>,
 }
 
 impl Interrupts {
-    /// Listens for SIGINT and SIGTERM from here on.
+    /// Starts to listen for SIGINT and SIGTERM.
     ///
     /// # Errors
-    /// If the operating system gives no signals.
+    /// If the operating system cannot deliver signals.
     pub fn listen() -> std::io::Result<Self> {
         let interrupts = Self::default();
         let count = Arc::clone(&interrupts.count);
-        // A thread of its own: a rehearsal in virtual time may never yield to a runtime.
+        // A separate thread, because a rehearsal in virtual time may never yield to a runtime.
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
                 return;
@@ -45,13 +45,13 @@ impl Interrupts {
         Ok(interrupts)
     }
 
-    /// How often.
+    /// The number of interrupts so far.
     pub fn count(&self) -> u32 {
         self.count.load(Ordering::SeqCst)
     }
 }
 
-/// The journal holds everything that was done, so that leaving here loses nothing. 130 is what shells expect of SIGINT.
+/// The journal has everything that was done, so exiting here loses nothing. Shells expect 130 after SIGINT.
 #[expect(
     clippy::exit,
     clippy::disallowed_methods,

@@ -1,4 +1,4 @@
-//! The private key of whoever is at the keyboard, and what is signed with it.
+//! The private key of the person at the keyboard, and what it signs.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ use crate::record::runbook::Runbook;
 use crate::record::statement::{NAMESPACE, Statement};
 use crate::world::World;
 
-/// How long a statement is good unless somebody says otherwise: long enough for the run's owner to be started again.
+/// The default validity of a statement: long enough to restart the process that owns the run.
 pub const GOOD_FOR: Dur = Dur::mins(60);
 
 /// An operator's key.
@@ -36,15 +36,15 @@ pub struct Signer {
 #[derive(Debug)]
 enum How {
     File(Box<PrivateKey>),
-    /// An agent has it; this is the file of its public half.
+    /// An SSH agent holds it; this is the file of the public key.
     Agent(PathBuf),
 }
 
 impl Signer {
-    /// The key that the settings name, and whose it is.
+    /// The key named in the settings, and its operator.
     ///
     /// # Errors
-    /// If there is none, it cannot be used, or it is no operator's.
+    /// If there is none, it cannot be used, or no operator has it.
     pub fn load(settings: &Settings, authority: &Authority) -> Result<Self, CliError> {
         let Some(key) = &settings.key else {
             return Err(CliError::usage_fix(
@@ -76,7 +76,7 @@ impl Signer {
         Ok(Self { name: name.clone(), how })
     }
 
-    /// Signs a statement as this operator, said now and good until then. `now` is never earlier than what the ledger knows.
+    /// Signs a statement as this operator, valid from `now` until the given time. `now` is never earlier than the times in the ledger.
     ///
     /// # Errors
     /// If it cannot be signed.
@@ -118,10 +118,10 @@ impl Signer {
     }
 }
 
-/// A gate that nobody but the requester could open is found out before anything was fenced behind it.
+/// Checks that somebody other than the requester can approve every gate, before anything is fenced.
 ///
 /// # Errors
-/// If there is one.
+/// If nobody can.
 pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(), CliError> {
     let authority = &created.authority;
     let others: Vec<&str> =
@@ -151,7 +151,7 @@ pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(),
     Ok(())
 }
 
-/// Whether there are people who could override an approval that a requester waits for, and agree to that.
+/// Whether enough people could override an approval that a requester waits for, and ratify that.
 pub fn could_override(authority: &Authority, rule: &Override, requester: &str) -> bool {
     let mut commanders =
         authority.operators.keys().filter(|who| *who != requester && authority.has(who, &rule.by));
@@ -165,7 +165,7 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
     )
 }
 
-/// A public key that somebody named: the key itself, or its file.
+/// A public key: the argument itself, or the content of the file that it names.
 ///
 /// # Errors
 /// If it is neither.
@@ -197,10 +197,10 @@ pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, Cl
     key.decrypt(passphrase.as_bytes()).map_err(|_| unusable(path, &"the passphrase is wrong"))
 }
 
-/// Reads a private key that nobody else may read, as it is.
+/// Reads a private key, still encrypted. Its file must not be readable by others.
 ///
 /// # Errors
-/// If it cannot be read, or others may.
+/// If it cannot be read, or others can read it.
 pub fn load(path: &Path) -> Result<PrivateKey, CliError> {
     let file = files::open(path, Use::Key)?;
     if file.is_open_to_others() {
@@ -232,7 +232,7 @@ pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
     })
 }
 
-/// OpenSSH speaks with its agent, and with keys that are in hardware.
+/// Signs with OpenSSH, which supports its agent and hardware keys.
 fn by_agent(public: &Path, namespace: &str, text: &str) -> Result<String, CliError> {
     let failed = |why: String| {
         CliError::usage_fix(

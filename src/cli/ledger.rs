@@ -1,4 +1,4 @@
-//! The store's own key, and what is put into its ledger with it.
+//! The store's own key, and the ledger entries that it signs.
 
 use std::path::{Path, PathBuf};
 
@@ -22,13 +22,13 @@ use crate::policy::checkpoint;
 use crate::record::event::{Event, EventKind};
 use crate::world::JUMP;
 
-/// The file of the store's key, beside the journal and with its name: rehearsals do not sign for what was real. Nobody is asked for a
-/// passphrase: runs begin with nobody at the terminal.
+/// The file of the store's key, beside the journal and named after it, so that rehearsals do not sign for live runs. It has no passphrase,
+/// because runs may start without a person at the terminal.
 fn file(store: &Path) -> PathBuf {
     store.with_extension("key")
 }
 
-/// The store's key, made if it is not there.
+/// The store's key; created if it does not exist.
 pub(super) fn key(store: &SqliteJournal) -> Result<PrivateKey, CliError> {
     let path = file(store.path());
     if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
@@ -37,7 +37,7 @@ pub(super) fn key(store: &SqliteJournal) -> Result<PrivateKey, CliError> {
     read(&path)
 }
 
-/// Never waits: neither for somebody who types, nor for what is no file.
+/// Never waits for input, nor for something that is not a file.
 fn read(path: &Path) -> Result<PrivateKey, CliError> {
     let unusable = |why: String| {
         let fix = format!(
@@ -54,7 +54,7 @@ fn read(path: &Path) -> Result<PrivateKey, CliError> {
     Ok(key)
 }
 
-/// Two processes that begin together get one key: the whole file comes into its place at once, and never over another.
+/// If two processes start at the same time they share one key: the file is created atomically and never overwritten.
 fn make(path: &Path) -> Result<(), CliError> {
     let failed = |e: ssh_key::Error| CliError::usage(format!("drctl cannot create a key: {e}"));
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
@@ -63,7 +63,7 @@ fn make(path: &Path) -> Result<(), CliError> {
     place_new(path, text.as_bytes(), 0o600).map(drop)
 }
 
-/// The public half, for auditors. It is made with the first run and not by whoever asks for it, perhaps in another folder.
+/// The public key, for auditors. It is created with the first run, not by this call, which may be made in the wrong folder.
 ///
 /// # Errors
 /// If there is none.
@@ -81,7 +81,7 @@ pub fn public(store: &Path) -> Result<PublicKey, CliError> {
     Ok(read(&path)?.public_key().clone())
 }
 
-/// Every key that the ledger announced: what was signed before a key was replaced stays signed.
+/// All keys that the ledger announced. Older ones are included, because what they signed stays valid.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -94,7 +94,7 @@ pub fn announced(store: &SqliteJournal) -> Result<Vec<PublicKey>, CliError> {
     Ok(entries.into_iter().filter_map(key).collect())
 }
 
-/// Puts a checkpoint into the ledger, after the key that signs it and the settings that hold, where either is not what the ledger knows.
+/// Adds a checkpoint to the ledger; before it the signing key and the settings, if the ledger does not have them yet.
 ///
 /// # Errors
 /// If there is no key, or the store cannot be written.
@@ -122,14 +122,15 @@ pub fn checkpoint(
         checkpoint::sign(&key, &said).map_err(|e| CliError::usage(format!("drctl cannot sign it: {e}")))?;
     let record = store.enter(&Entry::Checkpoint(signed.clone()))?;
     if store.world() == StoreWorld::Live {
-        // A store that is put back to an older copy does not know what lies beside it. The entry stands without that, too.
+        // A copy beside the store reveals later that the store was restored from an older copy. If it cannot be written, the entry counts
+        // all the same.
         let text = format!("{}\n", serde_json::json!(signed));
         drop(place_over(&anchors::beside(store.path()), text, record.seq));
     }
     Ok((record.seq, signed))
 }
 
-/// The time that something gets which is signed now: never earlier than what the ledger knows. Says so where the machine's clock is behind.
+/// The time for a new signature: never earlier than the times in the ledger. Prints a note if the machine's clock is behind.
 ///
 /// # Errors
 /// If the store cannot be read or written.
@@ -144,8 +145,8 @@ pub fn dated(printer: &Printer, store: &SqliteJournal, now: Timestamp) -> Result
     Ok(at)
 }
 
-/// Drives a run between two of them: one before anything is done, and one when this process releases it. Without them the run continues,
-/// because a recovery is more important than its proof.
+/// Drives a run between two checkpoints: one before anything is done, one when this process releases it. If a checkpoint fails the run
+/// continues, because a recovery is more important than its proof.
 pub async fn kept<T>(
     (context, printer, session): (&Context, &Printer, &Session<'_>),
     store: &SqliteJournal,
@@ -163,7 +164,7 @@ pub async fn kept<T>(
     done
 }
 
-/// The terms under which a run started: once, in the signed ledger, whatever happens to the rest.
+/// Records the terms under which a run started, once, in the signed ledger.
 fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), CliError> {
     let is_known = |record: &Record| match serde_json::from_slice(&record.bytes) {
         Ok(Entry::Terms { run: known, .. }) => known == *run,
@@ -197,7 +198,7 @@ fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<()
     Ok(())
 }
 
-/// Who may say what changes with drctl.yaml, and nothing else would tell when.
+/// The operators change only with drctl.yaml. The ledger records when.
 pub(super) fn configuration(context: &Context, store: &SqliteJournal, at: Timestamp) -> Result<(), CliError> {
     let bytes = context.settings_text.as_ref().map_or(&[][..], |(_, bytes)| bytes.as_slice());
     let now = Digest::of(bytes);

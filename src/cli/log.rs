@@ -1,4 +1,4 @@
-//! Logs about a run in progress: on stderr, never with a secret.
+//! Log output about a run in progress: to stderr, always without secrets.
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
@@ -28,11 +28,10 @@ pub enum LogFormat {
     Json,
 }
 
-/// Begins to write what is asked for: by `RUST_LOG`, or by how often `-v` was said. Without either nothing is written, and nothing is made up
-/// either.
+/// Starts logging, as requested by `RUST_LOG` or the number of `-v`. Without either, log messages are not even formatted.
 ///
 /// # Errors
-/// If `RUST_LOG` cannot be read.
+/// If `RUST_LOG` is not valid.
 pub fn begin(printer: Printer, verbose: u8, format: LogFormat) -> Result<(), CliError> {
     let asked = match (environment::log_filter(), verbose) {
         (Some(filter), _) => filter,
@@ -48,7 +47,7 @@ pub fn begin(printer: Printer, verbose: u8, format: LogFormat) -> Result<(), Cli
         )
     })?;
     let lines = Lines { printer, format };
-    // Only a process that does several things at once would set a second one.
+    // This fails only if a subscriber is set already, in a process with several commands.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(targets).with(lines));
     Ok(())
 }
@@ -58,7 +57,7 @@ struct Lines {
     format: LogFormat,
 }
 
-/// Fields by name, as text without secrets.
+/// The fields of an event by name, as text without secrets.
 #[derive(Default)]
 struct Fields(BTreeMap<&'static str, String>);
 
@@ -109,7 +108,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
                     .to_owned()
             }
         };
-        // What stands in two fields may be one secret.
+        // A secret may extend over two fields.
         self.printer.note(&scrubbed(line));
     }
 }

@@ -1,4 +1,5 @@
-//! The command line: one file a verb. It parses, calls what is below, and is the only place that has words for people.
+//! The command line: one file for each command. It parses arguments, calls the layers below, and is the only place with messages for
+//! people.
 
 pub mod anchors;
 pub mod args;
@@ -39,7 +40,7 @@ use printer::{Format, Printer};
 use crate::model::time::Timestamp;
 use crate::world::World;
 
-/// Parses the command line, runs the verb, and answers with the exit code.
+/// Parses the command line, runs the command, and returns the exit code.
 pub fn main() -> u8 {
     complete::answer();
     let cli = match args::parse(std::env::args_os()) {
@@ -51,7 +52,7 @@ pub fn main() -> u8 {
             let typed = environment::output_as_typed().and_then(|o| Format::from_str(&o, true).ok());
             match typed.filter(|format| e.use_stderr() && *format != Format::Human) {
                 Some(format) => report(&Printer::new(format), &CliError::usage(e.to_string().trim())),
-                // clap words its own errors, help and version, and knows which stream each belongs to.
+                // clap formats its own errors, help and version, and selects the stream for each.
                 None => drop(e.print()),
             }
             return if e.use_stderr() { exit::USAGE } else { exit::DONE };
@@ -68,7 +69,7 @@ pub fn main() -> u8 {
     }
 }
 
-/// The verbs that were typed: `runs-resume`.
+/// The command as typed, such as `runs-resume`.
 fn verbs(typed: &ArgMatches) -> String {
     let mut verbs = Vec::new();
     let mut at = typed.subcommand();
@@ -79,7 +80,7 @@ fn verbs(typed: &ArgMatches) -> String {
     verbs.join("-")
 }
 
-/// The machine's time, for commands that drive nothing.
+/// The machine's time, for commands that drive no run.
 fn now() -> Result<Timestamp, CliError> {
     Ok(World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?.now())
 }

@@ -1,4 +1,4 @@
-//! Tells people: beside the runs that this process drives, on a thread of its own, so that nothing of a recovery waits for a message.
+//! Sends notifications about the runs that this process drives, on a thread of its own, so that no recovery waits for a message.
 //!
 //! The notifications follow from the journal and the clock (`report::notices`), and the ledger records what was sent. Only one process of a
 //! store sends at a time. If a process is killed before it records a message, the message is sent again with the same key, by which the
@@ -41,33 +41,33 @@ use crate::notify::{self, Failure, Message};
 use crate::report::notices;
 use crate::world::World;
 
-/// How often somebody looks whether there is news.
+/// How often to check for new notifications.
 const LOOK: Dur = Dur::secs(2);
-/// How often it is asked whether to end.
+/// How often the thread checks whether to end.
 const POLL: Dur = Dur(100);
-/// Older news is none: nobody is woken for what was over days ago.
+/// Older notifications are dropped: nobody wants to be woken for what was over days ago.
 const FRESH: Dur = Dur::secs(3 * 24 * 60 * 60);
 /// How long the end of a command waits for its last messages.
 const AFTERWARDS: Dur = Dur::secs(30);
-/// After the last of its first tries a channel is asked again so often.
+/// The interval of further attempts after the first ones.
 const LATER: Dur = Dur::mins(1);
 
-/// The store's name of whoever tells.
+/// The name of the lock that the sending process holds.
 fn name() -> RunId {
     RunId::new("notify")
 }
 
-/// A thread that tells people.
+/// The thread that sends notifications.
 pub struct Notifier {
     thread: Background,
     more: Arc<Mutex<Vec<Notice>>>,
 }
 
-/// News that is not of a run.
+/// Notifications that do not belong to a run.
 pub struct More(Arc<Mutex<Vec<Notice>>>);
 
 impl More {
-    /// Takes the place of what was there before.
+    /// Replaces the previous ones.
     pub fn tell(&self, news: Vec<Notice>) {
         if let Ok(mut more) = self.0.lock() {
             *more = news;
@@ -75,17 +75,17 @@ impl More {
     }
 }
 
-/// What is looked at.
+/// Which runs to notify about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Runs that are not over when this begins, or whose end was not told, and this one.
+    /// Unfinished runs, runs whose end was not reported yet, and this run.
     Running(Option<RunId>),
-    /// All of the store, and schedules.
+    /// All runs of the store, and schedules.
     Everything,
 }
 
 impl Notifier {
-    /// Begins to tell, if there is anybody to be told and something real to be told of.
+    /// Starts to send, if there are recipients and the store is live.
     pub fn begin(context: &Context, printer: &Printer, scope: Scope) -> Option<Self> {
         if context.is_rehearsal() || context.settings.notify.channels.is_empty() {
             return None;
@@ -105,37 +105,37 @@ impl Notifier {
         Some(Self { thread, more })
     }
 
-    /// Whether it ended without being asked to.
+    /// Whether the thread has ended by itself.
     pub fn is_gone(&self) -> bool {
         self.thread.is_gone()
     }
 
-    /// News that is not of a run.
+    /// Sets the notifications that do not belong to a run.
     pub fn also(&self, news: Vec<Notice>) {
         self.more().tell(news);
     }
 
-    /// Where such news is left, by whoever has it.
+    /// Where other threads set such notifications.
     pub fn more(&self) -> More {
         More(Arc::clone(&self.more))
     }
 
-    /// Says what could not be told since it was last asked.
+    /// Prints failures since the last call.
     pub fn tell(&self, printer: &Printer) {
         self.thread.tell(printer);
     }
 
-    /// Tells what is left, and ends. Nothing of what was done depends on it.
+    /// Sends what is left, and ends. Nothing else depends on it.
     pub fn end(self, printer: &Printer, interrupts: &Interrupts) {
         let late = "some notifications are not delivered yet; drctl serve continues to deliver them";
         self.thread.end(AFTERWARDS, late, (printer, interrupts));
     }
 }
 
-/// Does something while notifications and traces of it are sent.
+/// Does work while notifications and traces about it are sent.
 ///
 /// # Errors
-/// What it answers.
+/// Those of the work.
 pub fn beside<T>(
     context: &Context,
     (printer, interrupts, run): (&Printer, &Interrupts, Option<&RunId>),
@@ -153,10 +153,10 @@ pub fn beside<T>(
     done
 }
 
-/// The value of a secret, by its location. From then on drctl never repeats it.
+/// Reads a secret, which drctl removes from all later output.
 ///
 /// # Errors
-/// If it is not there. What is there is not in the error.
+/// If it does not exist. The error does not contain the secret.
 pub fn reveal(base: &std::path::Path, at: &SecretAt) -> Result<Secret, String> {
     let secret = read(base, at)?;
     secrets::learn(secret.expose());
@@ -173,7 +173,7 @@ fn read(base: &std::path::Path, at: &SecretAt) -> Result<Secret, String> {
     }
 }
 
-/// A message that was answered, or never will be.
+/// A message that was answered, or that will never be.
 struct Landed {
     notice: Notice,
     channel: Channel,
@@ -196,7 +196,7 @@ fn fly(
     })
 }
 
-/// What the thread works with.
+/// The configuration of the thread.
 struct NotifierSettings {
     notify: Notify,
     policy: Policy,
@@ -209,7 +209,7 @@ struct NotifierSettings {
 }
 
 impl NotifierSettings {
-    /// A store that is busy is free a moment later.
+    /// `None` if the store is busy; the thread tries again.
     fn open(&self, world: &World) -> Option<SqliteJournal> {
         loop {
             match SqliteJournal::open_existing(&self.store, StoreWorld::Live) {
@@ -245,7 +245,7 @@ impl NotifierSettings {
         }
     }
 
-    /// Waits for answers, and until it is time to look again.
+    /// Waits for answers until the next check is due.
     fn wait(&self, world: &World, store: &SqliteJournal, known: &mut Known, flights: &mut Flights) {
         let next = world.now() + LOOK;
         while world.now() < next {
@@ -270,8 +270,7 @@ impl NotifierSettings {
         }
     }
 
-    /// Sends what is due: a channel that does not answer keeps no other waiting. Answers whether something is left that a few more tries
-    /// may help.
+    /// Sends what is due, to all channels in parallel. Returns whether something is left that may still succeed in the first attempts.
     fn look(
         &self,
         world: &World,
@@ -282,7 +281,7 @@ impl NotifierSettings {
         if known.lock.is_none() {
             match RunLock::take(&Context::lock_folder(store), &name()) {
                 Ok(lock) => known.lock = Some(lock),
-                // Whoever holds it tells of every run that is open, and is waited for when this one ends.
+                // The process with the lock notifies about every unfinished run. At its end, this one waits for that.
                 Err(StoreError::Owned(_)) => return self.left_to_others(world, store, known),
                 Err(e) => return Err(e),
             }
@@ -314,7 +313,7 @@ impl NotifierSettings {
         Ok(known.is_left(&self.notify, &news))
     }
 
-    /// Everything that is news now.
+    /// All current notifications.
     fn news(
         &self,
         store: &SqliteJournal,
@@ -328,7 +327,7 @@ impl NotifierSettings {
                 continue;
             }
             if known.runs.get(&row.run).is_none_or(|(events, _)| *events != row.events) {
-                // A run that is broken hides no other: drctl status says so.
+                // A broken run must not hide the others; drctl status reports it.
                 let read = match store.read(&row.run) {
                     Ok(records) => create::replay(&row.run, &records).map_err(|e| e.to_string()),
                     Err(e @ (StoreError::Corrupt { .. } | StoreError::NoRun(_))) => Err(e.to_string()),
@@ -373,7 +372,7 @@ impl NotifierSettings {
         Ok(news)
     }
 
-    /// Records the result.
+    /// Records the result of a message.
     fn enter(
         &self,
         store: &SqliteJournal,
@@ -428,7 +427,7 @@ impl NotifierSettings {
     }
 }
 
-/// The channels that a piece of news goes to.
+/// The channels that a notification goes to.
 pub fn recipients<'n>(notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
     let wanted = |channel: &&Channel| {
         let named = notice.tell.contains(&channel.name);
@@ -438,16 +437,16 @@ pub fn recipients<'n>(notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
     notify.channels.iter().filter(wanted).collect()
 }
 
-/// What the ledger has of news, in its order.
+/// The ledger's entries about notifications, in order.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If the ledger cannot be read.
 pub fn told(store: &SqliteJournal) -> Result<Vec<Entry>, CliError> {
     let entries = store.entries(ENTRIES)?;
     Ok(entries.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok()).collect())
 }
 
-/// When people were told of each run.
+/// When people were notified about each run.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -457,7 +456,7 @@ pub fn told_of_runs(store: &SqliteJournal) -> Result<BTreeMap<RunId, Vec<Timesta
         if let Entry::Notice { at, run: Some(run), delivered, kind, .. } = entry
             && matches!(kind, Kind::Alert | Kind::Update | Kind::Resolved)
         {
-            // That nobody took any of it is a silence, too.
+            // A run whose messages all failed is listed too, with no time.
             all.entry(run).or_default().extend(delivered.then_some(at));
         }
     }

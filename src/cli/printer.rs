@@ -1,4 +1,4 @@
-//! The only writer to the terminal. Documents go to stdout, everything else to stderr.
+//! The only code that writes to the terminal. Documents go to stdout, everything else to stderr.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::os::fd::AsFd;
@@ -10,15 +10,15 @@ use indicatif::ProgressBar;
 use super::{environment, rehearsed, wrap};
 use crate::model::plain::{self, Colours};
 
-/// The line at the bottom of the terminal, while there is one: whoever writes takes it away for as long.
+/// The status line at the bottom of the terminal, if there is one. Other output hides it while it is written.
 static LIVE: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// From now on this is the line at the bottom; none if there is none any more.
+/// Sets the status line at the bottom; `None` removes it.
 pub fn at_the_bottom(bar: Option<ProgressBar>) {
     *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = bar;
 }
 
-/// Writes above the line at the bottom.
+/// Writes above the status line.
 fn above<T>(write: impl FnOnce() -> T) -> T {
     let bar = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
     match bar {
@@ -27,8 +27,8 @@ fn above<T>(write: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Asks somebody: until they answered there is no line at the bottom, which would be drawn over the question. Others who write meanwhile
-/// do not wait for the answer.
+/// Asks a question. The status line, which would overwrite the question, is off until the answer. Other output does not wait for the
+/// answer.
 pub fn asking<T>(ask: impl FnOnce() -> T) -> T {
     let bar = LIVE.lock().unwrap_or_else(PoisonError::into_inner).take();
     let answer = match &bar {
@@ -39,12 +39,12 @@ pub fn asking<T>(ask: impl FnOnce() -> T) -> T {
     answer
 }
 
-/// How many columns there are, if this is a terminal that says so; else none.
+/// The number of columns of a terminal; 0 if there is none.
 fn width(of: impl AsFd) -> usize {
     rustix::termios::tcgetwinsize(of).map_or(0, |size| usize::from(size.ws_col))
 }
 
-/// How many columns there are for notes; none where they go elsewhere.
+/// The number of columns for notes; 0 if they do not go to a terminal.
 pub fn columns() -> usize {
     width(std::io::stderr())
 }
@@ -61,10 +61,10 @@ pub enum Format {
     Jsonl,
 }
 
-/// Writes.
+/// Writes results and notes.
 #[derive(Clone, Copy, Debug)]
 pub struct Printer {
-    /// How.
+    /// The output format.
     pub format: Format,
     colour: bool,
     silent: bool,
@@ -72,7 +72,7 @@ pub struct Printer {
 }
 
 impl Printer {
-    /// Colours only on a terminal whose owner wants them.
+    /// Uses colours on a terminal, unless the person turned them off.
     pub fn new(format: Format) -> Self {
         Self {
             format,
@@ -84,19 +84,19 @@ impl Printer {
         }
     }
 
-    /// One that says nothing: for what runs inside of something that says how it ended.
+    /// A silent printer, for work inside of something that reports the result.
     #[must_use]
     pub const fn silent(self) -> Self {
         Self { silent: true, ..self }
     }
 
-    /// One that names the commands of a rehearsal.
+    /// A printer that adds the rehearsal's option to the commands in messages.
     #[must_use]
     pub const fn rehearsing(self, rehearsal: bool) -> Self {
         Self { rehearsal: self.rehearsal || rehearsal, ..self }
     }
 
-    /// A text for people, whose commands are those of a rehearsal in one.
+    /// A text for people; in a rehearsal, with the rehearsal's option in its commands.
     pub fn commands(&self, text: &str) -> String {
         if self.rehearsal { rehearsed::commands(text) } else { text.to_owned() }
     }
@@ -106,18 +106,17 @@ impl Printer {
         self.colour
     }
 
-    /// Whether a person sits in front of it.
+    /// Whether a person is at the terminal.
     pub fn is_interactive(&self) -> bool {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
-    /// A line on stdout: one, whatever others wrote into it, and nothing of that does more than being read. A reader that went away is no
-    /// error of ours.
+    /// Writes one line to stdout, whatever the text contains, without control characters. Ignores a reader that closed the pipe.
     pub fn line(&self, text: &str) {
         self.lines(&text.replace(['\n', '\r'], " "));
     }
 
-    /// Lines on stdout, whose ends are ours.
+    /// Writes lines to stdout. The line breaks are drctl's own.
     pub fn lines(&self, text: &str) {
         let text = match self.format {
             Format::Human => wrap::lines(&self.shown(&self.commands(text)), width(std::io::stdout())),
@@ -128,7 +127,7 @@ impl Printer {
         }
     }
 
-    /// Text on stdout: as it is into a file or another program, which may hold it against a digest.
+    /// Writes text to stdout. Files and pipes get it unchanged, because its digest may be checked.
     pub fn text(&self, text: &str) {
         if self.silent {
             return;
@@ -138,24 +137,24 @@ impl Printer {
         let _ = above(|| write!(out, "{text}"));
     }
 
-    /// A line on stderr: one, likewise.
+    /// Writes one line to stderr, in the same way.
     pub fn note(&self, text: &str) {
         self.notes(&text.replace(['\n', '\r'], " "));
     }
 
-    /// Lines on stderr, whose ends are ours.
+    /// Writes lines to stderr. The line breaks are drctl's own.
     pub fn notes(&self, text: &str) {
         self.drawn(&wrap::lines(&self.shown(&self.commands(text)), columns()));
     }
 
-    /// Lines on stderr that were laid out for its width.
+    /// Writes lines to stderr that were already laid out for its width.
     pub fn drawn(&self, text: &str) {
         if !self.silent {
             let _ = above(|| writeln!(std::io::stderr(), "{}", self.shown(&self.commands(text))));
         }
     }
 
-    /// What a terminal is given.
+    /// The text as it appears on a terminal.
     pub fn shown(&self, text: &str) -> String {
         plain::terminal(text, if self.colour { Colours::Shown } else { Colours::None })
     }
@@ -185,13 +184,13 @@ impl Printer {
         })
     }
 
-    /// Asks for a yes. Anything else is a no.
+    /// Asks for a yes. Every other answer counts as no.
     pub fn agrees(&self, question: &str) -> bool {
         let answer = self.ask(&format!("{question} [y/N]"));
         answer.is_some_and(|said| matches!(said.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// `text` in a colour, where colours are used.
+    /// `text` in a colour, if colours are on.
     pub fn paint(&self, code: u8, text: &str) -> String {
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
     }

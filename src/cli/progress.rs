@@ -1,4 +1,5 @@
-//! The run as it goes: a line an event on stderr; on a terminal also what is waited for, elapsed time and what is left.
+//! The progress of a run: one line for each event on stderr. On a terminal, also what drctl waits for, and the elapsed and the remaining
+//! time.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -24,11 +25,11 @@ use crate::report::summary;
 use crate::run::RunState;
 use crate::run::state::{Status, StepState};
 
-/// Shows a run.
+/// The display of a run.
 pub struct Progress {
     printer: Printer,
     bar: Option<Live>,
-    /// Whether it was said that users are served again.
+    /// Whether the line about users being served was printed.
     served: Cell<bool>,
     waiting: RefCell<BTreeMap<String, String>>,
     label: String,
@@ -37,14 +38,14 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// With a status line if a person watches, at the pace at which the run's time goes by: none if it goes by at once.
+    /// With a status line if a person watches. `pace` is that of the run's time; `None` if a rehearsal takes no time.
     pub fn new(printer: Printer, pace: Option<f64>) -> Self {
         let watched = printer.format == Format::Human && printer.is_interactive();
         let bar = pace.filter(|_| watched).map(Live::new);
         Self { printer, bar, label: String::new(), ..Self::beside(printer, "") }
     }
 
-    /// For one of several runs side by side: plain lines that name the plan.
+    /// For one of several parallel runs: plain lines that name the plan.
     pub fn beside(printer: Printer, plan: &str) -> Self {
         Self {
             printer,
@@ -57,13 +58,13 @@ impl Progress {
         }
     }
 
-    /// The same, knowing how long steps took before.
+    /// The same, with the durations of earlier runs.
     #[must_use]
     pub fn knowing(self, history: History) -> Self {
         Self { history, ..self }
     }
 
-    /// Says once that a step takes longer than it usually does, and once more that it takes much longer.
+    /// Prints once that a step takes longer than usual, and once that it takes much longer.
     fn call_out(&self, step: &StepId, now: Timestamp, state: &RunState) {
         let Some(beyond) = self.history.late(state, step, now) else { return };
         let late = beyond.late;
@@ -84,13 +85,13 @@ impl Progress {
         });
     }
 
-    /// What stands in front of a line: when it happened, how long after the beginning, and of which plan.
+    /// The beginning of a line: time, time since the start, and plan.
     fn head(&self, at: Timestamp, state: &RunState) -> String {
         let since = at.since(state.created_at);
         format!("{} {:>7}  {}", self.printer.paint(DIM, &at.clock()), format!("+{since}"), self.label)
     }
 
-    /// Takes the status line away.
+    /// Removes the status line.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish();
@@ -114,14 +115,14 @@ impl Progress {
         let mut parts: Vec<Part> =
             people.iter().map(|waits| Part::still(format!("WAITS FOR A PERSON: {}", waits.step))).collect();
         let watched = watched_until(state);
-        // Of two times, the one that is still counting comes first.
+        // The time that is still running comes first.
         parts.extend(watched.map(|until| Part::down("watched for another", until.since(now))));
         parts.push(clock(state, now));
         let pending: Vec<&str> = state.owed().map(ComponentName::as_str).collect();
         if !pending.is_empty() {
             parts.push(Part::still(format!("FENCE PENDING: {}", pending.join(", "))));
         }
-        // What holds the run up stands before how long the rest may take.
+        // What blocks the run comes before the remaining time.
         match people.is_empty() {
             true if watched.is_some() => {}
             true => parts.extend(in_progress(state, &self.waiting.borrow(), now)),
@@ -136,11 +137,11 @@ impl Progress {
         bar.set(parts);
     }
 
-    /// Says once that users are served again, as soon as the probes say so.
+    /// Prints once that users are served again, as soon as the probes show it.
     fn call_served(&self, event: &Event, state: &RunState) {
         let may_be =
             matches!(event.what, EventKind::ProbeTurned { good: true, .. } | EventKind::StepFinished { .. });
-        // Whoever takes the run over finds them served: the process before said so.
+        // The previous process of the run has printed that already.
         let taken = matches!(event.what, EventKind::EpochTaken { .. });
         if !(may_be || taken) || self.served.get() || state.finished() {
             return;
@@ -158,8 +159,7 @@ impl Progress {
     }
 }
 
-/// What is counted: how long users have been out, or, once they are served, how long that took. Where nobody saw them fail, no objective
-/// is at stake.
+/// How long users have not been served, or how long that took. If probes saw no failure, no objective applies.
 fn clock(state: &RunState, now: Timestamp) -> Part {
     let told = attainment(state, now);
     let of_rto = format!("of RTO {}", live::one_word(state.runbook.promised_rto().0));
@@ -173,9 +173,9 @@ fn clock(state: &RunState, now: Timestamp) -> Part {
     }
 }
 
-/// In front of what is done once a run is over.
+/// The prefix of lines about actions after the end of a run.
 fn after_the_end(event: &Event, state: &RunState) -> &'static str {
-    // The last actions of the run are in the journal together with its end, and are not pending.
+    // The run's last actions are written together with its end, and were not pending.
     let owed = |id: &StepId| {
         let action = state.position(id).map(|i| &state.step(i).action);
         matches!(action, Some(Action::Op(Operation::Fence(_) | Operation::CheckPromotable(_))))
@@ -193,7 +193,7 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
     }
 }
 
-/// Until when a recovery is watched, once that has begun.
+/// The end of the watch after a recovery, once it has started.
 fn watched_until(state: &RunState) -> Option<Timestamp> {
     let watches = |(step, at): (&Step, &StepState)| match &step.action {
         Action::Wait { duration_ms, until: None } if at.work.status == Status::Started => {
@@ -204,10 +204,10 @@ fn watched_until(state: &RunState) -> Option<Timestamp> {
     state.runbook.steps.iter().zip(&state.steps).find_map(watches)
 }
 
-/// How many steps in progress the line names at most.
+/// Maximum number of steps in progress that the line names.
 const NAMED: usize = 3;
 
-/// What is in progress: why it is not done, as it was last seen, and when drctl gives it up. Those that were seen come first.
+/// The steps in progress: the last observed reason why each is not done, and its timeout. Steps with an observation come first.
 fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timestamp) -> Vec<Part> {
     let under_way = |(step, at): &(&Step, &StepState)| {
         at.work.started_at.is_some() && !at.work.status.settled() && !step.background
@@ -215,7 +215,7 @@ fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timest
     let steps = || state.runbook.steps.iter().zip(&state.steps).filter(under_way);
     let of = |(step, at): (&Step, &StepState)| {
         let why = waiting.get(step.id.as_str()).map_or_else(String::new, |why| format!(": {why}"));
-        // As the run itself counts: time in which nobody drove it is not the step's.
+        // Counted as the run does: without the time in which no process drove it.
         let began =
             [at.work.started_at, Some(state.taken_at), at.work.renewed_at].into_iter().flatten().max();
         let until = began.unwrap_or(now) + step.estimate.timeout_ms;
@@ -230,7 +230,7 @@ fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timest
     all.into_iter().take(NAMED).collect()
 }
 
-/// The longest way through what is not done yet, by expected durations; nothing once a step takes longer than was expected.
+/// The longest path through the remaining steps, by expected durations; `None` once a step takes longer than expected.
 fn eta(state: &RunState, now: Timestamp) -> Option<Dur> {
     let beyond = |(step, at): (&Step, &StepState)| {
         let took = at.work.started_at.filter(|_| !at.work.status.settled() && !step.background)?;
@@ -244,7 +244,7 @@ fn eta(state: &RunState, now: Timestamp) -> Option<Dur> {
         let expected = step.estimate.expected_ms;
         step.estimate.expected_ms = match s.work.started_at {
             _ if s.work.status.settled() => Dur::ZERO,
-            // What is under way has that much less left.
+            // Steps in progress have already used part of their time.
             Some(began) => Dur(expected.millis().saturating_sub(now.since(began).millis())),
             None => expected,
         };
@@ -297,7 +297,7 @@ fn in_part(part: &[u32]) -> String {
     if part.is_empty() { String::new() } else { format!(", with {} of its changes", part.len()) }
 }
 
-/// What somebody said to an approval.
+/// The line about an answer to an approval request.
 fn approval_words(p: &Printer, what: &EventKind) -> Option<String> {
     Some(match what {
         EventKind::Approved { step, who } => format!("{step} approved by {who}"),
@@ -320,7 +320,7 @@ fn approval_words(p: &Printer, what: &EventKind) -> Option<String> {
     })
 }
 
-/// What is pending, or may still happen.
+/// The line about something that is pending, or may still happen.
 fn owed_words(p: &Printer, what: &EventKind) -> Option<String> {
     Some(match what {
         EventKind::DebtSettled { component, why, .. } => {
@@ -350,7 +350,7 @@ fn owed_words(p: &Printer, what: &EventKind) -> Option<String> {
     })
 }
 
-/// An event in a line; none for those that only machines need.
+/// The line for an event; `None` for those that only programs need.
 pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
     let text = match &event.what {
         EventKind::RunCreated(c) => format!("run {} created, runbook {}", c.run, c.runbook_digest.short()),
@@ -422,12 +422,12 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
     Some(text)
 }
 
-/// A message without its code, which some providers put in front of it, and which stands there already.
+/// A message without its code, which some providers repeat in front of it.
 fn once<'w>(code: &str, why: &'w str) -> &'w str {
     why.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(why)
 }
 
-/// What a run that is paused is still waiting for.
+/// What a paused run is still waiting for.
 fn stopping(state: &RunState) -> String {
     let open = |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).background;
     let open: Vec<_> = (0..state.steps.len()).filter(open).map(|i| state.step(i).id.as_str()).collect();

@@ -1,4 +1,4 @@
-//! In a rehearsal every command that is named is one of the rehearsal: nobody copies one off the screen that acts on what is real.
+//! Makes every command in a rehearsal's output a rehearsal command, so that nobody copies a live command from it.
 
 use std::sync::OnceLock;
 
@@ -6,7 +6,7 @@ use super::args;
 
 const PROGRAM: &str = "drctl ";
 
-/// Verbs that a rehearsal names with `--sandbox`.
+/// Commands that get `--sandbox` in the output of a rehearsal.
 fn verbs() -> &'static [String] {
     static VERBS: OnceLock<Vec<String>> = OnceLock::new();
     VERBS.get_or_init(|| {
@@ -24,7 +24,7 @@ pub fn commands(text: &str) -> String {
         let verb: String = part.chars().take_while(|c| c.is_ascii_lowercase()).collect();
         let starts_a_word =
             out.chars().next_back().is_none_or(|c| !c.is_alphanumeric() && !"/-_.".contains(c));
-        // A go-bag is for the day, and of what is real.
+        // A go-bag is always made of the live store.
         let lacks = verb != "kit" && verbs().contains(&verb) && starts_a_word && !part.contains("--sandbox");
         out.push_str(PROGRAM);
         out.push_str(if lacks { "--sandbox " } else { "" });

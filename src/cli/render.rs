@@ -1,4 +1,4 @@
-//! Findings and refusals as people read them.
+//! Formats findings and refusals for people.
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
@@ -8,7 +8,7 @@ use super::wrap;
 use crate::model::finding::{Finding, Severity};
 use crate::planner::Refusal;
 
-/// A finding with the text it points into.
+/// A finding, with the text that it points into.
 #[derive(Debug)]
 struct Shown<'a> {
     finding: &'a Finding,
@@ -16,11 +16,11 @@ struct Shown<'a> {
     width: usize,
 }
 
-/// What stands in front of each line: the mark, or `help:`.
+/// The width of the prefix of each line: the mark, or `help:`.
 const MARGIN: usize = 8;
 
 impl Shown<'_> {
-    /// Broken at spaces only, and never within a command: miette would break at hyphens and within long words.
+    /// Wraps text at spaces only, and never within a command. miette would wrap at hyphens and within long words.
     fn wrapped(&self, text: &str) -> String {
         wrap::lines(text, self.width - MARGIN)
     }
@@ -28,7 +28,7 @@ impl Shown<'_> {
 
 impl std::fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Where nothing of the file is shown, its name says where to look.
+        // Without an excerpt of the file, its name tells where to look.
         match self.source.as_ref().and(self.finding.span) {
             Some(_) => f.write_str(&self.wrapped(&self.finding.message)),
             None => f.write_str(&self.wrapped(&format!("{}: {}", self.finding.file, self.finding.message))),
@@ -65,10 +65,10 @@ impl Diagnostic for Shown<'_> {
     }
 }
 
-/// Most findings that are shown at once. A file with more is not a plan with mistakes but something else.
+/// Maximum number of findings that are shown. A file with more is probably not a plan.
 const MOST: usize = 50;
 
-/// Prints findings with excerpts of the files that they are about.
+/// Prints findings with excerpts of their files.
 pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
     let theme = if printer.colour() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let width = match columns() {
@@ -86,19 +86,19 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
     }
     let line = |f: &Finding| f.span.map(|span| (f.file.clone(), span.line));
     let secrets: Vec<_> = findings.iter().filter(|f| f.id == SECRET).filter_map(line).collect();
-    // Lines around it are shown with what is found in a line.
+    // An excerpt shows the lines around the finding as well.
     let near = |f: &Finding| {
         line(f)
             .is_some_and(|(file, line)| secrets.iter().any(|(of, at)| *of == file && at.abs_diff(line) < 2))
     };
     for finding in findings {
-        // A line that has a secret in it is not shown to whoever looks over a shoulder, or reads the log.
+        // Never show a line that contains a secret.
         let shows = finding.id != SECRET && !near(finding);
         let source =
             text_of(&finding.file).filter(|_| shows).map(|text| NamedSource::new(&finding.file, text));
         let shown = Shown { finding, source, width };
         let mut text = String::new();
-        // Writing to a String does not fail; if a span were off, the plain line below still says it all.
+        // Writing to a String cannot fail. If the span is wrong, the plain line below has all the information.
         if !shows || handler.render_report(&mut text, &shown).is_err() {
             let at = finding.span.map_or_else(String::new, |s| format!(":{}:{}", s.line, s.column));
             text = format!(
@@ -110,7 +110,7 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
     }
 }
 
-/// Prints refusals: the facts, what would make each acceptable, and the flag that would lift it.
+/// Prints refusals: the facts, what would fix each, and the option that waives it.
 pub fn refusals(printer: &Printer, plan: &str, refusals: &[Refusal]) {
     for refusal in refusals {
         printer.note(&format!("{} {plan}: {refusal}", printer.paint(RED, "refused")));

@@ -1,4 +1,4 @@
-//! A run whose store went away under it: this process still reads the file that nobody else can open, and writes the run out of it.
+//! Rescues a run whose store was removed: this process can still read the open file, and exports the run from it.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::journal::{AppendError, Journal as _, StoreError, written};
 use crate::model::ids::RunId;
 use crate::model::ledger::StoreWorld;
 
-/// How a process ends if it cannot continue a run, because its store is gone: the run is in a file, and the message says how to continue
+/// The error of a process that cannot continue a run because its store is gone. It exports the run, and the message says how to continue
 /// elsewhere.
 pub fn told(context: &Context, store: &SqliteJournal, run: &RunId, e: DriveError) -> CliError {
     let gone =
@@ -44,7 +44,7 @@ fn elsewhere(file: &std::path::Path, events: u64, run: &RunId, world: StoreWorld
     )
 }
 
-/// Writes a run's events to the first folder that takes them. The store's own may be gone with it.
+/// Writes a run's events to the first folder that works. The store's own folder may be gone as well.
 fn write_out(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(PathBuf, u64), CliError> {
     let records = store.read(run)?;
     let text = records.iter().map(written::line).fold(String::new(), |text, line| text + &line + "\n");
@@ -54,7 +54,7 @@ fn write_out(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(P
     for file in folders.map(|folder| folder.join(&name)) {
         match write_new(&file, &text, 0o600) {
             Ok(()) => return Ok((file, records.len() as u64)),
-            // The same events were written there before.
+            // An earlier attempt wrote the same events there.
             Err(_) if files::read(&file, Use::Export).is_ok_and(|there| there == text.as_bytes()) => {
                 return Ok((file, records.len() as u64));
             }

@@ -9,7 +9,7 @@ use crate::run::RunState;
 /// The run for a command that may change something.
 ///
 /// # Errors
-/// If no run is called that, or several begin so.
+/// If there is no run with that ID or prefix, or several.
 pub fn exactly(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
     // The name is also used for files.
     let named = RunId::parse(text).map_err(|why| CliError::usage_fix(why, SHOWS))?;
@@ -32,7 +32,7 @@ pub fn exactly(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
 /// The run for a command that only reads: also accepts `latest`.
 ///
 /// # Errors
-/// If no run is called that, or several begin so.
+/// If there is no run with that ID or prefix, or several.
 pub fn read(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
     if text != "latest" {
         return exactly(store, text);
@@ -41,10 +41,10 @@ pub fn read(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
     last.ok_or_else(|| CliError::usage_fix("there is no run yet", SHOWS))
 }
 
-/// The run to continue: the one that was named, or the only unfinished one.
+/// The run to continue: the named one, or the only unfinished one.
 ///
 /// # Errors
-/// As above, or if none or several are not over.
+/// As above, or if none or several runs are unfinished.
 pub fn unfinished(store: &SqliteJournal, text: Option<&str>) -> Result<RunId, CliError> {
     if let Some(text) = text {
         return exactly(store, text);
@@ -64,7 +64,7 @@ pub fn unfinished(store: &SqliteJournal, text: Option<&str>) -> Result<RunId, Cl
 /// A step of a run.
 ///
 /// # Errors
-/// If it has no step of that name, with the one that was probably meant.
+/// If it has no such step, with a suggestion.
 pub fn step(state: &RunState, text: &str) -> Result<StepId, CliError> {
     let all = || state.runbook.steps.iter().map(|step| step.id.as_str());
     if all().any(|id| id == text) {

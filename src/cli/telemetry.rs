@@ -29,22 +29,22 @@ use crate::world::World;
 
 /// How often the journal is read.
 const LOOK: Dur = Dur::secs(2);
-/// How often the thread looks whether it has to end.
+/// How often the thread checks whether it must end.
 const POLL: Dur = Dur(100);
 /// How long the end of a command waits for the last spans.
 const AFTERWARDS: Dur = Dur::secs(2);
 /// Spans of one request.
 const BATCH: usize = 512;
-/// Spans that are kept for a collector that does not answer; the oldest are dropped first.
+/// Maximum number of spans kept for a collector that does not answer. The oldest are dropped first.
 const QUEUE: usize = 20_000;
-/// Waits after failures, the last one again and again.
+/// The waits after failures; the last one repeats.
 const AGAIN: [Dur; 4] = [Dur::secs(2), Dur::secs(8), Dur::secs(30), Dur::secs(60)];
 
-/// A thread that sends traces.
+/// The thread that sends traces.
 pub struct Exporter(Background);
 
 impl Exporter {
-    /// Begins to send, if there is a collector and something real to send. `own` is a run that may be over and is sent all the same.
+    /// Starts to send, if there is a collector and the store is live. `own` is sent even if the run has ended.
     pub fn begin(context: &Context, printer: &Printer, own: Option<&RunId>) -> Option<Self> {
         let to = context.settings.traces.clone().filter(|_| !context.is_rehearsal())?;
         let (base, store, own) = (context.base.clone(), context.store_file(), own.cloned());
@@ -56,19 +56,19 @@ impl Exporter {
         begun.map(Self).map_err(say).ok()
     }
 
-    /// Prints what went wrong since the last time.
+    /// Prints failures since the last call.
     pub fn tell(&self, printer: &Printer) {
         self.0.tell(printer);
     }
 
-    /// Sends what is left for a moment, and ends.
+    /// Sends what is left, for at most `AFTERWARDS`, and ends.
     pub fn end(self, printer: &Printer, interrupts: &Interrupts) {
         let late = "the last spans were not sent; to get all spans, run drctl report run RUN --format otlp";
         self.0.end(AFTERWARDS, late, (printer, interrupts));
     }
 }
 
-/// What the thread works with.
+/// The configuration of the thread.
 struct Job {
     to: Traces,
     base: PathBuf,
@@ -95,7 +95,7 @@ impl Job {
         let mut sent = Sent::default();
         let mut store = None;
         loop {
-            // Asked before the look: what is there when the command ends is sent.
+            // Checked before the observation, so that everything from before the end of the command is sent.
             let ends = self.hand.ends();
             match self.look(&mut store, &mut sent) {
                 Ok(()) => self.send(&world, &mut sent, ends),
@@ -113,7 +113,7 @@ impl Job {
         }
     }
 
-    /// Turns what is new in the journal into spans.
+    /// Turns new events in the journal into spans.
     fn look(&self, store: &mut Option<SqliteJournal>, sent: &mut Sent) -> Result<(), StoreError> {
         let store = match store {
             Some(store) => store,
@@ -144,7 +144,7 @@ impl Job {
                     sent.queue.extend(new.iter().flat_map(|event| tracer.take(event)));
                     *seen = events.len();
                 }
-                // A run that is broken hides no other.
+                // A broken run must not hide the others.
                 Err(e) => {
                     self.hand.say(format!("no trace of run {}: {e}", row.run));
                     sent.over.insert(row.run);
@@ -157,7 +157,7 @@ impl Job {
         Ok(())
     }
 
-    /// Sends what is there, unless the collector was not reached a moment ago. At the end it is tried once more.
+    /// Sends what is queued, unless the collector failed a moment ago. At the end, tries once more.
     fn send(&self, world: &World, sent: &mut Sent, ends: bool) {
         let reveal = |at: &SecretAt| notifier::reveal(&self.base, at);
         while !sent.queue.is_empty() && (ends || sent.not_before.is_none_or(|at| world.now() >= at)) {
@@ -170,7 +170,7 @@ impl Job {
                     (sent.failures, sent.not_before) = (0, None);
                 }
                 Err(failure) => {
-                    // Spans that were refused for good keep no others back.
+                    // Spans that were rejected for good must not block others.
                     if !failure.again {
                         sent.queue.drain(..batch.len());
                         sent.dropped += batch.len();

@@ -1,4 +1,4 @@
-//! Bundles go to their sinks when everything else is done, and again until each is where it has to be.
+//! Delivers bundles to their sinks after all other work, repeatedly until each is complete.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,11 +23,11 @@ use crate::record::event::WorldKind;
 use crate::report::afterwards::{self, Debt};
 use crate::world::World;
 
-/// How long a command that did something else waits for what it and earlier ones left to be delivered.
+/// How long a command waits at its end for the delivery of its own bundles and of earlier ones.
 const AFTERWARDS: Dur = Dur::secs(60);
-/// Whoever asked for nothing else waits.
+/// The limit for a command that only delivers.
 const FOREVER: Dur = Dur::secs(30 * 24 * 60 * 60);
-/// How often somebody looks whether Ctrl-C was pressed.
+/// How often to check for Ctrl-C.
 const POLL: Dur = Dur(200);
 
 /// The result of delivering one bundle to one sink.
@@ -36,25 +36,25 @@ pub struct DeliveryResult {
     pub file: PathBuf,
     /// The sink.
     pub sink: String,
-    /// What it holds, or why it is not known to.
+    /// What it holds, or the error.
     pub held: Result<Receipt, SinkError>,
 }
 
-/// Where a sink is really reached: a bundle at an emulator is not at the cloud.
+/// The address of a sink: a bundle in an emulator is not in the cloud.
 fn endpoint(context: &Context, sink: &Sink) -> Option<String> {
     let named = |service: &str| context.settings.endpoints.get(service).cloned();
     let url = match sink.place.cloud.as_str() {
         "gcp" => named("gcs"),
         _ => named("s3").or_else(|| environment::aws_endpoint("S3")),
     };
-    // Whoever may be named in it is nobody else's business.
+    // The credentials in an address are private.
     url.map(|url| match url.split_once("://") {
         Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit('@').next().unwrap_or(rest)),
         None => url,
     })
 }
 
-/// The file that says that a sink has a bundle. A sink of the same name elsewhere is another one.
+/// The file that records that a sink has a bundle. It depends on the address: a sink of the same name elsewhere is a different one.
 fn receipt_file(context: &Context, bundle: &Path, sink: &Sink) -> PathBuf {
     let endpoint = endpoint(context, sink).unwrap_or_default();
     let account = sink.place.account.as_deref().unwrap_or_default();
@@ -64,7 +64,7 @@ fn receipt_file(context: &Context, bundle: &Path, sink: &Sink) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// What was seen of a bundle at a sink, if it was. It is a note of ours: whoever can write here can write one.
+/// The receipt of a bundle at a sink, if there is one. It is drctl's own note, and not protected against changes.
 pub fn receipt(context: &Context, bundle: &Path, sink: &Sink) -> Option<Receipt> {
     let bytes = files::read(&receipt_file(context, bundle, sink), Use::Receipt).ok()?;
     let receipt: Receipt = serde_json::from_slice(&bytes).ok()?;
@@ -77,7 +77,7 @@ pub fn receipt(context: &Context, bundle: &Path, sink: &Sink) -> Option<Receipt>
     same.then_some(receipt)
 }
 
-/// The bundles of a folder, the newest run's last.
+/// The bundles in a folder, the newest run's last.
 ///
 /// # Errors
 /// If the folder cannot be read.
@@ -92,7 +92,7 @@ pub fn bundles(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
     Ok(files)
 }
 
-/// The bundles that are not yet everywhere, the newest run's last. Of a rehearsal none has to be anywhere.
+/// The bundles that some sink still lacks, the newest run's last. Bundles of rehearsals are never uploaded.
 ///
 /// # Errors
 /// If the folder cannot be read.
@@ -103,7 +103,7 @@ pub fn pending_uploads(context: &Context) -> Result<Vec<PathBuf>, CliError> {
     Ok(files)
 }
 
-/// Bundles of a run that are not everywhere they have to be.
+/// The missing uploads of a run.
 ///
 /// # Errors
 /// If the folder cannot be read.
@@ -119,15 +119,15 @@ pub fn owed_of(context: &Context, run: &RunId) -> Result<Vec<Debt>, CliError> {
     Ok(pending_uploads(context)?.into_iter().filter_map(owed).collect())
 }
 
-/// Where bundles have to be, if anywhere.
+/// The settings for keeping evidence, if there are any.
 pub fn keeping(context: &Context) -> Option<&Keeping> {
     context.settings.evidence.as_ref().filter(|_| !context.is_rehearsal())
 }
 
-/// Where evidence is kept.
+/// The sinks of evidence.
 ///
 /// # Errors
-/// If nowhere.
+/// If there is none.
 pub fn sinks(context: &Context) -> Result<&Keeping, CliError> {
     if context.is_rehearsal() {
         return Err(CliError::usage_fix(
@@ -198,18 +198,18 @@ pub fn tell(printer: &Printer, told: &[DeliveryResult]) {
     }
 }
 
-/// How bundles are delivered.
+/// Options of a delivery.
 pub struct UploadOptions<'a> {
-    /// Those that were seen there before are looked at again.
+    /// Whether bundles with a receipt are checked again.
     pub again: bool,
-    /// How long that may take.
+    /// The time limit.
     pub within: Option<Dur>,
     /// Ctrl-C.
     pub interrupts: &'a Interrupts,
 }
 
-/// Delivers bundles, one after the other and each to all its sinks at once. A sink that is not reached is not asked again: it is not for
-/// the next one, either. Ctrl-C leaves the rest.
+/// Delivers bundles one after the other, each to all its sinks in parallel. A sink that cannot be reached is skipped for the remaining
+/// bundles. Ctrl-C leaves the rest.
 ///
 /// # Errors
 /// If the store cannot be read, or there is no clock.
@@ -268,7 +268,7 @@ impl Uploader<'_> {
         let told =
             |sink: &&Sink, held| DeliveryResult { file: file.to_owned(), sink: sink.name.clone(), held };
         let now = self.world.shown();
-        // What is not whole, or not real, is not made to last.
+        // Damaged bundles and those of rehearsals are not uploaded.
         let (bytes, sealed_at) = match self.sealed(file, now) {
             Ok(sealed) => sealed,
             Err(why) => {
@@ -307,7 +307,7 @@ impl Uploader<'_> {
         }
     }
 
-    /// A bundle that is whole and of something real, and when it was sealed.
+    /// The content of an intact live bundle, and the time of its seal.
     fn sealed(&self, file: &Path, now: Timestamp) -> Result<(Vec<u8>, Timestamp), String> {
         let (bytes, verdict) =
             evidence::sealed(file, self.keys).map_err(|why| format!("the bundle is not complete: {why}"))?;
@@ -326,7 +326,7 @@ impl Uploader<'_> {
         Ok((bytes, manifest.timestamp))
     }
 
-    /// The first receipt stays: it says when the bundle was there first.
+    /// Keeps the first receipt, which has the time when the bundle arrived.
     fn keep(
         &self,
         (bundle, name): (&Path, &str),

@@ -1,4 +1,4 @@
-//! What a waiver that names no component is taken for: never for more than one.
+//! Assigns a component to a waiver that names none: never more than one.
 
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
@@ -17,10 +17,10 @@ use crate::record::runbook::Runbook;
 use crate::run::RunState;
 use crate::run::gate::falls_short;
 
-/// Waivers that were typed for a plan, each with its component where its rule is about one.
+/// The waivers on the command line for a plan, each with its component if its rule is about one.
 ///
 /// # Errors
-/// If one names a component that the plan does not have, or none where several could be meant.
+/// If one names a component that the plan does not have, or none where several are possible.
 pub fn for_plan(waivers: Vec<Waiver>, plan: &Plan) -> Result<Vec<Waiver>, CliError> {
     let meant = |scope: Scope| {
         let is = |c: &&Component| match scope {
@@ -44,10 +44,10 @@ pub fn for_plan(waivers: Vec<Waiver>, plan: &Plan) -> Result<Vec<Waiver>, CliErr
     waivers.into_iter().map(one).collect()
 }
 
-/// The same for a run that goes on: its stores, and the components whose guards it holds.
+/// The same for a run that continues: its stores, and the components whose guards it holds.
 ///
 /// # Errors
-/// If one names no component where several could be meant.
+/// If one names no component where several are possible.
 pub fn for_run(waivers: Vec<Waiver>, state: &RunState) -> Result<Vec<Waiver>, CliError> {
     let meant = |scope: Scope| match scope {
         Scope::Store => state.runbook.stores.clone(),
@@ -77,16 +77,16 @@ fn flags(rule: Rule, of: &[ComponentName]) -> String {
     of.iter().map(|component| format!("--waive {rule}:{component}")).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether each accepts as much as is known by now, for a run that goes on. A rehearsal has a time of its own.
+/// Checks that each waiver accepts at least the loss that is known now, for a run that continues. A rehearsal has its own time.
 ///
 /// # Errors
-/// If one accepts less: the run would stop again.
+/// If one accepts less, because the run would stop again.
 pub fn enough(waivers: &[Waiver], state: &RunState, now: Timestamp) -> Result<(), CliError> {
     falls_short(state, waivers, now).map_or(Ok(()), |(why, enough)| Err(CliError::usage_fix(why, enough)))
 }
 
-/// What is to be said of waivers of a run that begins: a replica may lack more than somebody accepts. How much it lacks is known only once
-/// writes have ended, so nothing is refused.
+/// A note about waivers of a new run: a replica may lack more than the person accepts. The final loss is known only after writes have
+/// ended, so nothing is refused.
 pub fn doubtful(
     printer: &Printer,
     waivers: &[Waiver],
@@ -114,7 +114,7 @@ pub fn doubtful(
     }
 }
 
-/// Says what a waiver was taken for that named no component.
+/// Prints the component that a waiver was assigned to.
 pub fn say(printer: &Printer, typed: &[Waiver], taken: &[Waiver]) {
     for (_, taken) in typed.iter().zip(taken).filter(|(typed, taken)| typed.component != taken.component) {
         let of = taken.component.as_ref().map_or_else(String::new, |component| format!(":{component}"));

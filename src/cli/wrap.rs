@@ -8,10 +8,10 @@ use unicode_width::UnicodeWidthChar as _;
 
 use super::args;
 
-/// On less than that nothing is gained.
+/// Narrower terminals are not wrapped for.
 const NARROWEST: usize = 20;
 
-/// The same lines, none wider than the terminal unless it is one word or one command.
+/// The lines, none wider than the terminal unless it is one word or one command.
 pub fn lines(text: &str, width: usize) -> String {
     if width < NARROWEST {
         return text.to_owned();
@@ -19,7 +19,7 @@ pub fn lines(text: &str, width: usize) -> String {
     text.split('\n').map(|line| wrapped(line, width)).collect::<Vec<_>>().join("\n")
 }
 
-/// How many columns a text takes: colours take none.
+/// The number of columns of a text, without colour codes.
 pub fn columns(text: &str) -> usize {
     let (mut n, mut colour) = (0, false);
     for c in text.chars() {
@@ -74,7 +74,7 @@ fn without_colours(line: &str) -> String {
     parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
 }
 
-/// What is never broken, with the spaces in front of it: words, and commands with what belongs to them.
+/// The units that are never broken, each with the spaces before it: words, and commands with their arguments.
 fn units(line: &str) -> Vec<(&str, String)> {
     let mut units: Vec<(&str, String)> = Vec::new();
     let mut command: Option<Reading> = None;
@@ -96,7 +96,7 @@ fn units(line: &str) -> Vec<(&str, String)> {
                 units.push((gap, word.to_owned()));
                 command = match plain.trim_start_matches(['`', '(', '\'']) {
                     "drctl" => Some(Reading::Verb),
-                    // Options that somebody adds to one.
+                    // Options that a person adds to a command.
                     option if option.starts_with("--") => Reading::More.next(option).and_then(Reading::open),
                     _ => None,
                 };
@@ -109,23 +109,23 @@ fn units(line: &str) -> Vec<(&str, String)> {
 /// How far a command was read.
 #[derive(Clone, Copy)]
 enum Reading {
-    /// A verb, or an option of every command.
+    /// A command name, or a global option.
     Verb,
-    /// What follows a verb or an option belongs to it, whatever it is.
+    /// The next word belongs to it, whatever it is.
     Value,
-    /// Only what looks like a part of a command.
+    /// Only words that look like part of a command belong to it.
     More,
-    /// A text in quotes.
+    /// A quoted text.
     Quoted(char),
     /// It ended with the last word.
     Over,
 }
 
-/// What may stand behind the last part of a command.
+/// Characters that may follow the last part of a command.
 const ENDS: &[char] = &[',', ';', ':', '.', '`', ')'];
 
 impl Reading {
-    /// With the next word, if that still belongs to it.
+    /// The state after the next word, if that still belongs to it.
     fn next(self, word: &str) -> Option<Self> {
         let bare = word.trim_end_matches(ENDS);
         if let Self::Quoted(mark) = self {
@@ -162,7 +162,7 @@ impl Reading {
     }
 }
 
-/// Verbs, and verbs of those; with whether they have verbs of their own.
+/// Commands and subcommands, and whether each has subcommands.
 fn verbs() -> &'static BTreeMap<String, bool> {
     static VERBS: OnceLock<BTreeMap<String, bool>> = OnceLock::new();
     VERBS.get_or_init(|| {

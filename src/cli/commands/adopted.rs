@@ -1,4 +1,4 @@
-//! `drctl runs import` and `drctl runs adopt`: a run from a file, and who takes it over.
+//! `drctl runs import` and `drctl runs adopt`: reads a run from a file, and takes it over.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::model::ledger::{ADOPTION, Adoption, Entry};
 use crate::model::waiver::Person;
 use crate::record::event::{Event, EventKind, WorldKind};
 
-/// Reads a run from a file. Nothing of it is done, signed or counted.
+/// Imports a run from a file. The run is neither continued, signed nor counted.
 pub fn import(
     context: &Context,
     printer: &Printer,
@@ -49,10 +49,10 @@ pub fn import(
     Ok(exit::DONE)
 }
 
-/// Rehearsals never stand among what was real.
+/// Refuses to mix rehearsals with live runs.
 fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>, CliError> {
     let first = records.first().and_then(|first| serde_json::from_slice(&first.bytes).ok());
-    // What cannot be read is refused by whoever reads all of it.
+    // Replaying all records later reports what cannot be read.
     let Some(Event { what: EventKind::RunCreated(created), .. }) = first else { return Ok(records) };
     let run = &created.run;
     match (created.world == WorldKind::Live, context.is_rehearsal()) {
@@ -65,7 +65,7 @@ fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>,
     }
 }
 
-/// Puts an exported run into a store.
+/// Imports an exported run into a store.
 pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId, CliError> {
     let Some(first) = records.first() else { return Err(CliError::usage("the file holds no events")) };
     let run = first.run.clone();
@@ -86,7 +86,7 @@ pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId
     Ok(run)
 }
 
-/// Takes over a run that came from a file: from here on it counts, and drctl may continue it.
+/// Takes over an imported run: from here on it counts, and drctl may continue it.
 pub fn adopt(
     context: &Context,
     printer: &Printer,
@@ -113,7 +113,7 @@ pub fn adopt(
         false => Some(Signer::load(&context.settings, operators)?),
     };
     let at = ledger::dated(printer, store, now()?)?;
-    // The ledger says whose word counts before it says whose word was given.
+    // The ledger records the operators before it records a statement of one of them.
     ledger::configuration(context, store, at)?;
     let end = |record: &Record| Head { entries: record.seq, hash: record.hash.clone() };
     let (Some(head), Some(ledger)) = (records.last().map(end), store.ledger_head()?.as_ref().map(end)) else {
@@ -140,7 +140,7 @@ pub fn adopt(
     Ok(exit::DONE)
 }
 
-/// drctl neither continues nor waits for runs of a plan that came from files. It names them when somebody starts another run.
+/// drctl neither continues nor waits for imported runs. It names those of a plan when somebody starts another run of it.
 pub fn mention(printer: &Printer, store: &SqliteJournal, plan: &PlanName) -> Result<(), CliError> {
     for run in store.imported()?.waiting.keys().filter(|run| run.as_str().contains(plan.as_str())) {
         printer.note(&format!(
@@ -150,7 +150,7 @@ pub fn mention(printer: &Printer, store: &SqliteJournal, plan: &PlanName) -> Res
     Ok(())
 }
 
-/// An operator's word; where there are no operators, a name.
+/// The statement of an operator; a name alone if no operators are configured.
 fn signed(context: &Context, signer: Option<&Signer>, said: Adoption) -> Result<Person, CliError> {
     let text = |said: &Adoption| serde_json::to_string(said).map_err(|e| CliError::usage(e.to_string()));
     match signer {

@@ -21,26 +21,26 @@ use crate::run::signal::vouches;
 use crate::run::state::Status;
 use crate::run::{RunState, approval};
 
-/// So much of a digest says which one it is.
+/// How many characters of a digest are enough to identify it.
 const SEEN: usize = 12;
-/// How long a signed yes may wait at most: what it was said to changes meanwhile.
+/// Maximum validity of a signed approval. Conditions change while it waits.
 const LONGEST: Dur = Dur::mins(24 * 60);
 
-/// What is said yes to, and how.
+/// What is approved, and how.
 pub struct Yes<'a> {
     /// The run.
     pub run: &'a str,
     /// The gate.
     pub step: &'a str,
-    /// How long it may wait to be taken.
+    /// How long the approval stays valid until the run reads it.
     pub good_for: Option<&'a str>,
-    /// The runbook that was looked at elsewhere.
+    /// The digest of the runbook that the person reviewed elsewhere.
     pub runbook: Option<&'a str>,
-    /// Nobody is asked.
+    /// Skips the confirmation.
     pub sure: bool,
 }
 
-/// Says yes. The yes binds to the digest of the runbook that the run executes.
+/// Approves a gate. The approval is bound to the digest of the runbook that the run executes.
 pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, CliError> {
     let good_for = yes.good_for.map(Dur::parse).transpose().map_err(CliError::usage)?;
     let good_for = good_for.unwrap_or(keys::GOOD_FOR);
@@ -97,7 +97,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     Ok(code)
 }
 
-/// Refuses to sign what needs no answer of this person any more.
+/// Refuses to sign an answer that is no longer needed from this person.
 fn open(
     context: &Context,
     (state, records): (&RunState, &[Record]),
@@ -106,7 +106,7 @@ fn open(
 ) -> Result<(), CliError> {
     let mut words = answered(state, records, step, &context.person());
     if words.is_none() && vouches(state, signal) {
-        // Only the key says who this is.
+        // Only the key tells who this is.
         context.take_key(&state.created.authority)?;
         words = answered(state, records, step, &context.person());
     }
@@ -121,7 +121,7 @@ fn open(
     })
 }
 
-/// Who answered a question that needs no more answers, or none of this person, and when.
+/// Who answered a request that needs no more answers, or none from this person, and when.
 fn answered(state: &RunState, records: &[Record], step: &StepId, me: &Person) -> Option<String> {
     let i = state.position(step)?;
     let said: Vec<(Person, Timestamp)> = records
@@ -141,7 +141,7 @@ fn answered(state: &RunState, records: &[Record], step: &StepId, me: &Person) ->
     let all = said.iter().map(|(who, at)| format!("{who} approved it at {at}")).collect::<Vec<_>>();
     let owed = approval::unratified(state, i, None);
     let work = &state.steps[i].work;
-    // Of one that expired the run asks again.
+    // The run repeats a request whose approval expired.
     if matches!(work.status, Status::Done(_)) && owed.is_empty() {
         let at = work.ended_at.map_or_else(String::new, |at| format!(" at {at}"));
         return Some(match all.is_empty() {
@@ -149,7 +149,7 @@ fn answered(state: &RunState, records: &[Record], step: &StepId, me: &Person) ->
             false => format!("all required approvals are already there: {}", all.join(" and ")),
         });
     }
-    // An approval that the run dropped counts no more.
+    // An approval that the run has dropped no longer counts.
     let over = state.steps[i].overridden.iter().flat_map(|over| &over.ratified_by);
     let counts = state.steps[i].approved_by.iter().chain(over).any(|who| who.who == me.who);
     let (_, at) = said.iter().rev().find(|(who, _)| counts && who.who == me.who)?;
@@ -164,7 +164,7 @@ fn owed(state: &RunState, step: &StepId, said: &Person) -> Vec<String> {
     state.position(step).map_or_else(Vec::new, |i| approval::unratified(state, i, Some(said)))
 }
 
-/// Whose yes is missing, beside those that were said: how many of how many, and who may say each.
+/// The approvals that are still missing besides these: how many, and who may give each.
 fn missing(state: &RunState, step: &StepId, more: &[Person]) -> Vec<String> {
     let Some(i) = state.position(step) else { return Vec::new() };
     let Action::Gate(Gate::Approval { by, .. }) = &state.step(i).action else { return Vec::new() };
@@ -178,7 +178,7 @@ fn missing(state: &RunState, step: &StepId, more: &[Person]) -> Vec<String> {
     std::iter::once(head).chain(lines).collect()
 }
 
-/// What the yes is to, as it stands now: nobody signs what they have not seen.
+/// What the approval is for, as it stands now, so that nobody signs something they have not seen.
 fn asked(state: &RunState, step: &StepId) -> Vec<String> {
     let of = state.position(step).map(|i| &state.step(i).action);
     let Some(Action::Gate(Gate::Approval { ask, by, .. })) = of else { return Vec::new() };
@@ -233,7 +233,7 @@ pub fn overrule(
     say(global, printer, run, signal)
 }
 
-/// Says no.
+/// Rejects a request.
 pub fn reject(
     global: &Global,
     printer: &Printer,

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::planner::assessment::{self, Line, Question, Reads};
 use crate::probe::Recorder;
 
-/// Shows everything that decides whether to fail over, and decides nothing.
+/// Shows everything that matters for the decision to fail over, without making it.
 pub fn run(global: &Global, printer: &Printer, args: &AssessArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
@@ -105,7 +105,7 @@ fn assess(
     Ok((active::active_site(plan, &seen, now).to_string(), lines))
 }
 
-/// What decides about a plan, in a line.
+/// The decision criteria of a plan in one line.
 fn in_short(plan: &Plan, active: &str, lines: &[Line]) -> summed::Line {
     let of = |about: &'static str| lines.iter().filter(move |l| l.about == about);
     let refused: Vec<_> = of("refusal").filter(|l| l.reads == Reads::Bad).map(|l| l.what.clone()).collect();

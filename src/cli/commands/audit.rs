@@ -23,13 +23,13 @@ use crate::model::ledger::{Signed, Why};
 use crate::model::plain::count;
 use crate::record::event::{Event, EventKind, RunCreated};
 
-/// Where a tar archive says that it is one (POSIX.1-2017, pax, «ustar Interchange Format»).
+/// Position and value of the signature of a tar archive (POSIX.1-2017, pax, «ustar Interchange Format»).
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
-/// Checks what was written, writes it out, and signs for it.
+/// Verifies the store, exports it, and signs checkpoints.
 pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, CliError> {
     match &args.command {
-        // A bundle is a file of evidence, too: whoever was given one need not know which verb reads it.
+        // A bundle is evidence too, and whoever received one need not know which command reads it.
         AuditCommand::Verify { file: Some(file), key, checkpoint } if is_bundle(file)? => {
             match checkpoint[..] {
                 [] => evidence::check(global, printer, file, key),
@@ -81,7 +81,7 @@ fn is_bundle(file: &Path) -> Result<bool, CliError> {
     Ok(head.get(TAR.0..end) == Some(TAR.1))
 }
 
-/// What the auditor brought.
+/// The keys and checkpoints that the auditor passed.
 fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
     let kept = |file: &PathBuf| {
         let text = files::text(file, Use::Checkpoint)?;
@@ -122,7 +122,7 @@ fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u
     Ok(code(&audit))
 }
 
-/// The store's file. Nobody makes an empty one by asking about it, perhaps in another folder.
+/// The store's file. Fails if it does not exist, so that an audit in the wrong folder creates no empty store.
 fn there(context: &Context) -> Result<PathBuf, CliError> {
     let path = context.store_file();
     match path.is_file() {
@@ -134,7 +134,7 @@ fn there(context: &Context) -> Result<PathBuf, CliError> {
     }
 }
 
-/// The store, if nothing in it is broken: nobody signs for what was changed. Says what is, if it is.
+/// The store, if it is intact: drctl does not sign for changed content. Otherwise prints the faults.
 fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, CliError> {
     let path = there(context)?;
     let contents = SqliteJournal::look(&path, context.world())?;
@@ -151,7 +151,7 @@ fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, 
     Ok(None)
 }
 
-/// Needs nothing but the file, and a key.
+/// Verifies a file with nothing but the file and a key.
 fn verify_file(printer: &Printer, file: &Path, trust: &Trust) -> Result<u8, CliError> {
     let bytes = files::read(file, Use::Export)?;
     let name = file.display().to_string();
@@ -275,7 +275,7 @@ fn events_for_siem(contents: &Contents) -> String {
     lines.fold(String::new(), |text, line| text + &line + "\n")
 }
 
-/// What a run began with, if this is its first event.
+/// The first event of a run, if the record is one.
 fn created(record: &Record) -> Option<Box<RunCreated>> {
     match serde_json::from_slice(&record.bytes) {
         Ok(Event { what: EventKind::RunCreated(created), .. }) if record.seq == 1 => Some(created),
@@ -283,7 +283,7 @@ fn created(record: &Record) -> Option<Box<RunCreated>> {
     }
 }
 
-/// To a file that is not there yet, or to standard output.
+/// Writes to a new file, or to standard output.
 fn write(printer: &Printer, text: &str, out: Option<&Path>) -> Result<u8, CliError> {
     let Some(path) = out else {
         printer.text(text);
@@ -297,8 +297,8 @@ fn write(printer: &Printer, text: &str, out: Option<&Path>) -> Result<u8, CliErr
     Ok(exit::DONE)
 }
 
-/// Runs without operators, and with others than these. Those of a run are as its first event has them: only whoever keeps drctl.yaml
-/// knows whether they were the right ones.
+/// Runs without operators, and runs with operators other than these. The operators of a run are those in its first event; only
+/// whoever maintains drctl.yaml knows whether they were correct.
 fn whose(contents: &Contents, now: &Authority) -> (Vec<String>, Vec<String>) {
     let (mut unsigned, mut others) = (Vec::new(), Vec::new());
     for created in contents.events.iter().filter_map(created) {

@@ -18,7 +18,7 @@ use crate::plan::settings::{Written, placeholders_in, secrets_in};
 use crate::plan::{Checked, Plan};
 use crate::policy::{matrix, schedules, windows};
 
-/// Checks plans and prints everything that is wrong with them. Mistakes in the settings hide none of the plans'.
+/// Checks plans and prints all findings. Errors in the settings do not hide those in plans.
 pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, CliError> {
     let (context, of_settings) = Context::read(global, printer)?;
     let files = match context.plan_files(&args.paths) {
@@ -34,7 +34,7 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
         }
     };
     let many = files.len() > summed::FEW && printer.format == Format::Human;
-    // What is wrong with the settings stands first, then what is wrong with plans, then what both together are wrong about.
+    // Findings of the settings come first, then those of plans, then those of both together.
     let (mut all, mut checked, mut texts) = (of_settings, Vec::new(), BTreeMap::new());
     all.extend(within(&context));
     for file in &files {
@@ -68,14 +68,14 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
     Ok(if errors > 0 { exit::USAGE } else { exit::DONE })
 }
 
-/// What stands in the settings and is no mistake of theirs.
+/// Warnings about settings that are valid.
 fn within(context: &Context) -> Vec<Finding> {
     let Some((path, bytes)) = &context.settings_text else { return Vec::new() };
     let name = path.display().to_string();
     [secrets_in(&name, bytes), placeholders_in(&name, bytes)].concat()
 }
 
-/// What is wrong between settings and plans.
+/// Findings about the settings and plans together.
 fn between(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<Vec<Finding>, CliError> {
     let (written, settings) = (context.written(), &context.settings);
     let seen: Vec<&Plan> =
@@ -84,7 +84,7 @@ fn between(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<V
     found.extend(certificates(context, &written, &seen));
     found.extend(matrix::nobody_can(&written, settings, &seen));
     found.extend(matrix::nobody_can_override(&written, settings, &seen));
-    // Who names some of the plans only does not thereby say that there are no others, nor does a file whose name cannot be read.
+    // If only some plans are named, or the name of one cannot be read, it is unknown which other plans exist.
     let names: Option<BTreeSet<PlanName>> = checked.iter().map(|found| found.name.clone()).collect();
     if let (true, Some(names), Some(_)) = (args.paths.is_empty(), names, &context.settings_text) {
         found.extend(windows::unbound(&settings.policy, &names, &written, now()?));
@@ -93,7 +93,7 @@ fn between(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<V
     Ok(found)
 }
 
-/// The file that signs the certificates of databases, where it cannot be used: a failover is no time for a download.
+/// Reports a CA file for database certificates that cannot be used. An outage is the wrong time to download it.
 fn certificates(context: &Context, written: &Written, plans: &[&Plan]) -> Option<Finding> {
     let logs_in =
         |spec: &Spec| matches!(spec, Spec::Database(d) if d.at.values().any(|at| at.admin.is_some()));
@@ -112,7 +112,8 @@ fn certificates(context: &Context, written: &Written, plans: &[&Plan]) -> Option
     )
 }
 
-/// Findings of many files: each kind once, errors and what is in most files first, with the first of them in full.
+/// Summarizes the findings of many files: counts each kind, errors and frequent kinds first, then prints the first finding of
+/// each kind.
 fn alike(printer: &Printer, all: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
     let mut kinds: BTreeMap<(bool, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in all {

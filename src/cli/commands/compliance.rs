@@ -22,10 +22,10 @@ use crate::report::compliance::{
 };
 use crate::run::RunState;
 
-/// How far back a report goes, if nothing is said.
+/// The default period of a report.
 const QUARTER: Dur = Dur::secs(92 * 24 * 60 * 60);
 
-/// Writes it.
+/// Writes the report.
 pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
@@ -56,7 +56,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
         None if args.format == ComplianceFormat::Pdf => {
             return Err(CliError::usage_fix("a PDF cannot be printed to a terminal", "use --out report.pdf"));
         }
-        // Programs read one document, whatever people would have read.
+        // With a machine format, the output is one document, whatever the format for people would be.
         None if printer.format != Format::Human => {
             printer.document(&serde_json::to_value(&report).unwrap_or_default());
         }
@@ -81,8 +81,7 @@ fn pdf(_report: &Compliance) -> Result<Result<Vec<u8>, String>, CliError> {
     ))
 }
 
-/// An instant, or the beginning of a day in UTC.
-/// An end of the time that is asked for: an instant, how long ago, or a day, which begins at midnight UTC.
+/// Parses the start or the end of the period: an instant, a time ago, or a day, which starts at midnight UTC.
 fn instant(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
     let day = |at: Timestamp| at.to_string()[..10].to_owned();
     let text = match text {
@@ -100,7 +99,7 @@ fn instant(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
 
 fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<Asked, CliError> {
     let rehearsal = context.is_rehearsal();
-    // Rehearsals have a time of their own: nothing is known of them after the last event of the last of them.
+    // A rehearsal has its own clock, which ends with the last event of its last run.
     let (now, usual_end) = match rehearsal {
         true => {
             let last = runs.iter().map(|run| run.last_at).max().unwrap_or(SANDBOX_BEGAN);
@@ -138,7 +137,7 @@ fn written(
     runs: &[RunState],
     asked: &Asked,
 ) -> Result<Compliance, CliError> {
-    // Without one of them the report would look better than it is. That there are none any more is shown by their runs.
+    // Without a missing plan the report would look better than it should. Its runs show that the plan existed.
     let files = context.plan_files(&[]).unwrap_or_default().len();
     let plans = if files == 0 { Vec::new() } else { context.plans(&[], printer)? };
     if plans.len() != files {
@@ -185,7 +184,8 @@ fn written(
     Ok(compliance::compliance(books, asked))
 }
 
-/// Drills that were due by schedules, each with its application: as it began, or as its schedule says, or said before it was taken out.
+/// Scheduled drills, each with its application: from its first event, from its schedule, or from the schedule before it was
+/// removed.
 fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, CliError> {
     let entries = store.entries(b"{\"ledger\":\"sch")?;
     let named = entries.iter().filter_map(|record| match serde_json::from_slice(&record.bytes) {
@@ -203,10 +203,10 @@ fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, CliError> {
     Ok(serve::known(store)?.fates.into_iter().map(line).collect())
 }
 
-/// By run: the name and the SHA-256 of its bundle.
+/// The name and the SHA-256 of the bundle of each run.
 type Bundles = BTreeMap<RunId, (String, String)>;
 
-/// The newest bundle of each run that is whole, and those that are not.
+/// The newest intact bundle of each run, and those that are damaged.
 fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<(String, String)>), CliError> {
     let keys = ledger::announced(store)?;
     let mut newest: BTreeMap<RunId, (u64, String, String)> = BTreeMap::new();

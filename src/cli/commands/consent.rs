@@ -1,4 +1,4 @@
-//! What somebody says to a runbook before it is done.
+//! The confirmation of a runbook before it starts.
 
 use super::start::Starting;
 use crate::cli::error::CliError;
@@ -22,7 +22,7 @@ impl Starting<'_> {
         self.context.closed(&plan.name, (given, self.intent, self.drill.class.is_some()), at)
     }
 
-    /// Whoever gives a severity so that a run waits for no window says why.
+    /// Requires a reason if the given severity makes a run ignore a closed window.
     fn lifted_by_name(&self, plan: &Plan, now: Timestamp) -> Result<(), CliError> {
         let (given, reason) = (self.args.how.severity, &self.args.how.waive.reason);
         let lifted = self.closed(plan, given, now).into_iter().find(|closed| closed.lifted);
@@ -36,7 +36,7 @@ impl Starting<'_> {
         }
     }
 
-    /// Whether somebody agrees to the runbook. Answers what began to stand against it while they read it.
+    /// Asks for the confirmation of the runbook. Returns what began to speak against it while the person was reading.
     pub(super) fn agreed(
         &self,
         plan: &Plan,
@@ -55,7 +55,7 @@ impl Starting<'_> {
         Ok(closed(world.now()).into_iter().find(new).map(|new| Refusal::new(new.rule, None, new.facts, what)))
     }
 
-    /// Shows the runbook and asks for the site's name, unless the person said yes beforehand.
+    /// Shows the runbook and asks for the site's name, unless the person passed the confirmation as an option.
     fn consent(&self, runbook: &Runbook, history: &History) -> Result<(), CliError> {
         let harmless = self.drill.class.is_some_and(|class| class != Drill::Live);
         if self.args.how.yes || harmless {

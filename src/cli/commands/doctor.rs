@@ -26,7 +26,7 @@ use crate::plan::types::Component;
 use crate::planner::independence::{self, Assumed, Finding, Needs};
 use crate::probe::Recorder;
 
-/// Says what of a recovery needs a site that is assumed to be down.
+/// Reports everything that a recovery needs from a site that is assumed to be down.
 pub fn run(global: &Global, printer: &Printer, args: &DoctorArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
@@ -102,12 +102,12 @@ fn examine(
         fix: None,
     }));
     findings.extend(trust(context, plan).filter(|_| stage.sandbox.is_none()));
-    // What needs the region comes first.
+    // Findings that need the region come first.
     findings.sort_by(|a, b| (a.needs, a.kind, &a.what).cmp(&(b.needs, b.kind, &b.what)));
     Ok(findings)
 }
 
-/// What the certificates of databases are checked with. Without it drctl can log in nowhere, whichever region is down.
+/// The CA file for database certificates. Without it drctl cannot log in to any database, whichever region is down.
 fn trust(context: &Context, plan: &Plan) -> Option<Finding> {
     let of = |c: &Component| match &c.spec {
         Spec::Database(spec) => spec.at.values().any(|at| at.admin.is_some()).then_some(spec.engine),
@@ -133,7 +133,7 @@ fn trust(context: &Context, plan: &Plan) -> Option<Finding> {
     Some(Finding { kind: "tls", what, needs: Needs::Unknown, why, fix: Some(fix.to_owned()) })
 }
 
-/// What is around drctl itself.
+/// Dependencies of drctl itself.
 fn surroundings(store: &SqliteJournal, region: &str) -> Vec<Finding> {
     let finding = |kind, what: &str, needs, why: String, fix: Option<&str>| Finding {
         kind,

@@ -18,7 +18,7 @@ use crate::record::event::{Signal, WorldKind};
 use crate::report::duties::{self, Obligation, Standing};
 use crate::run::RunState;
 
-/// Lists what is due, or records that it was done.
+/// Lists duties, or records that one was done.
 pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
@@ -44,7 +44,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
     }
 }
 
-/// Everything that is or was due after runs of a store.
+/// All duties after runs of a store, done or not.
 ///
 /// # Errors
 /// If the ledger cannot be read.
@@ -54,19 +54,19 @@ pub fn of_runs(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligatio
     Ok(live.flat_map(|state| duties::of_run(state, &told, at.max(state.last_at))).collect())
 }
 
-/// A drill that a tier asks for.
+/// A drill that a tier requires.
 #[derive(Serialize)]
 struct DrillOwed {
     plan: PlanName,
     due_at: Timestamp,
     standing: Standing,
-    /// Whether it is due so soon that people are reminded.
+    /// Whether it is due so soon that drctl reminds people.
     #[serde(skip)]
     soon: bool,
     why: String,
 }
 
-/// Plans that have to be shown to work, and until when. One that cannot be read is drctl check's.
+/// Plans that must be verified by a drill, and until when. Plans that cannot be read are reported by `drctl check`.
 fn drills(context: &Context, store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<DrillOwed>, CliError> {
     if context.is_rehearsal() {
         return Ok(Vec::new());
@@ -123,7 +123,7 @@ const fn colour(standing: Standing) -> u8 {
     }
 }
 
-/// Says that a named person has seen it, and what they make of it.
+/// Records that a named person has seen a review, and their decision.
 pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
@@ -138,7 +138,7 @@ pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, Cli
         Some(Decision::FixForward) => state.created.command("runs resume", ""),
         Some(Decision::TakeBack) => state.created.command("runs cancel", " --reason \"...\""),
         Some(Decision::Failover) => format!("run drctl failover {plan} --to {to}, which continues it"),
-        // It holds its components: a restore of them begins when it is over.
+        // The unfinished run holds its components, so a restore of them starts after it.
         Some(Decision::Restore) => format!(
             "{}, then drctl restore {plan} --component NAME --to-time TIME",
             state.created.command("runs cancel", " --reason \"...\"")

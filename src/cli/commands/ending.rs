@@ -1,4 +1,4 @@
-//! How commands that start or continue runs end: exit codes and documents.
+//! The results of commands that start or continue runs: exit codes and documents.
 
 use crate::cli::error::CliError;
 use crate::cli::exit;
@@ -6,23 +6,23 @@ use crate::cli::printer::{Format, Printer};
 use crate::plan::Plan;
 use crate::run::RunState;
 
-/// How a plan's part of a command ended.
+/// The result of a command for one plan.
 pub struct Ending {
     /// Its exit code.
     pub code: u8,
-    /// What programs read.
+    /// The document for programs.
     pub document: Option<serde_json::Value>,
     /// The run, if there was one.
     pub run: Option<Box<RunState>>,
 }
 
 impl Ending {
-    /// Without a run.
+    /// A result without a run.
     pub const fn without(code: u8, document: serde_json::Value) -> Self {
         Self { code, document: Some(document), run: None }
     }
 
-    /// An error, where other plans have endings of their own.
+    /// The result for an error, if other plans have results of their own.
     pub fn failed(printer: &Printer, plan: &Plan, e: &CliError) -> Self {
         printer.note(&format!("{}: error: {}", plan.name, e.message));
         e.hint.iter().for_each(|hint| printer.note(&format!("{}: fix: {hint}", plan.name)));
@@ -33,7 +33,7 @@ impl Ending {
         Self::without(e.exit, document)
     }
 
-    /// What it came to is worse than its run tells.
+    /// Raises the exit code above that of the run.
     pub fn worsen(&mut self, code: u8) {
         self.code = exit::worst(self.code, code);
         if let Some(document) = &mut self.document {
@@ -42,7 +42,7 @@ impl Ending {
     }
 }
 
-/// Writes what programs read of the runs of one command. Answers its exit code.
+/// Prints the document for the runs of one command. Returns the exit code.
 pub fn tell(printer: &Printer, told: Vec<Ending>) -> u8 {
     let worst = told.iter().map(|ending| ending.code).fold(exit::DONE, exit::worst);
     let documents: Vec<_> = told.into_iter().filter_map(|ending| ending.document).collect();

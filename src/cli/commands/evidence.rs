@@ -27,7 +27,7 @@ use crate::model::sink::Receipt;
 use crate::model::time::span;
 use crate::report::measured::{Accepted, promised};
 
-/// Lists, writes and checks bundles.
+/// Lists, writes and verifies bundles.
 pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8, CliError> {
     match &args.command {
         EvidenceCommand::List { checkpoint } => list(&Context::load(global, printer)?, printer, checkpoint),
@@ -41,7 +41,7 @@ pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8
     }
 }
 
-/// Checks a bundle against the keys that were named, or that of the store here.
+/// Verifies a bundle with the given keys, or those of the local store.
 pub(super) fn check(
     global: &Global,
     printer: &Printer,
@@ -55,7 +55,7 @@ pub(super) fn check(
     verify(printer, file, &keys)
 }
 
-/// The keys of the store here, where nobody named one.
+/// The keys of the local store, if none are given.
 fn own(global: &Global, printer: &Printer) -> Result<Vec<PublicKey>, CliError> {
     let here = Context::load(global, printer).and_then(|context| {
         ledger::public(&context.store_file())?;
@@ -69,7 +69,7 @@ fn own(global: &Global, printer: &Printer) -> Result<Vec<PublicKey>, CliError> {
     })
 }
 
-/// A line of the list: a file that is there, or a run that has none.
+/// A line of the list: an existing file, or a run without a bundle.
 struct Row {
     file: PathBuf,
     sha256: Option<Digest>,
@@ -79,14 +79,14 @@ struct Row {
 }
 
 impl Row {
-    /// Something that was signed, and that the store does not know.
+    /// A signed file that the store does not contain.
     fn not_known(file: PathBuf, why: &str) -> Self {
         let fault = Some(format!("it {why}"));
         Self { file, sha256: None, outcome: String::new(), fault, kept: Kept::default() }
     }
 }
 
-/// Where a bundle was seen, and where it has to be yet.
+/// Where a bundle was seen, and where it is still missing.
 #[derive(Default)]
 struct Kept {
     at: Vec<Receipt>,
@@ -116,7 +116,7 @@ impl Kept {
 
 fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result<u8, CliError> {
     let folder = evidence::folder(&context.store_file());
-    // Bundles of a store that is gone are there still.
+    // Bundles may still exist after their store is gone.
     let there = context.store_file().is_file() || !uploads::bundles(&folder)?.is_empty();
     let rows = match there || !checkpoints.is_empty() {
         true => {
@@ -167,7 +167,7 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
     Ok(code)
 }
 
-/// What is there, and what should be: a process that was killed, or a disk that was full, left a run without.
+/// Existing bundles, and those that should exist: a killed process or a full disk leaves a run without one.
 fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, CliError> {
     let keys = anchors::keys(store.path(), ledger::announced(store)?);
     let files = uploads::bundles(folder)?;
@@ -204,7 +204,8 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
     Ok(rows)
 }
 
-/// Why the ledger does not know a bundle that is whole, if it does not: it is of another store, or the store was put back.
+/// Why the ledger does not know an intact bundle: it belongs to another store, or the store was restored from an older copy.
+/// `None` if the ledger knows it.
 fn not_known(store: &SqliteJournal, file: &Path, verdict: &Verdict) -> Result<Option<String>, CliError> {
     match &verdict.manifest {
         Some(manifest) => Ok(store.contradicts(&anchors::of_bundle(file, manifest))?),
@@ -212,7 +213,7 @@ fn not_known(store: &SqliteJournal, file: &Path, verdict: &Verdict) -> Result<Op
     }
 }
 
-/// Runs that should have a bundle and have none, with its name.
+/// Runs that should have a bundle but have none, with the name of the bundle.
 fn unsealed(
     store: &SqliteJournal,
     folder: &Path,
@@ -253,7 +254,7 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
     let errand = uploads::UploadOptions { again, within: None, interrupts: &interrupts };
     let told = uploads::deliver(context, &store, &files, &errand)?;
     let unsealed = unsealed(&store, &folder, &uploads::bundles(&folder)?)?;
-    // What has a receipt, and was not found there, is not there either.
+    // A bundle with a receipt that was not found at its sink is missing as well.
     let mut not_there: BTreeSet<_> = uploads::pending_uploads(context)?.into_iter().collect();
     not_there.extend(told.iter().filter(|told| told.held.is_err()).map(|told| told.file.clone()));
     let left = not_there.len() + unsealed.len();
@@ -291,7 +292,7 @@ fn export(context: &Context, printer: &Printer, run: &str, out: Option<&Path>) -
     let run = &run_names::read(&store, run)?;
     let name = evidence::name(run, store.read(run)?.len() as u64);
     store.may_act(run)?;
-    // What was sealed when the run was let go of is the older witness.
+    // The bundle that was sealed when the process released the run is the older proof.
     let file = evidence::folder(store.path()).join(&name);
     let (bytes, how) = match evidence::sealed(&file, &ledger::announced(&store)?) {
         Ok((bytes, _)) => (bytes, "as sealed earlier"),
@@ -384,7 +385,7 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
     printer.line(&format!("  signed with {}", verdict.key.as_deref().unwrap_or_default()));
 }
 
-/// What a manifest says, for people.
+/// The content of a manifest, for people.
 fn told(manifest: &Manifest) -> Vec<String> {
     let about = &manifest.drctl;
     let said = |s: &Said| format!("{}{}", s.who, if s.signed { "" } else { " (unsigned)" });

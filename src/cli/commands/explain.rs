@@ -6,7 +6,7 @@ use crate::cli::printer::{Format, Printer};
 use crate::model::shape::suggest;
 use crate::plan::catalog;
 
-/// Explains one id, or lists them all.
+/// Explains one ID, or lists all IDs.
 pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {
     let Some(id) = id else {
         let all: Vec<_> = catalog::ids().filter_map(catalog::find).collect();
@@ -38,7 +38,7 @@ fn document(e: &catalog::Explanation) -> serde_json::Value {
     serde_json::json!({"schema_version": 1, "id": e.id, "title": e.title, "why": e.why, "fix": e.what})
 }
 
-/// What may have been meant: a word that was mistyped, or all that the word is part of.
+/// Suggestions: the ID with the smallest spelling difference, or all IDs that contain the word.
 fn near(word: &str) -> String {
     let quoted = |ids: &[&str]| ids.iter().map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
     if let Some(one) = suggest(word, catalog::ids()) {

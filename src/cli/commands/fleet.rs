@@ -1,5 +1,5 @@
-//! Several plans at once: each is a run of its own, on a thread of its own. A plan that needs another first begins when that one
-//! serves its users, and not only when its watch is over.
+//! Runs several plans at once, each as its own run on its own thread. A plan that depends on another one starts as soon as that
+//! one serves users, not at the end of its watch.
 
 use std::collections::BTreeMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -22,10 +22,10 @@ use crate::run::RunState;
 use crate::run::state::Status;
 use crate::world::World;
 
-/// How often a plan that waits looks whether somebody pressed Ctrl-C.
+/// How often a waiting plan checks for Ctrl-C.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// Where a plan is.
+/// The state of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
     Working,
@@ -33,7 +33,7 @@ enum Stand {
     Failed,
 }
 
-/// Where all plans of one command are.
+/// The states of all plans of one command.
 pub struct Waves {
     stands: Mutex<BTreeMap<PlanName, Stand>>,
     changed: Condvar,
@@ -49,7 +49,7 @@ impl Waves {
         self.stands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The first word counts: a plan that served did what others waited for, however its watch ends.
+    /// Sets the state of a plan once. A plan that served users met its dependents' condition, however its watch ends.
     fn settle(&self, plan: &PlanName, stand: Stand) {
         if let Some(now) = self.stands().get_mut(plan).filter(|now| **now == Stand::Working) {
             *now = stand;
@@ -57,7 +57,7 @@ impl Waves {
         self.changed.notify_all();
     }
 
-    /// Waits until every plan that this one needs first serves. Answers one that will not.
+    /// Waits until every plan that this one depends on serves users. Returns the name of one that will not.
     fn wait_for(&self, plan: &Plan, interrupts: &Interrupts) -> Result<(), PlanName> {
         let mut stands = self.stands();
         loop {
@@ -77,13 +77,13 @@ impl Waves {
     }
 }
 
-/// Tells the other plans when this one serves.
+/// Tells the other plans when this one serves users.
 pub struct Watching<'a> {
-    /// Who shows it.
+    /// The display of this plan.
     pub inner: &'a dyn View,
-    /// The others.
+    /// The states of all plans.
     pub waves: &'a Waves,
-    /// This one.
+    /// This plan.
     pub plan: &'a PlanName,
 }
 
@@ -100,7 +100,7 @@ impl View for Watching<'_> {
     }
 }
 
-/// Everything before the watch is done.
+/// Whether all steps before the watch are done.
 fn serves(state: &RunState) -> bool {
     state.runbook.steps.iter().zip(&state.steps).all(|(step, at)| {
         step.phase >= Phase::Watch
@@ -113,7 +113,7 @@ fn serves(state: &RunState) -> bool {
     })
 }
 
-/// Of each plan's thread, in bytes: what the main thread has of the system. Calls of SDKs are deep.
+/// Stack size of each plan's thread, in bytes: as large as the main thread's, because SDK calls need a deep stack.
 const STACK: usize = 8 << 20;
 
 fn unconfirmed(plans: &[Plan]) -> CliError {
@@ -124,7 +124,7 @@ fn unconfirmed(plans: &[Plan]) -> CliError {
     )
 }
 
-/// The context of a fleet, whose id is in the name of every session that AWS keeps a record of.
+/// The context of a fleet. Its ID is part of the session names that AWS logs.
 fn named(starting: &Starting<'_>, plans: usize) -> Result<Context, CliError> {
     let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
     let id = format!("{:08x}", world.random() & 0xffff_ffff);
@@ -134,16 +134,16 @@ fn named(starting: &Starting<'_>, plans: usize) -> Result<Context, CliError> {
     Ok(starting.context.shared_by(plans).of_fleet(&id))
 }
 
-/// Runs all of them side by side, and answers in their order.
+/// Runs all plans in parallel. Returns the results in their order.
 ///
 /// # Errors
-/// If a person would have to confirm each.
+/// If a person would have to confirm each plan.
 pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliError> {
     if !starting.args.how.yes {
         return Err(unconfirmed(plans));
     }
     let waves = Waves::new(plans);
-    // Buckets are an account's, and each run has its own throttle: they share what there is.
+    // Rate limits apply to an account, but each run has its own throttle, so each gets a share of the limit.
     let context = named(starting, plans.len())?;
     let (printer, intent, args) = (starting.printer, starting.intent, starting.args);
     let (outage_began, interrupts) = (starting.outage_began, &starting.interrupts);
@@ -191,7 +191,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
             let begun = thread.spawn_scoped(scope, move || one(plan));
             if let Err(e) = &begun {
                 printer.note(&format!("{}: error: no thread for it: {e}", plan.name));
-                // Those that need it first do not wait for it.
+                // Plans that depend on it must not wait for it.
                 waves.settle(&plan.name, Stand::Failed);
             }
             runs.push(begun.ok());

@@ -1,4 +1,4 @@
-//! Whether a run that drctl continues still holds its guards.
+//! Checks whether a run that drctl continues still holds its guards.
 
 use super::stage::Stage;
 use crate::cli::context::Context;
@@ -12,11 +12,11 @@ use crate::model::time::Dur;
 use crate::record::event::WorldKind;
 use crate::run::{RunState, held};
 
-/// While nobody drove the run another operator may have taken its guards away. One that cannot be read stops nothing here: the run
-/// reads it before every call, and makes none without it. The person hears of it at once.
+/// Fails if another operator took a guard while no process drove the run. A guard that cannot be read only produces a message
+/// here: the run reads it before every call, and makes none without it.
 ///
 /// # Errors
-/// If somebody else holds one of them, or nobody.
+/// If somebody else holds one of them, or nobody does.
 pub fn still_ours(
     (context, printer): (&Context, &Printer),
     store: &SqliteJournal,
@@ -29,7 +29,7 @@ pub fn still_ours(
     Err(CliError { exit: exit::HELD, ..CliError::usage_fix(message, hint) })
 }
 
-/// Who has a guard that the run lost, in words.
+/// A message about a guard that the run lost.
 pub fn words(guard: &Target, holder: Option<&str>) -> String {
     let of = guard.component().map_or_else(|| guard.to_string(), ToString::to_string);
     holder.map_or_else(
@@ -38,10 +38,10 @@ pub fn words(guard: &Target, holder: Option<&str>) -> String {
     )
 }
 
-/// The first guard of the run that the run lost, and its new holder, if there is one.
+/// The first guard that the run lost, and its new holder if there is one.
 ///
 /// # Errors
-/// If nothing can be looked at.
+/// If the guards cannot be observed.
 pub fn lost(
     (context, printer): (&Context, &Printer),
     store: &SqliteJournal,

@@ -1,4 +1,4 @@
-//! What runs asked for and may still take effect, though nobody drives them.
+//! Effects of calls that may still happen although no process drives their runs.
 
 use serde_json::json;
 
@@ -11,18 +11,18 @@ use crate::model::time::Timestamp;
 use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
 
-/// An effect that a run left.
+/// An effect in doubt that a run left.
 #[derive(Clone, Debug)]
 pub struct Left {
     /// The run.
     pub run: RunId,
-    /// What.
+    /// The effect.
     pub effect: Outstanding,
     words: String,
     resume: String,
 }
 
-/// What runs of one world left behind. What a later run observed of a server shows the result of an earlier promotion of it.
+/// Effects in doubt of these runs. A later run that observed a server has settled an earlier promotion of it.
 pub fn left(runs: &[RunState], now: Timestamp) -> Vec<Left> {
     let seen_since = |db: &DatabaseRef, since: Timestamp| {
         let after = |at: Option<Timestamp>| at.is_some_and(|at| at > since);
@@ -43,13 +43,13 @@ pub fn left(runs: &[RunState], now: Timestamp) -> Vec<Left> {
 }
 
 impl Left {
-    /// Whether the server takes writes by now. Anything else that was asked for is seen by whoever takes the run up.
+    /// Whether a promotion took effect: the server takes writes now. Other effects are observed when the run is resumed.
     pub fn took_effect(&self, seen: &Estate, now: Timestamp) -> bool {
         let Some(db) = self.effect.promotes() else { return false };
         matches!(seen.database(&Target::Database(db.clone()), now), Known::Fresh(state) if !state.is_replica())
     }
 
-    /// What people see, by whether it took effect.
+    /// The message, depending on whether it took effect.
     pub fn words(&self, took_effect: bool) -> String {
         match (self.effect.promotes(), took_effect) {
             (Some(db), true) => format!(
@@ -65,7 +65,7 @@ impl Left {
         p.line(&p.paint(RED, &format!("  {}", harmless(&self.words(took_effect)))));
     }
 
-    /// The same for programs.
+    /// The JSON form.
     pub fn json(&self, took_effect: bool) -> serde_json::Value {
         json!({
             "run": self.run, "step": self.effect.step, "since": self.effect.since, "until": self.effect.until,

@@ -12,7 +12,7 @@ use crate::plan::{schema, shapes};
 const SETTINGS: &str = include_str!("../../../plans/drctl.yaml");
 const PLAN: &str = include_str!("../../../plans/starter.yaml");
 
-/// Writes a starter plan and settings. Settings that are there already stay as they are; a plan that is there is refused.
+/// Writes a starter plan and settings. Existing settings are kept; an existing plan is an error.
 pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, CliError> {
     let base = global.directory.clone().unwrap_or_else(|| ".".into());
     let name = &args.name;
@@ -32,10 +32,10 @@ pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, Cl
             format!("drctl check says what is wrong with it; drctl init {name}-2 begins another plan"),
         ));
     }
-    // Settings beside the plans would hold for nobody while there are some above them.
+    // Settings beside the plans would be ignored if there are some in the folder above.
     let above = base.join("drctl.yaml");
     let settings = if above.exists() { above } else { plans.join("drctl.yaml") };
-    // Editors find these by the first line of the files: completion and checks while typing.
+    // Editors use the schema in the first line of the files for completion and validation.
     let of = |record, title| format!("{:#}\n", schema::schema(record, title));
     let files = [
         (settings, SETTINGS.to_owned()),
@@ -59,7 +59,7 @@ pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, Cl
     Ok(exit::DONE)
 }
 
-/// Whether the file was not there before.
+/// Returns whether the file was created; an existing one is kept.
 fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
     match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(mut file) => {

@@ -13,7 +13,7 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::{environment, exit, keys};
 use crate::files::{self, Use};
 
-/// Makes and shows keys.
+/// Creates and shows keys.
 pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, CliError> {
     match &args.command {
         KeyCommand::New { name, out, passphrase_file, no_passphrase } => {
@@ -37,7 +37,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, Cli
     }
 }
 
-/// A passphrase for a new key: typed twice, since a mistyped one is a key lost.
+/// A passphrase for a new key. It is entered twice, because a typing error would make the key unusable.
 fn chosen(file: Option<&str>) -> Result<String, CliError> {
     let first = keys::passphrase(file, "passphrase for the new key: ")?;
     if file.is_none() && keys::passphrase(None, "again: ")? != first {
@@ -54,7 +54,7 @@ fn chosen(file: Option<&str>) -> Result<String, CliError> {
 
 fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> Result<u8, CliError> {
     let failed = |e: ssh_key::Error| CliError::usage(format!("drctl cannot create a key: {e}"));
-    // The system's generator and not World's: nothing that a rehearsal could draw again may be a key.
+    // Uses the system's random generator instead of World's, because a rehearsal's random numbers can be reproduced.
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
     key.set_comment(name);
     let public = key.public_key().clone();
@@ -65,7 +65,7 @@ fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> 
     };
     let text = key.to_openssh(LineEnding::LF).map_err(failed)?;
     let beside = out.with_file_name(format!("{}.pub", out.file_name().unwrap_or_default().to_string_lossy()));
-    // The public half first: if that fails, no private key is left that nobody knows of.
+    // Writes the public key first, so that a failure leaves no unknown private key.
     write_new(&beside, format!("{line}\n"), 0o644)?;
     write_new(out, &text, 0o600).inspect_err(|_| drop(std::fs::remove_file(&beside)))?;
     let fingerprint = public.fingerprint(HashAlg::Sha256).to_string();
@@ -94,7 +94,7 @@ fn show(global: &Global, printer: &Printer, file: Option<&Path>) -> Result<u8, C
     let unusable =
         |e: ssh_key::Error| CliError::usage(format!("{} is not an OpenSSH key: {e}", path.display()));
     let text = files::text(&path, Use::Key)?;
-    // The public half of an encrypted key is readable: nobody is asked for a passphrase here.
+    // The public half of an encrypted key is readable without its passphrase.
     let public = match PublicKey::from_openssh(text.trim_end()) {
         Ok(public) => public,
         Err(_) => PrivateKey::from_openssh(&text).map_err(unusable)?.public_key().clone(),

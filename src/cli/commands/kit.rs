@@ -23,7 +23,7 @@ use crate::plan::settings::secrets_in;
 use crate::record::event::WorldKind;
 use crate::run::RunState;
 
-/// Makes a go-bag.
+/// Creates a go-bag.
 pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, CliError> {
     let KitCommand::Export { to, unsigned } = &args.command;
     let context = Context::load(global, printer)?;
@@ -35,7 +35,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
     let key = match unsigned {
         true => None,
         false => {
-            // The ledger knows the key that signs, and that something left the store.
+            // The ledger records the signing key, and that data left the store.
             ledger::checkpoint(&context, &store, contents.made_at, (Why::Export, None))?;
             Some(ledger::key(&store)?)
         }
@@ -65,7 +65,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, Cli
     Ok(exit::DONE)
 }
 
-/// Whether the file may be written: the go-bag of a rehearsal helps nobody, and takes the place of none that does.
+/// Refuses to replace a live go-bag with one of a rehearsal, which is useless in an outage.
 fn replaces(to: &Path, world: StoreWorld) -> Result<(), CliError> {
     let there = files::read(to, Use::Kit).ok().and_then(|bytes| kit::world(&bytes));
     match there.filter(|there| *there != world) {
@@ -80,7 +80,7 @@ fn replaces(to: &Path, world: StoreWorld) -> Result<(), CliError> {
     }
 }
 
-/// Everything that goes along.
+/// The content of the go-bag.
 fn packed(context: &Context) -> Result<Contents, CliError> {
     let store = context.store()?;
     let mut plans = Vec::new();
@@ -124,10 +124,10 @@ fn packed(context: &Context) -> Result<Contents, CliError> {
     })
 }
 
-/// Unpacks the go-bag that was named beside itself, and answers with the folder to work in.
+/// Unpacks the given go-bag into a folder beside it. Returns that folder.
 ///
 /// # Errors
-/// If nobody who is believed signed it, it was changed, or it cannot be written out.
+/// If it is not signed with a trusted key, was changed, or cannot be unpacked.
 pub fn unpack(global: &Global, printer: &Printer) -> Result<Option<PathBuf>, CliError> {
     let Some(path) = &global.kit else {
         return match global.kit_key.is_empty() && global.accept_unsigned_kit.is_none() {
@@ -167,7 +167,7 @@ fn accepted(text: &str) -> Result<Accepted, CliError> {
     Ok(Accepted { who: format!("{name} ({})", environment::os_identity()), reason })
 }
 
-/// The fingerprints of the keys that were named, or those of the store here.
+/// The fingerprints of the given keys, or those of the local store's keys.
 fn believed(global: &Global, printer: &Printer) -> Result<BTreeSet<String>, CliError> {
     let of = |key: &ssh_key::PublicKey| key.fingerprint(HashAlg::Sha256).to_string();
     if !global.kit_key.is_empty() {
@@ -198,14 +198,14 @@ fn closed(path: &Path, why: &Closed) -> CliError {
     CliError { code: "refused", exit: exit::REFUSED, ..CliError::usage_fix(message, fix) }
 }
 
-/// Writes plans and settings where they are not there yet. What is there has to be what the bag holds, and nothing beside it: it may be of an
-/// earlier unpacking, or of somebody else.
+/// Writes plans and settings that do not exist yet. Existing files must equal those in the go-bag, and no other files may be
+/// there: they may be from an earlier unpacking, or from somebody else.
 fn written_out(folder: &Path, contents: &Contents) -> Result<(), CliError> {
     let plans = folder.join("plans");
     own_folder(&plans)?;
     let mut all = Vec::new();
     for (name, text) in &contents.plans {
-        // A name from a file is not trusted to stay inside the folder.
+        // Never let a name from a file lead outside the folder.
         let Some(name) = Path::new(name).file_name() else { continue };
         all.push((plans.join(name), text));
     }
@@ -244,7 +244,7 @@ fn differs(file: &Path, how: &str) -> CliError {
     )
 }
 
-/// Fills the store, once. Runs that continued here since must start with the events in the go-bag.
+/// Fills the store, once. Local runs that continued in the meantime must start with the events in the go-bag.
 fn filled(
     (path, folder): (&Path, &Path),
     opened: &Opened,

@@ -1,4 +1,4 @@
-//! One file a verb.
+//! One file for each command.
 
 pub mod adopted;
 pub mod approve;

@@ -14,7 +14,7 @@ use crate::inventory::{active, targets};
 use crate::model::time::Dur;
 use crate::probe::Recorder;
 
-/// Looks at everything and remembers it.
+/// Observes everything and stores the result.
 pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let every = args.every.as_deref().map(Dur::parse).transpose().map_err(CliError::usage)?;

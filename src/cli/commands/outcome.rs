@@ -1,4 +1,4 @@
-//! How the end of a run is shown: one screen for people, one document for programs, one exit code for scripts.
+//! The result of a run: a screen for people, a document for programs, and an exit code for scripts.
 
 use crate::adapters::sandbox::Truth;
 use crate::cli::exit;
@@ -21,19 +21,19 @@ use crate::report::{RunReport, summary};
 use crate::run::state::{Mode, Status};
 use crate::run::{RunState, Stop};
 
-/// How long a command took, and what was true.
+/// The durations of a command, and what really happened.
 pub struct RunTiming<'a> {
-    /// Real time.
+    /// Elapsed real time.
     pub real: Dur,
-    /// Virtual time, in a rehearsal.
+    /// Elapsed virtual time, in a rehearsal.
     pub passed: Option<Dur>,
-    /// What really happened in it.
+    /// What really happened in the rehearsal.
     pub truth: Option<&'a Truth>,
-    /// When the public probe was first asked, in a rehearsal: the grid of its samples.
+    /// When the first sample of the public probe was due, in a rehearsal.
     pub phase: Option<Timestamp>,
 }
 
-/// When the public probe was first asked.
+/// When the first sample of the public probe was due.
 pub fn phase(state: &RunState) -> Option<Timestamp> {
     let probe = state.runbook.probes.iter().find(|p| p.role == ProbeRole::Public)?;
     state.turns.get(&probe.key())?.first().map(|t| t.since)
@@ -44,17 +44,17 @@ pub fn code(ended: &Ended) -> u8 {
     code_of(&ended.state, &ended.stop)
 }
 
-/// The same of a run that was read.
+/// The exit code of a run that was read from the journal.
 pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
     match (&state.mode, stop) {
-        // At a table nothing is proven; but whether it would be in time is known.
+        // A tabletop review proves nothing, but shows whether the prediction meets the objective.
         (Mode::Finished(Outcome::Read), _) => {
             let in_time = critical_path::critical(&state.runbook).expected <= state.runbook.promised_rto().0;
             if in_time { exit::DONE } else { exit::RECOVERED_BUT }
         }
         (Mode::Finished(Outcome::Recovered), _) => {
             let report = summary::report(state, state.last_at);
-            // A failover leaves one server; a move that was planned leaves two, or something went wrong.
+            // A failover leaves a single server. After a planned move there are two, or something went wrong.
             let alone = state.runbook.intent != Intent::Failover && !report.protection.unprotected.is_empty();
             let owed = state.owed().next().is_some() || alone;
             if !state.runbook.intent.has_rto() {
@@ -78,7 +78,7 @@ fn guard_is_held(state: &RunState) -> bool {
     })
 }
 
-/// One document.
+/// The document.
 pub fn document(report: &RunReport, code: u8, told: &RunTiming<'_>) -> serde_json::Value {
     let mut value = serde_json::to_value(report).unwrap_or_default();
     value["exit_code"] = code.into();
@@ -101,7 +101,7 @@ fn truth_json(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> se
     })
 }
 
-/// The outage as the public probe's grid shows it.
+/// The outage as the public probe samples it.
 fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Option<Dur> {
     #[expect(
         clippy::cast_possible_truncation,
@@ -112,7 +112,7 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
     truth.outage_as_sampled(phase?, every)
 }
 
-/// One screen.
+/// The screen.
 pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     let report = summary::report(state, state.last_at);
     let p = &p.rehearsing(state.created.world != WorldKind::Live);
@@ -135,7 +135,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     if let Some(old) = &report.continues {
         p.line(&format!("  instead  of the unfinished run {old}; drctl report run {old} has its part"));
     }
-    // Where nothing moves there is nothing to recover from.
+    // Without a move there is nothing to recover from.
     let moves = state.runbook.intent.has_rto() && report.drill != Some(Drill::Tabletop);
     if moves {
         figures(p, &report);
@@ -169,17 +169,17 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
         next(p, state, &report);
     }
     let everything = format!("{} has everything", state.created.command("report run", ""));
-    // A rehearsal begins before its outage: what passed until somebody decided is no part of the run.
+    // A rehearsal starts before its outage, so the time until the decision is not part of the run.
     let from = if state.epoch <= 1 && report.rto.applies() { " with detection and decision" } else { "" };
     let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}{from}, "));
-    // What is only shown took no time of its own.
+    // A run that is only displayed has no elapsed real time.
     p.line(&match told.real {
         Dur::ZERO => format!("  {everything}"),
         real => format!("  took     {passed}real {real}; {everything}"),
     });
 }
 
-/// The results. Where a person must act, the line below says what they must know first.
+/// The title line. If a person must act, the line below starts with what they need to know first.
 fn title(p: &Printer, state: &RunState, report: &RunReport) {
     p.line("");
     p.line(&format!(
@@ -198,12 +198,12 @@ fn title(p: &Printer, state: &RunState, report: &RunReport) {
     }
 }
 
-/// What a person must do after a run that somebody ended while users may be between two sites: no run goes on by itself.
+/// What a person must do after a run that was ended while users may be between two sites: no run continues it.
 pub fn after_the_end(state: &RunState) -> Option<String> {
     let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
     let (plan, to) = (&state.created.plan, &state.runbook.to);
     if moves && abandoned(state) {
-        // Another rehearsal begins with its scenario, and completes nothing.
+        // A new rehearsal starts with its scenario, so it does not complete this one.
         if matches!(state.created.world, WorldKind::Sandbox { .. }) {
             return Some(format!(
                 "a rehearsal ends here. In a live run, a failover of {plan} to {to} would complete the move"
@@ -223,40 +223,40 @@ pub fn after_the_end(state: &RunState) -> Option<String> {
     })
 }
 
-/// Whether it stopped on the way, and somebody has to carry it on.
+/// Whether it stopped and somebody has to resume it.
 fn goes_on(state: &RunState) -> bool {
     !state.finished() && !state.watch_paused()
 }
 
-/// The outcome, in capitals. For a run that stopped, also whether users are served.
+/// The outcome in capitals. For a stopped run, it also says whether users are served.
 fn headline(state: &RunState, report: &RunReport) -> String {
     let outcome = report.outcome.to_uppercase();
     match state.watch_paused() {
         true => "RECOVERED, watch paused:".to_owned(),
         false if goes_on(state) || cut_short(state) => format!("{outcome}{}", users(state)),
-        // Two servers may take writes: nobody who reads only this line may believe that all is well.
+        // Two servers may take writes, so this must be visible in the first line.
         false if report.fence.state == "pending" => format!("{outcome}, FENCE PENDING:"),
         false => outcome,
     }
 }
 
-/// Whether a person ended it before it had recovered anything.
+/// Whether a person ended it before anything was recovered.
 fn cut_short(state: &RunState) -> bool {
     abandoned(state) || state.mode == Mode::Finished(Outcome::Cancelled)
 }
 
-/// Whether a person closed it past its point of no return.
+/// Whether a person closed it after its point of no return.
 fn abandoned(state: &RunState) -> bool {
     state.mode == Mode::Finished(Outcome::Abandoned)
 }
 
-/// Whether users of a run that stopped are served, as its probes last saw it.
+/// Whether users are served, according to the last probe results of a stopped run.
 pub fn users(state: &RunState) -> String {
     let seen = attainment(state, state.last_at);
     match (seen.detected, seen.validated) {
         (Some(_), Some(_)) if state.fails_again().is_none() => ": users are served again;".to_owned(),
         (Some(_), Some(_)) => ": users fail again;".to_owned(),
-        // The same figure as that of the RTO: nobody has to ask which of two it is.
+        // The same figure as for the RTO, so that no two figures differ.
         (Some(from), None) => {
             let long = seen.rto.value_ms.unwrap_or_else(|| state.last_at.since(from));
             format!(": users have not been served for at least {};", Dur::secs(long.millis() / 1_000))
@@ -265,7 +265,7 @@ pub fn users(state: &RunState) -> String {
     }
 }
 
-/// The same of a run that stopped or was given up, if users are out.
+/// The same for a run that was stopped or given up, if users are not served.
 pub fn out(state: &RunState) -> Option<String> {
     let out = attainment(state, state.last_at).validated.is_none() || state.fails_again().is_some();
     let words = users(state);
@@ -299,7 +299,7 @@ fn next(p: &Printer, state: &RunState, report: &RunReport) {
     }
 }
 
-/// How good it is, at a glance.
+/// The colour of the title.
 fn colour(state: &RunState, report: &RunReport) -> u8 {
     match report.outcome.as_str() {
         _ if state.watch_paused() && report.rto.met && report.rpo.met => GREEN,
@@ -372,7 +372,7 @@ fn restored(p: &Printer, report: &RunReport) {
     }
 }
 
-/// What each store may have lost, and whether that is within what was accepted.
+/// The possible loss of each store, and whether it is within the accepted bound.
 fn stores(p: &Printer, report: &RunReport) {
     for (name, store) in &report.stores {
         let rpo = if store.rpo.component.is_some() { store.rpo.words() } else { store.rpo.text.clone() };
@@ -401,7 +401,7 @@ fn figures(p: &Printer, report: &RunReport) {
     p.line(&format!("  RPO      {}", words(&report.rpo)));
 }
 
-/// The four clocks in the order in which they were read: the first as it is, the others by how much later they were.
+/// The four clocks in the order of the readings: the first as it is, the others as differences to it.
 fn clocks(p: &Printer, report: &RunReport) {
     let clocks = &report.clocks;
     let mut of: Vec<_> = [
@@ -422,7 +422,7 @@ fn clocks(p: &Printer, report: &RunReport) {
     p.line(&format!("  clocks   {}", said.collect::<Vec<_>>().join(", ")));
 }
 
-/// What a comparison of buckets found; the objects themselves are in the report.
+/// The result of a comparison of buckets. The report lists the objects.
 fn copies(p: &Printer, report: &RunReport) {
     for (component, bucket) in &report.buckets {
         let Some(words) = bucket.found.first() else { continue };
@@ -470,13 +470,13 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     let names: Vec<_> = alone.iter().map(ToString::to_string).collect();
     let words = format!("UNPROTECTED: no standby follows {}", names.join(", "));
     p.line(&format!("  standby  {}", p.paint(RED, &words)));
-    // It is not over: what stands below its title comes first.
+    // The run is not over, so the lines below its title come first.
     if goes_on(state) || after_the_end(state).is_some() {
         return;
     }
     let plan = &state.created.plan;
     if state.runbook.intent == Intent::Restore {
-        // The standby is in another site than the one that was restored, and is of the history that was left.
+        // The standby is in another site than the restored server, and follows the abandoned history.
         p.line(&format!("           run drctl reprotect {plan} --to the site of each standby"));
         return;
     }
@@ -516,7 +516,7 @@ fn changed(p: &Printer, report: &RunReport) {
     }
 }
 
-/// Why nothing is to be done.
+/// The message if there is nothing to do.
 pub fn idle(plan: &Plan, intent: Intent, to: &str) -> String {
     let name = &plan.name;
     if nothing_moves(plan) {
@@ -531,7 +531,7 @@ pub fn idle(plan: &Plan, intent: Intent, to: &str) -> String {
     format!("{name}: nothing to do: {words} {to} already")
 }
 
-/// Whether S3, or somebody else, moves all of it.
+/// Whether nothing of the plan is moved by drctl: S3 replicates it, or others are responsible.
 pub fn nothing_moves(plan: &Plan) -> bool {
     plan.components.values().all(|c| matches!(c.spec, Spec::Buckets(_) | Spec::External(_)))
 }

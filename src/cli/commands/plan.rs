@@ -24,7 +24,7 @@ use crate::record::calls::calls;
 use crate::record::runbook::{Phase, Runbook, Step};
 use crate::report::history::History;
 
-/// Shows what a run would do.
+/// Shows the runbook of a run.
 pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, CliError> {
     let PlanCommand::Show(args) = &args.command;
     let context = Context::load(global, printer)?.of(args.intent.of());
@@ -49,7 +49,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
         prior_runs::held(&store, &plan, (request.intent, &request.to))?
     };
     let mut input = held.input(&context, &plan, (&seen, stage.world.now()), &request, guard);
-    // What is read today is done when it is time for it.
+    // A plan is reviewed in advance, so a window that is closed now does not matter.
     let closed = std::mem::take(&mut input.closed);
     match planner::plan_run(&input) {
         Ok(runbook) => {
@@ -86,7 +86,7 @@ fn request(context: &Context, plan: &Plan, args: &PlanShowArgs) -> Result<Reques
         from: args.from.as_ref().map(|f| SiteName::new(&**f)),
         to: SiteName::new(&*args.to),
         waivers: waived::for_plan(context.waivers(&args.waive)?, plan)?,
-        // A plan is shown for the day on which users fail, whether or not they do now.
+        // The plan is shown for an outage, whether or not users are affected now.
         outage_declared: true,
         rehearsed: true,
         holder: "a run".to_owned(),
@@ -99,7 +99,7 @@ fn request(context: &Context, plan: &Plan, args: &PlanShowArgs) -> Result<Reques
     })
 }
 
-/// The runbook as people read it.
+/// The runbook for people.
 pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
     p.line(&format!("{} of {}, {}", runbook.title(), runbook.plan, runbook.way()));
     if let Some(drill) = runbook.drill {
@@ -140,7 +140,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
     }
 }
 
-/// What decides whether the rest is read: how long it takes, and what cannot be taken back.
+/// The figures that a reader needs first: how long it takes, and what is irreversible.
 fn figures(p: &Printer, runbook: &Runbook, history: &History, critical: &CriticalPath) {
     let (rto, of) = runbook.promised_rto();
     let promised = of.map_or_else(|| rto.to_string(), |component| format!("{rto} of {component}"));
@@ -149,7 +149,7 @@ fn figures(p: &Printer, runbook: &Runbook, history: &History, critical: &Critica
         critical.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ")
     ));
     let judge = |d| if d > rto { p.paint(RED, "above the RTO") } else { "within the RTO".to_owned() };
-    // Where no recovery time was promised there is nothing to judge it by.
+    // Without an RTO there is no objective to compare with.
     let (of_rto, in_time) = match runbook.intent.has_rto() {
         true => (
             format!(" ({} of {promised})", judge(critical.expected)),
@@ -175,7 +175,7 @@ fn show_step(p: &Printer, step: &Step, is_critical: bool) {
         .map(|n| if n.settled { format!("{} over", n.step) } else { n.step.to_string() })
         .collect();
     let after = if needs.is_empty() { "at once".to_owned() } else { format!("after {}", few(&needs)) };
-    // A gate takes no time of its own, and waits for as long as it has to.
+    // A gate has no duration of its own; it waits as long as needed.
     let takes = match step.estimate.timeout_ms {
         Dur::ZERO => String::new(),
         most => format!("; expected {}, at most {most}", step.estimate.expected_ms),
@@ -195,7 +195,7 @@ fn few(names: &[String]) -> String {
     }
 }
 
-/// The paper runbook: the same steps as provider commands, with checks between.
+/// The paper runbook: the same steps as provider commands, with checks in between.
 fn as_commands(runbook: &Runbook) -> String {
     let from = runbook.from.as_ref().map_or("unknown", SiteName::as_str);
     let mut lines = vec![

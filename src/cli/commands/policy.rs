@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::policy::matrix::{self, Demand};
 use crate::policy::windows;
 
-/// What changes something that people may have to agree to: its name, what it does, and whether it is a drill.
+/// The intents that may need approvals: name, intent, and whether it is a drill.
 const INTENTS: [(&str, Intent, bool); 6] = [
     ("failover", Intent::Failover, false),
     ("restore", Intent::Restore, false),
@@ -29,7 +29,7 @@ const INTENTS: [(&str, Intent, bool); 6] = [
     ("drill", Intent::Switchover, true),
 ];
 
-/// Shows who has to say yes to what, and by which rule.
+/// Shows which approvals are needed, and by which rule.
 pub fn run(global: &Global, printer: &Printer, args: &PolicyArgs) -> Result<u8, CliError> {
     let PolicyCommand::Explain { plan, severity, intent, at } = &args.command;
     let at = at.as_deref().map(Timestamp::parse).transpose().map_err(CliError::usage)?;
@@ -117,7 +117,7 @@ fn show(p: &Printer, (plan, intent): (&Plan, &str), policy: &Policy, demand: &De
     }
 }
 
-/// When it may begin.
+/// When a run may start.
 fn show_when(p: &Printer, plan: &PlanName, policy: &Policy, severity: Severity, at: Timestamp) {
     if policy.windows.is_empty() && policy.blackouts.is_empty() && policy.freeze.is_none() {
         return;
@@ -152,7 +152,7 @@ fn document(intent: &str, demand: &Demand, who: &Authority) -> serde_json::Value
             json!({"rule": rule.rule, "by": seats})
         })
         .collect();
-    // Somebody has to ask for it, too.
+    // Another person must be able to request it as well.
     let others = |requester: &str| {
         let others: Vec<&str> =
             who.operators.keys().map(String::as_str).filter(|n| *n != requester).collect();
@@ -167,7 +167,7 @@ fn document(intent: &str, demand: &Demand, who: &Authority) -> serde_json::Value
     })
 }
 
-/// Who could take each seat.
+/// The operators who could fill each seat.
 fn holders<'a>(seats: &[String], who: &'a Authority) -> BTreeMap<String, Vec<&'a str>> {
     if who.is_empty() {
         return BTreeMap::new();

@@ -1,4 +1,4 @@
-//! What a person says to a run: left for the process that drives it, or written down at once.
+//! Sends a signal to a run: into the inbox of the process that drives it, or directly into the journal.
 
 use super::runs::read;
 use crate::cli::context::Context;
@@ -17,21 +17,21 @@ use crate::run::signal::{take, vouches};
 use crate::run::{RunState, approval};
 use crate::world::World;
 
-/// How often, ten times a second, somebody else's word is waited for.
+/// How often, ten times a second, to wait for the lock of another writer.
 const PATIENCE_FOR_A_WORD: u32 = 100;
 
-/// The result of a signal.
+/// What happened to a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Posted {
-    /// The process that drives the run has it.
+    /// The process that drives the run will read it.
     Driven,
-    /// It is there for whoever carries the run on.
+    /// It waits for the process that continues the run.
     Waits,
-    /// It has a time of its own, and was written into the journal at once.
+    /// It was recorded in the journal at once, with its own time.
     Written,
 }
 
-/// Leaves a signal.
+/// Sends a signal.
 pub fn post(
     (context, printer): (&Context, &Printer),
     store: &SqliteJournal,
@@ -45,14 +45,14 @@ pub fn post(
         context.take_key(&state.created.authority)?;
     }
     let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-    // Neither by the clock of whoever says it, nor earlier than what everybody knows to have been.
+    // The time comes from neither the caller's clock nor before the times in the ledger.
     clock.not_before(ledger::dated(printer, store, clock.now())?);
     let now = clock.now().max(state.last_at);
     let who = match vouches(&state, &signal) {
         true => context.signed_signal(&state, &signal, (now, now + good_for))?,
         false => context.person(),
     };
-    // The owner decides; but what it would refuse now is better said now.
+    // The process that drives the run decides, but a signal that it would refuse is reported now.
     let events = take(&state, signal.clone(), who.clone(), now);
     let refusal = events.iter().find_map(|e| match e {
         EventKind::SignalRefused { reason, .. } => Some(reason.clone()),
@@ -72,7 +72,7 @@ pub fn post(
         });
     }
     if let Some(_lock) = own_for_a_word(&clock, store, &state, &events)? {
-        // In a rehearsal no time goes by while nobody drives it.
+        // In a rehearsal no time passes while no process drives it.
         let at = if state.created.world == WorldKind::Live { now } else { state.last_at };
         clock.block_on(create::note(store, run, &who.who, at, events))?;
         evidence::let_go((context, printer), store, at, run);
@@ -111,7 +111,7 @@ fn own_for_a_word(
     for _ in 0..PATIENCE_FOR_A_WORD {
         match RunLock::take(&folder, run) {
             Ok(lock) => return Ok(Some(lock)),
-            // It is read by whoever drives it.
+            // The process that drives the run reads it.
             Err(StoreError::Owned(_)) if !state.finished() => return Ok(None),
             Err(StoreError::Owned(_)) => clock.block_on(clock.sleep_until(clock.now() + Dur(100))),
             Err(e) => return Err(e.into()),
@@ -120,10 +120,10 @@ fn own_for_a_word(
     Err(StoreError::Owned(run.clone()).into())
 }
 
-/// Gives waivers to the process that drives the run. Answers the exit code.
+/// Passes waivers to the process that drives the run. Returns the exit code.
 ///
 /// # Errors
-/// If there is none to give: only its owner may continue a run. If the run would refuse it.
+/// If there are no waivers, because only the owner may continue a run; or if the run would refuse one.
 pub fn hand_over(
     (context, printer): (&Context, &Printer),
     store: &SqliteJournal,

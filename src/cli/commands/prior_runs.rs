@@ -1,4 +1,4 @@
-//! What earlier runs of a plan left to the next one.
+//! The consequences of earlier runs of a plan for the next one.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ use crate::run::RunState;
 use crate::run::continued::{continued, last_turns, seen_before, unled, written};
 use crate::run::state::{Status, StepState, Turn};
 
-/// What earlier runs of a plan left.
+/// The consequences of earlier runs.
 #[derive(Default)]
 pub struct PriorRuns {
     /// Components that unfinished runs hold.
@@ -34,35 +34,35 @@ pub struct PriorRuns {
     pub debts: Vec<Debt>,
     /// Servers that were proven to take no writes.
     pub kept_out: Vec<DatabaseRef>,
-    /// Servers that earlier runs proved fenced, by which run, and the word that the fence left.
+    /// Servers that earlier runs proved to be fenced: the server, the run, and the word that the fence left.
     pub fenced: Vec<(DatabaseRef, RunId, Option<String>)>,
-    /// Security groups that earlier runs took from servers.
+    /// Security groups that earlier runs detached from servers.
     pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
-    /// What runs wrote into zones.
+    /// What runs have written to zones.
     pub written: Vec<Written>,
-    /// Copies that runs made which are over, and that nobody saw gone.
+    /// Copies of ended runs that were not proven to be deleted.
     pub leaks: Vec<Restore>,
-    /// Every copy that a run here made, in words.
+    /// Every copy that a run of this store made, as text.
     pub copies: Vec<String>,
-    /// Clients that a run had begun to lead elsewhere, without coming to its end.
+    /// Clients that an unfinished run has started to redirect.
     pub unled: Vec<ComponentName>,
-    /// The unfinished run that a failover takes the place of.
+    /// The unfinished run that a failover replaces.
     pub continues: Option<Continued>,
-    /// How its probes turned last.
+    /// The last turn of each of its probes.
     turns: BTreeMap<String, Turn>,
 }
 
 impl PriorRuns {
-    /// Keeps everybody else from the run that is continued, from before the runbook is shown until the other run has begun.
+    /// Locks the run that is continued, from before the runbook is shown until the new run has started.
     ///
     /// # Errors
-    /// If another process drives it by now.
+    /// If another process drives it now.
     pub fn lock(&self, store: &SqliteJournal) -> Result<Option<RunLock>, CliError> {
         let old = self.continues.as_ref();
         Ok(old.map(|c| RunLock::take(&Context::lock_folder(store), &c.run)).transpose()?)
     }
 
-    /// What a runbook is computed from.
+    /// The planner's input.
     pub fn input<'a>(
         &'a self,
         context: &'a Context,
@@ -98,13 +98,13 @@ impl PriorRuns {
         }
     }
 
-    /// Turns of probes, with what the run that is continued saw before them.
+    /// Turns of probes, preceded by those of the run that is continued.
     pub fn seen_before(&self, turns: Vec<EventKind>) -> Vec<EventKind> {
         seen_before(&self.turns, turns)
     }
 }
 
-/// What earlier runs of a plan left to one of this intent and target.
+/// The consequences of earlier runs of a plan for one with this intent and target.
 ///
 /// # Errors
 /// If the store cannot be read.
@@ -116,7 +116,7 @@ pub fn held(
     let mut states = Vec::new();
     let (mut lengths, mut copies) = (BTreeMap::new(), Vec::new());
     for row in store.runs()? {
-        // A run that cannot be read holds what it holds all the same: its claims are in the store, and creating the new run meets them.
+        // Skip a run that cannot be read: its claims are in the store, so creating the new run still fails if they conflict.
         let Ok((state, events)) = store.read(&row.run).map_err(CliError::from).and_then(|r| {
             let state = create::replay(&row.run, &r).map_err(CliError::from)?;
             Ok((state, r.len() as u64))
@@ -129,7 +129,7 @@ pub fn held(
             states.push(state);
         }
     }
-    // Of what was only read at a table nothing is there.
+    // A tabletop review has changed nothing.
     states.retain(|s| s.runbook.drill != Some(Drill::Tabletop));
     let holds = |s: &&RunState| !s.finished() && s.runbook.intent != Intent::Drill;
     let unfinished: Vec<_> = states.iter().filter(holds).collect();
@@ -179,7 +179,7 @@ pub fn held(
     Ok(held)
 }
 
-/// The copies that a live run asked for, each with where their making is.
+/// The copies that a live run requested, each with the state of its step.
 fn copies_of(state: &RunState) -> impl Iterator<Item = (&Restore, &StepState)> {
     let live = state.created.world == WorldKind::Live;
     parts(state, Part::CreateCopy).filter(move |(_, at)| live && at.work.attempts > 0)
@@ -192,7 +192,7 @@ fn parts(state: &RunState, which: Part) -> impl Iterator<Item = (&Restore, &Step
     })
 }
 
-/// Copies that runs made which are over, and that nobody saw gone.
+/// Copies of ended runs that were not proven to be deleted.
 fn leaks(states: &[RunState]) -> Vec<Restore> {
     let done = |at: &StepState| matches!(at.work.status, Status::Done(_));
     let undone = |at: &StepState| at.undo.as_ref().is_some_and(|u| matches!(u.status, Status::Done(_)));

@@ -1,4 +1,4 @@
-//! Whether plans were shown to work: by their runs, by the ledger, and by what was last seen of their estates.
+//! Whether plans are verified: by their runs, the ledger, and the last observation of their estates.
 
 use super::serve;
 use crate::cli::context::Context;
@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::report::verified::{self, Cadence, Verified};
 use crate::run::RunState;
 
-/// Whether the plan was shown to work, whatever its estate is like by now. Rehearsals show that of nothing.
+/// Whether the plan is verified, whatever has changed in its estate since. Rehearsals verify nothing.
 ///
 /// # Errors
 /// If there is no clock, or the ledger cannot be read.
@@ -29,10 +29,10 @@ pub fn verification(
     Ok(verified::verified(plan, cadence, runs, crate::cli::now()?))
 }
 
-/// The same, unless its estate was seen to be another one since.
+/// The same, unless its estate has changed since, according to the last observation.
 ///
 /// # Errors
-/// Likewise.
+/// The same.
 pub fn as_last_seen(
     context: &Context,
     store: &SqliteJournal,
@@ -45,10 +45,10 @@ pub fn as_last_seen(
     Ok(found.unless(drifted))
 }
 
-/// Since when a store knows of a plan: when its ledger first named it, or was begun where it never did.
+/// Since when a store knows a plan: when its ledger first named it, or when the ledger started if it never did.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If the store cannot be read.
 pub fn known_since(store: &SqliteJournal, plan: &PlanName) -> Result<Option<Timestamp>, CliError> {
     let read = |kind: &[u8; 14]| -> Result<Vec<Entry>, CliError> {
         let entries = store.entries(kind)?;

@@ -24,13 +24,13 @@ use crate::probe::Recorder;
 use crate::report::{readiness, verified};
 use crate::run::RunState;
 
-/// How long IAM, quotas and objects may take: many are asked about, one after the other.
+/// Limit on the checks of IAM, quotas and objects: many calls, one after the other.
 const DEADLINE: Dur = Dur::secs(30);
 
-/// So many plans are shown whole. Of more there is a summary first, and then what is not ready.
+/// Up to this many plans are shown in full. For more, a summary comes first, then whatever is not ready.
 const FEW: usize = 5;
 
-/// Says whether a recovery would work today.
+/// Reports whether a recovery would work today.
 pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let plans = context.plans(&args.plans, printer)?;
@@ -67,7 +67,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     })
 }
 
-/// Looks at everything of a plan, and judges it.
+/// Observes everything in a plan, and judges it.
 ///
 /// # Errors
 /// If there is no clock, or the store cannot be read or written.
@@ -129,7 +129,7 @@ fn samples(plan: &Plan, active: Option<&SiteName>, now: Timestamp) -> Vec<Target
     plan.components.values().flat_map(of).collect()
 }
 
-/// How many are how; then, the worst first, what of each plan is not ready.
+/// A count by standing; then the problems of each plan, the worst first.
 fn summary(p: &Printer, all: &[(&Plan, Vec<Check>)]) {
     let standings = [Standing::NotReady, Standing::Unknown, Standing::Degraded, Standing::Ready];
     let of = |standing| all.iter().filter(move |(_, checks)| readiness::worst(checks) == standing);
@@ -149,7 +149,7 @@ fn summary(p: &Printer, all: &[(&Plan, Vec<Check>)]) {
     p.line("run drctl ready PLAN for all checks of one plan");
 }
 
-/// What is worst comes first within each area.
+/// Within each area, the worst comes first.
 fn show(p: &Printer, plan: &Plan, checks: &[Check]) {
     let worst = readiness::worst(checks);
     p.line(&format!("{}: {}", plan.name, coloured(p, worst)));

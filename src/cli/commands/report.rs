@@ -51,12 +51,12 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
     }
 }
 
-/// A run, and what to show of it.
+/// A run, and what to show about it.
 struct Asked {
     report: RunReport,
     state: RunState,
     events: Vec<Event>,
-    /// When people were told, if they were.
+    /// When people were notified, if that is known.
     told: Option<Vec<Timestamp>>,
 }
 
@@ -72,7 +72,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
     }
     let mut report = summary::report(&state, state.last_at);
     let told = notifier::told_of_runs(&store)?;
-    // Overdue duties become later even after the end of the run.
+    // Duties can become overdue after the end of the run.
     if state.created.world == WorldKind::Live {
         let now = now()?.max(state.last_at);
         report.overrides = overrides::of(&state, now);
@@ -104,7 +104,7 @@ fn written(
             write_new(path, &text, 0o600)?;
             printer.note(&format!("wrote {}", path.display()));
         }
-        // Programs read one document, whatever people would have read.
+        // With a machine format, the output is one document, whatever the format for people would be.
         None if printer.format != Format::Human => {
             printer.document(&serde_json::to_value(document).unwrap_or_default());
         }

@@ -20,12 +20,12 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::planner::{Refusal, Wanted, restore};
 
-/// How long a host may take to list its backups.
+/// Limit on listing the backups of a host.
 const LISTING: Dur = Dur::mins(4);
-/// A drill goes no nearer to now: the newest log may not be archived yet.
+/// A drill stays this far from now, because the newest WAL may not be archived yet.
 const NEWEST: Dur = Dur::mins(1);
 
-/// What was typed, before anybody has looked at a clock.
+/// The arguments, before the clock is read.
 pub struct Asked {
     component: ComponentName,
     when: When,
@@ -36,13 +36,13 @@ pub struct Asked {
 enum When {
     At(Timestamp),
     Ago(Dur),
-    /// That of a snapshot.
+    /// The time of a snapshot.
     Of(String),
-    /// Anywhere between the oldest backup and now.
+    /// A random time between the oldest backup and now.
     Random,
 }
 
-/// Restores.
+/// Restores a component.
 pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?.of(Intent::Restore);
     let asked = Asked::of(&args.component, &args.point, None)?;
@@ -75,22 +75,22 @@ pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8,
 }
 
 impl Asked {
-    /// What is restored.
+    /// The component to restore.
     pub const fn component(&self) -> &ComponentName {
         &self.component
     }
 
-    /// What was typed. A drill may take any time.
+    /// From the arguments. A drill may use any time.
     ///
     /// # Errors
-    /// If the time is none, or none was given and one is needed.
+    /// If the time is not valid, or is missing where it is needed.
     pub fn of(component: &str, point: &PointArgs, drill: Option<Drill>) -> Result<Self, CliError> {
         let when = when(point, drill.is_some())?;
         Ok(Self { component: ComponentName::new(component), when, timeline: point.timeline })
     }
 }
 
-/// A time that somebody typed: with a zone, or such as "15m ago".
+/// Parses a time with a zone, or one such as "15m ago".
 ///
 /// # Errors
 /// If it is neither.
@@ -124,7 +124,7 @@ fn when(args: &PointArgs, drill: bool) -> Result<When, CliError> {
     }
 }
 
-/// Asks the host for the backups that lead to the time, and keeps the answer with everything else that was seen.
+/// Asks the host for the backups that the time can be restored from, and adds the answer to the observations.
 ///
 /// # Errors
 /// If earlier runs cannot be read.
@@ -172,7 +172,7 @@ pub async fn look(
     Ok(Ok(wanted))
 }
 
-/// The time that is meant, where only the backups tell it.
+/// The target time, if only the backups determine it.
 fn settled(
     (when, run): (&When, &RunId),
     found: &BackupsState,
@@ -186,13 +186,13 @@ fn settled(
             let backups = || found.all.iter().map(|b| b.ended).min().map(|oldest| (oldest, newest));
             let (oldest, newest) = found.window.or_else(backups)?;
             let span = newest.since(oldest).millis().max(1);
-            // Rehearsals draw the same every time; another run is another time all the same.
+            // Rehearsals draw the same numbers every time; the run's name still makes each run differ.
             Some(oldest + Dur((session.world.random() ^ drawn(run)) % span))
         }
     }
 }
 
-/// A number that follows from a run's name.
+/// A number that is derived from a run's name.
 fn drawn(run: &RunId) -> u64 {
     let digest = Digest::of(run.as_str().as_bytes());
     digest.as_str().get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or_default()
@@ -205,7 +205,7 @@ async fn ask(session: &Session<'_>, target: &Target) -> Observation {
     seen.into_iter().next().map_or_else(nobody, |(_, seen)| seen)
 }
 
-/// How fast the last restore of the component was.
+/// The speed of the component's last restore.
 fn rates(store: &SqliteJournal, plan: &Plan, component: &ComponentName) -> Result<Option<Rates>, CliError> {
     let mut last = None;
     for row in store.runs()? {

@@ -31,7 +31,7 @@ use crate::run::RunState;
 use crate::run::state::Mode;
 use crate::world::World;
 
-/// Lists, shows and steers runs.
+/// Lists, shows and controls runs.
 pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
@@ -84,7 +84,7 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
         let waits = imported.contains_key(&row.run);
         let state = match read(store, &row.run).and_then(|state| inbox::read(store, state)) {
             Ok(state) => state,
-            // It hides no other run.
+            // One broken run must not hide the others.
             Err(e) => {
                 lines.push((0, format!("{}  broken: {e}", row.run)));
                 documents.push(serde_json::json!({
@@ -128,7 +128,7 @@ fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
     Ok(exit::DONE)
 }
 
-/// First what somebody has to act on, then what did not end well. Of equals the newest comes first; JSON keeps the order of creation.
+/// The sort key: runs that need action first, then those that ended badly, then the newest. JSON keeps the order of creation.
 fn urgency(state: &RunState) -> u8 {
     match state.mode {
         Mode::Finished(_) if state.owed().next().is_some() => 2,
@@ -174,7 +174,7 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
 
 fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
     let records = store.read(run)?;
-    // Nothing that cannot have happened is shown as if it had.
+    // Do not show events that cannot have happened.
     create::replay(run, &records)?;
     let events = create::decode(run, &records)?;
     let view = Progress::new(*printer, None);
@@ -237,7 +237,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
     }
 }
 
-/// Leaves a signal for the process that drives the run, and says who will take it.
+/// Sends a signal to the process that drives the run, and says who will read it.
 pub fn send(
     context: &Context,
     printer: &Printer,
@@ -248,7 +248,7 @@ pub fn send(
     send_for(context, printer, store, run, signal, keys::GOOD_FOR)
 }
 
-/// The same, for a signal that may wait this long to be taken where it is signed.
+/// The same, for a signal that stays valid this long where it is signed.
 pub fn send_for(
     context: &Context,
     printer: &Printer,
@@ -284,7 +284,7 @@ pub fn send_for(
     Ok(exit::DONE)
 }
 
-/// Cancels: tells the process that drives the run, or carries it to its end here.
+/// Cancels a run: through the process that drives it, or here.
 fn cancel(
     context: &Context,
     printer: &Printer,
@@ -302,7 +302,7 @@ fn cancel(
     carry_on_aloud(context, printer, store, run)
 }
 
-/// Shows what a cancel undoes and what stays, and asks the person at the terminal if users or their writes were affected.
+/// Shows what a cancel undoes and what stays. Asks for confirmation if users or their writes were affected.
 fn agreed_to_cancel(printer: &Printer, state: &RunState, yes: bool) -> Result<(), CliError> {
     let off = state.called_off();
     if state.finished() || !off.grave {
@@ -345,10 +345,10 @@ fn cancellation(
     Ok(Signal::Cancel { reason: one_line(reason), displaced_by })
 }
 
-/// Cancels a run that nobody drives, within another command, whose document tells of it.
+/// Cancels a run that no process drives, as part of another command, which reports it.
 ///
 /// # Errors
-/// If it cannot be taken up.
+/// If the run cannot be taken over.
 pub fn call_off(
     context: &Context,
     printer: &Printer,
@@ -357,14 +357,14 @@ pub fn call_off(
     reason: &str,
 ) -> Result<Ending, CliError> {
     may_drive(context, store, run)?;
-    // Nobody else may take it up between the word and the deed.
+    // Holds the lock, so that nobody takes the run over between the signal and its execution.
     let lock = RunLock::take(&Context::lock_folder(store), run)?;
     let signal = cancellation(context, printer, store, run, reason)?;
     post((context, printer), store, run, signal, keys::GOOD_FOR)?;
     go_on(context, printer, store, run, &lock)
 }
 
-/// A run brings its operators along, and a file or a store can bring any: those of drctl.yaml decide whether they count.
+/// A run brings its own operators, and a file or a store can contain any. Those in drctl.yaml decide whether they count.
 fn same_operators(context: &Context, state: &RunState) -> Result<(), CliError> {
     let (now, then) = (context.authority(), &state.created.authority);
     if state.finished() || now == *then || (now.is_empty() && state.created.world != WorldKind::Live) {
@@ -381,7 +381,7 @@ fn same_operators(context: &Context, state: &RunState) -> Result<(), CliError> {
     })
 }
 
-/// What is asked before anything is done for a run: whether it is this store's, and its operators are those of drctl.yaml.
+/// Checks that a run belongs to this store, and that its operators are those in drctl.yaml.
 fn may_drive(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(), CliError> {
     store.may_act(run)?;
     same_operators(context, &read(store, run)?)
@@ -416,7 +416,7 @@ fn resume(
         &state,
         if context.is_rehearsal() { state.last_at } else { crate::cli::now()? },
     )?;
-    // Only its owner may continue a run. What a person accepts reaches the owner through the inbox.
+    // Only the owner may continue a run. What a person accepts reaches the owner through the inbox.
     if RunLock::is_held(&Context::lock_folder(store), run) {
         same_operators(context, &state)?;
         return hand_over((context, printer), store, &state, waivers);
@@ -438,7 +438,7 @@ fn resume(
 /// Continues a finished run to set its pending fence.
 ///
 /// # Errors
-/// If another process drives it, or its guard is another's by now.
+/// If another process drives it, or somebody else now holds its guard.
 pub fn pay(context: &Context, printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
     super::guards::still_ours((context, printer), store, &read(store, run)?)?;
     resume_run(context, printer, store, run)
@@ -456,7 +456,7 @@ fn carry_on_aloud(
     notifier::beside(context, told, || resume_run(context, printer, store, run))
 }
 
-/// Carries a run on to where it stops. Answers the exit code.
+/// Continues a run until it stops. Returns the exit code.
 ///
 /// # Errors
 /// If another process drives it, or its journal cannot be written.
@@ -482,7 +482,7 @@ pub fn resume_run(
     Ok(code)
 }
 
-/// Drives a run to where it stops.
+/// Drives a run until it stops.
 fn go_on(
     context: &Context,
     printer: &Printer,
@@ -529,14 +529,14 @@ fn go_on(
     Ok(Ending { code, document, run: Some(Box::new(ended.state)) })
 }
 
-/// What a run acts on: for a rehearsal its estate, as it was left. One that is finished is looked at again an hour later: time for what
-/// was lost to come back.
+/// The world of a run: for a rehearsal, its estate in the state in which it was left. A finished rehearsal continues an hour
+/// later, so that what was lost can return.
 pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, CliError> {
     let later = if state.finished() { Dur::mins(60) } else { Dur::secs(5) };
     stage_later(store, state, context, later)
 }
 
-/// The same, so much after the last thing that happened there: the way back of a drill begins when its hold is over.
+/// The same, this long after the last event in it: the return of a drill starts when its hold is over.
 pub fn stage_later(
     store: &SqliteJournal,
     state: &RunState,
@@ -560,7 +560,7 @@ pub fn stage_later(
     let feed = Feed::kept(&notes);
     let stage = Stage::rehearsal(&plan, &scenario, *seed, (*began, feed.as_ref()), context.pace());
     if let Some(sandbox) = &stage.sandbox {
-        // The way back of a live drill is in the estate of the way there.
+        // The return of a live drill uses the estate of the first move.
         if let Some(first) = &state.created.returns {
             sandbox.replay(&store.simulated(first)?);
             sandbox.anew(state.created_at);

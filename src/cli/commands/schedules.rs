@@ -1,4 +1,4 @@
-//! `drctl schedules`, which stands under `drctl drill`
+//! `drctl schedules`, a subcommand of `drctl drill`
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::Timestamp;
 use crate::policy::schedules::{Known, Tally};
 
-/// How many drills of each schedule are listed; all are in JSON.
+/// How many drills of each schedule are listed; JSON has all.
 const SHOWN: usize = 5;
 
 /// Shows due drills and the results of earlier ones.
@@ -22,7 +22,7 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
         true => serve::known(&context.store()?)?,
         false => Known::default(),
     };
-    // In a rehearsal it is as late as was last done.
+    // In a rehearsal, the current time is that of its last drill.
     let now = match known.last.filter(|_| context.is_rehearsal()) {
         Some(last) => last,
         None => now()?,
@@ -81,7 +81,7 @@ fn show(printer: &Printer, schedule: &Schedule, known: &Known, now: Timestamp) {
     drills(printer, known, &schedule.name, &|due| schedule.calendar.shown(due));
 }
 
-/// Schedules that the ledger knows drills of, and drctl.yaml has no more.
+/// Schedules with drills in the ledger that drctl.yaml no longer has.
 fn gone(schedules: &[Schedule], known: &Known) -> Vec<String> {
     let mut names: Vec<_> = known.fates.keys().map(|(name, _)| name.clone()).collect();
     names.dedup();
@@ -89,7 +89,7 @@ fn gone(schedules: &[Schedule], known: &Known) -> Vec<String> {
     names
 }
 
-/// How many there were, and the last of them, with all that are open.
+/// The number of drills, and the last ones, with all that are open.
 fn drills(printer: &Printer, known: &Known, name: &str, shown: &dyn Fn(Timestamp) -> String) {
     let drills = known.of_schedule(name);
     let Tally { passed, failed, missed, .. } = known.tally(name);

@@ -1,4 +1,4 @@
-//! Which plans a command means, and where they are active.
+//! Which plans a command selects, and where they are active.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ use crate::plan::Plan;
 use crate::probe::Recorder;
 
 impl Starting<'_> {
-    /// The plans that are meant, those that are needed first in front.
+    /// The selected plans, in the order of their dependencies.
     ///
     /// # Errors
-    /// If none is, or nobody can tell which.
+    /// If there is none, or the selection is ambiguous.
     pub fn select(&self) -> Result<Vec<Plan>, CliError> {
         let mut plans = self.context.plans(&self.args.plans, self.printer)?;
         if let Some(tier) = &self.args.tier {
@@ -48,19 +48,19 @@ impl Starting<'_> {
         Ok(ordered)
     }
 
-    /// Without names: the plans that are active in the site that is left.
+    /// Without names: the plans that are active in the site to leave.
     fn affected(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, CliError> {
         let mut by_site: BTreeMap<String, Vec<Plan>> = BTreeMap::new();
         for plan in plans.into_iter().filter(|p| p.sites.contains_key(&self.to(p))) {
             let to = self.to(&plan);
             let site = match (&self.args.from, self.context.scenario()?) {
                 (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
-                // In a rehearsal every application is where the scenario begins.
+                // In a rehearsal, every application is active where the scenario starts.
                 (_, Some(scenario)) => sandbox::active(&plan, scenario.begins).to_string(),
                 (_, None) => remembered_site(self.context, self.store, &plan, Some(&to))?
                     .map_or_else(|| "unknown".to_owned(), |site| site.to_string()),
             };
-            // It is there already.
+            // It is active there already.
             if site != to.as_str() {
                 by_site.entry(site).or_default().push(plan);
             }
@@ -90,7 +90,7 @@ impl Starting<'_> {
     }
 }
 
-/// Where a plan is active, by a look at everything; none if that is not one site.
+/// Where a plan is active, according to a new observation; `None` unless that is a single site.
 ///
 /// # Errors
 /// If the store cannot be read or written.
@@ -111,10 +111,10 @@ pub fn remembered_site(
     Ok(active.site().cloned())
 }
 
-/// Where a plan is active: seen, or in a rehearsal where its scenario begins.
+/// Where a plan is active: observed, or in a rehearsal where its scenario starts.
 ///
 /// # Errors
-/// If nobody sees in which one site it is, with the flag that says so instead.
+/// If that cannot be observed, with the option that states it instead.
 pub fn active_site(
     context: &Context,
     store: &SqliteJournal,

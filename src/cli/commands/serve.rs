@@ -169,7 +169,7 @@ pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<readin
 /// The same for several plans: the time and the checks. Plans that were never checked are absent.
 ///
 /// # Errors
-/// Likewise.
+/// The same.
 pub fn looked_at_all(
     store: &SqliteJournal,
     plans: &BTreeSet<PlanName>,

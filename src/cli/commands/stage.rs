@@ -1,4 +1,4 @@
-//! What a command acts on: the live providers, or a simulated estate, with a world to go with it.
+//! What a command acts on: the live providers or a simulated estate, and the matching world.
 
 use std::rc::Rc;
 
@@ -24,9 +24,9 @@ use crate::world::World;
 
 /// A world and its providers.
 pub struct Stage {
-    /// Time and chance.
+    /// Clock and random numbers.
     pub world: World,
-    /// What runs are stamped with.
+    /// The kind of world, which runs record.
     pub kind: WorldKind,
     /// The simulated estate, in a rehearsal.
     pub sandbox: Option<Sandbox>,
@@ -35,7 +35,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A simulated estate in which nothing has happened yet: one of the plan, or as it was observed.
+    /// A simulated estate in its initial state: from the plan, or from an observation.
     pub fn rehearsal(
         plan: &Plan,
         scenario: &Scenario,
@@ -50,15 +50,15 @@ impl Stage {
         Self { world, kind, sandbox: Some(sandbox), live: None, prober }
     }
 
-    /// How many seconds of a run go by in one of the watcher's: none where a rehearsal takes no time.
+    /// How many seconds of a run pass in one real second; `None` if a rehearsal takes no time.
     pub fn pace(&self, asked: Option<f64>) -> Option<f64> {
         if self.sandbox.is_none() { Some(1.0) } else { asked }
     }
 
-    /// The real world. Global services are reached, and secrets read, from the place that is recovered to.
+    /// The real world. drctl reaches global services, and reads secrets, from the recovery place.
     ///
     /// # Errors
-    /// If the operating system gives no timers.
+    /// If the operating system provides no timers.
     pub fn live(settings: &Settings, recovery: Option<&Place>) -> Result<Self, CliError> {
         let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
         let live = Rc::new(Live::new(world.clone(), settings, recovery.cloned()));
@@ -67,10 +67,10 @@ impl Stage {
         Ok(Self { world, kind: WorldKind::Live, sandbox: None, live: Some(live), prober })
     }
 
-    /// Either.
+    /// Either of both.
     ///
     /// # Errors
-    /// If the operating system gives no timers.
+    /// If the operating system provides no timers.
     pub fn of(context: &Context, plan: &Plan, to: Option<&SiteName>) -> Result<Self, CliError> {
         match context.scenario()? {
             Some(scenario) => {
@@ -80,20 +80,20 @@ impl Stage {
         }
     }
 
-    /// The real things of a plan.
+    /// The real world for a plan.
     ///
     /// # Errors
-    /// If this build has no provider for them, or the operating system gives no timers.
+    /// If this build lacks a provider for it, or the operating system provides no timers.
     pub fn of_plan(context: &Context, plan: &Plan, recovery: Option<&Place>) -> Result<Self, CliError> {
         let settings = context.in_earnest()?;
         built_for(&targets::of_plan(plan, context.guard_of(plan).as_ref()))?;
         Self::live(settings, recovery)
     }
 
-    /// The real things of a run.
+    /// The real world for a run.
     ///
     /// # Errors
-    /// Likewise.
+    /// The same.
     pub fn of_run(context: &Context, state: &RunState) -> Result<Self, CliError> {
         let watched = state.runbook.steps.iter().filter_map(|s| s.action.watch(&Called::NOT_YET));
         built_for(&watched.collect::<Vec<_>>())?;
@@ -109,12 +109,13 @@ impl Stage {
         }
     }
 
-    /// After how long the outage of a rehearsal has begun, if its scenario has one: what is planned and assessed is planned for then.
+    /// In a rehearsal, the time until its outage has begun, if its scenario has one. Plans and assessments are made for that
+    /// time.
     pub const fn outage_begins(&self) -> Dur {
         if self.sandbox.is_some() { Dur::mins(2) } else { Dur::ZERO }
     }
 
-    /// Whose memory a look goes into: the plan's, or a rehearsal's own.
+    /// The scope that observations are stored in: the plan's, or a rehearsal's own.
     pub fn scope<'a>(&self, plan: &'a Plan) -> &'a str {
         if self.sandbox.is_some() { "sandbox" } else { plan.name.as_str() }
     }
@@ -127,12 +128,12 @@ impl Stage {
         }
     }
 
-    /// Whether probes are asked at all.
+    /// Whether probes are available.
     pub const fn has_prober(&self) -> bool {
         self.sandbox.is_some() || LiveProber::CAN_ASK
     }
 
-    /// Everything that a run is driven with.
+    /// The session that a run is driven with.
     pub fn session<'a>(
         &'a self,
         journal: &'a SqliteJournal,
@@ -152,7 +153,7 @@ impl Stage {
     }
 }
 
-/// What this build cannot reach is not judged.
+/// Fails if this build lacks a provider: what it cannot reach cannot be judged.
 fn built_for(things: &[Target]) -> Result<(), CliError> {
     adapters::disabled(things).map_or(Ok(()), |lacks| {
         Err(CliError {

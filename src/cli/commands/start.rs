@@ -314,7 +314,7 @@ impl Starting<'_> {
         Ok(Before::Ran(Box::new(ended)))
     }
 
-    /// Whether what was asked for can have been, and somebody is let in where it is to be done.
+    /// Checks that the requested outage time is possible, and that the credentials for the target site work.
     fn possible(&self, plan: &Plan, seen: &Estate, now: Timestamp) -> Result<(), CliError> {
         if let Some(future) = self.outage_began.filter(|began| *began > now) {
             return Err(CliError::usage(format!(
@@ -326,7 +326,7 @@ impl Starting<'_> {
         closed.map_or(Ok(()), |(place, why)| Err(CliError::credentials(place, why)))
     }
 
-    /// What is restored, with the backups that lead there.
+    /// The restore, with the backups that it needs.
     async fn wanted(
         &self,
         stage: &Stage,
@@ -340,7 +340,7 @@ impl Starting<'_> {
         Ok(restore::look(asked, (stage, session, self.store), (plan, &to, run), seen).await?.map(Some))
     }
 
-    /// What was typed has to be in the plan: a site that nobody declared has no primary that could be fenced.
+    /// Checks that the given names are in the plan: an unknown site has no primary to fence.
     fn names_exist(&self, plan: &Plan) -> Result<(), CliError> {
         let from = self.args.from.as_ref().map(|from| SiteName::new(from.as_str()));
         for site in from.into_iter().chain([self.to(plan)]) {
@@ -357,7 +357,8 @@ impl Starting<'_> {
         Ok(())
     }
 
-    /// Asks probes and looks at everything: live at the same time, because in an outage each of them waits for a region that is dark.
+    /// Samples probes and observes everything. Live, both run at the same time, because in an outage each of them waits for a
+    /// dark region.
     async fn look_around(
         &self,
         stage: &Stage,
@@ -376,7 +377,7 @@ impl Starting<'_> {
         Ok((turns?, Estate { probes: recorder.health(), ..seen? }))
     }
 
-    /// Asks probes: in a rehearsal from before the outage until somebody has decided, live for as long as it takes to believe them.
+    /// Samples probes: in a rehearsal from before the outage until the decision; live until their results are confirmed.
     async fn notice(
         &self,
         stage: &Stage,
@@ -407,13 +408,13 @@ impl Starting<'_> {
             let words = "waiting until probes see the outage, and for a decision";
             self.printer.note(&format!("{}: {words} ({pace} times as fast)", plan.name));
         }
-        // What drctl observe would have seen while everything worked.
+        // The observation that drctl observe would have stored while everything worked.
         estate::look(session, (self.store, scope), plan, guard, recorder).await?;
-        // Where nothing fails there is nothing to notice.
+        // If nothing fails, there is nothing to detect.
         let fails = self.context.scenario()?.is_some_and(|s| s.loses_home);
         let deadline = if fails { world.now() + NOTICE } else { world.now() };
         let mut turns = Vec::new();
-        // A standby that does not serve yet is no outage.
+        // A standby that does not serve yet is not an outage.
         let seen_by_users: Vec<_> =
             probes.iter().filter(|p| p.role != ProbeRole::Site).map(Probe::key).collect();
         let down = |turns: &[EventKind]| {
@@ -463,7 +464,7 @@ impl Starting<'_> {
         self.context.waivers(&accepted)
     }
 
-    /// Who takes the guards, in words that tell another operator whom to call. Rehearsals are the same whoever runs them.
+    /// The name under which guards are held, which tells other operators whom to call. The same for every user in rehearsals.
     fn holder(&self, run: &RunId) -> Result<String, CliError> {
         Ok(match self.context.scenario()? {
             Some(_) => run.to_string(),
@@ -481,7 +482,7 @@ impl Starting<'_> {
         })
     }
 
-    /// A run's id that nobody has, and its lock. Two processes that begin together get two.
+    /// A free run ID and its lock. Two processes that start at the same time get different ones.
     fn claim(&self, stage: &Stage, plan: &Plan) -> Result<(RunId, Option<RunLock>), CliError> {
         let folder = Context::lock_folder(self.store);
         if let Some((run, _)) = self.drill.due {
@@ -496,7 +497,7 @@ impl Starting<'_> {
         loop {
             number += 1;
             let run = self.run_id(stage, plan, number);
-            // What is only shown is nobody's run.
+            // A dry run needs no lock.
             if self.args.how.dry_run {
                 return Ok((run, None));
             }
@@ -516,7 +517,7 @@ impl Starting<'_> {
             self.drill.class.map_or_else(|| self.intent.to_string(), |class| format!("drill-{class}"));
         let seed = self.context.seed();
         let now = stage.world.now().digits();
-        // The return of a scheduled drill has a date in front, as the way there has.
+        // The return of a scheduled drill has the same date prefix as its first move.
         let scheduled = self.drill.returns.is_some_and(|first| first.created.run.as_str().contains('~'));
         RunId::new(match &stage.sandbox {
             Some(_) if scheduled => format!("sandbox-{now}-{name}-{intent}-s{seed}-{number}"),
@@ -558,7 +559,7 @@ impl Starting<'_> {
         }
     }
 
-    /// The duties of people afterwards, after real incidents.
+    /// The duties of people after a real incident.
     fn duties(&self, stage: &Stage) -> Option<Duties> {
         let policy = &self.context.settings.policy;
         let drill = self.drill.class.is_some();
@@ -568,10 +569,10 @@ impl Starting<'_> {
         (owes && policy.duties.at.contains(&severity)).then(|| policy.duties.clone())
     }
 
-    /// The same, asked for by somebody who signed it where runs are signed.
+    /// The same with the requester's signature, where runs are signed.
     fn signed(&self, stage: &Stage, created: RunCreated, to: &str) -> Result<RunCreated, CliError> {
         let Some(signer) = self.context.unlock()? else { return Ok(created) };
-        // What is only read at a table asks nobody.
+        // A tabletop review needs no signature.
         if self.drill.class != Some(Drill::Tabletop) {
             keys::somebody_can_approve(&created, &signer.name)?;
         }
@@ -590,7 +591,7 @@ enum Before {
     Ran(Box<Ended>),
 }
 
-/// The process as journals name it. Rehearsals are the same whoever runs them.
+/// The name of this process in journals. In rehearsals it does not depend on the user.
 pub fn owner(stage: &Stage) -> String {
     match stage.sandbox {
         Some(_) => "sandbox".to_owned(),

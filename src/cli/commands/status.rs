@@ -32,7 +32,7 @@ use crate::report::summary;
 use crate::report::verified::{self, Verified};
 use crate::run::RunState;
 
-/// Shows where everything is.
+/// Shows the state of all plans.
 pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let plans = context.plans(&args.plans, printer)?;
@@ -90,7 +90,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     Ok(if faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED })
 }
 
-/// What is wrong with the whole of it stands above everything else.
+/// Problems of the whole store come before everything else.
 fn alarms(printer: &Printer, overdue: &[Obligation], put_back: &[Fault], faults: &[Fault]) {
     for fault in put_back {
         let words = format!("STORE PUT BACK  {} {}; drctl continues none of its runs", fault.run, fault.why);
@@ -109,7 +109,7 @@ fn alarms(printer: &Printer, overdue: &[Obligation], put_back: &[Fault], faults:
     }
 }
 
-/// Every run of the store that can be read. One that cannot is among the faults, and hides no other.
+/// Every readable run of the store. Unreadable ones are reported as faults, and do not hide the others.
 pub fn states(store: &SqliteJournal) -> Result<Vec<RunState>, CliError> {
     let rows = store.runs()?.into_iter();
     Ok(rows.filter_map(|row| create::replay(&row.run, &store.read(&row.run).ok()?).ok()).collect())
@@ -122,13 +122,13 @@ fn overdue(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, 
     Ok(owed.filter(late).collect())
 }
 
-/// How many of the last runs of a plan say what is usual.
+/// How many of the last runs of a plan define what is usual.
 const RECENT: usize = 50;
 
-/// How long steps of a plan took.
+/// The durations of a plan's steps in earlier runs.
 pub fn history(store: &SqliteJournal, plan: &PlanName) -> Result<History, CliError> {
     let mut recent = Vec::new();
-    // A run's name has its plan's in it: nobody waits until those of all others were read.
+    // A run's name contains its plan's, so only the runs of this plan are read.
     let named = |row: &&RunRow| row.finished && row.run.as_str().contains(plan.as_str());
     for row in store.runs()?.iter().rev().filter(named) {
         let Ok(records) = store.read(&row.run) else { continue };
@@ -177,7 +177,7 @@ fn one(
             (left, took)
         })
         .collect();
-    // Somebody may have brought it back by other means.
+    // Somebody may have moved it back by other means.
     let away = |half: &&RunState| site.site().is_none_or(|site| *site == half.runbook.to);
     let half = live_drill::halfway(&plan.name, runs).filter(away);
     let broken_off = live_drill::broken_off(&plan.name, runs);
@@ -222,7 +222,7 @@ fn one(
     }))
 }
 
-/// Whether users were out when the last run that moves them stopped or was given up. Nobody saw them since.
+/// Whether users were not served when the last run that moves them stopped or was given up. Nobody has checked since.
 fn not_served(of_plan: &[RunState]) -> Option<String> {
     let moves = |state: &&RunState| {
         state.runbook.intent.has_rto() && state.runbook.drill != Some(crate::model::intent::Drill::Tabletop)
@@ -232,7 +232,7 @@ fn not_served(of_plan: &[RunState]) -> Option<String> {
     Some(format!("{words} (run {})", last.created.run))
 }
 
-/// What somebody drives is under way, and left by nobody.
+/// Leaves out runs that a process is driving: they are in progress, not left behind.
 pub fn undriven(store: &SqliteJournal, runs: Vec<RunState>) -> Vec<RunState> {
     let folder = Context::lock_folder(store);
     runs.into_iter().filter(|run| !RunLock::is_held(&folder, &run.created.run)).collect()
@@ -255,7 +255,7 @@ fn shown(p: &Printer, verified: &Verified) {
     ));
 }
 
-/// The same for people.
+/// The screen.
 fn show(
     p: &Printer,
     plan: &Plan,
@@ -266,7 +266,7 @@ fn show(
     let fenced = active::fenced(plan, seen);
     let tier = plan.tier.as_ref().map_or_else(String::new, |t| format!(", {}", t.value));
     p.line(&format!("{} (RTO {}, RPO {}{tier})", plan.name, plan.objectives.rto_ms, plan.objectives.rpo_ms));
-    // Where nobody can write, nothing is active that users could work with.
+    // A site where nobody can write is not active for users.
     let none: Vec<_> = fenced.keys().map(ComponentName::as_str).collect();
     let but = match none.as_slice() {
         [] => String::new(),
@@ -340,7 +340,7 @@ impl Protection {
     }
 }
 
-/// Protected: every store has a writer and a replica that answers. Unknown is never rounded up.
+/// Protected means that every store has a writer and a replica that answers. Unknown never counts as protected.
 fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
     if !plan.components.values().any(crate::plan::types::Component::is_store) {
         return Protection::Unknown("the plan has no database".to_owned());
@@ -360,7 +360,7 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
         for site in spec.at.keys() {
             let Some(db) = targets::database(plan, &component.name, spec, site) else { continue };
             let writer = writers.first().and_then(|w| targets::database(plan, &component.name, spec, w));
-            // A replica of what was set aside, or of nothing that takes writes, protects nobody.
+            // A replica of a server that was set aside, or of one that takes no writes, protects nothing.
             let keeps_up = |state: &DatabaseState| match &writer {
                 Some(writer) => state.follows_source(spec.engine, writer),
                 None => state.is_replica() && state.streaming != Some(false),
@@ -398,7 +398,7 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
     Protection::Protected
 }
 
-/// A fence that a run left behind: users are out of a primary that works.
+/// The message about a fence that a run left, which keeps users out of a working primary.
 fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &Database) -> String {
     let fenced = spec.at.keys().find(|site| {
         targets::database(plan, name, spec, site).is_some_and(|db| active::is_fenced(seen, &db, spec))
@@ -407,7 +407,7 @@ fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &
     fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced; {lift}"))
 }
 
-/// What of the servers' settings will hurt in a recovery, and clients that are led elsewhere than to the writer.
+/// Settings of servers that will cause problems in a recovery, and clients that do not connect to the writer.
 fn advice(plan: &Plan, seen: &Estate, now: Timestamp) -> Vec<(String, String)> {
     let targets = targets::of_plan(plan, None).into_iter();
     let of = |target: Target| match (&target, seen.now(&target).and_then(Observation::state)) {
@@ -434,7 +434,7 @@ pub fn debts(runs: &[RunState]) -> Vec<Debt> {
         let live = state.created.world == WorldKind::Live;
         live && runs.iter().filter(|r| r.created.world == WorldKind::Live).any(|r| {
             let after = |at: Option<Timestamp>| at.is_some_and(|at| at > since);
-            // A server that was promoted since is no old primary any more.
+            // A server that was promoted since is no longer an old primary.
             rungs(state, component).iter().any(|f| after(r.kept_out(&f.db)) || after(r.made_writer(&f.db)))
         })
     };
@@ -452,7 +452,7 @@ pub fn debts(runs: &[RunState]) -> Vec<Debt> {
     runs.iter().flat_map(of).collect()
 }
 
-/// Which server is to be fenced.
+/// The server to fence.
 fn server(debt: &Debt) -> String {
     debt.rungs.first().map_or_else(String::new, |r| format!(", {} in {}", r.db.id, r.db.place.name))
 }
@@ -462,7 +462,7 @@ fn rungs(state: &RunState, component: &ComponentName) -> Vec<Fence> {
         Action::Op(Operation::Fence(f)) if f.db.component == *component => Some(f.clone()),
         _ => None,
     };
-    // What the run itself tried for earlier ones is another server.
+    // Leaves out steps that set the pending fences of earlier runs: they concern other servers.
     state.runbook.steps.iter().filter(|s| !s.debt).filter_map(|s| rung(&s.action)).collect()
 }
 
@@ -492,7 +492,7 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
     }
     p.line("last runs");
     let folder = Context::lock_folder(store);
-    // A run that is not finished is never too old to be shown, and stands on top: first those that wait for a person.
+    // Unfinished runs are always shown, however old, and come first; among them, those that wait for a person.
     let (mut open, over): (Vec<_>, Vec<_>) = runs.iter().rev().partition(|state| !state.finished());
     open.sort_by_key(|state| state.waits_for_people().is_empty());
     for state in open.into_iter().chain(over.into_iter().take(5)) {
@@ -518,7 +518,7 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
     }
 }
 
-/// Why a run stands still that nobody drives, whether users are served, and what lists the ways on.
+/// Why a run that no process drives stopped, whether users are served, and which command lists the next steps.
 fn stopped(p: &Printer, state: &RunState) -> String {
     let show = state.created.command("runs show", "");
     let users = super::outcome::users(state);

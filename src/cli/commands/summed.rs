@@ -1,4 +1,4 @@
-//! Many things at once: a line each, the worst first, in place of screens that nobody reads to their end.
+//! A summary of many items: one line each, the worst first, instead of screens that nobody reads to the end.
 
 use serde_json::Value;
 
@@ -11,33 +11,33 @@ use crate::plan::Plan;
 use crate::planner::critical_path;
 use crate::record::runbook::Runbook;
 
-/// More than so many are summed up.
+/// More items than this are summarized.
 pub const FEW: usize = 5;
 
-/// How a line reads. The worst comes first.
+/// How a line is rated. The worst comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reads {
     /// Somebody has to act.
     Bad,
-    /// Nobody knows, or it is not as it should be.
+    /// Unknown, or not as it should be.
     Doubtful,
     /// As it should be.
     Good,
 }
 
-/// A line.
+/// A line of the summary.
 pub struct Line {
-    /// How it reads.
+    /// The rating.
     pub reads: Reads,
-    /// In a word.
+    /// The rating in one word.
     pub word: &'static str,
-    /// What it is about.
+    /// The item.
     pub what: String,
-    /// In words.
+    /// Details.
     pub detail: String,
 }
 
-/// How many are how; then all of them, the worst first.
+/// A count by rating, then all lines, the worst first.
 pub fn show(p: &Printer, things: &str, mut all: Vec<Line>, more: &str) {
     all.sort_by(|a, b| (a.reads, &a.what).cmp(&(b.reads, &b.what)));
     let paint = |line: &Line| {
@@ -63,7 +63,7 @@ pub fn show(p: &Printer, things: &str, mut all: Vec<Line>, more: &str) {
     p.line(more);
 }
 
-/// Looks at what a run of each plan would do, and shows a line of each: for people who ask that of many.
+/// Computes what a run of each plan would do, and shows one line for each.
 pub fn dry_run(starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
     let human = starting.printer.format == Format::Human;
     if !human || !starting.args.how.dry_run || plans.len() <= FEW {
@@ -88,7 +88,7 @@ pub fn dry_run(starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
     Some(told)
 }
 
-/// What a run of a plan would come to.
+/// The expected result of a run of a plan.
 fn foreseen(plan: &Plan, ending: &Ending) -> Line {
     let what = plan.name.to_string();
     let of = |reads, word, detail| Line { reads, word, what: what.clone(), detail };
@@ -135,7 +135,7 @@ fn refusal(refused: &Value) -> String {
     }
 }
 
-/// How a plan stands, by what `status` tells programs of it.
+/// The state of a plan, from the JSON output of `status`.
 pub fn standing(plan: &Plan, document: &Value) -> Line {
     let some = |key: &str| document[key].as_array().is_some_and(|all| !all.is_empty());
     let is = |key: &str| document[key].is_string();

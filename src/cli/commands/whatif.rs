@@ -1,4 +1,4 @@
-//! What a failover would do, for commands that only tell.
+//! What a failover would do, for commands that only report.
 
 use super::prior_runs::PriorRuns;
 use crate::cli::context::Context;
@@ -12,23 +12,24 @@ use crate::plan::Plan;
 use crate::planner::{self, Refusal, Request};
 use crate::record::runbook::Runbook;
 
-/// What a failover would be asked for over.
+/// What a hypothetical failover is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
-    /// Over what was just seen: what it says is what `drctl failover` says now.
+    /// The current observation: the result is what `drctl failover` would say now.
     Seen,
-    /// Over a site that is taken to be lost, by whoever asks.
+    /// The assumption that a site is lost.
     Assumed,
 }
 
-/// The place that a failover cannot do without and lets nobody in, with why.
+/// The place that a failover needs and that rejects the credentials, with the reason.
 pub fn closed<'a>(plan: &'a Plan, to: &'a SiteName, seen: &'a Estate) -> Option<(&'a str, (&'a str, bool))> {
     let used = targets::connections(plan).map(|place| place.name.as_str());
     let mut places = [to.as_str()].into_iter().chain(used);
     places.find_map(|place| seen.unauthenticated(place).map(|why| (place, why)))
 }
 
-/// What stands against a failover from one site to another, over what is or might be seen, and the path that there is, or would be if
+/// The refusals of a failover from one site to another, for the given estate, and its critical path, or the one it would have
+/// with the possible waivers.
 /// people accepted what they can.
 pub fn failover(
     context: &Context,
@@ -82,10 +83,10 @@ fn derive(
     planner::plan_run(&held.input(context, plan, (estate, now), &request, guard.as_ref()))
 }
 
-/// The site that would be recovered to: named, or the only one that is left.
+/// The recovery site: the given one, or the only other one.
 ///
 /// # Errors
-/// If it is none of the plan's, or nobody said which of several.
+/// If it is not a site of the plan, or several are possible.
 pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteName, CliError> {
     if let Some(named) = named.map(SiteName::new) {
         return match plan.sites.contains_key(&named) && named != *from {
@@ -106,10 +107,10 @@ pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteN
     }
 }
 
-/// The plans that are meant: those that were named, or all that have the site.
+/// The selected plans: those named, or all that have the site.
 ///
 /// # Errors
-/// If one of them has no such site, or none has.
+/// If a named plan has no such site, or no plan has it.
 pub fn with_site(plans: Vec<Plan>, named: &[String], site: &SiteName) -> Result<Vec<Plan>, CliError> {
     if named.is_empty() {
         let plans: Vec<_> = plans.into_iter().filter(|p| p.sites.contains_key(site)).collect();

@@ -13,45 +13,45 @@ use crate::model::time::{Dur, Timestamp};
 use crate::report::history::{History, Prediction};
 use crate::run::RunState;
 
-/// Waits between tries. Then the alternative channel gets the message; without one, this channel is tried again.
+/// The waits between the first attempts. After them the alternative channel gets the message; without one, this channel is tried again.
 pub(super) const AGAIN: [Dur; 2] = [Dur::secs(2), Dur::secs(8)];
-/// The ledger's entries about news begin so.
+/// The beginning of the ledger's entries about notifications.
 pub(super) const ENTRIES: &[u8; 14] = b"{\"ledger\":\"not";
 
 /// The result of a message at a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
     Delivered,
-    /// So often it was not taken, and when it is tried again, if that is any use.
+    /// The number of failed attempts, and the time of the next one; `None` if that is useless.
     Failed(usize, Option<Timestamp>),
 }
 
-/// What is known from one look to the next.
+/// The state between two checks.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) told: BTreeMap<(String, String), Fate>,
-    /// What is on its way.
+    /// Messages in progress.
     pub(super) flying: BTreeSet<(String, String)>,
-    /// Threads of news that a channel took, by run.
+    /// The pager threads that a channel accepted, by run.
     pub(super) threads: BTreeMap<(String, RunId), BTreeSet<String>>,
     pub(super) runs: BTreeMap<RunId, (u64, RunState)>,
     pub(super) histories: BTreeMap<PlanName, History>,
-    /// How long each run was expected to take: that does not change while it runs.
+    /// The expected duration of each run, as predicted before it.
     pub(super) expected: BTreeMap<RunId, Prediction>,
-    /// Runs of which there is no news any more.
+    /// Runs without further notifications.
     pub(super) over: BTreeSet<RunId>,
-    /// Whether it was looked which runs were over before.
+    /// Whether runs that had ended before were left out.
     pub(super) left_out: bool,
     pub(super) lock: Option<RunLock>,
 }
 
-/// Whether a pager's thread of this is over when the run is.
+/// Whether a pager's thread for this kind ends together with the run.
 const fn ends_with_run(kind: Kind) -> bool {
     matches!(kind, Kind::Alert | Kind::Update | Kind::Escalation | Kind::Drill)
 }
 
 impl Known {
-    /// What the ledger has.
+    /// Reads the results in the ledger.
     pub(super) fn remember(&mut self, store: &SqliteJournal) -> Result<(), StoreError> {
         for record in store.entries(ENTRIES)? {
             let Ok(Entry::Notice { notice, channel, delivered, run, thread, kind, .. }) =
@@ -62,7 +62,7 @@ impl Known {
             if delivered && let Some(run) = run.filter(|_| ends_with_run(kind)) {
                 self.threads.entry((channel.clone(), run)).or_default().insert(thread);
             }
-            // Whoever could not be reached an hour ago may be now; but that is not said again.
+            // A failed channel is tried again, because it may work now; but failures are not recorded again.
             let again = Some(Timestamp::from_millis(0));
             let fate = if delivered { Fate::Delivered } else { Fate::Failed(AGAIN.len() + 1, again) };
             let known = self.told.entry((notice, channel)).or_insert_with(|| fate.clone());
@@ -73,7 +73,7 @@ impl Known {
         Ok(())
     }
 
-    /// Runs that were over before, and that nobody waits to hear the end of.
+    /// Leaves out runs that ended before, unless their end has still to be reported.
     pub(super) fn leave_out(&mut self, store: &SqliteJournal, scope: &Scope) -> Result<(), StoreError> {
         let Scope::Running(own) = scope else { return Ok(()) };
         if std::mem::replace(&mut self.left_out, true) {
@@ -91,8 +91,8 @@ impl Known {
         Ok(())
     }
 
-    /// What is sent now: to each channel one message of a run at a time, in the order in which they were due. What was refused a moment ago
-    /// holds up what came after it, or an end would be told before its beginning.
+    /// The messages to send now: for each channel one message of a run at a time, in the order of their due times. A message that just
+    /// failed blocks later ones, so that an end is not reported before its beginning.
     pub(super) fn next<'n>(
         &self,
         notify: &'n Notify,
@@ -103,7 +103,7 @@ impl Known {
         queues.filter_map(|queue| self.head(notify, &queue, now)).collect()
     }
 
-    /// Whether something was not tried yet, or may be taken within a few more tries.
+    /// Whether a message was not tried yet, or may succeed within the first attempts.
     pub(super) fn is_left(&self, notify: &Notify, news: &[Notice]) -> bool {
         let hope = |(notice, channel): &(&Notice, &Channel)| match self.fate(notice, channel) {
             None => true,
@@ -113,7 +113,8 @@ impl Known {
         self.queues(notify, news).iter().flatten().any(hope)
     }
 
-    /// What each channel is to hear of a run, in the order in which it was due. Whoever knows that it is over need not hear that it began.
+    /// The messages of each run for each channel, in the order of their due times. A channel that got the end of a run needs no earlier
+    /// messages.
     pub(super) fn queues<'n>(
         &self,
         notify: &'n Notify,
@@ -135,7 +136,7 @@ impl Known {
                 self.fate(notice, channel) == Some(&Fate::Delivered)
             };
             let end = queue.iter().filter(|at| is_end(at.0) && told(at)).map(|at| at.0.due).max();
-            // What comes after it is news: users that fail again while it is watched.
+            // Later messages are still needed: users may fail again during the watch.
             let before = |at: &(&Notice, &Channel)| end.is_some_and(|end| at.0.due <= end);
             let goes_on = |kind| matches!(kind, Kind::Alert | Kind::Update | Kind::Escalation);
             queue.retain(|at| !(goes_on(at.0.kind) && before(at)));
@@ -175,7 +176,7 @@ impl Known {
         }
     }
 
-    /// Threads of a pager that end when the run does.
+    /// The pager threads that this message closes.
     pub(super) fn closes(&self, notice: &Notice, channel: &Channel) -> Vec<String> {
         // Each duty has its own end.
         let ends = |run: &&RunId| notice.ends && notice.thread == run.as_str();
@@ -183,7 +184,7 @@ impl Known {
         self.threads.get(&(channel.name.clone(), run.clone())).into_iter().flatten().cloned().collect()
     }
 
-    /// Which channel gets it, and which one instead of a channel that was not reached.
+    /// The channels of a notification, and the alternatives of channels that could not be reached.
     pub(super) fn recipients<'n>(&self, notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
         let mut to: Vec<&Channel> = recipients(notify, notice);
         let mut i = 0;
@@ -213,7 +214,7 @@ impl Known {
         }
     }
 
-    /// Whether another channel got it instead of the one that was not reached.
+    /// Whether an alternative channel got the message.
     pub(super) fn told_otherwise(&self, notify: &Notify, (notice, channel): (&Notice, &Channel)) -> bool {
         let Some(other) = channel.otherwise.as_deref().and_then(|name| notify.channel(name)) else {
             return false;

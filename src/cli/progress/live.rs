@@ -1,5 +1,5 @@
-//! The line at the bottom of a terminal: what a person must do, how long users have been out, with seconds, and what else is in progress,
-//! as far as there is space.
+//! The status line at the bottom of a terminal: what a person must do, how long users have not been served, in seconds, and, if there is
+//! space, what else is in progress.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,16 +10,16 @@ use crate::cli::printer;
 use crate::cli::wrap;
 use crate::model::time::Dur;
 
-/// How often the clock is redrawn, whatever happens.
+/// How often the line is redrawn for the clock.
 const TICK: Duration = Duration::from_secs(1);
-/// Columns of the spinner and of the edge, in which some terminals break the line.
+/// Columns of the spinner and of the right edge, where some terminals wrap.
 const FRAME: usize = 3;
-/// Less than that of a part says nothing.
+/// A part that would be shorter than this is left out.
 const LEAST: usize = 12;
-/// Between parts.
+/// The separator between parts.
 const BETWEEN: &str = " \u{b7} ";
 
-/// A part of the line. Those that stand first are shown first.
+/// A part of the line. Earlier parts have priority.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
     before: String,
@@ -35,27 +35,27 @@ enum Counts {
 }
 
 impl Part {
-    /// Words that stay as they are.
+    /// Fixed words.
     pub const fn still(words: String) -> Self {
         Self { before: words, counts: Counts::Nothing, after: String::new() }
     }
 
-    /// A time that counts from `shown`.
+    /// A time that counts up from `shown`.
     pub fn up(before: &str, shown: Dur, after: String) -> Self {
         Self { before: before.to_owned(), counts: Counts::Up(shown), after }
     }
 
-    /// A time that is left.
+    /// A time that counts down.
     pub fn down(before: &str, left: Dur) -> Self {
         Self { before: before.to_owned(), counts: Counts::Down(left), after: String::new() }
     }
 
-    /// A time that is left, with words behind it.
+    /// A time that counts down, followed by words.
     pub fn left(before: &str, left: Dur, after: String) -> Self {
         Self { before: before.to_owned(), counts: Counts::Down(left), after }
     }
 
-    /// What it says once this much has passed since it was set.
+    /// The text once this much time has passed since it was set.
     fn text(&self, passed: Dur) -> String {
         let time = match self.counts {
             Counts::Nothing => String::new(),
@@ -64,12 +64,12 @@ impl Part {
         };
         let parts = [self.before.as_str(), time.as_str(), self.after.as_str()];
         let text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-        // What explains the time follows it at once.
+        // No space before the colon of an explanation.
         if self.after.starts_with(':') { text.replacen(" :", ":", 1) } else { text }
     }
 }
 
-/// In whole seconds, as one word: half of a time is a wrong one.
+/// In whole seconds, as one word, because a time that is cut in half would be wrong.
 pub fn time(time: Dur) -> String {
     one_word(Dur::secs(time.millis() / 1_000))
 }
@@ -79,7 +79,7 @@ pub fn one_word(time: Dur) -> String {
     time.to_string().replace(' ', "\u{a0}")
 }
 
-/// As many parts as there is room for: the first that does not fit ends at a word, or is left out where nothing would be left of it.
+/// As many parts as fit: the first that does not fit is cut at a word, or left out if little would remain.
 fn fitted(parts: &[String], width: usize) -> String {
     let mut out = String::new();
     for part in parts {
@@ -109,18 +109,18 @@ fn fitted(parts: &[String], width: usize) -> String {
     out.replace('\u{a0}', " ")
 }
 
-/// The line as it was last set.
+/// The line as it was set last.
 #[derive(Clone, Debug, Default)]
 struct Set {
     parts: Vec<Part>,
-    /// When that was, by the bar's own clock.
+    /// The time of that, by the bar's clock.
     at: Duration,
-    /// Seconds of the run in a second of the watcher's.
+    /// Seconds of the run in one real second.
     pace: f64,
 }
 
 impl Set {
-    /// What it says by the bar's own clock, on a terminal of so many columns.
+    /// The text at this time of the bar's clock, for this number of columns.
     fn now(&self, bar: Duration, width: usize) -> String {
         let passed = bar.saturating_sub(self.at).mul_f64(self.pace.max(0.0)).as_millis();
         let passed = Dur(u64::try_from(passed).unwrap_or(u64::MAX));
@@ -129,7 +129,7 @@ impl Set {
     }
 }
 
-/// The line.
+/// The status line.
 pub struct Live {
     bar: ProgressBar,
     set: Arc<Mutex<Set>>,
@@ -137,7 +137,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// On a terminal. `pace` is how many seconds of the run go by in one of the watcher's: 1 in the real world.
+    /// On a terminal. `pace` is the number of seconds of the run in one real second: 1 for live runs.
     pub fn new(pace: f64) -> Self {
         let looking = Part::still("observing the estate and running the probes".to_owned());
         let set = Arc::new(Mutex::new(Set { parts: vec![looking], ..Set::default() }));
@@ -159,19 +159,19 @@ impl Live {
         Self { bar, set, pace }
     }
 
-    /// Says what there is to say, the most important first.
+    /// Sets the parts, the most important first.
     pub fn set(&self, parts: Vec<Part>) {
         let at = self.bar.elapsed();
         *self.set.lock().unwrap_or_else(PoisonError::into_inner) = Set { parts, at, pace: self.pace };
         self.bar.tick();
     }
 
-    /// A line above it.
+    /// Prints a line above it.
     pub fn println(&self, text: String) {
         self.bar.println(text);
     }
 
-    /// Takes it away.
+    /// Removes it.
     pub fn finish(&self) {
         printer::at_the_bottom(None);
         self.bar.finish_and_clear();
@@ -198,7 +198,7 @@ mod tests {
         let later = set(60.0).now(Duration::from_millis(10_500), 200);
         assert!(later.contains("users out for 1m 30s of RTO 20m"), "{later}");
         assert!(later.contains("watched for another 30s"), "{later}");
-        // One that was asked before it was set, and one whose time is up.
+        // Before the time when it was set, and after a countdown has ended.
         assert!(set(60.0).now(Duration::ZERO, 200).contains("users out for 1m of RTO 20m"));
         assert!(set(60.0).now(Duration::from_secs(99), 200).contains("watched for another 0s"));
     }

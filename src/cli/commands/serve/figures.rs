@@ -1,4 +1,4 @@
-//! Figures and missed drills, computed again between checks, and during a drill, which may keep users elsewhere for days.
+//! Metrics and missed drills, computed between checks, and during a drill, which may keep users elsewhere for days.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,10 +20,10 @@ use crate::report::verified::Verified;
 use crate::server::metrics::{Row, Snapshot};
 use crate::world::World;
 
-/// How often it is asked whether the drill is over.
+/// How often to check whether the drill is over.
 const POLL: Dur = Dur(200);
 
-/// All figures of a store, and the notifications that do not belong to a run.
+/// All metrics of a store, and the notifications that do not belong to a run.
 struct Figures {
     rows: Vec<Row>,
     judged: Vec<(PlanName, Verified)>,
@@ -42,7 +42,7 @@ impl Figures {
             next_due: schedule.calendar.after(now),
             drills: known.tally(&schedule.name),
         };
-        // A plan that cannot be read shows nothing; drctl check says why.
+        // A plan that cannot be read has no metrics; drctl check says why.
         let plans = context.plans(&[], &Printer::new(Format::Json).silent()).unwrap_or_default();
         let ahead = match context.settings.readiness_every {
             Dur::ZERO => readiness::Last::new(),
@@ -71,7 +71,7 @@ impl Figures {
     }
 }
 
-/// What nobody did: plans that were not tried for longer than their tier allows, and drills that were not held.
+/// What was neglected: plans that were not tested for longer than their tier allows, and drills that did not take place.
 fn news(
     plans: &[(PlanName, Verified)],
     known: &Known,
@@ -103,7 +103,7 @@ impl Drop for Ends<'_> {
 }
 
 impl Server<'_> {
-    /// Computes all figures again.
+    /// Computes all metrics again.
     pub(super) fn figures(&mut self) -> Result<(), CliError> {
         let mut figures = Figures::read(&self.context, &self.store, self.now())?;
         if let Some(herald) = &self.herald {
@@ -113,7 +113,7 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Does something slow while another thread continues to compute figures. What cannot be read meanwhile is read when it is over.
+    /// Does slow work while another thread keeps computing metrics. What cannot be read during that time is read afterwards.
     pub(super) fn beside<T>(&self, work: impl FnOnce(&Self) -> T) -> T {
         let watched = self.board.is_some() || self.herald.is_some();
         if !watched || !matches!(self.clock, Clock::Live(_)) {
@@ -148,7 +148,7 @@ impl Server<'_> {
                     board.into_iter().for_each(|board| board.put(shown.clone()));
                 }
             });
-            // However it ends: nobody waits for a thread that waits for it.
+            // Ends the thread however the work ends, because the scope waits for it.
             let _ends = Ends(over);
             work(self)
         })

@@ -1,4 +1,4 @@
-//! Whether recoveries would work, looked at again and again while nothing is due. The ledger has what changed, and when.
+//! Checks again and again whether recoveries would work, while no drill is due. The ledger records each change and its time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,22 +17,22 @@ use crate::model::readiness::{Area, Check, Standing};
 use crate::model::time::Timestamp;
 use crate::report::{notices, readiness};
 
-/// What the ledger knows of a plan.
+/// The readiness of a plan, from the ledger.
 pub struct Found {
-    /// Since when exactly that is not ready which is not.
+    /// Since when the current set of problems exists.
     since: Timestamp,
-    /// Whether something was not ready before, and nothing is now.
+    /// Whether there were problems before, and there are none now.
     mended: bool,
-    /// When that was entered which was last.
+    /// The time of the last entry.
     at: Timestamp,
-    /// What.
+    /// The checks in the last entry.
     checks: Vec<Check>,
 }
 
-/// The same of plans.
+/// The same by plan.
 pub type Last = BTreeMap<PlanName, Found>;
 
-/// What the ledger knows of the readiness of some plans. Those that are there no more stand no way at all.
+/// The readiness of some plans, from the ledger. Plans that no longer exist have none.
 pub fn last(store: &SqliteJournal, plans: &BTreeSet<PlanName>) -> Result<Last, CliError> {
     let mut last = Last::new();
     for record in store.entries(b"{\"ledger\":\"rea")? {
@@ -56,17 +56,17 @@ pub fn last(store: &SqliteJournal, plans: &BTreeSet<PlanName>) -> Result<Last, C
 }
 
 impl Found {
-    /// When that was entered which was last.
+    /// The time of the last entry.
     pub const fn at(&self) -> Timestamp {
         self.at
     }
 
-    /// Everything that was looked at.
+    /// All checks.
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// What changed of the estate since the plan was shown to work, as it was last looked at. A look from before that knows nothing of it.
+    /// What has changed in the estate since the plan was verified, according to the last check. `None` if that check was before.
     pub fn drifted_since(&self, proven: Option<Timestamp>) -> Option<&str> {
         let drift = |check: &&Check| check.area == Area::Drift && check.standing == Standing::Degraded;
         let found = self.checks.iter().find(drift).filter(|_| proven.is_none_or(|proven| self.at > proven));
@@ -90,8 +90,8 @@ fn unready(checks: &[Check]) -> BTreeSet<(Area, &str)> {
     fails.map(|check| (check.area, check.about.as_str())).collect()
 }
 
-/// The same words without the reason why nobody is let in, where that is what was said last: it is one reason, however many things
-/// nobody can look at, and however many plans have them.
+/// The same words without the reason why credentials were rejected, if that reason was just printed: it is the same for all
+/// targets of all plans.
 fn once(facts: &str, said: &mut Option<String>) -> String {
     let cause = facts.split_once(NO_CREDENTIALS).and_then(|(before, rest)| {
         let (cause, after) = rest.strip_prefix(" (")?.rsplit_once(')')?;
@@ -105,7 +105,7 @@ fn once(facts: &str, said: &mut Option<String>) -> String {
     facts.to_owned()
 }
 
-/// What makes a look another one. Figures in words change with every look; what changed, and what is denied, has none.
+/// What makes a check count as changed. Words with figures change every time, so they count only for areas without figures.
 fn verdicts(checks: &[Check]) -> BTreeSet<(Area, &str, Standing, &str)> {
     let words = |check: &Check| matches!(check.area, Area::Drift | Area::Permissions | Area::Parity);
     let told = checks.iter().map(|check| (check, if words(check) { check.facts.as_str() } else { "" }));
@@ -113,7 +113,7 @@ fn verdicts(checks: &[Check]) -> BTreeSet<(Area, &str, Standing, &str)> {
 }
 
 impl Server<'_> {
-    /// Looks at one plan, and enters how it stands if that is another way than before. One at a time: what is due does not wait for all.
+    /// Checks one plan, and records the result if it changed. Checks one plan at a time, so that due drills do not wait for all.
     pub(super) fn look_ahead(&mut self, plan: &PlanName) -> Result<(), CliError> {
         let plan = self.context.plan(plan.as_str(), &self.quiet().silent())?;
         let before = last(&self.store, &BTreeSet::from([plan.name.clone()]))?;
@@ -128,7 +128,7 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Says how a plan stands.
+    /// Prints the readiness of a plan.
     pub(super) fn said_of(&mut self, plan: &PlanName, standing: Standing, checks: &[Check]) {
         let colour = match standing {
             Standing::Ready => GREEN,
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn one_reason_is_said_once_and_again_when_it_is_another() {
         let mut said = None;
-        // As a look says it: what is taken apart here is what is put together there.
+        // The facts of a check in its own form.
         let of = |what: &str, why: &str| {
             let seen = Observation::Unauthenticated { why: why.to_owned(), clock: false };
             format!("{what}: {}; and so on", seen.why_not())

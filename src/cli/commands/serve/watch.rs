@@ -21,9 +21,9 @@ use crate::planner::Debt;
 use crate::record::event::WorldKind;
 use crate::run::RunState;
 
-/// How long one look for signs of life may take.
+/// Limit on one check for an answer.
 const LOOK: Dur = Dur(2_500);
-/// How often it is looked whether something in doubt took effect.
+/// How often effects in doubt are checked.
 const DOUBTS: Dur = Dur::secs(10);
 /// How long after a failed try to set a pending fence drctl tries again, while the old primary continues to answer.
 const AGAIN: Dur = Dur::mins(5);
@@ -36,10 +36,10 @@ pub(super) struct Watch {
     doubted_at: Option<Timestamp>,
     debts: Vec<Debt>,
     left: Vec<Left>,
-    /// Who answered the last look, by what was looked at.
+    /// Who answered the last check, by target.
     answered: BTreeMap<String, String>,
     tried: BTreeMap<RunId, Timestamp>,
-    /// How many runs a rehearsal had when it was last looked for debts in them.
+    /// The number of runs in a rehearsal when it was last searched for pending fences.
     runs: usize,
     /// What was reported about effects in doubt.
     said: BTreeSet<String>,
@@ -51,7 +51,7 @@ fn signs(debt: &Debt) -> Vec<Target> {
 }
 
 impl Server<'_> {
-    /// One look at everything that was left, and what follows from it.
+    /// Checks everything that earlier runs left, and acts on the result.
     pub(super) fn watch(&mut self) -> Result<(), CliError> {
         if !matches!(self.clock, Clock::Live(_)) {
             return Ok(());
@@ -102,8 +102,8 @@ impl Server<'_> {
         self.pay_debts(&before, now)
     }
 
-    /// In a rehearsal what was lost comes back, where the scenario has it come back, while nobody looks: the fences that runs owe are tried
-    /// once each, an hour later.
+    /// In a rehearsal, a lost site returns without anybody watching, if its scenario says so. Each pending fence is tried once,
+    /// an hour later.
     pub(super) fn pay_rehearsed(&mut self) -> Result<(), CliError> {
         let runs = self.store.runs()?.len();
         if std::mem::replace(&mut self.watching.runs, runs) == runs {
@@ -154,7 +154,7 @@ impl Server<'_> {
         Ok(())
     }
 
-    /// Each is said when it is found, and when it took effect.
+    /// Reports each effect when it is found, and when it took effect.
     fn tell_doubts(&mut self, estate: &Estate, now: Timestamp) {
         for left in self.watching.left.clone() {
             let took = left.took_effect(estate, now);
@@ -170,7 +170,7 @@ impl Server<'_> {
         }
     }
 
-    /// Pending fences of places that answer: tried at their first answer, and from time to time while they continue to answer.
+    /// Tries pending fences of places that answer: at the first answer, and from time to time while they keep answering.
     fn pay_debts(&mut self, before: &BTreeMap<String, String>, now: Timestamp) -> Result<(), CliError> {
         let mut due: BTreeMap<RunId, (String, String)> = BTreeMap::new();
         for debt in &self.watching.debts {
