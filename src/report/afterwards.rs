@@ -1,4 +1,4 @@
-//! Open items after the end of a run, and what happened to them since.
+//! Open items after the end of a run, and what has happened to them since.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,43 +14,43 @@ use crate::record::action::Action;
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Status};
 
-/// What is due.
+/// The kind of an open item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// The fence of an old primary, which a waiver stood for.
+    /// The fence of an old primary that was waived before the promotion.
     Fence,
-    /// An effect that was asked for and may still come.
+    /// The effect of a call that may still happen.
     Effect,
-    /// A figure that is known only once a pending fence is set.
+    /// A figure that is known only after a pending fence is set.
     Figure,
     /// Approvals that were overridden.
     Approval,
-    /// Something that people do after an incident.
+    /// A duty of people after an incident.
     Obligation,
-    /// Evidence that is not everywhere it has to be.
+    /// Evidence that some sink still lacks.
     Upload,
 }
 
 /// An open item of a finished run.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Debt {
-    /// What is due.
+    /// Its kind.
     pub kind: Kind,
     /// Whether it is open.
     pub open: bool,
     /// `pending`, `fenced`, `settled`, `in doubt`, `reconciled`, or the status of an approval or a duty.
     pub status: String,
-    /// Since when, or when it is due.
+    /// Since when it is open, or when it is due.
     pub at: Option<Timestamp>,
-    /// In words.
+    /// A description.
     pub text: String,
-    /// What was tried or seen about it after the end.
+    /// Attempts and observations after the end of the run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looks: Vec<String>,
 }
 
-/// Those of a run; none while it is not over.
+/// The open items of a run; empty until the run has ended.
 pub fn debts(
     state: &RunState,
     (stores, in_doubt): (&std::collections::BTreeMap<ComponentName, Store>, &[InDoubt]),
@@ -87,7 +87,7 @@ fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Optio
         (Some((at, proof)), _) => ("fenced", format!("the old primary was fenced at {at}: {proof}")),
         (None, Some((at, why))) => ("settled", format!("settled at {at} without a fence: {why}")),
         (None, None) if open => ("pending", "the fence of the old primary is not proven".to_owned()),
-        // Nothing was promoted: the old primary is the only one.
+        // Nothing was promoted, so the old primary is still the only one.
         (None, None) => return None,
     };
     Some(Debt {
@@ -100,7 +100,7 @@ fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Optio
     })
 }
 
-/// What was made of each way to fence it since the run was over.
+/// The attempts to fence it after the end of the run, by fence method.
 pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     let over = state.finished_at;
     let looks = |i: &usize| matches!(&state.step(*i).action, Action::Op(Operation::CheckPromotable(Promotable { db, .. })) if db.component == *component);
@@ -116,7 +116,7 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
             n => format!(", {n} calls"),
         };
         let what = match (&work.status, &work.reason) {
-            // That a check was made proves no fence.
+            // A completed check is not a proven fence.
             (Status::Done(_), _) if !matches!(state.step(i).action, Action::Op(Operation::Fence(_))) => {
                 "done".to_owned()
             }
@@ -163,7 +163,7 @@ fn obligation(owed: &Obligation) -> Debt {
     }
 }
 
-/// Evidence that some places still lack.
+/// An open item for evidence that some sinks still lack.
 pub fn upload(bundle: &str, places: &[String]) -> Debt {
     Debt {
         kind: Kind::Upload,

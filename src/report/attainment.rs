@@ -1,4 +1,4 @@
-//! RTO and RPO achieved.
+//! The RTO and RPO that a run achieved.
 
 use std::collections::BTreeMap;
 
@@ -13,36 +13,36 @@ use crate::record::runbook::{Phase, Probe, ProbeRole};
 use crate::run::state::{Mode, Status, StepState, Turn};
 use crate::run::{RunState, exposure};
 
-/// What was achieved.
+/// The achieved figures.
 #[derive(Clone, Debug)]
 pub struct Attainment {
-    /// From the first failed public probe, or from when a person says users began to fail.
+    /// From the first failed public probe, or from the declared start of the outage.
     pub rto: Figure,
-    /// From when the run was declared.
+    /// From the declaration of the run.
     pub rto_from_declaration: Figure,
     /// The worst of all stores.
     pub rpo: Figure,
     /// By store.
     pub stores: BTreeMap<ComponentName, (Figure, Exposure)>,
-    /// Figures that what was found later replaced, by store.
+    /// Figures that later findings replaced, by store.
     pub replaced: BTreeMap<ComponentName, Figure>,
-    /// The least that is lost, by store, where the old primary is known to have committed after the promotion.
+    /// The minimum loss by store, if the old primary is known to have committed after the promotion.
     pub least: BTreeMap<ComponentName, Dur>,
     /// The first failed public probe.
     pub detected: Option<Timestamp>,
     /// When the run was declared.
     pub decided: Timestamp,
-    /// When the last change was in place, before the run began to watch.
+    /// When the last change was complete, before the watch started.
     pub executed: Option<Timestamp>,
-    /// The first of the good answers in a row that showed that users are served; without a probe that failed, when the run confirmed it.
+    /// The first of the consecutive good samples that showed users being served. Without a failed probe, when the run confirmed it.
     pub validated: Option<Timestamp>,
-    /// Whether users are served, as every public probe last saw it; nothing where none was asked.
+    /// Whether users are served, according to the last sample of every public probe; `None` without samples.
     pub served: Option<bool>,
-    /// Whether the run is closed and had not recovered users who fail: no time that it could still take would meet its objective.
+    /// Whether the run was closed while users were not served. Then no recovery time meets the objective.
     pub never_recovered: bool,
 }
 
-/// Computes it at `now`, which matters while the run is not finished, and afterwards while a fence is pending.
+/// Computes the figures at `asked`. That time matters until the run has ended, and afterwards while a fence is pending.
 pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
     let now = state.finished_at.unwrap_or(asked);
     let publics: Vec<&Probe> = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public).collect();
@@ -72,7 +72,7 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
     }
 }
 
-/// Whether a run was closed while users failed. Where no probe was asked, a person's word that users fail stands.
+/// Whether a run was closed while users were not served. Without probes, a person's declaration of the outage counts.
 fn never_recovered(state: &RunState, outage: &Outage) -> bool {
     let ended = match state.mode {
         Mode::Finished(outcome) => !matches!(outcome, Outcome::Recovered | Outcome::Read),
@@ -82,22 +82,22 @@ fn never_recovered(state: &RunState, outage: &Outage) -> bool {
     ended && state.runbook.intent.has_rto() && down && confirmed(state).is_none()
 }
 
-/// Without a store in the runbook there are no writes that could be lost with one, and nothing to measure.
+/// Without a store in the runbook, no writes can be lost and there is nothing to measure.
 fn no_store(state: &RunState) -> Figure {
     let promotes = state.runbook.steps.iter().any(|s| matches!(s.action, Action::Op(Operation::Promote(_))));
-    // A store that was found promoted lost what it lost before this run: nobody measured it.
+    // A store that was already promoted lost writes before this run, and nobody measured that.
     if promotes || !state.runbook.stores.is_empty() { Figure::UNKNOWN } else { Figure::NOT_APPLICABLE }
 }
 
-/// What public probes show of the outage.
+/// The outage as the public probes saw it.
 #[derive(Default)]
 struct Outage {
     began: Option<Timestamp>,
-    /// A good sample came before the first failed one.
+    /// Whether a good sample preceded the first failed one.
     known_start: bool,
     restored: Option<Timestamp>,
     resolution: Dur,
-    /// As every probe last saw it; nothing where none was asked.
+    /// The result of the last samples; `None` without samples.
     served: Option<bool>,
 }
 
@@ -130,13 +130,13 @@ fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
     outage
 }
 
-/// What was not looked at before a turn: longer than the probe's interval where no process asked.
+/// The unobserved time before a turn. It is longer than the probe's interval if no process sampled.
 fn gap(turn: &Turn) -> Dur {
     turn.last_other.map_or(Dur::ZERO, |last| turn.since.since(last))
 }
 
 fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
-    // A person's word may put the beginning earlier than probes saw it, never later.
+    // A declaration can move the start of the outage to before the first failed probe, but not after it.
     let seen_later = |declared: &Timestamp| outage.began.is_none_or(|began| *declared <= began);
     if let Some(declared) = state.created.outage_began.filter(seen_later) {
         return figure(
@@ -156,14 +156,14 @@ fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
     }
 }
 
-/// Probes were never bad often enough in a row to turn: what users may have missed all the same.
+/// The longest outage that probes could have missed, if none failed often enough in a row to turn.
 fn unnoticed(state: &RunState, outage: &Outage) -> Figure {
-    // Between the run that this one continues and its own first look nobody asked, nor between two processes that drove it.
+    // Nobody sampled between the run that this one continues and this one, nor between two processes of the run.
     let unwatched = state.created.continues.is_some() || state.epoch > 1;
     if outage.served.is_none() || unwatched || !matches!(state.mode, Mode::Finished(Outcome::Recovered)) {
         return Figure::UNKNOWN;
     }
-    // From a good sample to the next one, with one bad sample less than make a turn between them.
+    // Between two good samples there can be one bad sample fewer than a turn needs.
     let missed = |p: &&Probe| {
         let bad = u64::from(state.runbook.probe_consecutive.saturating_sub(1));
         p.every_ms.plus(Dur(bad * p.every_ms.max(p.timeout_ms).millis()))
@@ -173,7 +173,7 @@ fn unnoticed(state: &RunState, outage: &Outage) -> Figure {
     Figure { value_ms: Some(most), basis: Basis::UpperBound, resolution_ms: Dur::ZERO }
 }
 
-/// For how long users may be served before a probe turns: what lasted until now as far as it tells may be over for as long.
+/// How long users may be served before a probe turns. An outage without an end so far may have ended this long ago.
 fn unturned(state: &RunState) -> Dur {
     let in_a_row = u64::from(state.runbook.probe_consecutive);
     let turn = |p: &Probe| Dur(in_a_row * p.every_ms.max(p.timeout_ms).millis());
@@ -193,15 +193,15 @@ fn figure(
     let value_ms = Some(to.unwrap_or_else(|| now - unturned(state)).since(from));
     let basis = match (known && to.is_some(), state.clock_jumped) {
         (true, false) => Basis::Measured,
-        // Not over, or not known from its beginning: it may be longer.
+        // The end or the start is not known: it may be longer.
         (false, false) => Basis::LowerBound,
-        // Within one process a clock that is set back is not followed, and one that jumps ahead makes a time look longer than it was. What
-        // sampling cannot see comes on top.
+        // Within one process, drctl ignores a clock that is set back, and one that jumps ahead makes durations look longer. The sampling
+        // error is added.
         (true, true) if state.epoch <= 1 => {
             let value_ms = value_ms.map(|value| value.plus(resolution));
             return Figure { value_ms, basis: Basis::UpperBound, resolution_ms: Dur::ZERO };
         }
-        // Between two processes it may have gone either way, and back again, while nobody looked.
+        // Between two processes, the clock may have moved in either direction, or both.
         (_, true) => return Figure::UNKNOWN,
     };
     Figure { value_ms, basis, resolution_ms: resolution }.or_bound()
@@ -213,7 +213,7 @@ fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, 
         let reconciled = match state.debts.get(component) {
             None => taken_to(exposure, *at),
             Some(debt) => {
-                // What was settled without a fence can have grown no longer than that.
+                // After it was settled without a fence, it cannot have grown any more.
                 let now = debt.settled.as_ref().map_or(now, |(at, _)| now.min(*at));
                 owed(state, component, exposure, debt.paid.is_some(), now)
             }
@@ -225,19 +225,19 @@ fn stores(state: &RunState, now: Timestamp) -> BTreeMap<ComponentName, (Figure, 
     state.promoted_at.iter().filter_map(of).collect()
 }
 
-/// A figure that grows is that of another instant than the one at which it was taken.
+/// The figure at `now`, and its exposure. A loss that is still growing is computed for that time.
 fn taken_to(taken: &Exposure, now: Timestamp) -> (Figure, Exposure) {
     let last_instant = if taken.grows { Some(now.max(taken.taken_at)) } else { taken.last_instant };
     (taken.at(now), Exposure { last_instant, ..taken.clone() })
 }
 
-/// What was said of a store's loss when the run was over, where the old primary was fenced or compared later.
+/// The loss as it was reported at the end of the run, for stores whose old primary was fenced or compared later.
 fn replaced(state: &RunState) -> BTreeMap<ComponentName, Figure> {
     let of = |(component, at): (&ComponentName, &Timestamp)| {
         let exposure = state.exposure(component)?;
         let paid = state.debts.get(component).and_then(|debt| debt.paid.as_ref()).map(|(paid, _)| *paid);
         let said = match paid {
-            // A figure that grows was last told before the fence was set.
+            // For a growing loss, the value before the fence was set.
             Some(paid) => exposure.at(state.finished_at.map_or(paid, |over| over.min(paid))),
             None if state.debts.contains_key(component) => return None,
             None => {
@@ -251,13 +251,13 @@ fn replaced(state: &RunState) -> BTreeMap<ComponentName, Figure> {
     state.promoted_at.iter().filter_map(of).collect()
 }
 
-/// A loss that was measured, and then the old primary was found to have committed more: whatever the proof said.
+/// Withdraws a measured loss if the old primary was later found to have committed more, whatever the proof said.
 fn contradicted(
     state: &RunState,
     component: &ComponentName,
     (figure, exposure): (Figure, Exposure),
 ) -> (Figure, Exposure) {
-    // What was written after the time of a restore is lost on purpose, and a standby may have more of it.
+    // A restore discards later writes on purpose, so a standby may have more of them.
     if state.restores(component).is_some() {
         return (figure, exposure);
     }
@@ -280,7 +280,7 @@ fn contradicted(
     }
 }
 
-/// The service's word is about the handover that this run asked for: what somebody else did meanwhile may have lost anything.
+/// The service's figure is about the handover that this run requested. If somebody else moved the writer, the loss is unknown.
 fn by_others(
     state: &RunState,
     component: &ComponentName,
@@ -296,7 +296,8 @@ fn by_others(
     (Figure::UNKNOWN, Exposure { figure: Figure::UNKNOWN, because, ..exposure })
 }
 
-/// Promoted without a fence: the old primary may have continued to acknowledge writes. Once it is fenced, that instant is known.
+/// The loss of a store that was promoted without a fence. The old primary may have continued to take writes; once it is fenced, the end of
+/// them is known.
 fn owed(
     state: &RunState,
     component: &ComponentName,
@@ -338,7 +339,7 @@ fn ended(state: &RunState, picks: impl Fn(Phase, &Action) -> bool) -> impl Itera
 }
 
 fn executed(state: &RunState) -> Option<Timestamp> {
-    // A fence that was owed is set after the end: that is not what users waited for.
+    // A pending fence is set after the end of the run. Users did not wait for it.
     let within = |at: &Timestamp| state.finished_at.is_none_or(|over| *at <= over);
     ended(state, |phase, action| action.mutates() && phase < Phase::Watch).filter(within).max()
 }

@@ -1,4 +1,4 @@
-//! What is known of copies of buckets, at the end of a run: what was still to arrive before it, and what a sample found.
+//! The state of replicated buckets at the end of a run: what was pending before it, and what a sample showed.
 
 use std::collections::BTreeMap;
 
@@ -13,20 +13,20 @@ use crate::record::action::{Action, Check};
 use crate::record::runbook::Phase;
 use crate::run::RunState;
 
-/// One pair of them. None of it is in the RPO: a sample proves what it found, and nothing of the rest.
+/// A pair of buckets. The RPO does not include it, because a sample proves nothing about other objects.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct BucketReport {
-    /// What was still to arrive in the site that was recovered to, as it was published before the run changed anything.
+    /// What was pending for the target site before the run changed anything, according to S3's metrics.
     pub arriving: Vec<Arriving>,
-    /// The same in words, a line for each rule.
+    /// The same in words, one line for each rule.
     pub text: Vec<String>,
-    /// What a comparison of some objects found, when nobody wrote any more where a fence held.
+    /// The comparison of some objects, made when writes had ended, if the fence held.
     pub compared: Option<ComparedState>,
-    /// The same in words, and each object whose copy is not the same.
+    /// The same in words, with each object whose copy differs.
     pub found: Vec<String>,
 }
 
-/// Of every pair that the run looked at, if it moved anything. `kept_out`: whether every fence was proven.
+/// The pairs of buckets that a run observed, if it moved anything. `kept_out`: whether every fence was proven.
 pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketReport> {
     let mut all: BTreeMap<ComponentName, BucketReport> = BTreeMap::new();
     let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);

@@ -1,4 +1,4 @@
-//! Every attribute that a run changed, before and after: what a Terraform apply or a GitOps loop would revert.
+//! Every attribute that a run changed, before and after: the changes that Terraform or a GitOps loop would revert.
 
 use crate::kinds::Operation;
 use crate::kinds::shared::restore::RestoreStep;
@@ -8,17 +8,17 @@ use crate::record::event::End;
 use crate::run::RunState;
 use crate::run::state::Status;
 
-/// All of them, in the order of the runbook.
+/// All changes, in the order of the runbook.
 pub fn changes(state: &RunState) -> Vec<Change> {
     let done = |i: &usize| {
         let step = &state.steps[*i];
         let performed = matches!(step.work.status, Status::Done(End::Performed | End::ByHand));
-        // A step that did not end after its call may have had its effect all the same.
+        // A step whose call was made but that did not end may have had its effect.
         let half = step.work.parts.acted() && !matches!(step.work.status, Status::Done(_));
         let undone = step.undo.as_ref().is_some_and(|u| matches!(u.status, Status::Done(_)));
         let in_place = |c| state.promoted_at.contains_key(c) && state.restores(c).is_some();
         let other = match &state.step(*i).action {
-            // Its roles are those of the time that was restored, and so may log in.
+            // The roles are those from the time of the restore, so they may log in.
             Action::Op(Operation::Fence(f)) => in_place(&f.db.component),
             Action::Op(Operation::Restore(RestoreStep { of, .. })) => !in_place(&of.db.component),
             _ => false,
@@ -29,7 +29,7 @@ pub fn changes(state: &RunState) -> Vec<Change> {
     net(made)
 }
 
-/// What was changed twice is one change against how it was before the run, or none.
+/// Combines repeated changes of an attribute into one, or none if the last value equals the first.
 fn net(made: impl Iterator<Item = Change>) -> Vec<Change> {
     let mut all: Vec<Change> = Vec::new();
     for next in made {
@@ -42,10 +42,10 @@ fn net(made: impl Iterator<Item = Change>) -> Vec<Change> {
     all
 }
 
-/// What a step did of its action: of a batch that was taken apart, the parts that may have been.
+/// The part of a step's action that was performed; for a batch that was split, the parts that may have been.
 fn made(state: &RunState, i: usize) -> Action {
     let (action, work) = (state.forward(i), &state.steps[i].work);
-    // What was found as it should be was not changed, unless a person did.
+    // An attribute that already had the right value was not changed, unless by a person.
     match work.parts.acted() || !matches!(work.status, Status::Done(_)) {
         true => action.only(&|change| work.parts.touched(change)).into_owned(),
         false => action.into_owned(),

@@ -88,13 +88,13 @@ pub struct DrillLine {
 /// The request for a report.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// From when on.
+    /// The start of the period.
     pub since: Timestamp,
-    /// Up to when, that instant not included.
+    /// The end of the period, exclusive.
     pub until: Timestamp,
     /// The time of the request.
     pub now: Timestamp,
-    /// By whose controls.
+    /// The standard whose controls are listed.
     pub profile: Profile,
     /// Whether it reports rehearsals, which prove nothing.
     pub rehearsal: bool,
@@ -111,15 +111,15 @@ pub struct Compliance {
     pub schema_version: u32,
     /// `live` or `sandbox`. Rehearsals prove nothing.
     pub world: String,
-    /// From when on.
+    /// The start of the period.
     pub since: Timestamp,
-    /// Up to when, that instant not included.
+    /// The end of the period, exclusive.
     pub until: Timestamp,
     /// When it was created. For rehearsals, the virtual time of their last event.
     pub generated_at: Timestamp,
     /// The version of drctl.
     pub tool: String,
-    /// By whose controls.
+    /// The standard whose controls are listed.
     pub profile: Profile,
     /// Its full name.
     pub profile_title: String,
@@ -398,9 +398,9 @@ pub struct Finding {
     pub plan: Option<PlanName>,
     /// The run, if there is one.
     pub run: Option<RunId>,
-    /// When.
+    /// The time.
     pub at: Option<Timestamp>,
-    /// In words.
+    /// The text.
     pub text: String,
     /// The controls that it speaks to.
     pub controls: Vec<String>,

@@ -1,5 +1,5 @@
-//! The documents that people keep of an incident, filled in as far as the journal knows. What it does not is left to a person, and says so:
-//! nothing here is guessed.
+//! The documents that people write after an incident, filled in as far as the journal allows. Other fields are marked for a person; nothing
+//! is guessed.
 
 use std::fmt::Write as _;
 
@@ -13,14 +13,14 @@ use crate::record::runbook::Phase;
 use crate::run::RunState;
 use crate::run::state::Status;
 
-/// Which document.
+/// The kind of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// How something was returned to a working state.
+    /// How a working state was restored.
     Rollback,
     /// The record of an incident.
     Incident,
-    /// What is read when it is over.
+    /// The report after an incident.
     PostIncident,
 }
 
@@ -33,15 +33,15 @@ pub struct Document {
     pub title: String,
     /// The run that it was filled from.
     pub run: String,
-    /// Whether that was a rehearsal, which nobody was harmed by.
+    /// Whether that was a rehearsal, which affected nobody.
     pub rehearsal: bool,
-    /// Its parts.
+    /// Its sections.
     pub sections: Vec<Part>,
-    /// How many fields a person has to write.
+    /// The number of fields that a person must fill in.
     pub open: usize,
 }
 
-/// A part of a document.
+/// A section of a document.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Part {
     /// Its heading.
@@ -53,11 +53,11 @@ pub struct Part {
 /// A field.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Field {
-    /// What is asked.
+    /// The question.
     pub label: String,
-    /// What the journal says; nothing where only a person can.
+    /// The answer from the journal; `None` if only a person knows it.
     pub text: Option<String>,
-    /// What a person has to write, where it says nothing or not all.
+    /// What a person must write, if the journal has no answer or only a part of it.
     pub person: Option<String>,
 }
 
@@ -69,12 +69,12 @@ fn person(label: &str, hint: &str) -> Field {
     Field { label: label.to_owned(), text: None, person: Some(hint.to_owned()) }
 }
 
-/// What is known, and what else there may be.
+/// A field with a known answer, and a hint about what a person may add.
 fn both(label: &str, text: impl Into<String>, hint: &str) -> Field {
     Field { person: Some(hint.to_owned()), ..known(label, text) }
 }
 
-/// What the journal may know.
+/// A field that the journal may be able to answer.
 fn perhaps(label: &str, text: Option<String>, hint: &str) -> Field {
     text.map_or_else(|| person(label, hint), |text| known(label, text))
 }
@@ -114,7 +114,7 @@ impl DocumentContext<'_> {
         self.report.incident.clone().unwrap_or_else(|| self.report.run_id.to_string())
     }
 
-    /// When it began for users, as far as anybody knows.
+    /// When the outage started for users, if known.
     fn began(&self) -> Option<Timestamp> {
         self.state.created.outage_began.into_iter().chain(self.report.clocks.detected).min()
     }
@@ -141,7 +141,7 @@ impl DocumentContext<'_> {
             .filter(|(_, turns)| turns.iter().any(|turn| !turn.good))
             .map(|(probe, _)| probe.as_str())
             .collect();
-        // Why somebody accepted a risk is no harm that was done.
+        // A reason for a waiver does not describe harm.
         let waived = |reason: &&String| self.report.waivers.iter().any(|w| w.reason == **reason);
         let reason = self.report.reason.as_ref().filter(|reason| !waived(reason)).cloned();
         let probes = (!failing.is_empty()).then(|| format!("probes failed: {}", failing.join(", ")));
@@ -150,7 +150,7 @@ impl DocumentContext<'_> {
         if text.is_empty() { person("Impact", hint) } else { both("Impact", text.join("; "), hint) }
     }
 
-    /// High, Medium and Low, as some scales have it, beside ours.
+    /// The scale High, Medium and Low, beside drctl's own.
     fn severity(&self) -> Field {
         let word = |severity: &String| {
             let word = match severity.as_str() {
@@ -183,7 +183,7 @@ impl DocumentContext<'_> {
         if named.is_empty() { "none".to_owned() } else { named.join("; ") }
     }
 
-    /// What the checks of a phase found: only what was really run passes.
+    /// The results of the checks of a phase. Only a check that was really performed can pass.
     fn checks(&self, phases: &[Phase]) -> String {
         let of =
             self.state.runbook.steps.iter().zip(&self.state.steps).filter(|(s, _)| phases.contains(&s.phase));
@@ -202,7 +202,7 @@ impl DocumentContext<'_> {
         }
     }
 
-    /// A site of which people left a part out is not what was to be checked, whatever its checks found.
+    /// If people skipped a part of the target site, its checks do not prove that it is healthy.
     fn health(&self) -> String {
         let checks = self.checks(&[Phase::Verify]);
         let steps = self.state.runbook.steps.iter().zip(&self.state.steps);
@@ -387,13 +387,13 @@ fn lessons() -> Vec<Field> {
     ]
 }
 
-/// As Markdown, to be finished in an editor.
+/// The document as Markdown, to be finished in an editor.
 pub fn markdown(document: &Document) -> String {
     let mut out = format!("# {}\n\n", plain::markdown(&document.title));
     if document.rehearsal {
         out.push_str("> **Rehearsal.** It changed nothing real.\n\n");
     }
-    // Writing to a string cannot fail.
+    // Writing to a String cannot fail.
     let _ = writeln!(
         out,
         "drctl filled this form from run `{}`. A person must fill in {}. All times are UTC.",

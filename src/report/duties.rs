@@ -13,12 +13,12 @@ use crate::model::waiver::Person;
 use crate::run::RunState;
 use crate::run::stopped::{Answer, Stopped};
 
-/// How long somebody has to say that it was watched for as long as it has to be.
+/// How long a person has to confirm that the required watch took place.
 const SAY_SO: Dur = Dur::mins(60);
-/// By how much an update may be late without being called so: it takes a moment to be delivered.
+/// How late an update may be without counting as late: delivery takes a moment.
 const GRACE: Dur = Dur::mins(1);
 
-/// The notifications during it.
+/// The duty to send updates during a run.
 pub const UPDATES: &str = "updates";
 
 /// The status of a duty.
@@ -27,13 +27,13 @@ pub const UPDATES: &str = "updates";
 pub enum Standing {
     /// There is time left.
     Open,
-    /// There is none, and it is not done.
+    /// The time is over, and it is not done.
     Overdue,
     /// It was done in time.
     Done,
-    /// It was done, and too late: that stays so.
+    /// It was done too late; that remains a finding.
     DoneLate,
-    /// Nobody can tell.
+    /// Unknown.
     Unknown,
 }
 
@@ -43,7 +43,7 @@ impl Standing {
         matches!(self, Self::Overdue | Self::DoneLate)
     }
 
-    /// In words.
+    /// As text.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Open => "open",
@@ -62,24 +62,24 @@ pub struct Obligation {
     pub run: RunId,
     /// `updates`, `monitoring`, `incident-report`, `post-mortem`, or `approval:` and the step that was overridden.
     pub what: String,
-    /// From when on it can be done.
+    /// When it can first be done.
     pub from: Timestamp,
     /// When it has to be done.
     pub due_at: Timestamp,
-    /// When it was.
+    /// When it was done.
     pub done_at: Option<Timestamp>,
-    /// Who says so.
+    /// The person who recorded that.
     pub by: Option<Person>,
-    /// Where it is kept, or what is wrong.
+    /// Where the result is kept, or what is wrong.
     pub detail: Option<String>,
-    /// How it stands.
+    /// Its status.
     pub standing: Standing,
     /// By how much it is or was late, in seconds.
     pub late_by_s: Option<f64>,
 }
 
 impl Obligation {
-    /// For people.
+    /// A description for people.
     pub fn words(&self) -> String {
         let late = self.late_by_s.map_or_else(String::new, |late| format!(" by {}", span(late)));
         let (what, run, due) = (&self.what, &self.run, self.due_at);
@@ -198,7 +198,7 @@ fn approval(state: &RunState, over: &overrides::Override) -> Option<Obligation> 
     })
 }
 
-/// A stop, and what somebody made of it.
+/// A stop, and the decision about it.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Stop {
     /// When.
@@ -207,33 +207,33 @@ pub struct Stop {
     pub step: String,
     /// Why.
     pub reason: String,
-    /// `fix_forward`, `restore`, `failover` or `take_back`; nothing while nobody has decided.
+    /// `fix_forward`, `restore`, `failover` or `take_back`; `None` until somebody decides.
     pub decision: Option<Decision>,
     /// Who decided.
     pub by: Option<Person>,
-    /// When.
+    /// When it was decided.
     pub decided_at: Option<Timestamp>,
-    /// Why, in their words.
+    /// The reason for the decision.
     pub why: Option<String>,
-    /// What others had made of it before; the last word holds.
+    /// Earlier decisions; the last one counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Decided>,
 }
 
-/// What somebody made of a stop.
+/// A decision about a stop.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Decided {
-    /// What.
+    /// The decision.
     pub decision: Decision,
     /// Who decided.
     pub by: Person,
     /// When.
     pub decided_at: Timestamp,
-    /// Why, in their words.
+    /// The reason.
     pub why: Option<String>,
 }
 
-/// Those of a run.
+/// The stops of a run.
 pub fn stops(state: &RunState) -> Vec<Stop> {
     let stop = |stop: &Stopped| {
         let answer = stop.answer();

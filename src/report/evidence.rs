@@ -23,14 +23,14 @@ use crate::run::{RunState, approval};
 /// The version of the manifest's shape.
 pub const VERSION: u32 = 1;
 
-/// What the events do not contain: when the bundle was sealed, where its chains end, and its files.
+/// Input that is not in the events: when the bundle was sealed, where its chains end, and its files.
 #[derive(Clone, Debug)]
 pub struct Sealing {
-    /// When.
+    /// The time of the seal.
     pub at: Timestamp,
-    /// The version of drctl that seals.
+    /// The version of drctl that seals it.
     pub tool: String,
-    /// The version of how it tells what follows from events.
+    /// The version of the rendering of reports from events.
     pub renders: u32,
     /// The end of the run's chain.
     pub chain: Head,
@@ -44,7 +44,7 @@ pub struct Sealing {
 
 /// The manifest.
 pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manifest {
-    // By what it was to do, however far it came.
+    // Classified by the purpose of the run, however far it got.
     let recovers = |step: &Step| {
         matches!(
             step.action,
@@ -74,7 +74,7 @@ pub fn manifest(state: &RunState, report: &RunReport, sealing: Sealing) -> Manif
     }
 }
 
-/// Who approved what, before or afterwards; which approvals are due or missing.
+/// Who approved what, before or after, and which approvals are due or missing.
 fn agreed(state: &RunState, report: &RunReport, role: Option<&str>) -> String {
     let authority = &state.created.authority;
     let seat = role.map(|role| [role.to_owned()]);
@@ -181,7 +181,7 @@ fn figure(of: &Measured) -> String {
     }
 }
 
-/// Where the data came from that users have now.
+/// The origin of the data that users have now.
 fn origin(state: &RunState) -> String {
     let origins = state.runbook.steps.iter().filter_map(|step| match &step.action {
         Action::Op(Operation::Promote(Promote { db, .. })) => {
@@ -212,12 +212,12 @@ fn verification(state: &RunState) -> Verification {
                     | Action::Op(Operation::Restore(RestoreStep { part: Part::Verify, .. }))
             )
         }),
-        // drctl knows of people who agree, and of none who tried the application.
+        // drctl knows who approved, but not whether anybody tested the application.
         user_validation: Checked::NotRun,
     }
 }
 
-/// The worst of several. What a person claims to have seen to was not checked.
+/// The worst of several results. A person's claim does not count as a check.
 fn checked(statuses: &[&Status], over: bool) -> Checked {
     let any = |is: fn(&Status) -> bool| statuses.iter().any(|s| is(s));
     if any(|s| matches!(s, Status::Failed)) {

@@ -1,4 +1,4 @@
-//! The timeline of a run as a picture: when each step ran, what it waited for last, and when users were not served.
+//! The timeline of a run as a chart: when each step ran, which step it waited for last, and when users were not served.
 
 use serde::Serialize;
 
@@ -10,19 +10,19 @@ use crate::record::runbook::ProbeRole;
 use crate::run::RunState;
 use crate::run::state::{Status, Work};
 
-/// Where the names of steps end and time begins.
+/// The left edge of the time axis, to the right of the names of steps.
 const LEFT: f64 = 240.0;
-/// Where time ends: behind the last bar there is room for how long it took.
+/// The right edge of the time axis. The space after it is for the duration of the last bar.
 const RIGHT: f64 = 925.0;
-/// Where the first step is.
+/// The top of the first step.
 const TOP: f64 = 64.0;
-/// How high a step is, with what is left free below it.
+/// The height of a step, including the space below it.
 const ROW: f64 = 20.0;
-/// What lies between two marks of the time.
+/// The possible intervals between marks on the time axis.
 const MARKS: [u64; 16] =
     [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800];
 
-/// The picture, in units of its own: 1,000 wide.
+/// The chart, in its own units: 1,000 wide.
 #[derive(Clone, Debug, Serialize)]
 pub struct Gantt {
     height: f64,
@@ -32,16 +32,16 @@ pub struct Gantt {
     clocks: Vec<Mark>,
     rows: Vec<Row>,
     links: Vec<Link>,
-    /// Steps that began after users were served, and are not drawn: a watch of hours would make minutes too small to see.
+    /// Steps that started after users were served. They are not drawn, because a long watch would make the rest too small.
     later: usize,
 }
 
-/// A line from top to bottom.
+/// A vertical line.
 #[derive(Clone, Debug, Serialize)]
 struct Mark {
     x: f64,
     label: String,
-    /// How far down its words stand, so that two that are close do not lie on each other.
+    /// The vertical position of its label, so that close labels do not overlap.
     y: f64,
 }
 
@@ -62,14 +62,14 @@ struct Row {
     width: f64,
     /// Its result: `done`, `waived`, `noop`, `failed`, `skipped`, `open`, and `background` in addition.
     class: String,
-    /// Whether nothing else could have made the run shorter.
+    /// Whether it is on the critical path.
     critical: bool,
     took: String,
     took_x: f64,
     title: String,
 }
 
-/// From the end of what a step waited for last to its beginning.
+/// From the end of the last step that a step waited for to its own start.
 #[derive(Clone, Debug, Serialize)]
 struct Link {
     x1: f64,
@@ -78,7 +78,7 @@ struct Link {
     y2: f64,
 }
 
-/// Where an instant is in the picture.
+/// Converts times to positions.
 struct Scale {
     from: Timestamp,
     span: Dur,
@@ -91,12 +91,12 @@ impl Scale {
     }
 }
 
-/// Tenths are enough, and make no two pictures of one run differ.
+/// Rounds to tenths, so that charts of the same run are identical.
 fn round(number: f64) -> f64 {
     (number * 10.0).round() / 10.0
 }
 
-/// Draws a run as it is by its last event.
+/// Draws a run up to its last event.
 pub fn draw(state: &RunState) -> Gantt {
     let told = super::attainment::attainment(state, state.last_at);
     let from = told.detected.map_or(state.created_at, |detected| detected.min(state.created_at));
@@ -136,13 +136,13 @@ pub fn draw(state: &RunState) -> Gantt {
     }
 }
 
-/// When the last thing was done, or seen: what people write down days later is not drawn.
+/// The time of the last action or observation. Later records of people are not drawn.
 fn end(state: &RunState) -> Timestamp {
     let done = state.steps.iter().filter_map(|step| step.work.ended_at).max();
     state.finished_at.map_or(state.last_at, |finished| done.map_or(finished, |done| done.max(finished)))
 }
 
-/// When a step began first; what somebody left out before it began is seen where that was said.
+/// When a step first started; for a step that was skipped before, when that was recorded.
 fn drawn_from(state: &RunState, i: usize) -> Option<Timestamp> {
     let left_out = || state.steps[i].past.steered.first().map(|by| by.at);
     state.steps[i].began().or_else(left_out)
@@ -158,7 +158,7 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
     let began = drawn_from(state, i).unwrap_or(state.created_at);
     let ended = work.ended_at.unwrap_or_else(|| end(state)).max(began);
     let x = scale.x(began);
-    // What took no time is seen all the same.
+    // Steps without a duration stay visible.
     let width = round((scale.x(ended) - x).max(2.0));
     let took = ended.since(began);
     let word = if state.passed_by_waiver(i) { "waived" } else { class(work) };
@@ -188,7 +188,7 @@ fn class(work: &Work) -> &'static str {
     }
 }
 
-/// What each step waited for last: the one that ended last of those that it needs.
+/// For each step, the required step that ended last.
 fn links(state: &RunState, begun: &[usize], scale: &Scale, y: impl Fn(usize) -> f64) -> Vec<Link> {
     let place = |id: &StepId| begun.iter().position(|i| state.step(*i).id == *id);
     let link = |(n, i): (usize, &usize)| {
@@ -207,7 +207,7 @@ fn links(state: &RunState, begun: &[usize], scale: &Scale, y: impl Fn(usize) -> 
     begun.iter().enumerate().filter_map(link).collect()
 }
 
-/// When public probes failed.
+/// Periods in which public probes failed.
 fn outages(state: &RunState, scale: &Scale) -> Vec<Bar> {
     let mut bars = Vec::new();
     for probe in state.runbook.probes.iter().filter(|probe| probe.role == ProbeRole::Public) {
@@ -233,7 +233,7 @@ fn marks(scale: &Scale) -> Vec<Mark> {
     (0..=seconds / every).map(mark).collect()
 }
 
-/// Words that are close to each other stand on lines of their own.
+/// Labels that are close to each other get different lines.
 fn apart(clocks: impl Iterator<Item = (String, f64)>) -> Vec<Mark> {
     let mut marks: Vec<Mark> = Vec::new();
     for (label, x) in clocks {

@@ -1,4 +1,4 @@
-//! How long steps took in earlier runs, and what that predicts for the next one and for one in progress.
+//! Durations of steps in earlier runs, and the prediction from them for a new run and for one in progress.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use crate::record::runbook::{Runbook, Step};
 use crate::run::RunState;
 use crate::run::state::Status;
 
-/// The minimum number of runs for statistics: fewer have no quarter.
+/// The minimum number of runs for statistics.
 const ENOUGH: usize = 4;
-/// How often a step may take longer than usual before it is called slow, and before people are called.
+/// The quantile above which a step counts as slow, and the one above which people are notified.
 const SLOW: f64 = 0.75;
 const STALLED: f64 = 0.95;
 /// A delay that is too short to report: a step of milliseconds may wait once for a lost answer.
@@ -28,11 +28,11 @@ const DRAWS: u32 = 1_000;
 /// Durations in earlier runs of one plan.
 #[derive(Clone, Debug, Default)]
 pub struct History {
-    /// By kind of intent, target site and step; the shortest first.
+    /// By intent class, target site and step, in ascending order.
     steps: BTreeMap<(Class, SiteName, StepId), Vec<Dur>>,
     /// By kind of step, for any component and site. Used for steps with too few measured runs.
     kinds: BTreeMap<(Class, String), Vec<Dur>>,
-    /// From detection to decision of failovers; the shortest first.
+    /// From detection to decision of failovers, in ascending order.
     decisions: Vec<Dur>,
     /// The number of runs that changed something.
     runs: BTreeMap<Class, usize>,
@@ -68,22 +68,22 @@ fn kind(step: &Step) -> String {
 /// How much longer than usual a step takes, with the threshold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beyond {
-    /// How much.
+    /// The category.
     pub late: Late,
-    /// Longer than this.
+    /// The threshold.
     pub usual: Dur,
-    /// How often it was taken before.
+    /// The number of earlier measurements.
     pub of: usize,
 }
 
 impl Beyond {
-    /// In words.
+    /// As text.
     pub fn words(&self) -> String {
         let Self { usual, of, .. } = self;
         match self.late {
             Late::Slow => format!("longer than in three quarters of the earlier runs ({usual})"),
             Late::Stalled if *of >= 19 => format!("longer than in 95% of the earlier runs ({usual})"),
-            // The threshold is twice as long.
+            // With few measurements, the threshold is twice the longest.
             Late::Stalled => {
                 format!("more than twice as long as the longest of {of} runs ({})", Dur(usual.millis() / 2))
             }
@@ -95,9 +95,9 @@ impl Beyond {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Late {
-    /// Longer than in three of four runs.
+    /// Longer than three of four runs.
     Slow,
-    /// Longer than in nineteen of twenty; where there were fewer, more than twice as long as the longest.
+    /// Longer than 19 of 20 runs; with fewer runs, more than twice the longest.
     Stalled,
 }
 
@@ -123,7 +123,7 @@ pub struct Prediction {
 }
 
 impl History {
-    /// Learns from finished runs.
+    /// Computes the history of finished runs.
     pub fn of<'r>(runs: impl IntoIterator<Item = &'r RunState>) -> Self {
         let mut history = Self::default();
         for state in runs.into_iter().filter(|state| state.finished()) {
@@ -149,7 +149,7 @@ impl History {
                 did = true;
             }
         }
-        // A tabletop drill took no time.
+        // A tabletop drill has no durations.
         if !did {
             return;
         }
@@ -160,14 +160,14 @@ impl History {
         }
     }
 
-    /// How long a step took, the shortest first, if it was taken often enough.
+    /// Durations of a step, in ascending order, if there are enough.
     fn step(&self, runbook: &Runbook, step: &Step) -> Option<&[Dur]> {
         let own = self.steps.get(&(Class::of(runbook.intent), runbook.to.clone(), step.id.clone()));
         own.map(Vec::as_slice).filter(|took| took.len() >= ENOUGH)
     }
 
-    /// How long similar steps took, of other components or towards other sites, for steps with too few measured runs. The time that people
-    /// take to answer, and steps with a configured duration, predict nothing for other steps.
+    /// Durations of similar steps, of other components or for other sites, for steps with too few measurements. Response times of people,
+    /// and steps with a configured duration, predict nothing about other steps.
     fn alike(&self, runbook: &Runbook, step: &Step) -> Option<&[Dur]> {
         if matches!(step.action, Action::Gate(_) | Action::Wait { .. } | Action::Op(Operation::Run(_))) {
             return None;
@@ -176,7 +176,7 @@ impl History {
         all.map(Vec::as_slice).filter(|took| took.len() >= ENOUGH && self.step(runbook, step).is_none())
     }
 
-    /// How much longer than usual a step of a run takes that is under way.
+    /// How much longer than usual a step in progress takes.
     pub fn late(&self, state: &RunState, step: &StepId, now: Timestamp) -> Option<Beyond> {
         let at = state.runbook.steps.iter().position(|s| s.id == *step)?;
         let since = now.since(state.by_this_clock(state.steps[at].work.started_at?));
@@ -191,7 +191,7 @@ impl History {
         }
     }
 
-    /// What is to be expected. The same history and runbook give the same figures.
+    /// The prediction. The same history and runbook give the same figures.
     pub fn predict(&self, runbook: &Runbook) -> Prediction {
         let decisions =
             (runbook.intent == Intent::Failover && self.decisions.len() >= ENOUGH).then_some(&self.decisions);
@@ -231,7 +231,7 @@ impl History {
 }
 
 impl Prediction {
-    /// In words.
+    /// As text.
     pub fn words(&self) -> String {
         let share = match self.within_rto {
             None => String::new(),
@@ -260,7 +260,7 @@ impl Prediction {
     }
 }
 
-/// A share from 0 to 1 that is the same every time (splitmix64).
+/// A reproducible pseudorandom number from 0 to 1 (splitmix64).
 fn share(draw: u32, of: u32) -> f64 {
     let mut z = (u64::from(draw) << 32 | u64::from(of)).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -269,8 +269,8 @@ fn share(draw: u32, of: u32) -> f64 {
     f64::from(top) / f64::from(u32::MAX)
 }
 
-/// A duration of a step that was taken before. One run in so many as there were, and one, takes longer than all of them: up to twice as
-/// long, or as its timeout lets it.
+/// A duration of a step with `n` measurements. One in `n + 1` runs takes longer than all of them: up to twice the longest, but within the
+/// timeout.
 fn observed(took: &[Dur], share: f64, timeout: Dur) -> Dur {
     let (Some(first), Some(last)) = (took.first(), took.last()) else { return Dur::ZERO };
     let place = share * ratio(took.len() + 1, 1);
@@ -300,13 +300,13 @@ fn between(from: Dur, to: Dur, share: f64) -> Dur {
     Dur(from.millis() + whole(more.max(0.0) * share.clamp(0.0, 1.0) * 1_000.0))
 }
 
-/// What the next one is no longer than with this probability, if so few tell that.
+/// The duration that the next run does not exceed with this probability; `None` if there are too few measurements.
 fn share_of(sorted: &[Dur], share: f64) -> Option<Dur> {
     let rank = usize::try_from(whole((ratio(sorted.len() + 1, 1) * share).ceil())).ok()?;
     sorted.get(rank.checked_sub(1)?).copied()
 }
 
-/// The smallest of them that no more than a share of all are below.
+/// The quantile of a sorted list, by nearest rank.
 pub fn quantile(sorted: &[Dur], share: f64) -> Dur {
     let rank = whole((ratio(sorted.len(), 1) * share).ceil());
     let at = usize::try_from(rank).unwrap_or(usize::MAX).saturating_sub(1);

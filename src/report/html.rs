@@ -1,4 +1,4 @@
-//! The report as one HTML file that needs nothing else: to be opened, mailed and printed.
+//! The report as one self-contained HTML file, to open, send and print.
 
 use minijinja::{Environment, context};
 
@@ -8,14 +8,14 @@ use crate::model::intent::Drill;
 use crate::model::plain;
 use crate::run::RunState;
 
-/// The name says that everything that is put in is escaped: a reason may hold anything that a person can type.
+/// The suffix turns on HTML escaping, because a reason may contain any text.
 const NAME: &str = "run.html";
 const TEMPLATE: &str = include_str!("run.html");
 
-/// Renders.
+/// Renders the report.
 ///
 /// # Errors
-/// Only if the template does not fit the report, which a test excludes.
+/// Only if the template does not match the report, which a test excludes.
 pub fn render(report: &RunReport, state: &RunState) -> Result<String, String> {
     let mut environment = Environment::new();
     super::measured::filters(&mut environment);

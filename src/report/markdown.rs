@@ -1,4 +1,4 @@
-//! The report as Markdown, for incident channels and binders.
+//! The report as Markdown, for chat channels and archives.
 
 use minijinja::{Environment, context};
 
@@ -136,10 +136,10 @@ A Terraform apply or a GitOps loop that does not know these changes will revert 
 - {{ n }}{% endfor %}
 {% endif %}";
 
-/// Renders.
+/// Renders the report.
 ///
 /// # Errors
-/// Only if the template does not fit the report, which a test excludes.
+/// Only if the template does not match the report, which a test excludes.
 pub fn render(report: &RunReport) -> Result<String, String> {
     let environment = escaping();
     let value = serde_json::to_value(report).map_err(|e| e.to_string())?;
@@ -155,7 +155,7 @@ pub fn render(report: &RunReport) -> Result<String, String> {
         .map_err(|e| format!("{e:#}"))
 }
 
-/// What stands in the place of a clock that did not strike.
+/// The text for a clock without a time.
 fn absent(report: &RunReport) -> &'static str {
     match (report.rto.applies(), report.ended_at) {
         (false, _) => "not applicable",
@@ -164,7 +164,7 @@ fn absent(report: &RunReport) -> &'static str {
     }
 }
 
-/// Writes Markdown in which nothing that is put in formats anything: a reason or a name may hold anything that a person can type.
+/// An environment that escapes Markdown, because a reason or a name may contain any text.
 pub(super) fn escaping() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_formatter(|out, state, value| match value.as_str() {

@@ -1,4 +1,4 @@
-//! A figure against its objective, and the words for it that every rendering uses.
+//! A figure compared with its objective, and its text, which every rendering uses.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -12,47 +12,47 @@ use crate::model::waiver::Waiver;
 use crate::record::runbook::Runbook;
 use crate::run::{RunState, exposure};
 
-/// A figure against its objective.
+/// A figure compared with its objective.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Measured {
-    /// What was promised, in seconds.
+    /// The objective, in seconds.
     pub objective_s: f64,
-    /// The component that this is promised of, where it has an objective of its own.
+    /// The component of the objective, if it has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<ComponentName>,
-    /// What was achieved, in seconds.
+    /// The achieved value, in seconds.
     pub achieved_s: Option<f64>,
-    /// What that is worth.
+    /// How exact that is.
     pub basis: Basis,
-    /// Half-width of what sampling cannot see, in seconds.
+    /// The half-width of the sampling error, in seconds.
     pub resolution_s: f64,
     /// Whether the objective is proven, or there is nothing to prove.
     pub met: bool,
-    /// How it fared.
+    /// The verdict.
     pub verdict: Verdict,
     /// Whether the run was closed while users still failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub never_recovered: bool,
-    /// What somebody accepted to be lost, where that was asked.
+    /// The loss that a person accepted, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
-    /// For people.
+    /// A description for people.
     pub text: String,
 }
 
-/// A loss that was accepted, and whether the figure is within it.
+/// An accepted loss, and whether the figure is within it.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Accepted {
-    /// How much, in seconds.
+    /// The accepted loss, in seconds.
     pub accepted_s: f64,
-    /// Whether the figure is beyond it, or unknown.
+    /// Whether the figure exceeds it, or is unknown.
     pub beyond: bool,
-    /// For people.
+    /// A description for people.
     pub text: String,
 }
 
 impl Accepted {
-    /// Of a figure.
+    /// Compares an accepted loss with a figure.
     pub fn of(accepted_s: f64, achieved_s: Option<f64>, basis: Basis) -> Self {
         let what = match basis {
             Basis::UpperBound => "the bound is",
@@ -71,19 +71,19 @@ impl Accepted {
     }
 }
 
-/// Rounded as figures are shown: a loss never looks smaller than it is.
+/// Rounds up for display, so that a loss never looks smaller than it is.
 fn up(seconds: f64) -> f64 {
     Dur::from_secs_f64(seconds).shown_up().as_secs_f64()
 }
 
-/// How the text of a figure begins that does not apply.
+/// The beginning of the text of a figure that does not apply.
 const NOT_APPLICABLE: &str = "not applicable: ";
 
-/// What is said of a recovery time where users were never served again.
+/// The text of a recovery time if users were never served again.
 pub const NEVER_RECOVERED: &str = "never recovered";
 
 impl Measured {
-    /// A figure as it is.
+    /// A figure without adjustments.
     pub fn new(figure: Figure, objective: Dur) -> Self {
         let text = match figure.basis {
             Basis::NotApplicable => format!("{NOT_APPLICABLE}no database was recovered"),
@@ -108,7 +108,7 @@ impl Measured {
         Self { met: verdict.holds(), verdict, ..self }
     }
 
-    /// It was at least that: what is only bounded from above is missed all the same where that is beyond the objective.
+    /// Adds a lower bound: a figure that only has an upper bound counts as missed if its lower bound exceeds the objective.
     fn at_least(self, least: Option<Dur>) -> Self {
         let beyond =
             |least: &Dur| self.verdict == Verdict::NotProven && least.as_secs_f64() > self.objective_s;
@@ -120,7 +120,7 @@ impl Measured {
         }
     }
 
-    /// What was found later replaced an earlier figure: whoever knows that one reads here why this is another.
+    /// Mentions the earlier figure that a later finding replaced.
     fn replacing(self, earlier: Option<&Figure>) -> Self {
         match earlier {
             Some(earlier) => Self { text: format!("{}, reconciled: replaces {earlier}", self.text), ..self },
@@ -128,7 +128,7 @@ impl Measured {
         }
     }
 
-    /// The run was closed and users still failed: whatever the figure, it was not in time.
+    /// The run was closed while users were not served, so the objective is missed whatever the figure.
     fn never_recovered(self) -> Self {
         let text = format!("{NEVER_RECOVERED}: {}", self.text);
         Self { text, never_recovered: true, ..self.judged(Verdict::Missed) }
@@ -140,7 +140,7 @@ impl Measured {
         if owed && self.verdict == Verdict::Met { self.judged(Verdict::NotProven) } else { self }
     }
 
-    /// Held to a stricter objective than its own, if that is one: `figure` is what this tells of.
+    /// Judges by a stricter objective, if `held` is one. `figure` is the figure of this value.
     #[must_use]
     pub fn held_to(self, figure: Figure, held: Dur) -> Self {
         if held.as_secs_f64() >= self.objective_s {
@@ -150,8 +150,7 @@ impl Measured {
         Self { objective_s: held.as_secs_f64(), component: None, ..self.judged(verdict) }
     }
 
-    /// The same of several stores: the figure of one that is held to a stricter objective than its own stands for all, unless another
-    /// verdict is worse.
+    /// The same for several stores: a store that is held to a stricter objective replaces this value, unless this verdict is worse.
     #[must_use]
     pub fn or_held(
         self,
@@ -165,7 +164,7 @@ impl Measured {
         if stricter.verdict < self.verdict { self } else { Self { accepted: self.accepted, ..stricter } }
     }
 
-    /// A copy or a standby beside production moves nobody, and at a table nothing runs: no figure applies, whatever probes saw.
+    /// A copy or a standby beside production moves no users, and a tabletop drill changes nothing. No figure applies, whatever probes saw.
     #[must_use]
     fn tried_by(self, runbook: &Runbook) -> Self {
         let why = match (runbook.drill, runbook.intent.has_rto()) {
@@ -183,17 +182,17 @@ impl Measured {
         self.basis != Basis::NotApplicable
     }
 
-    /// Why it does not apply, if it does not.
+    /// Why there is no figure, if it does not apply.
     pub fn no_figure(&self) -> Option<&str> {
         (!self.applies()).then(|| self.text.strip_prefix(NOT_APPLICABLE).unwrap_or(&self.text))
     }
 
-    /// What was promised: `15m`, or `30s of db`.
+    /// The objective: `15m`, or `30s of db`.
     pub fn promised(&self) -> String {
         promised(self.objective_s, self.component.as_ref().map(ComponentName::as_str))
     }
 
-    /// All of it in a sentence: `12.4s (measured); objective 15m: met`.
+    /// Everything in one sentence: `12.4s (measured); objective 15m: met`.
     pub fn words(&self) -> String {
         match self.applies() {
             true => format!("{}; objective {}: {}", self.text, self.promised(), self.verdict.words()),
@@ -202,7 +201,7 @@ impl Measured {
     }
 }
 
-/// What was promised, and of which component.
+/// The objective and its component.
 pub fn promised(objective_s: f64, component: Option<&str>) -> String {
     let of = component.map_or_else(String::new, |component| format!(" of {component}"));
     format!("{}{of}", span(objective_s))
@@ -238,8 +237,7 @@ fn accepted_of(state: &RunState, component: &ComponentName) -> Option<Dur> {
     state.waivers.iter().filter(of).filter_map(|waiver| waiver.accept_loss_ms).max()
 }
 
-/// The recovery point: of stores with objectives of their own each is judged by that, the others by the worst of them; the strictest
-/// verdict stands for all.
+/// The recovery point. Stores with an objective of their own are judged by it, the others by the worst figure; the worst verdict counts.
 pub(super) fn rpo(state: &RunState, attained: &Attainment) -> Measured {
     let has_own = |component: &ComponentName| state.runbook.component_objectives.contains_key(component);
     let (own, rest): (Vec<_>, Vec<_>) = attained.stores.iter().partition(|(component, _)| has_own(component));
@@ -266,7 +264,7 @@ pub(super) fn rpo(state: &RunState, attained: &Attainment) -> Measured {
     worst.tried_by(&state.runbook)
 }
 
-/// What templates ask of durations and figures, so that each rendering says the same.
+/// Template filters for durations and figures, so that all renderings agree.
 pub(super) fn filters(environment: &mut minijinja::Environment<'_>) {
     environment.add_filter("span", |seconds: f64| span(seconds));
     environment.add_filter("span_ms", |ms: u64| Dur(ms).to_string());

@@ -1,4 +1,4 @@
-//! The words of notices: the fields that people look for, in the order in which they look.
+//! The texts of notifications. Their fields are in the order in which people need them.
 
 use super::attainment::attainment;
 use super::duties::Obligation;
@@ -17,28 +17,28 @@ use crate::run::RunState;
 use crate::run::state::{Mode, Status};
 use crate::run::stopped::Acknowledged;
 
-/// How many steps are named in one message.
+/// Maximum number of steps that a message names.
 const NAMED: usize = 8;
 
-/// What a message about a run is written from.
+/// The input of a message about a run.
 pub struct MessageContext<'a> {
     /// The run.
     pub state: &'a RunState,
-    /// What it is for the recipients.
+    /// What the run is for the recipients.
     pub matter: Matter,
-    /// What is promised.
+    /// The policy with the promised intervals.
     pub policy: &'a Policy,
-    /// How long things took before.
+    /// The durations of earlier runs.
     pub history: &'a History,
-    /// How long this was expected to take.
+    /// The prediction for this run.
     pub expected: &'a Prediction,
-    /// When.
+    /// The current time.
     pub now: Timestamp,
 }
 
 type Fields = Vec<(String, String)>;
 
-/// Whatever people or providers wrote stays in its line.
+/// Keeps texts of people and providers in a single line.
 fn field(label: &str, text: impl Into<String>) -> (String, String) {
     (label.to_owned(), line(&text.into()))
 }
@@ -48,22 +48,22 @@ impl MessageContext<'_> {
         self.state.created.duties.as_ref().unwrap_or(&self.policy.duties)
     }
 
-    /// How often updates are sent.
+    /// The interval of updates.
     pub fn every(&self) -> Dur {
         self.duties().update_every_ms
     }
 
-    /// Whether users are served again, as far as anybody saw.
+    /// Whether users are served again, as far as known.
     pub fn served(&self) -> bool {
         attainment(self.state, self.now).validated.is_some() && self.state.fails_again().is_none()
     }
 
-    /// Whether it came to what it was begun for.
+    /// Whether the run reached its goal.
     pub fn good(&self) -> bool {
         match self.state.mode {
             Mode::Finished(outcome) => outcome == Outcome::Recovered,
             Mode::Cancelling => false,
-            // All that it does for users is done.
+            // Everything that it does for users is done.
             _ => {
                 let over = self.matter == Matter::Incident && self.state.over_at().is_some();
                 over && self.state.cancelled_at.is_none() && self.state.is_under_way()
@@ -71,7 +71,7 @@ impl MessageContext<'_> {
         }
     }
 
-    /// When the next update is sent.
+    /// When the next update is due.
     fn next(&self) -> Timestamp {
         let every = self.every().millis().max(1);
         let number = self.now.since(self.state.created_at).millis() / every + 1;
@@ -82,7 +82,7 @@ impl MessageContext<'_> {
         self.state.created.plan.as_str()
     }
 
-    /// The incident's name, or the run's where it has none.
+    /// The name of the incident, or of the run if it has none.
     fn incident(&self) -> &str {
         self.state.created.incident.as_deref().unwrap_or(self.state.created.run.as_str())
     }
@@ -113,7 +113,7 @@ impl MessageContext<'_> {
         }
     }
 
-    /// What the public may know: nothing of drills and planned work, and no word that a person or a provider wrote.
+    /// The text for the public: nothing about drills and planned work, and no text of a person or a provider.
     fn public(&self, status: &'static str, text: String) -> Option<Public> {
         // A run that continues another one also continues its incident.
         let run = self.state.created.continues.as_ref().unwrap_or(&self.state.created.run);
@@ -150,7 +150,7 @@ impl MessageContext<'_> {
         format!("{}, or by {} in 19 of 20 cases; {basis}", at(expected.p50_ms), at(expected.p95_ms))
     }
 
-    /// Where it stands, in a sentence.
+    /// The state in one sentence.
     fn standing(&self) -> String {
         let done =
             self.state.steps.iter().filter(|s| matches!(s.work.status, Status::Done(_) | Status::Skipped));
@@ -171,7 +171,7 @@ impl MessageContext<'_> {
         format!("{mode}{done} of {all} steps done; in progress: {}", or_nothing(&named))
     }
 
-    /// That it began.
+    /// The message about the start.
     pub fn alert(&self) -> Notice {
         let (service, severity, to) = (self.service(), self.severity(), self.where_to());
         let due = self.state.created_at;
@@ -200,7 +200,7 @@ impl MessageContext<'_> {
         }
     }
 
-    /// Where it stands.
+    /// The message about the current state.
     pub fn update(&self, number: u64, due: Timestamp) -> Notice {
         let (service, incident) = (self.service(), self.incident());
         let status = match (self.state.stopped(), self.state.fails_again()) {
@@ -234,7 +234,7 @@ impl MessageContext<'_> {
         Notice { public, ..self.notice(&key, Kind::Update, due, (subject, fields)) }
     }
 
-    /// That it is over.
+    /// The message about the end.
     pub fn resolved(&self, ended: Timestamp, key: &str) -> Notice {
         let (service, incident) = (self.service(), self.incident());
         let good = self.good();
@@ -303,7 +303,7 @@ impl MessageContext<'_> {
         Notice { public, ends, ..self.notice(key, kind, ended, (subject, fields)) }
     }
 
-    /// That it was watched for long enough, and stayed as it was.
+    /// The message that the watch ended without a problem.
     pub fn closed(&self, ended: Timestamp) -> Option<Notice> {
         let due = ended + self.state.created.duties.as_ref()?.monitor_ms;
         let stays = self.good() && self.state.fails_again().is_none();
@@ -325,7 +325,7 @@ impl MessageContext<'_> {
         Some(Notice { public, ends: true, ..self.notice("closed", Kind::Resolved, due, (subject, fields)) })
     }
 
-    /// That nobody responded, or that the run needs somebody to continue.
+    /// The message that nobody responded, or that the run needs a person.
     pub fn escalation(&self, alarm: &Alarm, reached: usize, rungs: &[Rung]) -> Notice {
         let due = rungs.last().map_or(alarm.at, |rung| alarm.at + rung.after);
         let stop = if alarm.id.starts_with("stop") { self.policy.on_stop.as_slice() } else { &[] };
@@ -356,7 +356,7 @@ impl MessageContext<'_> {
         Notice { tell, thread: format!("{}/{}", self.state.created.run, alarm.id), ..notice }
     }
 
-    /// That somebody has seen it.
+    /// The message that somebody acknowledged an alarm.
     pub fn seen(&self, alarm: &Alarm, seen: &Acknowledged) -> Notice {
         let mut fields = vec![
             field("WHY", alarm.why.clone()),
@@ -387,7 +387,7 @@ impl MessageContext<'_> {
         if people.is_empty() { role.to_owned() } else { format!("{role} ({})", people.join(", ")) }
     }
 
-    /// That a duty is due, or was not done.
+    /// The message about a duty that is due or overdue.
     pub fn owed(&self, owed: &Obligation, kind: Kind, due: Timestamp) -> Notice {
         let word = match kind {
             Kind::Overdue => "OVERDUE",
@@ -419,7 +419,7 @@ fn or_nothing(named: &[String]) -> String {
     if named.is_empty() { "nothing".to_owned() } else { named.join("; ") }
 }
 
-/// That users will be moved for practice.
+/// The announcement that users will be moved for a drill.
 pub fn invitation(schedule: &Schedule, (due, begins): (Timestamp, Timestamp), when: Timestamp) -> Notice {
     let (name, is) = (&schedule.name, &schedule.is);
     let hold = is
@@ -453,7 +453,7 @@ pub fn invitation(schedule: &Schedule, (due, begins): (Timestamp, Timestamp), wh
     }
 }
 
-/// That a drill was not held.
+/// The message that a drill did not take place.
 pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
     Notice {
         key: format!("{schedule}@{due}/missed"),
@@ -475,7 +475,7 @@ pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
     }
 }
 
-/// That a plan was not tried for too long.
+/// The message that a plan was not tested for too long.
 pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
     Notice {
         key: format!("{plan}/untried/{until}"),
@@ -498,7 +498,7 @@ pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
     }
 }
 
-/// That a plan has to be tried before long.
+/// The message that a plan must be tested soon.
 pub fn untried_soon(plan: &str, (when, until): (Timestamp, Timestamp), why: &str) -> Notice {
     Notice {
         key: format!("{plan}/untried-soon/{until}"),
@@ -509,7 +509,7 @@ pub fn untried_soon(plan: &str, (when, until): (Timestamp, Timestamp), why: &str
     }
 }
 
-/// That a recovery of a plan would not work as it was promised.
+/// The message that a recovery of a plan would not work as promised.
 pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
     Notice {
         key: format!("{plan}/unready/{since}"),
@@ -532,7 +532,7 @@ pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
     }
 }
 
-/// That the problems of a recovery of a plan are solved.
+/// The message that the problems of a plan are solved.
 pub fn ready_again(plan: &str, since: Timestamp) -> Notice {
     let fields =
         vec![field("WHAT", "the problems of a recovery are solved"), field("SINCE", since.to_string())];

@@ -1,4 +1,4 @@
-//! Readers of a run's events. They compute nothing that decides anything, and every figure they print has its basis.
+//! Reports computed from a run's events. They decide nothing, and every figure that they show has its basis.
 
 pub mod afterwards;
 pub mod attainment;

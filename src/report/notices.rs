@@ -23,15 +23,15 @@ use crate::run::stopped::Stopped;
 /// What a run is for the recipients of its notifications.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Matter {
-    /// Something is wrong.
+    /// A failure.
     Incident,
-    /// Something is done as planned.
+    /// Planned work.
     Planned,
-    /// Somebody practises.
+    /// A drill.
     Drill,
 }
 
-/// What it is; nothing if there is nobody to notify.
+/// What the run is; `None` if nobody is notified.
 pub fn matter(state: &RunState) -> Option<Matter> {
     if state.created.world != WorldKind::Live {
         return None;
@@ -44,7 +44,7 @@ pub fn matter(state: &RunState) -> Option<Matter> {
     }
 }
 
-/// Everything that is due by `now`. What was expected of the run is asked for once, and not with each look.
+/// All notifications that are due by `now`. The prediction is made once for a run, not at each call.
 pub fn of_run(
     state: &RunState,
     policy: &Policy,
@@ -54,7 +54,7 @@ pub fn of_run(
     let Some(matter) = matter(state) else { return Vec::new() };
     let desk = message_templates::MessageContext { state, matter, policy, history, expected, now };
     let mut all = vec![desk.alert()];
-    // Those who wait for an incident to end do not wait until nobody watches any more.
+    // For an incident, the end is when users are served, not the end of the watch.
     let over = if matter == Matter::Incident { state.over_at() } else { state.finished_at };
     if let Some(over) = over {
         all.extend(ends(&desk, over));
@@ -67,7 +67,7 @@ pub fn of_run(
         all.extend(alarms.iter().filter_map(|alarm| rung(&desk, alarm)));
         let others = alarms.iter().filter(|alarm| !alarm.id.starts_with("stop"));
         all.extend(others.filter(|alarm| alarm.seen).filter_map(|alarm| answered(&desk, alarm)));
-        // A stop with a decision calls nobody any more, and those who were called are told so.
+        // After a decision, a stop alerts nobody any more, and people who were alerted are told about it.
         let calls = matter != Matter::Drill || state.runbook.drill == Some(Drill::Live);
         let stops = (1..).zip(&state.attention.stops).filter(|_| calls);
         all.extend(stops.filter_map(|(n, stop)| {
@@ -81,7 +81,8 @@ pub fn of_run(
     all
 }
 
-/// That it is over. What was resolved and then came to nothing has an end of its own, and so has what called people again meanwhile.
+/// The messages about the end. An incident that was resolved and later failed gets a second one, and so does one with a new alarm after
+/// that.
 fn ends(desk: &message_templates::MessageContext<'_>, over: Timestamp) -> Vec<Notice> {
     let (state, finished) = (desk.state, desk.state.finished_at);
     let recovered = state.mode == Mode::Finished(Outcome::Recovered);
@@ -90,7 +91,7 @@ fn ends(desk: &message_templates::MessageContext<'_>, over: Timestamp) -> Vec<No
     }
     match finished {
         Some(at) if !recovered => vec![desk.resolved(at, "ended")],
-        // While it is being undone, or is stopped, nothing is resolved.
+        // While the run is being undone or is stopped, nothing is resolved.
         None if !desk.good() => Vec::new(),
         _ => {
             let publics = state.runbook.probes.iter().filter(|probe| probe.role == ProbeRole::Public);
@@ -116,7 +117,7 @@ fn stop_of(desk: &message_templates::MessageContext<'_>, number: usize, stop: &S
     }
 }
 
-/// The last one that is due: what an older one would have said is not news.
+/// The latest update that is due; earlier ones are obsolete.
 fn update(desk: &message_templates::MessageContext<'_>) -> Option<Notice> {
     let every = desk.every();
     let since = desk.now.since(desk.state.created_at);
@@ -125,17 +126,17 @@ fn update(desk: &message_templates::MessageContext<'_>) -> Option<Notice> {
     (desk.matter == Matter::Incident && number > 0).then(|| desk.update(number, due))
 }
 
-/// Something that calls for a person.
+/// A reason to alert people.
 pub struct Alarm {
-    /// Names it within the run.
+    /// Its name within the run.
     pub id: String,
     /// Since when.
     pub at: Timestamp,
-    /// What.
+    /// The reason.
     pub why: String,
     /// What the person can do.
     pub fix: String,
-    /// Whether somebody has seen it.
+    /// Whether somebody acknowledged it.
     pub seen: bool,
 }
 
@@ -211,14 +212,14 @@ fn rung(desk: &message_templates::MessageContext<'_>, alarm: &Alarm) -> Option<N
     let due = |rung: &&Rung| alarm.at + rung.after <= desk.now;
     let reached = rungs.iter().filter(due).count();
     let top = rungs.get(reached.checked_sub(1)?)?;
-    // Its start was announced to everybody who gets no other message.
+    // The start of the incident was already announced to everybody who gets no other message.
     if alarm.id == "incident" && top.after == Dur::ZERO && top.tell.is_empty() {
         return None;
     }
     Some(desk.escalation(alarm, reached, &rungs[..reached]))
 }
 
-/// Somebody has seen what others were called for: nobody else has to come.
+/// Tells the people who were alerted that somebody has acknowledged it.
 fn answered(desk: &message_templates::MessageContext<'_>, alarm: &Alarm) -> Option<Notice> {
     let first = desk.policy.escalation.first()?;
     let seen = desk.state.attention.acknowledged.iter().find(|seen| seen.at >= alarm.at)?;
@@ -226,7 +227,7 @@ fn answered(desk: &message_templates::MessageContext<'_>, alarm: &Alarm) -> Opti
     (alarm.at + first.after <= seen.at).then(|| desk.seen(alarm, seen))
 }
 
-/// Once before it is due, and once when it was not done.
+/// A reminder before a duty is due, and a message when it is overdue.
 fn reminded(desk: &message_templates::MessageContext<'_>, owed: &Obligation) -> Option<Notice> {
     if owed.what == duties::UPDATES {
         return None;
@@ -256,27 +257,27 @@ pub fn invitation(schedule: &Schedule, before: Dur, now: Timestamp) -> Option<No
     (begins - before <= now).then(|| message_templates::invitation(schedule, (due, begins), begins - before))
 }
 
-/// A drill that was due, and not held.
+/// A drill that did not take place.
 pub fn missed(schedule: &str, due: Timestamp, why: &str) -> Notice {
     message_templates::missed(schedule, due, why)
 }
 
-/// A plan of which something is missing that a recovery needs.
+/// A plan with a problem that affects a recovery.
 pub fn unready(plan: &PlanName, since: Timestamp, why: &str) -> Notice {
     message_templates::unready(plan.as_str(), since, why)
 }
 
-/// A plan of which nothing is missing any more.
+/// A plan whose problems are solved.
 pub fn ready_again(plan: &PlanName, since: Timestamp) -> Notice {
     message_templates::ready_again(plan.as_str(), since)
 }
 
-/// A plan that nobody tried for longer than its tier allows.
+/// A plan that was not tested for longer than its tier allows.
 pub fn untried(plan: &str, until: Timestamp, why: &str) -> Notice {
     message_templates::untried(plan, until, why)
 }
 
-/// A plan that has to be tried soon.
+/// A plan that must be tested soon.
 pub fn untried_soon(plan: &str, (when, until): (Timestamp, Timestamp), why: &str) -> Notice {
     message_templates::untried_soon(plan, (when, until), why)
 }

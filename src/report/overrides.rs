@@ -1,4 +1,4 @@
-//! Approvals that were overridden, and whether those who have to agree did so in time.
+//! Overridden approvals, and whether they were ratified in time.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,31 +15,31 @@ use crate::run::state::Status;
 pub struct Override {
     /// The gate.
     pub step: StepId,
-    /// Who overrode it.
+    /// The person who overrode it.
     pub by: Person,
     /// Why.
     pub reason: String,
     /// When.
     pub at: Timestamp,
-    /// When the approvals have to be there.
+    /// When the approvals are due.
     pub due_at: Timestamp,
     /// `approved`, `approved_late`, `owed`, `overdue`, or `not_used` if the run did not continue on the override.
     pub state: String,
-    /// When the last of those approved who have to.
+    /// When the last required approval was given.
     pub approved_at: Option<Timestamp>,
-    /// By how much the approvals are or were late: a violation that stays, even if they are given.
+    /// By how much the approvals are or were late, in seconds. A delay stays a violation after they are given.
     pub late_by_s: Option<f64>,
     /// Who approved afterwards.
     pub approved_by: Vec<Person>,
-    /// Who has not, as roles.
+    /// The roles that have not approved.
     pub owed_by: Vec<String>,
-    /// Who said no afterwards.
+    /// Refusals after the override.
     pub refused: Vec<Refused>,
-    /// All of it in words.
+    /// A description.
     pub text: String,
 }
 
-/// A no after an override.
+/// A refusal after an override.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Refused {
     /// Who.
@@ -50,7 +50,7 @@ pub struct Refused {
     pub at: Timestamp,
 }
 
-/// Those of a run, as they are now.
+/// The overrides of a run, at `now`.
 pub fn of(state: &RunState, now: Timestamp) -> Vec<Override> {
     let steps = state.steps.iter().enumerate();
     let overridden = steps.filter_map(|(i, step)| Some((i, step.overridden.as_ref()?)));

@@ -1,6 +1,6 @@
 //! Whether a recovery would work today: compares the observations of an estate with what its plan needs.
 //!
-//! Nothing here looks. What was not seen is unknown, and never ready.
+//! Nothing here makes observations. Something that was not observed is unknown, and never ready.
 
 mod buckets;
 mod writer;
@@ -19,19 +19,19 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::plan::types::Component;
 
-/// What a plan is compared with.
+/// The input of the check.
 pub struct Seen<'a> {
-    /// Everything that was looked at, with what is granted and allowed.
+    /// All observations, including permissions and quotas.
     pub estate: &'a Estate,
-    /// When.
+    /// The time of the check.
     pub now: Timestamp,
-    /// Where guards are kept.
+    /// The location of the guards.
     pub guard: Option<&'a Place>,
-    /// The run that showed that the plan works, and what it had seen before it began.
+    /// The run that verified the plan, and its observations before its first change.
     pub proven: Option<(RunId, Vec<(String, State)>)>,
 }
 
-/// Everything that is known, in the order of areas.
+/// All checks, in the order of areas.
 pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
     let active = active::active_site(plan, seen.estate, seen.now);
     let of = Evaluation { plan, seen, active };
@@ -56,16 +56,16 @@ pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
     checks
 }
 
-/// The worst of them.
+/// The worst result.
 pub fn worst(checks: &[Check]) -> Standing {
     checks.iter().map(|check| check.standing).max().unwrap_or(Standing::Unknown)
 }
 
-/// RDS uploads logs every five minutes (Amazon RDS User Guide, «Restoring a DB instance to a specified time»): twice that is late.
+/// RDS uploads logs every five minutes (Amazon RDS User Guide, «Restoring a DB instance to a specified time»). Twice that counts as late.
 const UPLOADED: Dur = Dur::mins(10);
 
-/// The lag that CloudWatch shows of a replica of an idle PostgreSQL grows so far (AWS, Amazon RDS User Guide, «Monitoring read replication»),
-/// and a minute passes until it is shown.
+/// CloudWatch's lag of a replica of an idle PostgreSQL source grows up to five minutes (AWS, Amazon RDS User Guide, «Monitoring read
+/// replication»), and it takes a minute to be published.
 const IDLE: Dur = Dur::mins(6);
 
 struct Evaluation<'a> {
@@ -114,7 +114,7 @@ impl Evaluation<'_> {
         )
     }
 
-    /// The writer, and the servers that would take over.
+    /// Checks the writer, and the servers that could take over.
     fn database(&self, component: &Component, spec: &Database) -> Vec<Check> {
         let name = component.name.as_str();
         let at = |site: &SiteName| targets::database(self.plan, &component.name, spec, site);
@@ -155,7 +155,7 @@ impl Evaluation<'_> {
         };
         let lag = self.seen.now.since(commit);
         let by = state.last_commit_source.as_deref().unwrap_or("the provider");
-        // Nothing was committed for long: it is not behind for that.
+        // An old last commit is not a lag if the writer has committed nothing since.
         let writer = Target::Database(primary.clone());
         let writer = self.seen.estate.database(&writer, self.seen.now).fresh().and_then(|db| db.wal);
         if let (Some(here), Some(there)) = (state.wal, writer)
@@ -179,13 +179,13 @@ impl Evaluation<'_> {
         let fix = "check why it cannot keep up: long queries on the replica, its size, the network";
         match () {
             () if lag > most => not(Standing::NotReady, facts, fix),
-            // A lag of half the objective leaves the other half to detection and the fence.
+            // A lag of more than half the objective leaves too little time for detection and the fence.
             () if lag.millis() * 2 > most.millis() => not(Standing::Degraded, facts, fix),
             () => ready(facts),
         }
     }
 
-    /// A replica copies damage at once: then only backups help.
+    /// Damage is replicated at once, so only backups help against it.
     fn backups(&self, primary: &DatabaseRef) -> Reading {
         let target = Target::Database(primary.clone());
         let Known::Fresh(state) = self.seen.estate.database(&target, self.seen.now) else {
@@ -225,7 +225,7 @@ impl Evaluation<'_> {
         }
     }
 
-    /// Alike enough to carry the same load, and to be a standby of each other.
+    /// Whether a standby can carry the same load as the writer and replicate with it.
     fn parity(&self, standby: &DatabaseState, primary: &DatabaseRef) -> Option<Reading> {
         let target = Target::Database(primary.clone());
         let writer = self.seen.estate.database(&target, self.seen.now).fresh()?;
@@ -259,7 +259,7 @@ impl Evaluation<'_> {
         })
     }
 
-    /// Whether groups of the other sites may grow to what the active one has.
+    /// Whether groups in other sites can grow to the capacity of the active one.
     fn capacity(&self, component: &Component, spec: &Autoscaling) -> Vec<Check> {
         let group =
             |site: &SiteName| targets::group(self.plan, &component.name, spec, site).map(Target::Group);
@@ -299,7 +299,7 @@ impl Evaluation<'_> {
         others.filter_map(of).collect()
     }
 
-    /// Resolvers keep the old answer for as long as the sets say that are there, not those of the plan.
+    /// Resolvers cache an answer for the TTL of the existing record sets, not of those in the plan.
     fn ttl(&self, component: &Component, spec: &Route53) -> Option<Check> {
         let target = targets::records(self.plan, &component.name, spec)?;
         let Known::Fresh(sets) = self.seen.estate.records(&target, self.seen.now) else {
@@ -330,7 +330,7 @@ impl Evaluation<'_> {
         Some(check(Area::Ttl, component.name.as_str(), told))
     }
 
-    /// What the credentials may do, and what the account may have.
+    /// Permissions of the credentials, and quotas of the account.
     fn account(&self, place: &Place) -> Vec<Check> {
         let state = |key: &str| self.seen.estate.entries.get(key).map(|entry| &entry.now);
         let told = |target: &Target, judge: &dyn Fn(&State) -> Option<Reading>| {
@@ -411,7 +411,7 @@ fn replica(state: &DatabaseState, engine: Engine, primary: &DatabaseRef) -> Read
     }
 }
 
-/// A recovery makes an instance where a replica or a copy is made; quotas of which RDS tells nothing are nobody's guess.
+/// The quotas that a recovery needs to create a replica or a copy. RDS may report others as well.
 const ROOM: [&str; 2] = ["DBInstances", "AllocatedStorage"];
 
 fn room(of: &std::collections::BTreeMap<String, Quota>) -> Reading {

@@ -1,4 +1,4 @@
-//! What restores found, for reports and for the screen.
+//! The results of restores, for reports and for the screen.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,36 +11,36 @@ use crate::model::time::Timestamp;
 use crate::record::action::Action;
 use crate::run::RunState;
 
-/// A database that was brought back to a point in time, or a copy of it that was checked.
+/// A database that was restored to a point in time, or a copy of it that was verified.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Restored {
     /// The component.
     pub component: ComponentName,
-    /// Every transaction that was committed by then is in it.
+    /// The restored time. Every transaction that committed by then is included.
     pub to_time: Timestamp,
-    /// The backup that it began with.
+    /// The backup that the restore started from.
     pub backup: Option<String>,
-    /// Bytes that were fetched, and how many seconds that took.
+    /// The number of bytes fetched.
     pub fetched_bytes: Option<u64>,
-    /// How many seconds fetching took.
+    /// How long fetching took, in seconds.
     pub fetched_in_s: Option<f64>,
-    /// The last commit that is in it.
+    /// The last commit that is included.
     pub last_commit: Option<Timestamp>,
-    /// The first commit that is not.
+    /// The first commit that is not included.
     pub next_commit: Option<Timestamp>,
-    /// Commits of that time or before that were logged behind a later one: they are not in it.
+    /// The number of commits up to that time that come after a later one in the WAL. They are not included.
     pub late: u64,
-    /// What was checked.
+    /// The checks.
     pub checks: Vec<Checked>,
-    /// What the live server held beyond it: `exactly` only if it was counted when writes had ended.
+    /// What the live server had beyond it. `exactly` only if that was counted after writes had ended.
     pub loss: Option<Loss>,
-    /// Whether it took the place of the live data, or may have.
+    /// Whether it replaced the live data, or may have.
     pub in_place: bool,
-    /// Where the data from before are kept, once it took their place.
+    /// Where the previous data is kept, if it was replaced.
     pub kept: Option<String>,
     /// What was removed, with proof.
     pub destroyed: Option<Destroyed>,
-    /// What a person should know.
+    /// Remarks for a person.
     pub remarks: Vec<String>,
 }
 
@@ -62,7 +62,7 @@ pub fn restored(state: &RunState) -> Vec<Restored> {
     }
     for restored in &mut all {
         restored.in_place = state.promoted_at.contains_key(&restored.component);
-        // Writes continued after the count.
+        // Writes continued after they were counted.
         if let (Some(loss), None) = (&mut restored.loss, state.lost_for_good(&restored.component)) {
             "at_least".clone_into(&mut loss.basis);
         }
@@ -108,7 +108,7 @@ fn add(restored: &mut Restored, found: &Found) {
     restored.remarks.dedup();
 }
 
-/// What one job found, in a sentence; none if there is nothing to say.
+/// The result of a job in one sentence; `None` if there is nothing to report.
 pub fn sentence(found: &Found) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(next) = found.next_commit {
@@ -147,7 +147,7 @@ pub fn sentence(found: &Found) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-/// A loss in words.
+/// A loss as text.
 pub fn lost(loss: &Loss) -> String {
     let span = loss.first.zip(loss.last).map_or_else(String::new, |(a, b)| format!(", from {a} to {b}"));
     format!(

@@ -1,4 +1,4 @@
-//! Steps that people left out, or did by hand.
+//! Steps that people skipped, or did by hand.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::run::RunState;
 use crate::run::state::{Status, StepState};
 use crate::run::steered::{Steered, Way};
 
-/// A step that somebody left out, or did by hand.
+/// A step that a person skipped, or did by hand.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ByPeople {
     /// The step.
@@ -21,19 +21,19 @@ pub struct ByPeople {
     pub at: Timestamp,
     /// Who.
     pub who: Person,
-    /// Why, if it was said.
+    /// The reason, if one was given.
     pub reason: Option<String>,
-    /// For people.
+    /// A description for people.
     pub text: String,
 }
 
-/// Those of a run, in the order of the runbook.
+/// These steps of a run, in the order of the runbook.
 pub fn of(state: &RunState) -> Vec<ByPeople> {
     let told = |step: &StepId, at: &StepState, by: &Steered| {
         let what = match by.way {
             Way::Skipped => "skipped",
             Way::ByHand if matches!(at.work.status, Status::Done(_)) => "done by hand",
-            // The word of a person is no proof, and a report that repeats it must not read like one.
+            // A person's claim is not a proof, and a report must not present it as one.
             Way::ByHand => "not seen to be done, but claimed",
         };
         let why = by.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));

@@ -37,20 +37,20 @@ pub struct RunReport {
     pub run_id: RunId,
     /// The application.
     pub plan: String,
-    /// What it was for.
+    /// Its intent.
     pub intent: String,
-    /// How far it goes, if it is a drill: `tabletop`, `rehearsal`, `isolated` or `live`.
+    /// The mode, if it is a drill: `tabletop`, `rehearsal`, `isolated` or `live`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
-    /// Who called it off, and why.
+    /// Who cancelled it, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<Cancelled>,
-    /// The first half of a live drill, whose way back this is.
+    /// The first move of the live drill, if this is its return.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub returns: Option<RunId>,
     /// The site that was left.
     pub from: Option<String>,
-    /// The site that was recovered to.
+    /// The target site.
     pub to: String,
     /// Live, or a rehearsal with its scenario and seed.
     #[serde(flatten)]
@@ -59,7 +59,7 @@ pub struct RunReport {
     pub outcome: String,
     /// Where the application is active.
     pub active: Active,
-    /// The terms that it was decided under.
+    /// The terms under which it was decided.
     pub terms: Under,
     /// Recovery time.
     pub rto: Measured,
@@ -71,66 +71,66 @@ pub struct RunReport {
     pub clocks: Clocks,
     /// Fences.
     pub fence: Fence,
-    /// What was asked for and may still take effect, though the run has stopped.
+    /// Effects in doubt: calls of a stopped run that may still take effect.
     pub in_doubt: Vec<InDoubt>,
-    /// Whether a second site could take over from the one that was recovered to, as far as this run saw to it.
+    /// Whether a second site could take over from the target site, as far as this run ensured it.
     pub protection: Protection,
     /// Refusals that people accepted.
     pub waivers: Vec<Waiver>,
-    /// People who said yes.
+    /// Approvals.
     pub approvals: Vec<Approval>,
     /// Approvals that somebody overrode.
     pub overrides: Vec<overrides::Override>,
-    /// Steps that people left out, or did by hand.
+    /// Steps that people skipped, or did by hand.
     pub by_people: Vec<steered::ByPeople>,
-    /// Steps that brought the run to a stop, and what somebody made of each.
+    /// Steps at which the run stopped, and the decision about each.
     pub stops: Vec<duties::Stop>,
     /// The duties of people after it.
     pub duties: Vec<duties::Obligation>,
-    /// Open items after the end, and nothing else.
+    /// Open items after the end of the run.
     pub debts: Vec<afterwards::Debt>,
-    /// Steps that wait for a person, whoever drives the run.
+    /// Steps that wait for a person, whether or not a process drives the run.
     pub waits_for: Vec<Waits>,
-    /// Who asked for the run.
+    /// The requester.
     pub requester: Person,
-    /// How bad it was said to be: `P0` to `P3`.
+    /// The declared severity: `P0` to `P3`.
     pub severity: Option<String>,
     /// The incident it belongs to.
     pub incident: Option<String>,
-    /// Why.
+    /// The given reason.
     pub reason: Option<String>,
     /// The run that this one continues.
     pub continues: Option<RunId>,
     /// When it was declared.
     pub started_at: Timestamp,
-    /// When it was over.
+    /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// Digest of the runbook.
     pub runbook_digest: String,
     /// The steps in the order of the runbook.
     pub steps: Vec<StepReport>,
-    /// What a reader should know.
+    /// Notes for the reader.
     pub notes: Vec<String>,
-    /// What will revert this if nobody tells it.
+    /// Changed attributes that other tools will revert unless they are updated.
     pub changed: Vec<Change>,
-    /// What is known of copies of buckets.
+    /// The state of replicated buckets.
     pub buckets: BTreeMap<ComponentName, BucketReport>,
-    /// What was brought back to a point in time, or drilled.
+    /// Restores and verified copies.
     pub restored: Vec<Restored>,
-    /// Why the run is not over, if it is not.
+    /// Why the run has not ended, if it has not.
     pub error: Option<ReportError>,
 }
 
-/// An effect that may still come.
+/// An effect that may still happen.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct InDoubt {
-    /// The step that asked for it.
+    /// The step whose call it belongs to.
     pub step: StepId,
-    /// When.
+    /// Since when.
     pub since: Timestamp,
-    /// Until when it may come; none where only what is then seen tells.
+    /// The latest time at which it may happen; `None` if only an observation can tell.
     pub until: Option<Timestamp>,
-    /// What may happen, and how it is withdrawn.
+    /// What may happen, and how to withdraw it.
     pub text: String,
 }
 
@@ -141,7 +141,7 @@ pub struct Active {
     pub site: Option<String>,
     /// `observed` or `last_known`.
     pub basis: String,
-    /// When.
+    /// When that was observed.
     pub observed_at: Option<Timestamp>,
 }
 
@@ -150,9 +150,9 @@ pub struct Active {
 pub struct Protection {
     /// `protected`, `UNPROTECTED`, or `unchanged` where the run promoted nothing.
     pub state: String,
-    /// Stores that it promoted and that no standby follows.
+    /// Promoted stores without a standby.
     pub unprotected: Vec<ComponentName>,
-    /// What servers that this run made standbys had committed and the new primary never got, by store.
+    /// Transactions that only the old primaries had when this run made them standbys, by store.
     pub diverged: BTreeMap<ComponentName, Vec<Diverged>>,
 }
 
@@ -161,24 +161,24 @@ pub struct Protection {
 pub struct Store {
     /// Its figure.
     pub rpo: Measured,
-    /// The last instant at which the old primary can have acknowledged a write.
+    /// The last instant at which the old primary may have acknowledged a write.
     pub last_instant: Option<Timestamp>,
-    /// How that is known.
+    /// The source of that.
     pub because: String,
     /// The last commit on the new primary from the old one.
     pub last_replayed: Option<Timestamp>,
 }
 
-/// When what was known and done.
+/// The times of detection, decision, execution and validation.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Clocks {
     /// The first failed public probe.
     pub detected: Option<Timestamp>,
     /// The run was declared.
     pub decided: Timestamp,
-    /// The last change was in place, before the run began to watch.
+    /// When the last change was complete, before the watch started.
     pub executed: Option<Timestamp>,
-    /// The first of the good answers of public probes in a row.
+    /// The first of the consecutive good samples of public probes.
     pub validated: Option<Timestamp>,
     /// From `decided` to `validated`.
     pub rto_from_declaration: String,
@@ -193,12 +193,12 @@ pub struct Fence {
     pub components: BTreeMap<ComponentName, String>,
 }
 
-/// A person's yes.
+/// An approval.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Approval {
     /// The gate.
     pub step: String,
-    /// Who.
+    /// The person.
     pub who: Person,
 }
 
@@ -209,33 +209,33 @@ pub struct StepReport {
     pub id: String,
     /// Its component.
     pub component: Option<ComponentName>,
-    /// In words.
+    /// A description.
     pub action: String,
     /// `done`, `waived`, `noop`, `by_hand`, `failed`, `skipped`, `pending` and so on.
     pub state: String,
-    /// How often it was tried: by calls, or again after it had failed.
+    /// The number of attempts: calls, or repetitions after a failure.
     pub attempts: u32,
-    /// When, for the first time.
+    /// When it first started.
     pub started_at: Option<Timestamp>,
-    /// When.
+    /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// Why it failed, was skipped or waits.
+    /// Why it failed, was skipped, or waits.
     pub reason: Option<String>,
-    /// What providers call the requests of its calls, in order: service, their id, and the code of a no.
+    /// The provider's IDs of its requests, in order: service, request ID, and error code if any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requests: Vec<String>,
 }
 
-/// Who called a run off.
+/// A cancellation.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Cancelled {
-    /// Who.
+    /// The person.
     pub who: Person,
     /// Why.
     pub reason: String,
 }
 
-/// Why a run is not over.
+/// Why a run has not ended.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReportError {
     /// `halted`, `blocked`, `approval` or `paused`.
@@ -244,7 +244,7 @@ pub struct ReportError {
     pub hint: String,
 }
 
-/// Reads a run.
+/// The report of a run.
 pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let attained = attainment(state, now);
     let runbook = &state.runbook;
@@ -330,7 +330,7 @@ fn active(state: &RunState, attained: &Attainment) -> Active {
     Active { site: site.map(ToString::to_string), basis: basis.to_owned(), observed_at }
 }
 
-/// What the runbook said, and what the proof of a fence found besides.
+/// The notes of the runbook, and remarks from the proofs of fences.
 fn notes(state: &RunState) -> Vec<String> {
     let mut all = state.runbook.notes.clone();
     all.extend(state.counts_for_nothing().map(|why| format!("this run proves nothing: {why}")));
@@ -346,7 +346,7 @@ fn notes(state: &RunState) -> Vec<String> {
     all
 }
 
-/// One word for where a run is.
+/// The state of a run in one word.
 pub fn outcome(state: &RunState) -> &'static str {
     match (&state.mode, &state.halted) {
         (Mode::Finished(Outcome::Recovered), _) if state.runbook.intent == Intent::Drill => "passed",
@@ -355,7 +355,7 @@ pub fn outcome(state: &RunState) -> &'static str {
         (Mode::Finished(Outcome::Cancelled), _) => "cancelled",
         (Mode::Finished(Outcome::Failed), _) => "failed",
         (Mode::Finished(Outcome::Abandoned), _) => "abandoned",
-        // Users are served: whoever reads this in a list must not take it for a recovery that stopped.
+        // Users are served, so this must not look like a recovery that stopped.
         _ if state.watch_paused() => "watch_paused",
         (_, Some(_)) => "halted",
         (_, None) => "running",
@@ -414,7 +414,7 @@ fn fence(state: &RunState) -> Fence {
                 format!("pending from {}, settled at {at} without a fence: {why}", debt.since)
             }
             (None, None) if owed => format!("PENDING since {}", debt.since),
-            // Nothing was promoted: the old primary is the only one.
+            // Nothing was promoted, so the old primary is still the only one.
             (None, None) => continue,
         };
         components.insert(component.clone(), text);
@@ -427,7 +427,7 @@ fn fence(state: &RunState) -> Fence {
     Fence { state: word.to_owned(), components }
 }
 
-/// What a run left that stopped. While somebody drives it, it is under way.
+/// Effects in doubt of a stopped run. A run that a process drives has none: its effects are in progress.
 fn in_doubt(state: &RunState, now: Timestamp) -> Vec<InDoubt> {
     if state.halted.is_none() && !state.finished() {
         return Vec::new();
@@ -442,7 +442,7 @@ fn in_doubt(state: &RunState, now: Timestamp) -> Vec<InDoubt> {
     left.map(told).collect()
 }
 
-/// What was accepted. What the runbook has of it was accepted by whoever asked for the run, with their signature under the whole.
+/// The waivers. The requester accepted those in the runbook, and signed the whole.
 fn waivers(state: &RunState) -> Vec<Waiver> {
     let requester = &state.created.requester;
     let of = |waiver: &Waiver| {
@@ -466,7 +466,7 @@ fn steps(state: &RunState) -> Vec<StepReport> {
     let report = |i: usize| {
         let (step, at) = (state.step(i), &state.steps[i]);
         let work = at.undo.as_ref().unwrap_or(at.of_run());
-        // A run that is being undone is reported as that.
+        // A run that is being undone is reported as such.
         let (attempts, started_at) = match at.undo {
             Some(_) => (work.attempts, work.started_at),
             None => (at.tries(), at.began()),
@@ -493,7 +493,7 @@ fn steps(state: &RunState) -> Vec<StepReport> {
     (0..state.steps.len()).map(report).collect()
 }
 
-/// Those of doing it, and those of taking it back.
+/// The requests of the step and of its undo.
 fn requests(of: &StepState) -> Vec<String> {
     let all = of.work.requests.iter().chain(of.undo.iter().flat_map(|work| &work.requests));
     let words = |request: &Request| {
@@ -507,7 +507,7 @@ fn runbook_is_planned(state: &RunState) -> bool {
     matches!(state.runbook.intent, Intent::Switchover | Intent::Failback)
 }
 
-/// Whether drctl can take the writes back: the old server has to be made a standby first.
+/// Whether drctl can move the writes back. The old server must become a standby first.
 const fn moves_back(action: &Action) -> bool {
     matches!(action, Action::Op(Operation::Fence(f)) if f.db.host.is_some())
 }
@@ -563,7 +563,7 @@ fn error(state: &RunState) -> Option<ReportError> {
             let close = state.created.command("runs cancel", " --reason TEXT");
             ("past_return", format!("{}{back}; {close} closes it as it is", resume("")))
         }
-        // A planned move that stopped keeps users out of a primary that works.
+        // A planned move that stopped keeps users out of a working primary.
         _ if runbook_is_planned(state) && state.promoted.is_empty() => {
             let back = state.created.command("runs cancel", " --reason TEXT");
             (

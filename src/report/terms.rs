@@ -1,5 +1,5 @@
-//! Runs that were decided under other terms than the run before them: whoever weakens a policy or an objective for one run and puts it back
-//! is named, with both runs.
+//! Runs whose terms differ from those of the run before. If somebody weakens a policy or an objective for one run and restores it
+//! afterwards, the report names both runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,14 +15,14 @@ use crate::report::compliance::Asked;
 use crate::report::compliance::history::{NO_TIER, tier_of};
 use crate::run::RunState;
 
-/// A run whose terms are not those of the run before it.
+/// A run whose terms differ from those of the run before.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TermsChange {
     /// The run.
     pub run: RunId,
     /// Its application.
     pub plan: PlanName,
-    /// When it began.
+    /// When it started.
     pub at: Timestamp,
     /// The run before it in the ledger.
     pub before: RunId,
@@ -30,12 +30,12 @@ pub struct TermsChange {
     pub changes: Vec<String>,
     /// The first later run whose terms are again those of the run before.
     pub changed_back_by: Option<RunId>,
-    /// The run that had changed them, where these are the terms from before that one again.
+    /// The run whose change this one undoes.
     pub undoes: Option<RunId>,
 }
 
 impl TermsChange {
-    /// For people.
+    /// A description for people.
     pub fn words(&self) -> String {
         let what = match self.changes.is_empty() {
             true => "the difference is too small to show".to_owned(),
@@ -53,7 +53,7 @@ impl TermsChange {
     }
 }
 
-/// All of them. Runs come in the order in which the ledger knew them first; the terms of the first are the baseline.
+/// All changes of terms. Runs are in the order of the ledger; the terms of the first are the baseline.
 pub fn changes(runs: &[(&RunCreated, Timestamp)]) -> Vec<TermsChange> {
     let mut all: Vec<TermsChange> = Vec::new();
     for (i, pair) in runs.windows(2).enumerate() {
@@ -78,17 +78,17 @@ pub fn changes(runs: &[(&RunCreated, Timestamp)]) -> Vec<TermsChange> {
     all
 }
 
-/// What a run is held to.
+/// The objectives that a run is held to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// As the application.
+    /// The objectives of the application.
     pub objectives: Objectives,
-    /// Its components, each.
+    /// The objectives of each component.
     pub components: BTreeMap<ComponentName, Objectives>,
 }
 
 impl Held {
-    /// A component's.
+    /// The objectives of a component.
     pub fn of(&self, component: &ComponentName) -> Objectives {
         self.components.get(component).copied().unwrap_or(self.objectives)
     }
@@ -99,7 +99,7 @@ impl Held {
         own.min().map_or(self.objectives.rto_ms, |own| own.min(self.objectives.rto_ms))
     }
 
-    /// Where that is less than the run promised, in words.
+    /// The objectives that are stricter than the run's own, as text.
     pub fn loosened(&self, run: &RunState) -> Vec<String> {
         let book = &run.runbook;
         let of = |name: &str, own: Objectives, held: Objectives| {
@@ -118,8 +118,8 @@ impl Held {
     }
 }
 
-/// Objectives that a run is held to: the strictest of its own and of those that the store knew when it began, which are those of runs of
-/// the time of the report and of the last run before it. Whoever loosens an objective is not better for it in that time.
+/// The objectives that a run is held to: the strictest of its own and of those of earlier runs, both in the period of the report and of the
+/// last run before it. So loosening an objective does not improve the report of that period.
 pub fn held_to(run: &RunState, all: &[RunState], asked: &Asked) -> Held {
     let own = run.runbook.objectives;
     let counts = |r: &&RunState| {
@@ -147,7 +147,7 @@ pub fn held_to(run: &RunState, all: &[RunState], asked: &Asked) -> Held {
         known().map(|r| r.runbook.objectives_of(component)).fold(own, strictest)
     };
     let mut components: BTreeMap<_, _> = about.into_iter().map(|c| (c.clone(), of(c))).collect();
-    // A plan with objectives of its own never promised those of its tier.
+    // A plan with its own objectives never promised those of its tier.
     let tier = tier_of(run);
     if tier != NO_TIER && !has_own(run) {
         let from = since(&|_| true);
@@ -166,7 +166,7 @@ fn has_own(run: &RunState) -> bool {
     read.ok().is_some_and(|tree| tree.get("objectives").is_some())
 }
 
-/// What is said where a run is held to another objective than its own.
+/// The text for an objective that is stricter than the run's own.
 fn loosened(name: &str, own: Dur, held: Dur) -> Option<String> {
     (held < own).then(|| {
         format!("{name}: the objective of the run is {own}, but drctl holds it to {held}, which the store recorded earlier")

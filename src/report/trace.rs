@@ -1,4 +1,4 @@
-//! A run as a trace: spans made of its events, for whoever collects those of other programs, too.
+//! A run as a trace: its events as spans, for collectors that also collect traces of other programs.
 //!
 //! Encoded as OTLP/JSON (OpenTelemetry Protocol Specification 1.x, «JSON Protobuf Encoding»): IDs in hex, 64-bit integers as text, enums as
 //! numbers. IDs are derived from the run, so a resumed run stays in one trace whichever process sends it. Times are those of the events. A
@@ -17,7 +17,7 @@ use crate::record::runbook::{Runbook, Step};
 /// `SPAN_KIND_INTERNAL` and `SPAN_KIND_CLIENT` (opentelemetry-proto, `trace.proto`).
 const INTERNAL: u8 = 1;
 const CLIENT: u8 = 3;
-/// Hex digits of a trace's id, and of a span's.
+/// Hex digits of a trace ID, and of a span ID.
 const TRACE_ID: usize = 32;
 const SPAN_ID: usize = 16;
 
@@ -28,7 +28,7 @@ enum Status {
     Error(String),
 }
 
-/// A span that is not over yet.
+/// A span that has not ended.
 struct Open {
     id: String,
     parent: Option<String>,
@@ -47,17 +47,17 @@ pub struct Tracer {
     steps: BTreeMap<(StepId, bool), Open>,
     calls: BTreeMap<StepId, Open>,
     withdrawals: BTreeMap<StepId, Open>,
-    /// How often each direction of a step began.
+    /// How often each step, and its undo, has started.
     begun: BTreeMap<(StepId, bool), u32>,
     done: Vec<Value>,
 }
 
-/// The trace that a run's spans are in, in hex.
+/// The trace ID of a run, in hex.
 pub fn trace_id(run: &RunId) -> String {
     Digest::of_fields(&[b"drctl trace", run.as_str().as_bytes()]).as_str()[..TRACE_ID].to_owned()
 }
 
-/// A whole run as one OTLP document. What is in progress is included up to the last event.
+/// A whole run as one OTLP document. Spans in progress end at the last event.
 pub fn document_of(run: &RunId, events: &[Event]) -> Value {
     let mut tracer = Tracer::new(run.clone());
     let mut spans: Vec<Value> = events.iter().flat_map(|event| tracer.take(event)).collect();
@@ -77,7 +77,7 @@ pub fn document(spans: &[Value]) -> Value {
 }
 
 impl Tracer {
-    /// Before its first event.
+    /// A tracer before the first event of a run.
     pub const fn new(run: RunId) -> Self {
         Self {
             run,
@@ -91,13 +91,13 @@ impl Tracer {
         }
     }
 
-    /// The spans that are over with this event.
+    /// The spans that end with this event.
     pub fn take(&mut self, event: &Event) -> Vec<Value> {
         self.fold(&event.what, event.at);
         std::mem::take(&mut self.done)
     }
 
-    /// What is not over, up to now.
+    /// Ends the remaining spans now.
     pub fn rest(mut self, at: Timestamp) -> Vec<Value> {
         self.close_all(at);
         if let Some(mut root) = self.root.take() {
@@ -110,7 +110,7 @@ impl Tracer {
     fn fold(&mut self, what: &EventKind, at: Timestamp) {
         match what {
             EventKind::RunCreated(created) => self.created(created, at),
-            // An earlier process of the run never got the answers to its calls.
+            // The calls of an earlier process never got their answers.
             EventKind::EpochTaken { epoch, .. } => {
                 let lost = "no process drove the run when the answer came, if any";
                 for (_, call) in std::mem::take(&mut self.calls) {
@@ -248,7 +248,7 @@ impl Tracer {
         at: Timestamp,
     ) {
         let undo = direction == Direction::Undo;
-        // An undo begins with its call, and so does what is done after the end of a run.
+        // An undo starts with its call, and so do actions after the end of a run.
         if !self.steps.contains_key(&(step.clone(), undo)) {
             self.begin(step, undo, at);
         }
@@ -354,7 +354,7 @@ impl Tracer {
     }
 }
 
-/// The kind of an event as it stands in the journal, and the step that it is about, if it is about one.
+/// The kind of an event as in the journal, and its step, if it has one.
 fn words_of(what: &EventKind) -> (String, Option<StepId>) {
     let value = serde_json::to_value(what).unwrap_or_default();
     let word = |key: &str| value[key].as_str().map(str::to_owned);

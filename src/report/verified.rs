@@ -1,4 +1,4 @@
-//! Whether a plan was shown to work: by the last drill that really did something, or the last recovery.
+//! Whether a plan is verified, by the last drill that changed something or the last recovery.
 
 use std::fmt;
 
@@ -19,15 +19,15 @@ use crate::record::runbook::{Phase, Step};
 use crate::run::RunState;
 use crate::run::state::Mode;
 
-/// What is known of a plan.
+/// The status of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// It worked lately, as it stands.
+    /// It worked recently, and has not changed since.
     Verified,
-    /// Nobody knows whether it would work as it stands.
+    /// It is unknown whether it works in its current form.
     NeedsVerification,
-    /// The last time it did not.
+    /// The last attempt failed.
     Failed,
 }
 
@@ -41,33 +41,33 @@ impl fmt::Display for Status {
     }
 }
 
-/// That, and why.
+/// The status and its reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verified {
-    /// What is known.
+    /// The status.
     pub status: Status,
-    /// Why, for people.
+    /// The reason, for people.
     pub why: String,
-    /// The run that says so.
+    /// The run that it is based on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
-    /// When that was over.
+    /// When that run ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
-    /// Until when it is proven, or was: by its tier nobody asks for another proof before that.
+    /// Until when the proof is or was valid, by the plan's tier.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// When people are reminded of that.
+    /// When people are reminded that it expires.
     #[serde(skip)]
     pub remind: Option<Timestamp>,
 }
 
-/// What a tier asks for, and from when on.
+/// The requirements of a tier, and from when they apply.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cadence {
-    /// How often a plan has to be shown to work.
+    /// The maximum age of a proof.
     pub every: Option<Dur>,
-    /// Since when drctl knows of the plan: one that was never tried is to be tried within that time.
+    /// Since when drctl knows the plan. A plan that was never tested must be tested within `every` from then on.
     pub known: Option<Timestamp>,
 }
 
@@ -90,13 +90,13 @@ pub fn verified(plan: &Plan, cadence: Cadence, runs: &[RunState], now: Timestamp
         .filter(|c| crate::plan::types::Component::is_store(c))
         .map(|c| &c.name)
         .collect();
-    // A copy that was good today does not make up for users who could not be moved yesterday, nor for the copy of another database.
+    // A good copy does not compensate for a failed move, nor for a failed copy of another database.
     let copy_of = |store| of_plan().filter(|run| copied(run) == Some(store)).max_by_key(|run| over_at(run));
     let copies: Vec<_> = stores.iter().map(|store| copy_of(*store)).collect();
     let moved = of_plan().filter(|run| run.runbook.intent != Intent::Drill).max_by_key(|run| over_at(run));
     let all = || copies.iter().flatten().copied().chain(moved);
     let failed = all().filter(|run| failure(run).is_some()).max_by_key(|run| over_at(run));
-    // Copies prove a plan when all of its databases were copied: it is as old as the oldest of them.
+    // Copies prove a plan once all of its databases were copied. The proof is as old as the oldest of these copies.
     let every_copy = copies.iter().copied().collect::<Option<Vec<_>>>();
     let oldest = every_copy.and_then(|copies| copies.into_iter().min_by_key(|run| over_at(run)));
     let Some(last) = failed.or_else(|| oldest.into_iter().chain(moved).max_by_key(|run| over_at(run))) else {
@@ -113,7 +113,7 @@ pub fn verified(plan: &Plan, cadence: Cadence, runs: &[RunState], now: Timestamp
             late.map_or(why.clone(), |(_, every)| format!("{why}; its tier requires one every {every}"));
         return Verified { status: Status::NeedsVerification, why, run: None, at: None, until, remind };
     };
-    // A failure is no proof: how long the last one holds is counted from when it was good.
+    // A failure is not a proof, so the validity counts from the last success.
     let good = || of_plan().filter(|run| failure(run).is_none());
     let moves = good().filter(|run| run.runbook.intent != Intent::Drill).map(over_at);
     let copy_of = |store| good().filter(|run| copied(run) == Some(store)).map(over_at).max();
@@ -137,7 +137,7 @@ pub fn verified(plan: &Plan, cadence: Cadence, runs: &[RunState], now: Timestamp
     is(Status::Verified, format!("{what} of {at}"))
 }
 
-/// Whether it is the way back of a live drill whose way there failed: that users are back does not make up for it.
+/// Whether it is the return of a live drill whose first move failed. Moving users back does not compensate for that.
 pub fn makes_up(run: &RunState, runs: &[RunState]) -> bool {
     let first =
         run.created.returns.as_ref().and_then(|first| runs.iter().find(|run| run.created.run == *first));
@@ -153,7 +153,7 @@ pub fn seen_before(plan: &PlanName, runs: &[RunState]) -> Option<(RunId, Vec<(St
             _ => None,
         };
         let anew: Vec<String> = run.runbook.steps.iter().filter_map(anew).collect();
-        // What was seen at the end has what the run itself changed.
+        // Observations at the end include the run's own changes.
         let steps = run.runbook.steps.iter().zip(&run.steps);
         let facts = steps.filter(|(step, _)| step.phase == Phase::Evidence).flat_map(|(_, at)| &at.facts);
         let seen = facts.filter_map(|fact| match fact {
@@ -162,7 +162,7 @@ pub fn seen_before(plan: &PlanName, runs: &[RunState]) -> Option<(RunId, Vec<(St
         });
         seen.filter(|(target, _)| !anew.contains(target)).collect()
     };
-    // One that took longer than was promised looked all the same.
+    // A run that missed its objective still made the observations.
     let recovered = |run: &&RunState| really_ended(run) && run.mode == Mode::Finished(Outcome::Recovered);
     let proofs = runs.iter().filter(|run| run.created.plan == *plan).filter(recovered);
     let of = |run: &RunState| Some((over_at(run), run.created.run.clone(), seen(run)));
@@ -171,7 +171,7 @@ pub fn seen_before(plan: &PlanName, runs: &[RunState]) -> Option<(RunId, Vec<(St
 }
 
 impl Verified {
-    /// The same, if nothing of the estate changed since. What changed may not stand in the way of a recovery; nobody has tried.
+    /// The same, unless something in the estate changed. The change may be harmless for a recovery, but that is untested.
     #[must_use]
     pub fn unless(self, drifted: Option<&str>) -> Self {
         match drifted.filter(|_| self.status == Status::Verified) {
@@ -184,7 +184,7 @@ impl Verified {
     }
 }
 
-/// When it was over. What people write down afterwards makes no proof younger.
+/// When it ended. Later records of people do not make the proof younger.
 pub fn over_at(run: &RunState) -> Timestamp {
     run.finished_at.unwrap_or(run.last_at)
 }
@@ -195,7 +195,7 @@ fn says(run: &RunState) -> bool {
     really_ended(run) && run.is_evidence()
 }
 
-/// Whether it did so, whatever it counts for: what it saw of a test estate is what there was, too.
+/// Whether the run really acted and ended, whatever it counts for: observations of a test estate are valid as well.
 fn really_ended(run: &RunState) -> bool {
     let real = run.created.world == WorldKind::Live
         && !matches!(run.runbook.drill, Some(Drill::Tabletop | Drill::Rehearsal));
@@ -214,7 +214,7 @@ fn really_ended(run: &RunState) -> bool {
     real && meant && over
 }
 
-/// Whether a run shows that its plan works, or that it does not; nothing if it says neither.
+/// Whether a run proves that its plan works or that it does not; `None` if it proves neither.
 pub fn proof(run: &RunState) -> Option<bool> {
     says(run).then(|| failure(run).is_none())
 }

@@ -1,4 +1,4 @@
-//! Pictures of the report: drawn once, as rectangles, lines, dots and words, and shown in HTML and in PDF alike.
+//! Charts for the report: computed once, as rectangles, lines, dots and texts, and rendered as SVG and PDF.
 
 use std::fmt::Write as _;
 
@@ -9,26 +9,26 @@ use crate::model::plain::html;
 use crate::model::readiness::{Area, Standing};
 use crate::model::time::Timestamp;
 
-/// What something is drawn in.
+/// The role of a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ink {
-    /// Words.
+    /// Text.
     Ink,
-    /// Words that matter less.
+    /// Less important text.
     Soft,
-    /// Lines that lead the eye.
+    /// Guide lines.
     Line,
     /// As it should be.
     Good,
     /// Not as it should be.
     Bad,
-    /// Nobody knows.
+    /// Unknown.
     Warn,
-    /// The same, of words: dark enough to be read.
+    /// The same for text: dark enough to be readable.
     Amber,
-    /// Neither.
+    /// Neutral.
     Plain,
-    /// Ground.
+    /// Background.
     Pale,
 }
 
@@ -54,54 +54,54 @@ impl Ink {
     }
 }
 
-/// Where words stand.
+/// The alignment of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
-    /// They begin there.
+    /// It starts at the position.
     Start,
-    /// They are in the middle of it.
+    /// It is centred at the position.
     Middle,
-    /// They end there.
+    /// It ends at the position.
     End,
 }
 
-/// A part of a picture.
+/// An element of a chart.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// A box: left, top, width, height.
+    /// A rectangle: left, top, width, height.
     Box(f32, f32, f32, f32, Ink),
     /// A line between two points.
     Line(f32, f32, f32, f32, Ink),
-    /// A dot: its middle and its radius.
+    /// A dot: centre and radius.
     Dot(f32, f32, f32, Ink),
-    /// Words: where, how, how large.
+    /// A text: position, alignment, size.
     Words(f32, f32, Anchor, f32, Ink, String),
 }
 
-/// A picture.
+/// A chart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     /// What it shows.
     pub title: String,
-    /// The same in words, for who cannot see it.
+    /// A description for people who cannot see it.
     pub alt: String,
-    /// How to read it.
+    /// The legend.
     pub legend: Vec<(Ink, String)>,
-    /// How wide.
+    /// The width.
     pub width: f32,
-    /// How high.
+    /// The height.
     pub height: f32,
-    /// Its parts, the lowest first.
+    /// Its elements, in drawing order.
     pub items: Vec<Item>,
 }
 
 const WIDTH: f32 = 1_000.0;
-/// What names stand in.
+/// Width of the column for names.
 const LEFT: f32 = 170.0;
 const ROW: f32 = 20.0;
-/// How many applications one picture has: more would be too small to read on paper.
+/// Maximum number of applications in one chart; with more it would be too small on paper.
 const ROWS: usize = 20;
-/// Of words: on paper, where a picture is as wide as the page, that is more than 9 points.
+/// Text size. On paper, where a chart is as wide as the page, it is more than 9 points.
 const WORDS: f32 = 12.0;
 
 impl Picture {
@@ -120,7 +120,7 @@ impl Picture {
         self.items.push(Item::Words(x, y, anchor, size, ink, text.into()));
     }
 
-    /// As SVG.
+    /// Renders it as SVG.
     pub fn svg(&self) -> String {
         let (width, height) = (self.width, self.height);
         let mut out = format!(
@@ -128,7 +128,7 @@ impl Picture {
             html(&format!("{}. {}", self.title, self.alt))
         );
         for item in &self.items {
-            // Writing to a string cannot fail.
+            // Writing to a String cannot fail.
             let _ = match item {
                 Item::Box(x, y, w, h, ink) => {
                     write!(
@@ -166,7 +166,7 @@ impl Picture {
     }
 }
 
-/// All of them.
+/// All charts.
 pub fn pictures(report: &Compliance) -> Vec<Picture> {
     let mut all = vec![objectives(report)];
     let pages = report.applications.len().div_ceil(ROWS);
@@ -182,7 +182,7 @@ pub fn pictures(report: &Compliance) -> Vec<Picture> {
     all
 }
 
-/// How many in words: `3 met, 1 missed`.
+/// Counts as text: `3 met, 1 missed`.
 fn told(counts: &[(usize, &str)]) -> String {
     let words: Vec<_> =
         counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
@@ -196,7 +196,7 @@ fn place(report: &Compliance, at: Timestamp) -> f32 {
     LEFT + (WIDTH - LEFT - 20.0) * (at.since(report.since).millis() as f32 / whole).clamp(0.0, 1.0)
 }
 
-/// Where each month begins, for as many as can be read.
+/// The start of each month, for as many as are readable.
 fn months(report: &Compliance, picture: &mut Picture, bottom: f32) {
     let all = report.applications.first().map_or(&[][..], |a| a.months.as_slice());
     let every = all.len().div_ceil(12).max(1);
@@ -218,7 +218,7 @@ const fn judged(line: &Line, verdict: Verdict) -> Ink {
     }
 }
 
-/// Recovery time in per cent of what was promised, over time.
+/// Recovery times in percent of the objective, over time.
 fn objectives(report: &Compliance) -> Picture {
     let legend = [
         (Ink::Good, "met"),
@@ -249,7 +249,7 @@ fn objectives(report: &Compliance) -> Picture {
         ));
         picture.words((LEFT - 8.0, y(share) + 4.0), Anchor::End, (WORDS, Ink::Soft), text);
     }
-    // The worst lie on top.
+    // The worst are drawn last, on top.
     for line in report.runs.iter().rev() {
         let Some(objective) = &line.rto else { continue };
         let figure = objective;
@@ -267,7 +267,7 @@ fn objectives(report: &Compliance) -> Picture {
     picture
 }
 
-/// What ran when, by application, and when it had no standby.
+/// The runs of each application over time, and periods without a standby.
 fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
     let legend = [
         (Ink::Good, "succeeded"),
@@ -319,7 +319,7 @@ const fn how_it_ended(line: &Line) -> Ink {
     }
 }
 
-/// Whether a recovery would work, by application and area, as it was last looked at.
+/// The last readiness check, by application and area.
 fn readiness(_report: &Compliance, applications: &[Application]) -> Picture {
     let legend = [
         (Ink::Good, "ready"),

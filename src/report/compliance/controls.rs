@@ -1,4 +1,4 @@
-//! Which controls of which standard a part of the report speaks to. That is how drctl reads them: whoever audits decides.
+//! Maps the sections of the report to the controls of standards. The mapping is drctl's reading; the auditor decides.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// All of them.
+    /// All profiles.
     pub const ALL: [Self; 7] =
         [Self::Own, Self::Soc2, Self::Iso27001, Self::Iso22301, Self::Hipaa, Self::Dora, Self::Pci];
 
@@ -75,30 +75,30 @@ impl FromStr for Profile {
     }
 }
 
-/// A part of the report.
+/// A section of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Section {
-    /// What is promised, and whether it was kept.
+    /// Objectives, and whether they were met.
     Objectives,
-    /// Drills, and how old the last proof is.
+    /// Drills, and the age of the last proof.
     Drills,
-    /// Incidents and how they were responded to.
+    /// Incidents, and the response to them.
     Incidents,
-    /// Who agreed to what.
+    /// Who approved what.
     Approvals,
-    /// The duties of people afterwards.
+    /// The duties of people.
     Obligations,
     /// Whether a second site could take over.
     Protection,
-    /// Bundles.
+    /// Evidence bundles.
     Evidence,
     /// The journal and the ledger.
     Trail,
 }
 
 impl Section {
-    /// All of them.
+    /// All sections.
     pub const ALL: [Self; 8] = [
         Self::Objectives,
         Self::Drills,
@@ -130,9 +130,9 @@ impl Section {
 pub struct Control {
     /// Its number in the standard.
     pub id: String,
-    /// What it asks for, shortened.
+    /// A short form of its requirement.
     pub asks: String,
-    /// The parts of the report that speak to it.
+    /// The sections of the report that relate to it.
     pub sections: Vec<Section>,
 }
 
@@ -229,7 +229,7 @@ pub fn of(profile: Profile) -> Vec<Control> {
     rows(profile).iter().map(control).collect()
 }
 
-/// Those that a part of the report speaks to.
+/// The controls that a section relates to.
 pub fn speaking(profile: Profile, section: Section) -> Vec<String> {
     let speaks = rows(profile).iter().filter(|(_, _, sections)| sections.contains(&section));
     speaks.map(|(id, ..)| (*id).to_owned()).collect()

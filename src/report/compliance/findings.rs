@@ -1,4 +1,4 @@
-//! What somebody has to answer for: every miss, with the controls that it speaks to.
+//! The findings of the report: every miss, with the controls that it relates to.
 
 use super::controls::{self, Section};
 use super::{Application, Asked, Books, Class, DrillLine, Finding, Line};
@@ -10,7 +10,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::report::duties::{self, Obligation};
 use crate::report::measured::NEVER_RECOVERED;
 
-/// Drills of the time that were not held, and why.
+/// Drills in the period that did not take place, with the reason.
 pub(super) fn missed<'a>(
     books: Books<'a>,
     asked: &'a Asked,
@@ -25,10 +25,10 @@ fn within<'a>(books: Books<'a>, asked: &'a Asked) -> impl Iterator<Item = &'a Dr
     books.drills.iter().filter(|drill| (asked.since..asked.until).contains(&drill.due))
 }
 
-/// What it is about: an application, a run.
+/// What a finding is about: an application, a run.
 type About<'a> = (Option<&'a PlanName>, Option<&'a RunId>);
 
-/// All of them, by the part of the report and by when.
+/// All findings, by section and time.
 pub(super) fn findings(
     (books, asked): (Books<'_>, &Asked),
     applications: &[Application],

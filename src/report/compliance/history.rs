@@ -1,4 +1,4 @@
-//! What a time adds up to: how long nobody had proven an application, or it had no standby; months; and what figures have in common.
+//! Periods without a proof or a standby, the state at the end of each month, and statistics.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use crate::model::time::{Dur, Timestamp, span};
 use crate::report::measured::Measured;
 use crate::run::RunState;
 
-/// Where a plan names no tier.
+/// The tier of a plan that names none.
 pub const NO_TIER: &str = "none";
 
-/// The tier that a plan had when a run of it began.
+/// The tier of the plan when the run started.
 pub fn tier_of(run: &RunState) -> String {
     let read = crate::model::document::parse("plan", run.created.plan_text.as_bytes());
     let tier = read.ok().and_then(|tree| match &tree.get("tier")?.value {
@@ -25,18 +25,18 @@ pub fn tier_of(run: &RunState) -> String {
     tier.unwrap_or_else(|| NO_TIER.to_owned())
 }
 
-/// A time in which something was not as it should be.
+/// A period in which something was missing.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Gap {
-    /// From when, but not before the report begins.
+    /// The start, at the earliest that of the report.
     pub from: Timestamp,
-    /// Until when, but not after it ends.
+    /// The end, at the latest that of the report.
     pub to: Timestamp,
-    /// How long, in seconds.
+    /// The duration in seconds.
     pub seconds: f64,
-    /// Whether it was in progress at the end of the report.
+    /// Whether it continued at the end of the report.
     pub open: bool,
-    /// What, if it was of a part of the application.
+    /// The part of the application, if it concerns only a part.
     pub what: Option<String>,
 }
 
@@ -48,7 +48,7 @@ impl Gap {
         (from < to).then(|| Self { from, to, seconds: to.since(from).as_secs_f64(), open, what })
     }
 
-    /// For people.
+    /// A description for people.
     pub fn words(&self) -> String {
         let what = self.what.as_ref().map_or_else(String::new, |what| format!(" ({what})"));
         let on = if self.open { ", and on" } else { "" };
@@ -56,14 +56,15 @@ impl Gap {
     }
 }
 
-/// When the last proof was older than it may be, or there was none since drctl knew of the plan. Nobody asks for one before that.
+/// Periods in which the last proof was too old, or in which there was none since drctl first knew the plan. `every` is the maximum age of a
+/// proof.
 pub fn unproven(
     proofs: &[(Timestamp, bool)],
     first: Option<Timestamp>,
     every: Dur,
     asked: &Asked,
 ) -> Vec<Gap> {
-    // Proofs from before the report count, and so does it that there were none: a short report hides nothing.
+    // Proofs before the report count, and so does their absence, so that a short report hides nothing.
     let good = proofs.iter().filter(|(_, good)| *good).map(|(at, _)| *at);
     let mut marks: Vec<Timestamp> = first.into_iter().chain(good).filter(|at| *at < asked.until).collect();
     marks.sort_unstable();
@@ -72,7 +73,7 @@ pub fn unproven(
     gaps.filter(|gap| gap.seconds > 0.0).collect()
 }
 
-/// When a store that a run promoted had no standby, until the end of the run that made one.
+/// Periods in which a store that a run promoted had no standby, until the end of the run that created one.
 pub fn unprotected(runs: &[&RunState], asked: &Asked) -> Vec<Gap> {
     let mut since: BTreeMap<ComponentName, Timestamp> = BTreeMap::new();
     let mut gaps = Vec::new();
@@ -100,7 +101,7 @@ pub fn unprotected(runs: &[&RunState], asked: &Asked) -> Vec<Gap> {
     gaps
 }
 
-/// How an application stood at the end of a month.
+/// The state of an application at the end of a month.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Month {
     /// `2026-11`.
@@ -109,7 +110,7 @@ pub struct Month {
     pub state: String,
 }
 
-/// Each month of the time, by what was known at its end.
+/// The state at the end of each month, as it was known then.
 pub fn months(proofs: &[(Timestamp, bool)], every: Option<Dur>, asked: &Asked) -> Vec<Month> {
     let last = asked.until.min(asked.now);
     let mut all = Vec::new();
@@ -130,7 +131,7 @@ pub fn months(proofs: &[(Timestamp, bool)], every: Option<Dur>, asked: &Asked) -
     all
 }
 
-/// When the next month begins, in UTC.
+/// The start of the next month, in UTC.
 fn next_month(at: Timestamp) -> Timestamp {
     let text = at.to_string();
     let number = |range: std::ops::Range<usize>| text.get(range).and_then(|part| part.parse::<u32>().ok());
@@ -139,24 +140,24 @@ fn next_month(at: Timestamp) -> Timestamp {
     Timestamp::parse(&format!("{year:04}-{month:02}-01T00:00:00Z")).unwrap_or(at + Dur::secs(30 * 86_400))
 }
 
-/// A time that a run took, or what it may have lost, and what that is worth.
+/// A recovery time or a loss, and how exact it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     seconds: f64,
     /// It may be more.
     at_least: bool,
-    /// Users were never served again: it is more than that of every run after which they were.
+    /// Users were never served again, so it counts as longer than every completed recovery.
     never: bool,
 }
 
 impl Sample {
-    /// Of a figure; nothing if it is unknown.
+    /// A sample of a figure; `None` if it is unknown.
     pub fn of(figure: &Measured) -> Option<Self> {
         let at_least = figure.basis == Basis::LowerBound;
         figure.achieved_s.map(|seconds| Self { seconds, at_least, never: false })
     }
 
-    /// Of a run that never recovered, by what has passed.
+    /// A sample of a run that never recovered, by the time that has passed.
     pub const fn never(seconds: f64) -> Self {
         Self { seconds, at_least: true, never: true }
     }
@@ -165,16 +166,16 @@ impl Sample {
 /// The sample at a rank.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Rank {
-    /// How much, in seconds.
+    /// The value in seconds.
     pub seconds: f64,
-    /// Whether it may be more: one up to this rank is only known to be no less.
+    /// Whether it may be more: a sample up to this rank is only a lower bound.
     pub at_least: bool,
-    /// Whether users had not been served again after so long.
+    /// Whether users had not been served again by then.
     pub not_recovered: bool,
 }
 
 impl Rank {
-    /// In words.
+    /// As text.
     pub fn words(&self) -> String {
         let least = Dur::from_secs_f64(self.seconds);
         match (self.not_recovered, self.at_least) {
@@ -185,24 +186,24 @@ impl Rank {
     }
 }
 
-/// What figures have in common.
+/// Statistics of figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Statistics {
-    /// How many there are.
+    /// The number of known figures.
     pub known: usize,
-    /// Half of them are no longer, by nearest rank.
+    /// The median, by nearest rank.
     pub p50: Option<Rank>,
-    /// Nineteen of twenty are no longer, by nearest rank.
+    /// The 95th percentile, by nearest rank.
     pub p95: Option<Rank>,
-    /// None is longer.
+    /// The maximum.
     pub max: Option<Rank>,
-    /// By how much the median of the later half is above that of the earlier one. Below zero it became better. From four on, where both
-    /// medians are exact.
+    /// By how much the median of the later half exceeds that of the earlier half; below zero means an improvement. Needs at least four
+    /// figures and exact medians.
     pub trend: Option<f64>,
 }
 
 impl Statistics {
-    /// Of samples in the order in which they came.
+    /// Statistics of samples in order of time.
     pub fn of(samples: &[Sample]) -> Self {
         let (early, late) = samples.split_at(samples.len() / 2);
         let exact = |half| rank(half, 0.5).filter(|rank| !rank.at_least).map(|rank| rank.seconds);
@@ -217,7 +218,7 @@ impl Statistics {
     }
 }
 
-/// By nearest rank; who never recovered took longer than all who did.
+/// By nearest rank. Runs that never recovered rank after all others.
 fn rank(samples: &[Sample], share: f64) -> Option<Rank> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(|a, b| (a.never.cmp(&b.never)).then(a.seconds.total_cmp(&b.seconds)));
@@ -246,7 +247,7 @@ mod tests {
         let all: Vec<_> = (1..=9).map(|n| took(f64::from(n) * 60.0)).collect();
         let good = Statistics::of(&all);
         assert_eq!(good.max.unwrap().words(), "9m");
-        // It was given up after two minutes: that makes it no quick recovery.
+        // Given up after two minutes, which does not make it a fast recovery.
         let all = [all, vec![Sample::never(120.0)]].concat();
         let with = Statistics::of(&all);
         assert_eq!((with.known, with.p50.unwrap().words().as_str()), (10, "5m"));

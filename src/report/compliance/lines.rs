@@ -1,5 +1,4 @@
-//! The lines of the report: a run, with the parts of the report and so the controls that it speaks to; a copy that a drill made; and how a
-//! plan stood ready.
+//! The lines of the report: runs with the controls that they relate to, copies that drills made, and the readiness of plans.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,25 +24,25 @@ use crate::report::{overrides, summary, terms};
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Mode, Status, StepState};
 
-/// A copy of a database that a drill made and checked.
+/// A copy of a database that a drill made and verified.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Copied {
     /// The database.
     pub component: ComponentName,
-    /// The time that it is of.
+    /// The time that was restored.
     pub to_time: Timestamp,
-    /// How long ago that was when the drill began, in seconds.
+    /// The age of that time when the drill started, in seconds.
     pub age_s: f64,
-    /// From the beginning of the drill until it was checked, in seconds; nothing where that failed.
+    /// From the start of the drill to the end of the verification, in seconds; `None` if that failed.
     pub took_s: Option<f64>,
 }
 
-/// How a plan stood ready when it was last looked at.
+/// The readiness of a plan, according to the last check.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Readiness {
-    /// When.
+    /// The time of the check.
     pub at: Timestamp,
-    /// The worst of each area that was looked at.
+    /// The worst result in each area that was checked.
     pub areas: BTreeMap<Area, Standing>,
 }
 
@@ -116,14 +115,14 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     }
 }
 
-/// How long users had not been served at the end of the run, or now. A run that another one continues is judged by that one.
+/// How long users had not been served at the end of the run, or until now. A run that another one continues is judged by that one.
 fn not_recovered(
     run: &RunState,
     attained: &Attainment,
     (over, books, asked): (bool, Books<'_>, &Asked),
 ) -> Option<f64> {
     let goes_on = |other: &RunState| other.created.continues.as_ref() == Some(&run.created.run);
-    // Who was served all the time, as probes saw it, was never lost.
+    // Users who were served all the time, according to probes, were never affected.
     let served = attained.validated.is_some()
         || attained.served == Some(true)
         || run.mode == Mode::Finished(Outcome::Recovered);
@@ -132,7 +131,7 @@ fn not_recovered(
     }
     let began =
         run.created.outage_began.into_iter().chain(attained.detected).chain([run.created_at]).min()?;
-    // The recovery time of the run's own report, where probes measured one: nobody has to ask which of two figures it is.
+    // The recovery time in the run's own report, if probes measured one, so that the figures do not differ.
     let until = run.finished_at.unwrap_or(asked.now.max(run.last_at));
     Some(attained.rto.value_ms.unwrap_or_else(|| until.since(began)).as_secs_f64())
 }
@@ -145,7 +144,7 @@ fn waived_fences(run: &RunState) -> Vec<String> {
             (Some((at, _)), _) => format!("fenced at {}", when(*at)),
             (None, Some((at, why))) => format!("settled at {} without a fence: {why}", when(*at)),
             (None, None) if owed => "the fence is still pending".to_owned(),
-            // Nothing was promoted: the old primary is the only one.
+            // Nothing was promoted, so the old primary is still the only one.
             (None, None) => return None,
         };
         Some(format!("fence of {component} waived: {became}"))
@@ -153,7 +152,7 @@ fn waived_fences(run: &RunState) -> Vec<String> {
     run.debts.iter().filter_map(of).collect()
 }
 
-/// What a run says something of.
+/// The sections of the report that a run relates to.
 fn sections(class: Class, judged: bool, agreed: bool) -> BTreeSet<Section> {
     let own = match class {
         Class::Incident => Some(Section::Incidents),
@@ -190,7 +189,7 @@ fn copies(run: &RunState) -> Vec<Copied> {
     run.runbook.steps.iter().zip(&run.steps).filter_map(of).collect()
 }
 
-/// How a plan stood ready, as it was looked at last before the time was over.
+/// The readiness of a plan according to the last check before the end of the period.
 pub(super) fn readiness(books: Books<'_>, plan: &PlanName, asked: &Asked) -> Option<Readiness> {
     let (at, checks) = books.ready.get(plan).filter(|(at, _)| *at < asked.until)?;
     let mut areas = BTreeMap::new();

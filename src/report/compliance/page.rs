@@ -1,4 +1,4 @@
-//! The report as a page, as Markdown, and as lines for a spreadsheet.
+//! The report as HTML, as Markdown, and as CSV.
 
 use minijinja::{Environment, context};
 
@@ -34,12 +34,12 @@ fn render(
     environment.render_named_str(name, template, values).map_err(|e| format!("{e:#}"))
 }
 
-/// One HTML file that needs nothing else.
+/// One self-contained HTML file.
 ///
 /// # Errors
-/// Only if the template does not fit the report, which a test excludes.
+/// Only if the template does not match the report, which a test excludes.
 pub fn html(report: &Compliance) -> Result<String, String> {
-    // By its name everything that is put in is escaped.
+    // The suffix of the template's name turns on HTML escaping.
     render(&Environment::new(), ("page.html", HTML), report)
 }
 
@@ -51,7 +51,7 @@ pub fn markdown(report: &Compliance) -> Result<String, String> {
     render(&markdown::escaping(), ("page.md", MARKDOWN), report)
 }
 
-/// The columns of the lines for a spreadsheet.
+/// The columns of the CSV file.
 const COLUMNS: [&str; 31] = [
     "row",
     "world",
@@ -86,7 +86,7 @@ const COLUMNS: [&str; 31] = [
     "finding",
 ];
 
-/// What counts it in the figures: the way back of a live drill is no drill of its own.
+/// The class under which the figures count it. The return of a live drill is not a separate drill.
 fn class(line: &Line) -> String {
     match line.class {
         Class::Drill | Class::Planned if line.returns => "way_back".to_owned(),
@@ -94,7 +94,7 @@ fn class(line: &Line) -> String {
     }
 }
 
-/// A line a run, and then a line a finding (RFC 4180): `row` says which.
+/// One line for each run, then one for each finding (RFC 4180). The column `row` tells which it is.
 pub fn csv(report: &Compliance) -> String {
     let mut out = COLUMNS.join(",") + "\r\n";
     for line in &report.runs {
@@ -163,7 +163,7 @@ fn objective(objective: Option<&Measured>) -> [String; 4] {
     })
 }
 
-/// As JSON has it.
+/// The word in the JSON form.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
 }

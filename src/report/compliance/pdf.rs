@@ -1,5 +1,5 @@
-//! The report as PDF: PDF/A-2b (ISO 19005-2), to be kept for as long as evidence is, and PDF/UA-1 (ISO 14289-1), so that a screen reader
-//! reads it in order. On A4, with its font in it.
+//! The report as PDF: PDF/A-2b (ISO 19005-2) for long-term storage, and PDF/UA-1 (ISO 14289-1) for screen readers. The page is A4, and the
+//! font is embedded.
 
 mod layout;
 mod press;
@@ -14,7 +14,7 @@ use super::sheet::{self, Tone};
 /// The report.
 ///
 /// # Errors
-/// If it cannot be written as PDF/A and PDF/UA; what stands in it does not matter to that.
+/// If it cannot be written as PDF/A and PDF/UA. That does not depend on its content.
 pub fn pdf(report: &Compliance) -> Result<Vec<u8>, String> {
     let sheet = sheet::sheet(report);
     let mut press = Press::new()?;

@@ -1,4 +1,4 @@
-//! What the report says, in tables: written once, so that Markdown, HTML and PDF say the same.
+//! The content of the report as tables, built once, so that Markdown, HTML and PDF have the same content.
 
 use serde::Serialize;
 
@@ -11,17 +11,17 @@ use crate::model::time::{Timestamp, span};
 use crate::report::duties::Obligation;
 use crate::report::measured::{Measured, NEVER_RECOVERED};
 
-/// How something is to be taken.
+/// How a text is rated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Tone {
-    /// As it is.
+    /// Neutral.
     Plain,
-    /// It matters less.
+    /// Less important.
     Soft,
     /// As it should be.
     Good,
-    /// Nobody knows, or not yet.
+    /// Unknown, or not yet known.
     Warn,
     /// Not as it should be.
     Bad,
@@ -30,15 +30,15 @@ pub enum Tone {
 /// A line of a cell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bit {
-    /// In words.
+    /// The text.
     pub text: String,
-    /// How it is to be taken.
+    /// Its rating.
     pub tone: Tone,
-    /// Whether it is a name that is copied and compared: it is never broken.
+    /// Whether it is an identifier, which people copy and compare, so it is never broken.
     pub id: bool,
 }
 
-/// A cell: lines below each other.
+/// A cell: lines, one below the other.
 pub type Cell = Vec<Bit>;
 
 /// A table.
@@ -46,30 +46,30 @@ pub type Cell = Vec<Bit>;
 pub struct Table {
     /// Its heading.
     pub title: String,
-    /// The heads of its columns. The first cell of each row is that row's head.
+    /// The column headers. The first cell of each row is the row's header.
     pub columns: Vec<String>,
     /// Its rows.
     pub rows: Vec<Vec<Cell>>,
-    /// How to read it.
+    /// A note on how to read it.
     pub note: Option<String>,
 }
 
-/// All of it.
+/// The whole report.
 #[derive(Clone, Debug, Serialize)]
 pub struct Sheet {
     /// The title.
     pub title: String,
-    /// What it is about: time, profile, who wrote it when.
+    /// The period, the profile, and who created it when.
     pub about: String,
-    /// What has to be known before anything else.
+    /// Warnings that come first.
     pub banners: Vec<Bit>,
-    /// What the figures stand on.
+    /// The source of the figures.
     pub ledger: String,
-    /// It in figures.
+    /// The key figures.
     pub figures: Table,
-    /// Everything else.
+    /// All other tables.
     pub tables: Vec<Table>,
-    /// What proves it.
+    /// How to verify it.
     pub proof: String,
 }
 
@@ -85,7 +85,7 @@ fn name(text: impl Into<String>) -> Bit {
     Bit { text: text.into(), tone: Tone::Plain, id: true }
 }
 
-/// For people: to the second. All times are UTC.
+/// A time to the second, in UTC, for people.
 pub fn when(at: Timestamp) -> String {
     let text = at.to_string();
     text.get(..19).map_or(text.clone(), |short| short.replace('T', " "))
@@ -100,7 +100,7 @@ fn table(title: &str, columns: &[&str], rows: Vec<Vec<Cell>>) -> Table {
     Table { title: title.to_owned(), columns, rows, note: None }
 }
 
-/// What the report says.
+/// The content of the report.
 pub fn sheet(report: &Compliance) -> Sheet {
     let faults = &report.ledger.faults;
     let mut banners = Vec::new();
@@ -138,7 +138,7 @@ pub fn sheet(report: &Compliance) -> Sheet {
     }
 }
 
-/// Rehearsals have a time of their own: nobody may take the last of it for the day on which somebody wrote the report.
+/// Rehearsals have virtual time, so that their last event must not be mistaken for the date of the report.
 fn about(report: &Compliance) -> String {
     let (profile, tool, at) = (&report.profile_title, &report.tool, when(report.generated_at));
     let made = match report.world.as_str() {
@@ -156,7 +156,7 @@ fn tone(bad: bool) -> Tone {
 }
 
 impl Counts {
-    /// In words: all that there are, by their kind. They add up.
+    /// The counts by kind as text. They add up to the total.
     pub fn words(&self) -> String {
         let kinds = [
             (self.incidents, "incident", "incidents"),
@@ -174,7 +174,7 @@ impl Counts {
 }
 
 impl Tally {
-    /// In words. They add up.
+    /// The counts as text. They add up to the total.
     pub fn words(self) -> String {
         let all = self.met + self.missed + self.not_proven;
         let not_applicable = match self.not_applicable {
@@ -405,7 +405,7 @@ fn controls(report: &Compliance) -> Option<Table> {
     (!rows.is_empty()).then(|| Table { note: Some(note), ..table("Controls", &columns, rows) })
 }
 
-/// Who answers for the report: names where they were given, and room for dates and signatures.
+/// The signature block: the given names, and space for dates and signatures.
 fn sign_off(report: &Compliance) -> Table {
     let line = "________________________";
     let row = |(what, who): (&str, &super::Signatory)| {
@@ -421,7 +421,7 @@ pub(super) const fn ended_well(line: &Line) -> bool {
     line.ended_at.is_some() && line.good
 }
 
-/// The worst first: what did not end as it should, what missed an objective, what proves none; then the newest.
+/// The sort key for the worst first: failed runs, missed objectives, unproven ones; then the newest.
 pub(super) fn badness(line: &Line) -> u8 {
     let verdicts = || [&line.rto, &line.rpo].into_iter().flatten().map(|objective| objective.verdict);
     match () {

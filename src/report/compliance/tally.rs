@@ -1,4 +1,4 @@
-//! How many there were, and how they fared.
+//! Counts of runs and of verdicts.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,27 +6,27 @@ use serde::Serialize;
 use super::{Class, Line};
 use crate::model::measure::Verdict;
 
-/// Runs by their kind. The kinds add up to all of them.
+/// Runs by kind. The kinds add up to the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Counts {
-    /// Runs.
+    /// All runs.
     pub runs: usize,
-    /// Of them failovers and restores that were no drill.
+    /// Failovers and restores that were not drills.
     pub incidents: usize,
-    /// Moves as planned.
+    /// Planned moves.
     pub planned: usize,
-    /// Drills that touched something, without the ways back of live drills.
+    /// Drills that changed something, without the returns of live drills.
     pub drills: usize,
-    /// The ways back of live drills.
+    /// The returns of live drills.
     pub returns: usize,
-    /// Drills that were only read or rehearsed.
+    /// Tabletop drills and rehearsals.
     pub read: usize,
-    /// Runs in an estate that was declared a test: they count for nothing else.
+    /// Runs in a test environment. They count for nothing else.
     pub tests: usize,
 }
 
 impl Counts {
-    /// Of these runs.
+    /// Counts these runs.
     pub fn of<'l>(lines: impl Iterator<Item = &'l Line>) -> Self {
         let mut counts = Self::default();
         for line in lines {
@@ -45,21 +45,21 @@ impl Counts {
     }
 }
 
-/// How objectives fared.
+/// Verdicts on objectives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Tally {
     /// Met, and known to be.
     pub met: usize,
     /// Missed.
     pub missed: usize,
-    /// Nobody knows.
+    /// Unknown.
     pub not_proven: usize,
-    /// There was nothing to measure.
+    /// Nothing to measure.
     pub not_applicable: usize,
 }
 
 impl Tally {
-    /// One more.
+    /// Adds a verdict.
     pub(super) const fn add(&mut self, verdict: Verdict) {
         match verdict {
             Verdict::Met => self.met += 1,

@@ -1,4 +1,4 @@
-//! Whether buckets are copied to each other, and as they should be.
+//! Whether buckets are replicated to each other as they should be.
 
 use super::{Evaluation, Reading, check, not, ready};
 use crate::inventory::targets;
@@ -9,11 +9,11 @@ use crate::model::readiness::{Area, Check, Standing};
 use crate::model::time::Dur;
 use crate::plan::types::Component;
 
-/// S3 publishes its figures every minute, and they come later than that.
+/// S3 publishes metrics every minute, with some delay.
 const PUBLISHED: Dur = Dur::mins(10);
 
 impl Evaluation<'_> {
-    /// The copies in every site but the active one.
+    /// Checks the buckets in every site except the active one.
     pub(super) fn buckets(&self, component: &Component, spec: &Buckets) -> Vec<Check> {
         let name = component.name.as_str();
         let Some(active) = self.active.site().filter(|site| spec.at.contains_key(*site)) else {
@@ -70,7 +70,7 @@ impl Evaluation<'_> {
         let arriving = copy.arriving_from(source, from, &of.bucket);
         let slow =
             "check why S3 cannot replicate: permissions of its role, keys, a very large number of objects";
-        // How far it is behind is published only while something is copied.
+        // The latency is published only while something is replicated.
         let stuck = |a: &Arriving| a.behind_ms.is_none() && a.operations.is_some_and(|n| n > 0);
         let idle = |a: &Arriving| a.behind_ms.is_none() && a.operations == Some(0);
         let furthest =
@@ -90,7 +90,7 @@ impl Evaluation<'_> {
         }
     }
 
-    /// What was written longer ago than may be lost has to be there.
+    /// Objects that are older than the RPO must have been copied.
     fn sampled(&self, of: &Sample, most: Dur) -> Option<Reading> {
         let target = Target::Compared(Box::new(of.clone()));
         let seen = self.seen.estate.entries.get(&target.key())?;
@@ -111,7 +111,7 @@ fn judged(found: &ComparedState, late: impl Fn(crate::model::time::Timestamp) ->
             not(Standing::Unknown, facts, "check the prefix in the plan; objects must exist under it")
         }
         true => ready(facts),
-        // One without a time may be as old as any, and one that S3 gave up grows old.
+        // An object without a time may be older than the RPO, and one whose replication failed will be.
         false if found.gaps.iter().any(|gap| gap.given_up() || gap.written_at.is_none_or(&late)) => {
             not(Standing::NotReady, facts, fix)
         }
@@ -145,7 +145,7 @@ fn copied((source, from): (&BucketRef, &BucketState), (copy, to): (&BucketRef, &
         );
     };
     let mut short = Vec::new();
-    // A rule that is narrower or wants tags may come before the one that copies everything.
+    // A rule that is narrower or requires tags may take precedence over the one that replicates everything.
     let first =
         from.rules_to(&copy.bucket, &source.prefix).into_iter().filter(|r| r.priority >= rule.priority);
     for rule in first.filter(|r| !r.deletes) {

@@ -1,4 +1,4 @@
-//! The database that takes the writes: whether it could be fenced, and what of it no standby has.
+//! Checks of the writer: whether it could be fenced, and which of its data no standby has.
 
 use super::{Evaluation, Reading, not, ready};
 use crate::inventory::targets;
@@ -44,7 +44,7 @@ impl Evaluation<'_> {
         self.seen.estate.now(&target)?.refused(&target)
     }
 
-    /// Rows and slots that a promotion loses whatever the log says.
+    /// Tables and slots that a promotion loses, whatever the replication lag is.
     pub(super) fn unreplicated(&self, writer: &DatabaseRef) -> Option<Reading> {
         let target = Target::Database(writer.clone());
         let state = self.seen.estate.database(&target, self.seen.now).fresh()?;

@@ -1,4 +1,4 @@
-//! Fonts that are measured, words that are broken into lines, and columns as wide as what stands in them.
+//! Font metrics, line breaking, and column widths that fit their content.
 
 use krilla::text::Font;
 use skrifa::MetadataProvider as _;
@@ -7,12 +7,12 @@ use skrifa::instance::{LocationRef, Size};
 use super::super::sheet::{Bit, Table};
 use crate::model::waiver::harmless;
 
-/// Of text: on paper nothing smaller is read with ease.
+/// Text size in points; smaller text is hard to read on paper.
 pub(super) const TEXT: f32 = 9.0;
-/// What is left free at the right of a cell.
+/// Free space at the right of a cell.
 pub(super) const GAP: f32 = 8.0;
 
-/// A font, to measure and to draw with.
+/// A font for measuring and drawing.
 pub(super) struct Face {
     pub(super) font: Font,
     read: skrifa::FontRef<'static>,
@@ -24,13 +24,13 @@ impl Face {
         Ok(Self { font, read: skrifa::FontRef::new(bytes).map_err(|e| e.to_string())? })
     }
 
-    /// A character, or one that stands for all that the font does not have.
+    /// The glyph of a character, or the replacement glyph if the font lacks it.
     pub(super) fn glyph(&self, c: char) -> skrifa::GlyphId {
         let map = self.read.charmap();
         map.map(c).filter(|g| g.to_u32() != 0).or_else(|| map.map('?')).unwrap_or_default()
     }
 
-    /// Parts of an em.
+    /// The advance width in em.
     pub(super) fn advance(&self, c: char) -> f32 {
         let metrics = self.read.glyph_metrics(Size::new(1.0), LocationRef::default());
         metrics.advance_width(self.glyph(c)).unwrap_or(0.5)
@@ -40,7 +40,7 @@ impl Face {
         text.chars().map(|c| self.advance(c)).sum::<f32>() * size
     }
 
-    /// Lines that are no wider. A wrapped line ends with the space where it was broken, so that copied text keeps its words separate.
+    /// Breaks text into lines of this width. A broken line ends with its space, so that copied text keeps its words separate.
     pub(super) fn wrap(&self, text: &str, size: f32, width: f32) -> Vec<String> {
         let mut lines = vec![String::new()];
         let mut used = 0.0;
@@ -74,7 +74,7 @@ impl Face {
         lines
     }
 
-    /// A word that is wider than its column, at its hyphens and the like; what has none, anywhere.
+    /// Breaks a word that is wider than its column: at hyphens and similar characters, or anywhere if there are none.
     fn pieces(&self, word: &str, size: f32, width: f32) -> Vec<String> {
         let mut all = Vec::new();
         for part in parts(word) {
@@ -98,7 +98,7 @@ fn push(lines: &mut [String], text: &str) {
     }
 }
 
-/// How wide each column is: no narrower than its longest word as long as there is room for all of them, and no wider than what stands in it.
+/// The width of each column: at least its longest word if there is room for all, and at most its content.
 pub(super) fn widths(table: &Table, (plain, bold): (&Face, &Face), whole: f32) -> Vec<f32> {
     let room = |least: &[f32]| least.iter().sum::<f32>() <= whole;
     let least = |breaks: fn(&Bit) -> bool| {
@@ -112,7 +112,7 @@ pub(super) fn widths(table: &Table, (plain, bold): (&Face, &Face), whole: f32) -
             }
         })
     };
-    // Names are broken last.
+    // Identifiers are broken last.
     let ways: [fn(&Bit) -> bool; 3] = [|_| false, |bit| !bit.id, |_| true];
     let mut minimum = Vec::new();
     for way in ways {
@@ -133,7 +133,7 @@ pub(super) fn widths(table: &Table, (plain, bold): (&Face, &Face), whole: f32) -
     minimum.iter().zip(&most).map(grown).collect()
 }
 
-/// What its widest cell needs, by column.
+/// The width of the widest cell, by column.
 fn columns(
     table: &Table,
     (plain, bold): (&Face, &Face),

@@ -1,4 +1,4 @@
-//! Pages: tables whose heads stand on every page, pictures, headings; and how they become a PDF.
+//! Lays out pages with tables, whose headers repeat on every page, charts and headings, and writes them as PDF.
 
 use krilla::Document;
 use krilla::configure::{Accessibility, Archival, ConfigurationBuilder};
@@ -20,36 +20,36 @@ use super::layout::{Face, GAP, TEXT, widths};
 use super::tags::{Element, Elements, Kind};
 use crate::model::time::Timestamp;
 
-/// A4, lying, in points.
+/// A4 landscape, in points.
 const PAGE: (f32, f32) = (842.0, 595.0);
 const MARGIN: f32 = 36.0;
 const BOTTOM: f32 = PAGE.1 - 44.0;
 const INNER: f32 = PAGE.0 - 2.0 * MARGIN;
-/// From line to line.
+/// Line height as a multiple of the text size.
 const LEADING: f32 = 1.3;
 const TITLE: f32 = 18.0;
 const HEADING: f32 = 12.0;
 
-/// What is drawn on a page.
+/// Something drawn on a page.
 struct Mark {
     item: Item,
     bold: bool,
-    /// What it is of; a line or a head that is repeated is of nothing.
+    /// The element that it belongs to; `None` for rules and repeated headers.
     of: Option<Element>,
 }
 
-/// A line of a cell, measured.
+/// The measured lines of a cell.
 type Lines = Vec<(String, Tone)>;
 
-/// Pages under way.
+/// The pages so far.
 pub(super) struct Press {
     plain: Face,
     bold: Face,
     pages: Vec<Vec<Mark>>,
     elements: Elements,
-    /// Headings, with the page and the place that each stands at.
+    /// The headings, each with its page and position.
     headings: Vec<(String, usize, f32)>,
-    /// How far down the page it is.
+    /// The vertical position on the page.
     y: f32,
 }
 
@@ -82,7 +82,7 @@ impl Press {
         }
     }
 
-    /// Goes to the next page unless so much fits on this one.
+    /// Starts a new page unless this height fits on the current one. Returns whether it did.
     fn room(&mut self, height: f32) -> bool {
         let full = self.y + height > BOTTOM;
         if full {
@@ -122,14 +122,14 @@ impl Press {
         self.y += 3.0;
     }
 
-    /// A table under its heading; the heads of its columns stand on every page.
+    /// A table with its heading; the column headers repeat on every page.
     pub(super) fn table(&mut self, table: &Table) {
         let widths = widths(table, (&self.plain, &self.bold), INNER);
         let head = |text: &String| vec![Bit { text: text.clone(), tone: Tone::Soft, id: false }];
         let top: Vec<Cell> = table.columns.iter().map(head).collect();
         let top = self.measured(&top, &widths, true);
         let rows: Vec<Vec<Lines>> = table.rows.iter().map(|row| self.measured(row, &widths, false)).collect();
-        // A heading stands with something of what it is about.
+        // Keeps a heading together with the first row.
         let first = rows.first().map_or(20.0, |row| height(row));
         self.room((40.0 + height(&top) + first).min(BOTTOM - MARGIN));
         self.heading(&table.title);
@@ -157,7 +157,7 @@ impl Press {
         }
     }
 
-    /// Cells as lines. An empty one shows that it is.
+    /// The lines of each cell. An empty cell gets a placeholder.
     fn measured(&self, row: &[Cell], widths: &[f32], bold: bool) -> Vec<Lines> {
         let face = if bold { &self.bold } else { &self.plain };
         let cell = |(cell, width): (&Cell, &f32)| -> Lines {
@@ -223,11 +223,11 @@ impl Press {
 #[expect(clippy::cast_precision_loss, reason = "nobody prints so many")]
 fn height(row: &[Lines]) -> f32 {
     let lines = row.iter().map(Vec::len).max().unwrap_or(1);
-    // A row that fits on no page is broken where the page ends.
+    // A row that is higher than a page is broken at the end of the page.
     (lines as f32 * TEXT * LEADING + 5.0).min(BOTTOM - MARGIN)
 }
 
-/// A part of a picture where it stands on the page.
+/// An element of a chart at its position on the page.
 fn placed(item: &Item, (left, top, scale): (f32, f32, f32)) -> Item {
     let (x, y) = (|at: f32| left + at * scale, |at: f32| top + at * scale);
     match item {
@@ -240,7 +240,7 @@ fn placed(item: &Item, (left, top, scale): (f32, f32, f32)) -> Item {
     }
 }
 
-/// All of it as PDF.
+/// Writes the PDF file.
 pub(super) fn print(mut press: Press, title: &str, report: &Compliance) -> Result<Vec<u8>, String> {
     let configuration = ConfigurationBuilder::new()
         .with_archival_validator(Archival::A2_B)
@@ -286,7 +286,7 @@ pub(super) fn print(mut press: Press, title: &str, report: &Compliance) -> Resul
     document.finish().map_err(|e| format!("{e:?}"))
 }
 
-/// Draws what is of one element, or of none.
+/// Draws everything that belongs to one element, or to none.
 fn tagged(surface: &mut Surface<'_>, press: &mut Press, marks: &[Mark]) {
     let of = marks.first().and_then(|mark| mark.of);
     let tag = match of {
@@ -369,7 +369,7 @@ fn draw(surface: &mut Surface<'_>, press: &Press, mark: &Mark) {
             shape(surface, path, *ink);
         }
         Item::Dot(x, y, r, ink) => {
-            // Four curves of Bézier are a circle, to three in ten thousand.
+            // Four Bézier curves approximate a circle to three in ten thousand.
             let k = r * 0.552_284_8;
             let mut path = PathBuilder::new();
             path.move_to(x + r, *y);

@@ -1,28 +1,28 @@
-//! What a page is to a reader who does not see it: headings, paragraphs, tables with heads, pictures with words instead.
+//! The structure of the document for screen readers: headings, paragraphs, tables with headers, and figures with descriptions.
 
 use std::num::NonZeroU16;
 
 use krilla::tagging::{Identifier, Node, TableHeaderScope, Tag, TagGroup, TagKind, TagTree};
 
-/// What an element is.
+/// The kind of an element.
 pub(super) enum Kind {
-    /// A heading of a level.
+    /// A heading with its level.
     Heading(u16, String),
     /// A paragraph.
     Paragraph,
-    /// A picture, in words.
+    /// A figure with its description.
     Figure(String),
     /// A table.
     Table,
-    /// The rows with the heads of its columns.
+    /// The header rows of a table.
     Head,
-    /// The other rows.
+    /// The body rows of a table.
     Body,
     /// A row.
     Row,
-    /// The head of a column.
+    /// A column header.
     ColumnHead,
-    /// The head of a row.
+    /// A row header.
     RowHead,
     /// A cell.
     Cell,
@@ -47,18 +47,18 @@ impl Kind {
     }
 }
 
-/// An element, by its place among all of them.
+/// An element, by its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Element(usize);
 
 struct Part {
     kind: Kind,
     parts: Vec<Element>,
-    /// What was drawn of it, in order.
+    /// What was drawn for it, in order.
     drawn: Vec<Identifier>,
 }
 
-/// The elements of a document, in the order in which they are read.
+/// The elements of a document, in reading order.
 #[derive(Default)]
 pub(super) struct Elements {
     all: Vec<Part>,
@@ -66,7 +66,7 @@ pub(super) struct Elements {
 }
 
 impl Elements {
-    /// One more element, inside another one or at the top.
+    /// Adds an element, inside another one or at the top level.
     pub(super) fn add(&mut self, kind: Kind, within: Option<Element>) -> Element {
         let element = Element(self.all.len());
         self.all.push(Part { kind, parts: Vec::new(), drawn: Vec::new() });
@@ -77,14 +77,14 @@ impl Elements {
         element
     }
 
-    /// Something of it was drawn.
+    /// Records that a part of an element was drawn.
     pub(super) fn drawn(&mut self, Element(at): Element, identifier: Identifier) {
         if let Some(part) = self.all.get_mut(at) {
             part.drawn.push(identifier);
         }
     }
 
-    /// The tree of them.
+    /// The tag tree.
     pub(super) fn tree(mut self) -> TagTree {
         let mut tree = TagTree::new().with_lang(Some("en".to_owned()));
         for element in std::mem::take(&mut self.top) {
