@@ -1,4 +1,4 @@
-//! From a tree to types. What the shape already refused is left out here, so that lint can look at the rest.
+//! Builds types from a tree. Parts with a wrong shape are left out, so that lint can check the rest.
 
 use super::settings::Settings;
 use super::types::{Component, GateSpec, Hook, Plan, Site};
@@ -15,7 +15,7 @@ use crate::record::runbook::{OnFailure, Phase};
 
 pub mod probes;
 
-/// Builds the plan, or nothing if the parts that everything hangs on are missing.
+/// Builds the plan, or nothing if essential parts are missing.
 pub fn plan(
     file: &str,
     bytes: &[u8],
@@ -74,7 +74,7 @@ pub fn plan(
     })
 }
 
-/// What the format has a place for and drctl cannot do: refused, never ignored.
+/// Refuses what the format allows and drctl cannot do yet, instead of ignoring it.
 fn not_yet(file: &str, tree: &Node, findings: &mut Vec<Finding>) {
     let active_active = tree.get("mode").filter(|m| m.text() == Some("active_active"));
     let procedures = tree.get("procedures").filter(|p| !p.entries().is_empty());
@@ -106,7 +106,7 @@ fn objectives_of_plan(
     findings: &mut Vec<Finding>,
 ) -> Objectives {
     let own = tree.get("objectives").and_then(objectives);
-    // A tier decides more than the objectives: drills, and which plans a failover of the tier takes.
+    // A tier determines more than the objectives: drills, and which plans a failover of the tier includes.
     let of_tier = match tier {
         Some(tier) => match settings.tiers.get(&tier.value) {
             Some(found) => found.objectives,
@@ -153,7 +153,7 @@ fn component(name: ComponentName, node: &Node) -> Option<Component> {
     })
 }
 
-/// The sites under `at:`, of the component and of what is in it.
+/// The sites under `at:`, of the component and of its parts.
 fn sites_of(node: &Node) -> Vec<Spanned<SiteName>> {
     let under = |(key, value): &(Key, Node)| {
         let named = value.entries().iter().filter(|_| key.text == "at");
@@ -164,7 +164,7 @@ fn sites_of(node: &Node) -> Vec<Spanned<SiteName>> {
     node.entries().iter().flat_map(under).chain(inner).collect()
 }
 
-/// Whoever connects to a database cannot serve without it.
+/// Components that it needs. Clients of a database need the database.
 fn needs(node: &Node) -> Vec<Spanned<ComponentName>> {
     let mut needs: Vec<Spanned<ComponentName>> = node.get("needs").map(names).unwrap_or_default();
     let of = node.get("of").and_then(spanned_text);
@@ -217,7 +217,7 @@ fn hook(file: &str, node: &Node, findings: &mut Vec<Finding>) -> Option<Hook> {
             Some("continue") => OnFailure::Continue,
             _ => OnFailure::Halt,
         },
-        // What is none was said by the shape.
+        // The shape check reports an invalid value.
         change: node.get("change").and_then(Node::text).and_then(|change| change.parse().ok()),
         says: node.get("change").is_some(),
         span: at.span,

@@ -10,7 +10,7 @@ use crate::model::waiver::Rule;
 pub struct Explanation {
     /// The id.
     pub id: &'static str,
-    /// In a sentence.
+    /// One sentence.
     pub title: &'static str,
     /// Why it matters.
     pub why: &'static str,
@@ -460,12 +460,12 @@ pub fn rule(rule: Rule) -> Explanation {
     Explanation { id: rule.id(), title, why, what }
 }
 
-/// Looks an id up.
+/// Finds the explanation of an id.
 pub fn find(id: &str) -> Option<Explanation> {
     FINDINGS.iter().copied().find(|x| x.id == id).or_else(|| Rule::from_id(id).map(rule))
 }
 
-/// Every id there is.
+/// All ids.
 pub fn ids() -> impl Iterator<Item = &'static str> {
     FINDINGS.iter().map(|x| x.id).chain(Rule::ALL.iter().map(|r| r.id()))
 }

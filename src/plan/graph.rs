@@ -1,11 +1,11 @@
-//! Dependencies between components: cycles, and what is reached.
+//! Dependencies between components: cycles and transitive needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::types::Plan;
 use crate::model::ids::ComponentName;
 
-/// The shortest way round, if some component needs itself: `a`, `b`, `a`.
+/// The shortest cycle, if a component needs itself: `a`, `b`, `a`.
 pub fn cycle(plan: &Plan) -> Option<Vec<ComponentName>> {
     let edges: BTreeMap<_, Vec<_>> =
         plan.components.iter().map(|(n, c)| (n, c.needs.iter().map(|n| &n.value).collect())).collect();
@@ -56,7 +56,7 @@ fn way_back(
     None
 }
 
-/// Everything that `component` cannot serve without, itself not included.
+/// Everything that `component` needs to serve, without the component itself.
 pub fn reach(plan: &Plan, component: &ComponentName) -> BTreeSet<ComponentName> {
     let mut seen = BTreeSet::new();
     let mut stack = vec![component];

@@ -1,6 +1,6 @@
-//! What would hurt at 3 a.m., said when the plan is written.
+//! Finds risks when the plan is written, before an emergency.
 //!
-//! References that lead nowhere and graphs that cannot run are errors; the rest are warnings.
+//! References to missing things and impossible dependencies are errors; the rest are warnings.
 
 mod buckets;
 mod clients;
@@ -25,7 +25,7 @@ use crate::model::shape::suggest;
 use crate::model::time::Dur;
 use crate::record::runbook::{Phase, Probe, ProbeRole, ProbeVia};
 
-/// Adds what is wrong with a plan whose shape is right.
+/// Adds the findings about a plan with a valid shape.
 pub fn lint(plan: &Plan, settings: &Settings, findings: &mut Vec<Finding>) {
     let mut lint = Lint { plan, settings, findings };
     lint.sites();
@@ -83,7 +83,7 @@ impl Lint<'_> {
 
     fn unknown_site(&mut self, site: &SiteName, span: Span, what: &str) {
         let meant = suggest(site.as_str(), self.plan.sites.keys().map(SiteName::as_str));
-        // Of two names that are nearly the same, the one that is a region is spelled right.
+        // Of two similar names, the one that is a region is spelled correctly.
         let region = |name: &str| places::REGIONS.contains(&name);
         let (hint, fix) = match meant {
             Some(near) if region(site.as_str()) && !region(near) => (
@@ -237,7 +237,7 @@ impl Lint<'_> {
         }
     }
 
-    /// A global database has one writer: two components would move it twice.
+    /// A global database has one writer, and two components would move it twice.
     fn shared_global(&mut self, component: &Component, spec: &Database) {
         let Some(global) = &spec.global else { return };
         let same = |c: &&Component| {
@@ -340,7 +340,7 @@ impl Lint<'_> {
         }
     }
 
-    /// The site other than `own` whose region a reference names.
+    /// The site other than `own` whose region is named in a reference.
     fn other_site_in(&self, reference: &str, own: &SiteName) -> Option<&SiteName> {
         let own_region = self.plan.sites.get(own).map(|s| s.place.region.as_str());
         self.plan
@@ -506,14 +506,14 @@ impl Lint<'_> {
         }
     }
 
-    /// A gate that nobody can open is found out now, and not while users wait behind it.
+    /// Finds gates that nobody can open before users wait for them.
     fn approvals(&mut self) {
-        // Who is there is not known while the operators cannot be read.
+        // If the operators cannot be read, it is unknown who can approve.
         let known = !self.settings.unread.contains("operators") && !self.settings.unread.contains("policy");
         let authority = &self.settings.authority;
         let everybody: Vec<&str> = authority.operators.keys().map(String::as_str).collect();
         for (name, gate) in &self.plan.gates {
-            // The policy's own approval is called so.
+            // The policy's own approval has this name.
             if name == "policy" {
                 self.error(
                     "reserved-name",

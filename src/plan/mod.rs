@@ -1,8 +1,8 @@
-//! The plan: the authored, standing YAML file of one application, read with spans and checked in full.
+//! The plan: the YAML file that describes one application, parsed with positions and checked completely.
 //!
-//! `model::document` turns bytes into a tree with spans under strict limits; `shapes` says which keys exist, and is the one source
-//! of validation, suggestions and the JSON Schema; `build` turns a valid tree into types; `lint` says what would hurt at 3 a.m.
-//! No file is opened here: callers hand in bytes and a name.
+//! `model::document` parses bytes to a tree with spans under strict limits. `shapes` defines the keys, for validation, suggestions and the
+//! JSON Schema. `build` turns a valid tree into types. `lint` reports risks for a recovery. No file is opened here: callers pass bytes and
+//! a name.
 
 pub mod build;
 pub mod catalog;
@@ -29,20 +29,20 @@ use crate::model::shape;
 pub use settings::Settings;
 pub use types::Plan;
 
-/// A plan file that was read, and everything that was found wrong with it.
+/// A parsed plan file with all its findings.
 #[derive(Debug, Default)]
 pub struct Checked {
-    /// The plan, when nothing prevented building it.
+    /// The plan, if it could be built.
     pub plan: Option<Plan>,
-    /// What could be built of a plan that has errors: for what is to be said beside them, and for nothing else.
+    /// The valid parts of a plan with errors. It is used only for further findings.
     pub draft: Option<Plan>,
-    /// Its name, as far as one is written.
+    /// Its name, if it has one.
     pub name: Option<PlanName>,
     /// All findings, in the order of the file.
     pub findings: Vec<Finding>,
 }
 
-/// Reads and checks one plan file.
+/// Parses and checks one plan file.
 pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
     let mut findings = Vec::new();
     let tree = match document::parse(file, bytes) {
@@ -52,7 +52,7 @@ pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
     shape::validate(file, &tree, &shapes::PLAN, &mut findings);
     secrets::find(file, &String::from_utf8_lossy(bytes), &tree, &mut findings);
     let read = findings.len();
-    // A broken shape does not hide what else is wrong: lint what could be built.
+    // A wrong shape does not hide other mistakes: lint checks the parts that could be built.
     let plan = build::plan(file, bytes, &tree, settings, &mut findings);
     if let Some(plan) = &plan {
         lint::lint(plan, settings, &mut findings);

@@ -1,4 +1,4 @@
-//! `notify:` in `drctl.yaml`: the channels, what goes there, and where their secrets are.
+//! `notify:` in `drctl.yaml`: the channels, their messages, and the places of their secrets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::model::notice::{Channel, Kind, Mail, MailTls, Notify, SecretAt, Trans
 use crate::model::shape::{Field, Keys, Shape, opt, req};
 use crate::model::time::Dur;
 
-/// How long before a live drill the announcement is sent, by default.
+/// The default time between the announcement and a live drill.
 const INVITE: Dur = Dur::secs(24 * 60 * 60);
 
 pub(super) const SECRET: &str = "where to read the secret: env:NAME or file:PATH";
@@ -70,7 +70,7 @@ pub const NOTIFY: Keys = Keys {
     ],
 };
 
-/// As written.
+/// The values as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawNotify {
@@ -125,10 +125,10 @@ struct RawSmtp {
 }
 
 impl RawNotify {
-    /// What it says.
+    /// Converts it.
     ///
     /// # Errors
-    /// If a channel has no way or two, names one that is not there, or a secret stands in the file.
+    /// If a channel does not have exactly one kind, names a missing channel, or has a secret in the file.
     pub fn read(self) -> Result<Notify, Vec<Fault>> {
         let invite = self.invite.as_deref().map(Dur::parse).transpose();
         let invite = invite.map_err(|why| Fault::said(&["notify", "invite"], why))?.unwrap_or(INVITE);
@@ -145,13 +145,13 @@ impl RawNotify {
     }
 }
 
-/// What is wrong with the channel that a channel falls back on, and with those behind it.
+/// A fault in the fallback of a channel: a missing or public channel, or a loop.
 fn circle(notify: &Notify, channel: &Channel) -> Option<Fault> {
     let at = ["notify", "channels", channel.name.as_str(), "otherwise"];
     let mut seen = vec![channel.name.as_str()];
     let mut next = channel.otherwise.as_deref();
     while let Some(name) = next {
-        // What is wrong with the channel behind is said of that one, and a loop of the first of its channels.
+        // Each channel reports only faults of its own fallback. A loop is reported once, for the first of its channels.
         let own = seen.len() == 1;
         let Some(otherwise) = notify.channel(name) else {
             let fault = Fault::said(&at, format!("there is no channel `{name}`"));
@@ -237,7 +237,7 @@ impl RawSmtp {
     }
 }
 
-/// A secret is never in the file itself; what stands there is not repeated.
+/// The place of a secret. The file must not contain the secret itself, so the text is not repeated.
 pub(super) fn secret_at(text: &str) -> Result<SecretAt, String> {
     match text.split_once(':') {
         Some(("env", name)) if is_variable(name) => Ok(SecretAt::Env(name.to_owned())),
@@ -248,13 +248,13 @@ pub(super) fn secret_at(text: &str) -> Result<SecretAt, String> {
     }
 }
 
-/// What a variable may be called: a secret in the place of its name is none.
+/// Whether it can be the name of a variable. A secret by mistake in place of a name cannot.
 fn is_variable(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
     name.chars().all(fits) && name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
 }
 
-/// An address that holds no secret.
+/// A URL without secrets.
 pub(super) fn plain(url: &str) -> Result<String, String> {
     let fine = (url.starts_with("https://") || url.starts_with("http://")) && !url.contains(['@', '?', '#']);
     if fine {

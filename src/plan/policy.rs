@@ -14,7 +14,7 @@ use crate::model::severity::Severity;
 use crate::model::shape::{Field, Keys, Shape, opt, req};
 use crate::model::time::Dur;
 
-/// The shortest interval of updates and due times.
+/// The minimum for intervals and due times.
 const SHORTEST: Dur = Dur::secs(10);
 
 const SEATS: Shape = Shape::List(&Shape::Text);
@@ -147,7 +147,7 @@ pub const POLICY: Keys = Keys {
     ],
 };
 
-/// As written; absent means the default.
+/// The values as written; absent means the default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawPolicy {
@@ -198,10 +198,10 @@ struct RawOverride {
 }
 
 impl RawPolicy {
-    /// The policy with what was written in the place of what was not.
+    /// The policy with the written values in place of its defaults.
     ///
     /// # Errors
-    /// What is no duration or severity, and what contradicts itself.
+    /// Invalid durations and severities, and contradictions.
     pub fn over(self, mut policy: Policy) -> Result<Policy, Vec<Fault>> {
         let mut faults = Vec::new();
         for (name, raw) in self.severities {
@@ -262,7 +262,7 @@ fn severities(named: &[String], at: &[&str]) -> Result<BTreeSet<Severity>, Fault
     named.iter().map(|name| name.parse().map_err(|why| Fault::said(at, why))).collect()
 }
 
-/// Those that are windows; what is wrong with the others goes to the faults.
+/// The valid windows; faults of the others are added.
 fn windows(raw: Vec<RawWindow>, key: &str, faults: &mut Vec<Fault>) -> Vec<Window> {
     let mut good = Vec::new();
     for (n, raw) in (1..).zip(raw) {
@@ -274,7 +274,7 @@ fn windows(raw: Vec<RawWindow>, key: &str, faults: &mut Vec<Fault>) -> Vec<Windo
     good
 }
 
-/// Whoever stands for a role stands for those that it includes.
+/// Adds indirect inclusions: a role includes everything that its included roles include.
 fn all_below(
     includes: &BTreeMap<String, BTreeSet<String>>,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, Fault> {
@@ -336,7 +336,7 @@ struct RawRung {
     tell: Vec<String>,
 }
 
-/// Nobody is called before whoever stands below.
+/// Each level must be later than the one before.
 fn ladder(rungs: Vec<RawRung>, faults: &mut Vec<Fault>) -> Result<Vec<Rung>, Fault> {
     let after = |n: u32| ["policy".to_owned(), "escalation".to_owned(), n.to_string(), "after".to_owned()];
     let mut read: Vec<Rung> = Vec::new();

@@ -1,4 +1,4 @@
-//! `evidence:` in `drctl.yaml`: how long bundles are kept, by whose rule, and where.
+//! `evidence:` in `drctl.yaml`: how long bundles are kept, by which rule, and where.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use crate::model::sink::{Keeping, Lock, Sink};
 use crate::model::time::Dur;
 
 const DAY: u64 = 24 * 60 * 60;
-/// S3 locks nothing for longer (Amazon S3 API Reference, `DefaultRetention`: 36,500 days).
+/// The maximum retention time of S3 (Amazon S3 API Reference, `DefaultRetention`: 36,500 days).
 const LONGEST: Dur = Dur::secs(36_500 * DAY);
 
-/// Profiles, and the least that they ask for where they name a time.
+/// The profiles, with their minimum retention time if they define one.
 ///
-/// HIPAA: six years (45 CFR 164.316(b)(2)(i)). PCI DSS: twelve months (version 4.0, requirement 10.5.1). The others leave it to whoever
-/// is certified.
+/// HIPAA: six years (45 CFR 164.316(b)(2)(i)). PCI DSS: twelve months (version 4.0, requirement 10.5.1). The others leave it to the
+/// certified organisation.
 const PROFILES: [(&str, Option<Dur>); 7] = [
     ("hipaa", Some(Dur::secs(2_192 * DAY))),
     ("pci", Some(Dur::secs(365 * DAY))),
@@ -84,17 +84,17 @@ pub const REPORTS: Keys = Keys {
     ],
 };
 
-/// Whose names stand under reports.
+/// The names in reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reports {
-    /// Who prepares them.
+    /// Who prepares the reports.
     pub prepared_by: Option<String>,
-    /// Who reviews them.
+    /// Who reviews the reports.
     pub reviewed_by: Option<String>,
 }
 
-/// As written.
+/// The values as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawEvidence {
@@ -115,10 +115,10 @@ struct RawSink {
 }
 
 impl RawEvidence {
-    /// What it says.
+    /// Converts it.
     ///
     /// # Errors
-    /// If nothing is kept long enough, or anywhere.
+    /// If the retention time is too short, or there is no place for evidence.
     pub fn read(self) -> Result<Keeping, Vec<Fault>> {
         let mut longest: Option<(Dur, String)> = None;
         let mut faults = Vec::new();
@@ -167,7 +167,7 @@ impl RawEvidence {
 impl RawSink {
     fn read(self, name: String) -> Result<Sink, Fault> {
         let at = ["evidence", "sinks", &name];
-        // It becomes part of the name of a file.
+        // The name becomes part of a file name.
         if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') {
             let why = format!("`{name}` is not a valid name; use letters, digits, - and _");
             return Err(Fault::said(&at[..2], why).key(&name));

@@ -1,4 +1,4 @@
-//! `schedules:` in `drctl.yaml`: drills that `drctl serve` holds.
+//! `schedules:` in `drctl.yaml`: drills that `drctl serve` runs.
 
 use serde::Deserialize;
 
@@ -11,14 +11,14 @@ use crate::model::schedule::{Definition, Schedule};
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::time::{Dur, Timestamp};
 
-/// How late a drill may begin where nothing is said.
+/// How late a drill may start by default.
 const LATE: Dur = Dur::secs(24 * 60 * 60);
-/// Longer than this nobody means.
+/// The maximum of that; a longer time is a mistake.
 const LONGEST: Dur = Dur::secs(7 * 24 * 60 * 60);
 
 const LONGEST_NAME: usize = 60;
 
-/// The shortest time from one instant to the next, of the hundred that come after some day.
+/// The shortest interval between the first hundred times of a pattern.
 fn shortest(calendar: &Calendar) -> Option<Dur> {
     let next = |at: &Timestamp| calendar.after(*at);
     let instants: Vec<_> = std::iter::successors(next(&Timestamp::from_millis(0)), next).take(100).collect();
@@ -58,7 +58,7 @@ pub const SCHEDULE: Keys = Keys {
     ],
 };
 
-/// As written.
+/// The values as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawSchedule {
@@ -75,10 +75,10 @@ pub struct RawSchedule {
 }
 
 impl RawSchedule {
-    /// The schedule that is meant.
+    /// Converts it.
     ///
     /// # Errors
-    /// What never comes, or means nothing.
+    /// If its pattern never matches, or a value is invalid or has no effect.
     pub fn read(self, name: &str) -> Result<Schedule, Vec<Fault>> {
         let at = ["schedules", name];
         let bad = |key: &str, why: String| Fault::said(&at, why).key(key);
@@ -114,7 +114,7 @@ impl RawSchedule {
         for (key, _, of) in wrong.iter().filter(|(_, given, of)| *given && self.drill != *of) {
             faults.push(bad(key, format!("`{key}` is only for {} drills", of.id())));
         }
-        // It becomes part of the names of runs, and of files.
+        // The name becomes part of the names of runs and files.
         if name.len() > LONGEST_NAME {
             faults.push(Fault::said(&at, format!("its name is longer than {LONGEST_NAME} characters")));
         }

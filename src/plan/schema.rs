@@ -1,4 +1,4 @@
-//! The JSON Schema of plan files, from the same declaration that validates them.
+//! The JSON Schema of plan files, from the same description that validates them.
 
 use serde_json::{Value, json};
 

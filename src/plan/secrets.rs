@@ -1,12 +1,12 @@
-//! Secrets that stand where everybody reads them: plans go into journals, evidence and go-bags as they are written, comments included.
+//! Finds secrets in plans and settings. drctl copies these files unchanged to journals, evidence and go-bags, comments included.
 //!
-//! Only what is meant to be a secret by its form is found: a password in an address, in a flag or in a variable, a token in a query, a
-//! private key. What a variable or a file holds (`$PASSWORD`, `file:..`) stands nowhere.
+//! A secret is found by its form: a password in a URL, in a flag or in a variable, a token in a query, a private key. References to a
+//! variable or a file (`$PASSWORD`, `file:..`) are not secrets.
 
 use crate::model::document::Node;
 use crate::model::finding::{Finding, Span};
 
-/// Names whose value is a secret, at the end of a word.
+/// The last part of names whose value is a secret.
 const NAMES: &[&str] = &[
     "password",
     "passwd",
@@ -23,13 +23,13 @@ const NAMES: &[&str] = &[
     "client_secret",
     "client-secret",
 ];
-/// Beginnings by which providers mark what they issue.
+/// Prefixes of providers' tokens.
 const MARKED: &[&str] =
     &["ghp_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "sk_live_", "hooks.slack.com/services/"];
-/// A shorter value is a switch or a number.
+/// The minimum length of a secret. A shorter value is a switch or a number.
 const SHORTEST: usize = 6;
 
-/// Adds what is found in a file. What was found is not repeated.
+/// Adds the findings of a file. The found secret is not repeated.
 pub fn find(file: &str, text: &str, tree: &Node, findings: &mut Vec<Finding>) {
     let mut offset = 0;
     for (i, line) in text.split_inclusive('\n').enumerate() {
@@ -74,15 +74,15 @@ fn in_address(line: &str) -> Option<(usize, &'static str)> {
     })
 }
 
-/// The key itself follows; whoever looks for one in a file names its first line alone.
+/// The key itself must follow. A command that searches files for keys contains only the first line.
 fn private_key(line: &str) -> Option<usize> {
     let at = line.find("-----BEGIN ")?;
     let rest = line.get(at..)?.split_once("PRIVATE KEY-----").map(|(_, rest)| rest)?;
     (rest.trim().is_empty() || rest.starts_with("\\n")).then_some(at)
 }
 
-/// `PGPASSWORD=...`, `--token=...`, `?token=...`. Of what stands in a language, such as SQL, a word is a name or a value of that; of a
-/// variable, a flag or a query it is the secret.
+/// `PGPASSWORD=...`, `--token=...`, `?token=...`. The value of a variable, a flag or a query counts as the secret. In other text, such as
+/// SQL, a plain word may be a name or an ordinary value.
 fn assigned(line: &str) -> Option<(usize, &'static str)> {
     line.match_indices('=').find_map(|(at, _)| {
         let before = line.get(..at)?;
@@ -115,7 +115,7 @@ fn bearer(line: &str) -> Option<(usize, &'static str)> {
     })
 }
 
-/// Up to where a value ends.
+/// The text up to the end of a value.
 fn value(text: &str) -> &str {
     let ends = |c: char| {
         c.is_whitespace() || matches!(c, '"' | '\'' | '&' | ',' | ';' | ')' | ']' | '}' | '`' | '|')
@@ -123,12 +123,12 @@ fn value(text: &str) -> &str {
     text.find(ends).and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
-/// Whether it is no variable, nor the place of one that stands elsewhere.
+/// Whether it is neither a variable nor a placeholder.
 fn says_itself(value: &str) -> bool {
     !value.is_empty() && !value.starts_with(['$', '%', '<', '{', '('])
 }
 
-/// Whether it is the secret, and not where it is, or how it is come by.
+/// Whether it is the secret itself, and not its place or a command that reads it.
 fn is_literal(value: &str) -> bool {
     let elsewhere = ["file:", "env:", "aws-sm:", "arn:"];
     let begins = value.starts_with(['%', '@', '/', '*', '.', '~', '=', '!', '-']);

@@ -22,101 +22,101 @@ use crate::model::sink::Keeping;
 use crate::model::telemetry::Traces;
 use crate::model::time::Dur;
 
-/// Settings that the environment may set: what is of one person or one machine. Whoever starts a process does not thereby say who may
-/// do what, what was promised, who hears of it, or where calls go: everything else is read from the file alone.
+/// Settings that environment variables may set: those of one person or one machine. All other settings are read only from the file, because
+/// starting a process must not decide about permissions, objectives, messages or endpoints.
 pub const ENVIRONMENT: [&str; 6] =
     ["key", "key_passphrase_file", "operator", "readiness_every", "sql.ca_file", "store"];
 
-/// What holds for all plans.
+/// The settings for all plans.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What the estate is for.
+    /// The declared environment.
     pub environment: Environment,
     /// Recovery classes.
     pub tiers: BTreeMap<String, Tier>,
-    /// The folder of the plans, as it was written.
+    /// The folder of the plans, as written.
     pub plans: String,
-    /// The file of the journal, if it was named.
+    /// The file of the journal, if it is set.
     pub store: Option<String>,
-    /// The operator's name, if it was given.
+    /// The operator's name, if it is set.
     pub operator: Option<String>,
-    /// Whose word is taken.
+    /// The operators and their keys.
     pub authority: Authority,
-    /// Who has to say yes to what.
+    /// The approval policy.
     pub policy: Policy,
-    /// The file of the private key of whoever uses drctl, as it was written.
+    /// The file of the user's private key, as written.
     pub key: Option<String>,
-    /// The file of its passphrase.
+    /// The file of the key's passphrase.
     pub key_passphrase_file: Option<String>,
-    /// How old an observation of a site that answers may be.
+    /// The maximum age of an observation of a site that answers.
     pub observation_max_age: Dur,
-    /// How often `drctl serve` looks whether recoveries would work; never if it is nothing.
+    /// How often `drctl serve` checks the readiness of recoveries; never if absent.
     pub readiness_every: Dur,
-    /// How many probes in a row make a turn.
+    /// How many samples in a row make a turn.
     pub probe_consecutive: u32,
-    /// Where guards are kept.
+    /// The place of guards.
     pub guard: Option<Place>,
-    /// Drills that are held by themselves.
+    /// Scheduled drills.
     pub schedules: Vec<Schedule>,
-    /// How long evidence is kept, and where.
+    /// The retention time and the places of evidence.
     pub evidence: Option<Keeping>,
-    /// Whose names stand under reports.
+    /// The names in reports.
     pub reports: Reports,
-    /// Whom drctl tells what.
+    /// The channels for messages.
     pub notify: Notify,
-    /// Where traces of live runs are sent.
+    /// The collector for traces of live runs.
     pub traces: Option<Traces>,
-    /// Other addresses of services.
+    /// Other endpoints of services.
     pub endpoints: BTreeMap<String, String>,
-    /// Calls that services take.
+    /// Rate limits of services.
     pub limits: BTreeMap<String, Limit>,
-    /// Regions of AWS that are newer than this version.
+    /// Additional AWS regions that this version does not know.
     pub regions: Vec<String>,
-    /// How databases are connected to.
+    /// The connections to databases.
     pub sql: SqlSettings,
-    /// Resolvers that are asked beside this machine's own, after names were moved.
+    /// Resolvers that are checked besides this machine's own, after names were moved.
     pub resolvers: Vec<core::net::IpAddr>,
-    /// How the sessions of roles are named: the command, and who gave it. It stands in no file.
+    /// The session name of assumed roles: the command and its user. It is not set in a file.
     pub session: String,
-    /// Keys of which something could not be read, where somebody looks for mistakes. What depends on them is not judged.
+    /// Keys with unreadable parts, for commands that list mistakes. Settings that depend on them are not checked.
     pub unread: BTreeSet<String>,
 }
 
-/// A token bucket: what a service takes from one account in one region.
+/// A token bucket: the calls that a service accepts from one account in one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Limit {
-    /// Calls that it holds.
+    /// Its size, in calls.
     pub burst: u32,
-    /// Calls that it gets back a second.
+    /// Its refill rate, in calls per second.
     pub per_second: u32,
 }
 
-/// How databases are connected to.
+/// The connections to databases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SqlSettings {
-    /// Whether the server's certificate is checked.
+    /// Whether the server's certificate is verified.
     pub tls: SqlTls,
-    /// Certificates to trust beside the system's.
+    /// A file with certificate authorities to trust in addition to those of the system.
     pub ca_file: Option<String>,
 }
 
-/// Whether a database's certificate is checked.
+/// Whether a database's certificate is verified.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SqlTls {
-    /// The connection is encrypted and the certificate is that of the host.
+    /// The connection is encrypted, and the certificate must match the host.
     #[default]
     Verify,
-    /// Neither. For servers on this machine.
+    /// No encryption and no verification. For servers on this machine.
     Off,
 }
 
 /// One recovery class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tier {
-    /// What it promises.
+    /// Its objectives.
     pub objectives: Objectives,
-    /// How often a drill has to prove it.
+    /// How often a drill must prove it.
     pub drill_every: Option<Dur>,
 }
 
@@ -152,18 +152,18 @@ impl Default for Settings {
     }
 }
 
-/// Published limits, each of an account in a region. Where a rate is published and no burst, the burst is what the rate gives in a second.
+/// The published limits of services, each for one account in one region. If only a rate is published, the burst is the calls of one second.
 ///
-/// - Route 53: 50 requests, 10 back a second, of an account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
-/// - RDS and Aurora: 300 requests, 12 back a second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
-/// - Auto Scaling: a bucket that all its calls share, whose size AWS publishes nowhere (EC2 Auto Scaling API Reference, «API request rate»).
-///   It has what EC2 publishes for its describes, 100 requests and 20 back a second (Amazon EC2 Developer Guide, «Request throttling for the
-///   Amazon EC2 API»); answers that say `Throttling` slow it down further.
-/// - CloudWatch: 50 `GetMetricData` a second (Amazon CloudWatch User Guide, «CloudWatch service quotas»).
-/// - STS: 600 requests a second (AWS, IAM User Guide, «IAM and AWS STS quotas»).
-/// - S3: at least 3,500 requests that write, and 5,500 that read, a second for each prefix (Amazon S3 User Guide, «Best practices design
-///   patterns: optimizing Amazon S3 performance»).
-/// - Secrets Manager: 50 requests that write a second, and 10,000 that read; one bucket has both (AWS Secrets Manager User Guide, «Quotas»).
+/// - Route 53: a burst of 50 requests, 10 per second, for the account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
+/// - RDS and Aurora: a burst of 300 requests, 12 per second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
+/// - Auto Scaling: one bucket for all calls, of a size that AWS does not publish (EC2 Auto Scaling API Reference, «API request rate»). drctl
+///   uses the limit of EC2's describe calls, a burst of 100 requests and 20 per second (Amazon EC2 Developer Guide, «Request throttling for
+///   the Amazon EC2 API»). `Throttling` errors slow it down further.
+/// - CloudWatch: 50 `GetMetricData` calls per second (Amazon CloudWatch User Guide, «CloudWatch service quotas»).
+/// - STS: 600 requests per second (AWS, IAM User Guide, «IAM and AWS STS quotas»).
+/// - S3: at least 3,500 write and 5,500 read requests per second for each prefix (Amazon S3 User Guide, «Best practices design patterns:
+///   optimizing Amazon S3 performance»).
+/// - Secrets Manager: 50 write and 10,000 read requests per second, in one bucket (AWS Secrets Manager User Guide, «Quotas»).
 fn default_limits() -> BTreeMap<String, Limit> {
     let limit = |name: &str, burst, per_second| (name.to_owned(), Limit { burst, per_second });
     BTreeMap::from([
@@ -177,7 +177,7 @@ fn default_limits() -> BTreeMap<String, Limit> {
     ])
 }
 
-/// The classes that hold unless `drctl.yaml` says otherwise.
+/// The default recovery classes; `drctl.yaml` can change them.
 fn default_tiers() -> BTreeMap<String, Tier> {
     let tier = |rto, rpo| Tier {
         objectives: Objectives { rto_ms: rto, rpo_ms: rpo },
@@ -190,7 +190,7 @@ fn default_tiers() -> BTreeMap<String, Tier> {
     ])
 }
 
-/// Secrets that stand in `drctl.yaml`. Nobody is kept from calling a run off by one: it is asked for where the file is checked, or taken along.
+/// Secrets in `drctl.yaml`. Commands that check or export the file refuse them; others, such as a cancel, still work.
 pub fn secrets_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Ok(tree) = document::parse(name, bytes) {
@@ -199,10 +199,10 @@ pub fn secrets_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
     findings
 }
 
-/// What `drctl init` writes where only its reader knows what belongs there. No bucket, account or name looks like that.
+/// The prefix of values that `drctl init` cannot know. No bucket, account or name can start with it.
 pub const PLACEHOLDER: &str = "REPLACE-WITH-";
 
-/// Placeholders that were left in `drctl.yaml`. Nobody else's bucket is taken for a guard because nobody had named one.
+/// Placeholders left in `drctl.yaml`. A placeholder must not become the name of a guard, because the bucket could belong to a stranger.
 pub fn placeholders_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
     fn find(node: &Node, at: &str, all: &mut Vec<(String, Span, String)>) {
         match &node.value {

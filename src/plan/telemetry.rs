@@ -30,7 +30,7 @@ pub const TELEMETRY: Keys = Keys {
     fields: &[req("traces", Shape::Keys(&TRACES), "send a trace of each live run while it runs")],
 };
 
-/// As written.
+/// The values as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawTelemetry {
@@ -49,7 +49,7 @@ impl RawTelemetry {
     /// Reads the settings.
     ///
     /// # Errors
-    /// If the address is no HTTP address, a header's name is none, a header's value stands in the file, or it would be sent unencrypted.
+    /// If the URL or the name of a header is invalid, a header's value is in the file, or it would be sent unencrypted.
     pub fn read(self) -> Result<Traces, Vec<Fault>> {
         const AT: [&str; 2] = ["telemetry", "traces"];
         let RawTraces { url, headers } = self.traces;
@@ -80,7 +80,7 @@ fn is_header(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// Whether the address is one of this machine's own.
+/// Whether the URL is on this machine.
 fn is_local(url: &str) -> bool {
     let host = url.strip_prefix("http://").unwrap_or_default();
     ["127.0.0.1", "localhost", "[::1]"]

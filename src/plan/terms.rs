@@ -1,4 +1,4 @@
-//! The terms that settings make for a run that begins under them.
+//! The terms of a run, from the settings at its start.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::model::severity::Severity;
 use crate::model::terms::{Promise, Terms};
 use crate::model::time::Dur;
 
-/// Operators as records name them: by the fingerprints of their keys.
+/// The operators as recorded: with the fingerprints of their keys.
 pub fn known(authority: &Authority) -> BTreeMap<String, Known> {
     let fingerprint =
         |line: &str| PublicKey::from_openssh(line).map(|key| key.fingerprint(HashAlg::Sha256).to_string());
@@ -26,7 +26,7 @@ pub fn known(authority: &Authority) -> BTreeMap<String, Known> {
 }
 
 impl Settings {
-    /// The terms of a run that takes the word of these operators, and whose calls go to these addresses where somebody named one.
+    /// The terms of a run with these operators and these configured endpoints.
     pub fn terms(&self, authority: &Authority, endpoints: BTreeSet<Endpoint>) -> Terms {
         let mut lines = Lines::default();
         lines.policy(&self.policy);

@@ -1,4 +1,4 @@
-//! A plan as types. Values that lint points at keep their place in the file.
+//! A plan as types. Values with possible findings keep their position in the file.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,42 +24,42 @@ pub struct Plan {
     pub digest: Digest,
     /// The application.
     pub name: PlanName,
-    /// The team that answers for it.
+    /// The team that is responsible for it.
     pub owner: Option<String>,
     /// Its recovery class.
     pub tier: Option<Spanned<String>>,
-    /// What was promised.
+    /// Its objectives.
     pub objectives: Objectives,
-    /// Plans that are needed first.
+    /// Plans that must recover first.
     pub after: Vec<PlanName>,
-    /// Where it can live.
+    /// The sites where it can run.
     pub sites: BTreeMap<SiteName, Site>,
-    /// What belongs to no site.
+    /// Places that belong to no site.
     pub connections: BTreeMap<String, Place>,
     /// The site that failback goes to.
     pub home: Spanned<SiteName>,
-    /// What is recovered.
+    /// The components to recover.
     pub components: BTreeMap<ComponentName, Component>,
-    /// Every name under `components:`, those that could not be built included.
+    /// Every name under `components:`, including those that could not be built.
     pub declared: BTreeSet<ComponentName>,
-    /// How it is known to work.
+    /// The probes that show whether it works.
     pub probes: Vec<Spanned<Probe>>,
     /// Stores that are promoted together or not at all.
     pub groups: BTreeMap<String, Vec<Spanned<ComponentName>>>,
     /// Approvals.
     pub gates: BTreeMap<String, GateSpec>,
-    /// How long a recovery is watched.
+    /// How long a run watches after a recovery.
     pub watch: Option<Dur>,
     /// Commands before or after a phase.
     pub hooks: Vec<Hook>,
 }
 
-/// Where the application can live.
+/// A site where the application can run.
 #[derive(Clone, Debug)]
 pub struct Site {
-    /// How it is reached.
+    /// Its place.
     pub place: Place,
-    /// False: never a target.
+    /// False if it is never a target.
     pub recovery: bool,
     /// Where it is declared.
     pub span: Span,
@@ -72,18 +72,18 @@ pub struct Component {
     pub name: ComponentName,
     /// Where it is declared.
     pub span: Span,
-    /// What it cannot serve without.
+    /// Components that it needs to serve.
     pub needs: Vec<Spanned<ComponentName>>,
-    /// The sites that it names, where it names them.
+    /// The sites that it names, if it names any.
     pub at: Vec<Spanned<SiteName>>,
     /// Objectives that differ from the plan's.
     pub objectives: Option<Objectives>,
-    /// What it is.
+    /// Its kind and properties.
     pub spec: Spec,
 }
 
 impl Component {
-    /// The kind as plans write it.
+    /// The name of its kind in plans.
     pub const fn kind(&self) -> &'static str {
         self.spec.kind()
     }
@@ -104,11 +104,11 @@ impl Component {
 pub struct GateSpec {
     /// The phase that waits.
     pub phase: Phase,
-    /// What is asked.
+    /// The question.
     pub ask: String,
-    /// How long the question stands.
+    /// How long the request stays open.
     pub expires_after: Dur,
-    /// Roles that have to say yes, each by a person of its own.
+    /// The roles that must approve, each through a different person.
     pub by: Vec<Spanned<String>>,
 }
 
@@ -119,19 +119,19 @@ pub struct Hook {
     pub name: String,
     /// True for `after`.
     pub after: bool,
-    /// The phase.
+    /// The phase before or after which it runs.
     pub phase: Phase,
     /// The component whose part of the phase is meant.
     pub component: Option<ComponentName>,
-    /// What runs.
+    /// The command.
     pub command: Command,
-    /// How long it may take.
+    /// Its timeout.
     pub timeout: Dur,
-    /// What its failure means.
+    /// The effect of its failure.
     pub on_failure: OnFailure,
-    /// What kind of change it makes, where people have to agree to that.
+    /// The kind of change that it makes, if that may need approval.
     pub change: Option<Change>,
-    /// Whether it says so: `change: none` changes nothing, and without the key it is unknown.
+    /// Whether the plan states the change: `change: none` means no change, and without the key it is unknown.
     pub says: bool,
     /// Where it is declared.
     pub span: Span,

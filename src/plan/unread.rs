@@ -1,10 +1,10 @@
-//! A value that could not be read is one finding. That it is missing then is none: the same line would mend both.
+//! Removes findings that repeat another one: an unreadable value is reported once, and not as a missing value, too.
 
 use crate::model::document::{Key, Node, Value};
 use crate::model::finding::{Finding, Severity};
 use crate::model::shape::suggest;
 
-/// Findings that something is not there, with the key that they miss.
+/// Findings about missing values, with the missing key.
 const MISSED: &[(&str, &str)] = &[
     ("record-without-ttl", "ttl"),
     ("record-without-set", "at"),
@@ -19,7 +19,7 @@ const MISSED: &[(&str, &str)] = &[
     ("one-site-only", "sites"),
 ];
 
-/// Takes findings away that only repeat one of the first `read`, which say what could not be read.
+/// Removes findings that only repeat one of the first `read` findings, which report unreadable values.
 pub fn only_once(tree: &Node, findings: &mut Vec<Finding>, read: usize) {
     let broken = findings[..read].iter().filter(|f| f.severity == Severity::Error);
     let broken: Vec<usize> = broken.filter_map(|f| f.span.map(|span| span.offset)).collect();
@@ -32,7 +32,7 @@ pub fn only_once(tree: &Node, findings: &mut Vec<Finding>, read: usize) {
     });
 }
 
-/// Whether a mapping that holds this offset has the key, or one that was meant to be it, with a value that could not be read.
+/// Whether a mapping at this offset has the key, or a misspelling of it, with an unreadable value.
 fn unread(node: &Node, key: &str, offset: usize, broken: &[usize]) -> bool {
     let meant = |k: &Key| k.text == key || suggest(&k.text, [key].into_iter()).is_some();
     let bad =
@@ -49,7 +49,7 @@ fn children(node: &Node) -> Box<dyn Iterator<Item = &Node> + '_> {
     }
 }
 
-/// Whether something of a node stands at this offset.
+/// Whether part of a node is at this offset.
 fn holds(node: &Node, offset: usize) -> bool {
     let key = |(k, _): &(Key, Node)| k.span.offset == offset;
     node.span.offset == offset || node.entries().iter().any(key) || children(node).any(|n| holds(n, offset))

@@ -1,4 +1,4 @@
-//! Windows, blackouts and the freeze as they are written under `policy:`.
+//! Windows, blackouts and the freeze under `policy:`.
 
 use std::collections::BTreeSet;
 
@@ -37,7 +37,7 @@ pub const FREEZE: Keys = Keys {
     ],
 };
 
-/// As written.
+/// The values as written.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawWindow {
@@ -52,10 +52,10 @@ pub struct RawWindow {
 }
 
 impl RawWindow {
-    /// The window that is meant.
+    /// Converts it.
     ///
     /// # Errors
-    /// What is neither a pattern with its zone and length nor two instants, or never open.
+    /// If it is neither a pattern with zone and length nor two instants, or never open.
     pub fn window(self, at: &[&str]) -> Result<Window, Vec<Fault>> {
         let bad = |why: String| Fault::said(at, why);
         let when = match (self.opens, self.lasts, self.zone, self.from, self.to) {
@@ -102,7 +102,7 @@ impl RawWindow {
     }
 }
 
-/// A pattern in its zone. Both are looked at, so that one mistake does not hide the other.
+/// A pattern in its zone. Both are checked, so that one mistake does not hide the other.
 pub(super) fn calendar(
     at: &[&str],
     (key, pattern): (&str, &str),
@@ -117,7 +117,7 @@ pub(super) fn calendar(
     Calendar::parse(pattern, zone).map_err(|why| Fault::said(at, why).key(key).into())
 }
 
-/// As written.
+/// The values as written.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawFreeze {
@@ -126,10 +126,10 @@ pub struct RawFreeze {
 }
 
 impl RawFreeze {
-    /// The freeze that is meant.
+    /// Converts it.
     ///
     /// # Errors
-    /// What is no time.
+    /// If a time is invalid.
     pub fn freeze(self) -> Result<Freeze, Fault> {
         let until = self.until.as_deref().map(Timestamp::parse).transpose();
         let until = until.map_err(|why| Fault::said(&["policy", "freeze", "until"], why))?;

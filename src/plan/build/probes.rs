@@ -38,7 +38,7 @@ const PROBE_AT: Keys = Keys {
     ],
 };
 
-/// A run that waits for a probe that is asked more seldom waits for hours.
+/// The maximum interval and timeout. With longer ones, a run would wait for hours for its probes.
 const SELDOM: Dur = Dur::mins(10);
 
 const ALARM: &str = "at: {SITE or CONNECTION: {cloudwatch: NAME}}";
@@ -76,14 +76,14 @@ pub fn probes(file: &str, tree: &Node, findings: &mut Vec<Finding>) -> Vec<Spann
     found
 }
 
-/// Where an alarm is: those of users may be in an account that is no site.
+/// The place of an alarm. An alarm for users may be in an account that is not a site.
 fn place_of(tree: &Node, name: &str) -> Option<Place> {
     let of = |key: &str| tree.get(key)?.get(name);
     let site = of("sites").map(|node| super::site(name, node).place);
     site.or_else(|| of("connections").map(|node| super::place(name, node, "global")))
 }
 
-/// One probe; nothing where the shape of it was found to be wrong already.
+/// One probe; none if its shape is wrong.
 fn probe(
     tree: &Node,
     node: &Node,

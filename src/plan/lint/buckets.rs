@@ -1,4 +1,4 @@
-//! Buckets: two sites cannot have one.
+//! Buckets: two sites cannot share one.
 
 use super::Lint;
 use crate::kinds::aws::s3::Buckets;

@@ -1,4 +1,4 @@
-//! Those who connect to a database: whether anything leads them to the new one, and whether that can be proven.
+//! Clients of a database: whether the plan moves them to the new primary and can verify that.
 
 use std::collections::BTreeSet;
 
@@ -10,11 +10,11 @@ use crate::model::finding::Span;
 use crate::model::place::endpoint_parts;
 use crate::plan::types::Component;
 
-/// Words of fields that hold what nobody may see, or what clients log in as.
+/// Words in the names of fields that hold secrets or logins.
 const KEPT: &[&str] = &["pass", "secret", "token"];
 const NAMES: &[&str] = &["user", "username", "login", "key", "dbname", "database"];
 
-/// `host:port/database`, and nothing that a URL has besides.
+/// `host:port/database`, without the other parts of a URL.
 fn is_endpoint(text: &str) -> bool {
     let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/');
     text.chars().all(known)
@@ -31,7 +31,7 @@ impl Lint<'_> {
                 let what = format!("`{name}` connects to `{}`, which is not a database", clients.of.value);
                 self.unusable(clients.of.span, what);
             }
-            // What does not exist is said where references are looked at.
+            // The check of references reports what does not exist.
             None => {}
         }
         for (login, site) in clients.login.iter().flat_map(|l| clients.at.keys().map(move |s| (l, s))) {
@@ -102,7 +102,7 @@ impl Lint<'_> {
         }
     }
 
-    /// What is written of them is no secret, and means one thing.
+    /// Checks the texts of clients: they contain no secret and are not ambiguous.
     fn clients_text(&mut self, component: &Component, clients: &Clients) {
         let name = &component.name;
         let kept = |field: &String| {
@@ -125,7 +125,7 @@ impl Lint<'_> {
             }
         }
         if let Some(endpoint) = clients.endpoint.as_ref().filter(|e| !is_endpoint(e)) {
-            // It may be a login that stands in it.
+            // The text may contain a login, so it is not shown.
             let what =
                 format!("`endpoint` of `{name}` is not host:port/database ({} characters)", endpoint.len());
             self.unusable(component.span, what);

@@ -1,4 +1,4 @@
-//! Record sets that nobody changes on the day: what they follow has to be there, and they have to follow it.
+//! Record sets that a run does not change: what they follow must exist, and they must follow it.
 
 use super::Lint;
 use crate::kinds::Spec;
@@ -11,13 +11,13 @@ use crate::model::ids::SiteName;
 use crate::model::place::bucket_and_key;
 use crate::plan::types::Component;
 
-/// Endpoints that every cluster has, each in a region of its own (AWS, Amazon Application Recovery Controller, «Routing control»).
+/// The number of endpoints of every cluster, each in its own region (AWS, Amazon Application Recovery Controller, «Routing control»).
 const ENDPOINTS: usize = 5;
-/// Controls that one call may change (Amazon ARC, «Quotas»).
+/// The maximum number of controls in one call (Amazon ARC, «Quotas»).
 const MOST_CONTROLS: usize = 10;
 
 impl Lint<'_> {
-    /// An object that health checks watch, and record sets that follow them.
+    /// An object that health checks watch, and the record sets that follow it.
     pub(super) fn object(&mut self, zone: &Route53, object: &Spanned<SwitchObject>) {
         let (of, home) = (&object.value, self.plan.home.value.clone());
         let named = bucket_and_key(&of.url).is_some();
@@ -69,7 +69,7 @@ impl Lint<'_> {
         );
     }
 
-    /// Routing controls, and record sets whose health checks are as they say.
+    /// Routing controls, and the record sets whose health checks follow them.
     pub(super) fn controls(&mut self, zone: &Route53, of: &Spanned<SwitchControls>) {
         let SwitchControls { endpoints, controls } = &of.value;
         let mut wrong = controls_unusable(self.plan.sites.keys(), &of.value);
@@ -121,7 +121,7 @@ impl Lint<'_> {
         }
     }
 
-    /// What two components would be moved by at once.
+    /// A control that would move two components at once.
     fn shared(&self, of: &SwitchControls) -> Option<String> {
         let same = |c: &Component| {
             let Spec::Route53(zone) = &c.spec else { return None };
@@ -176,12 +176,12 @@ fn controls_unusable<'a>(sites: impl Iterator<Item = &'a SiteName>, of: &SwitchC
     wrong
 }
 
-/// Whether the health of what it leads to moves users, whatever drctl does.
+/// Whether the health of its target moves users, independently of drctl.
 const fn moves_by_itself(answer: &RecordAnswer) -> bool {
     matches!(answer, RecordAnswer::Alias { evaluate_health: true, .. })
 }
 
-/// Why a name would not go where the controls say, if it would not.
+/// Why a name would not follow the controls, if it would not.
 fn does_not_follow_controls<'a>(
     record: &Record,
     sites: impl Iterator<Item = &'a SiteName>,
@@ -210,7 +210,7 @@ fn does_not_follow_controls<'a>(
     }
 }
 
-/// Why a name is not moved by an object, or by something else, too.
+/// Why an object does not move a name, or not alone.
 fn does_not_follow(record: &Record, home: &SiteName, away: &SiteName) -> Option<&'static str> {
     let (Some(primary), Some(secondary)) = (record.at.get(home), record.at.get(away)) else {
         return Some("it has no answer at home or no answer at the site of the object");

@@ -1,4 +1,4 @@
-//! Accounts, regions and values that no provider takes, and two sites that are one.
+//! Accounts, regions and values that a provider refuses, and two sites that are the same.
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeSet;
@@ -11,8 +11,8 @@ use crate::model::ids::SiteName;
 use crate::model::syntax::{ACCOUNT, DNS_NAME};
 use crate::plan::types::Component;
 
-/// Regions of the partitions aws, aws-cn and aws-us-gov (AWS Regions and Availability Zones User Guide, «AWS Regions»). A newer one is
-/// named under `regions:` in drctl.yaml.
+/// Regions of the partitions aws, aws-cn and aws-us-gov (AWS Regions and Availability Zones User Guide, «AWS Regions»). Newer ones can be
+/// added under `regions:` in drctl.yaml.
 pub const REGIONS: &[&str] = &[
     "af-south-1",
     "ap-east-1",
@@ -57,7 +57,7 @@ pub const REGIONS: &[&str] = &[
 impl Lint<'_> {
     pub(super) fn places(&mut self) {
         let plan = self.plan;
-        // Nothing is asked of a site whose servers are all of one's own.
+        // drctl makes no calls to a site that has only self-hosted servers.
         let managed =
             plan.components.values().filter(|c| c.kind().starts_with("aws.") && c.kind() != "aws.route53");
         let calls: BTreeSet<String> =
@@ -103,7 +103,7 @@ impl Lint<'_> {
         );
     }
 
-    /// Two sites whose servers are one and the same.
+    /// Two sites with the same servers.
     pub(super) fn twins(&mut self, component: &Component, spec: &Database) {
         let sites = &self.plan.sites;
         let place =
@@ -168,7 +168,7 @@ fn same_server(a: &DatabaseAt, b: &DatabaseAt) -> bool {
     a.id.eq_ignore_ascii_case(&b.id) && a.endpoint == b.endpoint
 }
 
-/// One part or more in double quotes, of up to 255 characters each (RFC 1035, 3.3.14).
+/// One or more parts in double quotes, of up to 255 characters each (RFC 1035, 3.3.14).
 fn is_quoted(value: &str) -> bool {
     let mut parts = 0;
     let mut rest = value.trim();

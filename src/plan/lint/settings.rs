@@ -1,4 +1,4 @@
-//! What would hurt in `drctl.yaml`, said once of that file and not once of each plan.
+//! Risks in `drctl.yaml`, reported once for that file and not for each plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use crate::model::plain::some;
 use crate::plan::settings::{SqlTls, Written};
 use crate::plan::{Plan, Settings};
 
-/// What is to be said of settings, with the plans that they are for.
+/// The findings about the settings, with the plans that they affect.
 pub fn about(written: &Written, settings: &Settings, plans: &[&Plan]) -> Vec<Finding> {
     let of = About { written, settings, plans };
     let found = of.guard().into_iter().chain(of.sinks()).chain(of.store()).chain(of.certificates());
@@ -83,7 +83,7 @@ impl About<'_> {
         )
     }
 
-    /// Of what a managed database shows no system's store knows the CA.
+    /// No operating system includes the CAs of managed databases.
     fn certificates(&self) -> Option<Finding> {
         let sql = &self.settings.sql;
         if sql.tls != SqlTls::Verify || sql.ca_file.is_some() || self.settings.unread.contains("sql") {
@@ -114,7 +114,7 @@ impl About<'_> {
         self.written.tree.get(key).is_some()
     }
 
-    /// Sites in a region, each with the plans that have it.
+    /// The sites in a region, each with its plans.
     fn sites_in(&self, region: &str, counts: &dyn Fn(&Plan, &str) -> bool) -> BTreeMap<String, String> {
         let mut sites: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for plan in self.plans {

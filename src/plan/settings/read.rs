@@ -1,4 +1,4 @@
-//! `drctl.yaml`, then `DRCTL_*` variables, then flags, into settings: everything that can be read, and everything that is wrong.
+//! Reads `drctl.yaml`, then `DRCTL_*` variables, then flags into settings, and collects all faults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,34 +25,34 @@ use crate::plan::schedules::RawSchedule;
 use crate::plan::shapes::SETTINGS;
 use crate::plan::telemetry::RawTelemetry;
 
-/// The file as a whole.
+/// The shape of the whole file.
 const FILE: Shape = Shape::Keys(&SETTINGS);
-/// How many mistakes are looked for. A file with more is not settings with mistakes but something else.
+/// The maximum number of reported mistakes. A file with more is probably not a settings file.
 const MOST: usize = 200;
 
-/// `drctl.yaml` as it stands: its name and its tree, for what is to be said of it.
+/// The name and the tree of `drctl.yaml`, for findings about it.
 #[derive(Clone, Debug)]
 pub struct Written {
     /// The name of the file.
     pub file: String,
-    /// What stands in it; nothing if there is no file, or if it could not be parsed.
+    /// Its tree; null if there is no file or it could not be parsed.
     pub tree: Node,
 }
 
 impl Written {
-    /// Reads what can be read.
+    /// Parses as much as possible.
     pub fn of(file: &str, bytes: &[u8]) -> Self {
         let nothing = Node { span: Span::default(), value: Value::Null };
         Self { file: file.to_owned(), tree: document::parse(file, bytes).unwrap_or(nothing) }
     }
 
-    /// Where keys lead, or as far as they do.
+    /// The position of a key. If the key is missing, the position of its last existing parent.
     pub fn place<S: AsRef<str>>(&self, at: &[S]) -> Option<Span> {
         place(&self.tree, &at.iter().map(|key| key.as_ref().to_owned()).collect::<Vec<_>>())
     }
 }
 
-/// As written; absent means the default.
+/// The values as written; absent means the default.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
@@ -124,17 +124,17 @@ struct RawGuard {
     external_id: Option<String>,
 }
 
-/// A value from outside the file, above it.
+/// A value from outside the file. It overrides the file.
 struct Layer {
     key: String,
     value: String,
-    /// The variable or flag, for people.
+    /// The name of the variable or flag, for people.
     from: String,
 }
 
 impl Settings {
-    /// Reads `drctl.yaml` (its name and bytes, if there is one) below `DRCTL_*` variables below flags. Variables are named as they stand in
-    /// the environment.
+    /// Reads `drctl.yaml` (its name and bytes, if there is one), then `DRCTL_*` variables, then flags; later ones override earlier ones.
+    /// Variables have their names from the environment.
     ///
     /// # Errors
     /// Every finding in the file, in the variables and in the flags.
@@ -147,7 +147,7 @@ impl Settings {
         if findings.is_empty() { Ok(settings) } else { Err(findings) }
     }
 
-    /// The same, with what could be read: for whoever looks for mistakes, and wants to see those of the plans, too.
+    /// The same, with everything that could be read: for commands that list mistakes, including those of the plans.
     pub fn read(
         file: Option<(&str, &[u8])>,
         variables: BTreeMap<String, String>,
@@ -187,7 +187,7 @@ impl Settings {
         (settings, findings)
     }
 
-    /// Tiers that are there and cannot be read promise nothing; a plan that names one does not name what is not there.
+    /// A tier that exists and cannot be read has no objectives. A plan that names it still names an existing tier.
     fn tiers_of(&mut self, tree: &Node) {
         let nothing = Tier {
             objectives: Objectives { rto_ms: Dur(u64::MAX), rpo_ms: Dur(u64::MAX) },
@@ -266,7 +266,7 @@ impl Settings {
     }
 }
 
-/// What is wrong, of several parts.
+/// Collects the faults of several parts.
 #[derive(Default)]
 struct Faults(Vec<Fault>);
 
@@ -292,7 +292,7 @@ fn resolver(n: usize, text: &str) -> Result<core::net::IpAddr, Vec<Fault>> {
     text.parse().map_err(|e| why(e).fix("write an address such as 9.9.9.9 or 2620:fe::fe").into())
 }
 
-/// Settings of what has no mistake: whatever has one is said and left out, until nothing is left to say.
+/// The settings without the invalid parts: reports and removes them until none is left.
 fn soundest(
     file: &str,
     (tree, good): (&Node, &mut Node),
@@ -311,7 +311,7 @@ fn soundest(
                 findings.push(refused(&from, format!("`{value}`: {}", fault.message)));
                 continue;
             }
-            // What refers to something that is there and has a mistake of its own has none.
+            // A reference to an existing but invalid part is not a fault of its own.
             if fault.missed.is_empty() || !leads(tree, &fault.missed) {
                 findings.push(fault.finding(file, tree));
             }
@@ -322,7 +322,7 @@ fn soundest(
     Settings::default()
 }
 
-/// A variable or a flag that is not taken.
+/// An invalid variable or flag.
 fn refused(from: &str, why: String) -> Finding {
     Finding::error("settings-unreadable", from, None, format!("drctl cannot use {from}"))
         .because(why)
@@ -339,7 +339,7 @@ fn attempt(good: &Node, layers: &[Layer]) -> Result<Settings, Vec<Fault>> {
     Settings::from_raw(raw)
 }
 
-/// Keys of the file of which something could not be read.
+/// The keys of the file with unreadable parts.
 fn unread(tree: &Node, good: &Node, legible: bool) -> BTreeSet<String> {
     let known = || SETTINGS.fields.iter().map(|field| field.key);
     if !legible {
@@ -349,10 +349,10 @@ fn unread(tree: &Node, good: &Node, legible: bool) -> BTreeSet<String> {
     changed.map(|(key, _)| suggest(&key.text, known()).unwrap_or(&key.text).to_owned()).collect()
 }
 
-/// The setting that a variable of the environment sets.
+/// The setting of an environment variable.
 ///
 /// # Errors
-/// If none may come from there.
+/// If the environment may not set it.
 fn from_environment(variable: &str) -> Result<&'static str, String> {
     let lower = variable.to_lowercase();
     let key = lower.strip_prefix("drctl_").unwrap_or(&lower).replace("__", ".");
@@ -370,7 +370,7 @@ fn from_environment(variable: &str) -> Result<&'static str, String> {
     })
 }
 
-/// Rungs name channels that are there.
+/// Faults of escalation levels that name missing channels.
 fn reachable(policy: &Policy, notify: &Notify) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (n, rung) in (1..).zip(&policy.escalation) {
@@ -392,7 +392,7 @@ fn reachable(policy: &Policy, notify: &Notify) -> Vec<Fault> {
     faults
 }
 
-/// The tree as a source of `config`, so that there is one YAML parser.
+/// The tree as a source for `config`, so that there is only one YAML parser.
 #[derive(Clone, Debug)]
 struct Tree(Node);
 
