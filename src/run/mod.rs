@@ -1,7 +1,7 @@
 //! A run as pure functions: one applies events, one decides what to do next, one judges observations.
 //!
 //! Execution, recovery after a crash, replay and reports all go through [`RunState::apply`]; there is no second way to read a
-//! journal. Nothing here has a clock: `now` is an argument, and permission that cannot be decided has expired.
+//! journal. Nothing here has a clock: `now` is an argument, and a permission whose validity is unknown counts as expired.
 
 pub mod apply;
 pub mod approval;

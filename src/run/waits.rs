@@ -33,7 +33,7 @@ impl Waits {
 }
 
 impl RunState {
-    /// The command that a flag of a blocked step stands for: a waiver is said to the run, an approval is a command of its own.
+    /// The command for the flag of a blocked step: a waiver is an option of a resume, an approval is a separate command.
     pub fn to_type(&self, rule: Option<Rule>, flag: &str) -> String {
         rule.map_or_else(|| flag.to_owned(), |_| self.created.command("runs resume", &format!(" {flag}")))
     }
