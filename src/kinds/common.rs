@@ -2,7 +2,7 @@
 
 use crate::model::shape::{Field, Keys, Shape, opt, req};
 
-/// What was promised.
+/// The objectives.
 pub const OBJECTIVES: Keys = Keys {
     name: "objectives",
     fields: &[
@@ -15,10 +15,10 @@ pub const OBJECTIVES: Keys = Keys {
 /// Its kind.
 pub const KIND: Field = req("kind", Shape::Name, "how drctl recovers the component");
 
-/// What it cannot serve without.
+/// The components that it needs in order to serve.
 pub const NEEDS: Field =
     opt("needs", Shape::List(&Shape::Name), "components that this one cannot serve without");
 
-/// Objectives of its own.
+/// Its own objectives.
 pub const OWN_OBJECTIVES: Field =
     opt("objectives", Shape::Keys(&OBJECTIVES), "objectives that differ from those of the plan");

@@ -1,9 +1,9 @@
-//! What a run does beside the kinds: credentials, guards and commands, and what is observed of each.
+//! The actions of a run that belong to no kind, with credentials, guards and commands, and what is observed of each.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Who the credentials are, as the provider says.
+/// The identity of the credentials, according to the provider.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IdentityState {
     /// The account.
@@ -12,18 +12,18 @@ pub struct IdentityState {
     pub arn: String,
 }
 
-/// Who holds a component's guard.
+/// The holder of a component's guard.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GuardState {
-    /// The run that holds it, and its owner; none when it is free.
+    /// The run that holds it, and its owner; `None` if it is free.
     #[serde(default)]
     pub holder: Option<String>,
 }
 
-/// How a command went.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CommandState {
-    /// Its exit code; none while it runs.
+    /// Its exit code; `None` while it is running.
     pub exit: Option<i32>,
     /// The last lines of its output, without secrets.
     pub tail: String,

@@ -1,4 +1,4 @@
-//! What a finished step established. Facts are journalled with the result; gates and reports read nothing else.
+//! Facts that a finished step established. They are in the journal with its result; gates and reports read nothing else.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,42 +22,42 @@ pub enum Fact {
     Fenced {
         /// The component.
         component: ComponentName,
-        /// How.
+        /// The method.
         method: FenceMethod,
-        /// From when on it is proven.
+        /// The time from which it is proven.
         at: Timestamp,
-        /// The old primary's last commit, where the method could see it.
+        /// The old primary's last commit, if the method can read it.
         last_commit: Option<Timestamp>,
-        /// The same by that server's clock.
+        /// The same by the clock of that server.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_commit_there: Option<Timestamp>,
-        /// That clock, read with it.
+        /// A reading of that clock, taken with it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         clock: Option<ClockReading>,
-        /// Where its write-ahead log ended.
+        /// The end of its WAL.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         wal: Option<WalPoint>,
-        /// What the fence left: a replica that has it is one of this very server.
+        /// The word that the fence left. A replica that has it replicates this very server.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         word: Option<String>,
-        /// What was found.
+        /// The proof.
         proof: String,
-        /// Why the last commit in the log may not be the last one, if that is so.
+        /// Why the last commit in the WAL may not be the last write, if so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         unexplained: Option<String>,
-        /// What the old primary had that its standbys do not.
+        /// What the old primary had and its standbys lack.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         unreplicated: Vec<Unreplicated>,
     },
-    /// How many writes may be lost.
+    /// The writes that may be lost.
     Exposure(Exposure),
     /// Instances in service.
     Capacity {
         /// The component.
         component: ComponentName,
-        /// How many are in service.
+        /// The number in service.
         in_service: u32,
-        /// How many were wanted.
+        /// The number requested.
         wanted: u32,
     },
     /// The credentials.
@@ -67,11 +67,11 @@ pub enum Fact {
         /// The principal.
         arn: String,
     },
-    /// Name servers were asked.
+    /// The answers of name servers.
     Answered {
-        /// How many answered as they should.
+        /// The number of right answers.
         right: u32,
-        /// Resolvers that keep the old answer although its time is over.
+        /// Resolvers that keep the old answer after its TTL.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         tail: Vec<String>,
         /// Servers that did not answer.
@@ -87,12 +87,12 @@ pub enum Fact {
     },
     /// A DNS change is on all authoritative servers.
     Switched {
-        /// The provider's id of the change; none if it was found in place.
+        /// The provider's ID of the change; `None` if nothing had to change.
         change: Option<String>,
-        /// How long resolvers may keep the old answer.
+        /// The TTL of the old answer.
         old_ttl_ms: Dur,
     },
-    /// What was there.
+    /// An observation.
     Seen {
         /// The target's key.
         target: String,
@@ -105,7 +105,7 @@ pub enum Fact {
         component: ComponentName,
         /// The server.
         server: String,
-        /// What was committed there and nowhere else, and where that is kept.
+        /// What was committed only there, and where that is kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         diverged: Option<Diverged>,
     },
@@ -115,7 +115,7 @@ pub enum Fact {
         component: ComponentName,
         /// Which part.
         part: Part,
-        /// What it found.
+        /// The result.
         found: Box<Found>,
     },
     /// Objects were compared with their copies.
@@ -124,49 +124,49 @@ pub enum Fact {
         component: ComponentName,
         /// The bucket of the copies.
         copy: String,
-        /// What was found.
+        /// The result.
         found: ComparedState,
     },
-    /// A command's end.
+    /// The end of a command.
     Ran {
         /// The last lines of its output.
         tail: String,
     },
 }
 
-/// The writes that may be lost with one store: last instant the old primary can have acknowledged one, minus the last commit
-/// replayed at the target. Lag is not exposure: exposure grows with the outage.
+/// The writes of one store that may be lost: those between the last commit replayed at the target and the last instant at which the old
+/// primary may have acknowledged a write. Exposure is not lag: it grows during the outage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Exposure {
     /// The store.
     pub component: ComponentName,
-    /// The figure when it was taken.
+    /// The figure at the time of the reading.
     pub figure: Figure,
-    /// The last instant at which the old primary can have acknowledged a write.
+    /// The last instant at which the old primary may have acknowledged a write.
     pub last_instant: Option<Timestamp>,
-    /// How that instant is known, in words.
+    /// The source of that instant, in words.
     pub because: String,
     /// The last commit replayed at the target.
     pub last_replayed: Option<Timestamp>,
-    /// The same by the clock of the old primary, which made it.
+    /// The same by the clock of the old primary, which made the commit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_replayed_there: Option<Timestamp>,
-    /// When the figure was taken.
+    /// The time of the reading.
     pub taken_at: Timestamp,
-    /// True while nothing stops the old primary from acknowledging more: the figure then grows with time.
+    /// Whether the old primary may still acknowledge writes, so that the figure grows with time.
     pub grows: bool,
-    /// Rows that are lost besides, which no log has: a sentence for each table.
+    /// Other rows that are lost because they are not in the WAL: a sentence for each table.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub beside: Vec<String>,
 }
 
 impl Exposure {
-    /// The figure at `now`, with what is lost besides.
+    /// The figure at `now`, including rows that are not in the WAL.
     pub fn at(&self, now: Timestamp) -> Figure {
         self.with_what_is_beside(self.logged_at(now))
     }
 
-    /// What no log has makes a figure of the log a part of the loss: nobody measured the rest.
+    /// If rows outside the WAL are lost as well, the figure from the WAL is only a part of the loss, and the rest is not measured.
     pub fn with_what_is_beside(&self, logged: Figure) -> Figure {
         match logged.basis {
             _ if self.beside.is_empty() => logged,
@@ -175,12 +175,12 @@ impl Exposure {
         }
     }
 
-    /// How old the last commit in the log is, at `now`, which is compared with the RPO.
+    /// The figure from the WAL at `now`, which is compared with the RPO.
     pub fn logged_at(&self, now: Timestamp) -> Figure {
         match self.figure.value_ms {
             Some(value) if self.grows => Figure {
                 value_ms: Some(value.plus(now.since(self.taken_at))),
-                // Of what was taken before an unknown time went by no end is known.
+                // A figure that was taken before an unknown amount of time has no upper bound.
                 basis: if self.figure.basis == Basis::LowerBound {
                     Basis::LowerBound
                 } else {

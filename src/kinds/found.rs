@@ -1,4 +1,5 @@
-//! What was read right before a call, where the runbook could not say it: it is kept with the intent, and an undo restores it.
+//! Values that were read right before a call because the runbook did not have them. They are recorded with the intent, and an undo restores
+//! them.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::route53::RecordSet;
 
-/// What was read.
+/// The values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Found {
-    /// Record sets that are about to change.
+    /// Record sets that are about to be replaced.
     Sets(Vec<FoundSet>),
-    /// The fields of a secret that name a server.
+    /// The fields of a secret that contain the endpoint.
     Fields(BTreeMap<String, String>),
 }
 
@@ -22,11 +23,11 @@ pub enum Found {
 pub struct FoundSet {
     /// The position of its change in the action.
     pub change: u32,
-    /// What was there; none where nothing was.
+    /// The set; `None` if none existed.
     pub set: Option<RecordSet>,
 }
 
-/// Everything that was read for the calls of one step: the last reading of each thing.
+/// Everything that was read for the calls of one step. For each item, the last reading counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readings {
     sets: BTreeMap<u32, Option<RecordSet>>,
@@ -34,7 +35,7 @@ pub struct Readings {
 }
 
 impl Readings {
-    /// Adds what was read for one call.
+    /// Adds the values that were read for a call.
     pub fn take(&mut self, found: &Found) {
         match found {
             Found::Sets(sets) => self.sets.extend(sets.iter().map(|f| (f.change, f.set.clone()))),

@@ -13,7 +13,7 @@ use crate::model::document::Node;
 use crate::model::ids::SiteName;
 use crate::model::shape::Case;
 
-/// What a component is.
+/// The kind of a component, with its keys.
 #[derive(Clone, Debug)]
 pub enum Spec {
     /// A database with a replica in another site.
@@ -22,11 +22,11 @@ pub enum Spec {
     Autoscaling(Autoscaling),
     /// Record sets of one zone.
     Route53(Route53),
-    /// Those who connect to a database, and how they find it.
+    /// The clients of a database, and how they find it.
     Clients(Clients),
-    /// A bucket in each site, copied by S3 itself.
+    /// A bucket in each site, replicated by S3.
     Buckets(Buckets),
-    /// Declared and shown, not recovered: what recovers it, for people.
+    /// Declared and displayed, but not recovered; with the way people recover it.
     External(Option<String>),
 }
 
@@ -43,7 +43,7 @@ pub const KINDS: &[Case] = &[
 ];
 
 impl Spec {
-    /// What a component of this kind is; none where the shape refused what it hangs on, or knows no such kind.
+    /// Builds a component from its keys; `None` if the keys were not valid, or the kind is unknown.
     pub fn build(kind: &str, node: &Node) -> Option<Self> {
         Some(match kind {
             "aws.rds" => Self::Database(database(node, Engine::Rds)),
@@ -58,7 +58,7 @@ impl Spec {
         })
     }
 
-    /// The kind as plans write it.
+    /// The name of the kind in plans.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Database(Database { engine: Engine::Rds, .. }) => "aws.rds",
@@ -72,7 +72,7 @@ impl Spec {
         }
     }
 
-    /// Whether it holds writes.
+    /// Whether it stores writes.
     pub const fn is_store(&self) -> bool {
         match self {
             Self::Database(_) => true,
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::model::document;
 
-    /// A kind that has keys and is never built would be ignored in every plan.
+    /// A kind that is in the list but never built would be ignored in every plan.
     #[test]
     fn every_kind_of_the_list_is_built_and_says_its_name() {
         let node = document::parse("plan.yaml", b"{via: dns, zone: Z1, of: db}").unwrap();

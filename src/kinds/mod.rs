@@ -1,7 +1,7 @@
-//! What can be recovered: a folder for each kind, `shared` for the mechanisms that several kinds use, and the closed lists over all of
-//! them: what a plan names (`Spec`), what is looked at (`Target`), what is seen (`State`) and what is established (`Fact`).
+//! What drctl can recover: a folder for each kind, `shared` for mechanisms of several kinds, and the closed lists of all of them: the
+//! components of a plan (`Spec`), what is observed (`Target`), the observed states (`State`) and the established facts (`Fact`).
 //!
-//! Everything here is pure. What talks to a provider is in `adapters`.
+//! Everything here is pure. `adapters` has the code that calls providers.
 
 pub mod aws;
 pub mod clients;

@@ -1,4 +1,4 @@
-//! What the engine asks of an operation, whatever kind of thing it acts on.
+//! What the engine requires from an operation, whatever its kind.
 
 use std::fmt;
 
@@ -14,72 +14,71 @@ use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Late, Properties, Undo};
 
-/// One change that a kind can make, complete: everything that is sent is in it. `Display` says what it does.
+/// One change that a kind can make. It is complete: it has everything that is sent. `Display` describes it.
 ///
-/// No method has a default, so that nobody adds an operation without deciding what consent it needs, what becomes of it when a run stops,
-/// what takes it back and what doubt about it means.
+/// No method has a default, so that whoever adds an operation must decide which consent it needs, what happens to it when a run stops, how
+/// it is undone, and what to do if its result is in doubt.
 pub trait Op: fmt::Display + Sized {
-    /// What takes it back; `Infallible` where nothing does.
+    /// The operation that undoes it; `Infallible` if none does.
     type Back;
 
-    /// What the rules of a run ask of it.
+    /// The properties that the rules of a run depend on.
     fn properties(&self) -> Properties;
 
-    /// What takes it back.
+    /// How it is undone.
     fn undo(&self) -> Undo<Self::Back>;
 
-    /// What to do when the fate of its call is unknown.
+    /// What to do if the result of its call is unknown.
     fn in_doubt(&self) -> InDoubt;
 
-    /// How long after its call its effect may still come.
+    /// How long after its call it may still take effect.
     fn late(&self) -> Late;
 
-    /// What it means to leave it out, for a person who may; none where nobody may.
+    /// The consequence of skipping it, for the person who may; `None` if nobody may.
     fn left_out(&self) -> Option<String>;
 
-    /// Where it acts or looks, if that is one place.
+    /// The place where it acts or observes, if that is one place.
     fn place(&self) -> Option<&Place>;
 
-    /// The store that it acts on, if it acts on one.
+    /// The store that it acts on, if any.
     fn store(&self) -> Option<&DatabaseRef>;
 
-    /// What to look at to see whether it is done.
+    /// The target that shows whether it is done.
     fn watch(&self, called: &Called<'_>) -> Target;
 
-    /// What an observation of that means for it.
+    /// What an observation of that target means.
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged;
 
-    /// What it means that this, which it watches, does not exist.
+    /// What it means that the watched target does not exist.
     fn absent(&self, target: &Target, of: &Progress<'_>) -> Judged;
 
-    /// Where its changes are, if they can be made one by one; those at positions that are not in scope are left out. None if it is made
-    /// as a whole.
+    /// The state of each of its changes, if they can be made separately; positions that are not in scope are left out. `None` if it can
+    /// only be made as a whole.
     fn parts(&self, seen: &State, in_scope: &dyn Fn(u32) -> bool) -> Option<Parts>;
 
-    /// The operation with only the changes at these positions; none if it is made as a whole.
+    /// The operation with only the changes at these positions; `None` if it can only be made as a whole.
     fn only(&self, in_scope: &dyn Fn(u32) -> bool) -> Option<Self>;
 
-    /// Whether a call with these parts, after this was read, is one of the operation: nothing else may be in a journal.
+    /// Whether a call with these parts, after this reading, belongs to the operation. A journal with any other call is rejected.
     fn allows(&self, part: &[u32], found: Option<&Found>) -> bool;
 
-    /// What was read of the things that a call with these parts replaces, where the operation does not say exactly that.
+    /// What was read about the things that a call with these parts replaces, if the operation does not specify that exactly.
     fn read(&self, seen: &State, part: &[u32]) -> Option<Found>;
 
-    /// The operation with what was read in the place of what it took for granted; none if that is the same.
+    /// The operation with the values that were read instead of its assumptions; `None` if they are the same.
     fn bound(&self, read: &Readings) -> Option<Self>;
 
-    /// How long it takes, with the source of the figure beside it.
+    /// Its estimated duration. The source of the figure is beside it.
     fn estimate(&self) -> Estimate;
 
-    /// The exact calls that it makes in their order, the mutating ones first, then those that watch for the result. Adapters may make no
-    /// other mutating call.
+    /// The exact calls in order: first the mutating ones, then those that observe the result. Adapters may make no other mutating call.
     fn calls(&self) -> Vec<Call>;
 
-    /// The attributes that it changes: what Terraform or GitOps would revert.
+    /// The attributes that it changes, which Terraform or GitOps would revert.
     fn changes(&self) -> Vec<Change>;
 }
 
-/// For an operation that is made as a whole, and that takes nothing for granted which would have to be read before it.
+/// For an operation that can only be made as a whole, and whose assumptions need no reading before it.
 macro_rules! made_as_a_whole {
     () => {
         fn parts(&self, _: &crate::kinds::State, _: &dyn Fn(u32) -> bool) -> Option<crate::kinds::Parts> {
@@ -104,7 +103,7 @@ macro_rules! made_as_a_whole {
     };
 }
 
-/// For an operation that only observes: it changes nothing, and so there is nothing to undo.
+/// For an operation that only observes, so that there is nothing to undo.
 macro_rules! only_observes {
     () => {
         type Back = std::convert::Infallible;
@@ -133,7 +132,7 @@ macro_rules! only_observes {
     };
 }
 
-/// For an operation on `self.db` whose result is to be seen at that database itself.
+/// For an operation on `self.db` whose result is visible at that database itself.
 macro_rules! at_its_database {
     () => {
         fn place(&self) -> Option<&crate::model::place::Place> {

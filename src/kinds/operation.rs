@@ -1,6 +1,6 @@
-//! The one list of operations: everything that a kind can do, and every look of a kind that a run waits for.
+//! The list of operations: everything that a kind can do, and every observation of a kind that a run waits for.
 //!
-//! A new operation is a line here, beside its own type in the folder of its kind. Nothing else lists them.
+//! A new operation is a line here, and a type of its own in the folder of its kind. There is no other list.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -30,10 +30,10 @@ use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Late, Properties, Undo};
 
-/// Makes the list, and `each!`, which asks the operation, whichever it is. (The first word is a dollar sign for `each!`.)
+/// Generates the list, and `each!`, which calls a method of the contained operation. (The first word is a dollar sign for `each!`.)
 macro_rules! operations {
     ($d:tt $($(#[$words:meta])* $name:ident($operation:ty),)*) => {
-        /// One operation of a kind, complete: everything that is sent is in it.
+        /// One operation of a kind. It is complete: it has everything that is sent.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(tag = "op", rename_all = "snake_case")]
         pub enum Operation {
@@ -55,7 +55,7 @@ macro_rules! operations {
 }
 
 operations! { $
-    /// Make sure the old primary takes no writes, with proof.
+    /// Keep the old primary from taking writes, with proof.
     Fence(Fence),
     /// Lift a fence.
     Unfence(Unfence),
@@ -63,41 +63,41 @@ operations! { $
     Promote(Promote),
     /// Withdraw a promotion.
     Withdraw(Withdraw),
-    /// Give a cluster an instance.
+    /// Create an instance in a cluster.
     AddClusterInstance(AddClusterInstance),
     /// Make a server a standby of another one.
     Rejoin(Rejoin),
-    /// Give a managed server another name.
+    /// Rename a managed server.
     Rename(Rename),
     /// A part of a restore to a point in time.
     Restore(RestoreStep),
-    /// Give a group its size.
+    /// Set the size of a group.
     Scale(Scale),
-    /// Send traffic elsewhere.
+    /// Move traffic by changing record sets.
     Switch(Switch),
-    /// Send traffic elsewhere by an object that health checks watch.
+    /// Move traffic by an object that health checks watch.
     SetHealthObject(SetHealthObject),
-    /// Send traffic elsewhere by routing controls.
+    /// Move traffic by routing controls.
     SetRoutingControls(SetRoutingControls),
-    /// Lead clients of a database elsewhere by the secret that they read.
+    /// Point the clients of a database to another server, by the secret that they read.
     UpdateClientSecret(UpdateClientSecret),
     /// Write a row and read it back.
     WriteCanary(CanaryWrite),
-    /// Write a row as clients do.
+    /// Write a row the way clients do.
     WriteAsClient(ClientWrite),
-    /// Run a command of the plan's author.
+    /// Run a command from the plan.
     Run(Command),
     /// The replica can be promoted: it replays, is available and is not being backed up.
     CheckPromotable(Promotable),
-    /// The service takes changes of the instance: nothing else is under way with it.
+    /// The service accepts changes of the instance: no other change is in progress.
     CheckAvailable(Available),
-    /// The replica has replayed all that the fenced old primary wrote: nothing can be lost any more.
+    /// The replica has replayed everything that the fenced old primary wrote, so nothing can be lost any more.
     CheckCaughtUp(CaughtUp),
-    /// It follows the other one: the service does that on its own.
+    /// It follows the other server. The service does that by itself.
     CheckFollows(Follows),
-    /// Name servers answer as they should, and resolvers do, or have had the time to.
+    /// Name servers give the expected answer, and resolvers do as well or have had the time to.
     CheckAnswers(Answers),
-    /// Objects are as in their source, as far as a sample tells. Never blocks.
+    /// Objects equal their copies, as far as a sample shows. Never blocks a run.
     CompareObjects(Sample),
 }
 
@@ -183,7 +183,7 @@ impl fmt::Display for Operation {
     }
 }
 
-/// What nothing takes back.
+/// For operations that cannot be undone.
 impl From<Infallible> for Operation {
     fn from(never: Infallible) -> Self {
         match never {}

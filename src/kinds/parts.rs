@@ -1,25 +1,25 @@
-//! Operations that consist of changes which can be made one by one: a batch that the provider refuses is taken apart.
+//! Operations with changes that can be made separately: a batch that the provider rejects is split.
 
-/// Changes that move together and are never separated.
+/// Changes that are always made together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
-    /// As people say it.
+    /// Its name, for people.
     pub name: String,
-    /// Positions in the operation. Of a group that can be changed, those that are not as they will be.
+    /// Positions in the operation. For a group that can still be changed, those that do not have their new value yet.
     pub changes: Vec<u32>,
-    /// What is there, and what should be, of a group that somebody else changed.
+    /// The current and the expected value, for a group that somebody else changed.
     pub differs: String,
 }
 
-/// Where the groups of an operation are.
+/// The state of the groups of an operation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Parts {
-    /// As they will be.
+    /// Groups with their new value.
     pub done: Vec<Group>,
-    /// As they were: they can be changed.
+    /// Groups with their old value, which can be changed.
     pub ready: Vec<Group>,
-    /// Neither: somebody else changed them.
+    /// Groups with another value, because somebody else changed them.
     pub foreign: Vec<Group>,
-    /// How many changes the operation has in all.
+    /// The total number of changes in the operation.
     pub changes: usize,
 }

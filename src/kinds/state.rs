@@ -1,4 +1,4 @@
-//! What adapters see: the state of one thing at one moment, in the provider's own terms where those matter.
+//! Observed states: the state of one target at one moment, in the provider's own terms where they matter.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -28,11 +28,11 @@ pub enum State {
     Records(RecordsState),
     /// A submitted DNS change.
     Change(ChangeState),
-    /// Who the credentials are.
+    /// The identity of the credentials.
     Identity(IdentityState),
     /// Whether a fence holds.
     Fence(FenceState),
-    /// Somebody answers where a database is.
+    /// An answer from a database server or its service.
     Alive(AliveState),
     /// The guard object of a component.
     Guard(GuardState),
@@ -40,23 +40,23 @@ pub enum State {
     HealthObject(HealthObjectState),
     /// Routing controls.
     Controls(ControlsState),
-    /// Where a secret leads clients.
+    /// The endpoint in a client's secret.
     Secret(SecretState),
-    /// What name servers and resolvers answer.
+    /// The answers of name servers and resolvers.
     Answers(AnswersState),
-    /// What a real write found.
+    /// The result of a real write.
     Wrote(WroteState),
     /// A command that was run.
     Command(CommandState),
-    /// A server that is made a standby of another one.
+    /// A server that is being made a standby of another one.
     Rebuild(Box<RebuildState>),
-    /// The backups that lead to a time.
+    /// The backups from which a time can be restored.
     Backups(Box<BackupsState>),
     /// A part of a restore.
     Restore(Box<RestoreState>),
     /// The results of IAM for the credentials.
     Granted(GrantedState),
-    /// What the account may have.
+    /// The quotas of an account.
     Quotas(QuotasState),
     /// A bucket.
     Bucket(BucketState),

@@ -1,4 +1,4 @@
-//! What can be looked at and acted on. A target names one thing at one place, completely.
+//! What can be observed and changed. A target identifies one thing at one place, completely.
 
 use std::fmt;
 
@@ -41,11 +41,11 @@ pub enum Target {
     HealthObject(ObjectRef),
     /// Routing controls.
     Controls(ControlsRef),
-    /// Where a secret leads clients.
+    /// The endpoint in a client's secret.
     Secret(ClientSecret),
-    /// What name servers and resolvers answer.
+    /// The answers of name servers and resolvers.
     Answers {
-        /// Of which names.
+        /// The names.
         names: Vec<crate::kinds::aws::route53::Wanted>,
     },
     /// The credentials at a place.
@@ -57,9 +57,9 @@ pub enum Target {
     Fence {
         /// The database.
         db: DatabaseRef,
-        /// The method whose proof is asked for.
+        /// The method to prove.
         method: crate::kinds::shared::fence::FenceMethod,
-        /// The restart that the fence asked for: what the proof must be newer than.
+        /// The restart that the fence requested. The proof must be newer.
         #[serde(default)]
         restart: crate::kinds::shared::restart::Restart,
     },
@@ -67,65 +67,65 @@ pub enum Target {
     Guard {
         /// The component.
         component: ComponentName,
-        /// Where the guard is kept.
+        /// The location of the guard.
         place: Place,
     },
-    /// Whether anybody answers where a database is. No login is used, and nothing is asked that could wait for anything.
+    /// Whether anything answers at a database server. Needs no login, and asks nothing that could block.
     Alive {
         /// The database.
         db: DatabaseRef,
-        /// Whose answer counts.
+        /// What may answer.
         sign: Sign,
     },
-    /// A write, made and read back.
+    /// A row that was written, and is read back.
     Wrote {
         /// The database.
         db: DatabaseRef,
-        /// The table that canaries go to.
+        /// The table of canary rows.
         table: String,
-        /// Which canary.
+        /// The key of the row.
         #[serde(default)]
         key: String,
-        /// The way that it came, if as clients come: it is in the database that they connect to.
+        /// The connection over which it was written, if it was that of clients: the row is in the database that they connect to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         way: Option<Box<crate::kinds::shared::secret::ClientWay>>,
     },
-    /// A server that is made a standby of another one.
+    /// A server that is being made a standby of another one.
     Rebuild {
         /// The server.
         db: DatabaseRef,
-        /// Which job.
+        /// The key of the job.
         #[serde(default)]
         key: String,
     },
-    /// The backups that lead to the time of a restore.
+    /// The backups from which the time of a restore can be reached.
     Backups(Box<Restore>),
     /// A part of a restore.
     Restore {
         /// The live server.
         db: DatabaseRef,
-        /// Which part.
+        /// The part.
         part: Part,
-        /// Which job.
+        /// The key of the job.
         #[serde(default)]
         key: String,
-        /// The copy of a managed one.
+        /// The copy of a managed instance.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         copy: Option<String>,
     },
-    /// Whether the credentials of a place may do what a recovery does there.
+    /// Whether the credentials of a place have the permissions for a recovery.
     Granted {
         /// The place.
         place: Place,
-        /// What that is.
+        /// These permissions.
         needs: Vec<Need>,
     },
-    /// What the account of a place may have of databases, and has.
+    /// The database quotas of a place's account, and their use.
     Quotas {
         /// The place.
         place: Place,
     },
-    /// A bucket, what is copied from it, and what is still to arrive.
+    /// A bucket, its replication rules, and the pending replication to it.
     Bucket(BucketRef),
     /// The comparison of objects with their copies.
     Compared(Box<Sample>),
@@ -139,14 +139,14 @@ pub enum Target {
 }
 
 impl Target {
-    /// The signs of life of a database server that can be looked for.
+    /// The targets that can show whether a database server is alive.
     pub fn signs_of(db: &DatabaseRef) -> Vec<Self> {
         let server = db.endpoint.is_some().then_some(Sign::Server);
         let service = (db.engine != Engine::Postgres).then_some(Sign::Service);
         server.into_iter().chain(service).map(|sign| Self::Alive { db: db.clone(), sign }).collect()
     }
 
-    /// The place whose service answers for it; commands run where drctl runs.
+    /// The place whose service answers for it; `None` for commands, which run where drctl runs.
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Database(db)
@@ -184,7 +184,7 @@ impl Target {
             Self::Guard { .. } | Self::HealthObject(_) | Self::Bucket(_) | Self::Compared(_) => "s3",
             Self::Controls(_) => "route53-recovery-cluster",
             Self::Secret(_) => "secretsmanager",
-            // Rows are read by whoever reads rows; instances are its service's.
+            // SQL reads rows; the service reports instances.
             Self::Restore {
                 part: Part::CreateCopy | Part::Swap | Part::Revert | Part::Destroy,
                 copy: Some(_),
@@ -194,18 +194,19 @@ impl Target {
             Self::Wrote { .. } | Self::Rebuild { .. } | Self::Backups(_) | Self::Restore { .. } => "sql",
             Self::Answers { .. } => "dns",
             Self::Granted { .. } => "iam",
-            // Beside the databases, and not among them: one describe answers for those.
+            // Not in the poll group of the databases, because one describe call covers those.
             Self::Quotas { .. } => "rds-quotas",
             Self::Command { .. } => "command",
         }
     }
 
-    /// One describe answers every target with the same poll group: service, account and region.
+    /// The poll group: service, account and region. One describe call covers all targets of a group.
     pub fn poll_group(&self) -> String {
         match self.place() {
-            // Each takes several calls and maybe long: nothing that a recovery needs is asked for in one go with it.
+            // Each needs several calls and may take long, so it must not delay what a recovery needs.
             Some(_) if matches!(self, Self::Bucket(_) | Self::Compared(_)) => self.key(),
-            // Nobody waits for another server's silence; one answer of a service is one for all that it runs in a region.
+            // Each server is checked separately, so that one without an answer delays no other. One answer of a service counts for all its
+            // servers in a region.
             Some(_) if matches!(self, Self::Alive { sign: Sign::Server, .. }) => self.key(),
             Some(p) if matches!(self, Self::Alive { .. }) => {
                 format!("alive/{}/{}", p.account.as_deref().unwrap_or("-"), p.region)
@@ -241,7 +242,7 @@ impl Target {
         }
     }
 
-    /// A stable key under which observations of it are stored.
+    /// A stable key for storing observations of it.
     pub fn key(&self) -> String {
         match self {
             Self::Database(db) => format!("database/{}/{}", db.place.name, db.id),
@@ -258,11 +259,11 @@ impl Target {
             Self::HealthObject(object) => format!("signal/{}/{}", object.place.name, object.url),
             Self::Controls(of) => format!("controls/{}/{}", of.place.name, of.component),
             Self::Secret(of) => format!("secret/{}/{}/{}", of.place.name, of.component, of.id),
-            // Two writes may be looked for together, and each is a row of its own.
+            // Several rows may be awaited at the same time.
             Self::Wrote { db, key, .. } => format!("wrote/{}/{}/{key}", db.place.name, db.id),
             Self::Rebuild { db, .. } => format!("rebuild/{}/{}", db.place.name, db.id),
             Self::Backups(of) => format!("backups/{}/{}", of.db.place.name, of.db.id),
-            // Two parts may be looked at together, and each is a job of its own.
+            // Several parts may be observed at the same time, each a job of its own.
             Self::Restore { db, part, key, .. } => {
                 format!("restore/{}/{}/{}/{key}", db.place.name, db.id, part.word())
             }
@@ -272,7 +273,7 @@ impl Target {
             }
             Self::Granted { place, .. } => format!("granted/{}", place.name),
             Self::Quotas { place } => format!("quotas/{}", place.name),
-            // Components may share buckets, with prefixes of their own.
+            // Several components may share a bucket, with different prefixes.
             Self::Bucket(of) => format!("bucket/{}/{}/{}", of.place.name, of.component, of.bucket),
             Self::Compared(of) => {
                 let (from, to) = (&of.source, &of.copy);

@@ -1,4 +1,4 @@
-//! Kind `clients`: those who connect to a database, and how they find it.
+//! Kind `clients`: the clients of a database, and how they find it.
 
 mod plan;
 mod write;

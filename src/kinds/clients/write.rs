@@ -1,4 +1,4 @@
-//! A row that is written as clients write: the proof that they reach the new primary.
+//! A row that is written the way clients write, which proves that they reach the new primary.
 
 use std::fmt;
 
@@ -14,19 +14,19 @@ use crate::kinds::{Called, Target};
 use crate::model::call::{Call, by_hand};
 use crate::model::properties::{Properties, QUIET};
 
-/// A row that comes as clients come, with the login of clients, and is found on the server that was promoted.
+/// Writes a row with the login and the connection of clients. It must arrive on the promoted server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientWrite {
-    /// The database that it has to land on.
+    /// The database on which it must arrive.
     pub db: DatabaseRef,
     /// The table.
     pub table: String,
-    /// The way of the clients.
+    /// The connection of the clients.
     pub way: Box<ClientWay>,
 }
 
 impl Op for ClientWrite {
-    /// That the database takes writes is proven before; this one may fail for reasons of the clients' login alone.
+    /// An earlier step has proven that the database takes writes. This one may fail only because of the clients' login.
     fn properties(&self) -> Properties {
         QUIET
     }

@@ -1,4 +1,4 @@
-//! Kind `external`: declared and shown, and recovered by people.
+//! Kind `external`: declared and displayed, but recovered by people.
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::model::document::Node;
@@ -15,7 +15,7 @@ pub const KEYS: Keys = Keys {
     ],
 };
 
-/// What recovers it, for people.
+/// How people recover it.
 pub fn build(node: &Node) -> Option<String> {
     node.get("describe").and_then(Node::text).map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! Kind `postgres`: PostgreSQL servers of one's own, with streaming replication.
+//! Kind `postgres`: self-managed PostgreSQL servers with streaming replication.
 
 mod plan;
 

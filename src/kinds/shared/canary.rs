@@ -1,4 +1,4 @@
-//! A row that is written and read back: the proof that a new primary takes writes.
+//! A row that is written and read back, which proves that a new primary takes writes.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use crate::model::estimate::Estimate;
 use crate::model::properties::{Looks, Properties, QUIET};
 use crate::model::time::Dur;
 
-/// A row, committed and read back on the new primary.
+/// Commits a row on the new primary and reads it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CanaryWrite {
     /// The database.
@@ -23,10 +23,10 @@ pub struct CanaryWrite {
     pub table: String,
 }
 
-/// What such a write takes: a connection, two statements and a few repeats. No figure is published.
+/// The duration of such a write: a connection, two statements and a few attempts. No figure is published.
 pub(crate) const TAKES: Estimate = Estimate::new(Dur::secs(2), Dur::secs(60));
 
-/// A row counts only if a call of the step wrote it: one that was there before proves nothing.
+/// A row counts only if a call of this step wrote it. An existing row proves nothing.
 pub(crate) fn wrote(db: &DatabaseRef, seen: &State, of: &Progress<'_>) -> Judged {
     match seen {
         State::Wrote(wrote) if of.called && wrote.ok => {
@@ -37,7 +37,7 @@ pub(crate) fn wrote(db: &DatabaseRef, seen: &State, of: &Progress<'_>) -> Judged
     }
 }
 
-/// For the write of one row to `self.db`, whose key is that of the call: a second one changes nothing.
+/// For writing one row to `self.db` with the key of the call. A repeated write changes nothing.
 macro_rules! proven_by_its_row {
     () => {
         type Back = std::convert::Infallible;
@@ -66,7 +66,7 @@ macro_rules! proven_by_its_row {
             crate::kinds::shared::canary::wrote(&self.db, seen, of)
         }
 
-        /// What is looked for there is what it writes.
+        /// It watches the row that it writes.
         fn absent(&self, _: &crate::kinds::Target, _: &crate::kinds::Progress<'_>) -> crate::kinds::Judged {
             crate::kinds::Judged::Before
         }
@@ -77,7 +77,7 @@ macro_rules! proven_by_its_row {
             crate::kinds::shared::canary::TAKES
         }
 
-        /// Its rows are no resources.
+        /// Rows are not resources.
         fn changes(&self) -> Vec<crate::model::change::Change> {
             Vec::new()
         }

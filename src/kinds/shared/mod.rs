@@ -1,4 +1,4 @@
-//! Mechanisms that several kinds use: each kind of database is fenced, measured, rebuilt and restored by these.
+//! Mechanisms of several kinds: every kind of database uses these to be fenced, measured, rebuilt and restored.
 
 pub mod canary;
 pub mod command;

@@ -18,20 +18,20 @@ use crate::model::estimate::Estimate;
 use crate::model::properties::{InDoubt, Late, Properties, QUIET, STRICT, Undo};
 use crate::model::time::Dur;
 
-/// Makes a replica the writer.
+/// Promotes a replica to the writer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Promote {
     /// The replica.
     pub db: DatabaseRef,
-    /// How many days backups of a managed one are kept from then on: those of the old primary, where the service would take fewer.
+    /// The backup retention of a managed server after the promotion, in days: that of the old primary, if the service's default is shorter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_days: Option<u32>,
-    /// Of a global database, what the service is asked.
+    /// For a global database: the request to the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover: Option<Box<Takeover>>,
 }
 
-/// Withdraws a promotion that was asked for and has not begun: the standby is stopped, and started as one again.
+/// Withdraws a promotion that was requested but has not begun: stops the standby, and starts it as a standby again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Withdraw {
     /// The standby.
@@ -51,12 +51,12 @@ impl Op for Promote {
         }
     }
 
-    /// The status still reads `available` for a while after the call was accepted; looking sooner proves nothing.
+    /// The status stays `available` for a while after the call was accepted, so an earlier observation proves nothing.
     fn in_doubt(&self) -> InDoubt {
         InDoubt::ObserveAfter(Dur::secs(60))
     }
 
-    /// A standby that took the request to promote ends its recovery when its WAL receiver has ended, which may hang for as long as it likes
+    /// A standby that accepted a promotion ends its recovery only after its WAL receiver has ended, which may hang for any length of time
     /// (PostgreSQL, `ShutdownWalRcv` in `walreceiverfuncs.c`).
     fn late(&self) -> Late {
         match self.db.engine {
@@ -88,11 +88,11 @@ impl Op for Promote {
 
     made_as_a_whole!();
 
-    /// Of PostgreSQL: the server ends its recovery at its current position. Replaying the remaining WAL takes as long as it takes
-    /// (`pg_promote` waits 60 s by default). Of RDS: «several minutes or longer», by the size of the replica, with a reboot (Amazon RDS
-    /// User Guide, «Promoting a read replica to be a standalone DB instance»); of a global database «in the order of minutes» (Amazon Aurora
-    /// User Guide, «Using switchover or failover in an Amazon Aurora global database»). It may take longer than this: then that is said,
-    /// and it is waited for.
+    /// For PostgreSQL, the server ends its recovery after it has replayed the remaining WAL, which may take any length of time
+    /// (`pg_promote` waits 60 s by default). For RDS: «several minutes or longer», by the size of the replica, with a reboot (Amazon RDS
+    /// User Guide, «Promoting a read replica to be a standalone DB instance»). For a global database: «in the order of minutes» (Amazon
+    /// Aurora User Guide, «Using switchover or failover in an Amazon Aurora global database»). If it takes longer, drctl reports that and
+    /// keeps waiting.
     fn estimate(&self) -> Estimate {
         match self.db.engine {
             Engine::Postgres => Estimate::new(Dur::secs(5), Dur::mins(10)),
@@ -153,7 +153,8 @@ impl fmt::Display for Promote {
     }
 }
 
-/// The source is gone and the status is one in which RDS serves. The status alone proves nothing: it reads `available` before `modifying`, too.
+/// It has no source, and a status in which RDS serves. The status alone proves nothing, because it is `available` before `modifying` as
+/// well.
 fn promoted(db: &DatabaseState) -> Judged {
     match (db.is_replica(), db.status.as_str()) {
         (false, status) if SERVING.contains(&status) => Judged::Done(Vec::new()),
@@ -162,8 +163,8 @@ fn promoted(db: &DatabaseState) -> Judged {
     }
 }
 
-/// A handover that was accepted, and of which nothing is to be seen a minute later: every one that is asked for is an outage, and so a
-/// person asks for the next.
+/// Whether an accepted switchover has no visible effect after a minute. Every switchover causes an outage, so a person must request the
+/// next one.
 fn reverted(how: Option<&Takeover>, seen: &DatabaseState, of: &Progress<'_>) -> bool {
     let (Some(how), Some(answered_at)) = (how, of.answered_at) else { return false };
     let as_before = seen.is_replica() && seen.status == "available";
@@ -195,7 +196,7 @@ impl Op for Withdraw {
 
     at_its_database!();
 
-    /// A look cannot tell a standby that was restarted from one that was not: the withdrawal of a run proves it.
+    /// An observation cannot tell whether a standby was restarted. The withdrawal's own answer proves it.
     fn judge(&self, _: &State, _: &Progress<'_>) -> Judged {
         Judged::other()
     }
@@ -210,14 +211,14 @@ impl Op for Withdraw {
         Estimate::new(Dur::secs(10), Dur::mins(2))
     }
 
-    /// By its host: a server that starts knows of no request.
+    /// Through its host: a server that starts has no pending request.
     fn calls(&self) -> Vec<Call> {
         let db = &self.db;
         let text = format!("on the host of {}: pg_ctl -m immediate stop, then pg_ctl start", db.id);
         vec![by_hand(("sql", "statement"), &db.place.name, true, &text), look(db)]
     }
 
-    /// A standby stays one.
+    /// A standby stays a standby.
     fn changes(&self) -> Vec<Change> {
         Vec::new()
     }

@@ -1,4 +1,4 @@
-//! A server that is made a standby of another one by a job on its host, and what only that server had.
+//! A server that a job on its host makes a standby of another one, and what only that server had.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,18 +7,18 @@ use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::wal::WalPoint;
 use crate::model::time::Timestamp;
 
-/// How far a server is from being a standby.
+/// The progress of a server towards being a standby.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RebuildState {
-    /// What it is, if it answers.
+    /// Its state, if it answers.
     #[serde(default)]
     pub server: Option<DatabaseState>,
     /// The job on its host.
     pub stage: JobStage,
-    /// The last lines that the job wrote.
+    /// The last lines of the job's log.
     #[serde(default)]
     pub tail: String,
-    /// What was committed there and nowhere else.
+    /// What was committed only there.
     #[serde(default)]
     pub diverged: Option<Diverged>,
 }
@@ -27,58 +27,58 @@ pub struct RebuildState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStage {
-    /// Never started.
+    /// It was never started.
     None,
-    /// Under way.
+    /// It is running.
     Running,
-    /// Broken off: it was started and runs no more, and did not say how it ended.
+    /// It was started, but is no longer running and has recorded no result.
     Gone,
-    /// Over.
+    /// It has ended.
     Ended {
         /// Its exit code.
         exit: i32,
     },
-    /// Nobody can look: the host does not answer.
+    /// The host does not answer.
     Unseen,
 }
 
-/// What an old primary committed after the new one had left its timeline.
+/// What an old primary committed after the new one left its timeline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Diverged {
-    /// How many transactions that changed rows of tables; none where they were not counted.
+    /// The number of transactions that changed rows of tables; `None` if they were not counted.
     #[serde(default)]
     pub transactions: Option<u64>,
-    /// Where the histories part, if that was found.
+    /// Where the histories diverge, if known.
     #[serde(default)]
     pub fork: Option<WalPoint>,
-    /// When the first was committed, by that server's clock.
+    /// The time of the first commit, by that server's clock.
     #[serde(default)]
     pub first: Option<Timestamp>,
-    /// When the last was.
+    /// The time of the last commit.
     #[serde(default)]
     pub last: Option<Timestamp>,
-    /// Where their log, or all of the data from before, is kept on that host.
+    /// Where their WAL, or all previous data, is kept on that host.
     pub kept: String,
-    /// What they changed, by table; the tables whose rows were exported first.
+    /// The changed rows by table; tables with exported rows come first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<DivergedTable>,
-    /// How many tables are not among these, and the file on that host that has all.
+    /// How many tables are missing here, and the file on that host that lists all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more: Option<String>,
 }
 
-/// What was changed in a table on an old primary and nowhere else.
+/// The rows of a table that were changed only on an old primary.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DivergedTable {
-    /// With its schema, as that server calls it; a file where it has no name any more.
+    /// The table with its schema, as that server names it; a file if it no longer has a name.
     pub table: String,
-    /// Rows inserted, by the log.
+    /// Rows inserted, according to the WAL.
     pub inserted: u64,
     /// Rows updated.
     pub updated: u64,
-    /// Rows deleted. They can only be counted.
+    /// Rows deleted. They can be counted but not exported.
     pub deleted: u64,
-    /// How many rows were exported, where the plan lists it under `reconcile:`.
+    /// The number of exported rows, if the plan lists the table under `reconcile:`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exported: Option<u64>,
     /// The file on that host (CSV with a header).
@@ -87,7 +87,7 @@ pub struct DivergedTable {
 }
 
 impl DivergedTable {
-    /// In words.
+    /// A description.
     pub fn words(&self) -> String {
         let Self { table, inserted, updated, deleted, .. } = self;
         let changed = match inserted + updated + deleted {

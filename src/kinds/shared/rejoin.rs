@@ -19,20 +19,20 @@ use crate::model::place::Place;
 use crate::model::properties::{Consent, InDoubt, Late, Properties, QUIET, Undo};
 use crate::model::time::Dur;
 
-/// How long an answer about an instance may be older than its new name.
+/// How old an observation of an instance may be after its rename.
 const RENAMED: Dur = Dur::mins(2);
 
-/// Makes a server a standby of another one: its own history is rewound, or replaced by a base backup; a managed one is created.
+/// Makes a server a standby of another one: its own history is rewound, or replaced by a base backup. A managed server is created.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rejoin {
     /// The server.
     pub db: DatabaseRef,
-    /// The one that it follows from then on.
+    /// The server that it will follow.
     pub source: DatabaseRef,
-    /// How a managed replica is created.
+    /// The settings for creating a managed replica.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica: Option<Box<NewReplica>>,
-    /// Tables of which the rows that only this server has are exported.
+    /// Tables whose rows that exist only on this server are exported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reconcile: Vec<String>,
 }
@@ -50,7 +50,7 @@ impl Op for Rejoin {
         }
     }
 
-    /// Of two replicas of one name RDS refuses the second; and looking tells sooner. A host runs a job once, whoever asks for it again.
+    /// RDS refuses a second replica with the same name, and an observation shows the first one sooner. A host runs a job only once.
     fn in_doubt(&self) -> InDoubt {
         match self.db.engine {
             Engine::Rds => InDoubt::ObserveAfter(Dur::mins(1)),
@@ -58,7 +58,7 @@ impl Op for Rejoin {
         }
     }
 
-    /// A job on a host continues until it ends.
+    /// A job on a host runs to its end.
     fn late(&self) -> Late {
         if self.replica.is_none() { Late::RunsOn } else { Late::Settles }
     }
@@ -92,15 +92,16 @@ impl Op for Rejoin {
         }
     }
 
-    /// What is looked for there is the new replica.
+    /// It watches the new replica.
     fn absent(&self, _: &Target, _: &Progress<'_>) -> Judged {
         Judged::Before
     }
 
     made_as_a_whole!();
 
-    /// A replica in another region is a snapshot copied there, and restored: it can take hours (Amazon RDS User Guide, «Creating a read
-    /// replica in a different AWS Region»). No figure is published. On a host it takes as long as copying the differences, or all of it.
+    /// A replica in another region is a snapshot that is copied there and restored, which can take hours (Amazon RDS User Guide, «Creating
+    /// a read replica in a different AWS Region»). No figure is published. On a host it takes as long as copying the differences, or all
+    /// data.
     fn estimate(&self) -> Estimate {
         match self.db.engine {
             Engine::Rds => Estimate::new(Dur::mins(40), Dur::mins(24 * 60)),
@@ -136,7 +137,7 @@ impl fmt::Display for Rejoin {
     }
 }
 
-/// It streams from the server that it shall follow: whatever the job on its host says.
+/// Done if it streams from the server to follow, whatever the job on its host reports.
 fn rejoined(db: &DatabaseRef, source: &DatabaseRef, seen: &RebuildState) -> Judged {
     let follows = |s: &DatabaseState| {
         let there = source.endpoint.as_deref().map(|e| e.split('/').next().unwrap_or(e));
@@ -161,18 +162,18 @@ fn rejoined(db: &DatabaseRef, source: &DatabaseRef, seen: &RebuildState) -> Judg
     }
 }
 
-/// A read replica of that source, and no other instance of the name.
+/// Done if it is a read replica of that source, and no other instance with the same name.
 fn created(db: &DatabaseRef, replica: &NewReplica, seen: &DatabaseState, of: &Progress<'_>) -> Judged {
     let of_source = match &seen.role {
-        // An id within one region, an ARN across two.
+        // An ID within a region, or an ARN across regions.
         DatabaseRole::Replica { source } => {
             *source == replica.source_arn || replica.source_arn.ends_with(&format!(":{source}"))
         }
-        // It gets its source while it is created.
+        // Its source is set while it is created.
         DatabaseRole::Writer => seen.status == "creating",
     };
     if !of_source && !of.waited(RENAMED) {
-        // Right after the renaming the old one may be shown under its old name.
+        // Right after the rename, the old instance may still be visible under its old name.
         return Judged::Unclear(format!("{} is still the renamed instance, or a different one", db.id));
     }
     if !of_source {
@@ -182,7 +183,7 @@ fn created(db: &DatabaseRef, replica: &NewReplica, seen: &DatabaseState, of: &Pr
     if !SERVING.contains(&seen.status.as_str()) || !seen.is_replica() {
         return Judged::Unclear(format!("the replica is `{}`", seen.status));
     }
-    // Where this run promoted the source with nothing missing, the instance that was set aside has nothing that the source lacks.
+    // If this run promoted the source without any loss, the renamed instance has nothing that the source lacks.
     let kept = |to| format!("DB instance {to} in {}", db.place.region);
     let diverged = of.store.aside.filter(|_| !of.store.promoted).map(|to| Diverged {
         transactions: None,

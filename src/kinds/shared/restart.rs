@@ -6,48 +6,48 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::shared::fence::FenceStage;
 use crate::model::time::{Dur, Timestamp};
 
-/// What an HTTP `Date` leaves out: it has no fractions of a second (RFC 9110, 5.6.7), so that the answer may be this much younger.
+/// An HTTP `Date` has no fractions of a second (RFC 9110, 5.6.7), so the answer may be this much later.
 const SECOND: Dur = Dur::secs(1);
-/// What proves a fence.
+/// The proof of a fence.
 const PROVEN: &str = "only the group of the fence is attached and active, and the server restarted after this run requested a restart, which ended all earlier sessions";
-/// How an answer's token begins.
+/// The prefix of a token.
 const TOKEN: &str = "restart accepted ";
 
-/// The restart that a fence asked for, once the provider accepted it.
+/// The restart that a fence requested, once the provider accepted it.
 ///
-/// Only a restart that the provider dates after that acceptance proves anything: by the provider's own clock, and whoever else restarted
-/// the server before. A call that was refused, or whose answer never came, leaves nothing here, whatever it did.
+/// Only a restart that the provider dates after that acceptance is a proof, by the provider's own clock, whoever restarted the server
+/// before. A call that was refused, or had no answer, leaves nothing here, whatever its effect was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Restart {
-    /// When the first one was accepted since the group is the only one, by the provider's clock, to the second.
+    /// When the provider accepted the first restart since the group became the only one, by its own clock, in whole seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Timestamp>,
 }
 
-/// How the security groups of a server stand to its fence's own.
+/// The security groups of a server, compared with the fence's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Groups {
-    /// Others are attached.
+    /// Other groups are attached.
     Others,
-    /// They are changing, or the server is.
+    /// The groups, or the server, are changing.
     Changing,
-    /// The fence's own is the only one, and in force.
+    /// The fence's own group is the only one, and active.
     Alone,
 }
 
 /// What the restarts of a server prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// It restarted after this fence's own restart was accepted: every session from before the group is gone.
+    /// It restarted after this fence's restart was accepted, so every earlier session has ended.
     Proven,
-    /// A restart was accepted, and no such event is there yet.
+    /// A restart was accepted, but the provider has not reported it yet.
     Awaited,
-    /// No restart was accepted: it has to be asked for.
+    /// No restart was accepted, so one must be requested.
     Unasked,
 }
 
 impl Proof {
-    /// In words.
+    /// A description.
     fn words(self, restart: Restart) -> String {
         let only = "only the group of the fence is attached; older sessions may still be open";
         match (self, restart.accepted) {
@@ -61,16 +61,16 @@ impl Proof {
 }
 
 impl Restart {
-    /// None that anybody asked for.
+    /// No requested restart.
     pub const NONE: Self = Self { accepted: None };
 
-    /// What the answer says that accepted a restart; `date` is the provider's own.
+    /// The token for an accepted restart. `date` is the provider's own time.
     pub fn token(date: Timestamp) -> String {
         format!("{TOKEN}{date}")
     }
 
-    /// A call of the fence was accepted, with this token. One that accepts no restart attached the group: what was accepted before
-    /// that ended no session that was let in meanwhile.
+    /// A call of the fence was accepted with this token. A call without one attached the group: restarts that were accepted before it did
+    /// not end sessions that were admitted in between.
     pub fn answered(&mut self, token: Option<&str>) {
         let date = token.and_then(|t| t.strip_prefix(TOKEN)).and_then(|at| Timestamp::parse(at).ok());
         self.accepted = match (self.accepted, date) {
@@ -80,12 +80,12 @@ impl Restart {
         };
     }
 
-    /// Nobody knows what a call of the fence did, or it did nothing: it may have been the one that attaches the group.
+    /// The result of a call is unknown, or it had no effect. It may have attached the group.
     pub const fn forget(&mut self) {
         self.accepted = None;
     }
 
-    /// How far a fence by group has come, by its groups and the newest restart that the provider tells of.
+    /// The progress of a fence by security group, from its groups and the newest restart that the provider reports.
     pub fn stage(self, groups: Groups, newest: Option<Timestamp>) -> (FenceStage, String) {
         match groups {
             Groups::Others => (FenceStage::Open, "other security groups are attached".to_owned()),
@@ -98,7 +98,7 @@ impl Restart {
         }
     }
 
-    /// What the newest restart proves that the provider tells of, by its clock.
+    /// What the newest restart that the provider reports proves, by its own clock.
     pub fn judge(self, newest: Option<Timestamp>) -> Proof {
         match (self.accepted, newest) {
             (None, _) => Proof::Unasked,

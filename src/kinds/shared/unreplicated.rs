@@ -1,17 +1,17 @@
-//! What a primary has and its physical standbys do not (PostgreSQL documentation, «CREATE TABLE», UNLOGGED; «Logical Replication
-//! Failover»; «Write-Ahead Log»).
+//! What a primary has and its physical standbys lack (PostgreSQL documentation, «CREATE TABLE», UNLOGGED; «Logical Replication Failover»;
+//! «Write-Ahead Log»).
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// One thing that a promoted standby lacks, or that a promotion leaves locked.
+/// Something that a promoted standby lacks, or that stays locked after a promotion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unreplicated {
     /// What happens to it.
     pub what: Lost,
-    /// Its name: of a table with its database and schema.
+    /// Its name; for a table, with its database and schema.
     pub name: String,
-    /// More about it, in words.
+    /// Details.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }
@@ -20,27 +20,27 @@ pub struct Unreplicated {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Lost {
-    /// An unlogged table with rows: a standby has it empty.
+    /// An unlogged table with rows: on a standby it is empty.
     Rows,
-    /// An unlogged table with rows that the plan calls expendable.
+    /// An unlogged table with rows that the plan declares expendable.
     Expendable,
-    /// A logical slot: its consumer finds none on the new primary, and changes may be missed.
+    /// A logical replication slot: its consumer does not find it on the new primary, and may miss changes.
     Slot,
     /// A prepared transaction: it stays open with its locks until somebody ends it.
     Locked,
-    /// A database that could not be looked at.
+    /// A database that could not be inspected.
     Unseen,
-    /// A file outside the data folder, or rows that another server keeps: no base backup and no log has it.
+    /// A file outside the data folder, or rows on another server: neither a base backup nor the WAL has it.
     Outside,
 }
 
 impl Unreplicated {
-    /// Whether rows may be lost with it that no position of a log tells of.
+    /// Whether its rows may be lost without any trace in the WAL.
     pub const fn loses_rows(&self) -> bool {
         matches!(self.what, Lost::Rows | Lost::Unseen)
     }
 
-    /// What a person has to know of it, as a sentence.
+    /// What a person must know about it, as a sentence.
     pub fn words(&self) -> String {
         let Self { name, detail, .. } = self;
         let detail = if detail.is_empty() { String::new() } else { format!(" ({detail})") };

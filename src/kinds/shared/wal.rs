@@ -1,11 +1,11 @@
-//! Positions in PostgreSQL's write-ahead log: what tells exactly what a standby has, whatever the clocks say.
+//! Positions in PostgreSQL's WAL. They show exactly what a standby has, whatever the clocks are.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Size of a page of the log, and the longest header of one, in bytes (`XLOG_BLCKSZ` and `XLogLongPageHeaderData`).
+/// The size of a WAL page, and of its longest header, in bytes (`XLOG_BLCKSZ` and `XLogLongPageHeaderData`).
 const PAGE: u64 = 8_192;
 const HEADER: u64 = 40;
 
@@ -16,8 +16,8 @@ const HEADER: u64 = 40;
 pub struct Lsn(pub u64);
 
 impl Lsn {
-    /// Without the header of a page in which nothing is written yet: the next record would go there, and an idle primary sends
-    /// its standbys no more than the page before.
+    /// The position without the header of a page that is still empty: the next record would be written there, but an idle primary sends its
+    /// standbys only the previous page.
     #[must_use]
     pub const fn without_header(self) -> Self {
         let into = self.0 % PAGE;
@@ -52,14 +52,14 @@ impl TryFrom<String> for Lsn {
 /// A position on a timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WalPoint {
-    /// The timeline: every promotion begins one.
+    /// The timeline: every promotion starts a new one.
     pub timeline: u32,
     /// The position.
     pub position: Lsn,
 }
 
 impl WalPoint {
-    /// Whether everything up to `other` is here. Positions of different timelines say nothing about each other.
+    /// Whether it includes everything up to `other`. Positions on different timelines cannot be compared.
     pub fn covers(&self, other: &Self) -> bool {
         self.timeline == other.timeline && self.position >= other.position
     }

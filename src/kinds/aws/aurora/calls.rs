@@ -34,7 +34,7 @@ pub(crate) fn create_instance(db: &DatabaseRef, instance: &NewMember) -> Call {
     about(db, "rds", "CreateDBInstance", true, text)
 }
 
-/// How the members and their parts are looked for.
+/// The calls that observe the members and their instances.
 pub(crate) fn describe(db: &DatabaseRef) -> Call {
     let text = format!(
         "aws rds describe-global-clusters --region {0} --global-cluster-identifier {1}; aws rds describe-db-clusters --region {0} --db-cluster-identifier {2}; aws rds describe-db-instances --region {0} --filters Name=db-cluster-id,Values={2}",
@@ -45,7 +45,7 @@ pub(crate) fn describe(db: &DatabaseRef) -> Call {
     about(db, "rds", "DescribeGlobalClusters", false, text)
 }
 
-/// Gives a cluster, and with it all its instances, other security groups.
+/// Changes the security groups of a cluster, and thereby of all its instances.
 pub(crate) fn modify_groups(f: &Fence, groups: &[String]) -> Call {
     let text = format!(
         "aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids {}",
@@ -56,7 +56,7 @@ pub(crate) fn modify_groups(f: &Fence, groups: &[String]) -> Call {
     about(&f.db, "rds", "ModifyDBCluster", true, text)
 }
 
-/// The fence by security group: a restart of the instance that writes ends the sessions which the group leaves open.
+/// The fence by security group: a restart of the writer instance ends the sessions that the group leaves open.
 pub(crate) fn isolate(f: &Fence) -> Vec<Call> {
     let region = quoted(&f.db.place.region);
     let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();

@@ -11,21 +11,21 @@ use crate::model::place::Place;
 pub use ops::AddClusterInstance;
 pub use plan::{CALLED, KEYS};
 
-/// What a cluster of an Aurora global database consists of (Amazon RDS API Reference, `DBCluster`, `GlobalCluster`).
+/// The state of a cluster of an Aurora global database (Amazon RDS API Reference, `DBCluster`, `GlobalCluster`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ClusterState {
-    /// Its ARN: what a global database calls its member.
+    /// Its ARN, by which the global database names its members.
     pub arn: String,
     /// Its engine, such as `aurora-postgresql`.
     pub engine: String,
-    /// Its engine's version: members have the same, or cannot take over from each other.
+    /// The version of its engine. Members need the same version to take over from each other.
     pub version: String,
-    /// Its instances; without any it holds data and serves nobody.
+    /// Its instances. Without any, it holds data but serves nobody.
     pub instances: Vec<ClusterInstance>,
-    /// Clusters of the global database whose sessions may write through their readers: no fence at the writer's door keeps them out.
+    /// Clusters of the global database whose sessions may write through their readers. A fence on the writer does not block these writes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forwarding: Vec<String>,
-    /// Whether it takes statements over HTTPS (the Data API), which pass by no security group. Their logins are the database's.
+    /// Whether it accepts statements over HTTPS (the Data API), which security groups do not block. They use the logins of the database.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub data_api: bool,
 }
@@ -37,21 +37,21 @@ pub struct ClusterInstance {
     pub id: String,
     /// Its class, such as `db.r6g.large`.
     pub class: String,
-    /// The provider's status word.
+    /// The provider's status.
     pub status: String,
-    /// Whether it is the one of its cluster that would write.
+    /// Whether it is, or would be, the writer of its cluster.
     pub writer: bool,
 }
 
 impl ClusterState {
-    /// The class of the instance that writes, or would: what serves users has it.
+    /// The class of the instance that is, or would be, the writer.
     pub fn class(&self) -> Option<&str> {
         let writer = self.instances.iter().find(|i| i.writer).or_else(|| self.instances.first());
         writer.map(|i| i.class.as_str())
     }
 }
 
-/// The status of a cluster that is in order and has no instance that serves: what is asked of it waits for one.
+/// The status of an intact cluster without an instance that serves. Calls wait until it has one.
 pub const HEADLESS: &str = "no-instance";
 
 /// How a global database's writer is moved to another cluster (Amazon RDS API Reference, `SwitchoverGlobalCluster`,
@@ -60,32 +60,32 @@ pub const HEADLESS: &str = "no-instance";
 pub struct Takeover {
     /// The global database.
     pub global: String,
-    /// The cluster that writes from then on, as its global database calls it.
+    /// The ARN of the cluster that becomes the writer.
     pub target_arn: String,
-    /// How.
+    /// The method.
     pub by: Handover,
-    /// Who is asked: the writer's region for a handover (`TargetDbClusterIdentifier` is an ARN there, «so that Aurora can locate the
-    /// cluster»), the target's where the writer is not asked.
+    /// The region that gets the call: for a switchover the writer's (`TargetDbClusterIdentifier` is an ARN there, «so that Aurora can
+    /// locate the cluster»), for a failover the target's.
     pub at: Place,
 }
 
-/// How a writer is left.
+/// How the writer moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Handover {
-    /// It hands over once the target has everything: both regions have to be healthy.
+    /// The writer hands over once the target has all data. Both regions must be healthy.
     Switchover,
-    /// It is not asked, and what the target lacks is lost.
+    /// The writer is not involved, and data that the target lacks is lost.
     AllowDataLoss,
 }
 
-/// An instance that is to be created in a cluster, completely.
+/// The complete settings of an instance to create in a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NewMember {
     /// Its identifier.
     pub id: String,
     /// Its class, such as `db.r6g.large`.
     pub class: String,
-    /// Its cluster's engine.
+    /// The engine of its cluster.
     pub engine: String,
 }

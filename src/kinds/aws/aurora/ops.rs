@@ -1,4 +1,4 @@
-//! What is done to an Aurora global database.
+//! Operations on an Aurora global database.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::model::estimate::Estimate;
 use crate::model::properties::{InDoubt, Late, Properties, QUIET, Undo};
 use crate::model::time::Dur;
 
-/// Gives a cluster without instances one that can serve.
+/// Creates an instance in a cluster that has none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AddClusterInstance {
     /// The cluster.
@@ -34,7 +34,7 @@ impl Op for AddClusterInstance {
         QUIET
     }
 
-    /// It serves nobody before the promotion, and its cluster benefits from it. Whoever pays for it removes it.
+    /// The instance serves nobody before the promotion, and helps its cluster. A person removes it if they do not want to pay for it.
     fn undo(&self) -> Undo<Infallible> {
         Undo::Nothing
     }
@@ -69,7 +69,7 @@ impl Op for AddClusterInstance {
 
     made_as_a_whole!();
 
-    /// AWS publishes no figure for an instance of a cluster; storage is there already.
+    /// AWS publishes no figure for an instance of a cluster. Its storage already exists.
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::mins(8), Dur::mins(30))
     }

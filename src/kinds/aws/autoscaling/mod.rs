@@ -38,7 +38,7 @@ pub struct GroupState {
     /// Why the last scaling activity failed, and when, in the provider's words.
     #[serde(default)]
     pub last_failure: Option<String>,
-    /// What its instances are made of: a launch template and its version, or a launch configuration.
+    /// What its instances are launched from: a launch template and its version, or a launch configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launches: Option<String>,
 }
@@ -48,7 +48,7 @@ pub struct GroupState {
 pub struct GroupSize {
     /// Never fewer than this.
     pub min: u32,
-    /// Wanted now.
+    /// The requested number.
     pub desired: u32,
     /// Never more than this.
     pub max: u32,

@@ -1,4 +1,4 @@
-//! What is done to an Auto Scaling group.
+//! Operations on an Auto Scaling group.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,21 +17,21 @@ use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Late, OnStop, Properties, QUIET, Undo};
 use crate::model::time::Dur;
 
-/// A change of a group's size. The three sizes go in one call.
+/// Changes the size of a group. The three sizes are in one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scale {
     /// The group.
     pub group: GroupRef,
-    /// The sizes it had when the runbook was made: what the undo restores.
+    /// The sizes when the runbook was made. The undo restores them.
     pub from: GroupSize,
-    /// The sizes it gets.
+    /// The new sizes.
     pub to: GroupSize,
-    /// Instances in service that are enough to continue.
+    /// The number of instances in service that is enough to continue.
     pub proceed_at: u32,
-    /// Suspended processes that have to run for instances to come, such as `Launch`: resumed before.
+    /// Suspended processes that must run to launch instances, such as `Launch`. They are resumed first.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub resume: BTreeSet<String>,
-    /// Processes that are suspended after: what an undo restores.
+    /// Processes to suspend afterwards: those that an undo restores.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub suspend: BTreeSet<String>,
 }
@@ -54,7 +54,7 @@ impl Op for Scale {
         })
     }
 
-    /// Absolute sizes: sending them twice ends where sending them once does.
+    /// Sizes are absolute, so a repeated call has the same effect.
     fn in_doubt(&self) -> InDoubt {
         InDoubt::Repeat
     }
@@ -97,7 +97,7 @@ impl Op for Scale {
 
     made_as_a_whole!();
 
-    /// AWS publishes no figure: this is what launch, boot and one health check interval commonly add up to.
+    /// AWS publishes no figure. This is a common total of launch, boot and one health check interval.
     fn estimate(&self) -> Estimate {
         let expected = if self.to.desired == self.from.desired { Dur::secs(5) } else { Dur::mins(3) };
         Estimate::new(expected, Dur::mins(10))

@@ -6,7 +6,7 @@ use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::model::call::{Call, call, quoted};
 
-/// How an instance is looked for.
+/// The call that observes an instance.
 pub(crate) fn describe(region: &str, at: &str, id: &str) -> Call {
     call(
         "rds",
@@ -44,7 +44,7 @@ pub(crate) fn create_replica(db: &DatabaseRef, replica: &NewReplica) -> Call {
     about(db, "rds", "CreateDBInstanceReadReplica", true, text)
 }
 
-/// What makes a new instance like another one.
+/// Options that make a new instance similar to another one.
 pub(crate) fn options<const N: usize>(like: &InstanceSettings, more: [(&str, Option<String>); N]) -> String {
     let common = [
         ("--db-subnet-group-name", like.subnet_group.clone()),

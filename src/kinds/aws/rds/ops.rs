@@ -1,4 +1,4 @@
-//! What is done to a DB instance.
+//! Operations on a DB instance.
 
 use std::fmt;
 
@@ -16,12 +16,12 @@ use crate::model::place::Place;
 use crate::model::properties::{Consent, InDoubt, Late, Properties, QUIET, Undo};
 use crate::model::time::Dur;
 
-/// Gives a managed server another name, which frees the one that it has. It is kept as it is.
+/// Renames a managed server, so that its name is free. The server itself is kept unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rename {
     /// The server.
     pub db: DatabaseRef,
-    /// Its name from then on.
+    /// Its new name.
     pub to: String,
 }
 
@@ -37,7 +37,7 @@ impl Op for Rename {
         Undo::By(Self { db: renamed, to: self.db.id.clone() })
     }
 
-    /// Until it is done the old name is what is seen.
+    /// Until the rename is done, the instance is visible under the old name.
     fn in_doubt(&self) -> InDoubt {
         InDoubt::ObserveAfter(NEW_NAME_AT_WORST)
     }
@@ -70,14 +70,14 @@ impl Op for Rename {
         }
     }
 
-    /// What is looked for there is the new name.
+    /// It watches the new name.
     fn absent(&self, _: &Target, _: &Progress<'_>) -> Judged {
         Judged::Before
     }
 
     made_as_a_whole!();
 
-    /// A call whose answer was lost is made again once, after as long as a renaming may show nothing.
+    /// If the answer is lost, the call is repeated once, after the time in which a rename may have no visible effect.
     fn estimate(&self) -> Estimate {
         Estimate::new(NEW_NAME, Dur::mins(60))
     }

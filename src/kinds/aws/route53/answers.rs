@@ -1,4 +1,4 @@
-//! What name servers and resolvers answer.
+//! The answers of name servers and resolvers.
 
 use std::fmt;
 
@@ -15,49 +15,49 @@ use crate::model::plain::count;
 use crate::model::properties::{LOOKS, Properties};
 use crate::model::time::Dur;
 
-/// What name servers and resolvers answer.
+/// The answers of name servers and resolvers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AnswersState {
-    /// Each server that was asked, for each name.
+    /// The answer of each server for each name.
     pub servers: Vec<ServerAnswer>,
 }
 
-/// What one server answers for one name.
+/// The answer of one server for one name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServerAnswer {
     /// The server.
     pub server: String,
-    /// Whether it is one of the zone's own: it answers from the zone, and keeps nothing.
+    /// Whether it is one of the zone's own name servers, which have the current answer.
     pub authoritative: bool,
     /// The name.
     pub name: String,
-    /// Whether it answered as wanted; none where it did not answer.
+    /// Whether the answer is the expected one; `None` if there is no answer.
     pub right: Option<bool>,
-    /// What it answered, or why it did not.
+    /// The answer, or the reason why there is none.
     pub said: String,
 }
 
-/// What a name shall lead to.
+/// The expected answer for a name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Wanted {
     /// The name.
     pub name: String,
     /// `A` and so on.
     pub rtype: String,
-    /// Its values, sorted; for an alias nothing.
+    /// The expected values, sorted; empty for an alias.
     pub values: Vec<String>,
-    /// The name that an alias leads to: whatever that one's values are.
+    /// The target of an alias, whose values are expected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
 }
 
-/// Name servers answer as they should, and resolvers do, or have had the time to.
+/// Waits until name servers give the expected answer, and resolvers do as well or have had the time to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Answers {
-    /// What is asked, and what is wanted.
+    /// The names and their expected answers.
     pub names: Vec<Wanted>,
-    /// How long resolvers are asked, at most: the old TTL. Without it the zone's own name servers have to be right, or, where none of
-    /// them can be asked from here, every resolver that answers.
+    /// The maximum time to wait for resolvers: the old TTL. Without it, the zone's own name servers must be right, or, if none of them can
+    /// be reached from here, every resolver that answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolvers_ttl_ms: Option<Dur>,
 }
@@ -67,7 +67,7 @@ impl Op for Answers {
         LOOKS
     }
 
-    /// Name servers are asked from wherever drctl runs.
+    /// Name servers are queried from wherever drctl runs.
     fn place(&self) -> Option<&Place> {
         None
     }
@@ -124,8 +124,8 @@ impl fmt::Display for Answers {
     }
 }
 
-/// All of the zone's own servers that answer have to be right, or else all resolvers that do. Resolvers may keep the old answer for
-/// its TTL; those that keep it longer are named, and waited for no longer.
+/// All of the zone's own name servers that answer must be right, or else all resolvers that answer. Resolvers may keep the old answer for
+/// its TTL; those that keep it longer are reported, but not waited for.
 fn judge(resolvers_ttl: Option<Dur>, seen: &AnswersState, of: &Progress<'_>) -> Judged {
     let all = || seen.servers.iter();
     let mut names: Vec<&str> = all().map(|s| s.name.as_str()).collect();
@@ -154,13 +154,13 @@ fn judge(resolvers_ttl: Option<Dur>, seen: &AnswersState, of: &Progress<'_>) -> 
         names
     };
     let right = u32::try_from(all().filter(|s| s.right == Some(true)).count()).unwrap_or(u32::MAX);
-    // Before the TTL is over nobody keeps anything too long.
+    // Before the TTL has passed, no resolver keeps an answer too long.
     let tail = if resolvers_ttl.is_some() { named(Some(false)) } else { Vec::new() };
     Judged::Done(vec![Fact::Answered { right, tail, silent: named(None) }])
 }
 
-/// Why a name is not known to lead where it should. From within a network that lets nobody ask the zone's servers resolvers are all there
-/// is; they take a TTL longer.
+/// Why the answer for a name is not proven. In a network that blocks queries to the zone's servers, only resolvers can be asked, which
+/// takes one TTL longer.
 fn unproven(seen: &AnswersState, name: &str) -> Option<String> {
     let of_name = || seen.servers.iter().filter(|s| s.name == name);
     let asked = of_name().any(|s| s.authoritative && s.right.is_some());

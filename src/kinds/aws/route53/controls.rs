@@ -38,35 +38,35 @@ pub struct ControlsState {
 }
 
 impl ControlsState {
-    /// The site that users are sent to, if it is one.
+    /// The site that users are sent to, if it is exactly one.
     pub fn leads_to(&self) -> Option<&SiteName> {
         let mut on = self.on.iter().filter(|(_, on)| **on).map(|(site, _)| site);
         on.next().filter(|_| on.next().is_none())
     }
 }
 
-/// Traffic that follows routing controls: the record set of each site has a health check that is as its control says (AWS, Amazon
-/// Application Recovery Controller, «Routing control»). All of them change in one call, or none does.
+/// Moves traffic by routing controls: the record set of each site has a health check that follows the site's control (AWS, Amazon
+/// Application Recovery Controller, «Routing control»). All controls change in one call, or none does.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetRoutingControls {
     /// The controls, and the endpoints that change them.
     pub controls: ControlsRef,
-    /// The site whose control is to be `On`, and no other.
+    /// The only site whose control will be `On`.
     pub to: SiteName,
-    /// Which were `On` before.
+    /// The controls that were `On` before.
     pub from: BTreeMap<SiteName, bool>,
-    /// Where a cancel turns back to: the one that was `On`, or else the site that is left.
+    /// Where an undo sends users: the site whose control was `On`, or else the site that was left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub back: Option<SiteName>,
 }
 
 impl SetRoutingControls {
-    /// What each control is to be.
+    /// The new state of each control.
     pub fn wanted(&self) -> BTreeMap<SiteName, bool> {
         self.controls.controls.keys().map(|site| (site.clone(), *site == self.to)).collect()
     }
 
-    /// The way back, if it is known.
+    /// The opposite change, if it is known.
     pub fn reversed(&self) -> Option<Self> {
         let to = self.back.clone()?;
         Some(Self { controls: self.controls.clone(), to, from: self.wanted(), back: Some(self.to.clone()) })
@@ -121,7 +121,7 @@ impl Op for SetRoutingControls {
 
     made_as_a_whole!();
 
-    /// A safety rule may want time between two changes (`WaitPeriodMs`, Amazon Application Recovery Controller API Reference).
+    /// A safety rule may require time between two changes (`WaitPeriodMs`, Amazon Application Recovery Controller API Reference).
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(2), Dur::mins(10))
     }

@@ -21,7 +21,7 @@ use crate::model::time::Dur;
 pub struct ObjectRef {
     /// The component whose names it moves.
     pub component: ComponentName,
-    /// Where it is: the site that it sends users to.
+    /// Its place: the site to which it sends users.
     pub place: Place,
     /// `s3://bucket/key`.
     pub url: String,
@@ -37,20 +37,20 @@ impl ObjectRef {
 /// An object that health checks watch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HealthObjectState {
-    /// Who put it there; none where it is not.
+    /// Who created it; `None` if it does not exist.
     #[serde(default)]
     pub holder: Option<String>,
 }
 
-/// Traffic that follows an object: health checks which exist beforehand watch it, and record sets which stay as they are follow them.
-/// Neither needs a control plane (AWS, «Creating disaster recovery mechanisms using Amazon Route 53»).
+/// Moves traffic by an object: existing health checks watch it, and fixed record sets follow these checks. Neither needs a control plane
+/// (AWS, «Creating disaster recovery mechanisms using Amazon Route 53»).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SetHealthObject {
     /// The object.
     pub object: ObjectRef,
-    /// Whether it is to be there: users are sent to its site for as long as it is.
+    /// Whether the object will exist. While it does, users are sent to its site.
     pub present: bool,
-    /// What is written into it: who sent users there.
+    /// Its content: who sent users there.
     pub holder: String,
 }
 

@@ -1,12 +1,12 @@
-//! Which record sets of a switch can be changed, and which somebody else changed.
+//! Which record sets of a switch can be changed, and which were changed by somebody else.
 
 use std::collections::BTreeMap;
 
 use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
 use crate::kinds::{Found, FoundSet, Group, Parts};
 
-/// The sets of one name and type, which move together and are never separated: half a weighted pair would be an outage of its own.
-/// Sorted by what is there.
+/// Groups the sets by name and type. They change together, because half of a weighted pair would be an outage of its own. The groups are
+/// sorted by their current state.
 pub(super) fn find(switch: &Switch, there: &[RecordSet], in_scope: &dyn Fn(u32) -> bool) -> Parts {
     let mut found = Parts { changes: switch.changes.len(), ..Parts::default() };
     for mut group in groups(switch, in_scope) {
@@ -38,7 +38,7 @@ fn groups(switch: &Switch, in_scope: &dyn Fn(u32) -> bool) -> Vec<Group> {
     groups.into_iter().map(group).collect()
 }
 
-/// Why a set is not changed: both values, so that a person can tell who is right.
+/// Why a set is not changed: both values, so that a person can decide which is right.
 fn differs(change: &RecordChange, there: Option<&RecordSet>) -> String {
     let words = |set: Option<&RecordSet>| set.map_or_else(|| "not there".to_owned(), RecordSet::words);
     let (is, was) = (words(there), words(change.before.as_ref()));
@@ -52,7 +52,7 @@ fn differs(change: &RecordChange, there: Option<&RecordSet>) -> String {
     }
 }
 
-/// The sets that a call with these changes replaces, where the runbook does not say exactly that.
+/// The current sets that a call with these changes replaces, if they differ from those in the runbook.
 pub(super) fn read(switch: &Switch, part: &[u32], there: &[RecordSet]) -> Option<Found> {
     let unsaid = |(change, position): (&RecordChange, u32)| {
         let set = change.find(there);

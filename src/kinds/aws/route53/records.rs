@@ -1,4 +1,4 @@
-//! Record sets of a hosted zone, as Route 53 knows them.
+//! The record sets of a hosted zone.
 
 use crate::model::ids::ComponentName;
 
@@ -11,15 +11,15 @@ use crate::model::time::Dur;
 /// A hosted zone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ZoneRef {
-    /// The component whose records are meant.
+    /// The component whose records are in it.
     pub component: ComponentName,
-    /// The connection it is reached by.
+    /// The connection to it.
     pub place: Place,
     /// The zone's id.
     pub zone: String,
 }
 
-/// Record sets of one zone, those that were asked for and exist.
+/// The requested record sets of one zone that exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordsState {
     /// In the provider's order.
@@ -47,12 +47,12 @@ pub struct RecordSet {
 }
 
 impl RecordSet {
-    /// Whether it is the same set as another one, whatever it answers.
+    /// Whether it is the same set as another one, whatever the answers are.
     pub fn same_set(&self, other: &Self) -> bool {
         self.name == other.name && self.rtype == other.rtype && self.set_identifier == other.set_identifier
     }
 
-    /// Its answer in one line.
+    /// The answer in one line.
     pub fn words(&self) -> String {
         let answer = match &self.answer {
             RecordAnswer::Values { ttl_s, values } => format!("{} ttl {ttl_s}s", values.join(",")),
@@ -67,8 +67,8 @@ impl RecordSet {
         }
     }
 
-    /// How long resolvers may keep its answer. Aliases are answered with the TTL of their target, 60 s for load balancers (AWS, Route 53
-    /// Developer Guide, «Choosing between alias and non-alias records»).
+    /// How long resolvers may cache its answer. Aliases have the TTL of their target, 60 s for load balancers (AWS, Route 53 Developer
+    /// Guide, «Choosing between alias and non-alias records»).
     pub const fn kept(&self) -> Dur {
         match self.answer {
             RecordAnswer::Values { ttl_s, .. } => Dur::secs(ttl_s),
@@ -84,7 +84,7 @@ impl RecordSet {
         }
     }
 
-    /// The same with another TTL, where it has one of its own.
+    /// The same set with another TTL, if it has one of its own.
     #[must_use]
     pub fn with_ttl(&self, ttl_s: u64) -> Self {
         let answer = match &self.answer {
@@ -95,7 +95,7 @@ impl RecordSet {
     }
 }
 
-/// How long the answers of some sets may be kept.
+/// How long the answers of these sets may be cached.
 pub fn kept<'a>(sets: impl IntoIterator<Item = &'a RecordSet>) -> Dur {
     sets.into_iter().map(RecordSet::kept).max().unwrap_or_default()
 }
@@ -104,14 +104,14 @@ pub fn kept<'a>(sets: impl IntoIterator<Item = &'a RecordSet>) -> Dur {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RecordAnswer {
-    /// Plain values with a time to live.
+    /// Values with a TTL.
     Values {
-        /// Time to live in seconds.
+        /// The TTL in seconds.
         ttl_s: u64,
-        /// Sorted.
+        /// The values, sorted.
         values: Vec<String>,
     },
-    /// Another name of the provider, whose own TTL counts.
+    /// Another name at the provider, whose TTL applies.
     Alias {
         /// Its name.
         name: String,
@@ -140,7 +140,7 @@ pub enum RecordPolicy {
     },
 }
 
-/// Where a submitted DNS change is.
+/// The state of a submitted DNS change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeState {

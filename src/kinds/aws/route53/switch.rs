@@ -18,13 +18,13 @@ use crate::model::plain::count;
 use crate::model::properties::{InDoubt, LEADS, Late, Looks, Moves, Properties, Undo, UndoRank};
 use crate::model::time::Dur;
 
-/// Record sets that change together. Each is a delete of the exact known set and a create of the new one in one batch: a compare-and-swap.
-/// A set that nobody had seen when the runbook was made is read before the change, and what was read is the known one.
+/// Record sets that change together. One batch deletes each exact known set and creates the new one, which makes it a compare-and-swap. A
+/// set that was never observed before the runbook was made is read right before the change, and becomes the known one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Switch {
     /// The zone.
     pub zone: ZoneRef,
-    /// What changes.
+    /// The changes.
     pub changes: Vec<RecordChange>,
 }
 
@@ -36,7 +36,7 @@ impl Switch {
         Self { zone: self.zone.clone(), changes: self.changes.iter().map(flip).collect() }
     }
 
-    /// Only the changes at these positions; all of them where none is named.
+    /// The changes at these positions; all of them if there are none.
     #[must_use]
     pub fn part(&self, positions: &[u32]) -> Self {
         if positions.is_empty() {
@@ -46,12 +46,12 @@ impl Switch {
         Self { zone: self.zone.clone(), changes }
     }
 
-    /// How long resolvers may keep the answers that are replaced.
+    /// How long resolvers may cache the replaced answers.
     pub fn old_ttl(&self) -> Dur {
         kept(self.changes.iter().filter_map(|c| c.before.as_ref()))
     }
 
-    /// The TTL, in seconds, that the record sets are given, if nothing else of them changes.
+    /// The new TTL in seconds, if only TTLs change.
     pub fn only_ttl(&self) -> Option<u64> {
         let only = |c: &RecordChange| {
             let (before, after) = (c.before.as_ref()?, c.after.as_ref()?);
@@ -62,12 +62,12 @@ impl Switch {
         ttls?.into_iter().max()
     }
 
-    /// Whether every change names what was seen, so that the provider refuses it where something else is there.
+    /// Whether every change is based on an observed set, so that the provider rejects it if something else is there.
     pub fn is_swap(&self) -> bool {
         self.changes.iter().all(|c| c.basis == Basis::Seen)
     }
 
-    /// The same with what was read right before the call at each of these positions. What else was expected there still is.
+    /// The same changes, with the sets that were read right before the call at these positions.
     fn with_read(&self, found: &BTreeMap<u32, Option<RecordSet>>) -> Self {
         let bind = |(change, position): (&RecordChange, u32)| match found.get(&position) {
             Some(read) => change.bound(read.as_ref()),
@@ -76,12 +76,12 @@ impl Switch {
         Self { zone: self.zone.clone(), changes: self.changes.iter().zip(0..).map(bind).collect() }
     }
 
-    /// The sets that exist once it is done.
+    /// The sets that exist afterwards.
     pub fn sets_after(&self) -> Vec<RecordSet> {
         self.changes.iter().filter_map(|c| c.after.clone()).collect()
     }
 
-    /// Name and type of every set it touches, sorted and without repetition.
+    /// Name and type of every changed set, sorted and unique.
     pub fn names(&self) -> Vec<(String, String)> {
         let sets = self.changes.iter().flat_map(|c| c.before.iter().chain(c.after.iter()));
         let mut names: Vec<_> = sets.map(|s| (s.name.clone(), s.rtype.clone())).collect();
@@ -91,34 +91,34 @@ impl Switch {
     }
 }
 
-/// One record set before and after.
+/// One record set, before and after the change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordChange {
-    /// As it was read, or as the plan declares it; none where nothing is.
+    /// The observed or declared set; `None` if none exists.
     pub before: Option<RecordSet>,
-    /// As it will be; none where it is removed.
+    /// The new set; `None` if it is removed.
     pub after: Option<RecordSet>,
-    /// Where `before` comes from.
+    /// The source of `before`.
     #[serde(default, skip_serializing_if = "Basis::is_seen")]
     pub basis: Basis,
-    /// What else may be there, because this run or an earlier one wrote it.
+    /// Other sets that may be there, because this run or an earlier one wrote them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own: Vec<RecordSet>,
 }
 
-/// Where it is known from what a change replaces.
+/// How the set that a change replaces is known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Basis {
-    /// It was observed, or drctl wrote it.
+    /// drctl observed or wrote it.
     #[default]
     Seen,
-    /// Nobody ever saw it: it is what the plan declares for the site that is left, and is read before it is replaced.
+    /// It was never observed. It is the declared set of the site that is left, and is read before it is replaced.
     Declared,
 }
 
 impl Basis {
-    /// For the format: what was seen needs no word.
+    /// Omits the default from the serialized form.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     fn is_seen(&self) -> bool {
         *self == Self::Seen
@@ -126,18 +126,18 @@ impl Basis {
 }
 
 impl RecordChange {
-    /// A change of what was seen.
+    /// A change of an observed set.
     pub const fn seen(before: Option<RecordSet>, after: Option<RecordSet>) -> Self {
         Self { before, after, basis: Basis::Seen, own: Vec::new() }
     }
 
-    /// What of these sets is the one that changes.
+    /// The set among these that it changes.
     pub fn find<'s>(&self, there: &'s [RecordSet]) -> Option<&'s RecordSet> {
         let key = self.after.as_ref().or(self.before.as_ref())?;
         there.iter().find(|set| set.same_set(key))
     }
 
-    /// Whether this may be replaced.
+    /// Whether it may replace this set.
     pub fn replaces(&self, found: Option<&RecordSet>) -> bool {
         found == self.before.as_ref() || found.is_some_and(|set| self.own.contains(set))
     }
@@ -153,9 +153,9 @@ impl Op for Switch {
     type Back = Self;
 
     fn properties(&self) -> Properties {
-        // Who moved users gives back the TTL that was found.
+        // A switch that moved traffic restores the observed TTLs as well, so TTLs alone have a rank of their own.
         let undo_rank = if self.only_ttl().is_some() { UndoRank::Ttl } else { UndoRank::Traffic };
-        // A compare-and-swap checks the state itself.
+        // A compare-and-swap checks the current state itself.
         let looks = if self.is_swap() { Looks::AfterTheFirstCall } else { Looks::BeforeEachCall };
         Properties { moves: Moves::ByName, undo_rank, looks, ..LEADS }
     }
@@ -164,7 +164,7 @@ impl Op for Switch {
         Undo::By(self.reversed())
     }
 
-    /// A repeated compare-and-swap is refused if the first one took effect, which reads like somebody else's change.
+    /// A repeated compare-and-swap is rejected if the first one took effect, which looks like a change by somebody else.
     fn in_doubt(&self) -> InDoubt {
         InDoubt::ObserveAfter(Dur::secs(5))
     }
@@ -185,7 +185,7 @@ impl Op for Switch {
         None
     }
 
-    /// The change, where the service named it, or else the record sets.
+    /// Watches the change, if the service returned its ID, or else the record sets.
     fn watch(&self, called: &Called<'_>) -> Target {
         match called.token {
             Some(id) => Target::Change { zone: self.zone.clone(), id: id.to_owned() },
@@ -228,7 +228,7 @@ impl Op for Switch {
         Some(Self { zone: self.zone.clone(), changes })
     }
 
-    /// What was read is what the change may replace.
+    /// The change may replace only what was read.
     fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
         let at = |position: u32| self.changes.get(position as usize);
         part.iter().all(|position| at(*position).is_some())
@@ -291,7 +291,7 @@ fn switch_calls(s: &Switch) -> Vec<Call> {
         if let Some(before) = &change.before {
             batch.push(format!("{{\"Action\":\"DELETE\",\"ResourceRecordSet\":{}}}", record_json(before)));
         }
-        // It is refused where a set is there that nobody named: an upsert would replace it unseen.
+        // CREATE fails if another set exists already; an UPSERT would replace it unseen.
         if let Some(after) = &change.after {
             batch.push(format!("{{\"Action\":\"CREATE\",\"ResourceRecordSet\":{}}}", record_json(after)));
         }
@@ -359,7 +359,7 @@ fn record_json(set: &RecordSet) -> String {
     json.to_string()
 }
 
-/// What a change replaces.
+/// The set that a change replaces, as text.
 fn was(change: &RecordChange) -> String {
     let words = change.before.as_ref().map_or_else(|| "none".to_owned(), RecordSet::words);
     match change.basis {

@@ -1,4 +1,4 @@
-//! Kind `aws.s3`: a bucket in each site, copied by S3 itself.
+//! Kind `aws.s3`: a bucket in each site, replicated by S3.
 
 mod compare;
 mod plan;
@@ -24,35 +24,35 @@ pub struct BucketRef {
     pub place: Place,
     /// Its name.
     pub bucket: String,
-    /// What begins so is meant; everything if empty.
+    /// The prefix of the keys that belong to the component; empty for all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub prefix: String,
-    /// The buckets of the other sites: what is copied from them arrives here.
+    /// The buckets in other sites, which are replicated to this one.
     pub others: BTreeSet<String>,
 }
 
-/// Whether it keeps old versions. Without that nothing is copied (Amazon S3 User Guide, «Requirements for replication»).
+/// Whether it keeps old versions. Replication requires that (Amazon S3 User Guide, «Requirements for replication»).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Versioning {
-    /// It was never turned on.
+    /// Never enabled.
     #[default]
     Never,
-    /// It was turned off.
+    /// Suspended.
     Suspended,
-    /// It is on.
+    /// Enabled.
     Enabled,
 }
 
 /// A bucket as observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BucketState {
-    /// Whether it keeps old versions.
+    /// Its versioning.
     pub versioning: Versioning,
-    /// What is copied from it, and where to.
+    /// The replication rules.
     pub rules: Vec<CopyRule>,
-    /// What is still to arrive in it, by rule. S3 publishes that in the region of the copy (Amazon S3 User Guide, «Using S3 Replication
-    /// metrics»), so it can be read while the source is dark.
+    /// The pending replication to this bucket, by rule. S3 publishes it in the region of the copy (Amazon S3 User Guide, «Using S3
+    /// Replication metrics»), so it can be read while the source is dark.
     pub arriving: Vec<Arriving>,
     /// Why the delay is unknown, if it could not be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,109 +64,109 @@ pub struct BucketState {
 pub struct CopyRule {
     /// Its id.
     pub id: String,
-    /// Whether it is on.
+    /// Whether it is enabled.
     pub on: bool,
-    /// Where several copy an object to the same bucket, the highest counts.
+    /// If several rules replicate an object to the same bucket, the one with the highest priority applies.
     pub priority: i32,
-    /// What begins so is copied; everything if empty.
+    /// The prefix of the keys that are replicated; empty for all.
     pub prefix: String,
-    /// Only what has certain tags is copied.
+    /// Whether it replicates only objects with certain tags.
     pub tagged: bool,
-    /// The bucket that it is copied to.
+    /// The destination bucket.
     pub to: String,
-    /// Whether what is deleted is deleted there.
+    /// Whether it replicates delete markers.
     pub deletes: bool,
 }
 
-/// What one rule has still to copy, as it was last published.
+/// The pending replication of one rule, as published last.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Arriving {
-    /// The bucket that it is copied from.
+    /// The source bucket.
     pub from: String,
     /// The rule.
     pub rule: String,
-    /// The minute that the newest of these figures is of.
+    /// The minute of the newest of these values.
     pub at: Timestamp,
-    /// Objects, delete markers and changes of tags that wait (`OperationsPendingReplication`).
+    /// The number of pending objects, delete markers and tag changes (`OperationsPendingReplication`).
     pub operations: Option<u64>,
     /// Their size (`BytesPendingReplication`).
     pub bytes: Option<u64>,
-    /// How far the copy is behind at most (`ReplicationLatency`).
+    /// The maximum delay of the copy (`ReplicationLatency`).
     pub behind_ms: Option<Dur>,
 }
 
-/// Objects that are compared with their copies.
+/// Objects to compare with their copies.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
-    /// Whose objects.
+    /// The bucket of the objects.
     pub source: BucketRef,
-    /// Where their copies are.
+    /// The bucket of the copies.
     pub copy: BucketRef,
-    /// How many of them at most.
+    /// The maximum number of objects.
     pub most: u32,
-    /// What decides which: the same seed finds the same ones, and nobody who writes objects knows it.
+    /// The seed of the random choice. The same seed chooses the same objects, and people who write objects cannot predict it.
     pub seed: String,
 }
 
-/// What a comparison found.
+/// The result of a comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ComparedState {
-    /// How many objects were listed, of which some were chosen.
+    /// The number of listed objects, from which some were chosen.
     pub listed: u64,
-    /// Whether there are more than were listed.
+    /// Whether there are more objects than were listed.
     pub more: bool,
-    /// How many were compared.
+    /// The number of compared objects.
     pub compared: u32,
-    /// Those whose copy is not the same.
+    /// Objects whose copies differ.
     pub gaps: Vec<Gap>,
-    /// How many of the chosen could not be asked for.
+    /// The number of chosen objects that could not be read.
     #[serde(default)]
     pub unread: u32,
-    /// Why the first of them could not.
+    /// The reason for the first of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// An object whose copy is not the same.
+/// An object whose copy differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// Its key.
     pub key: String,
-    /// When it was written, by the source.
+    /// When it was written, according to the source.
     pub written_at: Option<Timestamp>,
-    /// What is not the same.
+    /// The difference.
     pub what: Difference,
-    /// The replication status at the source (`PENDING`, `FAILED`, ..), if there is one.
+    /// The replication status at the source (`PENDING`, `FAILED`, ..), if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
 }
 
-/// What is not the same.
+/// How a copy differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Difference {
-    /// There is none.
+    /// It does not exist.
     Missing,
-    /// It is another version, or of another size.
+    /// It has another version or size.
     Other,
 }
 
 impl BucketState {
-    /// The rule that copies everything of this prefix to a bucket. Of several the one of highest priority counts (Amazon S3 API
-    /// Reference, `ReplicationRule`).
+    /// The rule that replicates everything with this prefix to a bucket. If there are several, the one with the highest priority applies
+    /// (Amazon S3 API Reference, `ReplicationRule`).
     pub fn rule_to(&self, bucket: &str, prefix: &str) -> Option<&CopyRule> {
         let all = |r: &&CopyRule| !r.tagged && prefix.starts_with(&r.prefix);
         self.rules_to(bucket, prefix).into_iter().filter(all).max_by_key(|r| r.priority)
     }
 
-    /// Rules that copy something of this prefix to a bucket.
+    /// Rules that replicate something with this prefix to a bucket.
     pub fn rules_to(&self, bucket: &str, prefix: &str) -> Vec<&CopyRule> {
         let meets = |r: &&CopyRule| prefix.starts_with(&r.prefix) || r.prefix.starts_with(prefix);
         self.rules.iter().filter(|r| r.on && r.to == bucket).filter(meets).collect()
     }
 
-    /// What arrives in this one from another, furthest behind first: by the rules that count, where the other's rules are known. Figures
-    /// that stopped long before the others are of a rule that is no more.
+    /// The pending replication from another bucket, the longest delay first. If that bucket's rules are known, only the rules that apply
+    /// count. Values that stopped long before the others belong to a deleted rule.
     pub fn arriving_from(&self, from: &BucketRef, of: Option<&Self>, copy: &str) -> Vec<&Arriving> {
         let counts = |a: &&Arriving| {
             of.is_none_or(|state| state.rules_to(copy, &from.prefix).iter().any(|rule| rule.id == a.rule))
@@ -179,18 +179,18 @@ impl BucketState {
     }
 }
 
-/// Figures are published every minute.
+/// Values are published every minute.
 const STOPPED: Dur = Dur::mins(10);
 
 impl Gap {
-    /// Whether S3 gave up: it never retries such an object on its own (Amazon S3 User Guide, «Getting replication status information»).
+    /// Whether S3 gave up: it never retries such an object by itself (Amazon S3 User Guide, «Getting replication status information»).
     pub fn given_up(&self) -> bool {
         self.status.as_deref() == Some("FAILED")
     }
 }
 
 impl ComparedState {
-    /// When the first object was written whose copy is not the same.
+    /// When the oldest object whose copy differs was written.
     pub fn oldest_gap(&self) -> Option<Timestamp> {
         self.gaps.iter().filter_map(|gap| gap.written_at).min()
     }
@@ -255,7 +255,7 @@ impl fmt::Display for ComparedState {
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = if self.what == Difference::Missing { "missing" } else { "different" };
-        // Whoever may write objects gives them names: no link, no picture, nothing that turns the text around.
+        // Keys can be chosen by anybody who may write objects, so remove links, images and characters that change the direction of text.
         write!(f, "`{}`: {what}", harmless(&self.key).replace('`', "'"))?;
         if let Some(at) = self.written_at {
             write!(f, ", written {at}")?;
@@ -267,7 +267,7 @@ impl fmt::Display for Gap {
     }
 }
 
-/// Those that are compared: the newest, because they are copied last, and as many of the others as a seed draws.
+/// The keys to compare: the newest, because they are replicated last, and as many others as the seed draws.
 pub fn chosen(listed: &[(String, Timestamp)], most: usize, seed: &str) -> Vec<String> {
     let mut newest: Vec<_> = listed.iter().collect();
     newest.sort_by(|a, b| (b.1, &a.0).cmp(&(a.1, &b.0)));

@@ -1,4 +1,4 @@
-//! Commands of plans: what runs on this machine.
+//! Commands in plans, which run on this machine.
 
 mod op;
 
@@ -10,26 +10,26 @@ use crate::model::read::dur;
 use crate::model::shape::{Field, Shape, opt, req};
 use crate::model::time::Dur;
 
-/// A command of the plan's author. Run without a shell.
+/// A command in a plan. It runs without a shell.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Command {
     /// Program and arguments.
     pub argv: Vec<String>,
-    /// Whether running it twice is as good as once. If not, a person decides when it is in doubt.
+    /// Whether it may run twice. If not, a person decides what to do when its result is in doubt.
     pub idempotent: bool,
-    /// Variables of drctl's environment that it is given beside the usual ones: names, since values may be secrets.
+    /// Names of environment variables that it gets in addition to the usual ones. The plan has names because values may be secrets.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub env: Vec<String>,
 }
 
-/// A command of the plan's author, and how long it may take.
+/// A command in a plan, and its timeout.
 #[derive(Clone, Debug)]
 pub struct Task {
     /// Its name, or its number among several.
     pub name: String,
-    /// What runs.
+    /// The command.
     pub command: Command,
-    /// How long it may take.
+    /// The timeout.
     pub timeout: Dur,
 }
 
@@ -40,17 +40,17 @@ pub const COMMAND: Field = req("command", Shape::List(&Shape::Text), "program an
 pub const IDEMPOTENT: Field =
     opt("idempotent", Shape::Bool, "true if a second run has no further effect; false if absent");
 
-/// Variables that it is given.
+/// The variables that it gets.
 pub const ENV: Field = opt(
     "env",
     Shape::List(&Shape::Name),
     "names of environment variables to pass in addition to PATH, HOME, LANG, TZ and DRCTL_IDEMPOTENCY_KEY",
 );
 
-/// How long it may take.
+/// Its timeout.
 pub const TIMEOUT: Field = opt("timeout", Shape::Duration, "the timeout; 5m if absent");
 
-/// A command, and how long it may take. One without a name has its number among those beside it.
+/// Reads a command and its timeout. A command without a name gets its number.
 pub fn task(node: &Node, number: u32) -> Option<Task> {
     let name = node.get("name").and_then(Node::text);
     Some(Task {

@@ -1,4 +1,4 @@
-//! The run of a command.
+//! Running a command.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::model::time::Dur;
 impl Op for Command {
     type Back = Infallible;
 
-    /// Only its author knows what it does: it may lead users elsewhere, or put a maintenance page up.
+    /// Only its author knows what it does: it may move users, or show a maintenance page.
     fn properties(&self) -> Properties {
         let consent = Consent::WhereUsersAreMoved;
         Properties { consent, felt: Felt::FromTheFenceOn, looks: Looks::AfterTheCall, ..QUIET }
@@ -31,7 +31,7 @@ impl Op for Command {
         if self.idempotent { InDoubt::Repeat } else { InDoubt::Ask }
     }
 
-    /// What it started may do anything at any time.
+    /// What it started may take effect at any time.
     fn late(&self) -> Late {
         if self.idempotent { Late::Settles } else { Late::RunsOn }
     }
@@ -69,7 +69,7 @@ impl Op for Command {
 
     made_as_a_whole!();
 
-    /// What most hooks take; a plan says how long its own may take.
+    /// The duration of most hooks. A plan gives the timeout of each.
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(30), Dur::mins(5))
     }
@@ -79,7 +79,7 @@ impl Op for Command {
         vec![call("command", "run", "here", true, words)]
     }
 
-    /// What it changes only its author knows.
+    /// Only its author knows what it changes.
     fn changes(&self) -> Vec<Change> {
         Vec::new()
     }

@@ -1,10 +1,10 @@
-//! How databases are looked at, and what is said to them by SQL.
+//! The calls that observe databases, and SQL statements.
 
 use crate::kinds::aws::{aurora, rds};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::model::call::{Call, asked, by_hand, call, quoted};
 
-/// How a database's role and its last commit are looked for.
+/// The call that reads a database's role and its last commit.
 pub(crate) fn look(db: &DatabaseRef) -> Call {
     match db.engine {
         Engine::Rds => rds::calls::describe(&db.place.region, &db.place.name, &db.id),
@@ -17,7 +17,7 @@ pub(crate) fn look(db: &DatabaseRef) -> Call {
     }
 }
 
-/// A statement that can be sent as it stands.
+/// A statement that can be copied as it is.
 pub(crate) fn sql(db: &DatabaseRef, mutates: bool, text: &str) -> Call {
     let server = match &db.endpoint {
         Some(endpoint) => quoted(&format!("postgresql://{endpoint}")),
@@ -28,7 +28,7 @@ pub(crate) fn sql(db: &DatabaseRef, mutates: bool, text: &str) -> Call {
     call("sql", "statement", &db.place.name, mutates, format!("psql {server} -c {}", quoted(text)))
 }
 
-/// Statements that somebody has to put together from what they find.
+/// Statements that a person must complete with values that they read before.
 pub(crate) fn sql_by_hand(at: &str, id: &str, mutates: bool, text: &str) -> Call {
     by_hand(("sql", "statement"), at, mutates, &format!("psql to {id}: {text}"))
 }

@@ -1,4 +1,4 @@
-//! What is waited for at a database before and after it is changed.
+//! What a run waits for at a database before and after changing it.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ use crate::model::estimate::Estimate;
 use crate::model::properties::{LOOKS, Properties};
 use crate::model::time::Dur;
 
-/// Words for a replica that somebody may be promoting.
+/// Statuses of a replica that somebody may be promoting.
 const CHANGING: [&str; 4] = ["modifying", "failing-over", "switching-over", "cancelling"];
 
 /// The replica can be promoted: it replays, is available and is not being backed up.
@@ -25,26 +25,26 @@ pub struct Promotable {
     pub db: DatabaseRef,
 }
 
-/// The service takes changes of the instance: nothing else is under way with it.
+/// The service accepts changes of the instance: no other change is in progress.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Available {
     /// The instance.
     pub db: DatabaseRef,
 }
 
-/// The replica has replayed all that the fenced old primary wrote: nothing can be lost any more.
+/// The replica has replayed everything that the fenced old primary wrote, so nothing can be lost any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaughtUp {
     /// The replica.
     pub db: DatabaseRef,
 }
 
-/// It follows the other one: the service does that on its own.
+/// It follows the other server. The service does that by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Follows {
     /// The old primary.
     pub db: DatabaseRef,
-    /// The one that it follows from then on.
+    /// The server that it follows.
     pub source: DatabaseRef,
 }
 
@@ -63,13 +63,13 @@ impl Op for Promotable {
                 Judged::Settled(format!("{id} is now a replica and does not take the writes"))
             }
             false if of.finished => Judged::Done(Vec::new()),
-            // A promotion by hand shows as `modifying` for minutes before it shows as a writer.
+            // A promotion by hand shows as `modifying` for minutes before the replica shows as a writer.
             true if of.unwinds && CHANGING.contains(&seen.status.as_str()) => {
                 Judged::Unclear(format!("the replica is `{}`", seen.status))
             }
             true if of.unwinds => Judged::Done(Vec::new()),
             false if of.unwinds => Judged::Promoted,
-            // Writes end for a standby that replays, and for no other.
+            // A planned move stops writes only for a standby that is streaming.
             true if of.planned && seen.streaming != Some(true) => {
                 Judged::Unclear(format!("{id} does not stream, or does not replay the WAL that it receives"))
             }
@@ -83,8 +83,8 @@ impl Op for Promotable {
 
     only_observes!();
 
-    /// A replica that is `backing-up` cannot be promoted until the backup ends, which takes as long as there were changes since the last
-    /// one (Amazon RDS API Reference, `PromoteReadReplica`).
+    /// A replica with the status `backing-up` cannot be promoted until the backup ends, whose duration depends on the changes since the
+    /// last one (Amazon RDS API Reference, `PromoteReadReplica`).
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(2), Dur::mins(60))
     }
@@ -103,7 +103,7 @@ impl fmt::Display for Promotable {
 fn promotable(db: &DatabaseState) -> Judged {
     match (db.is_replica(), db.status.as_str()) {
         (false, _) | (true, "available") => Judged::Done(Vec::new()),
-        // AWS refuses a promotion during a backup, which ends on its own.
+        // AWS refuses a promotion during a backup, which ends by itself.
         (true, status) => Judged::Unclear(format!("the replica is `{status}`")),
     }
 }
@@ -115,7 +115,7 @@ impl Op for Available {
 
     at_its_database!();
 
-    /// A backup, for example, ends on its own. Meanwhile RDS accepts no changes.
+    /// A backup, for example, ends by itself. Until then, RDS accepts no changes.
     fn judge(&self, seen: &State, _: &Progress<'_>) -> Judged {
         match seen {
             State::Database(seen) if seen.status == "available" => Judged::Done(Vec::new()),
@@ -130,7 +130,7 @@ impl Op for Available {
 
     only_observes!();
 
-    /// A backup takes as long as there were changes, and users are served meanwhile.
+    /// The duration of a backup depends on the amount of changes. Users are served during it.
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(2), Dur::mins(6 * 60))
     }
@@ -166,7 +166,7 @@ impl Op for CaughtUp {
 
     only_observes!();
 
-    /// Writes wait meanwhile: what takes longer is for another day.
+    /// Writes are stopped during this, so if it takes longer, the move is given up.
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(2), Dur::mins(2))
     }
@@ -186,8 +186,8 @@ impl fmt::Display for CaughtUp {
     }
 }
 
-/// Zero loss is a position that was reached, never a lag that reads zero; and the fence itself has come over, or the replica is that
-/// of another server with the same name.
+/// Zero loss requires that a position was reached; a lag of zero is not enough. The fence's word must have arrived as well, or the replica
+/// follows another server with the same name.
 fn caught_up(store: &Store<'_>, replica: &DatabaseState) -> Judged {
     let (Some(end), Some(word)) = (store.fenced_end, store.fence_token) else {
         let why = "the end of the old primary's WAL is unknown; only the SQL fence reads it";
@@ -214,7 +214,7 @@ impl Op for Follows {
 
     at_its_database!();
 
-    /// A secondary of that writer, which gets what is written there.
+    /// It is a secondary of that writer and receives its writes.
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
         let State::Database(seen) = seen else { return Judged::other() };
         let (db, source) = (&self.db, &self.source);
@@ -224,8 +224,8 @@ impl Op for Follows {
                 db.id, seen.status, source.id
             ));
         }
-        // Storage is made as the new writer's: Aurora keeps a snapshot of what was there (Amazon Aurora User Guide, «Performing managed
-        // failovers»).
+        // Aurora rebuilds the storage from the new writer's, and keeps a snapshot of the old data (Amazon Aurora User Guide, «Performing
+        // managed failovers»).
         let kept = format!("snapshot rds:unplanned-global-failover-{}-.. in {}", db.id, db.place.region);
         let whole = of.store.promoted;
         let diverged = (!whole).then_some(Diverged {
@@ -250,7 +250,7 @@ impl Op for Follows {
 
     only_observes!();
 
-    /// What the old writer had and the new one lacks is thrown away, and the rest compared: AWS publishes no figure.
+    /// Aurora discards what only the old writer had, and compares the rest. AWS publishes no figure.
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::mins(10), Dur::mins(24 * 60))
     }

@@ -1,4 +1,4 @@
-//! A database server of any kind: which one it is, and what is observed of it.
+//! A database server of any kind: its identity and its observed state.
 
 pub(crate) mod calls;
 mod looks;
@@ -23,21 +23,21 @@ pub use plan::{
     BACKUP_EVERY, CANARY, Database, DatabaseAt, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD, database,
 };
 
-/// Who runs a database, and so how it is promoted.
+/// Who operates a database, which determines how it is promoted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
     /// An RDS instance: the control plane promotes a read replica.
     #[default]
     Rds,
-    /// A PostgreSQL server of one's own, with streaming replication: everything is done over its own protocol.
+    /// A self-managed PostgreSQL server with streaming replication: everything uses its own protocol.
     Postgres,
     /// A cluster of an Aurora global database: the service moves the writer from one cluster to another.
     Aurora,
 }
 
 impl Engine {
-    /// Whether it is the engine of journals that name none.
+    /// Whether it is the default engine, which journals leave out.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
     fn is_default(&self) -> bool {
         *self == Self::default()
@@ -53,36 +53,36 @@ pub struct DatabaseRef {
     pub place: Place,
     /// The provider's identifier.
     pub id: String,
-    /// Who runs it.
+    /// Who operates it.
     #[serde(default, skip_serializing_if = "Engine::is_default")]
     pub engine: Engine,
-    /// `host:port/database`, from the plan or from the last look at it: SQL works while the control plane is down.
+    /// `host:port/database`, from the plan or the last observation, so that SQL works while the control plane is down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// The prepared security group that lets nobody in.
+    /// The prepared security group that blocks everybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence_group: Option<String>,
     /// A reference to administrator credentials; never the credentials.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_secret: Option<String>,
-    /// The machine of a server of one's own.
+    /// The machine of a self-managed server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<Host>,
-    /// The global database that a cluster belongs to: an identity above the sites.
+    /// The global database that a cluster belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub global: Option<String>,
-    /// What people vouch for: it may log in or run while the server is fenced by SQL, and writes nothing.
+    /// Sessions and processes that people declared harmless: they may stay while the server is fenced by SQL, because they write nothing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub harmless: Vec<Harmless>,
     /// Unlogged tables whose rows may be lost with a promotion.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub expendable: Vec<String>,
-    /// How clients come to it: the fence by SQL has to refuse them.
+    /// The connections of clients, which a fence by SQL must refuse.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub clients: Vec<crate::kinds::shared::secret::ClientWay>,
 }
 
-/// Who or what may stay while a server is fenced by SQL.
+/// A session or process that may stay while a server is fenced by SQL.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Harmless {
@@ -90,7 +90,7 @@ pub enum Harmless {
     Role {
         /// Its name.
         name: String,
-        /// Only its sessions of this `application_name`; all of them if absent.
+        /// Only its sessions with this `application_name`; all sessions if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         application: Option<String>,
     },
@@ -99,12 +99,12 @@ pub enum Harmless {
 }
 
 impl Harmless {
-    /// Whether it vouches for a role.
+    /// Whether it declares a role harmless.
     pub fn vouches_for(&self, role: &str) -> bool {
         matches!(self, Self::Role { name, .. } if name == role)
     }
 
-    /// Whether it vouches for a session.
+    /// Whether it declares a session harmless.
     pub fn covers(&self, role: &str, application: &str) -> bool {
         match self {
             Self::Role { name, application: only } => {
@@ -115,36 +115,36 @@ impl Harmless {
     }
 }
 
-/// The machine of a server of one's own: how it is reached, and where the server lives on it.
+/// The machine of a self-managed server: how to reach it, and the location of the server on it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
-    /// What stands in front of `sh` to run it there as the owner of the data, such as `ssh -o BatchMode=yes postgres@db-west`.
+    /// The words before `sh` that run a command there as the owner of the data, such as `ssh -o BatchMode=yes postgres@db-west`.
     pub run: Vec<String>,
     /// The data folder.
     pub data: String,
-    /// The folder of the server's programs; those of the path if absent.
+    /// The folder of the server's programs; if absent, those on the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bin: Option<String>,
-    /// The settings file, where it is not in the data folder.
+    /// The configuration file, if it is not in the data folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<String>,
-    /// Stops it; `pg_ctl` if empty.
+    /// The command that stops it; `pg_ctl` if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop: Vec<String>,
-    /// Starts it; `pg_ctl` if empty.
+    /// The command that starts it; `pg_ctl` if empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub start: Vec<String>,
-    /// A reference to the login with which standbys replicate from it, and it from others.
+    /// A reference to the login for replication, from it and to it.
     pub replication_secret: String,
 }
 
 impl DatabaseRef {
-    /// Whether both name one server, however it is reached.
+    /// Whether both are the same server, however they are reached.
     pub fn is(&self, other: &Self) -> bool {
         self.id == other.id && self.place == other.place
     }
 
-    /// With the endpoint that was observed, unless the plan names one.
+    /// The same with the observed endpoint, unless the plan names one.
     #[must_use]
     pub fn reached_at(mut self, endpoint: Option<&String>) -> Self {
         self.endpoint = self.endpoint.or_else(|| endpoint.cloned());
@@ -152,33 +152,33 @@ impl DatabaseRef {
     }
 }
 
-/// Whose answer is a sign of life.
+/// What can answer as a sign of life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Sign {
-    /// The server's own, at its address.
+    /// The server itself, at its address.
     Server,
-    /// The service's that runs it, in its region.
+    /// The service that operates it, in its region.
     Service,
 }
 
 /// An answer of any kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AliveState {
-    /// Who answered, in words.
+    /// What answered, in words.
     pub who: String,
 }
 
-/// Which part a database server plays.
+/// The role of a database server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DatabaseRole {
-    /// Takes writes, or would if it were not fenced.
+    /// The server takes writes, or would without its fence.
     #[default]
     Writer,
-    /// Replays another server.
+    /// It replays another server.
     Replica {
-        /// The server it replays, as the provider names it.
+        /// The server that it replays, as the provider names it.
         source: String,
     },
 }
@@ -186,59 +186,59 @@ pub enum DatabaseRole {
 /// A database server as observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatabaseState {
-    /// Its part.
+    /// Its role.
     pub role: DatabaseRole,
-    /// The provider's status word, for RDS for example `available` or `modifying`.
+    /// The provider's status, for RDS for example `available` or `modifying`.
     pub status: String,
-    /// When the last commit it holds was made: on a replica the last one replayed.
+    /// The time of its last commit; on a replica, of the last one replayed.
     #[serde(default)]
     pub last_commit: Option<Timestamp>,
-    /// The same by the clock of the server that made it: two of these are compared without any other clock.
+    /// The same by the clock of the server that made it. Two such times can be compared without any other clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit_there: Option<Timestamp>,
-    /// The clock that stamps its commits, as it was last read: its own, or that of the server which it streams from.
+    /// The last reading of the clock that stamps its commits: its own, or that of the server that it streams from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockReading>,
-    /// How `last_commit` was found: `sql`, or `replica_lag` with its known falsehood on an idle source.
+    /// The source of `last_commit`: `sql`, or `replica_lag`, which is inexact on an idle source.
     #[serde(default)]
     pub last_commit_source: Option<String>,
-    /// Age of the newest backup that can be restored from.
+    /// The age of the newest backup that can be restored.
     #[serde(default)]
     pub backup_age_ms: Option<Dur>,
-    /// Security groups attached and active.
+    /// Security groups that are attached and active.
     #[serde(default)]
     pub security_groups: BTreeSet<String>,
-    /// What a server and its physical replicas share, and no other server has: PostgreSQL's system identifier.
+    /// PostgreSQL's system identifier, which a server shares only with its physical replicas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lineage: Option<String>,
-    /// Where it is in the write-ahead log: a standby has replayed everything up to there.
+    /// Its WAL position: a standby has replayed everything up to there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wal: Option<WalPoint>,
-    /// Whether a replica gets what its source writes, as it is written; none where that cannot be told.
+    /// Whether a replica receives writes as its source makes them; `None` if that is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub streaming: Option<bool>,
-    /// What the last fence by SQL left, on the server that it fenced and on every replica that replayed it.
+    /// The word of the last fence by SQL, on the fenced server and on every replica that has replayed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence_token: Option<String>,
-    /// Where a replica that streams gets it from: `host:port`.
+    /// The source of a streaming replica: `host:port`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
-    /// `host:port/database` that clients connect to.
+    /// The endpoint for clients: `host:port/database`.
     #[serde(default)]
     pub endpoint: Option<String>,
-    /// Its endpoint leads to a server that takes writes, and the control plane calls it a replica: SQL would act on another server.
+    /// Its endpoint leads to a writer although the control plane calls it a replica, so SQL would act on another server.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub endpoint_mismatch: bool,
-    /// What of its settings will hurt in a recovery, each in a sentence.
+    /// Settings that will cause problems in a recovery, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub advice: Vec<String>,
-    /// Of a writer, what its physical standbys do not have.
+    /// For a writer: what its physical standbys lack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreplicated: Vec<Unreplicated>,
-    /// Of a managed instance, what another one like it is made from.
+    /// For a managed instance: the settings to create a similar one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Box<InstanceSettings>>,
-    /// Of an Aurora cluster, what it consists of.
+    /// For an Aurora cluster: its instances and their state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cluster: Option<Box<ClusterState>>,
 }
@@ -249,7 +249,8 @@ impl DatabaseState {
         matches!(self.role, DatabaseRole::Replica { .. })
     }
 
-    /// Whether it gets what another server writes, as far as that can be seen: of a managed replica the control plane names its source.
+    /// Whether it receives the writes of another server, as far as that is visible. For a managed replica, the control plane names the
+    /// source.
     pub fn follows_source(&self, engine: Engine, source: &DatabaseRef) -> bool {
         let DatabaseRole::Replica { source: named } = &self.role else { return false };
         match engine {
@@ -261,16 +262,16 @@ impl DatabaseState {
     }
 }
 
-/// What a real write found.
+/// The result of a real write.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WroteState {
-    /// Committed and read back.
+    /// Whether the row was committed and read back.
     pub ok: bool,
-    /// The server that took it.
+    /// The server that stored it.
     pub server: String,
 }
 
-/// Whether the provider means that resource: by an id within one region, by an ARN across two.
+/// Whether the provider's name means this resource: an ID within a region, or an ARN across regions.
 pub fn names(said: &str, id: &str, region: &str) -> bool {
     let parts: Vec<&str> = said.split(':').collect();
     parts.last() == Some(&id) && (parts.len() < 6 || parts[3] == region)

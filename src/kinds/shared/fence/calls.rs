@@ -6,7 +6,7 @@ use crate::kinds::shared::database::calls::sql_by_hand;
 use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::model::call::{Call, by_hand, quoted};
 
-/// What sets it and proves it.
+/// The calls that set and prove it.
 pub(super) fn set(f: &Fence) -> Vec<Call> {
     match f.method {
         FenceMethod::Sql => statements(
@@ -35,7 +35,7 @@ pub(super) fn set(f: &Fence) -> Vec<Call> {
     }
 }
 
-/// What lifts it.
+/// The calls that lift it.
 pub(super) fn lift(f: &Fence) -> Vec<Call> {
     let statement = |text: &str| vec![sql_by_hand(&f.db.place.name, &f.db.id, true, text)];
     match f.method {
@@ -63,7 +63,7 @@ pub(super) fn lift(f: &Fence) -> Vec<Call> {
     }
 }
 
-/// By the machine of the server.
+/// A call to the machine of the server.
 fn on_host(f: &Fence, operation: &'static str, mutates: bool, text: &str) -> Call {
     let (run, data) = f.db.host.as_ref().map_or_else(
         || (String::from("<host>"), String::from("<data>")),
@@ -73,7 +73,7 @@ fn on_host(f: &Fence, operation: &'static str, mutates: bool, text: &str) -> Cal
     by_hand(("host", operation), &f.db.place.name, mutates, &text)
 }
 
-/// A statement, and the census that proves it.
+/// A statement, and the census that proves the fence.
 fn statements(f: &Fence, text: &str) -> Vec<Call> {
     let census = "SELECT ... FROM pg_roles, pg_database, pg_stat_activity, pg_subscription, pg_prepared_xacts -- twice, 1 s apart: nothing that can write";
     let (at, id) = (&f.db.place.name, &f.db.id);

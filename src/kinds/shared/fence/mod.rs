@@ -15,19 +15,19 @@ use crate::model::time::{Dur, Timestamp};
 
 pub use op::Unfence;
 
-/// How writes are kept from a database.
+/// A method that keeps writes from a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FenceMethod {
-    /// Application roles may not log in and their sessions are ended. Works while the control plane is down.
+    /// Application roles lose their login, and their sessions are terminated. Works while the control plane is down.
     Sql,
-    /// The databases take no connections, whoever asks, and their sessions are ended.
+    /// The databases accept no connections from anybody, and their sessions are terminated.
     AllowConnections,
-    /// Rules in front of its `pg_hba.conf`, which its host puts there, reject every client, and their sessions are ended.
+    /// Rules at the top of `pg_hba.conf`, written by a job on the server's host, reject every client, and their sessions are terminated.
     PgHba,
-    /// The server is stopped by its host, and a mark in its data folder makes whatever starts it a standby.
+    /// A job on the host stops the server, and a mark in its data folder makes it start only as a standby.
     Stop,
-    /// A prepared security group replaces the others, and sessions are ended: a group alone leaves tracked connections open.
+    /// A prepared security group replaces the others, and a restart ends the sessions: a group alone leaves tracked connections open.
     SecurityGroup,
 }
 
@@ -35,11 +35,11 @@ pub enum FenceMethod {
 struct Rung {
     id: &'static str,
     service: &'static str,
-    /// Whether something of it is kept in the server's catalog, which physical standbys replay: then a promoted one has that, too.
+    /// Whether the server's catalog keeps a part of it, which physical standbys replay, so that a promoted one has it as well.
     replicates: bool,
-    /// Whether it is proven by a census of the server, which also tells where its log ends.
+    /// Whether a census of the server proves it, which also shows the end of its WAL.
     census: bool,
-    /// Whether the machine of the server does it, by `host:` of the plan.
+    /// Whether it runs on the machine of the server, which needs `host:` in the plan.
     host: bool,
     in_doubt: InDoubt,
 }
@@ -50,7 +50,7 @@ impl FenceMethod {
         [Self::Sql, Self::AllowConnections, Self::PgHba, Self::Stop, Self::SecurityGroup];
 
     const fn rung(self) -> Rung {
-        // Absolute states: asked for twice they end where asking once does.
+        // The state is absolute, so a repeated call has the same effect.
         let in_doubt = InDoubt::Repeat;
         let (service, host) = ("sql", false);
         match self {
@@ -58,7 +58,7 @@ impl FenceMethod {
             Self::AllowConnections => {
                 Rung { id: "allow_connections", service, replicates: true, census: true, host, in_doubt }
             }
-            // The file is no part of the catalog; the word that says where the log ended is, and whoever copies a data folder copies the file.
+            // The file is not in the catalog, but the word about the end of the WAL is. A copy of the data folder contains the file.
             Self::PgHba => {
                 Rung { id: "pg_hba", service, replicates: true, census: true, host: true, in_doubt }
             }
@@ -71,7 +71,7 @@ impl FenceMethod {
                 replicates: false,
                 census: false,
                 host,
-                // It ends in a reboot, which is not made twice without need; and groups take a while to become active.
+                // It ends with a reboot, which should not be repeated without need; and groups take a while to become active.
                 in_doubt: InDoubt::ObserveAfter(Dur::secs(20)),
             },
         }
@@ -82,12 +82,12 @@ impl FenceMethod {
         Self::ALL.into_iter().find(|m| m.id() == id)
     }
 
-    /// The id used in plans and step names.
+    /// Its ID in plans and step names.
     pub const fn id(self) -> &'static str {
         self.rung().id
     }
 
-    /// In words.
+    /// A description.
     pub const fn words(self) -> &'static str {
         match self {
             Self::Sql => "SQL",
@@ -98,27 +98,27 @@ impl FenceMethod {
         }
     }
 
-    /// The service that carries it out.
+    /// The service that performs it.
     pub const fn service(self) -> &'static str {
         self.rung().service
     }
 
-    /// Whether it comes over to a physical standby with everything else that the catalog has: after a promotion it is lifted there.
+    /// Whether a physical standby replays it with the catalog. Then it is lifted there after a promotion.
     pub const fn replicates(self) -> bool {
         self.rung().replicates
     }
 
-    /// Whether its proof is a census of the server, which tells where the log ends and leaves a word that standbys replay.
+    /// Whether a census of the server proves it, which shows the end of the WAL and leaves a word that standbys replay.
     pub const fn tells_the_end(self) -> bool {
         self.rung().census
     }
 
-    /// Whether it needs `host:` in the plan: the machine of the server does it.
+    /// Whether it needs `host:` in the plan, because it runs on the machine of the server.
     pub const fn needs_host(self) -> bool {
         self.rung().host
     }
 
-    /// What to do when the fate of its call, or of the one that lifts it, is unknown.
+    /// What to do if the result of setting or lifting it is unknown.
     pub const fn in_doubt(self) -> InDoubt {
         self.rung().in_doubt
     }
@@ -129,67 +129,67 @@ impl FenceMethod {
 pub struct Fence {
     /// The old primary.
     pub db: DatabaseRef,
-    /// How.
+    /// The method.
     pub method: FenceMethod,
-    /// The security groups it had, so that the fence can be lifted exactly.
+    /// The security groups before the fence, so that it can be lifted exactly.
     #[serde(default)]
     pub groups_before: Vec<String>,
 }
 
-/// How far a fence has come.
+/// The progress of a fence.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FenceStage {
-    /// Nothing of it is there.
+    /// Not set at all.
     #[default]
     Open,
-    /// Some of it is there: not enough to prove it, and something to lift.
+    /// Partly set: not proven, but something must be lifted.
     Partial,
-    /// A call of it takes its time.
+    /// A call is still taking effect.
     UnderWay,
-    /// The first of its two calls has had its effect, and the second is due.
+    /// The first of its two calls has taken effect, and the second is due.
     Half,
-    /// All of it is there, and something else may write all the same: no waiting proves it.
+    /// Completely set, but something else may still write; waiting does not help.
     Ineffective,
-    /// It holds.
+    /// Proven.
     Proven,
 }
 
-/// What the proof of a fence found.
+/// The result of the proof of a fence.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FenceState {
-    /// True only with proof that the application can no longer write.
+    /// True only if it is proven that the application can no longer write.
     pub proven: bool,
-    /// What was found, for the report.
+    /// What the proof found, for the report.
     pub proof: String,
-    /// The old primary's last commit, where the method can see it.
+    /// The old primary's last commit, if the method can read it.
     #[serde(default)]
     pub last_commit: Option<Timestamp>,
-    /// The same by the clock of the server that made it: two of these are compared without any other clock.
+    /// The same by the clock of the server that made it. Two such times can be compared without any other clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit_there: Option<Timestamp>,
-    /// That clock, read with it.
+    /// A reading of that clock, taken with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockReading>,
-    /// Where its write-ahead log ended when the proof was taken: what has replayed that lacks nothing.
+    /// The end of its WAL at the time of the proof. A standby that has replayed up to there lacks nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wal: Option<WalPoint>,
-    /// What this fence left: a replica that has it is one of this very server.
+    /// The word that this fence left. A replica that has it replicates this very server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub word: Option<String>,
-    /// Whether the server is a replica: it takes no writes, and is no old primary.
+    /// Whether the server is a replica: then it takes no writes, and is not an old primary.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replica: bool,
-    /// How far it has come, for fences that take two calls.
+    /// The progress.
     #[serde(default)]
     pub stage: FenceStage,
-    /// What would keep this fence from being proven, as far as that can be told without setting it.
+    /// What would prevent the proof of this fence, as far as that is known without setting it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obstacles: Vec<String>,
-    /// Why the last commit in the log may not be the last one, if that is so.
+    /// Why the last commit in the WAL may not be the last write, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<String>,
-    /// What the server has that its physical standbys do not, as read with the proof.
+    /// What the server has and its physical standbys lack, read with the proof.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreplicated: Vec<Unreplicated>,
 }

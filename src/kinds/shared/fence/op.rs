@@ -67,7 +67,7 @@ impl Op for Fence {
         let State::Fence(proof) = seen else { return Judged::other() };
         match proof.stage {
             _ if proof.proven => Judged::Done(vec![fenced(self, of.observed_at, proof)]),
-            // Rebuilt since: it takes no writes. A source that is a replica is another matter: then the writer is a third one.
+            // For a pending fence: it was rebuilt as a replica, so it takes no writes. Otherwise a replica means that the writer is a third server.
             _ if of.owed && proof.replica => match of.finished {
                 true => Judged::Settled(format!("{} is now a replica", self.db.id)),
                 false => Judged::Done(vec![fenced(self, of.observed_at, proof)]),
@@ -89,8 +89,8 @@ impl Op for Fence {
 
     made_as_a_whole!();
 
-    /// Groups become active within about a minute, and a reboot takes one or two. AWS publishes neither: how long a reboot takes depends
-    /// on the recovery of the database (Amazon RDS User Guide, «Rebooting a DB instance»).
+    /// Security groups become active within about a minute, and a reboot takes one or two. AWS publishes neither; the duration of a reboot
+    /// depends on the recovery of the database (Amazon RDS User Guide, «Rebooting a DB instance»).
     fn estimate(&self) -> Estimate {
         match self.method {
             FenceMethod::SecurityGroup => Estimate::new(Dur::secs(90), Dur::mins(5)),
@@ -108,9 +108,9 @@ impl Op for Fence {
     }
 }
 
-/// A server ends its sessions and writes a checkpoint first.
+/// Before it stops, a server ends its sessions and writes a checkpoint.
 const STOPS: Estimate = Estimate::new(Dur::secs(30), Dur::mins(6));
-/// What a few statements and their proof take.
+/// The duration of a few statements and their proof.
 const STATEMENTS: Estimate = Estimate::new(Dur::secs(15), Dur::secs(60));
 
 impl fmt::Display for Fence {
@@ -122,7 +122,7 @@ impl fmt::Display for Fence {
 impl Op for Unfence {
     type Back = Infallible;
 
-    /// It lets in who was kept out.
+    /// It admits clients that were kept out.
     fn properties(&self) -> Properties {
         Properties { consent: Consent::Always, ..QUIET }
     }
@@ -158,7 +158,7 @@ impl Op for Unfence {
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
         let State::Fence(proof) = seen else { return Judged::other() };
         match proof.stage {
-            // The name leads to the server from before still: on what a restore put in its place nobody left this word.
+            // The name still leads to the previous server: a restored one would not have this word.
             _ if still_the_old_one(proof, of) => {
                 Judged::Unclear(format!("{} still points to the old server", self.0.db.id))
             }
@@ -206,12 +206,12 @@ impl fmt::Display for Unfence {
 fn still_the_old_one(proof: &FenceState, of: &Progress<'_>) -> bool {
     let store = &of.store;
     let same = proof.word.is_some() && proof.word.as_deref() == store.fence_token;
-    // A fence that was there before is in the copy, too: then its log tells, which is another, or shorter.
+    // A copy also contains a fence from before the restore. Then the WAL decides: the copy's is different or shorter.
     let as_long = || match (proof.wal, store.fenced_end) {
         (Some(here), Some(end)) => here.covers(&end),
         _ => true,
     };
-    // A step of its own lets users in; the undo of a fence is for the very server that was fenced.
+    // A separate step admits users. The undo of a fence applies only to the very server that was fenced.
     !of.undo && store.restores && same && (store.fenced_by_run || as_long())
 }
 
@@ -231,7 +231,7 @@ fn fenced(fence: &Fence, at: Timestamp, proof: &FenceState) -> Fact {
     }
 }
 
-/// What a fence method changes, each at its own place.
+/// The change that a fence method makes, each with its own attribute.
 fn change(fence: &Fence) -> Change {
     let database = format!("database {}", fence.db.id);
     let (attribute, before, after) = match fence.method {
@@ -254,7 +254,7 @@ fn change(fence: &Fence) -> Change {
     Change::new(&fence.db.place.name, &database, attribute, before.to_owned(), after.to_owned())
 }
 
-/// What Terraform calls a managed store.
+/// Terraform's name for a managed store.
 const fn resource_of(engine: Engine) -> &'static str {
     match engine {
         Engine::Aurora => "aws_rds_cluster",

@@ -1,4 +1,4 @@
-//! The calls of a restore: a job on a host, or those of the service that makes another instance.
+//! The calls of a restore: a job on a host, or calls to the service that creates another instance.
 
 use crate::kinds::aws::rds::calls::{about, describe, options, tags};
 use crate::kinds::shared::database::calls::sql_by_hand;

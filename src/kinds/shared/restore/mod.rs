@@ -1,4 +1,4 @@
-//! A database brought back to a point in time: the copy that is made beside it, what is found of it, and what is lost with it.
+//! Restoring a database to a point in time: the copy beside it, the results of its checks, and the loss.
 
 mod calls;
 mod op;
@@ -14,113 +14,113 @@ use crate::model::time::{Dur, Timestamp};
 
 pub use op::RestoreStep;
 
-/// How the backups of a server of one's own are reached, as its plan says. The texts are run by `sh` on its host.
+/// How to reach the backups of a self-managed server, according to its plan. `sh` on its host runs the commands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Backups {
-    /// Prints a line a backup: name, begin, end (RFC 3339, UTC), bytes, and the first segment where that is known.
+    /// Prints one line for each backup: name, begin, end (RFC 3339, UTC), bytes, and the first segment if known.
     pub list: String,
     /// Puts the files of `$DRCTL_BACKUP` into the empty folder `$DRCTL_FOLDER`.
     pub fetch: String,
-    /// As `restore_command`, with `%f` and `%p`.
+    /// The same as `restore_command`, with `%f` and `%p`.
     pub archive_get: String,
     /// Bytes that stay free for the live server.
     pub reserve_bytes: u64,
-    /// The libraries that the copy preloads; those of the live server, without those that act by themselves, if absent.
+    /// The libraries that the copy preloads. If absent: those of the live server, without those that start background work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preload: Option<String>,
 }
 
-/// Where a copy comes from.
+/// The source of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
-    /// A server of one's own: backups and log, reached from its host.
+    /// A self-managed server: its backups and WAL, reached from its host.
     Own(Backups),
-    /// A managed instance: its service makes another one; how, nobody says while it is asked for its backups.
+    /// A managed instance: its service creates another one. The settings are `None` while its backups are being listed.
     Managed(Option<Box<NewInstance>>),
 }
 
-/// A managed instance that is made from backups of another one, completely.
+/// The complete settings of a managed instance to create from backups of another one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct NewInstance {
-    /// Its name while it stands beside the live one.
+    /// Its name while it is beside the live one.
     pub id: String,
-    /// The live one's name once it is set aside.
+    /// The new name of the live one when it is set aside.
     pub aside: String,
-    /// As the live one is.
+    /// The settings of the live one.
     pub like: InstanceSettings,
-    /// The groups that let the live one's clients in.
+    /// The security groups that let the live one's clients in.
     pub security_groups: Vec<String>,
 }
 
-/// The tag that tells whose copy an instance is: drctl deletes, and puts in place, only what bears it.
+/// The tag with the name under which a copy was created. drctl deletes, or puts in place, only instances with this tag.
 pub const COPY_TAG: &str = "drctl:copy";
 
-/// What has to be true of a copy.
+/// A condition that a copy must meet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Invariant {
     /// Its name.
     pub name: String,
-    /// The database; that of the endpoint if absent.
+    /// The database; if absent, that of the endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
-    /// A query with one value.
+    /// A query with a single value.
     pub sql: String,
-    /// What the value has to be.
+    /// The expected value.
     pub expect: Expect,
 }
 
-/// What a value has to be.
+/// An expected value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Expect {
     /// Exactly this text.
     Is(String),
-    /// A number, and no smaller one.
+    /// At least this number.
     AtLeast(String),
-    /// The plan does not say: it never holds.
+    /// The plan gives no value, so the condition never holds.
     Nothing,
 }
 
-/// Everything that the jobs of one restore get. All of them get the same.
+/// The input of all jobs of one restore.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Restore {
     /// The live server.
     pub db: DatabaseRef,
-    /// Names what lies beside it: hexadecimal digits.
+    /// The name of the restore, in the names of its files and folders: hexadecimal digits.
     pub name: String,
-    /// The copy holds every transaction whose commit is stamped with this time or an earlier one.
+    /// The time to restore. The copy has every transaction whose commit has this time or an earlier one.
     pub to_time: Timestamp,
-    /// The backup that it begins with; none while the host is asked which.
+    /// The backup to start from; `None` while backups are being listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<Backup>,
-    /// A timeline that a person chose; otherwise the live one, or the one that it left where only that holds the time.
+    /// The timeline that a person chose. Otherwise the live one, or its parent if only that has the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeline: Option<u32>,
-    /// Log that is replayed after the backup, at most.
+    /// The maximum amount of WAL to replay after the backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay_bytes: Option<u64>,
-    /// How fast the last restore was fetched and replayed, in bytes a second.
+    /// The speed of the last restore, in bytes a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rates: Option<Rates>,
-    /// A snapshot that a person chose, of a managed instance; otherwise its log is replayed up to the time.
+    /// The snapshot of a managed instance that a person chose. Otherwise its WAL is replayed up to the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<String>,
-    /// Where the data come from.
+    /// The source of the data.
     pub source: Source,
-    /// What has to be true of the copy.
+    /// The conditions that the copy must meet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub invariants: Vec<Invariant>,
     /// Tables whose rows are counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<String>,
-    /// The table of drctl's own rows: they do not count as lost.
+    /// The table of drctl's own rows, which do not count as lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
 }
 
 impl Restore {
-    /// The copy of a managed instance, where one is made.
+    /// The copy of a managed instance, if one is made.
     pub fn instance(&self) -> Option<&NewInstance> {
         match &self.source {
             Source::Managed(new) => new.as_deref(),
@@ -128,13 +128,13 @@ impl Restore {
         }
     }
 
-    /// The server that the copy of a managed instance is while it stands beside the live one.
+    /// The server that the copy of a managed instance is while it is beside the live one.
     pub fn beside(&self) -> Option<DatabaseRef> {
         let id = self.instance()?.id.clone();
         Some(DatabaseRef { id, endpoint: None, ..self.db.clone() })
     }
 
-    /// Where the copy is made, in words.
+    /// The location of the copy, in words.
     pub fn copy(&self) -> String {
         match self.instance() {
             Some(new) => self.copy_at(&new.id),
@@ -145,7 +145,7 @@ impl Restore {
         }
     }
 
-    /// The same of any copy there, by its folder or its instance.
+    /// The same for any copy, by its folder or its instance.
     pub fn copy_at(&self, name: &str) -> String {
         match &self.source {
             Source::Managed(_) => format!("DB instance {name} in {}", self.db.place.region),
@@ -154,7 +154,7 @@ impl Restore {
     }
 }
 
-/// How fast a restore was.
+/// The speed of a restore.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Rates {
     /// Bytes of a backup fetched in a second.
@@ -166,7 +166,7 @@ pub struct Rates {
 pub struct Backup {
     /// Its name.
     pub name: String,
-    /// When it ended: no earlier time can be reached with it.
+    /// When it ended. Earlier times cannot be restored from it.
     pub ended: Timestamp,
     /// Its size.
     pub bytes: u64,
@@ -176,22 +176,22 @@ pub struct Backup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// Fetches the backup into a folder beside the live data and replays the log up to the time.
+    /// Fetches the backup into a folder beside the live data, and replays the WAL up to the time.
     CreateCopy,
     /// Checks the copy: invariants, foreign keys, every page.
     Verify,
-    /// Counts what the live server holds and the copy does not.
+    /// Counts what the live server has and the copy lacks.
     Loss,
-    /// Puts the copy in the place of the live data, which are kept under another name.
+    /// Replaces the live data with the copy. The live data is kept under another name.
     Swap,
-    /// Puts the old data back, unless rows were written since.
+    /// Restores the old data, unless rows were written since.
     Revert,
     /// Removes the copy, with proof.
     Destroy,
 }
 
 impl Part {
-    /// The word that the job on the host has for it.
+    /// Its name in the job on the host.
     pub const fn word(self) -> &'static str {
         match self {
             Self::CreateCopy => "beside",
@@ -203,7 +203,7 @@ impl Part {
         }
     }
 
-    /// What it does, in words.
+    /// A description.
     pub fn words(self, of: &Restore) -> String {
         let (id, at) = (&of.db.id, of.to_time);
         match self {
@@ -230,52 +230,52 @@ impl Part {
     }
 }
 
-/// What a host reports about the backups that can be restored to a time.
+/// A host's report on the backups from which a time can be restored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackupsState {
-    /// Why the time cannot be reached.
+    /// Why the time cannot be restored.
     #[serde(default)]
     pub failed: Option<String>,
     /// The earliest and the latest time that a managed instance can be restored to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<(Timestamp, Timestamp)>,
-    /// All of them, in the order of their list.
+    /// All backups, in the order of the list.
     #[serde(default)]
     pub all: Vec<Backup>,
-    /// The newest that leads there.
+    /// The newest one from which the time can be restored.
     #[serde(default)]
     pub chosen: Option<Backup>,
-    /// Log to replay after it, at most.
+    /// The maximum amount of WAL to replay after it.
     #[serde(default)]
     pub replay_bytes: Option<u64>,
-    /// Free room beside the live data.
+    /// Free space beside the live data.
     #[serde(default)]
     pub free_bytes: u64,
-    /// Why a copy could not take the place of the live data.
+    /// Why a copy could not replace the live data.
     #[serde(default)]
     pub not_swappable: Option<String>,
-    /// The timeline that the copy would follow, and the live one.
+    /// The timeline of the copy, and the live one.
     #[serde(default)]
     pub timelines: Option<(u32, u32)>,
-    /// Copies that are there already: folders beside the data, or instances that bear the tag.
+    /// Existing copies: folders beside the data, or instances with the tag.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub copies: Vec<String>,
 }
 
-/// How far a job of a restore is.
+/// The progress of a job of a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoreState {
     /// The job on its host.
     pub stage: JobStage,
-    /// The last lines that it wrote.
+    /// The last lines of its log.
     #[serde(default)]
     pub tail: String,
-    /// What it found.
+    /// Its results.
     #[serde(default)]
     pub found: Found,
 }
 
-/// What a job of a restore found.
+/// The results of a job of a restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Found {
     /// Why it failed, in a sentence.
@@ -284,31 +284,31 @@ pub struct Found {
     /// The backup that was fetched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<String>,
-    /// Its bytes on the disk, and how long fetching them took.
+    /// Its size on the disk, and how long fetching took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fetched: Option<(u64, Dur)>,
     /// Where recovery stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<WalPoint>,
-    /// The last commit that is in the copy; none since its backup.
+    /// The last commit in the copy; `None` if there is none after its backup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit: Option<Timestamp>,
-    /// The first commit that is not in it: with it the server itself says that it stopped at the time.
+    /// The first commit that is not in it. With it, the server itself reports that it stopped at the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_commit: Option<Timestamp>,
-    /// Commits of that time or before that were logged behind a later one: not in the copy.
+    /// The number of commits up to that time that come after a later one in the WAL. They are not in the copy.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub late: u64,
-    /// What was checked, each with its result.
+    /// The checks and their results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<Checked>,
-    /// What the live server has and the copy has not.
+    /// What the live server has and the copy lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
-    /// Where the old data are kept.
+    /// Where the old data is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<String>,
-    /// What a person should know: archiving, logins, standbys, each in a sentence.
+    /// Remarks for a person about archiving, logins and standbys, a sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<String>,
     /// What was removed, with proof that nothing is left.
@@ -324,26 +324,26 @@ const fn is_zero(n: &u64) -> bool {
 /// A check of a copy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
-    /// What.
+    /// What was checked.
     pub what: String,
-    /// `pass`, `fail`, `error`, or `unknown` where it could not be made.
+    /// `pass`, `fail`, `error`, or `unknown` if it could not be checked.
     pub result: String,
-    /// What was found.
+    /// The result in detail.
     #[serde(default)]
     pub found: String,
 }
 
-/// What the live server has and the copy has not.
+/// What the live server has and the copy lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loss {
     /// `exactly`, `at_most` or `at_least`.
     pub basis: String,
-    /// Transactions that changed rows, but for drctl's own.
+    /// The number of transactions that changed rows, without drctl's own.
     pub transactions: u64,
-    /// When the first of them was committed.
+    /// The time of the first of these commits.
     #[serde(default)]
     pub first: Option<Timestamp>,
-    /// When the last was.
+    /// The time of the last one.
     #[serde(default)]
     pub last: Option<Timestamp>,
 }
@@ -353,8 +353,8 @@ pub struct Loss {
 pub struct Destroyed {
     /// Its folder.
     pub folder: String,
-    /// Files that were in it.
+    /// The number of files that were in it.
     pub files: u64,
-    /// Their bytes.
+    /// Their size in bytes.
     pub bytes: u64,
 }

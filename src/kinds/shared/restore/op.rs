@@ -23,19 +23,20 @@ use crate::model::time::{Dur, Timestamp};
 /// A part of a restore to a point in time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RestoreStep {
-    /// Which.
+    /// The part.
     pub part: Part,
-    /// Of what, from what, to when.
+    /// The restore.
     pub of: Box<Restore>,
 }
 
-/// Bytes a second at which a backup is fetched where none was yet: what one stream of a disk or an object store gives.
+/// The assumed speed of fetching a backup if none was measured, in bytes a second: one stream from a disk or an object store.
 const FETCHED_PER_S: u64 = 100 << 20;
-/// Bytes a second at which log is replayed, counted, or pages are checked. PostgreSQL publishes none; replay is one process.
+/// The assumed speed of replaying WAL, counting, and checking pages, in bytes a second. PostgreSQL publishes none; replay is a single
+/// process.
 const READ_PER_S: u64 = 50 << 20;
 
-/// AWS publishes none for what it takes to make an instance from backups, whatever their size: it reads them when they are asked for
-/// (Amazon RDS User Guide, «Restoring a DB instance to a specified time»).
+/// AWS publishes no duration for creating an instance from backups. It does not depend on the size, because data is loaded when it is first
+/// read (Amazon RDS User Guide, «Restoring a DB instance to a specified time»).
 const NEW_INSTANCE: Dur = Dur::mins(20);
 
 impl Op for RestoreStep {
@@ -46,9 +47,9 @@ impl Op for RestoreStep {
             Properties { consent: Consent::Never, felt: Felt::Never, undo_rank: UndoRank::Copy, ..STRICT };
         match self.part {
             Part::CreateCopy | Part::Verify | Part::Loss | Part::Destroy => beside,
-            // Users reach the copy from then on.
+            // From here on users reach the copy.
             Part::Swap => Properties { undo_rank: UndoRank::Traffic, ..STRICT },
-            // It undoes what people agreed to, and is undone by nothing.
+            // It undoes what people agreed to, and cannot be undone.
             Part::Revert => Properties { felt: Felt::Always, ..beside },
         }
     }
@@ -57,14 +58,13 @@ impl Op for RestoreStep {
         let by = |part| Undo::By(Self { part, of: self.of.clone() });
         match self.part {
             Part::CreateCopy => by(Part::Destroy),
-            // The job refuses where a row was written since: from then on the restored server is the one that counts.
+            // The job refuses if a row was written since, because the restored server is then the one that counts.
             Part::Swap => by(Part::Revert),
             Part::Verify | Part::Loss | Part::Revert | Part::Destroy => Undo::Nothing,
         }
     }
 
-    /// Until a rename is done the old name is what is seen; and nothing is created, or deleted, twice. A host runs a job once, whoever asks
-    /// for it again.
+    /// Until a rename is done, the old name is visible; and nothing may be created or deleted twice. A host runs a job only once.
     fn in_doubt(&self) -> InDoubt {
         match (self.part, self.of.instance()) {
             (Part::Swap, Some(_)) => InDoubt::ObserveAfter(NEW_NAME_AT_WORST),
@@ -73,7 +73,7 @@ impl Op for RestoreStep {
         }
     }
 
-    /// A job on a host continues until it ends.
+    /// A job on a host runs to its end.
     fn late(&self) -> Late {
         if self.of.instance().is_none() { Late::RunsOn } else { Late::Settles }
     }
@@ -112,7 +112,7 @@ impl Op for RestoreStep {
 
     made_as_a_whole!();
 
-    /// Users wait for the swap. The rest may take as long as two days.
+    /// Users wait for the swap. The other parts may take up to two days.
     fn estimate(&self) -> Estimate {
         let expected = expected(self.part, &self.of);
         match (self.part, self.of.instance()) {
@@ -125,7 +125,7 @@ impl Op for RestoreStep {
         calls::calls(self.part, &self.of)
     }
 
-    /// Other data take the place of those that are there.
+    /// Other data replaces the existing data.
     fn changes(&self) -> Vec<Change> {
         let of = &self.of;
         match self.part {
@@ -144,7 +144,7 @@ impl fmt::Display for RestoreStep {
     }
 }
 
-/// What a job means.
+/// The meaning of a job's state.
 fn judge(part: Part, restore: &Restore, seen: &RestoreState, of: &Progress<'_>) -> Judged {
     let tail = seen.tail.lines().last().unwrap_or_default();
     let last = match restore.instance() {
@@ -153,7 +153,7 @@ fn judge(part: Part, restore: &Restore, seen: &RestoreState, of: &Progress<'_>) 
     };
     match seen.stage {
         JobStage::None => Judged::Before,
-        // Whoever removes the copy ends its job.
+        // Removing the copy ends its job.
         JobStage::Running if of.undoing && part != Part::Swap => Judged::Done(Vec::new()),
         JobStage::Running if of.leaving && part != Part::Swap => Judged::Wrong(format!("stopped; {last}")),
         JobStage::Running => Judged::Unclear(last),
@@ -190,7 +190,7 @@ fn judge(part: Part, restore: &Restore, seen: &RestoreState, of: &Progress<'_>) 
     }
 }
 
-/// Before writes have ended: everything since the time, and more with every moment.
+/// Before writes have ended: everything since the restored time, so the loss keeps growing.
 fn so_far(of: &Restore, seen: &RestoreState, now: Timestamp) -> Exposure {
     let because = match &seen.found.loss {
         Some(loss) => format!(
@@ -214,7 +214,7 @@ fn so_far(of: &Restore, seen: &RestoreState, now: Timestamp) -> Exposure {
     }
 }
 
-/// How long a part of a restore takes by the bytes that it has to read.
+/// The estimated duration of a part of a restore, by the number of bytes that it reads.
 fn expected(part: Part, of: &Restore) -> Dur {
     let bytes = of.backup.as_ref().map_or(0, |b| b.bytes);
     let log = of.replay_bytes.unwrap_or(0);
@@ -224,9 +224,9 @@ fn expected(part: Part, of: &Restore) -> Dur {
             Part::CreateCopy => NEW_INSTANCE,
             Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
             Part::Loss => Dur::secs(10),
-            // Two renamings, one after the other: each needs the name that the one before it frees.
+            // Two renames in sequence: the second needs the name that the first one frees.
             Part::Swap | Part::Revert => NEW_NAME.plus(NEW_NAME),
-            // AWS publishes none for a deletion without a last snapshot.
+            // AWS publishes no duration for a deletion without a final snapshot.
             Part::Destroy => Dur::mins(5),
         };
     }
@@ -234,7 +234,7 @@ fn expected(part: Part, of: &Restore) -> Dur {
         Part::CreateCopy => Dur::secs(10 + bytes / rate + log / READ_PER_S),
         Part::Verify => Dur::secs(5 + bytes / READ_PER_S),
         Part::Loss => Dur::secs(2 + log / READ_PER_S),
-        // Two names are changed, a server stops and another one starts.
+        // Two folders are renamed, a server stops and another one starts.
         Part::Swap | Part::Revert => Dur::secs(20),
         Part::Destroy => Dur::secs(5),
     }

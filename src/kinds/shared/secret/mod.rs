@@ -1,4 +1,4 @@
-//! A secret that leads clients to a database, and the way that clients connect.
+//! A secret that contains the endpoint of a database for its clients, and the connection of clients.
 
 mod op;
 
@@ -13,22 +13,22 @@ use crate::model::place::{Place, endpoint_parts};
 
 pub use op::UpdateClientSecret;
 
-/// The way that clients come to a database.
+/// How clients connect to a database.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ClientWay {
     /// The secret that they read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<ClientSecret>,
-    /// `host:port/database`; what the secret names if absent.
+    /// `host:port/database`; if absent, the endpoint in the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
-    /// A reference to the login that they use; what the secret holds if absent.
+    /// A reference to their login; if absent, the login in the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub login: Option<String>,
 }
 
 impl ClientWay {
-    /// In words.
+    /// A description.
     pub fn words(&self) -> String {
         match (&self.endpoint, &self.secret) {
             (Some(endpoint), _) => endpoint.clone(),
@@ -38,7 +38,7 @@ impl ClientWay {
     }
 }
 
-/// A secret that tells clients where their database is: a JSON object.
+/// A secret that tells clients the endpoint of their database: a JSON object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ClientSecret {
     /// The component.
@@ -47,15 +47,15 @@ pub struct ClientSecret {
     pub place: Place,
     /// Its name or ARN.
     pub id: String,
-    /// The field with the server's name.
+    /// The field with the host name.
     pub host: String,
-    /// The field with its port, if there is one.
+    /// The field with the port, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
 }
 
 impl ClientSecret {
-    /// The fields, as they lead to an endpoint.
+    /// The values of the fields for an endpoint.
     pub fn leading_to(&self, endpoint: &str) -> Option<BTreeMap<String, String>> {
         let (host, port, _) = endpoint_parts(endpoint)?;
         let host = (self.host.clone(), host.to_owned());
@@ -63,15 +63,15 @@ impl ClientSecret {
     }
 }
 
-/// Where a secret leads clients. Nothing else of it is kept.
+/// The endpoint in a secret. drctl keeps nothing else of its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretState {
-    /// The fields that name a server, as text.
+    /// The fields with the endpoint, as text.
     pub fields: BTreeMap<String, String>,
-    /// The region of the secret that it is a replica of: it cannot be changed itself.
+    /// The region of the primary secret, if this is a replica, which cannot be changed itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replica_of: Option<String>,
-    /// Whether a rotation is under way: a version has the label AWSPENDING.
+    /// Whether a rotation is in progress: a version has the label AWSPENDING.
     #[serde(default)]
     pub rotating: bool,
     /// The service that manages it, if one does.
@@ -79,10 +79,10 @@ pub struct SecretState {
     pub owned_by: Option<String>,
 }
 
-/// A value that is not written in the plan.
+/// A reference to a value that should not be in the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretRef {
-    /// Written in the plan after all.
+    /// The value itself, written in the plan.
     Literal,
     /// `scheme:ref`.
     Ref(String),
@@ -90,7 +90,7 @@ pub enum SecretRef {
     EndpointOf(String),
 }
 
-/// Reads one: text that is neither reference nor endpoint is a literal.
+/// Parses a reference. Text that is neither a reference nor an endpoint is a literal.
 pub fn secret_ref(node: &Node) -> SecretRef {
     match &node.value {
         Value::Map(_) => {

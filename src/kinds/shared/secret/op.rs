@@ -1,4 +1,4 @@
-//! What leads clients to another server by their secret.
+//! Pointing clients to another server by their secret.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,22 +17,22 @@ use crate::model::place::Place;
 use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo};
 use crate::model::time::Dur;
 
-/// Clients are led elsewhere by the secret that they read. Of its contents only the fields that name a server are known here, and only
-/// they change; the rest never leaves the service and the process that writes the new version.
+/// Changes the endpoint in the secret that clients read. Only the fields with the endpoint are known here, and only they change. The rest
+/// of the content stays in the service and in the process that writes the new version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct UpdateClientSecret {
     /// The secret.
     pub secret: ClientSecret,
-    /// The fields as they will be.
+    /// The new values of the fields.
     pub to: BTreeMap<String, String>,
-    /// As they were; empty where nobody saw them.
+    /// Their old values; empty if they were never observed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub from: BTreeMap<String, String>,
 }
 
 impl UpdateClientSecret {
-    /// The way back, if it is known. It is a change of the same fields and not the version from before: a password that was rotated
-    /// meanwhile stays the new one.
+    /// The opposite change, if it is known. It changes the same fields instead of restoring the old version, so that a password that was
+    /// rotated in the meantime is kept.
     pub fn reversed(&self) -> Option<Self> {
         let back = || Self { secret: self.secret.clone(), to: self.from.clone(), from: self.to.clone() };
         (!self.from.is_empty()).then(back)
@@ -97,7 +97,7 @@ impl Op for UpdateClientSecret {
         part.is_empty() && matches!(found, None | Some(Found::Fields(_)))
     }
 
-    /// The fields that name a server, where they are not those that the runbook knew.
+    /// The fields with the endpoint, if they differ from those in the runbook.
     fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
         match seen {
             State::Secret(seen) if seen.fields != self.from => Some(Found::Fields(seen.fields.clone())),
@@ -117,7 +117,7 @@ impl Op for UpdateClientSecret {
         update_calls(self)
     }
 
-    /// The fields that name a server.
+    /// The fields with the endpoint.
     fn changes(&self) -> Vec<Change> {
         let place = &self.secret.place.name;
         let resource = format!("aws_secretsmanager_secret_version {} in {place}", self.secret.id);
@@ -137,7 +137,7 @@ impl fmt::Display for UpdateClientSecret {
     }
 }
 
-/// A new version that is not current yet, and then the label, away from exactly the version that was read.
+/// Creates a version that is not current, then moves the label to it from exactly the version that was read.
 fn update_calls(p: &UpdateClientSecret) -> Vec<Call> {
     let (region, id, at) = (quoted(&p.secret.place.region), quoted(&p.secret.id), &p.secret.place.name);
     let fields: Vec<_> =
