@@ -1,4 +1,4 @@
-//! What people may say to a run, and how far a batch of names is moved and taken back: both sides of each condition.
+//! What people may tell a run, and how far a batch of record sets is moved and undone: both sides of each condition.
 
 use drctl::kinds::aws::route53::{Answers, RecordChange, RecordSet, RecordsState, Switch};
 use drctl::kinds::shared::restart::Restart;
@@ -39,7 +39,7 @@ fn only_a_fence_that_is_owed_is_settled_by_a_word() {
     }
 }
 
-/// Who drives the run refuses it as well as who types it.
+/// Both the process that drives the run and the command line refuse it.
 #[test]
 fn a_waiver_for_less_than_is_known_to_be_lost_is_refused() {
     let state = Rig::new(plan(&shop("")), "replica-lagging", 1).rehearse().unwrap().ended.state;
@@ -120,7 +120,7 @@ fn what_shows_that_users_are_served_is_never_left_out() {
     }
 }
 
-/// A person who is offered to skip a step is told what follows; of a step that nobody may skip nothing is told.
+/// A person who can skip a step is told the consequence. For a step that nobody may skip, no consequence is shown.
 #[test]
 fn only_a_step_that_may_be_skipped_says_what_follows_without_it() {
     let runs = ["region-lost", "chaos"].map(|name| Rig::new(plan(&shop("")), name, 1).rehearse().unwrap());
@@ -176,7 +176,7 @@ fn stopping_is_everybodys() {
     assert_eq!(answer(&state, cancel(None)), "signal_refused");
 }
 
-/// Where the record sets of a step's switch are, with these there.
+/// The state of the record sets of a step's switch, if these sets exist.
 fn find(state: &RunState, switch: &Switch, there: &[RecordSet]) -> Parts {
     let seen = State::Records(RecordsState { sets: there.to_vec() });
     switch.parts(&seen, &|change| parts::in_scope(state, 0, change)).unwrap()
@@ -186,7 +186,7 @@ fn names(groups: &[Group]) -> Vec<&str> {
     groups.iter().map(|g| g.name.as_str()).collect()
 }
 
-/// What somebody else put where the run would have, stays.
+/// A value that somebody else set instead of the run's stays.
 #[test]
 fn a_switch_is_taken_back_as_far_as_it_was_called_and_no_further() {
     let touched = |parts: &PartCalls| [0, 1, 2].map(|change| parts.touched(change));
@@ -243,22 +243,22 @@ fn what_is_not_suspect_moves_in_one_call() {
         ..Parts::default()
     };
     let no = |parts: &[&[u32]]| parts.iter().map(|p| (p.to_vec(), "no".to_owned())).collect::<Vec<_>>();
-    // What somebody changed explains why everything was refused, and nothing else is to blame.
+    // A change by somebody else explains why the whole batch was rejected, so nothing else is suspected.
     assert_eq!(parts::next(&of(2, 1), &no(&[&[]])), Next::Call(vec![0, 1]));
     assert_eq!(parts::next(&of(4, 1), &no(&[&[]])), Next::Call(vec![0, 1, 2, 3]));
-    // What is in place already was in the batch that was refused: nobody knows yet which of the two was to blame.
+    // A set that has its new value already was in the rejected batch, so it is unknown which of the two caused the rejection.
     let half_done = Parts { done: of(1, 0).ready, ready: of(2, 0).ready.split_off(1), ..Parts::default() };
     assert_eq!(parts::next(&half_done, &no(&[&[]])), Next::Call(vec![1]));
-    // Nor is the last one left, when somebody changed the other.
+    // Nor is the last one suspected if somebody changed the other.
     assert_eq!(parts::next(&of(1, 1), &no(&[&[]])), Next::Call(vec![0]));
-    // A half that was refused clears the other one.
+    // A rejected half clears the other half.
     assert_eq!(parts::next(&of(4, 0), &no(&[&[], &[0, 1]])), Next::Call(vec![2, 3]));
     let named = [("www A".to_owned(), "no such zone".to_owned())];
     let words = parts::failure(&named, 3);
     assert!(words.starts_with("1 of 3 names were not switched: www A (no such zone);"), "{words}");
 }
 
-/// A call that was lost sight of may come late, whatever became of the step since.
+/// A call whose answer was lost may still take effect, whatever happened to the step since.
 #[test]
 fn a_step_that_is_tried_again_forgets_nothing_of_its_calls() {
     let called = Work {

@@ -1,12 +1,11 @@
-//! No dependency has a known advisory, by the snapshot of the RustSec database beside the checkout.
+//! No dependency has a known advisory, according to the snapshot of the RustSec database beside the checkout.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Advisories of packages that stand in Cargo.lock and are part of no build, because no feature turns them on. That this is so is
-/// checked, too.
+/// Advisories of packages that are in Cargo.lock but in no build, because no feature enables them. The test checks that as well.
 ///
-/// `rsa` is an optional dependency of `ssh-key`: drctl takes and makes Ed25519 keys only.
+/// `rsa` is an optional dependency of `ssh-key`: drctl accepts and creates only Ed25519 keys.
 const NOT_BUILT: &[(&str, &str)] = &[("RUSTSEC-2023-0071", "rsa")];
 
 fn snapshot() -> Option<PathBuf> {
@@ -51,7 +50,7 @@ fn no_dependency_has_a_known_advisory() {
     assert!(found.is_empty(), "{found:#?}");
 }
 
-/// Whether some feature of ours brings the package in, for tests and build scripts included.
+/// Whether one of our features enables the package, including for tests and build scripts.
 fn is_built(package: &str) -> bool {
     let tree = Command::new(env!("CARGO"))
         .args([

@@ -1,5 +1,5 @@
-//! A run that is over begins nothing of its recovery, and makes no call of it, whoever offers that to its journal; what it owes is taken
-//! all the same.
+//! A finished run starts no step of its recovery and makes no call of it, whoever adds such an event to its journal. Pending items are
+//! still recorded.
 
 use drctl::kinds::Operation;
 use drctl::kinds::shared::database::Promotable;
@@ -25,7 +25,7 @@ fn started(step: &StepId) -> EventKind {
     EventKind::StepStarted { step: step.clone() }
 }
 
-/// The call that would be the step's next one.
+/// The next call of the step.
 fn call(state: &RunState, i: usize, direction: Direction) -> EventKind {
     let (work, step) = (state.work(i), state.step(i).id.clone());
     let (attempt, generation) = (work.attempts + 1, work.generation + 1);
@@ -40,7 +40,7 @@ fn call(state: &RunState, i: usize, direction: Direction) -> EventKind {
     }
 }
 
-/// The fences that are owed, and the look at the new primary that decides about them.
+/// The pending fences, and the observation of the new primary that decides about them.
 fn of_the_debt(state: &RunState, i: usize) -> bool {
     match &state.step(i).action {
         Action::Op(Operation::Fence(fence)) => fence.db.component == db_name(),
@@ -64,7 +64,7 @@ fn no_step_of_the_recovery_begins_or_calls() {
     assert_eq!(debt.len(), rungs.len() + 1);
     assert!(recovery.len() > 10 && recovery.iter().any(|&i| state.step(i).action.mutates()));
     for i in recovery {
-        // Wherever the end found it.
+        // Whatever status the step had at the end.
         for status in [Status::Pending, Status::Started, Status::InDoubt { since: state.last_at }] {
             let mut found = state.clone();
             found.steps[i].work = Work { status, ..Work::new() };
@@ -85,7 +85,7 @@ fn no_step_of_the_recovery_begins_or_calls() {
         let said = offered(&state, what.clone());
         assert!(matches!(said, Err(Illegal::Finished(_))), "{what:?}: {said:?}");
     }
-    // What is owed goes on.
+    // Pending items continue.
     assert!(offered(&state, started(&state.step(check).id)).is_ok());
     for rung in rungs {
         let mut pending = state.clone();
@@ -95,7 +95,7 @@ fn no_step_of_the_recovery_begins_or_calls() {
     }
 }
 
-/// Once it is settled nothing is owed, and its fence begins no more either.
+/// Once it is settled nothing is pending, and its fence does not start any more either.
 #[test]
 fn a_debt_that_is_settled_begins_nothing() {
     let (state, [rung, _], _) = owing();
@@ -106,7 +106,7 @@ fn a_debt_that_is_settled_begins_nothing() {
     assert!(refused(&settled, started(&settled.step(rung).id)));
 }
 
-/// Effects in doubt come out one way or the other, places answer, and people say what they did.
+/// Effects in doubt are resolved, places answer, and people record what they did.
 #[test]
 fn what_is_owed_after_the_end_is_taken() {
     let (state, [rung, _], _) = owing();
@@ -148,7 +148,7 @@ fn what_is_owed_after_the_end_is_taken() {
         let disproved = EventKind::EffectDisproved { step: step(), seen: "the old state".to_owned() };
         let next = offered(&doubtful, disproved).unwrap();
         assert_eq!(next.work(i).doubt, None);
-        // It is known now, and of the promotion that is all: nobody makes its call again.
+        // The fate of the promotion is known now, and its call is not repeated.
         assert!(i == rung || refused(&next, call(&next, i, Direction::Do)));
     }
 }

@@ -1,4 +1,4 @@
-//! The loss that a gate asks a person to accept: what is known, with time to answer where it grows, for all stores of a group at once.
+//! The loss that a gate asks a person to accept: the known loss, plus time to answer if it grows, for all stores of a group at once.
 
 use drctl::kinds::Fact;
 use drctl::kinds::shared::database::DatabaseRef;
@@ -17,7 +17,7 @@ use crate::believed::exposure;
 use crate::decided::{DONE, component, db, fence, minutes, say, step, told, under_way};
 use crate::rig::BEGAN;
 
-/// What the gate of a fence that is not proven asks for, with this loss known.
+/// The request of the gate of an unproven fence, for this known loss.
 fn gate_asks(known: Option<(Dur, bool)>, objective: Dur) -> String {
     let measures =
         Action::Check(Check::Exposure { db: db("db-east"), ahead_ms: None, unreplicated: Vec::new() });
@@ -44,7 +44,7 @@ fn measured(state: &mut RunState, at: usize, of: &ComponentName, loss: Dur, grow
     say(state, BEGAN, EventKind::StepFinished { step, end: End::Performed, facts });
 }
 
-/// The flags that a blocked gate prints, and why it stops.
+/// The options that a blocked gate prints, and why it stops.
 fn asked(state: &RunState, now: Timestamp) -> (String, String) {
     let blocks = |effect: &Effect| match effect {
         Effect::Record(events) => events.iter().find_map(|what| match what {
@@ -65,7 +65,7 @@ fn what_has_to_be_accepted_is_what_is_known_to_be_lost_and_the_objective_at_leas
         (Some((objective, false)), "--accept-data-loss 1m30s"),
         (Some((Dur::secs(91), false)), "--accept-data-loss 2m"),
         (Some((Dur::mins(7), false)), "--accept-data-loss 7m"),
-        // What grows needs time to be answered.
+        // A growing loss needs time for the answer.
         (Some((Dur::ZERO, true)), "--accept-data-loss 5m"),
         (Some((Dur::mins(7), true)), "--accept-data-loss 12m"),
     ] {
@@ -74,7 +74,7 @@ fn what_has_to_be_accepted_is_what_is_known_to_be_lost_and_the_objective_at_leas
     }
 }
 
-/// Of a group that is promoted together one answer, given within the time that is printed, is enough for all.
+/// For a group that is promoted together, one answer within the printed bound is enough for all.
 #[test]
 fn a_loss_that_grows_in_two_stores_is_accepted_with_one_answer() {
     let both = [component(), ComponentName::from("ledger")];
@@ -106,8 +106,8 @@ fn a_loss_that_grows_in_two_stores_is_accepted_with_one_answer() {
         reason: "r".to_owned(),
         who: Person::claimed("sam"),
     };
-    // Less than is known of one of them: both are named in what would be enough.
-    // Another risk that is accepted in the same command does not take the place of these flags.
+    // Less than one of them may lose: the suggested command names both stores. Another accepted risk in the same command does not replace
+    // these options.
     let beside = Waiver { rule: Rule::GuardHeld, accept_loss_ms: None, ..waiver(&both[0], Dur::ZERO) };
     let short = both.each_ref().map(|name| waiver(name, Dur::mins(8)));
     let all: Vec<_> = std::iter::once(beside).chain(short).collect();

@@ -1,10 +1,10 @@
-//! `drctl assess`: the table for the hour in which nobody knows.
+//! `drctl assess`: the table for an hour in which the situation is unclear.
 
 use serde_json::Value;
 
 use crate::cli::Folder;
 
-/// Lines as `about what: reads`.
+/// Lines in the form `about what: reads`.
 fn table(folder: &Folder, scenario: &str) -> Vec<(String, String, String, String)> {
     let args = ["assess", "truststream", "--from", "us-west-2", "--sandbox", scenario, "--output", "json"];
     let document: Value = serde_json::from_str(&folder.ok(&args)).unwrap();
@@ -23,7 +23,7 @@ fn each_kind_of_outage_reads_as_what_it_is() {
     let folder = Folder::with_plans();
     for (scenario, users, control, data, replica) in [
         ("calm", "good", "good", "good", "good"),
-        // Grey: users fail, and everything of the source answers somehow.
+        // A gray failure: users are affected, although everything in the source answers.
         ("region-slow", "bad", "good", "good", "good"),
         ("region-lost", "bad", "good", "bad", "bad"),
         ("region-dark", "bad", "bad", "bad", "bad"),
@@ -69,7 +69,7 @@ fn assessing_changes_nothing() {
     assert!(folder.ok(&["runs", "list", "--sandbox"]).contains("no runs"), "a table is no run");
 }
 
-/// Whoever reads the table and then fails over meets no other refusal, and no other question.
+/// A person who reads the table and then fails over meets no other refusal and no other question.
 #[test]
 fn what_stands_against_it_is_what_a_failover_says() {
     let folder = Folder::with_plans();
@@ -111,14 +111,14 @@ fn what_stands_against_it_is_what_a_failover_says() {
     }
 }
 
-/// Nobody is let in anywhere: that is one fact with one remedy, and it is what a failover waits for.
+/// Credentials that are rejected everywhere are one fact with one fix, which a failover waits for as well.
 #[cfg(feature = "aws")]
 #[test]
 fn without_credentials_it_says_so_once() {
     let folder = Folder::with_plans();
     let file = folder.path().join("plans/truststream.yaml");
     let text = std::fs::read_to_string(&file).unwrap();
-    // Nobody is asked for half a minute what is not the question.
+    // Do not wait half a minute for probes that do not matter here.
     let (head, rest) = text.split_once("probes:\n").unwrap();
     let watch = &rest[rest.find("watch:").unwrap()..];
     std::fs::write(&file, format!("{head}{watch}")).unwrap();

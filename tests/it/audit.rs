@@ -1,4 +1,4 @@
-//! One byte changed anywhere in a stored event is found, and named.
+//! A change of a single byte anywhere in a stored event is found, with its position.
 
 use std::path::Path;
 
@@ -25,7 +25,7 @@ fn audit(path: &Path) -> verify::Audit {
     )
 }
 
-/// Changes the store as somebody with a stock SQLite shell would: first the triggers go.
+/// Changes the store the way somebody with an ordinary SQLite shell would: the triggers are dropped first.
 fn tamper(path: &Path, sql: &str) -> usize {
     let connection = rusqlite::Connection::open(path).unwrap();
     connection
@@ -77,7 +77,7 @@ fn every_field_of_every_tenth_event() {
         }
     }
     assert!(tried > 60, "{tried}");
-    // The command names run and event, and says by its exit code that something is wrong.
+    // The command names run and event, and its exit code reports the fault.
     let (code, out, _) = folder.run(&["audit", "verify", "--sandbox"]);
     assert_eq!(code, 1);
     assert!(out.contains("broken run") && out.contains("event"), "{out}");
@@ -110,7 +110,7 @@ fn status_says_that_a_run_is_broken_and_shows_the_others() {
     assert!(listed.contains("sandbox-starter-failover-s1-2"), "{listed}");
 }
 
-/// What an auditor is given: everything, and the store's public key.
+/// What an auditor gets: the export of the store, and its public key.
 pub fn written_out(folder: &Folder) -> (String, std::path::PathBuf) {
     let file = folder.path().join("audit.jsonl");
     folder.ok(&["audit", "export", "--sandbox", "--out", file.to_str().unwrap()]);
@@ -119,7 +119,7 @@ pub fn written_out(folder: &Folder) -> (String, std::path::PathBuf) {
     (std::fs::read_to_string(&file).unwrap(), key)
 }
 
-/// Verifies a text on a machine that has nothing but it and the key. Answers the exit code and the document.
+/// Verifies a text on a machine that has only the text and the key. Returns the exit code and the document.
 pub fn elsewhere(text: &str, more: &[&str]) -> (i32, serde_json::Value) {
     let machine = Folder::empty();
     std::fs::write(machine.path().join("audit.jsonl"), text).unwrap();
@@ -154,7 +154,7 @@ fn what_was_written_out_is_whole_on_any_machine_that_has_the_public_key() {
     let (whole, key) = written_out(&folder);
     let (code, found) = elsewhere(&whole, &["--key", key.to_str().unwrap()]);
     assert_eq!((code, places(&found)), (0, Vec::new()), "{found:#}");
-    // Two runs, each from its start to its seal, and the one that the export made.
+    // Two runs, each from its start to its seal, and the checkpoint of the export.
     assert_eq!(
         (&found["runs"], &found["checkpoints"], &found["entries_after_it"]),
         (&2.into(), &5.into(), &0.into())
@@ -167,7 +167,7 @@ fn what_was_written_out_is_whole_on_any_machine_that_has_the_public_key() {
     let start: serde_json::Value = serde_json::from_str(start.unwrap()["bytes"].as_str().unwrap()).unwrap();
     let said: serde_json::Value = serde_json::from_str(start["statement"].as_str().unwrap()).unwrap();
     assert_eq!((said["run"].as_str().unwrap(), said["store"].as_str().unwrap()), (RUN, "sandbox"));
-    // OpenSSH alone can tell that the store's key signed it.
+    // OpenSSH alone can verify that the store's key signed it.
     let allowed = folder.path().join("allowed");
     std::fs::write(&allowed, format!("store {}", std::fs::read_to_string(&key).unwrap())).unwrap();
     std::fs::write(folder.path().join("cp.sig"), start["signature"].as_str().unwrap()).unwrap();
@@ -197,10 +197,10 @@ fn a_flipped_byte_is_found_offline_wherever_it_is() {
             bytes[at] = if bytes[at] == b'7' { b'8' } else { b'7' };
             let (code, found) = elsewhere(&String::from_utf8(bytes).unwrap(), &["--key", key]);
             assert_eq!(code, 1, "line {}, byte {at}: {found:#}", n + 1);
-            // A line that cannot be read is named by its number, any other by its run and event, or its entry.
+            // An unreadable line is named by its number; any other by its run and event, or its ledger entry.
             let line = lines(&whole)[n].clone();
             let (run, seq) = (line["run"].as_str().unwrap(), line["seq"].as_u64().unwrap());
-            // With another name on its first event a run begins at the second.
+            // If its first event has another name, a run starts with the second event.
             let names = [
                 format!("line {}", n + if seq == 1 { 2 } else { 1 }),
                 format!("line {}", n + 1),
@@ -238,7 +238,7 @@ fn a_tail_that_was_removed_and_a_pair_that_was_exchanged_are_found_offline() {
         places(&found)[0].starts_with(&format!("run {RUN}, event {seq}: the ledger records this event")),
         "{found:#}"
     );
-    // Whoever cuts the ledger back to an earlier checkpoint, and the events with it, has a store that was once whole.
+    // A person who truncates the ledger to an earlier checkpoint, with the events, gets a store that was once intact.
     let seal = all.iter().position(seals).unwrap();
     let earlier: Vec<_> =
         all[..=seal].iter().filter(|l| l["run"] != "sandbox-starter-failover-s1-2").cloned().collect();
@@ -258,7 +258,7 @@ fn a_tail_that_was_removed_and_a_pair_that_was_exchanged_are_found_offline() {
         swapped.swap(a, b);
         let (code, found) = elsewhere(&text(&swapped), &key);
         assert!(code == 1 && !places(&found).is_empty(), "{a} {b}: {found:#}");
-        // The first that is told is one of the two that were exchanged, by its name or by its line.
+        // The first fault names one of the two exchanged items, by its name or its line.
         let place = &places(&found)[0];
         let named = |i: usize| {
             let (run, seq) = (all[i]["run"].as_str().unwrap(), all[i]["seq"].as_u64().unwrap());
@@ -273,7 +273,7 @@ fn seals(line: &serde_json::Value) -> bool {
     line["run"] == "ledger" && line["bytes"].as_str().unwrap().contains("seal")
 }
 
-/// Whoever keeps the store can write everything anew, but for what they have no key for, and what somebody else kept.
+/// The owner of a store can rewrite everything, except what a key they lack has signed and what somebody else has kept.
 #[test]
 fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew() {
     let (folder, path) = rehearsed();
@@ -309,7 +309,7 @@ fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew(
     );
     let first = all.iter().find(|l| seals(l)).unwrap()["seq"].as_u64().unwrap();
     assert!(places(&found)[0].starts_with(&format!("ledger, entry {first}:")), "{first}: {found:#}");
-    // With a key of their own.
+    // Signed with a key of their own.
     let other = Folder::with_plans();
     other.ok(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
     let (theirs, _) = written_out(&other);
@@ -317,7 +317,7 @@ fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew(
     assert!(code == 1 && places(&found)[0].contains("which is not the key of the store"), "{found:#}");
     let (code, found) = elsewhere(&theirs, &[]);
     assert!(code == 0 && found["keys_named_by_the_store_itself"] == true, "{found:#}");
-    // What was kept elsewhere knows how it was.
+    // A checkpoint that was kept elsewhere proves the original content.
     let with = ["--checkpoint", kept.to_str().unwrap()];
     let store = ["audit", "verify", "--sandbox", "--output", "json"];
     let (code, out, _) = folder.run(&[&store[..], &with].concat());
@@ -336,7 +336,7 @@ fn a_forged_checkpoint_is_found_offline_and_so_is_a_store_that_was_written_anew(
     assert!(code == 1 && places(&found)[0].contains("which is not the key of the store"), "{found:#}");
 }
 
-/// Who may say what is in drctl.yaml, and so it is told when that changed. A key that is gone is replaced, and that is told, too.
+/// drctl.yaml determines whose statements count, so changes of it are recorded. A lost key is replaced, and that is recorded as well.
 #[test]
 fn changes_of_settings_and_keys_are_in_the_ledger() {
     let folder = Folder::with_plans();
@@ -372,7 +372,7 @@ fn changes_of_settings_and_keys_are_in_the_ledger() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
-/// A store whose key cannot be made or read recovers all the same, and says that nobody vouches for it.
+/// A store whose key cannot be created or read still recovers, and reports that its runs are not signed.
 #[test]
 fn a_run_goes_on_without_a_checkpoint() {
     let other = Folder::empty();
@@ -404,7 +404,7 @@ fn a_run_goes_on_without_a_checkpoint() {
     }
 }
 
-/// Whoever asks about a store in another folder makes none there, and no key.
+/// A query about a store in the wrong folder creates neither a store nor a key.
 #[test]
 fn nobody_makes_a_store_by_asking_about_it() {
     let folder = Folder::empty();
@@ -419,7 +419,7 @@ fn nobody_makes_a_store_by_asking_about_it() {
     assert!(!folder.path().join(".drctl").exists());
 }
 
-/// What is on a medium that nobody can write to is verified there.
+/// A store on a read-only medium is verified there.
 #[test]
 fn a_store_that_cannot_be_written_is_verified() {
     let (folder, path) = rehearsed();
@@ -436,7 +436,7 @@ fn a_store_that_cannot_be_written_is_verified() {
     assert_eq!(names(), there, "nothing is left beside what was only looked at");
 }
 
-/// What was changed is never signed for, and a store that has nothing of the key that somebody brought is not theirs.
+/// A changed store is never signed, and a store that was not signed with the given key does not verify.
 #[test]
 fn nothing_that_is_broken_is_signed_and_a_named_key_has_to_have_signed_something() {
     let (folder, path) = rehearsed();
@@ -444,7 +444,7 @@ fn nothing_that_is_broken_is_signed_and_a_named_key_has_to_have_signed_something
     std::fs::write(&key, folder.ok(&["audit", "key", "--sandbox"])).unwrap();
     let verify = ["audit", "verify", "--sandbox", "--key", key.to_str().unwrap(), "--output", "json"];
     assert_eq!(folder.run(&verify).0, 0);
-    // Everything written anew, without what was signed: each chain holds.
+    // Everything was rewritten without the signed entries, and each hash chain is valid.
     let contents = SqliteJournal::look(&path, StoreWorld::Sandbox).unwrap();
     tamper(&path, "DELETE FROM ledger");
     let mut last: Option<Record> = None;
@@ -521,7 +521,7 @@ fn a_missing_entry_and_a_run_that_is_not_listed_are_named() {
     assert!(cef.contains("|unreadable|unreadable|10|"), "what cannot be read is told as that");
 }
 
-/// Rehearsals do not sign for what was real.
+/// A rehearsal's key does not sign for live runs.
 #[test]
 fn a_rehearsal_is_taken_for_nothing_else() {
     let (folder, path) = rehearsed();
@@ -577,7 +577,7 @@ fn events_go_to_a_siem() {
         assert!(cef.contains(&format!("|{kind}|")), "{kind}");
     }
     assert!(!cef.contains("BEGIN SSH SIGNATURE"), "signatures say nothing to people");
-    // What people let through when they began it stands in its runbook, and out here.
+    // What people accepted at the start is in its runbook, and visible here.
     assert!(
         created.contains("cs6=unfenced-promotion:db by ") && created.contains("cs6Label=waived"),
         "{created}"

@@ -1,4 +1,4 @@
-//! What a run believes: of its own journal, of calls whose effect may still come, and of a guard that is lost or cannot be read.
+//! What a run believes: its own journal, calls that may still take effect, and a guard that is lost or cannot be read.
 
 use drctl::inventory::Observation;
 use drctl::kinds::control::GuardState;
@@ -50,7 +50,7 @@ fn one(action: Action, status: Status) -> RunState {
     under_way(vec![(step("a", action), status)])
 }
 
-/// The first call of a step was made, and its answer accepted it.
+/// The first call of a step was made and accepted.
 fn accepted(action: Action) -> RunState {
     let mut state = one(action, Status::Started);
     say(&mut state, minutes(1), intended("a", Direction::Do, &[], None));
@@ -138,7 +138,7 @@ fn an_effect_may_come_for_as_long_as_its_service_takes_and_no_longer() {
     let comes = |state: &RunState, now: Timestamp| state.outstanding(now).len();
     assert_eq!(comes(&state, since + Dur(4_999)), 1);
     assert_eq!(comes(&state, since + Dur::secs(5)), 0, "a change of record sets settles in 5 s");
-    // The undo has calls of its own.
+    // The undo makes its own calls.
     let mut back = one(switch(), DONE);
     back.steps[0].undo = Some(Work { status: Status::Calling, asked: [Some(since), None], ..Work::new() });
     let late = back.outstanding(since + SECOND);
@@ -156,7 +156,7 @@ fn what_was_asked_for_is_forgotten_only_once_it_cannot_come() {
         say(&mut state, minutes(2), what);
         !state.outstanding(minutes(2)).is_empty()
     };
-    // A job that ended is over; one that takes too long is not, and a standby keeps the request.
+    // A job that ended is over. One that takes too long is not, and a standby keeps the request.
     assert!(!late(job(), failed("the command ended with 1")));
     assert!(late(job(), failed("not done within 5m")));
     assert!(late(standby(), failed("the replica is `stopped`")));
@@ -202,7 +202,7 @@ fn a_promotion_is_withdrawn_once_after_it_was_asked_for_and_not_while_it_is_call
     }
 }
 
-/// A step that has to have the guard, and how the guard looks.
+/// A step that needs the guard, and the observed state of the guard.
 fn guarded(id: &str, action: Action, background: bool) -> RunState {
     let (place, holder) = (db("db-east").place, "run".to_owned());
     let take = Write::Guard { component: component(), place, holder, instead_of: None };
@@ -252,7 +252,7 @@ fn a_guard_that_was_taken_ends_an_undo_as_one_that_failed() {
     assert_eq!(told(sees(&forward(), object(false), held_by("run"), at)), "calls");
     assert_eq!(told(sees(&forward(), object(false), held_by("another"), at)), "guard_lost a");
     assert_eq!(told(sees(&back(), object(true), held_by("another"), at)), "undo_failed a");
-    // Nobody is asked about a guard while everything is taken back: it is looked at until it can be read.
+    // While everything is undone, nobody is asked about a guard: it is observed until it can be read.
     assert_eq!(told(sees(&back(), object(true), refused(), at)), "waits");
     let background = guarded("a", lead(), true);
     assert_eq!(told(sees(&background, object(false), refused(), at)), "waits");
@@ -353,7 +353,7 @@ fn a_fence_that_failed_is_begun_anew_when_its_place_answers() {
     say(&mut state, minutes(3), EventKind::PlaceAnswered { place: "east".to_owned(), who: "x".to_owned() });
     let work = &state.steps[0].work;
     assert_eq!((&work.status, work.started_at), (&Status::Started, Some(minutes(3))));
-    // After the end it belongs to the run that owes it, and not to one that only took it over.
+    // After the end it belongs to the run whose fence is pending, not to one that only took that over.
     let waits = |debt: bool| {
         let mut state = state.clone();
         state.mode = Mode::Finished(Outcome::Recovered);

@@ -1,4 +1,4 @@
-//! Broken plans, each with what has to be said of it: id and line of every finding, all at once.
+//! Invalid plans, each with its expected findings: ID and line of all of them at once.
 
 use std::path::Path;
 
@@ -47,13 +47,13 @@ fn third_region() -> drctl::model::place::Place {
     }
 }
 
-/// Settings that leave nothing to say.
+/// Settings without findings.
 fn complete() -> Settings {
     let sql = SqlSettings { ca_file: Some("global-bundle.pem".to_owned()), ..SqlSettings::default() };
     Settings { guard: Some(third_region()), sql, ..Settings::default() }
 }
 
-/// Amazon's CAs are in no system's store: without a file of them every login to RDS fails on the day.
+/// No system trusts Amazon's CAs, so without a CA file every login to RDS would fail in an outage.
 #[test]
 fn a_managed_database_without_a_file_of_its_cas_is_said() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/truststream.yaml");
@@ -71,7 +71,7 @@ fn a_managed_database_without_a_file_of_its_cas_is_said() {
         "{missing:?}"
     );
     assert_eq!(of(complete().sql), Vec::<String>::new());
-    // Who turns TLS off said so.
+    // Somebody who turns TLS off did that on purpose.
     assert_eq!(of(SqlSettings { tls: SqlTls::Off, ca_file: None }), Vec::<String>::new());
 }
 
@@ -91,7 +91,7 @@ fn the_plans_that_are_shipped_are_good_and_fit_the_schema() {
     }
 }
 
-/// A tier also says how often drills are due, and which plans a failover of the tier takes.
+/// A tier also determines how often drills are due, and which plans a failover of the tier includes.
 #[test]
 fn an_unknown_tier_is_said_beside_objectives_of_the_plan() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/truststream.yaml");
@@ -114,7 +114,7 @@ fn certificates_that_cannot_be_read_are_said_before_the_day() {
     assert!(code == 0 && said.contains("sql-ca-missing") && said.contains("gone.pem"), "{code} {said}");
 }
 
-/// One line mends it, so it is one finding.
+/// A single line fixes it, so there is a single finding.
 #[test]
 fn a_value_that_cannot_be_read_is_not_missing_too() {
     let text = include_str!("../../plans/truststream.yaml");
@@ -134,7 +134,7 @@ fn a_value_that_cannot_be_read_is_not_missing_too() {
             found.iter().map(|f| f.id).filter(|id| !before.iter().any(|b| b.id == *id)).collect();
         assert_eq!(ids, [id], "{to}: {found:#?}");
     }
-    // What really is not there is said.
+    // A value that is really missing is reported.
     let without = text.replacen("type: A, ttl: 60s,", "type: A,", 1);
     let found = check("p", without.as_bytes(), &complete()).findings;
     assert!(found.iter().any(|f| f.id == "record-without-ttl"), "{found:#?}");

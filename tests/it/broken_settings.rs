@@ -1,4 +1,4 @@
-//! Mistakes in drctl.yaml: all at once, each where it stands, beside those of the plans and not in front of them.
+//! Errors in drctl.yaml are all reported at once, each at its position, together with those of plans.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use drctl::plan::settings::Written;
 
 use crate::cli::{Folder, json};
 
-/// Nine mistakes, of every kind that is found in another way.
+/// Nine errors, each found in a different way.
 const BROKEN: &str = r#"tiers:
   standard: {rto: 15m, rpo: 5, dril_every: 90d}
   gold: {rto: 1h, rpo: 15m}
@@ -52,7 +52,7 @@ fn all_mistakes_in_settings_are_said_in_one_pass_with_their_places() {
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "{found}\n{expected}");
     }
-    // What could be read is there, so that plans can be judged by it.
+    // The valid parts are available, so that plans can be checked with them.
     assert!(settings.tiers.contains_key("gold") && settings.resolvers.len() == 1);
     assert!(settings.authority.operators.contains_key("bob") && settings.policy.windows.len() == 1);
 }
@@ -64,7 +64,7 @@ fn mistakes_in_settings_hide_none_of_the_plans_and_make_none() {
     let path = folder.path().join("plans/truststream.yaml");
     let text = std::fs::read_to_string(&path).unwrap();
     let tier = text.lines().find(|line| line.starts_with("tier:")).unwrap().to_owned();
-    // The tier is there, and has a mistake of its own.
+    // The tier exists, but has an error of its own.
     let text = text.replacen(&tier, "tier: standard", 1).replacen("role: public", "role: pubic", 1);
     std::fs::write(&path, text).unwrap();
     let (code, out, _) = folder.run(&["check", "--output", "json"]);
@@ -72,24 +72,24 @@ fn mistakes_in_settings_hide_none_of_the_plans_and_make_none() {
     let errors: Vec<_> = all.iter().filter(|f| f["severity"] == "error").collect();
     let of = |file: &str| errors.iter().filter(|f| f["file"].as_str().unwrap().ends_with(file)).count();
     assert!(code == 2 && of("drctl.yaml") == 9 && of("truststream.yaml") == 1, "{code} {errors:#?}");
-    // A person sees the file and the line of each.
+    // People see the file and line of each.
     let (_, out, err) = folder.run(&["check"]);
     let said = format!("{out}{err}");
     for place in ["drctl.yaml:2:29", "drctl.yaml:9:67", "drctl.yaml:14:28", "truststream.yaml:"] {
         assert!(said.contains(place), "{place}: {said}");
     }
     assert!(said.contains("10 errors"), "{said}");
-    // Nothing else works with them.
+    // No other command accepts these settings.
     let (code, _, err) = folder.run(&["status"]);
     assert!(code == 2 && err.contains("drctl.yaml has errors") && err.contains("drctl.yaml:9:67"), "{err}");
-    // A file that cannot be parsed hides no mistake of a plan, and does not make the tier of a plan unknown.
+    // A file that cannot be parsed does not hide errors in plans, and does not make a plan's tier unknown.
     std::fs::write(folder.path().join("plans/drctl.yaml"), "tiers: [\n").unwrap();
     let (code, out, _) = folder.run(&["check", "--output", "json"]);
     let ids: Vec<_> = json(&out)["findings"].as_array().unwrap().iter().map(|f| f["id"].clone()).collect();
     assert!(code == 2 && ids == ["yaml-syntax", "plan-unknown-value"], "{ids:?}");
 }
 
-/// What names something that has a mistake of its own is right.
+/// A reference to something that has an error of its own is valid.
 #[test]
 fn a_mistake_in_settings_is_said_once_and_not_of_what_refers_to_it() {
     let (_, found) = read(
@@ -119,7 +119,7 @@ fn a_variable_with_a_mistake_is_named_and_hides_nothing() {
     );
 }
 
-/// One line mends it, so it is said once, of drctl.yaml, however many plans there are.
+/// A single line fixes it, so it is reported once, for drctl.yaml, however many plans there are.
 #[test]
 fn what_is_missing_in_settings_is_said_of_them_once() {
     let folder = Folder::with_plans();
@@ -153,7 +153,7 @@ fn what_is_missing_in_settings_is_said_of_them_once() {
     assert!(said.contains("drctl.yaml: the settings name no guard"), "{said}");
 }
 
-/// A plan with mistakes is there: a schedule that names it names no other.
+/// A plan with errors exists, so a schedule that names it is valid.
 #[test]
 fn a_schedule_of_a_broken_plan_is_a_schedule_of_a_plan() {
     let folder = Folder::with_plans();
@@ -190,7 +190,7 @@ fn a_site_that_is_not_declared_is_shown_at_its_own_key() {
     }
 }
 
-/// The file says what is meant by a line: what is written last counts.
+/// The finding points to the occurrence that counts, which is the last one.
 #[test]
 fn what_is_said_of_a_key_points_at_it() {
     let written = Written::of("drctl.yaml", b"sql:\n  ca_file: gone.pem\n");

@@ -1,4 +1,4 @@
-//! What a run that stopped still does, when it counts as over, and what it proves.
+//! What a stopped run still does, when it counts as ended, and what it proves.
 
 use drctl::kinds::Operation;
 use drctl::kinds::aws::route53::SetRoutingControls;
@@ -44,7 +44,7 @@ fn a_stop_holds_what_begins_and_lets_go_on_what_is_owed_recorded_or_under_way() 
     assert_eq!(held(&state), "moves looks");
 }
 
-/// A run whose steps are these, with a public probe that turned at these times.
+/// A run with these steps and a public probe that turned at these times.
 fn watched(steps: Vec<(Step, Status)>, turns: &[(bool, Timestamp)]) -> RunState {
     let mut state = under_way(steps);
     let via = ProbeVia::Tcp { address: "shop:443".to_owned() };

@@ -1,4 +1,4 @@
-//! Buckets that S3 copies: nothing of them is changed, nobody waits for them, and what is known of their copies is said.
+//! Buckets that S3 replicates: a run does not change them or wait for them, but reports the state of the copies.
 
 use serde_json::Value;
 
@@ -92,7 +92,7 @@ fn a_move_compares_objects_after_the_fence_and_no_step_waits_for_that() {
     );
 }
 
-/// A comparison ends when it ends: what stands after measuring stands after what the RPO is made of.
+/// A comparison may take any time, so a hook after measuring waits only for what the RPO needs.
 #[test]
 fn a_hook_after_measuring_waits_for_no_comparison() {
     let hook =
@@ -110,7 +110,7 @@ fn a_hook_after_measuring_waits_for_no_comparison() {
     assert!(!needs("compare.uploads").contains(&"hook.flush".into()), "{plan:#}");
 }
 
-/// Where S3 copies everything, nothing can be moved: that is said, and where the copies are looked at.
+/// If S3 replicates everything, there is nothing to move. The message says so, and where to see the copies.
 #[test]
 fn a_plan_of_buckets_alone_has_nothing_to_move() {
     let folder = folder();

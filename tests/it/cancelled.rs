@@ -1,4 +1,4 @@
-//! A run is cancelled after every prefix of its journal, with the effect of the last call done and not done.
+//! A run is cancelled after every prefix of its journal, with and without the effect of the last call.
 
 use drctl::kinds::State;
 use drctl::model::ids::StepId;
@@ -15,7 +15,7 @@ use crate::hard_cases::waiver;
 use crate::resume::{estates, events};
 use crate::rig::{Rehearsed, Rig, Seen, cancel, plan, truststream};
 
-/// Groups and names without a database: nothing in it is a point of no return.
+/// Groups and names without a database, so that it has no point of no return.
 pub fn stateless() -> Plan {
     plan(include_str!("../../plans/truststream.yaml").split("components:\n").next().map(|head| {
         format!(
@@ -24,7 +24,7 @@ pub fn stateless() -> Plan {
     }).as_deref().unwrap())
 }
 
-/// What a person can set, without what follows from it: sizes, processes, record sets and fences.
+/// The attributes that a person can set: sizes, processes, record sets and fences.
 pub fn settings(seen: &Seen) -> Vec<(&String, String)> {
     let set = |state: &State| match state {
         State::Group(g) => Some(format!("{:?} {:?}", g.size, g.suspended)),
@@ -36,13 +36,13 @@ pub fn settings(seen: &Seen) -> Vec<(&String, String)> {
         State::Fence(f) => Some(format!("{:?}", f.stage)),
         _ => None,
     };
-    // SQL of the lost site may answer before and not after.
+    // SQL in the lost site may answer before but not after.
     let in_both = |key: &&String| !key.starts_with("fence/us-west-2/") || key.ends_with("/security_group");
     let kept = seen.iter().filter(|(key, _)| in_both(key));
     kept.filter_map(|(key, state)| Some((key, set(state)?))).collect()
 }
 
-/// Steps that were called forward once the person had cancelled. A fence that is owed is paid all the same.
+/// Steps whose forward calls were made after the cancel. A pending fence is still set.
 fn called_after(all: &[Event]) -> Vec<String> {
     let cancelled = all.iter().position(|e| matches!(e.what, EventKind::CancelRequested { .. })).unwrap();
     let forward = |e: &Event| match &e.what {
@@ -99,7 +99,7 @@ fn throttled() {
     every_prefix(&Rig::new(stateless(), "api-throttled", 4));
 }
 
-/// Another run holds the guard by now: what this one did is that one's to keep.
+/// Another run holds the guard now, so this run's changes belong to that one.
 #[test]
 fn of_a_run_whose_guard_somebody_took_nothing_is_taken_back() {
     let rig = Rig::new(stateless(), "chaos", 2);
@@ -118,7 +118,7 @@ fn of_a_run_whose_guard_somebody_took_nothing_is_taken_back() {
     assert!(changed > 10, "only {changed} prefixes had anything to take back");
 }
 
-/// The run up to the event of which `test` holds, and the estate as it was then.
+/// The run up to the event that meets `test`, and the estate at that time.
 pub fn until(rig: &Rig, test: impl Fn(&EventKind) -> bool) -> Rehearsed {
     let mut whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
     let all = events(&whole);
@@ -128,7 +128,7 @@ pub fn until(rig: &Rig, test: impl Fn(&EventKind) -> bool) -> Rehearsed {
     whole
 }
 
-/// Ctrl-C while the fence is being lifted, and a resume: the run goes on backwards, never forwards again.
+/// After Ctrl-C while the fence is being lifted, a resume continues backwards, never forwards.
 #[test]
 fn an_unwinding_that_was_paused_goes_on_unwinding() {
     let rig = Rig::new(truststream(), "region-slow", 1);
@@ -152,7 +152,7 @@ fn an_unwinding_that_was_paused_goes_on_unwinding() {
     assert!(paused > 5, "only {paused} were paused");
 }
 
-/// The instances never come, and the sizes are taken back all the same.
+/// The instances never start, and the sizes are still restored.
 #[test]
 fn capacity_that_never_comes_can_be_taken_back() {
     let rig = Rig::new(stateless(), "capacity-short", 1);
@@ -163,7 +163,7 @@ fn capacity_that_never_comes_can_be_taken_back() {
     assert_eq!(settings(&after), settings(&rig.untouched()));
 }
 
-/// Each letter is answered by what the one before it made of the run.
+/// Each inbox entry is judged against the state that the previous one led to.
 #[test]
 fn letters_that_contradict_each_other_break_no_run() {
     let rig = Rig::new(stateless(), "capacity-short", 1);
@@ -187,7 +187,7 @@ fn letters_that_contradict_each_other_break_no_run() {
     }
 }
 
-/// Whoever confirmed the end of a run that was promoted gets it from that one word, even where the process dies meanwhile.
+/// A person who confirmed closing a run after its promotion does so with one command, even if the process dies meanwhile.
 #[test]
 fn one_cancel_closes_a_run_past_its_point_of_no_return() {
     let rig = Rig::new(truststream(), "region-lost", 1);
@@ -210,7 +210,7 @@ fn one_cancel_closes_a_run_past_its_point_of_no_return() {
     }
 }
 
-/// Undone or closed as it is: users who failed when a failover was cancelled were not recovered in time, wherever somebody reads of it.
+/// Whether undone or closed: users who were affected when a failover was cancelled were not recovered in time, in every report.
 #[test]
 fn a_cancelled_failover_that_left_users_failing_missed_its_rto_everywhere() {
     for (text, outcome) in [(stateless().text, "cancelled"), (truststream().text, "abandoned")] {
@@ -235,7 +235,7 @@ fn a_cancelled_failover_that_left_users_failing_missed_its_rto_everywhere() {
     }
 }
 
-/// Who cancels a false alarm leaves nobody without service.
+/// Cancelling after a false alarm leaves nobody without service.
 #[test]
 fn a_false_alarm_is_no_missed_rto() {
     let waivers = vec![waiver(Rule::HealthySource, Dur::ZERO)];

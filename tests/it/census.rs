@@ -1,4 +1,4 @@
-//! The census of a PostgreSQL server: what it does not know to be harmless is a writer.
+//! The census of a PostgreSQL server: whatever is not known to be harmless is a writer.
 
 use drctl::adapters::postgres::may_write;
 use drctl::kinds::Spec;
@@ -41,7 +41,7 @@ fn process(kind: Value, role: &str, subscription: Option<i64>) -> Value {
     })
 }
 
-/// A fenced server with these processes and subscriptions beside its own.
+/// A fenced server with additional processes and subscriptions.
 fn census(processes: &[Value], subscriptions: &Value) -> Value {
     let own = OWN.iter().map(|kind| process(json!(kind), "", None));
     let all: Vec<Value> = own.chain(processes.iter().cloned()).collect();
@@ -73,10 +73,10 @@ fn whatever_is_not_known_is_a_writer() {
             words.len() == 1 && words[0].contains("is not listed under `harmless:`"),
             "{kind}: {words:?}"
         );
-        // A person may say that it writes nothing.
+        // A person may declare it harmless.
         assert_eq!(left(&census, vec![Harmless::Process(kind.to_owned())]), Vec::<String>::new());
     }
-    // What may not be seen may be anything.
+    // A process that the login may not see may be anything.
     let words = left(&census(&[process(Value::Null, "", None)], &json!([])), Vec::new());
     assert!(words.len() == 1 && words[0].contains("GRANT pg_monitor TO admin"), "{words:?}");
     let session = left(&census(&[process(json!("client backend"), "app", None)], &json!([])), Vec::new());
@@ -87,14 +87,14 @@ fn whatever_is_not_known_is_a_writer() {
 fn an_apply_worker_writes_until_it_is_gone_whatever_became_of_its_subscription() {
     let worker = [process(json!("logical replication apply worker"), "app", Some(5))];
     let of = |enabled: bool, ours: bool| json!([{"oid": 5, "name": "feed", "database": "app", "owner": "app", "enabled": enabled, "ours": ours}]);
-    // Enabled, with its worker or while that is started anew.
+    // Enabled, while its worker is running or being restarted.
     for ours in [true, false] {
         for processes in [&worker[..], &[]] {
             let words = left(&census(processes, &of(true, ours)), Vec::new());
             assert!(words.len() == 1 && words[0].contains("subscription feed"), "{ours}: {words:?}");
         }
     }
-    // Disabled, and the worker still there; or its subscription is gone.
+    // Disabled with its worker still running, or the subscription is gone.
     for subscriptions in [of(false, true), json!([])] {
         let words = left(&census(&worker, &subscriptions), Vec::new());
         assert!(words.len() == 1 && words[0].contains("apply worker (process 7)"), "{words:?}");

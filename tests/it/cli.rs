@@ -1,9 +1,9 @@
-//! The command line in a hermetic environment: exit codes, streams and words that scripts rely on.
+//! The command line in a hermetic environment: the exit codes, streams and words that scripts rely on.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-/// A folder with nothing around it, and drctl in it.
+/// An empty folder to run drctl in.
 pub struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -36,7 +36,7 @@ impl Folder {
             .current_dir(self.0.path())
             .env_clear()
             .env("TZ", "Asia/Tokyo")
-            // No credentials: not those of the machine either.
+            // No credentials, not even those of the machine.
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .stdin(Stdio::null());
         command
@@ -83,7 +83,7 @@ pub fn json(text: &str) -> serde_json::Value {
 fn init_check_rehearse_report() {
     let folder = Folder::empty();
     folder.ok(&["init", "shop"]);
-    // Whose bucket the guard is in only its reader knows.
+    // Only somebody who can read the bucket knows its owner.
     let (code, out, err) = folder.run(&["check"]);
     assert!(code == 2 && out.contains("2 errors"), "{out}{err}");
     let words = "`guard.url` is still a placeholder: s3://REPLACE-WITH-YOUR-BUCKET/prod";
@@ -169,7 +169,7 @@ fn the_fence_is_paid_when_the_primary_returns() {
     assert_eq!(code, 5);
     let id = json(&out)["run_id"].as_str().unwrap().to_owned();
     let (code, out, err) = folder.run(&["runs", "resume", &id, "--sandbox", "--output", "json"]);
-    // It took the writes of the clients beside it until then: more than was promised is lost.
+    // Clients in the same site wrote to it until then, so the loss exceeds the objective.
     assert_eq!((code, json(&out)["fence"]["state"].as_str()), (5, Some("fenced")), "{err}");
     assert!(json(&out)["rpo"]["achieved_s"].as_f64().unwrap() > 3_600.0, "{out}");
     folder.ok(&["audit", "verify", "--sandbox"]);
@@ -199,13 +199,13 @@ fn exposure_above_the_rpo_blocks_and_resumes_with_a_bound() {
             "ok",
         ]
     };
-    // Less than what is known is refused at once, and not recorded.
+    // A bound below the known loss is refused at once, and not recorded.
     let (code, _, err) = folder.run(&waive("6m"));
     let short = "the accepted loss of 6m is less than the bound of 8m ";
     assert!(code == 2 && err.contains(short) && err.contains("was not recorded"), "{code} {err}");
     let shown = || json(&folder.ok(&["runs", "show", id, "--sandbox", "--output", "json"]));
     assert_eq!(shown()["waivers"], serde_json::json!([]), "{:#}", shown());
-    // What is asked for is enough.
+    // The suggested bound is sufficient.
     let asked = err.split("--accept-data-loss ").nth(1).and_then(|rest| rest.split_whitespace().next());
     assert_eq!(asked, Some("9m"), "{err}");
     let (code, out, err) = folder.run(&waive("9m"));
@@ -213,7 +213,7 @@ fn exposure_above_the_rpo_blocks_and_resumes_with_a_bound() {
     assert!(out.contains("waived   exposure-above-rpo"));
 }
 
-/// Nobody knows yet what is missing, so nothing is refused; but who accepts less than the replica is behind hears it at once.
+/// The loss is not known yet, so nothing is refused; but a bound below the replica's lag leads to a warning at once.
 #[test]
 fn a_loss_that_may_be_more_than_is_accepted_is_said_before_the_run() {
     let accepting = |bound: &str| {
@@ -525,14 +525,14 @@ fn a_rehearsal_of_a_planned_move_begins_where_it_makes_sense() {
         let report = json(&out);
         assert_eq!((code, &report["outcome"]), (0, &"recovered".into()), "{verb}: {out}{err}");
         assert_eq!(report["protection"]["state"], "protected", "{verb}: {out}");
-        // What the probes cannot have seen is not called zero.
+        // An outage that probes may have missed is not reported as zero.
         let failed = report["truth"]["users_failed_s"].as_f64().unwrap_or_default();
         if verb == "reprotect" {
             assert_eq!((&report["rto"]["verdict"], failed), (&"not_applicable".into(), 0.0), "{out}");
             continue;
         }
         let (rto, slack) = (&report["rto"]["achieved_s"], &report["rto"]["resolution_s"]);
-        // Where nobody is moved there is no figure, and nobody fails.
+        // If nobody is moved there is no figure, and no user is affected.
         let none = verb == "reprotect" && rto.is_null();
         let most = if none { 0.0 } else { rto.as_f64().unwrap() + slack.as_f64().unwrap() };
         assert!(most >= failed, "{verb}: users failed for {failed} s, and {most} s are reported");

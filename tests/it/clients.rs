@@ -1,4 +1,4 @@
-//! Clients that find their database by a secret or are led by a command: how a run leads them, and what is refused.
+//! Clients that find their database by a secret or a command: how a run redirects them, and what is refused.
 
 use std::collections::BTreeMap;
 
@@ -82,7 +82,7 @@ fn clients_are_led_after_the_database_and_restarted_last() {
         let led = format!("point.app.{to}");
         assert!(finished(&done, "verify.db") < began(&done, &led), "{intent}");
         assert!(finished(&done, "verify.db") < began(&done, "switch.pool"), "{intent}");
-        // A client that reads both is restarted when both lead to the new server.
+        // A client that reads both is restarted after both point to the new server.
         for before in [led.as_str(), "switch.pool"] {
             assert!(finished(&done, before) < began(&done, "restart.app.api"), "{intent}: {before}");
         }
@@ -117,7 +117,7 @@ fn clients_are_led_after_the_database_and_restarted_last() {
     }
 }
 
-/// Nobody waits for the clients of a dark region, and they are told of; once it is back, a reprotect leads them.
+/// No run waits for the clients of a dark region, but reports them. When it is back, a reprotect redirects them.
 #[test]
 fn clients_of_a_dark_region_are_led_when_it_is_back() {
     let mut dark = rig(Intent::Failover, "region-dark");
@@ -147,7 +147,7 @@ fn clients_of_a_dark_region_are_led_when_it_is_back() {
     finished(&done, "point.app.west");
 }
 
-/// Nothing is restarted, or led anywhere, where everything is as it should be.
+/// If everything is as it should be, nothing is restarted or redirected.
 #[test]
 fn where_nothing_moves_nobody_is_restarted() {
     let rig = Rig { to: Some(SiteName::new("east")), ..rig(Intent::Switchover, "away") };
@@ -155,7 +155,7 @@ fn where_nothing_moves_nobody_is_restarted() {
     assert!(done.ended.state.runbook.steps.is_empty(), "{:#?}", done.ended.state.runbook.steps);
 }
 
-/// Where no database is promoted there is a way back: to the same fields, and not to the version from before.
+/// Without a promotion, the change can be undone. That restores the same fields, not the previous version.
 #[test]
 fn a_change_that_is_called_off_is_taken_back() {
     let done = rig(Intent::Failback, "away").rehearse().unwrap();
@@ -166,9 +166,9 @@ fn a_change_that_is_called_off_is_taken_back() {
         done.ended.state.runbook.steps.iter().filter_map(|s| find(&s.action)).collect();
     let east = points.into_iter().find(|p| p.secret.place.name == "east").unwrap();
     assert_eq!(east.reversed().unwrap().reversed(), Some(east.clone()));
-    // Nobody knows where it led.
+    // The previous endpoint is unknown.
     assert_eq!(UpdateClientSecret { from: BTreeMap::new(), ..east.clone() }.reversed(), None);
-    // Everything is in the east but the secret of the clients there.
+    // Everything is in the east except the secret of the clients there.
     let rig = Rig {
         deeds: vec![Action::Op(Operation::UpdateClientSecret(east.clone()))],
         to: Some(SiteName::new("east")),
@@ -183,7 +183,7 @@ fn a_change_that_is_called_off_is_taken_back() {
     assert_eq!(fields, serde_json::to_value(&east.to).unwrap());
 }
 
-/// What is called off after the promotion is not taken back: clients stay where the database is.
+/// A run that is cancelled after the promotion leaves clients at the new database.
 #[test]
 fn a_cancel_after_the_promotion_leaves_them_with_the_new_server() {
     let rig = rig(Intent::Switchover, "calm");
@@ -212,8 +212,8 @@ const NAME: &str = r#"  dbname:
     verify: {sql_write: {table: drctl_canary, endpoint: "db.shop.example:5432/shop", login: {secret: "aws-sm:shop/app"}}}
 "#;
 
-/// Clients that find the database by a name come after it, and after what resolvers keep of it; those that need other clients after
-/// those; and users after all of them.
+/// Clients that find the database by a name wait for it and for the cached answers of resolvers; then follow clients that need others; and
+/// users come last.
 #[test]
 fn clients_behind_a_name_wait_for_it_and_users_for_them() {
     let pool = POOL.replace("    of: db\n", "    of: db\n    needs: [app]\n");
@@ -234,7 +234,7 @@ fn clients_behind_a_name_wait_for_it_and_users_for_them() {
     assert!(waited >= Dur::secs(90), "resolvers have the old address for {waited} only");
 }
 
-/// Nobody sees where a command leads: what an earlier run had begun with clients and not ended is done again.
+/// The effect of a command cannot be observed, so clients that an earlier run redirected only in part are redirected again.
 #[test]
 fn clients_that_a_run_left_half_led_are_led_by_the_next() {
     let rig = rig(Intent::Failover, "region-lost");

@@ -1,4 +1,4 @@
-//! Clocks that jump, and looks that are older than they seem.
+//! Clocks that jump, and observations that are older than they seem.
 
 use drctl::kinds::Operation;
 use drctl::model::ids::RunId;
@@ -16,7 +16,7 @@ use crate::resume::events;
 use crate::rig::{Rig, truststream};
 use crate::shop::until;
 
-/// The state after these events and more, each with the time that went by before it.
+/// The state after these events and more, each with the time that passed before it.
 pub fn after(prefix: &[Event], more: Vec<(Dur, EventKind)>) -> RunState {
     let mut all = prefix.to_vec();
     for (by, what) in more {
@@ -29,7 +29,7 @@ fn taken_over() -> EventKind {
     EventKind::EpochTaken { epoch: 2, owner: "test again".to_owned() }
 }
 
-/// Nobody knows how long the old primary went on: what grew with time is no bound from above any more.
+/// Nobody knows for how long the old primary kept writing, so a loss that grew has no upper bound any more.
 #[test]
 fn what_grew_while_nobody_knows_how_much_time_went_by_is_no_upper_bound() {
     let waived = Waiver {
@@ -55,11 +55,11 @@ fn what_grew_while_nobody_knows_how_much_time_went_by_is_no_upper_bound() {
     assert_eq!(basis(&after(prefix, vec![(Dur::mins(1), taken_over())])), Basis::UpperBound);
     let set_back = vec![(Dur::ZERO, taken_over()), (Dur::ZERO, jumped.clone())];
     assert_eq!(basis(&after(prefix, set_back)), Basis::LowerBound);
-    // In the same process the monotonic clock tells.
+    // Within one process, the monotonic clock tells.
     assert_eq!(basis(&after(prefix, vec![(Dur::secs(1), jumped)])), Basis::UpperBound);
 }
 
-/// A machine that slept, or a clock that was corrected: the step had no more time than before.
+/// A machine that slept, or a clock that was corrected: the step did not use up that time.
 #[test]
 fn a_clock_that_jumps_ahead_ends_no_deadline() {
     let whole = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
@@ -80,7 +80,7 @@ fn a_clock_that_jumps_ahead_ends_no_deadline() {
     assert!(!fails(&after(prefix, vec![(late, jumped)])));
 }
 
-/// Runs of one process share its clock, and whoever finds out first that it jumped tells only itself.
+/// All runs of a process share its clock, but the one that detects a jump reports it only for itself.
 #[test]
 fn every_run_of_a_process_hears_that_its_clock_jumped() {
     let by = Dur::mins(40);
@@ -91,7 +91,7 @@ fn every_run_of_a_process_hears_that_its_clock_jumped() {
         let jumped = |e: &&Event| matches!(e.what, EventKind::ClockJumped { .. });
         let jumps: Vec<_> = journal.iter().filter(jumped).map(|e| &e.what).collect();
         assert_eq!(jumps, [&EventKind::ClockJumped { forward_ms: by, backward_ms: Dur::ZERO }]);
-        // Nothing was stamped by that clock before.
+        // No earlier event has a time of that clock.
         let at = journal.iter().position(|e| jumped(&e)).unwrap();
         assert!(journal[at].at.since(journal[at - 1].at) >= by, "{:#?}", &journal[at - 1..=at]);
         let last = journal.last().map(|e| &e.what);
@@ -99,7 +99,7 @@ fn every_run_of_a_process_hears_that_its_clock_jumped() {
     }
 }
 
-/// A live drill is called off when users fail for longer than was promised, and not when a clock says that they did.
+/// A live drill is called off if users are affected for longer than promised, but not because of a clock that jumped.
 #[test]
 fn a_clock_that_jumps_ahead_calls_no_drill_off() {
     let rig =
@@ -127,8 +127,8 @@ fn a_clock_that_jumps_ahead_calls_no_drill_off() {
     assert_eq!(drill::abort(&state, state.last_at), Some(Abort::At(since + rto.plus(rto))));
 }
 
-/// A clock that jumps ahead makes an outage look longer than it was: what is told then is no bound from below, and where nobody drove the
-/// run meanwhile it is no bound at all.
+/// A clock that jumps ahead makes an outage look longer than it was, so the figure is not a lower bound. If no process drove the run during
+/// the jump, the figure is no bound at all.
 #[test]
 fn an_outage_across_a_clock_that_jumped_is_never_told_as_at_least_so_long() {
     let whole = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
@@ -152,7 +152,7 @@ fn an_outage_across_a_clock_that_jumped_is_never_told_as_at_least_so_long() {
     }
 }
 
-/// Whoever calls a run off looks at the replica before the fence is lifted, however short a while ago another process did.
+/// A cancelled run observes the replica before the fence is lifted, however recently another process did so.
 #[test]
 fn a_look_of_another_process_lifts_no_fence() {
     let rig = Rig { intent: Intent::Failover, ..Rig::new(truststream(), "region-lost", 1) };

@@ -1,4 +1,4 @@
-//! Aurora global databases: the service moves the writer; drctl says when, and what it costs.
+//! Aurora global databases: the service moves the writer; drctl decides when, and reports the loss.
 
 use drctl::kinds::aws::aurora::Handover;
 use drctl::kinds::shared::database::{DatabaseRole, DatabaseState, Follows};
@@ -43,7 +43,7 @@ probes: [{name: app, role: public, http: "https://www.shop.example/", every: 5s,
 watch: {for: 1m}
 "#;
 
-/// What stands by has no instance.
+/// A plan whose secondary has no instance.
 fn headless() -> String {
     PLAN.replace("{id: shop-east,", "{id: shop-east, instance_class: db.r6g.large,")
 }
@@ -86,7 +86,7 @@ fn a_planned_move_is_handed_over_and_what_was_left_follows() {
             assert_eq!(handovers(&done), [Handover::Switchover], "{intent}");
             let fences = |a: &Action| matches!(a, Action::Op(Operation::Fence(_) | Operation::Unfence(_)));
             assert!(!state.runbook.steps.iter().any(|s| fences(&s.action)), "the service ends writes itself");
-            // That nothing is lost is the service's word, and no measure of drctl's.
+            // That nothing is lost is the service's claim, not a measurement of drctl.
             let attained = attainment(state, state.last_at);
             assert_eq!((attained.rpo.value_ms, attained.rpo.basis), (Some(Dur::ZERO), Basis::UpperBound));
             assert_eq!(summary::report(state, state.last_at).protection.state, "protected", "{intent}");
@@ -107,12 +107,12 @@ fn a_cluster_without_instances_is_given_one_before_it_takes_over() {
     let asked = |step: &str| {
         position(&done, |w| matches!(w, EventKind::CallIntended { step: s, .. } if s.as_str() == step))
     };
-    // Side by side with the fence, and over before the writer moves.
+    // In parallel with the fence, and complete before the writer moves.
     assert!(asked("equip.db") < finished(&done, "fence.db.security_group"));
     assert!(finished(&done, "equip.db") < asked("promote.db"));
     assert!(finished(&done, "fenced.db") < asked("promote.db"));
     assert!(done.ended.state.runbook.notes.iter().any(|n| n.contains("costs money")));
-    // One that has an instance is given none.
+    // A cluster with an instance gets no other.
     let whole = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
     let equips =
         |s: &drctl::record::runbook::Step| matches!(s.action, Action::Op(Operation::AddClusterInstance(_)));
@@ -125,7 +125,7 @@ fn a_dark_writer_is_left_only_on_a_waiver() {
     assert!(refused.iter().any(|r| r.rule == Rule::UnfencedPromotion), "{refused:#?}");
 }
 
-/// The group that fenced it would let nobody in on the day on which it writes again.
+/// Otherwise the security group of the fence would block everybody when it becomes the writer again.
 #[test]
 fn reprotection_waits_for_the_service_and_gives_groups_back() {
     let failed_over = rig(PLAN, Intent::Failover, "region-lost").rehearse().unwrap();
@@ -151,7 +151,7 @@ fn reprotection_waits_for_the_service_and_gives_groups_back() {
     assert!(state.runbook.steps.iter().any(|s| opens(&s.action)));
     let (_, seen) = next.second(&done.records, &done.notes, &[], None).unwrap();
     assert_eq!(cluster(&seen, "shop-west").security_groups, ["sg-west".to_owned()].into());
-    // A move there does the same before anything moves; where nobody knows its groups it is refused.
+    // A move to it restores the groups first. If its previous groups are unknown, the move is refused.
     let mut back = Rig { intent: Intent::Failback, groups_before: Vec::new(), ..next };
     let refused = back.rehearse().err().unwrap();
     assert!(refused.iter().any(|r| r.facts.contains("has only its fence's security group")), "{refused:#?}");
@@ -167,7 +167,7 @@ fn reprotection_waits_for_the_service_and_gives_groups_back() {
     );
 }
 
-/// A process dies after every event, with the effect of its last call and without.
+/// A process dies after every event, with and without the effect of its last call.
 #[test]
 fn a_handover_that_is_carried_on_is_asked_for_once() {
     for (intent, scenario) in [(Intent::Switchover, "calm"), (Intent::Failover, "region-lost")] {
@@ -189,10 +189,10 @@ fn a_handover_that_is_carried_on_is_asked_for_once() {
     }
 }
 
-/// The writer's region is lost while it hands over: nothing has moved, and a failover takes the move's place.
+/// The writer's region is lost during the switchover, before anything moved. A failover replaces the move.
 #[test]
 fn a_handover_that_dies_with_its_source_is_followed_by_a_failover() {
-    // The fence comes minutes after the loss, and bounds it.
+    // The fence comes minutes after the loss, and bounds the loss of writes.
     let text = PLAN.replace("rpo: 5m", "rpo: 10m");
     let rig = rig(&text, Intent::Switchover, "calm");
     let whole = rig.rehearse().unwrap();
@@ -213,7 +213,7 @@ fn a_handover_that_dies_with_its_source_is_followed_by_a_failover() {
     assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
 }
 
-/// All is as before: it is not asked for again by itself, because each time users cannot write.
+/// Nothing has changed. The switchover is not repeated automatically, because users cannot write during each attempt.
 #[test]
 fn a_handover_that_the_service_takes_back_is_not_repeated() {
     let calm = rig(PLAN, Intent::Switchover, "calm");
@@ -232,7 +232,7 @@ fn a_handover_that_the_service_takes_back_is_not_repeated() {
     assert!(format!("{:?}", done.ended.stop).contains("reverted the switchover"), "{:?}", done.ended.stop);
 }
 
-/// The service's word is about its own handover.
+/// The service's claim is about its own switchover.
 #[test]
 fn what_somebody_else_moved_meanwhile_is_not_called_lossless() {
     let calm = rig(PLAN, Intent::Switchover, "calm");

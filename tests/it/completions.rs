@@ -1,10 +1,10 @@
-//! What a shell offers, and which options a command takes.
+//! Shell completion, and the options of each command.
 
 use std::process::Command;
 
 use crate::cli::Folder;
 
-/// What bash has for the last of these words, by the script that drctl prints for it; options aside.
+/// What bash offers for the last of these words, with the script that drctl prints for it; without options.
 fn offered(folder: &Folder, words: &[&str]) -> Vec<String> {
     let script = "source <(drctl completions bash); COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1)); _clap_complete_drctl drctl \"${!#}\" x; printf '%s\\n' \"${COMPREPLY[@]}\"";
     let bin = std::path::Path::new(env!("CARGO_BIN_EXE_drctl")).parent().unwrap();
@@ -43,12 +43,12 @@ fn a_shell_knows_plans_sites_components_runs_and_steps() {
     folder.ok(&["failover", "truststream", "--to", "us-east-1", "--sandbox=region-lost", "--yes"]);
     let runs = offered(&folder, &["drctl", "--sandbox", "runs", "show", "sandbox-"]);
     assert!(!runs.is_empty() && runs.iter().all(|run| run.starts_with("sandbox-truststream")), "{runs:?}");
-    // Nobody steers one that is over.
+    // A finished run cannot be controlled.
     assert_eq!(offered(&folder, &["drctl", "--sandbox", "runs", "skip", &runs[0], ""]), [] as [&str; 0]);
     folder.run(&["failover", "truststream", "--to", "us-east-1", "--sandbox=capacity-short", "--yes"]);
     let open = offered(&folder, &["drctl", "--sandbox", "runs", "skip", "x", "promote."]);
     assert!(open.contains(&"promote.db".to_owned()), "{open:?}");
-    // A plan that cannot be used keeps nobody from the others, and nothing is said beside the line that is typed.
+    // An invalid plan does not hide the others, and no message disturbs the typed line.
     std::fs::write(folder.path().join("plans/broken.yaml"), "plan: [").unwrap();
     assert_eq!(offered(&folder, &["drctl", "failover", "trust"]), ["truststream"]);
 }
@@ -69,7 +69,7 @@ fn options_that_mean_nothing_to_a_command_are_neither_shown_nor_taken() {
             code == 2 && err.contains(&format!("{name} has no effect on `drctl {}", words[0])),
             "{code} {err}"
         );
-        // Also where it stands before the command.
+        // Also before the command.
         let (code, _, before) = folder.run(&[&[option], words].concat());
         assert!(
             name == "--accept-data-loss" || (code == 2 && before.contains("has no effect")),
@@ -83,7 +83,7 @@ fn options_that_mean_nothing_to_a_command_are_neither_shown_nor_taken() {
         ["--sandbox", "--seed", "--pace", "--kit", "--accept-data-loss"].iter().all(|o| help.contains(o)),
         "{help}"
     );
-    // Rehearsals have a journal that can be read.
+    // Rehearsals have a readable journal.
     folder.ok(&["status", "--sandbox"]);
 }
 
@@ -92,11 +92,11 @@ fn commands_that_belong_together_are_found_together() {
     let folder = Folder::with_plans();
     assert_eq!(folder.run(&["drill", "schedules"]), folder.run(&["schedules"]));
     assert_eq!(folder.ok(&["policy", "key", "new", "--help"]), folder.ok(&["key", "new", "--help"]));
-    // A folder may be called as the command is.
+    // A folder may have the same name as a command.
     std::fs::create_dir(folder.path().join("drill")).unwrap();
     assert_eq!(folder.run(&["-C", "drill", "schedules"]), folder.run(&["-C", "drill", "drill", "schedules"]));
     assert!(!folder.run(&["-C", "drill", "schedules"]).2.contains("unexpected"));
-    // A drill of a plan, and what a policy says, are what they were.
+    // A plan's drill and the policy are unchanged.
     assert!(folder.ok(&["drill", "truststream", "--sandbox"]).contains("truststream"));
     folder.ok(&["policy", "explain", "truststream"]);
 }

@@ -1,4 +1,5 @@
-//! A year of twelve applications in three tiers, sixty runs: its report in every form, and its figures computed again by another program.
+//! A year of twelve applications in three tiers with sixty runs: its report in every format, and its figures computed again by another
+//! program.
 
 use std::path::Path;
 use std::process::Command;
@@ -52,10 +53,10 @@ fn named(n: usize, intent: Intent) -> String {
     format!("{}-app-{:02}-{intent}-{n:04x}", &at[..15], n % 12)
 }
 
-/// How many runs there are in the year. The last one is an incident that nobody ever recovered from.
+/// The number of runs in the year. The last one is an incident without a recovery.
 const RUNS: usize = 61;
 
-/// Five rounds through the twelve: what goes wrong, drills there and back, and moves as planned.
+/// Five rounds through the twelve applications: incidents, drills there and back, and planned moves.
 fn one(n: usize) -> (String, Vec<Event>) {
     let (app, round) = (n % 12, n / 12);
     let incident = matches!(round, 0 | 3 | 5);
@@ -66,7 +67,7 @@ fn one(n: usize) -> (String, Vec<Event>) {
         _ => (Intent::Switchover, "calm", Some(Drill::Live)),
     };
     let waivers = if incident { vec![waiver(Rule::UnfencedPromotion, Dur::mins(5))] } else { Vec::new() };
-    // Users of the second half are taken back from where the third round left them.
+    // Users of the second half return from where the third round moved them.
     let returns = round == 4;
     let rig = Rig { intent, drill, waivers, returns, ..Rig::new(plan(&text(app)), scenario, n as u64 + 1) };
     let done = rig.rehearse().unwrap_or_else(|r| panic!("{n}: {r:#?}"));
@@ -76,7 +77,7 @@ fn one(n: usize) -> (String, Vec<Event>) {
         created.returns = returns.then(|| RunId::new(named(n - 24, Intent::Switchover)));
         created.severity = Some(if incident { "P0" } else { "P2" }.to_owned());
         created.duties = incident.then(|| Duties { update_every_ms: Dur::secs(30), ..Duties::default() });
-        // Now and then it took somebody long to notice.
+        // Some outages were noticed late.
         created.outage_began = (incident && n.is_multiple_of(5)).then(|| began - Dur::mins(40));
     });
     if n + 1 == RUNS {
@@ -85,7 +86,7 @@ fn one(n: usize) -> (String, Vec<Event>) {
             |e| matches!(&e.what, EventKind::StepFinished { step, .. } if step.as_str().starts_with("promote.")),
         );
         all.truncate(promoted.unwrap() + 1);
-        // Users were seen to be served before the region was lost, and never again.
+        // Users were served before the region was lost, and never again.
         let lost =
             all.iter().position(|e| matches!(&e.what, EventKind::ProbeTurned { good: false, .. })).unwrap();
         assert!(!all[lost..].iter().any(served));
@@ -99,7 +100,7 @@ fn one(n: usize) -> (String, Vec<Event>) {
         };
         let after = |hours: u64| ended + Dur::mins(60 * hours);
         let mut done = vec![(Duty::Monitoring, after(2)), (Duty::IncidentReport, after(20))];
-        // The review is late in every fourth, and the report in another one.
+        // The review is late in every fourth run, and the report in another.
         match n % 4 {
             0 => done.push((Duty::PostMortem, after(60))),
             1 => done[1].1 = after(30),
@@ -137,7 +138,7 @@ fn year() -> Folder {
     folder
 }
 
-/// A run, and what the ledger was told meanwhile, in the order of time: nothing is written earlier than what the ledger knows.
+/// Adds a run and ledger entries in order of time, because nothing may be dated before the latest time in the ledger.
 fn keep_between(store: &SqliteJournal, run: &str, events: &[Event], entries: &[Entry]) {
     let mut written = events.iter().take_while(|e| e.at == events[0].at).count();
     keep(store, run, &events[..written]);
@@ -158,7 +159,7 @@ fn keep_between(store: &SqliteJournal, run: &str, events: &[Event], entries: &[E
     until(&mut written, None);
 }
 
-/// How a plan stood ready in the middle of it.
+/// The readiness of a plan in the middle of the year.
 fn stood(at: Timestamp) -> Entry {
     let check = |area, standing| Check {
         area,
@@ -175,7 +176,7 @@ fn stood(at: Timestamp) -> Entry {
     Entry::Readiness { at, plan: PlanName::new("app-03"), standing: Standing::NotReady, checks }
 }
 
-/// What the ledger has of it: now and then a drill was missed, and of some incidents people were told, in time or not often enough.
+/// The ledger entries: some drills were missed, and people were notified about some incidents, in time or too rarely.
 fn entries(run: &str, n: usize, events: &[Event]) -> Vec<Entry> {
     let (began, ended) = (events[0].at, events.last().unwrap().at);
     if n.is_multiple_of(17) {
@@ -223,13 +224,13 @@ fn reported(folder: &Folder, format: &str, more: &[&str]) -> String {
 #[test]
 fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
     let folder = year();
-    // It seals what has no bundle yet; that nobody takes it is another matter.
+    // It seals missing bundles; that no sink accepts them does not matter here.
     folder.run(&["evidence", "push"]);
     let report = json(&std::fs::read_to_string(reported(&folder, "json", &[])).unwrap());
     folder.ok(&["audit", "export", "--out", "audit.jsonl"]);
     let computed = recomputed(&folder, &report);
     let totals = &report["totals"];
-    // All of them, but for overrides that were late, of which there are none without operators (`policy::` has one).
+    // All figures except late overrides, which do not exist without operators (`policy::` has one).
     for (key, figure) in totals.as_object().unwrap() {
         let other = if key == "overrides_late" { &Value::from(0) } else { &computed["total"][key] };
         let near = |a: f64| other.as_f64().is_some_and(|b| (a - b).abs() < 1e-6);
@@ -240,8 +241,8 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
     assert_eq!((of("runs"), of("incidents"), of("drills"), of("drills_missed")), (61, 25, 12, 4));
     assert_eq!((of("not_recovered"), of("returns"), of("planned")), (1, 12, 12));
     assert!(totals["unprotected_s"].as_f64() > Some(1e6) && of("unproven") > 0, "{totals:#}");
-    // 24 incidents with four obligations each, and one that goes on, which owes updates alone. Six reviews late and six never, six reports late; of some people were told, of two
-    // of them too seldom, and of the others nobody was told by drctl, which is unknown.
+    // 24 incidents with four obligations each, and one that is still open and has only updates. Six reviews are late and six missing, six
+    // reports are late. Notifications: some were sent, two of them too rarely; the others were not sent by drctl, which is unknown.
     assert_eq!(report["obligations"].as_array().unwrap().len(), 24 * 4 + 1);
     assert_eq!(of("obligations_missed"), 6 + 6 + 6 + 2, "{totals:#}");
     let groups = computed["groups"].as_array().unwrap();
@@ -279,7 +280,7 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
         folder.path().join(".drctl/drctl.evidence").join(report["runs"][7]["bundle"].as_str().unwrap());
     let summed = Command::new("sha256sum").arg(file).output().unwrap();
     assert!(String::from_utf8(summed.stdout).unwrap().starts_with(sha));
-    // Every miss is a finding, with the controls that it speaks to.
+    // Every miss is a finding with its controls.
     let missed: Vec<_> =
         report["findings"].as_array().unwrap().iter().filter(|f| f["section"] == "objectives").collect();
     assert!(missed.iter().all(|f| f["controls"] == serde_json::json!(["A1.2", "CC7.5"])), "{missed:#?}");
@@ -290,7 +291,7 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
     forms(&folder, &report);
 }
 
-/// The incident that nobody recovered from stands above all else, and is the longest of its application, however short it was.
+/// The incident without a recovery comes first and is the longest of its application, however short it was.
 fn worst_first(report: &Value) {
     let (run, app) = (&report["runs"][0], &report["applications"][0]);
     assert_eq!((&run["class"], &run["outcome"]), (&"incident".into(), &"running".into()));
@@ -306,7 +307,7 @@ fn worst_first(report: &Value) {
     assert!(all.is_sorted_by_key(rank) && rank(app) <= rank(all.last().unwrap()), "{all:#?}");
 }
 
-/// What another program makes of the exported journal.
+/// The figures that another program computes from the exported journal.
 fn recomputed(folder: &Folder, report: &Value) -> Value {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compliance/recompute.py");
     let every = |tier: &Value| Some((tier["tier"].as_str()?.to_owned(), tier["drill_every_s"].clone()));
@@ -322,7 +323,7 @@ fn recomputed(folder: &Folder, report: &Value) -> Value {
     json(&String::from_utf8(computed.stdout).unwrap())
 }
 
-/// The same in every form.
+/// The content is the same in every format.
 fn forms(folder: &Folder, report: &Value) {
     let csv = std::fs::read_to_string(reported(folder, "csv", &[])).unwrap();
     let (head, lines) = csv.split_once("\r\n").unwrap();
@@ -355,8 +356,8 @@ fn forms(folder: &Folder, report: &Value) {
     }
 }
 
-/// How plans stood ready is in it as it was looked at, the worst of each area, and what was not ready is a finding; so is what was missed,
-/// of its application.
+/// The report has the readiness of plans at the last check, by the worst result in each area. What was not ready, and every missed drill,
+/// is a finding about its application.
 fn ready(report: &Value) {
     let of =
         |name: &str| report["applications"].as_array().unwrap().iter().find(|a| a["plan"] == name).unwrap();
@@ -379,13 +380,13 @@ fn ready(report: &Value) {
     assert_eq!((&missed["plan"], &missed["controls"]), (&"app-07".into(), &serde_json::json!(["A1.3"])));
 }
 
-/// What somebody may do who wants it to look better.
+/// Attempts to make the report look better.
 fn hides_nothing(folder: &Folder) {
     let ask = |since: &str, until: &str| {
         let args = ["report", "compliance", "--since", since, "--until", until, "--format", "json"];
         json(&folder.ok(&args))
     };
-    // The last proofs were months before it: a short time does not begin with everything proven.
+    // The last proofs were months before it, so a short period does not start with everything proven.
     let short = ask("2026-09-01", "2026-11-20");
     assert!(short["totals"]["unproven"].as_u64() > Some(0), "{:#}", short["totals"]);
     assert_eq!(ask("2026-11-19", "2026-11-20")["applications"].as_array().unwrap().len(), 12);

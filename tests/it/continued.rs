@@ -1,4 +1,4 @@
-//! A failover that takes the place of a planned move whose source died in the middle of it.
+//! A failover that replaces a planned move whose source failed in the middle of it.
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::journal::Record;
@@ -20,10 +20,10 @@ use crate::moves::{moving, nothing_lost};
 use crate::resume::{estates, events};
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, cancel};
 
-/// How long after the beginning the source goes dark: every prefix of the move is over by then.
+/// When the source goes dark, after the beginning: later than every prefix of the move.
 const DIES: Dur = Dur::mins(30);
 
-/// A switchover whose source dies, all of it, long after the move was broken off.
+/// A switchover whose source fails completely, long after the move was interrupted.
 fn dying(seed: u64) -> Rig {
     let mut rig = moving(Intent::Switchover, "calm", seed);
     rig.scenario = Scenario { loses_home: true, control_plane_lost: true, lost_after: DIES, ..rig.scenario };
@@ -43,7 +43,7 @@ fn loss_is_told(done: &Rehearsed, context: &str) {
     }
 }
 
-/// At every moment of the move: what was proven stands, and nothing else does.
+/// At every moment of the move: what was proven still counts, and nothing else.
 #[test]
 fn a_source_that_dies_in_a_move_is_failed_over() {
     let whole = dying(5).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
@@ -107,7 +107,7 @@ fn fenced_prefix(rig: &Rig) -> (Vec<Record>, Notes) {
     (first.records, first.notes)
 }
 
-/// The source lives: the failover that was begun in place of the move is cancelled, and users get their primary back.
+/// The source is alive: the failover that replaced the move is cancelled, and users get their primary back.
 #[test]
 fn a_fence_that_was_taken_over_is_lifted_by_a_cancel() {
     let mut rig = moving(Intent::Switchover, "calm", 5);
@@ -123,7 +123,7 @@ fn a_fence_that_was_taken_over_is_lifted_by_a_cancel() {
     assert!(done.truth.outage_ms().is_none_or(|o| o < Dur::mins(10)), "{:?}", done.truth.outage_ms());
 }
 
-/// Somebody lifted the fence of the run before by hand, and the source answers: its proof is worth nothing.
+/// Somebody lifted the fence of the previous run by hand, and the source answers, so that run's proof is worthless.
 #[test]
 fn a_proof_that_was_seen_to_be_gone_is_not_inherited() {
     let mut rig = moving(Intent::Switchover, "calm", 5);
@@ -146,7 +146,7 @@ fn a_proof_that_was_seen_to_be_gone_is_not_inherited() {
     loss_is_told(&done, "fenced anew");
 }
 
-/// What may not be continued: a run that is being taken back, and this very failover.
+/// Runs that cannot be continued: one that is being undone, and another one of this failover.
 #[test]
 fn some_runs_have_to_be_seen_to_their_end_first() {
     let rig = moving(Intent::Switchover, "calm", 5);
@@ -155,10 +155,10 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
     let east = SiteName::new("east");
     assert!(continued(&state, 1, &east).is_ok());
     assert!(continued(&state, 1, &SiteName::new("west")).unwrap_err().contains("lets users in"));
-    // Somebody wanted it taken back, and nothing of it was asked for: what was proven stands.
+    // A person cancelled it, but no undo was requested yet, so the proofs still count.
     state.mode = Mode::Cancelling;
     assert!(continued(&state, 1, &east).unwrap().fences.iter().any(|f| f.fact.is_some()));
-    // Ctrl-C in the middle of that: it is paused, and a call of the undo may still be on its way.
+    // Ctrl-C during the undo: the run is paused, and a call of the undo may still be in progress.
     let rig = moving(Intent::Switchover, "calm", 5);
     let (records, notes) = fenced_prefix(&rig);
     let (back, _) = rig.cancel(&records, &notes, None);
@@ -170,7 +170,7 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
     let mut paused = drctl::executor::create::replay(&crate::rig::run_id(), &back.records[..n]).unwrap();
     paused.mode = Mode::Paused;
     assert!(continued(&paused, 1, &east).unwrap_err().contains("being undone"));
-    // A fence that a call was to lift is no proof any more, though nobody saw what became of that.
+    // A fence that a call was about to lift is no longer proven, even if the result of that call is unknown.
     let lifting = |e: &drctl::record::event::Event| matches!(&e.what, EventKind::CallIntended { direction: Direction::Undo, step, .. } if step.as_str().starts_with("fence."));
     let n = all.iter().position(lifting).unwrap() + 1;
     let mut lifted = all[..n].to_vec();
@@ -196,7 +196,7 @@ fn some_runs_have_to_be_seen_to_their_end_first() {
     assert!(continued(&state, 1, &elsewhere).unwrap_err().contains("the outcome of a step in run"));
 }
 
-/// The move had asked for the promotion, and nobody saw yet what became of that: whoever takes its place lifts no fence any more.
+/// The move requested the promotion, and its result is unknown. The run that replaces it never lifts a fence.
 #[test]
 fn a_promotion_that_was_asked_for_before_counts_as_made() {
     let rig = moving(Intent::Switchover, "calm", 5);
@@ -211,7 +211,7 @@ fn a_promotion_that_was_asked_for_before_counts_as_made() {
     assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
 }
 
-/// Somebody looked after the fence was proven, and saw the server take writes: what is dark now was not fenced before.
+/// After the proof, an observation saw the server take writes, so the dark server was not fenced.
 #[test]
 fn a_proof_older_than_a_look_that_saw_it_lifted_is_not_inherited() {
     let whole = dying(5).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
@@ -226,7 +226,7 @@ fn a_proof_older_than_a_look_that_saw_it_lifted_is_not_inherited() {
     assert!(refused.iter().all(|r| r.rule == Rule::UnfencedPromotion) && refused.len() == 2, "{refused:#?}");
 }
 
-/// Between the two runs nobody asked: users who failed when the first saw them last have failed until the second saw them served.
+/// Between the two runs nobody sampled: an outage that the first run saw last continues until the second run saw users served.
 #[test]
 fn the_outage_begins_where_the_run_before_saw_it_begin() {
     let at = |s: u64| BEGAN + Dur::secs(s);
@@ -239,7 +239,7 @@ fn the_outage_begins_where_the_run_before_saw_it_begin() {
         last_other,
         detail: String::new(),
     };
-    // The first sample was good once, and the next were not.
+    // The first sample was good, and the next were not.
     let all = seen_before(&before, vec![turned(false, at(60), Some(at(59)))]);
     let times: Vec<_> = all
         .iter()
@@ -259,7 +259,7 @@ fn the_outage_begins_where_the_run_before_saw_it_begin() {
     assert_eq!(seen_before(&Default::default(), vec![turned(true, at(1), None)]).len(), 1);
 }
 
-/// Somebody went on with the old run while the new one's runbook was being read: nothing begins.
+/// Somebody continued the old run while the new runbook was being read, so the new run does not start.
 #[test]
 fn a_run_that_moved_on_is_not_continued_as_it_was() {
     let rig = moving(Intent::Switchover, "calm", 5);
@@ -270,7 +270,7 @@ fn a_run_that_moved_on_is_not_continued_as_it_was() {
     assert!(created.contains("somebody continued or ended run run in the meantime"), "{created}");
 }
 
-/// Dark when the failover began, and back while it is cancelled: the fence is lifted, and the proof that was taken over goes with it.
+/// The source is dark when the failover starts, and returns while it is cancelled: the fence is lifted, and its proof ends.
 #[test]
 fn a_proof_goes_with_the_fence_that_is_lifted() {
     let whole = dying(5).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));

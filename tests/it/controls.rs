@@ -43,7 +43,7 @@ const WWW: &str = r#"  www:
 
 const TWO: &str = "east: {region: us-east-1}}";
 
-/// A third site that has a control, and no answer of its own.
+/// A third site with a control but without an answer of its own.
 fn deaf() -> String {
     let arn = "arn:aws:route53-recovery-control::111122223333:controlpanel/0123/routingcontrol/cccc";
     let text = shop(WWW).replace(TWO, "east: {region: us-east-1}, eu: {region: eu-west-1}}");
@@ -152,7 +152,7 @@ fn a_plan_whose_controls_would_not_move_users_is_an_error() {
     assert!(code == 0 && !format!("{out}{err}").contains("switch-controls"), "{code} {out} {err}");
 }
 
-/// Users would be sent to a site that no name leads to, after its database was promoted.
+/// Users would be sent to a site without an answer, after its database was promoted.
 #[test]
 fn a_site_without_a_control_is_no_target() {
     let three = shop(WWW).replace(TWO, "east: {region: us-east-1}, eu: {region: eu-west-1}}");

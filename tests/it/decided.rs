@@ -1,4 +1,4 @@
-//! Runs of a few steps, each in a state of its own: what follows, and what is taken back in which order.
+//! Runs of a few steps in various states: the next decision, and what is undone in which order.
 
 use std::collections::BTreeMap;
 
@@ -224,7 +224,7 @@ pub fn run(steps: Vec<Step>) -> RunState {
     RunState::new(created, runbook, BEGAN)
 }
 
-/// A run that was just taken up, with its steps where they are said to be. What is done was called, and accepted whole.
+/// A run that was just taken over, with its steps in these states. Finished steps were called and accepted completely.
 pub fn under_way(steps: Vec<(Step, Status)>) -> RunState {
     let (steps, statuses): (Vec<_>, Vec<_>) = steps.into_iter().unzip();
     let mut state = run(steps);
@@ -249,7 +249,7 @@ pub fn minutes(n: u64) -> Timestamp {
     BEGAN + Dur::mins(n)
 }
 
-/// Called off a minute after its beginning.
+/// Cancelled a minute after its start.
 pub fn cancelled(mut state: RunState) -> RunState {
     let who = Person::claimed("ann");
     let what = EventKind::CancelRequested { who, reason: "not now".to_owned(), displaced_by: None };
@@ -270,7 +270,7 @@ pub fn words(events: &[EventKind]) -> String {
     events.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
-/// What follows at a time, in words; times are counted from the beginning.
+/// The decisions at a time, in words. Times are relative to the start.
 pub fn told(state: &RunState, now: Timestamp) -> String {
     let id = |i: &usize| state.step(*i).id.clone();
     let effect = |effect: &Effect| match effect {
@@ -353,7 +353,7 @@ fn a_command_that_may_have_run_is_run_again_on_a_persons_word_only() {
         (false, false, 0, Status::Started, "look a, wake 5m"),
         (false, false, 1, Status::Started, "gate_blocked a"),
         (true, false, 1, Status::Started, "look a, wake 5m"),
-        // It was asked already, and is not asked over and over.
+        // It was requested already and is not requested again.
         (false, false, 1, blocked(), "approval"),
         (true, false, 1, blocked(), "approval"),
         (false, true, 1, blocked(), "step_finished a"),
@@ -398,12 +398,12 @@ fn an_approval_is_looked_at_again_when_it_expires() {
     assert_eq!(told(&state, minutes(30)), "step_failed go");
 }
 
-/// It may have made a second primary: the clock alone never says that it came to nothing.
+/// A promotion may have created a second primary, so a timeout alone never decides that it had no effect.
 #[test]
 fn a_promotion_in_doubt_is_never_given_up_by_the_clock_and_a_fence_is() {
     let in_doubt = Status::InDoubt { since: minutes(10) };
     let mut state = under_way(vec![(step("promote", promote()), in_doubt.clone())]);
-    // It is said once.
+    // It is reported once.
     assert_eq!(told(&state, minutes(600)), "expire promote");
     assert!(matches!(expired(&state, 0, None), EventKind::Overdue { .. }));
     state.steps[0].work.overdue = Some(minutes(600));
@@ -425,7 +425,7 @@ fn a_run_in_which_nothing_can_follow_says_so_and_one_that_waits_for_its_gate_doe
     assert_eq!(told(&state, BEGAN), "");
 }
 
-/// Whoever holds a guard that this run never took, or gives back, is no reason to leave everything as it is.
+/// A guard that this run never took, or is releasing, does not prevent the undo, whoever holds it.
 #[test]
 fn only_a_guard_that_the_run_holds_is_looked_at_before_anything_is_taken_back() {
     let of = |hold: Status, undo: Option<Work>, scaled: Status| {
@@ -458,7 +458,7 @@ fn a_fence_stays_where_nobody_sees_the_replica_for_a_minute() {
     assert_eq!(told(&state, minutes(2)), format!("failed: {why}, look check"));
 }
 
-/// A run that did everything that can be taken back.
+/// A run with every action that can be undone.
 fn everything() -> RunState {
     let [hold, _] = guard();
     let steps = [
@@ -476,7 +476,7 @@ fn everything() -> RunState {
     cancelled(under_way(steps.map(|(id, action)| (step(id, action), DONE)).into()))
 }
 
-/// Takes everything back but what `fails`. Gives what was looked at together, and what follows in the end.
+/// Undoes everything except `fails`. Returns the targets that were observed together, and the final decision.
 fn taken_back(fails: &str) -> (Vec<String>, String) {
     let (mut state, mut order) = (everything(), Vec::new());
     let look = |effect: Effect| if let Effect::Look(i) = effect { Some(i) } else { None };
@@ -513,7 +513,7 @@ fn while_users_or_the_copy_cannot_be_moved_back_the_fence_stays() {
     }
 }
 
-/// A run that is over, with a fence of its own and one that an earlier run left owed on another server.
+/// A finished run with a fence of its own, and one on another server that an earlier run left pending.
 pub fn over(owes: Option<bool>) -> RunState {
     let earlier = Step { debt: true, ..step("earlier", fence(FenceMethod::Sql)) };
     let own = step("own", fence(FenceMethod::Sql));
@@ -526,7 +526,7 @@ pub fn over(owes: Option<bool>) -> RunState {
     state
 }
 
-/// The server that a fence is for may be the only one that serves by then.
+/// By then, the server of a fence may be the only one that serves.
 #[test]
 fn a_run_that_is_over_fences_only_what_it_owes_itself() {
     assert_eq!(told(&over(None), minutes(1)), "finished");

@@ -1,9 +1,9 @@
-//! In what a secret may stand somewhere without looking like one.
+//! The encodings in which a secret may appear.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 
-/// What each form of it is called, and what would be found of it.
+/// Each encoding by name, with the text to search for.
 pub fn forms(secret: &str) -> Vec<(&'static str, String)> {
     let json = |text: &str| {
         let quoted = serde_json::to_string(text).unwrap();
@@ -29,7 +29,7 @@ pub fn forms(secret: &str) -> Vec<(&'static str, String)> {
         ("hexadecimal digits", hex.clone()),
         ("capital hexadecimal digits", hex.to_uppercase()),
     ];
-    // What does not depend on what stands before and after it. A go-bag is base64 of JSON.
+    // Encodings that do not depend on the surrounding text. A go-bag is base64 of JSON.
     for text in [secret.to_owned(), json(secret)] {
         for before in 0..3 {
             let bytes = [&b"\0\0"[..before], text.as_bytes()].concat();
@@ -38,7 +38,7 @@ pub fn forms(secret: &str) -> Vec<(&'static str, String)> {
             all.push(("base64 of URLs", URL_SAFE.encode(&bytes)[start..end].to_owned()));
         }
     }
-    // A half is enough to guess the rest by.
+    // Half of a secret is enough to guess the rest.
     let letters: Vec<char> = secret.chars().collect();
     if letters.len() >= 24 {
         all.push(("its first half", letters[..letters.len() / 2].iter().collect()));
@@ -47,7 +47,7 @@ pub fn forms(secret: &str) -> Vec<(&'static str, String)> {
     all
 }
 
-/// In which form one of these secrets stands in these bytes.
+/// The encoding in which these bytes contain one of the secrets.
 pub fn found(bytes: &[u8], secrets: &[&str]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
     let of = |secret: &&str| {

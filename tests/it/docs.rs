@@ -1,7 +1,7 @@
-//! README and the book in `docs/` tell the truth: their commands parse, their plans pass `drctl check`, their links lead somewhere,
-//! and what the program can say of itself stands there as it says it.
+//! README and the book in `docs/` are correct: their commands parse, their plans pass `drctl check`, their links work, and the generated
+//! pages match the program.
 //!
-//! `DRCTL_TEST_DOCS=write cargo test --test it docs::` writes the demo of README and the generated pages anew.
+//! `DRCTL_TEST_DOCS=write cargo test --test it docs::` writes the demo in README and the generated pages again.
 
 mod book;
 mod glossary;
@@ -51,7 +51,7 @@ fn pages() -> Vec<Page> {
     found.into_iter().map(page).collect()
 }
 
-/// A fenced block: the page, the line that it begins in, what stands behind the backticks, and its text.
+/// A fenced block: the page, its first line, the info string, and its text.
 struct Block {
     at: String,
     info: String,
@@ -82,7 +82,7 @@ impl Page {
         found
     }
 
-    /// What is no block, by line; lines of blocks are empty.
+    /// The text outside of blocks, by line; lines inside are empty.
     fn prose(&self) -> Vec<&str> {
         let mut inside = false;
         let keep = |line| {
@@ -95,7 +95,7 @@ impl Page {
     }
 }
 
-/// The words of a line of shell up to a comment, a pipe or a redirection.
+/// The words of a shell line up to a comment, a pipe or a redirection.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None::<char>);
     for c in line.chars() {
@@ -116,7 +116,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// The arguments of drctl in a line, its name first: as it is called, or as cargo runs it.
+/// The arguments of drctl in a line, starting with its name: called directly, or through cargo.
 fn arguments(line: &str) -> Option<Vec<String>> {
     let mut words = words(line);
     while words.first().is_some_and(|w| w.starts_with(|c: char| c.is_ascii_uppercase()) && w.contains('=')) {
@@ -151,7 +151,7 @@ fn every_command_in_a_block_parses() {
     assert!(tried > 100, "{tried}");
 }
 
-/// In a sentence a command may be named without all that it needs, but not with what it does not take.
+/// A sentence may name a command without required arguments, but not with arguments that it does not accept.
 #[test]
 fn every_command_in_a_sentence_is_one() {
     let (mut tried, mut wrong) = (0, Vec::new());
@@ -199,7 +199,7 @@ fn a_wrong_command_would_be_found() {
     assert_eq!(arguments("cargo bench --bench steps -- FOLDER"), None);
 }
 
-/// Complete plans are marked `plan`, complete settings `settings`; those are checked beside the plan of README.
+/// Complete plans are marked `plan`, complete settings `settings`. Settings are checked with the plan in README.
 #[test]
 fn every_plan_and_settings_file_passes_check() {
     let blocks: Vec<Block> = pages().iter().flat_map(Page::blocks).collect();
@@ -227,7 +227,7 @@ fn every_plan_and_settings_file_passes_check() {
     assert!(check(&spoilt, guard, "").is_some(), "a mistake in a plan is found");
 }
 
-/// As forges and mdBook name the anchor of a heading.
+/// The anchor that forges and mdBook generate for a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
@@ -287,7 +287,7 @@ fn readme_is_short() {
     assert!(long.is_empty(), "{long:#?}");
 }
 
-/// Words of each sentence: tables, headings and blocks are none.
+/// The number of words of each sentence, without tables, headings and blocks.
 fn sentences(page: &Page) -> Vec<usize> {
     let mut lengths = Vec::new();
     let prose = page.prose();
@@ -319,7 +319,7 @@ fn sentences_are_short() {
     eprintln!("{said}");
 }
 
-/// The text that is generated stands in the file; with `DRCTL_TEST_DOCS=write` it is put there.
+/// Compares the generated text with the file; with `DRCTL_TEST_DOCS=write`, writes it.
 fn held(path: &Path, text: &str) {
     if std::env::var("DRCTL_TEST_DOCS").is_ok_and(|v| v == "write") {
         std::fs::write(path, text).unwrap();
@@ -333,7 +333,7 @@ fn held(path: &Path, text: &str) {
     );
 }
 
-/// What the demo prints of the plan with a database. Long lines, and how long it really took, are left out.
+/// The output of the demo for the plan with a database, without long lines and real durations.
 fn demo(page: &Page) -> String {
     let command = page.blocks().into_iter().find(|b| b.info == "sh").unwrap();
     let args = arguments(command.text.trim()).unwrap();

@@ -1,4 +1,4 @@
-//! `drctl doctor`: everything that a recovery would need of a region that is down is found, one thing at a time.
+//! `drctl doctor`: finds everything that a recovery needs from a region that is down, one dependency at a time.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ fn examined(folder: &Folder, scenario: &str, down: &str, env: &[(&str, &str)]) -
     (code, document["findings"].as_array().unwrap().clone())
 }
 
-/// Kind and name of what needs the region.
+/// Kind and name of each dependency on the region.
 fn needed(findings: &[Value]) -> Vec<(String, String)> {
     let text = |f: &Value, key: &str| f[key].as_str().unwrap().to_owned();
     let needs = findings.iter().filter(|f| f["needs"] == "yes");
@@ -41,7 +41,7 @@ fn the_region_of_the_control_plane_of_names_is_one_that_a_recovery_needs() {
     assert_eq!((code, needed(&all)), (3, vec![("dns".to_owned(), "switch.www".to_owned())]), "{all:#?}");
 }
 
-/// One need at a time is put into a plan that had none.
+/// Adds one dependency at a time to a plan without any.
 #[test]
 fn each_need_is_found() {
     let plan = "plans/truststream.yaml";
@@ -96,7 +96,7 @@ fn each_need_is_found() {
             code == 3 && found.iter().any(|(k, _)| k == kind),
             "{kind} of {after}: {code} {found:?}\n{all:#?}"
         );
-        // And the steps that it is part of.
+        // And the steps that it affects.
         assert!(found.iter().all(|(k, _)| k == kind || k == "step"), "{after} is one need: {found:?}");
     }
 }

@@ -1,10 +1,10 @@
-//! The documents that people keep of an incident: every field is there, filled from the journal or marked as for a person.
+//! The documents that people write after an incident: every field is there, filled from the journal or marked for a person.
 
 use serde_json::Value;
 
 use crate::cli::{Folder, json};
 
-/// What each document asks for, as the organisations whose runbooks these are have it.
+/// The required fields of each document, according to the organizations whose templates these are.
 const ROLLBACK: [&str; 20] = [
     "Issue",
     "Severity",
@@ -110,7 +110,7 @@ fn every_field_is_filled_from_the_journal_or_marked_as_for_a_person() {
         "{incident:#}"
     );
     assert_eq!(incident["title"], "Incident Record: INC-412");
-    // Its beginning and its end are those of the report.
+    // Its start and end match the report.
     let began = report["clocks"]["detected"].as_str().unwrap();
     assert_eq!(of("Incident Start Time"), began);
     assert!(

@@ -1,4 +1,4 @@
-//! What is believed of calls whose fate nobody knows: a batch that was taken apart, told event by event.
+//! What drctl assumes about calls whose result is unknown: a batch that was split, event by event.
 
 use drctl::inventory::Observation;
 use drctl::kinds::aws::autoscaling::{GroupSize, GroupState, Scale};
@@ -19,7 +19,7 @@ use crate::judged::refused;
 use crate::resume::events;
 use crate::rig::{Rig, truststream};
 
-/// A run whose step that switches `www` (change 0) and `api` (changes 1 and 2, one name) was just started.
+/// A run whose step that switches `www` (change 0) and `api` (changes 1 and 2, one name) has just started.
 struct Story {
     state: RunState,
     at: Timestamp,
@@ -38,7 +38,7 @@ impl Story {
         story
     }
 
-    /// The step that scales was just started.
+    /// The scaling step has just started.
     fn scaling() -> Self {
         Self::at(|a| matches!(a, Action::Op(Operation::Scale(_))))
     }
@@ -99,14 +99,14 @@ impl Story {
         });
     }
 
-    /// Somebody carries the run on after a while.
+    /// Another process resumes the run after a while.
     fn resume(&mut self, after: Dur) {
         self.later(after);
         self.say(EventKind::EpochTaken { epoch: self.state.epoch + 1, owner: "test".to_owned() });
         self.person(|who| EventKind::Resumed { who });
     }
 
-    /// What follows from a look at which these changes are made, and no others.
+    /// The decision after an observation in which exactly these changes are made.
     fn look(&self, made: &[&[u32]]) -> StepDecision {
         let switch = self.switch();
         let made: Vec<u32> = made.concat();
@@ -122,7 +122,7 @@ impl Story {
     fn judged(&self, target: Target, state: State) -> StepDecision {
         let value = |state| Observation::Value { state, observed_at: self.at, source: "test".to_owned() };
         let mut things = vec![(target, value(state))];
-        // The guard, where the run took one, is read beside it.
+        // If the run holds a guard, it is read as well.
         things.extend(self.state.guard_of(self.step).map(|guard| {
             let held = GuardState { holder: Some(guard.holder) };
             (guard.target, value(State::Guard(held)))
@@ -130,20 +130,20 @@ impl Story {
         judge(&self.state, self.step, &StepObservation::Things(things), self.at)
     }
 
-    /// What follows from a look at a group of this size with so many instances, none of whose processes are suspended.
+    /// The decision after observing a group with this size and so many instances, without suspended processes.
     fn group(&mut self, size: GroupSize, in_service: u32) -> StepDecision {
         let target = Target::Group(self.scale().group.clone());
         self.judged(target, State::Group(GroupState { size, in_service, ..GroupState::default() }))
     }
 
-    /// Records what follows.
+    /// Records a decision.
     fn follow(&mut self, ruling: StepDecision) -> EventKind {
         let (StepDecision::Record(what) | StepDecision::Perform(what)) = ruling else { panic!("{ruling:?}") };
         self.say(what.clone());
         what
     }
 
-    /// Looks, and makes the call that follows. Gives its direction and its part; nothing is everything.
+    /// Observes, and makes the call that follows. Returns its direction and its part; an empty part means everything.
     fn call(&mut self, made: &[&[u32]]) -> (Direction, Vec<u32>) {
         let StepDecision::Perform(what) = self.look(made) else { panic!("no call: {:?}", self.look(made)) };
         let EventKind::CallIntended { direction, part, .. } = what.clone() else { panic!("{what:?}") };
@@ -151,7 +151,7 @@ impl Story {
         (direction, part)
     }
 
-    /// Looks, and records what follows.
+    /// Observes, and records the decision.
     fn see(&mut self, made: &[&[u32]]) -> EventKind {
         let StepDecision::Record(what) = self.look(made) else { panic!("no event: {:?}", self.look(made)) };
         self.say(what.clone());
@@ -182,7 +182,7 @@ impl Story {
         self.answered(CallOutcome::Accepted { token: None });
     }
 
-    /// Everything was refused, and of the halves `api` was called.
+    /// The whole batch was rejected, and then the half with `api` was called.
     fn apart() -> Self {
         let mut story = Self::new();
         assert_eq!(story.call(&[]), (Direction::Do, vec![]));
@@ -217,7 +217,7 @@ fn a_part_in_doubt_is_settled_before_it_is_taken_back_and_nothing_else_is() {
     let mut story = Story::apart();
     story.unanswered();
     story.cancel();
-    // Its absence is not believed for a while, and nothing is called again.
+    // For a while, the absence of the effect proves nothing, and no call is repeated.
     assert!(matches!(story.look(&[]), StepDecision::Keep(_)), "{:?}", story.look(&[]));
     assert_eq!(story.see(&[API]), EventKind::PartSettled { step: story.id() });
     assert_eq!(*story.status(), Status::Started);
@@ -247,7 +247,7 @@ fn what_an_earlier_try_changed_is_taken_back_by_a_cancel_after_the_next() {
     assert!(matches!(story.see(&[API]), EventKind::StepFailed { .. }));
     story.resume(Dur::mins(1));
     story.say(EventKind::StepStarted { step: story.id() });
-    // What was refused is tried again, for somebody may have put it right.
+    // What was rejected is tried again, because somebody may have fixed the cause.
     assert_eq!(story.call(&[API]), (Direction::Do, WWW.to_vec()));
     story.refused();
     story.cancel();
@@ -373,7 +373,7 @@ fn a_part_in_doubt_is_taken_back_however_its_step_ended() {
     ] {
         story.cancel();
         if *story.status() == Status::Calling {
-            // Because the first came after all.
+            // Because the first call took effect after all.
             story.refused();
         }
         story.later(Dur::mins(1));
@@ -430,7 +430,7 @@ fn instances_that_went_away_keep_no_size_from_being_taken_back() {
     story.follow(finished);
     story.cancel();
     assert!(takes_back(&story.group(to, 0)));
-    // Nobody can look: that is an undo that failed, and no run without an end.
+    // Observation is not possible: the undo fails, instead of a run without an end.
     story.later(Dur::mins(60));
     assert!(decide(&story.state, story.at).contains(&Effect::Expire(story.step)));
 }
@@ -482,7 +482,7 @@ fn while_traffic_cannot_be_taken_back_the_guard_is_kept() {
     assert_eq!(story.call(&[API, WWW]).0, Direction::Undo);
     let (code, why) = ("AccessDenied".to_owned(), "no".to_owned());
     story.answered(CallOutcome::Refused { code, why, again: Again::Never });
-    // Capacity is taken back all the same.
+    // Capacity is still undone.
     let scale = story.state.steps.iter().zip(&story.state.runbook.steps);
     let scale = scale
         .filter(|(_, of)| matches!(of.action, Action::Op(Operation::Scale(_))))
@@ -509,7 +509,7 @@ fn time_spent_waiting_for_credentials_is_not_the_steps() {
     assert!(!decide(&story.state, story.at).contains(&Effect::Expire(story.step)));
 }
 
-/// The machine's clock is set ahead right after a call was lost sight of: its effect may come as late as ever.
+/// The clock is set ahead right after the answer to a call was lost: its effect may still come as late as before.
 #[test]
 fn a_clock_that_jumps_ahead_settles_no_doubt() {
     let rig = Rig::new(truststream(), "region-lost", 1);
@@ -536,7 +536,8 @@ fn a_clock_that_jumps_ahead_settles_no_doubt() {
     assert!(disproved.at >= asked + jump + Dur::mins(1), "{} after {asked}", disproved.at);
 }
 
-/// Control planes answer with what was true some seconds ago. What the step was seen to do is not undone because a look misses it.
+/// Control planes may answer with a state from seconds ago. An observed effect of a step is not considered undone because one observation
+/// lacks it.
 #[test]
 fn a_look_that_may_be_from_before_undoes_nothing() {
     let mut story = Story::scaling();
@@ -549,7 +550,7 @@ fn a_look_that_may_be_from_before_undoes_nothing() {
     story.later(Dur::secs(2));
     story.cancel();
     assert!(matches!(story.group(from, from.desired), StepDecision::Keep(_)), "believed at once");
-    // Seen as it is, it is taken back at once.
+    // When it is observed again, it is undone at once.
     assert!(takes_back(&story.group(to, to.desired)));
     story.later(Dur::secs(29));
     assert!(matches!(story.group(from, from.desired), StepDecision::Record(EventKind::StepUndone { .. })));

@@ -1,4 +1,4 @@
-//! Drills: what only is read stays undone, what moves users is called off when they fail, and every one says what it is.
+//! Drills: a tabletop drill changes nothing, one that moves users is called off when they are affected, and each drill is marked as such.
 
 use std::collections::BTreeSet;
 
@@ -29,13 +29,13 @@ fn rehearsed(rig: &Rig) -> Rehearsed {
     rig.rehearse().unwrap_or_else(|refusals| panic!("{refusals:#?}"))
 }
 
-/// Exit code, document and words.
+/// Exit code, document and messages.
 fn drill(folder: &Folder, args: &[&str]) -> (i32, Value, String) {
     let (code, out, err) = folder.run(&[&["drill", "truststream", "--output", "json"], args].concat());
     (code, serde_json::from_str(&out).unwrap_or_default(), err)
 }
 
-/// Not even by a process that takes it up: a tabletop drill that died between its first event and its last is no failover.
+/// Not even a process that resumes it acts: a tabletop drill that died between its first and its last event is not a failover.
 #[test]
 fn nothing_of_a_tabletop_drill_is_ever_done() {
     let rig = Rig { drill: Some(Drill::Tabletop), ..Rig::new(truststream(), "calm", 1) };
@@ -50,7 +50,7 @@ fn nothing_of_a_tabletop_drill_is_ever_done() {
         let state = RunState::fold(&all[..n]).unwrap();
         assert_eq!(decide(&state, state.last_at), std::slice::from_ref(&over), "after {n} events");
     }
-    // A rehearsal that somebody carries to the real world ends there, too; in its sandbox it goes on.
+    // A rehearsal that is moved to the real world ends there as well; in its sandbox it continues.
     let rig = Rig { drill: Some(Drill::Rehearsal), ..Rig::new(truststream(), "region-lost", 1) };
     let mut begun = events(&rehearsed(&rig))[..3].to_vec();
     let goes_on = |events: &[Event]| {
@@ -85,14 +85,14 @@ fn a_live_drill_is_called_off_while_it_can_be() {
     let whole = rehearsed(&live());
     let all = events(&whole);
     let bad = fails(&whole);
-    // Before anything was done that users feel: at once.
+    // Before anything affects users: at once.
     let (n, _) = until(
         &whole,
         |e| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "fence.db.sql"),
     );
     let state = after(&all[..n], vec![(Dur::secs(1), bad.clone())]);
     assert!(called_off(&state).unwrap().contains("has not affected users"), "{:?}", called_off(&state));
-    // While its own fence keeps users out: not before the objective has passed, and then at once.
+    // While its own fence keeps users out: after the objective has passed, and then at once.
     let (n, _) = until(
         &whole,
         |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "fence.db.sql"),
@@ -106,14 +106,14 @@ fn a_live_drill_is_called_off_while_it_can_be() {
     assert!(decide(&early, early.last_at).contains(&Effect::WakeAt(due)), "nothing wakes it at {due}");
     let late = after(&all[..n], vec![(early.runbook.objectives.rto_ms, bad.clone())]);
     assert!(called_off(&late).unwrap().contains("longer than the objective"), "{:?}", called_off(&late));
-    // After the point of no return the way on is the shorter one.
+    // After the point of no return, continuing is the shorter way.
     let (n, _) = until(
         &whole,
         |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db"),
     );
     let promoting = after(&all[..n], vec![(Dur::mins(60), bad.clone())]);
     assert_eq!(called_off(&promoting), None);
-    // Who is no drill is never called off.
+    // A run that is not a drill is never called off.
     let rig = Rig { drill: None, ..live() };
     let plain = rehearsed(&rig);
     let (n, _) = until(
@@ -123,11 +123,12 @@ fn a_live_drill_is_called_off_while_it_can_be() {
     assert_eq!(called_off(&after(&events(&plain)[..n], vec![(Dur::mins(60), bad)])), None);
 }
 
-/// On the way back users may fail: that is why it began. Nothing calls it off, and it stays its time at home.
+/// On the return users may be affected, because that may be its reason. It is not called off, and users then stay at home for the full
+/// time.
 #[test]
 fn the_way_back_is_not_called_off() {
     let rig = Rig { returns: true, scenario: Rig::new(truststream(), "region-slow", 1).scenario, ..live() };
-    // Not for users that fail before it begins, as the way there is.
+    // Nor because of users who are affected before it starts, unlike the first move.
     let whole = rehearsed(&rig);
     let (n, _) = until(
         &whole,
@@ -163,7 +164,7 @@ fn a_live_drill_stays_no_longer_where_users_fail() {
     assert!(!decide(&served, served.last_at).iter().any(left));
 }
 
-/// Users that fail already are not moved for practice, and nobody is moved whom nobody watches.
+/// A live drill does not move users who are affected already, or who are not watched by a probe.
 #[test]
 fn a_live_drill_needs_users_that_are_served() {
     let facts = |rig: &Rig| {
@@ -201,7 +202,7 @@ fn with_an_alarm() -> Rig {
     rig
 }
 
-/// An alarm calls a live drill off as users do, and is nobody's business in a failover.
+/// An alarm calls off a live drill in the same way, and has no effect on a failover.
 #[test]
 fn an_alarm_calls_a_live_drill_off_and_is_not_asked_by_anything_else() {
     let whole = rehearsed(&with_an_alarm());
@@ -241,7 +242,7 @@ fn there_and_back_and_every_word_says_that_it_was_a_drill() {
         assert_eq!((&run["drill"], &run["intent"]), (&json!("live"), &json!("switchover")), "{run:#}");
         assert_eq!((&run["from"], &run["to"]), (&json!(from), &json!(to)));
         assert_eq!(run["rpo"]["achieved_s"], 0.0, "{run:#}");
-        // Held against what happened in this half alone.
+        // Compared with what happened in this half alone.
         assert_eq!(
             (&run["truth"]["lost_s"]["db"], &run["truth"]["two_primaries_s"]),
             (&json!(0.0), &json!(0.0))
@@ -285,7 +286,7 @@ fn the_other_kinds_say_what_they_are() {
         (0, &json!("passed"), &json!("isolated")),
         "{copied:#}\n{words}"
     );
-    // In the recovery site, and not where production is.
+    // In the recovery site, not where production is.
     let gone = copied["restored"][0]["destroyed"]["folder"].as_str().unwrap();
     assert!(gone.contains("copy-of-truststream-replica-1") && gone.contains("us-east-1"), "{gone}");
     for (args, words) in [
@@ -301,14 +302,14 @@ fn the_other_kinds_say_what_they_are() {
     }
 }
 
-/// What was observed of an estate in which nothing is wrong but what the scenario says.
+/// The observation of an estate in which only the scenario's own problem exists.
 pub fn observed(scenario: &str) -> (Estate, SiteName) {
     let estate = Rig::new(truststream(), scenario, 7).observed();
     let away = scenario == "away";
     (estate, SiteName::new(if away { "us-east-1" } else { "us-west-2" }))
 }
 
-/// The same outage ends otherwise where something else was observed.
+/// The same outage ends differently if the observation is different.
 #[test]
 fn a_rehearsal_begins_with_what_was_observed() {
     let plan = truststream();
@@ -324,14 +325,14 @@ fn a_rehearsal_begins_with_what_was_observed() {
     };
     let well = run(of("region-lost"), "us-east-1").unwrap();
     assert_eq!(well.ended.state.mode, Mode::Finished(Outcome::Recovered));
-    // A replica that was eight minutes behind loses these, and what is written until the old primary is fenced.
+    // A replica with a lag of eight minutes loses these, and what is written until the old primary is fenced.
     let refused = run(of("replica-lagging"), "us-east-1");
     let Ok(Rehearsed { ended, .. }) = refused else {
         panic!("it is refused only once the loss was measured")
     };
     let Stop::Blocked(why) = ended.stop else { panic!("{:?}", ended.stop) };
     assert!(why.starts_with("exposure.db: ") && why.contains("at most 10m "), "{why}");
-    // Where the application is away from home, that is what is lost, and home is recovered to.
+    // If the application is active away from home, that site is lost, and home is the target.
     let back = run(of("away"), "us-west-2").unwrap();
     assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Recovered));
     assert_eq!(back.ended.state.runbook.from, Some(SiteName::new("us-east-1")));
@@ -341,7 +342,7 @@ fn a_rehearsal_begins_with_what_was_observed() {
     assert_eq!(Feed::kept(&[(BEGAN, b"{}".to_vec()), (BEGAN, feed.bytes())]), Some(feed));
 }
 
-/// What a rehearsal begins with was seen in the sandbox: its clock goes on from there, and none of this machine's dates is mixed in.
+/// A rehearsal that starts from an observation in the sandbox continues that clock, and uses no time of this machine.
 #[test]
 fn a_rehearsal_in_a_sandbox_has_one_clock() {
     let folder = Folder::with_plans();

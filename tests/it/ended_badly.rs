@@ -1,5 +1,4 @@
-//! Sequences that ended badly once: a call that comes later than it is waited for, a fence that is set on the only primary, and a way back that
-//! goes round for ever.
+//! Regression tests: a call that takes effect later than drctl waits, a fence on the only primary, and an undo that loops forever.
 
 use drctl::inventory::Observation;
 use drctl::kinds::Operation;
@@ -23,14 +22,14 @@ use crate::judged_things::{job, restoring};
 use crate::resume::events;
 use crate::rig::{Rig, truststream};
 
-/// While the step was in doubt credentials ran out, or nobody could look; and then the run is cancelled.
+/// While the step was in doubt, credentials expired or the target could not be observed; then the run is cancelled.
 fn then_cancelled(at: At, seen: Observation) -> At {
     let StepDecision::Record(what) = at.rules(NOW, seen) else { panic!() };
     assert!(matches!(what, EventKind::GateBlocked { .. } | EventKind::StepFailed { .. }));
     at.then(NOW, what).cancelled()
 }
 
-/// Until a rename is done the old name is what is seen, for minutes: the run must not end before, as if nothing had been asked.
+/// For minutes a rename in progress shows the old name. The run must not end during that time as if nothing had been requested.
 #[test]
 fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
     let rename = Action::Op(Operation::Rename(Rename { db: server("old"), to: "aside".to_owned() }));
@@ -46,7 +45,7 @@ fn what_may_still_come_is_waited_for_before_a_step_counts_as_taken_back() {
     }
 }
 
-/// The writes may have gone back by hand since: nobody sees that the new primary takes any.
+/// The writes may have moved back by hand, because the new primary is not seen taking any.
 #[test]
 fn half_a_fence_is_not_set_on_what_may_be_the_only_primary() {
     let (state, rungs, _) = owing();
@@ -58,7 +57,7 @@ fn half_a_fence_is_not_set_on_what_may_be_the_only_primary() {
     }
 }
 
-/// The replica was renamed while the run was under way: it says so, and leaves the fence to a person.
+/// The replica was renamed during the run: it reports that, and leaves the fence to a person.
 #[test]
 fn an_unwinding_whose_replica_is_gone_ends_or_says_what_it_waits_for() {
     let mut rig = Rig::new(truststream(), "region-slow", 1);
@@ -75,7 +74,8 @@ fn an_unwinding_whose_replica_is_gone_ends_or_says_what_it_waits_for() {
     rig.cancel(&first.records, &notes, None);
 }
 
-/// A look that fails at once costs a call and two events: the next one comes seconds later, and after a minute of them somebody is told.
+/// An observation that fails at once causes a call and two events. The next one comes seconds later, and after a minute a person is
+/// alerted.
 #[test]
 fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
     let check = Action::Op(Operation::CheckPromotable(Promotable { db: db("db-east") }));
@@ -99,7 +99,7 @@ fn a_look_that_fails_is_made_again_every_five_seconds_for_a_minute() {
     let why =
         "failed: check: it is unknown whether somebody promoted the replica by hand, so the fence stays";
     assert_eq!(told(&state, at(60)), format!("{why}, step_started check"));
-    // Seen once, it has its minute anew.
+    // After one success, it has a full minute again.
     say(&mut state, at(60), started());
     say(
         &mut state,

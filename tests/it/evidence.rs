@@ -1,4 +1,4 @@
-//! Evidence that verifies on any machine: what is in a bundle, that nothing of it can be bent, and that every run has one.
+//! Evidence that can be verified on any machine: the content of a bundle, its integrity, and that every run has one.
 
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -55,7 +55,7 @@ fn unpacked(bytes: &[u8]) -> Files {
     archive.entries().unwrap().map(read).collect()
 }
 
-/// Packed as drctl does, with the time that the manifest says.
+/// Packs a bundle like drctl, with the time in the manifest.
 fn packed(files: &Files) -> Vec<u8> {
     let said = files.iter().find(|(path, _)| path == "manifest.json");
     let said = said.and_then(|(_, bytes)| serde_json::from_slice::<Value>(bytes).ok());
@@ -84,7 +84,7 @@ fn manifest(files: &Files) -> Value {
     serde_json::from_slice(&files.iter().find(|(path, _)| path == "manifest.json").unwrap().1).unwrap()
 }
 
-/// The manifest changed, and everything signed anew by whoever has this key.
+/// A changed manifest, with everything signed again with this key.
 fn forged(files: &Files, key: &PrivateKey, change: impl Fn(&mut Value)) -> Vec<u8> {
     let mut files = files.clone();
     let mut said = manifest(&files);
@@ -97,7 +97,7 @@ fn forged(files: &Files, key: &PrivateKey, change: impl Fn(&mut Value)) -> Vec<u
     packed(&files)
 }
 
-/// The same things, looked at before anything changed and when all else was over, while nobody else could change them.
+/// The same targets are observed before the first change and after the last one, while nobody else can change them.
 #[test]
 fn what_was_there_is_in_a_bundle_as_it_was_before_and_after() {
     let folder = Folder::with_plans();
@@ -143,7 +143,7 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
     ] {
         assert!(said.contains(words), "{words}\n{said}");
     }
-    // Whoever asks the other verb is answered the same, and a broken one is broken there, too.
+    // The other command gives the same answer, also for a damaged bundle.
     assert_eq!(elsewhere.ok(&["audit", "verify", "--file", "b.tar", "--key", "store.pub"]), said);
     let mut broken = std::fs::read(&bundle).unwrap();
     broken[3_000] ^= 1;
@@ -164,7 +164,7 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
     let document = json(&out);
     assert_eq!((code, &document["whole"], &document["recomputed"]), (0, &true.into(), &true.into()));
     assert_eq!(document["manifest"]["drctl"]["rto"]["achieved_s"], 315.0, "{document:#}");
-    // Nobody's word is taken for whose word is to be taken.
+    // A bundle is not verified with a key that only the bundle itself names.
     let (code, _, err) = elsewhere.run(&["evidence", "verify", "b.tar"]);
     assert!(
         code == 2 && err.contains("--key FILE") && !elsewhere.path().join(".drctl").exists(),
@@ -175,7 +175,7 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
     let (code, out, _) =
         elsewhere.run(&["evidence", "verify", "b.tar", "--key", &others.to_openssh().unwrap()]);
     assert!(code == 1 && out.contains("it is not signed with the given key (SHA256:"), "{code} {out}");
-    // Where the run was made the key is there, and the list checks all.
+    // The machine of the run has the key, so the list verifies all.
     assert!(folder.ok(&["evidence", "verify", &bundle.display().to_string(), "--sandbox"]).contains("whole"));
     assert!(folder.ok(&["evidence", "list", "--sandbox"]).contains("whole"));
     let run = document["manifest"]["drctl"]["run_id"].as_str().unwrap();
@@ -183,7 +183,7 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
     assert_eq!(std::fs::read(folder.path().join("same.tar")).unwrap(), std::fs::read(&bundle).unwrap());
 }
 
-/// Whatever is done to a bundle by somebody without the store's key is found, and the place is named.
+/// Every change by somebody without the store's key is found and located.
 #[test]
 fn nothing_in_a_bundle_can_be_changed() {
     let folder = Folder::with_plans();
@@ -199,7 +199,7 @@ fn nothing_in_a_bundle_can_be_changed() {
         assert!(!faults(&whole[..whole.len() - cut], &key).is_empty(), "{cut} bytes less");
     }
     let files = unpacked(&whole);
-    // Nothing stands in the envelope that nobody signed.
+    // The envelope has no unsigned content.
     let last = files[0].1.len() - 250;
     for at in (0..last).step_by(101).chain(last..files[0].1.len()) {
         let mut changed = files.clone();
@@ -234,7 +234,7 @@ fn nothing_in_a_bundle_can_be_changed() {
     assert_eq!(faults(&packed(&more), &key), ["note.txt: it was added: the manifest does not list it"]);
 }
 
-/// Nor by somebody with another key, and not even whoever has the store's says what the events do not.
+/// Another key does not help, and even the store's key cannot sign claims that contradict the events.
 #[test]
 fn a_forged_manifest_is_found_whoever_signs_it() {
     let folder = Folder::with_plans();
@@ -256,10 +256,10 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     assert!(found(&last).starts_with("ledger.jsonl, entry "), "{}", found(&last));
     let of_another = |said: &mut Value| said["drctl"]["run_id"] = "another".into();
     assert!(found(&of_another).starts_with("events.jsonl, event 1: "), "{}", found(&of_another));
-    // Nor does it say when it was sealed, or who sealed it, but as the ledger does.
+    // Nor can it change the time or the signer of the seal, which the ledger has.
     let backdated = |said: &mut Value| said["timestamp"] = "2019-05-05T00:00:00.000Z".into();
     assert!(found(&backdated).contains("at another time"), "{}", found(&backdated));
-    // A version that tells it in other words says so, and is held to everything that is no wording.
+    // A version with other wording says so, and must match everything that is not wording.
     let other = |more: &dyn Fn(&mut Value)| {
         forged(&files, &own, |said| {
             said["drctl"]["renders"] = 99.into();
@@ -282,7 +282,7 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
         let lied = other(&|said| *said.pointer_mut(place).unwrap() = lie.clone());
         assert!(!faults(&lied, &key).is_empty(), "{place}");
     }
-    // One reader takes the first of two names, another the last.
+    // Parsers differ in which of two equal names they use.
     let mut twice = files.clone();
     let text = String::from_utf8(file(&mut twice, "manifest.json").clone()).unwrap();
     let text = text.replacen("\"rpo\": {", "\"rpo\": {\n      \"db\": {\"objective_s\": 300.0, \"achieved_s\": 0.0, \"measured_how\": \"measured\"},", 1);
@@ -293,7 +293,7 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
         faults(&packed(&twice), &key),
         ["manifest.json: drctl would write it differently, so it was changed"]
     );
-    // An envelope of another kind with the right key is no manifest.
+    // An envelope of another type with the right key is not a manifest.
     let mut files = files;
     let payload = file(&mut files, "manifest.json").clone();
     *file(&mut files, "manifest.dsse.json") =
@@ -301,7 +301,7 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     assert_eq!(faults(&packed(&files), &key), [format!("manifest.dsse.json: its type is not `{TYPE}`")]);
 }
 
-/// The envelope is what the DSSE specification says, checked by OpenSSL and by nothing of drctl.
+/// OpenSSL alone verifies that the envelope matches the DSSE specification.
 #[test]
 fn openssl_verifies_the_envelope() {
     let folder = Folder::with_plans();
@@ -326,7 +326,7 @@ fn openssl_verifies_the_envelope() {
     }
 }
 
-/// The fields that rollback manifests have always had: JSON Schema 2020-12, one of four kinds.
+/// The fields that rollback manifests have always had, as JSON Schema 2020-12, for one of four kinds.
 const SCHEMA: &str = r#"{"type":"object","required":["rollback_id","timestamp","component","reason","approver"],
 "properties":{"rollback_id":{"type":"string"},"timestamp":{"type":"string","format":"date-time"},
 "component":{"type":"string"},"reason":{"type":"string","minLength":1},"approver":{"type":"string"},"incident_id":{"type":"string"},
@@ -369,7 +369,7 @@ fn manifests_have_the_fields_that_auditors_know() {
     }
 }
 
-/// Failed, stopped or called off: each has its bundle, which says so.
+/// Failed, stopped and cancelled runs have a bundle that says so.
 #[test]
 fn every_run_has_its_evidence_however_it_ended() {
     let folder = Folder::with_plans();
@@ -385,7 +385,7 @@ fn every_run_has_its_evidence_however_it_ended() {
     let run = json(&out)["run_id"].as_str().unwrap().to_owned();
     let stopped = bundles(&folder);
     assert_eq!(stopped.iter().map(outcome).collect::<Vec<_>>(), ["halted"]);
-    // What happens later has a bundle of its own, and the first one stays what it was.
+    // Later events get a bundle of their own, and the first one is unchanged.
     let before = std::fs::read(&stopped[0]).unwrap();
     let (code, _, _) = folder.run(&["runs", "resume", &run, "--sandbox"]);
     let after = bundles(&folder);
@@ -394,7 +394,7 @@ fn every_run_has_its_evidence_however_it_ended() {
     assert_eq!(std::fs::read(&stopped[0]).unwrap(), before);
 }
 
-/// Approvals that come after the end are in a bundle, too.
+/// Approvals after the end are in a bundle as well.
 #[test]
 fn an_override_and_the_approval_afterwards_are_in_evidence() {
     let folder = policy::truststream();
@@ -413,7 +413,7 @@ fn an_override_and_the_approval_afterwards_are_in_evidence() {
         })
         .collect();
     assert_eq!(all.len(), before + 2);
-    // What a manifest says of consent is what stood then: not asked again, owed, and given afterwards.
+    // The manifest reports the consent at that time: nobody asked yet, pending, or given afterwards.
     let consent =
         |said: &Value| ["approver", "dba_approval"].map(|field| said[field].as_str().unwrap().to_owned());
     let (first, before) = (all.values().next().unwrap(), all.values().nth(all.len() - 3).unwrap());
@@ -441,7 +441,7 @@ fn an_override_and_the_approval_afterwards_are_in_evidence() {
     assert!(last["drctl"]["requester"]["signed"].as_bool().unwrap(), "{last:#}");
 }
 
-/// A run is not held up by a disk that takes no evidence.
+/// A disk that cannot store evidence does not delay a run.
 #[test]
 fn a_run_ends_well_where_no_evidence_can_be_kept() {
     let folder = Folder::with_plans();
@@ -453,7 +453,7 @@ fn a_run_ends_well_where_no_evidence_can_be_kept() {
     assert!(code == 0 && err.contains("no evidence of run "), "{code} {err}");
 }
 
-/// Whoever lists is told what is missing, what is not what it is called, and what lies in the way; and exports none of that.
+/// The list names bundles that are missing, misnamed or in the way, and none of these is exported.
 #[test]
 fn a_bundle_that_is_missing_or_another_is_named() {
     let folder = Folder::with_plans();
@@ -462,7 +462,7 @@ fn a_bundle_that_is_missing_or_another_is_named() {
     let run = manifest(&unpacked(&whole))["rollback_id"].as_str().unwrap().to_owned();
     let list = || folder.run(&["evidence", "list", "--sandbox"]);
     assert_eq!(list().0, 0);
-    // As after a kill -9 before it was sealed.
+    // As after a kill -9 before the seal.
     std::fs::remove_file(&bundle).unwrap();
     let (code, out, _) = list();
     assert!(
@@ -482,7 +482,7 @@ fn a_bundle_that_is_missing_or_another_is_named() {
     assert_eq!(faults(&std::fs::read(folder.path().join("new.tar")).unwrap(), &key), Vec::<String>::new());
 }
 
-/// The file may come from anybody, and so may its words.
+/// The file may come from anybody, and may contain any text.
 #[test]
 fn a_hostile_file_neither_hangs_nor_speaks_for_drctl() {
     let folder = Folder::with_plans();

@@ -1,4 +1,4 @@
-//! The book is built as mdBook builds it, and its pages lead to each other.
+//! Builds the book the way mdBook does, and checks the links between its pages.
 
 use std::path::{Path, PathBuf};
 
@@ -11,7 +11,7 @@ fn html(folder: &Path) -> Vec<PathBuf> {
     files.into_iter().filter(|path| path.extension().is_some_and(|x| x == "html")).chain(inside).collect()
 }
 
-/// What a page links to that is part of the book.
+/// The links of a page to other parts of the book.
 fn links(text: &str) -> impl Iterator<Item = &str> {
     let parts = text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
     let own = parts.filter(|link| !link.contains("://") && !link.starts_with("mailto:"));
@@ -28,7 +28,7 @@ fn the_book_is_built_and_its_links_hold() {
     assert!(pages.len() > 45, "{} pages", pages.len());
     let mut tried = 0;
     for page in &pages {
-        // Its links are those of a page whose address nobody knows.
+        // The address of a page that is not found is unknown, so its links cannot be checked.
         if page.ends_with("404.html") {
             continue;
         }

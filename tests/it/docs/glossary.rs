@@ -1,8 +1,8 @@
-//! The book uses the terms of its glossary, and leads to it.
+//! The book uses the terms of its glossary, and links to it.
 
 use super::{Page, page, pages, root};
 
-/// Terms that a reader may meet for the first time, each with its forms.
+/// Terms that a reader may not know, each with its forms.
 const TERMS: &[&[&str]] = &[
     &["census"],
     &["estate"],
@@ -16,7 +16,7 @@ const TERMS: &[&[&str]] = &[
     &["waiver", "waivers", "waives"],
 ];
 
-/// Words that the glossary has others for.
+/// Words that the glossary replaces.
 const REPLACED: &[&str] = &[
     "debt",
     "debts",
@@ -31,7 +31,7 @@ const REPLACED: &[&str] = &[
     "obligations",
 ];
 
-/// The prose of a page in lower case, without code and without where links lead.
+/// The prose of a page in lower case, without code and link targets.
 fn prose(page: &Page) -> String {
     let text = page.prose().join("\n").to_lowercase();
     let words: String = text.split('`').step_by(2).collect::<Vec<_>>().join(" ");
@@ -40,7 +40,7 @@ fn prose(page: &Page) -> String {
     parts.fold(first, |all, part| all + part.split_once(')').map_or(part, |(_, rest)| rest))
 }
 
-/// Whether a text has a term as words of their own.
+/// Whether a text contains a term as separate words.
 fn has(text: &str, term: &str) -> bool {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let letter = |c: char| c.is_alphanumeric() || c == '-';

@@ -1,5 +1,5 @@
-//! Pages that the program writes of itself: commands from clap, keys from the shapes of plans and settings, findings from what
-//! `drctl explain` says, events from their JSON Schema.
+//! The generated pages: commands from clap, keys from the shapes of plans and settings, findings from `drctl explain`, and events from
+//! their JSON Schema.
 
 use std::fmt::Write as _;
 
@@ -17,7 +17,7 @@ fn held_page(name: &str, text: &str) {
     held(&root().join("docs/src/reference").join(name), text);
 }
 
-/// As it stands in a cell of a table.
+/// Escapes text for a table cell.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|").replace('<', "&lt;")
 }
@@ -33,7 +33,7 @@ fn table(out: &mut String, head: &[&str], rows: &[Vec<String>]) {
     out.push('\n');
 }
 
-/// How an argument is typed.
+/// The syntax of an argument.
 fn typed(arg: &clap::Arg) -> String {
     let values: Vec<_> = arg.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
     let value = values.join(" ");
