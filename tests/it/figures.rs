@@ -1,4 +1,4 @@
-//! What a server shows to those who watch it.
+//! What a server publishes for monitoring.
 
 use drctl::model::ids::PlanName;
 use drctl::model::readiness::{Area, Check, Standing};
@@ -18,7 +18,7 @@ fn a_server_that_looks_or_holds_a_drill_is_well_and_one_that_hangs_is_not() {
     assert_eq!(looked(STALE).ill(now), None);
     assert!(looked(STALE.plus(Dur(1))).ill(now).unwrap().contains("since 2026-02-28"));
     assert!(Snapshot::default().ill(now).is_some());
-    // A drill of hours is no illness.
+    // A drill that takes hours is not unhealthy.
     let unfollowed = Snapshot { settings: Some("it is a FIFO".to_owned()), ..looked(Dur::ZERO) };
     assert_eq!(unfollowed.ill(now).as_deref(), Some("it is a FIFO"));
     let holding = Snapshot { holding: Some("weekly".to_owned()), ..looked(Dur::mins(300)) };
@@ -69,7 +69,7 @@ fn the_figures_are_prometheus_text_whatever_the_names_are() {
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     }
-    // Every sample is of a family that was declared, once, before it.
+    // Every sample belongs to a family that was declared before it, exactly once.
     let mut declared = std::collections::BTreeSet::new();
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {

@@ -1,4 +1,4 @@
-//! Events that somebody wrote into a journal where no run has them: each is a finding, and nothing is done after it.
+//! Events that somebody added to a journal where no run writes them: each is a finding, and no action follows it.
 
 use drctl::adapters::sandbox::scenario::roll;
 use drctl::executor::{DriveError, create};
@@ -28,7 +28,7 @@ fn starts(step: &str) -> impl Fn(&Event) -> bool {
     move |e| matches!(&e.what, EventKind::StepStarted { step: s } if s.as_str() == step)
 }
 
-/// The journal of a run up to an event, and one more that somebody made up, with hashes that hold.
+/// The journal of a run up to an event, and one forged event after it, with valid hashes.
 fn with(before: &[Record], bytes: Vec<u8>) -> Vec<Record> {
     let last = before.last().unwrap();
     let forged = chain::link(&last.run, Some((last.seq, &last.hash)), last.epoch, bytes);
@@ -52,7 +52,7 @@ fn fenced_by(component: &str) -> Vec<Fact> {
     vec![serde_json::from_str(&text.replace('C', component)).unwrap()]
 }
 
-/// What opens a gate, begins a step or makes a call where no run would, in the order in which the run comes to it.
+/// Events that open a gate, start a step or make a call where no run would, in the order in which a run reaches these points.
 fn impossible() -> Vec<(&'static str, EventKind, &'static str)> {
     [of_gates(), of_steps()].concat()
 }
@@ -180,7 +180,7 @@ fn what_no_run_writes_is_a_finding_wherever_it_stands() {
     let whole = asks.rehearse().unwrap();
     let lagging = Rig::new(plan(&shop("")), "replica-lagging", 1).rehearse().unwrap();
     for (step, what, expected) in impossible() {
-        // Its loss is too much there; and where somebody is asked the run stops at that.
+        // Its loss is too large there; and if a person is asked, the run stops at that question.
         let of = if step == "exposure.db" { &lagging } else { &whole };
         let (n, _) = until(of, starts(step));
         let at = events(of)[n - 1].at;
@@ -189,7 +189,7 @@ fn what_no_run_writes_is_a_finding_wherever_it_stands() {
     }
 }
 
-/// Bytes that other readers take for something else than this one does.
+/// Bytes that other parsers read differently.
 #[test]
 fn keys_that_are_doubled_added_or_moved_and_numbers_that_are_too_large_are_findings() {
     let whole = asking().rehearse().unwrap();
@@ -223,7 +223,7 @@ fn keys_that_are_doubled_added_or_moved_and_numbers_that_are_too_large_are_findi
     assert_eq!(said(&with(&whole.records[..n - 1], text.into_bytes())), Ok(()));
 }
 
-/// Every kind of event, about a step or component that is picked, with numbers that nobody counts to.
+/// An event of any kind, about some step or component, with absurdly large numbers.
 fn anything(seed: u64, done: &Rehearsed) -> EventKind {
     let pick = |what: &str, below: usize| usize::try_from(roll(seed, &[what], below as u64)).unwrap();
     let steps = &done.ended.state.runbook.steps;
@@ -284,8 +284,8 @@ fn anything(seed: u64, done: &Rehearsed) -> EventKind {
     }
 }
 
-/// Wherever it stands, it is refused, or the run goes on from it as from anything that may have happened: it never meets an event of its
-/// own that cannot follow, and never has two primaries.
+/// At any position it is either refused, or the run continues from it as from a legal event: it never meets an illegal event of its own,
+/// and never has two primaries.
 #[test]
 fn any_event_anywhere_is_refused_or_the_run_goes_on() {
     let rigs = [Rig::new(truststream(), "region-lost", 1), asking()];
@@ -313,7 +313,7 @@ fn any_event_anywhere_is_refused_or_the_run_goes_on() {
     assert!(refused > 150 && went_on > 30, "{refused} refused, {went_on} went on: the test has lost its aim");
 }
 
-/// Other readers of the same file take the first of two keys, or look at one more: what they would see is not what was written.
+/// Other parsers use the first of two equal keys, or accept an extra one, so they would see something that was not written.
 #[test]
 fn a_line_with_a_key_added_doubled_or_put_first_is_no_line_of_an_export() {
     let (folder, _) = rehearsed();
@@ -351,7 +351,7 @@ fn a_line_with_a_key_added_doubled_or_put_first_is_no_line_of_an_export() {
     assert!(code == 1 && places(&found)[0].contains("it was changed"), "{found:#}");
 }
 
-/// The store's own reader and whoever imports the run say the same, and neither calls it a bug.
+/// The store's own reader and the import of a run say the same, and neither calls it a bug.
 #[test]
 fn a_forged_gate_is_no_bug_of_drctl() {
     let (folder, elsewhere) = (Folder::with_plans(), Folder::with_plans());
@@ -387,7 +387,7 @@ fn a_forged_gate_is_no_bug_of_drctl() {
         code == 2 && err.contains(&named) && err.contains("the run was changed or forged"),
         "{code}: {err}"
     );
-    // Whoever may write to the store itself gets no further.
+    // Direct write access to the store does not help either.
     let store = store(&folder);
     let id = RunId::new(&run);
     let opened = store.open(&id).unwrap();

@@ -1,4 +1,4 @@
-//! Journals that are kept say the same as they did when they were written.
+//! Stored journals still lead to the same reports as when they were written.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn file(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/golden").join(name)
 }
 
-/// What a file holds. `DRCTL_TEST_GOLDEN=write` writes it anew first: until 1.0 formats may change, and their files with them.
+/// The stored content. `DRCTL_TEST_GOLDEN=write` rewrites it first: until 1.0 formats may change, and their files with them.
 fn kept(name: &str, now: impl FnOnce() -> String) -> String {
     let path = file(name);
     if std::env::var("DRCTL_TEST_GOLDEN").is_ok_and(|v| v == "write") {
@@ -30,7 +30,7 @@ fn kept(name: &str, now: impl FnOnce() -> String) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The run that each journal tells of.
+/// The run behind each stored journal.
 fn rehearsed(name: &str) -> Vec<Record> {
     let rig = |scenario, seed| Rig::new(truststream(), scenario, seed);
     let rig = match name {
@@ -79,7 +79,7 @@ fn every_kept_journal_says_what_it_said() {
     }
 }
 
-/// A bundle is checked by rendering its events again: a change of what is rendered is noticed.
+/// A bundle is verified by rendering its events again, so a changed rendering must be noticed.
 #[test]
 fn a_change_of_what_is_rendered_is_noticed() {
     let mut told = Vec::new();

@@ -13,7 +13,7 @@ use crate::hard_cases::{two_stores, waiver};
 use crate::resume::events;
 use crate::rig::{BEGAN, Rehearsed, Rig, plan};
 
-/// Two stores of one group in a region that is dark: a person accepts so much loss with each.
+/// Two stores of one group in a dark region, each with an accepted loss.
 fn rig(loss_a: Dur, loss_b: Dur) -> Rig {
     let text = two_stores("after.promote").text + "groups:\n  both: {components: [a, b], gate: together}\n";
     let mut rig = Rig::new(plan(&text), "region-dark", 1);
@@ -52,7 +52,7 @@ fn a_loss_that_grew_too_large_with_one_keeps_all_from_being_promoted() {
     assert!(state.promoted_at.is_empty(), "promoted alone: {:?}", state.promoted_at);
 }
 
-/// One of the group waits for a store that is in no group: the other one comes long before it.
+/// One store of the group waits for a store outside of the group, so the other is ready long before it.
 fn one_comes_later(accepted: Dur) -> Rig {
     let site = |name: &str| {
         format!(
@@ -84,7 +84,7 @@ fn promoted(done: &Rehearsed) -> Vec<String> {
 fn a_promotion_that_came_to_nothing_holds_back_the_others() {
     let rig = one_comes_later(Dur::mins(3));
     let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
-    // By the time of the second attempt more may be lost with `a` than was accepted.
+    // By the second attempt, `a` may have lost more than was accepted.
     assert!(
         matches!(&done.ended.stop, Stop::Blocked(why) if why.starts_with("promote.a")),
         "{:?}",
@@ -108,7 +108,7 @@ fn a_promotion_that_failed_holds_back_the_others() {
         "{:?}",
         done.ended.stop
     );
-    // Nor does what is in no group with it go on: that is what somebody decides.
+    // Stores outside of the group do not continue either: a person decides that.
     assert!(promoted(&done).is_empty(), "{:?}", promoted(&done));
     let (done, _) = rig.second(&done.records, &done.notes, &[Signal::Resume], None).unwrap();
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);

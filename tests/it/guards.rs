@@ -1,5 +1,5 @@
-//! A guard that was taken and is not read any more: by errors, silence, garbage; or that is another's by now. Whatever it is, nothing is
-//! changed under it: at a resume, and from any moment of a run on.
+//! A guard that was taken and can no longer be read, because of errors, no answer or garbage, or that somebody else holds. In each case
+//! nothing is changed under it: after a resume, and from any moment of a run on.
 
 use drctl::adapters::Cloud;
 use drctl::adapters::sandbox::Sandbox;
@@ -25,25 +25,25 @@ use crate::judged::refused;
 use crate::resume::events;
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, truststream};
 
-/// How a look at a guard ends.
+/// The result of observing a guard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// With this for an answer, which is none: an error, or something that is no guard.
+    /// An answer that is useless: an error, or something that is not a guard.
     Says(&'static str),
-    /// Never.
+    /// No answer.
     Hangs,
-    /// It is not allowed.
+    /// Access denied.
     Denied,
-    /// There is nothing.
+    /// Nothing exists.
     Missing,
     /// Another run holds it.
     Anothers,
-    /// Of fences by security group, not of guards: nobody may read what proves them.
+    /// For fences by security group instead of guards: the proof cannot be read.
     Unproven,
 }
 
 impl Look {
-    /// Whether it is what looks at this target come to.
+    /// Whether this result applies to the target.
     fn means(self, target: &Target) -> bool {
         match self {
             Self::Unproven => matches!(target, Target::Fence { method: FenceMethod::SecurityGroup, .. }),
@@ -63,7 +63,7 @@ const UNREAD: [Look; 6] = [
     Look::Denied,
 ];
 
-/// What becomes of looks at guards, and in which time.
+/// The result of observing guards, and during which time.
 #[derive(Clone, Copy, Debug)]
 pub struct Meddling {
     pub look: Look,
@@ -71,7 +71,7 @@ pub struct Meddling {
     pub to: Timestamp,
 }
 
-/// The sandbox, with somebody between it and whoever looks at guards.
+/// The sandbox, with modified observations of guards.
 pub struct Meddled<'a> {
     pub sandbox: &'a Sandbox,
     pub world: &'a World,
@@ -129,7 +129,7 @@ fn meddling(look: Look, from: Timestamp) -> Meddling {
     Meddling { look, from, to: from + Dur::secs(30 * 24 * 60 * 60) }
 }
 
-/// What was done under the guards: all of it but the guards themselves.
+/// All actions under the guards, without those on the guards themselves.
 fn deeds(notes: &Notes) -> Vec<Action> {
     let of = |bytes: &Vec<u8>| serde_json::from_slice::<Action>(bytes).ok();
     let guards = |a: &Action| matches!(a, Action::Write(Write::Guard { .. } | Write::ReleaseGuard { .. }));
@@ -145,7 +145,7 @@ fn calls(all: &[Event]) -> Vec<(Timestamp, String)> {
     all.iter().filter_map(call).filter(|(_, step)| !guards(step)).collect()
 }
 
-/// Waits with its guards held, before anything was promoted or moved.
+/// A run that waits with its guards held, before any promotion or move.
 fn waiting(rig: &Rig) -> Rehearsed {
     until(rig, |what| matches!(what, EventKind::StepStarted { step } if step.as_str() == "hold.db"))
 }
@@ -173,7 +173,7 @@ fn a_run_that_is_resumed_and_cannot_read_its_guard_changes_nothing() {
         if let Look::Says(words) = look {
             assert!(why.contains(words), "{why}");
         }
-        // What to do stands in the journal, for whoever reads it.
+        // The journal says what to do.
         let flag = events(&done).into_iter().find_map(|e| match e.what {
             EventKind::GateBlocked { rule: Some(Rule::GuardUnread), flag, .. } => flag,
             _ => None,
@@ -181,7 +181,7 @@ fn a_run_that_is_resumed_and_cannot_read_its_guard_changes_nothing() {
         let flag = flag.unwrap();
         assert!(flag.starts_with("--waive guard-unread:") && flag.ends_with(" --reason TEXT"), "{flag}");
 
-        // Read again, it goes on by itself.
+        // Once the guard can be read again, the run continues by itself.
         rig.meddling = None;
         let (done, _) = rig.second(&done.records, &done.notes, &[Signal::Resume], None).unwrap();
         assert_eq!(
@@ -201,20 +201,20 @@ fn a_person_goes_on_without_the_guard_by_its_name() {
     let rig = Rig { meddling: Some(meddling(Look::Hangs, BEGAN)), ..rig };
     let waive = |rule| Signal::Waive { waiver: Waiver { accept_loss_ms: None, ..waiver(rule, Dur::ZERO) } };
     let (done, _) = rig.second(&first.records, &first.notes, &[waive(Rule::GuardUnread)], None).unwrap();
-    // The guards cannot be given back while nobody reads them; everything else was done.
+    // The guards cannot be released while they cannot be read; everything else was done.
     let did = deeds(&done.notes);
     assert!(did.iter().any(|a| matches!(a, Action::Op(Operation::Promote(_)))), "{:?}", done.ended.stop);
     assert!(did.iter().any(|a| matches!(a, Action::Op(Operation::Switch(_)))), "{:?}", done.ended.stop);
     let waived =
         |e: &Event| matches!(&e.what, EventKind::Waived { waiver } if waiver.rule == Rule::GuardUnread);
     assert!(events(&done).iter().any(waived));
-    // Another rule is no word about this one.
+    // A waiver of another rule does not apply.
     let (done, _) = rig.second(&first.records, &first.notes, &[waive(Rule::GuardHeld)], None).unwrap();
     assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len());
     assert!(blocked(&done).is_some(), "{:?}", done.ended.stop);
 }
 
-/// No waiver helps against a guard that was read and is another's, nor do words of the clock's time make it ours.
+/// No waiver helps against a guard that somebody else is known to hold, and the passage of time does not return it.
 #[test]
 fn a_guard_that_is_anothers_is_lost_whatever_was_waived() {
     let rig = guarded();
@@ -230,7 +230,7 @@ fn a_guard_that_is_anothers_is_lost_whatever_was_waived() {
     }
 }
 
-/// From every moment on: what was asked for before may still come; nothing is asked for after.
+/// From every moment on: earlier calls may still take effect, but no new call is made.
 #[test]
 fn from_any_moment_on_nothing_is_called_under_a_guard_that_is_not_read() {
     let rig = guarded();
@@ -241,7 +241,7 @@ fn from_any_moment_on_nothing_is_called_under_a_guard_that_is_not_read() {
     let mut stopped = 0;
     for look in UNREAD.into_iter().chain([Look::Missing, Look::Anothers]) {
         for (at, before) in &of_all {
-            // The looks of the call at this moment were made before it.
+            // The observations for the call at this moment were made before it.
             let from = Timestamp::from_millis(at.millis() - 1);
             let rig = Rig { meddling: Some(meddling(look, from.max(first))), ..rig.clone() };
             let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
@@ -260,7 +260,7 @@ fn from_any_moment_on_nothing_is_called_under_a_guard_that_is_not_read() {
     assert!(stopped >= UNREAD.len() * 3, "{stopped} of {} stopped", of_all.len() * 8);
 }
 
-/// An outage of the guard's bucket that is over soon holds a run up, and no more.
+/// A short outage of the guard's bucket delays a run, but nothing more.
 #[test]
 fn a_guard_that_answers_again_in_time_stops_nothing() {
     let rig = guarded();
@@ -272,7 +272,7 @@ fn a_guard_that_answers_again_in_time_stops_nothing() {
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
 }
 
-/// While nobody sees who holds the guard, nothing is taken back either.
+/// While the holder of the guard is unknown, nothing is undone either.
 #[test]
 fn a_cancelled_run_takes_nothing_back_under_a_guard_that_is_not_read() {
     let rig = Rig { guard: Some(place()), ..Rig::new(truststream(), "region-slow", 1) };

@@ -1,4 +1,4 @@
-//! What a run hands on is no proof of the time in which nobody asked, nor of a fence that somebody was asked to lift.
+//! A run that continues another one does not rely on observations from before a gap, nor on a fence that a call was about to lift.
 
 use drctl::adapters::sandbox::Scenario;
 use drctl::kinds::Operation;
@@ -45,7 +45,7 @@ fn understated(done: &Rehearsed) -> bool {
     })
 }
 
-/// The move saw a write probe fail; then nobody asked for half an hour, in which the source took writes; then it died.
+/// The move saw a write probe fail. Then nobody sampled for half an hour, in which the source took writes; then it failed.
 #[test]
 fn what_a_probe_said_to_the_run_before_is_not_believed_of_the_time_between() {
     let text = two_stores("postgres", |name, site| {
@@ -71,7 +71,7 @@ fn what_a_probe_said_to_the_run_before_is_not_believed_of_the_time_between() {
         },
     });
     let mut next = dying(Rig { intent: Intent::Switchover, ..Rig::new(plan(&text), "calm", 5) });
-    // Eight minutes behind, and two are accepted.
+    // The lag is eight minutes, and two are accepted.
     next.scenario.lag_ms = 480_000;
     next.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(2))];
     let done = next.take_over(&Rig::journal_of(&all), &first.notes, &[]).unwrap_or_else(|r| panic!("{r:#?}"));
@@ -81,7 +81,7 @@ fn what_a_probe_said_to_the_run_before_is_not_believed_of_the_time_between() {
     assert!(exposure.last_instant.unwrap() >= BEGAN + DIES, "{exposure:?}");
 }
 
-/// Two stores and nothing else that would be taken back.
+/// Only two stores, and nothing else to undo.
 fn stores() -> Rig {
     let text = two_stores("postgres", |name, site| {
         format!(
@@ -95,7 +95,7 @@ fn stores() -> Rig {
     Rig { intent: Intent::Switchover, ..Rig::new(plan(&text), "calm", 5) }
 }
 
-/// A call to lift the fence was lost sight of, the undo timed out, somebody resumed the run, and its source went dark.
+/// The answer to a call that lifts the fence was lost, the undo timed out, the run was resumed, and its source went dark.
 #[test]
 fn a_fence_that_a_call_was_to_lift_is_no_proof_after_a_resume_either() {
     let rig = stores();
@@ -120,7 +120,7 @@ fn a_fence_that_a_call_was_to_lift_is_no_proof_after_a_resume_either() {
     journal.push(Event { at, what: EventKind::Resumed { who: Person::claimed("alice") } });
     let state = RunState::fold(&journal).unwrap();
     assert!(continued(&state, 1, &east).is_err(), "nobody knows yet what the call did");
-    // What it says of itself is no proof either: neither of the fence, nor that the server is kept out.
+    // The run's own claims prove neither the fence nor that the server is kept out.
     let component = ComponentName::new(step.as_str().split('.').nth(1).unwrap());
     let Action::Op(Operation::Fence(fence)) = state.step(state.position(&step).unwrap()).action.clone()
     else {

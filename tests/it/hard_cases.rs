@@ -1,4 +1,4 @@
-//! Sequences that once ended in two primaries, in a run without an end, or in a loss that nobody had accepted.
+//! Regression tests: sequences that once led to two primaries, to a run without an end, or to a loss that nobody had accepted.
 
 use drctl::inventory::targets;
 use drctl::kinds::aws::autoscaling::{GroupSize, Scale};
@@ -216,7 +216,7 @@ fn a_hook_after_the_fence_follows_though_a_rung_failed() {
             say(&mut state, what);
         }
     }
-    // Everything else that is under way ends well.
+    // Everything else in progress ends well.
     for i in 0..state.steps.len() {
         if matches!(state.steps[i].work.status, Status::Started | Status::Awaiting { .. }) {
             let id = state.step(i).id.clone();
@@ -290,8 +290,8 @@ fn capacity_that_is_set_and_not_in_service_is_waited_for() {
     );
 }
 
-/// A run that has just called a promotion is cancelled (or displaced by this holder); another one fences and promotes hours later, and
-/// only then is the first told to carry on.
+/// A run that has just requested a promotion is cancelled (or displaced by this holder). Hours later another run fences and promotes, and
+/// only then does the first one continue.
 fn two_and_a_half_hours_later(displaced: Option<&str>, ends: &Mode) {
     let mut rig = Rig::new(truststream(), "primary-returns", 1);
     rig.waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
@@ -307,7 +307,7 @@ fn two_and_a_half_hours_later(displaced: Option<&str>, ends: &Mode) {
     let fence =
         of(&|a| matches!(a, Action::Op(Operation::Fence(f)) if f.method == FenceMethod::SecurityGroup));
     let promote = of(&|a| matches!(a, Action::Op(Operation::Promote(_))));
-    // A fence by security group takes two calls: the group, and the restart.
+    // A fence by security group needs two calls: the group, and the restart.
     for (m, a) in [(180, fence.clone()), (181, fence), (183, promote)] {
         cancelled.notes.push((BEGAN + Dur::mins(m), serde_json::to_vec(&a).unwrap()));
     }
@@ -332,7 +332,7 @@ fn place() -> drctl::model::place::Place {
     place
 }
 
-/// The run is being taken back; before its fence is lifted, somebody takes its guard over and promotes.
+/// The run is being undone. Before its fence is lifted, somebody takes its guard and promotes.
 #[test]
 fn an_unwinding_looks_whether_its_guard_is_still_its_own() {
     use drctl::record::action::Write;
@@ -342,7 +342,7 @@ fn an_unwinding_looks_whether_its_guard_is_still_its_own() {
         &rig,
         |w| matches!(w, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote.")),
     );
-    // The cancel is written, nothing was undone yet, and the process stood still from here on.
+    // The cancel is recorded, nothing is undone yet, and from here on the process hangs.
     let (cancelled, _) = rig.cancel(&first.records, &first.notes, None);
     let all = events(&cancelled);
     let n = 1 + all.iter().position(|e| matches!(e.what, EventKind::CancelRequested { .. })).unwrap();
@@ -385,7 +385,7 @@ fn to_east(from: Option<&str>) -> drctl::planner::Request {
     }
 }
 
-/// Somebody promoted zold by hand while east serves; an earlier run still owes a fence of west.
+/// Somebody promoted zold by hand while east serves, and an earlier run has a pending fence in west.
 #[test]
 fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
     let plan = three_sites();
@@ -454,7 +454,7 @@ fn a_promoted_target_is_served_only_once_the_server_that_is_left_is_fenced() {
     assert!(refused.iter().any(|r| r.facts.contains("the source site is unknown")), "{refused:?}");
 }
 
-/// Truststream with these write probes as well.
+/// Truststream with additional write probes.
 fn with_write_probes(names: &[&str], scenario: &str, accepted: Dur) -> Rig {
     let probe = |name: &&str| {
         format!(
@@ -469,7 +469,7 @@ fn with_write_probes(names: &[&str], scenario: &str, accepted: Dur) -> Rig {
     rig
 }
 
-/// The region was back and took writes while nobody drove the run.
+/// The region returned and took writes while no process drove the run.
 #[test]
 fn what_a_probe_said_before_the_run_was_left_alone_is_not_believed() {
     let mut rig = with_write_probes(&["orders"], "primary-returns", Dur::mins(5));

@@ -1,4 +1,4 @@
-//! People are told: by servers that take it, refuse it, hang, or repeat what they were sent.
+//! Notifications to servers that accept, refuse, hang, or repeat what they received.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -18,7 +18,7 @@ use crate::loss::{all_of, starts};
 use crate::rig::{Rig, truststream};
 
 const RUN: &str = "20261123-truststream-failover-1c2d";
-/// What nobody may read anywhere.
+/// A secret that must not appear anywhere.
 const SLACK: &str = "/services/T0/B0/planted-slack-3f8a";
 const PAGER: &str = "planted0pager0key0a91c";
 const HOOK: &str = "planted-hook-secret-77e0";
@@ -88,9 +88,9 @@ notify:
         SqliteJournal::open(&folder.join("drctl.db"), StoreWorld::Live).unwrap()
     }
 
-    /// A real failover as a process left it that was killed in the middle of it, begun so long ago; and what would have followed.
+    /// A real failover as a killed process left it, started this long ago, and the events that would have followed.
     fn incident(&self, ago: Dur) -> Vec<Event> {
-        // It makes the store.
+        // This creates the store.
         self.run(&["schedules"]);
         self.run(&["runs", "list"]);
         let all = all_of(&Rig::new(truststream(), "region-lost", 1));
@@ -121,7 +121,7 @@ notify:
         follow(&self.store(), RUN, events);
     }
 
-    /// Nothing that was printed or kept holds a secret.
+    /// Checks that no printed or stored text contains a secret.
     fn keeps_secrets(&self, more: &[&str]) {
         let mut folders = vec![self.folder.path()];
         let mut looked = 0;
@@ -161,7 +161,7 @@ fn kinds(inbox: &Inbox) -> Vec<String> {
     inbox.came().iter().map(|came| came.json()["notice"]["kind"].as_str().unwrap().to_owned()).collect()
 }
 
-/// A process that is not left behind.
+/// A process that is killed at the end of the test.
 struct Server(Child);
 
 impl Drop for Server {
@@ -171,7 +171,7 @@ impl Drop for Server {
     }
 }
 
-/// By a program that knows nothing of drctl.
+/// The HMAC, computed by another program.
 fn hmac(secret: &str, text: &str) -> String {
     let script = "printf %s \"$2\" | openssl dgst -sha256 -hmac \"$1\" -binary | base64 -w0";
     let output = Command::new("sh").args(["-c", script, "-", secret, text]).output().unwrap();
@@ -186,7 +186,7 @@ fn everybody_is_told_once_by_servers_that_die_and_nobody_reads_a_secret() {
     until("the alert", || {
         [&told.chat, &told.pager, &told.hooks, &told.page].iter().all(|i| !i.came().is_empty())
     });
-    // Users have failed for a while, and nobody said that they have seen it: but the alert came first.
+    // Users have been affected for a while, and nobody acknowledged it; but the alert comes first.
     let chat = told.chat.came()[0].json();
     assert_eq!(chat["blocks"][1]["text"]["type"], "plain_text");
     assert_eq!(chat["text"], "[URGENT] truststream Service Incident - P0");
@@ -244,7 +244,7 @@ fn whoever_cannot_be_reached_keeps_nobody_else_from_being_told() {
     told.page.answers(404, SLACK);
     told.incident(Dur::mins(12));
     let server = told.serve();
-    // The channel that is told otherwise gets what the pager did not take, and its own.
+    // The alternative channel gets the messages that the pager did not accept, in addition to its own.
     until("the alert", || kinds(&told.hooks).contains(&"alert".to_owned()));
     until("three tries", || told.pager.came().len() >= 3);
     let of = |channel: &str| {
@@ -264,11 +264,11 @@ fn whoever_cannot_be_reached_keeps_nobody_else_from_being_told() {
     });
     assert_eq!(of("pager")["said"], "HTTP 500, error");
     assert_eq!(of("chat")["said"], "no answer within 10s");
-    // What will never be taken is not tried again.
+    // A message that will never be accepted is not repeated.
     assert_eq!((of("page")["said"].as_str(), told.page.came().len()), (Some("HTTP 404"), 1));
-    // The escalation is nothing that hooks would get: it does in the pager's place.
+    // Hooks do not subscribe to escalations; they get this one instead of the pager.
     until("the escalation", || kinds(&told.hooks).contains(&"escalation".to_owned()));
-    // Reached again, it is told what it missed, unless somebody else was.
+    // Once the channel works again, it gets the missed messages, unless an alternative got them.
     told.chat.answers(200, "ok");
     until("the chat is told", || of_chat(&told, RUN));
     drop(server);
@@ -282,7 +282,7 @@ fn whoever_cannot_be_reached_keeps_nobody_else_from_being_told() {
     told.keeps_secrets(&[&out, &err]);
 }
 
-/// A pager that was answered here goes on calling nobody.
+/// After an acknowledgement in drctl, the pager stops alerting.
 #[test]
 fn an_acknowledgement_reaches_the_pager() {
     let told = Told::new("");
@@ -302,7 +302,7 @@ fn an_acknowledgement_reaches_the_pager() {
     told.keeps_secrets(&[&out, &err]);
 }
 
-/// And a run that is broken hides no other.
+/// And a broken run does not hide the others.
 #[test]
 fn an_end_is_never_told_before_its_beginning() {
     let told = Told::new("");
@@ -317,7 +317,7 @@ fn an_end_is_never_told_before_its_beginning() {
         told.pager.came().iter().map(|c| c.json()["event_action"].as_str().unwrap().to_owned()).collect()
     };
     until("the end", || actions().contains(&"resolve".to_owned()));
-    // Whatever is left would be told within the next looks.
+    // Anything else would be sent within the next checks.
     until("the hooks know the end", || kinds(&told.hooks) == ["alert", "resolved"]);
     until("two more looks", {
         let began = std::time::Instant::now();
@@ -385,7 +385,7 @@ openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 
         mail.contains("Subject: [TEST] drctl can reach you here") && mail.contains("nothing is wrong"),
         "{mail}"
     );
-    // A wrong password, and a certificate that nobody vouches for.
+    // A wrong password, and an untrusted certificate.
     let (code, out, err) = ask("planted-wrong");
     assert!(code == 1 && out.contains("SMTP 535"), "{out}{err}");
     channel("");
@@ -446,7 +446,7 @@ fn settings_that_would_leave_somebody_unreached_or_a_secret_in_a_file_are_refuse
     }
 }
 
-/// However wide a terminal is.
+/// The text without line breaks, however wide the terminal is.
 fn flat(out: &str, err: &str) -> String {
     format!("{out}{err}").split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,4 @@
-//! How long steps took before: what that says of the next run, and of a step that takes longer.
+//! Durations of earlier runs, and what they predict for the next run and for a slow step.
 
 use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;
@@ -36,7 +36,7 @@ fn without_history_half_of_all_runs_take_what_is_expected_and_it_says_so() {
     assert_eq!((found.runs, found.known, found.with_decision), (0, 0, false));
     let critical = critical_path::critical(&runbook);
     assert_eq!(found.steps, critical.steps.len());
-    // Each step may take longer and none shorter, so the way does.
+    // A step may take longer but never shorter, so the same holds for the whole.
     assert!(found.p50_ms >= critical.expected && found.p95_ms > found.p50_ms, "{found:?} {critical:?}");
     assert!(found.p95_ms <= critical.worst, "{found:?} {critical:?}");
     assert!(found.words().contains("from estimates only"), "{}", found.words());
@@ -57,7 +57,7 @@ fn with_history_it_is_what_was_seen_and_the_rto_is_met_as_often_as_that_says() {
     };
     let mut took: Vec<Dur> = seen.iter().map(served).collect();
     took.sort_unstable();
-    // What was predicted lies among what was seen; the slowest may be passed, and not by much.
+    // The prediction lies within the observed values; it may exceed the slowest, but not by much.
     assert!(found.p50_ms >= took[0] && found.p50_ms <= took[11].plus(Dur::mins(1)), "{found:?} {took:?}");
     runbook.objectives.rto_ms = found.p50_ms;
     let half = history.predict(&runbook).within_rto.unwrap();
@@ -66,7 +66,7 @@ fn with_history_it_is_what_was_seen_and_the_rto_is_met_as_often_as_that_says() {
     assert!(history.predict(&runbook).words().contains("less than 1% meet the RTO"));
     runbook.objectives.rto_ms = Dur::mins(600);
     assert!(history.predict(&runbook).words().contains("more than 99% meet the RTO"));
-    // Another site is another matter, and so is what was planned: nobody has to notice first.
+    // Another site is not comparable, nor is a planned move, which needs no detection.
     runbook.to = "elsewhere".into();
     let elsewhere = history.predict(&runbook);
     assert!(elsewhere.known == 0 && elsewhere.alike > 0, "{elsewhere:?}");
@@ -84,7 +84,7 @@ fn with_history_it_is_what_was_seen_and_the_rto_is_met_as_often_as_that_says() {
     );
 }
 
-/// What happened three times may be anything; what was done already tells nothing about how long it takes.
+/// Three measurements are too few, and steps that had nothing to do have no duration.
 #[test]
 fn few_runs_tell_nothing_and_neither_do_runs_that_are_not_over() {
     let seen = states("region-lost", 1..4);
@@ -119,16 +119,16 @@ fn a_step_that_takes_longer_than_it_did_is_called_out_and_then_stalled() {
     let all = events(&rehearsed("region-lost", 1));
     let (state, began) = up_to(&all, |what| matches!(what, EventKind::StepStarted { step: s } if *s == step));
     let late = |after: Dur| history.late(&state, &step, began + after).map(|beyond| beyond.late);
-    // Of twelve the next one is no longer than the tenth with three chances in four; of nineteen in twenty twelve tell nothing.
+    // With twelve measurements, three of four runs take at most as long as the tenth; twelve are too few for nineteen of twenty.
     let (slow, stalled) = (took[9], took[11].plus(took[11]));
     assert!(slow < stalled, "{took:?}");
     assert_eq!([late(Dur::ZERO), late(slow)], [None, None], "not longer than usual");
-    // What took milliseconds may wait for an answer that got lost, and nobody is called for that.
+    // A step of milliseconds may wait for a lost answer, which alerts nobody.
     let (slow, stalled) = (slow.plus(MATTERS), stalled.plus(MATTERS));
     assert_eq!(late(slow), None, "not worth a word");
     assert_eq!([late(slow.plus(Dur(1))), late(stalled)], [Some(Late::Slow); 2]);
     assert_eq!(late(stalled.plus(Dur(1))), Some(Late::Stalled));
-    // A proportion does not look like a count of runs.
+    // The words distinguish a proportion from a count of runs.
     let words = history.late(&state, &step, began + slow.plus(Dur(1))).unwrap().words();
     assert!(words.starts_with("longer than in three quarters of the earlier runs ("), "{words}");
     assert_eq!(
@@ -163,7 +163,7 @@ fn plan_show_says_what_is_to_be_expected_and_a_run_says_what_is_slow() {
     );
     let document = json(&folder.ok(&[&show[..], &["--output", "json"]].concat()));
     assert_eq!(document["prediction"]["runs"], 6, "{document:#}");
-    // Where the cloud is short of instances the group comes late.
+    // If the cloud has too few instances, the group is late.
     let words = failover("capacity-short", 9);
     assert!(words.contains("it takes more than twice as long as the longest of 6 runs"), "{words}");
 }

@@ -1,4 +1,4 @@
-//! Commands of plans on this machine: what they are given, what is kept of what they say, and how they end.
+//! Commands in plans: their environment, the stored output, and how they end.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ fn shell(script: &str, env: &[&str]) -> Command {
     Command { argv, idempotent: true, env: env.iter().map(|name| (*name).to_owned()).collect() }
 }
 
-/// How a command ended, and what is kept of what it said.
+/// The result of a command, with the stored output.
 fn ran(command: &Command) -> CommandState {
     surroundings();
     let world = World::live().unwrap();
@@ -55,7 +55,7 @@ fn ran(command: &Command) -> CommandState {
 fn a_command_is_given_a_named_environment_only() {
     let state = ran(&shell("env; exit 3", &["AWS_PROFILE", "NOT_THERE"]));
     let mut given: Vec<&str> = state.tail.lines().filter_map(|line| line.split('=').next()).collect();
-    // The shell's own.
+    // Variables that the shell adds.
     given.retain(|name| !["PWD", "SHLVL", "_", "OLDPWD"].contains(name));
     given.sort_unstable();
     assert_eq!(
@@ -65,7 +65,7 @@ fn a_command_is_given_a_named_environment_only() {
         state.tail
     );
     assert!(state.tail.contains("AWS_PROFILE=west") && state.tail.contains("DRCTL_IDEMPOTENCY_KEY=k1"));
-    // What it is given on purpose, and is a secret by its name, it may say; nobody repeats it.
+    // The command may print a secret that it was given on purpose; drctl does not repeat it.
     let state = ran(&shell(
         "echo \"token: $APP_TOKEN\"; printf '%s' \"$APP_TOKEN\" | od -An -tx1 | tr -d ' \\n'; exit 3",
         &["APP_TOKEN"],
@@ -80,12 +80,12 @@ fn of_what_a_command_says_the_end_is_kept_and_only_if_it_failed() {
     let state = ran(&shell(&format!("{long}; exit 4"), &[]));
     assert_eq!(state.exit, Some(4));
     assert!(state.tail.ends_with("x\nthe end") && state.tail.len() <= 2_000, "{} bytes", state.tail.len());
-    // Both outputs; and a signal is no success.
+    // Both outputs are stored; and a signal is not a success.
     let state = ran(&shell("echo one; echo two >&2; kill -9 $$", &[]));
     assert_eq!((state.exit, state.tail.as_str()), (Some(-1), "one\ntwo"));
 }
 
-/// Wherever the end begins, it does not begin within a secret.
+/// Truncated output never starts within a secret.
 #[test]
 fn a_secret_is_not_cut_before_it_is_looked_for() {
     const SECRET: &str = "cut-7Hq2Zx9Lk4Vt6Pw8Rn3m";
@@ -98,7 +98,7 @@ fn a_secret_is_not_cut_before_it_is_looked_for() {
     }
 }
 
-/// A server that a command leaves behind keeps nobody waiting, and goes on.
+/// A server that a command leaves running delays nobody, and keeps running.
 #[test]
 fn what_a_command_leaves_in_the_background_is_not_waited_for() {
     let began = Instant::now();
@@ -111,7 +111,7 @@ fn what_a_command_leaves_in_the_background_is_not_waited_for() {
     std::process::Command::new("kill").arg(pid.trim()).status().unwrap();
 }
 
-/// Whether a process is there that was not ended.
+/// Whether a process still exists.
 fn lives(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
@@ -121,7 +121,7 @@ fn whoever_stops_waiting_for_a_command_ends_all_that_it_started() {
     surroundings();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pid");
-    // A child of a child, that does not mind being asked.
+    // A grandchild that ignores signals.
     let script = format!(
         "sh -c 'trap \"\" TERM INT HUP; echo $$ > {}; while :; do sleep 1; done' & wait",
         file.display()

@@ -1,4 +1,4 @@
-//! Journals that were damaged or made up: whatever comes of them is an answer. A failing case prints its seed.
+//! Damaged or forged journals always lead to an answer. A failing case prints its seed.
 
 use std::path::Path;
 
@@ -33,7 +33,7 @@ fn pick(seed: u64, what: &str, n: usize, below: usize) -> usize {
     usize::try_from(roll(seed, &[what, &n.to_string()], below as u64)).unwrap()
 }
 
-/// Bytes changed, lost or added.
+/// Changes, removes or adds bytes.
 fn damage(seed: u64, bytes: &mut Vec<u8>) {
     for n in 0..=pick(seed, "n", 0, 4) {
         let at = pick(seed, "at", n, bytes.len());
@@ -57,14 +57,14 @@ fn a_damaged_export_is_refused_or_is_what_was_written() {
             let Some(records) = damaged.lines().map(parse_line).collect::<Option<Vec<_>>>() else { continue };
             let Some(first) = records.first() else { continue };
             if chain::broken(&first.run, &records).is_none() {
-                // A field that no reader looks at, or the end of the file.
+                // A field that no reader uses, or the end of the file.
                 assert_eq!(records, written[..records.len()], "seed {seed}");
             }
         }
     }
 }
 
-/// Somebody who makes a chain of their own gets its hashes right: what it says may still not follow.
+/// A forged chain has valid hashes, but its content may still be illegal.
 #[test]
 fn a_forged_chain_is_refused_or_told_without_panic() {
     let (mut refused, mut told) = (0, 0);
@@ -119,7 +119,7 @@ fn statuses(at: Timestamp) -> [(&'static str, Status); 10] {
     ]
 }
 
-/// Every event of a step, and what the step may be then.
+/// Every event about a step, and the statuses in which it is legal.
 fn follows(id: &StepId) -> [(EventKind, &'static str); 16] {
     let step = || id.clone();
     let (why, reason, who) = (String::new, String::new, || Person::claimed("eve"));
@@ -143,7 +143,7 @@ fn follows(id: &StepId) -> [(EventKind, &'static str); 16] {
         (EventKind::PartSettled { step: step() }, "doubt awaiting"),
         (EventKind::EffectDisproved { step: step(), seen: why() }, "doubt awaiting"),
         (EventKind::StepFinished { step: step(), end: End::Noop, facts: Vec::new() }, open),
-        // Those are about other kinds of steps.
+        // These events are about other kinds of steps.
         (EventKind::FoundPromoted { step: step() }, ""),
         (EventKind::Overdue { step: step(), since: Timestamp::from_millis(0), why: why(), flag: why() }, ""),
         (EventKind::StepFailed { step: step(), reason: reason() }, open),
@@ -160,7 +160,7 @@ fn follows(id: &StepId) -> [(EventKind, &'static str); 16] {
     ]
 }
 
-/// What may follow what, said once more and otherwise: whoever writes a journal by hand gets no further than this.
+/// The legal order of events, stated again independently. A hand-written journal must follow it.
 #[test]
 fn no_event_of_a_step_follows_but_where_it_may() {
     let done = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
@@ -168,7 +168,7 @@ fn no_event_of_a_step_follows_but_where_it_may() {
     let of = |a: &Action| matches!(a, Action::Op(Operation::Scale(_)));
     let i = (0..state.steps.len()).find(|&i| of(&state.step(i).action)).unwrap();
     let mut state = state;
-    // What it needs is there.
+    // Its dependencies are done.
     for (_, step) in state.steps.iter_mut().enumerate().filter(|(j, _)| *j != i) {
         step.work.status = Status::Done(End::Performed);
     }
@@ -184,7 +184,7 @@ fn no_event_of_a_step_follows_but_where_it_may() {
             }
         }
     }
-    // A call to take something back that has no answer yet is not over.
+    // A call of an undo without an answer is not over.
     for what in [
         EventKind::StepUndone { step: step() },
         EventKind::UndoFailed { step: step(), reason: String::new() },
@@ -199,7 +199,7 @@ fn no_event_of_a_step_follows_but_where_it_may() {
             }
         }
     }
-    // A doubt that a call left stays while the step is tried again, and only then is there something to be settled or disproved.
+    // A doubt about a call remains while the step is tried again, and only then can it be settled or disproved.
     for (name, status) in
         statuses(at).into_iter().filter(|(n, _)| ["started", "backoff", "blocked"].contains(n))
     {

@@ -1,4 +1,4 @@
-//! Text that others wrote, from every source into every sink: it is read, and does nothing else.
+//! Text from others, from every source to every sink, has no effect except being displayed.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ use crate::resume::events;
 use crate::rig::{Rig, run_id, truststream};
 use drctl::model::time::Dur;
 
-/// What terminals, browsers, Markdown, spreadsheets, mail and SIEMs do something with.
+/// Text that has an effect in terminals, browsers, Markdown, spreadsheets, mail or SIEMs.
 const HOSTILE: &str = concat!(
     "\u{1b}[2J\u{1b}]0;owned\u{7}\u{1b}[8mhidden\u{9b}31m\u{90}q\u{9c}",
     "\u{8}\u{8}\u{0}\u{7f}\u{85}\u{2028}\u{2029}",
@@ -29,7 +29,7 @@ const HOSTILE: &str = concat!(
     "\r\nBcc: eve@example.com\n# RECOVERED\n=cmd|'/c calc'!A0\nCEF:0|x|y|z|"
 );
 
-/// Keys whose text people, providers, hooks and hosts write.
+/// Keys whose text comes from people, providers, hooks or hosts.
 const WRITTEN: &[&str] = &[
     "reason",
     "why",
@@ -48,7 +48,7 @@ const WRITTEN: &[&str] = &[
     "code",
 ];
 
-/// Adds it to every text that others write, at every depth.
+/// Appends it to every such text, at every depth.
 fn poison(value: &mut Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(map) => {
@@ -67,7 +67,7 @@ fn poison(value: &mut Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Journals in which everybody wrote it.
+/// Journals with this text in every place.
 fn journals() -> (Vec<Vec<Event>>, BTreeSet<String>) {
     let mut found = BTreeSet::new();
     let mut all = Vec::new();
@@ -100,7 +100,7 @@ fn journals() -> (Vec<Vec<Event>>, BTreeSet<String>) {
     (all, found)
 }
 
-/// The same run up to a gate, which then waits for words of a provider and of a guard object, and halts.
+/// The same run up to a gate, which then waits because of texts of a provider and of a guard object, and halts.
 fn blocked_by_a_guard(all: &mut Vec<Vec<Event>>, list: &[Event]) {
     let starts =
         |e: &Event| matches!(&e.what, EventKind::StepStarted { step } if step.as_str().starts_with("scale."));
@@ -116,7 +116,7 @@ fn blocked_by_a_guard(all: &mut Vec<Vec<Event>>, list: &[Event]) {
     all.push(stopped);
 }
 
-/// What a hook printed stands among the facts of its step.
+/// The output of a hook is among the facts of its step.
 fn hooks_print_it(list: &mut [Event]) {
     for event in list {
         if let EventKind::StepFinished { facts, .. } = &mut event.what {
@@ -125,7 +125,7 @@ fn hooks_print_it(list: &mut [Event]) {
     }
 }
 
-/// What no sink may hand on. Text for people has lines, and nothing that acts.
+/// A character that no sink may pass on. Text for people has line breaks, but nothing with an effect.
 fn acts(text: &str) -> Option<char> {
     text.chars().find(|c| plain::acts(*c) && !matches!(c, '\n' | '\t'))
 }
@@ -135,7 +135,7 @@ fn harmless(what: &str, text: &str) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Everything in a text that does more than being read.
+/// Everything in a text that has an effect.
 fn wrong(what: &str, text: &str) -> Vec<String> {
     let mut all = Vec::new();
     if let Some(c) = acts(text) {
@@ -176,7 +176,7 @@ fn store_with(events: &[Event]) -> Folder {
     folder
 }
 
-/// What a command writes for people or programs, whatever it makes of the run.
+/// The output of a command for people or programs, whatever it makes of the run.
 fn said(folder: &Folder, args: &[&str]) -> String {
     let (_, out, err) = folder.run(args);
     assert!(!out.is_empty(), "{args:?} writes nothing: {err}");
@@ -254,7 +254,7 @@ fn from_every_source_nothing_acts_in_any_sink() {
     assert!(all.is_empty(), "{}", all.join("\n"));
 }
 
-/// People are told in words that do nothing, whatever is told of.
+/// Notifications contain only text, whatever they are about.
 #[test]
 fn no_notice_carries_more_than_words() {
     let rig = Rig::new(truststream(), "region-lost", 1);
@@ -279,12 +279,12 @@ fn no_notice_carries_more_than_words() {
     }
 }
 
-/// What a person types is kept without it: the journal is read by others, too.
+/// Text that a person types is stored without it, because others read the journal as well.
 #[test]
 fn what_is_typed_is_kept_as_words() {
     let folder = Folder::with_plans();
     let failover = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox"];
-    // No process can be given a NUL.
+    // A process cannot get a NUL as an argument.
     let typed = HOSTILE.replace('\0', "");
     let args = [&failover[..], &["--incident", &typed, "--reason", &typed]].concat();
     let (code, out, err) = folder.run(&args);
@@ -308,7 +308,7 @@ fn each_sink_has_its_own_dangers() {
         assert!(!text.chars().any(plain::acts), "{text:?}");
     }
     assert!(plain::line("a\tb\r\nc") == "a b  c" && plain::line("\u{1b}x") == "\u{fffd}x");
-    // Colours are ours, and nothing else that an escape sequence can do.
+    // drctl's own colours pass, but no other escape sequence.
     for (text, shown) in [
         ("\u{1b}[31mred\u{1b}[0m", true),
         ("\u{1b}[38;5;12m", true),
@@ -326,7 +326,7 @@ fn each_sink_has_its_own_dangers() {
     formats_nothing("Markdown", &plain::markdown(HOSTILE));
     assert!(!plain::code("a`b|c").contains(['`', '|']));
     assert_eq!(plain::html("<a href=\"'&"), "&lt;a href=&quot;&#39;&amp;");
-    // JSON means the same afterwards.
+    // JSON has the same meaning afterwards.
     let json = serde_json::to_string_pretty(&serde_json::json!({"text": HOSTILE})).unwrap();
     let safe = plain::json(&json);
     assert_eq!(acts(&safe), None);

@@ -1,4 +1,4 @@
-//! Hostile files are refused in bounded time and memory, and no file makes the reader panic.
+//! Hostile files are refused in bounded time and memory, and the reader never panics.
 
 use drctl::adapters::sandbox::scenario::roll;
 use drctl::model::finding::Severity;
@@ -44,7 +44,7 @@ fn not_utf8_duplicate_keys_and_second_documents() {
     assert!(!refused(b"plan: !!python/object:os.system {a: b}\n").is_empty());
 }
 
-/// Mutations of a real plan: whatever comes of it, it is an answer. A failing case prints its seed.
+/// Mutations of a real plan always lead to an answer. A failing case prints its seed.
 #[test]
 fn mutated_plans_never_panic() {
     let plan = include_bytes!("../../plans/truststream.yaml");

@@ -1,4 +1,4 @@
-//! Rules that matter are tests.
+//! Enforces the rules in CONTRIBUTING.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 
-/// Modules from the lowest layer up. A module uses itself and those below; only `cli` and `server` use each other.
+/// Modules from the lowest layer up. A module uses itself and lower ones; only `cli` and `server` use each other.
 const LAYERS: &[&[&str]] = &[
     &["model"],
     &["kinds"],
@@ -27,7 +27,7 @@ const LAYERS: &[&[&str]] = &[
     &["cli", "server"],
 ];
 
-/// Modules of the pure core: no files, no threads, no waiting.
+/// Modules of the pure core: no files, threads or waiting.
 const PURE: &[&str] =
     &["model", "kinds", "record", "plan", "inventory", "planner", "run", "policy", "report"];
 
@@ -59,7 +59,7 @@ fn layer(module: &str) -> Option<usize> {
     LAYERS.iter().position(|l| l.contains(&module))
 }
 
-/// Every `crate::x` that a file's code names.
+/// Every `crate::x` in the code of a file.
 struct Uses(BTreeSet<String>);
 
 impl<'a> Visit<'a> for Uses {
@@ -227,7 +227,7 @@ fn dependencies_are_those_that_were_allowed() {
         "CDLA-Permissive-2.0",
         "BlueOak-1.0.0",
     ];
-    // What would be built, with features as they are resolved, for every platform.
+    // The dependencies of a build with the resolved features, for every platform.
     let tree = std::process::Command::new(env!("CARGO"))
         .args(["tree", "--locked", "--edges", "normal,build", "--target", "all", "--prefix", "none"])
         .args(["--format", "{p}|{l}"])
@@ -243,7 +243,7 @@ fn dependencies_are_those_that_were_allowed() {
         let name = package.split(' ').next().unwrap();
         assert!(!BANNED.contains(&name), "{name} is banned");
         let licence = licence.trim_end_matches(" (*)").replace('/', " OR ");
-        // Of `A OR B` one has to be allowed, of `A AND B` all.
+        // For `A OR B` one must be allowed, for `A AND B` both.
         let allowed = licence.split(" OR ").any(|alternative| {
             alternative.split(" AND ").all(|l| {
                 LICENCES.contains(
@@ -255,7 +255,7 @@ fn dependencies_are_those_that_were_allowed() {
     }
 }
 
-/// A planted bug that does not apply any more finds nothing, and is noticed by nobody until the next night.
+/// A planted bug that no longer applies tests nothing, and would be noticed only in the next nightly run.
 #[test]
 fn planted_bugs_apply_to_the_code() {
     let mut tried = 0;

@@ -1,4 +1,4 @@
-//! Runs from files: nothing is done for one, signed or counted, before an operator of this store adopts it.
+//! Imported runs: nothing is done, signed or counted for one before an operator of this store adopts it.
 
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::{Closing, Journal as _, written};
@@ -13,7 +13,7 @@ use ssh_key::{HashAlg, LineEnding, PrivateKey};
 use crate::cli::{Folder, json};
 use crate::signed::{as_operator, folder, store, waiting};
 
-/// Every verb that says something to a run, or does something for one; `RUN` is the run.
+/// Every command that sends something to a run, or acts for one; `RUN` is the run.
 const ACTING: &[&[&str]] = &[
     &["runs", "resume", "RUN"],
     &["runs", "pause", "RUN"],
@@ -32,10 +32,10 @@ const ACTING: &[&[&str]] = &[
     &["evidence", "export", "RUN"],
 ];
 
-/// Verbs of `runs` that only read, or make a run this store's.
+/// Subcommands of `runs` that only read, or move a run into this store.
 const READING: &[&str] = &["list", "show", "watch", "replay", "export", "import", "adopt"];
 
-/// A run that waits at its gate, as a file, and the folder that it came from.
+/// A run that waits at its gate, as a file, and its original folder.
 fn exported() -> (Folder, String, String) {
     let there = folder();
     let run = waiting(&there);
@@ -62,13 +62,13 @@ fn nothing_acts_on_a_run_from_a_file() {
         assert!(err.contains(said) && err.contains("runs adopt"), "{args:?}: {out}{err}");
     }
     assert_eq!(here.ok(&["runs", "export", &run, "--sandbox"]), text, "not one event came of that");
-    // Whoever adds a verb says here whether it acts.
+    // A new command must be added to one of the lists.
     let command = drctl::cli::args::command();
     for verb in command.find_subcommand("runs").unwrap().get_subcommands() {
         let acts = ACTING.iter().any(|a| a[0] == "runs" && a[1] == verb.get_name());
         assert!(acts != READING.contains(&verb.get_name()), "runs {}", verb.get_name());
     }
-    // It counts for nothing, and nothing of it is signed here.
+    // It counts for nothing, and nothing in it is signed here.
     let bundles = json(&here.ok(&["evidence", "list", "--sandbox", "--output", "json"]));
     assert_eq!(bundles["bundles"], serde_json::json!([]));
     let listed = json(&here.ok(&["runs", "list", "--sandbox", "--output", "json"]));
@@ -80,7 +80,7 @@ fn nothing_acts_on_a_run_from_a_file() {
     assert_eq!(audit["imported"], serde_json::json!([run]));
 }
 
-/// The engine itself refuses, whoever asks it.
+/// The engine itself refuses, whoever calls it.
 #[test]
 fn the_journal_is_the_gate() {
     let (_there, run, text) = exported();
@@ -108,7 +108,7 @@ fn the_journal_is_the_gate() {
 fn an_operator_of_this_store_adopts_it_and_carries_it_on() {
     let (there, run, text) = exported();
     let here = folder();
-    // The same people, so that its operators are those of drctl.yaml; a store of its own.
+    // The same people, so that its operators match those in drctl.yaml, but a separate store.
     for file in ["plans/drctl.yaml", "ann.key", "bob.key", "eve.key", "mallory.key"] {
         std::fs::copy(there.path().join(file), here.path().join(file)).unwrap();
     }
@@ -131,7 +131,7 @@ fn an_operator_of_this_store_adopts_it_and_carries_it_on() {
     }
     let events = || here.ok(&["runs", "export", &run, "--sandbox"]).lines().count();
     let before = events();
-    // Its simulated estate did not come along, so it does not come far; but it goes on.
+    // Without its simulated estate it does not get far, but it does continue.
     let (code, out, err) =
         as_operator(&here, "ann.key", &["runs", "resume", &run, "--sandbox", "--output", "json"]);
     assert!(code != 3 && json(&out)["run_id"] == run.as_str() && events() > before, "{code} {out}{err}");
@@ -140,7 +140,7 @@ fn an_operator_of_this_store_adopts_it_and_carries_it_on() {
     assert!(bundles["bundles"].as_array().unwrap().iter().all(|b| b["whole"] == true), "{bundles}");
 }
 
-/// Adopted or not: a run of other operators is neither carried on nor ended by calls that its file asks for.
+/// Adopted or not: a run with other operators is neither continued nor ended by calls that its file requests.
 #[test]
 fn a_run_of_other_operators_is_not_driven() {
     let (_there, run, text) = exported();
@@ -158,13 +158,13 @@ fn a_run_of_other_operators_is_not_driven() {
     assert_eq!(here.ok(&["runs", "export", &run, "--sandbox"]), before);
 }
 
-/// Whoever may write to the store and has no operator's key adopts nothing.
+/// Somebody with write access to the store but without an operator's key cannot adopt a run.
 #[test]
 fn a_forged_adoption_is_none() {
     let (there, run, text) = exported();
     let here = folder();
     imported(&here, &text);
-    // It brings the ledger's settings up to date, and fails.
+    // It updates the settings in the ledger, and fails.
     assert_eq!(as_operator(&here, "cy.key", &["audit", "checkpoint", "--sandbox"]).0, 0);
     let run = RunId::new(run);
     let end = |r: &drctl::journal::Record| Head { entries: r.seq, hash: r.hash.clone() };
@@ -223,7 +223,7 @@ fn a_forged_adoption_is_none() {
     assert!(code == 1 && out.matches("is not valid: ").count() >= 9, "{out}");
 }
 
-/// What is over elsewhere proves nothing here.
+/// A run that finished elsewhere proves nothing here.
 #[test]
 fn a_finished_run_counts_once_it_is_adopted() {
     let (there, here) = (Folder::with_plans(), Folder::with_plans());
@@ -252,7 +252,7 @@ fn a_finished_run_counts_once_it_is_adopted() {
     };
     assert!(report(&there).contains(&run), "{}", report(&there));
     assert!(!report(&here).contains(&run) && bundles(&here) == 0);
-    // There are no operators here: a name is all that there is.
+    // There are no operators here, so only a name is recorded.
     let (code, out, err) = here.run(&["runs", "adopt", &run, "--reason", "moved here", "--sandbox"]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(report(&here).contains(&run) && bundles(&here) == 1);

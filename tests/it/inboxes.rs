@@ -1,4 +1,4 @@
-//! Servers that take what is posted to them, or do not.
+//! HTTP servers that accept what is posted to them, or refuse it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-/// What came: the path, the headers in lower case, and the body.
+/// A received request: the path, the headers in lower case, and the body.
 #[derive(Clone, Debug)]
 pub struct Came {
     pub path: String,
@@ -24,7 +24,7 @@ impl Came {
     }
 }
 
-/// What it answers: a status and a body, or nothing at all.
+/// The answer: a status and a body, or none.
 type Answer = Option<(u16, String)>;
 
 /// A server on this machine.
@@ -53,12 +53,12 @@ impl Inbox {
         inbox
     }
 
-    /// Every request from here on.
+    /// The answer to every request from here on.
     pub fn answers(&self, status: u16, body: &str) {
         *self.answer.lock().unwrap() = Some((status, body.to_owned()));
     }
 
-    /// Takes requests and never says a word.
+    /// Accepts requests and never answers.
     pub fn hangs(&self) {
         *self.answer.lock().unwrap() = None;
     }
@@ -100,7 +100,7 @@ impl Inbox {
         };
         let mut stream = reader.into_inner();
         let length = body.len();
-        // Whoever left does not hear it.
+        // The client may have disconnected.
         let _ = write!(
             stream,
             "HTTP/1.1 {status} x\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"

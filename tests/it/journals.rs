@@ -20,7 +20,7 @@ fn append(
     futures_executor::block_on(journal.append(run, epoch, expect, events, Release::Keep)).map(|r| r.len())
 }
 
-/// A run ends in the moment in which the one that takes its place begins, or neither happens.
+/// A run ends in the same transaction in which the run that replaces it starts, or neither happens.
 fn takes_the_place(journal: &dyn Journal) {
     let (old, new, db) = (RunId::new("old"), RunId::new("new"), ComponentName::new("app/other"));
     let (claims, event) = (std::slice::from_ref(&db), [b"{}".to_vec()]);
@@ -33,7 +33,7 @@ fn takes_the_place(journal: &dyn Journal) {
         assert!(matches!(journal.read(&new), Err(StoreError::NoRun(_))));
         assert_eq!(journal.read(&old).unwrap().len(), 1, "and it is as it was");
     }
-    // A component of a third run: nothing of the old one is closed for it.
+    // A component of a third run, for which the old one is not closed.
     let third = RunId::new("third");
     let more = ComponentName::new("app/third");
     journal.create(&third, std::slice::from_ref(&more), &event, None).unwrap();

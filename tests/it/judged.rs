@@ -1,4 +1,4 @@
-//! What each kind of look means for a step, on both sides of every edge: told in one word, without anything that looks.
+//! The decision of a step for each kind of observation, on both sides of every edge, in one word.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -37,12 +37,12 @@ pub struct At {
     pub i: usize,
 }
 
-/// A run of groups and names, whose step that switches `www` (change 0) and `api` (1 and 2) was just started.
+/// A run with groups and names, whose step that switches `www` (change 0) and `api` (1 and 2) has just started.
 pub static SWITCHING: LazyLock<At> = LazyLock::new(|| {
     At::begun(&Rig::new(stateless(), "region-lost", 1), |a| matches!(a, Action::Op(Operation::Switch(_))))
 });
 
-/// The same run, whose step does something else instead.
+/// The same run with another action in that step.
 pub fn doing(action: Action) -> At {
     let mut at = SWITCHING.clone();
     at.state.runbook.steps[at.i].action = action;
@@ -79,7 +79,7 @@ impl At {
         )
     }
 
-    /// The same call once more, after a while, from wherever the step is.
+    /// The same call again after a while, from any status of the step.
     pub fn asked(self, after: Dur) -> Self {
         let at = match self.state.work(self.i).status {
             Status::Calling => self.lost(),
@@ -100,7 +100,7 @@ impl At {
         )
     }
 
-    /// As the call of a restart is.
+    /// The same for the call of a restart.
     pub fn restarting(self) -> Self {
         let whole_seconds = self.state.last_at.millis() / 1_000 * 1_000;
         self.answered(Some(Restart::token(Timestamp::from_millis(whole_seconds))))
@@ -145,7 +145,7 @@ impl At {
         judge(&self.state, self.i, &StepObservation::Things(vec![(target, seen)]), now)
     }
 
-    /// What follows, in a word or two.
+    /// The decision in a word or two.
     pub fn finds(&self, after: Dur, seen: Observation) -> &'static str {
         word(&self.rules(after, seen))
     }
@@ -154,7 +154,7 @@ impl At {
         self.finds(after, value(state))
     }
 
-    /// The facts of a step that is done with what is seen.
+    /// The facts of a step that this observation completes.
     pub fn facts(&self, state: impl Into<Seen>) -> Vec<Fact> {
         match self.rules(Dur::ZERO, value(state)) {
             StepDecision::Record(EventKind::StepFinished { facts, .. }) => facts,
@@ -162,7 +162,7 @@ impl At {
         }
     }
 
-    /// The call that follows, recorded: its direction, attempt, generation and key.
+    /// The next call, recorded: its direction, attempt, generation and key.
     pub fn calls(self, after: Dur, state: impl Into<Seen>) -> (Self, (Direction, u32, u32), String) {
         let StepDecision::Perform(what) = self.rules(after, value(state)) else { panic!("no call") };
         let EventKind::CallIntended { direction, attempt, generation, key, .. } = what.clone() else {
@@ -213,7 +213,7 @@ pub fn missing() -> Observation {
     Observation::NotFound { observed_at: BEGAN }
 }
 
-/// A look that the credentials may not take.
+/// An observation that the credentials may not make.
 pub fn refused() -> Observation {
     let (code, call) = ("AccessDenied".to_owned(), "rds:DescribeEvents".to_owned());
     Observation::Refused { code, call, why: "no policy allows it".to_owned(), login: false }
@@ -260,7 +260,7 @@ pub fn fence(method: FenceMethod) -> Action {
     Action::Op(Operation::Fence(Fence { db: server("old"), method, groups_before: Vec::new() }))
 }
 
-/// A fence by security group that has begun.
+/// A fence by security group that has started.
 pub fn group_fence() -> At {
     doing(fence(FenceMethod::SecurityGroup))
 }
@@ -283,7 +283,7 @@ fn scale(from: GroupSize, to: GroupSize, proceed_at: u32) -> Action {
     Action::Op(Operation::Scale(Scale { group, from, to, proceed_at, resume, suspend }))
 }
 
-/// From nothing to four instances.
+/// From zero to four instances.
 fn scaling() -> (At, GroupState, GroupState) {
     let (from, to) = (size(0, 0, 12), size(4, 4, 12));
     (doing(scale(from, to, 4)), group(from, 0), group(to, 4))
@@ -304,7 +304,7 @@ fn an_effect_that_is_missing_is_believed_missing_from_its_time_on() {
     let until = (fenced.state.last_at + Dur::secs(20)).to_string();
     let waits = fenced.rules(Dur::secs(1), value(at_stage(FenceStage::Open)));
     assert!(matches!(&waits, StepDecision::Keep(why) if why.contains(&until)), "{waits:?}");
-    // A call that was lost sight of may come late; and a look may be from before what the step was seen to do.
+    // A call whose answer was lost may still take effect; and an observation may be older than the step's observed effect.
     let late = at.clone().called(&[]).lost().cancelled().disproved(NOW);
     assert_eq!(late.sees(Dur(19_999), from.clone()), "waits");
     assert_eq!(late.sees(Dur::secs(20), from.clone()), "undone");
@@ -335,7 +335,7 @@ fn every_call_after_a_disproved_one_and_every_new_undo_is_another_job() {
     }
 }
 
-/// The call was believed to have come to nothing, and its effect came after all: it is this run's to take back.
+/// The call was considered to have no effect, but took effect after all, so this run must undo it.
 #[test]
 fn what_came_late_of_an_earlier_call_was_performed() {
     let (at, _, to) = scaling();
@@ -429,7 +429,7 @@ fn a_guard_in_a_dark_bucket_is_asked_about_and_one_of_another_run_is_not_taken()
         let at = doing(Action::Write(Write::Guard { component, place: place(), holder, instead_of }));
         let seen = || GuardState { holder: held.map(str::to_owned) };
         assert_eq!(at.sees(NOW, seen()), expected, "held by {held:?}");
-        // What somebody else holds by now is not given back.
+        // Something that somebody else holds now is not restored.
         let at = at.called(&[]).accepted().done(End::Performed).cancelled();
         let back = if held == Some("run") { "takes back" } else { "undone" };
         assert_eq!(at.sees(Dur::mins(1), seen()), back, "held by {held:?}");
@@ -453,14 +453,14 @@ fn a_size_is_there_when_it_does_what_it_is_for() {
         (none, four, group(none, 0), "calls"),
         (none, four, group(four, 3), "waits"),
         (none, four, group(four, 4), "done"),
-        // More than was asked for is as good, while no fewer can be left.
+        // More instances than requested are as good; a minimum of fewer is not possible.
         (none, four, group(six, 6), "done"),
         (none, four, group(size(0, 4, 12), 4), "calls"),
         (none, four, group(size(0, 6, 12), 6), "failed"),
-        // It has the size already, and what it is for is not there yet.
+        // It has the size already, but not the instances yet.
         (four, four, group(four, 0), "waits"),
         (four, four, group(six, 4), "done"),
-        // Fewer are wanted: exactly so many.
+        // Fewer are requested: exactly that number.
         (six, four, group(six, 6), "calls"),
         (six, four, group(four, 6), "done"),
     ] {
@@ -473,7 +473,7 @@ fn a_size_is_taken_back_exactly_and_instances_that_do_not_come_are_not_waited_fo
     let (at, _, to) = scaling();
     let awaited = at.called(&[]).accepted().cancelled();
     assert_eq!(awaited.sees(NOW, group(to.size, 0)), "done");
-    // Only how few there may be was raised: that is taken back, too.
+    // Only the minimum was raised; that is undone as well.
     let (low, high) = (size(0, 4, 12), size(4, 4, 12));
     let at = doing(scale(low, high, 4)).called(&[]).accepted().done(End::Performed).cancelled();
     let (at, intent, _) = at.calls(Dur::mins(1), group(high, 4));
@@ -522,7 +522,7 @@ fn a_replica_is_judged_by_what_the_run_means_to_do_with_it() {
         assert_eq!(planned.sees(NOW, seen.clone()), moving, "{seen:?}");
         let cancelled = begun.clone().cancelled();
         assert_eq!(cancelled.sees(NOW, seen.clone()), back, "{seen:?}");
-        // Of a run that is over nothing is taken back, and nothing is found any more.
+        // In a finished run nothing is undone, and no observation has an effect.
         let over = cancelled.then(NOW, EventKind::RunFinished { outcome: Outcome::Cancelled });
         let settled = if seen.is_replica() { "settled" } else { "done" };
         assert_eq!(over.sees(NOW, seen.clone()), settled, "{seen:?}");
@@ -551,7 +551,7 @@ fn the_last_commit_is_looked_for_before_the_loss_is_called_unknown() {
     }
 }
 
-/// A run that promoted on a waiver and is over, taken up just now: its rungs are tried again, and the new primary was just looked at.
+/// A finished run that promoted on a waiver, just taken over: its fence methods are tried again, and the new primary was just observed.
 pub fn owing() -> (RunState, [usize; 2], usize) {
     let waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
     let rig = Rig { waivers, ..Rig::new(truststream(), "primary-returns", 1) };
@@ -577,7 +577,7 @@ fn an_owed_fence_is_tried_rung_by_rung_while_the_new_primary_is_seen() {
     assert_eq!(on(first).sees(Dur::secs(30), at_stage(FenceStage::Open)), "waits", "that look is old");
     assert_eq!(on(first).sees(NOW, at_stage(FenceStage::Ineffective)), "waits");
     assert_eq!(on(first).finds(NOW, missing()), "settled");
-    // The new primary is gone: that settles nothing about the old one.
+    // The new primary is gone, which settles nothing about the old one.
     let mut looking = on(check);
     looking.state.steps[check].work.status = Status::Started;
     assert_eq!(looking.finds(NOW, missing()), "failed");

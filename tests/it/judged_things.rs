@@ -1,4 +1,4 @@
-//! What restores, switched names and servers that are made or promoted look like to a step: told in one word, on both sides of every edge.
+//! The decisions of steps for restores, switched names, and servers that are created or promoted: in one word, on both sides of every edge.
 
 use std::sync::LazyLock;
 
@@ -33,7 +33,7 @@ use crate::judged::{
 use crate::moves::two_stores;
 use crate::rig::{BEGAN, Rig, plan};
 
-/// A managed database is brought back, and users are about to be let in.
+/// A managed database is restored, and its users are about to be admitted.
 static ADMITTING: LazyLock<At> = LazyLock::new(|| {
     let text = "plan: orders\nobjectives: {rto: 5m, rpo: 1m}\nsites: {west: {region: us-west-2}, east: {region: us-east-1}}\nhome: west\ncomponents:\n  db:\n    kind: aws.rds\n    fence: [sql]\n    at:\n      west: {id: orders-west, fence_group: sg-w, admin: {secret: \"aws-sm:a\"}}\n      east: {id: orders-east, fence_group: sg-e, admin: {secret: \"aws-sm:a\"}}\n    verify:\n      sql_write: {table: drctl_canary}\n      invariants: [{name: total, sql: \"SELECT 1\", is: \"1\"}]\nprobes:\n  - {name: app, role: public, http: \"http://127.0.0.1:1/\", every: 1s, timeout: 3s}\n";
     let (component, to_time) = (db_name(), BEGAN - Dur::mins(15));
@@ -43,7 +43,7 @@ static ADMITTING: LazyLock<At> = LazyLock::new(|| {
     At::begun(&rig, |a| matches!(a, Action::Op(Operation::Unfence(_))))
 });
 
-/// A fence that was there before the restore is in the copy, too: then the log tells whether users would be let into the old server.
+/// A copy contains a fence from before the restore. Then the WAL decides whether users would be admitted to the old server.
 #[test]
 fn users_are_let_into_what_was_restored_and_never_into_what_was_set_aside() {
     let at = |timeline, position| Some(WalPoint { timeline, position: Lsn(position) });
@@ -72,7 +72,7 @@ fn users_are_let_into_what_was_restored_and_never_into_what_was_set_aside() {
     }
 }
 
-/// A promoted replica has the word that a fence left on its source, and a restored run's fence is taken back on that very server.
+/// A promoted replica has the word of its source's fence, and a restored run's fence is lifted on that very server.
 #[test]
 fn only_a_restore_may_find_the_old_server_under_its_name() {
     let text = two_stores("postgres", |name, site| {
@@ -127,7 +127,7 @@ fn a_restore_tells_what_it_began_with_what_is_kept_and_what_is_lost_so_far() {
     let kept = found(&told(Part::Swap)).kept.unwrap();
     assert!(kept.contains(&of.instance().unwrap().aside), "{kept}");
     assert!(found(&told(Part::CreateCopy)).backup.unwrap().contains(&of.db.id));
-    // The loss grows until writes have ended; nothing else of a restore measures it.
+    // The loss grows until writes have ended; no other part of a restore measures it.
     let grows = |facts: &[Fact]| facts.iter().any(|f| matches!(f, Fact::Exposure(e) if e.grows));
     assert!(grows(&told(Part::Loss)) && !grows(&told(Part::CreateCopy)) && !grows(&told(Part::Swap)));
     let mut fenced = ADMITTING.clone();
@@ -154,7 +154,7 @@ fn names_are_switched_when_all_that_were_called_are() {
     for at in [called.clone().accepted(), called.clone().lost()] {
         assert_eq!(at.sees(Dur(4_999), records(&[], &[])), "waits");
         assert_eq!(at.sees(Dur::secs(5), records(&[], &[])), "disproved");
-        // A batch is taken whole: a look at half of it is one from before.
+        // A batch is applied as a whole, so an observation of half of it is outdated.
         assert_eq!(at.sees(Dur::secs(1), records(API, &[])), "waits");
         assert_eq!(at.sees(NOW, records(&[0, 1, 2], &[])), "done");
     }
@@ -168,7 +168,7 @@ fn names_are_switched_when_all_that_were_called_are() {
         "waits",
         "somebody removed them"
     );
-    // The provider says that the change is everywhere: of a part, or of everything.
+    // The provider reports that the change is complete: for a part, or for everything.
     let answered = |at: At| {
         let (step, token) = (at.id(), Some("C1".to_owned()));
         at.then(NOW, EventKind::CallAnswered { step, token })
@@ -206,10 +206,10 @@ fn a_rebuild_that_failed_is_tried_again_when_somebody_says_so_and_not_before() {
     let (step, reason, who) = (at.id(), "no room".to_owned(), Person::claimed("alice"));
     let at = at.then(NOW, EventKind::StepFailed { step: step.clone(), reason });
     let at = at.then(NOW, EventKind::Resumed { who }).then(NOW, EventKind::StepStarted { step });
-    // The old job's end is what is seen; then a new one is asked for.
+    // The end of the old job is observed; then a new one is requested.
     assert_eq!(at.sees(NOW, failed()), "disproved");
     assert_eq!(at.disproved(NOW).sees(NOW, failed()), "calls");
-    // Whatever the job says, the server has to stream from the one that it shall follow.
+    // Whatever the job reports, the server must stream from the right source.
     let streams = |streaming, follows: Option<&str>| DatabaseState {
         streaming,
         follows: follows.map(str::to_owned),
@@ -244,7 +244,7 @@ fn the_new_replica_is_no_other_instance_of_its_name() {
         (replica("arn:aws:rds:us-east-1:1:db:db-east", "available"), "done", "done"),
         (replica("db-east", "creating"), "waits", "waits"),
         (writer("creating"), "waits", "waits"),
-        // The one that was renamed may be shown under its old name for a while.
+        // For a while, the renamed instance may still be visible under its old name.
         (writer("available"), "waits", "failed"),
         (replica("db-north", "available"), "waits", "failed"),
     ] {
@@ -253,7 +253,7 @@ fn the_new_replica_is_no_other_instance_of_its_name() {
     }
 }
 
-/// What was set aside may hold writes that nobody else has, unless this run promoted the other one with nothing missing.
+/// A server that was set aside may have unique writes, unless this run promoted the other one without any loss.
 #[test]
 fn where_the_old_data_are_kept_is_told_of_the_right_server() {
     let kept = |at: &At, seen: DatabaseState| match at.facts(seen).as_slice() {
@@ -282,7 +282,7 @@ fn where_the_old_data_are_kept_is_told_of_the_right_server() {
     }
 }
 
-/// A new name takes about ten minutes (Amazon RDS User Guide, «Renaming a DB instance»), and until then there is nothing of it to be seen.
+/// A new name takes about ten minutes (Amazon RDS User Guide, «Renaming a DB instance»), and until then nothing is visible.
 #[test]
 fn a_renaming_has_the_time_that_its_service_says_it_takes() {
     let rename = Action::Op(Operation::Rename(Rename { db: server("old"), to: "old-aside".to_owned() }));
@@ -324,7 +324,7 @@ fn a_server_serves_when_its_provider_says_so() {
         let cluster = Some(Box::new(ClusterState { instances, ..Default::default() }));
         assert_eq!(at.sees(NOW, DatabaseState { cluster, ..writer("available") }), expected, "{id} {status}");
     }
-    // A handover that the service takes back looks as if nothing had been asked: for a minute nobody can tell.
+    // A switchover that the service reverts looks as if none was requested, which is unclear for a minute.
     for (by, expected) in [(Handover::Switchover, "failed"), (Handover::AllowDataLoss, "disproved")] {
         let (global, target_arn) = ("g".to_owned(), "arn".to_owned());
         let takeover = Takeover { global, target_arn, by, at: place() };
@@ -346,11 +346,11 @@ fn a_fence_in_a_run_that_goes_on_is_what_was_seen_of_it() {
     ] {
         assert_eq!(begun.sees(NOW, at_stage(stage)), expected, "{stage:?}");
     }
-    // One that an earlier run left owed goes on being tried, in the background.
+    // A pending fence of an earlier run is tried again in the background.
     let mut owed = begun.clone();
     owed.state.runbook.steps[begun.i].debt = true;
     assert_eq!(owed.sees(NOW, at_stage(FenceStage::Ineffective)), "waits");
-    // What keeps it from being proven is told.
+    // The message says what prevents its proof.
     let seen = value(at_stage(FenceStage::Partial));
     let decision = begun.called(&[]).accepted().rules(Dur::secs(20), seen);
     assert_eq!(word(&decision), "disproved");

@@ -1,7 +1,7 @@
-//! A real process is killed before, within and after every call that changes something, of every kind that there is: fences, promotions,
-//! global clusters, replicas, renamings, restores, deletions, routing controls, objects, secrets. Another one carries the run on.
+//! A real process is killed before, within and after every mutating call of every kind: fences, promotions, global clusters, replicas,
+//! renames, restores, deletions, routing controls, objects, secrets. Another process continues the run.
 //!
-//! The process is held by its own store: a trigger that takes its time at the wanted write. Nothing of the program knows of it.
+//! A trigger in its own store delays the process at the chosen write. The program is unmodified.
 
 use std::collections::BTreeSet;
 use std::process::Child;
@@ -13,12 +13,12 @@ use rusqlite::Connection;
 
 use crate::cli::Folder;
 
-/// Where a process dies.
+/// Where a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Where {
-    /// Before its intent to call is in the journal.
+    /// Before its intent is in the journal.
     Before,
-    /// With its intent in the journal, and before the call has its effect.
+    /// After its intent is in the journal, and before the call takes effect.
     Within,
     /// After the effect, and before the answer is in the journal.
     After,
@@ -29,7 +29,7 @@ const ALL: [Where; 3] = [Where::Before, Where::Within, Where::After];
 const TIME: &str = "2026-01-01T02:00:00Z";
 const ACCEPT: [&str; 4] = ["--accept-data-loss", "120m", "--reason", "bad release"];
 
-/// What is run: between them they make every call that there is.
+/// Commands that together make every call.
 fn commands() -> Vec<Vec<&'static str>> {
     let restore = |component, waived| {
         let of = ["restore", "everything", "--component", component, "--to-time", TIME, "--waive", waived];
@@ -54,7 +54,7 @@ fn commands() -> Vec<Vec<&'static str>> {
     ]
 }
 
-/// The same as arguments of a rehearsal, where the scenario stands behind its option.
+/// The same as arguments of a rehearsal, with the scenario after its option.
 fn rehearsed(command: &[&'static str]) -> Vec<&'static str> {
     let (scenario, rest): (Vec<_>, Vec<_>) = command.iter().copied().partition(|a| *a == "region-slow");
     [&rest[..], &["--yes", "--sandbox"], &scenario[..]].concat()
@@ -74,7 +74,7 @@ fn store(folder: &Folder) -> Connection {
     Connection::open(folder.path().join(".drctl/sandbox.db")).unwrap()
 }
 
-/// The only run, and what became of it.
+/// The only run, and its outcome.
 fn outcome(folder: &Folder) -> (String, serde_json::Value) {
     let runs = folder.ok(&["runs", "list", "--sandbox", "--output", "json"]);
     let runs: serde_json::Value = serde_json::from_str(&runs).unwrap();
@@ -84,7 +84,7 @@ fn outcome(folder: &Folder) -> (String, serde_json::Value) {
     (id, report["outcome"].clone())
 }
 
-/// What calls were made of, by the step that made each.
+/// The calls that were made, by step.
 fn called(folder: &Folder) -> Vec<String> {
     let store = store(folder);
     let text = format!("SELECT bytes FROM events WHERE {} ORDER BY seq", holds("bytes", "call_intended"));
@@ -101,7 +101,7 @@ fn holds(column: &str, kind: &str) -> String {
     format!("instr(CAST({column} AS TEXT), '\"kind\":\"{kind}\"') > 0")
 }
 
-/// Makes the store stand still at the n-th such write, until the process that writes is gone.
+/// Makes the n-th such write block until the process is gone.
 fn hold(store: &Connection, n: usize, at: Where) {
     let so_far = |kind: &str| format!("(SELECT count(*) FROM events WHERE {}) = {n}", holds("bytes", kind));
     let event = |kind: &str| format!("events WHEN {} AND {}", holds("NEW.bytes", kind), so_far(kind));
@@ -116,7 +116,7 @@ fn hold(store: &Connection, n: usize, at: Where) {
         .unwrap();
 }
 
-/// Waits until the process stands in its store for good: nobody else may write. False if it ended by itself.
+/// Waits until the process blocks in its store, so that nobody else can write. Returns false if it ended by itself.
 fn stands(store: &Connection, child: &mut Child) -> bool {
     store.busy_timeout(Duration::ZERO).unwrap();
     let mut busy = 0;
@@ -137,7 +137,7 @@ fn stands(store: &Connection, child: &mut Child) -> bool {
     panic!("it neither ends nor stands still");
 }
 
-/// Kills the process around its n-th call, and carries the run on. Says whether it was there to be killed.
+/// Kills the process around its n-th call, and continues the run. Returns whether the process was still running.
 fn kill_around(
     command: &[&'static str],
     (n, step): (usize, &str),
@@ -161,7 +161,7 @@ fn kill_around(
         assert!([0, 5].contains(&code), "{context}: {code}\n{out}{err}");
     }
     assert_eq!(outcome(&folder).1, *ends, "{context}");
-    // What may not happen twice did not.
+    // Actions that must not happen twice did not.
     let verb = |verb: &str| format!("instr(CAST(bytes AS TEXT), '\"verb\":\"{verb}\"') > 0");
     let once = ["promote", "rename", "equip"].map(verb).join(" OR ");
     let twice = format!(
@@ -173,7 +173,7 @@ fn kill_around(
     there
 }
 
-/// Every second call, at one of the three points in turn; with `DRCTL_TEST_WHOLE` (`tests/nightly kills`) each call at each of them.
+/// Every second call, at one of the three points in turn; with `DRCTL_TEST_WHOLE` (`tests/nightly kills`), every call at all points.
 #[test]
 fn killed_around_every_call_of_every_kind() {
     let whole = std::env::var_os("DRCTL_TEST_WHOLE").is_some();

@@ -1,4 +1,4 @@
-//! Processes that end badly: killed, interrupted, without disk. Each run is carried on by another process.
+//! Processes that end badly: killed, interrupted, or with a full disk. Another process continues each run.
 
 use std::process::Command;
 use std::time::Duration;
@@ -13,7 +13,7 @@ fn run_id(folder: &Folder) -> String {
     runs["runs"][0]["run_id"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The run that a process began, as soon as it is in the store.
+/// The run of a process, as soon as it is in the store.
 fn begun(folder: &Folder) -> String {
     for _ in 0..600 {
         let id = run_id(folder);
@@ -40,7 +40,7 @@ fn carried_on(folder: &Folder, context: &str) {
 
 #[test]
 fn killed_at_any_moment() {
-    // About four minutes of virtual time until users are served, at 200 to one: the kills are spread over it.
+    // Users are served after about four minutes of virtual time, at 200 times real speed. The kills are spread over that.
     for (i, after_ms) in [350, 500, 700, 900, 1_100, 1_300, 1_500, 1_700].into_iter().enumerate() {
         let folder = Folder::with_plans();
         let mut child = folder.start(&[PACED, &["200"]].concat());
@@ -77,7 +77,7 @@ fn another_process_cannot_drive_the_same_run() {
     carried_on(&folder, "taken over");
 }
 
-/// The kernel refuses the journal's writes beyond a size: the run stops before the next effect and says how to go on.
+/// The kernel limits the size of the journal: the run stops before the next effect and says how to continue.
 #[test]
 fn a_full_disk_stops_the_run_with_a_reason() {
     let folder = Folder::with_plans();
@@ -130,7 +130,7 @@ fn a_store_that_cannot_be_read_is_an_error_with_a_way_out() {
     assert!(err.contains("sandbox.db") && err.contains("names a store of drctl, or"), "{err}");
 }
 
-/// A journal whose end was cut off holds as a chain; the ledger knows that there was more, and nobody drives on from it.
+/// A truncated journal is a valid chain, but the ledger knows that there was more, so it cannot be continued.
 #[test]
 fn a_truncated_journal_is_not_carried_on() {
     let folder = Folder::with_plans();
@@ -144,7 +144,7 @@ fn a_truncated_journal_is_not_carried_on() {
     assert!(code == 2 && err.contains("the end of the run was removed"), "{code} {out}{err}");
 }
 
-/// A run without probes, and a finished run that still owes a fence, have nothing under way to wait for: they end all the same.
+/// A run without probes, and a finished run with a pending fence, have nothing in progress to wait for, and still end.
 #[test]
 fn nothing_under_way_is_no_reason_to_hang() {
     let folder = Folder::with_plans();

@@ -1,4 +1,4 @@
-//! Go-bags act on the machine of whoever uses them: nothing of one is read before somebody who is believed vouches for it.
+//! Go-bags act on the machine where they are used, so nothing in one is read before its signature is trusted.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,10 +12,10 @@ use ssh_key::{HashAlg, PrivateKey, PublicKey};
 
 use crate::cli::{Folder, json};
 
-/// A hook that leaves a mark on the machine that it runs on.
+/// A hook that leaves a file on the machine where it runs.
 const HOOK: &str = "hooks:\n  - {at: before.evidence, name: mark, step: {command: [/usr/bin/touch, ran], idempotent: true}}\n";
 
-/// Plans with a hook, and a go-bag of them with the fingerprint of the key that signed it.
+/// Plans with a hook, and their go-bag with the fingerprint of the signing key.
 fn packed(more: &[&str]) -> (Folder, String, String) {
     let folder = Folder::with_plans();
     let plan = folder.path().join("plans/starter.yaml");
@@ -28,7 +28,7 @@ fn packed(more: &[&str]) -> (Folder, String, String) {
     (folder, bag, key)
 }
 
-/// Another machine that has the file and nothing else.
+/// Another machine that has only the file.
 fn elsewhere(bag: &str) -> (Folder, String) {
     let folder = Folder::empty();
     let path = folder.path().join("kit.json");
@@ -36,14 +36,14 @@ fn elsewhere(bag: &str) -> (Folder, String) {
     (folder, path.to_str().unwrap().to_owned())
 }
 
-/// What stands in a folder, with what it would have taken to unpack something.
+/// The content of a folder, including anything from an unpacking.
 fn things(folder: &Path) -> Vec<String> {
     let all =
         std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().file_name().to_string_lossy().into_owned());
     all.collect()
 }
 
-/// Refused, with these words, and nothing of it was read: neither is anything there, nor did anything run.
+/// Refused with these words, and nothing in it was read: no file exists, and nothing ran.
 fn refused(bag: &str, args: &[&str], words: &[&str]) {
     let (folder, path) = elsewhere(bag);
     for command in [&["check"][..], &["failover", "starter", "--to", "us-east-1", "--yes"]] {
@@ -81,7 +81,7 @@ fn a_kit_with_one_byte_changed_is_refused_before_anything_of_it_is_read() {
     refused(&changed("\"drctl", 2), &key, &["not a file from drctl kit export"]);
     refused(&bag.replacen(':', ": ", 1), &key, &["was changed", "differs from what drctl wrote"]);
     refused(&bag[..bag.len() - 1], &key, &["not a file from drctl kit export"]);
-    // As it was made it is good, so that all of that was refused for what was changed.
+    // Unchanged it is accepted, so the refusals were caused by the changes.
     let (folder, path) = elsewhere(&bag);
     assert!(folder.ok(&["check", "--kit", &path, key[0], key[1]]).contains("0 errors"));
     assert_eq!(things(&folder.path()).len(), 2);
@@ -99,7 +99,7 @@ fn an_unsigned_kit_needs_a_named_person_and_that_is_on_record() {
     let word = "alice: the laptop with the key is lost";
     let (code, out, err) = folder.run(&["check", "--kit", &path, "--accept-unsigned-kit", word]);
     assert!(code == 0 && err.contains("NOT SIGNED"), "{out}{err}");
-    // It goes with the store, into every export of it.
+    // It is part of the store, and so of every export.
     let (_, unpacked) =
         (folder.ok(&["check", "--kit", &path, "--accept-unsigned-kit", word]), unpacked(&folder));
     let ledger = folder.ok(&["audit", "export", "-C", unpacked.to_str().unwrap()]);
@@ -114,7 +114,7 @@ fn an_unsigned_kit_needs_a_named_person_and_that_is_on_record() {
         "once, however often it is used"
     );
     folder.ok(&["audit", "verify", "-C", unpacked.to_str().unwrap()]);
-    // That word is for what nobody signed, and not for what somebody else did.
+    // That option is for unsigned bags, not for those with a wrong signature.
     let (_kept, bag, key) = packed(&[]);
     refused(&bag, &["--accept-unsigned-kit", word], &["is refused", &key]);
 }
@@ -127,7 +127,7 @@ fn a_kit_of_an_unknown_key_is_refused_with_its_fingerprint() {
     let fix = format!("--kit-key {key}");
     refused(&bag, &[], &["which is not a known key here", &key, &fix]);
     refused(&bag, &["--kit-key", &other], &["which is not a known key here", &key]);
-    // It is known where it was made, by its public half, and by that in a file.
+    // Its key is known where it was made, by the public key, and by that in a file.
     theirs.ok(&["check", "--kit", "kit.json"]);
     let public = json(&theirs.ok(&["audit", "key", "--output", "json"]));
     let public = public["public"].as_str().unwrap_or_else(|| panic!("{public}")).to_owned();
@@ -145,7 +145,7 @@ fn unpacked(folder: &Folder) -> PathBuf {
     folder.path().join(name)
 }
 
-/// What stands there from before is worth nothing, whoever put it there.
+/// Existing files are not trusted, whoever created them.
 #[test]
 fn an_earlier_unpacking_is_held_against_the_kit() {
     let (_kept, bag, key) = packed(&[]);
@@ -173,7 +173,7 @@ fn an_earlier_unpacking_is_held_against_the_kit() {
     says("drctl.yaml differs from the go-bag");
     std::fs::write(&settings, kept).unwrap();
     assert_eq!(check().0, 0);
-    // One that was broken off is carried on.
+    // An interrupted unpacking is completed.
     std::fs::remove_file(&plan).unwrap();
     assert_eq!(check().0, 0);
     assert_eq!(std::fs::read_to_string(&plan).unwrap(), text);
@@ -183,7 +183,7 @@ fn an_earlier_unpacking_is_held_against_the_kit() {
 fn what_is_unpacked_is_its_owners_alone() {
     let (_kept, bag, key) = packed(&[]);
     let (folder, path) = elsewhere(&bag);
-    // A person's umask says nothing.
+    // The person's umask does not matter.
     let line =
         format!("umask 000; exec '{}' check --kit '{path}' --kit-key {key}", env!("CARGO_BIN_EXE_drctl"));
     let output =
@@ -203,7 +203,7 @@ fn what_is_unpacked_is_its_owners_alone() {
         }
     }
     assert!(files >= 4, "plans, settings and the store: {files}");
-    // A folder that others may write into, or that leads elsewhere, is not taken.
+    // A folder that others can write to, or a link, is refused.
     let there = unpacked(&folder);
     std::fs::set_permissions(&there, std::fs::Permissions::from_mode(0o777)).unwrap();
     let (code, _, err) = folder.run(&["check", "--kit", &path, "--kit-key", &key]);
@@ -236,7 +236,7 @@ fn knows(key: &PrivateKey) -> BTreeSet<String> {
     BTreeSet::from([key.fingerprint(HashAlg::Sha256).to_string()])
 }
 
-/// Bits that make another letter, the same in the other case, and another sign: signature, payload, key and all between them.
+/// Changed bits that give another letter, the other case, or another character, in signature, payload, key and all text between them.
 #[test]
 fn no_byte_of_a_signed_bag_can_be_changed() {
     let (key, mut refused) = (key(7), 0);
@@ -247,7 +247,7 @@ fn no_byte_of_a_signed_bag_can_be_changed() {
         for bit in [0x01, 0x20] {
             let mut changed = bag.clone();
             changed[at] ^= bit;
-            // Whoever accepts what is not signed does not accept what is signed wrongly.
+            // Accepting unsigned bags does not accept wrong signatures.
             let found = kit::open(&changed, &knows(&key), Unsigned::Accept);
             assert!(
                 matches!(found, Err(Closed::Other | Closed::Changed(_) | Closed::Unknown(_))),
@@ -277,7 +277,7 @@ fn a_bag_of_nobody_or_of_somebody_unknown_stays_closed() {
     assert_eq!(opened, Ok((contents(), None)));
 }
 
-/// The signature of something else is none of a bag, whatever stands in it.
+/// The signature of another kind of content is not valid for a bag.
 #[test]
 fn what_was_signed_as_something_else_is_no_bag() {
     let key = key(7);
@@ -285,7 +285,7 @@ fn what_was_signed_as_something_else_is_no_bag() {
     let envelope = dsse::seal(&key, "application/vnd.other+json", &payload);
     let mut envelope = envelope.unwrap();
     envelope.payload_type = "application/vnd.drctl.kit+json".to_owned();
-    // The key of a bag has no comment.
+    // The key in a bag has no comment.
     let public = PublicKey::from(key.public_key().key_data().clone()).to_openssh().unwrap();
     let envelope = serde_json::to_string(&envelope).unwrap();
     let bytes = format!("{{\"drctl_kit\":2,\"key\":{},\"envelope\":{envelope}}}", serde_json::json!(public))

@@ -1,4 +1,4 @@
-//! What was asked for and takes effect late: a run that has stopped says so, withdraws it where it can, and whoever comes later sees it.
+//! Calls that take effect late: a stopped run reports them, withdraws them if possible, and later processes observe them.
 
 use drctl::kinds::State;
 use drctl::model::ids::StepId;
@@ -13,7 +13,7 @@ use crate::loss::intended;
 use crate::resume::events;
 use crate::rig::{Rehearsed, Rig, plan, truststream};
 
-/// Servers of one's own, with hosts or without.
+/// Self-managed servers, with or without hosts.
 pub fn own(host: &str) -> Plan {
     let at = |site: &str| format!("{{endpoint: \"db.{site}:5432/o\", admin: {{secret: \"file:a\"}}{host}}}");
     plan(&format!(
@@ -25,7 +25,7 @@ pub fn own(host: &str) -> Plan {
 
 pub const HOST: &str = ", host: {run: [ssh, db], data: /data, replication: {secret: \"file:r\"}}";
 
-/// A dark region, and a standby that takes the request to promote and begins so much later. Somebody accepted a loss of two minutes.
+/// A dark region, and a standby that starts a requested promotion this much later. A loss of two minutes is accepted.
 fn rig(host: &str, waits: Dur) -> Rig {
     let mut rig = Rig::new(own(host), "region-dark", 1);
     rig.scenario.promotion_waits = waits;
@@ -64,7 +64,7 @@ fn a_promotion_that_is_still_to_come_is_named_when_the_run_halts_and_seen_when_i
     let report = summary::report(state, state.last_at + Dur::mins(600));
     assert_eq!(report.in_doubt.len(), 1, "no clock ends it");
     assert_eq!(kinds(&all, |w| matches!(w, EventKind::WithdrawIntended { .. })), 0, "it has no host");
-    // It comes, whatever became of the run; whoever takes the run up finds it.
+    // It takes effect whatever happened to the run, and the process that resumes the run finds it.
     rig.later = Some(state.last_at + Dur::mins(15));
     let (later, _) = rig.second(&done.records, &done.notes, &[], None).unwrap();
     let state = &later.ended.state;
@@ -84,14 +84,14 @@ fn a_promotion_that_may_come_beyond_the_accepted_loss_is_withdrawn_by_its_host()
     assert_eq!(state.outstanding(state.last_at), Vec::new());
     assert!(!state.halted.as_ref().unwrap().contains("IN DOUBT"), "{:?}", state.halted);
     assert!(!state.past_return() && state.owed().count() == 0, "nothing is promoted");
-    // Much later it is a standby still.
+    // Much later it is still a standby.
     rig.later = Some(state.last_at + Dur::mins(60));
     let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
     let standby = seen.iter().find(|(key, _)| key.starts_with("database/east/")).unwrap();
     assert!(matches!(standby.1, State::Database(d) if d.is_replica()), "{standby:?}");
 }
 
-/// Folds events behind the first ones of a run.
+/// Applies events after the first ones of a run.
 struct Folded(RunState, Timestamp);
 
 impl Folded {
@@ -145,7 +145,7 @@ fn what_may_still_come_is_known_by_what_was_asked_for() {
     run.say(refused());
     assert_eq!(run.left(Dur::ZERO), Vec::<String>::new(), "it was refused");
     begun(&mut run);
-    // That it is not to be seen proves nothing, and that the next one is refused says nothing of it.
+    // That its effect is not visible proves nothing, and neither does the refusal of the next call.
     run.say(promote(|step| EventKind::EffectDisproved { step, seen: "no".to_owned() }));
     run.say(intended("promote.db"));
     run.say(refused());
@@ -162,7 +162,7 @@ fn what_may_still_come_is_known_by_what_was_asked_for() {
     assert!(run.0.apply(&again).is_err(), "nobody withdraws anything");
 }
 
-/// Of a managed one the service shows within a minute that it took a request up.
+/// For a managed server, the service shows within a minute that it accepted a request.
 #[test]
 fn what_a_service_would_show_is_in_doubt_until_it_would() {
     let mut lost = Rig::new(truststream(), "region-lost", 1);
@@ -172,13 +172,13 @@ fn what_a_service_would_show_is_in_doubt_until_it_would() {
     run.say(promote(|step| EventKind::CallInDoubt { step, why: "no answer".to_owned() }));
     assert_eq!(run.left(Dur::secs(30)), ["promote.db"]);
     assert_eq!(run.left(Dur::secs(90)), Vec::<String>::new());
-    // Nor does a clock that jumps ahead make anything come sooner.
+    // A clock that jumps ahead does not make an effect come sooner.
     let jumped = EventKind::ClockJumped { forward_ms: Dur::mins(20), backward_ms: Dur::ZERO };
     run.1 = run.1 + Dur::mins(20);
     run.say(jumped);
     assert_eq!(run.left(Dur::secs(30)), ["promote.db"]);
     assert_eq!(run.left(Dur::secs(90)), Vec::<String>::new());
-    // What was accepted takes as long as it takes: only what is seen tells.
+    // An accepted call may take any time; only an observation tells.
     run.say(came_to_nothing());
     begun(&mut run);
     assert_eq!(run.left(Dur::mins(600)), ["promote.db"]);

@@ -1,4 +1,4 @@
-//! Names that nobody saw when the runbook was made: what is there is read right before the change, and kept with it.
+//! Names that nobody observed before the runbook was made: they are read right before the change, and recorded with it.
 
 use std::collections::BTreeSet;
 
@@ -41,14 +41,14 @@ fn unseen(text: &str, scenario: &str) -> Rig {
     Rig { listing: Listing::NeverAnswered, ..Rig::new(plan(text), scenario, 1) }
 }
 
-/// The sets of the plan while a site is active.
+/// The record sets of the plan while a site is active.
 fn sets(plan: &Plan, site: &str) -> Vec<RecordSet> {
     let Spec::Route53(spec) = &plan.components[&ComponentName::new("www")].spec else { panic!() };
     let (site, home) = (SiteName::new(site), plan.home.value.clone());
     spec.records.iter().flat_map(|r| r.sets_when_active(&site, &home)).collect()
 }
 
-/// What is there once all is over, sorted.
+/// The record sets at the end, sorted.
 fn there(seen: &Seen) -> BTreeSet<RecordSet> {
     let records = seen.iter().find(|(key, _)| key.starts_with("records/")).unwrap().1;
     let State::Records(records) = records else { panic!() };
@@ -66,7 +66,7 @@ fn switch(done: &Rehearsed) -> Switch {
     switch.clone()
 }
 
-/// What each call of the switch had read.
+/// What each call of the switch has read.
 fn read(done: &Rehearsed) -> Vec<Option<Found>> {
     let of = |e: Event| match e.what {
         EventKind::CallIntended { step, direction: Direction::Do, found, .. }
@@ -79,7 +79,7 @@ fn read(done: &Rehearsed) -> Vec<Option<Found>> {
     events(done).into_iter().filter_map(of).collect()
 }
 
-/// Somebody gives a set another value before the run, which nobody sees.
+/// Somebody changes a set before the run, unobserved.
 fn deed(rig: &Rig, changed: impl Fn(&RecordSet) -> RecordSet) -> Vec<Action> {
     let healthy = Rig { listing: Listing::Answers, ..rig.clone() };
     let zone = switch(&healthy.rehearse().unwrap()).zone;
@@ -112,7 +112,7 @@ fn names_that_were_never_seen_move_from_what_the_plan_declares() {
     assert_eq!((www.before.as_str(), www.after.as_str()), ("192.0.2.1 ttl 300s", "198.51.100.1 ttl 300s"));
 }
 
-/// The target's state is nothing to do, whether all of a name is so or half of a pair.
+/// If the target state exists already nothing is done, for all of a name or for half of a pair.
 #[test]
 fn what_is_as_it_shall_be_is_left_alone() {
     let east = |rig: &Rig| sets(&rig.plan, "east");
@@ -136,7 +136,7 @@ fn what_is_as_it_shall_be_is_left_alone() {
     }
 }
 
-/// Any other value halts, that of a third site included, and both are shown. The others move.
+/// Any other value stops the change, including that of a third site, and the message shows both. The other names move.
 #[test]
 fn what_is_neither_declared_nor_the_target_halts_and_shows_both() {
     let rig = unseen(THREE, "calm");
@@ -158,7 +158,7 @@ fn what_is_neither_declared_nor_the_target_halts_and_shows_both() {
     }
 }
 
-/// A run lowered TTLs and was broken off; the next one cannot list the zone, and remembers it from before.
+/// A run that lowered TTLs was interrupted. The next one cannot list the zone, and knows it only from before.
 #[test]
 fn what_a_run_wrote_itself_is_no_change_by_somebody() {
     let first = Rig { intent: Intent::Switchover, ..Rig::new(plan(&shop(WWW)), "calm", 1) };
@@ -176,7 +176,7 @@ fn what_a_run_wrote_itself_is_no_change_by_somebody() {
     }
 }
 
-/// The run lowers TTLs, and somebody's loop gives them back right before the switch: this run knows that value, too.
+/// The run lowers TTLs, and another tool restores them right before the switch. This run recognizes that value as well.
 #[test]
 fn a_ttl_that_came_back_is_one_that_this_run_knows() {
     let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&shop(WWW)), "calm", 1) };
@@ -193,7 +193,7 @@ fn a_ttl_that_came_back_is_one_that_this_run_knows() {
     assert_eq!(there(&seen), sets(&rig.plan, "east").into_iter().collect());
 }
 
-/// Killed anywhere, a run ends where it would have, and a cancel puts back what was read: the TTL of the zone and not the plan's.
+/// After a kill at any point the run ends the same way, and a cancel restores what was read: the TTL of the zone, not the plan's.
 #[test]
 fn a_run_that_never_saw_its_names_is_carried_on_and_taken_back_from_anywhere() {
     let from = Some(SiteName::new("west"));

@@ -1,4 +1,4 @@
-//! What people write into plans and settings that should stand nowhere: it is refused before anything of it is kept, and not shown.
+//! Secrets that people write into plans and settings are refused before anything is stored, and are not displayed.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::cli::Folder;
 
 const PLANTED: &str = "planted-9d1f-hunter2";
 
-/// A plan, or settings, with a secret in it.
+/// A plan, or settings, with a secret.
 fn planted(name: &str) -> (Folder, &'static str) {
     let folder = Folder::with_plans();
     let (plan, settings) = ("plans/truststream.yaml", "plans/drctl.yaml");
@@ -35,7 +35,7 @@ fn planted(name: &str) -> (Folder, &'static str) {
     (folder, file)
 }
 
-/// Every file but the one that it was written into.
+/// The content of every file except the one with the secret.
 fn kept(folder: &Path, but: &str) -> Vec<String> {
     let (mut folders, mut found) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
@@ -86,7 +86,7 @@ fn a_secret_in_a_file_is_refused_and_neither_shown_nor_kept() {
             let said = [output.stdout, output.stderr].concat();
             let said = String::from_utf8_lossy(&said);
             assert!(!said.contains(PLANTED), "{name}: {args:?}: {said}");
-            // Nobody is kept from calling a run off by what stands in the settings.
+            // Secrets in the settings do not prevent a cancel.
             let refused = match name {
                 "settings" => matches!(args[0], "check" | "kit"),
                 _ => !matches!(args[0], "serve" | "report"),
@@ -108,7 +108,7 @@ fn a_secret_in_a_file_is_refused_and_neither_shown_nor_kept() {
     }
 }
 
-/// What a go-bag holds is its owner's alone.
+/// Only the owner can read a go-bag.
 #[test]
 fn nobody_else_reads_a_kit() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,4 @@
-//! Runs that are made by hand and asked directly: what they say of servers and stores, and what they leave behind.
+//! Hand-made runs and direct questions: what they say about servers and stores, and what they leave behind.
 
 use drctl::kinds::aws::rds::{InstanceSettings, NewReplica};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
@@ -28,7 +28,7 @@ use crate::moves::moving;
 use crate::rig::{BEGAN, Rig, plan};
 use crate::shop::shop;
 
-/// A planned move that is broken off while something of it is taken back: by what became of that.
+/// A planned move that was interrupted during its undo can be continued or not, depending on the state of that undo.
 #[test]
 fn a_run_is_continued_unless_a_fence_may_be_lifted_or_a_call_be_under_way() {
     let state = up_to(&all_of(&moving(Intent::Switchover, "calm", 5)), |w| starts(w, "caught-up.db"));
@@ -63,7 +63,7 @@ fn a_run_is_continued_unless_a_fence_may_be_lifted_or_a_call_be_under_way() {
     }
 }
 
-/// Of whom guards are taken over is whoever held them; and nobody goes elsewhere while a promotion may still come about.
+/// Guards are taken over from whoever held them; and a run with a promotion that may still happen cannot be left.
 #[test]
 fn guards_are_handed_on_and_a_promotion_that_nobody_saw_the_end_of_is_not_left_behind() {
     let mut state = failover("promote.db");
@@ -99,7 +99,7 @@ const APP: &str = r#"  app:
     verify: {sql_write: {table: drctl_canary}}
 "#;
 
-/// Whether clients were led shows nowhere but in the steps that lead them and that the run waits for.
+/// Only the steps that redirect clients, and that the run waits for, show whether clients were redirected.
 #[test]
 fn clients_are_left_half_led_by_steps_that_lead_them_and_by_no_others() {
     let all = all_of(&Rig::new(plan(&shop(APP)), "region-lost", 1));
@@ -130,7 +130,7 @@ fn clients_are_left_half_led_by_steps_that_lead_them_and_by_no_others() {
     }
 }
 
-/// A server that a run fenced is kept out until the run lets writes in there, or begins to; and no other server is.
+/// A fenced server is kept out until the run admits writes there, or starts to; no other server is.
 #[test]
 fn who_is_kept_out_and_who_was_let_in_is_told_server_by_server() {
     let mut state = failover("promote.db");
@@ -157,7 +157,7 @@ fn who_is_kept_out_and_who_was_let_in_is_told_server_by_server() {
     admitted.steps[0].work = work(Some(at(30)), Some(at(40)));
     assert_eq!((admitted.unfenced_at(&west), admitted.unfenced_at(&east)), (Some(at(40)), None));
 
-    // A server that follows another one takes no writes, either.
+    // A server that follows another one takes no writes either.
     let mut follows = state.clone();
     follows.runbook.steps[0].action = Action::Op(Operation::Rejoin(Rejoin {
         db: east.clone(),
@@ -175,7 +175,7 @@ fn who_is_kept_out_and_who_was_let_in_is_told_server_by_server() {
     assert_eq!((state.made_writer(&east), state.made_writer(&west)), (Some(then), None));
 }
 
-/// Only a standby that was made after the promotion follows the server that was promoted.
+/// Only a standby that was made after the promotion follows the promoted server.
 #[test]
 fn a_store_is_protected_again_by_a_standby_of_its_own_that_came_later() {
     let mut state = failover("promote.db");
@@ -202,7 +202,7 @@ fn a_store_is_protected_again_by_a_standby_of_its_own_that_came_later() {
     }
 }
 
-/// A fence that another run may have set is this one's to lift where it is the same fence of the same server.
+/// A fence that another run may have set is inherited only if it is the same fence of the same server.
 #[test]
 fn a_fence_is_inherited_by_its_server_and_its_method() {
     let mut state = failover("promote.db");
@@ -221,7 +221,7 @@ fn a_fence_is_inherited_by_its_server_and_its_method() {
     }
 }
 
-/// Of two stores that are promoted together one may lose more than was accepted by now.
+/// One of two stores that are promoted together may by now lose more than was accepted.
 #[test]
 fn a_store_of_a_group_is_asked_about_until_its_promotion_may_come_about() {
     let text = two_stores("after.promote").text + "groups:\n  both: {components: [a, b], gate: together}\n";
@@ -266,7 +266,7 @@ fn a_store_of_a_group_is_asked_about_until_its_promotion_may_come_about() {
         (state.steps[of_b].work.status, state.steps[of_b].work.doubt) = (status.clone(), doubt);
         let held = gate::reopened(&state, of_a, &a, now);
         assert_eq!(held.is_some(), asked, "{status:?} {doubt:?}: {held:?}");
-        // Its own loss is always asked about.
+        // Its own loss is always checked.
         assert!(gate::reopened(&state, of_b, &b, now).is_some(), "{status:?} {doubt:?}");
         if let Some(EventKind::GateBlocked { flag, .. }) = held {
             let flag = flag.unwrap();
@@ -275,7 +275,7 @@ fn a_store_of_a_group_is_asked_about_until_its_promotion_may_come_about() {
     }
 }
 
-/// Each refusal waits longer than the one before, by up to half as much again, and the first a second.
+/// Each refusal is followed by a longer wait than the one before, plus up to half of it; the first is a second.
 #[test]
 fn a_call_that_was_refused_for_now_is_made_again_later_and_later() {
     let mut state = failover("promote.db");
@@ -303,7 +303,7 @@ fn a_call_that_was_refused_for_now_is_made_again_later_and_later() {
     }
 }
 
-/// Only a batch of record sets has parts: of anything else nothing is left to try.
+/// Only a batch of record sets has parts; for any other action nothing remains to be tried.
 #[test]
 fn what_was_refused_is_taken_apart_only_where_it_has_parts() {
     let state = failover("promote.db");
@@ -316,7 +316,7 @@ fn what_was_refused_is_taken_apart_only_where_it_has_parts() {
     }
 }
 
-/// A failed step is passed by where its runbook says so, unless it is one that keeps data safe.
+/// A failed step is skipped if its runbook says so, unless it protects data.
 #[test]
 fn what_a_failed_step_holds_back_is_told_by_name() {
     let mut state = failover("fence.db.sql");
@@ -351,7 +351,7 @@ fn what_a_failed_step_holds_back_is_told_by_name() {
     }
 }
 
-/// One rung proved the fence: the next is left out, and so is a fence that an earlier run owed of the same server.
+/// After one method has proven the fence, the next one is skipped, and so is a pending fence of an earlier run on the same server.
 #[test]
 fn a_server_that_is_fenced_is_not_fenced_again() {
     let mut state = failover("fence.db.sql");
@@ -408,7 +408,7 @@ fn part(state: &RunState, of: Part) -> usize {
     place_of(state, |a| matches!(a, Action::Op(Operation::Restore(RestoreStep { part, .. })) if *part == of))
 }
 
-/// What is lost is what was counted of this store when its writes had ended, and only this one is restored.
+/// The loss is the one counted for this store after its writes had ended, and only this store is restored.
 #[test]
 fn a_restore_is_of_one_store() {
     let mut state = restored();
@@ -434,7 +434,7 @@ fn a_restore_is_of_one_store() {
     }
 }
 
-/// A host knows by the rows whether its copy has to stay; of a service only its word for «it has the name» is believed.
+/// A host can tell by its rows whether its copy must stay; a service is trusted only if it says that the copy has the name.
 #[test]
 fn a_copy_that_could_not_be_taken_back_stays_if_somebody_who_knows_says_so() {
     let mut managed = restored();
@@ -476,8 +476,8 @@ fn new_replica() -> Box<NewReplica> {
     })
 }
 
-/// A rebuild on a host goes on for hours whatever becomes of the run, and a fence in doubt stays so while its site is dark; anything
-/// else that was called keeps a run from stopping.
+/// A rebuild on a host continues for hours whatever happens to the run, and a fence remains in doubt while its site is dark. Any other call
+/// keeps a run from stopping.
 #[test]
 fn a_run_stops_while_only_a_rebuild_or_a_doubted_fence_is_left() {
     let mut base = RunState::fold(&all_of(&moving(Intent::Switchover, "calm", 1))).unwrap();
@@ -516,7 +516,7 @@ fn a_run_stops_while_only_a_rebuild_or_a_doubted_fence_is_left() {
     }
 }
 
-/// The name of a server that was set aside is taken once another one may have been asked for under it.
+/// The name of a server that was set aside counts as taken once another server may have been requested under it.
 #[test]
 fn a_server_is_replaced_once_another_may_have_its_name() {
     let base = RunState::fold(&all_of(&moving(Intent::Switchover, "calm", 1))).unwrap();

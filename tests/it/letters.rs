@@ -1,4 +1,4 @@
-//! The words that people are sent: the fields that they look for, whole, and when they are told that it is over.
+//! The texts of notifications: all expected fields, and when the end is reported.
 
 use drctl::model::duty::{Duties, Duty};
 use drctl::model::ids::StepId;
@@ -18,7 +18,7 @@ use crate::decided::{minutes, run, say, scale, step};
 use crate::resume::events;
 use crate::rig::{BEGAN, Rig, truststream};
 
-/// An incident of which the names were moved after three minutes, and that is watched from minute four on for two hours.
+/// An incident whose names moved after three minutes, with a watch of two hours from minute four on.
 fn served() -> RunState {
     let wait = Action::Wait { duration_ms: Dur::mins(120), until: None };
     let mut state = run(vec![step("grow", scale()), Step { phase: Phase::Watch, ..step("watch", wait) }]);
@@ -76,7 +76,7 @@ fn one(state: &RunState, at: Timestamp, key: &str) -> Notice {
     all.into_iter().find(|n| n.key == key).unwrap_or_else(|| panic!("{keys:?}"))
 }
 
-/// Each line of a message up to its colon, and the whole of those that are the same every time.
+/// Each line of a message up to its colon; lines that never change as a whole.
 fn told(notice: &Notice) -> Vec<String> {
     let varies =
         ["ETA", "REQUESTED BY", "RTO", "RPO", "RECOVERY TIME SO FAR", "PROGRESS", "CALLED", "ACTIONS TAKEN"];
@@ -130,7 +130,7 @@ fn an_update_says_where_it_stands() {
     );
 }
 
-/// Two hours of watching are no part of what it took: whoever waits hears of it when users are served, and what is owed counts from then.
+/// The two hours of watching are not part of the recovery: the end is reported when users are served, and duties count from then.
 #[test]
 fn it_is_resolved_when_users_are_served_and_not_when_nobody_watches_any_more() {
     let state = watched(served());
@@ -165,7 +165,7 @@ fn it_is_resolved_when_users_are_served_and_not_when_nobody_watches_any_more() {
     let expected = [("monitoring", 3), ("incident-report", 24), ("post-mortem", 48)];
     let expected: Vec<_> = expected.iter().map(|(what, n)| ((*what).to_owned(), hours(*n))).collect();
     assert_eq!(due(&state, minutes(5)), expected);
-    // A report may be there before the run has watched for long enough; nobody says that it was watched before it was.
+    // A report may exist before the run has watched long enough, but nobody can confirm the watch before its end.
     let fulfil = |duty, at| {
         let done = Signal::Fulfil { duty, reference: "wiki/1".to_owned(), sha256: None };
         signal::take(&state, done, Person::claimed("ann"), at)
@@ -178,7 +178,7 @@ fn it_is_resolved_when_users_are_served_and_not_when_nobody_watches_any_more() {
     assert_eq!(one(&over, minutes(125), "closed").due, minutes(124));
 }
 
-/// Resolvers are asked before anybody knows that users are served: that is no end of anything. Nor is a watch that was left out beforehand.
+/// Resolvers are checked before users are known to be served, so that is not an end. Nor is a watch that was skipped in advance.
 #[test]
 fn nothing_is_resolved_before_users_are_seen_to_be_served() {
     let all = events(&Rig::new(truststream(), "region-lost", 1).rehearse().unwrap());
@@ -207,7 +207,7 @@ fn nothing_is_resolved_before_users_are_seen_to_be_served() {
     assert_eq!(early.over_at(), None);
 }
 
-/// What was told as resolved and then came to nothing is told again, under a name of its own; and what called people meanwhile ends with it.
+/// If a resolved incident fails later, a second end is reported under its own name, and ends the alerts in between as well.
 #[test]
 fn whoever_heard_of_an_end_hears_of_another_one() {
     let keys = |state: &RunState, at| {
@@ -262,7 +262,7 @@ fn users_that_fail_again_while_it_is_watched_call_people_again() {
     assert!(!news(&state, minutes(31)).iter().any(|n| n.key.contains("again") || n.key.contains("update")));
 }
 
-/// What is left where it stopped is an incident, too: somebody reports on it.
+/// A run that stopped and was left there is an incident too, so a report is due.
 #[test]
 fn a_run_that_stopped_and_was_left_there_owes_a_report() {
     let mut state = served();
@@ -276,7 +276,7 @@ fn a_run_that_stopped_and_was_left_there_owes_a_report() {
     assert!(matches!(&taken[..], [EventKind::Fulfilled { .. }]), "{taken:?}");
 }
 
-/// A step that takes much longer than it ever did calls for somebody, once, until somebody has seen it.
+/// A step that takes much longer than ever alerts somebody, once, until it is acknowledged.
 #[test]
 fn a_stalled_step_climbs_the_ladder() {
     let rehearsed = |seed| Rig::new(truststream(), "region-lost", seed).rehearse().unwrap();
@@ -288,7 +288,7 @@ fn a_stalled_step_climbs_the_ladder() {
     let at = all.iter().position(|e| begins(&e.what)).unwrap();
     let mut state = RunState::fold(&all[..=at]).unwrap();
     state.created.world = WorldKind::Live;
-    // Somebody has seen the incident, and not yet this.
+    // Somebody acknowledged the incident, but not this alarm.
     let on_it = |state: &mut RunState, at| {
         let (who, reason) = (Person::claimed("ann"), "on it".to_owned());
         say(state, at, EventKind::Acknowledged { who, decision: None, reason });

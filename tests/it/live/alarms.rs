@@ -1,4 +1,4 @@
-//! Alarms of CloudWatch (LocalStack's) that keep a live drill of real servers from beginning, and end its stay.
+//! Alarms of CloudWatch (LocalStack's) that prevent the start of a live drill of real servers, and end its stay.
 
 use std::process::Command;
 
@@ -10,7 +10,7 @@ use super::{localstack, until};
 const LIVE: &[&str] = &["drill", "orders", "--mode", "live", "--yes"];
 const ALARM: &str = "orders-5xx";
 
-/// One account for each test: alarms are kept by account.
+/// Each test has its own account, because alarms belong to an account.
 struct Watched {
     world: World,
     account: &'static str,
@@ -48,7 +48,7 @@ impl Watched {
         super::finished(self.world.folder.path(), self.drctl(LIVE).args(["--output", "json"]).args(more))
     }
 
-    /// Asks CloudWatch itself for something.
+    /// Calls CloudWatch directly.
     fn cloudwatch(&self, action: &str, fields: &str) {
         let auth = format!(
             "Authorization: AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/monitoring/aws4_request, SignedHeaders=host, Signature=0",
@@ -97,7 +97,7 @@ fn a_live_drill_does_not_begin_while_an_alarm_is_on_or_nobody_knows_of_it() {
 fn an_alarm_that_goes_off_takes_users_back_from_a_live_drill() {
     let watched = Watched::new("000000000872");
     watched.make();
-    // Without data it is silent.
+    // Without data it counts as off.
     watched.set("INSUFFICIENT_DATA");
     let world = &watched.world;
     let ((code, told, words), truth) = world.under_load(|| {
@@ -118,7 +118,7 @@ fn an_alarm_that_goes_off_takes_users_back_from_a_live_drill() {
 }
 
 impl Watched {
-    /// Live drills that are due in the next minute, and how late each may begin.
+    /// Live drills that are due in the next minute, and how late each may start.
     fn schedules(&self, of: &[(&str, &str)]) {
         let due = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC) + jiff::Span::new().seconds(65);
         let at = format!("{} {} * * *", due.minute(), due.hour());
@@ -133,7 +133,7 @@ impl Watched {
             .unwrap();
     }
 
-    /// A server whose words are in `served`.
+    /// A server with its output in `served`.
     fn serve(&self) -> Killed {
         let words = std::fs::File::create(self.world.folder.path().join("served")).unwrap();
         Killed(self.drctl(&["serve"]).stdout(words).stderr(std::process::Stdio::null()).spawn().unwrap())
@@ -153,7 +153,7 @@ impl Drop for Killed {
     }
 }
 
-/// That an alarm is on is no failure of what was to be tried: it is tried when the alarm is silent, or missed for it.
+/// An active alarm is not a failed drill: the drill waits until the alarm is off, or is missed because of it.
 #[test]
 fn a_server_waits_for_an_alarm_to_be_silent() {
     let watched = Watched::new("000000000873");
@@ -189,7 +189,7 @@ fn a_server_waits_for_an_alarm_to_be_silent() {
     assert!(watched.world.missing(&truth, watched.world.pair.primary).is_empty());
 }
 
-/// Whoever moved users while the alarm was on: they are not moved again as soon as it is silent.
+/// Users who were moved while the alarm was on are not moved again as soon as it is off.
 #[test]
 fn a_drill_that_waited_for_an_alarm_moves_nobody_who_was_just_moved() {
     let watched = Watched::new("000000000874");

@@ -12,7 +12,7 @@ pub const TO_EAST: &[&str] =
     &["failover", "orders", "--to", "us-east-1", "--yes", "--outage-began", "2026-01-01T00:00:00Z"];
 const WAIVED: &[&str] = &["--waive", "unfenced-promotion:db", "--accept-data-loss", "5m", "--reason", "dark"];
 
-/// The estate, a global database in it, and the plan of that one alone.
+/// The estate with a global database, and a plan of that alone.
 pub struct Orders {
     pub estate: Estate,
 }
@@ -53,7 +53,7 @@ watch: {{for: 1s}}
         Self { estate }
     }
 
-    /// How the secondary behaves from now on.
+    /// Sets the behavior of the secondary.
     fn knob(&self, more: &Value) {
         let mut body =
             json!({"account": self.estate.account(), "region": "us-east-1", "cluster": "orders-east"});
@@ -61,13 +61,13 @@ watch: {{for: 1s}}
         control(localstack(), "aurora", &body.to_string());
     }
 
-    /// What is seen of a cluster.
+    /// The observed state of a cluster.
     fn cluster(&self, region: &str, id: &str) -> Value {
         let (_, seen) = self.estate.json(&["observe"]);
         seen["estate"]["entries"][format!("database/{region}/{id}")]["now"]["state"].clone()
     }
 
-    /// Calls that changed something but for guards and roles, in order.
+    /// Mutating calls in order, without those for guards and roles.
     fn calls(&self) -> Vec<String> {
         let calls = self.estate.proxy.take_calls();
         let rds = mutating(&calls).into_iter().filter(|c| c.service == "rds");
@@ -81,7 +81,7 @@ watch: {{for: 1s}}
     }
 }
 
-/// The secondary has no instance: it is given one beside the fence. What was left follows, and is given its groups back.
+/// The secondary has no instance and gets one in parallel with the fence. The old writer then follows, and gets its groups back.
 #[test]
 fn a_failover_to_a_headless_secondary_and_the_way_back() {
     let orders = Orders::new();
@@ -105,7 +105,7 @@ fn a_failover_to_a_headless_secondary_and_the_way_back() {
     let before = ["us-east-1 CreateDBInstance", "us-west-2 ModifyDBCluster", "us-west-2 RebootDBInstance"];
     assert_eq!(calls, before);
 
-    // The service makes the old writer a secondary; drctl sees that, and lifts the fence from it.
+    // The service makes the old writer a secondary; drctl observes that, and lifts the fence from it.
     let (code, report) = orders.estate.json(&["reprotect", "orders", "--to", "us-west-2", "--yes"]);
     assert!(code == 0 && report["protection"]["state"] == "protected", "{code}: {report:#}");
     assert_eq!(orders.calls(), ["us-west-2 ModifyDBCluster"]);
@@ -125,7 +125,7 @@ fn a_failover_to_a_headless_secondary_and_the_way_back() {
     assert_eq!(orders.cluster("us-west-2", "orders-west")["role"], "writer");
 }
 
-/// The answer to the handover never comes: it is looked for, and asked for once.
+/// The answer to the switchover is lost: its effect is observed, and it is requested only once.
 #[test]
 fn a_handover_whose_answer_is_lost_is_not_asked_for_twice() {
     let orders = Orders::new();
@@ -135,7 +135,7 @@ fn a_handover_whose_answer_is_lost_is_not_asked_for_twice() {
     assert_eq!(orders.cluster("us-east-1", "orders-east")["role"], "writer");
 }
 
-/// Everything is asked of the region that takes over: it knows the writer that nobody else can ask.
+/// All calls go to the region that takes over, which knows the writer even if the writer's region is dark.
 #[test]
 fn a_dark_region_is_left_on_a_waiver_and_owes_nothing_once_it_follows() {
     let orders = Orders::new();
@@ -153,14 +153,14 @@ fn a_dark_region_is_left_on_a_waiver_and_owes_nothing_once_it_follows() {
     let calls = orders.calls();
     assert!(calls.contains(&"us-east-1 FailoverGlobalCluster".to_owned()), "{calls:?}");
     assert!(!calls.iter().any(|c| c.starts_with("us-west-2 ModifyDBCluster")), "{calls:?}");
-    // The service has made it a secondary by then: it takes no writes, and nothing is owed any more.
+    // By then the service has made it a secondary, so it takes no writes and nothing is pending.
     orders.estate.proxy.remove(dark);
     let run = report["run_id"].as_str().unwrap();
     let (_, after) = orders.estate.json(&["runs", "resume", run]);
     assert_eq!(after["fence"]["state"], "settled", "{after:#}");
 }
 
-/// Neither to move to nor to fail over to: AWS would refuse it, and with the writer fenced by then nobody could write.
+/// Neither a move nor a failover to it is possible: AWS would refuse, and with the writer fenced nobody could write.
 #[test]
 fn a_secondary_that_is_made_anew_is_no_target() {
     let orders = Orders::new();
@@ -176,7 +176,7 @@ fn a_secondary_that_is_made_anew_is_no_target() {
     assert_eq!(orders.calls(), Vec::<String>::new());
 }
 
-/// Nobody is called the writer because he is not in the list, and nothing is fenced for it.
+/// A cluster that is not in the list does not count as the writer, and nothing is fenced because of it.
 #[test]
 fn a_misspelt_global_database_is_named_and_nothing_is_touched() {
     let orders = Orders::new();
@@ -192,7 +192,7 @@ fn a_misspelt_global_database_is_named_and_nothing_is_touched() {
     assert_eq!(orders.calls(), Vec::<String>::new());
 }
 
-/// What AWS refused is asked for again by whoever resumes the run, once the reason is gone.
+/// A call that AWS refused is repeated when the run is resumed after the cause is gone.
 #[test]
 fn a_failover_that_aws_refused_goes_on() {
     let orders = Orders::new();
@@ -207,7 +207,7 @@ fn a_failover_that_aws_refused_goes_on() {
     assert_eq!(orders.estate.carried_out("RebootDBInstance"), 1);
 }
 
-/// What sessions of the secondary write through the old primary passes by no security group: that is no fence.
+/// Security groups do not block writes that sessions of the secondary forward to the old primary, so they are no fence.
 #[test]
 fn forwarded_writes_pass_by_the_group_and_so_the_fence_is_not_proven() {
     let orders = Orders::new();
@@ -220,8 +220,8 @@ fn forwarded_writes_pass_by_the_group_and_so_the_fence_is_not_proven() {
     );
     assert!(words.contains("--waive unfenced-promotion:db"), "{words}");
     let (_, report) = orders.estate.json(&[TO_EAST, WAIVED].concat());
-    // Tried all the same, once, and not called proven while sessions of the secondary may write through it. Once the secondary is the
-    // writer itself, it forwards nothing.
+    // The fence is still tried once, but not called proven while sessions of the secondary may write through it. Once the secondary is the
+    // writer, it forwards nothing.
     let of = |id: &str| report["steps"].as_array().unwrap().iter().find(|s| s["id"] == id).unwrap();
     assert_eq!(of("fenced.db")["state"], "waived", "{report:#}");
     let (fence, promotion) = (of("fence.db.security_group"), of("promote.db"));

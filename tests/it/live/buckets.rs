@@ -1,4 +1,4 @@
-//! Buckets on LocalStack, which keeps replication rules and copies nothing: copies are made here by hand, and figures published by hand.
+//! Buckets on LocalStack, which stores replication rules but does not replicate. The tests make copies and publish metrics themselves.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Estate, FAILOVER, localstack};
 
-/// Asks one of LocalStack's services, in a region.
+/// Calls one of LocalStack's services in a region.
 fn curl(account: &str, (region, service): (&str, &str), args: &[&str]) -> String {
     let auth = format!(
         "Authorization: AWS4-HMAC-SHA256 Credential={account}/20260101/{region}/{service}/aws4_request, SignedHeaders=host, Signature=0"
@@ -52,7 +52,7 @@ impl<'e> Pair<'e> {
         self.put("us-east-1", &format!("{}/{key}", self.east), body);
     }
 
-    /// Keeps versions and copies everything of the prefix, both ways.
+    /// Enables versioning and replication of the whole prefix, in both directions.
     fn copied(&self) {
         let both = [("us-west-2", &self.west, &self.east), ("us-east-1", &self.east, &self.west)];
         for (region, from, _) in both {
@@ -68,7 +68,7 @@ impl<'e> Pair<'e> {
         }
     }
 
-    /// What S3 publishes in the region of the copy.
+    /// Publishes a metric of S3 in the region of the copy.
     fn publish(&self, metric: &str, value: u32) {
         let mut fields = vec![
             "Action=PutMetricData".to_owned(),
@@ -99,7 +99,7 @@ impl<'e> Pair<'e> {
         std::fs::write(&file, text.replace("  www:\n", &format!("{uploads}  www:\n"))).unwrap();
     }
 
-    /// What is said of an area of the copy in the east.
+    /// The readiness of an area for the copy in the east.
     fn ready(&self, area: &str, about: &str) -> (String, String) {
         let (_, told) = self.estate.json(&["ready", "truststream"]);
         let all = told["checks"].as_array().unwrap();
@@ -137,7 +137,7 @@ fn what_a_copy_lacks_is_found_before_and_told_after() {
 
     pair.west("up/same", "one");
     pair.east("up/same", "one");
-    // A key that a listing has to encode.
+    // A key that a listing must encode.
     pair.west("up/a%20b%2Bc%25d", "zero");
     pair.east("up/a%20b%2Bc%25d", "zero");
     is(pair.ready("replica", objects), "ready", "compared 2 of 2 objects: 2 identical");

@@ -1,4 +1,4 @@
-//! A client of record: a process that writes numbered rows and remembers which of them it was told are safe.
+//! A recording client: a process that writes numbered rows and records which of them were acknowledged.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// A client of record that goes on until it is stopped.
+/// A recording client that runs until it is stopped.
 pub(super) struct Client {
     process: Child,
     file: PathBuf,
@@ -38,7 +38,7 @@ impl Client {
         }
     }
 
-    /// Attempts that ended alike, one line for each unbroken series of them.
+    /// The attempts, one line for each series with the same result.
     pub(super) fn story(&self) -> String {
         let end = |a: &Value| match a["error"].as_str() {
             Some(why) => why.chars().take(120).collect(),

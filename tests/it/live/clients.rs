@@ -1,4 +1,4 @@
-//! Clients that find their database by a secret: led elsewhere, restarted, and proven by a write of theirs.
+//! Clients that find their database by a secret: redirected, restarted, and proven by a write of theirs.
 
 use std::process::{Child, Command};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,7 +11,7 @@ use super::world::{WAIVE, World, outage};
 use super::{Estate, FAILOVER, localstack, until};
 use crate::support::{Fault, HoldPoint, Rule};
 
-/// Asks Secrets Manager by itself, as somebody else would.
+/// Calls Secrets Manager directly, like somebody else.
 fn ask(account: &str, region: &str, operation: &str, body: &Value) -> Value {
     let scope = format!("{account}/20260101/{region}/secretsmanager/aws4_request");
     let mut body = body.clone();
@@ -33,13 +33,13 @@ fn ask(account: &str, region: &str, operation: &str, body: &Value) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What clients read now.
+/// The content that clients read now.
 fn read(account: &str, region: &str, name: &str) -> Value {
     let answer = ask(account, region, "GetSecretValue", &json!({"SecretId": name}));
     serde_json::from_str(answer["SecretString"].as_str().unwrap()).unwrap()
 }
 
-/// Another password beside what is there, as a rotation puts it.
+/// Sets another password and keeps the rest, as a rotation does.
 fn rotate(account: &str, region: &str, name: &str, password: &str) {
     let mut text = read(account, region, name);
     text["password"] = json!(password);
@@ -73,13 +73,13 @@ fn start(estate: &Estate) -> Child {
     }
 }
 
-/// What the secrets of both regions come to.
+/// Checks the secrets of both regions.
 fn led(estate: &Estate, password: &str) {
     for region in ["us-east-1", "us-west-2"] {
         let seen = read(estate.account(), region, NAME);
         let host = seen["host"].as_str().unwrap();
         assert!(host.starts_with("truststream-replica-1."), "{region}: {seen}\n{}", estate.words());
-        // Text stays text, and what names no server stays as it is.
+        // Text stays text, and other fields are unchanged.
         assert!(seen["port"].is_string() && seen["dbname"] == "ts", "{seen}");
         let wanted = if region == "us-east-1" { password } else { "first-of-two" };
         assert_eq!(seen["password"], wanted, "{region}");
@@ -91,7 +91,7 @@ fn led(estate: &Estate, password: &str) {
     assert!(!within(b"-of-two"), "a password is in the store");
 }
 
-/// A rotation between the read and the move of the label is not undone by it.
+/// A rotation between the read and the move of the label is not undone.
 #[test]
 fn a_password_that_is_rotated_meanwhile_stays() {
     let estate = estate();
@@ -110,7 +110,7 @@ fn a_password_that_is_rotated_meanwhile_stays() {
     assert!(story.contains("SecretChanged"), "{story}");
 }
 
-/// Killed around each of the two calls: the secret is changed once, and a resumed run ends where an undisturbed one does.
+/// Killed around each of the two calls: the secret is changed once, and a resumed run has the same result as an undisturbed one.
 #[test]
 fn killed_around_the_change_of_a_secret() {
     std::thread::scope(|scope| {
@@ -141,7 +141,7 @@ fn killed_around_the_change_of_a_secret() {
     });
 }
 
-/// The plan of the world with clients that read a secret, those of east restarted by a signal.
+/// The plan of the world with clients that read a secret; those in the east are restarted by a signal.
 #[cfg(feature = "postgres")]
 fn with_clients(world: &World, client: &Client) -> String {
     let plan = std::fs::read_to_string(world.path("plans/shop.yaml")).unwrap();
@@ -155,8 +155,8 @@ fn with_clients(world: &World, client: &Client) -> String {
     plan.replace("  www:\n", &clients).replace("needs: [db]", "needs: [app]")
 }
 
-/// Under load a region goes dark. A client that reads its secret at its start and at no other time goes on in the other one, on the
-/// server that was promoted, without a lost row that is not told of; what could not be changed is, when the region is back.
+/// A region goes dark under load. A client that reads its secret only at its start continues in the other one, on the promoted server, and
+/// every lost row is reported. The secret that could not be changed is changed when the region is back.
 #[cfg(feature = "postgres")]
 #[test]
 fn clients_that_read_a_secret_follow_it_there_and_back() {
@@ -178,7 +178,7 @@ fn clients_that_read_a_secret_follow_it_there_and_back() {
     assert!(code == 5 && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
     client.writes_to("east");
     assert_eq!([host("us-east-1"), host("us-west-2")], ["east", "west"]);
-    // Nothing that clients have to keep to themselves is kept here, and nothing of it is lost.
+    // Nothing that belongs only to the clients is stored here, and nothing of it is lost.
     assert_eq!(read(&account, "us-east-1", "shop/app")["owner"], "the shop");
     let step = |report: &Value, id: &str| {
         let steps = report["steps"].as_array().unwrap().iter();
@@ -220,7 +220,7 @@ fn clients_that_read_a_secret_follow_it_there_and_back() {
     );
 }
 
-/// PgBouncer, which hands each transaction to whatever connection is free, and takes no options from its clients.
+/// PgBouncer, which runs each transaction on any free connection, and accepts no options from clients.
 #[cfg(feature = "postgres")]
 struct Pooler {
     process: Child,
@@ -251,7 +251,7 @@ impl Pooler {
         Self { process, folder, port }
     }
 
-    /// What leads it to a server.
+    /// The configuration that points it to a server.
     fn to(&self, server: u16) -> String {
         format!("[sh, {}, \"{server}\", \"{}\"]", self.folder.path().join("to").display(), self.process.id())
     }
@@ -265,7 +265,7 @@ impl Drop for Pooler {
     }
 }
 
-/// A pooler is led by a command, and a row through it lands on the server that was promoted.
+/// A command redirects the pooler, and a row through it arrives on the promoted server.
 #[cfg(feature = "postgres")]
 #[test]
 fn clients_of_a_pooler_are_led_by_a_command() {

@@ -1,11 +1,11 @@
-//! This machine's clock is wrong: services take no request that is signed with its time. And how sessions are named there.
+//! A wrong clock of this machine: services reject every request that is signed with its time. Also the names of sessions.
 
 use std::time::Duration;
 
 use super::{Estate, FAILOVER, until};
 use crate::support::{Fault, HoldPoint, Rule};
 
-/// What the services' clocks show, less what this machine's does.
+/// The difference between the services' clocks and this machine's.
 const AHEAD: i64 = 20 * 60;
 const WORDS: &str = "the clock of this machine is 20m behind the clock of the service";
 
@@ -25,7 +25,7 @@ fn a_wrong_clock_is_told_with_by_how_much_and_is_no_silence_of_a_region() {
     assert!(rds["detail"].as_str().unwrap().contains("the clock of this machine is wrong"), "{rds:#}");
     let once: Vec<_> = lines.iter().filter(|l| l["detail"].as_str().unwrap().contains(WORDS)).collect();
     assert!(once.len() == 1 && once[0]["about"] == "credentials", "by how much is said once: {lines:#?}");
-    // STS's own answer is told apart from that of a service that a session was had for.
+    // A rejection by STS is distinguished from one by a service that gets a session.
     estate.proxy.remove(skewed);
     estate.proxy.rule(Rule::new(Fault::Skewed(-AHEAD)).service("rds"));
     let (_, seen, _) = estate.run(&["observe"]);
@@ -43,7 +43,7 @@ fn sessions_carry_the_command_and_the_operator() {
     assert!(events.contains("assumed-role/drctl-east/drctl-failover-Zo--ops@night"), "{events}");
 }
 
-/// Goes wrong while a run goes on: a call that is not taken for it is not made again and again in silence.
+/// It becomes wrong during a run: a rejected call is reported instead of being repeated silently.
 #[test]
 fn a_call_that_is_not_taken_for_the_clock_is_told_at_once_and_made_when_it_is_set() {
     let estate = Estate::new();
@@ -68,7 +68,7 @@ fn a_call_that_is_not_taken_for_the_clock_is_told_at_once_and_made_when_it_is_se
     estate.assert_recovered_once();
 }
 
-/// And while an accepted call has its effect, which then nobody may look at.
+/// The same while an accepted call takes effect, which then cannot be observed.
 #[test]
 fn an_effect_that_the_clock_hides_is_told_at_once_and_seen_when_it_is_set() {
     let estate = Estate::new();

@@ -6,14 +6,14 @@ use super::objects::{answers, control_plane_down};
 use super::world::{WAIVE, World};
 use super::{control, localstack};
 
-/// How one endpoint of the world's cluster behaves from now on.
+/// Sets the behavior of one endpoint of the world's cluster.
 fn endpoint(made: &Value, region: &str, more: &Value) {
     let mut body = json!({"cluster": made["cluster"], "region": region});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     control(localstack(), "arc", &body.to_string());
 }
 
-/// The states of the world's controls, as the cluster has them.
+/// The states of the world's controls according to the cluster.
 fn states(made: &Value) -> Vec<(String, String)> {
     let all = control(localstack(), "arc", "");
     let clusters = all["clusters"].as_array().unwrap();
@@ -23,14 +23,14 @@ fn states(made: &Value) -> Vec<(String, String)> {
     controls.map(|c| (text(&c["name"]), text(&c["state"]))).collect()
 }
 
-/// A region is dark, and with it one endpoint; the nearest is out of service, the next answers too late, and a rule wants time between
-/// two changes: users are moved all the same, by nothing but routing controls.
+/// A region is dark, including one endpoint. The nearest endpoint is out of service, the next is too slow, and a rule requires time between
+/// two changes. Users are moved all the same, only by routing controls.
 #[test]
 fn a_dark_region_is_left_by_routing_controls_though_endpoints_fail_and_a_rule_wants_time() {
     let world = World::new();
     let made: Value = serde_json::from_str(&world.run("routing", &["25000"])).unwrap();
     let plan = world.by_controls(&made);
-    // Sets that no control would move are refused while anybody can still make them.
+    // Record sets that no control would move are refused while they can still be corrected.
     let other = plan.replace(made["health_checks"]["east"].as_str().unwrap(), "another-check");
     std::fs::write(world.path("plans/shop.yaml"), other).unwrap();
     assert_eq!(world.drctl(&["observe"]).0, 0);
@@ -53,7 +53,7 @@ fn a_dark_region_is_left_by_routing_controls_though_endpoints_fail_and_a_rule_wa
     endpoint(&made, "us-east-1", &json!({"mode": "unavailable"}));
     endpoint(&made, "ap-northeast-1", &json!({"delay_ms": 6000}));
     world.run("fault", &["black-hole", "west"]);
-    // The wait begins anew.
+    // The wait starts again.
     let of = |key: &str| made["controls"][key].as_str().unwrap();
     world.run("routing", &["turn", of("west"), of("east"), made["rule"].as_str().unwrap()]);
     let (code, report, words) = world.drctl(WAIVE);

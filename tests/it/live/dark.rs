@@ -1,4 +1,4 @@
-//! A region that swallows everything, from before the start.
+//! A region that drops all packets, from before the start.
 
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ const WAIVED: &[&str] = &[
     "2026-01-01T00:00:00Z",
 ];
 
-/// Operations in the lost region after the survey, by run-independent means: what the proxy saw.
+/// Operations in the lost region after the survey, as the proxy saw them.
 fn western(estate: &Estate) -> Vec<String> {
     let calls = estate.proxy.calls();
     calls.iter().filter(|c| c.region == "us-west-2").map(|c| c.operation.clone()).collect()
@@ -30,7 +30,7 @@ fn western(estate: &Estate) -> Vec<String> {
 #[test]
 fn a_dark_region_needs_a_waiver_and_the_debt_is_paid_when_it_returns() {
     let estate = Estate::new();
-    // Somebody looked while all was well: that is what the last known capacity comes from.
+    // An observation while all was well: the source of the last known capacity.
     assert_eq!(estate.run(&["observe"]).0, 0);
     let dark = estate.proxy.black_hole("us-west-2");
     estate.proxy.take_calls();
@@ -47,7 +47,7 @@ fn a_dark_region_needs_a_waiver_and_the_debt_is_paid_when_it_returns() {
     assert_eq!(report["outcome"], "recovered", "{report:#}");
     assert_eq!(report["fence"]["state"], "pending", "{report:#}");
     assert_eq!(report["rpo"]["basis"], "upper_bound", "{report:#}");
-    // The survey looks once; after it only the fence is tried there.
+    // The survey observes once; after that only the fence is tried there.
     for operation in western(&estate) {
         let expected =
             ["AssumeRole", "DescribeDBInstances", "DescribeAutoScalingGroups", "GetCallerIdentity"];
@@ -95,7 +95,7 @@ fn expired_credentials_are_waited_for_and_not_a_failure() {
     assert!(estate.only_run().is_none() && !id.is_null());
 }
 
-/// How long a run of the waived failover took by its own clock, in seconds, and what the region was asked meanwhile.
+/// The duration of the waived failover by its own clock, in seconds, and the requests to the region during it.
 fn dark_run(make_dark: impl Fn(&Estate)) -> (f64, Vec<String>) {
     let estate = Estate::new();
     estate.write_plan("", "1s");
@@ -123,6 +123,6 @@ fn no_step_waits_for_a_region_that_swallows_everything() {
         (dark.join().unwrap(), refusing.join().unwrap())
     });
     eprintln!("dark {:.1} s, refusing {:.1} s; asked in the dark: {:?}", dark.0, refusing.0, dark.1);
-    // A call that is waited for would take its ten seconds.
+    // A call that the run waits for would take its ten seconds.
     assert!(dark.0 < refusing.0 + 5.0, "dark {} s, refusing {} s", dark.0, refusing.0);
 }

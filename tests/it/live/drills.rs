@@ -1,4 +1,4 @@
-//! Drills on real servers: users are moved and brought back, and what dies in between is not forgotten.
+//! Drills on real servers: users are moved and brought back, and an interrupted drill is not forgotten.
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
@@ -53,7 +53,7 @@ fn a_live_drill_moves_users_there_and_back_without_a_lost_row() {
     let lost = [world.pair.primary, world.pair.standby].map(|port| world.missing(&truth, port));
     assert_eq!(lost, [Vec::<Instant>::new(), Vec::new()]);
     assert!(truth.acknowledged.len() > 20, "{} rows", truth.acknowledged.len());
-    // No half was shorter for users than was reported, but for what a probe every second cannot see.
+    // No half was shorter for users than reported, except for what a probe every second cannot see.
     let longest = rto(there).max(rto(back));
     assert!(longest + 4.0 >= truth.outage.as_secs_f64(), "{longest} s, and the client {:?}", truth.outage);
     assert_eq!(world.roles(), AT_HOME);
@@ -83,7 +83,7 @@ impl World {
         drill.wait().unwrap();
     }
 
-    /// How a step of the first run is.
+    /// The state of a step in the first run.
     fn step(&self, id: &str) -> String {
         let run = self.first()["run_id"].as_str().unwrap_or_default().to_owned();
         let steps = self.run(&["runs", "show", &run]).1["steps"].as_array().cloned().unwrap_or_default();
@@ -101,7 +101,7 @@ impl World {
     }
 }
 
-/// Killed when users were moved and nobody has begun to bring them back: the journal knows, and so does the next drill.
+/// Killed after users were moved and before their return started: the journal shows it, and so does the next drill.
 #[test]
 fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
     let world = World::new();
@@ -110,9 +110,9 @@ fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
         assert_eq!(world.roles(), ["t", "f"], "killed too late");
         let first = world.first()["run_id"].clone();
         assert_eq!(world.status()["drill_halfway"], first);
-        // It goes along where somebody else may have to carry on.
+        // It is part of the go-bag, so that it can be continued elsewhere.
         assert_eq!(world.run(&["kit", "export", "--to", "bag.json"]).1["unfinished_runs"], 1);
-        // Nobody said yes to this process.
+        // Nobody confirmed this process.
         let (code, asked, _) = world.run(&LIVE[..4]);
         assert!(code == 1 && asked.to_string().contains("add --yes"), "{code} {asked:#}");
         assert_eq!(world.roles(), ["t", "f"]);
@@ -128,8 +128,8 @@ fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
     assert_eq!(world.run(&["audit", "verify"]).0, 0);
 }
 
-/// Killed with users kept out: it is named until somebody ends it, and who ends it there is told that users are still away. Brought
-/// back by another journal, it is no half any more.
+/// Killed while users are kept out: it is reported until somebody ends it, and ending it there reports that users are still away. Once
+/// another store has brought them back, it is no longer an open half.
 #[test]
 fn a_half_that_was_broken_off_is_named_until_users_are_back() {
     let world = World::new();
@@ -155,7 +155,7 @@ fn a_half_that_was_broken_off_is_named_until_users_are_back() {
         assert!([0, 5].contains(&code), "{code} {back:#}\n{words}");
         let status = world.status();
         assert_eq!((&status["drill_halfway"], &status["drill_broken_off"]), (&Value::Null, &Value::Null));
-        // A drill is a whole one again.
+        // A drill has both halves again.
         let (code, told, words) = world.run(LIVE);
         assert!(code == 0 && told["runs"].as_array().unwrap().len() == 2, "{code} {told:#}\n{words}");
         assert!(words.contains("but it is now in west"), "{words}");
@@ -164,7 +164,7 @@ fn a_half_that_was_broken_off_is_named_until_users_are_back() {
     assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
 }
 
-/// Users fail where the drill took them: it does not stay, and they are taken back although they fail.
+/// Users are affected where the drill moved them: the stay ends, and they return although probes fail.
 #[test]
 fn users_that_fail_over_there_are_taken_back() {
     let world = World::new();
@@ -189,7 +189,7 @@ fn users_that_fail_over_there_are_taken_back() {
     assert_eq!(world.missing(&truth, world.pair.primary), Vec::<Instant>::new());
 }
 
-/// Whoever only reads the runbook of a failover takes nothing from a run that is not over: what it proved is there on the day.
+/// A tabletop failover takes nothing from an unfinished run: its proofs remain for a real outage.
 #[test]
 fn a_tabletop_leaves_a_run_that_is_not_over_as_it_is() {
     let world = World::new();
@@ -208,7 +208,7 @@ fn a_tabletop_leaves_a_run_that_is_not_over_as_it_is() {
     assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
 }
 
-/// Writes had ended when a step failed: nobody has to decide anything, users write again where they were.
+/// A step fails after writes had ended: without any decision, users can write again where they were.
 #[test]
 fn a_live_drill_that_fails_is_taken_back_by_itself() {
     let world = World::new();
@@ -228,7 +228,7 @@ fn a_live_drill_that_fails_is_taken_back_by_itself() {
     assert_eq!(world.status()["drill_halfway"], Value::Null);
 }
 
-/// Users fail for a reason of their own before the drill has touched them: it goes no further.
+/// Users are affected for another reason before the drill has changed anything: it stops.
 #[test]
 fn a_live_drill_is_called_off_when_users_fail() {
     let world = World::new();
@@ -253,7 +253,7 @@ fn a_live_drill_is_called_off_when_users_fail() {
     assert!(world.roles() == AT_HOME && world.write(1_000_000));
 }
 
-/// The real servers are looked at and left alone; what is simulated begins as they are.
+/// The real servers are only observed; the simulation starts from their state.
 #[test]
 fn a_rehearsal_and_a_tabletop_touch_no_server() {
     let world = World::new();
@@ -276,23 +276,23 @@ fn a_rehearsal_and_a_tabletop_touch_no_server() {
     assert_eq!((&report["drill"], &report["world"]), (&json!("rehearsal"), &json!("sandbox")));
     let notes = report["notes"].to_string();
     assert!(notes.contains("starts with ") && notes.contains("observations from"), "{notes}");
-    // Where nobody reaches the primary, the rehearsal is refused as the failover would be.
+    // If the primary cannot be reached, the rehearsal is refused like a failover.
     let (code, refused, _) = world.run(&["drill", "orders", "--mode", "rehearsal"]);
     assert_eq!((code, &refused["refusals"][0]["rule"]), (3, &json!("unfenced-promotion")), "{refused:#}");
-    // In which the primary is lost that is one: the rehearsal's own truth says so.
+    // If the primary is lost in it, the rehearsal's own truth says so.
     assert_eq!(report["truth"]["two_primaries_s"], 0.0);
     assert_eq!([since(world.pair.primary), since(world.pair.standby)], before);
-    // Nor into a journal that was named.
+    // Nor into a given journal.
     let named =
         ["--store", "named.db", "drill", "orders", "--mode", "rehearsal", "--scenario", "region-slow"];
     assert!([0, 5].contains(&world.run(&named).0));
     assert_eq!(world.run(&["--store", "named.db", "runs", "list"]).1["runs"], json!([]));
-    // Neither is a run that somebody could carry on, or that status would call the last failover.
+    // Nor is there a run that could be continued, or that status would call the last failover.
     let (_, listed, _) = world.run(&["runs", "list"]);
     assert_eq!(listed["runs"].as_array().unwrap().len(), 1, "{listed:#}");
     let (code, over, _) = world.run(&["runs", "resume", read["run_id"].as_str().unwrap()]);
     assert_eq!((code, &over["outcome"]), (0, &json!("read")), "{over:#}");
-    // The rehearsal is found again, as it began.
+    // The rehearsal can be found again with its initial state.
     let run = report["run_id"].as_str().unwrap();
     assert_eq!(
         world.run(&["report", "run", run, "--format", "json", "--sandbox"]).1["run_id"],
@@ -303,7 +303,7 @@ fn a_rehearsal_and_a_tabletop_touch_no_server() {
 }
 
 impl World {
-    /// A live drill of which a step fails six seconds after writes had ended; meanwhile something happens.
+    /// A live drill with a step that fails six seconds after writes had ended, while something else happens.
     fn fails_while(&self, happens: impl FnOnce(&Self)) -> (i32, Value, String) {
         self.add(
             "hooks:\n  - {at: before.promote, name: slow, step: {command: [sh, -c, \"sleep 6; false\"]}}\n",
@@ -322,7 +322,7 @@ impl World {
     }
 }
 
-/// There is nothing to go back to: what the drill proved is of use to the failover, which asks for no waiver.
+/// There is no source to return to: the failover uses the drill's proofs, and needs no waiver.
 #[test]
 fn a_drill_whose_source_dies_is_failed_over_without_loss() {
     let world = World::new();
@@ -344,7 +344,7 @@ fn a_drill_whose_source_dies_is_failed_over_without_loss() {
     assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
 }
 
-/// Called off by a person when its source was dead already: nothing of the fence was lifted, so it is still proof.
+/// Cancelled by a person when its source was dead already: the fence was not lifted, so its proof still counts.
 #[test]
 fn a_drill_that_cannot_be_taken_back_is_failed_over_without_loss() {
     let world = World::new();
@@ -367,7 +367,7 @@ fn a_drill_that_cannot_be_taken_back_is_failed_over_without_loss() {
     assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
 }
 
-/// The way back cannot even begin: whoever asked is told where users are, in words and in the document.
+/// The return cannot even start: the message and the document say where users are.
 #[test]
 fn users_that_cannot_be_taken_back_are_named() {
     let world = World::new();

@@ -1,11 +1,11 @@
-//! Calls that go to somebody else than the provider, by a variable of the environment or a profile of the SDK: what a run then proves.
+//! Calls that an environment variable or an SDK profile redirects to another service: what a run then proves.
 
 use serde_json::Value;
 
 use super::{Estate, FAILOVER, keeps_its_secrets};
 use crate::cli::json;
 
-/// The estate as if it were production: nobody declared that it is a test.
+/// The estate as if it were production, without the declaration of a test.
 fn undeclared() -> Estate {
     let estate = Estate::new();
     let path = estate.path().join("drctl.yaml");
@@ -14,7 +14,7 @@ fn undeclared() -> Estate {
     estate
 }
 
-/// What a failover says, with its exit code, and what the compliance report makes of it.
+/// The result of a failover, with its exit code, and the compliance report about it.
 fn failover(estate: &Estate, command: impl Fn(&[&str]) -> std::process::Command) -> (i32, Value, Value) {
     let run = |args: &[&str]| {
         let output = command(args).output().unwrap();

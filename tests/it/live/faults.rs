@@ -1,4 +1,4 @@
-//! Every call that changes something fails once, in every way that a network or a service knows.
+//! Every mutating call fails once, in every way that a network or a service can fail.
 
 use std::process::Command;
 use std::time::Duration;
@@ -66,7 +66,7 @@ fn a_refused_batch_is_taken_apart_and_one_wrong_name_keeps_no_other_from_moving(
         shown.contains("1 of 2 names were not switched: api.truststream.example A (InvalidChangeBatch"),
         "{shown}"
     );
-    // What will revert this names what was done, and nothing more.
+    // The list of attributes that other tools would revert has exactly what was done.
     let changed = report["changed"].to_string();
     assert!(changed.contains("www.truststream") && !changed.contains("api.truststream"), "{changed}");
 
@@ -79,7 +79,7 @@ fn a_refused_batch_is_taken_apart_and_one_wrong_name_keeps_no_other_from_moving(
     assert_eq!(code, 0, "{err}");
 }
 
-/// No listing of the zone is answered when the runbook is made, and all are when names are to move.
+/// Listing the zone fails when the runbook is made, but works when names move.
 #[test]
 fn names_that_could_not_be_listed_when_the_run_was_planned_move_all_the_same() {
     std::thread::scope(|scope| {
@@ -110,7 +110,7 @@ fn moves_unlisted(fault: Fault) {
     estate.assert_recovered_once();
 }
 
-/// Somebody suspended launches in the standby group, to keep it at nothing.
+/// Somebody suspended launches in the standby group to keep it empty.
 #[test]
 fn suspended_launches_are_resumed_before_capacity_is_asked_for() {
     let estate = Estate::new();
@@ -141,7 +141,7 @@ fn a_third_of_all_calls_goes_wrong() {
                 let estate = Estate::new();
                 estate.write_plan("", "1s");
                 estate.proxy.rule(Rule::new(Fault::Seeded { seed, per_mille: 330 }));
-                // What the survey does not see is refused; a person would ask again.
+                // Something that the survey does not observe is refused; a person would try again.
                 for _ in 0..20 {
                     let (code, out, err) = match estate.only_run() {
                         None => estate.run(FAILOVER),
@@ -159,7 +159,7 @@ fn a_third_of_all_calls_goes_wrong() {
     });
 }
 
-/// Every service repeats once, in its refusal, what the call was signed with: nothing that drctl keeps or says has it.
+/// Every service repeats once, in an error, the signature of the call; drctl neither stores nor prints it.
 #[test]
 fn what_services_say_back_of_secrets_is_kept_nowhere() {
     let estate = Estate::new();
@@ -170,7 +170,7 @@ fn what_services_say_back_of_secrets_is_kept_nowhere() {
     {
         estate.proxy.rule(Rule::new(said).operation(operation).times(1));
     }
-    // Each verb looks at everything that it keeps, and at what it says.
+    // Each command reads everything stored, and all output is checked.
     estate.run(&["ready"]);
     estate.run(&["observe"]);
     let (code, report) = estate.json(FAILOVER);

@@ -1,5 +1,5 @@
-//! The fence by SQL over real PostgreSQL servers: what may write is ended with proof, or the fence stays unproven and names it. And what
-//! no standby has is named.
+//! The fence by SQL on real PostgreSQL servers: whatever may write is ended with proof, or the fence stays unproven and names it. Also the
+//! data that no standby has.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -25,13 +25,13 @@ use drctl::world::World;
 use super::postgres::Pair;
 use super::{own_servers, until};
 
-/// Settings of these tests that subscriptions and prepared transactions need.
+/// Settings that subscriptions and prepared transactions need.
 pub const MORE: &str = "wal_level=logical\nmax_prepared_transactions=10\n";
 
-/// One server, as drctl reaches it.
+/// A server with a connection of drctl.
 pub struct Reached {
     pub db: DatabaseRef,
-    /// The rung that is set, lifted and looked at.
+    /// The fence method to set, lift and observe.
     pub rung: FenceMethod,
     pub settings: Settings,
     pub folder: tempfile::TempDir,
@@ -148,7 +148,7 @@ pub fn prepare(pair: &Pair, role: &str, gid: &str) {
     assert!(ok, "{why}");
 }
 
-/// The apply worker, the prepared transaction and the superuser of which a fence knew nothing: what it may not end it names.
+/// An apply worker, a prepared transaction and a superuser: whatever the fence may not end is named.
 #[test]
 fn what_a_fence_cannot_end_keeps_it_unproven_and_is_named() {
     let pair = Pair::start_with(MORE);
@@ -161,7 +161,7 @@ fn what_a_fence_cannot_end_keeps_it_unproven_and_is_named() {
         "subscription feed of database truststream is enabled and writes what its publisher sends; only its owner postgres or a superuser can disable it",
         "prepared transaction 'g-postgres' of postgres in truststream can be committed by dba, postgres",
     ];
-    // Before anything is done it can be told.
+    // The obstacles are known before anything is done.
     let before = at.look();
     assert_eq!(before.stage, FenceStage::Open);
     for writer in writers {
@@ -172,10 +172,10 @@ fn what_a_fence_cannot_end_keeps_it_unproven_and_is_named() {
     for writer in writers {
         assert!(fence.proof.contains(writer), "{writer}: {}", fence.proof);
     }
-    // And it was right not to call that proven.
+    // The worker really continued to write.
     publish(&publisher, 2);
     until("it goes on writing", || pair.query(pair.primary, "SELECT count(*) FROM feed") == "2");
-    // A background process that nobody knows is a writer, too; who has a superuser's login ends all of them.
+    // An unknown background process is a writer too; a superuser's login can end all of them.
     pair.sql(pair.primary, "postgres", "ALTER ROLE truststream SUPERUSER");
     pair.sql(pair.primary, "truststream", "ROLLBACK PREPARED 'g-postgres'");
     let dba = pair.session("dba");
@@ -190,7 +190,7 @@ fn what_a_fence_cannot_end_keeps_it_unproven_and_is_named() {
     assert_eq!(pair.query(pair.primary, "SELECT count(*) FROM feed"), "2");
     let (ok, why) = pair.psql(pair.primary, "dba", "truststream", "SELECT 1");
     assert!(!ok && why.contains("not permitted to log in"), "{why}");
-    // The catalog leads the standby to the same: what the fence took comes back there, and the row that waited with it.
+    // The standby replays the catalog changes: lifting the fence there also restores the rest, and the waiting row arrives.
     pair.promote();
     let new = Reached::new(&format!("127.0.0.1:{}/truststream", pair.standby));
     until("the fence came over", || new.look().proven);
@@ -203,7 +203,7 @@ fn what_a_fence_cannot_end_keeps_it_unproven_and_is_named() {
     assert_eq!(pair.query(pair.primary, "SELECT count(*) FROM feed"), "2");
 }
 
-/// A prepared transaction whose owner is fenced is no writer, and what no standby has is named.
+/// A prepared transaction whose owner is fenced is not a writer; and data that no standby has is named.
 #[test]
 fn what_a_standby_never_has_is_named_with_the_proof() {
     let pair = Pair::start_with(MORE);
@@ -214,7 +214,7 @@ fn what_a_standby_never_has_is_named_with_the_proof() {
     );
     pair.sql(pair.primary, "postgres", "CREATE UNLOGGED TABLE sessions AS SELECT 1 n");
     pair.sql(pair.primary, "truststream", "SELECT pg_create_logical_replication_slot('cdc', 'pgoutput')");
-    // A slot waits for transactions that are open, prepared ones too.
+    // A slot waits for open transactions, including prepared ones.
     prepare(&pair, "app", "g-app");
     let mut at = Reached::of(&pair);
     at.db.expendable = vec!["sessions".to_owned()];
@@ -239,7 +239,7 @@ fn what_a_standby_never_has_is_named_with_the_proof() {
     assert_eq!(fence.unreplicated.iter().filter(|u| u.loses_rows()).count(), 1, "{words:#?}");
 }
 
-/// An attempt as clients come is refused for the fence's own reason; a wrong password proves nothing.
+/// A client's login is refused for the fence's own reason; a wrong password proves nothing.
 #[test]
 fn the_login_of_clients_is_refused_for_the_reason_of_the_fence() {
     let pair = Pair::start();
@@ -261,7 +261,7 @@ fn the_login_of_clients_is_refused_for_the_reason_of_the_fence() {
     assert!(fence.proof.contains("28P01: password authentication failed"), "{}", fence.proof);
 }
 
-/// Passes bytes on, so much later, each way.
+/// A proxy that delays all data by this time, in each direction.
 fn far_away(port: u16, later: Duration) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = listener.local_addr().unwrap().port();
@@ -295,7 +295,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, later: Duration) {
     });
 }
 
-/// A region that is 200 ms away each way: every look and call is done within its time.
+/// A region with a latency of 200 ms each way: every observation and call completes in time.
 #[test]
 fn a_server_that_is_far_away_is_fenced_and_lifted() {
     let pair = Pair::start();
@@ -308,7 +308,7 @@ fn a_server_that_is_far_away_is_fenced_and_lifted() {
     assert_eq!(at.look().stage, FenceStage::Open);
 }
 
-/// A promotion that loses rows which no log has is not called one that lost nothing.
+/// A promotion that loses rows outside the WAL is not reported as lossless.
 #[test]
 fn rows_of_unlogged_tables_make_no_measured_zero() {
     let world = own_servers::World::new();
@@ -326,7 +326,7 @@ fn rows_of_unlogged_tables_make_no_measured_zero() {
         assert!(shown.to_string().contains(named), "{shown:#}");
         let there = world.run(&["switchover", "orders", "--to", "east", "--yes"]);
         assert_eq!(world.pair.query(world.pair.standby, "SELECT count(*) FROM cache"), "0");
-        // The way back, with rows that the plan lets go.
+        // The way back, with rows that the plan declares expendable.
         world.pair.sql(world.pair.standby, "truststream", "INSERT INTO cache SELECT generate_series(1, 9)");
         expend(&file);
         (there, world.run(&["failback", "orders", "--to", "west", "--yes"]))

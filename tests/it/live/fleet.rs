@@ -46,7 +46,7 @@ components:
     };
     assert!(at(&second, "started_at") >= at(&step("switch.www"), "ended_at"), "it waited for traffic");
     assert!(at(&second, "started_at") < at(&step("watch"), "ended_at"), "it did not wait for the watch");
-    // The record that AWS keeps of either run leads to both.
+    // AWS's log names both runs by their sessions.
     let named = |run: &serde_json::Value| {
         let (_, events, _) = estate.run(&["runs", "export", run["run_id"].as_str().unwrap()]);
         let (_, rest) = events.split_once("/drctl-failover-fleet-").unwrap_or_else(|| panic!("{events}"));

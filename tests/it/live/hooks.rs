@@ -1,14 +1,14 @@
-//! Commands of a plan in a real run, and whose bucket the guard is in.
+//! Commands of a plan in a real run, and the owner of the guard's bucket.
 
 use std::process::Command;
 use std::time::Duration;
 
 use super::{Estate, FAILOVER, until};
 
-/// A child of a child that does not mind being asked to end.
+/// A grandchild that ignores signals.
 const SLOW: &str = "sh -c 'trap \"\" INT TERM HUP; echo $$ > pid; while :; do sleep 1; done' & wait\n";
 
-/// Whether a process is there that was not ended.
+/// Whether a process still exists.
 fn lives(pid: &str) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
@@ -28,7 +28,7 @@ fn whoever_leaves_at_once_ends_what_a_hook_started() {
     let pid = read().trim().to_owned();
     let ask = || Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(ask().success());
-    // Once is a pause, which waits for what runs.
+    // The first interrupt is a pause, which waits for running commands.
     std::thread::sleep(Duration::from_millis(500));
     assert!(lives(&pid), "{}", estate.words());
     assert!(ask().success());
@@ -37,7 +37,7 @@ fn whoever_leaves_at_once_ends_what_a_hook_started() {
     until("it ends with drctl", || !lives(&pid));
 }
 
-/// Names of buckets are free for anybody to take: every call names whose the guard's has to be, and what is said of another's is no guard.
+/// Anybody can create a bucket with a free name, so every call names the expected owner, and another owner's object is not a guard.
 #[test]
 fn the_owner_of_the_guards_bucket_is_asked_for_with_every_call() {
     let estate = Estate::new();
@@ -57,7 +57,7 @@ fn the_owner_of_the_guards_bucket_is_asked_for_with_every_call() {
     assert!(guard.iter().all(|call| call.owner == account), "{account}: {guard:#?}");
 }
 
-/// Whoever asks a provider about a call is asked for that.
+/// People who ask a provider about a call need its ID.
 #[test]
 fn the_providers_ids_of_requests_are_in_journal_report_and_log() {
     let estate = Estate::new();

@@ -1,4 +1,4 @@
-//! What a run needs of the region that is down: nothing, counted at a router.
+//! A run needs nothing from the region that is down, counted at a router.
 
 use std::process::Command;
 
@@ -6,8 +6,8 @@ use serde_json::Value;
 
 use super::world::{WAIVE, World, now};
 
-/// A black hole, and a counter at the router: from the start of the run on, what goes into the dark region are attempts to fence, and
-/// probes of the name that still leads there; and no step waits for an answer.
+/// A black hole with a counter at the router: from the start of the run on, only attempts to fence, and probes of the name that still
+/// points there, go to the dark region; and no step waits for an answer.
 #[test]
 fn a_dark_region_is_asked_for_nothing_but_its_fence() {
     let world = World::new();
@@ -23,7 +23,7 @@ fn a_dark_region_is_asked_for_nothing_but_its_fence() {
     let packets: Value = serde_json::from_str(&world.run("packets", &[])).unwrap();
     let sent =
         packets["sent"].as_array().unwrap().iter().filter(|p| p["from"] == "east" && p["to"] == "west");
-    // Its database and its API, which a fence needs, and the name that users use while it leads there.
+    // Its database and its API, which a fence needs, and the name that users use while it points there.
     let api = world.of("west", "api");
     let api = api.trim_start_matches("http://").split(':').next().unwrap();
     let (db, web) = (world.of("west", "db"), world.of("west", "web"));
@@ -35,10 +35,10 @@ fn a_dark_region_is_asked_for_nothing_but_its_fence() {
     }
     assert!(sent.iter().any(|f| f["port"] == 5432) && sent.iter().any(|f| f["port"] == 443), "{packets:#}");
     let total = |of: &str| packets["totals"][of]["west>east"].as_u64().unwrap_or(0);
-    // Its servers ask for things of their own (the archive is in the other region), and that is lost, too.
+    // Its servers send requests of their own (the archive is in the other region), which are lost too.
     let out = total("replies") + total("sent");
     assert_eq!(out, total("dropped"), "something came out of the dark: {packets:#}");
-    // A call that vanishes is given up after 10 s: the promotion was begun before the first of them was.
+    // drctl gives up on an unanswered call after 10 s. The promotion started before the first of these.
     let steps = report["steps"].as_array().unwrap();
     let promoted = steps.iter().find(|s| s["id"] == "promote.db").unwrap();
     let (begun, started) = (promoted["started_at"].as_str().unwrap(), report["started_at"].as_str().unwrap());

@@ -1,7 +1,8 @@
-//! A process is killed before, within and after calls on real PostgreSQL servers: a replica that is made, a name that moves, a restart, and
-//! the parts of a restore. Another process carries the run on, and what the servers have then is what a run that nobody killed leaves.
+//! A process is killed before, within and after calls on real PostgreSQL servers: a created replica, a moved name, a restart, and the parts
+//! of a restore. Another process continues the run, and the servers end in the same state as after an undisturbed run.
 //!
-//! Before and after, the process is held by its own store, as in [`crate::killed`]; within, it dies as soon as its intent is written.
+//! Before and after, the process is delayed by its own store, as in [`crate::killed`]. Within, it is killed as soon as its intent is
+//! written.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -12,23 +13,23 @@ use serde_json::Value;
 
 use super::{own_servers, restored, until, world};
 
-/// Where a process dies.
+/// Where a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Where {
-    /// Before its intent to call is in the journal.
+    /// Before its intent is in the journal.
     Before,
-    /// With its intent in the journal, while the call is under way.
+    /// After its intent is in the journal, while the call is in progress.
     Within,
-    /// After the answer came, and before that is in the journal.
+    /// After the answer, and before that is in the journal.
     After,
 }
 
 const ALL: [Where; 3] = [Where::Before, Where::Within, Where::After];
 
-/// How long a run may take until it comes to the call.
+/// How long a run may take to reach the call.
 const PATIENCE: Duration = Duration::from_secs(420);
 
-/// A call: of the steps whose names begin with this, the one after so many of the same.
+/// A call: the prefix of its step, and the number of such calls before it.
 type Call = (&'static str, usize);
 
 fn store(folder: &Path) -> Connection {
@@ -46,7 +47,7 @@ fn so_many(kind: &str, step: &str) -> String {
     format!("SELECT count(*) FROM events WHERE {}", is("bytes", kind, step))
 }
 
-/// Makes the store stand still at such a write, until the process that writes is gone.
+/// Makes such a write block until the process is gone.
 fn hold(store: &Connection, kind: &str, (step, earlier): Call) {
     let forever = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c";
     let when = format!("{} AND ({}) = {earlier}", is("NEW.bytes", kind, step), so_many(kind, step));
@@ -54,11 +55,11 @@ fn hold(store: &Connection, kind: &str, (step, earlier): Call) {
     store.execute_batch(&text).unwrap();
 }
 
-/// Waits until the process stands in its store for good: nobody else may write.
+/// Waits until the process blocks in its store, so that nobody else can write.
 fn stands(store: &Connection, child: &mut Child, context: &str) {
     store.busy_timeout(Duration::ZERO).unwrap();
     let (began, mut busy) = (Instant::now(), 0);
-    // Beside other tests an append may take its time.
+    // With other tests in parallel, an append may take a while.
     while busy < 200 {
         assert!(child.try_wait().unwrap().is_none(), "{context}: it ended by itself");
         assert!(began.elapsed() < PATIENCE, "{context}: it neither ends nor stands still");
@@ -68,7 +69,7 @@ fn stands(store: &Connection, child: &mut Child, context: &str) {
     store.busy_timeout(Duration::from_secs(20)).unwrap();
 }
 
-/// Starts a command, kills it around a call, and carries the run on with what `command` makes of other arguments.
+/// Starts a command, kills it around a call, and continues the run with `command` and other arguments.
 fn killed(
     folder: &Path,
     command: &dyn Fn(&[&str]) -> Command,
@@ -94,7 +95,7 @@ fn killed(
             assert!(began.elapsed() < PATIENCE, "{context}: it never reached it");
             std::thread::sleep(Duration::from_millis(5));
         }
-        // The call has left, and is not answered yet.
+        // The call was sent but not answered yet.
         std::thread::sleep(Duration::from_millis(60));
     } else {
         stands(&store, &mut child, &context);
@@ -124,7 +125,7 @@ fn in_folder(folder: &Path) -> impl Fn(&[&str]) -> Command + '_ {
     }
 }
 
-/// An instance of each, or with `DRCTL_TEST_WHOLE` (`tests/nightly kills`) every call at every point.
+/// One of these; with `DRCTL_TEST_WHOLE` (`tests/nightly kills`), every call at every point.
 fn chosen(calls: &[Call], one: (Call, Where)) -> Vec<(Call, Where)> {
     match std::env::var_os("DRCTL_TEST_WHOLE") {
         Some(_) => calls.iter().flat_map(|call| ALL.map(|at| (*call, at))).collect(),
@@ -132,7 +133,7 @@ fn chosen(calls: &[Call], one: (Call, Where)) -> Vec<(Call, Where)> {
     }
 }
 
-/// A switchover of servers of one's own: the fence, the promotion, and the job that makes the old primary a standby.
+/// A switchover of self-managed servers: the fence, the promotion, and the job that makes the old primary a standby.
 fn moves(call: Call, at: Where) {
     let world = own_servers::World::new();
     let folder = world.folder.path();
@@ -142,7 +143,7 @@ fn moves(call: Call, at: Where) {
     assert_eq!(report["fence"]["state"], "proven", "{call:?} {at:?}: {report:#}\n{words}");
     assert_eq!(report["protection"]["state"], "protected", "{call:?} {at:?}: {report:#}\n{words}");
     assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new(), "{call:?} {at:?}");
-    // One standby, by the one slot that was made for it.
+    // One standby, with the one slot that was created for it.
     let standbys =
         "SELECT count(*) FROM pg_stat_replication r JOIN pg_replication_slots s ON s.active_pid = r.pid";
     until("the old primary follows", || world.pair.query(world.pair.standby, standbys) == "1");
@@ -160,7 +161,7 @@ fn killed_around_the_job_that_makes_a_standby() {
     eprintln!("{} processes were killed around the calls of a switchover", all.len());
 }
 
-/// A restore in place: the copy that is made, the swap, and what lets clients in again.
+/// A restore in place: making the copy, the swap, and admitting clients again.
 fn restores(call: Call, at: Where) {
     let world = restored::World::new();
     let to = world.marked();
@@ -184,7 +185,7 @@ fn killed_around_the_parts_of_a_restore() {
     eprintln!("{} processes were killed around the parts of a restore", all.len());
 }
 
-/// Instances that move: the restart of a fence, the name of the old primary that is set aside, and the replica that gets it.
+/// A move of managed instances: the restart of a fence, the rename of the old primary, and the replica that gets its name.
 fn managed(calls: &[(Call, Where)]) {
     for (call, at) in calls {
         let world = world::World::new();
@@ -193,7 +194,7 @@ fn managed(calls: &[(Call, Where)]) {
         let fresh = world.client("fresh", 1);
         fresh.writes_to("west");
         let (folder, began) = (world.path(""), world::now());
-        // What the world was made with was called for, too.
+        // Creating the world made calls as well.
         let called = |operation: &str| world.calls("rds", operation);
         let before = ["PromoteReadReplica", "CreateDBInstanceReadReplica"].map(called);
         let waive = ["--waive", "healthy-source", "--reason", "its disks fail", "--outage-began", &began];

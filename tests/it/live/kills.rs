@@ -1,4 +1,4 @@
-//! Processes killed around every call that changes something, and at any other moment.
+//! Processes that are killed around every mutating call, and at any other moment.
 
 use std::process::Child;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,14 +8,14 @@ use super::aurora::{Orders, TO_EAST};
 use super::{Estate, FAILOVER, until};
 use crate::support::{Fault, HoldPoint, Rule};
 
-/// Where a process dies.
+/// Where a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Where {
     /// Before the call is forwarded.
     Forwarding,
-    /// After it was forwarded and before its answer.
+    /// After it was forwarded, and before its answer.
     Answering,
-    /// After its answer and before that is in the journal.
+    /// After its answer, and before that is in the journal.
     Appending,
 }
 
@@ -35,7 +35,7 @@ fn kill(mut child: Child) {
     child.wait().unwrap();
 }
 
-/// Takes the store's write lock, so that the next append waits.
+/// Takes the store's write lock, so that the next append blocks.
 fn lock_store(estate: &Estate) -> rusqlite::Connection {
     let store = rusqlite::Connection::open(estate.path().join(".drctl/drctl.db")).unwrap();
     store.busy_timeout(Duration::from_secs(5)).unwrap();
@@ -43,7 +43,7 @@ fn lock_store(estate: &Estate) -> rusqlite::Connection {
     store
 }
 
-/// Every call of a failover that changes something: the operation, and how many of the same came before it.
+/// Every mutating call of a failover: the operation, and the number of earlier calls of it.
 const CALLS: &[(&str, u32)] = &[
     ("PutObject", 0),
     ("PutObject", 1),
@@ -58,7 +58,7 @@ const CALLS: &[(&str, u32)] = &[
     ("DeleteObject", 2),
 ];
 
-/// Kills the process around one call, and carries the run on.
+/// Kills the process around one call, and continues the run.
 fn kill_around(operation: &str, earlier: u32, point: Where) {
     let estate = Estate::new();
     estate.write_plan("", "1s");
@@ -108,7 +108,7 @@ fn kill_around_a_cluster(operation: &str, point: Where) {
     assert_eq!(code, 0, "{err}");
 }
 
-/// The failover of a global cluster, after it was forwarded; with `DRCTL_TEST_WHOLE` (`tests/nightly kills`) every call, at every point.
+/// A failover of a global cluster, killed after forwarding; with `DRCTL_TEST_WHOLE` (`tests/nightly kills`), every call at every point.
 #[test]
 fn killed_around_the_calls_of_a_global_cluster() {
     let whole = std::env::var_os("DRCTL_TEST_WHOLE").is_some();
@@ -126,7 +126,7 @@ fn killed_around_the_calls_of_a_global_cluster() {
     eprintln!("{} processes were killed around the calls of a global cluster", all.len());
 }
 
-/// Around each call, several at a time: most of it is waiting.
+/// Around each call, several in parallel, because most of the time is waiting.
 fn around_every_call(point: Where) {
     for some in CALLS.chunks(6) {
         std::thread::scope(|scope| {
@@ -152,7 +152,7 @@ fn killed_before_each_append_of_an_answer() {
     around_every_call(Where::Appending);
 }
 
-/// Kills at any moment, until so many processes died: up to five of each run, which is then carried on.
+/// Kills at random moments until enough processes have died: up to five in each run, which is then continued.
 fn at_random(workers: u64, wanted: u64) -> u64 {
     let killed = AtomicU64::new(0);
     let one = |worker: u64| {
@@ -178,7 +178,7 @@ fn killed_estate(e: u64, killed: &AtomicU64) {
     estate.write_plan("", "1s");
     for k in 0..5 {
         let mut child = start(&estate);
-        // A pseudo-random moment within what a process of the run usually takes.
+        // A pseudorandom moment within the usual duration of the run's process.
         let ms = 150 + (e * 7_919 + k * 104_729 + 13) * 2_654_435_761 % 2_900;
         std::thread::sleep(Duration::from_millis(ms));
         if child.try_wait().unwrap().is_some() {

@@ -1,4 +1,4 @@
-//! Secrets of the environment, of channels and of whatever a command prints, against everything that is told or kept of a real run.
+//! Secrets of the environment, of channels and of command output must not appear in anything that a real run prints or stores.
 
 use std::process::Output;
 
@@ -10,7 +10,7 @@ const TOKEN: &str = "planted-session-token-51c0";
 const HOOK: &str = "planted-hook\"secret\\9f6e";
 const PATH: &str = "/planted-path-of-a-webhook-77";
 
-/// Each as it stands, as it stands in a login's header, in digits, and cut.
+/// Prints each secret as it is, in a login header, in digits, and truncated.
 const TELLS: &str = r#"env
 for secret in "$AWS_SECRET_ACCESS_KEY" "$AWS_SESSION_TOKEN" "$HOOK_SECRET"; do
     for before in '' a ab; do printf '%s%s' "$before" "$secret" | base64 -w 0; echo; done
@@ -25,7 +25,7 @@ exit $(cat code)
 fn nothing_that_is_told_of_a_run_repeats_a_secret() {
     let estate = Estate::new();
     let inbox = Inbox::new();
-    // A command that says all that it knows, in every way, and that fails, so that its words are the reason of a stop.
+    // A command that prints all that it knows, in every way, and fails, so that its output is the reason of a stop.
     let hook = "hooks:\n  - {at: after.redirect, name: tells, step: {command: [/bin/sh, ./tells], idempotent: true, env: [AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, HOOK_SECRET, HOOK_URL]}}\n";
     estate.write_plan(hook, "1s");
     std::fs::write(estate.path().join("code"), "3").unwrap();
@@ -39,7 +39,7 @@ fn nothing_that_is_told_of_a_run_repeats_a_secret() {
     let run = |args: &[&str]| -> (i32, String) {
         let mut command = estate.command(args);
         command.env("AWS_SESSION_TOKEN", TOKEN).env("HOOK_URL", inbox.url(PATH)).env("HOOK_SECRET", HOOK);
-        // Logs are looked through, too.
+        // Logs are checked too.
         command.env("RUST_LOG", "debug");
         let output: Output = command.output().unwrap();
         keeps_its_secrets(&estate.path(), &output);
@@ -92,7 +92,7 @@ fn nothing_that_is_told_of_a_run_repeats_a_secret() {
     nowhere(&estate, &inbox, &planted);
 }
 
-/// Neither in what was written out, nor in what people were sent.
+/// Checks written files and sent messages.
 fn nowhere(estate: &Estate, inbox: &Inbox, planted: &[&str]) {
     let mut looked = 0;
     for entry in std::fs::read_dir(estate.path()).unwrap().flatten().filter(|e| e.path().is_file()) {

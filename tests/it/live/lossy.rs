@@ -1,4 +1,5 @@
-//! Rows that are really lost, and what drctl says of them: replication is cut some seconds before the region goes dark, while clients go on.
+//! Rows that are really lost, and drctl's report of them: replication stops some seconds before the region goes dark, while clients keep
+//! writing.
 
 use std::time::Duration;
 
@@ -8,15 +9,15 @@ use serde_json::Value;
 use super::client::Client;
 use super::world::{WAIVE, World, now, outage};
 
-/// How long clients write what nothing replicates.
+/// How long clients write without replication.
 const CUT: Duration = Duration::from_secs(5);
 
 fn at(text: &Value) -> Timestamp {
     Timestamp::parse(text.as_str().unwrap()).unwrap()
 }
 
-/// The rows that a client was told are safe and that the new primary lacks: how many, and from the last one that it has to the last one
-/// that it lacks, in seconds.
+/// The acknowledged rows that the new primary lacks: their number, and the time from the last row that it has to the last one that it
+/// lacks, in seconds.
 fn lost(truth: &Value, clients: &[&Client]) -> (usize, f64) {
     let lost = truth["lost"].as_array().unwrap();
     let numbers: Vec<_> = lost.iter().map(|row| row["n"].as_u64()).collect();
@@ -27,16 +28,15 @@ fn lost(truth: &Value, clients: &[&Client]) -> (usize, f64) {
     (lost.len(), span)
 }
 
-/// What is told of an outage is the client's own, within an interval and a timeout of the probe, and no less than that by more than the
-/// client can tell: one attempt, which takes up to 2 s, each tenth of a second. Resolvers of their own may keep the old answer for so long
-/// besides.
+/// The reported outage matches the client's within an interval and a timeout of the probe, and the report is not shorter by more than the
+/// client's resolution: one attempt of up to 2 s, every tenth of a second. Separate resolvers may also keep the old answer for `kept`.
 pub(super) fn is_near(told: f64, seen: f64, kept: f64) {
     let (probe, client) = (1.0 + 3.0, 2.0 + 0.1);
     assert!(told - seen <= probe + kept, "{told} s are told, and the client could not write for {seen} s");
     assert!(seen - told <= client + kept, "{told} s are told, and the client could not write for {seen} s");
 }
 
-/// Probe and client ask one resolver for one name: nothing but when each of them asks is between what they see.
+/// Probe and client use the same resolver and name, so only the times of their requests differ.
 #[test]
 fn an_outage_that_is_told_is_the_clients_within_an_interval_and_a_timeout() {
     let world = World::with(&["--resolvers", "one"]);
@@ -67,7 +67,7 @@ fn what_clients_lost_is_never_more_than_what_is_told() {
     pooled.writes_to("west");
     let (code, _, words) = world.drctl(&["observe"]);
     assert_eq!(code, 0, "{words}");
-    // Nothing of west's log comes to east any more; users notice nothing.
+    // WAL of west no longer reaches east; users notice nothing.
     world.run("fault", &["one-way", "west", "east"]);
     std::thread::sleep(CUT);
     world.run("fault", &["black-hole", "west"]);
@@ -79,7 +79,7 @@ fn what_clients_lost_is_never_more_than_what_is_told() {
     let (rows, span) = lost(&truth, &[&fresh, &pooled]);
     let (told, basis) = (report["rpo"]["achieved_s"].as_f64().unwrap(), &report["rpo"]["basis"]);
     eprintln!("clients lost {rows} rows of {span:.2} s; drctl says {told} s, {}", basis.as_str().unwrap());
-    // Two clients, ten rows a second each: most of five seconds.
+    // Two clients with ten rows a second each: most of five seconds.
     assert!(rows >= 50 && span >= 3.0, "nothing was cut: {rows} rows of {span} s");
     match basis.as_str().unwrap() {
         "upper_bound" => assert!(told >= span, "{told} s are told, and {span} s were lost"),
@@ -89,14 +89,14 @@ fn what_clients_lost_is_never_more_than_what_is_told() {
     let _ = (fresh.stop(), pooled.stop());
 }
 
-/// A line that is slow, a disk that is full and a cable that is out: what drctl makes of each.
+/// A slow link, a full disk and an unplugged cable: the result of each.
 #[test]
 fn a_slow_line_a_full_disk_and_a_cable_that_is_out_are_each_recovered_from_or_refused() {
     let world = World::new();
     let fresh = world.client("fresh", 1);
     fresh.writes_to("west");
     assert_eq!(world.drctl(&["observe"]).0, 0);
-    // Slow: the fence is had all the same, over the slow line, and nothing is lost. Here it is only asked for.
+    // Slow: the fence works over the slow link, and nothing is lost. Here it is only a dry run.
     world.run("fault", &["slow", "west", "300"]);
     let ready =
         |args: &[&str]| world.drctl(&[&["failover", "shop", "--to", "east", "--dry-run"], args].concat());
@@ -104,14 +104,14 @@ fn a_slow_line_a_full_disk_and_a_cable_that_is_out_are_each_recovered_from_or_re
     let (code, dry, words) = ready(&declared);
     assert_eq!(code, 0, "slow: {dry:#}\n{words}");
     world.run("fault", &["slow", "west", "0"]);
-    // Out: nobody can be fenced, and that is refused by name.
+    // Unplugged: nothing can be fenced, which is refused by name.
     world.run("fault", &["link-down", "west"]);
     let (code, refused, words) = ready(&["--outage-began", &now()]);
     assert_eq!(code, 3, "link-down: {refused:#}\n{words}");
     assert!(refused.to_string().contains("unfenced-promotion"), "{refused:#}");
     world.run("fault", &["link-up", "west"]);
     fresh.writes_to("west");
-    // Full: it takes no writes, and says so; a failover fences it and loses nothing of what it acknowledged.
+    // Full: the database reports that it takes no writes. A failover fences it and loses nothing that it acknowledged.
     world.run("fault", &["fill-disk", "west"]);
     let began = now();
     let args = ["failover", "shop", "--to", "east", "--yes", "--outage-began", &began, "--waive"];
@@ -122,7 +122,7 @@ fn a_slow_line_a_full_disk_and_a_cable_that_is_out_are_each_recovered_from_or_re
     fresh.writes_to("east");
     let truth = world.truth("east", &[&fresh]);
     assert_eq!(truth["lost"], serde_json::json!([]), "{truth:#}");
-    // Killed for good: what drctl says of the old site is that it does not answer.
+    // Killed for good: drctl reports that the old site does not answer.
     world.run("fault", &["kill", "west", "postgres"]);
     let (code, status, words) = world.drctl(&["status"]);
     assert!(code != 70 && status["plans"][0]["active"]["site"] == "east", "{code}: {status:#}\n{words}");

@@ -1,4 +1,4 @@
-//! Restores of managed instances: RDS's calls drive real servers (`tests/world`), whose backups and archived log are real.
+//! Restores of managed instances: RDS's calls control real servers (`tests/world`), with real backups and archived WAL.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::world::World;
 const TIME: &str =
     "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')";
 
-/// A world whose database is managed, and a plan that says what is true of a sound copy.
+/// A world with a managed database, and a plan with the invariants of a good copy.
 fn world(least: u32) -> World {
     let world = World::new();
     write_plan(&world, least);
@@ -28,12 +28,12 @@ fn write_plan(world: &World, least: u32) {
 }
 
 impl World {
-    /// What a query of the administrator answers on an instance: of the region, or another one in it.
+    /// The answer to an administrator's query on an instance: that of the region, or another one in it.
     pub fn ask(&self, at: &str, sql: &str) -> String {
         self.run("host", &[at, "psql", "-XAt", "-d", "shop", "-c", sql]).trim().to_owned()
     }
 
-    /// The server's own clock, between two transactions.
+    /// The server's own time, between two transactions.
     fn clock(&self) -> String {
         std::thread::sleep(Duration::from_millis(50));
         let now = self.ask("west", TIME);
@@ -51,7 +51,7 @@ impl World {
         self.drctl(&[&command, args].concat())
     }
 
-    /// Waits until RDS says that it can be restored to a time. Answers what it refused before that.
+    /// Waits until RDS can restore to a time. Returns its refusal before that.
     fn restorable(&self, to: &str) {
         let end = Instant::now() + Duration::from_secs(90);
         loop {
@@ -78,7 +78,7 @@ impl World {
             .output()
             .unwrap();
         let answer = String::from_utf8(output.stdout).unwrap();
-        // An instance names itself before its endpoint; what replicates from it is named otherwise.
+        // An instance lists its own name before its endpoint; its replicas have another key.
         let names = answer.split("<DBInstanceIdentifier>").skip(1);
         names.map(|rest| rest.split('<').next().unwrap().to_owned()).collect()
     }
@@ -88,8 +88,8 @@ fn count(world: &World, at: &str, n: u32) -> String {
     world.ask(at, &format!("SELECT count(*) FROM ledger WHERE n = {n}"))
 }
 
-/// The transaction before the time is there and the one after is not; users write on under the same name; what was live is kept, and
-/// takes no writes; the standby is one of the restored instance.
+/// The transaction before the time is there and the one after is not. Users continue under the same name. The previous instance is kept and
+/// takes no writes; the standby follows the restored instance.
 #[test]
 fn a_managed_instance_is_restored_between_two_transactions() {
     let world = world(1);
@@ -111,23 +111,23 @@ fn a_managed_instance_is_restored_between_two_transactions() {
     let rows = [count(&world, "west", 2_000_001), count(&world, "west", 2_000_002)];
     assert_eq!(rows, ["1", "0"], "{report:#}");
 
-    // The one from before is beside it, with everything, and lets nobody in.
+    // The previous instance is beside it, complete, and admits nobody.
     let kept = report["restored"][0]["kept"].as_str().unwrap().to_owned();
     let aside = format!("west/{}", kept.split(' ').nth(2).unwrap());
     assert_eq!(count(&world, &aside, 2_000_002), "1", "{kept}");
     let may = "SELECT rolcanlogin FROM pg_roles WHERE rolname = 'app'";
     assert_eq!([world.ask(&aside, may), world.ask("west", may)], ["f", "t"], "{report:#}");
 
-    // What was acknowledged after the time is lost, nothing else; and no longer a time of it than was reported.
+    // Only rows acknowledged after the time are lost, and their span is no longer than reported.
     let truth = world.truth("west", &[&fresh]);
     let lost = truth["lost"].as_array().unwrap();
     let acknowledged = |l: &Value| millis(l["acknowledged_at"].as_str().unwrap());
-    // In the same millisecond it may have been committed after the time.
+    // A row of the same millisecond may have committed after the time.
     assert!(!lost.is_empty() && lost.iter().all(|l| acknowledged(l) >= millis(&to)), "{to}: {truth:#}");
     let last = format!("SELECT (extract(epoch FROM max(at) - '{to}') * 1000)::bigint FROM ledger");
     let span: f64 = world.ask(&aside, &last).parse().unwrap();
     let rpo = report["rpo"]["achieved_s"].as_f64().unwrap();
-    // Milliseconds, as both are told.
+    // Both have a resolution of milliseconds.
     assert!((rpo * 1_000.0).round() >= span, "RPO {rpo} s, and {span} ms were lost");
     eprintln!(
         "managed restore: {} acknowledged, {} lost over {span} ms; RPO {}; the client's outage {} s",
@@ -143,13 +143,13 @@ fn a_managed_instance_is_restored_between_two_transactions() {
     assert!(code == 0 && status["plans"][0]["protection"] == "protected", "{status:#}\n{words}");
 }
 
-/// A drill makes a copy, checks it, and deletes it with proof; a copy that breaks an invariant is never put in place, and is taken away.
+/// A drill makes a copy, verifies it, and deletes it with proof. A copy that breaks an invariant is never put in place, and is deleted.
 #[test]
 fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_place() {
     let world = world(3);
     let fresh = world.client("fresh", 1);
     fresh.writes_to("west");
-    // What a check could be deceived by: rows that a policy hides, a column with the name of an alias, a database that is closed.
+    // Things that may mislead a check: rows hidden by a policy, a column named like an alias, a closed database.
     world.ask("west", "CREATE TABLE odd AS SELECT NULL::text AS t, n FROM generate_series(1, 5) n");
     world.ask("west", "CREATE TABLE hidden AS SELECT 1 AS n");
     world.ask("west", "ALTER TABLE hidden ENABLE ROW LEVEL SECURITY");
@@ -184,19 +184,19 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     assert!(read >= at_least, "{rows}, and there were {at_least}");
 
     removes_what_was_left(&world, &to, &before);
-    // Of a snapshot, by its name; one that there is none of is refused with those that there are.
+    // A snapshot by its name; an unknown name is refused with the list of those that exist.
     let (code, refused, _) = world.drill(&["--snapshot", "nope"]);
     let facts = refused["refusals"][0]["facts"].as_str().unwrap().to_owned();
     let snapshot = facts.split("there are: ").nth(1).and_then(|s| s.split(", ").next()).unwrap().to_owned();
     assert_eq!(code, 3, "{facts}");
     let (code, drilled, words) = world.drill(&["--snapshot", &snapshot]);
-    // It is from before the administrator might read the table: what cannot be checked does not pass.
+    // The snapshot is from before the administrator could read the table, and an unchecked table does not pass.
     assert!(code == 1 && drilled.to_string().contains("permission denied"), "{code} {drilled:#}\n{words}");
     assert_eq!(world.instances(), before, "a drill that failed left its copy");
 
     let accept = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "120m", "--reason", "x"];
     write_plan(&world, 1_000_000_000);
-    // A row that no foreign key would have let in, as damage leaves it.
+    // A row that violates a foreign key, as damage may leave it.
     world.ask("west", "SET session_replication_role = replica; INSERT INTO child VALUES (2)");
     let to = world.clock();
     world.restorable(&to);
@@ -216,7 +216,7 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     assert_eq!(truth["lost"], serde_json::json!([]), "{truth:#}");
 }
 
-/// By an earlier drill; and says where there are backups, if there are none where it was to go.
+/// Copies of an earlier drill are removed first; and without backups at the target, the message says where there are some.
 fn removes_what_was_left(world: &World, to: &str, before: &[String]) {
     // The recovery site's replica keeps no backups, and the refusal says where there are some.
     let (code, refused, words) = world.drctl(&["drill", "shop", "--mode", "isolated"]);
@@ -225,7 +225,7 @@ fn removes_what_was_left(world: &World, to: &str, before: &[String]) {
         && refusal.contains("name the site that has them with --to");
     assert!(code == 3 && told, "{refused:#}\n{words}");
 
-    // One that was killed left its copy: the next one takes it away before it makes its own.
+    // A killed drill left its copy. The next one removes it before it makes its own.
     let mut killed = world
         .command(&["drill", "shop", "--mode", "isolated", "--to", "west", "--to-time", to])
         .stdout(std::process::Stdio::null())

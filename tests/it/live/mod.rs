@@ -1,7 +1,7 @@
-//! The binary against LocalStack, over the AWS SDK, with a proxy between them that can do what a network does.
+//! The binary against LocalStack, over the AWS SDK, with a proxy between them that can simulate network faults.
 //!
-//! `tests/run` starts LocalStack and names it in `DRCTL_TEST_LOCALSTACK`; a plain `cargo test` starts one of its own, and stops
-//! it. Each test has accounts of its own.
+//! `tests/run` starts LocalStack and names it in `DRCTL_TEST_LOCALSTACK`; a plain `cargo test` starts its own, and stops it afterwards.
+//! Each test has its own accounts.
 
 #[cfg(feature = "postgres")]
 mod alarms;
@@ -69,24 +69,24 @@ use serde_json::Value;
 
 use crate::support::{Call, Proxy};
 
-/// Estates that are seeded at once: starting Python and reading its service models takes longer than building one.
+/// The number of estates seeded at once: starting Python and loading its service models takes longer than seeding one.
 const BATCH: usize = 4;
 
-/// What drctl signs calls of AWS with.
+/// A secret in the environment that drctl signs AWS calls with.
 const IN_THE_ENVIRONMENT: &str = "planted-in-the-environment";
 
-/// What drctl logs in with in these tests, and has to keep to itself.
+/// The secrets of these tests, which drctl must not reveal.
 const SECRETS: [&str; 5] =
     ["-of-world-", "not-a-secret-here", "it's \\ a secret", "it's \\\\ a secret", IN_THE_ENVIRONMENT];
 
-/// Runs drctl in a folder. Answers its exit code, its document, and its words.
+/// Runs drctl in a folder. Returns its exit code, document and messages.
 #[cfg(feature = "postgres")]
 fn drctl(folder: &Path, args: &[&str]) -> (i32, Value, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_drctl"));
     finished(folder, command.args(args).args(["--output", "json"]).current_dir(folder))
 }
 
-/// No secret is in what a command said, nor in anything that it keeps: journals, evidence, reports.
+/// Checks that no output and no stored file contains a secret: journals, evidence, reports.
 fn keeps_its_secrets(folder: &Path, output: &std::process::Output) {
     let told = |of: &str, bytes: &[u8]| {
         let found = crate::disguises::found(bytes, &SECRETS);
@@ -99,7 +99,7 @@ fn keeps_its_secrets(folder: &Path, output: &std::process::Output) {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             match entry.path().is_dir() {
                 true => folders.push(entry.path()),
-                // Another process may just have taken its own away.
+                // Another process may just have removed its own file.
                 false => told(
                     &entry.path().display().to_string(),
                     &std::fs::read(entry.path()).unwrap_or_default(),
@@ -109,7 +109,7 @@ fn keeps_its_secrets(folder: &Path, output: &std::process::Output) {
     }
 }
 
-/// The same of any command.
+/// The same for any command.
 #[cfg(feature = "postgres")]
 fn finished(folder: &Path, command: &mut Command) -> (i32, Value, String) {
     let output = command.output().unwrap();
@@ -119,12 +119,12 @@ fn finished(folder: &Path, command: &mut Command) -> (i32, Value, String) {
     (output.status.code().unwrap_or(-1), value, words)
 }
 
-/// LocalStack as `tests/run` started it; without that, one of this process's own.
+/// LocalStack as started by `tests/run`, or else one of this process.
 pub fn localstack() -> &'static str {
     static URL: OnceLock<String> = OnceLock::new();
     URL.get_or_init(|| {
         let url = std::env::var("DRCTL_TEST_LOCALSTACK").unwrap_or_else(|_| start_localstack());
-        // Quick enough for a test, slow enough that every state between can be met.
+        // Fast enough for a test, slow enough that every intermediate state can be observed.
         let settings = r#"{"promote_lag_before_modifying_ms": 200, "promote_modifying_ms": 600, "sg_apply_ms": 200,
             "db_reboot_ms": 1500, "insync_ms": 300, "instance_ready_ms": 40}"#;
         control(&url, "settings", settings);
@@ -132,7 +132,7 @@ pub fn localstack() -> &'static str {
     })
 }
 
-/// Where everything of LocalStack is kept: what `seed` finds its Python in, too.
+/// The folder for LocalStack's files, which also has the Python environment for `seed`.
 fn state_folder() -> PathBuf {
     let named = std::env::var("DRCTL_LOCALSTACK_DIR").map(PathBuf::from);
     named.unwrap_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join(".localstack"))
@@ -147,7 +147,7 @@ fn start_localstack() -> String {
         .output()
         .unwrap();
     assert!(up.status.success(), "localstack/up: {}", String::from_utf8_lossy(&up.stderr));
-    // A test binary has no last moment of its own: this waits for it and then stops what was started here.
+    // A test binary has no exit hook: this script waits for its end and then stops what was started here.
     #[expect(clippy::zombie_processes, reason = "it outlives this process, and is meant to")]
     Command::new("sh")
         .args(["-c", "while kill -0 $0 2>/dev/null; do sleep 1; done; exec \"$1\" \"$2\""])
@@ -162,7 +162,7 @@ fn start_localstack() -> String {
     String::from_utf8_lossy(&up.stdout).lines().last().unwrap_or_default().trim().to_owned()
 }
 
-/// Asks LocalStack's control surface.
+/// Calls LocalStack's control interface.
 pub fn control(url: &str, path: &str, body: &str) -> Value {
     let output = Command::new("curl")
         .args(["-sS", "--fail-with-body", "--max-time", "60"])
@@ -179,7 +179,7 @@ fn seeded() -> Value {
     let mut pool = POOL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if pool.1.is_empty() {
         if pool.0 == 0 {
-            // Accounts that no earlier test run on the same server had.
+            // Accounts that no earlier test run on the same server has used.
             let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
             pool.0 = 100_000_000_000 + (seconds % 80_000_000) * 10_000;
         }
@@ -197,7 +197,7 @@ fn seeded() -> Value {
     pool.1.pop().unwrap()
 }
 
-/// A two-region estate in accounts of its own, a proxy in front of it, and a folder to run in.
+/// A two-region estate in its own accounts, a proxy in front of it, and a folder to run in.
 pub struct Estate {
     pub seed: Value,
     pub proxy: Proxy,
@@ -221,7 +221,7 @@ impl Estate {
         self.folder.path().to_owned()
     }
 
-    /// The plan of the estate. `more` goes below it, for example probes.
+    /// Writes the plan of the estate. `more` is appended, for example probes.
     pub fn write_plan(&self, more: &str, watch: &str) {
         let s = |path: &str| self.seed.pointer(path).and_then(Value::as_str).unwrap().to_owned();
         let (account, dns) = (s("/accounts/west"), s("/accounts/dns"));
@@ -301,7 +301,7 @@ watch: {{for: {watch}}}
         (code, value.unwrap_or_else(|e| panic!("{args:?}: {e}\n{out}\n{err}")))
     }
 
-    /// Starts a process whose words go to a file of the folder.
+    /// Starts a process whose output goes to a file in the folder.
     pub fn spawn(&self, args: &[&str]) -> Child {
         let log = std::fs::OpenOptions::new()
             .create(true)
@@ -315,13 +315,13 @@ watch: {{for: {watch}}}
         std::fs::read_to_string(self.path().join("words.log")).unwrap_or_default()
     }
 
-    /// The events of the only run, for a test that fails.
+    /// The events of the only run, for the message of a failing test.
     fn story(&self) -> String {
         let run = self.only_run().unwrap_or_default();
         self.run(&["runs", "replay", &run]).1
     }
 
-    /// The only run there is, if one was created.
+    /// The only run, if one was created.
     pub fn only_run(&self) -> Option<String> {
         let (_, runs) = self.json(&["runs", "list"]);
         let runs = runs["runs"].as_array().cloned().unwrap_or_default();
@@ -329,7 +329,7 @@ watch: {{for: {watch}}}
         runs.first().map(|r| r["run_id"].as_str().unwrap().to_owned())
     }
 
-    /// How often LocalStack carried an operation out for the estate's accounts, whoever called it.
+    /// How often LocalStack performed an operation for the estate's accounts, for any caller.
     pub fn carried_out(&self, operation: &str) -> u64 {
         let calls = control(localstack(), "calls", "");
         let mut sum = 0;
@@ -339,9 +339,9 @@ watch: {{for: {watch}}}
         sum
     }
 
-    /// Everything is where a finished failover leaves it, and nothing was done twice.
+    /// Checks that everything is as after a finished failover, and that nothing was done twice.
     pub fn assert_recovered_once(&self) {
-        // On a busy machine a look may come to nothing.
+        // On a busy machine an observation may fail.
         let mut looks = (0..5).map(|_| self.json(&["observe"]).1);
         let whole = |seen: &Value| {
             let entries = seen["estate"]["entries"].as_object();
@@ -377,21 +377,21 @@ watch: {{for: {watch}}}
         ] {
             assert_eq!(self.carried_out(operation), times, "{operation}\n{}", self.words());
         }
-        // One whose answer never came is asked for again: nobody can tell its event from that of somebody else's restart.
+        // A call whose answer was lost is repeated, because its event cannot be distinguished from somebody else's restart.
         assert!(self.carried_out("RebootDBInstance") >= 1, "{}", self.words());
         let (code, _, err) = self.run(&["audit", "verify"]);
         assert_eq!(code, 0, "{err}");
     }
 }
 
-/// Calls of an operation that had their effect.
+/// Calls of an operation that took effect.
 fn count(calls: &Value, account: &str, operation: &str) -> u64 {
     let rows = calls["calls"].as_array().or_else(|| calls.as_array()).cloned().unwrap_or_default();
     let of = |r: &&Value| r["account"] == account && r["operation"] == operation;
     rows.iter().filter(of).map(|r| r["calls"].as_u64().unwrap() - r["failed"].as_u64().unwrap()).sum()
 }
 
-/// Waits for something, up to two and a half minutes.
+/// Waits for a condition, up to two and a half minutes.
 pub fn until(what: &str, mut there: impl FnMut() -> bool) {
     for _ in 0..1_500 {
         if there() {
@@ -402,7 +402,7 @@ pub fn until(what: &str, mut there: impl FnMut() -> bool) {
     panic!("it did not come: {what}");
 }
 
-/// Calls that changed something.
+/// Mutating calls.
 pub fn mutating(calls: &[Call]) -> Vec<&Call> {
     calls.iter().filter(|c| c.mutates).collect()
 }
@@ -415,7 +415,7 @@ fn a_failover_recovers_and_a_second_one_finds_nothing_to_do() {
     let estate = Estate::new();
     let (code, report) = estate.json(FAILOVER);
     assert_eq!(report["outcome"], "recovered", "{report:#}");
-    // Nobody probes from outside, so nothing proves the RTO; the rest is done and proven.
+    // There are no external probes, so the RTO is not proven; everything else is.
     assert_eq!(code, 5, "{report:#}");
     assert_eq!(report["fence"]["state"], "proven", "{report:#}");
     assert_eq!(report["rpo"]["basis"], "upper_bound", "{report:#}");

@@ -1,11 +1,11 @@
-//! Names that follow an object: health checks that look, name servers that answer by them, and a control plane that is down.
+//! Names that follow an object: real health checks, name servers that follow them, and a control plane that is down.
 
 use serde_json::Value;
 
 use super::control;
 use super::world::World;
 
-/// Route 53's API is down for this world's account.
+/// Makes Route 53's API fail for this world's account.
 pub(super) fn control_plane_down(world: &World) {
     let account = world.aws["account"].as_str().unwrap();
     let fault = format!(
@@ -19,7 +19,7 @@ pub(super) fn answers(report: &Value, step: &str) -> String {
     found.unwrap_or_else(|| panic!("no step {step}: {report:#}"))["state"].as_str().unwrap().to_owned()
 }
 
-/// Under load users are moved by one object and back, without a call to Route 53, and the zone's own server says so.
+/// Under load, one object moves users there and back without a call to Route 53, and the zone's own server confirms it.
 #[test]
 fn users_are_moved_by_an_object_while_route_53_takes_no_changes() {
     let world = World::new();
@@ -28,7 +28,7 @@ fn users_are_moved_by_an_object_while_route_53_takes_no_changes() {
     let fresh = world.client("fresh", 1);
     fresh.writes_to("west");
     assert_eq!(world.drctl(&["observe"]).0, 0);
-    // Sets that no object would move are refused while anybody can still make them.
+    // Record sets that no object would move are refused while they can still be corrected.
     let plan = world.by_object(&made);
     let other = plan.replace(made["health_check"].as_str().unwrap(), "another-check");
     std::fs::write(world.path("plans/shop.yaml"), other).unwrap();

@@ -25,7 +25,7 @@ fn of_two_operators_one_runs_and_the_other_learns_who() {
     let loser = codes.iter().position(|c| *c == 6);
     let loser = loser.unwrap_or_else(|| panic!("{codes:?}\n{}\n{}", words(0), words(1)));
     let winner = 1 - loser;
-    // Nobody probes from outside, so the RTO is not proven: 5.
+    // There are no external probes, so the RTO is not proven: 5.
     assert_eq!(codes[winner], 5, "{}", words(winner));
     let name = ["alice", "bob"][winner];
     assert!(words(loser).contains("guard") && words(loser).contains(name), "{}", words(loser));
@@ -45,7 +45,7 @@ fn a_run_whose_guard_was_taken_is_not_carried_on() {
     child.wait().unwrap();
     held.drop_connection();
     estate.proxy.remove(rule);
-    // Another operator, another store, who thinks that the first is gone and deletes the guard of the database.
+    // Another operator, with another store, believes that the first is gone and deletes the guard of the database.
     let bucket = estate.seed["guard"]["bucket"].as_str().unwrap();
     let done = Command::new("curl")
         .args(["-sS", "--fail", "-X", "DELETE", "-H", &format!("Authorization: AWS4-HMAC-SHA256 Credential={}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0", estate.account())])
@@ -59,7 +59,7 @@ fn a_run_whose_guard_was_taken_is_not_carried_on() {
     assert_eq!(estate.carried_out("PromoteReadReplica"), 0);
 }
 
-/// Both runs are held at the same call; meanwhile bob has taken alice's guards over. Her process goes on, as far as it may.
+/// Both runs are delayed at the same call; meanwhile bob takes alice's guards. Her process continues as far as it may.
 #[test]
 fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     let estate = Estate::new();
@@ -83,7 +83,7 @@ fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     assert!(code == 6 && words.contains("took over the guard of db"), "{code}: {words}");
     assert_eq!(estate.carried_out("PromoteReadReplica"), 0);
 
-    // What hers did belongs to his by now: she closes her run, and nothing is taken back from under him.
+    // Her run's changes now belong to his: she closes her run, and nothing is undone.
     let (_, list, _) = estate.run(&["runs", "list", "--output", "json", "--store", "alice.db"]);
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
     let run = list["runs"][0]["run_id"].as_str().unwrap();
@@ -103,7 +103,7 @@ fn a_guard_is_taken_over_on_a_persons_word_and_who_lost_it_promotes_nothing() {
     assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 2);
 }
 
-/// What lies in the bucket under the guard of the database.
+/// The object of the database's guard in the bucket.
 fn guard_object(estate: &Estate, args: &[&str]) -> String {
     let bucket = estate.seed["guard"]["bucket"].as_str().unwrap();
     let signed = format!(
@@ -120,7 +120,7 @@ fn guard_object(estate: &Estate, args: &[&str]) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// The bucket fails while the run goes on, and whenever it is resumed: by errors, silence, garbage, and an object without an end.
+/// The bucket fails during the run, and whenever it is resumed: with errors, no answer, garbage, and an endless object.
 #[test]
 fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
     let estate = Estate::new();
@@ -148,7 +148,7 @@ fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
         assert_eq!(code, expected, "{what}: {out}{err}");
         assert!(err.contains(says), "{what}: {out}{err}");
         assert_eq!(estate.carried_out("PromoteReadReplica"), 0, "{what}: {out}{err}");
-        // The estate's own.
+        // The seed's own call.
         assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 1, "{what}: {out}{err}");
     };
     for (what, fault) in [("500s", Fault::Unavailable), ("garbage", Fault::Garbage), ("silence", Fault::Hang)]
@@ -175,7 +175,7 @@ fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
     guard_object(&estate, &["-X", "DELETE"]);
     nothing_is_done("missing", 6, "somebody removed the guard of db");
 
-    // Ours again, whatever clock it was written by.
+    // The guard is ours again, whatever clock wrote it.
     let skewed = ours.replacen("\"since\":\"20", "\"since\":\"21", 1);
     assert!(skewed != ours, "{ours}");
     guard_object(&estate, &["-X", "PUT", "--data-binary", &skewed]);

@@ -1,5 +1,5 @@
-//! A standby whose WAL receiver stands still takes the request to promote, and begins when the receiver goes on: hours later perhaps, when
-//! the run that asked for it is long over.
+//! A standby whose WAL receiver hangs accepts a promotion, and starts it when the receiver continues: perhaps hours later, long after the
+//! end of the run that requested it.
 
 use std::process::Command;
 
@@ -13,8 +13,8 @@ fn signal(name: &str, pid: &str) {
     assert!(done.success(), "kill {name} {pid}");
 }
 
-/// The receiver stands still and the primary is gone: the run asks for the promotion, and halts when more may be lost than was accepted.
-/// Answers the receiver's process, too.
+/// The receiver hangs and the primary is gone: the run requests the promotion, and halts when the loss may exceed the accepted one. Also
+/// returns the receiver's PID.
 fn halted(world: &World) -> (Value, String) {
     assert_eq!(world.run(&["observe"]).0, 0);
     let receiver = world.pair.query(world.pair.standby, "SELECT pid FROM pg_stat_wal_receiver");
@@ -63,7 +63,7 @@ fn a_promotion_that_is_still_to_come_is_said_at_the_end_and_seen_when_it_comes()
     );
     let (code, ready, _) = world.run(&["ready"]);
     assert!(code == 3 && ready.to_string().contains("IN DOUBT"), "{code}: {ready:#}");
-    // Nobody drives the run any more.
+    // No process drives the run any more.
     signal("-CONT", &receiver);
     until("the standby promotes itself", || recovers(&world) == "f");
     let after = in_doubt(&world);
@@ -82,7 +82,7 @@ fn a_promotion_beyond_the_accepted_loss_is_withdrawn_by_stopping_the_standby() {
     std::thread::sleep(std::time::Duration::from_secs(5));
     assert_eq!(recovers(&world), "t", "it was promoted after all");
     assert_eq!(in_doubt(&world), serde_json::json!([]));
-    // It is there for whoever accepts more.
+    // It can be resumed by accepting a larger loss.
     let run = report["run_id"].as_str().unwrap();
     let more =
         ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "2h", "--reason", "it is gone for good"];
@@ -92,7 +92,7 @@ fn a_promotion_beyond_the_accepted_loss_is_withdrawn_by_stopping_the_standby() {
     assert_eq!(recovers(&world), "f");
 }
 
-/// A process that is ended with the test.
+/// A process that ends with the test.
 struct Serving(std::process::Child);
 
 impl Drop for Serving {
@@ -102,7 +102,7 @@ impl Drop for Serving {
     }
 }
 
-/// The run is over and owes its fence; nobody asks for anything.
+/// The run has ended with a pending fence, and nobody runs a command.
 #[test]
 fn serve_pays_a_fence_at_the_first_sign_of_life_of_the_old_primary() {
     let world = World::new();

@@ -1,5 +1,5 @@
-//! Servers of one's own: real PostgreSQL with streaming replication, a client that writes numbered rows and knows which of them
-//! were acknowledged, and an application whose health is a real write.
+//! Self-managed servers: real PostgreSQL with streaming replication, a client that writes numbered rows and records which were
+//! acknowledged, and an application whose health check is a real write.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -19,23 +19,23 @@ pub struct World {
     pub folder: tempfile::TempDir,
     app: TcpListener,
     stop: AtomicBool,
-    /// The application fails, whatever the servers do.
+    /// Whether the application fails, regardless of the servers.
     pub sick: AtomicBool,
 }
 
-/// What the client knows: numbers that were acknowledged, and the longest time without one.
+/// The client's records: acknowledged numbers, and the longest time without an acknowledgement.
 pub struct Truth {
     pub acknowledged: Vec<(u64, Instant)>,
     pub outage: Duration,
 }
 
-/// Ends the client and the application, however the test ends.
+/// Stops the client and the application, however the test ends.
 struct Stop<'a>(&'a World);
 
 impl Drop for Stop<'_> {
     fn drop(&mut self) {
         self.0.stop.store(true, Ordering::SeqCst);
-        // The application waits for a request: the last one.
+        // The application waits for a request: this is the last one.
         drop(std::net::TcpStream::connect(self.0.app.local_addr().unwrap()));
     }
 }
@@ -55,7 +55,7 @@ impl World {
             "truststream",
             "GRANT EXECUTE ON FUNCTION pg_promote TO truststream; CREATE TABLE ledger (n bigint); GRANT ALL ON ledger TO app",
         );
-        // By way of it a standby is promoted whose databases are shut.
+        // A standby with closed databases is promoted by way of this database.
         pair.sql(pair.primary, "postgres", "GRANT EXECUTE ON FUNCTION pg_promote TO truststream");
         let folder = tempfile::tempdir().unwrap();
         let app = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,14 +83,14 @@ impl World {
         Self { pair, folder, app, stop: AtomicBool::new(false), sick: AtomicBool::new(false) }
     }
 
-    /// The plan's ladder is this one.
+    /// Sets the plan's fence methods.
     pub fn fences_by(&self, rungs: &str) {
         let file = self.folder.path().join("plans/orders.yaml");
         let plan = std::fs::read_to_string(&file).unwrap();
         std::fs::write(file, plan.replace("fence: [sql]", &format!("fence: [{rungs}]"))).unwrap();
     }
 
-    /// Names two channels: one that takes everything, and one where nobody is.
+    /// Adds two channels: one that accepts everything, and one that is unreachable.
     fn tells(&self) -> Inbox {
         let (hooks, folder) = (Inbox::new(), self.folder.path());
         let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -110,7 +110,7 @@ impl World {
 
     /// Runs `work` while the client and the application write.
     pub fn under_load<T>(&self, work: impl FnOnce() -> T) -> (T, Truth) {
-        // It may have been under load before.
+        // It may have run under load before.
         self.stop.store(false, Ordering::SeqCst);
         std::thread::scope(|scope| {
             let client = scope.spawn(|| self.client());
@@ -124,7 +124,7 @@ impl World {
         })
     }
 
-    /// As a client with both servers in its connection string finds the one that takes writes.
+    /// Writes like a client that has both servers in its connection string.
     pub fn write(&self, n: u64) -> bool {
         self.pair.write_anywhere("app", &format!("INSERT INTO ledger VALUES ({n})"))
     }
@@ -158,7 +158,7 @@ impl World {
         }
     }
 
-    /// When the client was told that rows are safe that a server does not have.
+    /// When rows were acknowledged that a server does not have.
     pub fn missing(&self, truth: &Truth, port: u16) -> Vec<Instant> {
         let kept = self.pair.query(port, "SELECT string_agg(n::text, ' ') FROM ledger WHERE n > 0");
         let kept: std::collections::BTreeSet<u64> = kept.split(' ').filter_map(|n| n.parse().ok()).collect();
@@ -188,8 +188,8 @@ fn a_server_that_is_fenced_first_loses_no_row() {
         "{report:#}"
     );
     assert!(truth.acknowledged.len() > 20, "{} rows", truth.acknowledged.len());
-    // The look at a fence takes seconds: no row was acknowledged after what is called the last instant. Beside other tests the client may
-    // come to no row for seconds before it.
+    // Observing a fence takes seconds, and no row was acknowledged after the reported last instant. With other tests in parallel, the
+    // client may write no row for seconds before it.
     let committed =
         "SELECT max((extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::bigint) FROM ledger";
     let last_row: i64 = world.pair.query(world.pair.primary, committed).parse().unwrap();
@@ -200,9 +200,9 @@ fn a_server_that_is_fenced_first_loses_no_row() {
         "the last row came at {last_row}, {told} is told: {:#}",
         report["stores"]["db"]
     );
-    // It is counted from the outage that was declared, before which the client was served.
+    // It is counted from the declared outage, before which the client was served.
     assert!(report["rto"]["achieved_s"].as_f64().unwrap() >= truth.outage.as_secs_f64(), "{report:#}");
-    // The old one refuses the application; the new one took a real row of drctl.
+    // The old server refuses the application; the new one has a real row of drctl.
     let (ok, why) =
         world.pair.psql(world.pair.primary, "app", "truststream", "INSERT INTO ledger VALUES (0)");
     assert!(!ok && why.contains("not permitted to log in"), "{why}");
@@ -210,7 +210,7 @@ fn a_server_that_is_fenced_first_loses_no_row() {
     let again = || world.run(&["failover", "orders", "--to", "east", "--yes"]);
     let ((code, served, _), _) = world.under_load(again);
     assert!(code == 0 && served["outcome"] == "nothing_to_do", "{code}: {served:#}");
-    // The application is gone: another failover to where it is helps nobody.
+    // The application is gone, so another failover to the same site does not help.
     let (code, failing, _) = again();
     assert!(code == 3 && failing["refusals"][0]["rule"] == "target-down", "{code}: {failing:#}");
 }
@@ -245,14 +245,14 @@ fn a_killed_server_needs_a_waiver_loses_no_more_than_the_bound_and_is_fenced_whe
     assert_eq!(report["rpo"]["basis"], "upper_bound", "{report:#}");
     let lost = lost.first().map_or(0.0, |oldest| (killed - *oldest).as_secs_f64());
     assert!(lost <= bound, "writes of {lost} s are lost, and at most {bound} s were reported");
-    // Within one interval of the probe and one timeout of what the client saw.
+    // Within one interval and one timeout of the probe, compared with the client.
     let (rto, seen) = (report["rto"]["achieved_s"].as_f64().unwrap(), truth.outage.as_secs_f64());
     assert!(
         (rto - seen).abs() <= 1.0 + 3.0,
         "{rto} s were reported, the client could not write for {seen} s"
     );
 
-    // People were told while it ran, by the channel that was reached.
+    // Notifications were sent during the run, by the channel that works.
     let told: Vec<_> = hooks.came().iter().map(|came| came.json()["notice"]["kind"].clone()).collect();
     assert_eq!(told, ["alert", "resolved"].map(Value::from), "{words}");
     assert!(words.contains("notify: nobody did not take"), "{words}");
@@ -260,7 +260,7 @@ fn a_killed_server_needs_a_waiver_loses_no_more_than_the_bound_and_is_fenced_whe
     let ended: jiff::Timestamp = report["ended_at"].as_str().unwrap().parse().unwrap();
     assert!(sent <= ended.as_second(), "{sent} {ended}");
 
-    // It returns, and takes writes until the debt is paid.
+    // It returns, and takes writes until the pending fence is set.
     world.pair.start_primary();
     let insert = "INSERT INTO ledger VALUES (0)";
     assert!(world.pair.psql(world.pair.primary, "app", "truststream", insert).0, "nobody has fenced it yet");
@@ -273,7 +273,7 @@ fn a_killed_server_needs_a_waiver_loses_no_more_than_the_bound_and_is_fenced_whe
     });
 }
 
-/// Its commits are older than they say: taken at their word none was lost.
+/// Its commits have later times than they should. Taken literally, none would be lost.
 #[test]
 fn a_clock_that_is_ahead_makes_no_loss_smaller() {
     let world = World::new();
@@ -281,7 +281,7 @@ fn a_clock_that_is_ahead_makes_no_loss_smaller() {
     let ((code, report, words), _) = world.under_load(|| {
         assert_eq!(world.run(&["observe"]).0, 0);
         world.pair.kill_primary();
-        // Nobody can say that it takes no writes meanwhile.
+        // Nobody can tell whether it takes writes in that time.
         std::thread::sleep(Duration::from_secs(3));
         let now = World::now();
         let waive = ["--waive", "unfenced-promotion:db", "--accept-data-loss", "1m", "--reason", "gone"];
@@ -318,7 +318,7 @@ fn a_switchover_and_the_way_back_lose_no_row() {
     let world = World::new();
     let plan = std::fs::read(world.folder.path().join("plans/orders.yaml")).unwrap();
     let (moves, truth) = world.under_load(|| {
-        // There, back, and there again: a server that was rebuilt once can be rebuilt twice.
+        // There, back, and there again: a rebuilt server can be rebuilt a second time.
         [("switchover", "east"), ("failback", "west"), ("switchover", "east"), ("failback", "west")].map(
             |(verb, to)| {
                 std::thread::sleep(Duration::from_secs(1));
@@ -360,7 +360,7 @@ fn a_switchover_and_the_way_back_lose_no_row() {
     assert!(runs.iter().all(|b| b["whole"] == true && b["outcome"] == "recovered"), "{sealed:#}");
 }
 
-/// What can wait is refused before anything is done, and a failover asks no calendar.
+/// A planned move is refused before anything is done, and a failover ignores the calendar.
 #[test]
 fn what_can_wait_does_not_begin_while_changes_are_frozen() {
     let world = World::new();
@@ -411,7 +411,7 @@ fn what_can_wait_does_not_begin_while_changes_are_frozen() {
     );
 }
 
-/// The plan says that west's host is east's: nothing is stopped there, and the report says why.
+/// The plan names east's host for west: nothing is stopped there, and the report says why.
 #[test]
 fn the_host_of_another_server_is_left_alone() {
     let world = World::new();
@@ -435,7 +435,7 @@ fn the_host_of_another_server_is_left_alone() {
     );
 }
 
-/// No hints in the log and no checksums: pg_rewind is out of the question, and nothing that was there is thrown away.
+/// Without WAL hints or checksums pg_rewind is not possible, and no data is discarded.
 #[test]
 fn a_server_that_cannot_be_rewound_is_copied_anew_and_keeps_its_own_settings() {
     let pair = Pair::start_with("wal_log_hints=off\n");
@@ -469,7 +469,7 @@ fn a_server_that_cannot_be_rewound_is_copied_anew_and_keeps_its_own_settings() {
 }
 
 impl World {
-    /// A move that stops there, until the file is written.
+    /// Adds a step that blocks the move at this point until the file is written.
     pub fn stops(&self, before: &str) -> PathBuf {
         let (file, go) = (self.folder.path().join("plans/orders.yaml"), self.folder.path().join("go"));
         let plan = std::fs::read_to_string(&file).unwrap();
@@ -482,8 +482,8 @@ impl World {
     }
 }
 
-/// The move had ended the writes and not promoted yet when its source died: what it proved spares the failover a waiver, and the
-/// loss is measured.
+/// The move had stopped the writes but not promoted yet when its source died: its proof saves the failover a waiver, and the loss is
+/// measured.
 #[test]
 fn a_source_that_dies_in_a_switchover_is_failed_over_without_loss() {
     let world = World::new();
@@ -504,7 +504,7 @@ fn a_source_that_dies_in_a_switchover_is_failed_over_without_loss() {
         "{report:#}"
     );
     assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
-    // The outage began with the switchover, whose probes saw it.
+    // The outage started with the switchover, whose probes saw it.
     let rto = report["rto"]["achieved_s"].as_f64().unwrap();
     assert!(rto + 4.0 >= truth.outage.as_secs_f64(), "{rto} s, and the client {:?}", truth.outage);
     let (code, old, _) = world.run(&["runs", "resume", broken_off.1["run_id"].as_str().unwrap()]);
@@ -512,7 +512,7 @@ fn a_source_that_dies_in_a_switchover_is_failed_over_without_loss() {
     assert_eq!(world.run(&["audit", "verify"]).0, 0);
 }
 
-/// The fence came over with everything else, and the move died before it was lifted there: users are let in by what takes its place.
+/// The standby has replayed the fence, and the move died before it was lifted there: the run that replaces it admits users.
 #[test]
 fn a_promotion_that_nobody_was_let_in_to_is_finished() {
     let world = World::new();
@@ -530,7 +530,7 @@ fn a_promotion_that_nobody_was_let_in_to_is_finished() {
         "the application is locked out: {report:#}"
     );
     assert_eq!(world.missing(&truth, world.pair.standby), Vec::<Instant>::new());
-    // And nobody fails over to the one that was left, which lacks what was written since.
+    // And nobody can fail over to the old server, which lacks the writes since.
     world.pair.start_primary();
     let now = World::now();
     let args = ["failover", "orders", "--to", "west", "--yes", "--outage-began", &now];
@@ -541,7 +541,7 @@ fn a_promotion_that_nobody_was_let_in_to_is_finished() {
     );
 }
 
-/// A person lifted the fence of a move that was broken off, drctl saw that, and the server took writes again before it died.
+/// A person lifted the fence of an interrupted move, drctl observed that, and the server took writes again before it died.
 #[test]
 fn a_fence_that_was_seen_lifted_is_no_proof_any_more() {
     let world = World::new();

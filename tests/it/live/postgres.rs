@@ -16,7 +16,7 @@ pub struct Pair {
     pub standby: u16,
 }
 
-/// Debian keeps the servers out of the path.
+/// Debian does not put the servers on the path.
 fn bin() -> PathBuf {
     let mut found: Vec<_> = std::fs::read_dir("/usr/lib/postgresql")
         .map(|versions| versions.filter_map(Result::ok).map(|v| v.path().join("bin")).collect())
@@ -31,7 +31,7 @@ impl Pair {
         Self::start_with("")
     }
 
-    /// With these settings besides, on both.
+    /// Starts both with additional settings.
     pub fn start_with(more: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pair = Self { folder, bin: bin(), primary: ports::free(), standby: ports::free() };
@@ -127,7 +127,7 @@ impl Pair {
 
     fn up_with(&self, name: &str, more: &[(&str, &str)]) {
         let (data, log) = (self.data(name), self.data(&format!("{name}.log")));
-        // The server keeps the descriptors that it is given: none of ours.
+        // The server would inherit our file descriptors.
         let done = as_postgres(&self.bin.join("pg_ctl"))
             .args(["-D", &data, "-l", &log, "-w", "-t", "30", "start"])
             .envs(more.iter().copied())
@@ -149,7 +149,7 @@ impl Pair {
         self.psql(port, "postgres", "truststream", text).1
     }
 
-    /// Runs SQL as a role. Says whether it worked, and what was answered.
+    /// Runs SQL as a role. Returns whether it worked, and the answer.
     pub fn psql(&self, port: u16, role: &str, database: &str, text: &str) -> (bool, String) {
         let output = Command::new(self.bin.join("psql"))
             .args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", &port.to_string()])
@@ -162,7 +162,7 @@ impl Pair {
         (output.status.success(), String::from_utf8_lossy(&words).trim().to_owned())
     }
 
-    /// A session of the application that stays open and would go on writing. Answers its process.
+    /// An open session of the application that keeps writing. Returns its process.
     pub fn session(&self, role: &str) -> std::process::Child {
         Command::new(self.bin.join("psql"))
             .args(["-X", "-h", "127.0.0.1", "-p", &self.primary.to_string(), "-U", role, "-d", "truststream"])
@@ -174,9 +174,9 @@ impl Pair {
             .unwrap()
     }
 
-    /// Writes to whichever of the two takes it, as a client does whose connection string names both.
+    /// Writes to whichever server accepts it, like a client with both in its connection string.
     pub fn write_anywhere(&self, role: &str, text: &str) -> bool {
-        // After a refused login the next server is not tried (PostgreSQL documentation, «Specifying Multiple Hosts»).
+        // After a refused login, libpq does not try the next server (PostgreSQL documentation, «Specifying Multiple Hosts»).
         let way = format!(
             "host=127.0.0.1,127.0.0.1 port={},{} user={role} dbname=truststream target_session_attrs=read-write connect_timeout=2",
             self.standby, self.primary
@@ -189,7 +189,7 @@ impl Pair {
         output.status.success()
     }
 
-    /// The primary and all that it started are gone at once.
+    /// Kills the primary and all its processes at once.
     pub fn kill_primary(&self) {
         let file = std::fs::read_to_string(self.data("p/postmaster.pid")).unwrap();
         let pid = file.lines().next().unwrap();
@@ -204,7 +204,7 @@ impl Pair {
         self.up("p");
     }
 
-    /// Starts the primary anew, with a clock that is ahead.
+    /// Restarts the primary with a clock that is ahead.
     pub fn start_primary_ahead(&self, seconds: u32) {
         let library = faketime();
         let by = format!("+{seconds}s");
@@ -214,7 +214,7 @@ impl Pair {
         self.wait_for_standby();
     }
 
-    /// The same for a server whose settings file is not in its data folder, as Debian has it.
+    /// The same for a server whose configuration file is outside of its data folder, as on Debian.
     pub fn host_with_config(&self, name: &str) -> String {
         let config = self.data(&format!("{name}.conf"));
         std::fs::copy(self.data(&format!("{name}/postgresql.conf")), &config).unwrap();
@@ -222,7 +222,7 @@ impl Pair {
         self.host(name).replacen('{', &format!("{{config: {config}, "), 1)
     }
 
-    /// The same for a server that is started and stopped by commands of its own.
+    /// The same for a server that is started and stopped by its own commands.
     pub fn host_with_commands(&self, name: &str) -> String {
         let (pg_ctl, data, log) =
             (self.bin.join("pg_ctl"), self.data(name), self.data(&format!("{name}.log")));
@@ -233,13 +233,13 @@ impl Pair {
         self.host(name).replacen('{', &format!("{{{more}"), 1)
     }
 
-    /// Folders beside the data that begin with this.
+    /// The number of folders beside the data with this prefix.
     pub fn kept(&self, begin: &str) -> usize {
         let all = std::fs::read_dir(self.data("")).unwrap();
         all.filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with(begin)).count()
     }
 
-    /// The same as drctl has it.
+    /// The same as drctl's type.
     pub fn machine(&self, name: &str) -> Host {
         let run: &[&str] = if is_root() { &["runuser", "-u", "postgres", "--"] } else { &["env"] };
         Host {
@@ -253,12 +253,12 @@ impl Pair {
         }
     }
 
-    /// Whether a file is in the folder of the primary's data.
+    /// Whether the primary's data folder contains a file.
     pub fn has(&self, file: &str) -> bool {
         Path::new(&self.data("p")).join(file).exists()
     }
 
-    /// How drctl reaches the machine of the primary (`p`) or the standby (`s`), as plans write it.
+    /// The host of the primary (`p`) or the standby (`s`), as plans write it.
     pub fn host(&self, name: &str) -> String {
         let run = if is_root() { "runuser, -u, postgres, --" } else { "env" };
         let (data, bin) = (self.data(name), self.bin.display());
@@ -273,7 +273,7 @@ impl Pair {
         folder
     }
 
-    /// Clients are asked for their passwords from now on.
+    /// From here on, clients need passwords.
     pub fn ask_for_passwords(&self) {
         let file = self.data("p/pg_hba.conf");
         let before = std::fs::read_to_string(&file).unwrap();
@@ -281,12 +281,12 @@ impl Pair {
         self.sql(self.primary, "postgres", "SELECT pg_reload_conf()");
     }
 
-    /// The rules of who may connect to the primary (`p`) or the standby (`s`).
+    /// The `pg_hba.conf` of the primary (`p`) or the standby (`s`).
     pub fn hba(&self, name: &str) -> PathBuf {
         self.folder.path().join("pg").join(name).join("pg_hba.conf")
     }
 
-    /// Those of the primary are not in its data folder from now on, as Debian has it.
+    /// Moves the primary's `pg_hba.conf` out of its data folder, as on Debian.
     pub fn move_hba_out(&self) -> PathBuf {
         let folder = self.beside("etc");
         let file = Path::new(&folder).join("pg_hba.conf");
@@ -300,13 +300,13 @@ impl Pair {
         file
     }
 
-    /// The administrator may look at those rules.
+    /// Lets the administrator read these rules.
     pub fn show_rules(&self) {
         let text = "GRANT SELECT ON pg_hba_file_rules TO truststream; GRANT EXECUTE ON FUNCTION pg_hba_file_rules TO truststream";
         self.sql(self.primary, "truststream", text);
     }
 
-    /// The server's programs, but that who has a server read its settings is killed before it does.
+    /// The server's programs, except that a reload of the settings is killed before it takes effect.
     pub fn programs_that_kill_a_reload(&self) -> String {
         let folder = self.beside("bin");
         let real = self.bin.join("pg_ctl");
@@ -320,7 +320,7 @@ impl Pair {
         folder
     }
 
-    /// Both show this key and certificate from now on.
+    /// Both servers use this key and certificate from here on.
     pub fn speak_tls(&self, files: &[PathBuf; 2]) {
         let folder = self.beside("tls");
         for file in files {
@@ -350,7 +350,7 @@ impl Pair {
         );
     }
 
-    /// A plain base backup of the primary, as its plan lists it.
+    /// Makes a plain base backup of the primary, as its plan lists it.
     pub fn back_up(&self) {
         let (port, folder) = (self.primary.to_string(), self.beside("backups"));
         let name = format!("{folder}/b1");
@@ -363,7 +363,7 @@ impl Pair {
         assert!(as_postgres(Path::new("touch")).arg(end).current_dir("/").status().unwrap().success());
     }
 
-    /// The same host with backups: every folder that is whole, and the archived log.
+    /// The same host with backups: every complete folder, and the archived WAL.
     pub fn host_with_backups(&self, name: &str, archive: &str) -> String {
         let (backups, archive) = (self.data("backups"), self.data(archive));
         let list = format!(
@@ -375,7 +375,7 @@ impl Pair {
         self.host(name).replacen('{', &format!("{{{more}"), 1)
     }
 
-    /// The newest segment that was archived is not what it was.
+    /// Damages the newest archived segment.
     pub fn damage_archive(&self, archive: &str) {
         let segment = self.query(self.primary, "SELECT pg_walfile_name(pg_current_wal_lsn())");
         self.sql(self.primary, "postgres", "SELECT pg_switch_wal()");
@@ -393,7 +393,7 @@ impl Pair {
         std::fs::write(&file, bytes).unwrap();
     }
 
-    /// What RDS does to the instance behind a promoted replica.
+    /// Promotes the standby, as RDS does with a replica.
     pub fn promote(&self) {
         self.sql(self.standby, "postgres", "SELECT pg_promote(true, 30)");
     }
@@ -427,12 +427,12 @@ fn as_postgres(program: &Path) -> Command {
     }
 }
 
-/// What makes a process believe in another time.
+/// The library that gives a process another time.
 pub fn faketime() -> String {
     glob("/usr/lib", "faketime/libfaketimeMT.so.1").expect("tests/world/need installs libfaketime")
 }
 
-/// A file below a folder of every architecture's name.
+/// Finds a file in a folder that exists for every architecture.
 fn glob(folder: &str, file: &str) -> Option<String> {
     let found = std::fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|entry| entry.path().join(file));
     found.into_iter().find(|path| path.exists()).map(|path| path.display().to_string())

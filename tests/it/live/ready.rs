@@ -1,4 +1,4 @@
-//! Whether a recovery would work, asked of LocalStack: its IAM, its quotas, and what changed since the last time it did.
+//! Readiness against LocalStack: its IAM, its quotas, and changes since the last proven recovery.
 
 use std::process::Command;
 
@@ -47,12 +47,12 @@ impl Estate {
     }
 }
 
-/// The simulation of LocalStack takes a resource for itself only, and no pattern for what matches it.
+/// LocalStack's simulation matches a resource literally, and does not expand patterns.
 fn allowed(resource: &str, actions: &[&str]) -> String {
     serde_json::json!({"Effect": "Allow", "Resource": resource, "Action": actions}).to_string()
 }
 
-/// What docs/src/deploy/permissions.md says that the role of a site needs, and nothing more.
+/// The permissions that docs/src/deploy/permissions.md lists for the role of a site, and nothing more.
 fn site(account: &str, (region, id, group): (&str, &str, &str), bucket: &str) -> String {
     let looks = [
         "rds:DescribeDBInstances",
@@ -113,7 +113,7 @@ fn what_a_role_may_not_do_is_found_before_the_day_and_so_is_what_changed_since()
     for (role, of) in [("drctl-west", west), ("drctl-east", east)] {
         estate.allow(&account, role, &site(&account, of, &bucket));
     }
-    // Allowed, and of another zone.
+    // Allowed, but for another zone.
     estate.allow(&dns, "drctl-dns", &names("ZANOTHER"));
     let (code, told) = estate.ready();
     let (standing, facts) = said(of(&told, "permissions", "dns"));
@@ -145,7 +145,7 @@ fn what_a_role_may_not_do_is_found_before_the_day_and_so_is_what_changed_since()
     let (_, told) = estate.ready();
     let (standing, facts) = said(of(&told, "drift", "truststream"));
     assert!(standing == "ready" && facts.contains("unchanged since before run"), "{facts}");
-    // Nothing follows the new primary, and that is no drift.
+    // Nothing follows the new primary; that is not drift.
     let (standing, facts) = said(of(&told, "replica", "db in us-west-2"));
     assert!(
         standing == "not_ready" && facts.contains("it does not replicate from truststream-replica-1"),

@@ -1,4 +1,4 @@
-//! Somebody restarts the old primary, drctl's own restart meets a fault, and the event of the first restart comes late.
+//! Somebody restarts the old primary, drctl's own restart meets a fault, and the event of the first restart appears late.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use super::aurora::{Orders, TO_EAST};
 use super::{Estate, FAILOVER, control, localstack, until};
 use crate::support::{Call, Fault, Rule};
 
-/// A dropped connection, an error of the service, and too many calls: none is a restart that was accepted.
+/// A dropped connection, a service error, and throttling: none is an accepted restart.
 const FAULTS: [Fault; 4] = [
     Fault::Refuse,
     Fault::LoseAnswer,
@@ -16,12 +16,12 @@ const FAULTS: [Fault; 4] = [
     Fault::Throttle,
 ];
 
-/// One of them, or with `DRCTL_TEST_WHOLE` (`tests/nightly restarts`) all.
+/// One of them; with `DRCTL_TEST_WHOLE` (`tests/nightly restarts`), all.
 fn faults(one: Fault) -> Vec<Fault> {
     if std::env::var_os("DRCTL_TEST_WHOLE").is_some() { FAULTS.to_vec() } else { vec![one] }
 }
 
-/// Calls RDS of the west as somebody else would, past the proxy.
+/// Calls RDS in the west like somebody else, bypassing the proxy.
 fn rds(account: &str, form: &[&str]) -> String {
     let credential = format!("Credential={account}/20260101/us-west-2/rds/aws4_request");
     let mut call = Command::new("curl");
@@ -36,7 +36,7 @@ fn rds(account: &str, form: &[&str]) -> String {
     String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
-/// Restarts of an instance that RDS tells of.
+/// The number of an instance's restarts that RDS reports.
 fn told(account: &str, instance: &str) -> usize {
     let of = format!("SourceIdentifier={instance}");
     rds(account, &["Action=DescribeEvents", "SourceType=db-instance", &of])
@@ -44,14 +44,14 @@ fn told(account: &str, instance: &str) -> usize {
         .count()
 }
 
-/// How late the events of an instance's restarts show; none: what was held back shows now.
+/// Delays the restart events of an instance; `None` releases the delayed ones.
 fn events_come(account: &str, instance: &str, after_ms: Option<u64>) {
     let body =
         json!({"account": account, "region": "us-west-2", "instance": instance, "event_delay_ms": after_ms});
     control(localstack(), "rds", &body.to_string());
 }
 
-/// The first restart, by somebody else: it is over, and its event is still to come.
+/// A first restart by somebody else, which has ended but is not reported yet.
 fn restarted_by_somebody(account: &str, instance: &str) {
     events_come(account, instance, Some(3_600_000));
     let named = format!("DBInstanceIdentifier={instance}");
@@ -62,7 +62,7 @@ fn restarted_by_somebody(account: &str, instance: &str) {
     });
 }
 
-/// Every restart of drctl's own meets the fault until the late event is there for long; then none does.
+/// Each of drctl's own restarts meets the fault until the late event has been visible for a while; then none does.
 fn nothing_is_promoted_on_a_late_event(
     estate: &Estate,
     instance: &str,

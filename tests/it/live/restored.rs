@@ -1,4 +1,4 @@
-//! Restores to a point in time: real servers whose log is archived, backups of theirs, and transactions that are marked.
+//! Restores to a point in time: real servers with archived WAL, their backups, and marked transactions.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,13 +12,13 @@ pub(super) struct World {
     pub(super) folder: tempfile::TempDir,
 }
 
-/// Where a server puts its log, and its backups are.
+/// The folder of the archived WAL and the backups.
 const ARCHIVE: &str = "archive";
 
 impl World {
-    /// A pair whose primary archives, with one backup of it.
+    /// A pair whose primary archives its WAL, with one backup.
     pub(super) fn new() -> Self {
-        // Autovacuum numbers transactions of its own, which would look like somebody's.
+        // Autovacuum would create transactions of its own, which look like those of a client.
         let pair = Pair::start_with("autovacuum=off\n");
         let archive = pair.beside(ARCHIVE);
         let command = format!("test ! -f {archive}/%f && cp %p {archive}/%f");
@@ -69,7 +69,7 @@ impl World {
         self.run(&[&["drill", "orders", "--mode", "isolated"], args].concat())
     }
 
-    /// A fetch that would take hours, and whoever drives it is killed when its copy is begun.
+    /// A fetch that would take hours, whose process is killed after it has started.
     fn killed_in_its_fetch(&self, copy: &str, args: &[&str]) {
         let plan = self.folder.path().join("plans/orders.yaml");
         let text = std::fs::read_to_string(&plan).unwrap();
@@ -87,7 +87,7 @@ impl World {
         std::fs::write(&plan, text).unwrap();
     }
 
-    /// A marked transaction of the application, and the server's clock right after it.
+    /// A marked transaction of the application. Returns the server's time right after it.
     fn mark(&self, word: &str) -> String {
         let text = format!("INSERT INTO ledger VALUES ('{word}')");
         let (ok, why) = self.pair.psql(self.pair.primary, "app", "truststream", &text);
@@ -100,7 +100,7 @@ impl World {
         now
     }
 
-    /// Transactions before a time, and one after it. Answers the time.
+    /// Transactions before a time, and one after it. Returns the time.
     pub(super) fn marked(&self) -> String {
         for word in ["a", "b", "c"] {
             self.mark(word);
@@ -114,7 +114,7 @@ impl World {
         self.pair.query(port, "SELECT string_agg(word, ' ' ORDER BY word) FROM ledger")
     }
 
-    /// What tells the live data from any other: where they are, since when the server runs, and every row.
+    /// What identifies the live data: their location, the server's start time, and every row.
     fn untouched(&self) -> String {
         self.pair.query(
             self.pair.primary,
@@ -178,7 +178,7 @@ fn a_corrupt_archive_leaves_the_live_database_untouched() {
     );
     let fenced = report["steps"].as_array().unwrap().iter().find(|s| s["id"] == "fence.db.sql").unwrap();
     assert_eq!(fenced["state"], "pending", "{report:#}");
-    // Taken back, nothing is left of it.
+    // After the undo, nothing of it is left.
     let run = report["run_id"].as_str().unwrap();
     let (code, cancelled, words) =
         world.run(&["runs", "cancel", run, "--yes", "--reason", "the archive is damaged"]);
@@ -198,7 +198,7 @@ fn a_copy_that_breaks_an_invariant_is_not_put_in_place() {
     let hint = report["error"]["hint"].as_str().unwrap();
     assert!(hint.contains("sound.db") && hint.contains("words"), "{hint}");
     assert_eq!(world.untouched(), before);
-    // Whoever corrects the plan begins anew; whoever only goes on fails again, by the job's new word.
+    // After a correction of the plan a new run is needed; resuming the old one fails again, with the job's new message.
     let run = report["run_id"].as_str().unwrap();
     let (code, again, _) = world.run(&["runs", "resume", run]);
     assert_eq!((code, &again["outcome"]), (1, &"halted".into()));
@@ -225,13 +225,13 @@ fn a_drill_proves_that_its_copy_is_gone() {
         "{gone}"
     );
     assert_eq!((world.untouched(), world.pair.kept("p.restored-")), (before.clone(), 0));
-    // One that fails says so, and leaves nothing either.
+    // A failed one says so, and leaves nothing either.
     world.pair.damage_archive(ARCHIVE);
     let (code, report, words) = world.drill(&["--to", "west", "--to-time", &to]);
     assert_eq!((code, &report["outcome"]), (1, &"failed".into()), "{report:#}\n{words}");
     assert_eq!((world.untouched(), world.pair.kept("p.restored-")), (before, 0));
     assert_eq!(world.run(&["audit", "verify"]).0, 0);
-    // Both have hints and times of commits, and slots without a limit.
+    // Both have WAL hints, commit timestamps, and slots without a limit.
     let (_, status, _) = world.run(&["status"]);
     let advice = status["plans"][0]["advice"].as_array().unwrap();
     assert!(
@@ -241,7 +241,7 @@ fn a_drill_proves_that_its_copy_is_gone() {
     );
 }
 
-/// In the recovery site, beside the standby: production is not even asked. What a drill that was killed left goes first.
+/// In the recovery site, beside the standby, without any query to production. The remains of a killed drill are removed first.
 #[test]
 fn a_drill_in_the_recovery_site_goes_by_its_standby_and_removes_what_another_left() {
     let world = World::new();
@@ -262,13 +262,13 @@ fn a_drill_in_the_recovery_site_goes_by_its_standby_and_removes_what_another_lef
     assert!(found["destroyed"]["files"].as_u64().unwrap() > 500, "{found:#}");
     assert!(found["next_commit"].as_str() > found["last_commit"].as_str(), "{found:#}");
     assert!(words.contains("was not finished; drctl removes its copy first"), "{words}");
-    // What nobody here made is named, and left.
+    // A copy that nobody here made is reported, and left alone.
     assert!(report["notes"].to_string().contains("s.restored-0123"), "{report:#}");
     assert!(std::path::Path::new(&stray).exists() && world.pair.kept("s.restored-") == 1);
     let (_, listed, _) = world.run(&["runs", "list"]);
     let outcomes: Vec<_> = listed["runs"].as_array().unwrap().iter().map(|r| r["outcome"].clone()).collect();
     assert_eq!(outcomes, ["cancelled", "passed"]);
-    // Not one transaction on the primary: this look's own comes right after the last.
+    // No transaction on the primary: the one of this query comes right after the last.
     let then: u64 = world.pair.query(world.pair.primary, last).parse().unwrap();
     assert_eq!((then, world.untouched()), (first + 1, before));
     assert_eq!(world.pair.query(world.pair.standby, "SELECT pg_is_in_recovery()"), "t");
@@ -333,7 +333,7 @@ fn every_acknowledged_row_that_a_restore_loses_is_counted() {
         acknowledged.len()
     );
     assert_eq!((&loss["basis"], loss["transactions"].as_u64()), (&"exactly".into(), Some(lost)), "{loss:#}");
-    // The client of record went on where the copy is.
+    // The recording client continued where the copy is.
     assert!(kept.contains(acknowledged.last().unwrap().as_str()), "no row after the restore");
     eprintln!("{} acknowledged, {lost} lost and counted, RPO {}", acknowledged.len(), report["rpo"]["text"]);
 }

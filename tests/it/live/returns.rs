@@ -1,5 +1,5 @@
-//! Old primaries that come back while a process lives which owes their fence: how long they can be reached before it is proven, and what
-//! they acknowledge until then. The number of returns is `DRCTL_TEST_RETURNS`, or two.
+//! Old primaries that return while a process with their pending fence is running: how long they are reachable before the fence is proven,
+//! and what they acknowledge until then. `DRCTL_TEST_RETURNS` sets the number of returns; the default is two.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -16,7 +16,7 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-/// A session with one server, past all names, that was open before anything failed. It writes a row when the one before was acknowledged.
+/// A direct session with one server that was open before the failure. It writes a row as soon as the previous one was acknowledged.
 struct Session {
     process: Child,
     acknowledged: Receiver<Timestamp>,
@@ -56,7 +56,7 @@ impl Session {
         Self { process, acknowledged }
     }
 
-    /// Every row from then on, once the session has ended.
+    /// Every row from then on, after the session has ended.
     fn since(&mut self, from: Timestamp) -> Vec<Timestamp> {
         let mut rows = Vec::new();
         while let Ok(row) = self.acknowledged.recv_timeout(Duration::from_secs(20)) {
@@ -73,7 +73,7 @@ impl Drop for Session {
     }
 }
 
-/// A run that goes on, and its events.
+/// A run in progress, and its events.
 struct Run<'w> {
     world: &'w World,
     process: Child,
@@ -128,8 +128,8 @@ fn proof(event: &Value) -> Option<&str> {
     facts.iter().find(|fact| fact["fact"] == "fenced")?["at"].as_str()
 }
 
-/// One return: seconds from when it could be reached at the earliest to the proof, the rows that it acknowledged in them, and whether the
-/// sign of life called for the fence.
+/// One return: the seconds from its earliest reachability to the proof, the number of rows acknowledged in that time, and whether a check
+/// for an answer triggered the fence.
 fn returned(break_it: &str, mend_it: &str) -> (f64, usize, bool) {
     let world = World::new();
     let plan = std::fs::read_to_string(world.path("plans/shop.yaml")).unwrap();
@@ -147,7 +147,7 @@ fn returned(break_it: &str, mend_it: &str) -> (f64, usize, bool) {
     run.wait_for("it is promoted", 90, |event| event["kind"] == "fence_pending");
     client.writes_to("east");
     run.wait_for("it watches", 90, |event| event["kind"] == "step_started" && event["step"] == "watch");
-    // A sign of life was missed more than once.
+    // More than one check found no answer.
     std::thread::sleep(Duration::from_secs(3));
     let reachable = at(&now());
     world.run("fault", &[mend_it, "west"]);
@@ -163,7 +163,7 @@ fn returned(break_it: &str, mend_it: &str) -> (f64, usize, bool) {
     let call = first_of(&|e| {
         e["kind"] == "call_intended" && e["step"].as_str().is_some_and(|s| s.starts_with("fence."))
     });
-    // A look of the fence's own may be the one that is answered first.
+    // An observation of the fence itself may be the first to be answered.
     let by_sign = sign.is_some() && sign < call;
     let by = if by_sign { "the sign of life" } else { "the fence's own look" };
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of seconds")]
@@ -186,10 +186,10 @@ fn an_old_primary_that_comes_back_is_fenced_at_its_first_sign_of_life() {
     eprintln!(
         "{} returns: a median of {:.2} s from reachable to proven, {:.2} s at most; {rows} rows acknowledged in all of them",
         seen.len(),
-        // Of an even number the later one of the middle: it flatters nobody.
+        // For an even number, the larger of the two middle values.
         seen[seen.len() / 2].0,
         seen.last().unwrap().0
     );
-    // Each look of a fence's own would have to be the first one, time after time.
+    // The fence's own observation would have to be first every time.
     assert!(returns < 8 || seen.iter().any(|(_, _, by_sign)| *by_sign), "no sign of life called for a fence");
 }

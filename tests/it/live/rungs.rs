@@ -1,4 +1,4 @@
-//! The other rungs of a fence over real PostgreSQL servers, each with its own proof and its own way back.
+//! The other fence methods on real PostgreSQL servers, each with its own proof and its own undo.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::time::Instant;
@@ -24,7 +24,7 @@ impl Reached {
         Self { rung, ..Self::of(pair) }
     }
 
-    /// A login of clients, which the fence has to refuse.
+    /// A client login, which the fence must refuse.
     fn client(&mut self, user: &str, password: &str) {
         let login = Some(self.login(user, password));
         let endpoint = Some("nobody-looks-here:1/truststream".to_owned());
@@ -32,8 +32,8 @@ impl Reached {
     }
 }
 
-/// Databases that take no connections keep out whom the fence of logins cannot: superusers, subscriptions of others, and whoever may commit
-/// what is prepared. A worker that runs and may not be ended is named.
+/// Databases that accept no connections keep out those whom the fence by logins cannot: superusers, subscriptions of others, and everybody
+/// who may commit prepared transactions. A running worker that may not be ended is named.
 #[test]
 fn databases_that_take_no_connections_keep_everybody_out() {
     let pair = Pair::start_with(MORE);
@@ -49,7 +49,7 @@ fn databases_that_take_no_connections_keep_everybody_out() {
     for writer in [theirs, worker] {
         assert!(before.obstacles.iter().any(|o| o.contains(writer)), "{writer}: {:#?}", before.obstacles);
     }
-    // What is granted in the application's database counts there only.
+    // A right in the application's database counts only there.
     let promotes = "truststream cannot promote the standby, because its databases will be closed too";
     assert!(before.obstacles.iter().any(|o| o.contains(promotes)), "{:#?}", before.obstacles);
     pair.sql(pair.primary, "postgres", "GRANT EXECUTE ON FUNCTION pg_promote TO truststream");
@@ -61,12 +61,12 @@ fn databases_that_take_no_connections_keep_everybody_out() {
         fence.proof.contains(theirs) && fence.proof.contains("which truststream cannot end"),
         "{fence:#?}"
     );
-    // And it was right not to call that proven.
+    // The worker really continued to write.
     publish(&publisher, 2);
     let rows = "SELECT n_tup_ins FROM pg_stat_xact_all_tables";
     assert!(!pair.psql(pair.primary, "postgres", "truststream", rows).0, "a superuser is let in");
     drop(session);
-    // Its login may do the rest once somebody lets it.
+    // Its login can do the rest once it has the rights.
     pair.sql(pair.primary, "postgres", "ALTER ROLE truststream SUPERUSER");
     let fence = at.close();
     assert!(fence.proven, "{fence:#?}");
@@ -80,7 +80,7 @@ fn databases_that_take_no_connections_keep_everybody_out() {
         assert!(!ok && why.contains(SHUT), "{role}: {why}");
     }
     publish(&publisher, 3);
-    // The catalog leads the standby to the same, and it is observed, promoted and opened all the same.
+    // The standby replays the catalog changes, and can still be observed, promoted and opened.
     let new = Reached { rung: at.rung, ..Reached::new(&format!("127.0.0.1:{}/truststream", pair.standby)) };
     until("the fence came over", || {
         new.server().fence_token.is_some() && new.server().fence_token == fence.word
@@ -98,13 +98,13 @@ fn databases_that_take_no_connections_keep_everybody_out() {
     until("the new primary gets what is published", || {
         pair.query(pair.standby, "SELECT count(*) FROM feed") == "3"
     });
-    // What was prepared waits there, and nobody wrote to the old one meanwhile.
+    // The prepared transaction waits there, and nobody wrote to the old server in the meantime.
     assert_eq!(pair.query(pair.standby, "SELECT count(*) FROM pg_prepared_xacts"), "1");
     at.open();
     assert_eq!(pair.query(pair.primary, "SELECT count(*) FROM feed WHERE n = 3"), "0");
 }
 
-/// It is lifted exactly: what others had shut stays shut, and what the fence of logins took stays taken.
+/// It is lifted exactly: what others had closed stays closed, and what the fence by logins took stays taken.
 #[test]
 fn a_fence_of_databases_is_lifted_exactly() {
     let pair = Pair::start();
@@ -114,7 +114,7 @@ fn a_fence_of_databases_is_lifted_exactly() {
     assert!(logins.close().proven);
     let fence = at.close();
     assert!(fence.proven, "{fence:#?}");
-    // Asked for twice it is what it is once.
+    // A second call has no further effect.
     let again = at.close();
     assert!(again.proven && again.proof == fence.proof, "{again:#?}");
     assert!(logins.look().proven, "{:#?}", logins.look());
@@ -125,7 +125,7 @@ fn a_fence_of_databases_is_lifted_exactly() {
     assert!(logins.look().proven, "{:#?}", logins.look());
     logins.open();
     assert!(pair.psql(pair.primary, "app", "truststream", "SELECT 1").0);
-    // The login of clients is refused for this reason, and a wrong password proves nothing.
+    // A client's login is refused for this reason, and a wrong password proves nothing.
     pair.ask_for_passwords();
     at.client("app", "app");
     let fence = at.close();
@@ -136,7 +136,7 @@ fn a_fence_of_databases_is_lifted_exactly() {
     assert!(!fence.proven && fence.proof.contains("28P01: password authentication failed"), "{fence:#?}");
 }
 
-/// There and back with this rung alone, under load: no row is lost, and clients are served by the new primary.
+/// There and back with only this method, under load: no row is lost, and the new primary serves clients.
 #[test]
 fn a_move_by_databases_that_take_no_connections_loses_no_row() {
     let world = World::new();
@@ -158,7 +158,7 @@ fn a_move_by_databases_that_take_no_connections_loses_no_row() {
     assert!(truth.acknowledged.len() > 20, "{} rows", truth.acknowledged.len());
 }
 
-/// A stopped server is gone with all that wrote there; whatever starts it again starts a standby, which takes no writes.
+/// A stopped server is gone with all its writers, and starts only as a standby, which takes no writes.
 #[test]
 fn a_server_that_is_stopped_comes_back_as_a_standby_only() {
     let pair = Pair::start_with(MORE);
@@ -166,7 +166,7 @@ fn a_server_that_is_stopped_comes_back_as_a_standby_only() {
     prepare(&pair, "postgres", "g-postgres");
     let mut at = Reached::by(&pair, FenceMethod::Stop);
     at.db.host = Some(pair.machine("s"));
-    // The plan names another machine: that is told before, and nothing is stopped.
+    // The plan names another machine: that is reported first, and nothing is stopped.
     let refused = at.act(&Action::from(at.fence()));
     let another = "is not the server that answers at the endpoint. The plan names a different host";
     assert!(format!("{refused:?}").contains(another), "{refused:?}");
@@ -183,26 +183,26 @@ fn a_server_that_is_stopped_comes_back_as_a_standby_only() {
     for word in words {
         assert!(fence.proof.contains(word), "{word}: {}", fence.proof);
     }
-    // Its supervisor starts it again: a standby, with which nobody can write.
+    // Its service manager restarts it: as a standby, where nobody can write.
     pair.start_primary();
     let again = at.look();
     assert!(again.proven && again.proof.contains("made it a standby"), "{again:#?}");
     publish(&publisher, 2);
     let (ok, why) = pair.psql(pair.primary, "postgres", "truststream", "INSERT INTO orders DEFAULT VALUES");
     assert!(!ok && why.contains("read-only transaction"), "{why}");
-    // Asked for again it is stopped again, and given back it takes writes.
+    // A second call stops it again, and after the fence is lifted it takes writes.
     let fence = at.close();
     assert!(fence.proven && fence.proof.contains("its port refuses"), "{fence:#?}");
     at.open();
     assert_eq!(at.look().stage, FenceStage::Open);
     assert!(pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0);
     assert!(!pair.has("standby.signal"));
-    // Lifted twice it is what it is.
+    // Lifting it twice has no further effect.
     at.open();
     assert!(pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0);
 }
 
-/// A server that was killed, or stopped by somebody, is not fenced: it starts as a writer. The mark alone changes that.
+/// A server that was killed, or stopped by somebody, is not fenced, because it would start as a writer. Only the mark changes that.
 #[test]
 fn a_dead_server_is_fenced_by_the_mark() {
     let pair = Pair::start();
@@ -218,7 +218,7 @@ fn a_dead_server_is_fenced_by_the_mark() {
     assert!(!ok && why.contains("read-only transaction"), "{why}");
 }
 
-/// A failover by this rung alone: the old primary is stopped, and made a standby by the way back.
+/// A failover with only this method: the old primary is stopped, and the way back makes it a standby.
 #[test]
 fn a_failover_stops_the_old_primary_and_the_way_back_makes_it_a_standby() {
     let world = World::new();
@@ -244,8 +244,8 @@ fn a_failover_stops_the_old_primary_and_the_way_back_makes_it_a_standby() {
 const REJECTED: &str = "pg_hba.conf rejects connection for host";
 const MARK: &str = "# drctl fence: begin";
 
-/// Rules in front of all others keep out superusers and those who have a session, and let standbys go on; what they do not keep out is
-/// named. The file is what it was when they are gone.
+/// Rules at the top keep out superusers and existing sessions, but not standbys; whatever they do not keep out is named. After they are
+/// removed, the file is unchanged.
 #[test]
 fn rules_that_reject_keep_everybody_out_but_standbys() {
     let pair = Pair::start_with(MORE);
@@ -275,7 +275,7 @@ fn rules_that_reject_keep_everybody_out_but_standbys() {
     for session in &mut sessions {
         assert!(!session.wait().unwrap().success());
     }
-    // And it was right not to call that proven.
+    // The worker really continued to write.
     publish(&publisher, 2);
     let rows = || {
         pair.psql(
@@ -308,7 +308,7 @@ fn rules_that_reject_keep_everybody_out_but_standbys() {
         let (ok, why) = pair.psql(pair.primary, role, "truststream", "SELECT 1");
         assert!(!ok && why.contains(REJECTED), "{role}: {why}");
     }
-    // Asked for twice it is what it is once.
+    // A second call has no further effect.
     let again = at.close();
     assert!(again.proven, "{again:#?}");
     assert_eq!(std::fs::read_to_string(&file).unwrap().matches(MARK).count(), 1);
@@ -318,7 +318,7 @@ fn rules_that_reject_keep_everybody_out_but_standbys() {
     assert!(pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES").0);
 }
 
-/// It streams, and has the word that says where the log ended, until that is lifted there.
+/// It streams, and has the word about the end of the WAL until the fence is lifted there.
 fn goes_on_at_the_standby(pair: &Pair, at: &Reached, word: Option<String>) {
     let mut new = Reached::new(&format!("127.0.0.1:{}/truststream", pair.standby));
     (new.rung, new.db.host) = (at.rung, Some(pair.machine("s")));
@@ -329,8 +329,8 @@ fn goes_on_at_the_standby(pair: &Pair, at: &Reached, word: Option<String>) {
     assert_eq!((new.look().stage, new.server().fence_token), (FenceStage::Open, None));
 }
 
-/// The file may be anywhere, and be somebody's who goes on editing it: what they wrote stays. One that the server would not take is told of
-/// before, and not touched.
+/// The file may be anywhere, and its owner may keep editing it: their changes stay. A file that the server would reject is reported first,
+/// and not changed.
 #[test]
 fn a_file_of_rules_is_opened_exactly() {
     let pair = Pair::start();
@@ -339,7 +339,7 @@ fn a_file_of_rules_is_opened_exactly() {
     let mut at = Reached::by(&pair, FenceMethod::PgHba);
     at.db.host = Some(pair.machine("p"));
     let text = std::fs::read_to_string(&file).unwrap();
-    // Without an end to its last line, and with a line that is wrong.
+    // Without a final newline, and with an invalid line.
     let broken = format!("{text}host all all nonsense");
     std::fs::write(&file, &broken).unwrap();
     let before = at.look();
@@ -356,7 +356,7 @@ fn a_file_of_rules_is_opened_exactly() {
     let fence = at.close();
     assert!(fence.proven && fence.proof.contains(&file.display().to_string()), "{fence:#?}");
     assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o640);
-    // Somebody lets themselves in above it: that is seen, whether the server has read it or not.
+    // Somebody adds a rule above that admits them: that is noticed, whether or not the server has loaded it.
     let set = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, format!("host all app 127.0.0.1/32 trust\n{set}\nhost all later 10.0.0.0/8 md5\n"))
         .unwrap();
@@ -367,7 +367,7 @@ fn a_file_of_rules_is_opened_exactly() {
     at.open();
     let edited = format!("host all app 127.0.0.1/32 trust\n{whole}\nhost all later 10.0.0.0/8 md5\n");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), edited);
-    // Lifted twice it is what it is. Marks that somebody broke are nobody's to guess.
+    // Lifting it twice has no further effect. Damaged marks are not guessed.
     at.open();
     assert_eq!(std::fs::read_to_string(&file).unwrap(), edited);
     std::fs::write(&file, format!("{MARK} k\n{edited}")).unwrap();
@@ -375,7 +375,7 @@ fn a_file_of_rules_is_opened_exactly() {
     assert!(refused.contains("are incomplete. Remove them by hand"), "{refused}");
 }
 
-/// Killed between writing and having it read: nobody is kept out yet, and that is seen; the next call completes it.
+/// Killed between writing and reloading: nobody is kept out yet, which is noticed, and the next call completes it.
 #[test]
 fn rules_that_the_server_has_not_read_prove_nothing() {
     let pair = Pair::start();
@@ -396,7 +396,7 @@ fn rules_that_the_server_has_not_read_prove_nothing() {
     assert!(!pair.psql(pair.primary, "app", "truststream", "SELECT 1").0);
 }
 
-/// A login proves the rule only by the server's own words for it.
+/// A login attempt proves the rule only with the server's own message for it.
 #[test]
 fn only_the_words_of_a_rule_prove_it() {
     let pair = Pair::start();
@@ -418,8 +418,8 @@ fn only_the_words_of_a_rule_prove_it() {
     assert!(matches!(to(pair.primary, "app", "app"), Knock::Open));
 }
 
-/// There and back with this rung alone, under load: no row is lost. The old primary lets its readers in when it is a standby, and so does a new
-/// one whose files were copied from a server that was fenced.
+/// There and back with only this method, under load: no row is lost. The old primary admits its readers when it is a standby, and so does a
+/// new one whose files were copied from a fenced server.
 #[test]
 fn a_move_by_rules_loses_no_row_and_leaves_none_behind() {
     let world = World::new();
@@ -450,7 +450,7 @@ fn a_move_by_rules_loses_no_row_and_leaves_none_behind() {
     assert!(truth.acknowledged.len() > 20, "{} rows", truth.acknowledged.len());
 }
 
-/// A process that is killed right after a rung had its effect, and before that is in the journal: the next one carries the run on.
+/// A process that is killed right after a method took effect, before that is in the journal. The next one continues the run.
 fn killed_after_it_was_set(rungs: &str, is_set: impl Fn(&World) -> bool) {
     let world = World::new();
     world.fences_by(rungs);

@@ -1,4 +1,4 @@
-//! A server in real time: a drill that is due in the next minute, its evidence, and a death in between.
+//! A server in real time: a drill that is due in the next minute, its evidence, and a kill in between.
 
 use std::io::Write as _;
 use std::net::TcpStream;
@@ -43,7 +43,7 @@ fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
     let before = ask("/metrics");
     let unverified = "drctl_plan_verification{plan=\"truststream\",status=\"needs_verification\"} 1";
     assert!(before.contains(&passed(0)) && before.contains(unverified), "{before}");
-    // It looks ahead while nothing is due: once the roles may nothing, and nobody has to be told twice.
+    // It checks readiness while nothing is due: once the roles have no permissions, which is reported only once.
     until("it looked ahead", || {
         ask("/metrics").contains("drctl_plan_readiness{plan=\"truststream\",area=\"permissions\"} 3\n")
     });
@@ -69,12 +69,12 @@ fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
     let exported = estate.run(&["audit", "export"]).1;
     let looks = exported.lines().filter(|line| line.contains("{\\\"ledger\\\":\\\"readiness\\\"")).count();
     assert_eq!(looks, 1, "what did not change is entered once: {exported}");
-    // A look at a table proves nothing of the plan.
+    // A tabletop drill proves nothing about the plan.
     let (_, status) = estate.json(&["status"]);
     assert_eq!(status["plans"][0]["verification"]["status"], "needs_verification", "{status:#}");
 }
 
-/// A thousand connections that send half a request take no file that a drill needs, and a FIFO in the place of drctl.yaml holds nothing up.
+/// A thousand connections with half a request take no file descriptor that a drill needs, and a FIFO instead of drctl.yaml blocks nothing.
 #[test]
 fn half_sent_requests_and_a_fifo_for_settings_leave_a_due_drill_to_be_held() {
     let estate = Estate::new();
@@ -86,7 +86,7 @@ fn half_sent_requests_and_a_fifo_for_settings_leave_a_due_drill_to_be_held() {
     let text = std::fs::read_to_string(&path).unwrap() + "schedules:\n" + &table;
     std::fs::write(&path, &text).unwrap();
     let address = format!("127.0.0.1:{}", crate::ports::free());
-    // Few files, as where nobody raised the limit.
+    // A low limit of open files, as by default.
     let settings = estate.command(&["serve", "--listen", &address]);
     let mut server = Command::new("sh");
     server
@@ -107,17 +107,17 @@ fn half_sent_requests_and_a_fifo_for_settings_leave_a_due_drill_to_be_held() {
     let half: Vec<_> = (0..1_000)
         .map(|_| {
             let mut stream = TcpStream::connect(&address).unwrap();
-            // The server may have given it up already for the next.
+            // The server may already have closed it for the next.
             drop(stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-Half: "));
             stream
         })
         .collect();
-    // Those that were given up may not be closed yet.
+    // Closed connections may not be gone yet.
     let files = format!("/proc/{}/fd", server.id());
     until("few files are open", || std::fs::read_dir(&files).unwrap().count() < 128);
     assert_eq!(ask("/healthz"), "ok\n", "{} connections are open", half.len());
 
-    // Nobody writes into it, ever.
+    // Nobody ever writes to it.
     std::fs::remove_file(&path).unwrap();
     assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
     until("it says so", || {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Estate, FAILOVER, localstack, state_folder, until};
 use crate::support::{BlackHole, Fault, Rule};
 
-/// The emulator, once it is started; its address is known before.
+/// The emulator, once it is started. Its address is known before.
 struct Gcs {
     port: u16,
     process: Option<Child>,
@@ -65,7 +65,7 @@ fn curl(args: &[&str]) -> (u16, Vec<u8>) {
     (String::from_utf8_lossy(status).parse().unwrap_or(0), body.to_owned())
 }
 
-/// The bucket of the recovery region, whose objects nobody removes.
+/// The bucket of the recovery region, whose objects cannot be removed.
 struct S3 {
     url: String,
     signed: String,
@@ -119,7 +119,7 @@ fn key(file: &Path) -> String {
     format!("drctl/{}", file.file_name().unwrap().to_str().unwrap())
 }
 
-/// What the emulator says of an object, and its content.
+/// The emulator's metadata of an object, and its content.
 fn of_google(gcs: &Gcs, key: &str) -> (Value, Vec<u8>) {
     let url = format!("{}/storage/v1/b/evidence/o/{}", gcs.url(), key.replace('/', "%2F"));
     let (status, body) = curl(&[&url]);
@@ -140,7 +140,7 @@ fn both_clouds_hold_the_same_bundle_and_the_one_that_was_down_gets_it_later() {
     let s3 = S3::new(&estate, true);
     keeps(&estate, &gcs.url());
     let (code, _, err) = estate.run(FAILOVER);
-    // As it would have ended without: nobody probes from outside, so the RTO is not proven.
+    // The same result as without it: there are no external probes, so the RTO is not proven.
     assert_eq!(code, 5, "{err}");
     let file = bundle(&estate);
     let own = format!(
@@ -177,7 +177,7 @@ fn both_clouds_hold_the_same_bundle_and_the_one_that_was_down_gets_it_later() {
     assert_eq!((code, again["told"].as_array().unwrap().len()), (0, 2), "{again:#}");
 }
 
-/// Nobody writes over it, by a condition, and in S3 nobody removes it either.
+/// A condition prevents overwriting, and in S3 nobody can remove it either.
 fn refused(estate: &Estate, s3: &S3, gcs: &Gcs, file: &Path, kept: &[Value]) {
     let path = format!("/{}", key(file));
     let (status, _) = s3.ask("PUT", &path, &["-H", "If-None-Match: *", "-d", "something else"]);
@@ -193,7 +193,7 @@ fn refused(estate: &Estate, s3: &S3, gcs: &Gcs, file: &Path, kept: &[Value]) {
         format!("{}/upload/storage/v1/b/evidence/o?uploadType=multipart&ifGenerationMatch=0", gcs.url());
     let (status, _) = curl(&["-H", "Content-Type: multipart/related; boundary=x", "-d", &body, &upload]);
     assert_eq!(status, 412);
-    // Whoever writes without a condition makes another version, which hides ours and does not replace it.
+    // A write without a condition creates another version, which hides ours but does not replace it.
     assert_eq!(s3.ask("PUT", &path, &["-d", "something else"]).0, 200);
     let (code, pushed) = estate.json(&["evidence", "push", "--check"]);
     let differs = told(&pushed, "recovery");
@@ -205,7 +205,7 @@ fn refused(estate: &Estate, s3: &S3, gcs: &Gcs, file: &Path, kept: &[Value]) {
     let (status, content) = s3.ask("GET", &format!("{path}?versionId={version}"), &[]);
     assert_eq!((status, content), (200, std::fs::read(file).unwrap()));
     hidden_no_more(s3, &path);
-    // Whoever removes it without naming a version hides it, too.
+    // A delete without a version hides it as well.
     assert_eq!(s3.ask("DELETE", &path, &[]).0, 204);
     let (code, pushed) = estate.json(&["evidence", "push", "--check"]);
     let why = told(&pushed, "recovery")["why"].as_str().unwrap();
@@ -221,7 +221,7 @@ fn refused(estate: &Estate, s3: &S3, gcs: &Gcs, file: &Path, kept: &[Value]) {
     forged(estate, file);
 }
 
-/// A receipt that does not say what the bundle is, or where, is none; and one that asks for less asks for nothing less.
+/// A receipt with a wrong digest or address is ignored, and one with a weaker lock does not weaken the requirement.
 fn forged(estate: &Estate, file: &Path) {
     let folder = file.parent().unwrap();
     let receipts = || std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
@@ -240,14 +240,14 @@ fn forged(estate: &Estate, file: &Path) {
     let why = told(&pushed, "recovery")["why"].as_str().unwrap();
     assert!(code == 5 && why.contains("is not a receipt of the bundle"), "{pushed:#}");
     std::fs::write(&receipt, text).unwrap();
-    // Somewhere else is somewhere else: nothing was delivered there.
+    // Another address is a different sink: nothing was delivered there.
     let mut command = estate.command(&["evidence", "list", "--output", "json"]);
     let output = command.env("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9").output().unwrap();
     let list: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(list["bundles"][0]["not_at"], json!(["recovery"]), "{list:#}");
 }
 
-/// Takes the version away that hides ours: it is not locked.
+/// Removes the version that hides ours; it is not locked.
 fn hidden_no_more(s3: &S3, path: &str) {
     let (_, head) = s3.ask("HEAD", path, &["-I"]);
     let head = String::from_utf8(head).unwrap();
@@ -259,13 +259,13 @@ fn hidden_no_more(s3: &S3, path: &str) {
 #[test]
 fn what_a_sink_says_is_held_against_what_it_gives_back() {
     let (estate, gcs) = (Estate::new(), Gcs::started());
-    // A bucket that locks nothing: S3 takes no locked object there, and LocalStack says that it does.
+    // A bucket without object locks: S3 rejects a locked object there, but LocalStack accepts it.
     S3::new(&estate, false);
     let (code, _, err) = estate.run(FAILOVER);
     assert_eq!(code, 5, "{err}");
     let file = bundle(&estate);
     keeps(&estate, &gcs.url());
-    // Somebody was there first.
+    // Somebody else was first.
     let upload = format!(
         "{}/upload/storage/v1/b/evidence/o?uploadType=media&name={}",
         gcs.url(),
@@ -285,14 +285,14 @@ fn what_a_sink_says_is_held_against_what_it_gives_back() {
     assert_eq!(receipts.count(), 0, "no receipt for what was not seen");
 }
 
-/// The run is over and told before anybody waits for a sink, and then nobody waits long.
+/// The run ends and is reported before anybody waits for a sink, and then the wait is short.
 #[test]
 fn sinks_that_never_answer_hold_nothing_up() {
     let estate = Estate::new();
     S3::new(&estate, true);
     let hole = BlackHole::start();
     keeps(&estate, &hole.url());
-    // After those of three guards.
+    // After the writes for three guards.
     estate.proxy.rule(Rule::new(Fault::Hang).operation("PutObject").skip(3));
     let (code, report) = estate.json(FAILOVER);
     assert!(code == 5 && report["outcome"] == "recovered", "{report:#}");

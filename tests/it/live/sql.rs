@@ -1,4 +1,4 @@
-//! Fence, measure, promote, admit and verify over real PostgreSQL servers: what the proofs say is true of real sessions.
+//! Fence, measure, promote, admit and verify on real PostgreSQL servers: the proofs are true of real sessions.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use super::postgres::Pair;
 use super::{Estate, FAILOVER, control, localstack};
 use crate::support::{Fault, HoldPoint, Rule};
 
-/// Makes LocalStack's instances listen where the real servers do, and the plan use SQL.
+/// Points LocalStack's instances to the real servers, and makes the plan use SQL.
 fn with_servers(estate: &Estate, pair: &Pair) {
     for (region, instance, port) in
         [("us-west-2", "truststream-db", pair.primary), ("us-east-1", "truststream-replica-1", pair.standby)]
@@ -62,13 +62,13 @@ fn a_fence_by_sql_ends_real_sessions_and_the_canary_is_a_real_row() {
         let text = report.to_string();
         assert!(text.contains("no client role can log in"), "{report:#}");
         idle.wait().unwrap();
-        // The old primary refuses the application, the new one takes it.
+        // The old primary refuses the application, and the new one accepts it.
         let insert = "INSERT INTO orders DEFAULT VALUES";
         let (ok, why) = pair.psql(pair.primary, "app", "truststream", insert);
         assert!(!ok && why.contains("not permitted to log in"), "{why}");
         assert!(pair.psql(pair.standby, "app", "truststream", insert).0, "roles are admitted again");
         assert_eq!(pair.query(pair.standby, "SELECT count(*) FROM drctl_canary"), "1");
-        // What the application was told is safe and is not there is no more than was reported.
+        // The acknowledged rows that are missing do not exceed the reported loss.
         let kept = pair.query(pair.standby, "SELECT count(*) FROM orders");
         let written = pair.query(pair.primary, "SELECT count(*) FROM orders");
         let lost: i64 = written.parse::<i64>().unwrap() + 1 - kept.parse::<i64>().unwrap();
@@ -81,7 +81,7 @@ fn a_fence_by_sql_ends_real_sessions_and_the_canary_is_a_real_row() {
     assert!(secrets.iter().all(|s| !journal.contains(s)), "a secret in the journal");
 }
 
-/// A failover in which the standby is promoted when RDS is asked to.
+/// A failover in which the standby is promoted when RDS gets the call.
 fn failover(estate: &Estate, pair: &Pair) -> (i32, serde_json::Value) {
     std::thread::scope(|scope| {
         scope.spawn(move || {
@@ -116,7 +116,7 @@ fn an_application_with_the_administrators_role_is_not_called_fenced() {
         pair.query(pair.primary, "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()") == "1"
     });
     let (_, report) = failover(&estate, &pair);
-    // The next rung, the security group and a restart, keeps it out.
+    // The next method, the security group and a restart, keeps it out.
     assert_eq!(report["outcome"], "recovered", "{report:#}");
     assert!(report.to_string().contains("administrator"), "{report:#}");
     assert_eq!(report["fence"]["state"], "proven", "{report:#}");
@@ -144,7 +144,7 @@ fn an_endpoint_that_leads_to_the_writer_is_no_replica() {
     assert!(took, "{why}");
 }
 
-/// A secret that is taken away while a run goes on: the rung that needs it is told of at once, and the next one is tried.
+/// A secret that is removed during a run: the method that needs it fails at once, and the next one is tried.
 #[test]
 fn a_login_that_is_denied_while_a_run_goes_on_is_told_at_once_with_what_it_means_for_the_fence() {
     let (estate, pair) = (Estate::new(), Pair::start());

@@ -1,4 +1,4 @@
-//! Whole failovers of real servers over real boundaries, one after the other, and where their time went.
+//! Complete failovers of real servers in network namespaces, one after the other, and the duration of each part.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::world::{WAIVE, World, now};
 
-/// Until when each part lasts: the step that ends it, by the beginning of its id.
+/// The end of each part: the prefix of the step that ends it.
 const PARTS: &[(&str, &str)] = &[
     ("preflight, fence, loss and gates", "exposure."),
     ("promotion", "promote."),
@@ -25,7 +25,7 @@ fn millis(seconds: &Value) -> i64 {
     (seconds.as_f64().unwrap() * 1_000.0).round() as i64
 }
 
-/// One failover of a region that is dark. Answers how long each part of it took, in milliseconds.
+/// A failover of a dark region. Returns the duration of each part in milliseconds.
 fn failover() -> Vec<(&'static str, i64)> {
     let world = World::new();
     let client = world.client("fresh", 1);
@@ -41,7 +41,7 @@ fn failover() -> Vec<(&'static str, i64)> {
     let good = at(&outage["first_good"]).unwrap();
     let mut last = at(&outage["last_good"]).unwrap();
     let mut parts = Vec::new();
-    // Route 53 calls a change INSYNC after the first resolvers have it: what comes after the first good write is no part of it.
+    // Route 53 reports INSYNC after the first resolvers have the change, so what follows the first good write does not count.
     let mut until = |what, end: i64| {
         let end = end.min(good);
         parts.push((what, end - last));
@@ -59,14 +59,14 @@ fn failover() -> Vec<(&'static str, i64)> {
     until("resolvers and the client's own turn", good);
     assert!(parts.iter().all(|(_, ms)| *ms >= 0), "a part ended before the one that it waits for: {parts:?}");
     let (whole, rto) = (millis(&outage["s"]), millis(&report["rto"]["achieved_s"]));
-    // A probe's interval and its timeout; probe and client have a resolver each, which keep the old answer for up to 5 s.
+    // A probe's interval and timeout; probe and client have separate resolvers, which keep the old answer for up to 5 s.
     let seconds = |ms: i64| Duration::from_millis(ms.unsigned_abs()).as_secs_f64();
     super::lossy::is_near(seconds(rto), seconds(whole), 5.0);
     parts.extend([("the client could not write", whole), ("RTO reported", rto)]);
     parts
 }
 
-/// Once; `tests/nightly timings` asks for ten.
+/// Once; `tests/nightly timings` runs ten.
 #[test]
 fn whole_failovers_take_what_their_parts_take() {
     let many = std::env::var("DRCTL_TEST_TIMINGS").map_or(1, |n| n.parse().unwrap());

@@ -15,7 +15,7 @@ use super::fences::Reached;
 use super::postgres::Pair;
 use super::{own_servers, until};
 
-/// A CA that signs what it is asked to.
+/// A CA that signs any request.
 pub struct Authority {
     folder: tempfile::TempDir,
 }
@@ -49,7 +49,7 @@ impl Authority {
         self.folder.path().join("ca.pem")
     }
 
-    /// Key and certificate for names, as made at another time.
+    /// Key and certificate for names, as of another time.
     fn sign(&self, names: &str, clock: Option<&str>) -> [PathBuf; 2] {
         std::fs::write(self.folder.path().join("ext"), format!("subjectAltName={names}\n")).unwrap();
         let made = ["-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"];
@@ -58,7 +58,7 @@ impl Authority {
         ["server.key", "server.pem"].map(|name| self.folder.path().join(name))
     }
 
-    /// Both servers show it from now on.
+    /// Both servers use it from here on.
     pub fn serve(&self, pair: &Pair, names: &str, clock: Option<&str>) {
         pair.speak_tls(&self.sign(names, clock));
     }
@@ -88,7 +88,7 @@ fn certificates_are_held_against_the_plan_s_ca_the_clock_and_the_host() {
     let (pair, ours, theirs) = (Pair::start(), Authority::new(), Authority::new());
     let trusting = at(pair.primary, checked(Some(&ours.file())));
     assert!(why(&trusting).contains("does not support TLS"), "{}", why(&trusting));
-    // The right one: fenced, looked at and promoted.
+    // The right one: fenced, observed and promoted.
     ours.serve(&pair, RIGHT, None);
     pair.sql(pair.primary, "truststream", "GRANT EXECUTE ON FUNCTION pg_promote TO truststream");
     let fence = trusting.close();
@@ -102,7 +102,7 @@ fn certificates_are_held_against_the_plan_s_ca_the_clock_and_the_host() {
     }
     let none = why(&at(pair.primary, checked(Some(Path::new("/nowhere/ca.pem")))));
     assert!(none.contains("sql.ca_file /nowhere/ca.pem"), "{none}");
-    // Made two months ago, for one.
+    // Made two months ago with a validity of one.
     ours.serve(&pair, RIGHT, Some("-60d"));
     let said = why(&trusting);
     assert!(said.contains("has expired, or the clock of this machine is wrong"), "{said}");
@@ -119,7 +119,7 @@ fn certificates_are_held_against_the_plan_s_ca_the_clock_and_the_host() {
     until("it is promoted", || !standby.server().is_replica());
 }
 
-/// What jobs on hosts use, and leave behind for a standby, checks the certificate, too.
+/// Jobs on hosts, and the standbys that they set up, check the certificate as well.
 #[test]
 fn a_standby_that_a_job_made_checks_the_certificate_of_its_primary() {
     let world = own_servers::World::new();

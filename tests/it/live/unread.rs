@@ -1,4 +1,4 @@
-//! Looks that RDS refuses for good, over the SDK.
+//! Observations that RDS refuses permanently, over the SDK.
 
 use super::{Estate, FAILOVER, until};
 use crate::support::{Fault, HoldPoint, Rule};
@@ -57,7 +57,7 @@ fn a_call_that_is_not_known_there_is_asked_once_and_ends_the_rung() {
     assert_eq!(estate.proxy.count(|c| c.operation == "PromoteReadReplica"), 0, "{words}");
 }
 
-/// Throttling passes: the same look is made again, and the run goes on.
+/// Throttling passes: the observation is repeated, and the run continues.
 #[test]
 fn a_look_that_is_throttled_is_made_again() {
     let estate = Estate::new();

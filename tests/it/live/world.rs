@@ -1,6 +1,6 @@
-//! Regions that are really lost: network namespaces with real servers, names and clients of record (`tests/world`).
+//! Regions that are really lost: network namespaces with real servers, names and recording clients (`tests/world`).
 //!
-//! drctl runs in east. What it reports is held against what the clients saw and what the servers have.
+//! drctl runs in the east. Its reports are compared with what the clients saw and what the servers have.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -61,7 +61,7 @@ impl World {
         self.made["regions"][region][key].as_str().unwrap().to_owned()
     }
 
-    /// Servers of one's own behind names of Route 53.
+    /// Self-managed servers behind names of Route 53.
     fn plan(&self) -> String {
         let secret = |who: &str| self.made["logins"][who].as_str().unwrap().to_owned();
         let at = |region: &str| {
@@ -83,7 +83,7 @@ impl World {
         self.plan_of(&database, ["cloud: none, region: us-west-2", "cloud: none, region: us-east-1"])
     }
 
-    /// The same servers as RDS instances, fenced in these ways.
+    /// The same servers as RDS instances, with these fence methods.
     pub(super) fn managed(&self, fence: &str) -> String {
         let at = |region: &str| {
             let of = |key: &str| self.aws["sites"][region][key].as_str().unwrap();
@@ -117,14 +117,14 @@ impl World {
         )
     }
 
-    /// As `plan`, with its names moved by an object.
+    /// As `plan`, with names that an object moves.
     pub(super) fn by_object(&self, made: &Value) -> String {
         let of = |key: &str| made[key].as_str().unwrap();
         let how = format!("health_object\n    object: {{url: \"{}\", site: east}}", of("url"));
         self.followed(&how, [Some(of("health_check")), None])
     }
 
-    /// As `plan`, with its names moved by routing controls.
+    /// As `plan`, with names that routing controls move.
     pub(super) fn by_controls(&self, made: &Value) -> String {
         let how = format!(
             "arc_routing_control\n    cluster: {{endpoints: {}, controls: {}}}",
@@ -133,7 +133,7 @@ impl World {
         self.followed(&how, ["west", "east"].map(|region| made["health_checks"][region].as_str()))
     }
 
-    /// With record sets that stay as they are, each of them with its health check.
+    /// With fixed record sets, each with its health check.
     fn followed(&self, how: &str, [west, east]: [Option<&str>; 2]) -> String {
         let plan = self.plan();
         let at = plan.find("  www:\n").unwrap();
@@ -162,7 +162,7 @@ impl World {
         )
     }
 
-    /// How often this world's account was asked for something.
+    /// The number of calls of an operation in this world's account.
     pub(super) fn calls(&self, service: &str, operation: &str) -> u64 {
         let counts = control(localstack(), "calls", "");
         let of_this = |c: &&Value| {
@@ -202,7 +202,7 @@ impl World {
         self.client_with(mode, first, &[])
     }
 
-    /// One that connects to where the secret of a region leads.
+    /// A client that connects to the endpoint in a region's secret.
     pub(super) fn led(&self, region: &str, first: u64) -> Client {
         self.client_with("led", first, &["--secret", region, self.aws["account"].as_str().unwrap()])
     }
@@ -228,7 +228,7 @@ impl World {
         Client::new(process, file)
     }
 
-    /// What the clients know, against what a region's server has.
+    /// The clients' records, compared with the rows on a region's server.
     pub(super) fn truth(&self, region: &str, clients: &[&Client]) -> Value {
         let mut args = vec!["--client"];
         args.extend(clients.iter().map(|c| c.file().to_str().unwrap()));
@@ -241,7 +241,7 @@ impl World {
         serde_json::from_str::<Value>(&login).unwrap()["password"].as_str().unwrap().to_owned()
     }
 
-    /// A write of the application to one region's server, past all names: by the server's own host.
+    /// A direct write of the application to one region's server, from the server's own host.
     pub(super) fn writes(&self, region: &str, n: u64) -> (bool, String) {
         let way = format!("host={} dbname=shop user=app", self.of(region, "db"));
         let text = format!("INSERT INTO ledger (n, at, via) VALUES ({n}, clock_timestamp(), 'by hand')");
@@ -293,7 +293,7 @@ pub(super) fn outage(truth: &Value, client: usize) -> f64 {
     truth["clients"][client]["longest_outage"]["s"].as_f64().unwrap()
 }
 
-/// Under load a region goes dark; it is recovered elsewhere, comes back, is kept out, follows, and is moved back to.
+/// A region goes dark under load. It is recovered elsewhere, returns, is kept out, follows, and users are moved back.
 #[test]
 fn a_region_goes_dark_under_load_comes_back_and_is_moved_back_to() {
     let world = World::new();
@@ -337,14 +337,14 @@ fn a_region_goes_dark_under_load_comes_back_and_is_moved_back_to() {
         truth["present"].as_u64().unwrap() + u64::try_from(lost.len()).unwrap()
     );
     assert_eq!(report["rpo"]["basis"], "upper_bound", "{report:#}");
-    // Probe and client have a resolver each, which keep the old answer for up to 5 s.
+    // Probe and client have separate resolvers, which keep the old answer for up to 5 s.
     super::lossy::is_near(rto, seen, 5.0);
     returns(&world, &report, &fresh, &pooled);
     moved_back(&world, &[&fresh, &pooled], &plan);
     let _ = (fresh.stop(), pooled.stop());
 }
 
-/// The old primary is back after drctl has exited: what it takes until it is fenced is counted, and then it follows.
+/// The old primary returns after drctl has exited: the writes that it takes until the fence are counted, and then it follows.
 fn returns(world: &World, report: &Value, fresh: &Client, pooled: &Client) {
     world.run("fault", &["heal", "west"]);
     for n in 2_000_001..2_000_004 {
@@ -355,7 +355,7 @@ fn returns(world: &World, report: &Value, fresh: &Client, pooled: &Client) {
     assert_eq!(paid["fence"]["state"], "fenced", "{code}: {paid:#}\n{words}");
     let (took, why) = world.writes("west", 2_000_009);
     assert!(!took && why.contains("not permitted to log in"), "{why}");
-    // What the end of the link left on one side only and what was written by hand: not what the fence or the server wrote.
+    // The rows that the network failure left on one side and those written by hand, without those of the fence or the server.
     let rows = |at: &str| world.ask(at, "SELECT n FROM ledger ORDER BY n::text COLLATE \"C\"");
     let (here, there) = (rows("west"), rows("east"));
     let only: Vec<_> = here.lines().filter(|n| !there.lines().any(|t| t == *n)).collect();
@@ -368,7 +368,7 @@ fn returns(world: &World, report: &Value, fresh: &Client, pooled: &Client) {
     assert_eq!(diverged["transactions"], many, "{rejoined:#}");
     let kept = world.run("host", &["west", "ls", diverged["kept"].as_str().unwrap()]);
     assert!(kept.lines().count() >= 1, "their log is gone");
-    // What became of them is for people to decide, who get them as a file.
+    // People decide what happens to them, and get them as a file.
     let table = &diverged["tables"][0];
     let counts = ["inserted", "updated", "deleted", "exported"].map(|key| table[key].as_u64());
     assert_eq!((&table["table"], counts), (&"public.ledger".into(), [many, 0, 0, many].map(Some)));
@@ -386,7 +386,7 @@ fn returns(world: &World, report: &Value, fresh: &Client, pooled: &Client) {
     pooled.writes_to("east");
 }
 
-/// Failback, planned, with zero loss and the plan file as it was.
+/// A planned failback with zero loss and the original plan file.
 fn moved_back(world: &World, clients: &[&Client], plan: &[u8]) {
     let lost_before = world.truth("east", clients)["lost"].as_array().unwrap().len();
     let (code, back, words) = world.drctl(&["failback", "shop", "--to", "west", "--yes"]);
@@ -406,7 +406,7 @@ fn moved_back(world: &World, clients: &[&Client], plan: &[u8]) {
     assert_eq!(status["plans"][0]["fence_debts"], serde_json::json!([]), "{status:#}");
 }
 
-/// Packets of west do not reach east, and users notice nothing: who cannot see is not who is right.
+/// Packets from west do not reach east, and users notice nothing: not seeing a region does not mean that it failed.
 #[test]
 fn a_region_that_only_drctl_cannot_see_is_left_alone() {
     let world = World::new();
@@ -424,7 +424,7 @@ fn a_region_that_only_drctl_cannot_see_is_left_alone() {
     assert!(truth["lost"] == serde_json::json!([]) && outage(&truth, 0) < 10.0, "{truth:#}");
 }
 
-/// A security group alone leaves a pooled client's session open: the fence ends it, and nothing that it was told is lost.
+/// A security group alone leaves a pooled client's session open; the fence ends it, and no acknowledged row is lost.
 #[test]
 fn a_fence_by_security_group_ends_the_sessions_of_a_pool() {
     let world = World::new();
@@ -468,7 +468,7 @@ fn a_fence_by_security_group_ends_the_sessions_of_a_pool() {
     );
 }
 
-/// The control plane of the region that fails is down, and its database is not: the fence goes past it.
+/// The control plane of the failing region is down, but its database is not: the fence does not need the control plane.
 #[test]
 fn a_fence_by_sql_needs_no_control_plane() {
     let world = World::new();
@@ -491,7 +491,7 @@ fn a_fence_by_sql_needs_no_control_plane() {
     assert!([0, 5].contains(&code) && report["outcome"] == "recovered", "{code}: {report:#}\n{words}");
     let fence = report["fence"]["components"]["db"].as_str().unwrap();
     assert!(report["fence"]["state"] == "proven" && fence.starts_with("proven by sql"), "{report:#}");
-    // Of a transaction that nobody explains, such as one of the server's own upkeep, follows a bound: the time between two looks.
+    // An unknown transaction, such as one of the server's own maintenance, leads to a bound: the time between two observations.
     let (basis, rpo) = (&report["rpo"]["basis"], report["rpo"]["achieved_s"].as_f64().unwrap());
     assert!(basis == "measured" && rpo == 0.0 || basis == "upper_bound" && rpo < 5.0, "{report:#}");
     fresh.writes_to("east");
@@ -503,7 +503,7 @@ fn a_fence_by_sql_needs_no_control_plane() {
     eprintln!("sql: {} rows acknowledged, none lost; fence {fence}", truth["acknowledged"]);
 }
 
-/// There and back: each time the old primary is set aside, and a replica of the new one takes the name that the plan declares.
+/// There and back: each time, the old primary is set aside, and a replica of the new one gets the declared name.
 #[test]
 fn managed_instances_move_there_and_back_without_a_lost_row() {
     let world = World::new();
@@ -527,7 +527,7 @@ fn managed_instances_move_there_and_back_without_a_lost_row() {
         );
         fresh.writes_to(to);
         pooled.writes_to(to);
-        // It asks again and again while resolvers still have the old answer, and would never leave a standby that lets it in.
+        // The client keeps reconnecting while resolvers have the old answer, and would never leave a standby that accepts it.
         assert!(!pooled.story().contains("ReadOnly"), "{verb}: {}", pooled.story());
         let truth = world.truth(to, &[&fresh, &pooled]);
         assert_eq!(truth["lost"], serde_json::json!([]), "{verb}: {truth:#}");
