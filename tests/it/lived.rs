@@ -1,4 +1,4 @@
-//! Rehearsals told as if they had been real, at another time: what a year of real runs leaves, without the year.
+//! Rehearsals that are stored as if they had been live, at another time: the result of a year of live runs, without the year.
 
 use drctl::executor::create;
 use drctl::journal::Journal as _;
@@ -8,7 +8,7 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::record::event::{Event, EventKind, RunCreated, WorldKind};
 use serde_json::Value;
 
-/// The events of a run as they would have been had it begun then. What people agreed to, the runbook, stays what it was.
+/// The events of a run as if it had started at that time. The runbook, which people approved, stays unchanged.
 pub fn lived(
     events: &[Event],
     run: &str,
@@ -44,12 +44,12 @@ fn shift(value: &mut Value, by: (Dur, Dur)) {
     }
 }
 
-/// Goes on with a run of a store.
+/// Continues a run of a store.
 #[cfg(all(feature = "http", feature = "mail"))]
 pub fn follow(store: &SqliteJournal, run: &str, events: &[Event]) {
     let run = RunId::new(run);
     let opened = store.open(&run).unwrap();
-    // Entries of the ledger may be later than these events were, and nothing is written earlier than what the ledger knows.
+    // The ledger may have later times than these events, and nothing may be dated before the latest time in the ledger.
     let known = store.known_time().unwrap().unwrap();
     let dated = |e: &Event| Event { at: e.at.max(known), what: e.what.clone() };
     let bytes = events.iter().map(|e| create::encode(&dated(e))).collect();
@@ -58,7 +58,7 @@ pub fn follow(store: &SqliteJournal, run: &str, events: &[Event]) {
     futures_executor::block_on(written).unwrap();
 }
 
-/// Writes a run into a store.
+/// Writes a run to a store.
 pub fn keep(store: &SqliteJournal, run: &str, events: &[Event]) {
     let bytes: Vec<_> = events.iter().map(create::encode).collect();
     store.create(&RunId::new(run), &[], &bytes, None).unwrap();

@@ -1,4 +1,4 @@
-//! A lost region lives: what the sandbox's truth says of its databases, and what the judge makes of waivers.
+//! A lost region is still alive: the sandbox's truth about its databases, and the oracle's judgement of waivers.
 
 use drctl::model::ids::ComponentName;
 use drctl::model::measure::Basis;
@@ -16,7 +16,7 @@ fn db() -> ComponentName {
     ComponentName::new("db")
 }
 
-/// A failover from a region of which nothing answers, on a waiver.
+/// A failover from a region without any answer, with a waiver.
 fn waived(scenario: &str) -> (Rig, Rehearsed) {
     let waivers = vec![waiver(Rule::UnfencedPromotion, Dur::mins(20))];
     let rig = Rig { waivers, ..Rig::new(truststream(), scenario, 1) };
@@ -26,7 +26,7 @@ fn waived(scenario: &str) -> (Rig, Rehearsed) {
     (rig, done)
 }
 
-/// The clients beside a dark primary write on, and lose what they write; those of a dead one lose what it had not shipped.
+/// Clients beside a dark primary keep writing and lose these writes; clients of a dead one lose what was not replicated.
 #[test]
 fn a_dark_primary_takes_writes_and_a_dead_one_does_not() {
     let (rig, dark) = waived("region-dark");
@@ -38,14 +38,14 @@ fn a_dark_primary_takes_writes_and_a_dead_one_does_not() {
     let oracle = Oracle::new(&rig.plan, &dead.watched);
     assert!(oracle.two_primaries(&Waived::default()).is_empty());
     assert!(oracle.lost()[&db()] < Dur::secs(2), "{:?}", oracle.lost());
-    // drctl cannot tell one from the other, and says of both how much it may be at most by now.
+    // drctl cannot tell the two apart, and reports the maximum loss of both.
     for (done, least) in [(&dark, Dur::mins(3)), (&dead, Dur::mins(3))] {
         let (figure, _) = attainment(&done.ended.state, done.asked).stores[&db()].clone();
         assert!(figure.basis == Basis::UpperBound && figure.value_ms > Some(least), "{figure}");
     }
 }
 
-/// A write probe that fails bounds nothing: the loss that is told grows for as long as nobody fenced the old primary.
+/// A failed write probe is not a bound: the reported loss grows until the old primary is fenced.
 #[test]
 fn what_is_told_of_a_dark_primary_grows_until_it_is_fenced() {
     let (_, dark) = waived("region-dark");
@@ -56,7 +56,7 @@ fn what_is_told_of_a_dark_primary_grows_until_it_is_fenced() {
     assert_eq!(at(Dur::mins(10)).millis() - at(Dur::ZERO).millis(), Dur::mins(10).millis());
 }
 
-/// A waiver stands for one component, from when the run goes on without its fence.
+/// A waiver applies to one component, from when the run continues without its fence.
 #[test]
 fn a_waiver_lifts_the_invariant_for_what_it_names_only() {
     let at = |s| BEGAN + Dur::secs(s);

@@ -1,4 +1,4 @@
-//! Logs go to stderr, for those who ask for them, and never have a secret in them.
+//! Logs go to stderr, only on request, and never contain a secret.
 
 use serde_json::Value;
 

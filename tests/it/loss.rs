@@ -1,4 +1,4 @@
-//! Runs that are made by hand and asked directly: what they say of loss, of clocks and doubts, and of approvals.
+//! Hand-made runs and direct questions: what they say about loss, clocks, doubts and approvals.
 
 use drctl::inventory::{Observation, targets};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
@@ -32,7 +32,7 @@ pub fn all_of(rig: &Rig) -> Vec<Event> {
     events(&rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}")))
 }
 
-/// The run up to the first event of which `is` holds, with it.
+/// The run up to and including the first event that meets `is`.
 pub fn up_to(all: &[Event], is: impl Fn(&EventKind) -> bool) -> RunState {
     RunState::fold(&all[..=all.iter().position(|e| is(&e.what)).unwrap()]).unwrap()
 }
@@ -125,7 +125,7 @@ pub fn proven(id: &str, component: &ComponentName, method: FenceMethod, at: Time
     EventKind::StepFinished { step: StepId::new(id), end: End::Performed, facts }
 }
 
-/// Two readings of the clock that stamps commits, and what the log says of the last commit and of the last one replayed.
+/// Two readings of the clock that stamps commits, and the times of the last commit and of the last replayed one.
 #[test]
 fn a_loss_is_measured_where_one_clock_stamped_both_ends_and_nobody_set_it() {
     let state = failover("measure.db");
@@ -151,7 +151,7 @@ fn a_loss_is_measured_where_one_clock_stamped_both_ends_and_nobody_set_it() {
         (false, None, Some(70_000), (100, 90), exact(10_000)),
         (false, Some(70_000), Some(70_000), (170, 160), exact(10_000)),
         (false, Some(0), Some(0), (90, 90), exact(0)),
-        // As far apart as two readings of one clock may be, and a little more.
+        // As far apart as two readings of one clock may be, and slightly more.
         (false, Some(0), Some(2_000), (100, 90), exact(10_000)),
         (false, Some(0), Some(2_001), (100, 90), bound(12_001)),
         (false, Some(0), Some(-2_001), (100, 90), bound(10_000)),
@@ -159,7 +159,7 @@ fn a_loss_is_measured_where_one_clock_stamped_both_ends_and_nobody_set_it() {
         (true, Some(0), Some(0), (100, 90), bound(10_000)),
         (true, None, None, (100, 99), bound(10_000)),
         (true, Some(0), Some(60_000), (100, 90), bound(70_000)),
-        // What is last is older than what was replayed after it: the clock was set back.
+        // The last commit is older than one that was replayed after it, so the clock was set back.
         (false, Some(0), Some(0), (80, 90), bound(10_000)),
         (true, Some(0), Some(0), (80, 90), bound(10_000)),
     ] {
@@ -172,7 +172,7 @@ fn a_loss_is_measured_where_one_clock_stamped_both_ends_and_nobody_set_it() {
             "{jumped} {before:?} {now:?} {last} {replayed}"
         );
     }
-    // Another store's server has a clock of its own.
+    // The server of another store has its own clock.
     let mut two = state;
     ahead(&mut two, Some(0));
     let mut step = two.step(find(&two, "measure.db")).clone();
@@ -195,7 +195,7 @@ fn write_probe(name: &str) -> Probe {
     }
 }
 
-/// That every write probe fails says nothing of the clients beside the old primary: the figure grows until the fence is proven.
+/// Failed write probes say nothing about clients beside the old primary, so the figure grows until the fence is proven.
 #[test]
 fn a_write_probe_that_fails_ends_no_loss() {
     let mut state = failover("fence.db.sql");
@@ -209,8 +209,8 @@ fn a_write_probe_that_fails_ends_no_loss() {
     assert_eq!(told.at(at(1_000)).value_ms, Some(Dur::secs(910)));
 }
 
-/// A clock that was set ahead between the proof of a fence and the look at a replica, of which nothing is told by the old primary's own
-/// clock, makes the loss no smaller.
+/// A clock that was set ahead between the proof of a fence and the observation of a replica does not make the loss smaller, if the old
+/// primary's own clock is unknown.
 #[test]
 fn a_clock_that_jumps_between_a_fence_and_a_look_hides_no_loss() {
     let mut state = failover("measure.db");
@@ -229,7 +229,7 @@ fn a_clock_that_jumps_between_a_fence_and_a_look_hides_no_loss() {
     assert_eq!(told(&state, held + jump), bound);
 }
 
-/// What a replica had when it was looked at is the least of what it has when it is promoted: only nothing is measured.
+/// A replica may have more at the promotion than when it was observed, so only a loss of nothing is measured.
 #[test]
 fn a_loss_that_may_shrink_until_the_promotion_is_a_bound() {
     let exact = |ms| Figure::new(Dur(ms), Basis::Measured);
@@ -239,7 +239,7 @@ fn a_loss_that_may_shrink_until_the_promotion_is_a_bound() {
     assert_eq!(may_replay_more(bound), bound);
 }
 
-/// Only a clock that was set back between two processes hides how long the old primary went on.
+/// Only a clock that was set back between two processes hides for how long the old primary kept writing.
 #[test]
 fn a_bound_that_grows_stays_one_where_the_time_that_went_by_is_known() {
     let rig = Rig {
@@ -256,7 +256,7 @@ fn a_bound_that_grows_stays_one_where_the_time_that_went_by_is_known() {
         (vec![(Dur::mins(1), taken()), (Dur::secs(1), back())], Basis::UpperBound),
         (vec![(Dur::mins(1), taken()), (Dur::mins(20), ahead())], Basis::UpperBound),
         (vec![(Dur::mins(20), ahead())], Basis::UpperBound),
-        // Set ahead and right again: events have the later time meanwhile.
+        // Set ahead and corrected: in between, events have the later time.
         (vec![(Dur::mins(20), ahead()), (Dur::ZERO, back())], Basis::UpperBound),
     ] {
         let state = after(prefix, more.clone());
@@ -278,7 +278,7 @@ pub fn intended(id: &str) -> EventKind {
     }
 }
 
-/// Nobody knows that so much time went by: a call that was lost sight of may have its effect as late as ever, tried again or not.
+/// Whether this much time really passed is unknown: a call whose answer was lost may take effect as late as before, repeated or not.
 #[test]
 fn a_clock_that_jumps_ahead_makes_no_effect_come_sooner() {
     let mut state = failover("promote.db");
@@ -315,7 +315,7 @@ fn key(ruling: &StepDecision) -> String {
     }
 }
 
-/// Services and hosts do a job once, whoever asks for it again under one key: what came to nothing is asked for under another.
+/// Services and hosts perform a job with a given key only once, so a job without effect is requested again with another key.
 #[test]
 fn what_is_known_to_have_had_no_effect_is_asked_for_as_another_job() {
     let mut state = failover("promote.db");
@@ -372,7 +372,7 @@ fn what_is_known_to_have_had_no_effect_is_asked_for_as_another_job() {
     }
 }
 
-/// What was seen for a step as it was is not believed of the step as it is: with every event about it that is another one.
+/// An observation from before an event of a step is not used after it.
 #[test]
 fn every_event_about_a_step_makes_older_looks_worthless() {
     let mut state = failover("promote.db");
@@ -394,7 +394,7 @@ fn every_event_about_a_step_makes_older_looks_worthless() {
     assert!(state.steps.iter().all(|s| s.revision > 0), "another owner looks at everything anew");
 }
 
-/// The run's first step that nothing was done for asks for approval: of these roles, or of a cto and a dba who agrees.
+/// The run's first step without any action asks for approval: of these roles, or of a cto and a dba who ratifies.
 fn asking(by: &[&str], operators: &[(&str, &str)]) -> (RunState, usize) {
     let mut state = failover("measure.db");
     let i = (0..state.steps.len()).find(|&i| state.steps[i].work.status == Status::Pending).unwrap();
@@ -414,7 +414,7 @@ fn asking(by: &[&str], operators: &[(&str, &str)]) -> (RunState, usize) {
     (state, i)
 }
 
-/// Words that are good until then.
+/// A statement that is valid until then.
 fn until(state: &RunState, name: &str, until: Timestamp) -> Person {
     let said = Statement {
         by: name.to_owned(),
@@ -430,7 +430,7 @@ fn until(state: &RunState, name: &str, until: Timestamp) -> Person {
 const PEOPLE: &[(&str, &str)] =
     &[("ann", "on-call"), ("bob", "dba"), ("eve", "engineering-lead"), ("kim", "cto"), ("ivy", "cto")];
 
-/// A yes is one for as long as its statement is good, and so is an override; then it is as if nobody had said it.
+/// An approval counts only while its statement is valid, and so does an override. After that it is as if it had never been given.
 #[test]
 fn words_that_expired_open_no_gate() {
     let (mut state, i) = asking(&["dba", "engineering-lead"], PEOPLE);
@@ -456,7 +456,7 @@ fn words_that_expired_open_no_gate() {
     assert_eq!(unapproved(&state, &second, ends), None);
 }
 
-/// Without operators roles are nobody's, and as many people as there are seats say yes; with operators somebody has to, whoever it is.
+/// Without operators nobody has a role, and as many people as there are seats must approve; with operators, people with these roles must.
 #[test]
 fn an_approval_takes_people_whether_or_not_roles_are_known() {
     let (anybody, i) = asking(&[], PEOPLE);
@@ -469,7 +469,7 @@ fn an_approval_takes_people_whether_or_not_roles_are_known() {
     }
 }
 
-/// Whoever copies a no of the past into a journal says it a second time.
+/// A rejection that is copied within a journal is not accepted a second time.
 #[test]
 fn a_no_is_taken_once() {
     let (mut state, i) = asking(&["dba"], PEOPLE);
@@ -484,8 +484,8 @@ fn a_no_is_taken_once() {
     assert!(refused.contains("was already used"), "{refused}");
 }
 
-/// A yes to a question that nobody answered in time asks it anew; one to a question that stands does no more than say yes, and to one
-/// that somebody said no to it is no answer.
+/// An approval after the request expired makes the run ask again. An approval of an open request only approves, and one of a rejected
+/// request is no answer.
 #[test]
 fn only_a_question_that_expired_is_asked_again_by_a_yes() {
     let (state, i) = asking(&[], &[]);

@@ -1,4 +1,4 @@
-//! The one integration-test binary.
+//! The only integration-test binary.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,

@@ -1,5 +1,4 @@
-//! Planned moves of managed instances: the old primary is set aside under another name, and a new replica takes the one that the plan
-//! declares.
+//! Planned moves of managed instances: the old primary is set aside under another name, and a new replica takes the declared one.
 
 use drctl::inventory::estate::Remembered;
 use drctl::inventory::{Estate, Observation, targets};
@@ -33,7 +32,7 @@ fn moving(intent: Intent, scenario: &str, seed: u64) -> Rig {
     Rig { intent, ..Rig::new(managed(), scenario, seed) }
 }
 
-/// Identifiers are a region's own: one may stand for both instances.
+/// Identifiers are unique only within a region, so both instances may have the same.
 #[test]
 fn instances_of_one_name_in_two_regions_are_told_apart() {
     let plan = two_stores("aws.rds", |name, site| {
@@ -84,7 +83,7 @@ fn a_move_loses_nothing_and_leaves_a_replica_under_the_declared_name() {
     }
 }
 
-/// A process dies after every event, with the effect of its last call and without.
+/// A process dies after every event, with and without the effect of its last call.
 #[test]
 fn a_move_that_is_carried_on_ends_as_it_would_have() {
     for (intent, scenario) in [(Intent::Switchover, "calm"), (Intent::Reprotect, "after-failover")] {
@@ -100,14 +99,14 @@ fn a_move_that_is_carried_on_ends_as_it_would_have() {
                 assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{context}: {stop:?}");
                 nothing_lost(&done, &context);
                 let again = done.ended.state.steps.iter().map(|s| s.work.attempts).sum::<u32>();
-                // Two renames may have been under way when the process died.
+                // Two renames may have been in progress when the process died.
                 assert!(again as usize <= calls + 2, "{context}: something was called over and over");
             }
         }
     }
 }
 
-/// What was set aside comes back under its name, unless another server has that by then.
+/// The instance that was set aside gets its name back, unless another server has it by then.
 #[test]
 fn a_reprotection_that_is_cancelled_leaves_the_plan_true() {
     let rig = moving(Intent::Reprotect, "after-failover", 3);
@@ -129,7 +128,7 @@ fn a_reprotection_that_is_cancelled_leaves_the_plan_true() {
     assert!(renamed_back > 10 && kept > 2, "{renamed_back} {kept}");
 }
 
-/// While a move is under way, cancelled: no two primaries, and before the promotion everything as it was.
+/// Cancelled during a move: never two primaries, and before the promotion everything is restored.
 #[test]
 fn a_move_that_is_cancelled_never_leaves_two_primaries() {
     let rig = moving(Intent::Switchover, "calm", 3);
@@ -152,7 +151,7 @@ fn a_move_that_is_cancelled_never_leaves_two_primaries() {
     }
 }
 
-/// Everything else that has to be seen: groups that may grow, and fences that nothing proves.
+/// All other required observations: groups that can grow, and fences without proof.
 fn others(plan: &Plan, estate: &mut Estate) {
     for target in targets::of_plan(plan, None) {
         let state = match &target {
@@ -186,12 +185,12 @@ fn instance(db: &DatabaseRef, groups: &[&str], backup_days: u32) -> State {
     })
 }
 
-/// West's instances as they are found when their region is back, with these groups attached and these backups in the east.
+/// West's instances as found when their region is back, with these security groups attached and this backup retention in the east.
 fn reprotect(groups: &[&str], before: &[&str], backup_days: u32) -> Result<Vec<Action>, Vec<Refusal>> {
     again(Intent::Reprotect, groups, before, backup_days, false)
 }
 
-/// `known`: a run here proved that west's fence stands.
+/// `known`: a run here has proven that west's fence holds.
 fn again(
     intent: Intent,
     groups: &[&str],
@@ -261,7 +260,7 @@ fn again(
     planner::plan_run(&input).map(|book| book.steps.into_iter().map(|s| s.action).collect())
 }
 
-/// The new replica is as the instance was whose place it takes, and lets in whom that one let in.
+/// The new replica has the settings of the instance that it replaces, and admits the same clients.
 #[test]
 fn a_new_replica_is_like_the_one_before_it() {
     let actions =
@@ -304,7 +303,7 @@ fn a_new_replica_is_like_the_one_before_it() {
     assert_eq!(groups.unwrap(), ["sg-own"], "what is attached now comes before what was");
 }
 
-/// The group of a fence lets nobody in, and ends no session: a run that died between the two left an old primary that still takes writes.
+/// A fence's security group keeps new sessions out but ends none: if a run died before the restart, the old primary still takes writes.
 #[test]
 fn a_group_without_a_restart_that_a_run_here_knows_of_is_fenced_again() {
     let fences =
@@ -320,7 +319,7 @@ fn a_group_without_a_restart_that_a_run_here_knows_of_is_fenced_again() {
         let next = at(&|a| matches!(a, Action::Op(Operation::Rename(_) | Operation::Rejoin(_))));
         assert!(next.is_none_or(|next| gate < next), "{unknown:#?}");
     }
-    // Both take writes, as far as anybody knows: nothing is moved between them.
+    // As far as known, both take writes, so nothing is moved between them.
     let refused = again(Intent::Switchover, &["sg-fence-west"], &["sg-app"], 7, false).unwrap_err();
     assert!(refused.iter().any(|r| r.facts.contains("both take writes")), "{refused:#?}");
 }
@@ -334,7 +333,7 @@ fn a_replica_that_could_not_be_made_is_refused_before_anything_is_renamed() {
     assert!(no_backups.contains("db-east has no automated backups"), "{no_backups}");
 }
 
-/// Only the fence by SQL tells where the log ends: in a planned move no other rung comes before it.
+/// Only the fence by SQL shows the end of the WAL, so in a planned move no other method comes before it.
 #[test]
 fn a_move_takes_the_rung_that_tells_the_end_of_the_log() {
     let text = managed().text.replace("fence: [sql]", "fence: [security_group, sql]");
@@ -344,7 +343,7 @@ fn a_move_takes_the_rung_that_tells_the_end_of_the_log() {
     nothing_lost(&done, "security group first");
 }
 
-/// With a third site: its replica follows the new primary in the end, and not the instance that was set aside.
+/// With a third site: its replica finally follows the new primary, not the instance that was set aside.
 #[test]
 fn every_replica_follows_the_new_primary() {
     let third = managed()
@@ -366,7 +365,7 @@ fn every_replica_follows_the_new_primary() {
     }
 }
 
-/// Two instances whose names begin alike are set aside under two names.
+/// Two instances whose names start alike get different new names.
 #[test]
 fn what_is_set_aside_has_a_name_that_nothing_else_has() {
     let begin = "a-name-that-is-as-long-as-names-of-instances-may-be-and-some";

@@ -1,4 +1,4 @@
-//! Which rules ask for whom: the strictest of them, every number of them configuration, and what hooks say that they change.
+//! Which approvals the rules require: the strictest rule applies, every number is configurable, and hooks declare what they change.
 
 use drctl::model::intent::Intent;
 use drctl::model::policy::{Change, Policy};
@@ -19,7 +19,7 @@ fn the_strictest_of_the_rules_wins() {
         matrix::demand(&policy, severity, &changes.iter().copied().collect()).by
     };
     let both = [Change::Database, Change::Dns];
-    // The lead of engineering stands for those below; nobody stands for the change manager or the product's owner.
+    // The lead of engineering can stand in for those below; nobody stands in for the change manager or the product owner.
     assert_eq!(by(Severity::P0, &both), ["dba", "engineering-lead"]);
     assert_eq!(by(Severity::P1, &[Change::Database]), ["dba", "engineering-lead"]);
     assert_eq!(by(Severity::P2, &both), ["change-manager", "dba", "engineering-lead"]);
@@ -29,14 +29,14 @@ fn the_strictest_of_the_rules_wins() {
     let over = |severity| matrix::demand(&policy, severity, &both.into()).override_by;
     assert_eq!(over(Severity::P0).unwrap().also, ["cto"]);
     assert_eq!(over(Severity::P1), None);
-    // Two of three are a choice, twice; a rule that asks for it once asks for nobody else.
+    // Two of three roles are a choice, asked for twice; a second rule with the same request adds nobody.
     let mut two = Policy::default();
     let rule = two.changes.get_mut(&Change::Database).unwrap();
     rule.by = vec!["dba or cto".to_owned(), "dba or cto".to_owned()];
     two.changes.get_mut(&Change::Dns).unwrap().by = vec!["dba or cto".to_owned()];
     let by = matrix::demand(&two, Severity::P0, &both.into()).by;
     assert_eq!(by, ["dba or cto", "dba or cto", "on-call-engineer"], "a CTO stands for nobody on call");
-    // However high a role is, it is one person: a rule that asks for two gets two.
+    // A high role is still one person: a rule with two approvals needs two people.
     let mut pair = Policy::default();
     pair.changes.get_mut(&Change::Database).unwrap().by =
         vec!["engineering-lead".to_owned(), "devops-lead".to_owned()];
@@ -91,7 +91,7 @@ fn the_policy_is_explained_and_every_number_of_it_is_configuration() {
     assert_eq!(code, 5, "{out}\n{err}");
 }
 
-/// Who overrides is not who asked, and not who has to agree at once.
+/// The person who overrides is neither the requester nor one whose approval is required at once.
 #[test]
 fn an_override_that_nobody_can_make_is_found_before_the_day() {
     let said = |people: &[(&str, &str)]| {
@@ -111,7 +111,7 @@ fn an_override_that_nobody_can_make_is_found_before_the_day() {
     }
 }
 
-/// Found out by whoever checks, and again before anything is done; and nobody makes a policy by setting a variable.
+/// Found by a check, and again before anything is done; and no environment variable can set a policy.
 #[test]
 fn a_policy_that_nobody_can_meet_is_found_before_the_day() {
     let folder = restored::folder();
@@ -140,7 +140,7 @@ fn a_policy_that_nobody_can_meet_is_found_before_the_day() {
     }
 }
 
-/// What a hook says that it changes is agreed to before it runs, by whom the matrix has for that, and overridden with whom it names.
+/// A hook's declared change is approved before it runs, by the roles in the matrix, and can be overridden by the roles there.
 #[test]
 fn hooks_make_changes_that_people_agree_to() {
     let with = |hook: &str| {
@@ -164,7 +164,7 @@ fn hooks_make_changes_that_people_agree_to() {
     let (by, also, _, waits) = approval("at: after.redirect, name: rules, change: state");
     assert_eq!((by, waits), (seats(&["approver", "data-owner", "dba", "engineering-lead"]), true));
     assert_eq!(also, seats(&["cto", "engineering-lead"]));
-    // The last version is put back by whoever is on call; and what says nothing of a change is asked of nobody.
+    // The person on call restores the last version; a hook that declares no change needs no approval.
     let (by, _, _, waits) = approval("at: before.verify, name: rules, change: deployment");
     assert_eq!((by, waits), (seats(&["dba", "engineering-lead"]), true));
     let (by, _, ask, waits) = approval("at: before.verify, name: rules");
@@ -178,7 +178,7 @@ fn hooks_make_changes_that_people_agree_to() {
     );
 }
 
-/// The end of a run has hooks, too, and whoever looks the rules up finds what a runbook asks for.
+/// Hooks at the end of a run count as well, and looking up the rules gives the same result as the runbook.
 #[test]
 fn a_hook_at_the_end_is_agreed_to_as_well() {
     let hooks =
@@ -192,7 +192,7 @@ fn a_hook_at_the_end_is_agreed_to_as_well() {
     assert!(of("hook.rules").needs.iter().any(|need| need.step.as_str() == GATE));
 }
 
-/// Of a hook that does not say what it changes nobody knows: a planned move asks before it runs, wherever it stands.
+/// The effect of a hook that declares nothing is unknown: a planned move asks before it runs, wherever it is.
 #[test]
 fn a_hook_that_says_nothing_waits_for_people_where_nobody_is_down() {
     let waits = |scenario: &str, intent: Intent, change: &str| {

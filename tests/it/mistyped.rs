@@ -1,4 +1,4 @@
-//! What somebody mistypes, and is told that they meant.
+//! Typing errors, and the suggestions for them.
 
 use crate::cli::{Folder, json};
 use crate::moves::two_stores;
@@ -56,7 +56,7 @@ fn a_folder_without_plans_says_where_to_go_and_how_to_begin() {
         let said = err.contains("there are no plans in ./plans") && err.contains("-C DIR");
         assert!(code == 2 && said && err.contains("drctl init"), "{args:?}: {code} {out}{err}");
     }
-    // A file that somebody names is another matter.
+    // A file that is named explicitly is different.
     let (_, _, err) = folder.run(&["check", "shop.yaml"]);
     assert!(err.contains("shop.yaml") && !err.contains("there are no plans"), "{err}");
 }
@@ -102,7 +102,7 @@ fn a_word_that_is_no_id_names_those_that_it_is_part_of() {
     assert!(!err.contains("near it") && err.contains("drctl explain for the list"), "{err}");
 }
 
-/// Nothing but the journal, its keys and what was sealed stays behind.
+/// Only the journal, its keys and sealed evidence remain.
 #[test]
 fn a_command_that_is_over_leaves_no_lock() {
     let folder = Folder::with_plans();
@@ -114,7 +114,7 @@ fn a_command_that_is_over_leaves_no_lock() {
     assert!(!names.iter().any(|name| name.ends_with(".lock")), "{names:?}");
 }
 
-/// A waiver lifts no more than it names: without a component it is taken for the only one there is, and where there are several for none.
+/// A waiver applies only to what it names: without a component it applies to the only one, and is refused if there are several.
 #[test]
 fn a_waiver_without_a_component_is_never_taken_for_several() {
     let server = |name: &str, site: &str| {
@@ -131,7 +131,7 @@ fn a_waiver_without_a_component_is_never_taken_for_several() {
     let flags = "--waive unfenced-promotion:billing --waive unfenced-promotion:db";
     assert!(code == 2 && err.contains(flags), "{code} {out}{err}");
     assert!(!folder.run(&["runs", "list", "--sandbox"]).1.contains("orders"));
-    // Nor is any other rule that is about a component.
+    // The same holds for every other rule about a component.
     for rule in ["other-source", "exposure-unknown", "guard-unread", "stale-observation"] {
         let start = ["failover", "orders", "--to", "east", "--yes", "--sandbox=region-dark"];
         let bare = ["--waive", rule, "--accept-data-loss", "5m", "--reason", "dark"];

@@ -1,4 +1,4 @@
-//! Stores that go away, are put in another's place, or are opened for the other world.
+//! Stores that are removed, replaced, or opened in the wrong mode (live or rehearsal).
 
 use std::path::{Path, PathBuf};
 use std::process::Child;
@@ -11,11 +11,11 @@ use drctl::model::ledger::StoreWorld;
 
 use crate::cli::{Folder, finish, json};
 
-/// A rehearsal of some seconds.
+/// A rehearsal that takes some seconds.
 const PACED: &[&str] =
     &["failover", "truststream", "--sandbox", "--to", "us-east-1", "--yes", "--pace", "60"];
 
-/// Waits until a run has this many events. Answers with its name.
+/// Waits until a run has this many events. Returns its name.
 fn until(folder: &Folder, store: &Path, events: u64) -> String {
     for _ in 0..600 {
         std::thread::sleep(Duration::from_millis(50));
@@ -31,7 +31,7 @@ fn until(folder: &Folder, store: &Path, events: u64) -> String {
     panic!("the run never had {events} events");
 }
 
-/// A run under way, and the path of its store.
+/// A run in progress, and the path of its store.
 fn under_way() -> (Folder, Child, PathBuf, String) {
     let folder = Folder::with_plans();
     let child = folder.start(PACED);
@@ -40,7 +40,7 @@ fn under_way() -> (Folder, Child, PathBuf, String) {
     (folder, child, store, run)
 }
 
-/// What the process said, which file it left, and that the run goes on elsewhere from there.
+/// Checks the message of the process and the file that it left, and continues the run elsewhere from that file.
 fn stopped_and_goes_on((folder, child, run): (&Folder, Child, &str), happened: &str) {
     let (code, out, err) = finish(child.wait_with_output().unwrap());
     assert_eq!(code, 1, "{out}{err}");
@@ -61,7 +61,7 @@ fn stopped_and_goes_on((folder, child, run): (&Folder, Child, &str), happened: &
     assert_eq!(code, 0, "{out}{err}");
     let events = || elsewhere(&["runs", "export", run]).1.lines().count();
     let before = events();
-    // Its simulated estate did not come along, so it may not come far; but it goes on.
+    // Without its simulated estate it may not get far, but it does continue.
     let (code, out, err) = elsewhere(&["runs", "resume", run, "--output", "json"]);
     assert!(code != 3 && json(&out)["run_id"] == run && events() > before, "{code} {out}{err}");
 }
@@ -88,7 +88,7 @@ fn another_file_in_its_place_stops_the_run() {
     stopped_and_goes_on((&folder, child, &run), "was replaced by another file while it was in use");
 }
 
-/// What is not yet in the database itself is in its log: without that the last events are lost with the process.
+/// Data that is not in the database file yet is in its WAL: without it, the last events would be lost with the process.
 #[test]
 fn a_log_that_is_deleted_stops_the_run() {
     for suffix in ["-wal", "-shm"] {
@@ -110,7 +110,7 @@ fn a_log_that_is_deleted_stops_the_run() {
     }
 }
 
-/// Every verb that opens a store, for the world that it is not of.
+/// Every command that opens a store, used with a store of the other mode.
 const VERBS: &[&[&str]] = &[
     &["failover", "starter", "--to", "us-east-1", "--yes"],
     &["switchover", "starter", "--to", "us-east-1", "--yes"],
@@ -159,7 +159,7 @@ fn a_store_of_the_other_world_is_refused_and_left_as_it_is() {
         }
         assert_eq!(std::fs::read(folder.path().join(store)).unwrap(), before, "{store} was written to");
     }
-    // Whoever puts a run of the other world in by other means is found out.
+    // A run of the other mode that was added by other means is detected.
     let connection = rusqlite::Connection::open(folder.path().join("sandbox.db")).unwrap();
     let refused = connection.execute("UPDATE store SET world = 'live'", []).unwrap_err();
     assert!(refused.to_string().contains("never changed"), "{refused}");
@@ -170,7 +170,7 @@ fn a_store_of_the_other_world_is_refused_and_left_as_it_is() {
     assert!(out.contains("somebody dropped the trigger store_stays"), "{out}");
 }
 
-/// A name that leads elsewhere is none.
+/// A link is not a valid run.
 #[test]
 fn a_name_that_leads_elsewhere_is_no_run() {
     let folder = Folder::with_plans();

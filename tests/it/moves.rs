@@ -1,4 +1,4 @@
-//! Planned moves over the simulated estate: nothing is lost, wherever a process dies, and the old primary follows in the end.
+//! Planned moves in the simulated estate: no loss, wherever a process dies, and the old primary follows at the end.
 
 use drctl::inventory::Observation;
 use drctl::kinds::shared::database::{CaughtUp, DatabaseRole, DatabaseState};
@@ -24,7 +24,7 @@ use crate::cancelled::until;
 use crate::resume::{estates, events};
 use crate::rig::{Rehearsed, Rig, Seen, plan};
 
-/// Two servers of one's own that need each other, a group and a name.
+/// Two self-managed servers that depend on each other, a group and a name.
 fn orders() -> Plan {
     two_stores("postgres", |name, site| {
         format!(
@@ -33,7 +33,7 @@ fn orders() -> Plan {
     })
 }
 
-/// Two stores of a kind that need each other, a group and a name.
+/// Two stores of a kind that depend on each other, a group and a name.
 pub fn two_stores(kind: &str, at: impl Fn(&str, &str) -> String) -> Plan {
     let server = |name: &str, more: &str| {
         format!(
@@ -66,7 +66,7 @@ pub fn nothing_lost(done: &Rehearsed, context: &str) {
     assert!(!done.truth.traffic_before_database, "{context}");
 }
 
-/// From one end to the other: recovered, nothing lost and that measured, and protected again.
+/// A complete move: recovered, with a measured loss of nothing, and protected again.
 pub fn moves_whole(rig: &Rig, context: &str) -> Rehearsed {
     let done = rig.rehearse().unwrap_or_else(|r| panic!("{context}: {r:#?}"));
     let state = &done.ended.state;
@@ -97,7 +97,7 @@ fn a_move_loses_nothing_and_leaves_a_standby() {
     }
 }
 
-/// A process dies after every event of a move, with the effect of its last call and without.
+/// A process dies after every event of a move, with and without the effect of its last call.
 #[test]
 fn a_move_that_is_carried_on_ends_as_it_would_have() {
     for (intent, scenario) in [(Intent::Switchover, "calm"), (Intent::Failback, "after-failover")] {
@@ -120,7 +120,7 @@ fn a_move_that_is_carried_on_ends_as_it_would_have() {
     }
 }
 
-/// Cancelled after every event: before the promotion everything is as it was, after it nothing is undone.
+/// Cancelled after every event: before the promotion everything is restored, after it nothing is undone.
 #[test]
 fn a_move_that_is_cancelled_never_leaves_two_primaries() {
     let rig = moving(Intent::Switchover, "calm", 3);
@@ -146,7 +146,7 @@ fn a_move_that_is_cancelled_never_leaves_two_primaries() {
     assert!(unwound > 10, "{unwound}");
 }
 
-/// Those that need others stop taking writes first, and nothing is promoted before the last of them has caught up.
+/// Stores that depend on others stop taking writes first, and nothing is promoted before the last one has caught up.
 #[test]
 fn writes_end_in_the_order_in_which_stores_need_each_other() {
     let done = moving(Intent::Switchover, "calm", 1).rehearse().unwrap();
@@ -204,7 +204,7 @@ fn reprotect_moves_nothing_and_makes_a_standby() {
     assert!(again.ended.state.runbook.is_empty(), "everything streams already");
 }
 
-/// The standby is behind and never gets there: writes are let in again by a cancel, and nothing was promoted.
+/// The standby never catches up: a cancel admits writes again, and nothing was promoted.
 #[test]
 fn a_standby_that_does_not_catch_up_is_not_promoted() {
     let rig = moving(Intent::Switchover, "calm", 1);
@@ -237,7 +237,7 @@ fn the_active_site_is_not_made_to_follow_itself() {
     assert!(refused.iter().any(|r| r.facts.contains("east is the active site")), "{refused:?}");
 }
 
-/// Somebody lifted the old primary's fence: both take writes, and only a person knows which of them is right.
+/// Somebody lifted the old primary's fence: both take writes, and only a person knows which is right.
 #[test]
 fn a_writer_is_fenced_before_it_is_made_a_standby() {
     let plan = orders();
@@ -270,7 +270,7 @@ fn a_writer_is_fenced_before_it_is_made_a_standby() {
         );
         assert!(fenced < called, "{db} was stopped with writes of its own");
     }
-    // And nothing is moved while two take writes.
+    // And nothing is moved while two servers take writes.
     let deeds = vec![open("db"), open("billing")];
     let moving = Rig {
         intent: Intent::Failback,
@@ -282,7 +282,7 @@ fn a_writer_is_fenced_before_it_is_made_a_standby() {
     assert!(refused.iter().any(|r| r.facts.contains("both take writes")), "{refused:?}");
 }
 
-/// The system identifier, the timeline and the position are those of the old primary, and the server is a copy's standby.
+/// The system identifier, timeline and position match the old primary, but the server is a standby of a copy.
 #[test]
 fn a_standby_of_a_copy_never_counts_as_caught_up() {
     let rig = moving(Intent::Switchover, "calm", 1);
@@ -321,7 +321,7 @@ fn a_standby_of_a_copy_never_counts_as_caught_up() {
     }
 }
 
-/// The old primary is back, fenced, and lacks what was written since: a failover does not take it for the writer.
+/// The old primary is back, fenced, and lacks later writes: a failover does not treat it as the writer.
 #[test]
 fn nobody_fails_over_to_an_old_primary() {
     for plan in [orders(), crate::managed::managed()] {

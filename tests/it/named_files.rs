@@ -1,4 +1,4 @@
-//! What is read from paths that people and settings name: regular files of a stated size, and nothing that keeps a reader waiting.
+//! Reading paths that people and settings name: only regular files with a limited size, and nothing that blocks.
 
 use std::os::unix::net::UnixListener;
 use std::path::Path;
@@ -13,7 +13,7 @@ fn fifo(path: &Path) {
     assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
-/// Runs a command that must not wait for anybody.
+/// Runs a command that must not block.
 pub fn at_once(folder: &Folder, args: &[&str]) -> (i32, String, String) {
     let mut child = folder.start(args);
     let began = Instant::now();
@@ -56,7 +56,7 @@ fn of_every_use_a_regular_file_of_its_size_is_read_and_nothing_else() {
         }
         assert!(files::read(&at("gone"), of).unwrap_err().is_missing());
         assert_eq!(files::text(&at("link"), of).unwrap(), "text");
-        // A byte too many, without one that is read.
+        // One byte too long, with a sparse file.
         let long = std::fs::File::create(at("long")).unwrap();
         long.set_len(of.most()).unwrap();
         assert!(files::open(&at("long"), of).is_ok(), "{of:?}");
@@ -68,7 +68,7 @@ fn of_every_use_a_regular_file_of_its_size_is_read_and_nothing_else() {
     assert!(matches!(files::text(&at("bytes"), Use::Secret).unwrap_err().why, Why::NoText));
 }
 
-/// What pretends to be short and never ends is read up to its size and no further.
+/// A file that seems short but never ends is read up to its limit and no further.
 #[test]
 fn a_file_that_grows_while_it_is_read_is_left() {
     let folder = tempfile::tempdir().unwrap();
@@ -117,7 +117,7 @@ fn no_command_waits_for_a_fifo_or_reads_a_device() {
     }
 }
 
-/// What cannot be read in the plans' folder keeps nobody from using the plans beside it.
+/// Something unreadable in the plans' folder does not affect the plans beside it.
 #[test]
 fn a_fifo_among_the_plans_is_a_finding() {
     let folder = Folder::with_plans();

@@ -1,4 +1,4 @@
-//! Runs that are named by a beginning, by `latest`, or not at all; and failovers that would move nothing.
+//! Runs named by a prefix, by `latest`, or not at all; and failovers that would move nothing.
 
 use crate::cli::Folder;
 
@@ -28,7 +28,7 @@ fn a_run_is_named_by_a_beginning_that_no_other_has() {
         code == 2 && said.contains("2 runs start with") && said.contains("failover-s2"),
         "{code}: {said}"
     );
-    // Whoever changes something says which.
+    // A command that changes something needs a name.
     let (code, out, err) = json(&["runs", "pause", "latest"]);
     assert_ne!(code, 0, "{out}\n{err}");
     let (code, out, err) = json(&["runs", "resume"]);
@@ -67,7 +67,7 @@ fn a_plan_without_probes_is_rehearsed_and_told_what_it_lacks() {
     std::fs::write(&path, format!("{before}{}", &rest[watch..])).unwrap();
     let (code, out, err) = folder.run(&[REHEARSE, &["us-east-1"]].concat());
     let said = format!("{out}{err}");
-    // Without a probe nobody saw when users were served again: the objective is not proven.
+    // Without a probe it is unknown when users were served again, so the objective is not proven.
     assert!([0, 5].contains(&code) && said.contains("RECOVERED"), "{code}: {said}");
     let shown = folder.ok(&["runs", "show", "latest", "--sandbox", "--output", "json"]);
     assert!(shown.contains("no public probe") || said.contains("no public probe"), "{said}\n{shown}");

@@ -1,4 +1,4 @@
-//! What people are told of a run, when, and what is owed after it: asked of runs made by hand, at any time.
+//! The notifications of a run, their times, and the duties after it, for hand-made runs at any time.
 
 use std::collections::BTreeMap;
 
@@ -38,14 +38,14 @@ fn news(state: &RunState, at: Timestamp) -> Vec<Notice> {
     told(state, &Policy::default(), at)
 }
 
-/// Without the run's name, and without what says that somebody has seen something.
+/// Without the run's name, and without messages about acknowledgements.
 fn keys(state: &RunState, at: Timestamp) -> Vec<String> {
     let run = format!("{}/", state.created.run);
     let all = news(state, at).into_iter().map(|n| n.key.strip_prefix(&run).unwrap().to_owned());
     all.filter(|key| !key.ends_with("/seen")).collect()
 }
 
-/// Whoever was called learns that somebody is at it; whoever was quicker than the ladder answered nobody.
+/// People who were alerted hear about an acknowledgement; one before the escalation started ends nothing.
 #[test]
 fn that_somebody_has_seen_it_is_told_to_those_who_were_called() {
     let seen_news = |state: &RunState, at| {
@@ -62,7 +62,7 @@ fn that_somebody_has_seen_it_is_told_to_those_who_were_called() {
     failed(&mut state, minutes(12));
     assert_eq!(seen_news(&state, minutes(13)), [incident_seen], "of the stop nobody has seen anything");
     seen(&mut state, minutes(14), None);
-    // A decision is an answer, too.
+    // A decision is an acknowledgement too.
     let mut decided = state.clone();
     decided.attention.acknowledged.pop();
     decided.attention.stops[0].seen = false;
@@ -89,7 +89,7 @@ fn failed(state: &mut RunState, at: Timestamp) {
 #[test]
 fn the_ladder_is_climbed_from_detection_until_somebody_has_seen_it() {
     let mut state = incident();
-    // Users began to fail seven minutes before anybody asked for a run.
+    // Users were affected seven minutes before anybody requested a run.
     state.created.outage_began = Some(BEGAN - Dur::mins(7));
     assert_eq!(keys(&state, BEGAN), ["alert", "escalation/incident/2"]);
     assert_eq!(keys(&state, minutes(8)), ["alert", "escalation/incident/3"]);
@@ -120,7 +120,7 @@ fn a_stop_calls_for_somebody_again_and_a_decision_ends_that() {
         "{told}"
     );
     assert!(told.contains("CALLED: engineering-lead; on-call-engineer; incident-commander\n"), "{told}");
-    // Seen is not decided: the ladder is still, the run is not.
+    // An acknowledgement is not a decision: the escalation stops, but the run does not continue.
     seen(&mut state, minutes(9), None);
     assert_eq!(keys(&state, minutes(14)), ["alert"]);
     assert!(state.stopped().is_some());
@@ -150,7 +150,7 @@ fn where_operators_are_named_nobody_goes_on_after_a_stop_without_a_decision() {
     );
     seen(&mut state, minutes(4), Some(Decision::FixForward));
     assert!(matches!(&resume(&state)[..], [EventKind::Resumed { .. }]));
-    // Ending it is an answer, and asks nobody first.
+    // Ending the run is a decision as well, and needs none before.
     failed_again(&mut state);
     say(
         &mut state,
@@ -160,7 +160,7 @@ fn where_operators_are_named_nobody_goes_on_after_a_stop_without_a_decision() {
     assert_eq!(duties::stops(&state)[1].decision, Some(Decision::TakeBack));
 }
 
-/// Going on without anybody's decision is one; once one stands, going on changes nothing of it.
+/// Continuing without a decision counts as one; after a decision, continuing does not change it.
 #[test]
 fn who_goes_on_after_a_stop_decided_to() {
     let mut state = incident();
@@ -177,7 +177,7 @@ fn who_goes_on_after_a_stop_decided_to() {
     assert_eq!((kept.who, kept.at), (ann(), minutes(3)));
 }
 
-/// A second failure is part of the stop that stands.
+/// A second failure belongs to the open stop.
 #[test]
 fn one_stop_stands_at_a_time() {
     let mut state = run(vec![step("grow", scale()), step("other", scale())]);
@@ -192,8 +192,8 @@ fn one_stop_stands_at_a_time() {
     assert_eq!(stops, [("grow", minutes(2))]);
 }
 
-/// What goes on beside everything else, what is passed over when it fails, and what is asked anew stop nothing. Nor does a rung of a fence:
-/// the next one may prove it, and where none does a gate asks.
+/// Failures of background steps, of steps that may fail, and of requests that are repeated do not stop a run. Nor does a failed fence
+/// method: the next one may succeed, and if none does, a gate asks.
 #[test]
 fn only_what_the_rest_waits_for_is_a_stop() {
     let failure = |of: Step, finished: bool| {
@@ -256,11 +256,11 @@ fn a_question_calls_for_somebody_from_when_it_is_asked_and_each_time_that_it_is(
         say(state, at, EventKind::GateBlocked { step: step(), rule: None, why, flag: None });
     };
     say(&mut state, minutes(1), EventKind::StepStarted { step: step() });
-    // Whoever has seen it then has seen no question.
+    // An acknowledgement at that time came before the request.
     seen(&mut state, minutes(2), None);
     asks(&mut state, minutes(30));
     assert_eq!(keys(&state, minutes(31)), ["alert", "update/2", "escalation/question1-grow/1"]);
-    // It stands, whatever else happens: who takes the run over asks the same.
+    // The request stays open whatever else happens, and a process that resumes the run asks the same.
     say(&mut state, minutes(32), EventKind::EpochTaken { epoch: 2, owner: "other".to_owned() });
     asks(&mut state, minutes(33));
     assert_eq!(keys(&state, minutes(36)), ["alert", "update/2", "escalation/question1-grow/2"]);
@@ -271,7 +271,7 @@ fn a_question_calls_for_somebody_from_when_it_is_asked_and_each_time_that_it_is(
     assert_eq!(keys(&state, minutes(50)), ["alert", "update/3", "escalation/question2-grow/1"]);
 }
 
-/// The clock of whoever said so does not matter: what came later in the journal was not seen then.
+/// The clock of an acknowledgement does not matter: whatever comes later in the journal was not seen yet.
 #[test]
 fn an_acknowledgement_by_a_clock_that_is_ahead_silences_nothing_that_comes_later() {
     let mut state = incident();
@@ -324,7 +324,7 @@ fn rungs_reach_the_channels_that_they_name() {
     };
     assert_eq!(tell(minutes(4)), Some(vec!["chat".to_owned()]));
     assert_eq!(tell(minutes(6)), Some(vec!["chat".to_owned(), "pager".to_owned()]));
-    // Who is on no channel of their own is reached by all that escalations go to.
+    // People without a channel of their own are reached by all channels that get escalations.
     assert_eq!(tell(minutes(9)), Some(Vec::new()));
 }
 
@@ -342,7 +342,7 @@ fn what_is_owed_is_remembered_reminded_of_and_called_late_for_ever() {
     assert_eq!(some(hours(25), "overdue"), ["duty/monitoring/overdue", "duty/incident-report/overdue"]);
     assert_eq!(some(hours(2), "closed"), ["closed"]);
     assert!(news(&state, hours(2))[2].ends && news(&state, hours(2))[1].ends);
-    // Nobody says that it was watched before it was.
+    // Nobody can confirm the watch before its end.
     let say_so = |duty| Signal::Fulfil { duty, reference: "wiki/412".to_owned(), sha256: None };
     let early = signal::take(&state, say_so(Duty::Monitoring), ann(), hours(1));
     assert!(
@@ -433,7 +433,7 @@ fn planned_work_and_drills_are_told_as_such_and_rehearsals_not_at_all() {
     assert!(told(Intent::Failover, Some(Drill::Tabletop), WorldKind::Live).is_empty());
 }
 
-/// What a stop was is the same for whoever reads the journal.
+/// Everybody who reads the journal sees the same decisions.
 #[test]
 fn journals_hold_what_was_decided() {
     let decided =

@@ -1,4 +1,4 @@
-//! What becomes of an objective: one verdict, said alike wherever a run is told of, and the strictest of all components for all of them.
+//! The verdict on an objective is the same in every output, and the strictest objective of all components applies to all.
 
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::Verdict;
@@ -8,7 +8,7 @@ use crate::cli::{Folder, json};
 use crate::moves::moving;
 use crate::rig::{Rig, truststream};
 
-/// The summary of a failover, its exit code, and every other thing that tells of it.
+/// The summary of a failover, its exit code, and every other output about it.
 fn told(folder: &Folder, more: &[&str]) -> (i32, String, Vec<(&'static str, String)>) {
     let (code, screen, err) =
         folder.run(&[&["failover", "truststream", "--to", "us-east-1", "--yes"], more].concat());
@@ -99,7 +99,7 @@ fn a_run_that_moves_nobody_has_no_recovery_time() {
     }
 }
 
-/// Who reads the runbook beforehand reads it against the same promise as who reads the report afterwards.
+/// The runbook and the later report compare with the same objective.
 #[test]
 fn a_runbook_is_read_against_the_strictest_objective() {
     let folder = Folder::with_plans();
@@ -123,7 +123,7 @@ fn a_reprotect_is_expected_to_take_as_long_as_its_servers_do() {
     let expected = line("expected").split_whitespace().nth(1).unwrap();
     assert!(expected.ends_with('m') && expected.trim_end_matches('m').parse::<u32>().unwrap() >= 50, "{out}");
     assert!(!out.contains("the RTO"), "it serves nobody: {out}");
-    // Of many plans a line each says the same.
+    // For many plans, the one-line summaries say the same.
     let text = std::fs::read_to_string(folder.path().join("plans/truststream.yaml")).unwrap();
     let names: Vec<String> = (0..6).map(|n| format!("p{n}")).collect();
     for name in &names {

@@ -1,4 +1,4 @@
-//! Names that follow an object: how a run moves them, what is refused, what name servers' answers mean.
+//! Names that follow an object: how a run moves them, what is refused, and what the answers of name servers mean.
 
 use drctl::executor::create;
 use drctl::inventory::Observation;
@@ -72,7 +72,7 @@ fn the_object_is_among_what_would_revert_the_run() {
     assert_eq!(object(Intent::Failback, "away"), moved("present", "none"));
 }
 
-/// A state in which a step has just begun.
+/// A state in which a step has just started.
 fn begun(step: &str) -> (RunState, usize) {
     let done = rig(Intent::Switchover, "calm").rehearse().unwrap();
     let starts = |e: &Event| matches!(&e.what, EventKind::StepStarted { step: s } if s.as_str() == step);
@@ -90,7 +90,7 @@ fn judged(
     let servers = answers.iter().map(|&(server, authoritative, right)| ServerAnswer {
         server: server.to_owned(),
         authoritative,
-        // A server of another name says so.
+        // The name of the server.
         name: server.split_once('/').map_or("www.shop.example A", |(_, name)| name).to_owned(),
         right,
         said: "192.0.2.1".to_owned(),
@@ -114,15 +114,15 @@ fn every_server_of_the_zone_that_answers_has_to_be_right() {
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns2", true, None)]).is_ok());
     let wrong = judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns2", true, Some(false))]).unwrap_err();
     assert!(wrong.contains("ns2") && wrong.contains("192.0.2.1"), "{wrong}");
-    // Silence is no proof, and a resolver that keeps the old answer says nothing against the zone's own server.
+    // No answer proves nothing, and a resolver with the old answer does not contradict the zone's own server.
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, None)]).is_err());
     assert!(judged(&at, Dur::ZERO, &[]).is_err());
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("8.8.8.8", false, Some(false))]).is_ok());
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, Some(false)), ("8.8.8.8", false, yes)]).is_err());
-    // Each name has to be proven, by whoever may speak for it.
+    // Each name must be proven, by a server that may answer for it.
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns1/api.example A", true, None)]).is_err());
     assert!(judged(&at, Dur::ZERO, &[("ns1", true, yes), ("ns1/api.example A", true, yes)]).is_ok());
-    // Where nobody may ask the zone's servers, every resolver that answers has to be right.
+    // If the zone's servers cannot be asked, every resolver that answers must be right.
     let silent = ("ns1", true, None);
     assert!(judged(&at, Dur::ZERO, &[silent, ("8.8.8.8", false, yes)]).is_ok());
     let one = [silent, ("8.8.8.8", false, yes), ("9.9.9.9", false, Some(false))];
@@ -139,7 +139,7 @@ fn resolvers_have_the_old_ttl_and_are_named_after_it() {
     let [Fact::Answered { right: 1, tail, silent }] = facts.as_slice() else { panic!("{facts:?}") };
     assert!(tail.len() == 1 && tail[0].contains("8.8.8.8"), "{tail:?}");
     assert!(silent.len() == 1 && silent[0].contains("9.9.9.9"), "{silent:?}");
-    // What a zone's own server says counts for ever.
+    // The answer of the zone's own server counts at any time.
     assert!(judged(&at, Dur::secs(61), &[("ns1", true, Some(false))]).is_err());
 }
 

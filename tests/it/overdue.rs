@@ -1,4 +1,4 @@
-//! Steps that nothing takes back and that take longer than they may: no clock ends the wait for what a provider accepted.
+//! Irreversible steps that take longer than their timeout: drctl keeps waiting for a call that a provider accepted.
 
 use drctl::cli::printer::{Format, Printer};
 use drctl::cli::progress;
@@ -56,13 +56,13 @@ fn a_promotion_that_takes_forty_minutes_is_waited_for() {
     let line = progress::words(&printer, said, &state).unwrap();
     let shown = summary::report(&state, state.last_at);
     let shown = shown.steps.iter().find(|s| s.id == "promote.db").unwrap().reason.clone().unwrap();
-    // Since when, what was seen of it, and what a person can do.
+    // Since when, the last observation, and what a person can do.
     for words in [&called.to_string(), "`modifying`", "drctl keeps waiting", "runs cancel run"] {
         assert!(line.contains(words) && shown.contains(words), "{words}: {line}\n{shown}");
     }
 }
 
-/// One that begins when its receiver lets it: it is asked for again where nothing is seen of it, which changes nothing.
+/// A standby that starts when its WAL receiver lets it. If it shows no effect, the promotion is requested again, which changes nothing.
 #[test]
 fn a_standby_that_begins_its_promotion_after_forty_minutes_is_waited_for() {
     let mut rig = Rig::new(own(""), "region-slow", 1);
@@ -71,7 +71,7 @@ fn a_standby_that_begins_its_promotion_after_forty_minutes_is_waited_for() {
     assert_eq!(count(&all, overdue), 1);
 }
 
-/// Whoever watches no terminal is called.
+/// People who do not watch a terminal are notified.
 #[test]
 fn somebody_is_called_when_a_promotion_takes_longer_than_it_may() {
     let mut state = waiting();
@@ -86,7 +86,7 @@ fn somebody_is_called_when_a_promotion_takes_longer_than_it_may() {
     assert!(keys.iter().any(|key| key.contains("overdue-promote.db")), "{keys:?}");
 }
 
-/// The state in which it was said.
+/// The state in which it was reported.
 fn waiting() -> RunState {
     let done = recovered(&Rig::new(truststream(), "promotion-slow", 1));
     let all = events(&done);
@@ -119,7 +119,7 @@ fn skip() -> Signal {
     Signal::Skip { step: StepId::new("promote.db"), reason: "no".to_owned() }
 }
 
-/// What happens to a step by the clock alone.
+/// What the timeout alone does to a step.
 fn by_the_clock(state: &RunState, i: usize, at: Timestamp) -> Option<EventKind> {
     decide(state, at).contains(&Effect::Expire(i)).then(|| expired(state, i, None))
 }
@@ -148,7 +148,7 @@ fn only_a_promotion_that_was_never_accepted_times_out() {
         let waits = matches!(late, Some(EventKind::Overdue { .. }));
         assert_eq!((failed, waits), (fails, !fails), "{what:?}: {late:?}");
     }
-    // Before anything was called it is a step like any other.
+    // Before the call it is a step like any other.
     let state = RunState::fold(&all[..n]).unwrap();
     let i = state.position(&step()).unwrap();
     assert_eq!(state.work(i).status, Status::Started);
@@ -156,7 +156,7 @@ fn only_a_promotion_that_was_never_accepted_times_out() {
     assert!(matches!(late, Some(EventKind::StepFailed { .. })), "{late:?}");
 }
 
-/// Whatever states that it cannot be taken back: a server that is rebuilt as a standby, too.
+/// This holds for every operation that declares itself irreversible, also for a server that is rebuilt as a standby.
 #[test]
 fn no_clock_ends_what_cannot_be_taken_back() {
     let rig = Rig { intent: Intent::Reprotect, ..Rig::new(own(crate::late::HOST), "after-failover", 1) };

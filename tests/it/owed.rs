@@ -1,4 +1,4 @@
-//! What a run still owes, what a person did by hand meanwhile, and what must not follow from either.
+//! Pending items of a run, what a person did by hand in the meantime, and what must not follow from either.
 
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::DatabaseRef;
@@ -73,7 +73,7 @@ fn a_fence_stays_where_the_replica_was_promoted_by_hand() {
     assert!(events(&done).iter().any(|e| matches!(e.what, EventKind::FoundPromoted { .. })));
     assert_eq!(done.truth.two_primaries_ms, Dur::ZERO);
     assert!(matches!(&seen["fence/us-west-2/truststream-db/sql"], State::Fence(f) if f.proven));
-    // And a second cancel closes it as it is.
+    // A second cancel closes the run in its current state.
     let (closed, _) = rig.second(&done.records, &done.notes, &[cancel(None)], None).unwrap();
     assert_eq!(closed.ended.state.mode, Mode::Finished(Outcome::Abandoned));
 }
@@ -101,7 +101,7 @@ fn a_waived_fence_is_owed_though_the_promotion_was_made_by_hand() {
     assert!(matches!(&seen["fence/us-west-2/truststream-db/sql"], State::Fence(f) if f.proven));
 }
 
-/// A run that promoted on a waiver, its old primary back since.
+/// A run that promoted on a waiver, with its old primary back.
 fn owing() -> (Rig, Rehearsed) {
     let mut rig = Rig::new(truststream(), "primary-returns", 1);
     rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
@@ -129,7 +129,7 @@ fn an_old_primary_that_was_rebuilt_is_no_debt_and_is_not_fenced() {
     assert_eq!(summary::report(&later.ended.state, later.ended.state.last_at).fence.state, "settled");
 }
 
-/// The writes went back by hand: what was the old primary is the only one now.
+/// The writes moved back by hand, so the old primary is the only one now.
 #[test]
 fn the_only_primary_is_never_fenced_for_an_old_debt() {
     let (rig, done) = owing();
@@ -173,7 +173,7 @@ fn while_a_fence_is_owed_the_loss_grows_and_proves_nothing() {
     assert!(!at(0).met && !at(60).met);
 }
 
-/// A state with these events after the prefix of which `test` holds.
+/// A state after the prefix that meets `test`, with these additional events.
 fn after(rig: &Rig, test: impl Fn(&EventKind) -> bool, more: &[EventKind]) -> RunState {
     let first = until(rig, test);
     let mut state = RunState::fold(&events(&first)).unwrap();
@@ -184,7 +184,7 @@ fn after(rig: &Rig, test: impl Fn(&EventKind) -> bool, more: &[EventKind]) -> Ru
     state
 }
 
-/// The promotion was refused once; by the time it is tried again more may be lost than was accepted.
+/// The promotion was refused once. By the next attempt the loss may exceed the accepted one.
 #[test]
 fn the_loss_is_held_against_what_was_accepted_before_every_call() {
     let mut rig = Rig::new(truststream(), "region-dark", 1);
@@ -207,7 +207,7 @@ fn the_loss_is_held_against_what_was_accepted_before_every_call() {
     }
 }
 
-/// That a fence is pending is said once the promotion took place: not when the gate lets it through, nor when it was refused.
+/// A fence counts as pending after the promotion: not when the gate opens, nor when the promotion was refused.
 #[test]
 fn a_fence_is_called_pending_once_the_promotion_took_place() {
     let mut rig = Rig::new(truststream(), "region-dark", 1);
@@ -250,7 +250,7 @@ fn proven_at(all: &[Event]) -> usize {
     all.iter().position(proves).unwrap()
 }
 
-/// The dark primary is back while the run watches: at its first sign of life every rung is tried, before one of them is proven.
+/// The dark primary returns during the watch: at its first answer every fence method is tried, until one is proven.
 #[test]
 fn a_primary_that_comes_back_during_the_watch_is_fenced_at_its_first_sign_of_life() {
     let mut rig = Rig::new(truststream(), "primary-returns", 1);
@@ -263,7 +263,7 @@ fn a_primary_that_comes_back_during_the_watch_is_fenced_at_its_first_sign_of_lif
     let answers = |e: &Event| matches!(e.what, EventKind::PlaceAnswered { .. });
     let first = all.iter().position(answers).expect("a sign of life");
     let (alive, proven) = (&all[first], &all[proven_at(&all)]);
-    // Virtual time: a look a second, each of a second while nobody answers.
+    // Virtual time: a check a second, each of which takes a second without an answer.
     let late = alive.at.since(back.max(all[0].at));
     assert!(proven.at.since(alive.at) < Dur::secs(2), "{} after it answered", proven.at.since(alive.at));
     assert!(
@@ -277,7 +277,8 @@ fn a_primary_that_comes_back_during_the_watch_is_fenced_at_its_first_sign_of_lif
     assert!(again <= 2, "a place that goes on answering is told once for each of its signs: {again}");
 }
 
-/// The same for whoever takes the debt up after the run: no rung waits for its turn while the old primary may take writes.
+/// The same for a process that takes over the pending fence after the run: no method waits for its turn while the old primary may take
+/// writes.
 #[test]
 fn after_the_end_every_rung_of_a_place_that_answers_is_tried_at_once() {
     let (rig, done) = owing();
@@ -291,7 +292,7 @@ fn after_the_end_every_rung_of_a_place_that_answers_is_tried_at_once() {
     assert_eq!(called, ["fence.db.security_group", "fence.db.sql"]);
 }
 
-/// A command that may not run twice is in doubt, and a person says that it ran.
+/// A command that may not run twice is in doubt, and a person confirms that it ran.
 #[test]
 fn a_command_that_a_person_says_ran_is_done() {
     let text = format!(
@@ -327,7 +328,7 @@ fn a_command_that_a_person_says_ran_is_done() {
         let at = state.last_at;
         state.apply(&Event { at, what }).unwrap();
     }
-    // Every report names the step, and whose word it is.
+    // Every report names the step, and the person whose statement it is.
     let report = summary::report(&state, state.last_at);
     let [said] = report.by_people.as_slice() else { panic!("{:?}", report.by_people) };
     assert_eq!(
@@ -346,7 +347,7 @@ fn a_command_that_a_person_says_ran_is_done() {
     }
 }
 
-/// Nobody may read the guard while the run is taken back: it waits for credentials and writes nothing meanwhile.
+/// The guard cannot be read during the undo: it waits for credentials and writes nothing in that time.
 #[test]
 fn an_unwinding_without_credentials_waits() {
     let mut rig = Rig::new(truststream(), "region-slow", 1);
@@ -390,7 +391,7 @@ fn an_unwinding_without_credentials_waits() {
                 }
             }
         }
-        // What was to be taken back before was.
+        // Everything that comes earlier in the undo is done.
         let open: Vec<_> = (0..state.steps.len())
             .filter(|&i| state.work(i).status.in_flight() || matches!(state.work(i).status, Status::Started))
             .filter(|&i| state.step(i).id != hold)
@@ -404,7 +405,7 @@ fn an_unwinding_without_credentials_waits() {
     panic!("the guard is never looked at");
 }
 
-/// The region goes dark with a fence's call under way: a pause takes hold all the same.
+/// The region goes dark during a call of a fence: a pause still takes effect.
 #[test]
 fn a_fence_in_doubt_keeps_no_run_from_pausing() {
     let rig = Rig::new(truststream(), "region-lost", 1);
@@ -418,8 +419,8 @@ fn a_fence_in_doubt_keeps_no_run_from_pausing() {
     assert_eq!(done.ended.stop, Stop::Paused);
 }
 
-/// A new owner tries failed fences anew, but only those that nobody waits for: what stopped the run waits for a person, unless the run is
-/// over and owes them.
+/// A new owner tries failed fences again, but only those that nobody waits for. The one that stopped the run waits for a person, unless the
+/// run has ended with it pending.
 #[test]
 fn a_new_owner_tries_the_fences_again_that_are_owed() {
     let mut rig = Rig::new(truststream(), "region-dark", 1);
@@ -428,7 +429,7 @@ fn a_new_owner_tries_the_fences_again_that_are_owed() {
     let mut state = RunState::begin(&events(&done)[0]).unwrap();
     let fence = |state: &RunState, i: usize| matches!(state.step(i).action, Action::Op(Operation::Fence(_)));
     let n = state.steps.len();
-    // Two that are alike, of which the run waits for one.
+    // Two similar fences, one of which the run waits for.
     let (first, last) = {
         let mut fences = (0..n).filter(|&i| fence(&state, i));
         (fences.next().unwrap(), fences.next_back().unwrap())

@@ -1,4 +1,4 @@
-//! The report of a run as a page: whole in itself, harmless whatever people typed, and with every step where it was.
+//! The report of a run as an HTML page: self-contained, safe whatever people typed, and with every step in place.
 
 use drctl::record::event::{Event, EventKind};
 use drctl::report::{gantt, html, summary};
@@ -36,7 +36,7 @@ fn a_page_needs_nothing_else_and_shows_what_the_other_reports_say() {
     }
 }
 
-/// A reason is what somebody typed, and a page is code.
+/// A reason is user input, and must not become code.
 #[test]
 fn what_people_typed_is_never_code() {
     let page = page("region-dark", "</td><script>alert(1)</script><img src=x onerror=alert(2)> \"'&");
@@ -58,12 +58,12 @@ fn every_step_that_ran_is_in_the_picture_where_it_was() {
         let (x, width) = (number(&row["x"]), number(&row["width"]));
         assert!((240.0..=925.0).contains(&x) && width >= 2.0 && x + width <= 927.5, "{row}");
     }
-    // How long each took stands behind its bar, within the picture: a digit is some 7 wide.
+    // The duration is after the bar, inside the chart: a digit is some 7 units wide.
     for row in rows {
         let took = row["took"].as_str().unwrap().chars().count();
         assert!(number(&row["took_x"]) + 7.0 * f64::from(u32::try_from(took).unwrap()) <= 1_000.0, "{row}");
     }
-    // Who began later stands further down and further right; what was waited for ended where the next began, or before.
+    // Later steps are further down and further right, and a step starts at or after the end of the one that it waited for.
     let xs: Vec<f64> = rows.iter().map(|row| number(&row["x"])).collect();
     assert!(xs.windows(2).all(|pair| pair[0] <= pair[1]), "{xs:?}");
     let links = picture["links"].as_array().unwrap();
@@ -117,7 +117,7 @@ fn a_file_is_never_written_over() {
     assert!(code == 2 && err.contains("never overwrites it"), "{code}: {err}");
 }
 
-/// Times are not broken, so the steps of a run need the longer side of a page: on the shorter one what each did was beyond its edge.
+/// Times are not wrapped, so the table of steps needs landscape pages: in portrait its last column was cut off.
 #[test]
 fn a_run_is_printed_on_the_longer_side() {
     let page = include_str!("../../src/report/run.html");
@@ -125,7 +125,7 @@ fn a_run_is_printed_on_the_longer_side() {
     assert!(times_stay_whole && page.contains("@page { size: landscape;"));
 }
 
-/// Nine points are the least that is read on paper: 12 pixels of CSS.
+/// Nine points are the minimum for paper: 12 CSS pixels.
 #[test]
 fn no_text_of_a_report_is_smaller_than_nine_points() {
     let pages = [
@@ -139,7 +139,7 @@ fn no_text_of_a_report_is_smaller_than_nine_points() {
             let numbers = rule.split([' ', ':', '/']);
             for number in numbers {
                 let size = |unit: &str, px: f64| Some(number.strip_suffix(unit)?.parse::<f64>().ok()? * px);
-                // What is relative to the size around it stands in tables, whose text is 0.88 of the page's.
+                // Sizes relative to their context are used in tables, whose text is 0.88 of the page's.
                 let px = size("px", 1.0).or_else(|| size("rem", 16.0)).or_else(|| size("em", 16.0 * 0.88));
                 if let Some(px) = px {
                     seen += 1;

@@ -1,11 +1,11 @@
-//! `plan show --as-commands`: a script that a shell reads, in which everything that is no command is a comment.
+//! `plan show --as-commands`: a valid shell script, in which everything that is not a command is a comment.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::cli::Folder;
 
-/// Every plan that tests have, so that every kind of call is in a script.
+/// Every plan of the tests, so that every kind of call is in a script.
 fn folder() -> Folder {
     let folder = Folder::with_plans();
     let plans = [
@@ -19,13 +19,13 @@ fn folder() -> Folder {
     folder
 }
 
-/// What the shell says of a script that it reads and does not run.
+/// The shell's syntax check of a script.
 fn syntax(script: &str) -> Result<(), String> {
     shell("bash -n", script)
 }
 
-/// Runs a script to its end where each program that it may name reads its input and does nothing: whatever else is in
-/// it is not found. A program that left its input unread would end the `printf` before it by SIGPIPE, now and then.
+/// Runs a script with stubs for every allowed program, which read their input and do nothing; any other program is not found. A stub that
+/// left its input unread would sometimes end the `printf` before it by SIGPIPE.
 fn run(script: &str) -> Result<(), String> {
     let variables = "CHANGE_ID= ETAG= TOKEN= SERVER= KEY= READ_VERSION=".replace('=', "=x");
     let stubs = "set -euo pipefail; PATH=/nonexistent
@@ -35,7 +35,7 @@ fn run(script: &str) -> Result<(), String> {
     shell("bash", &format!("{stubs}; export {variables}; {named}\n{script}"))
 }
 
-/// What a shell makes of a script in a file, with nothing on its input.
+/// Runs a line of shell with a script in a file and no input.
 fn shell(line: &str, script: &str) -> Result<(), String> {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(script.as_bytes()).unwrap();
@@ -48,7 +48,7 @@ fn shell(line: &str, script: &str) -> Result<(), String> {
     }
 }
 
-/// Lines of a script that are neither empty nor comments.
+/// The lines of a script that are neither empty nor comments.
 fn commands(script: &str) -> Vec<&str> {
     script.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).collect()
 }
@@ -90,13 +90,13 @@ fn a_paper_runbook_is_a_script_of_commands_and_comments() {
         }
     }
     assert!(shown > 12, "{shown}");
-    // Programs that a person has, and those that plans name.
+    // Programs that people have, and those that plans name.
     let known = ["aws", "dig", "lead", "printf", "psql", "restart", "true"];
     let other: Vec<_> = first.iter().filter(|word| !known.contains(&word.as_str())).collect();
     assert!(other.is_empty() && first.len() > 4, "{other:?} {first:?}");
 }
 
-/// The checks see what they are for.
+/// Proves that the checks detect what they should.
 #[test]
 fn a_line_that_is_no_command_does_not_run() {
     assert!(syntax("aws route53 get-change --id <id from the answer>   # until INSYNC").is_err());

@@ -1,4 +1,4 @@
-//! Who has to agree to what: the strictest of the rules that apply, before anything that users would feel; and the override of that.
+//! Who must approve what: the strictest matching rule, before anything that users notice; and how it is overridden.
 
 use drctl::executor::create;
 use drctl::journal::Journal as _;
@@ -40,7 +40,7 @@ pub fn truststream() -> Folder {
     folder
 }
 
-/// What ann asked for, and what it waits for.
+/// The request of ann, and what it waits for.
 pub fn asked(folder: &Folder, args: &[&str]) -> (String, serde_json::Value) {
     let (code, out, err) = as_operator(folder, "ann.key", &[args, &["--yes", "--output", "json"]].concat());
     let report = json(&out);
@@ -104,7 +104,7 @@ pub const RESTORE: &[&str] = &[
     "P1",
 ];
 
-/// The copy is made meanwhile; but nobody who writes is stopped, and nothing is put in place, before both have agreed.
+/// The copy is made in the meantime; but writes are not stopped and nothing is put in place before both have approved.
 #[test]
 fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
     let folder = orders("");
@@ -156,7 +156,7 @@ fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));
 }
 
-/// Whoever asks has no say in it, whatever their roles.
+/// The requester has no vote, whatever their roles.
 #[test]
 fn a_dba_and_engineering_lead_who_asks_approves_nothing() {
     let folder = orders("");
@@ -172,7 +172,7 @@ fn a_dba_and_engineering_lead_who_asks_approves_nothing() {
     );
 }
 
-/// A move that was planned keeps nobody from writing while people are asked.
+/// A planned move does not stop writes while it waits for approvals.
 #[test]
 fn a_planned_move_asks_before_it_stops_anybody() {
     let folder = truststream();
@@ -183,13 +183,13 @@ fn a_planned_move_asks_before_it_stops_anybody() {
     assert_eq!(report["fence"]["state"], "none", "{report:#}");
     assert!(report["truth"]["outage_s"].is_null() || report["truth"]["outage_s"] == 0.0, "{report:#}");
     assert_eq!(step(&report, GATE)["state"], "blocked", "{report:#}");
-    // Nor is it an emergency because somebody calls it one.
+    // Nor does a declared severity make it an emergency.
     let (run, _) = asked(&folder, &[&start[..], &["--severity", "P0"]].concat());
     let words = "nobody can override this approval";
     refused(&folder, "ivy.key", &["override", &run, "--reason", "hurry"], words);
 }
 
-/// What a move back does to the old primary first is a change of a database, too.
+/// What a failback first does to the old primary is a database change as well.
 #[test]
 fn a_way_home_rebuilds_nothing_before_people_agree() {
     let folder = truststream();
@@ -208,7 +208,7 @@ fn a_way_home_rebuilds_nothing_before_people_agree() {
     assert!(found.contains("retire") && found.contains("rejoin"), "{found:?}");
 }
 
-/// Whoever agreed to the way there agreed to the way back: users do not wait for people over there.
+/// The approval of the first move includes the return, so that users do not wait away from home.
 #[test]
 fn the_way_back_of_a_drill_asks_nobody() {
     for returns in [false, true] {
@@ -221,7 +221,7 @@ fn the_way_back_of_a_drill_asks_nobody() {
     }
 }
 
-/// A drill that is only read asks nobody, and a gate of the plan does not stand in the policy's place.
+/// A tabletop drill asks nobody, and a gate in the plan does not replace the policy's approval.
 #[test]
 fn nothing_else_passes_for_the_policys_approval() {
     let folder = truststream();
@@ -271,7 +271,7 @@ pub fn overridden(folder: &Folder) -> String {
     run
 }
 
-/// The commander and the CTO let it go on; those who have to agree do so after the run is over, each once, and one may say no.
+/// The commander and the CTO override it. The required people ratify after the run, each once, and one may refuse.
 #[test]
 fn an_override_is_named_and_approved_afterwards() {
     let folder = truststream();
@@ -281,7 +281,7 @@ fn an_override_is_named_and_approved_afterwards() {
     let approve = ["approve", "--yes", &run, GATE];
     refused(&folder, "ann.key", &approve, "the requester of a run cannot approve it");
     refused(&folder, "ivy.key", &approve, "ivy overrode this approval and cannot also approve it");
-    // Nobody signs what they have not seen, or what is another one than they saw elsewhere.
+    // Nobody signs something that they have not seen, or that differs from what they saw elsewhere.
     let digest = state_of(&folder, &run).created.runbook_digest.to_string();
     let wrong = [&approve[..], &["--runbook", "00000000000000"]].concat();
     refused(&folder, "bob.key", &wrong, "but you reviewed 00000000000000");
@@ -316,7 +316,7 @@ fn an_override_is_named_and_approved_afterwards() {
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));
 }
 
-/// Four hours and a minute after the override: the approval counts, and is late for ever.
+/// Four hours and a minute after the override, the approval counts, but stays late.
 #[test]
 fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
     let folder = truststream();
@@ -345,7 +345,7 @@ fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
     let text = folder.ok(&["report", "run", &run, "--sandbox"]);
     assert!(text.contains("**Override**") && text.contains("1m LATE; it was due by "), "{text}");
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"), "the chain still holds");
-    // An auditor reads of it in the report of the year.
+    // It is in the auditor's report of the year.
     let year = ["report", "compliance", "--sandbox", "--profile", "soc2", "--format", "json"];
     let year = json(&folder.ok(&year));
     assert_eq!(
@@ -361,8 +361,8 @@ fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
     assert_eq!(found["controls"], serde_json::json!(["CC8.1"]));
 }
 
-/// A clock that a yes was signed by may be ahead of the one that wrote it down: of a run in the real world the later one counts,
-/// whether it was said before the run went on or afterwards.
+/// The clock of a signature may be ahead of the clock that recorded it. For a live run the later time counts, whether it was before the run
+/// continued or afterwards.
 #[test]
 fn a_yes_that_was_signed_late_is_late_whenever_it_was_written_down() {
     let folder = truststream();
@@ -395,7 +395,7 @@ fn a_yes_that_was_signed_late_is_late_whenever_it_was_written_down() {
     }
 }
 
-/// What is said of an override is believed of nobody's journal either.
+/// A forged statement about an override is not accepted either.
 #[test]
 fn an_override_by_hand_is_not_believed() {
     let folder = truststream();
@@ -418,7 +418,7 @@ fn an_override_by_hand_is_not_believed() {
     let refused = EventKind::RatificationRefused { step: step(), who: person("bob"), reason: reason.clone() };
     assert!(no(refused).contains("did not continue on an override"));
     assert!(no(over("ann")).contains("only incident-commander"));
-    // Nothing overrides what is not as bad as that.
+    // A lower severity allows no override.
     let (run, _) = asked(&folder, &[&start[..], &["--severity", "P1"]].concat());
     refused_override(&folder, &run);
 }
@@ -428,7 +428,7 @@ fn refused_override(folder: &Folder, run: &str) {
     refused(folder, "ivy.key", &["override", run, "--reason", "hurry"], words);
 }
 
-/// An override makes nothing harder, and what was said before the run went on is no word afterwards.
+/// An override adds no requirement, and an earlier approval does not count as ratification.
 #[test]
 fn until_the_run_goes_on_an_override_is_one_way_of_two() {
     let own = "policy: {expires_after: 80s}\n";
@@ -449,7 +449,7 @@ fn until_the_run_goes_on_an_override_is_one_way_of_two() {
         "the CTO is not needed any more: {out}{err}"
     );
 
-    // The question expires; a no is a no to it, and a word asks it anew.
+    // The request expires. A rejection rejects it, and an approval makes the run ask again.
     let (run, _) = asked(&folder, &start);
     assert_eq!(by(&folder, "ivy.key", &["override", &run, "--reason", "x"]).0, 0);
     let expired = || {
@@ -469,7 +469,7 @@ fn until_the_run_goes_on_an_override_is_one_way_of_two() {
     assert_eq!(by(&folder, "bob.key", &["reject", &run, "--reason", "the replica is corrupt"]).0, 0);
     let (code, out, _) = resume(&run);
     assert!(code == 4 || code == 1, "a no is not gone on against: {code} {out}");
-    // It is called off: nothing was done by the override.
+    // It is cancelled, so the override had no effect.
     let (_, out, _) =
         by(&folder, "ann.key", &["runs", "cancel", &run, "--yes", "--reason", "no", "--output", "json"]);
     assert_eq!(json(&out)["outcome"], "cancelled", "{out}");
@@ -477,7 +477,7 @@ fn until_the_run_goes_on_an_override_is_one_way_of_two() {
     assert!(folder.ok(&["audit", "verify", "--sandbox"]).contains("whole"));
 }
 
-/// Two who approve together are both heard.
+/// Two simultaneous approvals both count.
 #[test]
 fn two_words_at_once_are_both_written() {
     let folder = truststream();
@@ -495,7 +495,7 @@ fn two_words_at_once_are_both_written() {
     assert_eq!(report["overrides"][0]["state"], "approved", "{report:#}");
 }
 
-/// It takes two: whoever asked for the run does not let it go on alone.
+/// An override takes two people: the requester cannot do it alone.
 #[test]
 fn the_requester_overrides_nothing() {
     let folder = truststream();
@@ -517,7 +517,7 @@ fn the_requester_overrides_nothing() {
     refused(&folder, "ivy.key", &["override", &run, "--reason", "x"], words);
 }
 
-/// What people said is in the inbox until somebody drives the run: no screen asks again whoever answered.
+/// Answers are in the inbox until a process reads them, and no screen asks again.
 #[test]
 fn answers_that_no_process_has_read_are_on_every_screen() {
     let folder = truststream();

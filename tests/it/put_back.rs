@@ -1,4 +1,4 @@
-//! A store that is older than what was signed of it, and words that are made to look earlier than they were.
+//! A store that is older than its signed checkpoints, and statements that are dated back.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ fn now() -> Timestamp {
     Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
 }
 
-/// A folder whose live store has a run that began so long ago and waits for a yes, which it takes for half an hour.
+/// A folder with a live store and a run that started this long ago and waits for an approval, which it accepts for half an hour.
 struct Waiting {
     folder: Folder,
     store: PathBuf,
@@ -63,13 +63,13 @@ impl Waiting {
     }
 }
 
-/// The same run, with its last event at this instant.
+/// The same run, with its last event at this time.
 fn ended_at(events: &[Event], at: Timestamp) -> Vec<Event> {
     let took = events.last().unwrap().at.since(events[0].at);
     lived(events, RUN, at - took, |created| created.requester = Person::claimed("ann"))
 }
 
-/// Somebody said something, and that was sealed. Whoever may write to the store puts the copy back that was made before.
+/// An approval was given and sealed. Somebody with write access then restores an earlier copy of the store.
 fn put_back() -> Waiting {
     let waiting = Waiting::since(Dur::mins(1));
     let older = std::fs::read(&waiting.store).unwrap();
@@ -96,7 +96,7 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
     assert!(code == 1 && out.contains(&format!("{RUN}-e")) && out.contains(OLDER), "{out}{err}");
     assert!(out.contains("drctl.checkpoint"), "the last checkpoint lies beside it, too: {out}");
     let (code, out, err) = waiting.run(&["status"]);
-    // A build that cannot look at what the plans name judges nothing, and says this all the same.
+    // A build without providers cannot judge the plans, but reports this as well.
     let judged = if cfg!(feature = "aws") { 1 } else { 2 };
     assert!(code == judged && out.contains("STORE PUT BACK") && out.contains(OLDER), "{out}{err}");
     let before = waiting.said();
@@ -118,7 +118,7 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
     assert!(code == 1 && err.contains("nothing was signed"), "{out}{err}");
 }
 
-/// Whoever takes away what lies beside it does not have what was kept elsewhere.
+/// Removing the anchors beside the store does not affect those kept elsewhere.
 #[test]
 fn a_checkpoint_kept_elsewhere_is_held_against_it() {
     let waiting = Waiting::since(Dur::mins(1));
@@ -148,17 +148,17 @@ fn a_checkpoint_kept_elsewhere_is_held_against_it() {
             "{verb:?}: {told}"
         );
     }
-    // One of another store is none.
+    // A checkpoint of another store is not valid.
     let other = Waiting::since(Dur::mins(1));
     let (code, _, err) = other.run(&["runs", "resume", RUN, "--checkpoint", kept]);
     assert!(code == 2 && err.contains("is not a checkpoint of this store"), "{err}");
 }
 
-/// Cut back, and carried on from there: what was written then is another history than what was sealed.
+/// Truncated and continued: the new entries are a different history than the sealed one.
 #[test]
 fn a_history_that_was_cut_and_written_anew_is_found() {
     let waiting = put_back();
-    // Another ledger grows in place of what was cut off.
+    // A different ledger grows in place of the removed part.
     let beside = [waiting.store.with_extension("evidence"), waiting.store.with_extension("checkpoint")];
     let away = |p: &PathBuf| PathBuf::from(format!("{}.away", p.display()));
     beside.iter().for_each(|p| std::fs::rename(p, away(p)).unwrap());
@@ -176,7 +176,7 @@ fn a_history_that_was_cut_and_written_anew_is_found() {
     assert!(code == 3 && err.contains("covers a different entry"), "{err}");
 }
 
-/// The ledger knows what a clock that was set back does not.
+/// The ledger's times still apply after a clock is set back.
 #[test]
 fn a_yes_is_not_made_earlier_than_what_the_ledger_knows() {
     let waiting = Waiting::since(Dur::mins(1));
@@ -190,7 +190,7 @@ fn a_yes_is_not_made_earlier_than_what_the_ledger_knows() {
     );
     let words = format!("This entry has the date {later}");
     assert!(err.contains(&words), "{err}");
-    // Ten hours late, whatever the clock of whoever says it shows.
+    // Ten hours late, whatever the clock of the approver shows.
     let said = waiting.said();
     let approved = said.iter().find(|e| matches!(e.what, EventKind::Approved { .. }));
     assert!(code == 3 || approved.is_none_or(|e| e.at >= later), "{code}: {approved:?}");
@@ -215,12 +215,12 @@ fn a_ledger_whose_time_runs_backwards_is_a_finding() {
     let store = waiting.open();
     let at = now() - Dur::mins(60);
     store.enter(&Entry::Schedule { at, name: "weekly".to_owned(), is: None }).unwrap();
-    // An entry that comes later is dated no earlier.
+    // A later entry is not dated earlier.
     store.enter(&Entry::Schedule { at: at - Dur::mins(30), name: "daily".to_owned(), is: None }).unwrap();
     drop(store);
     let (code, out, _) = waiting.run(&["audit", "verify"]);
     assert_eq!(code, 0, "{out}");
-    // A run that says that it began before that.
+    // A run that claims to have started before that.
     let events = waiting.said();
     let mut early = ended_at(&events, at - Dur::mins(10));
     if let EventKind::RunCreated(created) = &mut early[0].what {

@@ -6,7 +6,7 @@ use drctl::adapters::sandbox::Scenario;
 use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Events, roll};
 use drctl::model::time::Dur;
 
-/// How fences come about, and what writes beside clients. What is moved as planned has a fence that can be proven by a census.
+/// How fences proceed, and writers other than clients. A planned move has a fence that a census can prove.
 pub fn random_fences(seed: u64, of: &mut Scenario) {
     of.applies = match roll(seed, &["applies"], 10) {
         0 | 1 => Applies::Ends(Dur(roll(seed, &["worker ends"], 15_000))),
@@ -29,7 +29,7 @@ pub fn with_surprises(seed: u64, of: Scenario) -> Scenario {
     Scenario { by_group: ByGroup::Roughly { events, others }, ..of }
 }
 
-/// Ladders of planned moves, whose first rung is proven by a census, and more for what is lost.
+/// Fence methods of planned moves, the first of which a census proves, and additional ones for failovers.
 const OWN: [&str; 7] = [
     "[sql]",
     "[allow_connections]",
@@ -49,14 +49,14 @@ const MANAGED: [&str; 7] = [
     "[security_group, allow_connections]",
 ];
 
-/// A plan that follows from the seed: up to three databases, three groups and two zones that need some of them. What is moved as
-/// planned has a fence by SQL.
+/// A plan derived from the seed: up to three databases, three groups and two zones that need some of them. A planned move has a fence by
+/// SQL.
 pub fn random_plan(seed: u64, moves: bool) -> String {
     let die = |what: &str, below: u64| roll(seed, &[what], below);
     let mut text = String::from(
         "plan: random\nobjectives: {rto: 20m, rpo: 5m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\nconnections:\n  dns: {}\nhome: west\ncomponents:\n",
     );
-    // What is failed over has something to promote, nearly always.
+    // A failover nearly always has something to promote.
     let dbs = if moves || die("dbs", 8) == 0 { die("dbs", 4) } else { 1 + die("dbs", 3) };
     let (groups, zones) = (die("groups", 4), 1 + die("zones", 2));
     let ladder = |i: u64, of: &[&'static str; 7]| {
@@ -121,7 +121,7 @@ pub fn random_plan(seed: u64, moves: bool) -> String {
     text
 }
 
-/// Clients of some of the databases, which the zones need.
+/// Clients of some databases, which the zones need.
 fn random_clients(text: &mut String, dbs: u64, die: &impl Fn(&str, u64) -> u64) {
     for i in (0..dbs).filter(|i| die(&format!("clients{i}"), 3) == 0) {
         let verify =
@@ -133,7 +133,7 @@ fn random_clients(text: &mut String, dbs: u64, die: &impl Fn(&str, u64) -> u64) 
     }
 }
 
-/// A global database: what stands by may have no instance.
+/// A global database, whose secondary may have no instance.
 fn random_cluster(text: &mut String, i: u64, more: &str, die: &impl Fn(&str, u64) -> u64) {
     let ladders = ["[sql, security_group]", "[security_group]", "[sql]"];
     let ladder = ladders[usize::try_from(die(&format!("ladder{i}"), 3)).unwrap()];
@@ -144,7 +144,7 @@ fn random_cluster(text: &mut String, i: u64, more: &str, die: &impl Fn(&str, u64
     );
 }
 
-/// A zone whose names need everything: by their record sets, by an object, or by routing controls.
+/// A zone whose names need everything, moved by record sets, by an object, or by routing controls.
 fn random_zone(text: &mut String, i: u64, (dbs, groups): (u64, u64), die: &impl Fn(&str, u64) -> u64) {
     let needs: Vec<_> =
         (0..dbs).map(|d| format!("db{d}")).chain((0..groups).map(|g| format!("group{g}"))).collect();

@@ -1,4 +1,4 @@
-//! What a person reads once and understands: lists, logs, clocks and labels.
+//! Output that people must understand at first reading: lists, logs, clocks and labels.
 
 use drctl::cli::commands::outcome::after_the_end;
 use drctl::model::place::Place;
@@ -51,7 +51,7 @@ fn a_clock_that_does_not_apply_is_called_so() {
     assert!(line("isolated drill").ends_with("passed; nobody was moved"), "{status}");
 }
 
-/// A rehearsal does not flatter: a group, a restart and the report of it take about what the plan expects.
+/// A rehearsal is realistic: attaching a group, a restart and its report take about as long as the plan expects.
 #[test]
 fn a_rehearsed_fence_by_security_group_takes_about_what_the_plan_expects() {
     for seed in 1..=8 {
@@ -70,7 +70,7 @@ fn a_rehearsed_fence_by_security_group_takes_about_what_the_plan_expects() {
     }
 }
 
-/// Steps that make no call have no attempts; a zero would look like a step that was never tried.
+/// Steps without calls show no number of attempts, because a zero would look like a step that was never tried.
 #[test]
 fn a_step_without_calls_shows_no_number_of_attempts() {
     let folder = Folder::with_plans();
@@ -98,7 +98,7 @@ fn a_report_of_rehearsals_says_that_its_time_is_virtual() {
     assert!(md.contains("| Time without a standby, added up over all databases |"), "{md}");
 }
 
-/// The report of the run and the compliance report tell of one outage.
+/// The run's report and the compliance report agree about the outage.
 #[test]
 fn users_who_were_never_served_again_have_one_duration() {
     let folder = Folder::with_plans();
@@ -167,7 +167,7 @@ fn the_log_of_rehearsed_schedules_has_the_times_of_their_runs() {
     last.sort();
     last.dedup();
     assert_eq!(last.len(), 4, "no two end at the same minute and second of an hour: {last:?}");
-    // All names have one form, the return of the live drill included.
+    // All run names have the same form, including the return of the live drill.
     assert_eq!(all.len(), 5);
     for run in &all {
         assert!(run["run_id"].as_str().unwrap().starts_with("sandbox-202601"), "{run}");
@@ -177,7 +177,7 @@ fn the_log_of_rehearsed_schedules_has_the_times_of_their_runs() {
         (end["event"].as_str(), end["passed"].as_u64(), end["failed"].as_u64()),
         (Some("end"), Some(4), Some(0))
     );
-    // For people the same.
+    // The same for people.
     let again = Folder::with_plans();
     std::fs::copy(&settings, again.path().join("plans/drctl.yaml")).unwrap();
     let said = again.ok(&serve);
@@ -200,7 +200,7 @@ fn one_name_for_the_command_that_makes_keys() {
     }
 }
 
-/// The store is in the folder in which drctl runs, wherever the settings are.
+/// The default store is in the folder where drctl runs, wherever the settings are.
 #[test]
 fn help_says_where_the_store_is() {
     let folder = Folder::with_plans();
@@ -212,7 +212,7 @@ fn help_says_where_the_store_is() {
     assert!(!flat.contains("beside"), "{help}");
 }
 
-/// A failover that somebody closed past its point of no return, as a live run.
+/// A live failover that somebody closed past its point of no return.
 fn abandoned(guard: Option<Place>) -> RunState {
     let guarded = guard.is_some();
     let rig = Rig { guard, ..Rig::new(truststream(), "capacity-short", 1) };

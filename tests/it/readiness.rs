@@ -1,4 +1,4 @@
-//! Whether a recovery would work: everything that a look found, held against the plan; and of what was not seen nobody says that it is ready.
+//! Readiness: all observations compared with the plan. Something that was not observed never counts as ready.
 
 use drctl::inventory::{Estate, Observation, targets};
 use drctl::kinds::aws::autoscaling::GroupState;
@@ -51,7 +51,7 @@ impl Case {
         self.estate.add(target, seen, None);
     }
 
-    /// Changes what was seen under a key.
+    /// Changes the observation under a key.
     fn alter(&mut self, key: &str, change: impl FnOnce(&mut State)) {
         let entry = self.estate.entries.get_mut(key).unwrap_or_else(|| panic!("nothing is seen of {key}"));
         let Observation::Value { state, .. } = &mut entry.now else { panic!("{key} is not seen") };
@@ -105,7 +105,7 @@ fn what_is_well_is_ready_but_for_what_nobody_has_tried() {
     assert_eq!(worst(&[]), Standing::Unknown, "nothing was looked at");
 }
 
-/// What would keep a fence from being proven is known before it is needed, and what a promotion loses whatever the log says.
+/// Obstacles to the proof of a fence are known in advance, and so is what a promotion loses whatever the replication lag.
 #[test]
 fn obstacles_of_a_fence_and_rows_that_no_standby_has_are_said() {
     const WEST: &str = "db in us-west-2";
@@ -115,7 +115,7 @@ fn obstacles_of_a_fence_and_rows_that_no_standby_has_are_said() {
         State::Fence(fence) => fence.obstacles = vec!["superuser dba may log in".to_owned()],
         other => panic!("{other:?}"),
     });
-    // The ladder has another rung.
+    // The plan has another fence method.
     is(case.of(Area::Fence, WEST), Standing::Degraded, "could not be proven: superuser dba may log in");
     let with = |case: &mut Case, what: Lost| {
         let name = "app.public.cache".to_owned();
@@ -147,7 +147,7 @@ fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough()
     is(aged(&mut case, 150), Standing::Ready, "2m 30s old (by sql); the RPO is 5m");
     is(aged(&mut case, 151), Standing::Degraded, "2m 31s");
     is(aged(&mut case, 301), Standing::NotReady, "5m 1s");
-    // Nobody knows whether there was another commit, on a server that nobody may have written to.
+    // Whether there was a later commit is unknown, on a server that may have been idle.
     case.database("us-west-2", |db| db.wal = None);
     is(aged(&mut case, 301), Standing::Unknown, "it is unknown whether a later one exists");
     case.database("us-east-1", |db| {
@@ -191,7 +191,7 @@ fn what_is_not_seen_is_unknown() {
         is(case.of(area, about), Standing::Unknown, &why);
     }
     assert!(case.checks().iter().all(|c| c.standing != Standing::NotReady));
-    // What the provider says is not there is another thing than what nobody could ask for.
+    // A target that the provider denies differs from one that could not be observed.
     let key = case.keys("group/us-east-1/").remove(0);
     case.estate.entries.get_mut(&key).unwrap().now = Observation::NotFound { observed_at: BEGAN };
     is(case.of(Area::Capacity, "nodes in us-east-1"), Standing::NotReady, "does not exist");
@@ -279,11 +279,11 @@ fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
     case.database("us-east-1", |db| db.instance.as_mut().unwrap().class = "db.t3.micro".to_owned());
     is(case.of(Area::Parity, EAST), Standing::Degraded, "class db.t3.micro; the writer has db.r6g.large");
     is(case.of(Area::Drift, &about), Standing::Degraded, "since run r1: class of database/us-east-1/");
-    // An earlier version did not look at that.
+    // An earlier version did not record that.
     let mut case = Case { proven: case.proven, ..Case::new() };
     case.database("us-east-1", |db| db.instance.as_mut().unwrap().version = "16.3".to_owned());
     is(case.of(Area::Drift, &about), Standing::Ready, "r1");
-    // A recovery resumes what is suspended.
+    // A recovery resumes suspended processes.
     case.group("us-east-1", |group| {
         group.suspended.insert("Launch".to_owned());
     });
@@ -291,7 +291,7 @@ fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
     case.group("us-east-1", |group| group.size.max = 4);
     let changed = "maximum of group/us-east-1/truststream-nodes-dr: 12 -> 4";
     is(case.of(Area::Drift, &about), Standing::Degraded, changed);
-    // What is launched is looked at since lately, and is a change from then on.
+    // Launch templates were not recorded before; from now on a difference is a change.
     let launches = |version: &str| Some(format!("lt-0abc, version {version}"));
     case.group("us-east-1", |group| (group.size.max, group.launches) = (12, launches("4")));
     is(case.of(Area::Drift, &about), Standing::Ready, "r1");
@@ -309,7 +309,7 @@ fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
 
 const UPLOADS: &str = "uploads in us-east-1";
 
-/// truststream with a pair of buckets, of which some objects were compared.
+/// truststream with a pair of buckets, some of whose objects were compared.
 fn copied() -> Case {
     let mut case = Case::of_plan(plan(&buckets::plan_text()));
     case.see(
@@ -412,7 +412,7 @@ fn an_object_that_is_missing_longer_than_the_rpo_is_found() {
     is(with(3, Vec::new()), Standing::Ready, "compared 3 of 9 objects: 3 identical");
     is(with(3, vec![gap(Some(300))]), Standing::Ready, "1 missing; `up/a']");
     is(with(3, vec![gap(Some(10)), gap(Some(301))]), Standing::NotReady, "PENDING");
-    // What S3 gave up it never copies by itself, and a copy without anything new is none.
+    // S3 never retries an object that it gave up on; and a copy without any recent object is not ready.
     is(with(3, vec![of(Some(1), "FAILED")]), Standing::NotReady, "FAILED");
     is(with(2, vec![gap(Some(10)), gap(Some(20))]), Standing::Degraded, "none of it is in the copy");
     assert!(!with(3, vec![gap(None)]).1.contains('\u{202e}'));
@@ -452,7 +452,7 @@ fn of_several_rules_the_one_that_s3_follows_counts_and_figures_of_those_that_are
     };
     is(with(Area::Replica, &narrow(-1)), Standing::Ready, "rule to-ts-uploads-east replicates");
     is(with(Area::Replica, &narrow(1)), Standing::Degraded, "rule old does not replicate delete markers");
-    // The slower of two rules that copy counts, whatever a third one was behind that is no more.
+    // The slower of the two rules that apply counts, but not a deleted third one.
     let figures = |id: &'static str, minutes: u64, known: bool| {
         move |west: &mut BucketState, east: &mut BucketState| {
             if known {

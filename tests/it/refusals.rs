@@ -1,4 +1,4 @@
-//! What is refused before a run, and which site is taken for the active one: each condition by itself, on both sides of its edge.
+//! Refusals before a run, and the choice of the active site: each condition by itself, on both sides of its edge.
 
 use std::collections::BTreeMap;
 
@@ -84,7 +84,7 @@ fn server(source: Option<&str>) -> DatabaseState {
     DatabaseState { role, status: "available".to_owned(), security_groups, ..DatabaseState::default() }
 }
 
-/// West is dark, and was the writer; east and north have replicas of it.
+/// West is dark and was the writer; east and north have replicas.
 fn case(text: &str) -> Case {
     let plan = plan(text);
     let mut estate = Estate::default();
@@ -152,7 +152,7 @@ impl Case {
         self.estate.add(&Target::Database(database(&self.plan, at)), value(State::Database(state)), None);
     }
 
-    /// The name leads to an address, as seen now, or so long ago.
+    /// The name points to an address, observed now or this long ago.
     fn names(&mut self, address: &str, age: Option<Dur>) {
         let name = ComponentName::new("www");
         let Spec::Route53(zone) = &self.plan.components[&name].spec else { panic!() };
@@ -243,7 +243,7 @@ fn a_copy_that_is_being_put_in_place_is_waited_for_while_its_server_answers() {
 fn without_a_public_probe_that_of_the_source_counts_and_no_other() {
     let mut case = case(PLAN);
     case.request.outage_declared = false;
-    // The control plane answers: then it is for probes to say.
+    // The control plane answers, so the probes decide.
     case.see("west", server(None));
     let probe = |good| ProbeHealth { good: Some(good), since: Some(BEGAN), last_good: None, unasked: None };
     let keys: BTreeMap<_, _> =
@@ -323,7 +323,7 @@ fn the_active_site_is_what_is_seen_and_never_guessed() {
         ("last_known", format!("west (last known, {two} ago)"))
     );
     case.names("198.51.100.1", Some(Dur::mins(1)));
-    // All of it is memory, and it disagrees.
+    // Everything is remembered, and contradicts itself.
     assert_eq!((case.active(), case.active().basis()), (ActiveSite::Unknown, "unknown"));
     case.names("198.51.100.1", None);
     let split = case.active();
@@ -334,10 +334,10 @@ fn the_active_site_is_what_is_seen_and_never_guessed() {
     assert!(matches!(case.active(), ActiveSite::Split(_)), "what is seen and what is remembered disagree");
     case.names("192.0.2.1", None);
     assert_eq!((case.active(), case.active().basis()), (ActiveSite::At(west), "observed"));
-    // Another TTL is the same answer, another address is none of the plan's.
+    // Another TTL is the same answer; another address is not in the plan.
     case.names("192.0.2.99", None);
     assert_eq!(case.active(), ActiveSite::At(site("west")));
-    // A fence is a proof, or its group alone.
+    // A fence is a proof, or its security group alone.
     let fenced = DatabaseState { security_groups: ["sg-fence".to_owned()].into(), ..server(None) };
     case.see("west", fenced.clone());
     assert_eq!(case.active(), ActiveSite::Unknown);
@@ -357,7 +357,7 @@ fn capacity_votes_for_the_one_site_that_has_any() {
     case.group("east", 1);
     assert_eq!(case.active(), ActiveSite::At(site("east")));
     case.group("west", 3);
-    // A warm standby says nothing.
+    // A warm standby has no vote.
     let votes = active::votes(&case.plan, &case.estate, BEGAN);
     assert!(!votes.contains_key(&ComponentName::new("app")), "{votes:?}");
     case.group("east", 0);
@@ -387,7 +387,7 @@ fn accept(rule: Rule) -> Waiver {
     }
 }
 
-/// Users are in the site that holds the object, and its region is dark: nobody waits for what cannot be removed there.
+/// Users are in the site with the object, and its region is dark: no run waits for removing it.
 #[test]
 fn an_object_in_a_dark_region_is_not_waited_for() {
     let zone = r#"    zone: Z1
@@ -416,7 +416,7 @@ fn an_object_in_a_dark_region_is_not_waited_for() {
     assert!(step("switch.www").background);
     assert!(step("served.www").needs.iter().all(|n| n.step.as_str() != "switch.www"));
     assert!(book.notes.iter().any(|n| n.contains("s3://b/k cannot be removed")), "{:?}", book.notes);
-    // While it answers, everything behind it waits for it.
+    // While the region answers, everything after it waits for it.
     let there = HealthObjectState { holder: Some("run".to_owned()) };
     case.estate.add(&object, value(State::HealthObject(there)), None);
     let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
@@ -425,7 +425,7 @@ fn an_object_in_a_dark_region_is_not_waited_for() {
     assert!(step("served.www").needs.iter().any(|n| n.step.as_str() == "switch.www"));
 }
 
-/// After a restore the standby follows what was set aside: promoted, it lacks all that was written since.
+/// After a restore, the standby follows the server that was set aside. Promoted, it would lack all later writes.
 #[test]
 fn a_replica_of_what_was_set_aside_is_promoted_only_if_somebody_accepts_that() {
     let mut case = case(PLAN);
@@ -451,7 +451,7 @@ fn a_replica_of_what_was_set_aside_is_promoted_only_if_somebody_accepts_that() {
     assert!(facts.contains("other-source cannot be waived"), "{facts}");
 }
 
-/// The run that broke off gave the source another name: the replica follows that one still, and no other of that name.
+/// The interrupted run renamed the source: the replica follows the renamed server, and no other with the old name.
 #[test]
 fn a_replica_of_a_source_that_an_unfinished_run_renamed_follows_it() {
     let mut case = case(PLAN);
@@ -482,7 +482,7 @@ fn a_replica_of_a_source_that_an_unfinished_run_renamed_follows_it() {
     assert!(refused(&other_db, "db-west-set-aside-1f"), "another database's server was");
 }
 
-/// How far it is behind the one that it follows says nothing of what it lacks of the one that served.
+/// The lag behind its own source says nothing about what it lacks of the server that served.
 #[test]
 fn what_a_replica_of_another_source_lacks_is_not_known() {
     let figure = |rules: &[Rule]| {
@@ -497,7 +497,7 @@ fn what_a_replica_of_another_source_lacks_is_not_known() {
     assert_eq!(figure(&[&waived[..], &[Rule::OtherSource]].concat()), Figure::UNKNOWN);
 }
 
-/// Where not one alone was `On`, the way back is to the site that is left.
+/// If not exactly one control was `On`, an undo restores the site that was left.
 #[test]
 fn controls_of_which_several_are_on_are_turned_back_to_the_site_that_is_left() {
     let arn = |n: u32| format!("arn:aws:route53-recovery-control::1:controlpanel/p/routingcontrol/{n}");
@@ -524,11 +524,11 @@ fn controls_of_which_several_are_on_are_turned_back_to_the_site_that_is_left() {
     }
 }
 
-/// Whoever names the site that is lost is told of the others, and that nothing would move.
+/// A failover to the lost site lists the other sites, and says that nothing would move.
 #[test]
 fn a_failover_to_the_site_that_is_lost_is_refused_with_the_ways_there_are() {
     let public = "  - {name: shop, role: public, http: \"https://www.example\", every: 5s, timeout: 3s}\n";
-    // Names alone: a database there that does not answer is refused by itself.
+    // Only names: a database that does not answer is refused separately.
     let (before, rest) = PLAN.split_once("  db:\n").unwrap();
     let names = rest
         .split_once("  www:\n")

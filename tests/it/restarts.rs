@@ -1,5 +1,4 @@
-//! A fence by security group is proven by a restart of its own and by no other: all orders of what can happen, against a truth that is
-//! kept beside it.
+//! A fence by security group is proven only by its own restart: all orders of events, compared with an independently tracked truth.
 
 use drctl::kinds::shared::fence::FenceStage;
 use drctl::kinds::shared::restart::{Groups, Restart};
@@ -8,30 +7,30 @@ use drctl::record::event::EventKind;
 
 use super::judged::{At, group_fence};
 
-/// What can happen, one thing every ten seconds.
+/// A possible event, one every ten seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
-    /// The group is attached, and drctl hears that.
+    /// The group is attached, and drctl gets the answer.
     Attach,
-    /// It is attached, and the answer is lost.
+    /// The group is attached, but the answer is lost.
     AttachUnheard,
-    /// The call that attaches it never came there.
+    /// The call that attaches it never arrives.
     AttachLost,
     /// drctl's own restart is accepted.
     Restart,
     /// It is refused: the instance is busy, or there are too many calls.
     RestartRefused,
-    /// It never came there.
+    /// The call never arrives.
     RestartLost,
-    /// It came there, and the answer is lost.
+    /// The call arrives, but the answer is lost.
     RestartUnheard,
-    /// Somebody else restarts the instance. It is over just before the next thing, within the same second.
+    /// Somebody else restarts the instance. It ends just before the next event, within the same second.
     Others,
-    /// Somebody lets clients in again.
+    /// Somebody admits clients again.
     Opened,
-    /// The provider tells of the oldest restart that it has not told of.
+    /// The provider reports the oldest unreported restart.
     TellOldest,
-    /// The provider tells of the newest one, before older ones.
+    /// The provider reports the newest one before older ones.
     TellNewest,
 }
 
@@ -51,24 +50,24 @@ const ALL: [Does; 11] = [
     TellNewest,
 ];
 
-/// How long apart things are.
+/// The time between events.
 const APART: Dur = Dur::secs(10);
-/// When in its ten seconds a thing happens.
+/// When an event happens within its ten seconds.
 const WITHIN: Dur = Dur(800);
-/// How long a restart of drctl's takes: for that long the instance reads `available` still, the worst that RDS may say.
+/// The duration of drctl's restart. The instance shows `available` all that time, the worst case that RDS allows.
 const QUICK: Dur = Dur::secs(3);
 const SLOW: Dur = Dur::secs(12);
 
-/// The truth, and what drctl's run knows of it.
+/// The truth, and what drctl's run knows about it.
 #[derive(Clone)]
 struct World {
     at: Timestamp,
     takes: Dur,
     /// Whether clients are kept out.
     alone: bool,
-    /// Whether a session lives that was let in before the group, or beside it.
+    /// Whether a session from before the group, or beside it, is open.
     sessions: bool,
-    /// When the restart that is under way will be over.
+    /// When the restart in progress ends.
     restarting: Option<Timestamp>,
     untold: Vec<Timestamp>,
     told: Vec<Timestamp>,
@@ -87,7 +86,7 @@ impl World {
         if let Some(end) = self.restarting.filter(|end| *end <= by) {
             self.restarting = None;
             self.untold.push(end);
-            // Whoever is let in comes back at once.
+            // Admitted clients reconnect at once.
             self.sessions = !self.alone;
         }
     }
@@ -102,12 +101,12 @@ impl World {
         self.run = answer(self.run.clone().asked(after));
     }
 
-    /// False where it cannot happen.
+    /// Returns false if the event is not possible.
     fn goes(&mut self, does: Does) -> bool {
         self.at = self.at + APART;
         let now = self.at + WITHIN;
         self.restart_ends(now);
-        // As the adapter does it: the instance is restarted only while its own group is the only one and nothing is under way.
+        // Like the adapter: the instance is restarted only while its own group is the only one and no change is in progress.
         let calls_restart = matches!(does, Restart | RestartRefused | RestartLost | RestartUnheard);
         if calls_restart && (!self.alone || self.restarting.is_some()) {
             return false;
@@ -117,7 +116,7 @@ impl World {
             Opened if !self.alone => return false,
             Opened => (self.alone, self.sessions) = (false, true),
             Restart | RestartUnheard => self.restarting = Some(now + self.takes),
-            // It is over 0.1 s after a full second, and drctl's next call is answered 0.7 s later: by an HTTP date in that very second.
+            // It ends 0.1 s after a full second, and drctl's next call is answered 0.7 s later, with an HTTP date in that very second.
             Others if self.restarting.is_none() => self.restarting = Some(self.at + APART + Dur(100)),
             Others => return false,
             TellOldest | TellNewest if self.untold.is_empty() => return false,
@@ -128,7 +127,7 @@ impl World {
         }
         match does {
             Attach => self.call(At::accepted),
-            // The provider's clock, to the second.
+            // The provider's clock, in whole seconds.
             Restart => self.call(At::restarting),
             RestartRefused => self.call(|at| {
                 let due = at.state.last_at;
@@ -153,7 +152,7 @@ impl World {
     }
 }
 
-/// How many orders there were, and how many of them were proven at their end.
+/// The number of orders, and how many of them ended with a proof.
 #[derive(Debug, Default)]
 struct Count {
     orders: u64,
@@ -182,7 +181,7 @@ fn every(world: &World, depth: u32, so_far: &mut Vec<Does>, count: &mut Count) {
     }
 }
 
-/// Whatever went before: once calls are answered and events come, it is proven.
+/// Whatever happened before: once calls are answered and events arrive, the fence is proven.
 fn recovers(mut world: World, so_far: &[Does]) {
     world.settles();
     if !world.alone {
@@ -215,12 +214,12 @@ fn what_was_accepted_is_known_to_whoever_carries_the_run_on() {
     world.settles();
     let accepted = world.run.state.work(world.run.i).restart;
     assert!(accepted.accepted.is_some());
-    // Another process takes the run over, and the step is tried again.
+    // Another process resumes the run, and the step is tried again.
     world.says(EventKind::EpochTaken { epoch: 7, owner: "another".to_owned() });
     assert_eq!(world.run.state.work(world.run.i).restart, accepted);
     assert!(world.goes(TellOldest));
     assert_eq!(world.stage(), FenceStage::Proven);
-    // A process that died while it asked leaves no mark.
+    // A process that died during its call leaves no token.
     let mut world = World::new(QUICK);
     assert!(world.goes(Attach));
     world.run = world.run.clone().asked(Dur::secs(1));
@@ -234,11 +233,11 @@ fn only_the_providers_own_date_after_the_answer_counts() {
     let mut restart = Restart::NONE;
     restart.answered(Some(&Restart::token(accepted)));
     let stage = |after: u64| restart.stage(Groups::Alone, Some(accepted + Dur(after))).0;
-    // The date has no fractions: within its second nobody knows which was first.
+    // The date has no fractions, so within its second the order is unknown.
     assert_eq!([0, 999, 1_000].map(stage), [FenceStage::Half, FenceStage::Half, FenceStage::Proven]);
     let words = restart.stage(Groups::Alone, None).1;
     assert!(words.contains("RDS accepted a restart at 2026-11-25T10:00:00.000Z"), "{words}");
-    // Attaching anew begins anew; so does an answer that says nothing of a restart.
+    // Attaching again starts over, and so does an answer without a restart.
     restart.answered(None);
     assert_eq!(restart, Restart::NONE);
     let words = restart.stage(Groups::Alone, Some(accepted)).1;

@@ -1,4 +1,4 @@
-//! Restores and drills on the command line, in the sandbox: what is refused, what is promised, what is said.
+//! Restores and drills on the command line, in the sandbox: refusals, predictions, and messages.
 
 use drctl::executor::create;
 use drctl::inventory::{Observation, targets};
@@ -42,7 +42,7 @@ probes:
   - {name: app, role: public, http: "http://127.0.0.1:1/", every: 1s, timeout: 3s}
 "#;
 
-/// The same of a managed instance.
+/// The same for a managed instance.
 const MANAGED: &str = r#"plan: orders
 objectives: {rto: 5m, rpo: 1m}
 sites: {west: {region: us-west-2}, east: {region: us-east-1}}
@@ -75,7 +75,7 @@ fn folder_of(plan: &str) -> Folder {
     folder
 }
 
-/// Exit code, and the document.
+/// Exit code, document and messages.
 fn restore(folder: &Folder, args: &[&str]) -> (i32, serde_json::Value, String) {
     let command = ["restore", "orders", "--output", "json", "--yes"];
     let (code, out, err) = folder.run(&[&command, args].concat());
@@ -84,7 +84,7 @@ fn restore(folder: &Folder, args: &[&str]) -> (i32, serde_json::Value, String) {
 
 #[test]
 fn a_restore_asks_for_the_loss_by_name_and_tells_it_true() {
-    // The log of a server of one's own tells which write was the last that is lost; a service does not.
+    // The WAL of a self-managed server shows the last lost write; a service does not.
     for (plan, basis) in [(PLAN, "measured"), (MANAGED, "upper_bound")] {
         tells_it_true(&folder_of(plan), basis);
     }
@@ -95,7 +95,7 @@ fn tells_it_true(folder: &Folder, basis: &str) {
     let (code, refused, _) = restore(folder, &to);
     assert_eq!((code, &refused["refusals"][0]["rule"]), (3, &"exposure-above-rpo".into()), "{refused:#}");
     assert!(refused["refusals"][0]["flag"].as_str().unwrap().contains("--accept-data-loss"), "{refused:#}");
-    // Less than what will be lost by then is no acceptance of it.
+    // A bound below the loss at that time is not sufficient.
     let little = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "16m", "--reason", "x"];
     assert_eq!(restore(folder, &[&to[..], &little].concat()).0, 3);
     let (code, report, words) = restore(folder, &[&to[..], ACCEPT].concat());
@@ -172,7 +172,7 @@ fn what_cannot_be_restored_is_refused_with_the_way_out() {
     }
 }
 
-/// A name of DNS may lead to the instance from before for a while: nobody lets users in there.
+/// A DNS name may still point to the previous instance for a while, to which no users are admitted.
 #[test]
 fn nobody_is_let_into_the_server_from_before() {
     let done = quarter_of_an_hour_back(MANAGED);
@@ -225,7 +225,7 @@ fn quarter_of_an_hour_back(of: &str) -> Rehearsed {
     rig.rehearse().unwrap()
 }
 
-/// A log that could be read in part only counts none of what it does not have: then the time of the fence is the bound.
+/// A WAL that could be read only in part gives a count of that part, so the time of the fence is the bound.
 #[test]
 fn only_an_exact_count_of_what_is_lost_is_measured() {
     let mut state = quarter_of_an_hour_back(PLAN).ended.state;
@@ -253,7 +253,7 @@ fn only_an_exact_count_of_what_is_lost_is_measured() {
     }
 }
 
-/// A step that waits for others to be taken back first has its time from its turn on: a fence is lifted however long they took.
+/// A step that waits for others to be undone first has its full timeout from its turn on, so a fence is lifted however long they took.
 #[test]
 fn a_fence_has_its_time_when_its_turn_comes() {
     let done = quarter_of_an_hour_back(PLAN);
@@ -290,8 +290,8 @@ fn a_fence_has_its_time_when_its_turn_comes() {
     assert!(late.contains(&Effect::Expire(i)), "{late:?}");
 }
 
-/// Wherever a restore is broken off, the run that takes its place is told which copies there are, what was being put in place, what was
-/// set aside with nothing in its stead, and which fences still prove something.
+/// Wherever a restore is interrupted, the run that replaces it gets the existing copies, what was being put in place, what was set aside
+/// without a replacement, and which fences still count.
 #[test]
 fn what_a_restore_leaves_behind_is_handed_on() {
     let mut seen = std::collections::BTreeSet::new();
@@ -349,8 +349,8 @@ fn what_a_restore_leaves_behind_is_handed_on() {
     assert!(all.iter().all(|one| seen.contains(one)), "{seen:?}");
 }
 
-/// A swap that failed, or was taken back, left the live data where they were; one that may come late did not. One that could not be taken
-/// back stays, if the host says so of its own data, or the provider that the copy has the name.
+/// A swap that failed, or was undone, left the live data in place; one that may still happen did not. One that could not be undone stays,
+/// if the host says so about its own data, or the provider says that the copy has the name.
 #[test]
 fn what_is_in_place_is_known_by_what_became_of_the_swap() {
     for (of, in_place) in [(PLAN, "somebody wrote"), (MANAGED, "InPlace: it has the name")] {
@@ -372,7 +372,7 @@ fn what_is_in_place_is_known_by_what_became_of_the_swap() {
         let answered = EventKind::CallAnswered { step: step(), token: None };
         let after = |more: &[EventKind]| {
             let mut state = asked.clone();
-            // Nothing is taken back but of a run that was cancelled.
+            // Only a cancelled run undoes anything.
             state.cancelled_at = Some(state.last_at);
             for what in [std::slice::from_ref(&answered), more].concat() {
                 state.apply(&Event { at: state.last_at, what }).unwrap();
@@ -385,7 +385,7 @@ fn what_is_in_place_is_known_by_what_became_of_the_swap() {
         assert_eq!(after(&[failed("not done within 10m")]), (true, false), "{of}");
         assert_eq!(after(&[EventKind::StepUndone { step: step() }]), (false, false), "{of}");
         assert_eq!(after(&[kept(in_place)]), (true, true), "{of}");
-        // Whoever may not look, or gets no answer, knows nothing of a managed one.
+        // Without access or an answer, nothing is known about a managed one.
         assert_eq!(after(&[kept("AccessDenied")]), (true, of == PLAN), "{of}");
     }
 }

@@ -1,4 +1,4 @@
-//! Every prefix of a journal is carried on, with the effect of the last call done and not done.
+//! Every prefix of a journal is resumed, with and without the effect of the last call.
 
 use std::collections::BTreeMap;
 
@@ -33,8 +33,8 @@ pub fn runbook(prefix: &[Event]) -> Runbook {
     serde_json::from_str(&created.runbook).unwrap()
 }
 
-/// What the calls do that were on their way when only `prefix` was written. A job on a host is not among them: the host runs it once,
-/// whoever asks for it again, and however late (`postgres/host.rs`; the sandbox's hosts do not know their jobs' keys).
+/// The effects of calls that were in progress when only `prefix` was written. Jobs on hosts are left out: the host runs each once, whoever
+/// requests it again, and however late (`postgres/host.rs`; the sandbox's hosts do not know their jobs' keys).
 pub fn in_flight(prefix: &[Event]) -> Vec<Action> {
     let runbook = runbook(prefix);
     let actions =
@@ -47,7 +47,7 @@ pub fn in_flight(prefix: &[Event]) -> Vec<Action> {
     actions.filter(|a| !on_host(a)).collect()
 }
 
-/// What a call of this step does.
+/// The effect of this step's call.
 fn asked(runbook: &Runbook, step: &StepId, direction: Direction) -> Action {
     let action = runbook.step(step).unwrap().action.clone();
     match (direction, action.undo()) {
@@ -65,7 +65,7 @@ fn on_their_way(prefix: &[Event]) -> BTreeMap<&StepId, (Timestamp, Direction)> {
             }
             EventKind::CallAnswered { step, .. }
             | EventKind::CallRefused { step, .. }
-            // What was seen is there, and what was disproved never will be.
+            // An observed effect exists, and a disproved one never will.
             | EventKind::StepFinished { step, .. }
             | EventKind::StepUndone { step }
             | EventKind::PartSettled { step }
@@ -78,14 +78,14 @@ fn on_their_way(prefix: &[Event]) -> BTreeMap<&StepId, (Timestamp, Direction)> {
     on_their_way
 }
 
-/// The estate as it was when only `prefix` was written. Calls that were on their way then had their effects, or not.
+/// The estate when only `prefix` was written. Calls in progress took effect, or not.
 pub fn estates(all: &Notes, prefix: &[Event]) -> Vec<Notes> {
     let last = prefix.last().unwrap();
     let runbook = runbook(prefix);
     let on_their_way = on_their_way(prefix);
     let is_of = |action: &[u8], at: Timestamp| {
         let action: Action = serde_json::from_slice(action).unwrap();
-        // The latest effect comes 30 s after its intent; what comes later is that of a later call.
+        // The latest effect comes 30 s after its intent; anything later belongs to a later call.
         let late = Dur::secs(31);
         on_their_way.iter().any(|(step, (since, direction))| {
             at >= *since && at <= *since + late && asked(&runbook, step, *direction) == action
@@ -127,7 +127,7 @@ fn every_prefix(scenario: &str, seed: u64) {
                 resumed.ended.stop
             );
             invariants(&rig, &resumed, &context);
-            // A promotion that took effect is never asked for again.
+            // A promotion that took effect is never requested again.
             assert!(
                 promotions(&resumed.notes) <= expected,
                 "{context}: promoted {} times",
@@ -161,7 +161,7 @@ fn chaos() {
     }
 }
 
-/// How long nobody worked on the run is not known: its figures are bounds. Its own time goes on, and nothing waits for the clock.
+/// The idle time of the run is unknown, so its figures are bounds. Its own time continues, and it does not wait for the clock.
 #[test]
 fn a_clock_that_was_set_back_between_two_processes_is_an_event() {
     let rig = Rig::new(truststream(), "region-lost", 1);

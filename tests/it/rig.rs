@@ -1,4 +1,4 @@
-//! A rehearsal in this process, over a journal in memory, with everything that it did laid open.
+//! A rehearsal in this process, with a journal in memory and access to everything that it did.
 
 mod others;
 
@@ -40,15 +40,15 @@ use futures_util::future::{Either, select};
 use crate::guards::{Meddled, Meddling};
 use crate::oracle::{Watched, in_real_time};
 
-/// When calls that were given up have had their effects.
+/// When abandoned calls have taken effect.
 const LATER: Dur = Dur::mins(15);
 
 pub const BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
 
-/// What was done to the estate: when, after how many events, and what.
+/// The changes of the estate: the time, after how many events, and the change.
 pub type Notes = Vec<(Timestamp, Vec<u8>)>;
 
-/// What is there, by target.
+/// The observed states, by target.
 pub type Seen = BTreeMap<String, State>;
 
 #[derive(Clone)]
@@ -57,61 +57,61 @@ pub struct Rig {
     pub scenario: Scenario,
     pub seed: u64,
     pub waivers: Vec<Waiver>,
-    /// Fences that earlier runs left owed.
+    /// Pending fences of earlier runs.
     pub debts: Vec<Debt>,
-    /// Done right before the last look.
+    /// Changes right before the last observation.
     pub deeds: Vec<Action>,
-    /// Effects of calls of the process that died, which come while the second one works.
+    /// Effects of calls of the dead process, which happen during the second one.
     pub coming: Vec<(Timestamp, Action)>,
-    /// The second process begins then, at the earliest.
+    /// The earliest start of the second process.
     pub later: Option<Timestamp>,
     pub guard: Option<Place>,
-    /// What becomes of looks at guards.
+    /// The modification of observations of guards.
     pub meddling: Option<Meddling>,
     pub policy: Option<Policy>,
-    /// The run, and as whom it holds guards.
+    /// The run, and its name as the holder of guards.
     pub run: RunId,
     pub intent: Intent,
     pub from: Option<SiteName>,
     pub to: Option<SiteName>,
-    /// What stands against a beginning now.
+    /// The windows that prevent a start now.
     pub closed: Vec<Closed>,
-    /// What is restored, and to when.
+    /// The restore and its target time.
     pub restore: Option<Wanted>,
-    /// How far it goes, if it is a drill.
+    /// The mode, if it is a drill.
     pub drill: Option<Drill>,
-    /// Whether it is the way back of a live drill.
+    /// Whether it is the return of a live drill.
     pub returns: bool,
-    /// What the estate is like at the beginning, where that was observed.
+    /// The initial state of the estate, if it comes from an observation.
     pub feed: Option<Feed>,
-    /// The unfinished run whose place this one takes.
+    /// The unfinished run that this one replaces.
     pub continues: Option<Continued>,
-    /// What the run that this one continues proved fenced.
+    /// The fences that the continued run has proven.
     pub fenced: Vec<(DatabaseRef, RunId, Option<String>)>,
-    /// Clients that an earlier run left half led.
+    /// Clients that an earlier run redirected only in part.
     pub unled: Vec<ComponentName>,
-    /// Groups that earlier runs took from servers.
+    /// Security groups that earlier runs detached from servers.
     pub groups_before: Vec<(DatabaseRef, Vec<String>)>,
-    /// What runs wrote into zones.
+    /// What runs have written to zones.
     pub written: Vec<Written>,
-    /// What listings of zones answer when the runbook is made.
+    /// The result of listing zones when the runbook is made.
     pub listing: Listing,
-    /// How long somebody waits for a run that was taken up again before Ctrl-C is pressed twice.
+    /// How long the test waits for a resumed run before it sends two interrupts.
     pub patience: Dur,
-    /// When everything was last seen, as it was at the beginning.
+    /// When everything was last observed in its initial state.
     pub last_looked: Timestamp,
-    /// This machine's clock is set ahead: so long after the beginning, by so much.
+    /// When this machine's clock is set ahead after the start, and by how much.
     pub jumps: Option<(Dur, Dur)>,
 }
 
-/// What listings of zones answer when the runbook is made.
+/// The result of listing zones when the runbook is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listing {
-    /// What is there.
+    /// The current record sets.
     Answers,
-    /// They fail, as they did before the deeds of the rig were done.
+    /// An error, as before the rig's changes.
     NeverAnswered,
-    /// They fail, and did not before those.
+    /// An error, unlike before the rig's changes.
     Fails,
 }
 
@@ -121,22 +121,22 @@ pub struct Rehearsed {
     pub records: Vec<Record>,
     pub notes: Notes,
     pub recorder_every: Dur,
-    /// What the estate was like while the run lasted, and when effects that came late have come.
+    /// The states of the estate during the run, and after late effects.
     pub watched: Watched,
     pub watched_later: Watched,
-    /// What was written, by run.
+    /// The events, by run.
     pub journals: Vec<Vec<Event>>,
-    /// When the run had nothing to do any more, by its own clock.
+    /// When the run had nothing more to do, by its own clock.
     pub asked: Timestamp,
-    /// Where the product says that the application is active some minutes later, and between when what it saw was so.
+    /// The active site according to the product some minutes later, and the period in which that was observed.
     pub active: (ActiveSite, [Timestamp; 2]),
-    /// Carried on by a second process: between the two nobody asked probes.
+    /// Whether a second process resumed it. Between the two, nobody sampled probes.
     pub resumed: bool,
 }
 
-/// What two operators left.
+/// The result of two operators.
 pub struct Rivalry {
-    /// While they worked, and later.
+    /// The truth during their work, and later.
     pub truths: [Truth; 2],
     pub watched: Watched,
     /// By operator.
@@ -198,7 +198,7 @@ impl Rig {
         all.iter().filter_map(|t| Some((t.clone(), value(seen.remove(&t.key())?)))).collect()
     }
 
-    /// A clock, and the estate as it is at the beginning.
+    /// A clock, and the estate in its initial state.
     fn stage(&self) -> (World, Sandbox) {
         let world = World::simulated(BEGAN, self.seed, None);
         let (scenario, feed) = (self.scenario.clone(), self.feed.as_ref());
@@ -207,7 +207,7 @@ impl Rig {
         (world, sandbox)
     }
 
-    /// What a look finds before anything has happened.
+    /// The observations before anything has happened.
     pub fn looked_at(&self, targets: &[Target]) -> Vec<(Target, Observation)> {
         let (world, sandbox) = self.stage();
         let journal = MemoryJournal::default();
@@ -215,7 +215,7 @@ impl Rig {
         world.block_on(survey::look(&session, targets, Dur::secs(15)))
     }
 
-    /// Everything of the plan, as it is seen at the beginning.
+    /// All observations of the plan at the start.
     pub fn observed(&self) -> Estate {
         let mut estate = Estate::default();
         for (target, seen) in self.looked_at(&targets::of_plan(&self.plan, None)) {
@@ -262,8 +262,8 @@ impl Rig {
         Ok(self.rehearsed(ended, (&sandbox, &world), &journal, &notes))
     }
 
-    /// Ctrl-C at the n-th turn of a run's loop, if at all. No run takes as many turns as would make it fail: one that
-    /// does waits for something that never comes, and its seed is named.
+    /// Sends an interrupt at the n-th iteration of a run's loop, if any. A run that takes too many iterations fails with its seed, because
+    /// it waits for something that never comes.
     fn interrupts<'a>(
         &'a self,
         world: &'a World,
@@ -285,7 +285,7 @@ impl Rig {
         }
     }
 
-    /// The journal that these events make.
+    /// The journal with these events.
     pub fn journal_of(events: &[Event]) -> Vec<Record> {
         let bytes: Vec<_> = events.iter().map(|e| serde_json::to_vec(e).unwrap()).collect();
         let journal = MemoryJournal::default();
@@ -293,7 +293,7 @@ impl Rig {
         journal.read(&run_id()).unwrap()
     }
 
-    /// Takes a run up in real time, whose events are so far ahead of this machine's clock.
+    /// Resumes a run in real time whose events are this far ahead of this machine's clock.
     pub fn taken_up(&self, prefix: &[Record], ahead: Dur) -> (create::Owned, World) {
         let world = World::live().unwrap();
         let at = world.now() + ahead;
@@ -305,7 +305,7 @@ impl Rig {
         (owned, world)
     }
 
-    /// Where the product sees the application active now, by a look at everything.
+    /// The active site according to the product, by a new observation.
     fn active(&self, sandbox: &Sandbox, world: &World) -> ActiveSite {
         let journal = MemoryJournal::default();
         let session = session(&journal, sandbox, world, &|| 0);
@@ -327,7 +327,7 @@ impl Rig {
         let public = self.plan.probes.iter().find(|p| p.value.role == ProbeRole::Public);
         let (truth, until) = (sandbox.truth(), world.now() - world.ahead());
         let asked = world.now();
-        // Control planes tell what was, for a while, and names follow later still.
+        // Control planes report an earlier state for a while, and names follow even later.
         world.not_before(asked + Dur::mins(2));
         let active = (self.active(sandbox, world), [until, world.now() - world.ahead()]);
         sandbox.afterwards(LATER);
@@ -357,7 +357,7 @@ impl Rig {
     ) -> Result<(Runbook, Vec<EventKind>, Digest), Vec<Refusal>> {
         let all = targets::of_plan(&self.plan, None);
         let before = match &self.continues {
-            // What the run before had seen.
+            // What the previous run had observed.
             Some(_) => self.untouched_at(&all),
             None => survey::look(session, &all, Dur::secs(15)).await,
         };
@@ -467,17 +467,17 @@ impl Rig {
         }
     }
 
-    /// Carries a run on from a prefix of its journal, over an estate to which `notes` were done.
+    /// Resumes a run from a prefix of its journal, in an estate with the changes in `notes`.
     pub fn carry_on(&self, prefix: &[Record], notes: &Notes) -> Rehearsed {
         self.second(prefix, notes, &[], None).unwrap().0
     }
 
-    /// Cancels a run of which a prefix was written. Also gives the estate a minute after its end.
+    /// Cancels a run after a prefix. Also returns the estate a minute after its end.
     pub fn cancel(&self, prefix: &[Record], notes: &Notes, displaced_by: Option<&str>) -> (Rehearsed, Seen) {
         self.second(prefix, notes, &[cancel(displaced_by)], None).unwrap()
     }
 
-    /// The estate before anything was done to it.
+    /// The estate before any change.
     pub fn untouched(&self) -> Seen {
         let (world, sandbox) = self.stage();
         self.seen(&sandbox, &world)
@@ -491,7 +491,7 @@ impl Rig {
         seen.into_iter().filter_map(|(t, o)| Some((t.key(), o.state()?.clone()))).collect()
     }
 
-    /// Carries a run on with these letters in its inbox, and with Ctrl-C at the n-th turn of its loop.
+    /// Resumes a run with these signals in its inbox, and with an interrupt at the n-th iteration of its loop.
     pub fn second(
         &self,
         prefix: &[Record],
@@ -551,7 +551,7 @@ fn remembered(seen: &Observation) -> Option<Remembered> {
     Some(Remembered { state: state.clone(), observed_at: *observed_at })
 }
 
-/// The events of a run, none if there is no such run.
+/// The events of a run; empty if there is no such run.
 fn written(journal: &MemoryJournal, run: &RunId) -> Vec<Event> {
     let records = journal.read(run).unwrap_or_default();
     records.iter().map(|r| serde_json::from_slice(&r.bytes).unwrap()).collect()

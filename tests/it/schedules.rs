@@ -1,4 +1,4 @@
-//! Which drill is next: what was due while nobody served, what is closed, and what was changed.
+//! Which drill is next: drills that were due while no server ran, closed windows, and changed schedules.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ fn settings(text: &str) -> Settings {
     Settings::load(Some(("drctl.yaml", text.as_bytes())), std::collections::BTreeMap::new(), &[]).unwrap()
 }
 
-/// The ledger, and what is done about what is next.
+/// The ledger, and the handling of due drills.
 struct Ledger {
     entries: Vec<Entry>,
     kept: Kept,
@@ -35,7 +35,7 @@ impl Ledger {
         Known::of(self.entries.iter().cloned())
     }
 
-    /// Does everything that is to be done now; drills pass at once. Answers until when nothing is.
+    /// Handles everything that is due now; drills pass at once. Returns the next due time.
     fn served(&mut self, settings: &Settings, now: &str) -> Timestamp {
         let now = at(now);
         for _ in 0..1_000 {
@@ -60,7 +60,7 @@ impl Ledger {
         self.entries.push(Entry::Drill { at, schedule: name.to_owned(), due, fate });
     }
 
-    /// Each drill, in a word.
+    /// The result of each drill in a word.
     fn told(&self) -> Vec<(String, &'static str)> {
         let word = |fate: &Fate| match fate {
             Fate::Begun { .. } => "begun",
@@ -99,7 +99,7 @@ fn nothing_is_due_before_a_schedule_was_first_seen() {
     assert!(then <= at("2026-03-02T03:00:00Z") && ledger.told().is_empty(), "{:?}", ledger.told());
     ledger.served(&settings, "2026-03-02T03:00:00Z");
     assert_eq!(ledger.told(), told(&[("2026-03-02T03", "held")]));
-    // The same instant again, a minute later, and with a clock that was set back.
+    // The same time again, a minute later, and with a clock that was set back.
     for now in ["2026-03-02T03:00:00Z", "2026-03-02T03:01:00Z", "2026-02-01T00:00:00Z"] {
         ledger.served(&settings, now);
     }
@@ -118,7 +118,7 @@ fn of_what_was_due_while_nobody_served_the_last_is_held_and_the_others_are_misse
         "{}",
         ledger.why("2026-03-03")
     );
-    // Six hours late, and a moment more.
+    // Six hours late, and slightly later.
     ledger.served(&settings, "2026-03-05T09:00:00Z");
     ledger.served(&settings, "2026-03-06T09:00:01Z");
     let all = [&all[..], &[("2026-03-05T03", "held"), ("2026-03-06T03", "missed")]].concat();
@@ -173,7 +173,7 @@ fn a_blackout_or_a_freeze_is_waited_out_and_windows_are_for_drills_that_move_use
     );
 }
 
-/// What comes back at once moves users to and fro: after whatever moved them, nothing does so by itself for a while.
+/// Users must not be moved back and forth: after a move of any kind, no automatic move follows for a while.
 #[test]
 fn an_application_that_was_just_moved_is_not_moved_by_itself() {
     let live = DAILY.replace("isolated", "live");
@@ -195,7 +195,7 @@ fn an_application_that_was_just_moved_is_not_moved_by_itself() {
         ledger.served(&settings, until);
         assert_eq!(ledger.told(), told(&[("2026-03-02T03", "held")]), "{policy}");
     }
-    // A copy moves nobody, and another application is another one.
+    // A copy moves nobody, and another application is independent.
     for (text, plan) in [(DAILY, plan.clone()), (&live, PlanName::new("another"))] {
         let settings = settings(text);
         let mut ledger = Ledger::new();
@@ -225,13 +225,13 @@ fn what_was_due_by_words_that_were_changed_is_missed_and_said_to_be() {
     ledger.served(&weekly, "2026-03-03T12:00:00Z");
     assert_eq!(ledger.told(), told(&[("2026-03-02T03", "missed"), ("2026-03-03T03", "missed")]));
     assert!(ledger.why("2026-03-02").contains("the schedule changed"), "{}", ledger.why("2026-03-02"));
-    // Sundays from then on, and none of those that were before.
+    // Sundays from then on, and none before.
     ledger.served(&weekly, "2026-03-08T03:00:00Z");
     assert_eq!(ledger.told().last().unwrap(), &("2026-03-08T03".to_owned(), "held"));
     ledger.served(&Settings::default(), "2026-03-20T00:00:00Z");
     assert_eq!(ledger.told().last().unwrap(), &("2026-03-15T03".to_owned(), "missed"));
     assert!(ledger.known().schedules.is_empty());
-    // Whoever writes it again begins anew.
+    // A schedule that is added again starts anew.
     ledger.served(&weekly, "2026-03-23T00:00:00Z");
     assert_eq!(ledger.told().len(), 4);
 }
@@ -253,7 +253,7 @@ fn the_jitter_is_the_same_for_whoever_asks_and_keeps_schedules_apart() {
     assert_ne!(a, b);
     assert!(a.iter().chain(&b).all(|late| *late < Dur::mins(60)));
     assert!(a.iter().collect::<BTreeSet<_>>().len() > 40, "{a:?}");
-    // Nothing begins before its part of the jitter is over.
+    // Nothing starts before its part of the jitter has passed.
     let (settings, mut ledger) = (settings(&text("a")), Ledger::new());
     ledger.served(&settings, "2026-02-28T12:00:00Z");
     let begins = settings.schedules[0].begins(at("2026-03-01T03:00:00Z"));

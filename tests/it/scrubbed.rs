@@ -1,10 +1,10 @@
-//! What is said back is kept without secrets, in whatever form they come. The forms are written here by their definitions, and not by the product.
+//! Repeated text is stored without secrets, in any encoding. The tests implement the encodings independently of the product.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use drctl::model::scrub::Scrubber;
 
-/// A password with everything in it that needs quoting, a token, a phrase, one with letters of another alphabet, a key of several lines.
+/// A password with everything that needs quoting, a token, a passphrase, one with another alphabet, and a multi-line key.
 const SECRETS: [&str; 6] = [
     "p4s\"s/w0rd\\with+all=of&it's<kinds>%41",
     "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
@@ -15,7 +15,7 @@ const SECRETS: [&str; 6] = [
 ];
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\nU29tZU1vcmVMaW5lc09mVGhlS2V5VGhhdElzTG9uZ2VyVGhhbk9uZUxpbmUh\n-----END PRIVATE KEY-----";
 
-/// A way to write something down.
+/// An encoding.
 type Form = (&'static str, fn(&str) -> String);
 
 fn json(text: &str) -> String {
@@ -23,7 +23,7 @@ fn json(text: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// As JSON for those that take ASCII only.
+/// As JSON with only ASCII characters.
 fn ascii_json(text: &str) -> String {
     let one = |unit: u16| match u8::try_from(unit).ok().filter(u8::is_ascii_alphanumeric) {
         Some(byte) => char::from(byte).to_string(),
@@ -52,7 +52,7 @@ fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Lines of a width, each begun with something.
+/// Lines of a fixed width, each with a prefix.
 fn folded(text: &str, width: usize, begun: &str) -> String {
     let letters: Vec<char> = text.chars().collect();
     letters.chunks(width).map(|line| line.iter().collect::<String>()).collect::<Vec<_>>().join(begun)
@@ -96,11 +96,11 @@ fn knows(secrets: &[&str]) -> Scrubber {
     scrubber
 }
 
-/// No part of this length of what was said is left.
+/// A part of this length that is still in the text.
 fn left<'t>(said: &'t str, scrubbed: &str, length: usize) -> Option<&'t str> {
     let starts: Vec<usize> = said.char_indices().map(|(at, _)| at).collect();
     let part = |at: &usize| said.get(*at..*at + length).filter(|part| scrubbed.contains(part));
-    // Lines around a key stand in every file of a key.
+    // The lines around a key are the same in every key file.
     starts.iter().filter_map(part).find(|part| {
         !part.contains("---") && !"-----BEGIN PRIVATE KEY----- -----END PRIVATE KEY-----".contains(*part)
     })
@@ -135,7 +135,7 @@ fn secrets_are_found_in_all_their_forms() {
     }
 }
 
-/// Whoever cuts what was said leaves a half of it, or a line.
+/// Truncation may leave half of a secret, or a line.
 #[test]
 fn parts_of_secrets_are_found() {
     let token = SECRETS[1];
@@ -155,7 +155,7 @@ fn parts_of_secrets_are_found() {
         assert_eq!(scrubber.scrub(format!("line: {line}")), "line: [a secret]");
         assert_eq!(scrubber.scrub(format!("line: {}", &line[9..40])), "line: [a secret]");
     }
-    // A window of a phrase has to be longer: words of it may be in any message.
+    // For a passphrase the part must be longer, because its words may be in any message.
     assert_eq!(scrubber.scrub("x planted-hook-s".to_owned()), "x [a secret]");
     assert_eq!(scrubber.scrub("x planted-hook".to_owned()), "x [a secret]");
     assert_eq!(scrubber.scrub("x planted-ho".to_owned()), "x planted-ho");
@@ -196,14 +196,14 @@ fn what_is_no_secret_stays_as_it_is() {
             .count(),
         0
     );
-    // Nothing that is told twice is hidden twice, and what was hidden stays so.
+    // Scrubbing twice has no further effect.
     let once = scrubber.scrub(format!("{0} {0}", SECRETS[1]));
     assert_eq!(scrubber.scrub(once.clone()), once);
     let mut short = Scrubber::default();
     assert!(!short.learn("short") && !short.learn("  short \n"));
 }
 
-/// Counted in time of the processor, since others may use it, too.
+/// Measured in processor time, because other processes may run as well.
 #[test]
 fn a_long_text_is_looked_through_quickly() {
     let cpu = || -> u64 {

@@ -1,4 +1,4 @@
-//! Drills on schedule, over a year with both changes of the clocks, by a server that is killed again and again.
+//! Scheduled drills over a year with both clock changes, by a server that is killed again and again.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -32,17 +32,17 @@ fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 
-/// When the two schedules are due in 2026, by hand: neither the patterns nor the time zones of drctl are asked.
+/// The due times of the two schedules in 2026, computed by hand, without drctl's patterns and time zones.
 fn due_in_2026() -> BTreeMap<&'static str, Vec<Timestamp>> {
     let mut weekly = Vec::new();
     let mut sunday = at("2026-01-04T00:00:00Z");
     while sunday < at("2026-12-31T00:00:00Z") {
-        // Berlin is an hour ahead, and two from 29 March, 02:00, to 25 October, 03:00.
+        // Berlin is one hour ahead of UTC, and two from 29 March, 02:00, to 25 October, 03:00.
         let due = if sunday == at("2026-03-29T00:00:00Z") {
-            // 02:30 does not come that night: right after.
+            // 02:30 does not exist that night: it is due right after.
             sunday + Dur::mins(60)
         } else if sunday > at("2026-03-29T00:00:00Z") && sunday <= at("2026-10-25T00:00:00Z") {
-            // On 25 October it comes twice: once.
+            // On 25 October it exists twice: it is due once.
             sunday + Dur::mins(30)
         } else {
             sunday + Dur::mins(90)
@@ -55,7 +55,7 @@ fn due_in_2026() -> BTreeMap<&'static str, Vec<Timestamp>> {
     BTreeMap::from([("weekly", weekly), ("quarterly", quarterly.map(at).to_vec())])
 }
 
-/// Every drill that is known of, by schedule: when it was due, and what became of it.
+/// Every known drill by schedule: its due time and its result.
 fn drills(folder: &Folder) -> BTreeMap<String, Vec<(Timestamp, Value)>> {
     let of = |schedule: &Value| {
         let drills = schedule["drills"].as_array().unwrap().iter();
@@ -65,7 +65,7 @@ fn drills(folder: &Folder) -> BTreeMap<String, Vec<(Timestamp, Value)>> {
     schedules(folder)["schedules"].as_array().unwrap().iter().map(of).collect()
 }
 
-/// Numbers that follow from a seed.
+/// Random numbers from a seed.
 struct Dice(u64);
 
 impl Dice {
@@ -84,7 +84,7 @@ fn a_server_that_is_killed_two_hundred_times_in_a_year_holds_every_drill_once() 
     let (mut dice, mut killed, mut held) = (Dice(0x5eed_d1ce), 0, 0);
     let serve = ["serve", "--sandbox", "--until", until];
     while killed < 200 {
-        // Now and then nobody serves for some hours.
+        // Sometimes no server runs for some hours.
         let from = match dice.up_to(10) {
             0 if killed > 0 => {
                 let now = at(schedules(&folder)["now"].as_str().unwrap());
@@ -96,8 +96,8 @@ fn a_server_that_is_killed_two_hundred_times_in_a_year_holds_every_drill_once() 
         let mut said = BufReader::new(child.stdout.take().unwrap());
         let mut text = String::new();
         said.read_line(&mut text).unwrap();
-        // Dead from its first word on, and sooner where the year goes by faster than the deaths. Every eighth dies in a drill, however
-        // slow the machine is.
+        // Killed after its first output, and earlier if the year passes faster than the kills. Every eighth one is killed during a drill,
+        // however slow the machine is.
         let ahead = held * 200 > (killed + 8) * 56;
         let in_a_drill = !ahead && killed % 8 == 0;
         while in_a_drill && !text.contains(": begins") && said.read_line(&mut text).unwrap() > 0 {}
@@ -124,9 +124,9 @@ fn a_server_that_is_killed_two_hundred_times_in_a_year_holds_every_drill_once() 
         }
     }
     assert_eq!((named("-isolated~weekly~db"), named("-live~quarterly")), (52, 4), "one run for each instant");
-    // Each live drill has the one way back, and nothing else was run.
+    // Each live drill has exactly one return, and there are no other runs.
     assert_eq!(runs.len(), 52 + 2 * 4, "{runs:#?}");
-    // Each process that takes a run says so in its journal.
+    // Each process that takes over a run records that.
     let taken = folder.ok(&["audit", "export", "--sandbox"]).matches("epoch_taken").count();
     let resumed = taken - runs.len();
     eprintln!("killed {killed} times, and {resumed} times a drill was carried on by another process");
@@ -181,7 +181,7 @@ fn a_drill_that_cannot_begin_is_missed_and_said_to_be() {
         code == 0 && format!("{out}{err}").contains("schedule daily names plan gone"),
         "{code} {out}{err}"
     );
-    // Nobody can read a plan that is not there: for as long as it may be late somebody looks again.
+    // A missing plan cannot be read: the server tries again for as long as the drill may be late.
     let (code, said, _) =
         folder.run(&["serve", "--sandbox", "--until", "2026-01-03T12:00:00Z", "--output", "json"]);
     assert_eq!(code, 1, "{said}");
@@ -193,14 +193,14 @@ fn a_drill_that_cannot_begin_is_missed_and_said_to_be() {
         shown.contains("MISSED") && shown.contains("1 missed") && shown.contains("Fri 2026-01-02 03:00 UTC"),
         "{shown}"
     );
-    // Somebody else's instant is no place for a drill of today.
+    // A drill that is due today cannot be run at another time.
     let (code, _, err) = folder.run(&["serve", "--from", "2026-01-01T00:00:00Z"]);
     assert!(code == 2 && err.contains("--from works only with --sandbox"), "{err}");
     let said = Folder::with_plans().ok(&["schedules"]);
     assert!(said.contains("no `schedules:`"), "{said}");
 }
 
-/// With operators a drill that moves users waits for those whom the policy names; the server goes on with others, and then with it.
+/// With operators, a drill that moves users waits for approvals. The server runs other drills, and then continues it.
 #[test]
 fn a_drill_that_waits_for_a_person_is_carried_on_when_that_person_has_spoken() {
     let folder = serving(SCHEDULES);
@@ -243,7 +243,7 @@ fn soon(what: &str, there: impl Fn() -> bool) {
     assert!(waited, "it did not come: {what}");
 }
 
-/// Users are away when the server ends, and its drill could begin no more when the next one comes: they are taken back all the same.
+/// Users are away when the server ends, and the drill can no longer start when the next one runs: they are moved back all the same.
 #[test]
 fn users_who_are_away_for_a_drill_are_taken_back_however_late_it_is() {
     let live = "schedules:\n  moved: {plan: truststream, drill: live, at: \"0 6 1 1,7 *\", zone: UTC, late: 1h, hold: 3h}\n";
@@ -269,7 +269,7 @@ fn users_who_are_away_for_a_drill_are_taken_back_however_late_it_is() {
     assert_eq!(json(&status)["plans"][1]["active"]["site"], "us-west-2", "{status}");
 }
 
-/// The second of two databases is copied by the next server, and nobody says that a drill passed before.
+/// The second of two databases is copied by the next server, and the drill does not count as passed before that.
 #[test]
 fn a_drill_of_two_databases_is_over_when_both_were_copied() {
     let folder = serving(
@@ -300,7 +300,7 @@ fn a_drill_of_two_databases_is_over_when_both_were_copied() {
     );
 }
 
-/// The time that a copy is restored to is a random one, another for each drill, unless the schedule says how long ago.
+/// The restored time of a copy is random and differs between drills, unless the schedule states how long ago.
 #[test]
 fn copies_are_of_the_times_that_schedules_say() {
     let folder = serving(
@@ -335,7 +335,7 @@ fn copies_are_of_the_times_that_schedules_say() {
     assert!(code == 2 && err.contains("`point` is only for isolated drills"), "{code} {err}");
 }
 
-/// The old primary comes back after the run is over. Whoever serves tries the fence that is owed, in a rehearsal, too.
+/// The old primary returns after the end of the run. A server tries the pending fence, in a rehearsal as well.
 #[test]
 fn a_rehearsed_server_pays_the_fence_that_a_run_owes() {
     let folder = Folder::with_plans();

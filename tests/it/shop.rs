@@ -1,4 +1,4 @@
-//! A plan whose names are moved in one way or another: a database, and `www`, which needs it.
+//! A plan whose names move in different ways: a database, and `www`, which needs it.
 
 use drctl::record::event::Event;
 
@@ -24,24 +24,24 @@ const TAIL: &str = r#"probes:
 watch: {for: 1m}
 "#;
 
-/// With the component `www` as it is given.
+/// With this component `www`.
 pub fn shop(www: &str) -> String {
     format!("{HEAD}{www}{TAIL}")
 }
 
-/// Without a database there is no promotion, which nobody takes back.
+/// Without a database there is no irreversible promotion.
 pub fn names_only(www: &str) -> String {
     let sites = &HEAD[..HEAD.find("  db:").unwrap()];
     format!("{sites}{www}{TAIL}").replace("    needs: [db]\n", "")
 }
 
-/// With another component whose names whatever moves `www` would move, too.
+/// With another component whose names would move together with `www`.
 pub fn two_moved_at_once(www: &str) -> String {
     let api = www.replacen("  www:", "  api:", 1).replace("www.shop", "api.shop");
     format!("{HEAD}{www}{api}{TAIL}")
 }
 
-/// What was done to the estate up to the event that is the first of its kind, and how many events those are.
+/// The changes of the estate up to the first event of this kind, and the number of events until then.
 pub fn until(done: &Rehearsed, is: impl Fn(&Event) -> bool) -> (usize, Notes) {
     let events = events(done);
     let n = events.iter().position(is).unwrap();

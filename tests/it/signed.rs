@@ -1,4 +1,4 @@
-//! Whose word a run takes: requests and approvals are signed by operators, and each way in which one can be worthless is told apart.
+//! Whose statements a run accepts: requests and approvals are signed by operators, and each kind of invalid signature is distinguished.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,11 +23,11 @@ const GATE: &str = "gates:
   go: {at: promote, approval: \"may we?\", expires_after: 30m, by: [dba, engineering-lead]}
 ";
 
-/// Nobody is asked but by the plan's own gate.
+/// Only the plan's own gate asks for an approval.
 const NO_POLICY: &str =
     "policy: {severities: {P0: {by: []}}, changes: {database: {by: []}, dns: {by: []}}}\n";
 
-/// A folder with operators: ann is on call, bob and eve may approve, cy has no role. Mallory is nobody.
+/// A folder with operators: ann is on call, bob and eve may approve, cy has no role. Mallory is not an operator.
 pub fn folder() -> Folder {
     let folder = Folder::with_plans();
     let plan = folder.path().join("plans/truststream.yaml");
@@ -37,7 +37,7 @@ pub fn folder() -> Folder {
     folder
 }
 
-/// Keys for people, who are made operators with these roles; and one for Mallory, who is not.
+/// Keys of people who become operators with these roles; and one of Mallory, who does not.
 pub fn people_of(folder: &Folder, settings: &str, people: &[(&str, &str)], more: &str) {
     let mut operators = "operators:\n".to_owned();
     for (name, roles) in people {
@@ -54,7 +54,7 @@ pub fn as_operator(folder: &Folder, key: &str, args: &[&str]) -> (i32, String, S
     finish(folder.command(args).env("DRCTL_KEY", key).output().unwrap())
 }
 
-/// A failover that ann asked for, and that waits at its gate.
+/// A failover that ann requested and that waits at its gate.
 pub fn waiting(folder: &Folder) -> String {
     let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1", "--yes"];
     let (code, out, err) = as_operator(folder, "ann.key", &[&start[..], &["--output", "json"]].concat());
@@ -144,7 +144,7 @@ fn an_approval_takes_two_people_with_the_roles_that_are_asked_for() {
     verified_by_openssh(&folder, &approvals[1]["who"]);
 }
 
-/// Nobody reads and confirms what is refused afterwards, and a refusal says who may.
+/// A refusal comes before the confirmation, and says who may answer.
 #[test]
 fn a_refused_answer_names_those_who_may_give_it_before_anybody_confirms() {
     let folder = folder();
@@ -168,7 +168,7 @@ fn a_refused_answer_names_those_who_may_give_it_before_anybody_confirms() {
     assert!(code == 3 && err.contains("a run that is over takes no answers"), "{code} {err}");
 }
 
-/// An auditor needs nothing of drctl for this: `ssh-keygen -Y verify` with the public key.
+/// An auditor needs only `ssh-keygen -Y verify` and the public key for this.
 fn verified_by_openssh(folder: &Folder, who: &serde_json::Value) {
     let name = who["who"].as_str().unwrap();
     let public = std::fs::read_to_string(folder.path().join(format!("{name}.key.pub"))).unwrap();
@@ -231,7 +231,7 @@ fn each_worthless_approval_is_refused_with_its_own_words() {
     let garbage = Person { signature: Some("yes".to_owned()), ..signed(&folder, "eve.key", &good) };
     assert!(refusal(garbage).contains("is not readable"));
 
-    // A signature that was made for something else, such as a Git commit, is none of ours.
+    // A signature for another purpose, such as a Git commit, is not valid.
     let key = PrivateKey::read_openssh_file(&folder.path().join("eve.key")).unwrap();
     let text = serde_json::to_string(&good).unwrap();
     let for_git = key.sign("git", HashAlg::Sha512, text.as_bytes()).unwrap();
@@ -299,7 +299,7 @@ fn an_audit_finds_words_that_nobody_signed() {
         .faults
     };
     assert_eq!(audit(&|_| ()), []);
-    // Whoever writes the whole chain anew has no key of theirs.
+    // Somebody who rewrites the whole chain does not have their key.
     let as_approver = |event: &mut Event, change: &dyn Fn(&mut Person)| {
         if let EventKind::Approved { who, .. } = &mut event.what {
             change(who);
@@ -315,7 +315,7 @@ fn an_audit_finds_words_that_nobody_signed() {
         }
     });
     assert!(faults[0].seq == 1 && faults[0].why.contains("changed after the approval"), "{faults:?}");
-    // Nor can other operators be put in their place, or a rehearsal's words be made those of a live run.
+    // Nor can the operators be replaced, or the statements of a rehearsal be used in a live run.
     let faults = audit(&|event| {
         if let EventKind::RunCreated(created) = &mut event.what {
             let mine = created.authority.operators["cy"].key.clone();
@@ -334,7 +334,7 @@ fn an_audit_finds_words_that_nobody_signed() {
     assert!(faults[0].why.contains("it is for world sandbox, not for live"), "{faults:?}");
 }
 
-/// A process that reads a journal believes of a gate what its approvals say, and not that it was passed.
+/// A process that reads a journal trusts the approvals of a gate, not the event that it opened.
 #[test]
 fn a_gate_that_was_passed_by_hand_is_not_believed() {
     let folder = folder();
@@ -357,7 +357,7 @@ fn a_gate_that_was_passed_by_hand_is_not_believed() {
     assert!(refused(&one, passed).contains("the approval of engineering-lead is missing"));
 }
 
-/// Signatures are looked at before anybody goes on with a run, and before one is read from a file.
+/// Signatures are verified before a run is resumed or imported.
 #[test]
 fn a_run_with_words_that_nobody_said_is_not_gone_on_with() {
     let folder = folder();
@@ -372,7 +372,7 @@ fn a_run_with_words_that_nobody_said_is_not_gone_on_with() {
     let refused = create::vouched_for(&last.run, &records).unwrap_err().to_string();
     assert!(refused.contains("the journal names bob as the author: it is not signed"), "{refused}");
 
-    // The operators that a run brings along are those of drctl.yaml, or it is not gone on with.
+    // The operators of a run must match those in drctl.yaml, or it is not resumed.
     let settings = folder.path().join("plans/drctl.yaml");
     let text = std::fs::read_to_string(&settings).unwrap();
     std::fs::write(&settings, text.replace("roles: [dba]", "roles: [dba, cto]")).unwrap();

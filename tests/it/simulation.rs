@@ -25,7 +25,7 @@ use crate::resume::{estates, events, in_flight, runbook};
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, Seen, plan, run_id};
 
 fn rig(seed: u64) -> Rig {
-    // That one has tests of its own.
+    // That scenario has its own tests.
     let all: Vec<_> = SCENARIOS.iter().map(|of| of.name).filter(|name| *name != "promotion-slow").collect();
     let scenario = all[usize::try_from(roll(seed, &["scenario"], all.len() as u64)).unwrap()];
     let loses = Scenario::find(scenario).unwrap().loses_home;
@@ -72,11 +72,11 @@ fn rig(seed: u64) -> Rig {
     rig
 }
 
-/// Who still reaches whom, and for how long, is chance: a partition may let a log through and nobody else, clients beside the old
-/// primary give up, and the region may come back while the run lasts, with its replicas or without.
+/// What still works, and for how long, is random: a partition may let only the WAL through, clients beside the old primary may give up, and
+/// the region may return during the run, with or without its replicas.
 fn disturbed(rig: &mut Rig) {
     let (seed, of) = (rig.seed, &mut rig.scenario);
-    // Users are gone, and the servers can be asked: a fence by SQL is had.
+    // Users are gone, but the servers answer, so a fence by SQL works.
     of.sql_answers |= !of.control_plane_lost && roll(seed, &["sql"], 3) != 0;
     of.replicates |= !of.primary_dies && roll(seed, &["one-way"], 6) == 0;
     if roll(seed, &["clients"], 4) == 0 {
@@ -88,8 +88,7 @@ fn disturbed(rig: &mut Rig) {
     }
 }
 
-/// A third of what would be moved from home, and all of what has a damaged archive, is restored instead: a server of its own, or a
-/// managed one.
+/// Restores replace a third of the moves from home, and all with a damaged archive: on a self-managed server, or a managed one.
 fn restores(rig: &mut Rig) {
     let kind = if roll(rig.seed, &["restored kind"], 2) == 0 { "postgres" } else { "aws.rds" };
     let own = rig.plan.components.values().find(|c| c.kind() == kind).map(|c| c.name.clone());
@@ -97,7 +96,7 @@ fn restores(rig: &mut Rig) {
     let wanted = corrupt || roll(rig.seed, &["restores"], 3) == 0;
     let (Some(component), Intent::Switchover, true) = (own, rig.intent, wanted) else { return };
     rig.drill = None;
-    // The time is one of the server's own clock.
+    // The restored time is one of the server's own clock.
     rig.scenario.skew = Dur::ZERO;
     rig.intent = if roll(rig.seed, &["drills"], 3) == 0 { Intent::Drill } else { Intent::Restore };
     let ago = Dur(roll(rig.seed, &["ago"], 3_600_000));
@@ -109,7 +108,7 @@ fn restores(rig: &mut Rig) {
     }
 }
 
-/// What a restore and a drill come to, by what they find.
+/// The expected results of a restore and of a drill, depending on their findings.
 fn restored(rig: &Rig, done: &Rehearsed, context: &str) {
     let state = &done.ended.state;
     let lost = done.truth.lost_ms.values().max().copied().unwrap_or_default();
@@ -133,11 +132,11 @@ fn restored(rig: &Rig, done: &Rehearsed, context: &str) {
     }
 }
 
-/// What the seeds were worth.
+/// Statistics about the seeds.
 #[derive(Debug, Default)]
 struct Counts {
     failovers: AtomicU64,
-    /// A promotion before the fence would have been seen.
+    /// Runs in which a promotion before the fence would have been noticed.
     can_catch: AtomicU64,
     recovered: AtomicU64,
     with_waivers: AtomicU64,
@@ -220,7 +219,7 @@ fn check(seed: u64, counts: &Counts) {
     }
 }
 
-/// The clock of drctl's machine is set ahead somewhere in the run: nothing that is told flatters, nor is a bound on the wrong side.
+/// drctl's clock is set ahead somewhere in the run: no report is too good, and no bound is on the wrong side.
 fn clock_jumps(rig: &Rig, done: &Rehearsed, context: &str) {
     if roll(rig.seed, &["jumps"], 3) != 0 {
         return;
@@ -231,10 +230,10 @@ fn clock_jumps(rig: &Rig, done: &Rehearsed, context: &str) {
     let jumping = Rig { jumps: Some((after, by)), ..rig.clone() };
     let context = format!("this clock is {by} ahead after {after}: {context}");
     let jumped = jumping.rehearse().unwrap_or_else(|refused| panic!("{refused:?}: {context}"));
-    // Whether it began before the run, or after a probe's last turn, its stamps are not of one clock.
+    // If it started before the run, or after a probe's last turn, its times come from different clocks.
     safe_and_told(&jumping, &jumped, &context);
     rto_told(&jumped, &context);
-    // By that clock more may be lost than was accepted; nothing else ends otherwise, for each step and rung has its whole time.
+    // By that clock the loss may exceed the accepted one; everything else ends the same, because each step keeps its full timeout.
     let losses = |e: &Event| {
         let rules = [Rule::ExposureAboveRpo, Rule::ExposureUnknown];
         matches!(&e.what, EventKind::GateBlocked { rule: Some(rule), .. } if rules.contains(rule))
@@ -246,8 +245,8 @@ fn clock_jumps(rig: &Rig, done: &Rehearsed, context: &str) {
     }
 }
 
-/// The names were to be switched before anybody could change them: that fails in its time, and a person resumes it. When it is its turn
-/// depends on everything before it.
+/// The names should have switched before anybody could change them: that times out, and a person resumes it. Its turn depends on everything
+/// before it.
 fn before_dns(rig: &Rig, state: &RunState) -> bool {
     let failed = |(step, at): (&Step, &StepState)| {
         step.id.as_str().starts_with("switch.") && at.work.status == Status::Failed
@@ -255,8 +254,8 @@ fn before_dns(rig: &Rig, state: &RunState) -> bool {
     rig.scenario.dns_down > Dur::ZERO && state.runbook.steps.iter().zip(&state.steps).any(failed)
 }
 
-/// Two operators begin the same, one some time after the other, with nothing in common but the guard: one of them gets through, and
-/// no two servers are ever writers because of them.
+/// Two operators start the same failover, one some time after the other, with only the guard in common: one of them completes, and they
+/// never cause two writers.
 fn two_at_once(rig: &Rig, done: &Rehearsed, context: &str) {
     let lasted = done.ended.state.last_at.since(BEGAN).millis();
     let later = Dur(roll(rig.seed, &["rival"], 2) * roll(rig.seed, &["rival later"], lasted));
@@ -272,7 +271,7 @@ fn two_at_once(rig: &Rig, done: &Rehearsed, context: &str) {
     }
     let recovered = |e: &Result<Ended, Vec<Refusal>>| matches!(e, Ok(ended) if ended.state.mode == Mode::Finished(Outcome::Recovered));
     let alone = done.ended.state.mode == Mode::Finished(Outcome::Recovered);
-    // Calls that meet faults meet others than those of a run alone.
+    // With faults, the calls meet other faults than those of a single run.
     if alone && rig.scenario.faults == 0 && rig.scenario.throttled == 0 {
         let early =
             |e: &Result<Ended, Vec<Refusal>>| matches!(e, Ok(ended) if before_dns(&rig, &ended.state));
@@ -281,8 +280,8 @@ fn two_at_once(rig: &Rig, done: &Rehearsed, context: &str) {
     }
 }
 
-/// The process dies somewhere in a planned move, and then the source does, all of it or not: a failover takes the move's place, over
-/// an estate that misbehaves.
+/// The process dies during a planned move, and then the source fails, completely or not: a failover replaces the move, in an estate with
+/// faults.
 fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
     let all = events(done);
     if all.len() < 4 {
@@ -301,7 +300,7 @@ fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
             format!("source dead ({dark}) after {n} events of a move, variant {variant}: {context}");
         fails_over_instead(rig, &scenario, later, (&all[..n], &notes), &context);
     }
-    // Or before anything was fenced, with a write probe that had failed though users were served.
+    // Or before anything was fenced, with a write probe that had failed although users were served.
     let fences = |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("fence."));
     let before = all
         .iter()
@@ -319,7 +318,7 @@ fn dies_in_the_move(rig: &Rig, done: &Rehearsed, context: &str) {
     dies_in_the_way_back(rig, done, (&scenario, n), context);
 }
 
-/// A person takes a move back while its source dies.
+/// A person undoes a move while its source fails.
 fn dies_in_the_way_back(rig: &Rig, done: &Rehearsed, (scenario, n): (&Scenario, usize), context: &str) {
     let all = events(done);
     let died = all[n - 1].at.since(BEGAN);
@@ -330,7 +329,7 @@ fn dies_in_the_way_back(rig: &Rig, done: &Rehearsed, (scenario, n): (&Scenario, 
         let dying = Rig { scenario: scenario.clone(), patience: Dur::mins(120), ..rig.clone() };
         let (mut back, _) = dying.cancel(&done.records[..n], &notes, None);
         if roll(rig.seed, &["resumed"], 2) == 0 && !back.ended.state.finished() {
-            // A call in doubt is waited for until somebody sees what became of it, or nobody waits any more.
+            // A call in doubt is waited for until its effect is observed or the wait ends.
             (back, _) = dying.second(&back.records, &back.notes, &[Signal::Resume], None).unwrap();
         }
         let all = events(&back);
@@ -342,7 +341,7 @@ fn dies_in_the_way_back(rig: &Rig, done: &Rehearsed, (scenario, n): (&Scenario, 
     }
 }
 
-/// What asks the data fails, though users are served.
+/// The write probes fail although users are served.
 fn false_alarm(before: &[Event]) -> Vec<Event> {
     let mut all = before.to_vec();
     let at = all.last().unwrap().at;
@@ -358,7 +357,7 @@ fn false_alarm(before: &[Event]) -> Vec<Event> {
     all
 }
 
-/// A failover takes the place of a move of which this much was written, with every waiver if it has to be.
+/// A failover replaces a move after this prefix, with every waiver if needed.
 fn fails_over_instead(
     rig: &Rig,
     scenario: &Scenario,
@@ -373,12 +372,12 @@ fn fails_over_instead(
         later: Some(BEGAN + later),
         ..Rig::new(rig.plan.clone(), "calm", rig.seed)
     };
-    // What is being taken back has to be seen to its end first.
+    // A run that is being undone must be completed first.
     if state.finished() || continued(&state, records.len() as u64, &next.to()).is_err() {
         return;
     }
     let mut failed_over = next.take_over(&records, notes, &[]);
-    // What is accepted without need hides what would have been told.
+    // Unneeded waivers would hide what should be reported.
     for more in [&[Rule::UnfencedPromotion, Rule::ExposureAboveRpo][..], &[Rule::OtherSource]] {
         if failed_over.is_err() {
             next.waivers.extend(more.iter().copied().map(accept));
@@ -388,12 +387,12 @@ fn fails_over_instead(
     match failed_over {
         Ok(after) => {
             let after = Rehearsed { resumed: true, ..after };
-            // What a restore gave up before is in its own report.
+            // Data that a restore gave up before is in its own report.
             if !asked_to_swap(all) {
                 safe_and_told(&next, &after, context);
             }
             one_primary(&next, &after.watched_later, &after.journals, context);
-            // An outage that was over before is in the report of the move, or nobody watched it.
+            // An outage that ended before is in the report of the move, or nobody watched it.
             let began = after.ended.state.created_at;
             let failed = after.truth.turns.iter().skip_while(|(_, served)| *served);
             let over = failed.take_while(|(at, _)| *at < began).any(|(_, served)| *served);
@@ -402,8 +401,8 @@ fn fails_over_instead(
                 rto_told(&after, context);
             }
         }
-        // Users are served already, from the other site; or nobody knows yet which data serve; or the replica of the history that
-        // a restore left is set aside, and the one that takes its name is still being made.
+        // Users are served from the other site already; or it is unknown which data serves; or the replica of the abandoned history is set
+        // aside, and the one that takes its name is still being created.
         Err(refusals) => assert!(
             refusals.iter().all(|r| {
                 r.rule == Rule::HealthySource
@@ -415,7 +414,7 @@ fn fails_over_instead(
     }
 }
 
-/// Whether a copy was to take the place of live data.
+/// Whether a copy was to replace live data.
 fn asked_to_swap(events: &[Event]) -> bool {
     asked(events, "swap.")
 }
@@ -436,7 +435,7 @@ pub fn accept(rule: Rule) -> Waiver {
     }
 }
 
-/// The process dies somewhere, with the effects of its last calls and without: another carries the run on, or a person cancels it.
+/// The process dies somewhere, with and without the effects of its last calls: another resumes the run, or a person cancels it.
 fn interrupted(rig: &Rig, done: &Rehearsed, context: &str) {
     let all = events(done);
     if all.len() < 4 {
@@ -465,7 +464,7 @@ fn interrupted(rig: &Rig, done: &Rehearsed, context: &str) {
     too_late(rig, done, &all[..n], &format!("died after {n} events, their effects yet to come: {context}"));
 }
 
-/// The process that takes a run back dies, too.
+/// The process that undoes a run dies as well.
 fn taken_back_by_two(rig: &Rig, back: &Rehearsed, before: usize, context: &str) {
     let all = events(back);
     let Some(more) = all.len().checked_sub(before + 4) else { return };
@@ -482,7 +481,7 @@ fn taken_back_by_two(rig: &Rig, back: &Rehearsed, before: usize, context: &str) 
     );
 }
 
-/// What the dead process had asked for comes when nobody waits for it any more.
+/// A call of the dead process takes effect when nobody waits for it any more.
 fn too_late(rig: &Rig, done: &Rehearsed, prefix: &[Event], context: &str) {
     let asked = in_flight(prefix);
     let Some(notes) = estates(&done.notes, prefix).pop().filter(|_| !asked.is_empty()) else { return };
@@ -497,7 +496,7 @@ fn too_late(rig: &Rig, done: &Rehearsed, prefix: &[Event], context: &str) {
     invariants(&rig, &back, &format!("cancelled, {context}"));
 }
 
-/// A cancelled restore lets users in: to the old data, unless somebody wrote into the restored server.
+/// A cancelled restore admits users to the old data, unless somebody wrote to the restored server.
 fn taken_back(back: &Rehearsed, swapped: bool, context: &str) {
     let state = &back.ended.state;
     let cancelled = state.mode == Mode::Finished(Outcome::Cancelled);
@@ -506,12 +505,12 @@ fn taken_back(back: &Rehearsed, swapped: bool, context: &str) {
     assert!(served, "users are kept out after a cancel: {context}");
 }
 
-/// What a person can set, but for fences: which rung of a ladder held is chance.
+/// The attributes that a person can set, except fences, because the fence method that worked is random.
 fn kept(seen: &Seen) -> Vec<(&String, String)> {
     settings(seen).into_iter().filter(|(key, _)| !key.starts_with("fence/")).collect()
 }
 
-/// A promotion is called again only where the earlier call was refused, or proven to have had no effect.
+/// A promotion is requested again only if the earlier call was refused, or proven to have had no effect.
 fn assert_no_call_twice(done: &Rehearsed, context: &str) {
     let mut open = std::collections::BTreeSet::new();
     for event in events(done) {
@@ -530,7 +529,7 @@ fn assert_no_call_twice(done: &Rehearsed, context: &str) {
     }
 }
 
-/// As many as `DRCTL_TEST_SEEDS` says (`tests/nightly`), from `DRCTL_TEST_SEEDS_FROM` on, shared out over the processors.
+/// Runs `DRCTL_TEST_SEEDS` seeds (`tests/nightly`), starting with `DRCTL_TEST_SEEDS_FROM`, on all processors.
 #[test]
 fn fixed_seeds() {
     let number = |name: &str| std::env::var(name).ok().and_then(|n| n.parse().ok());
@@ -546,7 +545,7 @@ fn fixed_seeds() {
             }
             if let Err(found) = std::panic::catch_unwind(AssertUnwindSafe(|| check(seed, &counts))) {
                 eprintln!("found by failover number {}", counts.failovers.load(Ordering::Relaxed));
-                // Nobody has to look for more.
+                // No other worker needs to start more.
                 next.store(wanted, Ordering::Relaxed);
                 std::panic::resume_unwind(found);
             }
@@ -556,7 +555,7 @@ fn fixed_seeds() {
     std::thread::scope(|scope| (0..processors).for_each(|_| drop(scope.spawn(some))));
     eprintln!("{}", counts.told());
     let (all, caught) = (counts.failovers.into_inner(), counts.can_catch.into_inner());
-    // Of a few seeds nothing follows.
+    // A few seeds prove nothing.
     assert!(
         all < 100 || caught * 2 >= all,
         "only {caught} of {all} failovers can catch a promotion before the fence"
@@ -569,12 +568,12 @@ fn fresh_seeds() {
     (0..40).for_each(|i| check(1_000_000 + base * 100 + i, &Counts::default()));
 }
 
-/// What faults of the code came from before, each with what it showed.
+/// Seeds that once found a bug, each with what it showed.
 #[test]
 fn seeds_that_found_something() {
-    // Of a group the loss of one store was accepted, and nobody was told that the next one exceeds its objective, too.
+    // The loss of one store in a group was accepted, and the next store's excess over its objective was not reported.
     check(179_570_054_004, &Counts::default());
-    // Its loss grows while it is asked for: of two stores that are promoted together each is asked for more than five times.
+    // Its loss grows during the question: for two stores that are promoted together, each question adds more than five minutes.
     check(1_784, &Counts::default());
 }
 

@@ -1,8 +1,8 @@
-//! What drctl.yaml may say of where evidence is kept; the buckets themselves are in `live::sinks`.
+//! The settings for evidence sinks in drctl.yaml; `live::sinks` tests the buckets themselves.
 
 use crate::cli::{Folder, json};
 
-/// A folder whose evidence is kept like this.
+/// A folder with these settings for evidence.
 fn keeping(evidence: &str) -> Folder {
     let folder = Folder::with_plans();
     let path = folder.path().join("plans/drctl.yaml");
@@ -86,7 +86,7 @@ fn rehearsals_stay_here_and_nowhere_is_said_to_be_nowhere() {
     assert!(code == 2 && err.contains("a rehearsal proves nothing about the real estate"), "{err}");
     let list = json(&folder.ok(&["evidence", "list", "--sandbox", "--output", "json"]));
     assert_eq!(list["bundles"][0]["not_at"], serde_json::json!([]), "{list:#}");
-    // A store in which nothing ran yet owes nothing.
+    // A store without any run has nothing to deliver.
     let said = folder.ok(&["evidence", "push"]);
     assert!(said.contains("every bundle is in all its sinks"), "{said}");
     let (code, _, err) = folder.run(&["evidence", "push", "20260101-nothing"]);

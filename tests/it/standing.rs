@@ -1,4 +1,4 @@
-//! What is on the screen while a recovery stands still, is given up, or has left two servers that take writes.
+//! The screens while a recovery is stopped, was given up, or has left two servers that take writes.
 
 use crate::cli::{Folder, json};
 
@@ -29,7 +29,7 @@ fn the_status_of_a_recovery_that_stopped_says_that_nobody_can_write_and_users_ar
     let told = json(&folder.ok(&["status", "truststream", "--sandbox", "--output", "json"]));
     assert_eq!(told["plans"][0]["fenced"], serde_json::json!({"db": "us-west-2"}), "{told:#}");
     assert!(told["plans"][0]["users"].as_str().unwrap().contains(RUN), "{told:#}");
-    // Where all is well nothing of that is said.
+    // If all is well, nothing about that is shown.
     let calm = Folder::with_plans();
     failover(&calm, "region-lost", &[]);
     let status = calm.ok(&["status", "truststream", "--sandbox"]);
@@ -58,7 +58,7 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     assert!(resumed.contains("pending fence: check.db done"), "{resumed}");
     let shown = folder.ok(&["runs", "show", RUN, "--sandbox", "--output", "json"]);
     assert_eq!(json(&shown)["fence"]["state"], "fenced", "{shown}");
-    // What the old primary committed after the promotion is lost, whatever the replica had before: that is no longer unproven.
+    // What the old primary committed after the promotion is lost, whatever the replica had: that is known now.
     let rpo = &json(&shown)["rpo"];
     assert_eq!((&rpo["basis"], &rpo["verdict"]), (&"upper_bound".into(), &"missed".into()), "{rpo:#}");
     assert!(
@@ -75,7 +75,7 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     }
 }
 
-/// Who reads at 3 a.m. how many servers are enough reads one number.
+/// A reader at 3 a.m. sees a single number for the required servers.
 #[test]
 fn a_screen_that_stops_for_capacity_says_one_number_of_what_is_required() {
     let folder = Folder::with_plans();
@@ -100,7 +100,7 @@ fn what_was_given_up_says_what_a_person_must_do_and_nothing_that_harms() {
     let title = out.find("ABANDONED: users have not been served").unwrap_or_else(|| panic!("{out}"));
     assert!(out[title..].contains("next     a rehearsal ends here. In a live run, a failover of truststream to us-east-1 would complete the move"), "{out}");
     assert!(out.contains("UNPROTECTED: no standby follows db"), "{out}");
-    // A standby would be made of a server that nobody reaches, and a failover with --sandbox begins anew.
+    // A standby would be made from an unreachable server, and a failover with --sandbox starts over.
     for harmful in ["reprotect truststream", "failback", "drctl --sandbox failover"] {
         assert!(!out[title..].contains(harmful), "{harmful}: {out}");
     }
@@ -135,13 +135,13 @@ fn what_is_shown_of_a_scenario_before_its_outage_says_so() {
         let (_, _, err) = folder.run(&[verb, "truststream", "--sandbox=calm"]);
         assert!(!err.contains("before its outage"), "{verb}: {err}");
     }
-    // After a run it is the estate that the run left.
+    // After a run, the estate is in the state that the run left.
     failover(&folder, "region-dark", &UNFENCED);
     let (_, _, err) = folder.run(&["status", "truststream", "--sandbox=region-dark"]);
     assert!(!err.contains(words), "{err}");
 }
 
-/// Lines of a run and lines of what takes long say when, by which clock.
+/// Lines of runs and of slow steps have a time and its time zone.
 #[test]
 fn every_line_of_a_run_has_its_time_with_the_zone() {
     let folder = Folder::with_plans();
@@ -157,7 +157,7 @@ fn every_line_of_a_run_has_its_time_with_the_zone() {
     assert!(took.contains(" with detection and decision, real "), "{took}");
 }
 
-/// The words of one thing are one word: a drill ends as its title says, and a gate takes no time of which there is a most.
+/// The same thing always has the same word: a drill ends as its title says, and a gate has no maximum duration.
 #[test]
 fn words_of_drills_gates_and_reports_need_no_second_reading() {
     let folder = Folder::with_plans();
@@ -187,7 +187,7 @@ fn words_of_drills_gates_and_reports_need_no_second_reading() {
     assert!(!report("2026-01-01T02:00:00Z").contains("not over yet"));
 }
 
-/// The go-bag of a rehearsal helps nobody on the day.
+/// The go-bag of a rehearsal is useless in an outage.
 #[test]
 fn a_go_bag_of_rehearsals_takes_the_place_of_none_of_the_live_store() {
     let folder = Folder::with_plans();
@@ -200,7 +200,7 @@ fn a_go_bag_of_rehearsals_takes_the_place_of_none_of_the_live_store() {
     let (code, _, err) = export(&["--to", "drctl-kit-sandbox.json"]);
     assert!(code == 2 && err.contains("is a go-bag of rehearsals"), "{code} {err}");
     assert!(at("drctl-kit.json") == live && at("drctl-kit-sandbox.json") == sandbox);
-    // One of the same world is renewed.
+    // A go-bag of the same world is replaced.
     assert_eq!((export(&[]).0, export(&["--sandbox"]).0), (0, 0));
     let (_, out, err) = folder.run(&["doctor", "--assume-down", "us-west-2", "--sandbox"]);
     let said = format!("{out}{err}").split_whitespace().collect::<Vec<_>>().join(" ");

@@ -1,4 +1,4 @@
-//! What a person types to steer a run and is told: ways on from a stop, questions before what cannot be taken back, commands that fit.
+//! Messages for people who control a run: the options after a stop, questions before irreversible actions, and suitable commands.
 
 use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -19,7 +19,7 @@ use crate::rig::{self, Rig};
 
 const START: &[&str] = &["failover", "truststream", "--to", "us-east-1", "--yes"];
 
-/// The same command at a terminal, where somebody types this.
+/// The same command at a terminal, with this input.
 pub fn at_a_terminal(folder: &Folder, key: Option<&str>, args: &[&str], typed: &str) -> (i32, String) {
     let words: Vec<String> = args.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
     let line = format!("'{}' {}", env!("CARGO_BIN_EXE_drctl"), words.join(" "));
@@ -63,7 +63,7 @@ fn a_stop_lists_the_ways_on_and_the_one_that_restores_users_does() {
     ] {
         assert!(out.contains(means), "{means}: {out}");
     }
-    // It stands right below the title, which says how users are; what comes after a recovery is no advice yet.
+    // It comes right below the title, which says how users are; advice for after a recovery is not shown yet.
     let title = out.lines().position(|l| l.starts_with("HALTED: users have not been served for ")).unwrap();
     let below: Vec<&str> = out.lines().skip(title + 1).take(2).collect();
     assert!(below[0].starts_with("  stopped  scale.nodes") && below[1] == "  ways on", "{out}");
@@ -90,7 +90,7 @@ fn a_stop_lists_the_ways_on_and_the_one_that_restores_users_does() {
 fn what_waits_for_a_person_names_the_waiver_and_what_a_cancel_takes_back() {
     let folder = Folder::with_plans();
     let (code, out, err) = folder.run(&[START, &["--sandbox", "replica-lagging"]].concat());
-    // It began: only what begins nothing is refused.
+    // It started: only a run that starts nothing is refused.
     assert_eq!(code, 1, "{out}{err}");
     assert!(out.contains("    drctl runs resume") && out.contains("--waive exposure-above-rpo"), "{out}");
     assert!(out.contains("undoes these steps: ") && out.contains("fence.db.security_group"), "{out}");
@@ -117,14 +117,14 @@ fn a_cancel_after_a_promotion_is_confirmed_and_says_what_stays() {
     assert_eq!(events(), before);
     let (code, screen) = at_a_terminal(&folder, None, &cancel, "y");
     assert!(code == 1 && screen.contains("cancelled by"), "{code} {screen}");
-    // It says so before, and does it: nobody has to say it twice.
+    // It announces and does it, so that nobody has to repeat the command.
     assert!(screen.contains("closes the run while users are still out"), "{screen}");
     assert!(screen.contains("it keeps the guards of db, nodes, www"), "{screen}");
     assert!(screen.contains("ABANDONED") && !screen.contains("ways on"), "{screen}");
     assert!(!before.contains("abandoned") && events().contains("abandoned"), "the journal ends with it");
 }
 
-/// Before anything that users feel is done nobody is asked.
+/// Before anything that users notice, no confirmation is needed.
 #[test]
 fn a_cancel_of_a_run_that_only_looked_is_not_grave() {
     let rig = Rig::new(rig::truststream(), "region-lost", 1);
@@ -150,7 +150,7 @@ fn a_decision_that_nothing_would_come_of_is_refused() {
     let (code, _, err) = ack("take-back");
     assert!(code == 3 && err.contains("db was promoted, so the run can no longer be undone"), "{code} {err}");
     assert_eq!(ack("fix-forward").0, 0);
-    // Where nothing was stopped there is nothing to decide.
+    // Without a stop, there is nothing to decide.
     let rig = Rig::new(rig::truststream(), "replica-lagging", 1);
     let done = rig.rehearse().unwrap();
     let said = |decision| {
@@ -214,7 +214,7 @@ fn the_sandbox_knows_its_scenarios() {
     }
 }
 
-/// Whoever copies a command off the screen of a rehearsal stays in it.
+/// A command that is copied from a rehearsal's output stays in the rehearsal.
 #[test]
 fn a_rehearsal_names_no_live_command() {
     let folder = Folder::with_plans();
@@ -288,7 +288,7 @@ fn an_approval_is_shown_asked_about_and_says_who_is_missing() {
 /// Exit code, stdout, stderr.
 type Ran = (i32, String, String);
 
-/// The command as somebody who is not root: modes mean nothing to root.
+/// Runs the command as a user other than root, because root ignores file modes.
 fn as_nobody(folder: &Folder, args: &[&str]) -> Ran {
     let mut command = Command::new("setpriv");
     command
@@ -312,11 +312,11 @@ fn modes(folder: &Folder, of_folders: u32, of_files: u32) {
     }
 }
 
-/// Another user's store, or one on a medium that takes no writes; and none at all, in such a folder.
+/// Another user's store, or one on a read-only medium; and no store at all in such a folder.
 #[test]
 fn verbs_that_read_only_read() {
     let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
-    // Whoever is not root owns what is made here, and may always change its mode: then there is nobody else to be.
+    // Without root, the current user owns the files and can change their modes, so there is no other user to test with.
     if !root {
         return;
     }
@@ -341,7 +341,7 @@ fn verbs_that_read_only_read() {
         &["notify", "show", "latest"],
         &["check"],
     ];
-    // Only a checkpoint that is not there yet is written beside it.
+    // Only a checkpoint that does not exist yet is written beside it.
     let answers = |by: &dyn Fn(&[&str]) -> Ran| -> Vec<(i32, String)> {
         reads
             .iter()
@@ -376,7 +376,7 @@ fn verbs_that_read_only_read() {
     assert!(code == 2 && err.contains("is read-only for this user"), "{code} {err}");
 }
 
-/// What this build cannot reach is not judged, and no run of it is begun.
+/// A build without a provider judges nothing that it cannot reach, and starts no run of it.
 #[cfg(not(feature = "aws"))]
 #[test]
 fn without_a_provider_live_verbs_judge_nothing() {
@@ -437,7 +437,7 @@ fn words_fit_their_number_and_nothing_is_said_of_nothing() {
         assert!(!said.contains(odd), "{odd}: {said}");
     }
     assert!(said.contains("1 file, ") && said.contains("protection  unknown: "), "{said}");
-    // What is only shown has no digest yet by which it could be approved.
+    // A displayed runbook has no digest yet that could be approved.
     let shown = folder.ok(&["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"]);
     assert!(!shown.lines().next().unwrap().contains("runbook"), "{shown}");
 }
@@ -459,7 +459,7 @@ fn many_plans_are_summed_up_first() {
     assert!(one.contains("permissions"), "{one}");
 }
 
-/// Twenty copies of a plan, of which one has no replica that could be promoted in time.
+/// Twenty copies of a plan, one of which has no replica that can be promoted in time.
 fn twenty() -> Folder {
     let folder = Folder::with_plans();
     let plans = folder.path().join("plans");
@@ -474,7 +474,7 @@ fn twenty() -> Folder {
     folder
 }
 
-/// A screen for many things: how many are how, the worst first, and where the rest of one is.
+/// A summary of many items: a count by rating, the worst first, and where to find details.
 #[test]
 fn what_is_told_of_many_plans_fits_on_a_screen_with_the_worst_on_top() {
     let folder = twenty();
@@ -506,12 +506,12 @@ fn what_is_told_of_many_plans_fits_on_a_screen_with_the_worst_on_top() {
     assert!(out.contains("   1  warning  ttl-near-rto in 1 file"), "{out}");
     assert_eq!(err.matches("ttl-near-rto").count(), 1, "{err}");
     assert!(err.lines().count() < 60 && err.contains("drctl check FILE"), "{err}");
-    // Programs get all of it.
+    // Programs get everything.
     let all = json(&folder.run(&[&dry[..], &["--output", "json"]].concat()).1);
     assert_eq!(all["runs"].as_array().unwrap().len(), 21);
 }
 
-/// How long it takes and what cannot be taken back is read first; a screen of steps follows.
+/// The duration and irreversible steps come first; a screen of steps follows.
 #[test]
 fn a_runbook_begins_with_its_figures() {
     let folder = Folder::with_plans();
@@ -536,14 +536,14 @@ fn runs_that_somebody_has_to_act_on_are_listed_first() {
     assert_eq!(of, ["2", "4", "3", "1"], "halted, a pending fence, then what is over: {listed}");
 }
 
-/// Commands stand in groups, each in one, and what people know still works.
+/// Each command is in one group, and commands that people know still work.
 #[test]
 fn help_has_groups_and_commands_have_the_places_that_people_look_in() {
     let folder = Folder::with_plans();
     let help = folder.ok(&["--help"]);
     let all: Vec<String> =
         drctl::cli::args::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
-    // Those are parts of `drill` and `policy`.
+    // These are parts of `drill` and `policy`.
     let parts = ["help", "schedules", "key"];
     for name in all.iter().filter(|name| !parts.contains(&name.as_str())) {
         let lines = help.lines().filter(|line| line.starts_with(&format!("  {name} "))).count();
@@ -561,7 +561,7 @@ fn help_has_groups_and_commands_have_the_places_that_people_look_in() {
     );
     let shown = folder.ok(&["plan", "truststream", "--to", "us-east-1", "--sandbox"]);
     assert_eq!(shown, folder.ok(&["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"]));
-    // A folder may be called as the verb is.
+    // A folder may have the same name as the command.
     std::fs::create_dir(folder.path().join("plan")).unwrap();
     folder.ok(&["-C", "plan", "init", "shop"]);
     folder.ok(&["-C", "plan", "plan", "shop", "--to", "us-east-1", "--sandbox"]);

@@ -1,4 +1,4 @@
-//! STOP: after a step failed nothing goes on until a named person said what is made of it, and how things stood then is kept.
+//! Stops: after a failed step nothing continues until a named person decides, and the state at that time is recorded.
 
 use drctl::kinds::Operation;
 use drctl::model::duty::Decision;
@@ -16,11 +16,11 @@ use crate::cli::{Folder, json};
 use crate::resume::events;
 use crate::rig::{Rehearsed, Rig, truststream};
 
-/// The first call after a stop that nobody had answered, which is none of those that wait for nobody.
+/// The first call after an undecided stop, except for calls that need no decision.
 pub fn called_in_spite_of_a_stop(all: &[Event]) -> Option<String> {
     let mut state = RunState::fold(&all[..1]).ok()?;
     for event in &all[1..] {
-        // Whoever decided to take it back, or anything else, did not decide to go on.
+        // A decision to undo, or any other decision, is not one to continue.
         let stopped = !state.may_go_on() && state.mode == Mode::Running;
         if let EventKind::CallIntended { step, direction: Direction::Do, .. } = &event.what
             && stopped
@@ -43,7 +43,7 @@ fn failed(step: &str, reason: &str) -> EventKind {
     EventKind::StepFailed { step: StepId::new(step), reason: reason.to_owned() }
 }
 
-/// A run of which the groups could not be made larger, what was said to that, and what came of it.
+/// A run whose groups could not be enlarged, the answer to that, and the result.
 fn not_larger(rig: &Rig, said: Option<EventKind>) -> Rehearsed {
     let calls =
         |w: &EventKind| matches!(w, EventKind::CallIntended { step, .. } if step.as_str() == "scale.nodes");
@@ -73,7 +73,7 @@ fn a_step_that_failed_keeps_the_replica_from_being_promoted_and_not_the_fence_fr
     assert_eq!(called_in_spite_of_a_stop(&events(&done)), None);
     let i = state.position(&StepId::new("evidence.after")).unwrap();
     assert!(!state.steps[i].facts.is_empty(), "how things stood is kept: {:?}", state.work(i));
-    // Whoever goes on says so, and what was kept is looked at once more when it is over.
+    // A person who continues says so, and the recorded state is observed again at the end.
     let (done, _) = rig.second(&done.records, &done.notes, &[Signal::Resume], None).unwrap();
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
     let looked = |what: &EventKind| matches!(what, EventKind::StepFinished { step, .. } if step.as_str() == "evidence.after");
@@ -87,7 +87,7 @@ fn a_step_that_failed_keeps_the_replica_from_being_promoted_and_not_the_fence_fr
     assert_eq!(facts.len(), 4, "what was seen before is not told as how things stand now: {facts:#?}");
 }
 
-/// A decision that is not to go on holds the run, also while it is driven; and a step that was left out explains no halt by itself.
+/// A decision other than to continue keeps the run stopped, also while it is driven; and a skipped step alone does not explain a halt.
 #[test]
 fn who_decides_otherwise_has_nothing_promoted() {
     for decision in [Decision::TakeBack, Decision::Restore, Decision::Failover] {
@@ -110,7 +110,7 @@ fn who_decides_otherwise_has_nothing_promoted() {
     }
 }
 
-/// What was kept at the stop is not told as how things stood after they were taken back.
+/// The state at the stop is not reported as the state after the undo.
 #[test]
 fn a_cancel_forgets_how_things_stood() {
     let (rig, done) = stopped();
@@ -130,7 +130,7 @@ fn a_planned_move_that_stopped_keeps_nobody_out() {
     assert_eq!(done.truth.outage_ms(), None);
 }
 
-/// The one who ends it answers, and what others had decided before is not forgotten; a run that another one takes the place of was left
+/// Ending the run is a decision, and earlier decisions of others are kept. A run that another one replaces was decided for that one.
 /// for that one.
 #[test]
 fn every_decision_is_kept() {
@@ -157,7 +157,7 @@ fn every_decision_is_kept() {
     );
 }
 
-/// What was kept at the stop is in its bundle.
+/// The state at the stop is in its bundle.
 #[test]
 fn the_bundle_of_a_stop_has_how_things_stood() {
     let folder = Folder::with_plans();

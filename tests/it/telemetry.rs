@@ -62,7 +62,7 @@ impl Estate {
     }
 
     fn store(&self) -> SqliteJournal {
-        // Each of them makes what it needs of the store.
+        // Each of these creates what it needs of the store.
         for args in [&["schedules"][..], &["runs", "list"]] {
             finish(self.command(args).output().unwrap());
         }
@@ -71,7 +71,7 @@ impl Estate {
         SqliteJournal::open(&folder.join("drctl.db"), StoreWorld::Live).unwrap()
     }
 
-    /// The first half of a real run, and the rest of it.
+    /// The first half of a live run, and the rest of it.
     fn half(&self) -> (SqliteJournal, Vec<Event>) {
         let store = self.store();
         let now = Timestamp::from_millis(jiff::Timestamp::now().as_millisecond());
@@ -85,7 +85,7 @@ impl Estate {
         (store, rest)
     }
 
-    /// The spans that came, by id; the last one counts.
+    /// The received spans by ID; the last one counts.
     fn spans(&self) -> BTreeMap<String, Value> {
         let mut spans = BTreeMap::new();
         for request in self.collector.came() {
@@ -98,7 +98,7 @@ impl Estate {
     }
 }
 
-/// The spans that the journal has by now and that are over.
+/// The ended spans in the journal so far.
 fn expected(store: &SqliteJournal) -> BTreeMap<String, Value> {
     let run = RunId::new(RUN);
     let events = create::decode(&run, &store.read(&run).unwrap()).unwrap();
@@ -115,7 +115,7 @@ fn until(what: &str, mut there: impl FnMut() -> bool) {
     }
 }
 
-/// A process that outlives no test.
+/// A process that is killed at the end of the test.
 struct Server(Child);
 
 impl Drop for Server {
@@ -125,7 +125,7 @@ impl Drop for Server {
     }
 }
 
-/// How long it takes to end when it is asked to.
+/// How long it takes to end after a request.
 fn stop(mut server: Server) -> Duration {
     let began = Instant::now();
     let pid = server.0.id().to_string();

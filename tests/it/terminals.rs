@@ -1,4 +1,4 @@
-//! What a person at a terminal sees: questions that nothing is drawn over, and lines that fit.
+//! The terminal output for people: nothing overwrites a question, and lines fit.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -8,11 +8,10 @@ use drctl::cli::wrap;
 
 use crate::cli::Folder;
 
-/// What a site's name is asked with.
+/// The question for a site's name.
 const QUESTION: &str = "Type the name of the target site of truststream:";
 
-/// A command on a terminal of so many columns, at which somebody types this once they are asked; as the terminal was given
-/// it.
+/// Runs a command on a terminal of this width, with this input after the question. Returns the raw output.
 fn seen(folder: &Folder, columns: usize, args: &str, typed: &str) -> String {
     let line = format!("stty cols {columns} rows 50; exec '{}' {args}", env!("CARGO_BIN_EXE_drctl"));
     let mut command = Command::new("script");
@@ -31,7 +30,7 @@ fn seen(folder: &Folder, columns: usize, args: &str, typed: &str) -> String {
         }
         out.extend_from_slice(&some[..count]);
         if unanswered && String::from_utf8_lossy(&out).contains(QUESTION) {
-            // Nobody answers at once: a line that ticks would have ticked by then.
+            // A person takes a while to answer; a status line would have been redrawn by then.
             std::thread::sleep(Duration::from_millis(1_500));
             stdin.write_all(format!("{typed}\n").as_bytes()).unwrap();
             unanswered = false;
@@ -50,7 +49,7 @@ fn nothing_is_drawn_over_a_question() {
     assert!(before.contains("observing the estate"), "there is a line at the bottom: {shown}");
     let until_answered = after.split("nowhere").next().unwrap();
     assert!(!until_answered.contains("observing the estate"), "{until_answered:?}");
-    // Neither is any line of the runbook written behind it.
+    // Nor is any line of the runbook written after it.
     let behind = |line: &&str| line.contains("observing the estate") && line.contains("runbook");
     assert_eq!(before.lines().find(behind), None);
 }
@@ -75,7 +74,7 @@ fn lines_fit_the_terminal_and_commands_stay_whole() {
     }
 }
 
-/// Findings, too: `check` shows commands in what to do about them.
+/// Findings too: `check` shows commands in its fixes.
 #[test]
 fn no_word_of_a_finding_is_broken_on_a_narrow_terminal() {
     let folder = Folder::with_plans();
@@ -103,7 +102,7 @@ fn whoever_types_another_site_is_told_which_one_was_asked_for() {
     );
 }
 
-/// Whoever watches a recovery sees all the time that an old primary may still take writes.
+/// The status line always shows that an old primary may still take writes.
 #[test]
 fn the_live_line_says_that_a_fence_is_pending_for_as_long_as_it_is() {
     let folder = Folder::with_plans();
@@ -121,7 +120,7 @@ fn the_live_line_says_that_a_fence_is_pending_for_as_long_as_it_is() {
     let first = shown.find("FENCE PENDING: db").unwrap_or_else(|| panic!("{shown}"));
     assert!(live.iter().filter(|l| pending(l)).count() > 1, "{live:#?}");
     assert!(pending(live.last().unwrap()), "{live:#?}");
-    // Before the promotion nothing is owed.
+    // Before the promotion nothing is pending.
     let asked = shown.find("promote.db started").unwrap();
     assert!(first > asked, "{shown}");
     let fenced =
@@ -141,7 +140,7 @@ fn the_live_line_of_a_planned_move_names_no_objective_and_ticks_while_it_is_watc
     assert!(ticks.len() > 1, "{shown}");
 }
 
-/// Whoever watches a step that fails sees which one, why, and until when drctl waits; and no estimate that it has overtaken.
+/// The status line shows which step fails, why, and its timeout, and no estimate that has passed already.
 #[test]
 fn the_live_line_names_the_step_that_holds_the_run_up_with_its_cause() {
     let args = "failover truststream --to us-east-1 --yes --sandbox=capacity-short --pace 100";
@@ -159,7 +158,7 @@ fn the_live_line_names_the_step_that_holds_the_run_up_with_its_cause() {
     left.dedup();
     assert!(left.len() > 1, "the time that is left does not move: {why:#?}");
     assert!(!why.last().unwrap().contains("about "), "{why:#?}");
-    // On a usual terminal the step is on the line, too.
+    // On a terminal of ordinary width, the step is on the line as well.
     let shown = seen(&Folder::with_plans(), 80, args, "");
     assert!(shown.contains("of RTO 15m \u{b7} scale.nodes times out in "), "{shown}");
 }

@@ -1,4 +1,4 @@
-//! The terms that a run was decided under: they stand in its journal, its evidence and the ledger, and nobody puts others in their place.
+//! The terms of a run are in its journal, its evidence and the ledger, and cannot be replaced.
 
 use drctl::executor::create;
 use drctl::journal::Journal as _;
@@ -47,7 +47,7 @@ fn the_terms_of_a_run_stand_in_its_journal_its_evidence_and_the_ledger() {
     assert_eq!(folder.run(&["audit", "verify", "--sandbox"]).0, 0);
 }
 
-/// A journal with this in its first event, in a store of its own: what the audit and a resume say.
+/// A journal with this change in its first event, in its own store: the results of the audit and of a resume.
 fn forged(folder: &Folder, run: &str, change: impl FnOnce(&mut RunCreated)) -> (String, String) {
     let id = RunId::new(run);
     let records = store(folder).read(&id).unwrap();
@@ -96,7 +96,7 @@ fn a_run_that_the_ledger_knows_under_other_terms_is_a_finding() {
 
 const REPORT: &[&str] = &["report", "compliance", "--sandbox", "--format", "json"];
 
-/// Runs of one folder under settings that somebody changes, and what auditors hear.
+/// Runs in a folder whose settings somebody changes, and what auditors see.
 struct Audited(Folder);
 
 impl Audited {
@@ -108,7 +108,7 @@ impl Audited {
         std::fs::write(self.0.path().join("plans/drctl.yaml"), settings).unwrap();
     }
 
-    /// Lines of the audit about terms; it stays whole.
+    /// The audit's lines about terms; the audit finds no fault.
     fn heard(&self) -> Vec<String> {
         let (code, out, err) = self.0.run(&["audit", "verify", "--sandbox"]);
         assert_eq!(code, 0, "{out}\n{err}");
@@ -188,7 +188,7 @@ fn tiers_of_another_file_for_one_run_make_no_objective_met() {
     assert!(findings(&report, "tiers.critical.rto: 1m -> 4h").len() == 1);
 }
 
-/// A component's promise is kept to as the plan's is, by whatever key it is loosened.
+/// A component's objective still holds like the plan's, by whatever key it was loosened.
 #[test]
 fn objectives_of_a_component_that_are_loosened_for_one_run_still_hold() {
     let audited = Audited(Folder::with_plans());
@@ -226,7 +226,7 @@ fn objectives_of_a_component_that_are_loosened_for_one_run_still_hold() {
     assert!(findings(&report, "RTO: the objective of the run").is_empty(), "the plan's own stayed");
 }
 
-/// A component that was promised less from the beginning is held to nothing else.
+/// A component with a looser objective from the start is held only to that.
 #[test]
 fn a_component_with_looser_objectives_of_its_own_is_not_held_to_the_plans() {
     let audited = Audited(Folder::with_plans());
@@ -277,7 +277,7 @@ fn endpoints_that_are_not_the_providers_own_prove_no_objective() {
         (report.rto.met, report.rpo.met, state.is_evidence())
     };
     assert_eq!(met(&events), (true, true, true));
-    // A process that carries it on names what it uses: its own endpoint of AWS, then somebody else's.
+    // A process that resumes it records its endpoints: its own AWS endpoint, then somebody else's.
     let used =
         |url: &str| EventKind::EndpointsUsed { endpoints: vec![Endpoint::new("rds", url, Source::Sdk)] };
     let last = events.last().unwrap().at;

@@ -1,4 +1,4 @@
-//! What auditors and managers read: the same in every rendering, and what is owed or waits for somebody named as such.
+//! Reports for auditors and managers are the same in every format, and pending and waiting items are named.
 
 use std::process::Command;
 
@@ -8,7 +8,7 @@ use crate::cli::{Folder, json};
 
 const RUN: &str = "sandbox-truststream-failover-s1-1";
 
-/// A region that is dark, and a fence that somebody waived.
+/// A dark region, and a waived fence.
 fn waived() -> (Folder, String) {
     let folder = Folder::with_plans();
     let args = [
@@ -30,7 +30,7 @@ fn waived() -> (Folder, String) {
     (folder, format!("{out}\n{err}"))
 }
 
-/// Text as a reader has it: without marks, and with single gaps.
+/// Text without markup, and with single spaces.
 fn bare(text: &str) -> String {
     let entities = [
         ("&lt;", "<"),
@@ -45,7 +45,7 @@ fn bare(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The cells of every table of a page.
+/// The cells of all tables of a page.
 fn cells_of_html(html: &str) -> Vec<String> {
     let mut cells = Vec::new();
     for part in html.split("<t").skip(1).filter(|p| p.starts_with("d>") || p.starts_with("h ")) {
@@ -60,7 +60,7 @@ fn cells_of_html(html: &str) -> Vec<String> {
     cells
 }
 
-/// The same of Markdown.
+/// The same for Markdown.
 fn cells_of_markdown(md: &str) -> Vec<String> {
     let lines = md.lines().filter(|line| line.starts_with('|') && !line.starts_with("|---"));
     let cells = lines.flat_map(|line| {
@@ -74,7 +74,7 @@ fn cells_of_markdown(md: &str) -> Vec<String> {
     cells.collect()
 }
 
-/// What `pdfinfo` and `pdftotext` of poppler-utils say of a file.
+/// The output of `pdfinfo` and `pdftotext` of poppler-utils for a file.
 fn poppler(tool: &str, args: &[&str]) -> String {
     let done = Command::new(tool).args(args).output().expect("poppler-utils is installed: tests/world/need");
     assert!(done.status.success(), "{tool} {args:?}: {}", String::from_utf8_lossy(&done.stderr));
@@ -126,7 +126,7 @@ fn each_rendering_has_the_same_figures_and_words() {
     }
 }
 
-/// The structure that a screen reader goes by, with every cell in it whole.
+/// The structure for screen readers, with every cell complete.
 fn tagged(pdf: &str, cells: &[String]) {
     let about = poppler("pdfinfo", &[pdf]);
     assert!(
@@ -157,7 +157,7 @@ fn tagged(pdf: &str, cells: &[String]) {
     for cell in cells.iter().filter(|cell| !cell.is_empty()) {
         assert!(said.contains(&squeezed(cell)), "{cell} is not in the structure: {said}");
     }
-    // A name that is copied and compared stands in one piece.
+    // An identifier that people copy and compare is not broken.
     let drawn = poppler("pdftotext", &["-layout", pdf, "-"]);
     for id in cells.iter().filter(|cell| cell.ends_with(".tar") || cell.len() == 64) {
         assert!(drawn.contains(id.as_str()), "{id} is broken: {drawn}");
@@ -231,7 +231,7 @@ fn a_run_that_waits_for_a_person_says_so_everywhere() {
     assert_eq!(code, 4);
     let words = "WAITS FOR A PERSON: approve.go";
     let command = format!("drctl approve {RUN} approve.go");
-    // However many runs came after it.
+    // However many runs followed it.
     for _ in 0..6 {
         folder.run(&["failover", "starter", "--sandbox", "region-lost", "--to", "us-east-1", "--yes"]);
     }

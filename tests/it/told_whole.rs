@@ -1,4 +1,4 @@
-//! What happened to a step, what people accepted and what a run changed are told whole.
+//! Reports are complete about what happened to a step, what people accepted, and what a run changed.
 
 use drctl::model::intent::Intent;
 use drctl::model::time::Timestamp;
@@ -144,7 +144,7 @@ fn a_run_that_stands_still_is_on_one_screen_with_its_cause_and_the_way_on() {
     assert!(next.contains("a failover of truststream to us-east-1 would complete the move"), "{next}");
 }
 
-/// A loss that was measured again replaces what was said before, wherever somebody reads of it, and says so.
+/// A corrected loss replaces the earlier figure everywhere, with a note.
 #[test]
 fn a_reconciled_loss_is_on_every_screen_with_what_it_replaced() {
     let folder = Folder::with_plans();
@@ -153,7 +153,7 @@ fn a_reconciled_loss_is_on_every_screen_with_what_it_replaced() {
     let run = folder.ok(&["runs", "list", "--sandbox"]).split_whitespace().next().unwrap().to_owned();
     let before = folder.run(&["runs", "show", &run, "--sandbox"]).1;
     assert!(before.contains("RPO      at most 2h 5m (upper bound);"), "{before}");
-    // Whoever subtracts the two instants of the report gets the figure.
+    // The difference of the two times in the report equals the figure.
     let report = json(&folder.ok(&["report", "run", &run, "--sandbox", "--format", "json"]));
     let db = &report["stores"]["db"];
     let at = |name: &str| Timestamp::parse(db[name].as_str().unwrap()).unwrap();
@@ -173,7 +173,7 @@ fn a_reconciled_loss_is_on_every_screen_with_what_it_replaced() {
     shown.iter().for_each(|text| assert!(text.contains(words), "{text}"));
 }
 
-/// Two durations on one screen say between which clocks each is, and the clocks are there.
+/// Each duration on a screen names its two clocks, and the clocks are shown.
 #[test]
 fn the_four_clocks_explain_every_duration_of_the_screen() {
     let folder = Folder::with_plans();

@@ -1,4 +1,4 @@
-//! A run as a trace: what OTLP/JSON asks of it, and that it follows from the events alone.
+//! A run as a trace: it is valid OTLP/JSON, and depends only on the events.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,7 +24,7 @@ fn attribute(span: &Value, key: &str) -> Option<Value> {
     span["attributes"].as_array().unwrap().iter().find(|a| a["key"] == key).map(|a| a["value"].clone())
 }
 
-/// Ids in hex of their lengths, times as text of nanoseconds, enums as numbers, every parent there, every id once.
+/// IDs in hex with the right length, times as text in nanoseconds, enums as numbers, every parent present, every ID unique.
 fn well_formed(all: &[Value]) {
     let hex = |text: &str, n: usize| {
         text.len() == n && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
@@ -67,7 +67,7 @@ fn every_step_and_every_call_of_a_run_is_a_span() {
     }
 }
 
-/// Whoever tells of the first half, and whoever tells of the second: the same ids, and what was over is told in the same words.
+/// Two processes that send the first and the second half use the same IDs, and ended spans are the same in both.
 #[test]
 fn a_run_that_is_resumed_goes_on_in_the_same_trace() {
     let done = Rig::new(truststream(), "region-lost", 3).rehearse().unwrap_or_else(|r| panic!("{r:#?}"));

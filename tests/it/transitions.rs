@@ -1,4 +1,4 @@
-//! Which event may follow in which state of a step, and what a state means for what is looked at, awaited and said.
+//! Which event is legal in which status of a step, and what a status means for observations, waits and messages.
 
 use drctl::kinds::Operation;
 use drctl::kinds::shared::command::Command;
@@ -37,7 +37,7 @@ fn takes(mut state: RunState, what: EventKind) -> bool {
     state.apply(&Event { at: minutes(1), what }).is_ok()
 }
 
-/// Each event that ends a step, with an action that it can be about.
+/// Each event that ends a step, with a suitable action.
 fn endings() -> Vec<(Action, EventKind)> {
     let (id, reason) = (StepId::new("a"), || "r".to_owned());
     let finished = EventKind::StepFinished { step: id.clone(), end: End::Performed, facts: Vec::new() };
@@ -57,7 +57,7 @@ fn endings() -> Vec<(Action, EventKind)> {
 fn while_a_call_is_under_way_and_after_its_end_nothing_ends_a_step() {
     for (action, what) in endings() {
         let at = |status: Status| under_way(vec![(step("a", action.clone()), status)]);
-        // `under_way` takes an epoch, which turns a call without an answer into a doubt.
+        // `under_way` adds an epoch, which puts an unanswered call in doubt.
         let mut calling = at(Status::Started);
         calling.steps[0].work.status = Status::Calling;
         let name = format!("{what:?}");
@@ -167,7 +167,7 @@ fn a_place_that_answers_has_its_fences_tried_at_once() {
     );
 }
 
-/// A run that holds a guard, with its release in a state.
+/// A run that holds a guard, with its release in this status.
 fn holds(release: Status) -> RunState {
     let (place, holder) = (place(), "run".to_owned());
     let take = Write::Guard {

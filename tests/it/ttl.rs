@@ -1,4 +1,4 @@
-//! How long old answers are kept: shortened before planned moves, waited out after every one.
+//! The lifetime of cached answers: TTLs are lowered before planned moves, and drctl waits for them after every move.
 
 use drctl::kinds::aws::route53::{
     Answers, RecordAnswer, RecordChange, RecordPolicy, RecordSet, Switch, ZoneRef,
@@ -57,14 +57,14 @@ fn ended(done: &Rehearsed, step: &str) -> usize {
     events(done).iter().position(ends(step)).unwrap_or_else(|| panic!("{step}"))
 }
 
-/// How long resolvers may keep what a step replaced.
+/// How long resolvers may cache what a step replaced.
 fn old_ttl(done: &Rehearsed, step: &str) -> Dur {
     let EventKind::StepFinished { facts, .. } = &events(done)[ended(done, step)].what else { unreachable!() };
     let ttl = |f: &Fact| if let Fact::Switched { old_ttl_ms, .. } = f { Some(*old_ttl_ms) } else { None };
     facts.iter().find_map(ttl).unwrap()
 }
 
-/// The names that are asked for in the end, and for how long.
+/// The names that are checked at the end, and for how long.
 fn asked(book: &Runbook) -> (Vec<String>, Dur) {
     let found = book.steps.iter().find_map(|s| match &s.action {
         Action::Op(Operation::CheckAnswers(Answers { names, resolvers_ttl_ms: Some(ttl) })) => {
@@ -102,7 +102,7 @@ fn writes_end_when_the_long_ttl_is_over_and_the_plan_has_its_ttl_again() {
     there.dedup();
     let name = |n: &str| format!("{n}.shop.example");
     assert_eq!(there, [(name("shared"), 120), (name("short"), 5), (name("www"), 300)]);
-    // What comes and goes is nobody's drift.
+    // Values that come and go are not drift.
     let said: Vec<_> =
         changes(&done.ended.state).into_iter().filter(|c| c.resource.contains("www.shop")).collect();
     let [one] = said.as_slice() else { panic!("{said:?}") };
@@ -132,7 +132,7 @@ fn a_failover_waits_for_no_ttl_and_asks_until_the_old_one_is_over() {
         !book.steps.iter().any(|s| s.id.as_str().starts_with("ttl.") || s.id.as_str().starts_with("expire."))
     );
     assert_eq!(asked(book).1, Dur::secs(300));
-    // Nothing that says that users are served waits for resolvers.
+    // No check that users are served waits for resolvers.
     let step = |id: &str| book.steps.iter().find(|s| s.id.as_str() == id).unwrap();
     assert_eq!(step("resolvers.www").phase, Phase::Watch);
     let waits = |id: &str| step(id).needs.iter().any(|n| n.step.as_str() == "resolvers.www");
@@ -140,7 +140,7 @@ fn a_failover_waits_for_no_ttl_and_asks_until_the_old_one_is_over() {
     assert!(ended(&done, "confirm.app") < ended(&done, "watch"));
 }
 
-/// At home that name is answered for both sites by turns: no answer is wrong.
+/// While at home, that name alternates between both sites, so no answer is wrong.
 #[test]
 fn a_name_that_sites_share_is_not_asked_for() {
     let plan = plan(&shop(WWW).replace("weight: 0", "weight: 10"));
@@ -157,7 +157,7 @@ fn a_name_that_sites_share_is_not_asked_for() {
     );
 }
 
-/// The move is done, but for watching: what moved users is taken back first, and then the TTL is what it was.
+/// The move is done except for the watch: traffic is undone first, and then the TTL is restored.
 #[test]
 fn a_move_of_names_alone_is_called_off_after_it_was_done() {
     let rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&names_only(WWW)), "calm", 1) };
@@ -169,7 +169,7 @@ fn a_move_of_names_alone_is_called_off_after_it_was_done() {
     assert_eq!(changes(&back.ended.state), []);
 }
 
-/// A cancel lets users in before it gives names their TTL back.
+/// A cancel admits users before it restores TTLs.
 #[test]
 fn nobody_is_kept_out_for_a_ttl() {
     let (rig, done) = rehearse(Intent::Switchover, "calm");
@@ -184,7 +184,7 @@ fn nobody_is_kept_out_for_a_ttl() {
     assert_eq!(ttls(&seen), ttls(&rig.untouched()));
 }
 
-/// Sets of one name have one TTL: where one is not the plan's, none is touched.
+/// Sets of one name share a TTL: if one is not in the plan, none is changed.
 #[test]
 fn a_name_with_sets_that_the_plan_does_not_know_keeps_its_ttl() {
     let mut rig = Rig { intent: Intent::Switchover, ..Rig::new(plan(&shop(WWW)), "calm", 1) };
@@ -217,7 +217,7 @@ fn done_zone(rig: &Rig) -> ZoneRef {
     book.ended.state.runbook.steps.iter().find_map(|s| zone(&s.action)).unwrap()
 }
 
-/// Somebody's loop gives a name its TTL back while the old one is waited out: that is mended while users are served.
+/// Another tool restores a TTL during the wait for the old one: it is lowered again while users are served.
 #[test]
 fn a_ttl_that_was_reverted_meanwhile_is_set_again_before_writes_end() {
     let (rig, done) = rehearse(Intent::Switchover, "calm");
@@ -233,7 +233,7 @@ fn a_ttl_that_was_reverted_meanwhile_is_set_again_before_writes_end() {
     assert_eq!(old_ttl(&carried, "switch.www"), Dur::secs(10));
 }
 
-/// Nobody knows that so much time went by: resolvers may have the old answer still.
+/// Whether this much time really passed is unknown: resolvers may still have the old answer.
 #[test]
 fn a_clock_that_jumps_ahead_does_not_end_the_wait_for_resolvers() {
     let (rig, whole) = rehearse(Intent::Switchover, "calm");
@@ -248,8 +248,8 @@ fn a_clock_that_jumps_ahead_does_not_end_the_wait_for_resolvers() {
     assert_eq!(waited, old_ttl(&whole, "ttl.www"));
 }
 
-/// What a planned move waits for between the switch and the standby, with a name for the database itself, where `server` gives what the
-/// database answers at.
+/// The wait of a planned move between the switch and the standby, with a name for the database itself, if `server` is the database's
+/// address.
 fn waits_before_the_standby(needs: &str, rtype: &str, west: &str, server: &str) -> Option<Dur> {
     let at = |site: &str, server: &str| {
         format!(
@@ -273,7 +273,7 @@ fn waits_before_the_standby(needs: &str, rtype: &str, west: &str, server: &str) 
     })
 }
 
-/// A session that begins at the old address by an old answer would stay on the standby, where every write is refused.
+/// A session that connects to the old address by a cached answer would stay on the standby, which refuses every write.
 #[test]
 fn an_old_primary_is_no_standby_while_resolvers_still_lead_clients_to_it() {
     let low = Some(Dur(10_000));
@@ -282,14 +282,14 @@ fn an_old_primary_is_no_standby_while_resolvers_still_lead_clients_to_it() {
     assert_eq!(waits_before_the_standby("db", "A", "192.0.2.1", "192.0.2.1"), low);
     // It may be that host's address.
     assert_eq!(waits_before_the_standby("db", "A", "192.0.2.1", "west.example"), low);
-    // Those lead elsewhere, and clients that know both servers need a standby soon.
+    // These names point elsewhere, and clients that know both servers need a standby soon.
     assert_eq!(waits_before_the_standby("db", "A", "192.0.2.1", "192.0.2.7"), None);
     assert_eq!(waits_before_the_standby("db", "CNAME", "front.example", "west.example"), None);
     assert_eq!(waits_before_the_standby("nodes", "A", "192.0.2.1", "192.0.2.1"), None);
 }
 
-/// Users whose resolvers keep the old answer are not served before those let go of it: the time that is told before and during a run has
-/// that in it, whether or not a step asks resolvers.
+/// Users with a cached old answer are not served until it expires, so the predicted time includes that, whether or not a step checks
+/// resolvers.
 #[test]
 fn the_expected_time_has_the_waiting_for_resolvers_in_it() {
     let text = include_str!("../../plans/truststream.yaml");
@@ -300,7 +300,7 @@ fn the_expected_time_has_the_waiting_for_resolvers_in_it() {
         let rig = Rig { intent: Intent::Failover, ..Rig::new(plan, "region-lost", 1) };
         let mut book = rig.rehearse().unwrap().ended.state.runbook;
         if shared {
-            // Names whose answer is shared by weight have no one answer to ask for.
+            // Names with weighted answers have no single answer to check.
             book.steps.retain(|s| !s.id.as_str().starts_with("resolvers."));
         }
         critical_path::critical(&book)

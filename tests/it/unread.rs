@@ -1,4 +1,4 @@
-//! Looks that the provider refuses for good: they are told at once, with their code and with what they mean, and nobody waits for them.
+//! Observations that the provider refuses permanently: they are reported at once, with code and meaning, and drctl does not wait for them.
 
 use drctl::inventory::{Estate, Observation, targets};
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
@@ -29,13 +29,13 @@ fn unproven(from: Timestamp) -> Option<Meddling> {
     Some(Meddling { look: Look::Unproven, from, to: from + Dur::mins(600) })
 }
 
-/// When the rung began.
+/// When the fence method started.
 fn begun(all: &[Event]) -> Timestamp {
     let starts = |e: &&Event| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == RUNG);
     all.iter().find(starts).unwrap().at
 }
 
-/// How long after its beginning the rung failed, and why.
+/// How long after its start the fence method failed, and why.
 fn failed(done: &Rehearsed) -> (Dur, String) {
     let all = events(done);
     let end = all.iter().find_map(|e| match &e.what {
@@ -82,7 +82,7 @@ fn before_a_run_begins_the_refusal_says_who_refused_what_and_not_that_nobody_ans
     let of = refusals.iter().find(|r| r.rule == Rule::UnfencedPromotion).unwrap();
     assert!(of.facts.contains(WORDS) && !of.facts.contains("answers"), "{}", of.facts);
 
-    // Another rung is there: the runbook says what this one lacks, and does not wait for it.
+    // There is another fence method: the runbook says what this one lacks, and does not wait for it.
     let rig = Rig { meddling: unproven(BEGAN), ..ladder("[sql, security_group]", "region-slow") };
     let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     let book = &done.ended.state.runbook;
@@ -91,7 +91,7 @@ fn before_a_run_begins_the_refusal_says_who_refused_what_and_not_that_nobody_ans
     assert!(done.ended.state.fenced(&ComponentName::new("db")).is_some(), "{:?}", done.ended.stop);
 }
 
-/// The same step, told that nobody answered: it waits.
+/// The same step without an answer: it waits.
 #[test]
 fn what_may_pass_is_waited_for() {
     let fence = Fence { db: server("old"), method: FenceMethod::SecurityGroup, groups_before: Vec::new() };
@@ -123,7 +123,7 @@ fn only_what_can_be_granted_is_to_be_granted() {
     assert_eq!(nobody.refused(&target), None);
 }
 
-/// What every look at RDS in the region that would be left came to, and how the region then reads.
+/// Every observation of RDS in the region to leave, and the resulting assessment of the region.
 fn reads(seen: &[Observation]) -> Reads {
     let plan = truststream();
     let mut estate = Estate::default();

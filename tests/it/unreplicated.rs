@@ -1,4 +1,4 @@
-//! What a primary has and its standbys do not: no figure of the log speaks for it, whoever says how much of the log came over.
+//! Data that a primary has and its standbys lack: no figure from the WAL includes it, whoever says how much was replicated.
 
 use drctl::kinds::shared::database::{CaughtUp, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};
@@ -21,7 +21,7 @@ fn thing(what: Lost) -> Unreplicated {
     Unreplicated { what, name: "app.public.cache".to_owned(), detail: String::new() }
 }
 
-/// A switchover up to its caught-up standby, of which the proof of the fence, or only the runbook, told these things.
+/// A switchover up to its caught-up standby, with this data from the proof of the fence, or only from the runbook.
 fn measured(by_fence: Option<Vec<Unreplicated>>, planned: Vec<Unreplicated>, why: Option<&str>) -> Exposure {
     let rig = moving(Intent::Switchover, "calm", 1);
     let until_there =
@@ -67,7 +67,7 @@ fn rows_that_no_log_has_make_a_measured_zero_a_lower_bound() {
             vec![],
             Basis::Measured,
         ),
-        // What was read when writes had ended is the last word; without it the runbook's is.
+        // The reading after writes had ended counts; without it, the runbook's.
         (Some(vec![]), vec![thing(Lost::Rows)], Basis::Measured),
         (None, vec![thing(Lost::Rows)], Basis::LowerBound),
     ] {
@@ -75,7 +75,7 @@ fn rows_that_no_log_has_make_a_measured_zero_a_lower_bound() {
         let figure = exposure.at(exposure.taken_at);
         assert_eq!((figure.value_ms, figure.basis), (zero, basis), "{by_fence:?}");
         assert!(!figure.proves(Dur::mins(1)) || basis == Basis::Measured);
-        // The promise of minutes is about what the log tells: nobody's failover is stopped by a cache.
+        // The RPO is about the WAL, so a cache table does not stop a failover.
         assert!(exposure.logged_at(exposure.taken_at).proves(Dur::ZERO));
         let named = exposure.because.contains("unlogged table app.public.cache has rows")
             || exposure.because.contains("whether it has unlogged tables");

@@ -1,4 +1,4 @@
-//! What the environment may set, and that it sets nothing else, however it is written.
+//! The settings that the environment may change, and that it can change no others, however they are spelled.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use drctl::plan::shapes::SETTINGS;
 
 use crate::cli::{Folder, finish};
 
-/// Every key of the settings with its levels, those with free names with one, at every depth.
+/// Every key of the settings with its levels, at every depth; free names count as one.
 fn keys(record: &Keys, above: &[String], all: &mut Vec<Vec<String>>) {
     for field in record.fields {
         let here = [above, &[field.key.to_owned()]].concat();
@@ -40,7 +40,7 @@ fn below(shape: &Shape, here: &[String], all: &mut Vec<Vec<String>>) {
     }
 }
 
-/// The ways in which a reader that is not strict might be led to a key.
+/// Spellings that a lenient reader might accept for a key.
 fn spellings(levels: &[String]) -> Vec<String> {
     let mixed = |text: &str| {
         text.chars()
@@ -94,7 +94,7 @@ fn every_setting_is_allowed_by_name_or_refused_by_name_in_every_spelling() {
         }
     }
     assert!(tried > 5_000 && allowed > 20, "{tried} tried, {allowed} allowed");
-    // Nothing that says who may do what, what was promised, who hears of it or where calls go.
+    // Nothing about permissions, objectives, notifications or endpoints.
     for never in [
         "tiers",
         "plans",
@@ -135,7 +135,7 @@ fn a_variable_that_was_mistyped_names_the_nearest() {
     assert!(!why.contains("did you mean"), "nothing near it: {why}");
 }
 
-/// One person takes a seat by the environment: the name is refused, and nothing is done.
+/// A person claims a seat by an environment variable: the name is refused, and nothing is done.
 #[test]
 fn nobody_makes_themselves_an_operator() {
     let folder = Folder::with_plans();

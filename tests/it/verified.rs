@@ -1,4 +1,4 @@
-//! Whether a plan is verified: by which runs, for how long, and what takes it away.
+//! Whether a plan is verified: by which runs, for how long, and what ends it.
 
 use drctl::executor::create;
 use drctl::journal::written::parse_line;
@@ -20,7 +20,7 @@ use crate::rig::{Rig, truststream};
 const QUARTERLY: Cadence = Cadence { every: Some(Dur::secs(90 * 86_400)), known: None };
 const DAY: Dur = Dur::secs(24 * 60 * 60);
 
-/// A real failover that was in time, as far as its journal tells.
+/// A live failover that met its objectives, according to its journal.
 fn recovered() -> RunState {
     let rehearsed = Rig::new(truststream(), "region-lost", 1).rehearse().unwrap();
     let mut state = rehearsed.ended.state;
@@ -29,7 +29,7 @@ fn recovered() -> RunState {
     state
 }
 
-/// A real drill of a copy that was good, as far as its journal tells.
+/// A live drill with a good copy, according to its journal.
 fn copied() -> RunState {
     let folder = Folder::with_plans();
     folder.ok(&["drill", "truststream", "--mode", "isolated", "--yes", "--sandbox"]);
@@ -66,7 +66,7 @@ fn a_recovery_in_time_verifies_a_plan_until_it_is_old_or_the_plan_changes() {
     assert_eq!(said(&[other], 1).0, Status::NeedsVerification);
 }
 
-/// That a plan was never tried, or was changed, or failed the last time, makes it no younger.
+/// A plan that was never tested, was changed, or failed does not become verified later.
 #[test]
 fn a_plan_is_due_from_when_it_was_last_good_or_known_of() {
     let plan = truststream();
@@ -107,7 +107,7 @@ fn what_touched_nothing_real_verifies_nothing() {
         |run: &mut RunState| run.runbook.intent = Intent::Reprotect,
         |run: &mut RunState| run.mode = Mode::Paused,
         |run: &mut RunState| run.mode = Mode::Finished(Outcome::Read),
-        // Taken back: it says nothing either way.
+        // Undone: it proves neither.
         |run: &mut RunState| run.mode = Mode::Finished(Outcome::Cancelled),
     ] {
         let mut run = recovered();
@@ -123,7 +123,7 @@ fn a_failure_stands_until_the_same_kind_of_thing_went_well() {
     failed.mode = Mode::Finished(Outcome::Abandoned);
     failed.last_at = failed.last_at + DAY;
     assert_eq!(said(&[good.clone(), failed.clone()], 0).0, Status::Failed);
-    // A good copy afterwards does not make up for it; a good move does.
+    // A later good copy does not compensate for it; a good move does.
     let mut copy = copied();
     copy.last_at = failed.last_at + DAY;
     assert_eq!(said(&[good.clone(), failed.clone(), copy.clone()], 0).0, Status::Failed);
@@ -131,20 +131,20 @@ fn a_failure_stands_until_the_same_kind_of_thing_went_well() {
     later.last_at = copy.last_at + DAY;
     assert_eq!(said(&[good, failed.clone(), copy.clone(), later], 0).0, Status::Verified);
     assert_eq!(said(std::slice::from_ref(&copy), 0).0, Status::Verified);
-    // A copy that was found bad, and a live drill that had to be taken back.
+    // A copy that failed its checks, and a live drill that had to be undone.
     copy.mode = Mode::Finished(Outcome::Failed);
     assert_eq!(said(&[copy], 0).0, Status::Failed);
     failed.mode = Mode::Finished(Outcome::Cancelled);
     failed.runbook.drill = Some(Drill::Live);
     assert_eq!(said(&[failed], 0).0, Status::Failed);
-    // In time is part of it.
+    // Meeting the objectives is part of it.
     let mut slow = recovered();
     slow.runbook.objectives.rto_ms = Dur::secs(1);
     let (status, why) = said(&[slow], 0);
     assert!(status == Status::Failed && why.contains("the RTO was missed"), "{why}");
 }
 
-/// One database that was copied well says nothing of another one.
+/// A good copy of one database says nothing about another.
 #[test]
 fn copies_verify_a_plan_when_every_database_was_copied() {
     let text = truststream().text;
@@ -166,14 +166,14 @@ fn copies_verify_a_plan_when_every_database_was_copied() {
         "{found:?}"
     );
     assert_eq!(said(&[db.clone(), zdb.clone()]).status, Status::Verified);
-    // The other one was bad, and the good one came later.
+    // The other one failed, and the good one came later.
     zdb.mode = Mode::Finished(Outcome::Failed);
     let mut later = db.clone();
     later.last_at = db.last_at + Dur::mins(10);
     assert_eq!(said(&[zdb, later]).status, Status::Failed);
 }
 
-/// What changed may not stand in the way; but nobody has tried. A plan that failed is not better for it, nor one that nobody tried.
+/// A change may be harmless, but that is untested. It improves neither a failed plan nor an untested one.
 #[test]
 fn an_estate_that_changed_needs_verification_and_mends_nothing() {
     let of = |status| Verified {
@@ -193,7 +193,7 @@ fn an_estate_that_changed_needs_verification_and_mends_nothing() {
     }
 }
 
-/// What a run changed on purpose is no change since it.
+/// The run's own changes do not count as changes after it.
 #[test]
 fn changes_are_counted_from_what_was_there_before_the_recovery() {
     let run = recovered();

@@ -1,4 +1,4 @@
-//! When what can wait may begin: maintenance windows, blackouts and the freeze.
+//! When planned work may start: maintenance windows, blackouts and the freeze.
 
 use drctl::model::ids::PlanName;
 use drctl::model::intent::{Drill, Intent};
@@ -39,11 +39,11 @@ fn the_strictest_holds_and_each_says_until_when() {
     let policy = policy(ALL);
     let closed =
         |plan: &str, now: &str| windows::closed(&policy, &PlanName::new(plan), Severity::P2, at(now));
-    // Monday: no window, and everything is frozen.
+    // Monday: no window, and a freeze.
     let monday = closed("orders", "2026-11-23T12:00:00Z");
     assert_eq!(rules(&monday), [Rule::ChangeFreeze, Rule::OutsideWindow]);
     assert_eq!(monday[0].facts, "changes are frozen until 2026-11-24T00:00:00.000Z: audit");
-    // Friday evening in New York comes before Sunday in Prague, for the plan that has both.
+    // Friday evening in New York comes before Sunday in Prague, for a plan with both.
     assert!(
         monday[1].facts.contains(
             "the next window opens Fri 2026-11-27 22:00 America/New_York (2026-11-28T03:00:00.000Z)"
@@ -87,7 +87,7 @@ fn refused(rig: &Rig) -> Vec<Rule> {
     rig.rehearse().err().unwrap_or_default().into_iter().map(|refusal| refusal.rule).collect()
 }
 
-/// Every rule is told at once, and each is lifted by its own name only. What began goes to its end: so the way back of a drill does.
+/// All rules are reported at once, and each is waived by its own name only. What has started is completed, such as the return of a drill.
 #[test]
 fn a_move_does_not_begin_when_it_is_closed_unless_each_rule_is_waived() {
     let rig = Rig { closed: closed(), ..moving(Intent::Switchover, "calm", 1) };
@@ -109,7 +109,7 @@ fn a_move_does_not_begin_when_it_is_closed_unless_each_rule_is_waived() {
     assert_eq!(refused(&Rig { returns: true, ..live }), [], "whoever was let out is let back in");
 }
 
-/// What does not wait says what it did not wait for.
+/// Urgent work that does not wait lists the windows that it ignored.
 #[test]
 fn a_severity_that_waits_for_nothing_begins_and_the_runbook_says_so() {
     let lifted = closed().into_iter().map(|c| Closed { lifted: true, ..c }).collect();
@@ -126,7 +126,7 @@ fn a_severity_that_waits_for_nothing_begins_and_the_runbook_says_so() {
     assert!(told.len() == 2 && told.iter().all(|c| c.lifted), "{told:?}");
 }
 
-/// One that begins where another ends keeps it closed.
+/// A blackout that starts where another ends extends it.
 #[test]
 fn a_blackout_that_follows_another_is_told_with_it() {
     let text = "policy:\n  blackouts:\n    - {from: \"2026-12-01T00:00:00Z\", to: \"2026-12-02T00:00:00Z\"}\n    - {from: \"2026-12-02T00:00:00Z\", to: \"2026-12-03T00:00:00Z\"}\n    - {opens: \"0 0 * * *\", for: 24h, zone: UTC, plans: [billing]}\n";
@@ -193,12 +193,12 @@ fn windows_are_explained_for_any_time_and_bad_ones_name_themselves() {
     }
 }
 
-/// Words as they were before they were broken into lines.
+/// The text before it was wrapped.
 fn one_line(out: &str, err: &str) -> String {
     format!("{out}{err}").replace('│', "").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A blackout for a plan that was renamed protects nobody, and says nothing of it.
+/// A blackout for a renamed plan protects nothing, which is reported.
 #[test]
 fn a_window_that_binds_nothing_is_found() {
     let folder = Folder::with_plans();

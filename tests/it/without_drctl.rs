@@ -1,4 +1,4 @@
-//! What an auditor does without drctl, by the lines of the book and with the real tools.
+//! An audit without drctl, with the commands in the book and the real tools.
 
 use std::io::Write;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 
 use crate::cli::Folder;
 
-/// The lines of the page, as one script.
+/// The commands of the page as one script.
 fn lines() -> String {
     let page = include_str!("../../docs/src/audit/without-drctl.md");
     let (mut script, mut inside) = (String::new(), false);
@@ -25,7 +25,7 @@ fn lines() -> String {
     script
 }
 
-/// What an auditor is given: the bundle, the key and a checkpoint.
+/// What an auditor gets: the bundle, the key and a checkpoint.
 fn given(folder: &Folder) {
     let of = |args: &[&str]| folder.ok(&[args, &["--sandbox"]].concat());
     of(&["failover", "truststream", "--to", "us-east-1", "--yes"]);
@@ -35,7 +35,7 @@ fn given(folder: &Folder) {
     of(&["audit", "checkpoint", "--out", "checkpoint.json"]);
 }
 
-/// The lines of the page, after something was done to what `tar` unpacked or to what was given.
+/// The commands of the page, after a change of the unpacked or received files.
 fn script(folder: &Folder, change: &str) -> String {
     let at = folder.path();
     for left in ["bundle", "store.der", "store.pem", "signed", "signature", "allowed", "payload"] {
@@ -51,7 +51,7 @@ fn script(folder: &Folder, change: &str) -> String {
     script
 }
 
-/// Whether every line holds, and what they print.
+/// Whether every command succeeds, and the output.
 fn holds(folder: &Folder, change: &str) -> (bool, String) {
     let script = script(folder, change);
     let mut bash = Command::new("bash");
@@ -63,7 +63,7 @@ fn said(out: &Output) -> String {
     [&out.stdout, &out.stderr].map(|text| String::from_utf8_lossy(text).into_owned()).concat()
 }
 
-/// What somebody sees who pastes line after line into a shell, where no exit code stops anything.
+/// The output for a person who pastes the commands one by one, so that no exit code stops them.
 fn pasted(folder: &Folder, change: &str) -> String {
     let script = script(folder, change);
     let (mut bash, pipe) = (Command::new("bash"), Stdio::piped);
@@ -73,10 +73,10 @@ fn pasted(folder: &Folder, change: &str) -> String {
     said(&bash.wait_with_output().unwrap())
 }
 
-/// Words of the page for a bundle that is not good.
+/// Words in the page's output for a bad bundle.
 const BAD: [&str; 4] = ["NOT OK", "FAILED", "Failure", "Could not verify"];
 
-/// How many lines say that something is good.
+/// The number of lines that report success.
 fn good(said: &str) -> usize {
     let good = |line: &&str| {
         line.starts_with("OK: ")
@@ -131,7 +131,7 @@ fn the_lines_of_the_book_verify_a_bundle_and_a_checkpoint() {
     }
 }
 
-/// The same again after a change of what was given.
+/// The same again after a change of the received files.
 fn given_again(folder: &Folder) {
     let key = folder.ok(&["audit", "key", "--sandbox"]);
     std::fs::write(folder.path().join("store.pub"), key.lines().next().unwrap()).unwrap();

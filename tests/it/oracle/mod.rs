@@ -1,5 +1,5 @@
-//! What really happened in a rehearsal, worked out from what the estate was like instant by instant and from the plan as it is written.
-//! It shares nothing that decides with planner, inventory and reports: dependencies, expected answers and the active site are its own.
+//! What really happened in a rehearsal, computed from the estate's state at each instant and from the plan. It shares no decision code with
+//! planner, inventory and reports: it has its own dependencies, expected answers and active site.
 
 mod recovers;
 mod users;
@@ -21,15 +21,15 @@ use crate::rig::BEGAN;
 pub use recovers::{Came, loses, recovers};
 pub use verdict::{invariants, one_primary, rto_told, safe_and_told};
 
-/// What is asked of the world: who can write, which client reaches whom, which rows were acknowledged.
+/// The observed world: who can write, which client reaches which server, and which rows were acknowledged.
 pub trait Ground {
-    /// What it was like, in order of time.
+    /// Its states, in order of time.
     fn moments(&self) -> &[Moment];
-    /// When nobody looked any more.
+    /// When the observation ended.
     fn until(&self) -> Timestamp;
 }
 
-/// What a simulated estate was like, up to an instant.
+/// The states of a simulated estate, up to an instant.
 #[derive(Clone)]
 pub struct Watched {
     pub moments: Rc<Vec<Moment>>,
@@ -46,7 +46,7 @@ impl Ground for Watched {
     }
 }
 
-/// As events really happened: what is stamped after a machine's clock was set ahead is too late by as much.
+/// Corrects the times of events to real time: those after the machine's clock was set ahead are too late by that amount.
 pub fn in_real_time(jump: Option<(Dur, Dur)>, mut events: Vec<Event>) -> Vec<Event> {
     if let Some((after, by)) = jump {
         let late = events.iter_mut().filter(|e| e.at >= BEGAN + after + by);
@@ -55,14 +55,15 @@ pub fn in_real_time(jump: Option<(Dur, Dur)>, mut events: Vec<Event>) -> Vec<Eve
     events
 }
 
-/// The judge of one rehearsal.
+/// The oracle of one rehearsal.
 pub struct Oracle<'a> {
     plan: &'a Plan,
     moments: &'a [Moment],
     until: Timestamp,
 }
 
-/// When a person's waiver stands for a fence: of one component, from when the run says that it goes on without one until it is proven.
+/// When a person's waiver replaces a fence: for one component, from when the run reports that it continues without the fence until it is
+/// proven.
 #[derive(Debug, Default)]
 pub struct Waived(BTreeMap<ComponentName, Vec<(Timestamp, Option<Timestamp>)>>);
 
@@ -99,7 +100,7 @@ impl Waived {
         self.0.get(component).is_some_and(|all| all.iter().any(within))
     }
 
-    /// What of a span no waiver covers.
+    /// The part of a span that no waiver covers.
     fn left_of(&self, component: &ComponentName, (from, to): (Timestamp, Timestamp)) -> Dur {
         let mut at = from;
         let mut left = Dur::ZERO;
@@ -118,18 +119,18 @@ impl<'a> Oracle<'a> {
         Self { plan, moments: ground.moments(), until: ground.until() }
     }
 
-    /// The last moment at or before an instant.
+    /// The last state at or before an instant.
     fn at(&self, at: Timestamp) -> Option<&Moment> {
         self.moments.iter().rev().find(|m| m.at <= at)
     }
 
-    /// Every moment with when it was over.
+    /// Every state with its end.
     fn spans(&self) -> impl Iterator<Item = (&Moment, Timestamp)> {
         let ends = self.moments.iter().skip(1).map(|m| m.at).chain([self.until]);
         self.moments.iter().zip(ends).filter(|(m, end)| m.at < *end && m.at < self.until)
     }
 
-    /// Everything that a component cannot serve without: what its `needs` name, and what those need.
+    /// Everything that a component needs, directly or indirectly, according to `needs`.
     fn needed(&self, component: &ComponentName) -> BTreeSet<ComponentName> {
         let mut all = BTreeSet::new();
         let mut more: Vec<ComponentName> = self.own_needs(component);
@@ -145,7 +146,7 @@ impl<'a> Oracle<'a> {
         self.plan.components[component].needs.iter().map(|n| n.value.clone()).collect()
     }
 
-    /// The databases of the plan, with the sites that have a server of each.
+    /// The databases of the plan, with the sites of their servers.
     fn databases(&self) -> BTreeMap<&ComponentName, Vec<&SiteName>> {
         let of = self.plan.components.values().filter_map(|c| match &c.spec {
             Spec::Database(of) => Some((&c.name, of.at.keys().collect())),
@@ -154,13 +155,13 @@ impl<'a> Oracle<'a> {
         of.collect()
     }
 
-    /// Whether rows land there: of clients, or by a worker that is none.
+    /// Whether rows arrive there, from clients or from an apply worker.
     fn lands(moment: &Moment, component: &ComponentName, site: &SiteName) -> bool {
         let there = |s: &&Server| s.component == *component && s.site == *site && !s.aside;
         moment.servers.iter().filter(there).any(|s| s.accepts || s.reached)
     }
 
-    /// Whether somebody without a session would get one there.
+    /// Whether a new session would be accepted there.
     fn admits(moment: &Moment, component: &ComponentName, site: &SiteName) -> bool {
         let there = |s: &&Server| s.component == *component && s.site == *site && !s.aside;
         moment.servers.iter().filter(there).any(|s| s.admits)

@@ -1,5 +1,5 @@
-//! Liveness: a planner that refuses every failover is as useless as one that promotes too early. What may stop a failover follows from
-//! the scenario and the plan alone; everything else recovers, and what was refused recovers with the waivers that the refusals print.
+//! Liveness: a planner that refuses every failover is as useless as one that promotes too early. The scenario and the plan alone decide
+//! what may stop a failover. Everything else recovers, and a refused failover recovers with the waivers that its refusals print.
 
 use std::collections::BTreeSet;
 
@@ -16,32 +16,32 @@ use drctl::run::state::{Mode, Status};
 
 use crate::rig::{Rehearsed, Rig};
 
-/// How often somebody adds what was printed, or resumes.
+/// How often the printed waivers are added, or the run is resumed.
 const PATIENCE: usize = 12;
 
-/// What came of one failover.
+/// The result of one failover.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Came {
-    /// It recovered as it was asked for.
+    /// It recovered as requested.
     Recovered,
-    /// It was rightly stopped, and recovered with what the stops printed.
+    /// It was rightly stopped, and recovered with the printed waivers.
     WithWaivers,
-    /// It met faults, and recovered when somebody resumed it.
+    /// It met faults, and recovered after a resume.
     Resumed,
-    /// Nothing that a person may say brings what is not there.
+    /// No waiver can provide what is missing.
     Short,
 }
 
-/// A rule that stopped a failover, the component that it is about, and the flag that the stop prints.
+/// A rule that stopped a failover, its component, and the printed option.
 type Ruled = (Rule, Option<ComponentName>, Option<String>);
 
-/// Why a failover did not go on: rules, or the words of a step that failed.
+/// Why a failover did not continue: rules, or the message of a failed step.
 enum Stopped {
     Refused(Vec<Ruled>),
     Failed(String),
 }
 
-/// Follows a failover to its recovery. `judged` is given every run on the way.
+/// Follows a failover to its recovery. `judged` gets every run on the way.
 pub fn recovers(
     rig: &Rig,
     first: &Result<Rehearsed, Vec<drctl::planner::Refusal>>,
@@ -60,7 +60,7 @@ pub fn recovers(
     for _ in 0..PATIENCE {
         let Some(stop) = why else { return came };
         match stop {
-            // No person has to answer for that: the fence is tried again.
+            // No person is needed for that: the fence is tried again.
             Stopped::Refused(rules) if rules.iter().any(|of| ran_out_of_time(&rig, of)) => {
                 return resumed(&rig, context);
             }
@@ -101,7 +101,7 @@ fn stopped(done: &Rehearsed) -> Option<Stopped> {
         return None;
     }
     let events = crate::resume::events(done);
-    // Others make up for it: the next rung of a fence, or the gate behind the last one.
+    // Another step makes up for it: the next fence method, or the gate after the last one.
     let goes_on = |step: &StepId| {
         state.runbook.steps.iter().any(|s| s.id == *step && s.on_failure == OnFailure::Continue)
     };
@@ -118,7 +118,7 @@ fn stopped(done: &Rehearsed) -> Option<Stopped> {
     Some(last.unwrap_or_else(|| Stopped::Failed(format!("{:?}", done.ended.stop))))
 }
 
-/// Every rule that a step waits for now.
+/// Every rule that a step is waiting for.
 fn blocked(done: &Rehearsed) -> Vec<Ruled> {
     let state = &done.ended.state;
     let of = state.runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &at.work.status {
@@ -128,32 +128,32 @@ fn blocked(done: &Rehearsed) -> Vec<Ruled> {
     of.collect()
 }
 
-/// Whether that rule may stop this failover, by what the scenario does to the plan.
+/// Whether that rule may stop this failover, according to the scenario and the plan.
 fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &str) {
     let right = match rule {
         Rule::UnfencedPromotion => {
             let of = component.map(|c| (&rig.plan.components[c].spec, is_fenceable(rig, c)));
             matches!(of, Some((Spec::Database(_), false)))
         }
-        // Half an hour of faults, or a replica that was behind before: more than was promised, or than was accepted.
+        // Half an hour of faults, or a replica with a lag, exceed the objective or the accepted loss.
         Rule::ExposureAboveRpo => {
             let accepted = rig.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
             rig.scenario.lag_ms >= 60_000 || stumbles(rig) || takes_its_time(rig) || accepted
         }
-        // Of a cluster without its writer nobody knows what it lacks.
+        // The lag of a cluster without its writer is unknown.
         Rule::ExposureUnknown => true,
         _ => false,
     };
     assert!(right, "{rule} ({component:?}) stops what could go on: {context}");
 }
 
-/// Whether some rung of the ladder has its effect in this scenario, as its words say.
+/// Whether some fence method works in this scenario, according to its definition.
 fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
     let of = &rig.scenario;
     let by_sql = of.sql_answers && db.engine != Engine::Aurora;
     let told = !matches!(of.by_group, ByGroup::Roughly { events: Events::Never, .. });
     db.fence.iter().any(|method| match method {
-        // A worker that nobody may end writes on, whoever else is kept out.
+        // A worker that may not be ended keeps writing, whoever else is kept out.
         FenceMethod::Sql | FenceMethod::AllowConnections | FenceMethod::PgHba => {
             by_sql && of.applies != Applies::Stays
         }
@@ -162,12 +162,12 @@ fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
     })
 }
 
-/// Whether a fence takes minutes in which clients write what the replica does not get.
+/// Whether a fence takes minutes, during which clients write what the replica does not get.
 fn takes_its_time(rig: &Rig) -> bool {
     rig.scenario.by_group != ByGroup::Smoothly || rig.scenario.applies != Applies::Nothing
 }
 
-/// Whether a component's old primary is fenced for certain, however long that takes, and whatever clocks show meanwhile.
+/// Whether a component's old primary is fenced for certain, however long it takes and whatever the clocks are.
 pub(super) fn can_be_had(rig: &Rig, component: &ComponentName) -> bool {
     !stumbles(rig) && is_fenceable(rig, component)
 }
@@ -177,7 +177,7 @@ fn stumbles(rig: &Rig) -> bool {
     rig.scenario.faults > 0 || rig.scenario.throttled > 0
 }
 
-/// Whether a fence that can be had was refused or throttled until its time was over.
+/// Whether a possible fence was refused or throttled until its timeout.
 fn ran_out_of_time(rig: &Rig, (rule, component, _): &Ruled) -> bool {
     *rule == Rule::UnfencedPromotion
         && stumbles(rig)
@@ -188,13 +188,13 @@ fn is_fenceable(rig: &Rig, component: &ComponentName) -> bool {
     matches!(&rig.plan.components[component].spec, Spec::Database(db) if can_be_fenced(rig, db))
 }
 
-/// Whether instances are wanted that cannot be had.
+/// Whether the requested instances are not available.
 fn is_short(rig: &Rig) -> bool {
     let groups = rig.plan.components.values().any(|c| matches!(c.spec, Spec::Autoscaling(_)));
     groups && rig.scenario.capacity_percent < 100
 }
 
-/// Resumes until it recovers. What rightly stops it on the way is answered as it prints; an unproven fence is no such stop.
+/// Resumes until it recovers, and answers each justified stop with the printed option. An unproven fence is not a justified stop.
 fn resumed(rig: &Rig, context: &str) -> Came {
     let mut done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}: {context}"));
     for _ in 0..PATIENCE {
@@ -202,7 +202,7 @@ fn resumed(rig: &Rig, context: &str) -> Came {
             return Came::Resumed;
         }
         let mut letters = Vec::new();
-        // A step that failed may be the last word while a gate is blocked as well.
+        // A failed step may be the last message while a gate is blocked as well.
         for (rule, component, flag) in blocked(&done).into_iter().filter(|of| !ran_out_of_time(rig, of)) {
             may_stop(rig, rule, component.as_ref(), context);
             let flag = flag.unwrap_or_else(|| panic!("{rule} prints no flag: {context}"));
@@ -216,7 +216,7 @@ fn resumed(rig: &Rig, context: &str) -> Came {
     panic!("resumed {PATIENCE} times, and {:?}: {context}", done.ended.stop)
 }
 
-/// The waivers that a printed flag makes: `--waive RULE[:COMPONENT] .. [--accept-data-loss D] --reason TEXT`.
+/// The waivers in a printed option: `--waive RULE[:COMPONENT] .. [--accept-data-loss D] --reason TEXT`.
 fn as_printed(flag: &str, context: &str) -> Vec<Waiver> {
     let words: Vec<&str> = flag.split_whitespace().collect();
     let after = |name: &'static str| words.windows(2).filter(move |pair| pair[0] == name).map(|pair| pair[1]);
@@ -235,7 +235,7 @@ fn as_printed(flag: &str, context: &str) -> Vec<Waiver> {
     waivers
 }
 
-/// What scenarios with a loss are there for.
+/// The losses that this scenario is designed for.
 pub fn loses(rig: &Rig) -> BTreeSet<&'static str> {
     let of = &rig.scenario;
     let all = [

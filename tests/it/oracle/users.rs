@@ -10,7 +10,7 @@ use drctl::model::time::Timestamp;
 
 use super::Oracle;
 
-/// Whether somebody who asks gets to see record sets.
+/// Whose view of the record sets counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Names {
     Seen,
@@ -20,14 +20,14 @@ pub enum Names {
 /// Whose writes make a server a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sessions {
-    /// Those from before its group was changed, too.
+    /// Also those of sessions from before its security group changed.
     Old,
-    /// Those that it still lets in.
+    /// Only those of sessions that it still accepts.
     New,
 }
 
 impl Oracle<'_> {
-    /// Whenever users began to be served, or ceased to be.
+    /// When users started or stopped being served.
     pub fn turns(&self) -> Vec<(Timestamp, bool)> {
         let mut turns: Vec<(Timestamp, bool)> = Vec::new();
         for moment in self.moments.iter().filter(|m| m.at <= self.until) {
@@ -39,7 +39,7 @@ impl Oracle<'_> {
         turns
     }
 
-    /// When names led users to a site whose database takes no writes, after it was left.
+    /// When names sent users to a site whose database takes no writes, after that site was left.
     pub fn traffic_before_database(&self) -> Option<(Timestamp, SiteName)> {
         let began = self.moments.first().map(|m| self.sites_of_names(m)).unwrap_or_default();
         let mut moments = self.moments.iter().filter(|m| m.at <= self.until);
@@ -56,9 +56,9 @@ impl Oracle<'_> {
         })
     }
 
-    /// Where the application is active, as everything that can be seen says: each database by its writers, each group by the one site
-    /// that has capacity, each zone by its names. More than one is a split. A server that lets nobody in any more, and whose sessions may
-    /// live, is seen as either.
+    /// Where the application is active, according to everything visible: each database by its writers, each group by the only site with
+    /// capacity, each zone by its names. Several sites are a split. A server that accepts no new session but may have open ones can count
+    /// as either.
     pub fn active(&self, names: Names, sessions: Sessions) -> BTreeSet<SiteName> {
         let Some(last) = self.moments.iter().rev().find(|m| m.at <= self.until) else {
             return BTreeSet::new();
@@ -77,7 +77,7 @@ impl Oracle<'_> {
                 .capacity
                 .iter()
                 .filter(|(name, site, n)| *name == c.name && *n > 0 && !last.dark.contains(site));
-            // Capacity in more than one site is a warm standby.
+            // Capacity in several sites is a warm standby.
             let sites: Vec<_> = of.map(|(_, site, _)| site.clone()).collect();
             <[SiteName; 1]>::try_from(sites).ok().map(|[only]| only)
         });
@@ -91,7 +91,7 @@ impl Oracle<'_> {
         last.is_none_or(|m| m.unreached.is_empty())
     }
 
-    /// Whether every name answers as the plan says that it does while the application is active there, and nothing else.
+    /// Whether every name answers exactly as the plan declares for that active site.
     pub fn names_lead_to(&self, site: &SiteName) -> Result<(), String> {
         let Some(last) = self.moments.iter().rev().find(|m| m.at <= self.until) else { return Ok(()) };
         for (name, zone) in self.zones() {
@@ -125,7 +125,7 @@ impl Oracle<'_> {
         })
     }
 
-    /// Whether what is needed works in a site, for users from outside.
+    /// Whether everything that is needed works in a site, for users from outside.
     fn is_whole(&self, moment: &Moment, site: &SiteName, needed: &BTreeSet<ComponentName>) -> bool {
         let works = |name: &ComponentName| match &self.plan.components[name].spec {
             Spec::Database(of) => !of.at.contains_key(site) || Self::accepts(moment, name, site),
@@ -142,7 +142,7 @@ impl Oracle<'_> {
         !moment.unreached.contains(site) && needed.iter().all(works)
     }
 
-    /// Whether clients that are led this way come to a server that takes their writes.
+    /// Whether clients on this path reach a server that takes their writes.
     fn arrives(moment: &Moment, way: &Way, db: &ComponentName) -> bool {
         let Some((site, id)) = &way.leads_to else { return false };
         let cut = |s: &SiteName| moment.unreached.contains(s);
@@ -165,7 +165,7 @@ impl Oracle<'_> {
         })
     }
 
-    /// Where the names that users need lead. One that leads to no site, or to more than one, leads nowhere.
+    /// The sites that the needed names point to. A name that points to none or to several has no site.
     fn led_to(&self, zone: &Route53, sets: &[RecordSet]) -> Vec<Option<SiteName>> {
         let stores = !self.databases().is_empty();
         let needed = zone.records.iter().filter(|r| !r.is_static || !stores);
@@ -180,7 +180,7 @@ impl Oracle<'_> {
     }
 }
 
-/// The one site whose declared answer a name gives.
+/// The only site whose declared answer a name gives.
 fn answers(record: &Record, sets: &[RecordSet]) -> Option<SiteName> {
     let of_name = sets.iter().filter(|s| s.name == record.name && s.rtype == record.rtype);
     let given: Vec<&RecordSet> = of_name

@@ -1,4 +1,4 @@
-//! What must hold of every rehearsal, whatever went wrong in it.
+//! What must hold in every rehearsal, whatever failed in it.
 
 use drctl::inventory::ActiveSite;
 use drctl::kinds::Operation;
@@ -18,7 +18,7 @@ use super::{Ground, Oracle, Waived, Watched};
 use crate::resume::events;
 use crate::rig::{Rehearsed, Rig};
 
-/// Within that a zone's servers answer with what was accepted (Amazon Route 53, FAQ, «How quickly will changes I make propagate»).
+/// Within this time a zone's servers answer with an accepted change (Amazon Route 53, FAQ, «How quickly will changes I make propagate»).
 const PROPAGATION: Dur = Dur::mins(1);
 
 pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
@@ -28,8 +28,8 @@ pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
     assert!(called.is_none(), "{}: {context}", called.unwrap_or_default());
 }
 
-/// Two servers of a component take writes only while a waiver of its fence stands, and no promotion is asked for before the other one
-/// was seen to take none.
+/// Two servers of a component take writes only while a waiver of its fence applies, and no promotion is requested before the other one was
+/// observed to take none.
 pub fn one_primary(rig: &Rig, ground: &impl Ground, journals: &[Vec<Event>], context: &str) {
     let oracle = Oracle::new(&rig.plan, ground);
     let waived = Waived::of(journals.iter().flatten());
@@ -83,12 +83,12 @@ fn nonzero(lost: &Lost) -> Lost {
     lost.iter().filter(|(_, d)| **d > Dur::ZERO).map(|(c, d)| (c.clone(), *d)).collect()
 }
 
-/// Every call that had an effect is a step of a runbook that was shown, or takes one back.
+/// Every call that took effect is a step of a displayed runbook, or undoes one.
 fn shown_is_done(done: &Rehearsed, context: &str) {
     let runbooks: Vec<_> = done.journals.iter().filter_map(|journal| runbook(journal)).collect();
     let steps = || runbooks.iter().flat_map(|r| &r.steps).map(|s| &s.action);
     let is = |shown: &Action, done: &Action| match (shown, done) {
-        // A batch of changes is made in parts.
+        // A batch of changes may be made in parts.
         (Action::Op(Operation::Switch(shown)), Action::Op(Operation::Switch(done))) => {
             shown.zone == done.zone
         }
@@ -97,15 +97,15 @@ fn shown_is_done(done: &Rehearsed, context: &str) {
     for (at, bytes) in &done.notes {
         let Ok(action) = serde_json::from_slice::<Action>(bytes) else { continue };
         let undone = |shown: &Action| matches!(shown.undo(), Undo::By(undo) if is(&undo, &action));
-        // A promotion that was asked for and would lose more than was accepted is called back by its host.
+        // A requested promotion that would lose more than was accepted is withdrawn through its host.
         let withdrawn = |shown: &Action| matches!((shown, &action), (Action::Op(Operation::Promote(Promote { db, .. })), Action::Op(Operation::Withdraw(Withdraw { db: of }))) if db == of);
         let shown = steps().any(|shown| is(shown, &action) || undone(shown) || withdrawn(shown));
         assert!(shown, "nobody was shown this, at {at}: {action:?}: {context}");
     }
 }
 
-/// A figure says no less than the truth as a bound from above, no more as one from below, and exactly it where it was measured; and
-/// whatever its name, it proves nothing that is not so.
+/// An upper bound is not below the truth, a lower bound not above it, and a measured figure equals it; and a figure never proves something
+/// that is not true.
 fn holds(figure: &Figure, truth: Dur, context: &str) {
     assert!(!flatters(figure, truth), "flatters: {figure} against {truth}: {context}");
     match (figure.basis, figure.value_ms) {
@@ -122,18 +122,18 @@ fn flatters(figure: &Figure, truth: Dur) -> bool {
     truth > Dur::ZERO && figure.proves(Dur(truth.millis() - 1))
 }
 
-/// Where the application is active as drctl sees it, and where the names of a recovered one lead.
+/// Compares the active site as drctl sees it, and the names of a recovered application, with the truth.
 fn active_told(rig: &Rig, done: &Rehearsed, context: &str) {
     let (told, [began, ended]) = &done.active;
     // A zone lists a change as soon as it is accepted, and its servers answer with it later.
     let times = [*began, *ended, *ended + PROPAGATION];
-    // While record sets cannot be read nobody sees where names lead.
+    // While record sets cannot be read, nobody knows where names point.
     let down = rig.scenario.dns_down > Dur::ZERO;
     let names: &[Names] = if down { &[Names::Hidden, Names::Seen] } else { &[Names::Seen] };
     let ground = |until| Watched { until, ..done.watched_later.clone() };
     let grounds = times.map(ground);
     let oracles = grounds.each_ref().map(|ground| Oracle::new(&rig.plan, ground));
-    // What a dead process had asked for may come during the look: it is seen as it was before, or after.
+    // A call of a dead process may take effect during the observation, so both states are acceptable.
     let seen = |oracle: &Oracle<'_>| {
         let of =
             |names: &Names| [Sessions::Old, Sessions::New].map(|sessions| oracle.active(*names, sessions));
@@ -145,7 +145,7 @@ fn active_told(rig: &Rig, done: &Rehearsed, context: &str) {
             let only = sites.iter().any(|sites| sites.iter().all(|s| s == site));
             assert!(only, "active is told as {site}, not {sites:?}: {context}");
         }
-        // Nobody sees a fence by SQL in a site that is lost.
+        // A fence by SQL in a lost site cannot be observed.
         ActiveSite::Split(votes) if oracles.iter().all(Oracle::all_reached) => {
             let split = sites.iter().any(|s| s.len() != 1 || *s != sites[0]);
             assert!(split, "split is told ({votes:?}), not {sites:?}: {context}");
@@ -180,7 +180,7 @@ pub fn rto_told(done: &Rehearsed, context: &str) {
     {
         if !done.resumed {
             let phase = state.turns["public"][0].since;
-            // A sample taken in the very millisecond of a turn may show either side of it.
+            // A sample in the very millisecond of a turn may show either side of it.
             let sampled = [phase, phase - Dur(1)].map(|p| truth.outage_as_sampled(p, done.recorder_every));
             let told = sampled.map(Option::unwrap_or_default).contains(&rto);
             assert!(told, "RTO is not the truth: {rto:?}, {sampled:?}: {context}");

@@ -1,4 +1,4 @@
-//! Who took writes, and what became of them.
+//! Who took writes, and what happened to them.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use drctl::record::runbook::Runbook;
 
 use super::{Oracle, Waived};
 
-/// A server took over: when, which, and up to when it has what the others wrote.
+/// A promotion: when, which server, and up to when it has the writes of others.
 struct Promotion {
     at: Timestamp,
     server: (SiteName, String),
@@ -25,7 +25,7 @@ fn is(server: &Server) -> (SiteName, String) {
 }
 
 impl Oracle<'_> {
-    /// For how long two servers of a component both took writes, and no waiver stood for the fence.
+    /// For how long two servers of a component both took writes without a waiver of the fence.
     pub fn two_primaries(&self, waived: &Waived) -> BTreeMap<ComponentName, Dur> {
         let mut two: BTreeMap<ComponentName, Dur> = BTreeMap::new();
         for (moment, end) in self.spans() {
@@ -42,7 +42,7 @@ impl Oracle<'_> {
         two
     }
 
-    /// Promotions that were asked for while another server of the component took writes, and no waiver stood for its fence.
+    /// Promotions that were requested while another server of the component took writes without a waiver of its fence.
     pub fn asked_too_early(&self, events: &[Event], waived: &Waived) -> Vec<String> {
         let Some(runbook) = runbook(events) else { return Vec::new() };
         let asks = |event: &Event| {
@@ -51,7 +51,7 @@ impl Oracle<'_> {
             };
             let action = &runbook.steps.iter().find(|s| s.id == *step)?.action;
             let Action::Op(Operation::Promote(Promote { db, takeover, .. })) = action else { return None };
-            // What hands over ends the writes itself.
+            // A switchover stops the writes by itself.
             let hands_over = takeover
                 .as_ref()
                 .is_some_and(|how| how.by == drctl::kinds::aws::aurora::Handover::Switchover);
@@ -64,8 +64,7 @@ impl Oracle<'_> {
         events.iter().filter_map(asks).collect()
     }
 
-    /// Fences that are told as proven while rows land in their server: from a session that was there before, or by a worker that is no
-    /// client.
+    /// Fences that are reported as proven while rows arrive in their server, from an earlier session or from an apply worker.
     pub fn proven_in_vain(&self, events: &[Event]) -> Vec<String> {
         let Some(runbook) = runbook(events) else { return Vec::new() };
         let vain = |event: &Event| {
@@ -83,8 +82,8 @@ impl Oracle<'_> {
         events.iter().filter_map(vain).collect()
     }
 
-    /// Whether this run would be caught if it promoted before it fenced: a database that it promotes has an old primary that took writes
-    /// when the run began, and nobody waived its fence.
+    /// Whether a promotion before the fence would be noticed in this run: it promotes a database whose old primary took writes when the run
+    /// started, without a waiver of its fence.
     pub fn can_catch(&self, events: &[Event]) -> bool {
         let (Some(runbook), Some(first)) = (runbook(events), events.first()) else { return false };
         let Some(moment) = self.at(first.at) else { return false };
@@ -100,13 +99,13 @@ impl Oracle<'_> {
         })
     }
 
-    /// Rows that were acknowledged and that the server which took over does not have, as the span of time in which they were written.
+    /// Acknowledged rows that the promoted server lacks, as the span of time in which they were written.
     pub fn lost(&self) -> BTreeMap<ComponentName, Dur> {
         let mut lost = BTreeMap::new();
         for component in self.databases().into_keys() {
             let promotions = self.promotions(component);
             for (i, promotion) in promotions.iter().enumerate() {
-                // What is written once another server took over is not missing here.
+                // Rows that were written after another server was promoted do not count here.
                 let until = promotions.get(i + 1).map_or(self.until, |next| next.at);
                 let last = self.last_row_elsewhere(component, &promotion.server, until);
                 let missing = last.map_or(Dur::ZERO, |last| last.since(promotion.kept));
@@ -136,7 +135,7 @@ impl Oracle<'_> {
         all
     }
 
-    /// When a server other than this one acknowledged a row last, before then.
+    /// When another server last acknowledged a row before that time.
     fn last_row_elsewhere(
         &self,
         component: &ComponentName,

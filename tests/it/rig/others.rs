@@ -1,4 +1,4 @@
-//! A rehearsal with a second run in it: one that takes another's place, or a rival.
+//! A rehearsal with a second run in it: one that replaces another, or a rival.
 
 use drctl::kinds::{Fact, Operation};
 use drctl::run::RunState;
@@ -6,7 +6,7 @@ use drctl::run::RunState;
 use super::*;
 
 impl Rig {
-    /// A failover takes the place of a run of which a prefix was written, at a time when `notes` were done to the estate.
+    /// A failover replaces a run after a prefix, when the estate had the changes in `notes`.
     pub fn take_over(
         &mut self,
         prefix: &[Record],
@@ -47,7 +47,7 @@ impl Rig {
         Ok(self.rehearsed(ended, (&sandbox, &world), &journal, &kept))
     }
 
-    /// Tries to begin a failover that was planned over one reading of the run before, in a store that has another.
+    /// Tries to start a failover that was planned with another version of the previous run than the store has.
     pub fn begins_over(
         &mut self,
         planned: &[Record],
@@ -70,7 +70,7 @@ impl Rig {
         })
     }
 
-    /// Two operators on two machines, who know nothing of each other, over one estate: the other one begins so much later.
+    /// Two operators on two machines with the same estate, unaware of each other. The other one starts this much later.
     pub fn rivals(&self, other: &Self, later: Dur) -> ([Result<Ended, Vec<Refusal>>; 2], Rivalry) {
         let (world, sandbox) = self.stage();
         let journals = [MemoryJournal::default(), MemoryJournal::default()];
