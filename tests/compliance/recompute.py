@@ -73,7 +73,7 @@ def rto(created, runbook, events):
     if restored == math.inf:
         if any(e["kind"] == "run_finished" for e in events):
             sys.exit(f"{created['run']}: ended without users being served")
-        # Users may be served for so long before a probe says so.
+        # Users may be served for this long before a probe shows it.
         publics = [p for p in runbook["probes"] if p["role"] == "public"]
         unseen = runbook["probe_consecutive"] * max(max(p["every_ms"], p["timeout_ms"]) for p in publics)
         return max(now, ms(events[-1]["at"])) - unseen - began, "lower_bound", hidden, True
@@ -141,7 +141,7 @@ def verdict(figure, objective):
         return "not_proven"
     if basis in ("measured", "upper_bound") and value + hidden <= objective:
         return "met"
-    # Sampling may have missed as much at either end: what is beyond it all the same is missed.
+    # Sampling may have missed this much at either end: what still exceeds the objective is missed.
     least = value - hidden if basis == "measured" else value
     return "missed" if basis in ("measured", "lower_bound") and least > objective else "not_proven"
 
@@ -235,7 +235,7 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     asked = {e["step"] for e in events if e["kind"] == "call_intended"}
     waived = {c for c in waived if any(c == of and step in asked for step, of in steps_of(runbook, "promote").items())}
     fenced = {f["component"] for e in events if e["kind"] == "step_finished" for f in e.get("facts", []) if f["fact"] == "fenced"}
-    # While a fence is owed the old primary may take writes that the new one never gets.
+    # While a fence is pending, the old primary may take writes that the new one never gets.
     if waived - fenced and judged["rpo"] == "met":
         judged["rpo"] = "not_proven"
     marks = proofs.setdefault(created["plan"], (tier, [at]))[1]
@@ -246,7 +246,7 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     kind = "drills" if runbook.get("drill") else "incidents" if runbook["intent"] in ("failover", "restore") else "planned"
     if created["terms"]["environment"] == "test":
         sys.exit("runs of test estates are not recomputed here")
-    # The way back of a live drill is no drill of its own.
+    # The return of a live drill is not a separate drill.
     if kind != "incidents" and created.get("returns"):
         kind = "returns"
     total["runs"] += 1

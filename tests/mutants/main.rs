@@ -1,9 +1,8 @@
-//! Writes all mutants of a list into one copy of the code, each behind a switch, so that it is built once and not once for each.
+//! Writes all mutants of a list into one copy of the code, each behind a switch, so that the code is built only once.
 //!
-//! `mutants LIST.json FROM TO DROPPED.json`: the list is cargo-mutants' own (`--list --json`); mutant `n` is the n-th of it, from 1, and
-//! is on where `crate::mutant(n)` says so. Those that are dropped are left out, and so are those of a form that this cannot express. What
-//! was inserted where, and for which mutants, goes to standard output, so that whoever builds the copy can tell whose fault an
-//! error is.
+//! `mutants LIST.json FROM TO DROPPED.json`: the list is cargo-mutants' own (`--list --json`). Mutant `n` is the n-th in it, from 1, and is
+//! active where `crate::mutant(n)` is true. Dropped mutants are left out, and so are those that this cannot express. Standard output lists
+//! what was inserted where and for which mutants, so that the caller can attribute build errors.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +13,10 @@ use serde_json::{Value, json};
 use syn::spanned::Spanned as _;
 use syn::visit::Visit;
 
-/// Where something is: its first byte, and the first one after it.
+/// A range: its first byte, and the first byte after it.
 type Range = (usize, usize);
 
-/// A file, by the bytes at which its lines begin.
+/// A file, with the byte offsets of its lines.
 struct Source {
     text: String,
     lines: Vec<usize>,
@@ -31,7 +30,7 @@ impl Source {
         Self { text, lines }
     }
 
-    /// Lines count from 1 and columns, in characters, from 0.
+    /// Lines count from 1; columns, in characters, from 0.
     fn at(&self, line: usize, column: usize) -> usize {
         let start = self.lines[line - 1];
         self.text[start..].char_indices().nth(column).map_or(self.text.len(), |(i, _)| start + i)
@@ -43,7 +42,7 @@ impl Source {
     }
 }
 
-/// A change that somebody should notice.
+/// A change that some test should notice.
 #[derive(Clone)]
 struct Mutant {
     id: usize,
@@ -65,18 +64,18 @@ fn any(mutants: &[Mutant]) -> String {
     mutants.iter().map(Mutant::on).collect::<Vec<_>>().join(" || ")
 }
 
-/// Where one text stands at another's end, or both at the beginning of something, their order is that of what they enclose.
+/// If two texts meet at the same position, their order follows from what they enclose.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Order {
-    /// The end of something: what began last ends first, and of two that began together the one that was met last.
+    /// The end of a range: the one that began last ends first; of two that began together, the one found last.
     End(Reverse<usize>, Reverse<usize>),
-    /// The beginning of something: what ends last begins first, and of two that end together the one that was met first.
+    /// The beginning of a range: the one that ends last begins first; of two that end together, the one found first.
     Begin(Reverse<usize>, usize),
-    /// In the place of what was there.
+    /// A replacement.
     Instead,
 }
 
-/// A piece of text that is put into the file.
+/// A text to insert into the file.
 struct Edit {
     replaces: Range,
     order: Order,
@@ -110,7 +109,7 @@ impl Writer<'_> {
         self.edits.push(Edit { replaces, order: Order::Instead, text, ids: ids.to_vec() });
     }
 
-    /// What is asked in between is no constant.
+    /// A function that checks a switch cannot be `const`.
     fn no_constant(&mut self, sig: &syn::Signature, block: &syn::Block) {
         let (Some(word), whole) = (sig.constness, self.source.range(block.span())) else { return };
         let inside = |m: &&Mutant| whole.0 <= m.range.0 && m.range.1 <= whole.1;
@@ -121,7 +120,7 @@ impl Writer<'_> {
         }
     }
 
-    /// The whole body of a function is replaced by a value.
+    /// Replaces the whole body of a function with a value.
     fn body(&mut self, block: &syn::Block) {
         let (Some(first), Some(last)) = (block.stmts.first(), block.stmts.last()) else { return };
         let inside = (self.source.range(first.span()).0, self.source.range(last.span()).1);
@@ -132,7 +131,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Both sides are written once, however many operators stand between them in turn.
+    /// Both operands are written once, however many alternative operators there are.
     fn operator(&mut self, of: &syn::ExprBinary, node: Range, op: Range, found: &[Mutant]) {
         use syn::BinOp as B;
         let ids: Vec<usize> = found.iter().map(|m| m.id).collect();
@@ -173,7 +172,7 @@ impl Writer<'_> {
     }
 }
 
-/// A chain with a pattern in it is no value.
+/// A chain with a `let` pattern is not a value.
 fn has_let(expr: &syn::Expr) -> bool {
     match expr {
         syn::Expr::Let(_) => true,
@@ -243,7 +242,7 @@ impl<'ast> Visit<'ast> for Writer<'_> {
     }
 }
 
-/// The file with everything in it, and where that is.
+/// The file with all insertions, and their positions.
 fn write(source: &Source, mut edits: Vec<Edit>) -> (String, Vec<Value>) {
     edits.sort_by(|a, b| (a.replaces.0, &a.order).cmp(&(b.replaces.0, &b.order)));
     let (mut out, mut from, mut pieces) = (String::new(), 0, Vec::new());

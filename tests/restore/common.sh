@@ -1,5 +1,5 @@
-# What the selftests of the jobs on a server's host share. Servers run as user postgres if this runs as root, listen on the loopback
-# alone and are in one temporary folder; nothing else is stopped, and nothing is left.
+# Shared by the selftests of the jobs on a server's host. Servers run as user postgres if this runs as root, listen only on the loopback,
+# and are in one temporary folder. Nothing else is stopped, and nothing is left.
 # shellcheck shell=bash disable=SC2034
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 jobs="$here/src/adapters/postgres"
@@ -13,12 +13,12 @@ failed=0
 checks=0
 export LC_ALL=C TZ=UTC
 
-# Two ports side by side that nobody listens on, below those that Linux gives to outgoing connections (32768 and up): any connection of the
-# machine may take one of those before the server is started.
+# Two adjacent free ports, below those that Linux uses for outgoing connections (32768 and up), which any connection may take before the
+# server is started.
 port=$((30100 + RANDOM % 2500))
 while (: >"/dev/tcp/127.0.0.1/$port" || : >"/dev/tcp/127.0.0.1/$((port + 1))") 2>/dev/null; do port=$((port + 2)); done
 
-# What was left running when this was broken off, by what only our own processes have.
+# Identifies our own processes, to end those that are left after an interruption.
 export DRCTL_SELFTEST="$top"
 left_running() { grep -l -s -z -x -F "DRCTL_SELFTEST=$top" /proc/[0-9]*/environ | cut -d/ -f3 | grep -v -x "$$"; }
 clean_up() {
@@ -45,5 +45,5 @@ is() { if [ "$2" = "$3" ]; then ok "$1"; else no "$1: $(printf '%q' "$2") instea
 has() { case "$2" in *"$3"*) ok "$1" ;; *) no "$1: \`$3\` is not in: $2" ;; esac; }
 lacks() { case "$2" in *"$3"*) no "$1: \`$3\` is in: $2" ;; *) ok "$1" ;; esac; }
 until_true() { for _ in $(seq 100); do if "$@" >/dev/null 2>&1; then return 0; fi; sleep 0.1; done; return 1; }
-# The last line, and whether all went well.
+# Prints the last line. Fails if a check failed.
 told() { printf '%s passed, %s failed\n' $((checks - failed)) "$failed"; [ "$failed" = 0 ]; }

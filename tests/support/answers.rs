@@ -1,10 +1,10 @@
-//! Errors in the words of each AWS protocol, as far as the SDK looks at them: status, code and message.
+//! Errors in the format of each AWS protocol, as far as the SDK uses it: status, code and message.
 
 use super::http::Message;
 
 const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 
-/// How a service writes its errors.
+/// The error format of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `<ErrorResponse><Error>`: RDS, Auto Scaling, STS, IAM, Route 53.
@@ -15,12 +15,12 @@ pub enum Format {
     S3,
     /// AWS JSON 1.0 or 1.1.
     Json,
-    /// RPC v2 CBOR: CloudWatch, as the SDK asks it.
+    /// RPC v2 CBOR: CloudWatch, with the protocol of the SDK.
     Cbor,
 }
 
 impl Format {
-    /// The format in which the client of this request expects its answer.
+    /// The format that the client of this request expects.
     pub fn of(request: &Message, service: &str) -> Self {
         if request.header("smithy-protocol") == Some("rpc-v2-cbor") {
             return Self::Cbor;
@@ -36,7 +36,7 @@ impl Format {
     }
 }
 
-/// What a service answers to too many calls.
+/// A service's answer to too many calls.
 pub fn throttled(format: Format) -> Message {
     const SLOW: &str = "Please reduce your request rate.";
     const RATE: &str = "Rate exceeded";
@@ -48,7 +48,7 @@ pub fn throttled(format: Format) -> Message {
     }
 }
 
-/// What a service answers that has trouble of its own.
+/// The answer of a failing service.
 pub fn unavailable(format: Format) -> Message {
     let code = match format {
         Format::Query | Format::S3 => "ServiceUnavailable",
@@ -58,19 +58,19 @@ pub fn unavailable(format: Format) -> Message {
     error(format, "503 Service Unavailable", code, "The service is unavailable. Please try again shortly.")
 }
 
-/// What Route 53 answers to a batch in which one element is wrong: nothing of it is done.
+/// Route 53's answer to a batch with an invalid element: nothing is changed.
 pub fn refused_batch(format: Format, name: &str) -> Message {
     let message = format!("[Invalid Resource Record: {name} is not acceptable]");
     error(format, "400 Bad Request", "InvalidChangeBatch", &message)
 }
 
-/// What a service answers that takes nothing of it, and repeats what it was given.
+/// The answer of a service that rejects a request and repeats its content.
 pub fn saying(format: Format, text: &str) -> Message {
     let message = format!("the request, signed with {text}, is not valid");
     error(format, "400 Bad Request", "InvalidParameterValue", &message)
 }
 
-/// What a service answers whose clock is so far ahead of the signer's (IAM User Guide, «Troubleshoot signed requests»).
+/// The answer of a service whose clock is this far ahead of the signer's (IAM User Guide, «Troubleshoot signed requests»).
 pub fn skewed(format: Format, seconds: i64) -> Message {
     let there = chrono::Utc::now() + chrono::Duration::seconds(seconds);
     let of = |at: chrono::DateTime<chrono::Utc>| at.format("%Y%m%dT%H%M%SZ").to_string();
@@ -89,9 +89,9 @@ pub fn skewed(format: Format, seconds: i64) -> Message {
     error(format, "403 Forbidden", code, &words).with_header("date", &date)
 }
 
-/// A success whose body is no XML, JSON, CBOR or UTF-8.
+/// A success whose body is not XML, JSON, CBOR or UTF-8.
 pub fn garbage() -> Message {
-    // 0xFF is "break" in CBOR, which stands nowhere by itself.
+    // 0xFF is "break" in CBOR, which is invalid by itself.
     Message::answer("200 OK", &[("content-type", "text/html")], b"\xff\xfe{<not an answer\x00>\xff".to_vec())
 }
 

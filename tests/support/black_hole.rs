@@ -1,19 +1,18 @@
-//! A port that takes no connection.
+//! A port that accepts no connection.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-/// How long a connect over loopback may take before it counts as unanswered. It is a matter of microseconds, but this machine
-/// may be busy.
+/// How long a connect over loopback may take before it counts as unanswered. It takes microseconds, but this machine may be busy.
 const UNANSWERED: Duration = Duration::from_millis(100);
 
-/// An address on loopback to which connects hang, as to a region that is cut off.
+/// A loopback address where connects hang, as for a region that is cut off.
 ///
-/// What Linux (6.18) does: std asks for a backlog of 128, and 129 connections are established without anyone accepting them.
-/// From then on the SYN of each further connect is dropped, not refused. The client sends it again after 1, 3, 7… seconds and
-/// gives up after about two minutes with `TimedOut` (`net.ipv4.tcp_syn_retries`), unless it has a connect timeout of its own.
-/// When the hole is dropped, a connect that still hangs is refused at its next try, up to seconds later.
+/// What Linux (6.18) does: std requests a backlog of 128, and 129 connections are established without being accepted. From then on the SYN
+/// of each further connect is dropped, not refused. The client sends it again after 1, 3, 7… seconds and gives up after about two minutes
+/// with `TimedOut` (`net.ipv4.tcp_syn_retries`), unless it has its own connect timeout. After the hole is dropped, a hanging connect is
+/// refused at its next attempt, up to seconds later.
 pub struct BlackHole {
     listener: TcpListener,
     /// They fill the backlog, and must stay open for that.
@@ -21,7 +20,7 @@ pub struct BlackHole {
 }
 
 impl BlackHole {
-    /// Binds a port and fills its backlog with connections of its own, which are never accepted.
+    /// Binds a port and fills its backlog with its own connections, which are never accepted.
     pub fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let mut hole = Self { listener, fill: Vec::new() };
@@ -34,12 +33,12 @@ impl BlackHole {
         }
     }
 
-    /// Where connects hang.
+    /// The address.
     pub fn address(&self) -> SocketAddr {
         self.listener.local_addr().expect("a bound listener has an address")
     }
 
-    /// For an endpoint of the SDK.
+    /// The URL as an endpoint of the SDK.
     pub fn url(&self) -> String {
         format!("http://{}", self.address())
     }

@@ -1,46 +1,46 @@
-//! What a request says about itself, and what became of it.
+//! The content of a request, and what happened to it.
 
 use std::time::Duration;
 
 use super::http::Message;
 
-/// A request that reached the proxy. What a request does not say is an empty string.
+/// A request that reached the proxy. Missing values are empty strings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// Counts the requests to a proxy from 0, in the order in which they were read.
     pub seq: u64,
     /// Since the start of the proxy, when the request had been read.
     pub at: Duration,
-    /// As the signature has it: `rds`, `autoscaling`, `route53`, `s3`. CloudWatch, which signs as `monitoring`, is `cloudwatch`.
-    /// Empty without a signature.
+    /// The service in the signature: `rds`, `autoscaling`, `route53`, `s3`. CloudWatch, which signs as `monitoring`, is `cloudwatch`. Empty
+    /// without a signature.
     pub service: String,
-    /// That of the signature. A client with an endpoint of its own signs for its own region, even if the service is global; one
-    /// without signs for `us-east-1` then.
+    /// The region in the signature. A client with a custom endpoint signs for its own region, even if the service is global; one without
+    /// signs for `us-east-1` then.
     pub region: String,
-    /// The access key id. LocalStack takes one of twelve digits for the account.
+    /// The access key ID. LocalStack uses one of twelve digits as the account.
     pub account: String,
-    /// `PromoteReadReplica`; `METHOD path` where no name is known.
+    /// `PromoteReadReplica`; `METHOD path` if no name is known.
     pub operation: String,
-    /// What the call is about, if that was easy to see: the identifier of a database, name of a group, id of a zone or change,
-    /// `bucket/key`.
+    /// The resource, if it is easy to see: the identifier of a database, the name of a group, the ID of a zone or change, `bucket/key`.
     pub target: String,
-    /// The account that the bucket has to belong to, if the request says so.
+    /// The required owner of the bucket, if the request names one.
     pub owner: String,
     /// Whether the operation changes something; see [`mutates`].
     pub mutates: bool,
     pub fate: Fate,
-    /// Whether the request was sent to the upstream, or at least begun to be. False of a late call that is not yet due.
+    /// Whether at least a part of the request was sent to the upstream. False for a late call that is not due yet.
     pub forwarded: bool,
-    /// Of the answer, the upstream's or the proxy's own, even if the client never got it. None: there is no answer, or not yet.
+    /// The status of the answer, the upstream's or the proxy's own, even if the client never got it. None if there is no answer, or not
+    /// yet.
     pub status: Option<u16>,
 }
 
-/// What the proxy did to a call. Set when the call is read, and changed when it comes to another end.
+/// What the proxy did to a call. Set when the call is read, and changed if it ends differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fate {
     /// Forwarded and answered.
     Passed,
-    /// The same, later.
+    /// The same, with a delay.
     Delayed,
     /// By a rule.
     Throttled,
@@ -57,17 +57,17 @@ pub enum Fate {
     Hung,
     /// Forwarded, not answered, connection open.
     HungAfter,
-    /// Not answered, forwarded later: whether that has happened is in [`Call::forwarded`].
+    /// Not answered, forwarded later: [`Call::forwarded`] tells whether that has happened.
     AppliedLate,
-    /// Waits for the test's word, or went on after it.
+    /// Waits for the test, or continued after it.
     Held,
-    /// Was held, and its connection closed on the test's word.
+    /// Was held, and the test closed its connection.
     Dropped,
     /// The upstream could not be reached, or closed without an answer. The client's connection was closed too.
     NoUpstream,
 }
 
-/// Whether an operation changes something. One that is known by method and path does, unless the method only reads.
+/// Whether an operation is mutating. One known only by method and path is, unless the method only reads.
 pub fn mutates(service: &str, operation: &str) -> bool {
     const READS: &[&str] =
         &["Describe", "Get", "List", "Head", "BatchGet", "AssumeRole", "GET ", "HEAD ", "OPTIONS "];
@@ -75,7 +75,7 @@ pub fn mutates(service: &str, operation: &str) -> bool {
 }
 
 impl Call {
-    /// What a request says about itself; number and time are the caller's to set.
+    /// The content of a request; the caller sets number and time.
     pub(super) fn read(request: &Message) -> Self {
         let (account, region, signed_for) = scope(request);
         let service = service_name(&signed_for).to_owned();
@@ -88,7 +88,7 @@ impl Call {
     }
 }
 
-/// The name by which a service is known here, which for CloudWatch is not that in its signatures.
+/// The name of a service in these tests, which for CloudWatch differs from that in its signatures.
 pub(super) fn service_name(name: &str) -> &str {
     if name == "monitoring" { "cloudwatch" } else { name }
 }
@@ -162,7 +162,7 @@ fn s3_operation(request: &Message, segments: &[&str]) -> String {
         ("GET", 0) => "ListBuckets",
         _ => return by_path(request),
     };
-    // A lone word such as `?versioning` asks for something else than the object or the bucket.
+    // A lone word such as `?versioning` requests something else than the object or the bucket.
     let lone = |p: &&str| !p.is_empty() && !p.trim_end_matches('=').contains('=');
     match request.query().split('&').next().filter(lone) {
         Some(word) => format!("{}?{}", by_path(request), word.trim_end_matches('=')),
@@ -194,7 +194,7 @@ fn form_target(form: &str) -> String {
     NAMES.iter().find_map(|n| field(form, n)).unwrap_or_default()
 }
 
-/// The value of the first well-known string field, found without a parser: good for names without escapes.
+/// The value of the first well-known string field, found without a parser, which is enough for names without escapes.
 fn json_target(body: &[u8]) -> String {
     const NAMES: &[&str] = &["SecretId", "Name", "TableName", "ResourceArn"];
     let text = String::from_utf8_lossy(body);

@@ -1,4 +1,4 @@
-//! One request and what becomes of it.
+//! One request and its outcome.
 
 use std::io::{self, BufReader, Read as _};
 use std::net::TcpStream;
@@ -10,10 +10,10 @@ use super::faults::{Fault, HoldPoint};
 use super::http::{self, Message};
 use super::proxy::{Shared, Verdict};
 
-/// For how long the upstream may take no connection.
+/// How long the upstream may accept no connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// What becomes of the client's connection after a request.
+/// What happens to the client's connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
     Request,
@@ -28,7 +28,7 @@ struct Exchange<'a> {
     format: Format,
 }
 
-/// Does to a call what its fault says. An error ends the connection too.
+/// Applies a fault to a call. An error ends the connection too.
 pub(super) fn run(
     shared: &Shared,
     client: &mut BufReader<TcpStream>,
@@ -39,7 +39,7 @@ pub(super) fn run(
     let format = Format::of(request, &call.service);
     let mut exchange = Exchange { shared, client, request, call, format };
     match fault {
-        // What follows from a seed was worked out when the rule was found.
+        // The fault of a seed was computed when the rule matched.
         None | Some(Fault::Seeded { .. }) => exchange.forward_and_answer(),
         Some(Fault::Delay(length)) => {
             shared.pause(length)?;
@@ -87,7 +87,7 @@ impl Exchange<'_> {
         self.answer(&answer)
     }
 
-    /// Gives the upstream's answer, or that of an empty bucket, and notes it.
+    /// Returns the upstream's answer, or that of an empty bucket, and records it.
     fn forward(&mut self) -> io::Result<Message> {
         if !self.shared.take_token(self.call) {
             return Ok(self.limited());
@@ -104,7 +104,7 @@ impl Exchange<'_> {
         let answer = self.own(answers::throttled(self.format));
         self.shared.note(self.call.seq, |call| {
             call.status = Some(answer.status());
-            // Of these the client sees nothing but the throttling; of the others it sees less.
+            // The client of these sees only the throttling; others see less.
             if matches!(call.fate, Fate::Passed | Fate::Delayed | Fate::Held) {
                 call.fate = Fate::Limited;
             }
@@ -112,14 +112,14 @@ impl Exchange<'_> {
         answer
     }
 
-    /// Sends the request as it came, on a connection of its own: one that had been used before may be closed by the upstream
-    /// just then, and to send a request twice would be a fault that no test has asked for.
+    /// Forwards the unchanged request on a new connection: the upstream may just close a reused one, and sending a request twice would be a
+    /// fault that no test requested.
     fn ask_upstream(&self) -> io::Result<Message> {
         let stream = TcpStream::connect_timeout(&self.shared.upstream, CONNECT)?;
         let _open = self.shared.opened(&stream)?;
         self.shared.note(self.call.seq, |call| call.forwarded = true);
         let written = self.request.write_to(&stream);
-        // An upstream that did not want the whole request may have said why.
+        // An upstream that did not read the whole request may have said why.
         let answer = http::read_answer(&mut BufReader::new(stream), self.request.method());
         match (written, answer) {
             (Err(e), Err(_)) => Err(e),

@@ -1,49 +1,49 @@
-//! Which calls are broken, and how. No sockets, threads or clocks here.
+//! Which calls fail, and how. No sockets, threads or clocks here.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::calls::{Call, Fate, service_name};
 
-/// What is done to a call.
+/// What happens to a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Forwards after so long, even if the client has gone by then.
+    /// Forwards after this time, even if the client is gone by then.
     Delay(Duration),
-    /// Answers "too many calls" in the service's own words. Does not forward.
+    /// Answers "too many calls" in the service's own format. Does not forward.
     Throttle,
-    /// Answers 503 in the service's own words. Does not forward.
+    /// Answers 503 in the service's own format. Does not forward.
     Unavailable,
-    /// Answers 200 with bytes that no parser takes. Does not forward. The SDK reads no body of operations without output
-    /// (`UpdateAutoScalingGroup`) and takes this for success: a lie that only a look at the outcome finds.
+    /// Answers 200 with bytes that no parser accepts. Does not forward. The SDK reads no body of operations without output
+    /// (`UpdateAutoScalingGroup`) and takes this for success, so only an observation of the result reveals it.
     Garbage,
-    /// Refuses a batch that has this text in it, as Route 53 refuses one with a wrong element. Forwards all other calls.
+    /// Rejects a batch with this text in it, as Route 53 rejects one with an invalid element. Forwards all other calls.
     RefuseBatch(&'static str),
-    /// Answers this status, code and text. Does not forward.
+    /// Answers with this status, code and text. Does not forward.
     Error(&'static str, &'static str, &'static str),
-    /// Refuses the time of the signature, in an answer whose `Date` is so many seconds ahead of this machine's clock. Does not forward.
+    /// Rejects the time of the signature, in an answer whose `Date` is this many seconds ahead of this machine's clock. Does not forward.
     Skewed(i64),
-    /// Refuses with this text in its words: what a service says back of what it was given. Does not forward.
+    /// Rejects the call with this text in the message, like a service that repeats its input. Does not forward.
     Say(&'static str),
     /// Forwards, sends the headers and half of the answer's body, and closes.
     CutBody,
-    /// Closes the connection when the request has been read. Does not forward.
+    /// Closes the connection after reading the request. Does not forward.
     Refuse,
-    /// Forwards, reads the answer, and closes without a word.
+    /// Forwards, reads the answer, and closes without answering.
     LoseAnswer,
     /// Never answers. Does not forward. The connection stays open until the client or the proxy closes it.
     Hang,
     /// Forwards and never answers.
     HangAfter,
-    /// Never answers, and forwards after so long, even if the client has gone. A proxy that is dropped before does not.
+    /// Never answers, and forwards after this time, even if the client is gone. A proxy that is dropped before does not.
     ApplyLate(Duration),
-    /// Waits for the test's word; see [`super::Proxy::wait_held`].
+    /// Waits for the test; see [`super::Proxy::wait_held`].
     Hold(HoldPoint),
-    /// Each call's fate follows from the seed and the call; see [`seeded_fault`]. Calls are counted from the time when the rule
-    /// was added, so that the same rule, added again, does the same again.
+    /// The fault of each call follows from the seed and the call; see [`seeded_fault`]. Calls are counted from when the rule was added, so
+    /// that the same rule, added again, has the same effect.
     Seeded {
         seed: u64,
-        /// So many calls of a thousand meet a fault.
+        /// How many of a thousand calls fail.
         per_mille: u16,
     },
 }
@@ -76,7 +76,7 @@ impl Fault {
     }
 }
 
-/// A fault and the calls that meet it.
+/// A fault and the calls that it applies to.
 #[derive(Clone, Debug)]
 pub struct Rule {
     fault: Fault,
@@ -125,13 +125,13 @@ impl Rule {
         self
     }
 
-    /// The first so many calls that fit are left to the rules after this one.
+    /// The first calls that match are left to the rules after this one.
     pub fn skip(mut self, calls: u32) -> Self {
         self.skip = calls;
         self
     }
 
-    /// The rule is spent after so many calls. Without this it holds until it is removed.
+    /// The rule ends after this many calls. Without this it applies until it is removed.
     pub fn times(mut self, calls: u32) -> Self {
         self.times = Some(calls);
         self
@@ -150,14 +150,14 @@ impl Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleId(u64);
 
-/// A rule and what it has met.
+/// A rule and its matches.
 #[derive(Debug)]
 struct Active {
     id: RuleId,
     rule: Rule,
-    /// Calls that fitted, those that were skipped included.
+    /// The number of matching calls, including skipped ones.
     met: u64,
-    /// Calls by service, region and operation, for fates from a seed.
+    /// Calls by service, region and operation, for faults from a seed.
     counts: BTreeMap<(String, String, String), u64>,
 }
 
@@ -184,8 +184,8 @@ impl Rules {
         self.active.clear();
     }
 
-    /// The fault of the first rule that fits and is neither skipping nor spent. Never `Seeded`: what follows from the seed is
-    /// given instead.
+    /// The fault of the first rule that matches and is neither skipping nor spent. Never `Seeded`: the fault that follows from the seed is
+    /// returned instead.
     pub(super) fn decide(&mut self, call: &Call) -> Option<Fault> {
         for active in self.active.iter_mut().filter(|a| a.rule.fits(call)) {
             let met = active.met;
@@ -211,10 +211,10 @@ impl Active {
     }
 }
 
-/// What happens to call number `n` (from 0) of this service, region and operation under [`Fault::Seeded`]: nothing, or with the
-/// same chance each a delay of 1 to 300 ms, `Throttle`, `Unavailable`, `Garbage`, `CutBody`, `Refuse` or `LoseAnswer`.
+/// The effect of [`Fault::Seeded`] on call number `n` (from 0) of this service, region and operation: nothing, or with equal chances a
+/// delay of 1 to 300 ms, `Throttle`, `Unavailable`, `Garbage`, `CutBody`, `Refuse` or `LoseAnswer`.
 pub fn seeded_fault(seed: u64, per_mille: u16, call: [&str; 3], n: u64) -> Option<Fault> {
-    // FNV-1a over the words, each with an end so that "ab", "c" is not "a", "bc".
+    // FNV-1a over the words, each with an end mark so that "ab", "c" differs from "a", "bc".
     let bytes = call.iter().flat_map(|w| w.bytes().chain([0xff]));
     let words =
         bytes.fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
@@ -242,10 +242,10 @@ fn mix(x: u64) -> u64 {
     x ^ (x >> 31)
 }
 
-/// How many calls a service takes.
+/// The rate limit of a service.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bucket {
-    /// Calls at once, when none were made for long. A bucket starts full.
+    /// Calls at once after a pause. A bucket starts full.
     pub size: u32,
     /// Calls per second in the long run.
     pub refill_per_second: f64,
@@ -254,7 +254,7 @@ pub struct Bucket {
 /// Services with one bucket for all regions.
 const GLOBAL: &[&str] = &["route53", "iam", "sts"];
 
-/// The limits of a proxy, and what is left in each bucket.
+/// The limits of a proxy, and the rest in each bucket.
 #[derive(Debug, Default)]
 pub(super) struct Limits {
     by_service: BTreeMap<String, Bucket>,

@@ -1,10 +1,10 @@
-//! As much of HTTP/1.1 as the SDK and LocalStack speak. Messages are read whole and keep their bytes, so that what is forwarded
-//! is what was signed.
+//! As much of HTTP/1.1 as the SDK and LocalStack use. Messages are read as a whole and keep their bytes, so that the signed bytes are
+//! forwarded.
 
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 
-/// Bytes of a head, or of the lines between chunks, after which the peer is taken for mad.
+/// Bytes of a head, or of the lines between chunks, after which the peer counts as broken.
 const LINES_MAX: usize = 256 * 1024;
 
 /// A request or an answer.
@@ -15,9 +15,9 @@ pub struct Message {
     headers: Vec<(String, String)>,
     /// First line, headers and the empty line, as they came.
     head: Vec<u8>,
-    /// The content, without the marks of chunks.
+    /// The content, without chunk framing.
     body: Vec<u8>,
-    /// The body as it came, when it came in chunks.
+    /// The body with its chunk framing, if it has one.
     chunks: Option<Vec<u8>>,
     framing: Framing,
 }
@@ -49,12 +49,12 @@ impl Message {
         self
     }
 
-    /// The first value of a header, whatever the case of its name.
+    /// The first value of a header, ignoring the case of its name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
 
-    /// The content, without the marks of chunks.
+    /// The content, without chunk framing.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
@@ -83,7 +83,7 @@ impl Message {
         self.start.split(' ').nth(1).and_then(|s| s.parse().ok()).unwrap_or(0)
     }
 
-    /// Whether the sender wants to go on with the connection after this message.
+    /// Whether the sender keeps the connection open after this message.
     pub fn keeps_alive(&self) -> bool {
         let says = |word: &str| self.has_token("connection", word);
         let old = self.start.contains("HTTP/1.0");
@@ -98,14 +98,14 @@ impl Message {
         self
     }
 
-    /// Writes the message as it came.
+    /// Writes the message unchanged.
     pub fn write_to(&self, mut stream: &TcpStream) -> io::Result<()> {
-        // One write, so that no half of it waits for an acknowledgement of the other.
+        // One write, so that no part of it waits for an acknowledgement of the other.
         stream.write_all(&[&self.head, self.wire()].concat())
     }
 
-    /// Writes the headers, which promise the whole body, and half of the body. Of a message without a body: half of its head,
-    /// as nothing less would be missed.
+    /// Writes the headers, which promise the whole body, and half of the body. For a message without a body: half of its head, because
+    /// nothing less would be noticed.
     pub fn write_half_to(&self, mut stream: &TcpStream) -> io::Result<()> {
         let wire = self.wire();
         if wire.is_empty() {
@@ -113,7 +113,7 @@ impl Message {
         }
         let mut head = self.head.clone();
         if self.framing == Framing::UntilClose {
-            // Without a promised length half a body would look like a whole one.
+            // Without a promised length half a body would look complete.
             let mut headers = self.headers.clone();
             headers.push(("content-length".to_owned(), wire.len().to_string()));
             head = head_of(&self.start, &headers);
@@ -130,8 +130,8 @@ impl Message {
         values.flat_map(|(_, v)| v.split(',')).any(|t| t.trim().eq_ignore_ascii_case(word))
     }
 
-    /// How long the body is by what the headers say; `otherwise` when they say nothing. `aws-chunked` is a content encoding,
-    /// wherever it is written, and stays in the body.
+    /// The framing of the body according to the headers; `otherwise` if they do not say. `aws-chunked` is a content encoding, wherever it
+    /// is written, and stays in the body.
     fn framing(&self, otherwise: Framing) -> io::Result<Framing> {
         if self.has_token("transfer-encoding", "chunked") {
             return Ok(Framing::Chunked);
@@ -157,8 +157,8 @@ impl Message {
     }
 }
 
-/// Reads a request and its body, with a `100 Continue` in between if the client waits for one. None: the client closed the
-/// connection instead.
+/// Reads a request and its body, with a `100 Continue` in between if the client waits for one. None if the client closed the connection
+/// instead.
 pub fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Message>> {
     let Some(mut request) = read_head(reader)? else { return Ok(None) };
     request.framing = request.framing(Framing::Empty)?;
@@ -169,7 +169,7 @@ pub fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Mess
     Ok(Some(request))
 }
 
-/// Reads the final answer to a request with this method; those with a status 1xx are left out.
+/// Reads the final answer to a request with this method; 1xx answers are skipped.
 pub fn read_answer(reader: &mut BufReader<TcpStream>, method: &str) -> io::Result<Message> {
     loop {
         let mut answer = read_head(reader)?.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -207,8 +207,8 @@ fn read_head(reader: &mut BufReader<TcpStream>) -> io::Result<Option<Message>> {
     Ok(Some(Message { start, headers, head, body: Vec::new(), chunks: None, framing: Framing::Empty }))
 }
 
-/// Reads a line, adds its bytes to `seen`, and gives it without its end. At the end of the stream it is empty and `seen` stays
-/// as it is, which is an error unless nothing was seen before.
+/// Reads a line, adds its bytes to `seen`, and returns it without its end. At the end of the stream it is empty and `seen` is unchanged,
+/// which is an error unless nothing was read before.
 fn read_line(reader: &mut impl BufRead, seen: &mut Vec<u8>) -> io::Result<String> {
     let before = seen.len();
     let room = LINES_MAX.saturating_sub(before) as u64;
@@ -222,7 +222,7 @@ fn read_line(reader: &mut impl BufRead, seen: &mut Vec<u8>) -> io::Result<String
     Ok(String::from_utf8_lossy(&seen[before..]).trim_end_matches(['\r', '\n']).to_owned())
 }
 
-/// Reads chunks and trailers. Gives their bytes as they came, and adds the content to `body`.
+/// Reads chunks and trailers. Returns their bytes unchanged, and adds the content to `body`.
 fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<Vec<u8>> {
     let mut wire = Vec::new();
     loop {
@@ -253,7 +253,7 @@ fn read_chunks(reader: &mut impl BufRead, body: &mut Vec<u8>) -> io::Result<Vec<
 }
 
 fn read_exactly(reader: &mut impl BufRead, length: u64, into: &mut Vec<u8>) -> io::Result<()> {
-    // Not by making room for `length` first: a lie there must cost no memory.
+    // Not by allocating `length` first: a wrong value must cost no memory.
     let read = reader.take(length).read_to_end(into)?;
     if read as u64 == length { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }

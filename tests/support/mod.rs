@@ -1,14 +1,14 @@
-//! A proxy that breaks calls on purpose, between the AWS SDK and LocalStack, and a port that never answers.
+//! A proxy that makes calls fail on purpose, between the AWS SDK and LocalStack, and a port that never answers.
 //!
-//! A test starts a [`Proxy`] in front of LocalStack, gives [`Proxy::url`] to the SDK as endpoint, and adds [`Rule`]s. Each
-//! request is read whole and becomes a [`Call`]. The first rule that fits it decides its [`Fault`]; without one it is
-//! forwarded. What became of it can be read from [`Proxy::calls`].
+//! A test starts a [`Proxy`] in front of LocalStack, gives [`Proxy::url`] to the SDK as endpoint, and adds [`Rule`]s. Each request is read
+//! as a whole and becomes a [`Call`]. The first rule that matches determines its [`Fault`]; without one it is forwarded. [`Proxy::calls`]
+//! shows what happened.
 //!
 //! - `http`: messages of HTTP/1.1.
-//! - `calls`: what a request says about itself: service, region, operation, target.
-//! - `faults`: rules, limits, and fates that follow from a seed. Knows no socket and no clock.
-//! - `answers`: errors in the words of each AWS protocol.
-//! - `proxy`: sockets, threads, and what tests ask of them. `exchange`: one request and what becomes of it.
+//! - `calls`: the content of a request: service, region, operation, target.
+//! - `faults`: rules, limits, and faults from a seed, without sockets and clocks.
+//! - `answers`: errors in the format of each AWS protocol.
+//! - `proxy`: sockets, threads, and the interface for tests. `exchange`: one request and its outcome.
 
 mod answers;
 mod black_hole;

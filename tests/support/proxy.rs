@@ -1,4 +1,4 @@
-//! Sockets and threads of the proxy, and what tests ask of it.
+//! Sockets and threads of the proxy, and the interface for tests.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, BufReader};
@@ -12,8 +12,8 @@ use super::exchange::{self, Next};
 use super::faults::{Bucket, Fault, Limits, Rule, RuleId, Rules};
 use super::http::{self, Message};
 
-/// A proxy that listens on loopback, forwards to one upstream, and breaks the calls that its rules name. Dropping it closes its
-/// port and all connections and ends its threads; calls that are held or late then are not forwarded.
+/// A proxy that listens on loopback, forwards to one upstream, and applies its rules. Dropping it closes its port and all connections and
+/// ends its threads; calls that are held or late then are not forwarded.
 pub struct Proxy {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -21,7 +21,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts without rules and limits. The upstream need not be there yet.
+    /// Starts without rules and limits. The upstream need not exist yet.
     pub fn start(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
@@ -37,12 +37,12 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Adds a rule after those that are there.
+    /// Adds a rule after the existing ones.
     pub fn rule(&self, rule: Rule) -> RuleId {
         self.shared.lock().rules.add(rule)
     }
 
-    /// Removes a rule. Calls that it has already met keep their fate, and held ones wait on.
+    /// Removes a rule. Calls that it has already matched keep their fault, and held ones stay held.
     pub fn remove(&self, rule: RuleId) {
         self.shared.lock().rules.remove(rule);
     }
@@ -52,8 +52,8 @@ impl Proxy {
         self.shared.lock().rules.clear();
     }
 
-    /// Never answers a call that is signed for this region, those of global services included; see [`Call::region`].
-    /// Connections still open, as the proxy has one port for all regions; [`super::BlackHole`] takes none.
+    /// Never answers a call that is signed for this region, including those of global services; see [`Call::region`]. Connections still
+    /// open, because the proxy has one port for all regions; [`super::BlackHole`] accepts none.
     pub fn black_hole(&self, region: &str) -> RuleId {
         self.rule(Rule::new(Fault::Hang).region(region))
     }
@@ -63,9 +63,9 @@ impl Proxy {
         self.rule(Rule::new(Fault::Refuse).region(region))
     }
 
-    /// Gives a service a bucket per account and region; per account for `route53`, `iam` and `sts`. It stands at the upstream's
-    /// door: only calls that would be forwarded take from it, and instead of the upstream's answer they meet a throttling
-    /// error. A second limit for the same service replaces the first.
+    /// Limits a service with a bucket for each account and region; for each account for `route53`, `iam` and `sts`. Only calls that would
+    /// be forwarded take from it; a call that exceeds it gets a throttling error instead of the upstream's answer. A second limit for the
+    /// same service replaces the first.
     pub fn limit(&self, service: &str, bucket: Bucket) {
         self.shared.lock().limits.set(service, bucket);
     }
@@ -80,27 +80,27 @@ impl Proxy {
         self.shared.lock().calls.clone()
     }
 
-    /// The same, and forgets them. What becomes of calls under way is then not recorded.
+    /// The same, and forgets them. What happens to calls in progress is then not recorded.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.shared.lock().calls)
     }
 
-    /// How many of [`Proxy::calls`] are such.
+    /// The number of matching calls in [`Proxy::calls`].
     pub fn count(&self, wanted: impl Fn(&Call) -> bool) -> usize {
         self.shared.lock().calls.iter().filter(|c| wanted(c)).count()
     }
 
-    /// Waits until there is such a call, or one has become such. None: not in this time.
+    /// Waits for a matching call, or for one to match. None after this time.
     pub fn wait_call(&self, patience: Duration, wanted: impl Fn(&Call) -> bool) -> Option<Call> {
         self.shared.wait(patience, |state| state.calls.iter().find(|c| wanted(c)).cloned())
     }
 
-    /// The call that has been held longest and was not given out yet, if there is one.
+    /// The longest held call that was not returned yet, if there is one.
     pub fn held(&self) -> Option<Held> {
         self.wait_held(Duration::ZERO)
     }
 
-    /// The same, and waits for one.
+    /// The same, but waits for one.
     pub fn wait_held(&self, patience: Duration) -> Option<Held> {
         let call = self.shared.wait(patience, |state| state.held.pop_front())?;
         Some(Held { call, shared: Arc::clone(&self.shared) })
@@ -112,7 +112,7 @@ impl Drop for Proxy {
         let mut state = self.shared.lock();
         state.stopped = true;
         for stream in state.streams.values() {
-            // One that is closed already is as good.
+            // It may be closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
         drop(state);

@@ -3,7 +3,7 @@
 
 aws_region() { case $1 in west) echo us-west-2 ;; east) echo us-east-1 ;; north) echo eu-west-1 ;; esac; }
 
-# The calls leave the world by a socket in the file system, so no cable does.
+# The calls leave the world through a Unix socket, so they do not depend on its network.
 api() {
   local place way
   echo "$localstack" > "$run/localstack"
@@ -15,7 +15,8 @@ api() {
     done
   done
   echo "$localstack/$bucket" > "$run/bucket"
-  # Run where the data is. Once a server is an RDS instance, its WAL is kept by that one's resource, which no rename changes.
+  # Runs in the data folder. Once a server is an RDS instance, its WAL is kept under that instance's resource, which a rename does not
+  # change.
   cat > "$run/archive" <<SH
 #!/bin/sh
 set -e
@@ -24,7 +25,7 @@ curl -sf -m 20 -o /dev/null --aws-sigv4 aws:amz:us-east-1:s3 -u 111111111111:tes
   -T "\$1" "http://$(address east api):4566/$bucket/\${owner:+\$owner/}wal/\$2"
 case \$2 in *.*) ;; *) echo "\$2" > ../archived.new && mv ../archived.new ../archived ;; esac
 SH
-  # What is not in the archive is the end of it (1); not to know ends the recovery (above 125).
+  # A missing file is the end of the archive (1); an unreachable archive ends the recovery (above 125).
   cat > "$run/fetch" <<SH
 #!/bin/sh
 code=\$(curl -s -m 20 -o "\$2" -w '%{http_code}' "\$1") || exit 200
@@ -34,7 +35,7 @@ SH
   until_true 10 "the bucket" curl -sf -m 5 -X PUT "$localstack/$bucket"
 }
 
-# An authority of the world's own vouches for AWS's names. Clients trust it by SSL_CERT_FILE.
+# A CA of the world's own signs certificates for AWS's names. Clients trust it by SSL_CERT_FILE.
 certificate() {
   local region names="DNS:*.amazonaws.com,DNS:*.s3.amazonaws.com"
   for region in $regions; do
@@ -52,7 +53,7 @@ certificate() {
   )
 }
 
-# Lines for a resolver: a region's names lead into the region, all others to what is global.
+# Lines for a resolver: names of a region resolve to the region, all others to the global address.
 aws_names() {
   local region name
   {

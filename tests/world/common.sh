@@ -1,4 +1,4 @@
-# Shared by the commands of a world; sourced, with their folder in `here`. Names and addresses follow from its number alone.
+# Shared by the commands of a world; sourced, with their folder in `here`. Names and addresses follow from the world's number alone.
 # shellcheck shell=bash disable=SC2034,SC2154
 
 zone=shop.test
@@ -8,13 +8,13 @@ export LC_ALL
 say() { echo "world: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# Takes the world's folder. The number is missing as long as `up` has not claimed one.
+# Opens the world's folder. There is no number before `up` has claimed one.
 open_world() {
   local mark
   [ "$(id -u)" = 0 ] || die "namespaces need root"
   dir=$(realpath -m "$1")
   id='' regions=''
-  # What keeps a world is outside of DIR: PostgreSQL's user must reach it, and `down` must find it when DIR is gone.
+  # The world's own files are outside of DIR: PostgreSQL's user must be able to read them, and `down` must find them if DIR is gone.
   for mark in /run/world*/dir; do
     if [ "$(cat "$mark" 2>/dev/null)" = "$dir" ]; then id=${mark#/run/world} id=${id%/dir}; fi
   done
@@ -31,7 +31,7 @@ need_world() {
 ns() { echo "world$id-$1"; }
 places() { echo "net $regions users cloud"; }
 
-# The third number of a place's addresses.
+# The third part of a place's addresses.
 number() {
   case $1 in
     west) echo 1 ;; east) echo 2 ;; north) echo 3 ;; users) echo 8 ;; cloud) echo 9 ;;
@@ -46,7 +46,7 @@ address() {
   echo "$net.$(number "$1").$host"
 }
 
-# A region's own server is called by the region: `west`. Of others, which AWS's API makes, region and instance: `west/NAME`.
+# A region's own server has the region's name: `west`. Others, which AWS's API creates, have region and instance: `west/NAME`.
 server_named() { if [ -z "${2:-}" ] || [ "$2" = "shop-$1" ]; then echo "$1"; else echo "$1/$2"; fi; }
 region_of() { echo "${1%%/*}"; }
 instance_of() { case $1 in */*) echo "${1#*/}" ;; *) echo "shop-$1" ;; esac; }
@@ -62,7 +62,7 @@ servers() {
   done
 }
 
-# An endpoint belongs to a name, as in AWS: whoever gets the name is reached at it, and nobody else ever is.
+# An endpoint belongs to a name, as in AWS: the server that has the name is reached at it, and no other.
 db_address() {
   local region names line
   region=$(region_of "$1") names="$run/${1%%/*}/names"
@@ -82,19 +82,19 @@ need_region() { is_region "$1" || die "no region $1; this world has: $regions"; 
 
 inside() { ip netns exec "$(ns "$1")" "${@:2}"; }
 
-# Started for good: own session, nothing of ours kept open. $1 is the name of its log, $2 the place.
+# Starts a daemon in its own session, without our file descriptors. $1 is the name of its log, $2 the place.
 spawn() {
   local log="$dir/log/$2-$1.log"
   setsid ip netns exec "$(ns "$2")" "${@:3}" >> "$log" 2>&1 < /dev/null &
 }
 
-# The same outside of the namespaces: `down` ends it by what is noted here.
+# The same outside of the namespaces. `down` ends it by the PID that is recorded here.
 spawn_outside() {
   setsid "${@:2}" >> "$dir/log/$1.log" 2>&1 < /dev/null &
   echo "$! $(started_at $!)" > "$run/$1.pid"
 }
 
-# PostgreSQL's programs, as its user, in a server's region. The socket is an abstract one, so it belongs to the namespace.
+# Runs PostgreSQL's programs as its user, in a server's region. The socket is abstract, so it belongs to the namespace.
 as_postgres() {
   local region bin
   region=$(region_of "$1") bin=$(postgres_bin)
@@ -112,7 +112,7 @@ postgres_bin() {
 place() { case $1 in */*) echo "$run/${1%%/*}/servers/${1#*/}" ;; *) echo "$run/$1" ;; esac; }
 data() { echo "$(place "$1")/disk/data"; }
 
-# Room for a server: a disk of its own. Beside the data is what belongs to the name, and so is in no copy of the data.
+# Creates the disk of a server. Files beside the data folder belong to the name, and so are not in any copy of the data.
 room() {
   local at
   at=$(place "$1")
@@ -133,7 +133,7 @@ try_pg_ctl() {
 serves() { [ -n "$(pids_of_server "$1")" ]; }
 stop_postgres() { ! serves "$1" || pg_ctl "$1" -m "${2:-fast}" stop; }
 
-# A server's processes are where its data is.
+# The processes of a server, which run in its data folder.
 pids_of_server() {
   local pid name data
   data=$(data "$1")
@@ -144,14 +144,14 @@ pids_of_server() {
   done
 }
 
-# Makes a server anew, as a standby of another one, where the slot $3 for it is.
+# Recreates a server as a standby of another one, which has the slot $3 for it.
 create_standby() {
   as_postgres "$1" pg_basebackup -d "host=$(db_address "$2") user=repl application_name=$(region_of "$1")" -D "$(data "$1")" \
     -R -X stream -c fast -S "$3"
   start_postgres "$1"
 }
 
-# Left by a server that was killed: the segment that it wrote down, if nobody uses it.
+# Frees the shared memory of a killed server: the segment that it recorded, if nothing uses it.
 free_segment() {
   local key segment
   if read -r key segment < <(sed -n 7p "$(data "$1")/postmaster.pid" 2>/dev/null) &&
@@ -164,10 +164,10 @@ free_segment() {
 start_nginx() { spawn nginx "$1" nginx -e stderr -c "$dir/$1/nginx.conf"; }
 start_app() { spawn app "$1" /usr/bin/python3 -B "$here/lib/app.py" "$dir/world.json" "$1"; }
 
-# When a process began. With its number this names one process for good.
+# The start time of a process, which identifies it together with its PID.
 started_at() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20; }
 
-# The processes of a place whose name, or for scripts whose command line, is this.
+# The processes of a place with this name or, for scripts, this command line.
 pids_of() {
   local pid
   for pid in $(ip netns pids "$(ns "$1")" 2>/dev/null); do
@@ -178,7 +178,7 @@ pids_of() {
   done
 }
 
-# Waits until a command succeeds: $1 seconds at most, $2 says what for.
+# Waits until a command succeeds: at most $1 seconds; $2 describes the condition.
 until_true() {
   local end=$((SECONDS + $1))
   until "${@:3}" > /dev/null 2>&1; do

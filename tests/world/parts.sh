@@ -1,7 +1,7 @@
-# What `up` builds, part by part; sourced after common.sh.
+# The parts that `up` builds; sourced after common.sh.
 # shellcheck shell=bash disable=SC2154
 
-# A number that no other world has: the creation of its folder is the claim.
+# Claims a number that no other world has, by creating its folder.
 claim() {
   local first try number
   first=$(printf %s "$dir" | cksum | cut -d' ' -f1)
@@ -16,7 +16,7 @@ claim() {
   die "250 worlds are up already"
 }
 
-# Logins are files as drctl reads them. Nobody but root can open them, and PostgreSQL's user its own.
+# Logins are files in the format that drctl reads. Only root can open them; PostgreSQL's user, only its own.
 folders() {
   local region who
   mkdir -p "$dir/log" "$dir/logins"
@@ -41,11 +41,11 @@ backbone() {
   done
   ip -n "$(ns net)" link set lo up
   inside net sh -c 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter'
-  # Who sends to a region whose cable is out is told each time.
+  # Every packet to a region with an unplugged cable leads to an error.
   inside net sh -c 'echo 0 > /proc/sys/net/ipv4/icmp_ratelimit'
 }
 
-# One cable from the backbone to the place. No end of it is ever outside the world.
+# One cable from the backbone to the place. Neither end is ever outside of the world.
 connect() {
   local place=$1 sub role
   sub="$net.$(number "$place")"
@@ -58,8 +58,8 @@ connect() {
   printf 'nameserver %s\noptions timeout:1 attempts:2\n' "$(asked "$place")" > "/etc/netns/$(ns "$place")/resolv.conf"
 }
 
-# Faults drop by subnet and not by cable, because a slowed packet passes twice. What is counted is what was sent,
-# whether or not a fault then drops it; and services have ports below 32768, so the rest are replies.
+# Faults drop packets by subnet, not by cable, because a delayed packet passes twice. Packets are counted when they are sent, whether or not
+# a fault then drops them. Services have ports below 32768, so the rest are replies.
 firewall() {
   inside net nft -f - <<NFT
 table ip world {
@@ -100,12 +100,12 @@ NFT
 create_primary() {
   local data
   data=$(data west)
-  # Broken off, it leaves shared memory, which goes with a mount that only it sees.
+  # If it is interrupted it leaves shared memory, which disappears with a mount that only it sees.
   # shellcheck disable=SC2016
   inside west sh -c 'mount -t tmpfs shm /dev/shm && cd / && exec runuser -u postgres -- "$@"' - \
     "$(postgres_bin)/initdb" -D "$data" -U postgres -A peer --no-sync --data-checksums --wal-segsize=1 -E UTF8 --no-locale \
     > "$dir/log/initdb.log"
-  # Nothing in it names a region, so that a copy serves in another one as it is, also after pg_rewind.
+  # Nothing in it names a region, so that a copy works in another one, also after pg_rewind.
   cat >> "$data/postgresql.conf" <<CONF
 include_if_exists '../here.conf'
 wal_level = replica
@@ -113,13 +113,13 @@ hot_standby = on
 track_commit_timestamp = on
 wal_log_hints = on
 fsync = off
-# Its ANALYZE commits at any time, and a fence cannot tell that from a client.
+# Its ANALYZE commits at any time, which a fence cannot distinguish from a client.
 autovacuum = off
 max_connections = 60
 shared_buffers = 16MB
-# Nothing outlives a killed server in /dev/shm.
+# A killed server leaves nothing in /dev/shm.
 dynamic_shared_memory_type = mmap
-# pg_rewind reads a server's own WAL back to where the two parted.
+# pg_rewind reads a server's own WAL back to the fork.
 wal_keep_size = 32MB
 min_wal_size = 8MB
 max_wal_size = 48MB
@@ -158,7 +158,7 @@ SELECT pg_create_physical_replication_slot(r) FROM unnest(string_to_array('${reg
 SQL
 }
 
-# Rights on functions are a database's own. pg_rewind reads the source's files by these.
+# Rights on functions belong to one database. pg_rewind needs these to read the source's files.
 rights() {
   cat <<SQL
 GRANT EXECUTE ON FUNCTION pg_promote TO drctl;
@@ -167,7 +167,7 @@ GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, 
 SQL
 }
 
-# One process for each greets as ssh does.
+# One process in each region answers with an SSH greeting.
 ssh() {
   local region
   for region in $regions; do
@@ -203,7 +203,7 @@ CONF
   spawn pdns cloud pdns_server --config-dir="$home"
 }
 
-# Whom a place asks for names: its own resolver, or the one of the users.
+# The resolver of a place: its own, or the one of the users.
 asked() { if [ "$resolvers" = one ] && [ "$1" != users ]; then address users self; else echo 127.0.0.1; fi; }
 resolver() {
   cat > "$dir/$1/unbound.conf" <<CONF
@@ -219,11 +219,11 @@ $([ "$resolvers" != one ] || [ "$1" != users ] || printf '  interface: %s\n  acc
   do-daemonize: no
   num-threads: 1
   module-config: "iterator"
-  # Ports of clients, so that its questions are told from services' answers.
+  # Client ports, so that queries can be distinguished from the answers of services.
   outgoing-port-avoid: 0-32767
   local-zone: "." refuse
   local-zone: "$zone." transparent
-  # A server that was away is asked again at once; what it said is kept as long as it said.
+  # A server that was unreachable is tried again at once; its answers are cached for their TTL.
   infra-host-ttl: 1
   cache-max-negative-ttl: 1
 stub-zone:

@@ -220,12 +220,12 @@ def restored(folder: str) -> None:
         call(made, "west", "CreateDBSnapshot", **snapshot)
         is_now(made, "west", "shop-west", "available")
         marked(world, 2)
-        # Exactly when the second was committed: what was committed at that time is in, and nothing after it.
+        # Exactly the commit time of the second row: it includes that row, and nothing later.
         moment = world.sql("west", COMMITTED)
         marked(world, 3)
         too_late(made, moment)
         shipped(world, made, "shop-west", moment)
-        # Nothing is committed after the last row, nor archived: what is there is all that there was.
+        # Nothing is committed or archived after the last row, so there is no more WAL.
         quiet = world.sql("west", NOW)
         eventually(lambda: latest(made, "west", "shop-west") > moment_of(quiet), "time goes on where nobody writes")
         source = {"SourceDBInstanceIdentifier": "shop-west"}
@@ -336,5 +336,5 @@ def broken_off(world: World, made: dict) -> None:
     known = segments()
     world.do("down")
     eventually(lambda: not traces(world.folder, number), "nothing is left", 5)
-    # Other worlds' servers come and go; what one that was killed has left there goes in time.
+    # Servers of other worlds come and go; the remains of a killed one disappear after a while.
     eventually(lambda: not segments(unused=True) - known, "no shared memory is left")

@@ -43,13 +43,13 @@ def names(world: World, other: World) -> None:
 def cached_then_new(world: World) -> None:
     ttl = world.facts["ttl"]
     for _ in range(5):
-        # What is in the cache may be about to go: the next answer is new.
+        # A cached answer may be about to expire: the next one is new.
         time.sleep(ttl + 0.2)
         began = time.monotonic()
         eventually(lambda: world.healthy("west"), "west is healthy")
         world.do("dns", "set", "www", "east")
         site = world.health()["site"]
-        # On a busy machine the time to live may be over by now, and the look proves nothing.
+        # On a busy machine the TTL may have passed by now, so this check proves nothing.
         if time.monotonic() - began < ttl - 0.5:
             equal(site, "west", "site from the cache")
             break

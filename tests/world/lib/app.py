@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from db import World, within
 
 WORLD, SITE = World(sys.argv[1]), sys.argv[2]
-# The answer comes within two seconds, whatever the database does.
+# An answer comes within two seconds, whatever the database does.
 BUDGET_S = 1.8
-# Rows are wide, so that a full disk shows after few of them.
+# Rows are wide, so that a full disk shows after a few of them.
 WRITE = "INSERT INTO health (site, filler) VALUES (%s, repeat('x', 1500)) RETURNING n, host(inet_server_addr())"
 
 
@@ -34,7 +34,7 @@ def look(found: dict) -> None:
 class Health(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         found: dict = {}
-        # A name server that does not answer holds the lookup, which takes no deadline: let it wait alone.
+        # A lookup has no timeout: if the name server does not answer, it waits in a thread of its own.
         worker = threading.Thread(target=look, args=(found,), daemon=True)
         worker.start()
         worker.join(BUDGET_S)

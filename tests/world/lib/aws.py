@@ -75,7 +75,7 @@ def databases(aws: Account, world: dict, folder: str) -> dict:
         name, here = f"{world['database']}-{site}", {"region": region}
         here |= {"instance": name, "group": aws.group(region, "open"), "fence_group": aws.group(region, "fence")}
         common["VpcSecurityGroupIds_VpcSecurityGroupId_1"] = here["group"]
-        # Whoever comes to be in the region has a server of its own; the first gets the one that is there.
+        # An instance that is created in the region gets a server of its own; the first gets the existing one.
         bridge = [f"{HERE}/rds", folder, site, here["fence_group"]]
         where = {"account": aws.number, "region": region, "instance": "*"}
         aws.control("rds", {**where, "expected": True, "bridge": bridge})
@@ -116,7 +116,7 @@ def main() -> None:
     with open(sys.argv[1]) as file:
         world = json.load(file)
     folder = os.path.dirname(os.path.abspath(sys.argv[1]))
-    # An account for each world that there ever was, so that many can share one LocalStack.
+    # A new account for each world, so that many worlds can share one LocalStack.
     aws = Account(sys.argv[2].rstrip("/"), f"9{int(time.time()) % 10**8:08d}{world['id']:03d}")
     made = {"account": aws.number, "zone": zone(aws, world, folder), "sites": databases(aws, world, folder)}
     with open(f"{folder}/aws.json", "w") as file:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 REGIONS = {"west": "us-west-2", "east": "us-east-1"}
 SEGMENT = 1 << 20
 COMMIT = re.compile(r"len \(rec/tot\): +\d+/ +(\d+), .* lsn: (\w+)/(\w+), .* COMMIT(?:_PREPARED \d+:)? (\S+ \S+) UTC")
-# A commit has its time before it is in the files.
+# A commit gets its time before it is in the files.
 MARGIN = timedelta(seconds=1)
 
 
@@ -42,7 +42,7 @@ def restorable(world: dict, disk: str) -> datetime | None:
     log, number = int(archived[8:16], 16), int(archived[16:], 16)
     start, end = f"{log:X}/{number * SEGMENT:X}", (log << 32) + (number + 1) * SEGMENT
     follows = f"{archived[:8]}{end >> 32:08X}{(end & 0xFFFFFFFF) // SEGMENT:08X}"
-    # Where there is no next file pg_waldump waits for one.
+    # Without a next file, pg_waldump waits for one.
     told = commits(world, data, archived[:8], start) if os.path.exists(f"{data}/pg_wal/{follows}") else []
     for length, high, low, at in told:
         if (int(high, 16) << 32) + int(low, 16) + int(length) > end:
@@ -54,7 +54,7 @@ def commits(world: dict, data: str, timeline: str, start: str) -> list[tuple[str
     """From the archived segment on, because a commit may reach into the next."""
     command = [f"{world['bin']}/pg_waldump", "-p", f"{data}/pg_wal", "-t", str(int(timeline, 16)), "-s", start]
     told = subprocess.run([*command, "-r", "Transaction"], capture_output=True, text=True, env={"TZ": "UTC", "LC_ALL": "C"})
-    # Where the log ends it always complains; that it could not read the first record is another thing.
+    # pg_waldump always reports an error at the end of the WAL. An unreadable first record is a different case.
     if not told.stdout and "could not find a valid record" not in told.stderr and "error in WAL record" not in told.stderr:
         raise ValueError(told.stderr.strip())
     return COMMIT.findall(told.stdout)

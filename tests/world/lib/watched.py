@@ -60,7 +60,7 @@ def main() -> None:
     away = REGIONS["east"]
     name = bucket(aws, away)
     check = health_check(aws, away, name)
-    # A new one that is inverted is unhealthy until somebody has looked.
+    # A new inverted check is unhealthy until the first probe.
     end = time.monotonic() + 60
     while not any(c["health_check"] == check and c["healthy"] for c in checks(aws)):
         if time.monotonic() > end:
