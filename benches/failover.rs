@@ -1,10 +1,9 @@
-//! A whole failover against a server that speaks the AWS protocols, keeps the published limits and takes its time.
+//! A complete failover against a server that speaks the AWS protocols, enforces the published limits and has realistic durations.
 //!
-//! `cargo bench --bench failover -- [small|medium|large]`. Promotion takes 5 s, a group 3 s, INSYNC 3 s, each with 20 %
-//! jitter, and every call 20 ms. The bound is the longest path of those durations, with what the buckets of the services make
-//! the calls wait that nobody can do without: two for a fence (RDS: 300, 12 a second in a region), one for a promotion, one for
-//! a group (Auto Scaling: 100, 20 a second, assumed), and for each zone a change and one look at it (Route 53: 50, 10 a second).
-//! Goal: within 1.1 times the bound, and no throttled answer.
+//! `cargo bench --bench failover -- [small|medium|large]`. Promotion takes 5 s, a group 3 s, INSYNC 3 s, each with 20 % jitter, and every
+//! call 20 ms. The bound is the longest path of those durations, plus the unavoidable waits for the services' rate limits: two calls for a
+//! fence (RDS: 300, 12 a second in a region), one for a promotion, one for a group (Auto Scaling: 100, 20 a second, assumed), and for each
+//! zone a change and one observation (Route 53: 50, 10 a second). Goal: within 1.1 times the bound, and no throttled answer.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -22,7 +21,7 @@ use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-/// How much there is: zones, record sets in all, databases, groups.
+/// The sizes: zones, record sets in total, databases, groups.
 const SIZES: &[(&str, [usize; 4])] =
     &[("small", [2, 100, 10, 10]), ("medium", [10, 1_000, 100, 100]), ("large", [50, 10_000, 500, 500])];
 const SERVE: &str = "--serve-stub";
@@ -42,7 +41,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// The stub as a process of its own, so that its work is not counted as drctl's.
+/// The stub as a separate process, so that its work does not count as drctl's.
 struct Server {
     process: Child,
     url: String,
@@ -79,7 +78,7 @@ impl Server {
     }
 }
 
-/// Zone i needs database i and group i; what is left over stands for itself.
+/// Zone i needs database i and group i; the rest are independent.
 fn plan([zones, records, databases, groups]: [usize; 4]) -> String {
     let mut text = "plan: bench\nobjectives: {rto: 60m, rpo: 30m}\nsites:\n  us-west-2: {account: \"111111111111\"}\n  \
                     us-east-1: {account: \"111111111111\"}\nconnections:\n  dns: {account: \"111111111111\", region: global}\n\
@@ -110,14 +109,14 @@ fn plan([zones, records, databases, groups]: [usize; 4]) -> String {
     text
 }
 
-/// The most memory that a process had, in MB, read while it runs.
+/// The peak memory of a process, in MB, read while it is running.
 fn peak_mb(process: u32) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find(|l| l.starts_with("VmHWM:"))?;
     line.split_whitespace().nth(1)?.parse::<f64>().ok().map(|kb| kb / 1_024.0)
 }
 
-/// Seconds of processor time of a process that has ended are not kept; the last reading before its end is.
+/// The processor time of a process in seconds. It is lost when the process ends; the last reading before that counts.
 fn cpu_s(process: u32) -> Option<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -143,7 +142,7 @@ fn run(name: &str, size: [usize; 4]) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("plans")).unwrap();
     std::fs::write(folder.path().join("plans/bench.yaml"), plan(size)).unwrap();
-    // The server keeps the published limits of every service, and drctl has them by default.
+    // The server enforces the published limits of every service, which are drctl's defaults.
     let settings = "guard: {url: \"s3://bench-guard/prod\", region: us-east-2}\n";
     std::fs::write(folder.path().join("drctl.yaml"), settings).unwrap();
     let arguments = [
@@ -193,7 +192,7 @@ fn tell(
     // A fence is a change of groups and a restart, a second each on the stub; then promotion, then DNS.
     let wait = |calls: usize, burst: f64, per_second: f64| (calls as f64 - burst).max(0.0) / per_second;
     let [zones, _, databases, groups] = size;
-    // Fences are calls in the region that is left, promotions in the other one: the last of them follows the last fence.
+    // Fences are calls in the region that is left, promotions in the other one: the last promotion follows the last fence.
     let rds = wait(2 * databases, 300.0, 12.0).max(wait(databases, 300.0, 12.0));
     let moved = (2.0 + rds + longest("promotion")).max(wait(groups, 100.0, 20.0) + longest("group"));
     let dns = wait(2 * zones, 50.0, 10.0);

@@ -1,4 +1,4 @@
-//! What a rehearsal of a thousand components takes: the binary itself, from its start to its end.
+//! The duration of a rehearsal with a thousand components: the binary itself, from its start to its end.
 //!
 //! `cargo bench --no-default-features --bench rehearsal`. Goals: under a second and under 200 MB.
 #![allow(
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 const APPLICATIONS: usize = 333;
 const RUNS: usize = 5;
 
-/// A database, a group and a name for each application, and one group that stands alone: 1,000 components.
+/// A database, a group and a name for each application, and one independent group: 1,000 components.
 fn plan() -> String {
     let mut text =
         "plan: thousand\ntier: critical\nsites: {us-west-2: {}, us-east-1: {}}\nconnections: {dns: {}}\n\
@@ -51,7 +51,7 @@ fn plan() -> String {
     text
 }
 
-/// How long one rehearsal took, and the most memory that it had, in MB.
+/// The duration of one rehearsal, and its peak memory in MB.
 fn rehearse(folder: &std::path::Path) -> (Duration, u64) {
     let began = Instant::now();
     let mut child = Command::new(env!("CARGO_BIN_EXE_drctl"))
@@ -96,7 +96,7 @@ fn main() {
     .unwrap();
     let mut runs: Vec<_> = (0..RUNS)
         .map(|_| {
-            // Each in a store of its own: what earlier rehearsals left is not read.
+            // Each in a store of its own, so that no earlier rehearsal is read.
             let _ = std::fs::remove_dir_all(folder.path().join(".drctl"));
             rehearse(folder.path())
         })

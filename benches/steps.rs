@@ -1,8 +1,8 @@
-//! What a durable step costs: a chain and a fan-out of no-op steps over a real journal, next to samples of the disk itself.
+//! The cost of a durable step: a chain and a fan-out of no-op steps on a real journal, beside measurements of the disk itself.
 //!
-//! `cargo bench --bench steps -- [FOLDER]` writes to FOLDER (the system's temporary folder if absent), because a figure
-//! counts only beside the disk that it was measured on. Goals: a chain of 1,000 within 1.5 times the disk's fdatasync p50
-//! and 0.1 ms a step; a fan-out of 1,000 at 5,000 steps a second (medians of five runs).
+//! `cargo bench --bench steps -- [FOLDER]` writes to FOLDER (the system's temporary folder if absent), because a figure is meaningful only
+//! together with its disk. Goals: a chain of 1,000 within 1.5 times the disk's fdatasync p50 and 0.1 ms a step; a fan-out of 1,000 at 5,000
+//! steps a second (medians of five runs).
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -43,7 +43,7 @@ const STEPS: usize = 1_000;
 const RUNS: usize = 5;
 const SYNCS: usize = 200;
 
-/// Accepts everything at once and finds everything done.
+/// Accepts every call at once, and observes everything as done.
 struct Instantly;
 
 impl Cloud for Instantly {

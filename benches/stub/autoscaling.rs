@@ -1,4 +1,4 @@
-//! Auto Scaling groups whose instances take time to come and to go.
+//! Auto Scaling groups whose instances take time to start and to stop.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ pub const SERVICE: Service = Service {
 };
 
 const MOST_RECORDS: usize = 100;
-/// A page of groups, and the most names in one call, where MaxRecords is not given.
+/// The page size of groups, and the maximum of names in one call, if MaxRecords is not given.
 const DEFAULT_GROUPS: usize = 50;
 /// Activities kept for each group.
 const MOST_ACTIVITIES: usize = 500;
@@ -51,7 +51,7 @@ struct Instance {
     zone: &'static str,
     /// When it is in service.
     ready: Micros,
-    /// When it is gone, once it has to go.
+    /// When it ends, if it must.
     gone: Option<Micros>,
 }
 
@@ -96,7 +96,7 @@ impl Groups {
         }
     }
 
-    /// For each region: groups that want instances, and of these the ones that have all of them in service.
+    /// For each region: groups that want instances, and how many of these have all of them in service.
     pub fn census(&self, now: Micros) -> [(usize, usize); 2] {
         Region::ALL.map(|region| {
             let wanting = self.regions[region.index()].iter().filter(|group| group.desired > 0);
@@ -139,7 +139,7 @@ impl Groups {
         Ok(())
     }
 
-    /// The groups by name, or all. More names than fit a page are refused: that is how AWS documents the parameter.
+    /// The groups by name, or all. More names than fit a page are rejected, as AWS documents the parameter.
     fn chosen(&self, call: &Call<'_>, most: usize) -> Result<Vec<&Group>, Fault> {
         let Some(region) = call.region else { return Ok(Vec::new()) };
         let groups = &self.regions[region.index()];
@@ -155,7 +155,7 @@ impl Groups {
         Ok(found.into_iter().filter_map(|index| groups.get(index)).collect())
     }
 
-    /// AWS pulls the desired capacity inside new bounds by itself, but refuses one that is asked for outside them.
+    /// AWS moves the desired capacity inside new bounds by itself, but rejects a requested one outside of them.
     fn update(&mut self, call: &Call<'_>) -> Result<(), Fault> {
         let (draw, group_ms) = (self.draw, self.group_ms);
         let group = self.find(call)?;
@@ -252,7 +252,7 @@ impl Group {
             launched: 0,
             changes: 0,
         };
-        // In service from the start, without a trace in the activities.
+        // In service from the start, without an activity.
         for _ in 0..size {
             let instance = group.instance(draw, now);
             group.instances.push(instance);
@@ -264,7 +264,7 @@ impl Group {
         self.instances.iter().filter(|i| i.gone.is_none() && now >= i.ready).count()
     }
 
-    /// A new instance, in the zone that is next.
+    /// A new instance, in the next zone.
     fn instance(&mut self, draw: Draw, ready: Micros) -> Instance {
         self.launched += 1;
         let word = draw.word(&self.arn, self.launched);
@@ -272,7 +272,7 @@ impl Group {
         Instance { id: format!("i-0{word:016x}"), zone, ready, gone: None }
     }
 
-    /// Begins to move towards a new size and says how long that takes; none if nothing has to move.
+    /// Starts to move towards a new size and returns how long that takes; none if nothing has to change.
     fn resize(&mut self, desired: u64, draw: Draw, base_ms: u64, now: Micros) -> Option<Micros> {
         self.instances.retain(|instance| instance.gone.is_none_or(|gone| gone > now));
         self.desired = desired;
@@ -289,7 +289,7 @@ impl Group {
             self.instances.push(instance);
         }
         for _ in desired..have {
-            // The oldest goes first.
+            // The oldest is terminated first.
             let Some(index) = self.instances.iter().position(|instance| instance.gone.is_none()) else {
                 break;
             };
@@ -330,7 +330,7 @@ impl Group {
     }
 }
 
-/// What never changes of a description.
+/// The constant part of a description.
 fn description(region: Region, now: Micros) -> Box<str> {
     let mut xml = Xml::fragment();
     xml.raw("<DefaultCooldown>300</DefaultCooldown>").open("AvailabilityZones");

@@ -1,4 +1,4 @@
-//! Route 53's rules for one change batch. The batch is tried beside the zone and taken whole or not at all.
+//! Route 53's rules for one change batch. The batch is tried beside the zone, and applied completely or not at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -72,10 +72,10 @@ fn refused(messages: &[String]) -> Fault {
     Fault::new(400, "InvalidChangeBatch", format!("[{}]", messages.join(", ")))
 }
 
-/// Takes the whole batch into the zone, or leaves the zone as it is.
+/// Applies the whole batch to the zone, or leaves the zone unchanged.
 ///
 /// # Errors
-/// `InvalidInput` for a set that makes no sense by itself, `InvalidChangeBatch` with all reasons otherwise.
+/// `InvalidInput` for a set that is invalid by itself, otherwise `InvalidChangeBatch` with all reasons.
 pub fn apply(zone: &str, sets: &mut Sets, changes: Vec<Change>) -> Result<(), Fault> {
     check_size(&changes)?;
     for change in &changes {
@@ -113,7 +113,7 @@ fn check_size(changes: &[Change]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// What makes a change malformed whatever the zone holds.
+/// Checks that do not depend on the zone.
 fn check_shape(change: &Change) -> Result<(), Fault> {
     let set = &change.set;
     let shown = || {
@@ -150,7 +150,7 @@ fn check_shape(change: &Change) -> Result<(), Fault> {
 struct Trial<'a> {
     zone: &'a str,
     before: &'a Sets,
-    /// What the batch makes of each set that it touches; none for a deleted one.
+    /// The new value of each set that the batch changes; none for a deleted one.
     after: BTreeMap<Key, Option<RecordSet>>,
     touched: BTreeMap<Key, Vec<Action>>,
     messages: Vec<String>,
@@ -216,7 +216,7 @@ impl<'a> Trial<'a> {
         self.messages.push(message);
     }
 
-    /// DELETE then CREATE of one set is the way to change it; anything else twice is refused.
+    /// DELETE then CREATE of one set changes it; any other repetition is rejected.
     fn check_repeats(&mut self) {
         for (key, actions) in &self.touched {
             let swap =
@@ -229,7 +229,7 @@ impl<'a> Trial<'a> {
         }
     }
 
-    /// Sets that share a name must agree, looked at once the whole batch has been tried.
+    /// Sets with the same name must be compatible, checked after the whole batch has been tried.
     fn check_neighbours(&mut self) {
         let names: BTreeSet<&str> = self.touched.keys().map(|key| key.reversed.as_str()).collect();
         let mut messages = Vec::new();
@@ -244,7 +244,7 @@ impl<'a> Trial<'a> {
         self.messages = messages;
     }
 
-    /// All sets of one name as they would be.
+    /// All sets of one name after the batch.
     fn named(&self, reversed: &str) -> impl Iterator<Item = &RecordSet> {
         let from = Key { reversed: reversed.into(), kind: String::new(), identifier: String::new() };
         let end = reversed.to_owned();

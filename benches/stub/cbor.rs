@@ -1,6 +1,6 @@
 //! As much CBOR (RFC 8949) as CloudWatch's rpc-v2-cbor protocol needs.
 
-/// A value that was read. Tags are dropped: what they mark is known from where they stand.
+/// A parsed value. Tags are dropped, because their meaning is known from the context.
 #[derive(Debug, PartialEq)]
 pub enum Value {
     Number(f64),
@@ -8,7 +8,7 @@ pub enum Value {
     List(Vec<Value>),
     Map(Vec<(String, Value)>),
     Truth(bool),
-    /// Byte strings, null: nothing that the stub looks at.
+    /// Byte strings and null, which the stub never uses.
     Other,
 }
 
@@ -36,12 +36,12 @@ impl Value {
     }
 }
 
-/// Deeper than any request goes; it keeps a hostile one from exhausting the stack.
+/// Deeper than any real request; it keeps a hostile one from exhausting the stack.
 const DEEPEST: usize = 32;
 /// The initial byte that ends an item of unknown length.
 const BREAK: u8 = 0xff;
 
-/// Reads one item that fills the input; none if it is not well formed.
+/// Reads one item that fills the input; none if it is malformed.
 pub fn read(input: &[u8]) -> Option<Value> {
     let mut reader = Reader { input, at: 0 };
     let value = reader.value(0)?;
@@ -81,7 +81,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Steps over the break that ends items of unknown length.
+    /// Skips the break that ends items of unknown length.
     fn at_break(&mut self) -> bool {
         let ended = self.input.get(self.at) == Some(&BREAK);
         self.at += usize::from(ended);
@@ -162,7 +162,7 @@ impl Reader<'_> {
     }
 }
 
-/// CBOR on its way out; every length is known beforehand.
+/// A CBOR writer; every length is known in advance.
 #[derive(Default)]
 pub struct Writer(Vec<u8>);
 

@@ -1,4 +1,4 @@
-//! The only place of the stub that reads a clock or waits, and the spellings of time.
+//! The only code of the stub that reads a clock or waits, and the formats of times.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -9,7 +9,7 @@ pub type Micros = u64;
 /// Microseconds in a second.
 pub const SECOND: Micros = 1_000_000;
 
-/// Wall time that never runs backwards: read once, then counted on by the monotonic clock.
+/// Wall time that never goes back: read once, then continued by the monotonic clock.
 pub struct Clock {
     origin: Instant,
     epoch: Micros,
@@ -27,7 +27,7 @@ impl Clock {
     }
 }
 
-/// Waits for so many milliseconds without holding a thread.
+/// Waits for this many milliseconds without blocking a thread.
 #[expect(clippy::disallowed_methods, reason = "the stub waits in real time; it has no World")]
 pub async fn pause(ms: u64) {
     tokio::time::sleep(Duration::from_millis(ms)).await;
@@ -50,7 +50,7 @@ fn civil(days: u64) -> (u64, u64, u64) {
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
-/// Days from 1 January 1970; the other way round.
+/// The inverse: days from 1 January 1970.
 fn days_from_civil(year: u64, month: u64, day: u64) -> Option<u64> {
     let year = if month <= 2 { year.checked_sub(1)? } else { year };
     let era = year / 400;
@@ -86,7 +86,7 @@ pub fn http_date(out: &mut String, at: Micros) {
     let _ = write!(out, "{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT");
 }
 
-/// Reads `2026-11-21T02:10:00Z`, with or without a fraction. Zones other than UTC are not taken; no SDK sends them.
+/// Reads `2026-11-21T02:10:00Z`, with or without a fraction. Only UTC is accepted; SDKs send nothing else.
 pub fn parse_iso(text: &str) -> Option<Micros> {
     let part = |from: usize, to: usize| text.get(from..to)?.parse::<u64>().ok();
     let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);

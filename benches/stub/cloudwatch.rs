@@ -7,9 +7,9 @@ use super::http::Request;
 use super::rds::Databases;
 use super::wire::{Fault, Reply};
 
-/// AWS refuses more queries in one call.
+/// AWS rejects more queries in one call.
 const MOST_QUERIES: usize = 500;
-/// Every replica is so far behind. Seconds.
+/// The lag of every replica, in seconds.
 const LAG: f64 = 1.0;
 
 /// The operation that a request asks for, by its name in AWS's words.
@@ -40,7 +40,7 @@ pub fn handle(
     if queries.is_empty() || queries.len() > MOST_QUERIES {
         return Err(Fault::new(400, "ValidationError", format!("MetricDataQueries: 1 to {MOST_QUERIES}")));
     }
-    // The minute that is under way has no data point yet; a point bears the beginning of its minute.
+    // The current minute has no data point yet; a point has the time at the start of its minute.
     let minute = (now / SECOND / 60).saturating_sub(1) * 60;
     let within = start <= minute as f64 && (minute as f64) < end;
     let returned = queries.iter().filter(|query| query.get("ReturnData") != Some(&Value::Truth(false)));

@@ -1,4 +1,4 @@
-//! What the benchmark asks the stub itself, under `/_stub/`. These calls are not counted and take no time.
+//! The stub's own interface for the benchmark, under `/_stub/`. These calls are not counted and take no time.
 
 use std::fmt::Write as _;
 
@@ -47,7 +47,7 @@ fn stats(state: &State) -> String {
     json
 }
 
-/// What a failover should have changed, counted, so that a benchmark can check its end state with one call.
+/// The counts of everything that a failover should have changed, so that a benchmark can check its result with one call.
 fn census(state: &State, now: Micros) -> String {
     let (replicas, promoting, promoted) = state.estate.databases.census(now);
     let [west, east] = state.estate.groups.census(now);

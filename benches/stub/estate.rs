@@ -1,4 +1,4 @@
-//! What there is: two regions of databases and groups, hosted zones, objects. And how long changes of it take.
+//! The contents: two regions of databases and groups, hosted zones, objects. Also the durations of changes.
 
 use super::autoscaling::Groups;
 use super::clock::Micros;
@@ -8,12 +8,12 @@ use super::route53::Zones;
 use super::s3::Objects;
 use super::sts::Identities;
 
-/// The two regions that have anything in them.
+/// The two regions with contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Region {
     /// us-west-2, where everything runs at first.
     West,
-    /// us-east-1, which waits.
+    /// us-east-1, the standby.
     East,
 }
 
@@ -31,7 +31,7 @@ impl Region {
         }
     }
 
-    /// Its place in arrays of one entry a region.
+    /// Its index in arrays with one entry for each region.
     pub fn index(self) -> usize {
         match self {
             Self::West => 0,
@@ -47,7 +47,7 @@ impl Region {
     }
 }
 
-/// All that a call can change, except counts and limits.
+/// Everything that a call can change, except counts and limits.
 pub struct Estate {
     pub databases: Databases,
     pub groups: Groups,
@@ -70,8 +70,8 @@ impl Estate {
     }
 }
 
-/// Where durations and ids come from. Each depends on the seed and on what it is for, not on the order of the calls,
-/// so that two orchestrators meet the same durations.
+/// The source of durations and IDs. Each depends on the seed and its purpose, not on the order of the calls, so that two orchestrators get
+/// the same durations.
 #[derive(Clone, Copy)]
 pub struct Draw {
     seed: u64,
@@ -79,14 +79,14 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// `base_ms` milliseconds, more or less the jitter, for the `nth` change of the named thing.
+    /// `base_ms` milliseconds with jitter, for the `nth` change of this resource.
     pub fn duration(self, base_ms: u64, name: &str, nth: u64) -> Micros {
         let base = base_ms * 1_000;
         let swing = base * self.jitter_percent / 100;
         base - swing + self.word(name, nth) % (2 * swing + 1)
     }
 
-    /// 64 bits that the seed, the name and the number decide: FNV-1a, then the finaliser of splitmix64.
+    /// 64 bits derived from the seed, the name and the number: FNV-1a, then the finalizer of splitmix64.
     pub fn word(self, name: &str, nth: u64) -> u64 {
         let mut hash = 0xcbf2_9ce4_8422_2325 ^ self.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         for byte in name.bytes().chain(nth.to_le_bytes()) {

@@ -20,12 +20,12 @@ impl<'a> Form<'a> {
         Self { fields }
     }
 
-    /// A field that is there, even if empty.
+    /// An existing field, even if empty.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.fields.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_ref())
     }
 
-    /// A field that is there and not empty.
+    /// An existing field that is not empty.
     pub fn filled(&self, key: &str) -> Option<&str> {
         self.get(key).filter(|value| !value.is_empty())
     }
@@ -39,7 +39,7 @@ impl<'a> Form<'a> {
     }
 }
 
-/// Decodes `+` and `%xx`; what is not a whole escape stays as it is.
+/// Decodes `+` and `%xx`; an incomplete escape is unchanged.
 pub fn decode(text: &str) -> Cow<'_, str> {
     if !text.bytes().any(|byte| byte == b'%' || byte == b'+') {
         return Cow::Borrowed(text);

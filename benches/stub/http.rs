@@ -1,13 +1,13 @@
-//! HTTP/1.1 as far as SDKs use it: keep-alive, requests that follow without waiting, bodies by length or in chunks.
+//! HTTP/1.1 as far as SDKs use it: keep-alive, pipelining, bodies with a length or in chunks.
 
 use std::borrow::Cow;
 
-/// A head longer than this is refused. Bytes.
+/// A longer head is rejected. Bytes.
 const LONGEST_HEAD: usize = 64 * 1024;
-/// A body longer than this is refused; the largest real one is a batch of 1,000 record sets. Bytes.
+/// A longer body is rejected; the largest real one is a batch of 1,000 record sets. Bytes.
 const LONGEST_BODY: usize = 16 * 1024 * 1024;
 
-/// A request that has wholly arrived; it borrows from the connection's buffer.
+/// A complete request; it borrows from the connection's buffer.
 pub struct Request<'a> {
     pub method: &'a str,
     /// Still percent-encoded.
@@ -35,9 +35,9 @@ pub enum Parsed<'a> {
     Partial,
     /// More must arrive, and the client sends it only after `100 Continue`.
     Awaits100,
-    /// A request and the number of bytes it took.
+    /// A request and its length in bytes.
     Whole(Request<'a>, usize),
-    /// Nothing after this can be understood; the connection must be closed.
+    /// The rest cannot be parsed, so the connection must be closed.
     Broken,
 }
 
@@ -76,7 +76,7 @@ pub fn parse(input: &[u8]) -> Parsed<'_> {
     }
 }
 
-/// The head and its length; none if it has not wholly arrived, a request of none if it makes no sense.
+/// The head and its length; none if it is incomplete, a request of none if it is malformed.
 fn head(input: &[u8]) -> Option<(Option<Request<'_>>, usize)> {
     let mut lines = Vec::with_capacity(24);
     let mut at = 0;
@@ -86,7 +86,7 @@ fn head(input: &[u8]) -> Option<(Option<Request<'_>>, usize)> {
         let line = rest.get(..end)?;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         at += end + 1;
-        // Empty lines before a request are to be overlooked (RFC 9112, 2.2).
+        // Empty lines before a request are ignored (RFC 9112, 2.2).
         match (line.is_empty(), lines.is_empty()) {
             (true, true) => {}
             (true, false) => return Some((understand(&lines), at)),
@@ -118,12 +118,12 @@ fn header<'a>(headers: &[(&'a str, &'a str)], name: &str) -> Option<&'a str> {
 /// A body in chunks: HTTP's own, or S3's `aws-chunked`, which has the same grammar.
 pub enum Chunks {
     Partial,
-    /// The data and the number of bytes it took with its frame.
+    /// The data, and the length in bytes including the framing.
     Whole(Vec<u8>, usize),
     Broken,
 }
 
-/// Takes the frame off a chunked body; extensions (signatures) and trailers (checksums) are not looked at.
+/// Removes the framing of a chunked body; extensions (signatures) and trailers (checksums) are ignored.
 pub fn dechunk(input: &[u8]) -> Chunks {
     let mut data = Vec::new();
     let mut at = 0;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use super::clock::{Micros, SECOND};
 use super::options::{Options, Rate};
 
-/// A bucket that begins full.
+/// A bucket that starts full.
 struct Bucket {
     size: f64,
     /// Tokens a second.
     refill: f64,
     tokens: f64,
-    /// When `tokens` was right.
+    /// When `tokens` was computed.
     at: Micros,
 }
 
@@ -20,10 +20,10 @@ impl Bucket {
         Self { size: rate.bucket, refill: rate.refill, tokens: rate.bucket, at: now }
     }
 
-    /// Takes tokens and says whether there were enough.
+    /// Takes tokens, and returns whether there were enough.
     ///
-    /// More than the bucket holds is let through when it is full and leaves a debt behind: how AWS treats a batch beyond
-    /// its bucket is not published, and refusing it for ever would be no model of anything.
+    /// More than the bucket holds is let through if it is full, and leaves a debt: how AWS treats a batch larger than its bucket is not
+    /// published, and rejecting it forever would model nothing.
     fn take(&mut self, cost: f64, now: Micros) -> bool {
         let elapsed = now.saturating_sub(self.at) as f64 / SECOND as f64;
         self.tokens = (self.tokens + elapsed * self.refill).min(self.size);
@@ -36,7 +36,7 @@ impl Bucket {
     }
 }
 
-/// What a bucket is of. The stub has one account.
+/// What a bucket limits. The stub has one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Limited {
     /// Requests to Route 53, which has no regions.
@@ -58,7 +58,7 @@ pub enum Limited {
 }
 
 impl Limited {
-    /// Each with its name in flags and what is published of it. A rate without a burst has that of a second.
+    /// Each with its name in flags and its published values. A rate without a burst gets the burst of one second.
     pub const ALL: [(Self, &str, Rate); 8] = [
         // Route 53 Developer Guide, «Throttling of API requests»: of the account.
         (Self::Route53, "route53", Rate { bucket: 50.0, refill: 10.0 }),
@@ -83,7 +83,7 @@ impl Limited {
     }
 }
 
-/// All buckets, each made when it is first asked for.
+/// All buckets, each created on first use.
 pub struct Limits {
     rates: BTreeMap<Limited, Rate>,
     buckets: BTreeMap<(Limited, String), Bucket>,
@@ -94,7 +94,7 @@ impl Limits {
         Self { rates: options.limits.clone(), buckets: BTreeMap::new() }
     }
 
-    /// Whether so many more may come, to one region or prefix.
+    /// Whether this many more calls are allowed, for one region or prefix.
     pub fn take(&mut self, of: Limited, within: &str, count: usize, now: Micros) -> bool {
         let Some(rate) = self.rates.get(&of).copied().filter(|rate| rate.bucket > 0.0) else { return true };
         let bucket = self.buckets.entry((of, within.to_owned())).or_insert_with(|| Bucket::new(rate, now));

@@ -1,8 +1,8 @@
-//! A stub of the AWS wire protocols for benchmarks: fast enough that what is measured is the orchestrator and not the
-//! emulator. It keeps an estate in memory, lets changes take time, enforces the limits and counts the calls.
+//! A stub of the AWS wire protocols for benchmarks: fast enough that the orchestrator is measured, not the emulator. It keeps an estate in
+//! memory, lets changes take time, enforces the limits and counts the calls.
 //!
-//! It is no test of correctness: the LocalStack rig is. What it takes from AWS is what a failover's speed depends on:
-//! the operations a failover calls, how long they take, how much a request may carry and how often one may come.
+//! It is not a correctness test; the LocalStack rig is. It models what the speed of a failover depends on: the operations that a failover
+//! calls, their durations, the maximum size of a request, and the rate limits.
 
 #![allow(
     unused_imports,
@@ -55,7 +55,7 @@ pub fn serve(arguments: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-/// Nothing is left to do when even stderr is closed, so its result is not looked at.
+/// If even stderr is closed nothing can be done, so the result is ignored.
 fn fail(message: &str) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "stub: {message}");
     ExitCode::from(2)

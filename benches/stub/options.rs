@@ -92,7 +92,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Option<Options>,
     let mut options = Options::default();
     let mut arguments = arguments;
     while let Some(flag) = arguments.next() {
-        // `cargo bench` hands its own flag to every bench target.
+        // `cargo bench` passes its own flag to every bench target.
         if flag == "--bench" {
             continue;
         }

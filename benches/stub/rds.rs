@@ -1,5 +1,4 @@
-//! RDS: pairs of a writer and its cross-region replica. What an instance shows is a function of the time, so that no
-//! timer runs and nothing has to be settled.
+//! RDS: pairs of a writer and its cross-region replica. The state of an instance is a function of the time, so that no timers are needed.
 
 use std::collections::BTreeSet;
 
@@ -24,14 +23,14 @@ pub const SERVICE: Service = Service {
     ],
 };
 
-/// A promotion goes on showing `available` for so long: the trap that every orchestrator must step over.
+/// A promotion shows `available` for this long, a trap that every orchestrator must handle.
 const STILL_AVAILABLE: Micros = SECOND / 2;
-/// LatestRestorableTime is so much behind.
+/// The delay of LatestRestorableTime.
 const RESTORABLE_LAG: Micros = 300 * SECOND;
 const MOST_RECORDS: usize = 100;
 const FEWEST_RECORDS: usize = 20;
 
-/// A change that is under way from one moment to another.
+/// A change between two times.
 #[derive(Clone, Copy)]
 struct Window {
     from: Micros,
@@ -41,21 +40,21 @@ struct Window {
 struct Database {
     name: String,
     arn: String,
-    /// The description before the parts that change.
+    /// The description before the variable parts.
     head: Box<str>,
-    /// The description behind them.
+    /// The description after them.
     tail: Box<str>,
     role: Role,
     reboot: Option<Window>,
     groups: Vec<String>,
-    /// The groups before the last change of them, and when it is in force.
+    /// The groups before their last change, and when that becomes active.
     groups_before: Vec<String>,
     groups_at: Micros,
 }
 
 enum Role {
     Writer,
-    /// A replica, and what became of it.
+    /// A replica, and its promotion.
     Replica {
         source: String,
         promotion: Option<Window>,
@@ -71,7 +70,7 @@ struct Event {
 /// The instances of both regions; the two of a pair have the same index.
 pub struct Databases {
     regions: [Vec<Database>; 2],
-    /// Reboots, in the order of the calls. Those that are not over yet are not shown.
+    /// Reboots, in the order of the calls. Those in progress are not shown.
     events: [Vec<Event>; 2],
     draw: Draw,
     promote_ms: u64,
@@ -106,13 +105,13 @@ impl Databases {
         }
     }
 
-    /// Whether the named instance is a replica now: only then does it have a lag.
+    /// Whether the named instance is a replica now; only replicas have a lag.
     pub fn is_replica(&self, region: Option<Region>, name: &str, now: Micros) -> bool {
         let found = region.and_then(|region| Some((region, self.position(region, name)?)));
         found.is_some_and(|(region, index)| self.regions[region.index()][index].is_replica(now))
     }
 
-    /// Replicas left, promotions under way, promotions done.
+    /// Remaining replicas, promotions in progress, finished promotions.
     pub fn census(&self, now: Micros) -> (usize, usize, usize) {
         let mut counts = (0, 0, 0);
         for database in self.regions.iter().flatten() {
@@ -126,7 +125,7 @@ impl Databases {
         counts
     }
 
-    /// Names are in order, because their numbers have the same number of digits.
+    /// The names are sorted, because their numbers have the same number of digits.
     fn position(&self, region: Region, name: &str) -> Option<usize> {
         let databases = &self.regions[region.index()];
         databases.binary_search_by(|database| database.name.as_str().cmp(name)).ok()
@@ -168,7 +167,7 @@ impl Databases {
         Ok(())
     }
 
-    /// The instances that a listing is about: all, or those of a `db-instance-id` filter that exist.
+    /// The instances of a listing: all, or the existing ones in a `db-instance-id` filter.
     fn chosen(&self, call: &Call<'_>) -> Result<Vec<(Region, usize)>, Fault> {
         let Some(region) = call.region else { return Ok(Vec::new()) };
         let mut chosen: Option<BTreeSet<usize>> = None;
@@ -180,7 +179,7 @@ impl Databases {
             }
             let prefix = format!("Filters.Filter.{number}.Values.Value.");
             let named = call.form.list(&prefix).filter_map(|id| self.position(region, &plain_name(id)));
-            // Filters narrow each other; the values of one widen it.
+            // Several filters must all match; one of the values of each is enough.
             chosen = Some(match chosen {
                 Some(before) => named.filter(|index| before.contains(index)).collect(),
                 None => named.collect(),
@@ -235,7 +234,7 @@ impl Databases {
         Ok(())
     }
 
-    /// Only the security groups are changed; every other parameter is taken without effect.
+    /// Changes only the security groups; every other parameter is accepted without effect.
     fn modify(&mut self, call: &Call<'_>, xml: &mut Xml) -> Result<(), Fault> {
         let (region, index) = self.find(call)?;
         let database = &mut self.regions[region.index()][index];
@@ -361,7 +360,7 @@ impl Database {
     }
 }
 
-/// What never changes of a description: before and behind the rest.
+/// The constant parts of a description: before and after the rest.
 fn description(region: Region, name: &str, arn: &str, draw: Draw, now: Micros) -> (Box<str>, Box<str>) {
     let region = region.name();
     let mut xml = Xml::fragment();
@@ -390,7 +389,7 @@ fn plain_name(given: &str) -> String {
     given.rsplit(':').next().unwrap_or(given).to_ascii_lowercase()
 }
 
-/// The first and the one behind the last entry of the page that is asked for.
+/// The first entry of the requested page, and the one after its last.
 fn page(form: &Form<'_>, length: usize) -> Result<(usize, usize), Fault> {
     let invalid = |message: String| Fault::new(400, "InvalidParameterValue", message);
     let most = match form.filled("MaxRecords") {
@@ -412,7 +411,7 @@ fn page(form: &Form<'_>, length: usize) -> Result<(usize, usize), Fault> {
     Ok((first, length.min(first + most)))
 }
 
-/// The time that DescribeEvents asks for; the last hour unless it says otherwise.
+/// The requested time span of DescribeEvents; by default the last hour.
 fn span(call: &Call<'_>) -> Result<(Micros, Micros), Fault> {
     let moment = |key: &str| match call.form.filled(key) {
         None => Ok(None),

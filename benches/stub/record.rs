@@ -1,8 +1,8 @@
-//! Record sets: their spelling, their order in a listing, how they are read and shown.
+//! Record sets: their normalized form, their order in a listing, and their XML.
 
 use super::xml::{Element, Xml};
 
-/// A record set as the API has it, in one spelling, so that equal means equal.
+/// A record set in normalized form, so that equal sets compare as equal.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordSet {
     pub name: String,
@@ -27,7 +27,7 @@ pub struct Alias {
 /// The elements of `others`; the first three are routing policies.
 const OTHERS: [&str; 4] = ["Region", "Failover", "MultiValueAnswer", "HealthCheckId"];
 
-/// What orders a listing and tells sets apart: labels from the right, type, set identifier.
+/// The sort key of a listing, and the identity of a set: labels from the right, type, set identifier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Key {
     pub reversed: String,
@@ -42,14 +42,14 @@ impl Key {
     }
 }
 
-/// Lower case, closing dot, and the octal escape that the API shows for a wildcard.
+/// Lower case, final dot, and the octal escape that the API shows for a wildcard.
 pub fn fqdn(name: &str) -> String {
     let mut plain = name.trim_end_matches('.').to_ascii_lowercase().replace('*', "\\052");
     plain.push('.');
     plain
 }
 
-/// Labels from the right, parted by a character below all others, so that text order is label order.
+/// Labels from the right, separated by a character below all others, so that text order is label order.
 fn reversed(fqdn: &str) -> String {
     let mut joined = String::with_capacity(fqdn.len());
     for label in fqdn.trim_end_matches('.').rsplit('.') {
@@ -88,7 +88,7 @@ impl RecordSet {
     /// Reads a `ResourceRecordSet`.
     ///
     /// # Errors
-    /// What is wrong with it, in words.
+    /// What is wrong with it.
     pub fn read(element: &Element<'_>) -> Result<Self, String> {
         for unknown in ["GeoLocation", "CidrRoutingConfig", "GeoProximityLocation", "TrafficPolicyInstanceId"]
         {
@@ -125,14 +125,14 @@ impl RecordSet {
         Key { reversed: reversed(&self.name), kind: self.kind.clone(), identifier }
     }
 
-    /// The routing policies that it names; a sound set has one at most.
+    /// The routing policies that it names; a valid set has at most one.
     pub fn policies(&self) -> impl Iterator<Item = &'static str> {
         let weighted = self.weight.map(|_| "Weight");
         let others = self.others.iter().map(|(name, _)| *name).filter(|name| *name != "HealthCheckId");
         weighted.into_iter().chain(others)
     }
 
-    /// What DELETE must repeat: everything. The order of the values means nothing.
+    /// DELETE must repeat everything. The order of the values does not matter.
     pub fn same(&self, other: &Self) -> bool {
         let sorted = |set: &Self| {
             let mut set = set.clone();

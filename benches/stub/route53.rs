@@ -1,4 +1,4 @@
-//! Route 53: zones full of record sets, changes that take time to be in sync.
+//! Route 53: zones with record sets, and changes that take time to be in sync.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -19,7 +19,7 @@ pub const NAMESPACE: &str = "https://route53.amazonaws.com/doc/2013-04-01/";
 const MOST_SETS: usize = 300;
 const MOST_ZONES: usize = 100;
 
-/// A zone's record sets, each kept with what a listing shows of it.
+/// A zone's record sets, each with its XML in a listing.
 #[derive(Default)]
 pub struct Sets(BTreeMap<Key, (RecordSet, Box<str>)>);
 
@@ -47,10 +47,10 @@ impl Sets {
 }
 
 struct Zone {
-    /// With its closing dot.
+    /// With its final dot.
     name: String,
     sets: Sets,
-    /// Until when a change is being applied.
+    /// The end of the change in progress.
     busy_until: Micros,
     changes: u64,
 }
@@ -60,7 +60,7 @@ struct Submitted {
     insync: Micros,
 }
 
-/// What a request asks for.
+/// The requested operation.
 pub enum Operation<'a> {
     ChangeSets(&'a str),
     ListSets(&'a str),
@@ -301,7 +301,7 @@ impl Zones {
 }
 
 impl Zone {
-    /// `records` sets beside the NS and SOA that every zone has: in turn a simple one and a weighted pair.
+    /// `records` sets in addition to the NS and SOA of every zone: alternately a simple one and a weighted pair.
     fn new(number: usize, records: usize, now: Micros) -> Self {
         let name = format!("z{number:05}.example.");
         let mut sets = Sets::default();
@@ -316,7 +316,7 @@ impl Zone {
             }
             put(RecordSet::simple(&format!("www-{round:05}.{name}"), "A", 60, &address("192.0.2", round)));
             left -= 1;
-            // A pair is never torn; a single set that is left over becomes a simple one of the next round.
+            // A pair is never split; a single remaining set becomes a simple one of the next round.
             if left >= 2 {
                 let pair = format!("api-{round:05}.{name}");
                 put(RecordSet::weighted(&pair, "west", 100, 30, &address("192.0.2", round)));
@@ -355,7 +355,7 @@ fn no_zone(id: &str) -> Fault {
     Fault::new(404, "NoSuchHostedZone", format!("No hosted zone found with ID: {id}"))
 }
 
-/// AWS takes any number above its most for its most.
+/// AWS treats a number above its maximum as the maximum.
 fn max_items(query: &Form<'_>, most: usize) -> Result<usize, Fault> {
     match query.filled("maxitems") {
         None => Ok(most),

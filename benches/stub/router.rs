@@ -1,4 +1,4 @@
-//! From a request to its answer: whose it is, whether it may come, who answers it, how it is counted.
+//! From a request to its answer: authentication, rate limit, handler, and count.
 
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
@@ -30,7 +30,7 @@ pub struct Service {
 /// One call of the query protocol.
 pub struct Call<'a> {
     pub form: &'a Form<'a>,
-    /// None for a region that has nothing in it.
+    /// None for a region without contents.
     pub region: Option<Region>,
     pub access_key: &'a str,
     pub now: Micros,
@@ -43,7 +43,7 @@ pub struct Stub {
     state: Mutex<State>,
 }
 
-/// What calls read and change. It is locked for the microseconds of one call and never across a wait.
+/// What calls read and change. It is locked for the microseconds of one call, never during a wait.
 pub struct State {
     pub estate: Estate,
     pub limits: Limits,
@@ -59,10 +59,10 @@ impl Stub {
         Self { clock, options, state: Mutex::new(state) }
     }
 
-    /// Carries out a request and appends its answer to `out`.
+    /// Handles a request and appends its answer to `out`.
     pub fn answer(&self, request: &Request<'_>, out: &mut Vec<u8>) {
         let now = self.clock.now();
-        // A panic in another call leaves at worst a half-applied change; a benchmark is better off with answers.
+        // A panic in another call leaves at most a half-applied change; the benchmark should still get answers.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.answered += 1;
         let mut request_id = String::with_capacity(36);
@@ -75,7 +75,7 @@ impl Stub {
     }
 }
 
-/// Who signed a request for what. Signatures are not checked.
+/// The credential scope of a request. Signatures are not checked.
 struct Scope<'a> {
     access_key: &'a str,
     region: &'a str,
@@ -170,7 +170,7 @@ impl State {
             return fault.wrapped(namespace, request_id);
         }
         if xml.len() == begun {
-            // Operations that answer nothing have no result element.
+            // Operations without a result have no result element.
             xml.truncate(begun - operation.len() - "<Result>".len());
         } else {
             xml.raw("</").raw(operation).raw("Result>");
@@ -223,7 +223,7 @@ impl State {
     }
 }
 
-/// The HTTP date, spelt once a second.
+/// The HTTP date, formatted once a second.
 #[derive(Default)]
 struct Date {
     second: u64,

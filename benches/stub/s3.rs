@@ -1,4 +1,4 @@
-//! S3 as a lock uses it: objects in memory with conditional requests. Every bucket exists.
+//! S3 as far as a lock uses it: objects in memory with conditional requests. Every bucket exists.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub fn operation(request: &Request<'_>) -> &'static str {
     }
 }
 
-/// What S3 counts requests by: bucket and key up to the last slash.
+/// The unit in which S3 counts requests: bucket and key up to the last slash.
 pub fn prefix(request: &Request<'_>) -> String {
     let path = address(request).unwrap_or_default();
     path.rsplit_once('/').map_or_else(|| path.clone(), |(prefix, _)| prefix.to_owned())
@@ -85,7 +85,7 @@ impl Objects {
     }
 }
 
-/// `bucket/key`, whether the bucket is in the path or in front of the host's name.
+/// `bucket/key`, whether the bucket is in the path or in the host name.
 fn address(request: &Request<'_>) -> Option<String> {
     let path = form::unescape(request.path.strip_prefix('/')?).into_owned();
     let host = request.header("host");
@@ -107,7 +107,7 @@ fn matches(header: &str, object: &Object) -> bool {
     !header.is_empty() && header.split(',').any(|etag| etag.trim() == "*" || bare(etag) == bare(&object.etag))
 }
 
-/// An If-Match that is there must hold.
+/// An If-Match header must hold.
 fn check(header: &str, object: Option<&Object>) -> Result<(), Fault> {
     match object {
         _ if header.is_empty() => Ok(()),
@@ -125,7 +125,7 @@ fn no_key() -> Fault {
     Fault::new(404, "NoSuchKey", "The specified key does not exist.")
 }
 
-/// The data without the frame that SDKs put around it to carry a checksum behind it.
+/// The data without the framing that SDKs add for a trailing checksum.
 fn payload(request: &Request<'_>) -> Result<Vec<u8>, Fault> {
     let framed = request.header("content-encoding").contains("aws-chunked")
         || request.header("x-amz-content-sha256").starts_with("STREAMING-");
@@ -138,7 +138,7 @@ fn payload(request: &Request<'_>) -> Result<Vec<u8>, Fault> {
     }
 }
 
-/// 128 bits of the content (FNV-1a). AWS takes MD5 where it can, but promises no more than that equal content is equal.
+/// 128 bits of the content (FNV-1a). AWS uses MD5 where possible, but promises only that equal content has an equal ETag.
 fn etag(data: &[u8]) -> String {
     let mut hash: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
     for &byte in data {

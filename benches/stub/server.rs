@@ -1,4 +1,4 @@
-//! Connections: each is a task on one thread, so that thousands of answers can be on their way at once.
+//! Connections: each is a task on one thread, so that thousands of answers can be pending at once.
 
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -13,15 +13,15 @@ use super::http::{self, Parsed};
 use super::options::Options;
 use super::router::Stub;
 
-/// A read buffer to begin with; most requests fit. Bytes.
+/// The initial read buffer; most requests fit. Bytes.
 const BUFFER: usize = 16 * 1024;
-/// How long to wait where a connection could not be accepted: usually too many are open. Milliseconds.
+/// How long to wait after a failed accept: usually too many connections are open. Milliseconds.
 const ACCEPT_AGAIN_MS: u64 = 10;
 
-/// Serves until the process is ended.
+/// Serves until the process ends.
 ///
 /// # Errors
-/// Where the port cannot be had.
+/// If the port is not available.
 pub fn run(options: Options) -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(serve(options))
@@ -38,7 +38,7 @@ async fn serve(options: Options) -> std::io::Result<()> {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let stub = Arc::clone(&stub);
-                // A connection that breaks is its client's concern; nothing is left to do about it here.
+                // A broken connection is the client's concern.
                 tokio::spawn(async move { drop(converse(&stub, stream, call_ms).await) });
             }
             Err(_) => clock::pause(ACCEPT_AGAIN_MS).await,
@@ -46,7 +46,7 @@ async fn serve(options: Options) -> std::io::Result<()> {
     }
 }
 
-/// What to do once the requests that have arrived are answered.
+/// The action after the received requests are answered.
 enum Next {
     Read,
     Close,
@@ -77,8 +77,8 @@ async fn converse(stub: &Stub, mut stream: TcpStream, call_ms: u64) -> std::io::
     }
 }
 
-/// Answers every request that has wholly arrived, in order, and leaves the rest in the buffer. What a call changes is
-/// changed when it arrives; only its answer takes time. Requests that arrive together wait together.
+/// Answers every complete request, in order, and leaves the rest in the buffer. A call takes effect when it arrives; only its answer is
+/// delayed. Requests that arrive together wait together.
 fn answer_all(
     stub: &Stub,
     input: &mut Vec<u8>,

@@ -7,7 +7,7 @@ use super::clock::{Micros, SECOND};
 
 type Counts = BTreeMap<&'static str, u64>;
 
-/// What came since the start or the last reset.
+/// What happened since the start or the last reset.
 #[derive(Default)]
 pub struct Stats {
     calls: BTreeMap<&'static str, Counts>,
@@ -19,7 +19,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// One more call, throttled and refused ones included.
+    /// Counts a call, including throttled and rejected ones.
     pub fn call(&mut self, service: &'static str, operation: &'static str, now: Micros) {
         *self.calls.entry(service).or_default().entry(operation).or_default() += 1;
         self.total += 1;
@@ -69,7 +69,7 @@ impl std::fmt::Display for Ms {
     }
 }
 
-/// All names are ours and need no escape.
+/// The names are fixed and need no escape.
 fn flat(out: &mut String, counts: &Counts) {
     out.push('{');
     for (index, (name, count)) in counts.iter().enumerate() {
@@ -89,13 +89,13 @@ fn nested(out: &mut String, counts: &BTreeMap<&'static str, Counts>) {
     out.push('}');
 }
 
-/// The durations drawn for one kind of change. A run's longest path is made of them.
+/// The durations drawn for one kind of change. A run's longest path consists of them.
 #[derive(Clone, Copy, Default)]
 pub struct Drawn {
     count: u64,
     total: Micros,
     longest: Micros,
-    /// When the last of these changes is over.
+    /// When the last of these changes ends.
     ends: Micros,
 }
 

@@ -1,4 +1,4 @@
-//! STS: any credentials are taken, every role can be assumed.
+//! STS: all credentials are accepted, and every role can be assumed.
 
 use super::clock::SECOND;
 use super::router::{Call, Service};
@@ -11,10 +11,10 @@ pub const SERVICE: Service = Service {
     operations: &["AssumeRole", "GetCallerIdentity"],
 };
 
-/// Access keys of assumed roles begin so; their number follows.
+/// The prefix of access keys of assumed roles; their number follows.
 const PREFIX: &str = "ASIASTUB";
 
-/// Who has been given credentials: the `role/session` of key number n is at n - 1.
+/// The owners of issued credentials: the `role/session` of key number n is at n - 1.
 #[derive(Default)]
 pub struct Identities(Vec<String>);
 

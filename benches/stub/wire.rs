@@ -11,16 +11,16 @@ pub const ACCOUNT: &str = "111111111111";
 pub struct Reply {
     pub status: u16,
     pub kind: &'static str,
-    /// More header lines, each ending in CRLF.
+    /// More header lines, each ending with CRLF.
     pub headers: String,
     pub body: Body,
 }
 
-/// What an answer carries.
+/// The content of an answer.
 pub enum Body {
     Text(String),
     Bytes(Vec<u8>),
-    /// None, but the length of what GET would have carried, in bytes.
+    /// No content, but the length that GET would have returned, in bytes.
     LengthOnly(usize),
 }
 
@@ -70,7 +70,7 @@ impl Reply {
         }
         head.push_str("\r\n");
         head.push_str(&self.headers);
-        // RFC 9110, 8.6: an answer without content by its status has no length.
+        // RFC 9110, 8.6: an answer whose status excludes content has no length.
         if !matches!(self.status, 204 | 304) {
             head.push_str("content-length: ");
             push_number(&mut head, length);
@@ -82,7 +82,7 @@ impl Reply {
     }
 }
 
-/// Decimal digits without the machinery of `format!`, which shows in the profile at this rate.
+/// Appends decimal digits without `format!`, whose cost shows in the profile at this rate.
 pub fn push_number(out: &mut String, number: usize) {
     if number >= 10 {
         push_number(out, number / 10);
@@ -103,7 +103,7 @@ impl Fault {
         Self { status, code, message: message.into() }
     }
 
-    /// Too many requests, in the words of the service.
+    /// The service's own error for too many requests.
     pub fn throttled(service: &str) -> Self {
         match service {
             "rds" => Self::new(400, "ThrottlingException", "Rate exceeded"),
@@ -112,7 +112,7 @@ impl Fault {
         }
     }
 
-    /// RDS, Auto Scaling, STS and Route 53 wrap their errors alike; only the namespace differs.
+    /// RDS, Auto Scaling, STS and Route 53 have the same error format; only the namespace differs.
     pub fn wrapped(&self, namespace: &str, request_id: &str) -> Reply {
         let mut xml = Xml::new();
         xml.raw("<ErrorResponse xmlns=\"").raw(namespace).raw("\"><Error><Type>Sender</Type>");
@@ -121,7 +121,7 @@ impl Fault {
         Reply::xml(self.status, xml)
     }
 
-    /// S3's errors have no frame.
+    /// S3's errors have no wrapper.
     pub fn bare(&self, request_id: &str) -> Reply {
         let mut xml = Xml::new();
         xml.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>").element("Code", self.code);
@@ -129,7 +129,7 @@ impl Fault {
         Reply { kind: "application/xml", ..Reply::xml(self.status, xml) }
     }
 
-    /// CloudWatch's errors; the header carries the code for clients that came from the query protocol.
+    /// CloudWatch's errors; the header has the code for clients of the older query protocol.
     pub fn cbor(&self) -> Reply {
         let mut writer = cbor::Writer::default();
         writer.map(2).text("__type").text(self.code).text("message").text(&self.message);

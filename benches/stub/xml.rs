@@ -1,11 +1,11 @@
-//! Printing XML, and reading the little of it that `ChangeResourceRecordSets` sends.
+//! Writing XML, and parsing the little of it that `ChangeResourceRecordSets` sends.
 
 use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 
 use super::clock::{self, Micros};
 
-/// XML on its way out.
+/// An XML writer.
 pub struct Xml(String);
 
 impl Xml {
@@ -14,18 +14,18 @@ impl Xml {
         Self(String::with_capacity(4_096))
     }
 
-    /// For a fragment that is kept: `into_kept` gives back what it did not need.
+    /// For a fragment that is stored: `into_kept` frees the unused space.
     pub fn fragment() -> Self {
         Self(String::with_capacity(512))
     }
 
-    /// Markup, or text known to hold nothing to escape.
+    /// Markup, or text that needs no escaping.
     pub fn raw(&mut self, markup: &str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
-    /// A number, or anything else that prints without markup.
+    /// A number, or anything else that needs no escaping.
     pub fn show(&mut self, value: impl Display) -> &mut Self {
         let _ = write!(self.0, "{value}"); // writing to a String cannot fail
         self
@@ -71,7 +71,7 @@ impl Xml {
         self.close(name)
     }
 
-    /// How much there is, to come back to with `truncate`.
+    /// The current length, for a later `truncate`.
     pub fn len(&self) -> usize {
         self.0.len()
     }
@@ -84,13 +84,13 @@ impl Xml {
         self.0
     }
 
-    /// Without spare room, for fragments of which the estate holds thousands.
+    /// Without spare capacity, for fragments of which the estate has thousands.
     pub fn into_kept(self) -> Box<str> {
         self.0.into_boxed_str()
     }
 }
 
-/// An element that was read. Attributes and namespaces are dropped: no request of ours carries meaning in them.
+/// A parsed element. Attributes and namespaces are dropped, because no request here depends on them.
 #[derive(Debug, Default)]
 pub struct Element<'a> {
     pub name: &'a str,
@@ -109,10 +109,10 @@ impl<'a> Element<'a> {
     }
 }
 
-/// Deeper than any request goes; it keeps a hostile one from exhausting the stack.
+/// Deeper than any real request; it keeps a hostile one from exhausting the stack.
 const DEEPEST: usize = 16;
 
-/// Reads one document and gives its root element; none if it is not well formed.
+/// Parses one document and returns its root element; none if it is malformed.
 pub fn read(text: &str) -> Option<Element<'_>> {
     let mut reader = Reader { text, at: 0 };
     reader.skip_prologue()?;
@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Stands at `<` of a start tag and ends behind its end tag.
+    /// Starts at `<` of a start tag and ends after its end tag.
     fn element(&mut self, depth: usize) -> Option<Element<'a>> {
         let inside = self.rest().strip_prefix('<').filter(|_| depth < DEEPEST)?;
         let end = inside.find('>')?;
