@@ -9,7 +9,7 @@ endpoint="http://127.0.0.1:$port"
 say() { echo "localstack: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# When the process began, in whatever words this system has. With the pid it names one process for good.
+# The start time of a process, in this system's format. Together with the PID it identifies a process.
 started_at() {
   if [ -r "/proc/$1/stat" ]; then
     sed 's/.*) //' "/proc/$1/stat" | cut -d' ' -f20
@@ -22,7 +22,7 @@ command_of() {
   if [ -r "/proc/$1/cmdline" ]; then tr '\0' ' ' < "/proc/$1/cmdline"; else ps -o command= -p "$1" 2>/dev/null; fi
 }
 
-# Is the process in the pid file still the one `up` started? A pid alone may by now be somebody else's.
+# Whether the process in the PID file is still the one that `up` started. A PID alone may have been reused.
 running() {
   local pid start
   [ -r "$dir/pid" ] && read -r pid start < "$dir/pid" || return 1
@@ -33,7 +33,7 @@ running() {
 
 taken() { (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
 
-# Does our extension answer? bash's own sockets, because not every machine has curl.
+# Whether our extension answers. Uses bash's own sockets, because not every machine has curl.
 answers() {
   local line
   { exec 3<> "/dev/tcp/127.0.0.1/$port"; } 2>/dev/null || return 1

@@ -52,7 +52,7 @@ def primary_and_secondary(server: Server) -> None:
         pair(server, zone_id, f"www.{name}", first, second)
         pair(server, zone_id, f"last.{name}", first, None)
         pair(server, zone_id, f"sure.{name}", None, second)
-    # Health of primary and secondary, and who answers: both checked, only the primary, only the secondary.
+    # The health of primary and secondary, and which of them is in the answer: both checked, only the primary, only the secondary.
     for healthy, expected in (
         ((True, True), (WEST_IP, WEST_IP, WEST_IP)),
         ((True, False), (WEST_IP, WEST_IP, WEST_IP)),
@@ -97,7 +97,7 @@ def standby_takes_over(server: Server) -> None:
         equal(called, {"s3"}, "services that were called")
         s3.delete_object(Bucket=folder, Key="failover")
         eventually(lambda: ask(server, name) == [WEST_IP], "the primary answers again")
-        # Whoever closes the bucket takes the switch away without a word.
+        # A change of the bucket's policy disables the switch without an error.
         s3.put_object(Bucket=folder, Key="failover", Body=b"")
         eventually(lambda: ask(server, name) == [EAST_IP], "the standby answers")
         block = dict.fromkeys(("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"), True)

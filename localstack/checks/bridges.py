@@ -51,7 +51,7 @@ def promotion(server: Server) -> None:
         told.go()
         eventually(lambda: show(server, name)["DBInstanceStatus"] == "available", "available")
     assert "ReadReplicaSourceDBInstanceIdentifier" not in show(server, name), "the source is still there"
-    # What is promoted has backups from then on.
+    # A promoted replica has backups from then on.
     eventually(lambda: len(told()) > 1, "the bridge is told of the first backup")
     equal([t["event"] for t in told()], ["promoted", "snapshot"], "all that it was told")
     runs = {"runs": 2, "failed": 0, "error": None}

@@ -16,7 +16,7 @@ WEST, EAST = "us-west-2", "us-east-1"
 MAIN, OTHER = "999999999901", "999999999902"
 RUN = uuid.uuid4().hex[:6]
 
-# One try only: a check must see the error it asked for, not what a retry made of it.
+# A single attempt: a check must see the error that it provoked, not the result of a retry.
 CONFIG = Config(retries={"total_max_attempts": 1}, read_timeout=30, s3={"addressing_style": "path"})
 
 

@@ -11,7 +11,7 @@ from drctl_localstack.arc import Resource
 from drctl_localstack.settings import LOCK
 
 MOST_ENTRIES, PAGE = 10, 500
-# As the Smithy model has them; botocore's copy leaves the status out.
+# According to the Smithy model; botocore's copy omits the status.
 STATUS_OF = {
     "AccessDeniedException": 403,
     "ConflictException": 409,

@@ -13,7 +13,7 @@ QUOTAS = {"Cluster": 2, "ControlPanel": 50, "RoutingControl": 300}
 MOST_CONTROLS_OF_PANEL, MOST_RULES_OF_PANEL = 100, 20
 RULES = ("AssertionRule", "GatingRule")
 PAGE = 1000
-# (account, operation, client token) -> what was asked, and the ARN that it made.
+# (account, operation, client token) -> the request, and the ARN that it created.
 _tokens: dict[tuple[str, str, str], tuple[str, str]] = {}
 
 

@@ -11,7 +11,7 @@ from moto.rds.models import rds_backends
 from drctl_localstack import rds_global, rds_overlay, settings
 from drctl_localstack.settings import LOCK
 
-# CloudWatch itself refuses to return more for one metric of one call.
+# CloudWatch itself returns no more points for one metric in one call.
 MOST_POINTS = 1440
 OF_CLUSTERS = ("AuroraGlobalDBReplicationLag", "AuroraGlobalDBRPOLag")
 

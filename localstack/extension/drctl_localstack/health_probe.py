@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from drctl_localstack import s3_public, traffic
 
-# Four seconds to connect, then two to answer; ten to connect where that is all.
+# Four seconds to connect, then two to answer; ten to connect for a TCP check.
 CONNECT_S, ANSWER_S, TCP_S = 4, 2, 10
 SEARCHED = 5120
 AGENT = "Amazon-Route53-Health-Check-Service"

@@ -13,11 +13,11 @@ def on_infra_start() -> None:
 
     from drctl_localstack import arc_endpoints, control, traffic
 
-    # Set here and not by an environment variable, so that the corrections cannot be left out by accident.
+    # Set here, not by an environment variable, so that the corrections cannot be left out by accident.
     for service in ("route53", "cloudwatch", "s3"):
         config.SERVICE_PROVIDER_CONFIG.set_provider(service, "drctl")
     _read_fractions_of_a_second()
-    # Otherwise S3 asks the name servers for a public name once: this must start with no network at all.
+    # Otherwise S3 resolves a public name once, but this must start without any network.
     aws_stack.CACHE_S3_HOSTNAME_DNS_STATUS = False
     handlers.serve_custom_service_request_handlers.append(arc_endpoints.enter)
     handlers.serve_custom_service_request_handlers.append(traffic.before)
@@ -98,7 +98,7 @@ def s3() -> Service:
 
     from drctl_localstack import s3 as operations
 
-    # LocalStack has one fixed directory for all; two servers on one machine must not meet in it.
+    # LocalStack has one fixed directory for all; two servers on one machine must not share it.
     module.DEFAULT_S3_TMP_DIR = f"{tempfile.gettempdir()}/s3"
     provider = module.S3Provider()
     operations.remember(provider)

@@ -35,7 +35,7 @@ def promote(context: RequestContext, request: dict) -> dict:
     overlay.promotion = Promotion(
         time.time(), request.get("BackupRetentionPeriod"), request.get("PreferredBackupWindow")
     )
-    # moto promotes at once when it sees a replica, and only describes when it does not: all we want here is its answer.
+    # moto promotes at once if it sees a replica, and otherwise only describes it, which is all we need here.
     db.is_replica = False
     try:
         return call_moto(context)

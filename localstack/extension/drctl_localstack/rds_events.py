@@ -12,7 +12,7 @@ from moto.rds.models import DBInstance, rds_backends
 
 from drctl_localstack import paging, settings
 
-# RDS-EVENT-0004 and RDS-EVENT-0006. The API gives neither the ids nor a closing full stop.
+# RDS-EVENT-0004 and RDS-EVENT-0006. The API returns neither the IDs nor a final full stop.
 SHUTDOWN, RESTARTED = "DB instance shutdown", "DB instance restarted"
 KEPT = timedelta(days=14)
 

@@ -154,7 +154,7 @@ def _really(db: DBInstance, overlay: Overlay, change: Busy | Promotion | GroupCh
     return bridges.did(change.bridged)
 
 
-# What else a state's end brings about, by the state. It is given the instance, the state, and when that ended.
+# Further effects at the end of a state, by state. Each gets the instance, the state, and the end time.
 ENDS: dict[str, Callable[[DBInstance, Busy, float], None]] = {}
 
 

@@ -17,16 +17,16 @@ from drctl_localstack.settings import LOCK
 
 MOST_ITEMS = 300
 
-# Change id -> when it was accepted, and (account, zone) -> when its last batch was. Kept until a reset.
+# Change ID -> when it was accepted, and (account, zone) -> when its last batch was. Kept until a reset.
 _changes: dict[tuple[str, str], float] = {}
 _last_batch: dict[tuple[str, str], float] = {}
-# (account, zone) -> what takes its record sets to real name servers, and change id -> that run of it.
+# (account, zone) -> the bridge that copies its record sets to real name servers, and change ID -> its run of that bridge.
 _bridges: dict[tuple[str, str], Bridge] = {}
 _runs: dict[str, tuple[tuple[str, str], Future]] = {}
-# (account, zone) -> the sets that the name servers have, and the changes that have not reached all of them.
+# (account, zone) -> the sets on the name servers, and the changes that have not reached all of them.
 _served: dict[tuple[str, str], list[dict]] = {}
 _coming: dict[tuple[str, str], list[tuple[str, list[dict]]]] = {}
-# (account, zone) -> the answers that its bridge was told last.
+# (account, zone) -> the answers that its bridge got last.
 _told: dict[tuple[str, str], list[dict]] = {}
 
 

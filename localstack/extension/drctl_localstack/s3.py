@@ -10,7 +10,7 @@ from localstack.aws.api import CommonServiceException, RequestContext
 
 from drctl_localstack import s3_public
 
-# Held over every PUT and every conditional DELETE, so that nothing comes between a check and its effect.
+# Held during every PUT and every conditional DELETE, so that nothing happens between a check and its effect.
 _ONE_AT_A_TIME = threading.Lock()
 
 

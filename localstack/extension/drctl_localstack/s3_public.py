@@ -19,7 +19,7 @@ _NAMES = (
     ("path", re.compile(rf"^s3(?:\.dualstack)?(?:[.-]{_REGION})?\.amazonaws\.com$")),
     ("host", re.compile(rf"^(?P<bucket>.+)\.s3(?:\.dualstack)?(?:[.-]{_REGION})?\.amazonaws\.com$")),
 )
-# With one of these in an Allow, AWS does not call a policy public, whatever its principal.
+# AWS does not call a policy with one of these in an Allow public, whatever its principal is.
 _FIXED = ("aws:sourcearn", "aws:sourceaccount", "aws:sourcevpc", "aws:sourcevpce", "aws:principalorgid", "aws:userid")
 
 
@@ -178,7 +178,7 @@ def _named(statement: dict, what: str, value: str) -> bool:
 
 def _decides(policy: dict, effect: str, action: str, resource: str, caller: Caller) -> bool:
     for statement in _list(policy.get("Statement")):
-        # Nobody of NotPrincipal is anonymous, so such a Deny meets us.
+        # Anonymous callers are never listed in NotPrincipal, so such a Deny applies to them.
         meant = _everybody(statement) or (effect == "Deny" and "NotPrincipal" in statement)
         if statement.get("Effect") != effect or not meant:
             continue

@@ -2,11 +2,11 @@
 
 import threading
 
-# moto is not made for concurrent writers, and a promotion touches two regions at once: one lock, held briefly.
+# moto does not support concurrent writers, and a promotion touches two regions at once: one lock, held briefly.
 LOCK = threading.RLock()
 
 DEFAULTS: dict[str, int | float | bool] = {
-    # RDS. A promotion is accepted, still reads `available`, then `modifying` (the reboot), then `available` for good.
+    # RDS. A promotion is accepted, still shows `available`, then `modifying` (the reboot), then `available` for good.
     "promote_lag_before_modifying_ms": 500,
     "promote_modifying_ms": 2000,
     "db_create_ms": 0,
@@ -19,16 +19,16 @@ DEFAULTS: dict[str, int | float | bool] = {
     "db_start_ms": 500,
     "sg_apply_ms": 1000,
     "sg_status_modifying": False,
-    # How much later than it happened an event shows in DescribeEvents, and whether the reboot of a Single-AZ instance
-    # has the shutdown event too (AWS's support articles show it for Multi-AZ only).
+    # How much later an event appears in DescribeEvents, and whether the reboot of a Single-AZ instance has the shutdown event too (AWS's
+    # support articles show it for Multi-AZ only).
     "event_delay_ms": 0,
     "single_az_shutdown_event": True,
-    # AWS ships transaction logs every five minutes, so that is how far LatestRestorableTime is behind.
+    # AWS ships transaction logs every five minutes, so that is the delay of LatestRestorableTime.
     "restorable_lag_ms": 300_000,
-    # CloudWatch ReplicaLag of a replica nobody set, and how late a data point becomes visible.
+    # CloudWatch ReplicaLag of a replica without a configured one, and how late a data point becomes visible.
     "replica_lag_s": 1.0,
     "metric_delay_ms": 0,
-    # Aurora global databases: first it is verified, then the writer moves; a failover leaves the others to be made anew.
+    # Aurora global databases: first a verification, then the writer moves; after a failover the others must be rebuilt.
     "global_pending_ms": 500,
     "global_switchover_ms": 2000,
     "global_failover_ms": 2000,
@@ -44,8 +44,8 @@ DEFAULTS: dict[str, int | float | bool] = {
     "zone_apply_ms": 0,
     # Health checks: how long a second of RequestInterval lasts.
     "health_second_ms": 1000,
-    # Routing controls: until a new cluster, control or rule is DEPLOYED, until a changed state shows in health checks,
-    # and how many changes a second an endpoint takes (0: any).
+    # Routing controls: the time until a new cluster, control or rule is DEPLOYED, the time until a changed state shows in health checks,
+    # and the number of changes a second that an endpoint accepts (0: any).
     "arc_deploy_ms": 0,
     "arc_apply_ms": 100,
     "arc_changes_per_s": 0,

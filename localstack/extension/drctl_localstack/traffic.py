@@ -11,7 +11,7 @@ from localstack.aws.protocol.serializer import create_serializer
 from drctl_localstack.settings import LOCK
 
 ANY = "*"
-# Where the code alone tells the HTTP status, as AWS answers it. Everything else is a client error, 400.
+# Codes that imply an HTTP status, as AWS returns it. Every other code is a client error, 400.
 STATUS_OF = {
     "InternalFailure": 500,
     "InternalError": 500,
