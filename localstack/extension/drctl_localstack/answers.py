@@ -1,8 +1,8 @@
-"""What Route 53's name servers answer, out of record sets and the health of checks, as a pure function.
+"""What Route 53's name servers answer, computed from record sets and health check states by a pure function.
 
-After "How Amazon Route 53 chooses records when health checking is configured": a set without a check is healthy, and
-where all are unhealthy all are taken for healthy. Of failover sets the primary answers while it is healthy, then the
-secondary while that is healthy, then the primary again.
+Follows "How Amazon Route 53 chooses records when health checking is configured": a set without a health check is
+healthy, and if all sets are unhealthy, all are treated as healthy. Of failover sets, the primary answers while it is
+healthy, then the secondary while that is healthy, then the primary again.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from drctl_localstack import records
 
 MOST_MULTIVALUE = 8
-DEEPEST = 8  # aliases and CNAMEs in a row
+DEEPEST = 8  # the longest chain of aliases and CNAMEs that is followed
 
 
 class NotSupported(ValueError):
@@ -20,13 +20,13 @@ class NotSupported(ValueError):
 
 @dataclass
 class Zone:
-    """One hosted zone: its sets, and how to ask for what is not in them."""
+    """One hosted zone: its record sets, and callbacks for facts that the record sets do not contain."""
 
     id: str
     name: str
     sets: list[dict]
     check: Callable[[str], bool]  # health check id -> healthy
-    outside: Callable[[str], tuple[list[str], bool]]  # name of an alias target elsewhere -> values, healthy
+    outside: Callable[[str], tuple[list[str], bool]]  # name of an external alias target -> values, healthy
 
     def group(self, name: str, kind: str) -> list[dict]:
         return [s for s in self.sets if s["Name"] == name and s["Type"] == kind]
@@ -35,7 +35,7 @@ class Zone:
         return any(s["Name"] == name or s["Name"].endswith("." + name) for s in self.sets)
 
     def covering(self, name: str) -> str:
-        """The name itself, or the wildcard that stands for it."""
+        """The name itself if it exists, otherwise the wildcard that covers it."""
         at = name
         while at != self.name and not self.has(at):
             at = at.split(".", 1)[1]
@@ -56,7 +56,9 @@ def is_healthy(zone: Zone, record_set: dict, depth: int = 0) -> bool:
 
 
 def choose(zone: Zone, group: list[dict]) -> list[tuple[dict, float]]:
-    """The sets that can be the answer, each with its share of queries. A multivalue answer has all at once, share 1."""
+    """The sets that can be the answer, each with its share of queries. Multivalue sets are all returned, each with
+    share 1.
+    """
     healthy = [s for s in group if is_healthy(zone, s)]
     first = group[0]
     if "SetIdentifier" not in first:
@@ -80,14 +82,15 @@ def _failover(group: list[dict], healthy: list[dict]) -> dict:
 
 
 def _weighted(candidates: list[dict]) -> list[tuple[dict, float]]:
-    """Zero weights are considered only where there is nothing else; all zero is all alike."""
+    """Sets with weight zero are used only if no other set is available; if all weights are zero, all shares are equal.
+    """
     some = [s for s in candidates if s["Weight"] > 0]
     total = sum(s["Weight"] for s in some)
     return [(s, s["Weight"] / total) for s in some] or [(s, 1 / len(candidates)) for s in candidates]
 
 
 def values(zone: Zone, record_set: dict, kind: str, depth: int = 0) -> list[dict]:
-    """Each possible answer: values, ttl, share, and the set identifiers that led there."""
+    """Each possible answer: values, TTL, share, and the set identifiers that led to it."""
     path = [record_set["SetIdentifier"]] if "SetIdentifier" in record_set else []
     target = record_set.get("AliasTarget")
     if not target:
@@ -111,7 +114,7 @@ def _of_name(zone: Zone, name: str, kind: str, depth: int = 0) -> list[dict]:
 
 
 def answer(zone: Zone, name: str, kind: str) -> dict:
-    """`choices` are all that a resolver may be told now."""
+    """The answer to a query. `choices` are all answers that a resolver may currently receive."""
     name = records.fqdn(name)
     covering, cname = zone.covering(name), []
     for _ in range(DEEPEST):
@@ -138,7 +141,7 @@ def answer(zone: Zone, name: str, kind: str) -> dict:
 
 
 def table(zone: Zone) -> list[dict]:
-    """Every name that more than one set, or another name, stands for: what follows from health, not from the zone."""
+    """The answers of every name with several sets or an alias: those that can change with health alone."""
     found = []
     for name, kind in sorted({(s["Name"], s["Type"]) for s in zone.sets if "SetIdentifier" in s or "AliasTarget" in s}):
         try:

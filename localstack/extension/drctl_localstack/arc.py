@@ -1,7 +1,8 @@
-"""Routing controls of Application Recovery Controller: clusters, panels, controls, safety rules and their arithmetic.
+"""Routing controls of Application Recovery Controller: clusters, control panels, controls, and evaluation of safety
+rules.
 
-Names and shapes are those of the API (route53-recovery-control-config); what is a resource here is a dict in its shape,
-with our own facts beside it.
+Names and shapes are those of the API (route53-recovery-control-config). A resource's `shape` is a dict as the API
+returns it; the other fields are for this implementation only.
 """
 
 import time
@@ -18,13 +19,13 @@ ON, OFF = "On", "Off"
 
 @dataclass
 class Resource:
-    """`kind` is Cluster, ControlPanel, RoutingControl or a safety rule: AssertionRule, GatingRule."""
+    """`kind` is Cluster, ControlPanel, RoutingControl or a kind of safety rule: AssertionRule or GatingRule."""
 
     kind: str
     arn: str
     account: str
     shape: dict
-    cluster: str  # the ARN of its cluster, or its own
+    cluster: str  # the ARN of the cluster that it belongs to, or its own ARN
     panel: str | None = None
     made: float = 0.0
     tags: dict = field(default_factory=dict)
@@ -69,12 +70,12 @@ def find(arn: str, *kinds: str) -> Resource | None:
 
 
 def every(*kinds: str, **facts: str) -> list[Resource]:
-    """In the order in which they were made."""
+    """The resources of these kinds whose fields have these values, in the order of creation."""
     return [r for r in _resources.values() if r.kind in kinds and all(getattr(r, k) == v for k, v in facts.items())]
 
 
 def new_arn(account: str, kind: str, panel: str | None = None) -> str:
-    """In the lengths that AWS has: a plan that carries ARNs is checked for their form."""
+    """A new ARN with IDs as long as AWS's, because drctl checks the form of ARNs in plans."""
     if kind == "Cluster":
         return f"arn:aws:route53-recovery-control::{account}:cluster/{uuid.uuid4()}"
     if kind == "ControlPanel":
@@ -84,7 +85,7 @@ def new_arn(account: str, kind: str, panel: str | None = None) -> str:
 
 
 def is_on(arn: str, now: float) -> bool:
-    """As health checks see it, which is a moment after the cluster took it. A control that is gone is Off."""
+    """Whether health checks see the control as On, which follows the cluster with a delay. A deleted control is Off."""
     control = find(arn, "RoutingControl")
     if control is None:
         return False
@@ -93,16 +94,17 @@ def is_on(arn: str, now: float) -> bool:
 
 
 def holds(config: dict, states: list[str]) -> bool:
-    """"AND" and "OR" are shortcuts for at least all, and at least one."""
+    """Whether the states satisfy the rule. "AND" requires all states to be On, and "OR" requires at least one."""
     least = {"ATLEAST": config["Threshold"], "AND": len(states), "OR": 1}[config["Type"]]
     return (states.count(ON) >= least) != config["Inverted"]
 
 
 def blocking(entries: dict[str, str], overridden: list[str], now: float) -> tuple[Resource, str] | None:
-    """The first rule that does not let this transaction through, and why. AWS, too, names one at a time.
+    """The first safety rule that blocks this transaction, and why. Like AWS, names one rule at a time.
 
-    Assertion: the states after it. Gating: the gate as it stood before it, so a batch cannot open its own gate. Either:
-    nothing within the wait period after the last change.
+    An assertion rule is evaluated on the states after the transaction. A gating rule is evaluated on its gating
+    controls before the transaction, so a batch cannot open its own gate. Both block every change to
+    their controls during the wait period after the last one.
     """
     panels = {_resources[arn].panel for arn in entries}
     for rule in every("AssertionRule", "GatingRule"):

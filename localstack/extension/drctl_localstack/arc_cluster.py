@@ -1,4 +1,4 @@
-"""The data plane of routing controls (route53-recovery-cluster), as each of a cluster's five endpoints answers it."""
+"""The data plane of routing controls (route53-recovery-cluster), as served by each of a cluster's five endpoints."""
 
 import time
 from collections import deque
@@ -38,7 +38,7 @@ def _invalid(name: str, message: str) -> ServiceException:
 
 
 def _enter(context: RequestContext) -> str:
-    """The cluster whose endpoint was called."""
+    """The ARN of the cluster whose endpoint was called."""
     endpoint = arc_endpoints.asked(context)
     if endpoint is None:
         message = "Routing control states are at the endpoints of a cluster, which DescribeCluster lists."
@@ -112,7 +112,7 @@ def update_states(context: RequestContext, request: dict) -> dict:
 
 
 def _update(context: RequestContext, entries: list[dict], overridden: list[str]) -> dict:
-    """All of them or none."""
+    """Applies all entries, or none of them."""
     with LOCK:
         cluster, now = _enter(context), time.time()
         _throttle(cluster, context.region, now)

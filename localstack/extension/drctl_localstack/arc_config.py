@@ -1,4 +1,4 @@
-"""The control plane of routing controls (route53-recovery-control-config), which AWS has in us-west-2 only."""
+"""The control plane of routing controls (route53-recovery-control-config), which AWS provides in us-west-2 only."""
 
 import json
 
@@ -55,7 +55,9 @@ def _operation(handler):
 
 
 def _once(handler):
-    """The same client token and request again: the resource that it made. With another request: a conflict."""
+    """Makes creation idempotent: the same token and request return the existing resource; another request is a
+    conflict.
+    """
 
     def enter(context: RequestContext, request: dict) -> dict:
         token = request.get("ClientToken")
@@ -124,7 +126,7 @@ def create_panel(context: RequestContext, request: dict) -> Resource:
 
 
 def create_control(context: RequestContext, request: dict) -> Resource:
-    """Off until somebody turns it on."""
+    """Creates a routing control, which is Off at first."""
     cluster = _deployed(context, request["ClusterArn"], "Cluster")
     panels = arc.every("ControlPanel", cluster=cluster.arn)
     arn = request.get("ControlPanelArn") or next(p.arn for p in panels if p.shape["DefaultControlPanel"])
@@ -192,7 +194,7 @@ def update_rule(context: RequestContext, request: dict) -> dict:
 
 
 def _delete(key: str, *kinds: str):
-    """What others hold on to cannot go."""
+    """Makes a handler for deletion, which is refused while other resources use the one to be deleted."""
 
     def handler(context: RequestContext, request: dict) -> dict:
         found = _find(context, request[key], *kinds)

@@ -1,10 +1,13 @@
-"""The five endpoints of a cluster: listeners of their own in this process, which a test takes down, slows or silences.
+"""The five endpoints of a cluster: separate listeners in this process, which a test can shut down, slow down or
+silence.
 
-Each passes what it is sent to LocalStack's own port, and says in a header which endpoint it was. One that is down
-keeps its port without listening on it, so that it is refused as by a machine that is there, and nobody else takes it.
+Each endpoint forwards requests to LocalStack's own port and adds a header that identifies the endpoint. An endpoint
+that is shut down keeps its port bound without listening, so connections are refused, as by a running machine, and no
+other process can take the port.
 
-Where only LocalStack's own port can be reached, from a container or another network, each is also a path there; of the
-modes that has `unavailable` and the delay, and whoever stands in front of it does the rest.
+Where only LocalStack's own port can be reached, from a container or another network, each endpoint is also available as
+a path on that port. There, only the mode `unavailable` and the delay work; a proxy in front of the port has to provide
+the other modes.
 """
 
 import http.client
@@ -30,8 +33,8 @@ LONGEST_S = 120
 
 
 class Endpoint:
-    """`up`; `refuse`: no listener; `hang`: taken and never answered; `cut`: carried out, then the connection is closed;
-    `unavailable`: EndpointTemporarilyUnavailableException.
+    """Modes: `up`; `refuse`: no listener; `hang`: accepts connections and never answers; `cut`: carries out the call,
+    then closes the connection; `unavailable`: answers EndpointTemporarilyUnavailableException.
     """
 
     def __init__(self, cluster: str, region: str) -> None:
@@ -56,7 +59,7 @@ class Endpoint:
         while True:
             try:
                 connection, address = listener.accept()
-            except OSError:  # it was taken down
+            except OSError:  # the endpoint was shut down
                 return
             threading.Thread(target=self._serve, args=(connection, address), daemon=True).start()
 
@@ -65,7 +68,7 @@ class Endpoint:
         try:
             _Handler(connection, address, self)
         except (OSError, ValueError):
-            pass  # the caller went away, or was cut off
+            pass  # the caller disconnected, or the endpoint cut the connection
         finally:
             self._connections.discard(connection)
             connection.close()
@@ -84,10 +87,10 @@ class Endpoint:
             self._listen()
 
     def close(self) -> None:
-        """With the connections that callers keep open for the next call."""
+        """Closes the listener, and the connections that callers keep open for the next call."""
         for each in (self._socket, *list(self._connections)):
             try:
-                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for it
+                each.shutdown(socket.SHUT_RDWR)  # wakes the thread that is blocked on it
             except OSError:
                 pass
         self._socket.close()
@@ -104,12 +107,12 @@ class _Handler(BaseHTTPRequestHandler):
     server_version = "drctl"
 
     def log_message(self, *args) -> None:
-        pass  # calls are in the log of the control surface
+        pass  # no access log: the control surface logs calls
 
     def do_POST(self) -> None:
         endpoint: Endpoint = self.server
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if endpoint.mode == "refuse":  # taken, but not read, before it was taken down
+        if endpoint.mode == "refuse":  # accepted before the endpoint was shut down, but not read yet
             self.close_connection = True
             return
         if endpoint.mode == "hang":
@@ -177,7 +180,7 @@ def mend() -> None:
 
 
 def asked(context: RequestContext) -> Endpoint | None:
-    """Through which endpoint this call came; None: through none."""
+    """The endpoint that this call came through, or None."""
     region, _, cluster = (context.request.headers.get(HEADER) or "").partition(" ")
     path = PATH.match(context.request.path)
     if path:
@@ -187,7 +190,7 @@ def asked(context: RequestContext) -> Endpoint | None:
 
 
 def enter(chain, context: RequestContext, response) -> None:
-    """Request handler: a call belongs to its endpoint's region, whatever it was signed for, in counts and in faults."""
+    """Request handler: counts and faults use the endpoint's region, whatever region the call was signed for."""
     if not context.service or context.service.service_name != SERVICE:
         return
     endpoint = asked(context)
@@ -199,7 +202,7 @@ def enter(chain, context: RequestContext, response) -> None:
 
 
 def leave(chain, context: RequestContext, response) -> None:
-    """Response handler: the media types of AWS JSON 1.0 and REST JSON, for which LocalStack has others."""
+    """Response handler: sets the media types of AWS JSON 1.0 and REST JSON, because LocalStack uses others."""
     kind = {SERVICE: "application/x-amz-json-1.0", CONFIG: "application/json"}
     if context.service and context.service.service_name in kind:
         response.headers["Content-Type"] = kind[context.service.service_name]
@@ -213,7 +216,7 @@ def check_signature(context: RequestContext, *regions: str) -> None:
 
 
 def control(body: dict) -> dict | None:
-    """None: there is no such endpoint."""
+    """Changes the mode or delay of an endpoint. None if there is no such endpoint."""
     missing = [name for name in ("cluster", "region") if not body.get(name)]
     if missing:
         raise ValueError(f"missing {', '.join(missing)}")

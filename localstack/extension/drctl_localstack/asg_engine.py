@@ -1,7 +1,8 @@
-"""How a group comes to its capacity: launches that take time, fail, are suspended, and leave activities behind.
+"""How a group reaches its desired capacity: launches take time, can fail or be suspended, and are recorded as
+activities.
 
-moto jumps to the desired capacity within the call. Here a change of capacity only records what is wanted, and
-`reconcile` moves the group towards it, from the recorded start times, whenever somebody looks.
+moto reaches the desired capacity within the call. Here, a change of capacity only records the desired value, and every
+read calls `reconcile`, which advances the group according to the recorded start times.
 """
 
 import json
@@ -58,7 +59,8 @@ class Activity:
 
 @dataclass
 class Moving:
-    """An instance on its way in or out. `place` is its place in the batch: instances come one by one."""
+    """An instance that is being launched or terminated. `place` is its position in the batch: they change one by one.
+    """
 
     state: InstanceState
     activity: Activity
@@ -73,7 +75,7 @@ class Runtime:
     activities: deque = field(default_factory=lambda: deque(maxlen=500))  # newest first
     launching: list[Moving] = field(default_factory=list)
     leaving: list[Moving] = field(default_factory=list)
-    request: str = ""  # how the last request changed what is wanted, in AWS's words; the Cause begins with it
+    request: str = ""  # how the last request changed the desired capacity, in AWS's words; the Cause begins with it
     refused_at: float | None = None
 
 
@@ -82,11 +84,11 @@ def of(group: FakeAutoScalingGroup) -> Runtime:
 
 
 def want(group: FakeAutoScalingGroup, desired: int, request: str) -> None:
-    """Record a new wish; `request` is its sentence for the Cause."""
+    """Record a new desired capacity; `request` is the sentence that describes the request in the Cause."""
     runtime = of(group)
     group.desired_capacity = desired
     runtime.request = request
-    runtime.refused_at = None  # a new request is tried at once, whatever the last one met
+    runtime.refused_at = None  # a new request is tried at once, even if the last one was refused
 
 
 def reconcile(group: FakeAutoScalingGroup, now: float) -> None:
@@ -97,7 +99,7 @@ def reconcile(group: FakeAutoScalingGroup, now: float) -> None:
     counted = _counted(group)
     missing = (group.desired_capacity or 0) - len(counted)
     if missing == 0:
-        runtime.request = ""  # met: whatever happens from here on has another cause
+        runtime.request = ""  # reached: later changes have another cause
     if missing > 0 and not suspended(group, "Launch"):
         _scale_out(group, runtime, missing, len(counted), now)
     elif missing < 0 and not suspended(group, "Terminate"):
@@ -180,7 +182,9 @@ def _launch(group: FakeAutoScalingGroup, runtime: Runtime, count: int, cause: st
 
 
 def _new_instance(group: FakeAutoScalingGroup) -> InstanceState:
-    """In the zone that has the fewest. moto draws one zone for a whole batch, so it is shown only the one we want."""
+    """Launch an instance in the zone with the fewest. moto picks one zone for a batch, so it is shown only the wanted
+    one.
+    """
     zones = group.availability_zones
     used = [zone_of(s) for s in group.instance_states if s.lifecycle_state != "Terminating"]
     group.availability_zones = [min(zones, key=used.count)]
@@ -212,7 +216,7 @@ def _scale_in(
     group: FakeAutoScalingGroup, runtime: Runtime, counted: list[InstanceState], surplus: int, now: float
 ) -> None:
     free = [s for s in counted if not s.protected_from_scale_in]
-    free.sort(key=lambda s: s.lifecycle_state != "InService")  # stable: the oldest instance in service goes first
+    free.sort(key=lambda s: s.lifecycle_state != "InService")  # stable: terminates the oldest in service first
     cause = (
         f"{runtime.request}  At {stamp(now)} an instance was taken out of service in response to a difference between "
         f"desired and actual capacity, shrinking the capacity from {len(counted)} to {group.desired_capacity}."
@@ -257,12 +261,12 @@ def configure(group: FakeAutoScalingGroup, body: dict) -> None:
 
 
 def _record_desired(self: FakeAutoScalingGroup, new_capacity: int | None) -> None:
-    """In moto's place: it launches and terminates here, within the call."""
+    """Replaces moto's method, which launches and terminates instances within the call."""
     self.desired_capacity = self.min_size if new_capacity is None else new_capacity
 
 
 def _forget_instances(self: AutoScalingBackend, instance_ids: list[str]) -> None:
-    """EC2 TerminateInstances behind the group's back. moto replaces at once; we let the next reconcile do it."""
+    """EC2 TerminateInstances without the group's knowledge. moto replaces at once; here the next reconcile does it."""
     with LOCK:
         for group in self.autoscaling_groups.values():
             group.instance_states = [s for s in group.instance_states if s.instance_id not in instance_ids]

@@ -51,7 +51,7 @@ def create_group(context: RequestContext, request: dict) -> dict:
 
 
 def update_group(context: RequestContext, request: dict) -> dict:
-    """AWS pulls the desired capacity inside new bounds by itself, but refuses one that is asked for outside them."""
+    """Like AWS, adjusts the existing desired capacity to new bounds, but refuses a requested one outside them."""
     group = find(context, request["AutoScalingGroupName"])
     low = request.get("MinSize", group.min_size)
     high = request.get("MaxSize", group.max_size)
@@ -173,7 +173,7 @@ def _guarded(operation):
         with LOCK:
             _settle(context)
             response = operation(context, request)
-            _settle(context)  # so that a resumed process or a new wish acts within the call that made it
+            _settle(context)  # so that a resumed process or a new desired capacity takes effect within the same call
             return response
 
     return handler

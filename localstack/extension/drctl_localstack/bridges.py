@@ -1,6 +1,8 @@
-"""Programs that do in a real world what an API call promised there: promote a server, close its group, change a zone.
+"""Programs that carry out in a real environment what an API call started here: promote a server, close its security
+group, change a zone.
 
-What is under way here ends only when its program has; and one that fails leaves it under way, and is shown.
+An operation here completes only when its program has succeeded. If the program fails, the operation stays in progress,
+and the error is shown.
 """
 
 import json
@@ -17,7 +19,7 @@ LONGEST_S = 60
 
 
 class Bridge:
-    """One program. Its runs follow each other, so that a later change is never overtaken by an earlier one."""
+    """One program. Its runs are queued, so that a later change never overtakes an earlier one."""
 
     def __init__(self, argv: list[str]) -> None:
         if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv):
@@ -26,7 +28,7 @@ class Bridge:
         self._line = ThreadPoolExecutor(1, thread_name_prefix="bridge")
 
     def start(self, document: dict) -> Future:
-        """The result is whether the program did it."""
+        """Queues a run. The result is whether it succeeded."""
         return self._line.submit(self._run, json.dumps(document))
 
     def _run(self, document: str) -> bool:
@@ -62,7 +64,9 @@ _watched: list = []
 
 
 def watch(settle) -> None:
-    """Elsewhere it is enough to work out what is true when somebody looks; what is real must happen unseen, too."""
+    """Calls `settle` regularly in the background. Reads compute simulated state, but bridges must run even without
+    reads.
+    """
     with LOCK:
         if _watched:
             return

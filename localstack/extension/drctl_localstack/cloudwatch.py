@@ -1,4 +1,4 @@
-"""How far replicas of RDS and clusters of Aurora lag, worked out when it is asked. Every other metric is LocalStack's."""
+"""Lag of RDS replicas and of Aurora secondary clusters, computed on request. All other metrics are LocalStack's."""
 
 import time
 from collections.abc import Callable
@@ -26,7 +26,7 @@ class Series:
 
 
 def _series(context: RequestContext, namespace: str, metric: str, dimensions: list[dict]) -> Series | None:
-    """What is asked for, or None where the question is not ours to answer."""
+    """The requested series, or None if LocalStack should answer."""
     named = {d["Name"]: d["Value"] for d in dimensions or []}
     backend = rds_backends[context.account_id][context.region]
     if namespace == "AWS/RDS" and metric == "ReplicaLag" and set(named) == {"DBInstanceIdentifier"}:
@@ -41,7 +41,8 @@ def _series(context: RequestContext, namespace: str, metric: str, dimensions: li
 
 
 def _of_cluster(cluster, metric: str, more: dict) -> Series | None:
-    """In the region of the one that follows; AWS adds the region that it follows as a dimension, which may be left out."""
+    """A lag metric of a secondary cluster, in its own region. The dimension SourceRegion, which AWS adds, is optional.
+    """
     found = cluster and rds_global.of_cluster(cluster)
     if not found:
         return None
@@ -58,10 +59,10 @@ def _epoch(moment: datetime) -> float:
 
 
 def points(series: Series, start: datetime, end: datetime, period: int) -> list[tuple[datetime, float]]:
-    """One point a period, stamped with the period's beginning, holding the value in force at its end (or now).
+    """One point for each period, stamped with the period's beginning, with the value in force at its end (or now).
 
-    AWS samples once a minute and averages. Taking the last value instead lets a test set a lag and read it back,
-    while the age of the stamp stays what it would be.
+    AWS samples once a minute and averages. Returning the last value instead lets a test set a lag and read it back,
+    while the age of the timestamp stays realistic.
     """
     if series.since is None:
         return []

@@ -1,4 +1,4 @@
-"""The control surface of tests: JSON over HTTP under /_drctl/ on LocalStack's own port. The README lists it."""
+"""The control surface for tests: JSON over HTTP under /_drctl/ on LocalStack's own port. The README lists it."""
 
 import json
 import time
@@ -109,7 +109,7 @@ def _set_settings(body: dict) -> dict:
 
 
 def _reset(body: dict) -> dict:
-    """Back to the defaults; with {"estate": true} everything that was ever created is gone as well."""
+    """Restores the defaults; with {"estate": true}, also deletes all resources."""
     from drctl_localstack import route53
 
     with LOCK:

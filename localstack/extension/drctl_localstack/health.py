@@ -1,6 +1,6 @@
-"""Health checks of Route 53 that are really made: a thread lets every checker look when its time has come.
+"""Route 53 health checks that really run: a thread makes every checker probe when it is due.
 
-A fetch cannot be made up afterwards, so this one thing does not wait for somebody to look.
+The result of a probe cannot be computed later, so unlike everything else it does not wait for a read.
 """
 
 import logging
@@ -15,7 +15,7 @@ from drctl_localstack.settings import LOCK
 
 LOG = logging.getLogger(__name__)
 TICK_S = 0.05
-DEEPEST = 20  # checks over checks; a circle ends here
+DEEPEST = 20  # how deeply health checks may be nested; also ends cycles
 
 _checks: dict[str, Check] = {}
 _workers = ThreadPoolExecutor(32, thread_name_prefix="health")
@@ -43,13 +43,13 @@ def of_account(account: str) -> list[Check]:
 
 
 def follow(follower: Callable[[], None]) -> None:
-    """Called, with the lock held, each time that the checkers have had their turn."""
+    """Registers a function that is called, with the lock held, after each round of probes."""
     if follower not in _followers:
         _followers.append(follower)
 
 
 def raw(check: Check, depth: int = 0) -> bool:
-    """Before Disabled and Inverted."""
+    """The state before Disabled and Inverted are applied."""
     if -1 in check.forced:
         return check.forced[-1]
     if check.watches_endpoint:
@@ -69,7 +69,9 @@ def healthy(check: Check, depth: int = 0) -> bool:
 
 
 def is_healthy(check_id: str) -> bool:
-    """AWS cannot predict what a record set does whose check is gone; here it goes on as if it had none."""
+    """Whether a record set's health check is healthy. A deleted check, for which AWS defines no result, counts as
+    healthy.
+    """
     check = _checks.get(check_id)
     return check is None or healthy(check)
 
@@ -86,7 +88,7 @@ def _run() -> None:
         try:
             with LOCK:
                 _tick(time.time())
-        except Exception:  # a thread that died in silence would be health that never changes
+        except Exception:  # if the thread ended silently, health would never change again
             LOG.exception("health checks")
 
 
@@ -103,7 +105,7 @@ def _tick(now: float) -> None:
 
 
 def note(check: Check, now: float) -> None:
-    """Since when it is what it is."""
+    """Records the current state, and since when it holds."""
     current = healthy(check)
     if current != check.healthy:
         check.healthy, check.since = current, now
@@ -129,7 +131,7 @@ def _look(check: Check, checker: Checker) -> None:
 
 
 def control(body: dict) -> dict | None:
-    """What a test sets: where a host is really served, or what a check's checkers report. None: no such check."""
+    """Sets where a host is really served, or what a check's checkers report. None if there is no such check."""
     if "host" in body:
         with LOCK:
             return health_probe.tell(body)

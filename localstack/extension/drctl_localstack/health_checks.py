@@ -1,4 +1,4 @@
-"""The operations over health checks: Create, Get, List, Update, Delete, and what their checkers say."""
+"""The operations on health checks: Create, Get, List, Update, Delete, and the reports of their checkers."""
 
 import time
 import uuid
@@ -108,7 +108,7 @@ def _changed(before: dict, request: dict) -> dict:
 
 
 def delete(context: RequestContext, request: dict) -> dict:
-    """Not refused while record sets use it; what they do then, AWS does not predict."""
+    """Allowed even while record sets use the check; AWS does not define how those behave afterwards."""
     with LOCK:
         check = _find(context, request)
         health.remove(check)
@@ -148,7 +148,7 @@ def _observation(checker: health_rules.Checker, status: str, at: float) -> dict:
 
 
 def status(context: RequestContext, request: dict) -> dict:
-    """What each checker saw last: of the endpoint, so Inverted, Disabled and the failure threshold are not in it."""
+    """What each checker last saw of the endpoint; Inverted, Disabled and the failure threshold do not affect it."""
     with LOCK:
         seen = [c for c in _watching(context, request).checkers if c.at is not None]
         return {"HealthCheckObservations": [_observation(c, c.status, c.at) for c in seen]}

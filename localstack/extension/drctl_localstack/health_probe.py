@@ -1,6 +1,7 @@
-"""One look of one health checker: at an object in this server's own S3, or at a host of which a test said where it is.
+"""One probe by one health checker: of an object in this server's own S3, or of a host whose real address a test has
+set.
 
-No name is ever resolved outside: what is neither of S3 nor told by a test does not resolve here.
+No name is ever resolved externally: a name that neither belongs to S3 nor was set by a test does not resolve here.
 """
 
 import http.client
@@ -20,11 +21,11 @@ LOST = "The endpoint or the internet connection is down, or requests are being b
 
 @dataclass(frozen=True)
 class Host:
-    """Where a name or an address of the plan is really served; without an address it does not answer."""
+    """Where a name or address from the plan is really served; without an address, it does not answer."""
 
     address: str | None = None
     port: int | None = None
-    healthy: bool = True  # what an alias to it with EvaluateTargetHealth inherits
+    healthy: bool = True  # the health that an alias to it with EvaluateTargetHealth inherits
 
 
 _hosts: dict[str, Host] = {}
@@ -57,7 +58,7 @@ def forget_hosts() -> None:
 
 
 def quick(config: dict) -> bool:
-    """Nothing of it leaves this process."""
+    """Whether the probe stays within this process."""
     return bool(s3_place(config))
 
 
@@ -69,7 +70,7 @@ def s3_place(config: dict) -> s3_public.Place | None:
 
 
 def look(config: dict, source: str) -> tuple[bool, str]:
-    """Whether it passed, and what GetHealthCheckStatus says of it."""
+    """Whether the probe passed, and the text that GetHealthCheckStatus returns for it."""
     where = s3_place(config)
     if where:
         return _look_at_s3(config, where, source)
@@ -134,7 +135,7 @@ def _look_at_host(config: dict, found: Host) -> tuple[bool, str]:
 
 
 def _first(answer: http.client.HTTPResponse) -> bytes:
-    """The body must come within two more seconds; what comes later does not count."""
+    """The beginning of the body, as far as it arrives within two more seconds."""
     body, end = b"", time.monotonic() + ANSWER_S
     while len(body) < SEARCHED and time.monotonic() < end:
         more = answer.read1(SEARCHED - len(body))
@@ -145,7 +146,7 @@ def _first(answer: http.client.HTTPResponse) -> bytes:
 
 
 def _tls(plain: socket.socket, config: dict) -> ssl.SSLSocket:
-    """"HTTPS health checks don't validate SSL/TLS certificates." """
+    """TLS without verification: "HTTPS health checks don't validate SSL/TLS certificates" (AWS documentation)."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     name = config.get("FullyQualifiedDomainName") if config.get("EnableSNI") else None

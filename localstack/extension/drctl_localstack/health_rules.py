@@ -1,5 +1,5 @@
-"""Route 53's rules for one health check, without time or network of their own: what is a valid check, when a checker
-changes its mind, and when the whole check is healthy.
+"""Route 53's rules for health checks, without clock or network access: which configurations are valid, when a checker
+changes its state, and when the whole check is healthy.
 """
 
 import ipaddress
@@ -25,13 +25,13 @@ ADDRESSES = {
 
 @dataclass
 class Checker:
-    """One of the many that look, each for itself. It believes in health until it has seen enough of the contrary."""
+    """One of many independent checkers. It reports healthy until enough probes in a row have failed."""
 
     region: str
     address: str
-    first_after: float  # share of an interval, because checkers do not look together
+    first_after: float  # share of an interval, because checkers do not probe at the same time
     healthy: bool = True
-    streak: int = 0  # looks in a row that spoke against what it believes
+    streak: int = 0  # probes in a row that contradict the current state
     status: str | None = None
     at: float | None = None
     failure: str | None = None
@@ -53,12 +53,12 @@ class Check:
     id: str
     reference: str
     config: dict
-    asked: dict  # the config as it was sent, which a repeated CallerReference must repeat
+    asked: dict  # the config as it was sent, which a repeated request with the same CallerReference must match
     created: float
     version: int = 1
     checkers: list[Checker] = field(default_factory=list)
     forced: dict[int, bool] = field(default_factory=dict)  # checker -> what it reports; -1: the whole check
-    healthy: bool | None = None  # as last seen, with since when
+    healthy: bool | None = None  # the last known state; `since` is when it began
     since: float | None = None
 
     @property
@@ -67,24 +67,25 @@ class Check:
 
 
 def checkers(regions: list[str]) -> list[Checker]:
-    """First one of each region, then the other, so that the first few are not all in one place."""
+    """The first checker of each region, then the second of each, so that the first few are not all in one place."""
     places = [(region, ADDRESSES[region][turn]) for turn in (0, 1) for region in regions]
     return [Checker(region, address, i / len(places)) for i, (region, address) in enumerate(places)]
 
 
 def reported(check: Check) -> bool:
-    """What the checkers of an endpoint say together."""
+    """The combined result of an endpoint's checkers."""
     said = [check.forced.get(i, checker.healthy) for i, checker in enumerate(check.checkers)]
     return sum(said) > ENOUGH * len(said)
 
 
 def calculated(config: dict, children: list[bool]) -> bool:
-    """At least so many children: 0 is always healthy, and more than there are children is never."""
+    """At least HealthThreshold children are healthy: 0 always holds, and more than the number of children never does.
+    """
     return sum(children) >= config["HealthThreshold"]
 
 
 def verdict(config: dict, raw: bool) -> bool:
-    """A disabled check counts as healthy, and inversion comes last."""
+    """A disabled check counts as healthy, and inversion is applied last."""
     healthy = True if config["Disabled"] else raw
     return not healthy if config["Inverted"] else healthy
 
@@ -109,7 +110,7 @@ def public_address(text: str) -> None:
 
 
 def complete(config: dict) -> dict:
-    """A valid new config with the defaults that AWS shows."""
+    """A new config, validated and completed with the defaults that AWS shows."""
     config = {key: value for key, value in config.items() if value is not None and value != []}
     kind = config["Type"]
     base = {"Inverted": False, "Disabled": False}
@@ -143,7 +144,7 @@ def _endpoint(kind: str, config: dict) -> dict:
 
 
 def check_values(kind: str, config: dict) -> None:
-    """What must be so of an endpoint's check, new or updated."""
+    """Validates the values of a new or updated endpoint check."""
     if not config.get("IPAddress") and not config.get("FullyQualifiedDomainName"):
         raise _invalid("IPAddress or FullyQualifiedDomainName must be specified")
     if config.get("IPAddress"):

@@ -1,4 +1,4 @@
-"""Pages of at most MaxRecords with an opaque Marker. moto's own fails once the instance a marker names is gone."""
+"""Pages of at most MaxRecords with an opaque Marker. moto's paging fails if the marker's instance was deleted."""
 
 import base64
 
@@ -23,7 +23,7 @@ def _position(marker: str) -> str:
 
 
 def page(keyed: dict[str, object], request: dict) -> tuple[list, str | None]:
-    """One page in the order of the keys, and the next marker. What went in between is not missed, only not shown."""
+    """One page in key order, and the next marker. Items deleted meanwhile only disappear; no other item is skipped."""
     size = request.get("MaxRecords") or MOST
     if not LEAST <= size <= MOST:
         raise _invalid(f"Invalid value {size} for MaxRecords. Must be between {LEAST} and {MOST}")

@@ -1,4 +1,4 @@
-"""What LocalStack loads: the providers and the start hook. Imports stay inside, so that start-up stays quick."""
+"""What LocalStack loads: the providers and the start hook. Imports are local, so that start-up stays fast."""
 
 from localstack import config
 from localstack.runtime import hooks
@@ -28,7 +28,9 @@ def on_infra_start() -> None:
 
 
 def _read_fractions_of_a_second() -> None:
-    """LocalStack's CBOR parser, which newer SDKs meet in CloudWatch, takes whole seconds only and answers 500."""
+    """LocalStack's CBOR parser, used by newer SDKs for CloudWatch, accepts only whole seconds; otherwise it answers
+    500.
+    """
     from datetime import UTC, datetime
 
     from localstack.aws.protocol.parser import RequestParser

@@ -1,4 +1,4 @@
-"""The RDS operations that differ from moto's. Everything else is moto's, with the answer corrected on the way out."""
+"""The RDS operations that differ from moto's. All others are moto's, with corrected responses."""
 
 import time
 
@@ -51,7 +51,7 @@ def modify(context: RequestContext, request: dict) -> dict:
     new_name = rds_rename.wanted(db, request)
     old = overlays.group_ids(db)
     rest = {key: value for key, value in request.items() if key != "NewDBInstanceIdentifier"}
-    response = call_moto_with_request(context, rest)  # moto would rename at once, over an existing instance as well
+    response = call_moto_with_request(context, rest)  # moto would rename at once, even over an existing one
     overlay = overlays.of(db)
     if groups and set(groups) != set(old):
         overlay.group_change = GroupChange(time.time(), old)
@@ -95,12 +95,12 @@ def delete(context: RequestContext, request: dict) -> dict:
     if overlay.busy and overlay.busy.status == "deleting":
         raise state_error(f"Instance {db.db_instance_identifier} is already being deleted.")
     if db.is_replica and overlays.find_source(db) is None:
-        db.is_replica = False  # moto would fail looking for a source that is gone
+        db.is_replica = False  # otherwise moto fails, because it looks for a source that is gone
     response = call_moto(context)
     if not db.db_cluster_identifier:
         overlay.forced_status = overlay.promotion = overlay.group_change = None
         overlay.busy = Busy("deleting", time.time(), "db_delete_ms", {"event": "deleted"})
-        db.backend.databases[db.db_instance_identifier] = db  # moto has it gone already
+        db.backend.databases[db.db_instance_identifier] = db  # moto has already removed it
     return response
 
 
@@ -141,7 +141,7 @@ CUSTOM = {
 
 
 def _paginate(self: RDSResponse, resources: list) -> tuple[list, str | None]:
-    """moto has 50 to a page where AWS has 100, and an internal error for a marker it does not find."""
+    """Replaces moto's paging: 50 a page where AWS has 100, and an internal error for an unknown marker."""
     return paging.page({resource.resource_id: resource for resource in resources}, self.params)
 
 
@@ -149,7 +149,9 @@ RDSResponse._paginate = _paginate
 
 
 def _guarded(operation):
-    """One instant for the whole call: what ends while it runs must not show in half of the answer."""
+    """Uses one point in time for the whole call, so that a change that ends meanwhile does not show in half of the
+    response.
+    """
 
     def handler(context: RequestContext, request: dict) -> dict:
         with LOCK:

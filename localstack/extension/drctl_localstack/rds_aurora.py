@@ -1,4 +1,4 @@
-"""The API's side of Aurora global databases. AWS does not publish which code some refusals have; the README names them."""
+"""The API of Aurora global databases. AWS does not document the error codes of some refusals; the README lists them."""
 
 import time
 
@@ -26,7 +26,7 @@ def _cluster_state(message: str) -> CommonServiceException:
 
 
 def _find(context: RequestContext, request: dict) -> GlobalCluster:
-    """Where it has no member, nobody knows it."""
+    """The global cluster. A region without a member does not know it."""
     name = request["GlobalClusterIdentifier"]
     each = rds_global.get(context.account_id, name)
     if each is None or not each.seen_in(context.region):
@@ -162,7 +162,7 @@ def _move(context: RequestContext, request: dict, loses_data: bool) -> dict:
         raise _cluster_state(f"{target.arn} is the primary cluster already.")
     if not target.cluster._members:
         raise _cluster_state(f"{target.arn} has no DB instance.")
-    if target.cluster._status not in ("available", "creating"):  # moto's `creating` ends when it is first seen
+    if target.cluster._status not in ("available", "creating"):  # moto's `creating` ends with the first read
         raise _cluster_state(f"{target.arn} is not in available state.")
     if rds_global.synchronization(target) != rds_global.CONNECTED:
         raise _global_state(f"{target.arn} is not synchronized.")
@@ -181,7 +181,7 @@ def remove(context: RequestContext, request: dict) -> dict:
 
 
 def create_cluster(context: RequestContext, request: dict) -> dict:
-    """Of a global cluster, or of none."""
+    """Creates a cluster, which may join a global cluster."""
     if request["DBClusterIdentifier"].lower() in rds_backends[context.account_id][context.region].clusters:
         raise _fault("DBClusterAlreadyExistsFault", "DB Cluster already exists")
     name = request.get("GlobalClusterIdentifier")
@@ -222,7 +222,7 @@ def delete_cluster(context: RequestContext, request: dict) -> dict:
 
 
 def decorate(context: RequestContext, shown: dict) -> None:
-    """A cluster that follows has readers only."""
+    """Adds the global cluster to a response. The instances of a secondary cluster are all readers."""
     cluster = rds_backends[context.account_id][context.region].clusters.get(shown["DBClusterIdentifier"])
     found = cluster is not None and rds_global.of_cluster(cluster)
     if not found:

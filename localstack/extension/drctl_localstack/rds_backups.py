@@ -1,5 +1,5 @@
-"""Automated backups: each instance has its own, from when it has a retention period and is created. moto takes one of
-any instance at once, under an identity that all instances share and a name that a second instance may need.
+"""Automated backups: each instance has its own, from when it is created and has a retention period. moto takes one of
+any instance at once, with an identity that all instances share and a name that a second instance may need.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,8 @@ from drctl_localstack import settings
 
 
 def keep(db: DBInstance, overlay, now: float) -> str | None:
-    """The first one is taken when backups are on, and none is left when they are off. Gives the name of one begun."""
+    """Begins the first backup when backups are on, and drops all when they are off. Returns the name of a begun backup.
+    """
     on = bool(db.backup_retention_period)
     begun = overlay.backing_up is not None or overlay.backups_since is not None
     if not on and begun:
@@ -20,7 +21,7 @@ def keep(db: DBInstance, overlay, now: float) -> str | None:
 
 
 def own(db: DBInstance) -> dict[str, DBSnapshot]:
-    """All snapshots of this instance, whatever it was called."""
+    """All snapshots of this instance, under any name that it had."""
     every = db.backend.database_snapshots.items()
     return {name: snapshot for name, snapshot in every if snapshot.dbi_resource_id == db.dbi_resource_id}
 
@@ -32,7 +33,7 @@ def _drop(db: DBInstance) -> None:
 
 
 def _take(db: DBInstance, now: float) -> str:
-    """Not moto's way, which counts it into the quota of manual ones."""
+    """Creates the snapshot directly, because moto would count it towards the quota of manual snapshots."""
     db.add_event("DB_INSTANCE_BACKUP_START")
     snapshot = DBSnapshot(db.backend, db, _free_name(db, now), "automated")
     snapshot.status = "creating"
@@ -50,7 +51,7 @@ def taken(db: DBInstance, overlay, name: str, now: float) -> None:
 
 
 def _free_name(db: DBInstance, now: float) -> str:
-    """Named by the minute; another instance that bore this name may have one of the same minute."""
+    """Named by the minute; another instance that had this name before may have a snapshot from the same minute."""
     at = datetime.fromtimestamp(now, UTC)
     while (name := f"rds:{db.db_instance_identifier}-{at:%Y-%m-%d-%H-%M}") in db.backend.database_snapshots:
         at += timedelta(minutes=1)
@@ -66,8 +67,8 @@ def latest_restorable(db: DBInstance, overlay, now: float) -> datetime | None:
 
 
 def window(db: DBInstance, overlay, now: float) -> tuple[datetime, datetime] | None:
-    """From when to when it can be restored: as far back as backups are kept, and were on. A first backup takes its time,
-    here it is as if it had been taken when logs were last shipped, so that the window is never empty."""
+    """The earliest and latest restorable time: as far back as backups are kept and were on. The first backup takes
+    time; here it counts as taken when logs were last shipped, so that the window is never empty."""
     latest = latest_restorable(db, overlay, now)
     if latest is None:
         return None
@@ -81,4 +82,4 @@ def _lag(overlay) -> timedelta:
     return timedelta(milliseconds=settings.get("restorable_lag_ms") if lag_ms is None else lag_ms)
 
 
-DBInstance.save_automated_backup = lambda self: None  # `keep` does
+DBInstance.save_automated_backup = lambda self: None  # `keep` does this

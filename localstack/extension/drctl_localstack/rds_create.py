@@ -1,4 +1,4 @@
-"""Instances that come to be: plain, as replicas, and restored. Until they are there, they have no endpoint."""
+"""Creation of instances: plain, as replicas, and restored. An instance has no endpoint until it is available."""
 
 import copy
 import time
@@ -60,13 +60,13 @@ def create_replica(context: RequestContext, request: dict) -> dict:
 
 
 def named(region: str, source: DBInstance | DBSnapshot) -> dict:
-    """What a bridge is told of the instance that another one comes from; its resource stays the same when it is renamed."""
+    """How a bridge is told of the source instance; its resource ID does not change when it is renamed."""
     return {"region": region, "instance": source.db_instance_identifier, "resource": source.dbi_resource_id}
 
 
 def _named_source(context: RequestContext, name: str | None) -> DBInstance:
     if not name:
-        raise combination("A source DB instance identifier must be specified.")  # of a DB cluster: not here
+        raise combination("A source DB instance identifier must be specified.")  # DB clusters are not supported here
     if not name.startswith("arn:"):
         return find(context, name)
     parts = name.split(":")
@@ -79,7 +79,9 @@ def _named_source(context: RequestContext, name: str | None) -> DBInstance:
 
 
 def _require_key(source: DBInstance, region: str, key: str | None) -> None:
-    """A key is of one region, so a replica elsewhere needs another one, and a replica next to its source none."""
+    """A KMS key belongs to one region: a replica in another region needs its own, and one in the same region takes
+    none.
+    """
     if key and source.region == region:
         raise combination(
             "Your request does not require the KMS key parameter. Please remove the KMS key parameter and try your "
@@ -99,7 +101,7 @@ def _require_key(source: DBInstance, region: str, key: str | None) -> None:
 
 
 def copy_of(source: DBInstance, backend: RDSBackend) -> DBInstance:
-    """A new instance after the image of another, which has nothing in common with it. AWS starts it Single-AZ."""
+    """A new instance with the properties of another, but independent of it. Like AWS, starts as Single-AZ."""
     db = copy.copy(source)
     db.backend = backend
     db.is_replica, db.replicas, db.source_db_instance_identifier = False, [], None
@@ -120,7 +122,7 @@ def forget_network(db: DBInstance) -> None:
 
 
 def add(db: DBInstance, wanted: dict) -> None:
-    """With what the call says of it. Groups are those of its own region; moto looks in the source's."""
+    """Adds the instance with the settings from the call. Uses the groups of its own region; moto uses the source's."""
     group = wanted.get("db_parameter_group_name")
     if group and not db.is_default_parameter_group(group) and group not in db.backend.db_parameter_groups:
         raise DBParameterGroupNotFoundError(group)
@@ -132,14 +134,14 @@ def add(db: DBInstance, wanted: dict) -> None:
 
 
 def _default_group(db: DBInstance) -> str:
-    """Of the subnet group's network, or else of the region's default one."""
+    """The default security group of the subnet group's network, or of the region's default network."""
     ec2 = ec2_backends[db.account_id][db.region]
     subnet_group = db.__dict__.get("db_subnet_group")
     return ec2.get_default_security_group(subnet_group.vpc_id if subnet_group else ec2.default_vpc.id).id
 
 
 def _new_replica(self: RDSBackend, wanted: dict) -> DBInstance:
-    """Without backups, and across regions without anything of the source's network."""
+    """Has no backups, and across regions none of the source's network settings."""
     source = self.find_db_from_id(wanted["source_db_instance_identifier"])
     crosses = source.region != self.region_name
     db = copy_of(source, self)

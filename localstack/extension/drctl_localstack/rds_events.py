@@ -1,4 +1,4 @@
-"""What DescribeEvents tells: moto's few events, and the two of a reboot, which moto does not have.
+"""What DescribeEvents returns: moto's few events, and the two of a reboot, which moto does not have.
 
 They are kept in moto's backend and not in the overlay, because events outlive their instance.
 """
@@ -19,7 +19,7 @@ KEPT = timedelta(days=14)
 
 @dataclass
 class Event:
-    """As moto's, and `known_at`: when it was told, which may be later than what it tells about."""
+    """Like moto's event, with `known_at`: when it becomes visible, which may be later than its date."""
 
     source_identifier: str
     source_arn: str
@@ -31,7 +31,9 @@ class Event:
 
 
 def record_reboot(db: DBInstance, began: float, ended: float, late_ms: float) -> None:
-    """Both are told when it is over: a restart that can be seen while it may still fail would be a false proof."""
+    """Both events become visible when the reboot is over: a restart event before that, if it can still fail, proves
+    nothing.
+    """
     known_at = ended + late_ms / 1000
     if db.multi_az or settings.get("single_az_shutdown_event"):
         _record(db, SHUTDOWN, began, known_at)
@@ -45,7 +47,7 @@ def _record(db: DBInstance, message: str, at: float, known_at: float) -> None:
 
 
 def tell_now(db: DBInstance) -> None:
-    """What was held back of an instance is told from now on."""
+    """Delayed events of an instance become visible now."""
     now = datetime.fromtimestamp(time.time(), UTC)
     for event in rds_backends[db.account_id][db.region].events:
         if isinstance(event, Event) and event.source_identifier == db.db_instance_identifier:
@@ -57,13 +59,13 @@ def _utc(moment: datetime) -> datetime:
 
 
 def _date(event) -> datetime:
-    """In milliseconds, as AWS has them: who asks from or up to a date he was shown must find the event again."""
+    """In milliseconds, like AWS's: a query from or up to a date that was returned must find that event again."""
     date = _utc(event.date)
     return date.replace(microsecond=date.microsecond // 1000 * 1000)
 
 
 def _window(request: dict, now: datetime) -> tuple[datetime, datetime]:
-    """Duration counts only where no StartTime is given, back from EndTime or now."""
+    """Duration counts only without StartTime, back from EndTime or now."""
     end = _utc(request["EndTime"]) if request.get("EndTime") else now
     duration = request.get("Duration")
     start = end - timedelta(minutes=60 if duration is None else duration)
@@ -93,7 +95,7 @@ def _shown(event) -> dict:
 
 
 def describe(context: RequestContext, request: dict) -> dict:
-    """Oldest first. An unknown identifier has no events; that is no error."""
+    """Oldest first. An unknown identifier has no events and is not an error."""
     if request.get("SourceIdentifier") and not request.get("SourceType"):
         message = "Cannot specify source identifier without source type"
         raise CommonServiceException("InvalidParameterCombination", message, 400, sender_fault=True)

@@ -1,5 +1,5 @@
-"""What tests set for an instance that does not exist yet: it is there from its first moment on, so that a bridge can
-make its very creation real.
+"""Settings for an instance that does not exist yet: they apply from its first moment, so that a bridge can also carry
+out its creation.
 """
 
 from types import SimpleNamespace
@@ -13,11 +13,11 @@ _expected: dict[tuple[str, str, str], dict] = {}
 
 
 def expect(account: str, region: str, name: str, knobs: dict | None) -> None:
-    """For every instance to come that is created, replicated or restored under this name; None: no longer."""
+    """Applies to every future instance created, replicated or restored under this name. None: removes the settings."""
     key = (account, rds_backends[account][region].region_name, name.lower())
     _expected.pop(key, None)
     if knobs is not None:
-        overlays.configure(SimpleNamespace(), knobs)  # refuse now what could not be applied then
+        overlays.configure(SimpleNamespace(), knobs)  # refuse settings now that could not be applied later
         _expected[key] = knobs
 
 

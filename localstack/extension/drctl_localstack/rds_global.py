@@ -1,7 +1,8 @@
-"""Aurora global databases: one cluster that writes, and clusters in other regions that follow it. moto knows those of
-one region only, moves no writer, and answers nothing when it is asked to remove a member it does not see.
+"""Aurora global databases: one cluster that writes, and clusters in other regions that replicate from it. moto supports
+global clusters within one region only, never moves the writer, and ignores a request to remove a member that it does
+not know.
 
-The clusters are moto's; that they belong together is kept here.
+The clusters are moto's; which clusters belong together is recorded here.
 """
 
 import time
@@ -20,7 +21,7 @@ CONNECTED, RESYNC = "connected", "pending-resync"
 class Member:
     cluster: DBCluster
     forwards: bool = False
-    follows_since: float | None = None  # None: it writes
+    follows_since: float | None = None  # None: it is the writer
     follows_until: float | None = None
     resync_since: float | None = None
     removed_since: float | None = None
@@ -38,7 +39,7 @@ class Member:
 
 @dataclass
 class Operation:
-    """A switchover, or a failover, which may lose data and leaves the others behind."""
+    """A switchover, or a failover, which may lose data and detaches the other members."""
 
     since: float
     target: Member
@@ -49,7 +50,7 @@ class Operation:
 class GlobalCluster:
     account: str
     identifier: str
-    region: str  # where it was created
+    region: str  # where the global cluster was created
     engine: str
     version: str
     database: str | None = None
@@ -66,7 +67,7 @@ class GlobalCluster:
         return f"arn:aws:rds::{self.account}:global-cluster:{self.identifier}"
 
     def seen_in(self, region: str) -> bool:
-        """Where it has a member; an empty one where it was made."""
+        """Whether the region has a member; a global cluster without members is seen where it was created."""
         return region in ([member.region for member in self.members] or [self.region])
 
     def member(self, arn: str) -> Member | None:
@@ -111,7 +112,7 @@ def of_cluster(cluster: DBCluster) -> tuple[GlobalCluster, Member] | None:
 
 
 def join(each: GlobalCluster, cluster: DBCluster, forwards: bool) -> None:
-    """The first one writes, the others follow."""
+    """The first member is the writer; all others replicate from it."""
     member = Member(cluster, forwards)
     each.members.append(member)
     if each.writer is None:
@@ -154,13 +155,13 @@ def _settle_operation(each: GlobalCluster, now: float) -> None:
     old.follows_since, old.follows_until, old.lag = end, None, []
     operation.target.follows_until = end
     _make_writer(each, operation.target)
-    if operation.loses_data:  # they are made anew from what the new writer has
+    if operation.loses_data:  # detached members have to be created again from the new writer
         for member in each.members:
             member.resync_since = None if member is each.writer else end
 
 
 def _remove(each: GlobalCluster, member: Member, now: float) -> None:
-    """It stands alone from now on, and takes writes."""
+    """Removes a member, which is then a standalone, writable cluster."""
     each.members.remove(member)
     if member is each.writer:
         each.writer = None
@@ -174,7 +175,7 @@ def synchronization(member: Member) -> str:
 
 
 def lag_at(member: Member, at: float) -> float | None:
-    """In milliseconds, as AWS has them; None: no data points."""
+    """In milliseconds, like AWS's metrics; None: no data points."""
     point = next((p for p in reversed(member.lag) if p.since <= at), None)
     if point is None:
         return float(settings.get("global_lag_ms"))
@@ -187,7 +188,7 @@ KNOBS = {"replication_lag_ms", "lag_grows", "synchronization", "forwards"}
 
 
 def configure(cluster: DBCluster, body: dict) -> dict | None:
-    """The control surface's way in. Gives nothing for a cluster that belongs to no global one."""
+    """Applies settings from the control surface. None if the cluster belongs to no global cluster."""
     unknown = set(body) - KNOBS
     if unknown:
         raise ValueError(f"unknown {sorted(unknown)}; known: {sorted(KNOBS)}")

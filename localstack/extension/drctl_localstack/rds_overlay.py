@@ -1,6 +1,7 @@
-"""What moto's DBInstance does not know: states that take time, replication health, lag, an honest restore point.
+"""State that moto's DBInstance does not have: states that take time, replication health, lag, a realistic restore
+point.
 
-The overlay rides on moto's own object, so it goes when the instance goes.
+The overlay is an attribute of moto's object, so it disappears with the instance.
 """
 
 import time
@@ -23,8 +24,8 @@ class Busy:
     status: str
     since: float
     setting: str
-    told: dict | None = None  # what the instance's bridge is told as soon as it begins; it ends when the bridge has
-    seen: float = 0.0  # when somebody last saw it under way: it did not end before that, however short it is made
+    told: dict | None = None  # sent to the instance's bridge when it begins; the bridge then ends the state
+    seen: float = 0.0  # when it was last seen in progress: it cannot end before, however short it is made
     bridged: Future | None = None
 
 
@@ -69,19 +70,19 @@ class Overlay:
     replication_message: str | None = None
     endpoint: dict | None = None
     restorable_lag_ms: float | None = None
-    event_delay_ms: float = 0.0  # beside the setting of that name, and for this instance's restarts alone
+    event_delay_ms: float = 0.0  # added to the setting of that name, for this instance's restart events only
     restorable_time: datetime | None = None
     earliest_time: datetime | None = None
     replica_since: float | None = None
     replica_until: float | None = None
     backups_since: float | None = None
-    backing_up: Backup | None = None  # the first of them
-    real_backups: bool = False  # taken by a bridge, so only who looks at them knows how far they reach
+    backing_up: Backup | None = None  # the first automated backup
+    real_backups: bool = False  # taken by a bridge, so only a test that inspects them knows their restorable time
     lag: list[LagPoint] = field(default_factory=list)
     bridge: Bridge | None = None
 
     def __deepcopy__(self, _) -> "Overlay":
-        """moto copies a cluster with all that it can reach from it, to show what it was; runs cannot be copied."""
+        """moto deep-copies a cluster and all it references, to show its former state; bridge runs cannot be copied."""
         return Overlay()
 
 
@@ -90,7 +91,7 @@ def of(db: DBInstance) -> Overlay:
 
 
 def adopt(db: DBInstance, overlay: Overlay) -> None:
-    """Give a new instance its own identity: moto has one DbiResourceId for all, and a replica is a shallow copy."""
+    """Give a new instance its own identity: moto uses one DbiResourceId for all, and a replica is a shallow copy."""
     db.drctl = overlay
     db.dbi_resource_id = "db-" + uuid.uuid4().hex[:26].upper()
 
@@ -114,7 +115,7 @@ def status(db: DBInstance, now: float) -> str:
 
 
 def settle(db: DBInstance, now: float) -> None:
-    """End whatever is over by now."""
+    """Complete everything that is over by now."""
     overlay = of(db)
     if overlay.busy:
         _settle_busy(db, overlay, overlay.busy, now)
@@ -144,7 +145,7 @@ def _back_up(db: DBInstance, overlay: Overlay, now: float) -> None:
 
 
 def _really(db: DBInstance, overlay: Overlay, change: Busy | Promotion | GroupChange | Backup, told: dict) -> bool:
-    """Has it happened where the instance's bridge leads? The first time that it is asked, the bridge is told."""
+    """Whether the instance's bridge has carried out the change. The first call sends the change to the bridge."""
     if overlay.bridge is None:
         return True
     if change.bridged is None:
@@ -184,7 +185,7 @@ ENDS["rebooting"] = lambda db, busy, end: rds_events.record_reboot(db, busy.sinc
 
 
 def settle_account(account: str, now: float) -> None:
-    """All regions: a promotion in one region changes the source's replica list in another."""
+    """Settle the instances of all regions: a promotion in one region changes the source's replica list in another."""
     for backend in list(rds_backends[account].values()):
         for db in list(backend.databases.values()):
             settle(db, now)
@@ -228,7 +229,7 @@ def find_source(db: DBInstance) -> DBInstance | None:
 
 
 def _remove_replica(self: DBInstance, replica: DBInstance) -> None:
-    """moto looks for the name only, and so fails on a replica in another region, which it stored by ARN."""
+    """moto compares only the name, and so fails for a replica in another region, which it stored by ARN."""
     gone = (replica.db_instance_identifier, replica.db_instance_arn)
     self.replicas = [name for name in self.replicas if name not in gone]
 
@@ -242,12 +243,12 @@ def decorate(db: DBInstance, shown: dict, now: float) -> None:
         return
     overlay = of(db)
     shown["DBInstanceStatus"] = status(db, now)
-    shown["DbiResourceId"] = db.dbi_resource_id  # the answer to a creation is made before it has its own
+    shown["DbiResourceId"] = db.dbi_resource_id  # the response to a creation is made before the instance has its own ID
     shown["VpcSecurityGroups"] = _groups_shown(db, overlay)
     shown["PendingModifiedValues"] = _pending_shown(overlay)
     if overlay.endpoint:
         shown["Endpoint"] = {**shown.get("Endpoint", {}), **overlay.endpoint}
-    shown.pop("ListenerEndpoint", None)  # SQL Server only; moto has it everywhere
+    shown.pop("ListenerEndpoint", None)  # SQL Server only; moto always has it
     shown.pop("StatusInfos", None)
     if overlay.busy and overlay.busy.status == "creating":
         for name in ("Endpoint", "InstanceCreateTime", "LatestRestorableTime"):
@@ -286,7 +287,7 @@ def _pending_shown(overlay: Overlay) -> dict:
 
 
 def lag_at(overlay: Overlay, at: float) -> float | None:
-    """The value in force at that moment; the setting's default before anybody set one."""
+    """The lag that was set for that moment, or else the default from the settings."""
     point = next((p for p in reversed(overlay.lag) if p.since <= at), None)
     if point is None:
         return float(settings.get("replica_lag_s"))
@@ -311,7 +312,7 @@ KNOBS = {
 
 
 def configure(db: DBInstance, body: dict) -> None:
-    """The control surface's way in: only the keys that are present change, null undoes."""
+    """Apply settings from the control surface: only keys that are present change; null restores the default."""
     unknown = set(body) - KNOBS
     if unknown:
         raise ValueError(f"unknown {sorted(unknown)}; known: {sorted(KNOBS)}")
@@ -349,7 +350,7 @@ def _time(text: str | None) -> datetime | None:
 
 
 def _try_again(overlay: Overlay) -> None:
-    """What the bridge of before failed to do, the new one is told as well."""
+    """Send to the new bridge what the previous one failed to do."""
     for change in (overlay.busy, overlay.promotion, overlay.group_change, overlay.backing_up):
         if change and change.bridged and change.bridged.done() and not change.bridged.result():
             change.bridged = None
@@ -362,7 +363,7 @@ def _endpoint(value: dict | None) -> dict | None:
 
 
 def describe(db: DBInstance) -> dict:
-    """The answer of the control surface: what the instance looks like now."""
+    """The response of the control surface: the instance's current state."""
     now = time.time()
     overlay = of(db)
     return {
@@ -376,7 +377,7 @@ def describe(db: DBInstance) -> dict:
 
 
 def forget_knobs() -> None:
-    """Reset what tests set by hand: statuses, lags, endpoints, restore points. What is under way goes on."""
+    """Reset what tests set by hand: statuses, lags, endpoints, restore points. Operations in progress continue."""
     for account in list(rds_backends.values()):
         for backend in list(account.values()):
             for db in list(backend.databases.values()):

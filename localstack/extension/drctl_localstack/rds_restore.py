@@ -1,4 +1,4 @@
-"""New instances from backups. moto copies the source with its network and its zones, from any time that is asked for."""
+"""New instances from backups. moto copies the source with its network and zones, and accepts any point in time."""
 
 from datetime import UTC, datetime
 
@@ -59,7 +59,9 @@ def _source(context: RequestContext, request: dict) -> DBInstance:
 
 
 def _time(source: DBInstance, request: dict) -> datetime:
-    """AWS publishes no answer to a time that cannot be restored; InvalidRestoreFault is for another thing (a network)."""
+    """The requested time. AWS documents no error for one that cannot be restored; InvalidRestoreFault is about
+    networks.
+    """
     if not source.backup_retention_period:
         message = f"Point in time restore is not enabled for DB instance {source.db_instance_identifier}."
         raise CommonServiceException("PointInTimeRestoreNotEnabled", message, 400, True)
@@ -68,7 +70,7 @@ def _time(source: DBInstance, request: dict) -> datetime:
         raise combination("Specify either RestoreTime or UseLatestRestorableTime.")
     now = datetime.now(UTC).timestamp()
     window = rds_backups.window(source, overlays.of(source), now)
-    if window is None:  # it is being created
+    if window is None:  # its first backup is still being created
         raise state_error(f"DB instance {source.db_instance_identifier} has no backup yet.")
     if latest:
         return window[1]
@@ -82,7 +84,7 @@ def _time(source: DBInstance, request: dict) -> datetime:
 
 
 def _new(backend: RDSBackend, source: DBInstance, name: str, wanted: dict) -> DBInstance:
-    """Most of what the source is, but in the default network, and with the source's tags unless it is given others."""
+    """Like the source, but in the default network; it has the source's tags unless others are given."""
     if (wanted.get("allocated_storage") or source.allocated_storage) < source.allocated_storage:
         raise invalid("Allocated storage size can't be less than the source instance size.")
     db = copy_of(source, backend)

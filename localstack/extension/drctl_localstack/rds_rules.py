@@ -1,4 +1,4 @@
-"""What RDS refuses, wherever it is asked for."""
+"""What RDS refuses in more than one operation."""
 
 import time
 
@@ -29,7 +29,7 @@ def require_available(db: DBInstance, message: str = NOT_AVAILABLE) -> None:
 
 
 def require_groups(context: RequestContext, ids: list[str]) -> None:
-    """A group of the other region is the classic mistake of a fence; AWS refuses it, moto takes anything."""
+    """A security group of the other region is the classic mistake of a fence; AWS refuses it, moto accepts any."""
     known = ec2_backends[context.account_id][context.region]
     for group_id in ids:
         if not known.get_security_group_from_id(group_id):
@@ -56,7 +56,7 @@ def require_valid(name: str, parameter: str = "DBInstanceIdentifier") -> None:
 
 
 def require_free(account: str, region: str, name: str) -> None:
-    """A name is taken from when a rename to it begins, and the old one until it ends."""
+    """A new name is taken as soon as a rename to it begins, and the old name until the rename ends."""
     name = name.lower()
     for known, db in rds_backends[account][region].databases.items():
         busy = overlays.of(db).busy

@@ -1,4 +1,4 @@
-"""What the API says of backups: snapshots that take their time, and the automated backups of each instance."""
+"""The API of backups: snapshots, which take time, and the automated backups of each instance."""
 
 import time
 import uuid
@@ -14,7 +14,7 @@ from drctl_localstack.rds_overlay import Busy
 
 
 def _not_found(self: DBSnapshotNotFoundFault, identifier: str) -> None:
-    """moto answers with the name of the exception, which is not its code."""
+    """moto answers with the exception's name, which is not its error code."""
     super(DBSnapshotNotFoundFault, self).__init__("DBSnapshotNotFound", f"DBSnapshot {identifier} not found.")
 
 
@@ -22,7 +22,7 @@ DBSnapshotNotFoundFault.__init__ = _not_found
 
 
 def find(context: RequestContext, name: str) -> DBSnapshot:
-    """By name, or by an ARN of this region."""
+    """The snapshot with this name, or with this ARN of the region."""
     name = name.removeprefix(f"arn:aws:rds:{context.region}:{context.account_id}:snapshot:")
     snapshot = rds_backends[context.account_id][context.region].database_snapshots.get(name)
     if snapshot is None:
@@ -40,7 +40,7 @@ def _state_error(message: str) -> CommonServiceException:
 
 
 def create(context: RequestContext, request: dict) -> dict:
-    """The instance is `backing-up` as long as it takes."""
+    """The instance is `backing-up` until the snapshot is complete."""
     db = rds_rules.find(context, request["DBInstanceIdentifier"])
     rds_rules.require_available(db)
     response = call_moto(context)
@@ -79,7 +79,7 @@ def describe(context: RequestContext, request: dict) -> dict:
 
 def _decorate(context: RequestContext, shown: dict) -> None:
     snapshot = rds_backends[context.account_id][context.region].database_snapshots.get(shown["DBSnapshotIdentifier"])
-    if snapshot is None:  # shared by another account
+    if snapshot is None:  # a snapshot that another account shares
         return
     shown["Status"] = snapshot.status
     shown["PercentProgress"] = 100 if snapshot.status == "available" else 0
@@ -87,7 +87,7 @@ def _decorate(context: RequestContext, shown: dict) -> None:
 
 
 def automated(context: RequestContext, request: dict) -> dict:
-    """Those of the instances that there are. AWS keeps those of deleted ones, too, if it is told to."""
+    """The automated backups of existing instances. AWS can also keep those of deleted instances."""
     now, name = time.time(), request.get("DBInstanceIdentifier")
     backend = rds_backends[context.account_id][context.region]
     if name and name not in backend.databases:

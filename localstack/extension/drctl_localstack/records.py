@@ -1,6 +1,6 @@
-"""Route 53's rules for one change batch, as a pure function: the sets before and the changes in, the sets after out.
+"""Route 53's rules for one change batch, as a pure function from existing sets and changes to the resulting sets.
 
-A record set is a dict in the API's own shape. The whole batch is refused or taken; all reasons are given at once.
+A record set is a dict in the API's own shape. A batch is accepted or refused as a whole; all reasons are given at once.
 """
 
 import ipaddress
@@ -28,7 +28,7 @@ class Refused(Exception):
 
 
 def fqdn(name: str) -> str:
-    """Lower case, closing dot, and the octal escape the API shows for a wildcard."""
+    """Lower case, with a final dot, and with the octal escape that the API uses for a wildcard."""
     name = name.lower().rstrip(".") + "."
     return name.replace("*", "\\052")
 
@@ -38,7 +38,7 @@ def identity(record_set: dict) -> tuple[str, str, str | None]:
 
 
 def normal(record_set: dict) -> dict:
-    """One spelling for each set, so that equal means equal."""
+    """A canonical form, so that equal sets compare as equal."""
     clean = {key: value for key, value in record_set.items() if value is not None and value != []}
     clean["Name"] = fqdn(clean["Name"])
     if "AliasTarget" in clean:
@@ -53,7 +53,7 @@ def normal(record_set: dict) -> dict:
 
 
 def same_values(a: dict, b: dict) -> bool:
-    """What DELETE must repeat: everything. The order of the values within a set means nothing."""
+    """Whether everything that DELETE must repeat is the same. The order of the values within a set does not matter."""
 
     def key(record_set: dict) -> dict:
         return {**record_set, "ResourceRecords": sorted(r["Value"] for r in record_set.get("ResourceRecords", []))}
@@ -62,12 +62,12 @@ def same_values(a: dict, b: dict) -> bool:
 
 
 def check_size(changes: list[dict]) -> None:
-    """The published limits of one request; an UPSERT counts twice because it deletes and creates."""
+    """The documented limits of one request; an UPSERT counts twice because it deletes and creates."""
     elements = characters = 0
     for change in changes:
         times = 2 if change["Action"] == "UPSERT" else 1
         values = [str(r["Value"]) for r in change["ResourceRecordSet"].get("ResourceRecords") or []]
-        elements += times * max(1, len(values))  # an alias has no values and still is one element
+        elements += times * max(1, len(values))  # an alias has no values but counts as one element
         characters += times * sum(len(value) for value in values)
     if elements > MOST_ELEMENTS:
         raise Refused("InvalidChangeBatch", [f"Number of records limit of {MOST_ELEMENTS} exceeded."])
@@ -81,7 +81,7 @@ def _malformed(what: str) -> Refused:
 
 
 def check_shape(action: str, record_set: dict) -> None:
-    """What makes a request malformed whatever the zone holds."""
+    """What makes a request invalid whatever the zone contains."""
     shown = (
         f"Change with [Action={action}, Name={record_set['Name']}, Type={record_set['Type']}, "
         f"SetIdentifier={record_set.get('SetIdentifier', 'null')}]"
@@ -111,7 +111,7 @@ def _labelled(record_set: dict) -> str:
 
 
 class Batch:
-    """The zone's sets while the batch is tried on them."""
+    """The zone's sets, to which the changes of the batch are applied in turn."""
 
     def __init__(self, zone_name: str, existing: list[dict]) -> None:
         self.zone = fqdn(zone_name)
@@ -157,7 +157,7 @@ class Batch:
                 )
 
     def check_repeats(self) -> None:
-        """DELETE then CREATE of one set is the way to change it; anything else twice is refused."""
+        """DELETE followed by CREATE of the same set is allowed; any other repetition is refused."""
         for (name, kind, _), actions in self.touched.items():
             if len(actions) > 1 and sorted(actions) != ["CREATE", "DELETE"]:
                 self.messages.append(
@@ -165,7 +165,7 @@ class Batch:
                 )
 
     def check_neighbours(self) -> None:
-        """Sets that share a name must agree, looked at once the whole batch has been tried."""
+        """Sets with the same name must be consistent after the whole batch is applied."""
         changed = {key[0] for key in self.touched}
         by_name: dict[str, dict[str, list[dict]]] = {}
         for (name, kind, _), record_set in self.sets.items():
@@ -224,7 +224,7 @@ def apply_batch(zone_name: str, existing: list[dict], changes: list[dict]) -> li
 
 
 def order(record_set: dict) -> tuple:
-    """The order of a listing: labels from the right, then type, then set identifier."""
+    """The sort key of a listing: labels from the right, then type, then set identifier."""
     return listing_key(record_set["Name"], record_set["Type"], record_set.get("SetIdentifier"))
 
 

@@ -1,5 +1,5 @@
-"""Route 53 over LocalStack's own provider: changes take time, batches are atomic and strict, listings page truly, and
-what the name servers answer follows the changes that are INSYNC and the health of checks.
+"""Route 53 based on LocalStack's own provider: changes take time, batches are atomic and strict, listings are paged
+correctly, and the name servers' answers follow the INSYNC changes and the states of health checks.
 """
 
 import random
@@ -38,7 +38,7 @@ def _zone(context: RequestContext, zone_id: str) -> FakeZone:
 
 
 def _as_api(record: RecordSet) -> dict:
-    """Sets that came through us keep the API's shape; NS and SOA are made by moto itself."""
+    """The set in the API's shape: as we stored it, or converted if moto made it (NS and SOA)."""
     kept = getattr(record, "drctl", None)
     if kept is not None:
         return kept
@@ -112,7 +112,9 @@ def _check_health_checks(changes: list[dict]) -> None:
 
 
 def _now_served(key: tuple[str, str], existing: list[dict]) -> list[dict]:
-    """A change that is PENDING has not reached all name servers; here it has reached none."""
+    """The sets that the name servers answer with. On AWS a PENDING change has reached only some of them; here it has
+    reached none.
+    """
     account, coming = key[0], _coming.get(key, [])
     synced = [i for i, (change, _) in enumerate(coming) if _change_info(account, change)["Status"] == "INSYNC"]
     if synced:
@@ -122,7 +124,7 @@ def _now_served(key: tuple[str, str], existing: list[dict]) -> list[dict]:
 
 
 def settle() -> None:
-    """What has reached the name servers stays there, also when a test makes propagation longer. With the lock held."""
+    """Make INSYNC changes permanent, even if a test then makes propagation slower. The caller holds the lock."""
     for key in list(_coming):
         _served[key] = _now_served(key, [])
 
@@ -134,13 +136,13 @@ def _answering(account: str, zone: FakeZone, sets: list[dict] | None = None) -> 
 
 
 def _outside(name: str) -> tuple[list[str], bool]:
-    """An alias to a load balancer, a bucket, a distribution: a test says where it is and how it is."""
+    """The target of an alias to a load balancer, a bucket or a distribution: a test sets its address and health."""
     found = health_probe.host(name)
     return ([found.address] if found and found.address else []), found is None or found.healthy
 
 
 def _zones_of(name: str, account: str | None, zone_id: str | None) -> list[tuple[str, FakeZone]]:
-    """The public zones whose name is the longest that holds this one."""
+    """The public zones with the longest name that contains this one."""
     name, found = records.fqdn(name), []
     for number, partitions in list(route53_backends.items()):
         for zone in list(partitions["aws"].zones.values()):
@@ -153,7 +155,7 @@ def _zones_of(name: str, account: str | None, zone_id: str | None) -> list[tuple
 
 
 def resolve(name: str, kind: str, account: str | None, zone_id: str | None) -> dict:
-    """What the name servers of the zone answer now. One answer is drawn, as each query draws one."""
+    """What the zone's name servers answer now. One of the possible answers is drawn, as for each real query."""
     with LOCK:
         found = _zones_of(name, account, zone_id)
         if len(found) > 1:
@@ -171,7 +173,7 @@ def resolve(name: str, kind: str, account: str | None, zone_id: str | None) -> d
 
 
 def _follow_health() -> None:
-    """Bridged zones are told when an answer changed though no set did. With the lock held."""
+    """Tell bridged zones of answers that changed through health alone. The caller holds the lock."""
     for key, bridge in _bridges.items():
         zone = route53_backends[key[0]]["aws"].zones.get(key[1])
         if zone is None:
@@ -207,7 +209,7 @@ def _tell_bridge(key: tuple[str, str], zone: FakeZone, info: dict, changes: list
 
 
 def configure(account: str, zone_id: str, body: dict) -> dict | None:
-    """The control surface's way in. None: there is no such zone."""
+    """Applies settings from the control surface. None if there is no such zone."""
     if set(body) != {"bridge"}:
         raise ValueError(f"know bridge, not {sorted(body)}")
     if zone_id not in route53_backends[account]["aws"].zones:
@@ -227,7 +229,7 @@ def bridged() -> dict[tuple[str, str], Bridge]:
 
 
 def forget_bridges() -> None:
-    """Changes that wait for one wait no longer."""
+    """Remove all bridges; changes no longer wait for them."""
     _bridges.clear()
     _runs.clear()
     _told.clear()
@@ -264,7 +266,7 @@ def get_change(context: RequestContext, request: dict) -> dict:
 
 
 def _rename(context: RequestContext, response: dict) -> None:
-    """Real zone ids begin with Z, and plans are checked for that; moto's are any 22 characters."""
+    """Real zone IDs begin with Z, and drctl checks this in plans; moto's IDs are any 22 characters."""
     zones = route53_backends[context.account_id][context.partition].zones
     old = response["HostedZone"]["Id"].rsplit("/", 1)[-1]
     new = "Z" + old[1:]
@@ -276,7 +278,7 @@ def _rename(context: RequestContext, response: dict) -> None:
 
 
 def _with_real_change(inner):
-    """moto answers every zone operation with one constant change id, always INSYNC."""
+    """Gives every change its own ID; moto uses one constant ID that is always INSYNC."""
 
     def handler(context: RequestContext, request: dict) -> dict:
         with LOCK:

@@ -1,7 +1,7 @@
-"""Conditional DELETE, which S3 has for ordinary buckets since September 2025 and LocalStack 4.12 refuses; and what
-Block Public Access and object ownership do not take (s3_public).
+"""Conditional DELETE, which S3 supports for ordinary buckets since September 2025 and LocalStack 4.12 refuses; and the
+refusals of Block Public Access and object ownership (s3_public).
 
-Conditional PUT is LocalStack's own and right. A guard needs both: take by If-None-Match, give back by If-Match.
+LocalStack's conditional PUT is correct. A guard needs both: it is taken with If-None-Match and returned with If-Match.
 """
 
 import threading
@@ -22,7 +22,7 @@ def remember(provider) -> None:
 
 
 def storage():
-    """Where LocalStack keeps the contents of objects."""
+    """LocalStack's storage of object contents."""
     return _provider[0]._storage_backend
 
 
@@ -36,7 +36,7 @@ def put(inner):
 
 
 def delete(inner):
-    """Decide the precondition, then let the delete through without it."""
+    """Checks the precondition, then passes the delete on without it."""
 
     def handler(context: RequestContext, request: dict):
         if not request.get("IfMatch"):
@@ -53,14 +53,14 @@ def delete(inner):
 
 
 def _etag(context: RequestContext, name: str, key: str) -> str | None:
-    """Out of LocalStack's store: asking its API from inside goes over the network and looks for credentials."""
+    """Reads LocalStack's store directly: an API call from inside would use the network and need credentials."""
     from localstack.services.s3.models import s3_stores
 
     buckets = s3_stores[context.account_id][context.region].buckets
     owner = s3_stores[context.account_id][context.region].global_bucket_map.get(name)
     bucket = buckets.get(name) or (owner and s3_stores[owner][context.region].buckets.get(name))
     found = bucket.objects.get(key) if bucket else None
-    return getattr(found, "etag", None)  # a delete marker has none
+    return getattr(found, "etag", None)  # a delete marker has no ETag
 
 
 def put_policy(inner):

@@ -1,5 +1,5 @@
-"""What the public gets from S3: the answer to a GET without credentials, as bucket policy, ACL and Block Public Access
-decide it. LocalStack lets everybody read everything, which would make a health check of a private object a false green.
+"""What the public can read from S3: the answer to a GET without credentials, according to bucket policy, ACL and Block
+Public Access. LocalStack lets everybody read everything, so a health check of a private object would wrongly pass.
 """
 
 import ipaddress
@@ -25,7 +25,7 @@ _FIXED = ("aws:sourcearn", "aws:sourceaccount", "aws:sourcevpc", "aws:sourcevpce
 
 @dataclass(frozen=True)
 class Place:
-    """Where a request for an S3 host name and a path leads."""
+    """The bucket and key that a request for an S3 host name and path addresses."""
 
     kind: str
     bucket: str
@@ -50,7 +50,7 @@ class Reply:
 
 
 def place(host: str, path: str) -> Place | None:
-    """None: that is no name of S3."""
+    """None if the host is not a name of S3."""
     path = unquote(path.split("?", 1)[0]).lstrip("/")
     for kind, pattern in _NAMES:
         match = pattern.match(host.lower().rstrip("."))
@@ -80,12 +80,12 @@ def region_of(bucket: str) -> str | None:
 
 
 def get(where: Place, caller: Caller) -> Reply:
-    """S3's own order: the bucket, its region, the permission, and only then whether there is an object."""
+    """Checks in S3's order: the bucket, its region, the permission, and only then whether the object exists."""
     bucket = _bucket(where.bucket)
     if bucket is None:
         return Reply(404)
     if where.region and where.region != bucket.bucket_region:
-        return Reply(301)  # PermanentRedirect, which a health checker takes for healthy
+        return Reply(301)  # PermanentRedirect, which a health checker counts as healthy
     key = where.key
     if where.kind == "website":
         if not bucket.website_configuration:
@@ -93,7 +93,7 @@ def get(where: Place, caller: Caller) -> Reply:
         if not key or key.endswith("/"):
             key += (bucket.website_configuration.get("IndexDocument") or {}).get("Suffix", "")
     found = bucket.objects.get(key) if key else None
-    found = found if hasattr(found, "etag") else None  # a delete marker has none
+    found = found if hasattr(found, "etag") else None  # a delete marker has no ETag
     if not key or found is None:
         return Reply(404 if _may_list(bucket, caller) or _website_tells(where, bucket, key, caller) else 403)
     if not may_read(bucket, key, found, caller):
@@ -137,7 +137,7 @@ def ignores_acls(bucket) -> bool:
 
 
 def blocks(bucket, what: str) -> bool:
-    """The stricter of bucket and account decides."""
+    """Whether this setting is on for the bucket or for its account."""
     if (bucket.public_access_block or {}).get(what):
         return True
     from moto.s3control.models import s3control_backends
@@ -190,7 +190,7 @@ def _decides(policy: dict, effect: str, action: str, resource: str, caller: Call
 
 
 def _holds(statement: dict, effect: str, caller: Caller) -> bool:
-    """Source address and transport are decided; what is not known here counts against reading."""
+    """Whether the statement's conditions hold. Knows source address and transport; any other counts against reading."""
     for operator, facts in (statement.get("Condition") or {}).items():
         for name, values in facts.items():
             match = _condition(operator.lower(), name.lower(), [str(v) for v in _list(values)], caller)
@@ -212,7 +212,9 @@ def _condition(operator: str, name: str, values: list[str], caller: Caller) -> b
 
 
 def is_public(policy: dict) -> bool:
-    """As AWS means it: everybody, and no condition that fixes who. Ranges broader than /8 (IPv6: /32) fix nobody."""
+    """Public as AWS defines it: for everybody, without limits on the callers. Ranges wider than /8 (IPv6: /32) are no
+    limit.
+    """
     return any(
         s.get("Effect") == "Allow" and _everybody(s) and not _fixes(s.get("Condition") or {})
         for s in _list(policy.get("Statement"))
@@ -232,12 +234,12 @@ def _fixes(conditions: dict) -> bool:
 
 
 def refuse_policy(bucket_name: str, text: str) -> None:
-    """BlockPublicPolicy: a public policy is not even taken."""
+    """BlockPublicPolicy: a public policy is refused."""
     bucket = _bucket(bucket_name)
     try:
         policy = json.loads(text or "")
     except ValueError:
-        return  # LocalStack says what is wrong with it
+        return  # LocalStack reports what is wrong with it
     if bucket and isinstance(policy, dict) and blocks(bucket, "BlockPublicPolicy") and is_public(policy):
         reason = "because public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access."
         message = f"User is not authorized to perform: s3:PutBucketPolicy on resource: {bucket.bucket_arn} {reason}"
@@ -245,7 +247,7 @@ def refuse_policy(bucket_name: str, text: str) -> None:
 
 
 def refuse_acl(bucket_name: str, canned: str | None) -> None:
-    """A bucket whose owner owns everything has no ACLs, and BlockPublicAcls takes no public one."""
+    """With BucketOwnerEnforced ownership, ACLs are refused; with BlockPublicAcls, public ACLs are."""
     bucket = _bucket(bucket_name)
     if bucket is None or canned in (None, "bucket-owner-full-control"):
         return

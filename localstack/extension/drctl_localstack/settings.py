@@ -1,4 +1,4 @@
-"""Durations and switches that tests change while the server runs, and the one lock over all our state."""
+"""Durations and switches that tests change while the server runs, and the one lock for all state of the extension."""
 
 import threading
 
@@ -67,7 +67,7 @@ def snapshot() -> dict:
 
 
 def update(changes: dict) -> None:
-    """All or nothing, and a typo is an error: a setting that silently does nothing would be a false green."""
+    """Changes all or none. An unknown name is an error, because a misspelt setting would let a test pass wrongly."""
     for name, value in changes.items():
         if name not in DEFAULTS:
             raise ValueError(f"unknown setting {name!r}; known: {', '.join(sorted(DEFAULTS))}")

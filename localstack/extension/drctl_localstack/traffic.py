@@ -1,4 +1,4 @@
-"""Every API call passes here: counted, logged, and failed or delayed where a test asked for it."""
+"""Every API call passes through here and is counted, logged, and failed or delayed as a test requested."""
 
 import time
 from collections import Counter, deque
@@ -29,14 +29,14 @@ STATUS_OF = {
 
 @dataclass
 class Fault:
-    """`when` after: the call is carried out and its answer replaced, which is what leaves a caller in doubt."""
+    """With `when` "after", the call is carried out and its response replaced, so the caller cannot know the outcome."""
 
     service: str
     operation: str = ANY
     code: str | None = None
     message: str = "injected by a test"
     status: int | None = None
-    calls: int | None = 1  # None: until it is removed
+    calls: int | None = 1  # None: until the fault is removed
     region: str = ANY
     account: str = ANY
     when: str = "before"
@@ -77,7 +77,9 @@ def faults() -> list[dict]:
 
 
 def standing(service: str, operation: str, region: str) -> Fault | None:
-    """What meets callers that no test counts, such as health checkers: only a fault that stays and is everybody's."""
+    """The fault that also affects callers whose calls are not counted, such as health checkers: only one without a
+    limit of calls and for all accounts.
+    """
     with LOCK:
         for fault in _faults:
             wanted = zip((fault.service, fault.operation, fault.region), (service, operation, region))
@@ -92,7 +94,7 @@ def clear_faults() -> None:
 
 
 def before(chain, context: RequestContext, response) -> None:
-    """Request handler. The first fault that matches is taken; a delay holds no lock."""
+    """Request handler. The first matching fault is used; the lock is not held during a delay."""
     if not context.operation or context.is_internal_call:
         return
     with LOCK:
@@ -112,7 +114,7 @@ def before(chain, context: RequestContext, response) -> None:
 
 
 def after(chain, context: RequestContext, response) -> None:
-    """Response handler: replace the answer where asked, then write the call down as the caller saw it."""
+    """Response handler: replaces the response if requested, then logs the call as the caller saw it."""
     if not context.operation or context.is_internal_call:
         return
     code = getattr(context.service_exception, "code", None)
@@ -150,7 +152,7 @@ def log(since: int = 0) -> list[dict]:
 
 
 def clear_counts() -> None:
-    """The sequence goes on, so that a reader's `since` stays right."""
+    """The sequence numbers continue, so that a reader's `since` stays valid."""
     with LOCK:
         _counts.clear()
         _failed.clear()

@@ -1,6 +1,6 @@
-"""Call every service drctl uses once in each region, because first calls load code and are slow. Run by `up`.
+"""Calls every service that drctl uses once in each region, because the first call loads code and is slow. Run by `up`.
 
-Under an account nobody uses, and the counters are cleared afterwards: it leaves no trace.
+It uses an account that nobody else uses and clears the counters afterwards, so it leaves no trace.
 """
 
 import sys
@@ -16,7 +16,7 @@ ONLY_IN = {"route53-recovery-control-config": "us-west-2"}
 
 
 def _refused(client) -> None:
-    """There is no cluster whose endpoint could answer; what it answers here loads the code as well."""
+    """No cluster exists whose endpoint could answer, but the refusal loads the same code."""
     try:
         client.list_routing_controls()
     except ClientError as error:
@@ -57,7 +57,7 @@ def main(endpoint: str) -> int:
                 continue
             try:
                 call(session.client(name, endpoint_url=endpoint, config=config))
-            except Exception as error:  # whatever it is, the server is not ready to be used
+            except Exception as error:  # after any error, the server is not ready for use
                 print(f"{name} in {region}: {error}", file=sys.stderr)
                 return 1
     urllib.request.urlopen(urllib.request.Request(f"{endpoint}/_drctl/calls", method="DELETE")).close()
