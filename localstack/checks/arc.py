@@ -1,4 +1,5 @@
-"""Routing controls: clusters with five endpoints, safety rules, and the health checks and names that follow them."""
+"""Routing controls: clusters with five endpoints, safety rules, and the health checks and DNS names that follow them.
+"""
 
 import time
 import uuid
@@ -20,7 +21,7 @@ def config(server: Server, account: str = MAIN, region: str = WEST):
 
 
 def cluster(server: Server) -> dict:
-    """One for all that do not care."""
+    """One cluster, shared by all checks that do not need their own."""
     if not _clusters:
         made_now = config(server).create_cluster(ClusterName=f"c-{RUN}")["Cluster"]
         _clusters.append(made_now["ClusterArn"])
@@ -28,7 +29,7 @@ def cluster(server: Server) -> dict:
 
 
 class Panel:
-    """A panel of its own, its controls by name, and what is done to them through one endpoint."""
+    """A separate panel with its controls by name, and the calls on them through one endpoint."""
 
     def __init__(self, server: Server, *names: str, rules: bool = True) -> None:
         self.server, self.cluster, self.config = server, cluster(server), config(server)
@@ -80,7 +81,7 @@ def clean_up(server: Server) -> None:
 
 
 def status_of(error_of) -> tuple[str, int, dict]:
-    """Code, HTTP status and everything else of the error that must come."""
+    """The code, HTTP status and other members of the error that the call must fail with."""
     try:
         error_of()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Auto Scaling: bounds, capacity that takes time or does not come, activities, suspended processes."""
+"""Auto Scaling: bounds, capacity that takes time or does not become available, activities, suspended processes."""
 
 import time
 
@@ -47,7 +47,7 @@ def want(server: Server, name: str, desired: int, **more) -> None:
 
 
 def full(server: Server, name: str, desired: int) -> str:
-    """A group brought to its capacity without waiting."""
+    """A group that has reached its capacity, without waiting."""
     with server.settings(instance_ready_ms=0):
         want(server, name, desired)
         equal(count(server, name), desired, "in service")

@@ -1,4 +1,4 @@
-"""Bridges: programs that make real what a call promised, and what shows while they have not."""
+"""Bridges: programs that carry out what a call promised, and what responses show until they have."""
 
 import json
 import tempfile
@@ -13,7 +13,7 @@ _folder = tempfile.TemporaryDirectory()
 
 
 class Told:
-    """A bridge that writes down what it was told, and does it when `go` is there."""
+    """A bridge that records what it was told, and completes once the file `go` exists."""
 
     def __init__(self, name: str) -> None:
         self.path = Path(_folder.name) / name

@@ -1,4 +1,4 @@
-"""CloudWatch: ReplicaLag, and LocalStack's own metrics beside it."""
+"""CloudWatch: ReplicaLag, together with LocalStack's own metrics."""
 
 import io
 import json
@@ -100,7 +100,7 @@ def post(server: Server, path: str, body: bytes, kind: str, **headers) -> tuple[
 
 
 def post_cbor(server: Server, question: dict) -> tuple[int, object, bytes]:
-    """Byte for byte as aws-sdk-cloudwatch 1.140 for Rust: maps without a length, and these headers."""
+    """The exact bytes that aws-sdk-cloudwatch 1.140 for Rust sends: maps of indefinite length, and these headers."""
     headers = {"smithy_protocol": "rpc-v2-cbor", "accept": "application/cbor", "x_amzn_query_mode": "true"}
     path = f"/service/{TARGET}/operation/GetMetricData"
     return post(server, path, cbor(question), "application/cbor", **headers)
@@ -118,7 +118,7 @@ def cbor(value: object) -> bytes:
 
 
 def form(value: object, name: str = "") -> list[tuple[str, str]]:
-    """A question in the query protocol."""
+    """A request in the query protocol."""
     if isinstance(value, dict):
         return [item for key, part in value.items() for item in form(part, f"{name}.{key}" if name else key)]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The little that the checks share: clients for account and region, the control surface, and how to wait."""
+"""What the checks share: clients for each account and region, the control surface, and functions that wait."""
 
 import json
 import time
@@ -37,7 +37,7 @@ class Server:
         return self._clients[key]
 
     def at(self, endpoint: dict, account: str = MAIN, region: str | None = None, **config):
-        """One endpoint of a cluster of routing controls, as DescribeCluster lists it."""
+        """A client for one endpoint of a routing-control cluster, as DescribeCluster lists it."""
         key = (endpoint["Endpoint"], account, region, *config.items())
         if key not in self._clients:
             keys = boto3.Session(account, "test", region_name=region or endpoint["Region"])
@@ -62,7 +62,7 @@ class Server:
 
     @contextmanager
     def settings(self, **values):
-        """Other durations for a while."""
+        """Other durations while the context lasts."""
         before = self.control("settings")
         self.control("settings", values)
         try:
@@ -80,7 +80,7 @@ def check(function: Callable[[Server], None]) -> Callable[[Server], None]:
 
 
 def refused(code: str, call: Callable[[], object], containing: str = "") -> str:
-    """The call must fail with this code, and say this."""
+    """The call must fail with this code, and its message must contain this text. Returns the message."""
     try:
         call()
     except ClientError as error:
@@ -92,7 +92,7 @@ def refused(code: str, call: Callable[[], object], containing: str = "") -> str:
 
 
 def eventually(probe: Callable[[], object], what: str, within: float = 8.0) -> object:
-    """Poll until the probe gives something true; fail naming what never came."""
+    """Poll until the probe returns a true value, which is returned; otherwise fail and name what did not happen."""
     end = time.monotonic() + within
     while time.monotonic() < end:
         value = probe()
@@ -107,5 +107,5 @@ def equal(found: object, expected: object, what: str) -> None:
 
 
 def steps(values: list) -> list:
-    """A sampled timeline without its repetitions."""
+    """The values of a sampled timeline without repetitions."""
     return [value for i, value in enumerate(values) if i == 0 or values[i - 1] != value]

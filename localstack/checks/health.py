@@ -1,4 +1,4 @@
-"""Route 53 health checks: that they look, what at, and what makes them change their mind."""
+"""Route 53 health checks: that they probe, what they probe, and when their status changes."""
 
 import json
 import threading
@@ -15,7 +15,7 @@ PUBLIC = "8.8.4.4"  # an address that AWS would look at; tests say where it is
 
 
 def bucket(server: Server, name: str, region: str = EAST, open_to_all: bool = True) -> str:
-    """Readable by everybody, as the health check of an object needs it."""
+    """A bucket that everybody can read, as the health check of an object needs it."""
     name, s3 = f"health-{name}-{RUN}", server.client("s3", region)
     where = {} if region == EAST else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     s3.create_bucket(Bucket=name, **where)
@@ -51,7 +51,7 @@ def state(server: Server, check_id: str) -> dict:
 
 
 def becomes(server: Server, check_id: str, healthy: bool, what: str, within: float = 5.0) -> dict:
-    """All have looked, and that is what they find."""
+    """Waits until all checkers have probed and report this."""
 
     def probe() -> dict | None:
         found = state(server, check_id)
@@ -86,7 +86,7 @@ def clean_up(server: Server) -> None:
 
 
 class Site:
-    """A web server that answers what it is told to, and counts who asked."""
+    """A web server with a configurable answer that counts the requests."""
 
     def __init__(self) -> None:
         self.status, self.body, self.delay, self.asked = 200, b"all is well", 0.0, []
@@ -99,7 +99,7 @@ class Site:
                 self.send_response(site.status)
                 self.send_header("Content-Length", str(len(site.body)))
                 self.end_headers()
-                with suppress(OSError):  # whoever would not wait
+                with suppress(OSError):  # the client did not wait
                     self.wfile.write(site.body)
 
             def log_message(self, *args) -> None:
@@ -115,7 +115,7 @@ class Site:
 
 @contextmanager
 def served(server: Server, *names: str):
-    """A site that the names lead to."""
+    """A site that these names lead to."""
     site = Site()
     for name in names:
         server.control("healthchecks", {"host": name, "address": "127.0.0.1", "port": site.port})

@@ -1,4 +1,4 @@
-"""What the rest stands on: S3's conditions, STS across accounts, and the control surface itself."""
+"""What all other checks rely on: S3's conditions, STS across accounts, and the control surface itself."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""RDS: promotion, fencing groups, restore points, and where the two regions meet."""
+"""RDS: promotion, fencing groups, restore points, and references between the two regions."""
 
 import time
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def replica(server: Server, name: str, source_arn: str, region: str = EAST) -> s
 
 
 def pair(server: Server, name: str) -> tuple[str, str]:
-    """A primary in the west and its replica in the east, by name."""
+    """A primary in the west and its replica in the east; returns their names."""
     arn = database(server, name)
     return arn.split(":")[-1], replica(server, f"{name}-r", arn)
 

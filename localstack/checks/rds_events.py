@@ -1,4 +1,4 @@
-"""RDS DescribeEvents: the proof that a reboot ended, which must not come early, nor for another instance."""
+"""RDS DescribeEvents: the proof that a reboot ended, which must not come early or for another instance."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -153,7 +153,7 @@ def in_pages(server: Server) -> None:
     with server.settings(db_reboot_ms=0):
         for _ in range(21):
             boot(server, name)
-        show(server, name, WEST)  # a reboot ends when somebody looks
+        show(server, name, WEST)  # a reboot ends with the next read after its time
     client = server.client("rds", WEST)
     asked = {"SourceIdentifier": name, "SourceType": "db-instance", "EventCategories": ["availability"]}
     first = client.describe_events(**asked, MaxRecords=20)

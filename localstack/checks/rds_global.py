@@ -1,4 +1,4 @@
-"""RDS: Aurora global databases, whose writer moves from one region to another."""
+"""RDS: Aurora global databases, whose writer can move from one region to another."""
 
 import time
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""RDS DescribeDBInstances: filters, pages, and the members that drctl reads."""
+"""RDS DescribeDBInstances: filters, pages, and the fields that drctl reads."""
 
 from checks.harness import EAST, OTHER, WEST, Server, check, equal, refused
 from checks.rds import database, knob, replica, show

@@ -1,4 +1,4 @@
-"""RDS: an instance gets another name, and everything that was the instance's goes with it."""
+"""RDS: renaming an instance, after which everything that belongs to it has the new name."""
 
 import time
 
@@ -16,7 +16,7 @@ def ask(server: Server, name: str, new_name: str, region: str = WEST, at_once: b
 
 
 def rename(server: Server, name: str, region: str = WEST) -> str:
-    """At once, and gives the new name."""
+    """Renames at once and returns the new name."""
     new_name = f"{name}-new"
     with server.settings(db_rename_ms=0):
         ask(server, name, new_name, region)
@@ -26,7 +26,7 @@ def rename(server: Server, name: str, region: str = WEST) -> str:
 
 
 def note(name: str, new_name: str, region: str = WEST) -> None:
-    """So that it is cleaned up."""
+    """Registers the name for cleanup."""
     rds._made[rds._made.index((region, name))] = (region, new_name)
 
 

@@ -1,4 +1,4 @@
-"""RDS: what a replica gets of its source and of the call, how it comes to be, and how an instance goes."""
+"""RDS: which properties a replica takes from its source and from the call, how it is created, and how it is deleted."""
 
 from checks import rds
 from checks.bridges import Told, shown
@@ -142,7 +142,7 @@ def expected(server: Server) -> None:
         equal(made[0]["error"], "exit 1: no server left", "what is shown")
         equal(show(server, other)["DBInstanceStatus"], "creating", "status after a failure")
         plain = Told("plain")
-        expect(server, f"hoped-p-{RUN}", bridge=plain.argv)  # its own name goes before any name
+        expect(server, f"hoped-p-{RUN}", bridge=plain.argv)  # takes precedence over the expectation for any name
         database(server, "hoped-p", EAST)
         equal(eventually(plain, "the bridge of a plain instance is told")[0]["source"], None, "source of a plain one")
         plain.go()

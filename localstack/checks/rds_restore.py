@@ -1,4 +1,4 @@
-"""RDS: instances from backups, the times they can be had of, and snapshots."""
+"""RDS: instances restored from backups, restorable times, and snapshots."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +12,7 @@ WRONG, NO_SNAPSHOT, SNAPSHOT_STATE = "InvalidParameterValue", "DBSnapshotNotFoun
 
 
 def restore(server: Server, source: str, name: str, **more) -> dict:
-    """To the latest time, unless another is given."""
+    """Restores to the latest time, unless another one is given."""
     asked = {"SourceDBInstanceIdentifier": source, "TargetDBInstanceIdentifier": f"{name}-{RUN}", **more}
     if "RestoreTime" not in more:
         asked.setdefault("UseLatestRestorableTime", True)

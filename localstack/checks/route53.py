@@ -9,7 +9,7 @@ _made: list[str] = []
 
 
 def zone(server: Server, name: str) -> tuple[str, str]:
-    """A zone of its own; gives its id and its name."""
+    """Creates a zone; returns its ID and name."""
     name = f"{name}.example"
     made = server.client("route53").create_hosted_zone(Name=name, CallerReference=str(uuid.uuid4()))
     zone_id = made["HostedZone"]["Id"].rsplit("/", 1)[-1]
