@@ -1,8 +1,8 @@
-"""Computes the figures of a compliance report anew, from what `drctl audit export` wrote, the bundles, and nothing else.
+"""Recomputes the figures of a compliance report from the output of `drctl audit export` and the bundles, and nothing else.
 
 It shares no code with drctl, and reads raw events. Usage: recompute.py AUDIT.jsonl BUNDLES SINCE UNTIL NOW TIERS
-NOW is when the report was written; TIERS says in JSON how often each tier has to be proven, in seconds.
-What it does not know of (runs that continue others, promotions by hand, clocks that jump) ends it rather than being guessed.
+NOW is when the report was written; TIERS is JSON with the interval in seconds at which each tier has to be proven.
+It exits on cases that it does not support (runs that continue others, manual promotions, clock jumps) instead of guessing.
 """
 import datetime
 import json
@@ -25,7 +25,7 @@ last = min(until, now)
 
 
 def read():
-    """Events by run, and what the ledger says of drills and of what people were told."""
+    """Events by run, and what the ledger records of drills and of messages to people."""
     runs, drills, told = {}, [], {}
     for line in open(file, encoding="utf-8"):
         record = json.loads(line)
@@ -46,9 +46,9 @@ def steps_of(runbook, op):
 
 
 def rto(created, runbook, events):
-    """From the first failed public probe, or from when a person says that it began, to the last one that was good again.
+    """From the first failed public probe, or from when a person says that the outage began, to the last probe that recovered.
 
-    Returns milliseconds, what they are worth, what the probe's interval hides, and whether users were never seen to be served again."""
+    Returns milliseconds, their quality, what the probes' intervals can hide, and whether users were never seen to be served again."""
     began, known, restored, hidden = None, True, 0, 0
     for probe in (p for p in runbook["probes"] if p["role"] == "public"):
         hidden = max(hidden, probe["every_ms"])
@@ -82,7 +82,7 @@ def rto(created, runbook, events):
 
 
 def missing(before, fenced, taken):
-    """What lies between an old primary's last commit and the last one replayed: measured by one clock, else a bound."""
+    """The time between the old primary's last commit and the last replayed one: measured by one clock, else a bound."""
     last, replayed = fenced.get("last_commit_there"), taken.get("last_replayed_there")
     clock = fenced.get("clock")
     one_clock = clock is None or before is None or abs(clock["ahead_ms"] - before) <= clock["within_ms"] + 2000
@@ -98,7 +98,7 @@ def missing(before, fenced, taken):
 
 
 def rpo(runbook, events):
-    """The worst of what was taken of each store before it was promoted, reconciled where its old primary was fenced only after that."""
+    """The worst loss of all stores, as measured before promotion, and corrected if the old primary was fenced only afterwards."""
     promotes, taken, promoted, owed, fenced, diverged = steps_of(runbook, "promote"), {}, {}, set(), {}, set()
     for event in events:
         if event["kind"] in ("found_promoted", "debt_settled", "clock_jumped"):
@@ -147,7 +147,7 @@ def verdict(figure, objective):
 
 
 def quantile(samples, share):
-    """By nearest rank; who never recovered took longest. A sample is (never recovered, seconds, may be more)."""
+    """By nearest rank; a run that never recovered sorts last. A sample is (never recovered, seconds, may be more)."""
     samples = sorted(samples)
     if not samples:
         return None
@@ -162,7 +162,7 @@ def median(samples):
 
 
 def duties_missed(run, created, events, told):
-    """What was to be done by then and was not, or was done later. Updates that nobody was to tell are unknown, which is no miss."""
+    """Duties that were due and not done, or done late. Updates without a configured recipient are unknown, not missed."""
     watch = [s["id"] for s in json.loads(created["runbook"])["steps"] if s["phase"] == "watch" and s["action"]["verb"] == "wait" and not s.get("background")]
     over = lambda e: e["kind"] == "run_finished" or (e["kind"] == "step_started" and e["step"] in watch)
     duties, end = created.get("duties"), next((e for e in events if over(e)), None)
@@ -186,13 +186,13 @@ def duties_missed(run, created, events, told):
 
 
 def open_gap(marks, every):
-    """Whether nobody proved it for longer than that when the report ends."""
+    """Whether the last proof is older than the required interval at the end of the report."""
     marks = [mark for mark in marks if mark <= last]
     return bool(marks) and max(max(marks) + every, since) < last
 
 
 def unprotected(runs):
-    """How long stores had no standby after they were promoted, in milliseconds. Runs are those of one application, by when they began."""
+    """How long stores had no standby after their promotion, in milliseconds. `runs` are those of one application, by start time."""
     without, total = {}, 0
     inside = lambda begin, end: max(0, min(end, last) - max(begin, since))
     for created, runbook, events in runs:

@@ -1,1 +1,1 @@
-"""What selftest asserts of a world, in the order of the modules."""
+"""The checks that selftest runs on a world, in the order of the modules."""

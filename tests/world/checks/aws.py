@@ -1,4 +1,4 @@
-"""The same servers and the same zone through AWS's API."""
+"""The same servers and the same zone, controlled through the AWS API."""
 
 import json
 import os
@@ -51,7 +51,7 @@ def failover(folder: str) -> None:
 
 @contextmanager
 def of_aws(folder: str):
-    """A world of its own that is AWS's as well."""
+    """A separate world that the AWS API controls as well."""
     world = World(folder, "--localstack", LOCALSTACK)
     try:
         words = (process := world.start()).communicate(timeout=60)[1]
@@ -94,7 +94,7 @@ def failed_over(world: World, made: dict) -> None:
 
 
 def database(made: dict, place: str, name: str) -> str:
-    """What AWS says of an instance; nothing if there is none of that name."""
+    """What AWS returns for an instance; empty if no instance has that name."""
     every = call(made, place, "DescribeDBInstances").split("<DBInstance>")
     return next((one for one in every if f"<DBInstanceIdentifier>{name}<" in one), "")
 
@@ -122,7 +122,7 @@ def renamed(made: dict, place: str, name: str, new_name: str) -> None:
 
 
 def came_back(world: World, made: dict) -> None:
-    """The old primary lives on under another name, reached there and nowhere else, its fence with it; and is back."""
+    """The old primary keeps running under another name, reachable only there and still fenced; then it gets its old name back."""
     count, west = "SELECT count(*) FROM ledger", world.region("west")["db"]
     rows, group = world.sql("west", count), {"VpcSecurityGroupIds_VpcSecurityGroupId_1": made["sites"]["west"]["group"]}
     renamed(made, "west", "shop-west", "shop-west-aside")
@@ -139,7 +139,7 @@ def came_back(world: World, made: dict) -> None:
 
 
 def reached(world: World, address: str, text: str, code: int | None = 0) -> str:
-    """What a user of the application is answered at an endpoint."""
+    """What a user of the application gets from an endpoint."""
     with open(world.facts["logins"]["app"]) as file:
         login = json.load(file)
     way = f"host={address} dbname=shop user={login['username']} password={login['password']} connect_timeout=2"
@@ -147,7 +147,7 @@ def reached(world: World, address: str, text: str, code: int | None = 0) -> str:
 
 
 def replaced(world: World, made: dict, place: str, source: str, row: int) -> None:
-    """The old primary lives on as it was, a replica of the new one comes under its name, and what is written there is here."""
+    """The old primary is renamed and keeps its data; a replica of the new primary gets its name and receives new rows."""
     name, old = made["sites"][place]["instance"], f"{made['sites'][place]['instance']}-old"
     renamed(made, place, name, old)
     rows = world.sql(f"{place}/{old}", "SELECT count(*) FROM ledger")
@@ -171,7 +171,7 @@ def replaced(world: World, made: dict, place: str, source: str, row: int) -> Non
 
 
 def second(world: World, made: dict) -> None:
-    """Any name: a standby beside the others, with an endpoint and a group of its own; renamed, it goes on; deleted, it is gone."""
+    """A second standby can have any name and has its own endpoint and group; it survives a rename, and disappears when it is deleted."""
     arn = tag(database(made, "east", "shop-east"), "DBInstanceArn")
     more = {"SourceDBInstanceIdentifier": arn, "VpcSecurityGroupIds_VpcSecurityGroupId_1": made["sites"]["west"]["group"]}
     call(made, "west", "CreateDBInstanceReadReplica", DBInstanceIdentifier="second", **more)
@@ -200,7 +200,7 @@ def second(world: World, made: dict) -> None:
 
 
 def source_renamed(world: World, made: dict, slots: str) -> None:
-    """Standbys follow their source to its new name and back."""
+    """Standbys follow their source when it is renamed, and when it is renamed back."""
     for name, new, row in (("shop-east", "shop-east-new", 11), ("shop-east-new", "shop-east", 12)):
         renamed(made, "east", name, new)
         server = "east" if new == "shop-east" else f"east/{new}"
@@ -264,13 +264,13 @@ def moment_of(text: str) -> datetime:
 
 
 def latest(made: dict, place: str, name: str) -> datetime:
-    """Long ago as long as there is none."""
+    """The latest restorable time, or a time long ago if there is none."""
     found = database(made, place, name)
     return moment_of(tag(found, "LatestRestorableTime") if "<LatestRestorableTime>" in found else "1970-01-01T00:00:00Z")
 
 
 def shipped(world: World, made: dict, name: str, moment: str) -> None:
-    """Not after half a minute, but as soon as there is something."""
+    """Waits until this moment can be restored, which is so as soon as the WAL is archived."""
     server = "west" if name == "shop-west" else f"west/{name}"
 
     def reaches() -> bool:
@@ -281,8 +281,8 @@ def shipped(world: World, made: dict, name: str, moment: str) -> None:
 
 
 def too_late(made: dict, moment: str) -> None:
-    """What is not archived is not restored; nor is what is to come."""
-    time.sleep(3)  # by now it would have been said, if only time had to pass
+    """Neither a moment that is not archived nor one in the future can be restored."""
+    time.sleep(3)  # enough time for a wrong answer that depended on time alone
     soon = f"{datetime.now(UTC) + timedelta(minutes=1):%Y-%m-%dT%H:%M:%SZ}"
     assert latest(made, "west", "shop-west") < moment_of(moment), "the time of a row that is not archived counts as restorable"
     for at in (moment, soon):
@@ -296,7 +296,7 @@ def too_late(made: dict, moment: str) -> None:
 
 
 def again(world: World, made: dict) -> None:
-    """The restored one has backups of its own, so that another can be made of it."""
+    """A restored instance has its own backups, from which another one can be restored."""
     since = world.sql("west/moment", NOW)
     shipped(world, made, "moment", since)
     more = {"SourceDBInstanceIdentifier": "moment", "TargetDBInstanceIdentifier": "again", "RestoreTime": since}
@@ -306,7 +306,7 @@ def again(world: World, made: dict) -> None:
 
 
 def gone(world: World, made: dict, names: list[str]) -> None:
-    """Deleted, also when it was killed, a server and its data are gone; the others stay until the world goes."""
+    """Deleting a server, even a killed one, removes it and its data; the others stay until the world is taken down."""
     data, alive = {name: world.data(f"west/{name}") for name in names}, world.data("west/again")
     used = {segment_of(data[name]) for name in names}
     equal(len(used & segments()), len(names), "shared memory of the restored servers")
@@ -326,7 +326,7 @@ def gone(world: World, made: dict, names: list[str]) -> None:
 
 
 def broken_off(world: World, made: dict) -> None:
-    """A world goes while servers are made in it."""
+    """A world can be taken down while servers are being created in it."""
     number, more = world.id, {"SourceDBInstanceIdentifier": "again", "UseLatestRestorableTime": "true"}
     begun = moment_of(world.sql("west/again", NOW)) - timedelta(minutes=5)
     eventually(lambda: latest(made, "west", "again") > begun, "backups of the last one")

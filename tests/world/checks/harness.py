@@ -1,4 +1,4 @@
-"""What the checks share: two worlds, clients in them, and how to wait."""
+"""What the checks share: two worlds, clients in them, and functions that wait."""
 
 import glob
 import json
@@ -12,9 +12,9 @@ from contextlib import contextmanager
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOCALSTACK = os.environ.get("DRCTL_TEST_LOCALSTACK")
 NOTHING_CAME = 28  # curl's exit code where packets vanish
-TOLD = 7  # and where it was told that there is no way
+TOLD = 7  # and where the connection fails at once
 CHECKS: list[tuple[str, Callable]] = []
-APART: list[tuple[str, Callable]] = []  # those that have a world of their own, and so run beside the others
+APART: list[tuple[str, Callable]] = []  # checks that have their own world, and so run in parallel with the others
 
 
 def check(function: Callable) -> Callable:
@@ -37,7 +37,7 @@ def equal(found: object, expected: object, what: str) -> None:
 
 
 def run(*command: str, code: int | None = 0, text: str = "") -> str:
-    """What a command said, on stderr as well if it was not to succeed."""
+    """The command's output, with stderr if it was expected to fail."""
     done = subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert code is None or done.returncode == code, f"{command}: {done.returncode}: {done.stdout}{done.stderr}"
     return done.stdout + ("" if code == 0 else done.stderr)
@@ -56,7 +56,7 @@ class World:
         self.folder, self.options, self.clients = folder, options, 0
 
     def start(self) -> subprocess.Popen:
-        """In a session of its own, so that it can be broken off with all that it is just doing."""
+        """Started in its own session, so that it can be killed together with all its children."""
         command, words = [f"{HERE}/up", self.folder, *self.options], {"stderr": subprocess.PIPE, "text": True}
         return subprocess.Popen(command, start_new_session=True, **words)
 
@@ -66,7 +66,7 @@ class World:
 
     @property
     def id(self) -> str | None:
-        """Also of a world that is only half built."""
+        """The world's number, even if it is only half built."""
         for mark in glob.glob("/run/world*/dir"):
             with open(mark) as file:
                 if file.read().strip() == self.folder:
@@ -83,12 +83,12 @@ class World:
         return self.facts["regions"][name]
 
     def data(self, server: str) -> str:
-        """Of a region's own server, or of REGION/INSTANCE."""
+        """The data directory of a region's own server, or of REGION/INSTANCE."""
         region, _, instance = server.partition("/")
         return f"{self.facts['run']}/{region}/servers/{instance}/disk/data" if instance else self.region(region)["data"]
 
     def sql(self, region: str, text: str, database: str = "shop") -> str:
-        """As the host's superuser, from wherever the network still leads there."""
+        """Runs as superuser on the region's database host."""
         return self.do("host", region, "psql", "-X", "-At", "-d", database, "-c", text).strip()
 
     def curl(self, place: str, url: str, seconds: float = 4) -> tuple[int, dict, float]:
@@ -99,7 +99,7 @@ class World:
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
         try:
             answer = json.loads(done.stdout)
-        except ValueError:  # nginx's own words
+        except ValueError:  # an error page of nginx
             answer = {}
         return done.returncode, answer, time.monotonic() - began
 
@@ -121,7 +121,7 @@ class World:
 
     @contextmanager
     def client(self, mode: str):
-        """Gives a function that tells all attempts so far."""
+        """Starts a client; yields a function that returns all attempts so far."""
         self.clients += 1
         path = f"{self.folder}/{mode}-{self.clients}.jsonl"
         process = subprocess.Popen([f"{HERE}/client", self.folder, "--mode", mode, "--rate", "20", "--out", path])
@@ -143,7 +143,7 @@ class World:
 
 
 def later(attempts: Callable, wanted: Callable[[dict], bool], what: str, within: float = 30.0) -> dict:
-    """The first attempt, begun from now on, that is as wanted."""
+    """The first attempt that begins after this call and satisfies `wanted`."""
     now = time.monotonic()
 
     def found() -> dict | None:
@@ -158,13 +158,13 @@ def segments(unused: bool = False) -> set[str]:
 
 
 def segment_of(data: str) -> str:
-    """The shared memory that a running PostgreSQL wrote down."""
+    """The shared memory segment that a running PostgreSQL recorded."""
     with open(f"{data}/postmaster.pid") as file:
         return file.read().split("\n")[6].split()[1]
 
 
 def traces(folder: str, number: str) -> list[str]:
-    """All on this machine that belongs to a world; other worlds may come and go meanwhile."""
+    """Everything on this machine that belongs to this world; other worlds may start and stop meanwhile."""
     found = [s.split()[0] for s in run("ip", "netns", "list").split("\n") if s.startswith(f"world{number}-")]
     with open("/proc/mounts") as file:
         found += [line for line in file if f"world{number}-" in line or f"/run/world{number}/" in line]

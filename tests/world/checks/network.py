@@ -1,4 +1,4 @@
-"""Names, ways, and faults on them."""
+"""Names, routes, and network faults."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Servers that die, fill up and come back, and what clients know of it."""
+"""Servers that die, run out of disk space and recover, and what clients see."""
 
 import time
 
@@ -78,7 +78,7 @@ def full_disk(world: World, other: World) -> None:
     error = world.health()["error"]
     assert other.healthy("west"), "the other world's disk is full as well"
     world.fault("free-disk", "east")
-    if "No space left" not in error:  # the server itself has ended, which a full disk does, too
+    if "No space left" not in error:  # the server itself has stopped, which a full disk can also cause
         world.fault("start", "east", "postgres")
     eventually(lambda: world.healthy("east"), "writes again")
 

@@ -1,4 +1,4 @@
-"""The application of one region. GET /health is 200 if a row could be written and read back through the database's name."""
+"""The application of one region. GET /health answers 200 if a row could be written and read back through the database's name."""
 
 import json
 import os
@@ -27,7 +27,7 @@ def look(found: dict) -> None:
                 found |= {"ok": cursor.fetchone() == (SITE,), "server": server, "server_site": WORLD.site(server)}
         finally:
             connection.close()
-    except Exception as why:  # whatever it is, the application is not healthy
+    except Exception as why:  # after any error, the application is not healthy
         found |= {"error": " ".join(f"{type(why).__name__}: {why}".split())}
 
 

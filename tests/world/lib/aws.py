@@ -1,6 +1,6 @@
-"""The world as AWS has it: an RDS instance a region, a fence for each, the zone, all bridged. Usage: aws.py WORLD LOCALSTACK
+"""The world's resources in AWS: an RDS instance and its fence for each region, and the zone, all with bridges. Usage: aws.py WORLD LOCALSTACK
 
-Calls are made by hand, because nothing else here needs an SDK.
+API requests are built by hand, because nothing else here needs an SDK.
 """
 
 import json
@@ -22,7 +22,7 @@ class Account:
         self.endpoint, self.number = endpoint, number
 
     def send(self, service: str, region: str, path: str, body: str) -> str:
-        """LocalStack reads account, region and service from the signature, and does not check it."""
+        """LocalStack reads account, region and service from the signature, but does not verify it."""
         scope = f"{self.number}/20260101/{region}/{service}/aws4_request"
         kind = "application/x-www-form-urlencoded" if service in VERSIONS else "application/xml"
         signed = f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"
@@ -44,7 +44,7 @@ class Account:
             return json.load(answer)
 
     def bridges(self) -> list[dict]:
-        """Those of this account's instances."""
+        """The bridges of this account's instances."""
         with urllib.request.urlopen(f"{self.endpoint}/_drctl/bridges", timeout=10) as answer:
             return [b for b in json.load(answer)["bridges"] if b["account"] == self.number and "instance" in b]
 
@@ -53,7 +53,7 @@ class Account:
         return tag(made, "groupId")
 
     def record(self, zone: str, name: str, address: str, ttl: int) -> str:
-        """Gives the change's id."""
+        """Sets an A record. Returns the ID of the change."""
         values = f"<ResourceRecords><ResourceRecord><Value>{address}</Value></ResourceRecord></ResourceRecords>"
         record_set = f"<Name>{name}</Name><Type>A</Type><TTL>{ttl}</TTL>{values}"
         change = f"<Change><Action>UPSERT</Action><ResourceRecordSet>{record_set}</ResourceRecordSet></Change>"

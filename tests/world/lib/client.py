@@ -20,7 +20,7 @@ class Client:
         self.restart()
 
     def restart(self) -> None:
-        """Reads its secret, which it does at no other time."""
+        """Closes the connection and reads the client's secret, which it does at no other time."""
         if self.connection is not None:
             self.connection.close()
         self.connection = None
@@ -29,7 +29,7 @@ class Client:
             self.world.login = led.read(self.world.regions[site]["api"], account, led.REGIONS[site])
 
     def write(self, n: int) -> str:
-        """Gives the server that took the row."""
+        """Returns the server that accepted the row."""
         if self.connection is None:
             within(TIMEOUT_S)
             self.connection = self.world.connect()
@@ -43,7 +43,7 @@ class Client:
         server = error = None
         try:
             server = self.write(n)
-        except Exception as why:  # whatever it was, the row is not known to be safe
+        except Exception as why:  # after any error, the row is not known to be safe
             error = " ".join(f"{type(why).__name__}: {why}".split())
         done_mono, done = time.monotonic(), datetime.now(UTC)
         if self.connection and (self.mode == "fresh" or self.connection.closed or "TooLate" in (error or "")):

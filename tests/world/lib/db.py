@@ -1,4 +1,4 @@
-"""Connections whose every wait ends: a server that has vanished must not hold its client for minutes."""
+"""Database connections on which every wait is bounded: a server that vanished must not block its client for minutes."""
 
 import json
 import select
@@ -16,7 +16,7 @@ class TooLate(Exception):
 
 
 def within(seconds: float) -> None:
-    """From here on this thread's connections have so long for all that they do."""
+    """From now on, all operations on this thread's connections together must finish within this time."""
     _now.end = time.monotonic() + seconds
 
 
@@ -33,7 +33,7 @@ extensions.set_wait_callback(_wait)
 
 
 class World:
-    """What world.json says."""
+    """The contents of world.json."""
 
     def __init__(self, path: str) -> None:
         with open(path) as file:
@@ -43,12 +43,12 @@ class World:
             self.login = json.load(file)
 
     def site(self, server: str | None) -> str | None:
-        """The region that has this database server, by its address."""
+        """The region of the database server with this address."""
         subnet = server.rpartition(".")[0] if server else None
         return next((name for name, region in self.regions.items() if region["subnet"].rpartition(".")[0] == subnet), None)
 
     def connect(self):
-        """By name, so resolved anew each time; or where its secret leads."""
+        """Connects by name, so the name is resolved again each time; or to the endpoint in the client's secret."""
         connection = psycopg2.connect(
             host=self.login.get("host", self.facts["names"]["db"]),
             port=self.login.get("port", 5432),

@@ -1,5 +1,5 @@
-"""Secrets that clients find their database by, one a region, with the endpoint of the home region's server.
-Usage: led.py WORLD AWS LOCALSTACK. Gives their name.
+"""Creates the secrets that lead clients to their database: one for each region, with the endpoint of the home region's server.
+Usage: led.py WORLD AWS LOCALSTACK. Prints their name.
 """
 
 import json
@@ -12,7 +12,7 @@ NAME = "shop/app"
 
 
 def ask(endpoint: str, account: str, region: str, operation: str, body: dict) -> dict:
-    """LocalStack reads account, region and service from the signature, and does not check it."""
+    """LocalStack reads account, region and service from the signature, but does not verify it."""
     scope = f"{account}/20260101/{region}/secretsmanager/aws4_request"
     headers = {
         "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
@@ -24,7 +24,7 @@ def ask(endpoint: str, account: str, region: str, operation: str, body: dict) ->
 
 
 def read(endpoint: str, account: str, region: str) -> dict:
-    """What a client finds in its secret."""
+    """What a client reads from its secret."""
     return json.loads(ask(endpoint, account, region, "GetSecretValue", {"SecretId": NAME})["SecretString"])
 
 

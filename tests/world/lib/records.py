@@ -57,7 +57,7 @@ def create() -> None:
 
 
 def weighted(sets: list[dict], kind: str) -> str:
-    """As Route 53 does: shares by weight; where all are zero, all are alike."""
+    """Like Route 53: shares by weight; if all weights are zero, all are equal."""
     zero = not any(s.get("Weight") for s in sets)
     shares = [(1 if zero else s["Weight"], r["Value"]) for s in sets for r in s["ResourceRecords"]]
     pairs = ", ".join(f"{{{weight}, '{value}'}}" for weight, value in shares if weight)
@@ -65,7 +65,7 @@ def weighted(sets: list[dict], kind: str) -> str:
 
 
 def by_health(sets: list[dict]) -> bool:
-    """Their answer is more than what is in the zone: LocalStack's extension works it out."""
+    """Whether the answer depends on health as well as on the zone; then LocalStack's extension computes it."""
     return any("Failover" in s or "HealthCheckId" in s for s in sets)
 
 
@@ -81,7 +81,7 @@ def answered(name: str, kind: str, choices: list[dict]) -> list[dict]:
 
 
 def take_over(name: str, kind: str, sets: list[dict], choices: list[dict]) -> list[dict]:
-    """One name and type of Route 53; what it was before here, plain or weighted, goes."""
+    """The changes that replace a name and type, plain or weighted, with what Route 53 has now."""
     gone = [{"name": name, "type": t, "changetype": "DELETE"} for t in (kind, "LUA")]
     if not sets:
         return gone
@@ -96,7 +96,7 @@ def take_over(name: str, kind: str, sets: list[dict], choices: list[dict]) -> li
 
 
 def sync() -> None:
-    """Only names that the batch touched: others may be somebody else's."""
+    """Changes only names that the batch touched, because others may be managed elsewhere."""
     batch = json.load(sys.stdin)
     answers = {(a["name"], a["type"]): a["choices"] for a in batch.get("answers", [])}
     sets = []

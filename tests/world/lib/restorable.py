@@ -1,6 +1,6 @@
-"""Tell AWS up to when its instances can be restored: until the first commit that is not archived. Usage: restorable.py DIR LOCALSTACK
+"""Tell AWS the latest restorable time of its instances: just before the first commit that is not archived. Usage: restorable.py DIR LOCALSTACK
 
-It looks at the servers' files alone, so that nobody sees a session that is not a user's.
+It reads only the servers' files, so that no database session appears that is not a user's.
 """
 
 import glob
@@ -34,7 +34,7 @@ def runs(data: str) -> bool:
 
 
 def restorable(world: dict, disk: str) -> datetime | None:
-    """None where there is no backup, and where nobody writes or archives."""
+    """The latest restorable time. None without a backup, and if the server is a standby, stopped or not archiving."""
     data, archived, begun = f"{disk}/data", read(f"{disk}/archived"), read(f"{disk}/backed-up")
     if not archived or not begun or os.path.exists(f"{data}/standby.signal") or not runs(data):
         return None
@@ -51,7 +51,7 @@ def restorable(world: dict, disk: str) -> datetime | None:
 
 
 def commits(world: dict, data: str, timeline: str, start: str) -> list[tuple[str, ...]]:
-    """From the archived segment on, because a commit may reach into the next."""
+    """Reads from the start of the last archived segment, because a commit record can continue in the next segment."""
     command = [f"{world['bin']}/pg_waldump", "-p", f"{data}/pg_wal", "-t", str(int(timeline, 16)), "-s", start]
     told = subprocess.run([*command, "-r", "Transaction"], capture_output=True, text=True, env={"TZ": "UTC", "LC_ALL": "C"})
     # pg_waldump always reports an error at the end of the WAL. An unreadable first record is a different case.
@@ -81,7 +81,7 @@ def main() -> None:
                     if latest:
                         tell(account, region, name, latest)
                         open(f"{place}/restorable", "w").close()
-                except (OSError, ValueError) as why:  # it is being renamed, made or removed
+                except (OSError, ValueError) as why:  # a file is being renamed, created or removed
                     print(f"{name}: {why}", flush=True)
         time.sleep(1)
 

@@ -1,8 +1,8 @@
-"""The world's names by routing controls: failover record sets, each with the health check of its region's control.
-Usage: routed.py WORLD AWS LOCALSTACK WAIT_MS, which gives what was made as JSON,
-or .. turn ON OFF RULE, whatever the rule says
+"""DNS names that follow routing controls: failover record sets, each with the health check of its region's control.
+Usage: routed.py WORLD AWS LOCALSTACK WAIT_MS, which prints the created resources as JSON,
+or .. turn ON OFF RULE, which overrides the rule
 
-The endpoint of a region that the world has is reached at that region's AWS, so that it is lost with it.
+A cluster endpoint in one of the world's regions is reached through that region's AWS, so that a region's outage includes it.
 """
 
 import json
@@ -36,7 +36,7 @@ def endpoints(aws: Account, cluster: str) -> list[dict]:
 
 
 def endpoint_of(aws: Account) -> str:
-    """One that nothing is wrong with, of this world's cluster."""
+    """A working endpoint of this world's cluster."""
     with urllib.request.urlopen(f"{aws.endpoint}/_drctl/arc", timeout=10) as answer:
         found = [c for c in json.load(answer)["clusters"] if c["account"] == aws.number]
     return next(e["path"] for e in found[0]["endpoints"] if e["mode"] == "up" and not e["delay_ms"])

@@ -1,5 +1,5 @@
-"""The world's names by an object: failover record sets whose primary's health check, inverted, asks for an object in the other region's S3.
-Usage: watched.py WORLD AWS LOCALSTACK. Gives what was made as JSON.
+"""DNS names that follow an S3 object: failover record sets; the primary's inverted health check requests an object in the other region's S3.
+Usage: watched.py WORLD AWS LOCALSTACK. Prints the created resources as JSON.
 """
 
 import json
@@ -27,7 +27,7 @@ def s3(aws: Account, region: str, method: str, path: str, body: str = "") -> Non
 
 
 def bucket(aws: Account, region: str) -> str:
-    """Everybody may read it: health checkers have no credentials."""
+    """A public bucket, because health checkers have no credentials."""
     name = f"signal-{aws.number}"
     s3(aws, region, "PUT", name)
     s3(aws, region, "DELETE", f"{name}?publicAccessBlock")
