@@ -1,4 +1,4 @@
-"""The world's resources in AWS: an RDS instance and its fence for each region, and the zone, all with bridges. Usage: aws.py WORLD LOCALSTACK
+"""The world's resources in AWS: an RDS instance and its fence for each region, and the zone, with bridges. Usage: aws.py WORLD LOCALSTACK
 
 API requests are built by hand, because nothing else here needs an SDK.
 """

@@ -1,4 +1,4 @@
-"""Tell AWS the latest restorable time of its instances: just before the first commit that is not archived. Usage: restorable.py DIR LOCALSTACK
+"""Tell AWS its instances' latest restorable time: just before the first commit that is not archived. Usage: restorable.py DIR LOCALSTACK
 
 It reads only the servers' files, so that no database session appears that is not a user's.
 """

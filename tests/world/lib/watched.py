@@ -1,4 +1,4 @@
-"""DNS names that follow an S3 object: failover record sets; the primary's inverted health check requests an object in the other region's S3.
+"""DNS names that follow an S3 object: failover record sets; the primary's inverted health check reads an object in the other region's S3.
 Usage: watched.py WORLD AWS LOCALSTACK. Prints the created resources as JSON.
 """
 
