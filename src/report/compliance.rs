@@ -564,7 +564,7 @@ fn totals(
         drills_missed: findings::missed(books, asked).count(),
         unproven: applications.iter().filter(|a| a.unproven.iter().any(|gap| gap.open)).count(),
         never_proven: applications.iter().filter(|a| a.never_proven).count(),
-        // The sum of no floats at all is below zero.
+        // An empty sum of floats is -0.0.
         unprotected_s: applications
             .iter()
             .flat_map(|a| &a.unprotected)

@@ -211,7 +211,7 @@ impl Starting<'_> {
             Before::Shown(document) => Ok(Ending::without(exit::DONE, document)),
             Before::Nothing => {
                 self.printer.note(&outcome::idle(plan, self.intent, self.to(plan).as_str()));
-                // A live drill that moves nobody did not take place.
+                // A live drill that would move no users must not count as done.
                 let idle = self.drill.class == Some(Drill::Live) && self.drill.returns.is_none();
                 let code = if idle { exit::NOT_RECOVERED } else { exit::DONE };
                 let document = serde_json::json!({
@@ -261,7 +261,7 @@ impl Starting<'_> {
             None => prior_runs::held(self.store, plan, (self.intent, &self.to(plan)))?,
         };
         adopted::mention(self.printer, self.store, &plan.name)?;
-        // What is only read takes nobody's place.
+        // A tabletop drill only reads, so it replaces no earlier run.
         let only_read = self.drill.class == Some(Drill::Tabletop);
         let _old = if only_read { None } else { held.lock(self.store)? };
         if outcome::nothing_moves(plan) {
