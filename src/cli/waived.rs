@@ -6,7 +6,7 @@ use crate::inventory::Estate;
 use crate::inventory::observation::Observation;
 use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::{Operation, Spec, State, Target};
+use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::ComponentName;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Rule, Scope, Waiver};
@@ -25,7 +25,7 @@ pub fn for_plan(waivers: Vec<Waiver>, plan: &Plan) -> Result<Vec<Waiver>, CliErr
     let meant = |scope: Scope| {
         let is = |c: &&Component| match scope {
             Scope::Store => c.is_store(),
-            Scope::Capacity => matches!(c.spec, Spec::Autoscaling(_)),
+            Scope::Capacity => matches!(c.role(), Role::Capacity(_)),
             Scope::Component => true,
             Scope::Run => false,
         };

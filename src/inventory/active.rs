@@ -9,10 +9,9 @@ use std::fmt;
 
 use super::estate::{Estate, Known};
 use super::observation::Observation;
-use super::targets;
 use crate::kinds::aws::route53::{Record, RecordPolicy, RecordSet, Route53, SwitchBy};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::types::{Component, Plan};
@@ -81,12 +80,12 @@ pub fn votes(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<Component
     plan.components
         .values()
         .filter_map(|component| {
-            let vote = match &component.spec {
-                Spec::Database(spec) => writer(plan, estate, now, &component.name, spec),
-                Spec::Autoscaling(group) => capacity(plan, estate, now, &component.name, group),
-                Spec::Route53(zone) => answers(plan, estate, now, &component.name, zone),
+            let vote = match component.role() {
+                Role::Store(spec) => writer(plan, estate, now, &component.name, spec),
+                Role::Capacity(group) => capacity(plan, estate, now, &component.name, group),
+                Role::Traffic(zone) => answers(plan, estate, now, &component.name, zone),
                 // Buckets accept writes in every site, so they cannot vote.
-                Spec::Clients(_) | Spec::Buckets(_) | Spec::External(_) => None,
+                Role::Clients(_) | Role::Copy(_) | Role::Declared => None,
             };
             vote.map(|v| (component.name.clone(), v))
         })
@@ -135,10 +134,9 @@ fn split(plan: &Plan, estate: &Estate, votes: BTreeMap<ComponentName, Vote>) -> 
 /// Databases for which no server takes writes, with the site in which one is fenced.
 pub fn fenced(plan: &Plan, estate: &Estate) -> BTreeMap<ComponentName, SiteName> {
     let stopped = |component: &Component| {
-        let Spec::Database(spec) = &component.spec else { return None };
+        let Role::Store(spec) = component.role() else { return None };
         let kept_out = |site: &&SiteName| {
-            targets::database(plan, &component.name, spec, site)
-                .is_some_and(|db| is_fenced(estate, &db, spec))
+            spec.server(plan, &component.name, site).is_some_and(|db| is_fenced(estate, &db, spec))
         };
         let none = live_writers(plan, estate, component).is_empty();
         let site = spec.at.keys().find(kept_out).filter(|_| none)?;
@@ -149,9 +147,9 @@ pub fn fenced(plan: &Plan, estate: &Estate) -> BTreeMap<ComponentName, SiteName>
 
 /// Sites in which this survey saw a writable database that is not fenced.
 pub fn live_writers(plan: &Plan, estate: &Estate, component: &Component) -> Vec<SiteName> {
-    let Spec::Database(spec) = &component.spec else { return Vec::new() };
+    let Role::Store(spec) = component.role() else { return Vec::new() };
     let writes = |site: &&SiteName| {
-        targets::database(plan, &component.name, spec, site).is_some_and(|db| takes_writes(estate, &db, spec))
+        spec.server(plan, &component.name, site).is_some_and(|db| takes_writes(estate, &db, spec))
     };
     spec.at.keys().filter(writes).cloned().collect()
 }
@@ -172,7 +170,7 @@ pub fn is_fenced(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
 /// Whether this survey saw proof of a fence on the database.
 pub fn has_proof(estate: &Estate, db: &DatabaseRef, spec: &Database) -> bool {
     spec.fence.iter().any(|&method| {
-        let seen = estate.now(&targets::fence(db, method)).and_then(Observation::state);
+        let seen = estate.now(&Target::fence(db, method)).and_then(Observation::state);
         matches!(seen, Some(State::Fence(f)) if f.proven)
     })
 }
@@ -199,9 +197,9 @@ fn writer(
 ) -> Option<Vote> {
     let mut writers = Vec::new();
     for site in spec.at.keys() {
-        let db = targets::database(plan, name, spec, site)?;
+        let db = spec.server(plan, name, site)?;
         let known = estate.database(&Target::Database(db), now);
-        let fenced = targets::database(plan, name, spec, site).is_some_and(|db| is_fenced(estate, &db, spec));
+        let fenced = spec.server(plan, name, site).is_some_and(|db| is_fenced(estate, &db, spec));
         if known.value().is_some_and(|d| !d.is_replica()) && !fenced {
             writers.push(Vote { site: site.clone(), age: age_of(&known) });
         }
@@ -219,7 +217,7 @@ fn capacity(
 ) -> Option<Vote> {
     let mut with = Vec::new();
     for site in spec.at.keys() {
-        let group = targets::group(plan, name, spec, site)?;
+        let group = spec.group(plan, name, site)?;
         let known = estate.group(&Target::Group(group), now);
         if known.value().is_some_and(|g| g.in_service > 0) {
             with.push(Vote { site: site.clone(), age: age_of(&known) });
@@ -236,19 +234,19 @@ fn answers(
     name: &ComponentName,
     zone: &Route53,
 ) -> Option<Vote> {
-    if let (SwitchBy::Object(of), Some(object)) = (&zone.switch, targets::object(plan, name, zone)) {
+    if let (SwitchBy::Object(of), Some(object)) = (&zone.switch, zone.object(plan, name)) {
         let known = estate.signal(&Target::HealthObject(object), now);
         let there = known.value()?.holder.is_some();
         let site = if there { of.value.site.clone() } else { plan.home.value.clone() };
         return Some(Vote { site, age: age_of(&known) });
     }
-    if let Some(controls) = targets::controls(plan, name, zone) {
+    if let Some(controls) = zone.controls(plan, name) {
         let target = Target::Controls(controls);
         let known = estate.controls(&target, now);
         let site = known.value()?.leads_to()?.clone();
         return Some(Vote { site, age: age_of(&known) });
     }
-    let target = targets::records(plan, name, zone)?;
+    let target = zone.record_sets(plan, name)?;
     let known = estate.records(&target, now);
     let sets = known.value()?;
     let mut sites: Vec<_> = zone.records.iter().map(|r| answered_by(r, sets)).collect::<Option<_>>()?;

@@ -1,8 +1,8 @@
 //! Compares where the clients of a database are sent with where that database takes writes.
 
-use super::{Estate, active, targets};
+use super::{Estate, active};
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::{Spec, Target};
+use crate::kinds::{Role, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::Timestamp;
 use crate::plan::types::Plan;
@@ -14,8 +14,8 @@ pub fn reached(
     now: Timestamp,
     (database, site): (&ComponentName, &SiteName),
 ) -> Option<DatabaseRef> {
-    let Spec::Database(spec) = &plan.components.get(database)?.spec else { return None };
-    let db = targets::database(plan, database, spec, site)?;
+    let Role::Store(spec) = plan.components.get(database)?.role() else { return None };
+    let db = spec.server(plan, database, site)?;
     let known = estate.database(&Target::Database(db.clone()), now);
     Some(db.reached_at(known.value().and_then(|d| d.endpoint.as_ref())))
 }
@@ -24,14 +24,14 @@ pub fn reached(
 pub fn endpoint_mismatch(plan: &Plan, estate: &Estate, now: Timestamp) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for component in plan.components.values() {
-        let Spec::Clients(of) = &component.spec else { continue };
+        let Role::Clients(of) = component.role() else { continue };
         let Some(database) = plan.components.get(&of.of.value) else { continue };
         let writers = active::live_writers(plan, estate, database);
         let [writer] = writers.as_slice() else { continue };
         let writes = reached(plan, estate, now, (&database.name, writer));
         let Some(endpoint) = writes.and_then(|db| db.endpoint) else { continue };
         for site in plan.sites.keys() {
-            let Some(secret) = targets::client_secret(plan, &component.name, of, site) else { continue };
+            let Some(secret) = of.secret(plan, &component.name, site) else { continue };
             let wanted = secret.leading_to(&endpoint);
             let what = format!("secret {} in {site}", secret.id);
             let known = estate.secret(&Target::Secret(secret), now);

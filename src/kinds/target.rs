@@ -9,6 +9,8 @@ use crate::kinds::aws::autoscaling::GroupRef;
 use crate::kinds::aws::route53::{ControlsRef, ObjectRef, ZoneRef};
 use crate::kinds::aws::s3::{BucketRef, Sample};
 use crate::kinds::shared::database::{DatabaseRef, Engine, Sign};
+use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::restore::{Part, Restore};
 use crate::kinds::shared::secret::ClientSecret;
 use crate::model::ids::{ComponentName, Digest};
@@ -58,10 +60,10 @@ pub enum Target {
         /// The database.
         db: DatabaseRef,
         /// The method to prove.
-        method: crate::kinds::shared::fence::FenceMethod,
+        method: FenceMethod,
         /// The restart that the fence requested. The proof must be newer.
         #[serde(default)]
-        restart: crate::kinds::shared::restart::Restart,
+        restart: Restart,
     },
     /// The guard object of a component.
     Guard {
@@ -139,6 +141,11 @@ pub enum Target {
 }
 
 impl Target {
+    /// The proof of a fence on a database.
+    pub fn fence(db: &DatabaseRef, method: FenceMethod) -> Self {
+        Self::Fence { db: db.clone(), method, restart: Restart::NONE }
+    }
+
     /// The targets that can show whether a database server is alive.
     pub fn signs_of(db: &DatabaseRef) -> Vec<Self> {
         let server = db.endpoint.is_some().then_some(Sign::Server);

@@ -6,6 +6,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::place::Place;
+
 /// Calls on one resource that a role must be allowed to make. `{account}` stands for the account of the credentials.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Need {
@@ -13,6 +15,24 @@ pub struct Need {
     pub resource: String,
     /// Calls, as IAM names them (`rds:PromoteReadReplica`).
     pub actions: BTreeSet<String>,
+}
+
+/// What the credentials of each place must be allowed to do.
+#[derive(Debug, Default)]
+pub struct Needs(BTreeMap<Place, BTreeMap<String, BTreeSet<String>>>);
+
+impl Needs {
+    /// Adds calls on a resource.
+    pub fn add(&mut self, place: &Place, resource: String, actions: &[&str]) {
+        let of = self.0.entry(place.clone()).or_default().entry(resource).or_default();
+        of.extend(actions.iter().map(|action| (*action).to_owned()));
+    }
+
+    /// The calls of each place.
+    pub fn by_place(self) -> impl Iterator<Item = (Place, Vec<Need>)> {
+        let need = |(resource, actions)| Need { resource, actions };
+        self.0.into_iter().map(move |(place, needs)| (place, needs.into_iter().map(need).collect()))
+    }
 }
 
 /// The results of the IAM simulation.

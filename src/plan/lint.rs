@@ -11,7 +11,7 @@ pub mod settings;
 use super::graph;
 use super::settings::Settings;
 use super::types::{Component, Plan};
-use crate::kinds::Spec;
+use crate::kinds::Role;
 use crate::kinds::aws::autoscaling::Autoscaling;
 use crate::kinds::aws::route53::{Policy, Record, RecordAnswer, Route53, SwitchBy};
 use crate::kinds::shared::database::{Database, Engine};
@@ -176,13 +176,13 @@ impl Lint<'_> {
                 "add its counterpart under `at:`, or declare it `external` and say what recovers it",
             );
         }
-        match &component.spec {
-            Spec::Database(spec) => self.database(component, spec),
-            Spec::Autoscaling(group) => self.autoscaling(component, group),
-            Spec::Route53(zone) => self.route53(component, zone),
-            Spec::Clients(clients) => self.clients(component, clients),
-            Spec::Buckets(spec) => self.buckets(component, spec),
-            Spec::External(_) => {}
+        match component.role() {
+            Role::Store(spec) => self.database(component, spec),
+            Role::Capacity(group) => self.autoscaling(component, group),
+            Role::Traffic(zone) => self.route53(component, zone),
+            Role::Clients(clients) => self.clients(component, clients),
+            Role::Copy(spec) => self.buckets(component, spec),
+            Role::Declared => {}
         }
     }
 
@@ -241,8 +241,7 @@ impl Lint<'_> {
     fn shared_global(&mut self, component: &Component, spec: &Database) {
         let Some(global) = &spec.global else { return };
         let same = |c: &&Component| {
-            c.name < component.name
-                && matches!(&c.spec, Spec::Database(d) if d.global.as_ref() == Some(global))
+            c.name < component.name && matches!(c.role(), Role::Store(d) if d.global.as_ref() == Some(global))
         };
         if let Some(other) = self.plan.components.values().find(same) {
             let words =

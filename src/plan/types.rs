@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kinds::Spec;
 use crate::kinds::shared::command::Command;
+use crate::kinds::{Role, Spec, Surroundings};
 use crate::model::document::Spanned;
 use crate::model::finding::Span;
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
@@ -54,6 +54,20 @@ pub struct Plan {
     pub hooks: Vec<Hook>,
 }
 
+impl Surroundings for Plan {
+    fn site(&self, name: &SiteName) -> Option<&Place> {
+        self.sites.get(name).map(|site| &site.place)
+    }
+
+    fn connection(&self, name: &str) -> Option<&Place> {
+        self.connections.get(name).or_else(|| self.site(&SiteName::new(name)))
+    }
+
+    fn components(&self) -> Vec<(&ComponentName, &Spec)> {
+        self.components.iter().map(|(name, component)| (name, &component.spec)).collect()
+    }
+}
+
 /// A site where the application can run.
 #[derive(Clone, Debug)]
 pub struct Site {
@@ -88,8 +102,13 @@ impl Component {
         self.spec.kind()
     }
 
+    /// What it does for the application.
+    pub fn role(&self) -> Role<'_> {
+        self.spec.role()
+    }
+
     /// Whether it holds writes.
-    pub const fn is_store(&self) -> bool {
+    pub fn is_store(&self) -> bool {
         self.spec.is_store()
     }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{Refusal, critical_path};
 use crate::inventory::{Estate, NO_CREDENTIALS, Observation, targets};
 use crate::kinds::aws::autoscaling::Scale;
-use crate::kinds::{Operation, Spec, State, Target};
+use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::SiteName;
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
@@ -86,18 +86,18 @@ pub fn table(of: &Question<'_>) -> Vec<Line> {
     lines.extend(of.source("source_control_plane", false));
     lines.extend(of.source("source_data_plane", true));
     for component in of.plan.components.values() {
-        match &component.spec {
-            Spec::Database(spec) => {
-                let db = targets::database(of.plan, &component.name, spec, of.to);
+        match component.role() {
+            Role::Store(spec) => {
+                let db = spec.server(of.plan, &component.name, of.to);
                 lines.extend(
                     db.into_iter().flat_map(|db| of.replica(component.name.as_str(), Target::Database(db))),
                 );
             }
-            Spec::Autoscaling(spec) => {
-                let group = targets::group(of.plan, &component.name, spec, of.to);
+            Role::Capacity(spec) => {
+                let group = spec.group(of.plan, &component.name, of.to);
                 lines.extend(group.map(|g| of.capacity(component.name.as_str(), &Target::Group(g))));
             }
-            Spec::Route53(_) | Spec::Clients(_) | Spec::Buckets(_) | Spec::External(_) => {}
+            Role::Traffic(_) | Role::Clients(_) | Role::Copy(_) | Role::Declared => {}
         }
     }
     lines.extend(of.failover());

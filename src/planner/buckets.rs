@@ -2,9 +2,9 @@
 //! afterwards.
 
 use super::steps::{Draft, step};
-use crate::inventory::{Observation, targets};
+use crate::inventory::Observation;
 use crate::kinds::aws::s3::{BucketRef, BucketState, Buckets, Versioning};
-use crate::kinds::{Operation, Spec, State, Target};
+use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{SiteName, StepId};
 use crate::plan::types::Component;
 use crate::record::action::Action;
@@ -15,7 +15,7 @@ pub fn compare_all(draft: &mut Draft<'_>) {
     let plan = draft.input.plan;
     let Some(from) = draft.from.clone() else { return };
     for component in plan.components.values() {
-        if let Spec::Buckets(spec) = &component.spec {
+        if let Role::Copy(spec) = component.role() {
             compare(draft, component, spec, &from);
         }
     }
@@ -24,7 +24,7 @@ pub fn compare_all(draft: &mut Draft<'_>) {
 fn compare(draft: &mut Draft<'_>, component: &Component, spec: &Buckets, from: &SiteName) {
     let (plan, to) = (draft.input.plan, &draft.input.request.to);
     let seed = draft.input.request.run.as_str();
-    let Some(sample) = targets::sample(plan, component, spec, (from, to), seed) else {
+    let Some(sample) = spec.compared(plan, &component.name, (from, to), seed) else {
         let without = [from, to].into_iter().find(|site| !spec.at.contains_key(*site));
         draft.notes.extend(without.map(|site| format!("`{}` has no bucket in {site}", component.name)));
         return;

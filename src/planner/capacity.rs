@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
-use crate::inventory::{Known, targets};
+use crate::inventory::Known;
 use crate::kinds::aws::autoscaling::{Autoscaling, GroupAt, GroupSize, Scale};
-use crate::kinds::{Operation, Spec, Target};
+use crate::kinds::{Operation, Role, Target};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
@@ -17,7 +17,7 @@ use crate::record::runbook::Phase;
 pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
     for component in plan.components.values() {
-        let Spec::Autoscaling(spec) = &component.spec else { continue };
+        let Role::Capacity(spec) = component.role() else { continue };
         let Some(scale) = scale(draft, component, spec) else { continue };
         let timeout = spec.at.get(&draft.input.request.to).and_then(|a| a.timeout);
         let mut step = step(
@@ -43,7 +43,7 @@ fn scale(draft: &mut Draft<'_>, component: &Component, spec: &Autoscaling) -> Op
     let input = draft.input;
     let name = &component.name;
     let Some((at, group)) =
-        spec.at.get(&input.request.to).zip(targets::group(input.plan, name, spec, &input.request.to))
+        spec.at.get(&input.request.to).zip(spec.group(input.plan, name, &input.request.to))
     else {
         let facts = format!("`{name}` has no group in {}", input.request.to);
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "add the group under `at:`"));
@@ -94,7 +94,7 @@ fn wanted_capacity(
 ) -> Option<u32> {
     let input = draft.input;
     let floor = at.capacity_floor.unwrap_or(0);
-    let source = draft.from.clone().and_then(|from| targets::group(input.plan, &component.name, spec, &from));
+    let source = draft.from.clone().and_then(|from| spec.group(input.plan, &component.name, &from));
     let known = source.map(Target::Group).map_or(Known::Never, |t| input.estate.group(&t, input.now));
     match known {
         Known::Fresh(group) => Some(floor.max(share(group.in_service, at.capacity_percent))),

@@ -9,12 +9,12 @@ use super::databases::waits_for;
 use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::clients::reached;
-use crate::inventory::{Known, Observation, active, targets};
+use crate::inventory::{Known, Observation, active};
 use crate::kinds::clients::{ClientWrite, Clients};
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretRef, SecretState, UpdateClientSecret};
-use crate::kinds::{Operation, Spec, Target};
+use crate::kinds::{Operation, Role, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::time::Dur;
 use crate::model::waiver::Rule;
@@ -29,7 +29,7 @@ type Guards = BTreeMap<ComponentName, Vec<StepId>>;
 pub(super) fn behind_names(draft: &Draft<'_>, component: &Component) -> bool {
     let plan = draft.input.plan;
     let zone =
-        |name: &ComponentName| matches!(plan.components.get(name).map(|c| &c.spec), Some(Spec::Route53(_)));
+        |name: &ComponentName| matches!(plan.components.get(name).map(|c| c.role()), Some(Role::Traffic(_)));
     graph::reach(plan, &component.name).iter().any(zone)
 }
 
@@ -39,7 +39,7 @@ pub(super) fn rewire_all(draft: &mut Draft<'_>, guards: &Guards) {
     let mut left: Vec<(&Component, &Clients)> = plan
         .components
         .values()
-        .filter_map(|c| if let Spec::Clients(of) = &c.spec { Some((c, of)) } else { None })
+        .filter_map(|c| if let Role::Clients(of) = c.role() { Some((c, of)) } else { None })
         .filter(|(c, _)| !behind_names(draft, c))
         .collect();
     while !left.is_empty() {
@@ -149,7 +149,7 @@ fn point(
     aside: bool,
 ) -> Option<StepId> {
     let (plan, name) = (draft.input.plan, &component.name);
-    let secret = targets::client_secret(plan, name, of, site)?;
+    let secret = of.secret(plan, name, site)?;
     let to = secret.leading_to(endpoint)?;
     let target = Target::Secret(secret.clone());
     if !aside && !safety::must_answer(draft, name, &target) {
@@ -202,8 +202,8 @@ fn describe(draft: &mut Draft<'_>, name: &ComponentName, secret: &ClientSecret, 
     let Some(seen) = seen else { return };
     let at = format!("secret {} in {}", secret.id, secret.place.name);
     let plan = draft.input.plan;
-    let servers: Vec<_> = match &plan.components[name].spec {
-        Spec::Clients(of) => plan.sites.keys().filter_map(|site| endpoint(draft, of, site)).collect(),
+    let servers: Vec<_> = match plan.components[name].role() {
+        Role::Clients(of) => plan.sites.keys().filter_map(|site| endpoint(draft, of, site)).collect(),
         _ => Vec::new(),
     };
     let leads = |endpoint: &String| secret.leading_to(endpoint).as_ref() == Some(&seen.fields);
@@ -228,7 +228,7 @@ fn describe(draft: &mut Draft<'_>, name: &ComponentName, secret: &ClientSecret, 
 pub(super) fn lead_back(draft: &mut Draft<'_>, active: &SiteName, guards: &Guards) {
     let plan = draft.input.plan;
     for component in plan.components.values() {
-        let Spec::Clients(of) = &component.spec else { continue };
+        let Role::Clients(of) = component.role() else { continue };
         let Some(endpoint) = endpoint(draft, of, active) else { continue };
         for site in plan.sites.keys() {
             point(draft, component, of, (site, &endpoint), &guards[&component.name], true);
@@ -254,7 +254,7 @@ fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[St
             SecretRef::Ref(reference) => Some(reference.clone()),
             SecretRef::EndpointOf(_) | SecretRef::Literal => None,
         });
-        let secret = targets::client_secret(draft.input.plan, name, of, &to);
+        let secret = of.secret(draft.input.plan, name, &to);
         let way = Box::new(ClientWay { secret, endpoint: of.endpoint.clone(), login });
         let action = Action::Op(Operation::WriteAsClient(ClientWrite { db, table, way }));
         let mut write = step(&format!("through.{name}"), Phase::Verify, Some(name), action);

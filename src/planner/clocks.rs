@@ -2,9 +2,8 @@
 
 use super::steps::Draft;
 use super::unreplicated;
-use crate::inventory::targets;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Role, State, Target};
 use crate::model::measure::ClockReading;
 use crate::model::time::Dur;
 use crate::plan::types::Component;
@@ -34,9 +33,9 @@ pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &Databa
 
 /// The readings of the old primary's own clock, and of what its replica read from it.
 fn readings(draft: &Draft<'_>, component: &Component, db: &DatabaseRef) -> Vec<(String, ClockReading)> {
-    let Spec::Database(spec) = &component.spec else { return Vec::new() };
+    let Role::Store(spec) = component.role() else { return Vec::new() };
     let from = draft.from.as_ref();
-    let old = from.and_then(|site| targets::database(draft.input.plan, &component.name, spec, site));
+    let old = from.and_then(|site| spec.server(draft.input.plan, &component.name, site));
     let read = |db: &DatabaseRef, of: &dyn Fn(&DatabaseState) -> bool| {
         let target = Target::Database(db.clone());
         let estate = draft.input.estate;

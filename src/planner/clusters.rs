@@ -5,11 +5,11 @@
 use super::databases::Store;
 use super::steps::{Draft, all, step};
 use super::{Refusal, rebuild};
-use crate::inventory::{active, targets};
+use crate::inventory::active;
 use crate::kinds::aws::aurora::{AddClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Follows};
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use crate::kinds::{Operation, Spec, Target};
+use crate::kinds::{Operation, Role, Target};
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
@@ -72,7 +72,7 @@ pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Data
         return false;
     }
     let from = draft.from.as_ref();
-    let source = from.and_then(|site| targets::database(draft.input.plan, name, spec, site));
+    let source = from.and_then(|site| spec.server(draft.input.plan, name, site));
     let Some(of_source) = source.as_ref().and_then(|s| seen(draft, s)) else { return true };
     if of_source.version != there.version {
         let facts = format!(
@@ -150,11 +150,11 @@ fn may_serve(status: &str) -> bool {
 
 /// The instance class from the plan, otherwise the last observed one of the writer.
 fn class(draft: &Draft<'_>, store: &Store<'_>) -> Option<String> {
-    let Spec::Database(spec) = &store.component.spec else { return None };
+    let Role::Store(spec) = store.component.role() else { return None };
     let declared = spec.at.get(&draft.input.request.to).and_then(|at| at.instance_class.clone());
     declared.or_else(|| {
         let from = draft.from.as_ref()?;
-        let source = targets::database(draft.input.plan, &store.component.name, spec, from)?;
+        let source = spec.server(draft.input.plan, &store.component.name, from)?;
         seen(draft, &source)?.class().map(str::to_owned)
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
 use super::{Refusal, clocks, clusters, safety};
-use crate::inventory::{Observation, active, targets};
+use crate::inventory::{Observation, active};
 use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::canary::CanaryWrite;
 use crate::kinds::shared::database::{
@@ -13,7 +13,7 @@ use crate::kinds::shared::database::{
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::{Fact, Operation, Spec, State, Target};
+use crate::kinds::{Fact, Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
 use crate::model::intent::Intent;
 use crate::model::waiver::Rule;
@@ -34,7 +34,7 @@ pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName
     let plan = draft.input.plan;
     let mut stores = Vec::new();
     for component in plan.components.values() {
-        let Spec::Database(spec) = &component.spec else { continue };
+        let Role::Store(spec) = component.role() else { continue };
         match store(draft, component, spec) {
             Found::ToPromote(store) => stores.push((store, spec)),
             Found::Writer(store) => fence_old_primary(draft, store, spec, &guards[&component.name]),
@@ -71,7 +71,7 @@ fn fence_old_primary(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, g
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "use --from SITE"));
         return;
     };
-    let Some(old) = targets::database(input.plan, name, spec, &from) else { return };
+    let Some(old) = spec.server(input.plan, name, &from) else { return };
     let harmless = match input.estate.now(&Target::Database(old.clone())) {
         Some(Observation::NotFound { .. }) => true,
         // The service reports a cluster as a secondary before it has become one.
@@ -110,7 +110,7 @@ pub(super) enum Found<'p> {
 pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &Database) -> Found<'p> {
     let (input, name) = (draft.input, &component.name);
     let to = input.request.to.clone();
-    let Some(db) = targets::database(input.plan, name, spec, &to) else {
+    let Some(db) = spec.server(input.plan, name, &to) else {
         let facts = format!("`{name}` has no instance in {to}");
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "add its replica under `at:`"));
         return Found::Refused;
@@ -202,7 +202,7 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
         draft.refuse(Refusal::new(Rule::UnfencedPromotion, Some(name), facts, what).with_bound(&bound));
     }
     let reachable = rungs.iter().any(|r| {
-        draft.input.estate.now(&targets::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
+        draft.input.estate.now(&Target::fence(&r.db, r.method)).is_some_and(|o| o.state().is_some())
     });
     hindered(draft, name, &rungs);
     let inherited = inherit(draft, name, &rungs);
@@ -227,7 +227,7 @@ pub(super) fn fence(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, g
 /// Why none of the fence methods can work. A refused observation is an answer, but says nothing about the source.
 fn unfenced(draft: &Draft<'_>, source: &str, rungs: &[Fence]) -> String {
     let refused = |r: &Fence| {
-        let target = targets::fence(&r.db, r.method);
+        let target = Target::fence(&r.db, r.method);
         draft.input.estate.now(&target).and_then(|seen| seen.refused(&target))
     };
     let refusals: Vec<_> = rungs.iter().filter_map(refused).collect();
@@ -242,7 +242,7 @@ fn unfenced(draft: &Draft<'_>, source: &str, rungs: &[Fence]) -> String {
 /// Notes what can be known about a fence before it is set.
 fn hindered(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) {
     for rung in rungs {
-        let target = targets::fence(&rung.db, rung.method);
+        let target = Target::fence(&rung.db, rung.method);
         let now = draft.input.estate.now(&target);
         if let Some(why) = now.and_then(|seen| seen.refused(&target)) {
             draft.notes.push(format!("`{name}`: {why}"));
@@ -267,7 +267,7 @@ fn hindered(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) {
 fn inherit(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) -> bool {
     let Some(continued) = draft.input.continues else { return false };
     let stands = |held: &Inherited| {
-        let target = targets::fence(&held.fence.db, held.fence.method);
+        let target = Target::fence(&held.fence.db, held.fence.method);
         match (draft.input.estate.now(&target), &held.fact) {
             // It answers, so this run must prove its own fence.
             (Some(seen), _) if seen.state().is_some() => false,
@@ -318,7 +318,7 @@ pub(super) fn keep_from_writing(
 }
 
 fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database, site: Option<&SiteName>) -> Vec<Fence> {
-    let Some(db) = site.and_then(|site| targets::database(draft.input.plan, name, spec, site)) else {
+    let Some(db) = site.and_then(|site| spec.server(draft.input.plan, name, site)) else {
         return Vec::new();
     };
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
@@ -455,8 +455,8 @@ pub(super) fn unfence(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId)
 /// The backup retention of the former instance in days, if known. RDS sets one day for a promoted replica (Amazon RDS API Reference,
 /// `PromoteReadReplica`).
 fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
-    let Spec::Database(spec) = &store.component.spec else { return None };
-    let old = targets::database(draft.input.plan, &store.component.name, spec, draft.from.as_ref()?)?;
+    let Role::Store(spec) = store.component.role() else { return None };
+    let old = spec.server(draft.input.plan, &store.component.name, draft.from.as_ref()?)?;
     let days = |db: DatabaseRef| {
         let known = draft.input.estate.database(&Target::Database(db), draft.input.now);
         known.value().and_then(|d| d.instance.as_ref()).map(|i| i.backup_days)
@@ -484,7 +484,7 @@ fn verify(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId) {
 /// Fences that may have arrived at the new primary: a physical replica also replays the catalog, with any fence that is stored there.
 /// Databases are opened first, because lifting the other methods needs connections to them.
 fn admits(store: &Store<'_>) -> Vec<Fence> {
-    let Spec::Database(spec) = &store.component.spec else { return Vec::new() };
+    let Role::Store(spec) = store.component.role() else { return Vec::new() };
     let mut methods: Vec<_> = spec.fence.iter().copied().filter(|m| m.replicates()).collect();
     methods.retain(|_| store.target.admin_secret.is_some());
     methods.sort_unstable_by(|a, b| b.cmp(a));

@@ -8,7 +8,7 @@ use super::databases::promote_all;
 use super::steps::Draft;
 use super::traffic::redirect_all;
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::{Operation, Spec};
+use crate::kinds::{Operation, Role};
 use crate::model::ids::{ComponentName, StepId};
 use crate::record::action::Action;
 
@@ -30,7 +30,7 @@ pub fn guards(draft: &mut Draft<'_>, needs: &[StepId]) -> BTreeMap<ComponentName
     let names = plan
         .components
         .values()
-        .filter(|c| !matches!(c.spec, Spec::Buckets(_) | Spec::External(_)))
+        .filter(|c| !matches!(c.role(), Role::Copy(_) | Role::Declared))
         .map(|c| &c.name);
     // The first guard decides between two operators. If all were taken at once, each operator might get some of them and nobody all.
     let mut needs = needs.to_vec();

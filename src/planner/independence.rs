@@ -4,13 +4,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Refusal;
-use crate::inventory::{Estate, targets};
+use crate::inventory::Estate;
 use crate::kinds::aws::route53::RecordAnswer;
 use crate::kinds::clients::Clients;
 use crate::kinds::shared::command::Task;
-use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::secret::SecretRef;
-use crate::kinds::{Operation, Spec, State, Target};
+use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
 use crate::model::waiver::Rule;
@@ -207,27 +206,27 @@ impl Assumed<'_> {
     }
 
     fn component(&self, component: &Component) -> Vec<Finding> {
-        match &component.spec {
-            Spec::Database(spec) => {
+        match component.role() {
+            Role::Store(spec) => {
                 let at = spec.at.get(self.to);
                 at.and_then(|at| at.admin.as_ref())
                     .map(|s| self.secret(component, &s.value))
                     .into_iter()
                     .collect()
             }
-            Spec::Route53(zone) => zone
+            Role::Traffic(zone) => zone
                 .records
                 .iter()
                 .filter_map(|r| Some((r, r.at.get(self.to)?)))
                 .filter_map(|(record, at)| self.answer(&record.name, &at.answer))
                 .collect(),
-            Spec::Autoscaling(_) => Vec::new(),
-            Spec::Clients(clients) => self.clients(component, clients),
-            Spec::Buckets(_) => {
+            Role::Capacity(_) => Vec::new(),
+            Role::Clients(clients) => self.clients(component, clients),
+            Role::Copy(_) => {
                 let why = "S3 replicates it on its own, and drctl changes nothing in it";
                 vec![Self::finding("plan", component.name.as_str(), Needs::No, why)]
             }
-            Spec::External(_) => {
+            Role::Declared => {
                 let why = "the plan declares it, but drctl does not recover it";
                 vec![Self::finding("plan", component.name.as_str(), Needs::Unknown, why)]
             }
@@ -246,7 +245,7 @@ impl Assumed<'_> {
             }
             of => of,
         });
-        let secret = targets::client_secret(self.plan, &component.name, clients, self.to);
+        let secret = clients.secret(self.plan, &component.name, self.to);
         let secret = secret.map(|of| {
             let what = format!("{} {}", component.name, of.id);
             match self.estate.now(&Target::Secret(of)).map(|seen| (seen.state(), seen.why_not())) {
@@ -393,7 +392,7 @@ impl Assumed<'_> {
             .plan
             .components
             .values()
-            .any(|c| matches!(&c.spec, Spec::Database(d) if d.engine != Engine::Postgres));
+            .any(|c| matches!(c.role(), Role::Store(d) if d.engine.is_managed()));
         if managed {
             all.push(Self::finding(
                 "endpoint",

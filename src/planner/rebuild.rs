@@ -7,7 +7,7 @@ use crate::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::{Operation, Spec, State, Target};
+use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::waiver::Rule;
 use crate::record::action::Action;
@@ -82,8 +82,8 @@ pub(super) fn rejoin(
         needs = set_aside(draft, db, &needs, on_failure);
         replica = Some(Box::new(new));
     }
-    let reconcile = match draft.input.plan.components.get(&name).map(|c| &c.spec) {
-        Some(Spec::Database(spec)) if db.engine == Engine::Postgres => spec.reconcile.clone(),
+    let reconcile = match draft.input.plan.components.get(&name).map(|c| c.role()) {
+        Some(Role::Store(spec)) if db.engine == Engine::Postgres => spec.reconcile.clone(),
         _ => Vec::new(),
     };
     let action =

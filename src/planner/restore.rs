@@ -7,14 +7,14 @@ use super::databases::{self, Store};
 use super::steps::{Draft, all, step};
 use super::switchover::writes;
 use super::{Refusal, Wanted, clocks, rebuild, safety};
-use crate::inventory::{Observation, targets};
+use crate::inventory::Observation;
 use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::database::{Available, Database, DatabaseRef, Engine};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{
     Backup, Backups, BackupsState, NewInstance, Part, Restore, RestoreStep, Source,
 };
-use crate::kinds::{Operation, Spec, State, Target};
+use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, Digest, RunId, SiteName, StepId};
 use crate::model::intent::Intent;
 use crate::model::time::Dur;
@@ -40,11 +40,11 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
         let facts = format!("plan {} has no component `{name}`", plan.name);
         return refuse(Rule::NotRecoverable, facts, &format!("choose one of: {}", known.join(", ")));
     };
-    let Spec::Database(spec) = &component.spec else {
+    let Role::Store(spec) = component.role() else {
         let facts = format!("`{name}` is {}, and drctl restores only databases", component.kind());
         return refuse(Rule::NotRecoverable, facts, "choose a component that is a database");
     };
-    let (Some(db), Some(at)) = (targets::database(plan, name, spec, site), spec.at.get(site)) else {
+    let (Some(db), Some(at)) = (spec.server(plan, name, site), spec.at.get(site)) else {
         return refuse(
             Rule::NotRecoverable,
             format!("`{name}` has no server in {site}"),
@@ -257,7 +257,7 @@ fn concrete<'p>(draft: &mut Draft<'p>, site: &SiteName) -> Option<(&'p Component
         }
     };
     let component = input.plan.components.get(&asked.component)?;
-    let Spec::Database(spec) = &component.spec else { return None };
+    let Role::Store(spec) = component.role() else { return None };
     Some((component, spec, of))
 }
 
@@ -476,7 +476,7 @@ fn loss(draft: &mut Draft<'_>, name: &ComponentName, of: &Restore) {
 fn follow(draft: &mut Draft<'_>, component: &Component, spec: &Database, of: &Restore, needs: &[StepId]) {
     let plan = draft.input.plan;
     let others = spec.at.keys().filter(|s| s.as_str() != of.db.place.name);
-    let others: Vec<_> = others.filter_map(|s| targets::database(plan, &component.name, spec, s)).collect();
+    let others: Vec<_> = others.filter_map(|s| spec.server(plan, &component.name, s)).collect();
     for other in others {
         if safety::may_write(draft, &other, spec) || !rebuild::possible(draft, &other) {
             draft.notes.push(format!(

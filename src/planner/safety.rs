@@ -2,9 +2,9 @@
 
 use super::steps::Draft;
 use super::{Busy, Refusal};
-use crate::inventory::{ActiveSite, Observation, active, targets};
+use crate::inventory::{ActiveSite, Observation, active};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, names};
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::waiver::Rule;
@@ -209,7 +209,7 @@ pub fn fails_where_it_is(draft: &mut Draft<'_>, active: &ActiveSite) {
 
 /// Traffic waits for every database of the plan that it reaches. A plan whose traffic reaches none of its databases is refused.
 pub fn traffic(draft: &mut Draft<'_>, component: &Component) {
-    let Spec::Route53(zone) = &component.spec else { return };
+    let Role::Traffic(zone) = component.role() else { return };
     let plan = draft.input.plan;
     let has_stores = plan.components.values().any(Component::is_store);
     let dynamic = zone.records.iter().any(|r| !r.is_static);
@@ -279,7 +279,7 @@ pub fn other_lineage(
     standby: &DatabaseState,
 ) -> Option<String> {
     let input = draft.input;
-    let source = targets::database(input.plan, name, spec, draft.from.as_ref()?)?;
+    let source = spec.server(input.plan, name, draft.from.as_ref()?)?;
     let known = input.estate.database(&Target::Database(source.clone()), input.now);
     let (theirs, ours) = (known.value()?.lineage.as_ref()?, standby.lineage.as_ref()?);
     (theirs != ours).then(|| {

@@ -278,7 +278,7 @@ impl<'a> Draft<'a> {
             let reached = self
                 .input
                 .estate
-                .now(&targets::fence(&rung.db, rung.method))
+                .now(&Target::fence(&rung.db, rung.method))
                 .is_some_and(|o| o.state().is_some());
             let component = rung.db.component.clone();
             let id = format!("{prefix}.{component}.{}", rung.method.id());

@@ -12,11 +12,11 @@ use super::failover::guards;
 use super::steps::{Draft, all, step};
 use super::traffic::redirect_all;
 use super::{Refusal, clients, clusters, rebuild, safety, ttl};
-use crate::inventory::{Known, Observation, active, targets};
+use crate::inventory::{Known, Observation, active};
 use crate::kinds::shared::database::{CaughtUp, Database, DatabaseRef, DatabaseState, Engine};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::{Operation, Spec, State, Target};
+use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::intent::Drill;
 use crate::model::waiver::Rule;
@@ -62,8 +62,8 @@ pub fn reprotect(draft: &mut Draft<'_>) {
         return;
     }
     for component in plan.components.values() {
-        let Spec::Database(spec) = &component.spec else { continue };
-        let at = |site: &SiteName| targets::database(plan, &component.name, spec, site);
+        let Role::Store(spec) = component.role() else { continue };
+        let at = |site: &SiteName| spec.server(plan, &component.name, site);
         let (Some(standby), Some(primary)) = (at(&to), at(&from)) else { continue };
         if streams(draft, &standby, &primary) && !clusters::shut(draft, &standby) {
             continue;
@@ -140,8 +140,8 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
     }
     let mut moved = Vec::new();
     for component in plan.components.values() {
-        let Spec::Database(spec) = &component.spec else { continue };
-        let Some(old) = targets::database(plan, &component.name, spec, &from) else { continue };
+        let Role::Store(spec) = component.role() else { continue };
+        let Some(old) = spec.server(plan, &component.name, &from) else { continue };
         let first = returning(draft, component, spec, &old, &guards[&component.name]);
         let store = match first {
             Some(standby) => {
@@ -186,7 +186,7 @@ fn returning(
     active: &DatabaseRef,
     guard: &[StepId],
 ) -> Option<DatabaseRef> {
-    let old = targets::database(draft.input.plan, &component.name, spec, &draft.input.request.to)?;
+    let old = spec.server(draft.input.plan, &component.name, &draft.input.request.to)?;
     let seen = draft.input.estate.now(&Target::Database(old.clone()))?;
     let kept_out = match seen.state() {
         // It may be down. The job on its host finds that out; for a managed server a person must check.
@@ -356,13 +356,12 @@ fn follow_all(draft: &mut Draft<'_>) {
         })
         .collect();
     for (promotion, primary) in promoted {
-        let Some(Spec::Database(spec)) = plan.components.get(&primary.component).map(|c| &c.spec) else {
+        let Some(Role::Store(spec)) = plan.components.get(&primary.component).map(|c| c.role()) else {
             continue;
         };
         let sites: Vec<SiteName> =
             spec.at.keys().filter(|s| s.as_str() != primary.place.name).cloned().collect();
-        let others =
-            sites.iter().filter_map(|s| Some((s, targets::database(plan, &primary.component, spec, s)?)));
+        let others = sites.iter().filter_map(|s| Some((s, spec.server(plan, &primary.component, s)?)));
         for (site, other) in others.collect::<Vec<_>>() {
             let left = draft.from.as_ref().is_some_and(|f| f.as_str() == other.place.name);
             if !left && safety::may_write(draft, &other, spec) {

@@ -6,12 +6,12 @@ use super::databases::waits_for;
 use super::names::{self, Move};
 use super::steps::{Draft, all, step};
 use super::{Refusal, clients, safety, ttl};
-use crate::inventory::{Known, targets};
+use crate::inventory::Known;
 use crate::kinds::aws::route53::{
     Answers, ControlsState, RecordAnswer, RecordChange, RecordSet, Route53, SetHealthObject,
     SetRoutingControls, Switch, SwitchBy, SwitchObject, kept,
 };
-use crate::kinds::{Operation, Spec, Target};
+use crate::kinds::{Operation, Role, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::waiver::Rule;
 use crate::plan::graph;
@@ -38,20 +38,20 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
     let late: BTreeSet<ComponentName> = plan
         .components
         .values()
-        .filter(|c| matches!(c.spec, Spec::Clients(_)) && clients::behind_names(draft, c))
+        .filter(|c| matches!(c.role(), Role::Clients(_)) && clients::behind_names(draft, c))
         .flat_map(|c| graph::reach(plan, &c.name).into_iter().chain([c.name.clone()]))
         .collect();
     let mut order: Vec<&Component> = plan.components.values().collect();
     order.sort_by_key(|c| (!late.contains(&c.name), graph::reach(plan, &c.name).len(), &c.name));
     for component in order {
-        if let Spec::Clients(of) = &component.spec
+        if let Role::Clients(of) = component.role()
             && clients::behind_names(draft, component)
         {
             clients::rewire(draft, component, of, guards);
             switches.extend(draft.ready.get(&component.name).into_iter().flatten().cloned());
             continue;
         }
-        let Spec::Route53(zone) = &component.spec else { continue };
+        let Role::Traffic(zone) = component.role() else { continue };
         safety::traffic(draft, component);
         let mut needs = waits_for(draft, component);
         needs.extend(guards[&component.name].clone());
@@ -75,14 +75,13 @@ pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<
 fn of_clients(draft: &Draft<'_>) -> Vec<StepId> {
     let components = &draft.input.plan.components;
     let clients =
-        |name: &ComponentName| matches!(components.get(name).map(|c| &c.spec), Some(Spec::Clients(_)));
+        |name: &ComponentName| matches!(components.get(name).map(|c| c.role()), Some(Role::Clients(_)));
     draft.ready.iter().filter(|(name, _)| clients(name)).flat_map(|(_, last)| last.clone()).collect()
 }
 
 fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> Vec<StepId> {
     let (input, name) = (draft.input, &component.name);
-    let Some((target, zone)) =
-        targets::records(input.plan, name, spec).zip(targets::zone(input.plan, name, spec))
+    let Some((target, zone)) = spec.record_sets(input.plan, name).zip(spec.hosted_zone(input.plan, name))
     else {
         return Vec::new();
     };
@@ -146,7 +145,7 @@ fn signal(
 ) -> Vec<StepId> {
     let (input, name) = (draft.input, &component.name);
     let (to, home) = (&input.request.to, &input.plan.home.value);
-    let Some(object) = targets::object(input.plan, name, spec) else { return Vec::new() };
+    let Some(object) = spec.object(input.plan, name) else { return Vec::new() };
     if *to != by.site && to != home {
         let facts = format!("the object of `{name}` can send users only to {} or to {home}", by.site);
         let what = "choose one of these sites, or use `switch: record`";
@@ -186,7 +185,7 @@ fn signal(
 fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> Vec<StepId> {
     let (input, name) = (draft.input, &component.name);
     let to = input.request.to.clone();
-    let Some(controls) = targets::controls(input.plan, name, spec) else { return Vec::new() };
+    let Some(controls) = spec.controls(input.plan, name) else { return Vec::new() };
     let answers = !spec.records.is_empty() && spec.records.iter().all(|r| r.at.contains_key(&to));
     if !controls.controls.contains_key(&to) || !answers {
         let facts =
@@ -231,7 +230,7 @@ fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
     let mut served = step(&format!("served.{name}"), Phase::Redirect, Some(name), served);
     served.needs = all(needs);
     let served = draft.push(served);
-    let known = targets::records(input.plan, name, spec).map(|t| input.estate.records(&t, input.now));
+    let known = spec.record_sets(input.plan, name).map(|t| input.estate.records(&t, input.now));
     let there = known.as_ref().and_then(Known::value).map_or(&[][..], Vec::as_slice);
     let planned: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(to, home)).collect();
     // A resolver keeps the previous answer for the TTL that the answer had.
@@ -242,7 +241,7 @@ fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
 /// Checks that the existing record sets follow it, because the run does not change them.
 fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &str) {
     let (input, name) = (draft.input, &component.name);
-    let Some(target) = targets::records(input.plan, name, spec) else { return };
+    let Some(target) = spec.record_sets(input.plan, name) else { return };
     let home = &input.plan.home.value;
     let known = input.estate.records(&target, input.now);
     match &known {

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
 use super::traffic::{push_batches, record_changes, set_name};
-use crate::inventory::{Known, active, targets};
+use crate::inventory::{Known, active};
 use crate::kinds::aws::route53::{
     Answers, Record, RecordAnswer, RecordChange, RecordSet, Route53, Switch, SwitchBy, Wanted,
 };
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::{Spec, Target};
+use crate::kinds::{Role, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::place::endpoint_parts;
 use crate::model::time::Dur;
@@ -29,7 +29,7 @@ const ASKED: usize = 20;
 pub fn lower_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
     for component in plan.components.values() {
-        let Spec::Route53(spec) = &component.spec else { continue };
+        let Role::Traffic(spec) = component.role() else { continue };
         if matches!(spec.switch, SwitchBy::Record) {
             lower(draft, component, spec, &guards[&component.name]);
         }
@@ -38,8 +38,7 @@ pub fn lower_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<Ste
 
 fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) {
     let (input, name) = (draft.input, &component.name);
-    let Some((target, zone)) =
-        targets::records(input.plan, name, spec).zip(targets::zone(input.plan, name, spec))
+    let Some((target, zone)) = spec.record_sets(input.plan, name).zip(spec.hosted_zone(input.plan, name))
     else {
         return;
     };
@@ -117,7 +116,7 @@ pub fn no_way_back(
     let left = left.clone().reached_at(seen.value().and_then(|seen| seen.endpoint.as_ref()));
     let leads = |name: &ComponentName| {
         let Some(component) = plan.components.get(name) else { return false };
-        let Spec::Route53(names) = &component.spec else { return false };
+        let Role::Traffic(names) = component.role() else { return false };
         let direct = component.needs.iter().any(|need| need.value == left.component);
         let may = |r: &Record| r.at.get(at).is_some_and(|a| may_lead(&a.answer, left.endpoint.as_deref()));
         direct && names.records.iter().any(may)

@@ -1,17 +1,16 @@
 //! Data of the old primary that its standby does not have. They are shown before the approval and kept for the figures.
 
 use super::steps::Draft;
-use crate::inventory::targets;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Role, State, Target};
 use crate::plan::types::Component;
 
 /// Adds a note for each, and returns those that cost rows.
 pub(super) fn lost(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRef) -> Vec<Unreplicated> {
-    let Spec::Database(spec) = &component.spec else { return Vec::new() };
+    let Role::Store(spec) = component.role() else { return Vec::new() };
     let from = draft.from.as_ref();
-    let old = from.and_then(|site| targets::database(draft.input.plan, &component.name, spec, site));
+    let old = from.and_then(|site| spec.server(draft.input.plan, &component.name, site));
     let Some(old) = old.filter(|old| !old.is(db)) else { return Vec::new() };
     let target = Target::Database(old);
     let estate = draft.input.estate;

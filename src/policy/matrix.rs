@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kinds::Spec;
+use crate::kinds::Role;
 use crate::model::authority::{left_over, takes};
 use crate::model::finding::Finding;
 use crate::model::intent::Intent;
@@ -61,22 +61,22 @@ fn changes(plan: &Plan, intent: Intent) -> BTreeSet<Change> {
         Intent::Drill => BTreeSet::new(),
         Intent::Restore => BTreeSet::from([Change::Database]),
         Intent::Reprotect => {
-            let all = plan.components.values().filter_map(|component| change(&component.spec));
+            let all = plan.components.values().filter_map(|component| change(component.role()));
             all.filter(|change| *change != Change::Dns).collect()
         }
         Intent::Failover | Intent::Switchover | Intent::Failback => {
-            plan.components.values().filter_map(|component| change(&component.spec)).collect()
+            plan.components.values().filter_map(|component| change(component.role())).collect()
         }
     }
 }
 
-const fn change(spec: &Spec) -> Option<Change> {
-    match spec {
-        Spec::Database(_) => Some(Change::Database),
-        Spec::Route53(_) => Some(Change::Dns),
-        Spec::Clients(_) => Some(Change::Configuration),
+const fn change(role: Role<'_>) -> Option<Change> {
+    match role {
+        Role::Store(_) => Some(Change::Database),
+        Role::Traffic(_) => Some(Change::Dns),
+        Role::Clients(_) => Some(Change::Configuration),
         // drctl changes nothing in a bucket.
-        Spec::Autoscaling(_) | Spec::Buckets(_) | Spec::External(_) => None,
+        Role::Capacity(_) | Role::Copy(_) | Role::Declared => None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::kinds::aws::autoscaling::Autoscaling;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::aws::route53::{Record, RecordSet, Route53};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::{Role, State, Target};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::Place;
 use crate::model::plain::count;
@@ -37,12 +37,12 @@ pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
     let of = Evaluation { plan, seen, active };
     let mut checks = Vec::new();
     for component in plan.components.values() {
-        match &component.spec {
-            Spec::Database(spec) => checks.extend(of.database(component, spec)),
-            Spec::Autoscaling(spec) => checks.extend(of.capacity(component, spec)),
-            Spec::Route53(spec) => checks.extend(of.ttl(component, spec)),
-            Spec::Buckets(spec) => checks.extend(of.buckets(component, spec)),
-            Spec::Clients(_) | Spec::External(_) => {}
+        match component.role() {
+            Role::Store(spec) => checks.extend(of.database(component, spec)),
+            Role::Capacity(spec) => checks.extend(of.capacity(component, spec)),
+            Role::Traffic(spec) => checks.extend(of.ttl(component, spec)),
+            Role::Copy(spec) => checks.extend(of.buckets(component, spec)),
+            Role::Clients(_) | Role::Declared => {}
         }
     }
     checks.extend(
@@ -117,7 +117,7 @@ impl Evaluation<'_> {
     /// Checks the writer, and the servers that could take over.
     fn database(&self, component: &Component, spec: &Database) -> Vec<Check> {
         let name = component.name.as_str();
-        let at = |site: &SiteName| targets::database(self.plan, &component.name, spec, site);
+        let at = |site: &SiteName| spec.server(self.plan, &component.name, site);
         let writers = active::live_writers(self.plan, self.seen.estate, component);
         let [writer] = writers.as_slice() else {
             let facts = match writers.len() {
@@ -261,8 +261,7 @@ impl Evaluation<'_> {
 
     /// Whether groups in other sites can grow to the capacity of the active one.
     fn capacity(&self, component: &Component, spec: &Autoscaling) -> Vec<Check> {
-        let group =
-            |site: &SiteName| targets::group(self.plan, &component.name, spec, site).map(Target::Group);
+        let group = |site: &SiteName| spec.group(self.plan, &component.name, site).map(Target::Group);
         let fresh = |target: &Target| self.seen.estate.group(target, self.seen.now).fresh().cloned();
         let source = self.active.site().and_then(group).and_then(|target| fresh(&target));
         let others = spec.at.iter().filter(|(site, _)| Some(*site) != self.active.site());
@@ -301,7 +300,7 @@ impl Evaluation<'_> {
 
     /// Resolvers cache an answer for the TTL of the existing record sets, not of those in the plan.
     fn ttl(&self, component: &Component, spec: &Route53) -> Option<Check> {
-        let target = targets::records(self.plan, &component.name, spec)?;
+        let target = spec.record_sets(self.plan, &component.name)?;
         let Known::Fresh(sets) = self.seen.estate.records(&target, self.seen.now) else {
             return Some(check(Area::Ttl, component.name.as_str(), self.unseen(&target)));
         };
@@ -367,7 +366,7 @@ impl Evaluation<'_> {
             .plan
             .components
             .values()
-            .any(|c| matches!(&c.spec, Spec::Database(spec) if spec.engine != Engine::Postgres));
+            .any(|c| matches!(c.role(), Role::Store(spec) if spec.engine.is_managed()));
         let quotas = told(&quotas, &|state| match state {
             State::Quotas(of) => Some(room(&of.of)),
             _ => None,

@@ -1,7 +1,7 @@
 //! The census of a PostgreSQL server: whatever is not known to be harmless is a writer.
 
 use drctl::adapters::postgres::may_write;
-use drctl::kinds::Spec;
+use drctl::kinds::Role;
 use drctl::kinds::shared::database::{DatabaseRef, Engine, Harmless};
 use drctl::model::ids::ComponentName;
 use serde_json::{Value, json};
@@ -29,8 +29,8 @@ const OWN: [&str; 14] = [
 fn db(harmless: Vec<Harmless>) -> DatabaseRef {
     let plan = truststream();
     let name = ComponentName::new("db");
-    let Spec::Database(spec) = &plan.components[&name].spec else { panic!() };
-    let db = drctl::inventory::targets::database(&plan, &name, spec, &plan.home.value).unwrap();
+    let Role::Store(spec) = plan.components[&name].role() else { panic!() };
+    let db = drctl::inventory::spec.server(&plan, &name, &plan.home.value).unwrap();
     DatabaseRef { engine: Engine::Postgres, harmless, ..db }
 }
 

@@ -4,7 +4,7 @@ use drctl::inventory::targets;
 use drctl::kinds::aws::autoscaling::{GroupSize, Scale};
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use drctl::kinds::{Fact, Operation, Spec};
+use drctl::kinds::{Fact, Operation, Role};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
@@ -39,8 +39,8 @@ fn three_sites() -> Plan {
 
 fn debt_on(plan: &Plan, site: &str) -> Debt {
     let name = ComponentName::new("db");
-    let Spec::Database(rds) = &plan.components[&name].spec else { panic!() };
-    let db = targets::database(plan, &name, rds, &SiteName::new(site)).unwrap();
+    let Role::Store(rds) = plan.components[&name].role() else { panic!() };
+    let db = rds.server(plan, &name, &SiteName::new(site)).unwrap();
     Debt {
         run: RunId::new("earlier"),
         component: name,
@@ -270,8 +270,8 @@ fn a_loss_that_grew_past_what_was_accepted_is_asked_about_again() {
 fn capacity_that_is_set_and_not_in_service_is_waited_for() {
     let plan = stateless();
     let name = ComponentName::new("nodes");
-    let Spec::Autoscaling(spec) = &plan.components[&name].spec else { panic!() };
-    let group = targets::group(&plan, &name, spec, &SiteName::new("us-east-1")).unwrap();
+    let Role::Capacity(spec) = plan.components[&name].role() else { panic!() };
+    let group = spec.group(&plan, &name, &SiteName::new("us-east-1")).unwrap();
     let to = GroupSize { min: 4, desired: 4, max: 12 };
     let mut rig = Rig::new(plan, "capacity-short", 1);
     rig.deeds = vec![Action::Op(Operation::Scale(Scale {

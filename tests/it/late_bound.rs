@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use drctl::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
-use drctl::kinds::{Found, Operation, Spec, State};
+use drctl::kinds::{Found, Operation, Role, State};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -43,7 +43,7 @@ fn unseen(text: &str, scenario: &str) -> Rig {
 
 /// The record sets of the plan while a site is active.
 fn sets(plan: &Plan, site: &str) -> Vec<RecordSet> {
-    let Spec::Route53(spec) = &plan.components[&ComponentName::new("www")].spec else { panic!() };
+    let Role::Traffic(spec) = plan.components[&ComponentName::new("www")].role() else { panic!() };
     let (site, home) = (SiteName::new(site), plan.home.value.clone());
     spec.records.iter().flat_map(|r| r.sets_when_active(&site, &home)).collect()
 }

@@ -1,6 +1,6 @@
 //! Hand-made runs and direct questions: what they say about loss, clocks, doubts and approvals.
 
-use drctl::inventory::{Observation, targets};
+use drctl::inventory::Observation;
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceState};
 use drctl::kinds::shared::promotion::Promote;
@@ -353,7 +353,7 @@ fn what_is_known_to_have_had_no_effect_is_asked_for_as_another_job() {
         let call = judge(
             &state,
             i,
-            &seen(targets::fence(&fence.db, fence.method), shut, state.last_at),
+            &seen(Target::fence(&fence.db, fence.method), shut, state.last_at),
             state.last_at,
         );
         assert!(

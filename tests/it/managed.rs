@@ -204,9 +204,9 @@ fn again(
     let mut estate = Estate::default();
     let mut groups_before = Vec::new();
     for (name, component) in &plan.components {
-        let drctl::kinds::Spec::Database(spec) = &component.spec else { continue };
+        let drctl::kinds::Role::Store(spec) = component.role() else { continue };
         for site in [&west, &east] {
-            let db = targets::database(&plan, name, spec, site).unwrap();
+            let db = spec.server(&plan, name, site).unwrap();
             let state = match *site == west {
                 true => instance(&db, groups, 1),
                 false => instance(&db, &["sg-east"], backup_days),

@@ -243,8 +243,8 @@ fn a_writer_is_fenced_before_it_is_made_a_standby() {
     let plan = orders();
     let open = |name: &str| {
         let name = ComponentName::new(name);
-        let drctl::kinds::Spec::Database(spec) = &plan.components[&name].spec else { panic!() };
-        let db = drctl::inventory::targets::database(&plan, &name, spec, &SiteName::new("west")).unwrap();
+        let drctl::kinds::Role::Store(spec) = plan.components[&name].role() else { panic!() };
+        let db = spec.server(&plan, &name, &SiteName::new("west")).unwrap();
         Action::Op(Operation::Unfence(Unfence(Fence {
             db,
             method: FenceMethod::Sql,

@@ -1,13 +1,13 @@
 //! Readiness: all observations compared with the plan. Something that was not observed never counts as ready.
 
-use drctl::inventory::{Estate, Observation, targets};
+use drctl::inventory::{Estate, Observation};
 use drctl::kinds::aws::autoscaling::GroupState;
 use drctl::kinds::aws::route53::RecordAnswer;
 use drctl::kinds::aws::s3::{Arriving, BucketState, ComparedState, CopyRule, Difference, Gap, Versioning};
 use drctl::kinds::shared::database::DatabaseState;
 use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};
 use drctl::kinds::shared::wal::Lsn;
-use drctl::kinds::{Spec, State, Target};
+use drctl::kinds::{Role, State, Target};
 use drctl::model::ids::{RunId, SiteName};
 use drctl::model::readiness::{Area, Check, GrantedState, Quota, QuotasState, Standing};
 use drctl::model::time::Dur;
@@ -321,10 +321,10 @@ fn copied() -> Case {
 
 fn sampled(plan: &Plan) -> Target {
     let component = plan.components.values().find(|c| c.name.as_str() == "uploads").unwrap();
-    let Spec::Buckets(spec) = &component.spec else { panic!("{component:?}") };
+    let Role::Copy(spec) = component.role() else { panic!("{component:?}") };
     let sites = ("us-west-2", "us-east-1");
     let sites = (&SiteName::new(sites.0), &SiteName::new(sites.1));
-    Target::Compared(Box::new(targets::sample(plan, component, spec, sites, "").unwrap()))
+    Target::Compared(Box::new(spec.compared(plan, &component.name, sites, "").unwrap()))
 }
 
 impl Case {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use drctl::inventory::active::{self, ActiveSite};
 use drctl::inventory::estate::{ProbeHealth, Remembered};
-use drctl::inventory::{Estate, Observation, targets};
+use drctl::inventory::{Estate, Observation};
 use drctl::kinds::aws::autoscaling::{GroupSize, GroupState};
 use drctl::kinds::aws::route53::{
     ControlsState, HealthObjectState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
 };
 use drctl::kinds::control::IdentityState;
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
-use drctl::kinds::{Operation, Spec, State, Target};
+use drctl::kinds::{Operation, Role, State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::{Basis, Figure};
@@ -66,8 +66,8 @@ fn site(name: &str) -> SiteName {
 
 fn database(plan: &Plan, at: &str) -> DatabaseRef {
     let name = ComponentName::new("db");
-    let Spec::Database(spec) = &plan.components[&name].spec else { panic!() };
-    targets::database(plan, &name, spec, &site(at)).unwrap()
+    let Role::Store(spec) = plan.components[&name].role() else { panic!() };
+    spec.server(plan, &name, &site(at)).unwrap()
 }
 
 fn value(state: State) -> Observation {
@@ -155,8 +155,8 @@ impl Case {
     /// The name points to an address, observed now or this long ago.
     fn names(&mut self, address: &str, age: Option<Dur>) {
         let name = ComponentName::new("www");
-        let Spec::Route53(zone) = &self.plan.components[&name].spec else { panic!() };
-        let target = targets::records(&self.plan, &name, zone).unwrap();
+        let Role::Traffic(zone) = self.plan.components[&name].role() else { panic!() };
+        let target = zone.record_sets(&self.plan, &name).unwrap();
         let set = RecordSet {
             name: "www.example".to_owned(),
             rtype: "A".to_owned(),
@@ -176,8 +176,8 @@ impl Case {
 
     fn group(&mut self, at: &str, in_service: u32) {
         let name = ComponentName::new("app");
-        let Spec::Autoscaling(spec) = &self.plan.components[&name].spec else { panic!() };
-        let group = targets::group(&self.plan, &name, spec, &site(at)).unwrap();
+        let Role::Capacity(spec) = self.plan.components[&name].role() else { panic!() };
+        let group = spec.group(&self.plan, &name, &site(at)).unwrap();
         let size = GroupSize { min: 0, desired: in_service, max: 9 };
         let state = GroupState { size, in_service, ..GroupState::default() };
         self.estate.add(&Target::Group(group), value(State::Group(state)), None);
@@ -267,9 +267,8 @@ fn traffic_that_waits_for_no_database_is_refused_whoever_made_the_plan() {
     let www = case.plan.components.get_mut(&ComponentName::new("www")).unwrap();
     www.needs.clear();
     assert!(case.refused(Rule::TrafficBeforeDatabase).is_some());
-    let www = case.plan.components.get_mut(&ComponentName::new("www")).unwrap();
-    let Spec::Route53(zone) = &mut www.spec else { panic!() };
-    zone.records.iter_mut().for_each(|r| r.is_static = true);
+    case.plan =
+        plan(&PLAN.replace("type: A,", "type: A, serves: static,").replace("needs: [db]", "needs: []"));
     assert_eq!(case.refused(Rule::TrafficBeforeDatabase), None);
 }
 
@@ -408,8 +407,8 @@ fn an_object_in_a_dark_region_is_not_waited_for() {
     case.estate.add(&Target::Database(east), dark(), Some(last));
     case.group("west", 2);
     let name = ComponentName::new("www");
-    let Spec::Route53(zone) = &case.plan.components[&name].spec else { panic!() };
-    let object = Target::HealthObject(targets::object(&case.plan, &name, zone).unwrap());
+    let Role::Traffic(zone) = case.plan.components[&name].role() else { panic!() };
+    let object = Target::HealthObject(zone.object(&case.plan, &name).unwrap());
     case.estate.add(&object, dark(), None);
     let book = case.plan().unwrap_or_else(|r| panic!("{r:#?}"));
     let step = |id: &str| book.steps.iter().find(|s| s.id.as_str() == id).unwrap();
@@ -512,8 +511,8 @@ fn controls_of_which_several_are_on_are_turned_back_to_the_site_that_is_left() {
     case.request.waivers = [Rule::UnfencedPromotion, Rule::ExposureAboveRpo].map(accept).into();
     case.group("east", 2);
     let name = ComponentName::new("www");
-    let Spec::Route53(zone) = &case.plan.components[&name].spec else { panic!() };
-    let controls = Target::Controls(targets::controls(&case.plan, &name, zone).unwrap());
+    let Role::Traffic(zone) = case.plan.components[&name].role() else { panic!() };
+    let controls = Target::Controls(zone.controls(&case.plan, &name).unwrap());
     for (west, east) in [(true, true), (false, false), (true, false)] {
         let on = [(site("west"), west), (site("east"), east)].into();
         case.estate.add(&controls, value(State::Controls(ControlsState { on })), None);

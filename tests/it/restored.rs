@@ -1,11 +1,11 @@
 //! Restores and drills on the command line, in the sandbox: refusals, predictions, and messages.
 
 use drctl::executor::create;
-use drctl::inventory::{Observation, targets};
+use drctl::inventory::Observation;
 use drctl::kinds::shared::database::DatabaseState;
 use drctl::kinds::shared::fence::{FenceMethod, FenceState};
 use drctl::kinds::shared::restore::{Part, RestoreStep};
-use drctl::kinds::{Fact, Operation, State};
+use drctl::kinds::{Fact, Operation, State, Target};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
@@ -189,7 +189,7 @@ fn nobody_is_let_into_the_server_from_before() {
     let state = create::replay(&run_id(), &done.records[..n]).unwrap();
     let i = state.position(&StepId::new("admit.db")).unwrap();
     let judged = |word: Option<String>| {
-        let target = targets::fence(&state.restores(&ComponentName::new("db")).unwrap().db, FenceMethod::Sql);
+        let target = Target::fence(&state.restores(&ComponentName::new("db")).unwrap().db, FenceMethod::Sql);
         let seen = FenceState { proven: word.is_some(), word, ..FenceState::default() };
         let observed_at = state.last_at;
         let seen = Observation::Value { state: State::Fence(seen), observed_at, source: "sql".to_owned() };

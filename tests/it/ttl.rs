@@ -3,7 +3,7 @@
 use drctl::kinds::aws::route53::{
     Answers, RecordAnswer, RecordChange, RecordPolicy, RecordSet, Switch, ZoneRef,
 };
-use drctl::kinds::{Fact, Operation, Spec};
+use drctl::kinds::{Fact, Operation, Role};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -144,7 +144,7 @@ fn a_failover_waits_for_no_ttl_and_asks_until_the_old_one_is_over() {
 #[test]
 fn a_name_that_sites_share_is_not_asked_for() {
     let plan = plan(&shop(WWW).replace("weight: 0", "weight: 10"));
-    let Spec::Route53(zone) = &plan.components[&ComponentName::new("www")].spec else { panic!() };
+    let Role::Traffic(zone) = plan.components[&ComponentName::new("www")].role() else { panic!() };
     let home = SiteName::new("west");
     let names = |to: &str| {
         let asked = wanted(zone, &SiteName::new(to), &home, |_| true);

@@ -106,7 +106,7 @@ fn what_may_pass_is_waited_for() {
 
 #[test]
 fn only_what_can_be_granted_is_to_be_granted() {
-    let target = targets::fence(&server("old"), FenceMethod::SecurityGroup);
+    let target = Target::fence(&server("old"), FenceMethod::SecurityGroup);
     let seen = |code: &str| {
         let (code, call) = (code.to_owned(), "rds:DescribeEvents".to_owned());
         Observation::Refused { code, call, why: String::new(), login: false }.refused(&target).unwrap()

@@ -7,8 +7,7 @@ use super::fences::{Catalog, Worker};
 use super::isolation::{Happens, Isolation};
 use super::scenario::{Applies, Begins, ByGroup, Scenario, roll};
 use super::seed_state::Feed;
-use crate::inventory::targets;
-use crate::kinds::Spec;
+use crate::kinds::Role;
 use crate::kinds::aws::autoscaling::GroupSize;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::FenceMethod;
@@ -34,12 +33,12 @@ pub(super) fn estate(
     let lost_at = began + scenario.lost_after + Dur(roll(seed, &["lost"], 20_000));
     let mut estate = Estate::empty(scenario, seed, began, (home, active));
     for component in plan.components.values() {
-        match &component.spec {
-            Spec::Database(_) => databases(&mut estate, plan, component),
-            Spec::Autoscaling(_) => groups(&mut estate, plan, component),
-            Spec::Route53(_) => zone(&mut estate, plan, component),
-            Spec::Clients(_) => secrets(&mut estate, plan, component),
-            Spec::Buckets(_) | Spec::External(_) => {}
+        match component.role() {
+            Role::Store(_) => databases(&mut estate, plan, component),
+            Role::Capacity(_) => groups(&mut estate, plan, component),
+            Role::Traffic(_) => zone(&mut estate, plan, component),
+            Role::Clients(_) => secrets(&mut estate, plan, component),
+            Role::Copy(_) | Role::Declared => {}
         }
     }
     estate.guard_names = plan.components.keys().cloned().collect();
@@ -69,13 +68,13 @@ pub fn active(plan: &Plan, begins: Begins) -> SiteName {
 }
 
 fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
-    let Spec::Database(spec) = &component.spec else { return };
+    let Role::Store(spec) = component.role() else { return };
     let active = estate.active.clone();
     let Some(primary) = spec.at.get(&active).map(|at| at.id.clone()) else { return };
     let alone = estate.scenario.begins == Begins::AwayAlone;
     let number = estate.dbs.last().map_or(0, |d| d.component + 1);
     for site in spec.at.keys() {
-        let Some(reference) = targets::database(plan, &component.name, spec, site) else { continue };
+        let Some(reference) = spec.server(plan, &component.name, site) else { continue };
         let lag = estate.scenario.lag_ms / 2
             + roll(estate.seed, &["lag", component.name.as_str()], estate.scenario.lag_ms.max(2));
         // The old writer of a global database follows the new one as soon as it can.
@@ -126,11 +125,11 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
 
 /// The secrets initially point to the database that takes writes at the beginning.
 fn secrets(estate: &mut Estate, plan: &Plan, component: &Component) {
-    let Spec::Clients(spec) = &component.spec else { return };
-    let Some(Spec::Database(db)) = plan.components.get(&spec.of.value).map(|c| &c.spec) else { return };
-    let Some(writer) = targets::database(plan, &spec.of.value, db, &estate.active) else { return };
+    let Role::Clients(spec) = component.role() else { return };
+    let Some(Role::Store(db)) = plan.components.get(&spec.of.value).map(|c| c.role()) else { return };
+    let Some(writer) = db.server(plan, &spec.of.value, &estate.active) else { return };
     for site in plan.sites.keys() {
-        let Some(secret) = targets::client_secret(plan, &component.name, spec, site) else { continue };
+        let Some(secret) = spec.secret(plan, &component.name, site) else { continue };
         let fields = secret.leading_to(&listens(&writer)).unwrap_or_default();
         estate.secrets.insert(secret, Led { of: spec.of.value.clone(), fields });
     }
@@ -142,11 +141,11 @@ pub(super) fn listens(db: &DatabaseRef) -> String {
 }
 
 fn groups(estate: &mut Estate, plan: &Plan, component: &Component) {
-    let Spec::Autoscaling(spec) = &component.spec else { return };
+    let Role::Capacity(spec) = component.role() else { return };
     let active = estate.active.clone();
     let floor = spec.at.values().filter_map(|at| at.capacity_floor).max().unwrap_or(0);
     for site in spec.at.keys() {
-        let Some(reference) = targets::group(plan, &component.name, spec, site) else { continue };
+        let Some(reference) = spec.group(plan, &component.name, site) else { continue };
         let capacity = if *site == active { HOME_CAPACITY.max(floor) } else { 0 };
         let size = GroupSize { min: capacity, desired: capacity, max: HOME_CAPACITY.max(floor) * 3 };
         estate.groups.push(Group {
@@ -161,13 +160,13 @@ fn groups(estate: &mut Estate, plan: &Plan, component: &Component) {
 }
 
 fn zone(estate: &mut Estate, plan: &Plan, component: &Component) {
-    let Spec::Route53(spec) = &component.spec else { return };
-    let Some(reference) = targets::zone(plan, &component.name, spec) else { return };
+    let Role::Traffic(spec) = component.role() else { return };
+    let Some(reference) = spec.hosted_zone(plan, &component.name) else { return };
     let home = &plan.home.value;
     let sets: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(&estate.active, home)).collect();
     let away = estate.active != *home;
-    let object = targets::object(plan, &component.name, spec);
-    let controls = targets::controls(plan, &component.name, spec);
+    let object = spec.object(plan, &component.name);
+    let controls = spec.controls(plan, &component.name);
     let stays = object.is_some() || controls.is_some();
     let as_made = stays.then(|| spec.records.iter().flat_map(|r| r.sets_when_active(home, home)).collect());
     estate.zones.push(Zone {

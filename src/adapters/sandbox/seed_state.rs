@@ -164,7 +164,7 @@ impl Feed {
             db.source = None;
             db.stopped_at = Some(self.at);
             let proven = |method: &FenceMethod| {
-                let fence = self.states.get(&targets::fence(&db.reference, *method).key());
+                let fence = self.states.get(&Target::fence(&db.reference, *method).key());
                 matches!(fence, Some(State::Fence(of)) if of.proven)
             };
             db.fenced = FenceMethod::ALL.into_iter().filter(proven).collect();

@@ -9,7 +9,7 @@ use crate::cli::context::{Context, findings_json};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{exit, now, render};
-use crate::kinds::Spec;
+use crate::kinds::Role;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::PlanName;
 use crate::model::plain::{count, some};
@@ -95,11 +95,10 @@ fn between(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<V
 
 /// Reports a CA file for database certificates that cannot be used. An outage is the wrong time to download it.
 fn certificates(context: &Context, written: &Written, plans: &[&Plan]) -> Option<Finding> {
-    let logs_in =
-        |spec: &Spec| matches!(spec, Spec::Database(d) if d.at.values().any(|at| at.admin.is_some()));
+    let logs_in = |role| matches!(role, Role::Store(d) if d.has_login());
     let all = plans.iter().flat_map(|plan| plan.components.values().map(move |c| (plan, c)));
     let named: Vec<String> = all
-        .filter(|(_, c)| logs_in(&c.spec))
+        .filter(|(_, c)| logs_in(c.role()))
         .map(|(plan, c)| format!("`{}` of {}", c.name, plan.name))
         .collect();
     context.settings.sql.ca_file.as_ref().filter(|_| !named.is_empty())?;

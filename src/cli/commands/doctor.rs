@@ -15,8 +15,7 @@ use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent};
 use crate::inventory::targets;
 use crate::journal::sqlite::SqliteJournal;
-use crate::kinds::Spec;
-use crate::kinds::shared::database::Engine;
+use crate::kinds::Role;
 use crate::model::ids::SiteName;
 use crate::model::intent::Intent;
 use crate::model::plain;
@@ -109,15 +108,15 @@ fn examine(
 
 /// The CA file for database certificates. Without it drctl cannot log in to any database, whichever region is down.
 fn trust(context: &Context, plan: &Plan) -> Option<Finding> {
-    let of = |c: &Component| match &c.spec {
-        Spec::Database(spec) => spec.at.values().any(|at| at.admin.is_some()).then_some(spec.engine),
+    let of = |c: &Component| match c.role() {
+        Role::Store(spec) => spec.has_login().then_some(spec.engine),
         _ => None,
     };
     let engines: BTreeSet<_> = plan.components.values().filter_map(of).collect();
     let sql = &context.settings.sql;
     let (why, fix) = match sql_trouble(sql).filter(|_| !engines.is_empty()) {
         Some(why) => (why, "use a PEM file with the CA certificates of the databases"),
-        None if engines.iter().any(|e| *e != Engine::Postgres)
+        None if engines.iter().any(|e| e.is_managed())
             && sql.tls == SqlTls::Verify
             && sql.ca_file.is_none() =>
         {

@@ -4,7 +4,7 @@ use crate::adapters::sandbox::Truth;
 use crate::cli::exit;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::Ended;
-use crate::kinds::Spec;
+use crate::kinds::Role;
 use crate::model::intent::{Drill, Intent};
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
@@ -533,5 +533,5 @@ pub fn idle(plan: &Plan, intent: Intent, to: &str) -> String {
 
 /// Whether nothing of the plan is moved by drctl: S3 replicates it, or others are responsible.
 pub fn nothing_moves(plan: &Plan) -> bool {
-    plan.components.values().all(|c| matches!(c.spec, Spec::Buckets(_) | Spec::External(_)))
+    plan.components.values().all(|c| matches!(c.role(), Role::Copy(_) | Role::Declared))
 }

@@ -10,10 +10,9 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent, survey};
-use crate::inventory::{active, permissions, targets};
+use crate::inventory::{active, permissions};
 use crate::journal::sqlite::SqliteJournal;
-use crate::kinds::shared::database::Engine;
-use crate::kinds::{Spec, Target};
+use crate::kinds::{Role, Target};
 use crate::model::ids::SiteName;
 use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Standing};
@@ -84,9 +83,9 @@ pub fn evaluate(
     let guard = context.guard_of(plan);
     let guard = guard.as_ref();
     let scope = stage.scope(plan);
-    let managed = |spec: &Spec| matches!(spec, Spec::Database(of) if of.engine != Engine::Postgres);
+    let managed = |role| matches!(role, Role::Store(of) if of.engine.is_managed());
     let mut asked = permissions::of_plan(plan, guard);
-    if plan.components.values().any(|c| managed(&c.spec)) {
+    if plan.components.values().any(|c| managed(c.role())) {
         let sites = plan.sites.values().map(|site| &site.place).filter(|place| place.cloud == "aws");
         asked.extend(sites.map(|place| Target::Quotas { place: place.clone() }));
     }
@@ -119,9 +118,9 @@ pub fn evaluate(
 fn samples(plan: &Plan, active: Option<&SiteName>, now: Timestamp) -> Vec<Target> {
     let Some(active) = active else { return Vec::new() };
     let seed = now.millis().to_string();
-    let of = |component: &Component| match &component.spec {
-        Spec::Buckets(spec) => {
-            let sample = |site| targets::sample(plan, component, spec, (active, site), &seed);
+    let of = |component: &Component| match component.role() {
+        Role::Copy(spec) => {
+            let sample = |site| spec.compared(plan, &component.name, (active, site), &seed);
             spec.at.keys().filter_map(sample).map(|of| Target::Compared(Box::new(of))).collect()
         }
         _ => Vec::new(),

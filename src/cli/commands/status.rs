@@ -16,7 +16,7 @@ use crate::journal::verify::{self, Fault};
 use crate::journal::{Journal as _, Record, RunRow};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
 use crate::kinds::shared::fence::Fence;
-use crate::kinds::{Operation, Spec, State, Target};
+use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, PlanName, RunId, SiteName};
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
@@ -346,7 +346,7 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
         return Protection::Unknown("the plan has no database".to_owned());
     }
     for component in plan.components.values() {
-        let Spec::Database(spec) = &component.spec else { continue };
+        let Role::Store(spec) = component.role() else { continue };
         let (mut replicas, mut unseen) = (0, Vec::new());
         let writers = active::live_writers(plan, seen, component);
         if writers.len() > 1 {
@@ -358,8 +358,8 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
             ));
         }
         for site in spec.at.keys() {
-            let Some(db) = targets::database(plan, &component.name, spec, site) else { continue };
-            let writer = writers.first().and_then(|w| targets::database(plan, &component.name, spec, w));
+            let Some(db) = spec.server(plan, &component.name, site) else { continue };
+            let writer = writers.first().and_then(|w| spec.server(plan, &component.name, w));
             // A replica of a server that was set aside, or of one that takes no writes, protects nothing.
             let keeps_up = |state: &DatabaseState| match &writer {
                 Some(writer) => state.follows_source(spec.engine, writer),
@@ -400,9 +400,10 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
 
 /// The message about a fence that a run left, which keeps users out of a working primary.
 fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &Database) -> String {
-    let fenced = spec.at.keys().find(|site| {
-        targets::database(plan, name, spec, site).is_some_and(|db| active::is_fenced(seen, &db, spec))
-    });
+    let fenced = spec
+        .at
+        .keys()
+        .find(|site| spec.server(plan, name, site).is_some_and(|db| active::is_fenced(seen, &db, spec)));
     let lift = "if that is the server to use, cancel the run that fenced it (drctl runs cancel). Or run, for each member of drctl_fenced, ALTER ROLE .. LOGIN; REVOKE drctl_fenced FROM .., and, for each database that takes no connections, ALTER DATABASE .. WITH ALLOW_CONNECTIONS true";
     fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced; {lift}"))
 }

@@ -1,5 +1,6 @@
 //! Kinds of Amazon Web Services.
 
+pub mod arn;
 pub mod aurora;
 pub mod autoscaling;
 pub mod rds;

@@ -1,7 +1,8 @@
 //! Kind `clients`: the clients of a database, and how they find it.
 
+mod kind;
 mod plan;
 mod write;
 
-pub use plan::{Clients, ClientsAt, KEYS, build};
+pub use plan::{Clients, ClientsAt};
 pub use write::ClientWrite;

@@ -41,8 +41,7 @@ pub struct ClientsAt {
     pub restart: Vec<Task>,
 }
 
-/// Its keys.
-pub const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     name: "clients component",
     fields: &[
         KIND,
@@ -103,8 +102,7 @@ const SQL_WRITE_AS: Keys = Keys {
     ],
 };
 
-/// Builds it.
-pub fn build(node: &Node) -> Option<Clients> {
+pub(super) fn build(node: &Node) -> Option<Clients> {
     let of = spanned_text(node.get("of")?)?;
     let text = |of: Option<&Node>, key: &str| of?.get(key)?.text().map(str::to_owned);
     let fields = node.get("fields");

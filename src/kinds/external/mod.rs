@@ -1,11 +1,16 @@
 //! Kind `external`: declared and displayed, but recovered by people.
 
-use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::model::document::Node;
-use crate::model::shape::{Keys, Shape, opt};
+use std::collections::BTreeSet;
 
-/// Its keys.
-pub const KEYS: Keys = Keys {
+use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
+use crate::kinds::kind::{Kind, Role, Surroundings};
+use crate::kinds::target::Target;
+use crate::model::document::Node;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::readiness::Needs;
+use crate::model::shape::{Case, Keys, Shape, opt};
+
+const KEYS: Keys = Keys {
     name: "external component",
     fields: &[
         KIND,
@@ -15,7 +20,28 @@ pub const KEYS: Keys = Keys {
     ],
 };
 
-/// How people recover it.
-pub fn build(node: &Node) -> Option<String> {
-    node.get("describe").and_then(Node::text).map(str::to_owned)
+/// Something that people recover.
+#[derive(Clone, Debug)]
+pub struct External;
+
+impl Kind for External {
+    const CASE: Case = Case { name: "external", keys: &KEYS, called: &[] };
+
+    fn build(_: &Node) -> Option<Self> {
+        Some(Self)
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::Declared
+    }
+
+    fn sites(&self) -> BTreeSet<SiteName> {
+        BTreeSet::new()
+    }
+
+    fn targets(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<Target> {
+        Vec::new()
+    }
+
+    fn permissions(&self, _: &ComponentName, _: &dyn Surroundings, _: &mut Needs) {}
 }

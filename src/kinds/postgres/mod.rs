@@ -1,5 +1,6 @@
 //! Kind `postgres`: self-managed PostgreSQL servers with streaming replication.
 
+mod kind;
 mod plan;
 
-pub use plan::{CALLED, KEYS};
+pub use kind::Postgres;

@@ -5,11 +5,7 @@ use crate::kinds::shared::database::{BACKUP_EVERY, EXPENDABLE, HARMLESS_FIELD, V
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
 
-/// What people call it.
-pub const CALLED: &[&str] = &["postgres", "pg"];
-
-/// Its keys.
-pub const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     name: "postgres component",
     fields: &[
         KIND,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Lint;
-use crate::kinds::Spec;
+use crate::kinds::Role;
 use crate::kinds::clients::Clients;
 use crate::kinds::shared::secret::SecretRef;
 use crate::model::finding::Span;
@@ -64,7 +64,7 @@ impl Lint<'_> {
         }
         self.clients_text(component, clients);
         let same = |c: &&Component| {
-            matches!(&c.spec, Spec::Clients(other) if c.name != *name && other.at.iter().any(|(site, at)| {
+            matches!(c.role(), Role::Clients(other) if c.name != *name && other.at.iter().any(|(site, at)| {
                 at.secret.is_some() && at.secret == clients.at.get(site).and_then(|a| a.secret.clone())
                     && other.host == clients.host
             }))

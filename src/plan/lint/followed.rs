@@ -1,7 +1,7 @@
 //! Record sets that a run does not change: what they follow must exist, and they must follow it.
 
 use super::Lint;
-use crate::kinds::Spec;
+use crate::kinds::Role;
 use crate::kinds::aws::route53::{
     Policy, Record, RecordAnswer, Route53, SwitchBy, SwitchControls, SwitchObject,
 };
@@ -36,8 +36,8 @@ impl Lint<'_> {
             );
             return;
         }
-        let same = |c: &&Component| match &c.spec {
-            Spec::Route53(other) => matches!(&other.switch, SwitchBy::Object(o) if o.value.url == of.url),
+        let same = |c: &&Component| match c.role() {
+            Role::Traffic(other) => matches!(&other.switch, SwitchBy::Object(o) if o.value.url == of.url),
             _ => false,
         };
         if self.plan.components.values().filter(same).count() > 1 {
@@ -124,7 +124,7 @@ impl Lint<'_> {
     /// A control that would move two components at once.
     fn shared(&self, of: &SwitchControls) -> Option<String> {
         let same = |c: &Component| {
-            let Spec::Route53(zone) = &c.spec else { return None };
+            let Role::Traffic(zone) = c.role() else { return None };
             let SwitchBy::Controls(other) = &zone.switch else { return None };
             other.value.controls.values().find(|arn| of.controls.values().any(|own| own == *arn)).cloned()
         };

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kinds::Spec;
-use crate::kinds::shared::database::Engine;
+use crate::kinds::Role;
 use crate::model::finding::Finding;
 use crate::model::plain::some;
 use crate::plan::settings::{SqlTls, Written};
@@ -89,15 +88,10 @@ impl About<'_> {
         if sql.tls != SqlTls::Verify || sql.ca_file.is_some() || self.settings.unread.contains("sql") {
             return None;
         }
-        let managed = |spec: &Spec| match spec {
-            Spec::Database(d) => {
-                matches!(d.engine, Engine::Rds | Engine::Aurora) && d.at.values().any(|at| at.admin.is_some())
-            }
-            _ => false,
-        };
+        let managed = |role| matches!(role, Role::Store(d) if d.engine.is_managed() && d.has_login());
         let all = self.plans.iter().flat_map(|plan| plan.components.values().map(move |c| (plan, c)));
         let named: Vec<String> = all
-            .filter(|(_, c)| managed(&c.spec))
+            .filter(|(_, c)| managed(c.role()))
             .map(|(plan, c)| format!("`{}` of {}", c.name, plan.name))
             .collect();
         let message = format!("drctl does not trust the CA that signs the certificates of {}", some(&named));

@@ -1,7 +1,6 @@
 //! Whether buckets are replicated to each other as they should be.
 
 use super::{Evaluation, Reading, check, not, ready};
-use crate::inventory::targets;
 use crate::kinds::aws::s3::{Arriving, BucketRef, BucketState, Buckets, ComparedState, Sample, Versioning};
 use crate::kinds::{State, Target};
 use crate::model::ids::SiteName;
@@ -26,7 +25,7 @@ impl Evaluation<'_> {
 
     fn copy(&self, component: &Component, spec: &Buckets, sites: (&SiteName, &SiteName)) -> Vec<Check> {
         let about = format!("{} in {}", component.name, sites.1);
-        let Some(sample) = targets::sample(self.plan, component, spec, sites, "") else {
+        let Some(sample) = spec.compared(self.plan, &component.name, sites, "") else {
             let facts = format!("the plan names no bucket in {}", sites.1);
             return vec![check(
                 Area::Replica,

@@ -1,7 +1,6 @@
 //! Checks of the writer: whether it could be fenced, and which of its data no standby has.
 
 use super::{Evaluation, Reading, not, ready};
-use crate::inventory::targets;
 use crate::kinds::shared::database::{Database, DatabaseRef};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::{State, Target};
@@ -20,7 +19,7 @@ impl Evaluation<'_> {
         let tried: Vec<_> = spec.fence.iter().copied().filter(|m| m.service() == "sql").collect();
         let (mut hindered, mut free) = (Vec::new(), tried.len() < spec.fence.len());
         for &method in &tried {
-            let target = targets::fence(writer, method);
+            let target = Target::fence(writer, method);
             let seen = self.seen.estate.now(&target)?;
             let Some(State::Fence(fence)) = seen.state() else { return Some(self.unseen(&target)) };
             let (words, obstacles) = (method.words(), fence.obstacles.join("; "));
@@ -40,7 +39,7 @@ impl Evaluation<'_> {
     }
 
     fn refused(&self, writer: &DatabaseRef, method: FenceMethod) -> Option<String> {
-        let target = targets::fence(writer, method);
+        let target = Target::fence(writer, method);
         self.seen.estate.now(&target)?.refused(&target)
     }
 

@@ -108,7 +108,7 @@ impl Reached {
     }
 
     pub fn look(&self) -> FenceState {
-        match self.observe(targets::fence(&self.db, self.rung)) {
+        match self.observe(Target::fence(&self.db, self.rung)) {
             Observation::Value { state: State::Fence(state), .. } => state,
             other => panic!("{other:?}"),
         }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use drctl::adapters::sandbox::chronicle::{Moment, Server};
-use drctl::kinds::{Fact, Spec};
+use drctl::kinds::{Fact, Role};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::plan::Plan;
@@ -148,8 +148,8 @@ impl<'a> Oracle<'a> {
 
     /// The databases of the plan, with the sites of their servers.
     fn databases(&self) -> BTreeMap<&ComponentName, Vec<&SiteName>> {
-        let of = self.plan.components.values().filter_map(|c| match &c.spec {
-            Spec::Database(of) => Some((&c.name, of.at.keys().collect())),
+        let of = self.plan.components.values().filter_map(|c| match c.role() {
+            Role::Store(of) => Some((&c.name, of.at.keys().collect())),
             _ => None,
         });
         of.collect()

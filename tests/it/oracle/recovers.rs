@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Events};
-use drctl::kinds::Spec;
+use drctl::kinds::Role;
 use drctl::kinds::shared::database::{Database, Engine};
 use drctl::kinds::shared::fence::FenceMethod;
 use drctl::model::ids::{ComponentName, StepId};
@@ -132,8 +132,8 @@ fn blocked(done: &Rehearsed) -> Vec<Ruled> {
 fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &str) {
     let right = match rule {
         Rule::UnfencedPromotion => {
-            let of = component.map(|c| (&rig.plan.components[c].spec, is_fenceable(rig, c)));
-            matches!(of, Some((Spec::Database(_), false)))
+            let of = component.map(|c| (rig.plan.components[c].role(), is_fenceable(rig, c)));
+            matches!(of, Some((Role::Store(_), false)))
         }
         // Half an hour of faults, or a replica with a lag, exceed the objective or the accepted loss.
         Rule::ExposureAboveRpo => {
@@ -185,12 +185,12 @@ fn ran_out_of_time(rig: &Rig, (rule, component, _): &Ruled) -> bool {
 }
 
 fn is_fenceable(rig: &Rig, component: &ComponentName) -> bool {
-    matches!(&rig.plan.components[component].spec, Spec::Database(db) if can_be_fenced(rig, db))
+    matches!(rig.plan.components[component].role(), Role::Store(db) if can_be_fenced(rig, db))
 }
 
 /// Whether the requested instances are not available.
 fn is_short(rig: &Rig) -> bool {
-    let groups = rig.plan.components.values().any(|c| matches!(c.spec, Spec::Autoscaling(_)));
+    let groups = rig.plan.components.values().any(|c| matches!(c.role(), Role::Capacity(_)));
     groups && rig.scenario.capacity_percent < 100
 }
 

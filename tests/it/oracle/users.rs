@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use drctl::adapters::sandbox::chronicle::{Moment, Way};
-use drctl::kinds::Spec;
+use drctl::kinds::Role;
 use drctl::kinds::aws::route53::{Record, RecordAnswer, RecordPolicy, RecordSet, Route53};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::Timestamp;
@@ -127,13 +127,13 @@ impl Oracle<'_> {
 
     /// Whether everything that is needed works in a site, for users from outside.
     fn is_whole(&self, moment: &Moment, site: &SiteName, needed: &BTreeSet<ComponentName>) -> bool {
-        let works = |name: &ComponentName| match &self.plan.components[name].spec {
-            Spec::Database(of) => !of.at.contains_key(site) || Self::accepts(moment, name, site),
-            Spec::Autoscaling(of) => {
+        let works = |name: &ComponentName| match self.plan.components[name].role() {
+            Role::Store(of) => !of.at.contains_key(site) || Self::accepts(moment, name, site),
+            Role::Capacity(of) => {
                 let there = |(c, s, n): &(ComponentName, SiteName, u32)| c == name && s == site && *n > 0;
                 !of.at.contains_key(site) || moment.capacity.iter().any(there)
             }
-            Spec::Clients(of) => {
+            Role::Clients(of) => {
                 let mut ways = moment.ways.iter().filter(|w| w.component == *name && w.site == *site);
                 ways.all(|way| Self::arrives(moment, way, &of.of.value))
             }
@@ -154,13 +154,13 @@ impl Oracle<'_> {
     }
 
     fn stores_of(&self, name: &ComponentName, site: &SiteName) -> impl Iterator<Item = ComponentName> {
-        let has = |c: &ComponentName| matches!(&self.plan.components[c].spec, Spec::Database(of) if of.at.contains_key(site));
+        let has = |c: &ComponentName| matches!(self.plan.components[c].role(), Role::Store(of) if of.at.contains_key(site));
         self.needed(name).into_iter().filter(has).collect::<Vec<_>>().into_iter()
     }
 
     fn zones(&self) -> impl Iterator<Item = (&ComponentName, &Route53)> {
-        self.plan.components.values().filter_map(|c| match &c.spec {
-            Spec::Route53(zone) => Some((&c.name, zone)),
+        self.plan.components.values().filter_map(|c| match c.role() {
+            Role::Traffic(zone) => Some((&c.name, zone)),
             _ => None,
         })
     }

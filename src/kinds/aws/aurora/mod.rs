@@ -1,6 +1,7 @@
 //! Kind `aws.aurora_global`: the clusters of an Aurora global database.
 
 pub(crate) mod calls;
+mod kind;
 mod ops;
 mod plan;
 
@@ -8,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::place::Place;
+pub use kind::AuroraGlobal;
 pub use ops::AddClusterInstance;
-pub use plan::{CALLED, KEYS};
 
 /// The state of a cluster of an Aurora global database (Amazon RDS API Reference, `DBCluster`, `GlobalCluster`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

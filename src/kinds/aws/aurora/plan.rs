@@ -5,11 +5,7 @@ use crate::kinds::shared::database::{CANARY, HARMLESS_FIELD};
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
 
-/// What people call it.
-pub const CALLED: &[&str] = &["aurora", "global"];
-
-/// Its keys.
-pub const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     name: "aws.aurora_global component",
     fields: &[
         KIND,

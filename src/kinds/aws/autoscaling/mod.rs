@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 
+mod kind;
 mod ops;
 mod plan;
 
 pub use ops::Scale;
-pub use plan::{Autoscaling, CALLED, GroupAt, KEYS, build};
+pub use plan::{Autoscaling, GroupAt};
 
 /// A group of instances at one site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

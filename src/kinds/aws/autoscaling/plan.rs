@@ -32,11 +32,7 @@ pub struct GroupAt {
     pub timeout: Option<Dur>,
 }
 
-/// What people call it.
-pub const CALLED: &[&str] = &["asg", "autoscale", "nodegroup"];
-
-/// Its keys.
-pub const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     name: "aws.autoscaling component",
     fields: &[
         KIND,
@@ -69,8 +65,7 @@ const GROUP_AT: Keys = Keys {
     ],
 };
 
-/// Builds it.
-pub fn build(node: &Node) -> Autoscaling {
+pub(super) fn build(node: &Node) -> Autoscaling {
     Autoscaling { at: map(node, "at", |key, n| group(n).map(|g| (SiteName::new(key), g))) }
 }
 

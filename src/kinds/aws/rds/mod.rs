@@ -1,6 +1,7 @@
 //! Kind `aws.rds`: an Amazon RDS instance with a read replica in another site.
 
 pub(crate) mod calls;
+mod kind;
 mod ops;
 mod plan;
 
@@ -10,8 +11,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::time::Dur;
+pub use kind::Rds;
 pub use ops::Rename;
-pub use plan::{CALLED, KEYS};
 
 /// The settings of a managed instance that a replica does not take from its source (Amazon RDS API Reference,
 /// `CreateDBInstanceReadReplica`).

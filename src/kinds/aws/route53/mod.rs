@@ -3,6 +3,7 @@
 mod answers;
 mod controls;
 mod health_object;
+mod kind;
 mod parts;
 mod plan;
 mod records;
@@ -11,8 +12,6 @@ mod switch;
 pub use answers::{Answers, AnswersState, ServerAnswer, Wanted};
 pub use controls::{ControlsRef, ControlsState, SetRoutingControls};
 pub use health_object::{HealthObjectState, ObjectRef, SetHealthObject};
-pub use plan::{
-    CALLED, KEYS, Policy, Record, RecordAt, Route53, SwitchBy, SwitchControls, SwitchObject, build,
-};
+pub use plan::{Policy, Record, RecordAt, Route53, SwitchBy, SwitchControls, SwitchObject};
 pub use records::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, ZoneRef, kept};
 pub use switch::{Basis, RecordChange, Switch};

@@ -139,11 +139,7 @@ impl Record {
     }
 }
 
-/// What people call it.
-pub const CALLED: &[&str] = &["dns", "route", "r53"];
-
-/// Its keys.
-pub const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     name: "aws.route53 component",
     fields: &[
         KIND,
@@ -248,8 +244,7 @@ fn switch_by(node: &Node) -> SwitchBy {
     }
 }
 
-/// Builds it.
-pub fn build(node: &Node) -> Option<Route53> {
+pub(super) fn build(node: &Node) -> Option<Route53> {
     Some(Route53 {
         via: spanned_text(node.get("via")?)?,
         zone: node.get("zone")?.text()?.to_owned(),

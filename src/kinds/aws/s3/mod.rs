@@ -1,6 +1,7 @@
 //! Kind `aws.s3`: a bucket in each site, replicated by S3.
 
 mod compare;
+mod kind;
 mod plan;
 
 use std::collections::BTreeSet;
@@ -13,7 +14,7 @@ use crate::model::ids::{ComponentName, Digest};
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::harmless;
-pub use plan::{Buckets, CALLED, KEYS, build};
+pub use plan::Buckets;
 
 /// A bucket at one site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

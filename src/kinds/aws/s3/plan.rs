@@ -20,11 +20,7 @@ pub struct Buckets {
     pub sample: u32,
 }
 
-/// What people call it.
-pub const CALLED: &[&str] = &["bucket", "s3"];
-
-/// Its keys.
-pub const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     name: "aws.s3 component",
     fields: &[
         KIND,
@@ -42,8 +38,7 @@ const S3_AT: Keys =
 /// How many objects are compared where a plan does not say.
 const SAMPLE: u32 = 20;
 
-/// Builds it.
-pub fn build(node: &Node) -> Buckets {
+pub(super) fn build(node: &Node) -> Buckets {
     let sample = node.get("sample").and_then(Node::int).and_then(|n| u32::try_from(n).ok());
     Buckets {
         at: map(node, "at", |key, n| Some((SiteName::new(key), spanned_text(n.get("bucket")?)?))),

@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 mod looks;
+mod places;
 mod plan;
 
 use crate::model::ids::ComponentName;
@@ -37,6 +38,14 @@ pub enum Engine {
 }
 
 impl Engine {
+    /// Whether a provider runs it.
+    pub const fn is_managed(self) -> bool {
+        match self {
+            Self::Rds | Self::Aurora => true,
+            Self::Postgres => false,
+        }
+    }
+
     /// Whether it is the default engine, which journals leave out.
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
     fn is_default(&self) -> bool {

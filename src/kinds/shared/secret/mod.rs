@@ -90,6 +90,16 @@ pub enum SecretRef {
     EndpointOf(String),
 }
 
+impl SecretRef {
+    /// The reference, if it is one.
+    pub const fn reference(&self) -> Option<&String> {
+        match self {
+            Self::Ref(reference) => Some(reference),
+            Self::Literal | Self::EndpointOf(_) => None,
+        }
+    }
+}
+
 /// Parses a reference. Text that is neither a reference nor an endpoint is a literal.
 pub fn secret_ref(node: &Node) -> SecretRef {
     match &node.value {

@@ -1,0 +1,56 @@
+//! What the engine asks of an Aurora global database.
+
+use std::collections::BTreeSet;
+
+use super::plan::KEYS;
+use crate::kinds::aws::arn;
+use crate::kinds::kind::{Kind, Role, Surroundings};
+use crate::kinds::shared::database::{Database, Engine, database};
+use crate::kinds::target::Target;
+use crate::model::document::Node;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::readiness::Needs;
+use crate::model::shape::Case;
+
+/// The database that a plan declares.
+#[derive(Clone, Debug)]
+pub struct AuroraGlobal(Database);
+
+impl Kind for AuroraGlobal {
+    const CASE: Case = Case { name: "aws.aurora_global", keys: &KEYS, called: &["aurora", "global"] };
+
+    fn build(node: &Node) -> Option<Self> {
+        Some(Self(database(node, Engine::Aurora)))
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::Store(&self.0)
+    }
+
+    fn sites(&self) -> BTreeSet<SiteName> {
+        self.0.at.keys().cloned().collect()
+    }
+
+    fn targets(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<Target> {
+        self.0.targets(plan, name)
+    }
+
+    fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
+        for db in self.0.servers(plan, name) {
+            let place = &db.place;
+            let look = ["rds:DescribeGlobalClusters", "rds:DescribeDBClusters", "cloudwatch:GetMetricData"];
+            needs.add(place, "*".to_owned(), &look);
+            let cluster = arn::regional(place, "rds", &format!("cluster:{}", db.id));
+            let moves = ["rds:FailoverGlobalCluster", "rds:SwitchoverGlobalCluster"];
+            needs.add(place, cluster.clone(), &["rds:ModifyDBCluster"]);
+            needs.add(place, cluster, &moves);
+            // Instances of a cluster have names that are not known in advance.
+            let instances = arn::regional(place, "rds", "db:*");
+            needs.add(place, instances, &["rds:RebootDBInstance", "rds:CreateDBInstance"]);
+            if let Some(global) = &db.global {
+                needs.add(place, arn::global("rds", &format!("global-cluster:{global}")), &moves);
+            }
+        }
+        self.0.logins(plan, needs);
+    }
+}

@@ -1,0 +1,61 @@
+//! What the engine asks of an RDS instance.
+
+use std::collections::BTreeSet;
+
+use super::plan::KEYS;
+use crate::kinds::aws::arn;
+use crate::kinds::kind::{Kind, Role, Surroundings};
+use crate::kinds::shared::database::{Database, Engine, database};
+use crate::kinds::target::Target;
+use crate::model::document::Node;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::readiness::Needs;
+use crate::model::shape::Case;
+
+const INSTANCE: &[&str] = &[
+    "rds:PromoteReadReplica",
+    "rds:ModifyDBInstance",
+    "rds:RebootDBInstance",
+    "rds:CreateDBInstanceReadReplica",
+    "rds:AddTagsToResource",
+];
+const COPIES: &[&str] = &["rds:RestoreDBInstanceToPointInTime", "rds:RestoreDBInstanceFromDBSnapshot"];
+const BACKUPS: &[&str] = &["rds:DescribeDBInstanceAutomatedBackups", "rds:DescribeDBSnapshots"];
+
+/// The database that a plan declares.
+#[derive(Clone, Debug)]
+pub struct Rds(Database);
+
+impl Kind for Rds {
+    const CASE: Case = Case { name: "aws.rds", keys: &KEYS, called: &["rds"] };
+
+    fn build(node: &Node) -> Option<Self> {
+        Some(Self(database(node, Engine::Rds)))
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::Store(&self.0)
+    }
+
+    fn sites(&self) -> BTreeSet<SiteName> {
+        self.0.at.keys().cloned().collect()
+    }
+
+    fn targets(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<Target> {
+        self.0.targets(plan, name)
+    }
+
+    fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
+        for db in self.0.servers(plan, name) {
+            let look = ["rds:DescribeDBInstances", "rds:DescribeEvents", "cloudwatch:GetMetricData"];
+            needs.add(&db.place, "*".to_owned(), &look);
+            let instance = arn::regional(&db.place, "rds", &format!("db:{}", db.id));
+            needs.add(&db.place, instance.clone(), INSTANCE);
+            if db.admin_secret.is_some() {
+                needs.add(&db.place, instance, COPIES);
+                needs.add(&db.place, "*".to_owned(), BACKUPS);
+            }
+        }
+        self.0.logins(plan, needs);
+    }
+}

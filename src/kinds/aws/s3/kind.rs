@@ -1,0 +1,75 @@
+//! What the engine asks of buckets.
+
+use std::collections::BTreeSet;
+
+use super::plan::{Buckets, KEYS, build};
+use super::{BucketRef, Sample};
+use crate::kinds::aws::arn;
+use crate::kinds::kind::{Kind, Role, Surroundings};
+use crate::kinds::target::Target;
+use crate::model::document::Node;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::readiness::Needs;
+use crate::model::shape::Case;
+
+impl Kind for Buckets {
+    const CASE: Case = Case { name: "aws.s3", keys: &KEYS, called: &["bucket", "s3"] };
+
+    fn build(node: &Node) -> Option<Self> {
+        Some(build(node))
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::Copy(self)
+    }
+
+    fn sites(&self) -> BTreeSet<SiteName> {
+        self.at.keys().cloned().collect()
+    }
+
+    fn targets(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<Target> {
+        self.at.keys().filter_map(|site| self.bucket(plan, name, site)).map(Target::Bucket).collect()
+    }
+
+    fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
+        for of in self.at.keys().filter_map(|site| self.bucket(plan, name, site)) {
+            let looks = ["s3:GetBucketVersioning", "s3:GetReplicationConfiguration", "s3:ListBucket"];
+            needs.add(&of.place, arn::public("s3", &of.bucket), &looks);
+            let objects = format!("{}/{}*", of.bucket, of.prefix);
+            needs.add(&of.place, arn::public("s3", &objects), &["s3:GetObject"]);
+            needs.add(&of.place, "*".to_owned(), &["cloudwatch:ListMetrics", "cloudwatch:GetMetricData"]);
+        }
+    }
+}
+
+impl Buckets {
+    /// The bucket in a site.
+    pub fn bucket(
+        &self,
+        plan: &dyn Surroundings,
+        name: &ComponentName,
+        site: &SiteName,
+    ) -> Option<BucketRef> {
+        let own = &self.at.get(site)?.value;
+        Some(BucketRef {
+            component: name.clone(),
+            place: plan.site(site)?.clone(),
+            bucket: own.clone(),
+            prefix: self.prefix.clone(),
+            others: self.at.values().map(|b| b.value.clone()).filter(|name| name != own).collect(),
+        })
+    }
+
+    /// The comparison of objects in the bucket of one site with their copies in another.
+    pub fn compared(
+        &self,
+        plan: &dyn Surroundings,
+        name: &ComponentName,
+        (from, to): (&SiteName, &SiteName),
+        seed: &str,
+    ) -> Option<Sample> {
+        let source = self.bucket(plan, name, from)?;
+        let copy = self.bucket(plan, name, to).filter(|_| from != to)?;
+        Some(Sample { source, copy, most: self.sample, seed: seed.to_owned() })
+    }
+}

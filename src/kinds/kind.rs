@@ -1,0 +1,67 @@
+//! What the engine asks of a kind of component.
+
+use std::collections::BTreeSet;
+
+use crate::kinds::aws::autoscaling::Autoscaling;
+use crate::kinds::aws::route53::Route53;
+use crate::kinds::aws::s3::Buckets;
+use crate::kinds::clients::Clients;
+use crate::kinds::shared::database::Database;
+use crate::kinds::{Spec, Target};
+use crate::model::document::Node;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::place::Place;
+use crate::model::readiness::Needs;
+use crate::model::shape::Case;
+
+/// One kind of component, as a plan declares it.
+///
+/// No method has a default, so that nobody adds a kind without deciding each of them.
+pub trait Kind: Sized {
+    /// Its name in plans, its keys, and what people call it.
+    const CASE: Case;
+
+    /// The component that a plan declares; none if the shape already refused what it depends on.
+    fn build(node: &Node) -> Option<Self>;
+
+    /// What it does for the application.
+    fn role(&self) -> Role<'_>;
+
+    /// The sites that it names.
+    fn sites(&self) -> BTreeSet<SiteName>;
+
+    /// What drctl observes of it.
+    fn targets(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<Target>;
+
+    /// What the credentials must be allowed to do for every recovery that the plan describes.
+    fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs);
+}
+
+/// What a component does for its application. Intents speak of roles, never of kinds.
+#[derive(Clone, Copy, Debug)]
+pub enum Role<'a> {
+    /// It takes writes in one site, and is promoted in another.
+    Store(&'a Database),
+    /// It does the work, and is scaled.
+    Capacity(&'a Autoscaling),
+    /// It leads users to a site.
+    Traffic(&'a Route53),
+    /// It connects to a store, and has to be pointed to the new one.
+    Clients(&'a Clients),
+    /// The provider copies it between the sites.
+    Copy(&'a Buckets),
+    /// The plan declares it; people recover it.
+    Declared,
+}
+
+/// What a kind may ask of the plan that its component is in.
+pub trait Surroundings {
+    /// The place of a site.
+    fn site(&self, name: &SiteName) -> Option<&Place>;
+
+    /// A connection, or the site of that name.
+    fn connection(&self, name: &str) -> Option<&Place>;
+
+    /// Every component, by name.
+    fn components(&self) -> Vec<(&ComponentName, &Spec)>;
+}

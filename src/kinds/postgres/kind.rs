@@ -1,0 +1,40 @@
+//! What the engine asks of a PostgreSQL server of one's own.
+
+use std::collections::BTreeSet;
+
+use super::plan::KEYS;
+use crate::kinds::kind::{Kind, Role, Surroundings};
+use crate::kinds::shared::database::{Database, Engine, database};
+use crate::kinds::target::Target;
+use crate::model::document::Node;
+use crate::model::ids::{ComponentName, SiteName};
+use crate::model::readiness::Needs;
+use crate::model::shape::Case;
+
+/// The database that a plan declares.
+#[derive(Clone, Debug)]
+pub struct Postgres(Database);
+
+impl Kind for Postgres {
+    const CASE: Case = Case { name: "postgres", keys: &KEYS, called: &["postgres", "pg"] };
+
+    fn build(node: &Node) -> Option<Self> {
+        Some(Self(database(node, Engine::Postgres)))
+    }
+
+    fn role(&self) -> Role<'_> {
+        Role::Store(&self.0)
+    }
+
+    fn sites(&self) -> BTreeSet<SiteName> {
+        self.0.at.keys().cloned().collect()
+    }
+
+    fn targets(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<Target> {
+        self.0.targets(plan, name)
+    }
+
+    fn permissions(&self, _: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
+        self.0.logins(plan, needs);
+    }
+}
