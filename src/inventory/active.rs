@@ -10,6 +10,7 @@ use std::fmt;
 use super::estate::{Estate, Known};
 use super::observation::Observation;
 use crate::kinds::aws::route53::{Record, RecordPolicy, RecordSet, Route53, SwitchBy};
+use crate::kinds::shared::capacity::Scales;
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
 use crate::kinds::{Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
@@ -213,14 +214,13 @@ fn capacity(
     estate: &Estate,
     now: Timestamp,
     name: &ComponentName,
-    spec: &crate::kinds::aws::autoscaling::Autoscaling,
+    spec: &dyn Scales,
 ) -> Option<Vote> {
     let mut with = Vec::new();
-    for site in spec.at.keys() {
-        let group = spec.group(plan, name, site)?;
-        let known = estate.group(&Target::Group(group), now);
+    for site in spec.shares().keys() {
+        let known = estate.capacity(&spec.target(plan, name, site)?, now);
         if known.value().is_some_and(|g| g.in_service > 0) {
-            with.push(Vote { site: site.clone(), age: age_of(&known) });
+            with.push(Vote { site: (*site).clone(), age: age_of(&known) });
         }
     }
     // With a warm standby both sites have capacity, which says nothing about where the application is active.

@@ -95,7 +95,7 @@ fn instance(of: &InstanceSettings) -> BTreeMap<String, String> {
 /// Suspended processes are left out, because a recovery resumes them.
 fn group(group: &GroupState) -> BTreeMap<String, String> {
     let launches = group.launches.iter().map(|is| (LAUNCHES.to_owned(), is.clone()));
-    launches.chain([("maximum".to_owned(), group.size.max.to_string())]).collect()
+    launches.chain([("maximum".to_owned(), group.capacity.size.max.to_string())]).collect()
 }
 
 /// How the bucket is replicated. The backlog is left out, because it changes every minute.

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::observation::{Observation, same_cause};
-use crate::kinds::aws::autoscaling::GroupState;
 use crate::kinds::aws::route53::{ControlsState, HealthObjectState, RecordSet};
+use crate::kinds::shared::capacity::Capacity;
 use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::secret::SecretState;
 use crate::kinds::{State, Target};
@@ -151,9 +151,14 @@ impl Estate {
         self.known(target, at, |s| if let State::Database(d) = s { Some(d) } else { None })
     }
 
-    /// A group.
-    pub fn group(&self, target: &Target, at: Timestamp) -> Known<'_, GroupState> {
-        self.known(target, at, |s| if let State::Group(g) = s { Some(g) } else { None })
+    /// What is known of a target, whatever it is.
+    pub fn state(&self, target: &Target, at: Timestamp) -> Known<'_, State> {
+        self.known(target, at, |state| Some(state))
+    }
+
+    /// What is scaled.
+    pub fn capacity(&self, target: &Target, at: Timestamp) -> Known<'_, Capacity> {
+        self.known(target, at, State::capacity)
     }
 
     /// Record sets.

@@ -123,9 +123,6 @@ impl Observation {
                 format!("drctl cannot read who holds the guard of {component}"),
                 "waive the guard check by name",
             ),
-            Target::Database(_) | Target::Group(_) | Target::Records { .. } => {
-                (format!("drctl cannot observe {target}"), "")
-            }
             _ => (format!("drctl cannot observe {target}"), ""),
         };
         let grant = if DENIED.contains(&code.as_str()) { "grant it" } else { "" };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::kinds::aws::autoscaling::Autoscaling;
 use crate::kinds::aws::route53::Route53;
 use crate::kinds::aws::s3::Buckets;
 use crate::kinds::clients::Clients;
+use crate::kinds::shared::capacity::Scales;
 use crate::kinds::shared::database::Database;
 use crate::kinds::{Spec, Target};
 use crate::model::document::Node;
@@ -43,7 +43,7 @@ pub enum Role<'a> {
     /// It takes writes in one site, and is promoted in another.
     Store(&'a Database),
     /// It does the work, and is scaled.
-    Capacity(&'a Autoscaling),
+    Capacity(&'a dyn Scales),
     /// It leads users to a site.
     Traffic(&'a Route53),
     /// It connects to a store, and has to be pointed to the new one.

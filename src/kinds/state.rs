@@ -7,6 +7,7 @@ use crate::kinds::aws::autoscaling::GroupState;
 use crate::kinds::aws::route53::{AnswersState, ChangeState, ControlsState, HealthObjectState, RecordsState};
 use crate::kinds::aws::s3::{BucketState, ComparedState};
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
+use crate::kinds::shared::capacity::Capacity;
 use crate::kinds::shared::database::{AliveState, DatabaseState, WroteState};
 use crate::kinds::shared::fence::FenceState;
 use crate::kinds::shared::rebuild::RebuildState;
@@ -15,6 +16,16 @@ use crate::kinds::shared::secret::SecretState;
 use crate::model::readiness::{GrantedState, QuotasState};
 
 mod secrets;
+
+impl State {
+    /// The capacity, if it is of something that is scaled.
+    pub const fn capacity(&self) -> Option<&Capacity> {
+        match self {
+            Self::Group(group) => Some(&group.capacity),
+            _ => None,
+        }
+    }
+}
 
 /// The state of any target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -146,6 +146,12 @@ impl Target {
         Self::Fence { db: db.clone(), method, restart: Restart::NONE }
     }
 
+    /// Whether its state is kept as evidence before anything changes. Record sets are in the runbook, exactly as they were read; listing
+    /// them again would only use up Route 53's limit.
+    pub const fn is_evidence(&self) -> bool {
+        matches!(self, Self::Database(_) | Self::Group(_) | Self::Bucket(_))
+    }
+
     /// The targets that can show whether a database server is alive.
     pub fn signs_of(db: &DatabaseRef) -> Vec<Self> {
         let server = db.endpoint.is_some().then_some(Sign::Server);

@@ -12,8 +12,8 @@ use super::graph;
 use super::settings::Settings;
 use super::types::{Component, Plan};
 use crate::kinds::Role;
-use crate::kinds::aws::autoscaling::Autoscaling;
 use crate::kinds::aws::route53::{Policy, Record, RecordAnswer, Route53, SwitchBy};
+use crate::kinds::shared::capacity::Scales;
 use crate::kinds::shared::database::{Database, Engine};
 use crate::kinds::shared::restore::Expect;
 use crate::kinds::shared::secret::SecretRef;
@@ -178,7 +178,7 @@ impl Lint<'_> {
         }
         match component.role() {
             Role::Store(spec) => self.database(component, spec),
-            Role::Capacity(group) => self.autoscaling(component, group),
+            Role::Capacity(spec) => self.capacity(component, spec),
             Role::Traffic(zone) => self.route53(component, zone),
             Role::Clients(clients) => self.clients(component, clients),
             Role::Copy(spec) => self.buckets(component, spec),
@@ -349,19 +349,19 @@ impl Lint<'_> {
             .map(|(name, _)| name)
     }
 
-    fn autoscaling(&mut self, component: &Component, group: &Autoscaling) {
+    fn capacity(&mut self, component: &Component, spec: &dyn Scales) {
         let critical = self.plan.tier.as_ref().is_some_and(|t| t.value == "critical");
-        for (site, at) in &group.at {
-            if critical && at.capacity_floor.is_none() && *site != self.plan.home.value {
+        for (site, share) in spec.shares() {
+            if critical && share.floor.is_none() && *site != self.plan.home.value {
                 self.warn(
                     "no-capacity-floor",
                     Some(component.span),
                     format!("`{}` has no `capacity_floor` in {site}", component.name),
                     "drctl cannot read the capacity of a source that does not answer, and the last observation may be old or missing",
-                    &format!("set `capacity_floor:` to the number of instances that {site} needs at least"),
+                    &format!("set `capacity_floor:` to the number of {}s that {site} needs at least", spec.unit()),
                 );
             }
-            let timeout = at.timeout.unwrap_or(Dur::mins(10));
+            let timeout = share.timeout.unwrap_or(Dur::mins(10));
             if timeout > self.plan.objectives.rto_ms {
                 self.warn(
                     "timeout-above-rto",

@@ -8,13 +8,11 @@ use serde::Serialize;
 
 use super::{Refusal, critical_path};
 use crate::inventory::{Estate, NO_CREDENTIALS, Observation, targets};
-use crate::kinds::aws::autoscaling::Scale;
-use crate::kinds::{Operation, Role, State, Target};
-use crate::model::ids::SiteName;
+use crate::kinds::{Role, State, Target};
+use crate::model::ids::{ComponentName, SiteName};
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
-use crate::record::action::Action;
 use crate::record::runbook::{Probe, ProbeRole, Runbook};
 
 /// What to do if credentials are not valid.
@@ -94,8 +92,8 @@ pub fn table(of: &Question<'_>) -> Vec<Line> {
                 );
             }
             Role::Capacity(spec) => {
-                let group = spec.group(of.plan, &component.name, of.to);
-                lines.extend(group.map(|g| of.capacity(component.name.as_str(), &Target::Group(g))));
+                let target = spec.target(of.plan, &component.name, of.to);
+                lines.extend(target.map(|target| of.capacity(&component.name, &target)));
             }
             Role::Traffic(_) | Role::Clients(_) | Role::Copy(_) | Role::Declared => {}
         }
@@ -201,29 +199,24 @@ impl Question<'_> {
         lines
     }
 
-    fn capacity(&self, name: &str, target: &Target) -> Line {
+    fn capacity(&self, name: &ComponentName, target: &Target) -> Line {
         let what = format!("{name} in {}", self.to);
         let wanted = self.runbook.and_then(|book| {
-            book.steps.iter().find_map(|s| match &s.action {
-                Action::Op(Operation::Scale(Scale { group, to, .. }))
-                    if Target::Group(group.clone()).key() == target.key() =>
-                {
-                    Some(to.desired)
-                }
-                _ => None,
-            })
+            let scaled = book.steps.iter().filter(|s| s.component.as_ref() == Some(name));
+            scaled.filter_map(|s| s.action.properties().scales_to).next()
         });
-        match self.estate.now(target) {
-            Some(Observation::Value { state: State::Group(g), .. }) => {
+        let seen = self.estate.now(target);
+        match seen.and_then(Observation::state).and_then(State::capacity) {
+            Some(now) => {
                 let wanted = wanted.map_or_else(String::new, |n| format!("; a failover needs {n}"));
-                let failure = g
+                let failure = now
                     .last_failure
                     .as_deref()
                     .map_or_else(String::new, |f| format!("; the last scaling activity failed: {f}"));
-                let reads = if g.last_failure.is_some() { Reads::Bad } else { Reads::Good };
-                line("capacity", what, reads, format!("{} in service{wanted}{failure}", g.in_service))
+                let reads = if now.last_failure.is_some() { Reads::Bad } else { Reads::Good };
+                line("capacity", what, reads, format!("{} in service{wanted}{failure}", now.in_service))
             }
-            seen => line("capacity", what, Reads::Unknown, seen.map_or_else(String::new, why_not)),
+            None => line("capacity", what, Reads::Unknown, seen.map_or_else(String::new, why_not)),
         }
     }
 

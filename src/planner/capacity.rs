@@ -1,30 +1,30 @@
 //! Capacity at the target.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::Known;
-use crate::kinds::aws::autoscaling::{Autoscaling, GroupAt, GroupSize, Scale};
-use crate::kinds::{Operation, Role, Target};
+use crate::kinds::shared::capacity::{CapacityShare, Scales, Size};
+use crate::kinds::{Operation, Role};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::record::action::Action;
 use crate::record::runbook::Phase;
 
-/// Scales every group of the target. Dependencies do not matter here: capacity takes longest, so all groups start at once.
+/// Scales everything at the target. Dependencies do not matter here: capacity takes longest, so all of it starts at once.
 pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
     let plan = draft.input.plan;
     for component in plan.components.values() {
         let Role::Capacity(spec) = component.role() else { continue };
         let Some(scale) = scale(draft, component, spec) else { continue };
-        let timeout = spec.at.get(&draft.input.request.to).and_then(|a| a.timeout);
+        let timeout = spec.shares().get(&draft.input.request.to).and_then(|share| share.timeout);
         let mut step = step(
             &format!("scale.{}", component.name),
             Phase::Scale,
             Some(&component.name),
-            Action::Op(Operation::Scale(scale)),
+            Action::Op(scale),
         );
         step.needs = all(&guards[&component.name]);
         if let Some(timeout) = timeout {
@@ -36,100 +36,76 @@ pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<Ste
     }
 }
 
-/// Processes without which no instance comes into service (Amazon EC2 Auto Scaling User Guide, «Suspend and resume processes»).
-const NEEDED: &[&str] = &["Launch", "AddToLoadBalancer"];
-
-fn scale(draft: &mut Draft<'_>, component: &Component, spec: &Autoscaling) -> Option<Scale> {
+fn scale(draft: &mut Draft<'_>, component: &Component, spec: &dyn Scales) -> Option<Operation> {
     let input = draft.input;
-    let name = &component.name;
-    let Some((at, group)) =
-        spec.at.get(&input.request.to).zip(spec.group(input.plan, name, &input.request.to))
-    else {
-        let facts = format!("`{name}` has no group in {}", input.request.to);
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "add the group under `at:`"));
+    let (name, to) = (&component.name, &input.request.to);
+    let shares = spec.shares();
+    let Some((share, target)) = shares.get(to).zip(spec.target(input.plan, name, to)) else {
+        let facts = format!("`{name}` has no {} in {to}", spec.thing());
+        let fix = format!("add the {} under `at:`", spec.thing());
+        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, fix));
         return None;
     };
-    let target = Target::Group(group.clone());
     if !safety::must_answer(draft, name, &target) {
         return None;
     }
-    let now = input.estate.group(&target, input.now).value()?.clone();
-    let wanted = wanted_capacity(draft, component, spec, at)?.max(now.size.desired);
+    let seen = input.estate.state(&target, input.now);
+    let seen = seen.value()?;
+    let now = seen.capacity()?;
+    let wanted = wanted_capacity(draft, component, spec, share)?.max(now.size.desired);
     let mut desired = wanted;
     if wanted > now.size.max {
-        let facts = format!("{} needs {wanted} instances, but its maximum is {}", group.group, now.size.max);
-        draft.refuse(Refusal::new(
-            Rule::CapacityAboveMaximum,
-            Some(name),
-            facts,
-            format!("raise the maximum to {wanted} or more"),
-        ));
+        let what = spec.name_in(to).unwrap_or_default();
+        let facts = format!("{what} needs {wanted} {}s, but its maximum is {}", spec.unit(), now.size.max);
+        let fix = format!("raise the maximum to {wanted} or more");
+        draft.refuse(Refusal::new(Rule::CapacityAboveMaximum, Some(name), facts, fix));
         desired = now.size.max;
     }
-    let to = GroupSize { min: now.size.min.max(desired), desired, max: now.size.max };
+    let size = Size { min: now.size.min.max(desired), desired, max: now.size.max };
+    let proceed_at = share.proceed_at(desired);
     // If the capacity is set and in service, there is nothing to do. If it is set but not in service yet, the run still waits for it.
-    let blocked: BTreeSet<String> =
-        now.suspended.iter().filter(|p| NEEDED.contains(&p.as_str())).cloned().collect();
-    if to == now.size && now.in_service >= share(desired, at.proceed_percent) {
+    if size == now.size && now.in_service >= proceed_at {
         return None;
     }
-    if !blocked.is_empty() {
-        let processes: Vec<_> = blocked.iter().map(String::as_str).collect();
-        draft.notes.push(format!(
-            "{} has suspended processes: {}. drctl resumes them, because no instance starts without them",
-            group.group,
-            processes.join(", ")
-        ));
-    }
-    let proceed_at = share(desired, at.proceed_percent);
-    Some(Scale { group, from: now.size, to, proceed_at, resume: blocked, suspend: BTreeSet::new() })
+    let scaling = spec.scale(&target, seen, size, proceed_at)?;
+    draft.notes.extend(scaling.note);
+    Some(scaling.operation)
 }
 
-/// max(floor, ceil(percent of the source's in-service capacity)).
+/// The capacity that the source has in service, as far as anybody knows, turned into what the target must reach.
 fn wanted_capacity(
     draft: &mut Draft<'_>,
     component: &Component,
-    spec: &Autoscaling,
-    at: &GroupAt,
+    spec: &dyn Scales,
+    share: &CapacityShare,
 ) -> Option<u32> {
     let input = draft.input;
-    let floor = at.capacity_floor.unwrap_or(0);
-    let source = draft.from.clone().and_then(|from| spec.group(input.plan, &component.name, &from));
-    let known = source.map(Target::Group).map_or(Known::Never, |t| input.estate.group(&t, input.now));
+    let name = &component.name;
+    let source = draft.from.clone().and_then(|from| spec.target(input.plan, name, &from));
+    let known = source.map_or(Known::Never, |target| input.estate.capacity(&target, input.now));
     match known {
-        Known::Fresh(group) => Some(floor.max(share(group.in_service, at.capacity_percent))),
-        Known::Stale(group, age) => {
-            let wanted = floor.max(share(group.in_service, at.capacity_percent));
+        Known::Fresh(source) => return share.wanted(Some(source.in_service)),
+        Known::Stale(source, age) => {
             draft.notes.push(format!(
-                "capacity of `{}` comes from an observation {age} old: {} in service",
-                component.name, group.in_service
+                "capacity of `{name}` comes from an observation {age} old: {} in service",
+                source.in_service
             ));
-            Some(wanted)
+            return share.wanted(Some(source.in_service));
         }
-        Known::Never if at.capacity_floor.is_some() => {
-            draft.notes.push(format!(
-                "capacity of `{}` was never observed at the source. drctl uses its floor of {floor}",
-                component.name
-            ));
-            Some(floor)
-        }
-        Known::Never => {
+        Known::Never => {}
+    }
+    let wanted = share.wanted(None);
+    match wanted {
+        Some(floor) => draft.notes.push(format!(
+            "capacity of `{name}` was never observed at the source. drctl uses its floor of {floor}"
+        )),
+        None => {
             let facts = format!(
-                "capacity of `{}` was never observed at the source, and the plan gives no `capacity_floor`",
-                component.name
+                "capacity of `{name}` was never observed at the source, and the plan gives no `capacity_floor`"
             );
-            draft.refuse(Refusal::new(
-                Rule::NotRecoverable,
-                Some(&component.name),
-                facts,
-                "set `capacity_floor`, or run drctl observe while the source answers",
-            ));
-            None
+            let fix = "set `capacity_floor`, or run drctl observe while the source answers";
+            draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, fix));
         }
     }
-}
-
-/// Percent of a number, rounded up.
-fn share(of: u32, percent: u32) -> u32 {
-    u32::try_from((u64::from(of) * u64::from(percent)).div_ceil(100)).unwrap_or(u32::MAX)
+    wanted
 }

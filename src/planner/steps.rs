@@ -186,8 +186,7 @@ impl<'a> Draft<'a> {
             self.input.estate.answering().into_iter().map(str::to_owned).collect();
         let targets: Vec<_> = targets::of_plan(self.input.plan, None)
             .into_iter()
-            // The runbook already contains the exact record sets. Listing them again would only use up Route 53's request quota.
-            .filter(|t| matches!(t, Target::Database(_) | Target::Group(_) | Target::Bucket(_)))
+            .filter(|t| t.is_evidence())
             .filter(|t| t.place().is_some_and(|p| answering.contains(&p.name)))
             .collect();
         if !targets.is_empty() {

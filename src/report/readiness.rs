@@ -6,9 +6,9 @@ mod buckets;
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
-use crate::kinds::aws::autoscaling::Autoscaling;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::aws::route53::{Record, RecordSet, Route53};
+use crate::kinds::shared::capacity::{CapacityShare, Scales};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
 use crate::kinds::{Role, State, Target};
 use crate::model::ids::{RunId, SiteName};
@@ -259,42 +259,40 @@ impl Evaluation<'_> {
         })
     }
 
-    /// Whether groups in other sites can grow to the capacity of the active one.
-    fn capacity(&self, component: &Component, spec: &Autoscaling) -> Vec<Check> {
-        let group = |site: &SiteName| spec.group(self.plan, &component.name, site).map(Target::Group);
-        let fresh = |target: &Target| self.seen.estate.group(target, self.seen.now).fresh().cloned();
-        let source = self.active.site().and_then(group).and_then(|target| fresh(&target));
-        let others = spec.at.iter().filter(|(site, _)| Some(*site) != self.active.site());
-        let of = |(site, at): (&SiteName, &crate::kinds::aws::autoscaling::GroupAt)| {
-            let target = group(site)?;
+    /// Whether what is scaled in the other sites may grow to what the active one has.
+    fn capacity(&self, component: &Component, spec: &dyn Scales) -> Vec<Check> {
+        let target = |site: &SiteName| spec.target(self.plan, &component.name, site);
+        let fresh = |target: &Target| self.seen.estate.capacity(target, self.seen.now).fresh().cloned();
+        let source = self.active.site().and_then(target).and_then(|target| fresh(&target));
+        let of = |(site, share): (&SiteName, &CapacityShare)| {
+            let target = target(site)?;
             let about = format!("{} in {site}", component.name);
             let Some(there) = fresh(&target) else {
                 return Some(check(Area::Capacity, about, self.unseen(&target)));
             };
-            let percent =
-                |n: u32| u32::try_from((u64::from(n) * u64::from(at.capacity_percent)).div_ceil(100));
-            let wanted = source.as_ref().and_then(|source| percent(source.in_service).ok());
-            let told = match wanted.max(at.capacity_floor) {
+            let unit = spec.unit();
+            let told = match share.wanted(source.as_ref().map(|source| source.in_service)) {
                 None => {
-                    let facts = "the number of instances in service in the active site is unknown";
+                    let facts = format!("the number of {unit}s in service in the active site is unknown");
                     not(Standing::Unknown, facts, "set `capacity_floor`")
                 }
                 Some(wanted) if wanted > there.size.max => {
-                    let facts = format!("it needs {wanted} instances, but its maximum is {}", there.size.max);
+                    let facts = format!("it needs {wanted} {unit}s, but its maximum is {}", there.size.max);
                     not(Standing::NotReady, facts, "raise the maximum")
                 }
                 Some(wanted) => match &there.last_failure {
                     Some(why) => {
                         let facts = format!(
-                            "it may have {wanted} instances, but its last scaling activity failed: {why}"
+                            "it may have {wanted} {unit}s, but its last scaling activity failed: {why}"
                         );
                         not(Standing::Degraded, facts, "correct the cause that the scaling activity names")
                     }
-                    None => ready(format!("it may have {wanted} instances of {}", there.size.max)),
+                    None => ready(format!("it may have {wanted} {unit}s of {}", there.size.max)),
                 },
             };
             Some(check(Area::Capacity, about, told))
         };
+        let others = spec.shares().into_iter().filter(|(site, _)| Some(*site) != self.active.site());
         others.filter_map(of).collect()
     }
 

@@ -27,7 +27,7 @@ pub fn stateless() -> Plan {
 /// The attributes that a person can set: sizes, processes, record sets and fences.
 pub fn settings(seen: &Seen) -> Vec<(&String, String)> {
     let set = |state: &State| match state {
-        State::Group(g) => Some(format!("{:?} {:?}", g.size, g.suspended)),
+        State::Group(g) => Some(format!("{:?} {:?}", g.capacity.size, g.suspended)),
         State::Records(r) => {
             let mut sets: Vec<_> = r.sets.iter().map(|s| format!("{s:?}")).collect();
             sets.sort();

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use drctl::kinds::Fact;
-use drctl::kinds::aws::autoscaling::{GroupRef, GroupSize, Scale};
+use drctl::kinds::aws::autoscaling::{GroupRef, Scale};
 use drctl::kinds::aws::rds::InstanceSettings;
 use drctl::kinds::aws::route53::{
     ControlsRef, ObjectRef, RecordAnswer, RecordChange, RecordPolicy, RecordSet, SetHealthObject,
     SetRoutingControls, Switch, ZoneRef,
 };
+use drctl::kinds::shared::capacity::Size;
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::{DatabaseRef, Engine, Promotable};
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
@@ -63,7 +64,7 @@ pub fn db(id: &str) -> DatabaseRef {
 }
 
 pub fn scale() -> Action {
-    let size = |desired| GroupSize { min: 0, desired, max: 9 };
+    let size = |desired| Size { min: 0, desired, max: 9 };
     Action::from(Scale {
         group: GroupRef { component: component(), place: place(), group: "g".to_owned() },
         from: size(0),

@@ -1,9 +1,10 @@
 //! What drctl assumes about calls whose result is unknown: a batch that was split, event by event.
 
 use drctl::inventory::Observation;
-use drctl::kinds::aws::autoscaling::{GroupSize, GroupState, Scale};
+use drctl::kinds::aws::autoscaling::{GroupState, Scale};
 use drctl::kinds::aws::route53::{RecordsState, Switch};
 use drctl::kinds::control::GuardState;
+use drctl::kinds::shared::capacity::{Capacity, Size};
 use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
@@ -131,9 +132,15 @@ impl Story {
     }
 
     /// The decision after observing a group with this size and so many instances, without suspended processes.
-    fn group(&mut self, size: GroupSize, in_service: u32) -> StepDecision {
+    fn group(&mut self, size: Size, in_service: u32) -> StepDecision {
         let target = Target::Group(self.scale().group.clone());
-        self.judged(target, State::Group(GroupState { size, in_service, ..GroupState::default() }))
+        self.judged(
+            target,
+            State::Group(GroupState {
+                capacity: Capacity { size, in_service, last_failure: None },
+                ..GroupState::default()
+            }),
+        )
     }
 
     /// Records a decision.

@@ -1,10 +1,11 @@
 //! Regression tests: sequences that once led to two primaries, to a run without an end, or to a loss that nobody had accepted.
 
 use drctl::inventory::targets;
-use drctl::kinds::aws::autoscaling::{GroupSize, Scale};
+use drctl::kinds::aws::autoscaling::Scale;
+use drctl::kinds::shared::capacity::Size;
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use drctl::kinds::{Fact, Operation, Role};
+use drctl::kinds::{Fact, Operation, Role, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
@@ -271,12 +272,12 @@ fn capacity_that_is_set_and_not_in_service_is_waited_for() {
     let plan = stateless();
     let name = ComponentName::new("nodes");
     let Role::Capacity(spec) = plan.components[&name].role() else { panic!() };
-    let group = spec.group(&plan, &name, &SiteName::new("us-east-1")).unwrap();
-    let to = GroupSize { min: 4, desired: 4, max: 12 };
+    let Some(Target::Group(group)) = spec.target(&plan, &name, &SiteName::new("us-east-1")) else { panic!() };
+    let to = Size { min: 4, desired: 4, max: 12 };
     let mut rig = Rig::new(plan, "capacity-short", 1);
     rig.deeds = vec![Action::Op(Operation::Scale(Scale {
         group,
-        from: GroupSize::default(),
+        from: Size::default(),
         to,
         proceed_at: 0,
         resume: Default::default(),

@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
-use drctl::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState, Scale};
+use drctl::kinds::aws::autoscaling::{GroupRef, GroupState, Scale};
 use drctl::kinds::aws::route53::{Answers, AnswersState, ChangeState, RecordsState, ServerAnswer};
 use drctl::kinds::control::{GuardState, IdentityState};
+use drctl::kinds::shared::capacity::{Capacity, Size};
 use drctl::kinds::shared::database::{
     Available, DatabaseRef, DatabaseRole, DatabaseState, Engine, Promotable,
 };
@@ -269,15 +270,15 @@ pub fn at_stage(stage: FenceStage) -> FenceState {
     FenceState { stage, proof: "a session is open".to_owned(), ..FenceState::default() }
 }
 
-fn size(min: u32, desired: u32, max: u32) -> GroupSize {
-    GroupSize { min, desired, max }
+fn size(min: u32, desired: u32, max: u32) -> Size {
+    Size { min, desired, max }
 }
 
-fn group(size: GroupSize, in_service: u32) -> GroupState {
-    GroupState { size, in_service, ..GroupState::default() }
+fn group(size: Size, in_service: u32) -> GroupState {
+    GroupState { capacity: Capacity { size, in_service, last_failure: None }, ..GroupState::default() }
 }
 
-fn scale(from: GroupSize, to: GroupSize, proceed_at: u32) -> Action {
+fn scale(from: Size, to: Size, proceed_at: u32) -> Action {
     let group = GroupRef { component: ComponentName::new("nodes"), place: place(), group: "e".to_owned() };
     let (resume, suspend) = (BTreeSet::new(), BTreeSet::new());
     Action::Op(Operation::Scale(Scale { group, from, to, proceed_at, resume, suspend }))
@@ -472,7 +473,7 @@ fn a_size_is_there_when_it_does_what_it_is_for() {
 fn a_size_is_taken_back_exactly_and_instances_that_do_not_come_are_not_waited_for() {
     let (at, _, to) = scaling();
     let awaited = at.called(&[]).accepted().cancelled();
-    assert_eq!(awaited.sees(NOW, group(to.size, 0)), "done");
+    assert_eq!(awaited.sees(NOW, group(to.capacity.size, 0)), "done");
     // Only the minimum was raised; that is undone as well.
     let (low, high) = (size(0, 4, 12), size(4, 4, 12));
     let at = doing(scale(low, high, 4)).called(&[]).accepted().done(End::Performed).cancelled();

@@ -2,8 +2,9 @@
 
 use drctl::inventory::estate::Remembered;
 use drctl::inventory::{Estate, Observation, targets};
-use drctl::kinds::aws::autoscaling::{GroupSize, GroupState};
+use drctl::kinds::aws::autoscaling::GroupState;
 use drctl::kinds::aws::rds::{InstanceSettings, Rename};
+use drctl::kinds::shared::capacity::{Capacity, Size};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use drctl::kinds::shared::fence::FenceState;
 use drctl::kinds::shared::promotion::Promote;
@@ -156,8 +157,11 @@ fn others(plan: &Plan, estate: &mut Estate) {
     for target in targets::of_plan(plan, None) {
         let state = match &target {
             Target::Group(_) => {
-                let size = GroupSize { min: 2, max: 9, desired: 2 };
-                State::Group(GroupState { in_service: 2, size, ..GroupState::default() })
+                let size = Size { min: 2, max: 9, desired: 2 };
+                State::Group(GroupState {
+                    capacity: Capacity { in_service: 2, size, last_failure: None },
+                    ..GroupState::default()
+                })
             }
             Target::Fence { .. } => {
                 State::Fence(FenceState { proof: "open".to_owned(), ..FenceState::default() })

@@ -200,18 +200,18 @@ fn what_is_not_seen_is_unknown() {
 #[test]
 fn the_standby_site_may_grow_and_answers_are_forgotten_in_time() {
     let mut case = Case::new();
-    case.group("us-east-1", |group| group.size.max = 3);
+    case.group("us-east-1", |group| group.capacity.size.max = 3);
     is(
         case.of(Area::Capacity, "nodes in us-east-1"),
         Standing::NotReady,
         "needs 4 instances, but its maximum is 3",
     );
     case.group("us-east-1", |group| {
-        group.size.max = 12;
-        group.last_failure = Some("no capacity".to_owned());
+        group.capacity.size.max = 12;
+        group.capacity.last_failure = Some("no capacity".to_owned());
     });
     is(case.of(Area::Capacity, "nodes in us-east-1"), Standing::Degraded, "no capacity");
-    case.group("us-west-2", |group| group.in_service = 13);
+    case.group("us-west-2", |group| group.capacity.in_service = 13);
     is(case.of(Area::Capacity, "nodes in us-east-1"), Standing::NotReady, "needs 13 instances");
     let ttl = |case: &mut Case, to: u64| {
         let key = case.keys("records/").remove(0);
@@ -274,7 +274,7 @@ fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
     is(case.of(Area::Drift, &about), Standing::Ready, "unchanged since before run r1");
     // Roles, sizes and statuses change with every move.
     case.database("us-east-1", |db| db.status = "backing-up".to_owned());
-    case.group("us-east-1", |group| group.size.desired = 9);
+    case.group("us-east-1", |group| group.capacity.size.desired = 9);
     is(case.of(Area::Drift, &about), Standing::Ready, "r1");
     case.database("us-east-1", |db| db.instance.as_mut().unwrap().class = "db.t3.micro".to_owned());
     is(case.of(Area::Parity, EAST), Standing::Degraded, "class db.t3.micro; the writer has db.r6g.large");
@@ -288,12 +288,12 @@ fn two_sides_that_differ_and_what_changed_since_the_last_proof_are_told() {
         group.suspended.insert("Launch".to_owned());
     });
     is(case.of(Area::Drift, &about), Standing::Ready, "r1");
-    case.group("us-east-1", |group| group.size.max = 4);
+    case.group("us-east-1", |group| group.capacity.size.max = 4);
     let changed = "maximum of group/us-east-1/truststream-nodes-dr: 12 -> 4";
     is(case.of(Area::Drift, &about), Standing::Degraded, changed);
     // Launch templates were not recorded before; from now on a difference is a change.
     let launches = |version: &str| Some(format!("lt-0abc, version {version}"));
-    case.group("us-east-1", |group| (group.size.max, group.launches) = (12, launches("4")));
+    case.group("us-east-1", |group| (group.capacity.size.max, group.launches) = (12, launches("4")));
     is(case.of(Area::Drift, &about), Standing::Ready, "r1");
     let (_, seen) = case.proven.as_mut().unwrap();
     for (_, state) in seen.iter_mut() {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use drctl::inventory::active::{self, ActiveSite};
 use drctl::inventory::estate::{ProbeHealth, Remembered};
 use drctl::inventory::{Estate, Observation};
-use drctl::kinds::aws::autoscaling::{GroupSize, GroupState};
 use drctl::kinds::aws::route53::{
     ControlsState, HealthObjectState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
 };
 use drctl::kinds::control::IdentityState;
+use drctl::kinds::shared::capacity::{Capacity, Size};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use drctl::kinds::{Operation, Role, State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
@@ -177,10 +177,10 @@ impl Case {
     fn group(&mut self, at: &str, in_service: u32) {
         let name = ComponentName::new("app");
         let Role::Capacity(spec) = self.plan.components[&name].role() else { panic!() };
-        let group = spec.group(&self.plan, &name, &site(at)).unwrap();
-        let size = GroupSize { min: 0, desired: in_service, max: 9 };
-        let state = GroupState { size, in_service, ..GroupState::default() };
-        self.estate.add(&Target::Group(group), value(State::Group(state)), None);
+        let group = spec.target(&self.plan, &name, &site(at)).unwrap();
+        let size = Size { min: 0, desired: in_service, max: 9 };
+        let state = spec.observed()(Capacity { size, in_service, last_failure: None });
+        self.estate.add(&group, value(state), None);
     }
 }
 

@@ -11,7 +11,8 @@ use aws_sdk_autoscaling::types::{Activity, AutoScalingGroup, LifecycleState, Sca
 use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
-use crate::kinds::aws::autoscaling::{GroupSize, GroupState, Scale};
+use crate::kinds::aws::autoscaling::{GroupState, Scale};
+use crate::kinds::shared::capacity::{Capacity, Size};
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
 use crate::run::outcome::CallOutcome;
@@ -43,7 +44,7 @@ impl Aws {
         let short: Vec<&str> = found
             .iter()
             .map(|(name, group)| (name, state(group)))
-            .filter(|(_, state)| state.in_service < state.size.desired)
+            .filter(|(_, state)| state.capacity.in_service < state.capacity.size.desired)
             .map(|(name, _)| name.as_str())
             .collect();
         let failures = self.failures(place, &short).await;
@@ -51,7 +52,8 @@ impl Aws {
             let Some((name, group)) = name_of(target).and_then(|name| found.get_key_value(name)) else {
                 return Observation::NotFound { observed_at: self.now() };
             };
-            let state = GroupState { last_failure: failures.get(name).cloned(), ..state(group) };
+            let mut state = state(group);
+            state.capacity.last_failure = failures.get(name).cloned();
             self.seen(State::Group(state), "autoscaling:DescribeAutoScalingGroups")
         };
         targets.iter().map(look).collect()
@@ -179,18 +181,20 @@ fn state(group: &AutoScalingGroup) -> GroupState {
         i.lifecycle_state() == Some(&LifecycleState::InService) && i.health_status() == Some("Healthy")
     });
     GroupState {
-        launches: launches(group),
-        size: GroupSize {
-            min: size(group.min_size()),
-            desired: size(group.desired_capacity()),
-            max: size(group.max_size()),
+        capacity: Capacity {
+            size: Size {
+                min: size(group.min_size()),
+                desired: size(group.desired_capacity()),
+                max: size(group.max_size()),
+            },
+            in_service: u32::try_from(serves.count()).unwrap_or(u32::MAX),
+            last_failure: None,
         },
-        in_service: u32::try_from(serves.count()).unwrap_or(u32::MAX),
+        launches: launches(group),
         suspended: group
             .suspended_processes()
             .iter()
             .filter_map(|p| p.process_name().map(str::to_owned))
             .collect(),
-        last_failure: None,
     }
 }

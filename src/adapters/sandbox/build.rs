@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::estate::{Db, Estate, Group, Led, Transition, Zone};
+use super::estate::{Db, Estate, Led, Pool, Transition, Zone};
 use super::fences::{Catalog, Worker};
 use super::isolation::{Happens, Isolation};
 use super::scenario::{Applies, Begins, ByGroup, Scenario, roll};
 use super::seed_state::Feed;
 use crate::kinds::Role;
-use crate::kinds::aws::autoscaling::GroupSize;
+use crate::kinds::shared::capacity::{Capacity, Size};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::model::ids::SiteName;
@@ -16,7 +16,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::plan::graph;
 use crate::plan::types::{Component, Plan};
 
-/// Capacity of the active site's groups if the plan gives no minimum.
+/// Capacity of the home site where the plan names no floor.
 const HOME_CAPACITY: u32 = 4;
 
 /// Builds the estate and schedules the loss.
@@ -35,7 +35,7 @@ pub(super) fn estate(
     for component in plan.components.values() {
         match component.role() {
             Role::Store(_) => databases(&mut estate, plan, component),
-            Role::Capacity(_) => groups(&mut estate, plan, component),
+            Role::Capacity(_) => pools(&mut estate, plan, component),
             Role::Traffic(_) => zone(&mut estate, plan, component),
             Role::Clients(_) => secrets(&mut estate, plan, component),
             Role::Copy(_) | Role::Declared => {}
@@ -140,21 +140,22 @@ pub(super) fn listens(db: &DatabaseRef) -> String {
     db.endpoint.clone().unwrap_or_else(|| format!("{}.{}.sandbox:5432", db.id, db.place.name))
 }
 
-fn groups(estate: &mut Estate, plan: &Plan, component: &Component) {
+fn pools(estate: &mut Estate, plan: &Plan, component: &Component) {
     let Role::Capacity(spec) = component.role() else { return };
     let active = estate.active.clone();
-    let floor = spec.at.values().filter_map(|at| at.capacity_floor).max().unwrap_or(0);
-    for site in spec.at.keys() {
-        let Some(reference) = spec.group(plan, &component.name, site) else { continue };
-        let capacity = if *site == active { HOME_CAPACITY.max(floor) } else { 0 };
-        let size = GroupSize { min: capacity, desired: capacity, max: HOME_CAPACITY.max(floor) * 3 };
-        estate.groups.push(Group {
+    let floor = spec.shares().values().filter_map(|share| share.floor).max().unwrap_or(0);
+    for site in spec.shares().into_keys() {
+        let Some(target) = spec.target(plan, &component.name, site) else { continue };
+        let in_service = if *site == active { HOME_CAPACITY.max(floor) } else { 0 };
+        let size = Size { min: in_service, desired: in_service, max: HOME_CAPACITY.max(floor) * 3 };
+        estate.pools.push(Pool {
             site: site.clone(),
-            reference,
-            size,
-            in_service: capacity,
+            component: component.name.clone(),
+            name: spec.name_in(site).unwrap_or_default().to_owned(),
+            target,
+            capacity: Capacity { size, in_service, last_failure: None },
             coming: 0,
-            failure: None,
+            observed: spec.observed(),
         });
     }
 }

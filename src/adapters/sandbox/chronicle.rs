@@ -122,7 +122,7 @@ impl Estate {
             published: z.published.clone(),
             cached: z.cached.clone(),
         });
-        let capacity = self.groups.iter();
+        let capacity = self.pools.iter();
         let unreached: BTreeSet<_> =
             self.is_lost(self.home.as_str()).then(|| self.home.clone()).into_iter().collect();
         Moment {
@@ -131,7 +131,7 @@ impl Estate {
             unreached,
             servers: servers.collect(),
             capacity: capacity
-                .map(|g| (g.reference.component.clone(), g.site.clone(), g.in_service))
+                .map(|p| (p.component.clone(), p.site.clone(), p.capacity.in_service))
                 .collect(),
             names: names.collect(),
             ways: ways.collect(),

@@ -4,17 +4,17 @@ use super::build::listens;
 use super::estate::{Estate, Transition};
 use super::fences::Worker;
 use super::scenario::roll;
-use crate::kinds::Operation;
 use crate::kinds::aws::aurora::AddClusterInstance;
-use crate::kinds::aws::autoscaling::{GroupRef, Scale};
 use crate::kinds::aws::rds::Rename;
 use crate::kinds::aws::route53::{ChangeState, Switch, ZoneRef};
+use crate::kinds::shared::capacity::Size;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::Unfence;
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretState, UpdateClientSecret};
+use crate::kinds::{Operation, Target};
 use crate::model::time::Dur;
 use crate::record::action::{Action, Write};
 
@@ -35,7 +35,7 @@ impl Estate {
             O::Rejoin(Rejoin { db, source, .. }) => self.create_replica(db, source),
             O::Rename(Rename { db, to }) => self.rename(db, to),
             O::Restore(RestoreStep { part, of }) => self.restore(*part, of),
-            O::Scale(scale) => self.scale(scale),
+            O::Scale(scale) => self.scale(&Target::Group(scale.group.clone()), scale.to),
             O::Switch(switch) => self.switch(switch),
             O::SetHealthObject(signal) => self.signal(signal),
             O::SetRoutingControls(route) => self.route(route),
@@ -57,11 +57,9 @@ impl Estate {
         found.copied().ok_or_else(|| ("DBInstanceNotFound", format!("DBInstance {} not found", db.id)))
     }
 
-    pub(super) fn find_group(&self, group: &GroupRef) -> Result<usize, (&'static str, String)> {
-        let found = self.index.groups.get(&(group.group.clone(), group.place.name.clone()));
-        found
-            .copied()
-            .ok_or_else(|| ("ValidationError", format!("AutoScalingGroup name not found - {}", group.group)))
+    pub(super) fn find_pool(&self, of: &Target) -> Result<usize, (&'static str, String)> {
+        let found = self.index.pools.get(&of.key());
+        found.copied().ok_or_else(|| ("ValidationError", format!("name not found - {of}")))
     }
 
     pub(super) fn find_zone(&self, zone: &ZoneRef) -> Result<usize, (&'static str, String)> {
@@ -140,24 +138,25 @@ impl Estate {
         (db.stopped_at, db.frozen_at, db.fenced) = (None, None, std::collections::BTreeSet::new());
     }
 
-    pub(super) fn scale(&mut self, scale: &Scale) -> Answer {
-        let i = self.find_group(&scale.group)?;
-        if scale.to.desired > scale.to.max || scale.to.desired < scale.to.min {
+    pub(super) fn scale(&mut self, of: &Target, to: Size) -> Answer {
+        let i = self.find_pool(of)?;
+        if to.desired > to.max || to.desired < to.min {
             return Err((
                 "ValidationError",
                 "Desired capacity must be between the specified min size and max size".to_owned(),
             ));
         }
-        let group = &mut self.groups[i];
-        group.size = scale.to;
-        group.in_service = group.in_service.min(scale.to.desired);
-        let more = scale.to.desired.saturating_sub(group.in_service + group.coming);
-        group.coming += more;
-        let first = self.now + Dur(45_000 + roll(self.seed, &["launch", scale.group.group.as_str()], 60_000));
+        let pool = &mut self.pools[i];
+        let now = &mut pool.capacity;
+        now.size = to;
+        now.in_service = now.in_service.min(to.desired);
+        let more = to.desired.saturating_sub(now.in_service + pool.coming);
+        pool.coming += more;
+        let name = pool.name.clone();
+        let first = self.now + Dur(45_000 + roll(self.seed, &["launch", &name], 60_000));
         for n in 0..more {
             let ready = first
-                + Dur(u64::from(n) * 4_000
-                    + roll(self.seed, &["instance", scale.group.group.as_str(), &n.to_string()], 15_000));
+                + Dur(u64::from(n) * 4_000 + roll(self.seed, &["instance", &name, &n.to_string()], 15_000));
             self.schedule(ready, Transition::Instance(i));
         }
         Ok(None)

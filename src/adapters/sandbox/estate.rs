@@ -10,11 +10,11 @@ use super::scenario::{Fate, Scenario, roll};
 use super::truth::Truth;
 use crate::inventory::{Observation, active};
 use crate::kinds::aws::aurora::{ClusterInstance, Handover};
-use crate::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState};
 use crate::kinds::aws::route53::{
     ChangeState, ControlsRef, ObjectRef, Record, RecordSet, RecordsState, ZoneRef,
 };
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
+use crate::kinds::shared::capacity::Capacity;
 use crate::kinds::shared::database::{AliveState, DatabaseRef, Sign, WroteState};
 use crate::kinds::shared::fence::{FenceMethod, Unfence};
 use crate::kinds::shared::secret::ClientSecret;
@@ -59,14 +59,16 @@ pub(super) struct Db {
     pub(super) joined: Option<ClusterInstance>,
 }
 
-/// A group of instances.
-pub(super) struct Group {
+/// What is scaled in a site.
+pub(super) struct Pool {
     pub(super) site: SiteName,
-    pub(super) reference: GroupRef,
-    pub(super) size: GroupSize,
-    pub(super) in_service: u32,
+    pub(super) component: ComponentName,
+    pub(super) name: String,
+    pub(super) target: Target,
+    pub(super) capacity: Capacity,
     pub(super) coming: u32,
-    pub(super) failure: Option<String>,
+    /// Its state, as the provider of its kind tells it.
+    pub(super) observed: fn(Capacity) -> State,
 }
 
 /// The server to which a secret sends clients.
@@ -81,7 +83,7 @@ pub(super) struct Zone {
     pub(super) reference: ZoneRef,
     pub(super) records: Vec<Record>,
     pub(super) needs: BTreeSet<ComponentName>,
-    /// Indexes of the databases and groups that it needs, by site.
+    /// Indexes of the databases and pools that it needs, by site.
     pub(super) servers: BTreeMap<SiteName, (Vec<usize>, Vec<usize>)>,
     /// The site to which each name points, by authoritative servers and by the users' resolvers. A name without exactly one site points to
     /// none.
@@ -142,7 +144,7 @@ pub struct Estate {
     pub(super) scenario: Scenario,
     pub(super) seed: u64,
     pub(super) dbs: Vec<Db>,
-    pub(super) groups: Vec<Group>,
+    pub(super) pools: Vec<Pool>,
     pub(super) zones: Vec<Zone>,
     /// The secrets that clients read.
     pub(super) secrets: BTreeMap<ClientSecret, Led>,
@@ -183,7 +185,7 @@ pub struct Estate {
 #[derive(Default)]
 pub(super) struct Index {
     pub(super) dbs: BTreeMap<(String, String), usize>,
-    pub(super) groups: BTreeMap<(String, String), usize>,
+    pub(super) pools: BTreeMap<String, usize>,
     pub(super) zones: BTreeMap<(String, String), usize>,
 }
 
@@ -198,7 +200,7 @@ impl Estate {
             scenario,
             seed,
             dbs: Vec::new(),
-            groups: Vec::new(),
+            pools: Vec::new(),
             zones: Vec::new(),
             secrets: BTreeMap::new(),
             guard_names: BTreeSet::new(),
@@ -359,15 +361,16 @@ impl Estate {
         self.note_users();
     }
 
-    fn instance(&mut self, group: usize) {
+    fn instance(&mut self, pool: usize) {
         let short = self.scenario.capacity_percent;
-        let of = &mut self.groups[group];
+        let of = &mut self.pools[pool];
         of.coming = of.coming.saturating_sub(1);
-        let there = of.size.desired * short / 100;
-        if of.site != self.home && of.in_service >= there.max(1) && short < 100 {
-            of.failure = Some("InsufficientInstanceCapacity: We currently do not have sufficient capacity in the Availability Zone you requested".to_owned());
-        } else if of.in_service < of.size.desired {
-            of.in_service += 1;
+        let now = &mut of.capacity;
+        let there = now.size.desired * short / 100;
+        if of.site != self.home && now.in_service >= there.max(1) && short < 100 {
+            now.last_failure = Some("InsufficientInstanceCapacity: We currently do not have sufficient capacity in the Availability Zone you requested".to_owned());
+        } else if now.in_service < now.size.desired {
+            now.in_service += 1;
         }
     }
 
@@ -375,9 +378,8 @@ impl Estate {
     pub(super) fn connect(&mut self) {
         let dbs = self.dbs.iter().zip(0..);
         self.index.dbs = dbs.map(|(d, i)| ((d.reference.id.clone(), d.site.to_string()), i)).collect();
-        let groups = self.groups.iter().zip(0..);
-        self.index.groups =
-            groups.map(|(g, i)| ((g.reference.group.clone(), g.site.to_string()), i)).collect();
+        let pools = self.pools.iter().zip(0..);
+        self.index.pools = pools.map(|(pool, i)| (pool.target.key(), i)).collect();
         let zones = self.zones.iter().zip(0..);
         let key = |z: &ZoneRef| (z.zone.clone(), z.component.to_string());
         self.index.zones = zones.map(|(z, i)| (key(&z.reference), i)).collect();
@@ -387,10 +389,9 @@ impl Estate {
             {
                 zone.servers.entry(db.site.clone()).or_default().0.push(i);
             }
-            for (i, group) in
-                self.groups.iter().enumerate().filter(|(_, g)| zone.needs.contains(&g.reference.component))
+            for (i, pool) in self.pools.iter().enumerate().filter(|(_, p)| zone.needs.contains(&p.component))
             {
-                zone.servers.entry(group.site.clone()).or_default().1.push(i);
+                zone.servers.entry(pool.site.clone()).or_default().1.push(i);
             }
             zone.follow(self.serves_static_only);
         }
@@ -502,14 +503,9 @@ impl Estate {
                 .find(db)
                 .ok()
                 .map(|i| State::Wrote(WroteState { ok: self.accepts(&self.dbs[i]), server: db.id.clone() })),
-            Target::Group(group) => self.find_group(group).ok().map(|i| &self.groups[i]).map(|g| {
-                State::Group(GroupState {
-                    launches: None,
-                    size: g.size,
-                    in_service: g.in_service,
-                    suspended: BTreeSet::new(),
-                    last_failure: g.failure.clone(),
-                })
+            Target::Group(_) => self.find_pool(target).ok().map(|i| {
+                let pool = &self.pools[i];
+                (pool.observed)(pool.capacity.clone())
             }),
             Target::Records { zone, names } => self.zone(zone).map(|z| {
                 let asked = |s: &&RecordSet| names.iter().any(|(n, t)| *n == s.name && *t == s.rtype);

@@ -92,13 +92,12 @@ impl Feed {
             }
         }
         estate.dbs.retain(|db| !db.retired);
-        for group in &mut estate.groups {
-            if let Some(State::Group(seen)) = self.states.get(&Target::Group(group.reference.clone()).key()) {
-                (group.size, group.in_service) = (seen.size, seen.in_service);
+        for pool in &mut estate.pools {
+            if let Some(seen) = self.states.get(&pool.target.key()).and_then(State::capacity) {
+                (pool.capacity.size, pool.capacity.in_service) = (seen.size, seen.in_service);
             }
         }
-        let missing = |key: &String| self.missing.contains(key);
-        estate.groups.retain(|g| !missing(&Target::Group(g.reference.clone()).key()));
+        estate.pools.retain(|pool| !self.missing.contains(&pool.target.key()));
         for zone in &mut estate.zones {
             self.zone(zone);
         }

@@ -11,16 +11,16 @@ use crate::record::runbook::{Probe, ProbeRole};
 
 impl Estate {
     /// Whether these servers of a site can serve users.
-    fn serves(&self, site: &SiteName, (dbs, groups): &(Vec<usize>, Vec<usize>)) -> bool {
+    fn serves(&self, site: &SiteName, (dbs, pools): &(Vec<usize>, Vec<usize>)) -> bool {
         !self.is_lost(site.as_str())
-            && groups.iter().all(|&g| self.groups[g].in_service > 0)
+            && pools.iter().all(|&p| self.pools[p].capacity.in_service > 0)
             && dbs.iter().all(|&d| self.accepts(&self.dbs[d]))
     }
 
     fn users_served(&self) -> bool {
         if self.zones.is_empty() {
             let sites: BTreeSet<_> =
-                self.dbs.iter().map(|d| &d.site).chain(self.groups.iter().map(|g| &g.site)).collect();
+                self.dbs.iter().map(|d| &d.site).chain(self.pools.iter().map(|p| &p.site)).collect();
             return sites.into_iter().any(|site| self.serves(site, &self.all_servers(site)));
         }
         let leads_somewhere = |zone: &Zone, site: &Option<SiteName>| {
@@ -49,7 +49,7 @@ impl Estate {
     fn all_servers(&self, site: &SiteName) -> (Vec<usize>, Vec<usize>) {
         let declared = |i: &usize| self.dbs[*i].site == *site && !self.dbs[*i].retired;
         let dbs = (0..self.dbs.len()).filter(declared).collect();
-        (dbs, (0..self.groups.len()).filter(|&i| self.groups[i].site == *site).collect())
+        (dbs, (0..self.pools.len()).filter(|&i| self.pools[i].site == *site).collect())
     }
 
     /// Records changes of whether users are served, and any violation of an invariant.

@@ -1,6 +1,7 @@
 //! Mechanisms of several kinds: every kind of database uses these to be fenced, measured, rebuilt and restored.
 
 pub mod canary;
+pub mod capacity;
 pub mod command;
 pub mod database;
 pub mod fence;

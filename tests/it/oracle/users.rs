@@ -131,7 +131,7 @@ impl Oracle<'_> {
             Role::Store(of) => !of.at.contains_key(site) || Self::accepts(moment, name, site),
             Role::Capacity(of) => {
                 let there = |(c, s, n): &(ComponentName, SiteName, u32)| c == name && s == site && *n > 0;
-                !of.at.contains_key(site) || moment.capacity.iter().any(there)
+                !of.shares().contains_key(site) || moment.capacity.iter().any(there)
             }
             Role::Clients(of) => {
                 let mut ways = moment.ways.iter().filter(|w| w.component == *name && w.site == *site);

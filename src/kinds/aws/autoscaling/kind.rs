@@ -1,12 +1,13 @@
 //! What the engine asks of an Auto Scaling group.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::GroupRef;
 use super::plan::{Autoscaling, KEYS, build};
+use super::{GroupRef, GroupState, Scale};
 use crate::kinds::aws::arn;
 use crate::kinds::kind::{Kind, Role, Surroundings};
-use crate::kinds::target::Target;
+use crate::kinds::shared::capacity::{Capacity, CapacityShare, Scales, Scaling, Size};
+use crate::kinds::{State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::Needs;
@@ -44,6 +45,52 @@ impl Kind for Autoscaling {
             ];
             needs.add(&of.place, arn::regional(&of.place, "autoscaling", &group), &acts);
         }
+    }
+}
+
+/// Processes without which no instance comes into service (Amazon EC2 Auto Scaling User Guide, «Suspend and resume processes»).
+const NEEDED: &[&str] = &["Launch", "AddToLoadBalancer"];
+
+impl Scales for Autoscaling {
+    fn thing(&self) -> &'static str {
+        "group"
+    }
+
+    fn unit(&self) -> &'static str {
+        "instance"
+    }
+
+    fn name_in(&self, site: &SiteName) -> Option<&str> {
+        self.at.get(site).map(|at| at.group.as_str())
+    }
+
+    fn shares(&self) -> BTreeMap<&SiteName, &CapacityShare> {
+        self.at.iter().map(|(site, at)| (site, &at.share)).collect()
+    }
+
+    fn target(&self, plan: &dyn Surroundings, name: &ComponentName, site: &SiteName) -> Option<Target> {
+        self.group(plan, name, site).map(Target::Group)
+    }
+
+    fn scale(&self, of: &Target, seen: &State, to: Size, proceed_at: u32) -> Option<Scaling> {
+        let (Target::Group(group), State::Group(now)) = (of, seen) else { return None };
+        let blocked: BTreeSet<String> =
+            now.suspended.iter().filter(|p| NEEDED.contains(&p.as_str())).cloned().collect();
+        let note = (!blocked.is_empty()).then(|| {
+            let processes: Vec<_> = blocked.iter().map(String::as_str).collect();
+            format!(
+                "{} has suspended processes: {}. drctl resumes them, because no instance starts without them",
+                group.group,
+                processes.join(", ")
+            )
+        });
+        let (group, from, suspend) = (group.clone(), now.capacity.size, BTreeSet::new());
+        let operation = Scale { group, from, to, proceed_at, resume: blocked, suspend }.into();
+        Some(Scaling { operation, note })
+    }
+
+    fn observed(&self) -> fn(Capacity) -> State {
+        |capacity| State::Group(GroupState { capacity, ..GroupState::default() })
     }
 }
 

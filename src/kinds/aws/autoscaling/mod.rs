@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::shared::capacity::Capacity;
 use crate::model::ids::ComponentName;
 use crate::model::place::Place;
 
@@ -29,28 +30,13 @@ pub struct GroupRef {
 /// A group of instances as observed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupState {
-    /// Its size settings.
-    pub size: GroupSize,
-    /// Instances that are healthy and in service.
-    pub in_service: u32,
+    /// Its size, and what is in service.
+    #[serde(flatten)]
+    pub capacity: Capacity,
     /// Processes that are suspended, such as `Launch`.
     #[serde(default)]
     pub suspended: BTreeSet<String>,
-    /// Why the last scaling activity failed, and when, in the provider's words.
-    #[serde(default)]
-    pub last_failure: Option<String>,
     /// What its instances are launched from: a launch template and its version, or a launch configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launches: Option<String>,
-}
-
-/// The three sizes of a group. They change together or not at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct GroupSize {
-    /// Never fewer than this.
-    pub min: u32,
-    /// The requested number.
-    pub desired: u32,
-    /// Never more than this.
-    pub max: u32,
 }

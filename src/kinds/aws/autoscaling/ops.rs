@@ -6,8 +6,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::autoscaling::{GroupRef, GroupSize, GroupState};
+use crate::kinds::aws::autoscaling::{GroupRef, GroupState};
 use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::shared::capacity::Size;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
 use crate::model::call::{Call, call, quoted};
@@ -23,9 +24,9 @@ pub struct Scale {
     /// The group.
     pub group: GroupRef,
     /// The sizes when the runbook was made. The undo restores them.
-    pub from: GroupSize,
+    pub from: Size,
     /// The new sizes.
-    pub to: GroupSize,
+    pub to: Size,
     /// The number of instances in service that is enough to continue.
     pub proceed_at: u32,
     /// Suspended processes that must run to launch instances, such as `Launch`. They are resumed first.
@@ -40,7 +41,12 @@ impl Op for Scale {
     type Back = Self;
 
     fn properties(&self) -> Properties {
-        Properties { on_stop: OnStop::GoesOnInAFailover, made_up_for: true, ..QUIET }
+        Properties {
+            on_stop: OnStop::GoesOnInAFailover,
+            made_up_for: true,
+            scales_to: Some(self.to.desired),
+            ..QUIET
+        }
     }
 
     fn undo(&self) -> Undo<Self> {
@@ -136,7 +142,7 @@ impl fmt::Display for Scale {
 
 /// Whether any part of a scaling remains to be undone, however many instances started.
 fn still_scaled(scale: &Scale, group: &GroupState) -> Judged {
-    let before = group.size == scale.from && scale.resume.is_subset(&group.suspended);
+    let before = group.capacity.size == scale.from && scale.resume.is_subset(&group.suspended);
     Judged::stands(!before)
 }
 
@@ -144,34 +150,37 @@ fn scaled(scale: &Scale, group: &GroupState, undo: bool) -> Judged {
     let wanted = scale.to;
     let runs = scale.resume.is_disjoint(&group.suspended);
     if undo || wanted.desired < scale.from.desired {
-        return Judged::stands(group.size == wanted && runs && scale.suspend.is_subset(&group.suspended));
+        return Judged::stands(
+            group.capacity.size == wanted && runs && scale.suspend.is_subset(&group.suspended),
+        );
     }
-    let sized = group.size.min >= wanted.min && group.size.desired >= wanted.desired;
-    if !sized && group.size.desired > wanted.desired {
+    let sized = group.capacity.size.min >= wanted.min && group.capacity.size.desired >= wanted.desired;
+    if !sized && group.capacity.size.desired > wanted.desired {
         return Judged::Wrong(format!(
             "the desired capacity is now {}, above the planned {}. Plan again",
-            group.size.desired, wanted.desired
+            group.capacity.size.desired, wanted.desired
         ));
     }
     if !sized || !runs {
         return Judged::Before;
     }
-    if group.in_service >= scale.proceed_at {
+    if group.capacity.in_service >= scale.proceed_at {
         let fact = Fact::Capacity {
             component: scale.group.component.clone(),
-            in_service: group.in_service,
+            in_service: group.capacity.in_service,
             wanted: wanted.desired,
         };
         return Judged::Done(vec![fact]);
     }
     let suspended = if group.suspended.contains("Launch") { "; the Launch process is suspended" } else { "" };
     let failure = group
+        .capacity
         .last_failure
         .as_deref()
         .map_or_else(String::new, |f| format!("; the last scaling activity failed: {f}"));
     Judged::Unclear(format!(
         "{} of {} in service, at least {} must be{suspended}{failure}",
-        group.in_service, wanted.desired, scale.proceed_at
+        group.capacity.in_service, wanted.desired, scale.proceed_at
     ))
 }
 
