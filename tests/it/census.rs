@@ -30,7 +30,7 @@ fn db(harmless: Vec<Harmless>) -> DatabaseRef {
     let plan = truststream();
     let name = ComponentName::new("db");
     let Role::Store(spec) = plan.components[&name].role() else { panic!() };
-    let db = drctl::inventory::spec.server(&plan, &name, &plan.home.value).unwrap();
+    let db = spec.server(&plan, &name, &plan.home.value).unwrap();
     DatabaseRef { engine: Engine::Postgres, harmless, ..db }
 }
 

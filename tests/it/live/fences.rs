@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use drctl::adapters::Cloud as _;
 use drctl::adapters::live::Live;
-use drctl::inventory::{Observation, targets};
+use drctl::inventory::Observation;
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine, Harmless};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState, Unfence};
 use drctl::kinds::shared::secret::ClientWay;
