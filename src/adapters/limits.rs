@@ -20,28 +20,13 @@ const CHANGE_SHARE_MS: u64 = 125;
 
 /// How long to wait before the `n`th observation of a target (from 0), while `siblings` targets of its poll group are waited for.
 pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
-    let (first, most): (u64, u64) = match target {
+    let (first, most) = target.pace();
+    let first = match target {
         Target::Change { .. } => {
             let share = CHANGE_SHARE_MS * u64::try_from(siblings).unwrap_or(u64::MAX);
-            (share.clamp(1_000, 30_000), 30_000)
+            share.clamp(first.millis(), most.millis())
         }
-        Target::Records { .. } => (1_000, 5_000),
-        Target::Rebuild { .. } | Target::Backups(_) | Target::Restore { .. } => (1_000, 10_000),
-        Target::Database(_) | Target::Fence { .. } | Target::Group(_) => (1_000, 10_000),
-        // Route 53's servers and health checkers change in steps of ten seconds, so asking more often does not help.
-        Target::Answers { .. } => (2_000, 5_000),
-        Target::Wrote { .. }
-        | Target::Guard { .. }
-        | Target::Alive { .. }
-        | Target::HealthObject(_)
-        | Target::Controls(_)
-        | Target::Secret(_)
-        | Target::Identity { .. }
-        | Target::Granted { .. }
-        | Target::Quotas { .. } => (500, 5_000),
-        // Each observation makes one call for each object.
-        Target::Bucket(_) | Target::Compared(_) => (2_000, 15_000),
-        Target::Command { .. } => (200, 2_000),
+        _ => first.millis(),
     };
     let factor = 1.3_f64.powi(i32::try_from(n.saturating_sub(QUICK_LOOKS).min(20)).unwrap_or(20));
     #[expect(
@@ -50,6 +35,6 @@ pub fn poll_interval(target: &Target, n: u32, siblings: usize) -> Dur {
         clippy::cast_precision_loss,
         reason = "between 200 and 30,000"
     )]
-    let wait = ((first as f64 * factor) as u64).min(most);
-    Dur(wait)
+    let wait = (first as f64 * factor) as u64;
+    Dur(wait).min(most)
 }

@@ -16,6 +16,7 @@ use crate::kinds::aws::s3::Sample;
 use crate::kinds::clients::ClientWrite;
 use crate::kinds::op::Op;
 use crate::kinds::shared::canary::CanaryWrite;
+use crate::kinds::shared::capacity::Size;
 use crate::kinds::shared::command::Command;
 use crate::kinds::shared::database::{Available, CaughtUp, DatabaseRef, Follows, Promotable};
 use crate::kinds::shared::fence::{Fence, Unfence};
@@ -99,6 +100,16 @@ operations! { $
     CheckAnswers(Answers),
     /// Objects equal their copies, as far as a sample shows. Never blocks a run.
     CompareObjects(Sample),
+}
+
+impl Operation {
+    /// What it scales, and to which size.
+    pub fn scaled(&self) -> Option<(Target, Size)> {
+        match self {
+            Self::Scale(of) => Some((Target::Group(of.group.clone()), of.to)),
+            _ => None,
+        }
+    }
 }
 
 impl Op for Operation {

@@ -1,5 +1,7 @@
 //! Observed states: the state of one target at one moment, in the provider's own terms where they matter.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -15,9 +17,45 @@ use crate::kinds::shared::restore::{BackupsState, RestoreState};
 use crate::kinds::shared::secret::SecretState;
 use crate::model::readiness::{GrantedState, QuotasState};
 
-mod secrets;
-
 impl State {
+    /// Whether it may contain a secret: the output of a command or a job, or a message of a provider. There is no wildcard here, so that a
+    /// new state requires a decision.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub const fn may_hold_secrets(&self) -> bool {
+        match self {
+            Self::Command(_)
+            | Self::Rebuild(_)
+            | Self::Backups(_)
+            | Self::Restore(_)
+            | Self::Group(_)
+            | Self::Fence(_)
+            | Self::Granted(_)
+            | Self::Bucket(_)
+            | Self::Compared(_)
+            | Self::Alive(_)
+            | Self::Answers(_) => true,
+            // Names, numbers and words of the provider. These states are too frequent to scrub.
+            Self::Database(_) | Self::Records(_) | Self::Change(_) | Self::Identity(_) | Self::Quotas(_) => {
+                false
+            }
+            // Compared character by character with what drctl wrote, or with the plan.
+            Self::Guard(_) | Self::HealthObject(_) | Self::Controls(_) | Self::Secret(_) | Self::Wrote(_) => {
+                false
+            }
+        }
+    }
+
+    /// The attributes that no failover changes, so roles, sizes and statuses are left out. Record sets are left out as well: the plan
+    /// states them.
+    pub fn shape(&self) -> BTreeMap<String, String> {
+        match self {
+            Self::Database(db) => db.shape(),
+            Self::Group(group) => group.shape(),
+            Self::Bucket(bucket) => bucket.shape(),
+            _ => BTreeMap::new(),
+        }
+    }
+
     /// The capacity, if it is of something that is scaled.
     pub const fn capacity(&self) -> Option<&Capacity> {
         match self {

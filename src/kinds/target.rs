@@ -16,6 +16,7 @@ use crate::kinds::shared::secret::ClientSecret;
 use crate::model::ids::{ComponentName, Digest};
 use crate::model::place::Place;
 use crate::model::readiness::Need;
+use crate::model::time::Dur;
 
 /// Something to observe.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -149,7 +150,46 @@ impl Target {
     /// Whether its state is kept as evidence before anything changes. Record sets are in the runbook, exactly as they were read; listing
     /// them again would only use up Route 53's limit.
     pub const fn is_evidence(&self) -> bool {
-        matches!(self, Self::Database(_) | Self::Group(_) | Self::Bucket(_))
+        self.is_scaled() || matches!(self, Self::Database(_) | Self::Bucket(_))
+    }
+
+    /// Whether it is capacity.
+    pub const fn is_scaled(&self) -> bool {
+        matches!(self, Self::Group(_))
+    }
+
+    /// Whether a rehearsal begins with what was observed of it.
+    pub const fn seeds_rehearsal(&self) -> bool {
+        self.is_scaled() || matches!(self, Self::Database(_) | Self::Fence { .. } | Self::Records { .. })
+    }
+
+    /// How long drctl waits before it observes it again: at first, and at most.
+    pub const fn pace(&self) -> (Dur, Dur) {
+        let (first, most) = match self {
+            Self::Records { .. } => (1_000, 5_000),
+            Self::Database(_)
+            | Self::Fence { .. }
+            | Self::Group(_)
+            | Self::Rebuild { .. }
+            | Self::Backups(_)
+            | Self::Restore { .. } => (1_000, 10_000),
+            Self::Change { .. } => (1_000, 30_000),
+            // Route 53's servers and health checkers change in steps of ten seconds, so asking more often does not help.
+            Self::Answers { .. } => (2_000, 5_000),
+            Self::Wrote { .. }
+            | Self::Guard { .. }
+            | Self::Alive { .. }
+            | Self::HealthObject(_)
+            | Self::Controls(_)
+            | Self::Secret(_)
+            | Self::Identity { .. }
+            | Self::Granted { .. }
+            | Self::Quotas { .. } => (500, 5_000),
+            // Each observation makes one call for each object.
+            Self::Bucket(_) | Self::Compared(_) => (2_000, 15_000),
+            Self::Command { .. } => (200, 2_000),
+        };
+        (Dur(first), Dur(most))
     }
 
     /// The targets that can show whether a database server is alive.

@@ -23,8 +23,6 @@ pub struct Properties {
     pub grave: bool,
     /// Whether other steps or a person compensate for it while its call is in doubt. Then its timeout ends it.
     pub made_up_for: bool,
-    /// The capacity that it asks for, if it scales something.
-    pub scales_to: Option<u32>,
     /// Whether the state is observed before a call.
     pub looks: Looks,
 }
@@ -161,7 +159,6 @@ pub const LOOKS: Properties = Properties {
     undo_rank: UndoRank::Rest,
     grave: false,
     made_up_for: false,
-    scales_to: None,
     looks: Looks::BeforeEachCall,
 };
 
@@ -176,7 +173,6 @@ pub const STRICT: Properties = Properties {
     undo_rank: UndoRank::Rest,
     grave: true,
     made_up_for: false,
-    scales_to: None,
     looks: Looks::BeforeEachCall,
 };
 

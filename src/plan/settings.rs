@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use super::retention::Reports;
+use crate::kinds::aws::services::{SERVICES, Service};
 use crate::model::authority::Authority;
 use crate::model::document::{self, Node, Value};
 use crate::model::environment::Environment;
@@ -152,29 +153,13 @@ impl Default for Settings {
     }
 }
 
-/// The published limits of services, each for one account in one region. If only a rate is published, the burst is the calls of one second.
-///
-/// - Route 53: a burst of 50 requests, 10 per second, for the account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
-/// - RDS and Aurora: a burst of 300 requests, 12 per second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
-/// - Auto Scaling: one bucket for all calls, of a size that AWS does not publish (EC2 Auto Scaling API Reference, «API request rate»). drctl
-///   uses the limit of EC2's describe calls, a burst of 100 requests and 20 per second (Amazon EC2 Developer Guide, «Request throttling for
-///   the Amazon EC2 API»). `Throttling` errors slow it down further.
-/// - CloudWatch: 50 `GetMetricData` calls per second (Amazon CloudWatch User Guide, «CloudWatch service quotas»).
-/// - STS: 600 requests per second (AWS, IAM User Guide, «IAM and AWS STS quotas»).
-/// - S3: at least 3,500 write and 5,500 read requests per second for each prefix (Amazon S3 User Guide, «Best practices design patterns:
-///   optimizing Amazon S3 performance»).
-/// - Secrets Manager: 50 write and 10,000 read requests per second, in one bucket (AWS Secrets Manager User Guide, «Quotas»).
+/// The published limits of services, each for one account in one region.
 fn default_limits() -> BTreeMap<String, Limit> {
-    let limit = |name: &str, burst, per_second| (name.to_owned(), Limit { burst, per_second });
-    BTreeMap::from([
-        limit("route53", 50, 10),
-        limit("rds", 300, 12),
-        limit("autoscaling", 100, 20),
-        limit("cloudwatch", 50, 50),
-        limit("sts", 600, 600),
-        limit("s3", 3_500, 3_500),
-        limit("secretsmanager", 50, 50),
-    ])
+    let limit = |of: &Service| {
+        let (burst, per_second) = of.limit?;
+        Some((of.name.to_owned(), Limit { burst, per_second }))
+    };
+    SERVICES.iter().filter_map(limit).collect()
 }
 
 /// The default recovery classes; `drctl.yaml` can change them.

@@ -13,6 +13,7 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
+use crate::record::action::Action;
 use crate::record::runbook::{Probe, ProbeRole, Runbook};
 
 /// What to do if credentials are not valid.
@@ -203,7 +204,8 @@ impl Question<'_> {
         let what = format!("{name} in {}", self.to);
         let wanted = self.runbook.and_then(|book| {
             let scaled = book.steps.iter().filter(|s| s.component.as_ref() == Some(name));
-            scaled.filter_map(|s| s.action.properties().scales_to).next()
+            let to = |action: &Action| if let Action::Op(op) = action { op.scaled() } else { None };
+            scaled.filter_map(|s| to(&s.action)).map(|(_, to)| to.desired).next()
         });
         let seen = self.estate.now(target);
         match seen.and_then(Observation::state).and_then(State::capacity) {

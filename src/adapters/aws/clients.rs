@@ -4,7 +4,8 @@
 //! role gets the role's credentials from the STS of its own region, so nothing depends on a region that is down. The SDK's
 //! retries are off: attempts to change something are in the journal, and the caller repeats observations.
 
-use std::cell::{OnceCell, RefCell};
+use std::any::Any;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell as AsyncOnceCell;
 
 use crate::adapters::secrets::learn;
+use crate::kinds::aws::services::{SERVICES, Service};
 use crate::model::environment::{Endpoint, Source};
 use crate::model::place::Place;
 
@@ -36,19 +38,6 @@ const CLUSTER_READ: Duration = Duration::from_secs(4);
 /// The region that serves the API of a global service and whose name is in the signature (AWS, «Global services»).
 const GLOBAL: &str = "us-east-1";
 
-/// Services by their names in `endpoints:`, with their IDs in profiles and environment variables (AWS SDKs and Tools Reference
-/// Guide, «Service-specific endpoints»).
-const SERVICES: [(&str, &str); 8] = [
-    ("autoscaling", "Auto Scaling"),
-    ("cloudwatch", "CloudWatch"),
-    ("iam", "IAM"),
-    ("rds", "RDS"),
-    ("route53", "Route 53"),
-    ("s3", "S3"),
-    ("secretsmanager", "Secrets Manager"),
-    ("sts", "STS"),
-];
-
 /// All clients of a process.
 pub struct Clients {
     endpoints: BTreeMap<String, String>,
@@ -65,14 +54,7 @@ pub struct Site {
     sdk: SdkConfig,
     sts_region: Region,
     endpoints: BTreeMap<String, String>,
-    rds: OnceCell<aws_sdk_rds::Client>,
-    autoscaling: OnceCell<aws_sdk_autoscaling::Client>,
-    route53: OnceCell<aws_sdk_route53::Client>,
-    iam: OnceCell<aws_sdk_iam::Client>,
-    s3: OnceCell<aws_sdk_s3::Client>,
-    sts: OnceCell<aws_sdk_sts::Client>,
-    cloudwatch: OnceCell<aws_sdk_cloudwatch::Client>,
-    secrets: OnceCell<aws_sdk_secretsmanager::Client>,
+    made: RefCell<BTreeMap<&'static str, Rc<dyn Any>>>,
     clusters: RefCell<BTreeMap<String, aws_sdk_route53recoverycluster::Client>>,
 }
 
@@ -116,7 +98,7 @@ impl Clients {
     pub async fn named(&self) -> BTreeSet<Endpoint> {
         let base = self.base().await;
         let mut all = BTreeSet::new();
-        for (name, id) in SERVICES {
+        for &Service { name, id, .. } in SERVICES {
             let own = self.endpoints.get(name).map(|url| Endpoint::new(name, url, Source::Settings));
             let key = ServiceConfigKey::builder()
                 .service_id(id)
@@ -167,14 +149,7 @@ impl Clients {
             sdk: builder.build(),
             sts_region,
             endpoints: self.endpoints.clone(),
-            rds: OnceCell::new(),
-            autoscaling: OnceCell::new(),
-            route53: OnceCell::new(),
-            iam: OnceCell::new(),
-            s3: OnceCell::new(),
-            sts: OnceCell::new(),
-            cloudwatch: OnceCell::new(),
-            secrets: OnceCell::new(),
+            made: RefCell::default(),
             clusters: RefCell::default(),
         }
     }
@@ -218,15 +193,15 @@ fn arn(role: &str, account: Option<&str>) -> String {
     }
 }
 
-/// A method that creates the client of a service once, with its address from the settings.
+/// A method that answers the client of a service.
 macro_rules! client {
-    ($method:ident, $sdk:ident) => {
-        #[doc = concat!("The client of `", stringify!($method), "`.")]
-        pub fn $method(&self) -> &$sdk::Client {
-            self.$method.get_or_init(|| {
-                let mut config = $sdk::config::Builder::from(&self.sdk);
-                if let Some(url) = self.endpoints.get(stringify!($method)) {
-                    config.set_endpoint_url(Some(url.clone()));
+    ($method:ident, $name:literal, $sdk:ident) => {
+        #[doc = concat!("The client of `", $name, "`.")]
+        pub fn $method(&self) -> Rc<$sdk::Client> {
+            self.client($name, |sdk, url| {
+                let mut config = $sdk::config::Builder::from(sdk);
+                if url.is_some() {
+                    config.set_endpoint_url(url);
                 }
                 $sdk::Client::from_conf(config.build())
             })
@@ -235,11 +210,28 @@ macro_rules! client {
 }
 
 impl Site {
-    client!(rds, aws_sdk_rds);
-    client!(autoscaling, aws_sdk_autoscaling);
-    client!(route53, aws_sdk_route53);
-    client!(iam, aws_sdk_iam);
-    client!(cloudwatch, aws_sdk_cloudwatch);
+    client!(rds, "rds", aws_sdk_rds);
+    client!(autoscaling, "autoscaling", aws_sdk_autoscaling);
+    client!(route53, "route53", aws_sdk_route53);
+    client!(iam, "iam", aws_sdk_iam);
+    client!(cloudwatch, "cloudwatch", aws_sdk_cloudwatch);
+    client!(secrets, "secretsmanager", aws_sdk_secretsmanager);
+
+    /// The client of a service: made once, with its address from the settings.
+    pub(super) fn client<C: Any>(
+        &self,
+        name: &'static str,
+        make: impl FnOnce(&SdkConfig, Option<String>) -> C,
+    ) -> Rc<C> {
+        if let Some(made) = self.made.borrow().get(name).cloned()
+            && let Ok(client) = made.downcast()
+        {
+            return client;
+        }
+        let client = Rc::new(make(&self.sdk, self.endpoints.get(name).cloned()));
+        self.made.borrow_mut().insert(name, Rc::clone(&client) as Rc<dyn Any>);
+        client
+    }
 
     /// The client of one endpoint of a routing control cluster. Its timeouts are short, because others accept the same calls.
     pub fn cluster(&self, region: &str, url: &str) -> aws_sdk_route53recoverycluster::Client {
@@ -259,37 +251,24 @@ impl Site {
         self.clusters.borrow_mut().entry(url.to_owned()).or_insert_with(make).clone()
     }
 
-    /// The client of Secrets Manager.
-    pub fn secrets(&self) -> &aws_sdk_secretsmanager::Client {
-        self.secrets.get_or_init(|| {
-            let mut config = aws_sdk_secretsmanager::config::Builder::from(&self.sdk);
-            if let Some(url) = self.endpoints.get("secretsmanager") {
-                config.set_endpoint_url(Some(url.clone()));
-            }
-            aws_sdk_secretsmanager::Client::from_conf(config.build())
-        })
-    }
-
     /// The client of STS, in the region whose STS issues credentials for this place.
-    pub fn sts(&self) -> &aws_sdk_sts::Client {
-        self.sts.get_or_init(|| {
-            let mut config =
-                aws_sdk_sts::config::Builder::from(&self.sdk).region(Some(self.sts_region.clone()));
-            if let Some(url) = self.endpoints.get("sts") {
-                config.set_endpoint_url(Some(url.clone()));
+    pub fn sts(&self) -> Rc<aws_sdk_sts::Client> {
+        self.client("sts", |sdk, url| {
+            let mut config = aws_sdk_sts::config::Builder::from(sdk).region(Some(self.sts_region.clone()));
+            if url.is_some() {
+                config.set_endpoint_url(url);
             }
             aws_sdk_sts::Client::from_conf(config.build())
         })
     }
 
     /// The client of S3. Other implementations rarely have a host name for each bucket.
-    pub fn s3(&self) -> &aws_sdk_s3::Client {
-        self.s3.get_or_init(|| {
-            let mut config = aws_sdk_s3::config::Builder::from(&self.sdk);
-            let elsewhere = self.endpoints.get("s3").cloned();
-            config = config.force_path_style(elsewhere.is_some() || self.sdk.endpoint_url().is_some());
-            if elsewhere.is_some() {
-                config.set_endpoint_url(elsewhere);
+    pub fn s3(&self) -> Rc<aws_sdk_s3::Client> {
+        self.client("s3", |sdk, url| {
+            let mut config = aws_sdk_s3::config::Builder::from(sdk);
+            config = config.force_path_style(url.is_some() || sdk.endpoint_url().is_some());
+            if url.is_some() {
+                config.set_endpoint_url(url);
             }
             aws_sdk_s3::Client::from_conf(config.build())
         })

@@ -35,7 +35,6 @@ impl Estate {
             O::Rejoin(Rejoin { db, source, .. }) => self.create_replica(db, source),
             O::Rename(Rename { db, to }) => self.rename(db, to),
             O::Restore(RestoreStep { part, of }) => self.restore(*part, of),
-            O::Scale(scale) => self.scale(&Target::Group(scale.group.clone()), scale.to),
             O::Switch(switch) => self.switch(switch),
             O::SetHealthObject(signal) => self.signal(signal),
             O::SetRoutingControls(route) => self.route(route),
@@ -49,6 +48,10 @@ impl Estate {
             | O::CheckFollows(_)
             | O::CheckAnswers(_)
             | O::CompareObjects(_) => Ok(None),
+            op => match op.scaled() {
+                Some((target, to)) => self.scale(&target, to),
+                None => Err(("NotSimulated", format!("the sandbox does not simulate this: {op}"))),
+            },
         }
     }
 

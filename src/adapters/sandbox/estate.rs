@@ -503,7 +503,7 @@ impl Estate {
                 .find(db)
                 .ok()
                 .map(|i| State::Wrote(WroteState { ok: self.accepts(&self.dbs[i]), server: db.id.clone() })),
-            Target::Group(_) => self.find_pool(target).ok().map(|i| {
+            of if of.is_scaled() => self.find_pool(of).ok().map(|i| {
                 let pool = &self.pools[i];
                 (pool.observed)(pool.capacity.clone())
             }),
@@ -542,6 +542,7 @@ impl Estate {
                 exit: Some(0),
                 tail: "not run in the sandbox".to_owned(),
             })),
+            _ => None,
         };
         state.map_or(missing, |state| Observation::Value {
             state,

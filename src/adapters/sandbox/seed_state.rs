@@ -38,11 +38,7 @@ impl Feed {
     pub fn of(plan: &Plan, seen: &Seen, active: SiteName, at: Timestamp) -> Self {
         let (mut states, mut missing, mut unseen) = (BTreeMap::new(), Vec::new(), Vec::new());
         for target in targets::of_plan(plan, None) {
-            let counts = matches!(
-                target,
-                Target::Database(_) | Target::Fence { .. } | Target::Group(_) | Target::Records { .. }
-            );
-            match seen.now(&target).filter(|_| counts) {
+            match seen.now(&target).filter(|_| target.seeds_rehearsal()) {
                 Some(Observation::Value { state, .. }) => drop(states.insert(target.key(), state.clone())),
                 Some(Observation::NotFound { .. }) => missing.push(target.key()),
                 Some(_) => unseen.push(target.key()),

@@ -47,8 +47,8 @@ fn oldest(estate: &Estate, target: &Target) -> Dur {
     match target {
         Target::Database(db) => managed(db.engine),
         Target::Fence { db, method: FenceMethod::SecurityGroup, .. } => managed(db.engine),
-        Target::Group(_) => estate.scenario.stale,
         Target::Records { .. } => estate.scenario.stale.min(RECORDS),
+        of if of.is_scaled() => estate.scenario.stale,
         _ => Dur::ZERO,
     }
 }

@@ -6,3 +6,4 @@ pub mod autoscaling;
 pub mod rds;
 pub mod route53;
 pub mod s3;
+pub mod services;

@@ -5,6 +5,8 @@ mod kind;
 mod ops;
 mod plan;
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,12 @@ pub struct ClusterInstance {
 }
 
 impl ClusterState {
+    /// The attributes that no failover changes.
+    pub(crate) fn shape(&self) -> BTreeMap<String, String> {
+        let class = self.class().map(|class| ("class".to_owned(), class.to_owned()));
+        class.into_iter().chain([("engine version".to_owned(), self.version.clone())]).collect()
+    }
+
     /// The class of the instance that is, or would be, the writer.
     pub fn class(&self) -> Option<&str> {
         let writer = self.instances.iter().find(|i| i.writer).or_else(|| self.instances.first());

@@ -1,6 +1,6 @@
 //! Kind `aws.autoscaling`: an Auto Scaling group in each site.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,4 +39,12 @@ pub struct GroupState {
     /// What its instances are launched from: a launch template and its version, or a launch configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launches: Option<String>,
+}
+
+impl GroupState {
+    /// The attributes that no failover changes. Suspended processes are left out, because a recovery resumes them.
+    pub(crate) fn shape(&self) -> BTreeMap<String, String> {
+        let launches = self.launches.iter().map(|is| ("launches".to_owned(), is.clone()));
+        launches.chain([("maximum".to_owned(), self.capacity.size.max.to_string())]).collect()
+    }
 }

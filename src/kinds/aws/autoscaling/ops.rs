@@ -41,12 +41,7 @@ impl Op for Scale {
     type Back = Self;
 
     fn properties(&self) -> Properties {
-        Properties {
-            on_stop: OnStop::GoesOnInAFailover,
-            made_up_for: true,
-            scales_to: Some(self.to.desired),
-            ..QUIET
-        }
+        Properties { on_stop: OnStop::GoesOnInAFailover, made_up_for: true, ..QUIET }
     }
 
     fn undo(&self) -> Undo<Self> {

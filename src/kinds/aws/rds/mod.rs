@@ -70,6 +70,26 @@ pub struct InstanceSettings {
 }
 
 impl InstanceSettings {
+    /// The attributes that no failover changes.
+    pub(crate) fn shape(&self) -> BTreeMap<String, String> {
+        let Self { engine, version, class, multi_az, public, iam_logins, .. } = self;
+        let flags = [("multi-AZ", multi_az), ("public", public), ("IAM logins", iam_logins)];
+        let flags = flags.into_iter().map(|(what, is)| (what, Some(is.to_string())));
+        let named = [
+            ("engine", Some(engine.clone())),
+            ("engine version", Some(version.clone())),
+            ("class", Some(class.clone())),
+            ("subnet group", self.subnet_group.clone()),
+            ("parameter group", self.parameter_group.clone()),
+            ("key", self.kms_key.clone()),
+            ("storage", self.storage.clone()),
+            ("IOPS", self.iops.map(|n| n.to_string())),
+            ("port", self.port.map(|n| n.to_string())),
+        ];
+        let known = named.into_iter().chain(flags).filter_map(|(what, is)| Some((what.to_owned(), is?)));
+        known.filter(|(_, is)| !is.is_empty()).collect()
+    }
+
     /// Whether it is PostgreSQL, for which RDS accepts no parameter group when a replica is created.
     pub fn is_postgres(&self) -> bool {
         self.engine.is_empty() || self.engine.contains("postgres")

@@ -4,7 +4,7 @@ mod compare;
 mod kind;
 mod plan;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -277,6 +277,14 @@ pub fn chosen(listed: &[(String, Timestamp)], most: usize, seed: &str) -> Vec<St
         Digest::of_fields(&[seed.as_bytes(), key.as_bytes()]).as_str().to_owned()
     });
     newest.into_iter().chain(others).take(most).map(|(key, _)| key.clone()).collect()
+}
+
+impl BucketState {
+    /// How the bucket is replicated. The backlog is left out, because it changes every minute.
+    pub(crate) fn shape(&self) -> BTreeMap<String, String> {
+        let rules = self.rules.iter().map(|rule| (format!("rule {}", rule.id), rule.to_string()));
+        rules.chain([("versioning".to_owned(), self.versioning.to_string())]).collect()
+    }
 }
 
 #[cfg(test)]

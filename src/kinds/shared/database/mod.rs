@@ -7,7 +7,7 @@ mod plan;
 
 use crate::model::ids::ComponentName;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -253,6 +253,13 @@ pub struct DatabaseState {
 }
 
 impl DatabaseState {
+    /// The attributes that no failover changes.
+    pub(crate) fn shape(&self) -> BTreeMap<String, String> {
+        let instance = self.instance.as_deref().map(InstanceSettings::shape);
+        let cluster = self.cluster.as_ref().map(|cluster| cluster.shape());
+        instance.into_iter().chain(cluster).flatten().collect()
+    }
+
     /// Whether it is a replica.
     pub fn is_replica(&self) -> bool {
         matches!(self.role, DatabaseRole::Replica { .. })

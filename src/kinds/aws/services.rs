@@ -1,0 +1,40 @@
+//! The services of AWS that drctl calls, with the limits that AWS publishes for them.
+
+/// A service.
+#[derive(Clone, Copy, Debug)]
+pub struct Service {
+    /// Its name in `limits:` and `endpoints:`.
+    pub name: &'static str,
+    /// Its ID in profiles and environment variables (AWS SDKs and Tools Reference Guide, «Service-specific endpoints»).
+    pub id: &'static str,
+    /// The calls that it accepts from one account in one region: a burst, and the rate per second at which that refills. If only a rate
+    /// is published, the burst is the calls of one second. None if nothing is published.
+    pub limit: Option<(u32, u32)>,
+}
+
+const fn service(name: &'static str, id: &'static str, burst: u32, per_second: u32) -> Service {
+    Service { name, id, limit: Some((burst, per_second)) }
+}
+
+/// The services, and where their limits are published:
+///
+/// - Auto Scaling: one bucket for all calls, of a size that AWS does not publish (EC2 Auto Scaling API Reference, «API request rate»). drctl
+///   uses the limit of EC2's describe calls, a burst of 100 requests and 20 per second (Amazon EC2 Developer Guide, «Request throttling for
+///   the Amazon EC2 API»). `Throttling` errors slow it down further.
+/// - CloudWatch: 50 `GetMetricData` calls per second (Amazon CloudWatch User Guide, «CloudWatch service quotas»).
+/// - RDS and Aurora: a burst of 300 requests, 12 per second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
+/// - Route 53: a burst of 50 requests, 10 per second, for the account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
+/// - S3: at least 3,500 write and 5,500 read requests per second for each prefix (Amazon S3 User Guide, «Best practices design patterns:
+///   optimizing Amazon S3 performance»).
+/// - Secrets Manager: 50 write and 10,000 read requests per second, in one bucket (AWS Secrets Manager User Guide, «Quotas»).
+/// - STS: 600 requests per second (AWS, IAM User Guide, «IAM and AWS STS quotas»).
+pub const SERVICES: &[Service] = &[
+    service("autoscaling", "Auto Scaling", 100, 20),
+    service("cloudwatch", "CloudWatch", 50, 50),
+    Service { name: "iam", id: "IAM", limit: None },
+    service("rds", "RDS", 300, 12),
+    service("route53", "Route 53", 50, 10),
+    service("s3", "S3", 3_500, 3_500),
+    service("secretsmanager", "Secrets Manager", 50, 50),
+    service("sts", "STS", 600, 600),
+];
