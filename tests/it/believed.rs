@@ -11,12 +11,13 @@ use drctl::kinds::shared::secret::SecretState;
 use drctl::kinds::{Called, Exposure, Fact, Found, FoundSet, Operation, State};
 use drctl::model::duty::Decision;
 use drctl::model::ids::StepId;
-use drctl::model::measure::{Basis, Figure};
+use drctl::model::measure::{Basis, CLOCKS_AGREE, Figure};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Gate, Write};
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::record::runbook::{Phase, Step};
+use drctl::run::exposure::at_least;
 use drctl::run::outcome::{Again, CallOutcome, NO_CREDENTIALS, after_call};
 use drctl::run::state::{FenceDebt, Mode, Status, Work};
 use drctl::run::{RunState, StepDecision, StepObservation, judge, signal};
@@ -361,6 +362,38 @@ fn a_fence_that_failed_is_begun_anew_when_its_place_answers() {
         state.waits_for_life(0)
     };
     assert!(waits(false) && !waits(true));
+}
+
+/// Commits of the old primary after the promotion are lost. Both clocks may differ by a second.
+#[test]
+fn a_commit_after_the_promotion_is_a_loss_once_it_is_later_than_the_clocks_may_differ() {
+    let least = |after: Dur, paid: bool| {
+        let mut state = one(fence(FenceMethod::Sql), Status::Started);
+        let proven = Fact::Fenced {
+            component: component(),
+            method: FenceMethod::Sql,
+            at: minutes(9),
+            last_commit: Some(minutes(2) + after),
+            last_commit_there: None,
+            clock: None,
+            wal: None,
+            word: None,
+            proof: "nobody may log in".to_owned(),
+            unexplained: None,
+            unreplicated: Vec::new(),
+        };
+        let what =
+            EventKind::StepFinished { step: StepId::new("a"), end: End::Performed, facts: vec![proven] };
+        say(&mut state, minutes(9), what);
+        state.promoted_at.insert(component(), minutes(2));
+        let paid = paid.then(|| (minutes(9), "p".to_owned()));
+        state.debts.insert(component(), FenceDebt { since: BEGAN, pending: true, paid, settled: None });
+        at_least(&state, &component())
+    };
+    let later = CLOCKS_AGREE.plus(Dur(1));
+    assert_eq!(least(CLOCKS_AGREE, true), None);
+    assert_eq!(least(later, true), Some(Dur(1)));
+    assert_eq!(least(later, false), None, "the proof is of before the promotion");
 }
 
 #[test]

@@ -6,14 +6,15 @@ use drctl::kinds::shared::database::Promotable;
 use drctl::model::environment::Environment;
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
+use drctl::model::waiver::Person;
 use drctl::record::action::{Action, Check};
 use drctl::record::event::{EventKind, Outcome};
-use drctl::record::runbook::{Phase, Probe, ProbeRole, ProbeVia, Step};
+use drctl::record::runbook::{OnFailure, Phase, Probe, ProbeRole, ProbeVia, Step};
 use drctl::run::RunState;
 use drctl::run::state::{Mode, Status, Turn};
 use drctl::run::ways::CalledOff;
 
-use crate::decided::{DONE, db, minutes, route, say, scale, step, switch, under_way};
+use crate::decided::{DONE, after, db, minutes, route, say, scale, step, switch, under_way};
 
 fn looks() -> Action {
     Action::Op(Operation::CheckPromotable(Promotable { db: db("db-east") }))
@@ -42,6 +43,26 @@ fn a_stop_holds_what_begins_and_lets_go_on_what_is_owed_recorded_or_under_way() 
     let (step, reason) = (StepId::new("fails"), "no capacity".to_owned());
     say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
     assert_eq!(held(&state), "moves looks");
+}
+
+/// The second step ran because a failure of the first one does not hold it up. It does not run again when the first one does.
+#[test]
+fn a_step_that_is_done_stays_done_when_what_it_needed_is_tried_again() {
+    let goes_on = Step { on_failure: OnFailure::Continue, ..step("first", scale()) };
+    let mut state = under_way(vec![
+        (goes_on, Status::Failed),
+        (after(step("second", looks()), &["first"]), DONE),
+        (step("third", scale()), Status::Started),
+    ]);
+    let third = || StepId::new("third");
+    for minute in [1, 4] {
+        let reason = "no capacity".to_owned();
+        say(&mut state, minutes(minute), EventKind::StepFailed { step: third(), reason });
+        say(&mut state, minutes(minute + 1), EventKind::Resumed { who: Person::claimed("ann") });
+        let is = |i: usize| state.work(i).status.clone();
+        assert_eq!((is(0), is(1), is(2)), (Status::Pending, DONE, Status::Pending));
+        say(&mut state, minutes(minute + 2), EventKind::StepStarted { step: third() });
+    }
 }
 
 /// A run with these steps and a public probe that turned at these times.

@@ -16,7 +16,7 @@ use drctl::record::action::{Action, Check, Gate};
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::record::runbook::{Probe, ProbeRole, ProbeVia};
 use drctl::record::statement::Statement;
-use drctl::run::approval::{lacking, unapproved};
+use drctl::run::approval::{lacking, unapproved, who_may};
 use drctl::run::exposure::{may_replay_more, measure, missing};
 use drctl::run::gate::{self, Says};
 use drctl::run::state::{Mode, Proven, Status, Turn};
@@ -467,6 +467,22 @@ fn an_approval_takes_people_whether_or_not_roles_are_known() {
         let people: Vec<_> = said.iter().map(|name| who(name)).collect();
         assert_eq!(lacking(&nobodys, i, &people, nobodys.last_at).len(), left, "{said:?}");
     }
+}
+
+/// The people who may still approve: neither the requester nor anybody who already has.
+#[test]
+fn an_approval_names_only_people_who_can_still_give_it() {
+    let (mut state, i) =
+        asking(&["dba", "engineering-lead"], &[("ann", "dba"), ("bob", "dba"), ("eve", "dba")]);
+    for operator in state.created.authority.operators.values_mut() {
+        operator.roles.insert("engineering-lead".to_owned());
+    }
+    state.created.requester = who("ann");
+    let step = state.step(i).id.clone();
+    let may =
+        |said: &[Person]| who_may(&state, &step, said).into_iter().map(|(_, may)| may).collect::<Vec<_>>();
+    assert_eq!(may(&[]), ["bob, eve", "bob, eve"]);
+    assert_eq!(may(&[who("bob")]), ["eve"]);
 }
 
 /// A rejection that is copied within a journal is not accepted a second time.
