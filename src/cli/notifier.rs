@@ -407,7 +407,7 @@ impl NotifierSettings {
                 || "and there is no `otherwise`".to_owned(),
                 |otherwise| format!("drctl notifies {otherwise} instead"),
             );
-            self.hand.say(format!("{} did not take {}: {said}; {then}", channel.name, notice.key));
+            self.hand.say(format!("{} did not accept {}: {said}; {then}", channel.name, notice.key));
         }
         let entry = Entry::Notice {
             at,
@@ -422,7 +422,7 @@ impl NotifierSettings {
         };
         if let Err(e) = store.enter(&entry) {
             self.hand
-                .say(format!("drctl could not record in the ledger what {} was told: {e}", channel.name));
+                .say(format!("drctl could not record the message to {} in the ledger: {e}", channel.name));
         }
     }
 }

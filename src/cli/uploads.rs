@@ -131,7 +131,7 @@ pub fn keeping(context: &Context) -> Option<&Keeping> {
 pub fn sinks(context: &Context) -> Result<&Keeping, CliError> {
     if context.is_rehearsal() {
         return Err(CliError::usage_fix(
-            "a rehearsal proves nothing about the real estate, so its bundles stay here",
+            "a rehearsal proves nothing about the real environment, so its bundles stay here",
             "remove --sandbox",
         ));
     }
@@ -314,7 +314,7 @@ impl Uploader<'_> {
         let manifest = verdict.manifest.ok_or("the bundle has no manifest")?;
         if manifest.drctl.world != WorldKind::Live.id() {
             return Err(
-                "the bundle is from a rehearsal, which proves nothing about the real estate".to_owned()
+                "the bundle is from a rehearsal, which proves nothing about the real environment".to_owned()
             );
         }
         if manifest.timestamp > now + SKEW {

@@ -567,7 +567,8 @@ impl<'a> Driver<'a> {
             Stop::Failed(why) | Stop::Blocked(why) | Stop::Approval(why) => Some(why.clone()),
             Stop::Paused => Some("paused".to_owned()),
             Stop::PastReturn => Some(self.state().stays().unwrap_or_else(|| {
-                "a promotion came before everything was undone, so what is left stays as it is".to_owned()
+                "a promotion took effect before the undo was complete, so the remaining changes stay"
+                    .to_owned()
             })),
         };
         if let Some(reason) = reason {

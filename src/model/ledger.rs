@@ -46,7 +46,7 @@ impl StoreWorld {
     /// What its commands do, for people.
     pub const fn words(self) -> &'static str {
         match self {
-            Self::Live => "the real estate",
+            Self::Live => "the real environment",
             Self::Sandbox => "a rehearsal (--sandbox)",
         }
     }

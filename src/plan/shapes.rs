@@ -31,7 +31,7 @@ const GATE: Keys = Keys {
         opt(
             "expires_after",
             Shape::Duration,
-            "how long the approval request is valid; 30m if absent. An expired request is never a yes",
+            "how long the approval request is valid; 30m if absent. An expired request never counts as an approval",
         ),
         opt(
             "by",

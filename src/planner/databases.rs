@@ -133,7 +133,7 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
     }
     if state.endpoint_mismatch {
         let at = db.endpoint.as_deref().unwrap_or("its endpoint");
-        let facts = format!("{} is a replica, but {at} leads to a server that takes writes", db.id);
+        let facts = format!("{} is a replica, but {at} points to a server that takes writes", db.id);
         let what = "use an endpoint that leads to the replica itself. Otherwise drctl would lift a fence on the wrong server";
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return Found::Refused;

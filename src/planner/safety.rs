@@ -127,7 +127,7 @@ pub fn half_restored(draft: &mut Draft<'_>) {
         draft.refuse(Refusal::new(Rule::ComponentBusy, Some(&db.component), facts, what));
     } else {
         draft.notes.push(format!(
-            "run {run} was replacing the data of {} with a copy. When the server is back, it may have either data, and it lets clients connect",
+            "run {run} was replacing the data of {} with a copy. When the server is back, it may have the old or the restored data, and it lets clients connect",
             db.id
         ));
     }

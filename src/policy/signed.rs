@@ -145,12 +145,12 @@ fn words(signal: Option<&Signal>) -> String {
         Some(Signal::Override { step, .. }) => format!("overriding {step}"),
         Some(Signal::Skip { step, .. }) => format!("skipping {step}"),
         Some(Signal::Done { step }) => format!("doing {step} by hand"),
-        Some(Signal::Waive { waiver }) => format!("accepting {}", waiver.rule),
-        Some(Signal::Cancel { .. }) => "ending the run".to_owned(),
+        Some(Signal::Waive { waiver }) => format!("the waiver of {}", waiver.rule),
+        Some(Signal::Cancel { .. }) => "the cancel".to_owned(),
         Some(Signal::Acknowledge { .. }) => "the acknowledgement".to_owned(),
-        Some(Signal::Fulfil { duty, .. }) => format!("{duty}, done"),
+        Some(Signal::Fulfil { duty, .. }) => format!("the confirmation of {duty}"),
         Some(Signal::Pause) => "a pause".to_owned(),
-        Some(Signal::Resume) => "going on".to_owned(),
+        Some(Signal::Resume) => "resuming the run".to_owned(),
     }
 }
 

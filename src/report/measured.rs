@@ -114,7 +114,7 @@ impl Measured {
             |least: &Dur| self.verdict == Verdict::NotProven && least.as_secs_f64() > self.objective_s;
         match least.filter(beyond) {
             Some(least) => {
-                Self { text: format!("{}, and at least {least}", self.text), ..self.judged(Verdict::Missed) }
+                Self { text: format!("{}; at least {least}", self.text), ..self.judged(Verdict::Missed) }
             }
             None => self,
         }

@@ -220,7 +220,7 @@ impl Evaluation<'_> {
             None => not(
                 Standing::Unknown,
                 "the provider does not report its latest restorable time",
-                "its backups",
+                "check its automated backups",
             ),
         }
     }
@@ -402,7 +402,7 @@ fn replica(state: &DatabaseState, engine: Engine, primary: &DatabaseRef) -> Read
         true => ready(format!("it replicates from {} in {}", primary.id, primary.place.name)),
         false => not(
             Standing::Degraded,
-            format!("it replicates, and is {}", state.status),
+            format!("it replicates, but its status is {}", state.status),
             "wait until it is available",
         ),
     }

@@ -55,7 +55,8 @@ pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
     }
     let asked_at = of.work.started_at.unwrap_or(now);
     if now.since(asked_at) >= *expires_after_ms {
-        let reason = format!("{EXPIRED} within {expires_after_ms}; an expired request is never a yes");
+        let reason =
+            format!("{EXPIRED} within {expires_after_ms}; an expired request never counts as an approval");
         return Says::Failed(EventKind::StepFailed { step, reason });
     }
     let flag = Some(state.created.command("approve", &format!(" {step}")));

@@ -152,7 +152,7 @@ pub(super) fn unanswered(state: &RunState) -> String {
     match stop.answer() {
         None => format!("the run stopped at {about}. A named person must decide first: {fix}"),
         Some(answer) => format!(
-            "the run stopped at {about}. {} decided at {} to {} and not to continue. To decide otherwise, run {fix}",
+            "the run stopped at {about}. {} decided at {}: {}, not to continue. To decide otherwise, run {fix}",
             answer.who, answer.at, answer.decision
         ),
     }

@@ -72,7 +72,7 @@ impl RunState {
 
     /// Why the run counts for no compliance and verifies no application, if that is so.
     pub fn counts_for_nothing(&self) -> Option<String> {
-        let test = || "drctl.yaml declares a test estate (environment: test)".to_owned();
+        let test = || "drctl.yaml declares a test environment (environment: test)".to_owned();
         self.proves_no_objective().or_else(|| (self.environment() == Environment::Test).then(test))
     }
 }

@@ -48,7 +48,7 @@ impl CalledOff {
             of => format!("; it keeps the guards of {}: the next run takes them with --take-over", some(of)),
         };
         let closes = match self.users_out {
-            true => "closes the run while users are still out, and undoes nothing",
+            true => "closes the run while users are still not served, and undoes nothing",
             false => "closes the run and undoes nothing",
         };
         match (&self.past, self.stays.is_empty(), self.undone.is_empty()) {
@@ -100,7 +100,10 @@ impl RunState {
         let past = match past.as_slice() {
             [] if self.displaced => Some("another run holds the guard".to_owned()),
             [] => None,
-            some => Some(format!("{} was promoted and takes its own writes", some.join(", "))),
+            some => Some(format!(
+                "{} was promoted and takes writes that the old primary does not have",
+                some.join(", ")
+            )),
         };
         let touched: Vec<usize> = all.clone().filter(changed).filter(|i| !self.step(*i).debt).collect();
         // What is in progress ends first.

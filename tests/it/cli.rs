@@ -99,7 +99,7 @@ fn init_check_rehearse_report() {
     assert!(folder.ok(&["check"]).contains("0 errors"));
     let written = std::fs::read_to_string(folder.path().join("plans/shop.yaml")).unwrap();
     let (code, _, err) = folder.run(&["init", "shop"]);
-    assert!(code == 2 && err.contains("is there already; nothing was written"), "{code} {err}");
+    assert!(code == 2 && err.contains("already exists; nothing was written"), "{code} {err}");
     assert_eq!(std::fs::read_to_string(folder.path().join("plans/shop.yaml")).unwrap(), written);
     folder.ok(&["failover", "shop", "--sandbox", "--to", "us-east-1", "--yes"]);
     let runs = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));

@@ -235,8 +235,7 @@ fn what_was_decided_holds_until_somebody_decides_otherwise() {
     let refused = signal::take(&state, Signal::Resume, Person::claimed("mallory"), minutes(4));
     let [EventKind::SignalRefused { reason, .. }] = &refused[..] else { panic!("{refused:?}") };
     assert!(
-        reason
-            .contains("ann (unsigned) decided at 2026-01-01T03:03:00.000Z to take-back and not to continue"),
+        reason.contains("ann (unsigned) decided at 2026-01-01T03:03:00.000Z: take-back, not to continue"),
         "{reason}"
     );
     seen(&mut state, minutes(5), Some(Decision::FixForward));

@@ -291,7 +291,7 @@ fn an_override_is_named_and_approved_afterwards() {
     for words in [
         "failover us-west-2 -> us-east-1 of truststream at P0, requested by ann",
         &digest,
-        "asked of  dba and engineering-lead",
+        "requires  dba and engineering-lead",
         "may lose  db: at most ",
     ] {
         assert!(err.contains(words), "{words}: {err}");

@@ -83,7 +83,7 @@ fn rehearsals_stay_here_and_nowhere_is_said_to_be_nowhere() {
         folder.run(&["failover", "truststream", "--to", "us-east-1", "--yes", "--reason", "x", "--sandbox"]);
     assert!(code == 0 && !err.contains("evidence:"), "{err}");
     let (code, _, err) = folder.run(&["evidence", "push", "--sandbox"]);
-    assert!(code == 2 && err.contains("a rehearsal proves nothing about the real estate"), "{err}");
+    assert!(code == 2 && err.contains("a rehearsal proves nothing about the real environment"), "{err}");
     let list = json(&folder.ok(&["evidence", "list", "--sandbox", "--output", "json"]));
     assert_eq!(list["bundles"][0]["not_at"], serde_json::json!([]), "{list:#}");
     // A store without any run has nothing to deliver.

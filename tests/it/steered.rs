@@ -118,7 +118,7 @@ fn a_cancel_after_a_promotion_is_confirmed_and_says_what_stays() {
     let (code, screen) = at_a_terminal(&folder, None, &cancel, "y");
     assert!(code == 1 && screen.contains("cancelled by"), "{code} {screen}");
     // It announces and does it, so that nobody has to repeat the command.
-    assert!(screen.contains("closes the run while users are still out"), "{screen}");
+    assert!(screen.contains("closes the run while users are still not served"), "{screen}");
     assert!(screen.contains("it keeps the guards of db, nodes, www"), "{screen}");
     assert!(screen.contains("ABANDONED") && !screen.contains("ways on"), "{screen}");
     assert!(!before.contains("abandoned") && events().contains("abandoned"), "the journal ends with it");

@@ -259,7 +259,7 @@ fn a_test_estate_counts_for_no_compliance_and_says_so() {
     assert_eq!((&totals["runs"], &totals["tests"], &totals["incidents"]), (&1.into(), &1.into(), &0.into()));
     assert_eq!(totals["rto"]["met"], 0, "{totals:#}");
     assert!(report["runs"][0]["rto"].is_null(), "{report:#}");
-    assert_eq!(findings(&report, "the run proves nothing: drctl.yaml declares a test estate").len(), 1);
+    assert_eq!(findings(&report, "the run proves nothing: drctl.yaml declares a test environment").len(), 1);
 }
 
 #[test]

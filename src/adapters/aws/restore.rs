@@ -72,7 +72,9 @@ impl Aws {
                 let known = || all.iter().map(|b| b.name.as_str()).collect::<Vec<_>>().join(", ");
                 let failed = chosen.is_none().then(|| match all.is_empty() {
                     true => format!("{id} has no available snapshot"),
-                    false => format!("{id} has no available snapshot {name}; there are: {}", known()),
+                    false => {
+                        format!("{id} has no available snapshot {name}; available snapshots: {}", known())
+                    }
                 });
                 (chosen, failed)
             }

@@ -140,7 +140,7 @@ impl Contents {
 
     /// Keeps the type of the field: RDS writes ports as numbers, others as text.
     fn change(&mut self, field: &str, value: &str) -> Result<(), Failure> {
-        let wrong = || Failure::never("SecretField", format!("field `{field}` must be there exactly once"));
+        let wrong = || Failure::never("SecretField", format!("field `{field}` must occur exactly once"));
         let before = self.get(field).ok_or_else(wrong)?;
         let number = value.parse::<u16>().ok().filter(|_| before.is_number());
         let after = number.map_or_else(|| Value::from(value), Value::from);
@@ -206,7 +206,7 @@ fn fields(of: &ClientSecret, contents: &Contents) -> Result<BTreeMap<String, Str
         if !right {
             let what = if is_port { "port" } else { "full server name" };
             let why = format!(
-                "field `{field}` of secret {} does not contain a {what}, or is not there exactly once. Name the correct fields under `fields:` in the plan",
+                "field `{field}` of secret {} does not contain a {what}, or does not occur exactly once. Name the correct fields under `fields:` in the plan",
                 of.id
             );
             return Err(Failure::never("SecretField", why));

@@ -47,8 +47,11 @@ impl Estate {
         let chosen = (of.to_time >= oldest).then(|| nth(since));
         if let Some(name) = of.snapshot.as_ref().filter(|name| all.iter().all(|b| b.name != **name)) {
             let known: Vec<_> = all.iter().map(|b| b.name.as_str()).collect();
-            let why =
-                format!("{} has no available snapshot {name}; there are: {}", of.db.id, known.join(", "));
+            let why = format!(
+                "{} has no available snapshot {name}; available snapshots: {}",
+                of.db.id,
+                known.join(", ")
+            );
             return BackupsState { failed: Some(why), all, ..BackupsState::default() };
         }
         let failed = chosen.is_none().then(|| {
@@ -102,7 +105,7 @@ impl Estate {
             Part::Verify | Part::Loss if !done(Part::CreateCopy) => Some("no copy exists yet"),
             Part::Swap if !done(Part::Verify) => Some("the copy did not pass its checks"),
             Part::Revert if done(Part::Swap) => {
-                Some("the restored server stays, because rows have changed since")
+                Some("drctl keeps the restored server in place, because rows have changed since")
             }
             _ => None,
         };

@@ -204,7 +204,7 @@ fn asked(state: &RunState, step: &StepId) -> Vec<String> {
         ),
     ];
     if !by.is_empty() {
-        lines.push(format!("  asked of  {}", by.join(" and ")));
+        lines.push(format!("  requires  {}", by.join(" and ")));
     }
     let bound = |waiver: &Waiver| {
         let of = waiver.component.as_ref().map_or_else(String::new, |component| format!(" of {component}"));

@@ -51,5 +51,5 @@ fn near(word: &str) -> String {
             .any(|of| parts.iter().any(|part| of == *part || suggest(part, [of].into_iter()).is_some()))
     };
     let all: Vec<&str> = catalog::ids().filter(has).collect();
-    if all.is_empty() { String::new() } else { format!("; near it are {}", quoted(&all)) }
+    if all.is_empty() { String::new() } else { format!("; similar IDs: {}", quoted(&all)) }
 }

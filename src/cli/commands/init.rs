@@ -28,7 +28,7 @@ pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, Cl
     let file = plans.join(format!("{name}.yaml"));
     if file.exists() {
         return Err(CliError::usage_fix(
-            format!("{} is there already; nothing was written", file.display()),
+            format!("{} already exists; nothing was written", file.display()),
             format!("drctl check says what is wrong with it; drctl init {name}-2 begins another plan"),
         ));
     }

@@ -51,7 +51,7 @@ impl Gap {
     /// A description for people.
     pub fn words(&self) -> String {
         let what = self.what.as_ref().map_or_else(String::new, |what| format!(" ({what})"));
-        let on = if self.open { ", and on" } else { "" };
+        let on = if self.open { ", still open" } else { "" };
         format!("{} from {}{on}{what}", span(self.seconds), super::sheet::when(self.from))
     }
 }

@@ -164,7 +164,7 @@ impl Counts {
             (self.drills, "drill", "drills"),
             (self.returns, "return of a live drill", "returns of live drills"),
             (self.read, "read-only or rehearsed", "read-only or rehearsed"),
-            (self.tests, "in a test estate, not counted", "in test estates, not counted"),
+            (self.tests, "in a test environment, not counted", "in test environments, not counted"),
         ];
         let kinds = kinds.into_iter().filter(|(n, ..)| *n > 0);
         let words: Vec<_> =

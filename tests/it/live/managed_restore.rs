@@ -187,7 +187,8 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     // A snapshot by its name; an unknown name is refused with the list of those that exist.
     let (code, refused, _) = world.drill(&["--snapshot", "nope"]);
     let facts = refused["refusals"][0]["facts"].as_str().unwrap().to_owned();
-    let snapshot = facts.split("there are: ").nth(1).and_then(|s| s.split(", ").next()).unwrap().to_owned();
+    let snapshot =
+        facts.split("available snapshots: ").nth(1).and_then(|s| s.split(", ").next()).unwrap().to_owned();
     assert_eq!(code, 3, "{facts}");
     let (code, drilled, words) = world.drill(&["--snapshot", &snapshot]);
     // The snapshot is from before the administrator could read the table, and an unchecked table does not pass.

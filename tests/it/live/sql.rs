@@ -137,7 +137,7 @@ fn an_endpoint_that_leads_to_the_writer_is_no_replica() {
     control(localstack(), "rds", &body.to_string());
     let (code, refused) = estate.json(FAILOVER);
     assert!(
-        code == 3 && refused.to_string().contains("leads to a server that takes writes"),
+        code == 3 && refused.to_string().contains("points to a server that takes writes"),
         "{code}: {refused:#}"
     );
     let (took, why) = pair.psql(pair.primary, "app", "truststream", "INSERT INTO orders DEFAULT VALUES");

@@ -25,7 +25,7 @@ unswappable() {
   elif [ "$(stat -c %d "$DATA")" != "$(stat -c %d "$(dirname "$DATA")")" ] ||
     awk -v data="$(readlink -f "$DATA")" '$5 == data { found = 1 } END { exit !found }' /proc/self/mountinfo 2>/dev/null; then
     printf '%s' "$DATA is a mount point: it cannot be renamed"
-  elif [ -e "$before" ]; then printf '%s' "$before is there already"
+  elif [ -e "$before" ]; then printf '%s' "$before already exists"
   fi
 }
 

@@ -66,12 +66,12 @@ back() {
   served=''
   if [ "$(inode "$DATA")" = "$(field swap new)" ] && { [ -e "$state.served" ] || running; }; then served=1; fi
   # Another server may answer at the endpoint, so do not ask there; no rows count as drctl's own.
-  [ -z "$served" ] || unwritten '' || fail "$1; the restored server stays: $why"
+  [ -z "$served" ] || unwritten '' || fail "$1; drctl keeps the restored server in place: $why"
   if running; then stop || pg_ctl -D "$DATA" -m immediate -w stop >/dev/null; fi
   running && fail "$1; the restored server neither serves nor stops, and the previous data is in $before"
   if [ -n "$served" ] && ! unwritten ''; then
-    apart start || fail "$1; the restored server stays but does not start again: $why"
-    fail "$1; the restored server stays and runs again: $why"
+    apart start || fail "$1; drctl keeps the restored server in place, but it does not start again: $why"
+    fail "$1; drctl keeps the restored server in place, and it runs again: $why"
   fi
   if [ "$(inode "$DATA")" = "$(field swap new)" ]; then mv "$DATA" "$scratch" || fail "$1; cannot rename $DATA, and the previous data is in $before"; fi
   if ! [ -e "$DATA" ]; then mv "$before" "$DATA" || fail "$1; cannot rename $before to $DATA"; fi
@@ -168,10 +168,10 @@ undo() {
     [ "$(inode "$before")" = "$(field swap old)" ] || fail "$before is not from this restore"
     canary
     ours=$(cat "$state.canary" 2>/dev/null)
-    unwritten "$ours" "$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null)" || fail "the restored server stays: $why"
+    unwritten "$ours" "$(ask 'SELECT pg_current_wal_lsn()' 2>/dev/null)" || fail "drctl keeps the restored server in place: $why"
     if running; then stop || fail "the restored server does not stop"; fi
     running && fail "the restored server still runs"
-    unwritten "$ours" || { apart start; fail "the restored server stays and runs again: $why"; }
+    unwritten "$ours" || { apart start; fail "drctl keeps the restored server in place, and it runs again: $why"; }
     mv "$DATA" "$scratch" || { apart start; fail "cannot rename $DATA"; }
   elif [ -e "$DATA" ]; then
     # An earlier attempt renamed the folders, but did not finish.

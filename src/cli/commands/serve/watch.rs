@@ -118,7 +118,8 @@ impl Server<'_> {
             }
             self.watching.tried.insert(run.clone(), self.now());
             if let Err(e) = runs::pay(&self.context, &self.quiet().silent(), &self.store, run) {
-                self.printer.note(&format!("run {run} cannot pay its fence: {}", e.message));
+                self.printer
+                    .note(&format!("drctl could not set the pending fence of run {run}: {}", e.message));
             }
             let state = runs::read(&self.store, run)?;
             if let Clock::Rehearsed(now) = &mut self.clock {
