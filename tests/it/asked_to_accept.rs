@@ -17,8 +17,8 @@ use crate::believed::exposure;
 use crate::decided::{DONE, component, db, fence, minutes, say, step, told, under_way};
 use crate::rig::BEGAN;
 
-/// The request of the gate of an unproven fence, for this known loss.
-fn gate_asks(known: Option<(Dur, bool)>, objective: Dur) -> String {
+/// The request of the gate of an unproven fence for this known loss: the options, and why it stops.
+fn gate_asks(known: Option<(Dur, bool)>, objective: Dur) -> (String, String) {
     let measures =
         Action::Check(Check::Exposure { db: db("db-east"), ahead_ms: None, unreplicated: Vec::new() });
     let gate = Action::Gate(Gate::Fenced { component: component() });
@@ -31,10 +31,10 @@ fn gate_asks(known: Option<(Dur, bool)>, objective: Dur) -> String {
     if let Some((loss, grows)) = known {
         measured(&mut state, 1, &component(), loss, grows);
     }
-    asked(&state, BEGAN).0
+    asked(&state, BEGAN)
 }
 
-fn measured(state: &mut RunState, at: usize, of: &ComponentName, loss: Dur, grows: bool) {
+pub fn measured(state: &mut RunState, at: usize, of: &ComponentName, loss: Dur, grows: bool) {
     let Fact::Exposure(mut taken) = exposure() else { panic!("no exposure") };
     taken.figure = Figure::new(loss, Basis::UpperBound);
     (taken.component, taken.grows, taken.taken_at) = (of.clone(), grows, BEGAN);
@@ -45,7 +45,7 @@ fn measured(state: &mut RunState, at: usize, of: &ComponentName, loss: Dur, grow
 }
 
 /// The options that a blocked gate prints, and why it stops.
-fn asked(state: &RunState, now: Timestamp) -> (String, String) {
+pub fn asked(state: &RunState, now: Timestamp) -> (String, String) {
     let blocks = |effect: &Effect| match effect {
         Effect::Record(events) => events.iter().find_map(|what| match what {
             EventKind::GateBlocked { flag, why, .. } => flag.clone().map(|flag| (flag, why.clone())),
@@ -69,9 +69,13 @@ fn what_has_to_be_accepted_is_what_is_known_to_be_lost_and_the_objective_at_leas
         (Some((Dur::ZERO, true)), "--accept-data-loss 5m"),
         (Some((Dur::mins(7), true)), "--accept-data-loss 12m"),
     ] {
-        let flag = gate_asks(known, objective);
+        let (flag, why) = gate_asks(known, objective);
         assert!(flag.contains(&format!("{bound} ")), "{known:?}: {flag}");
+        let grows = known.is_some_and(|(_, grows)| grows);
+        assert_eq!(why.contains("leaves 5m to answer"), grows, "{known:?}: {why}");
     }
+    let (flag, why) = gate_asks(Some((Dur::ZERO, true)), Dur::mins(10));
+    assert!(flag.contains("--accept-data-loss 10m ") && !why.contains("to answer"), "{why}");
 }
 
 /// For a group that is promoted together, one answer within the printed bound is enough for all.

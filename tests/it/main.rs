@@ -43,6 +43,7 @@ mod ended_badly;
 mod evidence;
 mod figures;
 mod forged;
+mod gates;
 mod golden;
 mod groups;
 mod guards;
