@@ -56,9 +56,19 @@ fn wrapped(line: &str, width: usize) -> String {
     out
 }
 
+/// The columns of the time and of the time since the start, before the text of a progress line.
+const TIME: usize = 10;
+const ELAPSED: usize = 10;
+
+/// Terminals from this width on have space beside both times.
+const WIDE: usize = 60;
+
 /// Where a line continues: below its text, which starts after two spaces, or further left if there is too little space.
 fn hang(line: &str, width: usize) -> usize {
     let plain = without_colours(line);
+    if is_stamped(&plain) {
+        return if width >= WIDE { TIME + ELAPSED } else { TIME };
+    }
     let margin = plain.len() - plain.trim_start_matches(' ').len();
     let head: String = plain.chars().take(width / 3 + 1).collect();
     let label = head
@@ -66,6 +76,13 @@ fn hang(line: &str, width: usize) -> usize {
         .map(|(at, _)| at + 2)
         .find(|at| *at > margin && !plain[*at..].starts_with(' '));
     label.unwrap_or_else(|| (margin + 2).min(width / 3))
+}
+
+/// Whether a line begins with a time, such as `03:01:28Z`.
+fn is_stamped(line: &str) -> bool {
+    let stamp = line.as_bytes().iter().take(TIME).zip(b"00:00:00Z ");
+    let fits = |(c, like): (&u8, &u8)| if *like == b'0' { c.is_ascii_digit() } else { c == like };
+    line.len() > TIME && stamp.map(fits).all(|fits| fits)
 }
 
 fn without_colours(line: &str) -> String {
@@ -193,6 +210,22 @@ mod tests {
             "  \u{1b}[31mstopped\u{1b}[0m  the servers in service are\n           fewer than what is wanted"
         );
         assert_eq!(columns("\u{1b}[31mstopped\u{1b}[0m"), 7);
+    }
+
+    /// The time since the start is aligned to the right, so its gap differs from line to line.
+    #[test]
+    fn the_lines_of_a_run_continue_in_one_column() {
+        for line in [
+            "03:01:28Z     +0s  up probe public has been good",
+            "03:04:44Z +3m 15s  verify.db done: wrote a row and read it",
+        ] {
+            let shown = lines(line, 40);
+            let rest = shown.lines().nth(1).unwrap();
+            assert!(rest.starts_with("          ") && !rest.starts_with("           "), "{shown}");
+            let wide = lines(&format!("{line} again and again, until the line is longer"), 70);
+            let rest = wide.lines().nth(1).unwrap();
+            assert!(rest.starts_with(&" ".repeat(20)) && !rest.starts_with(&" ".repeat(21)), "{wide}");
+        }
     }
 
     #[test]
