@@ -146,7 +146,7 @@ impl RunState {
                 work.asked = [work.asked[1], None];
             }
             // Somebody decided that the step does not matter.
-            EventKind::StepSkipped { .. } if !outlasts => forget(&mut step.work),
+            EventKind::StepSkipped { .. } => forget(&mut step.work),
             EventKind::EffectDisproved { .. } if !outlasts => {
                 forget(step.undo.as_mut().unwrap_or(&mut step.work));
             }

@@ -88,10 +88,11 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         Signal::Fulfil { duty, reference, sha256 } => {
             fulfil(state, *duty, (reference, sha256.as_ref()), (who, now))
         }
-        // The undo continues on its own once a process drives it.
-        Signal::Resume if must_be_answered(state) && !state.goes_no_further() => Err(unanswered(state)),
         Signal::Pause => Ok(vec![EventKind::Paused { why: format!("requested by {who}") }]),
-        Signal::Resume => Ok(vec![EventKind::Resumed { who: who.clone() }]),
+        Signal::Resume => match undecided(state) {
+            Some(why) => Err(why),
+            None => Ok(vec![EventKind::Resumed { who: who.clone() }]),
+        },
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
         Signal::Skip { step, reason } => skip(state, step, reason, who),
         Signal::Done { step } => {
@@ -103,8 +104,10 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
                 return Err(format!("step {step} cannot be done by hand"));
             }
             // Saying that the step was done by hand decides an open stop, but does not replace an earlier decision.
-            if state.stopped().is_none() && must_be_answered(state) && !state.goes_no_further() {
-                return Err(unanswered(state));
+            if state.stopped().is_none()
+                && let Some(why) = undecided(state)
+            {
+                return Err(why);
             }
             let mut events = vec![EventKind::ClaimedDone { step: step.clone(), who: who.clone() }];
             if state.steps[i].work.status == Status::Failed {
@@ -141,6 +144,11 @@ fn stays(state: &RunState) -> String {
 /// Whether no authorised person decided to continue after a stop.
 pub(super) fn must_be_answered(state: &RunState) -> bool {
     !state.created.authority.is_empty() && !state.may_go_on()
+}
+
+/// Why a named person must decide before the run continues, if one must. An undo continues on its own once a process drives it.
+fn undecided(state: &RunState) -> Option<String> {
+    (must_be_answered(state) && !state.goes_no_further()).then(|| unanswered(state))
 }
 
 /// A person who continues after a stop must first record a decision, by name. Earlier decisions stay valid.

@@ -59,7 +59,7 @@ fn accepted(action: Action) -> RunState {
     state
 }
 
-fn standby() -> Action {
+pub fn standby() -> Action {
     let host: Host = serde_json::from_value(
         serde_json::json!({"run": ["ssh"], "data": "/data", "replication_secret": "file:r"}),
     )

@@ -8,13 +8,15 @@ use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::record::action::{Action, Check};
-use drctl::record::event::{EventKind, Outcome};
+use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::record::runbook::{OnFailure, Phase, Probe, ProbeRole, ProbeVia, Step};
 use drctl::run::RunState;
 use drctl::run::state::{Mode, Status, Turn};
 use drctl::run::ways::CalledOff;
 
+use crate::believed::standby;
 use crate::decided::{DONE, after, db, minutes, route, say, scale, step, switch, under_way};
+use crate::rig::BEGAN;
 
 fn looks() -> Action {
     Action::Op(Operation::CheckPromotable(Promotable { db: db("db-east") }))
@@ -63,6 +65,21 @@ fn a_step_that_is_done_stays_done_when_what_it_needed_is_tried_again() {
         assert_eq!((is(0), is(1), is(2)), (Status::Pending, DONE, Status::Pending));
         say(&mut state, minutes(minute + 2), EventKind::StepStarted { step: third() });
     }
+}
+
+/// Somebody decided that the step does not matter, so nothing watches for its late effect. A promotion on a host, whose effect may come at
+/// any time, cannot be skipped.
+#[test]
+fn a_skipped_step_is_not_watched_for_a_late_effect() {
+    let asked = |action: Action| {
+        let mut state = under_way(vec![(step("a", action), Status::Failed)]);
+        state.steps[0].work.asked = [Some(BEGAN), None];
+        let (step, reason) = (StepId::new("a"), "not needed".to_owned());
+        let skipped = Event { at: minutes(1), what: EventKind::StepSkipped { step, reason, who: None } };
+        state.apply(&skipped).map(|()| state.steps[0].work.asked[0])
+    };
+    assert_eq!(asked(scale()).ok(), Some(None));
+    assert!(asked(standby()).is_err());
 }
 
 /// A run with these steps and a public probe that turned at these times.

@@ -92,9 +92,8 @@ fn a_loss_that_does_not_grow_needs_no_time_for_the_answer() {
 
 #[test]
 fn what_is_not_replicated_is_that_of_the_store_itself() {
-    let table = |name: &str| {
-        vec![Unreplicated { what: Lost::Rows, name: name.to_owned(), detail: String::new() }]
-    };
+    let table =
+        |name: &str| vec![Unreplicated { what: Lost::Rows, name: name.to_owned(), detail: String::new() }];
     let state = under_way(vec![
         (step("measure.a", measures(&component(), table("a"))), DONE),
         (step("measure.b", measures(&ledger(), table("b"))), DONE),
