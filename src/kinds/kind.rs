@@ -33,6 +33,15 @@ pub trait Kind: Sized {
     /// What drctl observes of it.
     fn targets(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<Target>;
 
+    /// What drctl observes of it only to judge readiness, because that takes many calls. `active` is the active site; `seed` chooses samples.
+    fn samples(
+        &self,
+        name: &ComponentName,
+        plan: &dyn Surroundings,
+        active: &SiteName,
+        seed: &str,
+    ) -> Vec<Target>;
+
     /// What the credentials must be allowed to do for every recovery that the plan describes.
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs);
 }

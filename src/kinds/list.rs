@@ -89,6 +89,17 @@ impl Spec {
         each!(self, kind => kind.targets(name, plan))
     }
 
+    /// What drctl observes of it only to judge readiness.
+    pub fn samples(
+        &self,
+        name: &ComponentName,
+        plan: &dyn Surroundings,
+        active: &SiteName,
+        seed: &str,
+    ) -> Vec<Target> {
+        each!(self, kind => kind.samples(name, plan, active, seed))
+    }
+
     /// What the credentials must be allowed to do for every recovery that the plan describes.
     pub fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
         each!(self, kind => kind.permissions(name, plan, needs));

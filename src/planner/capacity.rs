@@ -67,9 +67,16 @@ fn scale(draft: &mut Draft<'_>, component: &Component, spec: &dyn Scales) -> Opt
     if size == now.size && now.in_service >= proceed_at {
         return None;
     }
-    let scaling = spec.scale(&target, seen, size, proceed_at)?;
-    draft.notes.extend(scaling.note);
-    Some(scaling.operation)
+    match spec.scale(&target, seen, size, proceed_at) {
+        Ok(scaling) => {
+            draft.notes.extend(scaling.note);
+            Some(scaling.operation)
+        }
+        Err(why) => {
+            draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), why.facts, why.fix));
+            None
+        }
+    }
 }
 
 /// The capacity that the source has in service, as far as anybody knows, turned into what the target must reach.

@@ -18,7 +18,6 @@ use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
-use crate::plan::types::Component;
 use crate::probe::Recorder;
 use crate::report::{readiness, verified};
 use crate::run::RunState;
@@ -114,18 +113,11 @@ pub fn evaluate(
     Ok((now, checks))
 }
 
-/// Compares objects of buckets with their copies in every other site.
+/// What is observed only to judge readiness.
 fn samples(plan: &Plan, active: Option<&SiteName>, now: Timestamp) -> Vec<Target> {
     let Some(active) = active else { return Vec::new() };
     let seed = now.millis().to_string();
-    let of = |component: &Component| match component.role() {
-        Role::Copy(spec) => {
-            let sample = |site| spec.compared(plan, &component.name, (active, site), &seed);
-            spec.at.keys().filter_map(sample).map(|of| Target::Compared(Box::new(of))).collect()
-        }
-        _ => Vec::new(),
-    };
-    plan.components.values().flat_map(of).collect()
+    plan.components.values().flat_map(|c| c.spec.samples(&c.name, plan, active, &seed)).collect()
 }
 
 /// A count by standing; then the problems of each plan, the worst first.

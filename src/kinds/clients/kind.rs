@@ -31,6 +31,10 @@ impl Kind for Clients {
         self.at.keys().filter_map(|site| self.secret(plan, name, site)).map(Target::Secret).collect()
     }
 
+    fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
         let acts = [
             "secretsmanager:GetSecretValue",

@@ -43,5 +43,9 @@ impl Kind for External {
         Vec::new()
     }
 
+    fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
     fn permissions(&self, _: &ComponentName, _: &dyn Surroundings, _: &mut Needs) {}
 }

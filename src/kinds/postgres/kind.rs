@@ -34,6 +34,10 @@ impl Kind for Postgres {
         self.0.targets(plan, name)
     }
 
+    fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
     fn permissions(&self, _: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
         self.0.logins(plan, needs);
     }

@@ -31,12 +31,33 @@ pub trait Scales: fmt::Debug {
     /// What is scaled in a site.
     fn target(&self, plan: &dyn Surroundings, name: &ComponentName, site: &SiteName) -> Option<Target>;
 
-    /// The operation that gives it a size, and what a reader of the runbook should know of it; none if what was observed is of another
-    /// kind.
-    fn scale(&self, of: &Target, seen: &State, to: Size, proceed_at: u32) -> Option<Scaling>;
+    /// The operation that gives it a size, and what a reader of the runbook should know of it.
+    ///
+    /// # Errors
+    /// Why it cannot be scaled, and what to do.
+    fn scale(&self, of: &Target, seen: &State, to: Size, proceed_at: u32) -> Result<Scaling, Unscalable>;
 
     /// The state that an observation of this capacity gives.
     fn observed(&self) -> fn(Capacity) -> State;
+}
+
+/// Why something cannot be scaled.
+#[derive(Debug)]
+pub struct Unscalable {
+    /// What was observed.
+    pub facts: String,
+    /// What to do.
+    pub fix: String,
+}
+
+impl Unscalable {
+    /// What was observed is of another kind.
+    pub fn other(of: &Target) -> Self {
+        Self {
+            facts: format!("the answer about {of} was for a different target"),
+            fix: "run drctl observe".to_owned(),
+        }
+    }
 }
 
 /// A change of the size, as it goes into a runbook.

@@ -6,7 +6,7 @@ use super::plan::{Autoscaling, KEYS, build};
 use super::{GroupRef, GroupState, Scale};
 use crate::kinds::aws::arn;
 use crate::kinds::kind::{Kind, Role, Surroundings};
-use crate::kinds::shared::capacity::{Capacity, CapacityShare, Scales, Scaling, Size};
+use crate::kinds::shared::capacity::{Capacity, CapacityShare, Scales, Scaling, Size, Unscalable};
 use crate::kinds::{State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
@@ -31,6 +31,10 @@ impl Kind for Autoscaling {
 
     fn targets(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<Target> {
         self.at.keys().filter_map(|site| self.group(plan, name, site)).map(Target::Group).collect()
+    }
+
+    fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
     }
 
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
@@ -72,8 +76,8 @@ impl Scales for Autoscaling {
         self.group(plan, name, site).map(Target::Group)
     }
 
-    fn scale(&self, of: &Target, seen: &State, to: Size, proceed_at: u32) -> Option<Scaling> {
-        let (Target::Group(group), State::Group(now)) = (of, seen) else { return None };
+    fn scale(&self, of: &Target, seen: &State, to: Size, proceed_at: u32) -> Result<Scaling, Unscalable> {
+        let (Target::Group(group), State::Group(now)) = (of, seen) else { return Err(Unscalable::other(of)) };
         let blocked: BTreeSet<String> =
             now.suspended.iter().filter(|p| NEEDED.contains(&p.as_str())).cloned().collect();
         let note = (!blocked.is_empty()).then(|| {
@@ -86,7 +90,7 @@ impl Scales for Autoscaling {
         });
         let (group, from, suspend) = (group.clone(), now.capacity.size, BTreeSet::new());
         let operation = Scale { group, from, to, proceed_at, resume: blocked, suspend }.into();
-        Some(Scaling { operation, note })
+        Ok(Scaling { operation, note })
     }
 
     fn observed(&self) -> fn(Capacity) -> State {

@@ -45,6 +45,10 @@ impl Kind for Rds {
         self.0.targets(plan, name)
     }
 
+    fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
         for db in self.0.servers(plan, name) {
             let look = ["rds:DescribeDBInstances", "rds:DescribeEvents", "cloudwatch:GetMetricData"];

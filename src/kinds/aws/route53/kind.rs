@@ -33,6 +33,10 @@ impl Kind for Route53 {
         self.record_sets(plan, name).into_iter().chain(watched).chain(turned).collect()
     }
 
+    fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
         if let Some(zone) = self.hosted_zone(plan, name) {
             let hosted = arn::public("route53", &format!("hostedzone/{}", zone.zone));

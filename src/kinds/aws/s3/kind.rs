@@ -31,6 +31,18 @@ impl Kind for Buckets {
         self.at.keys().filter_map(|site| self.bucket(plan, name, site)).map(Target::Bucket).collect()
     }
 
+    /// Objects of the bucket in the active site, compared with their copies in every other site.
+    fn samples(
+        &self,
+        name: &ComponentName,
+        plan: &dyn Surroundings,
+        active: &SiteName,
+        seed: &str,
+    ) -> Vec<Target> {
+        let sample = |site| self.compared(plan, name, (active, site), seed);
+        self.at.keys().filter_map(sample).map(|of| Target::Compared(Box::new(of))).collect()
+    }
+
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
         for of in self.at.keys().filter_map(|site| self.bucket(plan, name, site)) {
             let looks = ["s3:GetBucketVersioning", "s3:GetReplicationConfiguration", "s3:ListBucket"];
