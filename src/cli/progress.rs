@@ -116,12 +116,15 @@ impl Progress {
             people.iter().map(|waits| Part::still(format!("WAITS FOR A PERSON: {}", waits.step))).collect();
         let watched = watched_until(state);
         // The time that is still running comes first.
-        parts.extend(watched.map(|until| Part::down("watched for another", until.since(now))));
-        parts.push(clock(state, now));
         let pending: Vec<&str> = state.owed().map(ComponentName::as_str).collect();
-        if !pending.is_empty() {
-            parts.push(Part::still(format!("FENCE PENDING: {}", pending.join(", "))));
-        }
+        let pending =
+            (!pending.is_empty()).then(|| Part::still(format!("FENCE PENDING: {}", pending.join(", "))));
+        // Once users are served, two primaries are the worst that can still happen.
+        let (first, then) = if watched.is_some() { (pending, None) } else { (None, pending) };
+        parts.extend(first);
+        parts.extend(watched.map(|until| Part::down("watching for another", until.since(now))));
+        parts.push(clock(state, now));
+        parts.extend(then);
         // What blocks the run comes before the remaining time.
         match people.is_empty() {
             true if watched.is_some() => {}
@@ -187,7 +190,9 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
         | EventKind::CallIntended { step: id, .. }
             if state.finished() && owed(id) && state.owed().next().is_some() =>
         {
-            "pending fence: "
+            // The check is of the new primary, and proves no fence.
+            let fences = |i| matches!(state.step(i).action, Action::Op(Operation::Fence(_)));
+            if state.position(id).is_some_and(fences) { "pending fence: " } else { "new primary: " }
         }
         _ => "",
     }
@@ -218,9 +223,12 @@ fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timest
         // Counted as the run does: without the time in which no process drove it.
         let began =
             [at.work.started_at, Some(state.taken_at), at.work.renewed_at].into_iter().flatten().max();
-        let until = began.unwrap_or(now) + step.estimate.timeout_ms;
-        match until > now && at.work.overdue.is_none() {
-            true => Part::left(&format!("{} times out in", step.id), until.since(now), line(&why)),
+        let (began, most) = (began.unwrap_or(now), step.estimate.timeout_ms);
+        match began + most > now && at.work.overdue.is_none() {
+            true => {
+                let most = format!("of at most {}", live::one_word(most));
+                Part::up(step.id.as_str(), now.since(began), line(&format!("{most}{why}")))
+            }
             false => Part::still(line(&format!("{}{why}", step.id))),
         }
     };

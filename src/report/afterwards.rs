@@ -6,11 +6,8 @@ use serde::Serialize;
 use super::duties::{Obligation, Standing};
 use super::overrides::Override;
 use super::summary::{InDoubt, Store};
-use crate::kinds::Operation;
-use crate::kinds::shared::database::Promotable;
 use crate::model::ids::ComponentName;
 use crate::model::time::{Timestamp, span};
-use crate::record::action::Action;
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Status};
 
@@ -103,7 +100,6 @@ fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Optio
 /// The attempts to fence it after the end of the run, by fence method.
 pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     let over = state.finished_at;
-    let looks = |i: &usize| matches!(&state.step(*i).action, Action::Op(Operation::CheckPromotable(Promotable { db, .. })) if db.component == *component);
     let since = |i: &usize| {
         let work = &state.steps[*i].work;
         work.started_at.is_some() && work.ended_at.is_none_or(|at| Some(at) > over)
@@ -116,10 +112,6 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
             n => format!(", {n} calls"),
         };
         let what = match (&work.status, &work.reason) {
-            // A completed check is not a proven fence.
-            (Status::Done(_), _) if !matches!(state.step(i).action, Action::Op(Operation::Fence(_))) => {
-                "done".to_owned()
-            }
             (Status::Done(_), _) => "proven".to_owned(),
             (status, Some(why)) => format!("{}: {why}", status.word()),
             (Status::Started, None) => "no answer yet".to_owned(),
@@ -128,8 +120,7 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
         let at = work.ended_at.or(work.started_at).map_or_else(String::new, |at| format!("{at} "));
         format!("{at}{step}{calls}: {what}")
     };
-    let checks = (0..state.steps.len()).filter(looks);
-    state.rungs(component).iter().copied().chain(checks).filter(since).map(words).collect()
+    state.rungs(component).iter().copied().filter(since).map(words).collect()
 }
 
 fn figure(state: &RunState, component: &ComponentName, store: &Store) -> Option<Debt> {

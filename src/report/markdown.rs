@@ -89,11 +89,11 @@ Removed: `{{ (x.destroyed.folder) | code }}`{% if x.destroyed.files %}, {{ x.des
 - {{ remark }}{% endfor %}
 {% endfor %}
 ## What people decided
-{% for w in r.waivers %}
-- `{{ (w.rule) | code }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms | span_ms }}){% endif %}{% endfor %}{% for a in r.approvals %}
-- `{{ (a.step) | code }}` approved by {{ a.who.who }}{% if not a.who.signature %} (unsigned){% endif %}{% endfor %}{% for o in r.overrides %}
+{% for s in r.said %}
+- {{ s.at }}: {{ s.who.who }}{% if s.roles %} ({{ s.roles | join(', ') }}){% endif %}{% if not s.who.signature %} (unsigned){% endif %} {{ s.text }}{% endfor %}{% for w in r.waivers %}
+- `{{ (w.rule) | code }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms | span_ms }}){% endif %}{% endfor %}{% for o in r.overrides %}
 - **Override**: {{ o.text }}{% endfor %}{% for s in r.by_people %}
-- **Step {{ s.what }}**: {{ s.text }}{% endfor %}{% if not r.waivers and not r.approvals and not r.overrides and not r.by_people %}
+- **Step {{ s.what }}**: {{ s.text }}{% endfor %}{% if not r.waivers and not r.said and not r.overrides and not r.by_people %}
 None.{% endif %}
 
 {% if r.stops %}## Stops

@@ -18,6 +18,7 @@ pub mod notices;
 pub mod overrides;
 pub mod readiness;
 pub mod restore;
+pub mod said;
 pub mod steered;
 pub mod summary;
 pub mod terms;

@@ -10,7 +10,7 @@ use super::buckets::BucketReport;
 use super::changes::changes;
 use super::measured::Measured;
 use super::restore::{Restored, restored};
-use super::{afterwards, duties, measured, overrides, steered};
+use super::{afterwards, duties, measured, overrides, said, steered};
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::kinds::{Fact, Operation};
@@ -77,6 +77,8 @@ pub struct RunReport {
     pub protection: Protection,
     /// Refusals that people accepted.
     pub waivers: Vec<Waiver>,
+    /// What people said and did.
+    pub said: Vec<said::Said>,
     /// Approvals.
     pub approvals: Vec<Approval>,
     /// Approvals that somebody overrode.
@@ -283,6 +285,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         in_doubt: in_doubt(state, now),
         protection: protection(state),
         waivers: waivers(state),
+        said: said::of(state),
         approvals: approvals(state),
         overrides: overrides::of(state, now),
         by_people: steered::of(state),

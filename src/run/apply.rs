@@ -160,8 +160,16 @@ impl RunState {
         }
         self.note_stop(&event.what, at);
         self.last_at = at;
-        self.said.extend(person_of(&event.what).and_then(Statement::of).map(|s| s.nonce));
+        self.note_people(event);
         Ok(())
+    }
+
+    /// What people said and did.
+    fn note_people(&mut self, event: &Event) {
+        self.said.extend(person_of(&event.what).and_then(Statement::of).map(|s| s.nonce));
+        if person_of(&event.what).is_some() || matches!(event.what, EventKind::Resumed { .. }) {
+            self.people.push(event.clone());
+        }
     }
 
     fn resumed(&mut self, at: Timestamp) -> Result<(), Illegal> {

@@ -89,10 +89,9 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             fulfil(state, *duty, (reference, sha256.as_ref()), (who, now))
         }
         Signal::Pause => Ok(vec![EventKind::Paused { why: format!("requested by {who}") }]),
-        Signal::Resume => match undecided(state) {
-            Some(why) => Err(why),
-            None => Ok(vec![EventKind::Resumed { who: who.clone() }]),
-        },
+        Signal::Resume => {
+            undecided(state).map_or_else(|| Ok(vec![EventKind::Resumed { who: who.clone() }]), Err)
+        }
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
         Signal::Skip { step, reason } => skip(state, step, reason, who),
         Signal::Done { step } => {
@@ -104,11 +103,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
                 return Err(format!("step {step} cannot be done by hand"));
             }
             // Saying that the step was done by hand decides an open stop, but does not replace an earlier decision.
-            if state.stopped().is_none()
-                && let Some(why) = undecided(state)
-            {
-                return Err(why);
-            }
+            undecided(state).filter(|_| state.stopped().is_none()).map_or(Ok(()), Err)?;
             let mut events = vec![EventKind::ClaimedDone { step: step.clone(), who: who.clone() }];
             if state.steps[i].work.status == Status::Failed {
                 events.push(EventKind::Resumed { who: who.clone() });

@@ -19,7 +19,7 @@ use crate::model::measure::ClockReading;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::record::action::{Action, Undo};
-use crate::record::event::{Direction, End, EventKind, Outcome, RunCreated};
+use crate::record::event::{Direction, End, Event, EventKind, Outcome, RunCreated};
 use crate::record::runbook::{Need, OnFailure, Runbook, Step, Unless};
 
 /// The status of one direction of a step.
@@ -328,6 +328,8 @@ pub struct RunState {
     pub cancelled_by: Option<(Person, String)>,
     /// Nonces of the accepted statements: each statement is valid once.
     pub said: BTreeSet<String>,
+    /// What people said and did, in order.
+    pub people: Vec<Event>,
     /// True once the person who cancelled it saw that another run holds its guard.
     pub displaced: bool,
     /// Why the last process stopped, if it recorded that.
@@ -404,6 +406,7 @@ impl RunState {
             closing: false,
             cancelled_by: None,
             said: BTreeSet::new(),
+            people: Vec::new(),
             displaced: false,
             halted: None,
             answered: BTreeMap::new(),

@@ -55,14 +55,14 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     let (_, out, err) = folder.run(&["runs", "resume", RUN, "--sandbox"]);
     let resumed = format!("{out}{err}");
     assert!(resumed.contains("one hour after its end, in virtual time"), "{resumed}");
-    assert!(resumed.contains("pending fence: check.db done"), "{resumed}");
+    assert!(resumed.contains("new primary: check.db done"), "{resumed}");
     let shown = folder.ok(&["runs", "show", RUN, "--sandbox", "--output", "json"]);
     assert_eq!(json(&shown)["fence"]["state"], "fenced", "{shown}");
     // What the old primary committed after the promotion is lost, whatever the replica had: that is known now.
     let rpo = &json(&shown)["rpo"];
     assert_eq!((&rpo["basis"], &rpo["verdict"]), (&"upper_bound".into(), &"missed".into()), "{rpo:#}");
     assert!(
-        resumed.contains("(upper bound), and at least 3h") && resumed.contains("objective 5m: MISSED"),
+        resumed.contains("(upper bound); at least 3h") && resumed.contains("objective 5m: MISSED"),
         "{resumed}"
     );
     let truth = resumed.lines().find(|l| l.contains("truth")).unwrap();

@@ -169,7 +169,7 @@ fn a_reconciled_loss_is_on_every_screen_with_what_it_replaced() {
         folder.ok(&["report", "compliance", "--sandbox", "--since", "2026-01-01", "--format", "md"]),
     ];
     let words =
-        "at most 3h 5m (upper bound), and at least 3h 3m, reconciled: replaces at most 2h 5m (upper bound)";
+        "at most 3h 5m (upper bound); at least 3h 3m, reconciled: replaces at most 2h 5m (upper bound)";
     shown.iter().for_each(|text| assert!(text.contains(words), "{text}"));
 }
 

@@ -31,6 +31,15 @@ pub struct RunTiming<'a> {
     pub truth: Option<&'a Truth>,
     /// When the first sample of the public probe was due, in a rehearsal.
     pub phase: Option<Timestamp>,
+    /// Whether a process drives the run, or just did.
+    pub driven: bool,
+}
+
+impl RunTiming<'_> {
+    /// Of a run that is only displayed.
+    pub const fn shown(driven: bool) -> Self {
+        Self { real: Dur::ZERO, passed: None, truth: None, phase: None, driven }
+    }
 }
 
 /// When the first sample of the public probe was due.
@@ -116,7 +125,7 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
 pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     let report = summary::report(state, state.last_at);
     let p = &p.rehearsing(state.created.world != WorldKind::Live);
-    title(p, state, &report);
+    title(p, state, &report, told.driven);
     if let Some(drill) = report.drill {
         p.line(&format!("  drill    {drill}: {}", drill.means()));
     }
@@ -165,9 +174,6 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
         p.line(&format!("  note     {note}"));
     }
     changed(p, &report);
-    if !goes_on(state) {
-        next(p, state, &report);
-    }
     let everything = format!("{} has everything", state.created.command("report run", ""));
     // A rehearsal starts before its outage, so the time until the decision is not part of the run.
     let from = if state.epoch <= 1 && report.rto.applies() { " with detection and decision" } else { "" };
@@ -177,21 +183,28 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
         Dur::ZERO => format!("  {everything}"),
         real => format!("  took     {passed}real {real}; {everything}"),
     });
+    // Last, so that it is on the screen however little of the rest is.
+    next(p, state, &report, told.driven);
 }
 
-/// The title line. If a person must act, the line below starts with what they need to know first.
-fn title(p: &Printer, state: &RunState, report: &RunReport) {
+/// Why a run that is not finished stands still.
+fn stopped(state: &RunState, driven: bool) -> Option<&str> {
+    state.halted.as_deref().or((!driven).then_some("no process drives it"))
+}
+
+/// The title line, and the cause if the run stands still.
+fn title(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
     p.line("");
     p.line(&format!(
         "{} {} of {}, {}   run {}",
-        p.paint(colour(state, report), &headline(state, report)),
+        p.paint(colour(state, report), &headline(state, report, driven)),
         state.runbook.title(),
         report.plan,
         state.runbook.way(),
         report.run_id
     ));
-    if goes_on(state) {
-        next(p, state, report);
+    if let Some(why) = stopped(state, driven).filter(|_| goes_on(state)) {
+        p.line(&format!("  {}  {why}", p.paint(RED, "stopped")));
     }
     if let Some(words) = after_the_end(state) {
         p.line(&format!("  {}     {words}", p.paint(RED, "next")));
@@ -202,7 +215,7 @@ fn title(p: &Printer, state: &RunState, report: &RunReport) {
 pub fn after_the_end(state: &RunState) -> Option<String> {
     let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
     let (plan, to) = (&state.created.plan, &state.runbook.to);
-    if moves && abandoned(state) {
+    if moves && abandoned(state) && attainment(state, state.last_at).validated.is_none() {
         // A new rehearsal starts with its scenario, so it does not complete this one.
         if matches!(state.created.world, WorldKind::Sandbox { .. }) {
             return Some(format!(
@@ -229,8 +242,11 @@ fn goes_on(state: &RunState) -> bool {
 }
 
 /// The outcome in capitals. For a stopped run, it also says whether users are served.
-fn headline(state: &RunState, report: &RunReport) -> String {
-    let outcome = report.outcome.to_uppercase();
+fn headline(state: &RunState, report: &RunReport, driven: bool) -> String {
+    let outcome = match goes_on(state) && !driven && state.halted.is_none() {
+        true => "STOPPED".to_owned(),
+        false => report.outcome.to_uppercase(),
+    };
     match state.watch_paused() {
         true => "RECOVERED, watch paused:".to_owned(),
         false if goes_on(state) || cut_short(state) => format!("{outcome}{}", users(state)),
@@ -274,7 +290,11 @@ pub fn out(state: &RunState) -> Option<String> {
 }
 
 /// How to continue a run that is not finished.
-fn next(p: &Printer, state: &RunState, report: &RunReport) {
+fn next(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
+    if goes_on(state) && !driven && state.halted.is_none() {
+        let resume = state.created.command("runs resume", "");
+        return p.line(&format!("  {}     {resume} continues the run", p.paint(RED, "next")));
+    }
     let Some(error) = &report.error else { return };
     if state.watch_paused() {
         let resume = state.created.command("runs resume", "");
@@ -288,9 +308,6 @@ fn next(p: &Printer, state: &RunState, report: &RunReport) {
     let ways = state.ways_on();
     if ways.len() < 2 {
         return p.line(&format!("  {}     {}", p.paint(RED, "next"), error.hint));
-    }
-    if let Some(halted) = &state.halted {
-        p.line(&format!("  {}  {halted}", p.paint(RED, "stopped")));
     }
     p.line("  ways on");
     for way in ways {

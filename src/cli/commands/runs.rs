@@ -165,7 +165,8 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
             why.map_or_else(String::new, |w| format!(" ({w})"))
         ));
     }
-    outcome::screen(printer, &state, &RunTiming { real: Dur::ZERO, passed: None, truth: None, phase: None });
+    let driven = RunLock::is_held(&Context::lock_folder(store), run);
+    outcome::screen(printer, &state, &RunTiming::shown(driven));
     for waits in state.waits_for_people() {
         printer.line(&format!("  next     {}", waits.words()));
     }
@@ -187,11 +188,7 @@ fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, C
     }
     match printer.format {
         Format::Human => {
-            outcome::screen(
-                printer,
-                &state,
-                &RunTiming { real: Dur::ZERO, passed: None, truth: None, phase: None },
-            );
+            outcome::screen(printer, &state, &RunTiming::shown(true));
         }
         Format::Json => {
             printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}))
@@ -403,7 +400,7 @@ fn resume(
         printer.note(&format!("run {run} is over, and nothing is pending"));
         if printer.format == Format::Json {
             let report = summary::report(&state, state.last_at);
-            let told = RunTiming { real: Dur::ZERO, passed: None, truth: None, phase: None };
+            let told = RunTiming::shown(true);
             printer.document(&outcome::document(&report, exit::DONE, &told));
         }
         return Ok(exit::DONE);
@@ -519,6 +516,7 @@ fn go_on(
         passed: truth.is_some().then(|| stage.world.now().since(virtual_began)),
         truth: truth.as_ref(),
         phase: outcome::phase(&ended.state),
+        driven: true,
     };
     let code = outcome::code(&ended);
     if printer.format == Format::Human {

@@ -203,8 +203,7 @@ impl Starting<'_> {
         let told = RunTiming {
             real: clock.now().since(began),
             passed: stage.sandbox.is_some().then(|| stage.world.now().since(world_began)),
-            truth: None,
-            phase: None,
+            ..RunTiming::shown(true)
         };
         match ended? {
             Before::Refused(document) => Ok(Ending::without(exit::REFUSED, document)),

@@ -500,7 +500,11 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
         let report = summary::report(state, state.last_at);
         let waits = state.waits_for_people();
         let driven = match waits.first() {
-            Some(_) => waits.iter().map(|waits| format!("; {}", p.paint(YELLOW, &waits.words()))).collect(),
+            Some(_) => {
+                let held = RunLock::is_held(&folder, &state.created.run);
+                let alone = if held { "" } else { "; no process drives it" };
+                waits.iter().map(|waits| format!("; {}{alone}", p.paint(YELLOW, &waits.words()))).collect()
+            }
             None if state.finished() => String::new(),
             None if RunLock::is_held(&folder, &state.created.run) => " (driven now)".to_owned(),
             None => stopped(p, state),

@@ -187,7 +187,7 @@ mod tests {
             Part::still("WAITS FOR A PERSON: approve.policy".to_owned()),
             Part::up("users out for", Dur::secs(60), "of RTO 20m".to_owned()),
             Part::up("running for", Dur::secs(80), String::new()),
-            Part::down("watched for another", Dur::secs(60)),
+            Part::down("watching for another", Dur::secs(60)),
             Part::still("3/12 steps".to_owned()),
         ];
         Set { parts, at: Duration::from_secs(10), pace }
@@ -197,10 +197,10 @@ mod tests {
     fn it_goes_on_between_events_at_the_pace_of_the_run() {
         let later = set(60.0).now(Duration::from_millis(10_500), 200);
         assert!(later.contains("users out for 1m 30s of RTO 20m"), "{later}");
-        assert!(later.contains("watched for another 30s"), "{later}");
+        assert!(later.contains("watching for another 30s"), "{later}");
         // Before the time when it was set, and after a countdown has ended.
         assert!(set(60.0).now(Duration::ZERO, 200).contains("users out for 1m of RTO 20m"));
-        assert!(set(60.0).now(Duration::from_secs(99), 200).contains("watched for another 0s"));
+        assert!(set(60.0).now(Duration::from_secs(99), 200).contains("watching for another 0s"));
     }
 
     #[test]

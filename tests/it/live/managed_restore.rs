@@ -184,7 +184,7 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
     assert!(read >= at_least, "{rows}, and there were {at_least}");
 
     removes_what_was_left(&world, &to, &before);
-    // A snapshot by its name; an unknown name is refused with the list of those that exist.
+    // An unknown name is refused with the list of those that exist.
     let (code, refused, _) = world.drill(&["--snapshot", "nope"]);
     let facts = refused["refusals"][0]["facts"].as_str().unwrap().to_owned();
     let snapshot =
@@ -197,7 +197,6 @@ fn a_drill_of_a_managed_instance_leaves_nothing_and_a_broken_copy_is_not_put_in_
 
     let accept = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "120m", "--reason", "x"];
     write_plan(&world, 1_000_000_000);
-    // A row that violates a foreign key, as damage may leave it.
     world.ask("west", "SET session_replication_role = replica; INSERT INTO child VALUES (2)");
     let to = world.clock();
     world.restorable(&to);
