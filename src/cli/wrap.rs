@@ -80,9 +80,9 @@ fn hang(line: &str, width: usize) -> usize {
 
 /// Whether a line begins with a time, such as `03:01:28Z`.
 fn is_stamped(line: &str) -> bool {
-    let stamp = line.as_bytes().iter().take(TIME).zip(b"00:00:00Z ");
+    let mut stamp = line.as_bytes().iter().take(TIME).zip(b"00:00:00Z ");
     let fits = |(c, like): (&u8, &u8)| if *like == b'0' { c.is_ascii_digit() } else { c == like };
-    line.len() > TIME && stamp.map(fits).all(|fits| fits)
+    line.len() > TIME && stamp.all(fits)
 }
 
 fn without_colours(line: &str) -> String {
