@@ -255,7 +255,7 @@ fn a_killed_server_needs_a_waiver_loses_no_more_than_the_bound_and_is_fenced_whe
     // Notifications were sent during the run, by the channel that works.
     let told: Vec<_> = hooks.came().iter().map(|came| came.json()["notice"]["kind"].clone()).collect();
     assert_eq!(told, ["alert", "resolved"].map(Value::from), "{words}");
-    assert!(words.contains("notify: nobody did not take"), "{words}");
+    assert!(words.contains("notify: nobody did not accept"), "{words}");
     let sent: i64 = hooks.came()[0].header("webhook-timestamp").parse().unwrap();
     let ended: jiff::Timestamp = report["ended_at"].as_str().unwrap().parse().unwrap();
     assert!(sent <= ended.as_second(), "{sent} {ended}");
