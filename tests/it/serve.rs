@@ -354,3 +354,20 @@ fn a_rehearsed_server_pays_the_fence_that_a_run_owes() {
     );
     assert!(!folder.ok(&serve).contains("the fence of db"), "once");
 }
+
+/// Setting a pending fence takes an hour of a rehearsal. No drill that is due meanwhile is forgotten.
+#[test]
+fn a_drill_that_is_due_while_a_rehearsed_fence_is_set_is_held_or_missed() {
+    let every = |name: &str, hour: u32| {
+        format!("  {name}: {{plan: truststream, drill: isolated, at: \"0 {hour} * * *\", zone: UTC}}\n")
+    };
+    let folder = serving(&format!("\nschedules:\n{}{}", every("first", 4), every("second", 5)));
+    let waive = ["--waive", "unfenced-promotion", "--accept-data-loss", "10m", "--reason", "dark"];
+    let start = ["failover", "truststream", "--to", "us-east-1", "--yes"];
+    folder.run(&[&start[..], &waive, &["--sandbox", "region-dark"]].concat());
+    let (_, out, err) = folder.run(&["serve", "--sandbox", "--until", "2026-01-02T00:00:00Z"]);
+    let drills = drills(&folder);
+    for (name, due) in [("first", "2026-01-01T04:00:00Z"), ("second", "2026-01-01T05:00:00Z")] {
+        assert!(drills[name].iter().any(|(at_, _)| *at_ == at(due)), "{name}: {drills:?}\n{out}{err}");
+    }
+}

@@ -214,6 +214,12 @@ impl Server<'_> {
                 Next::Begin(due) if self.moved_lately(&due) => {}
                 Next::Begin(due) => self.contained(&due, |server, due| server.begin(due)),
                 Next::Carry(due) => self.contained(&due, |server, due| server.carry(due)),
+                // Every schedule is known by then, so that no due time passes before its schedule is announced.
+                Next::Wait(then) if matches!(self.clock, Clock::Rehearsed(_)) => {
+                    if !self.pay_rehearsed()? {
+                        self.wait(then);
+                    }
+                }
                 Next::Wait(then) => {
                     if let Some(plan) = self.to_look_at(&mut ahead, &mut began) {
                         let looked = self.look_ahead(&plan);
@@ -224,7 +230,6 @@ impl Server<'_> {
                 }
             }
             if matches!(self.clock, Clock::Rehearsed(_)) {
-                self.pay_rehearsed()?;
                 continue;
             }
             let watched = self.watch();

@@ -103,12 +103,13 @@ impl Server<'_> {
     }
 
     /// In a rehearsal, a lost site returns without anybody watching, if its scenario says so. Each pending fence is tried once,
-    /// an hour later.
-    pub(super) fn pay_rehearsed(&mut self) -> Result<(), CliError> {
+    /// an hour later. Returns whether one was tried.
+    pub(super) fn pay_rehearsed(&mut self) -> Result<bool, CliError> {
         let runs = self.store.runs()?.len();
         if std::mem::replace(&mut self.watching.runs, runs) == runs {
-            return Ok(());
+            return Ok(false);
         }
+        let mut tried = false;
         let states = status::states(&self.store)?;
         for debt in status::debts(&states) {
             let (run, component) = (&debt.run, &debt.component);
@@ -117,6 +118,7 @@ impl Server<'_> {
                 continue;
             }
             self.watching.tried.insert(run.clone(), self.now());
+            tried = true;
             if let Err(e) = runs::pay(&self.context, &self.quiet().silent(), &self.store, run) {
                 self.printer
                     .note(&format!("drctl could not set the pending fence of run {run}: {}", e.message));
@@ -127,7 +129,7 @@ impl Server<'_> {
             }
             self.told_of_fence(run, component.as_str(), state.owed().any(|c| c == component));
         }
-        Ok(())
+        Ok(tried)
     }
 
     fn told_of_fence(&self, run: &RunId, component: &str, owed: bool) {
