@@ -206,6 +206,8 @@ pub struct Totals {
     pub obligations_missed: usize,
     /// Scheduled drills that did not run.
     pub drills_missed: usize,
+    /// Scheduled drills that failed.
+    pub drills_failed: usize,
     /// Applications whose proof was overdue at the end, by the rule of their tier.
     pub unproven: usize,
     /// Applications that were never proven.
@@ -562,6 +564,7 @@ fn totals(
         overrides_late: lines.iter().map(|line| line.late).sum(),
         obligations_missed: obligations.iter().filter(|owed| owed.standing.is_missed()).count(),
         drills_missed: findings::missed(books, asked).count(),
+        drills_failed: findings::failed(books, asked),
         unproven: applications.iter().filter(|a| a.unproven.iter().any(|gap| gap.open)).count(),
         never_proven: applications.iter().filter(|a| a.never_proven).count(),
         // An empty sum of floats is -0.0.

@@ -281,6 +281,8 @@ for group in groups.values():
         group[name] = {"known": len(known), **ranks, "trend": trend}
 total |= verdicts
 total["drills_missed"] = sum(d["fate"]["fate"] == "missed" and since <= ms(d["due"]) < until for d in drills)
+held = [d for d in drills if d["fate"]["fate"] == "ended" and since <= ms(d["due"]) < until]
+total["drills_failed"] = sum(not d["fate"]["passed"] for d in held)
 total["unproven"] = sum(open_gap(marks, tiers[tier] * 1000) for tier, marks in proofs.values() if tiers.get(tier))
 total["never_proven"] = sum(len(marks) == 1 for _, marks in proofs.values())
 total["unprotected_s"] = sum(unprotected(runs) for runs in by_plan.values()) / 1000

@@ -21,6 +21,11 @@ pub(super) fn missed<'a>(
     })
 }
 
+/// Drills in the period that took place and failed.
+pub(super) fn failed(books: Books<'_>, asked: &Asked) -> usize {
+    within(books, asked).filter(|drill| matches!(drill.fate, Fate::Ended { passed: false, .. })).count()
+}
+
 fn within<'a>(books: Books<'a>, asked: &'a Asked) -> impl Iterator<Item = &'a DrillLine> {
     books.drills.iter().filter(|drill| (asked.since..asked.until).contains(&drill.due))
 }

@@ -222,6 +222,7 @@ fn figures(report: &Compliance) -> Table {
         ),
         ("Duties missed", t.obligations_missed.to_string(), tone(t.obligations_missed > 0)),
         ("Scheduled drills missed", t.drills_missed.to_string(), tone(t.drills_missed > 0)),
+        ("Scheduled drills failed", t.drills_failed.to_string(), tone(t.drills_failed > 0)),
         (
             "Applications whose proof was overdue at the end",
             format!("{} of {}", t.unproven, report.applications.len()),
