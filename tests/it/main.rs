@@ -126,6 +126,7 @@ mod unread;
 mod unreplicated;
 mod variables;
 mod verified;
+mod ways_on;
 mod windows;
 mod without_drctl;
 

@@ -1,0 +1,155 @@
+//! The ways on from a run that stands still, and what a cancel would do to it.
+
+use drctl::kinds::Called;
+use drctl::model::authority::{Authority, Operator};
+use drctl::model::intent::Intent;
+use drctl::model::time::Dur;
+use drctl::record::action::{Action, Check, Write};
+use drctl::record::event::{EventKind, Outcome};
+use drctl::record::runbook::{OnFailure, Phase, Step};
+use drctl::run::RunState;
+use drctl::run::state::{Mode, Status};
+
+use crate::decided::{DONE, cancelled, component, db, minutes, promote, scale, step, under_way};
+use crate::rig::BEGAN;
+
+fn guard() -> Action {
+    let (place, holder) = (db("db-east").place, "run".to_owned());
+    Action::Write(Write::Guard { component: component(), place, holder, instead_of: None })
+}
+
+fn looks() -> Action {
+    Action::Check(Check::Evidence { targets: Vec::new() })
+}
+
+/// A guard, a scaling that is done, one that has not begun, a check and a fence step of an earlier run.
+fn half_way() -> RunState {
+    under_way(vec![
+        (step("guard", guard()), DONE),
+        (step("scale", scale()), DONE),
+        (step("later", scale()), Status::Pending),
+        (step("looks", looks()), DONE),
+        (Step { debt: true, ..step("debt", scale()) }, DONE),
+    ])
+}
+
+#[test]
+fn a_cancel_before_the_point_of_no_return_undoes_what_was_done() {
+    let off = half_way().called_off();
+    assert_eq!((off.past, off.undone), (None, vec!["guard".to_owned(), "scale".to_owned()]));
+    assert!(off.stays.is_empty() && off.guards.is_empty() && !off.grave && !off.users_out);
+}
+
+#[test]
+fn a_cancel_under_another_holder_undoes_nothing_and_keeps_no_guard() {
+    let mut state = half_way();
+    state.displaced = true;
+    let off = state.called_off();
+    assert_eq!(off.past.as_deref(), Some("another run holds the guard"));
+    assert!(off.undone.is_empty() && off.guards.is_empty() && off.users_out);
+    assert!(off.stays.iter().any(|step| step == "scale"), "{off:?}");
+}
+
+#[test]
+fn a_cancel_after_a_promotion_keeps_the_guards_and_says_how_users_are() {
+    let off = |change: &dyn Fn(&mut RunState)| {
+        let mut state = half_way();
+        state.promoted.insert(component());
+        change(&mut state);
+        state.called_off()
+    };
+    let out = off(&|_| {});
+    assert!(out.past.is_some() && out.undone.is_empty() && out.users_out);
+    assert_eq!(out.guards, ["db"]);
+    assert!(
+        !off(&|state| state.runbook.intent = Intent::Switchover).users_out,
+        "users were served before it"
+    );
+    let watch = |state: &mut RunState| {
+        let wait = Action::Wait { duration_ms: Dur::mins(60), until: None };
+        let mut watched =
+            under_way(vec![(Step { phase: Phase::Watch, ..step("watch", wait) }, Status::Started)]);
+        watched.promoted.insert(component());
+        *state = watched;
+    };
+    assert!(!off(&watch).users_out, "they are served again");
+}
+
+/// A step that failed after a part of its calls may have changed something.
+#[test]
+fn what_had_a_part_of_its_effect_stays_or_is_undone() {
+    let off = |action: Action, status: Status| {
+        let mut state = under_way(vec![(step("a", action), status)]);
+        state.steps[0].work.parts.accepted = vec![Vec::new()];
+        let off = state.called_off();
+        (off.undone.len(), off.stays.len(), off.grave)
+    };
+    assert_eq!(off(promote(), Status::Failed), (0, 1, true));
+    assert_eq!(off(scale(), Status::Failed), (1, 0, false));
+    // What is in progress ends first, and is undone if anything undoes it.
+    assert_eq!(off(scale(), Status::Awaiting { answered_at: BEGAN, token: None }), (1, 0, false));
+}
+
+/// The commands up to their options.
+fn commands(state: &RunState) -> Vec<String> {
+    let verb = |command: &str| {
+        let rest = command.strip_prefix("drctl ").unwrap_or(command);
+        rest.split(' ').take_while(|word| word.chars().all(char::is_alphabetic)).collect::<Vec<_>>().join(" ")
+    };
+    state.ways_on().iter().map(|way| verb(&way.command)).collect()
+}
+
+#[test]
+fn only_a_failed_step_that_halts_the_run_has_ways_around_it() {
+    let failed = under_way(vec![(step("a", scale()), Status::Failed)]);
+    assert_eq!(
+        commands(&failed),
+        ["runs resume run", "runs done run a", "runs skip run a", "runs cancel run"]
+    );
+    let passed_over = Step { on_failure: OnFailure::Continue, ..step("a", scale()) };
+    let goes_on = under_way(vec![(passed_over, Status::Failed), (step("b", scale()), Status::Pending)]);
+    assert_eq!(commands(&goes_on), ["runs resume run", "runs cancel run"]);
+    assert_eq!(goes_on.ways_on()[0].means, "continues the run");
+}
+
+#[test]
+fn a_run_that_is_over_or_is_being_undone_has_no_ways_around_a_step() {
+    let failed = || under_way(vec![(step("a", scale()), Status::Failed), (step("b", scale()), DONE)]);
+    let mut over = failed();
+    over.mode = Mode::Finished(Outcome::Abandoned);
+    assert!(over.ways_on().is_empty());
+    let undoing = cancelled(failed());
+    assert_eq!(commands(&undoing), ["runs resume run", "runs cancel run"]);
+    assert_eq!(undoing.ways_on()[0].means, "continues to undo the run");
+}
+
+#[test]
+fn a_blocked_step_is_answered_and_not_just_resumed() {
+    let blocked = |flag: &str| {
+        let status = Status::Blocked { why: "w".to_owned(), rule: None, flag: Some(flag.to_owned()) };
+        under_way(vec![(step("a", scale()), status)])
+    };
+    let state = blocked("drctl approve run a");
+    let ways: Vec<_> = state.ways_on().into_iter().map(|way| way.command).collect();
+    assert_eq!(ways[0], "drctl approve run a");
+    assert_eq!(commands(&state), ["approve run a", "runs cancel run"]);
+}
+
+/// A named person decides first where people are known; not for a run that is being undone anyway.
+#[test]
+fn somebody_decides_before_the_other_ways_do_anything() {
+    let stopped = || {
+        let mut state = under_way(vec![(step("a", scale()), Status::Started), (step("b", scale()), DONE)]);
+        let ann = Operator { key: String::new(), roles: ["dba".to_owned()].into() };
+        state.created.authority = Authority { operators: [("ann".to_owned(), ann)].into() };
+        let (step, reason) = (state.step(0).id.clone(), "no capacity".to_owned());
+        crate::decided::say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
+        state
+    };
+    assert_eq!(commands(&stopped())[0], "ack run");
+    let mut undoing = stopped();
+    undoing.mode = Mode::Cancelling;
+    undoing.cancelled_at = Some(minutes(2));
+    assert_ne!(commands(&undoing)[0], "ack run");
+    assert!(step("a", scale()).action.watch(&Called::NOT_YET).is_some());
+}
