@@ -190,7 +190,7 @@ impl Walk<'_> {
             (Shape::Secret, Value::Text(_)) => {}
             (Shape::Secret, Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if k.text == "secret" && v.text().is_some_and(|t| !SECRET.fits(t))) => {
                 if let [(_, place)] = entries.as_slice() {
-                    self.unwritten(place, "secret", place.text().unwrap_or_default(), &SECRET);
+                    self.no_reference(place, place.text().unwrap_or_default());
                 }
             }
             (Shape::Secret, Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if ["secret", "endpoint_of"].contains(&k.text.as_str()) && v.text().is_some()) =>
@@ -200,6 +200,22 @@ impl Walk<'_> {
             }
             (shape, _) => self.wrong(node, what, expected(shape)),
         }
+    }
+
+    /// Text that names no place may be the secret itself, so it is not repeated.
+    fn no_reference(&mut self, node: &Node, text: &str) {
+        if text.contains([':', '/']) {
+            return self.unwritten(node, "secret", text, &SECRET);
+        }
+        let message = "the value of `secret` is not a secret reference, and may be a secret".to_owned();
+        self.push(
+            Finding::error("secret-in-plan", self.file, Some(node.span), message)
+                .because(format!("{} has this format: {}", SECRET.name, SECRET.rule))
+                .fix(format!(
+                    "write it as in `{}`; if the value is a secret, replace it everywhere",
+                    SECRET.example
+                )),
+        );
     }
 
     fn unwritten(&mut self, node: &Node, what: &str, text: &str, syntax: &Syntax) {

@@ -40,13 +40,8 @@ pub fn plan(
         owner: tree.get("owner").and_then(Node::text).map(str::to_owned),
         tier,
         objectives,
-        after: tree
-            .get("after")
-            .map(names::<PlanName>)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|n| n.value)
-            .collect(),
+        named: tree.get("plan")?.span,
+        after: tree.get("after").map(names::<PlanName>).unwrap_or_default(),
         sites: map(tree, "sites", |key, node| Some((SiteName::new(key), site(key, node)))),
         connections: map(tree, "connections", |key, node| Some((key.to_owned(), place(key, node, "global")))),
         home: Spanned { value: SiteName::new(home.text()?), span: home.span },

@@ -211,6 +211,24 @@ pub const FINDINGS: &[Explanation] = &[
         "Remove one of the `needs` entries.",
     ),
     e(
+        "plan-name-twice",
+        "Two plans have the same name.",
+        "drctl tells plans, their runs and their reports apart by name.",
+        "Give one of them another name.",
+    ),
+    e(
+        "unknown-plan",
+        "The plan waits for a plan that does not exist.",
+        "The plan would not wait for what it needs.",
+        "Correct the name under `after`, or remove it.",
+    ),
+    e(
+        "plan-cycle",
+        "Plans wait for each other.",
+        "drctl cannot start any of them first.",
+        "Remove one of the `after` entries.",
+    ),
+    e(
         "component-in-one-site",
         "A component exists in one site only.",
         "If that site is lost, the component and everything that needs it are lost.",

@@ -6,6 +6,7 @@ mod buckets;
 mod clients;
 mod followed;
 pub mod places;
+pub mod plans;
 pub mod settings;
 
 use super::graph;

@@ -24,6 +24,8 @@ pub struct Plan {
     pub digest: Digest,
     /// The application.
     pub name: PlanName,
+    /// Where its name is.
+    pub named: Span,
     /// The team that is responsible for it.
     pub owner: Option<String>,
     /// Its recovery class.
@@ -31,7 +33,7 @@ pub struct Plan {
     /// Its objectives.
     pub objectives: Objectives,
     /// Plans that must recover first.
-    pub after: Vec<PlanName>,
+    pub after: Vec<Spanned<PlanName>>,
     /// The sites where it can run.
     pub sites: BTreeMap<SiteName, Site>,
     /// Places that belong to no site.

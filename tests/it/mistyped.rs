@@ -145,3 +145,47 @@ fn a_waiver_without_a_component_is_never_taken_for_several() {
     assert!(code == 5 && err.contains(taken), "{code} {out}{err}");
     assert_eq!(json(&out)["waivers"][0]["component"], "db", "{out}");
 }
+
+/// Files with these changes, checked.
+fn checked(changes: &[(&str, &str, &str)]) -> (i32, String) {
+    let folder = Folder::with_plans();
+    for (plan, was, is) in changes {
+        let file = folder.path().join("plans").join(format!("{plan}.yaml"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(was), "{plan}: {was}");
+        std::fs::write(&file, text.replace(was, is)).unwrap();
+    }
+    let (code, out, err) = folder.run(&["check", "--output", "json"]);
+    let (_, human, more) = folder.run(&["check"]);
+    (code, format!("{out}{err}{human}{more}"))
+}
+
+#[test]
+fn plans_that_wait_for_no_plan_or_for_each_other_are_errors() {
+    let waits = |plan: &'static str, line: &'static str, other: &str| {
+        (plan, line, format!("{line}\nafter: [{other}]"))
+    };
+    let (one, two) = (
+        waits("truststream", "plan: truststream", "startr"),
+        waits("starter", "plan: starter", "truststream"),
+    );
+    let (code, said) = checked(&[(one.0, one.1, &one.2)]);
+    assert!(code == 2 && said.contains("unknown-plan") && said.contains("did you mean `starter`?"), "{said}");
+    let (_, said) = checked(&[(two.0, two.1, &two.2)]);
+    assert!(!said.contains("unknown-plan") && !said.contains("plan-cycle"), "{said}");
+    let back = waits("truststream", "plan: truststream", "starter");
+    let (code, said) = checked(&[(back.0, back.1, &back.2), (two.0, two.1, &two.2)]);
+    assert!(code == 2 && said.contains("`truststream` and `starter` wait for each other"), "{said}");
+    let (code, said) = checked(&[("starter", "plan: starter", "plan: truststream")]);
+    assert!(code == 2 && said.contains("plan-name-twice"), "{said}");
+}
+
+/// Text without a scheme may be the password itself.
+#[test]
+fn what_may_be_a_password_is_not_repeated() {
+    let secret = ("truststream", "secret: \"aws-sm:ts/db/admin\"", "secret: \"hunter2\"");
+    let (code, said) = checked(&[secret]);
+    assert!(code == 2 && said.contains("secret-in-plan") && !said.contains("hunter2"), "{said}");
+    let (code, said) = checked(&[(secret.0, secret.1, "secret: \"ts/db/admin\"")]);
+    assert!(code == 2 && said.contains("`ts/db/admin` is not a secret reference"), "{said}");
+}

@@ -13,6 +13,7 @@ use crate::kinds::Role;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::PlanName;
 use crate::model::plain::{count, some};
+use crate::plan::lint::plans;
 use crate::plan::lint::settings::about;
 use crate::plan::settings::{Written, placeholders_in, secrets_in};
 use crate::plan::{Checked, Plan};
@@ -84,6 +85,7 @@ fn between(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<V
     found.extend(certificates(context, &written, &seen));
     found.extend(matrix::nobody_can(&written, settings, &seen));
     found.extend(matrix::nobody_can_override(&written, settings, &seen));
+    found.extend(plans::among(&seen, args.paths.is_empty() && seen.len() == checked.len()));
     // If only some plans are named, or the name of one cannot be read, it is unknown which other plans exist.
     let names: Option<BTreeSet<PlanName>> = checked.iter().map(|found| found.name.clone()).collect();
     if let (true, Some(names), Some(_)) = (args.paths.is_empty(), names, &context.settings_text) {

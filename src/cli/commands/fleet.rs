@@ -62,10 +62,11 @@ impl Waves {
         let mut stands = self.stands();
         loop {
             let of = |name: &&PlanName| stands.get(*name).copied().unwrap_or(Stand::Serves);
-            if let Some(failed) = plan.after.iter().find(|name| of(name) == Stand::Failed) {
+            if let Some(failed) = plan.after.iter().map(|a| &a.value).find(|name| of(name) == Stand::Failed) {
                 return Err(failed.clone());
             }
-            let Some(first) = plan.after.iter().find(|name| of(name) == Stand::Working) else {
+            let Some(first) = plan.after.iter().map(|a| &a.value).find(|name| of(name) == Stand::Working)
+            else {
                 return Ok(());
             };
             if interrupts.count() > 0 {

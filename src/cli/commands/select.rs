@@ -35,7 +35,7 @@ impl Starting<'_> {
         }
         let mut ordered: Vec<Plan> = Vec::new();
         while !plans.is_empty() {
-            let waits = |p: &Plan| p.after.iter().any(|a| plans.iter().any(|other| other.name == *a));
+            let waits = |p: &Plan| p.after.iter().any(|a| plans.iter().any(|other| other.name == a.value));
             let next = plans.iter().position(|p| !waits(p)).ok_or_else(|| {
                 let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
                 CliError::usage_fix(

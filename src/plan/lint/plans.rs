@@ -1,0 +1,71 @@
+//! Plans that refer to each other.
+
+use std::collections::BTreeMap;
+
+use crate::model::document::Spanned;
+use crate::model::finding::Finding;
+use crate::model::ids::PlanName;
+use crate::model::shape::suggest;
+use crate::plan::Plan;
+
+/// The findings about plans that are used together. `whole`: no other plan exists.
+pub fn among(plans: &[&Plan], whole: bool) -> Vec<Finding> {
+    let mut by_name: BTreeMap<&PlanName, &Plan> = BTreeMap::new();
+    let mut found = Vec::new();
+    for plan in plans {
+        match by_name.get(&plan.name) {
+            Some(first) => found.push(twice(plan, first)),
+            None => drop(by_name.insert(&plan.name, plan)),
+        }
+    }
+    for plan in by_name.values() {
+        for after in &plan.after {
+            match by_name.get(&after.value) {
+                None if whole => found.push(unknown(plan, after, &by_name)),
+                None => {}
+                Some(_) if waits_for(&by_name, &after.value, &plan.name) => found.push(circular(plan, after)),
+                Some(_) => {}
+            }
+        }
+    }
+    found
+}
+
+fn twice(plan: &Plan, first: &Plan) -> Finding {
+    let message = format!("{} is a plan named `{}`, too", first.file, plan.name);
+    Finding::error("plan-name-twice", &plan.file, Some(plan.named), message)
+        .because("drctl tells plans, their runs and their reports apart by name")
+        .fix("give one of them another name")
+}
+
+fn unknown(plan: &Plan, after: &Spanned<PlanName>, known: &BTreeMap<&PlanName, &Plan>) -> Finding {
+    let others = known.keys().map(|name| name.as_str()).filter(|name| *name != plan.name.as_str());
+    let meant =
+        suggest(after.value.as_str(), others).map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+    let message = format!("there is no plan named `{}`{meant}", after.value);
+    Finding::error("unknown-plan", &plan.file, Some(after.span), message)
+        .because("the plan would not wait for what it needs")
+        .fix("correct the name, or remove it from `after`")
+}
+
+fn circular(plan: &Plan, after: &Spanned<PlanName>) -> Finding {
+    let message = format!("`{}` and `{}` wait for each other", plan.name, after.value);
+    Finding::error("plan-cycle", &plan.file, Some(after.span), message)
+        .because("drctl cannot start any of them first")
+        .fix("remove one of the `after` entries")
+}
+
+/// Whether a plan waits for another one, directly or not.
+fn waits_for(plans: &BTreeMap<&PlanName, &Plan>, from: &PlanName, other: &PlanName) -> bool {
+    let (mut seen, mut next) = (Vec::new(), vec![from]);
+    while let Some(name) = next.pop() {
+        if name == other {
+            return true;
+        }
+        if !seen.contains(&name) {
+            seen.push(name);
+            next.extend(plans.get(name).iter().flat_map(|plan| plan.after.iter().map(|after| &after.value)));
+        }
+    }
+    false
+}
