@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -99,6 +99,22 @@ impl World {
     fn first(&self) -> Value {
         self.run(&["runs", "list"]).1["runs"][0].clone()
     }
+
+    /// Waits until the journal has the end of a run. It is read in this process and often, because the second half of a drill can be declared
+    /// in less time than a command takes to start.
+    fn has_ended(&self) -> bool {
+        let store = rusqlite::Connection::open(self.folder.path().join(".drctl/drctl.db")).unwrap();
+        store.busy_timeout(Duration::from_secs(5)).unwrap();
+        let ends =
+            "SELECT count(*) FROM events WHERE instr(CAST(bytes AS TEXT), '\"kind\":\"run_finished\"') > 0";
+        for _ in 0..20_000 {
+            if store.query_row(ends, [], |row| row.get::<_, i64>(0)).is_ok_and(|ends| ends > 0) {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        false
+    }
 }
 
 /// Killed after users were moved and before their return started: the journal shows it, and so does the next drill.
@@ -106,8 +122,11 @@ impl World {
 fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
     let world = World::new();
     let ((), truth) = world.under_load(|| {
-        world.killed(&[], || world.first()["outcome"] == "recovered");
-        assert_eq!(world.roles(), ["t", "f"], "killed too late");
+        // The store exists before the drill.
+        world.status();
+        world.killed(&[], || world.has_ended());
+        assert_eq!(world.first()["outcome"], "recovered", "killed too late");
+        assert_eq!(world.roles(), ["t", "f"]);
         let first = world.first()["run_id"].clone();
         assert_eq!(world.status()["drill_halfway"], first);
         // It is part of the go-bag, so that it can be continued elsewhere.
