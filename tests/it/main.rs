@@ -103,6 +103,7 @@ mod resume;
 mod rig;
 mod schedules;
 mod serve;
+mod several;
 mod shop;
 mod signed;
 mod simulation;

@@ -120,7 +120,7 @@ fn in_short(plan: &Plan, active: &str, lines: &[Line]) -> summed::Line {
         if users == 0 { String::new() } else { format!("; {} bad", count(users, "probe is|probes are")) };
     summed::Line {
         reads,
-        word,
+        word: word.to_owned(),
         what: plan.name.to_string(),
         detail: format!("active in {active}; {said}{users}"),
     }

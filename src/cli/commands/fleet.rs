@@ -11,6 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::interrupt::Interrupts;
+use crate::cli::printer::Printer;
 use crate::executor::View;
 use crate::model::ids::{PlanName, StepId};
 use crate::model::plain::count;
@@ -29,20 +30,23 @@ const PATIENCE: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
     Working,
-    Serves,
+    /// Since this time.
+    Serves(Timestamp),
     Failed,
 }
 
 /// The states of all plans of one command.
 pub struct Waves {
+    /// Whether the plans run at the same time; in a rehearsal one follows the other.
+    pub side_by_side: bool,
     stands: Mutex<BTreeMap<PlanName, Stand>>,
     changed: Condvar,
 }
 
 impl Waves {
-    fn new(plans: &[Plan]) -> Self {
+    fn new(plans: &[Plan], side_by_side: bool) -> Self {
         let stands = plans.iter().map(|p| (p.name.clone(), Stand::Working)).collect();
-        Self { stands: Mutex::new(stands), changed: Condvar::new() }
+        Self { side_by_side, stands: Mutex::new(stands), changed: Condvar::new() }
     }
 
     fn stands(&self) -> MutexGuard<'_, BTreeMap<PlanName, Stand>> {
@@ -61,7 +65,7 @@ impl Waves {
     fn wait_for(&self, plan: &Plan, interrupts: &Interrupts) -> Result<(), PlanName> {
         let mut stands = self.stands();
         loop {
-            let of = |name: &&PlanName| stands.get(*name).copied().unwrap_or(Stand::Serves);
+            let of = |name: &&PlanName| stands.get(*name).copied().unwrap_or(Stand::Serves(ALWAYS));
             if let Some(failed) = plan.after.iter().map(|a| &a.value).find(|name| of(name) == Stand::Failed) {
                 return Err(failed.clone());
             }
@@ -76,7 +80,47 @@ impl Waves {
             stands = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
+
+    /// The last of the plans that this one depends on to serve users, and since when.
+    pub fn served(&self, plan: &Plan) -> Option<(PlanName, Timestamp)> {
+        let stands = self.stands();
+        let since = |name: &PlanName| match stands.get(name) {
+            Some(Stand::Serves(at)) => Some((name.clone(), *at)),
+            _ => None,
+        };
+        plan.after.iter().filter_map(|a| since(&a.value)).max_by_key(|(_, at)| *at)
+    }
+
+    /// Runs a plan once those that it depends on serve users, and notes what came of it for those that depend on it.
+    fn in_its_turn(
+        &self,
+        (printer, interrupts): (&Printer, &Interrupts),
+        plan: &Plan,
+        work: impl FnOnce() -> Result<Ending, CliError>,
+    ) -> Ending {
+        if let Err(first) = self.wait_for(plan, interrupts) {
+            printer
+                .note(&format!("{}: not started, because it needs {first}, which does not serve", plan.name));
+            self.settle(&plan.name, Stand::Failed);
+            let why = serde_json::json!({
+                "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": exit::NOT_RECOVERED,
+                "error": {"code": "needed_first", "hint": format!("recover {first} first")},
+            });
+            return Ending::without(exit::NOT_RECOVERED, why);
+        }
+        let told = work().unwrap_or_else(|e| Ending::failed(printer, plan, &e));
+        let stand = match (told.code, &told.run) {
+            (exit::DONE | exit::RECOVERED_BUT, Some(run)) => Stand::Serves(run.last_at),
+            (exit::DONE | exit::RECOVERED_BUT, None) => Stand::Serves(ALWAYS),
+            _ => Stand::Failed,
+        };
+        self.settle(&plan.name, stand);
+        told
+    }
 }
+
+/// The end of a plan that had nothing to do: its users were served before.
+const ALWAYS: Timestamp = Timestamp::from_millis(0);
 
 /// Tells the other plans when this one serves users.
 pub struct Watching<'a> {
@@ -92,7 +136,7 @@ impl View for Watching<'_> {
     fn event(&self, event: &Event, state: &RunState) {
         self.inner.event(event, state);
         if serves(state) {
-            self.waves.settle(self.plan, Stand::Serves);
+            self.waves.settle(self.plan, Stand::Serves(event.at));
         }
     }
 
@@ -143,27 +187,16 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
     if !starting.args.how.yes {
         return Err(unconfirmed(plans));
     }
-    let waves = Waves::new(plans);
+    let waves = Waves::new(plans, true);
     // Rate limits apply to an account, but each run has its own throttle, so each gets a share of the limit.
     let context = named(starting, plans.len())?;
     let (printer, intent, args) = (starting.printer, starting.intent, starting.args);
     let (outage_began, interrupts) = (starting.outage_began, &starting.interrupts);
     let (context, waves) = (&context, &waves);
     let one = |plan: &Plan| -> Ending {
-        if let Err(first) = waves.wait_for(plan, interrupts) {
-            printer
-                .note(&format!("{}: not started, because it needs {first}, which does not serve", plan.name));
-            waves.settle(&plan.name, Stand::Failed);
-            let why = serde_json::json!({
-                "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": exit::NOT_RECOVERED,
-                "error": {"code": "needed_first", "hint": format!("recover {first} first")},
-            });
-            return Ending::without(exit::NOT_RECOVERED, why);
-        }
-        let told = context.store().and_then(|store| {
-            let interrupts = interrupts.clone();
-            let store = &store;
-            let waves = Some(waves);
+        waves.in_its_turn((printer, interrupts), plan, || {
+            let store = context.store()?;
+            let (store, interrupts, waves) = (&store, interrupts.clone(), Some(waves));
             let (restore, drill) = (None, Drilled::default());
             Starting {
                 context,
@@ -178,11 +211,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
                 waves,
             }
             .plan(plan)
-        });
-        let told = told.unwrap_or_else(|e| Ending::failed(printer, plan, &e));
-        let served = matches!(told.code, exit::DONE | exit::RECOVERED_BUT);
-        waves.settle(&plan.name, if served { Stand::Serves } else { Stand::Failed });
-        told
+        })
     };
     let one = &one;
     Ok(std::thread::scope(|scope| {
@@ -200,4 +229,20 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
         let bug = || Ending { code: exit::BUG, document: None, run: None };
         runs.into_iter().map(|run| run.and_then(|r| r.join().ok()).unwrap_or_else(bug)).collect()
     }))
+}
+
+/// Rehearses all plans, one after the other in the order of their dependencies, as if they ran at the same time: the virtual clock of each
+/// begins at the same instant.
+pub fn rehearse(starting: &Starting<'_>, plans: &[Plan]) -> Vec<Ending> {
+    let waves = Waves::new(plans, false);
+    let interrupts = &starting.interrupts;
+    let one = Starting { waves: Some(&waves), interrupts: interrupts.clone(), ..*starting };
+    let mut told = Vec::new();
+    for plan in plans {
+        told.push(waves.in_its_turn((starting.printer, interrupts), plan, || one.plan(plan)));
+        if interrupts.count() > 0 {
+            break;
+        }
+    }
+    told
 }

@@ -20,6 +20,7 @@ pub mod init;
 pub mod key;
 pub mod kit;
 pub mod live_drill;
+mod look_around;
 pub mod notify;
 pub mod observe;
 pub mod outcome;

@@ -1,12 +1,10 @@
 //! `drctl failover`, `switchover` and `failback`
 
-use futures_util::future::join;
-
 use super::ending::{self, Ending};
 use super::outcome::{self, RunTiming};
 use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
-use super::{adopted, fleet, restore, status, whatif};
+use super::{adopted, fleet, restore, status, summed, whatif};
 use crate::adapters::sandbox::Feed;
 use crate::cli::args::{Global, StartArgs};
 use crate::cli::context::{Context, SANDBOX_BEGAN, one_line};
@@ -14,8 +12,8 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{estate, evidence, exit, keys, ledger, notifier, render, rescue, uploads, waived};
-use crate::executor::{Ended, Patience, Session, View, create, drive, survey};
+use crate::cli::{evidence, exit, keys, ledger, notifier, render, rescue, uploads, waived};
+use crate::executor::{Ended, Patience, Session, View, create, drive};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -30,17 +28,12 @@ use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::planner::{self, Request};
 use crate::probe::Recorder;
-use crate::record::event::{EventKind, RunCreated, SCHEMA_VERSION};
-use crate::record::runbook::{Probe, ProbeRole, Runbook};
+use crate::record::event::{RunCreated, SCHEMA_VERSION};
+use crate::record::runbook::Runbook;
 use crate::record::statement::Statement;
 use crate::report::history::History;
 use crate::run::RunState;
 use crate::world::World;
-
-/// In a rehearsal, the time from detection to decision.
-const DECISION: Dur = Dur::secs(20);
-/// In a rehearsal, how long to wait for detection.
-const NOTICE: Dur = Dur::mins(3);
 
 /// Everything that a command needs to start runs.
 pub struct Starting<'a> {
@@ -62,7 +55,7 @@ pub struct Starting<'a> {
     pub drill: Drilled<'a>,
     /// Ctrl-C.
     pub interrupts: Interrupts,
-    /// The other plans, if they run side by side.
+    /// The other plans of the command.
     pub waves: Option<&'a fleet::Waves>,
 }
 
@@ -118,10 +111,19 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
         starting.store.may_write()?;
         context.unlock()?;
     }
-    // Rehearsals take no real time, and a dry run is read from top to bottom.
-    let together = plans.len() > 1 && context.scenario()?.is_none() && !args.how.dry_run;
+    // A dry run is read from top to bottom.
+    let several = plans.len() > 1 && !args.how.dry_run;
+    let rehearsed = context.is_rehearsal();
     let work = || {
-        let told = if together { fleet::run(starting, &plans)? } else { starting.in_turn(&plans)? };
+        let told = match several {
+            // Rehearsals take no real time.
+            true if rehearsed => fleet::rehearse(starting, &plans),
+            true => fleet::run(starting, &plans)?,
+            false => starting.in_turn(&plans)?,
+        };
+        if several {
+            summed::overall(starting.printer, &plans, &told);
+        }
         Ok(ending::tell(starting.printer, told))
     };
     let code = match args.how.dry_run {
@@ -142,7 +144,7 @@ impl Starting<'_> {
     }
 
     fn in_turn(&self, plans: &[Plan]) -> Result<Vec<Ending>, CliError> {
-        if let Some(told) = super::summed::dry_run(self, plans) {
+        if let Some(told) = summed::dry_run(self, plans) {
             return Ok(told);
         }
         let mut told = Vec::new();
@@ -186,7 +188,7 @@ impl Starting<'_> {
         let began = clock.now();
         let stage = self.stage(plan)?;
         let history = status::history(self.store, &plan.name)?;
-        let progress = match self.waves {
+        let progress = match self.waves.filter(|waves| waves.side_by_side) {
             Some(_) => Progress::beside(*self.printer, plan.name.as_str()),
             None => Progress::new(*self.printer, stage.pace(self.context.pace())),
         }
@@ -354,76 +356,6 @@ impl Starting<'_> {
         let typed = self.waivers()?;
         waived::say(self.printer, &typed, &waived::for_plan(typed.clone(), plan)?);
         Ok(())
-    }
-
-    /// Samples probes and observes everything. Live, both run at the same time, because in an outage each of them waits for a
-    /// dark region.
-    async fn look_around(
-        &self,
-        stage: &Stage,
-        session: &Session<'_>,
-        plan: &Plan,
-        (recorder, scope): (&mut Recorder, &str),
-    ) -> Result<(Vec<EventKind>, Estate), CliError> {
-        let guard = self.context.guard_of(plan);
-        let nothing = Recorder::new(self.context.settings.probe_consecutive);
-        let look = estate::look(session, (self.store, scope), plan, guard.as_ref(), &nothing);
-        let (turns, seen) = if stage.sandbox.is_none() {
-            join(self.notice(stage, session, plan, (recorder, scope)), look).await
-        } else {
-            (self.notice(stage, session, plan, (recorder, scope)).await, look.await)
-        };
-        Ok((turns?, Estate { probes: recorder.health(), ..seen? }))
-    }
-
-    /// Samples probes: in a rehearsal from before the outage until the decision; live until their results are confirmed.
-    async fn notice(
-        &self,
-        stage: &Stage,
-        session: &Session<'_>,
-        plan: &Plan,
-        (recorder, scope): (&mut Recorder, &str),
-    ) -> Result<Vec<EventKind>, CliError> {
-        let all: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
-        let probes = survey::relevant(&all, &self.to(plan), self.drill.class);
-        let guard = self.context.guard_of(plan);
-        let guard = guard.as_ref();
-        let world = session.world;
-        if self.drill.class == Some(Drill::Tabletop) {
-            return Ok(Vec::new());
-        }
-        if stage.sandbox.is_none() {
-            if !stage.has_prober() || probes.is_empty() {
-                return Ok(Vec::new());
-            }
-            let every = probes.iter().map(|p| p.every_ms.plus(p.timeout_ms)).max().unwrap_or_default();
-            let until =
-                world.now() + Dur(every.millis() * u64::from(self.context.settings.probe_consecutive));
-            let most = until.since(world.now());
-            self.printer.note(&format!("{}: running probes, for at most {most}", plan.name));
-            return Ok(survey::believe(session, &probes, recorder, until).await);
-        }
-        if let Some(pace) = self.context.pace() {
-            let words = "waiting until probes see the outage, and for a decision";
-            self.printer.note(&format!("{}: {words} ({pace} times as fast)", plan.name));
-        }
-        // The observation that drctl observe would have stored while everything worked.
-        estate::look(session, (self.store, scope), plan, guard, recorder).await?;
-        // If nothing fails, there is nothing to detect.
-        let fails = self.context.scenario()?.is_some_and(|s| s.loses_home);
-        let deadline = if fails { world.now() + NOTICE } else { world.now() };
-        let mut turns = Vec::new();
-        // A standby that does not serve yet is not an outage.
-        let seen_by_users: Vec<_> =
-            probes.iter().filter(|p| p.role != ProbeRole::Site).map(Probe::key).collect();
-        let down = |turns: &[EventKind]| {
-            turns.iter().any(|t| matches!(t, EventKind::ProbeTurned { good: false, probe, .. } if seen_by_users.contains(probe)))
-        };
-        while !down(&turns) && world.now() < deadline {
-            turns.extend(survey::sample(session, &probes, recorder, world.now() + Dur::secs(1)).await);
-        }
-        turns.extend(survey::sample(session, &probes, recorder, world.now() + DECISION).await);
-        Ok(turns)
     }
 
     fn derive(

@@ -10,6 +10,8 @@ use crate::model::plain::count;
 use crate::plan::Plan;
 use crate::planner::critical_path;
 use crate::record::runbook::Runbook;
+use crate::report::measured::Measured;
+use crate::report::summary;
 
 /// More items than this are summarized.
 pub const FEW: usize = 5;
@@ -30,7 +32,7 @@ pub struct Line {
     /// The rating.
     pub reads: Reads,
     /// The rating in one word.
-    pub word: &'static str,
+    pub word: String,
     /// The item.
     pub what: String,
     /// Details.
@@ -46,7 +48,7 @@ pub fn show(p: &Printer, things: &str, mut all: Vec<Line>, more: &str) {
             Reads::Doubtful => YELLOW,
             Reads::Good => GREEN,
         };
-        p.paint(colour, line.word)
+        p.paint(colour, &line.word)
     };
     let mut words: Vec<(String, usize)> = Vec::new();
     for line in &all {
@@ -91,7 +93,7 @@ pub fn dry_run(starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
 /// The expected result of a run of a plan.
 fn foreseen(plan: &Plan, ending: &Ending) -> Line {
     let what = plan.name.to_string();
-    let of = |reads, word, detail| Line { reads, word, what: what.clone(), detail };
+    let of = |reads, word: &str, detail| Line { reads, word: word.to_owned(), what: what.clone(), detail };
     let document = ending.document.as_ref().unwrap_or(&Value::Null);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let refused: Vec<_> = document["refusals"].as_array().into_iter().flatten().map(refusal).collect();
@@ -127,6 +129,57 @@ fn foreseen(plan: &Plan, ending: &Ending) -> Line {
     }
 }
 
+/// What came of the runs of one command.
+pub fn overall(p: &Printer, plans: &[Plan], told: &[Ending]) {
+    if p.format != Format::Human {
+        return;
+    }
+    let lines: Vec<_> = plans.iter().zip(told).map(|(plan, ending)| came_of(plan, ending)).collect();
+    let acts: Vec<_> = lines.iter().filter(|line| line.reads == Reads::Bad).map(|line| &*line.what).collect();
+    let more = match acts.len() {
+        0 => "no plan waits for a person".to_owned(),
+        n => format!("{} a person: {}", count(n, "plan needs|plans need"), acts.join(", ")),
+    };
+    p.line("");
+    show(p, "plan", lines, &more);
+}
+
+fn came_of(plan: &Plan, ending: &Ending) -> Line {
+    let what = plan.name.to_string();
+    let of = |reads, word: &str, detail| Line { reads, word: word.to_owned(), what: what.clone(), detail };
+    let document = ending.document.as_ref().unwrap_or(&Value::Null);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let outcome = text(&document["outcome"]).replace('_', " ");
+    let Some(run) = &ending.run else {
+        let refused: Vec<_> = document["refusals"].as_array().into_iter().flatten().map(refusal).collect();
+        return match ending.code {
+            exit::DONE => of(Reads::Good, &outcome, "everything already runs there".to_owned()),
+            _ if !refused.is_empty() => of(Reads::Bad, &outcome, refused.join("; ")),
+            _ => {
+                let error = &document["error"];
+                let said = [&error["message"], &error["hint"]].map(text);
+                let said: Vec<_> = said.into_iter().filter(|words| !words.is_empty()).collect();
+                of(Reads::Bad, &outcome, said.join("; "))
+            }
+        };
+    };
+    let report = summary::report(run, run.last_at);
+    let figure = |name: &str, of: &Measured| match of.applies() {
+        true => format!("{name} {}: {}", of.text, of.verdict.words()),
+        false => format!("{name} {}", of.words()),
+    };
+    let alone = if report.protection.unprotected.is_empty() { "" } else { "; UNPROTECTED" };
+    let figures = format!("{}, {}{alone}", figure("RTO", &report.rto), figure("RPO", &report.rpo));
+    match ending.code {
+        exit::DONE => of(Reads::Good, &outcome, figures),
+        exit::RECOVERED_BUT if report.fence.state == "pending" => {
+            of(Reads::Doubtful, &outcome, format!("FENCE PENDING; {figures}"))
+        }
+        exit::RECOVERED_BUT => of(Reads::Doubtful, &outcome, figures),
+        _ => of(Reads::Bad, &outcome, report.error.map_or(figures, |error| error.hint)),
+    }
+}
+
 fn refusal(refused: &Value) -> String {
     let text = |key: &str| refused[key].as_str().unwrap_or_default();
     match refused["component"].as_str() {
@@ -158,5 +211,5 @@ pub fn standing(plan: &Plan, document: &Value) -> Line {
     };
     let active = document["active"]["site"].as_str().unwrap_or("unknown");
     said.extend([format!("active in {active}"), protection.to_owned(), verified]);
-    Line { reads, word, what: plan.name.to_string(), detail: said.join(", ") }
+    Line { reads, word: word.to_owned(), what: plan.name.to_string(), detail: said.join(", ") }
 }

@@ -1,0 +1,99 @@
+//! What a command sees before it decides: the samples of probes, and an observation of everything.
+
+use futures_util::future::join;
+
+use super::stage::Stage;
+use super::start::Starting;
+use crate::cli::error::CliError;
+use crate::cli::estate;
+use crate::executor::{Session, survey};
+use crate::inventory::Estate;
+use crate::model::intent::Drill;
+use crate::model::time::Dur;
+use crate::plan::Plan;
+use crate::probe::Recorder;
+use crate::record::event::EventKind;
+use crate::record::runbook::{Probe, ProbeRole};
+
+/// In a rehearsal, the time from detection to decision.
+const DECISION: Dur = Dur::secs(20);
+/// In a rehearsal, how long to wait for detection.
+const NOTICE: Dur = Dur::mins(3);
+
+impl Starting<'_> {
+    /// Samples probes and observes everything. Live, both run at the same time, because in an outage each of them waits for a
+    /// dark region.
+    pub async fn look_around(
+        &self,
+        stage: &Stage,
+        session: &Session<'_>,
+        plan: &Plan,
+        (recorder, scope): (&mut Recorder, &str),
+    ) -> Result<(Vec<EventKind>, Estate), CliError> {
+        let guard = self.context.guard_of(plan);
+        let nothing = Recorder::new(self.context.settings.probe_consecutive);
+        let look = estate::look(session, (self.store, scope), plan, guard.as_ref(), &nothing);
+        let (turns, seen) = if stage.sandbox.is_none() {
+            join(self.notice(stage, session, plan, (recorder, scope)), look).await
+        } else {
+            (self.notice(stage, session, plan, (recorder, scope)).await, look.await)
+        };
+        Ok((turns?, Estate { probes: recorder.health(), ..seen? }))
+    }
+
+    /// Samples probes: in a rehearsal from before the outage until the decision; live until their results are confirmed.
+    async fn notice(
+        &self,
+        stage: &Stage,
+        session: &Session<'_>,
+        plan: &Plan,
+        (recorder, scope): (&mut Recorder, &str),
+    ) -> Result<Vec<EventKind>, CliError> {
+        let all: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
+        let probes = survey::relevant(&all, &self.to(plan), self.drill.class);
+        let guard = self.context.guard_of(plan);
+        let guard = guard.as_ref();
+        let world = session.world;
+        if self.drill.class == Some(Drill::Tabletop) {
+            return Ok(Vec::new());
+        }
+        if stage.sandbox.is_none() {
+            if !stage.has_prober() || probes.is_empty() {
+                return Ok(Vec::new());
+            }
+            let every = probes.iter().map(|p| p.every_ms.plus(p.timeout_ms)).max().unwrap_or_default();
+            let until =
+                world.now() + Dur(every.millis() * u64::from(self.context.settings.probe_consecutive));
+            let most = until.since(world.now());
+            self.printer.note(&format!("{}: running probes, for at most {most}", plan.name));
+            return Ok(survey::believe(session, &probes, recorder, until).await);
+        }
+        if let Some(pace) = self.context.pace() {
+            let words = "waiting until probes see the outage, and for a decision";
+            self.printer.note(&format!("{}: {words} ({pace} times as fast)", plan.name));
+        }
+        // The observation that drctl observe would have stored while everything worked.
+        estate::look(session, (self.store, scope), plan, guard, recorder).await?;
+        // If nothing fails, there is nothing to detect.
+        let fails = self.context.scenario()?.is_some_and(|s| s.loses_home);
+        let deadline = if fails { world.now() + NOTICE } else { world.now() };
+        let mut turns = Vec::new();
+        // A standby that does not serve yet is not an outage.
+        let seen_by_users: Vec<_> =
+            probes.iter().filter(|p| p.role != ProbeRole::Site).map(Probe::key).collect();
+        let down = |turns: &[EventKind]| {
+            turns.iter().any(|t| matches!(t, EventKind::ProbeTurned { good: false, probe, .. } if seen_by_users.contains(probe)))
+        };
+        while !down(&turns) && world.now() < deadline {
+            turns.extend(survey::sample(session, &probes, recorder, world.now() + Dur::secs(1)).await);
+        }
+        let decided = world.now() + DECISION;
+        let needed = self.waves.and_then(|waves| waves.served(plan));
+        if let Some((first, at)) = needed.as_ref().filter(|(_, at)| *at > decided) {
+            self.printer.note(&format!("{}: starts when {first} serves its users, at {at}", plan.name));
+        }
+        let begins = needed.map_or(decided, |(_, at)| at.max(decided));
+        turns.extend(survey::sample(session, &probes, recorder, begins).await);
+        Ok(turns)
+    }
+}
