@@ -234,6 +234,11 @@ impl World {
         matches!(self.inner.clock, Clock::Virtual { .. })
     }
 
+    /// Virtual seconds for each real one, if virtual time keeps pace with real time.
+    pub fn pace(&self) -> Option<f64> {
+        if let Clock::Virtual { pace, .. } = &self.inner.clock { *pace } else { None }
+    }
+
     /// Any number. In a simulated world it follows from the seed and the order of draws.
     pub fn random(&self) -> u64 {
         let draw = self.inner.draws.fetch_add(1, Ordering::Relaxed);

@@ -3,7 +3,9 @@
 use std::process::Command;
 use std::time::Duration;
 
-use crate::cli::{Folder, finish};
+use drctl::model::time::{Dur, Timestamp};
+
+use crate::cli::{Folder, finish, json};
 
 const PACED: &[&str] = &["failover", "truststream", "--sandbox", "--to", "us-east-1", "--yes", "--pace"];
 
@@ -49,6 +51,34 @@ fn killed_at_any_moment() {
         child.wait().unwrap();
         carried_on(&folder, &format!("killed after {after_ms} ms"));
     }
+}
+
+/// In the watch nothing happens for two hours of virtual time: the killed process was at some hour of them, and the next one is not before.
+#[test]
+fn virtual_time_goes_on_from_where_the_process_was_killed() {
+    let folder = Folder::with_plans();
+    let mut child = folder.start(&[PACED, &["600"]].concat());
+    let id = begun(&folder);
+    let events = || {
+        let out = folder.ok(&["runs", "replay", &id, "--sandbox", "--output", "json"]);
+        json(&out)["events"].as_array().unwrap().clone()
+    };
+    let began = |events: &[serde_json::Value]| events.iter().any(|e| e["step"] == "watch");
+    for _ in 0..200 {
+        if began(&events()) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Twenty minutes of virtual time, or less on a machine that is busy.
+    std::thread::sleep(Duration::from_secs(2));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = events();
+    let at = |event: &serde_json::Value| Timestamp::parse(event["at"].as_str().unwrap()).unwrap();
+    folder.ok(&["runs", "resume", &id, "--sandbox"]);
+    let (last, next) = (at(&before[before.len() - 1]), at(&events()[before.len()]));
+    assert!(next.since(last) >= Dur::mins(5), "{last}, then {next}");
 }
 
 #[test]

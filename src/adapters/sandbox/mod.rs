@@ -22,7 +22,7 @@ mod stale;
 pub mod truth;
 mod users;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
@@ -46,7 +46,7 @@ use crate::world::World;
 use scenario::Fate;
 use stale::EarlierAnswers;
 
-/// Records every change of the estate, so that a later process finds it in the same state.
+/// Records every change of the estate, and the time between changes without any bytes, so that a later process finds it in the same state.
 pub type Keep = Box<dyn Fn(Timestamp, &[u8])>;
 
 /// The simulated providers.
@@ -54,6 +54,8 @@ pub struct Sandbox {
     estate: Rc<RefCell<Estate>>,
     world: World,
     keep: RefCell<Option<Keep>>,
+    /// The last time that was recorded.
+    ticked: Cell<Timestamp>,
     told: RefCell<EarlierAnswers>,
 }
 
@@ -73,7 +75,7 @@ impl Sandbox {
         feed: Option<&Feed>,
     ) -> Self {
         let estate = Rc::new(RefCell::new(build::estate(plan, scenario, seed, began, feed)));
-        Self { estate, world, keep: RefCell::new(None), told: RefCell::default() }
+        Self { estate, world, keep: RefCell::new(None), ticked: Cell::new(began), told: RefCell::default() }
     }
 
     /// Starts to record changes.
@@ -145,6 +147,17 @@ impl Sandbox {
     async fn pause(&self, ms: u64) {
         self.world.sleep_until(self.world.now() + Dur(ms)).await;
         self.advance(&mut self.estate.borrow_mut(), Dur::ZERO);
+        self.tick();
+    }
+
+    /// Records the time once in a real second, so that the clock that a person watched does not go back after the process was killed.
+    fn tick(&self) {
+        let (now, keep) = (self.real(), self.keep.borrow());
+        let (Some(pace), Some(keep)) = (self.world.pace(), keep.as_ref()) else { return };
+        if now.since(self.ticked.get()).as_secs_f64() >= pace {
+            self.ticked.set(now);
+            keep(now, &[]);
+        }
     }
 
     fn note(&self, action: &Action) {

@@ -53,7 +53,8 @@ pub(super) enum Job {
         bytes: Vec<u8>,
         answer: Answer,
     },
-    /// A change of a simulated environment. It is written with the next append, so it is never ahead of the journal.
+    /// A change of a simulated environment. It is written with the next append, so it is never ahead of the journal. Without bytes it is the
+    /// time alone, which is written at once.
     Note {
         run: RunId,
         at: Timestamp,
@@ -101,7 +102,8 @@ impl Writer {
             group.push(first);
             group.extend(jobs.try_iter().take(GROUP - 1));
             let stops = group.iter().any(|job| matches!(job, Job::Stop));
-            let only_notes = group.iter().all(|job| matches!(job, Job::Note { .. }));
+            let only_notes =
+                group.iter().all(|job| matches!(job, Job::Note { bytes, .. } if !bytes.is_empty()));
             if stops || !only_notes || group.len() >= GROUP {
                 self.commit(std::mem::take(&mut group));
             }
