@@ -168,10 +168,13 @@ fn clock(state: &RunState, now: Timestamp) -> Part {
     let of_rto = format!("of RTO {}", live::one_word(state.runbook.promised_rto().0));
     match (told.detected, told.validated) {
         (Some(from), Some(at)) => {
+            if let Some(since) = state.fails_again() {
+                return Part::up("users fail again for", now.since(since), String::new());
+            }
             let took = told.rto.value_ms.unwrap_or(at.since(from));
             Part::still(format!("served again after {} {of_rto}", live::time(took)))
         }
-        (Some(from), None) => Part::up("users out for", now.since(from), of_rto),
+        (Some(_), None) => Part::up("users out for", told.out_for(now).unwrap_or_default(), of_rto),
         (None, _) => Part::up("running for", now.since(state.created_at), String::new()),
     }
 }

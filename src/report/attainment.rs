@@ -42,6 +42,14 @@ pub struct Attainment {
     pub never_recovered: bool,
 }
 
+impl Attainment {
+    /// How long users have not been served at `now`, if probes saw that: the figure of the RTO, so that no two clocks differ.
+    pub fn out_for(&self, now: Timestamp) -> Option<Dur> {
+        let from = self.detected.filter(|_| self.validated.is_none())?;
+        Some(self.rto.value_ms.unwrap_or_else(|| now.since(from)))
+    }
+}
+
 /// Computes the figures at `asked`. That time matters until the run has ended, and afterwards while a fence is pending.
 pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
     let now = state.finished_at.unwrap_or(asked);

@@ -140,6 +140,24 @@ fn the_live_line_of_a_planned_move_names_no_objective_and_ticks_while_it_is_watc
     assert!(ticks.len() > 1, "{shown}");
 }
 
+/// The live line, the summary and `status` have one clock: from the start of the outage that a person declared.
+#[test]
+fn the_live_line_and_the_summary_count_from_the_same_start() {
+    let folder = Folder::with_plans();
+    let args = "failover truststream --to us-east-1 --yes --sandbox=capacity-short --pace 300 --outage-began 2026-01-01T02:50:00Z";
+    let shown = seen(&folder, 200, args, "");
+    let times = |words: &str, end: &str| {
+        let of = |line: &str| Some(line.split_once(words)?.1.split_once(end)?.0.to_owned());
+        shown.lines().filter_map(of).collect::<Vec<_>>()
+    };
+    let live = times("users out for ", " of RTO");
+    let summary = times("users have not been served for at least ", ";");
+    // The line counts on until it is drawn again, here five minutes in a second.
+    let minutes = |time: Option<&String>| time.unwrap().split('m').next().unwrap().parse::<u32>().unwrap();
+    assert!(minutes(live.last()) >= minutes(summary.first()), "{shown}");
+    assert!(minutes(summary.first()) >= 20, "{shown}");
+}
+
 /// The status line shows which step fails, why, and its timeout, and no estimate that has passed already.
 #[test]
 fn the_live_line_names_the_step_that_holds_the_run_up_with_its_cause() {
