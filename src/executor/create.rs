@@ -179,13 +179,18 @@ pub async fn note(
     vouched_for(run, &opened.records)?;
     let mut state = replay(run, &opened.records)?;
     let taken = EventKind::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
-    // That alone does not continue the run.
-    let halted = state.halted.clone().map(|reason| EventKind::Halted { reason });
-    let events = std::iter::once(taken).chain(words).chain(halted).map(|what| Event { at, what });
-    let events: Vec<_> = events.collect();
+    let halted = state.halted.clone();
+    let mut events: Vec<_> = std::iter::once(taken).chain(words).map(|what| Event { at, what }).collect();
     let before = opened.records.len() as u64;
     for (event, seq) in events.iter().zip(before + 1..) {
         state.apply(event).map_err(|why| DriveError::Illegal { run: run.to_string(), seq, why })?;
+    }
+    // That alone does not continue the run. But an answer may change what it waits for.
+    if let Some(before) = halted {
+        let event = Event { at, what: EventKind::Halted { reason: state.answered().unwrap_or(before) } };
+        let seq = opened.records.len() as u64 + events.len() as u64 + 1;
+        state.apply(&event).map_err(|why| DriveError::Illegal { run: run.to_string(), seq, why })?;
+        events.push(event);
     }
     let bytes = events.iter().map(encode).collect();
     journal.append(run, opened.epoch, before, bytes, crate::journal::Release::Keep).await?;

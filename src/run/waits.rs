@@ -38,6 +38,14 @@ impl RunState {
         rule.map_or_else(|| flag.to_owned(), |_| self.created.command("runs resume", &format!(" {flag}")))
     }
 
+    /// What the run waits for since somebody answered an approval request, unless a step failed.
+    pub fn answered(&self) -> Option<String> {
+        let open = |i: &usize| !self.work(*i).status.settled();
+        let failed = self.steps.iter().any(|step| step.work.status == Status::Failed);
+        let words = |i: usize| Some(format!("{}: {}", self.step(i).id, approval::answered_since(self, i)?.0));
+        (0..self.steps.len()).filter(|_| !failed).filter(open).find_map(words)
+    }
+
     /// Every step that waits for a person, in the order of the runbook; none once the run is over.
     pub fn waits_for_people(&self) -> Vec<Waits> {
         if self.finished() {

@@ -461,8 +461,12 @@ fn until_the_run_goes_on_an_override_is_one_way_of_two() {
     assert!(expired(), "it never expired");
     let (code, _, err) = by(&folder, "bob.key", &["reject", &run, "--reason", "the replica is corrupt"]);
     assert!(code == 3 && err.contains("is failed"), "there is nothing that waits for a no: {code} {err}");
+    assert!(folder.ok(&["status", "--sandbox"]).contains("nobody approved within 1m 20s"));
     let (code, _, err) = by(&folder, "kim.key", &["approve", "--yes", &run]);
     assert_eq!(code, 0, "{err}");
+    let status = folder.ok(&["status", "--sandbox"]);
+    let words = "approve.policy: approved by kim, overridden by ivy, and no process continues the run yet";
+    assert!(status.contains(words) && !status.contains("nobody approved"), "{status}");
     let state = state_of(&folder, &run);
     let gate = state.position(&StepId::new(GATE)).unwrap();
     assert_eq!(state.steps[gate].approved_by.len(), 1, "a yes before the run goes on is not one afterwards");
