@@ -107,7 +107,7 @@ fn set_aside(
     }
     let to = aside(&db.id, &draft.input.request.run);
     draft.notes.push(format!(
-        "{} is renamed to {to} and stays fenced. It costs money until somebody deletes it",
+        "{} is renamed to {to}, and drctl does not lift its fence. It costs money until somebody deletes it",
         db.id
     ));
     let mut step = step(

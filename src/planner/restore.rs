@@ -389,7 +389,7 @@ fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<Ste
     let Some(new) = of.instance() else { return needs };
     let (name, to) = (&of.db.component, new.aside.clone());
     draft.notes.push(format!(
-        "{} is renamed to {to} and stays fenced. It costs money until somebody deletes it",
+        "{} is renamed to {to}, and drctl does not lift its fence. It costs money until somebody deletes it",
         of.db.id
     ));
     draft.notes.push(format!(
