@@ -103,6 +103,12 @@ pub fn table(of: &Question<'_>) -> Vec<Line> {
     lines
 }
 
+/// What a failover would lose of each store, as far as it was observed.
+pub fn losses(of: &Question<'_>) -> Vec<String> {
+    let losses = table(of).into_iter().filter(|line| line.about == "loss");
+    losses.map(|line| format!("possible loss of {}: {}", line.what, line.detail)).collect()
+}
+
 fn line(about: &'static str, what: impl Into<String>, reads: Reads, detail: impl Into<String>) -> Line {
     Line { about, what: what.into(), reads, detail: detail.into() }
 }

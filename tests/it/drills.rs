@@ -268,6 +268,20 @@ fn there_and_back_and_every_word_says_that_it_was_a_drill() {
     assert!(shown.contains("live drill (switchover) of truststream, us-east-1 -> us-west-2"), "{shown}");
 }
 
+/// A tabletop drill is about the outage of its scenario: what that would lose, and what it would refuse.
+#[test]
+fn a_tabletop_drill_is_read_for_the_time_of_its_outage() {
+    let folder = Folder::with_plans();
+    let (code, read, words) = drill(&folder, &["--sandbox=replica-lagging"]);
+    assert_eq!((code, &read["outcome"]), (0, &json!("read")), "{read:#}\n{words}");
+    let notes: Vec<_> = read["notes"].as_array().unwrap().iter().filter_map(|note| note.as_str()).collect();
+    let loss = "possible loss of db in us-east-1: up to 8m 8s of writes";
+    assert!(notes.iter().any(|note| note.starts_with(loss)), "{notes:#?}");
+    let (code, refused, words) = drill(&folder, &["--sandbox=region-dark"]);
+    assert_eq!(code, 3, "{refused:#}\n{words}");
+    assert_eq!(refused["refusals"][0]["rule"], "unfenced-promotion", "{refused:#}");
+}
+
 #[test]
 fn the_other_kinds_say_what_they_are() {
     let folder = Folder::with_plans();

@@ -54,7 +54,13 @@ impl Starting<'_> {
         let guard = self.context.guard_of(plan);
         let guard = guard.as_ref();
         let world = session.world;
+        // If nothing fails, there is nothing to detect.
+        let fails = self.context.scenario()?.is_some_and(|s| s.loses_home);
         if self.drill.class == Some(Drill::Tabletop) {
+            if fails {
+                estate::look(session, (self.store, scope), plan, guard, recorder).await?;
+                world.sleep_until(world.now() + stage.outage_begins()).await;
+            }
             return Ok(Vec::new());
         }
         if stage.sandbox.is_none() {
@@ -74,8 +80,6 @@ impl Starting<'_> {
         }
         // The observation that drctl observe would have stored while everything worked.
         estate::look(session, (self.store, scope), plan, guard, recorder).await?;
-        // If nothing fails, there is nothing to detect.
-        let fails = self.context.scenario()?.is_some_and(|s| s.loses_home);
         let deadline = if fails { world.now() + NOTICE } else { world.now() };
         let mut turns = Vec::new();
         // A standby that does not serve yet is not an outage.

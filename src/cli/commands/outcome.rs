@@ -272,9 +272,8 @@ pub fn users(state: &RunState) -> String {
     match (seen.detected, seen.validated) {
         (Some(_), Some(_)) if state.fails_again().is_none() => ": users are served again;".to_owned(),
         (Some(_), Some(_)) => ": users fail again;".to_owned(),
-        // The same figure as for the RTO, so that no two figures differ.
-        (Some(from), None) => {
-            let long = seen.rto.value_ms.unwrap_or_else(|| state.last_at.since(from));
+        (Some(_), None) => {
+            let long = seen.out_for(state.last_at).unwrap_or_default();
             format!(": users have not been served for at least {};", Dur::secs(long.millis() / 1_000))
         }
         (None, _) => String::new(),
@@ -502,7 +501,8 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
 }
 
 fn truth(p: &Printer, report: &RunReport, told: &RunTiming<'_>) {
-    let Some(truth) = told.truth else { return };
+    // Of a tabletop drill, nothing ran that could be compared with it.
+    let Some(truth) = told.truth.filter(|_| report.drill != Some(Drill::Tabletop)) else { return };
     let failed = match truth.outage() {
         None => "users never failed".to_owned(),
         Some((_, None)) => "users still fail".to_owned(),

@@ -26,6 +26,7 @@ use crate::model::terms::Terms;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
+use crate::planner::assessment::{self, Question};
 use crate::planner::{self, Request};
 use crate::probe::Recorder;
 use crate::record::event::{RunCreated, SCHEMA_VERSION};
@@ -278,13 +279,13 @@ impl Starting<'_> {
             return Ok(Before::Nothing);
         }
         runbook.notes.extend(self.drill.feed.map(Feed::notes).unwrap_or_default());
-        if only_read && !self.args.how.dry_run && self.printer.format == Format::Human {
+        if only_read {
+            runbook.notes.extend(losses(plan, &seen, &runbook, session.world.now()));
+        }
+        if (only_read || self.args.how.dry_run) && self.printer.format == Format::Human {
             super::plan::show(self.printer, &runbook, history);
         }
         if self.args.how.dry_run {
-            if self.printer.format == Format::Human {
-                super::plan::show(self.printer, &runbook, history);
-            }
             return Ok(Before::Shown(serde_json::json!({
                 "schema_version": 1, "plan": plan.name, "outcome": "dry_run", "digest": runbook.digest(), "runbook": runbook,
             })));
@@ -512,6 +513,14 @@ impl Starting<'_> {
         let requester = signer.sign(Statement::about(&created, to, None), &stage.world, when)?;
         Ok(RunCreated { requester, ..created })
     }
+}
+
+/// What the outage of a tabletop drill would lose.
+fn losses(plan: &Plan, estate: &Estate, runbook: &Runbook, now: Timestamp) -> Vec<String> {
+    let (Some(from), to) = (&runbook.from, &runbook.to) else { return Vec::new() };
+    let (closed, refusals) = (None, &[][..]);
+    let runbook = Some(runbook);
+    assessment::losses(&Question { plan, estate, from, to, closed, refusals, runbook, now })
 }
 
 /// How far a plan got.
