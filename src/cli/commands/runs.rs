@@ -7,7 +7,7 @@ use super::ending::{self, Ending};
 use super::outcome::{self, RunTiming};
 use super::post::{Posted, hand_over, post};
 use super::stage::Stage;
-use super::{adopted, approve, duties, live_drill};
+use super::{adopted, approve, duties, in_doubt, live_drill};
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::context::{Context, one_line};
@@ -393,15 +393,16 @@ fn resume(
 ) -> Result<u8, CliError> {
     store.may_act(run)?;
     let state = read(store, run)?;
-    let owes = || -> Result<bool, CliError> {
-        Ok(super::status::debts(&super::status::states(store)?).iter().any(|debt| debt.run == *run))
-    };
-    if state.finished() && !owes()? {
-        printer.note(&format!("run {run} is over, and nothing is pending"));
+    let owes = |states: Vec<RunState>| super::status::debts(&states).iter().any(|debt| debt.run == *run);
+    if state.finished() && !owes(super::status::states(store)?) {
+        let now = if context.is_rehearsal() { state.last_at } else { crate::cli::now()? };
+        let left = in_doubt::left(std::slice::from_ref(&state), now);
+        let what = if left.is_empty() { "nothing is pending" } else { "no step is left to continue" };
+        printer.note(&format!("run {run} is over, and {what}"));
+        left.iter().for_each(|left| printer.note(&left.words(false)));
         if printer.format == Format::Json {
             let report = summary::report(&state, state.last_at);
-            let told = RunTiming::shown(true);
-            printer.document(&outcome::document(&report, exit::DONE, &told));
+            printer.document(&outcome::document(&report, exit::DONE, &RunTiming::shown(true)));
         }
         return Ok(exit::DONE);
     }
