@@ -234,7 +234,9 @@ fn unfenced(draft: &Draft<'_>, source: &str, rungs: &[Fence]) -> String {
     let tried: Vec<_> = rungs.iter().map(|r| r.method.id()).collect();
     let tried = tried.join(", ");
     match refusals.is_empty() {
-        true => format!("nothing in {source} answers, so the old primary cannot be fenced (tried: {tried})"),
+        true => format!(
+            "no fence method gets an answer from {source}, so the old primary cannot be fenced (tried: {tried})"
+        ),
         false => format!("the old primary cannot be fenced (tried: {tried}): {}", refusals.join("; ")),
     }
 }
