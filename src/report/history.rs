@@ -237,7 +237,8 @@ impl Prediction {
             None => String::new(),
             Some(all) if all >= 0.995 => "more than 99% meet the RTO, ".to_owned(),
             Some(none) if none < 0.005 => "less than 1% meet the RTO, ".to_owned(),
-            Some(share) => format!("{:.0}% meet the RTO, ", share * 100.0),
+            // Rounded down: beside "19 of 20 within" a time above the RTO, 94.6% must not read 95%.
+            Some(share) => format!("{:.0}% meet the RTO, ", (share * 100.0).floor()),
         };
         let decision = if self.with_decision { "with" } else { "without" };
         let alike = match self.alike {

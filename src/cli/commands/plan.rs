@@ -157,7 +157,10 @@ fn figures(p: &Printer, runbook: &Runbook, history: &History, critical: &Critica
         ),
         false => (String::new(), String::new()),
     };
-    p.line(&format!("expected       {}{of_rto}, without detection and decision", critical.expected));
+    p.line(&format!(
+        "expected       {} if every step takes its expected time{of_rto}, without detection and decision",
+        critical.expected
+    ));
     p.line(&format!("predicted      {}", history.predict(runbook).words()));
     p.line(&format!("worst case     {} if every step times out{in_time}", critical.worst));
     for (step, because) in critical_path::points_of_no_return(runbook) {
