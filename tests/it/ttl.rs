@@ -312,3 +312,17 @@ fn the_expected_time_has_the_waiting_for_resolvers_in_it() {
         assert_eq!(long.steps.last().unwrap().as_str(), last, "{long:?}");
     }
 }
+
+/// In a planned move nobody raises the TTL again: the second step sees that it stands, and calls nothing that would be refused.
+#[test]
+fn a_ttl_that_stands_is_seen_without_a_call() {
+    let (_, done) = rehearse(Intent::Switchover, "calm");
+    let of = |e: &&Event| match &e.what {
+        EventKind::CallIntended { step, .. } | EventKind::CallRefused { step, .. } => {
+            step.as_str() == "ttl-stands.www"
+        }
+        _ => false,
+    };
+    assert!(ended(&done, "ttl-stands.www") < began(&done, "fence.db.sql"));
+    assert_eq!(events(&done).iter().find(of), None);
+}

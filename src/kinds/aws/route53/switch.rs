@@ -155,8 +155,12 @@ impl Op for Switch {
     fn properties(&self) -> Properties {
         // A switch that moved traffic restores the observed TTLs as well, so TTLs alone have a rank of their own.
         let undo_rank = if self.only_ttl().is_some() { UndoRank::Ttl } else { UndoRank::Traffic };
-        // A compare-and-swap checks the current state itself.
-        let looks = if self.is_swap() { Looks::AfterTheFirstCall } else { Looks::BeforeEachCall };
+        // A compare-and-swap checks the current state itself. TTLs usually stand already, and a call would be refused.
+        let looks = if self.is_swap() && self.only_ttl().is_none() {
+            Looks::AfterTheFirstCall
+        } else {
+            Looks::BeforeEachCall
+        };
         Properties { moves: Moves::ByName, undo_rank, looks, ..LEADS }
     }
 
