@@ -407,13 +407,11 @@ fn told(manifest: &Manifest) -> Vec<String> {
         format!("recovery time {}", figure(&about.rto)),
     ];
     lines.extend(about.rpo.iter().map(|(store, rpo)| format!("recovery point of {store} {}", figure(rpo))));
-    let approved = about.approvals.iter().map(|a| format!("{} ({})", said(a), a.to));
-    lines.push(format!(
-        "approved by {}",
-        Some(approved.collect::<Vec<_>>().join(", "))
-            .filter(|a| !a.is_empty())
-            .unwrap_or_else(|| "nobody (not required)".to_owned())
-    ));
+    let approved = about.approvals.iter().map(|a| format!("{} ({})", said(a), a.to)).collect::<Vec<_>>();
+    lines.push(match approved.is_empty() {
+        true => format!("approved by nobody: {}", manifest.approver),
+        false => format!("approved by {}", approved.join(", ")),
+    });
     lines.extend(about.overrides.iter().map(|o| format!("OVERRIDE: {o}")));
     lines.extend(about.waivers.iter().map(|w| format!("WAIVED: {w}")));
     lines
