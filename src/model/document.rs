@@ -186,9 +186,44 @@ fn syntax(file: &str, text: &str, e: &serde_saphyr::Error) -> Finding {
             .because("the file has too many nested levels or aliases; reading it could take unbounded time and memory")
             .fix("use less nesting and fewer aliases");
     }
-    Finding::error("yaml-syntax", file, span, message)
-        .because("the file is not valid YAML")
-        .fix("correct the line in the message; the usual causes are indentation and quotes")
+    let usual = span.and_then(|at| usual(text, &message, at.line));
+    let (message, fix) = usual.unwrap_or_else(|| {
+        let fix = "correct the line in the message; the usual causes are indentation and quotes";
+        (message, fix.to_owned())
+    });
+    Finding::error("yaml-syntax", file, span, message).because("the file is not valid YAML").fix(fix)
+}
+
+/// The usual cause of a message of the parser, which names tokens, and the fix. Lines count from 1.
+fn usual(text: &str, message: &str, at: usize) -> Option<(String, String)> {
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let lines = || text.lines().zip(1..);
+    if message.contains("tab") {
+        let (_, n) = lines().find(|(line, _)| line[..indent(line)].contains('\t'))?;
+        let words = format!("line {n} is indented with a tab, and YAML allows only spaces there");
+        return Some((words, format!("replace the tab in line {n} with spaces")));
+    }
+    if !message.starts_with("mapping values are not allowed") {
+        return None;
+    }
+    let (line, _) = lines().find(|(_, n)| *n == at)?;
+    if line.matches(": ").count() + usize::from(line.ends_with(':')) > 1 {
+        let words = format!("line {at} has a second colon, and YAML takes it for another key");
+        return Some((words, format!("put the value in line {at} in quotes")));
+    }
+    let written =
+        |(line, n): &(&str, usize)| *n < at && !line.trim().is_empty() && !line.trim().starts_with('#');
+    let (before, n) = lines().filter(written).last()?;
+    Some(match before.contains(':') {
+        false => (
+            format!("line {n} has no colon after its key"),
+            format!("write a colon at the end of the key in line {n}"),
+        ),
+        true => (
+            format!("line {at} is indented deeper than line {n}, which has a value already"),
+            format!("indent line {at} like the other keys of its mapping"),
+        ),
+    })
 }
 
 fn span_of(l: serde_saphyr::Location, text: &str) -> Span {

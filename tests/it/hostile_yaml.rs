@@ -44,6 +44,37 @@ fn not_utf8_duplicate_keys_and_second_documents() {
     assert!(!refused(b"plan: !!python/object:os.system {a: b}\n").is_empty());
 }
 
+/// The parser speaks of tokens and scalars: a person reads which line is wrong, why, and what to write.
+#[test]
+fn the_usual_mistakes_are_named_with_their_line() {
+    for (text, message, fix) in [
+        (
+            "plan: a\ncomponents:\n  db\n    kind: aws.rds\n",
+            "line 3 has no colon after its key",
+            "write a colon at the end of the key in line 3",
+        ),
+        (
+            "plan: a\n owner: b\n",
+            "line 2 is indented deeper than line 1, which has a value already",
+            "indent line 2 like the other keys of its mapping",
+        ),
+        (
+            "plan: a\n\towner: b\n",
+            "line 2 is indented with a tab, and YAML allows only spaces there",
+            "replace the tab in line 2 with spaces",
+        ),
+        (
+            "plan: a\nowner: team: b\n",
+            "line 2 has a second colon, and YAML takes it for another key",
+            "put the value in line 2 in quotes",
+        ),
+    ] {
+        let checked = check("p.yaml", text.as_bytes(), &Settings::default());
+        let found = &checked.findings[0];
+        assert_eq!((found.id, &*found.message, &*found.fix), ("yaml-syntax", message, fix), "{text}");
+    }
+}
+
 /// Mutations of a real plan always lead to an answer. A failing case prints its seed.
 #[test]
 fn mutated_plans_never_panic() {
