@@ -7,11 +7,11 @@ use crate::kinds::aws::s3::Buckets;
 use crate::kinds::clients::Clients;
 use crate::kinds::shared::capacity::Scales;
 use crate::kinds::shared::database::Database;
-use crate::kinds::{Spec, Target};
+use crate::kinds::{Spec, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::Place;
-use crate::model::readiness::Needs;
+use crate::model::readiness::{Check, Needs, Reading};
 use crate::model::shape::Case;
 
 /// One kind of component, as a plan declares it.
@@ -42,6 +42,12 @@ pub trait Kind: Sized {
         seed: &str,
     ) -> Vec<Target>;
 
+    /// What readiness checks of it beyond what its role needs, such as differences between the sites that only this kind can see.
+    fn checks(&self, name: &ComponentName, plan: &dyn Surroundings, seen: &dyn Sight) -> Vec<Check>;
+
+    /// What a rehearsal shows of those of its samples that no operation changes.
+    fn rehearsed(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<(Target, State)>;
+
     /// What the credentials must be allowed to do for every recovery that the plan describes.
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs);
 }
@@ -61,6 +67,18 @@ pub enum Role<'a> {
     Copy(&'a Buckets),
     /// The plan declares it; people recover it.
     Declared,
+}
+
+/// What readiness has observed.
+pub trait Sight {
+    /// The active site, if it is known.
+    fn active(&self) -> Option<&SiteName>;
+
+    /// The state of a target.
+    ///
+    /// # Errors
+    /// The result of a check that needs this state, because nothing current is known.
+    fn state(&self, target: &Target) -> Result<&State, Reading>;
 }
 
 /// What a kind may ask of the plan that its component is in.

@@ -11,12 +11,13 @@ use crate::kinds::aws::route53::Route53;
 use crate::kinds::aws::s3::Buckets;
 use crate::kinds::clients::Clients;
 use crate::kinds::external::External;
-use crate::kinds::kind::{Kind, Role, Surroundings};
+use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
 use crate::kinds::postgres::Postgres;
+use crate::kinds::state::State;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::readiness::Needs;
+use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 /// Makes the list, and `each!`, which asks the component, whichever kind it is. (The first word is a dollar sign for `each!`.)
@@ -98,6 +99,16 @@ impl Spec {
         seed: &str,
     ) -> Vec<Target> {
         each!(self, kind => kind.samples(name, plan, active, seed))
+    }
+
+    /// What readiness checks of it beyond what its role needs.
+    pub fn checks(&self, name: &ComponentName, plan: &dyn Surroundings, seen: &dyn Sight) -> Vec<Check> {
+        each!(self, kind => kind.checks(name, plan, seen))
+    }
+
+    /// What a rehearsal shows of those of its samples that no operation changes.
+    pub fn rehearsed(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<(Target, State)> {
+        each!(self, kind => kind.rehearsed(name, plan))
     }
 
     /// What the credentials must be allowed to do for every recovery that the plan describes.

@@ -24,7 +24,7 @@ mod target;
 pub use facts::{Exposure, Fact};
 pub use found::{Found, FoundSet, Readings};
 pub use judged::{Called, Judged, Progress, Store};
-pub use kind::{Kind, Role, Surroundings};
+pub use kind::{Kind, Role, Sight, Surroundings};
 pub use list::{KINDS, Spec};
 pub use op::Op;
 pub use operation::Operation;

@@ -104,10 +104,31 @@ operations! { $
 
 impl Operation {
     /// What it scales, and to which size.
+    #[deny(clippy::wildcard_enum_match_arm)]
     pub fn scaled(&self) -> Option<(Target, Size)> {
         match self {
             Self::Scale(of) => Some((Target::Group(of.group.clone()), of.to)),
-            _ => None,
+            Self::Fence(_)
+            | Self::Unfence(_)
+            | Self::Promote(_)
+            | Self::Withdraw(_)
+            | Self::AddClusterInstance(_)
+            | Self::Rejoin(_)
+            | Self::Rename(_)
+            | Self::Restore(_)
+            | Self::Switch(_)
+            | Self::SetHealthObject(_)
+            | Self::SetRoutingControls(_)
+            | Self::UpdateClientSecret(_)
+            | Self::WriteCanary(_)
+            | Self::WriteAsClient(_)
+            | Self::Run(_)
+            | Self::CheckPromotable(_)
+            | Self::CheckAvailable(_)
+            | Self::CheckCaughtUp(_)
+            | Self::CheckFollows(_)
+            | Self::CheckAnswers(_)
+            | Self::CompareObjects(_) => None,
         }
     }
 }

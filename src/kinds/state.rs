@@ -47,20 +47,58 @@ impl State {
 
     /// The attributes that no failover changes, so roles, sizes and statuses are left out. Record sets are left out as well: the plan
     /// states them.
+    #[deny(clippy::wildcard_enum_match_arm)]
     pub fn shape(&self) -> BTreeMap<String, String> {
         match self {
             Self::Database(db) => db.shape(),
             Self::Group(group) => group.shape(),
             Self::Bucket(bucket) => bucket.shape(),
-            _ => BTreeMap::new(),
+            Self::Records(_)
+            | Self::Change(_)
+            | Self::Identity(_)
+            | Self::Fence(_)
+            | Self::Alive(_)
+            | Self::Guard(_)
+            | Self::HealthObject(_)
+            | Self::Controls(_)
+            | Self::Secret(_)
+            | Self::Answers(_)
+            | Self::Wrote(_)
+            | Self::Command(_)
+            | Self::Rebuild(_)
+            | Self::Backups(_)
+            | Self::Restore(_)
+            | Self::Granted(_)
+            | Self::Quotas(_)
+            | Self::Compared(_) => BTreeMap::new(),
         }
     }
 
     /// The capacity, if it is of something that is scaled.
+    #[deny(clippy::wildcard_enum_match_arm)]
     pub const fn capacity(&self) -> Option<&Capacity> {
         match self {
             Self::Group(group) => Some(&group.capacity),
-            _ => None,
+            Self::Database(_)
+            | Self::Records(_)
+            | Self::Change(_)
+            | Self::Identity(_)
+            | Self::Fence(_)
+            | Self::Alive(_)
+            | Self::Guard(_)
+            | Self::HealthObject(_)
+            | Self::Controls(_)
+            | Self::Secret(_)
+            | Self::Answers(_)
+            | Self::Wrote(_)
+            | Self::Command(_)
+            | Self::Rebuild(_)
+            | Self::Backups(_)
+            | Self::Restore(_)
+            | Self::Granted(_)
+            | Self::Quotas(_)
+            | Self::Bucket(_)
+            | Self::Compared(_) => None,
         }
     }
 }

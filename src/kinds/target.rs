@@ -154,8 +154,31 @@ impl Target {
     }
 
     /// Whether it is capacity.
+    #[deny(clippy::wildcard_enum_match_arm)]
     pub const fn is_scaled(&self) -> bool {
-        matches!(self, Self::Group(_))
+        match self {
+            Self::Group(_) => true,
+            Self::Database(_)
+            | Self::Records { .. }
+            | Self::Change { .. }
+            | Self::HealthObject(_)
+            | Self::Controls(_)
+            | Self::Secret(_)
+            | Self::Answers { .. }
+            | Self::Identity { .. }
+            | Self::Fence { .. }
+            | Self::Guard { .. }
+            | Self::Alive { .. }
+            | Self::Wrote { .. }
+            | Self::Rebuild { .. }
+            | Self::Backups(_)
+            | Self::Restore { .. }
+            | Self::Granted { .. }
+            | Self::Quotas { .. }
+            | Self::Bucket(_)
+            | Self::Compared(_)
+            | Self::Command { .. } => false,
+        }
     }
 
     /// Whether a rehearsal begins with what was observed of it.

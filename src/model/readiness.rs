@@ -174,6 +174,24 @@ impl fmt::Display for Standing {
     }
 }
 
+/// The result of a check, what was found, and what to do.
+pub type Reading = (Standing, String, Option<String>);
+
+/// Nothing to do.
+pub fn ready(facts: impl Into<String>) -> Reading {
+    (Standing::Ready, facts.into(), None)
+}
+
+/// Something to do.
+pub fn not(standing: Standing, facts: impl Into<String>, fix: &str) -> Reading {
+    (standing, facts.into(), Some(fix.to_owned()))
+}
+
+/// The check with this result.
+pub fn check(area: Area, about: impl Into<String>, (standing, facts, fix): Reading) -> Check {
+    Check { area, about: about.into(), standing, facts, fix }
+}
+
 /// One check.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Check {

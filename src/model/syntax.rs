@@ -23,7 +23,8 @@ pub struct Syntax {
 }
 
 impl Syntax {
-    const fn new(
+    /// A syntax. `pattern` matches the whole text.
+    pub const fn new(
         name: &'static str,
         rule: &'static str,
         example: &'static str,

@@ -10,11 +10,11 @@ use crate::kinds::aws::rds::SERVING;
 use crate::kinds::aws::route53::{Record, RecordSet, Route53};
 use crate::kinds::shared::capacity::{CapacityShare, Scales};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
-use crate::kinds::{Role, State, Target};
+use crate::kinds::{Role, Sight, State, Target};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::Place;
 use crate::model::plain::count;
-use crate::model::readiness::{Area, Check, Quota, Standing};
+use crate::model::readiness::{Area, Check, Quota, Reading, Standing, check, not, ready};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::plan::types::Component;
@@ -44,6 +44,7 @@ pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
             Role::Copy(spec) => checks.extend(of.buckets(component, spec)),
             Role::Clients(_) | Role::Declared => {}
         }
+        checks.extend(component.spec.checks(&component.name, plan, &of));
     }
     checks.extend(
         targets::places(plan)
@@ -74,18 +75,15 @@ struct Evaluation<'a> {
     active: ActiveSite,
 }
 
-type Reading = (Standing, String, Option<String>);
+impl Sight for Evaluation<'_> {
+    fn active(&self) -> Option<&SiteName> {
+        self.active.site()
+    }
 
-fn ready(facts: impl Into<String>) -> Reading {
-    (Standing::Ready, facts.into(), None)
-}
-
-fn not(standing: Standing, facts: impl Into<String>, fix: &str) -> Reading {
-    (standing, facts.into(), Some(fix.to_owned()))
-}
-
-fn check(area: Area, about: impl Into<String>, (standing, facts, fix): Reading) -> Check {
-    Check { area, about: about.into(), standing, facts, fix }
+    fn state(&self, target: &Target) -> Result<&State, Reading> {
+        let seen = self.seen.estate.now(target).and_then(crate::inventory::Observation::state);
+        seen.ok_or_else(|| self.unseen(target))
+    }
 }
 
 impl Evaluation<'_> {

@@ -33,6 +33,8 @@ pub(super) fn estate(
     let lost_at = began + scenario.lost_after + Dur(roll(seed, &["lost"], 20_000));
     let mut estate = Estate::empty(scenario, seed, began, (home, active));
     for component in plan.components.values() {
+        let unchanged = component.spec.rehearsed(&component.name, plan);
+        estate.unchanged.extend(unchanged.into_iter().map(|(target, state)| (target.key(), state)));
         match component.role() {
             Role::Store(_) => databases(&mut estate, plan, component),
             Role::Capacity(_) => pools(&mut estate, plan, component),
@@ -156,6 +158,7 @@ fn pools(estate: &mut Estate, plan: &Plan, component: &Component) {
             capacity: Capacity { size, in_service, last_failure: None },
             coming: 0,
             observed: spec.observed(),
+            shortage: spec.shortage(),
         });
     }
 }

@@ -69,6 +69,8 @@ pub(super) struct Pool {
     pub(super) coming: u32,
     /// Its state, as the provider of its kind tells it.
     pub(super) observed: fn(Capacity) -> State,
+    /// The provider's words when it has too little.
+    pub(super) shortage: &'static str,
 }
 
 /// The server to which a secret sends clients.
@@ -146,6 +148,8 @@ pub struct Estate {
     pub(super) dbs: Vec<Db>,
     pub(super) pools: Vec<Pool>,
     pub(super) zones: Vec<Zone>,
+    /// What nothing in a rehearsal changes, by the key of its target.
+    pub(super) unchanged: BTreeMap<String, State>,
     /// The secrets that clients read.
     pub(super) secrets: BTreeMap<ClientSecret, Led>,
     pub(super) guard_names: BTreeSet<ComponentName>,
@@ -202,6 +206,7 @@ impl Estate {
             dbs: Vec::new(),
             pools: Vec::new(),
             zones: Vec::new(),
+            unchanged: BTreeMap::new(),
             secrets: BTreeMap::new(),
             guard_names: BTreeSet::new(),
             serves_static_only: false,
@@ -368,7 +373,7 @@ impl Estate {
         let now = &mut of.capacity;
         let there = now.size.desired * short / 100;
         if of.site != self.home && now.in_service >= there.max(1) && short < 100 {
-            now.last_failure = Some("InsufficientInstanceCapacity: We currently do not have sufficient capacity in the Availability Zone you requested".to_owned());
+            now.last_failure = Some(of.shortage.to_owned());
         } else if now.in_service < now.size.desired {
             now.in_service += 1;
         }
@@ -542,7 +547,7 @@ impl Estate {
                 exit: Some(0),
                 tail: "not run in the sandbox".to_owned(),
             })),
-            _ => None,
+            other => self.unchanged.get(&other.key()).cloned(),
         };
         state.map_or(missing, |state| Observation::Value {
             state,

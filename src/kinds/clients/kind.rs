@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::plan::{Clients, KEYS, build};
 use crate::kinds::aws::arn;
-use crate::kinds::kind::{Kind, Role, Surroundings};
+use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
 use crate::kinds::shared::secret::{ClientSecret, ClientWay};
-use crate::kinds::target::Target;
+use crate::kinds::{State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::readiness::Needs;
+use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 impl Kind for Clients {
@@ -32,6 +32,14 @@ impl Kind for Clients {
     }
 
     fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
+    fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
+        Vec::new()
+    }
+
+    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::kind::{Kind, Role, Surroundings};
-use crate::kinds::target::Target;
+use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
+use crate::kinds::{State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::readiness::Needs;
+use crate::model::readiness::{Check, Needs};
 use crate::model::shape::{Case, Keys, Shape, opt};
 
 const KEYS: Keys = Keys {
@@ -44,6 +44,14 @@ impl Kind for External {
     }
 
     fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
+    fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
+        Vec::new()
+    }
+
+    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

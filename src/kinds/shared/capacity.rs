@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::kind::Surroundings;
-use crate::kinds::{Operation, State, Target};
+use crate::kinds::{Fact, Judged, Operation, State, Target};
 use crate::model::document::Node;
+use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::read::dur;
 use crate::model::shape::{Field, Shape, opt, percent};
@@ -39,6 +40,9 @@ pub trait Scales: fmt::Debug {
 
     /// The state that an observation of this capacity gives.
     fn observed(&self) -> fn(Capacity) -> State;
+
+    /// The provider's words when it has too little for a change.
+    fn shortage(&self) -> &'static str;
 }
 
 /// Why something cannot be scaled.
@@ -120,6 +124,77 @@ pub struct Size {
     pub desired: u32,
     /// Never more than this.
     pub max: u32,
+}
+
+/// A change of the size of one capacity.
+#[derive(Debug)]
+pub struct Resize<'a> {
+    /// The component.
+    pub component: &'a ComponentName,
+    /// The sizes before.
+    pub from: Size,
+    /// The new sizes.
+    pub to: Size,
+    /// How much in service is enough to continue.
+    pub proceed_at: u32,
+}
+
+/// What an observation shows beside the sizes.
+#[derive(Debug)]
+pub struct Beside {
+    /// Whether everything else that the operation sets is set.
+    pub set: bool,
+    /// Whether what is in service may be counted.
+    pub counts: bool,
+    /// What keeps the rest from coming into service, in words.
+    pub why: String,
+}
+
+impl Resize<'_> {
+    /// Whether the change has taken effect.
+    pub fn judge(&self, now: &Capacity, beside: &Beside, undo: bool) -> Judged {
+        let wanted = self.to;
+        if undo || wanted.desired < self.from.desired {
+            return Judged::stands(now.size == wanted && beside.set);
+        }
+        let sized = now.size.min >= wanted.min && now.size.desired >= wanted.desired;
+        if !sized && now.size.desired > wanted.desired {
+            return Judged::Wrong(format!(
+                "the desired capacity is now {}, above the planned {}. Plan again",
+                now.size.desired, wanted.desired
+            ));
+        }
+        if !sized || !beside.set {
+            return Judged::Before;
+        }
+        if now.in_service >= self.proceed_at && beside.counts {
+            let component = self.component.clone();
+            let (in_service, wanted) = (now.in_service, wanted.desired);
+            return Judged::Done(vec![Fact::Capacity { component, in_service, wanted }]);
+        }
+        let failure = now.last_failure.as_deref();
+        let failure =
+            failure.map_or_else(String::new, |f| format!("; the last scaling activity failed: {f}"));
+        Judged::Unclear(format!(
+            "{} of {} in service, at least {} must be{}{failure}",
+            now.in_service, wanted.desired, self.proceed_at, beside.why
+        ))
+    }
+
+    /// The estimated duration. AWS publishes no figure for instances or tasks. This is a common total of launch, boot and one health check
+    /// interval.
+    pub fn estimate(&self) -> Estimate {
+        let expected = if self.to.desired == self.from.desired { Dur::secs(5) } else { Dur::mins(3) };
+        Estimate::new(expected, Dur::mins(10))
+    }
+
+    /// The consequence of skipping the change. `things` are what comes into service.
+    pub fn left_out(&self, things: &str) -> String {
+        format!(
+            "continues with the current {things} although {} of {} must be in service; fewer may not carry the load",
+            self.proceed_at, self.to.desired
+        )
+    }
 }
 
 /// `capacity:` of a site.

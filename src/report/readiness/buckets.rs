@@ -1,10 +1,10 @@
 //! Whether buckets are replicated to each other as they should be.
 
-use super::{Evaluation, Reading, check, not, ready};
+use super::Evaluation;
 use crate::kinds::aws::s3::{Arriving, BucketRef, BucketState, Buckets, ComparedState, Sample, Versioning};
 use crate::kinds::{State, Target};
 use crate::model::ids::SiteName;
-use crate::model::readiness::{Area, Check, Standing};
+use crate::model::readiness::{Area, Check, Reading, Standing, check, not, ready};
 use crate::model::time::Dur;
 use crate::plan::types::Component;
 

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::plan::KEYS;
 use crate::kinds::aws::arn;
-use crate::kinds::kind::{Kind, Role, Surroundings};
+use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
 use crate::kinds::shared::database::{Database, Engine, database};
-use crate::kinds::target::Target;
+use crate::kinds::{State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::readiness::Needs;
+use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 /// The database that a plan declares.
@@ -36,6 +36,14 @@ impl Kind for AuroraGlobal {
     }
 
     fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
+    fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
+        Vec::new()
+    }
+
+    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plan::{Autoscaling, KEYS, build};
 use super::{GroupRef, GroupState, Scale};
 use crate::kinds::aws::arn;
-use crate::kinds::kind::{Kind, Role, Surroundings};
+use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
 use crate::kinds::shared::capacity::{Capacity, CapacityShare, Scales, Scaling, Size, Unscalable};
 use crate::kinds::{State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::readiness::Needs;
+use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 impl Kind for Autoscaling {
@@ -34,6 +34,14 @@ impl Kind for Autoscaling {
     }
 
     fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
+    fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
+        Vec::new()
+    }
+
+    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 
@@ -95,6 +103,10 @@ impl Scales for Autoscaling {
 
     fn observed(&self) -> fn(Capacity) -> State {
         |capacity| State::Group(GroupState { capacity, ..GroupState::default() })
+    }
+
+    fn shortage(&self) -> &'static str {
+        "InsufficientInstanceCapacity: We currently do not have sufficient capacity in the Availability Zone you requested"
     }
 }
 

@@ -8,15 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::{GroupRef, GroupState};
 use crate::kinds::op::{Op, made_as_a_whole};
-use crate::kinds::shared::capacity::Size;
+use crate::kinds::shared::capacity::{Beside, Resize, Size};
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
+use crate::kinds::{Called, Judged, Progress, State, Target};
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Late, OnStop, Properties, QUIET, Undo};
-use crate::model::time::Dur;
 
 /// Changes the size of a group. The three sizes are in one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -35,6 +34,12 @@ pub struct Scale {
     /// Processes to suspend afterwards: those that an undo restores.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub suspend: BTreeSet<String>,
+}
+
+impl Scale {
+    const fn resize(&self) -> Resize<'_> {
+        Resize { component: &self.group.component, from: self.from, to: self.to, proceed_at: self.proceed_at }
+    }
 }
 
 impl Op for Scale {
@@ -65,10 +70,7 @@ impl Op for Scale {
     }
 
     fn left_out(&self) -> Option<String> {
-        Some(format!(
-            "continues with the current servers although {} of {} must be in service; fewer may not carry the load",
-            self.proceed_at, self.to.desired
-        ))
+        Some(self.resize().left_out("servers"))
     }
 
     fn place(&self) -> Option<&Place> {
@@ -98,10 +100,8 @@ impl Op for Scale {
 
     made_as_a_whole!();
 
-    /// AWS publishes no figure. This is a common total of launch, boot and one health check interval.
     fn estimate(&self) -> Estimate {
-        let expected = if self.to.desired == self.from.desired { Dur::secs(5) } else { Dur::mins(3) };
-        Estimate::new(expected, Dur::mins(10))
+        self.resize().estimate()
     }
 
     fn calls(&self) -> Vec<Call> {
@@ -142,41 +142,10 @@ fn still_scaled(scale: &Scale, group: &GroupState) -> Judged {
 }
 
 fn scaled(scale: &Scale, group: &GroupState, undo: bool) -> Judged {
-    let wanted = scale.to;
-    let runs = scale.resume.is_disjoint(&group.suspended);
-    if undo || wanted.desired < scale.from.desired {
-        return Judged::stands(
-            group.capacity.size == wanted && runs && scale.suspend.is_subset(&group.suspended),
-        );
-    }
-    let sized = group.capacity.size.min >= wanted.min && group.capacity.size.desired >= wanted.desired;
-    if !sized && group.capacity.size.desired > wanted.desired {
-        return Judged::Wrong(format!(
-            "the desired capacity is now {}, above the planned {}. Plan again",
-            group.capacity.size.desired, wanted.desired
-        ));
-    }
-    if !sized || !runs {
-        return Judged::Before;
-    }
-    if group.capacity.in_service >= scale.proceed_at {
-        let fact = Fact::Capacity {
-            component: scale.group.component.clone(),
-            in_service: group.capacity.in_service,
-            wanted: wanted.desired,
-        };
-        return Judged::Done(vec![fact]);
-    }
     let suspended = if group.suspended.contains("Launch") { "; the Launch process is suspended" } else { "" };
-    let failure = group
-        .capacity
-        .last_failure
-        .as_deref()
-        .map_or_else(String::new, |f| format!("; the last scaling activity failed: {f}"));
-    Judged::Unclear(format!(
-        "{} of {} in service, at least {} must be{suspended}{failure}",
-        group.capacity.in_service, wanted.desired, scale.proceed_at
-    ))
+    let set = scale.resume.is_disjoint(&group.suspended) && scale.suspend.is_subset(&group.suspended);
+    let beside = Beside { set, counts: true, why: suspended.to_owned() };
+    scale.resize().judge(&group.capacity, &beside, undo)
 }
 
 fn scale_calls(s: &Scale) -> Vec<Call> {

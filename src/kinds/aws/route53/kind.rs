@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::plan::{KEYS, Route53, SwitchBy, build};
 use super::{ControlsRef, ObjectRef, ZoneRef};
 use crate::kinds::aws::arn;
-use crate::kinds::kind::{Kind, Role, Surroundings};
-use crate::kinds::target::Target;
+use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
+use crate::kinds::{State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::readiness::Needs;
+use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 impl Kind for Route53 {
@@ -34,6 +34,14 @@ impl Kind for Route53 {
     }
 
     fn samples(&self, _: &ComponentName, _: &dyn Surroundings, _: &SiteName, _: &str) -> Vec<Target> {
+        Vec::new()
+    }
+
+    fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
+        Vec::new()
+    }
+
+    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use super::plan::{Buckets, KEYS, build};
 use super::{BucketRef, Sample};
 use crate::kinds::aws::arn;
-use crate::kinds::kind::{Kind, Role, Surroundings};
-use crate::kinds::target::Target;
+use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
+use crate::kinds::{State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::readiness::Needs;
+use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 impl Kind for Buckets {
@@ -41,6 +41,14 @@ impl Kind for Buckets {
     ) -> Vec<Target> {
         let sample = |site| self.compared(plan, name, (active, site), seed);
         self.at.keys().filter_map(sample).map(|of| Target::Compared(Box::new(of))).collect()
+    }
+
+    fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
+        Vec::new()
+    }
+
+    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
+        Vec::new()
     }
 
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
