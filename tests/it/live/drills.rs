@@ -100,21 +100,27 @@ impl World {
         self.run(&["runs", "list"]).1["runs"][0].clone()
     }
 
-    /// Waits until the journal has the end of a run. It is read in this process and often, because the second half of a drill can be declared
-    /// in less time than a command takes to start.
-    fn has_ended(&self) -> bool {
+    /// Makes the next process block for ever when it declares a second run: there may be less time between the halves of a drill than a
+    /// command takes to start. The process then has the store's write lock.
+    fn holds_the_second_run(&self) -> rusqlite::Connection {
+        // The store exists before the drill.
+        self.status();
         let store = rusqlite::Connection::open(self.folder.path().join(".drctl/drctl.db")).unwrap();
-        store.busy_timeout(Duration::from_secs(5)).unwrap();
-        let ends =
-            "SELECT count(*) FROM events WHERE instr(CAST(bytes AS TEXT), '\"kind\":\"run_finished\"') > 0";
-        for _ in 0..20_000 {
-            if store.query_row(ends, [], |row| row.get::<_, i64>(0)).is_ok_and(|ends| ends > 0) {
-                return true;
-            }
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        false
+        let forever =
+            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c";
+        let second = "BEFORE INSERT ON runs WHEN (SELECT count(*) FROM runs) = 1";
+        store.execute_batch(&format!("CREATE TRIGGER held {second} BEGIN {forever}; END")).unwrap();
+        store.busy_timeout(Duration::ZERO).unwrap();
+        store
     }
+}
+
+/// Whether somebody has had the write lock of a store for half a second.
+fn is_held(store: &rusqlite::Connection) -> bool {
+    (0..50).all(|_| {
+        std::thread::sleep(Duration::from_millis(10));
+        store.execute_batch("BEGIN IMMEDIATE; ROLLBACK").is_err()
+    })
 }
 
 /// Killed after users were moved and before their return started: the journal shows it, and so does the next drill.
@@ -122,10 +128,11 @@ impl World {
 fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
     let world = World::new();
     let ((), truth) = world.under_load(|| {
-        // The store exists before the drill.
-        world.status();
-        world.killed(&[], || world.has_ended());
-        assert_eq!(world.first()["outcome"], "recovered", "killed too late");
+        let store = world.holds_the_second_run();
+        world.killed(&[], || is_held(&store));
+        store.busy_timeout(Duration::from_secs(5)).unwrap();
+        store.execute_batch("DROP TRIGGER held").unwrap();
+        assert_eq!(world.first()["outcome"], "recovered");
         assert_eq!(world.roles(), ["t", "f"]);
         let first = world.first()["run_id"].clone();
         assert_eq!(world.status()["drill_halfway"], first);
