@@ -80,6 +80,13 @@ def arc_cluster() -> Service:
     return _service("route53-recovery-cluster", operations.table())
 
 
+@aws_provider(api="application-autoscaling")
+def scalable_targets() -> Service:
+    from drctl_localstack import scalable_targets as operations
+
+    return _service("application-autoscaling", operations.table())
+
+
 @aws_provider(api="cloudwatch", name="drctl")
 def cloudwatch() -> Service:
     from localstack.aws.skeleton import create_dispatch_table
