@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use crate::kinds::aws::aurora::AuroraGlobal;
 use crate::kinds::aws::autoscaling::Autoscaling;
+use crate::kinds::aws::ecs::Ecs;
 use crate::kinds::aws::rds::Rds;
 use crate::kinds::aws::route53::Route53;
 use crate::kinds::aws::s3::Buckets;
@@ -63,6 +64,7 @@ kinds! { $
     Postgres,
     AuroraGlobal,
     Autoscaling,
+    Ecs,
     Route53,
     Clients,
     Buckets,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::autoscaling::Scale;
+use crate::kinds::aws::ecs::ScaleService;
 use crate::kinds::aws::rds::Rename;
 use crate::kinds::aws::route53::{Answers, SetHealthObject, SetRoutingControls, Switch};
 use crate::kinds::aws::s3::Sample;
@@ -74,6 +75,8 @@ operations! { $
     Restore(RestoreStep),
     /// Set the size of a group.
     Scale(Scale),
+    /// Set the number of tasks of a service.
+    ScaleService(ScaleService),
     /// Move traffic by changing record sets.
     Switch(Switch),
     /// Move traffic by an object that health checks watch.
@@ -108,6 +111,7 @@ impl Operation {
     pub fn scaled(&self) -> Option<(Target, Size)> {
         match self {
             Self::Scale(of) => Some((Target::Group(of.group.clone()), of.to)),
+            Self::ScaleService(of) => Some((Target::Service(of.service.clone()), of.to)),
             Self::Fence(_)
             | Self::Unfence(_)
             | Self::Promote(_)

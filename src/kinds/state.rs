@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::GroupState;
+use crate::kinds::aws::ecs::{ServiceState, TaskState};
 use crate::kinds::aws::route53::{AnswersState, ChangeState, ControlsState, HealthObjectState, RecordsState};
 use crate::kinds::aws::s3::{BucketState, ComparedState};
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
@@ -28,6 +29,8 @@ impl State {
             | Self::Backups(_)
             | Self::Restore(_)
             | Self::Group(_)
+            | Self::Service(_)
+            | Self::Task(_)
             | Self::Fence(_)
             | Self::Granted(_)
             | Self::Bucket(_)
@@ -52,8 +55,10 @@ impl State {
         match self {
             Self::Database(db) => db.shape(),
             Self::Group(group) => group.shape(),
+            Self::Service(service) => service.shape(),
             Self::Bucket(bucket) => bucket.shape(),
-            Self::Records(_)
+            Self::Task(_)
+            | Self::Records(_)
             | Self::Change(_)
             | Self::Identity(_)
             | Self::Fence(_)
@@ -79,7 +84,9 @@ impl State {
     pub const fn capacity(&self) -> Option<&Capacity> {
         match self {
             Self::Group(group) => Some(&group.capacity),
+            Self::Service(service) => Some(&service.capacity),
             Self::Database(_)
+            | Self::Task(_)
             | Self::Records(_)
             | Self::Change(_)
             | Self::Identity(_)
@@ -111,6 +118,10 @@ pub enum State {
     Database(DatabaseState),
     /// A group of instances.
     Group(GroupState),
+    /// A service of Amazon ECS.
+    Service(ServiceState),
+    /// The task definition of a service.
+    Task(TaskState),
     /// Record sets of one zone.
     Records(RecordsState),
     /// A submitted DNS change.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::GroupRef;
+use crate::kinds::aws::ecs::ServiceRef;
 use crate::kinds::aws::route53::{ControlsRef, ObjectRef, ZoneRef};
 use crate::kinds::aws::s3::{BucketRef, Sample};
 use crate::kinds::shared::database::{DatabaseRef, Engine, Sign};
@@ -26,6 +27,10 @@ pub enum Target {
     Database(DatabaseRef),
     /// A group of instances.
     Group(GroupRef),
+    /// A service of Amazon ECS.
+    Service(ServiceRef),
+    /// The task definition of a service, and its images.
+    Task(ServiceRef),
     /// Record sets of a zone.
     Records {
         /// The zone.
@@ -157,8 +162,9 @@ impl Target {
     #[deny(clippy::wildcard_enum_match_arm)]
     pub const fn is_scaled(&self) -> bool {
         match self {
-            Self::Group(_) => true,
+            Self::Group(_) | Self::Service(_) => true,
             Self::Database(_)
+            | Self::Task(_)
             | Self::Records { .. }
             | Self::Change { .. }
             | Self::HealthObject(_)
@@ -193,6 +199,7 @@ impl Target {
             Self::Database(_)
             | Self::Fence { .. }
             | Self::Group(_)
+            | Self::Service(_)
             | Self::Rebuild { .. }
             | Self::Backups(_)
             | Self::Restore { .. } => (1_000, 10_000),
@@ -208,8 +215,8 @@ impl Target {
             | Self::Identity { .. }
             | Self::Granted { .. }
             | Self::Quotas { .. } => (500, 5_000),
-            // Each observation makes one call for each object.
-            Self::Bucket(_) | Self::Compared(_) => (2_000, 15_000),
+            // Each observation makes several calls.
+            Self::Bucket(_) | Self::Compared(_) | Self::Task(_) => (2_000, 15_000),
             Self::Command { .. } => (200, 2_000),
         };
         (Dur(first), Dur(most))
@@ -233,6 +240,7 @@ impl Target {
             | Self::Rebuild { db, .. } => Some(&db.place),
             Self::Backups(of) => Some(&of.db.place),
             Self::Group(group) => Some(&group.place),
+            Self::Service(service) | Self::Task(service) => Some(&service.place),
             Self::Bucket(of) => Some(&of.place),
             Self::Compared(of) => Some(&of.source.place),
             Self::HealthObject(object) => Some(&object.place),
@@ -254,6 +262,7 @@ impl Target {
             Self::Database(_) | Self::Alive { sign: Sign::Service, .. } => "rds",
             Self::Alive { sign: Sign::Server, .. } => "sql",
             Self::Group(_) => "autoscaling",
+            Self::Service(_) | Self::Task(_) => "ecs",
             Self::Records { .. } | Self::Change { .. } => "route53",
             Self::Identity { .. } => "sts",
             Self::Fence { method, .. } => method.service(),
@@ -280,7 +289,7 @@ impl Target {
     pub fn poll_group(&self) -> String {
         match self.place() {
             // Each needs several calls and may take long, so it must not delay what a recovery needs.
-            Some(_) if matches!(self, Self::Bucket(_) | Self::Compared(_)) => self.key(),
+            Some(_) if matches!(self, Self::Bucket(_) | Self::Compared(_) | Self::Task(_)) => self.key(),
             // Each server is checked separately, so that one without an answer delays no other. One answer of a service counts for all its
             // servers in a region.
             Some(_) if matches!(self, Self::Alive { sign: Sign::Server, .. }) => self.key(),
@@ -303,6 +312,7 @@ impl Target {
             | Self::Rebuild { db, .. } => Some(&db.component),
             Self::Backups(of) => Some(&of.db.component),
             Self::Group(group) => Some(&group.component),
+            Self::Service(service) | Self::Task(service) => Some(&service.component),
             Self::Bucket(of) => Some(&of.component),
             Self::Compared(of) => Some(&of.source.component),
             Self::HealthObject(object) => Some(&object.component),
@@ -323,6 +333,8 @@ impl Target {
         match self {
             Self::Database(db) => format!("database/{}/{}", db.place.name, db.id),
             Self::Group(g) => format!("group/{}/{}", g.place.name, g.group),
+            Self::Service(of) => format!("service/{}/{of}", of.place.name),
+            Self::Task(of) => format!("task/{}/{of}", of.place.name),
             Self::Records { zone, .. } => {
                 format!("records/{}/{}/{}", zone.place.name, zone.zone, zone.component)
             }

@@ -31,7 +31,7 @@ const LAYERS: &[&[&str]] = &[
 const PURE: &[&str] =
     &["model", "kinds", "record", "plan", "inventory", "planner", "run", "policy", "report"];
 
-fn sources(folder: &str) -> Vec<PathBuf> {
+pub fn sources(folder: &str) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
     while let Some(folder) = folders.pop() {

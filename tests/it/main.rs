@@ -39,6 +39,7 @@ mod doctor;
 mod documents;
 mod doubts;
 mod drills;
+mod ecs;
 mod ended_badly;
 mod evidence;
 mod figures;

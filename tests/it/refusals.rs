@@ -94,10 +94,19 @@ fn case(text: &str) -> Case {
         let seen = value(State::Database(server(Some("db-west"))));
         estate.add(&Target::Database(database(&plan, at)), seen, None);
     }
-    let request = Request {
+    Case { plan, estate, request: failover("east"), busy: BTreeMap::new(), continues: None }
+}
+
+/// What a failover of this plan would be, from what was observed.
+pub fn planned(plan: Plan, estate: Estate, to: &str) -> Result<Runbook, Vec<Refusal>> {
+    Case { plan, estate, request: failover(to), busy: BTreeMap::new(), continues: None }.plan()
+}
+
+fn failover(to: &str) -> Request {
+    Request {
         intent: Intent::Failover,
         from: None,
-        to: site("east"),
+        to: site(to),
         waivers: Vec::new(),
         outage_declared: true,
         rehearsed: false,
@@ -108,8 +117,7 @@ fn case(text: &str) -> Case {
         returns: false,
         hold: None,
         severity: None,
-    };
-    Case { plan, estate, request, busy: BTreeMap::new(), continues: None }
+    }
 }
 
 impl Case {

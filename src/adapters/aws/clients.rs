@@ -212,6 +212,9 @@ macro_rules! client {
 impl Site {
     client!(rds, "rds", aws_sdk_rds);
     client!(autoscaling, "autoscaling", aws_sdk_autoscaling);
+    client!(ecs, "ecs", aws_sdk_ecs);
+    client!(ecr, "ecr", aws_sdk_ecr);
+    client!(scalable_targets, "application-autoscaling", aws_sdk_applicationautoscaling);
     client!(route53, "route53", aws_sdk_route53);
     client!(iam, "iam", aws_sdk_iam);
     client!(cloudwatch, "cloudwatch", aws_sdk_cloudwatch);

@@ -9,6 +9,7 @@ mod buckets;
 mod bundles;
 mod clients;
 mod cloudwatch;
+mod ecs;
 mod error;
 mod guard;
 mod iam;
@@ -222,6 +223,7 @@ impl Aws {
                 targets.iter().map(|_| of.clone()).collect()
             }
             Some(Target::Group(_)) => self.groups(place, targets).await,
+            Some(Target::Service(_)) => self.services(place, targets).await,
             Some(Target::Records { .. } | Target::Change { .. }) => self.zones(place, targets).await,
             Some(Target::Identity { .. }) => {
                 let who = self.identity(place).await;
@@ -239,6 +241,7 @@ impl Aws {
                         Target::Secret(of) => self.leads(of).await,
                         Target::Bucket(of) => Box::pin(self.bucket(of)).await,
                         Target::Compared(of) => Box::pin(self.compared(of)).await,
+                        Target::Task(of) => Box::pin(self.task(of)).await,
                         Target::Granted { place, needs } => Box::pin(self.granted(place, needs)).await,
                         other => self.guard(other).await,
                     }
@@ -272,6 +275,7 @@ impl Aws {
                 self.reopen(fence).await
             }
             Action::Op(Operation::Scale(scale)) => return self.scale(scale).await,
+            Action::Op(Operation::ScaleService(scale)) => return self.scale_service(scale).await,
             Action::Op(Operation::Switch(switch)) => self.switch(switch).await,
             Action::Op(Operation::SetHealthObject(signal)) => self.signal(signal).await,
             Action::Op(Operation::SetRoutingControls(route)) => self.route(route).await,

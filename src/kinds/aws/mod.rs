@@ -3,6 +3,7 @@
 pub mod arn;
 pub mod aurora;
 pub mod autoscaling;
+pub mod ecs;
 pub mod rds;
 pub mod route53;
 pub mod s3;

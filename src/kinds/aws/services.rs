@@ -22,6 +22,9 @@ const fn service(name: &'static str, id: &'static str, burst: u32, per_second: u
 ///   uses the limit of EC2's describe calls, a burst of 100 requests and 20 per second (Amazon EC2 Developer Guide, «Request throttling for
 ///   the Amazon EC2 API»). `Throttling` errors slow it down further.
 /// - CloudWatch: 50 `GetMetricData` calls per second (Amazon CloudWatch User Guide, «CloudWatch service quotas»).
+/// - Application Auto Scaling and ECR: nothing is published for the calls that drctl makes.
+/// - ECS: a burst of 50 requests, 5 per second, for calls that change a service; more for calls that read one (Amazon ECS API Reference,
+///   «Request throttling for the Amazon ECS API»). drctl keeps all its calls within the smaller limit.
 /// - RDS and Aurora: a burst of 300 requests, 12 per second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
 /// - Route 53: a burst of 50 requests, 10 per second, for the account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
 /// - S3: at least 3,500 write and 5,500 read requests per second for each prefix (Amazon S3 User Guide, «Best practices design patterns:
@@ -29,8 +32,11 @@ const fn service(name: &'static str, id: &'static str, burst: u32, per_second: u
 /// - Secrets Manager: 50 write and 10,000 read requests per second, in one bucket (AWS Secrets Manager User Guide, «Quotas»).
 /// - STS: 600 requests per second (AWS, IAM User Guide, «IAM and AWS STS quotas»).
 pub const SERVICES: &[Service] = &[
+    Service { name: "application-autoscaling", id: "Application Auto Scaling", limit: None },
     service("autoscaling", "Auto Scaling", 100, 20),
     service("cloudwatch", "CloudWatch", 50, 50),
+    Service { name: "ecr", id: "ECR", limit: None },
+    service("ecs", "ECS", 50, 5),
     Service { name: "iam", id: "IAM", limit: None },
     service("rds", "RDS", 300, 12),
     service("route53", "Route 53", 50, 10),

@@ -15,6 +15,7 @@ mod controls;
 mod dark;
 #[cfg(feature = "postgres")]
 mod drills;
+mod ecs;
 mod endpoints;
 mod faults;
 #[cfg(feature = "postgres")]
