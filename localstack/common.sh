@@ -28,7 +28,7 @@ running() {
   [ -r "$dir/pid" ] && read -r pid start < "$dir/pid" || return 1
   [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || return 1
   [ "$(started_at "$pid")" = "$start" ] || return 1
-  case "$(command_of "$pid")" in *localstack.runtime.main*) return 0 ;; *) return 1 ;; esac
+  case "$(command_of "$pid")" in *drctl_localstack.main*) return 0 ;; *) return 1 ;; esac
 }
 
 taken() { (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null; }

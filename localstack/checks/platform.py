@@ -1,7 +1,9 @@
 """What all other checks rely on: S3's conditions, STS across accounts, and the control surface itself."""
 
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
 import boto3
 
@@ -24,6 +26,18 @@ def clean_up(server: Server) -> None:
         for found in [*listed.get("Versions", []), *listed.get("DeleteMarkers", [])]:
             s3.delete_object(Bucket=name, Key=found["Key"], VersionId=found["VersionId"])
         s3.delete_bucket(Bucket=name)
+
+
+@check
+def on_one_address(server: Server) -> None:
+    """LocalStack listens on 127.0.0.1 and on no other address of this machine"""
+    port = urlsplit(server.endpoint).port
+    socket.create_connection(("127.0.0.1", port), 5).close()
+    try:
+        socket.create_connection(("127.0.0.2", port), 5).close()
+    except OSError:
+        return
+    raise AssertionError("another address of the machine answers")
 
 
 @check
