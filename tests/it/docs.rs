@@ -269,6 +269,17 @@ fn every_link_leads_to_a_file_and_a_heading() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The walk through the source names files that exist, each once.
+#[test]
+fn the_walk_visits_every_file_once() {
+    let text = std::fs::read_to_string(root().join("docs/src/reference/walk.md")).unwrap();
+    let files: Vec<&str> = text.split('`').filter(|word| word.ends_with(".rs")).collect();
+    assert!(files.len() > 20, "{files:?}");
+    let missing: Vec<_> = files.iter().filter(|file| !root().join("src").join(file).is_file()).collect();
+    assert!(missing.is_empty(), "no such file: {missing:?}");
+    assert_eq!(files.iter().collect::<BTreeSet<_>>().len(), files.len(), "a file is visited twice");
+}
+
 #[test]
 fn every_page_is_in_the_table_of_contents() {
     let summary = page(root().join("docs/src/SUMMARY.md"));
