@@ -110,6 +110,11 @@ fn hold(store: &Connection, n: usize, at: Where) {
         Where::Within => format!("simulated WHEN (SELECT count(*) FROM simulated) = {n}"),
         Where::After => event("call_answered"),
     };
+    hold_inserts(store, &when);
+}
+
+/// Makes such an insert block for ever, with the store's write lock. `when` is a table, and a condition on its new row.
+pub fn hold_inserts(store: &Connection, when: &str) {
     let forever = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c";
     store
         .execute_batch(&format!("CREATE TRIGGER held BEFORE INSERT ON {when} BEGIN {forever}; END"))

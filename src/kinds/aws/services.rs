@@ -23,8 +23,8 @@ const fn service(name: &'static str, id: &'static str, burst: u32, per_second: u
 ///   the Amazon EC2 API»). `Throttling` errors slow it down further.
 /// - CloudWatch: 50 `GetMetricData` calls per second (Amazon CloudWatch User Guide, «CloudWatch service quotas»).
 /// - Application Auto Scaling and ECR: nothing is published for the calls that drctl makes.
-/// - ECS: a burst of 50 requests, 5 per second, for calls that change a service; more for calls that read one (Amazon ECS API Reference,
-///   «Request throttling for the Amazon ECS API»). drctl keeps all its calls within the smaller limit.
+/// - ECS: AWS publishes a limit for each group of actions (Amazon ECS API Reference, «Request throttling for the Amazon ECS API»). drctl
+///   uses one bucket for all its calls, a burst of 50 requests and 5 per second. `Throttling` errors slow it down further.
 /// - RDS and Aurora: a burst of 300 requests, 12 per second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
 /// - Route 53: a burst of 50 requests, 10 per second, for the account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
 /// - S3: at least 3,500 write and 5,500 read requests per second for each prefix (Amazon S3 User Guide, «Best practices design patterns:

@@ -106,10 +106,7 @@ impl World {
         // The store exists before the drill.
         self.status();
         let store = rusqlite::Connection::open(self.folder.path().join(".drctl/drctl.db")).unwrap();
-        let forever =
-            "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c";
-        let second = "BEFORE INSERT ON runs WHEN (SELECT count(*) FROM runs) = 1";
-        store.execute_batch(&format!("CREATE TRIGGER held {second} BEGIN {forever}; END")).unwrap();
+        crate::killed::hold_inserts(&store, "runs WHEN (SELECT count(*) FROM runs) = 1");
         store.busy_timeout(Duration::ZERO).unwrap();
         store
     }
