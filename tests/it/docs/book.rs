@@ -41,3 +41,13 @@ fn the_book_is_built_and_its_links_hold() {
     }
     assert!(tried > 800, "{tried} links");
 }
+
+/// One sheet of paper: whoever is called at night reads no second page.
+#[test]
+fn the_card_has_room_on_a_page() {
+    let text = std::fs::read_to_string(super::root().join("docs/src/card.md")).unwrap();
+    // 80 characters fit into a printed line.
+    let lines: usize = text.lines().map(|line| line.len().div_ceil(80).max(1)).sum();
+    assert!(lines <= 88 && text.split_whitespace().count() <= 450, "{lines} lines");
+    assert_eq!(text.lines().filter(|line| line.starts_with("## ")).count(), 6);
+}
