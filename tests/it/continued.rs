@@ -31,9 +31,9 @@ fn dying(seed: u64) -> Rig {
     rig
 }
 
-fn loss_is_told(done: &Rehearsed, context: &str) {
+fn loss_is_told(rig: &Rig, done: &Rehearsed, context: &str) {
     let state = &done.ended.state;
-    crate::oracle::one_primary(&dying(5), &done.watched, &done.journals, context);
+    crate::oracle::one_primary(rig, &done.watched, &done.journals, context);
     assert!(!done.truth.traffic_before_database, "{context}");
     let stores = attainment(state, done.asked).stores;
     for (component, lost) in &done.truth.lost_ms {
@@ -92,7 +92,7 @@ fn a_source_that_dies_in_a_move_is_failed_over() {
                         "{context}: {:?}",
                         done.ended.stop
                     );
-                    loss_is_told(&done, &context);
+                    loss_is_told(&rig, &done, &context);
                 }
             }
         }
@@ -143,7 +143,7 @@ fn a_proof_that_was_seen_to_be_gone_is_not_inherited() {
         done.ended.state.runbook.inherits
     );
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
-    loss_is_told(&done, "fenced anew");
+    loss_is_told(&rig, &done, "fenced anew");
 }
 
 /// Runs that cannot be continued: one that is being undone, and another one of this failover.

@@ -139,6 +139,24 @@ fn the_pure_core_touches_nothing() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The oracle judges by its own reading of plan and estate. `planner::Refusal` is an answer of the product, and decides nothing.
+#[test]
+fn the_oracle_shares_no_decision_with_the_product() {
+    const FORBIDDEN: &[&str] =
+        &["planner", "plan::graph", "inventory::active", "answered_by", "sets_when_active"];
+    let mut wrong = Vec::new();
+    for file in sources("tests/it/oracle") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            let line = line.replace("planner::Refusal", "");
+            for word in FORBIDDEN.iter().filter(|w| line.contains(**w)) {
+                wrong.push(format!("{}:{}: {word}", file.display(), i + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 /// Lengths of functions, with their names.
 #[derive(Default)]
 struct Lengths(Vec<(String, usize)>);

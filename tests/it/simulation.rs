@@ -1,17 +1,18 @@
 //! Random plans, estates and faults by seed. A failing seed prints the command that runs it alone.
 
-use std::collections::BTreeMap;
+mod counts;
+mod drawn;
+
 use std::panic::AssertUnwindSafe;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use drctl::adapters::sandbox::Scenario;
-use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
+use drctl::adapters::sandbox::scenario::roll;
 use drctl::executor::{Ended, create};
-use drctl::model::intent::{Drill, Intent};
+use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
-use drctl::planner::{Refusal, Wanted};
+use drctl::planner::Refusal;
 use drctl::record::event::{Event, EventKind, Outcome, Signal};
 use drctl::record::runbook::{ProbeRole, Step};
 use drctl::run::RunState;
@@ -19,99 +20,18 @@ use drctl::run::continued::continued;
 use drctl::run::state::{Mode, Status, StepState, Turn};
 
 use crate::cancelled::settings;
-use crate::oracle::{Came, Oracle, invariants, loses, one_primary, recovers, rto_told, safe_and_told};
-use crate::random::{random_fences, random_plan, with_surprises};
+use crate::oracle::{Oracle, invariants, one_primary, rto_told, safe_and_told};
+use crate::random::with_surprises;
 use crate::resume::{estates, events, in_flight, runbook};
-use crate::rig::{BEGAN, Notes, Rehearsed, Rig, Seen, plan, run_id};
-
-fn rig(seed: u64) -> Rig {
-    // That scenario has its own tests.
-    let all: Vec<_> = SCENARIOS.iter().map(|of| of.name).filter(|name| *name != "promotion-slow").collect();
-    let scenario = all[usize::try_from(roll(seed, &["scenario"], all.len() as u64)).unwrap()];
-    let loses = Scenario::find(scenario).unwrap().loses_home;
-    let mut rig = Rig::new(plan(&random_plan(seed, !loses)), scenario, seed);
-    rig.intent = match scenario {
-        "calm" => Intent::Switchover,
-        "away" => Intent::Failback,
-        "after-failover" if roll(seed, &["reprotect"], 3) == 0 => Intent::Reprotect,
-        "after-failover" => Intent::Failback,
-        "archive-corrupt" => Intent::Switchover,
-        _ => Intent::Failover,
-    };
-    if rig.intent == Intent::Switchover && roll(seed, &["live drill"], 3) == 0 {
-        rig.drill = Some(Drill::Live);
-    }
-    if loses && roll(seed, &["faulty"], 4) == 0 {
-        rig.scenario.faults = 200;
-    }
-    if roll(seed, &["stale reads"], 3) == 0 {
-        rig.scenario.stale = Dur::secs(15);
-    }
-    if roll(seed, &["very late"], 2) == 0 {
-        rig.scenario.late = Dur::mins(10);
-    }
-    if roll(seed, &["clocks"], 3) == 0 {
-        rig.scenario.skew = Dur::secs(40);
-    }
-    random_fences(seed, &mut rig.scenario);
-    if !loses {
-        restores(&mut rig);
-        return rig;
-    }
-    disturbed(&mut rig);
-    if roll(seed, &["waives"], 2) == 0 {
-        let waiver = |rule| Waiver {
-            rule,
-            component: None,
-            accept_loss_ms: Some(Dur::mins(20)),
-            reason: "simulated".to_owned(),
-            who: Person::claimed("test"),
-        };
-        rig.waivers = vec![waiver(Rule::UnfencedPromotion), waiver(Rule::ExposureAboveRpo)];
-    }
-    rig
-}
-
-/// What still works, and for how long, is random: a partition may let only the WAL through, clients beside the old primary may give up, and
-/// the region may return during the run, with or without its replicas.
-fn disturbed(rig: &mut Rig) {
-    let (seed, of) = (rig.seed, &mut rig.scenario);
-    // Users are gone, but the servers answer, so a fence by SQL works.
-    of.sql_answers |= !of.control_plane_lost && roll(seed, &["sql"], 3) != 0;
-    of.replicates |= !of.primary_dies && roll(seed, &["one-way"], 6) == 0;
-    if roll(seed, &["clients"], 4) == 0 {
-        of.clients_leave = Some(Dur::mins(10));
-    }
-    if !of.primary_dies && of.returns_after.is_none() && roll(seed, &["returns"], 6) == 0 {
-        of.returns_after = Some(Dur::mins(1).plus(Dur(roll(seed, &["returns after"], 1_200_000))));
-        of.heals = roll(seed, &["heals"], 2) == 0;
-    }
-}
-
-/// Restores replace a third of the moves from home, and all with a damaged archive: on a self-managed server, or a managed one.
-fn restores(rig: &mut Rig) {
-    let kind = if roll(rig.seed, &["restored kind"], 2) == 0 { "postgres" } else { "aws.rds" };
-    let own = rig.plan.components.values().find(|c| c.kind() == kind).map(|c| c.name.clone());
-    let corrupt = rig.scenario.archive_corrupt;
-    let wanted = corrupt || roll(rig.seed, &["restores"], 3) == 0;
-    let (Some(component), Intent::Switchover, true) = (own, rig.intent, wanted) else { return };
-    rig.drill = None;
-    // The restored time is one of the server's own clock.
-    rig.scenario.skew = Dur::ZERO;
-    rig.intent = if roll(rig.seed, &["drills"], 3) == 0 { Intent::Drill } else { Intent::Restore };
-    let ago = Dur(roll(rig.seed, &["ago"], 3_600_000));
-    rig.restore =
-        Some(Wanted { component, to_time: BEGAN - ago, timeline: None, snapshot: None, rates: None });
-    rig.waivers = vec![accept(Rule::ExposureAboveRpo)];
-    if roll(rig.seed, &["faulty"], 2) == 0 {
-        rig.scenario.faults = 200;
-    }
-}
+use crate::rig::{BEGAN, Notes, Rehearsed, Rig, Seen, run_id};
+use counts::Counts;
+use drawn::rig;
 
 /// The expected results of a restore and of a drill, depending on their findings.
 fn restored(rig: &Rig, done: &Rehearsed, context: &str) {
     let state = &done.ended.state;
-    let lost = done.truth.lost_ms.values().max().copied().unwrap_or_default();
+    let oracle = Oracle::new(&rig.plan, &done.watched);
+    let lost = oracle.lost().into_values().max().unwrap_or_default();
     match (rig.intent, rig.scenario.archive_corrupt) {
         (Intent::Drill, corrupt) => {
             let outcome = if corrupt { Outcome::Failed } else { Outcome::Recovered };
@@ -128,57 +48,7 @@ fn restored(rig: &Rig, done: &Rehearsed, context: &str) {
         }
     }
     if rig.intent == Intent::Drill || rig.scenario.archive_corrupt {
-        assert_eq!((lost, done.truth.outage_ms()), (Dur::ZERO, None), "users noticed: {context}");
-    }
-}
-
-/// Statistics about the seeds.
-#[derive(Debug, Default)]
-struct Counts {
-    failovers: AtomicU64,
-    /// Runs in which a promotion before the fence would have been noticed.
-    can_catch: AtomicU64,
-    recovered: AtomicU64,
-    with_waivers: AtomicU64,
-    resumed: AtomicU64,
-    short: AtomicU64,
-    /// Failovers by what was lost.
-    lost: Mutex<BTreeMap<&'static str, u64>>,
-}
-
-impl Counts {
-    fn failover(&self, rig: &Rig, first: &Result<Rehearsed, Vec<Refusal>>, context: &str) {
-        let add = |to: &AtomicU64| to.fetch_add(1, Ordering::Relaxed);
-        add(&self.failovers);
-        for kind in loses(rig) {
-            *self.lost.lock().unwrap().entry(kind).or_default() += 1;
-        }
-        let mut caught = false;
-        let came = recovers(rig, first, context, &mut |rig, done| {
-            one_primary(rig, &done.watched_later, &done.journals, context);
-            caught |= Oracle::new(&rig.plan, &done.watched).can_catch(&events(done));
-        });
-        self.can_catch.fetch_add(caught.into(), Ordering::Relaxed);
-        add(match came {
-            Came::Recovered => &self.recovered,
-            Came::WithWaivers => &self.with_waivers,
-            Came::Resumed => &self.resumed,
-            Came::Short => &self.short,
-        });
-    }
-
-    fn told(&self) -> String {
-        let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        format!(
-            "{} failovers: {} can catch a promotion before the fence; {} recovered, {} more with the waivers that were printed, {} when resumed, {} lack capacity; {:?}",
-            of(&self.failovers),
-            of(&self.can_catch),
-            of(&self.recovered),
-            of(&self.with_waivers),
-            of(&self.resumed),
-            of(&self.short),
-            self.lost.lock().unwrap(),
-        )
+        assert_eq!((lost, oracle.outage_ms()), (Dur::ZERO, None), "users noticed: {context}");
     }
 }
 
@@ -204,7 +74,7 @@ fn check(seed: u64, counts: &Counts) {
     } else if !rig.scenario.loses_home {
         let outcome = &done.ended.state.mode;
         assert_eq!(*outcome, Mode::Finished(Outcome::Recovered), "{:?}: {context}", done.ended.stop);
-        let lost = done.truth.lost_ms.values().max().copied().unwrap_or_default();
+        let lost = Oracle::new(&rig.plan, &done.watched).lost().into_values().max().unwrap_or_default();
         assert_eq!(lost, Dur::ZERO, "a planned move lost writes: {context}");
     }
     invariants(&rig, &done, &context);
@@ -232,7 +102,7 @@ fn clock_jumps(rig: &Rig, done: &Rehearsed, context: &str) {
     let jumped = jumping.rehearse().unwrap_or_else(|refused| panic!("{refused:?}: {context}"));
     // If it started before the run, or after a probe's last turn, its times come from different clocks.
     safe_and_told(&jumping, &jumped, &context);
-    rto_told(&jumped, &context);
+    rto_told(&jumping, &jumped, &context);
     // By that clock the loss may exceed the accepted one; everything else ends the same, because each step keeps its full timeout.
     let losses = |e: &Event| {
         let rules = [Rule::ExposureAboveRpo, Rule::ExposureUnknown];
@@ -394,11 +264,12 @@ fn fails_over_instead(
             one_primary(&next, &after.watched_later, &after.journals, context);
             // An outage that ended before is in the report of the move, or nobody watched it.
             let began = after.ended.state.created_at;
-            let failed = after.truth.turns.iter().skip_while(|(_, served)| *served);
+            let turns = Oracle::new(&next.plan, &after.watched).turns();
+            let failed = turns.iter().skip_while(|(_, served)| *served);
             let over = failed.take_while(|(at, _)| *at < began).any(|(_, served)| *served);
             let seen_over = |turns: &Vec<Turn>| turns.last().is_some_and(|t| t.good) && turns.len() > 1;
             if !over && !state.turns.values().any(seen_over) {
-                rto_told(&after, context);
+                rto_told(&next, &after, context);
             }
         }
         // Users are served from the other site already; or it is unknown which data serves; or the replica of the abandoned history is set
@@ -458,7 +329,7 @@ fn interrupted(rig: &Rig, done: &Rehearsed, context: &str) {
         invariants(rig, &back, &format!("cancelled, {context}"));
         taken_back_by_two(rig, &back, n, &context);
         if rig.restore.is_some() && rig.scenario.faults == 0 {
-            taken_back(&back, asked_to_swap(&all[..n]), &context);
+            taken_back(rig, &back, asked_to_swap(&all[..n]), &context);
         }
     }
     too_late(rig, done, &all[..n], &format!("died after {n} events, their effects yet to come: {context}"));
@@ -497,11 +368,12 @@ fn too_late(rig: &Rig, done: &Rehearsed, prefix: &[Event], context: &str) {
 }
 
 /// A cancelled restore admits users to the old data, unless somebody wrote to the restored server.
-fn taken_back(back: &Rehearsed, swapped: bool, context: &str) {
+fn taken_back(rig: &Rig, back: &Rehearsed, swapped: bool, context: &str) {
     let state = &back.ended.state;
     let cancelled = state.mode == Mode::Finished(Outcome::Cancelled);
     assert!(cancelled || (swapped && state.stays().is_some()), "{:?}: {context}", back.ended.stop);
-    let served = back.truth.turns.last().is_some_and(|(_, served)| *served);
+    let turns = Oracle::new(&rig.plan, &back.watched).turns();
+    let served = turns.last().is_some_and(|(_, served)| *served);
     assert!(served, "users are kept out after a cancel: {context}");
 }
 

@@ -106,6 +106,7 @@ fn databases(estate: &mut Estate, plan: &Plan, component: &Component) {
             stopped_at: old.then_some(estate.now),
             frozen_at: None,
             promotions: 0,
+            restored_to: None,
             won: false,
             timeline: if alone && !old { 2 } else { 1 },
             retired: false,

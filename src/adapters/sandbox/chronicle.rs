@@ -30,6 +30,8 @@ pub struct Server {
     pub follows: Option<String>,
     /// If it replays or replayed another server: the time up to which it has that server's writes.
     pub kept: Option<Timestamp>,
+    /// If it was restored: the time up to which it then had its own writes.
+    pub restored_to: Option<Timestamp>,
 }
 
 /// The DNS names of one component.
@@ -103,6 +105,7 @@ impl Estate {
                 reached: self.takes_writes(db),
                 follows: db.source.clone(),
                 kept: if db.source.is_some() { Some(self.replayed(i)) } else { db.frozen_at },
+                restored_to: db.restored_to,
             }
         });
         let ways = self.secrets.iter().map(|(of, led)| {

@@ -47,6 +47,8 @@ pub(super) struct Db {
     /// When replay ended, with the last commit replayed.
     pub(super) frozen_at: Option<Timestamp>,
     pub(super) promotions: u32,
+    /// The time to which it was last restored.
+    pub(super) restored_to: Option<Timestamp>,
     /// Whether this was the last promoted server of its component.
     pub(super) won: bool,
     /// Its timeline. Every promotion starts a new one.

@@ -154,7 +154,7 @@ impl Estate {
         let db = &mut self.dbs[i];
         db.fenced.clear();
         db.catalog = Catalog::default();
-        db.stopped_at = None;
+        (db.stopped_at, db.restored_to) = (None, Some(to));
         db.timeline += 1;
     }
 

@@ -6,7 +6,7 @@ use drctl::adapters::sandbox::chronicle::{Moment, Way};
 use drctl::kinds::Role;
 use drctl::kinds::aws::route53::{Record, RecordAnswer, RecordPolicy, RecordSet, Route53};
 use drctl::model::ids::{ComponentName, SiteName};
-use drctl::model::time::Timestamp;
+use drctl::model::time::{Dur, Timestamp};
 
 use super::Oracle;
 
@@ -37,6 +37,26 @@ impl Oracle<'_> {
             }
         }
         turns
+    }
+
+    /// How long users failed: from when they were first not served to when they were finally served again.
+    pub fn outage_ms(&self) -> Option<Dur> {
+        let turns = self.turns();
+        let (began, _) = turns.iter().find(|(_, served)| !served)?;
+        let (ended, _) = turns.last().filter(|(_, served)| *served)?;
+        Some(ended.since(*began))
+    }
+
+    /// The same by samples at `phase` and every `every` after it: from the first failed sample to the first good one after the last failed
+    /// one.
+    pub fn outage_as_sampled(&self, phase: Timestamp, every: Dur) -> Option<Dur> {
+        let turns = self.turns();
+        let times = (0..).map(|n| phase + Dur(n * every.millis())).take_while(|at| *at <= self.until);
+        let failed =
+            |at: &Timestamp| turns.iter().rev().find(|(t, _)| t <= at).is_some_and(|(_, served)| !served);
+        let failures: Vec<_> = times.filter(failed).collect();
+        let (first, next) = (failures.first()?, *failures.last()? + every);
+        turns.last().is_some_and(|(_, served)| *served).then(|| next.since(*first))
     }
 
     /// When names sent users to a site whose database takes no writes, after that site was left.

@@ -1,11 +1,15 @@
 //! What must hold in every rehearsal, whatever failed in it.
 
+use std::collections::BTreeMap;
+
 use drctl::inventory::ActiveSite;
 use drctl::kinds::Operation;
 use drctl::kinds::shared::promotion::{Promote, Withdraw};
+use drctl::model::ids::ComponentName;
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
 use drctl::model::time::Dur;
+use drctl::model::waiver::Rule;
 use drctl::record::action::{Action, Undo};
 use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::report::attainment::attainment;
@@ -23,7 +27,7 @@ const PROPAGATION: Dur = Dur::mins(1);
 
 pub fn invariants(rig: &Rig, done: &Rehearsed, context: &str) {
     safe_and_told(rig, done, context);
-    rto_told(done, context);
+    rto_told(rig, done, context);
     let called = crate::stops::called_in_spite_of_a_stop(&events(done));
     assert!(called.is_none(), "{}: {context}", called.unwrap_or_default());
 }
@@ -36,17 +40,30 @@ pub fn one_primary(rig: &Rig, ground: &impl Ground, journals: &[Vec<Event>], con
     let two = oracle.two_primaries(&waived);
     assert!(two.is_empty(), "two primaries, by component: {two:?}: {context}");
     for journal in journals {
-        for event in journal {
-            if let EventKind::FenceWaived { component } = &event.what {
-                let had = can_be_had(rig, component);
-                assert!(!had, "a waiver stands for a fence of {component} that can be had: {context}");
-            }
+        for (i, event) in journal.iter().enumerate() {
+            let EventKind::FenceWaived { component } = &event.what else { continue };
+            let had = can_be_had(rig, component);
+            assert!(!had, "a waiver stands for a fence of {component} that can be had: {context}");
+            let given = waived_by_a_person(rig, &journal[..i], component);
+            assert!(given, "nobody waived the fence of {component}: {context}");
         }
         let vain = oracle.proven_in_vain(journal);
         assert!(vain.is_empty(), "told as fenced: {}: {context}", vain.join("; "));
         let early = oracle.asked_too_early(journal, &waived);
         assert!(early.is_empty(), "promoted before the fence: {}: {context}", early.join("; "));
     }
+}
+
+/// Whether the request or an earlier event of the run has a person's waiver of a component's fence.
+fn waived_by_a_person(rig: &Rig, before: &[Event], component: &ComponentName) -> bool {
+    let later = before.iter().filter_map(|e| match &e.what {
+        EventKind::Waived { waiver } => Some(waiver),
+        _ => None,
+    });
+    rig.waivers.iter().chain(later).any(|waiver| {
+        let named = waiver.component.as_ref();
+        waiver.rule == Rule::UnfencedPromotion && named.is_none_or(|named| named == component)
+    })
 }
 
 pub fn safe_and_told(rig: &Rig, done: &Rehearsed, context: &str) {
@@ -62,12 +79,13 @@ pub fn safe_and_told(rig: &Rig, done: &Rehearsed, context: &str) {
     assert_eq!(simulated, (&oracle.turns(), false), "the sandbox's own truth is another: {context}");
     assert!(state.finished() || state.halted.is_some(), "the run ended in no legal state: {context}");
     active_told(rig, done, context);
-    if rig.restore.is_none() {
-        assert_eq!(nonzero(&done.truth.lost_ms), nonzero(&oracle.lost()), "rows lost: {context}");
-    }
+    let lost = nonzero(oracle.lost());
+    assert_eq!(nonzero(done.truth.lost_ms.clone()), lost, "rows lost by the sandbox's own truth: {context}");
     let attained = attainment(state, done.asked);
+    let untold = lost.keys().find(|component| !attained.stores.contains_key(*component));
+    assert!(untold.is_none(), "nothing is told of {untold:?}, which lost {lost:?}: {context}");
     for (component, (figure, exposure)) in &attained.stores {
-        let lost = done.truth.lost_ms.get(component).copied().unwrap_or_default();
+        let lost = lost.get(component).copied().unwrap_or_default();
         let told = format!("{} from {:?}, {:?}", exposure.because, exposure.last_replayed, exposure.taken_at);
         holds(
             figure,
@@ -77,10 +95,11 @@ pub fn safe_and_told(rig: &Rig, done: &Rehearsed, context: &str) {
     }
 }
 
-type Lost = std::collections::BTreeMap<drctl::model::ids::ComponentName, Dur>;
+type Lost = BTreeMap<ComponentName, Dur>;
 
-fn nonzero(lost: &Lost) -> Lost {
-    lost.iter().filter(|(_, d)| **d > Dur::ZERO).map(|(c, d)| (c.clone(), *d)).collect()
+fn nonzero(mut lost: Lost) -> Lost {
+    lost.retain(|_, lost| *lost > Dur::ZERO);
+    lost
 }
 
 /// Every call that took effect is a step of a displayed runbook, or undoes one.
@@ -161,14 +180,15 @@ fn active_told(rig: &Rig, done: &Rehearsed, context: &str) {
     }
 }
 
-pub fn rto_told(done: &Rehearsed, context: &str) {
-    let (state, truth) = (&done.ended.state, &done.truth);
+pub fn rto_told(rig: &Rig, done: &Rehearsed, context: &str) {
+    let (state, oracle) = (&done.ended.state, Oracle::new(&rig.plan, &done.watched));
+    let outage = oracle.outage_ms();
     let attained = attainment(state, done.asked);
     if let (Basis::UpperBound, Some(rto)) = (attained.rto.basis, attained.rto.value_ms) {
-        let exact = truth.outage_ms().unwrap_or_default();
+        let exact = outage.unwrap_or_default();
         assert!(rto >= exact, "RTO flatters: {rto} against {exact}: {context}");
     }
-    if let Some(exact) = truth.outage_ms() {
+    if let Some(exact) = outage {
         assert!(!flatters(&attained.rto, exact), "RTO flatters: {} against {exact}: {context}", attained.rto);
         if let (Basis::LowerBound, Some(rto)) = (attained.rto.basis, attained.rto.value_ms) {
             let most = exact.plus(attained.rto.resolution_ms);
@@ -181,11 +201,11 @@ pub fn rto_told(done: &Rehearsed, context: &str) {
         if !done.resumed {
             let phase = state.turns["public"][0].since;
             // A sample in the very millisecond of a turn may show either side of it.
-            let sampled = [phase, phase - Dur(1)].map(|p| truth.outage_as_sampled(p, done.recorder_every));
+            let sampled = [phase, phase - Dur(1)].map(|p| oracle.outage_as_sampled(p, done.recorder_every));
             let told = sampled.map(Option::unwrap_or_default).contains(&rto);
             assert!(told, "RTO is not the truth: {rto:?}, {sampled:?}: {context}");
         }
-        let exact = truth.outage_ms().unwrap_or_default();
+        let exact = outage.unwrap_or_default();
         assert!(
             rto.plus(attained.rto.resolution_ms) >= exact,
             "RTO flatters beyond its resolution: {context}"

@@ -107,13 +107,37 @@ impl Oracle<'_> {
             for (i, promotion) in promotions.iter().enumerate() {
                 // Rows that were written after another server was promoted do not count here.
                 let until = promotions.get(i + 1).map_or(self.until, |next| next.at);
-                let last = self.last_row_elsewhere(component, &promotion.server, until);
+                let last = self.last_row(component, |s| is(s) != promotion.server, until);
                 let missing = last.map_or(Dur::ZERO, |last| last.since(promotion.kept));
                 let worst: &mut Dur = lost.entry(component.clone()).or_default();
                 *worst = missing.max(*worst);
             }
+            let restored = self.lost_by_restores(component);
+            let worst = lost.entry(component.clone()).or_default();
+            *worst = restored.max(*worst);
         }
         lost
+    }
+
+    /// The time between what a restored server was restored to and the last row acknowledged before.
+    fn lost_by_restores(&self, component: &ComponentName) -> Dur {
+        let mut data: BTreeMap<(SiteName, String), Option<Timestamp>> = BTreeMap::new();
+        let mut worst = Dur::ZERO;
+        let within = self.moments.iter().filter(|m| m.at <= self.until);
+        for (moment, server) in within.flat_map(|m: &Moment| m.servers.iter().map(move |s| (m, s))) {
+            if server.component != *component {
+                continue;
+            }
+            // A renamed server is not restored anew.
+            let before = data.insert(is(server), server.restored_to);
+            if let (Some(before), Some(to)) = (before, server.restored_to)
+                && before != Some(to)
+            {
+                let last = self.last_row(component, |_| true, moment.at);
+                worst = worst.max(last.map_or(Dur::ZERO, |last| last.since(to)));
+            }
+        }
+        worst
     }
 
     fn promotions(&self, component: &ComponentName) -> Vec<Promotion> {
@@ -135,17 +159,16 @@ impl Oracle<'_> {
         all
     }
 
-    /// When another server last acknowledged a row before that time.
-    fn last_row_elsewhere(
+    /// When one of these servers last acknowledged a row before that time.
+    fn last_row(
         &self,
         component: &ComponentName,
-        server: &(SiteName, String),
+        of: impl Fn(&Server) -> bool,
         until: Timestamp,
     ) -> Option<Timestamp> {
         let spans = self.spans().filter(|(m, _)| m.at < until);
-        let wrote = spans.filter(|(m, _)| {
-            m.servers.iter().any(|s| s.component == *component && s.reached && is(s) != *server)
-        });
+        let wrote =
+            spans.filter(|(m, _)| m.servers.iter().any(|s| s.component == *component && s.reached && of(s)));
         wrote.map(|(_, end)| end.min(until)).last()
     }
 }
