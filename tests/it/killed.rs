@@ -6,7 +6,6 @@
 use std::collections::BTreeSet;
 use std::process::Child;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -25,6 +24,18 @@ enum Where {
 }
 
 const ALL: [Where; 3] = [Where::Before, Where::Within, Where::After];
+
+/// Calls around which a process is killed at every point when all are: promotions, switches and fences of each kind.
+const UNMISSED: [&str; 8] = [
+    "promote.own",
+    "promote.rds",
+    "promote.global",
+    "switch.by-sets",
+    "switch.by-object",
+    "switch.by-controls",
+    "fence.own.sql",
+    "fence.rds.sql",
+];
 
 const TIME: &str = "2026-01-01T02:00:00Z";
 const ACCEPT: [&str; 4] = ["--accept-data-loss", "120m", "--reason", "bad release"];
@@ -202,15 +213,24 @@ fn killed_around_every_call_of_every_kind() {
         assert!(kinds.contains(kind), "no call of `{kind}` is made: {kinds:?}");
     }
     let all = all.into_iter().step_by(if whole { 1 } else { 2 }).collect::<Vec<_>>();
-    let (left, killed) = (Mutex::new(all), AtomicUsize::new(0));
+    let (left, killed) = (Mutex::new(all), Mutex::new(Vec::new()));
     let worker = || {
         loop {
             let Some((command, n, step, at, ends)) = left.lock().unwrap().pop() else { return };
-            killed.fetch_add(kill_around(&command, (n, &step), at, &ends).into(), Ordering::Relaxed);
+            if kill_around(&command, (n, &step), at, &ends) {
+                killed.lock().unwrap().push((step, at));
+            }
         }
     };
     std::thread::scope(|scope| (0..3).for_each(|_| drop(scope.spawn(worker))));
-    let killed = killed.into_inner();
-    eprintln!("{killed} processes were killed around calls of {kinds:?}, and every run was carried on");
-    assert!(killed >= 50, "only {killed} processes were killed");
+    let killed = killed.into_inner().unwrap();
+    let all = killed.len();
+    eprintln!("{all} processes were killed around calls of {kinds:?}, and every run was carried on");
+    assert!(all >= 50, "only {all} processes were killed");
+    let missed: Vec<_> = UNMISSED
+        .into_iter()
+        .flat_map(|step| ALL.map(|at| (step, at)))
+        .filter(|(step, at)| !killed.iter().any(|(killed, point)| killed == step && point == at))
+        .collect();
+    assert!(!whole || missed.is_empty(), "no process was killed there: {missed:?}");
 }
