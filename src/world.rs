@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 
@@ -113,6 +113,10 @@ impl Hands {
     }
 }
 
+/// The first time that this process asked for.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads clocks")]
+static ORIGIN: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
+
 #[derive(Default)]
 struct Timers {
     heap: BTreeMap<(Timestamp, u64), Waker>,
@@ -157,6 +161,14 @@ impl World {
         match &self.inner.clock {
             Clock::Live { hands, origin, .. } => hands.get().at(elapsed(*origin)),
             Clock::Virtual { real, followed, .. } => real.get() + followed.get(),
+        }
+    }
+
+    /// The time of a clock that nobody sets, and that is the same for all worlds of a process. In a simulated world, its own time.
+    pub fn ticks(&self) -> Dur {
+        match &self.inner.clock {
+            Clock::Live { .. } => elapsed(*ORIGIN),
+            Clock::Virtual { .. } => self.now().since(Timestamp::from_millis(0)),
         }
     }
 

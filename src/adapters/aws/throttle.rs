@@ -2,12 +2,14 @@
 //!
 //! Each token bucket starts with the published limits, or those in the settings. After a `Throttling` answer it blocks for a
 //! while, longer each time; other answers shorten that again. So drctl adapts to limits that are not published.
+//!
+//! All runs of a process share the buckets, because a hundred runs at once have the limits of one account.
 
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::ops::Add;
-use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use governor::clock::{Clock, Reference};
 use governor::middleware::NoOpMiddleware;
@@ -15,7 +17,7 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Dur;
 use crate::plan::settings::Limit;
 use crate::world::World;
 
@@ -26,9 +28,16 @@ const FIRST_HOLD: Dur = Dur(250);
 /// The longest block.
 const LONGEST_HOLD: Dur = Dur(8_000);
 
-/// The world's clock for the rate limiter.
-#[derive(Clone)]
-struct WorldClock(World);
+/// A clock that is set to a world's ticks before it is read, because a world belongs to one thread. It never goes back.
+#[derive(Clone, Debug, Default)]
+struct SetClock(Arc<AtomicU64>);
+
+impl SetClock {
+    fn set(&self, ticks: Dur) -> At {
+        let nanos = ticks.millis().saturating_mul(1_000_000);
+        At(self.0.fetch_max(nanos, Ordering::Relaxed).max(nanos))
+    }
+}
 
 /// A time of that clock, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,67 +59,85 @@ impl Reference for At {
     }
 }
 
-impl Clock for WorldClock {
+impl Clock for SetClock {
     type Instant = At;
     fn now(&self) -> At {
-        At(u64::try_from(self.0.now().millis()).unwrap_or(0).saturating_mul(1_000_000))
+        At(self.0.load(Ordering::Relaxed))
     }
 }
 
-type Limiter = RateLimiter<NotKeyed, InMemoryState, WorldClock, NoOpMiddleware<At>>;
+type Limiter = RateLimiter<NotKeyed, InMemoryState, SetClock, NoOpMiddleware<At>>;
 
 struct Bucket {
+    clock: SetClock,
     limiter: Limiter,
     hold: Dur,
-    held_until: Timestamp,
+    /// In ticks.
+    held_until: Dur,
 }
 
-/// All token buckets of a process.
+impl Bucket {
+    /// How long to wait before asking again; `None` if a call may be sent now.
+    fn wait(&self, ticks: Dur) -> Option<Dur> {
+        if ticks < self.held_until {
+            return Some(Dur(self.held_until.millis() - ticks.millis()));
+        }
+        let at = self.clock.set(ticks);
+        self.limiter.check().err().map(|until| {
+            let wait = until.wait_time_from(at);
+            Dur(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1))
+        })
+    }
+}
+
+/// The buckets, by service and scope.
+type Buckets = Arc<Mutex<BTreeMap<String, Arc<Mutex<Bucket>>>>>;
+
+/// The buckets of this process.
+static PROCESS: LazyLock<Buckets> = LazyLock::new(Buckets::default);
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Delays calls, by the buckets of the process or, in virtual time, its own.
 pub struct Throttle {
     world: World,
     limits: BTreeMap<String, Limit>,
-    buckets: RefCell<BTreeMap<String, Rc<RefCell<Bucket>>>>,
+    buckets: Buckets,
 }
 
 impl Throttle {
     /// Uses the limits of the settings.
-    pub const fn new(world: World, limits: BTreeMap<String, Limit>) -> Self {
-        Self { world, limits, buckets: RefCell::new(BTreeMap::new()) }
+    pub fn new(world: World, limits: BTreeMap<String, Limit>) -> Self {
+        let buckets = if world.is_simulated() { Buckets::default() } else { Arc::clone(&PROCESS) };
+        Self { world, limits, buckets }
     }
 
-    fn bucket(&self, service: &str, scope: &str) -> Rc<RefCell<Bucket>> {
+    fn bucket(&self, service: &str, scope: &str) -> Arc<Mutex<Bucket>> {
         let key = format!("{service}/{scope}");
-        let mut buckets = self.buckets.borrow_mut();
+        let mut buckets = lock(&self.buckets);
         let make = || {
             let limit = self.limits.get(service).copied().unwrap_or(Limit { burst: 100, per_second: 20 });
             let of = |n: u32| NonZeroU32::new(n.max(1)).unwrap_or(NonZeroU32::MIN);
             // A delayed call arrives in the next interval. Some spare room keeps it from exceeding that interval's limit.
             let burst = limit.burst - limit.burst / ROOM;
             let quota = Quota::per_second(of(limit.per_second)).allow_burst(of(burst));
-            let limiter = RateLimiter::direct_with_clock(quota, WorldClock(self.world.clone()));
-            Rc::new(RefCell::new(Bucket { limiter, hold: Dur::ZERO, held_until: Timestamp::from_millis(0) }))
+            let clock = SetClock::default();
+            clock.set(self.world.ticks());
+            let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
+            Arc::new(Mutex::new(Bucket { clock, limiter, hold: Dur::ZERO, held_until: Dur::ZERO }))
         };
-        Rc::clone(buckets.entry(key).or_insert_with(make))
+        Arc::clone(buckets.entry(key).or_insert_with(make))
     }
 
     /// Waits until a call may be sent.
     pub async fn pass(&self, service: &str, scope: &str) {
         let bucket = self.bucket(service, scope);
         loop {
-            let now = self.world.now();
-            let wait_until = {
-                let bucket = bucket.borrow();
-                if now < bucket.held_until {
-                    Some(bucket.held_until)
-                } else {
-                    bucket.limiter.check().err().map(|until| {
-                        let wait = until.wait_time_from(WorldClock(self.world.clone()).now());
-                        now + Dur(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1))
-                    })
-                }
-            };
-            match wait_until {
-                Some(until) => self.world.sleep_until(until).await,
+            let wait = lock(&bucket).wait(self.world.ticks());
+            match wait {
+                Some(wait) => self.world.sleep_until(self.world.now() + wait).await,
                 None => return,
             }
         }
@@ -119,17 +146,17 @@ impl Throttle {
     /// The service reported too many calls.
     pub fn throttled(&self, service: &str, scope: &str) {
         let bucket = self.bucket(service, scope);
-        let mut bucket = bucket.borrow_mut();
+        let mut bucket = lock(&bucket);
         bucket.hold = Dur((bucket.hold.millis() * 2).clamp(FIRST_HOLD.millis(), LONGEST_HOLD.millis()));
         // Jitter keeps two operators that were throttled together from retrying together.
         let jitter = Dur(self.world.random() % bucket.hold.millis().max(1));
-        bucket.held_until = self.world.now() + bucket.hold.plus(jitter);
+        bucket.held_until = self.world.ticks().plus(bucket.hold).plus(jitter);
     }
 
     /// The service answered.
     pub fn answered(&self, service: &str, scope: &str) {
         let bucket = self.bucket(service, scope);
-        let mut bucket = bucket.borrow_mut();
+        let mut bucket = lock(&bucket);
         bucket.hold = Dur(bucket.hold.millis() / 2);
     }
 }
@@ -137,6 +164,7 @@ impl Throttle {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::time::Timestamp;
 
     #[test]
     fn a_bucket_lets_its_burst_through_and_then_its_rate() {
@@ -157,6 +185,28 @@ mod tests {
             throttle.pass("route53", "2/global").await;
             assert_eq!(world.now().since(t0).millis(), waited, "another account has a bucket of its own");
         });
+    }
+
+    /// A hundred runs at once have the limits of one account.
+    #[test]
+    fn runs_of_one_process_share_a_bucket() {
+        let t0 = Timestamp::from_millis(1_000_000);
+        let limits = BTreeMap::from([("route53".to_owned(), Limit { burst: 50, per_second: 10 })]);
+        let buckets = Buckets::default();
+        let waited = [1, 2, 3].map(|seed| {
+            let world = World::simulated(t0, seed, None);
+            let (limits, buckets) = (limits.clone(), Arc::clone(&buckets));
+            let throttle = Throttle { world: world.clone(), limits, buckets };
+            world.block_on(async {
+                for _ in 0..47 {
+                    throttle.pass("route53", "1/global").await;
+                }
+            });
+            world.now().since(t0).millis()
+        });
+        assert_eq!(waited[0], 0);
+        // 47 calls more at ten per second, and 94 more.
+        assert!(waited[1] >= 4_600 && waited[2] >= 9_300, "{waited:?}");
     }
 
     #[test]
