@@ -240,18 +240,6 @@ impl Context {
         Some(Place { name: format!("{}/{}", guard.name.trim_end_matches('/'), plan.name), ..guard })
     }
 
-    /// The same for one of `n` parallel runs: each gets a share of the rate limits.
-    #[must_use]
-    pub fn shared_by(&self, n: usize) -> Self {
-        let n = u32::try_from(n.max(1)).unwrap_or(u32::MAX);
-        let mut shared = self.clone();
-        for limit in shared.settings.limits.values_mut() {
-            limit.burst = (limit.burst / n).max(1);
-            limit.per_second = (limit.per_second / n).max(1);
-        }
-        shared
-    }
-
     /// The operators whose statements a new run accepts. A rehearsal without a key accepts plain names, because it changes and proves
     /// nothing.
     pub fn authority(&self) -> Authority {

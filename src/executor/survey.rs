@@ -1,8 +1,10 @@
 //! Observes all targets of a plan once, and samples its probes.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::pin::pin;
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{Either, join, join_all, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
 use super::Session;
@@ -24,14 +26,9 @@ pub async fn look(session: &Session<'_>, targets: &[Target], deadline: Dur) -> V
     let looks = groups.into_values().map(|group| async move {
         let since = session.world.now();
         let late = session.world.sleep_until(since + deadline);
-        let seen = match futures_util::future::select(
-            std::pin::pin!(session.cloud.observe(&group)),
-            std::pin::pin!(late),
-        )
-        .await
-        {
-            futures_util::future::Either::Left((seen, _)) => seen,
-            futures_util::future::Either::Right(_) => {
+        let seen = match select(pin!(session.cloud.observe(&group)), pin!(late)).await {
+            Either::Left((seen, _)) => seen,
+            Either::Right(_) => {
                 let why = format!("no answer within {deadline}");
                 group.iter().map(|_| Observation::Unobservable { since, why: why.clone() }).collect()
             }
@@ -59,8 +56,28 @@ pub async fn sample(
     recorder: &mut Recorder,
     until: Timestamp,
 ) -> Vec<EventKind> {
-    let asked = ask(session, probes, recorder, until, |_, _| true);
-    join(asked, session.world.sleep_until(until)).await.0
+    let mut turns = Vec::new();
+    let asked = ask(session, probes, (recorder, &mut turns), until, |_, _| true);
+    join(asked, session.world.sleep_until(until)).await;
+    turns
+}
+
+/// Samples the probes at their intervals until `done` ends. Adds the events of probes that turned to `turns`.
+pub async fn sample_during<T>(
+    session: &Session<'_>,
+    probes: &[Probe],
+    (recorder, turns): (&mut Recorder, &mut Vec<EventKind>),
+    done: impl Future<Output = T>,
+) -> T {
+    let asked = async {
+        ask(session, probes, (recorder, turns), Timestamp::from_millis(i64::MAX), |_, _| true).await;
+        // Without probes there is nothing to ask.
+        std::future::pending::<Infallible>().await
+    };
+    match select(pin!(done), pin!(asked)).await {
+        Either::Left((value, _)) => value,
+        Either::Right((never, _)) => match never {},
+    }
 }
 
 /// Samples each probe until it has a confirmed result, at most until `until`: an outage is no time to wait longer.
@@ -70,16 +87,18 @@ pub async fn believe(
     recorder: &mut Recorder,
     until: Timestamp,
 ) -> Vec<EventKind> {
-    ask(session, probes, recorder, until, |recorder, key| !recorder.believes(key)).await
+    let mut turns = Vec::new();
+    ask(session, probes, (recorder, &mut turns), until, |recorder, key| !recorder.believes(key)).await;
+    turns
 }
 
 async fn ask(
     session: &Session<'_>,
     probes: &[Probe],
-    recorder: &mut Recorder,
+    (recorder, turns): (&mut Recorder, &mut Vec<EventKind>),
     until: Timestamp,
     again: impl Fn(&Recorder, &str) -> bool,
-) -> Vec<EventKind> {
+) {
     let mut under_way = FuturesUnordered::new();
     let one = |probe: Probe, due: Timestamp| async move {
         session.world.sleep_until(due).await;
@@ -90,7 +109,6 @@ async fn ask(
         let due = recorder.next_due(&probe.key(), probe.every_ms, session.world.now());
         under_way.push(one(probe.clone(), due));
     }
-    let mut turns = Vec::new();
     while let Some((probe, sample)) = under_way.next().await {
         turns.extend(recorder.take(&probe.key(), &sample));
         let due = recorder.next_due(&probe.key(), probe.every_ms, session.world.now());
@@ -98,5 +116,4 @@ async fn ask(
             under_way.push(one(probe, due));
         }
     }
-    turns
 }

@@ -2,15 +2,13 @@
 //! one serves users, not at the end of its watch.
 
 use std::collections::BTreeMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::ending::Ending;
 use super::start::{Drilled, Starting};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit;
-use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::Printer;
 use crate::executor::View;
 use crate::model::ids::{PlanName, StepId};
@@ -23,9 +21,6 @@ use crate::run::RunState;
 use crate::run::state::Status;
 use crate::world::World;
 
-/// How often a waiting plan checks for Ctrl-C.
-const PATIENCE: Duration = Duration::from_millis(200);
-
 /// The state of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
@@ -35,18 +30,28 @@ enum Stand {
     Failed,
 }
 
+/// Whether a plan may begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Every plan that it depends on serves users.
+    Now,
+    /// This plan has to serve users first.
+    After(PlanName),
+    /// This plan will not serve users.
+    Never(PlanName),
+}
+
 /// The states of all plans of one command.
 pub struct Waves {
     /// Whether the plans run at the same time; in a rehearsal one follows the other.
     pub side_by_side: bool,
     stands: Mutex<BTreeMap<PlanName, Stand>>,
-    changed: Condvar,
 }
 
 impl Waves {
     fn new(plans: &[Plan], side_by_side: bool) -> Self {
         let stands = plans.iter().map(|p| (p.name.clone(), Stand::Working)).collect();
-        Self { side_by_side, stands: Mutex::new(stands), changed: Condvar::new() }
+        Self { side_by_side, stands: Mutex::new(stands) }
     }
 
     fn stands(&self) -> MutexGuard<'_, BTreeMap<PlanName, Stand>> {
@@ -58,26 +63,19 @@ impl Waves {
         if let Some(now) = self.stands().get_mut(plan).filter(|now| **now == Stand::Working) {
             *now = stand;
         }
-        self.changed.notify_all();
     }
 
-    /// Waits until every plan that this one depends on serves users. Returns the name of one that will not.
-    fn wait_for(&self, plan: &Plan, interrupts: &Interrupts) -> Result<(), PlanName> {
-        let mut stands = self.stands();
-        loop {
-            let of = |name: &&PlanName| stands.get(*name).copied().unwrap_or(Stand::Serves(ALWAYS));
-            if let Some(failed) = plan.after.iter().map(|a| &a.value).find(|name| of(name) == Stand::Failed) {
-                return Err(failed.clone());
-            }
-            let Some(first) = plan.after.iter().map(|a| &a.value).find(|name| of(name) == Stand::Working)
-            else {
-                return Ok(());
-            };
-            if interrupts.count() > 0 {
-                return Err(first.clone());
-            }
-            let waited = self.changed.wait_timeout(stands, PATIENCE);
-            stands = waited.unwrap_or_else(PoisonError::into_inner).0;
+    /// Whether a plan may begin now.
+    pub fn turn(&self, plan: &Plan) -> Turn {
+        let stands = self.stands();
+        let first = |stand: Stand| {
+            let after = plan.after.iter().map(|a| &a.value);
+            after.into_iter().find(|name| stands.get(*name) == Some(&stand)).cloned()
+        };
+        match (first(Stand::Failed), first(Stand::Working)) {
+            (Some(failed), _) => Turn::Never(failed),
+            (None, Some(working)) => Turn::After(working),
+            (None, None) => Turn::Now,
         }
     }
 
@@ -91,23 +89,13 @@ impl Waves {
         plan.after.iter().filter_map(|a| since(&a.value)).max_by_key(|(_, at)| *at)
     }
 
-    /// Runs a plan once those that it depends on serve users, and notes what came of it for those that depend on it.
-    fn in_its_turn(
+    /// Runs a plan, and notes the result for the plans that depend on it.
+    fn noted(
         &self,
-        (printer, interrupts): (&Printer, &Interrupts),
+        printer: &Printer,
         plan: &Plan,
         work: impl FnOnce() -> Result<Ending, CliError>,
     ) -> Ending {
-        if let Err(first) = self.wait_for(plan, interrupts) {
-            printer
-                .note(&format!("{}: not started, because it needs {first}, which does not serve", plan.name));
-            self.settle(&plan.name, Stand::Failed);
-            let why = serde_json::json!({
-                "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": exit::NOT_RECOVERED,
-                "error": {"code": "needed_first", "hint": format!("recover {first} first")},
-            });
-            return Ending::without(exit::NOT_RECOVERED, why);
-        }
         let told = work().unwrap_or_else(|e| Ending::failed(printer, plan, &e));
         let stand = match (told.code, &told.run) {
             (exit::DONE | exit::RECOVERED_BUT, Some(run)) => Stand::Serves(run.last_at),
@@ -176,7 +164,7 @@ fn named(starting: &Starting<'_>, plans: usize) -> Result<Context, CliError> {
     starting
         .printer
         .note(&format!("fleet {id}: {}; AWS records their sessions under this id", count(plans, "plan")));
-    Ok(starting.context.shared_by(plans).of_fleet(&id))
+    Ok(starting.context.of_fleet(&id))
 }
 
 /// Runs all plans in parallel. Returns the results in their order.
@@ -188,13 +176,12 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
         return Err(unconfirmed(plans));
     }
     let waves = Waves::new(plans, true);
-    // Rate limits apply to an account, but each run has its own throttle, so each gets a share of the limit.
     let context = named(starting, plans.len())?;
     let (printer, intent, args) = (starting.printer, starting.intent, starting.args);
     let (outage_began, interrupts) = (starting.outage_began, &starting.interrupts);
     let (context, waves) = (&context, &waves);
     let one = |plan: &Plan| -> Ending {
-        waves.in_its_turn((printer, interrupts), plan, || {
+        waves.noted(printer, plan, || {
             let store = context.store()?;
             let (store, interrupts, waves) = (&store, interrupts.clone(), Some(waves));
             let (restore, drill) = (None, Drilled::default());
@@ -239,7 +226,7 @@ pub fn rehearse(starting: &Starting<'_>, plans: &[Plan]) -> Vec<Ending> {
     let one = Starting { waves: Some(&waves), interrupts: interrupts.clone(), ..*starting };
     let mut told = Vec::new();
     for plan in plans {
-        told.push(waves.in_its_turn((starting.printer, interrupts), plan, || one.plan(plan)));
+        told.push(waves.noted(starting.printer, plan, || one.plan(plan)));
         if interrupts.count() > 0 {
             break;
         }

@@ -2,12 +2,14 @@
 
 use futures_util::future::join;
 
+use super::fleet::Turn;
 use super::stage::Stage;
 use super::start::Starting;
 use crate::cli::error::CliError;
 use crate::cli::estate;
 use crate::executor::{Session, survey};
 use crate::inventory::Estate;
+use crate::model::ids::PlanName;
 use crate::model::intent::Drill;
 use crate::model::time::Dur;
 use crate::plan::Plan;
@@ -20,7 +22,49 @@ const DECISION: Dur = Dur::secs(20);
 /// In a rehearsal, how long to wait for detection.
 const NOTICE: Dur = Dur::mins(3);
 
+/// How often a waiting plan looks whether it may begin, and for Ctrl-C.
+const LOOK: Dur = Dur(200);
+
 impl Starting<'_> {
+    /// Waits until every plan that this one depends on serves users. Live, its probes run meanwhile: its users may be out already, and the
+    /// RTO counts from the first failed sample. The error is the plan that will not serve users.
+    pub async fn wait_for_its_turn(
+        &self,
+        stage: &Stage,
+        session: &Session<'_>,
+        plan: &Plan,
+        recorder: &mut Recorder,
+    ) -> Result<Vec<EventKind>, PlanName> {
+        let mut turns = Vec::new();
+        let Some(waves) = self.waves else { return Ok(turns) };
+        let first = match waves.turn(plan) {
+            Turn::Now => return Ok(turns),
+            Turn::Never(first) => return Err(first),
+            Turn::After(first) => first,
+        };
+        self.printer.note(&format!("{}: starts when {first} serves its users", plan.name));
+        let world = session.world;
+        let its_turn = async {
+            loop {
+                match waves.turn(plan) {
+                    Turn::Now => return Ok(()),
+                    Turn::Never(first) => return Err(first),
+                    Turn::After(first) if self.interrupts.count() > 0 => return Err(first),
+                    Turn::After(_) => world.sleep_until(world.now() + LOOK).await,
+                }
+            }
+        };
+        let probes = if stage.has_prober() { self.probes(plan) } else { Vec::new() };
+        survey::sample_during(session, &probes, (recorder, &mut turns), its_turn).await?;
+        Ok(turns)
+    }
+
+    /// The probes of the plan that this command runs.
+    fn probes(&self, plan: &Plan) -> Vec<Probe> {
+        let all: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
+        survey::relevant(&all, &self.to(plan), self.drill.class)
+    }
+
     /// Samples probes and observes everything. Live, both run at the same time, because in an outage each of them waits for a
     /// dark region.
     pub async fn look_around(
@@ -49,8 +93,7 @@ impl Starting<'_> {
         plan: &Plan,
         (recorder, scope): (&mut Recorder, &str),
     ) -> Result<Vec<EventKind>, CliError> {
-        let all: Vec<_> = plan.probes.iter().map(|p| p.value.clone()).collect();
-        let probes = survey::relevant(&all, &self.to(plan), self.drill.class);
+        let probes = self.probes(plan);
         let guard = self.context.guard_of(plan);
         let guard = guard.as_ref();
         let world = session.world;

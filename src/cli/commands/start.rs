@@ -20,7 +20,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::duty::Duties;
 use crate::model::environment::Environment;
-use crate::model::ids::{Digest, RunId, SiteName};
+use crate::model::ids::{Digest, PlanName, RunId, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::terms::Terms;
 use crate::model::time::{Dur, Timestamp};
@@ -29,7 +29,7 @@ use crate::plan::Plan;
 use crate::planner::assessment::{self, Question};
 use crate::planner::{self, Request};
 use crate::probe::Recorder;
-use crate::record::event::{RunCreated, SCHEMA_VERSION};
+use crate::record::event::{EventKind, RunCreated, SCHEMA_VERSION};
 use crate::record::runbook::Runbook;
 use crate::record::statement::Statement;
 use crate::report::history::History;
@@ -222,6 +222,16 @@ impl Starting<'_> {
                 });
                 Ok(Ending::without(code, document))
             }
+            Before::Needs(first) => {
+                let words =
+                    format!("{}: not started, because it needs {first}, which does not serve", plan.name);
+                self.printer.note(&words);
+                let document = serde_json::json!({
+                    "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": exit::NOT_RECOVERED,
+                    "error": {"code": "needed_first", "hint": format!("recover {first} first")},
+                });
+                Ok(Ending::without(exit::NOT_RECOVERED, document))
+            }
             Before::Ran(ended) => {
                 let truth = stage.sandbox.as_ref().map(crate::adapters::sandbox::Sandbox::truth);
                 let phase = outcome::phase(&ended.state);
@@ -248,9 +258,14 @@ impl Starting<'_> {
     ) -> Result<Before, CliError> {
         let mut recorder = Recorder::new(self.context.settings.probe_consecutive);
         self.names_exist(plan)?;
+        let mut turns = match self.wait_for_its_turn(stage, session, plan, &mut recorder).await {
+            Ok(turns) => turns,
+            Err(first) => return Ok(Before::Needs(first)),
+        };
         let (run, _lock) = self.claim(stage, plan)?;
         let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
-        let (turns, seen) = self.look_around(stage, session, plan, (&mut recorder, scope)).await?;
+        let (more, seen) = self.look_around(stage, session, plan, (&mut recorder, scope)).await?;
+        turns.extend(more);
         self.possible(plan, &seen, session.world.now())?;
         let mut seen = seen;
         let wanted = match self.wanted(stage, session, (plan, &run), &mut seen).await? {
@@ -293,11 +308,22 @@ impl Starting<'_> {
         if let Some(refusal) = self.agreed(plan, (&runbook, history), session.world)? {
             return Ok(Before::Refused(self.refused(plan, &[refusal])));
         }
-        let old = held.continues.as_ref().filter(|_| !only_read);
-        let continues = old.map(|c| c.run.clone());
+        let continues = held.continues.as_ref().filter(|_| !only_read).map(|old| old.run.clone());
         let terms = self.context.settings.terms(&self.context.authority(), stage.cloud().endpoints().await);
         let created = RunCreated { continues, ..self.created(stage, plan, &seen, (&runbook, terms), run) };
         let created = self.signed(stage, created, runbook.to.as_str())?;
+        self.carry_out(stage, session, created, (&held, turns, recorder)).await
+    }
+
+    /// Creates the run, and drives it to its end.
+    async fn carry_out(
+        &self,
+        stage: &Stage,
+        session: &Session<'_>,
+        created: RunCreated,
+        (held, turns, recorder): (&PriorRuns, Vec<EventKind>, Recorder),
+    ) -> Result<Before, CliError> {
+        let old = held.continues.as_ref().filter(|_| created.continues.is_some());
         if let Some(sandbox) = &stage.sandbox {
             let keep = self.store.notes(&created.run);
             if let Some(feed) = self.drill.feed {
@@ -528,6 +554,8 @@ enum Before {
     Refused(serde_json::Value),
     Shown(serde_json::Value),
     Nothing,
+    /// This plan has to serve users first, and does not.
+    Needs(PlanName),
     Ran(Box<Ended>),
 }
 
