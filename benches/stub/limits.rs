@@ -45,6 +45,8 @@ pub enum Limited {
     Records,
     /// Requests in a region.
     Rds,
+    /// Requests that describe something in a region.
+    Ec2,
     /// Requests in a region.
     Autoscaling,
     /// Requests in a region.
@@ -59,14 +61,16 @@ pub enum Limited {
 
 impl Limited {
     /// Each with its name in flags and its published values. A rate without a burst gets the burst of one second.
-    pub const ALL: [(Self, &str, Rate); 8] = [
+    pub const ALL: [(Self, &str, Rate); 9] = [
         // Route 53 Developer Guide, «Throttling of API requests»: of the account.
         (Self::Route53, "route53", Rate { bucket: 50.0, refill: 10.0 }),
         // The same page says that there is such a bucket; its size could not be read.
         (Self::Records, "records", Rate { bucket: 0.0, refill: 0.0 }),
         // Amazon RDS User Guide, «Request throttling for the Amazon RDS API»: of the account in a region.
         (Self::Rds, "rds", Rate { bucket: 300.0, refill: 12.0 }),
-        // Not published. EC2's describes have this (Amazon EC2 Developer Guide, «Request throttling for the Amazon EC2 API»).
+        // Amazon EC2 Developer Guide, «Request throttling for the Amazon EC2 API»: describes of the account in a region.
+        (Self::Ec2, "ec2", Rate { bucket: 100.0, refill: 20.0 }),
+        // Not published. EC2's describes have this.
         (Self::Autoscaling, "autoscaling", Rate { bucket: 100.0, refill: 20.0 }),
         // Amazon CloudWatch User Guide, «CloudWatch service quotas»: `GetMetricData`.
         (Self::Monitoring, "monitoring", Rate { bucket: 50.0, refill: 50.0 }),

@@ -16,6 +16,7 @@ mod cbor;
 mod clock;
 mod cloudwatch;
 mod control;
+mod ec2;
 mod estate;
 mod form;
 mod http;

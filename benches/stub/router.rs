@@ -16,7 +16,7 @@ use super::s3;
 use super::stats::Stats;
 use super::wire::{Fault, Reply};
 use super::xml::Xml;
-use super::{autoscaling, rds, sts};
+use super::{autoscaling, ec2, rds, sts};
 
 /// A service of the query protocol.
 pub struct Service {
@@ -114,6 +114,7 @@ impl State {
         match scope.service {
             "rds" => self.query(&rds::SERVICE, request, &scope, request_id, now),
             "autoscaling" => self.query(&autoscaling::SERVICE, request, &scope, request_id, now),
+            "ec2" => self.ec2(request, &scope, request_id, now),
             "sts" => self.query(&sts::SERVICE, request, &scope, request_id, now),
             "route53" => self.route53(request, request_id, now),
             "s3" => self.s3(request, request_id, now),
@@ -178,6 +179,19 @@ impl State {
         xml.open("ResponseMetadata").element("RequestId", request_id).close("ResponseMetadata");
         xml.raw("</").raw(operation).raw("Response>");
         Reply::xml(200, xml)
+    }
+
+    fn ec2(&mut self, request: &Request<'_>, scope: &Scope<'_>, request_id: &str, now: Micros) -> Reply {
+        let form = Form::parse(std::str::from_utf8(&request.body).unwrap_or(""));
+        self.stats.call("ec2", ec2::operation(&form), now);
+        let done = match self.limits.take(Limited::Ec2, scope.region, 1, now) {
+            true => ec2::handle(&form, request_id),
+            false => Err(Fault::throttled("ec2")),
+        };
+        done.unwrap_or_else(|fault| {
+            self.stats.fault("ec2", fault.code);
+            ec2::failed(&fault, request_id)
+        })
     }
 
     fn route53(&mut self, request: &Request<'_>, request_id: &str, now: Micros) -> Reply {

@@ -26,7 +26,8 @@ pub fn with_surprises(seed: u64, of: Scenario) -> Scenario {
         _ => Events::Soon,
     };
     let others = (roll(seed, &["others"], 2) == 0).then(|| Dur(roll(seed, &["others restart"], 300_000)));
-    Scenario { by_group: ByGroup::Roughly { events, others }, ..of }
+    let groups_pass = roll(seed, &["groups pass"], 6) == 0;
+    Scenario { by_group: ByGroup::Roughly { events, others }, groups_pass, ..of }
 }
 
 /// Fence methods of planned moves, the first of which a census proves, and additional ones for failovers.

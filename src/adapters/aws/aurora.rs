@@ -14,13 +14,14 @@ use aws_sdk_rds::types::{
 use futures_util::future::join_all;
 
 use super::error::Failure;
+use super::groups::Rules;
 use super::restarts::Restarts;
 use super::{Aws, rds};
 use crate::inventory::Observation;
 use crate::kinds::aws::aurora::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
-use crate::kinds::shared::fence::{Fence, FenceStage, FenceState};
+use crate::kinds::shared::fence::{Fence, FenceStage};
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
@@ -33,6 +34,8 @@ struct Seen {
     globals: BTreeMap<String, Result<GlobalCluster, Failure>>,
     /// When the writer instances last restarted, if that was requested.
     restarts: Result<Restarts, Failure>,
+    /// The rules of the groups that fences attach.
+    rules: Result<Rules, Failure>,
 }
 
 impl Aws {
@@ -82,8 +85,9 @@ impl Aws {
         let writers: BTreeSet<&str> =
             asked.filter_map(|db| clusters.get(&db.id).and_then(writes_within)).collect();
         let restarts = self.restarts(place, &writers).await;
+        let rules = self.group_rules(place, targets).await;
         let globals = names.iter().map(|n| (*n).to_owned()).zip(globals).collect();
-        Ok(Seen { clusters, instances: instances?, globals, restarts })
+        Ok(Seen { clusters, instances: instances?, globals, restarts, rules })
     }
 
     async fn describe_clusters(
@@ -143,7 +147,8 @@ impl Aws {
             }
             (Target::Fence { restart, .. }, restarts) => {
                 let of = |id: &str| restarts.as_ref().ok().and_then(|all| all.get(id)).copied();
-                self.cluster_fence(db, (cluster, global), *restart, writes_within(cluster).and_then(of))
+                let newest = writes_within(cluster).and_then(of);
+                self.cluster_fence(db, (cluster, global), (*restart, newest), &seen.rules)
             }
             _ => {
                 let state = self.cluster_state(cluster, global, &seen.instances);
@@ -207,23 +212,21 @@ impl Aws {
         &self,
         of: &DatabaseRef,
         (cluster, global): (&DbCluster, Option<&GlobalCluster>),
-        restart: Restart,
-        newest: Option<Timestamp>,
+        (restart, newest): (Restart, Option<Timestamp>),
+        rules: &Result<Rules, Failure>,
     ) -> Observation {
         let arn = cluster.db_cluster_arn().unwrap_or_default();
         let replica = global.and_then(|g| member(g, arn)).is_some_and(is_secondary);
         let group = of.fence_group.as_deref().unwrap_or_default();
         let groups = groups(cluster, of);
-        let (stage, proof) = match (restart.stage(groups, newest), ways_around(cluster, global)) {
+        let stage = match (restart.stage(groups, newest), ways_around(cluster, global)) {
             _ if groups == Groups::Alone && cluster.db_cluster_members().is_empty() => {
                 (FenceStage::Proven, format!("only {group} is attached, and the cluster has no instance"))
             }
             ((FenceStage::Proven, _), Some(around)) => (FenceStage::Ineffective, around),
             (stage, _) => stage,
         };
-        let proven = stage == FenceStage::Proven;
-        let state = FenceState { proven, proof, replica, stage, ..FenceState::default() };
-        self.seen(State::Fence(state), "rds:DescribeDBClusters, rds:DescribeEvents")
+        self.group_fence(of, stage, rules, replica)
     }
 
     /// The next call of a fence by security group: attach the group to the cluster, then restart the writer instance.

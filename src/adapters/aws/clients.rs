@@ -210,6 +210,7 @@ macro_rules! client {
 }
 
 impl Site {
+    client!(ec2, "ec2", aws_sdk_ec2);
     client!(rds, "rds", aws_sdk_rds);
     client!(autoscaling, "autoscaling", aws_sdk_autoscaling);
     client!(ecs, "ecs", aws_sdk_ecs);

@@ -11,6 +11,7 @@ mod clients;
 mod cloudwatch;
 mod ecs;
 mod error;
+mod groups;
 mod guard;
 mod iam;
 mod identity;

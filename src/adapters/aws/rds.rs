@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_rds::types::{DbInstance, Filter, Tag};
 
 use super::error::Failure;
+use super::groups::Rules;
 use super::restarts::Restarts;
 use super::{Aws, restore};
 use crate::inventory::Observation;
 use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
 use crate::kinds::shared::database::{AliveState, DatabaseRef, DatabaseRole, DatabaseState, Engine};
-use crate::kinds::shared::fence::{Fence, FenceStage, FenceState};
+use crate::kinds::shared::fence::Fence;
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::kinds::shared::restore::COPY_TAG;
 use crate::kinds::{State, Target};
@@ -49,6 +50,7 @@ impl Aws {
             Ok(all) => self.restarts(place, &fenced(targets, all)).await,
             Err(_) => Ok(Restarts::new()),
         };
+        let rules = self.group_rules(place, targets).await;
         let look = |target: &&Target| {
             let all = match &found {
                 Ok(all) => all,
@@ -62,11 +64,13 @@ impl Aws {
             };
             match target {
                 Target::Fence { db: of, restart, .. } => match &restarts {
-                    Ok(restarts) => self.fence_by_group(of, db, *restart, restarts.get(&of.id).copied()),
+                    Ok(restarts) => {
+                        self.fence_by_group((of, db), *restart, restarts.get(&of.id).copied(), &rules)
+                    }
                     // Before the group is the only one, the times of restarts do not matter yet; but the permission to read them
                     // does.
                     Err(failure) if !failure.is_final() && !is_alone(db, of) => {
-                        self.fence_by_group(of, db, *restart, None)
+                        self.fence_by_group((of, db), *restart, None, &rules)
                     }
                     Err(failure) => failure.clone().observation(self.now()),
                 },
@@ -152,19 +156,17 @@ impl Aws {
         }
     }
 
-    /// The fence's state. It is proven if the fence's group is the only one, active, and a restart ended every earlier session.
+    /// The fence's state. It is proven if the fence's group is the only one, active and without rules, and a restart ended every
+    /// earlier session.
     fn fence_by_group(
         &self,
-        of: &DatabaseRef,
-        db: &DbInstance,
+        (of, db): (&DatabaseRef, &DbInstance),
         restart: Restart,
         newest: Option<Timestamp>,
+        rules: &Result<Rules, Failure>,
     ) -> Observation {
-        let (stage, proof) = restart.stage(groups(db, of), newest);
-        let proven = stage == FenceStage::Proven;
         let replica = db.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty());
-        let state = FenceState { proven, proof, replica, stage, ..FenceState::default() };
-        self.seen(State::Fence(state), "rds:DescribeDBInstances, rds:DescribeEvents")
+        self.group_fence(of, restart.stage(groups(db, of), newest), rules, replica)
     }
 
     /// The next call of a fence by security group: first attach the group. When it is active and alone, restart, to end the

@@ -104,9 +104,11 @@ impl Estate {
         }
     }
 
-    /// Whether an apply worker writes into a server. A fence that only keeps clients out does not end the worker.
+    /// Whether an apply worker writes into a server. A fence that only keeps clients out does not end the worker, nor does a group with an
+    /// outbound rule.
     pub(super) fn applies(&self, db: &Db) -> bool {
-        let ends = |m: &FenceMethod| !m.tells_the_end();
+        let passes = |m: &FenceMethod| *m == FenceMethod::SecurityGroup && self.scenario.groups_pass;
+        let ends = |m: &FenceMethod| !m.tells_the_end() && !passes(m);
         let runs = db.source.is_none() && db.status == "available" && !self.is_dead(db);
         runs && db.worker == Worker::Alive && !db.fenced.iter().any(ends)
     }

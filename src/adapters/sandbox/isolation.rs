@@ -3,9 +3,9 @@
 //! it does with a real provider.
 
 use super::effects::Answer;
-use super::estate::{Estate, Transition};
+use super::estate::{Db, Estate, Transition};
 use super::scenario::{ByGroup, Events, roll};
-use crate::kinds::shared::fence::{FenceMethod, FenceStage};
+use crate::kinds::shared::fence::{FenceMethod, FenceStage, GroupRules};
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::model::time::{Dur, Timestamp};
 
@@ -162,6 +162,13 @@ impl Estate {
             (false, true) => Groups::Alone,
             (false, false) => Groups::Others,
         }
+    }
+
+    /// Why the group of a fence proves nothing, if so.
+    pub(super) fn group_obstacle(&self, db: &Db) -> Option<String> {
+        let outbound = self.scenario.groups_pass.then(|| "all traffic to 0.0.0.0/0".to_owned());
+        let rules = GroupRules { outbound: outbound.into_iter().collect(), ..GroupRules::default() };
+        GroupRules::obstacle(db.reference.fence_group.as_deref().unwrap_or_default(), Some(&rules))
     }
 
     /// Whether the group of the fence is the only one attached, active or not.

@@ -86,7 +86,11 @@ impl Estate {
 
     pub(super) fn fence_state(&self, i: usize, method: FenceMethod, restart: Restart) -> FenceState {
         let db = &self.dbs[i];
-        let (stage, proof) = self.stage(i, method, restart);
+        let (mut stage, mut proof) = self.stage(i, method, restart);
+        let passes = (method == FenceMethod::SecurityGroup).then(|| self.group_obstacle(db)).flatten();
+        if let (FenceStage::Proven, Some(passes)) = (stage, &passes) {
+            (stage, proof) = (FenceStage::Ineffective, passes.clone());
+        }
         let proven = stage == FenceStage::Proven;
         let sees_commits = proven && method.tells_the_end() && db.source.is_none();
         let stays = method.tells_the_end() && self.applies(db) && self.scenario.applies == Applies::Stays;
@@ -100,7 +104,7 @@ impl Estate {
             word: self.word(i).filter(|_| sees_commits),
             replica: db.source.is_some(),
             stage,
-            obstacles: stays.then(|| WORKER.to_owned()).into_iter().collect(),
+            obstacles: stays.then(|| WORKER.to_owned()).into_iter().chain(passes).collect(),
             unexplained: None,
             unreplicated: Vec::new(),
         }

@@ -107,6 +107,8 @@ pub struct Scenario {
     pub returns_after: Option<Dur>,
     /// How fences by security group proceed.
     pub by_group: ByGroup,
+    /// The groups of fences have an outbound rule, as every new group has: what an apply worker fetches is still written.
+    pub groups_pass: bool,
     /// Writers other than clients.
     pub applies: Applies,
 }
@@ -138,6 +140,7 @@ const QUIET: Scenario = Scenario {
     archive_corrupt: false,
     returns_after: None,
     by_group: ByGroup::Smoothly,
+    groups_pass: false,
     applies: Applies::Nothing,
 };
 

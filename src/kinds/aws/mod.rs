@@ -8,3 +8,6 @@ pub mod rds;
 pub mod route53;
 pub mod s3;
 pub mod services;
+
+/// What the proof of a fence by security group reads: the rules of its group.
+pub const FENCE_GROUP: &[&str] = &["ec2:DescribeSecurityGroups"];

@@ -23,6 +23,8 @@ const fn service(name: &'static str, id: &'static str, burst: u32, per_second: u
 ///   the Amazon EC2 API»). `Throttling` errors slow it down further.
 /// - CloudWatch: 50 `GetMetricData` calls per second (Amazon CloudWatch User Guide, «CloudWatch service quotas»).
 /// - Application Auto Scaling and ECR: nothing is published for the calls that drctl makes.
+/// - EC2: a burst of 100 requests, 20 per second, for describe calls (Amazon EC2 Developer Guide, «Request throttling for the Amazon EC2
+///   API»).
 /// - ECS: AWS publishes a limit for each group of actions (Amazon ECS API Reference, «Request throttling for the Amazon ECS API»). drctl
 ///   uses one bucket for all its calls, a burst of 50 requests and 5 per second. `Throttling` errors slow it down further.
 /// - RDS and Aurora: a burst of 300 requests, 12 per second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
@@ -36,6 +38,7 @@ pub const SERVICES: &[Service] = &[
     service("autoscaling", "Auto Scaling", 100, 20),
     service("cloudwatch", "CloudWatch", 50, 50),
     Service { name: "ecr", id: "ECR", limit: None },
+    service("ec2", "EC2", 100, 20),
     service("ecs", "ECS", 50, 5),
     Service { name: "iam", id: "IAM", limit: None },
     service("rds", "RDS", 300, 12),

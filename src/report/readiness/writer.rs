@@ -16,25 +16,34 @@ impl Evaluation<'_> {
             let fix = "grant the permission to read it, or add another method under `fence:`";
             return Some(not(standing, refused.join("; "), fix));
         }
-        let tried: Vec<_> = spec.fence.iter().copied().filter(|m| m.service() == "sql").collect();
-        let (mut hindered, mut free) = (Vec::new(), tried.len() < spec.fence.len());
-        for &method in &tried {
-            let target = Target::fence(writer, method);
-            let seen = self.seen.estate.now(&target)?;
-            let Some(State::Fence(fence)) = seen.state() else { return Some(self.unseen(&target)) };
+        let (mut hindered, mut tried, mut free) = (Vec::new(), Vec::new(), false);
+        let mut fix = "remove every rule of the `fence_group`, and grant ec2:DescribeSecurityGroups";
+        for &method in &spec.fence {
+            let (target, by_sql) = (Target::fence(writer, method), method.service() == "sql");
+            let seen = self.seen.estate.now(&target);
+            let seen = if by_sql { Some(seen?) } else { seen };
+            let Some(State::Fence(fence)) = seen.and_then(|seen| seen.state()) else {
+                if by_sql {
+                    return Some(self.unseen(&target));
+                }
+                free = true;
+                continue;
+            };
             let (words, obstacles) = (method.words(), fence.obstacles.join("; "));
-            match obstacles.is_empty() {
-                true => free = true,
-                false => hindered.push(format!("the fence by {words} could not be proven: {obstacles}")),
+            tried.push(words);
+            if obstacles.is_empty() {
+                free = true;
+                continue;
             }
+            if method != FenceMethod::SecurityGroup {
+                fix = "grant the named rights, or list sessions that write nothing under `harmless:`";
+            }
+            hindered.push(format!("the fence by {words} could not be proven: {obstacles}"));
         }
         if hindered.is_empty() {
-            let rungs: Vec<_> = tried.iter().map(|m| m.words()).collect();
-            let rungs = rungs.join(", ");
-            let facts = format!("drctl sees no obstacle to a proven fence by {rungs}");
+            let facts = format!("drctl sees no obstacle to a proven fence by {}", tried.join(", "));
             return (!tried.is_empty()).then(|| ready(facts));
         }
-        let fix = "grant the named rights, or list sessions that write nothing under `harmless:`";
         Some(not(if free { Standing::Degraded } else { Standing::NotReady }, hindered.join("; "), fix))
     }
 

@@ -21,6 +21,7 @@ mod faults;
 #[cfg(feature = "postgres")]
 mod fences;
 mod fleet;
+mod group_rules;
 mod hooks;
 mod independence;
 #[cfg(feature = "postgres")]

@@ -152,13 +152,14 @@ fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
     let of = &rig.scenario;
     let by_sql = of.sql_answers && db.engine != Engine::Aurora;
     let told = !matches!(of.by_group, ByGroup::Roughly { events: Events::Never, .. });
+    let closed = told && !of.groups_pass;
     db.fence.iter().any(|method| match method {
         // A worker that may not be ended keeps writing, whoever else is kept out.
         FenceMethod::Sql | FenceMethod::AllowConnections | FenceMethod::PgHba => {
             by_sql && of.applies != Applies::Stays
         }
         FenceMethod::Stop => by_sql,
-        FenceMethod::SecurityGroup => !of.control_plane_lost && told,
+        FenceMethod::SecurityGroup => !of.control_plane_lost && closed,
     })
 }
 
@@ -248,6 +249,7 @@ pub fn loses(rig: &Rig) -> BTreeSet<&'static str> {
         (of.faults > 0, "faults"),
         (of.by_group != ByGroup::Smoothly, "group with surprises"),
         (matches!(of.by_group, ByGroup::Roughly { events: Events::Never, .. }), "restarts untold"),
+        (of.groups_pass, "groups with rules"),
         (of.applies != Applies::Nothing, "worker"),
         (of.applies == Applies::Stays, "worker stays"),
     ];

@@ -49,8 +49,11 @@ class Account:
             return [b for b in json.load(answer)["bridges"] if b["account"] == self.number and "instance" in b]
 
     def group(self, region: str, name: str) -> str:
-        made = self.query("ec2", region, "CreateSecurityGroup", GroupName=name, GroupDescription=name)
-        return tag(made, "groupId")
+        group = tag(self.query("ec2", region, "CreateSecurityGroup", GroupName=name, GroupDescription=name), "groupId")
+        # A group that fences has no rule; AWS gives each new one an outbound rule.
+        rule = {"IpPermissions_1_IpProtocol": "-1", "IpPermissions_1_IpRanges_1_CidrIp": "0.0.0.0/0"}
+        self.query("ec2", region, "RevokeSecurityGroupEgress", GroupId=group, **rule)
+        return group
 
     def record(self, zone: str, name: str, address: str, ttl: int) -> str:
         """Sets an A record. Returns the ID of the change."""

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::plan::KEYS;
-use crate::kinds::aws::arn;
+use crate::kinds::aws::{FENCE_GROUP, arn};
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
 use crate::kinds::shared::database::{Database, Engine, database};
 use crate::kinds::{State, Target};
@@ -52,6 +52,9 @@ impl Kind for AuroraGlobal {
             let place = &db.place;
             let look = ["rds:DescribeGlobalClusters", "rds:DescribeDBClusters", "cloudwatch:GetMetricData"];
             needs.add(place, "*".to_owned(), &look);
+            if db.fence_group.is_some() {
+                needs.add(place, "*".to_owned(), FENCE_GROUP);
+            }
             let cluster = arn::regional(place, "rds", &format!("cluster:{}", db.id));
             let moves = ["rds:FailoverGlobalCluster", "rds:SwitchoverGlobalCluster"];
             needs.add(place, cluster.clone(), &["rds:ModifyDBCluster"]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::plan::KEYS;
-use crate::kinds::aws::arn;
+use crate::kinds::aws::{FENCE_GROUP, arn};
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
 use crate::kinds::shared::database::{Database, Engine, database};
 use crate::kinds::{State, Target};
@@ -61,6 +61,9 @@ impl Kind for Rds {
         for db in self.0.servers(plan, name) {
             let look = ["rds:DescribeDBInstances", "rds:DescribeEvents", "cloudwatch:GetMetricData"];
             needs.add(&db.place, "*".to_owned(), &look);
+            if db.fence_group.is_some() {
+                needs.add(&db.place, "*".to_owned(), FENCE_GROUP);
+            }
             let instance = arn::regional(&db.place, "rds", &format!("db:{}", db.id));
             needs.add(&db.place, instance.clone(), INSTANCE);
             if db.admin_secret.is_some() {

@@ -1,6 +1,7 @@
 //! The fence methods: the properties of each, in one table.
 
 mod calls;
+mod group;
 mod op;
 
 use schemars::JsonSchema;
@@ -13,6 +14,7 @@ use crate::model::measure::ClockReading;
 use crate::model::properties::InDoubt;
 use crate::model::time::{Dur, Timestamp};
 
+pub use group::GroupRules;
 pub use op::Unfence;
 
 /// A method that keeps writes from a database.
