@@ -443,7 +443,7 @@ pub fn recipients<'n>(notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
 /// If the ledger cannot be read.
 pub fn told(store: &SqliteJournal) -> Result<Vec<Entry>, CliError> {
     let entries = store.entries(ENTRIES)?;
-    Ok(entries.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok()).collect())
+    Ok(entries.iter().filter_map(|record| Entry::read(&record.bytes).ok()).collect())
 }
 
 /// When people were notified about each run.

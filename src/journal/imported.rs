@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::chain::Record;
 use crate::model::ids::{Digest, RunId};
-use crate::model::ledger::Entry;
+use crate::model::ledger::{Entry, Known};
+use crate::model::waiver::Person;
 use crate::policy::adopted;
 
 /// The contents of a store, by number.
@@ -31,45 +32,62 @@ pub struct Waiting {
     pub unsound: Option<String>,
 }
 
-/// Reads the ledger, oldest first. Other kinds of entries may be left out.
-pub fn read<'r>(ledger: impl Iterator<Item = &'r Record>, stored: &dyn Stored) -> Imported {
-    let mut found = Imported::default();
-    let mut operators = None;
+/// Reads the ledger, oldest first. Other kinds of entries may be left out. `now` has the operators in `drctl.yaml`: whoever can write to the
+/// store can add operators to the ledger, or remove them.
+pub fn read<'r>(
+    ledger: impl Iterator<Item = &'r Record>,
+    stored: &dyn Stored,
+    now: &BTreeMap<String, Known>,
+) -> Imported {
+    let (mut found, mut operators) = (Imported::default(), None);
+    // What the ledger alone would allow. The next adoption of the run replaces it.
+    let mut lapsed: BTreeMap<RunId, (u64, String)> = BTreeMap::new();
     for record in ledger {
-        match serde_json::from_slice::<Entry>(&record.bytes) {
-            Ok(Entry::Configuration { operators: now, .. }) => operators = Some(now),
+        match Entry::read(&record.bytes) {
+            Ok(Entry::Configuration { operators: known, .. }) => operators = Some(known),
             Ok(Entry::Imported { run, .. }) => drop(found.waiting.insert(run, Waiting::default())),
             Ok(Entry::Adopted { run, who, .. }) => {
-                let said = operators
-                    .as_ref()
-                    .ok_or_else(|| "the ledger does not record the operators".to_owned())
-                    .and_then(|operators| adopted::check(operators, &who));
-                let holds = said.and_then(|said| {
-                    if said.run != run {
-                        return Err(format!("it is for run {}, not for {run}", said.run));
+                let nobody = BTreeMap::new();
+                let holds = |now| holds((operators.as_ref(), now), (&run, record.seq, &who), stored);
+                match holds(now) {
+                    Ok(()) => {
+                        found.waiting.remove(&run);
+                        lapsed.remove(&run);
                     }
-                    if stored.entry(said.ledger.entries) != Some(said.ledger.hash)
-                        || said.ledger.entries >= record.seq
-                    {
-                        return Err("it was made for another store".to_owned());
-                    }
-                    match stored.event(&run, said.head.entries) == Some(said.head.hash) {
-                        true => Ok(()),
-                        false => Err("it is for different events than the run has".to_owned()),
-                    }
-                });
-                match holds {
-                    Ok(()) => drop(found.waiting.remove(&run)),
                     Err(why) => {
                         if let Some(waiting) = found.waiting.get_mut(&run) {
                             waiting.unsound = Some(why.clone());
                         }
-                        found.unsound.push((record.seq, run, why));
+                        match holds(&nobody) {
+                            Ok(()) => drop(lapsed.insert(run, (record.seq, why))),
+                            Err(_) => found.unsound.push((record.seq, run, why)),
+                        }
                     }
                 }
             }
             _ => {}
         }
     }
+    found.unsound.extend(lapsed.into_iter().map(|(run, (seq, why))| (seq, run, why)));
     found
+}
+
+/// Whether an adoption is valid with the operators in the ledger and those `now`.
+fn holds(
+    (known, now): (Option<&BTreeMap<String, Known>>, &BTreeMap<String, Known>),
+    (run, seq, who): (&RunId, u64, &Person),
+    stored: &dyn Stored,
+) -> Result<(), String> {
+    let known = known.ok_or("the ledger does not record the operators")?;
+    let said = adopted::check(known, now, who)?;
+    if said.run != *run {
+        return Err(format!("it is for run {}, not for {run}", said.run));
+    }
+    if stored.entry(said.ledger.entries) != Some(said.ledger.hash) || said.ledger.entries >= seq {
+        return Err("it was made for another store".to_owned());
+    }
+    match stored.event(run, said.head.entries) == Some(said.head.hash) {
+        true => Ok(()),
+        false => Err("it is for different events than the run has".to_owned()),
+    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Record;
-use super::verify::{Contents, Fault, LEDGER};
+use super::verify::{self, Contents, Fault, LEDGER};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Why};
 use crate::model::time::Timestamp;
@@ -23,21 +23,24 @@ pub(super) fn begun(by_run: &BTreeMap<&RunId, Vec<Record>>) -> Begun {
     first.collect()
 }
 
-/// Runs with other terms than the run before them in the ledger. Imported runs do not count, because they were made elsewhere.
-pub(super) fn changes(contents: &Contents, begun: &Begun) -> Vec<TermsChange> {
-    let imported: BTreeSet<RunId> = contents
-        .ledger
+/// Runs with other terms than the run before them in the ledger. An imported run does not count before its adoption, and counts from there.
+pub(super) fn changes(contents: &Contents, begun: &Begun, waiting: &[RunId]) -> Vec<TermsChange> {
+    let mut since: BTreeMap<RunId, u64> = BTreeMap::new();
+    for record in &contents.ledger {
+        if let Some(head) = verify::head(&record.bytes) {
+            since.entry(head.run).or_insert(record.seq);
+        } else if let Ok(Entry::Adopted { run, .. }) = Entry::read(&record.bytes) {
+            since.insert(run, record.seq);
+        }
+    }
+    let mut order: Vec<(u64, RunId)> = since.into_iter().map(|(run, seq)| (seq, run)).collect();
+    order.retain(|(_, run)| !waiting.contains(run));
+    order.sort_unstable();
+    let runs: Vec<_> = order
         .iter()
-        .filter_map(|record| match serde_json::from_slice(&record.bytes) {
-            Ok(Entry::Imported { run, .. }) => Some(run),
-            _ => None,
-        })
+        .filter_map(|(_, run)| begun.get(run))
+        .map(|(at, created)| (created.as_ref(), *at))
         .collect();
-    let mut seen = BTreeSet::new();
-    let first = contents.heads().filter(|head| seen.insert(head.run.clone())).map(|head| head.run);
-    let order: Vec<RunId> = first.filter(|run| !imported.contains(run)).collect();
-    let runs: Vec<_> =
-        order.iter().filter_map(|run| begun.get(run)).map(|(at, created)| (created.as_ref(), *at)).collect();
     terms::changes(&runs)
 }
 
@@ -47,7 +50,7 @@ pub(super) fn faults(ledger: &[Record], begun: &Begun) -> Vec<Fault> {
     let mut known: BTreeMap<RunId, Digest> = BTreeMap::new();
     let mut told = BTreeSet::new();
     for record in ledger {
-        match serde_json::from_slice::<Entry>(&record.bytes) {
+        match Entry::read(&record.bytes) {
             Ok(Entry::Terms { run, terms, .. }) => {
                 let is = begun.get(&run).map(|(_, created)| &created.terms_digest);
                 let why = match (is, known.get(&run)) {

@@ -9,7 +9,7 @@ use super::imported::{self, Stored};
 use super::terms;
 use crate::model::evidence::Head as End;
 use crate::model::ids::{Digest, RunId};
-use crate::model::ledger::{Checkpoint, Entry, Signed, Why};
+use crate::model::ledger::{Checkpoint, Entry, Known, Signed, Why};
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::{checkpoint, signed};
 use crate::record::event::{Event, EventKind};
@@ -45,13 +45,14 @@ pub struct Head {
 /// The head of a run, if a ledger entry contains one.
 pub fn head(bytes: &[u8]) -> Option<Head> {
     let (run, seq, hash): (RunId, u64, Digest) = serde_json::from_slice(bytes).ok()?;
-    Some(Head { run, seq, hash })
+    let same = serde_json::to_vec(&(&run, seq, &hash)).is_ok_and(|written| written == bytes);
+    same.then_some(Head { run, seq, hash })
 }
 
 impl Contents {
     /// The keys that the ledger announced.
     pub fn announced(&self) -> Vec<PublicKey> {
-        let key = |record: &Record| match serde_json::from_slice(&record.bytes) {
+        let key = |record: &Record| match Entry::read(&record.bytes) {
             Ok(Entry::Key { public, .. }) => PublicKey::from_openssh(&public).ok(),
             _ => None,
         };
@@ -83,6 +84,8 @@ pub struct Trust {
     pub keys: Vec<PublicKey>,
     /// Checkpoints that the auditor kept elsewhere, by file name.
     pub kept: Vec<(String, Signed)>,
+    /// The operators in `drctl.yaml`, if the store is audited where it is used.
+    pub operators: BTreeMap<String, Known>,
     /// Whether the store comes from an export, which ends with the checkpoint made for it.
     pub written_out: bool,
 }
@@ -145,10 +148,11 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
     found.worlds = worlds.into_values().collect();
     checkpoints(contents, trust, &mut found);
     lists(contents, &by_run, &mut found.faults);
-    adoptions(contents, &by_run, &mut found);
+    adoptions((contents, trust), &by_run, &mut found);
+    emptied(contents, &mut found);
     let begun = terms::begun(&by_run);
     found.faults.extend(terms::faults(&contents.ledger, &begun));
-    found.terms = terms::changes(contents, &begun);
+    found.terms = terms::changes(contents, &begun, &found.imported);
     // Each rehearsal has its own simulated time.
     if !found.worlds.contains("sandbox") && contents.world.as_deref() != Some("sandbox") {
         found.faults.extend(backward(contents, &by_run));
@@ -239,13 +243,32 @@ pub fn contradiction(anchor: &Anchor, length: u64, stored: &dyn Stored) -> Optio
 }
 
 /// Imported runs, and whether the people who adopted them were allowed to.
-fn adoptions(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, found: &mut Audit) {
-    let imported = imported::read(contents.ledger.iter(), &Indexed { ledger: &contents.ledger, by_run });
+fn adoptions(
+    (contents, trust): (&Contents, &Trust),
+    by_run: &BTreeMap<&RunId, Vec<Record>>,
+    found: &mut Audit,
+) {
+    let stored = Indexed { ledger: &contents.ledger, by_run };
+    let imported = imported::read(contents.ledger.iter(), &stored, &trust.operators);
     for (seq, run, why) in imported.unsound {
         let why = format!("the adoption of run {run} is not valid: {why}");
         found.faults.push(Fault { run: LEDGER.to_owned(), seq, why });
     }
     found.imported = imported.waiting.into_keys().collect();
+}
+
+/// Entries after the last checkpoint that remove all operators: anybody who can write to the store can add one.
+fn emptied(contents: &Contents, found: &mut Audit) {
+    let mut had = false;
+    for record in &contents.ledger {
+        let Ok(Entry::Configuration { operators, .. }) = Entry::read(&record.bytes) else { continue };
+        let unsigned = record.seq > (contents.ledger.len() - found.after) as u64;
+        if had && operators.is_empty() && unsigned {
+            let why = "it removes all operators, and no checkpoint covers it".to_owned();
+            found.faults.push(Fault { run: LEDGER.to_owned(), seq: record.seq, why });
+        }
+        had = !operators.is_empty();
+    }
 }
 
 /// The tolerated difference. Processes on one machine read the clock before they wait for the write lock, so their entries may be out of
@@ -267,7 +290,7 @@ fn backward(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>) -> Vec<
                 let at = |e: &Record| serde_json::from_slice::<Event>(&e.bytes).ok().map(|event| event.at);
                 new.filter_map(|e| Some((head.run.to_string(), e.seq, at(e)?))).collect()
             }
-            None => match serde_json::from_slice::<Entry>(&record.bytes) {
+            None => match Entry::read(&record.bytes) {
                 Ok(Entry::Imported { run, events, at, .. }) => {
                     seen.insert(run, events);
                     vec![(LEDGER.to_owned(), record.seq, at)]
@@ -367,7 +390,7 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
     for (n, record) in contents.ledger.iter().enumerate().filter(|(_, record)| head(&record.bytes).is_none())
     {
         let fault = |why: String| Fault { run: LEDGER.to_owned(), seq: record.seq, why };
-        match serde_json::from_slice::<Entry>(&record.bytes) {
+        match Entry::read(&record.bytes) {
             Ok(
                 Entry::Configuration { .. }
                 | Entry::Schedule { .. }

@@ -16,6 +16,10 @@ use crate::model::waiver::Person;
 /// The signature namespace of checkpoints (PROTOCOL.sshsig of OpenSSH), so that no other signature counts as one.
 pub const NAMESPACE: &str = "drctl-checkpoint";
 
+/// The error for stored bytes that another parser could read differently.
+pub const REWRITTEN: &str =
+    "drctl would write it differently: a key is added, repeated or moved, or a value is spelled differently";
+
 /// The kind of a store. It is set when the store is created, and the store never contains anything of the other kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -211,6 +215,16 @@ pub struct Known {
 }
 
 impl Entry {
+    /// Parses stored bytes, which must be exactly as drctl writes this entry.
+    ///
+    /// # Errors
+    /// Why they are not valid. A key that another parser would read differently is refused.
+    pub fn read(bytes: &[u8]) -> Result<Self, String> {
+        let entry: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
+        let same = serde_json::to_vec(&entry).is_ok_and(|written| written == bytes);
+        if same { Ok(entry) } else { Err(REWRITTEN.to_owned()) }
+    }
+
     /// Its time, as recorded in it.
     pub fn at(&self) -> Option<Timestamp> {
         match self {

@@ -10,6 +10,7 @@ use crate::model::authority::Authority;
 use crate::model::duty::{Decision, Duties, Duty};
 use crate::model::environment::Endpoint;
 use crate::model::ids::{ComponentName, Digest, PlanName, RunId, StepId};
+use crate::model::ledger::REWRITTEN;
 use crate::model::terms::Terms;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
@@ -39,8 +40,7 @@ impl Event {
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let event: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         let same = serde_json::to_vec(&event).is_ok_and(|written| written == bytes);
-        let other = "drctl would write it differently: a key is added, repeated or moved, or a value is spelled differently";
-        if same { Ok(event) } else { Err(other.to_owned()) }
+        if same { Ok(event) } else { Err(REWRITTEN.to_owned()) }
     }
 }
 

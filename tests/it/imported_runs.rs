@@ -4,7 +4,7 @@ use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::{Closing, Journal as _, written};
 use drctl::model::evidence::Head;
 use drctl::model::ids::RunId;
-use drctl::model::ledger::{ADOPTION, Adoption, Entry, StoreWorld};
+use drctl::model::ledger::{ADOPTION, Adoption, Entry, Known, StoreWorld};
 use drctl::model::time::Timestamp;
 use drctl::model::waiver::Person;
 use drctl::record::event::Signal;
@@ -223,6 +223,55 @@ fn a_forged_adoption_is_none() {
     assert!(code == 1 && out.matches("is not valid: ").count() >= 9, "{out}");
 }
 
+/// Somebody who can only write to the store removes its operators in the ledger, or adds one, and adopts.
+#[test]
+fn operators_that_somebody_wrote_into_the_ledger_adopt_nothing() {
+    for emptied in [true, false] {
+        let (_there, run, text) = exported();
+        let here = folder();
+        imported(&here, &text);
+        assert_eq!(as_operator(&here, "ann.key", &["audit", "checkpoint", "--sandbox"]).0, 0);
+        let (store, run) = (store(&here), RunId::new(run));
+        let last = store.entries(b"{\"ledger\":\"con").unwrap().pop().unwrap();
+        let Ok(Entry::Configuration { at, who, settings, .. }) = Entry::read(&last.bytes) else { panic!() };
+        let mallory = PrivateKey::read_openssh_file(&here.path().join("mallory.key")).unwrap();
+        let key = mallory.fingerprint(HashAlg::Sha256).to_string();
+        let mut operators = std::collections::BTreeMap::new();
+        if !emptied {
+            operators.insert("mallory".to_owned(), Known { key, roles: vec!["dba".to_owned()] });
+        }
+        store.enter(&Entry::Configuration { at, who, settings, operators }).unwrap();
+        let end = |r: &drctl::journal::Record| Head { entries: r.seq, hash: r.hash.clone() };
+        let said = Adoption {
+            drctl: Adoption::VERSION,
+            run: run.clone(),
+            head: end(store.read(&run).unwrap().last().unwrap()),
+            ledger: end(&store.ledger_head().unwrap().unwrap()),
+            reason: "forged".to_owned(),
+            by: "mallory".to_owned(),
+            at,
+        };
+        let statement = serde_json::to_string(&said).unwrap();
+        let signature = mallory.sign(ADOPTION, HashAlg::Sha512, statement.as_bytes()).unwrap();
+        let signature = (!emptied).then(|| signature.to_pem(LineEnding::LF).unwrap());
+        let who = Person { who: said.by, claimed: emptied, signature, statement: Some(statement) };
+        store.adopt(&run, &[], &Entry::Adopted { at, run: run.clone(), who }).unwrap();
+        drop(store);
+        let (code, out, err) = as_operator(&here, "ann.key", &["runs", "resume", run.as_str(), "--sandbox"]);
+        let why = if emptied {
+            "it is not signed, and the store has operators"
+        } else {
+            "which is not the key of an operator in drctl.yaml"
+        };
+        assert!(code == 3 && err.contains(why), "{code} {out}{err}");
+        let (code, out, _) = here.run(&["audit", "verify", "--sandbox"]);
+        assert!(code == 1 && out.contains(why), "{out}");
+        assert_eq!(out.contains("it removes all operators, and no checkpoint covers it"), emptied, "{out}");
+        let (code, _, err) = as_operator(&here, "ann.key", &["audit", "export", "--sandbox"]);
+        assert!(code == 1 && err.contains("nothing was signed"), "{err}");
+    }
+}
+
 /// A run that finished elsewhere proves nothing here.
 #[test]
 fn a_finished_run_counts_once_it_is_adopted() {
@@ -231,6 +280,21 @@ fn a_finished_run_counts_once_it_is_adopted() {
     let listed = json(&there.ok(&["runs", "list", "--sandbox", "--output", "json"]));
     let run = listed["runs"][0]["run_id"].as_str().unwrap().to_owned();
     imported(&here, &there.ok(&["runs", "export", &run, "--sandbox"]));
+    let documents: &[&[&str]] = &[
+        &["report", "run", &run, "--format", "md"],
+        &["report", "run", &run, "--format", "html"],
+        &["report", "run", &run, "--format", "json"],
+        &["report", "document", &run, "--kind", "rollback"],
+    ];
+    let said = |folder: &Folder| {
+        let text = |args: &&[&str]| folder.ok(&[args, &["--sandbox"][..]].concat()).to_lowercase();
+        documents
+            .iter()
+            .map(text)
+            .filter(|text| text.contains("from a file") || text.contains("from_file"))
+            .count()
+    };
+    assert_eq!((said(&there), said(&here)), (0, documents.len()));
     let report = |folder: &Folder| {
         folder
             .run(&[
@@ -256,6 +320,7 @@ fn a_finished_run_counts_once_it_is_adopted() {
     let (code, out, err) = here.run(&["runs", "adopt", &run, "--reason", "moved here", "--sandbox"]);
     assert_eq!(code, 0, "{out}{err}");
     assert!(report(&here).contains(&run) && bundles(&here) == 1);
+    assert_eq!(said(&here), 0);
     here.ok(&["audit", "verify", "--sandbox"]);
     let text = written::store(&store_at(&here).contents().unwrap());
     assert!(text.contains("imported") && text.contains("adopted"));

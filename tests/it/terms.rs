@@ -295,3 +295,29 @@ fn endpoints_that_are_not_the_providers_own_prove_no_objective() {
     assert_eq!(met(&begun), (false, false, false));
     assert_eq!(verified::proof(&drctl::run::RunState::fold(&begun).unwrap()), None);
 }
+
+/// The terms of another store count as soon as its run does.
+#[test]
+fn a_policy_that_was_weakened_in_another_store_is_named_once_its_run_is_adopted() {
+    let (here, there) = (Audited(Folder::with_plans()), Audited(Folder::with_plans()));
+    let first = begin(&here.0);
+    there.put(&(there.settings() + "policy: {changes: {database: {by: []}}}\n"));
+    let (_, out, err) = there.0.run(&[FAILOVER, &["--seed", "2"]].concat());
+    let weak = json(&out)["run_id"].as_str().unwrap_or_else(|| panic!("{out}{err}")).to_owned();
+    there.0.ok(&[
+        "runs",
+        "export",
+        &weak,
+        "--to",
+        here.0.path().join("weak.jsonl").to_str().unwrap(),
+        "--sandbox",
+    ]);
+    here.0.ok(&["runs", "import", "weak.jsonl", "--sandbox"]);
+    assert!(here.heard().is_empty(), "it does not count yet");
+    here.0.ok(&["runs", "adopt", &weak, "--reason", "moved here", "--sandbox"]);
+    let heard = here.heard();
+    assert_eq!(heard.len(), 1, "{heard:#?}");
+    for words in [&format!("run {weak} ("), &format!("those of the previous run {first}")] {
+        assert!(heard[0].contains(words), "{words}: {heard:#?}");
+    }
+}

@@ -271,10 +271,7 @@ fn filled(
             Err(e) => return Err(e.into()),
         }
     }
-    let known = store
-        .entries(b"{\"ledger\":\"kit")?
-        .into_iter()
-        .filter_map(|r| serde_json::from_slice(&r.bytes).ok());
+    let known = store.entries(b"{\"ledger\":\"kit")?.into_iter().filter_map(|r| Entry::read(&r.bytes).ok());
     let mut same = known.filter(|e| matches!(e, Entry::Kit { digest, accepted: was, .. } if *digest == opened.digest && (accepted.is_none() || *was == accepted)));
     if same.next().is_none() {
         store.remember(&contents.observations)?;

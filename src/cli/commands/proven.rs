@@ -52,7 +52,7 @@ pub fn as_last_seen(
 pub fn known_since(store: &SqliteJournal, plan: &PlanName) -> Result<Option<Timestamp>, CliError> {
     let read = |kind: &[u8; 14]| -> Result<Vec<Entry>, CliError> {
         let entries = store.entries(kind)?;
-        Ok(entries.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok()).collect())
+        Ok(entries.iter().filter_map(|record| Entry::read(&record.bytes).ok()).collect())
     };
     let named = |entry: &Entry| match entry {
         Entry::Readiness { at, plan: of, .. } if of == plan => Some(*at),

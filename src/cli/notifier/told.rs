@@ -55,7 +55,7 @@ impl Known {
     pub(super) fn remember(&mut self, store: &SqliteJournal) -> Result<(), StoreError> {
         for record in store.entries(ENTRIES)? {
             let Ok(Entry::Notice { notice, channel, delivered, run, thread, kind, .. }) =
-                serde_json::from_slice(&record.bytes)
+                Entry::read(&record.bytes)
             else {
                 continue;
             };

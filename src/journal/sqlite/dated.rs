@@ -72,7 +72,7 @@ impl SqliteJournal {
 
     fn said_behind(&self, known: Timestamp) -> Result<bool, StoreError> {
         let last = self.entries(b"{\"ledger\":\"clo")?.pop();
-        let last = last.and_then(|record| serde_json::from_slice::<Entry>(&record.bytes).ok());
+        let last = last.and_then(|record| Entry::read(&record.bytes).ok());
         Ok(matches!(last, Some(Entry::Clock { at, .. }) if at == known))
     }
 
@@ -80,6 +80,6 @@ impl SqliteJournal {
         let reader = self.reader.borrow();
         let bytes: Option<Vec<u8>> =
             reader.query_row(query, [], |r| r.get(0)).optional().map_err(|e| self.fail(&e))?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        Ok(bytes.and_then(|bytes| Entry::read(&bytes).ok()))
     }
 }

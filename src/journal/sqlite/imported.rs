@@ -1,5 +1,7 @@
 //! The check before anything acts on a run: it is this store's own, or an operator of this store adopted it.
 
+use std::collections::BTreeMap;
+
 use rusqlite::params;
 
 use super::writer::Job;
@@ -7,7 +9,7 @@ use super::{SqliteJournal, ledger_row, wait};
 use crate::journal::imported::{self, Imported, Stored};
 use crate::journal::{AppendError, Journal as _, Record, StoreError, verify};
 use crate::model::ids::{ComponentName, Digest, RunId};
-use crate::model::ledger::Entry;
+use crate::model::ledger::{Entry, Known};
 use crate::record::event::{Event, EventKind};
 
 /// Imports, adoptions, and the settings that list the operators.
@@ -27,7 +29,13 @@ impl SqliteJournal {
         };
         let entries = read().map_err(|e| self.fail(&e))?;
         drop(reader);
-        Ok(imported::read(entries.iter(), self))
+        let nobody = BTreeMap::new();
+        Ok(imported::read(entries.iter(), self, self.operators.get().unwrap_or(&nobody)))
+    }
+
+    /// From now on, the operators in `drctl.yaml` are known, which nobody changes by writing to the store.
+    pub fn adopted_by(&self, operators: BTreeMap<String, Known>) {
+        drop(self.operators.set(operators));
     }
 
     /// Whether drctl may act on a run or accept a signal for it.
@@ -48,6 +56,19 @@ impl SqliteJournal {
             operators: operators.unwrap_or_default(),
             unsound: waiting.unsound,
         })
+    }
+
+    /// The events of a run that counts, if there is such a run. Scheduled drills have names that anybody can predict, so whoever reads a run
+    /// by such a name reads it here.
+    ///
+    /// # Errors
+    /// If the run came from a file and nobody of this store adopted it, or its chain is invalid.
+    pub fn own(&self, run: &RunId) -> Result<Option<Vec<Record>>, StoreError> {
+        match self.read(run) {
+            Err(StoreError::NoRun(_)) => Ok(None),
+            Err(e) => Err(e),
+            Ok(records) => self.may_act(run).map(|()| Some(records)),
+        }
     }
 
     /// Stores a whole exported run if its chain is valid. It holds no component until somebody adopts it.

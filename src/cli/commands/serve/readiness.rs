@@ -36,7 +36,7 @@ pub type Last = BTreeMap<PlanName, Found>;
 pub fn last(store: &SqliteJournal, plans: &BTreeSet<PlanName>) -> Result<Last, CliError> {
     let mut last = Last::new();
     for record in store.entries(b"{\"ledger\":\"rea")? {
-        let Ok(Entry::Readiness { at, plan, checks, .. }) = serde_json::from_slice(&record.bytes) else {
+        let Ok(Entry::Readiness { at, plan, checks, .. }) = Entry::read(&record.bytes) else {
             continue;
         };
         if !plans.contains(&plan) {
