@@ -371,3 +371,25 @@ fn a_drill_that_is_due_while_a_rehearsed_fence_is_set_is_held_or_missed() {
         assert!(drills[name].iter().any(|(at_, _)| *at_ == at(due)), "{name}: {drills:?}\n{out}{err}");
     }
 }
+
+/// The names of scheduled drills can be predicted, so a finished run from a file must not take the place of one.
+#[test]
+fn a_run_from_a_file_passes_no_scheduled_drill() {
+    let weekly: String =
+        SCHEDULES.lines().filter(|l| !l.contains("quarterly")).map(|l| format!("{l}\n")).collect();
+    let (there, here) = (serving(&weekly), serving(&weekly));
+    let serve = ["serve", "--sandbox", "--until", "2026-01-04T12:00:00Z"];
+    there.ok(&serve);
+    let runs = json(&there.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    for run in runs["runs"].as_array().unwrap() {
+        std::fs::write(here.path().join("run.jsonl"), exported(&there, run["run_id"].as_str().unwrap()))
+            .unwrap();
+        here.ok(&["runs", "import", "run.jsonl", "--sandbox"]);
+    }
+    let (code, said, err) = here.run(&serve);
+    assert!(code != 0 && said.contains("came from a file and is read-only"), "{code} {said}{err}");
+    assert!(!said.contains(" passed: ") && said.contains("0 passed"), "{said}");
+    for (name, drills) in drills(&here) {
+        assert!(drills.iter().all(|(_, is)| is["passed"] != true), "{name}: {drills:#?}");
+    }
+}

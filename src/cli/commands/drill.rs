@@ -11,9 +11,8 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::Printer;
 use crate::cli::{environment, estate, notifier, uploads};
-use crate::executor::{Patience, Silent};
+use crate::executor::{Patience, Silent, create};
 use crate::inventory::Estate;
-use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{ComponentName, RunId, SiteName};
@@ -118,7 +117,7 @@ pub fn hold(
     });
     // The first move of a scheduled drill may have ended before its process died.
     let there = due.filter(|_| args.mode == DrillMode::Live);
-    let there = there.and_then(|due| runs::read(&store, &due.run(None)).ok());
+    let there = there.map(|due| state_of(&store, &due.run(None))).transpose()?.flatten();
     let interrupts = interrupts.clone();
     let ground = Ground { context, printer, store, plan, args, active, to, interrupts, due };
     Ok(match args.mode {
@@ -127,6 +126,12 @@ pub fn hold(
         DrillMode::Isolated => ground.isolated()?,
         DrillMode::Live => ground.live(there.as_ref().or(half))?,
     })
+}
+
+/// A run that counts, if there is such a run.
+fn state_of(store: &SqliteJournal, run: &RunId) -> Result<Option<RunState>, CliError> {
+    let records = store.own(run)?;
+    Ok(records.map(|records| create::replay(run, &records)).transpose()?)
 }
 
 /// Refuses options of another mode, because people would expect them to have an effect.
@@ -276,7 +281,9 @@ impl Ground<'_> {
         for component in components {
             // Skip runs that another process has started.
             let run = self.due.map(|due| (due.run(Some(&component)), due.runs));
-            if run.is_some_and(|(run, due)| !due.contains(&run) || self.store.read(&run).is_ok()) {
+            if let Some((run, due)) = run
+                && (!due.contains(&run) || self.store.own(&run)?.is_some())
+            {
                 continue;
             }
             let asked = restore::Asked::of(component.as_str(), &self.args.point, Some(Drill::Isolated))?;

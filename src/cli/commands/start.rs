@@ -445,10 +445,9 @@ impl Starting<'_> {
         let folder = Context::lock_folder(self.store);
         if let Some((run, _)) = self.drill.due {
             let lock = RunLock::take(&folder, run)?;
-            return match self.store.read(run) {
-                Err(StoreError::NoRun(_)) => Ok((run.clone(), Some(lock))),
-                Ok(_) => Err(CliError::usage(format!("run {run} was already started"))),
-                Err(e) => Err(e.into()),
+            return match self.store.own(run)? {
+                None => Ok((run.clone(), Some(lock))),
+                Some(_) => Err(CliError::usage(format!("run {run} was already started"))),
             };
         }
         let mut number = self.store.runs()?.len();

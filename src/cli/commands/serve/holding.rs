@@ -12,9 +12,10 @@ use crate::cli::commands::{outcome, runs, status};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::{exit, keys, uploads};
+use crate::executor::create;
 use crate::executor::drive::INTERRUPTED;
 use crate::journal::lock::RunLock;
-use crate::journal::{Journal as _, Record, StoreError};
+use crate::journal::{Journal as _, Record};
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::intent::Drill;
 use crate::model::ledger::Entry;
@@ -88,10 +89,6 @@ impl Server<'_> {
         let open = Open { due, is, runs };
         for state in self.states(&open)?.into_iter().filter(|state| !state.finished()) {
             let run = &state.created.run;
-            if let Err(e @ StoreError::Imported { .. }) = self.store.may_act(run) {
-                self.waits(due, &e.to_string());
-                return Ok(());
-            }
             if RunLock::is_held(&Context::lock_folder(&self.store), run) {
                 self.waits(due, &format!("another process drives run {run}"));
                 return Ok(());
@@ -169,10 +166,8 @@ impl Server<'_> {
     fn states(&self, open: &Open<'_>) -> Result<Vec<RunState>, CliError> {
         let mut states = Vec::new();
         for run in &open.runs {
-            match self.store.read(run) {
-                Err(StoreError::NoRun(_)) => {}
-                Err(e) => return Err(e.into()),
-                Ok(_) => states.push(runs::read(&self.store, run)?),
+            if let Some(records) = self.store.own(run)? {
+                states.push(create::replay(run, &records)?);
             }
         }
         if open.is.drill == Drill::Live && !states.is_empty() {
