@@ -35,6 +35,9 @@ pub struct Document {
     pub run: String,
     /// Whether that was a rehearsal, which affected nobody.
     pub rehearsal: bool,
+    /// Whether it came from a file and nobody of the store adopted it, so that it proves nothing there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_file: bool,
     /// Its sections.
     pub sections: Vec<Part>,
     /// The number of fields that a person must fill in.
@@ -98,6 +101,7 @@ pub fn document(kind: Kind, report: &RunReport, state: &RunState, told: Option<&
         title: line(&title),
         run: report.run_id.to_string(),
         rehearsal,
+        from_file: report.from_file,
         sections,
         open,
     }
@@ -392,6 +396,11 @@ pub fn markdown(document: &Document) -> String {
     let mut out = format!("# {}\n\n", plain::markdown(&document.title));
     if document.rehearsal {
         out.push_str("> **Rehearsal.** It changed nothing real.\n\n");
+    }
+    if document.from_file {
+        out.push_str(
+            "> **From a file.** Nobody of this store adopted the run, so it proves nothing here.\n\n",
+        );
     }
     // Writing to a String cannot fail.
     let _ = writeln!(

@@ -12,6 +12,8 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 
 {% endif %}{% if r.world == 'sandbox' %}> **Rehearsal** in the sandbox, scenario `{{ (r.scenario) | code }}`, seed {{ r.seed }}. It changed nothing real and proves no objective.
 
+{% endif %}{% if r.from_file %}> **From a file.** Nobody of this store adopted the run, so it proves nothing here.
+
 {% endif %}| | |
 |---|---|
 | Run | `{{ (r.run_id) | code }}` |

@@ -55,6 +55,9 @@ pub struct RunReport {
     /// Live, or a rehearsal with its scenario and seed.
     #[serde(flatten)]
     pub world: WorldKind,
+    /// Whether it came from a file and nobody of the store adopted it, so that it proves nothing there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_file: bool,
     /// `recovered`, `cancelled`, `abandoned`, `halted` or `running`; of a drill `passed` or `failed`.
     pub outcome: String,
     /// Where the application is active.
@@ -266,6 +269,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         from: runbook.from.as_ref().map(ToString::to_string),
         to: runbook.to.to_string(),
         world: state.created.world.clone(),
+        from_file: false,
         outcome: outcome(state).to_owned(),
         active: active(state, &attained),
         terms: state.under(),

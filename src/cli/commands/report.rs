@@ -67,10 +67,11 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
     let records = store.read(&run)?;
     store.check_head(&run, &records)?;
     let state = create::replay(&run, &records)?;
+    let mut report = summary::report(&state, state.last_at);
+    report.from_file = store.imported()?.waiting.contains_key(&run);
     if let Err(e) = store.may_act(&run) {
         printer.note(&e.to_string());
     }
-    let mut report = summary::report(&state, state.last_at);
     let told = notifier::told_of_runs(&store)?;
     // Duties can become overdue after the end of the run.
     if state.created.world == WorldKind::Live {
