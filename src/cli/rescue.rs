@@ -3,25 +3,34 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use super::environment;
 use super::error::CliError;
 use super::files::write_new;
+use super::{environment, exit};
 use crate::executor::DriveError;
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{AppendError, Journal as _, StoreError, written};
+use crate::journal::{AppendError, StoreError, written};
 use crate::model::ids::RunId;
 use crate::model::ledger::StoreWorld;
+
+/// What SQLite says about a file that another program wrote into (`SQLITE_CORRUPT` and `SQLITE_NOTADB`).
+const DAMAGED: [&str; 2] = ["database disk image is malformed", "file is not a database"];
 
 /// The error of a process that cannot continue a run because its store is gone. It exports the run, and the message says how to continue
 /// elsewhere.
 pub fn told(context: &Context, store: &SqliteJournal, run: &RunId, e: DriveError) -> CliError {
-    let gone =
-        matches!(&e, DriveError::Append(AppendError::Gone(_)) | DriveError::Store(StoreError::Gone(_)));
+    let is_damaged = |why: &str| DAMAGED.iter().any(|words| why.contains(words));
+    let gone = match &e {
+        DriveError::Append(AppendError::Gone(_)) | DriveError::Store(StoreError::Gone(_)) => true,
+        DriveError::Append(AppendError::Unavailable(why) | AppendError::Unknown(why))
+        | DriveError::Store(StoreError::Unreadable(why)) => is_damaged(why),
+        _ => false,
+    };
     let error = CliError::from(e);
     if !gone {
         return error;
     }
+    let error = CliError { exit: exit::NOT_RECOVERED, ..error };
     let hint = match write_out(context, store, run) {
         Ok((file, events)) => elsewhere(&file, events, run, store.world()),
         Err(e) => format!(
@@ -46,7 +55,7 @@ fn elsewhere(file: &std::path::Path, events: u64, run: &RunId, world: StoreWorld
 
 /// Writes a run's events to the first folder that works. The store's own folder may be gone as well.
 fn write_out(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(PathBuf, u64), CliError> {
-    let records = store.read(run)?;
+    let records = store.rescued(run)?;
     let text = records.iter().map(written::line).fold(String::new(), |text, line| text + &line + "\n");
     let name = format!("{run}-e{}.rescued.jsonl", records.len());
     let folders = [context.base.clone(), environment::temporary()];

@@ -4,6 +4,7 @@
 //! there. After any I/O error, the connection is closed and the written events are read again.
 
 mod dated;
+mod driven;
 mod imported;
 mod ledger;
 mod place;
@@ -23,7 +24,7 @@ use super::verify::{self, Contents, Head, LEDGER};
 use super::{AppendError, Closing, InboxEntry, Journal, Opened, Release, RunRow, StoreError};
 use crate::inventory::estate::Remembered;
 use crate::model::ids::{ComponentName, Digest, RunId};
-use crate::model::ledger::{Entry, StoreWorld};
+use crate::model::ledger::{Entry, Known, StoreWorld};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::Signal;
@@ -38,6 +39,10 @@ pub struct SqliteJournal {
     place: Place,
     /// Why drctl may do nothing for its runs.
     put_back: std::cell::OnceCell<String>,
+    /// The operators in `drctl.yaml`.
+    operators: std::cell::OnceCell<std::collections::BTreeMap<String, Known>>,
+    /// The events of the runs that this process drives, in case the file is damaged meanwhile.
+    driven: std::cell::RefCell<std::collections::BTreeMap<RunId, Vec<Record>>>,
     /// Why this process cannot write to it.
     readonly: Option<String>,
     reader: std::cell::RefCell<Connection>,
@@ -81,6 +86,8 @@ impl SqliteJournal {
             world,
             place,
             put_back: std::cell::OnceCell::new(),
+            operators: std::cell::OnceCell::new(),
+            driven: std::cell::RefCell::default(),
             readonly: None,
             reader: std::cell::RefCell::new(reader),
             jobs,
@@ -308,6 +315,21 @@ fn busy(e: &AppendError) -> Option<StoreError> {
     Some(StoreError::Busy { component: ComponentName::new(component), run: RunId::new(other) })
 }
 
+/// The answer of the writer. It polls first, because the answer usually comes within microseconds.
+async fn answered(
+    mut receiver: oneshot::Receiver<Result<Vec<Record>, AppendError>>,
+) -> Result<Vec<Record>, AppendError> {
+    let gone = |_| Err(AppendError::Unknown("the writer of the journal has ended".to_owned()));
+    for _ in 0..writer::YIELDS {
+        match receiver.try_recv() {
+            Ok(Some(answer)) => return answer,
+            Ok(None) => std::thread::yield_now(),
+            Err(e) => return gone(e),
+        }
+    }
+    receiver.await.unwrap_or_else(gone)
+}
+
 fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, String> {
     // This is outside of any run, so blocking delays nothing else on this thread.
     futures_executor::block_on(receiver).map_err(|_| "the writer of the journal has ended".to_owned())
@@ -342,7 +364,10 @@ impl Journal for SqliteJournal {
             answer,
         });
         match wait(receiver).map_err(StoreError::Unreadable)? {
-            Ok(records) => Ok(records),
+            Ok(records) => {
+                self.drives(run, &records, Release::Keep);
+                Ok(records)
+            }
             Err(AppendError::Gone(why)) => Err(StoreError::Gone(why)),
             // Another process continues the run that was to end.
             Err(AppendError::Fenced { run, .. } | AppendError::Conflict { run, .. }) => {
@@ -365,6 +390,7 @@ impl Journal for SqliteJournal {
                 |r| r.get::<_, i64>(0),
             )
             .map_err(|e| self.fail(&e))?;
+        self.driven.borrow_mut().insert(run.clone(), records.clone());
         Ok(Opened { epoch: u64::try_from(epoch).unwrap_or(0), records })
     }
 
@@ -379,16 +405,11 @@ impl Journal for SqliteJournal {
         let receiver =
             self.submit(|answer| Job::Append { run: run.clone(), epoch, expect, events, release, answer });
         Box::pin(async move {
-            let gone = |_| Err(AppendError::Unknown("the writer of the journal has ended".to_owned()));
-            let mut receiver = receiver;
-            for _ in 0..writer::YIELDS {
-                match receiver.try_recv() {
-                    Ok(Some(answer)) => return answer,
-                    Ok(None) => std::thread::yield_now(),
-                    Err(e) => return gone(e),
-                }
+            let written = answered(receiver).await;
+            if let Ok(records) = &written {
+                self.drives(run, records, release);
             }
-            receiver.await.unwrap_or_else(gone)
+            written
         })
     }
 

@@ -88,6 +88,34 @@ fn another_file_in_its_place_stops_the_run() {
     stopped_and_goes_on((&folder, child, &run), "was replaced by another file while it was in use");
 }
 
+/// The same file, so its identity does not change. What earlier processes wrote is only in it, and not in the log.
+#[test]
+fn a_store_that_is_overwritten_in_place_recovers_nothing() {
+    let folder = Folder::with_plans();
+    let store = folder.path().join(".drctl/sandbox.db");
+    let earlier = ["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"];
+    folder.ok(&earlier);
+    let older = std::fs::read(&store).unwrap();
+    folder.ok(&earlier);
+    let whole = std::fs::read(&store).unwrap();
+    for content in [&older[..], b""] {
+        for more in ["db-wal", "db-shm"] {
+            drop(std::fs::remove_file(store.with_extension(more)));
+        }
+        std::fs::write(&store, &whole).unwrap();
+        let child = folder.start(PACED);
+        let begun = || folder.run(&["runs", "list", "--sandbox"]).1.contains("truststream");
+        assert!((0..600).any(|_| begun() || {
+            std::thread::sleep(Duration::from_millis(50));
+            false
+        }));
+        std::fs::write(&store, content).unwrap();
+        let (code, out, err) = finish(child.wait_with_output().unwrap());
+        assert!(code == 1 && err.contains("the run stops: "), "{code} {out}{err}");
+        assert!(err.contains(".rescued.jsonl") && !out.contains("RECOVERED"), "{out}{err}");
+    }
+}
+
 /// Data that is not in the database file yet is in its WAL: without it, the last events would be lost with the process.
 #[test]
 fn a_log_that_is_deleted_stops_the_run() {

@@ -4,8 +4,13 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rusqlite::{Connection, OpenFlags};
+
 /// Device and inode: the identity of a file, whatever its name (POSIX.1-2017, `<sys/stat.h>`).
 type Identity = (u64, u64);
+
+/// Length, and seconds and nanoseconds of the last change: what a write changes at least.
+pub(super) type Stamp = (u64, i64, i64);
 
 /// The files of an open store: the database, its log, and the index of the log.
 #[derive(Clone, Debug)]
@@ -46,6 +51,33 @@ impl Place {
             Some(opened) if files[0].1 != opened => Err(replaced(path)),
             _ => Ok(Self { files }),
         }
+    }
+
+    /// Length and time of the last change of the database's file.
+    pub(super) fn stamp(&self) -> Option<Stamp> {
+        let found = std::fs::metadata(&self.files.first()?.0).ok()?;
+        Some((found.len(), found.mtime(), found.mtime_nsec()))
+    }
+
+    /// What is wrong with the file if another program wrote into it: a new connection finds it damaged, or misses the last entry.
+    pub(super) fn damaged(&self, last: Option<&(i64, String)>) -> Option<String> {
+        use rusqlite::ErrorCode::{DatabaseBusy, DatabaseLocked};
+        let (file, _) = self.files.first()?;
+        let entry = "SELECT hash FROM ledger WHERE seq = ?1";
+        let look = || -> rusqlite::Result<bool> {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let fresh = Connection::open_with_flags(file, flags)?;
+            fresh.busy_timeout(std::time::Duration::from_secs(5))?;
+            let sound = fresh.query_row("PRAGMA quick_check(1)", [], |r| r.get::<_, String>(0))?;
+            let Some(last) = last else { return Ok(sound == "ok") };
+            let hash = fresh.query_row(entry, [last.0], |r| r.get::<_, String>(0))?;
+            Ok(sound == "ok" && hash == last.1)
+        };
+        let whole = match look() {
+            Ok(whole) => whole,
+            Err(e) => matches!(e.sqlite_error_code(), Some(DatabaseBusy | DatabaseLocked)),
+        };
+        (!whole).then(|| format!("{} was overwritten by another program while it was in use", file.display()))
     }
 
     /// What happened to the first file that is missing or was replaced, if any.

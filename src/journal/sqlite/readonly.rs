@@ -61,6 +61,8 @@ pub(super) fn open(path: &Path, world: StoreWorld, why: String) -> Result<Sqlite
         world,
         place: Place::nowhere(),
         put_back: OnceCell::new(),
+        operators: OnceCell::new(),
+        driven: RefCell::default(),
         readonly: Some(why),
         reader: RefCell::new(reader),
         // There is no writer, so every job is refused.

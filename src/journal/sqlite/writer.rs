@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use super::super::chain::{self, Record};
 use super::super::verify::LEDGER;
 use super::super::{AppendError, Closing, Release};
-use super::place::Place;
+use super::place::{Place, Stamp};
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::time::Timestamp;
 
@@ -81,6 +81,10 @@ impl Job {
 pub(super) struct Writer {
     connection: Connection,
     place: Place,
+    /// The file after this process last wrote to it.
+    seen: Option<Stamp>,
+    /// Number and hash of the last entry of the ledger by then.
+    last: Option<(i64, String)>,
 }
 
 /// How often a waiting thread yields before it sleeps, well under a millisecond in all. Waking a sleeping thread takes about as long as a
@@ -91,8 +95,26 @@ pub(super) const YIELDS: u32 = 1_000;
 const GROUP: usize = 256;
 
 impl Writer {
-    pub(super) const fn new(connection: Connection, place: Place) -> Self {
-        Self { connection, place }
+    pub(super) fn new(connection: Connection, place: Place) -> Self {
+        let mut writer = Self { connection, place, seen: None, last: None };
+        writer.look();
+        writer
+    }
+
+    /// Remembers what the file is now.
+    fn look(&mut self) {
+        self.seen = self.place.stamp();
+        let last = "SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1";
+        let last = self
+            .connection
+            .prepare_cached(last)
+            .and_then(|mut s| s.query_row([], |r| Ok((r.get(0)?, r.get(1)?))));
+        self.last = last.ok();
+    }
+
+    /// Whether another program wrote into the file. SQLite does so too when it empties its log.
+    fn overwritten(&self) -> Option<String> {
+        if self.place.stamp() == self.seen { None } else { self.place.damaged(self.last.as_ref()) }
     }
 
     /// Runs until all senders are gone. Jobs that arrive during a commit share the next one.
@@ -117,12 +139,17 @@ impl Writer {
         let gone = |group: Vec<Job>, why: &str| {
             group.into_iter().for_each(|job| job.answer(Err(AppendError::Gone(why.to_owned()))));
         };
-        if let Some(lost) = self.place.lost() {
+        if let Some(lost) = self.place.lost().or_else(|| self.overwritten()) {
             return gone(group, &lost);
         }
         let written = self.write(&group);
-        // The file may have disappeared during the write. Then nobody would find these data, either.
-        if let Some(lost) = self.place.lost() {
+        self.look();
+        // The file may have disappeared during the write. Then nobody would find these data, either. After the end of a run nothing is written
+        // that would find it, so the file is checked.
+        let ends = |job: &Job| matches!(job, Job::Append { release: Release::Free, .. });
+        let ended = written.is_ok() && group.iter().any(ends);
+        let damaged = || ended.then(|| self.place.damaged(self.last.as_ref())).flatten();
+        if let Some(lost) = self.place.lost().or_else(damaged) {
             return gone(group, &lost);
         }
         match written {
