@@ -125,6 +125,11 @@ impl Unread {
         matches!(&self.why, Why::System(e) if e.kind() == std::io::ErrorKind::NotFound)
     }
 
+    /// Whether this user may not read it.
+    pub fn is_denied(&self) -> bool {
+        matches!(&self.why, Why::System(e) if e.kind() == std::io::ErrorKind::PermissionDenied)
+    }
+
     /// What to do about it.
     pub const fn fix(&self) -> &'static str {
         match self.why {

@@ -10,11 +10,12 @@ use super::error::CliError;
 use super::{evidence, ledger, uploads};
 use crate::files::{self, Use};
 use crate::journal::StoreError;
-use crate::journal::bundle;
+use crate::journal::bundle::{self, Unproven};
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::verify::{Anchor, Contents, Fault, Head, contradiction};
+use crate::journal::verify::{Anchor, Contents, Fault, Head, Trust, contradiction};
 use crate::model::evidence::{Head as End, Manifest};
 use crate::model::ledger::{Signed, StoreWorld};
+use crate::plan::terms;
 use crate::policy::checkpoint;
 
 /// Bytes at the start of a bundle that are read: more than its signature and manifest, which come first.
@@ -22,7 +23,7 @@ const BEGINNING: u64 = 4 << 20;
 
 /// The last checkpoint, beside the journal and named after it.
 pub fn beside(store: &Path) -> PathBuf {
-    store.with_extension("checkpoint")
+    crate::cli::files::beside(store, ".checkpoint")
 }
 
 /// All keys that may have signed: those that the ledger announced, and the key file beside the store, which a truncated ledger
@@ -31,16 +32,61 @@ pub fn keys(store_file: &Path, announced: Vec<PublicKey>) -> Vec<PublicKey> {
     announced.into_iter().chain(ledger::public(store_file).ok()).collect()
 }
 
-/// The anchors beside the store that one of these keys signed. Damaged files are skipped here and reported by `evidence list`.
-pub fn lying_there(store_file: &Path, keys: &[PublicKey]) -> Vec<Anchor> {
+/// What is beside a store.
+struct Lying {
+    place: String,
+    is: Result<Anchor, Unproven>,
+}
+
+impl Lying {
+    /// How the store contradicts it, if it does. What an unknown key signed belongs to a newer store, or to another one.
+    fn against(
+        &self,
+        contradicts: impl Fn(&Anchor) -> Result<Option<String>, StoreError>,
+    ) -> Result<Option<String>, StoreError> {
+        match &self.is {
+            Ok(anchor) => contradicts(anchor),
+            Err(Unproven::Stranger(print)) => Ok(Some(format!(
+                "is signed with {print}, which is not a key of this store: somebody restored an older copy, or removed its key"
+            ))),
+            Err(Unproven::Damaged(_)) => Ok(None),
+        }
+    }
+}
+
+/// The bundles and the checkpoint beside the store.
+fn lying_there(store_file: &Path, keys: &[PublicKey]) -> Vec<Lying> {
     let bundles = uploads::bundles(&evidence::folder(store_file)).unwrap_or_default();
+    let read =
+        |file: &PathBuf, of: Use, most: u64| match files::open(file, of).and_then(|open| open.first(most)) {
+            Ok(bytes) => Some(Ok(bytes)),
+            // An auditor need not have access to it.
+            Err(e) if e.is_missing() || e.is_denied() => None,
+            Err(e) => Some(Err(Unproven::Damaged(e.why.to_string()))),
+        };
     let sealed = bundles.iter().filter_map(|file| {
-        let manifest = bundle::manifest(&*files::open(file, Use::Bundle).ok()?.first(BEGINNING).ok()?, keys)?;
-        Some(of_bundle(file, &manifest))
+        let manifest = read(file, Use::Bundle, BEGINNING)?.and_then(|bytes| bundle::manifest(&*bytes, keys));
+        // A rehearsal says nothing about a live store, whoever signed its bundle.
+        let counts = manifest.as_ref().map_or(true, |m| m.drctl.world == StoreWorld::Live.id());
+        counts.then(|| Lying { place: file.display().to_string(), is: manifest.map(|m| of_bundle(file, &m)) })
     });
     let file = beside(store_file);
-    let last = file.is_file().then(|| of_file(&file, keys).ok()).flatten();
+    let last = read(&file, Use::Checkpoint, BEGINNING).map(|bytes| Lying {
+        place: file.display().to_string(),
+        is: bytes.and_then(|bytes| checkpoint_in(&file, &bytes, keys)),
+    });
     sealed.chain(last).collect()
+}
+
+fn checkpoint_in(file: &Path, bytes: &[u8], keys: &[PublicKey]) -> Result<Anchor, Unproven> {
+    let damaged = |why: String| Unproven::Damaged(format!("it is not a checkpoint of this store: {why}"));
+    let signed: Signed = serde_json::from_slice(bytes).map_err(|e| damaged(e.to_string()))?;
+    if let Some(print) = checkpoint::stranger(&signed, keys) {
+        return Err(Unproven::Stranger(print));
+    }
+    let said = checkpoint::check(&signed, keys).map_err(damaged)?;
+    let ledger = End { entries: said.entries, hash: said.head };
+    Ok(Anchor { place: file.display().to_string(), ledger, run: None })
 }
 
 /// The anchor in a bundle.
@@ -64,33 +110,32 @@ pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, CliError> {
     Ok(Anchor { place: file.display().to_string(), ledger, run: None })
 }
 
-/// Makes a live store read-only if it contradicts the anchors beside it. A rehearsal's store proves nothing and may be deleted at
-/// any time.
+/// Makes a live store read-only if it contradicts what is beside it. A damaged file there is left to the audit, because a recovery must not
+/// depend on it. A rehearsal's store proves nothing and may be deleted at any time.
 ///
 /// # Errors
 /// If the store cannot be read.
 pub fn hold(store: &SqliteJournal) -> Result<(), CliError> {
     if store.world() == StoreWorld::Live {
         let keys = keys(store.path(), ledger::announced(store)?);
-        let found = lying_there(store.path(), &keys).into_iter().find_map(|anchor| {
-            store.contradicts(&anchor).transpose().map(|why| why.map(|why| format!("{} {why}", anchor.place)))
-        });
-        if let Some(why) = found.transpose()? {
-            store.only_read(why);
+        for lying in lying_there(store.path(), &keys) {
+            if let Some(why) = lying.against(|anchor| store.contradicts(anchor))? {
+                store.only_read(format!("{} {why}", lying.place));
+            }
         }
     }
     Ok(())
 }
 
-/// Compares a store with checkpoints that were kept elsewhere.
+/// Makes a store read-only if it lacks anything of a checkpoint that was kept elsewhere.
 ///
 /// # Errors
-/// If one does not belong to this store, or the store does not contain it.
-pub fn kept(store: &SqliteJournal, files: &[PathBuf]) -> Result<(), CliError> {
-    match unknown(store, files)?.into_iter().next() {
-        None => Ok(()),
-        Some((file, why)) => Err(StoreError::PutBack(format!("{} {why}", file.display())).into()),
+/// If one does not belong to this store.
+pub fn hold_to(store: &SqliteJournal, files: &[PathBuf]) -> Result<(), CliError> {
+    for (file, why) in unknown(store, files)? {
+        store.only_read(format!("{} {why}", file.display()));
     }
+    Ok(())
 }
 
 /// Checkpoints that were kept elsewhere and that the store does not contain, each with the reason.
@@ -106,16 +151,36 @@ pub fn unknown(store: &SqliteJournal, files: &[PathBuf]) -> Result<Vec<(PathBuf,
     Ok(found)
 }
 
-/// The same check with the anchors beside the store, for an audit of its content.
-pub fn faults(context: &Context, contents: &Contents) -> Vec<Fault> {
-    if context.world() == StoreWorld::Sandbox {
-        return Vec::new();
-    }
-    let file = context.store_file();
-    let keys = keys(&file, contents.announced());
-    let of = |anchor: Anchor| {
-        let why = contradiction(&anchor, contents.ledger.len() as u64, contents)?;
-        Some(Fault { run: anchor.place, seq: 0, why })
+/// What an audit trusts where the store is used.
+pub fn trust(context: &Context) -> Trust {
+    Trust { operators: terms::known(&context.settings.authority), ..Trust::default() }
+}
+
+/// How a store contradicts what is beside it.
+pub fn put_back(context: &Context, contents: &Contents) -> Vec<Fault> {
+    let length = contents.ledger.len() as u64;
+    let of = |lying: Lying| {
+        let why = lying.against(|anchor| Ok(contradiction(anchor, length, contents))).ok().flatten()?;
+        Some(Fault { run: lying.place, seq: 0, why })
     };
-    lying_there(&file, &keys).into_iter().filter_map(of).collect()
+    beside_live(context, contents).into_iter().filter_map(of).collect()
+}
+
+/// The same, and the damaged files beside the store.
+pub fn faults(context: &Context, contents: &Contents) -> Vec<Fault> {
+    let damaged = |lying: Lying| match lying.is {
+        Err(Unproven::Damaged(why)) => Some(Fault { run: lying.place, seq: 0, why }),
+        _ => None,
+    };
+    let mut faults = put_back(context, contents);
+    faults.extend(beside_live(context, contents).into_iter().filter_map(damaged));
+    faults
+}
+
+fn beside_live(context: &Context, contents: &Contents) -> Vec<Lying> {
+    let file = context.store_file();
+    match context.world() {
+        StoreWorld::Sandbox => Vec::new(),
+        StoreWorld::Live => lying_there(&file, &keys(&file, contents.announced())),
+    }
 }

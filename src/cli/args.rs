@@ -68,6 +68,9 @@ pub struct Global {
     /// Journal file [default: .drctl/drctl.db in this folder, or in that of -C]
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub store: Option<PathBuf>,
+    /// A checkpoint from another place; if the store lacks anything that it covers, drctl only reads it; can be repeated
+    #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
+    pub checkpoint: Vec<PathBuf>,
     /// Work from a go-bag from `drctl kit export`
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
     pub kit: Option<PathBuf>,

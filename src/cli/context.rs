@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::args::{Global, WaiveArgs};
 use super::error::CliError;
+use super::files::{apart, beside};
 use super::keys::Signer;
 use super::printer::Printer;
 use super::{anchors, environment, render};
@@ -26,7 +27,7 @@ use crate::model::time::{Dur, Timestamp};
 pub use crate::model::waiver::one_line;
 use crate::model::waiver::{Person, Rule, Waiver};
 use crate::plan::settings::{Written, placeholders_in};
-use crate::plan::{Plan, Settings};
+use crate::plan::{Plan, Settings, terms};
 use crate::policy::windows;
 use crate::policy::windows::Closed;
 use crate::record::event::Signal;
@@ -41,6 +42,10 @@ pub const SANDBOX_BEGAN: Timestamp = Timestamp::from_millis(1_767_236_400_000);
 const KEYS: [&str; 2] = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 /// A shorter secret may coincide with an ordinary word of a plan.
 const LONG: usize = 16;
+/// The store of live runs, from the folder of the settings.
+const LIVE: &str = ".drctl/drctl.db";
+/// The store of rehearsals.
+const REHEARSED: &str = ".drctl/sandbox.db";
 /// The finding for a secret in a file.
 pub const SECRET: &str = "secret-in-plan";
 
@@ -141,6 +146,11 @@ impl Context {
             flags.push(("store", store.display().to_string()));
         }
         let (mut settings, findings) = Settings::read(file, environment::settings(), &flags);
+        if global.sandbox.is_some() {
+            let live = Settings::read(file, environment::settings(), &[]).0.store;
+            let live = base.join(live.as_deref().unwrap_or(LIVE));
+            apart(&global.store.clone().unwrap_or_else(|| base.join(REHEARSED)), &live)?;
+        }
         let settings_text = bytes.map(|b| (path, b));
         let who = settings.operator.clone().unwrap_or_else(environment::os_identity);
         settings.session = format!("drctl-{}-{who}", global.command);
@@ -200,7 +210,9 @@ impl Context {
     /// If it cannot be used.
     pub fn store(&self) -> Result<SqliteJournal, CliError> {
         let store = SqliteJournal::open(&self.store_file(), self.world())?;
+        store.adopted_by(terms::known(&self.settings.authority));
         anchors::hold(&store)?;
+        anchors::hold_to(&store, &self.global.checkpoint)?;
         Ok(store)
     }
 
@@ -211,17 +223,10 @@ impl Context {
 
     /// The journal's file.
     pub fn store_file(&self) -> PathBuf {
-        let folder = self.base.join(".drctl");
-        let named = self
-            .settings
-            .store
-            .as_ref()
-            .map(|s| if self.global.store.is_some() { PathBuf::from(s) } else { self.base.join(s) });
-        match (named, self.is_rehearsal()) {
-            (Some(path), _) if self.global.store.is_some() => path,
-            (_, true) => folder.join("sandbox.db"),
-            (Some(path), false) => path,
-            (None, false) => folder.join("drctl.db"),
+        match (&self.global.store, self.is_rehearsal()) {
+            (Some(path), _) => path.clone(),
+            (None, true) => self.base.join(REHEARSED),
+            (None, false) => self.base.join(self.settings.store.as_deref().unwrap_or(LIVE)),
         }
     }
 
@@ -463,7 +468,7 @@ impl Context {
         rehearsing.global.sandbox = Some(scenario.to_owned());
         // A rehearsal never writes to the journal of live runs.
         if let Some(named) = &mut rehearsing.global.store {
-            named.set_extension("sandbox.db");
+            *named = beside(named, ".sandbox.db");
             rehearsing.settings.store = Some(named.display().to_string());
         }
         rehearsing

@@ -6,7 +6,7 @@ use ssh_key::PublicKey;
 
 use super::context::Context;
 use super::error::CliError;
-use super::files::place_new;
+use super::files::{beside, place_new};
 use super::ledger;
 use super::printer::Printer;
 use crate::executor::create;
@@ -21,7 +21,7 @@ use crate::record::event::WorldKind;
 
 /// The folder of bundles, beside the journal and named after it, so that rehearsals are separate.
 pub fn folder(store: &Path) -> PathBuf {
-    store.with_extension("evidence")
+    beside(store, ".evidence")
 }
 
 /// The file of the bundle of a run. If a run continues after it was sealed, for example because of a late approval, it gets another bundle.
@@ -67,7 +67,6 @@ pub fn make(
 
 /// Signs the ledger after a run, and creates its bundle if it has ended or stopped, whatever the result. A failure here only produces a
 /// message: the recovery matters more than its proof.
-/// that: what is done for an application is worth more than the proof of it.
 pub fn let_go((context, printer): (&Context, &Printer), store: &SqliteJournal, now: Timestamp, run: &RunId) {
     match keep(context, store, now, run) {
         Ok(Some((file, bundle))) if bundle.world == WorldKind::Live => {

@@ -1,9 +1,43 @@
 //! Files that are written for people.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::CliError;
+
+/// The path of something that belongs to a store and is beside it. It has the whole name of the store's file, so that two stores in one
+/// folder share nothing.
+pub fn beside(store: &Path, suffix: &str) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Whether two paths name one file, which need not exist yet.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let place = |path: &Path| {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let named = || {
+            Some(folder.canonicalize().or_else(|_| std::path::absolute(folder)).ok()?.join(path.file_name()?))
+        };
+        path.canonicalize().ok().or_else(named)
+    };
+    place(one).is_some_and(|one| place(other) == Some(one))
+}
+
+/// Refuses to rehearse in the store of the real environment, which stays one even before it exists.
+///
+/// # Errors
+/// If both paths name one file.
+pub fn apart(rehearsed: &Path, live: &Path) -> Result<(), CliError> {
+    match is_same(rehearsed, live) {
+        false => Ok(()),
+        true => Err(CliError::usage_fix(
+            format!("{} is the store of the real environment, so it takes no rehearsal", rehearsed.display()),
+            "name another file with --store, or remove --store",
+        )),
+    }
+}
 
 /// Creates a file. Never overwrites one, because signed files and keys must stay.
 ///

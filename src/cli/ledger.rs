@@ -7,11 +7,11 @@ use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 
 use super::context::Context;
 use super::error::CliError;
-use super::files::{place_new, place_over};
+use super::files::{beside, place_new, place_over};
 use super::printer::Printer;
 use super::{anchors, environment, evidence, keys};
 use crate::executor::Session;
-use crate::files::{self, Use};
+use crate::files::{self, Unread, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, Record};
 use crate::model::ids::{Digest, RunId};
@@ -25,13 +25,15 @@ use crate::world::JUMP;
 /// The file of the store's key, beside the journal and named after it, so that rehearsals do not sign for live runs. It has no passphrase,
 /// because runs may start without a person at the terminal.
 fn file(store: &Path) -> PathBuf {
-    store.with_extension("key")
+    beside(store, ".key")
 }
 
 /// The store's key; created if it does not exist.
 pub(super) fn key(store: &SqliteJournal) -> Result<PrivateKey, CliError> {
     let path = file(store.path());
     if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
+        // Files that another key signed forbid a new one.
+        store.may_write()?;
         make(&path)?;
     }
     read(&path)
@@ -46,7 +48,13 @@ fn read(path: &Path) -> Result<PrivateKey, CliError> {
         );
         CliError::usage_fix(format!("{} is not the key of the store: {why}", path.display()), fix)
     };
-    files::open(path, Use::Key).map_err(|e| unusable(e.why.to_string()))?;
+    files::open(path, Use::Key).map_err(|e| match e.is_denied() {
+        true => CliError::usage_fix(
+            format!("this user may not read the key of the store, {}", path.display()),
+            "sign as the user who starts runs. Nothing needs the key to read or verify the store",
+        ),
+        false => unusable(e.why.to_string()),
+    })?;
     let key = keys::load(path)?;
     if key.is_encrypted() {
         return Err(unusable("it has a passphrase, but runs start without a person to type it".to_owned()));
@@ -69,16 +77,35 @@ fn make(path: &Path) -> Result<(), CliError> {
 /// If there is none.
 pub fn public(store: &Path) -> Result<PublicKey, CliError> {
     let path = file(store);
-    if !path.exists() {
-        return Err(CliError::usage_fix(
+    match files::open(&path, Use::Key) {
+        Err(e) if e.is_missing() => Err(CliError::usage_fix(
             format!(
                 "the key {} does not exist, because nothing was signed in this store yet",
                 path.display()
             ),
             "use drctl -C DIR for the folder where runs were started, or --store FILE",
-        ));
+        )),
+        _ => Ok(read(&path)?.public_key().clone()),
     }
-    Ok(read(&path)?.public_key().clone())
+}
+
+/// The same for a user who may not read the key file: the key that the ledger announced last.
+///
+/// # Errors
+/// If there is none.
+pub fn announced_last(context: &Context) -> Result<PublicKey, CliError> {
+    let store = context.store_file();
+    let announced = || SqliteJournal::look(&store, context.world()).ok()?.announced().pop();
+    match files::open(&file(&store), Use::Key) {
+        Err(e) if e.is_denied() => announced().map_or_else(|| public(&store), Ok),
+        _ => public(&store),
+    }
+}
+
+/// Why this user cannot sign for a store, if so: an auditor can often only read it.
+pub fn cannot_sign(store: &SqliteJournal) -> Option<String> {
+    let denied = || files::open(&file(store.path()), Use::Key).err().filter(Unread::is_denied);
+    store.may_write().err().map(|e| e.to_string()).or_else(|| denied().map(|e| e.to_string()))
 }
 
 /// All keys that the ledger announced. Older ones are included, because what they signed stays valid.
@@ -87,7 +114,7 @@ pub fn public(store: &Path) -> Result<PublicKey, CliError> {
 /// If the store cannot be read.
 pub fn announced(store: &SqliteJournal) -> Result<Vec<PublicKey>, CliError> {
     let entries = store.entries(b"{\"ledger\":\"key")?;
-    let key = |record: Record| match serde_json::from_slice(&record.bytes) {
+    let key = |record: Record| match Entry::read(&record.bytes) {
         Ok(Entry::Key { public, .. }) => PublicKey::from_openssh(&public).ok(),
         _ => None,
     };
@@ -166,7 +193,7 @@ pub async fn kept<T>(
 
 /// Records the terms under which a run started, once, in the signed ledger.
 fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), CliError> {
-    let is_known = |record: &Record| match serde_json::from_slice(&record.bytes) {
+    let is_known = |record: &Record| match Entry::read(&record.bytes) {
         Ok(Entry::Terms { run: known, .. }) => known == *run,
         _ => false,
     };
@@ -182,7 +209,7 @@ fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), CliEr
 
 /// The last entry of a kind.
 fn last(store: &SqliteJournal, kind: &[u8; 14]) -> Result<Option<Entry>, CliError> {
-    Ok(store.entries(kind)?.pop().and_then(|record| serde_json::from_slice(&record.bytes).ok()))
+    Ok(store.entries(kind)?.pop().and_then(|record| Entry::read(&record.bytes).ok()))
 }
 
 fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<(), CliError> {
@@ -203,10 +230,11 @@ pub(super) fn configuration(context: &Context, store: &SqliteJournal, at: Timest
     let bytes = context.settings_text.as_ref().map_or(&[][..], |(_, bytes)| bytes.as_slice());
     let now = Digest::of(bytes);
     let known = last(store, b"{\"ledger\":\"con")?;
-    if matches!(known, Some(Entry::Configuration { settings, .. }) if settings == now) {
+    let operators = terms::known(&context.settings.authority);
+    let same = |settings: &Digest, before: &_| *settings == now && *before == operators;
+    if matches!(&known, Some(Entry::Configuration { settings, operators, .. }) if same(settings, operators)) {
         return Ok(());
     }
-    let operators = terms::known(&context.settings.authority);
     store.enter(&Entry::Configuration { at, who: environment::os_identity(), settings: now, operators })?;
     Ok(())
 }

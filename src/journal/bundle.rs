@@ -9,7 +9,7 @@ mod check;
 use ssh_key::PrivateKey;
 
 pub use archive::MOST_BYTES;
-pub use check::{Fault, Verdict, check, manifest};
+pub use check::{Fault, Unproven, Verdict, check, manifest};
 
 use super::chain::Record;
 use super::written;

@@ -17,6 +17,13 @@ pub fn sign(key: &PrivateKey, checkpoint: &Checkpoint) -> Result<Signed, String>
     Ok(Signed { statement, signature })
 }
 
+/// The fingerprint of the signing key, if it is none of these.
+pub fn stranger(signed: &Signed, keys: &[PublicKey]) -> Option<String> {
+    let theirs = PublicKey::from(SshSig::from_pem(&signed.signature).ok()?.public_key().clone());
+    let known = keys.iter().any(|key| key.key_data() == theirs.key_data());
+    (!known).then(|| theirs.fingerprint(HashAlg::Sha256).to_string())
+}
+
 /// The checkpoint, if one of these keys signed exactly that.
 ///
 /// # Errors

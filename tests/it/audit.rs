@@ -361,13 +361,13 @@ fn changes_of_settings_and_keys_are_in_the_ledger() {
     assert_eq!(told.len(), 2);
     let ann = &told[1]["operators"]["ann"];
     assert!(ann["key"].as_str().unwrap().starts_with("SHA256:") && ann["roles"][0] == "dba", "{ann}");
-    std::fs::remove_file(folder.path().join(".drctl/sandbox.key")).unwrap();
+    std::fs::remove_file(folder.path().join(".drctl/sandbox.db.key")).unwrap();
     folder.ok(&failover);
     assert_eq!(entries("key").len(), 2);
     let found = json(&folder.ok(&["audit", "verify", "--sandbox", "--output", "json"]));
     assert_eq!(found["keys"].as_array().unwrap().len(), 2, "{found:#}");
     let mode = std::os::unix::fs::PermissionsExt::mode(
-        &std::fs::metadata(folder.path().join(".drctl/sandbox.key")).unwrap().permissions(),
+        &std::fs::metadata(folder.path().join(".drctl/sandbox.db.key")).unwrap().permissions(),
     );
     assert_eq!(mode & 0o777, 0o600);
 }
@@ -393,7 +393,7 @@ fn a_run_goes_on_without_a_checkpoint() {
     for way in ways {
         let folder = Folder::with_plans();
         std::fs::create_dir_all(folder.path().join(".drctl")).unwrap();
-        way(&folder.path().join(".drctl/sandbox.key"));
+        way(&folder.path().join(".drctl/sandbox.db.key"));
         let (code, _, err) = folder.run(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
         assert_eq!(code, 0, "{err}");
         for words in ["no checkpoint of the ledger: ", "no evidence of run "] {
@@ -525,7 +525,7 @@ fn a_missing_entry_and_a_run_that_is_not_listed_are_named() {
 #[test]
 fn a_rehearsal_is_taken_for_nothing_else() {
     let (folder, path) = rehearsed();
-    std::fs::copy(path.with_extension("key"), folder.path().join(".drctl/drctl.key")).unwrap();
+    std::fs::copy(path.with_extension("db.key"), folder.path().join(".drctl/drctl.db.key")).unwrap();
     std::fs::copy(&path, folder.path().join(".drctl/drctl.db")).unwrap();
     let text = folder.ok(&["audit", "verify", "--sandbox"]);
     assert!(text.contains("whole: 2 sandbox runs"), "it says what it is: {text}");

@@ -277,7 +277,7 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
     worst_first(&report);
     let sha = report["runs"][7]["sha256"].as_str().unwrap();
     let file =
-        folder.path().join(".drctl/drctl.evidence").join(report["runs"][7]["bundle"].as_str().unwrap());
+        folder.path().join(".drctl/drctl.db.evidence").join(report["runs"][7]["bundle"].as_str().unwrap());
     let summed = Command::new("sha256sum").arg(file).output().unwrap();
     assert!(String::from_utf8(summed.stdout).unwrap().starts_with(sha));
     // Every miss is a finding with its controls.
@@ -316,7 +316,7 @@ fn recomputed(folder: &Folder, report: &Value) -> Value {
     python
         .arg(program)
         .arg(folder.path().join("audit.jsonl"))
-        .arg(folder.path().join(".drctl/drctl.evidence"));
+        .arg(folder.path().join(".drctl/drctl.db.evidence"));
     python.args(YEAR).arg(report["generated_at"].as_str().unwrap()).arg(Value::Object(tiers).to_string());
     let computed = python.output().unwrap();
     assert!(computed.status.success(), "{}", String::from_utf8_lossy(&computed.stderr));
@@ -390,7 +390,7 @@ fn hides_nothing(folder: &Folder) {
     let short = ask("2026-09-01", "2026-11-20");
     assert!(short["totals"]["unproven"].as_u64() > Some(0), "{:#}", short["totals"]);
     assert_eq!(ask("2026-11-19", "2026-11-20")["applications"].as_array().unwrap().len(), 12);
-    let evidence = folder.path().join(".drctl/drctl.evidence");
+    let evidence = folder.path().join(".drctl/drctl.db.evidence");
     let bundle = std::fs::read_dir(evidence)
         .unwrap()
         .flatten()

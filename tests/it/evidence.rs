@@ -35,7 +35,7 @@ fn key(folder: &Folder) -> PublicKey {
 }
 
 fn bundles(folder: &Folder) -> Vec<PathBuf> {
-    let base = ["plans/.drctl", ".drctl"].map(|b| folder.path().join(b).join("sandbox.evidence"));
+    let base = ["plans/.drctl", ".drctl"].map(|b| folder.path().join(b).join("sandbox.db.evidence"));
     let entries = base.iter().find_map(|b| std::fs::read_dir(b).ok()).into_iter().flatten();
     let mut all: Vec<_> = entries.map(|e| e.unwrap().path()).collect();
     all.sort();

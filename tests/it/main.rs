@@ -13,6 +13,7 @@ mod after_the_end;
 mod asked_to_accept;
 mod assess;
 mod audit;
+mod auditors;
 #[cfg(feature = "aws")]
 #[path = "../../benches/stub/main.rs"]
 #[allow(dead_code, reason = "here its own tests run; its main serves the benchmarks")]

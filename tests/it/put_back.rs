@@ -94,7 +94,7 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
     assert!(code == 1 && out.contains("NOT whole") && out.contains(OLDER), "{out}{err}");
     let (code, out, err) = waiting.run(&["audit", "verify"]);
     assert!(code == 1 && out.contains(&format!("{RUN}-e")) && out.contains(OLDER), "{out}{err}");
-    assert!(out.contains("drctl.checkpoint"), "the last checkpoint lies beside it, too: {out}");
+    assert!(out.contains("drctl.db.checkpoint"), "the last checkpoint lies beside it, too: {out}");
     let (code, out, err) = waiting.run(&["status"]);
     // A build without providers cannot judge the plans, but reports this as well.
     let judged = if cfg!(feature = "aws") { 1 } else { 2 };
@@ -135,11 +135,16 @@ fn a_checkpoint_kept_elsewhere_is_held_against_it() {
         assert_eq!(code, 0, "{verb:?}: {out}{err}");
     }
     std::fs::write(&waiting.store, older).unwrap();
-    std::fs::remove_dir_all(waiting.store.with_extension("evidence")).unwrap();
-    std::fs::remove_file(waiting.store.with_extension("checkpoint")).unwrap();
-    for (verb, code) in
-        [(&["evidence", "list"][..], 1), (&["audit", "verify"], 1), (&["runs", "resume", RUN], 3)]
-    {
+    std::fs::remove_dir_all(waiting.store.with_extension("db.evidence")).unwrap();
+    std::fs::remove_file(waiting.store.with_extension("db.checkpoint")).unwrap();
+    for (verb, code) in [
+        (&["evidence", "list"][..], 1),
+        (&["audit", "verify"], 1),
+        (&["report", "compliance"], 1),
+        (&["runs", "resume", RUN], 3),
+        (&["runs", "cancel", RUN, "--yes", "--reason", "x"], 3),
+        (&["approve", "--yes", RUN, "approve.go"], 3),
+    ] {
         let (was, out, err) = waiting.run(&[verb, &["--checkpoint", kept]].concat());
         assert_eq!(was, code, "{verb:?}: {out}{err}");
         let told = format!("{out}{err}");
@@ -159,7 +164,7 @@ fn a_checkpoint_kept_elsewhere_is_held_against_it() {
 fn a_history_that_was_cut_and_written_anew_is_found() {
     let waiting = put_back();
     // A different ledger grows in place of the removed part.
-    let beside = [waiting.store.with_extension("evidence"), waiting.store.with_extension("checkpoint")];
+    let beside = [waiting.store.with_extension("db.evidence"), waiting.store.with_extension("db.checkpoint")];
     let away = |p: &PathBuf| PathBuf::from(format!("{}.away", p.display()));
     beside.iter().for_each(|p| std::fs::rename(p, away(p)).unwrap());
     for _ in 0..8 {
@@ -232,4 +237,80 @@ fn a_ledger_whose_time_runs_backwards_is_a_finding() {
         code == 1 && out.contains("broken run early, event ") && out.contains("time ran backwards by "),
         "{out}"
     );
+}
+
+/// An older copy from before the first signature does not know the key, and the key file is moved away.
+#[test]
+fn a_store_put_back_without_its_key_is_found_and_gets_no_new_one() {
+    let waiting = put_back();
+    let key = waiting.folder.path().join(".drctl/drctl.db.key");
+    std::fs::rename(&key, waiting.folder.path().join("away.key")).unwrap();
+    let (code, out, err) = waiting.run(&["audit", "verify"]);
+    let words = "which is not a key of this store: somebody restored an older copy, or removed its key";
+    assert!(code == 1 && out.contains("drctl.db.checkpoint") && out.contains(words), "{out}{err}");
+    let (code, out, err) = waiting.run(&["audit", "checkpoint"]);
+    assert!(code == 1 && err.contains("nothing was signed"), "{out}{err}");
+    let (_, out, _) = waiting.run(&["status"]);
+    assert!(out.contains("STORE PUT BACK") && out.contains(words), "{out}");
+    let (code, _, err) = waiting.run(&["runs", "resume", RUN]);
+    assert!(code == 3 && err.contains(words), "{err}");
+    assert!(!key.exists(), "a new key would make the store look whole");
+}
+
+/// A damaged file proves nothing, so it is a finding, but no recovery waits for it.
+#[test]
+fn a_damaged_checkpoint_beside_the_store_is_a_finding() {
+    let waiting = Waiting::since(Dur::mins(1));
+    assert_eq!(waiting.run(&["audit", "checkpoint"]).0, 0);
+    std::fs::write(waiting.store.with_extension("db.checkpoint"), "{").unwrap();
+    let (code, out, err) = waiting.run(&["audit", "verify"]);
+    assert!(code == 1 && out.contains("it is not a checkpoint of this store"), "{out}{err}");
+    let (code, out, err) = waiting.run(&["approve", "--yes", RUN, "approve.go"]);
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(waiting.run(&["audit", "verify"]).0, 0, "the next checkpoint replaces it");
+}
+
+/// Two stores in one folder share neither key nor evidence, whatever their names are.
+#[test]
+fn a_rehearsal_beside_a_live_store_changes_nothing_of_it() {
+    let waiting = Waiting::since(Dur::mins(1));
+    assert_eq!(waiting.run(&["approve", "--yes", RUN, "approve.go"]).0, 0);
+    for name in [".drctl/drctl.rehearsal", ".drctl/drctl", ".drctl/drctl.db2"] {
+        let rehearse = ["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox", "--store", name];
+        let (code, out, err) = waiting.run(&rehearse);
+        assert_eq!(code, 0, "{out}{err}");
+        for verb in [&["audit", "verify"][..], &["audit", "checkpoint"], &["evidence", "list"]] {
+            let (code, out, err) = waiting.run(verb);
+            assert_eq!(code, 0, "{name}, {verb:?}: {out}{err}");
+        }
+    }
+    // Nor does a bundle of a rehearsal that somebody put there, even if the live key signed it.
+    let base = waiting.folder.path().join(".drctl");
+    let copy = |from: &str, to: &str| std::fs::copy(base.join(from), base.join(to)).unwrap();
+    let other = Folder::with_plans();
+    std::fs::create_dir_all(other.path().join(".drctl")).unwrap();
+    std::fs::copy(base.join("drctl.db.key"), other.path().join(".drctl/sandbox.db.key")).unwrap();
+    other.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    let sealed = std::fs::read_dir(other.path().join(".drctl/sandbox.db.evidence")).unwrap().next();
+    let sealed = sealed.unwrap().unwrap();
+    copy(sealed.path().to_str().unwrap(), &format!("drctl.db.evidence/{}", sealed.file_name().display()));
+    assert_eq!(waiting.run(&["audit", "verify"]).0, 0);
+    assert!(waiting.run(&["runs", "resume", RUN]).0 != 3);
+}
+
+#[test]
+fn a_rehearsal_is_never_made_in_the_live_store_to_be() {
+    for store in [".drctl/drctl.db", "./.drctl/../.drctl/drctl.db", "live.db"] {
+        let folder = Folder::with_plans();
+        if store == "live.db" {
+            let path = folder.path().join("plans/drctl.yaml");
+            let text = std::fs::read_to_string(&path).unwrap();
+            std::fs::write(&path, format!("{text}store: live.db\n")).unwrap();
+        }
+        std::fs::create_dir_all(folder.path().join(".drctl")).unwrap();
+        let rehearse = ["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox", "--store", store];
+        let (code, out, err) = folder.run(&rehearse);
+        assert!(code == 2 && err.contains("is the store of the real environment"), "{store}: {out}{err}");
+        assert!(!folder.path().join(store).exists(), "{store}");
+    }
 }

@@ -289,7 +289,7 @@ fn an_approval_is_shown_asked_about_and_says_who_is_missing() {
 type Ran = (i32, String, String);
 
 /// Runs the command as a user other than root, because root ignores file modes.
-fn as_nobody(folder: &Folder, args: &[&str]) -> Ran {
+pub fn as_nobody(folder: &Folder, args: &[&str]) -> Ran {
     let mut command = Command::new("setpriv");
     command
         .args(["--reuid=65534", "--regid=65534", "--clear-groups", env!("CARGO_BIN_EXE_drctl")])
@@ -298,7 +298,7 @@ fn as_nobody(folder: &Folder, args: &[&str]) -> Ran {
     finish(command.env("AWS_EC2_METADATA_DISABLED", "true").stdin(Stdio::null()).output().unwrap())
 }
 
-fn modes(folder: &Folder, of_folders: u32, of_files: u32) {
+pub fn modes(folder: &Folder, of_folders: u32, of_files: u32) {
     let mut folders = vec![folder.path()];
     while let Some(path) = folders.pop() {
         for entry in std::fs::read_dir(&path).unwrap() {

@@ -179,7 +179,7 @@ fn the_bundle_of_a_stop_has_how_things_stood() {
     let report = json(&out);
     assert_eq!(code, 1, "{report:#}\n{err}");
     let run = report["run_id"].as_str().unwrap();
-    let sealed = std::fs::read_dir(folder.path().join(".drctl/sandbox.evidence")).unwrap().flatten();
+    let sealed = std::fs::read_dir(folder.path().join(".drctl/sandbox.db.evidence")).unwrap().flatten();
     let bundle = sealed
         .map(|e| e.path())
         .find(|p| p.to_str().unwrap().contains(run) && p.extension().is_some_and(|e| e == "tar"));

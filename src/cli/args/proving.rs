@@ -26,9 +26,6 @@ pub enum AuditCommand {
         /// The public key of the store, or its file [default: the key in the store itself]
         #[arg(long, value_name = "KEY")]
         key: Vec<String>,
-        /// A checkpoint from another place; the store must contain everything that it covers
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Vec<PathBuf>,
     },
     /// Export everything, as lines to verify offline or for a SIEM
     #[command(
@@ -74,11 +71,7 @@ pub struct EvidenceArgs {
 #[derive(Debug, Subcommand)]
 pub enum EvidenceCommand {
     /// List the bundles that were sealed
-    List {
-        /// A checkpoint from another place; the store must contain everything that it covers
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Vec<PathBuf>,
-    },
+    List,
     /// Write the bundle of a run, as sealed earlier or as the run is now
     #[command(
         after_help = "A bundle is a tar archive. It contains the plan, the approved runbook, every event, approvals, observations before and\nafter the run, probes, reports, and a manifest with their digests. The key of the store signs the manifest. Every run\nthat ends or stops has one.\n\nExample:\n  drctl evidence export 20261121T030104Z-failover-shop --out shop.tar"

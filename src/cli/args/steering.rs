@@ -34,9 +34,6 @@ pub enum RunsCommand {
     Resume {
         /// The run [default: the only unfinished one]
         run: Option<String>,
-        /// A checkpoint from another place. If the store does not contain it, the store was put back, and drctl continues none of its runs
-        #[arg(long, value_name = "FILE")]
-        checkpoint: Vec<PathBuf>,
         /// Refusals to accept.
         #[command(flatten)]
         waive: WaiveArgs,

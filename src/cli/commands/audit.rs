@@ -30,25 +30,25 @@ const TAR: (usize, &[u8]) = (257, b"ustar");
 pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, CliError> {
     match &args.command {
         // A bundle is evidence too, and whoever received one need not know which command reads it.
-        AuditCommand::Verify { file: Some(file), key, checkpoint } if is_bundle(file)? => {
-            match checkpoint[..] {
-                [] => evidence::check(global, printer, file, key),
-                _ => Err(CliError::usage_fix(
-                    format!(
-                        "{} is the bundle of one run and contains the ledger only up to that run",
-                        file.display()
-                    ),
-                    "drctl compares checkpoints only with a file from drctl audit export; remove --checkpoint",
-                )),
-            }
-        }
-        AuditCommand::Verify { file: Some(file), key, checkpoint } => {
-            let trust = Trust { written_out: true, ..trust(key, checkpoint)? };
+        AuditCommand::Verify { file: Some(file), key } if is_bundle(file)? => match global.checkpoint[..] {
+            [] => evidence::check(global, printer, file, key),
+            _ => Err(CliError::usage_fix(
+                format!(
+                    "{} is the bundle of one run and contains the ledger only up to that run",
+                    file.display()
+                ),
+                "drctl compares checkpoints only with a file from drctl audit export; remove --checkpoint",
+            )),
+        },
+        AuditCommand::Verify { file: Some(file), key } => {
+            let trust = Trust { written_out: true, ..trust(key, &global.checkpoint)? };
             verify_file(printer, file, &trust)
         }
-        AuditCommand::Verify { file: None, key, checkpoint } => {
+        AuditCommand::Verify { file: None, key } => {
             let context = Context::load(global, printer)?;
-            verify_store(&context, printer, &trust(key, checkpoint)?)
+            let trust =
+                Trust { operators: anchors::trust(&context).operators, ..trust(key, &global.checkpoint)? };
+            verify_store(&context, printer, &trust)
         }
         AuditCommand::Export { format, out } => {
             let context = Context::load(global, printer)?;
@@ -61,7 +61,7 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, C
             write(printer, &format!("{}\n", json!(signed)), out.as_deref())
         }
         AuditCommand::Key => {
-            let key = ledger::public(&Context::load(global, printer)?.store_file())?;
+            let key = ledger::announced_last(&Context::load(global, printer)?)?;
             let line = key.to_openssh().map_err(|e| CliError::usage(e.to_string()))?;
             let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
             if printer.format == Format::Human {
@@ -92,7 +92,7 @@ fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
     Ok(Trust {
         keys: keys.iter().map(|named| public(named)).collect::<Result<_, _>>()?,
         kept: checkpoints.iter().map(kept).collect::<Result<_, _>>()?,
-        written_out: false,
+        ..Trust::default()
     })
 }
 
@@ -138,7 +138,7 @@ fn there(context: &Context) -> Result<PathBuf, CliError> {
 fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, CliError> {
     let path = there(context)?;
     let contents = SqliteJournal::look(&path, context.world())?;
-    let mut audit = verify::audit(&contents, &Trust::default());
+    let mut audit = verify::audit(&contents, &anchors::trust(context));
     audit.faults.extend(anchors::faults(context, &contents));
     if audit.faults.is_empty() {
         return Ok(Some(context.store()?));
@@ -257,8 +257,15 @@ fn export(
         AuditFormat::Cef => events_for_siem(&SqliteJournal::look(&there(context)?, context.world())?),
         AuditFormat::Jsonl => {
             let Some(store) = whole(context, printer)? else { return Ok(exit::NOT_RECOVERED) };
-            let (entry, _) = ledger::checkpoint(context, &store, now()?, (Why::Export, None))?;
-            written::store(&store.contents()?.up_to(entry))
+            if let Some(why) = ledger::cannot_sign(&store) {
+                printer.note(&format!(
+                    "the export has no new checkpoint, so nothing proves that its end is complete: {why}"
+                ));
+                written::store(&store.contents()?)
+            } else {
+                let (entry, _) = ledger::checkpoint(context, &store, now()?, (Why::Export, None))?;
+                written::store(&store.contents()?.up_to(entry))
+            }
         }
     };
     write(printer, &text, out)

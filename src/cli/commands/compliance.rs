@@ -8,9 +8,9 @@ use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
 use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{evidence, exit, ledger, notifier, now, uploads};
+use crate::cli::{anchors, evidence, exit, ledger, notifier, now, uploads};
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::verify;
+use crate::journal::{StoreError, verify};
 use crate::model::ids::{Digest, PlanName, RunId};
 use crate::model::ledger::Entry;
 use crate::model::plain;
@@ -162,11 +162,19 @@ fn written(
     let names: BTreeSet<_> = plans.iter().map(|plan| plan.plan.clone()).collect();
     let ready = serve::looked_at_all(store, &names)?;
     let contents = store.contents()?;
-    let verify::Audit { faults, terms, .. } = verify::audit(&contents, &verify::Trust::default());
+    let verify::Audit { faults, terms, .. } = verify::audit(&contents, &anchors::trust(context));
+    let put_back = match store.may_write() {
+        Err(e @ StoreError::PutBack(_)) => Some(e.to_string()),
+        _ => None,
+    };
     let ledger = LedgerLine {
         entries: contents.ledger.len() as u64,
         head: contents.ledger.last().map(|record| record.hash.to_string()),
-        faults: faults.iter().map(|f| format!("{}, entry {}: {}", f.run, f.seq, f.why)).collect(),
+        faults: faults
+            .iter()
+            .map(|f| format!("{}, entry {}: {}", f.run, f.seq, f.why))
+            .chain(put_back)
+            .collect(),
     };
     let (bundles, damaged) = bundles(context, store)?;
     let books = Books {
@@ -188,7 +196,7 @@ fn written(
 /// removed.
 fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, CliError> {
     let entries = store.entries(b"{\"ledger\":\"sch")?;
-    let named = entries.iter().filter_map(|record| match serde_json::from_slice(&record.bytes) {
+    let named = entries.iter().filter_map(|record| match Entry::read(&record.bytes) {
         Ok(Entry::Schedule { name, is: Some(is), .. }) => Some((name, is.plan)),
         _ => None,
     });

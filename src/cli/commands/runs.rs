@@ -15,7 +15,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{anchors, exit, inbox, keys, ledger, notifier, render, rescue, run_names, uploads, waived};
+use crate::cli::{exit, inbox, keys, ledger, notifier, render, rescue, run_names, uploads, waived};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
@@ -41,8 +41,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
         RunsCommand::List => list(printer, &store),
         RunsCommand::Show { run } => show(printer, &store, &looked_at(run)?),
         RunsCommand::Watch { run } => watch(printer, &store, &looked_at(run)?),
-        RunsCommand::Resume { run, checkpoint, waive } => {
-            anchors::kept(&store, checkpoint)?;
+        RunsCommand::Resume { run, waive } => {
             let run = run_names::unfinished(&store, run.as_deref())?;
             resume(&context, printer, &store, &run, waive)
         }

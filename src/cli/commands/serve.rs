@@ -16,7 +16,7 @@ use crate::cli::interrupt::Interrupts;
 use crate::cli::notifier::{Notifier, Scope};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::telemetry::Exporter;
-use crate::cli::{exit, ledger, uploads};
+use crate::cli::{anchors, exit, ledger, uploads};
 use crate::files::{self, Use};
 use crate::journal::StoreError;
 use crate::journal::lock::RunLock;
@@ -155,7 +155,7 @@ pub fn known(store: &SqliteJournal) -> Result<Known, CliError> {
     let mut entries = store.entries(b"{\"ledger\":\"sch")?;
     entries.extend(store.entries(b"{\"ledger\":\"dri")?);
     entries.sort_by_key(|record| record.seq);
-    Ok(Known::of(entries.iter().filter_map(|record| serde_json::from_slice(&record.bytes).ok())))
+    Ok(Known::of(entries.iter().filter_map(|record| Entry::read(&record.bytes).ok())))
 }
 
 /// The last readiness check of a plan.
@@ -236,6 +236,7 @@ impl Server<'_> {
             self.cannot("runs", "no check of pending fences", watched);
             if now.since(looked) >= FOLLOW {
                 looked = now;
+                self.still_ours()?;
                 self.keep_telling();
                 self.reload(global);
                 self.kept.until.retain(|_, until| *until > now);
@@ -267,6 +268,15 @@ impl Server<'_> {
             ahead.extend(plans.into_iter().rev().map(|plan| plan.name));
         }
         ahead.pop()
+    }
+
+    /// Ends the server if somebody put an older store back meanwhile.
+    fn still_ours(&self) -> Result<(), CliError> {
+        anchors::hold(&self.store)?;
+        match self.store.may_write() {
+            Err(e @ StoreError::PutBack(_)) => Err(e.into()),
+            _ => Ok(()),
+        }
     }
 
     /// Reports failed notifications, and restarts the notification thread if it ended.

@@ -44,9 +44,9 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     }
     let imported = store.imported()?.waiting;
     let contents = store.contents()?;
-    let mut faults = verify::audit(&contents, &verify::Trust::default()).faults;
-    let put_back = anchors::faults(&context, &contents);
-    faults.extend(put_back.iter().cloned());
+    let mut faults = verify::audit(&contents, &anchors::trust(&context)).faults;
+    let put_back = anchors::put_back(&context, &contents);
+    faults.extend(anchors::faults(&context, &contents));
     let owed = uploads::pending_uploads(&context)?.len();
     let overdue = overdue(&store, &runs)?;
     let human = printer.format == Format::Human;

@@ -82,10 +82,35 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
     found
 }
 
+/// Why something proves nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unproven {
+    /// None of the known keys signed it, but the one with this fingerprint.
+    Stranger(String),
+    /// It cannot be read, or was changed.
+    Damaged(String),
+}
+
 /// The manifest of a bundle, if one of these keys signed it. The rest of the file is not read.
-pub fn manifest(file: impl std::io::Read, keys: &[PublicKey]) -> Option<Manifest> {
-    let files = archive::beginning(file, MOST_OF_A_MANIFEST as u64)?;
-    signed(&files, keys).ok().map(|(manifest, _)| manifest)
+///
+/// # Errors
+/// Why it proves nothing.
+pub fn manifest(file: impl std::io::Read, keys: &[PublicKey]) -> Result<Manifest, Unproven> {
+    let damaged = |why: &str| Unproven::Damaged(why.to_owned());
+    let files =
+        archive::beginning(file, MOST_OF_A_MANIFEST as u64).ok_or_else(|| damaged("it is not a bundle"))?;
+    let why = match signed(&files, keys) {
+        Ok((manifest, _)) => return Ok(manifest),
+        Err(why) => why,
+    };
+    let envelope = files.get(ENVELOPE).and_then(|bytes| serde_json::from_slice::<dsse::Envelope>(bytes).ok());
+    let by = envelope.and_then(|envelope| envelope.signatures.into_iter().next()).map(|signed| signed.keyid);
+    let known =
+        |print: &String| keys.iter().any(|key| key.fingerprint(HashAlg::Sha256).to_string() == *print);
+    Err(match by.filter(|print| !known(print)) {
+        Some(print) => Unproven::Stranger(print),
+        None => Unproven::Damaged(format!("{}: {}", why.place, why.why)),
+    })
 }
 
 /// The manifest, if one of these keys signed exactly these bytes.
@@ -193,7 +218,7 @@ fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<(Wri
 /// The last entry is a checkpoint for this bundle, signed with the store's key, over the entry before it.
 fn vouched(ledger: &[Record], manifest: &Manifest, keys: &[PublicKey]) -> Result<(), String> {
     let [.., before, last] = ledger else { return Err("there is no checkpoint".to_owned()) };
-    let Ok(Entry::Checkpoint(signed)) = serde_json::from_slice(&last.bytes) else {
+    let Ok(Entry::Checkpoint(signed)) = Entry::read(&last.bytes) else {
         return Err("it is not a checkpoint, so nothing covers the ledger".to_owned());
     };
     let checkpoint = checkpoint::check(&signed, keys)?;

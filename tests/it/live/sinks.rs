@@ -108,7 +108,7 @@ evidence:
 
 /// The only bundle.
 fn bundle(estate: &Estate) -> PathBuf {
-    let folder = estate.path().join(".drctl/drctl.evidence");
+    let folder = estate.path().join(".drctl/drctl.db.evidence");
     let mut all: Vec<_> = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()).collect();
     all.retain(|file| file.extension().is_some_and(|e| e == "tar"));
     assert_eq!(all.len(), 1, "{all:?}");
