@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::route53::RecordSet;
+use crate::kinds::shared::capacity::Size;
 
 /// The values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -16,6 +17,10 @@ pub enum Found {
     Sets(Vec<FoundSet>),
     /// The fields of a secret that contain the endpoint.
     Fields(BTreeMap<String, String>),
+    /// The security groups that a fence is about to replace.
+    Groups(Vec<String>),
+    /// The sizes that are about to change.
+    Size(Size),
 }
 
 /// A record set as it was read.
@@ -32,6 +37,8 @@ pub struct FoundSet {
 pub struct Readings {
     sets: BTreeMap<u32, Option<RecordSet>>,
     fields: Option<BTreeMap<String, String>>,
+    groups: Option<Vec<String>>,
+    size: Option<Size>,
 }
 
 impl Readings {
@@ -40,6 +47,8 @@ impl Readings {
         match found {
             Found::Sets(sets) => self.sets.extend(sets.iter().map(|f| (f.change, f.set.clone()))),
             Found::Fields(fields) => self.fields = Some(fields.clone()),
+            Found::Groups(groups) => self.groups = Some(groups.clone()),
+            Found::Size(size) => self.size = Some(*size),
         }
     }
 
@@ -51,5 +60,15 @@ impl Readings {
     /// The last reading of the fields of a secret.
     pub const fn fields(&self) -> Option<&BTreeMap<String, String>> {
         self.fields.as_ref()
+    }
+
+    /// The last reading of the security groups.
+    pub fn groups(&self) -> Option<&[String]> {
+        self.groups.as_deref()
+    }
+
+    /// The last reading of the sizes.
+    pub const fn size(&self) -> Option<Size> {
+        self.size
     }
 }

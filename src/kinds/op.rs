@@ -78,8 +78,8 @@ pub trait Op: fmt::Display + Sized {
     fn changes(&self) -> Vec<Change>;
 }
 
-/// For an operation that can only be made as a whole, and whose assumptions need no reading before it.
-macro_rules! made_as_a_whole {
+/// For an operation that can only be made as a whole.
+macro_rules! made_as_a_whole_after_a_reading {
     () => {
         fn parts(&self, _: &crate::kinds::State, _: &dyn Fn(u32) -> bool) -> Option<crate::kinds::Parts> {
             None
@@ -88,6 +88,13 @@ macro_rules! made_as_a_whole {
         fn only(&self, _: &dyn Fn(u32) -> bool) -> Option<Self> {
             None
         }
+    };
+}
+
+/// For an operation that can only be made as a whole, and whose assumptions need no reading before it.
+macro_rules! made_as_a_whole {
+    () => {
+        crate::kinds::op::made_as_a_whole_after_a_reading!();
 
         fn allows(&self, part: &[u32], found: Option<&crate::kinds::Found>) -> bool {
             part.is_empty() && found.is_none()
@@ -149,4 +156,4 @@ macro_rules! at_its_database {
     };
 }
 
-pub(crate) use {at_its_database, made_as_a_whole, only_observes};
+pub(crate) use {at_its_database, made_as_a_whole, made_as_a_whole_after_a_reading, only_observes};

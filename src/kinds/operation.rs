@@ -17,7 +17,7 @@ use crate::kinds::aws::s3::Sample;
 use crate::kinds::clients::ClientWrite;
 use crate::kinds::op::Op;
 use crate::kinds::shared::canary::CanaryWrite;
-use crate::kinds::shared::capacity::Size;
+use crate::kinds::shared::capacity::{Sent, Size};
 use crate::kinds::shared::command::Command;
 use crate::kinds::shared::database::{Available, CaughtUp, DatabaseRef, Follows, Promotable};
 use crate::kinds::shared::fence::{Fence, Unfence};
@@ -106,12 +106,12 @@ operations! { $
 }
 
 impl Operation {
-    /// What it scales, and to which size.
+    /// What it scales, to which size, and what it sends of that.
     #[deny(clippy::wildcard_enum_match_arm)]
-    pub fn scaled(&self) -> Option<(Target, Size)> {
+    pub fn scaled(&self) -> Option<(Target, Size, Sent)> {
         match self {
-            Self::Scale(of) => Some((Target::Group(of.group.clone()), of.to)),
-            Self::ScaleService(of) => Some((Target::Service(of.service.clone()), of.to)),
+            Self::Scale(of) => Some((Target::Group(of.group.clone()), of.to, of.sent())),
+            Self::ScaleService(of) => Some((Target::Service(of.service.clone()), of.to, of.sent())),
             Self::Fence(_)
             | Self::Unfence(_)
             | Self::Promote(_)

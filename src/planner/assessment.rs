@@ -211,7 +211,7 @@ impl Question<'_> {
         let wanted = self.runbook.and_then(|book| {
             let scaled = book.steps.iter().filter(|s| s.component.as_ref() == Some(name));
             let to = |action: &Action| if let Action::Op(op) = action { op.scaled() } else { None };
-            scaled.filter_map(|s| to(&s.action)).map(|(_, to)| to.desired).next()
+            scaled.filter_map(|s| to(&s.action)).map(|(_, to, _)| to.desired).next()
         });
         let seen = self.estate.now(target);
         match seen.and_then(Observation::state).and_then(State::capacity) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::steps::{Draft, all, step};
-use super::{Refusal, clocks, clusters, safety};
+use super::{Refusal, clocks, clusters, rebuild, safety};
 use crate::inventory::{Observation, active};
 use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::canary::CanaryWrite;
@@ -244,6 +244,12 @@ fn unfenced(draft: &Draft<'_>, source: &str, rungs: &[Fence]) -> String {
 /// Notes what can be known about a fence before it is set.
 fn hindered(draft: &mut Draft<'_>, name: &ComponentName, rungs: &[Fence]) {
     for rung in rungs {
+        if rung.method == FenceMethod::SecurityGroup && rung.groups_before.is_empty() {
+            let id = &rung.db.id;
+            draft.notes.push(format!(
+                "`{name}`: the security groups of {id} were never observed. drctl reads them right before it replaces them"
+            ));
+        }
         let target = Target::fence(&rung.db, rung.method);
         let now = draft.input.estate.now(&target);
         if let Some(why) = now.and_then(|seen| seen.refused(&target)) {
@@ -325,11 +331,11 @@ fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database, site: Option<
     };
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
     let db = db.reached_at(known.value().and_then(|d| d.endpoint.as_ref()));
-    let seen = || known.value().map(|d| d.security_groups.iter().cloned().collect());
+    let attached = || known.value().map(|d| d.security_groups.iter().cloned().collect());
     // The attached groups may be the fence of the continued run.
     let earlier = draft.input.continues.and_then(|c| c.fences.iter().find(|f| f.fence.db.is(&db)));
-    let groups_before: Vec<_> =
-        earlier.map(|f| f.fence.groups_before.clone()).or_else(seen).unwrap_or_default();
+    let seen = earlier.map(|f| f.fence.groups_before.clone()).or_else(attached).unwrap_or_default();
+    let groups_before = rebuild::of_clients(draft, &db, seen);
     spec.fence
         .iter()
         .map(|&method| Fence { db: db.clone(), method, groups_before: groups_before.clone() })

@@ -200,11 +200,16 @@ fn seen<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a State> {
 
 /// The groups for client access: the attached ones or, if the instance is fenced, those that the fence removed.
 pub(super) fn groups(draft: &Draft<'_>, db: &DatabaseRef) -> Vec<String> {
-    let own = |groups: &[String]| !groups.is_empty() && groups != db.fence_group.as_slice();
     let attached: Vec<String> = match seen(draft, db) {
         Some(State::Database(d)) => d.security_groups.iter().cloned().collect(),
         _ => Vec::new(),
     };
+    of_clients(draft, db, attached)
+}
+
+/// These attached groups or, if they are only the fence's, those that an earlier run recorded.
+pub(super) fn of_clients(draft: &Draft<'_>, db: &DatabaseRef, attached: Vec<String>) -> Vec<String> {
+    let own = |groups: &[String]| !groups.is_empty() && groups != db.fence_group.as_slice();
     if own(&attached) {
         return attached;
     }

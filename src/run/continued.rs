@@ -59,8 +59,8 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     holders.dedup();
     let (swapped, putting) = swapped(state);
     let mut fences = runbook.inherits.clone();
-    for (step, at) in runbook.steps.iter().zip(&state.steps) {
-        let Action::Op(Operation::Fence(fence)) = &step.action else { continue };
+    for (i, (step, at)) in runbook.steps.iter().zip(&state.steps).enumerate() {
+        let Action::Op(Operation::Fence(fence)) = &*state.forward(i) else { continue };
         let set = at.work.parts.acted() || at.work.attempts > 0;
         if step.debt || !set {
             continue;

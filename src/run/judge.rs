@@ -55,7 +55,7 @@ fn without_guard(state: &RunState, i: usize, sight: &StepObservation, now: Times
     }
     let verdict = verdict(state, i, action, sight, now);
     if undoing_now(state, i) {
-        return take_back(state, i, action, verdict, now);
+        return take_back(state, i, action, (value(sight), verdict), now);
     }
     with_reading(rule(state, i, verdict, now), action, sight)
 }
@@ -136,19 +136,22 @@ fn not_done(
 }
 
 /// Judges the first observation of an undo by the rules of the action: whatever exists of it is undone.
-fn take_back(state: &RunState, i: usize, action: &Action, verdict: Judged, now: Timestamp) -> StepDecision {
+fn take_back(
+    state: &RunState,
+    i: usize,
+    action: &Action,
+    (seen, verdict): (Option<&State>, Judged),
+    now: Timestamp,
+) -> StepDecision {
     if let Some(until) = may_come_until(state, i, now) {
         return unsettled(until);
     }
     let step = state.step(i).id.clone();
     match verdict {
-        // A fence may be half set. Lifting it is always safe.
-        Judged::Before if !matches!(action, Action::Op(Operation::Fence(_))) => {
-            match may_be_old(state, i, now) {
-                Some(until) => unsettled(until),
-                None => StepDecision::Record(EventKind::StepUndone { step }),
-            }
-        }
+        Judged::Before if !lifted_anyway(action, seen) => match may_be_old(state, i, now) {
+            Some(until) => unsettled(until),
+            None => StepDecision::Record(EventKind::StepUndone { step }),
+        },
         Judged::Before | Judged::Partly(_) | Judged::Done(_) | Judged::Half(_) => {
             perform(state, i, true, Call::default())
         }
@@ -157,6 +160,15 @@ fn take_back(state: &RunState, i: usize, action: &Action, verdict: Judged, now: 
         }
         Judged::Promoted => StepDecision::Keep("somebody else promoted it".to_owned()),
         Judged::Locked { why, .. } | Judged::Unclear(why) | Judged::Settled(why) => StepDecision::Keep(why),
+    }
+}
+
+/// Whether an undo makes its call although nothing of the change is visible. A fence may be half set, and lifting it is always safe, unless
+/// somebody replaced it meanwhile.
+fn lifted_anyway(action: &Action, seen: Option<&State>) -> bool {
+    match (action, seen) {
+        (Action::Op(Operation::Fence(fence)), Some(State::Fence(seen))) => !fence.replaced(seen),
+        (action, _) => matches!(action, Action::Op(Operation::Fence(_))),
     }
 }
 

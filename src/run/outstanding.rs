@@ -80,7 +80,7 @@ impl RunState {
         let mut found = Vec::new();
         for (position, at) in self.steps.iter().enumerate() {
             let step = self.step(position);
-            let undo = at.undo.as_ref().and_then(|work| match step.action.undo() {
+            let undo = at.undo.as_ref().and_then(|work| match self.forward(position).undo() {
                 Undo::By(action) => Some((work, *action)),
                 _ => None,
             });

@@ -21,7 +21,7 @@ use drctl::run::state::Mode;
 use crate::judged::{At, doing};
 use crate::rig::{BEGAN, Rig, plan};
 
-const PLAN: &str = "plan: shop
+pub const PLAN: &str = "plan: shop
 tier: standard
 sites: {us-west-2: {}, us-east-1: {}}
 connections: {dns: {}}
@@ -58,12 +58,12 @@ fn service(site: &str) -> ServiceRef {
 }
 
 /// From no task to four.
-fn scale(proceed_at: u32) -> ScaleService {
+pub fn scale(proceed_at: u32) -> ScaleService {
     let (service, scalable_target) = (service("us-east-1"), true);
     ScaleService { service, from: size(0, 0, 12), to: size(4, 4, 12), proceed_at, scalable_target }
 }
 
-fn state(size: Size, in_service: u32) -> ServiceState {
+pub fn state(size: Size, in_service: u32) -> ServiceState {
     let capacity = Capacity { size, in_service, last_failure: None };
     ServiceState { capacity, steady: true, task_definition: "web:7".to_owned(), ..ServiceState::default() }
 }
@@ -122,7 +122,7 @@ fn running_tasks_are_enough_once_the_service_is_steady() {
         "more than planned is enough"
     );
     let lower = found(scale(4), state(size(0, 5, 12), 4));
-    assert!(lower.contains("above the planned 4"), "{lower}");
+    assert!(lower.contains("accepted, not visible yet"), "{lower}");
 }
 
 /// The limits go first: a policy of Application Auto Scaling would lower a count above its maximum, and undo it above its minimum.
@@ -152,10 +152,7 @@ fn limits_change_before_the_count_and_return_with_it() {
     let Undo::By(back) = both.undo() else { panic!() };
     assert_eq!((back.from, back.to, back.scalable_target), (both.to, both.from, true));
     let commands: Vec<_> = both.calls().into_iter().map(|c| c.command).collect();
-    assert!(
-        commands[0].contains("--resource-id service/shop-dr/web --min-capacity 4 --max-capacity 12"),
-        "{commands:?}"
-    );
+    assert!(commands[0].ends_with("--resource-id service/shop-dr/web --min-capacity 4"), "{commands:?}");
     assert!(commands[1].contains("--cluster shop-dr --service web --desired-count 4"), "{commands:?}");
 }
 

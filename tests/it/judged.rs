@@ -457,7 +457,7 @@ fn a_size_is_there_when_it_does_what_it_is_for() {
         // More instances than requested are as good; a minimum of fewer is not possible.
         (none, four, group(six, 6), "done"),
         (none, four, group(size(0, 4, 12), 4), "calls"),
-        (none, four, group(size(0, 6, 12), 6), "failed"),
+        (none, four, group(size(0, 6, 12), 6), "calls"),
         // It has the size already, but not the instances yet.
         (four, four, group(four, 0), "waits"),
         (four, four, group(six, 4), "done"),

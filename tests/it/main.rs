@@ -68,6 +68,7 @@ mod killed;
 mod kills;
 mod late;
 mod late_bound;
+mod late_settings;
 mod leaks;
 mod left_behind;
 mod letters;

@@ -226,7 +226,10 @@ impl Aws {
             ((FenceStage::Proven, _), Some(around)) => (FenceStage::Ineffective, around),
             (stage, _) => stage,
         };
-        self.group_fence(of, stage, rules, replica)
+        let proven = stage == FenceStage::Proven;
+        let groups = attached(cluster);
+        let state = FenceState { proven, proof, replica, stage, groups, ..FenceState::default() };
+        self.seen(State::Fence(state), "rds:DescribeDBClusters, rds:DescribeEvents")
     }
 
     /// The next call of a fence by security group: attach the group to the cluster, then restart the writer instance.
@@ -248,6 +251,7 @@ impl Aws {
             // A restart ends sessions for good only after the group rejects new ones.
             Groups::Alone => {}
             Groups::Changing if is_alone(Some(cluster), db) => return Err(rds::changing(&db.id)),
+            _ if let Some(regrouped) = rds::regrouped(fence, &attached(cluster)) => return Err(regrouped),
             _ => return self.set_cluster_groups(db, std::slice::from_ref(group)).await,
         }
         let Some(writer) = writes_within(cluster) else {

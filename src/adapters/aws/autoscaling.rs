@@ -12,7 +12,7 @@ use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::kinds::aws::autoscaling::{GroupState, Scale};
-use crate::kinds::shared::capacity::{Capacity, Size};
+use crate::kinds::shared::capacity::{Capacity, Sent, Size};
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
 use crate::run::outcome::CallOutcome;
@@ -140,16 +140,14 @@ impl Aws {
             self.once("autoscaling", place, call).await?;
             *accepted += 1;
         }
-        let call = site
-            .autoscaling()
-            .update_auto_scaling_group()
-            .auto_scaling_group_name(name)
-            .min_size(size(scale.to.min))
-            .desired_capacity(size(scale.to.desired))
-            .max_size(size(scale.to.max))
-            .send();
-        self.once("autoscaling", place, call).await?;
-        *accepted += 1;
+        let sent = scale.sent();
+        if sent != Sent::default() {
+            let ask = site.autoscaling().update_auto_scaling_group().auto_scaling_group_name(name);
+            let ask = ask.set_min_size(sent.min.map(size)).set_max_size(sent.max.map(size));
+            let call = ask.set_desired_capacity(sent.desired.map(size)).send();
+            self.once("autoscaling", place, call).await?;
+            *accepted += 1;
+        }
         if !scale.suspend.is_empty() {
             let ask = site.autoscaling().suspend_processes().auto_scaling_group_name(name);
             let call = ask.set_scaling_processes(processes(&scale.suspend)).send();

@@ -19,7 +19,7 @@ use crate::kinds::aws::ecs::{
     Breaker, EcrImage, Image, MOST_TASKS, Presence, Rollout, ScaleService, ServiceRef, ServiceState,
     TaskState,
 };
-use crate::kinds::shared::capacity::{Capacity, Size};
+use crate::kinds::shared::capacity::{Capacity, Sent, Size};
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
 use crate::run::outcome::CallOutcome;
@@ -181,22 +181,24 @@ impl Aws {
         let of = &scale.service;
         let site = self.site(&of.place).await;
         let number = |n: u32| i32::try_from(n).unwrap_or(i32::MAX);
-        if scale.scalable_target {
+        let Sent { min, desired, max } = scale.sent();
+        if min.or(max).is_some() {
             let call = site
                 .scalable_targets()
                 .register_scalable_target()
                 .service_namespace(ServiceNamespace::Ecs)
                 .scalable_dimension(ScalableDimension::EcsServiceDesiredCount)
                 .resource_id(of.resource_id())
-                .min_capacity(number(scale.to.min))
-                .max_capacity(number(scale.to.max))
+                .set_min_capacity(min.map(number))
+                .set_max_capacity(max.map(number))
                 .send();
             self.once("application-autoscaling", &of.place, call).await?;
             *accepted += 1;
         }
-        let ask = site.ecs().update_service().cluster(&of.cluster).service(&of.service);
-        let call = ask.desired_count(number(scale.to.desired)).send();
-        self.once("ecs", &of.place, call).await?;
+        if let Some(desired) = desired {
+            let ask = site.ecs().update_service().cluster(&of.cluster).service(&of.service);
+            self.once("ecs", &of.place, ask.desired_count(number(desired)).send()).await?;
+        }
         Ok(())
     }
 }

@@ -166,7 +166,9 @@ impl Aws {
         rules: &Result<Rules, Failure>,
     ) -> Observation {
         let replica = db.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty());
-        self.group_fence(of, restart.stage(groups(db, of), newest), rules, replica)
+        let groups = attached(db);
+        let state = FenceState { proven, proof, replica, stage, groups, ..FenceState::default() };
+        self.seen(State::Fence(state), "rds:DescribeDBInstances, rds:DescribeEvents")
     }
 
     /// The next call of a fence by security group: first attach the group. When it is active and alone, restart, to end the
@@ -189,13 +191,14 @@ impl Aws {
             // A restart ends sessions for good only after the group rejects new ones.
             Groups::Alone => self.restart(place, &db.id).await,
             Groups::Changing if is_alone(now, db) => Err(changing(&db.id)),
+            _ if let Some(regrouped) = regrouped(fence, &attached(now)) => Err(regrouped),
             _ => self.set_groups(db, std::slice::from_ref(group)).await,
         }
     }
 
     /// Attaches the groups that were attached before the fence.
     pub(super) async fn reopen(&self, fence: &Fence) -> Result<Option<String>, Failure> {
-        if fence.groups_before.is_empty() {
+        if !fence.admits(fence.groups_before.iter()) {
             let why = "the groups from before the fence are not known; attach them by hand";
             return Err(Failure::never("NoGroups", why));
         }
@@ -346,6 +349,22 @@ pub(super) fn changing(id: &str) -> Failure {
         ),
         status: 400,
     }
+}
+
+/// Somebody changed the security groups after they were read. They are read again before the next call, so that an undo restores them.
+pub(super) fn regrouped(fence: &Fence, now: &BTreeSet<String>) -> Option<Failure> {
+    let before: BTreeSet<_> = fence.groups_before.iter().cloned().collect();
+    let words = |of: &BTreeSet<String>| of.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let (id, was, is) = (&fence.db.id, words(&before), words(now));
+    let changed = fence.admits(now.iter()) && *now != before;
+    changed.then(|| Failure::Code {
+        code: "InvalidDBInstanceState".to_owned(),
+        call: String::new(),
+        why: format!(
+            "the security groups of {id} are {is}, but they were {was} when drctl read them. It reads them again"
+        ),
+        status: 400,
+    })
 }
 
 /// Whether the fence's security group is the only one.

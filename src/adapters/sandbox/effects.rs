@@ -7,7 +7,7 @@ use super::scenario::roll;
 use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::rds::Rename;
 use crate::kinds::aws::route53::{ChangeState, Switch, ZoneRef};
-use crate::kinds::shared::capacity::Size;
+use crate::kinds::shared::capacity::{Sent, Size};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::Unfence;
 use crate::kinds::shared::promotion::{Promote, Withdraw};
@@ -49,7 +49,7 @@ impl Estate {
             | O::CheckAnswers(_)
             | O::CompareObjects(_) => Ok(None),
             op => match op.scaled() {
-                Some((target, to)) => self.scale(&target, to),
+                Some((target, _, sent)) => self.scale(&target, sent),
                 None => Err(("NotSimulated", format!("the sandbox does not simulate this: {op}"))),
             },
         }
@@ -141,8 +141,14 @@ impl Estate {
         (db.stopped_at, db.frozen_at, db.fenced) = (None, None, std::collections::BTreeSet::new());
     }
 
-    pub(super) fn scale(&mut self, of: &Target, to: Size) -> Answer {
+    pub(super) fn scale(&mut self, of: &Target, sent: Sent) -> Answer {
         let i = self.find_pool(of)?;
+        let was = self.pools[i].capacity.size;
+        let to = Size {
+            min: sent.min.unwrap_or(was.min),
+            desired: sent.desired.unwrap_or(was.desired),
+            max: sent.max.unwrap_or(was.max),
+        };
         if to.desired > to.max || to.desired < to.min {
             return Err((
                 "ValidationError",

@@ -59,7 +59,7 @@ impl Estate {
             return Err(("replica", "it is a replica; another server is the writer".to_owned()));
         }
         if method == FenceMethod::SecurityGroup {
-            return self.isolate(i);
+            return self.isolate(i, fence);
         }
         self.dbs[i].fenced.insert(method);
         self.keep(i, method, now);

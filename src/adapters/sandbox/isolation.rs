@@ -2,10 +2,12 @@
 //! restarts, and the provider reports the restart later. This module decides who can write. [`Restart`] decides what proves the fence, as
 //! it does with a real provider.
 
+use std::collections::BTreeSet;
+
 use super::effects::Answer;
 use super::estate::{Db, Estate, Transition};
 use super::scenario::{ByGroup, Events, roll};
-use crate::kinds::shared::fence::{FenceMethod, FenceStage, GroupRules};
+use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage};
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::model::time::{Dur, Timestamp};
 
@@ -44,7 +46,7 @@ impl Isolation {
 
 impl Estate {
     /// The next call of the fence: attach the group, and once it is active, restart.
-    pub(super) fn isolate(&mut self, i: usize) -> Answer {
+    pub(super) fn isolate(&mut self, i: usize, fence: &Fence) -> Answer {
         let db = &self.dbs[i];
         if db.source.is_some() {
             return Err((
@@ -58,6 +60,12 @@ impl Estate {
                 Err(("InvalidDBInstanceState", why))
             }
             Groups::Alone => self.restart(i),
+            _ if fence.admits(db.groups.iter())
+                && !db.groups.iter().eq(BTreeSet::from_iter(&fence.groups_before)) =>
+            {
+                let why = format!("the security groups of {} are others than drctl read", db.reference.id);
+                Err(("InvalidDBInstanceState", why))
+            }
             Groups::Others | Groups::Changing => {
                 self.dbs[i].groups = db.reference.fence_group.iter().cloned().collect();
                 self.regrouped(i)

@@ -1,5 +1,7 @@
 //! Observations of a simulated database.
 
+use std::collections::BTreeSet;
+
 use super::build::listens;
 use super::estate::{Db, Estate};
 use super::fences::WORKER;
@@ -106,6 +108,7 @@ impl Estate {
             stage,
             obstacles: stays.then(|| WORKER.to_owned()).into_iter().chain(passes).collect(),
             unexplained: None,
+            groups: if method == FenceMethod::SecurityGroup { db.groups.clone() } else { BTreeSet::new() },
             unreplicated: Vec::new(),
         }
     }

@@ -133,10 +133,11 @@ pub fn held(
     states.retain(|s| s.runbook.drill != Some(Drill::Tabletop));
     let holds = |s: &&RunState| !s.finished() && s.runbook.intent != Intent::Drill;
     let unfinished: Vec<_> = states.iter().filter(holds).collect();
-    let fences = states.iter().flat_map(|s| &s.runbook.steps).filter_map(|s| match &s.action {
+    let of = |s: &RunState, i: usize| match &*s.forward(i) {
         Action::Op(Operation::Fence(f)) => Some((f.db.clone(), f.groups_before.clone())),
         _ => None,
-    });
+    };
+    let fences = states.iter().flat_map(|s| (0..s.steps.len()).filter_map(move |i| of(s, i)));
     let mut fenced = Vec::new();
     for state in &states {
         for (step, at) in state.runbook.steps.iter().zip(&state.steps) {

@@ -126,6 +126,17 @@ pub struct Size {
     pub max: u32,
 }
 
+/// What a change of the size sends: only what changes. Whatever somebody sets meanwhile then stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sent {
+    /// The new minimum.
+    pub min: Option<u32>,
+    /// The new desired number.
+    pub desired: Option<u32>,
+    /// The new maximum.
+    pub max: Option<u32>,
+}
+
 /// A change of the size of one capacity.
 #[derive(Debug)]
 pub struct Resize<'a> {
@@ -151,19 +162,50 @@ pub struct Beside {
 }
 
 impl Resize<'_> {
+    /// What it sends.
+    pub fn sent(&self) -> Sent {
+        let changed = |from: u32, to: u32| (from != to).then_some(to);
+        let (from, to) = (self.from, self.to);
+        Sent {
+            min: changed(from.min, to.min),
+            desired: changed(from.desired, to.desired),
+            max: changed(from.max, to.max),
+        }
+    }
+
+    /// What was read right before the call, if somebody changed it since. A size that this change sets may come from an earlier call of it
+    /// that took effect in part.
+    pub fn read(&self, seen: Size) -> Option<Size> {
+        let (from, to) = (self.from, self.to);
+        let before = |from: u32, to: u32, seen: u32| if seen == to { from } else { seen };
+        let found = Size {
+            min: before(from.min, to.min, seen.min),
+            desired: before(from.desired, to.desired, seen.desired),
+            max: before(from.max, to.max, seen.max),
+        };
+        (found != from).then_some(found)
+    }
+
+    /// The sizes before and after it, once these were read. Somebody who raised one meanwhile had a reason, and more than planned harms
+    /// nobody, so the larger one counts. The maximum changes only if it is below the desired number.
+    pub fn bound(&self, read: Size) -> (Size, Size) {
+        let desired = self.to.desired.max(read.desired);
+        (read, Size { min: self.to.min.max(read.min), desired, max: read.max.max(desired) })
+    }
+
+    /// Whether these are the wanted sizes. The maximum counts only if this changes it.
+    pub const fn is_at(&self, now: Size, wanted: Size) -> bool {
+        let max = self.from.max == self.to.max || now.max == wanted.max;
+        now.min == wanted.min && now.desired == wanted.desired && max
+    }
+
     /// Whether the change has taken effect.
     pub fn judge(&self, now: &Capacity, beside: &Beside, undo: bool) -> Judged {
         let wanted = self.to;
         if undo || wanted.desired < self.from.desired {
-            return Judged::stands(now.size == wanted && beside.set);
+            return Judged::stands(self.is_at(now.size, wanted) && beside.set);
         }
         let sized = now.size.min >= wanted.min && now.size.desired >= wanted.desired;
-        if !sized && now.size.desired > wanted.desired {
-            return Judged::Wrong(format!(
-                "the desired capacity is now {}, above the planned {}. Plan again",
-                now.size.desired, wanted.desired
-            ));
-        }
         if !sized || !beside.set {
             return Judged::Before;
         }

@@ -46,12 +46,11 @@ pub(crate) fn describe(db: &DatabaseRef) -> Call {
 }
 
 /// Changes the security groups of a cluster, and thereby of all its instances.
-pub(crate) fn modify_groups(f: &Fence, groups: &[String]) -> Call {
+pub(crate) fn modify_groups(f: &Fence, groups: &str) -> Call {
     let text = format!(
-        "aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids {}",
+        "aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids {groups}",
         quoted(&f.db.place.region),
-        quoted(&f.db.id),
-        groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
+        quoted(&f.db.id)
     );
     about(&f.db, "rds", "ModifyDBCluster", true, text)
 }
@@ -71,7 +70,7 @@ pub(crate) fn isolate(f: &Fence) -> Vec<Call> {
         "aws rds describe-events --region {region} --source-type db-instance --source-identifier {writer}   # until it restarted"
     );
     vec![
-        modify_groups(f, &[group]),
+        modify_groups(f, &quoted(&group)),
         about(&f.db, "rds", "RebootDBInstance", true, reboot),
         describe(&f.db),
         about(&f.db, "rds", "DescribeEvents", false, events),

@@ -7,22 +7,22 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::{GroupRef, GroupState};
-use crate::kinds::op::{Op, made_as_a_whole};
-use crate::kinds::shared::capacity::{Beside, Resize, Size};
+use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
+use crate::kinds::shared::capacity::{Beside, Resize, Sent, Size};
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::{Called, Judged, Progress, State, Target};
+use crate::kinds::{Called, Found, Judged, Progress, Readings, State, Target};
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Late, OnStop, Properties, QUIET, Undo};
 
-/// Changes the size of a group. The three sizes are in one call.
+/// Changes the size of a group. What changes of it is in one call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Scale {
     /// The group.
     pub group: GroupRef,
-    /// The sizes when the runbook was made. The undo restores them.
+    /// The sizes when the runbook was made, or right before the call. The undo restores them.
     pub from: Size,
     /// The new sizes.
     pub to: Size,
@@ -37,6 +37,11 @@ pub struct Scale {
 }
 
 impl Scale {
+    /// What it sends of the sizes.
+    pub fn sent(&self) -> Sent {
+        self.resize().sent()
+    }
+
     const fn resize(&self) -> Resize<'_> {
         Resize { component: &self.group.component, from: self.from, to: self.to, proceed_at: self.proceed_at }
     }
@@ -98,7 +103,24 @@ impl Op for Scale {
         Judged::missing(target)
     }
 
-    made_as_a_whole!();
+    made_as_a_whole_after_a_reading!();
+
+    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+        part.is_empty() && matches!(found, None | Some(Found::Size(_)))
+    }
+
+    /// The sizes, if somebody changed them since the runbook was made.
+    fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
+        match seen {
+            State::Group(seen) => self.resize().read(seen.capacity.size).map(Found::Size),
+            _ => None,
+        }
+    }
+
+    fn bound(&self, read: &Readings) -> Option<Self> {
+        let (from, to) = self.resize().bound(read.size()?);
+        Some(Self { from, to, ..self.clone() })
+    }
 
     fn estimate(&self) -> Estimate {
         self.resize().estimate()
@@ -137,7 +159,8 @@ impl fmt::Display for Scale {
 
 /// Whether any part of a scaling remains to be undone, however many instances started.
 fn still_scaled(scale: &Scale, group: &GroupState) -> Judged {
-    let before = group.capacity.size == scale.from && scale.resume.is_subset(&group.suspended);
+    let before =
+        scale.resize().is_at(group.capacity.size, scale.from) && scale.resume.is_subset(&group.suspended);
     Judged::stands(!before)
 }
 
@@ -150,40 +173,33 @@ fn scaled(scale: &Scale, group: &GroupState, undo: bool) -> Judged {
 
 fn scale_calls(s: &Scale) -> Vec<Call> {
     let region = quoted(&s.group.place.region);
-    let (min, desired, max) = (s.to.min, s.to.desired, s.to.max);
-    let processes = |operation: &'static str, verb: &str, of: &BTreeSet<String>| {
-        let names: Vec<_> = of.iter().map(|p| quoted(p)).collect();
+    let Sent { min, desired, max } = s.sent();
+    let sizes = [("min-size", min), ("desired-capacity", desired), ("max-size", max)];
+    let sizes: String = sizes.iter().filter_map(|(key, to)| Some(format!(" --{key} {}", (*to)?))).collect();
+    let of = |operation: &'static str, mutates: bool, command: String| {
+        call("autoscaling", operation, &s.group.place.name, mutates, command)
+    };
+    let processes = |operation: &'static str, verb: &str, named: &BTreeSet<String>| {
+        let names: Vec<_> = named.iter().map(|p| quoted(p)).collect();
         let command = format!(
             "aws autoscaling {verb} --region {region} --auto-scaling-group-name {} --scaling-processes {}",
             quoted(&s.group.group),
             names.join(" ")
         );
-        (!of.is_empty()).then(|| call("autoscaling", operation, &s.group.place.name, true, command))
+        (!names.is_empty()).then(|| of(operation, true, command))
     };
-    let sizes = [
-        call(
-            "autoscaling",
-            "UpdateAutoScalingGroup",
-            &s.group.place.name,
-            true,
-            format!(
-                "aws autoscaling update-auto-scaling-group --region {region} --auto-scaling-group-name {} --min-size {min} --desired-capacity {desired} --max-size {max}",
-                quoted(&s.group.group)
-            ),
-        ),
-        call(
-            "autoscaling",
-            "DescribeAutoScalingGroups",
-            &s.group.place.name,
-            false,
-            format!(
-                "aws autoscaling describe-auto-scaling-groups --region {region} --auto-scaling-group-names {}   # until {} are InService and Healthy",
-                quoted(&s.group.group),
-                s.proceed_at
-            ),
-        ),
-    ];
+    let update = format!(
+        "aws autoscaling update-auto-scaling-group --region {region} --auto-scaling-group-name {}{sizes}",
+        quoted(&s.group.group)
+    );
+    let update = (!sizes.is_empty()).then(|| of("UpdateAutoScalingGroup", true, update));
+    let look = format!(
+        "aws autoscaling describe-auto-scaling-groups --region {region} --auto-scaling-group-names {}   # until {} are InService and Healthy",
+        quoted(&s.group.group),
+        s.proceed_at
+    );
+    let look = of("DescribeAutoScalingGroups", false, look);
     let resume = processes("ResumeProcesses", "resume-processes", &s.resume);
     let suspend = processes("SuspendProcesses", "suspend-processes", &s.suspend);
-    resume.into_iter().chain(sizes).chain(suspend).collect()
+    resume.into_iter().chain(update).chain([look]).chain(suspend).collect()
 }

@@ -6,10 +6,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::ecs::{Rollout, ServiceRef, ServiceState};
-use crate::kinds::op::{Op, made_as_a_whole};
-use crate::kinds::shared::capacity::{Beside, Resize, Size};
+use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
+use crate::kinds::shared::capacity::{Beside, Capacity, Resize, Sent, Size};
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::{Called, Judged, Progress, State, Target};
+use crate::kinds::{Called, Found, Judged, Progress, Readings, State, Target};
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
@@ -23,7 +23,7 @@ use crate::model::properties::{InDoubt, Late, OnStop, Properties, QUIET, Undo};
 pub struct ScaleService {
     /// The service.
     pub service: ServiceRef,
-    /// The sizes when the runbook was made. The undo restores them.
+    /// The sizes when the runbook was made, or right before the call. The undo restores them.
     pub from: Size,
     /// The new sizes.
     pub to: Size,
@@ -34,6 +34,22 @@ pub struct ScaleService {
 }
 
 impl ScaleService {
+    /// What it sends of the sizes.
+    pub fn sent(&self) -> Sent {
+        let Sent { min, desired, max } = self.resize().sent();
+        let limit = |of: Option<u32>| of.filter(|_| self.scalable_target);
+        Sent { min: limit(min), desired, max: limit(max) }
+    }
+
+    /// What an observation shows of the sizes that it sets. Without Application Auto Scaling there are no limits.
+    const fn sizes(&self, seen: &ServiceState) -> Size {
+        let size = seen.capacity.size;
+        match self.scalable_target {
+            true => size,
+            false => Size { min: size.desired, desired: size.desired, max: self.from.max },
+        }
+    }
+
     const fn resize(&self) -> Resize<'_> {
         let (from, to, proceed_at) = (self.from, self.to, self.proceed_at);
         Resize { component: &self.service.component, from, to, proceed_at }
@@ -79,7 +95,9 @@ impl Op for ScaleService {
     /// A change that will be undone anyway need not take effect: it is enough that it was requested.
     fn judge(&self, seen: &State, of: &Progress<'_>) -> Judged {
         match seen {
-            State::Service(service) if of.leaving => Judged::stands(service.capacity.size != self.from),
+            State::Service(service) if of.leaving => {
+                Judged::stands(!self.resize().is_at(self.sizes(service), self.from))
+            }
             State::Service(service) => scaled(self, service, of.undo),
             _ => Judged::other(),
         }
@@ -89,7 +107,28 @@ impl Op for ScaleService {
         Judged::missing(target)
     }
 
-    made_as_a_whole!();
+    made_as_a_whole_after_a_reading!();
+
+    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+        part.is_empty() && matches!(found, None | Some(Found::Size(_)))
+    }
+
+    /// The sizes, if somebody changed them since the runbook was made.
+    fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
+        let State::Service(seen) = seen else { return None };
+        let unread = self.scalable_target && !seen.scalable_target;
+        let size = match unread {
+            // Application Auto Scaling does not say which limits it has.
+            true => Size { desired: seen.capacity.size.desired, ..self.from },
+            false => self.sizes(seen),
+        };
+        self.resize().read(size).map(Found::Size)
+    }
+
+    fn bound(&self, read: &Readings) -> Option<Self> {
+        let (from, to) = self.resize().bound(read.size()?);
+        Some(Self { from, to, ..self.clone() })
+    }
 
     fn estimate(&self) -> Estimate {
         self.resize().estimate()
@@ -98,11 +137,13 @@ impl Op for ScaleService {
     fn calls(&self) -> Vec<Call> {
         let (of, place) = (&self.service, &self.service.place);
         let region = quoted(&place.region);
+        let Sent { min, desired, max } = self.sent();
+        let limits = [("min-capacity", min), ("max-capacity", max)];
+        let limits: String =
+            limits.iter().filter_map(|(key, to)| Some(format!(" --{key} {}", (*to)?))).collect();
         let register = format!(
-            "aws application-autoscaling register-scalable-target --region {region} --service-namespace ecs --scalable-dimension ecs:service:DesiredCount --resource-id {} --min-capacity {} --max-capacity {}",
-            quoted(&of.resource_id()),
-            self.to.min,
-            self.to.max
+            "aws application-autoscaling register-scalable-target --region {region} --service-namespace ecs --scalable-dimension ecs:service:DesiredCount --resource-id {}{limits}",
+            quoted(&of.resource_id())
         );
         let (cluster, service) = (quoted(&of.cluster), quoted(&of.service));
         let update = format!(
@@ -113,11 +154,14 @@ impl Op for ScaleService {
             "aws ecs describe-services --region {region} --cluster {cluster} --services {service}   # until {} are running in a steady state",
             self.proceed_at
         );
-        let limits = self
-            .scalable_target
+        let limits = (!limits.is_empty())
             .then(|| call("application-autoscaling", "RegisterScalableTarget", &place.name, true, register));
-        let count = call("ecs", "UpdateService", &place.name, true, update);
-        limits.into_iter().chain([count, call("ecs", "DescribeServices", &place.name, false, look)]).collect()
+        let count = desired.map(|_| call("ecs", "UpdateService", &place.name, true, update));
+        limits
+            .into_iter()
+            .chain(count)
+            .chain([call("ecs", "DescribeServices", &place.name, false, look)])
+            .collect()
     }
 
     fn changes(&self) -> Vec<Change> {
@@ -166,5 +210,6 @@ fn scaled(scale: &ScaleService, service: &ServiceState, undo: bool) -> Judged {
     }
     let why = if enough && !counts { "; the service has not reached a steady state" } else { "" };
     let beside = Beside { set: true, counts, why: why.to_owned() };
-    scale.resize().judge(&service.capacity, &beside, undo)
+    let now = Capacity { size: scale.sizes(service), ..service.capacity.clone() };
+    scale.resize().judge(&now, &beside, undo)
 }

@@ -238,7 +238,7 @@ impl Op for Switch {
         part.iter().all(|position| at(*position).is_some())
             && match found {
                 None => true,
-                Some(Found::Fields(_)) => false,
+                Some(Found::Fields(_) | Found::Groups(_) | Found::Size(_)) => false,
                 Some(Found::Sets(sets)) => {
                     sets.iter().all(|read| at(read.change).is_some_and(|c| c.replaces(read.set.as_ref())))
                 }
@@ -256,7 +256,8 @@ impl Op for Switch {
         (!read.sets().is_empty()).then(|| self.with_read(read.sets()))
     }
 
-    /// A change is `INSYNC` generally within 60 seconds (Amazon Route 53 API Reference, `GetChange`).
+    /// A change is `INSYNC` generally within 60 seconds (Amazon Route 53 API Reference, `GetChange`). That is the usual limit; drctl expects
+    /// somewhat more than half of it.
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(35), Dur::mins(5))
     }

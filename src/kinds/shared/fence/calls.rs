@@ -4,7 +4,7 @@ use crate::kinds::aws::{aurora, rds};
 use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::database::calls::sql_by_hand;
 use crate::kinds::shared::fence::{Fence, FenceMethod};
-use crate::model::call::{Call, by_hand, quoted};
+use crate::model::call::{Call, asked, by_hand, quoted};
 
 /// The calls that set and prove it.
 pub(super) fn set(f: &Fence) -> Vec<Call> {
@@ -59,7 +59,7 @@ pub(super) fn lift(f: &Fence) -> Vec<Call> {
                 "rm DATA/standby.signal, only drctl's own; then `start` of `host:`, else pg_ctl start",
             )]
         }
-        FenceMethod::SecurityGroup => vec![modify_groups(f, &f.groups_before)],
+        FenceMethod::SecurityGroup => vec![modify_groups(f, &words(&f.groups_before))],
     }
 }
 
@@ -93,14 +93,22 @@ fn by_group(f: &Fence) -> Vec<Call> {
         quoted(id)
     );
     vec![
-        modify_groups(f, &[group]),
+        modify_groups(f, &quoted(&group)),
         rds::calls::about(&f.db, "rds", "RebootDBInstance", true, reboot),
         rds::calls::describe(&f.db.place.region, at, id),
         rds::calls::about(&f.db, "rds", "DescribeEvents", false, events),
     ]
 }
 
-fn modify_groups(f: &Fence, groups: &[String]) -> Call {
+/// Security groups as words of a shell. If nobody saw them before the fence, the reader is asked for them.
+fn words(groups: &[String]) -> String {
+    match groups {
+        [] => asked("GROUPS", "the security groups from before the fence"),
+        groups => groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" "),
+    }
+}
+
+fn modify_groups(f: &Fence, groups: &str) -> Call {
     if f.db.engine == Engine::Aurora {
         return aurora::calls::modify_groups(f, groups);
     }
@@ -110,10 +118,9 @@ fn modify_groups(f: &Fence, groups: &[String]) -> Call {
         "ModifyDBInstance",
         true,
         format!(
-            "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {}",
+            "aws rds modify-db-instance --region {} --db-instance-identifier {} --vpc-security-group-ids {groups}",
             quoted(&f.db.place.region),
-            quoted(&f.db.id),
-            groups.iter().map(|g| quoted(g)).collect::<Vec<_>>().join(" ")
+            quoted(&f.db.id)
         ),
     )
 }

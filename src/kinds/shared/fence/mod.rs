@@ -4,6 +4,8 @@ mod calls;
 mod group;
 mod op;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -133,9 +135,26 @@ pub struct Fence {
     pub db: DatabaseRef,
     /// The method.
     pub method: FenceMethod,
-    /// The security groups before the fence, so that it can be lifted exactly.
+    /// The security groups before the fence, so that it can be lifted exactly. The ones that are read right before the change count; these
+    /// are the last ones that were seen before the runbook was made.
     #[serde(default)]
     pub groups_before: Vec<String>,
+}
+
+impl Fence {
+    /// Whether groups other than the fence's own are among these, so that clients may connect.
+    pub fn admits<'g>(&self, mut groups: impl Iterator<Item = &'g String>) -> bool {
+        groups.any(|group| Some(group) != self.db.fence_group.as_ref())
+    }
+
+    /// Whether somebody replaced the fence by groups that were not there before it. An undo leaves them alone.
+    pub fn replaced(&self, seen: &FenceState) -> bool {
+        let own = |group: &String| Some(group) == self.db.fence_group.as_ref();
+        self.admits(self.groups_before.iter())
+            && self.admits(seen.groups.iter())
+            && !seen.groups.iter().any(own)
+            && !seen.groups.iter().eq(BTreeSet::from_iter(&self.groups_before))
+    }
 }
 
 /// The progress of a fence.
@@ -191,6 +210,9 @@ pub struct FenceState {
     /// Why the last commit in the WAL may not be the last write, if so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<String>,
+    /// The attached security groups, for a fence by security group.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub groups: BTreeSet<String>,
     /// What the server has and its physical standbys lack, read with the proof.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreplicated: Vec<Unreplicated>,

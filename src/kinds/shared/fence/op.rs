@@ -1,15 +1,16 @@
 //! The operations that set and lift a fence.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::op::{Op, made_as_a_whole};
+use crate::kinds::op::{Op, made_as_a_whole, made_as_a_whole_after_a_reading};
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState, calls};
-use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
+use crate::kinds::{Called, Fact, Found, Judged, Progress, Readings, State, Target};
 use crate::model::call::Call;
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
@@ -87,7 +88,31 @@ impl Op for Fence {
         }
     }
 
-    made_as_a_whole!();
+    made_as_a_whole_after_a_reading!();
+
+    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+        part.is_empty()
+            && match found {
+                None => true,
+                Some(Found::Groups(groups)) => {
+                    self.method == FenceMethod::SecurityGroup && self.admits(groups.iter())
+                }
+                Some(Found::Sets(_) | Found::Fields(_) | Found::Size(_)) => false,
+            }
+    }
+
+    /// The security groups that the call replaces, if the runbook does not have them.
+    fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
+        let State::Fence(FenceState { groups, .. }) = seen else { return None };
+        let known = groups.iter().eq(BTreeSet::from_iter(&self.groups_before));
+        let read = self.method == FenceMethod::SecurityGroup && self.admits(groups.iter()) && !known;
+        read.then(|| Found::Groups(groups.iter().cloned().collect()))
+    }
+
+    fn bound(&self, read: &Readings) -> Option<Self> {
+        let bound = |groups: &[String]| Self { groups_before: groups.to_vec(), ..self.clone() };
+        read.groups().map(bound)
+    }
 
     /// Security groups become active within about a minute, and a reboot takes one or two. AWS publishes neither; the duration of a reboot
     /// depends on the recovery of the database (Amazon RDS User Guide, «Rebooting a DB instance»).
@@ -242,13 +267,11 @@ fn change(fence: &Fence) -> Change {
         FenceMethod::SecurityGroup => {
             let resource = format!("{} {}", resource_of(fence.db.engine), fence.db.id);
             let after = fence.db.fence_group.clone().unwrap_or_default();
-            return Change::new(
-                &fence.db.place.name,
-                &resource,
-                "vpc_security_group_ids",
-                fence.groups_before.join(","),
-                after,
-            );
+            let before = match fence.groups_before.is_empty() {
+                true => "unknown".to_owned(),
+                false => fence.groups_before.join(","),
+            };
+            return Change::new(&fence.db.place.name, &resource, "vpc_security_group_ids", before, after);
         }
     };
     Change::new(&fence.db.place.name, &database, attribute, before.to_owned(), after.to_owned())

@@ -6,10 +6,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::op::Op;
+use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::secret::ClientSecret;
-use crate::kinds::{Called, Found, Judged, Parts, Progress, Readings, State, Target};
+use crate::kinds::{Called, Found, Judged, Progress, Readings, State, Target};
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
@@ -85,13 +85,7 @@ impl Op for UpdateClientSecret {
         Judged::missing(target)
     }
 
-    fn parts(&self, _: &State, _: &dyn Fn(u32) -> bool) -> Option<Parts> {
-        None
-    }
-
-    fn only(&self, _: &dyn Fn(u32) -> bool) -> Option<Self> {
-        None
-    }
+    made_as_a_whole_after_a_reading!();
 
     fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
         part.is_empty() && matches!(found, None | Some(Found::Fields(_)))
@@ -109,6 +103,7 @@ impl Op for UpdateClientSecret {
         read.fields().map(|from| Self { from: from.clone(), ..self.clone() })
     }
 
+    /// Four API calls. AWS publishes no duration; two minutes leave room for throttling.
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(2), Dur::mins(2))
     }
