@@ -1,4 +1,5 @@
-//! Sends traces of live runs to a collector, on a thread of its own: it reads the journal, and no run waits for it.
+//! Sends traces of live runs to a collector, on a thread of its own: it reads the journal, and no step waits for it. Only the end of a
+//! command does, for two seconds at most.
 //!
 //! IDs of spans are derived from the run (`report::trace`). A process that continues a run sends all of its spans again, including earlier
 //! ones, because it is unknown which of them the last process sent. A collector keeps one span for each ID.

@@ -286,3 +286,26 @@ fn planted_bugs_apply_to_the_code() {
     }
     assert!(tried > 10);
 }
+
+/// Calls of a service without a line would be limited by nothing that AWS publishes, and a bucket without an expected owner may be a
+/// stranger's.
+#[test]
+fn every_call_of_aws_is_of_a_listed_service_and_every_bucket_of_a_known_owner() {
+    let listed = |name: &str| drctl::kinds::aws::services::SERVICES.iter().any(|of| of.name == name);
+    let mut calls = 0;
+    for path in sources("src/adapters/aws") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for call in ["self.once(", "self.look(", "self.pages(", "const SERVICE: &str = "] {
+            for (at, _) in text.match_indices(call) {
+                let Some(rest) = text[at + call.len()..].trim_start().strip_prefix('"') else { continue };
+                let name = rest.split('"').next().unwrap();
+                assert!(listed(name), "{}: {name} has no line in kinds/aws/services.rs", path.display());
+                calls += 1;
+            }
+        }
+        let count = |what: &str| text.matches(what).count();
+        let buckets = count(".bucket(bucket") + count(".bucket(&bucket") + count(".bucket(&of.bucket");
+        assert_eq!(count("set_expected_bucket_owner("), buckets, "{}", path.display());
+    }
+    assert!(calls > 40, "{calls}");
+}

@@ -99,6 +99,7 @@ impl Clients {
         let base = self.base().await;
         let mut all = BTreeSet::new();
         for &Service { name, id, .. } in SERVICES {
+            let Some(id) = id else { continue };
             let own = self.endpoints.get(name).map(|url| Endpoint::new(name, url, Source::Settings));
             let key = ServiceConfigKey::builder()
                 .service_id(id)

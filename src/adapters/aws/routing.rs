@@ -18,6 +18,8 @@ use crate::model::ids::SiteName;
 use crate::model::time::Dur;
 
 const SERVICE: &str = "route53-recovery-cluster";
+/// The bucket of calls that read. The published limit is for calls that change something.
+const READS: &str = "route53-recovery-cluster, reads";
 /// How long to wait for one endpoint before asking the next as well.
 const ALONE: Dur = Dur::secs(1);
 /// Errors about the call or the caller: every endpoint would return the same (Routing Control API Reference, «Errors»).
@@ -76,7 +78,7 @@ impl Aws {
         let asks = of.controls.iter().map(|(site, arn)| {
             let call = client.get_routing_control_state().routing_control_arn(arn).send();
             async move {
-                let answer = self.once(SERVICE, &of.place, call).await?;
+                let answer = self.once(READS, &of.place, call).await?;
                 match answer.routing_control_state() {
                     RoutingControlState::On => Ok((site.clone(), true)),
                     RoutingControlState::Off => Ok((site.clone(), false)),

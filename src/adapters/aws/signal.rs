@@ -31,7 +31,9 @@ impl Aws {
     async fn read_signal(&self, object: &ObjectRef) -> Result<Option<String>, Failure> {
         let (bucket, key) = object.parts().ok_or_else(|| no_object(object))?;
         let site = self.site(&object.place).await;
-        let call = || site.s3().get_object().bucket(bucket).key(key).send();
+        let owner = &object.place.account;
+        let get = || site.s3().get_object().bucket(bucket).key(key);
+        let call = || get().set_expected_bucket_owner(owner.clone()).send();
         let answer = match self.look("s3", &object.place, call).await {
             Ok(answer) => answer,
             // A missing bucket is an error: then the object cannot be created.
@@ -49,7 +51,8 @@ impl Aws {
         let (bucket, key) = object.parts().ok_or_else(|| no_object(object))?;
         let site = self.site(place).await;
         if !signal.present {
-            let call = site.s3().delete_object().bucket(bucket).key(key).send();
+            let delete = site.s3().delete_object().bucket(bucket).key(key);
+            let call = delete.set_expected_bucket_owner(place.account.clone()).send();
             return self.once("s3", place, call).await.map(|_| None);
         }
         let call = site
@@ -58,6 +61,7 @@ impl Aws {
             .bucket(bucket)
             .key(key)
             .content_type("text/plain")
+            .set_expected_bucket_owner(place.account.clone())
             // Nobody without credentials can read an object that is encrypted with the bucket's own key.
             .server_side_encryption(ServerSideEncryption::Aes256)
             .body(ByteStream::from(signal.holder.clone().into_bytes()))

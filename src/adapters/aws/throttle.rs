@@ -21,6 +21,9 @@ use crate::model::time::Dur;
 use crate::plan::settings::Limit;
 use crate::world::World;
 
+/// The limit of a service for which AWS publishes none: that of EC2's describe calls (see `kinds/aws/services.rs`). `Throttling` errors
+/// slow it down further.
+const UNPUBLISHED: Limit = Limit { burst: 100, per_second: 20 };
 /// The fraction of a bucket that stays unused: one in this many.
 const ROOM: u32 = 16;
 /// How long the first `Throttling` blocks.
@@ -118,7 +121,7 @@ impl Throttle {
         let key = format!("{service}/{scope}");
         let mut buckets = lock(&self.buckets);
         let make = || {
-            let limit = self.limits.get(service).copied().unwrap_or(Limit { burst: 100, per_second: 20 });
+            let limit = self.limits.get(service).copied().unwrap_or(UNPUBLISHED);
             let of = |n: u32| NonZeroU32::new(n.max(1)).unwrap_or(NonZeroU32::MIN);
             // A delayed call arrives in the next interval. Some spare room keeps it from exceeding that interval's limit.
             let burst = limit.burst - limit.burst / ROOM;
