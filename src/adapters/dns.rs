@@ -89,6 +89,8 @@ impl Dns {
             let right = &right;
             async move {
                 let (right, said) = ask(wanted, &ips, authoritative, right).await;
+                let span = tracing::debug_span!("dns", server, name = wanted.name);
+                span.in_scope(|| tracing::debug!(right, said, "answered"));
                 ServerAnswer { server, authoritative, name: asked(wanted), right, said }
             }
         });

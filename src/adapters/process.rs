@@ -153,6 +153,7 @@ pub async fn run(program: Program<'_>, patience: impl Future<Output = ()>) -> st
     process.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     // Ctrl-C pauses drctl and must not reach a running migration.
     process.process_group(0);
+    let span = tracing::debug_span!("program", name = program.argv.0);
     let mut child = process.spawn()?;
     let group = Group::of(child.id());
     let (out, err) = (RefCell::default(), RefCell::default());
@@ -172,6 +173,7 @@ pub async fn run(program: Program<'_>, patience: impl Future<Output = ()>) -> st
         Either::Right((_, waited)) => waited.await?,
     };
     group.let_go();
+    span.in_scope(|| tracing::debug!(%status, "ended"));
     Ok(Ended { code: status.code(), out: out.take(), err: err.take() })
 }
 

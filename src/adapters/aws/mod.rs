@@ -111,7 +111,7 @@ impl Aws {
         let scope = scope(service, place);
         self.throttle.pass(service, &scope).await;
         let began = self.now();
-        let span = tracing::debug_span!("call", service, scope);
+        let span = tracing::debug_span!("call", service, operation = operation::<T>(), scope);
         let answer = call.instrument(span.clone()).await;
         let took_ms = self.now().since(began).millis();
         match answer {
@@ -325,6 +325,13 @@ impl Aws {
     pub async fn replica_lags(&self, place: &Place, of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
         self.lags(place, of).await
     }
+}
+
+/// The operation of an answer, as the SDK names it: `DescribeDbInstances`.
+fn operation<T>() -> &'static str {
+    let name = std::any::type_name::<T>();
+    let last = name.rsplit("::").next().unwrap_or(name);
+    last.strip_suffix("Output").unwrap_or(last)
 }
 
 /// The scope of a rate limit: an account, and a region unless the service is global.

@@ -185,8 +185,13 @@ impl Postgres {
         most: Dur,
     ) -> Result<T, Failure> {
         let late = self.world.sleep_until(self.world.now() + most);
+        let span = tracing::debug_span!("sql", limit = %most);
         match futures_util::future::select(std::pin::pin!(work), std::pin::pin!(late)).await {
-            futures_util::future::Either::Left((done, _)) => done,
+            futures_util::future::Either::Left((done, _)) => {
+                let failure = done.as_ref().err().map(Failure::why);
+                span.in_scope(|| tracing::debug!(failure, "answered"));
+                done
+            }
             futures_util::future::Either::Right(_) => {
                 Err(Failure::Unclear(format!("no answer within {most}")))
             }

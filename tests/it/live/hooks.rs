@@ -81,5 +81,8 @@ fn the_providers_ids_of_requests_are_in_journal_report_and_log() {
     assert!(events.contains("call_requests") && events.contains(request), "{request}");
     let (_, page, _) = estate.run(&["report", "run", &id, "--format", "md"]);
     assert!(page.contains("## Requests") && page.contains(&format!("rds {request}")), "{page}");
+    let (_, page, _) = estate.run(&["report", "run", &id, "--format", "html"]);
+    assert!(page.contains("<h2>Requests</h2>") && page.contains(&format!("rds {request}")), "{page}");
+    assert!(err.contains("operation=PromoteReadReplica"), "{err}");
     assert!(err.contains(&format!("request={request}")), "{err}");
 }
