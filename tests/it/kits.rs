@@ -293,3 +293,29 @@ fn what_was_signed_as_something_else_is_no_bag() {
     assert_eq!(kit::seal(&contents(), Some(&key)).unwrap().len(), bytes.len(), "it is written as a bag is");
     assert!(matches!(kit::open(&bytes, &knows(&key), Unsigned::Accept), Err(Closed::Changed(_))));
 }
+
+/// The name of a run becomes a part of paths.
+#[test]
+fn a_kit_with_a_run_of_a_hostile_name_is_refused() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    let listed = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));
+    let run = listed["runs"][0]["run_id"].as_str().unwrap();
+    let export = folder.ok(&["runs", "export", run, "--sandbox"]);
+    folder.ok(&["kit", "export", "--to", "kit.json", "--sandbox", "--unsigned"]);
+    let bytes = std::fs::read(folder.path().join("kit.json")).unwrap();
+    let packed = kit::open(&bytes, &BTreeSet::new(), Unsigned::Accept).unwrap().contents;
+    let unpacks = |name: &str| {
+        let quoted = serde_json::to_string(name).unwrap();
+        let lines = export.replace(&format!("\"{run}\""), &quoted).lines().map(str::to_owned).collect();
+        let bag = kit::seal(&Contents { runs: vec![lines], ..packed.clone() }, None).unwrap();
+        let (folder, path) = elsewhere(&String::from_utf8(bag).unwrap());
+        let word = "alice: the laptop with the key is lost";
+        folder.run(&["check", "--kit", &path, "--accept-unsigned-kit", word])
+    };
+    assert_eq!(unpacks(run).0, 0, "{:?}", unpacks(run));
+    for name in ["../../outside", "/etc/x", "..", ".hidden", "a b", ""] {
+        let (code, out, err) = unpacks(name);
+        assert!(code != 0 && err.contains("cannot read it: a run in it"), "{name:?}: {code} {out}{err}");
+    }
+}

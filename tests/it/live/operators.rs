@@ -184,3 +184,35 @@ fn a_guard_that_cannot_be_read_is_lost_until_it_is_read() {
     assert_eq!(estate.carried_out("PromoteReadReplica"), 1);
     assert_eq!(estate.carried_out("ChangeResourceRecordSets"), 2);
 }
+
+/// The previous holder releases the guard between the look and the call of who takes it over.
+#[test]
+fn a_guard_that_is_released_while_it_is_taken_over_is_taken() {
+    let estate = Estate::new();
+    estate
+        .proxy
+        .rule(Rule::new(Fault::Hold(HoldPoint::BeforeForward)).operation("RebootDBInstance").times(1));
+    let mut alice = estate.spawn(FAILOVER);
+    let of_alice = estate.proxy.wait_held(Duration::from_secs(60)).unwrap();
+    alice.kill().unwrap();
+    alice.wait().unwrap();
+    of_alice.drop_connection();
+    // Only the put of the database's guard, which comes first, is held.
+    estate.proxy.rule(Rule::new(Fault::Hold(HoldPoint::BeforeForward)).operation("PutObject").times(1));
+    let mut command = estate.command(FAILOVER);
+    command.args(["--store", "bob.db", "--take-over", "--reason", "alice's machine is in the lost region"]);
+    let bob = std::thread::spawn(move || command.output().unwrap());
+    let put = estate.proxy.wait_held(Duration::from_secs(60)).unwrap();
+    assert!(put.call().target.contains("/prod/truststream/db.json"), "{:?}", put.call());
+    guard_object(&estate, &["-X", "DELETE"]);
+    estate.proxy.take_calls();
+    put.release();
+    let output = bob.join().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let words = text(&output.stdout) + &text(&output.stderr);
+    assert_eq!(output.status.code(), Some(5), "{words}");
+    let calls = estate.proxy.calls();
+    let puts = calls.iter().filter(|c| c.operation == "PutObject" && c.target.contains("/db.json")).count();
+    assert!(puts >= 1, "the guard was not put again: {calls:#?}");
+    assert_eq!(estate.carried_out("PromoteReadReplica"), 1);
+}
