@@ -26,6 +26,8 @@ pub struct Duties {
     pub at: BTreeSet<Severity>,
 }
 
+/// drctl's own choice: a status update every quarter of an hour, two hours of monitoring, a report on the next day, and a review while
+/// people still remember. Authorities may require others, which `duties:` in the policy sets.
 impl Default for Duties {
     fn default() -> Self {
         Self {

@@ -228,13 +228,16 @@ impl Default for Policy {
             overriding: OverrideRule {
                 by: names(&["incident-commander"]),
                 at: BTreeSet::from([Severity::P0]),
+                // Own choice: whoever was asleep at the override has decided before a working day is over.
                 approve_within: Dur::mins(4 * 60),
             },
+            // Own choice: what was shown is then half an hour old, and observations are older than their limit.
             expires_after: Dur::mins(30),
             keep_to_windows: BTreeSet::from([Severity::P2, Severity::P3]),
             windows: Vec::new(),
             blackouts: Vec::new(),
             freeze: None,
+            // Own choice: users then stay at one site for at least an hour.
             apart: Dur::mins(60),
             duties: Duties::default(),
             escalation: Rung::ladder(),

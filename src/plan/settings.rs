@@ -49,11 +49,14 @@ pub struct Settings {
     pub key: Option<String>,
     /// The file of the key's passphrase.
     pub key_passphrase_file: Option<String>,
-    /// The maximum age of an observation of a site that answers.
+    /// The maximum age of an observation of a site that answers. The default of 5 minutes is drctl's own choice: a change by hand is seen
+    /// soon, and the observations of one command serve the next one.
     pub observation_max_age: Dur,
-    /// How often `drctl serve` checks the readiness of recoveries; never if absent.
+    /// How often `drctl serve` checks the readiness of recoveries. The default of one hour is drctl's own choice: drift is found on the
+    /// same day, and the checks stay far below the limits of the APIs.
     pub readiness_every: Dur,
-    /// How many samples in a row make a turn.
+    /// How many samples in a row make a turn. The default is that of Route 53's health checks (Amazon Route 53 Developer Guide, «Values that
+    /// you specify when you create or update health checks», failure threshold).
     pub probe_consecutive: u32,
     /// The place of guards.
     pub guard: Option<Place>,
@@ -162,7 +165,8 @@ fn default_limits() -> BTreeMap<String, Limit> {
     SERVICES.iter().filter_map(limit).collect()
 }
 
-/// The default recovery classes; `drctl.yaml` can change them.
+/// The default recovery classes; `drctl.yaml` can change them. Times and quarterly drills are drctl's own examples: objectives come from a
+/// business impact analysis (NIST SP 800-34 Rev. 1, 3.2).
 fn default_tiers() -> BTreeMap<String, Tier> {
     let tier = |rto, rpo| Tier {
         objectives: Objectives { rto_ms: rto, rpo_ms: rpo },

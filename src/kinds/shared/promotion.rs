@@ -207,6 +207,7 @@ impl Op for Withdraw {
 
     made_as_a_whole!();
 
+    /// An immediate stop writes no checkpoint. The start replays the WAL since the last one, which takes longest (PostgreSQL, «pg_ctl»).
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(10), Dur::mins(2))
     }

@@ -19,7 +19,7 @@ use crate::model::place::Place;
 use crate::model::properties::{Consent, InDoubt, Late, Properties, QUIET, Undo};
 use crate::model::time::Dur;
 
-/// How old an observation of an instance may be after its rename.
+/// How old an observation of an instance may be after its rename. Own choice: AWS publishes no figure.
 const RENAMED: Dur = Dur::mins(2);
 
 /// Makes a server a standby of another one: its own history is rewound, or replaced by a base backup. A managed server is created.

@@ -102,6 +102,7 @@ impl Op for SetHealthObject {
 
     made_as_a_whole!();
 
+    /// One API call. AWS publishes no duration; two minutes leave room for throttling.
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(2), Dur::mins(2))
     }

@@ -46,6 +46,7 @@ impl Op for Sample {
 
     only_observes!();
 
+    /// Up to ten pages of a list, and two calls for each object of the sample. AWS publishes no duration, and no step waits for it.
     fn estimate(&self) -> Estimate {
         Estimate::new(Dur::secs(5), Dur::mins(2))
     }

@@ -112,7 +112,8 @@ impl Op for RestoreStep {
 
     made_as_a_whole!();
 
-    /// Users wait for the swap. The other parts may take up to two days.
+    /// Users wait for the swap: 90 minutes are twice the two renames at worst (`NEW_NAME_AT_WORST`), and some time for the checks between
+    /// them. The other parts depend on the amount of data; two days are drctl's own limit, after which a person looks.
     fn estimate(&self) -> Estimate {
         let expected = expected(self.part, &self.of);
         match (self.part, self.of.instance()) {
