@@ -21,7 +21,7 @@ use crate::record::action::{Action, Check};
 use crate::record::event::{Event, EventKind, Request};
 use crate::record::runbook::Probe;
 use crate::run::decide::{expired, looks_at};
-use crate::run::outcome::{CallOutcome, after_call, withdrawn};
+use crate::run::outcome::{CallOutcome, after_call, out_of_time, withdrawn};
 use crate::run::outstanding::Withdrawal;
 use crate::run::state::Status;
 use crate::run::{Effect, RunState, StepDecision, StepObservation, Stop, decide, judge, signal};
@@ -353,7 +353,9 @@ impl<'a> Driver<'a> {
             true => format!("{}-withdraw-{}", work.key, self.owned.epoch),
             false => work.key.clone(),
         };
-        let (session, timeout) = (self.session, self.state().step(i).estimate.timeout_ms.plus(CALL_DEADLINE));
+        // A command has no deadline of its own.
+        let more = if matches!(action, Action::Op(Operation::Run(_))) { Dur::ZERO } else { CALL_DEADLINE };
+        let (session, timeout) = (self.session, self.state().step(i).estimate.timeout_ms.plus(more));
         let (step, attempt) = (self.state().step(i), self.state().work(i).attempts);
         let span = tracing::info_span!("step", id = %step.id, attempt, key);
         let work = async move {
@@ -366,7 +368,7 @@ impl<'a> Driver<'a> {
             .await
             {
                 Either::Left((outcome, _)) => outcome,
-                Either::Right(_) => CallOutcome::InDoubt { why: format!("the call hung for {timeout}") },
+                Either::Right(_) => out_of_time(&action, timeout),
             };
             tracing::debug!(?outcome, "answered");
             match withdraws {

@@ -71,6 +71,19 @@ pub const NO_CREDENTIALS: &str = "NoCredentials";
 /// The error code of a call whose signature was rejected because of its time.
 pub const CLOCK: &str = "Clock";
 
+/// The outcome of a call that did not end in time. drctl then ends a command with all its processes, so an idempotent one has failed. What
+/// came of any other call is unknown.
+pub fn out_of_time(action: &Action, timeout: Dur) -> CallOutcome {
+    match action {
+        Action::Op(Operation::Run(command)) if command.idempotent => CallOutcome::Refused {
+            code: "TimedOut".to_owned(),
+            why: format!("it ran longer than {timeout}, and drctl ended it with all its processes"),
+            again: Again::Never,
+        },
+        _ => CallOutcome::InDoubt { why: format!("the call hung for {timeout}") },
+    }
+}
+
 /// The events that record the result of a call. `jitter` is any number; it spreads retries.
 pub fn after_call(
     state: &RunState,

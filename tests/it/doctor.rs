@@ -124,3 +124,28 @@ fn a_site_that_nobody_declared_is_an_error() {
     let (code, _, err) = Folder::with_plans().run(&["doctor", "--assume-down", "mars", "--sandbox"]);
     assert!(code == 2 && err.contains("no plan has a site `mars`"), "{code}: {err}");
 }
+
+/// A rehearsal opens no connection, so only a look at real servers says that no login would work.
+#[test]
+fn logins_that_no_certificate_lets_in_are_found() {
+    let folder = Folder::with_plans();
+    let file = folder.path().join("plans/drctl.yaml");
+    let settings = std::fs::read_to_string(&file).unwrap();
+    let settings = settings.replace("sql: {ca_file: global-bundle.pem}\n", "");
+    let found = |sql: &str| -> Option<(String, String)> {
+        std::fs::write(&file, format!("{settings}{sql}")).unwrap();
+        let args = ["doctor", "truststream", "--assume-down", "us-west-2", "--output", "json"];
+        let (_, out, err) = folder.run(&args);
+        let document: Value = serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}{err}"));
+        let all = document["findings"].as_array().unwrap();
+        let tls = all.iter().find(|f| f["kind"] == "tls")?;
+        let text = |key: &str| tls[key].as_str().unwrap().to_owned();
+        Some((text("what"), text("why") + " " + &text("fix")))
+    };
+    let (what, words) = found("").unwrap();
+    assert!(what == "sql.ca_file" && words.contains("no login to RDS or Aurora works"), "{what}: {words}");
+    assert!(words.contains("global-bundle.pem"), "{words}");
+    let (what, words) = found("sql: {ca_file: not-there.pem}\n").unwrap();
+    assert!(what.ends_with("not-there.pem") && words.contains("use a PEM file"), "{what}: {words}");
+    assert_eq!(found("sql: {tls: \"off\"}\n"), None);
+}

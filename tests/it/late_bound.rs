@@ -218,3 +218,28 @@ fn a_run_that_never_saw_its_names_is_carried_on_and_taken_back_from_anywhere() {
         assert_eq!(there(&seen), there(&rig.untouched()), "{n}");
     }
 }
+
+/// A name that drctl had seen, and that somebody changed since.
+#[test]
+fn what_somebody_changed_since_it_was_seen_halts_and_shows_both() {
+    let east = Some(SiteName::new("east"));
+    let rig = Rig { intent: Intent::Switchover, to: east, ..Rig::new(plan(THREE), "calm", 1) };
+    let elsewhere = sets(&rig.plan, "zold").remove(0);
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let begins =
+        |e: &Event| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "switch.www");
+    let (n, mut notes) = until(&done, begins);
+    let at = events(&done)[n - 1].at;
+    // The run may have lowered its TTL. Only the change that finds its set is made.
+    let was = sets(&rig.plan, "west").remove(0);
+    for before in [was.with_ttl(10), was] {
+        let changes = vec![RecordChange::seen(Some(before), Some(elsewhere.clone()))];
+        let by_hand = Action::Op(Operation::Switch(Switch { zone: switch(&done).zone, changes }));
+        notes.push((at, serde_json::to_vec(&by_hand).unwrap()));
+    }
+    let (carried, _) = rig.second(&done.records[..n], &notes, &[], None).unwrap();
+    let reason = carried.ended.state.steps.iter().find_map(|s| s.work.reason.clone());
+    let reason = reason.unwrap_or_else(|| panic!("{:?}", carried.ended.stop));
+    let is = "a.shop.example A (it is 203.0.113.1 ttl 20s, but the runbook expects 192.0.2.1 ttl ";
+    assert!(reason.contains(is) && reason.contains("somebody changed it"), "{reason}");
+}

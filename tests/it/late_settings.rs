@@ -9,7 +9,7 @@ use drctl::kinds::aws::ecs::{ScaleService, ServiceState};
 use drctl::kinds::shared::capacity::{Sent, Size};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::{Found, Operation, Readings, State};
-use drctl::model::ids::Digest;
+use drctl::model::ids::{Digest, SiteName};
 use drctl::model::intent::Intent;
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, Event, EventKind, Outcome};
@@ -120,6 +120,23 @@ fn groups_that_somebody_attached_instead_of_the_fence_stay() {
         let (back, seen) = rig.cancel(&whole.records[..n], &notes, None);
         assert_eq!(back.ended.state.mode, Mode::Finished(Outcome::Cancelled), "{:?}", back.ended.stop);
         assert_eq!(groups(&seen), ["sg-by-hand".to_owned()].into());
+    }
+}
+
+/// Only the group of the fence is attached, so the runbook has the groups that an earlier run recorded.
+#[test]
+fn a_server_that_is_shut_already_gets_its_earlier_groups_back() {
+    for rig in fenced() {
+        let of = fence(&rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}")));
+        let own: Vec<_> = of.db.fence_group.iter().cloned().collect();
+        let shut = Action::Op(Operation::Unfence(Unfence(Fence { groups_before: own, ..of.clone() })));
+        let known = vec![(of.db.clone(), vec!["sg-west".to_owned()])];
+        let from = Some(SiteName::new("west"));
+        let rig = Rig { deeds: vec![shut], groups_before: known, from, ..rig };
+        match rig.rehearse() {
+            Ok(done) => assert_eq!(fence(&done).groups_before, ["sg-west"]),
+            Err(refused) => panic!("{refused:#?}"),
+        }
     }
 }
 

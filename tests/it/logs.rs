@@ -50,3 +50,25 @@ fn the_filter_of_the_environment_is_taken_or_refused() {
     assert!(with("drctl::executor=debug").2.contains("DEBUG"));
     assert!(!with("drctl::cli=debug").2.contains("DEBUG"));
 }
+
+/// An adapter says what it asked, and how that ended.
+#[cfg(feature = "postgres")]
+#[test]
+fn what_a_database_answers_is_logged() {
+    let folder = Folder::empty();
+    let server = "{endpoint: \"127.0.0.1:1/orders\", admin: {secret: \"env:LOGIN\"}}";
+    let plan = format!(
+        "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at: {{west: {server}, east: {server}}}\n"
+    );
+    std::fs::create_dir(folder.path().join("plans")).unwrap();
+    std::fs::write(folder.path().join("plans/orders.yaml"), plan).unwrap();
+    std::fs::write(folder.path().join("plans/drctl.yaml"), "environment: test\nsql: {tls: \"off\"}\n")
+        .unwrap();
+    let login = r#"{"username": "drctl", "password": "not-a-password-7c1"}"#;
+    let mut command = folder.command(&["observe", "-vv"]);
+    let (_, _, err) = finish(command.env("LOGIN", login).output().unwrap());
+    let line = err.lines().find(|l| l.contains("sql{") && l.contains("answered"));
+    let line = line.unwrap_or_else(|| panic!("{err}"));
+    assert!(line.contains("failure=") && line.contains("127.0.0.1:1"), "{line}");
+    assert!(!err.contains("not-a-password-7c1"), "{err}");
+}

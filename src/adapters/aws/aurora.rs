@@ -226,10 +226,7 @@ impl Aws {
             ((FenceStage::Proven, _), Some(around)) => (FenceStage::Ineffective, around),
             (stage, _) => stage,
         };
-        let proven = stage == FenceStage::Proven;
-        let groups = attached(cluster);
-        let state = FenceState { proven, proof, replica, stage, groups, ..FenceState::default() };
-        self.seen(State::Fence(state), "rds:DescribeDBClusters, rds:DescribeEvents")
+        self.group_fence(of, stage, (rules, attached(cluster)), replica)
     }
 
     /// The next call of a fence by security group: attach the group to the cluster, then restart the writer instance.

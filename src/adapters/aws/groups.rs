@@ -57,7 +57,7 @@ impl Aws {
         &self,
         of: &DatabaseRef,
         (stage, proof): (FenceStage, String),
-        rules: &Result<Rules, Failure>,
+        (rules, groups): (&Result<Rules, Failure>, BTreeSet<String>),
         replica: bool,
     ) -> Observation {
         let group = of.fence_group.as_deref().unwrap_or_default();
@@ -75,6 +75,7 @@ impl Aws {
             proof,
             replica,
             stage,
+            groups,
             obstacles: obstacle.into_iter().collect(),
             ..FenceState::default()
         };

@@ -166,9 +166,7 @@ impl Aws {
         rules: &Result<Rules, Failure>,
     ) -> Observation {
         let replica = db.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty());
-        let groups = attached(db);
-        let state = FenceState { proven, proof, replica, stage, groups, ..FenceState::default() };
-        self.seen(State::Fence(state), "rds:DescribeDBInstances, rds:DescribeEvents")
+        self.group_fence(of, restart.stage(groups(db, of), newest), (rules, attached(db)), replica)
     }
 
     /// The next call of a fence by security group: first attach the group. When it is active and alone, restart, to end the

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::effects::Answer;
 use super::estate::{Db, Estate, Transition};
 use super::scenario::{ByGroup, Events, roll};
-use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage};
+use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage, GroupRules};
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::model::time::{Dur, Timestamp};
 

@@ -29,6 +29,8 @@ const fn unpublished(name: &'static str, id: &'static str) -> Service {
 /// - CloudWatch: 9 `DescribeAlarms`, 25 `ListMetrics` and 50 `GetMetricData` calls per second (Amazon CloudWatch User Guide, «CloudWatch
 ///   service quotas»). drctl uses one bucket with the lowest of them.
 /// - Application Auto Scaling, ECR and IAM: nothing is published for the calls that drctl makes.
+/// - EC2: a burst of 100 requests, 20 per second, for describe calls (Amazon EC2 Developer Guide, «Request throttling for the Amazon EC2
+///   API»).
 /// - ECS: AWS publishes a limit for each group of actions (Amazon ECS API Reference, «Request throttling for the Amazon ECS API»). drctl
 ///   uses one bucket for all its calls, a burst of 50 requests and 5 per second. `Throttling` errors slow it down further.
 /// - RDS and Aurora: a burst of 300 requests, 12 per second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
@@ -44,6 +46,7 @@ pub const SERVICES: &[Service] = &[
     service("autoscaling", "Auto Scaling", 100, 20),
     service("cloudwatch", "CloudWatch", 9, 9),
     unpublished("ecr", "ECR"),
+    service("ec2", "EC2", 100, 20),
     service("ecs", "ECS", 50, 5),
     unpublished("iam", "IAM"),
     service("rds", "RDS", 300, 12),

@@ -3,6 +3,8 @@
 use std::process::Command;
 use std::time::Duration;
 
+use drctl::model::time::{Dur, Timestamp};
+
 use super::{Estate, FAILOVER, until};
 
 /// A grandchild that ignores signals.
@@ -35,6 +37,29 @@ fn whoever_leaves_at_once_ends_what_a_hook_started() {
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(130), "{}", estate.words());
     until("it ends with drctl", || !lives(&pid));
+}
+
+/// A hook gets the time that the plan gives it, and no more.
+#[test]
+fn a_hook_that_takes_too_long_ends_with_all_that_it_started() {
+    let estate = Estate::new();
+    estate.write_plan(
+        "hooks:\n  - {at: before.evidence, name: slow, step: {command: [/bin/sh, ./slow], idempotent: true, timeout: 1s}}\n",
+        "1s",
+    );
+    std::fs::write(estate.path().join("slow"), SLOW).unwrap();
+    let (code, out, err) = estate.run(FAILOVER);
+    let pid = std::fs::read_to_string(estate.path().join("pid")).unwrap();
+    until("it ends with its step", || !lives(pid.trim()));
+    assert_eq!(code, 1, "{out}{err}");
+    let (_, report) = estate.json(&["report", "run", &estate.only_run().unwrap()]);
+    let steps = report["steps"].as_array().unwrap();
+    let step = steps.iter().find(|s| s["id"] == "hook.slow").unwrap_or_else(|| panic!("{report:#}"));
+    assert_eq!((&step["state"], &step["attempts"]), (&"failed".into(), &1.into()), "{step:#}");
+    let at = |key: &str| Timestamp::parse(step[key].as_str().unwrap()).unwrap();
+    let took = at("ended_at").since(at("started_at"));
+    assert!(took < Dur::secs(20), "it took {took}");
+    assert!(step["reason"].as_str().unwrap().contains("1s"), "{step:#}");
 }
 
 /// Anybody can create a bucket with a free name, so every call names the expected owner, and another owner's object is not a guard.
