@@ -16,9 +16,22 @@ use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
 use crate::record::event::EventKind;
 use crate::record::runbook::{Probe, ProbeRole};
+use crate::run::held::is_old;
 
-/// Observes every target once, with all poll groups in parallel, so that a dark region delays only itself.
+/// Observes every target once, with all poll groups in parallel, so that a dark region delays only itself. A guard that answered long
+/// before the slowest target is observed again, because its holder may have changed in the meantime.
 pub async fn look(session: &Session<'_>, targets: &[Target], deadline: Dur) -> Vec<(Target, Observation)> {
+    let mut all = once(session, targets, deadline).await;
+    let now = session.world.now();
+    let old = all.iter().filter(|(target, seen)| matches!(target, Target::Guard { .. }) && is_old(seen, now));
+    let old: Vec<_> = old.map(|(target, _)| target.clone()).collect();
+    for (target, seen) in once(session, &old, deadline).await {
+        all.iter_mut().filter(|(known, _)| *known == target).for_each(|(_, known)| known.clone_from(&seen));
+    }
+    all
+}
+
+async fn once(session: &Session<'_>, targets: &[Target], deadline: Dur) -> Vec<(Target, Observation)> {
     let mut groups: BTreeMap<String, Vec<Target>> = BTreeMap::new();
     for target in targets {
         groups.entry(target.poll_group()).or_default().push(target.clone());

@@ -20,6 +20,8 @@ use crate::record::event::{Direction, End, EventKind};
 
 /// How long drctl tries to read a guard before it asks a person. A single answer may get lost.
 const PATIENCE: Dur = Dur::secs(10);
+/// How old the answer about a guard may be when a call is made.
+const FRESH: Dur = Dur::secs(5);
 
 /// A guard that the run took and has not started to release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +130,10 @@ pub(super) fn allowed(
     let step = state.step(i).id.clone();
     let back = matches!(intent, EventKind::CallIntended { direction: Direction::Undo, .. });
     match read(&guard, seen) {
+        Reading::Ours if is_old(seen, now) && !waived(state, &guard) => StepDecision::Keep(format!(
+            "the last answer about the guard of {} is too old for a call, so drctl reads it again",
+            guard.component
+        )),
         Reading::Ours => StepDecision::Perform(intent),
         Reading::Lost(reason) if back => StepDecision::Record(EventKind::UndoFailed { step, reason }),
         Reading::Lost(reason) => StepDecision::Record(EventKind::GuardLost { step, reason }),
@@ -161,6 +167,11 @@ pub(super) fn check(state: &RunState, i: usize, seen: &Observation, now: Timesta
         }
         (Reading::Unread(why), _) => unread(state, i, (&guard, &why), refuses(seen), now),
     }
+}
+
+/// Whether an answer about a guard is too old for a call: another run may have taken the guard since.
+pub fn is_old(seen: &Observation, now: Timestamp) -> bool {
+    matches!(seen, Observation::Value { observed_at, .. } if now.since(*observed_at) > FRESH)
 }
 
 fn read(guard: &Guard, seen: &Observation) -> Reading {

@@ -38,6 +38,8 @@ pub enum Look {
     Missing,
     /// Another run holds it.
     Anothers,
+    /// Another run takes it one second later, while everything else needs a quarter of a minute to answer.
+    TakenMeanwhile,
     /// For fences by security group instead of guards: the proof cannot be read.
     Unproven,
 }
@@ -47,6 +49,7 @@ impl Look {
     fn means(self, target: &Target) -> bool {
         match self {
             Self::Unproven => matches!(target, Target::Fence { method: FenceMethod::SecurityGroup, .. }),
+            Self::TakenMeanwhile => true,
             _ => matches!(target, Target::Guard { .. }),
         }
     }
@@ -86,6 +89,9 @@ impl Cloud for Meddled<'_> {
             return self.sandbox.observe(targets);
         };
         Box::pin(async move {
+            if how.look == Look::TakenMeanwhile {
+                return self.taken_meanwhile(targets, how.from + Dur::secs(1)).await;
+            }
             let mut seen = self.sandbox.observe(targets).await;
             let value = |holder: Option<&str>| Observation::Value {
                 state: State::Guard(GuardState { holder: holder.map(str::to_owned) }),
@@ -104,7 +110,7 @@ impl Cloud for Meddled<'_> {
                     Look::Hangs => Observation::Unobservable { since: now, why: "nothing".to_owned() },
                     Look::Denied | Look::Unproven => refused(),
                     Look::Missing => value(None),
-                    Look::Anothers => value(Some("run of bob")),
+                    Look::Anothers | Look::TakenMeanwhile => value(Some("run of bob")),
                 };
             }
             seen
@@ -113,6 +119,23 @@ impl Cloud for Meddled<'_> {
 
     fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome> {
         self.sandbox.perform(action, key)
+    }
+}
+
+impl Meddled<'_> {
+    async fn taken_meanwhile(&self, targets: &[Target], at: Timestamp) -> Vec<Observation> {
+        let guards = targets.iter().any(|target| matches!(target, Target::Guard { .. }));
+        if !guards {
+            self.world.sleep_until(self.world.now() + Dur::secs(15)).await;
+            return self.sandbox.observe(targets).await;
+        }
+        if self.world.now() < at {
+            return self.sandbox.observe(targets).await;
+        }
+        let state = State::Guard(GuardState { holder: Some("run of bob".to_owned()) });
+        let observed_at = self.world.now();
+        let seen = Observation::Value { state, observed_at, source: "test".to_owned() };
+        vec![seen; targets.len()]
     }
 }
 
@@ -258,6 +281,24 @@ fn from_any_moment_on_nothing_is_called_under_a_guard_that_is_not_read() {
         }
     }
     assert!(stopped >= UNREAD.len() * 3, "{stopped} of {} stopped", of_all.len() * 8);
+}
+
+/// The guard answers at once and the target late. In between another run takes the guard: the answer from before allows no call.
+#[test]
+fn a_guard_that_is_taken_while_the_target_is_slow_to_answer_allows_no_call() {
+    let rig = guarded();
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let mut lost = 0;
+    for (at, before) in calls(&events(&whole)) {
+        let from = Timestamp::from_millis(at.millis() - 1);
+        let rig = Rig { meddling: Some(meddling(Look::TakenMeanwhile, from)), ..rig.clone() };
+        let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+        let late: Vec<_> =
+            calls(&events(&done)).into_iter().filter(|(called, _)| *called > from + Dur::secs(7)).collect();
+        assert!(late.is_empty(), "from {before} on: {late:?}");
+        lost += usize::from(events(&done).iter().any(|e| matches!(e.what, EventKind::GuardLost { .. })));
+    }
+    assert!(lost > 3, "{lost} runs lost a guard");
 }
 
 /// A short outage of the guard's bucket delays a run, but nothing more.

@@ -36,10 +36,14 @@ impl Aws {
         let Target::Guard { component, place } = target else {
             return Observation::NotFound { observed_at: self.now() };
         };
+        // An answer that was long on its way says nothing about later.
+        let observed_at = self.now();
         match self.read_guard(place, component).await {
-            Ok(held) => {
-                self.seen(State::Guard(GuardState { holder: held.map(|h| h.holder) }), "s3:GetObject")
-            }
+            Ok(held) => Observation::Value {
+                state: State::Guard(GuardState { holder: held.map(|h| h.holder) }),
+                observed_at,
+                source: "s3:GetObject".to_owned(),
+            },
             Err(failure) => failure.observation(self.now()),
         }
     }
