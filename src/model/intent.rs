@@ -29,6 +29,15 @@ impl Intent {
         matches!(self, Self::Failover | Self::Restore)
     }
 
+    /// Whether users may be served when it starts. Then everything that may change something waits for people, and in an outage fences,
+    /// capacity and hooks do not.
+    pub const fn starts_served(self) -> bool {
+        match self {
+            Self::Failover => false,
+            Self::Switchover | Self::Failback | Self::Reprotect | Self::Restore | Self::Drill => true,
+        }
+    }
+
     /// Whether it has a recovery time objective. Making a standby or a copy recovers nobody.
     pub const fn has_rto(self) -> bool {
         match self {

@@ -71,7 +71,7 @@ const HOOK: Keys = Keys {
                 "state",
                 "none",
             ]),
-            "the kind of change that the command makes; policy.changes says who must approve it. Without this key, a planned move asks for approval before the command, and a failover does not",
+            "the kind of change that the command makes; policy.changes says who must approve it. Without this key, every run but a failover asks for approval before the command",
         ),
     ],
 };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Input;
-use super::hooks::stands_beside;
+use super::hooks::{is_asked_for, stands_beside};
 use super::steps::{all, step};
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
@@ -28,7 +28,8 @@ pub(super) fn ask(input: &Input<'_>, steps: &mut Vec<Step>) {
         let ends = hook.phase == Phase::Seal && !steps.is_empty();
         input.request.intent != Intent::Drill && (ends || steps.iter().any(|s| stands_beside(hook, s)))
     };
-    let hooked = || input.plan.hooks.iter().any(|hook| hook.change.is_some() && stands(hook));
+    let asks = |hook: &&Hook| is_asked_for(hook, input.request.intent) && stands(hook);
+    let hooked = || input.plan.hooks.iter().any(|hook| asks(&hook));
     let Some(first) = steps.iter().position(waits).or_else(|| hooked().then_some(0)) else { return };
     let Some(gate) = gate(input, policy, &stands) else { return };
     let after: Vec<StepId> = steps.iter().filter(|s| waits(s)).map(|s| s.id.clone()).collect();
@@ -46,9 +47,7 @@ fn has_to_be_agreed_to(step: &Step, intent: Intent) -> bool {
         Consent::Never => false,
         Consent::Always => true,
         Consent::WhereUsersAreMoved => step.phase == Phase::Rewire,
-        Consent::WhereUsersAreServed => {
-            !step.debt && matches!(intent, Intent::Switchover | Intent::Failback | Intent::Restore)
-        }
+        Consent::WhereUsersAreServed => !step.debt && intent.starts_served(),
     }
 }
 

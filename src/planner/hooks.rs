@@ -12,7 +12,7 @@ use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::plan::Plan;
 use crate::plan::types::Hook;
-use crate::record::action::Action;
+use crate::record::action::{Action, Write};
 use crate::record::runbook::{Need, OnFailure, Step};
 
 /// Inserts every hook whose phase has steps.
@@ -36,14 +36,29 @@ pub(super) fn stands_beside(hook: &Hook, step: &Step) -> bool {
 
 /// Whether it needs approval, wherever it is in the runbook. A hook without `change` may change anything, so while users are served it
 /// waits like every change. In an outage it runs, like fences and capacity.
-fn is_asked_for(hook: &Hook, intent: Intent) -> bool {
-    hook.change.is_some() || !hook.says && matches!(intent, Intent::Switchover | Intent::Failback)
+pub(super) fn is_asked_for(hook: &Hook, intent: Intent) -> bool {
+    hook.change.is_some() || !hook.says && intent.starts_served()
 }
 
-fn new_step(hook: &Hook, intent: Intent, mut needs: Vec<Need>, steps: &[Step]) -> Step {
+/// The guard under which a hook runs: the one of its component, or the first, which decides between two operators.
+fn guard<'s>(hook: &Hook, steps: &'s [Step]) -> Option<&'s Step> {
+    let is_guard = |s: &&Step| matches!(s.action, Action::Write(Write::Guard { .. }));
+    let own =
+        steps.iter().filter(is_guard).find(|s| hook.component.is_some() && s.component == hook.component);
+    own.or_else(|| steps.iter().find(is_guard))
+}
+
+/// `later` has the steps that wait for the hook: it cannot wait for those.
+fn new_step(hook: &Hook, intent: Intent, mut needs: Vec<Need>, (steps, later): (&[Step], &[StepId])) -> Step {
     let gate = steps.iter().find(|s| is_asked_for(hook, intent) && s.id.as_str() == APPROVAL);
-    let agreed = gate.map(|gate| Need { step: gate.id.clone(), settled: false });
-    needs.extend(agreed.filter(|need| !needs.contains(need)));
+    let changes = hook.change.is_some() || !hook.says;
+    let guard = guard(hook, steps).filter(|guard| changes && !later.contains(&guard.id));
+    for step in gate.into_iter().chain(guard) {
+        let need = Need { step: step.id.clone(), settled: false };
+        if !needs.contains(&need) {
+            needs.push(need);
+        }
+    }
     let mut step = step(
         &format!("hook.{}", hook.name),
         hook.phase,
@@ -72,7 +87,8 @@ fn before(hook: &Hook, intent: Intent, steps: &mut Vec<Step>) {
             needs.push(need.clone());
         }
     }
-    let new = new_step(hook, intent, needs, steps);
+    let later: Vec<_> = inside.iter().chain(&after).cloned().collect();
+    let new = new_step(hook, intent, needs, (steps, &later));
     for step in steps.iter_mut().filter(|s| inside.contains(&s.id)) {
         step.needs.push(wait(&new.id, hook));
     }
@@ -89,7 +105,7 @@ fn after(hook: &Hook, intent: Intent, steps: &mut Vec<Step>) {
     let settled = |s: &Step| s.on_failure == OnFailure::Continue;
     let needs = steps.iter().filter(|s| inside.contains(&s.id));
     let needs = needs.map(|s| Need { step: s.id.clone(), settled: settled(s) }).collect();
-    let new = new_step(hook, intent, needs, steps);
+    let new = new_step(hook, intent, needs, (steps, &[]));
     // A later phase of one component may come before this phase of another component that needs it. Such a step cannot wait for the whole
     // phase.
     let before = ancestors(steps, &inside);

@@ -210,3 +210,36 @@ fn a_hook_that_says_nothing_waits_for_people_where_nobody_is_down() {
     assert!(!waits("calm", Intent::Switchover, ", change: none"), "it says that it changes nothing");
     assert!(!waits("region-lost", Intent::Failover, ""), "in an outage it waits no longer than a fence");
 }
+
+/// Whatever the purpose: only in an outage a hook that may change anything runs before people are asked.
+#[test]
+fn only_an_outage_lets_a_hook_run_unasked() {
+    use drctl::model::intent::Intent::{Drill, Failback, Failover, Reprotect, Restore, Switchover};
+    for intent in [Failover, Switchover, Failback, Reprotect, Restore, Drill] {
+        assert_eq!(intent.starts_served(), intent != Failover, "{intent}");
+    }
+}
+
+/// A hook that may change anything is a change: two operators must not both run it.
+#[test]
+fn a_hook_runs_under_the_first_guard() {
+    let runs_under = |scenario: &str, intent: Intent, at: &str, change: &str| {
+        let hook =
+            format!("hooks: [{{at: {at}, name: rules{change}, step: {{command: [x], idempotent: true}}}}]\n");
+        let plan = include_str!("../../plans/truststream.yaml").to_owned() + &hook;
+        let guard = Some(crate::guards::place());
+        let rig = Rig { guard, intent, ..Rig::new(rig::plan(&plan), scenario, 1) };
+        let runbook = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}")).ended.state.runbook;
+        let hook = runbook.steps.iter().find(|s| s.id.as_str() == "hook.rules").unwrap();
+        hook.needs.iter().find(|need| need.step.as_str().starts_with("guard.")).map(|n| n.step.to_string())
+    };
+    for (scenario, intent) in [("region-lost", Intent::Failover), ("calm", Intent::Switchover)] {
+        assert!(runs_under(scenario, intent, "before.evidence", "").is_some(), "{intent}");
+        assert_eq!(
+            runs_under(scenario, intent, "before.fence.db", "").as_deref(),
+            Some("guard.db"),
+            "{intent}"
+        );
+        assert_eq!(runs_under(scenario, intent, "before.evidence", ", change: none"), None);
+    }
+}
