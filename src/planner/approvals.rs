@@ -79,6 +79,8 @@ fn gate(
 ) -> Option<Step> {
     let request = input.request;
     let severity = policy.severity(request.severity, request.intent, request.drill.is_some());
+    // The approvers of the more severe incident still decide.
+    let severity = input.continues.and_then(|old| old.severity).map_or(severity, |old| old.min(severity));
     let demand = matrix::demand_with(policy, input.plan, (request.intent, severity), stands);
     if demand.by.is_empty() {
         return None;

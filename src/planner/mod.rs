@@ -164,6 +164,8 @@ pub struct Continued {
     pub events: u64,
     /// Its purpose.
     pub intent: Intent,
+    /// Its severity, if it was recorded. This run keeps the more severe one: a person cannot avoid an approver by asking again.
+    pub severity: Option<Severity>,
     /// Components whose promotion it requested, at the recovery site.
     pub asked: Vec<ComponentName>,
     /// The site that it leaves, unless it promoted servers in a site other than the recovery site. This run leaves the same site.
@@ -192,6 +194,13 @@ pub fn plan_run(input: &Input<'_>) -> Result<Runbook, Vec<Refusal>> {
             "continues {} {}: that run ends when this run starts, and nothing that it did is undone",
             old.intent, old.run
         ));
+        if let (Some(kept), Some(given)) = (old.severity, input.request.severity)
+            && kept < given
+        {
+            draft
+                .notes
+                .push(format!("keeps the severity {kept} of run {}, although {given} was given", old.run));
+        }
     }
     safety::request(&mut draft, &active);
     safety::half_restored(&mut draft);

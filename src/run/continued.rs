@@ -90,7 +90,8 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
         _ => None,
     });
     let aside = aside.collect();
-    Ok(Continued { run, events, intent, from, holders, fences, asked, putting, copies, aside })
+    let severity = state.created.severity.as_deref().and_then(|text| text.parse().ok());
+    Ok(Continued { run, events, intent, severity, from, holders, fences, asked, putting, copies, aside })
 }
 
 /// Whether a copy may have replaced the data, and for which server if the swap is not finished. Once the copy is in place, fenced clients

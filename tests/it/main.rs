@@ -107,6 +107,7 @@ mod rig;
 mod schedules;
 mod serve;
 mod several;
+mod severities;
 mod shop;
 mod signed;
 mod simulation;

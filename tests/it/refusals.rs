@@ -15,6 +15,7 @@ use drctl::kinds::{Operation, Role, State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::{Basis, Figure};
+use drctl::model::policy::Policy;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
@@ -27,7 +28,7 @@ use drctl::run::state::Mode;
 
 use crate::rig::{BEGAN, Rig, plan, truststream};
 
-const PLAN: &str = r#"plan: orders
+pub const PLAN: &str = r#"plan: orders
 objectives: {rto: 15m, rpo: 5m}
 sites: {west: {region: us-west-2}, east: {region: us-east-1}, north: {region: eu-north-1}, attic: {region: eu-west-1, recovery: false}}
 connections: {dns: {}}
@@ -52,15 +53,16 @@ probes:
   - {name: site, role: site, every: 5s, timeout: 3s, at: {west: {http: "https://west.example"}, east: {http: "https://east.example"}}}
 "#;
 
-struct Case {
+pub struct Case {
     plan: Plan,
     estate: Estate,
-    request: Request,
+    pub request: Request,
     busy: BTreeMap<ComponentName, Busy>,
-    continues: Option<Continued>,
+    pub continues: Option<Continued>,
+    pub policy: Option<Policy>,
 }
 
-fn site(name: &str) -> SiteName {
+pub fn site(name: &str) -> SiteName {
     SiteName::new(name)
 }
 
@@ -85,7 +87,7 @@ fn server(source: Option<&str>) -> DatabaseState {
 }
 
 /// West is dark and was the writer; east and north have replicas.
-fn case(text: &str) -> Case {
+pub fn case(text: &str) -> Case {
     let plan = plan(text);
     let mut estate = Estate::default();
     let last = Remembered { state: State::Database(server(None)), observed_at: BEGAN - Dur::mins(2) };
@@ -94,12 +96,12 @@ fn case(text: &str) -> Case {
         let seen = value(State::Database(server(Some("db-west"))));
         estate.add(&Target::Database(database(&plan, at)), seen, None);
     }
-    Case { plan, estate, request: failover("east"), busy: BTreeMap::new(), continues: None }
+    Case { plan, estate, request: failover("east"), busy: BTreeMap::new(), continues: None, policy: None }
 }
 
 /// What a failover of this plan would be, from what was observed.
 pub fn planned(plan: Plan, estate: Estate, to: &str) -> Result<Runbook, Vec<Refusal>> {
-    Case { plan, estate, request: failover(to), busy: BTreeMap::new(), continues: None }.plan()
+    Case { plan, estate, request: failover(to), busy: BTreeMap::new(), continues: None, policy: None }.plan()
 }
 
 fn failover(to: &str) -> Request {
@@ -121,7 +123,7 @@ fn failover(to: &str) -> Request {
 }
 
 impl Case {
-    fn plan(&self) -> Result<Runbook, Vec<Refusal>> {
+    pub fn plan(&self) -> Result<Runbook, Vec<Refusal>> {
         planner::plan_run(&Input {
             plan: &self.plan,
             estate: &self.estate,
@@ -140,7 +142,7 @@ impl Case {
             guard: None,
             observation_max_age: Dur::mins(5),
             probe_consecutive: 3,
-            policy: None,
+            policy: self.policy.as_ref(),
             closed: Vec::new(),
         })
     }
@@ -182,7 +184,7 @@ impl Case {
         }
     }
 
-    fn group(&mut self, at: &str, in_service: u32) {
+    pub fn group(&mut self, at: &str, in_service: u32) {
         let name = ComponentName::new("app");
         let Role::Capacity(spec) = self.plan.components[&name].role() else { panic!() };
         let group = spec.target(&self.plan, &name, &site(at)).unwrap();
@@ -234,6 +236,7 @@ fn a_copy_that_is_being_put_in_place_is_waited_for_while_its_server_answers() {
         run: RunId::new("restore-run"),
         events: 3,
         intent: Intent::Restore,
+        severity: None,
         asked: Vec::new(),
         from: Some(site("west")),
         holders: Vec::new(),
@@ -473,6 +476,7 @@ fn a_replica_of_a_source_that_an_unfinished_run_renamed_follows_it() {
             run: RunId::new("before"),
             events: 1,
             intent: Intent::Switchover,
+            severity: None,
             asked: Vec::new(),
             from: Some(site("west")),
             holders: Vec::new(),

@@ -27,7 +27,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::planner::assessment::{self, Question};
-use crate::planner::{self, Request};
+use crate::planner::{self, Continued, Request};
 use crate::probe::Recorder;
 use crate::record::event::{EventKind, RunCreated, SCHEMA_VERSION};
 use crate::record::runbook::Runbook;
@@ -308,9 +308,9 @@ impl Starting<'_> {
         if let Some(refusal) = self.agreed(plan, (&runbook, history), session.world)? {
             return Ok(Before::Refused(self.refused(plan, &[refusal])));
         }
-        let continues = held.continues.as_ref().filter(|_| !only_read).map(|old| old.run.clone());
+        let old = held.continues.as_ref().filter(|_| !only_read);
         let terms = self.context.settings.terms(&self.context.authority(), stage.cloud().endpoints().await);
-        let created = RunCreated { continues, ..self.created(stage, plan, &seen, (&runbook, terms), run) };
+        let created = continuing(self.created(stage, plan, &seen, (&runbook, terms), run), old);
         let created = self.signed(stage, created, runbook.to.as_str())?;
         self.carry_out(stage, session, created, (&held, turns, recorder)).await
     }
@@ -564,4 +564,11 @@ pub fn owner(stage: &Stage) -> String {
         Some(_) => "sandbox".to_owned(),
         None => format!("{} pid {}", crate::cli::environment::os_identity(), std::process::id()),
     }
+}
+
+/// The same run as the continuation of another one, whose more severe severity it keeps.
+fn continuing(created: RunCreated, old: Option<&Continued>) -> RunCreated {
+    let kept = old.and_then(|old| old.severity).map(|severity| severity.to_string());
+    let severity = created.severity.iter().cloned().chain(kept).min();
+    RunCreated { continues: old.map(|old| old.run.clone()), severity, ..created }
 }
