@@ -32,6 +32,11 @@ impl fmt::Display for Environment {
     }
 }
 
+/// In the place of a service: the proxy for calls to it.
+pub const PROXY: &str = "proxy";
+/// In the place of a service: the certificates that vouch for servers, by their digest.
+pub const CERTIFICATES: &str = "certificates";
+
 /// A configured endpoint of a service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +60,11 @@ impl Endpoint {
 
     /// Whether it is not the provider's own endpoint for this service.
     pub fn is_foreign(&self) -> bool {
-        !is_aws(&self.service, &self.url)
+        match self.service.as_str() {
+            // Nobody else's if the operators name it.
+            PROXY | CERTIFICATES => self.from != Source::Settings,
+            service => !is_aws(service, &self.url),
+        }
     }
 }
 

@@ -19,6 +19,8 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell as AsyncOnceCell;
 
+use super::between::between;
+use crate::adapters::process::inherited;
 use crate::adapters::secrets::learn;
 use crate::kinds::aws::services::{SERVICES, Service};
 use crate::model::environment::{Endpoint, Source};
@@ -97,7 +99,7 @@ impl Clients {
     /// first for the service and then for all services.
     pub async fn named(&self) -> BTreeSet<Endpoint> {
         let base = self.base().await;
-        let mut all = BTreeSet::new();
+        let mut all = between(inherited, &self.endpoints);
         for &Service { name, id, .. } in SERVICES {
             let Some(id) = id else { continue };
             let own = self.endpoints.get(name).map(|url| Endpoint::new(name, url, Source::Settings));

@@ -4,6 +4,7 @@
 
 mod aurora;
 mod autoscaling;
+mod between;
 mod body;
 mod buckets;
 mod bundles;

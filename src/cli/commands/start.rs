@@ -14,6 +14,7 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
 use crate::cli::{evidence, exit, keys, ledger, notifier, render, rescue, uploads, waived};
 use crate::executor::{Ended, Patience, Session, View, create, drive};
+use crate::files::{self, Use};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -309,7 +310,7 @@ impl Starting<'_> {
             return Ok(Before::Refused(self.refused(plan, &[refusal])));
         }
         let old = held.continues.as_ref().filter(|_| !only_read);
-        let terms = self.context.settings.terms(&self.context.authority(), stage.cloud().endpoints().await);
+        let terms = self.terms(stage).await;
         let created = continuing(self.created(stage, plan, &seen, (&runbook, terms), run), old);
         let created = self.signed(stage, created, runbook.to.as_str())?;
         self.carry_out(stage, session, created, (&held, turns, recorder)).await
@@ -514,6 +515,17 @@ impl Starting<'_> {
             terms,
             duties: self.duties(stage),
         }
+    }
+
+    /// What decides the run besides its plan. A path alone does not say which certificates are trusted.
+    async fn terms(&self, stage: &Stage) -> Terms {
+        let settings = &self.context.settings;
+        let mut terms = settings.terms(&self.context.authority(), stage.cloud().endpoints().await);
+        let file = settings.sql.ca_file.as_ref().map(|file| files::read(file.as_ref(), Use::Certificates));
+        if let Some(Ok(pem)) = file {
+            terms.settings.insert("sql.ca_file.sha256".to_owned(), Digest::of(&pem).to_string());
+        }
+        terms
     }
 
     /// The duties of people after a real incident.

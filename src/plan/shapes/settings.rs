@@ -107,7 +107,7 @@ pub const SETTINGS: Keys = Keys {
         opt(
             "endpoints",
             Shape::Map(&Shape::Text),
-            "other endpoints for services, for example `rds: http://127.0.0.1:4566`",
+            "other endpoints for services, for example `rds: http://127.0.0.1:4566`; also the `proxy` and the `certificates` that the environment sets, as run reports name them",
         ),
         opt(
             "limits",
