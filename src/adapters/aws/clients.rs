@@ -20,6 +20,7 @@ use aws_types::service_config::ServiceConfigKey;
 use tokio::sync::OnceCell as AsyncOnceCell;
 
 use super::between::between;
+use super::body::Bounded;
 use crate::adapters::process::inherited;
 use crate::adapters::secrets::learn;
 use crate::kinds::aws::services::{SERVICES, Service};
@@ -202,7 +203,7 @@ macro_rules! client {
         #[doc = concat!("The client of `", $name, "`.")]
         pub fn $method(&self) -> Rc<$sdk::Client> {
             self.client($name, |sdk, url| {
-                let mut config = $sdk::config::Builder::from(sdk);
+                let mut config = $sdk::config::Builder::from(sdk).interceptor(Bounded::DOCUMENTS);
                 if url.is_some() {
                     config.set_endpoint_url(url);
                 }
@@ -250,6 +251,7 @@ impl Site {
                 .operation_timeout(OPERATION)
                 .build();
             let config = aws_sdk_route53recoverycluster::config::Builder::from(&self.sdk)
+                .interceptor(Bounded::DOCUMENTS)
                 .region(Some(Region::new(region.to_owned())))
                 .endpoint_url(url.trim_end_matches('/'))
                 .timeout_config(timeouts);
@@ -261,7 +263,9 @@ impl Site {
     /// The client of STS, in the region whose STS issues credentials for this place.
     pub fn sts(&self) -> Rc<aws_sdk_sts::Client> {
         self.client("sts", |sdk, url| {
-            let mut config = aws_sdk_sts::config::Builder::from(sdk).region(Some(self.sts_region.clone()));
+            let mut config = aws_sdk_sts::config::Builder::from(sdk)
+                .interceptor(Bounded::DOCUMENTS)
+                .region(Some(self.sts_region.clone()));
             if url.is_some() {
                 config.set_endpoint_url(url);
             }
@@ -272,7 +276,7 @@ impl Site {
     /// The client of S3. Other implementations rarely have a host name for each bucket.
     pub fn s3(&self) -> Rc<aws_sdk_s3::Client> {
         self.client("s3", |sdk, url| {
-            let mut config = aws_sdk_s3::config::Builder::from(sdk);
+            let mut config = aws_sdk_s3::config::Builder::from(sdk).interceptor(Bounded::OBJECTS);
             config = config.force_path_style(url.is_some() || sdk.endpoint_url().is_some());
             if url.is_some() {
                 config.set_endpoint_url(url);
@@ -284,7 +288,54 @@ impl Site {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use aws_credential_types::Credentials;
+
     use super::*;
+    use crate::world::World;
+
+    /// Answers 500 with a body that does not end.
+    fn endless() -> String {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 8192]);
+                let _ = stream
+                    .write_all(b"HTTP/1.1 500 Internal Server Error\r\ntransfer-encoding: chunked\r\n\r\n");
+                let chunk = [b"10000\r\n", [b'x'; 0x10000].as_slice(), b"\r\n"].concat();
+                while stream.write_all(&chunk).is_ok() {}
+            }
+        });
+        url
+    }
+
+    #[test]
+    fn an_error_that_does_not_end_is_not_collected() {
+        let credentials = SharedCredentialsProvider::new(Credentials::new("id", "key", None, None, "test"));
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .retry_config(RetryConfig::disabled())
+            .credentials_provider(credentials)
+            .endpoint_url(endless())
+            .build();
+        let site = Site {
+            sdk,
+            sts_region: Region::new("us-east-1"),
+            endpoints: BTreeMap::new(),
+            made: RefCell::default(),
+            clusters: RefCell::default(),
+        };
+        World::live().unwrap().block_on(async {
+            let error = site.sts().get_caller_identity().send().await.unwrap_err();
+            assert!(format!("{error:?}").contains("LengthLimit"), "{error:?}");
+            let error = site.s3().get_object().bucket("b").key("k").send().await.unwrap_err();
+            assert!(format!("{error:?}").contains("LengthLimit"), "{error:?}");
+        });
+    }
 
     #[test]
     fn a_session_is_named_in_the_alphabet_of_sts() {
