@@ -7,6 +7,7 @@ pub mod aws;
 mod disabled;
 #[cfg(feature = "dns")]
 pub mod dns;
+pub mod environment_files;
 #[cfg(feature = "gcp")]
 pub mod gcp;
 pub mod limits;

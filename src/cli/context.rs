@@ -10,7 +10,7 @@ use super::keys::Signer;
 use super::printer::Printer;
 use super::{anchors, environment, render};
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
-use crate::adapters::{process, secrets};
+use crate::adapters::{environment_files, process, secrets};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::authority::Authority;
@@ -113,6 +113,9 @@ impl Context {
     /// If the file cannot be read.
     pub fn read(global: &Global, printer: &Printer) -> Result<(Self, Vec<Finding>), CliError> {
         process::inherit(environment::all);
+        if global.sandbox.is_none() {
+            environment_files::check(environment_files::ALL).map_err(CliError::usage)?;
+        }
         for secret in KEYS.into_iter().filter_map(environment::secret) {
             secrets::learn(secret.expose());
         }

@@ -1,7 +1,7 @@
 //! Which process drives a run on this machine: an OS lock, which ends with its process however that ends.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::StoreError;
@@ -29,6 +29,15 @@ fn is_at(file: &File, path: &Path) -> bool {
     (open.dev(), open.ino()) == (there.dev(), there.ino())
 }
 
+/// Opens a lock file without waiting: a FIFO in its place would block until somebody opens its other end.
+fn open(options: &mut OpenOptions, path: &Path) -> std::io::Result<File> {
+    let file = options.custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(std::io::Error::other("it is not a regular file, so it cannot be a lock")),
+    }
+}
+
 impl RunLock {
     /// Takes the lock of a run in `folder`.
     ///
@@ -38,15 +47,10 @@ impl RunLock {
         let path = folder.join(format!("{run}.lock"));
         let unreadable =
             |e: &dyn std::fmt::Display| StoreError::Unreadable(format!("{}: {e}", path.display()));
-        use std::os::unix::fs::OpenOptionsExt as _;
         loop {
-            let file = OpenOptions::new()
-                .mode(0o600)
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(&path)
-                .map_err(|e| unreadable(&e))?;
+            let mut options = OpenOptions::new();
+            options.mode(0o600).create(true).truncate(false).write(true);
+            let file = open(&mut options, &path).map_err(|e| unreadable(&e))?;
             match file.try_lock() {
                 // The previous holder may have removed the file between the two calls. A lock on a removed file excludes nobody.
                 Ok(()) if is_at(&file, &path) => return Ok(Self { file, path }),
@@ -59,7 +63,7 @@ impl RunLock {
 
     /// Whether a process holds the lock of a run. This writes nothing: without a file, nobody holds it.
     pub fn is_held(folder: &Path, run: &RunId) -> bool {
-        let file = File::open(folder.join(format!("{run}.lock")));
+        let file = open(OpenOptions::new().read(true), &folder.join(format!("{run}.lock")));
         file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 }
@@ -81,6 +85,20 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         drop(RunLock::take(folder.path(), &run).unwrap());
         assert!(!file.exists());
+    }
+
+    #[test]
+    fn a_fifo_or_a_link_in_the_place_of_a_lock_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("r.lock");
+        let made = std::process::Command::new("mkfifo").arg(&file).status().unwrap();
+        assert!(made.success());
+        std::os::unix::fs::symlink("r.lock", folder.path().join("link.lock")).unwrap();
+        for run in ["r", "link"] {
+            let run = RunId::new(run);
+            assert!(!RunLock::is_held(folder.path(), &run));
+            assert!(matches!(RunLock::take(folder.path(), &run), Err(StoreError::Unreadable(_))));
+        }
     }
 
     #[test]

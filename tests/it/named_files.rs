@@ -15,12 +15,15 @@ fn fifo(path: &Path) {
 
 /// Runs a command that must not block.
 pub fn at_once(folder: &Folder, args: &[&str]) -> (i32, String, String) {
-    let mut child = folder.start(args);
+    ended(folder.start(args), &format!("{args:?}"))
+}
+
+fn ended(mut child: std::process::Child, what: &str) -> (i32, String, String) {
     let began = Instant::now();
     while child.try_wait().unwrap().is_none() {
         if began.elapsed() > Duration::from_secs(60) {
             child.kill().unwrap();
-            panic!("{args:?} hangs");
+            panic!("{what} hangs");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -115,6 +118,32 @@ fn no_command_waits_for_a_fifo_or_reads_a_device() {
             finish(command.env("DRCTL_KEY", "fifo.yaml").env(variable, "fifo.yaml").output().unwrap());
         assert!(code == 2 && err.contains("it is a FIFO"), "{variable}: {code} {err}");
     }
+}
+
+/// Libraries read these files with calls that block: drctl looks at them before.
+#[test]
+fn no_command_waits_for_a_file_that_the_environment_names() {
+    let folder = Folder::with_plans();
+    fifo(&folder.path().join("fifo"));
+    for variable in
+        ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "SSL_CERT_FILE"]
+    {
+        let mut command = folder.command(&["observe"]);
+        command.env(variable, "fifo").env("AWS_EC2_METADATA_DISABLED", "true");
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let (_, out, err) = ended(command.spawn().unwrap(), variable);
+        assert!(format!("{out}{err}").contains("it is a FIFO"), "{variable}: {out}{err}");
+    }
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_lock_stops_no_server() {
+    let folder = Folder::with_plans();
+    let (code, _, err) = folder.run(&["status", "--sandbox"]);
+    assert_eq!(code, 0, "{err}");
+    fifo(&folder.path().join(".drctl/serve.lock"));
+    let (code, out, err) = at_once(&folder, &["serve", "--sandbox", "--until", "2026-01-01T06:00:00Z"]);
+    assert!(code != 0 && err.contains("serve.lock"), "{code} {out}{err}");
 }
 
 /// Something unreadable in the plans' folder does not affect the plans beside it.

@@ -71,6 +71,7 @@ impl Gcs {
     }
 
     async fn connect(&self) -> Result<Reached, String> {
+        crate::adapters::environment_files::check(environment_files::GOOGLE)?;
         crate::adapters::install_tls();
         // Only an emulator has no TLS. A token is never sent in plain text.
         let credentials = match self.endpoint.starts_with("https://") {
