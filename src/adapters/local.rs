@@ -9,6 +9,7 @@ use crate::inventory::Observation;
 use crate::kinds::State;
 use crate::kinds::control::CommandState;
 use crate::kinds::shared::command::Command;
+use crate::model::scrub::Scrubber;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
@@ -19,9 +20,9 @@ const TAIL_BYTES: usize = 2_000;
 const HEARD: usize = 64 << 10;
 /// How long to keep reading the output after a command has ended, if a process that it started still holds it.
 const PATIENCE: Dur = Dur::secs(2);
-/// Words in the names of variables that hold a secret.
-const SECRETIVE: [&str; 8] =
-    ["SECRET", "TOKEN", "PASSW", "PASSPHRASE", "CREDENTIAL", "PRIVATE", "APIKEY", "API_KEY"];
+
+/// Variables that are no secrets and that explain a failure.
+const TELLING: [&str; 3] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];
 
 /// Commands that this process ran, by key.
 pub struct Local {
@@ -44,9 +45,13 @@ impl Local {
                 again: Again::Never,
             };
         };
-        // It may print the values that it was given.
-        for name in command.env.iter().filter(|name| is_secretive(name)) {
-            secrets::learn(process::inherited(name).unwrap_or_default());
+        // It may print the values that it was given. Any of them may be a secret, whatever its name, so its own output has none of them.
+        let mut given = Scrubber::default();
+        for (name, value) in command.env.iter().filter_map(|name| Some((name, process::inherited(name)?))) {
+            secrets::learn_variable(name, value);
+            if !TELLING.contains(&name.as_str()) {
+                given.learn(value);
+            }
         }
         let run = Program {
             argv: (program, arguments),
@@ -60,7 +65,8 @@ impl Local {
             Ok(ended) => {
                 let exit = ended.code.unwrap_or(-1);
                 // Successful output is not needed, and may be long and contain anything.
-                let tail = if exit == 0 { String::new() } else { tail(ended.out.text(), ended.err.text()) };
+                let tail =
+                    if exit == 0 { String::new() } else { tail(&given, ended.out.text(), ended.err.text()) };
                 self.ran.borrow_mut().insert(key.to_owned(), CommandState { exit: Some(exit), tail });
                 CallOutcome::Accepted { token: None }
             }
@@ -85,14 +91,10 @@ impl Local {
     }
 }
 
-fn is_secretive(name: &str) -> bool {
-    let name = name.to_ascii_uppercase();
-    SECRETIVE.iter().any(|word| name.contains(word)) || name.ends_with("_KEY")
-}
-
 /// The end of both outputs. Secrets are removed before the cut, because half of a secret would no longer be recognized.
-fn tail(out: String, err: String) -> String {
-    let text = [secrets::scrubbed(out), secrets::scrubbed(err)].concat();
+fn tail(given: &Scrubber, out: String, err: String) -> String {
+    let clean = |text| given.scrub(secrets::scrubbed(text));
+    let text = [clean(out), clean(err)].concat();
     let text = without_passwords(text.trim());
     let start = text.len().saturating_sub(TAIL_BYTES);
     let start = (start..text.len()).find(|i| text.is_char_boundary(*i)).unwrap_or(0);

@@ -1,6 +1,7 @@
 //! Logins of databases. They exist in memory while they are used and are never printed.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use serde::Deserialize;
@@ -123,6 +124,47 @@ pub fn learn(secret: &str) {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).learn(secret);
 }
 
+/// Words in the names of variables that hold a secret.
+const SECRETIVE: [&str; 9] =
+    ["SECRET", "TOKEN", "PASSW", "PASSPHRASE", "CREDENTIAL", "PRIVATE", "APIKEY", "API_KEY", "_PWD"];
+/// The ends of such names.
+const SECRETIVE_ENDS: [&str; 3] = ["_KEY", "_DSN", "_PAT"];
+/// The ends of names of variables that say where a secret is.
+const PLACES: [&str; 7] = ["_FILE", "_PATH", "_DIR", "_URI", "_ARN", "_ID", "_NAME"];
+
+/// Whether a variable of this name holds a secret. Those of drctl itself are settings: `DRCTL_KEY` names a file.
+fn is_secretive(name: &str) -> bool {
+    let name = name.to_ascii_uppercase();
+    let says = SECRETIVE.iter().any(|word| name.contains(word));
+    let ends = |ends: &[&str]| ends.iter().any(|end| name.ends_with(end));
+    (says || ends(&SECRETIVE_ENDS)) && !ends(&PLACES) && !name.starts_with("DRCTL_")
+}
+
+/// Remembers the secrets in a variable: its value if its name says that it is one, and passwords in addresses and connection strings.
+pub fn learn_variable(name: &str, value: &str) {
+    // Some name the file of a secret.
+    if is_secretive(name) && !(value.contains('/') && Path::new(value).exists()) {
+        learn(value);
+    }
+    passwords(value).into_iter().for_each(learn);
+}
+
+/// The passwords in addresses (`scheme://user:password@host`) and connection strings (`user:password@host`, `password=...`).
+fn passwords(value: &str) -> Vec<&str> {
+    let rest = value.split_once("://").map_or(value, |(_, rest)| rest);
+    let login = rest.rsplit_once('@').and_then(|(login, _)| login.split_once(':'));
+    let word = |word: &'_ str| {
+        let (key, _) = word.split_once('=')?;
+        let is_one = ["password", "pwd", "sslpassword"].contains(&key.trim().to_ascii_lowercase().as_str());
+        is_one.then_some(key.len() + 1)
+    };
+    let words = value.split([' ', ';', '&', '?']);
+    let named = words.filter_map(|text| Some(text[word(text)?..].trim_matches(['\'', '"'])));
+    // A list of folders has `@` and `:` as well.
+    let login = login.filter(|(user, password)| !user.contains('/') && !password.contains(['/', ' ']));
+    login.map(|(_, password)| password).into_iter().chain(named).collect()
+}
+
 /// The text without the known secrets, in any encoding that they may have.
 pub fn scrubbed(text: String) -> String {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).scrub(text)
@@ -185,6 +227,37 @@ mod tests {
     use crate::kinds::control::CommandState;
     use crate::kinds::shared::database::AliveState;
     use crate::model::scrub::HIDDEN;
+
+    #[test]
+    fn variables_with_secrets_are_known_by_name_and_by_content() {
+        for name in ["MYSQL_PWD", "APP_DSN", "GITHUB_PAT", "PGPASSWORD", "STRIPE_API_KEY", "npm_token"] {
+            assert!(is_secretive(name), "{name}");
+        }
+        let plain = [
+            "PWD",
+            "OLDPWD",
+            "PATH",
+            "DRCTL_KEY",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_REGION",
+            "AWS_ACCESS_KEY_ID",
+        ];
+        for name in plain {
+            assert!(!is_secretive(name), "{name}");
+        }
+        for (value, found) in [
+            ("postgres://app:hunter22@db:5432/app", vec!["hunter22"]),
+            ("postgres://app:a@b@db/app", vec!["a@b"]),
+            ("app:hunter22@tcp(db:3306)/app", vec!["hunter22"]),
+            ("host=db user=app password='hunter22' dbname=app", vec!["hunter22"]),
+            ("Server=db;Uid=app;Pwd=hunter22;", vec!["hunter22"]),
+            ("us-west-2", vec![]),
+            ("/usr/bin:/opt/node@18/bin:/bin", vec![]),
+            ("https://example.com/x", vec![]),
+        ] {
+            assert_eq!(passwords(value), found, "{value}");
+        }
+    }
 
     #[test]
     fn a_login_is_never_printed() {

@@ -116,9 +116,8 @@ impl Context {
         if global.sandbox.is_none() {
             environment_files::check(environment_files::ALL).map_err(CliError::usage)?;
         }
-        for secret in KEYS.into_iter().filter_map(environment::secret) {
-            secrets::learn(secret.expose());
-        }
+        // Programs that reach a host get all of them, and may print them.
+        environment::all().iter().for_each(|(name, value)| secrets::learn_variable(name, value));
         let mut base = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
         if let Some(unpacked) = super::commands::kit::unpack(global, printer)? {
             base = unpacked;

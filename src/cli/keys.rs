@@ -9,6 +9,7 @@ use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey};
 use super::error::CliError;
 use super::files::own_file;
 use super::{environment, printer};
+use crate::adapters::secrets;
 use crate::files::{self, Use};
 use crate::model::authority::Authority;
 use crate::model::ids::StepId;
@@ -212,6 +213,12 @@ pub fn load(path: &Path) -> Result<PrivateKey, CliError> {
     PrivateKey::from_openssh(file.text()?).map_err(|e| unusable(path, &e))
 }
 
+/// No message repeats a passphrase.
+fn known(passphrase: &str) -> String {
+    secrets::learn(passphrase);
+    passphrase.to_owned()
+}
+
 /// A passphrase from a file, or from the person at the terminal.
 ///
 /// # Errors
@@ -222,9 +229,9 @@ pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
         let file = files::open(&path, Use::Passphrase)?;
         own_file(&path)?;
         let text = file.text()?;
-        return Ok(text.trim_end_matches(['\n', '\r']).to_owned());
+        return Ok(known(text.trim_end_matches(['\n', '\r'])));
     }
-    printer::asking(|| rpassword::prompt_password(asked)).map_err(|e| {
+    printer::asking(|| rpassword::prompt_password(asked)).map(|text| known(&text)).map_err(|e| {
         CliError::usage_fix(
             format!("no passphrase, and no terminal to ask for one ({e})"),
             "set DRCTL_KEY_PASSPHRASE_FILE, or let ssh-agent hold the key and name the public key (.pub)",

@@ -23,6 +23,9 @@ fn surroundings() {
             ("TZ", "Asia/Tokyo"),
             ("AWS_PROFILE", "west"),
             ("APP_TOKEN", TOKEN),
+            ("DATABASE_URL", "postgres://app:url-9Kd2Mx7Q@db:5432/app"),
+            ("MYSQL_PWD", "pwd-4Hs8Zt1W"),
+            ("REPORTING", "any-6Bn3Vc5R"),
             ("DRCTL_KEY_PASSPHRASE_FILE", "/secret"),
             ("AWS_SECRET_ACCESS_KEY", "never-to-be-given-0123"),
         ];
@@ -71,6 +74,16 @@ fn a_command_is_given_a_named_environment_only() {
         &["APP_TOKEN"],
     ));
     assert_eq!((state.exit, state.tail.as_str()), (Some(3), "token: [a secret]\n[a secret]"));
+}
+
+/// A tool rarely prints the whole address: the password alone is a secret as well, and so is every value that was given on purpose.
+#[test]
+fn nothing_of_what_a_command_was_given_is_kept() {
+    let state = ran(&shell(
+        "echo 'login app/url-9Kd2Mx7Q failed'; echo pwd-4Hs8Zt1W; echo any-6Bn3Vc5R; exit 3",
+        &["DATABASE_URL", "MYSQL_PWD", "REPORTING"],
+    ));
+    assert_eq!(state.tail, "login app/[a secret] failed\n[a secret]\n[a secret]");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use crate::adapters::live::Live;
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
-use crate::adapters::{self, Cloud};
+use crate::adapters::{self, Cloud, secrets};
 use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
 use crate::cli::exit;
@@ -46,7 +46,7 @@ impl Stage {
         let world = World::simulated(began, seed, pace);
         let sandbox = Sandbox::fed(plan, scenario.clone(), seed, began, world.clone(), feed);
         let kind = WorldKind::Sandbox { scenario: scenario.name.to_owned(), seed, began };
-        let prober = LiveProber::new(world.clone(), None);
+        let prober = LiveProber::new(world.clone(), None, secrets::scrubbed);
         Self { world, kind, sandbox: Some(sandbox), live: None, prober }
     }
 
@@ -63,7 +63,7 @@ impl Stage {
         let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
         let live = Rc::new(Live::new(world.clone(), settings, recovery.cloned()));
         let alarms: Rc<dyn Alarms> = Rc::<Live>::clone(&live);
-        let prober = LiveProber::new(world.clone(), Some(alarms));
+        let prober = LiveProber::new(world.clone(), Some(alarms), secrets::scrubbed);
         Ok(Self { world, kind: WorldKind::Live, sandbox: None, live: Some(live), prober })
     }
 
