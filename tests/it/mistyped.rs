@@ -28,6 +28,29 @@ fn a_command_that_was_nearly_right_names_the_right_one() {
     assert!(!err.contains("drctl runs nonsense"), "{err}");
 }
 
+/// Somebody who types an option of a rehearsal does not want to move production.
+#[test]
+fn an_option_of_a_rehearsal_never_starts_a_live_run() {
+    let folder = Folder::with_plans();
+    for option in [["--seed", "3"], ["--pace", "60"]] {
+        for command in [
+            &["failover", "truststream", "--to", "us-east-1", "--yes"][..],
+            &["switchover", "truststream", "--to", "us-east-1"],
+            &["drill", "truststream", "--mode", "live"],
+            &["drill", "truststream"],
+            &["runs", "resume", "latest"],
+            &["serve"],
+        ] {
+            let (code, out, err) = folder.run(&[command, &option].concat());
+            let told = err.contains("is for rehearsals") && err.contains("--sandbox");
+            assert!(code == 2 && told, "{command:?} {option:?}: {code} {out}{err}");
+        }
+        let rehearsal = ["drill", "truststream", "--mode", "rehearsal", "--scenario", "calm"];
+        let (_, out, err) = folder.run(&[&rehearsal[..], &option].concat());
+        assert!(!err.contains("is for rehearsals"), "{out}{err}");
+    }
+}
+
 #[test]
 fn a_step_that_is_none_is_a_mistake_that_names_the_nearest() {
     let folder = Folder::with_plans();

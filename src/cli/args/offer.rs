@@ -4,6 +4,8 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
+use super::DrillMode;
+
 /// Options of a new rehearsal.
 const REHEARSES: &[&str] = &["sandbox", "seed", "pace"];
 /// Options for running a rehearsal. Commands that only read or extend its journal do not need them.
@@ -55,7 +57,13 @@ fn hidden(command: Command, global: &[Arg], verbs: &[&str]) -> Command {
     })
 }
 
-/// Refuses options that have no effect on the given command.
+/// Whether the command simulates without `--sandbox`: a drill in the mode `rehearsal`.
+fn simulates(command: &ArgMatches) -> bool {
+    let mode = command.try_get_one::<DrillMode>("mode").ok().flatten();
+    matches!(mode, Some(DrillMode::Rehearsal))
+}
+
+/// Refuses options that have no effect on the given command, and options of a rehearsal for a command that is live.
 ///
 /// # Errors
 /// With the option and the command.
@@ -68,8 +76,18 @@ pub fn refuse(matches: &ArgMatches) -> Result<(), clap::Error> {
     let typed =
         |id: &&&str| at.try_contains_id(id).is_ok() && at.value_source(id) == Some(ValueSource::CommandLine);
     let options = meaningless(&verbs).concat();
-    let Some(option) = options.iter().find(typed) else { return Ok(()) };
-    let (option, verb) = (option.replace('_', "-"), verbs.join(" "));
+    let verb = verbs.join(" ");
+    let Some(option) = options.iter().find(typed) else {
+        let Some(option) = DRIVES.iter().find(typed).filter(|_| !typed(&&"sandbox") && !simulates(at)) else {
+            return Ok(());
+        };
+        // Somebody who types it wants a rehearsal. Without --sandbox the same command changes real things.
+        let text = format!(
+            "--{option} is for rehearsals, but `drctl {verb}` without --sandbox is live\n\nfix: add --sandbox to rehearse, or omit --{option}\n"
+        );
+        return Err(clap::Error::raw(ErrorKind::MissingRequiredArgument, text));
+    };
+    let option = option.replace('_', "-");
     let why = match option.as_str() {
         "sandbox" => "the command runs no rehearsal, and reads no journal of a rehearsal",
         "seed" | "pace" => "the command runs no rehearsal",
