@@ -55,9 +55,14 @@ pub fn secret(name: &str) -> Option<Secret> {
     std::env::var(name).ok().filter(|text| !text.is_empty()).map(|text| Secret::new(&text))
 }
 
+/// The words of the command line, as far as they are text.
+pub fn typed() -> Vec<String> {
+    std::env::args_os().skip(1).filter_map(|word| word.into_string().ok()).collect()
+}
+
 /// The value of `--output` on a command line that could not be parsed.
 pub fn output_as_typed() -> Option<String> {
-    let mut words = std::env::args().skip(1);
+    let mut words = typed().into_iter();
     while let Some(word) = words.next() {
         if word == "--output" {
             return words.next();

@@ -52,8 +52,7 @@ pub fn main() -> u8 {
             let typed = environment::output_as_typed().and_then(|o| Format::from_str(&o, true).ok());
             match typed.filter(|format| e.use_stderr() && *format != Format::Human) {
                 Some(format) => report(&Printer::new(format), &CliError::usage(e.to_string().trim())),
-                // clap formats its own errors, help and version, and selects the stream for each.
-                None => drop(e.print()),
+                None => printer::of_clap(&e),
             }
             return if e.use_stderr() { exit::USAGE } else { exit::DONE };
         }

@@ -196,6 +196,27 @@ impl Printer {
     }
 }
 
+/// Writes an error, the help or the version of the argument parser. It repeats what was typed, as one line without effect.
+pub fn of_clap(error: &clap::Error) {
+    let as_words = |text: String| {
+        environment::typed().iter().filter(|typed| typed.contains('\n')).fold(text, |text, typed| {
+            let value = typed.split_once('=').map_or("", |(_, value)| value);
+            let text = text.replace(typed, &plain::line(typed));
+            if value.contains('\n') { text.replace(value, &plain::line(value)) } else { text }
+        })
+    };
+    let to_stderr = error.use_stderr();
+    let shown = if to_stderr { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() };
+    let text = match shown && !environment::no_color() {
+        true => plain::terminal(&as_words(error.render().ansi().to_string()), Colours::Shown),
+        false => plain::terminal(&as_words(error.render().to_string()), Colours::None),
+    };
+    let _ = match to_stderr {
+        true => write!(std::io::stderr(), "{text}"),
+        false => write!(std::io::stdout(), "{text}"),
+    };
+}
+
 pub use crate::model::waiver::harmless;
 
 /// Good.

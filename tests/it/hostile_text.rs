@@ -296,6 +296,24 @@ fn what_is_typed_is_kept_as_words() {
     assert!(exported.contains("drowssap"), "{exported}");
 }
 
+/// An error of the argument parser repeats what was typed.
+#[test]
+fn what_is_mistyped_is_repeated_as_words() {
+    let folder = Folder::with_plans();
+    let typed = HOSTILE.replace('\0', "");
+    let failover = ["failover", "truststream", "--to", "us-east-1", "--sandbox"];
+    let option = format!("--{typed}");
+    for more in [&["--severity", typed.as_str()][..], &[option.as_str()], &["--pace", typed.as_str()]] {
+        let (code, out, err) = folder.run(&[&failover[..], more].concat());
+        assert_eq!(code, 2, "{out}{err}");
+        assert!(out.is_empty() && err.contains("hidden"), "{out}{err}");
+        harmless("standard error", &err);
+    }
+    let (code, out, err) = folder.run(&[typed.as_str()]);
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    harmless("standard error", &err);
+}
+
 #[test]
 fn each_sink_has_its_own_dangers() {
     for text in [
