@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use futures_util::future::{Either, join3, select};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 
 /// The variables that every program gets from this process's environment. Others may hold credentials.
@@ -29,6 +29,16 @@ pub fn inherit(environment: impl FnOnce() -> BTreeMap<String, String>) {
 /// The value of a variable that this process was started with.
 pub fn inherited(name: &str) -> Option<&'static str> {
     AROUND.get()?.get(name).map(String::as_str)
+}
+
+/// Prevents core dumps of this process and of every program that it starts: memory holds logins and keys.
+pub fn dump_no_core() {
+    // Neither fails for a process that lowers its own limits.
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let _ = setrlimit(Resource::Core, none);
+    // A program in core_pattern gets dumps despite the limit.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
 /// Kills every running group. For a process that exits without running destructors.

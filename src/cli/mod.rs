@@ -37,11 +37,13 @@ use args::{Cli, Command};
 use error::CliError;
 use printer::{Format, Printer};
 
+use crate::adapters::process;
 use crate::model::time::Timestamp;
 use crate::world::World;
 
 /// Parses the command line, runs the command, and returns the exit code.
 pub fn main() -> u8 {
+    process::dump_no_core();
     complete::answer();
     let cli = match args::parse(std::env::args_os()) {
         Ok((mut cli, typed)) => {

@@ -120,3 +120,25 @@ fn nobody_else_reads_a_kit() {
     assert_eq!(std::fs::metadata(&kit).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!std::fs::read_to_string(&kit).unwrap().contains("an older one"));
 }
+
+/// Memory holds logins and keys, so neither drctl nor what it starts leaves a core file.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_crash_leaves_no_memory_behind() {
+    let folder = Folder::with_plans();
+    let mut served = folder.start(&["serve", "--sandbox", "--until", "2027-01-01T00:00:00Z", "--pace", "60"]);
+    let limits = format!("/proc/{}/limits", served.id());
+    let began = std::time::Instant::now();
+    let core = loop {
+        let text = std::fs::read_to_string(&limits).unwrap();
+        let line = text.lines().find(|line| line.starts_with("Max core file size")).unwrap().to_owned();
+        let words: Vec<_> = line.split_whitespace().skip(4).take(2).map(str::to_owned).collect();
+        // The limit of this process, until drctl lowers it.
+        if words == ["0", "0"] || began.elapsed() > std::time::Duration::from_secs(30) {
+            break words;
+        }
+    };
+    served.kill().unwrap();
+    served.wait().unwrap();
+    assert_eq!(core, ["0", "0"]);
+}
