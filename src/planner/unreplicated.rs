@@ -26,7 +26,17 @@ pub(super) fn lost(draft: &mut Draft<'_>, component: &Component, db: &DatabaseRe
         Lost::Rows | Lost::Expendable => Unreplicated { detail: String::new(), ..thing.clone() },
         _ => thing.clone(),
     };
-    let all: Vec<_> = seen.unreplicated.iter().map(steady).collect();
+    let standby = estate.now(&Target::Database(db.clone())).and_then(|now| now.state());
+    let synced = match standby {
+        Some(State::Database(standby)) => standby.synced_slots.as_deref(),
+        _ => None,
+    };
+    let all: Vec<_> = seen
+        .unreplicated
+        .iter()
+        .filter_map(|thing| thing.on(&db.id, synced))
+        .map(|thing| steady(&thing))
+        .collect();
     draft.notes.extend(all.iter().map(|thing| format!("`{name}`: {}", thing.words())));
     all.into_iter().filter(Unreplicated::loses_rows).collect()
 }

@@ -129,9 +129,11 @@ impl Evaluation<'_> {
         let at_writer = format!("{name} in {writer}");
         let mut checks = vec![check(Area::Backups, at_writer.clone(), self.backups(&primary))];
         let fence = self.fence(spec, &primary).map(|told| check(Area::Fence, at_writer.clone(), told));
-        let lacks = self.unreplicated(&primary).map(|told| check(Area::Unreplicated, at_writer, told));
+        let standbys: Vec<_> = spec.at.keys().filter(|site| *site != writer).filter_map(at).collect();
+        let lacks =
+            self.unreplicated(&primary, &standbys).map(|told| check(Area::Unreplicated, at_writer, told));
         checks.extend(fence.into_iter().chain(lacks));
-        for standby in spec.at.keys().filter(|site| *site != writer).filter_map(at) {
+        for standby in standbys {
             let about = format!("{name} in {}", standby.place.name);
             let target = Target::Database(standby.clone());
             let Known::Fresh(state) = self.seen.estate.database(&target, self.seen.now) else {

@@ -6,7 +6,7 @@ use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
-use crate::kinds::shared::unreplicated::Unreplicated;
+use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
 use crate::kinds::shared::wal::WalPoint;
 use crate::kinds::{Fact, Operation, Store};
 use crate::model::ids::ComponentName;
@@ -249,22 +249,31 @@ impl RunState {
         })
     }
 
-    /// What the old primary of a component had that its standbys do not: as read by the SQL fence, or from the runbook. A fence that closes
-    /// databases makes them unreadable.
-    pub fn unreplicated(&self, component: &ComponentName) -> &[Unreplicated] {
+    /// What the old primary of a component had that its standbys do not: as a census read it after writes had ended, with what the runbook
+    /// knows of databases that the census could not read; or as the runbook has it.
+    pub fn unreplicated(&self, component: &ComponentName) -> Vec<Unreplicated> {
+        // A server that turned out to be a replica has no word of the fence, and nobody read what it had as a primary.
         let read = self.known_of(component).find_map(|f| match f {
-            Fact::Fenced { method: FenceMethod::Sql, unreplicated, .. } => Some(unreplicated.as_slice()),
+            Fact::Fenced { method, word: Some(_), unreplicated, .. } if method.tells_the_end() => {
+                Some(unreplicated.clone())
+            }
             _ => None,
         });
         let planned = || {
             self.runbook.steps.iter().find_map(|s| match &s.action {
                 Action::Check(Check::Exposure { db, unreplicated, .. }) if db.component == *component => {
-                    Some(unreplicated.as_slice())
+                    Some(unreplicated.clone())
                 }
                 _ => None,
             })
         };
-        read.or_else(planned).unwrap_or_default()
+        let Some(mut read) = read else { return planned().unwrap_or_default() };
+        if read.iter().any(|u| u.what == Lost::Unseen) {
+            let more: Vec<_> =
+                planned().unwrap_or_default().into_iter().filter(|u| !u.is_among(&read)).collect();
+            read.extend(more);
+        }
+        read
     }
 
     /// Why the last commit that the fence read may not be the last one, if that is so.

@@ -127,6 +127,14 @@ fn obstacles_of_a_fence_and_rows_that_no_standby_has_are_said() {
     is(with(&mut case, Lost::Rows), Standing::Degraded, rows);
     is(with(&mut case, Lost::Expendable), Standing::Ready, rows);
     is(with(&mut case, Lost::Slot), Standing::Ready, "logical slot app.public.cache");
+    case.database("us-east-1", |db| db.synced_slots = Some(Vec::new()));
+    is(
+        with(&mut case, Lost::Failover),
+        Standing::Ready,
+        "has not synchronized it) does not exist on a standby",
+    );
+    case.database("us-east-1", |db| db.synced_slots = Some(vec!["app.public.cache".to_owned()]));
+    assert!(!case.checks().iter().any(|check| check.area == Area::Unreplicated), "the standby has it");
 }
 
 #[test]

@@ -151,6 +151,7 @@ impl Aws {
             endpoint_mismatch: false,
             advice: Vec::new(),
             unreplicated: Vec::new(),
+            synced_slots: None,
             instance: Some(Box::new(settings(db))),
             cluster: None,
         }

@@ -7,17 +7,23 @@
 //! of this, so a new primary is fenced as well; the runbook lifts the fence there after the promotion.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use futures_util::future::{join, join_all};
 use tokio_postgres::Client;
 
 use super::census::{self, Census, Database, Known, Subscription, Writer, named};
-use super::{CommitAge, Failure, connect, identifier, open_state, parts, server};
+use super::unreplicated::{self, Inside};
+use super::{CommitAge, Failure, Postgres, connect, identifier, open_state, parts, server};
 use crate::adapters::secrets::Login;
+use crate::inventory::Observation;
+use crate::kinds::State;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
 use crate::kinds::shared::wal::WalPoint;
+use crate::model::measure::ClockReading;
 use crate::plan::settings::SqlSettings;
+use crate::run::outcome::CallOutcome;
 
 /// Seconds between two censuses: enough for a connection pool to reconnect.
 const INTERVAL_S: u32 = 1;
@@ -92,6 +98,101 @@ impl Way<'_> {
 /// (`CheckMyDatabase` in the server's source). The server sends it after it has accepted the password.
 pub(super) fn is_shut(why: &str) -> bool {
     why.starts_with("55000: ") && why.ends_with("is not currently accepting connections")
+}
+
+impl Postgres {
+    /// Connects to the server for work on a fence: databases cannot be closed from within.
+    async fn connect_for(
+        &self,
+        method: FenceMethod,
+        endpoint: &str,
+        login: &Login,
+    ) -> Result<Client, Failure> {
+        match method {
+            FenceMethod::AllowConnections => self.way(endpoint, login).aside().await,
+            _ => self.connect(endpoint, login).await,
+        }
+    }
+
+    /// Whether the fence holds.
+    pub async fn fence_state(
+        &self,
+        db: &DatabaseRef,
+        method: FenceMethod,
+        endpoint: &str,
+        login: &Login,
+    ) -> Observation {
+        let work = async {
+            let client = self.connect_for(method, endpoint, login).await?;
+            let way = self.way(endpoint, login);
+            let (found, commit) = match method {
+                FenceMethod::PgHba => self.hba_state(&client, &way, db).await?,
+                _ => look(&client, db, method).await?,
+            };
+            let asked = self.world.now();
+            let shows = server::clock(&client).await?;
+            let clock = ClockReading::new(shows, asked, self.world.now());
+            let inside = self.inside.borrow().get(endpoint).cloned().unwrap_or_default();
+            let unreplicated = match found.proven {
+                true => unreplicated::read(&client, &way, db, &inside).await?,
+                false => Vec::new(),
+            };
+            Ok((FenceState { unreplicated, ..found }, commit, clock))
+        };
+        match self.within(work).await {
+            Ok((found, commit, clock)) => {
+                let commit = commit.map(|c| c.read_at(clock.at));
+                self.seen(State::Fence(FenceState {
+                    last_commit: commit.map(|c| c.here),
+                    last_commit_there: commit.map(|c| c.there),
+                    clock: found.proven.then_some(clock),
+                    ..found
+                }))
+            }
+            Err(failure) => failure.observation(self.world.now()),
+        }
+    }
+
+    /// Keeps clients out with the given fence method, and terminates their sessions.
+    pub async fn fence(
+        &self,
+        db: &DatabaseRef,
+        method: FenceMethod,
+        (endpoint, login): (&str, &Login),
+        key: &str,
+    ) -> CallOutcome {
+        if method == FenceMethod::PgHba {
+            return self.hba_set(db, endpoint, login, key).await;
+        }
+        self.act(async {
+            let client = self.connect_for(method, endpoint, login).await?;
+            let opened = close(&client, &self.way(endpoint, login), db, method).await?;
+            self.inside.borrow_mut().entry(endpoint.to_owned()).or_default().extend(opened);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lifts the fence.
+    pub async fn unfence(
+        &self,
+        db: &DatabaseRef,
+        method: FenceMethod,
+        (endpoint, login): (&str, &Login),
+        key: &str,
+    ) -> CallOutcome {
+        if method == FenceMethod::PgHba {
+            return self.hba_lift(db, endpoint, login, key).await;
+        }
+        if method == FenceMethod::AllowConnections {
+            self.inside.borrow_mut().remove(endpoint);
+        }
+        self.act(async {
+            let client = self.connect_for(method, endpoint, login).await?;
+            open(&client, &self.way(endpoint, login), method).await
+        })
+        .await
+    }
 }
 
 /// The record of the fences: the word of the last one, possibly three numbers, the disabled subscriptions and the closed
@@ -273,15 +374,17 @@ fn numbers(census: &Census) -> String {
     }
 }
 
-/// Takes the logins, or closes the databases, in one transaction; then disables subscriptions and terminates the sessions.
+/// Takes the logins, or closes the databases, in one transaction; then disables subscriptions and terminates the sessions. Returns the
+/// sessions that it opened in databases before it closed them.
 pub(super) async fn close(
     client: &Client,
     way: &Way<'_>,
     db: &DatabaseRef,
     method: FenceMethod,
-) -> Result<(), Failure> {
+) -> Result<Inside, Failure> {
     let known = Known::of(db, method);
     let census = census::take(client).await?;
+    let mut inside = Inside::new();
     let refuse = |code: &str, why: &str| Err(Failure::Refused(code.to_owned(), why.to_owned()));
     if census.replica {
         return refuse("replica", "it is a replica; another server is the writer");
@@ -294,10 +397,12 @@ pub(super) async fn close(
                 let why = "this login can close no database except the one that it is connected to";
                 return refuse("no_application_database", why);
             }
+            inside = opened_in(way, &databases).await;
             commit(client, &shutting(&census, &databases)).await?;
         }
     }
-    end(client, known).await
+    end(client, known).await?;
+    Ok(inside)
 }
 
 /// Terminates sessions, twice: a client that was admitted just before appears in the list a moment later. The proof reports
@@ -311,6 +416,13 @@ pub(super) async fn end(client: &Client, known: Known<'_>) -> Result<(), Failure
         let _ = join_all(end).await;
     }
     Ok(())
+}
+
+/// Databases that let drctl in. The proof names those that do not.
+async fn opened_in(way: &Way<'_>, databases: &[&Database]) -> Inside {
+    let opened =
+        databases.iter().map(|d| async { Some((d.name.clone(), Rc::new(way.to(&d.name).await.ok()?))) });
+    join_all(opened).await.into_iter().flatten().collect()
 }
 
 async fn take_logins(

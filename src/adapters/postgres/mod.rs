@@ -21,6 +21,8 @@ mod unreplicated;
 mod verify;
 mod withdraw;
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -33,7 +35,7 @@ use super::secrets::Login;
 use crate::inventory::Observation;
 use crate::kinds::State;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
-use crate::kinds::shared::fence::{FenceMethod, FenceState};
+use crate::kinds::shared::fence::FenceState;
 use crate::kinds::shared::rebuild::{JobStage, RebuildState};
 use crate::kinds::shared::restore::{Found, Part, Restore, RestoreState};
 use crate::model::ids::Digest;
@@ -148,30 +150,25 @@ pub struct Postgres {
     settings: SqlSettings,
     jobs: verify::Jobs,
     lacking: unreplicated::Remembered,
+    /// By endpoint.
+    inside: RefCell<BTreeMap<String, unreplicated::Inside>>,
 }
 
 impl Postgres {
     /// Opens no connection.
     pub fn new(world: World, settings: SqlSettings) -> Self {
-        Self { world, settings, jobs: verify::Jobs::default(), lacking: unreplicated::Remembered::default() }
+        Self {
+            world,
+            settings,
+            jobs: verify::Jobs::default(),
+            lacking: unreplicated::Remembered::default(),
+            inside: RefCell::default(),
+        }
     }
 
     /// Connects to the server by way of any database that lets drctl in.
     async fn connect(&self, endpoint: &str, login: &Login) -> Result<Client, Failure> {
         self.way(endpoint, login).in_any().await
-    }
-
-    /// Connects to the server for work on a fence: databases cannot be closed from within.
-    async fn connect_for(
-        &self,
-        method: FenceMethod,
-        endpoint: &str,
-        login: &Login,
-    ) -> Result<Client, Failure> {
-        match method {
-            FenceMethod::AllowConnections => self.way(endpoint, login).aside().await,
-            _ => self.connect(endpoint, login).await,
-        }
     }
 
     /// Runs something within the overall time limit.
@@ -413,81 +410,6 @@ impl Postgres {
 
     fn way<'a>(&'a self, endpoint: &'a str, login: &'a Login) -> fence::Way<'a> {
         fence::Way { settings: &self.settings, endpoint, login }
-    }
-
-    /// Whether the fence holds.
-    pub async fn fence_state(
-        &self,
-        db: &DatabaseRef,
-        method: FenceMethod,
-        endpoint: &str,
-        login: &Login,
-    ) -> Observation {
-        let work = async {
-            let client = self.connect_for(method, endpoint, login).await?;
-            let way = self.way(endpoint, login);
-            let (found, commit) = match method {
-                FenceMethod::PgHba => self.hba_state(&client, &way, db).await?,
-                _ => fence::look(&client, db, method).await?,
-            };
-            let asked = self.world.now();
-            let shows = server::clock(&client).await?;
-            let clock = ClockReading::new(shows, asked, self.world.now());
-            // Closed databases cannot be inspected.
-            let unreplicated = match found.proven && method != FenceMethod::AllowConnections {
-                true => unreplicated::read(&client, &way, db).await?,
-                false => Vec::new(),
-            };
-            Ok((FenceState { unreplicated, ..found }, commit, clock))
-        };
-        match self.within(work).await {
-            Ok((found, commit, clock)) => {
-                let commit = commit.map(|c| c.read_at(clock.at));
-                self.seen(State::Fence(FenceState {
-                    last_commit: commit.map(|c| c.here),
-                    last_commit_there: commit.map(|c| c.there),
-                    clock: found.proven.then_some(clock),
-                    ..found
-                }))
-            }
-            Err(failure) => failure.observation(self.world.now()),
-        }
-    }
-
-    /// Keeps clients out with the given fence method, and terminates their sessions.
-    pub async fn fence(
-        &self,
-        db: &DatabaseRef,
-        method: FenceMethod,
-        (endpoint, login): (&str, &Login),
-        key: &str,
-    ) -> CallOutcome {
-        if method == FenceMethod::PgHba {
-            return self.hba_set(db, endpoint, login, key).await;
-        }
-        self.act(async {
-            let client = self.connect_for(method, endpoint, login).await?;
-            fence::close(&client, &self.way(endpoint, login), db, method).await
-        })
-        .await
-    }
-
-    /// Lifts the fence.
-    pub async fn unfence(
-        &self,
-        db: &DatabaseRef,
-        method: FenceMethod,
-        (endpoint, login): (&str, &Login),
-        key: &str,
-    ) -> CallOutcome {
-        if method == FenceMethod::PgHba {
-            return self.hba_lift(db, endpoint, login, key).await;
-        }
-        self.act(async {
-            let client = self.connect_for(method, endpoint, login).await?;
-            fence::open(&client, &self.way(endpoint, login), method).await
-        })
-        .await
     }
 
     async fn act(&self, work: impl Future<Output = Result<(), Failure>>) -> CallOutcome {

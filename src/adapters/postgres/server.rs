@@ -97,10 +97,16 @@ pub(super) async fn look(
         follows: row.get(8),
         fence_token: row.get(9),
         advice: advice(client).await?,
+        synced_slots: if replica { Some(json(client, SYNCED).await?) } else { None },
         ..DatabaseState::default()
     };
     Ok((state, commit, row.get::<_, Option<i64>>(4).map(Timestamp::from_millis)))
 }
+
+/// Logical slots that a standby has synchronized and that a promotion keeps. Columns that an older server lacks are null here (PostgreSQL
+/// documentation, «pg_replication_slots», `synced` and `invalidation_reason` since 17).
+const SYNCED: &str = "SELECT coalesce(jsonb_agg(slot_name ORDER BY slot_name), '[]')::text FROM pg_replication_slots s \
+     WHERE (to_jsonb(s) ->> 'synced')::boolean AND NOT temporary AND to_jsonb(s) ->> 'invalidation_reason' IS NULL";
 
 /// Settings that a recovery depends on (PostgreSQL documentation, «pg_rewind», «Replication», `track_commit_timestamp`).
 const SETTINGS: &str = "SELECT current_setting('wal_log_hints') = 'on' OR current_setting('data_checksums') = 'on', \

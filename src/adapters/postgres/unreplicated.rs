@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use futures_util::future::join_all;
 use serde::Deserialize;
@@ -22,9 +23,11 @@ const SERVER: &str = "SELECT jsonb_build_object( \
      'here', current_database(), \
      'databases', (SELECT coalesce(jsonb_agg(datname ORDER BY datname), '[]') FROM pg_database WHERE datallowconn AND NOT datistemplate \
        AND datname NOT IN ('rdsadmin', current_database())), \
-     'slots', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', s.slot_name, 'database', s.database) ORDER BY s.slot_name), '[]') \
-       FROM pg_replication_slots s WHERE s.slot_type = 'logical' AND NOT s.temporary \
-       AND NOT coalesce((to_jsonb(s) ->> 'failover')::boolean, false)), \
+     'closed', (SELECT coalesce(jsonb_agg(datname ORDER BY datname), '[]') FROM pg_database WHERE NOT datallowconn AND NOT datistemplate \
+       AND datname NOT IN ('rdsadmin', current_database())), \
+     'slots', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', s.slot_name, 'database', s.database, \
+         'failover', coalesce((to_jsonb(s) ->> 'failover')::boolean, false)) ORDER BY s.slot_name), '[]') \
+       FROM pg_replication_slots s WHERE s.slot_type = 'logical' AND NOT s.temporary), \
      'prepared', (SELECT coalesce(jsonb_agg(jsonb_build_object('name', gid, 'database', database, 'owner', owner) ORDER BY gid), '[]') \
        FROM pg_prepared_xacts), \
      'files', (SELECT coalesce(jsonb_agg(f.setting ORDER BY f.setting), '[]') FROM pg_settings f, pg_settings d \
@@ -42,6 +45,8 @@ const DATABASE: &str = "SELECT jsonb_build_object( \
 struct Server {
     here: String,
     databases: Vec<String>,
+    /// Databases that accept no connections.
+    closed: Vec<String>,
     slots: Vec<Named>,
     prepared: Vec<Named>,
     files: Vec<String>,
@@ -53,6 +58,8 @@ struct Named {
     database: Option<String>,
     #[serde(default)]
     owner: Option<String>,
+    #[serde(default)]
+    failover: bool,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +80,8 @@ const KEPT: Dur = Dur::mins(1);
 
 /// The last answer, by endpoint.
 pub(super) type Remembered = RefCell<BTreeMap<String, (Timestamp, Vec<Unreplicated>)>>;
+/// Sessions of drctl from before the fence closed their databases, by database. Only they can read these databases.
+pub(super) type Inside = BTreeMap<String, Rc<Client>>;
 
 impl Postgres {
     /// Everything of that kind on a primary. What could not be inspected is included as such.
@@ -85,7 +94,7 @@ impl Postgres {
         }
         let work = async {
             let client = self.connect(endpoint, login).await?;
-            read(&client, &self.way(endpoint, login), db).await
+            read(&client, &self.way(endpoint, login), db, &Inside::new()).await
         };
         let found = match self.within(work).await {
             Ok(found) => found,
@@ -101,6 +110,7 @@ pub(super) async fn read(
     client: &Client,
     way: &Way<'_>,
     db: &DatabaseRef,
+    inside: &Inside,
 ) -> Result<Vec<Unreplicated>, Failure> {
     let server: Server = json(client, SERVER).await?;
     let here: Database = json(client, DATABASE).await?;
@@ -109,7 +119,16 @@ pub(super) async fn read(
         let client = way.to(name).await?;
         json::<Database>(&client, DATABASE).await
     });
-    for (name, found) in server.databases.iter().zip(join_all(others).await) {
+    let open = join_all(others).await;
+    let shut = server.closed.iter().map(|name| async move {
+        match inside.get(name) {
+            Some(client) => json::<Database>(client, DATABASE).await,
+            None => Err(Failure::Unreachable("it accepts no connections".to_owned())),
+        }
+    });
+    let closed = join_all(shut).await;
+    let databases = server.databases.iter().chain(&server.closed);
+    for (name, found) in databases.zip(open.into_iter().chain(closed)) {
         match found {
             Ok(found) => all.extend(in_database(db, name, found)),
             Err(failure) => all.push(thing(Lost::Unseen, format!("database {name}"), failure.why())),
@@ -119,7 +138,8 @@ pub(super) async fn read(
         (Some(owner), Some(database)) => format!("of {owner} in {database}"),
         (_, database) => database.as_ref().map_or_else(String::new, |d| format!("of {d}")),
     };
-    all.extend(server.slots.iter().map(|s| thing(Lost::Slot, s.name.clone(), of(s))));
+    let slot = |s: &Named| thing(if s.failover { Lost::Failover } else { Lost::Slot }, s.name.clone(), of(s));
+    all.extend(server.slots.iter().map(slot));
     all.extend(server.prepared.iter().map(|p| thing(Lost::Locked, format!("'{}'", p.name), of(p))));
     // A managed service maintains its own slots and settings.
     if db.engine == Engine::Postgres {

@@ -45,6 +45,7 @@ impl Estate {
             endpoint: Some(listens(&db.reference)),
             endpoint_mismatch: false,
             advice: Vec::new(),
+            synced_slots: None,
             unreplicated: Vec::new(),
             instance: db.settings(),
             cluster: self.parts(i),

@@ -26,6 +26,8 @@ pub enum Lost {
     Expendable,
     /// A logical replication slot: its consumer does not find it on the new primary, and may miss changes.
     Slot,
+    /// A logical replication slot with `failover`: a standby has it only if it synchronizes slots (`sync_replication_slots`).
+    Failover,
     /// A prepared transaction: it stays open with its locks until somebody ends it.
     Locked,
     /// A database that could not be inspected.
@@ -38,6 +40,26 @@ impl Unreplicated {
     /// Whether its rows may be lost without any trace in the WAL.
     pub const fn loses_rows(&self) -> bool {
         matches!(self.what, Lost::Rows | Lost::Unseen)
+    }
+
+    /// What of this a promotion of one standby loses; `None` if nothing. `synced` are the slots that the standby has synchronized, if that
+    /// is known.
+    pub fn on(&self, standby: &str, synced: Option<&[String]>) -> Option<Self> {
+        match (self.what, synced) {
+            (Lost::Failover, Some(synced)) if synced.contains(&self.name) => None,
+            (Lost::Failover, Some(_)) => {
+                let why = format!("it has `failover`, but {standby} has not synchronized it");
+                let detail = [self.detail.as_str(), &why].into_iter().filter(|part| !part.is_empty());
+                let detail = detail.collect::<Vec<_>>().join("; ");
+                Some(Self { what: Lost::Slot, detail, ..self.clone() })
+            }
+            _ => Some(self.clone()),
+        }
+    }
+
+    /// Whether others name the same thing. The details of a table change.
+    pub fn is_among(&self, others: &[Self]) -> bool {
+        others.iter().any(|other| other.what == self.what && other.name == self.name)
     }
 
     /// What a person must know about it, as a sentence.
@@ -53,6 +75,9 @@ impl Unreplicated {
             ),
             Lost::Slot => format!(
                 "logical slot {name}{detail} does not exist on a standby: after a promotion its consumer finds no slot and may miss changes"
+            ),
+            Lost::Failover => format!(
+                "logical slot {name}{detail} has `failover`: after a promotion its consumer finds it only if the standby has synchronized it"
             ),
             Lost::Locked => format!(
                 "prepared transaction {name}{detail} stays open with its locks, also on the new primary, until somebody commits it or rolls it back there"

@@ -1,8 +1,11 @@
 //! Checks of the writer: whether it could be fenced, and which of its data no standby has.
 
+use std::collections::BTreeSet;
+
 use super::{Evaluation, Reading, not, ready};
-use crate::kinds::shared::database::{Database, DatabaseRef};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
 use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{State, Target};
 use crate::model::readiness::Standing;
 
@@ -52,11 +55,18 @@ impl Evaluation<'_> {
         self.seen.estate.now(&target)?.refused(&target)
     }
 
+    fn state_of(&self, db: &DatabaseRef) -> Option<&DatabaseState> {
+        self.seen.estate.database(&Target::Database(db.clone()), self.seen.now).fresh()
+    }
+
     /// Tables and slots that a promotion loses, whatever the replication lag is.
-    pub(super) fn unreplicated(&self, writer: &DatabaseRef) -> Option<Reading> {
-        let target = Target::Database(writer.clone());
-        let state = self.seen.estate.database(&target, self.seen.now).fresh()?;
-        let words: Vec<_> = state.unreplicated.iter().map(|thing| thing.words()).collect();
+    pub(super) fn unreplicated(&self, writer: &DatabaseRef, standbys: &[DatabaseRef]) -> Option<Reading> {
+        let state = self.state_of(writer)?;
+        let of = |thing: &Unreplicated| -> BTreeSet<String> {
+            let synced = |db| self.state_of(db).and_then(|standby| standby.synced_slots.as_deref());
+            standbys.iter().filter_map(|db| Some(thing.on(&db.id, synced(db))?.words())).collect()
+        };
+        let words: Vec<_> = state.unreplicated.iter().flat_map(of).collect();
         if words.is_empty() {
             return None;
         }

@@ -244,6 +244,9 @@ pub struct DatabaseState {
     /// For a writer: what its physical standbys lack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreplicated: Vec<Unreplicated>,
+    /// For a standby: the logical slots that it has synchronized and that a promotion keeps; `None` if that is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synced_slots: Option<Vec<String>>,
     /// For a managed instance: the settings to create a similar one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<Box<InstanceSettings>>,
