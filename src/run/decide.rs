@@ -379,6 +379,11 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
             .collect();
     }
     let mut effects = forward(state, now, false);
+    let withdraw = (0..state.steps.len()).filter(|&i| state.to_withdraw(i) && !guard_unread(state, i));
+    effects.extend(withdraw.map(Effect::Withdraw));
+    if state.withdraws() || effects.iter().any(|e| matches!(e, Effect::Withdraw(_))) {
+        return effects;
+    }
     if state.past_return() {
         if !state.in_flight() {
             let closed = || record(EventKind::RunFinished { outcome: Outcome::Abandoned });

@@ -112,10 +112,17 @@ impl RunState {
         kept || (action.is_final() && work.asked[0].is_some())
     }
 
-    /// Whether a requested promotion must be withdrawn now: more may be lost by now than was accepted, and the server's host can stop it.
+    /// Whether a requested promotion must be withdrawn now, which takes the server's host: more may be lost by now than was accepted, or the
+    /// run is cancelled.
     pub fn to_withdraw(&self, i: usize) -> bool {
         let by_host = matches!(&self.step(i).action, Action::Op(Operation::Promote(Promote { db, .. })) if db.host.is_some());
-        let refused = matches!(self.work(i).status, Status::Blocked { rule: Some(_), .. });
+        let refused = match self.work(i).status {
+            Status::Blocked { rule: Some(_), .. } => true,
+            Status::Started | Status::Backoff { .. } | Status::Blocked { .. } | Status::Failed => {
+                self.mode == Mode::Cancelling
+            }
+            _ => false,
+        };
         let asked = self.step(i).action.outlasts() && self.work(i).asked[0].is_some();
         by_host && refused && asked && self.steps[i].withdrawal.is_none()
     }
@@ -189,6 +196,8 @@ impl RunState {
                     self.promoted.remove(&db.component);
                     self.promoted_at.remove(&db.component);
                 }
+                // A cancelled run that promoted nothing is undone.
+                self.closing &= self.past_return();
             }
             EventKind::WithdrawFailed { why, .. } if under_way => {
                 self.steps[position].withdrawal = Some(Withdrawal::Failed(why.clone()));

@@ -208,7 +208,7 @@ fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
 /// closes a run that could not be undone.
 fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Person) -> Vec<EventKind> {
     let under_way = |test: fn(&Status) -> bool| (0..state.steps.len()).any(|i| test(&state.work(i).status));
-    let past = state.past_return() && !under_way(|s| *s == Status::Calling);
+    let past = state.past_return() && !under_way(|s| *s == Status::Calling) && !state.withdraws();
     // An undo that failed once may never succeed. The person decides when to stop trying.
     let failed = |s: &StepState| s.undo.as_ref().is_some_and(|u| u.status == Status::Failed);
     let stuck = state.steps.iter().any(failed) && !state.in_flight();

@@ -5,12 +5,13 @@ use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::plan::Plan;
-use drctl::record::event::{Event, EventKind};
+use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::report::summary;
+use drctl::run::state::Mode;
 use drctl::run::{RunState, Stop};
 
 use crate::loss::intended;
-use crate::resume::events;
+use crate::resume::{estates, events};
 use crate::rig::{Rehearsed, Rig, plan, truststream};
 
 /// Self-managed servers, with or without hosts.
@@ -89,6 +90,56 @@ fn a_promotion_that_may_come_beyond_the_accepted_loss_is_withdrawn_by_its_host()
     let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
     let standby = seen.iter().find(|(key, _)| key.starts_with("database/east/")).unwrap();
     assert!(matches!(standby.1, State::Database(d) if d.is_replica()), "{standby:?}");
+}
+
+/// Cancelled while the standby has not begun the promotion that was asked for.
+#[test]
+fn a_cancel_withdraws_a_promotion_that_was_asked_for_and_is_not_seen() {
+    for host in [HOST, ""] {
+        let mut rig = rig(host, Dur::mins(10));
+        rig.waivers[0].accept_loss_ms = Some(Dur::mins(600));
+        let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+        let all = events(&whole);
+        let answers = |e: &Event| matches!(&e.what, EventKind::CallAnswered { step, .. } if step.as_str() == "promote.db");
+        let n = 1 + all.iter().position(answers).unwrap();
+        let notes = estates(&whole.notes, &all[..n]).pop().unwrap();
+        let (done, _) = rig.cancel(&whole.records[..n], &notes, None);
+        let (state, withdrawn) =
+            (&done.ended.state, kinds(&events(&done), |w| matches!(w, EventKind::Withdrawn { .. })));
+        let left = state.outstanding(state.last_at);
+        rig.later = Some(state.last_at + Dur::mins(60));
+        let (_, seen) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+        let (_, standby) = seen.iter().find(|(key, _)| key.starts_with("database/east/")).unwrap();
+        let State::Database(standby) = standby else { panic!("{standby:?}") };
+        let could = !host.is_empty();
+        assert_eq!(
+            (withdrawn, left.is_empty(), standby.is_replica()),
+            (usize::from(could), could, could),
+            "{left:#?}"
+        );
+        let mode = if could { Outcome::Cancelled } else { Outcome::Abandoned };
+        assert_eq!(state.mode, Mode::Finished(mode));
+    }
+}
+
+/// Whatever the cancel finds, a server that takes writes is not stopped.
+#[test]
+fn a_cancel_withdraws_nothing_once_the_new_primary_is_seen() {
+    let rig = rig(HOST, Dur::ZERO);
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let all = events(&whole);
+    let answers =
+        |e: &Event| matches!(&e.what, EventKind::CallAnswered { step, .. } if step.as_str() == "promote.db");
+    let first = 1 + all.iter().position(answers).unwrap();
+    for n in first..all.len() {
+        let notes = estates(&whole.notes, &all[..n]).pop().unwrap();
+        let (done, _) = rig.cancel(&whole.records[..n], &notes, None);
+        let withdraws = kinds(&events(&done), |w| matches!(w, EventKind::WithdrawIntended { .. }));
+        assert_eq!(withdraws, 0, "cancelled after {n} events");
+        // At the last events it is over.
+        let over = [Outcome::Abandoned, Outcome::Recovered].map(Mode::Finished);
+        assert!(over.contains(&done.ended.state.mode), "cancelled after {n} events");
+    }
 }
 
 /// Applies events after the first ones of a run.
