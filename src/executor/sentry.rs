@@ -3,9 +3,14 @@
 use std::cell::Cell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 use std::rc::Rc;
 
+use futures_util::future::{Either, select};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+
 use super::{Session, survey};
+use crate::inventory::Observation;
 use crate::kinds::{Operation, State, Target};
 use crate::model::time::Dur;
 use crate::record::action::Action;
@@ -14,7 +19,7 @@ use crate::run::RunState;
 /// Interval between two checks for an answer.
 const EVERY: Dur = Dur::secs(1);
 /// Limit on one check: a second for the connection, one for the answer, and some time for DNS.
-const LOOK: Dur = Dur(2_500);
+pub const LOOK: Dur = Dur(2_200);
 
 /// A group of targets that are checked together, and the result of the last check.
 #[derive(Clone, Debug)]
@@ -96,25 +101,52 @@ fn wanted(state: &RunState) -> BTreeMap<String, BTreeSet<Target>> {
     wanted
 }
 
+/// Checks targets once a second until `done` has a result, or nobody wants one. A check that hangs delays no other, and one that ends after
+/// a later one is dropped.
+pub async fn every_second<T>(
+    session: &Session<'_>,
+    targets: &[Target],
+    wanted: impl Fn() -> bool,
+    mut done: impl FnMut(&[(Target, Observation)]) -> Option<T>,
+) -> Option<T> {
+    let check = |began| async move { (began, survey::look(session, targets, LOOK).await) };
+    let (mut under_way, mut due, mut newest) = (FuturesUnordered::new(), session.world.now(), None);
+    while wanted() {
+        let now = session.world.now();
+        if now >= due {
+            under_way.push(check(now));
+            due = now + EVERY;
+        }
+        let tick = pin!(session.world.sleep_until(due));
+        if under_way.is_empty() {
+            tick.await;
+            continue;
+        }
+        let Either::Left((Some((began, seen)), _)) = select(under_way.next(), tick).await else { continue };
+        if newest.is_some_and(|newest| began < newest) {
+            continue;
+        }
+        newest = Some(began);
+        if let Some(result) = done(&seen) {
+            return Some(result);
+        }
+    }
+    None
+}
+
 /// Waits until a target answers the first check, or a check after one without an answer. `None` once the run no longer needs
 /// this.
 pub async fn watch(session: &Session<'_>, post: Post) -> Option<Sign> {
-    loop {
-        let began = session.world.now();
-        if !post.wanted.get() {
-            return None;
-        }
-        let seen = survey::look(session, &post.targets, LOOK).await;
+    let answers = |seen: &[(Target, Observation)]| {
         let alive = seen.iter().find_map(|(_, seen)| match seen.state() {
             Some(State::Alive(alive)) => Some(alive.who.clone()),
             _ => None,
         });
         let before = post.answered.replace(Some(alive.is_some()));
-        if let (Some(who), None | Some(false), true) = (alive, before, post.wanted.get()) {
-            let was_silent = before.is_some();
-            let places = post.targets.iter().filter_map(Target::place).map(|p| p.name.clone()).collect();
-            return Some(Sign { places, who, was_silent, post });
-        }
-        session.world.sleep_until(began + EVERY).await;
-    }
+        let news = before != Some(true) && post.wanted.get();
+        alive.filter(|_| news).map(|who| (who, before.is_some()))
+    };
+    let (who, was_silent) = every_second(session, &post.targets, || post.wanted.get(), answers).await?;
+    let places = post.targets.iter().filter_map(Target::place).map(|p| p.name.clone()).collect();
+    Some(Sign { places, who, was_silent, post })
 }

@@ -110,6 +110,7 @@ mod several;
 mod severities;
 mod shop;
 mod signed;
+mod signs;
 mod simulation;
 mod sinks;
 mod standing;

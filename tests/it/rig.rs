@@ -199,7 +199,7 @@ impl Rig {
     }
 
     /// A clock, and the estate in its initial state.
-    fn stage(&self) -> (World, Sandbox) {
+    pub fn stage(&self) -> (World, Sandbox) {
         let world = World::simulated(BEGAN, self.seed, None);
         let (scenario, feed) = (self.scenario.clone(), self.feed.as_ref());
         let sandbox = Sandbox::fed(&self.plan, scenario, self.seed, BEGAN, world.clone(), feed);

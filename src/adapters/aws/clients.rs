@@ -38,6 +38,10 @@ const OPERATION: Duration = Duration::from_secs(15);
 const CLUSTER_CONNECT: Duration = Duration::from_secs(2);
 const CLUSTER_READ: Duration = Duration::from_secs(4);
 
+/// Limits on a sign of life, which is asked for every second: on the connection, and on the whole call.
+const SIGN_CONNECT: Duration = Duration::from_secs(1);
+const SIGN: Duration = Duration::from_secs(2);
+
 /// The region that serves the API of a global service and whose name is in the signature (AWS, «Global services»).
 const GLOBAL: &str = "us-east-1";
 
@@ -260,6 +264,24 @@ impl Site {
         self.clusters.borrow_mut().entry(url.to_owned()).or_insert_with(make).clone()
     }
 
+    /// The client of RDS for signs of life.
+    pub fn rds_sign(&self) -> Rc<aws_sdk_rds::Client> {
+        self.client("sign of rds", |sdk, _| {
+            let timeouts = TimeoutConfig::builder()
+                .connect_timeout(SIGN_CONNECT)
+                // It counts from the start of the request, so it includes the connection.
+                .read_timeout(SIGN)
+                .operation_attempt_timeout(SIGN)
+                .operation_timeout(SIGN)
+                .build();
+            let mut config = aws_sdk_rds::config::Builder::from(sdk).timeout_config(timeouts);
+            if let Some(url) = self.endpoints.get("rds") {
+                config.set_endpoint_url(Some(url.clone()));
+            }
+            aws_sdk_rds::Client::from_conf(config.build())
+        })
+    }
+
     /// The client of STS, in the region whose STS issues credentials for this place.
     pub fn sts(&self) -> Rc<aws_sdk_sts::Client> {
         self.client("sts", |sdk, url| {
@@ -335,6 +357,39 @@ mod tests {
             let error = site.s3().get_object().bucket("b").key("k").send().await.unwrap_err();
             assert!(format!("{error:?}").contains("LengthLimit"), "{error:?}");
         });
+    }
+
+    /// Asked every second, it may not wait as long as another call.
+    #[test]
+    fn a_sign_of_life_is_not_waited_for_longer_than_two_seconds() {
+        use std::net::TcpListener;
+
+        use crate::model::time::Dur;
+        use crate::world::World;
+
+        // It accepts the connection and never answers.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let keys = aws_credential_types::Credentials::new("a", "b", None, None, "test");
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(SharedCredentialsProvider::new(keys))
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(READ).build());
+        let site = Site {
+            sdk: sdk.build(),
+            sts_region: Region::new("us-east-1"),
+            endpoints: [("rds".to_owned(), url)].into(),
+            made: RefCell::default(),
+            clusters: RefCell::default(),
+        };
+        let world = World::live().unwrap();
+        let began = world.now();
+        let answer = world.block_on(site.rds_sign().describe_db_instances().send());
+        assert!(answer.is_err() && silent.accept().is_ok(), "{answer:?}");
+        let took = world.now().since(began);
+        assert!(took < Dur::secs(5), "{took}");
     }
 
     #[test]

@@ -188,6 +188,11 @@ impl Aws {
 
     /// Observes targets of one poll group.
     pub async fn observe(&self, targets: &[Target]) -> Vec<Observation> {
+        // One answer counts for all servers of a region, whoever asks.
+        if let Some(Target::Alive { db, .. }) = targets.first() {
+            let of = self.alive(&db.place).await;
+            return targets.iter().map(|_| of.clone()).collect();
+        }
         // One describe call covers all targets of the same place.
         let mut by_place: BTreeMap<&Place, Vec<(usize, &Target)>> = BTreeMap::new();
         for (i, target) in targets.iter().enumerate() {
@@ -219,10 +224,6 @@ impl Aws {
             }
             Some(Target::Database(_) | Target::Fence { .. } | Target::Restore { .. }) => {
                 Box::pin(self.stores(place, targets)).await
-            }
-            Some(Target::Alive { .. }) => {
-                let of = self.alive(place).await;
-                targets.iter().map(|_| of.clone()).collect()
             }
             Some(Target::Group(_)) => self.groups(place, targets).await,
             Some(Target::Service(_)) => self.services(place, targets).await,

@@ -91,7 +91,7 @@ impl Aws {
     /// Whether the service answers in a region: a single attempt, with the smallest page. An error answer counts too.
     pub(super) async fn alive(&self, place: &Place) -> Observation {
         let site = self.site(place).await;
-        let call = site.rds().describe_db_instances().max_records(20).send();
+        let call = site.rds_sign().describe_db_instances().max_records(20).send();
         let who = format!("RDS in {}", place.region);
         match self.once("rds", place, call).await {
             Ok(_) => self.seen(State::Alive(AliveState { who }), "rds:DescribeDBInstances"),
