@@ -80,7 +80,8 @@ struct Server<'a> {
     exporter: Option<Exporter>,
     shown: Snapshot,
     /// Pending fences and effects in doubt of runs that no process drives.
-    watching: watch::Watch,
+    watching: Option<watch::Watch>,
+    rehearsed: watch::Rehearsed,
 }
 
 /// Runs drills when they are due.
@@ -131,7 +132,8 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         herald: None,
         exporter: None,
         shown: Snapshot::default(),
-        watching: watch::Watch::default(),
+        watching: None,
+        rehearsed: watch::Rehearsed::default(),
     };
     if let Some(address) = args.listen {
         server.figures()?;
@@ -140,7 +142,11 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
     }
     server.herald = Notifier::begin(&server.context, printer, Scope::Everything);
     server.exporter = Exporter::begin(&server.context, printer, None);
+    server.keep_watching();
     let code = server.serve(global);
+    if let Some(watching) = server.watching.take() {
+        watching.end(printer, &server.interrupts);
+    }
     if let Some(exporter) = server.exporter.take() {
         exporter.end(printer, &server.interrupts);
     }
@@ -176,6 +182,18 @@ pub fn looked_at_all(
 ) -> Result<BTreeMap<PlanName, (Timestamp, Vec<Check>)>, CliError> {
     let all = readiness::last(store, plans)?.into_iter();
     Ok(all.map(|(plan, found)| (plan, (found.at(), found.checks().to_vec()))).collect())
+}
+
+/// Writes a line of the server: an event, or its words for a person.
+fn say(printer: &Printer, now: Timestamp, what: &str, more: &Value, words: &str) {
+    if printer.format == Format::Human {
+        return printer.line(&format!("{now}  {words}"));
+    }
+    let mut document = json!({"schema_version": 1, "at": now, "event": what});
+    if let (Some(document), Some(more)) = (document.as_object_mut(), more.as_object()) {
+        document.extend(more.clone());
+    }
+    printer.line(&document.to_string());
 }
 
 impl Server<'_> {
@@ -232,8 +250,7 @@ impl Server<'_> {
             if matches!(self.clock, Clock::Rehearsed(_)) {
                 continue;
             }
-            let watched = self.watch();
-            self.cannot("runs", "no check of pending fences", watched);
+            self.keep_watching();
             if now.since(looked) >= FOLLOW {
                 looked = now;
                 self.still_ours()?;
@@ -270,13 +287,23 @@ impl Server<'_> {
         ahead.pop()
     }
 
-    /// Ends the server if somebody put an older store back meanwhile.
-    fn still_ours(&self) -> Result<(), CliError> {
-        anchors::hold(&self.store)?;
-        match self.store.may_write() {
-            Err(e @ StoreError::PutBack(_)) => Err(e.into()),
-            _ => Ok(()),
+    /// Starts the thread that watches, again if it ended, and prints what it could not do.
+    fn keep_watching(&mut self) {
+        if let Some(watching) = &self.watching {
+            watching.tell(self.printer);
         }
+        let live = matches!(self.clock, Clock::Live(_));
+        if !live || self.watching.as_ref().is_some_and(|watching| !watching.is_gone()) {
+            return;
+        }
+        let begun = watch::Watch::begin(&self.context, self.printer);
+        let failed = |e| CliError::usage(format!("no thread: {e}"));
+        let (watching, done) = match begun {
+            Ok(watching) => (Some(watching), Ok(())),
+            Err(e) => (None, Err(failed(e))),
+        };
+        self.watching = watching;
+        self.cannot("runs", "no check of pending fences", done);
     }
 
     /// Reports failed notifications, and restarts the notification thread if it ended.
@@ -371,6 +398,7 @@ impl Server<'_> {
         match followed {
             Ok(context) => {
                 self.context = context;
+                self.watching.iter().for_each(|watching| watching.follow(&self.context));
                 self.herald = Notifier::begin(&self.context, self.printer, Scope::Everything);
                 self.exporter = Exporter::begin(&self.context, self.printer, None);
                 self.pending = None;
@@ -404,14 +432,7 @@ impl Server<'_> {
     }
 
     fn say(&self, what: &str, more: &Value, words: &str) {
-        if self.printer.format == Format::Human {
-            return self.printer.line(&format!("{}  {words}", self.now()));
-        }
-        let mut document = json!({"schema_version": 1, "at": self.now(), "event": what});
-        if let (Some(document), Some(more)) = (document.as_object_mut(), more.as_object()) {
-            document.extend(more.clone());
-        }
-        self.printer.line(&document.to_string());
+        say(self.printer, self.now(), what, more, words);
     }
 
     fn enter(&mut self, entry: &Entry) -> Result<(), CliError> {

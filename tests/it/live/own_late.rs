@@ -1,7 +1,9 @@
 //! A standby whose WAL receiver hangs accepts a promotion, and starts it when the receiver continues: perhaps hours later, long after the
 //! end of the run that requested it.
 
+use std::net::TcpListener;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -42,15 +44,20 @@ fn in_doubt(world: &World) -> Value {
     left
 }
 
-#[test]
-fn a_promotion_that_is_still_to_come_is_said_at_the_end_and_seen_when_it_comes() {
-    let world = World::new();
+/// drctl then cannot withdraw a promotion.
+fn without_hosts(world: &World) {
     let file = world.folder.path().join("plans/orders.yaml");
     let plan = ["p", "s"].iter().fold(std::fs::read_to_string(&file).unwrap(), |plan, name| {
         plan.replace(&format!(", host: {}", world.pair.host(name)), "")
     });
     assert!(!plan.contains("host:"), "{plan}");
     std::fs::write(&file, plan).unwrap();
+}
+
+#[test]
+fn a_promotion_that_is_still_to_come_is_said_at_the_end_and_seen_when_it_comes() {
+    let world = World::new();
+    without_hosts(&world);
     let ((report, receiver), _) = world.under_load(|| halted(&world));
     assert_eq!(report["in_doubt"][0]["step"], "promote.db", "{report:#}");
     let hint = report["error"]["hint"].as_str().unwrap();
@@ -79,7 +86,7 @@ fn a_promotion_beyond_the_accepted_loss_is_withdrawn_by_stopping_the_standby() {
     let ((report, receiver), _) = world.under_load(|| halted(&world));
     assert_eq!(report["in_doubt"], serde_json::json!([]), "{report:#}");
     let _ = Command::new("kill").args(["-CONT", &receiver]).status();
-    std::thread::sleep(std::time::Duration::from_secs(5));
+    std::thread::sleep(Duration::from_secs(5));
     assert_eq!(recovers(&world), "t", "it was promoted after all");
     assert_eq!(in_doubt(&world), serde_json::json!([]));
     // It can be resumed by accepting a larger loss.
@@ -92,6 +99,68 @@ fn a_promotion_beyond_the_accepted_loss_is_withdrawn_by_stopping_the_standby() {
     assert_eq!(recovers(&world), "f");
 }
 
+/// The last run, and how often it has called for the promotion.
+fn asked(world: &World) -> (String, u64) {
+    let listed = world.run(&["runs", "list"]).1["runs"][0].clone();
+    let run = listed["run_id"].as_str().unwrap_or_default().to_owned();
+    let steps = world.run(&["runs", "show", &run]).1["steps"].clone();
+    let of = steps.as_array().into_iter().flatten().find(|step| step["id"] == "promote.db");
+    (run, of.and_then(|step| step["attempts"].as_u64()).unwrap_or_default())
+}
+
+/// Somebody cancels the run while its promotion hangs: the standby is stopped and started, and stays a standby.
+#[test]
+fn a_cancelled_promotion_that_hangs_is_withdrawn() {
+    let world = World::new();
+    assert_eq!(world.run(&["observe"]).0, 0);
+    let receiver = world.pair.query(world.pair.standby, "SELECT pid FROM pg_stat_wal_receiver");
+    let ((driven, cancelled), _) = world.under_load(|| {
+        signal("-STOP", &receiver);
+        world.pair.kill_primary();
+        let began = World::now();
+        let waive =
+            ["--waive", "unfenced-promotion:db", "--accept-data-loss", "2h", "--reason", "it is gone"];
+        let args = ["failover", "--to", "east", "--yes", "--outage-began", &began];
+        std::thread::scope(|scope| {
+            let driven = scope.spawn(|| world.run(&[&args[..], &waive].concat()));
+            until("it asks for the promotion", || asked(&world).1 > 0);
+            let run = asked(&world).0;
+            let cancelled = world.run(&["runs", "cancel", &run, "--yes", "--reason", "the region is back"]);
+            (driven.join().unwrap(), cancelled)
+        })
+    });
+    let (code, report, words) = driven;
+    assert_eq!(report["outcome"], "cancelled", "{code}: {report:#}\n{words}\n{cancelled:?}");
+    assert_eq!(report["in_doubt"], serde_json::json!([]), "{report:#}");
+    let _ = Command::new("kill").args(["-CONT", &receiver]).status();
+    std::thread::sleep(Duration::from_secs(5));
+    assert_eq!(recovers(&world), "t", "it was promoted after all");
+}
+
+/// The run halted, and only the server still looks: it says that the promotion may come, and that it came.
+#[test]
+fn serve_says_a_promotion_that_may_come_and_that_it_came() {
+    let world = World::new();
+    without_hosts(&world);
+    let ((_, receiver), _) = world.under_load(|| halted(&world));
+    let (_serving, said) = serving(&world);
+    until("it says that it may come", || said().contains("\"event\":\"in_doubt\""));
+    assert!(!said().contains("\"event\":\"took_effect\""), "{}", said());
+    signal("-CONT", &receiver);
+    until("it says that it came", || said().contains("\"event\":\"took_effect\""));
+    let told = said();
+    let came = told.lines().find(|line| line.contains("took_effect")).unwrap();
+    let came: Value = serde_json::from_str(came).unwrap();
+    assert_eq!(
+        (&came["in_doubt"]["step"], recovers(&world).as_str()),
+        (&"promote.db".into(), "f"),
+        "{came:#}"
+    );
+    for event in ["in_doubt", "took_effect"] {
+        assert_eq!(told.matches(&format!("\"event\":\"{event}\"")).count(), 1, "{told}");
+    }
+}
+
 /// A process that ends with the test.
 struct Serving(std::process::Child);
 
@@ -102,10 +171,18 @@ impl Drop for Serving {
     }
 }
 
-/// The run has ended with a pending fence, and nobody runs a command.
-#[test]
-fn serve_pays_a_fence_at_the_first_sign_of_life_of_the_old_primary() {
-    let world = World::new();
+/// A server, and what it has written so far.
+fn serving(world: &World) -> (Serving, impl Fn() -> String) {
+    let said = world.folder.path().join("said");
+    let mut serve = Command::new(env!("CARGO_BIN_EXE_drctl"));
+    serve.args(["serve", "--output", "jsonl"]).current_dir(world.folder.path());
+    serve.stdout(std::fs::File::create(&said).unwrap()).stderr(std::process::Stdio::null());
+    let serving = Serving(serve.spawn().unwrap());
+    (serving, move || std::fs::read_to_string(&said).unwrap_or_default())
+}
+
+/// A run that has ended with a pending fence, because its old primary is dead.
+fn owing(world: &World) {
     let ((code, report, words), _) = world.under_load(|| {
         assert_eq!(world.run(&["observe"]).0, 0);
         world.pair.kill_primary();
@@ -116,19 +193,51 @@ fn serve_pays_a_fence_at_the_first_sign_of_life_of_the_old_primary() {
         world.run(&[&args[..], &waive].concat())
     });
     assert_eq!((code, &report["fence"]["state"]), (5, &"pending".into()), "{report:#}\n{words}");
-    let said = world.folder.path().join("said");
-    let mut serve = Command::new(env!("CARGO_BIN_EXE_drctl"));
-    serve.args(["serve", "--output", "jsonl"]).current_dir(world.folder.path());
-    serve.stdout(std::fs::File::create(&said).unwrap()).stderr(std::process::Stdio::null());
-    let _serving = Serving(serve.spawn().unwrap());
-    std::thread::sleep(std::time::Duration::from_secs(4));
+}
+
+/// The old primary returns. Returns how long it took writes of the application.
+fn back_until_it_is_fenced(world: &World) -> Duration {
     world.pair.start_primary();
+    let back = Instant::now();
     let insert = "INSERT INTO ledger VALUES (0)";
     until("the old primary refuses the application", || {
         let (ok, why) = world.pair.psql(world.pair.primary, "app", "truststream", insert);
         !ok && why.contains("not permitted to log in")
     });
-    let told = || std::fs::read_to_string(&said).unwrap_or_default();
+    back.elapsed()
+}
+
+/// The server does something that takes long: it checks the readiness of servers that accept connections and never answer.
+#[test]
+fn serve_pays_a_fence_while_it_waits_for_something_else() {
+    let world = World::new();
+    owing(&world);
+    let tar = ["", ""].map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+    let plan = std::fs::read_to_string(world.folder.path().join("plans/orders.yaml")).unwrap();
+    let servers = [(world.pair.primary, "p"), (world.pair.standby, "s")];
+    let plan = servers.iter().zip(&tar).fold(plan, |plan, ((port, name), tar)| {
+        let plan = plan.replace(&format!(", host: {}", world.pair.host(name)), "");
+        plan.replace(&format!("127.0.0.1:{port}/"), &format!("{}/", tar.local_addr().unwrap()))
+    });
+    std::fs::write(world.folder.path().join("plans/tar.yaml"), plan.replace("plan: orders", "plan: tar"))
+        .unwrap();
+    let (_serving, told) = serving(&world);
+    let _held = tar[0].accept().unwrap();
+    let took = back_until_it_is_fenced(&world);
+    // The check takes 12 s.
+    assert!(took < Duration::from_secs(7), "{took:?}: {}", told());
+    assert!(!told().contains("\"plan\":\"tar\""), "the check was over before: {}", told());
+    until("it says that it is paid", || told().contains("\"owed\":false"));
+}
+
+/// The run has ended with a pending fence, and nobody runs a command.
+#[test]
+fn serve_pays_a_fence_at_the_first_sign_of_life_of_the_old_primary() {
+    let world = World::new();
+    owing(&world);
+    let (_serving, told) = serving(&world);
+    std::thread::sleep(Duration::from_secs(4));
+    back_until_it_is_fenced(&world);
     until("it says that it is paid", || told().contains("\"owed\":false"));
     assert!(told().contains("\"event\":\"place_answered\""), "{}", told());
     let (_, status, _) = world.run(&["status"]);

@@ -1,37 +1,115 @@
-//! What runs without a process left behind, checked between drills: pending fences, which drctl tries to set when the old primary first
-//! answers, and promotions that may still happen.
+//! What runs without a process left behind: pending fences, which drctl tries to set when the old primary first answers, and promotions
+//! that may still happen. A thread of its own checks it, so that no drill and no readiness check delays a fence.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::{Arc, Mutex};
 
+use futures_util::future::{Either, pending, select, select_all};
 use serde_json::json;
 
-use super::{Clock, FOLLOW, Server};
+use super::{Clock, FOLLOW, Server, say};
+use crate::cli::background::{Background, Hand};
 use crate::cli::commands::in_doubt::{self, Left};
 use crate::cli::commands::stage::Stage;
 use crate::cli::commands::{runs, status};
+use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::printer::{RED, YELLOW};
-use crate::executor::{Patience, Silent, survey};
-use crate::inventory::Estate;
+use crate::cli::interrupt::Interrupts;
+use crate::cli::printer::{Format, Printer, RED, YELLOW};
+use crate::executor::{Patience, Session, Silent, sentry, survey};
+use crate::inventory::{Estate, Observation};
 use crate::journal::Journal as _;
+use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::{State, Target};
 use crate::model::ids::{PlanName, RunId};
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::Debt;
 use crate::record::event::WorldKind;
 use crate::run::RunState;
+use crate::world::World;
 
-/// Limit on one check for an answer.
-const LOOK: Dur = Dur(2_500);
 /// How often effects in doubt are checked.
 const DOUBTS: Dur = Dur::secs(10);
 /// How long after a failed try to set a pending fence drctl tries again, while the old primary continues to answer.
 const AGAIN: Dur = Dur::mins(5);
+/// How long the thread waits after an error.
+const AFTER_ERROR: Dur = Dur::secs(1);
+/// How long the end of the server waits for a fence that is being set.
+const AFTERWARDS: Dur = Dur::secs(10);
 
-/// What is watched.
+/// Pending fences in a rehearsal.
 #[derive(Default)]
+pub(super) struct Rehearsed {
+    /// The number of runs when it was last searched for pending fences.
+    runs: usize,
+    tried: BTreeSet<RunId>,
+}
+
+/// The thread that watches, and the settings that it follows.
 pub(super) struct Watch {
-    stage: Option<Stage>,
+    thread: Background,
+    context: Arc<Mutex<Context>>,
+}
+
+impl Watch {
+    /// # Errors
+    /// If the operating system cannot start a thread.
+    pub(super) fn begin(context: &Context, printer: &Printer) -> std::io::Result<Self> {
+        let shared = Arc::new(Mutex::new(context.clone()));
+        let (context, printer) = (Arc::clone(&shared), *printer);
+        let thread = Background::begin("watch", move |hand| watch(&context, printer, &hand))?;
+        Ok(Self { thread, context: shared })
+    }
+
+    /// Replaces the settings.
+    pub(super) fn follow(&self, context: &Context) {
+        if let Ok(mut own) = self.context.lock() {
+            own.clone_from(context);
+        }
+    }
+
+    /// Prints errors since the last call.
+    pub(super) fn tell(&self, printer: &Printer) {
+        self.thread.tell(printer);
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.thread.is_gone()
+    }
+
+    pub(super) fn end(self, printer: &Printer, interrupts: &Interrupts) {
+        let late = "a pending fence is still being set; the next drctl serve continues to try it";
+        self.thread.end(AFTERWARDS, late, (printer, interrupts));
+    }
+}
+
+fn watch(context: &Mutex<Context>, printer: Printer, hand: &Hand) {
+    let Ok(world) = World::live() else { return };
+    let mut watcher: Option<Watcher> = None;
+    while !hand.ends() {
+        let Ok(context) = context.lock().map(|context| context.clone()) else { return };
+        let begun = match watcher.take() {
+            Some(same) => same.follow(context),
+            None => Watcher::new(context, printer),
+        };
+        let done = begun.and_then(|mut begun| {
+            let done = begun.round(hand);
+            watcher = Some(begun);
+            done
+        });
+        if let Err(e) = done {
+            hand.say(format!("no check of pending fences: {}", e.message));
+            world.block_on(world.sleep_until(world.now() + AFTER_ERROR));
+        }
+    }
+}
+
+struct Watcher {
+    context: Context,
+    printer: Printer,
+    store: SqliteJournal,
+    stage: Stage,
     read_at: Option<Timestamp>,
     doubted_at: Option<Timestamp>,
     debts: Vec<Debt>,
@@ -39,105 +117,156 @@ pub(super) struct Watch {
     /// Who answered the last check, by target.
     answered: BTreeMap<String, String>,
     tried: BTreeMap<RunId, Timestamp>,
-    /// The number of runs in a rehearsal when it was last searched for pending fences.
-    runs: usize,
     /// What was reported about effects in doubt.
     said: BTreeSet<String>,
 }
 
-fn signs(debt: &Debt) -> Vec<Target> {
-    let all = debt.rungs.iter().flat_map(|rung| Target::signs_of(&rung.db));
-    all.collect::<BTreeSet<_>>().into_iter().collect()
+/// What a round found.
+enum Found {
+    /// The servers of effects in doubt.
+    Doubts(Vec<(Target, Observation)>),
+    /// Pending fences to try, and who answered.
+    Due(BTreeMap<RunId, (String, String)>),
+    Nothing,
 }
 
-impl Server<'_> {
-    /// Checks everything that earlier runs left, and acts on the result.
-    pub(super) fn watch(&mut self) -> Result<(), CliError> {
-        if !matches!(self.clock, Clock::Live(_)) {
-            return Ok(());
+fn signs(debt: &Debt) -> BTreeSet<Target> {
+    debt.rungs.iter().flat_map(|rung| Target::signs_of(&rung.db)).collect()
+}
+
+impl Watcher {
+    fn new(context: Context, printer: Printer) -> Result<Self, CliError> {
+        let (store, stage) = (context.store()?, Stage::live(&context.settings, None)?);
+        Ok(Self {
+            context,
+            printer,
+            store,
+            stage,
+            read_at: None,
+            doubted_at: None,
+            debts: Vec::new(),
+            left: Vec::new(),
+            answered: BTreeMap::new(),
+            tried: BTreeMap::new(),
+            said: BTreeSet::new(),
+        })
+    }
+
+    /// The clients stay the same as long as the settings do, so that a check needs no new credentials.
+    fn follow(mut self, context: Context) -> Result<Self, CliError> {
+        if context.settings_text != self.context.settings_text {
+            self.stage = Stage::live(&context.settings, None)?;
         }
+        self.context = context;
+        Ok(self)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.stage.world.shown()
+    }
+
+    /// Checks everything that earlier runs left until there is something to do, and does it.
+    fn round(&mut self, hand: &Hand) -> Result<(), CliError> {
         let now = self.now();
-        if self.watching.read_at.is_none_or(|at| now.since(at) >= FOLLOW) {
+        if self.read_at.is_none_or(|at| now.since(at) >= FOLLOW) {
             self.read_what_was_left(now)?;
         }
-        let doubts = self.watching.doubted_at.is_none_or(|at| now.since(at) >= DOUBTS);
-        let servers = self.watching.left.iter().filter(|_| doubts).filter_map(|left| left.effect.promotes());
-        let servers: BTreeSet<Target> = servers.map(|db| Target::Database(db.clone())).collect();
-        let targets: Vec<Target> = self
-            .watching
-            .debts
-            .iter()
-            .flat_map(signs)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .chain(servers)
-            .collect();
-        if targets.is_empty() {
-            return Ok(());
-        }
-        if doubts {
-            self.watching.doubted_at = Some(now);
-        }
-        let stage = match self.watching.stage.take() {
-            Some(stage) => stage,
-            None => Stage::live(&self.context.settings, None)?,
-        };
-        let seen = {
+        let mut answered = std::mem::take(&mut self.answered);
+        let found = {
             let (view, none) = (Silent, || 0);
-            let session = stage.session(&self.store, &view, &none, Patience::Stop);
-            stage.world.block_on(survey::look(&session, &targets, LOOK))
+            let session = self.stage.session(&self.store, &view, &none, Patience::Stop);
+            self.stage.world.block_on(self.look(&session, &mut answered, hand))
         };
-        self.watching.stage = Some(stage);
-        let mut estate = Estate::default();
-        let before = std::mem::take(&mut self.watching.answered);
+        self.answered = answered;
+        match found {
+            Found::Doubts(seen) => {
+                self.doubted_at = Some(now);
+                let mut estate = Estate::default();
+                seen.into_iter().for_each(|(target, seen)| estate.add(&target, seen, None));
+                self.tell_doubts(&estate, now);
+            }
+            Found::Due(due) => self.pay(due)?,
+            Found::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Each group of signs of life is checked once a second, and servers with effects in doubt more rarely.
+    async fn look(
+        &self,
+        session: &Session<'_>,
+        answered: &mut BTreeMap<String, String>,
+        hand: &Hand,
+    ) -> Found {
+        let until = session.world.now() + FOLLOW.min(DOUBTS);
+        let mut groups: BTreeMap<String, Vec<Target>> = BTreeMap::new();
+        for target in self.debts.iter().flat_map(signs).collect::<BTreeSet<_>>() {
+            groups.entry(target.poll_group()).or_default().push(target);
+        }
+        let answered = std::cell::RefCell::new(answered);
+        let wanted = || !hand.ends() && session.world.now() < until;
+        let signs = groups.values().map(|targets| {
+            Box::pin(sentry::every_second(session, targets, wanted, |seen| self.due(&answered, seen)))
+        });
+        let signs = signs.collect::<Vec<_>>();
+        let came = async {
+            // Without a debt there is nothing to check until the store is read again.
+            if signs.is_empty() {
+                sentry::every_second(session, &[], wanted, |_| None::<()>).await;
+                return None;
+            }
+            let mut left = signs;
+            while !left.is_empty() {
+                let (due, _, others) = select_all(left).await;
+                if due.is_some() {
+                    return due;
+                }
+                left = others;
+            }
+            None
+        };
+        let servers: BTreeSet<Target> = self
+            .left
+            .iter()
+            .filter(|_| self.doubted_at.is_none_or(|at| self.now().since(at) >= DOUBTS))
+            .filter_map(|left| left.effect.promotes())
+            .map(|db| Target::Database(db.clone()))
+            .collect();
+        let servers: Vec<Target> = servers.into_iter().collect();
+        let doubts = async {
+            match servers.is_empty() {
+                true => pending().await,
+                false => survey::look(session, &servers, sentry::LOOK).await,
+            }
+        };
+        match select(pin!(doubts), pin!(came)).await {
+            Either::Left((seen, _)) => Found::Doubts(seen),
+            Either::Right((Some(due), _)) => Found::Due(due),
+            Either::Right((None, _)) => Found::Nothing,
+        }
+    }
+
+    /// Pending fences of places that answer: at the first answer, and from time to time while they keep answering.
+    fn due(
+        &self,
+        answered: &std::cell::RefCell<&mut BTreeMap<String, String>>,
+        seen: &[(Target, Observation)],
+    ) -> Option<BTreeMap<RunId, (String, String)>> {
+        let (mut answered, now) = (answered.borrow_mut(), self.now());
+        let mut due = BTreeMap::new();
         for (target, seen) in seen {
-            if let Some(State::Alive(alive)) = seen.state() {
-                self.watching.answered.insert(target.key(), alive.who.clone());
-            }
-            estate.add(&target, seen, None);
-        }
-        if doubts {
-            self.tell_doubts(&estate, now);
-        }
-        self.pay_debts(&before, now)
-    }
-
-    /// In a rehearsal, a lost site returns without anybody watching, if its scenario says so. Each pending fence is tried once,
-    /// an hour later. Returns whether one was tried.
-    pub(super) fn pay_rehearsed(&mut self) -> Result<bool, CliError> {
-        let runs = self.store.runs()?.len();
-        if std::mem::replace(&mut self.watching.runs, runs) == runs {
-            return Ok(false);
-        }
-        let mut tried = false;
-        let states = status::states(&self.store)?;
-        for debt in status::debts(&states) {
-            let (run, component) = (&debt.run, &debt.component);
-            let over = states.iter().any(|s| s.created.run == *run && s.finished());
-            if !over || self.watching.tried.contains_key(run) {
+            let Some(State::Alive(alive)) = seen.state() else {
+                answered.remove(&target.key());
                 continue;
+            };
+            let first = answered.insert(target.key(), alive.who.clone()).is_none();
+            for debt in self.debts.iter().filter(|debt| signs(debt).contains(target)) {
+                if first || self.tried.get(&debt.run).is_none_or(|at| now.since(*at) >= AGAIN) {
+                    due.insert(debt.run.clone(), (debt.component.to_string(), alive.who.clone()));
+                }
             }
-            self.watching.tried.insert(run.clone(), self.now());
-            tried = true;
-            if let Err(e) = runs::pay(&self.context, &self.quiet().silent(), &self.store, run) {
-                self.printer
-                    .note(&format!("drctl could not set the pending fence of run {run}: {}", e.message));
-            }
-            let state = runs::read(&self.store, run)?;
-            if let Clock::Rehearsed(now) = &mut self.clock {
-                *now = state.last_at.max(*now);
-            }
-            self.told_of_fence(run, component.as_str(), state.owed().any(|c| c == component));
         }
-        Ok(tried)
-    }
-
-    fn told_of_fence(&self, run: &RunId, component: &str, owed: bool) {
-        let show = if self.context.is_rehearsal() { "drctl --sandbox runs show" } else { "drctl runs show" };
-        let words =
-            if owed { format!("is still pending; {show} {run} shows why") } else { "is set".to_owned() };
-        let words = format!("the fence of {component} that run {run} left pending {words}");
-        self.say("fence", &json!({"run": run, "owed": owed}), &words);
+        (!due.is_empty()).then_some(due)
     }
 
     fn read_what_was_left(&mut self, now: Timestamp) -> Result<(), CliError> {
@@ -151,53 +280,87 @@ impl Server<'_> {
         let debts = |runs: &Vec<RunState>| -> Vec<Debt> {
             status::debts(runs).into_iter().filter(|debt| over(runs, &debt.run)).collect()
         };
-        self.watching.debts = plans.values().flat_map(debts).collect();
-        self.watching.left = plans.values().flat_map(|runs| in_doubt::left(runs, now)).collect();
-        self.watching.read_at = Some(now);
+        self.debts = plans.values().flat_map(debts).collect();
+        self.left = plans.values().flat_map(|runs| in_doubt::left(runs, now)).collect();
+        self.read_at = Some(now);
         Ok(())
     }
 
     /// Reports each effect when it is found, and when it took effect.
     fn tell_doubts(&mut self, estate: &Estate, now: Timestamp) {
-        for left in self.watching.left.clone() {
+        for left in &self.left {
             let took = left.took_effect(estate, now);
             let words = left.words(took);
-            if self.watching.said.insert(words.clone()) {
+            if self.said.insert(words.clone()) {
                 let more = json!({"in_doubt": left.json(took)});
-                self.say(
-                    if took { "took_effect" } else { "in_doubt" },
-                    &more,
-                    &self.printer.paint(RED, &words),
-                );
+                let words = self.printer.paint(RED, &words);
+                say(&self.printer, now, if took { "took_effect" } else { "in_doubt" }, &more, &words);
             }
         }
     }
 
-    /// Tries pending fences of places that answer: at the first answer, and from time to time while they keep answering.
-    fn pay_debts(&mut self, before: &BTreeMap<String, String>, now: Timestamp) -> Result<(), CliError> {
-        let mut due: BTreeMap<RunId, (String, String)> = BTreeMap::new();
-        for debt in &self.watching.debts {
-            for target in signs(debt) {
-                let Some(who) = self.watching.answered.get(&target.key()) else { continue };
-                let again = self.watching.tried.get(&debt.run).is_none_or(|at| now.since(*at) >= AGAIN);
-                if again || !before.contains_key(&target.key()) {
-                    due.insert(debt.run.clone(), (debt.component.to_string(), who.clone()));
-                }
-            }
-        }
+    fn pay(&mut self, due: BTreeMap<RunId, (String, String)>) -> Result<(), CliError> {
         for (run, (component, who)) in due {
-            self.watching.tried.insert(run.clone(), now);
+            self.tried.insert(run.clone(), self.now());
             let words =
                 format!("{who} answers. drctl now tries the pending fence of {component} from run {run}");
             let more = json!({"run": run, "component": component, "who": who});
-            self.say("place_answered", &more, &self.printer.paint(YELLOW, &words));
-            if let Err(e) = runs::pay(&self.context, &self.quiet().silent(), &self.store, &run) {
+            say(&self.printer, self.now(), "place_answered", &more, &self.printer.paint(YELLOW, &words));
+            let quiet = Printer::new(Format::Json).silent();
+            if let Err(e) = runs::pay(&self.context, &quiet, &self.store, &run) {
                 self.printer.note(&format!("run {run} cannot set its pending fence: {}", e.message));
             }
             self.read_what_was_left(self.now())?;
-            let owed = self.watching.debts.iter().any(|debt| debt.run == run);
-            self.told_of_fence(&run, &component, owed);
+            let owed = self.debts.iter().any(|debt| debt.run == run);
+            told_of_fence(&self.printer, self.now(), ("drctl", &run), &component, owed);
         }
         Ok(())
+    }
+}
+
+fn told_of_fence(
+    printer: &Printer,
+    now: Timestamp,
+    (drctl, run): (&str, &RunId),
+    component: &str,
+    owed: bool,
+) {
+    let words = match owed {
+        true => format!("is still pending; {drctl} runs show {run} shows why"),
+        false => "is set".to_owned(),
+    };
+    let words = format!("the fence of {component} that run {run} left pending {words}");
+    say(printer, now, "fence", &json!({"run": run, "owed": owed}), &words);
+}
+
+impl Server<'_> {
+    /// In a rehearsal, a lost site returns without anybody watching, if its scenario says so. Each pending fence is tried once,
+    /// an hour later. Returns whether one was tried.
+    pub(super) fn pay_rehearsed(&mut self) -> Result<bool, CliError> {
+        let runs = self.store.runs()?.len();
+        if std::mem::replace(&mut self.rehearsed.runs, runs) == runs {
+            return Ok(false);
+        }
+        let mut tried = false;
+        let states = status::states(&self.store)?;
+        for debt in status::debts(&states) {
+            let (run, component) = (&debt.run, &debt.component);
+            let over = states.iter().any(|s| s.created.run == *run && s.finished());
+            if !over || !self.rehearsed.tried.insert(run.clone()) {
+                continue;
+            }
+            tried = true;
+            if let Err(e) = runs::pay(&self.context, &self.quiet().silent(), &self.store, run) {
+                self.printer
+                    .note(&format!("drctl could not set the pending fence of run {run}: {}", e.message));
+            }
+            let state = runs::read(&self.store, run)?;
+            if let Clock::Rehearsed(now) = &mut self.clock {
+                *now = state.last_at.max(*now);
+            }
+            let owed = state.owed().any(|c| c == component);
+            told_of_fence(self.printer, self.now(), ("drctl --sandbox", run), component.as_str(), owed);
+        }
+        Ok(tried)
     }
 }
