@@ -1,19 +1,20 @@
 //! The real providers: routes each target and each action to one of them.
 
+mod knocked;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
 
-use futures_util::future::{Either, LocalBoxFuture, join_all, select};
+use futures_util::future::{LocalBoxFuture, join_all};
 
-use super::secrets::{Knock, Login, NoLogin, scheme};
+use super::secrets::{Login, NoLogin, scheme};
 use super::{Cloud, Lagging, REQUESTS, aws, dns, local, postgres, secrets};
 use crate::files::{self, Use};
 use crate::inventory::Observation;
 use crate::kinds::clients::ClientWrite;
 use crate::kinds::shared::canary::CanaryWrite;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
-use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage, Unfence};
+use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
@@ -22,16 +23,13 @@ use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{Operation, State, Target};
 use crate::model::environment::Endpoint;
 use crate::model::place::{Place, endpoint_parts};
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Timestamp;
 use crate::plan::Settings;
 use crate::probe::Alarms;
 use crate::record::action::Action;
 use crate::record::event::Request;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
-
-/// How long a proof waits for the login of clients.
-const SECRET: Dur = Dur::secs(2);
 
 /// Every real provider of a process.
 pub struct Live {
@@ -90,10 +88,13 @@ impl Live {
         match scheme(reference) {
             ("aws-sm", name) => self.aws.login(name, place).await,
             ("file", path) => {
-                let text = files::text(path.as_ref(), Use::Secret).map_err(|e| format!("secret file {e}"))?;
-                Login::parse(&text).map_err(|e| format!("secret file {path}: {e}").into())
+                let unusable = |e| NoLogin::Unusable(format!("secret file {e}"));
+                let text = files::text(path.as_ref(), Use::Secret).map_err(|e| unusable(e.to_string()))?;
+                Login::parse(&text).map_err(|e| unusable(format!("{path}: {e}")))
             }
-            (other, _) => Err(format!("unknown secret scheme `{other}`; use aws-sm or file").into()),
+            (other, _) => {
+                Err(NoLogin::Unusable(format!("unknown secret scheme `{other}`; use aws-sm or file")))
+            }
         }
     }
 
@@ -269,7 +270,7 @@ impl Live {
                 Replayed::BySql(there) => {
                     (state.last_commit_there, state.clock) = (there.last_commit_there, there.clock);
                     (state.wal, state.streaming) = (there.wal, there.streaming);
-                    state.fence_token = there.fence_token;
+                    (state.fence_token, state.synced_slots) = (there.fence_token, there.synced_slots);
                     let by_metrics = || lag().map(|commit| (commit, "replica_lag"));
                     there.last_commit.map(|commit| (commit, "sql")).or_else(by_metrics)
                 }
@@ -354,11 +355,12 @@ impl Live {
         let login = match (&way.login, &read) {
             (Some(reference), _) => self.read_login(reference, &db.place).await?,
             (None, Some((login, _))) => login.clone(),
-            (None, None) => return Err("the plan gives no client login".to_owned().into()),
+            (None, None) => return Err(NoLogin::Unusable("the plan gives no client login".to_owned())),
         };
         let named = way.endpoint.clone().or_else(|| read.map(|(_, endpoint)| endpoint));
-        let endpoint =
-            named.ok_or_else(|| "neither the plan nor the secret says where clients connect".to_owned())?;
+        let endpoint = named.ok_or_else(|| {
+            NoLogin::Unusable("neither the plan nor the secret says where clients connect".to_owned())
+        })?;
         let database = db.endpoint.as_deref().and_then(endpoint_parts).and_then(|(_, _, name)| name);
         Ok(match (endpoint.contains('/'), database) {
             (false, Some(name)) => (format!("{endpoint}/{name}"), login),
@@ -397,60 +399,6 @@ impl Live {
     /// Where to look for a row that was written that way.
     async fn landed(&self, db: &DatabaseRef, way: &ClientWay) -> Result<(String, Login), NoLogin> {
         self.way_beside(db, &self.as_client(db, way).await?).await
-    }
-
-    /// If a fence looks proven, tries the client logins of the plan: the server must refuse each for the fence's own reason.
-    async fn knocked(
-        &self,
-        db: &DatabaseRef,
-        method: FenceMethod,
-        endpoint: &str,
-        mut seen: Observation,
-    ) -> Observation {
-        let Observation::Value { state: State::Fence(fence), .. } = &mut seen else { return seen };
-        if !fence.proven {
-            return seen;
-        }
-        for way in &db.clients {
-            // Their secret may be in the lost region; the proof does not wait for it.
-            let late = self.world.sleep_until(self.world.now() + SECRET);
-            let read = match select(pin!(self.as_client(db, way)), pin!(late)).await {
-                Either::Left((read, _)) => read,
-                Either::Right(_) => Err(format!("its secret could not be read within {SECRET}").into()),
-            };
-            let (_, login) = match read {
-                Ok(client) => client,
-                Err(why) => {
-                    fence.proof.push_str(&format!("; one client login was not tried: {why}"));
-                    continue;
-                }
-            };
-            if db.harmless.iter().any(|h| h.vouches_for(&login.username)) {
-                continue;
-            }
-            match self.postgres.knock(endpoint, &login, method).await {
-                Knock::Shut(why) => {
-                    fence
-                        .proof
-                        .push_str(&format!("; the server refused a login as {} ({why})", login.username));
-                }
-                Knock::Open => {
-                    let proof =
-                        format!("not proven: the server accepted a client login as {}", login.username);
-                    (fence.proven, fence.stage, fence.proof) = (false, FenceStage::Partial, proof);
-                    break;
-                }
-                Knock::NoProof(why) => {
-                    let proof = format!(
-                        "not proven: a login as {} failed, but not because of the fence: {why}",
-                        login.username
-                    );
-                    (fence.proven, fence.stage, fence.proof) = (false, FenceStage::Ineffective, proof);
-                    break;
-                }
-            }
-        }
-        seen
     }
 
     async fn operate(&self, op: &Operation, action: &Action, key: &str) -> CallOutcome {

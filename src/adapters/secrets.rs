@@ -38,8 +38,10 @@ pub enum Knock {
 /// Why a login was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoLogin {
-    /// There was no answer, or the secret is not a login. A later attempt may succeed.
+    /// There was no answer. A later attempt may succeed.
     Passing(String),
+    /// The secret was read, or its file is here, but it is no login.
+    Unusable(String),
     /// The provider refuses, and will keep refusing until somebody changes something.
     Refused {
         /// The provider's code.
@@ -67,7 +69,7 @@ impl From<String> for NoLogin {
 impl fmt::Display for NoLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Passing(why) | Self::Locked { why, .. } => f.write_str(why),
+            Self::Passing(why) | Self::Unusable(why) | Self::Locked { why, .. } => f.write_str(why),
             Self::Refused { code, call, why } => write!(f, "{code} for {call} ({why})"),
         }
     }
@@ -77,7 +79,7 @@ impl NoLogin {
     /// The observation of a target that needs the login.
     pub fn observation(self, since: Timestamp) -> Observation {
         match self {
-            Self::Passing(why) => Observation::Unobservable { since, why },
+            Self::Passing(why) | Self::Unusable(why) => Observation::Unobservable { since, why },
             Self::Refused { code, call, why } => Observation::Refused { code, call, why, login: true },
             Self::Locked { why, clock } => Observation::Unauthenticated { why, clock },
         }
@@ -86,7 +88,7 @@ impl NoLogin {
     /// The outcome of a call that needs the login: nothing was sent.
     pub fn outcome(self) -> CallOutcome {
         match self {
-            Self::Passing(why) => CallOutcome::NotSent { why },
+            Self::Passing(why) | Self::Unusable(why) => CallOutcome::NotSent { why },
             Self::Refused { code, call, why } => {
                 CallOutcome::Refused { code, why: format!("{call}: {why}"), again: Again::Never }
             }

@@ -34,7 +34,7 @@ impl Aws {
         let secret = format!("secret {name} in {place}");
         let answer = self.current(name, place).await.map_err(|failure| failure.unread(&secret))?;
         Login::parse(answer.secret_string().unwrap_or_default())
-            .map_err(|why| NoLogin::Passing(format!("{secret}: {why}")))
+            .map_err(|why| NoLogin::Unusable(format!("{secret}: {why}")))
     }
 
     async fn current(&self, name: &str, place: &Place) -> Result<GetSecretValueOutput, Failure> {
@@ -46,7 +46,7 @@ impl Aws {
     /// The current login and endpoint in the secret that clients read.
     pub(super) async fn read_client(&self, of: &ClientSecret) -> Result<(Login, String), NoLogin> {
         let secret = format!("secret {} in {}", of.id, of.place);
-        let named = |why: String| NoLogin::Passing(format!("{secret}: {why}"));
+        let named = |why: String| NoLogin::Unusable(format!("{secret}: {why}"));
         let answer = self.current(&of.id, &of.place).await.map_err(|f| f.unread(&secret))?;
         let text = answer.secret_string().unwrap_or_default();
         let login = Login::parse(text).map_err(&named)?;

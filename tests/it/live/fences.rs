@@ -28,6 +28,9 @@ use super::{own_servers, until};
 /// Settings that subscriptions and prepared transactions need.
 pub const MORE: &str = "wal_level=logical\nmax_prepared_transactions=10\n";
 
+/// Methods that a census proves.
+pub const CENSUS: [FenceMethod; 3] = [FenceMethod::Sql, FenceMethod::AllowConnections, FenceMethod::PgHba];
+
 /// A server with a connection of drctl.
 pub struct Reached {
     pub db: DatabaseRef,
@@ -97,9 +100,11 @@ impl Reached {
     }
 
     pub fn close(&self) -> FenceState {
-        let done = self.act(&Action::Op(Operation::Fence(self.fence())));
+        let world = World::live().unwrap();
+        let live = Live::new(world.clone(), &self.settings, None);
+        let done = world.block_on(live.perform(&Action::Op(Operation::Fence(self.fence())), "k"));
         assert!(matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
-        self.look()
+        fence_of(world.block_on(live.observe(&[Target::fence(&self.db, self.rung)])).remove(0))
     }
 
     pub fn open(&self) {
@@ -108,10 +113,7 @@ impl Reached {
     }
 
     pub fn look(&self) -> FenceState {
-        match self.observe(Target::fence(&self.db, self.rung)) {
-            Observation::Value { state: State::Fence(state), .. } => state,
-            other => panic!("{other:?}"),
-        }
+        fence_of(self.observe(Target::fence(&self.db, self.rung)))
     }
 
     pub fn server(&self) -> DatabaseState {
@@ -119,6 +121,13 @@ impl Reached {
             Observation::Value { state: State::Database(state), .. } => state,
             other => panic!("{other:?}"),
         }
+    }
+}
+
+fn fence_of(seen: Observation) -> FenceState {
+    match seen {
+        Observation::Value { state: State::Fence(state), .. } => state,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -259,6 +268,82 @@ fn the_login_of_clients_is_refused_for_the_reason_of_the_fence() {
     let fence = at.look();
     assert!(!fence.proven && fence.stage == FenceStage::Ineffective, "{fence:#?}");
     assert!(fence.proof.contains("28P01: password authentication failed"), "{}", fence.proof);
+}
+
+/// A client login that is there and cannot be read proves nothing. One whose place does not answer is only not tried.
+#[test]
+fn a_client_login_that_cannot_be_read_leaves_the_fence_unproven() {
+    let pair = Pair::start();
+    pair.show_rules();
+    for rung in CENSUS {
+        let mut at = Reached { rung, ..Reached::of(&pair) };
+        at.db.host = Some(pair.machine("p"));
+        let by = |login: String| {
+            let endpoint = Some("nobody-looks-here:1/truststream".to_owned());
+            vec![ClientWay { secret: None, endpoint, login: Some(login) }]
+        };
+        let garbage = at.folder.path().join("garbage.json");
+        std::fs::write(&garbage, "not JSON").unwrap();
+        for login in ["file:/nowhere/login.json".to_owned(), format!("file:{}", garbage.display())] {
+            at.db.clients = by(login);
+            let fence = at.close();
+            assert!(!fence.proven && fence.stage == FenceStage::Partial, "{rung:?}: {fence:#?}");
+            assert!(
+                fence.proof.contains("not proven: one client login was not tried: secret file"),
+                "{fence:#?}"
+            );
+        }
+        at.db.clients = by("aws-sm:in-a-place-that-does-not-answer".to_owned());
+        let fence = at.look();
+        assert!(
+            fence.proven && fence.proof.contains("; one client login was not tried"),
+            "{rung:?}: {fence:#?}"
+        );
+        at.open();
+    }
+}
+
+/// A writer that appears after the first census is found by the second.
+#[test]
+fn a_writer_that_comes_between_two_censuses_is_found() {
+    let pair = Pair::start();
+    let at = Reached::of(&pair);
+    assert!(at.close().proven);
+    let between = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'drctl' AND query = 'SELECT pg_sleep(1)' AND state = 'active'";
+    let fence = std::thread::scope(|scope| {
+        let looks = scope.spawn(|| at.look());
+        until("the first census is taken", || pair.query(pair.primary, between) == "1");
+        pair.sql(pair.primary, "postgres", "CREATE ROLE late LOGIN");
+        looks.join().unwrap()
+    });
+    assert!(!fence.proven && fence.proof.contains("role late can log in"), "{fence:#?}");
+}
+
+/// Something that the plan calls harmless commits all the time: the writers are kept out, and nobody can tell which commit was the last.
+#[test]
+fn a_commit_that_nobody_explains_makes_the_loss_a_bound() {
+    let world = own_servers::World::new();
+    let commits =
+        "DO $$ BEGIN LOOP INSERT INTO orders DEFAULT VALUES; COMMIT; PERFORM pg_sleep(0.2); END LOOP; END $$";
+    let ((code, report, words), _) = world.under_load(|| {
+        std::thread::scope(|scope| {
+            scope.spawn(|| world.pair.psql(world.pair.primary, "postgres", "truststream", commits));
+            let now = own_servers::World::now();
+            let waive = ["--waive", "healthy-source", "--reason", "its disk is about to fail"];
+            let args = ["failover", "orders", "--to", "east", "--yes", "--outage-began", &now];
+            let done = world.run(&[&args[..], &waive].concat());
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'DO %'";
+            assert_eq!(world.pair.query(world.pair.primary, end), "t", "it did not commit until the end");
+            done
+        })
+    });
+    assert_eq!(report["outcome"], "recovered", "{code}: {report:#}\n{words}");
+    assert_eq!(
+        (&report["fence"]["state"], &report["rpo"]["basis"]),
+        (&"proven".into(), &"upper_bound".into())
+    );
+    let notes = report["notes"].to_string();
+    assert!(notes.contains("and no known session explains them"), "{report:#}");
 }
 
 /// A proxy that delays all data by this time, in each direction.

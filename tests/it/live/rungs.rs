@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use drctl::adapters::postgres::Postgres;
 use drctl::adapters::secrets::{Knock, Login};
-use drctl::kinds::shared::fence::{FenceMethod, FenceStage, Unfence};
+use drctl::kinds::shared::fence::{FenceMethod, FenceStage, FenceState, Unfence};
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::secret::ClientWay;
 use drctl::record::action::Action;
 use drctl::run::outcome::CallOutcome;
 use drctl::world::World as Clock;
 
-use super::fences::{MORE, Reached, prepare, publish, subscribed};
+use super::fences::{CENSUS, MORE, Reached, prepare, publish, subscribed};
 use super::own_servers::World;
 use super::postgres::Pair;
 use super::until;
@@ -396,26 +396,38 @@ fn rules_that_the_server_has_not_read_prove_nothing() {
     assert!(!pair.psql(pair.primary, "app", "truststream", "SELECT 1").0);
 }
 
-/// A login attempt proves the rule only with the server's own message for it.
+/// A login attempt proves a fence only with the server's own message for it.
 #[test]
-fn only_the_words_of_a_rule_prove_it() {
+fn only_the_words_of_the_fence_prove_it() {
     let pair = Pair::start();
     pair.sql(pair.primary, "postgres", "CREATE ROLE asleep NOLOGIN");
     pair.ask_for_passwords();
     let at = Reached::of(&pair);
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let to = |port: u16, user: &str, password: &str| {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let to = |method: FenceMethod, port: u16, user: &str, password: &str| {
         let clock = Clock::live().unwrap();
         let server = Postgres::new(clock.clone(), at.settings.sql.clone());
         let login = Login::parse(&format!(r#"{{"username": "{user}", "password": "{password}"}}"#)).unwrap();
         let endpoint = format!("127.0.0.1:{port}/truststream");
-        clock.block_on(server.knock(&endpoint, &login, FenceMethod::PgHba))
+        clock.block_on(server.knock(&endpoint, &login, method))
     };
-    let no_proof = |knock: Knock, words: &str| matches!(knock, Knock::NoProof(why) if why.contains(words));
-    assert!(no_proof(to(pair.primary, "app", "wrong"), "28P01"));
-    assert!(no_proof(to(pair.primary, "asleep", "-"), "is not permitted to log in"));
-    assert!(no_proof(to(silent.local_addr().unwrap().port(), "app", "app"), ""));
-    assert!(matches!(to(pair.primary, "app", "app"), Knock::Open));
+    let no_proof = |knock: Knock, words: &str| {
+        assert!(matches!(&knock, Knock::NoProof(why) if why.contains(words)), "{words}: {knock:?}");
+    };
+    std::thread::scope(|scope| {
+        for method in CENSUS {
+            // It accepts the connection and never answers, which takes a while to tell.
+            let port = silent.local_addr().unwrap().port();
+            scope.spawn(move || no_proof(to(method, port, "app", "app"), "no answer within"));
+            no_proof(to(method, closed, "app", "app"), "refused");
+            no_proof(to(method, pair.primary, "app", "wrong"), "28P01");
+            assert!(matches!(to(method, pair.primary, "app", "app"), Knock::Open), "{method:?}");
+        }
+    });
+    let asleep = |method| to(method, pair.primary, "asleep", "-");
+    no_proof(asleep(FenceMethod::PgHba), "is not permitted to log in");
+    assert!(matches!(asleep(FenceMethod::Sql), Knock::Shut(_)));
 }
 
 /// There and back with only this method, under load: no row is lost. The old primary admits its readers when it is a standby, and so does a
@@ -499,4 +511,33 @@ fn a_run_that_is_killed_while_it_writes_rules_is_carried_on() {
     killed_after_it_was_set("pg_hba", |world| {
         std::fs::read_to_string(world.pair.hba("p")).is_ok_and(|text| text.contains(MARK))
     });
+}
+
+/// Rows that came after the plan was made are read after writes have ended. A process that did not close the databases cannot read them.
+#[test]
+fn each_census_reads_what_no_standby_has_once_writes_have_ended() {
+    let pair = Pair::start();
+    pair.show_rules();
+    pair.sql(pair.primary, "truststream", "CREATE UNLOGGED TABLE cache (n int)");
+    for rung in CENSUS {
+        let mut at = Reached::by(&pair, rung);
+        at.db.host = Some(pair.machine("p"));
+        assert_eq!(at.server().unreplicated, Vec::new(), "{rung:?}");
+        pair.sql(pair.primary, "truststream", "INSERT INTO cache SELECT generate_series(1, 9)");
+        let rows = "unlogged table truststream.public.cache has rows";
+        let told = |fence: &FenceState| {
+            assert!(fence.proven && fence.unreplicated.len() == 1, "{rung:?}: {fence:#?}");
+            fence.unreplicated[0].words()
+        };
+        let words = told(&at.close());
+        assert!(words.starts_with(rows), "{rung:?}: {words}");
+        let words = told(&at.look());
+        let other = match rung {
+            FenceMethod::AllowConnections => "database truststream was not read (it accepts no connections)",
+            _ => rows,
+        };
+        assert!(words.starts_with(other), "{rung:?}: {words}");
+        at.open();
+        pair.sql(pair.primary, "truststream", "TRUNCATE cache");
+    }
 }
