@@ -287,6 +287,15 @@ impl Server<'_> {
         ahead.pop()
     }
 
+    /// Ends the server if somebody put an older store back meanwhile.
+    fn still_ours(&self) -> Result<(), CliError> {
+        anchors::hold(&self.store)?;
+        match self.store.may_write() {
+            Err(e @ StoreError::PutBack(_)) => Err(e.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Starts the thread that watches, again if it ended, and prints what it could not do.
     fn keep_watching(&mut self) {
         if let Some(watching) = &self.watching {

@@ -18,7 +18,7 @@ fn at(text: &Value) -> Timestamp {
 
 /// The acknowledged rows that the new primary lacks: their number, and the time from the last row that it has to the last one that it
 /// lacks, in seconds.
-fn lost(truth: &Value, clients: &[&Client]) -> (usize, f64) {
+pub(super) fn lost(truth: &Value, clients: &[&Client]) -> (usize, f64) {
     let lost = truth["lost"].as_array().unwrap();
     let numbers: Vec<_> = lost.iter().map(|row| row["n"].as_u64()).collect();
     let last = lost.iter().map(|row| at(&row["acknowledged_at"])).max();
