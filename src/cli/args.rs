@@ -127,7 +127,7 @@ pub enum Command {
     /// Observe everything that plans name, and store the observations
     #[command(after_help = "Example:\n  drctl observe --every 5m")]
     Observe(ObserveArgs),
-    /// One screen: active sites, protection, pending fences and duties, guards, last runs
+    /// Show the state of all plans: active sites, protection, pending fences and duties, guards, last runs
     Status(PlansArg),
     /// Check whether a recovery would work today: replicas, backups, capacity, quotas, permissions, TTLs, parity, drift; exit 3 if not, 5 if unknown
     #[command(after_help = "Examples:\n  drctl ready\n  drctl ready truststream --output json")]
@@ -195,7 +195,7 @@ pub enum Command {
     Schedules,
     /// Write a report
     Report(ReportArgs),
-    /// Verify the journal, write it out, sign for it
+    /// Verify, export and sign the journal
     Audit(AuditArgs),
     /// List, export and verify the evidence of runs
     Evidence(EvidenceArgs),
@@ -444,7 +444,7 @@ pub enum KitCommand {
     /// Write the go-bag
     Export {
         /// The file; drctl-kit.json if absent, and drctl-kit-sandbox.json for rehearsals
-        #[arg(long, value_name = "FILE")]
+        #[arg(long = "out", alias = "to", value_name = "FILE")]
         to: Option<PathBuf>,
         /// Do not sign the go-bag, for example if the key of the store is lost; a person must then vouch for it by name
         #[arg(long)]

@@ -403,8 +403,8 @@ impl Context {
         } else {
             paths
         };
-        let mut plans: Vec<Plan> = Vec::new();
-        let (mut broken, mut known) = (0, Vec::new());
+        let (mut plans, mut broken) = (Vec::<Plan>::new(), 0);
+        let (mut known, mut unread) = (Vec::new(), Vec::new());
         for file in files {
             let (checked, text) = self.check_file(&file)?;
             known.extend(checked.plan.as_ref().map(|plan| plan.name.to_string()));
@@ -421,10 +421,15 @@ impl Context {
                         checked.findings.into_iter().filter(|f| f.severity == Severity::Error).collect();
                     render::findings(printer, &errors, &|_| Some(text.clone()));
                     broken += 1;
+                    unread.extend(checked.name);
                 }
             }
         }
         if let Some(missing) = by_name.iter().find(|n| !plans.iter().any(|p| p.name.as_str() == n.as_str())) {
+            if unread.iter().any(|name| name.as_str() == missing.as_str()) {
+                let why = format!("plan {missing} has errors");
+                return Err(CliError::usage_fix(why, "correct the findings above"));
+            }
             let hint = meant(missing, &known, broken > 0);
             return Err(CliError::usage_fix(
                 format!(

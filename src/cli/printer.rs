@@ -173,6 +173,11 @@ impl Printer {
         }
     }
 
+    /// Whether a person reads the results.
+    pub fn is_read(&self) -> bool {
+        self.format == Format::Human && std::io::stdout().is_terminal()
+    }
+
     /// Asks on stderr and reads a line.
     pub fn ask(&self, question: &str) -> Option<String> {
         asking(|| {

@@ -113,7 +113,7 @@ impl Progress {
         let Some(bar) = &self.bar else { return };
         let people = state.waits_for_people();
         let mut parts: Vec<Part> =
-            people.iter().map(|waits| Part::still(format!("WAITS FOR A PERSON: {}", waits.step))).collect();
+            people.iter().map(|waits| Part::still(state.waits_for_whom(&waits.step))).collect();
         let watched = watched_until(state);
         // The time that is still running comes first.
         let pending: Vec<&str> = state.owed().map(ComponentName::as_str).collect();
@@ -122,14 +122,19 @@ impl Progress {
         // Once users are served, two primaries are the worst that can still happen.
         let (first, then) = if watched.is_some() { (pending, None) } else { (None, pending) };
         parts.extend(first);
-        parts.extend(watched.map(|until| Part::down("watching for another", until.since(now))));
+        parts.extend(watched.map(|until| watch(until, now)));
         parts.push(clock(state, now));
         parts.extend(then);
         // What blocks the run comes before the remaining time.
         match people.is_empty() {
             true if watched.is_some() => {}
             true => parts.extend(in_progress(state, &self.waiting.borrow(), now)),
-            false => parts.extend(people.iter().map(|waits| Part::still(line(&waits.what())))),
+            // A command that is cut is of no use.
+            false => {
+                let commands = people.iter().filter_map(|waits| waits.command.as_ref());
+                parts.extend(commands.map(|command| Part::still(command.replace(' ', "\u{a0}"))));
+                parts.extend(people.iter().map(|waits| Part::still(line(&waits.why))));
+            }
         }
         let done = state.steps.iter().filter(|s| s.work.status.settled()).count();
         parts.push(Part::still(format!("{done}/{} steps", state.steps.len())));
@@ -160,6 +165,13 @@ impl Progress {
         let words = format!("USERS ARE SERVED AGAIN: RTO {}", told.rto);
         self.say(&format!("{}{}", self.label, self.printer.paint(GREEN, &words)));
     }
+}
+
+/// Until when it watches.
+fn watch(until: Timestamp, now: Timestamp) -> Part {
+    let clock = until.clock();
+    let minute = clock.get(..5).unwrap_or(&clock);
+    Part::left(&format!("watching until {minute}Z ("), until.since(now), "left)".to_owned())
 }
 
 /// How long users have not been served, or how long that took. If probes saw no failure, no objective applies.
@@ -425,6 +437,7 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         EventKind::ClockJumped { forward_ms, backward_ms } => {
             format!("clock jump (forward {forward_ms}, backward {backward_ms}): figures become bounds")
         }
+        EventKind::Halted { reason } if reason == "paused" => "halted by a person".to_owned(),
         EventKind::Halted { reason } => format!("halted: {reason}"),
         EventKind::RunFinished { .. } => format!("finished: {}", summary::outcome(state)),
         EventKind::CallIntended { .. } | EventKind::CallAnswered { .. } => return None,

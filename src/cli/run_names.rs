@@ -1,5 +1,8 @@
 //! Finds a run by its ID, by a unique prefix, or by `latest` if the command only reads.
 
+use std::collections::BTreeSet;
+
+use crate::cli::commands::status;
 use crate::cli::error::CliError;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{RunId, StepId};
@@ -41,10 +44,10 @@ pub fn read(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
     last.ok_or_else(|| CliError::usage_fix("there is no run yet", SHOWS))
 }
 
-/// The run to continue: the named one, or the only unfinished one.
+/// The run to continue: the named one, the only unfinished one, or, if every run is finished, the only one with a pending fence.
 ///
 /// # Errors
-/// As above, or if none or several runs are unfinished.
+/// As above, or if no run or several runs can be continued.
 pub fn unfinished(store: &SqliteJournal, text: Option<&str>) -> Result<RunId, CliError> {
     if let Some(text) = text {
         return exactly(store, text);
@@ -53,9 +56,23 @@ pub fn unfinished(store: &SqliteJournal, text: Option<&str>) -> Result<RunId, Cl
     let open: Vec<&RunId> = all.iter().filter(|row| !row.finished).map(|row| &row.run).collect();
     match open.as_slice() {
         [only] => Ok((*only).clone()),
-        [] => Err(CliError::usage_fix("every run is finished", SHOWS)),
+        [] => unfenced(store),
         several => Err(CliError::usage_fix(
             format!("{} runs are not finished: {}", several.len(), listed(several)),
+            "name one of them",
+        )),
+    }
+}
+
+/// The only finished run with a pending fence.
+fn unfenced(store: &SqliteJournal) -> Result<RunId, CliError> {
+    let owing: BTreeSet<RunId> =
+        status::debts(&status::states(store)?).into_iter().map(|debt| debt.run).collect();
+    match owing.iter().collect::<Vec<_>>().as_slice() {
+        [only] => Ok((*only).clone()),
+        [] => Err(CliError::usage_fix("every run is finished, and no fence is pending", SHOWS)),
+        several => Err(CliError::usage_fix(
+            format!("every run is finished, and {} have a pending fence: {}", several.len(), listed(several)),
             "name one of them",
         )),
     }

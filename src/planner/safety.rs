@@ -181,7 +181,7 @@ pub fn source_health(draft: &mut Draft<'_>) {
     draft.refuse(Refusal::new(Rule::HealthySource, None, facts, what));
 }
 
-/// Refuses if nothing would move although users fail: the named site is the one that is lost.
+/// Refuses if nothing would move, unless a public probe shows that users are served: the named site may be the one that is lost.
 pub fn fails_where_it_is(draft: &mut Draft<'_>, active: &ActiveSite) {
     let to = draft.input.request.to.clone();
     let there = matches!(active, ActiveSite::At(site) | ActiveSite::LastKnown(site, _) if *site == to);
@@ -192,11 +192,15 @@ pub fn fails_where_it_is(draft: &mut Draft<'_>, active: &ActiveSite) {
     let health = |key: &str| draft.input.estate.probes.get(key).and_then(|h| h.good);
     let bad: Vec<_> = probes.iter().map(|p| p.key()).filter(|key| health(key) == Some(false)).collect();
     let dark = draft.input.estate.is_dark(to.as_str());
-    if bad.is_empty() && !dark {
+    let served = probes.iter().any(|p| health(&p.key()) == Some(true));
+    if bad.is_empty() && !dark && served {
         return;
     }
-    let why =
-        if dark { "nothing there answers".to_owned() } else { format!("probes fail: {}", bad.join(", ")) };
+    let why = match dark {
+        true => "nothing there answers".to_owned(),
+        false if bad.is_empty() => "no public probe shows that users are served there".to_owned(),
+        false => format!("probes fail: {}", bad.join(", ")),
+    };
     let plan = draft.input.plan;
     let others: Vec<_> = plan.sites.iter().filter(|(name, site)| site.recovery && **name != to).collect();
     let ways: Vec<_> =

@@ -82,9 +82,9 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
     // ended. This step finds a difference before that.
     let stands =
         push_batches(draft, name, Phase::Preflight, "ttl-stands", switch, std::slice::from_ref(&wait));
-    draft
-        .notes
-        .push(format!("ttl-stands.{name} changes nothing unless somebody raised the TTL again by then"));
+    draft.notes.push(format!(
+        "drctl checks the TTL of {name} again before the switch, and lowers it only if somebody raised it"
+    ));
     draft.lowered.insert(name.clone(), (lowered, stands));
 }
 

@@ -341,7 +341,7 @@ impl DocumentContext<'_> {
                     perhaps("Duration", self.duration(), "not over yet"),
                     self.impact(),
                     person("Root Cause", "in one sentence"),
-                    known("Resolution", format!("{}: {}", r.outcome, self.actions())),
+                    known("Resolution", format!("{}: {}", super::words::outcome(&r.outcome), self.actions())),
                     known("Recovery time", r.rto.words()),
                     known("Recovery point", r.rpo.words()),
                 ],

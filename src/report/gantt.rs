@@ -163,8 +163,8 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
     let took = ended.since(began);
     let word = if state.passed_by_waiver(i) { "waived" } else { class(work) };
     let class = format!("{word}{}", if step.background { " background" } else { "" });
-    let title =
-        format!("{}: {}, {} to {}, {took}", step.action, work.status.word(), began.clock(), ended.clock());
+    let said = if word == "waived" { word } else { work.status.word() };
+    let title = format!("{}: {said}, {} to {}, {took}", step.action, began.clock(), ended.clock());
     Row {
         id: step.id.to_string(),
         y,

@@ -2,8 +2,8 @@
 
 use minijinja::{Environment, context};
 
-use super::gantt;
 use super::summary::RunReport;
+use super::{gantt, words};
 use crate::model::intent::Drill;
 use crate::model::plain;
 use crate::run::RunState;
@@ -28,7 +28,9 @@ pub fn render(report: &RunReport, state: &RunState) -> Result<String, String> {
         .render_named_str(
             NAME,
             TEMPLATE,
-            context! { r => serde(&value), g => serde(&gantt), means => report.drill.map(Drill::means) },
+            context! {
+                r => serde(&value), g => serde(&gantt), means => report.drill.map(Drill::means), state => words::state(report, true),
+            },
         )
         .map_err(|e| format!("{e:#}"))
 }

@@ -3,10 +3,11 @@
 use minijinja::{Environment, context};
 
 use super::summary::RunReport;
+use super::words;
 use crate::model::intent::Drill;
 use crate::model::plain;
 
-const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.intent != 'drill' %} ({{ r.intent }}){% endif %}{% else %}{{ r.intent | title }}{% endif %} of {{ r.plan }}: {{ r.outcome }}
+const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.intent != 'drill' %} ({{ r.intent }}){% endif %}{% else %}{{ r.intent | title }}{% endif %} of {{ r.plan }}: {{ state }}
 
 {% if r.drill %}> **A drill, class {{ r.drill }}**: {{ means }}.{% if r.returns %} The return of run `{{ (r.returns) | code }}`.{% endif %}
 
@@ -152,6 +153,8 @@ pub fn render(report: &RunReport) -> Result<String, String> {
                 r => minijinja::Value::from(minijinja::value::Serde(&value)),
                 means => report.drill.map(Drill::means),
                 absent => absent(report),
+                // A report is about the recorded events, whether or not a process drives the run.
+                state => words::state(report, true),
             },
         )
         .map_err(|e| format!("{e:#}"))

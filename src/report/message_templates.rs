@@ -240,7 +240,7 @@ impl MessageContext<'_> {
         let good = self.good();
         let report = summary::report(self.state, self.state.last_at);
         let outcome = match self.state.finished() {
-            true => report.outcome.clone(),
+            true => super::words::outcome(&report.outcome).to_owned(),
             false => "users are served, and the run keeps watching".to_owned(),
         };
         let mut fields = vec![
@@ -285,11 +285,19 @@ impl MessageContext<'_> {
             }
             (Matter::Planned, _) => (
                 Kind::Resolved,
-                format!("[{}] {service}: {}", report.outcome.to_uppercase(), self.where_to()),
+                format!(
+                    "[{}] {service}: {}",
+                    super::words::outcome(&report.outcome).to_uppercase(),
+                    self.where_to()
+                ),
             ),
             (Matter::Drill, _) => (
                 Kind::Drill,
-                format!("[DRILL {}] {service}: {}", report.outcome.to_uppercase(), self.where_to()),
+                format!(
+                    "[DRILL {}] {service}: {}",
+                    super::words::outcome(&report.outcome).to_uppercase(),
+                    self.where_to()
+                ),
             ),
         };
         let public = match good {

@@ -24,6 +24,7 @@ pub mod summary;
 pub mod terms;
 pub mod trace;
 pub mod verified;
+pub mod words;
 
 pub use attainment::Attainment;
 pub use summary::RunReport;

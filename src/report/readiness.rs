@@ -140,7 +140,8 @@ impl Evaluation<'_> {
                 checks.push(check(Area::Replica, about, self.unseen(&target)));
                 continue;
             };
-            checks.push(check(Area::Replica, about.clone(), replica(state, spec.engine, &primary)));
+            let fix = format!("run drctl reprotect {} --to {}", self.plan.name, standby.place.name);
+            checks.push(check(Area::Replica, about.clone(), replica((state, spec.engine), &primary, &fix)));
             checks.push(check(Area::Lag, about.clone(), self.lag(component, state, &primary)));
             checks.extend(self.parity(state, &primary).map(|told| check(Area::Parity, about, told)));
         }
@@ -378,7 +379,7 @@ impl Evaluation<'_> {
         let plan = self.plan.name.as_str();
         let fix = "run a live drill; it checks everything before it starts";
         let Some((run, then)) = &self.seen.proven else {
-            let facts = "no run that moved anything has proven the plan, so there is nothing to compare with";
+            let facts = "no live drill or recovery is on record to compare with";
             return check(Area::Drift, plan, not(Standing::Unknown, facts, fix));
         };
         let changes = drift::since(then, self.seen.estate);
@@ -393,10 +394,10 @@ impl Evaluation<'_> {
     }
 }
 
-fn replica(state: &DatabaseState, engine: Engine, primary: &DatabaseRef) -> Reading {
+fn replica((state, engine): (&DatabaseState, Engine), primary: &DatabaseRef, fix: &str) -> Reading {
     if !state.follows_source(engine, primary) {
         let facts = format!("it does not replicate from {} in {}", primary.id, primary.place.name);
-        return not(Standing::NotReady, facts, "run drctl reprotect PLAN --to that site");
+        return not(Standing::NotReady, facts, fix);
     }
     match engine == Engine::Postgres || SERVING.contains(&state.status.as_str()) {
         true => ready(format!("it replicates from {} in {}", primary.id, primary.place.name)),

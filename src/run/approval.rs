@@ -15,6 +15,9 @@ use crate::record::statement::Statement;
 /// The start of the reason of an approval request that expired.
 const EXPIRED: &str = "nobody approved";
 
+/// The start of the reason of a step that waits for approvals.
+pub const WAITING: &str = "waiting for approval";
+
 /// An approval that somebody overrode in an emergency. It stays on record, and so does its result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overridden {
@@ -61,7 +64,7 @@ pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
     }
     let flag = Some(state.created.command("approve", &format!(" {step}")));
     let of_whom = if by.is_empty() { String::new() } else { format!(" by {}", lacking.join(" and ")) };
-    let why = format!("waiting for approval{of_whom}: {ask}");
+    let why = format!("{WAITING}{of_whom}: {ask}");
     Says::Blocked(EventKind::GateBlocked { step, rule: None, why, flag })
 }
 
@@ -97,7 +100,7 @@ pub(super) fn answered_since(state: &RunState, position: usize) -> Option<(Strin
     let lacking = lacking(state, position, &of.approved_by, state.last_at);
     if !lacking.is_empty() {
         let said = if by.is_empty() { String::new() } else { format!(" ({by} approved it)") };
-        return Some((format!("waiting for approval by {}{said}: {ask}", lacking.join(" and ")), None));
+        return Some((format!("{WAITING} by {}{said}: {ask}", lacking.join(" and ")), None));
     }
     let over = of.overridden.iter().map(|over| format!("overridden by {}", over.who.who));
     let approved = (!by.is_empty()).then(|| format!("approved by {by}"));

@@ -38,6 +38,17 @@ impl RunState {
         rule.map_or_else(|| flag.to_owned(), |_| self.created.command("runs resume", &format!(" {flag}")))
     }
 
+    /// Whom a step waits for: the roles whose approvals are missing, or a person.
+    pub fn waits_for_whom(&self, step: &StepId) -> String {
+        let lacking = self
+            .position(step)
+            .map_or_else(Vec::new, |i| approval::lacking(self, i, &self.steps[i].approved_by, self.last_at));
+        match lacking.is_empty() {
+            true => format!("WAITS FOR A PERSON: {step}"),
+            false => format!("WAITS FOR {}", lacking.join(", ")),
+        }
+    }
+
     /// What the run waits for since somebody answered an approval request, unless a step failed.
     pub fn answered(&self) -> Option<String> {
         let open = |i: &usize| !self.work(*i).status.settled();

@@ -168,7 +168,11 @@ fn the_fence_is_paid_when_the_primary_returns() {
     let (code, out, _) = run(&folder, &sandbox("primary-returns", &waive));
     assert_eq!(code, 5);
     let id = json(&out)["run_id"].as_str().unwrap().to_owned();
-    let (code, out, err) = folder.run(&["runs", "resume", &id, "--sandbox", "--output", "json"]);
+    let summary = folder.ok(&["runs", "show", &id, "--sandbox"]);
+    let command = format!("every later run and drctl runs resume {id} --sandbox try to fence it");
+    assert!(summary.contains(&command), "{summary}");
+    // It is the only run that can be continued, so it needs no name.
+    let (code, out, err) = folder.run(&["runs", "resume", "--sandbox", "--output", "json"]);
     // Clients in the same site wrote to it until then, so the loss exceeds the objective.
     assert_eq!((code, json(&out)["fence"]["state"].as_str()), (5, Some("fenced")), "{err}");
     assert!(json(&out)["rpo"]["achieved_s"].as_f64().unwrap() > 3_600.0, "{out}");
@@ -386,7 +390,7 @@ fn a_run_moves_to_another_store_and_a_kit_holds_it() {
     let (_, out, _) = run(&folder, &sandbox("replica-lagging", &["--output", "json"]));
     let id = json(&out)["run_id"].as_str().unwrap().to_owned();
     let file = folder.path().join("run.jsonl");
-    folder.ok(&["runs", "export", &id, "--to", file.to_str().unwrap(), "--sandbox"]);
+    folder.ok(&["runs", "export", &id, "--out", file.to_str().unwrap(), "--sandbox"]);
     elsewhere.ok(&["runs", "import", file.to_str().unwrap(), "--sandbox"]);
     assert!(elsewhere.ok(&["runs", "list", "--sandbox"]).contains(&id));
     elsewhere.ok(&["audit", "verify", "--sandbox"]);
@@ -395,7 +399,7 @@ fn a_run_moves_to_another_store_and_a_kit_holds_it() {
     let (code, _, err) = Folder::with_plans().run(&["runs", "import", file.to_str().unwrap(), "--sandbox"]);
     assert!(code == 2 && err.contains("event"), "{err}");
     let kit = folder.path().join("kit.json");
-    let export = ["kit", "export", "--to", kit.to_str().unwrap(), "--sandbox", "--output", "json"];
+    let export = ["kit", "export", "--out", kit.to_str().unwrap(), "--sandbox", "--output", "json"];
     let key = json(&folder.ok(&export))["signed_by"].as_str().unwrap().to_owned();
     let check = ["check", "--kit", kit.to_str().unwrap(), "--kit-key", &key];
     assert!(Folder::empty().ok(&check).contains("2 files, 0 errors"));
@@ -464,11 +468,11 @@ fn every_command_prints_one_document_when_asked() {
         &["runs", "show", "sandbox-shop-failover-s1-1", "--sandbox"],
         &["runs", "watch", "sandbox-shop-failover-s1-1", "--sandbox"],
         &["runs", "replay", "sandbox-shop-failover-s1-1", "--sandbox"],
-        &["runs", "export", "sandbox-shop-failover-s1-1", "--to", "run.jsonl", "--sandbox"],
+        &["runs", "export", "sandbox-shop-failover-s1-1", "--out", "run.jsonl", "--sandbox"],
         &["runs", "import", "run.jsonl", "--store", "other.db"],
         &["report", "run", "sandbox-shop-failover-s1-1", "--sandbox"],
         &["audit", "verify", "--sandbox"],
-        &["kit", "export", "--to", "bag.json", "--sandbox"],
+        &["kit", "export", "--out", "bag.json", "--sandbox"],
         &["schema", "plan"],
         &["runs", "show", "nothing"],
     ];

@@ -61,6 +61,7 @@ fn options_that_mean_nothing_to_a_command_are_neither_shown_nor_taken() {
         (&["init"], "--kit=x"),
         (&["status"], "--pace=2"),
         (&["runs", "list"], "--seed=2"),
+        (&["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"], "--pace=2"),
         (&["switchover", "truststream", "--to", "us-east-1"], "--accept-data-loss=5m"),
     ] {
         let (code, _, err) = folder.run(&[words, &[option]].concat());

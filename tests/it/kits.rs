@@ -22,7 +22,7 @@ fn packed(more: &[&str]) -> (Folder, String, String) {
     let text = std::fs::read_to_string(&plan).unwrap();
     assert!(!text.contains("\nhooks:"));
     std::fs::write(&plan, text + HOOK).unwrap();
-    let out = folder.ok(&[&["kit", "export", "--to", "kit.json", "--output", "json"], more].concat());
+    let out = folder.ok(&[&["kit", "export", "--out", "kit.json", "--output", "json"], more].concat());
     let key = json(&out)["signed_by"].as_str().unwrap_or_default().to_owned();
     let bag = std::fs::read_to_string(folder.path().join("kit.json")).unwrap();
     (folder, bag, key)

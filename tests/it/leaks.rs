@@ -62,7 +62,7 @@ fn a_secret_in_a_file_is_refused_and_neither_shown_nor_kept() {
         &["failover", "truststream", "--to", "us-east-1", "--yes"],
         &["drill", "truststream", "--mode", "isolated", "--yes", "--sandbox"],
         &["report", "compliance"],
-        &["kit", "export", "--to", "kit.json"],
+        &["kit", "export", "--out", "kit.json"],
         &["ready", "truststream"],
         &["serve", "--sandbox", "--until", "2026-01-02T00:00:00Z"],
     ];
@@ -116,7 +116,7 @@ fn nobody_else_reads_a_kit() {
     let kit = folder.path().join("kit.json");
     std::fs::write(&kit, "an older one").unwrap();
     std::fs::set_permissions(&kit, std::fs::Permissions::from_mode(0o644)).unwrap();
-    folder.ok(&["kit", "export", "--to", "kit.json"]);
+    folder.ok(&["kit", "export", "--out", "kit.json"]);
     assert_eq!(std::fs::metadata(&kit).unwrap().permissions().mode() & 0o777, 0o600);
     assert!(!std::fs::read_to_string(&kit).unwrap().contains("an older one"));
 }

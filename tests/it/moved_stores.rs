@@ -165,7 +165,7 @@ const VERBS: &[&[&str]] = &[
     &["evidence", "list"],
     &["evidence", "export", "x"],
     &["duties"],
-    &["kit", "export", "--to", "kit.json"],
+    &["kit", "export", "--out", "kit.json"],
 ];
 
 #[test]

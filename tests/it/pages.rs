@@ -42,6 +42,7 @@ fn what_people_typed_is_never_code() {
     let page = page("region-dark", "</td><script>alert(1)</script><img src=x onerror=alert(2)> \"'&");
     assert!(!page.contains("<script") && !page.contains("<img"), "{page}");
     assert!(page.contains("&lt;script&gt;alert(1)&lt;"), "it is there all the same");
+    assert!(page.contains("<h1>Failover of truststream: recovered, FENCE PENDING</h1>"), "{page}");
 }
 
 #[test]

@@ -248,7 +248,10 @@ pub fn overridden(folder: &Folder) -> String {
         "only incident-commander can override it, and bob does not have that role",
     );
     let (code, _, err) = by(folder, "ivy.key", &over);
-    assert!(code == 0 && err.contains("it is in the journal; drctl runs resume"), "{err}");
+    assert!(
+        code == 0 && err.contains("it is in the journal; the run is still waiting for approval by cto"),
+        "{err}"
+    );
     let resume = ["runs", "resume", &run, "--output", "json"];
     let (code, out, _) = by(folder, "ann.key", &resume);
     assert!(code == 4 && out.contains("waiting for approval by cto"), "{code} {out}");

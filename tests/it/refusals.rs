@@ -575,6 +575,12 @@ fn a_failover_to_the_site_that_is_lost_is_refused_with_the_ways_there_are() {
     assert_eq!(ways, [true, true, false, false], "{dark}");
     let bad = to_west(&|case| says(case, false)).unwrap();
     assert!(bad.contains("probes fail: shop"), "{bad}");
+    let unknown = to_west(&|case| {
+        says(case, true);
+        case.estate.probes.clear();
+    });
+    let unknown = unknown.unwrap();
+    assert!(unknown.contains("no public probe shows that users are served there"), "{unknown}");
     assert_eq!(to_west(&|case| says(case, true)), None, "it is well: there is nothing to do");
     assert_eq!(to_west(&|case| case.request.to = site("east")), None, "that one is not lost");
     assert_eq!(to_west(&|case| case.request.intent = Intent::Switchover), None);

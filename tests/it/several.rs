@@ -1,6 +1,7 @@
 //! One command for several plans.
 
 use crate::cli::{Folder, json};
+use crate::steered::twenty;
 
 /// Two plans, the second of which needs the first.
 fn two() -> Folder {
@@ -50,4 +51,26 @@ fn several_plans_end_with_one_summary() {
     // One plan needs none.
     let out = folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
     assert!(!out.contains("waits for a person"), "{out}");
+}
+
+/// From six plans on, there is a line for each. Only runs that need a person have a screen of their own, below the summary.
+#[test]
+fn many_plans_have_a_summary_and_the_screens_that_need_a_person() {
+    let folder = twenty();
+    for args in [&["doctor", "--assume-down", "us-west-2", "--sandbox"][..], &["observe", "--sandbox"]] {
+        let (_, out, err) = folder.run(args);
+        assert!(out.starts_with("21 plans: ") && out.lines().count() <= 24, "{args:?}: {out}{err}");
+    }
+    let go = ["failover", "--all", "--to", "us-east-1", "--yes"];
+    let (_, out, err) = folder.run(&[&go[..], &["--sandbox"]].concat());
+    assert!(out.contains("21 plans: 1 halted, 20 recovered") && !out.contains("RECOVERED"), "{out}{err}");
+    // The TTL of this one is so long that its run halts.
+    let (_, screen) = out.split_once("1 plan needs a person: shop13").unwrap_or_else(|| panic!("{out}"));
+    assert!(screen.contains("failover of shop13"), "{out}");
+    let dark = ["--sandbox=region-dark", "--waive", "unfenced-promotion", "--accept-data-loss", "10m"];
+    let (_, out, err) = folder.run(&[&go[..], &dark, &["--reason", "dark"]].concat());
+    let (summary, screens) = out.split_once("20 fences are pending").unwrap_or_else(|| panic!("{out}{err}"));
+    assert!(summary.contains("21 plans: 1 halted, 20 recovered, FENCE PENDING"), "{out}");
+    assert!(!summary.contains("RECOVERED, ") && !out.contains("no plan waits"), "{out}");
+    assert_eq!(screens.matches("RECOVERED, FENCE PENDING").count(), 20, "{out}");
 }

@@ -195,9 +195,9 @@ fn a_go_bag_of_rehearsals_takes_the_place_of_none_of_the_live_store() {
     assert_eq!((export(&[]).0, export(&["--sandbox"]).0), (0, 0));
     let at = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
     let (live, sandbox) = (at("drctl-kit.json"), at("drctl-kit-sandbox.json"));
-    let (code, _, err) = export(&["--sandbox", "--to", "drctl-kit.json"]);
+    let (code, _, err) = export(&["--sandbox", "--out", "drctl-kit.json"]);
     assert!(code == 2 && err.contains("drctl-kit.json is a go-bag of the live store"), "{code} {err}");
-    let (code, _, err) = export(&["--to", "drctl-kit-sandbox.json"]);
+    let (code, _, err) = export(&["--out", "drctl-kit-sandbox.json"]);
     assert!(code == 2 && err.contains("is a go-bag of rehearsals"), "{code} {err}");
     assert!(at("drctl-kit.json") == live && at("drctl-kit-sandbox.json") == sandbox);
     // A go-bag of the same world is replaced.

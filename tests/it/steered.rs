@@ -268,7 +268,7 @@ fn an_approval_is_shown_asked_about_and_says_who_is_missing() {
         code == 2 && err.contains("nobody is at the terminal to confirm; nothing was signed"),
         "{code} {err}"
     );
-    assert!(err.contains("fix: add --yes"), "{err}");
+    assert!(err.contains("then add --yes"), "{err}");
     let (code, screen) = at_a_terminal(&folder, Some("bob.key"), &approve, "n");
     assert!(
         code == 2 && screen.contains("Do you approve this? [y/N]") && screen.contains("nothing was signed"),
@@ -460,7 +460,7 @@ fn many_plans_are_summed_up_first() {
 }
 
 /// Twenty copies of a plan, one of which has no replica that can be promoted in time.
-fn twenty() -> Folder {
+pub fn twenty() -> Folder {
     let folder = Folder::with_plans();
     let plans = folder.path().join("plans");
     let text = std::fs::read_to_string(plans.join("truststream.yaml")).unwrap();
@@ -490,8 +490,8 @@ fn what_is_told_of_many_plans_fits_on_a_screen_with_the_worst_on_top() {
         (&assess, "21 plans: 1 bad, 20 possible", "bad  shop13: ", "run drctl --sandbox assess PLAN"),
         (
             &["status", "--sandbox"],
-            "21 plans: 21 unsure",
-            "unsure  shop00: ",
+            "21 plans: 21 standby unknown",
+            "standby unknown  shop00: ",
             "run drctl --sandbox status PLAN",
         ),
     ] {

@@ -135,7 +135,7 @@ fn the_live_line_of_a_planned_move_names_no_objective_and_ticks_while_it_is_watc
     let of = |words: &str| shown.lines().filter(|line| line.contains(words)).collect::<Vec<_>>();
     assert!(!of("running for ").is_empty(), "{shown}");
     assert!(of("running for ").iter().all(|line| !line.contains("of RTO")), "{shown}");
-    let mut ticks = of("watching for another ");
+    let mut ticks = of("watching until ");
     ticks.dedup();
     assert!(ticks.len() > 1, "{shown}");
 }

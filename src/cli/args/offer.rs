@@ -10,6 +10,8 @@ use super::DrillMode;
 const REHEARSES: &[&str] = &["sandbox", "seed", "pace"];
 /// Options for running a rehearsal. Commands that only read or extend its journal do not need them.
 const DRIVES: &[&str] = &["seed", "pace"];
+/// The speed of a rehearsal, for commands that only look: nothing is shown until they have looked.
+const PACE: &[&str] = &["pace"];
 /// Options of a go-bag.
 const KIT: &[&str] = &["kit", "kit_key", "accept_unsigned_kit"];
 /// The accepted loss, for commands that lose nothing or change nothing.
@@ -25,6 +27,7 @@ fn meaningless(verbs: &[&str]) -> Vec<&'static [&'static str]> {
         | ["approve" | "reject" | "override" | "ack", ..]
         | ["runs", "list" | "show" | "watch" | "pause" | "skip" | "done" | "replay" | "export", ..]
         | ["runs", "import" | "adopt" | "approve" | "reject" | "override" | "ack", ..] => vec![DRIVES],
+        ["plan" | "assess" | "ready" | "observe" | "doctor", ..] => vec![PACE],
         _ => Vec::new(),
     }
 }

@@ -94,7 +94,7 @@ pub enum EvidenceCommand {
         #[arg(long)]
         check: bool,
     },
-    /// Check a bundle, by nothing but the file and a key
+    /// Check a bundle; only the file and a public key are needed
     #[command(
         after_help = "Examples:\n  drctl evidence verify shop.tar --key store.pub     # on any machine, with nothing else\n  drctl evidence verify shop.tar                     # with the key of the store in this folder"
     )]

@@ -17,7 +17,7 @@ pub struct ReportArgs {
 /// Reports.
 #[derive(Debug, Subcommand)]
 pub enum ReportCommand {
-    /// Of one run
+    /// Report on one run
     Run {
         /// The run
         run: String,

@@ -25,12 +25,20 @@ const PARTS: &[[&str; 2]] = &[["drill", "schedules"], ["policy", "key"]];
 
 /// The command line.
 pub fn command() -> clap::Command {
-    let cli = Cli::command().mut_subcommands(|verb| match verb.get_name() {
-        // A failback has a home to go to.
-        "failover" | "switchover" | "reprotect" => {
-            verb.mut_arg("to", |to| to.required(true).default_value(None::<&str>))
-        }
-        _ => verb,
+    let cli = Cli::command().mut_subcommands(|verb| {
+        let target = match verb.get_name() {
+            "failover" => "The site to recover to",
+            "switchover" => "The site to move to",
+            "reprotect" => "The site of the new standbys",
+            // A failback has a home to go to.
+            "failback" => {
+                return verb.mut_arg("to", |to| {
+                    to.help("The site to return to [default: the home site of the plan]")
+                });
+            }
+            _ => return verb,
+        };
+        verb.mut_arg("to", |to| to.help(target).required(true).default_value(None::<&str>))
     });
     let template = format!(
         "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}Options:\n{{options}}{{after-help}}",

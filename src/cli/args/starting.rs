@@ -56,7 +56,7 @@ pub struct StartArgs {
     /// The source site [default: where the application is active]
     #[arg(long, value_name = "SITE")]
     pub from: Option<String>,
-    /// The target site; for `reprotect`, the site of the new standbys; for `failback` [default: the home site of the plan]
+    /// The site to recover to
     #[arg(long, value_name = "SITE", default_value = "", hide_default_value = true)]
     pub to: String,
     /// When the outage began, if probes did not see it; with a time zone, or for example "10m ago"
@@ -113,8 +113,8 @@ pub struct RestoreArgs {
 pub struct DrillArgs {
     /// The plan, by name or file
     pub plan: String,
-    /// How far it goes: `tabletop` only reads the runbook, `rehearsal` runs it in a sandbox that begins as everything is observed,
-    /// `isolated` makes, checks and removes copies of the data, `live` really moves, and back
+    /// How far it goes: `tabletop` only shows the runbook, `rehearsal` simulates it from the observed state, `isolated` makes, checks
+    /// and removes copies of the data, `live` moves users there and back
     #[arg(long, value_enum, default_value_t = DrillMode::Tabletop)]
     pub mode: DrillMode,
     /// The target site [default: the only possible one]

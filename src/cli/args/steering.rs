@@ -90,8 +90,8 @@ pub enum RunsCommand {
     Export {
         /// The run
         run: String,
-        /// The file [default: stdout]
-        #[arg(long, value_name = "FILE")]
+        /// The output file [default: standard output]
+        #[arg(long = "out", alias = "to", value_name = "FILE")]
         to: Option<PathBuf>,
     },
     /// Import a run from a file into this store. It stays read-only and does not count until somebody adopts it

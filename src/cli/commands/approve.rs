@@ -77,7 +77,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
         if !printer.is_interactive() {
             return Err(CliError::usage_fix(
                 "nobody is at the terminal to confirm; nothing was signed",
-                "add --yes once you have read what it is said to",
+                "read what you approve, then add --yes",
             ));
         }
         if !printer.agrees("Do you approve this?") {

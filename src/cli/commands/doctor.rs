@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
+use super::summed::{self, FEW, Line, Reads};
 use super::whatif;
 use crate::adapters::sql_trouble;
 use crate::cli::args::{DoctorArgs, Global};
@@ -31,14 +32,17 @@ pub fn run(global: &Global, printer: &Printer, args: &DoctorArgs) -> Result<u8, 
     let store = context.store()?;
     let down = SiteName::new(&*args.assume_down);
     let plans = whatif::with_site(context.plans(&args.plans, printer)?, &args.plans, &down)?;
-    let mut documents = Vec::new();
+    let (mut documents, mut lines) = (Vec::new(), Vec::new());
+    let many = plans.len() > FEW;
     let mut needed = false;
     for plan in &plans {
         let to = whatif::target(plan, &down, args.to.as_deref())?;
         let Some(site) = plan.sites.get(&down) else { continue };
         let findings = examine(&context, &store, plan, (&down, &site.place.region), &to)?;
         needed |= findings.iter().any(|f| f.needs == Needs::Yes);
-        if printer.format == Format::Human {
+        if printer.format == Format::Human && many {
+            lines.push(in_a_line(plan, (&down, &to), &findings));
+        } else if printer.format == Format::Human {
             show(printer, plan, (&down, &to), &findings);
         } else {
             documents.push(serde_json::json!({
@@ -48,6 +52,10 @@ pub fn run(global: &Global, printer: &Printer, args: &DoctorArgs) -> Result<u8, 
         }
     }
     match (printer.format, documents.as_slice()) {
+        (Format::Human, _) if many => {
+            let more = format!("for the findings of one plan, run drctl doctor PLAN --assume-down {down}");
+            summed::show(printer, "plan", lines, &more);
+        }
         (Format::Human, _) => {}
         (_, [one]) => printer.document(one),
         (_, many) => printer.document(&serde_json::json!({"schema_version": 1, "plans": many})),
@@ -172,6 +180,26 @@ fn surroundings(store: &SqliteJournal, region: &str) -> Vec<Finding> {
         all.push(finding("identity", &what, needs, why, fix));
     }
     all
+}
+
+/// The first finding that needs the region, or a count of the unknown ones.
+fn in_a_line(plan: &Plan, (down, to): (&SiteName, &SiteName), findings: &[Finding]) -> Line {
+    let of = |needs| findings.iter().filter(move |f| f.needs == needs);
+    let (needed, unknown) = (of(Needs::Yes).count(), of(Needs::Unknown).count());
+    let (reads, word, detail) = match of(Needs::Yes).next() {
+        Some(first) => {
+            let more = if needed > 1 { format!(" (and {} more)", needed - 1) } else { String::new() };
+            (
+                Reads::Bad,
+                format!("needs {down}"),
+                format!("{} {}: {}{more}", first.kind, first.what, first.why),
+            )
+        }
+        None => {
+            (Reads::Good, format!("does not need {down}"), format!("recovery to {to}, {unknown} unknown"))
+        }
+    };
+    Line { reads, word, what: plan.name.to_string(), detail }
 }
 
 fn show(p: &Printer, plan: &Plan, (down, to): (&SiteName, &SiteName), findings: &[Finding]) {

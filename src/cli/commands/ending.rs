@@ -1,8 +1,11 @@
 //! The results of commands that start or continue runs: exit codes and documents.
 
+use super::outcome::{self, RunTiming};
+use crate::adapters::sandbox::Truth;
 use crate::cli::error::CliError;
 use crate::cli::exit;
 use crate::cli::printer::{Format, Printer};
+use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::run::RunState;
 
@@ -14,12 +17,26 @@ pub struct Ending {
     pub document: Option<serde_json::Value>,
     /// The run, if there was one.
     pub run: Option<Box<RunState>>,
+    /// What its screen needs, if that comes after a summary.
+    pub held: Option<Box<Held>>,
+}
+
+/// A screen that is not printed yet.
+pub struct Held {
+    /// Elapsed real time.
+    pub real: Dur,
+    /// Elapsed virtual time, in a rehearsal.
+    pub passed: Option<Dur>,
+    /// What really happened in the rehearsal.
+    pub truth: Option<Truth>,
+    /// When the first sample of the public probe was due, in a rehearsal.
+    pub phase: Option<Timestamp>,
 }
 
 impl Ending {
     /// A result without a run.
     pub const fn without(code: u8, document: serde_json::Value) -> Self {
-        Self { code, document: Some(document), run: None }
+        Self { code, document: Some(document), run: None, held: None }
     }
 
     /// The result for an error, if other plans have results of their own.
@@ -31,6 +48,14 @@ impl Ending {
             "error": {"code": e.code, "message": e.message, "hint": e.hint},
         });
         Self::without(e.exit, document)
+    }
+
+    /// Prints the screen that was held back.
+    pub fn screen(&self, printer: &Printer) {
+        if let (Some(run), Some(held)) = (&self.run, &self.held) {
+            let (real, passed, truth, phase) = (held.real, held.passed, held.truth.as_ref(), held.phase);
+            outcome::screen(printer, run, &RunTiming { real, passed, truth, phase, driven: true });
+        }
     }
 
     /// Raises the exit code above that of the run.

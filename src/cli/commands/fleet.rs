@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::ending::Ending;
 use super::start::{Drilled, Starting};
+use super::summed::FEW;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit;
@@ -45,13 +46,15 @@ pub enum Turn {
 pub struct Waves {
     /// Whether the plans run at the same time; in a rehearsal one follows the other.
     pub side_by_side: bool,
+    /// Whether they are so many that a summary comes before the screens of single plans.
+    pub many: bool,
     stands: Mutex<BTreeMap<PlanName, Stand>>,
 }
 
 impl Waves {
     fn new(plans: &[Plan], side_by_side: bool) -> Self {
         let stands = plans.iter().map(|p| (p.name.clone(), Stand::Working)).collect();
-        Self { side_by_side, stands: Mutex::new(stands) }
+        Self { side_by_side, many: plans.len() > FEW, stands: Mutex::new(stands) }
     }
 
     fn stands(&self) -> MutexGuard<'_, BTreeMap<PlanName, Stand>> {
@@ -213,7 +216,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
             }
             runs.push(begun.ok());
         }
-        let bug = || Ending { code: exit::BUG, document: None, run: None };
+        let bug = || Ending { code: exit::BUG, document: None, run: None, held: None };
         runs.into_iter().map(|run| run.and_then(|r| r.join().ok()).unwrap_or_else(bug)).collect()
     }))
 }

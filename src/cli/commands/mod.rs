@@ -33,6 +33,7 @@ pub mod ready;
 pub mod report;
 pub mod restore;
 pub mod runs;
+mod runs_list;
 pub mod schedules;
 pub mod schema;
 pub mod select;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::stage::Stage;
+use super::summed::{self, FEW, Line, Reads};
 use crate::cli::args::{Global, ObserveArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -10,8 +11,9 @@ use crate::cli::printer::{Format, Printer};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent};
 use crate::inventory::estate::Entry;
-use crate::inventory::{active, targets};
+use crate::inventory::{ActiveSite, active, targets};
 use crate::model::time::Dur;
+use crate::plan::Plan;
 use crate::probe::Recorder;
 
 /// Observes everything and stores the result.
@@ -22,7 +24,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
     let store = context.store()?;
     loop {
         let mut seen_something = true;
-        let mut documents = Vec::new();
+        let (mut documents, mut lines) = (Vec::new(), Vec::new());
         for plan in &plans {
             let stage = Stage::of(&context, plan, None)?;
             let (view, none) = (Silent, || 0);
@@ -36,7 +38,9 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
             let active = active::active_site(plan, &seen, stage.world.now());
             let answered = seen.entries.values().filter(|e| e.now.state().is_some()).count();
             seen_something &= answered > 0;
-            if printer.format == Format::Human {
+            if printer.format == Format::Human && plans.len() > FEW {
+                lines.push(in_a_line(plan, &active, (answered, seen.entries.len())));
+            } else if printer.format == Format::Human {
                 printer.line(&format!(
                     "{}: active in {active}; {answered} of {} observed",
                     plan.name,
@@ -54,6 +58,9 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
             }
         }
         match (printer.format, documents.as_slice()) {
+            (Format::Human, _) if plans.len() > FEW => {
+                summed::show(printer, "plan", lines, "for the reasons of one plan, run drctl observe PLAN");
+            }
             (Format::Human, _) => {}
             (_, [one]) => printer.document(one),
             (_, many) => printer.document(&serde_json::json!({"schema_version": 1, "plans": many})),
@@ -65,4 +72,14 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
         let until = clock.now() + every;
         clock.block_on(clock.sleep_until(until));
     }
+}
+
+fn in_a_line(plan: &Plan, active: &ActiveSite, (answered, all): (usize, usize)) -> Line {
+    let (reads, word) = match answered {
+        0 => (Reads::Bad, "no answer"),
+        some if some < all || !matches!(active, ActiveSite::At(_)) => (Reads::Doubtful, "in part"),
+        _ => (Reads::Good, "observed"),
+    };
+    let detail = format!("active in {active}; {answered} of {all} observed");
+    Line { reads, word: word.to_owned(), what: plan.name.to_string(), detail }
 }

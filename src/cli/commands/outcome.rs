@@ -158,7 +158,10 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
         p.line(&format!("  fence    {name} {text}"));
     }
     if report.fence.state == "pending" {
-        p.line(&p.paint(YELLOW, "           keep clients away from the old primary; every later run and drctl runs resume try to fence it"));
+        let resume = state.created.command("runs resume", "");
+        let words =
+            format!("keep clients away from the old primary; every later run and {resume} try to fence it");
+        p.line(&p.paint(YELLOW, &format!("           {words}")));
         for tried in state.owed().flat_map(|component| looks(state, component)) {
             p.line(&format!("           tried {tried}"));
         }

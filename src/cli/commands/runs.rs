@@ -7,7 +7,7 @@ use super::ending::{self, Ending};
 use super::outcome::{self, RunTiming};
 use super::post::{Posted, hand_over, post};
 use super::stage::Stage;
-use super::{adopted, approve, duties, in_doubt, live_drill};
+use super::{adopted, approve, duties, in_doubt, live_drill, runs_list};
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::context::{Context, one_line};
@@ -25,10 +25,9 @@ use crate::model::ids::RunId;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
-use crate::record::event::{Outcome, Signal, WorldKind};
+use crate::record::event::{Signal, WorldKind};
 use crate::report::summary;
-use crate::run::RunState;
-use crate::run::state::Mode;
+use crate::run::{RunState, approval};
 use crate::world::World;
 
 /// Lists, shows and controls runs.
@@ -38,7 +37,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
     let id = |run: &String| run_names::exactly(&store, run);
     let looked_at = |run: &String| run_names::read(&store, run);
     match &args.command {
-        RunsCommand::List => list(printer, &store),
+        RunsCommand::List => runs_list::list(printer, &store),
         RunsCommand::Show { run } => show(printer, &store, &looked_at(run)?),
         RunsCommand::Watch { run } => watch(printer, &store, &looked_at(run)?),
         RunsCommand::Resume { run, waive } => {
@@ -74,67 +73,6 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
 
 pub fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
     Ok(create::replay(run, &store.read(run)?)?)
-}
-
-fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
-    let (mut documents, mut lines) = (Vec::new(), Vec::new());
-    let imported = store.imported()?.waiting;
-    for row in store.all_runs()? {
-        let waits = imported.contains_key(&row.run);
-        let state = match read(store, &row.run).and_then(|state| inbox::read(store, state)) {
-            Ok(state) => state,
-            // One broken run must not hide the others.
-            Err(e) => {
-                lines.push((0, format!("{}  broken: {e}", row.run)));
-                documents.push(serde_json::json!({
-                    "run_id": row.run, "outcome": "broken", "reason": e.to_string(), "events": row.events,
-                }));
-                continue;
-            }
-        };
-        let report = summary::report(&state, state.last_at);
-        if printer.format == Format::Human {
-            let from = report.from.as_deref().unwrap_or("unknown");
-            lines.push((
-                urgency(&state),
-                format!(
-                    "{}  {}  {} -> {}  {}  {}{}{}{}",
-                    report.run_id,
-                    report.started_at,
-                    from,
-                    report.to,
-                    report.world.id(),
-                    report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
-                    report.outcome,
-                    report.waits_for.first().map_or_else(String::new, |first| format!("  {}", first.words())),
-                    if waits { "  (from a file; not adopted, read-only)" } else { "" }
-                ),
-            ));
-        }
-        documents.push(serde_json::json!({
-            "run_id": report.run_id, "plan": report.plan, "intent": report.intent, "drill": report.drill, "world": report.world.id(),
-            "outcome": report.outcome, "started_at": report.started_at, "ended_at": report.ended_at, "events": row.events, "imported": waits,
-            "waits_for": report.waits_for,
-        }));
-    }
-    lines.reverse();
-    lines.sort_by_key(|(urgency, _)| *urgency);
-    match printer.format {
-        Format::Human if documents.is_empty() => printer.line("no runs yet"),
-        Format::Human => lines.iter().for_each(|(_, line)| printer.line(line)),
-        _ => printer.document(&serde_json::json!({"schema_version": 1, "runs": documents})),
-    }
-    Ok(exit::DONE)
-}
-
-/// The sort key: runs that need action first, then those that ended badly, then the newest. JSON keeps the order of creation.
-fn urgency(state: &RunState) -> u8 {
-    match state.mode {
-        Mode::Finished(_) if state.owed().next().is_some() => 2,
-        Mode::Finished(Outcome::Failed | Outcome::Abandoned) => 3,
-        Mode::Finished(_) => 4,
-        _ => 1,
-    }
 }
 
 fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
@@ -257,18 +195,13 @@ pub fn send_for(
     let driven = posted == Posted::Driven;
     let next = match posted {
         Posted::Driven => "the process that drives the run has been notified".to_owned(),
-        Posted::Written => match read(store, run)? {
+        Posted::Written => match inbox::read(store, read(store, run)?)? {
             state if state.finished() => "it is in the journal".to_owned(),
-            state => {
-                format!(
-                    "it is in the journal; {} continues the run",
-                    state.created.command("runs resume", "")
-                )
-            }
+            state => format!("it is in the journal; {}", goes_on_with(&state)),
         },
         Posted::Waits => {
-            let resume = read(store, run)?.created.command("runs resume", "");
-            format!("no process drives the run; {resume} continues it")
+            let state = inbox::read(store, read(store, run)?)?;
+            format!("no process drives the run; {}", goes_on_with(&state))
         }
     };
     printer.note(&format!("noted for run {run}: {next}"));
@@ -278,6 +211,16 @@ pub fn send_for(
         );
     }
     Ok(exit::DONE)
+}
+
+/// What the run needs next: the approvals that are missing, or a process.
+fn goes_on_with(state: &RunState) -> String {
+    let waits = state.waits_for_people();
+    let missing = waits.iter().find(|waits| waits.why.starts_with(approval::WAITING));
+    missing.map_or_else(
+        || format!("{} continues the run", state.created.command("runs resume", "")),
+        |waits| format!("the run is still {}", waits.why),
+    )
 }
 
 /// Cancels a run: through the process that drives it, or here.
@@ -524,7 +467,7 @@ fn go_on(
     }
     let report = summary::report(&ended.state, ended.state.last_at);
     let document = Some(outcome::document(&report, code, &told));
-    Ok(Ending { code, document, run: Some(Box::new(ended.state)) })
+    Ok(Ending { code, document, run: Some(Box::new(ended.state)), held: None })
 }
 
 /// The world of a run: for a rehearsal, its estate in the state in which it was left. A finished rehearsal continues an hour

@@ -1,6 +1,6 @@
 //! `drctl failover`, `switchover` and `failback`
 
-use super::ending::{self, Ending};
+use super::ending::{self, Ending, Held};
 use super::outcome::{self, RunTiming};
 use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
@@ -243,12 +243,17 @@ impl Starting<'_> {
 
     fn tell(&self, ended: Ended, told: &RunTiming<'_>) -> Ending {
         let code = outcome::code(&ended);
-        if self.printer.format == Format::Human {
+        // A screen for each of many plans would push the summary out of sight.
+        let held = self.waves.is_some_and(|waves| waves.many).then(|| {
+            let (real, passed, truth, phase) = (told.real, told.passed, told.truth.cloned(), told.phase);
+            Box::new(Held { real, passed, truth, phase })
+        });
+        if self.printer.format == Format::Human && held.is_none() {
             outcome::screen(self.printer, &ended.state, told);
         }
         let report = crate::report::summary::report(&ended.state, ended.state.last_at);
         let document = Some(outcome::document(&report, code, told));
-        Ending { code, document, run: Some(Box::new(ended.state)) }
+        Ending { code, document, run: Some(Box::new(ended.state)), held }
     }
 
     async fn recover(

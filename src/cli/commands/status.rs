@@ -28,8 +28,8 @@ use crate::record::event::{Event, EventKind, WorldKind};
 use crate::report::duties::{Obligation, Standing};
 use crate::report::history::History;
 use crate::report::overrides::{self, Override};
-use crate::report::summary;
 use crate::report::verified::{self, Verified};
+use crate::report::{summary, words};
 use crate::run::RunState;
 
 /// Shows the state of all plans.
@@ -518,7 +518,7 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
             report.run_id,
             report.world.id(),
             report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
-            report.outcome,
+            words::state(&report, state.finished() || RunLock::is_held(&folder, &state.created.run)),
         ));
     }
 }

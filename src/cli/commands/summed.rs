@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::planner::critical_path;
 use crate::record::runbook::Runbook;
 use crate::report::measured::Measured;
-use crate::report::summary;
+use crate::report::{summary, words};
 
 /// More items than this are summarized.
 pub const FEW: usize = 5;
@@ -129,19 +129,37 @@ fn foreseen(plan: &Plan, ending: &Ending) -> Line {
     }
 }
 
-/// What came of the runs of one command.
+/// What came of the runs of one command: a summary, then the screens that were held back of runs that need a person.
 pub fn overall(p: &Printer, plans: &[Plan], told: &[Ending]) {
     if p.format != Format::Human {
         return;
     }
     let lines: Vec<_> = plans.iter().zip(told).map(|(plan, ending)| came_of(plan, ending)).collect();
     let acts: Vec<_> = lines.iter().filter(|line| line.reads == Reads::Bad).map(|line| &*line.what).collect();
-    let more = match acts.len() {
-        0 => "no plan waits for a person".to_owned(),
-        n => format!("{} a person: {}", count(n, "plan needs|plans need"), acts.join(", ")),
+    let of = plans.iter().zip(told);
+    let unfenced: Vec<_> = of.filter(|(_, e)| is_unfenced(e)).map(|(plan, _)| plan.name.as_str()).collect();
+    let mut more = match (acts.len(), unfenced.is_empty()) {
+        (0, true) => vec!["no plan waits for a person".to_owned()],
+        (0, false) => Vec::new(),
+        (n, _) => vec![format!("{} a person: {}", count(n, "plan needs|plans need"), acts.join(", "))],
     };
+    if !unfenced.is_empty() {
+        more.push(format!(
+            "{} pending; keep clients away from the old primaries of {}",
+            count(unfenced.len(), "fence is|fences are"),
+            unfenced.join(", ")
+        ));
+    }
+    let bad: Vec<_> = lines.iter().map(|line| line.reads == Reads::Bad).collect();
     p.line("");
-    show(p, "plan", lines, &more);
+    show(p, "plan", lines, &more.join("; "));
+    let screens = told.iter().zip(bad).filter(|(ending, bad)| *bad || is_unfenced(ending));
+    screens.for_each(|(ending, _)| ending.screen(p));
+}
+
+/// Whether the run left a fence pending.
+fn is_unfenced(ending: &Ending) -> bool {
+    ending.run.as_ref().is_some_and(|run| run.finished() && run.owed().next().is_some())
 }
 
 fn came_of(plan: &Plan, ending: &Ending) -> Line {
@@ -164,6 +182,7 @@ fn came_of(plan: &Plan, ending: &Ending) -> Line {
         };
     };
     let report = summary::report(run, run.last_at);
+    let outcome = words::state(&report, true);
     let figure = |name: &str, of: &Measured| match of.applies() {
         true => format!("{name} {}: {}", of.text, of.verdict.words()),
         false => format!("{name} {}", of.words()),
@@ -172,9 +191,6 @@ fn came_of(plan: &Plan, ending: &Ending) -> Line {
     let figures = format!("{}, {}{alone}", figure("RTO", &report.rto), figure("RPO", &report.rpo));
     match ending.code {
         exit::DONE => of(Reads::Good, &outcome, figures),
-        exit::RECOVERED_BUT if report.fence.state == "pending" => {
-            of(Reads::Doubtful, &outcome, format!("FENCE PENDING; {figures}"))
-        }
         exit::RECOVERED_BUT => of(Reads::Doubtful, &outcome, figures),
         _ => of(Reads::Bad, &outcome, report.error.map_or(figures, |error| error.hint)),
     }
@@ -202,14 +218,26 @@ pub fn standing(plan: &Plan, document: &Value) -> Line {
     let mut said: Vec<String> =
         alarms.iter().filter(|(_, is)| *is).map(|(words, _)| (*words).to_owned()).collect();
     let protection = document["protection"].as_str().unwrap_or("unknown");
-    let verified = document["verification"]["status"].as_str().unwrap_or_default().replace('_', " ");
-    let (reads, word) = match (said.is_empty(), protection, verified.as_str()) {
+    let verified = document["verification"]["status"].as_str().unwrap_or_default();
+    let (reads, word) = match (said.is_empty(), protection, verified) {
         (false, ..) => (Reads::Bad, "act"),
-        (true, "UNPROTECTED", _) | (true, _, "failed") => (Reads::Bad, "bad"),
+        (true, "UNPROTECTED", _) => (Reads::Bad, "no standby"),
+        (true, _, "failed") => (Reads::Bad, "verification failed"),
         (true, "protected", "verified") => (Reads::Good, "good"),
-        _ => (Reads::Doubtful, "unsure"),
+        (true, _, "verified") => (Reads::Doubtful, "standby unknown"),
+        _ => (Reads::Doubtful, "not verified"),
     };
     let active = document["active"]["site"].as_str().unwrap_or("unknown");
-    said.extend([format!("active in {active}"), protection.to_owned(), verified]);
+    said.push(format!("active in {active}"));
+    // The word says the rest, unless something is worse.
+    let rest = [("UNPROTECTED", "no standby"), ("protected", "")];
+    let standby =
+        rest.iter().find(|(state, _)| *state == protection).map_or("standby unknown", |(_, words)| words);
+    let proof = match verified {
+        "verified" => "",
+        "failed" => "verification failed",
+        _ => "not verified",
+    };
+    said.extend([standby, proof].into_iter().filter(|w| !w.is_empty() && *w != word).map(str::to_owned));
     Line { reads, word: word.to_owned(), what: plan.name.to_string(), detail: said.join(", ") }
 }

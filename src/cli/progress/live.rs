@@ -16,6 +16,9 @@ const TICK: Duration = Duration::from_secs(1);
 const FRAME: usize = 3;
 /// A part that would be shorter than this is left out.
 const LEAST: usize = 12;
+/// From an hour on, the seconds that are left are not shown.
+const HOUR: u64 = 3_600_000;
+const MINUTE: u64 = 60_000;
 /// The separator between parts.
 const BETWEEN: &str = " \u{b7} ";
 
@@ -45,11 +48,6 @@ impl Part {
         Self { before: before.to_owned(), counts: Counts::Up(shown), after }
     }
 
-    /// A time that counts down.
-    pub fn down(before: &str, left: Dur) -> Self {
-        Self { before: before.to_owned(), counts: Counts::Down(left), after: String::new() }
-    }
-
     /// A time that counts down, followed by words.
     pub fn left(before: &str, left: Dur, after: String) -> Self {
         Self { before: before.to_owned(), counts: Counts::Down(left), after }
@@ -60,10 +58,14 @@ impl Part {
         let time = match self.counts {
             Counts::Nothing => String::new(),
             Counts::Up(shown) => time(shown.plus(passed)),
-            Counts::Down(left) => time(Dur(left.millis().saturating_sub(passed.millis()))),
+            Counts::Down(left) => {
+                let left = left.millis().saturating_sub(passed.millis());
+                time(Dur(if left < HOUR { left } else { left - left % MINUTE }))
+            }
         };
         let parts = [self.before.as_str(), time.as_str(), self.after.as_str()];
         let text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        let text = text.replacen("( ", "(", 1);
         // No space before the colon of an explanation.
         if self.after.starts_with(':') { text.replacen(" :", ":", 1) } else { text }
     }
@@ -187,7 +189,7 @@ mod tests {
             Part::still("WAITS FOR A PERSON: approve.policy".to_owned()),
             Part::up("users out for", Dur::secs(60), "of RTO 20m".to_owned()),
             Part::up("running for", Dur::secs(80), String::new()),
-            Part::down("watching for another", Dur::secs(60)),
+            Part::left("watching until 05:06Z (", Dur::secs(60), "left)".to_owned()),
             Part::still("3/12 steps".to_owned()),
         ];
         Set { parts, at: Duration::from_secs(10), pace }
@@ -197,10 +199,10 @@ mod tests {
     fn it_goes_on_between_events_at_the_pace_of_the_run() {
         let later = set(60.0).now(Duration::from_millis(10_500), 200);
         assert!(later.contains("users out for 1m 30s of RTO 20m"), "{later}");
-        assert!(later.contains("watching for another 30s"), "{later}");
+        assert!(later.contains("watching until 05:06Z (30s left)"), "{later}");
         // Before the time when it was set, and after a countdown has ended.
         assert!(set(60.0).now(Duration::ZERO, 200).contains("users out for 1m of RTO 20m"));
-        assert!(set(60.0).now(Duration::from_secs(99), 200).contains("watching for another 0s"));
+        assert!(set(60.0).now(Duration::from_secs(99), 200).contains("watching until 05:06Z (0s left)"));
     }
 
     #[test]

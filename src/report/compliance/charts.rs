@@ -222,7 +222,7 @@ const fn judged(line: &Line, verdict: Verdict) -> Ink {
 fn objectives(report: &Compliance) -> Picture {
     let legend = [
         (Ink::Good, "met"),
-        (Ink::Bad, "missed"),
+        (Ink::Bad, "missed, or never recovered"),
         (Ink::Warn, "not proven, or the run did not succeed"),
         (Ink::Ink, "promised (100 %)"),
     ];
@@ -253,13 +253,17 @@ fn objectives(report: &Compliance) -> Picture {
     for line in report.runs.iter().rev() {
         let Some(objective) = &line.rto else { continue };
         let figure = objective;
-        let Some(achieved) = figure.achieved_s.filter(|_| figure.objective_s > 0.0) else { continue };
+        // Users who were never served again have no recovery time, whatever passed until the run ended.
+        let never = line.not_recovered_s.is_some();
+        let achieved = if never { Some(f64::INFINITY) } else { figure.achieved_s };
+        let Some(achieved) = achieved.filter(|_| figure.objective_s > 0.0) else { continue };
         #[expect(clippy::cast_possible_truncation, reason = "a picture has a thousand places")]
         let share = (achieved / figure.objective_s) as f32;
         let (x, at) = (place(report, line.started_at), y(share));
         let radius = if line.class == Class::Incident { 6.0 } else { 4.0 };
-        picture.items.push(Item::Dot(x, at, radius, judged(line, objective.verdict)));
-        if objective.verdict == Verdict::Missed {
+        let ink = if never { Ink::Bad } else { judged(line, objective.verdict) };
+        picture.items.push(Item::Dot(x, at, radius, ink));
+        if never || objective.verdict == Verdict::Missed {
             let anchor = if x > WIDTH * 0.85 { (x - 9.0, Anchor::End) } else { (x + 9.0, Anchor::Start) };
             picture.words((anchor.0, at + 4.0), anchor.1, (WORDS, Ink::Bad), line.plan.as_str());
         }

@@ -9,6 +9,7 @@ use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::report::duties::{self, Obligation};
 use crate::report::measured::NEVER_RECOVERED;
+use crate::report::words;
 
 /// Drills in the period that did not take place, with the reason.
 pub(super) fn missed<'a>(
@@ -120,7 +121,11 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         all.push((Section::Objectives, began, format!("{name} {verdict}: {text}, objective {promised}")));
     }
     match ended {
-        None => all.push((section, began, format!("the {} is not finished: {}", line.what, line.outcome))),
+        None => all.push((
+            section,
+            began,
+            format!("the {} is not finished: {}", line.what, words::outcome(&line.outcome)),
+        )),
         Some(_) if !line.good => {
             all.push((section, ended, format!("the {} ended: {}", line.what, line.outcome)))
         }

@@ -10,6 +10,7 @@ use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
 use crate::report::duties::Obligation;
 use crate::report::measured::{Measured, NEVER_RECOVERED};
+use crate::report::words;
 
 /// How a text is rated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -203,7 +204,11 @@ fn figures(report: &Compliance) -> Table {
     let t = &report.totals;
     let rows = [
         ("Runs", t.counts.words(), Tone::Plain),
-        ("Succeeded", format!("{} of {}", t.good, t.counts.runs - t.counts.tests), Tone::Plain),
+        (
+            "Runs that recovered, or passed as a drill",
+            format!("{} of {}", t.good, t.counts.runs - t.counts.tests),
+            Tone::Plain,
+        ),
         ("RTO", t.rto.words(), t.rto.tone()),
         ("RTO of incidents only", t.rto_of_incidents.words(), t.rto_of_incidents.tone()),
         ("RPO", t.rpo.words(), t.rpo.tone()),
@@ -217,7 +222,10 @@ fn figures(report: &Compliance) -> Table {
         ),
         (
             "Overrides of approvals",
-            format!("{}, of them {} approved late or not at all", t.overrides, t.overrides_late),
+            match (t.overrides, t.overrides_late) {
+                (all, 0) => all.to_string(),
+                (all, late) => format!("{all}; {late} approved late or never"),
+            },
             tone(t.overrides_late > 0),
         ),
         ("Duties missed", t.obligations_missed.to_string(), tone(t.obligations_missed > 0)),
@@ -343,7 +351,7 @@ fn runs(report: &Compliance) -> Table {
             vec![bit(format!("{} of {} ({})", l.what, l.plan, l.tier), Tone::Plain), name(l.run.as_str())];
         let about: Vec<_> = l.severity.iter().chain(&l.incident).cloned().collect();
         what.extend((!about.is_empty()).then(|| bit(about.join(", "), Tone::Soft)));
-        let mut outcome = vec![bit(l.outcome.clone(), if l.good { Tone::Good } else { Tone::Bad })];
+        let mut outcome = vec![bit(words::outcome(&l.outcome), if l.good { Tone::Good } else { Tone::Bad })];
         outcome.extend(l.waived_fences.iter().map(|text| bit(text.clone(), Tone::Bad)));
         outcome.extend((l.stops > 0).then(|| bit(count(l.stops, "stop"), Tone::Warn)));
         let mut rto = objective(l.rto.as_ref());
@@ -422,15 +430,18 @@ pub(super) const fn ended_well(line: &Line) -> bool {
     line.ended_at.is_some() && line.good
 }
 
-/// The sort key for the worst first: failed runs, missed objectives, unproven ones; then the newest.
+/// The sort key for the worst first: users who were never served again, other incidents that did not end well, missed objectives, pending
+/// fences, other runs that did not end well, unproven objectives; then the newest.
 pub(super) fn badness(line: &Line) -> u8 {
     let verdicts = || [&line.rto, &line.rpo].into_iter().flatten().map(|objective| objective.verdict);
     match () {
-        () if line.class == Class::Test => 5,
-        () if !ended_well(line) && line.class == Class::Incident => 0,
-        () if !ended_well(line) => 1,
+        () if line.class == Class::Test => 7,
+        () if line.not_recovered_s.is_some() => 0,
+        () if !ended_well(line) && line.class == Class::Incident => 1,
         () if verdicts().any(|verdict| verdict == Verdict::Missed) => 2,
-        () if !line.waived_fences.is_empty() || verdicts().any(|verdict| verdict == Verdict::NotProven) => 3,
-        () => 4,
+        () if line.fences_pending > 0 => 3,
+        () if !ended_well(line) => 4,
+        () if !line.waived_fences.is_empty() || verdicts().any(|verdict| verdict == Verdict::NotProven) => 5,
+        () => 6,
     }
 }

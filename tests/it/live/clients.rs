@@ -105,7 +105,7 @@ fn a_password_that_is_rotated_meanwhile_stays() {
     held.release();
     until("the run", || child.try_wait().unwrap().is_some());
     led(&estate, "second-of-two");
-    assert_eq!(estate.run(&["runs", "export", &estate.only_run().unwrap(), "--to", "run.jsonl"]).0, 0);
+    assert_eq!(estate.run(&["runs", "export", &estate.only_run().unwrap(), "--out", "run.jsonl"]).0, 0);
     let story = std::fs::read_to_string(estate.path().join("run.jsonl")).unwrap();
     assert!(story.contains("SecretChanged"), "{story}");
 }

@@ -66,7 +66,7 @@ fn a_dark_region_is_left_by_routing_controls_though_endpoints_fail_and_a_rule_wa
     assert_eq!(there, [("east".to_owned(), "On".to_owned()), ("west".to_owned(), "Off".to_owned())]);
     let run = report["run_id"].as_str().unwrap();
     let file = world.path("run.jsonl");
-    assert_eq!(world.drctl(&["runs", "export", run, "--to", file.to_str().unwrap()]).0, 0);
+    assert_eq!(world.drctl(&["runs", "export", run, "--out", file.to_str().unwrap()]).0, 0);
     let refused = std::fs::read_to_string(file).unwrap();
     let rule = made["rule"].as_str().unwrap();
     assert!(

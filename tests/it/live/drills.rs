@@ -134,7 +134,7 @@ fn the_way_back_of_a_drill_that_died_is_not_forgotten() {
         let first = world.first()["run_id"].clone();
         assert_eq!(world.status()["drill_halfway"], first);
         // It is part of the go-bag, so that it can be continued elsewhere.
-        assert_eq!(world.run(&["kit", "export", "--to", "bag.json"]).1["unfinished_runs"], 1);
+        assert_eq!(world.run(&["kit", "export", "--out", "bag.json"]).1["unfinished_runs"], 1);
         // Nobody confirmed this process.
         let (code, asked, _) = world.run(&LIVE[..4]);
         assert!(code == 1 && asked.to_string().contains("add --yes"), "{code} {asked:#}");

@@ -77,7 +77,7 @@ fn nothing_that_is_told_of_a_run_repeats_a_secret() {
         &["audit", "export"][..],
         &["audit", "export", "--format", "cef"],
         &["evidence", "export", &id, "--out", "whole.tar"],
-        &["kit", "export", "--to", "kit.json"],
+        &["kit", "export", "--out", "kit.json"],
         &["notify", "show", &id],
         &["notify", "test"],
         &["runs", "show", &id],

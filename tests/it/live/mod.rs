@@ -413,7 +413,7 @@ pub const FAILOVER: &[&str] =
     &["failover", "--to", "us-east-1", "--yes", "--outage-began", "2026-01-01T00:00:00Z"];
 
 #[test]
-fn a_failover_recovers_and_a_second_one_finds_nothing_to_do() {
+fn a_failover_recovers_and_a_second_one_is_refused_without_a_probe() {
     let estate = Estate::new();
     let (code, report) = estate.json(FAILOVER);
     assert_eq!(report["outcome"], "recovered", "{report:#}");
@@ -441,6 +441,6 @@ fn a_failover_recovers_and_a_second_one_finds_nothing_to_do() {
     estate.assert_recovered_once();
     let named = [&["failover", "truststream"], &FAILOVER[1..]].concat();
     let (code, again) = estate.json(&named);
-    assert!(code == 0 && again["outcome"] == "nothing_to_do", "{again:#}");
+    assert!(code == 3 && again["refusals"][0]["rule"] == "target-down", "{again:#}");
     assert!(mutating(&estate.proxy.take_calls()).is_empty());
 }

@@ -1,0 +1,82 @@
+//! `drctl runs list`
+
+use super::runs::read;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::printer::{Format, Printer};
+use crate::cli::{exit, inbox};
+use crate::journal::lock::RunLock;
+use crate::journal::sqlite::SqliteJournal;
+use crate::record::event::Outcome;
+use crate::report::{summary, words};
+use crate::run::RunState;
+use crate::run::state::Mode;
+
+/// Lists all runs, those that need action first.
+pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
+    let (mut documents, mut lines) = (Vec::new(), Vec::new());
+    let imported = store.imported()?.waiting;
+    let folder = Context::lock_folder(store);
+    for row in store.all_runs()? {
+        let waits = imported.contains_key(&row.run);
+        let state = match read(store, &row.run).and_then(|state| inbox::read(store, state)) {
+            Ok(state) => state,
+            // One broken run must not hide the others.
+            Err(e) => {
+                lines.push((0, format!("{}  broken: {e}", row.run)));
+                documents.push(serde_json::json!({
+                    "run_id": row.run, "outcome": "broken", "reason": e.to_string(), "events": row.events,
+                }));
+                continue;
+            }
+        };
+        let report = summary::report(&state, state.last_at);
+        if printer.format == Format::Human {
+            let from = report.from.as_deref().unwrap_or("unknown");
+            lines.push((
+                urgency(&state),
+                format!(
+                    "{}  {}  {} -> {}  {}  {}{}{}{}",
+                    report.run_id,
+                    report.started_at,
+                    from,
+                    report.to,
+                    report.world.id(),
+                    report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
+                    words::state(&report, RunLock::is_held(&folder, &row.run)),
+                    report.waits_for.first().map_or_else(String::new, |first| format!("  {}", first.words())),
+                    if waits { "  (from a file; not adopted, read-only)" } else { "" }
+                ),
+            ));
+        }
+        documents.push(serde_json::json!({
+            "run_id": report.run_id, "plan": report.plan, "intent": report.intent, "drill": report.drill, "world": report.world.id(),
+            "outcome": report.outcome, "started_at": report.started_at, "ended_at": report.ended_at, "events": row.events, "imported": waits,
+            "waits_for": report.waits_for,
+        }));
+    }
+    lines.reverse();
+    lines.sort_by_key(|(urgency, _)| *urgency);
+    match printer.format {
+        Format::Human if documents.is_empty() => printer.line("no runs yet"),
+        Format::Human => {
+            // Scripts read lines of runs alone.
+            if printer.is_read() {
+                printer.line("run  started  from -> to  world  state");
+            }
+            lines.iter().for_each(|(_, line)| printer.line(line));
+        }
+        _ => printer.document(&serde_json::json!({"schema_version": 1, "runs": documents})),
+    }
+    Ok(exit::DONE)
+}
+
+/// The sort key: runs that need action first, then those that ended badly, then the newest. JSON keeps the order of creation.
+fn urgency(state: &RunState) -> u8 {
+    match state.mode {
+        Mode::Finished(_) if state.owed().next().is_some() => 2,
+        Mode::Finished(Outcome::Failed | Outcome::Abandoned) => 3,
+        Mode::Finished(_) => 4,
+        _ => 1,
+    }
+}

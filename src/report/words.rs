@@ -1,0 +1,25 @@
+//! The state of a run in the words that people read. JSON has the outcome of the summary.
+
+use super::summary::RunReport;
+
+/// The state of a run. `driven` says whether a process drives it.
+pub fn state(report: &RunReport, driven: bool) -> String {
+    let paused = report.error.as_ref().is_some_and(|error| error.code == "paused");
+    let text = match report.outcome.as_str() {
+        "halted" if paused => "paused",
+        "halted" | "running" if !report.waits_for.is_empty() => "waits for a person",
+        "running" if !driven => "nobody drives it",
+        other => outcome(other),
+    };
+    // Two servers may take writes, so every title has it.
+    let pending = report.ended_at.is_some() && report.fence.state == "pending";
+    format!("{text}{}", if pending { ", FENCE PENDING" } else { "" })
+}
+
+/// An outcome of the summary.
+pub fn outcome(word: &str) -> &str {
+    match word {
+        "watch_paused" => "recovered, watch paused",
+        other => other,
+    }
+}
