@@ -32,6 +32,7 @@ pub(super) fn estate(
     let active = feed.map_or_else(|| active(plan, scenario.begins), |f| f.active.clone());
     let lost_at = began + scenario.lost_after + Dur(roll(seed, &["lost"], 20_000));
     let mut estate = Estate::empty(scenario, seed, began, (home, active));
+    estate.sites = plan.sites.keys().map(ToString::to_string).collect();
     for component in plan.components.values() {
         let unchanged = component.spec.rehearsed(&component.name, plan);
         estate.unchanged.extend(unchanged.into_iter().map(|(target, state)| (target.key(), state)));
@@ -55,6 +56,7 @@ pub(super) fn estate(
     if let Some(after) = estate.scenario.returns_after {
         estate.schedule(lost_at + after, Transition::Return);
     }
+    estate.schedule_cuts();
     estate.note_users();
     estate
 }

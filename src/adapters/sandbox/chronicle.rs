@@ -63,8 +63,12 @@ pub struct Moment {
     pub at: Timestamp,
     /// Sites that nobody outside can reach.
     pub unreached: BTreeSet<SiteName>,
-    /// Those of them whose control planes do not answer either.
+    /// Sites whose servers drctl cannot reach.
+    pub unseen: BTreeSet<SiteName>,
+    /// Those of them whose control planes do not answer it either.
     pub dark: BTreeSet<SiteName>,
+    /// Whether the sites do not reach each other, although none of them is lost.
+    pub apart: bool,
     /// Every database server.
     pub servers: Vec<Server>,
     /// Instances in service, by component and site.
@@ -126,12 +130,15 @@ impl Estate {
             cached: z.cached.clone(),
         });
         let capacity = self.pools.iter();
-        let unreached: BTreeSet<_> =
-            self.is_lost(self.home.as_str()).then(|| self.home.clone()).into_iter().collect();
+        let sites = |of: &dyn Fn(&str) -> bool| {
+            self.sites.iter().filter(|s| of(s.as_str())).map(|s| SiteName::new(s.as_str())).collect()
+        };
         Moment {
             at: self.now,
-            dark: unreached.iter().filter(|_| self.scenario.control_plane_lost).cloned().collect(),
-            unreached,
+            unreached: sites(&|site| self.is_lost(site)),
+            unseen: sites(&|site| self.is_unseen(site)),
+            dark: sites(&|site| self.is_dark(site)),
+            apart: self.is_apart("", self.home.as_str()),
             servers: servers.collect(),
             capacity: capacity
                 .map(|p| (p.component.clone(), p.site.clone(), p.capacity.in_service))

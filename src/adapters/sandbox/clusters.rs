@@ -74,7 +74,9 @@ impl Estate {
         let writer = self.writer_of(i);
         if how.by == Handover::Switchover {
             // A switchover needs the writer, which then stops taking writes.
-            let Some(old) = writer.filter(|&w| !self.is_lost(self.dbs[w].site.as_str())) else {
+            let Some(old) =
+                writer.filter(|&w| !self.is_lost(self.dbs[w].site.as_str()) && !self.is_between(w, i))
+            else {
                 let why = "the primary cluster is not in available state.".to_owned();
                 return Err(("InvalidGlobalClusterStateFault", why));
             };
@@ -99,7 +101,7 @@ impl Estate {
         self.dbs[i].status = "available";
         let Some(old) = self.writer_of(i) else { return };
         self.dbs[old].status = "available";
-        let lost = self.is_lost(self.dbs[old].site.as_str());
+        let lost = self.is_lost(self.dbs[old].site.as_str()) || self.is_between(old, i);
         if by != Handover::Switchover || !lost {
             self.comes_over(i);
         }
@@ -116,7 +118,7 @@ impl Estate {
         let all: Vec<_> =
             (0..self.dbs.len()).filter(|&o| self.dbs[o].component == self.dbs[i].component).collect();
         for other in all.into_iter().filter(|&o| o != i) {
-            if self.is_lost(self.dbs[other].site.as_str()) {
+            if self.is_lost(self.dbs[other].site.as_str()) || self.is_between(other, i) {
                 self.left.push((other, i));
             } else {
                 self.second(other, i);
@@ -127,6 +129,10 @@ impl Estate {
     /// The region answers again: the service finds old writers there and makes them secondaries.
     pub(super) fn found_again(&mut self) {
         for (other, writer) in std::mem::take(&mut self.left) {
+            if self.is_lost(self.dbs[other].site.as_str()) || self.is_between(other, writer) {
+                self.left.push((other, writer));
+                continue;
+            }
             let takes = Dur(30_000 + roll(self.seed, &["found", &self.dbs[other].reference.id], 120_000));
             self.schedule(self.now + takes, Transition::Second(other, writer));
         }

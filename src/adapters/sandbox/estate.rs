@@ -124,6 +124,8 @@ impl Zone {
 pub(super) enum Transition {
     Lose,
     Return,
+    Cut,
+    Mended,
     ClientsGone,
     Modifying(usize),
     Promoted(usize, bool),
@@ -161,6 +163,7 @@ pub struct Estate {
     /// How far the clock of the observer is ahead.
     pub(super) ahead: Dur,
     pub(super) home: SiteName,
+    pub(super) sites: BTreeSet<String>,
     /// Where the application was active at the beginning.
     pub(super) active: SiteName,
     pub(super) lost_at: Option<Timestamp>,
@@ -216,6 +219,7 @@ impl Estate {
             now: began,
             ahead: Dur::ZERO,
             home,
+            sites: BTreeSet::new(),
             active,
             lost_at: None,
             back: false,
@@ -267,6 +271,8 @@ impl Estate {
         match transition {
             Transition::Lose => self.lose(),
             Transition::Return => self.come_back(),
+            Transition::Cut => self.cut(),
+            Transition::Mended => self.mend(),
             Transition::ClientsGone => self.clients_gone = true,
             Transition::Modifying(db) => self.dbs[db].status = "modifying",
             Transition::Promoted(db, works) => {
@@ -277,9 +283,15 @@ impl Estate {
                     self.wins(db);
                 }
             }
+            Transition::Rejoined(db, source) if self.is_between(db, source) => {
+                self.schedule(self.now + Dur::secs(30), Transition::Rejoined(db, source));
+            }
             Transition::Rejoined(db, source) => self.follow(db, source),
             Transition::Renamed(db, to) => self.renamed(db, &to),
-            Transition::Created(db) => self.dbs[db].status = "available",
+            Transition::Created(db) => {
+                self.dbs[db].status = "available";
+                self.cut();
+            }
             Transition::Swapped(db) => self.swapped(db),
             Transition::Joined(db) => self.joined(db),
             Transition::TakenOver(db, by) => self.taken_over(db, by),
@@ -412,7 +424,7 @@ impl Estate {
             _ => matches!(target, Target::Wrote { .. } | Target::Alive { sign: Sign::Server, .. }),
         };
         match target {
-            _ if lost && self.scenario.control_plane_lost => Err("no answer within 10s"),
+            _ if self.is_dark(place) => Err("no answer within 10s"),
             _ if lost && is_sql && !self.scenario.sql_answers => Err("connection refused"),
             _ if self.is_stopped(target) => Err("connection refused"),
             Target::Records { .. } if self.dns_is_down() => Err("ServiceUnavailable"),

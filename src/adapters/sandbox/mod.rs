@@ -7,6 +7,7 @@ mod buckets;
 mod build;
 pub mod chronicle;
 mod clusters;
+mod cuts;
 mod effects;
 pub mod estate;
 mod fences;

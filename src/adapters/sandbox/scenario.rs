@@ -52,6 +52,30 @@ pub enum Applies {
     Stays,
 }
 
+/// A part of the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Between the home site and everything outside it.
+    Home,
+    /// Between drctl and the home site. Users are still served there.
+    Drctl,
+    /// Between the sites. Users and drctl reach all of them.
+    Sites,
+    /// Between the other sites and everything outside them.
+    Recovery,
+}
+
+/// A part of the network that is cut for a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// What is cut.
+    pub link: Link,
+    /// The time from the beginning.
+    pub after: Dur,
+    /// For how long; `None` for good.
+    pub lasts: Option<Dur>,
+}
+
 /// How a simulated outage behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
@@ -111,6 +135,8 @@ pub struct Scenario {
     pub groups_pass: bool,
     /// Writers other than clients.
     pub applies: Applies,
+    /// What is cut beside the loss of the home site.
+    pub cuts: [Option<Cut>; 3],
 }
 
 const QUIET: Scenario = Scenario {
@@ -142,6 +168,7 @@ const QUIET: Scenario = Scenario {
     by_group: ByGroup::Smoothly,
     groups_pass: false,
     applies: Applies::Nothing,
+    cuts: [None; 3],
 };
 
 /// Every scenario; the first is the default.

@@ -10,23 +10,25 @@ use crate::model::ids::SiteName;
 use crate::record::runbook::{Probe, ProbeRole};
 
 impl Estate {
-    /// Whether these servers of a site can serve users.
-    fn serves(&self, site: &SiteName, (dbs, pools): &(Vec<usize>, Vec<usize>)) -> bool {
-        !self.is_lost(site.as_str())
-            && pools.iter().all(|&p| self.pools[p].capacity.in_service > 0)
+    /// Whether these servers of a site can serve users, if they reach it.
+    fn serves(&self, (dbs, pools): &(Vec<usize>, Vec<usize>)) -> bool {
+        pools.iter().all(|&p| self.pools[p].capacity.in_service > 0)
             && dbs.iter().all(|&d| self.accepts(&self.dbs[d]))
     }
 
-    fn users_served(&self) -> bool {
+    /// Whether users are served, or would be if they reached these sites.
+    fn served(&self, reached: impl Fn(&str) -> bool) -> bool {
         if self.zones.is_empty() {
             let sites: BTreeSet<_> =
                 self.dbs.iter().map(|d| &d.site).chain(self.pools.iter().map(|p| &p.site)).collect();
-            return sites.into_iter().any(|site| self.serves(site, &self.all_servers(site)));
+            return sites
+                .into_iter()
+                .any(|site| reached(site.as_str()) && self.serves(&self.all_servers(site)));
         }
         let leads_somewhere = |zone: &Zone, site: &Option<SiteName>| {
             site.as_ref().is_some_and(|site| {
-                self.led(zone, site)
-                    && zone.servers.get(site).map_or(!self.is_lost(site.as_str()), |s| self.serves(site, s))
+                let servers = zone.servers.get(site);
+                reached(site.as_str()) && self.led(zone, site) && servers.is_none_or(|s| self.serves(s))
             })
         };
         self.zones.iter().all(|zone| zone.cached_to.iter().all(|site| leads_somewhere(zone, site)))
@@ -55,7 +57,7 @@ impl Estate {
     /// Records changes of whether users are served, and any violation of an invariant.
     pub(super) fn note_users(&mut self) {
         self.note_writers();
-        let served = self.users_served();
+        let served = self.served(|site| !self.is_lost(site));
         if self.truth.turns.last().is_none_or(|(_, before)| *before != served) {
             self.truth.turns.push((self.now, served));
         }
@@ -96,16 +98,15 @@ impl Estate {
         truth
     }
 
-    /// The result of a probe.
+    /// The result of a probe by drctl.
     pub(super) fn probe(&self, probe: &Probe) -> bool {
         match (probe.role, &probe.site) {
             (ProbeRole::Site, Some(site)) => {
-                let of_zones = |z: &Zone| {
-                    self.led(z, site) && z.servers.get(site).is_none_or(|servers| self.serves(site, servers))
-                };
-                !self.is_lost(site.as_str()) && self.zones.iter().all(of_zones)
+                let of_zones =
+                    |z: &Zone| self.led(z, site) && z.servers.get(site).is_none_or(|s| self.serves(s));
+                !self.is_unseen(site.as_str()) && self.zones.iter().all(of_zones)
             }
-            _ => self.users_served(),
+            _ => self.served(|site| !self.is_unseen(site)),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What really happened in a rehearsal, computed from the estate's state at each instant and from the plan. It shares no decision code with
 //! planner, inventory and reports: it has its own dependencies, expected answers and active site.
 
+mod cut;
 mod recovers;
 mod users;
 mod verdict;
@@ -18,6 +19,7 @@ use drctl::record::event::{Event, EventKind};
 
 use crate::rig::BEGAN;
 
+pub use cut::DISTURBANCES;
 pub use recovers::{Came, loses, recovers};
 pub use verdict::{invariants, one_primary, rto_told, safe_and_told};
 

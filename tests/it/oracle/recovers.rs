@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Events};
+use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Cut, Events, Link};
 use drctl::kinds::Role;
 use drctl::kinds::shared::database::{Database, Engine};
 use drctl::kinds::shared::fence::FenceMethod;
@@ -72,7 +72,7 @@ pub fn recovers(
                 }
                 came = Came::WithWaivers;
             }
-            Stopped::Failed(_) if is_short(&rig) => return Came::Short,
+            Stopped::Failed(reason) if is_short(&rig) && reason.starts_with("scale.") => return Came::Short,
             Stopped::Failed(reason) => {
                 let late = rig.scenario.dns_down > Dur::ZERO && reason.starts_with("switch.");
                 assert!(late || stumbles(&rig), "it stopped: {reason}: {context}");
@@ -140,8 +140,12 @@ fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &
             let accepted = rig.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
             rig.scenario.lag_ms >= 60_000 || stumbles(rig) || takes_its_time(rig) || accepted
         }
-        // The lag of a cluster without its writer is unknown.
-        Rule::ExposureUnknown => true,
+        // Nobody knows the lag of a cluster without its writer, or of a replica that drctl cannot see.
+        Rule::ExposureUnknown => {
+            let cluster = |c: &ComponentName| matches!(rig.plan.components[c].role(), Role::Store(db) if db.engine == Engine::Aurora);
+            let unseen = |cut: &Cut| cut.link == Link::Recovery;
+            component.is_some_and(cluster) || rig.scenario.cuts.iter().flatten().any(unseen)
+        }
         _ => false,
     };
     assert!(right, "{rule} ({component:?}) stops what could go on: {context}");
@@ -150,6 +154,11 @@ fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &
 /// Whether some fence method works in this scenario, according to its definition.
 fn can_be_fenced(rig: &Rig, db: &Database) -> bool {
     let of = &rig.scenario;
+    // The fence is planned two minutes after the beginning.
+    let unseen = |cut: &Cut| cut.link == Link::Drctl && (cut.lasts.is_none() || cut.after < Dur::mins(2));
+    if of.cuts.iter().flatten().any(unseen) {
+        return false;
+    }
     let by_sql = of.sql_answers && db.engine != Engine::Aurora;
     let told = !matches!(of.by_group, ByGroup::Roughly { events: Events::Never, .. });
     let closed = told && !of.groups_pass;
@@ -173,9 +182,9 @@ pub(super) fn can_be_had(rig: &Rig, component: &ComponentName) -> bool {
     !stumbles(rig) && is_fenceable(rig, component)
 }
 
-/// Whether calls meet faults, so that steps may run out of attempts.
+/// Whether calls meet faults, or what they need is cut off, so that steps may run out of attempts.
 fn stumbles(rig: &Rig) -> bool {
-    rig.scenario.faults > 0 || rig.scenario.throttled > 0
+    rig.scenario.faults > 0 || rig.scenario.throttled > 0 || rig.scenario.cuts != [None; 3]
 }
 
 /// Whether a possible fence was refused or throttled until its timeout.
@@ -247,6 +256,7 @@ pub fn loses(rig: &Rig) -> BTreeSet<&'static str> {
         (of.returns_after.is_some(), "returns"),
         (of.clients_leave.is_some(), "clients leave"),
         (of.faults > 0, "faults"),
+        (of.cuts != [None; 3], "more cut"),
         (of.by_group != ByGroup::Smoothly, "group with surprises"),
         (matches!(of.by_group, ByGroup::Roughly { events: Events::Never, .. }), "restarts untold"),
         (of.groups_pass, "groups with rules"),

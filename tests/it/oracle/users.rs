@@ -29,9 +29,18 @@ pub enum Sessions {
 impl Oracle<'_> {
     /// When users started or stopped being served.
     pub fn turns(&self) -> Vec<(Timestamp, bool)> {
+        self.turns_of(|moment| self.served(moment, &moment.unreached))
+    }
+
+    /// The same as a probe of drctl sees it, which also fails while only drctl cannot reach a site.
+    pub fn turns_of_probes(&self) -> Vec<(Timestamp, bool)> {
+        self.turns_of(|moment| self.served(moment, &moment.unseen))
+    }
+
+    fn turns_of(&self, served: impl Fn(&Moment) -> bool) -> Vec<(Timestamp, bool)> {
         let mut turns: Vec<(Timestamp, bool)> = Vec::new();
         for moment in self.moments.iter().filter(|m| m.at <= self.until) {
-            let served = self.served(moment);
+            let served = served(moment);
             if turns.last().is_none_or(|(_, before)| *before != served) {
                 turns.push((moment.at, served));
             }
@@ -41,16 +50,18 @@ impl Oracle<'_> {
 
     /// How long users failed: from when they were first not served to when they were finally served again.
     pub fn outage_ms(&self) -> Option<Dur> {
-        let turns = self.turns();
-        let (began, _) = turns.iter().find(|(_, served)| !served)?;
-        let (ended, _) = turns.last().filter(|(_, served)| *served)?;
-        Some(ended.since(*began))
+        outage(&self.turns())
+    }
+
+    /// How long probes failed.
+    pub fn outage_of_probes(&self) -> Option<Dur> {
+        outage(&self.turns_of_probes())
     }
 
     /// The same by samples at `phase` and every `every` after it: from the first failed sample to the first good one after the last failed
     /// one.
     pub fn outage_as_sampled(&self, phase: Timestamp, every: Dur) -> Option<Dur> {
-        let turns = self.turns();
+        let turns = self.turns_of_probes();
         let times = (0..).map(|n| phase + Dur(n * every.millis())).take_while(|at| *at <= self.until);
         let failed =
             |at: &Timestamp| turns.iter().rev().find(|(t, _)| t <= at).is_some_and(|(_, served)| !served);
@@ -108,7 +119,7 @@ impl Oracle<'_> {
     /// Whether users and drctl reach every site.
     pub fn all_reached(&self) -> bool {
         let last = self.moments.iter().rev().find(|m| m.at <= self.until);
-        last.is_none_or(|m| m.unreached.is_empty())
+        last.is_none_or(|m| m.unseen.is_empty())
     }
 
     /// Whether every name answers exactly as the plan declares for that active site.
@@ -128,25 +139,28 @@ impl Oracle<'_> {
         Ok(())
     }
 
-    fn served(&self, moment: &Moment) -> bool {
+    pub(super) fn served(&self, moment: &Moment, cut: &BTreeSet<SiteName>) -> bool {
         if self.zones().next().is_none() {
-            return self
-                .plan
-                .sites
-                .keys()
-                .any(|site| self.is_whole(moment, site, &self.plan.components.keys().cloned().collect()));
+            return self.plan.sites.keys().any(|site| {
+                self.is_whole((moment, cut), site, &self.plan.components.keys().cloned().collect())
+            });
         }
         self.zones().all(|(name, zone)| {
             let sets = moment.names.iter().find(|n| n.component == *name).map(|n| n.cached.as_slice());
             let needed = self.needed(name);
             self.led_to(zone, sets.unwrap_or_default())
                 .into_iter()
-                .all(|site| site.is_some_and(|site| self.is_whole(moment, &site, &needed)))
+                .all(|site| site.is_some_and(|site| self.is_whole((moment, cut), &site, &needed)))
         })
     }
 
-    /// Whether everything that is needed works in a site, for users from outside.
-    fn is_whole(&self, moment: &Moment, site: &SiteName, needed: &BTreeSet<ComponentName>) -> bool {
+    /// Whether everything that is needed works in a site, for somebody outside who does not reach the cut sites.
+    fn is_whole(
+        &self,
+        (moment, cut): (&Moment, &BTreeSet<SiteName>),
+        site: &SiteName,
+        needed: &BTreeSet<ComponentName>,
+    ) -> bool {
         let works = |name: &ComponentName| match self.plan.components[name].role() {
             Role::Store(of) => !of.at.contains_key(site) || Self::accepts(moment, name, site),
             Role::Capacity(of) => {
@@ -159,14 +173,14 @@ impl Oracle<'_> {
             }
             _ => true,
         };
-        !moment.unreached.contains(site) && needed.iter().all(works)
+        !cut.contains(site) && needed.iter().all(works)
     }
 
     /// Whether clients on this path reach a server that takes their writes.
     fn arrives(moment: &Moment, way: &Way, db: &ComponentName) -> bool {
         let Some((site, id)) = &way.leads_to else { return false };
         let cut = |s: &SiteName| moment.unreached.contains(s);
-        let reached = *site == way.site || !cut(site) && !cut(&way.site);
+        let reached = *site == way.site || !cut(site) && !cut(&way.site) && !moment.apart;
         let server = |s: &drctl::adapters::sandbox::chronicle::Server| {
             s.component == *db && s.site == *site && s.id == *id && s.accepts
         };
@@ -198,6 +212,13 @@ impl Oracle<'_> {
         let records = led.flat_map(|(zone, sets)| zone.records.iter().map(move |r| answers(r, sets)));
         records.flatten().collect()
     }
+}
+
+/// From when the first one was not served to when all are served again.
+fn outage(turns: &[(Timestamp, bool)]) -> Option<Dur> {
+    let (began, _) = turns.iter().find(|(_, served)| !served)?;
+    let (ended, _) = turns.last().filter(|(_, served)| *served)?;
+    Some(ended.since(*began))
 }
 
 /// The only site whose declared answer a name gives.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use drctl::planner::Refusal;
 
-use crate::oracle::{Came, Oracle, loses, one_primary, recovers};
+use crate::oracle::{Came, DISTURBANCES, Oracle, loses, one_primary, recovers};
 use crate::resume::events;
 use crate::rig::{Rehearsed, Rig};
 
@@ -20,6 +20,8 @@ pub struct Counts {
     with_waivers: AtomicU64,
     resumed: AtomicU64,
     short: AtomicU64,
+    /// Runs in which a disturbance really occurred, by its name.
+    occurred: Mutex<BTreeMap<&'static str, u64>>,
     /// Failovers by what was lost.
     lost: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -45,10 +47,22 @@ impl Counts {
         });
     }
 
+    pub fn disturbed(&self, rig: &Rig, done: &Rehearsed) {
+        for name in Oracle::new(&rig.plan, &done.watched).disturbances() {
+            *self.occurred.lock().unwrap().entry(name).or_default() += 1;
+        }
+    }
+
+    /// The disturbances that no run has met.
+    pub fn missed(&self) -> Vec<&'static str> {
+        let met = self.occurred.lock().unwrap();
+        DISTURBANCES.into_iter().filter(|name| !met.contains_key(name)).collect()
+    }
+
     pub fn told(&self) -> String {
         let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
         format!(
-            "{} failovers: {} can catch a promotion before the fence; {} recovered, {} more with the waivers that were printed, {} when resumed, {} lack capacity; {:?}",
+            "{} failovers: {} can catch a promotion before the fence; {} recovered, {} more with the waivers that were printed, {} when resumed, {} lack capacity; {:?}; runs that met {:?}",
             of(&self.failovers),
             of(&self.can_catch),
             of(&self.recovered),
@@ -56,6 +70,7 @@ impl Counts {
             of(&self.resumed),
             of(&self.short),
             self.lost.lock().unwrap(),
+            self.occurred.lock().unwrap(),
         )
     }
 }

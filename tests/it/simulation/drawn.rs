@@ -1,7 +1,7 @@
 //! What a seed draws: the plan, the scenario, the intent and the waivers.
 
 use drctl::adapters::sandbox::Scenario;
-use drctl::adapters::sandbox::scenario::{SCENARIOS, roll};
+use drctl::adapters::sandbox::scenario::{Cut, Link, SCENARIOS, roll};
 use drctl::model::ids::ComponentName;
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::time::Dur;
@@ -44,9 +44,11 @@ pub fn rig(seed: u64) -> Rig {
     random_fences(seed, &mut rig.scenario);
     if !loses {
         restores(&mut rig);
+        cut_in_a_move(&mut rig);
         return rig;
     }
     disturbed(&mut rig);
+    cut(&mut rig);
     if roll(seed, &["waives"], 2) == 0 {
         let named = named_store(&rig);
         let waiver = |rule| Waiver {
@@ -82,6 +84,64 @@ fn disturbed(rig: &mut Rig) {
         of.returns_after = Some(Dur::mins(1).plus(Dur(roll(seed, &["returns after"], 1_200_000))));
         of.heals = roll(seed, &["heals"], 2) == 0;
     }
+}
+
+/// Long after every run: the home site is only out of drctl's sight.
+const NEVER: Dur = Dur::mins(100_000);
+
+/// A third of the failovers meet another cut: drctl loses sight of a site that serves its users, replication ends before the site is lost,
+/// the recovery site is lost for a while, or the way to the lost site comes and goes.
+fn cut(rig: &mut Rig) {
+    let (seed, of) = (rig.seed, &mut rig.scenario);
+    let within = |what: &str, least: u64, most: u64| {
+        Dur::secs(least).plus(Dur(roll(seed, &["cut", what], (most - least) * 1_000)))
+    };
+    match roll(seed, &["cut"], 15) {
+        0 => {
+            let lasts = (roll(seed, &["cut", "ends"], 2) == 0).then(|| within("lasts", 120, 1_800));
+            of.cuts[0] = Some(Cut { link: Link::Drctl, after: within("after", 45, 65), lasts });
+            (of.lost_after, of.returns_after) = (NEVER, None);
+        }
+        1 => {
+            let lasts = Some(within("lasts", 30, 600));
+            of.cuts[0] = Some(Cut { link: Link::Drctl, after: within("after", 130, 900), lasts });
+        }
+        2 => {
+            of.cuts[0] = Some(Cut { link: Link::Sites, after: within("after", 1, 45), lasts: None });
+        }
+        3 => {
+            let lasts = Some(within("lasts", 30, 600));
+            of.cuts[0] = Some(Cut { link: Link::Recovery, after: within("after", 150, 900), lasts });
+        }
+        4 if !of.primary_dies => {
+            let mut after = of.lost_after.plus(within("returns", 120, 300));
+            of.returns_after = Some(after.minus(of.lost_after));
+            for (i, cut) in of.cuts.iter_mut().enumerate() {
+                after = after.plus(within(&format!("up {i}"), 30, 180));
+                let lasts = within(&format!("down {i}"), 30, 180);
+                *cut = Some(Cut { link: Link::Home, after, lasts: Some(lasts) });
+                after = after.plus(lasts);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// In a third of the planned moves, the sites lose each other, or drctl loses sight of the site that users leave.
+fn cut_in_a_move(rig: &mut Rig) {
+    let seed = rig.seed;
+    let link = match roll(seed, &["cut"], 6) {
+        0 => Link::Sites,
+        1 => Link::Drctl,
+        _ => return,
+    };
+    if rig.intent != Intent::Switchover || rig.drill.is_some() {
+        return;
+    }
+    let after = Dur(roll(seed, &["cut", "after"], 1_200_000));
+    let lasts = Dur::secs(30).plus(Dur(roll(seed, &["cut", "lasts"], 900_000)));
+    let lasts = (roll(seed, &["cut", "ends"], 3) != 0).then_some(lasts);
+    rig.scenario.cuts[0] = Some(Cut { link, after, lasts });
 }
 
 /// Restores replace a third of the moves from home, and all with a damaged archive: on a self-managed server, or a managed one.
