@@ -12,6 +12,7 @@ use google_cloud_storage::model::object::{Retention, retention};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use crate::adapters::environment_files;
 use crate::adapters::http_date;
 use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::model::ids::Digest;
@@ -71,7 +72,7 @@ impl Gcs {
     }
 
     async fn connect(&self) -> Result<Reached, String> {
-        crate::adapters::environment_files::check(environment_files::GOOGLE)?;
+        environment_files::check(environment_files::GOOGLE)?;
         crate::adapters::install_tls();
         // Only an emulator has no TLS. A token is never sent in plain text.
         let credentials = match self.endpoint.starts_with("https://") {
