@@ -171,7 +171,7 @@ impl Progress {
 fn watch(until: Timestamp, now: Timestamp) -> Part {
     let clock = until.clock();
     let minute = clock.get(..5).unwrap_or(&clock);
-    Part::left(&format!("watching until {minute}Z ("), until.since(now), "left)".to_owned())
+    Part::left(&format!("watching until {minute}Z,"), until.since(now), "left".to_owned())
 }
 
 /// How long users have not been served, or how long that took. If probes saw no failure, no objective applies.
