@@ -61,8 +61,10 @@ impl Endpoint {
     /// Whether it is not the provider's own endpoint for this service.
     pub fn is_foreign(&self) -> bool {
         match self.service.as_str() {
+            // It only passes on what it can neither read nor change, unless there are certificates of its own.
+            PROXY => false,
             // Nobody else's if the operators name it.
-            PROXY | CERTIFICATES => self.from != Source::Settings,
+            CERTIFICATES => self.from != Source::Settings,
             service => !is_aws(service, &self.url),
         }
     }

@@ -18,6 +18,9 @@ fn an_auditor_without_the_private_key_gets_the_public_one_and_the_whole_store() 
     let folder = Folder::with_plans();
     folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
     let public = folder.ok(&["audit", "key", "--sandbox"]);
+    let run =
+        json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]))["runs"][0]["run_id"].clone();
+    // From here on, the owner opens the store no more: drctl would take the access of others away.
     modes(&folder, 0o755, 0o644);
     let key = folder.path().join(".drctl/sandbox.db.key");
     std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
@@ -26,8 +29,6 @@ fn an_auditor_without_the_private_key_gets_the_public_one_and_the_whole_store() 
     let (code, out, err) = as_nobody(&folder, &["audit", "export", "--sandbox"]);
     let events = out.lines().count();
     assert!(code == 0 && events > 20 && err.contains("the export has no new checkpoint"), "{out}{err}");
-    let run =
-        json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]))["runs"][0]["run_id"].clone();
     let desk = Folder::empty();
     modes(&desk, 0o777, 0o666);
     let bundle = desk.path().join("b.tar");

@@ -221,7 +221,7 @@ fn sees(state: &RunState, seen: Vec<Observation>, guard: Observation, now: Times
 
 fn held_by(holder: &str) -> Observation {
     let state = State::Guard(GuardState { holder: Some(holder.to_owned()) });
-    Observation::Value { state, observed_at: BEGAN, source: "test".to_owned() }
+    Observation::Value { state, observed_at: minutes(2), source: "test".to_owned() }
 }
 
 fn silent() -> Observation {

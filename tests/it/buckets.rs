@@ -106,7 +106,7 @@ fn a_hook_after_measuring_waits_for_no_comparison() {
         let step = steps.iter().find(|s| s["id"] == id).unwrap_or_else(|| panic!("no {id}: {plan:#}"));
         step["needs"].as_array().unwrap().iter().map(|n| n["step"].clone()).collect::<Vec<_>>()
     };
-    assert_eq!(needs("hook.flush"), ["caught-up.db", "measure.db"]);
+    assert_eq!(needs("hook.flush"), ["caught-up.db", "measure.db", "guard.db"]);
     assert!(!needs("compare.uploads").contains(&"hook.flush".into()), "{plan:#}");
 }
 

@@ -1,5 +1,5 @@
 //! What the environment puts between drctl and AWS: a proxy, and roots of its own that vouch for servers. Companies use both for good
-//! reasons, and together they can also be somebody who answers under AWS's own names. So runs name them.
+//! reasons, and with such roots somebody else can also answer under AWS's own names. So runs name them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -11,6 +11,18 @@ use crate::model::ids::Digest;
 /// Variables that name a proxy for HTTPS (hyper-util, `proxy::matcher`).
 const PROXIES: [&str; 4] = ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
 
+/// Where operating systems keep their own roots (openssl-probe): only an administrator of the machine can change those.
+const OF_THE_SYSTEM: [&str; 8] = [
+    "/etc/ssl/certs",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/certs",
+    "/etc/pki/tls/cert.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+];
+
 /// What stands between. `settings` are the endpoints in `drctl.yaml`: what they name as well is known to the operators.
 pub(super) fn between<'e>(
     variable: impl Fn(&str) -> Option<&'e str>,
@@ -18,10 +30,11 @@ pub(super) fn between<'e>(
 ) -> BTreeSet<Endpoint> {
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
     let proxy = PROXIES.iter().find_map(|name| set(name));
-    let file = set("SSL_CERT_FILE").map(|path| digest([Path::new(path).to_owned()]));
+    let own = |path: &&str| !path.is_empty() && !OF_THE_SYSTEM.contains(&path.trim_end_matches('/'));
+    let file = set("SSL_CERT_FILE").filter(own).map(|path| digest([Path::new(path).to_owned()]));
     // The order of a folder is no property of its content.
-    let folder = set("SSL_CERT_DIR").map(|paths| {
-        let inside = paths.split(':').filter_map(|path| std::fs::read_dir(path).ok()).flatten();
+    let folder = set("SSL_CERT_DIR").filter(|paths| paths.split(':').any(|path| own(&path))).map(|paths| {
+        let inside = paths.split(':').filter(own).filter_map(|path| std::fs::read_dir(path).ok()).flatten();
         digest(inside.filter_map(|entry| Some(entry.ok()?.path())).collect::<BTreeSet<_>>())
     });
     let roots = file.into_iter().chain(folder).map(|digest| (CERTIFICATES, digest));
@@ -62,7 +75,14 @@ mod tests {
         assert!(between(|_| None, &none).is_empty() && between(|_| Some(""), &none).is_empty());
         let all: Vec<_> = between(is, &none).into_iter().collect();
         assert_eq!(all.len(), 2, "{all:?}");
-        assert!(all.iter().all(Endpoint::is_foreign), "{all:?}");
+        // Under the system's own roots a proxy can read or change nothing.
+        assert!(all[0].is_foreign() && !all[1].is_foreign(), "{all:?}");
+        let usual = |name: &str| match name {
+            "SSL_CERT_FILE" => Some("/etc/ssl/certs/ca-certificates.crt"),
+            "SSL_CERT_DIR" => Some("/etc/ssl/certs/"),
+            _ => None,
+        };
+        assert!(between(usual, &none).is_empty(), "the roots of the operating system");
         assert!(all[0].url.starts_with("sha256://") && all[1].url == "http://proxy.example:3128", "{all:?}");
         let settings: BTreeMap<_, _> = all.iter().map(|e| (e.service.clone(), e.url.clone())).collect();
         assert!(!between(is, &settings).iter().any(Endpoint::is_foreign));

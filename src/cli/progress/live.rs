@@ -215,8 +215,12 @@ mod tests {
             let shown = at(width);
             assert!(wrap::columns(&shown) + FRAME <= width, "{width}: {shown}");
             assert!(!shown.ends_with(['\u{b7}', ' ']), "{width}: {shown}");
-            let whole = |word: &str| said.split(' ').any(|w| w.trim_end_matches([':', ',']) == word || w == word);
-            assert!(!shown.ends_with("for 1m\u{2026}") || !shown.contains("running"), "half of a time: {shown}");
+            let whole =
+                |word: &str| said.split(' ').any(|w| w.trim_end_matches([':', ',']) == word || w == word);
+            assert!(
+                !shown.ends_with("for 1m\u{2026}") || !shown.contains("running"),
+                "half of a time: {shown}"
+            );
             assert!(shown.trim_end_matches('\u{2026}').split(' ').all(whole), "{shown}");
         }
     }

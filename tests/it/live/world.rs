@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
+use drctl::model::ids::Digest;
 use serde_json::Value;
 
 use super::client::Client;
@@ -35,7 +36,12 @@ impl World {
         world.aws = world.json("aws.json");
         std::fs::create_dir(world.path("plans")).unwrap();
         std::fs::write(world.path("plans/shop.yaml"), world.plan()).unwrap();
-        std::fs::write(world.path("drctl.yaml"), "environment: test\nsql: {tls: \"off\"}\n").unwrap();
+        let ca = std::fs::read(world.made["ca"].as_str().unwrap()).unwrap();
+        let settings = format!(
+            "environment: test\nsql: {{tls: \"off\"}}\nendpoints: {{certificates: \"sha256://{}\"}}\n",
+            Digest::of_fields(&[&ca])
+        );
+        std::fs::write(world.path("drctl.yaml"), settings).unwrap();
         world
     }
 
