@@ -437,13 +437,16 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         EventKind::ClockJumped { forward_ms, backward_ms } => {
             format!("clock jump (forward {forward_ms}, backward {backward_ms}): figures become bounds")
         }
-        EventKind::Halted { reason } if reason == "paused" => "halted by a person".to_owned(),
-        EventKind::Halted { reason } => format!("halted: {reason}"),
+        EventKind::Halted { reason } => halted(reason),
         EventKind::RunFinished { .. } => format!("finished: {}", summary::outcome(state)),
         EventKind::CallIntended { .. } | EventKind::CallAnswered { .. } => return None,
         said => return approval_words(p, said).or_else(|| owed_words(p, said)),
     };
     Some(text)
+}
+
+fn halted(reason: &str) -> String {
+    if reason == "paused" { "halted by a person".to_owned() } else { format!("halted: {reason}") }
 }
 
 /// A message without its code, which some providers repeat in front of it.

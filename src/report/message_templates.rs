@@ -276,6 +276,7 @@ impl MessageContext<'_> {
             ));
         }
         fields.extend(self.common());
+        let said = super::words::outcome(&report.outcome).to_uppercase();
         let (kind, subject) = match (self.matter, good) {
             (Matter::Incident, true) => {
                 (Kind::Resolved, format!("[RESOLVED] {service} Service Incident - {incident}"))
@@ -283,22 +284,8 @@ impl MessageContext<'_> {
             (Matter::Incident, false) => {
                 (Kind::Resolved, format!("[ENDED, NOT RESOLVED] {service} Service Incident - {incident}"))
             }
-            (Matter::Planned, _) => (
-                Kind::Resolved,
-                format!(
-                    "[{}] {service}: {}",
-                    super::words::outcome(&report.outcome).to_uppercase(),
-                    self.where_to()
-                ),
-            ),
-            (Matter::Drill, _) => (
-                Kind::Drill,
-                format!(
-                    "[DRILL {}] {service}: {}",
-                    super::words::outcome(&report.outcome).to_uppercase(),
-                    self.where_to()
-                ),
-            ),
+            (Matter::Planned, _) => (Kind::Resolved, format!("[{said}] {service}: {}", self.where_to())),
+            (Matter::Drill, _) => (Kind::Drill, format!("[DRILL {said}] {service}: {}", self.where_to())),
         };
         let public = match good {
             true => self.public("monitoring", format!("{service} works again. We are monitoring it.")),

@@ -55,8 +55,13 @@ fn the_filter_of_the_environment_is_taken_or_refused() {
 #[cfg(feature = "postgres")]
 #[test]
 fn what_a_database_answers_is_logged() {
+    use std::os::unix::fs::PermissionsExt as _;
     let folder = Folder::empty();
-    let server = "{endpoint: \"127.0.0.1:1/orders\", admin: {secret: \"env:LOGIN\"}}";
+    let file = folder.path().join("login.json");
+    std::fs::write(&file, r#"{"username": "drctl", "password": "not-a-password-7c1"}"#).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let server =
+        format!("{{endpoint: \"127.0.0.1:1/orders\", admin: {{secret: \"file:{}\"}}}}", file.display());
     let plan = format!(
         "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at: {{west: {server}, east: {server}}}\n"
     );
@@ -64,9 +69,7 @@ fn what_a_database_answers_is_logged() {
     std::fs::write(folder.path().join("plans/orders.yaml"), plan).unwrap();
     std::fs::write(folder.path().join("plans/drctl.yaml"), "environment: test\nsql: {tls: \"off\"}\n")
         .unwrap();
-    let login = r#"{"username": "drctl", "password": "not-a-password-7c1"}"#;
-    let mut command = folder.command(&["observe", "-vv"]);
-    let (_, _, err) = finish(command.env("LOGIN", login).output().unwrap());
+    let (_, _, err) = finish(folder.command(&["observe", "-vv"]).output().unwrap());
     let line = err.lines().find(|l| l.contains("sql{") && l.contains("answered"));
     let line = line.unwrap_or_else(|| panic!("{err}"));
     assert!(line.contains("failure=") && line.contains("127.0.0.1:1"), "{line}");

@@ -55,6 +55,7 @@ fn allowed(resource: &str, actions: &[&str]) -> String {
 /// The permissions that docs/src/deploy/permissions.md lists for the role of a site, and nothing more.
 fn site(account: &str, (region, id, group): (&str, &str, &str), bucket: &str) -> String {
     let looks = [
+        "ec2:DescribeSecurityGroups",
         "rds:DescribeDBInstances",
         "rds:DescribeEvents",
         "cloudwatch:GetMetricData",
