@@ -72,6 +72,6 @@ fn what_a_database_answers_is_logged() {
     let (_, _, err) = finish(folder.command(&["observe", "-vv"]).output().unwrap());
     let line = err.lines().find(|l| l.contains("sql{") && l.contains("answered"));
     let line = line.unwrap_or_else(|| panic!("{err}"));
-    assert!(line.contains("failure=") && line.contains("127.0.0.1:1"), "{line}");
+    assert!(line.contains("failure=error connecting to server"), "{line}");
     assert!(!err.contains("not-a-password-7c1"), "{err}");
 }

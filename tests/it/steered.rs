@@ -490,8 +490,8 @@ fn what_is_told_of_many_plans_fits_on_a_screen_with_the_worst_on_top() {
         (&assess, "21 plans: 1 bad, 20 possible", "bad  shop13: ", "run drctl --sandbox assess PLAN"),
         (
             &["status", "--sandbox"],
-            "21 plans: 21 standby unknown",
-            "standby unknown  shop00: ",
+            "21 plans: 21 not verified",
+            "not verified  shop00: ",
             "run drctl --sandbox status PLAN",
         ),
     ] {
