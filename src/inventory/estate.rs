@@ -195,12 +195,16 @@ impl Estate {
     }
 
     /// Why credentials are not valid, and at which places. Each cause is listed once, however many observations failed because of
-    /// it.
+    /// it. A machine has one clock, so a wrong clock is one cause, although each answer quotes its own times.
     pub fn locked_out(&self) -> Vec<(&str, bool, BTreeSet<&str>)> {
         let mut causes: Vec<(&str, bool, BTreeSet<&str>)> = Vec::new();
         for entry in self.entries.values() {
             let Observation::Unauthenticated { why, clock } = &entry.now else { continue };
-            match causes.iter_mut().find(|(known, ..)| same_cause(known, why)) {
+            let same = |(known, by_clock, _): &&mut (&str, bool, BTreeSet<&str>)| match clock {
+                true => *by_clock,
+                false => !*by_clock && same_cause(known, why),
+            };
+            match causes.iter_mut().find(same) {
                 Some((known, _, places)) => {
                     *known = if why.len() < known.len() { why } else { known };
                     places.insert(&entry.place);
@@ -220,5 +224,28 @@ impl Estate {
     /// The digest of the observations, which a run stores to identify what it was planned from.
     pub fn digest(&self) -> Digest {
         Digest::of(&serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Estate};
+    use crate::inventory::Observation;
+
+    #[test]
+    fn a_wrong_clock_is_one_cause_although_each_answer_quotes_its_own_time() {
+        let mut estate = Estate::default();
+        let mut add = |place: &str, why: &str, clock: bool| {
+            let now = Observation::Unauthenticated { why: why.to_owned(), clock };
+            estate.entries.insert(why.to_owned(), Entry { place: place.to_owned(), now, last: None });
+        };
+        add("east", "behind, which shows 08:21:48", true);
+        add("west", "behind, which shows 08:21:49", true);
+        add("west", "the token has expired", false);
+        add("east", "no credentials found", false);
+        let causes = estate.locked_out();
+        let by_clock: Vec<_> = causes.iter().filter(|(_, clock, _)| *clock).collect();
+        assert!(by_clock.len() == 1 && by_clock[0].2.len() == 2, "{causes:?}");
+        assert_eq!(causes.len(), 3, "other causes stay apart: {causes:?}");
     }
 }
