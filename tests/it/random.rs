@@ -26,7 +26,7 @@ pub fn with_surprises(seed: u64, of: Scenario) -> Scenario {
         _ => Events::Soon,
     };
     let others = (roll(seed, &["others"], 2) == 0).then(|| Dur(roll(seed, &["others restart"], 300_000)));
-    let groups_pass = roll(seed, &["groups pass"], 6) == 0;
+    let groups_pass = roll(seed, &["groups pass"], 12) == 0;
     Scenario { by_group: ByGroup::Roughly { events, others }, groups_pass, ..of }
 }
 

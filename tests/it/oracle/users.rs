@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drctl::adapters::sandbox::chronicle::{Moment, Way};
 use drctl::kinds::Role;
-use drctl::kinds::aws::route53::{Record, RecordAnswer, RecordPolicy, RecordSet, Route53};
+use drctl::kinds::aws::route53::{Record, RecordAnswer, RecordPolicy, RecordSet, Route53, SwitchBy};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
 
@@ -208,7 +208,13 @@ impl Oracle<'_> {
 
     fn sites_of_names(&self, moment: &Moment) -> BTreeSet<SiteName> {
         let by_zone: BTreeMap<_, _> = moment.names.iter().map(|n| (&n.component, &n.published)).collect();
-        let led = self.zones().filter_map(|(name, zone)| Some((zone, *by_zone.get(name)?)));
+        // Where an object moves names, nobody knows where they lead without reading it.
+        let read = |zone: &Route53| match &zone.switch {
+            SwitchBy::Object(object) => !moment.dark.contains(&object.value.site),
+            SwitchBy::Record | SwitchBy::Controls(_) => true,
+        };
+        let zones = self.zones().filter(|(_, zone)| read(zone));
+        let led = zones.filter_map(|(name, zone)| Some((zone, *by_zone.get(name)?)));
         let records = led.flat_map(|(zone, sets)| zone.records.iter().map(move |r| answers(r, sets)));
         records.flatten().collect()
     }

@@ -75,7 +75,7 @@ fn named_store(rig: &Rig) -> Option<ComponentName> {
 fn disturbed(rig: &mut Rig) {
     let (seed, of) = (rig.seed, &mut rig.scenario);
     // Users are gone, but the servers answer, so a fence by SQL works.
-    of.sql_answers |= !of.control_plane_lost && roll(seed, &["sql"], 3) != 0;
+    of.sql_answers |= !of.control_plane_lost && roll(seed, &["sql"], 6) != 0;
     of.replicates |= !of.primary_dies && roll(seed, &["one-way"], 6) == 0;
     if roll(seed, &["clients"], 4) == 0 {
         of.clients_leave = Some(Dur::mins(10));
