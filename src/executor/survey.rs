@@ -19,13 +19,18 @@ use crate::record::runbook::{Probe, ProbeRole};
 use crate::run::held::is_old;
 
 /// Observes every target once, with all poll groups in parallel, so that a dark region delays only itself. A guard that answered long
-/// before the slowest target is observed again, because its holder may have changed in the meantime.
+/// before the slowest target is observed again, because its holder may have changed in the meantime. A second answer that is old when it
+/// arrives counts as no answer.
 pub async fn look(session: &Session<'_>, targets: &[Target], deadline: Dur) -> Vec<(Target, Observation)> {
     let mut all = once(session, targets, deadline).await;
     let now = session.world.now();
     let old = all.iter().filter(|(target, seen)| matches!(target, Target::Guard { .. }) && is_old(seen, now));
     let old: Vec<_> = old.map(|(target, _)| target.clone()).collect();
-    for (target, seen) in once(session, &old, deadline).await {
+    for (target, mut seen) in once(session, &old, deadline).await {
+        if is_old(&seen, session.world.now()) {
+            let why = "its answers take too long: another run may have taken it in the meantime".to_owned();
+            seen = Observation::Unobservable { since: now, why };
+        }
         all.iter_mut().filter(|(known, _)| *known == target).for_each(|(_, known)| known.clone_from(&seen));
     }
     all

@@ -32,6 +32,8 @@ pub enum Look {
     Says(&'static str),
     /// No answer.
     Hangs,
+    /// An answer that is seven seconds on its way each time.
+    Late,
     /// Access denied.
     Denied,
     /// Nothing exists.
@@ -55,7 +57,7 @@ impl Look {
     }
 }
 
-const UNREAD: [Look; 6] = [
+const UNREAD: [Look; 7] = [
     Look::Says("InternalError: We encountered an internal error. (500)"),
     Look::Says("the guard object prod/db.json does not contain a guard"),
     Look::Says(
@@ -63,6 +65,7 @@ const UNREAD: [Look; 6] = [
     ),
     Look::Says("dispatch failure: connection refused"),
     Look::Hangs,
+    Look::Late,
     Look::Denied,
 ];
 
@@ -98,6 +101,10 @@ impl Cloud for Meddled<'_> {
                 observed_at: now,
                 source: "test".to_owned(),
             };
+            if how.look == Look::Late {
+                self.world.sleep_until(now + Dur::secs(7)).await;
+                return seen;
+            }
             if how.look == Look::Hangs {
                 self.world.sleep_until(now + Dur::mins(60)).await;
             }
@@ -110,7 +117,7 @@ impl Cloud for Meddled<'_> {
                     Look::Hangs => Observation::Unobservable { since: now, why: "nothing".to_owned() },
                     Look::Denied | Look::Unproven => refused(),
                     Look::Missing => value(None),
-                    Look::Anothers | Look::TakenMeanwhile => value(Some("run of bob")),
+                    Look::Anothers | Look::TakenMeanwhile | Look::Late => value(Some("run of bob")),
                 };
             }
             seen
