@@ -11,7 +11,7 @@ use aws_sdk_rds::types::{
     DbCluster, DbInstance, FailoverStatus, Filter, GlobalCluster, GlobalClusterMember,
     GlobalClusterMemberSynchronizationStatus, LocalWriteForwardingStatus, WriteForwardingStatus,
 };
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 
 use super::error::Failure;
 use super::groups::Rules;
@@ -84,8 +84,7 @@ impl Aws {
             targets.iter().filter(|t| matches!(t, Target::Fence { .. })).filter_map(|t| cluster_of(t));
         let writers: BTreeSet<&str> =
             asked.filter_map(|db| clusters.get(&db.id).and_then(writes_within)).collect();
-        let restarts = self.restarts(place, &writers).await;
-        let rules = self.group_rules(place, targets).await;
+        let (restarts, rules) = join(self.restarts(place, &writers), self.group_rules(place, targets)).await;
         let globals = names.iter().map(|n| (*n).to_owned()).zip(globals).collect();
         Ok(Seen { clusters, instances: instances?, globals, restarts, rules })
     }
@@ -226,7 +225,7 @@ impl Aws {
             ((FenceStage::Proven, _), Some(around)) => (FenceStage::Ineffective, around),
             (stage, _) => stage,
         };
-        self.group_fence(of, stage, (rules, attached(cluster)), replica)
+        self.group_fence(of, stage, (rules, attached(cluster)), (replica, "rds:DescribeDBClusters"))
     }
 
     /// The next call of a fence by security group: attach the group to the cluster, then restart the writer instance.

@@ -10,7 +10,7 @@ use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::fence::{FenceStage, FenceState, GroupRules};
+use crate::kinds::shared::fence::{FenceStage, FenceState, GroupRules, with_obstacle};
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
 
@@ -52,24 +52,24 @@ impl Aws {
         Ok(found)
     }
 
-    /// The state of a fence by security group. A group with rules, or with rules that cannot be read, proves nothing.
+    /// The state of a fence by security group. A group with rules, or with rules that cannot be read, proves nothing. `look` is the call that
+    /// described the server.
     pub(super) fn group_fence(
         &self,
         of: &DatabaseRef,
-        (stage, proof): (FenceStage, String),
+        reached: (FenceStage, String),
         (rules, groups): (&Result<Rules, Failure>, BTreeSet<String>),
-        replica: bool,
+        (replica, look): (bool, &str),
     ) -> Observation {
         let group = of.fence_group.as_deref().unwrap_or_default();
         let obstacle = match rules {
             Ok(all) => GroupRules::obstacle(group, all.get(group)),
-            Err(failure) if stage == FenceStage::Proven => return failure.clone().observation(self.now()),
+            Err(failure) if reached.0 == FenceStage::Proven => {
+                return failure.clone().observation(self.now());
+            }
             Err(failure) => Some(format!("the rules of security group {group} cannot be read: {failure}")),
         };
-        let (stage, proof) = match (stage, &obstacle) {
-            (FenceStage::Proven, Some(passes)) => (FenceStage::Ineffective, passes.clone()),
-            (stage, _) => (stage, proof),
-        };
+        let (stage, proof) = with_obstacle(reached, obstacle.as_ref());
         let state = FenceState {
             proven: stage == FenceStage::Proven,
             proof,
@@ -79,9 +79,7 @@ impl Aws {
             obstacles: obstacle.into_iter().collect(),
             ..FenceState::default()
         };
-        let calls =
-            "rds:DescribeDBInstances, rds:DescribeDBClusters, rds:DescribeEvents, ec2:DescribeSecurityGroups";
-        self.seen(State::Fence(state), calls)
+        self.seen(State::Fence(state), &format!("{look}, rds:DescribeEvents, ec2:DescribeSecurityGroups"))
     }
 }
 

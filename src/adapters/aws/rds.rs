@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_rds::types::{DbInstance, Filter, Tag};
+use futures_util::future::join;
 
 use super::error::Failure;
 use super::groups::Rules;
@@ -46,11 +47,14 @@ impl Aws {
         let ids: BTreeSet<&str> = targets.iter().flat_map(|t| restore::names(t)).collect();
         let ids: Vec<_> = ids.into_iter().collect();
         let found = self.describe_databases(place, &ids).await;
-        let restarts = match &found {
-            Ok(all) => self.restarts(place, &fenced(targets, all)).await,
-            Err(_) => Ok(Restarts::new()),
+        let (restarts, rules) = match &found {
+            Ok(all) => {
+                let fenced = fenced(targets, all);
+                join(self.restarts(place, &fenced), self.group_rules(place, targets)).await
+            }
+            // A service that did not answer is asked nothing more.
+            Err(_) => (Ok(Restarts::new()), Ok(Rules::new())),
         };
-        let rules = self.group_rules(place, targets).await;
         let look = |target: &&Target| {
             let all = match &found {
                 Ok(all) => all,
@@ -167,7 +171,8 @@ impl Aws {
         rules: &Result<Rules, Failure>,
     ) -> Observation {
         let replica = db.read_replica_source_db_instance_identifier().is_some_and(|s| !s.is_empty());
-        self.group_fence(of, restart.stage(groups(db, of), newest), (rules, attached(db)), replica)
+        let reached = restart.stage(groups(db, of), newest);
+        self.group_fence(of, reached, (rules, attached(db)), (replica, "rds:DescribeDBInstances"))
     }
 
     /// The next call of a fence by security group: first attach the group. When it is active and alone, restart, to end the

@@ -8,7 +8,7 @@ use super::fences::WORKER;
 use super::scenario::{Applies, roll};
 use crate::kinds::Target;
 use crate::kinds::shared::database::{DatabaseRole, DatabaseState, Engine, Sign};
-use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
+use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState, with_obstacle};
 use crate::kinds::shared::rebuild::{JobStage, RebuildState};
 use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::wal::{Lsn, WalPoint};
@@ -89,11 +89,8 @@ impl Estate {
 
     pub(super) fn fence_state(&self, i: usize, method: FenceMethod, restart: Restart) -> FenceState {
         let db = &self.dbs[i];
-        let (mut stage, mut proof) = self.stage(i, method, restart);
         let passes = (method == FenceMethod::SecurityGroup).then(|| self.group_obstacle(db)).flatten();
-        if let (FenceStage::Proven, Some(passes)) = (stage, &passes) {
-            (stage, proof) = (FenceStage::Ineffective, passes.clone());
-        }
+        let (stage, proof) = with_obstacle(self.stage(i, method, restart), passes.as_ref());
         let proven = stage == FenceStage::Proven;
         let sees_commits = proven && method.tells_the_end() && db.source.is_none();
         let stays = method.tells_the_end() && self.applies(db) && self.scenario.applies == Applies::Stays;

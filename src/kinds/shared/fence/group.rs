@@ -1,6 +1,8 @@
 //! The rules of a fence's security group. A group has only rules that allow traffic (Amazon VPC User Guide, «Security group rules»), so a
 //! group that fences has none.
 
+use super::FenceStage;
+
 /// What a security group lets through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupRules {
@@ -27,6 +29,17 @@ impl GroupRules {
                 found.join("; ")
             )
         })
+    }
+}
+
+/// What a fence by security group has reached, if this is in the way: it is complete, and proves nothing.
+pub fn with_obstacle(
+    (stage, proof): (FenceStage, String),
+    obstacle: Option<&String>,
+) -> (FenceStage, String) {
+    match (stage, obstacle) {
+        (FenceStage::Proven, Some(obstacle)) => (FenceStage::Ineffective, obstacle.clone()),
+        (stage, _) => (stage, proof),
     }
 }
 

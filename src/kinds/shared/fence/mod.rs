@@ -16,7 +16,7 @@ use crate::model::measure::ClockReading;
 use crate::model::properties::InDoubt;
 use crate::model::time::{Dur, Timestamp};
 
-pub use group::GroupRules;
+pub use group::{GroupRules, with_obstacle};
 pub use op::Unfence;
 
 /// A method that keeps writes from a database.
