@@ -274,7 +274,9 @@ impl Site {
                 .operation_attempt_timeout(SIGN)
                 .operation_timeout(SIGN)
                 .build();
-            let mut config = aws_sdk_rds::config::Builder::from(sdk).timeout_config(timeouts);
+            let mut config = aws_sdk_rds::config::Builder::from(sdk)
+                .interceptor(Bounded::DOCUMENTS)
+                .timeout_config(timeouts);
             if let Some(url) = self.endpoints.get("rds") {
                 config.set_endpoint_url(Some(url.clone()));
             }
@@ -311,15 +313,38 @@ impl Site {
 #[cfg(test)]
 mod tests {
     use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
 
     use aws_credential_types::Credentials;
 
     use super::*;
+    use crate::model::time::Dur;
     use crate::world::World;
+
+    /// The clients of a place whose services are all at this address.
+    fn site(url: String) -> Site {
+        let credentials = SharedCredentialsProvider::new(Credentials::new("id", "key", None, None, "test"));
+        let sdk = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .retry_config(RetryConfig::disabled())
+            .credentials_provider(credentials)
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(READ).build())
+            .endpoint_url(url)
+            .build();
+        let sts_region = Region::new("us-east-1");
+        Site {
+            sdk,
+            sts_region,
+            endpoints: BTreeMap::new(),
+            made: RefCell::default(),
+            clusters: RefCell::default(),
+        }
+    }
 
     /// Answers 500 with a body that does not end.
     fn endless() -> String {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -336,23 +361,11 @@ mod tests {
 
     #[test]
     fn an_error_that_does_not_end_is_not_collected() {
-        let credentials = SharedCredentialsProvider::new(Credentials::new("id", "key", None, None, "test"));
-        let sdk = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .retry_config(RetryConfig::disabled())
-            .credentials_provider(credentials)
-            .endpoint_url(endless())
-            .build();
-        let site = Site {
-            sdk,
-            sts_region: Region::new("us-east-1"),
-            endpoints: BTreeMap::new(),
-            made: RefCell::default(),
-            clusters: RefCell::default(),
-        };
+        let site = site(endless());
         World::live().unwrap().block_on(async {
             let error = site.sts().get_caller_identity().send().await.unwrap_err();
+            assert!(format!("{error:?}").contains("LengthLimit"), "{error:?}");
+            let error = site.rds_sign().describe_db_instances().send().await.unwrap_err();
             assert!(format!("{error:?}").contains("LengthLimit"), "{error:?}");
             let error = site.s3().get_object().bucket("b").key("k").send().await.unwrap_err();
             assert!(format!("{error:?}").contains("LengthLimit"), "{error:?}");
@@ -362,28 +375,10 @@ mod tests {
     /// Asked every second, it may not wait as long as another call.
     #[test]
     fn a_sign_of_life_is_not_waited_for_longer_than_two_seconds() {
-        use std::net::TcpListener;
-
-        use crate::model::time::Dur;
-        use crate::world::World;
-
         // It accepts the connection and never answers.
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", silent.local_addr().unwrap());
-        let keys = aws_credential_types::Credentials::new("a", "b", None, None, "test");
-        let sdk = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(SharedCredentialsProvider::new(keys))
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT).read_timeout(READ).build());
-        let site = Site {
-            sdk: sdk.build(),
-            sts_region: Region::new("us-east-1"),
-            endpoints: [("rds".to_owned(), url)].into(),
-            made: RefCell::default(),
-            clusters: RefCell::default(),
-        };
+        let site = site(url);
         let world = World::live().unwrap();
         let began = world.now();
         let answer = world.block_on(site.rds_sign().describe_db_instances().send());

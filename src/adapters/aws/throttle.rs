@@ -190,6 +190,15 @@ mod tests {
         });
     }
 
+    #[test]
+    fn live_runs_of_one_process_share_a_bucket() {
+        let bucket = |world: World| Throttle::new(world, BTreeMap::new()).bucket("a test", "1/global");
+        let live = || World::live().unwrap();
+        assert!(Arc::ptr_eq(&bucket(live()), &bucket(live())));
+        let simulated = || World::simulated(Timestamp::from_millis(0), 1, None);
+        assert!(!Arc::ptr_eq(&bucket(simulated()), &bucket(simulated())));
+    }
+
     /// A hundred runs at once have the limits of one account.
     #[test]
     fn runs_of_one_process_share_a_bucket() {
