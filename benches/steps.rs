@@ -131,6 +131,7 @@ fn created(runbook: &Runbook) -> RunCreated {
         requester: Person::claimed("bench"),
         reason: None,
         severity: None,
+        severity_given: None,
         incident: None,
         outage_began: None,
         continues: None,

@@ -8,7 +8,6 @@ use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Why};
 use crate::model::time::Timestamp;
 use crate::record::event::{Event, EventKind, RunCreated};
-use crate::report::terms::{self, TermsChange};
 
 /// The start time and first event of each run.
 pub(super) type Begun = BTreeMap<RunId, (Timestamp, Box<RunCreated>)>;
@@ -23,8 +22,13 @@ pub(super) fn begun(by_run: &BTreeMap<&RunId, Vec<Record>>) -> Begun {
     first.collect()
 }
 
-/// Runs with other terms than the run before them in the ledger. An imported run does not count before its adoption, and counts from there.
-pub(super) fn changes(contents: &Contents, begun: &Begun, waiting: &[RunId]) -> Vec<TermsChange> {
+/// The first events of the runs that count, in the order of the ledger. An imported run does not count before its adoption, and counts
+/// from there.
+pub(super) fn counted<'a>(
+    contents: &Contents,
+    begun: &'a Begun,
+    waiting: &[RunId],
+) -> Vec<(&'a RunCreated, Timestamp)> {
     let mut since: BTreeMap<RunId, u64> = BTreeMap::new();
     for record in &contents.ledger {
         if let Some(head) = verify::head(&record.bytes) {
@@ -36,12 +40,8 @@ pub(super) fn changes(contents: &Contents, begun: &Begun, waiting: &[RunId]) -> 
     let mut order: Vec<(u64, RunId)> = since.into_iter().map(|(run, seq)| (seq, run)).collect();
     order.retain(|(_, run)| !waiting.contains(run));
     order.sort_unstable();
-    let runs: Vec<_> = order
-        .iter()
-        .filter_map(|(_, run)| begun.get(run))
-        .map(|(at, created)| (created.as_ref(), *at))
-        .collect();
-    terms::changes(&runs)
+    let counted = order.iter().filter_map(|(_, run)| begun.get(run));
+    counted.map(|(at, created)| (created.as_ref(), *at)).collect()
 }
 
 /// Ledger entries that contradict the terms in the first event of a run, or a signed start without recorded terms.

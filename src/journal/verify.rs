@@ -13,6 +13,8 @@ use crate::model::ledger::{Checkpoint, Entry, Known, Signed, Why};
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::{checkpoint, signed};
 use crate::record::event::{Event, EventKind};
+use crate::report;
+use crate::report::severity::RunSeverity;
 use crate::report::terms::TermsChange;
 use crate::run::RunState;
 
@@ -122,6 +124,8 @@ pub struct Audit {
     pub imported: Vec<RunId>,
     /// Runs with other terms than the run before them. That is no fault, but somebody must be able to explain it.
     pub terms: Vec<TermsChange>,
+    /// The severity that each run was decided under.
+    pub severities: Vec<RunSeverity>,
     /// The first fault of every chain that has one.
     pub faults: Vec<Fault>,
 }
@@ -152,7 +156,9 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
     emptied(contents, &mut found);
     let begun = terms::begun(&by_run);
     found.faults.extend(terms::faults(&contents.ledger, &begun));
-    found.terms = terms::changes(contents, &begun, &found.imported);
+    let counted = terms::counted(contents, &begun, &found.imported);
+    found.terms = report::terms::changes(&counted);
+    found.severities = report::severity::all(&counted);
     // Each rehearsal has its own simulated time.
     if !found.worlds.contains("sandbox") && contents.world.as_deref() != Some("sandbox") {
         found.faults.extend(backward(contents, &by_run));

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::environment::{Endpoint, Environment};
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::measure::{Basis, Verdict};
+use crate::model::severity::Decided;
 use crate::model::time::Timestamp;
 
 /// The payload type in the envelope (<https://github.com/secure-systems-lab/dsse>).
@@ -154,6 +155,9 @@ pub struct Under {
     pub digest: Digest,
     /// The declared environment.
     pub environment: Environment,
+    /// The severity; absent in older bundles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Decided>,
     /// The endpoints of its calls that are not the provider's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign_endpoints: Vec<Endpoint>,

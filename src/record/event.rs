@@ -74,6 +74,9 @@ pub struct RunCreated {
     /// P0 to P3.
     #[serde(default)]
     pub severity: Option<String>,
+    /// What the requester gave, or the default, if the run keeps the higher severity of the run that it continues.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity_given: Option<String>,
     /// The incident ID.
     #[serde(default)]
     pub incident: Option<String>,

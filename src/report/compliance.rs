@@ -19,12 +19,14 @@ use serde::Serialize;
 
 use super::duties::{self, Obligation};
 use super::measured::Measured;
+use super::severity::RunSeverity;
 use super::terms::TermsChange;
 use super::verified::{self, Verified};
 use crate::model::environment::Environment;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::readiness::Check;
 use crate::model::schedule::Fate;
+use crate::model::severity::Decided;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::event::WorldKind;
 use crate::run::RunState;
@@ -68,6 +70,8 @@ pub struct Books<'a> {
     pub damaged: &'a [(String, String)],
     /// Runs whose terms differ from those of the run before.
     pub terms: &'a [TermsChange],
+    /// The severity that each run was decided under.
+    pub severities: &'a [RunSeverity],
     /// The ledger and its faults.
     pub ledger: &'a LedgerLine,
 }
@@ -263,6 +267,8 @@ pub struct Line {
     pub loosened: Vec<String>,
     /// The declared severity.
     pub severity: Option<String>,
+    /// The severity that it was decided under, with its changes.
+    pub decided: Decided,
     /// The incident.
     pub incident: Option<String>,
     /// The requester.

@@ -21,7 +21,7 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 | World | {{ r.world }} |
 | From, to | {{ r.from or 'unknown' }} to {{ r.to }} |
 | Requested by | {{ r.requester.who }}{% if not r.requester.signature %} (unsigned){% endif %}{% if r.reason %}: {{ r.reason }}{% endif %} |
-{% if r.severity or r.incident %}| Severity, incident | {{ r.severity or 'not given' }}, {{ r.incident or 'none' }} |
+{% if r.severity or r.terms.severity.changes or r.incident %}| Severity, incident | {{ r.terms.severity.text if r.severity or r.terms.severity.changes else 'not given' }}, {{ r.incident or 'none' }} |
 {% endif %}| Declared | {{ r.started_at }} |
 | Ended | {{ r.ended_at or 'not yet' }} |
 | Runbook | `{{ (r.runbook_digest) | code }}` |

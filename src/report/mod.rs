@@ -19,6 +19,7 @@ pub mod overrides;
 pub mod readiness;
 pub mod restore;
 pub mod said;
+pub mod severity;
 pub mod steered;
 pub mod summary;
 pub mod terms;

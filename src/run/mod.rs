@@ -20,6 +20,7 @@ pub mod outcome;
 pub mod outstanding;
 pub mod parts;
 mod restored;
+pub mod severity;
 pub mod signal;
 pub mod state;
 pub mod steered;

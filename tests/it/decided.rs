@@ -213,6 +213,7 @@ pub fn run(steps: Vec<Step>) -> RunState {
         requester: Person::claimed("ann"),
         reason: None,
         severity: None,
+        severity_given: None,
         incident: None,
         outage_began: None,
         continues: None,

@@ -456,6 +456,7 @@ impl Rig {
             requester: Person::claimed("test"),
             reason: None,
             severity: None,
+            severity_given: None,
             incident: None,
             outage_began: None,
             continues: self.continues.as_ref().map(|c| c.run.clone()),

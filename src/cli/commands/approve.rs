@@ -183,7 +183,12 @@ fn asked(state: &RunState, step: &StepId) -> Vec<String> {
     let of = state.position(step).map(|i| &state.step(i).action);
     let Some(Action::Gate(Gate::Approval { ask, by, .. })) = of else { return Vec::new() };
     let created = &state.created;
-    let severity = created.severity.as_deref().map_or_else(String::new, |severity| format!(" at {severity}"));
+    let decided = state.severity();
+    let usual = match decided.severity == decided.usual {
+        true => String::new(),
+        false => format!(" (usually {})", decided.usual),
+    };
+    let severity = created.severity.as_ref().map_or_else(String::new, |of| format!(" at {of}{usual}"));
     let why = created.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
     let report = summary::report(state, state.last_at);
     let mut lines = vec![

@@ -21,6 +21,7 @@ use crate::model::authority::Authority;
 use crate::model::ids::RunId;
 use crate::model::ledger::{Signed, Why};
 use crate::model::plain::count;
+use crate::model::severity::Severity;
 use crate::record::event::{Event, EventKind, RunCreated};
 
 /// Position and value of the signature of a tar archive (POSIX.1-2017, pax, «ustar Interchange Format»).
@@ -210,6 +211,7 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
         let text = format!("run {} ({}) was {}", change.run, change.at, change.words());
         printer.line(&format!("{} {}", printer.paint(YELLOW, "terms changed"), harmless(&text)));
     }
+    severities(printer, audit);
     let (keys, own) = &audit.keys;
     let by = match (keys.as_slice(), own) {
         ([], _) => "no key: nothing was signed".to_owned(),
@@ -233,6 +235,26 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
     printer.line(&format!("{}{beside}, {by}{last}", count(held, "checkpoint matches|checkpoints match")));
 }
 
+/// The severities of the runs, and each that differs from the usual one.
+fn severities(printer: &Printer, audit: &Audit) {
+    for of in audit.severities.iter().filter(|of| !of.decided.changes.is_empty()) {
+        let word = match of.lowered {
+            true => printer.paint(YELLOW, "severity lowered"),
+            false => "severity changed".to_owned(),
+        };
+        let text = format!("run {} ({}) was {}", of.run, of.at, of.words());
+        printer.line(&format!("{word} {}", harmless(&text)));
+    }
+    let of = |severity: Severity| {
+        let runs = audit.severities.iter().filter(|of| of.decided.severity == severity).count();
+        (runs > 0).then(|| format!("{} at {severity}", count(runs, "run")))
+    };
+    let counted: Vec<String> = Severity::ALL.into_iter().filter_map(of).collect();
+    if !counted.is_empty() {
+        printer.line(&format!("severities: {}", counted.join(", ")));
+    }
+}
+
 fn document(audit: &Audit) -> serde_json::Value {
     let faults: Vec<_> = audit
         .faults
@@ -242,7 +264,7 @@ fn document(audit: &Audit) -> serde_json::Value {
     json!({
         "schema_version": 1, "runs": audit.runs, "events": audit.events, "faults": faults,
         "checkpoints": audit.checkpoints.0, "checkpoints_kept_elsewhere": audit.checkpoints.1, "last_checkpoint": audit.last,
-        "entries_after_it": audit.after, "imported": audit.imported, "terms_changed": audit.terms, "keys": audit.keys.0, "keys_named_by_the_store_itself": audit.keys.1,
+        "entries_after_it": audit.after, "imported": audit.imported, "terms_changed": audit.terms, "severities": audit.severities, "keys": audit.keys.0, "keys_named_by_the_store_itself": audit.keys.1,
     })
 }
 

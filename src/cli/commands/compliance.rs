@@ -162,7 +162,7 @@ fn written(
     let names: BTreeSet<_> = plans.iter().map(|plan| plan.plan.clone()).collect();
     let ready = serve::looked_at_all(store, &names)?;
     let contents = store.contents()?;
-    let verify::Audit { faults, terms, .. } = verify::audit(&contents, &anchors::trust(context));
+    let verify::Audit { faults, terms, severities, .. } = verify::audit(&contents, &anchors::trust(context));
     let put_back = match store.may_write() {
         Err(e @ StoreError::PutBack(_)) => Some(e.to_string()),
         _ => None,
@@ -187,6 +187,7 @@ fn written(
         bundles: &bundles,
         damaged: &damaged,
         terms: &terms,
+        severities: &severities,
         ledger: &ledger,
     };
     Ok(compliance::compliance(books, asked))

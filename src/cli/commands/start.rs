@@ -35,6 +35,7 @@ use crate::record::runbook::Runbook;
 use crate::record::statement::Statement;
 use crate::report::history::History;
 use crate::run::RunState;
+use crate::run::severity::{self, Purpose};
 use crate::world::World;
 
 /// Everything that a command needs to start runs.
@@ -316,7 +317,7 @@ impl Starting<'_> {
         }
         let old = held.continues.as_ref().filter(|_| !only_read);
         let terms = self.terms(stage).await;
-        let created = continuing(self.created(stage, plan, &seen, (&runbook, terms), run), old);
+        let created = continuing(self.created(stage, plan, &seen, (&runbook, terms), run), old, &runbook);
         let created = self.signed(stage, created, runbook.to.as_str())?;
         self.carry_out(stage, session, created, (&held, turns, recorder)).await
     }
@@ -511,6 +512,7 @@ impl Starting<'_> {
             requester: self.context.person(),
             reason: self.args.how.waive.reason.as_deref().map(one_line),
             severity: self.context.severity(self.args.how.severity, self.intent, self.drill.class.is_some()),
+            severity_given: None,
             incident: self.args.how.incident.as_deref().map(one_line),
             outage_began: self.outage_began,
             continues: None,
@@ -584,8 +586,8 @@ pub fn owner(stage: &Stage) -> String {
 }
 
 /// The same run as the continuation of another one, whose more severe severity it keeps.
-fn continuing(created: RunCreated, old: Option<&Continued>) -> RunCreated {
-    let kept = old.and_then(|old| old.severity).map(|severity| severity.to_string());
-    let severity = created.severity.iter().cloned().chain(kept).min();
-    RunCreated { continues: old.map(|old| old.run.clone()), severity, ..created }
+fn continuing(created: RunCreated, old: Option<&Continued>, runbook: &Runbook) -> RunCreated {
+    let Some(old) = old else { return created };
+    let purpose = Purpose { intent: runbook.intent, drill: runbook.drill };
+    RunCreated { continues: Some(old.run.clone()), ..severity::keeping(created, old.severity, purpose) }
 }

@@ -295,6 +295,9 @@ const BY_WHAT_IT_WAS_TO_DO: u32 = 4;
 /// Since this version a manifest contains the verdicts on the objectives, including those of components.
 const WITH_VERDICTS: u32 = 5;
 
+/// Since this version a manifest contains the usual severity and its changes.
+const WITH_SEVERITIES: u32 = 6;
+
 /// Clears the recovery time of a run that moved no users, as earlier versions wrote it.
 fn untold(of: &mut Achieved) {
     of.achieved_s = None;
@@ -337,6 +340,10 @@ fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
         for of in about.rpo.values_mut().chain([&mut about.rto]) {
             (of.verdict, of.component, of.accepted_s) = (None, None, None);
         }
+    }
+    match &mut about.terms.severity {
+        Some(decided) if renders >= WITH_SEVERITIES => decided.text.clear(),
+        severity => *severity = None,
     }
     about.renders = RENDERS;
     about.overrides.iter_mut().chain(&mut about.waivers).for_each(String::clear);

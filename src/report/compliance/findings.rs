@@ -96,14 +96,24 @@ pub(super) fn findings(
             all.push(finding(Section::Protection, (Some(plan), None), Some(*at), text));
         }
     }
-    for change in books.terms.iter().filter(|change| (asked.since..asked.until).contains(&change.at)) {
-        let about = (Some(&change.plan), Some(&change.run));
-        all.push(finding(Section::Trail, about, Some(change.at), change.words()));
-    }
+    let decided = decided(books, asked);
+    all.extend(decided.map(|(section, about, at, text)| finding(section, about, Some(at), text)));
     let faults = books.ledger.faults.iter();
     all.extend(faults.map(|fault| finding(Section::Trail, (None, None), None, fault.clone())));
     all.sort_by_key(|finding| (finding.section, finding.at));
     all
+}
+
+/// Runs in the period that were decided under changed terms, or under a lowered severity.
+fn decided<'a>(
+    books: Books<'a>,
+    asked: &'a Asked,
+) -> impl Iterator<Item = (Section, About<'a>, Timestamp, String)> {
+    let changed = books.terms.iter();
+    let changed = changed.map(|of| (Section::Trail, (Some(&of.plan), Some(&of.run)), of.at, of.words()));
+    let lowered = books.severities.iter().filter(|of| of.lowered);
+    let lowered = lowered.map(|of| (Section::Approvals, (Some(&of.plan), Some(&of.run)), of.at, of.words()));
+    changed.chain(lowered).filter(|(_, _, at, _)| (asked.since..asked.until).contains(at))
 }
 
 fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {

@@ -96,6 +96,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         rpo: over.then(|| rpo(report.rpo)),
         loosened: if over { held.loosened(run) } else { Vec::new() },
         severity: run.created.severity.clone(),
+        decided: run.severity(),
         incident: run.created.incident.clone(),
         requester: run.created.requester.who.clone(),
         signed: run.created.requester.signature.is_some(),

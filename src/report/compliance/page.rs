@@ -52,7 +52,7 @@ pub fn markdown(report: &Compliance) -> Result<String, String> {
 }
 
 /// The columns of the CSV file.
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 32] = [
     "row",
     "world",
     "run",
@@ -73,6 +73,7 @@ const COLUMNS: [&str; 31] = [
     "rpo_basis",
     "rpo_verdict",
     "severity",
+    "usual_severity",
     "incident",
     "requester",
     "signed",
@@ -114,7 +115,8 @@ pub fn csv(report: &Compliance) -> String {
         cells.push(line.not_recovered_s.map(|s| s.to_string()).unwrap_or_default());
         cells.extend(objective(line.rpo.as_ref()));
         cells.extend([
-            line.severity.clone().unwrap_or_default(),
+            line.decided.severity.to_string(),
+            line.decided.usual.to_string(),
             line.incident.clone().unwrap_or_default(),
             line.requester.clone(),
             line.signed.to_string(),

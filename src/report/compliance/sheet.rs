@@ -349,8 +349,8 @@ fn runs(report: &Compliance) -> Table {
         let unsigned = if l.signed { "" } else { " (unsigned)" };
         let mut what =
             vec![bit(format!("{} of {} ({})", l.what, l.plan, l.tier), Tone::Plain), name(l.run.as_str())];
-        let about: Vec<_> = l.severity.iter().chain(&l.incident).cloned().collect();
-        what.extend((!about.is_empty()).then(|| bit(about.join(", "), Tone::Soft)));
+        let about: Vec<_> = [&l.decided.text].into_iter().chain(&l.incident).cloned().collect();
+        what.push(bit(about.join(", "), if l.decided.is_lowered() { Tone::Warn } else { Tone::Soft }));
         let mut outcome = vec![bit(words::outcome(&l.outcome), if l.good { Tone::Good } else { Tone::Bad })];
         outcome.extend(l.waived_fences.iter().map(|text| bit(text.clone(), Tone::Bad)));
         outcome.extend((l.stops > 0).then(|| bit(count(l.stops, "stop"), Tone::Warn)));
