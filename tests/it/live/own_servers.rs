@@ -297,7 +297,7 @@ fn a_clock_that_is_ahead_makes_no_loss_smaller() {
 
 #[test]
 fn a_standby_of_another_server_is_not_promoted() {
-    let (world, other) = (World::new(), Pair::start());
+    let (world, other) = (World::new(), Pair::start_unrelated());
     let file = world.folder.path().join("plans/orders.yaml");
     let plan = std::fs::read_to_string(&file).unwrap();
     std::fs::write(

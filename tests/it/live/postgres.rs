@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::LazyLock;
 
 use drctl::kinds::shared::database::Host;
+use drctl::model::ids::Digest;
 
 use super::until;
 use crate::ports;
@@ -31,24 +33,69 @@ impl Pair {
         Self::start_with("")
     }
 
-    /// Starts both with additional settings.
+    /// Starts both with additional settings. They are copies of one pair, which is created once for all tests.
     pub fn start_with(more: &str) -> Self {
+        static CREATED: LazyLock<PathBuf> = LazyLock::new(created_once);
+        let pair = Self::folder();
+        let copy = |name: &str| {
+            let to = pair.data(name);
+            let done = Command::new("cp").arg("-a").arg(CREATED.join(name)).arg(&to).status().unwrap();
+            assert!(done.success());
+        };
+        copy("p");
+        copy("s");
+        let source = pair.data("s/postgresql.auto.conf");
+        let text = std::fs::read_to_string(&source).unwrap();
+        std::fs::write(&source, text.replace(PORT_OF_SOURCE, &format!("port={}", pair.primary))).unwrap();
+        pair.up_both(more);
+        pair
+    }
+
+    /// Starts a pair with a system identifier of its own.
+    pub fn start_unrelated() -> Self {
+        let pair = Self::folder();
+        pair.create();
+        pair.configure("s", pair.standby, "");
+        pair.up("s");
+        pair.wait_for_standby();
+        pair
+    }
+
+    /// A folder and ports, without servers.
+    fn folder() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let pair = Self { folder, bin: bin(), primary: ports::free(), standby: ports::free() };
         std::fs::create_dir(pair.data("")).ok();
         pair.give_away();
-        pair.tool("initdb", &["-D", &pair.data("p"), "-A", "trust", "-U", "postgres", "--no-sync"]);
+        pair
+    }
+
+    /// Appends the settings of a server; of two values, the last one counts.
+    fn configure(&self, name: &str, port: u16, more: &str) {
         let settings = format!(
-            "wal_level=replica\nhot_standby=on\nfsync=off\ntrack_commit_timestamp=on\nwal_log_hints=on\nunix_socket_directories='{}'\nlisten_addresses='127.0.0.1'\nport={}\n{more}",
-            pair.data(""),
-            pair.primary
+            "wal_level=replica\nhot_standby=on\nfsync=off\ntrack_commit_timestamp=on\nwal_log_hints=on\nunix_socket_directories='{}'\nlisten_addresses='127.0.0.1'\nport={port}\n{more}",
+            self.data("")
         );
-        let file = pair.data("p/postgresql.conf");
+        let file = self.data(&format!("{name}/postgresql.conf"));
         let before = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, before + &settings).unwrap();
-        pair.up("p");
-        pair.sql(
-            pair.primary,
+    }
+
+    fn up_both(&self, more: &str) {
+        for (name, port) in [("p", self.primary), ("s", self.standby)] {
+            self.configure(name, port, more);
+            self.up(name);
+        }
+        self.wait_for_standby();
+    }
+
+    /// Creates both. The primary runs.
+    fn create(&self) {
+        self.tool("initdb", &["-D", &self.data("p"), "-A", "trust", "-U", "postgres", "--no-sync"]);
+        self.configure("p", self.primary, "");
+        self.up("p");
+        self.sql(
+            self.primary,
             "postgres",
             "CREATE ROLE truststream LOGIN CREATEROLE CREATEDB PASSWORD 'not-a-secret-here';
              GRANT pg_signal_backend, pg_monitor TO truststream;
@@ -57,41 +104,18 @@ impl Pair {
              GRANT EXECUTE ON FUNCTION pg_ls_dir(text, boolean, boolean), pg_stat_file(text, boolean),
                pg_read_binary_file(text), pg_read_binary_file(text, bigint, bigint, boolean) TO repl;",
         );
-        pair.sql(pair.primary, "postgres", "CREATE DATABASE truststream OWNER truststream");
-        pair.sql(
-            pair.primary,
+        self.sql(self.primary, "postgres", "CREATE DATABASE truststream OWNER truststream");
+        self.sql(
+            self.primary,
             "truststream",
             "CREATE TABLE orders (at timestamptz DEFAULT clock_timestamp()); GRANT ALL ON orders TO app",
         );
-        let port = pair.primary.to_string();
-        pair.tool(
+        let (port, standby) = (self.primary.to_string(), self.data("s"));
+        let args = ["-h", "127.0.0.1", "-p", &port, "-U", "postgres", "-D", &standby];
+        self.tool(
             "pg_basebackup",
-            &[
-                "-h",
-                "127.0.0.1",
-                "-p",
-                &port,
-                "-U",
-                "postgres",
-                "-D",
-                &pair.data("s"),
-                "-R",
-                "-X",
-                "stream",
-                "-c",
-                "fast",
-                "-C",
-                "-S",
-                "standby",
-            ],
+            &[&args[..], &["-R", "-X", "stream", "-c", "fast", "-C", "-S", "standby"]].concat(),
         );
-        let file = pair.data("s/postgresql.conf");
-        let settings = std::fs::read_to_string(&file).unwrap();
-        let own = settings.replace(&format!("port={}\n", pair.primary), &format!("port={}\n", pair.standby));
-        std::fs::write(&file, own).unwrap();
-        pair.up("s");
-        pair.wait_for_standby();
-        pair
     }
 
     fn wait_for_standby(&self) {
@@ -397,6 +421,35 @@ impl Pair {
     pub fn promote(&self) {
         self.sql(self.standby, "postgres", "SELECT pg_promote(true, 30)");
     }
+}
+
+/// What stands for the port of the primary in the standby of the pair that is copied.
+const PORT_OF_SOURCE: &str = "port=1";
+
+/// Creates the pair that others are copies of, in a folder that later runs of the tests use, too. Returns the folder.
+fn created_once() -> PathBuf {
+    let key =
+        Digest::of(format!("{}{}", bin().display(), include_str!("postgres.rs")).as_bytes()).to_string();
+    let tests = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let kept = tests.join(format!("pair-{}", key.trim_start_matches("sha256:")));
+    if kept.exists() {
+        return kept;
+    }
+    let pair = Pair::folder();
+    pair.create();
+    pair.tool("pg_ctl", &["-D", &pair.data("p"), "-m", "fast", "-w", "stop"]);
+    let source = pair.data("s/postgresql.auto.conf");
+    let text = std::fs::read_to_string(&source).unwrap();
+    let own = format!("port={}", pair.primary);
+    assert_eq!(text.matches(&own).count(), 1, "{text}");
+    std::fs::write(&source, text.replace(&own, PORT_OF_SOURCE)).unwrap();
+    // Another process may create it at the same time; the first one to finish wins.
+    let new = tempfile::tempdir_in(tests).unwrap();
+    let done = Command::new("cp").arg("-a").arg(pair.data("")).arg(new.path()).status().unwrap();
+    assert!(done.success());
+    let renamed = std::fs::rename(new.path().join("pg"), &kept);
+    assert!(renamed.is_ok() || kept.exists(), "{renamed:?}");
+    kept
 }
 
 impl Drop for Pair {
