@@ -133,6 +133,12 @@ pub const FINDINGS: &[Explanation] = &[
         "Name a different server for each site.",
     ),
     e(
+        "one-capacity-two-sites",
+        "Two sites of a component name the same group or service.",
+        "A failover would start servers in the region that is lost.",
+        "Name a different group or service for each site.",
+    ),
+    e(
         "record-bad-value",
         "A record set has a value that its type does not allow.",
         "Route 53 would refuse the change after drctl promoted the database.",

@@ -351,6 +351,7 @@ impl Lint<'_> {
     }
 
     fn capacity(&mut self, component: &Component, spec: &dyn Scales) {
+        self.shared_capacity(component);
         let critical = self.plan.tier.as_ref().is_some_and(|t| t.value == "critical");
         for (site, share) in spec.shares() {
             if critical && share.floor.is_none() && *site != self.plan.home.value {

@@ -4,10 +4,12 @@ use core::net::{Ipv4Addr, Ipv6Addr};
 use std::collections::BTreeSet;
 
 use super::Lint;
+use crate::kinds::Target;
 use crate::kinds::aws::route53::{Record, RecordAnswer};
 use crate::kinds::shared::database::{Database, DatabaseAt};
 use crate::model::finding::Span;
 use crate::model::ids::SiteName;
+use crate::model::place::Place;
 use crate::model::syntax::{ACCOUNT, DNS_NAME};
 use crate::plan::types::Component;
 
@@ -128,6 +130,36 @@ impl Lint<'_> {
         }
     }
 
+    /// Two sites with the same group or service.
+    pub(super) fn shared_capacity(&mut self, component: &Component) {
+        let all = component.spec.targets(&component.name, self.plan);
+        let of: Vec<_> =
+            all.iter().filter_map(|t| t.place().map(|place| (place, unplaced(t, place)))).collect();
+        let twin = of.iter().enumerate().find_map(|(n, (place, what))| {
+            let same = |(other, known): &&(&Place, String)| {
+                other.name != place.name
+                    && (&other.region, &other.account) == (&place.region, &place.account)
+                    && known == what
+            };
+            of.iter()
+                .take(n)
+                .find(same)
+                .map(|(other, _)| (other.name.clone(), place.name.clone(), what.clone()))
+        });
+        if let Some((one, other, what)) = twin {
+            self.error(
+                "one-capacity-two-sites",
+                component.span,
+                format!(
+                    "`{}` is {what} in {one} and in {other}, and both sites are in one region",
+                    component.name
+                ),
+                "a failover would start servers in the region that is lost",
+                "name a different one for each site, and give each site its own `region:`",
+            );
+        }
+    }
+
     /// Values that Route 53 refuses for a type (Amazon Route 53 Developer Guide, «Supported DNS record types»).
     pub(super) fn values(&mut self, record: &Record) {
         let all = record.at.values().filter_map(|at| match &at.answer {
@@ -188,4 +220,9 @@ fn is_quoted(value: &str) -> bool {
         rest = inner.get(end + 1..).unwrap_or_default().trim_start();
     }
     parts > 0 && rest.is_empty()
+}
+
+/// What a target is, without its place.
+fn unplaced(target: &Target, place: &Place) -> String {
+    target.key().replacen(&format!("/{}/", place.name), " ", 1)
 }
