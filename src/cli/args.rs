@@ -55,6 +55,7 @@ is missed or not proven or a fence is pending, 6 another run or process holds th
 
 /// Options of every verb.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
 pub struct Global {
     /// The verbs that were typed, such as `runs-resume`.
     #[arg(skip)]

@@ -309,6 +309,7 @@ fn the_other_kinds_say_what_they_are() {
         (vec!["--component", "db"], "--mode isolated"),
         (vec!["--mode", "rehearsal", "--to-time", "5m ago"], "--mode isolated"),
         (vec!["--to", "us-west-2"], "cannot recover to `us-west-2`"),
+        (vec!["--to", "nowhere"], "choose one of: us-east-1"),
     ] {
         let (code, said, _) = drill(&folder, &[&args[..], &["--sandbox"]].concat());
         let said = said.to_string();

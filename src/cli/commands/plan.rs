@@ -61,10 +61,10 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
                 }
                 (Format::Human, true) => printer.lines(&as_commands(&runbook)),
                 (_, true) => printer.document(&serde_json::json!({
-                    "schema_version": 1, "digest": runbook.digest(), "commands": as_commands(&runbook),
+                    "schema_version": 1, "commands": as_commands(&runbook),
                 })),
                 _ => printer.document(
-                    &serde_json::json!({"schema_version": 1, "digest": runbook.digest(), "closed": closed, "prediction": history.predict(&runbook), "runbook": runbook}),
+                    &serde_json::json!({"schema_version": 1, "closed": closed, "prediction": history.predict(&runbook), "runbook": runbook}),
                 ),
             }
             Ok(exit::DONE)
@@ -203,10 +203,8 @@ fn as_commands(runbook: &Runbook) -> String {
     let from = runbook.from.as_ref().map_or("unknown", SiteName::as_str);
     let mut lines = vec![
         comment(&format!("{} of {}: {from} to {}", runbook.title(), runbook.plan, runbook.to)),
-        format!(
-            "# runbook {}; for a person with a terminal and without drctl. Do the steps in order. Never continue past a check that fails.",
-            runbook.digest()
-        ),
+        "# For a person with a terminal and without drctl. Do the steps in order. Never continue past a check that fails."
+            .to_owned(),
     ];
     for (i, step) in runbook.steps.iter().enumerate() {
         let background = if step.background { " Try it; do not wait for it." } else { "" };

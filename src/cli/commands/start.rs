@@ -309,7 +309,7 @@ impl Starting<'_> {
         }
         if self.args.how.dry_run {
             return Ok(Before::Shown(serde_json::json!({
-                "schema_version": 1, "plan": plan.name, "outcome": "dry_run", "digest": runbook.digest(), "runbook": runbook,
+                "schema_version": 1, "plan": plan.name, "outcome": "dry_run", "runbook": runbook,
             })));
         }
         if let Some(refusal) = self.agreed(plan, (&runbook, history), session.world)? {

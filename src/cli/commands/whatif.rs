@@ -88,22 +88,30 @@ fn derive(
 /// # Errors
 /// If it is not a site of the plan, or several are possible.
 pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteName, CliError> {
+    let choose = |sites: &mut dyn Iterator<Item = &SiteName>| {
+        format!("choose one of: {}", sites.map(SiteName::as_str).collect::<Vec<_>>().join(", "))
+    };
     if let Some(named) = named.map(SiteName::new) {
         return match plan.sites.contains_key(&named) && named != *from {
             true => Ok(named),
-            false => Err(CliError::usage(format!("plan {} cannot recover to `{named}`", plan.name))),
+            false => Err(CliError::usage_fix(
+                format!("plan {} cannot recover to `{named}`", plan.name),
+                choose(&mut plan.sites.keys().filter(|name| *name != from)),
+            )),
         };
     }
-    let mut left =
-        plan.sites.iter().filter(|(name, site)| *name != from && site.recovery).map(|(name, _)| name);
-    match (left.next(), left.next()) {
+    let left =
+        || plan.sites.iter().filter(|(name, site)| *name != from && site.recovery).map(|(name, _)| name);
+    let mut all = left();
+    match (all.next(), all.next()) {
         (Some(only), None) => Ok(only.clone()),
         (None, _) => {
             Err(CliError::usage(format!("plan {} has no recovery site other than `{from}`", plan.name)))
         }
-        _ => {
-            Err(CliError::usage_fix(format!("plan {} can recover to several sites", plan.name), "--to SITE"))
-        }
+        _ => Err(CliError::usage_fix(
+            format!("plan {} can recover to several sites", plan.name),
+            format!("add --to SITE; {}", choose(&mut left())),
+        )),
     }
 }
 
