@@ -233,12 +233,7 @@ impl<'a> Driver<'a> {
                         self.push(what)?;
                         changed = true;
                     }
-                    Effect::Withdraw(i) => {
-                        let step = self.state().step(i).id.clone();
-                        self.push(EventKind::WithdrawIntended { step })?;
-                        self.calls.push(i);
-                        changed = true;
-                    }
+                    Effect::Withdraw(i) => changed |= self.withdraw(i, now)?,
                     Effect::Look(i) => changed |= self.look(i, now)?,
                     Effect::WakeAt(at) => next.wake = Some(next.wake.map_or(at, |w| w.min(at))),
                     Effect::Stop(stop) => next.stop = Some(stop),
@@ -287,6 +282,15 @@ impl<'a> Driver<'a> {
             }
         };
         self.rule(i, &sight)
+    }
+
+    /// Withdraws a request at once if no guard must be read first; otherwise requests that.
+    fn withdraw(&mut self, i: usize, now: Timestamp) -> Result<bool, DriveError> {
+        let Some(guard) = self.owned.state.guard_to_read(i) else {
+            return self.rule(i, &StepObservation::Nothing);
+        };
+        self.poller.want((i, self.owned.state.steps[i].revision), vec![guard], now);
+        Ok(false)
     }
 
     /// Applies the decision on a step. Returns whether anything changed.
@@ -513,10 +517,7 @@ impl<'a> Driver<'a> {
                 self.ask(probe);
                 Ok(())
             }
-            Arrival::Withdrew(i, outcome) => {
-                let what = withdrawn(self.state().step(i).id.clone(), outcome);
-                self.push(what)
-            }
+            Arrival::Withdrew(i, outcome) => self.push(withdrawn(self.state().step(i).id.clone(), outcome)),
             Arrival::Alive(sign) => sign.map_or(Ok(()), |sign| self.alive(sign)),
             Arrival::Seen { steps, sent_at, things } => self.seen(&steps, sent_at, &things),
         }

@@ -359,7 +359,7 @@ pub enum EventKind {
         /// The step.
         step: StepId,
     },
-    /// The withdrawal is not confirmed, so the request may still take effect.
+    /// The withdrawal is not confirmed, or was not begun because the guard was not read. The request may still take effect.
     WithdrawFailed {
         /// The step.
         step: StepId,

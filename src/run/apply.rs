@@ -4,6 +4,7 @@ use crate::kinds::Operation;
 use thiserror::Error;
 
 use super::decide::LATE;
+use super::outstanding::Withdrawal;
 use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
 use super::{approval, lawful, terms};
@@ -243,6 +244,10 @@ impl RunState {
             if waits && matches!(of.action, Action::Op(Operation::Promote(_))) {
                 step.work.status = Status::Started;
                 step.work.renewed_at = Some(at);
+                // It may be withdrawn now, such as without its guard.
+                if step.withdrawal != Some(Withdrawal::Asked) {
+                    step.withdrawal = None;
+                }
             }
         }
     }

@@ -34,7 +34,7 @@ pub enum Effect {
     Look(usize),
     /// The step took too long: record its failure with the last observation.
     Expire(usize),
-    /// Withdraw the request of the step, which may still take effect.
+    /// Read the guard, and withdraw the request of the step, which may still take effect.
     Withdraw(usize),
     /// Decide again at this time, at the latest.
     WakeAt(Timestamp),
@@ -104,12 +104,21 @@ fn next(state: &RunState, now: Timestamp) -> Vec<Effect> {
 
 /// Whether an observation for the step at `i` still matters.
 pub fn looks_at(state: &RunState, i: usize, now: Timestamp) -> bool {
-    let effects = match &state.mode {
+    let effects = effects_on(state, i, now);
+    effects.contains(&Effect::Look(i)) || effects.contains(&Effect::Withdraw(i))
+}
+
+/// Whether the request of the step at `i` must be withdrawn now.
+pub(super) fn withdraws(state: &RunState, i: usize, now: Timestamp) -> bool {
+    state.to_withdraw(i) && effects_on(state, i, now).contains(&Effect::Withdraw(i))
+}
+
+fn effects_on(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
+    match &state.mode {
         Mode::Running => step(state, i, now, true),
         Mode::Paused => step(state, i, now, false),
         Mode::Finished(_) | Mode::Cancelling => decide(state, now),
-    };
-    effects.contains(&Effect::Look(i))
+    }
 }
 
 fn forward(state: &RunState, now: Timestamp, start_new: bool) -> Vec<Effect> {
@@ -196,7 +205,7 @@ fn promote(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
         None => with_timeout(state, i, now, vec![Effect::Look(i)]),
         // An earlier request must not take effect now: more may be lost than anybody accepted.
         Some(event) if gate::same_block(&state.work(i).status, &event) => {
-            match state.to_withdraw(i) && !guard_lost(state) && !guard_unread(state, i) {
+            match state.to_withdraw(i) && !guard_lost(state) {
                 true => vec![Effect::Withdraw(i)],
                 false => Vec::new(),
             }
@@ -379,8 +388,7 @@ fn cancelling(state: &RunState, now: Timestamp) -> Vec<Effect> {
             .collect();
     }
     let mut effects = forward(state, now, false);
-    let withdraw = (0..state.steps.len()).filter(|&i| state.to_withdraw(i) && !guard_unread(state, i));
-    effects.extend(withdraw.map(Effect::Withdraw));
+    effects.extend((0..state.steps.len()).filter(|&i| state.to_withdraw(i)).map(Effect::Withdraw));
     if state.withdraws() || effects.iter().any(|e| matches!(e, Effect::Withdraw(_))) {
         return effects;
     }
@@ -543,7 +551,7 @@ fn unwound_by(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>
 }
 
 /// Whether another run took a guard over, as this run or the person who cancelled it found.
-fn guard_lost(state: &RunState) -> bool {
+pub(super) fn guard_lost(state: &RunState) -> bool {
     let lost = |i: usize| state.work(i).displaced && state.work(i).status == Status::Failed;
     state.displaced || (0..state.steps.len()).any(lost)
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::judge::{StepDecision, StepObservation, locked};
-use super::state::{RunState, Status};
+use super::state::{Mode, RunState, Status};
 use crate::inventory::Observation;
 use crate::kinds::{Operation, State, Target};
 use crate::model::ids::ComponentName;
@@ -141,6 +141,47 @@ pub(super) fn allowed(
         Reading::Unread(why) if back || state.step(i).background => StepDecision::Keep(words(&guard, &why)),
         Reading::Unread(why) => unread(state, i, (&guard, &why), refuses(seen), now),
     }
+}
+
+/// Withdraws a request, which stops the standby, only if this run holds the guard: another run may have promoted that standby.
+pub(super) fn withdrawal(
+    state: &RunState,
+    i: usize,
+    seen: Option<&Observation>,
+    now: Timestamp,
+) -> StepDecision {
+    let (step, work) = (state.step(i).id.clone(), state.work(i));
+    let failed = |why: String| StepDecision::Record(EventKind::WithdrawFailed { step: step.clone(), why });
+    let guard = state.guard_of(i);
+    match guard.as_ref().zip(seen).map(|(guard, seen)| (guard, seen, read(guard, seen))) {
+        // Its failure is in the journal already.
+        Some((_, _, Reading::Lost(why))) if work.status.settled() => {
+            failed(format!("{why}. Another run may have promoted the server"))
+        }
+        Some((guard, seen, Reading::Unread(why))) if !waived(state, guard) => {
+            let asked = state.attention.questions.get(&step).and_then(|question| question.since);
+            let began = [work.started_at, work.ended_at, state.cancelled_at, asked, Some(state.taken_at)];
+            let waited = began.into_iter().flatten().max().is_none_or(|began| now >= began + PATIENCE);
+            match waited || refuses(seen) {
+                true => failed(unread_words(state, guard, &why)),
+                false => StepDecision::Keep(words(guard, &why)),
+            }
+        }
+        _ => allowed(state, i, EventKind::WithdrawIntended { step: step.clone() }, seen, now),
+    }
+}
+
+/// Why a request was not withdrawn, and what a person can do.
+fn unread_words(state: &RunState, guard: &Guard, why: &str) -> String {
+    let component = &guard.component;
+    let waive = flag(Rule::GuardUnread, Some(component), "").filter(|_| state.mode == Mode::Running);
+    let resume = waive.map_or_else(String::new, |flag| {
+        let resume = state.created.command("runs resume", &format!(" {flag}"));
+        format!(". If none has, {resume} withdraws the request")
+    });
+    format!(
+        "drctl cannot read the guard of {component} ({why}). Check first that no other run has promoted the server{resume}"
+    )
 }
 
 /// Checks that this run still holds a guard.

@@ -7,7 +7,7 @@ mod parted;
 pub use observed::{ProbeSight, StepDecision, StepObservation};
 
 use super::state::{RunState, Status};
-use super::{held, parts};
+use super::{decide, held, parts};
 use crate::inventory::Observation;
 use crate::kinds::{Fact, Found, Judged, Operation, Progress, State, Target};
 use crate::model::ids::Digest;
@@ -33,6 +33,9 @@ const DOUBT_AGAIN: Dur = Dur::secs(5);
 /// Judges the observation for the step at `i`. No call is made unless this run is known to hold the guard.
 pub fn judge(state: &RunState, i: usize, sight: &StepObservation, now: Timestamp) -> StepDecision {
     let (sight, guard) = held::apart(state, i, sight);
+    if decide::withdraws(state, i, now) {
+        return held::withdrawal(state, i, guard, now);
+    }
     match without_guard(state, i, &sight, now) {
         StepDecision::Perform(intent) => held::allowed(state, i, intent, guard, now),
         other => other,

@@ -2,7 +2,7 @@
 //! cancels such a call.
 
 use super::apply::Illegal;
-use super::decide::LATE;
+use super::decide::{LATE, guard_lost};
 use super::state::{Mode, RunState, Status, Work};
 use crate::kinds::Operation;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
@@ -59,12 +59,16 @@ impl Outstanding {
             None => ", and the old primary is not fenced",
         };
         let failed = match &state.steps[self.position].withdrawal {
-            Some(Withdrawal::Failed(why)) => format!(" (drctl could not: {why})"),
+            Some(Withdrawal::Failed(why)) => format!("drctl could not withdraw the request: {why}. "),
             _ => String::new(),
         };
         let withdraw = match db.engine {
+            Engine::Postgres if guard_lost(state) => format!(
+                "This run lost the guard of {}, so drctl does not stop {id}: another run may have promoted it. Ask the operators of that run first. If no run needs {id}, stop it and start it as a standby again",
+                db.component
+            ),
             Engine::Postgres => format!(
-                "To withdraw the request, stop {id} and start it as a standby again{failed}. Once its startup process has read the request, removing the trigger file does not withdraw it"
+                "{failed}To withdraw the request, stop {id} and start it as a standby again. Once its startup process has read the request, removing the trigger file does not withdraw it"
             ),
             Engine::Rds | Engine::Aurora => "The service cannot withdraw this request".to_owned(),
         };
@@ -179,9 +183,10 @@ impl RunState {
         let position = self.position(id).ok_or_else(|| Illegal::UnknownStep(id.clone()))?;
         let under_way = self.steps[position].withdrawal == Some(Withdrawal::Asked);
         let work = &self.steps[position].work;
+        let may_begin = work.asked[0].is_some() && !work.status.in_flight();
         let illegal = |event| Illegal::Step { step: id.clone(), status: work.status.word(), event };
         match what {
-            EventKind::WithdrawIntended { .. } if work.asked[0].is_some() && !work.status.in_flight() => {
+            EventKind::WithdrawIntended { .. } if may_begin => {
                 self.steps[position].withdrawal = Some(Withdrawal::Asked);
             }
             EventKind::Withdrawn { .. } if under_way => {
@@ -199,7 +204,8 @@ impl RunState {
                 // A cancelled run that promoted nothing is undone.
                 self.closing &= self.past_return();
             }
-            EventKind::WithdrawFailed { why, .. } if under_way => {
+            // Without an intent: the guard was not read, so nothing was called.
+            EventKind::WithdrawFailed { why, .. } if under_way || may_begin => {
                 self.steps[position].withdrawal = Some(Withdrawal::Failed(why.clone()));
             }
             EventKind::WithdrawIntended { .. } => return Err(illegal("withdraw_intended")),

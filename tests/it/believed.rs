@@ -193,8 +193,11 @@ fn a_promotion_is_withdrawn_once_after_it_was_asked_for_and_not_while_it_is_call
     let mut calling = blocked(true);
     calling.steps[0].work.status = Status::Calling;
     assert!(!takes(calling, begin()), "the call is under way");
+    let [withdrawn, failed] = results();
+    assert!(!takes(blocked(true), withdrawn), "nobody began it");
+    assert!(takes(blocked(true), failed.clone()), "the guard was not read, so nobody began it");
+    assert!(!takes(blocked(false), failed), "nothing was asked for");
     for result in results() {
-        assert!(!takes(blocked(true), result.clone()), "nobody began it: {result:?}");
         let mut state = blocked(true);
         assert!(!state.withdraws());
         say(&mut state, minutes(1), begin());

@@ -22,7 +22,8 @@ use futures_util::future::LocalBoxFuture;
 use crate::cancelled::until;
 use crate::hard_cases::waiver;
 use crate::judged::refused;
-use crate::resume::events;
+use crate::late;
+use crate::resume::{estates, events};
 use crate::rig::{BEGAN, Notes, Rehearsed, Rig, truststream};
 
 /// The result of observing a guard.
@@ -336,5 +337,72 @@ fn a_cancelled_run_takes_nothing_back_under_a_guard_that_is_not_read() {
             words.contains("cannot read the guard") || words.contains("the holder of the guard is unknown"),
             "{look:?}: {words}"
         );
+    }
+}
+
+/// A run that is about to withdraw a promotion, and the time of the withdrawal.
+fn about_to_withdraw() -> (Rig, Timestamp) {
+    let rig = Rig { guard: Some(place()), ..late::rig(late::HOST, Dur::mins(10)) };
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let withdraws = |e: &Event| matches!(e.what, EventKind::WithdrawIntended { .. }).then_some(e.at);
+    let at = events(&whole).iter().find_map(withdraws).expect("it withdraws the promotion");
+    (rig, Timestamp::from_millis(at.millis() - 1))
+}
+
+/// Another run may have promoted the standby that the withdrawal would stop.
+#[test]
+fn no_promotion_is_withdrawn_under_a_guard_that_is_lost_or_not_read() {
+    let (rig, from) = about_to_withdraw();
+    for look in UNREAD.into_iter().chain([Look::Missing, Look::Anothers]) {
+        let rig = Rig { meddling: Some(meddling(look, from)), ..rig.clone() };
+        let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+        let (state, all) = (&done.ended.state, events(&done));
+        let withdrawals = late::kinds(&all, |w| matches!(w, EventKind::WithdrawIntended { .. }));
+        assert_eq!(withdrawals, 0, "{look:?}: {:?}", done.ended.stop);
+        let reason = state.halted.clone().unwrap_or_else(|| panic!("{look:?}: {:?}", done.ended.stop));
+        assert!(reason.contains("STILL IN DOUBT: promote.db"), "{look:?}: {reason}");
+        let expected = match look {
+            Look::Missing | Look::Anothers => "This run lost the guard of db, so drctl does not stop",
+            _ => {
+                "Check first that no other run has promoted the server. If none has, drctl runs resume run --waive guard-unread:db"
+            }
+        };
+        assert!(reason.contains(expected), "{look:?}: {reason}");
+    }
+}
+
+/// A person says that nobody else can have started a run.
+#[test]
+fn a_promotion_is_withdrawn_without_its_guard_by_the_guards_name() {
+    let (rig, from) = about_to_withdraw();
+    let rig = Rig { meddling: Some(meddling(Look::Denied, from)), ..rig };
+    let first = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let waiver = Waiver { accept_loss_ms: None, ..waiver(Rule::GuardUnread, Dur::ZERO) };
+    let (done, _) = rig.second(&first.records, &first.notes, &[Signal::Waive { waiver }], None).unwrap();
+    let withdrawn = late::kinds(&events(&done), |w| matches!(w, EventKind::Withdrawn { .. }));
+    assert_eq!(withdrawn, 1, "{:?}", done.ended.stop);
+}
+
+/// A cancelled run, too. It ends, and its report says what may still happen.
+#[test]
+fn a_cancel_withdraws_nothing_under_the_guard_of_another_run() {
+    let rig = Rig { guard: Some(place()), ..late::rig(late::HOST, Dur::mins(10)) };
+    let asked = |what: &EventKind| matches!(what, EventKind::CallAnswered { step, .. } if step.as_str() == "promote.db");
+    let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    let all = events(&whole);
+    let n = 1 + all.iter().position(|e| asked(&e.what)).unwrap();
+    let notes = estates(&whole.notes, &all[..n]).pop().unwrap();
+    let withdraws = |look: Option<Look>| {
+        let rig = Rig { meddling: look.map(|look| meddling(look, BEGAN)), ..rig.clone() };
+        let (done, _) = rig.cancel(&whole.records[..n], &notes, None);
+        let state = &done.ended.state;
+        (
+            late::kinds(&events(&done), |w| matches!(w, EventKind::WithdrawIntended { .. })),
+            state.outstanding(state.last_at).iter().filter(|left| left.promotes().is_some()).count(),
+        )
+    };
+    assert_eq!(withdraws(None), (1, 0));
+    for look in [Look::Anothers, Look::Missing, Look::Denied, Look::Hangs] {
+        assert_eq!(withdraws(Some(look)), (0, 1), "{look:?}");
     }
 }

@@ -27,7 +27,7 @@ pub fn own(host: &str) -> Plan {
 pub const HOST: &str = ", host: {run: [ssh, db], data: /data, replication: {secret: \"file:r\"}}";
 
 /// A dark region, and a standby that starts a requested promotion this much later. A loss of two minutes is accepted.
-fn rig(host: &str, waits: Dur) -> Rig {
+pub fn rig(host: &str, waits: Dur) -> Rig {
     let mut rig = Rig::new(own(host), "region-dark", 1);
     rig.scenario.promotion_waits = waits;
     rig.waivers = vec![Waiver {
@@ -46,7 +46,7 @@ fn halted(rig: &Rig) -> Rehearsed {
     done
 }
 
-fn kinds(all: &[Event], test: impl Fn(&EventKind) -> bool) -> usize {
+pub fn kinds(all: &[Event], test: impl Fn(&EventKind) -> bool) -> usize {
     all.iter().filter(|e| test(&e.what)).count()
 }
 
@@ -205,7 +205,7 @@ fn what_may_still_come_is_known_by_what_was_asked_for() {
     run.say(promote(|step| EventKind::WithdrawFailed { step, why: "no way there".to_owned() }));
     assert_eq!(run.left(Dur::mins(600)), ["promote.db"]);
     let words = run.0.outstanding(run.1)[0].words(&run.0);
-    assert!(words.contains("drctl could not: no way there"), "{words}");
+    assert!(words.contains("drctl could not withdraw the request: no way there"), "{words}");
     run.say(promote(|step| EventKind::WithdrawIntended { step }));
     run.say(promote(|step| EventKind::Withdrawn { step }));
     assert_eq!(run.left(Dur::ZERO), Vec::<String>::new());

@@ -1,23 +1,29 @@
 //! Which event is legal in which status of a step, and what a status means for observations, waits and messages.
 
-use drctl::kinds::Operation;
+use drctl::inventory::Observation;
+use drctl::kinds::control::GuardState;
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::Promotable;
 use drctl::kinds::shared::fence::FenceMethod;
+use drctl::kinds::{Operation, State};
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::place::Place;
-use drctl::model::time::Dur;
+use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Gate, Write};
 use drctl::record::event::{Direction, End, Event, EventKind};
 use drctl::record::runbook::{OnFailure, Step};
-use drctl::run::RunState;
+use drctl::run::decide::looks_at;
 use drctl::run::gate::same_block;
 use drctl::run::state::{FenceDebt, Status};
+use drctl::run::{RunState, StepDecision, StepObservation, judge};
 
+use crate::believed::standby;
 use crate::decided::{
-    DONE, after, component, db, fence, minutes, promote, route, say, scale, step, told, under_way,
+    DONE, after, cancelled, component, db, fence, minutes, promote, route, say, scale, step, told, under_way,
+    words,
 };
+use crate::judged::refused;
 use crate::rig::BEGAN;
 
 fn awaiting() -> Status {
@@ -207,6 +213,54 @@ fn a_guard_is_read_wherever_a_call_may_follow() {
     }
     assert!(!reads(1, awaiting()), "an accepted call is not made again");
     assert!(reads(2, awaiting()), "a fence may have a second call");
+}
+
+/// What follows when a run that holds its guard must withdraw a promotion and sees this guard.
+fn withdraws(status: Status, guard: Option<Observation>, at: Timestamp) -> StepDecision {
+    let (place, holder) = (place(), "run".to_owned());
+    let take = Write::Guard { component: component(), place, holder, instead_of: None };
+    let mut state = under_way(vec![
+        (step("guard", Action::Write(take)), DONE),
+        (after(step("promote", standby()), &["guard"]), Status::Started),
+    ]);
+    state.steps[1].work.status = status;
+    state.steps[1].work.asked[0] = Some(BEGAN);
+    state.steps[1].work.doubt = Some(BEGAN);
+    let state = cancelled(state);
+    assert_eq!(told(&state, at), "withdraw promote");
+    assert!(looks_at(&state, 1, at), "what is seen of the guard counts");
+    let target = state.guard_to_read(1).expect("the guard is read first");
+    let things = guard.map(|seen| vec![(target, seen)]);
+    judge(&state, 1, &things.map_or(StepObservation::Nothing, StepObservation::Things), at)
+}
+
+#[test]
+fn a_promotion_is_withdrawn_only_right_after_its_guard_was_read() {
+    let held = |holder: Option<&str>, observed_at| {
+        let state = State::Guard(GuardState { holder: holder.map(str::to_owned) });
+        Some(Observation::Value { state, observed_at, source: "test".to_owned() })
+    };
+    let silent = || Some(Observation::Unobservable { since: BEGAN, why: "no answer".to_owned() });
+    let loss =
+        || Status::Blocked { why: "too much".to_owned(), rule: Some(Rule::ExposureAboveRpo), flag: None };
+    let word = |what: StepDecision| match what {
+        StepDecision::Perform(intent) => format!("calls {}", words(&[intent])),
+        StepDecision::Record(what) => words(&[what]),
+        StepDecision::Keep(_) => "waits".to_owned(),
+    };
+    let (soon, later) = (minutes(1) + Dur::secs(2), minutes(2));
+    for status in [loss(), Status::Failed, Status::Started, guard_unread()] {
+        let says = |guard, at| word(withdraws(status.clone(), guard, at));
+        assert_eq!(says(None, later), "waits", "{status:?}: nothing was read");
+        assert_eq!(says(held(Some("run"), later), later), "calls withdraw_intended promote", "{status:?}");
+        assert_eq!(says(held(Some("run"), soon), later), "waits", "{status:?}: the answer is old");
+        let lost = if status == Status::Failed { "withdraw_failed promote" } else { "guard_lost promote" };
+        assert_eq!(says(held(Some("run of bob"), later), later), lost, "{status:?}");
+        assert_eq!(says(held(None, later), later), lost, "{status:?}: somebody removed it");
+        assert_eq!(says(silent(), soon), "waits", "{status:?}: it may answer in a moment");
+        assert_eq!(says(silent(), later), "withdraw_failed promote", "{status:?}");
+        assert_eq!(says(Some(refused()), soon), "withdraw_failed promote", "{status:?}: it stays so");
+    }
 }
 
 #[test]
