@@ -23,6 +23,8 @@ pub struct CliError {
     pub exit: u8,
 }
 
+const INTERRUPTED: &str = "interrupted";
+
 impl CliError {
     /// Usage, configuration or plan error.
     pub fn usage(message: impl Into<String>) -> Self {
@@ -46,6 +48,22 @@ impl CliError {
             ),
         };
         Self { code: "waiting_for_credentials", message, hint: Some(hint), exit: exit::WAITING }
+    }
+
+    /// Ctrl-C during an observation.
+    pub fn interrupted() -> Self {
+        let message = "interrupted during an observation, before anything was changed".to_owned();
+        Self {
+            code: INTERRUPTED,
+            message,
+            hint: Some("run the command again".to_owned()),
+            exit: exit::WAITING,
+        }
+    }
+
+    /// Whether a person interrupted an observation, so that there is nothing to record.
+    pub fn is_interrupted(&self) -> bool {
+        self.code == INTERRUPTED
     }
 
     /// A file that cannot be read or written.

@@ -1,9 +1,18 @@
 //! Ctrl-C: the first pauses at a safe point, the second exits at once. After both, the run can be resumed.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use futures_util::future::{Either, select};
+
+use super::error::CliError;
 use crate::adapters::process;
+use crate::model::time::Dur;
+use crate::world::World;
+
+/// How often an observation checks for an interrupt.
+const LOOK: Dur = Dur(200);
 
 /// The number of interrupts.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +57,30 @@ impl Interrupts {
     /// The number of interrupts so far.
     pub fn count(&self) -> u32 {
         self.count.load(Ordering::SeqCst)
+    }
+
+    /// Observes until the end or the first interrupt: a region that does not answer delays no end of a process. Virtual time waits for
+    /// nothing.
+    ///
+    /// # Errors
+    /// If the observation fails, or after an interrupt.
+    pub async fn end_early<T>(
+        &self,
+        world: &World,
+        observe: impl Future<Output = Result<T, CliError>>,
+    ) -> Result<T, CliError> {
+        if world.is_simulated() {
+            return observe.await;
+        }
+        let interrupted = async {
+            while self.count() == 0 {
+                world.sleep_until(world.now() + LOOK).await;
+            }
+        };
+        match select(pin!(observe), pin!(interrupted)).await {
+            Either::Left((seen, _)) => seen,
+            Either::Right(_) => Err(CliError::interrupted()),
+        }
     }
 }
 

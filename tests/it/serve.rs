@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
 use std::time::Duration;
 
 use drctl::model::time::{Dur, Timestamp};
@@ -392,4 +393,34 @@ fn a_run_from_a_file_passes_no_scheduled_drill() {
     for (name, drills) in drills(&here) {
         assert!(drills.iter().all(|(_, is)| is["passed"] != true), "{name}: {drills:#?}");
     }
+}
+
+/// Every call hangs. SIGTERM ends the check of readiness and the server, and nothing is recorded about it.
+#[test]
+fn an_interrupt_ends_a_server_that_waits_for_a_region() {
+    let folder = Folder::with_plans();
+    let region = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", region.local_addr().unwrap());
+    let live = |args: &[&str]| {
+        let mut command = folder.command(args);
+        command.env("AWS_ENDPOINT_URL", &url);
+        command.env("AWS_ACCESS_KEY_ID", "key").env("AWS_SECRET_ACCESS_KEY", "secret");
+        command
+    };
+    let mut server = live(&["serve"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The first call is under way. It never gets an answer.
+    region.set_nonblocking(true).unwrap();
+    let call = std::cell::OnceCell::new();
+    soon("the first call", || region.accept().is_ok_and(|accepted| call.set(accepted).is_ok()));
+    std::thread::sleep(Duration::from_millis(300));
+    let began = std::time::Instant::now();
+    assert!(terminated(&mut server));
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "it took {took:?}");
+    assert_eq!(server.wait().unwrap().code(), Some(0));
+    let ledger = live(&["audit", "export"]).output().unwrap();
+    assert!(
+        ledger.status.success()
+            && !String::from_utf8_lossy(&ledger.stdout).contains("\\\"ledger\\\":\\\"readiness")
+    );
 }

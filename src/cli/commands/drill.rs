@@ -107,7 +107,7 @@ pub fn hold(
         _ => Vec::new(),
     };
     live_drill::over_before(&store, &plan.name, &states)?;
-    let (active, to) = sites(&context, &store, &plan, args)?;
+    let (active, to) = sites((&context, &store), &plan, args, interrupts)?;
     let half = live_drill::halfway(&plan.name, &states).filter(|half| {
         let (run, left) = (&half.created.run, &half.runbook.to);
         if *left != active {
@@ -159,10 +159,10 @@ fn fits(args: &DrillArgs) -> Result<(), CliError> {
 
 /// The active site and the target site.
 fn sites(
-    context: &Context,
-    store: &SqliteJournal,
+    (context, store): (&Context, &SqliteJournal),
     plan: &Plan,
     args: &DrillArgs,
+    interrupts: &Interrupts,
 ) -> Result<(SiteName, SiteName), CliError> {
     // Copies can be made in any site, the active one included.
     if let (DrillMode::Isolated, Some(to)) = (args.mode, &args.to) {
@@ -170,7 +170,7 @@ fn sites(
         return Ok((to.clone(), to));
     }
     let fix = "run drctl assess to see what drctl can observe; a drill needs complete observations";
-    let active = select::active_site(context, store, plan, fix)?;
+    let active = select::active_site(context, store, plan, (fix, interrupts))?;
     let to = whatif::target(plan, &active, args.to.as_deref())?;
     Ok((active, to))
 }
@@ -224,7 +224,12 @@ impl Ground<'_> {
             args: &args,
             outage_began: None,
             restore,
-            drill: Drilled { class: Some(self.args.mode.class()), due, ..drill },
+            drill: Drilled {
+                class: Some(self.args.mode.class()),
+                due,
+                scheduled: self.due.is_some(),
+                ..drill
+            },
             interrupts: self.interrupts.clone(),
             waves: None,
         }
@@ -240,7 +245,13 @@ impl Ground<'_> {
         let session = stage.session(&self.store, &Silent, &|| 0, Patience::Stop);
         let recorder = Recorder::new(self.context.settings.probe_consecutive);
         let scope = (&self.store, self.plan.name.as_str());
-        let seen = stage.world.block_on(estate::look(&session, scope, &self.plan, None, &recorder))?;
+        let look = estate::look(&session, scope, &self.plan, None, &recorder);
+        let seen = stage.world.block_on(async {
+            match self.due {
+                Some(_) => self.interrupts.end_early(&stage.world, look).await,
+                None => look.await,
+            }
+        })?;
         Ok((seen, stage.world.now()))
     }
 

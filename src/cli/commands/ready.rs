@@ -7,6 +7,7 @@ use super::{in_doubt, status};
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent, survey};
@@ -39,7 +40,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     let many = plans.len() > FEW;
     let mut all = Vec::new();
     for plan in &plans {
-        let (at, checks) = evaluate(&context, &store, plan, &runs)?;
+        let (at, checks) = evaluate(&context, &store, (plan, &runs), &Interrupts::default())?;
         let standing = readiness::worst(&checks);
         worst = worst.max(standing);
         if printer.format == Format::Human && many {
@@ -68,12 +69,12 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
 /// Observes everything in a plan, and judges it.
 ///
 /// # Errors
-/// If there is no clock, or the store cannot be read or written.
+/// If there is no clock, the store cannot be read or written, or after an interrupt.
 pub fn evaluate(
     context: &Context,
     store: &SqliteJournal,
-    plan: &Plan,
-    runs: &[RunState],
+    (plan, runs): (&Plan, &[RunState]),
+    interrupts: &Interrupts,
 ) -> Result<(Timestamp, Vec<Check>), CliError> {
     let stage = Stage::of(context, plan, None)?;
     let (view, none) = (Silent, || 0);
@@ -94,7 +95,7 @@ pub fn evaluate(
         asked.extend(samples(plan, active.site(), stage.world.now()));
         Ok::<_, CliError>((estate, survey::look(&session, &asked, DEADLINE).await))
     };
-    let (mut seen, of_accounts) = stage.world.block_on(looks)?;
+    let (mut seen, of_accounts) = stage.world.block_on(interrupts.end_early(&stage.world, looks))?;
     for (target, observation) in of_accounts {
         seen.add(&target, observation, None);
     }

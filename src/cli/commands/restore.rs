@@ -54,7 +54,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8,
             &context,
             &store,
             &plan,
-            "name the site of the server to restore: --site SITE",
+            ("name the site of the server to restore: --site SITE", &Interrupts::default()),
         )?
         .to_string(),
     };

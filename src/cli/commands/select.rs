@@ -8,6 +8,7 @@ use crate::adapters::sandbox;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::estate;
+use crate::cli::interrupt::Interrupts;
 use crate::executor::Patience;
 use crate::inventory::active;
 use crate::journal::sqlite::SqliteJournal;
@@ -57,8 +58,10 @@ impl Starting<'_> {
                 (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
                 // In a rehearsal, every application is active where the scenario starts.
                 (_, Some(scenario)) => sandbox::active(&plan, scenario.begins).to_string(),
-                (_, None) => remembered_site(self.context, self.store, &plan, Some(&to))?
-                    .map_or_else(|| "unknown".to_owned(), |site| site.to_string()),
+                (_, None) => {
+                    remembered_site(self.context, self.store, &plan, Some(&to), &Interrupts::default())?
+                        .map_or_else(|| "unknown".to_owned(), |site| site.to_string())
+                }
             };
             // It is active there already.
             if site != to.as_str() {
@@ -93,12 +96,13 @@ impl Starting<'_> {
 /// Where a plan is active, according to a new observation; `None` unless that is a single site.
 ///
 /// # Errors
-/// If the store cannot be read or written.
+/// If the store cannot be read or written, or after an interrupt.
 pub fn remembered_site(
     context: &Context,
     store: &SqliteJournal,
     plan: &Plan,
     to: Option<&SiteName>,
+    interrupts: &Interrupts,
 ) -> Result<Option<SiteName>, CliError> {
     let place = to.and_then(|to| plan.sites.get(to)).map(|s| &s.place);
     let stage = Stage::of_plan(context, plan, place)?;
@@ -106,7 +110,7 @@ pub fn remembered_site(
     let session = stage.session(store, &view, &none, Patience::Stop);
     let recorder = Recorder::new(context.settings.probe_consecutive);
     let look = estate::look(&session, (store, plan.name.as_str()), plan, None, &recorder);
-    let seen = stage.world.block_on(look)?;
+    let seen = stage.world.block_on(interrupts.end_early(&stage.world, look))?;
     let active = active::active_site(plan, &seen, stage.world.now());
     Ok(active.site().cloned())
 }
@@ -119,12 +123,12 @@ pub fn active_site(
     context: &Context,
     store: &SqliteJournal,
     plan: &Plan,
-    flag: &str,
+    (flag, interrupts): (&str, &Interrupts),
 ) -> Result<SiteName, CliError> {
     if let Some(scenario) = context.scenario()? {
         return Ok(sandbox::active(plan, scenario.begins));
     }
-    remembered_site(context, store, plan, None)?.ok_or_else(|| {
+    remembered_site(context, store, plan, None, interrupts)?.ok_or_else(|| {
         let text = format!("it is unknown which single site takes the writes of {}", plan.name);
         CliError::usage_fix(text, flag.to_owned())
     })

@@ -75,6 +75,8 @@ pub struct Drilled<'a> {
     pub returns: Option<&'a RunState>,
     /// The name and the start of its run, if a schedule requested it.
     pub due: Option<(&'a RunId, Timestamp)>,
+    /// Whether a schedule requested it. An interrupt then ends the observation before its run.
+    pub scheduled: bool,
     /// Whether the confirmation of the first move included this one.
     pub confirmed: bool,
 }
@@ -271,14 +273,16 @@ impl Starting<'_> {
         };
         let (run, _lock) = self.claim(stage, plan)?;
         let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
-        let (more, seen) = self.look_around(stage, session, plan, (&mut recorder, scope)).await?;
+        let look = self.look_around(stage, session, plan, (&mut recorder, scope));
+        let (more, seen) = self.early(session.world, look).await?;
         turns.extend(more);
         self.possible(plan, &seen, session.world.now())?;
         let mut seen = seen;
-        let wanted = match self.wanted(stage, session, (plan, &run), &mut seen).await? {
-            Ok(wanted) => wanted,
-            Err(refusal) => return Ok(Before::Refused(self.refused(plan, &[refusal]))),
-        };
+        let wanted =
+            match self.early(session.world, self.wanted(stage, session, (plan, &run), &mut seen)).await? {
+                Ok(wanted) => wanted,
+                Err(refusal) => return Ok(Before::Refused(self.refused(plan, &[refusal]))),
+            };
         // Each rehearsal has its own estate, without the changes of other rehearsals.
         let held = match &stage.sandbox {
             Some(_) => PriorRuns::default(),

@@ -209,6 +209,8 @@ impl Server<'_> {
             runs: &open.runs,
         });
         let told = match drill::hold(&self.context, &self.quiet(), &args, (&self.interrupts, asked)) {
+            // The next server holds it.
+            Err(e) if e.is_interrupted() => return Ok(DrillAttempt::Over(None)),
             Err(e) if e.exit == exit::HELD => return Ok(DrillAttempt::Later(e.message)),
             Err(e) => return Ok(DrillAttempt::Over(Some(e.message))),
             Ok(told) => told,

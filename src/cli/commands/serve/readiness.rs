@@ -118,7 +118,12 @@ impl Server<'_> {
         let plan = self.context.plan(plan.as_str(), &self.quiet().silent())?;
         let before = last(&self.store, &BTreeSet::from([plan.name.clone()]))?;
         let runs = status::states(&self.store)?;
-        let (at, checks) = ready::evaluate(&self.context, &self.store, &plan, &runs)?;
+        let checked = ready::evaluate(&self.context, &self.store, (&plan, &runs), &self.interrupts);
+        let (at, checks) = match checked {
+            // The next server checks it again.
+            Err(e) if e.is_interrupted() => return Ok(()),
+            checked => checked?,
+        };
         self.show(|shown| shown.looked_ahead_at = Some(at));
         let known = before.get(&plan.name).map(|found| verdicts(&found.checks));
         if known.as_ref() != Some(&verdicts(&checks)) {

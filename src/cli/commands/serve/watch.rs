@@ -33,6 +33,8 @@ use crate::world::World;
 const DOUBTS: Dur = Dur::secs(10);
 /// How long after a failed try to set a pending fence drctl tries again, while the old primary continues to answer.
 const AGAIN: Dur = Dur::mins(5);
+/// How often it checks whether the server ends.
+const END: Dur = Dur(200);
 /// How long the thread waits after an error.
 const AFTER_ERROR: Dur = Dur::secs(1);
 /// How long the end of the server waits for a fence that is being set.
@@ -239,10 +241,16 @@ impl Watcher {
                 false => survey::look(session, &servers, sentry::LOOK).await,
             }
         };
-        match select(pin!(doubts), pin!(came)).await {
-            Either::Left((seen, _)) => Found::Doubts(seen),
-            Either::Right((Some(due), _)) => Found::Due(due),
-            Either::Right((None, _)) => Found::Nothing,
+        // A place that does not answer delays no end of the server.
+        let ended = async {
+            while !hand.ends() {
+                session.world.sleep_until(session.world.now() + END).await;
+            }
+        };
+        match select(select(pin!(doubts), pin!(came)), pin!(ended)).await {
+            Either::Left((Either::Left((seen, _)), _)) => Found::Doubts(seen),
+            Either::Left((Either::Right((Some(due), _)), _)) => Found::Due(due),
+            Either::Left((Either::Right((None, _)), _)) | Either::Right(_) => Found::Nothing,
         }
     }
 
