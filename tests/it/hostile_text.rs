@@ -1,22 +1,32 @@
 //! Text from others, from every source to every sink, has no effect except being displayed.
 
 use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::kinds::Fact;
+use drctl::model::ids::RunId;
 use drctl::model::ledger::StoreWorld;
+use drctl::model::notice::Notice;
 use drctl::model::plain::{self, Colours};
+use drctl::model::policy::Policy;
+use drctl::model::time::Dur;
 use drctl::model::waiver::{Rule, Waiver};
 use drctl::record::event::{Event, EventKind, WorldKind};
-use drctl::report::notices;
+use drctl::report::history::History;
+use drctl::report::{documents, html, markdown, notices, summary, trace};
+use drctl::run::RunState;
 use serde_json::Value;
 
-use crate::cli::Folder;
+use crate::cli::{Folder, finish};
 use crate::hard_cases::waiver;
 use crate::resume::events;
-use crate::rig::{Rig, run_id, truststream};
-use drctl::model::time::Dur;
+use crate::rig::{Rig, truststream};
+use crate::told_alike::poppler;
+
+#[cfg(all(feature = "http", feature = "mail"))]
+mod channels;
 
 /// Text that has an effect in terminals, browsers, Markdown, spreadsheets, mail or SIEMs.
 const HOSTILE: &str = concat!(
@@ -67,8 +77,13 @@ fn poison(value: &mut Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// Journals with this text in every place.
-fn journals() -> (Vec<Vec<Event>>, BTreeSet<String>) {
+/// Journals with this text in every place, and the keys that have it.
+fn journals() -> &'static (Vec<Vec<Event>>, BTreeSet<String>) {
+    static MADE: OnceLock<(Vec<Vec<Event>>, BTreeSet<String>)> = OnceLock::new();
+    MADE.get_or_init(made)
+}
+
+fn made() -> (Vec<Vec<Event>>, BTreeSet<String>) {
     let mut found = BTreeSet::new();
     let mut all = Vec::new();
     let waivers =
@@ -97,6 +112,11 @@ fn journals() -> (Vec<Vec<Event>>, BTreeSet<String>) {
         all.push(list);
     }
     assert!(all.len() >= 2, "too few journals");
+    for (n, events) in all.iter_mut().enumerate() {
+        if let EventKind::RunCreated(created) = &mut events[0].what {
+            created.run = RunId::new(format!("run-{n}"));
+        }
+    }
     (all, found)
 }
 
@@ -167,21 +187,77 @@ fn formats(what: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-fn store_with(events: &[Event]) -> Folder {
+/// A store with these runs.
+fn store_with<'a>(all: impl IntoIterator<Item = &'a Vec<Event>>) -> Folder {
     let folder = Folder::with_plans();
     let path = folder.path().join(".drctl/sandbox.db");
     let store = SqliteJournal::open(&path, StoreWorld::Sandbox).unwrap();
-    let bytes: Vec<_> = events.iter().map(|event| serde_json::to_vec(event).unwrap()).collect();
-    store.create(&run_id(), &[], &bytes, None).unwrap();
+    for events in all {
+        let bytes: Vec<_> = events.iter().map(|event| serde_json::to_vec(event).unwrap()).collect();
+        store.create(&name(events), &[], &bytes, None).unwrap();
+    }
     folder
 }
 
-/// The output of a command for people or programs, whatever it makes of the run.
-fn said(folder: &Folder, args: &[&str]) -> String {
-    let (_, out, err) = folder.run(args);
-    assert!(!out.is_empty(), "{args:?} writes nothing: {err}");
-    out
+fn name(events: &[Event]) -> RunId {
+    match &events[0].what {
+        EventKind::RunCreated(created) => created.run.clone(),
+        other => panic!("{other:?}"),
+    }
 }
+
+/// What was wrong in the sinks so far.
+#[derive(Default)]
+struct Sinks(Vec<String>);
+
+impl Sinks {
+    /// The output of a command for people or programs, whatever it makes of the run.
+    fn said(&mut self, folder: &Folder, args: &[&str]) -> String {
+        let (_, out, err) = folder.run(args);
+        assert!(!out.is_empty() || !err.is_empty(), "{args:?} says nothing");
+        self.0.extend(wrong(&format!("{args:?}"), &out));
+        self.0.extend(wrong(&format!("{args:?}, standard error"), &err));
+        out
+    }
+
+    /// The same, for a command that writes a document.
+    fn document(&mut self, folder: &Folder, args: &[&str]) -> String {
+        let out = self.said(folder, args);
+        assert!(!out.is_empty(), "{args:?} writes nothing");
+        out
+    }
+
+    fn markdown(&mut self, what: &str, text: &str) {
+        self.0.extend(wrong(what, text));
+        self.0.extend(formats(what, text));
+    }
+
+    fn html(&mut self, what: &str, text: &str) {
+        self.0.extend(wrong(what, text));
+        assert!(!text.contains("<img") && !text.contains("<script>alert"), "{what}");
+    }
+
+    /// Every string of a document that programs read.
+    fn strings(&mut self, what: &str, value: &Value) {
+        match value {
+            Value::String(text) => self.0.extend(wrong(what, text)),
+            Value::Array(all) => all.iter().for_each(|value| self.strings(what, value)),
+            Value::Object(all) => {
+                all.iter().for_each(|(key, value)| self.strings(&format!("{what}.{key}"), value))
+            }
+            _ => {}
+        }
+    }
+
+    fn nothing_acts(mut self) {
+        self.0.sort();
+        self.0.dedup();
+        assert!(self.0.is_empty(), "{}", self.0.join("\n"));
+    }
+}
+
+/// Log lines about everything that a command does, for people and for programs.
+const LOGS: [&[&str]; 2] = [&["-vvv"], &["-vvv", "--log-format", "json"]];
 
 #[test]
 fn from_every_source_nothing_acts_in_any_sink() {
@@ -189,88 +265,160 @@ fn from_every_source_nothing_acts_in_any_sink() {
     for key in ["reason", "detail", "proof", "because", "owner", "arn", "server"] {
         assert!(found.contains(key), "nobody wrote a {key}: {found:?}");
     }
-    let mut all = Vec::new();
-    for events in &journals {
-        let folder = store_with(events);
-        let run = ["run", "--sandbox"];
-        let wide = ["--since", "2020-01-01", "--until", "2030-01-01", "--sandbox"];
-        let with = |words: &[&'static str], more: &[&'static str]| [words, more].concat();
-        let mut for_people = vec![
-            with(&["runs", "list", "--sandbox"], &[]),
-            with(&["runs", "show"], &run),
-            with(&["runs", "replay"], &run),
-            with(&["notify", "show"], &run),
-            with(&["duties", "list", "--all", "--sandbox"], &[]),
-            with(&["status", "--sandbox"], &[]),
-            with(&["audit", "verify", "--sandbox"], &[]),
-            with(&["evidence", "list", "--sandbox"], &[]),
-        ];
-        for args in for_people.clone() {
-            for format in ["json", "jsonl"] {
-                for_people.push([&args[..], &["--output", format]].concat());
-            }
-        }
-        for args in &for_people {
-            let (_, out, err) = folder.run(args);
-            assert!(!out.is_empty() || !err.is_empty(), "{args:?} says nothing");
-            all.extend(wrong(&format!("{args:?}"), &out));
-            all.extend(wrong(&format!("{args:?}, standard error"), &err));
-        }
-        let markdown = [
-            with(&["report", "run"], &run),
-            with(&["report", "document", "--kind", "rollback"], &run),
-            with(&["report", "document", "--kind", "incident"], &run),
-            with(&["report", "document", "--kind", "post-incident"], &run),
-            with(&["report", "compliance", "--format", "md"], &wide),
-        ];
-        for args in &markdown {
-            let text = said(&folder, args);
-            all.extend(wrong(&format!("{args:?}"), &text));
-            all.extend(formats(&format!("{args:?}"), &text));
-        }
-        for args in [
-            with(&["report", "run", "--format", "html"], &run),
-            with(&["report", "compliance", "--format", "html"], &wide),
-        ] {
-            let text = said(&folder, &args);
-            all.extend(wrong(&format!("{args:?}"), &text));
-            assert!(!text.contains("<img") && !text.contains("<script>alert"), "{args:?}");
-        }
-        for args in [
-            with(&["report", "run", "--format", "json"], &run),
-            with(&["report", "document", "--kind", "incident", "--format", "json"], &run),
-            with(&["report", "compliance", "--format", "json"], &wide),
-        ] {
-            all.extend(wrong(&format!("{args:?}"), &said(&folder, &args)));
-        }
-        let csv = said(&folder, &with(&["report", "compliance", "--format", "csv"], &wide));
-        all.extend(wrong("csv", &csv.replace("\r\n", "\n")));
-        let cef = said(&folder, &["audit", "export", "--format", "cef", "--sandbox"]);
-        all.extend(wrong("CEF", &cef));
-        assert!(cef.lines().all(|line| line.starts_with("CEF:0|drctl|")), "{cef}");
+    let mut sinks = Sinks::default();
+    let folder = store_with(journals);
+    for events in journals {
+        of_a_run(&mut sinks, &folder, events);
     }
-    all.sort();
-    all.dedup();
-    assert!(all.is_empty(), "{}", all.join("\n"));
+    let last = name(journals.last().unwrap());
+    of_a_store(&mut sinks, &folder, last.as_str());
+    sinks.nothing_acts();
+}
+
+/// What depends on one run. The renderings that a command passes on unchanged are made without a process.
+fn of_a_run(sinks: &mut Sinks, folder: &Folder, events: &[Event]) {
+    let run = name(events);
+    let of = |args: &[&'static str]| [args, &[run.as_str(), "--sandbox"]].concat();
+    let json = ["--output", "json"];
+    let (watch, jsonl) = (of(&["runs", "watch"]), ["--output", "jsonl"]);
+    // Each waits until it is sure that nobody drives the run.
+    let watched = [folder.start(&watch), folder.start(&[&watch[..], &jsonl].concat())];
+    sinks.said(folder, &of(&["runs", "show"]));
+    sinks.said(folder, &[&of(&["runs", "show"])[..], &json, LOGS[0]].concat());
+    sinks.said(folder, &of(&["runs", "replay"]));
+    sinks.said(folder, &[&of(&["runs", "replay"])[..], &json].concat());
+    sinks.said(folder, &[&of(&["runs", "replay"])[..], &jsonl, LOGS[1]].concat());
+    sinks.said(folder, &[&of(&["notify", "show"])[..], &json].concat());
+    let alone = store_with([&events.to_vec()]);
+    sinks.said(&alone, &["status", "--sandbox"]);
+    sinks.said(&alone, &["status", "--sandbox", "--output", "json"]);
+    for child in watched {
+        let (_, out, err) = finish(child.wait_with_output().unwrap());
+        assert!(!out.is_empty(), "{watch:?} shows nothing: {err}");
+        sinks.0.extend(wrong("runs watch", &out));
+        sinks.0.extend(wrong("runs watch, standard error", &err));
+    }
+    let state = RunState::fold(events).unwrap();
+    let report = summary::report(&state, state.last_at);
+    sinks.markdown("run report", &markdown::render(&report).unwrap());
+    sinks.html("run report", &html::render(&report, &state).unwrap());
+    for kind in [documents::Kind::Rollback, documents::Kind::Incident, documents::Kind::PostIncident] {
+        let text = documents::markdown(&documents::document(kind, &report, &state, None));
+        sinks.markdown(&format!("{kind:?}"), &text);
+    }
+    // Collectors get the document from a thread, which passes it on as it is.
+    sinks.strings("OTLP", &trace::document_of(&run, events));
+}
+
+/// What shows all runs, and each form of the documents once.
+fn of_a_store(sinks: &mut Sinks, folder: &Folder, run: &str) {
+    for args in [
+        &["runs", "list"][..],
+        &["duties", "list", "--all"],
+        &["status"],
+        &["audit", "verify"],
+        &["evidence", "list"],
+        &["runs", "show", run],
+        &["notify", "show", run],
+    ] {
+        for format in ["human", "json", "jsonl"] {
+            sinks.said(folder, &[args, &["--sandbox", "--output", format]].concat());
+        }
+    }
+    let documents: [(&[&str], &[&str]); 5] = [
+        (&["report", "run", run], &["md", "html", "json", "otlp"]),
+        (&["report", "document", run, "--kind", "rollback"], &["md", "json"]),
+        (&["report", "document", run, "--kind", "incident"], &["md", "json"]),
+        (&["report", "document", run, "--kind", "post-incident"], &["md", "json"]),
+        (
+            &["report", "compliance", "--since", "2020-01-01", "--until", "2030-01-01"],
+            &["md", "html", "json", "csv"],
+        ),
+    ];
+    for (args, formats) in documents {
+        for format in formats {
+            let args = [args, &["--sandbox", "--format", format]].concat();
+            // Lines of CSV end with CR LF (RFC 4180).
+            let (_, out, err) = folder.run(&args);
+            assert!(!out.is_empty(), "{args:?} writes nothing: {err}");
+            let text = if *format == "csv" { out.replace("\r\n", "\n") } else { out };
+            match *format {
+                "md" => sinks.markdown(&format!("{args:?}"), &text),
+                "html" => sinks.html(&format!("{args:?}"), &text),
+                _ => sinks.0.extend(wrong(&format!("{args:?}"), &text)),
+            }
+            sinks.0.extend(wrong(&format!("{args:?}, standard error"), &err));
+        }
+    }
+    let cef = sinks.document(folder, &["audit", "export", "--format", "cef", "--sandbox"]);
+    assert!(cef.lines().all(|line| line.starts_with("CEF:0|drctl|")), "{cef}");
+    if cfg!(feature = "pdf") {
+        printed(sinks, folder);
+    }
+}
+
+/// The PDF: its text and its metadata, and no object that a viewer runs, opens or loads.
+fn printed(sinks: &mut Sinks, folder: &Folder) {
+    let file = folder.path().join("report.pdf").display().to_string();
+    let file = file.as_str();
+    let wide = ["report", "compliance", "--since", "2020-01-01", "--until", "2030-01-01", "--sandbox"];
+    let who = HOSTILE.replace(['\0', ','], "");
+    folder.ok(&[&wide[..], &["--format", "pdf", "--prepared-by", &who, "--out", file]].concat());
+    // Its lines are as wide as its columns, so a line may begin anywhere in a text.
+    for (tool, args) in [("pdftotext", &["-layout", file, "-"][..]), ("pdfinfo", &[file][..])] {
+        let text = poppler(tool, args).replace('\u{c}', "\n");
+        assert!(tool == "pdfinfo" || text.contains("drowssap"), "{text}");
+        sinks.0.extend(acts(&text).map(|c| format!("{tool}: {c:?}")));
+    }
+    for args in [["-js", file], ["-url", file]] {
+        let text = poppler("pdfinfo", &args);
+        assert!(!["evil.example", "javascript", "alert"].iter().any(|words| text.contains(words)), "{text}");
+    }
+    let bytes = std::fs::read(file).unwrap();
+    for name in ["/JavaScript", "/Launch", "/OpenAction", "/EmbeddedFile", "/SubmitForm", "/URI"] {
+        assert!(!bytes.windows(name.len()).any(|of| of == name.as_bytes()), "{name}");
+    }
+}
+
+/// The script for a person without drctl: text of a plan is a comment.
+#[test]
+fn a_paper_runbook_runs_nothing_that_a_plan_says() {
+    let folder = Folder::with_plans();
+    let plan = folder.path().join("plans/truststream.yaml");
+    // A plan with control characters or line breaks in a text is refused.
+    let text: String = HOSTILE.chars().filter(|c| !plain::acts(*c)).collect();
+    let ask = serde_json::to_string(&format!("'; rm -rf / #{text} $(rm -rf /) `rm -rf /`")).unwrap();
+    let gate = format!("gates: {{sure: {{at: promote, approval: {ask}, expires_after: 30m}}}}\n");
+    std::fs::write(&plan, std::fs::read_to_string(&plan).unwrap() + &gate).unwrap();
+    let show = ["plan", "show", "truststream", "--to", "us-east-1", "--as-commands", "--sandbox=region-lost"];
+    let script = folder.ok(&show);
+    assert!(script.contains("evil.example"), "{script}");
+    harmless("--as-commands", &script);
+    let lines = script.lines().filter(|line| line.contains("evil.example") || line.contains("rm -rf"));
+    lines.for_each(|line| assert!(line.starts_with('#'), "{line}"));
+    crate::paper::syntax(&script).unwrap_or_else(|e| panic!("{e}\n{script}"));
+    harmless("--as-commands as JSON", &folder.ok(&[&show[..], &["--output", "json"]].concat()));
+}
+
+/// The notifications about a run, as if it were live.
+fn news(events: &[Event]) -> Vec<Notice> {
+    let mut events = events.to_vec();
+    if let EventKind::RunCreated(created) = &mut events[0].what {
+        created.world = WorldKind::Live;
+    }
+    let state = RunState::fold(&events).unwrap();
+    let history = History::default();
+    let expected = history.predict(&state.runbook);
+    let news = notices::of_run(&state, &Policy::default(), (&history, &expected), state.last_at);
+    assert!(!news.is_empty(), "nobody is told of {}", state.created.run);
+    news
 }
 
 /// Notifications contain only text, whatever they are about.
 #[test]
 fn no_notice_carries_more_than_words() {
-    let rig = Rig::new(truststream(), "region-lost", 1);
-    let (journals, _) = journals();
-    for mut events in journals {
-        if let EventKind::RunCreated(created) = &mut events[0].what {
-            created.world = WorldKind::Live;
-        }
-        let records = Rig::journal_of(&events);
-        let state = drctl::executor::create::replay(&run_id(), &records).unwrap();
-        let policy = drctl::model::policy::Policy::default();
-        let history = drctl::report::history::History::default();
-        let expected = history.predict(&state.runbook);
-        let news = notices::of_run(&state, &policy, (&history, &expected), state.last_at);
-        assert!(!news.is_empty(), "nobody is told of {}", rig.plan.name);
-        for notice in news {
+    for events in &journals().0 {
+        for notice in news(events) {
             harmless("a subject", &notice.subject);
             assert!(!notice.subject.contains('\n'));
             harmless("a notice", &notice.text());
@@ -287,10 +435,18 @@ fn what_is_typed_is_kept_as_words() {
     // A process cannot get a NUL as an argument.
     let typed = HOSTILE.replace('\0', "");
     let args = [&failover[..], &["--incident", &typed, "--reason", &typed]].concat();
-    let (code, out, err) = folder.run(&args);
-    assert_eq!(code, 0, "{out}{err}");
-    harmless("standard output", &out);
-    harmless("standard error", &err);
+    for (logs, seed) in LOGS.into_iter().zip(["1", "2"]) {
+        let (code, out, err) = folder.run(&[&args[..], &["--seed", seed], logs].concat());
+        assert_eq!(code, 0, "{out}{err}");
+        harmless("standard output", &out);
+        harmless("standard error", &err);
+        assert!(err.contains("journalled"), "{err}");
+        for line in err.lines().filter(|line| line.starts_with('{')) {
+            let mut sinks = Sinks::default();
+            sinks.strings("a log line", &serde_json::from_str(line).unwrap());
+            sinks.nothing_acts();
+        }
+    }
     let exported = folder.ok(&["runs", "export", "sandbox-truststream-failover-s1-1", "--sandbox"]);
     assert_eq!(acts(&exported), None);
     assert!(exported.contains("drowssap"), "{exported}");

@@ -20,7 +20,7 @@ fn folder() -> Folder {
 }
 
 /// The shell's syntax check of a script.
-fn syntax(script: &str) -> Result<(), String> {
+pub fn syntax(script: &str) -> Result<(), String> {
     shell("bash -n", script)
 }
 

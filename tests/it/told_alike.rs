@@ -75,7 +75,7 @@ fn cells_of_markdown(md: &str) -> Vec<String> {
 }
 
 /// The output of `pdfinfo` and `pdftotext` of poppler-utils for a file.
-fn poppler(tool: &str, args: &[&str]) -> String {
+pub fn poppler(tool: &str, args: &[&str]) -> String {
     let done = Command::new(tool).args(args).output().expect("poppler-utils is installed: tests/world/need");
     assert!(done.status.success(), "{tool} {args:?}: {}", String::from_utf8_lossy(&done.stderr));
     String::from_utf8(done.stdout).unwrap()
