@@ -37,15 +37,16 @@ enum Clock {
         runtime: tokio::runtime::Runtime,
     },
     Virtual {
+        began: Timestamp,
         /// By a monotonic clock.
         real: Cell<Timestamp>,
         timers: RefCell<Timers>,
         outstanding: Cell<u32>,
         pace: Option<f64>,
-        /// How far the process's clock was set ahead of that.
-        ahead: Cell<Dur>,
-        /// The same, when somebody last compared the two.
-        followed: Cell<Dur>,
+        hands: Cell<Hands>,
+        jumps: Cell<Jumps>,
+        /// How far the machine's clock was set ahead of `real`, in milliseconds; negative if it was set back.
+        set: Cell<i64>,
     },
 }
 
@@ -142,12 +143,14 @@ impl World {
     /// Time that moves when nothing else does. `pace` is virtual seconds for each real one; none is as fast as possible.
     pub fn simulated(began: Timestamp, seed: u64, pace: Option<f64>) -> Self {
         let clock = Clock::Virtual {
+            began,
             real: Cell::new(began),
             timers: RefCell::default(),
             outstanding: Cell::new(0),
             pace,
-            ahead: Cell::default(),
-            followed: Cell::default(),
+            hands: Cell::new(Hands { base: began, behind: Dur::ZERO }),
+            jumps: Cell::default(),
+            set: Cell::default(),
         };
         Self::with(clock, seed)
     }
@@ -160,7 +163,7 @@ impl World {
     pub fn now(&self) -> Timestamp {
         match &self.inner.clock {
             Clock::Live { hands, origin, .. } => hands.get().at(elapsed(*origin)),
-            Clock::Virtual { real, followed, .. } => real.get() + followed.get(),
+            Clock::Virtual { real, hands, began, .. } => hands.get().at(real.get().since(*began)),
         }
     }
 
@@ -176,7 +179,7 @@ impl World {
     pub fn shown(&self) -> Timestamp {
         match &self.inner.clock {
             Clock::Live { hands, origin, .. } => hands.get().at(elapsed(*origin)) - hands.get().behind,
-            Clock::Virtual { real, ahead, .. } => real.get() + ahead.get(),
+            Clock::Virtual { real, set, .. } => moved(real.get(), set.get()),
         }
     }
 
@@ -191,54 +194,77 @@ impl World {
                 jumps.set(jumps.get().and(ahead, Dur::ZERO));
                 ahead
             }
-            Clock::Virtual { real, followed, .. } => {
-                real.set(real.get().max(at - followed.get()));
-                Dur::ZERO
+            Clock::Virtual { real, hands, jumps, began, .. } => {
+                let mut moved = hands.get();
+                let now = moved.at(real.get().since(*began));
+                // Time passes, except as far as this process began with a clock that was set back.
+                let ahead = moved.not_before(real.get().since(*began), at.min(now.max(real.get())));
+                hands.set(moved);
+                jumps.set(jumps.get().and(ahead, Dur::ZERO));
+                real.set(real.get() + at.since(now + ahead));
+                ahead
             }
         }
     }
 
     /// Sets the clock of a simulated process ahead. Its environment and what it waits for continue as before.
     pub fn set_ahead(&self, by: Dur) {
-        if let Clock::Virtual { ahead, .. } = &self.inner.clock {
-            ahead.set(ahead.get().plus(by));
+        if let Clock::Virtual { set, .. } = &self.inner.clock {
+            set.set(set.get().saturating_add_unsigned(by.millis()));
         }
     }
 
-    /// How far what a simulated process takes for the time is ahead of that of what it runs in.
-    pub fn ahead(&self) -> Dur {
-        match &self.inner.clock {
-            Clock::Live { .. } => Dur::ZERO,
-            Clock::Virtual { followed, .. } => followed.get(),
+    /// Sets it back.
+    pub fn set_back(&self, by: Dur) {
+        if let Clock::Virtual { set, .. } = &self.inner.clock {
+            set.set(set.get().saturating_sub_unsigned(by.millis()));
         }
+    }
+
+    /// A simulated process begins, and its clock was set back before.
+    pub fn begin_behind(&self, by: Dur) {
+        if let Clock::Virtual { hands, .. } = &self.inner.clock {
+            let Hands { base, behind } = hands.get();
+            hands.set(Hands { base: base - by, behind });
+            self.set_back(by);
+        }
+    }
+
+    /// The time of what a process runs in.
+    pub fn real(&self) -> Timestamp {
+        match &self.inner.clock {
+            Clock::Live { .. } => self.now(),
+            Clock::Virtual { real, .. } => real.get(),
+        }
+    }
+
+    /// How far [`Self::now`] is ahead of that, in milliseconds; negative if it is behind.
+    pub fn ahead_ms(&self) -> i64 {
+        self.now().millis() - self.real().millis()
     }
 
     /// How far the wall clock moved away from the monotonic one, as far as was compared: nothing is looked at.
     pub fn jumps(&self) -> Jumps {
         match &self.inner.clock {
-            Clock::Live { jumps, .. } => jumps.get(),
-            Clock::Virtual { followed, .. } => Jumps { forward: followed.get(), backward: Dur::ZERO },
+            Clock::Live { jumps, .. } | Clock::Virtual { jumps, .. } => jumps.get(),
         }
     }
 
     /// Compares the two clocks, and follows one that was set ahead; says how far they moved apart in all. Below two seconds is drift. Whoever
     /// shares the world finds out by what they were told last: time moves for all of them at once.
     pub fn compare(&self) -> Jumps {
-        match &self.inner.clock {
-            Clock::Live { hands, jumps, origin, .. } => {
-                let mut moved = hands.get();
-                if let Some((forward, backward)) = moved.compare(elapsed(*origin), wall()) {
-                    jumps.set(jumps.get().and(forward, backward));
-                }
-                hands.set(moved);
+        let (hands, jumps, elapsed, wall) = match &self.inner.clock {
+            Clock::Live { hands, jumps, origin, .. } => (hands, jumps, elapsed(*origin), wall()),
+            Clock::Virtual { hands, jumps, real, began, .. } => {
+                (hands, jumps, real.get().since(*began), self.shown())
             }
-            Clock::Virtual { ahead, followed, .. } => {
-                if ahead.get().millis() >= followed.get().plus(JUMP).millis() {
-                    followed.set(ahead.get());
-                }
-            }
+        };
+        let mut moved = hands.get();
+        if let Some((forward, backward)) = moved.compare(elapsed, wall) {
+            jumps.set(jumps.get().and(forward, backward));
         }
-        self.jumps()
+        hands.set(moved);
+        jumps.get()
     }
 
     /// Whether time is simulated.
@@ -269,8 +295,8 @@ impl World {
                 tokio::time::sleep(wait.std()).await;
             }
             // Whatever happens to the clock of the process meanwhile.
-            Clock::Virtual { followed, .. } => {
-                Sleep { world: self.clone(), due: due - followed.get(), id: None }.await
+            Clock::Virtual { .. } => {
+                Sleep { world: self.clone(), due: moved(due, -self.ahead_ms()), id: None }.await
             }
         }
     }
@@ -334,6 +360,11 @@ impl World {
             waker.wake();
         }
     }
+}
+
+/// A time, moved by this many milliseconds.
+const fn moved(at: Timestamp, by: i64) -> Timestamp {
+    Timestamp::from_millis(at.millis() + by)
 }
 
 struct Flag {
@@ -456,7 +487,7 @@ mod tests {
         world.block_on(async move {
             let waits = async {
                 w.sleep_until(t0 + Dur::mins(5)).await;
-                assert_eq!((w.now(), w.now() - w.ahead()), (t0 + Dur::mins(5) + hour, t0 + Dur::mins(5)));
+                assert_eq!((w.now(), w.real()), (t0 + Dur::mins(5) + hour, t0 + Dur::mins(5)));
             };
             let sets = async {
                 w.sleep_until(t0 + Dur::mins(1)).await;
@@ -472,6 +503,25 @@ mod tests {
             };
             futures_util::future::join(waits, sets).await;
         });
+    }
+
+    /// A process that continues a run after the clock was set back: its time continues, and its environment does not notice.
+    #[test]
+    fn a_simulated_process_begins_with_a_clock_that_was_set_back() {
+        let t0 = Timestamp::from_millis(1_000_000_000);
+        let (world, last) = (World::simulated(t0, 1, None), t0 + Dur::mins(10));
+        assert_eq!(world.not_before(last + Dur::mins(30)), Dur::ZERO, "time passes");
+        world.begin_behind(Dur::mins(35));
+        assert_eq!((world.now(), world.real()), (last - Dur::mins(5), last + Dur::mins(30)));
+        assert_eq!(world.not_before(last), Dur::mins(5));
+        let forward = Jumps { forward: Dur::mins(5), backward: Dur::ZERO };
+        assert_eq!((world.now(), world.jumps(), world.compare()), (last, forward, forward));
+        let w = world.clone();
+        world.block_on(async move { w.sleep_until(last + Dur::secs(9)).await });
+        assert_eq!(world.real(), last + Dur::mins(30).plus(Dur::secs(9)));
+        world.set_back(Dur::mins(1));
+        assert_eq!(world.compare(), Jumps { backward: Dur::mins(1), ..forward });
+        assert_eq!(world.now(), last + Dur::secs(9));
     }
 
     #[test]

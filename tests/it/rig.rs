@@ -38,7 +38,7 @@ use drctl::world::World;
 use futures_util::future::{Either, select};
 
 use crate::guards::{Meddled, Meddling};
-use crate::oracle::{Watched, in_real_time};
+use crate::oracle::{Watched, in_real_time, later_by};
 
 /// When abandoned calls have taken effect.
 const LATER: Dur = Dur::mins(15);
@@ -102,6 +102,10 @@ pub struct Rig {
     pub last_looked: Timestamp,
     /// When this machine's clock is set ahead after the start, and by how much.
     pub jumps: Option<(Dur, Dur)>,
+    /// The same for a clock that is set back.
+    pub set_back: Option<(Dur, Dur)>,
+    /// How long nobody drove the run before the second process, and how far the clock of that process is behind the last event.
+    pub idle: Option<(Dur, Dur)>,
 }
 
 /// The result of listing zones when the runbook is made.
@@ -188,6 +192,8 @@ impl Rig {
             patience: Dur::mins(60_000),
             last_looked: BEGAN,
             jumps: None,
+            set_back: None,
+            idle: None,
         }
     }
 
@@ -251,6 +257,10 @@ impl Rig {
                 if let Some((after, by)) = self.jumps {
                     world.sleep_until(BEGAN + after).await;
                     world.set_ahead(by);
+                }
+                if let Some((after, by)) = self.set_back {
+                    world.sleep_until(BEGAN + after).await;
+                    world.set_back(by);
                 }
                 std::future::pending::<std::convert::Infallible>().await
             };
@@ -325,18 +335,18 @@ impl Rig {
         notes: &Rc<RefCell<Notes>>,
     ) -> Rehearsed {
         let public = self.plan.probes.iter().find(|p| p.value.role == ProbeRole::Public);
-        let (truth, until) = (sandbox.truth(), world.now() - world.ahead());
+        let (truth, until) = (sandbox.truth(), world.real());
         let asked = world.now();
         // Control planes report an earlier state for a while, and names follow even later.
-        world.not_before(asked + Dur::mins(2));
-        let active = (self.active(sandbox, world), [until, world.now() - world.ahead()]);
+        world.block_on(world.sleep_until(asked + Dur::mins(2)));
+        let active = (self.active(sandbox, world), [until, world.real()]);
         sandbox.afterwards(LATER);
         let moments = Rc::new(sandbox.chronicle());
         Rehearsed {
             ended,
             truth,
             watched: Watched { moments: Rc::clone(&moments), until },
-            watched_later: Watched { moments, until: world.now() - world.ahead() + LATER },
+            watched_later: Watched { moments, until: world.real() + LATER },
             asked,
             active,
             journals: [run_id(), RunId::new("run-2")]
@@ -512,6 +522,7 @@ impl Rig {
             world.not_before(at);
         }
         let journal = MemoryJournal::from_records(prefix);
+        let behind = self.idle.map_or(Dur::ZERO, |of| begin_behind(&world, prefix, of));
         for letter in letters {
             journal.post(&run_id(), world.now(), &Person::claimed("test"), letter).unwrap();
         }
@@ -530,11 +541,22 @@ impl Rig {
                 }
             }
         })?;
-        let done = Rehearsed { resumed: true, ..self.rehearsed(ended, (&sandbox, &world), &journal, &kept) };
-        world.not_before(world.now() + Dur::mins(1));
+        let mut done =
+            Rehearsed { resumed: true, ..self.rehearsed(ended, (&sandbox, &world), &journal, &kept) };
+        let journals = std::mem::take(&mut done.journals);
+        done.journals = journals.into_iter().map(|events| later_by(behind, prefix.len(), events)).collect();
+        world.block_on(world.sleep_until(world.now() + Dur::mins(1)));
         let seen = self.seen(&sandbox, &world);
         Ok((done, seen))
     }
+}
+
+/// A process begins long after the last event, with a clock that is behind that. Returns how far its time is then behind real time.
+fn begin_behind(world: &World, prefix: &[Record], (idle, behind): (Dur, Dur)) -> Dur {
+    let last = create::decode(&run_id(), prefix).unwrap().last().unwrap().at;
+    world.not_before(last + idle);
+    world.begin_behind(world.now().since(last).plus(behind));
+    world.real().since(last)
 }
 
 fn session<'a>(

@@ -32,6 +32,8 @@ pub struct Server {
     pub kept: Option<Timestamp>,
     /// If it was restored: the time up to which it then had its own writes.
     pub restored_to: Option<Timestamp>,
+    /// How far its own clock is ahead, in milliseconds.
+    pub clock_ms: i64,
 }
 
 /// The DNS names of one component.
@@ -110,6 +112,7 @@ impl Estate {
                 follows: db.source.clone(),
                 kept: if db.source.is_some() { Some(self.replayed(i)) } else { db.frozen_at },
                 restored_to: db.restored_to,
+                clock_ms: self.clock(db, self.now),
             }
         });
         let ways = self.secrets.iter().map(|(of, led)| {

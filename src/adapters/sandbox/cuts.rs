@@ -12,6 +12,9 @@ impl Estate {
                 self.schedule(since + lasts, Transition::Mended);
             }
         }
+        if let Some(step) = self.scenario.clock_step {
+            self.schedule(self.began + step.after, Transition::ClockSet);
+        }
     }
 
     fn is_cut(&self, link: Link) -> bool {

@@ -126,6 +126,7 @@ pub(super) enum Transition {
     Return,
     Cut,
     Mended,
+    ClockSet,
     ClientsGone,
     Modifying(usize),
     Promoted(usize, bool),
@@ -160,8 +161,8 @@ pub struct Estate {
     pub(super) serves_static_only: bool,
     pub(super) began: Timestamp,
     pub(super) now: Timestamp,
-    /// How far the clock of the observer is ahead.
-    pub(super) ahead: Dur,
+    /// How far the clock of the observer is ahead, in milliseconds.
+    pub(super) ahead_ms: i64,
     pub(super) home: SiteName,
     pub(super) sites: BTreeSet<String>,
     /// Where the application was active at the beginning.
@@ -217,7 +218,7 @@ impl Estate {
             serves_static_only: false,
             began,
             now: began,
-            ahead: Dur::ZERO,
+            ahead_ms: 0,
             home,
             sites: BTreeSet::new(),
             active,
@@ -273,6 +274,7 @@ impl Estate {
             Transition::Return => self.come_back(),
             Transition::Cut => self.cut(),
             Transition::Mended => self.mend(),
+            Transition::ClockSet => {}
             Transition::ClientsGone => self.clients_gone = true,
             Transition::Modifying(db) => self.dbs[db].status = "modifying",
             Transition::Promoted(db, works) => {
@@ -500,13 +502,13 @@ impl Estate {
 
     /// The current time by the clock of the observer.
     pub(super) fn looked(&self) -> Timestamp {
-        self.now + self.ahead
+        self.by_observer(self.now)
     }
 
     /// Observes a target.
     pub(super) fn observe(&self, target: &Target) -> Observation {
         if let Err(why) = self.answers(target) {
-            let since = self.lost_at.unwrap_or(self.began) + self.ahead;
+            let since = self.by_observer(self.lost_at.unwrap_or(self.began));
             return Observation::Unobservable { since, why: why.to_owned() };
         }
         let missing = Observation::NotFound { observed_at: self.looked() };

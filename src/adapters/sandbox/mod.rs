@@ -135,14 +135,9 @@ impl Sandbox {
         estate.truth()
     }
 
-    /// The simulated time, independent of the clock of the process.
-    fn real(&self) -> Timestamp {
-        self.world.now() - self.world.ahead()
-    }
-
     fn advance(&self, estate: &mut Estate, later: Dur) {
-        estate.ahead = self.world.ahead();
-        estate.advance(self.real() + later);
+        estate.ahead_ms = self.world.ahead_ms();
+        estate.advance(self.world.real() + later);
     }
 
     async fn pause(&self, ms: u64) {
@@ -153,7 +148,7 @@ impl Sandbox {
 
     /// Records the time once in a real second, so that the clock that a person watched does not go back after the process was killed.
     fn tick(&self) {
-        let (now, keep) = (self.real(), self.keep.borrow());
+        let (now, keep) = (self.world.real(), self.keep.borrow());
         let (Some(pace), Some(keep)) = (self.world.pace(), keep.as_ref()) else { return };
         if now.since(self.ticked.get()).as_secs_f64() >= pace {
             self.ticked.set(now);
@@ -163,7 +158,7 @@ impl Sandbox {
 
     fn note(&self, action: &Action) {
         if let Some(keep) = self.keep.borrow().as_ref() {
-            keep(self.real(), &serde_json::to_vec(action).unwrap_or_default());
+            keep(self.world.real(), &serde_json::to_vec(action).unwrap_or_default());
         }
     }
 
@@ -244,7 +239,7 @@ impl Sandbox {
     /// Records a late effect with its time.
     fn note_late(&self, after: Dur, action: &Action) {
         if let Some(keep) = self.keep.borrow().as_ref() {
-            keep(self.real() + after, &serde_json::to_vec(action).unwrap_or_default());
+            keep(self.world.real() + after, &serde_json::to_vec(action).unwrap_or_default());
         }
     }
 }

@@ -21,15 +21,15 @@ impl Estate {
         let cluster = db.reference.engine == Engine::Aurora;
         let replayed = db.source.is_some().then(|| self.replayed(i));
         // A replica computes the age of a commit by its own clock, but the clock of its source dated the commit.
-        let stamped = replayed.filter(|_| !cluster).map(|at| moved(at, self.source_clock(db)));
-        let here = stamped.map(|at| moved(at, -self.clock(db)).min(self.now) + self.ahead);
+        let stamped = replayed.filter(|_| !cluster).map(|at| moved(at, self.source_clock(db, at)));
+        let here = stamped.map(|at| self.by_observer(moved(at, -self.clock(db, self.now)).min(self.now)));
         DatabaseState {
             role: db
                 .source
                 .as_ref()
                 .map_or(DatabaseRole::Writer, |s| DatabaseRole::Replica { source: s.clone() }),
             status: self.status(i).to_owned(),
-            last_commit: here.or(replayed.map(|at| at + self.ahead)),
+            last_commit: here.or(replayed.map(|at| self.by_observer(at))),
             last_commit_there: stamped,
             clock: self.clock_read(db),
             last_commit_source: Some("sql".to_owned()),
@@ -52,15 +52,24 @@ impl Estate {
         }
     }
 
-    /// How far the clock of a server is ahead, in milliseconds. It never changes.
-    fn clock(&self, db: &Db) -> i64 {
-        let (of, most) = (&db.reference, self.scenario.skew.millis());
-        let drawn = roll(self.seed, &["clock", of.component.as_str(), &of.place.name], 2 * most + 1);
-        drawn.cast_signed() - most.cast_signed()
+    /// A time by the clock of the observer.
+    pub(super) fn by_observer(&self, at: Timestamp) -> Timestamp {
+        moved(at, self.ahead_ms)
     }
 
-    fn source_clock(&self, db: &Db) -> i64 {
-        self.source(db).map_or(0, |source| self.clock(source))
+    /// How far the clock of a server was ahead at a time, in milliseconds.
+    pub(super) fn clock(&self, db: &Db, at: Timestamp) -> i64 {
+        let (of, most) = (&db.reference, self.scenario.skew.millis());
+        let drawn = roll(self.seed, &["clock", of.component.as_str(), &of.place.name], 2 * most + 1);
+        let set = self
+            .scenario
+            .clock_step
+            .filter(|step| step.at_home == (db.site == self.home) && at >= self.began + step.after);
+        drawn.cast_signed() - most.cast_signed() + set.map_or(0, |step| step.by_ms)
+    }
+
+    fn source_clock(&self, db: &Db, at: Timestamp) -> i64 {
+        self.source(db).map_or(0, |source| self.clock(source, at))
     }
 
     /// A reading of the clock that dates commits. A replica knows that clock only while its source sends. drctl does not ask managed writers,
@@ -68,15 +77,15 @@ impl Estate {
     fn clock_read(&self, db: &Db) -> Option<ClockReading> {
         let ahead_ms = match (&db.source, db.frozen_at, db.reference.engine) {
             (_, _, Engine::Aurora) | (None, _, Engine::Rds) | (Some(_), Some(_), _) => return None,
-            (None, _, Engine::Postgres) => self.clock(db),
-            (Some(_), None, _) => self.source_clock(db),
+            (None, _, Engine::Postgres) => self.clock(db, self.now),
+            (Some(_), None, _) => self.source_clock(db, self.now),
         };
         Some(self.reading(ahead_ms))
     }
 
     /// A reading, by the observer, of a clock that is this far ahead of real time.
     fn reading(&self, ahead_ms: i64) -> ClockReading {
-        let ahead_ms = ahead_ms - self.ahead.millis().cast_signed();
+        let ahead_ms = ahead_ms - self.ahead_ms;
         ClockReading { ahead_ms, within_ms: Dur::ZERO, at: self.looked() }
     }
 
@@ -93,13 +102,16 @@ impl Estate {
         let (stage, proof) = with_obstacle(self.stage(i, method, restart), passes.as_ref());
         let proven = stage == FenceStage::Proven;
         let sees_commits = proven && method.tells_the_end() && db.source.is_none();
+        // The age of a commit is computed by the clock of the server, as it is now.
+        let last_there = moved(self.last_commit(i), self.clock(db, self.last_commit(i)));
+        let last_here = moved(last_there, -self.clock(db, self.now)).min(self.now);
         let stays = method.tells_the_end() && self.applies(db) && self.scenario.applies == Applies::Stays;
         FenceState {
             proven,
             proof,
-            last_commit: sees_commits.then(|| self.last_commit(i) + self.ahead),
-            last_commit_there: sees_commits.then(|| moved(self.last_commit(i), self.clock(db))),
-            clock: sees_commits.then(|| self.reading(self.clock(db))),
+            last_commit: sees_commits.then(|| self.by_observer(last_here)),
+            last_commit_there: sees_commits.then_some(last_there),
+            clock: sees_commits.then(|| self.reading(self.clock(db, self.now))),
             wal: self.wal(i).filter(|_| sees_commits),
             word: self.word(i).filter(|_| sees_commits),
             replica: db.source.is_some(),

@@ -76,6 +76,17 @@ pub struct Cut {
     pub lasts: Option<Dur>,
 }
 
+/// A database server's own clock is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockStep {
+    /// Whether those are the servers in the home site; otherwise the ones elsewhere.
+    pub at_home: bool,
+    /// The time from the beginning.
+    pub after: Dur,
+    /// How far ahead it is set, in milliseconds; negative if it is set back.
+    pub by_ms: i64,
+}
+
 /// How a simulated outage behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scenario {
@@ -113,6 +124,8 @@ pub struct Scenario {
     pub stale: Dur,
     /// The maximum difference between a database's clock and this machine's, in either direction.
     pub skew: Dur,
+    /// Servers whose own clocks are set.
+    pub clock_step: Option<ClockStep>,
     /// The lag of replicas.
     pub lag_ms: u64,
     /// The first promotion is accepted but has no effect.
@@ -157,6 +170,7 @@ const QUIET: Scenario = Scenario {
     late: Dur::secs(20),
     stale: Dur::ZERO,
     skew: Dur::ZERO,
+    clock_step: None,
     lag_ms: 900,
     first_promotion_fails: false,
     promotion_waits: Dur::ZERO,

@@ -19,7 +19,7 @@ use drctl::record::event::{Event, EventKind};
 
 use crate::rig::BEGAN;
 
-pub use cut::DISTURBANCES;
+pub use cut::{DISTURBANCES, set_back};
 pub use recovers::{Came, loses, recovers};
 pub use verdict::{invariants, one_primary, rto_told, safe_and_told};
 
@@ -46,6 +46,12 @@ impl Ground for Watched {
     fn until(&self) -> Timestamp {
         self.until
     }
+}
+
+/// Corrects the times of events to real time: those of a process that began with a clock that was set back are too early by that amount.
+pub fn later_by(behind: Dur, from: usize, mut events: Vec<Event>) -> Vec<Event> {
+    events.iter_mut().skip(from).for_each(|e| e.at = e.at + behind);
+    events
 }
 
 /// Corrects the times of events to real time: those after the machine's clock was set ahead are too late by that amount.
