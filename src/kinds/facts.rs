@@ -180,12 +180,7 @@ impl Exposure {
         match self.figure.value_ms {
             Some(value) if self.grows => Figure {
                 value_ms: Some(value.plus(now.since(self.taken_at))),
-                // A figure that was taken before an unknown amount of time has no upper bound.
-                basis: if self.figure.basis == Basis::LowerBound {
-                    Basis::LowerBound
-                } else {
-                    Basis::UpperBound
-                },
+                basis: Basis::UpperBound,
                 ..self.figure
             },
             _ => self.figure,

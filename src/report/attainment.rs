@@ -10,6 +10,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
 use crate::record::event::{End, Outcome};
 use crate::record::runbook::{Phase, Probe, ProbeRole};
+use crate::run::exposure::Replayed;
 use crate::run::state::{Mode, Status, StepState, Turn};
 use crate::run::{RunState, exposure};
 
@@ -317,7 +318,12 @@ fn owed(
         return taken_to(taken, now);
     };
     let last = proven.last_commit.unwrap_or(proven.at);
-    let replayed = (taken.last_replayed, taken.last_replayed_there);
+    let replayed = Replayed {
+        here: taken.last_replayed,
+        there: taken.last_replayed_there,
+        clock_read: taken.figure.value_ms.is_some(),
+        read_at: taken.taken_at,
+    };
     let figure =
         exposure::may_replay_more(exposure::missing((state, component), Some(&proven), last, replayed));
     let because = match proven.last_commit {

@@ -2,7 +2,7 @@
 
 use super::state::{RunState, Status, Work};
 use crate::kinds::Fact;
-use crate::model::measure::Basis;
+use crate::model::measure::Figure;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
 
@@ -18,6 +18,7 @@ impl RunState {
             self.jumps.push((at, forward));
         }
         let hidden = backward > Dur::ZERO && self.epoch > 1 && self.taken_at == at;
+        self.set_back_at = self.set_back_at.max(hidden.then_some(at));
         for (step, of) in self.runbook.steps.iter().zip(&mut self.steps) {
             let waits = matches!(step.action, Action::Wait { .. }) && of.work.status == Status::Started;
             let began = of.work.started_at.max(of.work.renewed_at).filter(|_| waits);
@@ -29,7 +30,8 @@ impl RunState {
                 if let Fact::Exposure(taken) = fact
                     && taken.grows
                 {
-                    taken.figure.basis = Basis::LowerBound;
+                    // The value is an upper bound for an earlier time: what was really lost may be more or less.
+                    taken.figure = Figure::UNKNOWN;
                 }
             }
         }

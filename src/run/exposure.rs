@@ -20,6 +20,41 @@ struct LastInstant {
     grows: bool,
 }
 
+/// The last commit that a target has replayed.
+#[derive(Clone, Copy)]
+pub struct Replayed {
+    /// By this machine's clock.
+    pub here: Option<Timestamp>,
+    /// By the clock that dated it.
+    pub there: Option<Timestamp>,
+    /// Whether `here` takes into account what that clock showed at `read_at`.
+    pub clock_read: bool,
+    /// When it was read.
+    pub read_at: Timestamp,
+}
+
+impl Replayed {
+    fn of(target: &DatabaseState, read_at: Timestamp) -> Self {
+        let (here, there) = (target.last_commit, target.last_commit_there);
+        // That clock may have been set ahead since the runbook was made.
+        let ahead = target.clock.map(|clock| Dur(u64::try_from(clock.ahead_ms).unwrap_or_default()));
+        let corrected = there.zip(ahead).map(|(there, ahead)| there - ahead);
+        let here = here.map(|here| corrected.map_or(here, |corrected| here.min(corrected)));
+        Self { here, there, clock_read: corrected.is_some(), read_at }
+    }
+
+    /// Whether its time by this machine's clock cannot be compared with a time that was read at `read`. Before that, the clock was set back
+    /// between two processes, so an earlier reading looks later than it is.
+    fn is_hidden(&self, state: &RunState, read: Timestamp, clock: Option<ClockReading>) -> bool {
+        state.set_back_at.is_some_and(|set_back| {
+            let since = |at: Timestamp| at >= set_back;
+            let here = since(self.read_at) && (self.there.is_none() || self.clock_read);
+            let there = self.there.is_some() && clock.is_some_and(|clock| since(clock.at));
+            since(read) && !here && !there
+        })
+    }
+}
+
 /// Measures the exposure from what the target holds and what the run has established.
 pub fn measure(
     state: &RunState,
@@ -33,8 +68,8 @@ pub fn measure(
     let last = last_instant(state, component, now);
     // The target replicates from another server. Its lag behind that server says nothing about what it lacks of this one.
     let replayed = match state.waiver(Rule::OtherSource, Some(component)) {
-        Some(_) => (None, None),
-        None => (target.last_commit, target.last_commit_there),
+        Some(_) => Replayed { here: None, there: None, clock_read: false, read_at: now },
+        None => Replayed::of(target, now),
     };
     let (figure, because, grows) = match nothing_missing(state, component, target) {
         Some(because) => (Figure::new(Dur::ZERO, Basis::Measured), because, false),
@@ -58,8 +93,8 @@ pub fn measure(
         figure,
         last_instant: Some(last.at),
         because,
-        last_replayed: replayed.0,
-        last_replayed_there: replayed.1,
+        last_replayed: replayed.here,
+        last_replayed_there: replayed.there,
         taken_at: now,
         grows,
         beside,
@@ -71,7 +106,8 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
     let component = &of.db.component;
     let last = last_instant(state, component, now);
     let fenced = state.fence_proof(component);
-    let to = (Some(of.to_time), Some(of.to_time));
+    let to = Some(of.to_time);
+    let replayed = Replayed { here: to, there: to, clock_read: false, read_at: state.created_at };
     // The last commit may be drctl's own. The log shows that, if it was read after writes had ended.
     let (figure, because) = match state.lost_for_good(component) {
         Some(Loss { transactions: 0, basis, .. }) if basis == "exactly" => {
@@ -82,7 +118,7 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
             format!("the last transaction that changed a row committed at {at}"),
         ),
         _ => {
-            let bound = missing((state, component), fenced.as_ref(), last.at, to);
+            let bound = missing((state, component), fenced.as_ref(), last.at, replayed);
             let basis = if bound.basis == Basis::Measured { Basis::UpperBound } else { bound.basis };
             (Figure { basis, ..bound }, last.because)
         }
@@ -92,8 +128,8 @@ fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
         figure,
         last_instant: Some(last.at),
         because: format!("all writes after {}: {because}", of.to_time),
-        last_replayed: to.0,
-        last_replayed_there: to.1,
+        last_replayed: to,
+        last_replayed_there: to,
         taken_at: now,
         grows: last.grows,
         beside: Vec::new(),
@@ -115,25 +151,26 @@ pub fn missing(
     (state, component): (&RunState, &ComponentName),
     fenced: Option<&Proven>,
     last_instant: Timestamp,
-    (replayed, replayed_there): (Option<Timestamp>, Option<Timestamp>),
+    replayed: Replayed,
 ) -> Figure {
     let last_there = fenced.and_then(|f| f.there);
     let before = ahead(state, component);
     let now = fenced.and_then(|f| f.clock);
     let one_clock = one_clock(state, component, fenced);
-    match (last_there.zip(replayed_there), replayed) {
+    match (last_there.zip(replayed.there), replayed.here) {
         // The last commit cannot be older than the last replayed one, unless that clock was set back in between.
         (Some((last, replayed)), _) if one_clock && last >= replayed => {
             Figure::new(last.since(replayed), Basis::Measured)
         }
-        (_, Some(replayed)) => {
+        _ if replayed.is_hidden(state, fenced.map_or(replayed.read_at, |f| f.at), now) => Figure::UNKNOWN,
+        (_, Some(here)) => {
             let ahead = before.max(now.map(|now| now.ahead_ms)).unwrap_or_default();
             let ahead = Dur(u64::try_from(ahead).unwrap_or_default());
-            let (last, earliest) = match replayed_there {
-                Some(there) => (last_instant, replayed.min(there - ahead)),
+            let (last, earliest) = match replayed.there {
+                Some(there) => (last_instant, here.min(there - ahead)),
                 // Both times are from this machine's clock, which may have jumped ahead between the proof of the fence and the observation
                 // of the replica.
-                None => (shown_by_now(state, fenced, last_instant), replayed),
+                None => (shown_by_now(state, fenced, last_instant), here),
             };
             Figure::new(last.since(earliest), Basis::UpperBound)
         }

@@ -318,6 +318,8 @@ pub struct RunState {
     pub promoted_at: BTreeMap<ComponentName, Timestamp>,
     /// True once a clock jump was seen. From then on, measured figures are bounds.
     pub clock_jumped: bool,
+    /// When a process took the run over whose clock had been set back, so that nobody knows how much time passed.
+    pub set_back_at: Option<Timestamp>,
     /// When the clock jumped ahead, and by how much.
     pub(super) jumps: Vec<(Timestamp, Dur)>,
     /// When it was cancelled, or its undo was last resumed.
@@ -401,6 +403,7 @@ impl RunState {
             last_at: at,
             promoted_at: BTreeMap::new(),
             clock_jumped: false,
+            set_back_at: None,
             jumps: Vec::new(),
             cancelled_at: None,
             closing: false,

@@ -1,19 +1,22 @@
 //! Clocks that jump, and observations that are older than they seem.
 
+use drctl::adapters::sandbox::scenario::ClockStep;
 use drctl::kinds::Operation;
-use drctl::model::ids::RunId;
+use drctl::model::ids::{ComponentName, RunId};
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::Basis;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::plan::Plan;
 use drctl::record::action::Action;
 use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::report::attainment::attainment;
 use drctl::run::drill::{self, Abort};
 use drctl::run::{Effect, RunState, decide};
 
+use crate::oracle::safe_and_told;
 use crate::resume::events;
-use crate::rig::{Rig, truststream};
+use crate::rig::{Rig, plan, truststream};
 use crate::shop::until;
 
 /// The state after these events and more, each with the time that passed before it.
@@ -29,9 +32,10 @@ fn taken_over() -> EventKind {
     EventKind::EpochTaken { epoch: 2, owner: "test again".to_owned() }
 }
 
-/// Nobody knows for how long the old primary kept writing, so a loss that grew has no upper bound any more.
+/// Nobody knows for how long the old primary kept writing, so a loss that grew has no upper bound any more; nor is it a lower bound, because
+/// the old primary may have been idle.
 #[test]
-fn what_grew_while_nobody_knows_how_much_time_went_by_is_no_upper_bound() {
+fn what_grew_while_nobody_knows_how_much_time_went_by_is_no_bound() {
     let waived = Waiver {
         rule: Rule::UnfencedPromotion,
         component: None,
@@ -54,9 +58,54 @@ fn what_grew_while_nobody_knows_how_much_time_went_by_is_no_upper_bound() {
     let jumped = EventKind::ClockJumped { forward_ms: Dur::ZERO, backward_ms: Dur::mins(60) };
     assert_eq!(basis(&after(prefix, vec![(Dur::mins(1), taken_over())])), Basis::UpperBound);
     let set_back = vec![(Dur::ZERO, taken_over()), (Dur::ZERO, jumped.clone())];
-    assert_eq!(basis(&after(prefix, set_back)), Basis::LowerBound);
+    assert_eq!(basis(&after(prefix, set_back)), Basis::Unknown);
     // Within one process, the monotonic clock tells.
     assert_eq!(basis(&after(prefix, vec![(Dur::secs(1), jumped)])), Basis::UpperBound);
+}
+
+/// A managed database whose fence reads no clock.
+fn by_group() -> Plan {
+    plan(
+        "plan: by-group\nobjectives: {rto: 60m, rpo: 20m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\nhome: west\ncomponents:\n  db:\n    kind: aws.rds\n    fence: [security_group]\n    at:\n      west: {id: db-w, fence_group: sg-w, admin: {secret: \"file:y\"}}\n      east: {id: db-e, fence_group: sg-e, admin: {secret: \"file:y\"}}\nprobes:\n  - {name: public, role: public, http: \"https://a.example\", every: 5s, timeout: 3s}\n",
+    )
+}
+
+/// A store was promoted without a fence. Hours later, a process whose clock was set back fences the old primary. The last commit that the
+/// replica had replayed has a time of the earlier clock.
+#[test]
+fn a_fence_that_is_proven_after_the_clock_was_set_back_bounds_no_loss() {
+    let waived = Waiver {
+        rule: Rule::UnfencedPromotion,
+        component: None,
+        accept_loss_ms: Some(Dur::mins(240)),
+        reason: "dark".to_owned(),
+        who: Person::claimed("test"),
+    };
+    let mut rig = Rig { waivers: vec![waived], ..Rig::new(by_group(), "primary-returns", 1) };
+    let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+    assert_eq!(done.ended.state.owed().count(), 1);
+    rig.idle = Some((Dur::mins(200), Dur::mins(5)));
+    let next = rig.carry_on(&done.records, &done.notes);
+    let debt = &next.ended.state.debts[&ComponentName::from("db")];
+    assert!(debt.paid.is_some(), "{debt:?}");
+    safe_and_told(&rig, &next, "fenced hours later");
+    let figure = attainment(&next.ended.state, next.asked).stores[&ComponentName::from("db")].0;
+    assert_eq!(figure.basis, Basis::Unknown, "{figure}");
+}
+
+/// The clock of the old primary is set ahead once the run has begun. Its fence by security group reads no clock, but its replica does.
+#[test]
+fn a_commit_is_not_later_because_the_clock_that_dates_it_was_set_ahead() {
+    for by in [Dur::ZERO, Dur::mins(9)] {
+        let mut rig = Rig::new(by_group(), "region-slow", 1);
+        let by_ms = by.millis().cast_signed();
+        rig.scenario.clock_step = Some(ClockStep { at_home: true, after: Dur::secs(125), by_ms });
+        let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
+        let exposure = done.ended.state.exposure(&"db".into()).unwrap();
+        let (here, there) = (exposure.last_replayed.unwrap(), exposure.last_replayed_there.unwrap());
+        assert!(there.since(here) >= by, "the step is not in time for the last commit: {here}, {there}");
+        safe_and_told(&rig, &done, &format!("set ahead by {by}"));
+    }
 }
 
 /// A machine that slept, or a clock that was corrected: the step did not use up that time.
