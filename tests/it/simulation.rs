@@ -87,6 +87,7 @@ fn check(seed: u64, counts: &Counts) {
     let bytes = |r: &Rehearsed| r.records.iter().map(|r| r.bytes.clone()).collect::<Vec<_>>();
     assert!(bytes(&done) == bytes(&again), "the same seed gave another journal: {context}");
     clock_jumps(&rig, &done, &context);
+    clock_set_back(&rig, &done, counts, &context);
     interrupted(&rig, &done, &context);
     two_at_once(&rig, &done, &context);
     if rig.intent == Intent::Switchover || (rig.intent == Intent::Restore && !rig.scenario.archive_corrupt) {
@@ -117,6 +118,39 @@ fn clock_jumps(rig: &Rig, done: &Rehearsed, context: &str) {
     let calls_fail = rig.scenario.faults > 0 || rig.scenario.throttled > 0 || rig.scenario.cuts != [None; 3];
     if !calls_fail && !chance && !events(&jumped).iter().any(losses) {
         assert_eq!(jumped.ended.state.mode, done.ended.state.mode, "{:?}: {context}", jumped.ended.stop);
+    }
+}
+
+/// drctl's clock is set back: somewhere in the run, and between the process that dies and the one that resumes or cancels the run. No report
+/// is too good.
+fn clock_set_back(rig: &Rig, done: &Rehearsed, counts: &Counts, context: &str) {
+    let by = Dur::secs(2).plus(Dur(roll(rig.seed, &["set back by"], 2_400_000)));
+    if roll(rig.seed, &["set back"], 4) == 0 {
+        let after = Dur(roll(rig.seed, &["set back after"], done.ended.state.last_at.since(BEGAN).millis()));
+        let context = format!("this clock is set back by {by} after {after}: {context}");
+        let back = Rig { set_back: Some((after, by)), ..rig.clone() };
+        let back = back.rehearse().unwrap_or_else(|refused| panic!("{refused:?}: {context}"));
+        counts.disturbed(rig, &back);
+        invariants(rig, &back, &context);
+    }
+    let all = events(done);
+    if all.len() < 4 || roll(rig.seed, &["begins behind"], 3) != 0 {
+        return;
+    }
+    let idle = Dur(roll(rig.seed, &["idle"], 2) * roll(rig.seed, &["idle for"], 2_400_000));
+    let n = 2 + usize::try_from(roll(rig.seed, &["dies behind"], all.len() as u64 - 3)).unwrap();
+    let behind = Rig { idle: Some((idle, by)), ..rig.clone() };
+    for (variant, notes) in estates(&done.notes, &all[..n]).into_iter().enumerate() {
+        let context =
+            format!("idle for {idle} after {n} events, variant {variant}, then {by} behind: {context}");
+        let next = behind.carry_on(&done.records[..n], &notes);
+        counts.disturbed(rig, &next);
+        let jumped =
+            |e: &Event| matches!(e.what, EventKind::ClockJumped { backward_ms, .. } if backward_ms == by);
+        assert!(events(&next)[n..].iter().any(jumped), "the clock was set back unnoticed: {context}");
+        invariants(rig, &next, &context);
+        let (back, _) = behind.cancel(&done.records[..n], &notes, None);
+        invariants(rig, &back, &format!("cancelled, {context}"));
     }
 }
 

@@ -135,10 +135,11 @@ fn may_stop(rig: &Rig, rule: Rule, component: Option<&ComponentName>, context: &
             let of = component.map(|c| (rig.plan.components[c].role(), is_fenceable(rig, c)));
             matches!(of, Some((Role::Store(_), false)))
         }
-        // Half an hour of faults, or a replica with a lag, exceed the objective or the accepted loss.
+        // Half an hour of faults, a replica with a lag, or a clock that was set exceed the objective or the accepted loss.
         Rule::ExposureAboveRpo => {
             let accepted = rig.waivers.iter().any(|w| w.rule == Rule::UnfencedPromotion);
-            rig.scenario.lag_ms >= 60_000 || stumbles(rig) || takes_its_time(rig) || accepted
+            let clock = rig.scenario.clock_step.is_some();
+            clock || rig.scenario.lag_ms >= 60_000 || stumbles(rig) || takes_its_time(rig) || accepted
         }
         // Nobody knows the lag of a cluster without its writer, or of a replica that drctl cannot see.
         Rule::ExposureUnknown => {
@@ -262,6 +263,7 @@ pub fn loses(rig: &Rig) -> BTreeSet<&'static str> {
         (of.groups_pass, "groups with rules"),
         (of.applies != Applies::Nothing, "worker"),
         (of.applies == Applies::Stays, "worker stays"),
+        (of.clock_step.is_some(), "server's clock set"),
     ];
     all.into_iter().filter(|(there, _)| *there).map(|(_, name)| name).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use drctl::planner::Refusal;
 
-use crate::oracle::{Came, DISTURBANCES, Oracle, loses, one_primary, recovers};
+use crate::oracle::{Came, DISTURBANCES, Oracle, loses, one_primary, recovers, set_back};
 use crate::resume::events;
 use crate::rig::{Rehearsed, Rig};
 
@@ -48,7 +48,8 @@ impl Counts {
     }
 
     pub fn disturbed(&self, rig: &Rig, done: &Rehearsed) {
-        for name in Oracle::new(&rig.plan, &done.watched).disturbances() {
+        let of = Oracle::new(&rig.plan, &done.watched).disturbances();
+        for name in of.into_iter().chain(set_back(&events(done))) {
             *self.occurred.lock().unwrap().entry(name).or_default() += 1;
         }
     }

@@ -1,7 +1,7 @@
 //! What a seed draws: the plan, the scenario, the intent and the waivers.
 
 use drctl::adapters::sandbox::Scenario;
-use drctl::adapters::sandbox::scenario::{Cut, Link, SCENARIOS, roll};
+use drctl::adapters::sandbox::scenario::{ClockStep, Cut, Link, SCENARIOS, roll};
 use drctl::model::ids::ComponentName;
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::time::Dur;
@@ -45,10 +45,12 @@ pub fn rig(seed: u64) -> Rig {
     if !loses {
         restores(&mut rig);
         cut_in_a_move(&mut rig);
+        server_clock(&mut rig);
         return rig;
     }
     disturbed(&mut rig);
     cut(&mut rig);
+    server_clock(&mut rig);
     if roll(seed, &["waives"], 2) == 0 {
         let named = named_store(&rig);
         let waiver = |rule| Waiver {
@@ -125,6 +127,22 @@ fn cut(rig: &mut Rig) {
         }
         _ => {}
     }
+}
+
+/// In some runs, servers' own clocks are set once the run has begun. What a replica replayed before it lost its source for good has times
+/// of a clock that was read.
+fn server_clock(rig: &mut Rig) {
+    let (seed, of) = (rig.seed, &mut rig.scenario);
+    let comes_and_goes = of.cuts.iter().flatten().any(|cut| cut.link == Link::Home);
+    if rig.restore.is_some() || of.skew > Dur::ZERO || comes_and_goes || roll(seed, &["clock step"], 4) != 0 {
+        return;
+    }
+    let by = (30_000 + roll(seed, &["clock step", "by"], 570_000)).cast_signed();
+    of.clock_step = Some(ClockStep {
+        at_home: roll(seed, &["clock step", "home"], 3) != 0,
+        after: Dur::secs(140).plus(Dur(roll(seed, &["clock step", "after"], 1_200_000))),
+        by_ms: if roll(seed, &["clock step", "back"], 2) == 0 { by } else { -by },
+    });
 }
 
 /// In a third of the planned moves, the sites lose each other, or drctl loses sight of the site that users leave.
