@@ -16,6 +16,7 @@ use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::kinds::aws::route53::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, Switch};
+use crate::kinds::aws::services::ROUTE53_CHANGES;
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
 
@@ -131,6 +132,8 @@ impl Aws {
         let place = &switch.zone.place;
         let site = self.site(place).await;
         let batch = batch(switch).map_err(|e| Failure::never("ChangeBatch", e.to_string()))?;
+        let scope = super::scope("route53", place);
+        self.throttle.pass_changes(ROUTE53_CHANGES, &scope, batch.changes().len()).await;
         let call = site
             .route53()
             .change_resource_record_sets()

@@ -17,13 +17,11 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
+use crate::kinds::aws::services::UNPUBLISHED;
 use crate::model::time::Dur;
 use crate::plan::settings::Limit;
 use crate::world::World;
 
-/// The limit of a service for which AWS publishes none: that of EC2's describe calls (see `kinds/aws/services.rs`). `Throttling` errors
-/// slow it down further.
-const UNPUBLISHED: Limit = Limit { burst: 100, per_second: 20 };
 /// The fraction of a bucket that stays unused: one in this many.
 const ROOM: u32 = 16;
 /// How long the first `Throttling` blocks.
@@ -80,13 +78,13 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// How long to wait before asking again; `None` if a call may be sent now.
-    fn wait(&self, ticks: Dur) -> Option<Dur> {
+    /// How long to wait before asking again; `None` if this many tokens were taken. No more than the bucket holds may be asked for.
+    fn wait(&self, tokens: NonZeroU32, ticks: Dur) -> Option<Dur> {
         if ticks < self.held_until {
             return Some(Dur(self.held_until.millis() - ticks.millis()));
         }
         let at = self.clock.set(ticks);
-        self.limiter.check().err().map(|until| {
+        self.limiter.check_n(tokens).ok()?.err().map(|until| {
             let wait = until.wait_time_from(at);
             Dur(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(1))
         })
@@ -98,6 +96,16 @@ type Buckets = Arc<Mutex<BTreeMap<String, Arc<Mutex<Bucket>>>>>;
 
 /// The buckets of this process.
 static PROCESS: LazyLock<Buckets> = LazyLock::new(Buckets::default);
+
+fn at_least_one(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN)
+}
+
+/// The part of a burst that drctl uses. A delayed call arrives in the next interval. Some spare room keeps it from exceeding that
+/// interval's limit.
+fn usable(limit: Limit) -> NonZeroU32 {
+    at_least_one(limit.burst - limit.burst / ROOM)
+}
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
     of.lock().unwrap_or_else(PoisonError::into_inner)
@@ -121,11 +129,9 @@ impl Throttle {
         let key = format!("{service}/{scope}");
         let mut buckets = lock(&self.buckets);
         let make = || {
-            let limit = self.limits.get(service).copied().unwrap_or(UNPUBLISHED);
-            let of = |n: u32| NonZeroU32::new(n.max(1)).unwrap_or(NonZeroU32::MIN);
-            // A delayed call arrives in the next interval. Some spare room keeps it from exceeding that interval's limit.
-            let burst = limit.burst - limit.burst / ROOM;
-            let quota = Quota::per_second(of(limit.per_second)).allow_burst(of(burst));
+            let (burst, per_second) = UNPUBLISHED;
+            let limit = self.limits.get(service).copied().unwrap_or(Limit { burst, per_second });
+            let quota = Quota::per_second(at_least_one(limit.per_second)).allow_burst(usable(limit));
             let clock = SetClock::default();
             clock.set(self.world.ticks());
             let limiter = RateLimiter::direct_with_clock(quota, clock.clone());
@@ -136,9 +142,25 @@ impl Throttle {
 
     /// Waits until a call may be sent.
     pub async fn pass(&self, service: &str, scope: &str) {
+        self.take(service, scope, NonZeroU32::MIN).await;
+    }
+
+    /// Waits until this many changes may be sent in one call. Without a limit in the settings there is no wait. More changes than the bucket
+    /// holds wait for as long as the bucket takes to refill for all of them.
+    pub async fn pass_changes(&self, name: &str, scope: &str, count: usize) {
+        let Some(limit) = self.limits.get(name) else { return };
+        let most = usable(*limit);
+        let mut left = u32::try_from(count).unwrap_or(u32::MAX);
+        while let Some(tokens) = NonZeroU32::new(left).map(|left| left.min(most)) {
+            self.take(name, scope, tokens).await;
+            left -= tokens.get();
+        }
+    }
+
+    async fn take(&self, service: &str, scope: &str, tokens: NonZeroU32) {
         let bucket = self.bucket(service, scope);
         loop {
-            let wait = lock(&bucket).wait(self.world.ticks());
+            let wait = lock(&bucket).wait(tokens, self.world.ticks());
             match wait {
                 Some(wait) => self.world.sleep_until(self.world.now() + wait).await,
                 None => return,
@@ -187,6 +209,23 @@ mod tests {
             assert!((1_900..2_200).contains(&waited), "{waited}");
             throttle.pass("route53", "2/global").await;
             assert_eq!(world.now().since(t0).millis(), waited, "another account has a bucket of its own");
+        });
+    }
+
+    #[test]
+    fn changes_wait_for_their_own_bucket_if_it_has_a_limit() {
+        let t0 = Timestamp::from_millis(1_000_000);
+        let world = World::simulated(t0, 1, None);
+        let limits = BTreeMap::from([("changes".to_owned(), Limit { burst: 100, per_second: 100 })]);
+        let throttle = Throttle::new(world.clone(), limits);
+        world.block_on(async {
+            throttle.pass_changes("changes", "1", 94).await;
+            assert_eq!(world.now(), t0);
+            throttle.pass_changes("changes", "1", 500).await;
+            let waited = world.now().since(t0).millis();
+            assert!((5_000..5_100).contains(&waited), "{waited}");
+            throttle.pass_changes("none", "1", 10_000).await;
+            assert_eq!(world.now().since(t0).millis(), waited, "no limit, no wait");
         });
     }
 

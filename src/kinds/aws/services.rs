@@ -21,6 +21,14 @@ const fn unpublished(name: &'static str, id: &'static str) -> Service {
     Service { name, id: Some(id), limit: None }
 }
 
+/// The bucket of a service for which AWS publishes no limit: that of EC2's describe calls. `Throttling` errors slow it down further.
+pub const UNPUBLISHED: (u32, u32) = (100, 20);
+
+/// The name in `limits:` of Route 53's second bucket, which counts single record changes (Route 53 Developer Guide, «Throttling for Amazon
+/// Route 53 API requests», change throughput). drctl has no default for it; an operator sets the values of the account. Without them,
+/// `Throttling` errors slow Route 53 down.
+pub const ROUTE53_CHANGES: &str = "route53-changes";
+
 /// The services, and where their limits are published:
 ///
 /// - Auto Scaling: one bucket for all calls, of a size that AWS does not publish (EC2 Auto Scaling API Reference, «API request rate»). drctl
@@ -28,7 +36,9 @@ const fn unpublished(name: &'static str, id: &'static str) -> Service {
 ///   the Amazon EC2 API»). `Throttling` errors slow it down further.
 /// - CloudWatch: 9 `DescribeAlarms`, 25 `ListMetrics` and 50 `GetMetricData` calls per second (Amazon CloudWatch User Guide, «CloudWatch
 ///   service quotas»). drctl uses one bucket with the lowest of them.
-/// - Application Auto Scaling, ECR and IAM: nothing is published for the calls that drctl makes.
+/// - Application Auto Scaling, ECR and IAM: nothing is published for the calls that drctl makes (Application Auto Scaling User Guide,
+///   «Quotas»; Amazon ECR User Guide, «Amazon ECR service quotas», which has no rate of `DescribeImages`; IAM User Guide, «IAM and AWS STS
+///   quotas»).
 /// - EC2: a burst of 100 requests, 20 per second, for describe calls (Amazon EC2 Developer Guide, «Request throttling for the Amazon EC2
 ///   API»).
 /// - ECS: AWS publishes a limit for each group of actions (Amazon ECS API Reference, «Request throttling for the Amazon ECS API»). drctl
@@ -36,7 +46,8 @@ const fn unpublished(name: &'static str, id: &'static str) -> Service {
 /// - RDS and Aurora: a burst of 300 requests, 12 per second (AWS, Amazon RDS User Guide, «Request throttling for the Amazon RDS API»).
 /// - Routing controls of ARC: 3 calls per second that change something, for each endpoint of a cluster (Amazon ARC Developer Guide, «Quotas
 ///   for routing control»). Nothing is published for calls that read, so those do not use this bucket.
-/// - Route 53: a burst of 50 requests, 10 per second, for the account (AWS, Route 53 Developer Guide, «Throttling of API requests»).
+/// - Route 53: a burst of 50 requests, 10 per second, for the account (Route 53 Developer Guide, «Throttling for Amazon Route 53 API
+///   requests»). A second bucket counts changes: see [`ROUTE53_CHANGES`].
 /// - S3: at least 3,500 write and 5,500 read requests per second for each prefix (Amazon S3 User Guide, «Best practices design patterns:
 ///   optimizing Amazon S3 performance»).
 /// - Secrets Manager: 50 write and 10,000 read requests per second, in one bucket (AWS Secrets Manager User Guide, «Quotas»).
