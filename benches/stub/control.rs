@@ -41,6 +41,8 @@ fn stats(state: &State) -> String {
     state.estate.databases.promotions.json(&mut json);
     json.push_str(",\"group\":");
     state.estate.groups.changes.json(&mut json);
+    json.push_str(",\"service\":");
+    state.estate.services.changes.json(&mut json);
     json.push_str(",\"insync\":");
     state.estate.zones.changes.json(&mut json);
     json.push_str("}}\n");
@@ -51,14 +53,18 @@ fn stats(state: &State) -> String {
 fn census(state: &State, now: Micros) -> String {
     let (replicas, promoting, promoted) = state.estate.databases.census(now);
     let [west, east] = state.estate.groups.census(now);
+    let [west_services, east_services] = state.estate.services.census(now);
+    let [west_secrets, east_secrets] = state.estate.secrets.led_east();
     let (west_sets, east_sets, pending) = state.estate.zones.census(now);
     let mut json = String::new();
     let _ = write!(
         json,
         "{{\"databases\":{{\"replicas\":{replicas},\"promoting\":{promoting},\"promoted\":{promoted}}},\
          \"groups\":{{\"us-west-2\":{{\"wanting\":{},\"met\":{}}},\"us-east-1\":{{\"wanting\":{},\"met\":{}}}}},\
+         \"services\":{{\"us-west-2\":{{\"wanting\":{},\"met\":{}}},\"us-east-1\":{{\"wanting\":{},\"met\":{}}}}},\
+         \"secrets_to_us-east-1\":{{\"us-west-2\":{west_secrets},\"us-east-1\":{east_secrets}}},\
          \"weighted\":{{\"west\":{west_sets},\"east\":{east_sets}}},\"changes_pending\":{pending}}}",
-        west.0, west.1, east.0, east.1
+        west.0, west.1, east.0, east.1, west_services.0, west_services.1, east_services.0, east_services.1,
     );
     json.push('\n');
     json

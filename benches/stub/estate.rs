@@ -1,11 +1,14 @@
-//! The contents: two regions of databases and groups, hosted zones, objects. Also the durations of changes.
+//! The contents: two regions of databases, groups, services and secrets, hosted zones, objects, routing controls. Also the durations of changes.
 
 use super::autoscaling::Groups;
 use super::clock::Micros;
+use super::controls::Controls;
+use super::ecs::Services;
 use super::options::Options;
 use super::rds::Databases;
 use super::route53::Zones;
 use super::s3::Objects;
+use super::secrets::Secrets;
 use super::sts::Identities;
 
 /// The two regions with contents.
@@ -51,6 +54,9 @@ impl Region {
 pub struct Estate {
     pub databases: Databases,
     pub groups: Groups,
+    pub services: Services,
+    pub secrets: Secrets,
+    pub controls: Controls,
     pub zones: Zones,
     pub objects: Objects,
     pub identities: Identities,
@@ -60,9 +66,14 @@ impl Estate {
     /// `now` is when everything was created.
     pub fn new(options: &Options, now: Micros) -> Self {
         let draw = Draw { seed: options.seed, jitter_percent: options.jitter_percent };
+        let databases = Databases::new(options, draw, now);
+        let writer = |number: usize| databases.address(Region::West, number).unwrap_or_default();
         Self {
-            databases: Databases::new(options, draw, now),
+            secrets: Secrets::new(options, writer),
+            databases,
             groups: Groups::new(options, draw, now),
+            services: Services::new(options, draw),
+            controls: Controls::default(),
             zones: Zones::new(options, draw, now),
             objects: Objects::default(),
             identities: Identities::default(),

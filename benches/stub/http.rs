@@ -175,7 +175,9 @@ pub fn reason(status: u16) -> &'static str {
         400 => "Bad Request",
         403 => "Forbidden",
         404 => "Not Found",
+        409 => "Conflict",
         412 => "Precondition Failed",
+        429 => "Too Many Requests",
         501 => "Not Implemented",
         _ => "Status",
     }

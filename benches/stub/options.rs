@@ -13,17 +13,23 @@ Stub of the AWS wire protocols for benchmarks. Prints {\"url\": ...} on one line
   --records N             record sets in total, spread over the zones (100)
   --databases N           pairs db-00001 in us-west-2, db-00001-replica in us-east-1 (10)
   --groups N              pairs nodes-00001 in us-west-2, nodes-00001-dr in us-east-1 (10)
+  --services N            pairs of an ECS service web-00001 in the clusters shop in us-west-2, shop-dr in us-east-1, and of
+                          a secret app-00001 in both regions that leads to db-00001 (10)
   --promote-ms MS         from PromoteReadReplica to a writer of its own (5000)
   --group-ms MS           from a new capacity to instances in service, or gone (3000)
+  --service-ms MS         from a new count of tasks to a steady state of their service (3000)
   --insync-ms MS          from a record change to INSYNC (3000)
   --modify-ms MS          from ModifyDBInstance to security groups in force (1000)
   --reboot-ms MS          from RebootDBInstance to `DB instance restarted` (2000)
-  --jitter-percent PCT    the first three durations vary by so much either way (20)
+  --jitter-percent PCT    the first four durations vary by so much either way (20)
   --call-ms MS            each answer comes so long after its request (20)
   --zone-apply-ms MS      a second change of a zone within it is refused: PriorRequestNotComplete (20)
   --limit NAME=BUCKET,REFILL  requests in a burst, and a second; a bucket of 0 is no limit. Defaults are what AWS publishes:
-                          route53=50,10 records=0,0 (single changes) rds=300,12 autoscaling=100,20 (assumed) monitoring=50,50
-                          sts=600,600 (each in a region) s3-read=5500,5500 s3-write=3500,3500 (each below a prefix)
+                          route53=50,10 records=0,0 (single changes) iam=100,20 (assumed);
+                          in each region rds=300,12 ec2=100,20 ecs=50,5 monitoring=50,50 sts=600,600
+                          secret-reads=10000,10000 secret-writes=50,50 control-writes=3,3 (each endpoint), and, assumed,
+                          autoscaling=100,20 scalable-targets=100,20 ecr=100,20 control-reads=100,20;
+                          below each prefix s3-read=5500,5500 s3-write=3500,3500
   --seed N                another seed draws other durations and ids (1)
 
 GET  /_stub/stats             calls, throttled and refused calls, durations drawn
@@ -43,8 +49,10 @@ pub struct Options {
     pub records: usize,
     pub databases: usize,
     pub groups: usize,
+    pub services: usize,
     pub promote_ms: u64,
     pub group_ms: u64,
+    pub service_ms: u64,
     pub insync_ms: u64,
     pub modify_ms: u64,
     pub reboot_ms: u64,
@@ -70,15 +78,17 @@ impl Default for Options {
             records: 100,
             databases: 10,
             groups: 10,
+            services: 10,
             promote_ms: 5_000,
             group_ms: 3_000,
+            service_ms: 3_000,
             insync_ms: 3_000,
             modify_ms: 1_000,
             reboot_ms: 2_000,
             jitter_percent: 20,
             call_ms: 20,
             zone_apply_ms: 20,
-            limits: Limited::ALL.into_iter().map(|(of, _, rate)| (of, rate)).collect(),
+            limits: Limited::ALL.iter().map(|published| (published.of, published.rate)).collect(),
             seed: 1,
         }
     }
@@ -113,8 +123,10 @@ fn set(options: &mut Options, flag: &str, value: &str) -> Result<(), String> {
         "--records" => options.records = number(flag, value)?,
         "--databases" => options.databases = number(flag, value)?,
         "--groups" => options.groups = number(flag, value)?,
+        "--services" => options.services = number(flag, value)?,
         "--promote-ms" => options.promote_ms = number(flag, value)?,
         "--group-ms" => options.group_ms = number(flag, value)?,
+        "--service-ms" => options.service_ms = number(flag, value)?,
         "--insync-ms" => options.insync_ms = number(flag, value)?,
         "--modify-ms" => options.modify_ms = number(flag, value)?,
         "--reboot-ms" => options.reboot_ms = number(flag, value)?,
@@ -135,7 +147,7 @@ fn limit(flag: &str, value: &str) -> Result<(Limited, Rate), String> {
     let wrong = || format!("{flag}: {value} is not NAME=BUCKET,REFILL (see --help)");
     let (name, rate) = value.split_once('=').ok_or_else(wrong)?;
     let (bucket, refill) = rate.split_once(',').ok_or_else(wrong)?;
-    let of = Limited::service(name).ok_or_else(wrong)?;
+    let of = Limited::flag(name).ok_or_else(wrong)?;
     Ok((of, Rate { bucket: number(flag, bucket)?, refill: number(flag, refill)? }))
 }
 
@@ -145,16 +157,28 @@ fn number<T: std::str::FromStr>(flag: &str, value: &str) -> Result<T, String> {
 
 /// Names carry five digits, and their order as text is the order of the estate.
 fn check(options: &Options) -> Result<(), String> {
-    for (what, count) in
-        [("zones", options.zones), ("databases", options.databases), ("groups", options.groups)]
-    {
+    let counts = [
+        ("zones", options.zones),
+        ("databases", options.databases),
+        ("groups", options.groups),
+        ("services", options.services),
+    ];
+    for (what, count) in counts {
         if count > 99_999 {
             return Err(format!("--{what}: at most 99999"));
         }
     }
-    let durations =
-        [options.promote_ms, options.group_ms, options.insync_ms, options.modify_ms, options.reboot_ms];
-    if durations.into_iter().chain([options.call_ms, options.zone_apply_ms]).any(|ms| ms > LONGEST_MS) {
+    let durations = [
+        options.promote_ms,
+        options.group_ms,
+        options.service_ms,
+        options.insync_ms,
+        options.modify_ms,
+        options.reboot_ms,
+        options.call_ms,
+        options.zone_apply_ms,
+    ];
+    if durations.into_iter().any(|ms| ms > LONGEST_MS) {
         return Err(format!("durations are at most {LONGEST_MS} ms"));
     }
     if options.jitter_percent > 100 {

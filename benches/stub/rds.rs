@@ -111,6 +111,13 @@ impl Databases {
         found.is_some_and(|(region, index)| self.regions[region.index()][index].is_replica(now))
     }
 
+    /// The address of the database with this number.
+    pub fn address(&self, region: Region, number: usize) -> Option<String> {
+        let database = self.regions[region.index()].get(number.checked_sub(1)?)?;
+        let (_, rest) = database.head.split_once("<Address>")?;
+        rest.split_once("</Address>").map(|(address, _)| address.to_owned())
+    }
+
     /// Remaining replicas, promotions in progress, finished promotions.
     pub fn census(&self, now: Micros) -> (usize, usize, usize) {
         let mut counts = (0, 0, 0);

@@ -16,12 +16,12 @@ use super::s3;
 use super::stats::Stats;
 use super::wire::{Fault, Reply};
 use super::xml::Xml;
-use super::{autoscaling, ec2, rds, sts};
+use super::{autoscaling, controls, ec2, ecs, iam, rds, secrets, sts};
 
-/// A service of the query protocol.
+/// A service of the query protocol, or of the JSON protocol.
 pub struct Service {
     pub name: &'static str,
-    /// Of its answers.
+    /// Of its answers, or, in JSON, the part of `X-Amz-Target` before the operation.
     pub namespace: &'static str,
     /// The ones that the stub knows.
     pub operations: &'static [&'static str],
@@ -34,6 +34,27 @@ pub struct Call<'a> {
     pub region: Option<Region>,
     pub access_key: &'a str,
     pub now: Micros,
+}
+
+/// One call of the JSON protocol.
+pub struct Asked<'a> {
+    pub operation: &'static str,
+    pub input: &'a serde_json::Value,
+    /// None for a region without contents.
+    pub region: Option<Region>,
+    pub now: Micros,
+}
+
+impl<'a> Asked<'a> {
+    /// A text field of the input; empty if it is not there.
+    pub fn text(&self, key: &str) -> &'a str {
+        self.input[key].as_str().unwrap_or("")
+    }
+
+    /// A list of texts.
+    pub fn texts(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        self.input[key].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str)
+    }
 }
 
 /// The whole stub; connections share it.
@@ -116,6 +137,12 @@ impl State {
             "autoscaling" => self.query(&autoscaling::SERVICE, request, &scope, request_id, now),
             "ec2" => self.ec2(request, &scope, request_id, now),
             "sts" => self.query(&sts::SERVICE, request, &scope, request_id, now),
+            "iam" => self.query(&iam::SERVICE, request, &scope, request_id, now),
+            "ecs" => self.json(&ecs::SERVICE, request, &scope, now),
+            "ecr" => self.json(&ecs::REGISTRY, request, &scope, now),
+            "application-autoscaling" => self.json(&ecs::SCALABLE_TARGETS, request, &scope, now),
+            "secretsmanager" => self.json(&secrets::SERVICE, request, &scope, now),
+            "route53-recovery-cluster" => self.json(&controls::SERVICE, request, &scope, now),
             "route53" => self.route53(request, request_id, now),
             "s3" => self.s3(request, request_id, now),
             "monitoring" => self.cloudwatch(request, &scope, now),
@@ -154,8 +181,10 @@ impl State {
             .raw(operation)
             .raw("Result>");
         let begun = xml.len();
-        let limited = Limited::service(service);
-        let done = if limited.is_some_and(|of| !self.limits.take(of, scope.region, 1, now)) {
+        let limited = Limited::call(service, operation);
+        // IAM has no regions.
+        let within = if service == "iam" { "" } else { scope.region };
+        let done = if limited.is_some_and(|of| !self.limits.take(of, within, 1, now)) {
             Err(Fault::throttled(service))
         } else if known.is_none() {
             Err(Fault::new(400, "InvalidAction", format!("The stub does not know the action {action}.")))
@@ -163,6 +192,7 @@ impl State {
             match service {
                 "rds" => self.estate.databases.handle(operation, &call, &mut xml),
                 "autoscaling" => self.estate.groups.handle(operation, &call, &mut xml),
+                "iam" => iam::handle(operation, &call, &mut xml),
                 _ => self.estate.identities.handle(operation, &call, &mut xml),
             }
         };
@@ -179,6 +209,39 @@ impl State {
         xml.open("ResponseMetadata").element("RequestId", request_id).close("ResponseMetadata");
         xml.raw("</").raw(operation).raw("Response>");
         Reply::xml(200, xml)
+    }
+
+    /// A call of the JSON protocol.
+    fn json(&mut self, service: &Service, request: &Request<'_>, scope: &Scope<'_>, now: Micros) -> Reply {
+        let target = request.header("x-amz-target");
+        let asked = target.strip_prefix(service.namespace).and_then(|rest| rest.strip_prefix('.'));
+        let known = service.operations.iter().copied().find(|operation| Some(*operation) == asked);
+        let operation = known.unwrap_or("Unknown");
+        self.stats.call(service.name, operation, now);
+        let limited = Limited::call(service.name, operation);
+        let done = if limited.is_some_and(|of| !self.limits.take(of, scope.region, 1, now)) {
+            Err(Fault::throttled(service.name))
+        } else if known.is_none() {
+            let message = format!("The stub does not know the target {target}.");
+            Err(Fault::new(400, "UnknownOperationException", message))
+        } else {
+            let input = serde_json::from_slice(&request.body).unwrap_or_default();
+            let asked = Asked { operation, input: &input, region: Region::named(scope.region), now };
+            match service.name {
+                "secretsmanager" => self.estate.secrets.handle(&asked),
+                "route53-recovery-cluster" => self.estate.controls.handle(&asked),
+                _ => self.estate.services.handle(service.name, &asked),
+            }
+        };
+        match done {
+            Ok(answer) => {
+                Reply { kind: "application/x-amz-json-1.1", ..Reply::json(200, answer.to_string()) }
+            }
+            Err(fault) => {
+                self.stats.fault(service.name, fault.code);
+                fault.json()
+            }
+        }
     }
 
     fn ec2(&mut self, request: &Request<'_>, scope: &Scope<'_>, request_id: &str, now: Micros) -> Reply {

@@ -106,13 +106,16 @@ impl Fault {
     /// The service's own error for too many requests.
     pub fn throttled(service: &str) -> Self {
         match service {
-            "rds" => Self::new(400, "ThrottlingException", "Rate exceeded"),
+            "rds" | "ecs" | "ecr" | "application-autoscaling" | "secretsmanager" => {
+                Self::new(400, "ThrottlingException", "Rate exceeded")
+            }
+            "route53-recovery-cluster" => Self::new(429, "ThrottlingException", "Rate exceeded"),
             "s3" => Self::new(503, "SlowDown", "Please reduce your request rate."),
             _ => Self::new(400, "Throttling", "Rate exceeded"),
         }
     }
 
-    /// RDS, Auto Scaling, STS and Route 53 have the same error format; only the namespace differs.
+    /// RDS, Auto Scaling, IAM, STS and Route 53 have the same error format; only the namespace differs.
     pub fn wrapped(&self, namespace: &str, request_id: &str) -> Reply {
         let mut xml = Xml::new();
         xml.raw("<ErrorResponse xmlns=\"").raw(namespace).raw("\"><Error><Type>Sender</Type>");
@@ -127,6 +130,12 @@ impl Fault {
         xml.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error>").element("Code", self.code);
         xml.element("Message", &self.message).element("RequestId", request_id).raw("</Error>");
         Reply { kind: "application/xml", ..Reply::xml(self.status, xml) }
+    }
+
+    /// The errors of the JSON protocol.
+    pub fn json(&self) -> Reply {
+        let body = serde_json::json!({"__type": self.code, "message": self.message});
+        Reply { kind: "application/x-amz-json-1.1", ..Reply::json(self.status, body.to_string()) }
     }
 
     /// CloudWatch's errors; the header has the code for clients of the older query protocol.

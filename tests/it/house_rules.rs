@@ -309,3 +309,17 @@ fn every_call_of_aws_is_of_a_listed_service_and_every_bucket_of_a_known_owner() 
     }
     assert!(calls > 40, "{calls}");
 }
+
+/// A client without a line would have no limit, and a line without a client is of a service that is no longer called.
+#[test]
+fn clients_and_listed_services_of_aws_are_the_same() {
+    let text = std::fs::read_to_string("src/adapters/aws/clients.rs").unwrap();
+    let named = |line: &str| Some(line.split('"').nth(1)?.trim_start_matches("sign of ").to_owned());
+    let made = text.lines().filter(|l| l.contains("client!(") || l.contains("self.client(\""));
+    let mut clients: BTreeSet<String> = made.filter_map(named).collect();
+    // It has a client for each endpoint.
+    assert!(text.contains("aws_sdk_route53recoverycluster::Client"));
+    clients.insert("route53-recovery-cluster".to_owned());
+    let listed = drctl::kinds::aws::services::SERVICES.iter().map(|of| of.name.to_owned()).collect();
+    assert_eq!(clients, listed);
+}

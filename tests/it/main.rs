@@ -117,6 +117,8 @@ mod standing;
 mod steered;
 mod stops;
 #[cfg(feature = "aws")]
+mod stub_wire;
+#[cfg(feature = "aws")]
 #[path = "../support/mod.rs"]
 mod support;
 #[cfg(all(feature = "http", feature = "mail"))]
