@@ -44,13 +44,12 @@ impl Replayed {
     }
 
     /// Whether its time by this machine's clock cannot be compared with a time that was read at `read`. Before that, the clock was set back
-    /// between two processes, so an earlier reading looks later than it is.
-    fn is_hidden(&self, state: &RunState, read: Timestamp, clock: Option<ClockReading>) -> bool {
+    /// between two processes, so an earlier reading looks later than it is. A later reading of the clock that dated the commit does not help,
+    /// because that clock may have been set as well.
+    fn is_hidden(&self, state: &RunState, read: Timestamp) -> bool {
         state.set_back_at.is_some_and(|set_back| {
-            let since = |at: Timestamp| at >= set_back;
-            let here = since(self.read_at) && (self.there.is_none() || self.clock_read);
-            let there = self.there.is_some() && clock.is_some_and(|clock| since(clock.at));
-            since(read) && !here && !there
+            let known = self.read_at >= set_back && (self.there.is_none() || self.clock_read);
+            read >= set_back && !known
         })
     }
 }
@@ -162,7 +161,7 @@ pub fn missing(
         (Some((last, replayed)), _) if one_clock && last >= replayed => {
             Figure::new(last.since(replayed), Basis::Measured)
         }
-        _ if replayed.is_hidden(state, fenced.map_or(replayed.read_at, |f| f.at), now) => Figure::UNKNOWN,
+        _ if replayed.is_hidden(state, fenced.map_or(replayed.read_at, |f| f.at)) => Figure::UNKNOWN,
         (_, Some(here)) => {
             let ahead = before.max(now.map(|now| now.ahead_ms)).unwrap_or_default();
             let ahead = Dur(u64::try_from(ahead).unwrap_or_default());
