@@ -340,13 +340,14 @@ fn a_cancelled_run_takes_nothing_back_under_a_guard_that_is_not_read() {
     }
 }
 
-/// A run that is about to withdraw a promotion, and the time of the withdrawal.
+/// A run that is about to withdraw a promotion, and a time before it reads the guard for that.
 fn about_to_withdraw() -> (Rig, Timestamp) {
     let rig = Rig { guard: Some(place()), ..late::rig(late::HOST, Dur::mins(10)) };
     let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     let withdraws = |e: &Event| matches!(e.what, EventKind::WithdrawIntended { .. }).then_some(e.at);
     let at = events(&whole).iter().find_map(withdraws).expect("it withdraws the promotion");
-    (rig, Timestamp::from_millis(at.millis() - 1))
+    // The answer about the guard was under way for a moment.
+    (rig, Timestamp::from_millis(at.millis() - 1_000))
 }
 
 /// Another run may have promoted the standby that the withdrawal would stop.
