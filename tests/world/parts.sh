@@ -119,6 +119,8 @@ max_connections = 60
 shared_buffers = 16MB
 # A killed server leaves nothing in /dev/shm.
 dynamic_shared_memory_type = mmap
+# Statistics need shared memory, which would be files on a disk that a fault fills.
+min_dynamic_shared_memory = 16MB
 # pg_rewind reads a server's own WAL back to the fork.
 wal_keep_size = 32MB
 min_wal_size = 8MB
