@@ -59,6 +59,22 @@ impl Interrupts {
         self.count.load(Ordering::SeqCst)
     }
 
+    /// Observes. In a scheduled drill, an interrupt ends that, and the next server holds the drill.
+    ///
+    /// # Errors
+    /// If the observation fails, or after an interrupt.
+    pub async fn end_scheduled<T>(
+        &self,
+        world: &World,
+        scheduled: bool,
+        observe: impl Future<Output = Result<T, CliError>>,
+    ) -> Result<T, CliError> {
+        match scheduled {
+            true => self.end_early(world, observe).await,
+            false => observe.await,
+        }
+    }
+
     /// Observes until the end or the first interrupt: a region that does not answer delays no end of a process. Virtual time waits for
     /// nothing.
     ///

@@ -321,6 +321,7 @@ fn owed(
     let replayed = Replayed {
         here: taken.last_replayed,
         there: taken.last_replayed_there,
+        // A figure that was taken after this machine's clock was set back is known only if the server's clock was read.
         clock_read: taken.figure.value_ms.is_some(),
         read_at: taken.taken_at,
     };

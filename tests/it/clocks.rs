@@ -6,7 +6,7 @@ use drctl::model::ids::{ComponentName, RunId};
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::Basis;
 use drctl::model::time::Dur;
-use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::model::waiver::Rule;
 use drctl::plan::Plan;
 use drctl::record::action::Action;
 use drctl::record::event::{Event, EventKind, Outcome};
@@ -14,6 +14,7 @@ use drctl::report::attainment::attainment;
 use drctl::run::drill::{self, Abort};
 use drctl::run::{Effect, RunState, decide};
 
+use crate::hard_cases::waiver;
 use crate::oracle::safe_and_told;
 use crate::resume::events;
 use crate::rig::{Rig, plan, truststream};
@@ -36,13 +37,7 @@ fn taken_over() -> EventKind {
 /// the old primary may have been idle.
 #[test]
 fn what_grew_while_nobody_knows_how_much_time_went_by_is_no_bound() {
-    let waived = Waiver {
-        rule: Rule::UnfencedPromotion,
-        component: None,
-        accept_loss_ms: Some(Dur::mins(120)),
-        reason: "dark".to_owned(),
-        who: Person::claimed("test"),
-    };
+    let waived = waiver(Rule::UnfencedPromotion, Dur::mins(120));
     let rig = Rig { waivers: vec![waived], ..Rig::new(truststream(), "region-dark", 1) };
     let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     let (n, _) = until(
@@ -73,13 +68,7 @@ fn fenced_by(method: &str) -> Plan {
 /// replica had replayed has a time of the earlier clock.
 #[test]
 fn a_fence_that_is_proven_after_the_clock_was_set_back_bounds_no_loss() {
-    let waived = Waiver {
-        rule: Rule::UnfencedPromotion,
-        component: None,
-        accept_loss_ms: Some(Dur::mins(240)),
-        reason: "dark".to_owned(),
-        who: Person::claimed("test"),
-    };
+    let waived = waiver(Rule::UnfencedPromotion, Dur::mins(240));
     // The last time, the clock of the old primary is set back as well, so what it shows says nothing about earlier commits.
     for (method, by_ms) in [("security_group", 0), ("sql", 0), ("sql", -540_000)] {
         let mut rig =

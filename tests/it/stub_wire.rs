@@ -43,9 +43,11 @@ fn the_adapter_understands_the_stub() {
     let port = crate::ports::free();
     let flags = ["--port".to_owned(), port.to_string(), "--call-ms".to_owned(), "1".to_owned()];
     std::thread::spawn(move || crate::aws_stub::serve(flags.into_iter()));
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+    let started = (0..1_000).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+        TcpStream::connect(("127.0.0.1", port)).is_ok()
+    });
+    assert!(started, "the stub does not answer");
     let url = format!("http://127.0.0.1:{port}");
     let out = Command::new(std::env::current_exe().unwrap())
         .args(["stub_wire::the_adapter_understands_the_stub", "--exact"])

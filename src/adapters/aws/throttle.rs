@@ -191,12 +191,16 @@ mod tests {
     use super::*;
     use crate::model::time::Timestamp;
 
-    #[test]
-    fn a_bucket_lets_its_burst_through_and_then_its_rate() {
+    fn limited(name: &str, (burst, per_second): (u32, u32)) -> (World, Timestamp, Throttle) {
         let t0 = Timestamp::from_millis(1_000_000);
         let world = World::simulated(t0, 1, None);
-        let limits = BTreeMap::from([("route53".to_owned(), Limit { burst: 50, per_second: 10 })]);
-        let throttle = Throttle::new(world.clone(), limits);
+        let limits = BTreeMap::from([(name.to_owned(), Limit { burst, per_second })]);
+        (world.clone(), t0, Throttle::new(world, limits))
+    }
+
+    #[test]
+    fn a_bucket_lets_its_burst_through_and_then_its_rate() {
+        let (world, t0, throttle) = limited("route53", (50, 10));
         world.block_on(async {
             for _ in 0..47 {
                 throttle.pass("route53", "1/global").await;
@@ -214,10 +218,7 @@ mod tests {
 
     #[test]
     fn changes_wait_for_their_own_bucket_if_it_has_a_limit() {
-        let t0 = Timestamp::from_millis(1_000_000);
-        let world = World::simulated(t0, 1, None);
-        let limits = BTreeMap::from([("changes".to_owned(), Limit { burst: 100, per_second: 100 })]);
-        let throttle = Throttle::new(world.clone(), limits);
+        let (world, t0, throttle) = limited("changes", (100, 100));
         world.block_on(async {
             throttle.pass_changes("changes", "1", 94).await;
             assert_eq!(world.now(), t0);

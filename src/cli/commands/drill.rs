@@ -246,12 +246,8 @@ impl Ground<'_> {
         let recorder = Recorder::new(self.context.settings.probe_consecutive);
         let scope = (&self.store, self.plan.name.as_str());
         let look = estate::look(&session, scope, &self.plan, None, &recorder);
-        let seen = stage.world.block_on(async {
-            match self.due {
-                Some(_) => self.interrupts.end_early(&stage.world, look).await,
-                None => look.await,
-            }
-        })?;
+        let early = self.interrupts.end_scheduled(&stage.world, self.due.is_some(), look);
+        let seen = stage.world.block_on(early)?;
         Ok((seen, stage.world.now()))
     }
 

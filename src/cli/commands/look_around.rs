@@ -16,7 +16,6 @@ use crate::plan::Plan;
 use crate::probe::Recorder;
 use crate::record::event::EventKind;
 use crate::record::runbook::{Probe, ProbeRole};
-use crate::world::World;
 
 /// In a rehearsal, the time from detection to decision.
 const DECISION: Dur = Dur::secs(20);
@@ -58,18 +57,6 @@ impl Starting<'_> {
         let probes = if stage.has_prober() { self.probes(plan) } else { Vec::new() };
         survey::sample_during(session, &probes, (recorder, &mut turns), its_turn).await?;
         Ok(turns)
-    }
-
-    /// Observes. In a scheduled drill, an interrupt ends that: the next server holds the drill.
-    pub async fn early<T>(
-        &self,
-        world: &World,
-        look: impl Future<Output = Result<T, CliError>>,
-    ) -> Result<T, CliError> {
-        match self.drill.scheduled {
-            true => self.interrupts.end_early(world, look).await,
-            false => look.await,
-        }
     }
 
     /// The probes of the plan that this command runs.

@@ -274,15 +274,16 @@ impl Starting<'_> {
         let (run, _lock) = self.claim(stage, plan)?;
         let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
         let look = self.look_around(stage, session, plan, (&mut recorder, scope));
-        let (more, seen) = self.early(session.world, look).await?;
+        let scheduled = self.drill.scheduled;
+        let (more, seen) = self.interrupts.end_scheduled(session.world, scheduled, look).await?;
         turns.extend(more);
         self.possible(plan, &seen, session.world.now())?;
         let mut seen = seen;
-        let wanted =
-            match self.early(session.world, self.wanted(stage, session, (plan, &run), &mut seen)).await? {
-                Ok(wanted) => wanted,
-                Err(refusal) => return Ok(Before::Refused(self.refused(plan, &[refusal]))),
-            };
+        let look = self.wanted(stage, session, (plan, &run), &mut seen);
+        let wanted = match self.interrupts.end_scheduled(session.world, scheduled, look).await? {
+            Ok(wanted) => wanted,
+            Err(refusal) => return Ok(Before::Refused(self.refused(plan, &[refusal]))),
+        };
         // Each rehearsal has its own estate, without the changes of other rehearsals.
         let held = match &stage.sandbox {
             Some(_) => PriorRuns::default(),
