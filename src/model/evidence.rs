@@ -155,9 +155,8 @@ pub struct Under {
     pub digest: Digest,
     /// The declared environment.
     pub environment: Environment,
-    /// The severity; absent in older bundles.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<Decided>,
+    /// The severity.
+    pub severity: Decided,
     /// The endpoints of its calls that are not the provider's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub foreign_endpoints: Vec<Endpoint>,

@@ -56,7 +56,7 @@ impl RunState {
         Under {
             digest: self.created.terms_digest.clone(),
             environment: self.environment(),
-            severity: Some(self.severity()),
+            severity: self.severity(),
             foreign_endpoints: self.foreign_endpoints().into_iter().collect(),
             counts_for_nothing: self.counts_for_nothing(),
         }

@@ -274,13 +274,19 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     for (place, lie) in [
         ("/drctl/world", Value::from("live")),
         ("/drctl/rto/achieved_s", 1.0.into()),
+        ("/drctl/rto/objective_s", 1.0.into()),
         ("/drctl/outcome", "halted".into()),
         ("/drctl/requester/who", "ceo".into()),
         ("/drctl/plan_digest", "0".repeat(64).into()),
         ("/reason", "audited".into()),
     ] {
-        let lied = other(&|said| *said.pointer_mut(place).unwrap() = lie.clone());
-        assert!(!faults(&lied, &key).is_empty(), "{place}");
+        for renders in [1, 99] {
+            let lied = other(&|said| {
+                said["drctl"]["renders"] = renders.into();
+                *said.pointer_mut(place).unwrap() = lie.clone();
+            });
+            assert!(!faults(&lied, &key).is_empty(), "{place} in version {renders}");
+        }
     }
     // Parsers differ in which of two equal names they use.
     let mut twice = files.clone();

@@ -405,7 +405,7 @@ fn told(manifest: &Manifest) -> Vec<String> {
         ),
         format!("recovery time {}", figure(&about.rto)),
     ];
-    lines.extend(about.terms.severity.iter().map(|decided| format!("severity {}", decided.text)));
+    lines.push(format!("severity {}", about.terms.severity.text));
     lines.extend(about.rpo.iter().map(|(store, rpo)| format!("recovery point of {store} {}", figure(rpo))));
     let approved = about.approvals.iter().map(|a| format!("{} ({})", said(a), a.to)).collect::<Vec<_>>();
     lines.push(match approved.is_empty() {

@@ -9,10 +9,9 @@ use super::{
 };
 use crate::journal::chain::{self, Record};
 use crate::journal::{verify, written};
-use crate::model::evidence::{Achieved, Manifest, PAYLOAD_TYPE};
+use crate::model::evidence::{Manifest, PAYLOAD_TYPE};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Entry;
-use crate::model::measure::Basis;
 use crate::policy::{checkpoint, dsse};
 use crate::report::summary;
 use crate::run::RunState;
@@ -266,14 +265,7 @@ fn follows(
     expected.drctl.tool.clone_from(&manifest.drctl.tool);
     let (expected, said) = match same_words {
         true => (expected, manifest.clone()),
-        false => {
-            if manifest.drctl.overridden.is_empty() {
-                // Older versions did not list overrides field by field.
-                expected.drctl.overridden.clear();
-            }
-            let renders = manifest.drctl.renders;
-            (without_words(expected, renders), without_words(manifest.clone(), renders))
-        }
+        false => (without_words(expected), without_words(manifest.clone())),
     };
     if expected != said {
         return Err(fault(MANIFEST, "it does not match the events"));
@@ -289,23 +281,8 @@ fn follows(
     Ok((same_words, operators.collect()))
 }
 
-/// Since this version a manifest derives the kind of a run from its purpose, and shows no recovery time for a copy.
-const BY_WHAT_IT_WAS_TO_DO: u32 = 4;
-
-/// Since this version a manifest contains the verdicts on the objectives, including those of components.
-const WITH_VERDICTS: u32 = 5;
-
-/// Since this version a manifest contains the usual severity and its changes.
-const WITH_SEVERITIES: u32 = 6;
-
-/// Clears the recovery time of a run that moved no users, as earlier versions wrote it.
-fn untold(of: &mut Achieved) {
-    of.achieved_s = None;
-    of.measured_how = Basis::Unknown;
-}
-
 /// The part that every version derives alike from the same events, without wording and without derived files.
-fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
+fn without_words(mut manifest: Manifest) -> Manifest {
     for words in [
         &mut manifest.migration_reverted,
         &mut manifest.backup_location,
@@ -316,35 +293,8 @@ fn without_words(mut manifest: Manifest, renders: u32) -> Manifest {
         *words = None;
     }
     manifest.approver.clear();
-    if renders < BY_WHAT_IT_WAS_TO_DO {
-        // Earlier versions derived this from how far the run had come.
-        manifest.component.clear();
-        (manifest.from_version, manifest.to_version) = (None, None);
-        manifest.incident_id = manifest.incident_id.filter(|named| named != "none was named");
-        if manifest.drctl.intent == "drill" {
-            // Earlier versions gave a copy a recovery time from what probes saw meanwhile.
-            untold(&mut manifest.drctl.rto);
-        }
-    }
-    if renders < WITH_VERDICTS && manifest.reason.starts_with("none was given") {
-        // Earlier versions wrote the intent if there was no reason.
-        manifest.reason.clear();
-    }
     let about = &mut manifest.drctl;
-    if renders < WITH_VERDICTS {
-        if about.intent == "reprotect" || about.intent == "drill" {
-            untold(&mut about.rto);
-        }
-        // Earlier versions did not distinguish whose objective it was.
-        about.rto.objective_s = 0.0;
-        for of in about.rpo.values_mut().chain([&mut about.rto]) {
-            (of.verdict, of.component, of.accepted_s) = (None, None, None);
-        }
-    }
-    match &mut about.terms.severity {
-        Some(decided) if renders >= WITH_SEVERITIES => decided.text.clear(),
-        severity => *severity = None,
-    }
+    about.terms.severity.text.clear();
     about.renders = RENDERS;
     about.overrides.iter_mut().chain(&mut about.waivers).for_each(String::clear);
     about.files.retain(|file| WRITTEN.contains(&file.path.as_str()));
