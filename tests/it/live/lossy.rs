@@ -122,8 +122,8 @@ fn a_slow_line_a_full_disk_and_a_cable_that_is_out_are_each_recovered_from_or_re
     fresh.writes_to("east");
     let truth = world.truth("east", &[&fresh]);
     assert_eq!(truth["lost"], serde_json::json!([]), "{truth:#}");
-    // Killed for good: drctl reports that the old site does not answer.
-    world.run("fault", &["kill", "west", "postgres"]);
+    // Unplugged for good, whether PostgreSQL still runs or has stopped on its full disk: drctl reports that the old site does not answer.
+    world.run("fault", &["link-down", "west"]);
     let (code, status, words) = world.drctl(&["status"]);
     assert!(code != 70 && status["plans"][0]["active"]["site"] == "east", "{code}: {status:#}\n{words}");
     let _ = fresh.stop();
