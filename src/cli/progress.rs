@@ -377,12 +377,6 @@ fn owed_words(p: &Printer, what: &EventKind) -> Option<String> {
 pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
     let text = match &event.what {
         EventKind::RunCreated(c) => format!("run {} created, runbook {}", c.run, c.runbook_digest.short()),
-        EventKind::EndpointsUsed { endpoints } => {
-            let all: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
-            format!("calls go to {}", all.join(", "))
-        }
-        EventKind::EpochTaken { epoch, .. } if *epoch == 1 => return None,
-        EventKind::EpochTaken { epoch, owner } => format!("taken over by {owner} (epoch {epoch})"),
         EventKind::ProbeTurned { probe, good: true, since, .. } => {
             format!("{} probe {probe} has been good since {}", p.paint(GREEN, "up"), since.clock())
         }
@@ -440,9 +434,28 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         EventKind::Halted { reason } => halted(reason),
         EventKind::RunFinished { .. } => format!("finished: {}", summary::outcome(state)),
         EventKind::CallIntended { .. } | EventKind::CallAnswered { .. } => return None,
-        said => return approval_words(p, said).or_else(|| owed_words(p, said)),
+        said => {
+            return approval_words(p, said).or_else(|| owed_words(p, said)).or_else(|| driver_words(said));
+        }
     };
     Some(text)
+}
+
+/// What changed about the process that drives the run.
+fn driver_words(what: &EventKind) -> Option<String> {
+    match what {
+        EventKind::EndpointsUsed { endpoints } => {
+            let all: Vec<String> = endpoints.iter().map(ToString::to_string).collect();
+            Some(format!("calls go to {}", all.join(", ")))
+        }
+        EventKind::Adopted { holder, .. } => {
+            Some(format!("adopted from another store; its guards are now held by {holder}"))
+        }
+        EventKind::EpochTaken { epoch, owner } if *epoch > 1 => {
+            Some(format!("taken over by {owner} (epoch {epoch})"))
+        }
+        _ => None,
+    }
 }
 
 fn halted(reason: &str) -> String {

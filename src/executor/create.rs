@@ -1,10 +1,11 @@
 //! Creates a run, or reads one back.
 
-use super::{DriveError, Session};
+use super::{DriveError, Session, adopted};
 use crate::journal::{Closing, Record, StoreError};
 use crate::model::environment::Endpoint;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::intent::{Drill, Intent};
+use crate::model::ledger::Adopted;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::Continued;
 use crate::policy::signed;
@@ -138,7 +139,12 @@ pub fn claims(created: &RunCreated) -> Vec<ComponentName> {
 ///
 /// # Errors
 /// If the run cannot be read completely, or not by this version.
-pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<Owned, DriveError> {
+pub async fn resume(
+    session: &Session<'_>,
+    run: &RunId,
+    owner: &str,
+    adoption: Option<&Adopted>,
+) -> Result<Owned, DriveError> {
     let opened = session.journal.open(run)?;
     vouched_for(run, &opened.records)?;
     let mut state = replay(run, &opened.records)?;
@@ -150,8 +156,14 @@ pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<O
         |endpoint: &Endpoint| state.created.terms.endpoints.union(&state.endpoints).any(|k| k == endpoint);
     let named =
         used.iter().any(|endpoint| !known(endpoint)).then_some(EventKind::EndpointsUsed { endpoints: used });
-    let events: Vec<_> =
-        std::iter::once(taken).chain(named).chain(set_back).map(|what| Event { at, what }).collect();
+    let adoption = adoption.filter(|of| !state.finished() && adopted::is_new(of, &state));
+    let adoption = adoption.map(|of| adopted::event(of, run));
+    let events: Vec<_> = std::iter::once(taken)
+        .chain(adoption)
+        .chain(named)
+        .chain(set_back)
+        .map(|what| Event { at, what })
+        .collect();
     let mut seq = opened.records.len() as u64;
     let bytes = events.iter().map(encode).collect();
     let append = session.journal.append(run, opened.epoch, seq, bytes, crate::journal::Release::Keep);
@@ -161,6 +173,7 @@ pub async fn resume(session: &Session<'_>, run: &RunId, owner: &str) -> Result<O
         state.apply(event).map_err(|why| DriveError::Illegal { run: run.to_string(), seq, why })?;
         session.view.event(event, &state);
     }
+    adopted::take_over(session, &state).await;
     Ok(Owned { run: run.clone(), epoch: opened.epoch, seq, state })
 }
 

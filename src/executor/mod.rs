@@ -3,6 +3,7 @@
 //! Only this module holds journal, adapters and world together. It decides nothing: `run` does, and asking it again changes
 //! nothing.
 
+mod adopted;
 pub mod create;
 pub mod drive;
 pub mod poll;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::chain::Record;
 use crate::model::ids::{Digest, RunId};
-use crate::model::ledger::{Entry, Known};
+use crate::model::ledger::{Adopted, Entry, Known};
 use crate::model::waiver::Person;
 use crate::policy::adopted;
 
@@ -21,6 +21,8 @@ pub trait Stored {
 pub struct Imported {
     /// Runs that nobody adopted.
     pub waiting: BTreeMap<RunId, Waiting>,
+    /// The last valid adoption of each run.
+    pub adopted: BTreeMap<RunId, Adopted>,
     /// Invalid adoptions, with their entry numbers.
     pub unsound: Vec<(u64, RunId, String)>,
 }
@@ -51,6 +53,8 @@ pub fn read<'r>(
                 let holds = |now| holds((operators.as_ref(), now), (&run, record.seq, &who), stored);
                 match holds(now) {
                     Ok(()) => {
+                        let adopted = Adopted { entry: Digest::of(&record.bytes), by: who.who.clone() };
+                        found.adopted.insert(run.clone(), adopted);
                         found.waiting.remove(&run);
                         lapsed.remove(&run);
                     }

@@ -288,6 +288,15 @@ pub struct Adoption {
     pub at: Timestamp,
 }
 
+/// A valid adoption in the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// The digest of the entry.
+    pub entry: Digest,
+    /// Who adopted the run.
+    pub by: String,
+}
+
 impl Adoption {
     /// The version that this build writes.
     pub const VERSION: u32 = 1;

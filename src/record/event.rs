@@ -248,6 +248,15 @@ pub enum EventKind {
         /// The process, as text for people.
         owner: String,
     },
+    /// A process continues a run that an operator of this store adopted. From here the run holds its guards under another name, and drctl
+    /// takes over those that it holds under its earlier one. A process of the store that the run came from then reads another holder, and
+    /// makes no more calls.
+    Adopted {
+        /// The new holder of the guards of the run.
+        holder: String,
+        /// The digest of the entry in the ledger.
+        entry: Digest,
+    },
     /// A process that continues the run uses endpoints that are not in the terms of the run.
     EndpointsUsed {
         /// Those.

@@ -112,6 +112,7 @@ impl RunState {
                 self.take_epoch(*epoch, owner, at);
                 self.place_all();
             }
+            EventKind::Adopted { holder, entry } => self.adopted(holder, entry),
             EventKind::EndpointsUsed { endpoints } => self.endpoints.extend(endpoints.iter().cloned()),
             EventKind::ProbeTurned { probe, good, since, last_other, .. } => {
                 let turn = Turn { good: *good, since: *since, last_other: *last_other };

@@ -57,6 +57,7 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     };
     let mut holders: Vec<_> = runbook.steps.iter().filter_map(|s| holder(&s.action)).collect();
     holders.dedup();
+    holders.extend(state.adoption.as_ref().and_then(|adoption| adoption.former.clone()));
     let (swapped, putting) = swapped(state);
     let mut fences = runbook.inherits.clone();
     for (i, (step, at)) in runbook.steps.iter().zip(&state.steps).enumerate() {

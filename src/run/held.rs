@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::judge::{StepDecision, StepObservation, locked};
-use super::state::{Mode, RunState, Status};
+use super::state::{Adoption, Mode, RunState, Status};
 use crate::inventory::Observation;
 use crate::kinds::{Operation, State, Target};
-use crate::model::ids::ComponentName;
+use crate::model::ids::{ComponentName, Digest};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 use crate::planner::refusal::flag;
@@ -32,6 +32,24 @@ pub struct Guard {
     pub target: Target,
     /// Who took it, as written in the guard.
     pub holder: String,
+    /// Who took it before the run was adopted.
+    pub former: Option<String>,
+}
+
+impl Guard {
+    /// Whether this is the run's own name, before or after an adoption.
+    pub fn is_held_by(&self, holder: Option<&str>) -> bool {
+        holder.is_some_and(|holder| holder == self.holder || self.former.as_deref() == Some(holder))
+    }
+
+    /// The call that takes an adopted guard over, if its former holder has it.
+    pub fn taken_over(&self, found: Option<&str>) -> Option<Action> {
+        let Target::Guard { component, place } = &self.target else { return None };
+        let instead_of = self.former.clone().filter(|former| Some(former.as_str()) == found);
+        let (component, place, holder) = (component.clone(), place.clone(), self.holder.clone());
+        instead_of
+            .map(|former| Action::Write(Write::Guard { component, place, holder, instead_of: Some(former) }))
+    }
 }
 
 /// The result of reading a guard.
@@ -44,6 +62,30 @@ enum Reading {
 }
 
 impl RunState {
+    /// Changes the name under which an adopted run holds its guards.
+    pub(super) fn adopted(&mut self, holder: &str, entry: &Digest) {
+        let mut former = None;
+        for (step, at) in self.runbook.steps.iter_mut().zip(&self.steps) {
+            match &mut step.action {
+                Action::Write(Write::Guard { holder: own, instead_of, .. }) => {
+                    former = Some(std::mem::replace(own, holder.to_owned()));
+                    if at.work.attempts > 0 {
+                        instead_of.clone_from(&former);
+                    }
+                }
+                Action::Write(Write::ReleaseGuard { holder: own, .. })
+                | Action::Check(Check::Guard { holder: own, .. }) => holder.clone_into(own),
+                _ => {}
+            }
+        }
+        self.adoption = Some(Adoption { entry: entry.clone(), former });
+    }
+
+    fn guard(&self, component: &ComponentName, target: Target, holder: &str) -> Guard {
+        let former = self.adoption.as_ref().and_then(|adoption| adoption.former.clone());
+        Guard { component: component.clone(), target, holder: holder.to_owned(), former }
+    }
+
     /// Guards that the run took and has not started to release; none once the run is over.
     pub fn guards(&self) -> Vec<Guard> {
         if self.finished() { Vec::new() } else { self.unreturned_guards() }
@@ -64,7 +106,7 @@ impl RunState {
                 let kept = at.undo.as_ref().is_none_or(|undo| undo.status == Status::Failed);
                 let held = matches!(at.work.status, Status::Done(_)) && kept;
                 let target = Target::Guard { component: component.clone(), place: place.clone() };
-                held.then(|| Guard { component: component.clone(), target, holder: holder.clone() })
+                held.then(|| self.guard(component, target, holder))
             }
             _ => None,
         });
@@ -191,7 +233,7 @@ pub(super) fn check(state: &RunState, i: usize, seen: &Observation, now: Timesta
         return StepDecision::Keep("the answer was for a different target".to_owned());
     };
     let target = Target::Guard { component: component.clone(), place: place.clone() };
-    let guard = Guard { component: component.clone(), target, holder: holder.clone() };
+    let guard = state.guard(component, target, holder);
     let held = || {
         StepDecision::Record(EventKind::StepFinished {
             step: step.clone(),
@@ -220,6 +262,9 @@ fn read(guard: &Guard, seen: &Observation) -> Reading {
     match seen {
         Observation::Value { state: State::Guard(found), .. } => match found.holder.as_deref() {
             Some(holder) if holder == guard.holder => Reading::Ours,
+            Some(former) if guard.is_held_by(Some(former)) => {
+                Reading::Unread(format!("it still names {former}, the holder before the run was adopted"))
+            }
             Some(other) => Reading::Lost(format!("{other} took over the guard of {component}")),
             None => Reading::Lost(format!("somebody removed the guard of {component}")),
         },

@@ -14,7 +14,7 @@ use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restart::Restart;
 use crate::kinds::{Exposure, Fact, Operation, Readings};
 use crate::model::environment::Endpoint;
-use crate::model::ids::{ComponentName, StepId};
+use crate::model::ids::{ComponentName, Digest, StepId};
 use crate::model::measure::ClockReading;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Rule, Waiver};
@@ -342,6 +342,8 @@ pub struct RunState {
     pub finished_at: Option<Timestamp>,
     /// What needed a person, and what people answered.
     pub attention: Attention,
+    /// The last adoption of the run, if it came from another store.
+    pub adoption: Option<Adoption>,
     /// Addresses of services that later processes sent calls to.
     pub endpoints: BTreeSet<Endpoint>,
     index: BTreeMap<StepId, usize>,
@@ -355,6 +357,15 @@ pub struct RunState {
     pub(super) dependents: Vec<Vec<usize>>,
     /// Positions of steps that the run may have to act on.
     pub(super) open: BTreeSet<usize>,
+}
+
+/// An adoption of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adoption {
+    /// The digest of the entry in the ledger.
+    pub entry: Digest,
+    /// Who held the guards of the run before, as written in them.
+    pub former: Option<String>,
 }
 
 impl RunState {
@@ -415,6 +426,7 @@ impl RunState {
             answered: BTreeMap::new(),
             finished_at: None,
             attention: Attention::default(),
+            adoption: None,
             endpoints: BTreeSet::new(),
             index,
             needs,

@@ -4,10 +4,12 @@
 use drctl::adapters::Cloud;
 use drctl::adapters::sandbox::Sandbox;
 use drctl::inventory::Observation;
+use drctl::journal::Record;
 use drctl::kinds::control::GuardState;
 use drctl::kinds::shared::fence::FenceMethod;
 use drctl::kinds::{Operation, State, Target};
-use drctl::model::ids::SiteName;
+use drctl::model::ids::{Digest, SiteName};
+use drctl::model::ledger::Adopted;
 use drctl::model::place::Place;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Rule, Waiver};
@@ -258,6 +260,76 @@ fn a_guard_that_is_anothers_is_lost_whatever_was_waived() {
         assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len(), "{look:?}");
         let lost = |e: &Event| matches!(&e.what, EventKind::GuardLost { .. });
         assert!(events(&done).iter().any(lost) && matches!(done.ended.stop, Stop::Failed(_)), "{look:?}");
+    }
+}
+
+/// A run that an operator of another store adopted while it waited.
+fn adopted(rig: Rig) -> Rig {
+    let adopted = Adopted { entry: Digest::of(b"the entry in the other store"), by: "bob".to_owned() };
+    Rig { adopted: Some(adopted), ..rig }
+}
+
+fn takes_over(action: &Action) -> bool {
+    matches!(action, Action::Write(Write::Guard { holder, instead_of: Some(_), .. }) if holder.contains("of bob, adopted as"))
+}
+
+/// The other store takes the guards over before anything else. The first store may still have a process that drives the run.
+#[test]
+fn an_adopted_run_takes_its_guards_over_and_the_store_that_it_came_from_calls_nothing_more() {
+    let rig = guarded();
+    let first = waiting(&rig);
+    let there = adopted(rig.clone());
+    let (done, _) = there.second(&first.records, &first.notes, &[], None).unwrap();
+    assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+    let adoptions = |done: &Rehearsed| {
+        events(done).iter().filter(|e| matches!(e.what, EventKind::Adopted { .. })).count()
+    };
+    assert_eq!(adoptions(&done), 1);
+    let of = |(_, bytes): &(Timestamp, Vec<u8>)| serde_json::from_slice::<Action>(bytes).ok();
+    let new = &done.notes[first.notes.len()..];
+    assert!(of(&new[0]).as_ref().is_some_and(takes_over), "{:?}", of(&new[0]));
+    let taken = new.iter().filter(|note| of(note).as_ref().is_some_and(takes_over)).cloned();
+    let notes: Notes = first.notes.iter().cloned().chain(taken).collect();
+    let later = notes.last().map(|(at, _)| *at);
+    let here = Rig { later, ..rig };
+    let (lost, _) = here.second(&first.records, &notes, &[], None).unwrap();
+    assert_eq!(deeds(&lost.notes).len(), deeds(&notes).len());
+    let gone = |e: &Event| matches!(&e.what, EventKind::GuardLost { reason, .. } if reason.contains("of bob, adopted as"));
+    assert!(events(&lost).iter().any(gone), "{:?}", lost.ended.stop);
+    // The process of the other store dies right after it took the guards over. The next one goes on under the same name.
+    let dead = until_of(&done, &first);
+    let (again, _) = there.second(&dead, &notes, &[], None).unwrap();
+    assert_eq!(again.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", again.ended.stop);
+    assert_eq!(adoptions(&again), 1);
+}
+
+/// The journal of a run up to its adoption.
+fn until_of(done: &Rehearsed, first: &Rehearsed) -> Vec<Record> {
+    let all = events(done);
+    let adopted = all.iter().position(|e| matches!(e.what, EventKind::Adopted { .. })).unwrap();
+    assert!(adopted >= first.records.len());
+    done.records[..=adopted].to_vec()
+}
+
+/// The guards cannot be read when the run is adopted, and later they still name the store that it came from.
+#[test]
+fn an_adopted_run_calls_nothing_before_it_took_its_guards_over() {
+    let rig = guarded();
+    let first = waiting(&rig);
+    let began = first.ended.state.last_at.max(BEGAN);
+    for to in [began + Dur::secs(20), began + Dur::secs(30 * 24 * 60 * 60)] {
+        let how = Meddling { look: UNREAD[0], from: BEGAN, to };
+        let there = Rig { meddling: Some(how), later: Some(began), ..adopted(rig.clone()) };
+        let (done, _) = there.second(&first.records, &first.notes, &[], None).unwrap();
+        assert_eq!(deeds(&done.notes).len(), deeds(&first.notes).len(), "{:?}", done.ended.stop);
+        assert!(
+            blocked(&done).is_some_and(|why| why.contains("cannot read the guard")),
+            "{:?}",
+            done.ended.stop
+        );
+        let rig = Rig { later: Some(done.ended.state.last_at + Dur::secs(1)), ..adopted(rig.clone()) };
+        let (again, _) = rig.second(&done.records, &done.notes, &[Signal::Resume], None).unwrap();
+        assert_eq!(again.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", again.ended.stop);
     }
 }
 

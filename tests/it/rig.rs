@@ -19,6 +19,7 @@ use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::{State, Target};
 use drctl::model::ids::{ComponentName, Digest, RunId, SiteName};
 use drctl::model::intent::{Drill, Intent};
+use drctl::model::ledger::Adopted;
 use drctl::model::place::Place;
 use drctl::model::policy::Policy;
 use drctl::model::terms::Terms;
@@ -106,6 +107,8 @@ pub struct Rig {
     pub set_back: Option<(Dur, Dur)>,
     /// How long nobody drove the run before the second process, and how far the clock of that process is behind the last event.
     pub idle: Option<(Dur, Dur)>,
+    /// The adoption of the run, if the second process drives it in another store.
+    pub adopted: Option<Adopted>,
 }
 
 /// The result of listing zones when the runbook is made.
@@ -194,6 +197,7 @@ impl Rig {
             jumps: None,
             set_back: None,
             idle: None,
+            adopted: None,
         }
     }
 
@@ -311,7 +315,8 @@ impl Rig {
         let journal = MemoryJournal::from_records(&Self::journal_of(&events.collect::<Vec<_>>()));
         let sandbox = Sandbox::new(&self.plan, self.scenario.clone(), self.seed, BEGAN, world.clone());
         let session = session(&journal, &sandbox, &world, &|| 0);
-        let owned = world.block_on(create::resume(&session, &run_id(), "test again")).unwrap();
+        let owned =
+            world.block_on(create::resume(&session, &run_id(), "test again", self.adopted.as_ref())).unwrap();
         (owned, world)
     }
 
@@ -530,7 +535,8 @@ impl Rig {
         let cloud = Meddled { sandbox: &sandbox, world: &world, how: self.meddling };
         let session = Session { cloud: &cloud, ..session(&journal, &sandbox, &world, &interrupts) };
         let ended = world.block_on(async {
-            let owned = create::resume(&session, &run_id(), "test again").await.unwrap();
+            let owned =
+                create::resume(&session, &run_id(), "test again", self.adopted.as_ref()).await.unwrap();
             let recorder = Recorder::resumed(3, &owned.state.turns);
             let left = world.sleep_until(world.now() + self.patience);
             match select(pin!(drive::drive(&session, owned, recorder)), pin!(left)).await {

@@ -61,7 +61,7 @@ pub fn lost(
             printer.note(&held::words(ours, &seen.why_not()));
             continue;
         };
-        if found.holder.as_ref() != Some(&ours.holder) {
+        if !ours.is_held_by(found.holder.as_deref()) {
             return Ok(Some((target, found.holder.clone())));
         }
     }

@@ -446,8 +446,9 @@ fn go_on(
     let session = stage.session(store, &view, &count, patience);
     let recorder = Recorder::resumed(state.runbook.probe_consecutive, &state.turns);
     let virtual_began = stage.world.now();
+    let adopted = store.imported()?.adopted.remove(run);
     let ended = stage.world.block_on(async {
-        let owned = create::resume(&session, run, &super::start::owner(&stage)).await?;
+        let owned = create::resume(&session, run, &super::start::owner(&stage), adopted.as_ref()).await?;
         let work = drive::drive(&session, owned, recorder);
         ledger::kept((context, printer, &session), store, run, work).await
     });
