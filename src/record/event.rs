@@ -551,7 +551,7 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sha256: Option<Digest>,
     },
-    /// A person confirmed that they did a step by hand. drctl checks it by observation.
+    /// A person confirmed that they did a step by hand. drctl checks it by observation, except for a command.
     ClaimedDone {
         /// The step.
         step: StepId,

@@ -180,10 +180,8 @@ fn started(state: &RunState, i: usize, now: Timestamp) -> Vec<Effect> {
             }
         }
         Action::Op(Operation::Promote(_)) => promote(state, i, now),
-        // A person says that it ran. drctl cannot observe that.
-        Action::Op(Operation::Run(_))
-            if state.steps[i].claimed_by.is_some() && state.work(i).attempts > 0 =>
-        {
+        // A person says that it ran. drctl cannot observe that, so it does not run the command a second time.
+        Action::Op(Operation::Run(_)) if state.steps[i].claimed_by.is_some() => {
             vec![record(EventKind::StepFinished { step: id.clone(), end: End::ByHand, facts: Vec::new() })]
         }
         // It continues once drctl can read the guard, however long that takes.

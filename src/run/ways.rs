@@ -3,7 +3,7 @@
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status};
-use crate::kinds::Called;
+use crate::kinds::{Called, Operation};
 use crate::model::intent::Intent;
 use crate::record::action::{Action, Gate, Undo};
 use crate::record::event::End;
@@ -205,9 +205,14 @@ impl RunState {
         let resume = self.created.command("runs resume", "");
         let mut ways = Vec::new();
         if step.action.watch(&Called::NOT_YET).is_some() {
+            let checks = match step.action {
+                // What a command does cannot be observed.
+                Action::Op(Operation::Run(_)) => "",
+                _ => "drctl checks the result; ",
+            };
             ways.push(Way {
                 command: self.created.command("runs done", &format!(" {}", step.id)),
-                means: format!("use this if you did it by hand; drctl checks the result; then {resume}"),
+                means: format!("use this if you did it by hand; {checks}then {resume}"),
             });
         }
         if may_skip(self, i).is_ok() {

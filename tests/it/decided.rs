@@ -83,7 +83,7 @@ pub fn promote() -> Action {
     Action::from(Promote { db: db("db-east"), backup_days: None, takeover: None })
 }
 
-fn command(idempotent: bool) -> Action {
+pub fn command(idempotent: bool) -> Action {
     Action::from(Command { argv: vec!["true".to_owned()], idempotent, env: Vec::new() })
 }
 
@@ -360,6 +360,9 @@ fn a_command_that_may_have_run_is_run_again_on_a_persons_word_only() {
         (true, false, 1, blocked(), "approval"),
         (false, true, 1, blocked(), "step_finished a"),
         (true, true, 1, Status::Started, "step_finished a"),
+        // A person ran it before drctl did.
+        (false, true, 0, Status::Started, "step_finished a"),
+        (true, true, 0, blocked(), "step_finished a"),
     ] {
         let context = format!("idempotent {idempotent}, claimed {claimed}, {calls} calls, {status:?}");
         let mut state = under_way(vec![(step("a", command(idempotent)), status)]);

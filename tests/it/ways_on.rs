@@ -9,7 +9,7 @@ use drctl::record::runbook::{OnFailure, Phase, Step};
 use drctl::run::RunState;
 use drctl::run::state::{Mode, Status};
 
-use crate::decided::{DONE, cancelled, component, db, minutes, promote, scale, step, under_way};
+use crate::decided::{DONE, cancelled, command, component, db, minutes, promote, scale, step, under_way};
 use crate::rig::BEGAN;
 
 fn guard() -> Action {
@@ -109,6 +109,14 @@ fn only_a_failed_step_that_halts_the_run_has_ways_around_it() {
     let goes_on = under_way(vec![(passed_over, Status::Failed), (step("b", scale()), Status::Pending)]);
     assert_eq!(commands(&goes_on), ["runs resume run", "runs cancel run"]);
     assert_eq!(goes_on.ways_on()[0].means, "continues the run");
+}
+
+#[test]
+fn what_was_done_by_hand_is_checked_unless_it_is_a_command() {
+    let means =
+        |action: Action| under_way(vec![(step("a", action), Status::Failed)]).ways_on()[1].means.clone();
+    assert!(means(scale()).contains("drctl checks the result"));
+    assert!(!means(command(false)).contains("checks"), "{}", means(command(false)));
 }
 
 #[test]

@@ -66,7 +66,7 @@ pub enum RunsCommand {
         #[arg(long)]
         reason: String,
     },
-    /// Confirm that you did a step by hand; drctl then checks the result
+    /// Confirm that you did a step by hand; drctl then checks the result, except that of a command
     Done {
         /// The run
         run: String,
