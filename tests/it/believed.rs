@@ -16,7 +16,7 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Gate, Write};
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
-use drctl::record::runbook::{Phase, Step};
+use drctl::record::runbook::{Phase, Step, Unless};
 use drctl::run::exposure::at_least;
 use drctl::run::outcome::{Again, CallOutcome, NO_CREDENTIALS, after_call};
 use drctl::run::state::{FenceDebt, Mode, Status, Work};
@@ -132,6 +132,24 @@ fn a_step_establishes_no_fact_that_is_anothers() {
     assert!(!ends(scale(), restored()), "the loss of a restore is counted by its own step");
 }
 
+/// A proven fence makes the next method unnecessary. It makes no approval unnecessary, whatever the runbook in the journal says.
+#[test]
+fn no_journal_skips_an_approval() {
+    let skips = |action: Action| {
+        let of = Step { unless: Some(Unless::Fenced(component())), ..step("a", action) };
+        let sql = step("sql", fence(FenceMethod::Sql));
+        let mut state = under_way(vec![(sql, Status::Started), (of, Status::Started)]);
+        let facts = vec![proven(None)];
+        let what = EventKind::StepFinished { step: "sql".into(), end: End::Performed, facts };
+        say(&mut state, minutes(1), what);
+        takes(state, EventKind::StepSkipped { step: "a".into(), reason: "fenced".to_owned(), who: None })
+    };
+    assert!(skips(fence(FenceMethod::SecurityGroup)));
+    let (ask, expires_after_ms) = ("may we?".to_owned(), Dur::mins(30));
+    let gate = Gate::Approval { ask, expires_after_ms, by: Vec::new(), override_by: None };
+    assert!(!skips(Action::Gate(gate)));
+}
+
 #[test]
 fn an_effect_may_come_for_as_long_as_its_service_takes_and_no_longer() {
     let state = accepted(switch());
@@ -189,12 +207,16 @@ fn a_promotion_is_withdrawn_once_after_it_was_asked_for_and_not_while_it_is_call
         state.steps[0].work.status = Status::Blocked { why: why(), rule, flag: None };
         state
     };
-    assert!(!takes(blocked(false), begin()), "nothing was asked for");
+    let refusal = |mut state: RunState, what: EventKind| {
+        state.apply(&Event { at: minutes(1), what }).unwrap_err().to_string()
+    };
+    let invalid = |event: &str| format!("`{event}` is not valid while step `a` is blocked");
+    assert_eq!(refusal(blocked(false), begin()), invalid("withdraw_intended"), "nothing was asked for");
     let mut calling = blocked(true);
     calling.steps[0].work.status = Status::Calling;
     assert!(!takes(calling, begin()), "the call is under way");
     let [withdrawn, failed] = results();
-    assert!(!takes(blocked(true), withdrawn), "nobody began it");
+    assert_eq!(refusal(blocked(true), withdrawn), invalid("withdrawn"), "nobody began it");
     assert!(takes(blocked(true), failed.clone()), "the guard was not read, so nobody began it");
     assert!(!takes(blocked(false), failed), "nothing was asked for");
     for result in results() {
@@ -367,26 +389,29 @@ fn a_fence_that_failed_is_begun_anew_when_its_place_answers() {
     assert!(waits(false) && !waits(true));
 }
 
+fn proven(last_commit: Option<Timestamp>) -> Fact {
+    Fact::Fenced {
+        component: component(),
+        method: FenceMethod::Sql,
+        at: minutes(9),
+        last_commit,
+        last_commit_there: None,
+        clock: None,
+        wal: None,
+        word: None,
+        proof: "nobody may log in".to_owned(),
+        unexplained: None,
+        unreplicated: Vec::new(),
+    }
+}
+
 /// Commits of the old primary after the promotion are lost. Both clocks may differ by a second.
 #[test]
 fn a_commit_after_the_promotion_is_a_loss_once_it_is_later_than_the_clocks_may_differ() {
     let least = |after: Dur, paid: bool| {
         let mut state = one(fence(FenceMethod::Sql), Status::Started);
-        let proven = Fact::Fenced {
-            component: component(),
-            method: FenceMethod::Sql,
-            at: minutes(9),
-            last_commit: Some(minutes(2) + after),
-            last_commit_there: None,
-            clock: None,
-            wal: None,
-            word: None,
-            proof: "nobody may log in".to_owned(),
-            unexplained: None,
-            unreplicated: Vec::new(),
-        };
-        let what =
-            EventKind::StepFinished { step: StepId::new("a"), end: End::Performed, facts: vec![proven] };
+        let facts = vec![proven(Some(minutes(2) + after))];
+        let what = EventKind::StepFinished { step: StepId::new("a"), end: End::Performed, facts };
         say(&mut state, minutes(9), what);
         state.promoted_at.insert(component(), minutes(2));
         let paid = paid.then(|| (minutes(9), "p".to_owned()));

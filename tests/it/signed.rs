@@ -11,7 +11,7 @@ use drctl::journal::verify;
 use drctl::model::ids::{Digest, RunId, SiteName, StepId};
 use drctl::model::ledger::StoreWorld;
 use drctl::model::time::{Dur, Timestamp};
-use drctl::model::waiver::Person;
+use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::event::{End, Event, EventKind, Signal, WorldKind};
 use drctl::record::statement::{NAMESPACE, Statement};
 use drctl::run::{RunState, signal};
@@ -268,6 +268,18 @@ fn a_statement_is_taken_once_and_counts_while_it_is_good() {
         ["dba", "engineering-lead"],
         "a yes that expired is none"
     );
+
+    let rule = Rule::GuardUnread;
+    let who = Person::claimed("eve");
+    let waiver = Waiver { rule, component: None, accept_loss_ms: None, reason: "r".to_owned(), who };
+    let waives = || Signal::Waive { waiver: waiver.clone() };
+    let eve = signed(&folder, "eve.key", &Statement { signal: Some(waives()), ..yes(&state, "eve") });
+    let waived = signal::take(&state, waives(), eve.clone(), at);
+    assert!(matches!(waived[..], [EventKind::Waived { .. }]), "{waived:?}");
+    waived.into_iter().for_each(|what| state.apply(&Event { at, what }).unwrap());
+    let again = signal::take(&state, waives(), eve, at);
+    let [EventKind::SignalRefused { reason, .. }] = &again[..] else { panic!("{again:?}") };
+    assert!(reason.contains("was already used"), "{reason}");
 }
 
 #[test]
