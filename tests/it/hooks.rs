@@ -9,9 +9,13 @@ use drctl::inventory::Observation;
 use drctl::kinds::State;
 use drctl::kinds::control::CommandState;
 use drctl::kinds::shared::command::Command;
-use drctl::model::time::Timestamp;
-use drctl::run::outcome::CallOutcome;
+use drctl::model::time::{Dur, Timestamp};
+use drctl::record::action::Action;
+use drctl::run::outcome::{CallOutcome, after_call, out_of_time};
+use drctl::run::state::Status;
 use drctl::world::World;
+
+use crate::decided::{command, minutes, scale, step, under_way, words};
 
 fn surroundings() {
     process::inherit(|| {
@@ -148,7 +152,7 @@ fn whoever_stops_waiting_for_a_command_ends_all_that_it_started() {
             loop {
                 match std::fs::read_to_string(&file).ok().filter(|text| text.ends_with('\n')) {
                     Some(pid) => break pid.trim().to_owned(),
-                    None => world.sleep_until(world.now() + drctl::model::time::Dur(20)).await,
+                    None => world.sleep_until(world.now() + Dur(20)).await,
                 }
             }
         });
@@ -162,4 +166,17 @@ fn whoever_stops_waiting_for_a_command_ends_all_that_it_started() {
         assert!(began.elapsed() < Duration::from_secs(60), "{pid} lives on");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// At its timeout, drctl ends a command with all its processes. What one that may not run twice did until then is unknown.
+#[test]
+fn at_its_timeout_an_idempotent_command_has_failed_and_any_other_call_is_in_doubt() {
+    let told = |action: Action| {
+        let outcome = out_of_time(&action, Dur::mins(5));
+        let state = under_way(vec![(step("a", action), Status::Started)]);
+        words(&after_call(&state, 0, outcome, minutes(1), 0))
+    };
+    assert_eq!(told(command(true)), "call_refused a, step_failed a");
+    assert_eq!(told(command(false)), "call_in_doubt a");
+    assert_eq!(told(scale()), "call_in_doubt a");
 }
