@@ -50,7 +50,13 @@ impl Kind for AuroraGlobal {
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
         for db in self.0.servers(plan, name) {
             let place = &db.place;
-            let look = ["rds:DescribeGlobalClusters", "rds:DescribeDBClusters", "cloudwatch:GetMetricData"];
+            let look = [
+                "rds:DescribeGlobalClusters",
+                "rds:DescribeDBClusters",
+                "rds:DescribeDBInstances",
+                "rds:DescribeEvents",
+                "cloudwatch:GetMetricData",
+            ];
             needs.add(place, "*".to_owned(), &look);
             if db.fence_group.is_some() {
                 needs.add(place, "*".to_owned(), FENCE_GROUP);
