@@ -110,7 +110,7 @@ macro_rules! made_as_a_whole {
     };
 }
 
-/// For an operation that only observes, so that there is nothing to undo.
+/// For an operation that only observes, so that there is nothing to undo. Nobody may skip it if it is a safety step.
 macro_rules! only_observes {
     () => {
         type Back = std::convert::Infallible;
@@ -128,7 +128,7 @@ macro_rules! only_observes {
         }
 
         fn left_out(&self) -> Option<String> {
-            Some("continues without this check".to_owned())
+            (!self.properties().safety).then(|| "continues without this check".to_owned())
         }
 
         fn changes(&self) -> Vec<crate::model::change::Change> {

@@ -6,7 +6,7 @@ use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Found, Judged, Op as _, Operation, Parts, Progress, Readings, State, Target};
 use crate::model::change::Change;
 use crate::model::properties::Late;
-use crate::record::action::Action;
+use crate::record::action::{Action, Check};
 
 impl Action {
     /// The operation of a kind, if it is one.
@@ -63,9 +63,13 @@ impl Action {
     pub fn left_out(&self) -> Option<String> {
         match self {
             Self::Op(op) => op.left_out(),
-            Self::Check(_) => Some("continues without this check".to_owned()),
+            Self::Check(Check::Evidence { .. }) => Some("continues without this check".to_owned()),
             Self::Wait { .. } => Some("continues at once".to_owned()),
-            Self::Write(_) | Self::Gate(_) => None,
+            Self::Check(
+                Check::Identity { .. } | Check::Guard { .. } | Check::Exposure { .. } | Check::Probe { .. },
+            )
+            | Self::Write(_)
+            | Self::Gate(_) => None,
         }
     }
 
