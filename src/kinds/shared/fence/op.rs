@@ -203,13 +203,12 @@ impl Op for Unfence {
 
     made_as_a_whole!();
 
+    /// Security groups become active within about a minute, as for the fence.
     fn estimate(&self) -> Estimate {
         match self.0.method {
+            FenceMethod::SecurityGroup => Estimate::new(Dur::secs(60), Dur::mins(5)),
             FenceMethod::Stop => STOPS,
-            FenceMethod::Sql
-            | FenceMethod::AllowConnections
-            | FenceMethod::PgHba
-            | FenceMethod::SecurityGroup => STATEMENTS,
+            FenceMethod::Sql | FenceMethod::AllowConnections | FenceMethod::PgHba => STATEMENTS,
         }
     }
 
