@@ -125,7 +125,7 @@ impl Op for Promote {
         if let Some(how) = &self.takeover {
             let resource = format!("aws_rds_global_cluster {}", how.global);
             let (before, after) = (format!("writer is not {}", db.id), format!("writer is {}", db.id));
-            return vec![change(&resource, "members", &before, after)];
+            return vec![change(&resource, "global_cluster_members", &before, after)];
         }
         if db.engine == Engine::Postgres {
             return vec![change(&format!("database {}", db.id), "role", "standby", "primary".to_owned())];
@@ -216,7 +216,7 @@ impl Op for Withdraw {
     fn calls(&self) -> Vec<Call> {
         let db = &self.db;
         let text = format!("on the host of {}: pg_ctl -m immediate stop, then pg_ctl start", db.id);
-        vec![by_hand(("sql", "statement"), &db.place.name, true, &text), look(db)]
+        vec![by_hand(("host", "withdraw"), &db.place.name, true, &text), look(db)]
     }
 
     /// A standby stays a standby.
