@@ -201,5 +201,5 @@ fn scale_calls(s: &Scale) -> Vec<Call> {
     let look = of("DescribeAutoScalingGroups", false, look);
     let resume = processes("ResumeProcesses", "resume-processes", &s.resume);
     let suspend = processes("SuspendProcesses", "suspend-processes", &s.suspend);
-    resume.into_iter().chain(update).chain([look]).chain(suspend).collect()
+    resume.into_iter().chain(update).chain(suspend).chain([look]).collect()
 }

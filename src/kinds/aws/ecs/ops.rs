@@ -157,10 +157,18 @@ impl Op for ScaleService {
         let limits = (!limits.is_empty())
             .then(|| call("application-autoscaling", "RegisterScalableTarget", &place.name, true, register));
         let count = desired.map(|_| call("ecs", "UpdateService", &place.name, true, update));
+        let look_at_limits = self.scalable_target.then(|| {
+            let look = format!(
+                "aws application-autoscaling describe-scalable-targets --region {region} --service-namespace ecs --scalable-dimension ecs:service:DesiredCount --resource-ids {}",
+                quoted(&of.resource_id())
+            );
+            call("application-autoscaling", "DescribeScalableTargets", &place.name, false, look)
+        });
         limits
             .into_iter()
             .chain(count)
             .chain([call("ecs", "DescribeServices", &place.name, false, look)])
+            .chain(look_at_limits)
             .collect()
     }
 

@@ -127,7 +127,7 @@ impl Op for SetRoutingControls {
     }
 
     fn calls(&self) -> Vec<Call> {
-        vec![route_call(self)]
+        route_calls(self)
     }
 
     fn changes(&self) -> Vec<Change> {
@@ -143,21 +143,34 @@ impl fmt::Display for SetRoutingControls {
     }
 }
 
-fn route_call(r: &SetRoutingControls) -> Call {
+fn route_calls(r: &SetRoutingControls) -> Vec<Call> {
     let state = |on: bool| if on { "On" } else { "Off" };
-    let of = |(site, on): (SiteName, bool)| {
-        let arn = r.controls.controls.get(&site).map_or("", String::as_str);
-        format!("{{\"RoutingControlArn\":\"{arn}\",\"RoutingControlState\":\"{}\"}}", state(on))
+    let arn = |site: &SiteName| r.controls.controls.get(site).map_or("", String::as_str);
+    let wanted = r.wanted();
+    let entry = |(site, on): (&SiteName, &bool)| {
+        let (arn, state) = (arn(site), state(*on));
+        format!("{{\"RoutingControlArn\":\"{arn}\",\"RoutingControlState\":\"{state}\"}}")
     };
-    let entries: Vec<_> = r.wanted().into_iter().map(of).collect();
+    let entries: Vec<_> = wanted.iter().map(entry).collect();
     let (region, url) = r.controls.endpoints.iter().next().map_or(("", ""), |(r, u)| (r, u));
-    let text = format!(
-        "aws route53-recovery-cluster update-routing-control-states --region {} --endpoint-url {} --update-routing-control-state-entries {}   # or at any other endpoint of the cluster",
-        quoted(region),
-        quoted(url),
+    let endpoint = format!("--region {} --endpoint-url {}", quoted(region), quoted(url));
+    let of = |operation, mutates, text| {
+        call("route53-recovery-cluster", operation, &r.controls.place.name, mutates, text)
+    };
+    let update = format!(
+        "aws route53-recovery-cluster update-routing-control-states {endpoint} --update-routing-control-state-entries {}   # or at any other endpoint of the cluster",
         quoted(&format!("[{}]", entries.join(",")))
     );
-    call("route53-recovery-cluster", "UpdateRoutingControlStates", region, true, text)
+    let get = |(site, on): (&SiteName, &bool)| {
+        let text = format!(
+            "aws route53-recovery-cluster get-routing-control-state {endpoint} --routing-control-arn {}   # until {}",
+            quoted(arn(site)),
+            state(*on)
+        );
+        of("GetRoutingControlState", false, text)
+    };
+    let update = of("UpdateRoutingControlStates", true, update);
+    std::iter::once(update).chain(wanted.iter().map(get)).collect()
 }
 
 fn on(controls: &BTreeMap<SiteName, bool>) -> String {

@@ -108,7 +108,7 @@ impl Op for SetHealthObject {
     }
 
     fn calls(&self) -> Vec<Call> {
-        vec![signal_call(self)]
+        signal_calls(self)
     }
 
     fn changes(&self) -> Vec<Change> {
@@ -129,19 +129,30 @@ impl fmt::Display for SetHealthObject {
     }
 }
 
-fn signal_call(s: &SetHealthObject) -> Call {
+fn signal_calls(s: &SetHealthObject) -> Vec<Call> {
     let (url, region) = (quoted(&s.object.url), quoted(&s.object.place.region));
+    let (bucket, key) = s.object.parts().unwrap_or_default();
+    let of = |operation, mutates, text| call("s3", operation, &s.object.place.name, mutates, text);
+    let get = format!(
+        "aws s3api get-object --region {region} --bucket {} --key {} /dev/stdout",
+        quoted(bucket),
+        quoted(key)
+    );
     match s.present {
         true => {
-            let text = format!("printf '%s' {} | aws s3 cp --region {region} - {url}", quoted(&s.holder));
-            call("s3", "PutObject", &s.object.place.name, true, text)
+            // Nobody without credentials can read an object that is encrypted with a KMS key, which may be the bucket's default.
+            let put = format!(
+                "printf '%s' {} | aws s3 cp --region {region} --content-type text/plain --sse AES256 - {url}",
+                quoted(&s.holder)
+            );
+            vec![
+                of("PutObject", true, put),
+                of("GetObject", false, format!("{get}   # until it shows the content")),
+            ]
         }
-        false => call(
-            "s3",
-            "DeleteObject",
-            &s.object.place.name,
-            true,
-            format!("aws s3 rm --region {region} {url}"),
-        ),
+        false => vec![
+            of("DeleteObject", true, format!("aws s3 rm --region {region} {url}")),
+            of("GetObject", false, format!("{get}   # until it fails with NoSuchKey")),
+        ],
     }
 }

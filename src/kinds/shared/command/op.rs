@@ -76,7 +76,7 @@ impl Op for Command {
 
     fn calls(&self) -> Vec<Call> {
         let words = self.argv.iter().map(|a| quoted(a)).collect::<Vec<_>>().join(" ");
-        vec![call("command", "run", "here", true, words)]
+        vec![call("command", "run", "this machine", true, words)]
     }
 
     /// Only its author knows what it changes.

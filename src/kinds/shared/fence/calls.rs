@@ -2,9 +2,9 @@
 
 use crate::kinds::aws::{aurora, rds};
 use crate::kinds::shared::database::Engine;
-use crate::kinds::shared::database::calls::sql_by_hand;
+use crate::kinds::shared::database::calls::{look, sql_by_hand};
 use crate::kinds::shared::fence::{Fence, FenceMethod};
-use crate::model::call::{Call, asked, by_hand, quoted};
+use crate::model::call::{Call, asked, by_hand, call, quoted};
 
 /// The calls that set and prove it.
 pub(super) fn set(f: &Fence) -> Vec<Call> {
@@ -30,14 +30,22 @@ pub(super) fn set(f: &Fence) -> Vec<Call> {
             let proof = "ls /proc/*/cwd, DATA/postmaster.pid: no process works in DATA; and the endpoint refuses a connection";
             vec![on_host(f, "stop", true, text), on_host(f, "look", false, proof)]
         }
-        FenceMethod::SecurityGroup if f.db.engine == Engine::Aurora => aurora::calls::isolate(f),
-        FenceMethod::SecurityGroup => by_group(f),
+        FenceMethod::SecurityGroup => {
+            let calls = match f.db.engine {
+                Engine::Aurora => aurora::calls::isolate(f),
+                Engine::Rds | Engine::Postgres => by_group(f),
+            };
+            calls.into_iter().chain([rules(f)]).collect()
+        }
     }
 }
 
-/// The calls that lift it.
+/// The calls that lift it, and those that show that it is lifted.
 pub(super) fn lift(f: &Fence) -> Vec<Call> {
-    let statement = |text: &str| vec![sql_by_hand(&f.db.place.name, &f.db.id, true, text)];
+    let (at, id) = (&f.db.place.name, &f.db.id);
+    let census =
+        "SELECT ... FROM pg_roles, pg_database, pg_subscription -- nothing that the fence set is left";
+    let statement = |text: &str| vec![sql_by_hand(at, id, true, text), sql_by_hand(at, id, false, census)];
     match f.method {
         FenceMethod::Sql => statement(
             "ALTER SUBSCRIPTION <name> ENABLE for each that the fence disabled; for each member of drctl_fenced: ALTER ROLE <role> LOGIN; REVOKE drctl_fenced FROM <role>",
@@ -49,17 +57,16 @@ pub(super) fn lift(f: &Fence) -> Vec<Call> {
             let text = "remove the lines between the marks of drctl from hba_file, and nothing else; then pg_ctl -D DATA reload";
             let mut calls = vec![on_host(f, "rules", true, text)];
             calls.extend(statement("COMMENT ON ROLE drctl_fenced IS <without that mark>"));
+            calls.push(sql_by_hand(at, id, false, "SELECT .. FROM pg_hba_file_rules, pg_conf_load_time() -- no rule of drctl, without an error, and read"));
             calls
         }
         FenceMethod::Stop => {
-            vec![on_host(
-                f,
-                "start",
-                true,
-                "rm DATA/standby.signal, only drctl's own; then `start` of `host:`, else pg_ctl start",
-            )]
+            let text = "rm DATA/standby.signal, only drctl's own; then `start` of `host:`, else pg_ctl start";
+            let proof =
+                "DATA/postmaster.pid: the server works in DATA; and the endpoint accepts a connection";
+            vec![on_host(f, "start", true, text), on_host(f, "look", false, proof)]
         }
-        FenceMethod::SecurityGroup => vec![modify_groups(f, &words(&f.groups_before))],
+        FenceMethod::SecurityGroup => vec![modify_groups(f, &words(&f.groups_before)), look(&f.db)],
     }
 }
 
@@ -80,9 +87,23 @@ fn statements(f: &Fence, text: &str) -> Vec<Call> {
     vec![sql_by_hand(at, id, true, text), sql_by_hand(at, id, false, census)]
 }
 
+/// The security group of the fence, as a word of a shell.
+fn group(f: &Fence) -> String {
+    quoted(f.db.fence_group.as_deref().unwrap_or("<fence_group>"))
+}
+
+/// The rules of that group: a rule would let somebody through.
+fn rules(f: &Fence) -> Call {
+    let text = format!(
+        "aws ec2 describe-security-groups --region {} --group-ids {}   # IpPermissions and IpPermissionsEgress must be empty",
+        quoted(&f.db.place.region),
+        group(f)
+    );
+    call("ec2", "DescribeSecurityGroups", &f.db.place.name, false, text)
+}
+
 fn by_group(f: &Fence) -> Vec<Call> {
     let (at, id) = (&f.db.place.name, &f.db.id);
-    let group = f.db.fence_group.as_deref().unwrap_or("<fence_group>").to_owned();
     let region = quoted(&f.db.place.region);
     let reboot = format!(
         "aws rds reboot-db-instance --region {region} --db-instance-identifier {}   # once only that group is active: it ends the sessions that are still open",
@@ -93,7 +114,7 @@ fn by_group(f: &Fence) -> Vec<Call> {
         quoted(id)
     );
     vec![
-        modify_groups(f, &quoted(&group)),
+        modify_groups(f, &group(f)),
         rds::calls::about(&f.db, "rds", "RebootDBInstance", true, reboot),
         rds::calls::describe(&f.db.place.region, at, id),
         rds::calls::about(&f.db, "rds", "DescribeEvents", false, events),

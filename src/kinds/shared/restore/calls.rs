@@ -99,7 +99,8 @@ fn managed(part: Part, of: &Restore, new: &NewInstance) -> Vec<Call> {
             );
             vec![about(db, "rds", "ModifyDBInstance", true, text), describe(&db.place.region, at, &db.id)]
         }
-        Part::Revert => Vec::new(),
+        // drctl takes the name from no copy that users reach, so it only observes who has it.
+        Part::Revert => vec![describe(&db.place.region, at, &db.id)],
         Part::Destroy => modify(
             "DeleteDBInstance",
             format!(
