@@ -87,6 +87,7 @@ mod named_runs;
 mod notices;
 mod objectives;
 mod objects;
+mod operations;
 mod oracle;
 mod overdue;
 mod owed;
