@@ -196,18 +196,17 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
     // The run's last actions are written together with its end, and were not pending.
     let owed = |id: &StepId| {
         let action = state.position(id).map(|i| &state.step(i).action);
-        matches!(action, Some(Action::Op(Operation::Fence(_) | Operation::CheckPromotable(_))))
+        matches!(action, Some(Action::Op(Operation::Fence(_))))
     };
     match &event.what {
+        EventKind::NewPrimaryChecked { .. } => "pending fence: ",
         EventKind::StepStarted { step: id }
         | EventKind::StepFinished { step: id, .. }
         | EventKind::StepFailed { step: id, .. }
         | EventKind::CallIntended { step: id, .. }
             if state.finished() && owed(id) && state.owed().next().is_some() =>
         {
-            // The check is of the new primary, and proves no fence.
-            let fences = |i| matches!(state.step(i).action, Action::Op(Operation::Fence(_)));
-            if state.position(id).is_some_and(fences) { "pending fence: " } else { "new primary: " }
+            "pending fence: "
         }
         _ => "",
     }
@@ -355,6 +354,13 @@ fn owed_words(p: &Printer, what: &EventKind) -> Option<String> {
         EventKind::FencePending { component } => p.paint(
             YELLOW,
             &format!("the fence of {component} is PENDING, because a waiver allowed the promotion"),
+        ),
+        EventKind::NewPrimaryChecked { component, writes: true, .. } => {
+            format!("the new primary of {component} takes writes")
+        }
+        EventKind::NewPrimaryChecked { component, writes: false, seen } => p.paint(
+            YELLOW,
+            &format!("it is not known that the new primary of {component} takes writes: {seen}"),
         ),
         EventKind::WithdrawIntended { step } => {
             format!("{step}: drctl withdraws the request; it stops the standby and starts it again")

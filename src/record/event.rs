@@ -468,6 +468,15 @@ pub enum EventKind {
         /// The component.
         component: ComponentName,
     },
+    /// After the end of the run, drctl looked whether the new primary takes writes. It sets a pending fence only right after that.
+    NewPrimaryChecked {
+        /// The component.
+        component: ComponentName,
+        /// Whether it takes writes.
+        writes: bool,
+        /// What drctl observed.
+        seen: String,
+    },
     /// A place with a pending or awaited fence answers again. drctl tries every fence method there at once.
     PlaceAnswered {
         /// The place's name.

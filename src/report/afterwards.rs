@@ -7,6 +7,7 @@ use super::duties::{Obligation, Standing};
 use super::overrides::Override;
 use super::summary::{InDoubt, Store};
 use crate::model::ids::ComponentName;
+use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Status};
@@ -42,7 +43,10 @@ pub struct Debt {
     pub at: Option<Timestamp>,
     /// A description.
     pub text: String,
-    /// Attempts and observations after the end of the run.
+    /// The number of looks at the new primary and of calls to fence the old one, after the end of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u32>,
+    /// The last look and the last attempt of each fence method, with the results.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub looks: Vec<String>,
 }
@@ -63,6 +67,7 @@ pub fn debts(
         status: "in doubt".to_owned(),
         at: Some(effect.since),
         text: effect.text.clone(),
+        tries: None,
         looks: Vec::new(),
     });
     let figures = state.debts.keys().filter_map(|component| figure(state, component, stores.get(component)?));
@@ -72,6 +77,7 @@ pub fn debts(
         status: over.state.replace('_', " "),
         at: Some(over.due_at),
         text: over.text.clone(),
+        tries: None,
         looks: Vec::new(),
     });
     let obligations = duties.iter().map(obligation);
@@ -92,12 +98,26 @@ fn fence(state: &RunState, component: &ComponentName, owed: &FenceDebt) -> Optio
         open,
         status: status.to_owned(),
         at: Some(owed.since),
-        text: format!("fence of {component}, waived before the promotion: {text}"),
+        text: format!("fence of {component}, waived before the promotion: {text}{}", tried(state, component)),
+        tries: tries(state, component),
         looks: looks(state, component),
     })
 }
 
-/// The attempts to fence it after the end of the run, by fence method.
+/// The number of looks and calls for a pending fence after the end of the run, if there were any.
+fn tries(state: &RunState, component: &ComponentName) -> Option<u32> {
+    state.after_end.get(component).map(|tries| tries.looks.saturating_add(tries.calls))
+}
+
+/// The same, in words.
+fn tried(state: &RunState, component: &ComponentName) -> String {
+    state.after_end.get(component).map_or_else(String::new, |tries| {
+        let looks = count(tries.looks, "look at the new primary|looks at the new primary");
+        format!("; since the end of the run: {looks}, {}", count(tries.calls, "fence call"))
+    })
+}
+
+/// The last look at the new primary, and the attempts to fence the old one after the end of the run, by fence method.
 pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
     let over = state.finished_at;
     let since = |i: &usize| {
@@ -117,10 +137,13 @@ pub fn looks(state: &RunState, component: &ComponentName) -> Vec<String> {
             (Status::Started, None) => "no answer yet".to_owned(),
             (status, None) => status.word().to_owned(),
         };
-        let at = work.ended_at.or(work.started_at).map_or_else(String::new, |at| format!("{at} "));
+        // The time of the last attempt, and not of the first one.
+        let at = work.ended_at.or(state.steps[i].past.last).map_or_else(String::new, |at| format!("{at} "));
         format!("{at}{step}{calls}: {what}")
     };
-    state.rungs(component).iter().copied().filter(since).map(words).collect()
+    let last = state.after_end.get(component).and_then(|tries| tries.last.as_ref());
+    let last = last.map(|look| format!("{} look at the new primary: {}", look.at, look.seen));
+    last.into_iter().chain(state.rungs(component).iter().copied().filter(since).map(words)).collect()
 }
 
 fn figure(state: &RunState, component: &ComponentName, store: &Store) -> Option<Debt> {
@@ -135,6 +158,7 @@ fn figure(state: &RunState, component: &ComponentName, store: &Store) -> Option<
         status: if pending { "not proven" } else { "reconciled" }.to_owned(),
         at: debt.paid.as_ref().or(debt.settled.as_ref()).map(|(at, _)| *at),
         text: format!("recovery point of {component}: {} ({})", store.rpo.text, store.because),
+        tries: None,
         looks: Vec::new(),
     })
 }
@@ -150,6 +174,7 @@ fn obligation(owed: &Obligation) -> Debt {
         status: format!("{}{late}", owed.standing.words()),
         at: Some(owed.due_at),
         text: format!("{}{done}{by}{more}", owed.what),
+        tries: None,
         looks: Vec::new(),
     }
 }
@@ -162,6 +187,7 @@ pub fn upload(bundle: &str, places: &[String]) -> Debt {
         status: "pending".to_owned(),
         at: None,
         text: format!("bundle {bundle} is not in {} yet. Run drctl evidence push", places.join(", ")),
+        tries: None,
         looks: Vec::new(),
     }
 }

@@ -154,7 +154,7 @@ fn shown_until(from: Timestamp, served: Timestamp) -> Timestamp {
 }
 
 fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row {
-    let (step, work) = (state.step(i), state.steps[i].of_run());
+    let (step, work) = (state.step(i), &state.steps[i].work);
     let began = drawn_from(state, i).unwrap_or(state.created_at);
     let ended = work.ended_at.unwrap_or_else(|| end(state)).max(began);
     let x = scale.x(began);
@@ -194,7 +194,7 @@ fn links(state: &RunState, begun: &[usize], scale: &Scale, y: impl Fn(usize) -> 
     let link = |(n, i): (usize, &usize)| {
         let needs = state.step(*i).needs.iter().filter_map(|need| place(&need.step));
         let (last, ended) = needs
-            .filter_map(|p| Some((p, state.steps[begun[p]].of_run().ended_at?)))
+            .filter_map(|p| Some((p, state.steps[begun[p]].work.ended_at?)))
             .max_by_key(|(_, at)| *at)?;
         let began = drawn_from(state, *i)?;
         Some(Link {

@@ -138,7 +138,7 @@ impl History {
         let class = Class::of(state.runbook.intent);
         let mut did = false;
         for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
-            let work = at.of_run();
+            let work = &at.work;
             if let (Status::Done(End::Performed), Some(from), Some(to)) =
                 (&work.status, work.started_at, work.ended_at)
             {

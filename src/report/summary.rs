@@ -472,7 +472,7 @@ fn approvals(state: &RunState) -> Vec<Approval> {
 fn steps(state: &RunState) -> Vec<StepReport> {
     let report = |i: usize| {
         let (step, at) = (state.step(i), &state.steps[i]);
-        let work = at.undo.as_ref().unwrap_or(at.of_run());
+        let work = &at.work;
         // A run that is being undone is reported as such.
         let (attempts, started_at) = match at.undo {
             Some(_) => (work.attempts, work.started_at),

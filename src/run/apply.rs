@@ -128,6 +128,7 @@ impl RunState {
             EventKind::FenceWaived { .. }
             | EventKind::FencePending { .. }
             | EventKind::DebtSettled { .. }
+            | EventKind::NewPrimaryChecked { .. }
             | EventKind::PlaceAnswered { .. } => {
                 self.note_debt(&event.what, at);
             }
@@ -308,19 +309,15 @@ impl RunState {
         let illegal =
             |status: &Status| Illegal::Step { step: id.clone(), status: status.word(), event: name };
         let undoing = self.steps[position].undo.is_some();
-        // While a run is being undone, or has a pending fence, the facts for that decision are observed again and again.
-        let over = self.finished();
-        let looks_again = matches!(what, EventKind::StepStarted { .. }) && (self.unwinds() || over);
+        // While a run is being undone, the facts for that decision are observed again and again.
+        let looks_again = matches!(what, EventKind::StepStarted { .. }) && self.unwinds();
         let decides = matches!(
             self.runbook.steps[position].action,
             Action::Check(Check::Guard { .. }) | Action::Op(Operation::CheckPromotable(_))
         );
         let step = &mut self.steps[position];
         if looks_again && decides {
-            let before = std::mem::take(&mut step.work);
-            if over {
-                step.recovered.get_or_insert(before);
-            }
+            step.work = Work::new();
         }
         let facts = &mut step.facts;
         let work = step.undo.as_mut().unwrap_or(&mut step.work);
@@ -369,6 +366,9 @@ impl RunState {
                     // It can be undone as long as nobody has written.
                     Action::Op(Operation::Restore(RestoreStep { part: Part::Swap, of })) => {
                         self.promoted_at.insert(of.db.component.clone(), at);
+                    }
+                    Action::Op(Operation::Fence(fence)) if self.finished() => {
+                        self.after_end.entry(fence.db.component.clone()).or_default().calls += 1;
                     }
                     _ => {}
                 }

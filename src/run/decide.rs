@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::checked;
 use super::drill::{self, Abort};
 use super::gate::{self, Says};
 use super::outstanding::overdue;
@@ -18,7 +19,7 @@ use crate::record::event::{Direction, End, EventKind, Outcome};
 use crate::record::runbook::{OnFailure, Step};
 
 /// How long an observation stays valid for the decision to undo something or to set a fence: a guard, a replica.
-const FRESH: Dur = Dur::secs(30);
+pub(super) const FRESH: Dur = Dur::secs(30);
 /// How long drctl tries to observe a replica before it keeps a fence that may be needed.
 const TARGET_PATIENCE: Dur = Dur::secs(60);
 
@@ -468,7 +469,7 @@ fn guard_looks(state: &RunState, now: Timestamp) -> Option<Vec<Effect>> {
 }
 
 /// Whether a check passed recently.
-pub fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
+fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
     let work = state.work(i);
     // An observation by another process, or from before the cancel, does not count, because its age is unknown.
     let since = state.cancelled_at.map_or(state.taken_at, |at| at.max(state.taken_at));
@@ -476,7 +477,7 @@ pub fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
 }
 
 /// The delay after a failed observation: each costs a call and two events.
-const LOOK_AGAIN: Dur = Dur::secs(5);
+pub(super) const LOOK_AGAIN: Dur = Dur::secs(5);
 
 /// When drctl stops waiting for failing observations, if it has. A new process starts anew.
 fn unseen_for_long(state: &RunState, i: usize, now: Timestamp, why: &str) -> Option<Effect> {
@@ -588,11 +589,7 @@ fn after_the_end(state: &RunState, now: Timestamp) -> Vec<Effect> {
             effects.extend(step(state, i, now, true));
         }
     }
-    for i in owed.iter().filter_map(|c| state.target_check(c)) {
-        if !just_looked(state, i, now) {
-            effects.push(look_again(state, i, now));
-        }
-    }
+    effects.extend(owed.iter().filter_map(|component| checked::look(state, component, now)));
     effects.push(Effect::Stop(Stop::Finished));
     effects
 }

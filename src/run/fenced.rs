@@ -120,6 +120,9 @@ impl RunState {
                     debt.settled.get_or_insert((at, why));
                 }
             }
+            EventKind::NewPrimaryChecked { component, writes, seen } => {
+                self.note_look(component, (*writes, seen), at);
+            }
             EventKind::PlaceAnswered { place, .. } => self.place_answered(place, at),
             _ => {}
         }

@@ -7,7 +7,7 @@ mod parted;
 pub use observed::{ProbeSight, StepDecision, StepObservation};
 
 use super::state::{RunState, Status};
-use super::{decide, held, parts};
+use super::{checked, decide, held, parts};
 use crate::inventory::Observation;
 use crate::kinds::{Fact, Found, Judged, Operation, Progress, State, Target};
 use crate::model::ids::Digest;
@@ -57,6 +57,9 @@ fn without_guard(state: &RunState, i: usize, sight: &StepObservation, now: Times
         return held::check(state, i, seen, now);
     }
     let verdict = verdict(state, i, action, sight, now);
+    if let (Action::Op(Operation::CheckPromotable(check)), true) = (action, state.finished()) {
+        return checked::judged(state, &check.db.component, verdict);
+    }
     if undoing_now(state, i) {
         return take_back(state, i, action, (value(sight), verdict), now);
     }

@@ -3,9 +3,8 @@
 //! A journal alone cannot prove what it says about the outside world. But nothing a provider does opens a gate without its condition,
 //! starts a step before its needs, or makes an observation change something.
 
-use super::gate;
+use super::{checked, gate};
 use super::state::RunState;
-use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::{Exposure, Fact, Operation};
 use crate::model::ids::{ComponentName, StepId};
@@ -20,6 +19,9 @@ type Wrong = fn(&RunState, usize, &EventKind) -> Option<String>;
 pub(super) fn impossible(state: &RunState, what: &EventKind) -> Option<(StepId, String)> {
     if let EventKind::FenceWaived { component } | EventKind::FencePending { component } = what {
         return waived(state, component);
+    }
+    if let EventKind::NewPrimaryChecked { component, .. } = what {
+        return checked::impossible(state, component);
     }
     let (step, why): (&StepId, Wrong) = match what {
         EventKind::StepStarted { step } => (step, started),
@@ -67,15 +69,10 @@ fn over(state: &RunState, i: usize) -> Option<String> {
     some(over, "the run is over, and this step does not belong to a pending fence")
 }
 
-/// Whether a step may start or call after the end: only a pending fence, and the observation that it depends on.
+/// Whether a step may start or call after the end: only a pending fence.
 fn for_a_debt(state: &RunState, i: usize) -> bool {
-    let action = &state.step(i).action;
-    let of = match action {
-        Action::Op(Operation::Fence(fence)) => Some(&fence.db.component),
-        Action::Op(Operation::CheckPromotable(Promotable { db, .. })) => Some(&db.component),
-        _ => None,
-    };
-    of.is_some_and(|component| state.owed().any(|owed| owed == component))
+    let Action::Op(Operation::Fence(fence)) = &state.step(i).action else { return false };
+    state.owed().any(|owed| *owed == fence.db.component)
 }
 
 fn intended(state: &RunState, i: usize, what: &EventKind) -> Option<String> {

@@ -5,6 +5,7 @@
 
 pub mod apply;
 pub mod approval;
+pub mod checked;
 mod clock;
 pub mod continued;
 pub mod decide;

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::approval::Overridden;
+use super::checked::AfterEnd;
 use super::outstanding::Withdrawal;
 use super::parts::PartCalls;
 use super::steered::Past;
@@ -205,18 +206,11 @@ pub struct StepState {
     pub withdrawal: Option<Withdrawal>,
     /// Who claims that it was done by hand.
     pub claimed_by: Option<Person>,
-    /// Its status at the end of the run, if it is observed again since because of a pending fence.
-    pub recovered: Option<Work>,
     /// Increases with every event of the step. Decisions about the step are the same as long as this is.
     pub revision: u32,
 }
 
 impl StepState {
-    /// The result of the run with it. Observations for a pending fence after the end are not part of the recovery.
-    pub fn of_run(&self) -> &Work {
-        self.recovered.as_ref().unwrap_or(&self.work)
-    }
-
     /// Whether it is being undone, was undone, or may have been undone by a call with an unknown result.
     pub const fn taken_back(&self) -> bool {
         self.undo.is_some() || self.undo_asked.is_some()
@@ -310,6 +304,8 @@ pub struct RunState {
     pub turns: BTreeMap<String, Vec<Turn>>,
     /// Pending fences, by component.
     pub debts: BTreeMap<ComponentName, FenceDebt>,
+    /// What was tried for pending fences after the end of the run.
+    pub after_end: AfterEnd,
     /// Components whose promotion was intended, including calls in doubt.
     pub promoted: BTreeSet<ComponentName>,
     /// The time of the last event.
@@ -410,6 +406,7 @@ impl RunState {
             owner: String::new(),
             turns: BTreeMap::new(),
             debts: BTreeMap::new(),
+            after_end: AfterEnd::new(),
             promoted,
             last_at: at,
             promoted_at: BTreeMap::new(),

@@ -32,6 +32,8 @@ pub struct Steered {
 pub struct Past {
     /// When it first started.
     pub began: Option<Timestamp>,
+    /// When the last event about it was recorded.
+    pub last: Option<Timestamp>,
     /// How often it was tried again after a failure.
     pub retries: u32,
     /// What people did with it.
@@ -40,6 +42,7 @@ pub struct Past {
 
 impl Past {
     pub(super) fn take(&mut self, what: &EventKind, at: Timestamp) {
+        self.last = Some(at);
         match what {
             EventKind::StepStarted { .. } => self.began = self.began.or(Some(at)),
             EventKind::StepSkipped { who: Some(who), reason, .. } => {
@@ -57,12 +60,12 @@ impl Past {
 impl StepState {
     /// When it first started.
     pub fn began(&self) -> Option<Timestamp> {
-        self.past.began.or(self.of_run().started_at)
+        self.past.began.or(self.work.started_at)
     }
 
     /// The number of attempts: calls, or retries after a failure if a retry found no call to make.
     pub fn tries(&self) -> u32 {
-        let work = self.of_run();
+        let work = &self.work;
         match self.past.retries {
             0 => work.attempts,
             again => work.attempts.max(again + u32::from(work.started_at.is_some())),

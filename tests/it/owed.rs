@@ -7,6 +7,7 @@ use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rejoin::Rejoin;
 use drctl::kinds::{Operation, State};
 use drctl::model::ids::{ComponentName, StepId};
+use drctl::model::plain;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::action::Action;
@@ -127,6 +128,32 @@ fn an_old_primary_that_was_rebuilt_is_no_debt_and_is_not_fenced() {
     assert_eq!(all.iter().filter(settled).count(), 1);
     assert_eq!(fence_calls(&all), fence_calls(&events(&done)), "a replica was fenced");
     assert_eq!(summary::report(&later.ended.state, later.ended.state.last_at).fence.state, "settled");
+}
+
+/// A look after the end is no step of the recovery. The report has the number of tries, and the last look with its result.
+#[test]
+fn a_look_after_the_end_is_an_event_of_its_own() {
+    let (rig, done) = owing();
+    let (paid, _) = rig.second(&done.records, &done.notes, &[], None).unwrap();
+    let all = events(&paid);
+    let end = all.iter().position(|e| matches!(e.what, EventKind::RunFinished { .. })).unwrap();
+    let of_check = |e: &&Event| {
+        serde_json::to_value(&e.what).unwrap()["step"].as_str().is_some_and(|step| step.starts_with("check."))
+    };
+    assert_eq!(all[end..].iter().find(of_check), None);
+    let looks = all[end..].iter().filter(|e| matches!(e.what, EventKind::NewPrimaryChecked { .. })).count();
+    let calls = fence_calls(&all[end..]);
+    assert!(looks > 0 && calls > 0, "{looks} looks, {calls} calls");
+    let state = &paid.ended.state;
+    let report = summary::report(state, state.last_at);
+    let debt = &report.debts[0];
+    assert_eq!(debt.tries.map(|n| n as usize), Some(looks + calls), "{debt:#?}");
+    let tried = format!("since the end of the run: {} at the new primary", plain::count(looks, "look"));
+    assert!(debt.text.contains(&tried), "{debt:#?}");
+    assert!(debt.looks[0].ends_with("look at the new primary: it takes writes"), "{debt:#?}");
+    // The check before the promotion keeps its own times.
+    let check = report.steps.iter().find(|s| s.id == "check.db").unwrap();
+    assert!(check.ended_at < report.ended_at, "{check:#?}");
 }
 
 /// The writes moved back by hand, so the old primary is the only one now.

@@ -59,7 +59,7 @@ fn a_rehearsed_fence_by_security_group_takes_about_what_the_plan_expects() {
         let state = rig.rehearse().unwrap_or_else(|r| panic!("{r:?}")).ended.state;
         let i =
             (0..state.steps.len()).find(|i| state.step(*i).id.as_str() == "fence.db.security_group").unwrap();
-        let work = state.steps[i].of_run();
+        let work = &state.steps[i].work;
         let took = work.ended_at.unwrap().since(work.started_at.unwrap()).as_secs_f64();
         let expected = state.step(i).estimate.expected_ms.as_secs_f64();
         assert!(

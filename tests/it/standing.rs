@@ -55,7 +55,7 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     let (_, out, err) = folder.run(&["runs", "resume", RUN, "--sandbox"]);
     let resumed = format!("{out}{err}");
     assert!(resumed.contains("one hour after its end, in virtual time"), "{resumed}");
-    assert!(resumed.contains("new primary: check.db done"), "{resumed}");
+    assert!(resumed.contains("pending fence: the new primary of db takes writes"), "{resumed}");
     let shown = folder.ok(&["runs", "show", RUN, "--sandbox", "--output", "json"]);
     assert_eq!(json(&shown)["fence"]["state"], "fenced", "{shown}");
     // What the old primary committed after the promotion is lost, whatever the replica had: that is known now.

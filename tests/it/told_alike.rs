@@ -187,7 +187,7 @@ fn after_the_end_there_are_only_debts_and_a_waived_gate_says_so() {
     let steps = |line: &&str| line.contains(" started") || line.contains(" done") || line.contains(" failed");
     let lines: Vec<&str> =
         after.lines().take_while(|line| !line.starts_with("RECOVERED")).filter(steps).collect();
-    let owed = |line: &&str| line.contains("pending fence: ") || line.contains("new primary: check.db");
+    let owed = |line: &&str| line.contains("pending fence: ");
     assert!(lines.iter().all(owed), "{lines:#?}");
     let shown = folder.ok(&["runs", "show", RUN, "--sandbox"]);
     let gate = shown.lines().find(|line| line.contains(" fenced.db ")).unwrap();
@@ -200,8 +200,7 @@ fn after_the_end_there_are_only_debts_and_a_waived_gate_says_so() {
         let step = e["step"].as_str().unwrap_or_default();
         let kind = e["kind"].as_str().unwrap_or_default();
         step.starts_with("fence.")
-            || step.starts_with("check.")
-            || ["place_answered", "debt_settled"].contains(&kind)
+            || ["new_primary_checked", "place_answered", "debt_settled"].contains(&kind)
     };
     assert!(events[end + 1..].iter().all(of_debts), "{:#?}", &events[end + 1..]);
     let report = json(&folder.ok(&["report", "run", RUN, "--sandbox", "--format", "json"]));

@@ -7,7 +7,6 @@ use crate::kinds::{Fact, Judged};
 use crate::model::intent::Intent;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Check};
-use crate::run::decide::just_looked;
 use crate::run::exposure;
 use crate::run::state::RunState;
 
@@ -63,6 +62,6 @@ pub(super) fn owed(state: &RunState, i: usize, fence: &Fence, judged: Judged, no
 /// Whether the old primary is still the second one. Long after a run it may be the only one again, so drctl fences it only right after it
 /// observed that the new one takes writes.
 fn still_second(state: &RunState, fence: &Fence, now: Timestamp) -> bool {
-    let Some(check) = state.target_check(&fence.db.component) else { return true };
-    just_looked(state, check, now)
+    let component = &fence.db.component;
+    state.target_check(component).is_none() || state.writes_now(component, now)
 }

@@ -1,0 +1,99 @@
+//! What drctl tries for a pending fence after the end of a run. The old primary may be the only one again by then, so drctl first looks
+//! whether the new one takes writes. These looks have an event of their own, because they are no step of the recovery.
+
+use std::collections::BTreeMap;
+
+use super::decide::{Effect, FRESH, LOOK_AGAIN};
+use super::judge::StepDecision;
+use super::state::RunState;
+use crate::kinds::Judged;
+use crate::model::ids::{ComponentName, StepId};
+use crate::model::time::Timestamp;
+use crate::record::event::EventKind;
+
+/// The tries for the pending fences of a run, by component.
+pub type AfterEnd = BTreeMap<ComponentName, Tries>;
+
+/// The tries for one pending fence.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tries {
+    /// The number of recorded looks at the new primary.
+    pub looks: u32,
+    /// The last one.
+    pub last: Option<Look>,
+    /// The number of calls to fence the old primary.
+    pub calls: u32,
+}
+
+/// A look at the new primary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Whether the new primary takes writes.
+    pub writes: bool,
+    /// What drctl observed.
+    pub seen: String,
+}
+
+impl RunState {
+    /// Records a look at the new primary of a component.
+    pub(super) fn note_look(&mut self, component: &ComponentName, (writes, seen): (bool, &str), at: Timestamp) {
+        let tries = self.after_end.entry(component.clone()).or_default();
+        tries.looks += 1;
+        tries.last = Some(Look { at, writes, seen: seen.to_owned() });
+    }
+
+    /// The last look of this process at the new primary of a component. The age of an earlier one is unknown.
+    fn last_look(&self, component: &ComponentName) -> Option<&Look> {
+        self.after_end.get(component)?.last.as_ref().filter(|look| look.at >= self.taken_at)
+    }
+
+    /// Whether drctl saw a moment ago that the new primary of a component takes writes.
+    pub fn writes_now(&self, component: &ComponentName, now: Timestamp) -> bool {
+        self.last_look(component).is_some_and(|look| look.writes && now < look.at + FRESH)
+    }
+}
+
+/// The next look at the new primary of a component, unless the last one is still valid.
+pub(super) fn look(state: &RunState, component: &ComponentName, now: Timestamp) -> Option<Effect> {
+    let check = state.target_check(component)?;
+    if state.writes_now(component, now) {
+        return None;
+    }
+    let failed = state.last_look(component).filter(|look| !look.writes && now < look.at + LOOK_AGAIN);
+    Some(failed.map_or(Effect::Look(check), |look| Effect::WakeAt(look.at + LOOK_AGAIN)))
+}
+
+/// The event for a look. A result that this process already recorded is recorded again only if the new primary takes writes.
+pub(super) fn judged(state: &RunState, component: &ComponentName, verdict: Judged) -> StepDecision {
+    let (writes, seen) = match verdict {
+        Judged::Settled(why) => {
+            return StepDecision::Record(EventKind::DebtSettled {
+                component: component.clone(),
+                why,
+                who: None,
+            });
+        }
+        Judged::Done(_) => (true, "it takes writes".to_owned()),
+        Judged::Wrong(why)
+        | Judged::Over(why)
+        | Judged::Half(why)
+        | Judged::Partly(why)
+        | Judged::Unclear(why)
+        | Judged::Locked { why, .. } => (false, why),
+        Judged::Before | Judged::Promoted => (false, "it is unknown whether it takes writes".to_owned()),
+    };
+    if !writes && state.last_look(component).is_some_and(|look| look.seen == seen) {
+        return StepDecision::Keep(seen);
+    }
+    StepDecision::Record(EventKind::NewPrimaryChecked { component: component.clone(), writes, seen })
+}
+
+/// Why a look at the new primary cannot have been recorded.
+pub(super) fn impossible(state: &RunState, component: &ComponentName) -> Option<(StepId, String)> {
+    let pending = state.finished() && state.owed().any(|owed| owed == component);
+    let check = state.target_check(component).filter(|_| pending);
+    let step = || StepId::new(format!("check.{component}"));
+    check.is_none().then(|| (step(), format!("no fence of {component} is pending after the end of the run")))
+}
