@@ -1,5 +1,5 @@
 //! Lines for a narrow terminal: they break at spaces and continue below the start of their text. Words, names, URLs and commands stay
-//! whole, so that a copied command is complete.
+//! whole, so that a copied command is complete. A command that is wider than the terminal continues after a backslash.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use super::args;
 /// Narrower terminals are not wrapped for.
 const NARROWEST: usize = 20;
 
-/// The lines, none wider than the terminal unless it is one word or one command.
+/// The lines, none wider than the terminal unless it is one word.
 pub fn lines(text: &str, width: usize) -> String {
     if width < NARROWEST {
         return text.to_owned();
@@ -37,23 +37,82 @@ fn wrapped(line: &str, width: usize) -> String {
     if columns(line) <= width {
         return line.to_owned();
     }
-    let indent = " ".repeat(hang(line, width));
+    let indent = hang(line, width);
     let (mut out, mut used, mut bare) = (String::new(), 0, true);
     for (gap, unit) in units(line) {
         let (space, wide) = (gap.len(), columns(&unit));
-        if !bare && used + space + wide > width {
-            out.push('\n');
-            out.push_str(&indent);
-            used = indent.len();
-        } else {
+        if used + space + wide <= width {
             out.push_str(gap);
-            used += space;
+            out.push_str(&unit);
+            used += space + wide;
+            bare = false;
+            continue;
         }
-        out.push_str(&unit);
-        used += wide;
+        // A unit that does not fit goes on its own line, further left if that makes it fit.
+        if !bare {
+            out.push('\n');
+        }
+        let left = if bare { space } else { indent }.min(width.saturating_sub(wide));
+        let (text, end) = if wide <= width { (indented(left, &unit), left + wide) } else { continued(&unit, width) };
+        out.push_str(&text);
+        used = end;
         bare = false;
     }
     out
+}
+
+fn indented(left: usize, text: &str) -> String {
+    format!("{}{text}", " ".repeat(left))
+}
+
+/// The columns of ` \`, after which a shell continues to read the command on the next line.
+const CONTINUES: usize = 2;
+/// Where a command continues.
+const CONTINUED: usize = 4;
+
+/// A command that is wider than the terminal, with the width of its last line. It continues after a backslash, so that it can be copied
+/// and no word of it is broken.
+fn continued(command: &str, width: usize) -> (String, usize) {
+    let (mut out, mut used) = (String::new(), 0);
+    for word in arguments(command) {
+        let wide = columns(word);
+        if used > 0 && used + 1 + wide + CONTINUES <= width {
+            out.push(' ');
+            out.push_str(word);
+            used += 1 + wide;
+            continue;
+        }
+        let left = match used {
+            0 => 0,
+            _ => CONTINUED.min(width.saturating_sub(wide + CONTINUES)),
+        };
+        if used > 0 {
+            out.push_str(" \\\n");
+        }
+        out.push_str(&indented(left, word));
+        used = left + wide;
+    }
+    (out, used)
+}
+
+/// The words of a command. A quoted text stays whole.
+fn arguments(command: &str) -> Vec<&str> {
+    let (mut all, mut from, mut quote) = (Vec::new(), 0, None);
+    for (at, c) in command.char_indices() {
+        match quote {
+            Some(mark) if c == mark => quote = None,
+            Some(_) => {}
+            // The command itself may be in quotes.
+            None if matches!(c, '"' | '\'') && at == from && from > 0 => quote = Some(c),
+            None if c == ' ' => {
+                all.extend(Some(&command[from..at]).filter(|word| !word.is_empty()));
+                from = at + 1;
+            }
+            None => {}
+        }
+    }
+    all.extend(Some(&command[from..]).filter(|word| !word.is_empty()));
+    all
 }
 
 /// The columns of the time and of the time since the start, before the text of a progress line.
@@ -239,15 +298,20 @@ mod tests {
         ] {
             let text =
                 format!("    whoever goes on types {whole} and is told what becomes of it, line by line");
-            let shown = lines(&text, 40);
-            assert!(shown.contains(whole), "{shown}");
-            for line in shown.lines().filter(|line| !line.contains(whole)) {
-                assert!(columns(line) <= 40 && !line.ends_with(' '), "{shown}");
+            for width in [40, 80] {
+                let shown = lines(&text, width);
+                // As a shell reads it.
+                let read = shown.split(" \\\n").map(str::trim_start).collect::<Vec<_>>().join(" ");
+                assert!(read.contains(whole), "{shown}");
+                assert!(columns(whole) > width || shown.contains(whole), "{shown}");
+                for line in shown.lines() {
+                    let one_word = line.split_whitespace().count() == 1;
+                    assert!(columns(line) <= width || one_word, "{width}: {shown}");
+                    assert!(!line.ends_with(' '), "{shown}");
+                }
+                let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+                assert_eq!(words(&read), words(&text));
             }
-            assert_eq!(
-                shown.split_whitespace().collect::<Vec<_>>(),
-                text.split_whitespace().collect::<Vec<_>>()
-            );
         }
     }
 }
