@@ -226,13 +226,19 @@ fn watched_until(state: &RunState) -> Option<Timestamp> {
 /// Maximum number of steps in progress that the line names.
 const NAMED: usize = 3;
 
-/// The steps in progress: the last observed reason why each is not done, and its timeout. Steps with an observation come first.
+/// The steps in progress: the last observed reason why each is not done, and its timeout; or the time of its next try. Steps with an
+/// observation come first.
 fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timestamp) -> Vec<Part> {
     let under_way = |(step, at): &(&Step, &StepState)| {
         at.work.started_at.is_some() && !at.work.status.settled() && !step.background
     };
     let steps = || state.runbook.steps.iter().zip(&state.steps).filter(under_way);
+    let tries = state.next_tries();
+    let next = |step: &Step| tries.iter().find(|next| next.step == step.id);
     let of = |(step, at): (&Step, &StepState)| {
+        if let Some(next) = next(step) {
+            return Part::still(next.words());
+        }
         let why = waiting.get(step.id.as_str()).map_or_else(String::new, |why| format!(": {why}"));
         // Counted as the run does: without the time in which no process drove it.
         let began =
@@ -246,7 +252,9 @@ fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timest
             false => Part::still(line(&format!("{}{why}", step.id))),
         }
     };
-    let seen = |(step, _): &(&Step, &StepState)| waiting.contains_key(step.id.as_str());
+    let seen = |(step, _): &(&Step, &StepState)| {
+        waiting.contains_key(step.id.as_str()) || next(step).is_some()
+    };
     let all: Vec<Part> = steps().filter(seen).map(of).collect();
     let all = if all.is_empty() { steps().map(of).collect() } else { all };
     all.into_iter().take(NAMED).collect()
@@ -400,7 +408,7 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         }
         EventKind::CallIntended { step, direction: Direction::Undo, .. } => format!("{step} is being undone"),
         EventKind::CallRefused { step, code, why, retry_at } => {
-            let again = retry_at.map_or_else(String::new, |at| format!("; again at {}", at.clock()));
+            let again = retry_at.map_or_else(String::new, |at| format!("; next try {}", at.clock()));
             format!("{step} {}: {code}: {}{again}", p.paint(YELLOW, "refused"), once(code, why))
         }
         EventKind::CallInDoubt { step, why } => format!("{step} {}: {why}", p.paint(YELLOW, "in doubt")),

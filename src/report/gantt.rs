@@ -8,7 +8,7 @@ use crate::planner::critical_path;
 use crate::record::event::End;
 use crate::record::runbook::ProbeRole;
 use crate::run::RunState;
-use crate::run::state::{Status, Work};
+use crate::run::state::{Status, StepState, Work};
 
 /// The left edge of the time axis, to the right of the names of steps.
 const LEFT: f64 = 240.0;
@@ -45,7 +45,7 @@ struct Mark {
     y: f64,
 }
 
-/// A span of time in which users were not served.
+/// A span of time: users were not served, or a step was undone.
 #[derive(Clone, Debug, Serialize)]
 struct Bar {
     x: f64,
@@ -64,6 +64,8 @@ struct Row {
     class: String,
     /// Whether it is on the critical path.
     critical: bool,
+    /// Its undo, if that has started.
+    undo: Option<Bar>,
     took: String,
     took_x: f64,
     title: String,
@@ -138,7 +140,8 @@ pub fn draw(state: &RunState) -> Gantt {
 
 /// The time of the last action or observation. Later records of people are not drawn.
 fn end(state: &RunState) -> Timestamp {
-    let done = state.steps.iter().filter_map(|step| step.work.ended_at).max();
+    let ended = |step: &StepState| step.undo.as_ref().and_then(|undo| undo.ended_at).max(step.work.ended_at);
+    let done = state.steps.iter().filter_map(ended).max();
     state.finished_at.map_or(state.last_at, |finished| done.map_or(finished, |done| done.max(finished)))
 }
 
@@ -165,6 +168,8 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
     let class = format!("{word}{}", if step.background { " background" } else { "" });
     let said = if word == "waived" { word } else { work.status.word() };
     let title = format!("{}: {said}, {} to {}, {took}", step.action, began.clock(), ended.clock());
+    let undo = undo(state, i, scale);
+    let right = undo.as_ref().map_or(x + width, |bar| bar.x + bar.width);
     Row {
         id: step.id.to_string(),
         y,
@@ -172,10 +177,27 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
         width,
         class,
         critical,
+        undo,
         took: took.to_string(),
-        took_x: x + width + 4.0,
+        took_x: right + 4.0,
         title,
     }
+}
+
+/// The undo of a step, if that has started. The bar of the step itself keeps its times.
+fn undo(state: &RunState, i: usize, scale: &Scale) -> Option<Bar> {
+    let undo = state.steps[i].undo.as_ref()?;
+    let began = undo.started_at?;
+    let ended = undo.ended_at.unwrap_or_else(|| end(state)).max(began);
+    let x = scale.x(began);
+    let said = match &undo.status {
+        Status::Done(_) => "undone",
+        Status::Failed => "could not be undone",
+        _ => "being undone",
+    };
+    let id = &state.step(i).id;
+    let title = format!("{id}: {said}, {} to {}, {}", began.clock(), ended.clock(), ended.since(began));
+    Some(Bar { x, width: round((scale.x(ended) - x).max(2.0)), title })
 }
 
 fn class(work: &Work) -> &'static str {

@@ -27,7 +27,7 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 | Runbook | `{{ (r.runbook_digest) | code }}` |
 | Recovery time | {{ r.rto.text }}{% if r.rto.basis != 'not_applicable' %}; objective {{ r.rto | promised }}: {{ r.rto | verdict }}{% endif %} |
 | Recovery point | {{ r.rpo.text }}{% if r.rpo.basis != 'not_applicable' %}; objective {{ r.rpo | promised }}: {{ r.rpo | verdict }}{% endif %} |
-| Fence | {{ r.fence.state }} |
+| Fence | {{ r.fence.state | replace('_', ' ') }} |
 {% if r.cancelled %}
 **Cancelled** by {{ r.cancelled.who.who }}: {{ r.cancelled.reason }}
 {% endif %}{% for effect in r.in_doubt %}
@@ -111,11 +111,11 @@ Items that were due after the end of the run, and what happened since.
 |---|---|---|---|
 {% for d in r.debts %}| {{ d.kind }} | {% if d.open %}**{{ d.status }}**{% else %}{{ d.status }}{% endif %} | {{ d.at or '' }} | {{ d.text }}{% for look in d.looks %}<br>{{ look }}{% endfor %} |
 {% endfor %}
-{% endif %}## Steps
+{% endif %}{% set back = r.steps | selectattr('undo') | list %}## Steps
 
-| step | state | attempts | started | ended | what |
-|---|---|---|---|---|---|
-{% for s in r.steps %}| `{{ (s.id) | code }}` | {{ s.state }} | {{ s.attempts or '' }} | {{ s.started_at or '' }} | {{ s.ended_at or '' }} | {{ s.action }}{% if s.reason %}: {{ s.reason }}{% endif %} |
+| step | state | attempts | started | ended |{% if back %} undo |{% endif %} what |
+|---|---|---|---|---|{% if back %}---|{% endif %}---|
+{% for s in r.steps %}| `{{ (s.id) | code }}` | {{ s.state }} | {{ s.attempts or '' }} | {{ s.started_at or '' }} | {{ s.ended_at or '' }} |{% if back %} {{ s.undo.text if s.undo else '' }} |{% endif %} {{ s.action }}{% if s.reason %}: {{ s.reason }}{% endif %}{% if s.next_try %}; next try {{ s.next_try }}{% endif %} |
 {% endfor %}{% if r.steps | selectattr('requests') | list %}
 ## Requests
 

@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::attainment::{Attainment, attainment};
 use super::buckets::BucketReport;
 use super::changes::changes;
+use super::fences::{self, Fence};
 use super::measured::Measured;
 use super::restore::{Restored, restored};
+use super::steps::{self, StepReport};
 use super::{afterwards, duties, measured, overrides, said, steered};
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::{Part, RestoreStep};
@@ -22,10 +24,10 @@ use crate::model::measure::Figure;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
 use crate::record::action::Action;
-use crate::record::event::{Outcome, Request, WorldKind};
+use crate::record::event::{Outcome, WorldKind};
 use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
-use crate::run::state::{Mode, Status, StepState};
+use crate::run::state::{Mode, Status};
 use crate::run::waits::Waits;
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
@@ -189,15 +191,6 @@ pub struct Clocks {
     pub rto_from_declaration: String,
 }
 
-/// Fences of the run.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Fence {
-    /// `none`, `proven`, `pending` or `paid`.
-    pub state: String,
-    /// By component.
-    pub components: BTreeMap<ComponentName, String>,
-}
-
 /// An approval.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Approval {
@@ -205,30 +198,6 @@ pub struct Approval {
     pub step: String,
     /// The person.
     pub who: Person,
-}
-
-/// One step.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct StepReport {
-    /// Its id.
-    pub id: String,
-    /// Its component.
-    pub component: Option<ComponentName>,
-    /// A description.
-    pub action: String,
-    /// `done`, `waived`, `noop`, `by_hand`, `failed`, `skipped`, `pending` and so on.
-    pub state: String,
-    /// The number of attempts: calls, or repetitions after a failure.
-    pub attempts: u32,
-    /// When it first started.
-    pub started_at: Option<Timestamp>,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// Why it failed, was skipped, or waits.
-    pub reason: Option<String>,
-    /// The provider's IDs of its requests, in order: service, request ID, and error code if any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub requests: Vec<String>,
 }
 
 /// A cancellation.
@@ -254,7 +223,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let attained = attainment(state, now);
     let runbook = &state.runbook;
     let rto = measured::rto(state, &attained);
-    let fence = fence(state);
+    let fence = fences::of(state);
     let mut report = RunReport {
         schema_version: 1,
         run_id: state.created.run.clone(),
@@ -305,7 +274,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         started_at: state.created_at,
         ended_at: state.finished_at,
         runbook_digest: state.created.runbook_digest.to_string(),
-        steps: steps(state),
+        steps: steps::of(state),
         notes: notes(state),
         changed: changes(state),
         buckets: super::buckets::of(state, fence.state == "proven"),
@@ -402,38 +371,6 @@ fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, St
     attained.stores.iter().map(store).collect()
 }
 
-fn fence(state: &RunState) -> Fence {
-    let mut components = BTreeMap::new();
-    for step in &state.runbook.steps {
-        let Action::Op(Operation::Fence(fence)) = &step.action else { continue };
-        let component = &fence.db.component;
-        if let Some((method, at)) = state.fenced(component) {
-            let proof = state.proof(component).unwrap_or_default();
-            components.insert(component.clone(), format!("proven by {} at {at}: {proof}", method.id()));
-        }
-    }
-    let mut word = if components.is_empty() { "none" } else { "proven" };
-    for (component, debt) in &state.debts {
-        let owed = state.owed().any(|c| c == component);
-        let text = match (&debt.paid, &debt.settled) {
-            (Some((at, proof)), _) => format!("pending from {}, proven at {at}: {proof}", debt.since),
-            (None, Some((at, why))) => {
-                format!("pending from {}, settled at {at} without a fence: {why}", debt.since)
-            }
-            (None, None) if owed => format!("PENDING since {}", debt.since),
-            // Nothing was promoted, so the old primary is still the only one.
-            (None, None) => continue,
-        };
-        components.insert(component.clone(), text);
-        word = match () {
-            () if owed || word == "pending" => "pending",
-            () if debt.paid.is_none() || word == "settled" => "settled",
-            () => "fenced",
-        };
-    }
-    Fence { state: word.to_owned(), components }
-}
-
 /// Effects in doubt of a stopped run. A run that a process drives has none: its effects are in progress.
 fn in_doubt(state: &RunState, now: Timestamp) -> Vec<InDoubt> {
     if state.halted.is_none() && !state.finished() {
@@ -467,47 +404,6 @@ fn approvals(state: &RunState) -> Vec<Approval> {
             .collect::<Vec<_>>()
     };
     state.steps.iter().zip(&state.runbook.steps).flat_map(of).collect()
-}
-
-fn steps(state: &RunState) -> Vec<StepReport> {
-    let report = |i: usize| {
-        let (step, at) = (state.step(i), &state.steps[i]);
-        let work = &at.work;
-        // A run that is being undone is reported as such.
-        let (attempts, started_at) = match at.undo {
-            Some(_) => (work.attempts, work.started_at),
-            None => (at.tries(), at.began()),
-        };
-        let word = match (&work.status, &state.steps[i].undo) {
-            (Status::Done(_), Some(_)) => "undone",
-            (Status::Done(_), None) if state.passed_by_waiver(i) => "waived",
-            (Status::Done(crate::record::event::End::Noop), None) => "noop",
-            (Status::Done(crate::record::event::End::ByHand), None) => "by_hand",
-            (status, _) => status.word(),
-        };
-        StepReport {
-            id: step.id.to_string(),
-            component: step.component.clone(),
-            action: step.action.to_string(),
-            state: word.to_owned(),
-            attempts,
-            started_at,
-            ended_at: work.ended_at,
-            reason: work.reason.clone(),
-            requests: requests(&state.steps[i]),
-        }
-    };
-    (0..state.steps.len()).map(report).collect()
-}
-
-/// The requests of the step and of its undo.
-fn requests(of: &StepState) -> Vec<String> {
-    let all = of.work.requests.iter().chain(of.undo.iter().flat_map(|work| &work.requests));
-    let words = |request: &Request| {
-        let code = request.code.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
-        format!("{} {}{code}", request.service, request.id)
-    };
-    all.map(words).collect()
 }
 
 fn runbook_is_planned(state: &RunState) -> bool {

@@ -6,6 +6,8 @@ use serde::Serialize;
 use super::approval;
 use super::state::{RunState, Status};
 use crate::model::ids::StepId;
+use crate::model::plain;
+use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 
 /// A step that continues once a person acts.
@@ -32,7 +34,45 @@ impl Waits {
     }
 }
 
+/// A step whose last call was refused, and when the run tries it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NextTry {
+    /// The step.
+    pub step: StepId,
+    /// When.
+    pub at: Timestamp,
+    /// Why the last call was refused.
+    pub why: Option<String>,
+}
+
+impl NextTry {
+    /// In words.
+    pub fn words(&self) -> String {
+        let why = self.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+        format!("{}: next try {}{why}", self.step, self.at.clock())
+    }
+}
+
 impl RunState {
+    /// When the run tries a step again whose last call was refused.
+    pub fn next_try(&self, i: usize) -> Option<Timestamp> {
+        match self.work(i).status {
+            Status::Backoff { due } => Some(due),
+            _ => None,
+        }
+    }
+
+    /// The steps that a process of the run tries again, the next one first.
+    pub fn next_tries(&self) -> Vec<NextTry> {
+        let of = |i: usize| {
+            let why = self.work(i).reason.as_deref().map(plain::line);
+            Some(NextTry { step: self.step(i).id.clone(), at: self.next_try(i)?, why })
+        };
+        let mut all: Vec<NextTry> = (0..self.steps.len()).filter_map(of).collect();
+        all.sort_by_key(|next| next.at);
+        all
+    }
+
     /// The command for the flag of a blocked step: a waiver is an option of a resume, an approval is a separate command.
     pub fn to_type(&self, rule: Option<Rule>, flag: &str) -> String {
         rule.map_or_else(|| flag.to_owned(), |_| self.created.command("runs resume", &format!(" {flag}")))

@@ -87,11 +87,16 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
         printer.document(&serde_json::to_value(&report).unwrap_or_default());
         return Ok(exit::DONE);
     }
+    let driven = RunLock::is_held(&Context::lock_folder(store), run);
     for (i, step) in report.steps.iter().enumerate() {
         let waits: Vec<_> = state.waits_for(i).iter().map(ToString::to_string).collect();
         let why = step.reason.clone().or_else(|| {
             (!waits.is_empty() && step.state == "pending").then(|| format!("waits for {}", waits.join(", ")))
         });
+        let undo = step.undo.as_ref().map(|undo| undo.text.clone());
+        // A run that nobody drives tries nothing.
+        let next = step.next_try.filter(|_| driven).map(|at| format!("next try {}", at.clock()));
+        let more: Vec<String> = why.into_iter().chain(undo).chain(next).collect();
         let calls =
             if step.attempts > 1 { format!(", {}", count(step.attempts, "call")) } else { String::new() };
         printer.line(&format!(
@@ -99,13 +104,15 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
             step.state,
             step.id,
             step.action,
-            why.map_or_else(String::new, |w| format!(" ({w})"))
+            if more.is_empty() { String::new() } else { format!(" ({})", more.join("; ")) }
         ));
     }
-    let driven = RunLock::is_held(&Context::lock_folder(store), run);
     outcome::screen(printer, &state, &RunTiming::shown(driven));
     for waits in state.waits_for_people() {
         printer.line(&format!("  next     {}", waits.words()));
+    }
+    for next in state.next_tries().iter().filter(|_| driven) {
+        printer.line(&format!("  next     {}", next.words()));
     }
     Ok(exit::DONE)
 }

@@ -506,7 +506,10 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
                 waits.iter().map(|waits| format!("; {}{alone}", p.paint(YELLOW, &waits.words()))).collect()
             }
             None if state.finished() => String::new(),
-            None if RunLock::is_held(&folder, &state.created.run) => " (driven now)".to_owned(),
+            None if RunLock::is_held(&folder, &state.created.run) => {
+                let next = state.next_tries().into_iter().map(|next| format!("; {}", next.words()));
+                format!(" (driven now){}", next.collect::<String>())
+            }
             None => stopped(p, state),
         };
         let figures = match (report.rto.no_figure(), report.rpo.no_figure()) {

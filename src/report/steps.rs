@@ -1,0 +1,118 @@
+//! The steps of a run in its report: what each did, and what became of it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::model::ids::ComponentName;
+use crate::model::plain::count;
+use crate::model::time::Timestamp;
+use crate::record::event::{End, Request};
+use crate::run::RunState;
+use crate::run::state::{Status, StepState, Work};
+
+/// One step.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct StepReport {
+    /// Its id.
+    pub id: String,
+    /// Its component.
+    pub component: Option<ComponentName>,
+    /// A description.
+    pub action: String,
+    /// `done`, `waived`, `noop`, `by_hand`, `failed`, `skipped`, `pending` and so on. If it was undone, `undone`; if that has not ended,
+    /// `undoing`, or `undo_failed`.
+    pub state: String,
+    /// The number of attempts: calls, or repetitions after a failure.
+    pub attempts: u32,
+    /// When it first started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// When the run tries it again, if a provider refused its last call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_try: Option<Timestamp>,
+    /// Why it failed, was skipped, or waits.
+    pub reason: Option<String>,
+    /// Its undo, if that has started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<UndoReport>,
+    /// The provider's IDs of its requests, in order: service, request ID, and error code if any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<String>,
+}
+
+/// The undo of a step. The times of the step stay beside it.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct UndoReport {
+    /// The number of its calls.
+    pub attempts: u32,
+    /// When it started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed or waits.
+    pub reason: Option<String>,
+    /// In words.
+    pub text: String,
+}
+
+/// All steps, in the order of the runbook.
+pub(super) fn of(state: &RunState) -> Vec<StepReport> {
+    let report = |i: usize| {
+        let (step, at) = (state.step(i), &state.steps[i]);
+        let word = match (&at.work.status, at.undo.as_ref().map(|undo| &undo.status)) {
+            (_, Some(Status::Done(_))) => "undone",
+            (_, Some(Status::Failed)) => "undo_failed",
+            (_, Some(_)) => "undoing",
+            (Status::Done(_), None) if state.passed_by_waiver(i) => "waived",
+            (Status::Done(End::Noop), None) => "noop",
+            (Status::Done(End::ByHand), None) => "by_hand",
+            (status, None) => status.word(),
+        };
+        StepReport {
+            id: step.id.to_string(),
+            component: step.component.clone(),
+            action: step.action.to_string(),
+            state: word.to_owned(),
+            attempts: at.tries(),
+            started_at: at.began(),
+            ended_at: at.work.ended_at,
+            next_try: state.next_try(i),
+            reason: at.work.reason.clone(),
+            undo: at.undo.as_ref().map(undo),
+            requests: requests(at),
+        }
+    };
+    (0..state.steps.len()).map(report).collect()
+}
+
+fn undo(work: &Work) -> UndoReport {
+    let at = |at: Option<Timestamp>| at.map_or_else(String::new, |at| format!(" {at}"));
+    let calls = match work.attempts {
+        0 => String::new(),
+        n => format!(", {}", count(n, "call")),
+    };
+    let why = work.reason.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+    let text = match &work.status {
+        Status::Done(_) => format!("undone{}{calls}", at(work.ended_at)),
+        Status::Failed => format!("NOT UNDONE{}{calls}{why}", at(work.ended_at)),
+        _ => format!("being undone since{}{calls}{why}", at(work.started_at)),
+    };
+    UndoReport {
+        attempts: work.attempts,
+        started_at: work.started_at,
+        ended_at: work.ended_at,
+        reason: work.reason.clone(),
+        text,
+    }
+}
+
+/// The requests of the step and of its undo.
+fn requests(of: &StepState) -> Vec<String> {
+    let all = of.work.requests.iter().chain(of.undo.iter().flat_map(|work| &work.requests));
+    let words = |request: &Request| {
+        let code = request.code.as_ref().map_or_else(String::new, |code| format!(" ({code})"));
+        format!("{} {}{code}", request.service, request.id)
+    };
+    all.map(words).collect()
+}
