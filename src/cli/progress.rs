@@ -429,7 +429,9 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
             let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{}]", state.to_type(*rule, f)));
             format!("{step} {}: {why}{flag}", p.paint(YELLOW, "waits"))
         }
-        EventKind::Waived { waiver } => format!("waived {}: {}", waiver.rule, waiver.reason),
+        EventKind::Waived { waiver } => {
+            format!("waived {}: {}", waiver.subject(&state.created.plan), waiver.reason)
+        }
         EventKind::SignalRefused { reason, who, .. } => format!("request of {who} refused: {reason}"),
         EventKind::Paused { why } => format!("paused: {why}{}", stopping(state)),
         EventKind::Resumed { who } => format!("resumed by {who}"),

@@ -7,7 +7,7 @@ use crate::inventory::observation::Observation;
 use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Operation, Role, State, Target};
-use crate::model::ids::ComponentName;
+use crate::model::ids::{ComponentName, PlanName};
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Rule, Scope, Waiver};
 use crate::plan::Plan;
@@ -114,13 +114,13 @@ pub fn doubtful(
     }
 }
 
-/// Prints the component that a waiver was assigned to.
-pub fn say(printer: &Printer, typed: &[Waiver], taken: &[Waiver]) {
+/// Prints the component of the plan that a waiver was assigned to.
+pub fn say(printer: &Printer, plan: &PlanName, typed: &[Waiver], taken: &[Waiver]) {
     for (_, taken) in typed.iter().zip(taken).filter(|(typed, taken)| typed.component != taken.component) {
         let of = taken.component.as_ref().map_or_else(String::new, |component| format!(":{component}"));
         let rule = taken.rule;
         printer.note(&format!(
-            "--waive {rule} is taken as --waive {rule}{of}, the only component that it can be about"
+            "{plan}: --waive {rule} is taken as --waive {rule}{of}, the only component that it can be about"
         ));
     }
 }

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::model::worst::{Weighed, Weight};
+
 /// A place in a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Span {
@@ -71,5 +73,19 @@ impl Finding {
     pub fn fix(mut self, fix: impl Into<String>) -> Self {
         self.fix = fix.into();
         self
+    }
+}
+
+impl Weighed for Finding {
+    fn weight(&self) -> Weight {
+        match self.severity {
+            Severity::Error => Weight::Blocking,
+            Severity::Warning => Weight::Warning,
+        }
+    }
+
+    /// Within a file, findings keep the order of their places.
+    fn about(&self) -> &str {
+        &self.file
     }
 }

@@ -37,3 +37,4 @@ pub mod telemetry;
 pub mod terms;
 pub mod time;
 pub mod waiver;
+pub mod worst;

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::place::Place;
+use crate::model::worst::{Weighed, Weight};
 
 /// Calls on one resource that a role must be allowed to make. `{account}` stands for the account of the credentials.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -206,4 +207,18 @@ pub struct Check {
     /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
+}
+
+impl Weighed for Check {
+    fn weight(&self) -> Weight {
+        match self.standing {
+            Standing::NotReady => Weight::Blocking,
+            Standing::Unknown | Standing::Degraded => Weight::Warning,
+            Standing::Ready => Weight::Note,
+        }
+    }
+
+    fn about(&self) -> &str {
+        &self.about
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::ids::ComponentName;
+use crate::model::ids::{ComponentName, PlanName};
 use crate::model::time::Dur;
 
 /// Reasons for which the planner or a gate refuses. `drctl explain ID` has more about each.
@@ -202,6 +202,15 @@ pub struct Waiver {
 }
 
 impl Waiver {
+    /// What is accepted, with its plan and component, for lists of several plans.
+    pub fn subject(&self, plan: &PlanName) -> String {
+        let of = self.component.as_ref().map_or_else(String::new, |component| format!(" for {component}"));
+        let loss = self
+            .accept_loss_ms
+            .map_or_else(String::new, |loss| format!(", with an accepted loss of up to {loss} of writes"));
+        format!("{}{of} of {plan}{loss}", self.rule)
+    }
+
     /// Whether the waiver covers `rule` for `component`.
     pub fn covers(&self, rule: Rule, component: Option<&ComponentName>) -> bool {
         self.rule == rule && (self.component.is_none() || self.component.as_ref() == component)

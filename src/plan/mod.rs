@@ -26,6 +26,7 @@ use crate::model::document::{self, Node};
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::PlanName;
 use crate::model::shape;
+use crate::model::worst::worst_first;
 pub use settings::Settings;
 pub use types::Plan;
 
@@ -59,6 +60,7 @@ pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
         unread::only_once(&tree, &mut findings, read);
     }
     findings.sort_by_key(|f| (f.span.map(|s| s.offset), f.id));
+    worst_first(&mut findings);
     let broken = findings.iter().any(|f| f.severity == Severity::Error);
     let name = tree.get("plan").and_then(Node::text).map(PlanName::new);
     let (plan, draft) = if broken { (None, plan) } else { (plan, None) };

@@ -13,6 +13,7 @@ use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
 use crate::model::waiver::Rule;
+use crate::model::worst::{Weighed, Weight};
 use crate::plan::types::Component;
 use crate::plan::{Plan, Settings};
 use crate::record::action::{Action, Check};
@@ -51,6 +52,20 @@ pub struct Finding {
     /// What removes the need; none if there is no need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<String>,
+}
+
+impl Weighed for Finding {
+    fn weight(&self) -> Weight {
+        match self.needs {
+            Needs::Yes => Weight::Blocking,
+            Needs::Asks | Needs::Unknown => Weight::Warning,
+            Needs::Tried | Needs::No => Weight::Note,
+        }
+    }
+
+    fn about(&self) -> &str {
+        &self.what
+    }
 }
 
 /// The assumption, and what is known.

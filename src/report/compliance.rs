@@ -28,6 +28,7 @@ use crate::model::readiness::Check;
 use crate::model::schedule::Fate;
 use crate::model::severity::Decided;
 use crate::model::time::{Dur, Timestamp};
+use crate::model::worst::Weight;
 use crate::record::event::WorldKind;
 use crate::run::RunState;
 use controls::{Control, Profile, Section};
@@ -402,6 +403,8 @@ pub struct Figures {
 pub struct Finding {
     /// The section of the report.
     pub section: Section,
+    /// How much it matters.
+    pub weight: Weight,
     /// The application, if there is one.
     pub plan: Option<PlanName>,
     /// The run, if there is one.

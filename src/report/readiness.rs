@@ -16,6 +16,7 @@ use crate::model::place::Place;
 use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Quota, Reading, Standing, check, not, ready};
 use crate::model::time::{Dur, Timestamp};
+use crate::model::worst::worst_first;
 use crate::plan::Plan;
 use crate::plan::types::Component;
 
@@ -31,7 +32,7 @@ pub struct Seen<'a> {
     pub proven: Option<(RunId, Vec<(String, State)>)>,
 }
 
-/// All checks, in the order of areas.
+/// All checks, the worst first.
 pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
     let active = active::active_site(plan, seen.estate, seen.now);
     let of = Evaluation { plan, seen, active };
@@ -53,7 +54,8 @@ pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
             .flat_map(|place| of.account(place)),
     );
     checks.push(of.drift());
-    checks.sort_by(|a, b| (a.area, &a.about).cmp(&(b.area, &b.about)));
+    checks.sort_by_key(|check| check.area);
+    worst_first(&mut checks);
     checks
 }
 

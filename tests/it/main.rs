@@ -131,6 +131,7 @@ mod told_whole;
 mod traces;
 mod transitions;
 mod ttl;
+mod undone;
 mod unread;
 mod unreplicated;
 mod variables;
@@ -138,6 +139,7 @@ mod verified;
 mod ways_on;
 mod windows;
 mod without_drctl;
+mod worst;
 
 // Secrets, go-bags, commands of plans, logs.
 mod disguises;

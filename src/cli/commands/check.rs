@@ -13,6 +13,7 @@ use crate::kinds::Role;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::PlanName;
 use crate::model::plain::{count, some};
+use crate::model::worst::{Weighed as _, Weight};
 use crate::plan::lint::plans;
 use crate::plan::lint::settings::about;
 use crate::plan::settings::{Written, placeholders_in, secrets_in};
@@ -116,15 +117,15 @@ fn certificates(context: &Context, written: &Written, plans: &[&Plan]) -> Option
 /// Summarizes the findings of many files: counts each kind, errors and frequent kinds first, then prints the first finding of
 /// each kind.
 fn alike(printer: &Printer, all: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
-    let mut kinds: BTreeMap<(bool, &str), Vec<&Finding>> = BTreeMap::new();
+    let mut kinds: BTreeMap<(Weight, &str), Vec<&Finding>> = BTreeMap::new();
     for finding in all {
-        kinds.entry((finding.severity != Severity::Error, finding.id)).or_default().push(finding);
+        kinds.entry((finding.weight(), finding.id)).or_default().push(finding);
     }
     let mut kinds: Vec<_> = kinds.into_iter().collect();
-    kinds.sort_by_key(|((warning, _), of)| (*warning, std::cmp::Reverse(of.len())));
-    for ((warning, id), of) in &kinds {
+    kinds.sort_by_key(|((weight, _), of)| (*weight, std::cmp::Reverse(of.len())));
+    for ((weight, id), of) in &kinds {
         let files: BTreeSet<&str> = of.iter().map(|f| f.file.as_str()).collect();
-        let (colour, word) = if *warning { (YELLOW, "warning") } else { (RED, "error") };
+        let (colour, word) = if *weight == Weight::Blocking { (RED, "error") } else { (YELLOW, "warning") };
         let words = format!(
             "  {:>4}  {}  {id} in {}",
             of.len(),

@@ -20,6 +20,7 @@ use crate::kinds::Role;
 use crate::model::ids::SiteName;
 use crate::model::intent::Intent;
 use crate::model::plain;
+use crate::model::worst::worst_first;
 use crate::plan::Plan;
 use crate::plan::settings::SqlTls;
 use crate::plan::types::Component;
@@ -109,8 +110,8 @@ fn examine(
         fix: None,
     }));
     findings.extend(trust(context, plan).filter(|_| stage.sandbox.is_none()));
-    // Findings that need the region come first.
-    findings.sort_by(|a, b| (a.needs, a.kind, &a.what).cmp(&(b.needs, b.kind, &b.what)));
+    findings.sort_by_key(|finding| (finding.needs, finding.kind));
+    worst_first(&mut findings);
     Ok(findings)
 }
 

@@ -5,6 +5,7 @@ use crate::cli::exit;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::Ended;
 use crate::kinds::Role;
+use crate::model::ids::PlanName;
 use crate::model::intent::{Drill, Intent};
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
@@ -171,7 +172,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     }
     copies(p, &report);
     protection(p, &report, state);
-    people(p, &report);
+    people(p, &report, &state.created.plan);
     truth(p, &report, told);
     for note in &report.notes {
         p.line(&format!("  note     {note}"));
@@ -331,9 +332,9 @@ fn colour(state: &RunState, report: &RunReport) -> u8 {
 }
 
 /// What people accepted and overrode.
-fn people(p: &Printer, report: &RunReport) {
+fn people(p: &Printer, report: &RunReport, plan: &PlanName) {
     for w in &report.waivers {
-        p.line(&format!("  waived   {} by {}: {}", w.rule, w.who, w.reason));
+        p.line(&format!("  waived   {} by {}: {}", w.subject(plan), w.who, w.reason));
     }
     for by in &report.by_people {
         let label = if by.what == "skipped" { "skipped " } else { "by hand " };

@@ -133,7 +133,8 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
         }
     }
     for waiver in &runbook.waivers {
-        p.line(&format!("waived         {} by {}: {}", waiver.rule, waiver.who, waiver.reason));
+        let subject = waiver.subject(&runbook.plan);
+        p.line(&format!("waived         {subject} by {}: {}", waiver.who, waiver.reason));
     }
     for note in &runbook.notes {
         p.line(&format!("note           {note}"));

@@ -18,6 +18,7 @@ use crate::model::ids::SiteName;
 use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::time::{Dur, Timestamp};
+use crate::model::worst::worst_first;
 use crate::plan::Plan;
 use crate::probe::Recorder;
 use crate::report::{readiness, verified};
@@ -111,6 +112,7 @@ pub fn evaluate(
         let standing = Standing::NotReady;
         checks.insert(0, Check { area: Area::Replica, about, standing, facts, fix: Some(fix) });
     }
+    worst_first(&mut checks);
     Ok((now, checks))
 }
 
@@ -141,18 +143,17 @@ fn summary(p: &Printer, all: &[(&Plan, Vec<Check>)]) {
     p.line("run drctl ready PLAN for all checks of one plan");
 }
 
-/// Within each area, the worst comes first.
+/// The checks of one plan, the worst first.
 fn show(p: &Printer, plan: &Plan, checks: &[Check]) {
     let worst = readiness::worst(checks);
     p.line(&format!("{}: {}", plan.name, coloured(p, worst)));
-    for area in Area::ALL {
-        for check in checks.iter().filter(|check| check.area == area) {
-            let word = coloured(p, check.standing);
-            let pad = " ".repeat(9_usize.saturating_sub(check.standing.to_string().len()));
-            p.line(&format!("  {word}{pad}  {area:<11} {}: {}", check.about, harmless(&check.facts)));
-            if let Some(fix) = check.fix.as_ref().filter(|_| check.standing != Standing::Ready) {
-                p.line(&format!("             {:<11} {}", "", p.paint(DIM, fix)));
-            }
+    for check in checks {
+        let word = coloured(p, check.standing);
+        let pad = " ".repeat(9_usize.saturating_sub(check.standing.to_string().len()));
+        let (area, facts) = (check.area, harmless(&check.facts));
+        p.line(&format!("  {word}{pad}  {area:<11} {}: {facts}", check.about));
+        if let Some(fix) = check.fix.as_ref().filter(|_| check.standing != Standing::Ready) {
+            p.line(&format!("             {:<11} {}", "", p.paint(DIM, fix)));
         }
     }
 }

@@ -357,7 +357,7 @@ fn resume(
     }
     let typed = context.waivers(waive)?;
     let waivers = waived::for_run(typed.clone(), &state)?;
-    waived::say(printer, &typed, &waivers);
+    waived::say(printer, &state.created.plan, &typed, &waivers);
     waived::enough(
         &waivers,
         &state,

@@ -393,7 +393,7 @@ impl Starting<'_> {
             }
         }
         let typed = self.waivers()?;
-        waived::say(self.printer, &typed, &waived::for_plan(typed.clone(), plan)?);
+        waived::say(self.printer, &plan.name, &typed, &waived::for_plan(typed.clone(), plan)?);
         Ok(())
     }
 

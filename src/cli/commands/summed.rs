@@ -7,6 +7,7 @@ use super::start::Starting;
 use crate::cli::exit;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::model::plain::count;
+use crate::model::worst::{Weighed, Weight, worst_first};
 use crate::plan::Plan;
 use crate::planner::critical_path;
 use crate::record::runbook::Runbook;
@@ -39,9 +40,23 @@ pub struct Line {
     pub detail: String,
 }
 
+impl Weighed for Line {
+    fn weight(&self) -> Weight {
+        match self.reads {
+            Reads::Bad => Weight::Blocking,
+            Reads::Doubtful => Weight::Warning,
+            Reads::Good => Weight::Note,
+        }
+    }
+
+    fn about(&self) -> &str {
+        &self.what
+    }
+}
+
 /// A count by rating, then all lines, the worst first.
 pub fn show(p: &Printer, things: &str, mut all: Vec<Line>, more: &str) {
-    all.sort_by(|a, b| (a.reads, &a.what).cmp(&(b.reads, &b.what)));
+    worst_first(&mut all);
     let paint = |line: &Line| {
         let colour = match line.reads {
             Reads::Bad => RED,

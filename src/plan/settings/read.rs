@@ -18,6 +18,7 @@ use crate::model::policy::Policy;
 use crate::model::shape::{self, Shape, suggest};
 use crate::model::sound::{sound, without};
 use crate::model::time::Dur;
+use crate::model::worst::worst_first;
 use crate::plan::notify::RawNotify;
 use crate::plan::policy::RawPolicy;
 use crate::plan::retention::{RawEvidence, Reports};
@@ -184,6 +185,7 @@ impl Settings {
         settings.unread = unread(&tree, &good, legible);
         settings.tiers_of(&tree);
         findings.sort_by_key(|f| f.span.map(|s| s.offset));
+        worst_first(&mut findings);
         (settings, findings)
     }
 

@@ -7,6 +7,7 @@ use crate::model::measure::Verdict;
 use crate::model::readiness::Standing;
 use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
+use crate::model::worst::{Weighed, Weight, worst_first};
 use crate::report::duties::{self, Obligation};
 use crate::report::measured::NEVER_RECOVERED;
 use crate::report::words;
@@ -34,15 +35,30 @@ fn within<'a>(books: Books<'a>, asked: &'a Asked) -> impl Iterator<Item = &'a Dr
 /// What a finding is about: an application, a run.
 type About<'a> = (Option<&'a PlanName>, Option<&'a RunId>);
 
-/// All findings, by section and time.
+/// A finding about a run or an application that is already named.
+type Found = (Section, Weight, Option<Timestamp>, String);
+
+impl Weighed for Finding {
+    fn weight(&self) -> Weight {
+        self.weight
+    }
+
+    /// The application; findings about the whole store come first.
+    fn about(&self) -> &str {
+        self.plan.as_ref().map_or("", PlanName::as_str)
+    }
+}
+
+/// All findings: the worst first, then by application, section and time.
 pub(super) fn findings(
     (books, asked): (Books<'_>, &Asked),
     applications: &[Application],
     lines: &[Line],
     obligations: &[Obligation],
 ) -> Vec<Finding> {
-    let finding = |section: Section, (plan, run): About<'_>, at: Option<Timestamp>, text: String| Finding {
+    let finding = |(section, weight, at, text): Found, (plan, run): About<'_>| Finding {
         section,
+        weight,
         plan: plan.cloned(),
         run: run.cloned(),
         at,
@@ -53,54 +69,60 @@ pub(super) fn findings(
     for line in lines {
         let of_line = of_run(line).into_iter();
         let about = (Some(&line.plan), Some(&line.run));
-        all.extend(of_line.map(|(section, at, text)| finding(section, about, at, text)));
+        all.extend(of_line.map(|found| finding(found, about)));
     }
     for owed in obligations.iter().filter(|owed| {
         (owed.standing.is_missed() || owed.standing == duties::Standing::Unknown)
             && !owed.what.starts_with("approval:")
     }) {
         let plan = lines.iter().find(|line| line.run == owed.run).map(|line| &line.plan);
-        all.push(finding(Section::Obligations, (plan, Some(&owed.run)), Some(owed.due_at), owed.words()));
+        let weight = if owed.standing.is_missed() { Weight::Blocking } else { Weight::Warning };
+        let found = (Section::Obligations, weight, Some(owed.due_at), owed.words());
+        all.push(finding(found, (plan, Some(&owed.run))));
     }
     for (DrillLine { schedule, plan, due, .. }, why) in missed(books, asked) {
         let text = format!("the drill of schedule {schedule} did not run: {why}");
-        all.push(finding(Section::Drills, (plan.as_ref(), None), Some(*due), text));
+        all.push(finding((Section::Drills, Weight::Blocking, Some(*due), text), (plan.as_ref(), None)));
     }
     for application in applications {
         let about = (Some(&application.plan), None);
         if application.never_proven {
             let text =
                 "never proven: no recovery, and no drill that changes anything, is on record as successful";
-            all.push(finding(Section::Drills, about, Some(asked.until.min(asked.now)), text.to_owned()));
+            let at = Some(asked.until.min(asked.now));
+            all.push(finding((Section::Drills, Weight::Blocking, at, text.to_owned()), about));
         }
         let of_time = of_time(application).into_iter();
-        all.extend(of_time.map(|(section, at, text)| finding(section, about, Some(at), text)));
+        all.extend(
+            of_time.map(|(section, at, text)| finding((section, Weight::Blocking, Some(at), text), about)),
+        );
     }
     for (file, why) in books.damaged {
-        all.push(finding(
-            Section::Evidence,
-            (None, None),
-            None,
-            format!("bundle {file} is NOT COMPLETE: {why}"),
-        ));
+        let text = format!("bundle {file} is NOT COMPLETE: {why}");
+        all.push(finding((Section::Evidence, Weight::Blocking, None, text), (None, None)));
     }
     for DrillLine { schedule, plan, due, fate } in within(books, asked) {
         if let Fate::Ended { passed: false, why } = fate {
             let text = format!("the drill of schedule {schedule} failed: {why}");
-            all.push(finding(Section::Drills, (plan.as_ref(), None), Some(*due), text));
+            all.push(finding((Section::Drills, Weight::Blocking, Some(*due), text), (plan.as_ref(), None)));
         }
     }
     for (plan, (at, checks)) in books.ready.iter().filter(|(_, (at, _))| *at < asked.until) {
         for check in checks.iter().filter(|check| check.standing == Standing::NotReady) {
             let text = format!("not ready at the last check: {}: {}", check.about, check.facts);
-            all.push(finding(Section::Protection, (Some(plan), None), Some(*at), text));
+            all.push(finding((Section::Protection, Weight::Blocking, Some(*at), text), (Some(plan), None)));
         }
     }
     let decided = decided(books, asked);
-    all.extend(decided.map(|(section, about, at, text)| finding(section, about, Some(at), text)));
+    all.extend(decided.map(|(section, about, at, text)| {
+        finding((section, Weight::Warning, Some(at), text), about)
+    }));
     let faults = books.ledger.faults.iter();
-    all.extend(faults.map(|fault| finding(Section::Trail, (None, None), None, fault.clone())));
+    all.extend(faults.map(|fault| {
+        finding((Section::Trail, Weight::Blocking, None, fault.clone()), (None, None))
+    }));
     all.sort_by_key(|finding| (finding.section, finding.at));
+    worst_first(&mut all);
     all
 }
 
@@ -116,7 +138,8 @@ fn decided<'a>(
     changed.chain(lowered).filter(|(_, _, at, _)| (asked.since..asked.until).contains(at))
 }
 
-fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
+fn of_run(line: &Line) -> Vec<Found> {
+    use Weight::{Blocking, Note, Warning};
     let section = if line.class == Class::Incident { Section::Incidents } else { Section::Drills };
     let (began, ended) = (Some(line.started_at), line.ended_at);
     let mut all = Vec::new();
@@ -128,16 +151,19 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
         };
         let (verdict, text) = (objective.verdict.words(), &objective.text);
         let promised = objective.promised();
-        all.push((Section::Objectives, began, format!("{name} {verdict}: {text}, objective {promised}")));
+        let weight = if objective.verdict == Verdict::Missed { Blocking } else { Warning };
+        let text = format!("{name} {verdict}: {text}, objective {promised}");
+        all.push((Section::Objectives, weight, began, text));
     }
     match ended {
         None => all.push((
             section,
+            Warning,
             began,
             format!("the {} is not finished: {}", line.what, words::outcome(&line.outcome)),
         )),
         Some(_) if !line.good => {
-            all.push((section, ended, format!("the {} ended: {}", line.what, line.outcome)))
+            all.push((section, Blocking, ended, format!("the {} ended: {}", line.what, line.outcome)))
         }
         Some(_) => {}
     }
@@ -146,17 +172,20 @@ fn of_run(line: &Line) -> Vec<(Section, Option<Timestamp>, String)> {
             "{NEVER_RECOVERED}: users were still out {} after the outage began",
             Dur::from_secs_f64(seconds)
         );
-        all.push((Section::Incidents, ended.or(began), text));
+        all.push((Section::Incidents, Blocking, ended.or(began), text));
     }
     let unfenced = line.waived_fences.iter();
-    all.extend(unfenced.map(|text| (Section::Protection, began, text.clone())));
-    all.extend(line.loosened.iter().map(|text| (Section::Objectives, began, text.clone())));
+    let fence = if line.fences_pending > 0 { Blocking } else { Warning };
+    all.extend(unfenced.map(|text| (Section::Protection, fence, began, text.clone())));
+    all.extend(line.loosened.iter().map(|text| (Section::Objectives, Warning, began, text.clone())));
     let nothing = line.counts_for_nothing.iter();
-    all.extend(nothing.map(|why| (Section::Trail, began, format!("the run proves nothing: {why}"))));
-    all.extend(line.waivers.iter().map(|text| (Section::Approvals, began, format!("accepted: {text}"))));
-    all.extend(line.overrides.iter().map(|text| (Section::Approvals, began, format!("override: {text}"))));
+    all.extend(nothing.map(|why| (Section::Trail, Warning, began, format!("the run proves nothing: {why}"))));
+    let accepted = |text: &String| (Section::Approvals, Note, began, format!("accepted: {text}"));
+    all.extend(line.waivers.iter().map(accepted));
+    let overridden = |text: &String| (Section::Approvals, Warning, began, format!("override: {text}"));
+    all.extend(line.overrides.iter().map(overridden));
     if ended.is_some() && line.bundle.is_none() {
-        all.push((Section::Evidence, ended, "no evidence bundle is available".to_owned()));
+        all.push((Section::Evidence, Warning, ended, "no evidence bundle is available".to_owned()));
     }
     all
 }

@@ -102,7 +102,11 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         signed: run.created.requester.signature.is_some(),
         counts_for_nothing: run.counts_for_nothing(),
         returns: run.created.returns.is_some(),
-        waivers: report.waivers.iter().map(|w| format!("{} by {}: {}", w.rule, w.who, w.reason)).collect(),
+        waivers: report
+            .waivers
+            .iter()
+            .map(|w| format!("{} by {}: {}", w.subject(&run.created.plan), w.who, w.reason))
+            .collect(),
         not_recovered_s: not_recovered(run, &attained, (over, books, asked)),
         fences_pending: run.owed().count(),
         waived_fences: waived_fences(run),

@@ -8,6 +8,7 @@ use super::{Application, Class, Compliance, Counts, Figures, Finding, Group, Lin
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
+use crate::model::worst::Weight;
 use crate::report::duties::Obligation;
 use crate::report::measured::{Measured, NEVER_RECOVERED};
 use crate::report::words;
@@ -253,6 +254,14 @@ fn figures(report: &Compliance) -> Table {
     table("In figures", &["figure", "value"], rows)
 }
 
+const fn tone_of(weight: Weight) -> Tone {
+    match weight {
+        Weight::Blocking => Tone::Bad,
+        Weight::Warning => Tone::Warn,
+        Weight::Note => Tone::Plain,
+    }
+}
+
 fn findings(report: &Compliance) -> Table {
     let row = |f: &Finding| {
         let plan = f.plan.iter().map(|plan| bit(plan.as_str(), Tone::Plain));
@@ -261,7 +270,7 @@ fn findings(report: &Compliance) -> Table {
             plain(f.section.title()),
             about,
             perhaps(f.at),
-            plain(f.text.clone()),
+            vec![bit(f.text.clone(), tone_of(f.weight))],
             plain(f.controls.join(", ")),
         ]
     };
