@@ -499,29 +499,29 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
     for state in open.into_iter().chain(over.into_iter().take(5)) {
         let report = summary::report(state, state.last_at);
         let waits = state.waits_for_people();
+        let held = RunLock::is_held(&folder, &state.created.run);
         let driven = match waits.first() {
             Some(_) => {
-                let held = RunLock::is_held(&folder, &state.created.run);
                 let alone = if held { "" } else { "; no process drives it" };
                 waits.iter().map(|waits| format!("; {}{alone}", p.paint(YELLOW, &waits.words()))).collect()
             }
             None if state.finished() => String::new(),
-            None if RunLock::is_held(&folder, &state.created.run) => {
-                let next = state.next_tries().into_iter().map(|next| format!("; {}", next.words()));
-                format!(" (driven now){}", next.collect::<String>())
-            }
+            None if held => " (driven now)".to_owned(),
             None => stopped(p, state),
         };
+        // A run that nobody drives tries nothing.
+        let tries = state.next_tries().into_iter().filter(|_| held);
+        let next: String = tries.map(|next| format!("; {}", next.words())).collect();
         let figures = match (report.rto.no_figure(), report.rpo.no_figure()) {
             (Some(why), Some(_)) => why.to_owned(),
             _ => format!("RTO {}, RPO {}", report.rto.text, report.rpo.text),
         };
         p.line(&format!(
-            "  {}  {} {}{}; {figures}{driven}",
+            "  {}  {} {}{}; {figures}{driven}{next}",
             report.run_id,
             report.world.id(),
             report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
-            words::state(&report, state.finished() || RunLock::is_held(&folder, &state.created.run)),
+            words::state(&report, state.finished() || held),
         ));
     }
 }
