@@ -147,18 +147,19 @@ def verdict(figure, objective):
 
 
 def quantile(samples, share):
-    """By nearest rank; a run that never recovered sorts last. A sample is (never recovered, seconds, may be more)."""
+    """By nearest rank; a run that never recovered sorts last. A sample is (never recovered, seconds, -1 if it may be less or 1 if more)."""
     samples = sorted(samples)
     if not samples:
         return None
     at = max(0, math.ceil(len(samples) * share) - 1)
     never, seconds, _ = samples[at]
-    return {"seconds": seconds, "at_least": any(more for *_, more in samples[: at + 1]), "not_recovered": never}
+    more, less = any(b > 0 for *_, b in samples[: at + 1]), any(b < 0 for *_, b in samples[at:])
+    return {"seconds": seconds, "at_least": more, "at_most": less, "not_recovered": never}
 
 
 def median(samples):
     rank = quantile(samples, 0.5)
-    return None if rank is None or rank["at_least"] else rank["seconds"]
+    return None if rank is None or rank["at_least"] or rank["at_most"] else rank["seconds"]
 
 
 def duties_missed(run, created, events, told):
@@ -270,7 +271,7 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
         for name, (value, basis, _, never) in figures.items():
             group[name][judged[name]] += 1
             if value is not None:
-                group[f"{name}_s"].append((never, value / 1000, basis == "lower_bound"))
+                group[f"{name}_s"].append((never, value / 1000, {"upper_bound": -1, "lower_bound": 1}.get(basis, 0)))
 for group in groups.values():
     for name in ("rto_s", "rpo_s"):
         known = group[name]

@@ -259,7 +259,7 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
                 .iter()
                 .flat_map(|kind| ["known", "p50", "p95", "max", "trend"].map(|f| (kind, f)))
             {
-                let rank = |of: &Value| (of["at_least"].clone(), of["not_recovered"].clone());
+                let rank = |of: &Value| ["at_least", "at_most", "not_recovered"].map(|key| of[key].clone());
                 let (here, there) = (&figures[kind][figure], &other[kind][figure]);
                 assert_eq!(rank(here), rank(there), "{kind} {figure} {group:#}\n{other:#}");
                 let number = |of: &Value| of.as_f64().or_else(|| of["seconds"].as_f64());
@@ -271,6 +271,7 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
         }
     }
     assert_eq!(compared, 15);
+    bounds_stay_bounds(&report);
     let (rto, rpo) = (&totals["rto"], &totals["rpo"]);
     assert!(rto["missed"].as_u64() > Some(0) && rto["met"].as_u64() > Some(20), "{totals:#}");
     assert!(rpo["met"].as_u64() > Some(20), "{totals:#}");
@@ -289,6 +290,14 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
             == rto["missed"].as_u64().unwrap()
     );
     forms(&folder, &report);
+}
+
+/// A loss that is only bounded from above stays a bound in the median and in the longest.
+fn bounds_stay_bounds(report: &Value) {
+    for rank in ["p50", "max"] {
+        let bounded = |tier: &Value| tier["figures"]["rpo_s"][rank]["at_most"] == true;
+        assert!(report["tiers"].as_array().unwrap().iter().any(bounded), "{rank}: {:#}", report["tiers"]);
+    }
 }
 
 /// The incident without a recovery comes first and is the longest of its application, however short it was.

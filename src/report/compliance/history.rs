@@ -144,8 +144,8 @@ fn next_month(at: Timestamp) -> Timestamp {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     seconds: f64,
-    /// It may be more.
-    at_least: bool,
+    /// Whether it is exact, or may be less or more.
+    basis: Basis,
     /// Users were never served again, so it counts as longer than every completed recovery.
     never: bool,
 }
@@ -153,13 +153,21 @@ pub struct Sample {
 impl Sample {
     /// A sample of a figure; `None` if it is unknown.
     pub fn of(figure: &Measured) -> Option<Self> {
-        let at_least = figure.basis == Basis::LowerBound;
-        figure.achieved_s.map(|seconds| Self { seconds, at_least, never: false })
+        figure.achieved_s.map(|seconds| Self { seconds, basis: figure.basis, never: false })
     }
 
     /// A sample of a run that never recovered, by the time that has passed.
     pub const fn never(seconds: f64) -> Self {
-        Self { seconds, at_least: true, never: true }
+        Self { seconds, basis: Basis::LowerBound, never: true }
+    }
+
+    /// The order of figures of the same length: those that may be less come first.
+    fn bound(&self) -> u8 {
+        match self.basis {
+            Basis::UpperBound => 0,
+            Basis::LowerBound => 2,
+            Basis::Measured | Basis::Unknown | Basis::NotApplicable => 1,
+        }
     }
 }
 
@@ -170,6 +178,8 @@ pub struct Rank {
     pub seconds: f64,
     /// Whether it may be more: a sample up to this rank is only a lower bound.
     pub at_least: bool,
+    /// Whether it may be less: a sample from this rank on is only an upper bound.
+    pub at_most: bool,
     /// Whether users had not been served again by then.
     pub not_recovered: bool,
 }
@@ -178,10 +188,12 @@ impl Rank {
     /// As text.
     pub fn words(&self) -> String {
         let least = Dur::from_secs_f64(self.seconds);
-        match (self.not_recovered, self.at_least) {
-            (true, _) => format!("not recovered (at least {least})"),
-            (false, true) => format!("at least {least}"),
-            (false, false) => span(self.seconds),
+        match (self.not_recovered, self.at_least, self.at_most) {
+            (true, ..) => format!("not recovered (at least {least})"),
+            (false, true, true) => format!("about {least} (may be less or more)"),
+            (false, true, false) => format!("at least {least}"),
+            (false, false, true) => format!("at most {}", span(self.seconds)),
+            (false, false, false) => span(self.seconds),
         }
     }
 }
@@ -206,7 +218,8 @@ impl Statistics {
     /// Statistics of samples in order of time.
     pub fn of(samples: &[Sample]) -> Self {
         let (early, late) = samples.split_at(samples.len() / 2);
-        let exact = |half| rank(half, 0.5).filter(|rank| !rank.at_least).map(|rank| rank.seconds);
+        let exact =
+            |half| rank(half, 0.5).filter(|rank| !rank.at_least && !rank.at_most).map(|rank| rank.seconds);
         let trend = exact(late).zip(exact(early)).map(|(late, early)| late - early);
         Self {
             known: samples.len(),
@@ -221,7 +234,10 @@ impl Statistics {
 /// By nearest rank. Runs that never recovered rank after all others.
 fn rank(samples: &[Sample], share: f64) -> Option<Rank> {
     let mut sorted = samples.to_vec();
-    sorted.sort_by(|a, b| (a.never.cmp(&b.never)).then(a.seconds.total_cmp(&b.seconds)));
+    let order = |a: &Sample, b: &Sample| {
+        a.never.cmp(&b.never).then(a.seconds.total_cmp(&b.seconds)).then(a.bound().cmp(&b.bound()))
+    };
+    sorted.sort_by(order);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -230,16 +246,22 @@ fn rank(samples: &[Sample], share: f64) -> Option<Rank> {
     )]
     let at = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
     let found = sorted.get(at)?;
-    let at_least = sorted[..=at].iter().any(|sample| sample.at_least);
-    Some(Rank { seconds: found.seconds, at_least, not_recovered: found.never })
+    let at_least = sorted[..=at].iter().any(|sample| sample.basis == Basis::LowerBound);
+    // One that is shorter than it looks would move the others up, so that a shorter one had this rank.
+    let at_most = sorted[at..].iter().any(|sample| sample.basis == Basis::UpperBound);
+    Some(Rank { seconds: found.seconds, at_least, at_most, not_recovered: found.never })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(seconds: f64, basis: Basis) -> Sample {
+        Sample { seconds, basis, never: false }
+    }
+
     fn took(seconds: f64) -> Sample {
-        Sample { seconds, at_least: false, never: false }
+        of(seconds, Basis::Measured)
     }
 
     #[test]
@@ -257,13 +279,30 @@ mod tests {
 
     #[test]
     fn what_may_be_more_makes_every_rank_above_it_a_lower_bound() {
-        let all =
-            [took(60.0), Sample { seconds: 90.0, at_least: true, never: false }, took(120.0), took(30.0)];
-        let of = Statistics::of(&all);
-        let words = |rank: Option<Rank>| rank.unwrap().words();
-        assert_eq!((words(of.p50).as_str(), words(of.max).as_str()), ("1m", "at least 2m"));
-        assert_eq!(of.trend, Some(-30.0), "both medians are exact");
+        let all = [took(60.0), of(90.0, Basis::LowerBound), took(120.0), took(30.0)];
+        let whole = Statistics::of(&all);
+        assert_eq!((words(whole.p50).as_str(), words(whole.max).as_str()), ("1m", "at least 2m"));
+        assert_eq!(whole.trend, Some(-30.0), "both medians are exact");
         let later = [&all[..], &[all[1], all[1]]].concat();
         assert_eq!(Statistics::of(&later).trend, None, "the median of the later half may be more: {later:?}");
+    }
+
+    fn words(rank: Option<Rank>) -> String {
+        rank.unwrap().words()
+    }
+
+    #[test]
+    fn what_may_be_less_makes_every_rank_below_it_an_upper_bound() {
+        let all = [took(10.0), took(20.0), of(30.0, Basis::UpperBound), took(40.0)];
+        let whole = Statistics::of(&all);
+        assert_eq!(words(whole.p50), "at most 20s", "30s may really be 5s, and then 10s has this rank");
+        assert_eq!(words(whole.max), "40s", "the longest is exact, whatever the shorter ones are");
+        assert_eq!(whole.trend, None, "the median of the later half may be less");
+        let longest = Statistics::of(&[took(10.0), of(91.04, Basis::UpperBound)]);
+        assert_eq!(words(longest.max), "at most 1m 32s", "a bound is not rounded down");
+        let alike = [took(30.0), of(30.0, Basis::LowerBound), of(30.0, Basis::UpperBound)];
+        assert_eq!(words(Statistics::of(&alike).p50), "30s", "one of the three is exact");
+        let both = Statistics::of(&[of(10.0, Basis::LowerBound), of(30.0, Basis::UpperBound)]);
+        assert_eq!(words(both.p50), "about 10s (may be less or more)");
     }
 }
