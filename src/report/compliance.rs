@@ -1,8 +1,10 @@
 //! The compliance report: the objectives, runs, results and failures of a period. All of it comes from journals and the ledger. Figures
 //! keep their basis, and an objective that was not measured is not met.
 
+pub mod approved;
 pub mod charts;
 pub mod controls;
+mod drawn;
 mod findings;
 pub mod history;
 mod lines;
@@ -31,11 +33,15 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::worst::Weight;
 use crate::record::event::WorldKind;
 use crate::run::RunState;
+use approved::Approved;
 use controls::{Control, Profile, Section};
 use history::{Gap, Month, Sample, Statistics};
 pub use lines::{Copied, Readiness};
 use lines::{line, readiness};
 pub use tally::{Counts, Tally};
+
+/// What a report about rehearsals can and cannot show.
+pub const REHEARSED: &str = "Rehearsals show that the plans, the steps and the approvals work together against a simulation; they cannot show that real servers, permissions or data behave the same, and they prove no objective.";
 
 /// A plan, as its file has it now.
 #[derive(Clone, Debug)]
@@ -116,6 +122,9 @@ pub struct Compliance {
     pub schema_version: u32,
     /// `live` or `sandbox`. Rehearsals prove nothing.
     pub world: String,
+    /// What rehearsals can and cannot show, if the report is about them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rehearsed: Option<String>,
     /// The start of the period.
     pub since: Timestamp,
     /// The end of the period, exclusive.
@@ -276,6 +285,8 @@ pub struct Line {
     pub requester: String,
     /// Whether the requester signed.
     pub signed: bool,
+    /// Who approved it, with late and missing approvals, by gate. Empty if it requires no approval.
+    pub approvals: Vec<Approved>,
     /// Why it proves nothing, if it does not.
     pub counts_for_nothing: Option<String>,
     /// Whether it is the return of a live drill.
@@ -438,6 +449,7 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
     Compliance {
         schema_version: 1,
         world: if asked.rehearsal { "sandbox" } else { "live" }.to_owned(),
+        rehearsed: asked.rehearsal.then(|| REHEARSED.to_owned()),
         since: asked.since,
         until: asked.until,
         generated_at: asked.now,

@@ -150,6 +150,9 @@ fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
         code == 4 && out.contains("waiting for approval by engineering-lead"),
         "one of two: {code} {out}"
     );
+    let year = json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
+    let gate = &year["runs"][0]["approvals"][0];
+    assert_eq!(gate["text"], format!("{GATE}: approved by bob; missing: engineering-lead"), "{gate:#}");
     assert_eq!(by(&folder, "eve.key", &approve).0, 0);
     let (code, out, err) = by(&folder, "ann.key", &resume);
     assert_eq!((code, &json(&out)["outcome"]), (5, &"recovered".into()), "{out}\n{err}");
@@ -356,6 +359,13 @@ fn an_approval_after_four_hours_and_a_minute_is_late_for_ever() {
         (&1.into(), &1.into()),
         "{year:#}"
     );
+    let gate = &year["runs"][0]["approvals"][0];
+    assert_eq!(
+        (&gate["step"], &gate["by"]),
+        (&GATE.into(), &serde_json::json!(["kim", "bob", "eve"])),
+        "{gate:#}"
+    );
+    assert_eq!((&gate["overridden_by"], &gate["late_by_s"]), (&"ivy".into(), &60.0.into()), "{gate:#}");
     let found = year["findings"].as_array().unwrap().iter().find(|f| f["section"] == "approvals").unwrap();
     assert!(
         found["text"].as_str().unwrap().contains("1m LATE; it was due by ") && found["run"] == *run,

@@ -112,12 +112,18 @@ fn each_rendering_has_the_same_figures_and_words() {
         "1; fences still pending: 1",
         "not applicable: no database was recovered",
         "fence of db waived: the fence is still pending",
+        "no approval required",
+        "p50 at most ",
+        "longest at most ",
         "Ann Lee",
         "Head of SRE",
     ];
     for words in figures {
         assert!(of_md.iter().any(|cell| cell.contains(words)), "{words}: {of_md:#?}");
     }
+    let can = "Rehearsals show that the plans, the steps and the approvals work together against a simulation; they cannot show ";
+    assert!(report["rehearsed"].as_str().unwrap().starts_with(can), "{report:#}");
+    assert!([&md, &html].iter().all(|text| bare(text).contains(can)), "{md}");
     if cfg!(feature = "pdf") {
         let pdf = written("pdf");
         let pdf = pdf.to_str().unwrap();

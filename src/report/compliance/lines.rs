@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::controls::{self, Profile, Section};
 use super::sheet::when;
-use super::{Asked, Books, Class, Line, history};
+use super::{Asked, Books, Class, Line, approved, history};
 use crate::kinds::Operation;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::environment::Environment;
@@ -100,6 +100,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         incident: run.created.incident.clone(),
         requester: run.created.requester.who.clone(),
         signed: run.created.requester.signature.is_some(),
+        approvals: approved::of(run, &overrides),
         counts_for_nothing: run.counts_for_nothing(),
         returns: run.created.returns.is_some(),
         waivers: report

@@ -52,7 +52,7 @@ pub fn markdown(report: &Compliance) -> Result<String, String> {
 }
 
 /// The columns of the CSV file.
-const COLUMNS: [&str; 32] = [
+const COLUMNS: [&str; 33] = [
     "row",
     "world",
     "run",
@@ -77,6 +77,7 @@ const COLUMNS: [&str; 32] = [
     "incident",
     "requester",
     "signed",
+    "approvals",
     "overrides",
     "overrides_late",
     "waived_fences",
@@ -93,6 +94,11 @@ fn class(line: &Line) -> String {
         Class::Drill | Class::Planned if line.returns => "way_back".to_owned(),
         class => word(&class),
     }
+}
+
+/// The approvals in one cell; empty if the run requires none.
+fn approvals(line: &Line) -> String {
+    line.approvals.iter().map(|approved| approved.text.as_str()).collect::<Vec<_>>().join(" | ")
 }
 
 /// One line for each run, then one for each finding (RFC 4180). The column `row` tells which it is.
@@ -120,6 +126,7 @@ pub fn csv(report: &Compliance) -> String {
             line.incident.clone().unwrap_or_default(),
             line.requester.clone(),
             line.signed.to_string(),
+            approvals(line),
             line.overrides.len().to_string(),
             line.late.to_string(),
             line.waived_fences.len().to_string(),

@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 
+use super::approved::Approved;
 use super::controls::Section;
 use super::history::{Gap, Statistics};
-use super::{Application, Class, Compliance, Counts, Figures, Finding, Group, Line, Proof, Tally};
+use super::{Application, Class, Compliance, Counts, Figures, Finding, Group, Line, Proof, Tally, drawn};
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
@@ -75,15 +76,15 @@ pub struct Sheet {
     pub proof: String,
 }
 
-fn bit(text: impl Into<String>, tone: Tone) -> Bit {
+pub(super) fn bit(text: impl Into<String>, tone: Tone) -> Bit {
     Bit { text: text.into(), tone, id: false }
 }
 
-fn plain(text: impl Into<String>) -> Cell {
+pub(super) fn plain(text: impl Into<String>) -> Cell {
     vec![bit(text, Tone::Plain)]
 }
 
-fn name(text: impl Into<String>) -> Bit {
+pub(super) fn name(text: impl Into<String>) -> Bit {
     Bit { text: text.into(), tone: Tone::Plain, id: true }
 }
 
@@ -97,7 +98,7 @@ fn perhaps(at: Option<Timestamp>) -> Cell {
     plain(at.map(when).unwrap_or_default())
 }
 
-fn table(title: &str, columns: &[&str], rows: Vec<Vec<Cell>>) -> Table {
+pub(super) fn table(title: &str, columns: &[&str], rows: Vec<Vec<Cell>>) -> Table {
     let columns = columns.iter().map(|column| (*column).to_owned()).collect();
     Table { title: title.to_owned(), columns, rows, note: None }
 }
@@ -106,9 +107,7 @@ fn table(title: &str, columns: &[&str], rows: Vec<Vec<Cell>>) -> Table {
 pub fn sheet(report: &Compliance) -> Sheet {
     let faults = &report.ledger.faults;
     let mut banners = Vec::new();
-    if report.world == "sandbox" {
-        banners.push(bit("Rehearsals. They changed nothing real and prove no objective.", Tone::Warn));
-    }
+    banners.extend(report.rehearsed.iter().map(|text| bit(text.clone(), Tone::Warn)));
     if !faults.is_empty() {
         let words = "THE JOURNAL IS BROKEN: this report may be wrong. drctl audit verify shows where.";
         banners.push(bit(words, Tone::Bad));
@@ -123,6 +122,8 @@ pub fn sheet(report: &Compliance) -> Sheet {
         findings(report),
         tiers(report),
         applications(report),
+        drawn::proofs(report),
+        drawn::readiness(report),
         runs(report),
         evidence(report),
         obligations(report),
@@ -292,7 +293,7 @@ fn of_figures(f: &Figures) -> [Cell; 3] {
     [plain(f.counts.words()), both(f.rto, &f.rto_s), both(f.rpo, &f.rpo_s)]
 }
 
-const RANKS: &str = "p50 and p95 use the nearest rank. A run that never recovered counts as longer than every run that did. A time with only a lower bound is shown as \"at least\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
+const RANKS: &str = "p50 and p95 use the nearest rank. A run that never recovered counts as longer than every run that did. A figure that comes from a lower bound is shown as \"at least\", and one from an upper bound as \"at most\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
 
 fn tiers(report: &Compliance) -> Table {
     let row = |t: &Group| {
@@ -376,12 +377,31 @@ fn runs(report: &Compliance) -> Table {
             rpo.push(bit(format!("copy of {}, {} old", when(copy.to_time), span(copy.age_s)), Tone::Plain));
         }
         let mut by = vec![bit(format!("{}{unsigned}", l.requester), Tone::Plain)];
+        by.extend(approvals(l));
         by.extend((!l.controls.is_empty()).then(|| bit(l.controls.join(", "), Tone::Soft)));
         vec![what, plain(when(l.started_at)), outcome, rto, rpo, by]
     };
-    let columns =
-        ["what, run", "started", "outcome", "recovery time", "recovery point", "requested by; controls"];
+    let columns = [
+        "what, run",
+        "started",
+        "outcome",
+        "recovery time",
+        "recovery point",
+        "requested by; approvals; controls",
+    ];
     table("Runs, worst first", &columns, report.runs.iter().map(row).collect())
+}
+
+/// Who approved a run.
+fn approvals(line: &Line) -> Vec<Bit> {
+    let of = |approved: &Approved| {
+        let tone = if approved.lacks() { Tone::Bad } else { Tone::Plain };
+        bit(approved.text.clone(), tone)
+    };
+    match line.approvals.as_slice() {
+        [] => vec![bit("no approval required", Tone::Soft)],
+        some => some.iter().map(of).collect(),
+    }
 }
 
 fn evidence(report: &Compliance) -> Table {
