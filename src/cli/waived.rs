@@ -1,5 +1,7 @@
 //! Assigns a component to a waiver that names none: never more than one.
 
+use std::collections::BTreeSet;
+
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 use crate::inventory::Estate;
@@ -8,6 +10,7 @@ use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, PlanName};
+use crate::model::plain::count;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Rule, Scope, Waiver};
 use crate::plan::Plan;
@@ -16,6 +19,28 @@ use crate::record::action::Action;
 use crate::record::runbook::Runbook;
 use crate::run::RunState;
 use crate::run::gate::falls_short;
+
+/// Checks that at least one of several plans has each component that a waiver names.
+///
+/// # Errors
+/// If none has it.
+pub fn known(waivers: &[Waiver], plans: &[Plan]) -> Result<(), CliError> {
+    let all: BTreeSet<&ComponentName> = plans.iter().flat_map(|plan| plan.components.keys()).collect();
+    let unknown = waivers.iter().filter_map(|waiver| waiver.component.as_ref()).find(|c| !all.contains(c));
+    unknown.map_or(Ok(()), |unknown| {
+        let known: Vec<_> = all.iter().map(|component| component.as_str()).collect();
+        Err(CliError::usage_fix(
+            format!("none of the {} has a component `{unknown}`", count(plans.len(), "plan")),
+            format!("choose one of: {}", known.join(", ")),
+        ))
+    })
+}
+
+/// Those that can be about this one of several plans: they name no component, or one of its own.
+pub fn about(waivers: Vec<Waiver>, plan: &Plan) -> Vec<Waiver> {
+    let own = |waiver: &Waiver| waiver.component.as_ref().is_none_or(|c| plan.components.contains_key(c));
+    waivers.into_iter().filter(own).collect()
+}
 
 /// The waivers on the command line for a plan, each with its component if its rule is about one.
 ///

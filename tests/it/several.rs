@@ -53,6 +53,80 @@ fn several_plans_end_with_one_summary() {
     assert!(!out.contains("waits for a person"), "{out}");
 }
 
+/// A waiver for one component of several plans is about the plans that have it. A component that none has is a mistake.
+#[test]
+fn a_waiver_may_name_a_component_that_only_one_of_the_plans_has() {
+    let folder = two();
+    let dark = |component: &str, more: &[&str]| {
+        let rule = format!("unfenced-promotion:{component}");
+        let waive = ["--waive", &rule, "--accept-data-loss", "5m", "--reason", "dark"];
+        folder.run(&[FAILOVER, &["--sandbox=region-dark"], &waive, more].concat())
+    };
+    let (code, out, err) = dark("db", &[]);
+    assert!(
+        code == 5 && out.contains("\n2 plans: 1 recovered, FENCE PENDING, 1 recovered\n"),
+        "{code} {out}{err}"
+    );
+    assert_eq!(dark("db", &["--dry-run"]).0, 0);
+    for more in [&[][..], &["--dry-run"]] {
+        let (code, _, err) = dark("bd", more);
+        assert!(
+            code == 2 && err.contains("none of the 2 plans has a component `bd`"),
+            "{more:?}: {code} {err}"
+        );
+        assert!(err.contains("choose one of: db, nodes, www"), "{err}");
+    }
+    let (code, _, err) = folder.run(
+        &[
+            &["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"][..],
+            &["--waive", "unfenced-promotion:db", "--accept-data-loss", "5m", "--reason", "dark"],
+        ]
+        .concat(),
+    );
+    assert!(code == 2 && err.contains("plan starter has no component `db`"), "{code} {err}");
+}
+
+/// The times of a dry run count from the command. A plan that waits for another one shows that, and its RTO includes it.
+#[test]
+fn a_dry_run_of_several_plans_counts_the_wait_of_one_for_another() {
+    let folder = two();
+    let dry = [FAILOVER, &["--sandbox", "--dry-run"]].concat();
+    let told = json(&folder.ok(&[&dry[..], &["--output", "json"]].concat()));
+    let runs = told["runs"].as_array().unwrap();
+    assert_eq!(runs[0]["begins"], serde_json::Value::Null, "{}", runs[0]["begins"]);
+    let begins = &runs[1]["begins"];
+    assert_eq!(begins["after"], "truststream", "{begins:#}");
+    let (expected, worst) = (begins["expected_s"].as_f64().unwrap(), begins["worst_s"].as_f64().unwrap());
+    assert!(expected > 60.0 && worst > expected, "{begins:#}");
+    let wait = drctl::model::time::Dur::from_secs_f64(expected);
+    let out = folder.ok(&dry);
+    let (first, second) = out.split_once("failover of starter").unwrap_or_else(|| panic!("{out}"));
+    assert!(
+        first.contains("if every step takes its expected time") && !first.contains("\nstarts "),
+        "{first}"
+    );
+    let words =
+        format!("\nstarts         when truststream serves its users: expected {wait} after the command, ");
+    assert!(second.contains(&words), "{words}: {second}");
+    assert_eq!(second.matches(" after the command, if every step ").count(), 2, "{second}");
+    // Five minutes are enough for each of both, but not for one after the other.
+    let settings = folder.path().join("plans/drctl.yaml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    std::fs::write(&settings, text.replace("rto: 60m", "rto: 5m")).unwrap();
+    let alone = ["failover", "starter", "--to", "us-east-1", "--sandbox", "--dry-run"];
+    assert!(folder.ok(&alone).contains("within the RTO of 5m"));
+    let out = folder.ok(&dry);
+    let (_, second) = out.split_once("failover of starter").unwrap();
+    assert!(second.contains("above the RTO of 5m"), "{second}");
+}
+
+#[test]
+fn a_dry_run_says_that_a_plan_would_wait_in_vain() {
+    let out = two().run(&[FAILOVER, &["--sandbox=region-dark", "--dry-run"]].concat()).1;
+    let words = "starts         never: it needs truststream, which would not serve its users";
+    assert!(out.contains(words), "{out}");
+}
+
 /// From six plans on, there is a line for each. Only runs that need a person have a screen of their own, below the summary.
 #[test]
 fn many_plans_have_a_summary_and_the_screens_that_need_a_person() {

@@ -232,6 +232,7 @@ impl Ground<'_> {
             },
             interrupts: self.interrupts.clone(),
             waves: None,
+            foreseen: None,
         }
         .plan(&self.plan)
     }

@@ -187,7 +187,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
         waves.noted(printer, plan, || {
             let store = context.store()?;
             let (store, interrupts, waves) = (&store, interrupts.clone(), Some(waves));
-            let (restore, drill) = (None, Drilled::default());
+            let (restore, drill, foreseen) = (None, Drilled::default(), None);
             Starting {
                 context,
                 printer,
@@ -199,6 +199,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
                 drill,
                 interrupts,
                 waves,
+                foreseen,
             }
             .plan(plan)
         })

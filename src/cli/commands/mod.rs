@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod accepted;
 pub mod adopted;
 pub mod approve;
 pub mod assess;
@@ -14,6 +15,7 @@ pub mod ending;
 pub mod evidence;
 pub mod explain;
 pub mod fleet;
+pub mod foreseen;
 pub mod guards;
 pub mod in_doubt;
 pub mod init;

@@ -1,5 +1,6 @@
 //! `drctl plan show`
 
+use super::foreseen::Begins;
 use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
 use super::status;
@@ -101,6 +102,11 @@ fn request(context: &Context, plan: &Plan, args: &PlanShowArgs) -> Result<Reques
 
 /// The runbook for people.
 pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
+    show_beginning(p, runbook, history, &Begins::AtOnce);
+}
+
+/// The same for a run that may wait for another plan.
+pub fn show_beginning(p: &Printer, runbook: &Runbook, history: &History, begins: &Begins) {
     p.line(&format!("{} of {}, {}", runbook.title(), runbook.plan, runbook.way()));
     if let Some(drill) = runbook.drill {
         p.line(&format!("a drill, {drill}: {}", drill.means()));
@@ -110,7 +116,7 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
         return;
     }
     let critical = critical_path::critical(runbook);
-    figures(p, runbook, history, &critical);
+    figures(p, runbook, history, (&critical, begins));
     for phase in Phase::ALL {
         let steps: Vec<_> = runbook.steps.iter().filter(|s| s.phase == phase).collect();
         if !steps.is_empty() {
@@ -142,28 +148,34 @@ pub fn show(p: &Printer, runbook: &Runbook, history: &History) {
 }
 
 /// The figures that a reader needs first: how long it takes, and what is irreversible.
-fn figures(p: &Printer, runbook: &Runbook, history: &History, critical: &CriticalPath) {
+fn figures(p: &Printer, runbook: &Runbook, history: &History, (critical, begins): (&CriticalPath, &Begins)) {
     let (rto, of) = runbook.promised_rto();
     let promised = of.map_or_else(|| rto.to_string(), |component| format!("{rto} of {component}"));
     p.line(&format!(
         "critical path  {}",
         critical.steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(" > ")
     ));
+    begins.words().iter().for_each(|words| p.line(&format!("starts         {words}")));
+    let (waits, waits_at_worst) = begins.waits();
+    let (expected, worst) = (waits.plus(critical.expected), waits_at_worst.plus(critical.worst));
+    let whole = |waits: Dur, whole: Dur| match waits {
+        Dur::ZERO => String::new(),
+        _ => format!(", {whole} after the command,"),
+    };
     let judge = |d| if d > rto { p.paint(RED, "above the RTO") } else { "within the RTO".to_owned() };
     // Without an RTO there is no objective to compare with.
     let (of_rto, in_time) = match runbook.intent.has_rto() {
-        true => (
-            format!(" ({} of {promised})", judge(critical.expected)),
-            format!(" ({})", judge(critical.worst)),
-        ),
+        true => (format!(" ({} of {promised})", judge(expected)), format!(" ({})", judge(worst))),
         false => (String::new(), String::new()),
     };
     p.line(&format!(
-        "expected       {} if every step takes its expected time{of_rto}, without detection and decision",
-        critical.expected
+        "expected       {}{} if every step takes its expected time{of_rto}, without detection and decision",
+        critical.expected,
+        whole(waits, expected)
     ));
     p.line(&format!("predicted      {}", history.predict(runbook).words()));
-    p.line(&format!("worst case     {} if every step times out{in_time}", critical.worst));
+    let of_command = whole(waits_at_worst, worst);
+    p.line(&format!("worst case     {}{of_command} if every step times out{in_time}", critical.worst));
     for (step, because) in critical_path::points_of_no_return(runbook) {
         p.line(&format!("no return      {}: {because}", p.paint(YELLOW, step.id.as_str())));
     }

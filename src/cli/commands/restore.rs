@@ -71,6 +71,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8,
         drill: Drilled::default(),
         interrupts,
         waves: None,
+        foreseen: None,
     })
 }
 

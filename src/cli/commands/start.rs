@@ -1,6 +1,7 @@
 //! `drctl failover`, `switchover` and `failback`
 
 use super::ending::{self, Ending, Held};
+use super::foreseen::{Begins, Foreseen};
 use super::outcome::{self, RunTiming};
 use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
@@ -25,7 +26,6 @@ use crate::model::ids::{Digest, PlanName, RunId, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::terms::Terms;
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 use crate::planner::assessment::{self, Question};
 use crate::planner::{self, Continued, Request};
@@ -60,6 +60,8 @@ pub struct Starting<'a> {
     pub interrupts: Interrupts,
     /// The other plans of the command.
     pub waves: Option<&'a fleet::Waves>,
+    /// In a dry run of several plans, when each would begin.
+    pub foreseen: Option<&'a Foreseen>,
 }
 
 /// What makes a run a drill.
@@ -101,6 +103,7 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
         drill: Drilled::default(),
         interrupts,
         waves: None,
+        foreseen: None,
     };
     all(&starting)
 }
@@ -112,6 +115,9 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
 pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     let (context, args) = (starting.context, starting.args);
     let plans = starting.select()?;
+    if plans.len() > 1 {
+        waived::known(&starting.waivers()?, &plans)?;
+    }
     if !args.how.dry_run {
         starting.store.may_write()?;
         context.unlock()?;
@@ -152,9 +158,13 @@ impl Starting<'_> {
         if let Some(told) = summed::dry_run(self, plans) {
             return Ok(told);
         }
-        let mut told = Vec::new();
+        let (mut told, foreseen) = (Vec::new(), Foreseen::default());
+        let several = (plans.len() > 1).then_some(&foreseen);
+        let one = Starting { foreseen: several, interrupts: self.interrupts.clone(), ..*self };
         for plan in plans {
-            told.push(self.plan(plan)?);
+            let ending = one.plan(plan)?;
+            foreseen.note(plan, &ending);
+            told.push(ending);
             if self.interrupts.count() > 0 {
                 break;
             }
@@ -309,12 +319,14 @@ impl Starting<'_> {
         if only_read {
             runbook.notes.extend(losses(plan, &seen, &runbook, session.world.now()));
         }
+        let begins = self.foreseen.map_or(Begins::AtOnce, |foreseen| foreseen.begins(plan));
         if (only_read || self.args.how.dry_run) && self.printer.format == Format::Human {
-            super::plan::show(self.printer, &runbook, history);
+            super::plan::show_beginning(self.printer, &runbook, history, &begins);
         }
         if self.args.how.dry_run {
             return Ok(Before::Shown(serde_json::json!({
-                "schema_version": 1, "plan": plan.name, "outcome": "dry_run", "runbook": runbook,
+                "schema_version": 1, "plan": plan.name, "outcome": "dry_run", "begins": begins.document(),
+                "runbook": runbook,
             })));
         }
         if let Some(refusal) = self.agreed(plan, (&runbook, history), session.world)? {
@@ -380,23 +392,6 @@ impl Starting<'_> {
         Ok(restore::look(asked, (stage, session, self.store), (plan, &to, run), seen).await?.map(Some))
     }
 
-    /// Checks that the given names are in the plan: an unknown site has no primary to fence.
-    fn names_exist(&self, plan: &Plan) -> Result<(), CliError> {
-        let from = self.args.from.as_ref().map(|from| SiteName::new(from.as_str()));
-        for site in from.into_iter().chain([self.to(plan)]) {
-            if !plan.sites.contains_key(&site) {
-                let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
-                return Err(CliError::usage_fix(
-                    format!("plan {} has no site `{site}`", plan.name),
-                    format!("choose one of: {}", known.join(", ")),
-                ));
-            }
-        }
-        let typed = self.waivers()?;
-        waived::say(self.printer, &plan.name, &typed, &waived::for_plan(typed.clone(), plan)?);
-        Ok(())
-    }
-
     fn derive(
         &self,
         plan: &Plan,
@@ -408,7 +403,7 @@ impl Starting<'_> {
             intent: self.intent,
             from: self.args.from.as_ref().map(|f| SiteName::new(&**f)),
             to: self.to(plan),
-            waivers: waived::for_plan(self.waivers()?, plan)?,
+            waivers: self.waivers_of(plan)?,
             outage_declared: self.args.outage_began.is_some(),
             rehearsed: self.context.is_rehearsal(),
             holder: self.holder(run)?,
@@ -424,14 +419,6 @@ impl Starting<'_> {
         Ok(planner::plan_run(&input).inspect(|runbook| {
             waived::doubtful(self.printer, &request.waivers, (plan, runbook), (seen, now));
         }))
-    }
-
-    fn waivers(&self) -> Result<Vec<Waiver>, CliError> {
-        let mut accepted = self.args.how.waive.clone();
-        if self.args.how.take_over {
-            accepted.waive.push(Rule::GuardHeld.id().to_owned());
-        }
-        self.context.waivers(&accepted)
     }
 
     /// The name under which guards are held, which tells other operators whom to call. The same for every user in rehearsals.

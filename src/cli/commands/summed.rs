@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::ending::Ending;
+use super::foreseen::{Begins, Foreseen};
 use super::start::Starting;
 use crate::cli::exit;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
@@ -87,11 +88,14 @@ pub fn dry_run(starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
         return None;
     }
     let quiet = starting.printer.silent();
-    let one = Starting { printer: &quiet, interrupts: starting.interrupts.clone(), ..*starting };
+    let begins = Foreseen::default();
+    let (interrupts, foreseen) = (starting.interrupts.clone(), Some(&begins));
+    let one = Starting { printer: &quiet, interrupts, foreseen, ..*starting };
     let (mut told, mut lines) = (Vec::new(), Vec::new());
     for plan in plans {
         let ending = one.plan(plan).unwrap_or_else(|e| Ending::failed(&quiet, plan, &e));
-        lines.push(foreseen(plan, &ending));
+        lines.push(expected(plan, &ending, &begins.begins(plan)));
+        begins.note(plan, &ending);
         told.push(ending);
         if starting.interrupts.count() > 0 {
             break;
@@ -106,7 +110,7 @@ pub fn dry_run(starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
 }
 
 /// The expected result of a run of a plan.
-fn foreseen(plan: &Plan, ending: &Ending) -> Line {
+fn expected(plan: &Plan, ending: &Ending, begins: &Begins) -> Line {
     let what = plan.name.to_string();
     let of = |reads, word: &str, detail| Line { reads, word: word.to_owned(), what: what.clone(), detail };
     let document = ending.document.as_ref().unwrap_or(&Value::Null);
@@ -117,17 +121,25 @@ fn foreseen(plan: &Plan, ending: &Ending) -> Line {
     }
     let runbook = serde_json::from_value::<Runbook>(document["runbook"].clone()).ok();
     match (runbook, document["outcome"].as_str()) {
+        (Some(_), _) if matches!(begins, Begins::Never(_)) => {
+            of(Reads::Bad, "not started", begins.words().unwrap_or_default())
+        }
         (Some(book), _) => {
             let critical = critical_path::critical(&book);
+            let whole = begins.waits().0.plus(critical.expected);
+            let after = match begins {
+                Begins::After(first, ..) => format!(", {whole} with the wait for {first}"),
+                Begins::AtOnce | Begins::Never(_) => String::new(),
+            };
             let (rto, component) = book.promised_rto();
             let promised = component.map_or_else(|| rto.to_string(), |name| format!("{rto} of {name}"));
             let (reads, word, promised) = match book.intent.has_rto() {
                 false => (Reads::Good, "possible", String::new()),
-                true if critical.expected > rto => (Reads::Doubtful, "too long", format!(" of {promised}")),
+                true if whole > rto => (Reads::Doubtful, "too long", format!(" of {promised}")),
                 true => (Reads::Good, "in time", format!(" of {promised}")),
             };
             let detail = format!(
-                "{}, {}; expected {}{promised}",
+                "{}, {}; expected {}{after}{promised}",
                 book.way(),
                 count(book.steps.len(), "step"),
                 critical.expected

@@ -1,0 +1,48 @@
+//! The sites and the waivers on the command line, checked against the chosen plans.
+
+use super::start::Starting;
+use crate::cli::error::CliError;
+use crate::cli::waived;
+use crate::model::ids::SiteName;
+use crate::model::waiver::{Rule, Waiver};
+use crate::plan::Plan;
+
+impl Starting<'_> {
+    /// Checks that the given names are in the plan: an unknown site has no primary to fence.
+    pub(super) fn names_exist(&self, plan: &Plan) -> Result<(), CliError> {
+        let from = self.args.from.as_ref().map(|from| SiteName::new(from.as_str()));
+        for site in from.into_iter().chain([self.to(plan)]) {
+            if !plan.sites.contains_key(&site) {
+                let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
+                return Err(CliError::usage_fix(
+                    format!("plan {} has no site `{site}`", plan.name),
+                    format!("choose one of: {}", known.join(", ")),
+                ));
+            }
+        }
+        let typed = self.typed(plan)?;
+        waived::say(self.printer, &plan.name, &typed, &waived::for_plan(typed.clone(), plan)?);
+        Ok(())
+    }
+
+    /// The waivers for a plan, each with its component if its rule is about one.
+    pub(super) fn waivers_of(&self, plan: &Plan) -> Result<Vec<Waiver>, CliError> {
+        waived::for_plan(self.typed(plan)?, plan)
+    }
+
+    /// The waivers as typed. Of several plans, each gets those that name none of the other plans' components.
+    fn typed(&self, plan: &Plan) -> Result<Vec<Waiver>, CliError> {
+        let several = self.waves.is_some() || self.foreseen.is_some();
+        let all = self.waivers()?;
+        Ok(if several { waived::about(all, plan) } else { all })
+    }
+
+    /// Every waiver on the command line.
+    pub(super) fn waivers(&self) -> Result<Vec<Waiver>, CliError> {
+        let mut accepted = self.args.how.waive.clone();
+        if self.args.how.take_over {
+            accepted.waive.push(Rule::GuardHeld.id().to_owned());
+        }
+        self.context.waivers(&accepted)
+    }
+}
