@@ -242,6 +242,12 @@ pub const FINDINGS: &[Explanation] = &[
     ),
     e("no-fence", "A database has no fence.", "Every failover of the plan needs a waiver.", "Add `fence:`."),
     e(
+        "no-host",
+        "A PostgreSQL server has no host.",
+        "drctl can fence and promote the server over SQL. Without its host, drctl cannot make it a standby, so it refuses `switchover`, `failback` and `reprotect`. It cannot restore the server or hold an isolated drill either.",
+        "Add `host:` beside `endpoint:` in each site.",
+    ),
+    e(
         "fence-not-prepared",
         "A fence method lacks its settings.",
         "A fence works in an outage only if you prepare it before.",

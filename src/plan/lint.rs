@@ -206,6 +206,7 @@ impl Lint<'_> {
             );
         }
         self.shared_global(component, spec);
+        self.hosts(component, spec);
         for (site, at) in &spec.at {
             self.database_at(component, spec, site, at);
         }
@@ -234,6 +235,25 @@ impl Lint<'_> {
                 format!("a backup every {} cannot meet an RPO of {}", every.value, objectives.rpo_ms),
                 "a loss of the source can lose one backup interval of writes",
                 "back up more often, use replication, or set a longer RPO",
+            );
+        }
+    }
+
+    /// A server of one's own without its machine can be promoted and fenced over SQL, but nobody can make it a standby.
+    fn hosts(&mut self, component: &Component, spec: &Database) {
+        let fenced_there = spec.fence.iter().any(|method| method.needs_host());
+        if spec.engine != Engine::Postgres || fenced_there {
+            return;
+        }
+        let without = spec.at.iter().filter(|(_, at)| at.host.is_none());
+        let without: Vec<&str> = without.map(|(site, _)| site.as_str()).collect();
+        if !without.is_empty() {
+            self.warn(
+                "no-host",
+                Some(component.span),
+                format!("`{}` has no `host:` in {}", component.name, without.join(" and ")),
+                "without it, drctl cannot make that server a standby (`switchover`, `failback`, `reprotect`), and cannot restore it or hold an isolated drill of it",
+                "add `host: {run: [ssh, -o, BatchMode=yes, postgres@HOST], data: FOLDER, replication: {secret: ..}}` beside its `endpoint`, or do these by hand",
             );
         }
     }

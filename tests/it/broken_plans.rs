@@ -102,6 +102,36 @@ fn an_unknown_tier_is_said_beside_objectives_of_the_plan() {
     assert!(found.iter().any(|f| f.id == "plan-unknown-tier"), "{found:?}");
 }
 
+/// What drctl cannot do without the machine of a server is known when the plan is written, and not in the move.
+#[test]
+fn a_server_of_ones_own_without_its_host_is_said() {
+    let server = |host: &str| format!("{{endpoint: \"db:5432/app\", admin: {{secret: \"file:a\"}}{host}}}");
+    let host = ", host: {run: [ssh, x], data: /data, replication: {secret: \"file:r\"}}";
+    let found = |west: &str, east: &str| {
+        let text = format!(
+            "plan: orders\nobjectives: {{rto: 15m, rpo: 5m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify: {{sql_write: {{table: drctl_canary}}}}\nprobes:\n  - {{name: public, role: public, http: \"https://orders.example/health\"}}\n",
+            server(west),
+            server(&east.replace("db:5432", "db-east:5432"))
+        );
+        let checked = check("orders", text.as_bytes(), &complete());
+        assert!(checked.plan.is_some(), "{:#?}", checked.findings);
+        checked.findings.into_iter().filter(|f| f.id == "no-host").collect::<Vec<_>>()
+    };
+    assert_eq!(found(host, host), []);
+    let of = |west: &str, east: &str| match found(west, east).as_slice() {
+        [one] => {
+            assert_eq!(one.severity, drctl::model::finding::Severity::Warning);
+            assert!(
+                one.cause.contains("`switchover`, `failback`, `reprotect`") && one.cause.contains("restore")
+            );
+            one.message.clone()
+        }
+        found => panic!("{found:#?}"),
+    };
+    assert_eq!(of("", ""), "`db` has no `host:` in east and west");
+    assert_eq!(of(host, ""), "`db` has no `host:` in east");
+}
+
 #[cfg(feature = "postgres")]
 #[test]
 fn certificates_that_cannot_be_read_are_said_before_the_day() {
