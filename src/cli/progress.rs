@@ -252,9 +252,8 @@ fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timest
             false => Part::still(line(&format!("{}{why}", step.id))),
         }
     };
-    let seen = |(step, _): &(&Step, &StepState)| {
-        waiting.contains_key(step.id.as_str()) || next(step).is_some()
-    };
+    let seen =
+        |(step, _): &(&Step, &StepState)| waiting.contains_key(step.id.as_str()) || next(step).is_some();
     let all: Vec<Part> = steps().filter(seen).map(of).collect();
     let all = if all.is_empty() { steps().map(of).collect() } else { all };
     all.into_iter().take(NAMED).collect()

@@ -53,7 +53,8 @@ fn wrapped(line: &str, width: usize) -> String {
             out.push('\n');
         }
         let left = if bare { space } else { indent }.min(width.saturating_sub(wide));
-        let (text, end) = if wide <= width { (indented(left, &unit), left + wide) } else { continued(&unit, width) };
+        let (text, end) =
+            if wide <= width { (indented(left, &unit), left + wide) } else { continued(&unit, width) };
         out.push_str(&text);
         used = end;
         bare = false;

@@ -40,9 +40,6 @@ pub use lines::{Copied, Readiness};
 use lines::{line, readiness};
 pub use tally::{Counts, Tally};
 
-/// What a report about rehearsals can and cannot show.
-pub const REHEARSED: &str = "Rehearsals show that the plans, the steps and the approvals work together against a simulation; they cannot show that real servers, permissions or data behave the same, and they prove no objective.";
-
 /// A plan, as its file has it now.
 #[derive(Clone, Debug)]
 pub struct PlanLine {
@@ -449,7 +446,7 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
     Compliance {
         schema_version: 1,
         world: if asked.rehearsal { "sandbox" } else { "live" }.to_owned(),
-        rehearsed: asked.rehearsal.then(|| REHEARSED.to_owned()),
+        rehearsed: asked.rehearsal.then(|| lines::REHEARSED.to_owned()),
         since: asked.since,
         until: asked.until,
         generated_at: asked.now,

@@ -129,9 +129,7 @@ impl RunState {
             | EventKind::FencePending { .. }
             | EventKind::DebtSettled { .. }
             | EventKind::NewPrimaryChecked { .. }
-            | EventKind::PlaceAnswered { .. } => {
-                self.note_debt(&event.what, at);
-            }
+            | EventKind::PlaceAnswered { .. } => self.note_debt(&event.what, at),
             EventKind::Waived { waiver } => {
                 self.waivers.push(waiver.clone());
                 self.ask_promotions_anew(at);

@@ -38,7 +38,12 @@ pub struct Look {
 
 impl RunState {
     /// Records a look at the new primary of a component.
-    pub(super) fn note_look(&mut self, component: &ComponentName, (writes, seen): (bool, &str), at: Timestamp) {
+    pub(super) fn note_look(
+        &mut self,
+        component: &ComponentName,
+        (writes, seen): (bool, &str),
+        at: Timestamp,
+    ) {
         let tries = self.after_end.entry(component.clone()).or_default();
         tries.looks += 1;
         tries.last = Some(Look { at, writes, seen: seen.to_owned() });

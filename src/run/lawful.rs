@@ -3,8 +3,8 @@
 //! A journal alone cannot prove what it says about the outside world. But nothing a provider does opens a gate without its condition,
 //! starts a step before its needs, or makes an observation change something.
 
-use super::{checked, gate};
 use super::state::RunState;
+use super::{checked, gate};
 use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::{Exposure, Fact, Operation};
 use crate::model::ids::{ComponentName, StepId};

@@ -45,9 +45,9 @@ fn a_step_has_its_own_times_beside_those_of_its_undo() {
     for step in report.steps.iter().filter(|step| step.undo.is_some()) {
         let own = |id: &StepId| id.as_str() == step.id;
         let began = at(&|what| matches!(what, EventKind::StepStarted { step } if own(step)));
-        let ended = at(&|what| {
-            matches!(what, EventKind::StepFinished { step, .. } | EventKind::StepFailed { step, .. } if own(step))
-        });
+        let ended = at(
+            &|what| matches!(what, EventKind::StepFinished { step, .. } | EventKind::StepFailed { step, .. } if own(step)),
+        );
         let back = at(&|what| matches!(what, EventKind::StepUndone { step } if own(step)));
         let undo = step.undo.as_ref().unwrap();
         assert_eq!((step.started_at, step.ended_at), (began, ended), "{step:#?}");
@@ -56,7 +56,7 @@ fn a_step_has_its_own_times_beside_those_of_its_undo() {
         undone += 1;
         lasted += usize::from(began < ended && ended < back);
     }
-    assert!(undone > 2 && lasted > 0, "{undone} undone, {lasted} of them after some time");
+    assert!(undone > 1 && lasted > 0, "{undone} undone, {lasted} of them after some time");
     let md = markdown::render(&report).unwrap();
     assert!(md.contains("| ended | undo | what |") && md.contains("| undone 2026"), "{md}");
     let page = html::render(&report, state).unwrap();

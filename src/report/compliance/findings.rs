@@ -114,13 +114,13 @@ pub(super) fn findings(
         }
     }
     let decided = decided(books, asked);
-    all.extend(decided.map(|(section, about, at, text)| {
-        finding((section, Weight::Warning, Some(at), text), about)
-    }));
+    all.extend(
+        decided.map(|(section, about, at, text)| finding((section, Weight::Warning, Some(at), text), about)),
+    );
     let faults = books.ledger.faults.iter();
-    all.extend(faults.map(|fault| {
-        finding((Section::Trail, Weight::Blocking, None, fault.clone()), (None, None))
-    }));
+    all.extend(
+        faults.map(|fault| finding((Section::Trail, Weight::Blocking, None, fault.clone()), (None, None))),
+    );
     all.sort_by_key(|finding| (finding.section, finding.at));
     worst_first(&mut all);
     all

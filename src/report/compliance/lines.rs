@@ -15,6 +15,7 @@ use crate::model::ids::{ComponentName, PlanName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::readiness::{Area, Standing};
 use crate::model::time::Timestamp;
+use crate::model::waiver::Waiver;
 use crate::record::action::Action;
 use crate::record::event::Outcome;
 use crate::record::runbook::Step;
@@ -23,6 +24,9 @@ use crate::report::measured::Measured;
 use crate::report::{overrides, summary, terms};
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Mode, Status, StepState};
+
+/// What a report about rehearsals can and cannot show.
+pub(super) const REHEARSED: &str = "Rehearsals show that the plans, the steps and the approvals work together against a simulation; they cannot show that real servers, permissions or data behave the same, and they prove no objective.";
 
 /// A copy of a database that a drill made and verified.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -83,10 +87,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         plan: run.created.plan.clone(),
         tier: history::tier_of(run),
         class,
-        what: run
-            .runbook
-            .drill
-            .map_or_else(|| run.runbook.intent.to_string(), |drill| format!("{} drill", drill.id())),
+        what: what(run),
         started_at: run.created_at,
         ended_at: run.finished_at,
         good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read")
@@ -103,11 +104,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         approvals: approved::of(run, &overrides),
         counts_for_nothing: run.counts_for_nothing(),
         returns: run.created.returns.is_some(),
-        waivers: report
-            .waivers
-            .iter()
-            .map(|w| format!("{} by {}: {}", w.subject(&run.created.plan), w.who, w.reason))
-            .collect(),
+        waivers: waivers(run, &report.waivers),
         not_recovered_s: not_recovered(run, &attained, (over, books, asked)),
         fences_pending: run.owed().count(),
         waived_fences: waived_fences(run),
@@ -119,6 +116,15 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         bundle: bundle.map(|(file, _)| file.clone()),
         sha256: bundle.map(|(_, sha256)| sha256.clone()),
     }
+}
+
+/// What the run was for.
+fn what(run: &RunState) -> String {
+    run.runbook.drill.map_or_else(|| run.runbook.intent.to_string(), |drill| format!("{} drill", drill.id()))
+}
+
+fn waivers(run: &RunState, all: &[Waiver]) -> Vec<String> {
+    all.iter().map(|w| format!("{} by {}: {}", w.subject(&run.created.plan), w.who, w.reason)).collect()
 }
 
 /// How long users had not been served at the end of the run, or until now. A run that another one continues is judged by that one.
