@@ -265,11 +265,12 @@ fn anything(seed: u64, done: &Rehearsed) -> EventKind {
         15 => EventKind::GateBlocked { step, rule: Some(Rule::UnfencedPromotion), why: reason, flag: None },
         16 => EventKind::Approved { step, who },
         17 => EventKind::Rejected { step, who, reason },
-        18 => {
-            [EventKind::FenceWaived { component: component.clone() }, EventKind::FencePending { component }]
-                [pick("waived", 2)]
-            .clone()
-        }
+        18 => [
+            EventKind::FenceWaived { component: component.clone() },
+            EventKind::FencePending { component: component.clone() },
+            EventKind::NewPrimaryChecked { component, writes: true, seen: reason },
+        ][pick("waived", 3)]
+        .clone(),
         19 => EventKind::Overridden { step, who, reason },
         20 => EventKind::Ratified { step, who },
         21 => EventKind::ClaimedDone { step, who },
