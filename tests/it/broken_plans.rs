@@ -111,7 +111,7 @@ fn a_server_of_ones_own_without_its_host_is_said() {
         let text = format!(
             "plan: orders\nobjectives: {{rto: 15m, rpo: 5m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {}\n      east: {}\n    verify: {{sql_write: {{table: drctl_canary}}}}\nprobes:\n  - {{name: public, role: public, http: \"https://orders.example/health\"}}\n",
             server(west),
-            server(&east.replace("db:5432", "db-east:5432"))
+            server(east).replace("db:5432", "db-east:5432")
         );
         let checked = check("orders", text.as_bytes(), &complete());
         assert!(checked.plan.is_some(), "{:#?}", checked.findings);
