@@ -1,4 +1,4 @@
-//! Exit codes. They are part of the interface.
+//! Exit codes. They are part of the interface; `docs/src/reference/exit-codes.md` is generated from here.
 
 /// Done.
 pub const DONE: u8 = 0;
@@ -16,6 +16,30 @@ pub const RECOVERED_BUT: u8 = 5;
 pub const HELD: u8 = 6;
 /// A bug in drctl.
 pub const BUG: u8 = 70;
+/// A second Ctrl-C. Shells expect 128 and the number of SIGINT.
+pub const INTERRUPTED: u8 = 130;
+
+/// All exit codes with their meaning.
+pub const ALL: [(u8, &str); 9] = [
+    (DONE, "done"),
+    (
+        NOT_RECOVERED,
+        "the run ended without recovery, or started and halted; `observe` got no answer; `status` or `audit verify` found a broken journal; `evidence` found a broken bundle",
+    ),
+    (
+        USAGE,
+        "a mistake in the command, the settings or the plan; a journal that drctl cannot read; a provider that this build does not include",
+    ),
+    (REFUSED, "refused by safety or policy; `ready` found that a recovery would not work"),
+    (WAITING, "waits for approval or credentials, or is paused; a recovery whose watch is paused"),
+    (
+        RECOVERED_BUT,
+        "recovered, but an objective was missed or not proven, or a fence is pending; something is overdue, `degraded` or `unknown`",
+    ),
+    (HELD, "another run or process holds the target"),
+    (BUG, "a bug in drctl"),
+    (INTERRUPTED, "a second Ctrl-C ended the process; `drctl runs resume RUN` continues"),
+];
 
 /// The worse of two exit codes, for the result of a fleet: the one that needs a person the most.
 pub fn worst(a: u8, b: u8) -> u8 {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::{Either, select};
 
 use super::error::CliError;
+use super::exit;
 use crate::adapters::process;
 use crate::model::time::Dur;
 use crate::world::World;
@@ -100,7 +101,7 @@ impl Interrupts {
     }
 }
 
-/// The journal has everything that was done, so exiting here loses nothing. Shells expect 130 after SIGINT.
+/// The journal has everything that was done, so exiting here loses nothing.
 #[expect(
     clippy::exit,
     clippy::disallowed_methods,
@@ -108,5 +109,5 @@ impl Interrupts {
 )]
 fn leave() {
     process::end_all();
-    std::process::exit(130);
+    std::process::exit(exit::INTERRUPTED.into());
 }

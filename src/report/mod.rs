@@ -16,6 +16,7 @@ pub mod markdown;
 pub mod measured;
 pub mod message_templates;
 pub mod notices;
+pub mod outcomes;
 pub mod overrides;
 pub mod readiness;
 pub mod restore;

@@ -12,7 +12,7 @@ use super::fences::{self, Fence};
 use super::measured::Measured;
 use super::restore::{Restored, restored};
 use super::steps::{self, StepReport};
-use super::{afterwards, duties, measured, overrides, said, steered};
+use super::{afterwards, duties, measured, outcomes, overrides, said, steered};
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::kinds::{Fact, Operation};
@@ -60,7 +60,7 @@ pub struct RunReport {
     /// Whether it came from a file and nobody of the store adopted it, so that it proves nothing there.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_file: bool,
-    /// `recovered`, `cancelled`, `abandoned`, `halted` or `running`; of a drill `passed` or `failed`.
+    /// `recovered`, `watch_paused`, `running`, `halted`, `cancelled` or `abandoned`; of a drill also `passed`, `read` or `failed`.
     pub outcome: String,
     /// Where the application is active.
     pub active: Active,
@@ -324,18 +324,7 @@ fn notes(state: &RunState) -> Vec<String> {
 
 /// The state of a run in one word.
 pub fn outcome(state: &RunState) -> &'static str {
-    match (&state.mode, &state.halted) {
-        (Mode::Finished(Outcome::Recovered), _) if state.runbook.intent == Intent::Drill => "passed",
-        (Mode::Finished(Outcome::Recovered), _) => "recovered",
-        (Mode::Finished(Outcome::Read), _) => "read",
-        (Mode::Finished(Outcome::Cancelled), _) => "cancelled",
-        (Mode::Finished(Outcome::Failed), _) => "failed",
-        (Mode::Finished(Outcome::Abandoned), _) => "abandoned",
-        // Users are served, so this must not look like a recovery that stopped.
-        _ if state.watch_paused() => "watch_paused",
-        (_, Some(_)) => "halted",
-        (_, None) => "running",
-    }
+    outcomes::of(state).id()
 }
 
 /// A store that was promoted is protected once a standby follows the new primary.

@@ -1,12 +1,14 @@
-//! The generated pages: commands from clap, keys from the shapes of plans and settings, findings from `drctl explain`, and events from
-//! their JSON Schema.
+//! The generated pages: commands from clap, keys from the shapes of plans and settings, findings from `drctl explain`, events from their
+//! JSON Schema, and exit codes with the outcomes of runs.
 
 use std::fmt::Write as _;
 
 use drctl::cli::args::command as cli;
+use drctl::cli::exit;
 use drctl::model::shape::{Keys, Shape};
 use drctl::plan::{catalog, shapes};
 use drctl::record::event::Event;
+use drctl::report::outcomes::Word;
 
 use super::{held, root};
 
@@ -188,4 +190,32 @@ fn events() {
     }
     assert!(out.contains("## run_created") && out.contains("`epoch`"));
     held_page("events.md", &(out.trim_end().to_owned() + "\n"));
+}
+
+const SEVERAL: &str =
+    "If a command runs several plans, the exit code is that of the plan that most needs a person.\n";
+
+const REFUSALS: &str = "A refused command starts no run. It prints `refused`, the facts, and the flag that lifts the refusal. A run that started
+and then halted because a person must accept something (`ways on` names the flag) ends with exit code 1.
+
+With `--output json`, errors are a document, too: `error.code`, `error.message`, `error.hint` and `exit_code`.
+
+`drctl explain` lists every finding and refusal. `drctl explain ID` gives the reason and the fix.
+";
+
+#[test]
+fn exit_codes() {
+    let mut out = format!("# Exit codes and outcomes\n\n{NOTE}\n");
+    let codes: Vec<_> = exit::ALL.iter().map(|(code, means)| vec![code.to_string(), cell(means)]).collect();
+    table(&mut out, &["Code", "Meaning"], &codes);
+    let _ = write!(out, "{SEVERAL}\n## Outcomes of a run\n\n");
+    let row = |word: &Word| vec![format!("`{}`", word.id()), cell(word.means()), cell(word.next())];
+    let words: Vec<_> = Word::ALL.iter().map(row).collect();
+    table(&mut out, &["Outcome", "Meaning", "Next"], &words);
+    out.push_str(REFUSALS);
+    // A code that only its constant mentions would be missing here.
+    let declared = include_str!("../../../src/cli/exit.rs").matches(": u8 = ").count();
+    assert_eq!(declared, exit::ALL.len());
+    assert!(out.contains("| 130 | ") && out.contains("| `watch_paused` | "));
+    held_page("exit-codes.md", &out);
 }
