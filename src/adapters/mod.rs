@@ -107,13 +107,22 @@ pub struct Lagging<'a> {
     pub source_region: Option<&'a str>,
 }
 
-/// A provider that one of these targets needs and that this build lacks. Without it nothing can be observed or judged.
-pub fn disabled<'t>(things: impl IntoIterator<Item = &'t Target>) -> Option<&'static str> {
-    let lacks = |thing: &Target| match thing.service() {
+/// The providers of targets that this build includes.
+pub const BUILT: &[&str] = &[
+    #[cfg(feature = "aws")]
+    "aws",
+    #[cfg(feature = "postgres")]
+    "postgres",
+];
+
+/// A provider that one of these targets needs and that is not among `built`. Without it nothing can be observed or judged.
+pub fn disabled<'t>(things: impl IntoIterator<Item = &'t Target>, built: &[&str]) -> Option<&'static str> {
+    let needs = |thing: &Target| match thing.service() {
         "command" | "dns" => None,
-        "sql" => (!cfg!(feature = "postgres")).then_some("postgres"),
-        _ => (!cfg!(feature = "aws")).then_some("aws"),
+        "sql" => Some("postgres"),
+        _ => Some("aws"),
     };
+    let lacks = |thing: &Target| needs(thing).filter(|provider| !built.contains(provider));
     let lacking: BTreeSet<&str> = things.into_iter().filter_map(lacks).collect();
     // One of them is enough for the message.
     lacking.into_iter().next()

@@ -323,3 +323,19 @@ fn clients_and_listed_services_of_aws_are_the_same() {
     let listed = drctl::kinds::aws::services::SERVICES.iter().map(|of| of.name.to_owned()).collect();
     assert_eq!(clients, listed);
 }
+
+/// A stage of a plan or a run checks that this build includes its providers. Only `serve` has one without a plan: it looks at what earlier
+/// runs left.
+#[test]
+fn every_live_verb_asks_whether_its_providers_are_built() {
+    let with = |call: &str| -> BTreeSet<String> {
+        let has = |path: &PathBuf| std::fs::read_to_string(path).unwrap().contains(call);
+        let names = sources("src/cli").into_iter().filter(has);
+        names.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+    };
+    assert_eq!(with("Live::new("), BTreeSet::from(["stage.rs".to_owned()]));
+    assert_eq!(with("Stage::live("), BTreeSet::from(["watch.rs".to_owned()]));
+    let stage = std::fs::read_to_string("src/cli/commands/stage.rs").unwrap();
+    let (made, asked) = (stage.matches("Self::live(").count(), stage.matches("adapters::BUILT)?;").count());
+    assert_eq!((made, asked), (2, 2));
+}

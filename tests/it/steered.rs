@@ -376,7 +376,7 @@ fn verbs_that_read_only_read() {
     assert!(code == 2 && err.contains("is read-only for this user"), "{code} {err}");
 }
 
-/// A build without a provider judges nothing that it cannot reach, and starts no run of it.
+/// A build without a provider judges nothing that it cannot reach, and starts no run of it. `tests/nightly slim` makes such a build.
 #[cfg(not(feature = "aws"))]
 #[test]
 fn without_a_provider_live_verbs_judge_nothing() {

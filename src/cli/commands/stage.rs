@@ -86,7 +86,7 @@ impl Stage {
     /// If this build lacks a provider for it, or the operating system provides no timers.
     pub fn of_plan(context: &Context, plan: &Plan, recovery: Option<&Place>) -> Result<Self, CliError> {
         let settings = context.in_earnest()?;
-        built_for(&targets::of_plan(plan, context.guard_of(plan).as_ref()))?;
+        built_for(&targets::of_plan(plan, context.guard_of(plan).as_ref()), adapters::BUILT)?;
         Self::live(settings, recovery)
     }
 
@@ -96,7 +96,7 @@ impl Stage {
     /// The same.
     pub fn of_run(context: &Context, state: &RunState) -> Result<Self, CliError> {
         let watched = state.runbook.steps.iter().filter_map(|s| s.action.watch(&Called::NOT_YET));
-        built_for(&watched.collect::<Vec<_>>())?;
+        built_for(&watched.collect::<Vec<_>>(), adapters::BUILT)?;
         Self::live(&context.settings, state.runbook.recovery_place())
     }
 
@@ -153,9 +153,9 @@ impl Stage {
     }
 }
 
-/// Fails if this build lacks a provider: what it cannot reach cannot be judged.
-fn built_for(things: &[Target]) -> Result<(), CliError> {
-    adapters::disabled(things).map_or(Ok(()), |lacks| {
+/// Fails if a provider is not among `built`: what drctl cannot reach cannot be judged.
+fn built_for(things: &[Target], built: &[&str]) -> Result<(), CliError> {
+    adapters::disabled(things, built).map_or(Ok(()), |lacks| {
         Err(CliError {
             code: "not_built",
             message: format!(
@@ -167,4 +167,28 @@ fn built_for(things: &[Target]) -> Result<(), CliError> {
             exit: exit::USAGE,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every live verb gets its stage from a plan or a run (`house_rules::every_live_verb_asks_whether_its_providers_are_built`).
+    #[test]
+    fn a_build_without_a_provider_names_it_and_judges_nothing() {
+        let bytes = include_bytes!("../../../tests/fixtures/everything.yaml");
+        let plan = crate::plan::check("everything", bytes, &Settings::default()).plan.unwrap();
+        let things = targets::of_plan(&plan, None);
+        for (built, lacks) in [(&[][..], "aws"), (&["postgres"][..], "aws"), (&["aws"][..], "postgres")] {
+            let refused = built_for(&things, built).unwrap_err();
+            assert_eq!((refused.exit, refused.code), (exit::USAGE, "not_built"));
+            let words = format!("built without {lacks}, so drctl can neither observe nor change");
+            assert!(refused.message.starts_with(&words), "{}", refused.message);
+            let hint = refused.hint.unwrap();
+            assert!(hint.contains(&format!("--features {lacks}")) && hint.contains("--sandbox"), "{hint}");
+        }
+        assert!(built_for(&things, &["aws", "postgres"]).is_ok());
+        // A command and a look at names need no provider.
+        assert!(built_for(&[], &[]).is_ok());
+    }
 }
