@@ -1,11 +1,12 @@
-//! README and the book in `docs/` are correct: their commands parse, their plans pass `drctl check`, their links work, and the generated
-//! pages match the program.
+//! README and the book in `docs/` are correct: their commands parse, those that need no cloud run, their plans pass `drctl check`, their
+//! links work, and the generated pages match the program.
 //!
 //! `DRCTL_TEST_DOCS=write cargo test --test it docs::` writes the demo in README and the generated pages again.
 
 mod book;
 mod glossary;
 mod reference;
+mod run;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
