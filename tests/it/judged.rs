@@ -8,9 +8,7 @@ use drctl::kinds::aws::autoscaling::{GroupRef, GroupState, Scale};
 use drctl::kinds::aws::route53::{Answers, AnswersState, ChangeState, RecordsState, ServerAnswer};
 use drctl::kinds::control::{GuardState, IdentityState};
 use drctl::kinds::shared::capacity::{Capacity, Size};
-use drctl::kinds::shared::database::{
-    Available, DatabaseRef, DatabaseRole, DatabaseState, Engine, Promotable,
-};
+use drctl::kinds::shared::database::{Available, DatabaseRef, DatabaseRole, DatabaseState, Promotable};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState};
 use drctl::kinds::shared::rebuild::RebuildState;
 use drctl::kinds::shared::restart::Restart;
@@ -28,6 +26,7 @@ use drctl::run::state::{Status, Work};
 use drctl::run::{RunState, StepDecision, StepObservation, judge};
 
 use crate::cancelled::stateless;
+use crate::decided::db;
 use crate::hard_cases::waiver;
 use crate::resume::events;
 use crate::rig::{BEGAN, Rig, truststream};
@@ -236,20 +235,8 @@ pub fn place() -> Place {
 }
 
 pub fn server(id: &str) -> DatabaseRef {
-    DatabaseRef {
-        component: db_name(),
-        place: place(),
-        id: id.to_owned(),
-        engine: Engine::Rds,
-        endpoint: Some(format!("{id}:5432/app")),
-        fence_group: None,
-        admin_secret: None,
-        host: None,
-        global: None,
-        harmless: Vec::new(),
-        expendable: Vec::new(),
-        clients: Vec::new(),
-    }
+    let endpoint = Some(format!("{id}:5432/app"));
+    DatabaseRef { component: db_name(), place: place(), endpoint, ..db(id) }
 }
 
 pub fn writer(status: &str) -> DatabaseState {

@@ -146,7 +146,12 @@ fn the_live_line_of_a_planned_move_names_no_objective_and_ticks_while_it_is_watc
 fn the_live_line_has_the_time_of_the_next_try() {
     let args = "failover truststream --to us-east-1 --yes --sandbox=dns-control-plane-down --pace 60";
     for columns in [80, 200] {
-        let shown = seen(&Folder::with_plans(), columns, args, "");
+        let folder = Folder::with_plans();
+        let file = folder.path().join("plans/truststream.yaml");
+        let plan = std::fs::read_to_string(&file).unwrap();
+        assert!(plan.contains("watch: {for: 2h}"));
+        std::fs::write(&file, plan.replace("watch: {for: 2h}", "watch: {for: 1m}")).unwrap();
+        let shown = seen(&folder, columns, args, "");
         let next = |line: &&str| line.contains("users out for ") && line.contains(": next try 03:");
         assert!(shown.lines().any(|line| next(&line)), "{shown}");
     }

@@ -3,6 +3,8 @@
 use drctl::kinds::shared::database::{DatabaseRef, Engine, Host};
 use drctl::model::place::Place;
 
+use crate::decided::db;
+
 /// The site that is left, the site that is moved to, or a connection.
 pub fn site(name: &str) -> Place {
     let region = match name {
@@ -15,20 +17,8 @@ pub fn site(name: &str) -> Place {
 }
 
 fn server(engine: Engine, name: &str, at: &str) -> DatabaseRef {
-    DatabaseRef {
-        component: "db".into(),
-        place: site(at),
-        id: format!("{name}-{at}"),
-        engine,
-        endpoint: None,
-        fence_group: None,
-        admin_secret: None,
-        host: None,
-        global: None,
-        harmless: Vec::new(),
-        expendable: Vec::new(),
-        clients: Vec::new(),
-    }
+    let id = format!("{name}-{at}");
+    DatabaseRef { component: "db".into(), place: site(at), engine, ..db(&id) }
 }
 
 /// An RDS instance.
