@@ -7,6 +7,7 @@ use super::args::{Global, WaiveArgs};
 use super::error::CliError;
 use super::files::{apart, beside};
 use super::keys::Signer;
+use super::paths::{self, no_plans};
 use super::printer::Printer;
 use super::{anchors, environment, render};
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
@@ -153,6 +154,7 @@ impl Context {
             let live = base.join(live.as_deref().unwrap_or(LIVE));
             apart(&global.store.clone().unwrap_or_else(|| base.join(REHEARSED)), &live)?;
         }
+        paths::place(&mut settings, &base);
         let settings_text = bytes.map(|b| (path, b));
         let who = settings.operator.clone().unwrap_or_else(environment::os_identity);
         settings.session = format!("drctl-{}-{who}", global.command);
@@ -373,7 +375,7 @@ impl Context {
         for path in paths {
             if !path.is_dir() {
                 if paths == default.as_slice() && !path.exists() {
-                    return Err(no_plans(path));
+                    return Err(no_plans(&self.base, path));
                 }
                 files.push(path.clone());
                 continue;
@@ -448,7 +450,7 @@ impl Context {
         }
         if plans.is_empty() {
             let place = self.base.join(&self.settings.plans);
-            return Err(no_plans(&place));
+            return Err(no_plans(&self.base, &place));
         }
         Ok(plans)
     }
@@ -584,12 +586,4 @@ pub fn scenario_named(name: &str) -> Result<Scenario, CliError> {
 /// Findings of several files, as JSON.
 pub fn findings_json(findings: &[Finding]) -> serde_json::Value {
     serde_json::to_value(findings).unwrap_or_default()
-}
-
-/// Either the folder is the wrong one, or there is no plan yet.
-fn no_plans(place: &Path) -> CliError {
-    CliError::usage_fix(
-        format!("there are no plans in {}", place.display()),
-        "run drctl in the folder that has drctl.yaml or plans/, or name it with -C DIR; to create a starter plan, run drctl init",
-    )
 }

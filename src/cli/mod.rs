@@ -20,6 +20,7 @@ pub mod ledger;
 
 pub mod log;
 pub mod notifier;
+pub mod paths;
 pub mod printer;
 pub mod progress;
 pub mod rehearsed;

@@ -59,6 +59,7 @@ pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
         lint::lint(plan, settings, &mut findings);
         unread::only_once(&tree, &mut findings, read);
     }
+    secrets::hide(&mut findings);
     findings.sort_by_key(|f| (f.span.map(|s| s.offset), f.id));
     worst_first(&mut findings);
     let broken = findings.iter().any(|f| f.severity == Severity::Error);

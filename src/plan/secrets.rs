@@ -3,9 +3,13 @@
 //! A secret is found by its form: a password in a URL, in a flag or in a variable, a token in a query, a private key. References to a
 //! variable or a file (`$PASSWORD`, `file:..`) are not secrets.
 
+use std::collections::BTreeSet;
+
 use crate::model::document::Node;
 use crate::model::finding::{Finding, Span};
 
+/// The finding about a secret.
+const FOUND: &str = "secret-in-plan";
 /// The last part of names whose value is a secret.
 const NAMES: &[&str] = &[
     "password",
@@ -42,8 +46,19 @@ pub fn find(file: &str, text: &str, tree: &Node, findings: &mut Vec<Finding>) {
     in_lists(tree, &mut |span, what| findings.push(finding(file, span, what)));
 }
 
+/// Removes values from the messages of other findings on a line that contains a secret. Cause and fix still say what is wrong.
+pub fn hide(findings: &mut [Finding]) {
+    let line = |f: &Finding| f.span.map(|span| (f.file.clone(), span.line));
+    let secrets: BTreeSet<_> = findings.iter().filter(|f| f.id == FOUND).filter_map(line).collect();
+    let others = findings.iter_mut().filter(|f| f.id != FOUND);
+    for finding in others.filter(|f| line(f).is_some_and(|at| secrets.contains(&at))) {
+        "a value here is not valid; drctl does not show it, because the line contains a secret"
+            .clone_into(&mut finding.message);
+    }
+}
+
 fn finding(file: &str, span: Span, what: &str) -> Finding {
-    Finding::error("secret-in-plan", file, Some(span), format!("the file contains {what}"))
+    Finding::error(FOUND, file, Some(span), format!("the file contains {what}"))
         .because("drctl stores plans and settings unchanged in journals, evidence and go-bags, and many people can read them")
         .fix("move the secret out of the file: `env:NAME` or `file:PATH` for a channel, a file or a variable for a command, a secret store for logins. Then rotate the secret")
 }
@@ -63,14 +78,29 @@ fn in_line(line: &str) -> Option<(usize, &'static str)> {
     in_address(line).or_else(|| assigned(line)).or_else(|| bearer(line))
 }
 
-/// `scheme://user:password@host`.
+/// `scheme://user:password@host`, and `user:password@host:port`.
 fn in_address(line: &str) -> Option<(usize, &'static str)> {
-    line.match_indices("://").find_map(|(at, _)| {
+    let with_scheme = line.match_indices("://").find_map(|(at, _)| {
         let rest = line.get(at + 3..)?;
         let authority = value(rest).split(['/', '?', '#']).next()?;
         let (login, _) = authority.rsplit_once('@')?;
         let (_, password) = login.split_once(':')?;
         says_itself(password).then_some((at, "a password in an address"))
+    });
+    with_scheme.or_else(|| without_scheme(line).map(|at| (at, "a password in an address")))
+}
+
+/// Only a host with a port makes it an address: images (`name:tag@sha256:..`) and mail addresses (`mailto:a@b`) look alike.
+fn without_scheme(line: &str) -> Option<usize> {
+    line.match_indices('@').find_map(|(at, _)| {
+        let (before, after) = (line.get(..at)?, value(line.get(at + 1..)?));
+        let (host, port) = after.split(['/', '?']).next()?.rsplit_once(':')?;
+        let begins = before
+            .rfind(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '[' | ',' | '(' | '`' | '='));
+        let begins = begins.map_or(0, |i| i + 1);
+        let (user, password) = before.get(begins..)?.split_once(':')?;
+        let is_port = port.parse::<u16>().is_ok() && !host.is_empty();
+        (is_port && !user.is_empty() && !password.starts_with('/') && says_itself(password)).then_some(begins)
     })
 }
 
@@ -202,6 +232,7 @@ mod tests {
             "a: [sudo, mysql, -phunter2]",
             "a: \"https://x.example/c?sv=1&sig=AbCdEf1234\"",
             "a: \"Uid=app;Pwd=hunter22\"",
+            "a: \"app:hunter2@10.0.0.5:5432/db\"",
         ] {
             assert_eq!(found(text).len(), 1, "{text}");
         }
@@ -217,6 +248,10 @@ mod tests {
             "a: \"https://x.example:8443/health?page=token\"",
             "a: \"https://user@x.example/health\"",
             "a: [mysql, -p, x]",
+            "a: \"registry.example:5000/shop:1.4@sha256:4f5e\"",
+            "a: \"mailto:oncall@example.com\"",
+            "a: \"postgres://$USER:$PW@db.example:5432/x\"",
+            "a: \"app:$PW@db.example:5432\"",
             "a: [ssh, -p, \"22222222\", -poolsize]",
             "a: [tool, --password, \"$PASSWORD\", --token, --verbose]",
             "a: [tool, --password-file, /run/secret, --token=@/run/token]",

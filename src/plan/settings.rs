@@ -5,6 +5,7 @@ mod read;
 pub use self::read::Written;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use serde::Deserialize;
 
@@ -100,8 +101,10 @@ pub struct Limit {
 pub struct SqlSettings {
     /// Whether the server's certificate is verified.
     pub tls: SqlTls,
-    /// A file with certificate authorities to trust in addition to those of the system.
+    /// A file with certificate authorities to trust in addition to those of the system, as the settings name it.
     pub ca_file: Option<String>,
+    /// Where that file is.
+    pub ca_path: Option<PathBuf>,
 }
 
 /// Whether a database's certificate is verified.
@@ -186,6 +189,11 @@ pub fn secrets_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
         super::secrets::find(name, &String::from_utf8_lossy(bytes), &tree, &mut findings);
     }
     findings
+}
+
+/// Removes values from the messages of findings on lines that contain a secret.
+pub fn hide_secrets(findings: &mut [Finding]) {
+    super::secrets::hide(findings);
 }
 
 /// The prefix of values that `drctl init` cannot know. No bucket, account or name can start with it.

@@ -21,6 +21,14 @@ fn planted(name: &str) -> (Folder, &'static str) {
         }
         "flag" => (plan, "gates:", hook(&format!("[tool, --password, {PLANTED}]")) + "gates:"),
         "token of a probe" => (plan, "example/health\"", format!("example/health?token={PLANTED}\"")),
+        "address with another fault" => (
+            plan,
+            "https://www.truststream.example/health",
+            format!("https://u:{PLANTED}@www.example/hea lth"),
+        ),
+        "address without a scheme" => {
+            (plan, "https://west.truststream.example/health", format!("api:{PLANTED}@10.0.0.5:5432/db"))
+        }
         "login" => (plan, "admin: {secret: \"aws-sm:ts/db/admin\"}", format!("admin: \"{PLANTED}\"")),
         "what the environment holds" => (plan, "owner: ", format!("owner: {PLANTED}-")),
         "settings" => (settings, "tiers:", format!("# https://drctl:{PLANTED}@store.example/\ntiers:")),
@@ -72,6 +80,8 @@ fn a_secret_in_a_file_is_refused_and_neither_shown_nor_kept() {
         "address of a command",
         "flag",
         "token of a probe",
+        "address with another fault",
+        "address without a scheme",
         "login",
         "what the environment holds",
         "settings",

@@ -79,6 +79,14 @@ fn a_folder_without_plans_says_where_to_go_and_how_to_begin() {
         let said = err.contains("there are no plans in ./plans") && err.contains("-C DIR");
         assert!(code == 2 && said && err.contains("drctl init"), "{args:?}: {code} {out}{err}");
     }
+    let (code, _, err) = folder.run(&["-C", "nowhere", "check"]);
+    assert!(code == 2 && err.contains("there is no folder nowhere"), "{code} {err}");
+    // The folder of the plans itself is not the one to run in.
+    let plans = folder.path().join("plans");
+    std::fs::create_dir(&plans).unwrap();
+    std::fs::write(plans.join("drctl.yaml"), "plans: plans\n").unwrap();
+    let (code, _, err) = folder.run(&["-C", "plans", "check"]);
+    assert!(code == 2 && err.contains("the folder above it"), "{code} {err}");
     // A file that is named explicitly is different.
     let (_, _, err) = folder.run(&["check", "shop.yaml"]);
     assert!(err.contains("shop.yaml") && !err.contains("there are no plans"), "{err}");

@@ -72,3 +72,15 @@ fn a_plan_without_probes_is_rehearsed_and_told_what_it_lacks() {
     let shown = folder.ok(&["runs", "show", "latest", "--sandbox", "--output", "json"]);
     assert!(shown.contains("no public probe") || said.contains("no public probe"), "{said}\n{shown}");
 }
+
+/// Without names of plans, a site that none of them has is no reason to leave a plan out.
+#[test]
+fn a_site_that_no_plan_has_is_named_with_those_that_exist() {
+    let folder = Folder::with_plans();
+    for site in [["--to", "us-east-9"], ["--from", "us-west-9"]] {
+        let other = if site[0] == "--to" { &["--from", "us-west-2"] } else { &["--to", "us-east-1"] };
+        let (code, _, err) = folder.run(&[&["failover", "--sandbox", "--yes"], &site[..], other].concat());
+        let named = err.contains(&format!("no plan has a site `{}` ({})", site[1], site[0]));
+        assert!(code == 2 && named && err.contains("us-east-1, us-west-2"), "{site:?}: {code} {err}");
+    }
+}

@@ -49,10 +49,10 @@ impl Trust {
     /// # Errors
     /// If the file cannot be read.
     pub fn of(settings: &SqlSettings) -> Result<Self, Failure> {
-        match (settings.tls, &settings.ca_file) {
+        match (settings.tls, &settings.ca_path) {
             (SqlTls::Off, _) => Ok(Self::Nothing),
             (SqlTls::Verify, None) => Ok(Self::System),
-            (SqlTls::Verify, Some(file)) => match files::read(file.as_ref(), Use::Certificates) {
+            (SqlTls::Verify, Some(file)) => match files::read(file, Use::Certificates) {
                 Ok(pem) => Ok(Self::These(String::from_utf8_lossy(&pem).into_owned())),
                 Err(e) => Err(Failure::Unreachable(format!("sql.ca_file {e}"))),
             },

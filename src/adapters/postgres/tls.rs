@@ -109,8 +109,9 @@ fn roots(settings: &SqlSettings) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     let native = rustls_native_certs::load_native_certs();
     roots.add_parsable_certificates(native.certs);
-    if let Some(file) = &settings.ca_file {
-        let pem = files::read(file.as_ref(), Use::Certificates).map_err(|e| format!("sql.ca_file {e}"))?;
+    if let Some(path) = &settings.ca_path {
+        let file = path.display();
+        let pem = files::read(path, Use::Certificates).map_err(|e| format!("sql.ca_file {e}"))?;
         let mut any = false;
         for certificate in CertificateDer::pem_slice_iter(&pem) {
             let certificate = certificate.map_err(|e| format!("sql.ca_file {file}: {e}"))?;

@@ -8,7 +8,7 @@ use crate::cli::args::{CheckArgs, Global};
 use crate::cli::context::{Context, findings_json};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
-use crate::cli::{exit, now, render};
+use crate::cli::{exit, now, paths, render};
 use crate::kinds::Role;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::PlanName;
@@ -16,7 +16,7 @@ use crate::model::plain::{count, some};
 use crate::model::worst::{Weighed as _, Weight};
 use crate::plan::lint::plans;
 use crate::plan::lint::settings::about;
-use crate::plan::settings::{Written, placeholders_in, secrets_in};
+use crate::plan::settings::{Written, hide_secrets, placeholders_in, secrets_in};
 use crate::plan::{Checked, Plan};
 use crate::policy::{matrix, schedules, windows};
 
@@ -28,11 +28,7 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
         other => {
             render::findings(printer, &of_settings, &|file| context.text_of(file));
             let place = context.base.join(&context.settings.plans);
-            let none = || {
-                let message = format!("there are no plans in {}", place.display());
-                CliError::usage_fix(message, "to create a starter plan, run drctl init")
-            };
-            return Err(other.err().unwrap_or_else(none));
+            return Err(other.err().unwrap_or_else(|| paths::no_plans(&context.base, &place)));
         }
     };
     let many = files.len() > summed::FEW && printer.format == Format::Human;
@@ -46,6 +42,7 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
         checked.push(found);
     }
     all.extend(between(&context, args, &checked)?);
+    hide_secrets(&mut all);
     let text_of = |file: &str| texts.get(file).cloned().or_else(|| context.text_of(file));
     if printer.format == Format::Human && !many {
         for file in all.chunk_by(|a, b| a.file == b.file) {

@@ -1,6 +1,6 @@
 //! Which plans a command selects, and where they are active.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::stage::Stage;
 use super::start::Starting;
@@ -13,6 +13,7 @@ use crate::executor::Patience;
 use crate::inventory::active;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
+use crate::model::shape::suggest;
 use crate::plan::Plan;
 use crate::probe::Recorder;
 
@@ -49,8 +50,15 @@ impl Starting<'_> {
         Ok(ordered)
     }
 
+    /// Refuses a site that no plan declares, before any plan is left out because of it.
+    fn declared(&self, plans: &[Plan]) -> Result<(), CliError> {
+        in_some_plan(plans, "--to", &self.args.to)?;
+        in_some_plan(plans, "--from", self.args.from.as_deref().unwrap_or_default())
+    }
+
     /// Without names: the plans that are active in the site to leave.
     fn affected(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, CliError> {
+        self.declared(&plans)?;
         let mut by_site: BTreeMap<String, Vec<Plan>> = BTreeMap::new();
         for plan in plans.into_iter().filter(|p| p.sites.contains_key(&self.to(p))) {
             let to = self.to(&plan);
@@ -91,6 +99,22 @@ impl Starting<'_> {
             }
         }
     }
+}
+
+/// Refuses a site that no plan declares.
+fn in_some_plan(plans: &[Plan], option: &str, site: &str) -> Result<(), CliError> {
+    let known: BTreeSet<&str> =
+        plans.iter().flat_map(|plan| plan.sites.keys().map(SiteName::as_str)).collect();
+    if site.is_empty() || known.contains(site) {
+        return Ok(());
+    }
+    let hint =
+        suggest(site, known.iter().copied()).map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+    let known: Vec<&str> = known.into_iter().collect();
+    Err(CliError::usage_fix(
+        format!("no plan has a site `{site}` ({option}){hint}"),
+        format!("choose one of: {}", known.join(", ")),
+    ))
 }
 
 /// Where a plan is active, according to a new observation; `None` unless that is a single site.

@@ -520,7 +520,7 @@ impl Starting<'_> {
     async fn terms(&self, stage: &Stage) -> Terms {
         let settings = &self.context.settings;
         let mut terms = settings.terms(&self.context.authority(), stage.cloud().endpoints().await);
-        let file = settings.sql.ca_file.as_ref().map(|file| files::read(file.as_ref(), Use::Certificates));
+        let file = settings.sql.ca_path.as_ref().map(|file| files::read(file, Use::Certificates));
         if let Some(Ok(pem)) = file {
             terms.settings.insert("sql.ca_file.sha256".to_owned(), Digest::of(&pem).to_string());
         }

@@ -1,6 +1,7 @@
 //! Reads `drctl.yaml`, then `DRCTL_*` variables, then flags into settings, and collects all faults.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use config::{Config, ConfigError};
 use serde::Deserialize;
@@ -239,7 +240,11 @@ impl Settings {
             endpoints: raw.endpoints,
             limits,
             regions: raw.regions,
-            sql: SqlSettings { tls: raw.sql.tls.unwrap_or_default(), ca_file: raw.sql.ca_file },
+            sql: SqlSettings {
+                tls: raw.sql.tls.unwrap_or_default(),
+                ca_path: raw.sql.ca_file.as_ref().map(PathBuf::from),
+                ca_file: raw.sql.ca_file,
+            },
             resolvers,
             session: defaults.session,
             plans: raw.plans.unwrap_or(defaults.plans),

@@ -1,0 +1,36 @@
+//! Paths that people write in settings, and folders without plans.
+
+use std::path::Path;
+
+use super::environment;
+use super::error::CliError;
+use crate::plan::Settings;
+
+/// Relative paths in the settings start from the folder in which drctl works, as with `-C`.
+pub fn place(settings: &mut Settings, base: &Path) {
+    let placed = |path: &str| match base == Path::new(".") {
+        true => environment::expand(path),
+        false => base.join(environment::expand(path)),
+    };
+    let text = |path: &mut String| *path = placed(path).display().to_string();
+    settings.key.iter_mut().for_each(text);
+    settings.key_passphrase_file.iter_mut().for_each(text);
+    settings.sql.ca_path = settings.sql.ca_file.as_deref().map(placed);
+}
+
+/// The folder does not exist, is the one of the plans themselves, or is the wrong one; or there is no plan yet.
+pub fn no_plans(base: &Path, place: &Path) -> CliError {
+    let there = base.display();
+    if !base.is_dir() {
+        return CliError::usage_fix(format!("there is no folder {there}"), "correct the path after -C");
+    }
+    let fix = match base.join("drctl.yaml").is_file() && !place.exists() {
+        true => {
+            "if the plans are in this folder, run drctl in the folder above it, for example with -C ..; or set `plans:` in drctl.yaml"
+        }
+        false => {
+            "run drctl in the folder that has drctl.yaml or plans/, or name it with -C DIR; to create a starter plan, run drctl init"
+        }
+    };
+    CliError::usage_fix(format!("there are no plans in {}", place.display()), fix)
+}
