@@ -177,6 +177,17 @@ fn syntax(file: &str, text: &str, e: &serde_saphyr::Error) -> Finding {
             .because("parsers disagree on which of the two values to use")
             .fix("remove one of them");
     }
+    if ["multiple YAML documents", "multiple found", "Documents"].iter().any(|words| message.contains(words))
+    {
+        return Finding::error(
+            "yaml-syntax",
+            file,
+            span,
+            "the file has more than one YAML document".to_owned(),
+        )
+        .because("drctl reads one document from each file, and would ignore the others")
+        .fix("put each plan in a file of its own, and remove the line `---` between them");
+    }
     if message.contains("udget")
         || message.contains("limit")
         || message.contains("depth")

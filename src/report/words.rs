@@ -7,6 +7,10 @@ pub fn state(report: &RunReport, driven: bool) -> String {
     let paused = report.error.as_ref().is_some_and(|error| error.code == "paused");
     let text = match report.outcome.as_str() {
         "halted" if paused => "paused",
+        // A loss or a guard above what was accepted: the run stopped, as its exit code and its screen say.
+        "halted" if report.error.as_ref().is_some_and(|error| error.code == "blocked") => {
+            "halted, waits for a person"
+        }
         "halted" | "running" if !report.waits_for.is_empty() => "waits for a person",
         "running" if !driven => "nobody drives it",
         other => outcome(other),

@@ -100,7 +100,7 @@ fn interrupted_once_it_pauses_and_says_how_to_go_on() {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let (code, out, err) = finish(child.wait_with_output().unwrap());
     assert_eq!(code, 4, "{out}{err}");
-    assert!(out.contains("drctl runs resume"), "{out}");
+    assert!(out.contains("\nPAUSED: ") && out.contains("drctl runs resume"), "{out}");
     carried_on(&folder, "interrupted");
 }
 

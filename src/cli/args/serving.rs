@@ -26,7 +26,7 @@ pub struct ServeArgs {
     /// The end time, with a time zone [default: never; in a rehearsal after a year]
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
-    /// The start time of a rehearsal, with a time zone [default: where the last one ended]
+    /// The start time of a rehearsal, with a time zone [default: the last scheduled drill of the last rehearsal]
     #[arg(long, value_name = "TIME")]
     pub from: Option<String>,
 }

@@ -245,11 +245,14 @@ fn goes_on(state: &RunState) -> bool {
     !state.finished() && !state.watch_paused()
 }
 
-/// The outcome in capitals. For a stopped run, it also says whether users are served.
+/// The outcome in capitals, in the words of the exit codes. For a stopped run, it also says whether users are served.
 fn headline(state: &RunState, report: &RunReport, driven: bool) -> String {
-    let outcome = match goes_on(state) && !driven && state.halted.is_none() {
-        true => "STOPPED".to_owned(),
-        false => report.outcome.to_uppercase(),
+    let code = report.error.as_ref().map(|error| error.code.as_str());
+    let outcome = match code.filter(|_| goes_on(state)) {
+        Some("approval") => "WAITING FOR A PERSON".to_owned(),
+        Some("paused") => "PAUSED".to_owned(),
+        _ if goes_on(state) && !driven && state.halted.is_none() => "STOPPED".to_owned(),
+        _ => report.outcome.to_uppercase(),
     };
     match state.watch_paused() {
         true => "RECOVERED, watch paused:".to_owned(),
