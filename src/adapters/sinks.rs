@@ -9,6 +9,7 @@ use futures_util::future::{Either, select};
 use super::secrets::scrubbed;
 use super::{aws, gcp};
 use crate::model::ids::Digest;
+use crate::model::place::CloudProvider;
 use crate::model::sink::{Lock, Sink, StoredObject};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
@@ -112,9 +113,10 @@ impl Sinks {
                 let why = format!("its clock and the clock of this machine differ by {off}, and a lock until a wrong time cannot be removed");
                 return Err(SinkError::Differs(why));
             }
-            let written = match sink.place.cloud.as_str() {
-                "gcp" => self.gcs.put_bundle(sink, parcel).await,
-                _ => Box::pin(self.aws.put_bundle(sink, parcel)).await,
+            let written = match sink.place.cloud {
+                CloudProvider::Gcp => self.gcs.put_bundle(sink, parcel).await,
+                CloudProvider::Aws => Box::pin(self.aws.put_bundle(sink, parcel)).await,
+                CloudProvider::None => Err(no_bucket(sink)),
             }?;
             match self.look(sink, parcel, None).await? {
                 Look::Held(held) => fits(sink, parcel, held, written),
@@ -171,11 +173,17 @@ impl Sinks {
 
     async fn look(&self, sink: &Sink, parcel: &Upload<'_>, version: Option<&str>) -> Result<Look, SinkError> {
         let most = parcel.bytes.len();
-        match sink.place.cloud.as_str() {
-            "gcp" => self.gcs.held_bundle(sink, parcel.name, version, most).await,
-            _ => Box::pin(self.aws.held_bundle(sink, parcel.name, version, most)).await,
+        match sink.place.cloud {
+            CloudProvider::Gcp => self.gcs.held_bundle(sink, parcel.name, version, most).await,
+            CloudProvider::Aws => Box::pin(self.aws.held_bundle(sink, parcel.name, version, most)).await,
+            CloudProvider::None => Err(no_bucket(sink)),
         }
     }
+}
+
+/// Settings accept only `s3://` and `gs://`.
+fn no_bucket(sink: &Sink) -> SinkError {
+    SinkError::Later(format!("{} is in no cloud that has buckets", sink.name))
 }
 
 fn fits(

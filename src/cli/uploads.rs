@@ -16,6 +16,7 @@ use crate::adapters::sinks::{SKEW, SinkError, Sinks, Upload};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{Digest, RunId};
+use crate::model::place::CloudProvider;
 use crate::model::plain::count;
 use crate::model::sink::{Keeping, Receipt, Sink, StoredObject};
 use crate::model::time::{Dur, Timestamp};
@@ -43,9 +44,10 @@ pub struct DeliveryResult {
 /// The address of a sink: a bundle in an emulator is not in the cloud.
 fn endpoint(context: &Context, sink: &Sink) -> Option<String> {
     let named = |service: &str| context.settings.endpoints.get(service).cloned();
-    let url = match sink.place.cloud.as_str() {
-        "gcp" => named("gcs"),
-        _ => named("s3").or_else(|| environment::aws_endpoint("S3")),
+    let url = match sink.place.cloud {
+        CloudProvider::Gcp => named("gcs"),
+        CloudProvider::Aws => named("s3").or_else(|| environment::aws_endpoint("S3")),
+        CloudProvider::None => None,
     };
     // The credentials in an address are private.
     url.map(|url| match url.split_once("://") {

@@ -3,7 +3,7 @@
 
 use crate::kinds::Target;
 use crate::kinds::aws::arn;
-use crate::model::place::Place;
+use crate::model::place::{CloudProvider, Place};
 use crate::model::readiness::Needs;
 use crate::plan::types::Plan;
 use crate::record::runbook::ProbeVia;
@@ -24,6 +24,6 @@ pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
             needs.add(place, "*".to_owned(), &["cloudwatch:DescribeAlarms"]);
         }
     }
-    let in_aws = needs.by_place().filter(|(place, _)| place.cloud == "aws");
+    let in_aws = needs.by_place().filter(|(place, _)| place.cloud == CloudProvider::Aws);
     in_aws.map(|(place, needs)| Target::Granted { place, needs }).collect()
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Estate;
 use crate::kinds::{Role, Target};
-use crate::model::place::Place;
+use crate::model::place::{CloudProvider, Place};
 use crate::plan::types::Plan;
 
 /// Everything of the plan, in a stable order.
@@ -12,7 +12,7 @@ pub fn of_plan(plan: &Plan, guard: Option<&Place>) -> Vec<Target> {
     let mut targets = Vec::new();
     // A site without a cloud has no service that could say whose credentials are used.
     let sites = plan.sites.values().map(|site| &site.place);
-    for place in sites.chain(connections(plan)).filter(|p| p.cloud == "aws") {
+    for place in sites.chain(connections(plan)).filter(|p| p.cloud == CloudProvider::Aws) {
         targets.push(Target::Identity { place: place.clone() });
     }
     for component in plan.components.values() {

@@ -7,13 +7,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::ids::ComponentName;
 
+/// The provider of a place, or of a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CloudProvider {
+    /// Amazon Web Services.
+    Aws,
+    /// Google Cloud.
+    Gcp,
+    /// None: a data centre.
+    None,
+}
+
+impl CloudProvider {
+    /// The names in plans.
+    pub const NAMES: &[&str] = &["aws", "gcp", "none"];
+
+    /// The provider with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let mut all = [Self::Aws, Self::Gcp, Self::None].into_iter().zip(Self::NAMES);
+        all.find(|(_, known)| **known == name).map(|(provider, _)| provider)
+    }
+}
+
 /// A cloud region in an account, as seen by one principal.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Place {
     /// The site's or connection's name in the plan.
     pub name: String,
-    /// The provider: `aws`, `gcp`, or `none` for a data centre.
-    pub cloud: String,
+    /// The provider.
+    pub cloud: CloudProvider,
     /// The provider's region; `global` for services without one, such as Route 53.
     pub region: String,
     /// The account or project, if the plan names it. Preflight refuses any other.

@@ -8,7 +8,7 @@ use crate::model::document::{Key, Node, Spanned, Value};
 use crate::model::finding::Finding;
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::objectives::Objectives;
-use crate::model::place::Place;
+use crate::model::place::{CloudProvider, Place};
 use crate::model::read::{dur, map, names, spanned_text};
 use crate::model::time::Dur;
 use crate::record::runbook::{OnFailure, Phase};
@@ -224,11 +224,17 @@ fn site(key: &str, node: &Node) -> Site {
     Site { place: place(key, node, key), recovery, span: node.span }
 }
 
+/// The provider that a place names. The shape check reports an unknown one.
+fn cloud(node: &Node) -> CloudProvider {
+    let named = node.get("cloud").and_then(Node::text);
+    named.map_or(CloudProvider::Aws, |name| CloudProvider::from_name(name).unwrap_or(CloudProvider::None))
+}
+
 fn place(name: &str, node: &Node, default_region: &str) -> Place {
     let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
     Place {
         name: name.to_owned(),
-        cloud: text("cloud").unwrap_or_else(|| "aws".to_owned()),
+        cloud: cloud(node),
         region: text("region").unwrap_or_else(|| default_region.to_owned()),
         account: text("account"),
         role: text("role"),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::model::fault::Fault;
-use crate::model::place::Place;
+use crate::model::place::{CloudProvider, Place};
 use crate::model::shape::{Field, Keys, Shape, opt, req};
 use crate::model::sink::{Keeping, Lock, Sink};
 use crate::model::time::Dur;
@@ -178,8 +178,8 @@ impl RawSink {
             .split_once("://")
             .ok_or_else(|| bad("the url must be s3://bucket/prefix or gs://..."))?;
         let cloud = match scheme {
-            "s3" => "aws",
-            "gs" => "gcp",
+            "s3" => CloudProvider::Aws,
+            "gs" => CloudProvider::Gcp,
             other => return Err(bad(&format!("unknown scheme `{other}`; use s3 or gs"))),
         };
         let rest = rest.trim_end_matches('/');
@@ -189,13 +189,15 @@ impl RawSink {
         if rest.split('/').any(odd) || rest.chars().any(char::is_control) {
             return Err(bad("the url must be a bucket and a plain prefix, s3://bucket/prefix"));
         }
-        if cloud == "gcp" && (self.account.is_some() || self.role.is_some() || self.external_id.is_some()) {
+        if cloud == CloudProvider::Gcp
+            && (self.account.is_some() || self.role.is_some() || self.external_id.is_some())
+        {
             let why = "account, role and external_id are only for AWS; for Google, drctl uses the application default credentials";
             return Err(Fault::said(&at, why).fix("remove account, role and external_id"));
         }
         let place = Place {
             name: self.url.trim_end_matches('/').to_owned(),
-            cloud: cloud.to_owned(),
+            cloud,
             region: self.region,
             account: self.account,
             role: self.role,

@@ -4,6 +4,7 @@ use super::build::probes::PROBE;
 use crate::kinds::KINDS;
 use crate::kinds::common::OBJECTIVES;
 use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, TIMEOUT};
+use crate::model::place::CloudProvider;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
 
@@ -14,7 +15,7 @@ pub use self::settings::SETTINGS;
 const SITE: Keys = Keys {
     name: "site",
     fields: &[
-        opt("cloud", Shape::OneOf(&["aws", "gcp", "none"]), "the provider; aws if absent"),
+        opt("cloud", Shape::OneOf(CloudProvider::NAMES), "the provider; aws if absent"),
         opt("region", Shape::Name, "the region; the site's name if absent"),
         opt("account", Shape::Text, "the account or project; preflight refuses credentials of another one"),
         opt("role", Shape::Written(&syntax::ROLE), "the role to assume there"),

@@ -11,7 +11,7 @@ use crate::kinds::shared::command::Task;
 use crate::kinds::shared::secret::SecretRef;
 use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::SiteName;
-use crate::model::place::Place;
+use crate::model::place::{CloudProvider, Place};
 use crate::model::waiver::Rule;
 use crate::model::worst::{Weighed, Weight};
 use crate::plan::types::Component;
@@ -211,7 +211,9 @@ impl Assumed<'_> {
             Some(State::Identity(identity)) => {
                 Self::finding(kind, who, Needs::No, format!("STS in {at} answers: {}", identity.arn))
             }
-            _ if place.cloud != "aws" => Self::finding(kind, who, Needs::No, "needs no cloud provider"),
+            _ if place.cloud != CloudProvider::Aws => {
+                Self::finding(kind, who, Needs::No, "needs no cloud provider")
+            }
             _ => {
                 let why = format!("STS in {at} did not confirm these credentials");
                 let fix = "get valid credentials, then run drctl doctor again".to_owned();

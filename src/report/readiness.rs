@@ -12,7 +12,7 @@ use crate::kinds::shared::capacity::{CapacityShare, Scales};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
 use crate::kinds::{Role, Sight, State, Target};
 use crate::model::ids::{RunId, SiteName};
-use crate::model::place::Place;
+use crate::model::place::{CloudProvider, Place};
 use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Quota, Reading, Standing, check, not, ready};
 use crate::model::time::{Dur, Timestamp};
@@ -50,7 +50,7 @@ pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
     checks.extend(
         targets::places(plan)
             .chain(seen.guard)
-            .filter(|p| p.cloud == "aws")
+            .filter(|p| p.cloud == CloudProvider::Aws)
             .flat_map(|place| of.account(place)),
     );
     checks.push(of.drift());

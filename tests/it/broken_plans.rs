@@ -39,7 +39,7 @@ fn each_says_what_is_wrong_and_where() {
 fn third_region() -> drctl::model::place::Place {
     drctl::model::place::Place {
         name: "s3://guard".to_owned(),
-        cloud: "aws".to_owned(),
+        cloud: drctl::model::place::CloudProvider::Aws,
         region: "us-east-2".to_owned(),
         account: Some("111111111111".to_owned()),
         role: None,

@@ -21,7 +21,7 @@ use drctl::model::estimate::Estimate;
 use drctl::model::ids::{ComponentName, Digest, StepId};
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::objectives::Objectives;
-use drctl::model::place::Place;
+use drctl::model::place::{CloudProvider, Place};
 use drctl::model::terms::Terms;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
@@ -42,7 +42,7 @@ pub fn component() -> ComponentName {
 }
 
 fn place() -> Place {
-    let (name, cloud, region) = ("east".to_owned(), "aws".to_owned(), "us-east-1".to_owned());
+    let (name, cloud, region) = ("east".to_owned(), CloudProvider::Aws, "us-east-1".to_owned());
     Place { name, cloud, region, account: None, role: None, external_id: None }
 }
 

@@ -12,7 +12,7 @@ use drctl::kinds::shared::capacity::Size;
 use drctl::kinds::shared::secret::{ClientSecret, UpdateClientSecret};
 use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::SiteName;
-use drctl::model::place::Place;
+use drctl::model::place::{CloudProvider, Place};
 use drctl::model::readiness::Need;
 use drctl::model::time::Dur;
 use drctl::plan::Settings;
@@ -83,7 +83,7 @@ fn stats(port: u16) -> Value {
 fn place(region: &str) -> Place {
     Place {
         name: region.to_owned(),
-        cloud: "aws".to_owned(),
+        cloud: CloudProvider::Aws,
         region: region.to_owned(),
         account: None,
         role: None,

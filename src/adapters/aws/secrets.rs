@@ -225,11 +225,12 @@ fn is_host(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::place::CloudProvider;
 
     fn secret() -> ClientSecret {
         let place = Place {
             name: "east".to_owned(),
-            cloud: "aws".to_owned(),
+            cloud: CloudProvider::Aws,
             region: "us-east-1".to_owned(),
             account: None,
             role: None,

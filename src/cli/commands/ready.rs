@@ -15,6 +15,7 @@ use crate::inventory::{active, permissions};
 use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::{Role, Target};
 use crate::model::ids::SiteName;
+use crate::model::place::CloudProvider;
 use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Standing};
 use crate::model::time::{Dur, Timestamp};
@@ -87,7 +88,8 @@ pub fn evaluate(
     let managed = |role| matches!(role, Role::Store(of) if of.engine.is_managed());
     let mut asked = permissions::of_plan(plan, guard);
     if plan.components.values().any(|c| managed(c.role())) {
-        let sites = plan.sites.values().map(|site| &site.place).filter(|place| place.cloud == "aws");
+        let sites =
+            plan.sites.values().map(|site| &site.place).filter(|place| place.cloud == CloudProvider::Aws);
         asked.extend(sites.map(|place| Target::Quotas { place: place.clone() }));
     }
     let looks = async {

@@ -3,7 +3,7 @@
 use crate::model::document::{Key, Node, Spanned};
 use crate::model::finding::Finding;
 use crate::model::ids::{ProbeName, SiteName};
-use crate::model::place::Place;
+use crate::model::place::{CloudProvider, Place};
 use crate::model::read::dur;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
@@ -103,7 +103,8 @@ fn probe(
     let asks = |key: &str| at.get(key).and_then(Node::text).map(str::to_owned);
     let via = match (role, asks("http"), asks("tcp"), asks("cloudwatch")) {
         (ProbeRole::Alarm, None, None, Some(alarm)) => {
-            let place = site.and_then(|name| place_of(tree, name)).filter(|place| place.cloud == "aws");
+            let place =
+                site.and_then(|name| place_of(tree, name)).filter(|place| place.cloud == CloudProvider::Aws);
             let Some(place) = place else {
                 return Err(("is an alarm that belongs to no site or connection in AWS".to_owned(), ALARM));
             };

@@ -9,7 +9,7 @@ use crate::kinds::aws::route53::{Record, RecordAnswer};
 use crate::kinds::shared::database::{Database, DatabaseAt};
 use crate::model::finding::Span;
 use crate::model::ids::SiteName;
-use crate::model::place::Place;
+use crate::model::place::{CloudProvider, Place};
 use crate::model::syntax::{ACCOUNT, DNS_NAME};
 use crate::plan::types::Component;
 
@@ -65,13 +65,13 @@ impl Lint<'_> {
         let calls: BTreeSet<String> =
             managed.flat_map(Component::sites).map(|site| site.as_str().to_owned()).collect();
         let sites = plan.sites.values().map(|site| (&site.place, site.span));
-        for (place, span) in sites.filter(|(place, _)| place.cloud == "aws") {
+        for (place, span) in sites.filter(|(place, _)| place.cloud == CloudProvider::Aws) {
             self.account(place.account.as_deref(), span);
             if calls.contains(&place.name) {
                 self.region(&place.region, span);
             }
         }
-        let connections = plan.connections.values().filter(|place| place.cloud == "aws");
+        let connections = plan.connections.values().filter(|place| place.cloud == CloudProvider::Aws);
         for place in connections {
             self.account(place.account.as_deref(), plan.home.span);
         }

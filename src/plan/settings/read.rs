@@ -14,7 +14,7 @@ use crate::model::fault::{Fault, leads, place};
 use crate::model::finding::{Finding, Span};
 use crate::model::notice::{Notify, Transport};
 use crate::model::objectives::Objectives;
-use crate::model::place::Place;
+use crate::model::place::{CloudProvider, Place};
 use crate::model::policy::Policy;
 use crate::model::shape::{self, Shape, suggest};
 use crate::model::sound::{sound, without};
@@ -259,7 +259,7 @@ impl Settings {
             probe_consecutive: raw.probe_consecutive.unwrap_or(defaults.probe_consecutive),
             guard: raw.guard.map(|g| Place {
                 name: g.url,
-                cloud: "aws".to_owned(),
+                cloud: CloudProvider::Aws,
                 region: g.region,
                 account: g.account,
                 role: g.role,

@@ -15,7 +15,7 @@ use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState, Un
 use drctl::kinds::shared::secret::ClientWay;
 use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::ComponentName;
-use drctl::model::place::Place;
+use drctl::model::place::{CloudProvider, Place};
 use drctl::plan::Settings;
 use drctl::plan::settings::{SqlSettings, SqlTls};
 use drctl::record::action::Action;
@@ -47,7 +47,7 @@ impl Reached {
         std::fs::write(folder.path().join("login.json"), text).unwrap();
         let place = Place {
             name: "west".to_owned(),
-            cloud: "none".to_owned(),
+            cloud: CloudProvider::None,
             region: "west".to_owned(),
             account: None,
             role: None,

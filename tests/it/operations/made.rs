@@ -1,7 +1,7 @@
 //! The servers and places that the rows are about.
 
 use drctl::kinds::shared::database::{DatabaseRef, Engine, Host};
-use drctl::model::place::Place;
+use drctl::model::place::{CloudProvider, Place};
 
 use crate::decided::db;
 
@@ -12,7 +12,7 @@ pub fn site(name: &str) -> Place {
         "east" => "us-east-1",
         _ => "global",
     };
-    let (name, cloud, region) = (name.to_owned(), "aws".to_owned(), region.to_owned());
+    let (name, cloud, region) = (name.to_owned(), CloudProvider::Aws, region.to_owned());
     Place { name, cloud, region, account: None, role: None, external_id: None }
 }
 
