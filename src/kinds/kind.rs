@@ -1,15 +1,18 @@
 //! What the engine asks of a kind of component.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::aws::route53::Route53;
 use crate::kinds::aws::s3::Buckets;
 use crate::kinds::clients::Clients;
+use crate::kinds::lint::Lint;
 use crate::kinds::shared::capacity::Scales;
 use crate::kinds::shared::database::Database;
 use crate::kinds::{Spec, State, Target};
 use crate::model::document::Node;
+use crate::model::finding::Span;
 use crate::model::ids::{ComponentName, SiteName};
+use crate::model::objectives::Objectives;
 use crate::model::place::Place;
 use crate::model::readiness::{Check, Needs, Reading};
 use crate::model::shape::Case;
@@ -23,6 +26,9 @@ pub trait Kind: Sized {
 
     /// The component that a plan declares; none if the shape already refused what it depends on.
     fn build(node: &Node) -> Option<Self>;
+
+    /// Finds what would go wrong with it in a recovery, when the plan is checked.
+    fn lint(&self, of: &mut Lint<'_>);
 
     /// What it does for the application.
     fn role(&self) -> Role<'_>;
@@ -91,4 +97,33 @@ pub trait Surroundings {
 
     /// Every component, by name.
     fn components(&self) -> Vec<(&ComponentName, &Spec)>;
+
+    /// Every site.
+    fn sites(&self) -> &BTreeMap<SiteName, Site>;
+
+    /// Every connection.
+    fn connections(&self) -> &BTreeMap<String, Place>;
+
+    /// The site that failback goes to.
+    fn home(&self) -> &SiteName;
+
+    /// The objectives of the plan.
+    fn objectives(&self) -> Objectives;
+
+    /// Whether the application is of the highest recovery class.
+    fn is_critical(&self) -> bool;
+
+    /// Everything that a component needs to serve, without the component itself.
+    fn reach(&self, component: &ComponentName) -> BTreeSet<ComponentName>;
+}
+
+/// A site where the application can run.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Its place.
+    pub place: Place,
+    /// False if it is never a target.
+    pub recovery: bool,
+    /// Where it is declared.
+    pub span: Span,
 }

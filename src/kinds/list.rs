@@ -13,6 +13,7 @@ use crate::kinds::aws::s3::Buckets;
 use crate::kinds::clients::Clients;
 use crate::kinds::external::External;
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
+use crate::kinds::lint::Lint;
 use crate::kinds::postgres::Postgres;
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
@@ -72,6 +73,11 @@ kinds! { $
 }
 
 impl Spec {
+    /// Finds what would go wrong with it in a recovery, when the plan is checked.
+    pub fn lint(&self, of: &mut Lint<'_>) {
+        each!(self, kind => kind.lint(of));
+    }
+
     /// What it does for the application.
     pub fn role(&self) -> Role<'_> {
         each!(self, kind => kind.role())

@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod clients;
+pub mod cloud;
 pub mod common;
 pub mod control;
 pub mod external;
@@ -12,6 +13,7 @@ mod facts;
 mod found;
 mod judged;
 mod kind;
+mod lint;
 mod list;
 mod op;
 mod operation;
@@ -24,7 +26,8 @@ mod target;
 pub use facts::{Exposure, Fact};
 pub use found::{Found, FoundSet, Readings};
 pub use judged::{Called, Judged, Progress, Store};
-pub use kind::{Kind, Role, Sight, Surroundings};
+pub use kind::{Kind, Role, Sight, Site, Surroundings};
+pub use lint::Lint;
 pub use list::{KINDS, Spec};
 pub use op::Op;
 pub use operation::Operation;

@@ -1,9 +1,9 @@
 //! Builds types from a tree. Parts with a wrong shape are left out, so that lint can check the rest.
 
 use super::settings::Settings;
-use super::types::{Component, GateSpec, Hook, Plan, Site};
-use crate::kinds::Spec;
+use super::types::{Component, GateSpec, Hook, Plan};
 use crate::kinds::shared::command::task;
+use crate::kinds::{Site, Spec};
 use crate::model::document::{Key, Node, Spanned, Value};
 use crate::model::finding::Finding;
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};

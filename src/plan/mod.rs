@@ -16,6 +16,7 @@ pub mod schema;
 mod secrets;
 pub mod settings;
 pub mod shapes;
+mod surroundings;
 mod telemetry;
 pub mod terms;
 pub mod types;

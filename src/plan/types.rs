@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::shared::command::Command;
-use crate::kinds::{Role, Spec, Surroundings};
+use crate::kinds::{Role, Site, Spec};
 use crate::model::document::Spanned;
 use crate::model::finding::Span;
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
@@ -54,31 +54,6 @@ pub struct Plan {
     pub watch: Option<Dur>,
     /// Commands before or after a phase.
     pub hooks: Vec<Hook>,
-}
-
-impl Surroundings for Plan {
-    fn site(&self, name: &SiteName) -> Option<&Place> {
-        self.sites.get(name).map(|site| &site.place)
-    }
-
-    fn connection(&self, name: &str) -> Option<&Place> {
-        self.connections.get(name).or_else(|| self.site(&SiteName::new(name)))
-    }
-
-    fn components(&self) -> Vec<(&ComponentName, &Spec)> {
-        self.components.iter().map(|(name, component)| (name, &component.spec)).collect()
-    }
-}
-
-/// A site where the application can run.
-#[derive(Clone, Debug)]
-pub struct Site {
-    /// Its place.
-    pub place: Place,
-    /// False if it is never a target.
-    pub recovery: bool,
-    /// Where it is declared.
-    pub span: Span,
 }
 
 /// Something that is recovered.

@@ -113,6 +113,21 @@ fn modules_use_only_lower_layers() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// A check of plans that names a kind is one that the next kind would not have.
+#[test]
+fn what_is_wrong_with_one_kind_is_found_by_the_kind() {
+    const KINDS: &[&str] =
+        &["kinds::aws", "kinds::clients", "kinds::external", "kinds::postgres", "kinds::shared", "Role::"];
+    let mut files = sources("src/plan/lint");
+    files.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/plan/lint.rs"));
+    // What is wrong with the settings for SQL depends on who has a login.
+    for file in files.into_iter().filter(|file| !file.ends_with("lint/settings.rs")) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let found: Vec<_> = KINDS.iter().filter(|kind| text.contains(**kind)).collect();
+        assert!(found.is_empty(), "{} uses {found:?}; see `Kind::lint`", file.display());
+    }
+}
+
 #[test]
 fn the_pure_core_touches_nothing() {
     const FORBIDDEN: &[&str] = &[

@@ -6,7 +6,7 @@ use super::plan::{Clients, KEYS, build};
 use crate::kinds::aws::arn;
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
 use crate::kinds::shared::secret::{ClientSecret, ClientWay};
-use crate::kinds::{State, Target};
+use crate::kinds::{Lint, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
@@ -17,6 +17,10 @@ impl Kind for Clients {
 
     fn build(node: &Node) -> Option<Self> {
         build(node)
+    }
+
+    fn lint(&self, of: &mut Lint<'_>) {
+        self.lint_clients(of);
     }
 
     fn role(&self) -> Role<'_> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::{State, Target};
+use crate::kinds::{Lint, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
@@ -30,6 +30,8 @@ impl Kind for External {
     fn build(_: &Node) -> Option<Self> {
         Some(Self)
     }
+
+    fn lint(&self, _: &mut Lint<'_>) {}
 
     fn role(&self) -> Role<'_> {
         Role::Declared

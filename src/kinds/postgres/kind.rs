@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::plan::KEYS;
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
 use crate::kinds::shared::database::{Database, Engine, database};
-use crate::kinds::{State, Target};
+use crate::kinds::{Lint, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
@@ -13,13 +13,18 @@ use crate::model::shape::Case;
 
 /// The database that a plan declares.
 #[derive(Clone, Debug)]
-pub struct Postgres(Database);
+pub struct Postgres(pub(super) Database);
 
 impl Kind for Postgres {
     const CASE: Case = Case { name: "postgres", keys: &KEYS, called: &["postgres", "pg"] };
 
     fn build(node: &Node) -> Option<Self> {
         Some(Self(database(node, Engine::Postgres)))
+    }
+
+    fn lint(&self, of: &mut Lint<'_>) {
+        self.0.lint(of, "add `fence: [sql]`");
+        self.lint_hosts(of);
     }
 
     fn role(&self) -> Role<'_> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 mod kind;
+mod lint;
 mod ops;
 mod plan;
 

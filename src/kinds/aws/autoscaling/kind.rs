@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Autoscaling, KEYS, build};
 use super::{GroupRef, GroupState, Scale};
-use crate::kinds::aws::arn;
+use crate::kinds::aws::{arn, places};
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::shared::capacity::{Capacity, CapacityShare, Scales, Scaling, Size, Unscalable};
-use crate::kinds::{State, Target};
+use crate::kinds::shared::capacity::{self, Capacity, CapacityShare, Scales, Scaling, Size, Unscalable};
+use crate::kinds::{Lint, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
@@ -19,6 +19,11 @@ impl Kind for Autoscaling {
 
     fn build(node: &Node) -> Option<Self> {
         Some(build(node))
+    }
+
+    fn lint(&self, of: &mut Lint<'_>) {
+        places::lint(&self.sites(), of);
+        capacity::lint(self, of);
     }
 
     fn role(&self) -> Role<'_> {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::plan::KEYS;
-use crate::kinds::aws::{FENCE_GROUP, arn};
+use crate::kinds::aws::{ADD_FENCE, FENCE_GROUP, arn, places};
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
 use crate::kinds::shared::database::{Database, Engine, database};
-use crate::kinds::{State, Target};
+use crate::kinds::{Lint, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
@@ -31,6 +31,11 @@ impl Kind for Rds {
 
     fn build(node: &Node) -> Option<Self> {
         Some(Self(database(node, Engine::Rds)))
+    }
+
+    fn lint(&self, of: &mut Lint<'_>) {
+        places::lint(&self.sites(), of);
+        self.0.lint(of, ADD_FENCE);
     }
 
     fn role(&self) -> Role<'_> {

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::lint;
 use super::plan::{KEYS, Route53, SwitchBy, build};
 use super::{ControlsRef, ObjectRef, ZoneRef};
 use crate::kinds::aws::arn;
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::{State, Target};
+use crate::kinds::{Lint, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
@@ -17,6 +18,10 @@ impl Kind for Route53 {
 
     fn build(node: &Node) -> Option<Self> {
         build(node)
+    }
+
+    fn lint(&self, of: &mut Lint<'_>) {
+        lint::lint(self, of);
     }
 
     fn role(&self) -> Role<'_> {

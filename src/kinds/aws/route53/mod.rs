@@ -4,6 +4,7 @@ mod answers;
 mod controls;
 mod health_object;
 mod kind;
+mod lint;
 mod parts;
 mod plan;
 mod records;

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::plan::{Buckets, KEYS, build};
 use super::{BucketRef, Sample};
-use crate::kinds::aws::arn;
+use crate::kinds::aws::{arn, places};
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::{State, Target};
+use crate::kinds::{Lint, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
@@ -17,6 +17,11 @@ impl Kind for Buckets {
 
     fn build(node: &Node) -> Option<Self> {
         Some(build(node))
+    }
+
+    fn lint(&self, of: &mut Lint<'_>) {
+        places::lint(&self.sites(), of);
+        self.lint_names(of);
     }
 
     fn role(&self) -> Role<'_> {

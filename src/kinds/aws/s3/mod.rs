@@ -2,6 +2,7 @@
 
 mod compare;
 mod kind;
+mod lint;
 mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};

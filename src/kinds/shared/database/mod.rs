@@ -1,6 +1,7 @@
 //! A database server of any kind: its identity and its observed state.
 
 pub(crate) mod calls;
+mod lint;
 mod looks;
 mod places;
 mod plan;

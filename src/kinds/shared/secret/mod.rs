@@ -1,5 +1,6 @@
 //! A secret that contains the endpoint of a database for its clients, and the connection of clients.
 
+mod lint;
 mod op;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use crate::model::document::{Node, Value};
 use crate::model::ids::ComponentName;
 use crate::model::place::{Place, endpoint_parts};
 
+pub(in crate::kinds) use lint::lint_login;
 pub use op::UpdateClientSecret;
 
 /// How clients connect to a database.

@@ -1,5 +1,7 @@
 //! Capacity: what does the work of an application and is scaled in a recovery, whoever runs it.
 
+mod lint;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -14,6 +16,7 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::read::dur;
 use crate::model::shape::{Field, Shape, opt, percent};
 use crate::model::time::Dur;
+pub(in crate::kinds) use lint::lint;
 
 /// A component that is scaled.
 pub trait Scales: fmt::Debug {
