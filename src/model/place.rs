@@ -72,12 +72,6 @@ impl fmt::Display for Place {
     }
 }
 
-/// Bucket and key of `s3://bucket/key`.
-pub fn bucket_and_key(url: &str) -> Option<(&str, &str)> {
-    let (bucket, key) = url.strip_prefix("s3://")?.split_once('/')?;
-    (!bucket.is_empty() && !key.is_empty()).then_some((bucket, key))
-}
-
 /// Host, port and database of `host:port/database`.
 pub fn endpoint_parts(endpoint: &str) -> Option<(&str, u16, Option<&str>)> {
     let (server, database) = endpoint.split_once('/').unwrap_or((endpoint, ""));

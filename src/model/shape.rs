@@ -5,7 +5,7 @@
 use crate::model::document::{Node, Value};
 use crate::model::finding::{Finding, Span};
 use crate::model::plain::acts;
-use crate::model::syntax::{SECRET, Syntax};
+use crate::model::syntax::Syntax;
 use crate::model::time::Dur;
 
 /// The shape of a value.
@@ -27,8 +27,8 @@ pub enum Shape {
     Int(i64, i64),
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// Text, or `{secret: "scheme:ref"}`, or `{endpoint_of: component}`.
-    Secret,
+    /// Text, or `{secret: "scheme:ref"}` with a reference of this syntax, or `{endpoint_of: component}`.
+    Secret(&'static Syntax),
     /// A list of values with this shape.
     List(&'static Shape),
     /// A mapping with free names as keys.
@@ -136,7 +136,7 @@ impl Walk<'_> {
 
     fn scalar(&mut self, node: &Node, shape: &Shape, what: &str) {
         match (shape, &node.value) {
-            (Shape::Text | Shape::Secret | Shape::Written(_), Value::Text(text))
+            (Shape::Text | Shape::Secret(_) | Shape::Written(_), Value::Text(text))
                 if text.chars().any(acts) =>
             {
                 self.unseen(node, what, text);
@@ -187,15 +187,15 @@ impl Walk<'_> {
             ),
             (Shape::OneOf(words), Value::Text(text)) if words.contains(&text.as_str()) => {}
             (Shape::OneOf(words), Value::Text(text)) => self.unknown_word(node, what, text, words),
-            (Shape::Secret, Value::Text(_)) => {}
-            (Shape::Secret, Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if k.text == "secret" && v.text().is_some_and(|t| !SECRET.fits(t))) => {
+            (Shape::Secret(_), Value::Text(_)) => {}
+            (Shape::Secret(reference), Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if k.text == "secret" && v.text().is_some_and(|t| !reference.fits(t))) => {
                 if let [(_, place)] = entries.as_slice() {
-                    self.no_reference(place, place.text().unwrap_or_default());
+                    self.no_reference(place, place.text().unwrap_or_default(), reference);
                 }
             }
-            (Shape::Secret, Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if ["secret", "endpoint_of"].contains(&k.text.as_str()) && v.text().is_some()) =>
+            (Shape::Secret(_), Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if ["secret", "endpoint_of"].contains(&k.text.as_str()) && v.text().is_some()) =>
                 {}
-            (Shape::Secret, _) => {
+            (Shape::Secret(_), _) => {
                 self.wrong(node, what, "text, {secret: \"scheme:ref\"} or {endpoint_of: component}")
             }
             (shape, _) => self.wrong(node, what, expected(shape)),
@@ -203,17 +203,17 @@ impl Walk<'_> {
     }
 
     /// Text that names no place may be the secret itself, so it is not repeated.
-    fn no_reference(&mut self, node: &Node, text: &str) {
+    fn no_reference(&mut self, node: &Node, text: &str, reference: &Syntax) {
         if text.contains([':', '/']) {
-            return self.unwritten(node, "secret", text, &SECRET);
+            return self.unwritten(node, "secret", text, reference);
         }
         let message = "the value of `secret` is not a secret reference, and may be a secret".to_owned();
         self.push(
             Finding::error("secret-in-plan", self.file, Some(node.span), message)
-                .because(format!("{} has this format: {}", SECRET.name, SECRET.rule))
+                .because(format!("{} has this format: {}", reference.name, reference.rule))
                 .fix(format!(
                     "write it as in `{}`; if the value is a secret, replace it everywhere",
-                    SECRET.example
+                    reference.example
                 )),
         );
     }

@@ -3,7 +3,6 @@
 use serde_json::{Value, json};
 
 use crate::model::shape::{Keys, Shape};
-use crate::model::syntax::SECRET;
 
 /// JSON Schema 2020-12 of a record.
 pub fn schema(record: &Keys, title: &str) -> Value {
@@ -36,9 +35,9 @@ fn shape(shape_: &Shape) -> Value {
         Shape::Bool => json!({"type": "boolean"}),
         Shape::Int(min, max) => json!({"type": "integer", "minimum": min, "maximum": max}),
         Shape::OneOf(words) => json!({"enum": words}),
-        Shape::Secret => json!({"oneOf": [
+        Shape::Secret(reference) => json!({"oneOf": [
             {"type": "string"},
-            {"type": "object", "additionalProperties": false, "properties": {"secret": {"type": "string", "pattern": SECRET.pattern, "examples": [SECRET.example]}}, "required": ["secret"]},
+            {"type": "object", "additionalProperties": false, "properties": {"secret": {"type": "string", "pattern": reference.pattern, "examples": [reference.example]}}, "required": ["secret"]},
             {"type": "object", "additionalProperties": false, "properties": {"endpoint_of": {"type": "string"}}, "required": ["endpoint_of"]}
         ]}),
         Shape::List(inner) => json!({"type": "array", "items": shape(inner)}),

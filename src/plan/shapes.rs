@@ -1,12 +1,11 @@
 //! The shape of `plans/*.yaml` and of `drctl.yaml`.
 
 use super::build::probes::PROBE;
-use crate::kinds::KINDS;
 use crate::kinds::common::OBJECTIVES;
 use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, TIMEOUT};
+use crate::kinds::{KINDS, cloud};
 use crate::model::place::CloudProvider;
 use crate::model::shape::{Keys, Shape, opt, req};
-use crate::model::syntax;
 
 mod settings;
 
@@ -18,8 +17,8 @@ const SITE: Keys = Keys {
         opt("cloud", Shape::OneOf(CloudProvider::NAMES), "the provider; aws if absent"),
         opt("region", Shape::Name, "the region; the site's name if absent"),
         opt("account", Shape::Text, "the account or project; preflight refuses credentials of another one"),
-        opt("role", Shape::Written(&syntax::ROLE), "the role to assume there"),
-        opt("external_id", Shape::Written(&syntax::EXTERNAL_ID), "the external id that the role requires"),
+        cloud::ROLE,
+        cloud::EXTERNAL_ID,
         opt("recovery", Shape::Bool, "false: never a recovery target"),
     ],
 };
@@ -100,3 +99,47 @@ pub const PLAN: Keys = Keys {
         opt("mode", Shape::OneOf(&["active_passive", "active_active"]), "active_active: not yet"),
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::syntax::Syntax;
+
+    /// Every syntax that a value of this shape may have.
+    fn syntaxes(shape: &Shape, found: &mut Vec<&'static Syntax>) {
+        match shape {
+            Shape::Written(syntax) | Shape::Secret(syntax) => found.push(*syntax),
+            Shape::List(inner) | Shape::Map(inner) => syntaxes(inner, found),
+            Shape::Keys(keys) => keys.fields.iter().for_each(|field| syntaxes(&field.shape, found)),
+            Shape::ByKind(cases) => {
+                cases
+                    .iter()
+                    .flat_map(|case| case.keys.fields)
+                    .for_each(|field| syntaxes(&field.shape, found));
+            }
+            Shape::Either(one, other) => [one, other].into_iter().for_each(|shape| syntaxes(shape, found)),
+            Shape::Text
+            | Shape::Name
+            | Shape::Duration
+            | Shape::Percent
+            | Shape::Bool
+            | Shape::Int(..)
+            | Shape::OneOf(_)
+            | Shape::Any => {}
+        }
+    }
+
+    #[test]
+    fn examples_fit_and_nothing_fits_that_is_empty_or_longer() {
+        let mut found = Vec::new();
+        for field in PLAN.fields.iter().chain(SETTINGS.fields) {
+            syntaxes(&field.shape, &mut found);
+        }
+        assert!(found.len() > 20, "{}", found.len());
+        for syntax in found {
+            assert!(syntax.fits(syntax.example), "{}", syntax.name);
+            assert!(!syntax.fits(""), "{}", syntax.name);
+            assert!(!syntax.fits(&syntax.example.repeat(3_000)), "{}", syntax.name);
+        }
+    }
+}

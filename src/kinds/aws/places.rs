@@ -7,7 +7,29 @@ use crate::model::finding::{Finding, Span};
 use crate::model::ids::SiteName;
 use crate::model::place::{CloudProvider, Place};
 use crate::model::shape::suggest;
-use crate::model::syntax::ACCOUNT;
+use crate::model::syntax::Syntax;
+
+/// An account (AWS Account Management Reference Guide, «View AWS account identifiers»).
+static ACCOUNT: Syntax =
+    Syntax::new("an AWS account id", "12 digits, in quotes", "111122223333", "^[0-9]{12}$", 12);
+
+/// A role or its ARN (AWS IAM API Reference, `CreateRole`, `RoleName`; STS API Reference, `AssumeRole`, `RoleArn`).
+pub(in crate::kinds) static ROLE: Syntax = Syntax::new(
+    "a role",
+    "a role's name of up to 64 letters, digits and `_+=,.@-`, or its ARN",
+    "drctl-west",
+    "^([0-9A-Za-z_+=,.@-]{1,64}|arn:[a-z-]+:iam::[0-9]{12}:role/[!-~]+)$",
+    2_048,
+);
+
+/// The external ID of a role (AWS STS API Reference, `AssumeRole`, `ExternalId`).
+pub(in crate::kinds) static EXTERNAL_ID: Syntax = Syntax::new(
+    "an external id",
+    "2 to 1224 letters, digits and `_+=,.@:/-`",
+    "shop-dr",
+    "^[0-9A-Za-z_+=,.@:/-]{2,}$",
+    1_224,
+);
 
 /// Regions of the partitions aws, aws-cn and aws-us-gov (AWS Regions and Availability Zones User Guide, «AWS Regions»). Newer ones can be
 /// added under `regions:` in drctl.yaml.
@@ -89,4 +111,20 @@ pub fn account(place: &Place, file: &str, span: Span) -> Option<Finding> {
         .because("an AWS account id has 12 digits, so preflight would refuse every real account")
         .fix(format!("write the account id in quotes, as in \"{}\"", ACCOUNT.example));
     Some(finding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_iam_refuses_does_not_fit() {
+        assert!(ACCOUNT.fits(ACCOUNT.example));
+        for text in ["", "11111111111", "1111111111111", "11111111111a"] {
+            assert!(!ACCOUNT.fits(text), "{text}");
+        }
+        for text in ["drctl east", "arn:aws:iam::1:role/x", "arn:aws:sts::111122223333:assumed-role/x/y"] {
+            assert!(!ROLE.fits(text), "{text}");
+        }
+    }
 }

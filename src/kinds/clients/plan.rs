@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, TIMEOUT, Task, task};
-use crate::kinds::shared::secret::{SecretRef, secret_ref};
+use crate::kinds::shared::secret::{SECRET, SecretRef, secret_ref};
 use crate::model::document::{Node, Spanned};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::read::{map, spanned_text};
@@ -98,7 +98,7 @@ const SQL_WRITE_AS: Keys = Keys {
             Shape::Written(&syntax::ENDPOINT),
             "host:port/database that the clients connect to; if absent, the values in the secret",
         ),
-        opt("login", Shape::Secret, "the login of the clients; if absent, the values in the secret"),
+        opt("login", SECRET, "the login of the clients; if absent, the values in the secret"),
     ],
 };
 

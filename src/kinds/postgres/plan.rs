@@ -2,6 +2,7 @@
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::kinds::shared::database::{BACKUP_EVERY, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD};
+use crate::kinds::shared::secret::SECRET;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
 
@@ -34,7 +35,7 @@ const POSTGRES_AT: Keys = Keys {
     fields: &[
         opt("id", Shape::Text, "a name for people; its endpoint if absent"),
         req("endpoint", Shape::Written(&syntax::ENDPOINT), "host:port/database"),
-        req("admin", Shape::Secret, "a login that may promote it, fence it and view its sessions"),
+        req("admin", SECRET, "a login that may promote it, fence it and view its sessions"),
         opt(
             "host",
             Shape::Keys(&HOST),
@@ -58,7 +59,7 @@ const HOST: Keys = Keys {
         opt("start", Shape::List(&Shape::Text), "the command that starts the server; pg_ctl if absent"),
         req(
             "replication",
-            Shape::Secret,
+            SECRET,
             "a login with REPLICATION and the rights that pg_rewind needs, on every server of the component",
         ),
         opt(

@@ -1,8 +1,9 @@
 //! The keys of `drctl.yaml`.
 
+use crate::kinds::aws::s3::S3_URL;
+use crate::kinds::cloud;
 use crate::kinds::common::OBJECTIVES;
 use crate::model::shape::{Keys, Shape, opt, req};
-use crate::model::syntax;
 use crate::plan::notify::NOTIFY;
 use crate::plan::policy::POLICY;
 use crate::plan::retention::{EVIDENCE, REPORTS};
@@ -12,11 +13,11 @@ use crate::plan::telemetry::TELEMETRY;
 const GUARD: Keys = Keys {
     name: "guard",
     fields: &[
-        req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/prefix outside the sites that can be lost"),
+        req("url", Shape::Written(&S3_URL), "s3://bucket/prefix outside the sites that can be lost"),
         req("region", Shape::Name, "the region of the bucket"),
         opt("account", Shape::Text, "the account"),
-        opt("role", Shape::Written(&syntax::ROLE), "the role to assume there"),
-        opt("external_id", Shape::Written(&syntax::EXTERNAL_ID), "the external id that the role requires"),
+        cloud::ROLE,
+        cloud::EXTERNAL_ID,
     ],
 };
 

@@ -111,7 +111,7 @@ fn kind(shape: &Shape) -> String {
         Shape::Int(i64::MIN, i64::MAX) => "number".to_owned(),
         Shape::Int(least, most) => format!("number, {least} to {most}"),
         Shape::OneOf(words) => words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(", "),
-        Shape::Secret => "secret".to_owned(),
+        Shape::Secret(_) => "secret".to_owned(),
         Shape::List(of) => format!("list: {}", kind(of)),
         Shape::Map(of) => format!("by name: {}", kind(of)),
         Shape::Keys(_) | Shape::ByKind(_) => "mapping".to_owned(),

@@ -1,9 +1,29 @@
 //! What a plan says of an Aurora global database.
 
+use crate::kinds::aws::SECURITY_GROUP;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::kinds::shared::database::{CANARY, HARMLESS_FIELD};
+use crate::kinds::shared::secret::SECRET;
 use crate::model::shape::{Keys, Shape, opt, req};
-use crate::model::syntax;
+use crate::model::syntax::{self, Syntax};
+
+/// A DB cluster (Amazon RDS API Reference, `CreateDBCluster`, `DBClusterIdentifier`).
+static DB_CLUSTER: Syntax = Syntax::new(
+    "a DB cluster identifier",
+    "1 to 63 letters, digits and single hyphens; it begins with a letter and does not end with a hyphen",
+    "shop-cluster",
+    "^[A-Za-z](-?[A-Za-z0-9])*$",
+    63,
+);
+
+/// A global database (Amazon RDS API Reference, `CreateGlobalCluster`, `GlobalClusterIdentifier`).
+static GLOBAL_CLUSTER: Syntax = Syntax::new(
+    "a global database identifier",
+    "1 to 255 letters, digits, hyphens, colons, dots and underscores; it begins with a letter",
+    "shop-global",
+    "^[A-Za-z][0-9A-Za-z._:-]*$",
+    255,
+);
 
 pub(super) const KEYS: Keys = Keys {
     name: "aws.aurora_global component",
@@ -13,7 +33,7 @@ pub(super) const KEYS: Keys = Keys {
         OWN_OBJECTIVES,
         req(
             "global_cluster",
-            Shape::Written(&syntax::GLOBAL_CLUSTER),
+            Shape::Written(&GLOBAL_CLUSTER),
             "the identifier of the global database, the same in every region",
         ),
         opt(
@@ -30,7 +50,7 @@ pub(super) const KEYS: Keys = Keys {
 const AURORA_AT: Keys = Keys {
     name: "cluster",
     fields: &[
-        req("id", Shape::Written(&syntax::DB_CLUSTER), "DB cluster identifier"),
+        req("id", Shape::Written(&DB_CLUSTER), "DB cluster identifier"),
         opt(
             "endpoint",
             Shape::Written(&syntax::ENDPOINT),
@@ -43,9 +63,9 @@ const AURORA_AT: Keys = Keys {
         ),
         opt(
             "fence_group",
-            Shape::Written(&syntax::SECURITY_GROUP),
+            Shape::Written(&SECURITY_GROUP),
             "a prepared security group without rules, for the fence",
         ),
-        opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
+        opt("admin", SECRET, "administrator credentials, for the SQL fence and verification"),
     ],
 };

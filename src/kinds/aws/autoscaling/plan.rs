@@ -10,7 +10,7 @@ use crate::model::document::Node;
 use crate::model::ids::SiteName;
 use crate::model::read::map;
 use crate::model::shape::{Keys, Shape, req};
-use crate::model::syntax;
+use crate::model::syntax::Syntax;
 
 /// An Auto Scaling group in each site.
 #[derive(Clone, Debug)]
@@ -28,6 +28,15 @@ pub struct GroupAt {
     pub share: CapacityShare,
 }
 
+/// An Auto Scaling group (Amazon EC2 Auto Scaling API Reference, `CreateAutoScalingGroup`, `AutoScalingGroupName`).
+static GROUP: Syntax = Syntax::new(
+    "an Auto Scaling group name",
+    "1 to 255 characters, without a colon",
+    "shop-nodes",
+    "^[^:]+$",
+    255,
+);
+
 pub(super) const KEYS: Keys = Keys {
     name: "aws.autoscaling component",
     fields: &[
@@ -41,7 +50,7 @@ pub(super) const KEYS: Keys = Keys {
 const GROUP_AT: Keys = Keys {
     name: "group",
     fields: &[
-        req("group", Shape::Written(&syntax::GROUP), "Auto Scaling group name"),
+        req("group", Shape::Written(&GROUP), "Auto Scaling group name"),
         CAPACITY,
         CAPACITY_FLOOR,
         PROCEED_AT,

@@ -1,9 +1,20 @@
 //! What a plan says of an RDS instance.
 
+use crate::kinds::aws::SECURITY_GROUP;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::kinds::shared::database::{BACKUP_EVERY, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD};
+use crate::kinds::shared::secret::SECRET;
 use crate::model::shape::{Keys, Shape, opt, req};
-use crate::model::syntax;
+use crate::model::syntax::{self, Syntax};
+
+/// A DB instance (Amazon RDS API Reference, `CreateDBInstance`, `DBInstanceIdentifier`).
+static DB_INSTANCE: Syntax = Syntax::new(
+    "a DB instance identifier",
+    "1 to 63 letters, digits and single hyphens; it begins with a letter and does not end with a hyphen",
+    "shop-db",
+    "^[A-Za-z](-?[A-Za-z0-9])*$",
+    63,
+);
 
 pub(super) const KEYS: Keys = Keys {
     name: "aws.rds component",
@@ -27,7 +38,7 @@ pub(super) const KEYS: Keys = Keys {
 const RDS_AT: Keys = Keys {
     name: "instance",
     fields: &[
-        req("id", Shape::Written(&syntax::DB_INSTANCE), "DB instance identifier"),
+        req("id", Shape::Written(&DB_INSTANCE), "DB instance identifier"),
         opt(
             "endpoint",
             Shape::Written(&syntax::ENDPOINT),
@@ -35,9 +46,22 @@ const RDS_AT: Keys = Keys {
         ),
         opt(
             "fence_group",
-            Shape::Written(&syntax::SECURITY_GROUP),
+            Shape::Written(&SECURITY_GROUP),
             "a prepared security group without rules, for the fence",
         ),
-        opt("admin", Shape::Secret, "administrator credentials, for the SQL fence and verification"),
+        opt("admin", SECRET, "administrator credentials, for the SQL fence and verification"),
     ],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rds_refuses_does_not_fit() {
+        let long = "a".repeat(64);
+        for text in ["1db", "db-", "a--b", "a_b", "a.b", "data\u{200b}base", &long] {
+            assert!(!DB_INSTANCE.fits(text), "{text}");
+        }
+    }
+}

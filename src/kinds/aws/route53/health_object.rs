@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::aws::s3::bucket_and_key;
 use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Called, Judged, Progress, State, Target};
@@ -12,7 +13,7 @@ use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::ids::ComponentName;
-use crate::model::place::{Place, bucket_and_key};
+use crate::model::place::Place;
 use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo};
 use crate::model::time::Dur;
 

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet};
+use crate::kinds::aws::s3::S3_URL;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::model::document::{Node, Spanned, Value};
 use crate::model::finding::Span;
 use crate::model::ids::SiteName;
 use crate::model::read::{map, spanned_dur, spanned_text};
 use crate::model::shape::{Keys, Shape, opt, req};
-use crate::model::syntax;
+use crate::model::syntax::{self, Syntax};
 use crate::model::time::Dur;
 
 /// Record sets of one zone.
@@ -139,6 +140,24 @@ impl Record {
     }
 }
 
+/// A hosted zone (Amazon Route 53 API Reference, `ListResourceRecordSets`, `Id`: at most 32 characters).
+static HOSTED_ZONE: Syntax = Syntax::new(
+    "a hosted zone id",
+    "up to 32 capital letters and digits, without `/hostedzone/`",
+    "Z0123456789ABCDEFGHIJ",
+    "^[0-9A-Z]+$",
+    32,
+);
+
+/// A Route 53 health check (Amazon Route 53 API Reference, `GetHealthCheck`: at most 64 characters).
+static HEALTH_CHECK: Syntax = Syntax::new(
+    "a health check id",
+    "up to 64 letters, digits and hyphens",
+    "abcdef11-2222-3333-4444-555555fedcba",
+    "^[0-9A-Za-z-]+$",
+    64,
+);
+
 pub(super) const KEYS: Keys = Keys {
     name: "aws.route53 component",
     fields: &[
@@ -146,7 +165,7 @@ pub(super) const KEYS: Keys = Keys {
         NEEDS,
         OWN_OBJECTIVES,
         req("via", Shape::Name, "the connection that drctl uses to reach the zone"),
-        req("zone", Shape::Written(&syntax::HOSTED_ZONE), "hosted zone id"),
+        req("zone", Shape::Written(&HOSTED_ZONE), "hosted zone id"),
         req("records", Shape::List(&Shape::Keys(&RECORD)), "record sets that send users to a site"),
         opt(
             "switch",
@@ -161,7 +180,7 @@ pub(super) const KEYS: Keys = Keys {
 const SWITCH_OBJECT: Keys = Keys {
     name: "object",
     fields: &[
-        req("url", Shape::Written(&syntax::S3_URL), "s3://bucket/key"),
+        req("url", Shape::Written(&S3_URL), "s3://bucket/key"),
         req("site", Shape::Name, "the site that the object is in and sends users to"),
     ],
 };
@@ -206,7 +225,7 @@ const RECORD_AT: Keys = Keys {
             Shape::OneOf(&["primary", "secondary"]),
             "for policy failover: its role in the normal state",
         ),
-        opt("health_check", Shape::Written(&syntax::HEALTH_CHECK), "Route 53 health check id"),
+        opt("health_check", Shape::Written(&HEALTH_CHECK), "Route 53 health check id"),
     ],
 };
 
@@ -214,7 +233,7 @@ const ALIAS: Keys = Keys {
     name: "alias",
     fields: &[
         req("name", Shape::Written(&syntax::DNS_NAME), "the DNS name of the target"),
-        req("zone", Shape::Written(&syntax::HOSTED_ZONE), "the hosted zone id of the target"),
+        req("zone", Shape::Written(&HOSTED_ZONE), "the hosted zone id of the target"),
         opt("evaluate_health", Shape::Bool, "whether Route 53 evaluates the health of the target"),
     ],
 };
@@ -305,4 +324,16 @@ fn record_at(node: &Node, ttl_s: u64) -> Option<RecordAt> {
         primary: node.get("role").and_then(Node::text) == Some("primary"),
         health_check: node.get("health_check").and_then(Node::text).map(str::to_owned),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_route_53_refuses_does_not_fit() {
+        for text in ["/hostedzone/Z1", "z1", "Z 1"] {
+            assert!(!HOSTED_ZONE.fits(text), "{text}");
+        }
+    }
 }

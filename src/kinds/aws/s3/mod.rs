@@ -15,7 +15,7 @@ use crate::model::ids::{ComponentName, Digest};
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::harmless;
-pub use plan::Buckets;
+pub use plan::{Buckets, S3_URL, bucket_and_key};
 
 /// A bucket at one site.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

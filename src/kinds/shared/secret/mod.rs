@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::document::{Node, Value};
 use crate::model::ids::ComponentName;
 use crate::model::place::{Place, endpoint_parts};
+use crate::model::shape::Shape;
+use crate::model::syntax::Syntax;
 
 pub(in crate::kinds) use lint::lint_login;
 pub use op::UpdateClientSecret;
@@ -81,6 +83,18 @@ pub struct SecretState {
     pub owned_by: Option<String>,
 }
 
+/// The place of credentials.
+pub static REFERENCE: Syntax = Syntax::new(
+    "a secret reference",
+    "`aws-sm:` and the name or ARN of a Secrets Manager secret, or `file:` and a path",
+    "aws-sm:shop/db/admin",
+    "^(aws-sm|file):[!-~]([ -~]*[!-~])?$",
+    2_100,
+);
+
+/// The shape of credentials.
+pub const SECRET: Shape = Shape::Secret(&REFERENCE);
+
 /// A reference to a value that should not be in the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretRef {
@@ -113,5 +127,17 @@ pub fn secret_ref(node: &Node) -> SecretRef {
             }
         }
         _ => SecretRef::Literal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_says_where_the_secret_is() {
+        for text in ["webshop/db/admin", "vault:webshop", "aws-sm:", "env:PASSWORD"] {
+            assert!(!REFERENCE.fits(text), "{text}");
+        }
     }
 }

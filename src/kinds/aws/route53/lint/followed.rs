@@ -3,11 +3,11 @@
 use crate::kinds::aws::route53::{
     Policy, Record, RecordAnswer, Route53, SwitchBy, SwitchControls, SwitchObject,
 };
+use crate::kinds::aws::s3::bucket_and_key;
 use crate::kinds::{Lint, Role, Spec, Surroundings};
 use crate::model::document::Spanned;
 use crate::model::finding::Span;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::place::bucket_and_key;
 
 /// The number of endpoints of every cluster, each in its own region (AWS, Amazon Application Recovery Controller, «Routing control»).
 const ENDPOINTS: usize = 5;
