@@ -110,9 +110,6 @@ pub trait Surroundings {
     /// The objectives of the plan.
     fn objectives(&self) -> Objectives;
 
-    /// Whether the application is of the highest recovery class.
-    fn is_critical(&self) -> bool;
-
     /// Everything that a component needs to serve, without the component itself.
     fn reach(&self, component: &ComponentName) -> BTreeSet<ComponentName>;
 }

@@ -15,7 +15,7 @@ use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::restore::{Part, Restore};
 use crate::kinds::shared::secret::ClientSecret;
 use crate::model::ids::{ComponentName, Digest};
-use crate::model::place::Place;
+use crate::model::place::{Place, endpoint_parts};
 use crate::model::readiness::Need;
 use crate::model::time::Dur;
 
@@ -326,6 +326,22 @@ impl Target {
             | Self::Quotas { .. }
             | Self::Command { .. } => None,
         }
+    }
+
+    /// What it is in the world, whatever the plan that names it calls its site; `None` if it has no place.
+    pub fn identity(&self) -> Option<String> {
+        let place = self.place()?;
+        let server = match self {
+            Self::Database(db) if !db.engine.is_managed() => db.endpoint.as_deref().and_then(endpoint_parts),
+            _ => None,
+        };
+        Some(match server {
+            Some((host, port, _)) => format!("{host}:{port}"),
+            None => {
+                let what = self.key().replacen(&format!("/{}/", place.name), " ", 1);
+                format!("{what} in {} {}", place.region, place.account.as_deref().unwrap_or_default())
+            }
+        })
     }
 
     /// A stable key for storing observations of it.

@@ -139,6 +139,30 @@ pub const FINDINGS: &[Explanation] = &[
         "Name a different group or service for each site.",
     ),
     e(
+        "record-twice",
+        "A zone has two record sets of one name and type.",
+        "Route 53 would refuse the second change after drctl promoted the database.",
+        "Remove one of them, or merge their values.",
+    ),
+    e(
+        "record-same-everywhere",
+        "A record set has the same answer in every site.",
+        "A switch would change nothing, and drctl cannot tell which site is active.",
+        "Write the answer of each site, or mark the record set `serves: static`.",
+    ),
+    e(
+        "probe-twice",
+        "Two probes have the same name.",
+        "Every recovery would be refused: drctl tells probes and their steps apart by name.",
+        "Give one of them another name.",
+    ),
+    e(
+        "one-thing-two-plans",
+        "Two plans declare the same database, group or service.",
+        "A run of each plan would change it, and the guards of the plans do not exclude each other.",
+        "Declare it in one plan, and let the other plan wait for that with `after:`.",
+    ),
+    e(
         "record-bad-value",
         "A record set has a value that its type does not allow.",
         "Route 53 would refuse the change after drctl promoted the database.",
@@ -345,7 +369,7 @@ pub const FINDINGS: &[Explanation] = &[
     ),
     e(
         "no-capacity-floor",
-        "A group of a critical plan has no capacity floor.",
+        "A component that is scaled has no capacity floor, and its RTO is 15 minutes or shorter.",
         "drctl cannot read the capacity of a source that does not answer.",
         "Add `capacity_floor:`.",
     ),

@@ -6,6 +6,8 @@
 pub mod plans;
 pub mod settings;
 
+use std::collections::BTreeSet;
+
 use super::graph;
 use super::settings::Settings;
 use super::types::{Component, Plan};
@@ -189,6 +191,17 @@ impl PlanLint<'_> {
     }
 
     fn probes(&mut self) {
+        let mut seen = BTreeSet::new();
+        let probes = &self.plan.probes;
+        for probe in probes.iter().filter(|probe| !seen.insert(probe.value.key())) {
+            self.error(
+                "probe-twice",
+                probe.span,
+                format!("two probes have the name `{}`", probe.value.key()),
+                "drctl tells probes and their steps apart by name, so it would refuse every recovery",
+                "give one of them another name",
+            );
+        }
         let alarm = |probe: &&Spanned<Probe>| probe.value.role == ProbeRole::Alarm;
         for probe in self.plan.probes.iter().filter(|probe| !alarm(probe)) {
             let site_names = probe.value.site.iter().filter(|s| !self.plan.sites.contains_key(*s));

@@ -38,10 +38,6 @@ impl Surroundings for Plan {
         self.objectives
     }
 
-    fn is_critical(&self) -> bool {
-        self.tier.as_ref().is_some_and(|tier| tier.value == "critical")
-    }
-
     fn reach(&self, component: &ComponentName) -> BTreeSet<ComponentName> {
         graph::reach(self, component)
     }

@@ -72,7 +72,7 @@ fn a_managed_database_without_a_file_of_its_cas_is_said() {
     );
     assert_eq!(of(complete().sql), Vec::<String>::new());
     // Somebody who turns TLS off did that on purpose.
-    assert_eq!(of(SqlSettings { tls: SqlTls::Off, ca_file: None }), Vec::<String>::new());
+    assert_eq!(of(SqlSettings { tls: SqlTls::Off, ..SqlSettings::default() }), Vec::<String>::new());
 }
 
 #[test]

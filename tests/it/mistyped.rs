@@ -209,6 +209,21 @@ fn plans_that_wait_for_no_plan_or_for_each_other_are_errors() {
     assert!(code == 2 && said.contains("`truststream` and `starter` wait for each other"), "{said}");
     let (code, said) = checked(&[("starter", "plan: starter", "plan: truststream")]);
     assert!(code == 2 && said.contains("plan-name-twice"), "{said}");
+    let (_, said) = checked(&[("starter", "plan: starter", "plan: starter\nafter: [starter]")]);
+    assert!(said.contains("`starter` waits for itself"), "{said}");
+}
+
+/// The guards of two plans do not exclude each other.
+#[test]
+fn a_group_of_two_plans_is_an_error() {
+    let group = |name: &'static str| ("starter", "group: starter-nodes-dr", name);
+    let other = ("starter", "us-east-1: {cloud: aws}", "us-east-1: {cloud: aws, account: \"111111111111\"}");
+    let (code, said) = checked(&[group("group: truststream-nodes-dr"), other]);
+    assert!(code == 2 && said.contains("one-thing-two-plans"), "{said}");
+    assert!(said.contains("is the same as `nodes` of plan"), "{said}");
+    // The same name in another account is another group.
+    let (code, said) = checked(&[group("group: truststream-nodes-dr")]);
+    assert!(code == 0 && !said.contains("one-thing-two-plans"), "{said}");
 }
 
 /// Text without a scheme may be the password itself.

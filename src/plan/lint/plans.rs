@@ -1,12 +1,14 @@
 //! Plans that refer to each other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::kinds::{Role, Target};
 use crate::model::document::Spanned;
 use crate::model::finding::Finding;
 use crate::model::ids::PlanName;
 use crate::model::shape::suggest;
 use crate::plan::Plan;
+use crate::plan::types::Component;
 
 /// The findings about plans that are used together. `whole`: no other plan exists.
 pub fn among(plans: &[&Plan], whole: bool) -> Vec<Finding> {
@@ -18,6 +20,7 @@ pub fn among(plans: &[&Plan], whole: bool) -> Vec<Finding> {
             None => drop(by_name.insert(&plan.name, plan)),
         }
     }
+    found.extend(shared(plans));
     for plan in by_name.values() {
         for after in &plan.after {
             match by_name.get(&after.value) {
@@ -48,8 +51,41 @@ fn unknown(plan: &Plan, after: &Spanned<PlanName>, known: &BTreeMap<&PlanName, &
         .fix("correct the name, or remove it from `after`")
 }
 
+/// Databases, groups and services that an earlier plan has, too.
+fn shared(plans: &[&Plan]) -> Vec<Finding> {
+    let mut owners: BTreeMap<String, (&Plan, &Component)> = BTreeMap::new();
+    let mut found = Vec::new();
+    for plan in plans {
+        let changed =
+            plan.components.values().filter(|c| matches!(c.role(), Role::Store(_) | Role::Capacity(_)));
+        for component in changed {
+            let targets = component.spec.targets(&component.name, *plan);
+            let keys: BTreeSet<String> = targets.iter().filter_map(Target::identity).collect();
+            let taken =
+                keys.iter().find_map(|key| owners.get(key).filter(|(other, _)| other.name != plan.name));
+            if let Some(owner) = taken {
+                found.push(taken_by(plan, component, *owner));
+            }
+            for key in keys {
+                owners.entry(key).or_insert((plan, component));
+            }
+        }
+    }
+    found
+}
+
+fn taken_by(plan: &Plan, component: &Component, (other, first): (&Plan, &Component)) -> Finding {
+    let message = format!("`{}` is the same as `{}` of plan `{}`", component.name, first.name, other.name);
+    Finding::error("one-thing-two-plans", &plan.file, Some(component.span), message)
+        .because("a run of each plan would change it, and the guards of the plans do not exclude each other")
+        .fix(format!("declare it in one plan, and write `after: [{}]` in the other", other.name))
+}
+
 fn circular(plan: &Plan, after: &Spanned<PlanName>) -> Finding {
-    let message = format!("`{}` and `{}` wait for each other", plan.name, after.value);
+    let message = match plan.name == after.value {
+        true => format!("`{}` waits for itself", plan.name),
+        false => format!("`{}` and `{}` wait for each other", plan.name, after.value),
+    };
     Finding::error("plan-cycle", &plan.file, Some(after.span), message)
         .because("drctl cannot start any of them first")
         .fix("remove one of the `after` entries")

@@ -67,7 +67,7 @@ impl Reached {
             expendable: Vec::new(),
             clients: Vec::new(),
         };
-        let sql = SqlSettings { tls: SqlTls::Off, ca_file: None };
+        let sql = SqlSettings { tls: SqlTls::Off, ..SqlSettings::default() };
         let settings = Settings { sql, ..Settings::default() };
         Self { db, rung: FenceMethod::Sql, settings, folder }
     }

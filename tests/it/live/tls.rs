@@ -67,7 +67,11 @@ impl Authority {
 const RIGHT: &str = "IP:127.0.0.1,DNS:localhost";
 
 fn checked(ca: Option<&Path>) -> SqlSettings {
-    SqlSettings { tls: SqlTls::Verify, ca_file: ca.map(|f| f.display().to_string()) }
+    SqlSettings {
+        tls: SqlTls::Verify,
+        ca_file: ca.map(|f| f.display().to_string()),
+        ca_path: ca.map(Path::to_path_buf),
+    }
 }
 
 fn at(port: u16, sql: SqlSettings) -> Reached {

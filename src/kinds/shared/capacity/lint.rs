@@ -5,12 +5,16 @@ use crate::kinds::{Lint, Target};
 use crate::model::place::Place;
 use crate::model::time::Dur;
 
+/// With an RTO up to this, nobody has the time to find out how many servers are needed. It is the RTO of the default tier `critical`.
+const HURRIED: Dur = Dur::mins(15);
+
 /// Finds what would go wrong with a component that is scaled.
 pub(in crate::kinds) fn lint(spec: &dyn Scales, of: &mut Lint<'_>) {
     lint_twins(spec, of);
     let (plan, rto) = (of.plan, of.plan.objectives().rto_ms);
+    let mut longest = Dur::ZERO;
     for (site, share) in spec.shares() {
-        if plan.is_critical() && share.floor.is_none() && site != plan.home() {
+        if rto <= HURRIED && share.floor.is_none() && site != plan.home() {
             of.warn(
                 "no-capacity-floor",
                 of.span,
@@ -19,16 +23,16 @@ pub(in crate::kinds) fn lint(spec: &dyn Scales, of: &mut Lint<'_>) {
                 &format!("set `capacity_floor:` to the number of {}s that {site} needs at least", spec.unit()),
             );
         }
-        let timeout = share.timeout.unwrap_or(Dur::mins(10));
-        if timeout > rto {
-            of.warn(
-                "timeout-above-rto",
-                of.span,
-                format!("scaling `{}` can take {timeout}, longer than the RTO of {rto}", of.name),
-                "a run that waits that long has already missed its RTO",
-                "shorten the timeout or keep warm capacity",
-            );
-        }
+        longest = longest.max(share.timeout.unwrap_or(Dur::mins(10)));
+    }
+    if longest > rto {
+        of.warn(
+            "timeout-above-rto",
+            of.span,
+            format!("scaling `{}` can take {longest}, longer than the RTO of {rto}", of.name),
+            "a run that waits that long has already missed its RTO",
+            "shorten the timeout or keep warm capacity",
+        );
     }
 }
 

@@ -3,9 +3,12 @@
 mod followed;
 mod values;
 
+use std::collections::BTreeSet;
+
 use super::{Policy, Record, RecordAnswer, Route53, SwitchBy};
 use crate::kinds::Lint;
 use crate::model::shape::suggest;
+use crate::model::time::Dur;
 
 /// Finds what would go wrong with the record sets of a zone.
 pub(super) fn lint(zone: &Route53, of: &mut Lint<'_>) {
@@ -21,9 +24,15 @@ pub(super) fn lint(zone: &Route53, of: &mut Lint<'_>) {
             "declare the connection under `connections:`",
         );
     }
-    for record in &zone.records {
+    for (n, record) in zone.records.iter().enumerate() {
         lint_record(record, of);
         values::lint(record, of);
+        if let Some(first) = zone.records.iter().take(n).find(|first| is_same(first, record)) {
+            lint_twice(first, record, of);
+        }
+        if zone.switch == SwitchBy::Record {
+            lint_one_answer(record, of);
+        }
     }
     match &zone.switch {
         SwitchBy::Record => {}
@@ -47,6 +56,38 @@ pub(super) fn lint(zone: &Route53, of: &mut Lint<'_>) {
     }
 }
 
+/// Whether both are one record set in Route 53: names are compared without case (RFC 4343), and sets by their identifiers.
+fn is_same(a: &Record, b: &Record) -> bool {
+    let sets = |of: &Record| of.at.values().filter_map(|at| at.set.clone()).collect::<BTreeSet<_>>();
+    let simple = [a, b].iter().any(|record| record.policy == Policy::Simple);
+    let name = |of: &Record| of.name.trim_end_matches('.').to_ascii_lowercase();
+    name(a) == name(b) && a.rtype == b.rtype && (simple || !sets(a).is_disjoint(&sets(b)))
+}
+
+fn lint_twice(first: &Record, record: &Record, of: &mut Lint<'_>) {
+    of.error(
+        "record-twice",
+        record.span,
+        format!("{} {} is declared twice, first in line {}", record.name, record.rtype, first.span.line),
+        "Route 53 has one record set of that name and type, and would refuse the second change after drctl promoted the database",
+        "remove one of them, or merge their values",
+    );
+}
+
+/// A simple record set says where the application is active, but not if every site has the same answer.
+fn lint_one_answer(record: &Record, of: &mut Lint<'_>) {
+    let answers: BTreeSet<String> = record.at.values().map(|at| format!("{:?}", at.answer)).collect();
+    if record.policy == Policy::Simple && !record.is_static && record.at.len() > 1 && answers.len() == 1 {
+        of.error(
+            "record-same-everywhere",
+            record.span,
+            format!("{} {} has the same answer in every site", record.name, record.rtype),
+            "a switch would change nothing, and drctl cannot tell from the record set which site is active",
+            "write the answer of each site, or mark the record set `serves: static`",
+        );
+    }
+}
+
 fn lint_record(record: &Record, of: &mut Lint<'_>) {
     let rto = of.objectives.rto_ms;
     let has_values = record.at.values().any(|at| matches!(at.answer, RecordAnswer::Values { .. }));
@@ -56,7 +97,7 @@ fn lint_record(record: &Record, of: &mut Lint<'_>) {
             ttl.span,
             format!("{} has a TTL of {}, longer than the RTO of {rto}", record.name, ttl.value),
             "resolvers keep the old answer for one TTL after the switch, and drctl cannot shorten that time",
-            "lower the TTL, for example to 60s",
+            &lower_ttl(rto),
         ),
         Some(ttl) if ttl.value.millis() * 4 > rto.millis() => of.warn(
             "ttl-near-rto",
@@ -66,7 +107,7 @@ fn lint_record(record: &Record, of: &mut Lint<'_>) {
                 record.name, ttl.value
             ),
             "the TTL adds to the time of all other steps",
-            "lower the TTL, for example to 60s",
+            &lower_ttl(rto),
         ),
         None if has_values => of.error(
             "record-without-ttl",
@@ -94,5 +135,13 @@ fn lint_record(record: &Record, of: &mut Lint<'_>) {
             "the weights describe the normal state; if all are 0, Route 53 returns all answers",
             "set a weight for the home site, for example 100",
         );
+    }
+}
+
+/// A quarter of the RTO, and at most a minute.
+fn lower_ttl(rto: Dur) -> String {
+    match (rto.millis() / 4_000).min(60) {
+        0 => "lower the TTL, and set a longer RTO: no record set can follow this one".to_owned(),
+        seconds => format!("lower the TTL, for example to {seconds}s"),
     }
 }
