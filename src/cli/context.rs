@@ -7,7 +7,7 @@ use super::args::{Global, WaiveArgs};
 use super::error::CliError;
 use super::files::{apart, beside};
 use super::keys::Signer;
-use super::paths::{self, no_plans};
+use super::paths::{self, meant, no_plans};
 use super::printer::Printer;
 use super::{anchors, environment, render};
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
@@ -64,16 +64,6 @@ pub struct Context {
     global: Global,
     /// The unlocked key of the person at the keyboard, so that they enter the passphrase only once.
     signer: Arc<OnceLock<Signer>>,
-}
-
-/// A suggestion for a plan name that does not exist.
-fn meant(typed: &str, known: &[String], broken: bool) -> String {
-    match suggest(typed, known.iter().map(String::as_str)) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None if broken => "correct the plans above first".to_owned(),
-        None if known.is_empty() => "drctl init writes a first plan".to_owned(),
-        None => format!("one of: {}", known.join(", ")),
-    }
 }
 
 impl Context {
@@ -392,11 +382,26 @@ impl Context {
         Ok(files)
     }
 
-    /// Plans by name or file; all plans if none are named. Prints every finding of a plan that cannot be used.
+    /// Plans by name or file; all plans if none are named. Prints every finding of a plan that cannot be used, and which plans are left
+    /// out.
     ///
     /// # Errors
     /// If one is invalid or missing.
     pub fn plans(&self, names: &[String], printer: &Printer) -> Result<Vec<Plan>, CliError> {
+        let (plans, left_out) = self.usable_plans(names, printer)?;
+        paths::note_left_out(&left_out, printer);
+        Ok(plans)
+    }
+
+    /// The same, with the names of the plans that are left out because they have errors.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn usable_plans(
+        &self,
+        names: &[String],
+        printer: &Printer,
+    ) -> Result<(Vec<Plan>, Vec<String>), CliError> {
         let (by_file, by_name): (Vec<_>, Vec<_>) =
             names.iter().partition(|n| n.ends_with(".yaml") || n.ends_with(".yml") || n.contains('/'));
         let paths: Vec<_> = by_file.iter().map(PathBuf::from).collect();
@@ -405,7 +410,7 @@ impl Context {
         } else {
             paths
         };
-        let (mut plans, mut broken) = (Vec::<Plan>::new(), 0);
+        let (mut plans, mut broken) = (Vec::<Plan>::new(), Vec::new());
         let (mut known, mut unread) = (Vec::new(), Vec::new());
         for file in files {
             let (checked, text) = self.check_file(&file)?;
@@ -422,7 +427,9 @@ impl Context {
                     let errors: Vec<_> =
                         checked.findings.into_iter().filter(|f| f.severity == Severity::Error).collect();
                     render::findings(printer, &errors, &|_| Some(text.clone()));
-                    broken += 1;
+                    broken.push(
+                        checked.name.as_ref().map_or_else(|| file.display().to_string(), PlanName::to_string),
+                    );
                     unread.extend(checked.name);
                 }
             }
@@ -432,7 +439,7 @@ impl Context {
                 let why = format!("plan {missing} has errors");
                 return Err(CliError::usage_fix(why, "correct the findings above"));
             }
-            let hint = meant(missing, &known, broken > 0);
+            let hint = meant(missing, &known, !broken.is_empty());
             return Err(CliError::usage_fix(
                 format!(
                     "plan `{missing}` does not exist in {}",
@@ -442,7 +449,7 @@ impl Context {
             ));
         }
         // An invalid plan must not block the recovery of the others: one that was not named is skipped with a message.
-        if broken > 0 && (names.is_empty() || !by_file.is_empty()) && plans.is_empty() {
+        if !broken.is_empty() && (names.is_empty() || !by_file.is_empty()) && plans.is_empty() {
             return Err(CliError::usage_fix(
                 "every plan has errors",
                 "correct the findings above; to show them again, run drctl check",
@@ -452,7 +459,9 @@ impl Context {
             let place = self.base.join(&self.settings.plans);
             return Err(no_plans(&self.base, &place));
         }
-        Ok(plans)
+        // Somebody who names plans knows which ones the command is about.
+        let left_out = if by_name.is_empty() { broken } else { Vec::new() };
+        Ok((plans, left_out))
     }
 
     /// One plan, by name or file.

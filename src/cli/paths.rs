@@ -4,6 +4,9 @@ use std::path::Path;
 
 use super::environment;
 use super::error::CliError;
+use super::printer::Printer;
+use crate::model::plain::count;
+use crate::model::shape::suggest;
 use crate::plan::Settings;
 
 /// Relative paths in the settings start from the folder in which drctl works, as with `-C`.
@@ -16,6 +19,18 @@ pub fn place(settings: &mut Settings, base: &Path) {
     settings.key.iter_mut().for_each(text);
     settings.key_passphrase_file.iter_mut().for_each(text);
     settings.sql.ca_path = settings.sql.ca_file.as_deref().map(placed);
+}
+
+/// Names the plans that a command leaves out.
+pub fn note_left_out(plans: &[String], printer: &Printer) {
+    if !plans.is_empty() {
+        let many = count(plans.len(), "plan has|plans have");
+        printer.note(&format!(
+            "{many} errors and {} left out: {}; run drctl check",
+            if plans.len() == 1 { "is" } else { "are" },
+            plans.join(", ")
+        ));
+    }
 }
 
 /// The folder does not exist, is the one of the plans themselves, or is the wrong one; or there is no plan yet.
@@ -33,4 +48,14 @@ pub fn no_plans(base: &Path, place: &Path) -> CliError {
         }
     };
     CliError::usage_fix(format!("there are no plans in {}", place.display()), fix)
+}
+
+/// A suggestion for a plan name that does not exist.
+pub fn meant(typed: &str, known: &[String], broken: bool) -> String {
+    match suggest(typed, known.iter().map(String::as_str)) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None if broken => "correct the plans above first".to_owned(),
+        None if known.is_empty() => "drctl init writes a first plan".to_owned(),
+        None => format!("one of: {}", known.join(", ")),
+    }
 }

@@ -328,20 +328,25 @@ impl Target {
         }
     }
 
-    /// What it is in the world, whatever the plan that names it calls its site; `None` if it has no place.
+    /// Which server, group or service it is, whatever a plan calls its site; `None` for anything else.
     pub fn identity(&self) -> Option<String> {
         let place = self.place()?;
-        let server = match self {
-            Self::Database(db) if !db.engine.is_managed() => db.endpoint.as_deref().and_then(endpoint_parts),
-            _ => None,
-        };
-        Some(match server {
-            Some((host, port, _)) => format!("{host}:{port}"),
-            None => {
-                let what = self.key().replacen(&format!("/{}/", place.name), " ", 1);
-                format!("{what} in {} {}", place.region, place.account.as_deref().unwrap_or_default())
+        let known = match self {
+            Self::Database(db) if !db.engine.is_managed() => {
+                return db
+                    .endpoint
+                    .as_deref()
+                    .and_then(endpoint_parts)
+                    .map(|(host, port, _)| format!("{host}:{port}"));
             }
-        })
+            Self::Database(db) => &db.id,
+            Self::Group(group) => &group.group,
+            Self::Service(service) => {
+                return Some(format!("{service} in {} {:?}", place.region, place.account));
+            }
+            _ => return None,
+        };
+        Some(format!("{} {known} in {} {:?}", self.service(), place.region, place.account))
     }
 
     /// A stable key for storing observations of it.

@@ -229,14 +229,15 @@ impl Walk<'_> {
     }
 
     fn unseen(&mut self, node: &Node, what: &str, text: &str) {
-        let escaped = |c: char| if acts(c) { c.escape_unicode().to_string() } else { c.to_string() };
+        let escaped =
+            |c: char| if acts(c) || is_blank(c) { c.escape_unicode().to_string() } else { c.to_string() };
         let shown: String = text.chars().map(escaped).collect();
         self.push(
             Finding::error(
                 "plan-invisible-character",
                 self.file,
                 Some(node.span),
-                format!("`{what}` contains an invisible character: {shown}"),
+                format!("`{what}` contains an invisible character, or a blank at an end: `{shown}`"),
             )
             .because("the value looks like another name, but the provider compares every character")
             .fix("type the value again on one line, without control characters"),
@@ -264,7 +265,11 @@ impl Walk<'_> {
         };
         for (key, value) in entries {
             match record.fields.iter().find(|f| f.key == key.text) {
-                Some(field) => self.value(value, &field.shape, field.key),
+                // Arguments of commands are items of a list, and may be padded.
+                Some(field) => match value.text().filter(|text| is_padded(text)) {
+                    Some(text) => self.unseen(value, field.key, text),
+                    None => self.value(value, &field.shape, field.key),
+                },
                 None => self.unknown_key(&key.text, key.span, record),
             }
         }
@@ -381,6 +386,16 @@ impl Walk<'_> {
     fn push(&mut self, finding: Finding) {
         self.findings.push(finding);
     }
+}
+
+/// Whether it begins or ends with a blank, or contains one that looks like a space and is none.
+fn is_padded(text: &str) -> bool {
+    !text.trim().is_empty() && (text.trim() != text || text.chars().any(is_blank))
+}
+
+/// Blanks other than the space and the ASCII control characters.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() && !c.is_ascii()
 }
 
 fn looks_like(node: &Node, shape: &Shape) -> bool {

@@ -42,6 +42,13 @@ impl Syntax {
     }
 }
 
+/// A port that something can listen on: 1 to 65535.
+macro_rules! port {
+    () => {
+        "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+    };
+}
+
 /// A DNS name (RFC 1035, 2.3.4; RFC 5890 for names in other scripts). An asterisk must be a whole label.
 pub static DNS_NAME: Syntax = Syntax::new(
     "a DNS name",
@@ -55,23 +62,23 @@ pub static HTTP_URL: Syntax = Syntax::new(
     "an HTTP address",
     "`http://` or `https://`, a host and a path, without spaces",
     "https://www.shop.example/health",
-    "^https?://([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]])(:[0-9]{1,5})?([/?][!-~]*)?$",
+    concat!("^https?://([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]])(:", port!(), ")?([/?][!-~]*)?$"),
     2_048,
 );
 /// A host with a port.
 pub static HOST_PORT: Syntax = Syntax::new(
     "an address",
-    "host:port",
+    "host:port, with a port from 1 to 65535",
     "db.shop.example:5432",
-    "^([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]]):[0-9]{1,5}$",
+    concat!("^([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]]):", port!(), "$"),
     300,
 );
 /// A database endpoint.
 pub static ENDPOINT: Syntax = Syntax::new(
     "an endpoint",
-    "host:port/database",
+    "host:port/database, with a port from 1 to 65535",
     "db.shop.example:5432/shop",
-    "^([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]]):[0-9]{1,5}/[^/ ]+$",
+    concat!("^([0-9A-Za-z_.-]+|[\\[][0-9A-Fa-f:.]+[\\]]):", port!(), "/[^/ ]+$"),
     400,
 );
 
@@ -85,7 +92,16 @@ mod tests {
             (&DNS_NAME, &["www", "www shop.example", "münchen.example", "-a.example", "a..example"]),
             (&HTTP_URL, &["www.shop.example/health", "ftp://a.example", "https://", "https://a b.example"]),
             (&HOST_PORT, &["a.example", "a.example:", ":80", "a.example:http"]),
-            (&ENDPOINT, &["a.example:5432", "a.example/shop", "postgres://a.example:5432/shop"]),
+            (
+                &ENDPOINT,
+                &[
+                    "a.example:0/shop",
+                    "a.example:65536/shop",
+                    "a.example:5432",
+                    "a.example/shop",
+                    "postgres://a.example:5432/shop",
+                ],
+            ),
         ];
         for (syntax, texts) in bad {
             for text in *texts {

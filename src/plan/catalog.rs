@@ -127,6 +127,18 @@ pub const FINDINGS: &[Explanation] = &[
         "Correct the name. If the region is newer than this version of drctl, add it under `regions:` in drctl.yaml.",
     ),
     e(
+        "site-of-another-cloud",
+        "A component names a site in the cloud of another provider.",
+        "drctl would call a provider that does not have the site.",
+        "Correct `cloud:` of the site, or use another kind there.",
+    ),
+    e(
+        "proceed-at-above-all",
+        "`proceed_at` is more than 100%.",
+        "The run would wait for more than the capacity that it asks for, and halt after the promotion.",
+        "Set `proceed_at` to 100% or less, or raise `capacity`.",
+    ),
+    e(
         "one-server-two-sites",
         "Two sites of a component name the same server.",
         "A failover would fence the server that it promotes.",
@@ -157,10 +169,10 @@ pub const FINDINGS: &[Explanation] = &[
         "Give one of them another name.",
     ),
     e(
-        "one-thing-two-plans",
-        "Two plans declare the same database, group or service.",
-        "A run of each plan would change it, and the guards of the plans do not exclude each other.",
-        "Declare it in one plan, and let the other plan wait for that with `after:`.",
+        "component-twice",
+        "Two components, of one plan or of two, are the same database, group or service.",
+        "drctl would change it twice, and the guards of two plans do not exclude each other.",
+        "Declare it once. Another plan waits for its plan with `after:`.",
     ),
     e(
         "record-bad-value",

@@ -29,6 +29,7 @@ pub fn lint(plan: &Plan, settings: &Settings, findings: &mut Vec<Finding>) {
     for component in plan.components.values() {
         lint.component(component);
     }
+    lint.findings.extend(plans::within(plan));
     lint.probes();
     lint.approvals();
 }

@@ -126,7 +126,10 @@ fn what_is_missing_in_settings_is_said_of_them_once() {
     let plan = std::fs::read_to_string(folder.path().join("plans/truststream.yaml")).unwrap();
     std::fs::write(
         folder.path().join("plans/again.yaml"),
-        plan.replacen("plan: truststream", "plan: again", 1),
+        plan.replacen("plan: truststream", "plan: again", 1)
+            .replace("truststream-nodes", "again-nodes")
+            .replace("truststream-db", "again-db")
+            .replace("truststream-replica", "again-replica"),
     )
     .unwrap();
     let settings = "environment: production\nguard: {url: \"s3://acme/guard\", region: us-west-2}\n";

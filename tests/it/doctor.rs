@@ -126,6 +126,7 @@ fn a_site_that_nobody_declared_is_an_error() {
 }
 
 /// A rehearsal opens no connection, so only a look at real servers says that no login would work.
+#[cfg(all(feature = "aws", feature = "postgres"))]
 #[test]
 fn logins_that_no_certificate_lets_in_are_found() {
     let folder = Folder::with_plans();

@@ -219,11 +219,11 @@ fn a_group_of_two_plans_is_an_error() {
     let group = |name: &'static str| ("starter", "group: starter-nodes-dr", name);
     let other = ("starter", "us-east-1: {cloud: aws}", "us-east-1: {cloud: aws, account: \"111111111111\"}");
     let (code, said) = checked(&[group("group: truststream-nodes-dr"), other]);
-    assert!(code == 2 && said.contains("one-thing-two-plans"), "{said}");
+    assert!(code == 2 && said.contains("component-twice"), "{said}");
     assert!(said.contains("is the same as `nodes` of plan"), "{said}");
     // The same name in another account is another group.
     let (code, said) = checked(&[group("group: truststream-nodes-dr")]);
-    assert!(code == 0 && !said.contains("one-thing-two-plans"), "{said}");
+    assert!(code == 0 && !said.contains("component-twice"), "{said}");
 }
 
 /// Text without a scheme may be the password itself.

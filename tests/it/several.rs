@@ -148,3 +148,21 @@ fn many_plans_have_a_summary_and_the_screens_that_need_a_person() {
     assert!(!summary.contains("RECOVERED, ") && !out.contains("no plan waits"), "{out}");
     assert_eq!(screens.matches("RECOVERED, FENCE PENDING").count(), 20, "{out}");
 }
+
+/// A plan that was left out without a word would count as recovered.
+#[test]
+fn a_plan_with_errors_is_named_at_the_end_and_the_command_does_not_succeed() {
+    let folder = two();
+    folder.ok(&["failover", "--sandbox", "--to", "us-east-1", "--yes"]);
+    let broken = folder.path().join("plans/broken.yaml");
+    std::fs::write(&broken, "plan: broken\nowner: nobody\n").unwrap();
+    let (code, out, err) =
+        folder.run(&["failover", "--sandbox", "--to", "us-east-1", "--yes", "--output", "json"]);
+    let of = json(&out)["runs"].as_array().unwrap().iter().find(|run| run["plan"] == "broken").cloned();
+    assert_eq!((code, of.map(|run| run["outcome"].clone())), (2, Some("not_started".into())), "{err}");
+    for verb in [&["failover", "--to", "us-east-1", "--yes"][..], &["ready"], &["status"]] {
+        let (code, out, err) = folder.run(&[verb, &["--sandbox"]].concat());
+        assert!(code != 0 || verb[0] == "status", "{verb:?}: {out}{err}");
+        assert!(err.contains("1 plan has errors and is left out: broken"), "{verb:?}: {out}{err}");
+    }
+}

@@ -50,6 +50,15 @@ impl Ending {
         Self::without(e.exit, document)
     }
 
+    /// The result for a plan that has errors, so that nothing was started for it.
+    pub fn broken(plan: &str) -> Self {
+        let document = serde_json::json!({
+            "schema_version": 1, "plan": plan, "outcome": "not_started", "exit_code": exit::USAGE,
+            "error": {"code": "plan_has_errors", "hint": "correct the findings of drctl check"},
+        });
+        Self::without(exit::USAGE, document)
+    }
+
     /// Prints the screen that was held back.
     pub fn screen(&self, printer: &Printer) {
         if let (Some(run), Some(held)) = (&self.run, &self.held) {

@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{estate, exit};
+use crate::cli::{estate, exit, paths};
 use crate::executor::{Patience, Silent, survey};
 use crate::inventory::{active, permissions};
 use crate::journal::sqlite::SqliteJournal;
@@ -34,7 +34,7 @@ const FEW: usize = 5;
 /// Reports whether a recovery would work today.
 pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
-    let plans = context.plans(&args.plans, printer)?;
+    let (plans, left_out) = context.usable_plans(&args.plans, printer)?;
     let store = context.store()?;
     let runs = status::states(&store)?;
     estate::before_the_outage(&context, printer)?;
@@ -61,7 +61,10 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
         (_, [one]) => printer.document(one),
         (_, many) => printer.document(&json!({"schema_version": 1, "plans": many})),
     }
+    paths::note_left_out(&left_out, printer);
     Ok(match worst {
+        // Nothing recovers a plan that cannot be read.
+        _ if !left_out.is_empty() => exit::REFUSED,
         Standing::Ready => exit::DONE,
         Standing::Degraded | Standing::Unknown => exit::RECOVERED_BUT,
         Standing::NotReady => exit::REFUSED,

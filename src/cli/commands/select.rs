@@ -18,12 +18,13 @@ use crate::plan::Plan;
 use crate::probe::Recorder;
 
 impl Starting<'_> {
-    /// The selected plans, in the order of their dependencies.
+    /// The selected plans, in the order of their dependencies, and the names of those that have errors: they may be among the selected
+    /// ones, too.
     ///
     /// # Errors
     /// If there is none, or the selection is ambiguous.
-    pub fn select(&self) -> Result<Vec<Plan>, CliError> {
-        let mut plans = self.context.plans(&self.args.plans, self.printer)?;
+    pub fn select(&self) -> Result<(Vec<Plan>, Vec<String>), CliError> {
+        let (mut plans, left_out) = self.context.usable_plans(&self.args.plans, self.printer)?;
         if let Some(tier) = &self.args.tier {
             plans.retain(|p| p.tier.as_ref().is_some_and(|t| t.value == *tier));
             if plans.is_empty() {
@@ -47,7 +48,7 @@ impl Starting<'_> {
             })?;
             ordered.push(plans.remove(next));
         }
-        Ok(ordered)
+        Ok((ordered, left_out))
     }
 
     /// Refuses a site that no plan declares, before any plan is left out because of it.

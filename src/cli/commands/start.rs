@@ -13,7 +13,7 @@ use crate::cli::error::CliError;
 use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{evidence, exit, keys, ledger, notifier, render, rescue, uploads, waived};
+use crate::cli::{evidence, exit, keys, ledger, notifier, paths, render, rescue, uploads, waived};
 use crate::executor::{Ended, Patience, Session, View, create, drive};
 use crate::files::{self, Use};
 use crate::inventory::Estate;
@@ -114,7 +114,7 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
 /// If one cannot begin, or its journal cannot be written.
 pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     let (context, args) = (starting.context, starting.args);
-    let plans = starting.select()?;
+    let (plans, left_out) = starting.select()?;
     if plans.len() > 1 {
         waived::known(&starting.waivers()?, &plans)?;
     }
@@ -126,7 +126,7 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     let several = plans.len() > 1 && !args.how.dry_run;
     let rehearsed = context.is_rehearsal();
     let work = || {
-        let told = match several {
+        let mut told = match several {
             // Rehearsals take no real time.
             true if rehearsed => fleet::rehearse(starting, &plans),
             true => fleet::run(starting, &plans)?,
@@ -135,6 +135,8 @@ pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
         if several {
             summed::overall(starting.printer, &plans, &told);
         }
+        paths::note_left_out(&left_out, starting.printer);
+        told.extend(left_out.iter().map(|name| Ending::broken(name)));
         Ok(ending::tell(starting.printer, told))
     };
     let code = match args.how.dry_run {

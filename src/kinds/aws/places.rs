@@ -79,6 +79,10 @@ pub(super) fn lint(calls: &BTreeSet<SiteName>, of: &mut Lint<'_>) {
     let Some(newer) = of.regions else { return };
     let plan = of.plan;
     for site in calls.iter().filter_map(|name| plan.sites().get(name)) {
+        if site.place.cloud == CloudProvider::Gcp {
+            another_cloud(&site.place.name, of);
+            continue;
+        }
         let region = site.place.region.as_str();
         let known = REGIONS.iter().copied().chain(newer.iter().map(String::as_str)).any(|it| it == region);
         // Another component may have been first.
@@ -87,6 +91,16 @@ pub(super) fn lint(calls: &BTreeSet<SiteName>, of: &mut Lint<'_>) {
             unknown_region(region, site.span, of);
         }
     }
+}
+
+fn another_cloud(site: &str, of: &mut Lint<'_>) {
+    of.error(
+        "site-of-another-cloud",
+        of.span,
+        format!("`{}` is an AWS component, but site `{site}` has `cloud: gcp`", of.name),
+        "drctl would call AWS in a region that AWS does not have",
+        "set `cloud: aws` and an AWS region for the site, or use another kind there",
+    );
 }
 
 const UNKNOWN: &str = "unknown-region";

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kinds::{Role, Target};
+use crate::kinds::Target;
 use crate::model::document::Spanned;
 use crate::model::finding::Finding;
 use crate::model::ids::PlanName;
@@ -51,34 +51,51 @@ fn unknown(plan: &Plan, after: &Spanned<PlanName>, known: &BTreeMap<&PlanName, &
         .fix("correct the name, or remove it from `after`")
 }
 
-/// Databases, groups and services that an earlier plan has, too.
-fn shared(plans: &[&Plan]) -> Vec<Finding> {
+/// Components of plans that are the same database, group or service as an earlier one.
+fn same<'a>(plans: &[&'a Plan]) -> Vec<[(&'a Plan, &'a Component); 2]> {
     let mut owners: BTreeMap<String, (&Plan, &Component)> = BTreeMap::new();
     let mut found = Vec::new();
     for plan in plans {
-        let changed =
-            plan.components.values().filter(|c| matches!(c.role(), Role::Store(_) | Role::Capacity(_)));
-        for component in changed {
+        for component in plan.components.values() {
             let targets = component.spec.targets(&component.name, *plan);
-            let keys: BTreeSet<String> = targets.iter().filter_map(Target::identity).collect();
-            let taken =
-                keys.iter().find_map(|key| owners.get(key).filter(|(other, _)| other.name != plan.name));
-            if let Some(owner) = taken {
-                found.push(taken_by(plan, component, *owner));
-            }
-            for key in keys {
-                owners.entry(key).or_insert((plan, component));
+            let known: BTreeSet<String> = targets.iter().filter_map(Target::identity).collect();
+            let others = known
+                .iter()
+                .filter_map(|it| owners.get(it))
+                .find(|(of, it)| of.name != plan.name || it.name != component.name);
+            found.extend(others.map(|owner| [*owner, (*plan, component)]));
+            for it in known {
+                owners.entry(it).or_insert((plan, component));
             }
         }
     }
     found
 }
 
-fn taken_by(plan: &Plan, component: &Component, (other, first): (&Plan, &Component)) -> Finding {
-    let message = format!("`{}` is the same as `{}` of plan `{}`", component.name, first.name, other.name);
-    Finding::error("one-thing-two-plans", &plan.file, Some(component.span), message)
-        .because("a run of each plan would change it, and the guards of the plans do not exclude each other")
-        .fix(format!("declare it in one plan, and write `after: [{}]` in the other", other.name))
+/// Components of one plan that are the same database, group or service.
+pub fn within(plan: &Plan) -> Vec<Finding> {
+    let twice = |[(_, first), (_, component)]: [(&Plan, &Component); 2]| {
+        let message = format!("`{}` is the same as `{}`", component.name, first.name);
+        Finding::error("component-twice", &plan.file, Some(component.span), message)
+            .because("a run would change it twice, and the second change could undo the first")
+            .fix("remove one of them, or correct its identifier")
+    };
+    same(&[plan]).into_iter().map(twice).collect()
+}
+
+/// The same for components of several plans.
+fn shared(plans: &[&Plan]) -> Vec<Finding> {
+    let several = same(plans).into_iter().filter(|[(other, _), (plan, _)]| other.name != plan.name);
+    let taken = |[(other, first), (plan, component)]: [(&Plan, &Component); 2]| {
+        let message =
+            format!("`{}` is the same as `{}` of plan `{}`", component.name, first.name, other.name);
+        Finding::error("component-twice", &plan.file, Some(component.span), message)
+            .because(
+                "a run of each plan would change it, and the guards of the plans do not exclude each other",
+            )
+            .fix(format!("declare it in one plan, and write `after: [{}]` in the other", other.name))
+    };
+    several.map(taken).collect()
 }
 
 fn circular(plan: &Plan, after: &Spanned<PlanName>) -> Finding {

@@ -23,6 +23,15 @@ pub(in crate::kinds) fn lint(spec: &dyn Scales, of: &mut Lint<'_>) {
                 &format!("set `capacity_floor:` to the number of {}s that {site} needs at least", spec.unit()),
             );
         }
+        if share.proceed_percent > 100 {
+            of.error(
+                "proceed-at-above-all",
+                of.span,
+                format!("`proceed_at` of `{}` in {site} is {}%", of.name, share.proceed_percent),
+                "the run would wait for more than the capacity that it asks for, and halt",
+                "set `proceed_at` to 100% or less, or raise `capacity`",
+            );
+        }
         longest = longest.max(share.timeout.unwrap_or(Dur::mins(10)));
     }
     if longest > rto {

@@ -6,6 +6,7 @@ use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::Expect;
 use crate::kinds::shared::secret::lint_login;
 use crate::model::ids::SiteName;
+use crate::model::place::endpoint_parts;
 
 impl Database {
     /// Finds what would go wrong with it. `add_fence` says how it gets a fence.
@@ -59,16 +60,21 @@ impl Database {
         let plan = of.plan;
         let place = |site: &SiteName| plan.site(site).map(|place| (&place.region, &place.account));
         let all: Vec<_> = self.at.iter().map(|(site, at)| (site, at, place(site))).collect();
+        let one_region = ", and both sites are in one region";
         let twin = all.iter().enumerate().find_map(|(n, (site, at, place))| {
-            let mut before = all.iter().take(n);
-            let (other, ..) = before.find(|(_, is, there)| same_server(at, is) && place == there)?;
-            Some((*other, *site, &at.id))
+            all.iter().take(n).find_map(|(other, is, there)| {
+                if same_address(at, is) {
+                    return Some((*other, *site, at.endpoint.as_deref()?, ""));
+                }
+                let same = self.engine.is_managed() && same_instance(at, is) && place == there;
+                same.then_some((*other, *site, at.id.as_str(), one_region))
+            })
         });
-        if let Some((one, other, id)) = twin {
+        if let Some((one, other, server, region)) = twin {
             of.error(
                 "one-server-two-sites",
                 of.span,
-                format!("`{}` is {id} in {one} and in {other}, and both sites are in one region", of.name),
+                format!("`{}` is {server} in {one} and in {other}{region}", of.name),
                 "a failover would fence the server that it promotes",
                 "name a different server for each site, and give each site its own `region:`",
             );
@@ -130,6 +136,16 @@ impl Database {
     }
 }
 
-fn same_server(a: &DatabaseAt, b: &DatabaseAt) -> bool {
-    a.id.eq_ignore_ascii_case(&b.id) && a.endpoint == b.endpoint
+/// Whether both name one server of a provider, if they are in one region and account.
+fn same_instance(a: &DatabaseAt, b: &DatabaseAt) -> bool {
+    a.id.eq_ignore_ascii_case(&b.id)
+}
+
+/// Whether both name one server by its address, wherever the plan says that it is.
+fn same_address(a: &DatabaseAt, b: &DatabaseAt) -> bool {
+    let server = |at: &DatabaseAt| {
+        let (host, port, _) = endpoint_parts(at.endpoint.as_deref()?)?;
+        Some((host.to_ascii_lowercase(), port))
+    };
+    server(a).is_some_and(|of_a| server(b) == Some(of_a))
 }
