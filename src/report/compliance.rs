@@ -35,7 +35,7 @@ use crate::record::event::WorldKind;
 use crate::run::RunState;
 use approved::Approved;
 use controls::{Control, Profile, Section};
-use history::{Gap, Month, Sample, Statistics};
+use history::{Gap, Month, Statistics};
 pub use lines::{Copied, Readiness};
 use lines::{line, readiness};
 pub use tally::{Counts, Tally};
@@ -110,6 +110,22 @@ pub struct Asked {
     pub prepared_by: Signatory,
     /// The person who reviews it.
     pub reviewed_by: Signatory,
+}
+
+impl Asked {
+    /// The time at which a run is judged. Each rehearsal has a world and a clock of its own, which end with its last event.
+    pub fn judged_at(&self, run: &RunState) -> Timestamp {
+        if self.rehearsal { run.last_at } else { self.now.max(run.last_at) }
+    }
+
+    /// The periods without a standby. Those of a rehearsal end with its world.
+    fn unprotected(&self, runs: &[&RunState]) -> Vec<Gap> {
+        if !self.rehearsal {
+            return history::unprotected(runs, self);
+        }
+        let own = |run: &&RunState| history::unprotected(&[*run], &Self { now: run.last_at, ..self.clone() });
+        runs.iter().flat_map(own).collect()
+    }
 }
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
@@ -433,13 +449,13 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
     let within = |run: &&&RunState| (asked.since..asked.until).contains(&run.created_at);
     let runs: Vec<&RunState> = all.iter().filter(within).copied().collect();
     let mut lines: Vec<Line> = runs.iter().map(|run| line(run, books, asked)).collect();
-    let owed = |run: &&RunState| duties::of_run(run, books.told, asked.now.max(run.last_at));
+    let owed = |run: &&RunState| duties::of_run(run, books.told, asked.judged_at(run));
     let mut obligations: Vec<Obligation> = runs.iter().flat_map(owed).collect();
     obligations.sort_by_key(|owed| owed.due_at);
     let mut applications = applications(books, &all, &lines, asked);
     let tiers = tiers(books, &applications, &lines);
     let findings = findings::findings((books, asked), &applications, &lines, &obligations);
-    let totals = totals(books, &applications, &lines, &obligations, asked);
+    let totals = tally::totals(books, &applications, &lines, &obligations, asked);
     // Figures are computed in order of time. The report lists the worst first.
     lines.sort_by_key(|line| (sheet::badness(line), std::cmp::Reverse(line.started_at)));
     applications.sort_by_cached_key(|application| worst(application, &lines));
@@ -479,26 +495,6 @@ fn worst(application: &Application, lines: &[Line]) -> (u8, u8, usize, PlanName)
     (status, of.min().unwrap_or(u8::MAX), usize::MAX - open, application.plan.clone())
 }
 
-/// Computes figures from lines in the order in which the runs started.
-fn figures<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Figures {
-    let mut figures = Figures { counts: Counts::of(lines.clone()), ..Figures::default() };
-    let (mut rto, mut rpo) = (Vec::new(), Vec::new());
-    for line in lines {
-        for (objective, tally) in [(&line.rto, &mut figures.rto), (&line.rpo, &mut figures.rpo)] {
-            objective.iter().for_each(|objective| tally.add(objective.verdict));
-        }
-        // Without this, a run that never recovered would not make the statistics worse.
-        rto.extend(match (line.not_recovered_s, &line.rto) {
-            (Some(seconds), Some(_)) => Some(Sample::never(seconds)),
-            (_, objective) => objective.as_ref().and_then(Sample::of),
-        });
-        rpo.extend(line.rpo.as_ref().and_then(Sample::of));
-    }
-    figures.rto_s = Statistics::of(&rto);
-    figures.rpo_s = Statistics::of(&rpo);
-    figures
-}
-
 fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Asked) -> Vec<Application> {
     let of_plans = books.plans.iter().map(|plan| &plan.plan).filter(|_| !asked.rehearsal);
     let before = all.iter().filter(|run| run.created_at < asked.until).map(|run| &run.created.plan);
@@ -531,10 +527,10 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
                 || "the plan with this name no longer exists".to_owned(),
                 |plan| plan.verified.why.clone(),
             ),
-            figures: figures(lines.iter().filter(|line| line.plan == *plan)),
+            figures: tally::figures(lines.iter().filter(|line| line.plan == *plan)),
             never_proven: !proofs.iter().any(|(at, good)| *good && *at < asked.until),
             unproven: every.map_or_else(Vec::new, |every| history::unproven(&proofs, first, every, asked)),
-            unprotected: history::unprotected(&counting, asked),
+            unprotected: asked.unprotected(&counting),
             months: history::months(&proofs, every, asked),
             readiness: readiness(books, plan, asked),
             tier,
@@ -550,49 +546,7 @@ fn tiers(books: Books<'_>, applications: &[Application], lines: &[Line]) -> Vec<
         tier: tier.clone(),
         drill_every_s: books.drill_every.get(tier).map(|every| every.as_secs_f64()),
         applications: applications.iter().filter(|a| a.tier == *tier).count(),
-        figures: figures(lines.iter().filter(|line| line.tier == *tier)),
+        figures: tally::figures(lines.iter().filter(|line| line.tier == *tier)),
     };
     names.into_iter().map(group).collect()
-}
-
-fn totals(
-    books: Books<'_>,
-    applications: &[Application],
-    lines: &[Line],
-    obligations: &[Obligation],
-    asked: &Asked,
-) -> Totals {
-    let all = figures(lines.iter());
-    let incidents = figures(lines.iter().filter(|line| line.class == Class::Incident));
-    Totals {
-        counts: all.counts,
-        not_recovered: lines
-            .iter()
-            .filter(|line| line.class == Class::Incident && line.not_recovered_s.is_some())
-            .count(),
-        waivers: lines.iter().map(|line| line.waivers.len()).sum(),
-        unfenced: lines.iter().filter(|line| !line.waived_fences.is_empty()).count(),
-        fences_pending: lines.iter().map(|line| line.fences_pending).sum(),
-        good: lines.iter().filter(|line| line.good && line.class != Class::Test).count(),
-        rto: all.rto,
-        rpo: all.rpo,
-        rto_of_incidents: incidents.rto,
-        rpo_of_incidents: incidents.rpo,
-        overrides: lines.iter().map(|line| line.overrides.len()).sum(),
-        overrides_late: lines.iter().map(|line| line.late).sum(),
-        obligations_missed: obligations.iter().filter(|owed| owed.standing.is_missed()).count(),
-        drills_missed: findings::missed(books, asked).count(),
-        drills_failed: findings::failed(books, asked),
-        unproven: applications.iter().filter(|a| a.unproven.iter().any(|gap| gap.open)).count(),
-        never_proven: applications.iter().filter(|a| a.never_proven).count(),
-        // An empty sum of floats is -0.0.
-        unprotected_s: applications
-            .iter()
-            .flat_map(|a| &a.unprotected)
-            .fold(0.0, |all, gap| all + gap.seconds),
-        without_evidence: lines
-            .iter()
-            .filter(|line| line.ended_at.is_some() && line.bundle.is_none())
-            .count(),
-    }
 }

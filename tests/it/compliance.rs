@@ -453,3 +453,35 @@ fn an_application_without_any_proof_is_a_finding() {
         assert_eq!(report["findings"].as_array().unwrap().iter().filter(said).count(), 1, "{report:#}");
     }
 }
+
+/// Each rehearsal has a world and a clock of its own: what another one does later says nothing about it.
+#[test]
+fn a_rehearsal_is_judged_by_its_own_clock() {
+    let folder = Folder::with_plans();
+    let start = |scenario: &str, seed: &str| {
+        let to = ["failover", "truststream", "--to", "us-east-1", "--yes"];
+        let waived = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m"];
+        folder.run(&[&to[..], &[scenario, "--seed", seed], &waived].concat());
+    };
+    let reported = || json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
+    start("--sandbox=capacity-short", "1");
+    let alone = reported()["runs"][0].clone();
+    let run = alone["run"].as_str().unwrap().to_owned();
+    let last = crate::signed::state_of(&folder, &run).last_at;
+    ["2", "3"].into_iter().for_each(|seed| start("--sandbox=region-lost", seed));
+    let report = reported();
+    assert!(report["generated_at"].as_str() > Some(&last.to_string()), "the others ran for longer");
+    let again = report["runs"].as_array().unwrap().iter().find(|line| line["run"] == *run).unwrap();
+    for figure in ["rto", "rpo", "not_recovered_s"] {
+        assert_eq!(again[figure], alone[figure], "{again:#}");
+    }
+    let gaps = report["applications"][0]["unprotected"].as_array().unwrap();
+    let ends = report["runs"].as_array().unwrap().iter().filter(|line| line["run"] != *run);
+    let ends = ends.map(|line| crate::signed::state_of(&folder, line["run"].as_str().unwrap()).last_at);
+    for end in ends.map(|at| at.to_string()) {
+        assert!(
+            gaps.iter().any(|gap| gap["to"] == *end),
+            "a gap in each world, up to its end {end}: {gaps:#?}"
+        );
+    }
+}

@@ -75,10 +75,10 @@ pub enum DocumentFormat {
 /// For `report compliance`.
 #[derive(Args, Debug)]
 pub struct ComplianceArgs {
-    /// The start: a day, or RFC 3339 with a time zone [default: 92 days before the end]
+    /// The start: a day, or RFC 3339 with a time zone [default: 92 days before the end; with --sandbox, before all rehearsals]
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// The end, not included [default: now]
+    /// The end, not included [default: now; with --sandbox, after all rehearsals]
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// The profile: own, soc2, iso27001, iso22301, hipaa, dora or pci [default: the profile of the evidence retention]

@@ -52,7 +52,7 @@ pub struct Readiness {
 
 /// A run.
 pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
-    let report = summary::report(run, asked.now.max(run.last_at));
+    let report = summary::report(run, asked.judged_at(run));
     let class = match (run.runbook.drill, run.runbook.intent) {
         _ if run.environment() == Environment::Test => Class::Test,
         (Some(Drill::Tabletop | Drill::Rehearsal), _) => Class::Read,
@@ -61,7 +61,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         (None, _) => Class::Planned,
     };
     let moves = !matches!(class, Class::Read | Class::Test) && run.runbook.intent.has_rto();
-    let attained = attainment(run, asked.now.max(run.last_at));
+    let attained = attainment(run, asked.judged_at(run));
     // A run that was undone before it affected users has no objective.
     let called_off = class != Class::Incident && report.outcome == "cancelled" && !attained.never_recovered;
     // An incident in progress is measured up to now.
@@ -75,7 +75,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
             )
         })
     };
-    let overrides = overrides::of(run, asked.now.max(run.last_at));
+    let overrides = overrides::of(run, asked.judged_at(run));
     let sections = sections(
         class,
         over,
@@ -144,7 +144,7 @@ fn not_recovered(
     let began =
         run.created.outage_began.into_iter().chain(attained.detected).chain([run.created_at]).min()?;
     // The recovery time in the run's own report, if probes measured one, so that the figures do not differ.
-    let until = run.finished_at.unwrap_or(asked.now.max(run.last_at));
+    let until = run.finished_at.unwrap_or(asked.judged_at(run));
     Some(attained.rto.value_ms.unwrap_or_else(|| until.since(began)).as_secs_f64())
 }
 

@@ -1,10 +1,12 @@
-//! Counts of runs and of verdicts.
+//! Counts of runs and of verdicts, figures of runs, and the totals.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Class, Line};
+use super::history::{Sample, Statistics};
+use super::{Application, Asked, Books, Class, Figures, Line, Totals, findings};
 use crate::model::measure::Verdict;
+use crate::report::duties::Obligation;
 
 /// Runs by kind. The kinds add up to the total.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -67,5 +69,68 @@ impl Tally {
             Verdict::NotProven => self.not_proven += 1,
             Verdict::NotApplicable => self.not_applicable += 1,
         }
+    }
+}
+
+/// Computes figures from lines in the order in which the runs started.
+pub(super) fn figures<'l>(lines: impl Iterator<Item = &'l Line> + Clone) -> Figures {
+    let mut figures = Figures { counts: Counts::of(lines.clone()), ..Figures::default() };
+    let (mut rto, mut rpo) = (Vec::new(), Vec::new());
+    for line in lines {
+        for (objective, tally) in [(&line.rto, &mut figures.rto), (&line.rpo, &mut figures.rpo)] {
+            objective.iter().for_each(|objective| tally.add(objective.verdict));
+        }
+        // Without this, a run that never recovered would not make the statistics worse.
+        rto.extend(match (line.not_recovered_s, &line.rto) {
+            (Some(seconds), Some(_)) => Some(Sample::never(seconds)),
+            (_, objective) => objective.as_ref().and_then(Sample::of),
+        });
+        rpo.extend(line.rpo.as_ref().and_then(Sample::of));
+    }
+    figures.rto_s = Statistics::of(&rto);
+    figures.rpo_s = Statistics::of(&rpo);
+    figures
+}
+
+/// The totals of a report.
+pub(super) fn totals(
+    books: Books<'_>,
+    applications: &[Application],
+    lines: &[Line],
+    obligations: &[Obligation],
+    asked: &Asked,
+) -> Totals {
+    let all = figures(lines.iter());
+    let incidents = figures(lines.iter().filter(|line| line.class == Class::Incident));
+    Totals {
+        counts: all.counts,
+        not_recovered: lines
+            .iter()
+            .filter(|line| line.class == Class::Incident && line.not_recovered_s.is_some())
+            .count(),
+        waivers: lines.iter().map(|line| line.waivers.len()).sum(),
+        unfenced: lines.iter().filter(|line| !line.waived_fences.is_empty()).count(),
+        fences_pending: lines.iter().map(|line| line.fences_pending).sum(),
+        good: lines.iter().filter(|line| line.good && line.class != Class::Test).count(),
+        rto: all.rto,
+        rpo: all.rpo,
+        rto_of_incidents: incidents.rto,
+        rpo_of_incidents: incidents.rpo,
+        overrides: lines.iter().map(|line| line.overrides.len()).sum(),
+        overrides_late: lines.iter().map(|line| line.late).sum(),
+        obligations_missed: obligations.iter().filter(|owed| owed.standing.is_missed()).count(),
+        drills_missed: findings::missed(books, asked).count(),
+        drills_failed: findings::failed(books, asked),
+        unproven: applications.iter().filter(|a| a.unproven.iter().any(|gap| gap.open)).count(),
+        never_proven: applications.iter().filter(|a| a.never_proven).count(),
+        // An empty sum of floats is -0.0.
+        unprotected_s: applications
+            .iter()
+            .flat_map(|a| &a.unprotected)
+            .fold(0.0, |all, gap| all + gap.seconds),
+        without_evidence: lines
+            .iter()
+            .filter(|line| line.ended_at.is_some() && line.bundle.is_none())
+            .count(),
     }
 }
