@@ -41,6 +41,10 @@ pub struct Attainment {
     pub served: Option<bool>,
     /// Whether the run was closed while users were not served. Then no recovery time meets the objective.
     pub never_recovered: bool,
+    /// The time that the recovery time holds for, if a later time makes it longer: users wait, and the run has not ended.
+    pub rto_as_of: Option<Timestamp>,
+    /// The same for losses that a pending fence lets grow, by store.
+    pub losses_as_of: BTreeMap<ComponentName, Timestamp>,
 }
 
 impl Attainment {
@@ -58,6 +62,8 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
     let outage = outage(state, &publics);
     let stores = stores(state, asked);
     let rpo = stores.values().map(|(f, _)| *f).reduce(Figure::worse);
+    let growing = state.owed().filter(|c| stores.get(*c).is_some_and(|(_, taken)| taken.grows));
+    let growing = growing.map(|component| (component.clone(), asked)).collect();
     let end = outage.restored;
     let since =
         |from: Option<Timestamp>, known: bool| figure(state, from, known, end, now, outage.resolution);
@@ -78,7 +84,15 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
         validated: end.or_else(|| confirmed(state)),
         served: outage.served,
         never_recovered: never_recovered(state, &outage),
+        rto_as_of: waits(state, &outage).then_some(now),
+        losses_as_of: growing,
     }
+}
+
+/// Whether the recovery time still grows.
+fn waits(state: &RunState, outage: &Outage) -> bool {
+    let served = outage.restored.or_else(|| state.created.outage_began.and(confirmed(state)));
+    state.finished_at.is_none() && served.is_none()
 }
 
 /// Whether a run was closed while users were not served. Without probes, a person's declaration of the outage counts.

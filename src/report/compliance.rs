@@ -278,6 +278,8 @@ pub struct Line {
     pub started_at: Timestamp,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// The time that its figures hold for. They grow while users wait or a fence is pending.
+    pub as_of: Timestamp,
     /// The outcome, or the current state.
     pub outcome: String,
     /// Whether it succeeded.

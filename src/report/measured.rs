@@ -7,7 +7,7 @@ use super::attainment::Attainment;
 use crate::model::ids::ComponentName;
 use crate::model::intent::Drill;
 use crate::model::measure::{Basis, Figure, Verdict};
-use crate::model::time::{Dur, span};
+use crate::model::time::{Dur, Timestamp, span};
 use crate::model::waiver::Waiver;
 use crate::record::runbook::Runbook;
 use crate::run::{RunState, exposure};
@@ -33,6 +33,9 @@ pub struct Measured {
     /// Whether the run was closed while users still failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub never_recovered: bool,
+    /// The time that the figure holds for, if it still grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
     /// The loss that a person accepted, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
@@ -99,6 +102,7 @@ impl Measured {
             met: verdict.holds(),
             verdict,
             never_recovered: false,
+            as_of: None,
             accepted: None,
             text,
         }
@@ -134,6 +138,15 @@ impl Measured {
         Self { text, never_recovered: true, ..self.judged(Verdict::Missed) }
     }
 
+    /// Says which time a growing figure holds for. Without it, two reports of one run seem to contradict each other.
+    #[must_use]
+    pub(super) fn as_of(self, at: Option<Timestamp>) -> Self {
+        match at.filter(|_| self.achieved_s.is_some()) {
+            Some(at) => Self { text: format!("{}, as of {at}", self.text), as_of: Some(at), ..self },
+            None => self,
+        }
+    }
+
     /// While a fence is pending nothing is proven, because the old primary may take writes that the new one never gets.
     #[must_use]
     pub fn unless(self, owed: bool) -> Self {
@@ -161,7 +174,10 @@ impl Measured {
             return self;
         }
         let stricter = Self::new(figure, held).at_least(least).replacing(earlier);
-        if stricter.verdict < self.verdict { self } else { Self { accepted: self.accepted, ..stricter } }
+        if stricter.verdict < self.verdict {
+            return self;
+        }
+        Self { accepted: self.accepted, ..stricter }.as_of(self.as_of)
     }
 
     /// A copy or a standby beside production moves no users, and a tabletop drill changes nothing. No figure applies, whatever probes saw.
@@ -212,7 +228,7 @@ pub(super) fn rto(state: &RunState, attained: &Attainment) -> Measured {
     let (objective, component) = state.runbook.promised_rto();
     let rto = Measured::new(attained.rto, objective).unless(state.proves_no_objective().is_some());
     let rto = if attained.never_recovered { rto.never_recovered() } else { rto };
-    Measured { component: component.cloned(), ..rto }.tried_by(&state.runbook)
+    Measured { component: component.cloned(), ..rto }.tried_by(&state.runbook).as_of(attained.rto_as_of)
 }
 
 /// The recovery point of a store.
@@ -261,7 +277,7 @@ pub(super) fn rpo(state: &RunState, attained: &Attainment) -> Measured {
     let all = own.chain(rest).map(|rpo| rpo.unless(owes));
     let worst = all.max_by(stricter);
     let worst = worst.unwrap_or_else(|| Measured::new(attained.rpo, state.runbook.objectives.rpo_ms));
-    worst.tried_by(&state.runbook)
+    worst.tried_by(&state.runbook).as_of(attained.losses_as_of.values().max().copied())
 }
 
 /// Template filters for durations and figures, so that all renderings agree.

@@ -468,6 +468,7 @@ fn a_rehearsal_is_judged_by_its_own_clock() {
     let alone = reported()["runs"][0].clone();
     let run = alone["run"].as_str().unwrap().to_owned();
     let last = crate::signed::state_of(&folder, &run).last_at;
+    assert_eq!(alone["rto"]["as_of"], last.to_string(), "users wait, so the figure says when: {alone:#}");
     ["2", "3"].into_iter().for_each(|seed| start("--sandbox=region-lost", seed));
     let report = reported();
     assert!(report["generated_at"].as_str() > Some(&last.to_string()), "the others ran for longer");

@@ -169,8 +169,9 @@ fn of_run(line: &Line) -> Vec<Found> {
     }
     if let Some(seconds) = line.not_recovered_s.filter(|_| line.class == Class::Incident) {
         let text = format!(
-            "{NEVER_RECOVERED}: users were still out {} after the outage began",
-            Dur::from_secs_f64(seconds)
+            "{NEVER_RECOVERED}: users were still out {} after the outage began, as of {}",
+            Dur::from_secs_f64(seconds),
+            super::sheet::when(ended.unwrap_or(line.as_of))
         );
         all.push((Section::Incidents, Blocking, ended.or(began), text));
     }

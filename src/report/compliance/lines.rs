@@ -90,6 +90,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         what: what(run),
         started_at: run.created_at,
         ended_at: run.finished_at,
+        as_of: asked.judged_at(run),
         good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read")
             && crate::run::drill::called_off(run).is_none(),
         outcome: report.outcome,

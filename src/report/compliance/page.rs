@@ -52,7 +52,7 @@ pub fn markdown(report: &Compliance) -> Result<String, String> {
 }
 
 /// The columns of the CSV file.
-const COLUMNS: [&str; 33] = [
+const COLUMNS: [&str; 34] = [
     "row",
     "world",
     "run",
@@ -63,6 +63,7 @@ const COLUMNS: [&str; 33] = [
     "started_at",
     "ended_at",
     "outcome",
+    "as_of",
     "rto_objective_s",
     "rto_achieved_s",
     "rto_basis",
@@ -116,6 +117,7 @@ pub fn csv(report: &Compliance) -> String {
             line.started_at.to_string(),
             line.ended_at.map(|at| at.to_string()).unwrap_or_default(),
             line.outcome.clone(),
+            line.as_of.to_string(),
         ];
         cells.extend(objective(line.rto.as_ref()));
         cells.push(line.not_recovered_s.map(|s| s.to_string()).unwrap_or_default());
