@@ -21,6 +21,7 @@ use serde::Serialize;
 
 use super::duties::{self, Obligation};
 use super::measured::Measured;
+use super::outcomes;
 use super::severity::RunSeverity;
 use super::terms::TermsChange;
 use super::verified::{self, Verified};
@@ -110,6 +111,13 @@ pub struct Asked {
     pub prepared_by: Signatory,
     /// The person who reviews it.
     pub reviewed_by: Signatory,
+}
+
+impl Line {
+    /// Whether it only computed a runbook, which proves nothing.
+    pub(super) fn only_read(&self) -> bool {
+        self.outcome == outcomes::Word::Read.id()
+    }
 }
 
 impl Asked {
@@ -282,7 +290,7 @@ pub struct Line {
     pub as_of: Timestamp,
     /// The outcome, or the current state.
     pub outcome: String,
-    /// Whether it succeeded.
+    /// Whether it succeeded. A tabletop drill only reads, so it neither succeeds nor fails.
     pub good: bool,
     /// The recovery time, if the run moved users.
     pub rto: Option<Measured>,

@@ -486,3 +486,23 @@ fn a_rehearsal_is_judged_by_its_own_clock() {
         );
     }
 }
+
+/// A tabletop drill proves nothing, so it must not make the share of good runs look better.
+#[test]
+fn a_tabletop_drill_is_no_recovery() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    folder.ok(&["drill", "starter", "--mode", "tabletop", "--sandbox"]);
+    let report = json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
+    let tabletop = report["runs"].as_array().unwrap().iter().find(|line| line["outcome"] == "read").unwrap();
+    assert_eq!((&tabletop["class"], &tabletop["good"]), (&"read".into(), &false.into()), "{tabletop:#}");
+    assert_eq!((&report["totals"]["runs"], &report["totals"]["good"]), (&2.into(), &1.into()));
+    let findings = report["findings"].as_array().unwrap();
+    let about =
+        |f: &&Value| f["run"] == tabletop["run"] && f["text"].as_str().unwrap().contains("ended: read");
+    assert!(!findings.iter().any(|f| about(&f)), "it did not fail either: {findings:#?}");
+    let md = folder.ok(&["report", "compliance", "--sandbox", "--format", "md"]);
+    assert!(md.contains("| Runs that recovered, or passed as a drill | 1 of 1 |"), "{md}");
+    let html = folder.ok(&["report", "compliance", "--sandbox", "--format", "html"]);
+    assert!(html.contains("class=\"soft\">read<") && !html.contains("class=\"good\">read<"), "{html}");
+}

@@ -277,6 +277,7 @@ fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
         (Ink::Good, "succeeded"),
         (Ink::Bad, "did not succeed; bar: UNPROTECTED"),
         (Ink::Warn, "not over"),
+        (Ink::Plain, "only read: a tabletop drill"),
         (Ink::Soft, "large: incident, small: drill or move"),
     ];
     let bottom = 10.0 + ROW * count(applications.len());
@@ -288,6 +289,7 @@ fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
         (ended(Ink::Good), "runs succeeded"),
         (ended(Ink::Bad), "did not"),
         (ended(Ink::Warn), "are still running"),
+        (ended(Ink::Plain), "only read"),
         (unprotected, "applications had no standby for some time"),
     ]);
     let title = "Runs, and times without a standby".to_owned();
@@ -315,8 +317,9 @@ fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
     picture
 }
 
-const fn how_it_ended(line: &Line) -> Ink {
+fn how_it_ended(line: &Line) -> Ink {
     match (line.ended_at.is_some(), line.good) {
+        _ if line.only_read() => Ink::Plain,
         (false, _) => Ink::Warn,
         (true, true) => Ink::Good,
         (true, false) => Ink::Bad,

@@ -162,7 +162,7 @@ fn of_run(line: &Line) -> Vec<Found> {
             began,
             format!("the {} is not finished: {}", line.what, words::outcome(&line.outcome)),
         )),
-        Some(_) if !line.good => {
+        Some(_) if !line.good && !line.only_read() => {
             all.push((section, Blocking, ended, format!("the {} ended: {}", line.what, line.outcome)))
         }
         Some(_) => {}

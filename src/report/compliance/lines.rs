@@ -91,7 +91,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         started_at: run.created_at,
         ended_at: run.finished_at,
         as_of: asked.judged_at(run),
-        good: matches!(report.outcome.as_str(), "recovered" | "passed" | "read")
+        good: matches!(report.outcome.as_str(), "recovered" | "passed")
             && crate::run::drill::called_off(run).is_none(),
         outcome: report.outcome,
         rto: over.then(|| report.rto.held_to(attained.rto, held.rto())),

@@ -208,7 +208,7 @@ fn figures(report: &Compliance) -> Table {
         ("Runs", t.counts.words(), Tone::Plain),
         (
             "Runs that recovered, or passed as a drill",
-            format!("{} of {}", t.good, t.counts.runs - t.counts.tests),
+            format!("{} of {}", t.good, could_succeed(report)),
             Tone::Plain,
         ),
         ("RTO", t.rto.words(), t.rto.tone()),
@@ -253,6 +253,11 @@ fn figures(report: &Compliance) -> Table {
     let rows =
         rows.into_iter().map(|(label, text, tone)| vec![plain(label), vec![bit(text, tone)]]).collect();
     table("In figures", &["figure", "value"], rows)
+}
+
+/// The number of runs that could succeed or fail: all but those of test environments and those that only read.
+fn could_succeed(report: &Compliance) -> usize {
+    report.runs.iter().filter(|line| line.class != Class::Test && !line.only_read()).count()
 }
 
 const fn tone_of(weight: Weight) -> Tone {
@@ -361,7 +366,12 @@ fn runs(report: &Compliance) -> Table {
             vec![bit(format!("{} of {} ({})", l.what, l.plan, l.tier), Tone::Plain), name(l.run.as_str())];
         let about: Vec<_> = [&l.decided.text].into_iter().chain(&l.incident).cloned().collect();
         what.push(bit(about.join(", "), if l.decided.is_lowered() { Tone::Warn } else { Tone::Soft }));
-        let mut outcome = vec![bit(words::outcome(&l.outcome), if l.good { Tone::Good } else { Tone::Bad })];
+        let how = match (l.only_read(), l.good) {
+            (true, _) => Tone::Soft,
+            (false, true) => Tone::Good,
+            (false, false) => Tone::Bad,
+        };
+        let mut outcome = vec![bit(words::outcome(&l.outcome), how)];
         outcome.extend(l.waived_fences.iter().map(|text| bit(text.clone(), Tone::Bad)));
         outcome.extend((l.stops > 0).then(|| bit(count(l.stops, "stop"), Tone::Warn)));
         let mut rto = objective(l.rto.as_ref());
@@ -469,6 +479,7 @@ pub(super) fn badness(line: &Line) -> u8 {
         () if !ended_well(line) && line.class == Class::Incident => 1,
         () if verdicts().any(|verdict| verdict == Verdict::Missed) => 2,
         () if line.fences_pending > 0 => 3,
+        () if line.only_read() => 6,
         () if !ended_well(line) => 4,
         () if !line.waived_fences.is_empty() || verdicts().any(|verdict| verdict == Verdict::NotProven) => 5,
         () => 6,
