@@ -15,6 +15,8 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 
 {% endif %}{% if r.from_file %}> **From a file.** Nobody of this store adopted the run, so it proves nothing here.
 
+{% endif %}{% if r.protection.state == 'UNPROTECTED' %}{% set again = 'drctl reprotect ' ~ r.plan ~ (' --to ' ~ r.from if r.from else '') ~ (' --sandbox' if r.world == 'sandbox' else '') %}> **UNPROTECTED**: no standby follows {{ r.protection.unprotected | join(', ') }}. `{{ again | code }}` makes one.
+
 {% endif %}| | |
 |---|---|
 | Run | `{{ (r.run_id) | code }}` |

@@ -151,3 +151,26 @@ fn no_text_of_a_report_is_smaller_than_nine_points() {
         assert!(seen > 4, "{name}: {seen}");
     }
 }
+
+/// Every form of the report warns that no second site could take over.
+#[test]
+fn a_lost_standby_is_a_warning_in_every_form() {
+    let folder = Folder::with_plans();
+    let to = ["failover", "truststream", "--sandbox=region-lost", "--to", "us-east-1", "--yes"];
+    folder.run(&[&to[..], &["--waive", "unfenced-promotion", "--accept-data-loss", "5m"]].concat());
+    let run = "sandbox-truststream-failover-s1-1";
+    let report = |format: &str| folder.ok(&["report", "run", run, "--sandbox", "--format", format]);
+    for (format, words) in [
+        (
+            "md",
+            "> **UNPROTECTED**: no standby follows db. `drctl reprotect truststream --to us-west-2 --sandbox` makes",
+        ),
+        (
+            "html",
+            "<b>UNPROTECTED</b>: no standby follows db. <code>drctl reprotect truststream --to us-west-2 --sandbox<",
+        ),
+    ] {
+        let page = report(format);
+        assert!(page.contains(words), "{format}: {page}");
+    }
+}
