@@ -116,7 +116,7 @@ pub struct About {
     pub from: Option<String>,
     /// The recovery site.
     pub to: String,
-    /// The stated severity.
+    /// The severity that the requester declared. `drctl.terms.severity` is the one that counts, also if nobody declared any.
     pub severity: Option<String>,
     /// The result of the run, or its current state.
     pub outcome: String,

@@ -23,8 +23,8 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 | World | {{ r.world }} |
 | From, to | {{ r.from or 'unknown' }} to {{ r.to }} |
 | Requested by | {{ r.requester.who }}{% if not r.requester.signature %} (unsigned){% endif %}{% if r.reason %}: {{ r.reason }}{% endif %} |
-{% if r.severity or r.terms.severity.changes or r.incident %}| Severity, incident | {{ r.terms.severity.text if r.severity or r.terms.severity.changes else 'not given' }}, {{ r.incident or 'none' }} |
-{% endif %}| Declared | {{ r.started_at }} |
+| Severity, incident | {{ r.terms.severity.text }}, {{ r.incident or 'no incident' }} |
+| Declared | {{ r.started_at }} |
 | Ended | {{ r.ended_at or 'not yet' }} |
 | Runbook | `{{ (r.runbook_digest) | code }}` |
 | Recovery time | {{ r.rto.text }}{% if r.rto.basis != 'not_applicable' %}; objective {{ r.rto | promised }}: {{ r.rto | verdict }}{% endif %} |

@@ -100,7 +100,7 @@ pub struct RunReport {
     pub waits_for: Vec<Waits>,
     /// The requester.
     pub requester: Person,
-    /// The declared severity: `P0` to `P3`.
+    /// The severity that the requester declared: `P0` to `P3`. `terms.severity` is the one that counts, also if nobody declared any.
     pub severity: Option<String>,
     /// The incident it belongs to.
     pub incident: Option<String>,

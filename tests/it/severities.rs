@@ -142,3 +142,19 @@ fn a_continued_run_names_the_severity_that_was_given_and_the_one_that_it_keeps()
     let all = report::severity::all(&[(&before, at), (&forged, at)]);
     assert!(all[1].lowered && all[1].words().contains("lowered from P1 to P2"), "{all:#?}");
 }
+
+/// A severity that nobody declared still decided who had to approve, so every report names it.
+#[test]
+fn the_usual_severity_is_in_every_report() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    let run = "sandbox-starter-failover-s1-1";
+    let report = |format: &str| folder.ok(&["report", "run", run, "--sandbox", "--format", format]);
+    assert!(report("md").contains("| Severity, incident | P0, no incident |"), "{}", report("md"));
+    assert!(
+        report("html").contains("<th>Severity, incident</th><td>P0, no incident</td>"),
+        "{}",
+        report("html")
+    );
+    assert_eq!(json(&report("json"))["terms"]["severity"]["severity"], "P0");
+}
