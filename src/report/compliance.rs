@@ -20,13 +20,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::duties::{self, Obligation};
-use super::measured::Measured;
+use super::measured::{Accepted, Measured};
 use super::outcomes;
 use super::severity::RunSeverity;
 use super::terms::TermsChange;
 use super::verified::{self, Verified};
 use crate::model::environment::Environment;
-use crate::model::ids::{PlanName, RunId};
+use crate::model::ids::{ComponentName, PlanName, RunId};
 use crate::model::readiness::Check;
 use crate::model::schedule::Fate;
 use crate::model::severity::Decided;
@@ -296,6 +296,8 @@ pub struct Line {
     pub rto: Option<Measured>,
     /// The recovery point, if the run moved users.
     pub rpo: Option<Measured>,
+    /// Losses that people accepted, by store, and whether the run stayed within them.
+    pub accepted: BTreeMap<ComponentName, Accepted>,
     /// Objectives that were loosened before this run. The run is held to the stricter ones.
     pub loosened: Vec<String>,
     /// The declared severity.

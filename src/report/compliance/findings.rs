@@ -155,6 +155,9 @@ fn of_run(line: &Line) -> Vec<Found> {
         let text = format!("{name} {verdict}: {text}, objective {promised}");
         all.push((Section::Objectives, weight, began, text));
     }
+    for (store, accepted) in line.accepted.iter().filter(|(_, accepted)| accepted.beyond) {
+        all.push((Section::Objectives, Warning, began, format!("loss of {store}: {}", accepted.text)));
+    }
     match ended {
         None => all.push((
             section,

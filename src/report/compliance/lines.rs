@@ -96,6 +96,11 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         outcome: report.outcome,
         rto: over.then(|| report.rto.held_to(attained.rto, held.rto())),
         rpo: over.then(|| rpo(report.rpo)),
+        accepted: report
+            .stores
+            .into_iter()
+            .filter_map(|(of, store)| Some((of, store.rpo.accepted?)))
+            .collect(),
         loosened: if over { held.loosened(run) } else { Vec::new() },
         severity: run.created.severity.clone(),
         decided: run.severity(),

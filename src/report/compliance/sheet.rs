@@ -380,6 +380,10 @@ fn runs(report: &Compliance) -> Table {
             rto.insert(0, bit(NEVER_RECOVERED, Tone::Bad));
         }
         let mut rpo = objective(l.rpo.as_ref());
+        rpo.extend(l.accepted.iter().map(|(store, accepted)| {
+            let tone = if accepted.beyond { Tone::Bad } else { Tone::Soft };
+            bit(format!("{store}: {}", accepted.text), tone)
+        }));
         for copy in &l.copies {
             let took =
                 copy.took_s.map_or("not checked".to_owned(), |took| format!("verified after {}", span(took)));
