@@ -139,13 +139,19 @@ pub fn doubtful(
     }
 }
 
-/// Prints the component of the plan that a waiver was assigned to.
+/// Prints the component of the plan that a waiver was assigned to, and which waivers have no effect.
 pub fn say(printer: &Printer, plan: &PlanName, typed: &[Waiver], taken: &[Waiver]) {
     for (_, taken) in typed.iter().zip(taken).filter(|(typed, taken)| typed.component != taken.component) {
         let of = taken.component.as_ref().map_or_else(String::new, |component| format!(":{component}"));
         let rule = taken.rule;
         printer.note(&format!(
             "{plan}: --waive {rule} is taken as --waive {rule}{of}, the only component that it can be about"
+        ));
+    }
+    for waiver in taken.iter().filter(|w| w.component.is_none() && w.rule.scope() == Scope::Store) {
+        printer.note(&format!(
+            "{plan}: --waive {} has no effect, because no component of the plan holds writes",
+            waiver.rule
         ));
     }
 }

@@ -310,6 +310,7 @@ fn active(state: &RunState, attained: &Attainment) -> Active {
 fn notes(state: &RunState) -> Vec<String> {
     let mut all = state.runbook.notes.clone();
     all.extend(state.counts_for_nothing().map(|why| format!("this run proves nothing: {why}")));
+    all.extend(state.waivers.iter().filter_map(|waiver| state.waives_nothing(waiver)));
     for fact in state.steps.iter().flat_map(|at| &at.facts) {
         let Fact::Fenced { component, unexplained, unreplicated, .. } = fact else { continue };
         all.extend(unexplained.iter().map(|why| format!("`{component}`: {why}")));

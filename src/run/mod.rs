@@ -28,6 +28,7 @@ pub mod steered;
 pub mod stopped;
 pub mod terms;
 pub mod waits;
+mod waived;
 pub mod ways;
 
 pub use decide::{Effect, Stop, decide};

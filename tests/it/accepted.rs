@@ -299,3 +299,22 @@ fn what_is_taken_back_late_has_its_whole_time_from_its_first_call() {
     assert_eq!(told(&state, minutes(5)), "look a, wake 9m");
     assert_eq!(told(&state, minutes(9)), "expire a");
 }
+
+/// Where no component holds writes, nobody can accept a loss of them.
+#[test]
+fn a_waiver_that_cannot_apply_is_no_accepted_risk() {
+    let folder = crate::cli::Folder::with_plans();
+    let loss = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m", "--reason", "habit"];
+    let to = ["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"];
+    let (code, _, err) = folder.run(&[&to[..], &loss].concat());
+    assert!(code == 0 && err.contains("--waive unfenced-promotion has no effect"), "{code}: {err}");
+    let report = ["report", "compliance", "--sandbox", "--format", "json"];
+    let report = crate::cli::json(&folder.ok(&report));
+    assert_eq!(report["totals"]["waivers"], 0, "{:#}", report["runs"]);
+    let unused = "the waiver of unfenced-promotion by ";
+    let found = report["findings"].as_array().unwrap().iter().filter_map(|f| f["text"].as_str());
+    let found: Vec<_> = found.filter(|text| text.contains("unfenced-promotion")).collect();
+    assert!(found.len() == 1 && found[0].starts_with(unused), "{found:?}");
+    let shown = folder.ok(&["report", "run", "sandbox-starter-failover-s1-1", "--sandbox"]);
+    assert!(shown.contains("had no effect: no component of this run holds writes"), "{shown}");
+}

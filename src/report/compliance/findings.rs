@@ -186,6 +186,8 @@ fn of_run(line: &Line) -> Vec<Found> {
     all.extend(nothing.map(|why| (Section::Trail, Warning, began, format!("the run proves nothing: {why}"))));
     let accepted = |text: &String| (Section::Approvals, Note, began, format!("accepted: {text}"));
     all.extend(line.waivers.iter().map(accepted));
+    let unused = line.unused_waivers.iter();
+    all.extend(unused.map(|text| (Section::Approvals, Note, began, text.clone())));
     let overridden = |text: &String| (Section::Approvals, Warning, began, format!("override: {text}"));
     all.extend(line.overrides.iter().map(overridden));
     if ended.is_some() && line.bundle.is_none() {

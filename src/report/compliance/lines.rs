@@ -111,6 +111,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         counts_for_nothing: run.counts_for_nothing(),
         returns: run.created.returns.is_some(),
         waivers: waivers(run, &report.waivers),
+        unused_waivers: run.waivers.iter().filter_map(|waiver| run.waives_nothing(waiver)).collect(),
         not_recovered_s: not_recovered(run, &attained, (over, books, asked)),
         fences_pending: run.owed().count(),
         waived_fences: waived_fences(run),
@@ -130,7 +131,8 @@ fn what(run: &RunState) -> String {
 }
 
 fn waivers(run: &RunState, all: &[Waiver]) -> Vec<String> {
-    all.iter().map(|w| format!("{} by {}: {}", w.subject(&run.created.plan), w.who, w.reason)).collect()
+    let used = all.iter().filter(|waiver| run.waives_nothing(waiver).is_none());
+    used.map(|w| format!("{} by {}: {}", w.subject(&run.created.plan), w.who, w.reason)).collect()
 }
 
 /// How long users had not been served at the end of the run, or until now. A run that another one continues is judged by that one.
