@@ -9,9 +9,10 @@ use serde::Serialize;
 use super::summary::RunReport;
 use crate::model::plain::{self, line};
 use crate::model::time::Timestamp;
+use crate::record::event::End;
 use crate::record::runbook::Phase;
 use crate::run::RunState;
-use crate::run::state::Status;
+use crate::run::state::{Status, StepState};
 
 /// The kind of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,11 +174,14 @@ impl DocumentContext<'_> {
         Some(format!("{}, from {began} to {ended}", ended.since(began)))
     }
 
+    /// What changed something, in order of time. A step that found nothing to do is no action.
     fn actions(&self) -> String {
-        let done = self.state.runbook.steps.iter().zip(&self.state.steps);
-        let done =
-            done.filter(|(step, at)| step.action.mutates() && matches!(at.work.status, Status::Done(_)));
+        let acted = |at: &StepState| matches!(at.work.status, Status::Done(end) if end != End::Noop);
+        let all = self.state.runbook.steps.iter().zip(&self.state.steps);
+        let mut done: Vec<_> = all.filter(|(step, at)| step.action.mutates() && acted(at)).collect();
+        done.sort_by_key(|(_, at)| at.work.ended_at);
         let named: Vec<String> = done
+            .into_iter()
             .map(|(step, at)| match (at.work.ended_at, at.taken_back()) {
                 (_, true) => format!("{} (undone)", step.action),
                 (Some(when), false) => format!("{} at {when}", step.action),
@@ -330,6 +334,11 @@ impl DocumentContext<'_> {
             let label = if by.what == "skipped" { "Skipped" } else { "Done by hand" };
             known(label, by.text.clone())
         });
+        let said = r.said.iter().map(|said| {
+            let roles = said.roles.join(", ");
+            let roles = if roles.is_empty() { roles } else { format!(" ({roles})") };
+            known("Statement", format!("{}: {}{roles} {}", said.at, said.who, said.text))
+        });
         let stops = r.stops.iter().map(|stop| {
             let decided = stop.decision.map_or("nobody decided".to_owned(), |d| format!("decided to {d}"));
             known("Stop", format!("{} at {}: {}; {decided}", stop.step, stop.at, stop.reason))
@@ -358,7 +367,7 @@ impl DocumentContext<'_> {
             ),
             part(
                 "What people decided",
-                findings
+                said.chain(findings)
                     .chain(self.waived())
                     .chain(stops)
                     .chain(by_people)

@@ -1,5 +1,7 @@
 //! The documents that people write after an incident: every field is there, filled from the journal or marked for a person.
 
+use drctl::record::event::End;
+use drctl::run::state::{Status, StepState};
 use serde_json::Value;
 
 use crate::cli::{Folder, json};
@@ -119,4 +121,41 @@ fn every_field_is_filled_from_the_journal_or_marked_as_for_a_person() {
             .unwrap()
             .ends_with(&format!("from {began} to {}", report["clocks"]["validated"].as_str().unwrap()))
     );
+}
+
+/// A form that lists what did not happen, or in another order, is worse than an empty one.
+#[test]
+fn actions_are_those_that_happened_in_their_order_and_statements_are_there() {
+    let folder = Folder::with_plans();
+    let to = ["failover", "truststream", "--sandbox", "region-dark", "--to", "us-east-1", "--yes"];
+    let waived = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m", "--reason", "dark"];
+    folder.run(&[&to[..], &waived].concat());
+    let run = "sandbox-truststream-failover-s1-1";
+    folder.ok(&["runs", "ack", run, "--reason", "seen", "--sandbox"]);
+    let state = crate::signed::state_of(&folder, run);
+    let steps = || state.runbook.steps.iter().zip(&state.steps).filter(|(step, _)| step.action.mutates());
+    let noop = |at: &StepState| at.work.status == Status::Done(End::Noop);
+    let nothing: Vec<_> = steps().filter(|(_, at)| noop(at)).map(|(s, _)| s.action.to_string()).collect();
+    assert!(!nothing.is_empty(), "some steps had nothing to do");
+    let ask = |kind| {
+        let args = ["report", "document", run, "--kind", kind, "--format", "json", "--sandbox"];
+        json(&folder.ok(&args))
+    };
+    let incident = ask("incident");
+    let of =
+        |label: &str| fields(&incident).into_iter().find(|f| f["label"] == label).unwrap()["text"].clone();
+    let actions = of("Recovery Actions");
+    let actions: Vec<_> = actions.as_str().unwrap().split("; ").collect();
+    for action in &nothing {
+        assert!(
+            !actions.iter().any(|text| text.starts_with(&format!("{action} at "))),
+            "{action}: {actions:#?}"
+        );
+    }
+    let times: Vec<_> =
+        actions.iter().filter_map(|text| text.rsplit_once(" at ")).map(|(_, at)| at).collect();
+    assert!(times.len() > 2 && times.is_sorted(), "{actions:#?}");
+    let after = ask("post-incident");
+    let mut said = fields(&after).into_iter().filter(|f| f["label"] == "Statement");
+    assert!(said.any(|f| f["text"].as_str().unwrap().contains(" acknowledged the run: seen")), "{after:#}");
 }
