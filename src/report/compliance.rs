@@ -14,6 +14,7 @@ pub mod pdf;
 pub mod sheet;
 mod tally;
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
@@ -471,7 +472,8 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
     let findings = findings::findings((books, asked), &applications, &lines, &obligations);
     let totals = tally::totals(books, &applications, &lines, &obligations, asked);
     // Figures are computed in order of time. The report lists the worst first.
-    lines.sort_by_key(|line| (sheet::badness(line), std::cmp::Reverse(line.started_at)));
+    let out = |line: &Line| line.not_recovered_s.map(Dur::from_secs_f64);
+    lines.sort_by_key(|line| (sheet::badness(line), Reverse(out(line)), Reverse(line.started_at)));
     applications.sort_by_cached_key(|application| worst(application, &lines));
     Compliance {
         schema_version: 1,
@@ -497,16 +499,19 @@ pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
 }
 
 /// The sort key of an application in a list that starts with the worst.
-fn worst(application: &Application, lines: &[Line]) -> (u8, u8, usize, PlanName) {
+fn worst(application: &Application, lines: &[Line]) -> (u8, u8, Reverse<[usize; 3]>, PlanName) {
     let status = match application.status {
         Proof::Failed => 0,
         Proof::NeedsVerification => 1,
         Proof::Verified => 2,
         Proof::Gone => 3,
     };
-    let of = lines.iter().filter(|line| line.plan == application.plan).map(sheet::badness);
+    let of = || lines.iter().filter(|line| line.plan == application.plan);
+    let missed = application.figures.rto.missed + application.figures.rpo.missed;
+    let pending = of().map(|line| line.fences_pending).sum();
     let open = application.unproven.iter().chain(&application.unprotected).filter(|gap| gap.open).count();
-    (status, of.min().unwrap_or(u8::MAX), usize::MAX - open, application.plan.clone())
+    let worst = of().map(sheet::badness).min().unwrap_or(u8::MAX);
+    (status, worst, Reverse([missed, pending, open]), application.plan.clone())
 }
 
 fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Asked) -> Vec<Application> {

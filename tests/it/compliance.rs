@@ -506,3 +506,28 @@ fn a_tabletop_drill_is_no_recovery() {
     let html = folder.ok(&["report", "compliance", "--sandbox", "--format", "html"]);
     assert!(html.contains("class=\"soft\">read<") && !html.contains("class=\"good\">read<"), "{html}");
 }
+
+/// Worse is first: a longer outage before a shorter one, and more misses before fewer, whatever the names are.
+#[test]
+fn the_worst_is_first() {
+    let folder = Folder::with_plans();
+    let start = |plan: &str, seed: &str, scenario: &str| {
+        folder.run(&["failover", plan, "--to", "us-east-1", "--yes", "--seed", seed, scenario]);
+    };
+    let cancel = |run: &str| {
+        folder.run(&["runs", "cancel", run, "--reason", "enough", "--yes", "--sandbox"]);
+    };
+    for seed in ["1", "2", "3"] {
+        start("truststream", seed, "--sandbox=capacity-short");
+    }
+    let report = || json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
+    let of = |line: &Value| line["not_recovered_s"].as_f64().unwrap_or(-1.0);
+    let first = report();
+    first["runs"].as_array().unwrap().iter().for_each(|line| cancel(line["run"].as_str().unwrap()));
+    start("starter", "4", "--sandbox=capacity-short");
+    let report = report();
+    let out: Vec<f64> = report["runs"].as_array().unwrap().iter().map(of).filter(|s| *s >= 0.0).collect();
+    assert!(out.len() > 1 && out.is_sorted_by(|a, b| a >= b), "{out:?}");
+    let names: Vec<_> = report["applications"].as_array().unwrap().iter().map(|a| &a["plan"]).collect();
+    assert_eq!(names, ["truststream", "starter"], "three misses before one at most");
+}

@@ -474,18 +474,19 @@ pub(super) const fn ended_well(line: &Line) -> bool {
 }
 
 /// The sort key for the worst first: users who were never served again, other incidents that did not end well, missed objectives, pending
-/// fences, other runs that did not end well, unproven objectives; then the newest.
+/// fences, other runs that did not end well, approvals that are late or missing, unproven objectives.
 pub(super) fn badness(line: &Line) -> u8 {
     let verdicts = || [&line.rto, &line.rpo].into_iter().flatten().map(|objective| objective.verdict);
     match () {
-        () if line.class == Class::Test => 7,
+        () if line.class == Class::Test => 8,
         () if line.not_recovered_s.is_some() => 0,
         () if !ended_well(line) && line.class == Class::Incident => 1,
         () if verdicts().any(|verdict| verdict == Verdict::Missed) => 2,
         () if line.fences_pending > 0 => 3,
-        () if line.only_read() => 6,
+        () if line.only_read() => 7,
         () if !ended_well(line) => 4,
-        () if !line.waived_fences.is_empty() || verdicts().any(|verdict| verdict == Verdict::NotProven) => 5,
-        () => 6,
+        () if line.late > 0 || line.approvals.iter().any(Approved::lacks) => 5,
+        () if !line.waived_fences.is_empty() || verdicts().any(|verdict| verdict == Verdict::NotProven) => 6,
+        () => 7,
     }
 }
