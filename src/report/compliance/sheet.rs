@@ -284,21 +284,28 @@ fn findings(report: &Compliance) -> Table {
     table("Findings", &["part", "application, run", "when", "what", "controls"], rows)
 }
 
-fn ranks(of: &Statistics) -> Cell {
-    let (Some(p50), Some(p95), Some(max)) = (&of.p50, &of.p95, &of.max) else { return Vec::new() };
+/// Percentiles, and how many runs they leave out, because a figure that is unknown has no rank.
+fn ranks(of: &Statistics, tally: Tally) -> Cell {
+    let unknown = (tally.met + tally.missed + tally.not_proven).saturating_sub(of.known);
+    let (Some(p50), Some(p95), Some(max)) = (&of.p50, &of.p95, &of.max) else {
+        let none = (unknown > 0).then(|| bit(format!("no figure is known ({unknown} unknown)"), Tone::Warn));
+        return none.into_iter().collect();
+    };
     let (p50, p95, max) = (p50.words(), p95.words(), max.words());
     let mut cell = vec![bit(format!("p50 {p50}; p95 {p95}; longest {max}"), Tone::Plain)];
     let trend = of.trend.map_or_else(String::new, |trend| format!("; trend {}", span(trend)));
-    cell.push(bit(format!("of {}{trend}", of.known), Tone::Soft));
+    cell.push(bit(format!("of {}{trend}", count(of.known, "known figure")), Tone::Soft));
+    let left_out = || format!("without {}", count(unknown, "unknown figure"));
+    cell.extend((unknown > 0).then(|| bit(left_out(), Tone::Warn)));
     cell
 }
 
 fn of_figures(f: &Figures) -> [Cell; 3] {
-    let both = |tally: Tally, of: &Statistics| tally.cell().into_iter().chain(ranks(of)).collect();
+    let both = |tally: Tally, of: &Statistics| tally.cell().into_iter().chain(ranks(of, tally)).collect();
     [plain(f.counts.words()), both(f.rto, &f.rto_s), both(f.rpo, &f.rpo_s)]
 }
 
-const RANKS: &str = "p50 and p95 use the nearest rank. A run that never recovered counts as longer than every run that did. A figure that comes from a lower bound is shown as \"at least\", and one from an upper bound as \"at most\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
+const RANKS: &str = "p50 and p95 use the nearest rank. A figure that is unknown has no rank, so p50, p95 and the longest are those of the known figures; the cell counts the others. A run that never recovered counts as longer than every run that did. A figure that comes from a lower bound is shown as \"at least\", and one from an upper bound as \"at most\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
 
 fn tiers(report: &Compliance) -> Table {
     let row = |t: &Group| {
@@ -488,5 +495,24 @@ pub(super) fn badness(line: &Line) -> u8 {
         () if line.late > 0 || line.approvals.iter().any(Approved::lacks) => 5,
         () if !line.waived_fences.is_empty() || verdicts().any(|verdict| verdict == Verdict::NotProven) => 6,
         () => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::Sample;
+    use super::*;
+
+    #[test]
+    fn runs_without_a_known_figure_are_counted_beside_the_percentiles() {
+        let texts =
+            |of: &Statistics, tally| ranks(of, tally).into_iter().map(|bit| bit.text).collect::<Vec<_>>();
+        let unknown = Tally { not_proven: 3, ..Tally::default() };
+        assert_eq!(texts(&Statistics::default(), unknown), ["no figure is known (3 unknown)"]);
+        let one = Statistics::of(&[Sample::never(60.0)]);
+        let said = texts(&one, Tally { missed: 1, ..unknown });
+        assert_eq!(said[1..], ["of 1 known figure", "without 3 unknown figures"], "{said:?}");
+        assert_eq!(texts(&one, Tally { missed: 1, ..Tally::default() }).len(), 2);
+        assert!(texts(&Statistics::default(), Tally::default()).is_empty());
     }
 }
