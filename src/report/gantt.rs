@@ -18,6 +18,8 @@ const RIGHT: f64 = 925.0;
 const TOP: f64 = 64.0;
 /// The height of a step, including the space below it.
 const ROW: f64 = 20.0;
+/// The width of a letter.
+const LETTER: f64 = 7.0;
 /// The possible intervals between marks on the time axis.
 const MARKS: [u64; 16] =
     [1, 2, 5, 10, 30, 60, 120, 300, 600, 1_800, 3_600, 7_200, 21_600, 43_200, 86_400, 604_800];
@@ -45,7 +47,7 @@ struct Mark {
     y: f64,
 }
 
-/// A span of time: users were not served, or a step was undone.
+/// A span of time: users were not served, or a step was first tried.
 #[derive(Clone, Debug, Serialize)]
 struct Bar {
     x: f64,
@@ -64,11 +66,24 @@ struct Row {
     class: String,
     /// Whether it is on the critical path.
     critical: bool,
+    /// When it first started, if it was tried again later. The bar is its last try, so that a wait for a person is no work.
+    first: Option<Bar>,
     /// Its undo, if that has started.
-    undo: Option<Bar>,
+    undo: Option<Undo>,
+    /// Its duration; empty if there is no room for it.
     took: String,
     took_x: f64,
     title: String,
+}
+
+/// The undo of a step, with its own duration beside it.
+#[derive(Clone, Debug, Serialize)]
+struct Undo {
+    x: f64,
+    width: f64,
+    title: String,
+    took: String,
+    took_x: f64,
 }
 
 /// From the end of the last step that a step waited for to its own start.
@@ -158,7 +173,8 @@ fn shown_until(from: Timestamp, served: Timestamp) -> Timestamp {
 
 fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row {
     let (step, work) = (state.step(i), &state.steps[i].work);
-    let began = drawn_from(state, i).unwrap_or(state.created_at);
+    let first = drawn_from(state, i).unwrap_or(state.created_at);
+    let began = work.started_at.map_or(first, |last| last.max(first));
     let ended = work.ended_at.unwrap_or_else(|| end(state)).max(began);
     let x = scale.x(began);
     // Steps without a duration stay visible.
@@ -169,7 +185,15 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
     let said = if word == "waived" { word } else { work.status.word() };
     let title = format!("{}: {said}, {} to {}, {took}", step.action, began.clock(), ended.clock());
     let undo = undo(state, i, scale);
-    let right = undo.as_ref().map_or(x + width, |bar| bar.x + bar.width);
+    // Beside the box of the undo it would look like the duration of the undo.
+    let took_x = x + width + 4.0;
+    let text = took.to_string();
+    let fits = undo.as_ref().is_none_or(|undo| took_x + LETTER * count(text.len()) <= undo.x);
+    let mark = |at: Timestamp| Bar {
+        x: scale.x(at),
+        width: 2.0,
+        title: format!("{}: first tried at {}", step.id, at.clock()),
+    };
     Row {
         id: step.id.to_string(),
         y,
@@ -177,15 +201,16 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
         width,
         class,
         critical,
+        first: (first < began).then(|| mark(first)),
         undo,
-        took: took.to_string(),
-        took_x: right + 4.0,
+        took: if fits { text } else { String::new() },
+        took_x,
         title,
     }
 }
 
 /// The undo of a step, if that has started. The bar of the step itself keeps its times.
-fn undo(state: &RunState, i: usize, scale: &Scale) -> Option<Bar> {
+fn undo(state: &RunState, i: usize, scale: &Scale) -> Option<Undo> {
     let undo = state.steps[i].undo.as_ref()?;
     let began = undo.started_at?;
     let ended = undo.ended_at.unwrap_or_else(|| end(state)).max(began);
@@ -196,8 +221,10 @@ fn undo(state: &RunState, i: usize, scale: &Scale) -> Option<Bar> {
         _ => "being undone",
     };
     let id = &state.step(i).id;
-    let title = format!("{id}: {said}, {} to {}, {}", began.clock(), ended.clock(), ended.since(began));
-    Some(Bar { x, width: round((scale.x(ended) - x).max(2.0)), title })
+    let took = ended.since(began);
+    let title = format!("{id}: {said}, {} to {}, {took}", began.clock(), ended.clock());
+    let width = round((scale.x(ended) - x).max(2.0));
+    Some(Undo { x, width, title, took: took.to_string(), took_x: x + width + 4.0 })
 }
 
 fn class(work: &Work) -> &'static str {

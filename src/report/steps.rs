@@ -26,6 +26,9 @@ pub struct StepReport {
     pub attempts: u32,
     /// When it first started.
     pub started_at: Option<Timestamp>,
+    /// When its last try started, if it was tried again after a failure. The time before that is no work of the step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried_again_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// When the run tries it again, if a provider refused its last call.
@@ -76,6 +79,7 @@ pub(super) fn of(state: &RunState) -> Vec<StepReport> {
             state: word.to_owned(),
             attempts: at.tries(),
             started_at: at.began(),
+            tried_again_at: at.work.started_at.filter(|last| at.began().is_some_and(|first| first < *last)),
             ended_at: at.work.ended_at,
             next_try: state.next_try(i),
             reason: at.work.reason.clone(),

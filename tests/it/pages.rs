@@ -174,3 +174,39 @@ fn a_lost_standby_is_a_warning_in_every_form() {
         assert!(page.contains(words), "{format}: {page}");
     }
 }
+
+/// A duration stands beside its own bar, and a wait between two tries is no work.
+#[test]
+fn a_duration_is_beside_what_took_it() {
+    let folder = Folder::with_plans();
+    let to = ["failover", "truststream", "--sandbox=capacity-short", "--to", "us-east-1", "--yes"];
+    folder.run(&to);
+    let run = "sandbox-truststream-failover-s1-1";
+    folder.run(&["runs", "resume", run, "--sandbox"]);
+    let retried = crate::signed::state_of(&folder, run);
+    let twice: Vec<_> = summary::report(&retried, retried.last_at).steps;
+    let twice: Vec<_> = twice.iter().filter(|step| step.tried_again_at.is_some()).collect();
+    assert!(!twice.is_empty(), "a resume tries the failed step again");
+    let picture = serde_json::to_value(gantt::draw(&retried)).unwrap();
+    let row =
+        |id: &str| picture["rows"].as_array().unwrap().iter().find(|row| row["id"] == *id).unwrap().clone();
+    for step in &twice {
+        let row = row(&step.id);
+        assert!(row["first"]["x"].as_f64() < row["x"].as_f64(), "the bar is the last try: {row:#}");
+    }
+    folder.run(&["runs", "cancel", run, "--reason", "enough", "--yes", "--sandbox"]);
+    let undone = crate::signed::state_of(&folder, run);
+    let picture = serde_json::to_value(gantt::draw(&undone)).unwrap();
+    let rows = picture["rows"].as_array().unwrap().iter().filter(|row| !row["undo"].is_null());
+    for row in rows {
+        let number = |value: &serde_json::Value| value.as_f64().unwrap();
+        let own = number(&row["x"]) + number(&row["width"]) + 4.0;
+        assert!((number(&row["took_x"]) - own).abs() < 0.2, "{row:#}");
+        let of = |id: &serde_json::Value| {
+            undone.steps[undone.runbook.steps.iter().position(|s| *id == *s.id.as_str()).unwrap()].clone()
+        };
+        let undo = of(&row["id"]).undo.unwrap();
+        let took = undo.ended_at.unwrap_or(undone.last_at).since(undo.started_at.unwrap());
+        assert!(undo.ended_at.is_none() || row["undo"]["took"] == took.to_string(), "{row:#}");
+    }
+}
