@@ -2,6 +2,7 @@
 //! keep their basis, and an objective that was not measured is not met.
 
 pub mod approved;
+mod axis;
 pub mod charts;
 pub mod controls;
 mod drawn;

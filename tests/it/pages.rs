@@ -210,3 +210,29 @@ fn a_duration_is_beside_what_took_it() {
         assert!(undo.ended_at.is_none() || row["undo"]["took"] == took.to_string(), "{row:#}");
     }
 }
+
+/// Runs of one time hid each other, and a short period had one mark on its axis of time.
+#[test]
+fn no_run_of_the_chart_hides_another() {
+    let folder = Folder::with_plans();
+    for seed in ["1", "2", "3"] {
+        let to = ["failover", "truststream", "--sandbox=capacity-short", "--seed", seed, "--to", "us-east-1"];
+        folder.run(&[&to[..], &["--yes"]].concat());
+    }
+    let html = folder.ok(&["report", "compliance", "--sandbox", "--format", "html"]);
+    let chart = html.split("<svg").nth(1).unwrap().split("</svg>").next().unwrap();
+    let part = |item: &str, name: &str| {
+        let (_, rest) = item.split_once(&format!(" {name}=\"")).unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let at =
+        |item: &str| (part(item, "cx").parse::<f64>().unwrap(), part(item, "cy").parse::<f64>().unwrap());
+    let dots: Vec<_> = chart.split("<circle").skip(1).map(at).collect();
+    assert_eq!(dots.len(), 3, "{chart}");
+    for (i, (x, y)) in dots.iter().enumerate() {
+        assert!(dots[..i].iter().all(|(a, b)| (a - x).abs() >= 11.9 || (b - y).abs() >= 11.9), "{dots:?}");
+    }
+    assert!(chart.contains(">never recovered</text>"), "{chart}");
+    let marks = chart.matches(">01-01 03:").count();
+    assert!((2..=8).contains(&marks), "{marks}: {chart}");
+}

@@ -284,6 +284,11 @@ fn an_override_is_named_and_approved_afterwards() {
     let run = overridden(&folder);
     let status = folder.ok(&["status", "--sandbox"]);
     assert!(status.contains("APPROVAL DUE") && status.contains("overridden by ivy"), "{status}");
+    let html = folder.ok(&["report", "compliance", "--sandbox", "--format", "html"]);
+    assert!(
+        html.contains("<span class=\"warn\">1; 1 not approved yet</span>"),
+        "an owed approval is not green"
+    );
     let approve = ["approve", "--yes", &run, GATE];
     refused(&folder, "ann.key", &approve, "the requester of a run cannot approve it");
     refused(&folder, "ivy.key", &approve, "ivy overrode this approval and cannot also approve it");

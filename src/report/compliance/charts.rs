@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
+use super::axis::{Taken, marks, place};
 use super::sheet::ended_well;
 use super::{Application, Class, Compliance, Line};
 use crate::model::measure::Verdict;
 use crate::model::plain::html;
 use crate::model::readiness::{Area, Standing};
-use crate::model::time::Timestamp;
 
 /// The role of a colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,14 +95,14 @@ pub struct Picture {
     pub items: Vec<Item>,
 }
 
-const WIDTH: f32 = 1_000.0;
+pub(super) const WIDTH: f32 = 1_000.0;
 /// Width of the column for names.
-const LEFT: f32 = 170.0;
+pub(super) const LEFT: f32 = 170.0;
 const ROW: f32 = 20.0;
 /// Maximum number of applications in one chart; with more it would be too small on paper.
 const ROWS: usize = 20;
 /// Text size. On paper, where a chart is as wide as the page, it is more than 9 points.
-const WORDS: f32 = 12.0;
+pub(super) const WORDS: f32 = 12.0;
 
 impl Picture {
     fn new((title, alt): (String, String), height: f32, legend: &[(Ink, &str)]) -> Self {
@@ -110,7 +110,7 @@ impl Picture {
         Self { title, alt, legend, width: WIDTH, height, items: Vec::new() }
     }
 
-    fn words(
+    pub(super) fn words(
         &mut self,
         (x, y): (f32, f32),
         anchor: Anchor,
@@ -189,26 +189,6 @@ fn told(counts: &[(usize, &str)]) -> String {
     if words.is_empty() { "Nothing.".to_owned() } else { format!("{}.", words.join(", ")) }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a picture has a thousand places")]
-fn place(report: &Compliance, at: Timestamp) -> f32 {
-    let last = report.until.min(report.generated_at).max(at);
-    let whole = last.since(report.since).millis().max(1) as f32;
-    LEFT + (WIDTH - LEFT - 20.0) * (at.since(report.since).millis() as f32 / whole).clamp(0.0, 1.0)
-}
-
-/// The start of each month, for as many as are readable.
-fn months(report: &Compliance, picture: &mut Picture, bottom: f32) {
-    let all = report.applications.first().map_or(&[][..], |a| a.months.as_slice());
-    let every = all.len().div_ceil(12).max(1);
-    for month in all.iter().step_by(every) {
-        let Ok(at) = Timestamp::parse(&format!("{}-01T00:00:00Z", month.month)) else { continue };
-        let x = place(report, at.max(report.since));
-        picture.items.push(Item::Line(x, 10.0, x, bottom, Ink::Line));
-        let (x, anchor) = if x > WIDTH - 60.0 { (WIDTH - 2.0, Anchor::End) } else { (x, Anchor::Middle) };
-        picture.words((x, bottom + 16.0), anchor, (WORDS, Ink::Soft), month.month.clone());
-    }
-}
-
 /// A run that stopped or is in progress may still miss the objectives that it has met so far.
 const fn judged(line: &Line, verdict: Verdict) -> Ink {
     match verdict {
@@ -225,6 +205,7 @@ fn objectives(report: &Compliance) -> Picture {
         (Ink::Bad, "missed, or never recovered"),
         (Ink::Warn, "not proven, or the run did not succeed"),
         (Ink::Ink, "promised (100 %)"),
+        (Ink::Soft, "large: incident, small: drill or move; runs of one time stand side by side"),
     ];
     let tally = report.totals.rto;
     let alt = told(&[
@@ -232,10 +213,10 @@ fn objectives(report: &Compliance) -> Picture {
         (tally.missed, "missed it"),
         (tally.not_proven, "prove neither"),
     ]);
-    let mut picture = Picture::new(("Recovery time and its objective".to_owned(), alt), 260.0, &legend);
-    let bottom = 225.0;
+    let mut picture = Picture::new(("Recovery time and its objective".to_owned(), alt), 285.0, &legend);
+    let bottom = 250.0;
     let y = |share: f32| bottom - 200.0 * (share / 2.0).clamp(0.0, 1.0);
-    months(report, &mut picture, bottom);
+    marks(report, &mut picture, bottom);
     for (share, text) in
         [(0.0, "0 %"), (0.5, "50 %"), (1.0, "100 %"), (1.5, "150 %"), (2.0, "200 % and more")]
     {
@@ -249,26 +230,39 @@ fn objectives(report: &Compliance) -> Picture {
         ));
         picture.words((LEFT - 8.0, y(share) + 4.0), Anchor::End, (WORDS, Ink::Soft), text);
     }
-    // The worst are drawn last, on top.
-    for line in report.runs.iter().rev() {
+    // Users who were never served again have no recovery time, whatever passed until the run ended.
+    let never_at = 25.0;
+    picture.words((LEFT - 8.0, never_at + 4.0), Anchor::End, (WORDS, Ink::Soft), "never recovered");
+    draw_runs(report, &mut picture, |share| share.map_or(never_at, y));
+    picture
+}
+
+/// Draws each run at the place of its share of the objective; `None` if it never recovered. The worst come first, and get the best places.
+fn draw_runs(report: &Compliance, picture: &mut Picture, y: impl Fn(Option<f32>) -> f32) {
+    let mut taken = Taken::default();
+    let mut named = Vec::new();
+    for line in &report.runs {
         let Some(objective) = &line.rto else { continue };
-        let figure = objective;
-        // Users who were never served again have no recovery time, whatever passed until the run ended.
         let never = line.not_recovered_s.is_some();
-        let achieved = if never { Some(f64::INFINITY) } else { figure.achieved_s };
-        let Some(achieved) = achieved.filter(|_| figure.objective_s > 0.0) else { continue };
         #[expect(clippy::cast_possible_truncation, reason = "a picture has a thousand places")]
-        let share = (achieved / figure.objective_s) as f32;
-        let (x, at) = (place(report, line.started_at), y(share));
+        let share = objective.achieved_s.map(|achieved| (achieved / objective.objective_s) as f32);
+        if objective.objective_s <= 0.0 || share.is_none() && !never {
+            continue;
+        }
         let radius = if line.class == Class::Incident { 6.0 } else { 4.0 };
+        let at = y(share.filter(|_| !never));
+        let x = taken.dot((place(report, line.started_at), at), radius);
         let ink = if never { Ink::Bad } else { judged(line, objective.verdict) };
         picture.items.push(Item::Dot(x, at, radius, ink));
         if never || objective.verdict == Verdict::Missed {
-            let anchor = if x > WIDTH * 0.85 { (x - 9.0, Anchor::End) } else { (x + 9.0, Anchor::Start) };
-            picture.words((anchor.0, at + 4.0), anchor.1, (WORDS, Ink::Bad), line.plan.as_str());
+            named.push((x, at, line.plan.as_str()));
         }
     }
-    picture
+    for (x, at, name) in named {
+        if let Some(free) = taken.label((x, at), name) {
+            picture.words(free, Anchor::Start, (WORDS, Ink::Bad), name);
+        }
+    }
 }
 
 /// The runs of each application over time, and periods without a standby.
@@ -294,7 +288,7 @@ fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
     ]);
     let title = "Runs, and times without a standby".to_owned();
     let mut picture = Picture::new((title, alt), bottom + 25.0, &legend);
-    months(report, &mut picture, bottom);
+    marks(report, &mut picture, bottom);
     for (i, application) in applications.iter().enumerate() {
         let middle = 10.0 + ROW * count(i) + ROW / 2.0;
         picture.words(
@@ -308,9 +302,10 @@ fn timeline(report: &Compliance, applications: &[Application]) -> Picture {
             let (from, to) = (place(report, gap.from), place(report, gap.to));
             picture.items.push(Item::Box(from, middle - 3.0, (to - from).max(2.0), 6.0, Ink::Bad));
         }
-        for line in report.runs.iter().rev().filter(|line| line.plan == application.plan) {
-            let x = place(report, line.started_at);
+        let mut taken = Taken::default();
+        for line in report.runs.iter().filter(|line| line.plan == application.plan) {
             let radius = if line.class == Class::Incident { 6.0 } else { 4.0 };
+            let x = taken.dot((place(report, line.started_at), middle), radius);
             picture.items.push(Item::Dot(x, middle, radius, how_it_ended(line)));
         }
     }

@@ -224,11 +224,12 @@ fn figures(report: &Compliance) -> Table {
         ),
         (
             "Overrides of approvals",
-            match (t.overrides, t.overrides_late) {
-                (all, 0) => all.to_string(),
-                (all, late) => format!("{all}; {late} approved late or never"),
+            match (t.overrides, t.overrides_late, owed(report)) {
+                (all, 0, 0) => all.to_string(),
+                (all, 0, owed) => format!("{all}; {owed} not approved yet"),
+                (all, late, _) => format!("{all}; {late} approved late or never"),
             },
-            tone(t.overrides_late > 0),
+            if t.overrides_late == 0 && owed(report) > 0 { Tone::Warn } else { tone(t.overrides_late > 0) },
         ),
         ("Duties missed", t.obligations_missed.to_string(), tone(t.obligations_missed > 0)),
         ("Scheduled drills missed", t.drills_missed.to_string(), tone(t.drills_missed > 0)),
@@ -253,6 +254,12 @@ fn figures(report: &Compliance) -> Table {
     let rows =
         rows.into_iter().map(|(label, text, tone)| vec![plain(label), vec![bit(text, tone)]]).collect();
     table("In figures", &["figure", "value"], rows)
+}
+
+/// The number of overrides whose approvals are still missing.
+fn owed(report: &Compliance) -> usize {
+    let all = report.runs.iter().flat_map(|line| &line.approvals);
+    all.filter(|of| of.overridden_by.is_some() && !of.missing.is_empty()).count()
 }
 
 /// The number of runs that could succeed or fail: all but those of test environments and those that only read.
