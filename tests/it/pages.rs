@@ -236,3 +236,30 @@ fn no_run_of_the_chart_hides_another() {
     let marks = chart.matches(">01-01 03:").count();
     assert!((2..=8).contains(&marks), "{marks}: {chart}");
 }
+
+/// A table that goes on to the next sheet needs its heads there. On a small screen only tables and charts scroll.
+#[test]
+fn tables_repeat_their_heads_and_scroll_by_themselves() {
+    let page = include_str!("../../src/report/run.html");
+    assert_eq!(page.matches("<table").count(), page.matches("<div class=\"wide\"><table").count());
+    assert!(page.contains("<div class=\"wide\"><svg"), "the chart stays readable");
+    for table in page.split("<table").skip(1) {
+        let first = table.split_once('>').unwrap().1.trim_start();
+        assert!(first.starts_with("<thead>") || first.starts_with("<tr><th>Requested by"), "{first}");
+    }
+    assert!(
+        page.contains("thead { display: table-header-group; }") && page.contains(".who, svg { break-inside")
+    );
+    let drawn = |what: &str| page.find(what).unwrap();
+    assert!(drawn("in g.clocks") < drawn("in g.rows"), "a line that is drawn later crosses the durations");
+}
+
+/// One verdict has one colour in all reports.
+#[test]
+fn an_objective_that_is_not_proven_is_no_failure() {
+    let page = include_str!("../../src/report/run.html");
+    assert!(
+        page.contains(".not_proven { color: var(--warn); }")
+            && page.contains(".missed { color: var(--bad); }")
+    );
+}
