@@ -263,3 +263,17 @@ fn an_objective_that_is_not_proven_is_no_failure() {
             && page.contains(".missed { color: var(--bad); }")
     );
 }
+
+/// A time in three lines is hard to read, and a name and a date need room to be written by hand.
+#[test]
+fn times_stay_on_one_line_and_signatures_have_room() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "starter", "--sandbox", "--to", "us-east-1", "--yes"]);
+    let page = folder.ok(&["report", "compliance", "--sandbox", "--format", "html"]);
+    assert!(page.contains("<td><span class=\"at\">2026-01-01 03:00:"), "{page}");
+    assert!(
+        page.contains(".at { white-space: nowrap; }") && page.contains("<table class=\"sign\">"),
+        "{page}"
+    );
+    assert_eq!(page.matches("<svg").count(), page.matches("<div class=\"wide\"><svg").count());
+}

@@ -1,6 +1,6 @@
 //! What the charts draw, as tables: for readers who cannot see the charts, and for formats without them.
 
-use super::sheet::{Bit, Cell, Table, Tone, bit, name, plain, table, when};
+use super::sheet::{Bit, Cell, Table, Tone, bit, name, table, time};
 use super::{Application, Compliance};
 use crate::model::readiness::Standing;
 
@@ -50,7 +50,7 @@ pub(super) fn readiness(report: &Compliance) -> Table {
                         .collect();
                     (!areas.is_empty()).then(|| stands(*standing, &areas))
                 };
-                (plain(when(ready.at)), Standing::ALL.iter().rev().filter_map(of).collect())
+                (time(ready.at), Standing::ALL.iter().rev().filter_map(of).collect())
             }
         };
         vec![vec![name(application.plan.as_str())], at, found]

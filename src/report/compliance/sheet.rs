@@ -39,6 +39,8 @@ pub struct Bit {
     pub tone: Tone,
     /// Whether it is an identifier, which people copy and compare, so it is never broken.
     pub id: bool,
+    /// Whether it is a time, which is never broken either.
+    pub time: bool,
 }
 
 /// A cell: lines, one below the other.
@@ -77,7 +79,7 @@ pub struct Sheet {
 }
 
 pub(super) fn bit(text: impl Into<String>, tone: Tone) -> Bit {
-    Bit { text: text.into(), tone, id: false }
+    Bit { text: text.into(), tone, id: false, time: false }
 }
 
 pub(super) fn plain(text: impl Into<String>) -> Cell {
@@ -85,7 +87,7 @@ pub(super) fn plain(text: impl Into<String>) -> Cell {
 }
 
 pub(super) fn name(text: impl Into<String>) -> Bit {
-    Bit { text: text.into(), tone: Tone::Plain, id: true }
+    Bit { text: text.into(), tone: Tone::Plain, id: true, time: false }
 }
 
 /// A time to the second, in UTC, for people.
@@ -94,8 +96,12 @@ pub fn when(at: Timestamp) -> String {
     text.get(..19).map_or(text.clone(), |short| short.replace('T', " "))
 }
 
+pub(super) fn time(at: Timestamp) -> Cell {
+    vec![Bit { time: true, ..bit(when(at), Tone::Plain) }]
+}
+
 fn perhaps(at: Option<Timestamp>) -> Cell {
-    plain(at.map(when).unwrap_or_default())
+    at.map(time).unwrap_or_default()
 }
 
 pub(super) fn table(title: &str, columns: &[&str], rows: Vec<Vec<Cell>>) -> Table {
@@ -407,7 +413,7 @@ fn runs(report: &Compliance) -> Table {
         let mut by = vec![bit(format!("{}{unsigned}", l.requester), Tone::Plain)];
         by.extend(approvals(l));
         by.extend((!l.controls.is_empty()).then(|| bit(l.controls.join(", "), Tone::Soft)));
-        vec![what, plain(when(l.started_at)), outcome, rto, rpo, by]
+        vec![what, time(l.started_at), outcome, rto, rpo, by]
     };
     let columns = [
         "what, run",
@@ -448,7 +454,7 @@ fn obligations(report: &Compliance) -> Table {
         let by = o.by.as_ref().map(|by| format!("{}{}", by.who, unsigned(by.signature.is_some())));
         vec![
             vec![bit(o.what.clone(), Tone::Plain), name(o.run.as_str())],
-            plain(when(o.due_at)),
+            time(o.due_at),
             perhaps(o.done_at),
             plain(by.unwrap_or_default()),
             vec![bit(format!("{}{late}", o.standing.words()), tone)],
@@ -476,7 +482,7 @@ fn sign_off(report: &Compliance) -> Table {
     let line = "________________________";
     let row = |(what, who): (&str, &super::Signatory)| {
         let or_line = |text: &Option<String>| plain(text.clone().unwrap_or_else(|| line.to_owned()));
-        vec![plain(what), or_line(&who.name), or_line(&who.role), plain("____-__-__"), plain(line)]
+        vec![plain(what), or_line(&who.name), or_line(&who.role), plain("________-____-____"), plain(line)]
     };
     let rows = [("Prepared by", &report.prepared_by), ("Reviewed by", &report.reviewed_by)].map(row).to_vec();
     table("Prepared and reviewed", &["", "name", "role", "date", "signature"], rows)

@@ -125,7 +125,7 @@ impl Press {
     /// A table with its heading; the column headers repeat on every page.
     pub(super) fn table(&mut self, table: &Table) {
         let widths = widths(table, (&self.plain, &self.bold), INNER);
-        let head = |text: &String| vec![Bit { text: text.clone(), tone: Tone::Soft, id: false }];
+        let head = |text: &String| vec![Bit { text: text.clone(), tone: Tone::Soft, id: false, time: false }];
         let top: Vec<Cell> = table.columns.iter().map(head).collect();
         let top = self.measured(&top, &widths, true);
         let rows: Vec<Vec<Lines>> = table.rows.iter().map(|row| self.measured(row, &widths, false)).collect();
