@@ -399,6 +399,8 @@ pub struct Application {
     pub figures: Figures,
     /// Periods in which its proof was overdue, by the rule of its tier.
     pub unproven: Vec<Gap>,
+    /// The last run before the end of the period that proved it, and when that run ended.
+    pub last_proven: Option<LastProof>,
     /// Whether no recovery, and no drill that changes anything, ever succeeded before the end of the period.
     pub never_proven: bool,
     /// Periods in which one of its databases had no standby after a run.
@@ -407,6 +409,15 @@ pub struct Application {
     pub months: Vec<Month>,
     /// The last readiness check, if there was one.
     pub readiness: Option<Readiness>,
+}
+
+/// The last run that proved an application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LastProof {
+    /// When the run ended.
+    pub at: Timestamp,
+    /// The run.
+    pub run: RunId,
 }
 
 /// A tier.
@@ -528,11 +539,14 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
         let tier = known.and_then(|plan| plan.tier.clone()).or_else(|| last.map(|run| history::tier_of(run)));
         let tier = tier.unwrap_or_else(|| history::NO_TIER.to_owned());
         let every = books.drill_every.get(&tier).copied();
-        let proofs: Vec<(Timestamp, bool)> = runs
+        let proofs: Vec<(Timestamp, bool, &RunId)> = runs
             .iter()
             .filter(|run| !verified::makes_up(run, books.runs))
-            .filter_map(|run| Some((verified::over_at(run), verified::proof(run)?)))
+            .filter_map(|run| Some((verified::over_at(run), verified::proof(run)?, &run.created.run)))
             .collect();
+        let last_good = proofs.iter().filter(|(at, good, _)| *good && *at < asked.until).max();
+        let last_proven = last_good.map(|(at, _, run)| LastProof { at: *at, run: (*run).clone() });
+        let proofs: Vec<(Timestamp, bool)> = proofs.iter().map(|(at, good, _)| (*at, *good)).collect();
         let objectives = last.map(|run| run.runbook.objectives);
         // An application that was never tried must be proven, too, counted from when drctl first recorded it.
         let first =
@@ -548,7 +562,8 @@ fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Ask
                 |plan| plan.verified.why.clone(),
             ),
             figures: tally::figures(lines.iter().filter(|line| line.plan == *plan)),
-            never_proven: !proofs.iter().any(|(at, good)| *good && *at < asked.until),
+            never_proven: last_proven.is_none(),
+            last_proven,
             unproven: every.map_or_else(Vec::new, |every| history::unproven(&proofs, first, every, asked)),
             unprotected: asked.unprotected(&counting),
             months: history::months(&proofs, every, asked),

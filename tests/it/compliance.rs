@@ -343,6 +343,7 @@ fn forms(folder: &Folder, report: &Value) {
         head.ends_with(",controls,finding") && lines.lines().next().unwrap().contains("A1.2 CC7.4 CC7.5"),
         "{csv}"
     );
+    let proven = last_proven(report, &csv);
     ready(report);
     let html = std::fs::read_to_string(reported(folder, "html", &[])).unwrap();
     assert_eq!(html.matches("<svg").count(), 4);
@@ -351,6 +352,7 @@ fn forms(folder: &Folder, report: &Value) {
         "it needs nothing else"
     );
     let md = std::fs::read_to_string(reported(folder, "md", &[])).unwrap();
+    assert!([&md, &html].iter().all(|text| text.contains(&proven)), "{proven}");
     assert!(md.contains("=wiki\\|412") && !md.contains("=wiki|412"), "a table keeps its cells");
     let again = folder.run(&["report", "compliance", "--format", "md", "--out", "report.md"]);
     assert!(again.0 == 2 && again.2.contains("never overwrites it"), "{again:?}");
@@ -363,6 +365,29 @@ fn forms(folder: &Folder, report: &Value) {
         let args = [&["report", "compliance", "--until", YEAR[1]][..], &wrong].concat();
         assert_eq!(folder.run(&args).0, 2, "{args:?}");
     }
+}
+
+/// The last run that proved an application is a date and a name, in every format. Returns how tables say it.
+fn last_proven(report: &Value, csv: &str) -> String {
+    let applications = report["applications"].as_array().unwrap();
+    let proofs = applications.iter().filter(|a| !a["last_proven"].is_null());
+    for application in proofs.clone() {
+        let proof = &application["last_proven"];
+        let run = report["runs"].as_array().unwrap().iter().find(|line| line["run"] == proof["run"]).unwrap();
+        assert_eq!(
+            (&run["plan"], &run["ended_at"], &run["good"]),
+            (&application["plan"], &proof["at"], &true.into())
+        );
+        let words = [&proof["run"], &application["plan"], &application["tier"]].map(|v| v.as_str().unwrap());
+        let row = format!("application,live,{},{},{},", words[0], words[1], words[2]);
+        assert!(csv.lines().any(|line| line.starts_with(&row)), "{row}");
+    }
+    assert_eq!(
+        applications.iter().filter(|a| a["never_proven"] == true).count(),
+        applications.len() - proofs.clone().count()
+    );
+    let at = proofs.clone().next().unwrap()["last_proven"]["at"].as_str().unwrap();
+    format!("last proven {}, by", at[..19].replace('T', " "))
 }
 
 /// The report has the readiness of plans at the last check, by the worst result in each area. What was not ready, and every missed drill,

@@ -102,7 +102,8 @@ fn approvals(line: &Line) -> String {
     line.approvals.iter().map(|approved| approved.text.as_str()).collect::<Vec<_>>().join(" | ")
 }
 
-/// One line for each run, then one for each finding (RFC 4180). The column `row` tells which it is.
+/// One line for each run, then one for each finding, then one for each application with its last proof (RFC 4180). The column `row` tells
+/// which it is.
 pub fn csv(report: &Compliance) -> String {
     let mut out = COLUMNS.join(",") + "\r\n";
     for line in &report.runs {
@@ -141,9 +142,8 @@ pub fn csv(report: &Compliance) -> String {
         out += &written(&cells);
     }
     for finding in &report.findings {
-        let mut cells = vec![String::new(); COLUMNS.len()];
         let of = |name: &Option<String>| name.clone().unwrap_or_default();
-        let named = [
+        out += &placed([
             ("row", "finding".to_owned()),
             ("world", report.world.clone()),
             ("run", of(&finding.run.as_ref().map(ToString::to_string))),
@@ -152,15 +152,33 @@ pub fn csv(report: &Compliance) -> String {
             ("started_at", of(&finding.at.map(|at| at.to_string()))),
             ("controls", finding.controls.join(" ")),
             ("finding", finding.text.clone()),
-        ];
-        for (name, cell) in named {
-            if let Some(at) = COLUMNS.iter().position(|column| *column == name) {
-                cells[at] = cell;
-            }
-        }
-        out += &written(&cells);
+        ]);
+    }
+    for application in &report.applications {
+        let proof = application.last_proven.as_ref();
+        out += &placed([
+            ("row", "application".to_owned()),
+            ("world", report.world.clone()),
+            ("run", proof.map(|proof| proof.run.to_string()).unwrap_or_default()),
+            ("application", application.plan.to_string()),
+            ("tier", application.tier.clone()),
+            ("ended_at", proof.map(|proof| proof.at.to_string()).unwrap_or_default()),
+            ("outcome", word(&application.status)),
+            ("finding", application.why.clone()),
+        ]);
     }
     out
+}
+
+/// A line with these cells in their columns.
+fn placed<const N: usize>(named: [(&str, String); N]) -> String {
+    let mut cells = vec![String::new(); COLUMNS.len()];
+    for (name, cell) in named {
+        if let Some(at) = COLUMNS.iter().position(|column| *column == name) {
+            cells[at] = cell;
+        }
+    }
+    written(&cells)
 }
 
 fn written(cells: &[String]) -> String {

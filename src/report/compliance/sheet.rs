@@ -5,7 +5,9 @@ use serde::Serialize;
 use super::approved::Approved;
 use super::controls::Section;
 use super::history::{Gap, Statistics};
-use super::{Application, Class, Compliance, Counts, Figures, Finding, Group, Line, Proof, Tally, drawn};
+use super::{
+    Application, Class, Compliance, Counts, Figures, Finding, Group, LastProof, Line, Proof, Tally, drawn,
+};
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
@@ -347,7 +349,14 @@ fn applications(report: &Compliance) -> Table {
             Proof::Failed => Tone::Bad,
             Proof::NeedsVerification | Proof::Gone => Tone::Warn,
         };
-        let now = vec![bit(a.status.words(), tone), bit(a.why.clone(), Tone::Soft)];
+        let mut now = vec![bit(a.status.words(), tone), bit(a.why.clone(), Tone::Soft)];
+        match &a.last_proven {
+            Some(LastProof { at, run }) => {
+                now.push(bit(format!("last proven {}, by", when(*at)), Tone::Plain));
+                now.push(name(run.as_str()));
+            }
+            None => now.push(bit("never proven", Tone::Warn)),
+        }
         let own = vec![vec![name(a.plan.as_str()), bit(a.tier.clone(), Tone::Soft)], now, plain(promised)];
         own.into_iter()
             .chain(of_figures(&a.figures))
