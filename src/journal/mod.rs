@@ -11,6 +11,7 @@ pub mod kit;
 pub mod lock;
 pub mod memory;
 pub mod sqlite;
+mod statements;
 mod terms;
 pub mod verify;
 pub mod written;

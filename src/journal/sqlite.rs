@@ -216,14 +216,7 @@ impl SqliteJournal {
 
     fn put(&self, entry: &Entry) -> Result<Record, StoreError> {
         let bytes = serde_json::to_vec(entry).map_err(|e| StoreError::Unreadable(e.to_string()))?;
-        let receiver = self.submit(|answer| Job::Enter { bytes, answer });
-        match wait(receiver).map_err(StoreError::Unreadable)? {
-            Ok(mut records) => {
-                records.pop().ok_or_else(|| StoreError::Unreadable("nothing was written".to_owned()))
-            }
-            Err(AppendError::Gone(why)) => Err(StoreError::Gone(why)),
-            Err(e) => Err(StoreError::Unreadable(e.to_string())),
-        }
+        entered(self.submit(|answer| Job::Enter { bytes, answer }))
     }
 
     /// The last observed state of a target.
@@ -328,6 +321,17 @@ async fn answered(
         }
     }
     receiver.await.unwrap_or_else(gone)
+}
+
+/// The entry of the ledger that a job wrote.
+fn entered(receiver: oneshot::Receiver<Result<Vec<Record>, AppendError>>) -> Result<Record, StoreError> {
+    match wait(receiver).map_err(StoreError::Unreadable)? {
+        Ok(mut records) => {
+            records.pop().ok_or_else(|| StoreError::Unreadable("nothing was written".to_owned()))
+        }
+        Err(AppendError::Gone(why)) => Err(StoreError::Gone(why)),
+        Err(e) => Err(StoreError::Unreadable(e.to_string())),
+    }
 }
 
 fn wait<T>(receiver: oneshot::Receiver<T>) -> Result<T, String> {
@@ -443,15 +447,12 @@ impl Journal for SqliteJournal {
     fn post(&self, run: &RunId, at: Timestamp, who: &Person, signal: &Signal) -> Result<u64, StoreError> {
         self.in_place()?;
         self.may_act(run)?;
+        let says = serde_json::to_string(signal).unwrap_or_default();
+        let entry = Entry::Statement { at, run: run.clone(), who: who.clone(), says };
+        let entry = serde_json::to_vec(&self.dated(&entry)?).unwrap_or_default();
         let bytes = serde_json::to_vec(&(who, signal)).unwrap_or_default();
-        let reader = self.reader.borrow();
-        reader
-            .execute(
-                "INSERT INTO inbox (run_id, at_ms, bytes) VALUES (?1, ?2, ?3)",
-                params![run.as_str(), at.millis(), bytes],
-            )
-            .map_err(|e| self.fail(&e))?;
-        Ok(u64::try_from(reader.last_insert_rowid()).unwrap_or(0))
+        let run = run.clone();
+        Ok(entered(self.submit(|answer| Job::Post { run, at, bytes, entry, answer }))?.seq)
     }
 
     fn letters(&self, run: &RunId) -> Result<Vec<InboxEntry>, StoreError> {
@@ -506,11 +507,17 @@ fn contents(connection: &mut Connection) -> rusqlite::Result<Contents> {
     let ledger = statement.query_map([], ledger_row)?.collect::<Result<_, _>>()?;
     let mut statement = snapshot.prepare("SELECT run_id FROM runs")?;
     let listed = statement.query_map([], |r| Ok(RunId::new(text(r, 0)?)))?.collect::<Result<_, _>>()?;
+    let mut statement = snapshot.prepare("SELECT id, run_id, bytes FROM inbox WHERE taken = 0")?;
+    let letter = |r: &rusqlite::Row<'_>| {
+        Ok((u64::try_from(r.get::<_, i64>(0)?).unwrap_or(0), (RunId::new(text(r, 1)?), r.get(2)?)))
+    };
+    let waiting = statement.query_map([], letter)?.collect::<Result<_, _>>()?;
     let world = snapshot.query_row("SELECT world FROM store", [], |r| r.get(0)).optional()?;
     Ok(Contents {
         events,
         ledger,
         listed: Some(listed),
+        waiting: Some(waiting),
         dropped: schema::missing_triggers(&snapshot)?,
         world,
     })

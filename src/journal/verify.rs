@@ -6,7 +6,7 @@ use ssh_key::{HashAlg, PublicKey};
 
 use super::chain::{self, Record};
 use super::imported::{self, Stored};
-use super::terms;
+use super::{statements, terms};
 use crate::model::evidence::Head as End;
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Known, Signed, Why};
@@ -27,6 +27,8 @@ pub struct Contents {
     pub ledger: Vec<Record>,
     /// The runs that the store lists, if it is a store. Commands do not find a run that is not listed.
     pub listed: Option<BTreeSet<RunId>>,
+    /// The statements that wait in its inbox, by their entry in the ledger, if it is a store.
+    pub waiting: Option<BTreeMap<u64, (RunId, Vec<u8>)>>,
     /// Triggers that protected it from changes and are missing.
     pub dropped: Vec<String>,
     /// The world that it was made for, if it is a store.
@@ -152,6 +154,7 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
     found.worlds = worlds.into_values().collect();
     checkpoints(contents, trust, &mut found);
     lists(contents, &by_run, &mut found.faults);
+    found.faults.extend(statements::removed(contents, &by_run));
     adoptions((contents, trust), &by_run, &mut found);
     emptied(contents, &mut found);
     let begun = terms::begun(&by_run);
@@ -406,6 +409,7 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
                 | Entry::Terms { .. }
                 | Entry::Imported { .. }
                 | Entry::Adopted { .. }
+                | Entry::Statement { .. }
                 | Entry::Kit { .. }
                 | Entry::Notice { .. },
             ) => {}

@@ -176,6 +176,17 @@ pub enum Entry {
         /// The operator, with the signed statement: an [`Adoption`].
         who: Person,
     },
+    /// A person made a statement about a run, and the process that drives the run has not read it yet. It waits in the inbox.
+    Statement {
+        /// When.
+        at: Timestamp,
+        /// The run.
+        run: RunId,
+        /// The person, with the signature if there is one.
+        who: Person,
+        /// The request: a signal as JSON.
+        says: String,
+    },
     /// This store was created from a go-bag.
     Kit {
         /// When it was unpacked.
@@ -238,6 +249,7 @@ impl Entry {
             | Self::Terms { at, .. }
             | Self::Imported { at, .. }
             | Self::Kit { at, .. }
+            | Self::Statement { at, .. }
             | Self::Adopted { at, .. } => Some(*at),
             Self::Checkpoint(signed) => {
                 serde_json::from_str::<Checkpoint>(&signed.statement).ok().map(|said| said.at)
@@ -258,6 +270,7 @@ impl Entry {
             | Self::Clock { at, .. }
             | Self::Terms { at, .. }
             | Self::Kit { at, .. }
+            | Self::Statement { at, .. }
             | Self::Imported { at, .. } => *at = when,
             Self::Adopted { .. } | Self::Checkpoint(_) => {}
         }

@@ -54,6 +54,7 @@ impl Known {
                 Entry::Key { .. }
                 | Entry::Configuration { .. }
                 | Entry::Notice { .. }
+                | Entry::Statement { .. }
                 | Entry::Kit { .. }
                 | Entry::Readiness { .. }
                 | Entry::Clock { .. }

@@ -137,7 +137,8 @@ fn same(a: Option<&Signal>, b: Option<&Signal>) -> bool {
     }
 }
 
-fn words(signal: Option<&Signal>) -> String {
+/// What a statement says, for people.
+pub fn words(signal: Option<&Signal>) -> String {
     match signal {
         None => "the start of the run".to_owned(),
         Some(Signal::Approve { step, .. }) => format!("the approval of {step}"),

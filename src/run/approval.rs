@@ -306,6 +306,13 @@ pub fn instead(state: &RunState, step: &StepId) -> String {
     if state.finished() {
         return "a run that is over takes no answers; drctl status lists what waits for a person".to_owned();
     }
+    if state.position(step).is_some_and(|i| standing(state, i).is_some()) {
+        return format!(
+            "the rejection ended every approval before it. To make the request again, an operator runs {}; then every approval must be given anew. To end the run, {}",
+            state.created.command("runs resume", ""),
+            state.created.command("runs cancel", " --reason TEXT")
+        );
+    }
     let said = state.position(step).map_or_else(Vec::new, |i| state.steps[i].approved_by.clone());
     let seats: Vec<String> =
         who_may(state, step, &said).into_iter().map(|(seat, who)| format!("{seat}: {who}")).collect();
@@ -481,7 +488,43 @@ fn open(state: &RunState, gate: usize) -> Result<(), String> {
     }
     let status: &Status = &state.steps[gate].work.status;
     if status.settled() {
-        return Err(format!("step {} is {}", state.step(gate).id, status.word()));
+        let why = standing(state, gate).map_or_else(String::new, |no| format!(": {}", no.words()));
+        return Err(format!("step {} is {}{why}", state.step(gate).id, status.word()));
     }
     Ok(())
+}
+
+/// A rejection of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// Who.
+    pub who: Person,
+    /// Why.
+    pub reason: String,
+    /// When, by the journal.
+    pub at: Timestamp,
+}
+
+impl Rejection {
+    /// For people.
+    pub fn words(&self) -> String {
+        format!("{} rejected it at {}: {}", self.who, self.at, self.reason)
+    }
+}
+
+/// Every rejection of a request before the run continued, oldest first.
+pub fn rejections<'s>(state: &'s RunState, step: &StepId) -> impl Iterator<Item = Rejection> + use<'s> {
+    let step = step.clone();
+    state.people.iter().filter_map(move |event| match &event.what {
+        EventKind::Rejected { step: of, who, reason } if *of == step => {
+            Some(Rejection { who: who.clone(), reason: reason.clone(), at: event.at })
+        }
+        _ => None,
+    })
+}
+
+/// The rejection that closed a request. It stands until somebody continues the run, which makes the request again.
+pub fn standing(state: &RunState, gate: usize) -> Option<Rejection> {
+    let rejected = state.work(gate).status == Status::Failed && !expired(state, gate);
+    rejections(state, &state.step(gate).id).last().filter(|_| rejected)
 }

@@ -9,6 +9,7 @@ use crate::model::ids::StepId;
 use crate::model::plain;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
+use crate::record::action::{Action, Gate};
 
 /// A step that continues once a person acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -89,8 +90,15 @@ impl RunState {
         }
     }
 
-    /// What the run waits for since somebody answered an approval request, unless a step failed.
+    /// What the run waits for since somebody answered an approval request, or that somebody rejected it. Nothing if another step failed.
     pub fn answered(&self) -> Option<String> {
+        let asks = |i: &usize| matches!(self.step(*i).action, Action::Gate(Gate::Approval { .. }));
+        let mut failed = (0..self.steps.len()).filter(|i| self.work(*i).status == Status::Failed);
+        if let Some(gate) = failed.next().filter(asks)
+            && failed.all(|i| asks(&i))
+        {
+            return Some(format!("{}: {}", self.step(gate).id, self.work(gate).reason.as_deref()?));
+        }
         let open = |i: &usize| !self.work(*i).status.settled();
         let failed = self.steps.iter().any(|step| step.work.status == Status::Failed);
         let words = |i: usize| Some(format!("{}: {}", self.step(i).id, approval::answered_since(self, i)?.0));

@@ -403,12 +403,70 @@ fn a_no_ends_every_yes_before_it_and_is_not_lifted_by_anybody() {
     let said = |key: &str, args: &[&str]| as_operator(&folder, key, &[args, &["--sandbox"]].concat());
     assert_eq!(said("bob.key", &["approve", "--yes", &run, "approve.go"]).0, 0);
     assert_eq!(said("eve.key", &["reject", &run, "approve.go", "--reason", "not now"]).0, 0);
-    assert_ne!(said("ann.key", &["runs", "resume", &run]).0, 0);
-    let failed = state_of(&folder, &run);
-    let gate = failed.position(&StepId::new("approve.go")).unwrap();
-    assert_eq!((failed.work(gate).status.word(), failed.steps[gate].approved_by.len()), ("failed", 0));
+    // No process needs to read it first.
+    let at_gate = || {
+        let state = state_of(&folder, &run);
+        let gate = state.position(&StepId::new("approve.go")).unwrap();
+        (state.work(gate).status.word(), state.steps[gate].approved_by.len())
+    };
+    assert_eq!(at_gate(), ("failed", 0));
     let (code, _, err) = folder.run(&["runs", "resume", &run, "--sandbox"]);
     assert!(code == 2 && err.contains("no key to sign with"), "{code} {err}");
+    // Whoever would approve after it reads it instead, and what makes the request again.
+    let (code, _, err) = said("bob.key", &["approve", "--yes", &run, "approve.go"]);
+    assert!(code == 3 && err.contains("step approve.go is failed: eve rejected it at 2026-"), "{code} {err}");
+    assert!(
+        err.contains(": not now; nothing was signed")
+            && err.contains("To make the request again, an operator runs "),
+        "{err}"
+    );
+    assert!(!err.contains("no more approvals are required"), "{err}");
+    assert_eq!(said("ann.key", &["runs", "resume", &run]).0, 4, "it asks again");
+    assert_eq!(at_gate(), ("blocked", 0));
+    let (code, _, err) = said("bob.key", &["approve", "--yes", &run, "approve.go"]);
+    assert!(code == 0 && err.contains("rejected  eve rejected it at 2026-"), "{code} {err}");
+}
+
+/// Nobody takes a statement out of the inbox unnoticed, whether by deleting it or by marking it as read.
+#[test]
+fn a_statement_that_waits_is_in_the_ledger() {
+    let folder = folder();
+    let run = waiting(&folder);
+    let no = Signal::Reject { step: StepId::new("approve.go"), reason: "not now".to_owned() };
+    let posts = |by: &str| {
+        let state = state_of(&folder, &run);
+        let statement = Statement { signal: Some(no.clone()), ..yes(&state, by) };
+        let who = signed(&folder, &format!("{by}.key"), &statement);
+        store(&folder).post(&state.created.run, state.last_at, &who, &no).unwrap();
+    };
+    let change = |sql: &str| {
+        let path = store(&folder).path().to_owned();
+        rusqlite::Connection::open(path).unwrap().execute(sql, []).unwrap();
+    };
+    let audit = || folder.run(&["audit", "verify", "--sandbox"]);
+    let found = |by: &str| {
+        let words =
+            format!("{by} made a statement about run {run} (the rejection of approve.go), but neither");
+        let (code, out, err) = audit();
+        assert!(code == 1 && out.contains(&words), "{by}: {code} {out}{err}");
+    };
+    posts("bob");
+    assert_eq!(audit().0, 0, "it waits: {}", audit().1);
+    change("UPDATE inbox SET taken = 1");
+    found("bob");
+    change("UPDATE inbox SET taken = 0");
+    assert_eq!(audit().0, 0, "{}", audit().1);
+    // An approval after it is judged in the order of the ledger.
+    let (code, _, err) =
+        as_operator(&folder, "eve.key", &["approve", "--yes", &run, "approve.go", "--sandbox"]);
+    assert!(code == 3 && err.contains("bob rejected it at "), "{code} {err}");
+    // Once the run has read it, the run has it.
+    assert_eq!(as_operator(&folder, "ann.key", &["runs", "resume", &run, "--sandbox"]).0, 4);
+    change("DELETE FROM inbox");
+    assert_eq!(audit().0, 0, "{}", audit().1);
+    posts("eve");
+    change("DELETE FROM inbox WHERE taken = 0");
+    found("eve");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::cli::commands::runs;
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Printer, harmless};
-use crate::cli::{exit, keys, now, run_names};
+use crate::cli::{exit, inbox, keys, now, run_names};
 use crate::executor::create;
 use crate::journal::{Journal as _, Record};
 use crate::model::ids::StepId;
@@ -54,7 +54,8 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     let store = context.store()?;
     let run = run_names::exactly(&store, yes.run)?;
     let records = store.read(&run)?;
-    let state = create::replay(&run, &records)?;
+    // Answers that wait for a process count too.
+    let state = inbox::read(&store, create::replay(&run, &records)?)?;
     store.may_act(&run)?;
     let step = StepId::new(yes.step);
     let digest = &state.created.runbook_digest;
@@ -219,6 +220,15 @@ fn asked(state: &RunState, step: &StepId) -> Vec<String> {
         format!("  accepted  {}{of}{loss}: {} ({})", waiver.rule, waiver.reason, waiver.who)
     };
     lines.extend(report.waivers.iter().map(bound));
+    lines.extend(approval::rejections(state, step).map(|no| {
+        format!("  rejected  {}; the request was made again, and earlier approvals do not count", no.words())
+    }));
+    let over = state.position(step).and_then(|i| state.steps[i].overridden.as_ref());
+    lines.extend(over.iter().flat_map(|over| &over.refused).map(|(who, reason, at)| {
+        format!(
+            "  rejected  {who} rejected it at {at}: {reason}; the run had continued, so this undid nothing"
+        )
+    }));
     for component in &state.runbook.stores {
         let Some(exposure) = state.exposure(component) else { continue };
         lines.push(format!("  may lose  {component}: {} ({})", exposure.at(state.last_at), exposure.because));

@@ -4,14 +4,14 @@ use super::runs::read;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{evidence, exit, keys, ledger};
+use crate::cli::{evidence, exit, inbox, keys, ledger};
 use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::ids::RunId;
-use crate::model::time::Dur;
-use crate::model::waiver::Waiver;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::{Person, Waiver};
 use crate::record::event::{EventKind, Signal, WorldKind};
 use crate::run::signal::{take, vouches};
 use crate::run::{RunState, approval};
@@ -40,7 +40,8 @@ pub fn post(
     good_for: Dur,
 ) -> Result<Posted, CliError> {
     store.may_act(run)?;
-    let state = read(store, run)?;
+    // Answers that wait for a process were given before this one.
+    let state = inbox::read(store, read(store, run)?)?;
     if vouches(&state, &signal) {
         context.take_key(&state.created.authority)?;
     }
@@ -53,27 +54,13 @@ pub fn post(
         false => context.person(),
     };
     // The process that drives the run decides, but a signal that it would refuse is reported now.
-    let events = take(&state, signal.clone(), who.clone(), now);
-    let refusal = events.iter().find_map(|e| match e {
-        EventKind::SignalRefused { reason, .. } => Some(reason.clone()),
-        _ => None,
-    });
-    if let Some(reason) = refusal {
-        return Err(CliError {
-            code: "refused",
-            message: reason,
-            hint: Some(match &signal {
-                Signal::Approve { step, .. }
-                | Signal::Override { step, .. }
-                | Signal::Reject { step, .. } => approval::instead(&state, step),
-                _ => format!("drctl runs show {run}"),
-            }),
-            exit: exit::REFUSED,
-        });
-    }
+    let events = heard(&state, &signal, &who, now)?;
     if let Some(_lock) = own_for_a_word(&clock, store, &state, &events)? {
+        // Somebody else may have answered while this one waited for the lock.
+        let state = read(store, run)?;
+        let events = heard(&state, &signal, &who, now.max(state.last_at))?;
         // In a rehearsal no time passes while no process drives it.
-        let at = if state.created.world == WorldKind::Live { now } else { state.last_at };
+        let at = if state.created.world == WorldKind::Live { now.max(state.last_at) } else { state.last_at };
         clock.block_on(create::note(store, run, &who.who, at, events))?;
         evidence::let_go((context, printer), store, at, run);
         return Ok(Posted::Written);
@@ -83,8 +70,38 @@ pub fn post(
     Ok(if driven { Posted::Driven } else { Posted::Waits })
 }
 
+/// The events that a signal becomes.
+///
+/// # Errors
+/// If the run refuses it.
+fn heard(
+    state: &RunState,
+    signal: &Signal,
+    who: &Person,
+    now: Timestamp,
+) -> Result<Vec<EventKind>, CliError> {
+    let events = take(state, signal.clone(), who.clone(), now);
+    let refusal = events.iter().find_map(|e| match e {
+        EventKind::SignalRefused { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    let Some(reason) = refusal else { return Ok(events) };
+    Err(CliError {
+        code: "refused",
+        message: reason,
+        hint: Some(match signal {
+            Signal::Approve { step, .. } | Signal::Override { step, .. } | Signal::Reject { step, .. } => {
+                approval::instead(state, step)
+            }
+            _ => format!("drctl runs show {}", state.created.run),
+        }),
+        exit: exit::REFUSED,
+    })
+}
+
 /// If no process drives the run, the answer of a person to an approval request is recorded at once: its time may matter, and perhaps nobody
-/// ever continues a run that is over. Two people who answer at the same time wait for each other.
+/// ever continues a run that is over. Two people who answer at the same time wait for each other. An answer after others that still wait for
+/// a process waits behind them.
 fn own_for_a_word(
     clock: &World,
     store: &SqliteJournal,
@@ -95,6 +112,7 @@ fn own_for_a_word(
         matches!(
             e,
             EventKind::Approved { .. }
+                | EventKind::Rejected { .. }
                 | EventKind::Overridden { .. }
                 | EventKind::Ratified { .. }
                 | EventKind::RatificationRefused { .. }
@@ -104,10 +122,11 @@ fn own_for_a_word(
         )
     };
     let resumes_only = events.iter().all(|e| matches!(e, EventKind::Resumed { .. }));
-    if resumes_only || !events.iter().all(of_approval) {
+    let (folder, run) = (Context::lock_folder(store), &state.created.run);
+    let behind = !state.finished() && !store.letters(run)?.is_empty();
+    if behind || resumes_only || !events.iter().all(of_approval) {
         return Ok(None);
     }
-    let (folder, run) = (Context::lock_folder(store), &state.created.run);
     for _ in 0..PATIENCE_FOR_A_WORD {
         match RunLock::take(&folder, run) {
             Ok(lock) => return Ok(Some(lock)),

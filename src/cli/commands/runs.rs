@@ -222,6 +222,10 @@ pub fn send_for(
 
 /// What the run needs next: the approvals that are missing, or a process.
 fn goes_on_with(state: &RunState) -> String {
+    if let Some(gate) = (0..state.steps.len()).find(|i| approval::standing(state, *i).is_some()) {
+        let step = &state.step(gate).id;
+        return format!("{step} is rejected. {}", approval::instead(state, step));
+    }
     let waits = state.waits_for_people();
     let missing = waits.iter().find(|waits| waits.why.starts_with(approval::WAITING));
     missing.map_or_else(

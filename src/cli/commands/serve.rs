@@ -480,6 +480,7 @@ impl Server<'_> {
             }
             Entry::Readiness { plan, standing, checks, .. } => self.said_of(plan, *standing, checks),
             Entry::Key { .. }
+            | Entry::Statement { .. }
             | Entry::Kit { .. }
             | Entry::Configuration { .. }
             | Entry::Clock { .. }
