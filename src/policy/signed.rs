@@ -193,6 +193,15 @@ fn said<'e>(created: &'e RunCreated, what: &'e EventKind) -> Option<(&'e Person,
             let (duty, reference, sha256) = (*duty, reference.clone(), sha256.clone());
             Some((who, Some(Signal::Fulfil { duty, reference, sha256 })))
         }
+        // Nobody needs a signature to continue a run.
+        EventKind::Resumed { who } if who.signature.is_none() && who.statement.is_none() => None,
+        EventKind::Resumed { who } => {
+            let said = Statement::of(who).and_then(|s| s.signal);
+            let goes_on = |signal: &Signal| {
+                matches!(signal, Signal::Approve { .. } | Signal::Override { .. } | Signal::Done { .. })
+            };
+            Some((who, Some(said.filter(goes_on).unwrap_or(Signal::Resume))))
+        }
         EventKind::ClaimedDone { step, who } => Some((who, Some(Signal::Done { step: step.clone() }))),
         EventKind::DebtSettled { component: _, why, who: Some(who) } => {
             let step = Statement::of(who).and_then(|s| match s.signal {

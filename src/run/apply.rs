@@ -16,7 +16,7 @@ use crate::model::ids::{Digest, StepId};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check};
-use crate::record::event::{Direction, End, Event, EventKind};
+use crate::record::event::{Direction, End, Event, EventKind, Signal};
 use crate::record::statement::Statement;
 
 /// An event that cannot follow what went before.
@@ -168,6 +168,11 @@ impl RunState {
     /// What people said and did.
     fn note_people(&mut self, event: &Event) {
         self.said.extend(person_of(&event.what).and_then(Statement::of).map(|s| s.nonce));
+        if let EventKind::Resumed { who } = &event.what {
+            // An answer that also continues the run counts with its own event.
+            let resumes = Statement::of(who).filter(|s| s.signal == Some(Signal::Resume));
+            self.said.extend(resumes.map(|s| s.nonce));
+        }
         if person_of(&event.what).is_some() || matches!(event.what, EventKind::Resumed { .. }) {
             self.people.push(event.clone());
         }

@@ -17,10 +17,13 @@ use crate::record::event::{EventKind, Outcome, Signal};
 pub fn take(state: &RunState, signal: Signal, who: Person, now: Timestamp) -> Vec<EventKind> {
     // An unverified name carries no signature, and no characters that a terminal would interpret.
     let nobody = Person::claimed(one_line(&who.who));
-    let who = if vouches(state, &signal) { who } else { nobody.clone() };
-    if let Err(reason) = vouched(state, &signal, &who, now) {
-        return vec![EventKind::SignalRefused { signal, who: nobody, reason }];
-    }
+    let who = match vouched(state, &signal, &who, now) {
+        Ok(()) => who,
+        Err(reason) if vouches(state, &signal) => {
+            return vec![EventKind::SignalRefused { signal, who: nobody, reason }];
+        }
+        Err(_) => nobody,
+    };
     match accept(state, &signal, &who, now) {
         Ok(events) => events,
         Err(reason) => vec![EventKind::SignalRefused { signal, who, reason }],
@@ -43,12 +46,9 @@ pub fn vouches(state: &RunState, signal: &Signal) -> bool {
     !state.created.authority.is_empty() && !free
 }
 
-/// In a run with operators, a signal that changes its course needs the signature of an operator for this run, and each signature counts
+/// Whether an operator of this run signed it. In a run with operators, a signal that changes its course needs that. Each signature counts
 /// once.
 fn vouched(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Result<(), String> {
-    if !vouches(state, signal) {
-        return Ok(());
-    }
     let statement = signed::check(&state.created, state.runbook.to.as_str(), who, Some(signal), now)
         .map_err(|why| why.to_string())?;
     if state.said.contains(&statement.nonce) {

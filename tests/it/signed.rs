@@ -133,6 +133,19 @@ fn an_approval_takes_two_people_with_the_roles_that_are_asked_for() {
     let (code, out, _) = as_operator(&folder, "ann.key", &resume);
     assert_eq!(code, 4, "one of two is not enough");
     assert!(out.contains("waiting for approval by engineering-lead"), "{out}");
+    // Nobody needs a key to continue a run, but whoever has one is named by it.
+    let resumed = || {
+        let last = |event: &Event| match &event.what {
+            EventKind::Resumed { who } => Some((who.who.clone(), who.signature.is_some())),
+            _ => None,
+        };
+        state_of(&folder, &run).people.iter().rev().find_map(last).unwrap()
+    };
+    assert_eq!(resumed(), ("ann".to_owned(), true));
+    assert_eq!(folder.run(&resume).0, 4);
+    assert!(!resumed().1 && resumed().0 != "ann", "{:?}", resumed());
+    let (_, _, err) = as_operator(&folder, "mallory.key", &resume);
+    assert!(err.contains("this is recorded unsigned: ") && !resumed().1, "{err}");
     refused("bob.key", "bob already approved approve.go at 2026-");
 
     assert_eq!(as_operator(&folder, "eve.key", &approve).0, 0);

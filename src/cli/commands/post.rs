@@ -42,14 +42,15 @@ pub fn post(
     store.may_act(run)?;
     // Answers that wait for a process were given before this one.
     let state = inbox::read(store, read(store, run)?)?;
-    if vouches(&state, &signal) {
-        context.take_key(&state.created.authority)?;
-    }
+    let signs = match vouches(&state, &signal) {
+        true => context.take_key(&state.created.authority).map(|()| true)?,
+        false => has_key((context, printer), &state),
+    };
     let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
     // The time comes from neither the caller's clock nor before the times in the ledger.
     clock.not_before(ledger::dated(printer, store, clock.now())?);
     let now = clock.now().max(state.last_at);
-    let who = match vouches(&state, &signal) {
+    let who = match signs {
         true => context.signed_signal(&state, &signal, (now, now + good_for))?,
         false => context.person(),
     };
@@ -68,6 +69,16 @@ pub fn post(
     store.post(run, now, &who, &signal)?;
     let driven = RunLock::is_held(&Context::lock_folder(store), run);
     Ok(if driven { Posted::Driven } else { Posted::Waits })
+}
+
+/// Nobody needs a key to stop or continue a run. Whoever has one is recorded as that operator.
+fn has_key((context, printer): (&Context, &Printer), state: &RunState) -> bool {
+    let authority = &state.created.authority;
+    if authority.is_empty() || context.settings.key.is_none() {
+        return false;
+    }
+    let unusable = |e: CliError| printer.note(&format!("this is recorded unsigned: {}", e.message));
+    context.take_key(authority).map_err(unusable).is_ok()
 }
 
 /// The events that a signal becomes.
