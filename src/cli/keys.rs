@@ -146,7 +146,7 @@ pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(),
             continue;
         }
         if !lacking.is_empty() || others.is_empty() {
-            return Err(refused(&step.id, if lacking.is_empty() { "somebody" } else { lacking[0] }));
+            return Err(refused(&step.id, lacking.first().map_or("somebody", String::as_str)));
         }
     }
     Ok(())

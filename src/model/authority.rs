@@ -101,17 +101,56 @@ impl Authority {
     ///
     /// A seat is a role or a choice of roles: `dba or cto`. "Two of three people" is the same choice twice. Two seats need two people, so
     /// this is a matching of roles to people and not a union of their roles: a person who is both DBA and Engineering Lead takes only one
-    /// of the two seats.
-    pub fn lacking<'r>(&self, roles: &'r [String], people: &[&str]) -> Vec<&'r str> {
+    /// of the two seats. Either can then be the empty one, so it is a choice of both: `dba or engineering-lead`.
+    pub fn lacking(&self, roles: &[String], people: &[&str]) -> Vec<String> {
         let people: Vec<&str> = people.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let takes = |seat: usize, person: usize| self.has(people[person], &roles[seat..=seat]);
-        left_over(roles.len(), people.len(), &takes).into_iter().map(|seat| roles[seat].as_str()).collect()
+        let (empty, seat_of) = matching(roles.len(), people.len(), &takes);
+        empty.into_iter().map(|seat| choice(roles, &could_be_empty(seat, &takes, &seat_of))).collect()
     }
 }
 
-/// The empty seats if each person takes at most one. This is a maximum matching: a person moves to another seat if somebody else can take
+/// One seat for any role of these seats.
+fn choice(roles: &[String], seats: &BTreeSet<usize>) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for role in seats.iter().flat_map(|seat| roles[*seat].split(" or ")).map(str::trim) {
+        if !names.contains(&role) {
+            names.push(role);
+        }
+    }
+    names.join(" or ")
+}
+
+/// The seats of which one is empty: this one, and each whose person could take it instead, and so on.
+fn could_be_empty(
+    seat: usize,
+    fits: &dyn Fn(usize, usize) -> bool,
+    seat_of: &[Option<usize>],
+) -> BTreeSet<usize> {
+    let (mut found, mut next) = (BTreeSet::from([seat]), vec![seat]);
+    while let Some(seat) = next.pop() {
+        let movable = seat_of.iter().enumerate().filter(|(person, _)| fits(seat, *person));
+        for other in movable.filter_map(|(_, other)| *other) {
+            if found.insert(other) {
+                next.push(other);
+            }
+        }
+    }
+    found
+}
+
+/// The number of seats that stay empty if each person takes at most one.
+pub fn left_over(seats: usize, people: usize, fits: &dyn Fn(usize, usize) -> bool) -> usize {
+    matching(seats, people, fits).0.len()
+}
+
+/// The empty seats, and the seat of each person. This is a maximum matching: a person moves to another seat if somebody else can take
 /// theirs (augmenting paths: Kuhn, «The Hungarian method for the assignment problem», 1955).
-pub fn left_over(seats: usize, people: usize, fits: &dyn Fn(usize, usize) -> bool) -> Vec<usize> {
+fn matching(
+    seats: usize,
+    people: usize,
+    fits: &dyn Fn(usize, usize) -> bool,
+) -> (Vec<usize>, Vec<Option<usize>>) {
     fn place(
         seat: usize,
         fits: &dyn Fn(usize, usize) -> bool,
@@ -130,7 +169,8 @@ pub fn left_over(seats: usize, people: usize, fits: &dyn Fn(usize, usize) -> boo
         false
     }
     let mut seat_of = vec![None; people];
-    (0..seats).filter(|seat| !place(*seat, fits, &mut seat_of, &mut BTreeSet::new())).collect()
+    let empty = (0..seats).filter(|seat| !place(*seat, fits, &mut seat_of, &mut BTreeSet::new())).collect();
+    (empty, seat_of)
 }
 
 #[cfg(test)]
@@ -155,8 +195,9 @@ mod tests {
     fn two_roles_need_two_people() {
         let who = authority(&[("ann", &["dba", "lead"]), ("bob", &["dba"]), ("cy", &[])]);
         let both = roles(&["dba", "lead"]);
-        assert_eq!(who.lacking(&both, &["ann"]), ["lead"]);
-        assert_eq!(who.lacking(&both, &["ann", "ann"]), ["lead"], "nobody is two people");
+        assert_eq!(who.lacking(&both, &["ann"]), ["dba or lead"], "she takes either");
+        assert_eq!(who.lacking(&both, &["ann", "ann"]), ["dba or lead"], "nobody is two people");
+        assert_eq!(who.lacking(&roles(&["dba or cto", "lead"]), &["ann"]), ["dba or cto or lead"]);
         assert_eq!(who.lacking(&both, &["bob", "cy"]), ["lead"]);
         // Ann first takes the first role, then leaves it to Bob, who has no other.
         assert!(who.lacking(&both, &["ann", "bob"]).is_empty());

@@ -120,7 +120,7 @@ pub struct Override {
 
 impl Override {
     /// The roles in `also` that nobody can fill if `who` overrides approvals for a run of `requester`.
-    pub fn unfilled<'r>(&'r self, authority: &Authority, who: &str, requester: &str) -> Vec<&'r str> {
+    pub fn unfilled(&self, authority: &Authority, who: &str, requester: &str) -> Vec<String> {
         let others = authority.operators.keys().map(String::as_str);
         let others: Vec<&str> = others.filter(|name| *name != who && *name != requester).collect();
         authority.lacking(&self.also, &others)

@@ -125,7 +125,7 @@ pub fn demand(policy: &Policy, severity: Severity, changes: &BTreeSet<Change>) -
         without.remove(at);
         let holds = |rule: &[String]| {
             let fits = |wanted: usize, seat: usize| stands_for(policy, &without[seat], &rule[wanted]);
-            left_over(rule.len(), without.len(), &fits).is_empty()
+            left_over(rule.len(), without.len(), &fits) == 0
         };
         if rules.iter().all(|(_, rule)| holds(rule)) {
             by = without;

@@ -94,15 +94,17 @@ fn agreed(state: &RunState, report: &RunReport, role: Option<&str>) -> String {
         }));
     }
     for (i, step) in state.runbook.steps.iter().enumerate() {
-        let Action::Gate(Gate::Approval { by, .. }) = &step.action else { continue };
-        if matches!(state.work(i).status, Status::Done(_)) {
+        let asks = matches!(step.action, Action::Gate(Gate::Approval { .. }));
+        if !asks || matches!(state.work(i).status, Status::Done(_)) {
             continue;
         }
-        let asked: Vec<&str> = by.iter().map(String::as_str).filter(|seats| wanted(seats)).collect();
         let lacking = approval::lacking(state, i, &state.steps[i].approved_by, state.last_at);
-        let lacking =
-            lacking.iter().filter(|seats| asked.contains(&seats.as_str()) || by.is_empty() && role.is_none());
-        said.extend(lacking.map(|seats| format!("{} requires {seats}, who has not approved", step.id)));
+        said.extend(
+            lacking
+                .iter()
+                .filter(|seats| wanted(seats))
+                .map(|seats| format!("{} requires {seats}, who has not approved", step.id)),
+        );
     }
     if said.is_empty() { "no approval was required".to_owned() } else { said.join(", ") }
 }

@@ -146,7 +146,7 @@ fn empty_seats(state: &RunState, by: &[String], said: &[&Person]) -> Vec<String>
 fn not_taken(state: &RunState, seats: &[String], said: &[&Person]) -> Vec<String> {
     let people: BTreeSet<&str> = said.iter().map(|p| p.who.as_str()).collect();
     let people: Vec<&str> = people.into_iter().collect();
-    state.created.authority.lacking(seats, &people).into_iter().map(str::to_owned).collect()
+    state.created.authority.lacking(seats, &people)
 }
 
 /// Why an event about an approval is invalid. drctl does not accept from a journal what no process would have done.

@@ -486,6 +486,21 @@ fn an_approval_names_only_people_who_can_still_give_it() {
     assert_eq!(may(&[who("bob")]), ["eve"]);
 }
 
+/// A person with two roles who answers first takes neither away: whoever has either one may still answer.
+#[test]
+fn an_approval_of_two_roles_leaves_a_choice() {
+    let (mut state, i) =
+        asking(&["dba", "engineering-lead"], &[("ann", "on-call"), ("bob", "dba"), ("eve", "dba")]);
+    let eve = state.created.authority.operators.get_mut("eve").unwrap();
+    eve.roles.insert("engineering-lead".to_owned());
+    state.created.requester = who("ann");
+    let (step, said) = (state.step(i).id.clone(), [who("eve")]);
+    let missing = "dba or engineering-lead".to_owned();
+    assert_eq!(lacking(&state, i, &said, state.last_at), std::slice::from_ref(&missing));
+    assert_eq!(who_may(&state, &step, &said), [(missing, "bob".to_owned())]);
+    assert_eq!(lacking(&state, i, &[who("eve"), who("bob")], state.last_at), Vec::<String>::new());
+}
+
 /// A rejection that is copied within a journal is not accepted a second time.
 #[test]
 fn a_no_is_taken_once() {
