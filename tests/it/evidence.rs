@@ -152,6 +152,9 @@ fn a_bundle_verifies_on_another_machine_with_only_the_public_key() {
     assert!(code == 1 && out.contains("NOT whole: broken.tar"), "{code} {out}");
     let checkpoint = ["audit", "verify", "--file", "b.tar", "--checkpoint", "store.pub"];
     assert_eq!(elsewhere.run(&checkpoint).0, 2);
+    let checkpoint = ["evidence", "verify", "b.tar", "--key", "store.pub", "--checkpoint", "none.json"];
+    let (code, _, err) = elsewhere.run(&checkpoint);
+    assert!(code == 2 && err.contains("remove --checkpoint"), "{code} {err}");
     let (code, out, _) = elsewhere.run(&[
         "evidence",
         "verify",

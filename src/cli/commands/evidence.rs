@@ -48,6 +48,15 @@ pub(super) fn check(
     file: &Path,
     named: &[String],
 ) -> Result<u8, CliError> {
+    if !global.checkpoint.is_empty() {
+        return Err(CliError::usage_fix(
+            format!(
+                "{} is the bundle of one run and contains the ledger only up to that run",
+                file.display()
+            ),
+            "drctl compares checkpoints only with a file from drctl audit export; remove --checkpoint",
+        ));
+    }
     let keys = match named {
         [] => own(global, printer)?,
         named => named.iter().map(|named| keys::public(named)).collect::<Result<_, _>>()?,
