@@ -14,7 +14,7 @@ use drctl::run::state::Mode;
 use drctl::run::{Effect, RunState, Stop, decide};
 use serde_json::{Value, json};
 
-use crate::cli::Folder;
+use crate::cli::{Folder, finish};
 use crate::clocks::after;
 use crate::resume::events;
 use crate::rig::{BEGAN, Rehearsed, Rig, truststream};
@@ -266,6 +266,47 @@ fn there_and_back_and_every_word_says_that_it_was_a_drill() {
     assert!(listed.lines().all(|l| l.contains("live drill recovered")), "{listed}");
     let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
     assert!(shown.contains("live drill (switchover) of truststream, us-east-1 -> us-west-2"), "{shown}");
+}
+
+/// A half that waited for an approval is ended by a command that does not know of the other half.
+#[test]
+fn a_half_that_was_resumed_is_named_until_users_are_back() {
+    let folder = Folder::with_plans();
+    let plan = folder.path().join("plans/starter.yaml");
+    let gate = "gates:\n  go: {at: redirect, approval: \"may we?\"}\n";
+    let ungated = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, ungated.clone() + gate).unwrap();
+    let live =
+        ["drill", "starter", "--mode", "live", "--sandbox", "--yes", "--hold", "5m", "--output", "json"];
+    let read = |(code, out, err): (i32, String, String)| {
+        (code, serde_json::from_str::<Value>(&out).unwrap_or_default(), err)
+    };
+    let (code, there, words) = read(folder.run(&live));
+    assert_eq!(code, 4, "{there:#}\n{words}");
+    let run = there["run_id"].as_str().unwrap();
+    let approve = ["approve", "--yes", run, "approve.go", "--sandbox"];
+    let (code, _, err) = finish(folder.command(&approve).env("DRCTL_OPERATOR", "bob").output().unwrap());
+    assert_eq!(code, 0, "{err}");
+    let resume = ["runs", "resume", run, "--sandbox", "--output", "json"];
+    for again in ["it ends", "it is over"] {
+        let (code, half, words) = read(folder.run(&resume));
+        assert_eq!((code, &half["outcome"]), (5, &json!("recovered")), "{again}: {half:#}\n{words}");
+        assert!(
+            words.contains("starter: users are in us-east-1 for a drill. To move them back, run "),
+            "{words}"
+        );
+        assert!(!words.contains("nothing is pending"), "{words}");
+    }
+    let status = || folder.run(&["status", "--sandbox"]).1;
+    assert!(status().contains("LIVE DRILL HALFWAY  starter: users are in us-east-1"), "{}", status());
+    std::fs::write(&plan, ungated).unwrap();
+    let (code, back, words) = read(folder.run(&live));
+    assert_eq!(
+        (code, &back["returns"], &back["to"]),
+        (0, &there["run_id"], &json!("us-west-2")),
+        "{back:#}\n{words}"
+    );
+    assert!(!status().contains("LIVE DRILL"), "{}", status());
 }
 
 /// A tabletop drill is about the outage of its scenario: what that would lose, and what it would refuse.

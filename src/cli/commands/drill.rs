@@ -102,13 +102,20 @@ pub fn hold(
     let context = context.clone().of(intent);
     let plan = context.plan(&args.plan, printer)?;
     let store = context.store()?;
+    let scenario = context.scenario()?;
     let states = match args.mode {
-        DrillMode::Live if context.scenario()?.is_none() => status::states(&store)?,
+        DrillMode::Live => status::states(&store)?,
         _ => Vec::new(),
     };
-    live_drill::over_before(&store, &plan.name, &states)?;
+    // Rehearsals hold nothing that another one needs.
+    if scenario.is_none() {
+        live_drill::over_before(&store, &plan.name, &states)?;
+    }
     let (active, to) = sites((&context, &store), &plan, args, interrupts)?;
     let half = live_drill::halfway(&plan.name, &states).filter(|half| {
+        if let Some(scenario) = &scenario {
+            return due.is_none() && live_drill::is_estate_of(half, scenario.name, context.seed());
+        }
         let (run, left) = (&half.created.run, &half.runbook.to);
         if *left != active {
             printer.note(&format!("drill {run} left {} in {left}, but it is now in {active}", plan.name));

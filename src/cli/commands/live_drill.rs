@@ -23,14 +23,28 @@ use crate::run::state::Mode;
 /// The longest `--hold`. A longer one is probably a typing error.
 const LONGEST_HOLD: Dur = Dur::mins(7 * 24 * 60);
 
-/// The first move of a live drill, if it was the last run that moved the application.
+/// The first move of a live drill, if it was the last run that moved the application. Each rehearsal has its own estate, so only its return
+/// moves its users back.
 pub fn halfway<'a>(plan: &PlanName, runs: &'a [RunState]) -> Option<&'a RunState> {
     let moves = |s: &&RunState| {
         let moves = matches!(s.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
         let live = s.created.plan == *plan && s.created.world == WorldKind::Live;
         live && moves && moved(s) && s.mode != Mode::Finished(Outcome::Cancelled)
     };
-    runs.iter().filter(moves).max_by_key(|s| s.created_at).filter(|last| is_way_there(last))
+    let rehearsed = |s: &&RunState| {
+        s.created.plan == *plan
+            && s.created.world != WorldKind::Live
+            && stays_away(s)
+            && !runs.iter().any(|back| returned(s, back))
+    };
+    let live = runs.iter().filter(moves).max_by_key(|s| s.created_at).filter(|last| is_way_there(last));
+    live.or_else(|| runs.iter().rev().find(rehearsed))
+}
+
+/// Whether a run moved the users of this first half back.
+fn returned(half: &RunState, back: &RunState) -> bool {
+    back.created.returns.as_ref() == Some(&half.created.run)
+        && back.mode == Mode::Finished(Outcome::Recovered)
 }
 
 /// When an application was last moved, or moved back after a failed attempt. An unfinished run counts as moving it now.
@@ -44,19 +58,17 @@ pub fn last_moved(plan: &PlanName, runs: &[RunState]) -> Option<Timestamp> {
 
 /// A move of a live drill that is not finished.
 pub fn broken_off<'a>(plan: &PlanName, runs: &'a [RunState]) -> Option<&'a RunState> {
-    runs.iter().rev().find(|s| {
-        let live = s.created.plan == *plan && s.created.world == WorldKind::Live;
-        live && s.runbook.drill == Some(Drill::Live) && !s.finished()
-    })
+    runs.iter()
+        .rev()
+        .find(|s| s.created.plan == *plan && s.runbook.drill == Some(Drill::Live) && !s.finished())
 }
 
 /// What to do about an unfinished move.
 pub fn way_on(state: &RunState) -> String {
     let resume = state.created.command("runs resume", "");
-    let plan = &state.created.plan;
     match (state.past_return(), is_way_there(state)) {
         (true, true) => {
-            format!("run {resume} to end it, then drctl drill {plan} --mode live to move users back")
+            format!("run {resume} to end it, then {} to move users back", again(state))
         }
         (false, true) => {
             format!("{}; or {resume}", state.created.command("runs cancel", " --reason TEXT to undo it"))
@@ -67,13 +79,31 @@ pub fn way_on(state: &RunState) -> String {
 
 /// What to do while users are in the other site only for a drill.
 pub fn way_back_is_owed(state: &RunState) -> Option<String> {
-    let live = state.created.world == WorldKind::Live;
     let (plan, to) = (&state.created.plan, &state.runbook.to);
-    (stays_away(state) && live).then(|| {
-        format!(
-            "{plan}: users are in {to} for a drill. To move them back, run drctl drill {plan} --mode live"
-        )
-    })
+    stays_away(state)
+        .then(|| format!("{plan}: users are in {to} for a drill. To move them back, run {}", again(state)))
+}
+
+/// The same for this run, if users are still away because of it.
+pub fn owed_by(state: &RunState, runs: &[RunState]) -> Option<String> {
+    let half = halfway(&state.created.plan, runs)?;
+    way_back_is_owed(half).filter(|_| half.created.run == state.created.run)
+}
+
+/// The command that starts the return.
+fn again(state: &RunState) -> String {
+    let plan = &state.created.plan;
+    match &state.created.world {
+        WorldKind::Live => format!("drctl drill {plan} --mode live"),
+        WorldKind::Sandbox { scenario, seed, .. } => {
+            format!("drctl drill {plan} --mode live --sandbox {scenario} --seed {seed}")
+        }
+    }
+}
+
+/// Whether a rehearsal with this scenario and seed has the estate of the run.
+pub fn is_estate_of(state: &RunState, scenario: &str, seed: u64) -> bool {
+    matches!(&state.created.world, WorldKind::Sandbox { scenario: of, seed: with, .. } if of == scenario && *with == seed)
 }
 
 /// Refuses to start anything while a move of a live drill is not finished.

@@ -346,18 +346,11 @@ fn resume(
 ) -> Result<u8, CliError> {
     store.may_act(run)?;
     let state = read(store, run)?;
-    let owes = |states: Vec<RunState>| super::status::debts(&states).iter().any(|debt| debt.run == *run);
-    if state.finished() && !owes(super::status::states(store)?) {
-        let now = if context.is_rehearsal() { state.last_at } else { crate::cli::now()? };
-        let left = in_doubt::left(std::slice::from_ref(&state), now);
-        let what = if left.is_empty() { "nothing is pending" } else { "no step is left to continue" };
-        printer.note(&format!("run {run} is over, and {what}"));
-        left.iter().for_each(|left| printer.note(&left.words(false)));
-        if printer.format == Format::Json {
-            let report = summary::report(&state, state.last_at);
-            printer.document(&outcome::document(&report, exit::DONE, &RunTiming::shown(true)));
+    if state.finished() {
+        let states = super::status::states(store)?;
+        if !super::status::debts(&states).iter().any(|debt| debt.run == *run) {
+            return over(context, printer, &state, &states);
         }
-        return Ok(exit::DONE);
     }
     let typed = context.waivers(waive)?;
     let waivers = waived::for_run(typed.clone(), &state)?;
@@ -384,6 +377,25 @@ fn resume(
         post((context, printer), store, run, Signal::Resume, keys::GOOD_FOR)?;
     }
     carry_on_aloud(context, printer, store, run)
+}
+
+/// Reports a finished run without a pending fence, and what is left of it. Returns the exit code.
+fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunState]) -> Result<u8, CliError> {
+    let run = &state.created.run;
+    let now = if context.is_rehearsal() { state.last_at } else { crate::cli::now()? };
+    let left = in_doubt::left(std::slice::from_ref(state), now);
+    let owed = live_drill::owed_by(state, states);
+    let what =
+        if left.is_empty() && owed.is_none() { "nothing is pending" } else { "no step is left to continue" };
+    printer.note(&format!("run {run} is over, and {what}"));
+    left.iter().for_each(|left| printer.note(&left.words(false)));
+    owed.iter().for_each(|words| printer.note(words));
+    let code = if owed.is_some() { exit::RECOVERED_BUT } else { exit::DONE };
+    if printer.format == Format::Json {
+        let report = summary::report(state, state.last_at);
+        printer.document(&outcome::document(&report, code, &RunTiming::shown(true)));
+    }
+    Ok(code)
 }
 
 /// Continues a finished run to set its pending fence.
@@ -420,8 +432,7 @@ pub fn resume_run(
     let lock = RunLock::take(&Context::lock_folder(store), run)?;
     let mut ending = go_on(context, printer, store, run, &lock)?;
     let states = super::status::states(store)?;
-    let half = ending.run.as_ref().and_then(|state| live_drill::halfway(&state.created.plan, &states));
-    let owed = half.filter(|half| half.created.run == *run).and_then(live_drill::way_back_is_owed);
+    let owed = ending.run.as_ref().and_then(|state| live_drill::owed_by(state, &states));
     if let Some(words) = owed {
         ending.worsen(exit::RECOVERED_BUT);
         printer.note(&words);

@@ -178,7 +178,8 @@ fn one(
         })
         .collect();
     // Somebody may have moved it back by other means.
-    let away = |half: &&RunState| site.site().is_none_or(|site| *site == half.runbook.to);
+    let away =
+        |half: &&RunState| scenario.is_some() || site.site().is_none_or(|site| *site == half.runbook.to);
     let half = live_drill::halfway(&plan.name, runs).filter(away);
     let broken_off = live_drill::broken_off(&plan.name, runs);
     let driven = |state: &RunState| RunLock::is_held(&Context::lock_folder(store), &state.created.run);
