@@ -268,6 +268,19 @@ fn there_and_back_and_every_word_says_that_it_was_a_drill() {
     assert!(shown.contains("live drill (switchover) of truststream, us-east-1 -> us-west-2"), "{shown}");
 }
 
+/// A live drill proves that users move. If nothing of the plan can move them, it does not start.
+#[test]
+fn a_plan_that_moves_nobody_has_no_live_drill() {
+    let folder = Folder::with_plans();
+    let (head, rest) = crate::ecs::PLAN.split_once("  www:\n").unwrap();
+    let probes = &rest[rest.find("probes:").unwrap()..];
+    std::fs::write(folder.path().join("plans/shop.yaml"), format!("{head}{probes}")).unwrap();
+    let (code, out, err) = folder.run(&["drill", "shop", "--mode", "live", "--sandbox", "--yes"]);
+    assert!(code == 3 && err.contains("would move neither users nor their writes"), "{code} {out}{err}");
+    assert!(err.contains("--mode rehearsal") && !(out + &err).contains("passed"), "{err}");
+    assert!(folder.ok(&["runs", "list", "--sandbox"]).contains("no runs yet"), "it started");
+}
+
 /// A half that waited for an approval is ended by a command that does not know of the other half.
 #[test]
 fn a_half_that_was_resumed_is_named_until_users_are_back() {

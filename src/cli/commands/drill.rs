@@ -111,6 +111,9 @@ pub fn hold(
     if scenario.is_none() {
         live_drill::over_before(&store, &plan.name, &states)?;
     }
+    if args.mode == DrillMode::Live && live_drill::halfway(&plan.name, &states).is_none() {
+        live_drill::moves_somebody(&plan)?;
+    }
     let (active, to) = sites((&context, &store), &plan, args, interrupts)?;
     let half = live_drill::halfway(&plan.name, &states).filter(|half| {
         if let Some(scenario) = &scenario {

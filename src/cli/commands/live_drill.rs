@@ -11,9 +11,12 @@ use crate::cli::exit;
 use crate::cli::printer::{GREEN, RED};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
+use crate::kinds::Role;
 use crate::model::ids::{PlanName, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::time::{Dur, Timestamp};
+use crate::plan::Plan;
+use crate::plan::types::Component;
 use crate::record::event::{Outcome, WorldKind};
 use crate::report::summary;
 use crate::run::RunState;
@@ -149,6 +152,28 @@ pub fn gave_up(state: &RunState) -> Option<&str> {
     called_off(state).filter(|_| is_way_there(state))
 }
 
+/// Refuses a live drill of a plan in which nothing can move users or their writes. A hook may move them.
+///
+/// # Errors
+/// If nothing can.
+pub fn moves_somebody(plan: &Plan) -> Result<(), CliError> {
+    let moves = |c: &Component| matches!(c.role(), Role::Store(_) | Role::Traffic(_) | Role::Clients(_));
+    if !plan.hooks.is_empty() || plan.components.values().any(moves) {
+        return Ok(());
+    }
+    let name = &plan.name;
+    Err(CliError {
+        code: "refused",
+        message: format!(
+            "plan {name} has no database, no names and no clients, so a live drill would move neither users nor their writes and would prove nothing"
+        ),
+        hint: Some(format!(
+            "add to the plan what moves its users, for example a component of the kind aws.route53; to see what a failover does without it, run drctl drill {name} --mode rehearsal"
+        )),
+        exit: exit::REFUSED,
+    })
+}
+
 impl Ground<'_> {
     /// Moves users there and back, or only back if an earlier process ended in between.
     ///
@@ -188,13 +213,15 @@ impl Ground<'_> {
             None => back.document.as_ref().is_some_and(nothing),
         };
         let report = summary::report(first, first.last_at);
-        let why = called_off(first);
+        let why = called_off(first).map(str::to_owned);
+        let idle = (is_back && back.run.is_none())
+            .then(|| "the return found nothing to do, so no run of this drill moved users back".to_owned());
         if !is_back || why.is_some() {
             back.worsen(exit::NOT_RECOVERED);
-        } else if !(report.rto.met && report.rpo.met) {
+        } else if idle.is_some() || !(report.rto.met && report.rpo.met) {
             back.worsen(exit::RECOVERED_BUT);
         }
-        self.verdict(first, &mut back, is_back, why);
+        self.verdict(first, &mut back, is_back, why.or(idle).as_deref());
         back
     }
 
