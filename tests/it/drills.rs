@@ -297,6 +297,10 @@ fn a_half_that_was_resumed_is_named_until_users_are_back() {
     let (code, there, words) = read(folder.run(&live));
     assert_eq!(code, 4, "{there:#}\n{words}");
     let run = there["run_id"].as_str().unwrap();
+    let ways = format!(
+        "starter: run drctl runs cancel {run} --reason TEXT --sandbox to undo it, or drctl runs resume {run} --sandbox to continue it\n"
+    );
+    assert!(words.contains(&ways), "{words}");
     let approve = ["approve", "--yes", run, "approve.go", "--sandbox"];
     let (code, _, err) = finish(folder.command(&approve).env("DRCTL_OPERATOR", "bob").output().unwrap());
     assert_eq!(code, 0, "{err}");

@@ -74,7 +74,8 @@ pub fn way_on(state: &RunState) -> String {
             format!("run {resume} to end it, then {} to move users back", again(state))
         }
         (false, true) => {
-            format!("{}; or {resume}", state.created.command("runs cancel", " --reason TEXT to undo it"))
+            let cancel = state.created.command("runs cancel", " --reason TEXT");
+            format!("run {cancel} to undo it, or {resume} to continue it")
         }
         (_, false) => format!("run {resume} to continue the return"),
     }
