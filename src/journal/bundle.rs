@@ -134,6 +134,7 @@ fn told(state: &RunState, report: &RunReport) -> Result<Vec<Content>, String> {
     let (before, after, seen_at) = observations(state);
     let approvals = serde_json::json!({
         "requester": report.requester, "approvals": report.approvals, "waivers": report.waivers, "overrides": report.overrides,
+        "statements": report.said,
     });
     let turns = |turns: &Vec<Turn>| {
         let turn =

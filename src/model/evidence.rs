@@ -124,6 +124,9 @@ pub struct About {
     pub requester: Said,
     /// The approvals, by step.
     pub approvals: Vec<Said>,
+    /// What people said and did during the run, with times and roles, in the order of the journal; absent in older bundles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statements: Vec<String>,
     /// Overridden approvals, in words.
     pub overrides: Vec<String>,
     /// The same, field by field.

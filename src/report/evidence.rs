@@ -17,6 +17,7 @@ use crate::record::runbook::Step;
 use crate::report::measured::Measured;
 use crate::report::overrides::Override;
 use crate::report::summary::RunReport;
+use crate::report::{said, words};
 use crate::run::state::Status;
 use crate::run::{RunState, approval};
 
@@ -99,12 +100,12 @@ fn agreed(state: &RunState, report: &RunReport, role: Option<&str>) -> String {
             continue;
         }
         let lacking = approval::lacking(state, i, &state.steps[i].approved_by, state.last_at);
-        said.extend(
-            lacking
-                .iter()
-                .filter(|seats| wanted(seats))
-                .map(|seats| format!("{} requires {seats}, who has not approved", step.id)),
-        );
+        let mut lacking = lacking.iter().filter(|seats| wanted(seats)).peekable();
+        if let Some(no) = approval::standing(state, i).filter(|_| lacking.peek().is_some()) {
+            said.push(format!("{} is rejected: {}", step.id, no.words()));
+            continue;
+        }
+        said.extend(lacking.map(|seats| format!("{} requires {seats}, who has not approved", step.id)));
     }
     if said.is_empty() { "no approval was required".to_owned() } else { said.join(", ") }
 }
@@ -141,9 +142,10 @@ fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
         from: report.from.clone(),
         to: report.to.clone(),
         severity: report.severity.clone(),
-        outcome: report.outcome.clone(),
+        outcome: format!("{}{}", report.outcome, words::pending(report)),
         requester: said(&created.requester, format!("{} to {}", report.intent, report.to)),
         approvals: report.approvals.iter().map(|a| said(&a.who, a.step.clone())).collect(),
+        statements: report.said.iter().map(said::Said::words).collect(),
         overrides: report.overrides.iter().map(|o| o.text.clone()).collect(),
         overridden: report.overrides.iter().map(overridden).collect(),
         waivers: report.waivers.iter().map(waived).collect(),

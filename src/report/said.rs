@@ -21,6 +21,15 @@ pub struct Said {
     pub text: String,
 }
 
+impl Said {
+    /// In one line.
+    pub fn words(&self) -> String {
+        let roles =
+            if self.roles.is_empty() { String::new() } else { format!(" ({})", self.roles.join(", ")) };
+        format!("{}: {}{roles} {}", self.at, self.who, self.text)
+    }
+}
+
 /// All of them. Waivers, overrides and steps that people skipped or did are listed with what became of them.
 pub fn of(state: &RunState) -> Vec<Said> {
     let said = |at: Timestamp, what: &EventKind| {

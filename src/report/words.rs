@@ -15,9 +15,12 @@ pub fn state(report: &RunReport, driven: bool) -> String {
         "running" if !driven => "nobody drives it",
         other => outcome(other),
     };
-    // Two servers may take writes, so every title has it.
-    let pending = report.ended_at.is_some() && report.fence.state == "pending";
-    format!("{text}{}", if pending { ", FENCE PENDING" } else { "" })
+    format!("{text}{}", pending(report))
+}
+
+/// What follows the outcome of a run with a pending fence. Two servers may take writes, so every title has it.
+pub fn pending(report: &RunReport) -> &'static str {
+    if report.ended_at.is_some() && report.fence.state == "pending" { ", FENCE PENDING" } else { "" }
 }
 
 /// An outcome of the summary.

@@ -17,6 +17,7 @@ use ssh_key::{Algorithm, PrivateKey, PublicKey};
 use crate::cancelled::stateless;
 use crate::cli::{Folder, json};
 use crate::policy;
+use crate::signed;
 
 const FAILOVER: &[&str] =
     &["failover", "truststream", "--to", "us-east-1", "--yes", "--reason", "west is dark"];
@@ -404,6 +405,35 @@ fn every_run_has_its_evidence_however_it_ended() {
 }
 
 /// Approvals after the end are in a bundle as well.
+/// An incomplete approval does not look complete, and a rejection does not look like silence.
+#[test]
+fn a_missing_approval_and_a_rejection_are_in_evidence() {
+    let folder = signed::folder();
+    let run = signed::waiting(&folder);
+    let said = |key: &str, args: &[&str]| {
+        let (code, _, err) = signed::as_operator(&folder, key, &[args, &["--sandbox"]].concat());
+        assert_eq!(code, 0, "{args:?}: {err}");
+    };
+    let bundle = |name: &str| {
+        folder.ok(&["evidence", "export", &run, "--out", name, "--sandbox"]);
+        let told = folder.ok(&["evidence", "verify", name, "--sandbox"]);
+        (told, unpacked(&std::fs::read(folder.path().join(name)).unwrap()))
+    };
+    said("eve.key", &["approve", "--yes", &run, "approve.go"]);
+    let (told, _) = bundle("one.tar");
+    let words = "in all: eve, approve.go requires dba or engineering-lead, who has not approved";
+    assert!(told.contains(words) && told.contains("Z: eve (dba, "), "{told}");
+    said("bob.key", &["reject", &run, "approve.go", "--reason", "not now"]);
+    let (told, mut files) = bundle("two.tar");
+    assert!(told.contains("approve.go is rejected: bob rejected it at 2026-"), "{told}");
+    assert!(told.contains("Z: bob (dba, ") && told.contains(") rejected approve.go: not now"), "{told}");
+    assert!(!told.contains("who has not approved"), "{told}");
+    let approvals: Value = serde_json::from_slice(file(&mut files, "approvals.json")).unwrap();
+    let texts: Vec<&str> =
+        approvals["statements"].as_array().unwrap().iter().map(|s| s["text"].as_str().unwrap()).collect();
+    assert_eq!(texts, ["approved approve.go", "rejected approve.go: not now"]);
+}
+
 #[test]
 fn an_override_and_the_approval_afterwards_are_in_evidence() {
     let folder = policy::truststream();

@@ -417,10 +417,13 @@ fn told(manifest: &Manifest) -> Vec<String> {
     lines.push(format!("severity {}", about.terms.severity.text));
     lines.extend(about.rpo.iter().map(|(store, rpo)| format!("recovery point of {store} {}", figure(rpo))));
     let approved = about.approvals.iter().map(|a| format!("{} ({})", said(a), a.to)).collect::<Vec<_>>();
-    lines.push(match approved.is_empty() {
-        true => format!("approved by nobody: {}", manifest.approver),
-        false => format!("approved by {}", approved.join(", ")),
-    });
+    if approved.is_empty() {
+        lines.push(format!("approved by nobody: {}", manifest.approver));
+    } else {
+        // An approval alone does not say whether others are missing, late or against it.
+        lines.push(format!("approved by {}; in all: {}", approved.join(", "), manifest.approver));
+    }
+    lines.extend(about.statements.iter().cloned());
     lines.extend(about.overrides.iter().map(|o| format!("OVERRIDE: {o}")));
     lines.extend(about.waivers.iter().map(|w| format!("WAIVED: {w}")));
     lines

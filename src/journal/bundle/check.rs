@@ -297,6 +297,7 @@ fn without_words(mut manifest: Manifest) -> Manifest {
     about.terms.severity.text.clear();
     about.renders = RENDERS;
     about.overrides.iter_mut().chain(&mut about.waivers).for_each(String::clear);
+    about.statements.clear();
     about.files.retain(|file| WRITTEN.contains(&file.path.as_str()));
     manifest
 }
