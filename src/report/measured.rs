@@ -63,7 +63,7 @@ impl Accepted {
             Basis::Measured | Basis::Unknown | Basis::NotApplicable => "the loss is",
         };
         let beyond = achieved_s.is_none_or(|s| s > accepted_s);
-        let found = achieved_s.map_or_else(|| "unknown".to_owned(), |s| span(up(s)));
+        let found = achieved_s.map_or_else(|| "unknown".to_owned(), |s| shown(s, basis));
         let accepted = span(accepted_s);
         let text = match (achieved_s, beyond) {
             (None, _) => format!("accepted: {accepted}; {what} {found}"),
@@ -74,9 +74,13 @@ impl Accepted {
     }
 }
 
-/// Rounds up for display, so that a loss never looks smaller than it is.
-fn up(seconds: f64) -> f64 {
-    Dur::from_secs_f64(seconds).shown_up().as_secs_f64()
+/// A figure in seconds for display. A lower bound is rounded down, because no more than that is proven; everything else is rounded up, so
+/// that a loss never looks smaller than it is.
+pub fn shown(seconds: f64, basis: Basis) -> String {
+    match basis {
+        Basis::LowerBound => Dur::from_secs_f64(seconds).to_string(),
+        _ => span(seconds),
+    }
 }
 
 /// The beginning of the text of a figure that does not apply.
@@ -292,4 +296,20 @@ pub(super) fn filters(environment: &mut minijinja::Environment<'_>) {
         let is = of.get_attr("verdict").unwrap_or_default();
         serde_json::from_value(is.as_str().into()).map_or("", Verdict::words)
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_than_a_lower_bound_is_shown_and_no_less_than_a_loss() {
+        for (basis, text) in
+            [(Basis::LowerBound, "2m 5s"), (Basis::UpperBound, "2m 6s"), (Basis::Measured, "2m 6s")]
+        {
+            assert_eq!(shown(125.228, basis), text, "{basis:?}");
+        }
+        let lost = Accepted::of(60.0, Some(125.228), Basis::LowerBound);
+        assert_eq!(lost.text, "accepted: 1m; the loss is at least 2m 5s: beyond what was accepted");
+    }
 }

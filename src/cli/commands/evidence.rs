@@ -24,8 +24,7 @@ use crate::model::ledger::Why;
 use crate::model::measure::Basis;
 use crate::model::plain::count;
 use crate::model::sink::Receipt;
-use crate::model::time::span;
-use crate::report::measured::{Accepted, promised};
+use crate::report::measured::{Accepted, promised, shown};
 
 /// Lists, writes and verifies bundles.
 pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8, CliError> {
@@ -430,7 +429,7 @@ fn told(manifest: &Manifest) -> Vec<String> {
 }
 
 fn figure(of: &Achieved) -> String {
-    let achieved = of.achieved_s.map_or_else(|| "unknown".to_owned(), span);
+    let achieved = of.achieved_s.map_or_else(|| "unknown".to_owned(), |s| shown(s, of.measured_how));
     let how = match of.measured_how {
         Basis::Measured => "measured",
         Basis::UpperBound => "at most",
