@@ -178,9 +178,8 @@ fn one(
         })
         .collect();
     // Somebody may have moved it back by other means.
-    let away =
-        |half: &&RunState| scenario.is_some() || site.site().is_none_or(|site| *site == half.runbook.to);
-    let half = live_drill::halfway(&plan.name, runs).filter(away);
+    let half = live_drill::halfway(&plan.name, runs)
+        .filter(|half| scenario.is_some() || site.site().is_none_or(|site| *site == half.runbook.to));
     let broken_off = live_drill::broken_off(&plan.name, runs);
     let driven = |state: &RunState| RunLock::is_held(&Context::lock_folder(store), &state.created.run);
     let drill = match broken_off {
