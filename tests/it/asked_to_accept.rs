@@ -14,6 +14,7 @@ use drctl::run::state::Status;
 use drctl::run::{Effect, RunState, decide};
 
 use crate::believed::exposure;
+use crate::cli::{Folder, json};
 use crate::decided::{DONE, component, db, fence, minutes, say, step, told, under_way};
 use crate::rig::BEGAN;
 
@@ -125,4 +126,23 @@ fn a_loss_that_grows_in_two_stores_is_accepted_with_one_answer() {
         say(&mut state, minutes(4), waived);
     }
     assert_eq!(told(&state, BEGAN + Dur::secs(299)), "step_finished gate");
+}
+
+/// The next process has the real clock, which is far from the time of the rehearsal.
+#[test]
+fn the_printed_answer_about_a_loss_that_grows_is_accepted_in_a_rehearsal() {
+    let folder = Folder::with_plans();
+    let start = "failover truststream --to us-east-1 --yes --sandbox=region-dark --waive unfenced-promotion \
+                 --accept-data-loss 30s --reason dark --output json";
+    let (_, out, err) = folder.run(&start.split_whitespace().collect::<Vec<_>>());
+    let report = json(&out);
+    let asked = report["waits_for"][0]["command"].as_str().unwrap_or_else(|| panic!("{out}{err}"));
+    assert!(asked.contains("--waive exposure-above-rpo:db --accept-data-loss "), "{asked}");
+    let answer = asked.strip_prefix("drctl ").unwrap();
+    let (code, out, err) = folder.run(&answer.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(code, 5, "{out}{err}");
+    assert!(out.contains("waived   exposure-above-rpo"), "{out}");
+    let waived = |out: &str| out.lines().find(|line| line.contains("exposure-above-rpo")).map(str::to_owned);
+    let words = waived(&out).unwrap();
+    assert!(words.contains("up to 6m of writes"), "{words}");
 }

@@ -54,14 +54,15 @@ pub fn post(
         true => context.signed_signal(&state, &signal, (now, now + good_for))?,
         false => context.person(),
     };
+    // In a rehearsal no time passes while no process drives it, and a loss that grows must not grow with the real clock.
+    let at = if state.created.world == WorldKind::Live { now } else { state.last_at };
     // The process that drives the run decides, but a signal that it would refuse is reported now.
-    let events = heard(&state, &signal, &who, now)?;
+    let events = heard(&state, &signal, &who, at)?;
     if let Some(_lock) = own_for_a_word(&clock, store, &state, &events)? {
         // Somebody else may have answered while this one waited for the lock.
         let state = read(store, run)?;
-        let events = heard(&state, &signal, &who, now.max(state.last_at))?;
-        // In a rehearsal no time passes while no process drives it.
         let at = if state.created.world == WorldKind::Live { now.max(state.last_at) } else { state.last_at };
+        let events = heard(&state, &signal, &who, at)?;
         clock.block_on(create::note(store, run, &who.who, at, events))?;
         evidence::let_go((context, printer), store, at, run);
         return Ok(Posted::Written);
