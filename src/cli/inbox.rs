@@ -4,7 +4,8 @@
 use crate::cli::error::CliError;
 use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
-use crate::record::event::{Event, EventKind};
+use crate::model::time::Timestamp;
+use crate::record::event::{Event, EventKind, WorldKind};
 use crate::run::RunState;
 use crate::run::signal::take;
 use crate::run::state::{Status, StepState};
@@ -35,4 +36,14 @@ pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, CliErro
         state.halted = failed;
     }
     Ok(state)
+}
+
+/// The run as it is at `now`. While a process drives a live run, its probes would have shown that users are served, so an outage has
+/// lasted until now. A rehearsal has its own time, and without a process nobody knows: there, the last event counts.
+#[must_use]
+pub fn at_present(mut state: RunState, driven: bool, now: Timestamp) -> RunState {
+    if driven && !state.finished() && state.created.world == WorldKind::Live {
+        state.last_at = state.last_at.max(now);
+    }
+    state
 }

@@ -1,16 +1,18 @@
 //! Clocks that jump, and observations that are older than they seem.
 
 use drctl::adapters::sandbox::scenario::ClockStep;
+use drctl::cli::inbox::at_present;
 use drctl::kinds::Operation;
 use drctl::model::ids::{ComponentName, RunId};
 use drctl::model::intent::{Drill, Intent};
-use drctl::model::measure::Basis;
+use drctl::model::measure::{Basis, Verdict};
 use drctl::model::time::Dur;
 use drctl::model::waiver::Rule;
 use drctl::plan::Plan;
 use drctl::record::action::Action;
-use drctl::record::event::{Event, EventKind, Outcome};
+use drctl::record::event::{Event, EventKind, Outcome, WorldKind};
 use drctl::report::attainment::attainment;
+use drctl::report::summary;
 use drctl::run::drill::{self, Abort};
 use drctl::run::{Effect, RunState, decide};
 
@@ -214,4 +216,24 @@ fn a_look_of_another_process_lifts_no_fence() {
         |e: &Event| matches!(&e.what, EventKind::StepUndone { step } if step.as_str().starts_with("fence."));
     let (look, lift) = (since.iter().position(looked), since.iter().position(lifted));
     assert!(look.is_some() && look < lift, "looked at {look:?}, lifted at {lift:?}");
+}
+
+/// Another terminal reads the journal, which gets no event while a step takes long.
+#[test]
+fn an_outage_goes_on_between_two_events_for_whoever_looks_at_a_live_run() {
+    let done = Rig::new(truststream(), "capacity-short", 1).rehearse().unwrap_or_else(|r| panic!("{r:?}"));
+    let all = events(&done);
+    let promotes =
+        |e: &Event| matches!(&e.what, EventKind::StepStarted { step } if step.as_str() == "promote.db");
+    let rehearsed = after(&all[..=all.iter().position(promotes).unwrap()], Vec::new());
+    let mut live = rehearsed.clone();
+    live.created.world = WorldKind::Live;
+    let later = live.last_at + Dur::mins(20);
+    let verdict = |state: &RunState| summary::report(state, state.last_at).rto.verdict;
+    let seen = at_present(live.clone(), true, later);
+    assert!(attainment(&seen, seen.last_at).out_for(later).unwrap() > Dur::mins(20));
+    assert_eq!((verdict(&live), verdict(&seen)), (Verdict::NotProven, Verdict::Missed));
+    // Nobody sampled since, or the time of the rehearsal is not that of the clock.
+    assert_eq!(at_present(live.clone(), false, later).last_at, live.last_at);
+    assert_eq!(at_present(rehearsed.clone(), true, later).last_at, live.last_at);
 }

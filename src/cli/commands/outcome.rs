@@ -127,6 +127,10 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     let report = summary::report(state, state.last_at);
     let p = &p.rehearsing(state.created.world != WorldKind::Live);
     title(p, state, &report, told.driven);
+    let counts_on = told.driven && state.created.world == WorldKind::Live;
+    if told.real == Dur::ZERO && !state.finished() && !counts_on {
+        p.line(&format!("  as of    {}, the time of its last event", state.last_at));
+    }
     if let Some(drill) = report.drill {
         p.line(&format!("  drill    {drill}: {}", drill.means()));
     }

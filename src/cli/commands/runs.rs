@@ -78,7 +78,9 @@ pub fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
 fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
     let records = store.read(run)?;
     store.check_head(run, &records)?;
+    let driven = RunLock::is_held(&Context::lock_folder(store), run);
     let state = inbox::read(store, create::replay(run, &records)?)?;
+    let state = inbox::at_present(state, driven, crate::cli::now()?);
     let report = summary::report(&state, state.last_at);
     if let Err(e) = store.may_act(run) {
         printer.note(&e.to_string());
@@ -87,7 +89,6 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
         printer.document(&serde_json::to_value(&report).unwrap_or_default());
         return Ok(exit::DONE);
     }
-    let driven = RunLock::is_held(&Context::lock_folder(store), run);
     for (i, step) in report.steps.iter().enumerate() {
         let waits: Vec<_> = state.waits_for(i).iter().map(ToString::to_string).collect();
         let why = step.reason.clone().or_else(|| {

@@ -37,8 +37,12 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
     let context = Context::load(global, printer)?;
     let plans = context.plans(&args.plans, printer)?;
     let store = context.store()?;
-    let runs = states(&store)?.into_iter().map(|state| inbox::read(&store, state));
-    let runs = runs.collect::<Result<Vec<_>, _>>()?;
+    let (folder, now) = (Context::lock_folder(&store), crate::cli::now()?);
+    let read = |state: RunState| -> Result<RunState, CliError> {
+        let driven = RunLock::is_held(&folder, &state.created.run);
+        Ok(inbox::at_present(inbox::read(&store, state)?, driven, now))
+    };
+    let runs = states(&store)?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if runs.is_empty() {
         estate::before_the_outage(&context, printer)?;
     }
@@ -506,6 +510,10 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
                 waits.iter().map(|waits| format!("; {}{alone}", p.paint(YELLOW, &waits.words()))).collect()
             }
             None if state.finished() => String::new(),
+            // A rehearsal has its own time.
+            None if held && state.created.world != WorldKind::Live => {
+                format!(" (driven now, as of {})", state.last_at.clock())
+            }
             None if held => " (driven now)".to_owned(),
             None => stopped(p, state),
         };
