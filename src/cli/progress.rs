@@ -186,7 +186,7 @@ fn clock(state: &RunState, now: Timestamp) -> Part {
             let took = told.rto.value_ms.unwrap_or(at.since(from));
             Part::still(format!("served again after {} {of_rto}", live::time(took)))
         }
-        (Some(_), None) => Part::up("users out for", told.out_for(now).unwrap_or_default(), of_rto),
+        (Some(_), None) => Part::up("users out for", told.seen_out_for(now).unwrap_or_default(), of_rto),
         (None, _) => Part::up("running for", now.since(state.created_at), String::new()),
     }
 }

@@ -31,6 +31,8 @@ pub struct Attainment {
     pub least: BTreeMap<ComponentName, Dur>,
     /// The first failed public probe.
     pub detected: Option<Timestamp>,
+    /// The start of the outage for the RTO: a person's declaration, or the first failed public probe.
+    pub out_since: Option<Timestamp>,
     /// When the run was declared.
     pub decided: Timestamp,
     /// When the last change was complete, before the watch started.
@@ -48,7 +50,14 @@ pub struct Attainment {
 }
 
 impl Attainment {
-    /// How long users have not been served at `now`, if probes saw that: the figure of the RTO, so that no two clocks differ.
+    /// How long users have not been served at `now` as far as anybody has seen. Probes may still have to show that they are served, so
+    /// this can be longer than the figure of the RTO, but never shorter.
+    pub fn seen_out_for(&self, now: Timestamp) -> Option<Dur> {
+        let from = self.out_since.filter(|_| self.detected.is_some() && self.validated.is_none())?;
+        Some(now.since(from))
+    }
+
+    /// How long users have not been served at `now` at least, if probes saw that: the figure of the RTO.
     pub fn out_for(&self, now: Timestamp) -> Option<Dur> {
         let from = self.detected.filter(|_| self.validated.is_none())?;
         Some(self.rto.value_ms.unwrap_or_else(|| now.since(from)))
@@ -79,6 +88,7 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
         least: stores.keys().filter_map(|of| Some((of.clone(), exposure::at_least(state, of)?))).collect(),
         stores,
         detected: outage.began,
+        out_since: declared(state, &outage).or(outage.began),
         decided: state.created_at,
         executed: executed(state),
         validated: end.or_else(|| confirmed(state)),
@@ -158,10 +168,14 @@ fn gap(turn: &Turn) -> Dur {
     turn.last_other.map_or(Dur::ZERO, |last| turn.since.since(last))
 }
 
-fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
-    // A declaration can move the start of the outage to before the first failed probe, but not after it.
+/// A declaration can move the start of the outage to before the first failed probe, but not after it.
+fn declared(state: &RunState, outage: &Outage) -> Option<Timestamp> {
     let seen_later = |declared: &Timestamp| outage.began.is_none_or(|began| *declared <= began);
-    if let Some(declared) = state.created.outage_began.filter(seen_later) {
+    state.created.outage_began.filter(seen_later)
+}
+
+fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
+    if let Some(declared) = declared(state, outage) {
         return figure(
             state,
             Some(declared),

@@ -231,7 +231,11 @@ fn an_outage_goes_on_between_two_events_for_whoever_looks_at_a_live_run() {
     let later = live.last_at + Dur::mins(20);
     let verdict = |state: &RunState| summary::report(state, state.last_at).rto.verdict;
     let seen = at_present(live.clone(), true, later);
-    assert!(attainment(&seen, seen.last_at).out_for(later).unwrap() > Dur::mins(20));
+    let told = attainment(&seen, seen.last_at);
+    assert!(told.out_for(later).unwrap() > Dur::mins(20));
+    // The live line counts from the first failed sample, until probes show that users are served.
+    assert_eq!(told.seen_out_for(later), told.detected.map(|from| later.since(from)));
+    assert!(told.seen_out_for(later) > told.out_for(later));
     assert_eq!((verdict(&live), verdict(&seen)), (Verdict::NotProven, Verdict::Missed));
     // Nobody sampled since, or the time of the rehearsal is not that of the clock.
     assert_eq!(at_present(live.clone(), false, later).last_at, live.last_at);
