@@ -127,12 +127,11 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
 
 /// Why nothing can be undone any more, and what to do instead.
 fn stays(state: &RunState) -> String {
-    let promoted: Vec<_> = state.promoted.iter().map(ToString::to_string).collect();
+    let why = state.cannot_return().unwrap_or_default();
     let forward = state.created.command("ack", " --decide fix-forward --reason TEXT");
     let close = state.created.command("runs cancel", " --reason TEXT");
     format!(
-        "{} was promoted, so the run can no longer be undone. Continue with {forward}, or close the run as it is with {close}. Once the old site is back, run a failback",
-        promoted.join(", ")
+        "{why}, so the run can no longer be undone. Continue with {forward}, or close the run as it is with {close}. Once the old site is back, run a failback"
     )
 }
 

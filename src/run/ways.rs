@@ -2,11 +2,14 @@
 
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
-use super::state::{Mode, RunState, Status};
+use super::state::{Mode, RunState, Status, StepState};
+use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Called, Operation};
+use crate::model::ids::ComponentName;
 use crate::model::intent::Intent;
 use crate::record::action::{Action, Gate, Undo};
 use crate::record::event::End;
+use crate::record::runbook::Step;
 
 /// One possible command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +88,29 @@ impl RunState {
         self.over_at().is_some() && self.fails_again().is_none()
     }
 
+    /// Why the run cannot return, after a promotion was requested. While it is in progress or its result is unknown, nothing says that the
+    /// server was promoted.
+    pub(super) fn cannot_return(&self) -> Option<String> {
+        let open = |component: &&ComponentName| {
+            let promotes = |(step, at): (&Step, &StepState)| {
+                matches!(&step.action, Action::Op(Operation::Promote(Promote { db, .. })) if db.component == **component)
+                    && !matches!(at.work.status, Status::Done(_))
+            };
+            self.runbook.steps.iter().zip(&self.steps).any(promotes)
+        };
+        let (asked, done): (Vec<&ComponentName>, Vec<_>) = self.promoted.iter().partition(open);
+        let names = |of: Vec<&ComponentName>| {
+            let names: Vec<_> = of.into_iter().map(ComponentName::as_str).collect();
+            (!names.is_empty()).then(|| names.join(", "))
+        };
+        let done = names(done)
+            .map(|of| format!("{of} was promoted and takes writes that the old primary does not have"));
+        let asked =
+            names(asked).map(|of| format!("the promotion of {of} was requested and cannot be withdrawn"));
+        let why: Vec<String> = done.into_iter().chain(asked).collect();
+        (!why.is_empty()).then(|| why.join(", and "))
+    }
+
     /// What a cancel would undo now, and what it would leave.
     pub fn called_off(&self) -> CalledOff {
         let all = 0..self.steps.len();
@@ -96,14 +122,9 @@ impl RunState {
             touched && self.step(*i).action.mutates() && !self.steps[*i].taken_back()
         };
         let name = |i: usize| self.step(i).id.to_string();
-        let past = self.promoted.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let past = match past.as_slice() {
-            [] if self.displaced => Some("another run holds the guard".to_owned()),
-            [] => None,
-            some => Some(format!(
-                "{} was promoted and takes writes that the old primary does not have",
-                some.join(", ")
-            )),
+        let past = match self.cannot_return() {
+            None if self.displaced => Some("another run holds the guard".to_owned()),
+            why => why,
         };
         let touched: Vec<usize> = all.clone().filter(changed).filter(|i| !self.step(*i).debt).collect();
         // What is in progress ends first.

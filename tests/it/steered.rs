@@ -148,7 +148,7 @@ fn a_decision_that_nothing_would_come_of_is_refused() {
     let ack =
         |decision: &str| folder.run(&["ack", &run, "--decide", decision, "--reason", "no", "--sandbox"]);
     let (code, _, err) = ack("take-back");
-    assert!(code == 3 && err.contains("db was promoted, so the run can no longer be undone"), "{code} {err}");
+    assert!(code == 3 && err.contains("not have, so the run can no longer be undone"), "{code} {err}");
     assert_eq!(ack("fix-forward").0, 0);
     // Without a stop, there is nothing to decide.
     let rig = Rig::new(rig::truststream(), "replica-lagging", 1);

@@ -74,6 +74,21 @@ fn a_cancel_after_a_promotion_keeps_the_guards_and_says_how_users_are() {
     assert!(!off(&watch).users_out, "they are served again");
 }
 
+/// The call was made, and nobody knows yet what came of it.
+#[test]
+fn a_cancel_during_a_promotion_says_that_it_was_requested_and_not_that_it_was_done() {
+    let awaiting = Status::Awaiting { answered_at: BEGAN, token: None };
+    let why = |status: Status| {
+        let mut state = under_way(vec![(step("promote", promote()), status)]);
+        state.promoted.insert(component());
+        state.called_off().past.unwrap()
+    };
+    for status in [awaiting, Status::InDoubt { since: BEGAN }, Status::Failed] {
+        assert_eq!(why(status), "the promotion of db was requested and cannot be withdrawn");
+    }
+    assert_eq!(why(DONE), "db was promoted and takes writes that the old primary does not have");
+}
+
 /// A step that failed after a part of its calls may have changed something.
 #[test]
 fn what_had_a_part_of_its_effect_stays_or_is_undone() {
