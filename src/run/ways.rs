@@ -35,6 +35,8 @@ pub struct CalledOff {
     pub grave: bool,
     /// Whether users have not been served since the outage, and a cancel does not change that.
     pub users_out: bool,
+    /// Whether users are served at the new site, and the run only watches.
+    pub served: bool,
 }
 
 impl CalledOff {
@@ -50,9 +52,12 @@ impl CalledOff {
             [] => String::new(),
             of => format!("; it keeps the guards of {}: the next run takes them with --take-over", some(of)),
         };
-        let closes = match self.users_out {
-            true => "closes the run while users are still not served, and undoes nothing",
-            false => "closes the run and undoes nothing",
+        let closes = match (self.users_out, self.served) {
+            (true, _) => "closes the run while users are still not served, and undoes nothing",
+            (false, true) => {
+                "closes the run as abandoned although users are served and it only watches, and undoes nothing"
+            }
+            (false, false) => "closes the run and undoes nothing",
         };
         match (&self.past, self.stays.is_empty(), self.undone.is_empty()) {
             (Some(why), true, _) => format!("{closes}, because {why}{guards}"),
@@ -71,6 +76,14 @@ impl CalledOff {
                 )
             }
         }
+    }
+}
+
+impl CalledOff {
+    /// Whether a person who agreed to `asked` has to be asked again. Steps that end on the way change nothing.
+    pub fn differs(&self, asked: &Self) -> bool {
+        let facts = |of: &Self| (of.past.clone(), of.grave, of.users_out, of.served);
+        facts(self) != facts(asked)
     }
 }
 
@@ -141,6 +154,7 @@ impl RunState {
                 true => self.guards().iter().map(|guard| guard.component.to_string()).collect(),
                 false => Vec::new(),
             },
+            served: past.is_some() && self.served_again(),
             users_out: past.is_some() && self.runbook.intent == Intent::Failover && !self.served_again(),
             past,
         }

@@ -71,7 +71,11 @@ fn a_cancel_after_a_promotion_keeps_the_guards_and_says_how_users_are() {
         watched.promoted.insert(component());
         *state = watched;
     };
-    assert!(!off(&watch).users_out, "they are served again");
+    let served = off(&watch);
+    assert!(!served.users_out, "they are served again");
+    // Who agreed before that is asked again, with words that are true now.
+    assert!(served.differs(&out) && !out.differs(&out.clone()));
+    assert!(served.words().contains("although users are served and it only watches"), "{}", served.words());
 }
 
 /// The call was made, and nobody knows yet what came of it.

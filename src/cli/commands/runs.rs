@@ -27,6 +27,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
 use crate::record::event::{Signal, WorldKind};
 use crate::report::summary;
+use crate::run::ways::CalledOff;
 use crate::run::{RunState, approval};
 use crate::world::World;
 
@@ -244,7 +245,7 @@ fn cancel(
     (reason, yes): (&str, bool),
 ) -> Result<u8, CliError> {
     may_drive(context, store, run)?;
-    agreed_to_cancel(printer, &read(store, run)?, yes)?;
+    agreed_to_cancel(printer, || read(store, run), yes)?;
     let signal = cancellation(context, printer, store, run, reason)?;
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return send(context, printer, store, run, signal);
@@ -253,9 +254,26 @@ fn cancel(
     carry_on_aloud(context, printer, store, run)
 }
 
+/// Asks for the confirmation of a cancel, and asks again if the run went on while the person was reading.
+fn agreed_to_cancel(
+    printer: &Printer,
+    state: impl Fn() -> Result<RunState, CliError>,
+    yes: bool,
+) -> Result<(), CliError> {
+    let mut now = state()?;
+    loop {
+        let asked = now.called_off();
+        confirmed(printer, &now, &asked, yes)?;
+        now = state()?;
+        if yes || now.finished() || !now.called_off().differs(&asked) {
+            return Ok(());
+        }
+        printer.note("the run went on in the meantime, so a cancel does something else now");
+    }
+}
+
 /// Shows what a cancel undoes and what stays. Asks for confirmation if users or their writes were affected.
-fn agreed_to_cancel(printer: &Printer, state: &RunState, yes: bool) -> Result<(), CliError> {
-    let off = state.called_off();
+fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) -> Result<(), CliError> {
     if state.finished() || !off.grave {
         return Ok(());
     }
