@@ -41,10 +41,13 @@ fn wrapped(line: &str, width: usize) -> String {
     let (mut out, mut used, mut bare) = (String::new(), 0, true);
     for (gap, unit) in units(line) {
         let (space, wide) = (gap.len(), columns(&unit));
-        if used + space + wide <= width {
+        // Words beside a command would become its arguments where its lines are copied. A label may precede it.
+        let alone = is_command(&unit);
+        let begins = bare || used + space == indent;
+        if used + space + wide <= width && (begins || !alone) {
             out.push_str(gap);
             out.push_str(&unit);
-            used += space + wide;
+            used = if alone { width } else { used + space + wide };
             bare = false;
             continue;
         }
@@ -52,15 +55,30 @@ fn wrapped(line: &str, width: usize) -> String {
         if !bare {
             out.push('\n');
         }
-        let left = if bare { space } else { indent }.min(width.saturating_sub(wide));
-        let (text, end) =
-            if wide <= width { (indented(left, &unit), left + wide) } else { continued(&unit, width) };
+        let left = if bare { space } else { indent };
+        let (text, end) = match wide <= width {
+            true => {
+                let left = left.min(width - wide);
+                (indented(left, &unit), left + wide)
+            }
+            false => continued(&unit, left, width),
+        };
         out.push_str(&text);
-        used = end;
+        used = if alone { width } else { end };
         bare = false;
     }
     out
 }
+
+/// Whether a unit is a command with arguments.
+fn is_command(unit: &str) -> bool {
+    let plain = without_colours(unit);
+    let words = plain.trim_start_matches(BEFORE);
+    words.starts_with("drctl ") && words.split(' ').count() > 2
+}
+
+/// Characters that may precede a command.
+const BEFORE: [char; 4] = ['`', '(', '\'', '['];
 
 fn indented(left: usize, text: &str) -> String {
     format!("{}{text}", " ".repeat(left))
@@ -68,12 +86,12 @@ fn indented(left: usize, text: &str) -> String {
 
 /// The columns of ` \`, after which a shell continues to read the command on the next line.
 const CONTINUES: usize = 2;
-/// Where a command continues.
+/// How much further right a command continues.
 const CONTINUED: usize = 4;
 
-/// A command that is wider than the terminal, with the width of its last line. It continues after a backslash, so that it can be copied
-/// and no word of it is broken.
-fn continued(command: &str, width: usize) -> (String, usize) {
+/// A command that is wider than the terminal, from this column on, with the width of its last line. It continues after a backslash, so that
+/// it can be copied and no word of it is broken.
+fn continued(command: &str, from: usize, width: usize) -> (String, usize) {
     let (mut out, mut used) = (String::new(), 0);
     for word in arguments(command) {
         let wide = columns(word);
@@ -83,10 +101,8 @@ fn continued(command: &str, width: usize) -> (String, usize) {
             used += 1 + wide;
             continue;
         }
-        let left = match used {
-            0 => 0,
-            _ => CONTINUED.min(width.saturating_sub(wide + CONTINUES)),
-        };
+        let left = if used == 0 { from } else { from + CONTINUED };
+        let left = left.min(width.saturating_sub(wide + CONTINUES));
         if used > 0 {
             out.push_str(" \\\n");
         }
@@ -171,7 +187,7 @@ fn units(line: &str) -> Vec<(&str, String)> {
             }
             _ => {
                 units.push((gap, word.to_owned()));
-                command = match plain.trim_start_matches(['`', '(', '\'']) {
+                command = match plain.trim_start_matches(BEFORE) {
                     "drctl" => Some(Reading::Verb),
                     // Options that a person adds to a command.
                     option if option.starts_with("--") => Reading::More.next(option).and_then(Reading::open),
@@ -199,7 +215,7 @@ enum Reading {
 }
 
 /// Characters that may follow the last part of a command.
-const ENDS: &[char] = &[',', ';', ':', '.', '`', ')'];
+const ENDS: &[char] = &[',', ';', ':', '.', '`', ')', ']'];
 
 impl Reading {
     /// The state after the next word, if that still belongs to it.
@@ -285,6 +301,31 @@ mod tests {
             let wide = lines(&format!("{line} again and again, until the line is longer"), 70);
             let rest = wide.lines().nth(1).unwrap();
             assert!(rest.starts_with(&" ".repeat(20)) && !rest.starts_with(&" ".repeat(21)), "{wide}");
+        }
+    }
+
+    /// Words beside it would become its arguments where somebody copies its lines.
+    #[test]
+    fn a_command_is_alone_on_its_lines_at_the_place_of_its_text() {
+        let run = "drctl runs resume sandbox-shop-failover-s1-1 --sandbox";
+        let text = format!("  took     real 25.9s, of which a person took more; {run} continues the run");
+        let shown = lines(&text, 80);
+        let at = shown.lines().position(|line| line.trim_start() == run).unwrap_or_else(|| panic!("{shown}"));
+        assert_eq!(shown.lines().nth(at + 1), Some("           continues the run"), "{shown}");
+        let skip = "drctl runs skip sandbox-shop-failover-s1-1 scale.nodes --reason TEXT --sandbox";
+        for (text, left) in [(format!("    {skip}"), 4), (format!("  ways on the way [{skip}] and more"), 2)]
+        {
+            for width in [40, 60, 72] {
+                let shown = lines(&text, width);
+                let first = shown.lines().find(|line| line.contains("drctl")).unwrap();
+                assert!(first.len() - first.trim_start().len() >= left, "{shown}");
+                assert!(first.ends_with(" \\"), "{shown}");
+                assert!(shown.lines().all(|line| line.len() <= width), "{shown}");
+                assert!(
+                    !shown.lines().any(|line| line.contains("--sandbox") && line.contains(" and")),
+                    "{shown}"
+                );
+            }
         }
     }
 
