@@ -291,6 +291,9 @@ impl View for Progress {
                     let head = self.head(event.at, state);
                     self.say(&format!("{head}{}{text}", after_the_end(event, state)));
                 }
+                if let Some(command) = to_type(event, state) {
+                    self.say(&command);
+                }
                 if let EventKind::StepFinished { step, .. }
                 | EventKind::StepFailed { step, .. }
                 | EventKind::GuardLost { step, .. }
@@ -386,6 +389,12 @@ fn owed_words(p: &Printer, what: &EventKind) -> Option<String> {
     })
 }
 
+/// The command that answers the question of an event. It has its own line, so that it can be copied.
+pub fn to_type(event: &Event, state: &RunState) -> Option<String> {
+    let EventKind::GateBlocked { rule, flag: Some(flag), .. } = &event.what else { return None };
+    Some(format!("    {}", state.to_type(*rule, flag)))
+}
+
 /// The line for an event; `None` for those that only programs need.
 pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
     let text = match &event.what {
@@ -424,10 +433,7 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
             format!("{step} found that somebody else already promoted the writer; the fence stays")
         }
         EventKind::StepSkipped { step, reason, .. } => format!("{step} skipped: {reason}"),
-        EventKind::GateBlocked { step, why, rule, flag } => {
-            let flag = flag.as_ref().map_or_else(String::new, |f| format!(" [{}]", state.to_type(*rule, f)));
-            format!("{step} {}: {why}{flag}", p.paint(YELLOW, "waits"))
-        }
+        EventKind::GateBlocked { step, why, .. } => format!("{step} {}: {why}", p.paint(YELLOW, "waits")),
         EventKind::Waived { waiver } => {
             format!("waived {}: {}", waiver.subject(&state.created.plan), waiver.reason)
         }

@@ -146,3 +146,18 @@ fn the_printed_answer_about_a_loss_that_grows_is_accepted_in_a_rehearsal() {
     assert!(out.contains("waived   exposure-above-rpo"), "{out}");
     assert!(out.contains("up to 6m of writes"), "{out}");
 }
+
+/// The one command that is needed can be copied: no bracket and no words are on its line.
+#[test]
+fn the_command_that_answers_a_question_has_its_own_line() {
+    let folder = Folder::with_plans();
+    let start = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=replica-lagging"];
+    let (_, out, err) = folder.run(&start);
+    let alone = |line: &str| line.starts_with("    drctl runs resume ") && line.ends_with(" --sandbox");
+    assert!(err.lines().any(alone) && !err.contains("[drctl"), "{err}");
+    // Nor does any other command of the screen have words behind it.
+    let behind =
+        |line: &str| line.split_once(" --sandbox ").is_some_and(|(command, _)| command.contains("drctl "));
+    assert!(!out.lines().any(behind), "{out}");
+    assert!(out.lines().any(|line| line.starts_with("  report   drctl report run ")), "{out}");
+}

@@ -147,7 +147,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
         p.line(&format!("  sandbox  scenario {scenario}, seed {seed}: nothing real changed"));
     }
     if let Some(old) = &report.continues {
-        p.line(&format!("  instead  of the unfinished run {old}; drctl report run {old} has its part"));
+        p.line(&format!("  instead  of the unfinished run {old}; for its part, run drctl report run {old}"));
     }
     // Without a move there is nothing to recover from.
     let moves = state.runbook.intent.has_rto() && report.drill != Some(Drill::Tabletop);
@@ -182,15 +182,14 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
         p.line(&format!("  note     {note}"));
     }
     changed(p, &report);
-    let everything = format!("{} has everything", state.created.command("report run", ""));
     // A rehearsal starts before its outage, so the time until the decision is not part of the run.
     let from = if state.epoch <= 1 && report.rto.applies() { " with detection and decision" } else { "" };
     let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}{from}, "));
     // A run that is only displayed has no elapsed real time.
-    p.line(&match told.real {
-        Dur::ZERO => format!("  {everything}"),
-        real => format!("  took     {passed}real {real}; {everything}"),
-    });
+    if told.real > Dur::ZERO {
+        p.line(&format!("  took     {passed}real {}", told.real));
+    }
+    p.line(&format!("  report   {}", state.created.command("report run", "")));
     // Last, so that it is on the screen however little of the rest is.
     next(p, state, &report, told.driven);
 }
@@ -303,14 +302,14 @@ pub fn out(state: &RunState) -> Option<String> {
 fn next(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
     if goes_on(state) && !driven && state.halted.is_none() {
         let resume = state.created.command("runs resume", "");
-        return p.line(&format!("  {}     {resume} continues the run", p.paint(RED, "next")));
+        return p.line(&format!("  {}     to continue the run: {resume}", p.paint(RED, "next")));
     }
     let Some(error) = &report.error else { return };
     if state.watch_paused() {
         let resume = state.created.command("runs resume", "");
         let held = if state.guards().is_empty() { "" } else { "; until then the run holds its guards" };
         p.line(&format!(
-            "  {}     {resume} continues to watch that users stay served{held}",
+            "  {}     continues to watch that users stay served{held}: {resume}",
             p.paint(YELLOW, "next")
         ));
         return;

@@ -170,7 +170,7 @@ pub fn hand_over(
     }
     let watch = state.created.command("runs watch", "");
     printer.note(&format!(
-        "another process drives the run: it has been notified of the waiver and continues by itself; {watch} shows it"
+        "another process drives the run: it has been notified of the waiver and continues by itself; to see it, run {watch}"
     ));
     if printer.format == Format::Json {
         printer.document(&serde_json::json!({ "run": run, "notified": true }));

@@ -157,6 +157,9 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
                     if let Some(words) = progress::words(printer, event, &state) {
                         printer.line(&format!("{} {words}", event.at.clock()));
                     }
+                    if let Some(command) = progress::to_type(event, &state) {
+                        printer.line(&command);
+                    }
                 }
                 Format::Jsonl => printer.line(&serde_json::to_string(event).unwrap_or_default()),
                 Format::Json => {}
@@ -173,7 +176,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
                 return Ok(exit::DONE);
             }
             let resume = state.created.command("runs resume", "");
-            printer.note(&format!("no process drives run {run}; {resume} continues it"));
+            printer.note(&format!("no process drives run {run}; to continue it, run {resume}"));
             return Ok(exit::WAITING);
         }
         world.block_on(world.sleep_until(world.now() + Dur(500)));
@@ -231,7 +234,7 @@ fn goes_on_with(state: &RunState) -> String {
     let waits = state.waits_for_people();
     let missing = waits.iter().find(|waits| waits.why.starts_with(approval::WAITING));
     missing.map_or_else(
-        || format!("{} continues the run", state.created.command("runs resume", "")),
+        || format!("to continue the run: {}", state.created.command("runs resume", "")),
         |waits| format!("the run is still {}", waits.why),
     )
 }

@@ -539,7 +539,7 @@ fn stopped(p: &Printer, state: &RunState) -> String {
     let show = state.created.command("runs show", "");
     let users = super::outcome::users(state);
     let why = state.halted.as_deref().unwrap_or("no process drives it");
-    format!("; {}{users} {why}; {show} lists the ways on", p.paint(RED, "STOPPED"))
+    format!("; {}{users} {why}; it lists the ways on: {show}", p.paint(RED, "STOPPED"))
 }
 
 fn row_json(state: &RunState) -> serde_json::Value {
