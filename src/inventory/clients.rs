@@ -40,10 +40,11 @@ pub fn endpoint_mismatch(plan: &Plan, estate: &Estate, now: Timestamp) -> Vec<(S
             };
             let to: Vec<_> = seen.fields.values().map(String::as_str).collect();
             let why = format!(
-                "points {} to {}, but {} takes writes in {writer}. Run drctl reprotect to point them there, then restart them",
+                "points {} to {}, but {} takes writes in {writer}. To point them there, run drctl reprotect {} --to {site}; then restart them",
                 component.name,
                 to.join(":"),
-                database.name
+                database.name,
+                plan.name
             );
             found.push((what, why));
         }

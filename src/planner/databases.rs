@@ -184,7 +184,10 @@ fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
     let by = by.map_or_else(|| "somebody".to_owned(), |(_, run, _)| format!("run {run}"));
     let facts =
         format!("{} was fenced by {by} and takes no writes. It is an old primary, not a replica", db.id);
-    let what = "run drctl failback or reprotect, which make it a standby first. If this is the server to use, cancel that run, or lift the fence by hand and run drctl observe";
+    let (plan, at) = (&draft.input.plan.name, &db.place.name);
+    let what = format!(
+        "make it a standby first: drctl reprotect {plan} --to {at}. If this is the server to use, cancel that run, or lift the fence by hand and run drctl observe"
+    );
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }
 

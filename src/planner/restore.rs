@@ -480,8 +480,8 @@ fn follow(draft: &mut Draft<'_>, component: &Component, spec: &Database, of: &Re
     for other in others {
         if safety::may_write(draft, &other, spec) || !rebuild::possible(draft, &other) {
             draft.notes.push(format!(
-                "{} stays on the old history. To make it a standby again, run drctl reprotect --to {}",
-                other.id, other.place.name
+                "{} stays on the old history. To make it a standby again, run drctl reprotect {} --to {}",
+                other.id, plan.name, other.place.name
             ));
         } else {
             rebuild::rejoin(draft, &other, &of.db, needs, OnFailure::Continue);

@@ -177,7 +177,10 @@ pub fn source_health(draft: &mut Draft<'_>) {
     } else {
         format!("probes are good: {}", good.join(", "))
     };
-    let what = "run drctl switchover, or use --outage-began TIME if probes cannot see the outage";
+    let (plan, to) = (&draft.input.plan.name, &draft.input.request.to);
+    let what = format!(
+        "use --outage-began TIME if probes cannot see the outage; otherwise run drctl switchover {plan} --to {to}"
+    );
     draft.refuse(Refusal::new(Rule::HealthySource, None, facts, what));
 }
 

@@ -87,12 +87,9 @@ fn no_waivers(draft: &mut Draft<'_>) {
         if draft.input.request.waivers.iter().any(|w| w.rule == rule) {
             let facts =
                 format!("a {} allows no data loss, so {rule} cannot be waived", draft.input.request.intent);
-            draft.refuse(Refusal::new(
-                Rule::NotRecoverable,
-                None,
-                facts,
-                "run drctl failover if you must accept a loss",
-            ));
+            let (plan, to) = (&draft.input.plan.name, &draft.input.request.to);
+            let what = format!("if you must accept a loss, run drctl failover {plan} --to {to}");
+            draft.refuse(Refusal::new(Rule::NotRecoverable, None, facts, what));
         }
     }
 }
@@ -171,8 +168,8 @@ fn both_write(draft: &mut Draft<'_>, store: &Store<'_>, spec: &Database, old: &D
     if safety::may_write(draft, old, spec) {
         let facts = format!("{} and {} both take writes", old.id, store.target.id);
         let what = format!(
-            "fence one of them and make it a standby: drctl reprotect --from SITE --to {}",
-            old.place.name
+            "fence one of them and make it a standby: drctl reprotect {} --from SITE --to {}",
+            draft.input.plan.name, old.place.name
         );
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&store.component.name), facts, what));
     }
@@ -245,8 +242,8 @@ fn can_move(
     }
     if !rebuilt && !streams(draft, &store.target, old) {
         let facts = format!("{} does not stream from {} and would never catch up", store.target.id, old.id);
-        let what =
-            format!("use a standby that streams: run drctl reprotect --to {}", store.target.place.name);
+        let (plan, to) = (&draft.input.plan.name, &store.target.place.name);
+        let what = format!("use a standby that streams: run drctl reprotect {plan} --to {to}");
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
     }
     if !rebuild::possible(draft, old) {
@@ -366,7 +363,7 @@ fn follow_all(draft: &mut Draft<'_>) {
             let left = draft.from.as_ref().is_some_and(|f| f.as_str() == other.place.name);
             if !left && safety::may_write(draft, &other, spec) {
                 let facts = format!("{} also takes writes", other.id);
-                let what = format!("run drctl reprotect --to {}, which fences it first", other.place.name);
+                let what = format!("fence it first: drctl reprotect {} --to {}", plan.name, other.place.name);
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&other.component), facts, what));
             } else if (left || !hands_on(draft, &other)) && rebuild::possible(draft, &other) {
                 let mut needs = [moved.as_slice(), std::slice::from_ref(&promotion)].concat();

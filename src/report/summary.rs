@@ -18,7 +18,7 @@ use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::kinds::{Fact, Operation};
 use crate::model::change::Change;
 use crate::model::evidence::Under;
-use crate::model::ids::{ComponentName, RunId, StepId};
+use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
 use crate::model::intent::{Drill, Intent};
 use crate::model::measure::Figure;
 use crate::model::time::Timestamp;
@@ -445,14 +445,18 @@ fn error(state: &RunState) -> Option<ReportError> {
             (
                 "past_return",
                 format!(
-                    "the restored server serves and stays; {close} closes the run as it is; then run drctl reprotect for the site of each standby"
+                    "the restored server serves and stays; {close} closes the run as it is; then run drctl reprotect {} --to SITE for the site of each standby",
+                    state.created.plan
                 ),
             )
         }
         (Mode::Cancelling, _) => {
             let back = match state.runbook.steps.iter().any(|s| moves_back(&s.action)) {
-                true => ", or drctl failback once the old site is back",
-                false => "",
+                true => {
+                    let from = state.runbook.from.as_ref().map_or("SITE", SiteName::as_str);
+                    format!(", or, once {from} is back, drctl failback {} --to {from}", state.created.plan)
+                }
+                false => String::new(),
             };
             let close = state.created.command("runs cancel", " --reason TEXT");
             ("past_return", format!("{}{back}; {close} closes it as it is", resume("")))

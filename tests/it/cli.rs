@@ -169,7 +169,7 @@ fn the_fence_is_paid_when_the_primary_returns() {
     assert_eq!(code, 5);
     let id = json(&out)["run_id"].as_str().unwrap().to_owned();
     let summary = folder.ok(&["runs", "show", &id, "--sandbox"]);
-    let command = format!("every later run and drctl runs resume {id} --sandbox try to fence it");
+    let command = format!("every later run does, and so does drctl runs resume {id} --sandbox");
     assert!(summary.contains(&command), "{summary}");
     // It is the only run that can be continued, so it needs no name.
     let (code, out, err) = folder.run(&["runs", "resume", "--sandbox", "--output", "json"]);

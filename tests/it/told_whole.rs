@@ -206,3 +206,32 @@ fn the_four_clocks_explain_every_duration_of_the_screen() {
         assert_eq!(glossary.matches(&format!("\n| {clock} | clock ")).count(), 1, "{clock}");
     }
 }
+
+/// A command without its plan would move every plan.
+#[test]
+fn every_printed_move_names_its_plan_and_its_site() {
+    for (scenario, more, moves) in [
+        ("calm", &[][..], 1),
+        ("region-lost", &[], 2),
+        (
+            "region-dark",
+            &["--waive", "unfenced-promotion", "--accept-data-loss", "5m", "--reason", "dark"],
+            2,
+        ),
+    ] {
+        let folder = Folder::with_plans();
+        let (_, out, err) = folder.run(&failover(scenario, more));
+        let shown = format!("{out}{err}");
+        let verbs = ["switchover", "failback", "reprotect", "failover"];
+        let of = |verb: &str| shown.split(&format!("drctl --sandbox {verb} ")).skip(1).collect::<Vec<_>>();
+        let all: Vec<&str> = verbs.iter().flat_map(|verb| of(verb)).collect();
+        assert!(all.len() >= moves, "{scenario}: {shown}");
+        assert!(all.iter().all(|rest| rest.starts_with("truststream --to us-")), "{scenario}: {shown}");
+        let bare = |verb: &&str| shown.contains(&format!("drctl {verb}"));
+        assert_eq!(verbs.iter().find(|verb| bare(verb)), None, "{shown}");
+        // A region that is dark has to be back first, and the server is what fences it then.
+        let dark = scenario == "region-dark";
+        assert_eq!(shown.contains("once us-west-2 is back, run drctl --sandbox reprotect"), dark, "{shown}");
+        assert_eq!(shown.contains("drctl --sandbox serve tries to fence it"), dark, "{shown}");
+    }
+}

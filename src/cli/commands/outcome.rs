@@ -164,8 +164,9 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     }
     if report.fence.state == "pending" {
         let resume = state.created.command("runs resume", "");
-        let words =
-            format!("keep clients away from the old primary; every later run and {resume} try to fence it");
+        let words = format!(
+            "keep clients away from the old primary; drctl serve tries to fence it, every later run does, and so does {resume}"
+        );
         p.line(&p.paint(YELLOW, &format!("           {words}")));
         for tried in state.owed().flat_map(|component| looks(state, component)) {
             p.line(&format!("           tried {tried}"));
@@ -503,11 +504,14 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     let plan = &state.created.plan;
     if state.runbook.intent == Intent::Restore {
         // The standby is in another site than the restored server, and follows the abandoned history.
-        p.line(&format!("           run drctl reprotect {plan} --to the site of each standby"));
+        p.line(&format!("           for the site of each standby, run drctl reprotect {plan} --to SITE"));
         return;
     }
     let from = report.from.as_deref().unwrap_or("SITE");
-    p.line(&format!("           run drctl reprotect {plan} --to {from}, or drctl failback"));
+    // Nothing that answers no fence becomes a standby.
+    let back = if report.fence.state == "pending" { format!("once {from} is back, ") } else { String::new() };
+    p.line(&format!("           {back}run drctl reprotect {plan} --to {from}"));
+    p.line(&format!("           or drctl failback {plan} --to {from}"));
 }
 
 fn truth(p: &Printer, report: &RunReport, told: &RunTiming<'_>) {
