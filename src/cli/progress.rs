@@ -2,9 +2,10 @@
 //! time.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 mod live;
+mod long;
 
 use live::{Live, Part};
 
@@ -35,6 +36,8 @@ pub struct Progress {
     label: String,
     history: History,
     late: RefCell<BTreeMap<StepId, Late>>,
+    /// The steps for which the ways around them were printed.
+    long: RefCell<BTreeSet<StepId>>,
 }
 
 impl Progress {
@@ -55,6 +58,7 @@ impl Progress {
             label: format!("{plan}: "),
             history: History::default(),
             late: RefCell::default(),
+            long: RefCell::default(),
         }
     }
 
@@ -64,8 +68,16 @@ impl Progress {
         Self { history, ..self }
     }
 
-    /// Prints once that a step takes longer than usual, and once that it takes much longer.
-    fn call_out(&self, step: &StepId, now: Timestamp, state: &RunState) {
+    /// Prints once that a step takes longer than expected, with the ways around it; once that it takes longer than usual; and once that it
+    /// takes much longer than that.
+    fn call_out(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState) {
+        if !self.long.borrow().contains(step)
+            && let Some((words, ways)) = long::called_out(state, step, why, now)
+        {
+            self.long.borrow_mut().insert(step.clone());
+            self.say(&format!("{}{words}", self.head(now, state)));
+            ways.iter().for_each(|way| self.say(way));
+        }
         let Some(beyond) = self.history.late(state, step, now) else { return };
         let late = beyond.late;
         if self.late.borrow().get(step).is_some_and(|said| *said >= late) {
@@ -80,7 +92,8 @@ impl Progress {
             }
             Late::Stalled => {
                 let word = self.printer.paint(RED, "STALLED");
-                format!("{label}{step} {word}: it takes {}; a person should check it", beyond.words())
+                let show = state.created.command("runs show", "");
+                format!("{label}{step} {word}: it takes {}; a person should check it: {show}", beyond.words())
             }
         });
     }
@@ -308,7 +321,7 @@ impl View for Progress {
     }
 
     fn waiting(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState) {
-        self.call_out(step, now, state);
+        self.call_out(step, why, now, state);
         if self.bar.is_none() {
             return;
         }

@@ -234,8 +234,8 @@ impl RunState {
         })
     }
 
-    /// The alternatives to a failed step.
-    fn around(&self, i: usize) -> Vec<Way> {
+    /// The alternatives to a step that failed, or takes too long.
+    pub fn around(&self, i: usize) -> Vec<Way> {
         let step = self.step(i);
         let resume = self.created.command("runs resume", "");
         let mut ways = Vec::new();

@@ -235,3 +235,18 @@ fn every_printed_move_names_its_plan_and_its_site() {
         assert_eq!(shown.contains("drctl --sandbox serve tries to fence it"), dark, "{shown}");
     }
 }
+
+/// Skipping works while the step runs, and nobody should have to wait for its timeout to learn why it is not done.
+#[test]
+fn a_step_that_is_much_too_slow_names_the_cause_and_the_ways_around_it_before_its_timeout() {
+    let folder = Folder::with_plans();
+    let (_, _, err) = folder.run(&failover("capacity-short", &[]));
+    let at = |words: &str| err.find(words).unwrap_or_else(|| panic!("{words}: {err}"));
+    let (told, failed) = (at("scale.nodes is not done after "), at("scale.nodes failed"));
+    assert!(told < failed, "{err}");
+    let between = &err[told..failed];
+    assert!(between.contains("InsufficientInstanceCapacity"), "{between}");
+    let skip = format!("\n    drctl runs skip {RUN} scale.nodes --reason TEXT --sandbox\n");
+    assert!(between.contains(&skip), "{between}");
+    assert_eq!(err.matches("scale.nodes is not done after").count(), 1, "{err}");
+}
