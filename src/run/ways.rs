@@ -87,6 +87,24 @@ impl CalledOff {
     }
 }
 
+/// What a person accepts with the flags that let a blocked step continue, and what follows.
+fn accepts(flag: &str, step: &str) -> String {
+    let words: Vec<&str> = flag.split(' ').collect();
+    let after = |option: &str| {
+        let pairs = words.windows(2).filter(move |pair| pair[0] == option);
+        pairs.map(|pair| pair[1]).collect::<Vec<_>>()
+    };
+    let waived = after("--waive");
+    let of: Vec<&str> = waived.iter().filter_map(|waived| waived.split_once(':')).map(|(_, of)| of).collect();
+    match after("--accept-data-loss").first() {
+        Some(bound) if !of.is_empty() => {
+            format!("accepts a loss of up to {bound} on your authority, then promotes {}", of.join(", "))
+        }
+        _ if waived.is_empty() => format!("accepts on your authority that {step} continues"),
+        _ => format!("accepts {} on your authority, then continues with {step}", waived.join(", ")),
+    }
+}
+
 /// The number of steps that the sentence names.
 const SHOWN: usize = 6;
 
@@ -204,11 +222,8 @@ impl RunState {
         ways.extend(self.blocked_steps().map(|(i, flag, waives)| {
             let step = &self.step(i).id;
             match waives {
-                true => way(
-                    of("runs resume", &format!(" {flag}")),
-                    &format!("accepts on your authority what {step} waits for; the waiver stays on record"),
-                ),
-                false => way(flag.to_owned(), &format!("answers {step}")),
+                true => way(of("runs resume", &format!(" {flag}")), &accepts(flag, step.as_str())),
+                false => way(flag.to_owned(), &self.after_answer(i)),
             }
         }));
         let close = of("runs cancel", " --reason TEXT");
@@ -217,6 +232,22 @@ impl RunState {
             false => way(close, &self.called_off().words()),
         });
         ways
+    }
+
+    /// What follows an answer to a step that waits for a person.
+    fn after_answer(&self, i: usize) -> String {
+        let id = &self.step(i).id;
+        if !matches!(self.step(i).action, Action::Gate(Gate::Approval { .. })) {
+            return format!("says whether {id} ran, then continues the run");
+        }
+        let steps = (0..self.steps.len()).map(|i| self.step(i));
+        let after = steps.filter(|step| step.needs.iter().any(|need| need.step == *id));
+        let next: Vec<&str> = after.map(|step| step.id.as_str()).collect();
+        match next.as_slice() {
+            [] => "continues the run".to_owned(),
+            some if some.len() <= SHOWN => format!("lets the run continue with {}", some.join(", ")),
+            some => format!("lets the run continue with {} steps, such as {}", some.len(), some[0]),
+        }
     }
 
     /// Whether a step failed and stopped the run.

@@ -3,13 +3,16 @@
 use drctl::model::authority::{Authority, Operator};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
+use drctl::model::waiver::Rule;
 use drctl::record::action::{Action, Check, Write};
 use drctl::record::event::{EventKind, Outcome};
 use drctl::record::runbook::{OnFailure, Phase, Step};
 use drctl::run::RunState;
 use drctl::run::state::{Mode, Status};
 
-use crate::decided::{DONE, cancelled, command, component, db, minutes, promote, scale, step, under_way};
+use crate::decided::{
+    DONE, after, cancelled, command, component, db, minutes, promote, scale, step, under_way,
+};
 use crate::rig::BEGAN;
 
 fn guard() -> Action {
@@ -177,4 +180,25 @@ fn somebody_decides_before_the_other_ways_do_anything() {
     undoing.mode = Mode::Cancelling;
     undoing.cancelled_at = Some(minutes(2));
     assert_ne!(commands(&undoing)[0], "ack run");
+}
+
+/// The result of a command is what it does, not that it was given.
+#[test]
+fn the_answer_to_a_blocked_step_says_what_is_accepted_and_what_follows() {
+    let means = |action: Action, flag: &str, rule: Option<Rule>| {
+        let status = Status::Blocked { why: "w".to_owned(), rule, flag: Some(flag.to_owned()) };
+        let next = (after(step("b", scale()), &["a"]), Status::Pending);
+        under_way(vec![(step("a", action), status), next]).ways_on()[0].means.clone()
+    };
+    let bound = "--waive unfenced-promotion:db --accept-data-loss 9m --reason TEXT";
+    assert_eq!(
+        means(promote(), bound, Some(Rule::UnfencedPromotion)),
+        "accepts a loss of up to 9m on your authority, then promotes db"
+    );
+    assert_eq!(
+        means(scale(), "--waive guard-unread:db --reason TEXT", Some(Rule::GuardUnread)),
+        "accepts guard-unread:db on your authority, then continues with a"
+    );
+    let asked = means(command(false), "drctl runs done run a, or drctl runs skip run a", None);
+    assert_eq!(asked, "says whether a ran, then continues the run");
 }
