@@ -145,6 +145,8 @@ fn plan_show_says_what_is_to_be_expected_and_a_run_says_what_is_slow() {
     let folder = Folder::with_plans();
     let show = ["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"];
     assert!(folder.ok(&show).contains("from estimates only"), "{}", folder.ok(&show));
+    // A step that waits for another one with any result says so.
+    assert!(folder.ok(&show).contains(", with any result"), "{}", folder.ok(&show));
     let failover = |scenario: &str, seed: u64| {
         let seed = seed.to_string();
         let args =

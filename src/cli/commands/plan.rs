@@ -1,5 +1,7 @@
 //! `drctl plan show`
 
+use std::collections::BTreeSet;
+
 use super::foreseen::Begins;
 use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
@@ -185,21 +187,46 @@ fn show_step(p: &Printer, step: &Step, is_critical: bool) {
     let mark = if is_critical { "*" } else { " " };
     let background = if step.background { " (in the background; no step waits for it)" } else { "" };
     p.line(&format!("{mark} {:<28} {}{background}", step.id, step.action));
-    let needs: Vec<_> = step
-        .needs
-        .iter()
-        .map(|n| if n.settled { format!("{} over", n.step) } else { n.step.to_string() })
-        .collect();
-    let after = if needs.is_empty() { "at once".to_owned() } else { format!("after {}", few(&needs)) };
+    let after = after(step);
     // A gate has no duration of its own; it waits as long as needed.
     let takes = match step.estimate.timeout_ms {
         Dur::ZERO => String::new(),
         most => format!("; expected {}, at most {most}", step.estimate.expected_ms),
     };
     p.line(&p.paint(DIM, &format!("    {after}{takes}")));
+    let mut shown = BTreeSet::new();
     for call in calls(&step.action) {
-        let word = if call.mutates { "calls" } else { "looks" };
-        p.line(&p.paint(DIM, &format!("    {word} {}:{} at {}", call.service, call.operation, call.at)));
+        let word = if call.mutates { "calls" } else { "reads" };
+        let line = format!("    {word} {}:{} at {}", call.service, call.operation, call.at);
+        if call.mutates || shown.insert(line.clone()) {
+            p.line(&p.paint(DIM, &line));
+        }
+    }
+}
+
+/// When a step begins: after steps that must succeed, and after others that must only end.
+fn after(step: &Step) -> String {
+    let of = |settled| {
+        let needs = step.needs.iter().filter(|need| need.settled == settled);
+        needs.map(|need| need.step.to_string()).collect::<Vec<_>>()
+    };
+    let (done, ended) = (of(false), of(true));
+    let verb = if ended.len() == 1 { "ends" } else { "end" };
+    let ended = (!ended.is_empty()).then(|| format!("{} {verb}, with any result", and(&ended)));
+    let done = (!done.is_empty()).then(|| few(&done));
+    match (done, ended) {
+        (None, None) => "at once".to_owned(),
+        (Some(done), None) => format!("after {done}"),
+        (None, Some(ended)) => format!("after {ended}"),
+        (Some(done), Some(ended)) => format!("after {done}; and after {ended}"),
+    }
+}
+
+/// Names as a list in a sentence.
+fn and(names: &[String]) -> String {
+    match names {
+        [first, last] => format!("{first} and {last}"),
+        names => few(names),
     }
 }
 
