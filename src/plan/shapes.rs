@@ -57,7 +57,7 @@ const HOOK: Keys = Keys {
     fields: &[
         req("at", Shape::Name, "before or after a phase, for example after.promote or before.redirect.www"),
         req("name", Shape::Name, "its name"),
-        req("step", Shape::Keys(&HOOK_STEP), "a description"),
+        req("step", Shape::Keys(&HOOK_STEP), "the command that the hook runs"),
         opt("on_failure", Shape::OneOf(&["halt", "continue"]), "halt if absent"),
         opt(
             "change",

@@ -27,7 +27,7 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Event {
     /// When, by a clock that never runs backwards within a run.
     pub at: Timestamp,
-    /// What.
+    /// What happened.
     #[serde(flatten)]
     pub what: EventKind,
 }
@@ -248,9 +248,8 @@ pub enum EventKind {
         /// The process, as text for people.
         owner: String,
     },
-    /// A process continues a run that an operator of this store adopted. From here the run holds its guards under another name, and drctl
-    /// takes over those that it holds under its earlier one. A process of the store that the run came from then reads another holder, and
-    /// makes no more calls.
+    /// A process continues a run that an operator of this store adopted. From now on the run has a new guard name. drctl takes over guards
+    /// that still have the old name. A process of the store that the run came from then reads another holder, and makes no more calls.
     Adopted {
         /// The new holder of the guards of the run.
         holder: String,
@@ -259,7 +258,7 @@ pub enum EventKind {
     },
     /// A process that continues the run uses endpoints that are not in the terms of the run.
     EndpointsUsed {
-        /// Those.
+        /// The endpoints.
         endpoints: Vec<Endpoint>,
     },
     /// A probe changed its state: `consecutive` samples in a row agree.
@@ -455,7 +454,7 @@ pub enum EventKind {
     },
     /// A person waived a refusal during the run.
     Waived {
-        /// What.
+        /// The waiver.
         waiver: Waiver,
     },
     /// The component continues without a proven fence because of a waiver. Nothing is promoted yet. After the promotion, its fence is pending.
@@ -486,7 +485,7 @@ pub enum EventKind {
     },
     /// drctl refused the request of a person.
     SignalRefused {
-        /// What.
+        /// The request.
         signal: Signal,
         /// The person.
         who: Person,
@@ -593,7 +592,7 @@ pub enum EventKind {
     },
     /// The run is over.
     RunFinished {
-        /// How the step ended.
+        /// How the run ended.
         outcome: Outcome,
     },
 }

@@ -92,7 +92,7 @@ const BACKUPS: Keys = Keys {
         opt(
             "preload",
             Shape::List(&Shape::Name),
-            "libraries that a copy preloads; if absent, those of the live server except the ones that act on their own",
+            "libraries that a copy preloads; if absent, those of the live server except libraries that start background workers",
         ),
     ],
 };

@@ -9,7 +9,7 @@ use crate::model::time::{Dur, Timestamp};
 /// An HTTP `Date` has no fractions of a second (RFC 9110, 5.6.7), so the answer may be this much later.
 const SECOND: Dur = Dur::secs(1);
 /// The proof of a fence.
-const PROVEN: &str = "only the group of the fence is attached and active, and the server restarted after this run requested a restart, which ended all earlier sessions";
+const PROVEN: &str = "only the fence group is attached, and the restart ended all sessions";
 /// The prefix of a token.
 const TOKEN: &str = "restart accepted ";
 

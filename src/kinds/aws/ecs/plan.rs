@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::capacity::{
-    CAPACITY, CAPACITY_FLOOR, CapacityShare, PROCEED_AT, SCALE_TIMEOUT, capacity_share,
-};
+use crate::kinds::shared::capacity::{CAPACITY, CapacityShare, PROCEED_AT, SCALE_TIMEOUT, capacity_share};
 use crate::model::document::Node;
 use crate::model::ids::SiteName;
 use crate::model::read::map;
-use crate::model::shape::{Keys, Shape, req};
+use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax::Syntax;
 
 /// A service in each site.
@@ -64,7 +62,11 @@ const SERVICE_AT: Keys = Keys {
         req("cluster", Shape::Written(&CLUSTER), "name of the ECS cluster"),
         req("service", Shape::Written(&SERVICE), "name of the service in the cluster"),
         CAPACITY,
-        CAPACITY_FLOOR,
+        opt(
+            "capacity_floor",
+            Shape::Int(0, 10_000),
+            "the smallest number of tasks; drctl uses it if the source does not answer",
+        ),
         PROCEED_AT,
         SCALE_TIMEOUT,
     ],
