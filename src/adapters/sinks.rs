@@ -19,7 +19,7 @@ use crate::world::World;
 const PATIENCE: Dur = Dur::secs(20);
 const BYTES_A_SECOND: u64 = 50_000;
 
-/// Maximum difference between the clock here and a sink's. A lock until a wrong time cannot be undone.
+/// Maximum difference between the clock here and a sink's. A lock with a wrong end date cannot be removed.
 pub const SKEW: Dur = Dur::mins(15);
 
 /// A bundle to deliver.
@@ -110,7 +110,7 @@ impl Sinks {
             };
             let off = date.map(|date| (date.since(self.world.shown())).max(self.world.shown().since(date)));
             if let Some(off) = off.filter(|off| *off > SKEW) {
-                let why = format!("its clock and the clock of this machine differ by {off}, and a lock until a wrong time cannot be removed");
+                let why = format!("its clock and the clock of this machine differ by {off}, and a lock with a wrong end date cannot be removed");
                 return Err(SinkError::Differs(why));
             }
             let written = match sink.place.cloud {

@@ -104,7 +104,7 @@ pub struct Global {
 fn pace(text: &str) -> Result<f64, String> {
     let pace = text.parse().ok().filter(|pace| (0.001..=1e9).contains(pace));
     pace.ok_or_else(|| {
-        "a pace is how many seconds of the rehearsal go by in one of yours, such as 60: a number from 0.001 to 1000000000"
+        "--pace is the number of virtual seconds per real second, such as 60: a number from 0.001 to 1000000000"
             .to_owned()
     })
 }
@@ -177,7 +177,7 @@ pub enum Command {
     /// Test notifications, or show what was sent
     #[command(after_help = NOTIFY_HELP)]
     Notify(NotifyArgs),
-    /// Say yes to a run's question
+    /// Approve a step that waits for approval
     #[command(
         after_help = "Example:\n  DRCTL_KEY=~/.ssh/drctl.pub drctl approve 20261122-truststream-failover-1c2d\n  drctl approve 20261122-truststream-failover-1c2d approve.go --for 10m"
     )]
@@ -187,7 +187,7 @@ pub enum Command {
         after_help = "Example:\n  drctl override 20261122-truststream-failover-1c2d --reason 'DBA unreachable, users down'"
     )]
     Override(AnswerArgs),
-    /// Say no to a run's question
+    /// Reject a step that waits for approval
     Reject(AnswerArgs),
     /// Hold drills when they are due, by `schedules:` in drctl.yaml
     #[command(after_help = SERVE_HELP)]
@@ -205,7 +205,7 @@ pub enum Command {
         after_help = "Examples:\n  drctl policy explain truststream --severity P1\n  drctl policy explain truststream --intent failover --output json\n  drctl policy explain truststream --intent switchover --at 2026-12-24T20:00:00+01:00"
     )]
     Policy(PolicyArgs),
-    /// Make the key that your approvals are signed with, or show it
+    /// Create or show your signing key
     #[command(
         after_help = "Examples:\n  drctl key new alice --out ~/.ssh/drctl\n  drctl key show ~/.ssh/drctl.pub"
     )]

@@ -321,7 +321,7 @@ impl Uploader<'_> {
         }
         if manifest.timestamp > now + SKEW {
             return Err(format!(
-                "the bundle was sealed at {}, but it is {now} here. One of the clocks was wrong, and a lock until a wrong time cannot be removed",
+                "the bundle was sealed at {}, but it is {now} here. One of the clocks was wrong, and a lock with a wrong end date cannot be removed",
                 manifest.timestamp
             ));
         }

@@ -466,7 +466,7 @@ pub const FINDINGS: &[Explanation] = &[
     e(
         "policy-nobody-can-override",
         "Not enough people can override the approvals of an emergency.",
-        "The policy provides an override, but nobody has the role for it, or nobody else is left who must agree at once.",
+        "The policy provides an override, but nobody has the role for it, or too few other people have the roles that must agree immediately.",
         "Give people the roles, or change `policy: {override: ...}`. `at: []` means that no override is possible.",
     ),
     e(

@@ -516,7 +516,7 @@ pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
         tell: Vec::new(),
         ends: false,
         acknowledges: Vec::new(),
-        subject: format!("[NOT READY] a recovery of {plan}"),
+        subject: format!("[NOT READY] {plan}: a recovery would fail or miss its objectives"),
         fields: vec![
             field("WHAT", "a recovery would fail or miss its objectives"),
             field("WHY", why),
@@ -529,13 +529,12 @@ pub fn unready(plan: &str, since: Timestamp, why: &str) -> Notice {
 
 /// The message that the problems of a plan are solved.
 pub fn ready_again(plan: &str, since: Timestamp) -> Notice {
-    let fields =
-        vec![field("WHAT", "the problems of a recovery are solved"), field("SINCE", since.to_string())];
+    let fields = vec![field("WHAT", "a recovery would work again"), field("SINCE", since.to_string())];
     Notice {
         key: format!("{plan}/ready/{since}"),
         kind: Kind::Resolved,
         ends: true,
-        subject: format!("[READY AGAIN] a recovery of {plan}"),
+        subject: format!("[READY AGAIN] {plan}: a recovery would work again"),
         fields,
         ..unready(plan, since, "")
     }

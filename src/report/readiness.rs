@@ -13,7 +13,6 @@ use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engin
 use crate::kinds::{Role, Sight, State, Target};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::{CloudProvider, Place};
-use crate::model::plain::count;
 use crate::model::readiness::{Area, Check, Quota, Reading, Standing, check, not, ready};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::worst::worst_first;
@@ -285,12 +284,11 @@ impl Evaluation<'_> {
                 }
                 Some(wanted) => match &there.last_failure {
                     Some(why) => {
-                        let facts = format!(
-                            "it may have {wanted} {unit}s, but its last scaling activity failed: {why}"
-                        );
+                        let facts =
+                            format!("it needs {wanted} {unit}s, but its last scaling activity failed: {why}");
                         not(Standing::Degraded, facts, "correct the cause that the scaling activity names")
                     }
-                    None => ready(format!("it may have {wanted} {unit}s of {}", there.size.max)),
+                    None => ready(format!("it needs {wanted} {unit}s; the maximum is {}", there.size.max)),
                 },
             };
             Some(check(Area::Capacity, about, told))
@@ -357,9 +355,13 @@ impl Evaluation<'_> {
                 Some(not(Standing::Unknown, facts, "run drctl observe, or a drill, which makes the calls"))
             }
             State::Granted(of) => Some(ready(format!(
-                "the policies of {} allow {} that drctl checked",
+                "{} may make {} that drctl checked",
                 of.principal,
-                count(of.asked, "call, the only one|calls, all of those")
+                match of.asked {
+                    1 => "the call".to_owned(),
+                    2 => "both calls".to_owned(),
+                    n => format!("all {n} calls"),
+                }
             ))),
             _ => None,
         });

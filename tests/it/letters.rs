@@ -358,8 +358,8 @@ fn what_nobody_did_is_told_with_what_to_do() {
                 "[MISSED] the drill of schedule weekly, due 2026-03-01T00:00:00.000Z".to_owned(),
                 false
             ),
-            ("overdue", "[NOT READY] a recovery of shop".to_owned(), false),
-            ("resolved", "[READY AGAIN] a recovery of shop".to_owned(), true),
+            ("overdue", "[NOT READY] shop: a recovery would fail or miss its objectives".to_owned(), false),
+            ("resolved", "[READY AGAIN] shop: a recovery would work again".to_owned(), true),
         ]
     );
 }

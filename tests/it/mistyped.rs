@@ -16,7 +16,7 @@ fn a_command_that_was_nearly_right_names_the_right_one() {
         (&["failover", "truststream", "--to", "us-east-1", "-severity=P0"], "--severity"),
         (
             &["failover", "truststream", "--to", "us-east-1", "--sandbox", "--pace", "fast"],
-            "a pace is how many seconds",
+            "--pace is the number of virtual seconds",
         ),
         (&["failover", "truststrem", "--to", "us-east-1", "--sandbox"], "did you mean `truststream`?"),
         (&["failover", "unheard-of", "--to", "us-east-1", "--sandbox"], "one of: "),

@@ -207,15 +207,15 @@ fn show(p: &Printer, plan: &Plan, (down, to): (&SiteName, &SiteName), findings: 
     p.line(&format!("{}, if {down} were down: recovery to {to}", plan.name));
     for f in findings {
         let word = match f.needs {
-            Needs::Yes => p.paint(RED, "needs it "),
-            Needs::Asks => p.paint(YELLOW, "asks     "),
-            Needs::Unknown => p.paint(YELLOW, "unknown  "),
-            Needs::Tried => p.paint(DIM, "tried    "),
-            Needs::No => p.paint(GREEN, "does not "),
+            Needs::Yes => p.paint(RED, "needs it   "),
+            Needs::Asks => p.paint(YELLOW, "asks       "),
+            Needs::Unknown => p.paint(YELLOW, "unknown    "),
+            Needs::Tried => p.paint(DIM, "tried      "),
+            Needs::No => p.paint(GREEN, "independent"),
         };
         p.line(&format!("  {word} {:<10} {}: {}", f.kind, f.what, f.why));
         if let Some(fix) = &f.fix {
-            p.line(&format!("            {:<10} {}", "", p.paint(DIM, fix)));
+            p.line(&format!("              {:<10} {}", "", p.paint(DIM, fix)));
         }
     }
     let count = |needs| findings.iter().filter(|f| f.needs == needs).count();
