@@ -15,7 +15,10 @@ use crate::adapters::sandbox::scenario::SCENARIOS;
 use crate::executor::create::replay;
 use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
-use crate::plan::Plan;
+use crate::model::duty::{Decision, Duty};
+use crate::model::severity::Severity;
+use crate::model::waiver::{Rule, Scope};
+use crate::plan::{Plan, catalog};
 
 /// Set only by the scripts of `drctl completions`.
 const ASKED: &str = "_DRCTL_COMPLETE";
@@ -24,7 +27,14 @@ const RUNS: usize = 50;
 
 /// If a shell asks for completions, answers and ends this process; otherwise does nothing.
 pub fn answer() {
-    CompleteEnv::with_factory(args::command).var(ASKED).bin("drctl").completer("drctl").complete();
+    CompleteEnv::with_factory(command).var(ASKED).bin("drctl").completer("drctl").complete();
+}
+
+/// The command line with what is typed without its verb: `drctl plan NAME` shows a plan.
+fn command() -> Command {
+    args::command().mut_subcommand("plan", |plan| {
+        plan.arg(Arg::new("shown").value_name("PLAN").add(ArgValueCandidates::new(plans)))
+    })
 }
 
 /// The script that lets a shell ask.
@@ -59,6 +69,12 @@ fn candidates(arg: Arg) -> Arg {
         ("plan" | "plans", _) => plans,
         ("run", _) => runs,
         ("step", _) => steps,
+        ("waive", _) => waivable,
+        ("severity", _) => severities,
+        ("tier", _) => tiers,
+        ("decide", _) => decisions,
+        ("duty", _) => duties,
+        ("id", _) => explained,
         _ => return arg,
     };
     arg.add(ArgValueCandidates::new(fill))
@@ -119,6 +135,42 @@ fn sites() -> Vec<CompletionCandidate> {
 
 fn components() -> Vec<CompletionCandidate> {
     named(all_plans().iter().flat_map(|plan| plan.components.keys().map(ToString::to_string)))
+}
+
+/// Refusals that a person may accept, alone and with each component of the plans.
+fn waivable() -> Vec<CompletionCandidate> {
+    let components: Vec<String> = all_plans()
+        .iter()
+        .flat_map(|plan| plan.components.keys().map(ToString::to_string).collect::<Vec<_>>())
+        .collect();
+    let of = |rule: &Rule| {
+        let with = components.iter().filter(|_| rule.scope() != Scope::Run);
+        let with: Vec<String> = with.map(|component| format!("{}:{component}", rule.id())).collect();
+        [vec![rule.id().to_owned()], with].concat()
+    };
+    named(Rule::ALL.iter().filter(|rule| rule.waivable()).flat_map(of))
+}
+
+fn severities() -> Vec<CompletionCandidate> {
+    named(Severity::ALL.iter().map(|severity| severity.id().to_owned()))
+}
+
+fn tiers() -> Vec<CompletionCandidate> {
+    let known = context().map(|context| context.settings.tiers.keys().cloned().collect::<Vec<_>>());
+    named(known.unwrap_or_default())
+}
+
+fn decisions() -> Vec<CompletionCandidate> {
+    named(Decision::ALL.iter().map(|decision| decision.id().to_owned()))
+}
+
+fn duties() -> Vec<CompletionCandidate> {
+    named(Duty::ALL.iter().map(|duty| duty.id().to_owned()))
+}
+
+/// The findings and refusals that have an explanation.
+fn explained() -> Vec<CompletionCandidate> {
+    named(catalog::ids().map(str::to_owned))
 }
 
 fn scenarios() -> Vec<CompletionCandidate> {

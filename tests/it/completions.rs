@@ -48,6 +48,22 @@ fn a_shell_knows_plans_sites_components_runs_and_steps() {
     folder.run(&["failover", "truststream", "--to", "us-east-1", "--sandbox=capacity-short", "--yes"]);
     let open = offered(&folder, &["drctl", "--sandbox", "runs", "skip", "x", "promote."]);
     assert!(open.contains(&"promote.db".to_owned()), "{open:?}");
+    // Words with a fixed meaning.
+    for (words, word) in [
+        (
+            &["drctl", "failover", "truststream", "--waive", "unfenced-promotion:"][..],
+            "unfenced-promotion:db",
+        ),
+        (&["drctl", "failover", "truststream", "--severity", ""], "P1"),
+        (&["drctl", "failover", "--tier", "crit"], "critical"),
+        (&["drctl", "ack", "x", "--decide", "fix"], "fix-forward"),
+        (&["drctl", "explain", "guard-h"], "guard-held"),
+        (&["drctl", "duties", "done", "x", "post"], "post-mortem"),
+        (&["drctl", "plan", "trust"], "truststream"),
+    ] {
+        let all = offered(&folder, words);
+        assert!(all.iter().any(|one| one.ends_with(word.rsplit(':').next().unwrap())), "{words:?}: {all:?}");
+    }
     // An invalid plan does not hide the others, and no message disturbs the typed line.
     std::fs::write(folder.path().join("plans/broken.yaml"), "plan: [").unwrap();
     assert_eq!(offered(&folder, &["drctl", "failover", "trust"]), ["truststream"]);
@@ -86,6 +102,27 @@ fn options_that_mean_nothing_to_a_command_are_neither_shown_nor_taken() {
     );
     // Rehearsals have a readable journal.
     folder.ok(&["status", "--sandbox"]);
+}
+
+/// Of the runs that a command can start, only some can lose data.
+#[test]
+fn a_loss_is_accepted_only_for_a_run_that_can_lose_data() {
+    let folder = Folder::with_plans();
+    let show = ["plan", "show", "truststream", "--to", "us-east-1", "--sandbox", "--intent"];
+    for words in [
+        &["drill", "truststream", "--mode", "live"][..],
+        &["drill", "truststream", "--mode", "isolated"],
+        &[&show[..], &["switchover"]].concat(),
+        &[&show[..], &["reprotect"]].concat(),
+    ] {
+        let (code, out, err) = folder.run(&[words, &["--accept-data-loss=5m"]].concat());
+        let said = err.contains("--accept-data-loss has no effect on `drctl");
+        assert!(code == 2 && said, "{words:?}: {code} {out}{err}");
+    }
+    for words in [&["drill", "truststream", "--sandbox"][..], &[&show[..], &["failover"]].concat()] {
+        let (_, out, err) = folder.run(&[words, &["--accept-data-loss=5m"]].concat());
+        assert!(!err.contains("has no effect"), "{words:?}: {out}{err}");
+    }
 }
 
 #[test]

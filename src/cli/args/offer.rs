@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
-use super::DrillMode;
+use super::{DrillMode, IntentArg};
 
 /// Options of a new rehearsal.
 const REHEARSES: &[&str] = &["sandbox", "seed", "pace"];
@@ -66,6 +66,14 @@ fn simulates(command: &ArgMatches) -> bool {
     matches!(mode, Some(DrillMode::Rehearsal))
 }
 
+/// Whether the command starts or shows a run that loses nothing: a drill that is no failover, or the runbook of a planned move.
+fn loses_nothing(command: &ArgMatches) -> bool {
+    let mode = command.try_get_one::<DrillMode>("mode").ok().flatten();
+    let intent = command.try_get_one::<IntentArg>("intent").ok().flatten();
+    matches!(mode, Some(DrillMode::Isolated | DrillMode::Live))
+        || intent.is_some_and(|intent| !matches!(intent, IntentArg::Failover))
+}
+
 /// Refuses options that have no effect on the given command, and options of a rehearsal for a command that is live.
 ///
 /// # Errors
@@ -78,7 +86,8 @@ pub fn refuse(matches: &ArgMatches) -> Result<(), clap::Error> {
     }
     let typed =
         |id: &&&str| at.try_contains_id(id).is_ok() && at.value_source(id) == Some(ValueSource::CommandLine);
-    let options = meaningless(&verbs).concat();
+    let options =
+        [meaningless(&verbs).concat(), LOSS.iter().filter(|_| loses_nothing(at)).copied().collect()].concat();
     let verb = verbs.join(" ");
     let Some(option) = options.iter().find(typed) else {
         let Some(option) = DRIVES.iter().find(typed).filter(|_| !typed(&&"sandbox") && !simulates(at)) else {

@@ -76,6 +76,8 @@ fn command(out: &mut String, command: &mut clap::Command, path: &str, depth: usi
         .get_arguments()
         .filter(|a| depth == 2 && path == "drctl" || !a.is_global_set())
         .filter(|a| !matches!(a.get_id().as_str(), "help" | "version"))
+        // A command refuses an option that it hides.
+        .filter(|a| a.is_global_set() || !a.is_hide_set())
         .map(|a| vec![typed(a), if a.is_required_set() { "required. " } else { "" }.to_owned() + &meaning(a)])
         .collect();
     table(out, &["Argument", "Meaning"], &rows);
