@@ -28,6 +28,31 @@ fn a_command_that_was_nearly_right_names_the_right_one() {
     assert!(!err.contains("drctl runs nonsense"), "{err}");
 }
 
+/// A name that the plan does not have is no refusal that a person could accept.
+#[test]
+fn a_site_or_component_that_is_none_is_a_mistake() {
+    let folder = Folder::with_plans();
+    let restore = ["restore", "truststream", "--to-time", "15m ago", "--sandbox", "--dry-run"];
+    for (typed, told) in [
+        (&["plan", "show", "truststream", "--to", "mars"][..], "has no site `mars`"),
+        (
+            &["plan", "show", "truststream", "--to", "us-east-1", "--from", "us-west-1"],
+            "did you mean `us-west-2`?",
+        ),
+        (&[&restore[..], &["--component", "bd"]].concat(), "did you mean `db`?"),
+        (&[&restore[..], &["--component", "www"]].concat(), "drctl restores only databases"),
+        (&[&restore[..], &["--component", "db", "--site", "mars"]].concat(), "has no site `mars`"),
+        (
+            &["drill", "truststream", "--mode", "isolated", "--component", "nope", "--sandbox"],
+            "has no component `nope`",
+        ),
+    ] {
+        let (code, out, err) = folder.run(typed);
+        let said = err.contains(told) && err.contains("choose one of: ") && !err.contains("waive");
+        assert!(code == 2 && said, "{typed:?}: {code} {out}{err}");
+    }
+}
+
 /// Somebody who types an option of a rehearsal does not want to move production.
 #[test]
 fn an_option_of_a_rehearsal_never_starts_a_live_run() {

@@ -1,6 +1,7 @@
 //! The sites and the waivers on the command line, checked against the chosen plans.
 
 use super::start::Starting;
+use super::whatif;
 use crate::cli::error::CliError;
 use crate::cli::waived;
 use crate::model::ids::SiteName;
@@ -12,13 +13,7 @@ impl Starting<'_> {
     pub(super) fn names_exist(&self, plan: &Plan) -> Result<(), CliError> {
         let from = self.args.from.as_ref().map(|from| SiteName::new(from.as_str()));
         for site in from.into_iter().chain([self.to(plan)]) {
-            if !plan.sites.contains_key(&site) {
-                let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
-                return Err(CliError::usage_fix(
-                    format!("plan {} has no site `{site}`", plan.name),
-                    format!("choose one of: {}", known.join(", ")),
-                ));
-            }
+            whatif::has_site(plan, &site)?;
         }
         let typed = self.typed(plan)?;
         waived::say(self.printer, &plan.name, &typed, &waived::for_plan(typed.clone(), plan)?);

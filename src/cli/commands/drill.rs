@@ -101,6 +101,9 @@ pub fn hold(
     };
     let context = context.clone().of(intent);
     let plan = context.plan(&args.plan, printer)?;
+    if let Some(component) = &args.component {
+        whatif::has_database(&plan, &ComponentName::new(&**component))?;
+    }
     let store = context.store()?;
     let scenario = context.scenario()?;
     let states = match args.mode {
@@ -177,6 +180,7 @@ fn sites(
     // Copies can be made in any site, the active one included.
     if let (DrillMode::Isolated, Some(to)) = (args.mode, &args.to) {
         let to = SiteName::new(&**to);
+        whatif::has_site(plan, &to)?;
         return Ok((to.clone(), to));
     }
     let fix = "run drctl assess to see what drctl can observe; a drill needs complete observations";

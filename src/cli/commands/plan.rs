@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::foreseen::Begins;
 use super::prior_runs::{self, PriorRuns};
 use super::stage::Stage;
-use super::status;
+use super::{status, whatif};
 use crate::cli::args::{Global, PlanArgs, PlanCommand, PlanShowArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -33,6 +33,9 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     let context = Context::load(global, printer)?.of(args.intent.of());
     let store = context.store()?;
     let plan = context.plans(std::slice::from_ref(&args.plan), printer)?.remove(0);
+    for site in args.from.iter().chain([&args.to]) {
+        whatif::has_site(&plan, &SiteName::new(&**site))?;
+    }
     let scenario = context.scenario()?;
     let stage = Stage::of(&context, &plan, Some(&SiteName::new(&*args.to)))?;
     let (view, none) = (Silent, || 0);

@@ -1,8 +1,8 @@
 //! `drctl restore`
 
-use super::select;
 use super::stage::Stage;
 use super::start::{self, Drilled, Starting};
+use super::{select, whatif};
 use crate::cli::args::{Global, PointArgs, RestoreArgs, StartArgs};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -47,6 +47,10 @@ pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8,
     let context = Context::load(global, printer)?.of(Intent::Restore);
     let asked = Asked::of(&args.component, &args.point, None)?;
     let plan = context.plan(&args.plan, printer)?;
+    whatif::has_database(&plan, &asked.component)?;
+    if let Some(site) = &args.site {
+        whatif::has_site(&plan, &SiteName::new(&**site))?;
+    }
     let store = context.store()?;
     let to = match &args.site {
         Some(site) => site.clone(),

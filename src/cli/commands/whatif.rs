@@ -4,8 +4,9 @@ use super::prior_runs::PriorRuns;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::inventory::{Estate, targets};
-use crate::model::ids::{RunId, SiteName};
+use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::intent::Intent;
+use crate::model::shape::suggest;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
@@ -115,6 +116,52 @@ pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteN
     }
 }
 
+/// Checks that a plan has a site that somebody typed.
+///
+/// # Errors
+/// With the nearest site, and all of them.
+pub fn has_site(plan: &Plan, site: &SiteName) -> Result<(), CliError> {
+    let known = || plan.sites.keys().map(SiteName::as_str);
+    match plan.sites.contains_key(site) {
+        true => Ok(()),
+        false => Err(unknown(
+            &format!("plan {} has no site `{site}`", plan.name),
+            site.as_str(),
+            known().collect(),
+        )),
+    }
+}
+
+/// Checks that a plan has a database that somebody typed.
+///
+/// # Errors
+/// With the nearest one, and all of them.
+pub fn has_database(plan: &Plan, component: &ComponentName) -> Result<(), CliError> {
+    let stores = plan.components.values().filter(|c| c.is_store());
+    let known: Vec<&str> = stores.map(|c| c.name.as_str()).collect();
+    match plan.components.get(component) {
+        Some(of) if of.is_store() => Ok(()),
+        Some(of) => {
+            let text = format!("`{component}` is {}, and drctl restores only databases", of.kind());
+            Err(unknown(&text, component.as_str(), known))
+        }
+        None => {
+            let text = format!("plan {} has no component `{component}`", plan.name);
+            Err(unknown(&text, component.as_str(), known))
+        }
+    }
+}
+
+fn unknown(text: &str, typed: &str, known: Vec<&str>) -> CliError {
+    let near = suggest(typed, known.iter().copied());
+    let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+    let text = format!("{text}{near}");
+    match known.is_empty() {
+        true => CliError::usage(text),
+        false => CliError::usage_fix(text, format!("choose one of: {}", known.join(", "))),
+    }
+}
+
 /// The selected plans: those named, or all that have the site.
 ///
 /// # Errors
@@ -130,10 +177,6 @@ pub fn with_site(plans: Vec<Plan>, named: &[String], site: &SiteName) -> Result<
             false => Ok(plans),
         };
     }
-    if let Some(plan) = plans.iter().find(|p| !p.sites.contains_key(site)) {
-        let known: Vec<_> = plan.sites.keys().map(SiteName::as_str).collect();
-        let text = format!("plan {} has no site `{site}`", plan.name);
-        return Err(CliError::usage_fix(text, format!("choose one of: {}", known.join(", "))));
-    }
+    plans.iter().try_for_each(|plan| has_site(plan, site))?;
     Ok(plans)
 }
