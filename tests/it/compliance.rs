@@ -485,8 +485,7 @@ fn a_rehearsal_is_judged_by_its_own_clock() {
     let folder = Folder::with_plans();
     let start = |scenario: &str, seed: &str| {
         let to = ["failover", "truststream", "--to", "us-east-1", "--yes"];
-        let waived = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m"];
-        folder.run(&[&to[..], &[scenario, "--seed", seed], &waived].concat());
+        folder.run(&[&to[..], &[scenario, "--seed", seed]].concat());
     };
     let reported = || json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
     start("--sandbox=capacity-short", "1");

@@ -131,17 +131,16 @@ fn actions_are_those_that_happened_in_their_order_and_statements_are_there() {
     let waived = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m", "--reason", "dark"];
     folder.run(&[&to[..], &waived].concat());
     let run = "sandbox-truststream-failover-s1-1";
-    folder.ok(&["runs", "ack", run, "--reason", "seen", "--sandbox"]);
     let state = crate::signed::state_of(&folder, run);
     let steps = || state.runbook.steps.iter().zip(&state.steps).filter(|(step, _)| step.action.mutates());
     let noop = |at: &StepState| at.work.status == Status::Done(End::Noop);
     let nothing: Vec<_> = steps().filter(|(_, at)| noop(at)).map(|(s, _)| s.action.to_string()).collect();
     assert!(!nothing.is_empty(), "some steps had nothing to do");
-    let ask = |kind| {
+    let ask = |run: &str, kind| {
         let args = ["report", "document", run, "--kind", kind, "--format", "json", "--sandbox"];
         json(&folder.ok(&args))
     };
-    let incident = ask("incident");
+    let incident = ask(run, "incident");
     let of =
         |label: &str| fields(&incident).into_iter().find(|f| f["label"] == label).unwrap()["text"].clone();
     let actions = of("Recovery Actions");
@@ -155,7 +154,21 @@ fn actions_are_those_that_happened_in_their_order_and_statements_are_there() {
     let times: Vec<_> =
         actions.iter().filter_map(|text| text.rsplit_once(" at ")).map(|(_, at)| at).collect();
     assert!(times.len() > 2 && times.is_sorted(), "{actions:#?}");
-    let after = ask("post-incident");
+    // Only a run that goes on can be acknowledged.
+    let halts = [
+        "failover",
+        "truststream",
+        "--sandbox=capacity-short",
+        "--to",
+        "us-east-1",
+        "--yes",
+        "--output",
+        "json",
+    ];
+    let halted = json(&folder.run(&halts).1);
+    let run = halted["run_id"].as_str().unwrap();
+    folder.ok(&["runs", "ack", run, "--reason", "seen", "--sandbox"]);
+    let after = ask(run, "post-incident");
     let mut said = fields(&after).into_iter().filter(|f| f["label"] == "Statement");
     assert!(said.any(|f| f["text"].as_str().unwrap().contains(" acknowledged the run: seen")), "{after:#}");
 }

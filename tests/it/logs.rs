@@ -60,10 +60,12 @@ fn what_a_database_answers_is_logged() {
     let file = folder.path().join("login.json");
     std::fs::write(&file, r#"{"username": "drctl", "password": "not-a-password-7c1"}"#).unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let server =
-        format!("{{endpoint: \"127.0.0.1:1/orders\", admin: {{secret: \"file:{}\"}}}}", file.display());
+    let server = |port: u16| {
+        format!("{{endpoint: \"127.0.0.1:{port}/orders\", admin: {{secret: \"file:{}\"}}}}", file.display())
+    };
+    let (west, east) = (server(1), server(2));
     let plan = format!(
-        "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at: {{west: {server}, east: {server}}}\n"
+        "plan: orders\nobjectives: {{rto: 5m, rpo: 1m}}\nsites: {{west: {{cloud: none}}, east: {{cloud: none}}}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at: {{west: {west}, east: {east}}}\n"
     );
     std::fs::create_dir(folder.path().join("plans")).unwrap();
     std::fs::write(folder.path().join("plans/orders.yaml"), plan).unwrap();

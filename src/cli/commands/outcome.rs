@@ -159,19 +159,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     if moves {
         clocks(p, &report);
     }
-    for (name, text) in &report.fence.components {
-        p.line(&format!("  fence    {name} {text}"));
-    }
-    if report.fence.state == "pending" {
-        let resume = state.created.command("runs resume", "");
-        let words = format!(
-            "keep clients away from the old primary; drctl serve tries to fence it, every later run does, and so does {resume}"
-        );
-        p.line(&p.paint(YELLOW, &format!("           {words}")));
-        for tried in state.owed().flat_map(|component| looks(state, component)) {
-            p.line(&format!("           tried {tried}"));
-        }
-    }
+    fences(p, &report, state);
     for effect in &report.in_doubt {
         p.line(&p.paint(RED, &format!("  IN DOUBT {}", effect.text)));
     }
@@ -193,6 +181,22 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     p.line(&format!("  report   {}", state.created.command("report run", "")));
     // Last, so that it is on the screen however little of the rest is.
     next(p, state, &report, told.driven);
+}
+
+fn fences(p: &Printer, report: &RunReport, state: &RunState) {
+    for (name, text) in &report.fence.components {
+        p.line(&format!("  fence    {name} {text}"));
+    }
+    if report.fence.state == "pending" {
+        let resume = state.created.command("runs resume", "");
+        let words = format!(
+            "keep clients away from the old primary; drctl serve tries to fence it, every later run does, and so does {resume}"
+        );
+        p.line(&p.paint(YELLOW, &format!("           {words}")));
+        for tried in state.owed().flat_map(|component| looks(state, component)) {
+            p.line(&format!("           tried {tried}"));
+        }
+    }
 }
 
 /// Why a run that is not finished stands still.

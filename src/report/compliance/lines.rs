@@ -53,13 +53,7 @@ pub struct Readiness {
 /// A run.
 pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     let report = summary::report(run, asked.judged_at(run));
-    let class = match (run.runbook.drill, run.runbook.intent) {
-        _ if run.environment() == Environment::Test => Class::Test,
-        (Some(Drill::Tabletop | Drill::Rehearsal), _) => Class::Read,
-        (Some(_), _) => Class::Drill,
-        (None, intent) if intent.is_incident() => Class::Incident,
-        (None, _) => Class::Planned,
-    };
+    let class = class(run);
     let moves = !matches!(class, Class::Read | Class::Test) && run.runbook.intent.has_rto();
     let attained = attainment(run, asked.judged_at(run));
     // A run that was undone before it affected users has no objective.
@@ -122,6 +116,16 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         overrides: overrides.into_iter().map(|over| over.text).collect(),
         bundle: bundle.map(|(file, _)| file.clone()),
         sha256: bundle.map(|(_, sha256)| sha256.clone()),
+    }
+}
+
+fn class(run: &RunState) -> Class {
+    match (run.runbook.drill, run.runbook.intent) {
+        _ if run.environment() == Environment::Test => Class::Test,
+        (Some(Drill::Tabletop | Drill::Rehearsal), _) => Class::Read,
+        (Some(_), _) => Class::Drill,
+        (None, intent) if intent.is_incident() => Class::Incident,
+        (None, _) => Class::Planned,
     }
 }
 
