@@ -404,7 +404,6 @@ fn every_run_has_its_evidence_however_it_ended() {
     assert_eq!(std::fs::read(&stopped[0]).unwrap(), before);
 }
 
-/// Approvals after the end are in a bundle as well.
 /// An incomplete approval does not look complete, and a rejection does not look like silence.
 #[test]
 fn a_missing_approval_and_a_rejection_are_in_evidence() {
@@ -434,6 +433,20 @@ fn a_missing_approval_and_a_rejection_are_in_evidence() {
     assert_eq!(texts, ["approved approve.go", "rejected approve.go: not now"]);
 }
 
+/// Two servers may take writes, so no list calls such a run just recovered.
+#[test]
+fn a_pending_fence_is_in_evidence() {
+    let folder = Folder::with_plans();
+    let waived = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m", "--sandbox", "region-dark"];
+    folder.run(&[FAILOVER, &waived].concat());
+    let file = bundles(&folder).pop().unwrap();
+    for args in [&["evidence", "verify", file.to_str().unwrap()][..], &["evidence", "list"]] {
+        let (_, out, err) = folder.run(&[args, &["--sandbox"]].concat());
+        assert!(out.contains("recovered, FENCE PENDING"), "{args:?}: {out}{err}");
+    }
+}
+
+/// Approvals after the end are in a bundle as well.
 #[test]
 fn an_override_and_the_approval_afterwards_are_in_evidence() {
     let folder = policy::truststream();
