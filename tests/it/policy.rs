@@ -567,3 +567,14 @@ fn answers_that_no_process_has_read_are_on_every_screen() {
         assert!(screen.contains("wrong site"), "{screen}");
     }
 }
+
+/// A run that nobody approved, or that somebody rejected, is about approvals as much as one that was approved.
+#[test]
+fn a_run_without_its_approvals_has_the_controls_of_approvals() {
+    let folder = truststream();
+    asked(&folder, &["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"]);
+    let report = ["report", "compliance", "--sandbox", "--profile", "soc2", "--format", "json"];
+    let report = json(&folder.ok(&report));
+    let controls = report["runs"][0]["controls"].as_array().unwrap();
+    assert!(controls.contains(&"CC8.1".into()), "{controls:?}");
+}

@@ -157,6 +157,12 @@ fn a_policy_that_was_weakened_for_one_run_and_put_back_is_named() {
     assert!(heard[1].contains(&format!("reverts the change of run {weak}")), "{heard:#?}");
     let found = findings(&audited.report(), "decided under terms that differ");
     assert!(found.len() == 2 && found.iter().any(|f| f.starts_with(&weak)), "{found:#?}");
+    // A changed policy is a change that somebody has to approve.
+    let report = json(&audited.0.ok(&[REPORT, &["--profile", "soc2"]].concat()));
+    let trail: Vec<_> =
+        report["findings"].as_array().unwrap().iter().filter(|f| f["section"] == "trail").collect();
+    let controls = serde_json::json!(["CC7.2", "CC8.1"]);
+    assert!(trail.len() == 2 && trail.iter().all(|f| f["controls"] == controls), "{trail:#?}");
 }
 
 #[test]

@@ -147,6 +147,7 @@ const SOC2: &[Row] = &[
         &[S::Objectives, S::Protection],
     ),
     ("A1.3", "recovery plan procedures are tested", &[S::Drills]),
+    ("CC7.2", "records of changes and events are monitored for anomalies", &[S::Trail]),
     ("CC7.4", "incidents are responded to by a defined program", &[S::Incidents, S::Obligations]),
     ("CC7.5", "recovery from incidents is identified and carried out", &[S::Incidents, S::Objectives]),
     ("CC8.1", "changes are authorised and approved", &[S::Approvals]),

@@ -1,5 +1,7 @@
 //! The findings of the report: every miss, with the controls that it relates to.
 
+use std::collections::BTreeSet;
+
 use super::controls::{self, Section};
 use super::{Application, Asked, Books, Class, DrillLine, Finding, Line};
 use crate::model::ids::{PlanName, RunId};
@@ -113,10 +115,7 @@ pub(super) fn findings(
             all.push(finding((Section::Protection, Weight::Blocking, Some(*at), text), (Some(plan), None)));
         }
     }
-    let decided = decided(books, asked);
-    all.extend(
-        decided.map(|(section, about, at, text)| finding((section, Weight::Warning, Some(at), text), about)),
-    );
+    all.extend(decided(books, asked));
     let faults = books.ledger.faults.iter();
     all.extend(
         faults.map(|fault| finding((Section::Trail, Weight::Blocking, None, fault.clone()), (None, None))),
@@ -126,16 +125,31 @@ pub(super) fn findings(
     all
 }
 
-/// Runs in the period that were decided under changed terms, or under a lowered severity.
-fn decided<'a>(
-    books: Books<'a>,
-    asked: &'a Asked,
-) -> impl Iterator<Item = (Section, About<'a>, Timestamp, String)> {
-    let changed = books.terms.iter();
-    let changed = changed.map(|of| (Section::Trail, (Some(&of.plan), Some(&of.run)), of.at, of.words()));
-    let lowered = books.severities.iter().filter(|of| of.lowered);
-    let lowered = lowered.map(|of| (Section::Approvals, (Some(&of.plan), Some(&of.run)), of.at, of.words()));
-    changed.chain(lowered).filter(|(_, _, at, _)| (asked.since..asked.until).contains(at))
+/// Runs in the period that were decided under changed terms, or under a lowered severity. Changed terms are a change that somebody has to
+/// approve, so they have the controls of approvals, too.
+fn decided(books: Books<'_>, asked: &Asked) -> Vec<Finding> {
+    let speaking = |section| controls::speaking(asked.profile, section);
+    let both: BTreeSet<_> = [Section::Trail, Section::Approvals].into_iter().flat_map(speaking).collect();
+    let finding = |section, (plan, run): (&PlanName, &RunId), at, text, controls| Finding {
+        section,
+        weight: Weight::Warning,
+        plan: Some(plan.clone()),
+        run: Some(run.clone()),
+        at: Some(at),
+        text,
+        controls,
+    };
+    let within = |at: Timestamp| (asked.since..asked.until).contains(&at);
+    let changed = books.terms.iter().filter(|of| within(of.at));
+    let changed = changed.map(|of| {
+        finding(Section::Trail, (&of.plan, &of.run), of.at, of.words(), both.iter().cloned().collect())
+    });
+    let lowered = books.severities.iter().filter(|of| of.lowered && within(of.at));
+    let lowered = lowered.map(|of| {
+        let section = Section::Approvals;
+        finding(section, (&of.plan, &of.run), of.at, of.words(), speaking(section))
+    });
+    changed.chain(lowered).collect()
 }
 
 fn of_run(line: &Line) -> Vec<Found> {

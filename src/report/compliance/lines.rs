@@ -70,11 +70,9 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         })
     };
     let overrides = overrides::of(run, asked.judged_at(run));
-    let sections = sections(
-        class,
-        over,
-        !overrides.is_empty() || !report.approvals.is_empty() || !report.waivers.is_empty(),
-    );
+    let approvals = approved::of(run, &overrides);
+    // A run whose approval was rejected or is missing is about approvals as well.
+    let sections = sections(class, over, !approvals.is_empty() || !report.waivers.is_empty());
     let bundle = books.bundles.get(&run.created.run);
     Line {
         run: run.created.run.clone(),
@@ -101,7 +99,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         incident: run.created.incident.clone(),
         requester: run.created.requester.who.clone(),
         signed: run.created.requester.signature.is_some(),
-        approvals: approved::of(run, &overrides),
+        approvals,
         counts_for_nothing: run.counts_for_nothing(),
         returns: run.created.returns.is_some(),
         waivers: waivers(run, &report.waivers),
