@@ -184,6 +184,16 @@ fn public_file(path: &Path) -> Result<PublicKey, CliError> {
     PublicKey::from_openssh(files::text(path, Use::Key)?.trim_end()).map_err(|e| unusable(path, &e))
 }
 
+/// The operator whose key the settings name. It asks for no passphrase and proves nothing, because nothing is signed.
+pub fn operator(settings: &Settings) -> Option<String> {
+    let path = environment::expand(settings.key.as_ref()?);
+    let public = match path.extension().is_some_and(|x| x == "pub") {
+        true => public_file(&path).ok()?,
+        false => load(&path).ok()?.public_key().clone(),
+    };
+    settings.authority.owner(&public).map(|(name, _)| name.clone())
+}
+
 /// Reads a private key, and asks for its passphrase if it has one.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::files::{beside, place_new, place_over};
 use super::printer::Printer;
-use super::{anchors, environment, evidence, keys};
+use super::{anchors, args, environment, evidence, keys};
 use crate::executor::Session;
 use crate::files::{self, Unread, Use};
 use crate::journal::sqlite::SqliteJournal;
@@ -235,6 +235,24 @@ pub(super) fn configuration(context: &Context, store: &SqliteJournal, at: Timest
     if matches!(&known, Some(Entry::Configuration { settings, operators, .. }) if same(settings, operators)) {
         return Ok(());
     }
-    store.enter(&Entry::Configuration { at, who: environment::os_identity(), settings: now, operators })?;
+    store.enter(&Entry::Configuration {
+        at,
+        who: environment::os_identity(),
+        operator: keys::operator(&context.settings),
+        command: verb(),
+        settings: now,
+        operators,
+    })?;
     Ok(())
+}
+
+/// The command that this process runs, without its arguments, which may contain anything.
+fn verb() -> Option<String> {
+    let typed = args::command().try_get_matches().ok()?;
+    let (mut at, mut words) = (&typed, Vec::new());
+    while let Some((name, inner)) = at.subcommand() {
+        words.push(name.to_owned());
+        at = inner;
+    }
+    (!words.is_empty()).then(|| words.join(" "))
 }

@@ -79,6 +79,12 @@ pub enum Entry {
         at: Timestamp,
         /// The user who ran the command, according to the operating system.
         who: String,
+        /// The operator whose key the command had, without a signature.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        operator: Option<String>,
+        /// The command that noticed them: `runs resume`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        command: Option<String>,
         /// Digest of `drctl.yaml`, byte by byte.
         settings: Digest,
         /// The operators, with the fingerprints of their keys and with their roles.

@@ -39,7 +39,7 @@ use crate::run::RunState;
 use approved::Approved;
 use controls::{Control, Profile, Section};
 use history::{Gap, Month, Statistics};
-pub use lines::{Copied, Readiness};
+pub use lines::{Configured, Copied, LedgerLine, Readiness};
 use lines::{line, readiness};
 pub use tally::{Counts, Tally};
 
@@ -198,17 +198,6 @@ impl Signatory {
         let (name, role) = text.split_once(',').unwrap_or((text, ""));
         Self { name: part(name), role: part(role) }
     }
-}
-
-/// The ledger of a store.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct LedgerLine {
-    /// The number of entries.
-    pub entries: u64,
-    /// The hash of the last entry.
-    pub head: Option<String>,
-    /// Faults of the ledger and of runs.
-    pub faults: Vec<String>,
 }
 
 /// Figures.

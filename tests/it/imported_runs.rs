@@ -240,7 +240,9 @@ fn operators_that_somebody_wrote_into_the_ledger_adopt_nothing() {
         if !emptied {
             operators.insert("mallory".to_owned(), Known { key, roles: vec!["dba".to_owned()] });
         }
-        store.enter(&Entry::Configuration { at, who, settings, operators }).unwrap();
+        store
+            .enter(&Entry::Configuration { at, who, operator: None, command: None, settings, operators })
+            .unwrap();
         let end = |r: &drctl::journal::Record| Head { entries: r.seq, hash: r.hash.clone() };
         let said = Adoption {
             drctl: Adoption::VERSION,

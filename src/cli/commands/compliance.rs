@@ -10,7 +10,7 @@ use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::{anchors, evidence, exit, ledger, notifier, now, uploads};
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{StoreError, verify};
+use crate::journal::{Record, StoreError, verify};
 use crate::model::ids::{Digest, PlanName, RunId};
 use crate::model::ledger::Entry;
 use crate::model::plain;
@@ -18,7 +18,7 @@ use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::report::compliance::controls::Profile;
 use crate::report::compliance::{
-    self, Asked, Books, Compliance, DrillLine, LedgerLine, PlanLine, Signatory, page,
+    self, Asked, Books, Compliance, Configured, DrillLine, LedgerLine, PlanLine, Signatory, page,
 };
 use crate::run::RunState;
 
@@ -175,6 +175,7 @@ fn written(
             .map(|f| format!("{}, entry {}: {}", f.run, f.seq, f.why))
             .chain(put_back)
             .collect(),
+        configurations: configured(&contents.ledger, asked),
     };
     let (bundles, damaged) = bundles(context, store)?;
     let books = Books {
@@ -191,6 +192,17 @@ fn written(
         ledger: &ledger,
     };
     Ok(compliance::compliance(books, asked))
+}
+
+/// The changes of `drctl.yaml` in the period.
+fn configured(ledger: &[Record], asked: &Asked) -> Vec<Configured> {
+    let of = |record: &Record| match Entry::read(&record.bytes) {
+        Ok(Entry::Configuration { at, who, operator, command, settings, .. }) => {
+            Some(Configured { at, command, who, operator, settings })
+        }
+        _ => None,
+    };
+    ledger.iter().filter_map(of).filter(|of| (asked.since..asked.until).contains(&of.at)).collect()
 }
 
 /// Scheduled drills, each with its application: from its first event, from its schedule, or from the schedule before it was

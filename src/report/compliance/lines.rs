@@ -1,4 +1,4 @@
-//! The lines of the report: runs with the controls that they relate to, copies that drills made, and the readiness of plans.
+//! The lines of the report: runs with the controls that they relate to, copies that drills made, the readiness of plans, and the ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::{Asked, Books, Class, Line, approved, history};
 use crate::kinds::Operation;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::environment::Environment;
-use crate::model::ids::{ComponentName, PlanName};
+use crate::model::ids::{ComponentName, Digest, PlanName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::readiness::{Area, Standing};
 use crate::model::time::Timestamp;
@@ -48,6 +48,34 @@ pub struct Readiness {
     pub at: Timestamp,
     /// The worst result in each area that was checked.
     pub areas: BTreeMap<Area, Standing>,
+}
+
+/// The ledger of a store.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LedgerLine {
+    /// The number of entries.
+    pub entries: u64,
+    /// The hash of the last entry.
+    pub head: Option<String>,
+    /// Faults of the ledger and of runs.
+    pub faults: Vec<String>,
+    /// The changes of `drctl.yaml` in the period, as the ledger recorded them.
+    pub configurations: Vec<Configured>,
+}
+
+/// A change of `drctl.yaml`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Configured {
+    /// When drctl noticed it.
+    pub at: Timestamp,
+    /// The command that noticed it.
+    pub command: Option<String>,
+    /// The user who ran it, according to the operating system.
+    pub who: String,
+    /// The operator whose key it had.
+    pub operator: Option<String>,
+    /// SHA-256 of `drctl.yaml`.
+    pub settings: Digest,
 }
 
 /// A run.

@@ -6,7 +6,8 @@ use super::approved::Approved;
 use super::controls::Section;
 use super::history::{Gap, Statistics};
 use super::{
-    Application, Class, Compliance, Counts, Figures, Finding, Group, LastProof, Line, Proof, Tally, drawn,
+    Application, Class, Compliance, Configured, Counts, Figures, Finding, Group, LastProof, Line, Proof,
+    Tally, drawn,
 };
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
@@ -135,6 +136,7 @@ pub fn sheet(report: &Compliance) -> Sheet {
         runs(report),
         evidence(report),
         obligations(report),
+        settings(report),
     ];
     tables.extend(controls(report));
     tables.push(sign_off(report));
@@ -453,6 +455,24 @@ fn evidence(report: &Compliance) -> Table {
         None => vec![vec![name(l.run.as_str())], vec![bit("none", Tone::Bad)]],
     };
     table("Evidence", &["bundle, or run without a bundle", "SHA-256"], report.runs.iter().map(row).collect())
+}
+
+/// The changes of `drctl.yaml`. The run list says which runs were decided under them.
+fn settings(report: &Compliance) -> Table {
+    let row = |change: &Configured| {
+        let operator = change.operator.clone().unwrap_or_else(|| "no key of an operator".to_owned());
+        let command = change.command.as_ref().map_or_else(String::new, |verb| format!("drctl {verb}"));
+        vec![
+            time(change.at),
+            plain(command),
+            vec![bit(operator, Tone::Plain), bit(change.who.clone(), Tone::Soft)],
+            vec![name(change.settings.to_string())],
+        ]
+    };
+    let columns = ["noticed", "by the command", "with the key of; user", "SHA-256 of drctl.yaml"];
+    let rows = report.ledger.configurations.iter().map(row).collect();
+    let note = "The first line is the first drctl.yaml that the store knew. The name of an operator is not signed here.";
+    Table { note: Some(note.to_owned()), ..table("Changes of drctl.yaml", &columns, rows) }
 }
 
 fn obligations(report: &Compliance) -> Table {
