@@ -275,6 +275,8 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     std::fs::write(folder.path().join("other.tar"), other(&|_| ())).unwrap();
     let (code, out, _) = folder.run(&["evidence", "verify", "other.tar", "--sandbox"]);
     assert!(code == 5 && out.contains("signed, but NOT recomputed"), "{code} {out}");
+    let both = format!("renders them as 99; this drctl renders as {}", bundle::RENDERS);
+    assert!(out.contains(&both), "{out}");
     for (place, lie) in [
         ("/drctl/world", Value::from("live")),
         ("/drctl/rto/achieved_s", 1.0.into()),

@@ -16,7 +16,7 @@ use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{anchors, evidence, exit, keys, ledger, now, run_names, uploads};
 use crate::files::{self, Use};
 use crate::journal::Journal as _;
-use crate::journal::bundle::{self, Verdict};
+use crate::journal::bundle::{self, RENDERS, Verdict};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::evidence::{Achieved, Manifest, Said};
 use crate::model::ids::{ComponentName, Digest, RunId};
@@ -360,8 +360,10 @@ fn show(printer: &Printer, file: &Path, verdict: &Verdict) {
     let about = &manifest.drctl;
     if !verdict.recomputed {
         printer.line(&format!(
-            "  drctl {} wrote the reports and figures. Only a version that renders the same way can check them against the events",
-            harmless(&about.tool)
+            "  drctl {} wrote the reports and figures, and renders them as {}; this drctl renders as {RENDERS}. Only a drctl that renders as {} can check them against the events",
+            harmless(&about.tool),
+            about.renders,
+            about.renders
         ));
     }
     for line in told(manifest) {
