@@ -364,6 +364,9 @@ fn heads(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>, faults: &m
         let at = |records: &Vec<Record>| records.binary_search_by_key(&head.seq, |r| r.seq).ok();
         let found = by_run.get(&head.run).and_then(|records| records.get(at(records)?));
         let why = match found {
+            None if !by_run.contains_key(&head.run) => {
+                Some("the ledger records this event, but it is missing: the whole run was removed")
+            }
             None => Some("the ledger records this event, but it is missing: the end of the run was removed"),
             Some(record) if record.hash != head.hash => Some("the ledger has another hash for it"),
             Some(_) => None,

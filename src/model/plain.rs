@@ -136,9 +136,9 @@ fn colour(text: &str) -> Option<usize> {
     (sets && !numbers[..end].split(';').any(|n| n.trim_start_matches('0') == "8")).then_some(end + 3)
 }
 
-/// Text within Markdown, without formatting, links or images.
+/// Text within Markdown, without formatting, links or images. An arrow stays one, because nothing before it can open a tag.
 pub fn markdown(text: &str) -> String {
-    each(&line(text), |c| {
+    let text = each(&line(text), |c| {
         Some(match c {
             '<' => "&lt;".into(),
             '>' => "&gt;".into(),
@@ -146,7 +146,8 @@ pub fn markdown(text: &str) -> String {
             '\\' | '`' | '*' | '_' | '[' | ']' | '#' | '|' | '~' | '!' => format!("\\{c}").into(),
             _ => return None,
         })
-    })
+    });
+    text.replace("-&gt;", "->")
 }
 
 /// Text within the backticks of Markdown. Only a backtick has a meaning there, and a bar in a table.

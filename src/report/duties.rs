@@ -185,14 +185,21 @@ fn approval(state: &RunState, over: &overrides::Override) -> Option<Obligation> 
         "overdue" => Standing::Overdue,
         _ => return None,
     };
+    let detail = format!("overridden by {}: {}", over.by.who, over.reason);
+    // Who approved a part has not done it.
+    let so_far: Vec<&str> = over.approved_by.iter().map(|who| who.who.as_str()).collect();
+    let detail = match (over.approved_at, so_far.is_empty()) {
+        (None, false) => format!("{detail}; approved so far: {}", so_far.join(", ")),
+        _ => detail,
+    };
     Some(Obligation {
         run: state.created.run.clone(),
         what: format!("approval:{}", over.step),
         from: over.at,
         due_at: over.due_at,
         done_at: over.approved_at,
-        by: over.approved_by.last().cloned(),
-        detail: Some(format!("overridden by {}: {}", over.by.who, over.reason)),
+        by: over.approved_by.last().filter(|_| over.approved_at.is_some()).cloned(),
+        detail: Some(detail),
         standing,
         late_by_s: over.late_by_s,
     })

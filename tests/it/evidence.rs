@@ -277,6 +277,9 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     assert!(code == 5 && out.contains("signed, but NOT recomputed"), "{code} {out}");
     let both = format!("renders them as 99; this drctl renders as {}", bundle::RENDERS);
     assert!(out.contains(&both), "{out}");
+    let whole = other(&|_| ());
+    let cut = bundle::check(&whole[..whole.len() - 512], std::slice::from_ref(&key));
+    assert!(cut.faults.iter().any(|f| f.why.contains("its end was cut off")), "{:?}", cut.faults);
     for (place, lie) in [
         ("/drctl/world", Value::from("live")),
         ("/drctl/rto/achieved_s", 1.0.into()),

@@ -308,6 +308,13 @@ fn an_override_is_named_and_approved_afterwards() {
         assert!(err.contains(words), "{words}: {err}");
     }
     refused(&folder, "bob.key", &approve, "bob already approved approve.policy at 2026-");
+    // Half of the approvals is not a duty that somebody did.
+    let report = json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
+    let duty =
+        report["obligations"].as_array().unwrap().iter().find(|o| o["what"] == "approval:approve.policy");
+    let duty = duty.unwrap();
+    assert_eq!((&duty["standing"], &duty["by"]), (&"open".into(), &serde_json::Value::Null), "{duty:#}");
+    assert!(duty["detail"].as_str().unwrap().ends_with("; approved so far: bob"), "{duty:#}");
     assert_eq!(by(&folder, "cy.key", &["reject", &run, GATE, "--reason", "too early"]).0, 0);
     assert_eq!(by(&folder, "eve.key", &approve).0, 0);
     let listed = json(&folder.ok(&["runs", "list", "--sandbox", "--output", "json"]));

@@ -207,7 +207,8 @@ fn show(printer: &Printer, audit: &Audit, of: &str) {
     severities(printer, audit);
     let (keys, own) = &audit.keys;
     let by = match (keys.as_slice(), own) {
-        ([], _) => "no key: nothing was signed".to_owned(),
+        ([], _) if audit.faults.is_empty() => "no key: nothing was signed".to_owned(),
+        ([], _) => "and none was checked, because this is broken".to_owned(),
         (keys, true) => format!(
             "with the key from the store itself ({}): compare it with the key that you were given, or name that key with --key",
             keys.join(", then ")

@@ -399,7 +399,7 @@ fn told(manifest: &Manifest) -> Vec<String> {
     let about = &manifest.drctl;
     let said = |s: &Said| format!("{}{}", s.who, if s.signed { "" } else { " (unsigned)" });
     let from = about.from.as_deref().map_or_else(String::new, |from| format!(" from {from}"));
-    let drill = about.drill.as_deref().map_or_else(String::new, |drill| format!(", a {drill} drill"));
+    let drill = about.drill.as_deref().map_or_else(String::new, |drill| format!(", of class {drill}"));
     let mut lines = vec![
         format!(
             "run {}: {} of {}{from} to {}{drill}, {}, {}",

@@ -65,8 +65,13 @@ pub fn check(bytes: &[u8], keys: &[PublicKey]) -> Verdict {
         Err(fault) => return Verdict { faults: vec![fault], ..found },
     };
     found.faults = digests(&files, &manifest);
-    if found.faults.is_empty() && packed(&files, &manifest).as_deref() != Ok(bytes) {
-        found.faults.push(fault("the file", "bytes between its files were changed after it was sealed"));
+    let sealed = packed(&files, &manifest);
+    if found.faults.is_empty() && sealed.as_deref() != Ok(bytes) {
+        let why = match sealed.is_ok_and(|sealed| sealed.starts_with(bytes)) {
+            true => "its end was cut off after it was sealed",
+            false => "bytes between its files were changed after it was sealed",
+        };
+        found.faults.push(fault("the file", why));
     }
     if found.faults.is_empty() {
         match chains(&files, &manifest, keys) {

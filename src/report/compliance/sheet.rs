@@ -514,7 +514,7 @@ fn sign_off(report: &Compliance) -> Table {
         vec![plain(what), or_line(&who.name), or_line(&who.role), plain("________-____-____"), plain(line)]
     };
     let rows = [("Prepared by", &report.prepared_by), ("Reviewed by", &report.reviewed_by)].map(row).to_vec();
-    table("Prepared and reviewed", &["", "name", "role", "date", "signature"], rows)
+    table("Prepared and reviewed", &["what", "name", "role", "date", "signature"], rows)
 }
 
 /// Whether a run is drawn as successful. A run that stopped or is in progress is not, whatever it has met so far.
