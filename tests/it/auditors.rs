@@ -88,3 +88,16 @@ fn an_entry_that_drctl_would_write_differently_is_a_finding() {
         assert!(code == 1 && err.contains("nothing was signed"), "{bytes}: {err}");
     }
 }
+
+/// A run that is gone altogether did not only lose its end.
+#[test]
+fn a_run_that_was_removed_is_named_as_that() {
+    let (folder, path) = rehearsed();
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let triggers = "DROP TRIGGER IF EXISTS events_stay; DROP TRIGGER IF EXISTS events_remain";
+    connection.execute_batch(triggers).unwrap();
+    connection.execute("DELETE FROM events WHERE run_id LIKE '%starter%'", []).unwrap();
+    drop(connection);
+    let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
+    assert!(code == 1 && out.contains("the whole run was removed"), "{code}: {out}{err}");
+}

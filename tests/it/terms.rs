@@ -161,6 +161,11 @@ fn a_policy_that_was_weakened_for_one_run_and_put_back_is_named() {
     let report = json(&audited.0.ok(&[REPORT, &["--profile", "soc2"]].concat()));
     let trail: Vec<_> =
         report["findings"].as_array().unwrap().iter().filter(|f| f["section"] == "trail").collect();
+    let md = audited.0.ok(&["report", "compliance", "--sandbox", "--format", "md"]);
+    assert!(
+        md.contains("policy.changes.database.by: dba, engineering-lead -> none"),
+        "an arrow stays one: {md}"
+    );
     let controls = serde_json::json!(["CC7.2", "CC8.1"]);
     assert!(trail.len() == 2 && trail.iter().all(|f| f["controls"] == controls), "{trail:#?}");
 }
