@@ -8,7 +8,7 @@ use crate::cli::{exit, inbox};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::record::event::Outcome;
-use crate::report::{summary, words};
+use crate::report::{RunReport, summary, words};
 use crate::run::RunState;
 use crate::run::state::Mode;
 
@@ -31,20 +31,26 @@ pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
             }
         };
         let report = summary::report(&state, state.last_at);
+        let held = RunLock::is_held(&folder, &row.run);
         if printer.format == Format::Human {
             let from = report.from.as_deref().unwrap_or("unknown");
             lines.push((
                 urgency(&state),
                 format!(
-                    "{}  {}  {} -> {}  {}  {}{}{}{}",
+                    "{}  {}  {} -> {}  {}  {}{}{}",
                     report.run_id,
                     report.started_at,
                     from,
                     report.to,
                     report.world.id(),
                     report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
-                    words::state(&report, RunLock::is_held(&folder, &row.run)),
-                    report.waits_for.first().map_or_else(String::new, |first| format!("  {}", first.words())),
+                    // That it waits for a person is said once.
+                    match (report.waits_for.first(), standing(&state, &report, held)) {
+                        (None, standing) => standing,
+                        (Some(first), standing) if state.mode == Mode::Paused =>
+                            format!("{standing}  {}", first.words()),
+                        (Some(first), _) => first.words(),
+                    },
                     if waits { "  (from a file; not adopted, read-only)" } else { "" }
                 ),
             ));
@@ -69,6 +75,12 @@ pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
         _ => printer.document(&serde_json::json!({"schema_version": 1, "runs": documents})),
     }
     Ok(exit::DONE)
+}
+
+/// The state of a run. A run that is paused and still has steps in progress is not simply running.
+pub fn standing(state: &RunState, report: &RunReport, driven: bool) -> String {
+    let pausing = driven && state.mode == Mode::Paused && state.halted.is_none();
+    if pausing { "pausing".to_owned() } else { words::state(report, driven) }
 }
 
 /// The sort key: runs that need action first, then those that ended badly, then the newest. JSON keeps the order of creation.

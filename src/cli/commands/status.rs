@@ -2,7 +2,7 @@
 
 use super::in_doubt::{self, Left};
 use super::stage::Stage;
-use super::{live_drill, proven, summed};
+use super::{live_drill, proven, runs_list, summed};
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -28,8 +28,8 @@ use crate::record::event::{Event, EventKind, WorldKind};
 use crate::report::duties::{Obligation, Standing};
 use crate::report::history::History;
 use crate::report::overrides::{self, Override};
+use crate::report::summary;
 use crate::report::verified::{self, Verified};
-use crate::report::{summary, words};
 use crate::run::RunState;
 
 /// Shows the state of all plans.
@@ -529,7 +529,7 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
             report.run_id,
             report.world.id(),
             report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
-            words::state(&report, state.finished() || held),
+            runs_list::standing(state, &report, state.finished() || held),
         ));
     }
 }
