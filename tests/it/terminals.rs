@@ -47,6 +47,11 @@ fn nothing_is_drawn_over_a_question() {
     let shown = seen(&Folder::with_plans(), 120, PACED, "nowhere");
     let (before, after) = shown.split_once(QUESTION).unwrap_or_else(|| panic!("{shown}"));
     assert!(before.contains("observing the estate"), "there is a line at the bottom: {shown}");
+    // What is confirmed is in sight, although the runbook has scrolled away.
+    let above: Vec<&str> = before.lines().rev().filter(|line| !line.is_empty()).take(10).collect();
+    let above = above.into_iter().rev().collect::<Vec<_>>().join(" ");
+    assert!(above.contains("truststream, us-west-2 -> us-east-1: expected "), "{above}");
+    assert!(above.contains("no return after promote.db"), "{above}");
     let until_answered = after.split("nowhere").next().unwrap();
     assert!(!until_answered.contains("observing the estate"), "{until_answered:?}");
     // Nor is any line of the runbook written after it.

@@ -10,7 +10,7 @@ use crate::model::severity::Severity;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 use crate::plan::Plan;
-use crate::planner::Refusal;
+use crate::planner::{Refusal, critical_path};
 use crate::policy::windows::Closed;
 use crate::record::action::Action;
 use crate::record::runbook::Runbook;
@@ -82,6 +82,8 @@ impl Starting<'_> {
             Some(component) => (format!("component of {} to restore", runbook.plan), component),
             None => (format!("target site of {}", runbook.plan), runbook.to.as_str()),
         };
+        // The runbook has scrolled away by now.
+        self.printer.note(&in_short(runbook));
         match self.printer.ask(&format!("Type the name of the {what}:")) {
             Some(typed) if typed == name => Ok(()),
             Some(typed) if !typed.is_empty() => Err(CliError::usage(format!(
@@ -90,4 +92,22 @@ impl Starting<'_> {
             _ => Err(CliError::usage(format!("not confirmed: `{name}` was not typed; nothing was done"))),
         }
     }
+}
+
+/// What a person confirms: the move, its expected time, and its points of no return.
+fn in_short(runbook: &Runbook) -> String {
+    let critical = critical_path::critical(runbook);
+    let steps = critical_path::points_of_no_return(runbook);
+    let steps: Vec<_> = steps.into_iter().map(|(step, _)| step.id.as_str()).collect();
+    let no_return = match steps.as_slice() {
+        [] => "no point of no return".to_owned(),
+        steps => format!("no return after {}", steps.join(", ")),
+    };
+    format!(
+        "{} of {}, {}: expected {}; {no_return}",
+        runbook.title(),
+        runbook.plan,
+        runbook.way(),
+        critical.expected
+    )
 }
