@@ -9,7 +9,7 @@ use crate::model::measure::{Basis, Figure};
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
 use crate::record::event::{End, Outcome};
-use crate::record::runbook::{Phase, Probe, ProbeRole};
+use crate::record::runbook::{Phase, Probe, ProbeRole, Step};
 use crate::run::exposure::Replayed;
 use crate::run::state::{Mode, Status, StepState, Turn};
 use crate::run::{RunState, exposure};
@@ -381,7 +381,16 @@ fn ended(state: &RunState, picks: impl Fn(Phase, &Action) -> bool) -> impl Itera
         .into_iter()
 }
 
+/// While a change is still to be made, or failed, nobody knows when the last one is complete.
 fn executed(state: &RunState) -> Option<Timestamp> {
+    let recovered = matches!(state.mode, Mode::Finished(Outcome::Recovered));
+    let open = |(step, at): (&Step, &StepState)| {
+        let counts = step.action.mutates() && step.phase < Phase::Watch && !step.background && !step.debt;
+        counts && !matches!(at.work.status, Status::Done(_) | Status::Skipped)
+    };
+    if !recovered && state.runbook.steps.iter().zip(&state.steps).any(open) {
+        return None;
+    }
     // A pending fence is set after the end of the run. Users did not wait for it.
     let within = |at: &Timestamp| state.finished_at.is_none_or(|over| *at <= over);
     ended(state, |phase, action| action.mutates() && phase < Phase::Watch).filter(within).max()

@@ -237,6 +237,8 @@ fn an_outage_goes_on_between_two_events_for_whoever_looks_at_a_live_run() {
     assert_eq!(told.seen_out_for(later), told.detected.map(|from| later.since(from)));
     assert!(told.seen_out_for(later) > told.out_for(later));
     assert_eq!((verdict(&live), verdict(&seen)), (Verdict::NotProven, Verdict::Missed));
+    // Changes are still to be made, so nothing says when the last one is complete.
+    assert_eq!((told.executed, attainment(&done.ended.state, later).executed), (None, None));
     // Nobody sampled since, or the time of the rehearsal is not that of the clock.
     assert_eq!(at_present(live.clone(), false, later).last_at, live.last_at);
     assert_eq!(at_present(rehearsed.clone(), true, later).last_at, live.last_at);
