@@ -250,3 +250,18 @@ fn a_step_that_is_much_too_slow_names_the_cause_and_the_ways_around_it_before_it
     assert!(between.contains(&skip), "{between}");
     assert_eq!(err.matches("scale.nodes is not done after").count(), 1, "{err}");
 }
+
+#[test]
+fn a_closed_run_shows_no_work_that_is_still_to_come() {
+    let folder = Folder::with_plans();
+    folder.run(&failover("capacity-short", &[]));
+    let shown = || folder.ok(&["runs", "show", RUN, "--sandbox"]);
+    assert!(shown().lines().any(|line| line.starts_with("pending ") && line.contains("(waits for ")));
+    folder.run(&["runs", "cancel", RUN, "--reason", "enough", "--yes", "--sandbox"]);
+    let shown = shown();
+    assert!(shown.contains("ABANDONED") && shown.contains("not begun  switch.www "), "{shown}");
+    assert!(
+        !shown.lines().any(|line| line.starts_with("pending ") || line.contains("(waits for ")),
+        "{shown}"
+    );
+}

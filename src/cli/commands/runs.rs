@@ -21,10 +21,12 @@ use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::written;
+use crate::kinds::Operation;
 use crate::model::ids::RunId;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
+use crate::record::action::Action;
 use crate::record::event::{Signal, WorldKind};
 use crate::report::summary;
 use crate::run::ways::CalledOff;
@@ -93,7 +95,8 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
     for (i, step) in report.steps.iter().enumerate() {
         let waits: Vec<_> = state.waits_for(i).iter().map(ToString::to_string).collect();
         let why = step.reason.clone().or_else(|| {
-            (!waits.is_empty() && step.state == "pending").then(|| format!("waits for {}", waits.join(", ")))
+            (!waits.is_empty() && step.state == "pending" && !state.finished())
+                .then(|| format!("waits for {}", waits.join(", ")))
         });
         let undo = step.undo.as_ref().map(|undo| undo.text.clone());
         // A run that nobody drives tries nothing.
@@ -103,7 +106,7 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
             if step.attempts > 1 { format!(", {}", count(step.attempts, "call")) } else { String::new() };
         printer.line(&format!(
             "{:<10} {:<28} {}{calls}{}",
-            step.state,
+            state_of(&state, i, &step.state),
             step.id,
             step.action,
             if more.is_empty() { String::new() } else { format!(" ({})", more.join("; ")) }
@@ -117,6 +120,16 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
         printer.line(&format!("  next     {}", next.words()));
     }
     Ok(exit::DONE)
+}
+
+/// The state of a step. After the end of a run, only a pending fence is still to come.
+fn state_of<'w>(state: &RunState, i: usize, word: &'w str) -> &'w str {
+    let fence = matches!(state.step(i).action, Action::Op(Operation::Fence(_)));
+    match word {
+        "pending" if state.finished() && !fence => "not begun",
+        "started" if state.finished() && !fence => "broken off",
+        word => word,
+    }
 }
 
 fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
