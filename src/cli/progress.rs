@@ -100,8 +100,7 @@ impl Progress {
 
     /// The beginning of a line: time, time since the start, and plan.
     fn head(&self, at: Timestamp, state: &RunState) -> String {
-        let since = at.since(state.created_at);
-        format!("{} {:>7}  {}", self.printer.paint(DIM, &at.clock()), format!("+{since}"), self.label)
+        format!("{}{}", stamp(&self.printer, at, state), self.label)
     }
 
     /// Removes the status line.
@@ -160,24 +159,35 @@ impl Progress {
 
     /// Prints once that users are served again, as soon as the probes show it.
     fn call_served(&self, event: &Event, state: &RunState) {
-        let may_be =
-            matches!(event.what, EventKind::ProbeTurned { good: true, .. } | EventKind::StepFinished { .. });
-        // The previous process of the run has printed that already.
-        let taken = matches!(event.what, EventKind::EpochTaken { .. });
-        if !(may_be || taken) || self.served.get() || state.finished() {
+        if self.served.get() || state.finished() {
             return;
         }
-        let told = attainment(state, event.at);
-        if told.detected.is_none() || told.validated.is_none() {
-            return;
-        }
+        let Some(words) = served_again(event, state) else { return };
         self.served.set(true);
-        if taken {
+        // The previous process of the run has printed that already.
+        if matches!(event.what, EventKind::EpochTaken { .. }) {
             return;
         }
-        let words = format!("USERS ARE SERVED AGAIN: RTO {}", told.rto);
         self.say(&format!("{}{}", self.label, self.printer.paint(GREEN, &words)));
     }
+}
+
+/// The beginning of the line of an event: its time, and the time since the start of the run.
+pub fn stamp(p: &Printer, at: Timestamp, state: &RunState) -> String {
+    format!("{} {:>7}  ", p.paint(DIM, &at.clock()), format!("+{}", at.since(state.created_at)))
+}
+
+/// That users are served again, if this event can show it and the probes do.
+pub fn served_again(event: &Event, state: &RunState) -> Option<String> {
+    let may_be = matches!(
+        event.what,
+        EventKind::ProbeTurned { good: true, .. }
+            | EventKind::StepFinished { .. }
+            | EventKind::EpochTaken { .. }
+    );
+    let told = may_be.then(|| attainment(state, event.at))?;
+    let served = told.detected.is_some() && told.validated.is_some();
+    served.then(|| format!("USERS ARE SERVED AGAIN: RTO {}", told.rto))
 }
 
 /// Until when it watches.
@@ -302,7 +312,13 @@ impl View for Progress {
             Format::Human => {
                 if let Some(text) = words(&self.printer, event, state) {
                     let head = self.head(event.at, state);
-                    self.say(&format!("{head}{}{text}", after_the_end(event, state)));
+                    let paused = matches!(event.what, EventKind::Paused { .. });
+                    // Nobody else can stop it with that key.
+                    let again = match paused && self.bar.is_some() && !stopping(state).is_empty() {
+                        true => ". Ctrl-C again stops at once",
+                        false => "",
+                    };
+                    self.say(&format!("{head}{}{text}{again}", after_the_end(event, state)));
                 }
                 if let Some(command) = to_type(event, state) {
                     self.say(&command);
@@ -507,7 +523,7 @@ fn stopping(state: &RunState) -> String {
     let open: Vec<_> = (0..state.steps.len()).filter(open).map(|i| state.step(i).id.as_str()).collect();
     match open.as_slice() {
         [] => String::new(),
-        steps => format!("; stops after {}. Ctrl-C again stops at once", steps.join(", ")),
+        steps => format!("; stops after {}", steps.join(", ")),
     }
 }
 

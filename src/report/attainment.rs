@@ -385,7 +385,9 @@ fn ended(state: &RunState, picks: impl Fn(Phase, &Action) -> bool) -> impl Itera
 fn executed(state: &RunState) -> Option<Timestamp> {
     let recovered = matches!(state.mode, Mode::Finished(Outcome::Recovered));
     let open = |(step, at): (&Step, &StepState)| {
-        let counts = step.action.mutates() && step.phase < Phase::Watch && !step.background && !step.debt;
+        // A fence that may be missing may also be pending after the end.
+        let fence = matches!(step.action, Action::Op(Operation::Fence(_)));
+        let counts = step.action.mutates() && step.phase < Phase::Watch && !step.background && !fence;
         counts && !matches!(at.work.status, Status::Done(_) | Status::Skipped)
     };
     if !recovered && state.runbook.steps.iter().zip(&state.steps).any(open) {

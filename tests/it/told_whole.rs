@@ -265,3 +265,13 @@ fn a_closed_run_shows_no_work_that_is_still_to_come() {
         "{shown}"
     );
 }
+
+#[test]
+fn whoever_watches_a_run_is_told_when_users_are_served_again() {
+    let folder = Folder::with_plans();
+    folder.run(&failover("region-lost", &[]));
+    let watched = folder.ok(&["runs", "watch", RUN, "--sandbox"]);
+    assert_eq!(watched.matches("USERS ARE SERVED AGAIN: RTO ").count(), 1, "{watched}");
+    let began = watched.lines().find(|line| line.ends_with("  measure.db started")).unwrap();
+    assert!(began.contains("Z ") && began.contains(" +"), "its time since the start: {began}");
+}

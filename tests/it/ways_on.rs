@@ -202,3 +202,18 @@ fn the_answer_to_a_blocked_step_says_what_is_accepted_and_what_follows() {
     let asked = means(command(false), "drctl runs done run a, or drctl runs skip run a", None);
     assert_eq!(asked, "says whether a ran, then continues the run");
 }
+
+/// Whoever watches a run from another terminal has no key that stops it.
+#[test]
+fn the_line_about_a_pause_names_what_it_waits_for_and_no_key() {
+    use drctl::cli::printer::{Format, Printer};
+    let mut state =
+        under_way(vec![(step("scale", scale()), Status::Awaiting { answered_at: BEGAN, token: None })]);
+    let event = drctl::record::event::Event {
+        at: minutes(1),
+        what: EventKind::Paused { why: "requested".to_owned() },
+    };
+    state.apply(&event).unwrap();
+    let words = drctl::cli::progress::words(&Printer::new(Format::Human), &event, &state).unwrap();
+    assert_eq!(words, "paused: requested; stops after scale");
+}

@@ -159,19 +159,27 @@ fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, C
 
 fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
     let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-    let (mut shown, mut idle) = (0, 0);
+    let (mut shown, mut idle, mut served) = (0, 0, false);
+    let mut told: Option<RunState> = None;
     let folder = Context::lock_folder(store);
     loop {
         let events = create::decode(run, &store.read(run)?)?;
         let state = read(store, run)?;
         for event in &events[shown..] {
+            let then = match told.take() {
+                None => RunState::begin(event),
+                Some(mut then) => then.apply(event).map(|()| then),
+            };
+            let then = told.insert(then.map_err(|why| CliError::usage(why.to_string()))?);
             match printer.format {
                 Format::Human => {
-                    if let Some(words) = progress::words(printer, event, &state) {
-                        printer.line(&format!("{} {words}", event.at.clock()));
+                    if let Some(words) = progress::words(printer, event, then) {
+                        printer.line(&format!("{}{words}", progress::stamp(printer, event.at, then)));
                     }
-                    if let Some(command) = progress::to_type(event, &state) {
-                        printer.line(&command);
+                    progress::to_type(event, then).iter().for_each(|command| printer.line(command));
+                    if let Some(words) = progress::served_again(event, then).filter(|_| !served) {
+                        served = true;
+                        printer.line(&words);
                     }
                 }
                 Format::Jsonl => printer.line(&serde_json::to_string(event).unwrap_or_default()),
