@@ -233,7 +233,8 @@ fn not_served(of_plan: &[RunState]) -> Option<String> {
     };
     let last = of_plan.iter().rev().find(moves)?;
     let words = super::outcome::out(last)?;
-    Some(format!("{words} (run {})", last.created.run))
+    let next = super::outcome::after_the_end(last).map_or_else(String::new, |next| format!("; {next}"));
+    Some(format!("{words} (run {}){next}", last.created.run))
 }
 
 /// Leaves out runs that a process is driving: they are in progress, not left behind.
