@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 mod live;
 mod long;
+mod turns;
 
 use live::{Live, Part};
 
@@ -428,12 +429,7 @@ pub fn to_type(event: &Event, state: &RunState) -> Option<String> {
 pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
     let text = match &event.what {
         EventKind::RunCreated(c) => format!("run {} created, runbook {}", c.run, c.runbook_digest.short()),
-        EventKind::ProbeTurned { probe, good: true, since, .. } => {
-            format!("{} probe {probe} has been good since {}", p.paint(GREEN, "up"), since.clock())
-        }
-        EventKind::ProbeTurned { probe, good: false, since, detail, .. } => {
-            format!("{} probe {probe} has failed since {} ({detail})", p.paint(RED, "down"), since.clock())
-        }
+        EventKind::ProbeTurned { .. } => return turns::words(p, event, state),
         EventKind::StepStarted { step }
             if step.as_str().starts_with("fenced.") || step.as_str().starts_with("exposure.") =>
         {

@@ -275,3 +275,25 @@ fn whoever_watches_a_run_is_told_when_users_are_served_again() {
     let began = watched.lines().find(|line| line.ends_with("  measure.db started")).unwrap();
     assert!(began.contains("Z ") && began.contains(" +"), "its time since the start: {began}");
 }
+
+/// The lines of probes at the start of a run are about what was seen before it.
+#[test]
+fn a_probe_is_not_said_to_be_good_while_it_fails_nor_the_new_site_to_be_down() {
+    let (_, _, err) = Folder::with_plans().run(&failover("region-lost", &[]));
+    assert!(err.contains("up probe public good from 03:00:00Z"), "{err}");
+    assert!(err.contains("down probe public failed from 03:00:55Z (no answer within 3s)\n"), "{err}");
+    let direct = err.lines().find(|line| line.contains("down probe direct@us-east-1")).unwrap();
+    assert!(direct.ends_with("; nothing serves users there yet"), "{direct}");
+}
+
+/// The state that nobody continues has a command where people look first.
+#[test]
+fn the_status_of_an_abandoned_run_says_what_would_complete_the_move() {
+    let folder = Folder::with_plans();
+    folder.run(&failover("capacity-short", &[]));
+    folder.run(&["runs", "cancel", RUN, "--reason", "enough", "--yes", "--sandbox"]);
+    let status = folder.run(&["status", "--sandbox"]).1;
+    let users =
+        status.lines().find(|line| line.starts_with("  users ")).unwrap_or_else(|| panic!("{status}"));
+    assert!(users.contains("a failover of truststream to us-east-1 would complete the move"), "{users}");
+}
