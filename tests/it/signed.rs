@@ -611,3 +611,16 @@ fn a_change_of_the_settings_names_the_command_and_the_operator() {
     let md = folder.ok(&["report", "compliance", "--sandbox", "--format", "md"]);
     assert!(md.contains("## Changes of drctl.yaml") && md.contains("| drctl runs resume | bob<br>"), "{md}");
 }
+
+/// The card says `drctl approve RUN`, and a plan may have only a gate of its own.
+#[test]
+fn an_approval_without_a_step_is_for_the_one_that_waits() {
+    let folder = folder();
+    let run = waiting(&folder);
+    let (code, out, err) = as_operator(&folder, "eve.key", &["approve", "--yes", &run, "--sandbox"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let run = waiting(&folder);
+    let refused = ["reject", &run, "--reason", "not yet", "--sandbox"];
+    let (code, out, err) = as_operator(&folder, "bob.key", &refused);
+    assert_eq!(code, 0, "{out}{err}");
+}

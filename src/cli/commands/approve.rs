@@ -23,6 +23,8 @@ use crate::run::{RunState, approval};
 
 /// How many characters of a digest are enough to identify it.
 const SEEN: usize = 12;
+/// The gate that an answer without a step is for.
+const POLICY_GATE: &str = "approve.policy";
 /// Maximum validity of a signed approval. Conditions change while it waits.
 const LONGEST: Dur = Dur::mins(24 * 60);
 
@@ -57,7 +59,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     // Answers that wait for a process count too.
     let state = inbox::read(&store, create::replay(&run, &records)?)?;
     store.may_act(&run)?;
-    let step = StepId::new(yes.step);
+    let step = meant(&state, yes.step)?;
     let digest = &state.created.runbook_digest;
     if let Some(seen) = yes.runbook.filter(|seen| seen.len() < SEEN || !digest.as_str().starts_with(*seen)) {
         return Err(CliError {
@@ -96,6 +98,38 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
         some => some.iter().for_each(|line| printer.note(line)),
     }
     Ok(code)
+}
+
+/// The step that is answered. Without a name it is the gate of the policy, or the only gate that waits in a run without that one.
+///
+/// # Errors
+/// If the run has no such step. The fix names the steps that wait.
+fn meant(state: &RunState, step: &str) -> Result<StepId, CliError> {
+    let named = StepId::new(step);
+    if step != POLICY_GATE || state.position(&named).is_some() {
+        return Ok(named);
+    }
+    let waits = |i: &usize| {
+        let gate = matches!(state.step(*i).action, Action::Gate(Gate::Approval { .. }));
+        gate && matches!(state.work(*i).status, Status::Started | Status::Blocked { .. })
+    };
+    let waiting: Vec<StepId> =
+        (0..state.steps.len()).filter(waits).map(|i| state.step(i).id.clone()).collect();
+    let run = &state.created.run;
+    match waiting.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(CliError::usage_fix(
+            format!("no step of run {run} waits for an approval"),
+            format!("{} shows the run", state.created.command("runs show", "")),
+        )),
+        several => {
+            let ways = several.iter().map(|step| state.created.command("approve", &format!(" {step}")));
+            Err(CliError::usage_fix(
+                format!("{} of run {run} wait for an approval", count(several.len(), "step")),
+                format!("name the step: {}", ways.collect::<Vec<_>>().join(", or ")),
+            ))
+        }
+    }
 }
 
 /// Refuses to sign an answer that is no longer needed from this person.
@@ -244,8 +278,7 @@ pub fn overrule(
     step: &str,
     reason: &str,
 ) -> Result<u8, CliError> {
-    let signal = Signal::Override { step: StepId::new(step), reason: one_line(reason) };
-    say(global, printer, run, signal)
+    say(global, printer, run, step, |step| Signal::Override { step, reason: one_line(reason) })
 }
 
 /// Rejects a request.
@@ -256,12 +289,20 @@ pub fn reject(
     step: &str,
     reason: &str,
 ) -> Result<u8, CliError> {
-    let signal = Signal::Reject { step: StepId::new(step), reason: one_line(reason) };
-    say(global, printer, run, signal)
+    say(global, printer, run, step, |step| Signal::Reject { step, reason: one_line(reason) })
 }
 
-fn say(global: &Global, printer: &Printer, run: &str, signal: Signal) -> Result<u8, CliError> {
+fn say(
+    global: &Global,
+    printer: &Printer,
+    run: &str,
+    step: &str,
+    signal: impl FnOnce(StepId) -> Signal,
+) -> Result<u8, CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
-    runs::send(&context, printer, &store, &run_names::exactly(&store, run)?, signal)
+    let run = run_names::exactly(&store, run)?;
+    let state = runs::read(&store, &run)?;
+    let signal = signal(meant(&state, step)?);
+    runs::send(&context, printer, &store, &run, signal)
 }
