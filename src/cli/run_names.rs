@@ -14,6 +14,13 @@ use crate::run::RunState;
 /// # Errors
 /// If there is no run with that ID or prefix, or several.
 pub fn exactly(store: &SqliteJournal, text: &str) -> Result<RunId, CliError> {
+    if text == "latest" {
+        let last = store.all_runs()?.pop().map(|row| row.run);
+        return Err(CliError::usage_fix(
+            "`latest` is only for commands that read: another run may have begun since you looked",
+            last.map_or_else(|| SHOWS.to_owned(), |run| format!("name the run; the last one is {run}")),
+        ));
+    }
     // The name is also used for files.
     let named = RunId::parse(text).map_err(|why| CliError::usage_fix(why, SHOWS))?;
     let all = store.all_runs()?;

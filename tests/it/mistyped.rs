@@ -24,6 +24,12 @@ fn a_command_that_was_nearly_right_names_the_right_one() {
         let (code, out, err) = folder.run(typed);
         assert!(code == 2 && err.contains(told), "{typed:?}: {code} {out}{err}");
     }
+    // Another run may have begun since somebody looked.
+    folder.ok(&[REHEARSED, &["--sandbox"]].concat());
+    let (code, out, err) = folder.run(&["runs", "cancel", "latest", "--reason", "x", "--sandbox"]);
+    let said =
+        err.contains("`latest` is only for commands that read") && err.contains("the last one is sandbox-");
+    assert!(code == 2 && said, "{code} {out}{err}");
     let (_, _, err) = folder.run(&["nonsense"]);
     assert!(!err.contains("drctl runs nonsense"), "{err}");
 }
