@@ -267,7 +267,10 @@ pub(super) fn writes(
         return true;
     }
     let facts = format!("{} takes no writes now", db.id);
-    let what = "name the site whose server takes writes with --from";
+    let what = match draft.input.request.intent {
+        Intent::Restore => "name the site whose server takes writes with --site",
+        _ => "name the site whose server takes writes with --from",
+    };
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&component.name), facts, what));
     false
 }
