@@ -34,7 +34,7 @@ fn a_rehearsed_plan_does_not_start_without_the_one_that_it_needs() {
         "{err}"
     );
     let (_, summary) =
-        out.split_once("2 plans: 1 not started, 1 refused\n").unwrap_or_else(|| panic!("{out}"));
+        out.split_once("2 plans: 1 not started; 1 refused\n").unwrap_or_else(|| panic!("{out}"));
     let lines: Vec<_> = summary.lines().collect();
     assert_eq!(lines[0], "  not started  starter: recover truststream first");
     assert!(lines[1].starts_with("  refused  truststream: unfenced-promotion (db): "), "{out}");
@@ -64,7 +64,7 @@ fn a_waiver_may_name_a_component_that_only_one_of_the_plans_has() {
     };
     let (code, out, err) = dark("db", &[]);
     assert!(
-        code == 5 && out.contains("\n2 plans: 1 recovered, FENCE PENDING, 1 recovered\n"),
+        code == 5 && out.contains("\n2 plans: 1 recovered, FENCE PENDING; 1 recovered\n"),
         "{code} {out}{err}"
     );
     assert_eq!(dark("db", &["--dry-run"]).0, 0);
@@ -137,14 +137,14 @@ fn many_plans_have_a_summary_and_the_screens_that_need_a_person() {
     }
     let go = ["failover", "--all", "--to", "us-east-1", "--yes"];
     let (_, out, err) = folder.run(&[&go[..], &["--sandbox"]].concat());
-    assert!(out.contains("21 plans: 1 halted, 20 recovered") && !out.contains("RECOVERED"), "{out}{err}");
+    assert!(out.contains("21 plans: 1 halted; 20 recovered") && !out.contains("RECOVERED"), "{out}{err}");
     // The TTL of this one is so long that its run halts.
     let (_, screen) = out.split_once("1 plan needs a person: shop13").unwrap_or_else(|| panic!("{out}"));
     assert!(screen.contains("failover of shop13"), "{out}");
     let dark = ["--sandbox=region-dark", "--waive", "unfenced-promotion", "--accept-data-loss", "10m"];
     let (_, out, err) = folder.run(&[&go[..], &dark, &["--reason", "dark"]].concat());
     let (summary, screens) = out.split_once("20 fences are pending").unwrap_or_else(|| panic!("{out}{err}"));
-    assert!(summary.contains("21 plans: 1 halted, 20 recovered, FENCE PENDING"), "{out}");
+    assert!(summary.contains("21 plans: 1 halted; 20 recovered, FENCE PENDING"), "{out}");
     assert!(!summary.contains("RECOVERED, ") && !out.contains("no plan waits"), "{out}");
     assert_eq!(screens.matches("RECOVERED, FENCE PENDING").count(), 20, "{out}");
 }

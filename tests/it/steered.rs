@@ -483,11 +483,11 @@ fn what_is_told_of_many_plans_fits_on_a_screen_with_the_worst_on_top() {
     for (args, first, second, last) in [
         (
             &dry[..],
-            "21 plans: 1 too long, 20 in time",
+            "21 plans: 1 too long; 20 in time",
             "too long  shop13: ",
             "run drctl --sandbox failover PLAN",
         ),
-        (&assess, "21 plans: 1 bad, 20 possible", "bad  shop13: ", "run drctl --sandbox assess PLAN"),
+        (&assess, "21 plans: 1 bad; 20 possible", "bad  shop13: ", "run drctl --sandbox assess PLAN"),
         (
             &["status", "--sandbox"],
             "21 plans: 21 not verified",

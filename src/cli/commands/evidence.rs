@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use ssh_key::PublicKey;
 
+use super::summed::FEW;
 use crate::adapters::sinks::SinkError;
 use crate::cli::args::{EvidenceArgs, EvidenceCommand, Global};
 use crate::cli::context::Context;
@@ -153,6 +154,9 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
         printer.document(&json!({"schema_version": 1, "bundles": all.collect::<Vec<_>>()}));
         return Ok(code);
     }
+    if rows.len() > FEW {
+        printer.line(&summary_of(&rows));
+    }
     for row in &rows {
         let (file, outcome) = (row.file.display().to_string(), harmless(&row.outcome));
         printer.line(&match (&row.fault, &row.sha256) {
@@ -173,6 +177,15 @@ fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result
         ));
     }
     Ok(code)
+}
+
+/// How many of many bundles need a person.
+fn summary_of(rows: &[Row]) -> String {
+    let broken = rows.iter().filter(|row| row.fault.is_some()).count();
+    let missing = rows.iter().filter(|row| !row.kept.not_at.is_empty()).count();
+    let words = [(broken, "NOT whole"), (missing, "NOT at every sink yet"), (rows.len() - broken, "whole")];
+    let words = words.into_iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}"));
+    format!("{}: {}", count(rows.len(), "bundle"), words.collect::<Vec<_>>().join("; "))
 }
 
 /// Existing bundles, and those that should exist: a killed process or a full disk leaves a run without one.
@@ -452,4 +465,17 @@ fn document(verdict: &Verdict) -> serde_json::Value {
         "schema_version": 1, "verdict": word(verdict), "whole": word(verdict) == "whole", "faults": faults, "key": verdict.key,
         "operators": verdict.operators, "recomputed": verdict.recomputed, "manifest": verdict.manifest,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_bundles_begin_with_how_many_need_a_person() {
+        let whole = || Row { fault: None, ..Row::not_known(PathBuf::from("a.tar"), "") };
+        let late = Row { kept: Kept { at: Vec::new(), not_at: vec!["vault".to_owned()] }, ..whole() };
+        let rows = [Row::not_known(PathBuf::from("b.tar"), "is new"), late, whole()];
+        assert_eq!(summary_of(&rows), "3 bundles: 1 NOT whole; 1 NOT at every sink yet; 2 whole");
+    }
 }

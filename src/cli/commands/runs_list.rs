@@ -1,12 +1,14 @@
 //! `drctl runs list`
 
 use super::runs::read;
+use super::summed::FEW;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::{exit, inbox};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
+use crate::model::plain::count;
 use crate::record::event::Outcome;
 use crate::report::{RunReport, summary, words};
 use crate::run::RunState;
@@ -68,6 +70,7 @@ pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
         Format::Human => {
             // Scripts read lines of runs alone.
             if printer.is_read() {
+                summary_of(&lines).iter().for_each(|line| printer.line(line));
                 printer.line("run  started  from -> to  world  state");
             }
             lines.iter().for_each(|(_, line)| printer.line(line));
@@ -83,6 +86,21 @@ pub fn standing(state: &RunState, report: &RunReport, driven: bool) -> String {
     if pausing { "pausing".to_owned() } else { words::state(report, driven) }
 }
 
+/// How many of many runs need a person.
+fn summary_of(lines: &[(u8, String)]) -> Option<String> {
+    let of = |urgency: u8| lines.iter().filter(|(is, _)| *is == urgency).count();
+    let words = [
+        (0, "broken"),
+        (1, "not finished"),
+        (2, "with a pending fence"),
+        (3, "failed or abandoned"),
+        (4, "finished"),
+    ];
+    let words = words.into_iter().map(|(urgency, word)| (of(urgency), word)).filter(|(n, _)| *n > 0);
+    let words: Vec<_> = words.map(|(n, word)| format!("{n} {word}")).collect();
+    (lines.len() > FEW).then(|| format!("{}: {}", count(lines.len(), "run"), words.join("; ")))
+}
+
 /// The sort key: runs that need action first, then those that ended badly, then the newest. JSON keeps the order of creation.
 fn urgency(state: &RunState) -> u8 {
     match state.mode {
@@ -90,5 +108,20 @@ fn urgency(state: &RunState) -> u8 {
         Mode::Finished(Outcome::Failed | Outcome::Abandoned) => 3,
         Mode::Finished(_) => 4,
         _ => 1,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_runs_begin_with_how_many_need_a_person() {
+        let lines = |urgencies: &[u8]| urgencies.iter().map(|is| (*is, String::new())).collect::<Vec<_>>();
+        assert_eq!(summary_of(&lines(&[1, 2, 4, 4, 4])), None);
+        assert_eq!(
+            summary_of(&lines(&[1, 2, 4, 4, 4, 4])).as_deref(),
+            Some("6 runs: 1 not finished; 1 with a pending fence; 4 finished")
+        );
     }
 }

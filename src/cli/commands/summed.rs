@@ -58,27 +58,42 @@ impl Weighed for Line {
 /// A count by rating, then all lines, the worst first.
 pub fn show(p: &Printer, things: &str, mut all: Vec<Line>, more: &str) {
     worst_first(&mut all);
-    let paint = |line: &Line| {
+    let paint = |line: &Line, word: &str| {
         let colour = match line.reads {
             Reads::Bad => RED,
             Reads::Doubtful => YELLOW,
             Reads::Good => GREEN,
         };
-        p.paint(colour, &line.word)
+        p.paint(colour, word)
     };
-    let mut words: Vec<(String, usize)> = Vec::new();
+    p.line(&counted(things, &all, &paint));
     for line in &all {
-        match words.iter_mut().find(|(word, _)| *word == paint(line)) {
-            Some((_, n)) => *n += 1,
-            None => words.push((paint(line), 1)),
-        }
-    }
-    let words: Vec<_> = words.iter().map(|(word, n)| format!("{n} {word}")).collect();
-    p.line(&format!("{}: {}", count(all.len(), things), words.join(", ")));
-    for line in &all {
-        p.line(&format!("  {}  {}: {}", paint(line), line.what, line.detail));
+        p.line(&format!("  {}  {}: {}", paint(line, &line.word), line.what, line.detail));
     }
     p.line(more);
+}
+
+/// How many of the items have each rating. A rating may contain a comma.
+fn counted(things: &str, all: &[Line], paint: &dyn Fn(&Line, &str) -> String) -> String {
+    let mut words: Vec<(&Line, usize)> = Vec::new();
+    for line in all {
+        match words.iter_mut().find(|(of, _)| (of.reads, &of.word) == (line.reads, &line.word)) {
+            Some((_, n)) => *n += 1,
+            None => words.push((line, 1)),
+        }
+    }
+    let words = words.iter().map(|(line, n)| format!("{n} {}", paint(line, &of_many(*n, &line.word))));
+    format!("{}: {}", count(all.len(), things), words.collect::<Vec<_>>().join("; "))
+}
+
+/// A rating as it is said of so many.
+fn of_many(n: usize, word: &str) -> String {
+    let verbs = [("does not ", "do not "), ("needs ", "need "), ("waits", "wait")];
+    let verb = verbs.iter().find_map(|(one, many)| Some((word.strip_prefix(one)?, many)));
+    match verb {
+        Some((rest, many)) if n != 1 => format!("{many}{rest}"),
+        _ => word.to_owned(),
+    }
 }
 
 /// Computes what a run of each plan would do, and shows one line for each.
@@ -267,4 +282,28 @@ pub fn standing(plan: &Plan, document: &Value) -> Line {
     };
     said.extend([standby, proof].into_iter().filter(|w| !w.is_empty() && *w != word).map(str::to_owned));
     Line { reads, word: word.to_owned(), what: plan.name.to_string(), detail: said.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratings_are_counted_in_their_grammar_and_keep_their_commas_apart() {
+        let line = |word: &str| Line {
+            reads: Reads::Bad,
+            word: word.to_owned(),
+            what: "shop".to_owned(),
+            detail: String::new(),
+        };
+        let all =
+            ["recovered, FENCE PENDING", "waits for a person", "waits for a person", "does not need west"];
+        let lines: Vec<_> = all.into_iter().map(line).collect();
+        assert_eq!(
+            counted("plan", &lines, &|_, word| word.to_owned()),
+            "4 plans: 1 recovered, FENCE PENDING; 2 wait for a person; 1 does not need west"
+        );
+        assert_eq!(of_many(89, "does not need west"), "do not need west");
+        assert_eq!(of_many(2, "needs verification"), "need verification");
+    }
 }
