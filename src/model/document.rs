@@ -197,6 +197,9 @@ fn syntax(file: &str, text: &str, e: &serde_saphyr::Error) -> Finding {
             .because("the file has too many nested levels or aliases; reading it could take unbounded time and memory")
             .fix("use less nesting and fewer aliases");
     }
+    // The parser finds a tab only where the line before it ends.
+    let tab = if message.contains("tab") { tabbed(text) } else { None };
+    let span = tab.or(span);
     let usual = span.and_then(|at| usual(text, &message, at.line));
     let (message, fix) = usual.unwrap_or_else(|| {
         let fix = "correct the line in the message; the usual causes are indentation and quotes";
@@ -205,12 +208,25 @@ fn syntax(file: &str, text: &str, e: &serde_saphyr::Error) -> Finding {
     Finding::error("yaml-syntax", file, span, message).because("the file is not valid YAML").fix(fix)
 }
 
+/// The first tab that indents a line.
+fn tabbed(text: &str) -> Option<Span> {
+    let mut offset = 0;
+    for (line, n) in text.split_inclusive('\n').zip(1..) {
+        let blank = line.len() - line.trim_start_matches([' ', '\t']).len();
+        if let Some(at) = line[..blank].find('\t') {
+            return Some(Span { offset: offset + at, len: 1, line: n, column: at + 1 });
+        }
+        offset += line.len();
+    }
+    None
+}
+
 /// The usual cause of a message of the parser, which names tokens, and the fix. Lines count from 1.
 fn usual(text: &str, message: &str, at: usize) -> Option<(String, String)> {
     let indent = |line: &str| line.len() - line.trim_start().len();
     let lines = || text.lines().zip(1..);
     if message.contains("tab") {
-        let (_, n) = lines().find(|(line, _)| line[..indent(line)].contains('\t'))?;
+        let n = tabbed(text)?.line;
         let words = format!("line {n} is indented with a tab, and YAML allows only spaces there");
         return Some((words, format!("replace the tab in line {n} with spaces")));
     }

@@ -170,8 +170,22 @@ impl Walk<'_> {
                 );
             }
             (Shape::Percent, Value::Text(text)) if percent(text).is_some() => {}
-            (Shape::Percent, Value::Text(_) | Value::Int(_)) => {
-                self.unit(node, what, "this is not a percentage", "write, for example, 80%")
+            (Shape::Percent, Value::Text(text)) if text.strip_suffix('%').is_some_and(is_number) => self
+                .push(
+                    Finding::error(
+                        "plan-out-of-range",
+                        self.file,
+                        Some(node.span),
+                        format!("`{what}` is {text}, but must be from 1% to 1000%, in whole percent"),
+                    )
+                    .because("a share of nothing serves nobody, and drctl counts in whole percent")
+                    .fix("choose a percentage from 1% to 1000%, or remove the key"),
+                ),
+            (Shape::Percent, Value::Int(n)) => {
+                self.unit(node, what, &format!("`{n}` has no unit"), &format!("write {n}%"));
+            }
+            (Shape::Percent, Value::Text(_)) => {
+                self.unit(node, what, "this is not a percentage", "write, for example, 80%");
             }
             (Shape::Bool, Value::Bool(_)) => {}
             (Shape::Int(min, max), Value::Int(n)) if (min..=max).contains(&n) => {}
@@ -187,6 +201,16 @@ impl Walk<'_> {
             ),
             (Shape::OneOf(words), Value::Text(text)) if words.contains(&text.as_str()) => {}
             (Shape::OneOf(words), Value::Text(text)) => self.unknown_word(node, what, text, words),
+            (Shape::Secret(reference), Value::Text(text)) if reference.fits(text) => self.push(
+                Finding::error(
+                    "plan-wrong-type",
+                    self.file,
+                    Some(node.span),
+                    format!("`{what}` is text, but a reference needs the key `secret`"),
+                )
+                .because("drctl would take the text for the credentials themselves")
+                .fix(format!("write {{secret: \"{}\"}} with your reference", reference.example)),
+            ),
             (Shape::Secret(_), Value::Text(_)) => {}
             (Shape::Secret(reference), Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if k.text == "secret" && v.text().is_some_and(|t| !reference.fits(t))) => {
                 if let [(_, place)] = entries.as_slice() {
@@ -265,6 +289,9 @@ impl Walk<'_> {
         };
         for (key, value) in entries {
             match record.fields.iter().find(|f| f.key == key.text) {
+                Some(Field { key: at @ "at", shape: Shape::Map(inner), .. }) => {
+                    self.at(value, inner, at, record)
+                }
                 // Arguments of commands are items of a list, and may be padded.
                 Some(field) => match value.text().filter(|text| is_padded(text)) {
                     Some(text) => self.unseen(value, field.key, text),
@@ -283,6 +310,24 @@ impl Walk<'_> {
                 )
                 .because(field.doc)
                 .fix(format!("add `{}:`", field.key)),
+            );
+        }
+    }
+
+    /// What is in each site. A key that belongs beside `at:` is not a site.
+    fn at(&mut self, node: &Node, inner: &'static Shape, what: &'static str, record: &'static Keys) {
+        let Value::Map(entries) = &node.value else { return self.wrong(node, what, "a mapping") };
+        for (key, value) in entries {
+            if !record.fields.iter().any(|field| field.key == key.text) {
+                self.name(&key.text, key.span, what);
+                self.value(value, inner, &key.text);
+                continue;
+            }
+            let message = format!("`{}` is not a declared site; is it indented too far?", key.text);
+            self.push(
+                Finding::error("unknown-site", self.file, Some(key.span), message)
+                    .because("`at:` has a key for each site, and the other keys are beside `at:`")
+                    .fix(format!("indent `{}:` like `at:`", key.text)),
             );
         }
     }
@@ -425,6 +470,10 @@ fn expected(shape: &Shape) -> &'static str {
 /// `80%` as 80.
 pub fn percent(text: &str) -> Option<u32> {
     text.strip_suffix('%')?.trim().parse().ok().filter(|n| (1..=1_000).contains(n))
+}
+
+fn is_number(text: &str) -> bool {
+    text.trim().parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// The kind that was probably meant. Other common names come before similar spellings, and the first match wins.

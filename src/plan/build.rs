@@ -44,6 +44,7 @@ pub fn plan(
         after: tree.get("after").map(names::<PlanName>).unwrap_or_default(),
         sites: map(tree, "sites", |key, node| Some((SiteName::new(key), site(key, node)))),
         connections: map(tree, "connections", |key, node| Some((key.to_owned(), place(key, node, "global")))),
+        connected: map(tree, "connections", |key, node| Some((key.to_owned(), node.span))),
         home: Spanned { value: SiteName::new(home.text()?), span: home.span },
         declared: tree
             .get("components")

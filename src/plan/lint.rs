@@ -80,7 +80,8 @@ impl PlanLint<'_> {
     fn places(&mut self) {
         let plan = self.plan;
         let sites = plan.sites.values().map(|site| (&site.place, site.span));
-        let connections = plan.connections.values().map(|place| (place, plan.home.span));
+        let span = |name: &str| plan.connected.get(name).copied().unwrap_or(plan.home.span);
+        let connections = plan.connections.iter().map(|(name, place)| (place, span(name)));
         let found = sites.chain(connections).filter_map(|(place, span)| cloud::lint(place, &plan.file, span));
         self.findings.extend(found);
     }

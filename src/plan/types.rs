@@ -38,6 +38,8 @@ pub struct Plan {
     pub sites: BTreeMap<SiteName, Site>,
     /// Places that belong to no site.
     pub connections: BTreeMap<String, Place>,
+    /// Where each of them is declared.
+    pub connected: BTreeMap<String, Span>,
     /// The site that failback goes to.
     pub home: Spanned<SiteName>,
     /// The components to recover.

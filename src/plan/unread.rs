@@ -23,12 +23,15 @@ const MISSED: &[(&str, &str)] = &[
 pub fn only_once(tree: &Node, findings: &mut Vec<Finding>, read: usize) {
     let broken = findings[..read].iter().filter(|f| f.severity == Severity::Error);
     let broken: Vec<usize> = broken.filter_map(|f| f.span.map(|span| span.offset)).collect();
+    let said: Vec<_> = findings[..read].iter().map(|f| (f.id, f.span.map(|span| span.offset))).collect();
     let mut at = 0;
     findings.retain(|finding| {
         at += 1;
         let missed = MISSED.iter().filter(|(id, _)| *id == finding.id);
         let Some(span) = finding.span.filter(|_| at > read) else { return true };
-        !missed.clone().any(|(_, key)| unread(tree, key, span.offset, &broken))
+        let again = said.contains(&(finding.id, Some(span.offset)))
+            || finding.id == "secret-in-plan" && broken.contains(&span.offset);
+        !again && !missed.clone().any(|(_, key)| unread(tree, key, span.offset, &broken))
     });
 }
 
@@ -37,7 +40,11 @@ fn unread(node: &Node, key: &str, offset: usize, broken: &[usize]) -> bool {
     let meant = |k: &Key| k.text == key || suggest(&k.text, [key].into_iter()).is_some();
     let bad =
         |(k, v): &&(Key, Node)| meant(k) && broken.iter().any(|at| k.span.offset == *at || holds(v, *at));
-    let here = holds(node, offset) && node.entries().iter().any(|entry| bad(&entry));
+    // A key that is one level too deep is among the sites.
+    let deep = |(k, v): &&(Key, Node)| {
+        k.text == "at" && v.entries().iter().any(|(k, _)| k.text == key && broken.contains(&k.span.offset))
+    };
+    let here = holds(node, offset) && node.entries().iter().any(|entry| bad(&entry) || deep(&entry));
     here || children(node).any(|child| holds(child, offset) && unread(child, key, offset, broken))
 }
 

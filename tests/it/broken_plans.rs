@@ -75,6 +75,25 @@ fn a_managed_database_without_a_file_of_its_cas_is_said() {
     assert_eq!(of(SqlSettings { tls: SqlTls::Off, ..SqlSettings::default() }), Vec::<String>::new());
 }
 
+/// What people call a kind elsewhere.
+#[test]
+fn a_kind_by_another_name_is_understood() {
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("plans/starter.yaml")).unwrap();
+    for (typed, meant) in [
+        ("autoscaling", "aws.autoscaling"),
+        ("aws.autoscaling_group", "aws.autoscaling"),
+        ("aws.rds_instance", "aws.rds"),
+        ("aws.s3_bucket", "aws.s3"),
+        ("aws.ecs_service", "aws.ecs"),
+    ] {
+        let plan = text.replace("kind: aws.autoscaling", &format!("kind: {typed}"));
+        let findings = check("starter", plan.as_bytes(), &complete()).findings;
+        let said = findings.iter().any(|f| f.message.contains(&format!("did you mean `{meant}`?")));
+        assert!(said, "{typed}: {findings:#?}");
+    }
+}
+
 #[test]
 fn the_plans_that_are_shipped_are_good_and_fit_the_schema() {
     let schema = drctl::plan::schema::schema(&drctl::plan::shapes::PLAN, "plan");

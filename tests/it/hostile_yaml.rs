@@ -71,6 +71,9 @@ fn the_usual_mistakes_are_named_with_their_line() {
     ] {
         let checked = check("p.yaml", text.as_bytes(), &Settings::default());
         let found = &checked.findings[0];
+        if message.contains("with a tab") {
+            assert_eq!(found.span.map(|span| (span.line, span.column)), Some((2, 1)), "{found:?}");
+        }
         assert_eq!((found.id, &*found.message, &*found.fix), ("yaml-syntax", message, fix), "{text}");
     }
 }

@@ -15,7 +15,7 @@ use crate::model::shape::Case;
 
 impl Kind for Autoscaling {
     const CASE: Case =
-        Case { name: "aws.autoscaling", keys: &KEYS, called: &["asg", "autoscale", "nodegroup"] };
+        Case { name: "aws.autoscaling", keys: &KEYS, called: &["asg", "autoscale", "scaling", "nodegroup"] };
 
     fn build(node: &Node) -> Option<Self> {
         Some(build(node))
