@@ -6,6 +6,7 @@ mod buckets;
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
+use crate::kinds::aws::aurora::HEADLESS;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::aws::route53::{Record, RecordSet, Route53};
 use crate::kinds::shared::capacity::{CapacityShare, Scales};
@@ -402,6 +403,10 @@ fn replica((state, engine): (&DatabaseState, Engine), primary: &DatabaseRef, fix
     if !state.follows_source(engine, primary) {
         let facts = format!("it does not replicate from {} in {}", primary.id, primary.place.name);
         return not(Standing::NotReady, facts, fix);
+    }
+    if state.status == HEADLESS {
+        let fix = "create an instance in that cluster; otherwise drctl creates one during the recovery, which takes minutes";
+        return not(Standing::Degraded, "it replicates, but the cluster has no instance", fix);
     }
     match engine == Engine::Postgres || SERVING.contains(&state.status.as_str()) {
         true => ready(format!("it replicates from {} in {}", primary.id, primary.place.name)),
