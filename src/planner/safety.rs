@@ -178,8 +178,15 @@ pub fn source_health(draft: &mut Draft<'_>) {
         format!("probes are good: {}", good.join(", "))
     };
     let (plan, to) = (&draft.input.plan.name, &draft.input.request.to);
+    let (facts, first) = match draft.probes(ProbeRole::Public).is_empty() {
+        false => (facts, String::new()),
+        true => (
+            format!("{facts}; the plan has no public probe, so drctl cannot see whether users are served"),
+            "add a probe with `role: public` to the plan, ".to_owned(),
+        ),
+    };
     let what = format!(
-        "use --outage-began TIME if probes cannot see the outage; otherwise run drctl switchover {plan} --to {to}"
+        "{first}use --outage-began TIME if probes cannot see the outage; otherwise run drctl switchover {plan} --to {to}"
     );
     draft.refuse(Refusal::new(Rule::HealthySource, None, facts, what));
 }
