@@ -50,6 +50,17 @@ impl ActiveSite {
     }
 }
 
+impl ActiveSite {
+    /// The same as part of a sentence.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Unknown => "active site unknown".to_owned(),
+            Self::Split(_) => self.to_string(),
+            Self::At(_) | Self::LastKnown(..) => format!("active in {self}"),
+        }
+    }
+}
+
 impl fmt::Display for ActiveSite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -206,3 +206,22 @@ fn a_go_bag_of_rehearsals_takes_the_place_of_none_of_the_live_store() {
     let said = format!("{out}{err}").split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("schedule drctl kit export to a place outside"), "{said}");
 }
+
+/// The state of one plan is not hidden among the runs of the others.
+#[test]
+fn the_status_of_a_plan_lists_only_its_own_runs() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "truststream", "--to", "us-east-1", "--sandbox", "--yes"]);
+    let own = folder.ok(&["status", "truststream", "--sandbox"]);
+    let other = folder.ok(&["status", "starter", "--sandbox"]);
+    assert!(own.contains("sandbox-truststream") && !other.contains("sandbox-truststream"), "{own}{other}");
+    let all = folder.ok(&["status", "--sandbox"]);
+    assert!(all.contains("sandbox-truststream"), "{all}");
+}
+
+#[test]
+fn an_unknown_active_site_is_no_place() {
+    use drctl::inventory::ActiveSite;
+    assert_eq!(ActiveSite::Unknown.words(), "active site unknown");
+    assert_eq!(ActiveSite::At(drctl::model::ids::SiteName::new("west")).words(), "active in west");
+}

@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent, survey};
-use crate::inventory::{Estate, active};
+use crate::inventory::{ActiveSite, Estate, active};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
 use crate::model::intent::Intent;
@@ -33,13 +33,14 @@ pub fn run(global: &Global, printer: &Printer, args: &AssessArgs) -> Result<u8, 
             many.push(in_short(plan, &active, &lines));
         } else if printer.format == Format::Human {
             printer.line(&format!(
-                "{}: active in {active}; a recovery would move it from {from} to {to}",
-                plan.name
+                "{}: {}; a recovery would move it from {from} to {to}",
+                plan.name,
+                active.words()
             ));
             lines.iter().for_each(|l| show(printer, l));
         } else {
             documents.push(serde_json::json!({
-                "schema_version": 1, "plan": plan.name, "from": from, "to": to, "active": active, "lines": lines,
+                "schema_version": 1, "plan": plan.name, "from": from, "to": to, "active": active.to_string(), "lines": lines,
             }));
         }
     }
@@ -65,7 +66,7 @@ fn assess(
     store: &SqliteJournal,
     plan: &Plan,
     (from, to): (&SiteName, &SiteName),
-) -> Result<(String, Vec<Line>), CliError> {
+) -> Result<(ActiveSite, Vec<Line>), CliError> {
     let stage = Stage::of(context, plan, Some(to))?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
@@ -102,11 +103,11 @@ fn assess(
     let (refusals, runbook) = (refusals.as_slice(), runbook.as_ref());
     let lines =
         assessment::table(&Question { plan, estate: &seen, from, to, closed, refusals, runbook, now });
-    Ok((active::active_site(plan, &seen, now).to_string(), lines))
+    Ok((active::active_site(plan, &seen, now), lines))
 }
 
 /// The decision criteria of a plan in one line.
-fn in_short(plan: &Plan, active: &str, lines: &[Line]) -> summed::Line {
+fn in_short(plan: &Plan, active: &ActiveSite, lines: &[Line]) -> summed::Line {
     let of = |about: &'static str| lines.iter().filter(move |l| l.about == about);
     let refused: Vec<_> = of("refusal").filter(|l| l.reads == Reads::Bad).map(|l| l.what.clone()).collect();
     let (reads, word, said) = match (of("failover").next(), refused.is_empty()) {
@@ -122,7 +123,7 @@ fn in_short(plan: &Plan, active: &str, lines: &[Line]) -> summed::Line {
         reads,
         word: word.to_owned(),
         what: plan.name.to_string(),
-        detail: format!("active in {active}; {said}{users}"),
+        detail: format!("{}; {said}{users}", active.words()),
     }
 }
 

@@ -42,8 +42,9 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
                 lines.push(in_a_line(plan, &active, (answered, seen.entries.len())));
             } else if printer.format == Format::Human {
                 printer.line(&format!(
-                    "{}: active in {active}; {answered} of {} observed",
+                    "{}: {}; {answered} of {} observed",
                     plan.name,
+                    active.words(),
                     seen.entries.len()
                 ));
                 let refused = targets::refused(plan, guard, &seen);
@@ -80,6 +81,6 @@ fn in_a_line(plan: &Plan, active: &ActiveSite, (answered, all): (usize, usize)) 
         some if some < all || !matches!(active, ActiveSite::At(_)) => (Reads::Doubtful, "in part"),
         _ => (Reads::Good, "observed"),
     };
-    let detail = format!("active in {active}; {answered} of {all} observed");
+    let detail = format!("{}; {answered} of {all} observed", active.words());
     Line { reads, word: word.to_owned(), what: plan.name.to_string(), detail }
 }

@@ -67,6 +67,10 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
         let lines = plans.iter().zip(&documents).map(|(plan, of)| summed::standing(plan, of)).collect();
         summed::show(printer, "plan", lines, "for details of one plan, run drctl status PLAN");
     }
+    // Of named plans, only their own runs.
+    let own =
+        |run: &RunState| args.plans.is_empty() || plans.iter().any(|plan| plan.name == run.created.plan);
+    let runs: Vec<_> = runs.into_iter().filter(own).collect();
     if human {
         last_runs(printer, &store, &runs);
         if owed > 0 {

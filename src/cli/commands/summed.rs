@@ -269,8 +269,8 @@ pub fn standing(plan: &Plan, document: &Value) -> Line {
         (true, _, "verified") => (Reads::Doubtful, "standby unknown"),
         _ => (Reads::Doubtful, "not verified"),
     };
-    let active = document["active"]["site"].as_str().unwrap_or("unknown");
-    said.push(format!("active in {active}"));
+    let active = document["active"]["site"].as_str();
+    said.push(active.map_or_else(|| "active site unknown".to_owned(), |site| format!("active in {site}")));
     // The word says the rest, unless something is worse.
     let rest = [("UNPROTECTED", "no standby"), ("protected", "")];
     let standby =
