@@ -223,7 +223,6 @@ fn tabbed(text: &str) -> Option<Span> {
 
 /// The usual cause of a message of the parser, which names tokens, and the fix. Lines count from 1.
 fn usual(text: &str, message: &str, at: usize) -> Option<(String, String)> {
-    let indent = |line: &str| line.len() - line.trim_start().len();
     let lines = || text.lines().zip(1..);
     if message.contains("tab") {
         let n = tabbed(text)?.line;

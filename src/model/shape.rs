@@ -169,24 +169,7 @@ impl Walk<'_> {
                     &format!("write {n}s for seconds or {n}m for minutes"),
                 );
             }
-            (Shape::Percent, Value::Text(text)) if percent(text).is_some() => {}
-            (Shape::Percent, Value::Text(text)) if text.strip_suffix('%').is_some_and(is_number) => self
-                .push(
-                    Finding::error(
-                        "plan-out-of-range",
-                        self.file,
-                        Some(node.span),
-                        format!("`{what}` is {text}, but must be from 1% to 1000%, in whole percent"),
-                    )
-                    .because("a share of nothing serves nobody, and drctl counts in whole percent")
-                    .fix("choose a percentage from 1% to 1000%, or remove the key"),
-                ),
-            (Shape::Percent, Value::Int(n)) => {
-                self.unit(node, what, &format!("`{n}` has no unit"), &format!("write {n}%"));
-            }
-            (Shape::Percent, Value::Text(_)) => {
-                self.unit(node, what, "this is not a percentage", "write, for example, 80%");
-            }
+            (Shape::Percent, Value::Text(_) | Value::Int(_)) => self.percentage(node, what),
             (Shape::Bool, Value::Bool(_)) => {}
             (Shape::Int(min, max), Value::Int(n)) if (min..=max).contains(&n) => {}
             (Shape::Int(min, max), Value::Int(n)) => self.push(
@@ -201,7 +184,41 @@ impl Walk<'_> {
             ),
             (Shape::OneOf(words), Value::Text(text)) if words.contains(&text.as_str()) => {}
             (Shape::OneOf(words), Value::Text(text)) => self.unknown_word(node, what, text, words),
-            (Shape::Secret(reference), Value::Text(text)) if reference.fits(text) => self.push(
+            (Shape::Secret(reference), _) => self.secret(node, what, reference),
+            (shape, _) => self.wrong(node, what, expected(shape)),
+        }
+    }
+
+    fn percentage(&mut self, node: &Node, what: &str) {
+        match &node.value {
+            Value::Text(text) if percent(text).is_some() => {}
+            Value::Text(text) if text.strip_suffix('%').is_some_and(is_number) => self.push(
+                Finding::error(
+                    "plan-out-of-range",
+                    self.file,
+                    Some(node.span),
+                    format!("`{what}` is {text}, but must be from 1% to 1000%, in whole percent"),
+                )
+                .because("a share of nothing serves nobody, and drctl counts in whole percent")
+                .fix("choose a percentage from 1% to 1000%, or remove the key"),
+            ),
+            Value::Int(n) => {
+                self.unit(node, what, &format!("`{n}` has no unit"), &format!("write {n}%"));
+            }
+            _ => self.unit(node, what, "this is not a percentage", "write, for example, 80%"),
+        }
+    }
+
+    fn secret(&mut self, node: &Node, what: &str, reference: &Syntax) {
+        let key = |wanted: &str| match &node.value {
+            Value::Map(entries) => match entries.as_slice() {
+                [(key, value)] if key.text == wanted => value.text().map(|text| (value, text.to_owned())),
+                _ => None,
+            },
+            _ => None,
+        };
+        match (&node.value, key("secret"), key("endpoint_of")) {
+            (Value::Text(text), ..) if reference.fits(text) => self.push(
                 Finding::error(
                     "plan-wrong-type",
                     self.file,
@@ -211,18 +228,10 @@ impl Walk<'_> {
                 .because("drctl would take the text for the credentials themselves")
                 .fix(format!("write {{secret: \"{}\"}} with your reference", reference.example)),
             ),
-            (Shape::Secret(_), Value::Text(_)) => {}
-            (Shape::Secret(reference), Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if k.text == "secret" && v.text().is_some_and(|t| !reference.fits(t))) => {
-                if let [(_, place)] = entries.as_slice() {
-                    self.no_reference(place, place.text().unwrap_or_default(), reference);
-                }
-            }
-            (Shape::Secret(_), Value::Map(entries)) if matches!(entries.as_slice(), [(k, v)] if ["secret", "endpoint_of"].contains(&k.text.as_str()) && v.text().is_some()) =>
-                {}
-            (Shape::Secret(_), _) => {
-                self.wrong(node, what, "text, {secret: \"scheme:ref\"} or {endpoint_of: component}")
-            }
-            (shape, _) => self.wrong(node, what, expected(shape)),
+            (Value::Text(_), ..) | (_, _, Some(_)) => {}
+            (_, Some((_, text)), _) if reference.fits(&text) => {}
+            (_, Some((place, text)), _) => self.no_reference(place, &text, reference),
+            _ => self.wrong(node, what, "text, {secret: \"scheme:ref\"} or {endpoint_of: component}"),
         }
     }
 

@@ -18,7 +18,7 @@ use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
-use crate::model::intent::Drill;
+use crate::model::intent::{Drill, Intent};
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::record::action::Action;

@@ -144,7 +144,7 @@ impl Measured {
 
     /// Says which time a growing figure holds for. Without it, two reports of one run seem to contradict each other.
     #[must_use]
-    pub(super) fn as_of(self, at: Option<Timestamp>) -> Self {
+    pub(super) fn known_at(self, at: Option<Timestamp>) -> Self {
         match at.filter(|_| self.achieved_s.is_some()) {
             Some(at) => Self { text: format!("{}, as of {at}", self.text), as_of: Some(at), ..self },
             None => self,
@@ -181,7 +181,7 @@ impl Measured {
         if stricter.verdict < self.verdict {
             return self;
         }
-        Self { accepted: self.accepted, ..stricter }.as_of(self.as_of)
+        Self { accepted: self.accepted, ..stricter }.known_at(self.as_of)
     }
 
     /// A copy or a standby beside production moves no users, and a tabletop drill changes nothing. No figure applies, whatever probes saw.
@@ -232,7 +232,7 @@ pub(super) fn rto(state: &RunState, attained: &Attainment) -> Measured {
     let (objective, component) = state.runbook.promised_rto();
     let rto = Measured::new(attained.rto, objective).unless(state.proves_no_objective().is_some());
     let rto = if attained.never_recovered { rto.never_recovered() } else { rto };
-    Measured { component: component.cloned(), ..rto }.tried_by(&state.runbook).as_of(attained.rto_as_of)
+    Measured { component: component.cloned(), ..rto }.tried_by(&state.runbook).known_at(attained.rto_as_of)
 }
 
 /// The recovery point of a store.
@@ -281,7 +281,7 @@ pub(super) fn rpo(state: &RunState, attained: &Attainment) -> Measured {
     let all = own.chain(rest).map(|rpo| rpo.unless(owes));
     let worst = all.max_by(stricter);
     let worst = worst.unwrap_or_else(|| Measured::new(attained.rpo, state.runbook.objectives.rpo_ms));
-    worst.tried_by(&state.runbook).as_of(attained.losses_as_of.values().max().copied())
+    worst.tried_by(&state.runbook).known_at(attained.losses_as_of.values().max().copied())
 }
 
 /// Template filters for durations and figures, so that all renderings agree.

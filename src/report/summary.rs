@@ -352,7 +352,7 @@ fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, St
     let store = |(component, (figure, exposure)): (&ComponentName, &(Figure, crate::kinds::Exposure))| {
         let store = Store {
             rpo: measured::rpo_of(state, component, (*figure, attained.replaced.get(component)))
-                .as_of(attained.losses_as_of.get(component).copied()),
+                .known_at(attained.losses_as_of.get(component).copied()),
             last_instant: exposure.last_instant,
             because: exposure.because.clone(),
             last_replayed: exposure.last_replayed,

@@ -263,7 +263,32 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
     // Nor can it change the time or the signer of the seal, which the ledger has.
     let backdated = |said: &mut Value| said["timestamp"] = "2019-05-05T00:00:00.000Z".into();
     assert!(found(&backdated).contains("at another time"), "{}", found(&backdated));
-    // A version with other wording says so, and must match everything that is not wording.
+    // Parsers differ in which of two equal names they use.
+    let mut twice = files.clone();
+    let text = String::from_utf8(file(&mut twice, "manifest.json").clone()).unwrap();
+    let text = text.replacen("\"rpo\": {", "\"rpo\": {\n      \"db\": {\"objective_s\": 300.0, \"achieved_s\": 0.0, \"measured_how\": \"measured\"},", 1);
+    *file(&mut twice, "manifest.dsse.json") =
+        serde_json::to_vec(&dsse::seal(&own, TYPE, text.as_bytes()).unwrap()).unwrap();
+    *file(&mut twice, "manifest.json") = text.into_bytes();
+    assert_eq!(
+        faults(&packed(&twice), &key),
+        ["manifest.json: drctl would write it differently, so it was changed"]
+    );
+    // An envelope of another type with the right key is not a manifest.
+    let mut files = files;
+    let payload = file(&mut files, "manifest.json").clone();
+    *file(&mut files, "manifest.dsse.json") =
+        serde_json::to_vec(&dsse::seal(&own, "text/plain", &payload).unwrap()).unwrap();
+    assert_eq!(faults(&packed(&files), &key), [format!("manifest.dsse.json: its type is not `{TYPE}`")]);
+}
+
+/// A version with other wording says so, and must match everything that is not wording.
+#[test]
+fn a_bundle_of_another_version_must_match_everything_but_wording() {
+    let folder = Folder::with_plans();
+    let (_, bundle, key) = sealed(&folder, FAILOVER);
+    let files = unpacked(&std::fs::read(&bundle).unwrap());
+    let own = PrivateKey::read_openssh_file(&bundle.parent().unwrap().with_extension("key")).unwrap();
     let other = |more: &dyn Fn(&mut Value)| {
         forged(&files, &own, |said| {
             said["drctl"]["renders"] = 99.into();
@@ -297,23 +322,6 @@ fn a_forged_manifest_is_found_whoever_signs_it() {
             assert!(!faults(&lied, &key).is_empty(), "{place} in version {renders}");
         }
     }
-    // Parsers differ in which of two equal names they use.
-    let mut twice = files.clone();
-    let text = String::from_utf8(file(&mut twice, "manifest.json").clone()).unwrap();
-    let text = text.replacen("\"rpo\": {", "\"rpo\": {\n      \"db\": {\"objective_s\": 300.0, \"achieved_s\": 0.0, \"measured_how\": \"measured\"},", 1);
-    *file(&mut twice, "manifest.dsse.json") =
-        serde_json::to_vec(&dsse::seal(&own, TYPE, text.as_bytes()).unwrap()).unwrap();
-    *file(&mut twice, "manifest.json") = text.into_bytes();
-    assert_eq!(
-        faults(&packed(&twice), &key),
-        ["manifest.json: drctl would write it differently, so it was changed"]
-    );
-    // An envelope of another type with the right key is not a manifest.
-    let mut files = files;
-    let payload = file(&mut files, "manifest.json").clone();
-    *file(&mut files, "manifest.dsse.json") =
-        serde_json::to_vec(&dsse::seal(&own, "text/plain", &payload).unwrap()).unwrap();
-    assert_eq!(faults(&packed(&files), &key), [format!("manifest.dsse.json: its type is not `{TYPE}`")]);
 }
 
 /// OpenSSL alone verifies that the envelope matches the DSSE specification.

@@ -10,6 +10,7 @@
 mod accepted;
 mod advisories;
 mod after_the_end;
+mod answered;
 mod asked_to_accept;
 mod assess;
 mod audit;

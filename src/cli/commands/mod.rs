@@ -35,6 +35,7 @@ pub mod ready;
 pub mod report;
 pub mod restore;
 pub mod runs;
+mod runs_export;
 mod runs_list;
 pub mod schedules;
 pub mod schema;

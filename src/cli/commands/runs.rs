@@ -1,13 +1,10 @@
 //! `drctl runs`
 
-use std::io::Write as _;
-use std::path::Path;
-
 use super::ending::{self, Ending};
 use super::outcome::{self, RunTiming};
 use super::post::{Posted, hand_over, post};
 use super::stage::Stage;
-use super::{adopted, approve, duties, in_doubt, live_drill, runs_list};
+use super::{adopted, approve, duties, in_doubt, live_drill, runs_export, runs_list};
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::context::{Context, one_line};
@@ -20,7 +17,6 @@ use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::written;
 use crate::kinds::Operation;
 use crate::model::ids::RunId;
 use crate::model::plain::count;
@@ -68,7 +64,9 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
         }
         RunsCommand::Ack(args) => duties::ack(global, printer, args),
         RunsCommand::Replay { run } => replay(printer, &store, &looked_at(run)?),
-        RunsCommand::Export { run, to } => export(printer, &store, &looked_at(run)?, to.as_deref()),
+        RunsCommand::Export { run, to } => {
+            runs_export::export(printer, &store, &looked_at(run)?, to.as_deref())
+        }
         RunsCommand::Import { file } => adopted::import(&context, printer, &store, file),
         RunsCommand::Adopt { run, reason } => adopted::adopt(&context, printer, &store, &id(run)?, reason),
     }
@@ -577,31 +575,4 @@ pub fn stage_later(
         stage.world.not_before(last + later);
     }
     Ok(stage)
-}
-
-fn export(printer: &Printer, store: &SqliteJournal, run: &RunId, to: Option<&Path>) -> Result<u8, CliError> {
-    let mut text = String::new();
-    for record in store.read(run)? {
-        text.push_str(&written::line(&record));
-        text.push('\n');
-    }
-    match to {
-        None if printer.format == Format::Json => {
-            let events: Vec<serde_json::Value> =
-                text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
-            printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}));
-        }
-        None => printer.text(&text),
-        Some(path) => {
-            let mut file = std::fs::File::create(path).map_err(|e| CliError::file(path, &e))?;
-            file.write_all(text.as_bytes())
-                .and_then(|()| file.sync_all())
-                .map_err(|e| CliError::file(path, &e))?;
-            printer.note(&format!("wrote {}", path.display()));
-            if printer.format != Format::Human {
-                printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "wrote": path.display().to_string()}));
-            }
-        }
-    }
-    Ok(exit::DONE)
 }

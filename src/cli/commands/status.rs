@@ -189,14 +189,7 @@ fn one(
     let half = live_drill::halfway(&plan.name, runs)
         .filter(|half| scenario.is_some() || site.site().is_none_or(|site| *site == half.runbook.to));
     let broken_off = live_drill::broken_off(&plan.name, runs);
-    let driven = |state: &RunState| RunLock::is_held(&Context::lock_folder(store), &state.created.run);
-    let drill = match broken_off {
-        Some(state) if driven(state) => Some(format!("LIVE DRILL  {} running now", state.runbook.way())),
-        Some(state) => Some(format!("LIVE DRILL BROKEN OFF  {}", live_drill::way_on(state))),
-        None => {
-            half.and_then(live_drill::way_back_is_owed).map(|words| format!("LIVE DRILL HALFWAY  {words}"))
-        }
-    };
+    let drill = of_drill(store, broken_off, half);
     let of_plan = runs.iter().filter(|r| r.created.plan == plan.name);
     let unapproved: Vec<(&RunId, Override)> = of_plan
         .flat_map(|run| overrides::of(run, now).into_iter().map(|over| (&run.created.run, over)))
@@ -228,6 +221,18 @@ fn one(
         "refused": targets::refused(plan, guard.as_ref(), &seen).into_iter().map(|(target, why)| serde_json::json!({"target": target.to_string(), "why": why})).collect::<Vec<_>>(),
         "advice": advice(plan, &seen, now).into_iter().map(|(server, why)| serde_json::json!({"server": server, "why": why})).collect::<Vec<_>>(),
     }))
+}
+
+/// The live drill that somebody has to end.
+fn of_drill(store: &SqliteJournal, broken_off: Option<&RunState>, half: Option<&RunState>) -> Option<String> {
+    let driven = |state: &RunState| RunLock::is_held(&Context::lock_folder(store), &state.created.run);
+    match broken_off {
+        Some(state) if driven(state) => Some(format!("LIVE DRILL  {} running now", state.runbook.way())),
+        Some(state) => Some(format!("LIVE DRILL BROKEN OFF  {}", live_drill::way_on(state))),
+        None => {
+            half.and_then(live_drill::way_back_is_owed).map(|words| format!("LIVE DRILL HALFWAY  {words}"))
+        }
+    }
 }
 
 /// Whether users were not served when the last run that moves them stopped or was given up. Nobody has checked since.

@@ -51,6 +51,9 @@ impl Weighed for Finding {
     }
 }
 
+const NEVER_PROVEN: &str =
+    "never proven: no recovery, and no drill that changes anything, is on record as successful";
+
 /// All findings: the worst first, then by application, section and time.
 pub(super) fn findings(
     (books, asked): (Books<'_>, &Asked),
@@ -89,10 +92,8 @@ pub(super) fn findings(
     for application in applications {
         let about = (Some(&application.plan), None);
         if application.never_proven {
-            let text =
-                "never proven: no recovery, and no drill that changes anything, is on record as successful";
             let at = Some(asked.until.min(asked.now));
-            all.push(finding((Section::Drills, Weight::Blocking, at, text.to_owned()), about));
+            all.push(finding((Section::Drills, Weight::Blocking, at, NEVER_PROVEN.to_owned()), about));
         }
         let of_time = of_time(application).into_iter();
         all.extend(
