@@ -50,6 +50,9 @@ enum Port {
     Silent(String),
 }
 
+/// What a job on a host says if the server of the endpoint does not run there, or no longer.
+const GONE: &str = "the endpoint answers, but no server runs in ";
+
 fn job(host: &Host, key: &str, what: Do, (checkpointer, port): (Option<i32>, u16)) -> String {
     let checkpointer = checkpointer.map_or_else(String::new, |pid| pid.to_string());
     let what = match what {
@@ -190,7 +193,16 @@ impl Postgres {
         let work = async {
             let host = host::of(db)?;
             let asked = self.asked(endpoint, connection_info).await?;
-            host::on(host, job(host, key, what, asked)).await
+            match host::on(host, job(host, key, what, asked)).await {
+                // A job of an earlier process may have stopped the server after it answered.
+                Err(failure) if asked.0.is_some() && failure.why().contains(GONE) => {
+                    match self.asked(endpoint, connection_info).await? {
+                        now @ (None, _) => host::on(host, job(host, key, what, now)).await,
+                        _ => Err(failure),
+                    }
+                }
+                done => done,
+            }
         };
         match self.within_or(work, MOST).await {
             Ok(_) => CallOutcome::Accepted { token: None },
