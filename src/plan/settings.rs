@@ -3,6 +3,7 @@
 mod read;
 
 pub use self::read::Written;
+pub use super::secrets::hide as hide_secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -189,11 +190,6 @@ pub fn secrets_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
         super::secrets::find(name, &String::from_utf8_lossy(bytes), &tree, &mut findings);
     }
     findings
-}
-
-/// Removes values from the messages of findings on lines that contain a secret.
-pub fn hide_secrets(findings: &mut [Finding]) {
-    super::secrets::hide(findings);
 }
 
 /// The prefix of values that `drctl init` cannot know. No bucket, account or name can start with it.

@@ -15,7 +15,7 @@ use crate::record::action::{Action, Gate};
 use crate::record::runbook::{Need, Phase, Step};
 
 /// The gate for the approvals that the policy requires.
-pub(super) const APPROVAL: &str = "approve.policy";
+pub const APPROVAL: &str = "approve.policy";
 
 /// Adds one gate at the start for the approvals that the policy requires. Every step that needs approval waits for it, in addition to its
 /// other needs.

@@ -2,7 +2,7 @@
 //!
 //! There is one file for each intent. `safety` has the rules, `steps` the form of steps. Neither knows a clock or a file.
 
-mod approvals;
+pub mod approvals;
 pub mod assessment;
 pub mod buckets;
 pub mod capacity;

@@ -161,6 +161,14 @@ fn certificates_that_cannot_be_read_are_said_before_the_day() {
     let (code, out, err) = folder.run(&["check", "plans/truststream.yaml"]);
     let said = format!("{out}{err}");
     assert!(code == 0 && said.contains("sql-ca-missing") && said.contains("gone.pem"), "{code} {said}");
+    // The path starts from the folder of -C, wherever the shell is.
+    std::fs::write(folder.path().join("gone.pem"), "not a certificate").unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    let mut command = folder.command(&["-C", "..", "check"]);
+    let (code, out, err) = crate::cli::finish(command.current_dir(&elsewhere).output().unwrap());
+    let said = format!("{out}{err}");
+    assert!(code == 0 && said.contains("contains no PEM certificate"), "{code} {said}");
 }
 
 /// A single line fixes it, so there is a single finding.

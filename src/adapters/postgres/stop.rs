@@ -239,6 +239,12 @@ impl Postgres {
 mod tests {
     use super::*;
 
+    /// With other words, the job of a killed process that has just stopped the server would halt the next process.
+    #[test]
+    fn the_job_says_that_no_server_runs_in_the_words_that_are_looked_for() {
+        assert!(JOB.contains(&format!("echo \"{GONE}$DATA")));
+    }
+
     fn stage(text: &str, port: &Port, standby: Option<bool>) -> FenceStage {
         judged(&read(text), port, standby, "/data").stage
     }

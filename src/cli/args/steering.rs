@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{AckArgs, WaiveArgs};
 use crate::cli::commands::approve::Yes;
+use crate::planner::approvals::APPROVAL;
 
 /// For `runs`.
 #[derive(Args, Debug)]
@@ -115,7 +116,7 @@ pub struct AnswerArgs {
     /// The run
     pub run: String,
     /// The gate
-    #[arg(default_value = "approve.policy")]
+    #[arg(default_value = APPROVAL)]
     pub step: String,
     /// Why
     #[arg(long)]
@@ -128,7 +129,7 @@ pub struct ApproveArgs {
     /// The run
     pub run: String,
     /// The gate
-    #[arg(default_value = "approve.policy")]
+    #[arg(default_value = APPROVAL)]
     pub step: String,
     /// How long the signed approval is valid [default: 1h]
     #[arg(long = "for", value_name = "D")]

@@ -14,6 +14,7 @@ use crate::model::ids::StepId;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
+use crate::planner::approvals::APPROVAL;
 use crate::record::action::{Action, Gate};
 use crate::record::event::{Event, EventKind, Signal};
 use crate::report::summary;
@@ -23,8 +24,6 @@ use crate::run::{RunState, approval};
 
 /// How many characters of a digest are enough to identify it.
 const SEEN: usize = 12;
-/// The gate that an answer without a step is for.
-const POLICY_GATE: &str = "approve.policy";
 /// Maximum validity of a signed approval. Conditions change while it waits.
 const LONGEST: Dur = Dur::mins(24 * 60);
 
@@ -106,7 +105,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
 /// If the run has no such step. The fix names the steps that wait.
 fn meant(state: &RunState, step: &str) -> Result<StepId, CliError> {
     let named = StepId::new(step);
-    if step != POLICY_GATE || state.position(&named).is_some() {
+    if step != APPROVAL || state.position(&named).is_some() {
         return Ok(named);
     }
     let waits = |i: &usize| {
