@@ -1,4 +1,4 @@
-//! The inbox of a run that no process drives. Screens take it into account, so that people are not asked for an answer that they have
+//! The statements that wait for a process to drive their run. Screens take them into account, so that people are not asked for an answer that they have
 //! given.
 
 use crate::cli::error::CliError;
@@ -10,13 +10,13 @@ use crate::run::RunState;
 use crate::run::signal::take;
 use crate::run::state::{Status, StepState};
 
-/// The run as it will be after a process has read its inbox. Signals that it would refuse change nothing.
+/// The run as it will be after a process has read the statements that wait. Signals that it would refuse change nothing.
 ///
 /// # Errors
 /// If the store cannot be read.
 pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, CliError> {
     let mut state = before.clone();
-    for letter in store.letters(&state.created.run)? {
+    for letter in store.waiting(&state)? {
         let at = state.last_at;
         let mut next = state.clone();
         let events = take(&state, letter.signal, letter.who, at);

@@ -75,7 +75,8 @@ fn close(
     owner: &str,
 ) -> Result<(Closing, Option<EventKind>), DriveError> {
     // Somebody continued it since it was read, so the plan may be out of date.
-    if session.journal.read(old)?.len() as u64 != *planned || !session.journal.letters(old)?.is_empty() {
+    let records = session.journal.read(old)?;
+    if records.len() as u64 != *planned || !session.journal.waiting(&replay(old, &records)?)?.is_empty() {
         return Err(DriveError::Store(StoreError::Moved(old.clone())));
     }
     let opened = session.journal.open(old)?;

@@ -29,9 +29,9 @@ use crate::world::Jumps;
 
 /// Why a run was paused: its process received an interrupt.
 pub const INTERRUPTED: &str = "interrupted at the terminal";
-/// How often the inbox is read while nothing else happens.
+/// How often the statements in the ledger are read while nothing else happens.
 const INBOX_EVERY: Dur = Dur(300);
-/// Minimum time between two reads of the inbox, so that a busy run does not read its store at every step.
+/// Minimum time between two reads of these statements, so that a busy run does not read its store at every step.
 const INBOX_PAUSE: Dur = Dur(50);
 /// How long a finished run keeps trying to set a pending fence.
 const DEBT_PATIENCE: Dur = Dur::secs(60);
@@ -63,7 +63,6 @@ pub async fn drive(session: &Session<'_>, owned: Owned, recorder: Recorder) -> R
         recorder,
         poller: Poller::default(),
         unwritten: Vec::new(),
-        letters: Vec::new(),
         calls: Vec::new(),
         under_way: FuturesUnordered::new(),
         paused_for: 0,
@@ -88,13 +87,11 @@ struct Driver<'a> {
     poller: Poller,
     /// Events that are applied but not yet written. Nothing is performed before they are.
     unwritten: Vec<Event>,
-    /// Inbox entries whose events are among them.
-    letters: Vec<u64>,
     /// Steps whose intents are among them. They are performed once the intents are written.
     calls: Vec<usize>,
     under_way: FuturesUnordered<LocalBoxFuture<'a, Arrival>>,
     paused_for: u32,
-    /// When the inbox is read next.
+    /// When the statements in the ledger are read next.
     inbox_due: Timestamp,
     /// The last reason why each waiting step is not done.
     last_seen: BTreeMap<usize, String>,
@@ -178,13 +175,10 @@ impl<'a> Driver<'a> {
             return Ok(());
         }
         self.inbox_due = self.now() + INBOX_PAUSE;
-        // Inbox entries are marked as taken once their events are in the journal. After a crash in between, an entry is read
-        // again, and refused if it is out of date. Each entry is judged against the state that the previous one led to.
-        for letter in self.session.journal.letters(&self.owned.run)? {
-            if self.letters.contains(&letter.id) {
-                continue;
-            }
-            self.letters.push(letter.id);
+        // That a statement was read, and what it led to, are in one commit. Each is judged against the state that the previous one led
+        // to.
+        for letter in self.session.journal.waiting(&self.owned.state)? {
+            self.push(EventKind::StatementRead { statement: letter.id.clone() })?;
             for what in self.answer(letter) {
                 self.push(what)?;
             }
@@ -192,7 +186,7 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// The events that an inbox entry leads to. An entry never stops a run: one that is not legal is refused.
+    /// The events that a statement leads to. A statement never stops a run: one that is not legal is refused.
     fn answer(&self, letter: InboxEntry) -> Vec<EventKind> {
         let at = self.now();
         let events = signal::take(self.state(), letter.signal.clone(), letter.who.clone(), at);
@@ -337,9 +331,6 @@ impl<'a> Driver<'a> {
         for event in &events {
             log(event);
             self.session.view.event(event, &self.owned.state);
-        }
-        for letter in self.letters.drain(..) {
-            self.session.journal.taken(letter)?;
         }
         Ok(())
     }

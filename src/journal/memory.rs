@@ -7,7 +7,7 @@ use futures_util::future::{LocalBoxFuture, ready};
 
 use super::chain::{self, Record};
 use super::{AppendError, Closing, InboxEntry, Journal, Opened, Release, RunRow, StoreError};
-use crate::model::ids::{ComponentName, RunId};
+use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::Signal;
@@ -22,7 +22,7 @@ pub struct MemoryJournal {
 struct Inner {
     runs: BTreeMap<RunId, Run>,
     order: Vec<RunId>,
-    letters: Vec<(RunId, InboxEntry, bool)>,
+    letters: Vec<(RunId, InboxEntry)>,
 }
 
 #[derive(Debug, Default)]
@@ -143,28 +143,20 @@ impl Journal for MemoryJournal {
         Ok(inner.order.iter().map(row).collect())
     }
 
-    fn post(&self, run: &RunId, _at: Timestamp, who: &Person, signal: &Signal) -> Result<u64, StoreError> {
+    fn post(&self, run: &RunId, _at: Timestamp, who: &Person, signal: &Signal) -> Result<Digest, StoreError> {
         let mut inner = self.inner.borrow_mut();
-        let id = inner.letters.len() as u64 + 1;
-        inner.letters.push((run.clone(), InboxEntry { id, who: who.clone(), signal: signal.clone() }, false));
+        // A journal that was made from the events of another one must not repeat the hashes in them.
+        let events = inner.runs.get(run).map_or(0, |r| r.records.len());
+        let fields = [events, inner.letters.len()].map(usize::to_be_bytes);
+        let id = Digest::of_fields(&[run.as_str().as_bytes(), &fields[0], &fields[1]]);
+        inner
+            .letters
+            .push((run.clone(), InboxEntry { id: id.clone(), who: who.clone(), signal: signal.clone() }));
         Ok(id)
     }
 
     fn letters(&self, run: &RunId) -> Result<Vec<InboxEntry>, StoreError> {
         let inner = self.inner.borrow();
-        Ok(inner
-            .letters
-            .iter()
-            .filter(|(r, _, taken)| r == run && !taken)
-            .map(|(_, l, _)| l.clone())
-            .collect())
-    }
-
-    fn taken(&self, letter: u64) -> Result<(), StoreError> {
-        let mut inner = self.inner.borrow_mut();
-        if let Some(entry) = inner.letters.iter_mut().find(|(_, l, _)| l.id == letter) {
-            entry.2 = true;
-        }
-        Ok(())
+        Ok(inner.letters.iter().filter(|(of, _)| of == run).map(|(_, letter)| letter.clone()).collect())
     }
 }

@@ -21,11 +21,12 @@ use thiserror::Error;
 
 pub use chain::Record;
 
-use crate::model::ids::{ComponentName, RunId};
+use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::ledger::StoreWorld;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::Signal;
+use crate::run::RunState;
 
 /// Why an append failed, or may have failed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -152,11 +153,11 @@ pub struct Opened {
     pub records: Vec<Record>,
 }
 
-/// A signal that waits for the run's owner.
+/// A signal to the run's owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InboxEntry {
-    /// Its number in the inbox.
-    pub id: u64,
+    /// The hash of its entry in the ledger.
+    pub id: Digest,
     /// Who sent it.
     pub who: Person,
     /// The request.
@@ -226,23 +227,28 @@ pub trait Journal {
     /// If the store cannot be read.
     fn runs(&self) -> Result<Vec<RunRow>, StoreError>;
 
-    /// Sends a signal to a run's owner.
+    /// Sends a signal to a run's owner. Returns the hash of its entry in the ledger.
     ///
     /// # Errors
     /// If the store cannot be written.
-    fn post(&self, run: &RunId, at: Timestamp, who: &Person, signal: &Signal) -> Result<u64, StoreError>;
+    fn post(&self, run: &RunId, at: Timestamp, who: &Person, signal: &Signal) -> Result<Digest, StoreError>;
 
-    /// Signals that are not taken yet, oldest first.
+    /// All signals that were sent to a run, oldest first.
     ///
     /// # Errors
-    /// If the store cannot be read.
+    /// If the store cannot be read, or a signal is unknown to this version: it may be a rejection.
     fn letters(&self, run: &RunId) -> Result<Vec<InboxEntry>, StoreError>;
 
-    /// Marks a signal as taken: its event is in the journal.
+    /// The signals that the run has not read yet, oldest first. The ledger and the events of the run decide this, because nobody can
+    /// change either unnoticed.
     ///
     /// # Errors
-    /// If the store cannot be written.
-    fn taken(&self, letter: u64) -> Result<(), StoreError>;
+    /// As for `letters`.
+    fn waiting(&self, state: &RunState) -> Result<Vec<InboxEntry>, StoreError> {
+        let mut letters = self.letters(&state.created.run)?;
+        letters.retain(|letter| !state.statements_read.contains(&letter.id));
+        Ok(letters)
+    }
 }
 
 /// Whether an append releases the run's components.

@@ -444,39 +444,33 @@ impl Journal for SqliteJournal {
         Ok(self.all_runs()?.into_iter().filter(|row| !imported.contains_key(&row.run)).collect())
     }
 
-    fn post(&self, run: &RunId, at: Timestamp, who: &Person, signal: &Signal) -> Result<u64, StoreError> {
+    fn post(&self, run: &RunId, at: Timestamp, who: &Person, signal: &Signal) -> Result<Digest, StoreError> {
         self.in_place()?;
         self.may_act(run)?;
         let says = serde_json::to_string(signal).unwrap_or_default();
         let entry = Entry::Statement { at, run: run.clone(), who: who.clone(), says };
-        let entry = serde_json::to_vec(&self.dated(&entry)?).unwrap_or_default();
-        let bytes = serde_json::to_vec(&(who, signal)).unwrap_or_default();
-        let run = run.clone();
-        Ok(entered(self.submit(|answer| Job::Post { run, at, bytes, entry, answer }))?.seq)
+        let bytes = serde_json::to_vec(&self.dated(&entry)?).unwrap_or_default();
+        Ok(entered(self.submit(|answer| Job::Enter { bytes, answer }))?.hash)
     }
 
     fn letters(&self, run: &RunId) -> Result<Vec<InboxEntry>, StoreError> {
-        let reader = self.reader.borrow();
-        let read = || -> rusqlite::Result<Vec<(i64, Vec<u8>)>> {
-            let mut statement = reader
-                .prepare_cached("SELECT id, bytes FROM inbox WHERE run_id = ?1 AND taken = 0 ORDER BY id")?;
-            statement.query_map([run.as_str()], |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
-        };
-        let rows = read().map_err(|e| self.fail(&e))?;
-        let letter = |(id, bytes): (i64, Vec<u8>)| {
-            let (who, signal) = serde_json::from_slice(&bytes).ok()?;
-            Some(InboxEntry { id: u64::try_from(id).ok()?, who, signal })
-        };
-        Ok(rows.into_iter().filter_map(letter).collect())
-    }
-
-    fn taken(&self, letter: u64) -> Result<(), StoreError> {
-        let reader = self.reader.borrow();
-        let id = i64::try_from(letter).unwrap_or(i64::MAX);
-        reader
-            .execute("UPDATE inbox SET taken = 1 WHERE id = ?1", [id])
-            .map(|_| ())
-            .map_err(|e| self.fail(&e))
+        let mut letters = Vec::new();
+        for record in self.statements(run)? {
+            let unreadable = |e: &dyn std::fmt::Display| {
+                StoreError::Unreadable(format!(
+                    "entry {} of the ledger is a statement that this version cannot read: {e}",
+                    record.seq
+                ))
+            };
+            let entry = Entry::read(&record.bytes).map_err(|e| unreadable(&e))?;
+            if let Entry::Statement { run: of, who, says, .. } = entry
+                && of == *run
+            {
+                let signal = serde_json::from_str(&says).map_err(|e| unreadable(&e))?;
+                letters.push(InboxEntry { id: record.hash, who, signal });
+            }
+        }
+        Ok(letters)
     }
 }
 
@@ -507,17 +501,11 @@ fn contents(connection: &mut Connection) -> rusqlite::Result<Contents> {
     let ledger = statement.query_map([], ledger_row)?.collect::<Result<_, _>>()?;
     let mut statement = snapshot.prepare("SELECT run_id FROM runs")?;
     let listed = statement.query_map([], |r| Ok(RunId::new(text(r, 0)?)))?.collect::<Result<_, _>>()?;
-    let mut statement = snapshot.prepare("SELECT id, run_id, bytes FROM inbox WHERE taken = 0")?;
-    let letter = |r: &rusqlite::Row<'_>| {
-        Ok((u64::try_from(r.get::<_, i64>(0)?).unwrap_or(0), (RunId::new(text(r, 1)?), r.get(2)?)))
-    };
-    let waiting = statement.query_map([], letter)?.collect::<Result<_, _>>()?;
     let world = snapshot.query_row("SELECT world FROM store", [], |r| r.get(0)).optional()?;
     Ok(Contents {
         events,
         ledger,
         listed: Some(listed),
-        waiting: Some(waiting),
         dropped: schema::missing_triggers(&snapshot)?,
         world,
     })

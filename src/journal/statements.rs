@@ -1,50 +1,47 @@
-//! Statements that people make while no process, or another one, drives their run. The ledger records each when it is made, so nobody can
-//! take it out of the inbox unnoticed.
+//! Statements that people make while no process, or another one, drives their run. The ledger records each when it is made, and the run
+//! reads it from there.
 
 use std::collections::BTreeMap;
 
 use super::chain::Record;
-use super::verify::{Contents, Fault, LEDGER, head};
-use crate::model::ids::RunId;
+use super::verify::{Contents, Fault};
+use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Entry;
 use crate::model::waiver::{Person, one_line};
 use crate::policy::signed;
 use crate::record::event::{Event, EventKind, Signal};
 use crate::run::signal::person_of;
 
-/// The statements in the ledger that are neither in their run nor in the inbox. A file without an inbox does not show what waits.
-pub(super) fn removed(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>) -> Vec<Fault> {
-    let Some(waiting) = &contents.waiting else { return Vec::new() };
-    let (mut faults, mut known) = (Vec::new(), BTreeMap::new());
+/// The statements that a run is said to have read, but that changed nothing in it. Somebody marked them as read.
+pub(super) fn unanswered(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>) -> Vec<Fault> {
+    let mut faults = Vec::new();
     for record in &contents.ledger {
-        if let Some(head) = head(&record.bytes) {
-            known.insert(head.run, head.seq);
-            continue;
-        }
         let Ok(Entry::Statement { run, who, says, .. }) = Entry::read(&record.bytes) else { continue };
-        let mut fault = |why: String| faults.push(Fault { run: LEDGER.to_owned(), seq: record.seq, why });
-        let signal: Signal = match serde_json::from_str(&says) {
-            Ok(signal) => signal,
-            Err(e) => {
-                fault(format!("this version cannot read the statement: {e}"));
-                continue;
-            }
-        };
-        let before = known.get(&run).copied().unwrap_or(0);
-        let later = by_run.get(&run).into_iter().flatten().filter(|event| event.seq > before);
-        let heard = |event: &Record| {
-            serde_json::from_slice::<Event>(&event.bytes)
-                .is_ok_and(|event| answers(&event.what, &who, &signal))
-        };
-        let letter = (run.clone(), serde_json::to_vec(&(&who, &signal)).unwrap_or_default());
-        if waiting.get(&record.seq) != Some(&letter) && !later.into_iter().any(heard) {
+        let events = by_run.get(&run).map_or_else(Vec::new, |events| result(events, &record.hash));
+        let Some(read) = events.first().map(|(seq, _)| *seq) else { continue };
+        let Ok(signal) = serde_json::from_str::<Signal>(&says) else { continue };
+        if !events.iter().any(|(_, what)| answers(what, &who, &signal)) {
             let words = signed::words(Some(&signal));
-            fault(format!(
-                "{who} made a statement about run {run} ({words}), but neither the run nor the inbox has it: somebody removed or changed it"
-            ));
+            let why = format!(
+                "a statement of {who} ({words}) is marked as read, but no event is its result: somebody removed or added an event"
+            );
+            faults.push(Fault { run: run.to_string(), seq: read, why });
         }
     }
     faults
+}
+
+/// The event that a statement was read, and those up to the next one.
+fn result(events: &[Record], statement: &Digest) -> Vec<(u64, EventKind)> {
+    let read = |record: &Record| {
+        serde_json::from_slice::<Event>(&record.bytes).ok().map(|event| (record.seq, event.what))
+    };
+    let is_read = |what: &EventKind| matches!(what, EventKind::StatementRead { .. });
+    let mut later = events.iter().filter_map(read).skip_while(
+        |(_, what)| !matches!(what, EventKind::StatementRead { statement: of } if of == statement),
+    );
+    let first = later.next();
+    first.into_iter().chain(later.take_while(|(_, what)| !is_read(what))).collect()
 }
 
 /// Whether an event is what the run made of a statement.

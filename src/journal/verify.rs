@@ -27,8 +27,6 @@ pub struct Contents {
     pub ledger: Vec<Record>,
     /// The runs that the store lists, if it is a store. Commands do not find a run that is not listed.
     pub listed: Option<BTreeSet<RunId>>,
-    /// The statements that wait in its inbox, by their entry in the ledger, if it is a store.
-    pub waiting: Option<BTreeMap<u64, (RunId, Vec<u8>)>>,
     /// Triggers that protected it from changes and are missing.
     pub dropped: Vec<String>,
     /// The world that it was made for, if it is a store.
@@ -154,7 +152,7 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
     found.worlds = worlds.into_values().collect();
     checkpoints(contents, trust, &mut found);
     lists(contents, &by_run, &mut found.faults);
-    found.faults.extend(statements::removed(contents, &by_run));
+    found.faults.extend(statements::unanswered(contents, &by_run));
     adoptions((contents, trust), &by_run, &mut found);
     emptied(contents, &mut found);
     let begun = terms::begun(&by_run);

@@ -182,7 +182,7 @@ pub enum Entry {
         /// The operator, with the signed statement: an [`Adoption`].
         who: Person,
     },
-    /// A person made a statement about a run, and the process that drives the run has not read it yet. It waits in the inbox.
+    /// A person made a statement about a run, and the process that drives the run had not read it yet. That process reads it here.
     Statement {
         /// When.
         at: Timestamp,

@@ -134,6 +134,7 @@ impl RunState {
                 self.waivers.push(waiver.clone());
                 self.ask_promotions_anew(at);
             }
+            EventKind::StatementRead { statement } => drop(self.statements_read.insert(statement.clone())),
             EventKind::SignalRefused { .. }
             | EventKind::Acknowledged { .. }
             | EventKind::Fulfilled { .. } => {}

@@ -326,6 +326,8 @@ pub struct RunState {
     pub cancelled_by: Option<(Person, String)>,
     /// Nonces of the accepted statements: each statement is valid once.
     pub said: BTreeSet<String>,
+    /// The statements in the ledger that the run has read, by the hashes of their entries.
+    pub statements_read: BTreeSet<Digest>,
     /// What people said and did, in order.
     pub people: Vec<Event>,
     /// True once the person who cancelled it saw that another run holds its guard.
@@ -417,6 +419,7 @@ impl RunState {
             closing: false,
             cancelled_by: None,
             said: BTreeSet::new(),
+            statements_read: BTreeSet::new(),
             people: Vec::new(),
             displaced: false,
             halted: None,

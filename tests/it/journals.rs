@@ -75,11 +75,10 @@ fn conforms(journal: &dyn Journal) {
     let who = Person::claimed("somebody");
     let id = journal.post(&run, Timestamp::from_millis(1), &who, &Signal::Pause).unwrap();
     assert_eq!(
-        journal.letters(&run).unwrap().iter().map(|l| (l.id, l.signal.clone())).collect::<Vec<_>>(),
+        journal.letters(&run).unwrap().iter().map(|l| (l.id.clone(), l.signal.clone())).collect::<Vec<_>>(),
         [(id, Signal::Pause)]
     );
-    journal.taken(id).unwrap();
-    assert!(journal.letters(&run).unwrap().is_empty());
+    assert!(journal.letters(&RunId::new("two")).unwrap().is_empty());
 
     let rows = journal.runs().unwrap();
     assert_eq!((rows.len(), rows[0].events, rows[0].finished), (1, 5, false));

@@ -116,6 +116,7 @@ mod signs;
 mod simulation;
 mod sinks;
 mod standing;
+mod statements;
 mod steered;
 mod stops;
 #[cfg(feature = "aws")]

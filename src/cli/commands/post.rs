@@ -1,4 +1,4 @@
-//! Sends a signal to a run: into the inbox of the process that drives it, or directly into the journal.
+//! Sends a signal to a run: to the process that drives it, through the ledger, or directly into the journal.
 
 use super::runs::read;
 use crate::cli::context::Context;
@@ -135,7 +135,7 @@ fn own_for_a_word(
     };
     let resumes_only = events.iter().all(|e| matches!(e, EventKind::Resumed { .. }));
     let (folder, run) = (Context::lock_folder(store), &state.created.run);
-    let behind = !state.finished() && !store.letters(run)?.is_empty();
+    let behind = !state.finished() && !store.waiting(state)?.is_empty();
     if behind || resumes_only || !events.iter().all(of_approval) {
         return Ok(None);
     }

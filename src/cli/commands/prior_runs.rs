@@ -223,7 +223,7 @@ fn may_continue(
             state.owner
         ));
     }
-    if !store.letters(run).is_ok_and(|letters| letters.is_empty()) {
+    if !store.waiting(state).is_ok_and(|letters| letters.is_empty()) {
         return Err(format!("run {run} has an unprocessed request"));
     }
     continued(state, events, to)

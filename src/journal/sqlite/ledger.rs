@@ -40,6 +40,20 @@ impl SqliteJournal {
         read().map_err(|e| self.fail(&e))
     }
 
+    /// The statements in the ledger that name a run.
+    ///
+    /// # Errors
+    /// If it cannot be read at all.
+    pub(super) fn statements(&self, run: &RunId) -> Result<Vec<Record>, StoreError> {
+        let of_run = "SELECT seq, bytes, previous, hash FROM ledger WHERE substr(bytes, 1, 2) = x'7b22' AND substr(bytes, 1, 14) = CAST('{\"ledger\":\"sta' AS BLOB) AND instr(bytes, ?1) > 0 ORDER BY seq";
+        let reader = self.reader.borrow();
+        let read = || {
+            let mut statement = reader.prepare_cached(of_run)?;
+            statement.query_map([run.as_str().as_bytes()], ledger_row)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        read().map_err(|e| self.fail(&e))
+    }
+
     /// The last entry of the ledger.
     ///
     /// # Errors

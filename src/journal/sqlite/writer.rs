@@ -53,14 +53,6 @@ pub(super) enum Job {
         bytes: Vec<u8>,
         answer: Answer,
     },
-    /// A statement for the inbox. The ledger records it in the same commit, and it has the number of that entry.
-    Post {
-        run: RunId,
-        at: Timestamp,
-        bytes: Vec<u8>,
-        entry: Vec<u8>,
-        answer: Answer,
-    },
     /// A change of a simulated environment. It is written with the next append, so it is never ahead of the journal. Without bytes it is the
     /// time alone, which is written at once.
     Note {
@@ -78,7 +70,6 @@ impl Job {
         | Self::Append { answer, .. }
         | Self::Import { answer, .. }
         | Self::Adopt { answer, .. }
-        | Self::Post { answer, .. }
         | Self::Enter { answer, .. } = self
         {
             // The requesting process may have ended. What was written stays.
@@ -243,13 +234,6 @@ fn perform(connection: &Connection, job: &Job) -> rusqlite::Result<Result<Vec<Re
             None => Ok(Ok(vec![enter(connection, entry.clone())?])),
         },
         Job::Enter { bytes, .. } => Ok(Ok(vec![enter(connection, bytes.clone())?])),
-        Job::Post { run, at, bytes, entry, .. } => {
-            let entry = enter(connection, entry.clone())?;
-            connection
-                .prepare_cached("INSERT INTO inbox (id, run_id, at_ms, bytes) VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![int(entry.seq), run.as_str(), at.millis(), bytes])?;
-            Ok(Ok(vec![entry]))
-        }
         Job::Note { run, at, bytes } => {
             let mut insert = connection
                 .prepare_cached("INSERT INTO simulated (run_id, at_ms, bytes) VALUES (?1, ?2, ?3)")?;

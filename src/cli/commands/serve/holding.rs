@@ -145,7 +145,7 @@ impl Server<'_> {
         // A command to a run that no process drives is recorded by its own process, which then halts the run again.
         let this_process = events.iter().take_while(|what| !matches!(what, EventKind::EpochTaken { .. }));
         let said = this_process.into_iter().any(|what| person_of(what).is_some());
-        if !let_go || said || !self.store.letters(run)?.is_empty() {
+        if !let_go || said || !self.store.waiting(state)?.is_empty() {
             return Ok(true);
         }
         let why = |what: &EventKind| match what {
