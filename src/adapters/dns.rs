@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{LocalBoxFuture, join_all, ready};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
     LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
@@ -17,9 +17,12 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 
+use super::provider::Provider;
 use crate::inventory::Observation;
-use crate::kinds::State;
 use crate::kinds::aws::route53::{AnswersState, ServerAnswer, Wanted};
+use crate::kinds::{State, Target};
+use crate::record::action::Action;
+use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
 /// Limit on one answer of one server.
@@ -32,6 +35,25 @@ pub struct Dns {
     world: World,
     /// The resolvers that the settings name.
     resolvers: Vec<IpAddr>,
+}
+
+impl Provider for Dns {
+    fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>> {
+        Box::pin(join_all(targets.iter().map(|target| async move {
+            match target {
+                Target::Answers { names } => self.answers(names).await,
+                other => {
+                    let why = format!("name servers do not know {}", other.service());
+                    Observation::Unobservable { since: self.world.now(), why }
+                }
+            }
+        })))
+    }
+
+    fn perform<'a>(&'a self, action: &'a Action, _: &'a str) -> LocalBoxFuture<'a, CallOutcome> {
+        let (code, why) = ("NotDns".to_owned(), format!("name servers cannot do this: {action}"));
+        Box::pin(ready(CallOutcome::Refused { code, why, again: Again::Never }))
+    }
 }
 
 impl Dns {

@@ -3,14 +3,18 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use futures_util::future::{LocalBoxFuture, ready};
+
 use super::process::{self, Given, Program};
+use super::provider::Provider;
 use super::secrets;
 use crate::inventory::Observation;
-use crate::kinds::State;
 use crate::kinds::control::CommandState;
 use crate::kinds::shared::command::Command;
+use crate::kinds::{Operation, State, Target};
 use crate::model::scrub::Scrubber;
 use crate::model::time::{Dur, Timestamp};
+use crate::record::action::Action;
 use crate::run::outcome::{Again, CallOutcome};
 use crate::world::World;
 
@@ -28,6 +32,33 @@ const TELLING: [&str; 3] = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"];
 pub struct Local {
     world: World,
     ran: RefCell<BTreeMap<String, CommandState>>,
+}
+
+impl Provider for Local {
+    fn observe<'a>(&'a self, targets: &'a [Target]) -> LocalBoxFuture<'a, Vec<Observation>> {
+        let now = self.world.now();
+        let seen = targets.iter().map(|target| match target {
+            Target::Command { key, .. } => self.result(key, now),
+            other => {
+                let why = format!("no command shows {}", other.service());
+                Observation::Unobservable { since: now, why }
+            }
+        });
+        Box::pin(ready(seen.collect()))
+    }
+
+    fn perform<'a>(&'a self, action: &'a Action, key: &'a str) -> LocalBoxFuture<'a, CallOutcome> {
+        Box::pin(async move {
+            match action {
+                Action::Op(Operation::Run(command)) => self.start(command, key).await,
+                other => CallOutcome::Refused {
+                    code: "NotLocal".to_owned(),
+                    why: format!("no command does this: {other}"),
+                    again: Again::Never,
+                },
+            }
+        })
+    }
 }
 
 impl Local {
@@ -79,7 +110,7 @@ impl Local {
     }
 
     /// The result of a command, if this process ran it.
-    pub fn observe(&self, key: &str, now: Timestamp) -> Observation {
+    pub fn result(&self, key: &str, now: Timestamp) -> Observation {
         match self.ran.borrow().get(key) {
             Some(state) => Observation::Value {
                 state: State::Command(state.clone()),

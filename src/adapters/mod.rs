@@ -4,7 +4,6 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
-mod disabled;
 #[cfg(feature = "dns")]
 pub mod dns;
 pub mod environment_files;
@@ -16,20 +15,15 @@ pub mod local;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod process;
+pub mod provider;
+pub mod registry;
 pub mod sandbox;
 pub mod secrets;
 pub mod sinks;
+#[cfg(not(all(feature = "aws", feature = "gcp", feature = "postgres", feature = "dns")))]
+mod unbuilt;
 
-#[cfg(not(feature = "aws"))]
-use disabled::aws;
-#[cfg(not(feature = "dns"))]
-use disabled::dns;
-#[cfg(not(feature = "gcp"))]
-use disabled::gcp;
-#[cfg(not(feature = "postgres"))]
-use disabled::postgres;
-
-pub use postgres::trouble as sql_trouble;
+pub use registry::{BUILT, sql_trouble};
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -38,8 +32,10 @@ use futures_util::future::LocalBoxFuture;
 
 use crate::inventory::Observation;
 use crate::kinds::Target;
+#[cfg(feature = "aws")]
 use crate::kinds::shared::database::DatabaseRef;
 use crate::model::environment::Endpoint;
+use crate::model::provider::ProviderName;
 use crate::record::action::Action;
 use crate::record::event::Request;
 use crate::run::outcome::CallOutcome;
@@ -99,6 +95,7 @@ fn requested(service: &str, id: Option<&str>, code: Option<&str>) {
 }
 
 /// A replica whose lag is requested.
+#[cfg(feature = "aws")]
 #[derive(Clone, Debug)]
 pub struct Lagging<'a> {
     /// The replica.
@@ -107,23 +104,13 @@ pub struct Lagging<'a> {
     pub source_region: Option<&'a str>,
 }
 
-/// The providers of targets that this build includes.
-pub const BUILT: &[&str] = &[
-    #[cfg(feature = "aws")]
-    "aws",
-    #[cfg(feature = "postgres")]
-    "postgres",
-];
-
-/// A provider that one of these targets needs and that is not among `built`. Without it nothing can be observed or judged.
-pub fn disabled<'t>(things: impl IntoIterator<Item = &'t Target>, built: &[&str]) -> Option<&'static str> {
-    let needs = |thing: &Target| match thing.service() {
-        "command" | "dns" => None,
-        "sql" => Some("postgres"),
-        _ => Some("aws"),
-    };
-    let lacks = |thing: &Target| needs(thing).filter(|provider| !built.contains(provider));
-    let lacking: BTreeSet<&str> = things.into_iter().filter_map(lacks).collect();
+/// A provider that one of these targets needs and that is not among `built`. Without it nothing can be observed or judged. A look at names
+/// proves nothing that a recovery waits for, so a build without name servers is enough.
+pub fn lacking<'t>(
+    things: impl IntoIterator<Item = &'t Target>,
+    built: &[ProviderName],
+) -> Option<ProviderName> {
+    let needed = things.into_iter().map(Target::provider).filter(|name| *name != ProviderName::Dns);
     // One of them is enough for the message.
-    lacking.into_iter().next()
+    needed.filter(|name| !built.contains(name)).min()
 }

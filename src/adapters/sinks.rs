@@ -6,8 +6,9 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 
+use super::provider::ObjectStore;
+use super::registry;
 use super::secrets::scrubbed;
-use super::{aws, gcp};
 use crate::model::ids::Digest;
 use crate::model::place::CloudProvider;
 use crate::model::sink::{Lock, Sink, StoredObject};
@@ -83,14 +84,14 @@ pub enum Look {
 /// All kinds of sinks.
 pub struct Sinks {
     world: World,
-    aws: aws::Aws,
-    gcs: gcp::Gcs,
+    s3: Box<dyn ObjectStore>,
+    gcs: Box<dyn ObjectStore>,
 }
 
 impl Sinks {
     /// Opens no connection.
     pub fn new(world: World, settings: &Settings) -> Self {
-        Self { aws: aws::Aws::new(world.clone(), settings, None), gcs: gcp::Gcs::new(settings), world }
+        Self { s3: registry::s3(&world, settings), gcs: registry::gcs(&world, settings), world }
     }
 
     /// Delivers a bundle by `late`. Compares it with an object that already exists; never overwrites anything.
@@ -115,7 +116,7 @@ impl Sinks {
             }
             let written = match sink.place.cloud {
                 CloudProvider::Gcp => self.gcs.put_bundle(sink, parcel).await,
-                CloudProvider::Aws => Box::pin(self.aws.put_bundle(sink, parcel)).await,
+                CloudProvider::Aws => self.s3.put_bundle(sink, parcel).await,
                 CloudProvider::None => Err(no_bucket(sink)),
             }?;
             match self.look(sink, parcel, None).await? {
@@ -175,7 +176,7 @@ impl Sinks {
         let most = parcel.bytes.len();
         match sink.place.cloud {
             CloudProvider::Gcp => self.gcs.held_bundle(sink, parcel.name, version, most).await,
-            CloudProvider::Aws => Box::pin(self.aws.held_bundle(sink, parcel.name, version, most)).await,
+            CloudProvider::Aws => self.s3.held_bundle(sink, parcel.name, version, most).await,
             CloudProvider::None => Err(no_bucket(sink)),
         }
     }

@@ -16,6 +16,7 @@ use crate::kinds::shared::restore::{Part, Restore};
 use crate::kinds::shared::secret::ClientSecret;
 use crate::model::ids::{ComponentName, Digest};
 use crate::model::place::{Place, endpoint_parts};
+use crate::model::provider::ProviderName;
 use crate::model::readiness::Need;
 use crate::model::time::Dur;
 
@@ -255,33 +256,49 @@ impl Target {
         }
     }
 
+    /// The provider that observes it. Operations whose completion it shows are carried out by the same provider.
+    pub const fn provider(&self) -> ProviderName {
+        self.reached().0
+    }
+
     /// The service that answers for it.
-    pub fn service(&self) -> &'static str {
+    pub const fn service(&self) -> &'static str {
+        self.reached().1
+    }
+
+    const fn reached(&self) -> (ProviderName, &'static str) {
+        use ProviderName as P;
+        let (sql, rds) = ((P::Postgres, "sql"), (P::Aws, "rds"));
         match self {
-            Self::Database(db) if db.engine == Engine::Postgres => "sql",
-            Self::Database(_) | Self::Alive { sign: Sign::Service, .. } => "rds",
-            Self::Alive { sign: Sign::Server, .. } => "sql",
-            Self::Group(_) => "autoscaling",
-            Self::Service(_) | Self::Task(_) => "ecs",
-            Self::Records { .. } | Self::Change { .. } => "route53",
-            Self::Identity { .. } => "sts",
-            Self::Fence { method, .. } => method.service(),
-            Self::Guard { .. } | Self::HealthObject(_) | Self::Bucket(_) | Self::Compared(_) => "s3",
-            Self::Controls(_) => "route53-recovery-cluster",
-            Self::Secret(_) => "secretsmanager",
+            Self::Database(db) if matches!(db.engine, Engine::Postgres) => sql,
+            Self::Database(_) | Self::Alive { sign: Sign::Service, .. } => rds,
+            Self::Alive { sign: Sign::Server, .. } => sql,
+            Self::Fence { method, .. } => match method.provider() {
+                P::Postgres => sql,
+                P::Aws | P::Dns | P::Local => rds,
+            },
             // SQL reads rows; the service reports instances.
             Self::Restore {
                 part: Part::CreateCopy | Part::Swap | Part::Revert | Part::Destroy,
                 copy: Some(_),
                 ..
-            } => "rds",
-            Self::Backups(of) if of.db.engine == Engine::Rds => "rds",
-            Self::Wrote { .. } | Self::Rebuild { .. } | Self::Backups(_) | Self::Restore { .. } => "sql",
-            Self::Answers { .. } => "dns",
-            Self::Granted { .. } => "iam",
+            } => rds,
+            Self::Backups(of) if matches!(of.db.engine, Engine::Rds) => rds,
+            Self::Wrote { .. } | Self::Rebuild { .. } | Self::Backups(_) | Self::Restore { .. } => sql,
+            Self::Group(_) => (P::Aws, "autoscaling"),
+            Self::Service(_) | Self::Task(_) => (P::Aws, "ecs"),
+            Self::Records { .. } | Self::Change { .. } => (P::Aws, "route53"),
+            Self::Identity { .. } => (P::Aws, "sts"),
+            Self::Guard { .. } | Self::HealthObject(_) | Self::Bucket(_) | Self::Compared(_) => {
+                (P::Aws, "s3")
+            }
+            Self::Controls(_) => (P::Aws, "route53-recovery-cluster"),
+            Self::Secret(_) => (P::Aws, "secretsmanager"),
+            Self::Granted { .. } => (P::Aws, "iam"),
             // Not in the poll group of the databases, because one describe call covers those.
-            Self::Quotas { .. } => "rds-quotas",
-            Self::Command { .. } => "command",
+            Self::Quotas { .. } => (P::Aws, "rds-quotas"),
+            Self::Answers { .. } => (P::Dns, "dns"),
+            Self::Command { .. } => (P::Local, "command"),
         }
     }
 

@@ -23,6 +23,7 @@ pub mod place;
 pub mod plain;
 pub mod policy;
 pub mod properties;
+pub mod provider;
 pub mod read;
 pub mod readiness;
 pub mod schedule;

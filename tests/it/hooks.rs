@@ -51,7 +51,7 @@ fn ran(command: &Command) -> CommandState {
     let local = Local::new(world.clone());
     world.block_on(async {
         assert_eq!(local.start(command, "k1").await, CallOutcome::Accepted { token: None });
-        match local.observe("k1", Timestamp::from_millis(0)) {
+        match local.result("k1", Timestamp::from_millis(0)) {
             Observation::Value { state: State::Command(state), .. } => state,
             other => panic!("{other:?}"),
         }

@@ -35,7 +35,7 @@ impl Aws {
     ///
     /// # Errors
     /// If S3 rejects the write or does not answer.
-    pub async fn put_bundle(&self, sink: &Sink, parcel: &Upload<'_>) -> Result<bool, SinkError> {
+    pub(super) async fn write_bundle(&self, sink: &Sink, parcel: &Upload<'_>) -> Result<bool, SinkError> {
         let (bucket, key) = sink.object(parcel.name);
         let site = self.site(&sink.place).await;
         let mode = match parcel.lock {
@@ -65,7 +65,7 @@ impl Aws {
     ///
     /// # Errors
     /// If S3 does not answer.
-    pub async fn held_bundle(
+    pub(super) async fn read_bundle(
         &self,
         sink: &Sink,
         bundle: &str,

@@ -37,7 +37,7 @@ impl Aws {
     ///
     /// # Errors
     /// Why the state is unknown.
-    pub async fn alarm(&self, place: &Place, name: &str) -> Result<(bool, String), String> {
+    pub(super) async fn read_alarm(&self, place: &Place, name: &str) -> Result<(bool, String), String> {
         let site = self.site(place).await;
         let call = || {
             site.cloudwatch()

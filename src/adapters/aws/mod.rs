@@ -16,6 +16,7 @@ mod groups;
 mod guard;
 mod iam;
 mod identity;
+pub mod provider;
 mod rds;
 mod restarts;
 mod restore;
@@ -25,7 +26,7 @@ mod secrets;
 mod signal;
 mod throttle;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::future::Future;
 use std::rc::Rc;
@@ -40,19 +41,15 @@ use clients::{Clients, Site};
 use error::Failure;
 use throttle::Throttle;
 
-use super::secrets::{Login, NoLogin};
-use super::{Lagging, requested};
+use super::requested;
 use crate::inventory::Observation;
 use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::rds::Rename;
-use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{FenceMethod, Unfence};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::RestoreStep;
-use crate::kinds::shared::secret::ClientSecret;
 use crate::kinds::{Operation, State, Target};
-use crate::model::environment::Endpoint;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
@@ -87,11 +84,6 @@ impl Aws {
             world,
             recovery,
         }
-    }
-
-    /// Service addresses that replace AWS's own.
-    pub async fn named(&self) -> BTreeSet<Endpoint> {
-        self.clients.named().await
     }
 
     fn now(&self) -> Timestamp {
@@ -301,31 +293,6 @@ impl Aws {
             Ok(token) => CallOutcome::Accepted { token },
             Err(failure) => failure.outcome(),
         }
-    }
-
-    /// The endpoint of a database according to the control plane, for SQL.
-    pub async fn endpoint(&self, db: &DatabaseRef) -> Option<String> {
-        let seen = self.stores(&db.place, &[&Target::Database(db.clone())]).await;
-        match seen.first()?.state()? {
-            State::Database(state) => state.endpoint.clone(),
-            _ => None,
-        }
-    }
-
-    /// Reads a login from Secrets Manager: in the recovery site, or else in the database's own.
-    pub async fn login(&self, name: &str, place: &Place) -> Result<Login, NoLogin> {
-        let at = self.recovery.as_ref().unwrap_or(place);
-        self.read_login(name, at).await
-    }
-
-    /// The current login and endpoint in the secret that clients read.
-    pub async fn client(&self, of: &ClientSecret) -> Result<(Login, String), NoLogin> {
-        self.read_client(of).await
-    }
-
-    /// The time of the last commit in each replica of one place, according to CloudWatch.
-    pub async fn replica_lags(&self, place: &Place, of: &[Lagging<'_>]) -> BTreeMap<String, Timestamp> {
-        self.lags(place, of).await
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::LocalBoxFuture;
 use google_cloud_auth::credentials::{self, CacheableResource, Credentials};
 use google_cloud_gax::retry_policy::NeverRetry;
 use google_cloud_storage::client::Storage;
@@ -14,6 +15,7 @@ use tokio::sync::OnceCell;
 
 use crate::adapters::environment_files;
 use crate::adapters::http_date;
+use crate::adapters::provider::ObjectStore;
 use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::model::ids::Digest;
 use crate::model::sink::{Lock, Sink, StoredObject};
@@ -60,6 +62,26 @@ struct Until {
     retain_until_time: String,
 }
 
+impl ObjectStore for Gcs {
+    fn put_bundle<'a>(
+        &'a self,
+        sink: &'a Sink,
+        parcel: &'a Upload<'a>,
+    ) -> LocalBoxFuture<'a, Result<bool, SinkError>> {
+        Box::pin(self.write_bundle(sink, parcel))
+    }
+
+    fn held_bundle<'a>(
+        &'a self,
+        sink: &'a Sink,
+        bundle: &'a str,
+        version: Option<&'a str>,
+        most: usize,
+    ) -> LocalBoxFuture<'a, Result<Look, SinkError>> {
+        Box::pin(self.read_bundle(sink, bundle, version, most))
+    }
+}
+
 impl Gcs {
     /// Opens no connection.
     pub fn new(settings: &Settings) -> Self {
@@ -104,7 +126,7 @@ impl Gcs {
     ///
     /// # Errors
     /// If the service rejects the write or does not answer.
-    pub async fn put_bundle(&self, sink: &Sink, parcel: &Upload<'_>) -> Result<bool, SinkError> {
+    async fn write_bundle(&self, sink: &Sink, parcel: &Upload<'_>) -> Result<bool, SinkError> {
         let (bucket, key) = sink.object(parcel.name);
         let mode = match parcel.lock {
             Lock::Compliance => retention::Mode::Locked,
@@ -139,7 +161,7 @@ impl Gcs {
     ///
     /// # Errors
     /// If the service does not answer.
-    pub async fn held_bundle(
+    async fn read_bundle(
         &self,
         sink: &Sink,
         bundle: &str,

@@ -12,9 +12,13 @@ mod hba;
 mod hba_rules;
 mod host;
 mod knock;
+mod knocked;
+mod logins;
 mod rejoin;
+mod replayed;
 mod restore;
 mod server;
+pub mod sql;
 mod stop;
 mod tls;
 mod unreplicated;
@@ -31,6 +35,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage};
 pub use self::census::may_write;
 use self::host::{Asked, Trust};
 pub use self::tls::trouble;
+pub use super::provider::Commit;
 use super::secrets::Login;
 use crate::inventory::Observation;
 use crate::kinds::State;
@@ -133,15 +138,6 @@ impl CommitAge {
     fn read_at(self, now: Timestamp) -> Commit {
         Commit { here: now - self.age, there: self.there }
     }
-}
-
-/// When a commit was made.
-#[derive(Clone, Copy, Debug)]
-pub struct Commit {
-    /// By this machine's clock.
-    pub here: Timestamp,
-    /// By the clock of the server that made it.
-    pub there: Timestamp,
 }
 
 /// PostgreSQL servers.

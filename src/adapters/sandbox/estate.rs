@@ -422,7 +422,7 @@ impl Estate {
         let place = target.place().map_or("", |p| p.name.as_str());
         let lost = self.is_lost(place);
         let is_sql = match target {
-            Target::Fence { method, .. } => method.service() == "sql",
+            Target::Fence { method, .. } => method.by_sql(),
             _ => matches!(target, Target::Wrote { .. } | Target::Alive { sign: Sign::Server, .. }),
         };
         match target {

@@ -14,6 +14,7 @@ use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::{Called, Target};
 use crate::model::ids::SiteName;
 use crate::model::place::Place;
+use crate::model::provider::ProviderName;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::{Plan, Settings};
 use crate::probe::live::LiveProber;
@@ -61,7 +62,7 @@ impl Stage {
     /// If the operating system provides no timers.
     pub fn live(settings: &Settings, recovery: Option<&Place>) -> Result<Self, CliError> {
         let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-        let live = Rc::new(Live::new(world.clone(), settings, recovery.cloned()));
+        let live = Rc::new(Live::new(&world, settings, recovery.cloned()));
         let alarms: Rc<dyn Alarms> = Rc::<Live>::clone(&live);
         let prober = LiveProber::new(world.clone(), Some(alarms), secrets::scrubbed);
         Ok(Self { world, kind: WorldKind::Live, sandbox: None, live: Some(live), prober })
@@ -154,8 +155,8 @@ impl Stage {
 }
 
 /// Fails if a provider is not among `built`: what drctl cannot reach cannot be judged.
-fn built_for(things: &[Target], built: &[&str]) -> Result<(), CliError> {
-    adapters::disabled(things, built).map_or(Ok(()), |lacks| {
+fn built_for(things: &[Target], built: &[ProviderName]) -> Result<(), CliError> {
+    adapters::lacking(things, built).map_or(Ok(()), |lacks| {
         Err(CliError {
             code: "not_built",
             message: format!(
@@ -179,7 +180,10 @@ mod tests {
         let bytes = include_bytes!("../../../tests/fixtures/everything.yaml");
         let plan = crate::plan::check("everything", bytes, &Settings::default()).plan.unwrap();
         let things = targets::of_plan(&plan, None);
-        for (built, lacks) in [(&[][..], "aws"), (&["postgres"][..], "aws"), (&["aws"][..], "postgres")] {
+        use ProviderName::{Aws, Local, Postgres};
+        for (built, lacks) in
+            [(&[Local][..], "aws"), (&[Local, Postgres][..], "aws"), (&[Aws, Local][..], "postgres")]
+        {
             let refused = built_for(&things, built).unwrap_err();
             assert_eq!((refused.exit, refused.code), (exit::USAGE, "not_built"));
             let words = format!("built without {lacks}, so drctl can neither observe nor change");
@@ -187,7 +191,7 @@ mod tests {
             let hint = refused.hint.unwrap();
             assert!(hint.contains(&format!("--features {lacks}")) && hint.contains("--sandbox"), "{hint}");
         }
-        assert!(built_for(&things, &["aws", "postgres"]).is_ok());
+        assert!(built_for(&things, &[Aws, Local, Postgres]).is_ok());
         // A command and a look at names need no provider.
         assert!(built_for(&[], &[]).is_ok());
     }

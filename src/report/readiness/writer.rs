@@ -22,7 +22,7 @@ impl Evaluation<'_> {
         let (mut hindered, mut tried, mut free) = (Vec::new(), Vec::new(), false);
         let mut fix = "remove every rule of the `fence_group`, and grant ec2:DescribeSecurityGroups";
         for &method in &spec.fence {
-            let (target, by_sql) = (Target::fence(writer, method), method.service() == "sql");
+            let (target, by_sql) = (Target::fence(writer, method), method.by_sql());
             let seen = self.seen.estate.now(&target);
             let seen = if by_sql { Some(seen?) } else { seen };
             let Some(State::Fence(fence)) = seen.and_then(|seen| seen.state()) else {

@@ -85,13 +85,13 @@ impl Reached {
 
     pub fn act(&self, action: &Action) -> CallOutcome {
         let world = World::live().unwrap();
-        let live = Live::new(world.clone(), &self.settings, None);
+        let live = Live::new(&world, &self.settings, None);
         world.block_on(live.perform(action, "k"))
     }
 
     pub fn observe(&self, target: Target) -> Observation {
         let world = World::live().unwrap();
-        let live = Live::new(world.clone(), &self.settings, None);
+        let live = Live::new(&world, &self.settings, None);
         world.block_on(live.observe(&[target])).remove(0)
     }
 
@@ -101,7 +101,7 @@ impl Reached {
 
     pub fn close(&self) -> FenceState {
         let world = World::live().unwrap();
-        let live = Live::new(world.clone(), &self.settings, None);
+        let live = Live::new(&world, &self.settings, None);
         let done = world.block_on(live.perform(&Action::Op(Operation::Fence(self.fence())), "k"));
         assert!(matches!(done, CallOutcome::Accepted { .. }), "{done:?}");
         fence_of(world.block_on(live.observe(&[Target::fence(&self.db, self.rung)])).remove(0))

@@ -14,6 +14,7 @@ use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
 use crate::model::measure::ClockReading;
 use crate::model::properties::InDoubt;
+use crate::model::provider::ProviderName;
 use crate::model::time::{Dur, Timestamp};
 
 pub use group::{GroupRules, with_obstacle};
@@ -38,7 +39,7 @@ pub enum FenceMethod {
 /// The properties of a fence method.
 struct Rung {
     id: &'static str,
-    service: &'static str,
+    provider: ProviderName,
     /// Whether the server's catalog keeps a part of it, which physical standbys replay, so that a promoted one has it as well.
     replicates: bool,
     /// Whether a census of the server proves it, which also shows the end of its WAL.
@@ -56,22 +57,22 @@ impl FenceMethod {
     const fn rung(self) -> Rung {
         // The state is absolute, so a repeated call has the same effect.
         let in_doubt = InDoubt::Repeat;
-        let (service, host) = ("sql", false);
+        let (provider, host) = (ProviderName::Postgres, false);
         match self {
-            Self::Sql => Rung { id: "sql", service, replicates: true, census: true, host, in_doubt },
+            Self::Sql => Rung { id: "sql", provider, replicates: true, census: true, host, in_doubt },
             Self::AllowConnections => {
-                Rung { id: "allow_connections", service, replicates: true, census: true, host, in_doubt }
+                Rung { id: "allow_connections", provider, replicates: true, census: true, host, in_doubt }
             }
             // The file is not in the catalog, but the word about the end of the WAL is. A copy of the data folder contains the file.
             Self::PgHba => {
-                Rung { id: "pg_hba", service, replicates: true, census: true, host: true, in_doubt }
+                Rung { id: "pg_hba", provider, replicates: true, census: true, host: true, in_doubt }
             }
             Self::Stop => {
-                Rung { id: "stop", service, replicates: false, census: false, host: true, in_doubt }
+                Rung { id: "stop", provider, replicates: false, census: false, host: true, in_doubt }
             }
             Self::SecurityGroup => Rung {
                 id: "security_group",
-                service: "rds",
+                provider: ProviderName::Aws,
                 replicates: false,
                 census: false,
                 host,
@@ -102,9 +103,14 @@ impl FenceMethod {
         }
     }
 
-    /// The service that performs it.
-    pub const fn service(self) -> &'static str {
-        self.rung().service
+    /// The provider that sets and proves it.
+    pub const fn provider(self) -> ProviderName {
+        self.rung().provider
+    }
+
+    /// Whether it is set and proven at the server itself, by SQL or by a job on its host.
+    pub fn by_sql(self) -> bool {
+        self.provider() == ProviderName::Postgres
     }
 
     /// Whether a physical standby replays it with the catalog. Then it is lifted there after a promotion.

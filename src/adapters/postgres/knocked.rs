@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use futures_util::future::{Either, select};
 
-use super::Live;
+use super::sql::Sql;
 use crate::adapters::secrets::{Knock, NoLogin};
 use crate::inventory::Observation;
 use crate::kinds::State;
@@ -24,7 +24,7 @@ enum Tried {
     Fails(FenceStage, String),
 }
 
-impl Live {
+impl Sql {
     /// If a fence looks proven, tries the client logins of the plan: the server must refuse each for the fence's own reason.
     pub(super) async fn knocked(
         &self,
