@@ -124,7 +124,7 @@ impl From<StoreError> for CliError {
                 Some(format!("review the run (drctl runs show {run}). To take it over, an operator in drctl.yaml runs drctl runs adopt {run} --reason TEXT")),
                 exit::REFUSED,
             ),
-            StoreError::Corrupt { .. } => {
+            StoreError::Corrupt { .. } | StoreError::CorruptLedger { .. } => {
                 ("corrupt", Some("run drctl audit verify to see all faults; restore the store from a copy, or import the run from an export".to_owned()), exit::USAGE)
             }
             StoreError::NoRun(_) => ("no_run", Some("run drctl runs list for the list of runs; add --sandbox for rehearsals".to_owned()), exit::USAGE),

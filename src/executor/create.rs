@@ -148,6 +148,7 @@ pub async fn resume(
 ) -> Result<Owned, DriveError> {
     let opened = session.journal.open(run)?;
     vouched_for(run, &opened.records)?;
+    session.journal.vouched(run, &opened.records)?;
     let mut state = replay(run, &opened.records)?;
     let set_back = go_on_from(session, state.last_at)?;
     let at = session.world.now();
@@ -191,6 +192,7 @@ pub async fn note(
 ) -> Result<RunState, DriveError> {
     let opened = journal.open(run)?;
     vouched_for(run, &opened.records)?;
+    journal.vouched(run, &opened.records)?;
     let mut state = replay(run, &opened.records)?;
     let taken = EventKind::EpochTaken { epoch: opened.epoch, owner: owner.to_owned() };
     let halted = state.halted.clone();

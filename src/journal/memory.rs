@@ -159,4 +159,9 @@ impl Journal for MemoryJournal {
         let inner = self.inner.borrow();
         Ok(inner.letters.iter().filter(|(of, _)| of == run).map(|(_, letter)| letter.clone()).collect())
     }
+
+    fn vouched(&self, _run: &RunId, _events: &[Record]) -> Result<(), StoreError> {
+        // Nobody else can change it.
+        Ok(())
+    }
 }

@@ -89,6 +89,14 @@ pub enum StoreError {
         /// What is wrong.
         why: String,
     },
+    /// Its ledger differs from what was written.
+    #[error("entry {seq} of the ledger: {why}")]
+    CorruptLedger {
+        /// The entry.
+        seq: u64,
+        /// What is wrong.
+        why: String,
+    },
     /// There is no such run.
     #[error("run `{0}` does not exist")]
     NoRun(String),
@@ -238,6 +246,13 @@ pub trait Journal {
     /// # Errors
     /// If the store cannot be read, or a signal is unknown to this version: it may be a rejection.
     fn letters(&self, run: &RunId) -> Result<Vec<InboxEntry>, StoreError>;
+
+    /// Checks what the ledger says about a run since it began: that nobody changed an entry, that each statement is signed as it stands,
+    /// and that each that was read has a result among these events. Nobody continues or answers a run otherwise.
+    ///
+    /// # Errors
+    /// The first entry that is not as it was written.
+    fn vouched(&self, run: &RunId, events: &[Record]) -> Result<(), StoreError>;
 
     /// The signals that the run has not read yet, oldest first. The ledger and the events of the run decide this, because nobody can
     /// change either unnoticed.

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::chain::Record;
-use super::verify::{Contents, Fault};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::Entry;
 use crate::model::waiver::{Person, one_line};
@@ -12,36 +11,82 @@ use crate::policy::signed;
 use crate::record::event::{Event, EventKind, Signal};
 use crate::run::signal::person_of;
 
-/// The statements that a run is said to have read, but that changed nothing in it. Somebody marked them as read.
-pub(super) fn unanswered(contents: &Contents, by_run: &BTreeMap<&RunId, Vec<Record>>) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    for record in &contents.ledger {
+/// What is wrong with the statements in these entries of the ledger: the run, the entry, and why. Each is signed as it stands, and each
+/// that its run has read has a result there.
+pub(super) fn unsound(
+    ledger: &[Record],
+    by_run: &BTreeMap<&RunId, Vec<Record>>,
+) -> Vec<(RunId, u64, String)> {
+    let mut wrong = Vec::new();
+    for record in ledger {
         let Ok(Entry::Statement { run, who, says, .. }) = Entry::read(&record.bytes) else { continue };
-        let events = by_run.get(&run).map_or_else(Vec::new, |events| result(events, &record.hash));
-        let Some(read) = events.first().map(|(seq, _)| *seq) else { continue };
-        let Ok(signal) = serde_json::from_str::<Signal>(&says) else { continue };
-        if !events.iter().any(|(_, what)| answers(what, &who, &signal)) {
-            let words = signed::words(Some(&signal));
-            let why = format!(
-                "a statement of {who} ({words}) is marked as read, but no event is its result: somebody removed or added an event"
-            );
-            faults.push(Fault { run: run.to_string(), seq: read, why });
-        }
+        let Some(events) = by_run.get(&run) else { continue };
+        let signal = match serde_json::from_str::<Signal>(&says) {
+            Ok(signal) => signal,
+            Err(e) => {
+                wrong.push((
+                    run,
+                    record.seq,
+                    format!("this version cannot read the statement of {}: {e}", who.who),
+                ));
+                continue;
+            }
+        };
+        let result = result(events, &record.hash);
+        let why = match forged(events, &run, &who, &signal) {
+            Some(why) => why,
+            None if result.is_empty() || result.iter().any(|what| answers(what, &who, &signal)) => continue,
+            None => "it is marked as read, but no event is its result: somebody removed or added an event"
+                .to_owned(),
+        };
+        let words = signed::words(Some(&signal));
+        wrong.push((run, record.seq, format!("the statement of {} ({words}): {why}", one_line(&who.who))));
     }
-    faults
+    wrong
+}
+
+/// Why a statement is not what an operator signed. Anybody may stop or continue a run without a signature.
+fn forged(events: &[Record], run: &RunId, who: &Person, signal: &Signal) -> Option<String> {
+    let created = match serde_json::from_slice::<Event>(&events.first()?.bytes).ok()?.what {
+        EventKind::RunCreated(created) => created,
+        _ => return None,
+    };
+    let free = matches!(signal, Signal::Pause | Signal::Resume) && who.signature.is_none();
+    if created.authority.is_empty() || free {
+        return None;
+    }
+    signed::authentic_for(&created.authority, run, who, signal).err().map(|why| why.to_string())
+}
+
+/// The first event that says that a statement was read and that nothing follows from.
+pub(super) fn without_result(events: &[Event]) -> Option<(u64, String)> {
+    let result = |what: &EventKind| {
+        person_of(what).is_some()
+            || matches!(
+                what,
+                EventKind::SignalRefused { .. }
+                    | EventKind::Paused { .. }
+                    | EventKind::Resumed { .. }
+                    | EventKind::RunFinished { .. }
+            )
+    };
+    let read = |(i, event): (usize, &Event)| {
+        let read = matches!(event.what, EventKind::StatementRead { .. });
+        let empty = read && !events.get(i + 1).is_some_and(|next| result(&next.what));
+        empty.then(|| (i as u64 + 1, "a statement is marked as read, but no event is its result".to_owned()))
+    };
+    events.iter().enumerate().find_map(read)
 }
 
 /// The event that a statement was read, and those up to the next one.
-fn result(events: &[Record], statement: &Digest) -> Vec<(u64, EventKind)> {
-    let read = |record: &Record| {
-        serde_json::from_slice::<Event>(&record.bytes).ok().map(|event| (record.seq, event.what))
-    };
+fn result(events: &[Record], statement: &Digest) -> Vec<EventKind> {
+    let read = |record: &Record| serde_json::from_slice::<Event>(&record.bytes).ok().map(|event| event.what);
     let is_read = |what: &EventKind| matches!(what, EventKind::StatementRead { .. });
-    let mut later = events.iter().filter_map(read).skip_while(
-        |(_, what)| !matches!(what, EventKind::StatementRead { statement: of } if of == statement),
-    );
+    let of_this =
+        |what: &EventKind| matches!(what, EventKind::StatementRead { statement: of } if of == statement);
+    let mut later = events.iter().filter_map(read).skip_while(|what| !of_this(what));
     let first = later.next();
-    first.into_iter().chain(later.take_while(|(_, what)| !is_read(what))).collect()
+    first.into_iter().chain(later.take_while(|what| !is_read(what))).collect()
 }
 
 /// Whether an event is what the run made of a statement.

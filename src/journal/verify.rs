@@ -152,7 +152,12 @@ pub fn audit(contents: &Contents, trust: &Trust) -> Audit {
     found.worlds = worlds.into_values().collect();
     checkpoints(contents, trust, &mut found);
     lists(contents, &by_run, &mut found.faults);
-    found.faults.extend(statements::unanswered(contents, &by_run));
+    let wrong = statements::unsound(&contents.ledger, &by_run).into_iter();
+    found.faults.extend(wrong.map(|(run, seq, why)| Fault {
+        run: LEDGER.to_owned(),
+        seq,
+        why: format!("run {run}: {why}"),
+    }));
     adoptions((contents, trust), &by_run, &mut found);
     emptied(contents, &mut found);
     let begun = terms::begun(&by_run);
@@ -498,7 +503,7 @@ pub(super) fn meaning(records: &[Record]) -> Result<RunState, (u64, String)> {
             Err(e) => return Err((record.seq, format!("this version cannot read it: {e}"))),
         }
     }
-    let unsound = signed::first_unsound(&events);
+    let unsound = signed::first_unsound(&events).or_else(|| statements::without_result(&events));
     match (RunState::fold(&events), unsound) {
         (Ok(state), None) => Ok(state),
         (Err((i, why)), Some((seq, _))) if (i as u64) < seq => Err((i as u64 + 1, why.to_string())),

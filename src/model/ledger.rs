@@ -365,6 +365,8 @@ pub enum Why {
     Start,
     /// A process stopped driving a run.
     Seal,
+    /// A person made a statement that waits for a process.
+    Statement,
     /// Somebody asked for one, to keep it elsewhere.
     Asked,
     /// A scheduled drill ended or was missed.

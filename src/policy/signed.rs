@@ -4,7 +4,7 @@ use ssh_key::{HashAlg, PublicKey, SshSig};
 use thiserror::Error;
 
 use crate::model::authority::Authority;
-use crate::model::ids::StepId;
+use crate::model::ids::{RunId, StepId};
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
 use crate::record::event::{Event, EventKind, RunCreated, Signal};
@@ -126,6 +126,27 @@ fn authentic(authority: &Authority, person: &Person) -> Result<Statement, Unsoun
         return Err(Unsound::SomebodyElse { says: says.clone(), is: name.clone() });
     }
     Ok(statement)
+}
+
+/// Whether a statement that waits is what an operator signed about this run. It may have expired meanwhile.
+///
+/// # Errors
+/// The first fault.
+pub fn authentic_for(
+    authority: &Authority,
+    run: &RunId,
+    person: &Person,
+    signal: &Signal,
+) -> Result<(), Unsound> {
+    let statement = authentic(authority, person)?;
+    let other = |what, says: String, is: String| Err(Unsound::Other { what, says, is });
+    if statement.run != *run {
+        return other("run", statement.run.to_string(), run.to_string());
+    }
+    if !same(statement.signal.as_ref(), Some(signal)) {
+        return other("this:", words(statement.signal.as_ref()), words(Some(signal)));
+    }
+    Ok(())
 }
 
 /// Whether both make the same request. The signature shows who waives a refusal.

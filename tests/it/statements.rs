@@ -1,10 +1,12 @@
 //! Statements that wait for a process: they are in the ledger, and the run reads each once.
 
-use drctl::journal::{Journal as _, Release};
-use drctl::model::ids::StepId;
+use drctl::journal::verify::LEDGER;
+use drctl::journal::{Journal as _, Release, chain};
+use drctl::model::ids::{RunId, StepId};
 use drctl::record::event::{Event, EventKind, Signal};
 use drctl::record::statement::Statement;
 
+use crate::cli::Folder;
 use crate::signed::{as_operator, folder, signed, state_of, store, waiting, yes};
 
 /// A statement waits in the ledger. Whoever may write to the store takes it from there only by breaking the ledger, and cannot have the run
@@ -58,7 +60,76 @@ fn a_statement_that_was_read_has_a_result() {
     let append = store.append(&state.created.run, opened.epoch, count, vec![bytes], Release::Keep);
     futures_executor::block_on(append).unwrap();
     let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
-    let words =
-        "a statement of bob (the rejection of approve.go) is marked as read, but no event is its result";
+    let words = "the statement of bob (the rejection of approve.go): it is marked as read, but no event is its result";
     assert!(code == 1 && out.contains(words), "{code} {out}{err}");
+    nobody_goes_on(&folder, &run, "is marked as read");
+}
+
+/// Nobody continues the run or answers it, and the error names the fix.
+fn nobody_goes_on(folder: &Folder, run: &str, why: &str) {
+    let before = store(folder).read(&RunId::new(run)).unwrap().len();
+    for (key, args) in [
+        ("ann.key", &["runs", "resume", run, "--sandbox"][..]),
+        ("eve.key", &["approve", "--yes", run, "approve.go", "--sandbox"]),
+        ("ann.key", &["runs", "cancel", run, "--yes", "--reason", "x", "--sandbox"]),
+    ] {
+        let (code, out, err) = as_operator(folder, key, args);
+        assert!(
+            code == 2 && err.contains(why) && err.contains("audit verify"),
+            "{args:?}: {code} {out}{err}"
+        );
+    }
+    assert_eq!(store(folder).read(&RunId::new(run)).unwrap().len(), before, "nothing was written");
+}
+
+/// Changes the last statement in the ledger, and with `chained` every hash after it, as somebody without a key can.
+fn alter(folder: &Folder, (from, to): (&str, &str), chained: bool) {
+    let store = store(folder);
+    let ledger = store.contents().unwrap().ledger;
+    let connection = rusqlite::Connection::open(store.path()).unwrap();
+    connection.execute_batch("DROP TRIGGER ledger_stays").unwrap();
+    let says = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(from);
+    let first = ledger.iter().rposition(|entry| says(&entry.bytes)).unwrap();
+    let mut previous = ledger[first].previous.clone();
+    for entry in &ledger[first..] {
+        let bytes = String::from_utf8(entry.bytes.clone()).unwrap();
+        let bytes = if entry.seq == ledger[first].seq { bytes.replace(from, to) } else { bytes };
+        let hash = chain::hash(&RunId::new(LEDGER), entry.seq, entry.epoch, &previous, bytes.as_bytes());
+        let kept = (&entry.previous, &entry.hash);
+        let (before, own) = if chained { (&previous, &hash) } else { kept };
+        let seq = i64::try_from(entry.seq).unwrap();
+        let set = "UPDATE ledger SET bytes = ?1, previous = ?2, hash = ?3 WHERE seq = ?4";
+        let values = rusqlite::params![bytes.as_bytes(), before.as_str(), own.as_str(), seq];
+        connection.execute(set, values).unwrap();
+        previous = hash;
+    }
+}
+
+/// Whoever may write to the store turns a no into something else. With all hashes recomputed only the signature shows it.
+#[test]
+fn a_statement_that_was_altered_stops_the_run() {
+    for (chained, why) in [(true, "it is for this:"), (false, "its hash does not match its content")] {
+        let folder = folder();
+        let run = waiting(&folder);
+        let state = state_of(&folder, &run);
+        let no = Signal::Reject { step: StepId::new("approve.go"), reason: "not now".to_owned() };
+        let who = signed(&folder, "bob.key", &Statement { signal: Some(no.clone()), ..yes(&state, "bob") });
+        store(&folder).post(&state.created.run, state.last_at, &who, &no).unwrap();
+        // The request, and not the signed text beside it.
+        alter(&folder, (r#"not now\"}"}"#, r#"not yet\"}"}"#), chained);
+        let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
+        assert!(code == 1 && out.contains(why), "{code} {out}{err}");
+        nobody_goes_on(&folder, &run, why);
+    }
+}
+
+/// A statement is in a checkpoint as soon as it is made, so that one that is kept elsewhere shows its removal.
+#[test]
+fn a_statement_that_waits_is_in_a_checkpoint() {
+    let folder = folder();
+    let run = waiting(&folder);
+    let (code, out, err) = as_operator(&folder, "ann.key", &["runs", "pause", &run, "--sandbox"]);
+    assert_eq!(code, 0, "{out}{err}");
+    let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
+    assert!(code == 0 && out.contains("covers everything"), "{code} {out}{err}");
 }

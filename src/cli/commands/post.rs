@@ -10,6 +10,7 @@ use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::ids::RunId;
+use crate::model::ledger::Why;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
 use crate::record::event::{EventKind, Signal, WorldKind};
@@ -40,6 +41,7 @@ pub fn post(
     good_for: Dur,
 ) -> Result<Posted, CliError> {
     store.may_act(run)?;
+    store.vouched(run, &store.read(run)?)?;
     // Answers that wait for a process were given before this one.
     let state = inbox::read(store, read(store, run)?)?;
     let signs = match vouches(&state, &signal) {
@@ -68,8 +70,19 @@ pub fn post(
         return Ok(Posted::Written);
     }
     store.post(run, now, &who, &signal)?;
+    sealed((context, printer), store, now, run);
     let driven = RunLock::is_held(&Context::lock_folder(store), run);
     Ok(if driven { Posted::Driven } else { Posted::Waits })
+}
+
+/// Signs the ledger with the statement in it, so that nobody can change or remove it without breaking a checkpoint. If that fails, the
+/// statement counts all the same.
+fn sealed((context, printer): (&Context, &Printer), store: &SqliteJournal, now: Timestamp, run: &RunId) {
+    let signed = store.date(now).map_err(CliError::from);
+    let signed = signed.and_then(|now| ledger::checkpoint(context, store, now, (Why::Statement, Some(run))));
+    if let Err(e) = signed {
+        printer.note(&format!("no checkpoint covers this statement yet: {}", e.message));
+    }
 }
 
 /// Nobody needs a key to stop or continue a run. Whoever has one is recorded as that operator.

@@ -1,9 +1,12 @@
 //! Reads parts of the ledger.
 
+use std::collections::BTreeMap;
+
 use rusqlite::OptionalExtension as _;
 
 use super::{SqliteJournal, ledger_row};
-use crate::journal::{Record, StoreError};
+use crate::journal::verify::LEDGER;
+use crate::journal::{Record, StoreError, chain, statements};
 use crate::model::ids::RunId;
 
 impl SqliteJournal {
@@ -38,6 +41,31 @@ impl SqliteJournal {
             statement.query_map([kind.as_slice()], ledger_row)?.collect::<rusqlite::Result<Vec<_>>>()
         };
         read().map_err(|e| self.fail(&e))
+    }
+
+    /// Checks the entries since the first one about a run: their chain, and the statements about the run.
+    pub(super) fn check_ledger(&self, run: &RunId, events: &[Record]) -> Result<(), StoreError> {
+        let begins =
+            serde_json::to_string(run).map(|name| format!("[{name},").into_bytes()).unwrap_or_default();
+        let since = "SELECT seq, bytes, previous, hash FROM ledger WHERE seq >= coalesce((SELECT min(seq) FROM ledger WHERE substr(bytes, 1, ?2) = ?1), 1) ORDER BY seq";
+        let reader = self.reader.borrow();
+        let read = || {
+            let mut statement = reader.prepare(since)?;
+            let parameters = rusqlite::params![begins, i64::try_from(begins.len()).unwrap_or(i64::MAX)];
+            statement.query_map(parameters, ledger_row)?.collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let entries = read().map_err(|e| self.fail(&e))?;
+        let Some(first) = entries.first() else { return Ok(()) };
+        let before = (first.seq.saturating_sub(1), first.previous.clone());
+        let corrupt = |(seq, why)| StoreError::CorruptLedger { seq, why };
+        if let Some(broken) = chain::broken_after(&RunId::new(LEDGER), before, &entries) {
+            return Err(corrupt(broken));
+        }
+        let by_run = BTreeMap::from([(run, events.to_vec())]);
+        match statements::unsound(&entries, &by_run).into_iter().next() {
+            Some((_, seq, why)) => Err(corrupt((seq, why))),
+            None => Ok(()),
+        }
     }
 
     /// The statements in the ledger that name a run.
