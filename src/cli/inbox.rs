@@ -8,7 +8,7 @@ use crate::model::time::Timestamp;
 use crate::record::event::{Event, EventKind, WorldKind};
 use crate::run::RunState;
 use crate::run::signal::take;
-use crate::run::state::{Status, StepState};
+use crate::run::state::{Mode, Status, StepState};
 
 /// The run as it will be after a process has read the statements that wait. Signals that it would refuse change nothing.
 ///
@@ -32,8 +32,14 @@ pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, CliErro
         anew.then(|| format!("{}: {why}", state.step(i).id))
     };
     let failed = state.steps.iter().enumerate().find_map(fails);
-    if failed.is_some() {
-        state.halted = failed;
+    // Why it stopped stays known until a process drives it again. A cancel gives it another end.
+    let ends = matches!(state.mode, Mode::Cancelling | Mode::Finished(_));
+    let kept = before.halted.clone().filter(|_| !ends);
+    state.halted = failed.or_else(|| state.halted.clone()).or(kept);
+    // A pause changes nothing in a run that stands still.
+    let paused = state.mode == Mode::Paused && state.cancelled_at == before.cancelled_at;
+    if paused && before.halted.is_some() {
+        state.mode.clone_from(&before.mode);
     }
     Ok(state)
 }

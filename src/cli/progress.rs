@@ -26,6 +26,7 @@ use crate::report::history::{History, Late};
 use crate::report::summary;
 use crate::run::RunState;
 use crate::run::state::{Status, StepState};
+use crate::run::stopped::PAUSED;
 
 /// The display of a run.
 pub struct Progress {
@@ -505,7 +506,7 @@ fn driver_words(what: &EventKind) -> Option<String> {
 }
 
 fn halted(reason: &str) -> String {
-    if reason == "paused" { "halted by a person".to_owned() } else { format!("halted: {reason}") }
+    if reason == PAUSED { "halted by a person".to_owned() } else { format!("halted: {reason}") }
 }
 
 /// A message without its code, which some providers repeat in front of it.

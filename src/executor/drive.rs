@@ -24,6 +24,7 @@ use crate::run::decide::{expired, looks_at};
 use crate::run::outcome::{CallOutcome, after_call, out_of_time, withdrawn};
 use crate::run::outstanding::Withdrawal;
 use crate::run::state::Status;
+use crate::run::stopped::PAUSED;
 use crate::run::{Effect, RunState, StepDecision, StepObservation, Stop, decide, judge, signal};
 use crate::world::Jumps;
 
@@ -559,7 +560,7 @@ impl<'a> Driver<'a> {
         let reason = match &stop {
             Stop::Finished => None,
             Stop::Failed(why) | Stop::Blocked(why) | Stop::Approval(why) => Some(why.clone()),
-            Stop::Paused => Some("paused".to_owned()),
+            Stop::Paused => Some(PAUSED.to_owned()),
             Stop::PastReturn => Some(self.state().stays().unwrap_or_else(|| {
                 "a promotion took effect before the undo was complete, so the remaining changes stay"
                     .to_owned()

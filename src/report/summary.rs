@@ -427,7 +427,7 @@ fn restore_hint(state: &RunState, resume: &str) -> String {
 }
 
 fn error(state: &RunState) -> Option<ReportError> {
-    let halted = state.halted.clone()?;
+    let halted = state.why_stopped()?;
     let blocked = state.steps.iter().find_map(|s| match &s.work.status {
         Status::Blocked { flag, rule, .. } => Some((flag.clone(), *rule)),
         _ => None,

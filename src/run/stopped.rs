@@ -13,6 +13,9 @@ use crate::record::action::{Action, Check};
 use crate::record::event::EventKind;
 use crate::record::runbook::{OnFailure, Phase, ProbeRole};
 
+/// The reason that a process records when a person paused its run.
+pub const PAUSED: &str = "paused";
+
 /// A stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stopped {
@@ -97,6 +100,19 @@ pub struct Attention {
 }
 
 impl RunState {
+    /// Why its last process stopped. If a person paused it after a step had failed, that step is part of the reason.
+    pub fn why_stopped(&self) -> Option<String> {
+        let halted = self.halted.clone()?;
+        let failed = (0..self.steps.len()).find(|i| self.brought_to_a_stop(*i));
+        Some(match failed.filter(|_| halted.starts_with(PAUSED)) {
+            Some(i) => {
+                let why = self.steps[i].work.reason.as_deref().unwrap_or_default();
+                format!("{halted}; {} failed: {why}", self.step(i).id)
+            }
+            None => halted,
+        })
+    }
+
     /// The stop without a decision.
     pub fn stopped(&self) -> Option<&Stopped> {
         self.attention.stops.last().filter(|stop| stop.answers.is_empty() && !self.finished())

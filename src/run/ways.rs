@@ -111,7 +111,8 @@ const SHOWN: usize = 6;
 impl RunState {
     /// Whether users are served, and the paused run had nothing left to do but watch.
     pub fn watch_paused(&self) -> bool {
-        self.mode == Mode::Paused && self.served_again() && !self.goes_no_further()
+        let stopped = (0..self.steps.len()).any(|i| self.brought_to_a_stop(i));
+        self.mode == Mode::Paused && !stopped && self.served_again() && !self.goes_no_further()
     }
 
     /// Whether users were moved to a site that serves them, and no probe has failed since.
@@ -251,7 +252,7 @@ impl RunState {
     }
 
     /// Whether a step failed and stopped the run.
-    fn brought_to_a_stop(&self, i: usize) -> bool {
+    pub(super) fn brought_to_a_stop(&self, i: usize) -> bool {
         let step = self.step(i);
         let halts = step.on_failure == crate::record::runbook::OnFailure::Halt && !step.background;
         halts && self.steps[i].work.status == Status::Failed

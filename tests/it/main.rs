@@ -116,6 +116,7 @@ mod signs;
 mod simulation;
 mod sinks;
 mod standing;
+mod standing_still;
 mod statements;
 mod steered;
 mod stops;

@@ -200,8 +200,8 @@ fn fences(p: &Printer, report: &RunReport, state: &RunState) {
 }
 
 /// Why a run that is not finished stands still.
-fn stopped(state: &RunState, driven: bool) -> Option<&str> {
-    state.halted.as_deref().or((!driven).then_some("no process drives it"))
+fn stopped(state: &RunState, driven: bool) -> Option<String> {
+    state.why_stopped().or_else(|| (!driven).then(|| "no process drives it".to_owned()))
 }
 
 /// The title line, and the cause if the run stands still.

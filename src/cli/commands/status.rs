@@ -548,7 +548,7 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
 fn stopped(p: &Printer, state: &RunState) -> String {
     let show = state.created.command("runs show", "");
     let users = super::outcome::users(state);
-    let why = state.halted.as_deref().unwrap_or("no process drives it");
+    let why = state.why_stopped().unwrap_or_else(|| "no process drives it".to_owned());
     format!("; {}{users} {why}; it lists the ways on: {show}", p.paint(RED, "STOPPED"))
 }
 
