@@ -428,6 +428,10 @@ fn restore_hint(state: &RunState, resume: &str) -> String {
 
 fn error(state: &RunState) -> Option<ReportError> {
     let halted = state.why_stopped()?;
+    if let Some(next) = state.next_as_decided() {
+        let hint = format!("{halted}. Next, {next}");
+        return Some(ReportError { code: "halted".to_owned(), hint });
+    }
     let blocked = state.steps.iter().find_map(|s| match &s.work.status {
         Status::Blocked { flag, rule, .. } => Some((flag.clone(), *rule)),
         _ => None,

@@ -6,6 +6,7 @@ use super::checked;
 use super::drill::{self, Abort};
 use super::gate::{self, Says};
 use super::outstanding::overdue;
+use super::signal::unanswered;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::kinds::Operation;
 use crate::kinds::aws::rds::Rename;
@@ -344,10 +345,8 @@ fn end(state: &RunState) -> Vec<Effect> {
         let reason = state.steps[i].work.reason.clone().unwrap_or_default();
         return vec![Effect::Stop(Stop::Failed(format!("{}: {reason}", state.step(i).id)))];
     }
-    if let Some(stop) = state.attention.stops.last().filter(|_| !state.is_under_way()) {
-        let fix = state.created.command("ack", " --decide fix-forward --reason TEXT");
-        let why = format!("{} stopped the run: {}. A person must decide: {fix}", stop.step, stop.reason);
-        return vec![Effect::Stop(Stop::Failed(why))];
+    if !state.is_under_way() {
+        return vec![Effect::Stop(Stop::Failed(unanswered(state)))];
     }
     let blocked = |with_rule: bool| {
         foreground().find_map(|i| match &state.steps[i].work.status {

@@ -159,6 +159,13 @@ impl RunState {
         self.attention.stops.last().is_none_or(|stop| stop.answer().is_some_and(forward))
     }
 
+    /// The decision about the last stop, if it is not to continue. A run that is being undone or closed already follows it.
+    pub fn decided_otherwise(&self) -> Option<&Answer> {
+        let answer = self.attention.stops.last().and_then(Stopped::answer)?;
+        let ends = self.finished() || self.mode == Mode::Cancelling || self.goes_no_further();
+        (answer.decision != Decision::FixForward && !ends).then_some(answer)
+    }
+
     /// Since when nothing but watching is left to do for users, or the run is finished. The run's watch is part of the monitoring by
     /// people, and causes no later messages.
     pub fn over_at(&self) -> Option<Timestamp> {

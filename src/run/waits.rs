@@ -105,9 +105,10 @@ impl RunState {
         (0..self.steps.len()).filter(|_| !failed).filter(open).find_map(words)
     }
 
-    /// Every step that waits for a person, in the order of the runbook; none once the run is over.
+    /// Every step that waits for a person, in the order of the runbook; none once the run is over, or once a person decided not to continue
+    /// it.
     pub fn waits_for_people(&self) -> Vec<Waits> {
-        if self.finished() {
+        if self.finished() || self.decided_otherwise().is_some() {
             return Vec::new();
         }
         let of = |i: usize| {

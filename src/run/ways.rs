@@ -3,12 +3,14 @@
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status, StepState};
+use super::stopped::Answer;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Called, Operation};
+use crate::model::duty::Decision;
 use crate::model::ids::ComponentName;
 use crate::model::intent::Intent;
 use crate::record::action::{Action, Gate, Undo};
-use crate::record::event::End;
+use crate::record::event::{End, WorldKind};
 use crate::record::runbook::Step;
 
 /// One possible command.
@@ -184,6 +186,9 @@ impl RunState {
         if self.finished() || self.watch_paused() {
             return Vec::new();
         }
+        if let Some(answer) = self.decided_otherwise() {
+            return self.as_decided(answer);
+        }
         let way = |command: String, means: &str| Way { command, means: means.to_owned() };
         let of = |verb: &str, more: &str| self.created.command(verb, more);
         let mut ways = Vec::new();
@@ -233,6 +238,54 @@ impl RunState {
             false => way(close, &self.called_off().words()),
         });
         ways
+    }
+
+    /// The next commands after a decision not to continue, in words.
+    pub fn next_as_decided(&self) -> Option<String> {
+        let answer = self.decided_otherwise()?;
+        let several = if answer.decision == Decision::Restore { 2 } else { 1 };
+        let commands = self.as_decided(answer).into_iter().take(several).map(|way| way.command);
+        let commands = commands.collect::<Vec<_>>().join(", then ");
+        Some(format!("as {} decided ({}): {commands}", answer.who, answer.decision))
+    }
+
+    /// The commands after a decision not to continue: what was decided comes first, and the last one decides otherwise.
+    fn as_decided(&self, answer: &Answer) -> Vec<Way> {
+        let (plan, by) = (&self.created.plan, format!("as {} decided ({})", answer.who, answer.decision));
+        let off = self.called_off().words();
+        let close =
+            |means: String| Way { command: self.created.command("runs cancel", " --reason TEXT"), means };
+        let forward = Way {
+            command: self.created.command("ack", " --decide fix-forward --reason TEXT"),
+            means: "decides otherwise: to correct the cause and to continue the run".to_owned(),
+        };
+        match answer.decision {
+            Decision::FixForward | Decision::TakeBack => vec![close(format!("{by}: {off}")), forward],
+            Decision::Restore => {
+                let component = match self.runbook.stores.as_slice() {
+                    [only] => only.as_str(),
+                    _ => "NAME",
+                };
+                let command = format!("drctl restore {plan} --component {component} --to-time TIME");
+                let means = "after that: restores the database to a point in time".to_owned();
+                vec![close(format!("{by}, first: {off}")), Way { command, means }, forward]
+            }
+            Decision::Failover => {
+                let moves = matches!(self.runbook.intent, Intent::Switchover | Intent::Failback);
+                let to = &self.runbook.to;
+                let (site, which) = match moves {
+                    true => (to.as_str(), String::new()),
+                    false => ("SITE", format!("; SITE is another site than {to}")),
+                };
+                let takes = match self.created.world {
+                    WorldKind::Live => "takes the place of this run",
+                    // A new rehearsal starts with its scenario.
+                    WorldKind::Sandbox { .. } => "in a live run, it takes the place of this run",
+                };
+                let command = format!("drctl failover {plan} --to {site}");
+                vec![Way { command, means: format!("{by}: {takes}{which}") }, close(off), forward]
+            }
+        }
     }
 
     /// What follows an answer to a step that waits for a person.

@@ -8,10 +8,10 @@ use crate::cli::args::{AckArgs, DutiesArgs, DutiesCommand, Global};
 use crate::cli::context::{Context, one_line};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{exit, notifier, now, run_names};
+use crate::cli::{exit, inbox, notifier, now, run_names};
 use crate::files::{self, Use};
+use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::model::duty::Decision;
 use crate::model::ids::{Digest, PlanName};
 use crate::model::time::Timestamp;
 use crate::record::event::{Signal, WorldKind};
@@ -128,22 +128,16 @@ pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, Cli
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let run = run_names::exactly(&store, &args.run)?;
-    let state = runs::read(&store, &run)?;
     let signal = Signal::Acknowledge { decision: args.decide, reason: one_line(&args.reason) };
     let code = runs::send(&context, printer, &store, &run, signal)?;
-    let to = &state.runbook.to;
-    let plan = &state.created.plan;
-    let next = match args.decide {
-        None => return Ok(code),
-        Some(Decision::FixForward) => state.created.command("runs resume", ""),
-        Some(Decision::TakeBack) => state.created.command("runs cancel", " --reason \"...\""),
-        Some(Decision::Failover) => format!("run drctl failover {plan} --to {to}, which continues it"),
-        // The unfinished run holds its components, so a restore of them starts after it.
-        Some(Decision::Restore) => format!(
-            "{}, then drctl restore {plan} --component NAME --to-time TIME",
-            state.created.command("runs cancel", " --reason \"...\"")
-        ),
-    };
-    printer.note(&format!("next: {next}"));
+    let driven = RunLock::is_held(&Context::lock_folder(&store), &run);
+    // For a run that no process drives, the line before this one names the next command.
+    if args.decide.is_some() && driven {
+        let state = inbox::read(&store, runs::read(&store, &run)?)?;
+        let resume = state.created.command("runs resume", "");
+        let next = state.next_as_decided();
+        let next = next.unwrap_or_else(|| format!("once that process has stopped: {resume}"));
+        printer.note(&format!("next, {next}"));
+    }
     Ok(code)
 }

@@ -218,6 +218,10 @@ fn title(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
     if let Some(why) = stopped(state, driven).filter(|_| goes_on(state)) {
         p.line(&format!("  {}  {why}", p.paint(RED, "stopped")));
     }
+    if let Some(answer) = state.decided_otherwise() {
+        let why = answer.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
+        p.line(&format!("  decided  {} by {} at {}{why}", answer.decision, answer.who, answer.at));
+    }
     if let Some(words) = after_the_end(state) {
         p.line(&format!("  {}     {words}", p.paint(RED, "next")));
     }

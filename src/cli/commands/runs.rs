@@ -244,8 +244,11 @@ pub fn send_for(
     Ok(exit::DONE)
 }
 
-/// What the run needs next: the approvals that are missing, or a process.
+/// What the run needs next: what a person decided, the approvals that are missing, or a process.
 fn goes_on_with(state: &RunState) -> String {
+    if let Some(next) = state.next_as_decided() {
+        return format!("next, {next}");
+    }
     if let Some(gate) = (0..state.steps.len()).find(|i| approval::standing(state, *i).is_some()) {
         let step = &state.step(gate).id;
         return format!("{step} is rejected. {}", approval::instead(state, step));

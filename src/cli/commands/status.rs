@@ -549,7 +549,11 @@ fn stopped(p: &Printer, state: &RunState) -> String {
     let show = state.created.command("runs show", "");
     let users = super::outcome::users(state);
     let why = state.why_stopped().unwrap_or_else(|| "no process drives it".to_owned());
-    format!("; {}{users} {why}; it lists the ways on: {show}", p.paint(RED, "STOPPED"))
+    let next = match state.next_as_decided() {
+        Some(next) => format!("next, {next}"),
+        None => format!("it lists the ways on: {show}"),
+    };
+    format!("; {}{users} {why}; {next}", p.paint(RED, "STOPPED"))
 }
 
 fn row_json(state: &RunState) -> serde_json::Value {
