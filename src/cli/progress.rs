@@ -452,6 +452,11 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
         }
         EventKind::EffectDisproved { step, seen } => format!("{step} did not take effect: {seen}"),
         EventKind::StepFinished { step, end, facts } => finished(p, (step, state), *end, facts),
+        EventKind::StepFailed { step, reason }
+            if state.position(step).is_some_and(|i| state.asks_people(i)) =>
+        {
+            format!("{step} {}: {reason}", p.paint(YELLOW, "expired"))
+        }
         EventKind::StepFailed { step, reason } | EventKind::GuardLost { step, reason } => {
             format!("{step} {}: {reason}", p.paint(RED, "failed"))
         }

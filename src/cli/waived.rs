@@ -139,6 +139,17 @@ pub fn doubtful(
     }
 }
 
+/// Leaves out waivers that come too late, and says what became of each.
+pub fn in_time(printer: &Printer, waivers: Vec<Waiver>, state: &RunState) -> Vec<Waiver> {
+    let in_time = |waiver: &Waiver| {
+        let Some(why) = state.too_late(waiver) else { return true };
+        let subject = waiver.subject(&state.created.plan);
+        printer.note(&format!("the waiver of {subject} came too late and was not recorded: {why}"));
+        false
+    };
+    waivers.into_iter().filter(in_time).collect()
+}
+
 /// Prints the component of the plan that a waiver was assigned to, and which waivers have no effect.
 pub fn say(printer: &Printer, plan: &PlanName, typed: &[Waiver], taken: &[Waiver]) {
     for (_, taken) in typed.iter().zip(taken).filter(|(typed, taken)| typed.component != taken.component) {

@@ -432,18 +432,15 @@ fn error(state: &RunState) -> Option<ReportError> {
         let hint = format!("{halted}. Next, {next}");
         return Some(ReportError { code: "halted".to_owned(), hint });
     }
-    let blocked = state.steps.iter().find_map(|s| match &s.work.status {
-        Status::Blocked { flag, rule, .. } => Some((flag.clone(), *rule)),
-        _ => None,
-    });
+    let asked = state.blocked_steps().into_iter().next();
     let resume = |more: &str| state.created.command("runs resume", more);
-    let (code, next) = match (&state.mode, blocked) {
+    let (code, next) = match (&state.mode, asked) {
         (Mode::Paused, _) if state.unwinds() => {
             ("paused", format!("the run is being undone; {} continues that", resume("")))
         }
         (Mode::Paused, _) => ("paused", resume("")),
-        (_, Some((Some(flag), Some(_)))) => ("blocked", resume(&format!(" {flag}"))),
-        (_, Some((Some(flag), None))) => ("approval", flag),
+        (_, Some((_, flag, true))) => ("blocked", resume(&format!(" {flag}"))),
+        (_, Some((_, command, false))) => ("approval", command),
         (Mode::Cancelling, _) if state.runbook.intent == Intent::Restore => {
             let close = state.created.command("runs cancel", " --reason TEXT");
             (
@@ -465,6 +462,7 @@ fn error(state: &RunState) -> Option<ReportError> {
             let close = state.created.command("runs cancel", " --reason TEXT");
             ("past_return", format!("{}{back}; {close} closes it as it is", resume("")))
         }
+        _ if state.lacks_only_answers() => ("halted", format!("{} asks for the approval again", resume(""))),
         // A planned move that stopped keeps users out of a working primary.
         _ if runbook_is_planned(state) && state.promoted.is_empty() => {
             let back = state.created.command("runs cancel", " --reason TEXT");

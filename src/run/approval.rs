@@ -301,6 +301,24 @@ pub fn who_may(state: &RunState, step: &StepId, said: &[Person]) -> Vec<(String,
     seats.into_iter().map(|seat| (seat.clone(), may(&seat))).collect()
 }
 
+/// What a resume does with a request that expired or was rejected: who may run it, and who may approve then.
+pub(super) fn asked_again(state: &RunState, gate: usize) -> String {
+    let step = &state.step(gate).id;
+    let approve = state.created.command("approve", &format!(" {step}"));
+    let dropped = match standing(state, gate) {
+        Some(_) => ", without the answers from before the rejection",
+        None => "",
+    };
+    if state.created.authority.is_empty() {
+        return format!("asks for the approval again{dropped}; an approver then runs {approve}");
+    }
+    let seats = who_may(state, step, &state.steps[gate].approved_by).into_iter();
+    let seats = seats.map(|(seat, who)| format!("{seat}: {who}")).collect::<Vec<_>>().join("; ");
+    format!(
+        "asks for the approval again{dropped}; an operator has to sign it with DRCTL_KEY. An approver ({seats}) then runs {approve}"
+    )
+}
+
 /// What a person can do after a refused answer.
 pub fn instead(state: &RunState, step: &StepId) -> String {
     if state.finished() {
@@ -377,7 +395,8 @@ pub(super) fn overrule(
     }
 }
 
-fn expired(state: &RunState, gate: usize) -> bool {
+/// Whether a request expired. A late answer makes it again.
+pub(super) fn expired(state: &RunState, gate: usize) -> bool {
     let work = state.work(gate);
     let nobody = work.reason.as_deref().is_some_and(|why| why.starts_with(EXPIRED));
     !state.finished() && work.status == Status::Failed && nobody

@@ -117,6 +117,9 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             if waiver.rule.needs_loss_bound() && waiver.accept_loss_ms.is_none() {
                 return Err(format!("`{}` needs a bound: --accept-data-loss", waiver.rule));
             }
+            if let Some(why) = state.too_late(waiver) {
+                return Err(format!("the waiver came too late and was not recorded: {why}"));
+            }
             if let Some((why, enough)) = falls_short(state, std::slice::from_ref(waiver), now) {
                 return Err(format!("{why}. To accept the loss: {enough}"));
             }

@@ -92,7 +92,7 @@ impl RunState {
 
     /// What the run waits for since somebody answered an approval request, or that somebody rejected it. Nothing if another step failed.
     pub fn answered(&self) -> Option<String> {
-        let asks = |i: &usize| matches!(self.step(*i).action, Action::Gate(Gate::Approval { .. }));
+        let asks = |i: &usize| self.asks_people(*i);
         let mut failed = (0..self.steps.len()).filter(|i| self.work(*i).status == Status::Failed);
         if let Some(gate) = failed.next().filter(asks)
             && failed.all(|i| asks(&i))
@@ -105,6 +105,23 @@ impl RunState {
         (0..self.steps.len()).filter(|_| !failed).filter(open).find_map(words)
     }
 
+    /// Whether a step asks people for an approval.
+    pub fn asks_people(&self, i: usize) -> bool {
+        matches!(self.step(i).action, Action::Gate(Gate::Approval { .. }))
+    }
+
+    /// What a request waits for that a late answer made again, and the command to type. No process has asked since.
+    pub(super) fn asked_late(&self, i: usize) -> Option<(String, String)> {
+        let (why, command) = approval::answered_since(self, i)?;
+        let open = matches!(self.steps[i].work.status, Status::Pending | Status::Started);
+        let stopped = || (0..self.steps.len()).any(|i| self.brought_to_a_stop(i));
+        if !open || !self.needs_met(i) || self.goes_no_further() || stopped() {
+            return None;
+        }
+        let approve = || self.created.command("approve", &format!(" {}", self.step(i).id));
+        Some((why, command.unwrap_or_else(approve)))
+    }
+
     /// Every step that waits for a person, in the order of the runbook; none once the run is over, or once a person decided not to continue
     /// it.
     pub fn waits_for_people(&self) -> Vec<Waits> {
@@ -112,9 +129,13 @@ impl RunState {
             return Vec::new();
         }
         let of = |i: usize| {
-            let Status::Blocked { why, rule, flag } = &self.work(i).status else { return None };
+            let step = self.step(i).id.clone();
+            let Status::Blocked { why, rule, flag } = &self.work(i).status else {
+                let (why, command) = self.asked_late(i)?;
+                return Some(Waits { step, why, command: Some(command) });
+            };
             let command = flag.as_ref().map(|flag| self.to_type(*rule, flag));
-            let waits = Waits { step: self.step(i).id.clone(), why: why.clone(), command };
+            let waits = Waits { step, why: why.clone(), command };
             Some(approval::answered_since(self, i).map_or(waits.clone(), |(why, command)| Waits {
                 why,
                 command: command.or(waits.command),

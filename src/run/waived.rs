@@ -1,10 +1,30 @@
 //! Whether a waiver can be about anything in a run.
 
 use super::RunState;
+use super::state::Status;
 use crate::model::ids::ComponentName;
 use crate::model::waiver::{Scope, Waiver};
+use crate::record::action::{Action, Gate};
 
 impl RunState {
+    /// Why a waiver comes too late: nothing asks about the loss any more that it accepts.
+    pub fn too_late(&self, waiver: &Waiver) -> Option<String> {
+        if let Some(at) = self.finished_at {
+            return Some(format!("the run ended at {at}"));
+        }
+        let component = waiver.component.as_ref().filter(|_| waiver.rule.needs_loss_bound())?;
+        let promotion = self.work(self.promotion(component)?);
+        let about = |action: &Action| match action {
+            Action::Gate(Gate::Fenced { component: of }) => of == component,
+            Action::Gate(Gate::Exposure { components, .. }) => components.contains(component),
+            _ => false,
+        };
+        let steps = self.runbook.steps.iter().zip(&self.steps);
+        let asks = steps.filter(|(step, _)| about(&step.action)).any(|(_, at)| !at.work.status.settled());
+        let at = promotion.ended_at.filter(|_| matches!(promotion.status, Status::Done(_)) && !asks)?;
+        Some(format!("{component} was promoted at {at}, so nothing asks about its loss any more"))
+    }
+
     /// Why a waiver has no effect, if the run has nothing that its rule can be about: a loss of writes needs a component that holds them.
     pub fn waives_nothing(&self, waiver: &Waiver) -> Option<String> {
         let holds = |component: &ComponentName| {

@@ -1,5 +1,6 @@
 //! The possible commands after a stop, each with its result; and what a cancel undoes and leaves.
 
+use super::approval;
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status, StepState};
@@ -9,7 +10,7 @@ use crate::kinds::{Called, Operation};
 use crate::model::duty::Decision;
 use crate::model::ids::ComponentName;
 use crate::model::intent::Intent;
-use crate::record::action::{Action, Gate, Undo};
+use crate::record::action::{Action, Undo};
 use crate::record::event::{End, WorldKind};
 use crate::record::runbook::Step;
 
@@ -201,35 +202,23 @@ impl RunState {
             ));
         }
         let failed: Vec<usize> = (0..self.steps.len()).filter(|i| self.brought_to_a_stop(*i)).collect();
-        match failed.first().map(|i| &self.step(*i).id) {
-            Some(step) if !cancelling => {
-                let approval =
-                    |i: &usize| matches!(self.step(*i).action, Action::Gate(Gate::Approval { .. }));
-                let means = match failed.first().is_some_and(approval) {
-                    true => format!(
-                        "asks for the approval again; an approver then runs {}",
-                        of("approve", &format!(" {step}"))
-                    ),
-                    false => format!("tries {step} again; correct the cause first"),
-                };
-                ways.push(way(of("runs resume", ""), &means));
-            }
-            _ if self.blocked_steps().next().is_none() => {
-                let means = match (self.closing, self.unwinds()) {
-                    (true, _) => "closes the run once the steps in progress have ended",
-                    (false, true) => "continues to undo the run",
-                    (false, false) => "continues the run",
-                };
-                ways.push(way(of("runs resume", ""), means));
-            }
-            _ => {}
+        let blocked = self.blocked_steps();
+        if !cancelling && !failed.is_empty() {
+            ways.push(way(of("runs resume", ""), &self.again(&failed)));
+        } else if blocked.is_empty() {
+            let means = match (self.closing, self.unwinds()) {
+                (true, _) => "closes the run once the steps in progress have ended",
+                (false, true) => "continues to undo the run",
+                (false, false) => "continues the run",
+            };
+            ways.push(way(of("runs resume", ""), means));
         }
         ways.extend(failed.iter().filter(|_| !cancelling).flat_map(|i| self.around(*i)));
-        ways.extend(self.blocked_steps().map(|(i, flag, waives)| {
+        ways.extend(blocked.into_iter().map(|(i, answer, waives)| {
             let step = &self.step(i).id;
             match waives {
-                true => way(of("runs resume", &format!(" {flag}")), &accepts(flag, step.as_str())),
-                false => way(flag.to_owned(), &self.after_answer(i)),
+                true => way(of("runs resume", &format!(" {answer}")), &accepts(&answer, step.as_str())),
+                false => way(answer, &self.after_answer(i)),
             }
         }));
         let close = of("runs cancel", " --reason TEXT");
@@ -238,6 +227,23 @@ impl RunState {
             false => way(close, &self.called_off().words()),
         });
         ways
+    }
+
+    /// What a resume does with the steps that failed. A request that nobody answered in time has no cause to correct.
+    fn again(&self, failed: &[usize]) -> String {
+        let (asks, tries): (Vec<usize>, Vec<usize>) =
+            failed.iter().copied().partition(|i| self.asks_people(*i));
+        let steps: Vec<&str> = tries.iter().map(|i| self.step(*i).id.as_str()).collect();
+        let tries =
+            (!tries.is_empty()).then(|| format!("tries {} again; correct the cause first", steps.join(", ")));
+        let asks = asks.iter().map(|i| approval::asked_again(self, *i));
+        tries.into_iter().chain(asks).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Whether a request that expired or was rejected is all that failed.
+    pub fn lacks_only_answers(&self) -> bool {
+        let mut failed = (0..self.steps.len()).filter(|i| self.brought_to_a_stop(*i)).peekable();
+        failed.peek().is_some() && failed.all(|i| self.asks_people(i))
     }
 
     /// The next commands after a decision not to continue, in words.
@@ -291,7 +297,7 @@ impl RunState {
     /// What follows an answer to a step that waits for a person.
     fn after_answer(&self, i: usize) -> String {
         let id = &self.step(i).id;
-        if !matches!(self.step(i).action, Action::Gate(Gate::Approval { .. })) {
+        if !self.asks_people(i) {
             return format!("says whether {id} ran, then continues the run");
         }
         let steps = (0..self.steps.len()).map(|i| self.step(i));
@@ -311,12 +317,18 @@ impl RunState {
         halts && self.steps[i].work.status == Status::Failed
     }
 
-    /// Steps that wait for a person: the flag that lets them continue, and whether it is a waiver.
-    fn blocked_steps(&self) -> impl Iterator<Item = (usize, &str, bool)> {
-        self.steps.iter().enumerate().filter_map(|(i, step)| match &step.work.status {
-            Status::Blocked { flag: Some(flag), rule, .. } => Some((i, flag.as_str(), rule.is_some())),
-            _ => None,
-        })
+    /// Steps that wait for a person: the flag or the command that lets them continue, and whether it is a flag that accepts a risk.
+    pub fn blocked_steps(&self) -> Vec<(usize, String, bool)> {
+        // Once all approvals are there, a process is missing.
+        let answered = |i: usize| approval::answered_since(self, i).and_then(|(_, command)| command);
+        let of = |i: usize| match &self.steps[i].work.status {
+            Status::Blocked { flag: Some(flag), rule: Some(_), .. } => Some((i, flag.clone(), true)),
+            Status::Blocked { flag: Some(flag), rule: None, .. } => {
+                Some((i, answered(i).unwrap_or_else(|| flag.clone()), false))
+            }
+            _ => self.asked_late(i).map(|(_, command)| (i, command, false)),
+        };
+        (0..self.steps.len()).filter_map(of).collect()
     }
 
     /// The alternatives to a step that failed, or takes too long.
@@ -333,6 +345,12 @@ impl RunState {
             ways.push(Way {
                 command: self.created.command("runs done", &format!(" {}", step.id)),
                 means: format!("use this if you did it by hand; {checks}then {resume}"),
+            });
+        }
+        if approval::expired(self, i) && !must_be_answered(self) {
+            ways.push(Way {
+                command: self.created.command("approve", &format!(" {}", step.id)),
+                means: "approves it late, which makes the request again".to_owned(),
             });
         }
         if may_skip(self, i).is_ok() {

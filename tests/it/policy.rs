@@ -490,7 +490,7 @@ fn until_the_run_goes_on_an_override_is_one_way_of_two() {
     let (code, _, err) = by(&folder, "kim.key", &["approve", "--yes", &run]);
     assert_eq!(code, 0, "{err}");
     let status = folder.ok(&["status", "--sandbox"]);
-    let words = "approve.policy: approved by kim, overridden by ivy, and no process continues the run yet";
+    let words = "approve.policy, approved by kim, overridden by ivy, and no process continues the run yet";
     assert!(status.contains(words) && !status.contains("nobody approved"), "{status}");
     let state = state_of(&folder, &run);
     let gate = state.position(&StepId::new(GATE)).unwrap();

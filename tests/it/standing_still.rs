@@ -3,12 +3,16 @@
 use drctl::model::duty::Decision;
 use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;
-use drctl::model::waiver::Person;
-use drctl::record::event::EventKind;
+use drctl::model::time::Dur;
+use drctl::model::waiver::{Person, Rule, Waiver};
+use drctl::record::action::{Action, Gate};
+use drctl::record::event::{EventKind, Signal};
+use drctl::run::signal;
 use drctl::run::state::Status;
 
 use crate::cli::Folder;
-use crate::decided::{minutes, say, scale, step, under_way};
+use crate::decided::{DONE, component, minutes, promote, say, scale, step, under_way, words};
+use crate::signed::{as_operator, people_of};
 
 const RUN: &str = "sandbox-truststream-failover-s1-1";
 
@@ -18,6 +22,13 @@ fn failover(folder: &Folder, scenario: &str) -> (i32, String, String) {
 
 fn shown(folder: &Folder) -> String {
     folder.ok(&["runs", "show", RUN, "--sandbox"])
+}
+
+/// The commands on the screen of a run, each with its result.
+fn ways(screen: &str) -> Vec<(&str, &str)> {
+    let lines = screen.lines().skip_while(|line| *line != "  ways on").skip(1);
+    let lines: Vec<&str> = lines.take_while(|line| line.starts_with("    ")).map(str::trim).collect();
+    lines.chunks_exact(2).map(|way| (way[0], way[1])).collect()
 }
 
 /// The line of the run in `drctl status`.
@@ -84,9 +95,8 @@ fn what_was_decided_is_the_next_command_on_every_screen() {
         let (code, _, answer) = folder.run(&ack);
         assert_eq!(code, 0, "{answer}");
         let (screen, status) = (shown(&folder), status(&folder));
-        let ways = screen.lines().skip_while(|line| *line != "  ways on").skip(1).step_by(2);
-        let ways: Vec<&str> = ways.map(str::trim).collect();
-        assert!(ways.starts_with(&next), "{decision}: {screen}");
+        let commands: Vec<_> = ways(&screen).iter().map(|(command, _)| *command).collect();
+        assert!(commands.starts_with(&next), "{decision}: {screen}");
         assert!(next.iter().all(|command| answer.contains(*command)), "{decision}: {answer}");
         let goes_on = decision == "fix-forward";
         assert_eq!(status.contains("it lists the ways on"), goes_on, "{decision}: {status}");
@@ -114,5 +124,112 @@ fn a_decided_failover_names_a_site_that_it_may_go_to() {
         say(&mut state, minutes(2), EventKind::Acknowledged { who, decision, reason: "agreed".to_owned() });
         assert_eq!(state.ways_on()[0].command, command);
         assert!(state.waits_for_people().is_empty());
+    }
+}
+
+/// A failover that ann requested, and whose approval by a dba and an engineering lead expires after this time.
+fn asks(expires: &str) -> Folder {
+    let folder = Folder::with_plans();
+    let plan = folder.path().join("plans/truststream.yaml");
+    let by = "by: [dba, engineering-lead]";
+    let gate =
+        format!("gates:\n  go: {{at: promote, approval: \"may we?\", expires_after: {expires}, {by}}}\n");
+    std::fs::write(&plan, std::fs::read_to_string(&plan).unwrap() + &gate).unwrap();
+    let people = [("ann", "on-call"), ("bob", "dba"), ("eve", "dba, engineering-lead")];
+    let policy = "policy: {severities: {P0: {by: []}}, changes: {database: {by: []}, dns: {by: []}}}\n";
+    people_of(&folder, "plans/drctl.yaml", &people, policy);
+    let start = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "region-lost"];
+    as_operator(&folder, "ann.key", &start);
+    folder
+}
+
+#[test]
+fn a_request_that_expired_is_made_again_by_those_who_may_or_answered_late() {
+    let folder = asks("10s");
+    let approve = format!("drctl approve {RUN} approve.go --sandbox");
+    let resume = format!("drctl runs resume {RUN} --sandbox");
+    let screen = shown(&folder);
+    assert!(screen.contains("\nexpired    approve.go "), "{screen}");
+    let all = ways(&screen);
+    assert!(all[0].0 == resume && all[1].0 == approve, "{screen}");
+    let who = "An approver (dba: bob, eve; engineering-lead: eve) then runs drctl approve ";
+    let signs = "asks for the approval again; an operator has to sign it with DRCTL_KEY. ";
+    assert!(all[0].1.contains(signs) && all[0].1.contains(who), "{screen}");
+    // Both commands work as they are printed.
+    let say = |key: &str| {
+        let (code, _, err) = as_operator(&folder, key, &["approve", "--yes", RUN, "approve.go", "--sandbox"]);
+        assert_eq!(code, 0, "{err}");
+        err
+    };
+    let lacking = "waiting for approval by engineering-lead (bob approved it)";
+    assert!(say("bob.key").contains(&format!("the run is still {lacking}")));
+    let screen = shown(&folder);
+    assert!(screen.contains("\nWAITING FOR A PERSON: ") && ways(&screen)[0].0 == approve, "{screen}");
+    assert!(!screen.contains("continues the run\n"), "{screen}");
+    assert!(status(&folder).contains(lacking), "{}", status(&folder));
+    assert!(say("eve.key").contains(&format!("to continue the run: {resume}")));
+    assert_eq!(ways(&shown(&folder))[0].0, resume);
+    let (code, out, err) = as_operator(&folder, "ann.key", &["runs", "resume", RUN, "--sandbox"]);
+    assert_eq!(code, 0, "{out}{err}");
+}
+
+/// Nobody can approve what was rejected before somebody asks again.
+#[test]
+fn a_request_that_was_rejected_is_made_again_first() {
+    let folder = asks("30m");
+    let reject = ["reject", RUN, "approve.go", "--reason", "not now", "--sandbox"];
+    assert_eq!(as_operator(&folder, "eve.key", &reject).0, 0);
+    let screen = shown(&folder);
+    assert!(screen.contains("\nrejected   approve.go "), "{screen}");
+    let all = ways(&screen);
+    assert_eq!(all[0].0, format!("drctl runs resume {RUN} --sandbox"));
+    let again =
+        "asks for the approval again, without the answers from before the rejection; an operator has to";
+    assert!(all[0].1.contains(again), "{screen}");
+    assert!(!all.iter().any(|(command, _)| command.starts_with("drctl approve")), "{screen}");
+}
+
+/// Once all approvals are there, only a process is missing.
+#[test]
+fn who_has_all_approvals_is_not_sent_to_the_approvers() {
+    let folder = asks("30m");
+    for key in ["bob.key", "eve.key"] {
+        as_operator(&folder, key, &["approve", "--yes", RUN, "approve.go", "--sandbox"]);
+    }
+    let screen = shown(&folder);
+    assert_eq!(ways(&screen)[0].0, format!("drctl runs resume {RUN} --sandbox"), "{screen}");
+    assert!(!screen.contains("drctl approve"), "{screen}");
+}
+
+#[test]
+fn an_answer_about_a_loss_that_comes_too_late_says_what_became_of_it() {
+    let folder = Folder::with_plans();
+    failover(&folder, "replica-lagging");
+    let accept = ["--waive", "exposure-above-rpo:db", "--accept-data-loss", "9m", "--reason", "agreed"];
+    let resume = [&["runs", "resume", RUN, "--sandbox"][..], &accept].concat();
+    let (code, out, err) = folder.run(&resume);
+    assert_eq!(code, 5, "{out}{err}");
+    let (code, _, err) = folder.run(&resume);
+    let became = "the waiver of exposure-above-rpo for db of truststream, with an accepted loss of up to 9m of \
+                  writes came too late and was not recorded: the run ended at 2026-";
+    assert!(code == 0 && err.contains(became), "{code} {err}");
+
+    // The same while the run goes on: the database may be promoted by the time of the answer.
+    let said = |gate: Status, promotion: Status| {
+        let asks = Gate::Exposure { components: vec![component()], objective_ms: Dur::mins(1) };
+        let steps = vec![(step("gate", Action::Gate(asks)), gate), (step("promote", promote()), promotion)];
+        let (rule, component, who) = (Rule::ExposureAboveRpo, Some(component()), Person::claimed("sam"));
+        let (accept_loss_ms, reason) = (Some(Dur::mins(9)), "agreed".to_owned());
+        let waiver = Waiver { rule, component, accept_loss_ms, reason, who };
+        signal::take(&under_way(steps), Signal::Waive { waiver }, Person::claimed("sam"), minutes(1))
+    };
+    let late = said(DONE, DONE);
+    let [EventKind::SignalRefused { reason, .. }] = &late[..] else { panic!("{late:?}") };
+    assert!(
+        reason.starts_with("the waiver came too late and was not recorded: db was promoted at "),
+        "{reason}"
+    );
+    for (gate, promotion) in [(Status::Started, DONE), (DONE, Status::Pending)] {
+        assert_eq!(words(&said(gate, promotion)), "waived");
     }
 }

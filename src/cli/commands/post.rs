@@ -13,7 +13,7 @@ use crate::model::ids::RunId;
 use crate::model::ledger::Why;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
-use crate::record::event::{EventKind, Signal, WorldKind};
+use crate::record::event::{Event, EventKind, Signal, WorldKind};
 use crate::run::signal::{take, vouches};
 use crate::run::{RunState, approval};
 use crate::world::World;
@@ -164,10 +164,10 @@ fn own_for_a_word(
     Err(StoreError::Owned(run.clone()).into())
 }
 
-/// Passes waivers to the process that drives the run. Returns the exit code.
+/// Passes waivers to the process that drives the run, and says what it made of them. Returns the exit code.
 ///
 /// # Errors
-/// If there are no waivers, because only the owner may continue a run; or if the run would refuse one.
+/// If there are no waivers, because only the owner may continue a run; or if the run refuses one.
 pub fn hand_over(
     (context, printer): (&Context, &Printer),
     store: &SqliteJournal,
@@ -178,15 +178,57 @@ pub fn hand_over(
     if waivers.is_empty() {
         return Err(StoreError::Owned(run.clone()).into());
     }
-    for waiver in waivers {
-        post((context, printer), store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
+    let before = store.read(run)?.len();
+    let signals: Vec<_> = waivers.into_iter().map(|waiver| Signal::Waive { waiver }).collect();
+    for signal in &signals {
+        post((context, printer), store, run, signal.clone(), keys::GOOD_FOR)?;
     }
     let watch = state.created.command("runs watch", "");
-    printer.note(&format!(
-        "another process drives the run: it has been notified of the waiver and continues by itself; to see it, run {watch}"
-    ));
+    let words = match refusals(store, run, &signals, before)? {
+        None => "it has been notified of the waiver, and has not read it yet; to see what it does",
+        Some(refused) if refused.is_empty() => "it took the waiver and continues by itself; to see it",
+        Some(refused) => {
+            return Err(CliError {
+                code: "refused",
+                message: format!("the process that drives the run refused: {}", refused.join("; ")),
+                hint: Some(format!("drctl runs show {run}")),
+                exit: exit::REFUSED,
+            });
+        }
+    };
+    printer.note(&format!("another process drives the run: {words}, run {watch}"));
     if printer.format == Format::Json {
         printer.document(&serde_json::json!({ "run": run, "notified": true }));
     }
     Ok(exit::DONE)
+}
+
+/// How often, ten times a second, to look whether the process that drives the run has read a signal.
+const PATIENCE_FOR_A_RESULT: u32 = 30;
+
+/// Why the process that drives the run refused these signals; none if it has not read all of them in time. `before` is the number of the
+/// run's events before they were sent.
+fn refusals(
+    store: &SqliteJournal,
+    run: &RunId,
+    signals: &[Signal],
+    before: usize,
+) -> Result<Option<Vec<String>>, CliError> {
+    let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    for _ in 0..PATIENCE_FOR_A_RESULT {
+        let records = store.read(run)?;
+        let unread = store.waiting(&create::replay(run, &records)?)?;
+        if !unread.iter().any(|letter| signals.contains(&letter.signal)) {
+            let refused = |event: &Event| match &event.what {
+                EventKind::SignalRefused { signal, reason, .. } if signals.contains(signal) => {
+                    Some(reason.clone())
+                }
+                _ => None,
+            };
+            let events = create::decode(run, &records)?;
+            return Ok(Some(events.iter().skip(before).filter_map(refused).collect()));
+        }
+        clock.block_on(clock.sleep_until(clock.now() + Dur(100)));
+    }
+    Ok(None)
 }

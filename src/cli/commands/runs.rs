@@ -120,12 +120,14 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
     Ok(exit::DONE)
 }
 
-/// The state of a step. After the end of a run, only a pending fence is still to come.
+/// The state of a step. After the end of a run, only a pending fence is still to come. A request that nobody answered in time did not fail.
 fn state_of<'w>(state: &RunState, i: usize, word: &'w str) -> &'w str {
     let fence = matches!(state.step(i).action, Action::Op(Operation::Fence(_)));
     match word {
         "pending" if state.finished() && !fence => "not begun",
         "started" if state.finished() && !fence => "broken off",
+        "failed" if approval::standing(state, i).is_some() => "rejected",
+        "failed" if state.asks_people(i) => "expired",
         word => word,
     }
 }
@@ -390,15 +392,16 @@ fn resume(
 ) -> Result<u8, CliError> {
     store.may_act(run)?;
     let state = read(store, run)?;
+    let typed = context.waivers(waive)?;
+    let waivers = waived::for_run(typed.clone(), &state)?;
+    waived::say(printer, &state.created.plan, &typed, &waivers);
+    let waivers = waived::in_time(printer, waivers, &state);
     if state.finished() {
         let states = super::status::states(store)?;
         if !super::status::debts(&states).iter().any(|debt| debt.run == *run) {
             return over(context, printer, &state, &states);
         }
     }
-    let typed = context.waivers(waive)?;
-    let waivers = waived::for_run(typed.clone(), &state)?;
-    waived::say(printer, &state.created.plan, &typed, &waivers);
     waived::enough(
         &waivers,
         &state,
@@ -411,6 +414,7 @@ fn resume(
     }
     super::guards::still_ours((context, printer), store, &state)?;
     same_operators(context, &state)?;
+    let waives = !waivers.is_empty();
     for waiver in waivers {
         post((context, printer), store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
     }
@@ -418,7 +422,11 @@ fn resume(
         printer.note("the rehearsal continues one hour after its end, in virtual time");
     }
     if !state.finished() {
-        post((context, printer), store, run, Signal::Resume, keys::GOOD_FOR)?;
+        let resumed = post((context, printer), store, run, Signal::Resume, keys::GOOD_FOR);
+        if waives && resumed.is_err() {
+            printer.note("the waiver is in the ledger, and the run takes it when it goes on");
+        }
+        resumed?;
     }
     carry_on_aloud(context, printer, store, run)
 }
