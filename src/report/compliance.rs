@@ -208,7 +208,7 @@ pub struct Totals {
     pub counts: Counts,
     /// Runs that succeeded.
     pub good: usize,
-    /// Incidents after which users were never seen to be served again.
+    /// Incidents whose users were not served when the run ended, or are not served yet.
     pub not_recovered: usize,
     /// Waivers: risks that named people accepted.
     pub waivers: usize,
@@ -281,6 +281,9 @@ pub struct Line {
     pub as_of: Timestamp,
     /// The outcome, or the current state.
     pub outcome: String,
+    /// The same for people: a run may wait for a person.
+    #[serde(skip)]
+    pub state: String,
     /// Whether it succeeded. A tabletop drill only reads, so it neither succeeds nor fails.
     pub good: bool,
     /// The recovery time, if the run moved users.

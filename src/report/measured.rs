@@ -89,6 +89,9 @@ const NOT_APPLICABLE: &str = "not applicable: ";
 /// The text of a recovery time if users were never served again.
 pub const NEVER_RECOVERED: &str = "never recovered";
 
+/// The same while the run is not over: it may still recover.
+pub const NOT_YET: &str = "users are not served yet";
+
 impl Measured {
     /// A figure without adjustments.
     pub fn new(figure: Figure, objective: Dur) -> Self {

@@ -233,3 +233,29 @@ fn an_answer_about_a_loss_that_comes_too_late_says_what_became_of_it() {
         assert_eq!(words(&said(gate, promotion)), "waived");
     }
 }
+
+/// It may still recover, so no report counts it among those that never did.
+#[test]
+fn a_run_that_waits_for_a_person_is_not_said_to_have_failed() {
+    let folder = asks("30m");
+    let report = |format: &str| {
+        folder.ok(&["report", "compliance", "--sandbox", "--profile", "own", "--format", format])
+    };
+    let (md, csv, html) = (report("md"), report("csv"), report("html"));
+    assert!(md.contains("| Incidents that never recovered | 0 |"), "{md}");
+    assert!(md.contains("| Incidents in progress whose users are not served yet | 1 |"), "{md}");
+    for text in [&md, &csv] {
+        assert!(text.contains("the failover is not finished: waits for a person"), "{text}");
+        assert!(text.contains("users are not served yet: out for at least "), "{text}");
+        assert!(!text.contains("never recovered: "), "{text}");
+    }
+    assert!(html.contains("class=\"warn\">waits for a person<"), "{html}");
+}
+
+#[test]
+fn a_request_that_nobody_answered_expired_and_did_not_fail() {
+    let folder = asks("10s");
+    let (_, _, told) = folder.run(&["runs", "replay", RUN, "--sandbox"]);
+    assert!(told.contains("  approve.go expired: nobody approved within 10s"), "{told}");
+    assert!(!told.contains("approve.go failed"), "{told}");
+}

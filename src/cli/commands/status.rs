@@ -228,7 +228,10 @@ fn of_drill(store: &SqliteJournal, broken_off: Option<&RunState>, half: Option<&
     let driven = |state: &RunState| RunLock::is_held(&Context::lock_folder(store), &state.created.run);
     match broken_off {
         Some(state) if driven(state) => Some(format!("LIVE DRILL  {} running now", state.runbook.way())),
-        Some(state) => Some(format!("LIVE DRILL BROKEN OFF  {}", live_drill::way_on(state))),
+        Some(state) => Some(match state.waits_for_people().first() {
+            Some(waits) => format!("LIVE DRILL  {}", waits.words()),
+            None => format!("LIVE DRILL BROKEN OFF  {}", live_drill::way_on(state)),
+        }),
         None => {
             half.and_then(live_drill::way_back_is_owed).map(|words| format!("LIVE DRILL HALFWAY  {words}"))
         }

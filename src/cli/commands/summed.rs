@@ -253,7 +253,7 @@ pub fn standing(plan: &Plan, document: &Value) -> Line {
     let alarms = [
         ("fence pending", some("fence_debts")),
         ("an effect in doubt", some("in_doubt")),
-        ("a live drill broken off", is("drill_broken_off")),
+        ("a live drill not finished", is("drill_broken_off")),
         ("a live drill halfway", is("drill_halfway")),
         ("an approval owed", some("approvals_owed")),
     ];

@@ -11,8 +11,7 @@ use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::worst::{Weighed, Weight, worst_first};
 use crate::report::duties::{self, Obligation};
-use crate::report::measured::NEVER_RECOVERED;
-use crate::report::words;
+use crate::report::measured::{NEVER_RECOVERED, NOT_YET};
 
 /// Drills in the period that did not take place, with the reason.
 pub(super) fn missed<'a>(
@@ -174,23 +173,22 @@ fn of_run(line: &Line) -> Vec<Found> {
         all.push((Section::Objectives, Warning, began, format!("loss of {store}: {}", accepted.text)));
     }
     match ended {
-        None => all.push((
-            section,
-            Warning,
-            began,
-            format!("the {} is not finished: {}", line.what, words::outcome(&line.outcome)),
-        )),
+        None => {
+            all.push((section, Warning, began, format!("the {} is not finished: {}", line.what, line.state)))
+        }
         Some(_) if !line.good && !line.only_read() => {
             all.push((section, Blocking, ended, format!("the {} ended: {}", line.what, line.outcome)))
         }
         Some(_) => {}
     }
     if let Some(seconds) = line.not_recovered_s.filter(|_| line.class == Class::Incident) {
-        let text = format!(
-            "{NEVER_RECOVERED}: users were still out {} after the outage began, as of {}",
-            Dur::from_secs_f64(seconds),
-            super::sheet::when(ended.unwrap_or(line.as_of))
-        );
+        let (out, at) = (Dur::from_secs_f64(seconds), super::sheet::when(ended.unwrap_or(line.as_of)));
+        let text = match ended {
+            Some(_) => {
+                format!("{NEVER_RECOVERED}: users were still out {out} after the outage began, as of {at}")
+            }
+            None => format!("{NOT_YET}: out for at least {out}, as of {at}"),
+        };
         all.push((Section::Incidents, Blocking, ended.or(began), text));
     }
     let unfenced = line.waived_fences.iter();

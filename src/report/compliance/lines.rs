@@ -21,7 +21,7 @@ use crate::record::event::Outcome;
 use crate::record::runbook::Step;
 use crate::report::attainment::{Attainment, attainment};
 use crate::report::measured::Measured;
-use crate::report::{overrides, summary, terms};
+use crate::report::{overrides, summary, terms, words};
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Mode, Status, StepState};
 
@@ -113,6 +113,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         as_of: asked.judged_at(run),
         good: matches!(report.outcome.as_str(), "recovered" | "passed")
             && crate::run::drill::called_off(run).is_none(),
+        state: words::standing(&report, true).to_owned(),
         outcome: report.outcome,
         rto: over.then(|| report.rto.held_to(attained.rto, held.rto())),
         rpo: over.then(|| rpo(report.rpo)),

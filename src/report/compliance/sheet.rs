@@ -14,8 +14,7 @@ use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
 use crate::model::worst::Weight;
 use crate::report::duties::Obligation;
-use crate::report::measured::{Measured, NEVER_RECOVERED};
-use crate::report::words;
+use crate::report::measured::{Measured, NEVER_RECOVERED, NOT_YET};
 
 /// How a text is rated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -214,6 +213,10 @@ impl Tally {
 
 fn figures(report: &Compliance) -> Table {
     let t = &report.totals;
+    let out = report.runs.iter().filter(|l| l.class == Class::Incident && l.not_recovered_s.is_some());
+    // A run that waits may still recover.
+    let yet = out.filter(|line| line.ended_at.is_none()).count();
+    let never = t.not_recovered.saturating_sub(yet);
     let rows = [
         ("Runs", t.counts.words(), Tone::Plain),
         (
@@ -225,7 +228,8 @@ fn figures(report: &Compliance) -> Table {
         ("RTO of incidents only", t.rto_of_incidents.words(), t.rto_of_incidents.tone()),
         ("RPO", t.rpo.words(), t.rpo.tone()),
         ("RPO of incidents only", t.rpo_of_incidents.words(), t.rpo_of_incidents.tone()),
-        ("Incidents that never recovered", t.not_recovered.to_string(), tone(t.not_recovered > 0)),
+        ("Incidents that never recovered", never.to_string(), tone(never > 0)),
+        ("Incidents in progress whose users are not served yet", yet.to_string(), tone(yet > 0)),
         ("Risks accepted by name (waivers)", t.waivers.to_string(), Tone::Plain),
         (
             "Runs that promoted with a waived fence",
@@ -322,7 +326,7 @@ fn of_figures(f: &Figures) -> [Cell; 3] {
     [plain(f.counts.words()), both(f.rto, &f.rto_s), both(f.rpo, &f.rpo_s)]
 }
 
-const RANKS: &str = "p50 and p95 use the nearest rank. A figure that is unknown has no rank, so p50, p95 and the longest are those of the known figures; the cell counts the others. A run that never recovered counts as longer than every run that did. A figure that comes from a lower bound is shown as \"at least\", and one from an upper bound as \"at most\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
+const RANKS: &str = "p50 and p95 use the nearest rank. A figure that is unknown has no rank, so p50, p95 and the longest are those of the known figures; the cell counts the others. A run that never recovered, or whose users are not served yet, counts as longer than every run that recovered. A figure that comes from a lower bound is shown as \"at least\", and one from an upper bound as \"at most\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
 
 fn tiers(report: &Compliance) -> Table {
     let row = |t: &Group| {
@@ -400,15 +404,17 @@ fn runs(report: &Compliance) -> Table {
         let how = match (l.only_read(), l.good) {
             (true, _) => Tone::Soft,
             (false, true) => Tone::Good,
+            (false, false) if l.ended_at.is_none() => Tone::Warn,
             (false, false) => Tone::Bad,
         };
-        let mut outcome = vec![bit(words::outcome(&l.outcome), how)];
+        let mut outcome = vec![bit(l.state.clone(), how)];
         outcome.extend(l.waived_fences.iter().map(|text| bit(text.clone(), Tone::Bad)));
         outcome.extend((l.stops > 0).then(|| bit(count(l.stops, "stop"), Tone::Warn)));
         let mut rto = objective(l.rto.as_ref());
         let told = l.rto.as_ref().is_some_and(|rto| rto.never_recovered);
         if l.not_recovered_s.is_some() && !told {
-            rto.insert(0, bit(NEVER_RECOVERED, Tone::Bad));
+            let words = if l.ended_at.is_some() { NEVER_RECOVERED } else { NOT_YET };
+            rto.insert(0, bit(words, Tone::Bad));
         }
         let mut rpo = objective(l.rpo.as_ref());
         rpo.extend(l.accepted.iter().map(|(store, accepted)| {
