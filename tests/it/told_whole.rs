@@ -246,6 +246,11 @@ fn a_step_that_is_much_too_slow_names_the_cause_and_the_ways_around_it_before_it
     assert!(told < failed, "{err}");
     let between = &err[told..failed];
     assert!(between.contains("InsufficientInstanceCapacity"), "{between}");
+    let waits = between.lines().next().unwrap();
+    assert!(
+        waits.ends_with(". drctl waits until 03:11:28Z. To act before that:"),
+        "it has not failed: {waits}"
+    );
     // A step that is under way cannot be skipped.
     let done = format!("\n    drctl runs done {RUN} scale.nodes --sandbox\n");
     assert!(between.contains(&done), "{between}");

@@ -28,7 +28,10 @@ pub fn called_out(
     if ways.is_empty() {
         return None;
     }
-    let words =
-        format!("{step} is not done after {after}: {why}. At {} it fails. To act before that:", ends.clock());
-    Some((line(&words), ways))
+    // The run keeps waiting for a requested change that may still come.
+    let then = match state.outlasts_its_time(i) || state.step(i).background {
+        true => "drctl keeps waiting. To act now:".to_owned(),
+        false => format!("drctl waits until {}. To act before that:", ends.clock()),
+    };
+    Some((line(&format!("{step} is not done after {after}: {why}. {then}")), ways))
 }
