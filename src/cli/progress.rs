@@ -4,6 +4,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod facts;
 mod live;
 mod long;
 mod turns;
@@ -15,7 +16,8 @@ use super::wrap;
 use crate::executor::View;
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, StepId};
-use crate::model::plain::{count, line};
+use crate::model::intent::Drill;
+use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::critical_path;
 use crate::record::action::Action;
@@ -128,6 +130,7 @@ impl Progress {
         let people = state.waits_for_people();
         let mut parts: Vec<Part> =
             people.iter().map(|waits| Part::still(state.waits_for_whom(&waits.step))).collect();
+        parts.extend(isolated(state).map(|words| Part::still(words.to_owned())));
         let watched = watched_until(state);
         // The time that is still running comes first.
         let pending: Vec<&str> = state.owed().map(ComponentName::as_str).collect();
@@ -179,6 +182,11 @@ pub fn stamp(p: &Printer, at: Timestamp, state: &RunState) -> String {
     format!("{} {:>7}  ", p.paint(DIM, &at.clock()), format!("+{}", at.since(state.created_at)))
 }
 
+/// That it is an isolated drill. Whatever happens to users meanwhile is not its doing.
+fn isolated(state: &RunState) -> Option<&'static str> {
+    (state.runbook.drill == Some(Drill::Isolated)).then_some("ISOLATED DRILL: users are untouched")
+}
+
 /// That users are served again, if this event can show it and the probes do.
 pub fn served_again(event: &Event, state: &RunState) -> Option<String> {
     let may_be = matches!(
@@ -187,7 +195,7 @@ pub fn served_again(event: &Event, state: &RunState) -> Option<String> {
             | EventKind::StepFinished { .. }
             | EventKind::EpochTaken { .. }
     );
-    let told = may_be.then(|| attainment(state, event.at))?;
+    let told = may_be.then(|| attainment(state, event.at)).filter(|_| isolated(state).is_none())?;
     let served = told.detected.is_some() && told.validated.is_some();
     served.then(|| format!("USERS ARE SERVED AGAIN: RTO {}", told.rto))
 }
@@ -203,7 +211,7 @@ fn watch(until: Timestamp, now: Timestamp) -> Part {
 fn clock(state: &RunState, now: Timestamp) -> Part {
     let told = attainment(state, now);
     let of_rto = format!("of RTO {}", live::one_word(state.runbook.promised_rto().0));
-    match (told.detected, told.validated) {
+    match (told.detected.filter(|_| isolated(state).is_none()), told.validated) {
         (Some(from), Some(at)) => {
             if let Some(since) = state.fails_again() {
                 return Part::up("users fail again for", now.since(since), String::new());
@@ -429,7 +437,10 @@ pub fn to_type(event: &Event, state: &RunState) -> Option<String> {
 /// The line for an event; `None` for those that only programs need.
 pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
     let text = match &event.what {
-        EventKind::RunCreated(c) => format!("run {} created, runbook {}", c.run, c.runbook_digest.short()),
+        EventKind::RunCreated(c) => {
+            let drill = isolated(state).map_or_else(String::new, |words| format!("; {words}"));
+            format!("run {} created, runbook {}{drill}", c.run, c.runbook_digest.short())
+        }
         EventKind::ProbeTurned { .. } => return turns::words(p, event, state),
         EventKind::StepStarted { step }
             if step.as_str().starts_with("fenced.") || step.as_str().starts_with("exposure.") =>
@@ -538,49 +549,9 @@ fn finished(p: &Printer, (step, state): (&StepId, &RunState), end: End, facts: &
         End::Noop => "already done",
         End::ByHand => "done by hand",
     };
-    let facts: Vec<_> = facts.iter().filter_map(fact).collect();
+    let facts: Vec<_> = facts.iter().filter_map(facts::words).collect();
     let facts = if facts.is_empty() { String::new() } else { format!(": {}", facts.join("; ")) };
     format!("{step} {}{facts}", p.paint(GREEN, how))
-}
-
-fn fact(fact: &Fact) -> Option<String> {
-    Some(match fact {
-        Fact::Fenced { method, proof, .. } => format!("proven by {} ({proof})", method.id()),
-        Fact::Exposure(e) if e.grows => {
-            format!("may lose {} by now, and more with every second ({})", e.at(e.taken_at), e.because)
-        }
-        Fact::Exposure(e) => format!("may lose {} ({})", e.at(e.taken_at), e.because),
-        Fact::Capacity { in_service, wanted, .. } => format!("{in_service} of {wanted} in service"),
-        Fact::Wrote { server, .. } => format!("wrote a row to {server} and read it back"),
-        Fact::Switched { old_ttl_ms, .. } => {
-            format!("INSYNC; resolvers may keep the old answer for {old_ttl_ms}")
-        }
-        Fact::Answered { right, tail, silent } => {
-            let some = |what: &str, who: &[String]| match who {
-                [] => String::new(),
-                who => format!("; {what}: {}", who.join(", ")),
-            };
-            let kept = some("longer than the TTL", tail);
-            format!(
-                "{}{kept}{}",
-                count(*right, "answer is right|answers are right"),
-                some("no answer", silent)
-            )
-        }
-        Fact::Rejoined { server, diverged: None, .. } => format!("{server} streams"),
-        Fact::Rejoined { server, diverged: Some(d), .. } => format!(
-            "{server} streams; {} only there, kept in {}",
-            d.transactions.map_or_else(
-                || "uncounted transactions were".to_owned(),
-                |n| count(n, "transaction was|transactions were")
-            ),
-            d.kept
-        ),
-        Fact::Restore { found, .. } => crate::report::restore::sentence(found)?,
-        Fact::Identity { arn, .. } => arn.clone(),
-        Fact::Compared { found, .. } => found.to_string(),
-        Fact::Seen { .. } | Fact::Ran { .. } => return None,
-    })
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Drill {
                 "a simulation that starts from the observed state. Nothing real changed, so the drill proves no objective"
             }
             Self::Isolated => {
-                "a copy of the data beside production, without traffic or promotion. It proves that the data can be restored"
+                "a copy of the data beside production, without traffic or promotion: users are untouched. It proves that the data can be restored"
             }
             Self::Live => "production moved. The drill proves the time of a planned move, not of an outage",
         }

@@ -432,3 +432,23 @@ fn a_rehearsal_in_a_sandbox_has_one_clock() {
     let notes = run["notes"].to_string();
     assert!(notes.contains("from 2026-01-01T") && notes.contains("virtual clock"), "{notes}");
 }
+
+/// Nobody who sees an isolated drill has to wonder whether users are affected.
+#[test]
+fn every_screen_of_an_isolated_drill_says_that_users_are_untouched() {
+    let folder = Folder::with_plans();
+    let (code, screen, live) = folder.run(&["drill", "truststream", "--mode", "isolated", "--sandbox"]);
+    assert_eq!(code, 0, "{screen}{live}");
+    let run = "sandbox-truststream-drill-isolated-s1-1";
+    let told = live.lines().find(|line| line.contains(&format!("run {run} created"))).unwrap();
+    assert!(told.ends_with("; ISOLATED DRILL: users are untouched"), "{told}");
+    assert!(!live.contains("nothing serves users there yet"), "{live}");
+    let report = |format: &str| folder.ok(&["report", "run", run, "--format", format, "--sandbox"]);
+    let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
+    for text in [screen, shown, report("md"), report("html")] {
+        let mut lines = text.lines();
+        let title = lines.position(|line| line.to_lowercase().contains("isolated drill of truststream"));
+        let banner = "without traffic or promotion: users are untouched. It proves";
+        assert!(title.is_some() && text.contains(banner), "{text}");
+    }
+}

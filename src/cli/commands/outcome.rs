@@ -287,6 +287,10 @@ fn abandoned(state: &RunState) -> bool {
 
 /// Whether users are served, according to the last probe results of a stopped run.
 pub fn users(state: &RunState) -> String {
+    // A drill of copies moves nobody.
+    if state.runbook.intent == Intent::Drill {
+        return String::new();
+    }
     let seen = attainment(state, state.last_at);
     match (seen.detected, seen.validated) {
         (Some(_), Some(_)) if state.fails_again().is_none() => ": users are served again;".to_owned(),
