@@ -201,6 +201,21 @@ fn a_drill_that_cannot_begin_is_missed_and_said_to_be() {
     assert!(said.contains("no `schedules:`"), "{said}");
 }
 
+/// The next due time is one that a rehearsal reaches first, whatever the real time is.
+#[test]
+fn the_schedules_of_a_rehearsal_are_shown_by_its_clock() {
+    let folder = serving(SCHEDULES);
+    let shown = || folder.ok(&["schedules", "--sandbox"]);
+    let next = || schedules(&folder)["schedules"][1]["next_due"].as_str().map(str::to_owned);
+    let first = shown();
+    assert!(first.starts_with("now 2026-01-01T03:00:00.000Z, by the clock of the rehearsals\n"), "{first}");
+    assert_eq!(next().as_deref(), Some("2026-01-04T01:30:00.000Z"));
+    folder.run(&["serve", "--sandbox", "--until", "2026-01-05T00:00:00Z"]);
+    assert!(shown().starts_with("now 2026-01-04T"), "{}", shown());
+    assert_eq!(next().as_deref(), Some("2026-01-11T01:30:00.000Z"));
+    assert!(!folder.ok(&["schedules"]).contains("clock of the rehearsals"));
+}
+
 /// With operators, a drill that moves users waits for approvals. The server runs other drills, and then continues it.
 #[test]
 fn a_drill_that_waits_for_a_person_is_carried_on_when_that_person_has_spoken() {

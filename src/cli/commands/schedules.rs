@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::serve;
 use crate::cli::args::Global;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, SANDBOX_BEGAN};
 use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::cli::{exit, now};
@@ -22,13 +22,16 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
         true => serve::known(&context.store()?)?,
         false => Known::default(),
     };
-    // In a rehearsal, the current time is that of its last drill.
-    let now = match known.last.filter(|_| context.is_rehearsal()) {
-        Some(last) => last,
-        None => now()?,
+    // Rehearsals have their own time: drctl serve begins where the last one ended.
+    let now = match context.is_rehearsal() {
+        true => known.last.unwrap_or(SANDBOX_BEGAN),
+        false => now()?,
     };
     let schedules = &context.settings.schedules;
     if printer.format == Format::Human {
+        if context.is_rehearsal() && !schedules.is_empty() {
+            printer.line(&format!("now {now}, by the clock of the rehearsals"));
+        }
         for schedule in schedules {
             show(printer, schedule, &known, now);
         }
