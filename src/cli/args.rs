@@ -16,7 +16,7 @@ use clap_complete::Shell;
 
 use super::log::LogFormat;
 use super::printer::Format;
-pub use offer::rehearses;
+pub use offer::takes;
 pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
 pub use reporting::{
     ComplianceArgs, ComplianceFormat, DocumentFormat, DocumentKind, ReportArgs, ReportCommand, ReportFormat,

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::args::{Global, WaiveArgs};
 use super::error::CliError;
-use super::files::{apart, beside};
+use super::files::{apart, rehearsed};
 use super::keys::Signer;
 use super::paths::{self, meant, no_plans};
 use super::printer::Printer;
@@ -486,7 +486,7 @@ impl Context {
         rehearsing.global.sandbox = Some(scenario.to_owned());
         // A rehearsal never writes to the journal of live runs.
         if let Some(named) = &mut rehearsing.global.store {
-            *named = beside(named, ".sandbox.db");
+            *named = rehearsed(named);
             rehearsing.settings.store = Some(named.display().to_string());
         }
         rehearsing

@@ -69,7 +69,7 @@ pub fn before_the_outage(context: &Context, printer: &Printer) -> Result<(), Cli
     if let Some(scenario) = context.scenario()?.filter(|scenario| scenario.loses_home) {
         let name = scenario.name;
         printer.note(&format!(
-            "this is the estate of scenario {name} before its outage; drctl assess shows it during the outage"
+            "this is the estate of scenario {name} before its outage; drctl assess --from SITE shows it during the outage"
         ));
     }
     Ok(())

@@ -13,6 +13,11 @@ pub fn beside(store: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// The store of the rehearsals that a live command with this store holds.
+pub fn rehearsed(store: &Path) -> PathBuf {
+    beside(store, ".sandbox.db")
+}
+
 /// Whether two paths name one file, which need not exist yet.
 fn is_same(one: &Path, other: &Path) -> bool {
     let place = |path: &Path| {

@@ -15,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::environment;
 use super::error::CliError;
 use super::printer::{Printer, harmless};
+use super::whereabouts::USUAL;
 use crate::adapters::secrets::scrubbed;
 use crate::world;
 
@@ -46,6 +47,8 @@ pub fn begin(printer: Printer, verbose: u8, format: LogFormat) -> Result<(), Cli
             "use RUST_LOG=debug, or RUST_LOG=drctl=debug,aws_smithy_runtime=info",
         )
     })?;
+    // Programs read JSON, so that no quoted path is added to it.
+    let printer = if format == LogFormat::Json { printer.at(&USUAL) } else { printer };
     let lines = Lines { printer, format };
     // This fails only if a subscriber is set already, in a process with several commands.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(targets).with(lines));

@@ -23,13 +23,13 @@ pub mod notifier;
 pub mod paths;
 pub mod printer;
 pub mod progress;
-pub mod rehearsed;
 pub mod render;
 pub mod rescue;
 pub mod run_names;
 pub mod telemetry;
 pub mod uploads;
 pub mod waived;
+pub mod whereabouts;
 pub mod wrap;
 
 use clap::{ArgMatches, ValueEnum as _};
@@ -37,6 +37,7 @@ use clap::{ArgMatches, ValueEnum as _};
 use args::{Cli, Command};
 use error::CliError;
 use printer::{Format, Printer};
+use whereabouts::Whereabouts;
 
 use crate::adapters::process;
 use crate::model::time::Timestamp;
@@ -60,7 +61,7 @@ pub fn main() -> u8 {
             return if e.use_stderr() { exit::USAGE } else { exit::DONE };
         }
     };
-    let printer = Printer::new(cli.global.output).rehearsing(cli.global.sandbox.is_some());
+    let printer = Printer::new(cli.global.output).at(Whereabouts::of(&cli.global).kept());
     let logged = log::begin(printer, cli.global.verbose, cli.global.log_format);
     match logged.and_then(|()| dispatch(&cli, &printer)) {
         Ok(code) => code,
@@ -146,8 +147,8 @@ fn report(printer: &Printer, error: &CliError) {
             "outcome": "refused",
             "error": {
                 "code": error.code,
-                "message": printer.commands(&error.message),
-                "hint": error.hint.as_deref().map(|hint| printer.commands(hint)),
+                "message": error.message,
+                "hint": error.hint,
             },
             "exit_code": error.exit,
         }));

@@ -7,7 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use clap::ValueEnum;
 use indicatif::ProgressBar;
 
-use super::{environment, rehearsed, wrap};
+use super::whereabouts::{USUAL, Whereabouts};
+use super::{environment, wrap};
 use crate::model::plain::{self, Colours};
 
 /// The status line at the bottom of the terminal, if there is one. Other output hides it while it is written.
@@ -68,6 +69,8 @@ pub struct Printer {
     pub format: Format,
     colour: bool,
     silent: bool,
+    /// Where the printed commands work.
+    here: &'static Whereabouts,
     rehearsal: bool,
 }
 
@@ -80,6 +83,7 @@ impl Printer {
                 && std::io::stdout().is_terminal()
                 && !environment::no_color(),
             silent: false,
+            here: &USUAL,
             rehearsal: false,
         }
     }
@@ -90,15 +94,27 @@ impl Printer {
         Self { silent: true, ..self }
     }
 
-    /// A printer that adds the rehearsal's option to the commands in messages.
+    /// The same in another format.
+    #[must_use]
+    pub const fn in_format(self, format: Format) -> Self {
+        Self { format, ..self }
+    }
+
+    /// A printer whose commands work here when they are copied.
+    #[must_use]
+    pub const fn at(self, here: &'static Whereabouts) -> Self {
+        Self { here, ..self }
+    }
+
+    /// The same for messages about a rehearsal.
     #[must_use]
     pub const fn rehearsing(self, rehearsal: bool) -> Self {
         Self { rehearsal: self.rehearsal || rehearsal, ..self }
     }
 
-    /// A text for people; in a rehearsal, with the rehearsal's option in its commands.
+    /// A text for people. Each command in it works as it stands.
     pub fn commands(&self, text: &str) -> String {
-        if self.rehearsal { rehearsed::commands(text) } else { text.to_owned() }
+        self.here.commands(text, self.rehearsal)
     }
 
     /// Whether colours are used.
@@ -127,6 +143,15 @@ impl Printer {
         }
     }
 
+    /// Writes a report to stdout. On a terminal its commands work here. Files and pipes get it unchanged, because it may leave this
+    /// machine.
+    pub fn page(&self, text: &str) {
+        match std::io::stdout().is_terminal() {
+            true => self.text(&self.commands(text)),
+            false => self.text(text),
+        }
+    }
+
     /// Writes text to stdout. Files and pipes get it unchanged, because its digest may be checked.
     pub fn text(&self, text: &str) {
         if self.silent {
@@ -147,10 +172,10 @@ impl Printer {
         self.drawn(&wrap::lines(&self.shown(&self.commands(text)), columns()));
     }
 
-    /// Writes lines to stderr that were already laid out for its width.
+    /// Writes lines to stderr that were already laid out for its width, with their commands.
     pub fn drawn(&self, text: &str) {
         if !self.silent {
-            let _ = above(|| writeln!(std::io::stderr(), "{}", self.shown(&self.commands(text))));
+            let _ = above(|| writeln!(std::io::stderr(), "{}", self.shown(text)));
         }
     }
 
@@ -161,6 +186,13 @@ impl Printer {
 
     /// A JSON document on stdout.
     pub fn document(&self, value: &serde_json::Value) {
+        let mut value = value.clone();
+        self.here.in_document(&mut value, self.rehearsal);
+        self.record(&value);
+    }
+
+    /// A JSON document on stdout that is recorded, or may leave this machine.
+    pub fn record(&self, value: &serde_json::Value) {
         let text = if self.format == Format::Jsonl { value.to_string() } else { format!("{value:#}") };
         self.lines(&text);
     }
@@ -181,7 +213,8 @@ impl Printer {
     /// Asks on stderr and reads a line.
     pub fn ask(&self, question: &str) -> Option<String> {
         asking(|| {
-            let _ = write!(std::io::stderr(), "{} ", wrap::lines(&self.shown(question), columns()));
+            let question = wrap::lines(&self.shown(&self.commands(question)), columns());
+            let _ = write!(std::io::stderr(), "{question} ");
             let _ = std::io::stderr().flush();
             let mut answer = String::new();
             std::io::stdin().read_line(&mut answer).ok()?;

@@ -149,7 +149,8 @@ impl Progress {
             // A command that is cut is of no use.
             false => {
                 let commands = people.iter().filter_map(|waits| waits.command.as_ref());
-                parts.extend(commands.map(|command| Part::still(command.replace(' ', "\u{a0}"))));
+                let whole = |command: &String| self.printer.commands(command).replace(' ', "\u{a0}");
+                parts.extend(commands.map(|command| Part::still(whole(command))));
                 parts.extend(people.iter().map(|waits| Part::still(line(&waits.why))));
             }
         }

@@ -14,6 +14,7 @@ struct Shown<'a> {
     finding: &'a Finding,
     source: Option<NamedSource<String>>,
     width: usize,
+    printer: &'a Printer,
 }
 
 /// The width of the prefix of each line: the mark, or `help:`.
@@ -22,7 +23,7 @@ const MARGIN: usize = 8;
 impl Shown<'_> {
     /// Wraps text at spaces only, and never within a command. miette would wrap at hyphens and within long words.
     fn wrapped(&self, text: &str) -> String {
-        wrap::lines(text, self.width - MARGIN)
+        wrap::lines(&self.printer.commands(text), self.width - MARGIN)
     }
 }
 
@@ -96,15 +97,15 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
         let shows = finding.id != SECRET && !near(finding);
         let source =
             text_of(&finding.file).filter(|_| shows).map(|text| NamedSource::new(&finding.file, text));
-        let shown = Shown { finding, source, width };
+        let shown = Shown { finding, source, width, printer };
         let mut text = String::new();
         // Writing to a String cannot fail. If the span is wrong, the plain line below has all the information.
         if !shows || handler.render_report(&mut text, &shown).is_err() {
             let at = finding.span.map_or_else(String::new, |s| format!(":{}:{}", s.line, s.column));
-            text = format!(
+            text = printer.commands(&format!(
                 "{}{at}: {} [{}]\nwhy: {}\nfix: {}\n",
                 finding.file, finding.message, finding.id, finding.cause, finding.fix
-            );
+            ));
         }
         printer.drawn(&text);
     }

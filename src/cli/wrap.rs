@@ -70,6 +70,12 @@ fn wrapped(line: &str, width: usize) -> String {
     out
 }
 
+/// The command at the beginning of a text, without colours.
+pub fn command(text: &str) -> String {
+    let line = text.split('\n').next().unwrap_or_default();
+    units(line).first().map(|(_, unit)| without_colours(unit)).unwrap_or_default()
+}
+
 /// Whether a unit is a command with arguments.
 fn is_command(unit: &str) -> bool {
     let plain = without_colours(unit);
@@ -113,7 +119,7 @@ fn continued(command: &str, from: usize, width: usize) -> (String, usize) {
 }
 
 /// The words of a command. A quoted text stays whole.
-fn arguments(command: &str) -> Vec<&str> {
+pub fn arguments(command: &str) -> Vec<&str> {
     let (mut all, mut from, mut quote) = (Vec::new(), 0, None);
     for (at, c) in command.char_indices() {
         match quote {
@@ -161,7 +167,8 @@ fn is_stamped(line: &str) -> bool {
     line.len() > TIME && stamp.all(fits)
 }
 
-fn without_colours(line: &str) -> String {
+/// A text without colour codes.
+pub fn without_colours(line: &str) -> String {
     let mut parts = line.split('\u{1b}');
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| text + part.split_once('m').map_or("", |(_, rest)| rest))
@@ -204,25 +211,28 @@ fn units(line: &str) -> Vec<(&str, String)> {
 enum Reading {
     /// A command name, or a global option.
     Verb,
+    /// The value of a global option, before the command name.
+    Global,
     /// The next word belongs to it, whatever it is.
     Value,
     /// Only words that look like part of a command belong to it.
     More,
-    /// A quoted text.
-    Quoted(char),
+    /// A quoted text, and whether it is the value of a global option.
+    Quoted(char, bool),
     /// It ended with the last word.
     Over,
 }
 
 /// Characters that may follow the last part of a command.
-const ENDS: &[char] = &[',', ';', ':', '.', '`', ')', ']'];
+pub const ENDS: &[char] = &[',', ';', ':', '.', '`', ')', ']'];
 
 impl Reading {
     /// The state after the next word, if that still belongs to it.
     fn next(self, word: &str) -> Option<Self> {
         let bare = word.trim_end_matches(ENDS);
-        if let Self::Quoted(mark) = self {
-            return Some(if bare.ends_with(mark) { Self::More } else { self });
+        if let Self::Quoted(mark, global) = self {
+            let then = if global { Self::Verb } else { Self::More };
+            return Some(if bare.ends_with(mark) { then } else { self });
         }
         let quote = word.chars().next().filter(|c| matches!(c, '"' | '\''));
         let looks_like_one = word.starts_with('-')
@@ -230,12 +240,16 @@ impl Reading {
             || word.chars().all(|c| c.is_ascii_uppercase() || c == '_')
             || bare.contains(|c: char| c.is_ascii_digit() || "-./_:=".contains(c));
         let verb = verbs().get(bare).filter(|_| matches!(self, Self::Verb));
-        if !looks_like_one && verb.is_none() && !matches!(self, Self::Value) {
+        if !looks_like_one && verb.is_none() && !matches!(self, Self::Value | Self::Global) {
             return None;
         }
+        let valued = word == "-C" || word.starts_with("--") && !word.contains('=');
         Some(match (quote, verb) {
-            (Some(mark), _) if bare.len() == 1 || !bare.ends_with(mark) => Self::Quoted(mark),
-            _ if bare != word => Self::Over,
+            (Some(mark), _) if bare.len() == 1 || !bare.ends_with(mark) => {
+                Self::Quoted(mark, matches!(self, Self::Global))
+            }
+            // A folder may be `..`.
+            _ if bare != word && !bare.is_empty() => Self::Over,
             (_, Some(has_verbs)) => {
                 if *has_verbs {
                     Self::Verb
@@ -243,8 +257,10 @@ impl Reading {
                     Self::Value
                 }
             }
+            _ if matches!(self, Self::Global) => Self::Verb,
             _ if word.starts_with("--sandbox") => self,
-            _ if word.starts_with("--") && !word.contains('=') => Self::Value,
+            _ if valued && matches!(self, Self::Verb) => Self::Global,
+            _ if valued => Self::Value,
             _ if matches!(self, Self::Verb) => Self::Verb,
             _ => Self::More,
         })
@@ -334,6 +350,7 @@ mod tests {
         for whole in [
             "drctl runs skip 20261126-shop-failover-12ab scale.nodes --reason TEXT --sandbox",
             "drctl reprotect shop --to us-east-1,",
+            "drctl --store 'our stores/shop.db' -C .. runs show sandbox-shop-failover-s1-1 --sandbox,",
             "drctl --sandbox runs resume sandbox-shop-failover-s1-1 --waive exposure-above-rpo:db --reason \"we know it\"",
             "--waive unfenced-promotion:db --accept-data-loss 5m --reason TEXT,",
             "https://example.com/a/very/long/path/that/nobody/may/break/in/two",

@@ -35,6 +35,7 @@ mod completions;
 mod compliance;
 mod continued;
 mod controls;
+mod copied;
 mod decided;
 mod docs;
 mod doctor;

@@ -32,9 +32,15 @@ fn meaningless(verbs: &[&str]) -> Vec<&'static [&'static str]> {
     }
 }
 
-/// Whether `--sandbox` has an effect on a command.
-pub fn rehearses(verb: &str) -> bool {
-    !meaningless(&[verb]).concat().contains(&"sandbox")
+/// Whether a global option has an effect on a command, so that a printed command needs it.
+pub fn takes(verb: &str, option: &str) -> bool {
+    match (verb, option) {
+        ("explain" | "schema" | "completions", "directory" | "config" | "store")
+        | ("init", "config" | "store")
+        // A go-bag is always made of the live store, and of the plans and the settings beside it.
+        | ("kit", "sandbox" | "kit" | "kit_key" | "accept_unsigned_kit") => false,
+        _ => !meaningless(&[verb]).concat().contains(&option),
+    }
 }
 
 /// Hides options without effect from the help and completions of each command.

@@ -58,7 +58,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
         }
         // With a machine format, the output is one document, whatever the format for people would be.
         None if printer.format != Format::Human => {
-            printer.document(&serde_json::to_value(&report).unwrap_or_default());
+            printer.record(&serde_json::to_value(&report).unwrap_or_default());
         }
         None => printer.text(&String::from_utf8_lossy(&bytes)),
     }

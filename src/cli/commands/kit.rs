@@ -188,7 +188,7 @@ fn believed(global: &Global, printer: &Printer) -> Result<BTreeSet<String>, CliE
 fn closed(path: &Path, why: &Closed) -> CliError {
     let fix = match why {
         Closed::Unknown(key) => format!(
-            "ask the creator for the fingerprint (drctl audit key). If it matches, use --kit-key {key}"
+            "ask the creator for the fingerprint, which `audit key` prints there. If it matches, use --kit-key {key}"
         ),
         Closed::Unsigned => "create a signed one with drctl kit export. If a person vouches for this file, use --accept-unsigned-kit NAME:REASON".to_owned(),
         Closed::Other | Closed::Changed(_) => "drctl used nothing from it. Get the file again, or create another with drctl kit export".to_owned(),

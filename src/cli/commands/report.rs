@@ -107,9 +107,9 @@ fn written(
         }
         // With a machine format, the output is one document, whatever the format for people would be.
         None if printer.format != Format::Human => {
-            printer.document(&serde_json::to_value(document).unwrap_or_default());
+            printer.record(&serde_json::to_value(document).unwrap_or_default());
         }
-        None => printer.text(&text),
+        None => printer.page(&text),
     }
     Ok(exit::DONE)
 }

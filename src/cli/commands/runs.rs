@@ -150,7 +150,7 @@ fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, C
             outcome::screen(printer, &state, &RunTiming::shown(true));
         }
         Format::Json => {
-            printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}))
+            printer.record(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}))
         }
         Format::Jsonl => {}
     }

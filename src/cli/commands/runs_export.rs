@@ -30,7 +30,7 @@ pub fn export(
         None if printer.format == Format::Json => {
             let events: Vec<serde_json::Value> =
                 text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
-            printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}));
+            printer.record(&serde_json::json!({"schema_version": 1, "run_id": run, "events": events}));
         }
         None => printer.text(&text),
         Some(path) => {

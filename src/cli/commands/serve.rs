@@ -527,7 +527,7 @@ impl Server<'_> {
 
     /// The printer for the output of runs. A rehearsal of a year prints none.
     fn quiet(&self) -> Printer {
-        let quiet = Printer::new(Format::Json);
+        let quiet = self.printer.in_format(Format::Json);
         if self.context.is_rehearsal() { quiet.silent() } else { quiet }
     }
 
