@@ -94,14 +94,14 @@ const CAUSES: &[(&str, &str)] = &[
 const GONE: &str = "restore the file with its -wal and -shm, and run the command again. If that is impossible, continue in another store: --store FILE";
 
 /// The hint if a store was restored from an older copy.
-const PUT_BACK: &str = "restore the newer store, and keep all files unchanged, because they are the evidence (drctl audit verify lists them). If there is no newer store, this store does not know what happened since, so none of its runs may continue. Name a new store (--store FILE), observe the estate (drctl observe), and start a new recovery";
+const PUT_BACK: &str = "restore the newer store, and keep all files unchanged, because they are the evidence (drctl audit verify lists them). If there is no newer store, this store does not know what happened since, so none of its runs may continue. Name a new store, observe the estate (drctl observe --store FILE), and start a new recovery there";
 
 /// The hint if a store does not work, by its cause.
 fn elsewhere(message: &str) -> String {
     let known = CAUSES.iter().find(|(words, _)| message.contains(words));
     let first = known.map_or_else(String::new, |(_, help)| format!("{help}, or "));
     format!(
-        "{first}name another store with --store. To move the run there, use `drctl runs export RUN` with a copy of this store, then `drctl runs import`"
+        "{first}name another store with --store. To move the run there, use `drctl runs export RUN --store COPY --out FILE` with a copy of this store, then `drctl runs import FILE --store NEW`"
     )
 }
 
@@ -127,7 +127,7 @@ impl From<StoreError> for CliError {
             StoreError::Corrupt { .. } | StoreError::CorruptLedger { .. } => {
                 ("corrupt", Some("run drctl audit verify to see all faults; restore the store from a copy, or import the run from an export".to_owned()), exit::USAGE)
             }
-            StoreError::NoRun(_) => ("no_run", Some("run drctl runs list for the list of runs; add --sandbox for rehearsals".to_owned()), exit::USAGE),
+            StoreError::NoRun(_) => ("no_run", Some("run drctl runs list for the list of runs; live runs and rehearsals (--sandbox) have separate lists".to_owned()), exit::USAGE),
             StoreError::Busy { run, .. } => ("component-busy", Some(format!("run drctl runs resume {run}, or drctl runs cancel {run} --reason TEXT")), exit::HELD),
             StoreError::Moved(run) => (
                 "continued-run-moved",
@@ -154,11 +154,11 @@ impl From<DriveError> for CliError {
                 Self { code: "unknown_event", message, hint: Some("use the version of drctl that wrote it, or a newer one".to_owned()), exit: exit::USAGE }
             }
             DriveError::Foreign { .. } => {
-                let hint = "the run was changed or forged, so drctl does nothing with it. To check the whole store, run drctl audit verify. Continue from an intact copy (drctl runs import), or plan again";
+                let hint = "the run was changed or forged, so drctl does nothing with it. To check the whole store, run drctl audit verify. Continue from an intact copy (drctl runs import FILE), or plan again";
                 Self { code: "foreign_event", message, hint: Some(hint.to_owned()), exit: exit::USAGE }
             }
             DriveError::Illegal { .. } => {
-                Self { code: "illegal_event", message, hint: Some("run drctl audit verify. If the chain is intact, this is a bug in drctl; please report it with the output of `drctl runs export`".to_owned()), exit: exit::BUG }
+                Self { code: "illegal_event", message, hint: Some("run drctl audit verify. If the chain is intact, this is a bug in drctl; please report it with the output of `drctl runs export RUN`".to_owned()), exit: exit::BUG }
             }
         }
     }

@@ -106,8 +106,17 @@ pub struct RunCreated {
 impl RunCreated {
     /// The command for this run. Rehearsals have their own store.
     pub fn command(&self, verb: &str, more: &str) -> String {
+        self.typed(verb, self.run.as_str(), more)
+    }
+
+    /// The command for the plan of this run, in the same world.
+    pub fn command_of_plan(&self, verb: &str, more: &str) -> String {
+        self.typed(verb, self.plan.as_str(), more)
+    }
+
+    fn typed(&self, verb: &str, about: &str, more: &str) -> String {
         let sandbox = if self.world == WorldKind::Live { "" } else { " --sandbox" };
-        format!("drctl {verb} {}{more}{sandbox}", self.run)
+        format!("drctl {verb} {about}{more}{sandbox}")
     }
 }
 

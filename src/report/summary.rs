@@ -443,11 +443,11 @@ fn error(state: &RunState) -> Option<ReportError> {
         (_, Some((_, command, false))) => ("approval", command),
         (Mode::Cancelling, _) if state.runbook.intent == Intent::Restore => {
             let close = state.created.command("runs cancel", " --reason TEXT");
+            let again = state.created.command_of_plan("reprotect", " --to SITE");
             (
                 "past_return",
                 format!(
-                    "the restored server serves and stays; {close} closes the run as it is; then run drctl reprotect {} --to SITE for the site of each standby",
-                    state.created.plan
+                    "the restored server serves and stays; {close} closes the run as it is; then run {again} for the site of each standby"
                 ),
             )
         }
@@ -455,7 +455,8 @@ fn error(state: &RunState) -> Option<ReportError> {
             let back = match state.runbook.steps.iter().any(|s| moves_back(&s.action)) {
                 true => {
                     let from = state.runbook.from.as_ref().map_or("SITE", SiteName::as_str);
-                    format!(", or, once {from} is back, drctl failback {} --to {from}", state.created.plan)
+                    let back = state.created.command_of_plan("failback", &format!(" --to {from}"));
+                    format!(", or, once {from} is back, {back}")
                 }
                 false => String::new(),
             };

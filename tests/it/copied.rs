@@ -214,3 +214,20 @@ fn what_is_kept_or_sent_has_no_path_of_this_machine() {
         }
     }
 }
+
+/// A live command in the output of a rehearsal would change real things when it is copied.
+#[test]
+fn a_report_of_rehearsals_and_an_unknown_run_show_commands_of_rehearsals() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"]);
+    for format in ["md", "html"] {
+        let report = folder.ok(&["report", "compliance", "--sandbox", "--format", format]);
+        for verb in ["audit export", "audit verify", "evidence verify FILE"] {
+            assert!(report.contains(&format!("drctl {verb} --sandbox")), "{verb}: {report}");
+        }
+    }
+    let (_, out, err) = folder.run(&["runs", "show", "nothing", "--sandbox"]);
+    assert!(err.contains("run drctl --sandbox runs list for the list"), "{out}{err}");
+    let (_, out, err) = folder.run(&["runs", "show", "nothing"]);
+    assert!(err.contains("run drctl runs list for the list"), "{out}{err}");
+}

@@ -117,7 +117,8 @@ pub fn sheet(report: &Compliance) -> Sheet {
     let mut banners = Vec::new();
     banners.extend(report.rehearsed.iter().map(|text| bit(text.clone(), Tone::Warn)));
     if !faults.is_empty() {
-        let words = "THE JOURNAL IS BROKEN: this report may be wrong. drctl audit verify shows where.";
+        let verify = command(report, "audit verify");
+        let words = format!("THE JOURNAL IS BROKEN: this report may be wrong. {verify} shows where.");
         banners.push(bit(words, Tone::Bad));
     }
     let whole = match faults.len() {
@@ -146,8 +147,19 @@ pub fn sheet(report: &Compliance) -> Sheet {
         ledger: format!("Ledger: {} entries, {whole}. Its head: {head}", report.ledger.entries),
         figures: figures(report),
         tables,
-        proof: "drctl audit export writes the complete journal behind this report. drctl audit verify checks the journal against checkpoints in another place; this report does not. drctl evidence verify FILE checks a bundle.".to_owned(),
+        proof: format!(
+            "{} writes the complete journal behind this report. {} checks the journal against checkpoints in another place; this report does not. {} checks a bundle.",
+            command(report, "audit export"),
+            command(report, "audit verify"),
+            command(report, "evidence verify FILE"),
+        ),
     }
+}
+
+/// A command for the world of the report.
+fn command(report: &Compliance, words: &str) -> String {
+    let sandbox = if report.world == "sandbox" { " --sandbox" } else { "" };
+    format!("drctl {words}{sandbox}")
 }
 
 /// Rehearsals have virtual time, so that their last event must not be mistaken for the date of the report.
