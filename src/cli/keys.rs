@@ -50,7 +50,7 @@ impl Signer {
         let Some(key) = &settings.key else {
             return Err(CliError::usage_fix(
                 "drctl.yaml lists operators, so this must be signed, but there is no key to sign with",
-                "set DRCTL_KEY to the file of your private key, or of your public key if ssh-agent holds the private key. To create a key, run drctl key new",
+                "set DRCTL_KEY to the file of your private key, or of your public key if ssh-agent holds the private key. To create a key, run drctl key new NAME",
             ));
         };
         let path = environment::expand(key);
@@ -162,7 +162,7 @@ pub fn could_override(authority: &Authority, rule: &Override, requester: &str) -
 fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
     CliError::usage_fix(
         format!("{} cannot be used as a key: {why}", path.display()),
-        "use an OpenSSH Ed25519 key; to create one, run drctl key new",
+        "use an OpenSSH Ed25519 key; to create one, run drctl key new NAME",
     )
 }
 

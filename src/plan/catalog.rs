@@ -443,7 +443,7 @@ pub const FINDINGS: &[Explanation] = &[
         "roles-not-checked",
         "A gate requires roles, but drctl.yaml lists no operators.",
         "Without keys, anybody can claim a role, so drctl counts people but cannot check roles.",
-        "Add `operators:` to drctl.yaml. To create a key, run `drctl key new`.",
+        "Add `operators:` to drctl.yaml. To create a key, run `drctl key new NAME`.",
     ),
     e(
         "approval-nobody-can-give",

@@ -267,7 +267,7 @@ impl PlanLint<'_> {
                     first.span,
                     format!("the gate {name} requires roles, but drctl.yaml lists no operators"),
                     "without keys, anybody can claim a role, so drctl counts people but cannot check roles",
-                    "add `operators:` to drctl.yaml; to create a key, run drctl key new",
+                    "add `operators:` to drctl.yaml; to create a key, run drctl key new NAME",
                 );
                 continue;
             }

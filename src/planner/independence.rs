@@ -216,7 +216,7 @@ impl Assumed<'_> {
             }
             _ => {
                 let why = format!("STS in {at} did not confirm these credentials");
-                let fix = "get valid credentials, then run drctl doctor again".to_owned();
+                let fix = "get valid credentials, then run this check again".to_owned();
                 Finding { fix: Some(fix), ..Self::finding(kind, who, Needs::Unknown, why) }
             }
         }
@@ -273,7 +273,7 @@ impl Assumed<'_> {
                 }
                 seen => {
                     let why = seen.map_or_else(|| "not observed".to_owned(), |(_, why)| why);
-                    let fix = format!("make the secret in {} readable, then run drctl doctor again", self.to);
+                    let fix = format!("make the secret in {} readable, then run this check again", self.to);
                     Finding { fix: Some(fix), ..Self::finding("secret", what, Needs::Unknown, why) }
                 }
             }
@@ -310,7 +310,7 @@ impl Assumed<'_> {
                 format!("drctl read it in {}, and the server accepted it", self.to),
             ),
             false => {
-                let fix = "make sure that the database there answers SQL, then run drctl doctor again";
+                let fix = "make sure that the database there answers SQL, then run this check again";
                 let why = format!("drctl has not used it in {} yet", self.to);
                 Finding { fix: Some(fix.to_owned()), ..Self::finding("secret", what, Needs::Unknown, why) }
             }

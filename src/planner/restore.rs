@@ -285,7 +285,7 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
             return refuse(
                 Rule::NotRecoverable,
                 format!("the backups of {id} were not observed"),
-                "run drctl restore",
+                "start the restore again",
             );
         }
     };
@@ -296,7 +296,7 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
     }
     if let Some(why) = failed {
         if why.contains("another restore of this server runs") {
-            let what = "wait until it ends, or run drctl runs cancel RUN (drctl runs list shows the run)";
+            let what = "wait until it ends, or run drctl runs cancel RUN --reason TEXT (drctl runs list shows the run)";
             return refuse(Rule::ComponentBusy, why, what);
         }
         let what = match input.request.intent {
@@ -424,7 +424,7 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
             Rule::NotRecoverable,
             Some(name),
             facts,
-            "run drctl drill --mode isolated, which only makes the copy",
+            format!("run drctl drill {} --mode isolated, which only makes the copy", draft.input.plan.name),
         ));
     }
     if draft.input.waived(Rule::UnfencedPromotion, Some(name)) {

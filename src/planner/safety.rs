@@ -122,7 +122,7 @@ pub fn half_restored(draft: &mut Draft<'_>) {
         let facts =
             format!("run {run} is replacing the data of {} with a copy, and the server answers", db.id);
         let what = format!(
-            "run drctl runs resume {run} or drctl runs cancel {run}. Then it is known which data the server has"
+            "run drctl runs resume {run} or drctl runs cancel {run} --reason TEXT. Then it is known which data the server has"
         );
         draft.refuse(Refusal::new(Rule::ComponentBusy, Some(&db.component), facts, what));
     } else {
@@ -136,7 +136,7 @@ pub fn half_restored(draft: &mut Draft<'_>) {
 fn busy(draft: &mut Draft<'_>) {
     for (component, Busy { run, facts }) in draft.input.busy {
         if draft.input.plan.components.contains_key(component) {
-            let what = format!("run drctl runs resume {run} or drctl runs cancel {run}");
+            let what = format!("run drctl runs resume {run} or drctl runs cancel {run} --reason TEXT");
             draft.refuse(Refusal::new(Rule::ComponentBusy, Some(component), facts.clone(), what));
         }
     }

@@ -110,7 +110,7 @@ impl Evaluation<'_> {
         not(
             Standing::Unknown,
             self.why_not(target),
-            "run drctl observe to see the state, and drctl doctor to see what is missing",
+            "run drctl observe to see the state, and drctl doctor --assume-down SITE to see what is missing",
         )
     }
 

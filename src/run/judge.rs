@@ -475,9 +475,9 @@ fn thing(
                 Some(held) if held == holder => Judged::Done(Vec::new()),
                 held if held.is_none() || held == instead_of || undoing_now(state, i) => Judged::Before,
                 held => Judged::Wrong(format!(
-                    "{} holds the guard of {component}. Only if that run is dead, run drctl runs cancel {}, then start again with --take-over --reason TEXT",
+                    "{} holds the guard of {component}. Only if that run is dead, run {}, then start again with --take-over --reason TEXT",
                     held.as_deref().unwrap_or_default(),
-                    state.created.run
+                    state.created.command("runs cancel", " --reason TEXT")
                 )),
             }
         }

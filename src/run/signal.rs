@@ -259,7 +259,8 @@ pub(super) fn may_skip(state: &RunState, i: usize) -> Result<(), String> {
 
 pub(super) fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
     state.position(step).ok_or_else(|| {
-        format!("the runbook has no step `{step}`; drctl runs show {} lists the steps", state.created.run)
+        let show = state.created.command("runs show", "");
+        format!("the runbook has no step `{step}`; {show} lists the steps")
     })
 }
 

@@ -2,6 +2,9 @@
 
 use std::process::Command;
 
+use clap::error::ErrorKind;
+use drctl::cli::{args, wrap};
+
 use crate::cli::{Folder, finish, json};
 
 /// A name that a shell would take apart.
@@ -135,6 +138,19 @@ fn every_printed_command_names_the_store_and_the_world() {
     }
     let many: usize = all.iter().map(|(_, printed)| printed.len()).sum();
     assert!(many > 20, "{all:#?}");
+}
+
+#[test]
+fn no_printed_command_lacks_an_argument() {
+    for (typed, printed) in walk(&with_store()) {
+        for command in printed {
+            let whole = wrap::command(&format!("drctl {command}"));
+            let words =
+                wrap::arguments(&whole).into_iter().map(|word| word.trim_end_matches(wrap::ENDS).into());
+            let error = args::parse(words).err().map(|e| e.kind());
+            assert_ne!(error, Some(ErrorKind::MissingRequiredArgument), "`{typed}` prints `{whole}`");
+        }
+    }
 }
 
 /// The lines that end with a command that only reads, as a person copies them.

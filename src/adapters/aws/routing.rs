@@ -113,7 +113,7 @@ impl Aws {
                 Err(failure) if doubt => return Err(Failure::Unclear(failure.to_string())),
                 Err(Failure::Code { code, call, why, status }) if code == "ConflictException" => {
                     let why = format!(
-                        "{why} drctl overrides no safety rule; drctl plan show --as-commands shows the call"
+                        "{why} drctl overrides no safety rule; drctl plan show PLAN --to SITE --as-commands shows the call"
                     );
                     return Err(Failure::Code { code, call, why, status });
                 }

@@ -183,7 +183,7 @@ fn sites(
         whatif::has_site(plan, &to)?;
         return Ok((to.clone(), to));
     }
-    let fix = "run drctl assess to see what drctl can observe; a drill needs complete observations";
+    let fix = "run drctl observe to see what does not answer; a drill needs complete observations";
     let active = select::active_site(context, store, plan, (fix, interrupts))?;
     let to = whatif::target(plan, &active, args.to.as_deref())?;
     Ok((active, to))
@@ -337,7 +337,7 @@ impl Ground<'_> {
             if !state.owner.starts_with(&format!("{} pid ", environment::os_identity())) {
                 let by = &state.owner;
                 self.printer.note(&format!(
-                    "run {run} belongs to {by}. If nobody drives it there, run drctl runs cancel {run}"
+                    "run {run} belongs to {by}. If nobody drives it there, run drctl runs cancel {run} --reason TEXT"
                 ));
                 continue;
             }

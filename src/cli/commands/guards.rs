@@ -25,7 +25,8 @@ pub fn still_ours(
     let Some((target, holder)) = lost((context, printer), store, state)? else { return Ok(()) };
     let message =
         format!("{}, which belongs to run {}", words(&target, holder.as_deref()), state.created.run);
-    let hint = "talk to the holder; drctl runs cancel closes this run and undoes nothing";
+    let cancel = state.created.command("runs cancel", " --reason TEXT");
+    let hint = format!("talk to the holder; {cancel} closes this run and undoes nothing");
     Err(CliError { exit: exit::HELD, ..CliError::usage_fix(message, hint) })
 }
 

@@ -421,7 +421,7 @@ fn kept_out_by_a_fence(plan: &Plan, seen: &Estate, name: &ComponentName, spec: &
         .at
         .keys()
         .find(|site| spec.server(plan, name, site).is_some_and(|db| active::is_fenced(seen, &db, spec)));
-    let lift = "to use that server again, cancel the run that fenced it (drctl runs cancel). To lift the fence by hand: for each member of drctl_fenced, run ALTER ROLE .. LOGIN and REVOKE drctl_fenced FROM ..; for each database that takes no connections, run ALTER DATABASE .. WITH ALLOW_CONNECTIONS true";
+    let lift = "to use that server again, cancel the run that fenced it (drctl runs cancel RUN --reason TEXT). To lift the fence by hand: for each member of drctl_fenced, run ALTER ROLE .. LOGIN and REVOKE drctl_fenced FROM ..; for each database that takes no connections, run ALTER DATABASE .. WITH ALLOW_CONNECTIONS true";
     fenced.map_or_else(String::new, |site| format!("; the server in {site} is fenced; {lift}"))
 }
 
