@@ -9,7 +9,7 @@ use super::switchover::writes;
 use super::{Refusal, Wanted, clocks, rebuild, safety};
 use crate::inventory::Observation;
 use crate::kinds::aws::rds::Rename;
-use crate::kinds::shared::database::{Available, Database, DatabaseRef, Engine};
+use crate::kinds::shared::database::{Available, Database, DatabaseRef, DatabaseState, Engine};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{
     Backup, Backups, BackupsState, NewInstance, Part, Restore, RestoreStep, Source,
@@ -52,37 +52,20 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
         );
     };
     let id = &db.id;
-    let source = match (spec.engine, &at.backups) {
-        (Engine::Postgres, _) if wanted.snapshot.is_some() => {
+    let source = match spec.engine {
+        Engine::Postgres if wanted.snapshot.is_some() => {
             let facts =
                 format!("{id} has no snapshots. drctl restores it to any time from its backups and its WAL");
             return refuse(Rule::NotRecoverable, facts, "use --to-time TIME");
         }
-        (Engine::Postgres, Some(backups)) => Source::Own(backups.value.clone()),
-        (Engine::Postgres, None) => {
-            let facts = format!("the plan does not say how to read the backups of {id}");
-            let what = "add `backups:` under the `host:` of that server (docs: databases/restore.md), or choose the site that has them";
-            return refuse(Rule::NotRecoverable, facts, what);
-        }
-        (Engine::Aurora, _) => {
-            let facts =
-                "Aurora restores a global database into a separate cluster, which drctl does not support yet"
-                    .to_owned();
-            return refuse(
-                Rule::NotImplemented,
-                facts,
-                "run aws rds restore-db-cluster-to-point-in-time by hand",
-            );
-        }
-        (Engine::Rds, _) if wanted.timeline.is_some() => {
+        Engine::Rds if wanted.timeline.is_some() => {
             let facts = format!("RDS restores {id} from the log of this instance and takes no timeline");
             return refuse(Rule::NotRecoverable, facts, "remove --timeline");
         }
-        (Engine::Rds, _) if db.admin_secret.is_none() => {
-            let facts = format!("the plan gives no `admin` login for {id}, so drctl cannot verify the copy");
-            return refuse(Rule::NotRecoverable, facts, "add `admin: {secret: ..}` beside its id");
-        }
-        (Engine::Rds, _) => Source::Managed(None),
+        engine => source(&db, at.backups.as_ref().map(|backups| &backups.value)).map_err(|refusal| {
+            let or = if engine == Engine::Postgres { ", or choose the site that has them" } else { "" };
+            Refusal { acceptable: format!("{}{or}", refusal.acceptable), ..refusal }
+        })?,
     };
     Ok(Restore {
         name: Digest::of_fields(&[run.as_str().as_bytes(), name.as_str().as_bytes()]).as_str()[..16]
@@ -99,6 +82,52 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
         canary: spec.canary_table.clone(),
         db,
     })
+}
+
+/// The source of the data for a copy of this server.
+///
+/// # Errors
+/// If drctl cannot restore it to any time: the plan lacks something, or drctl does not support it.
+fn source(db: &DatabaseRef, backups: Option<&Backups>) -> Result<Source, Refusal> {
+    let (name, id) = (&db.component, &db.id);
+    let refuse = |rule: Rule, facts: String, what: &str| Err(Refusal::new(rule, Some(name), facts, what));
+    match (db.engine, backups) {
+        (Engine::Postgres, Some(backups)) => Ok(Source::Own(backups.clone())),
+        (Engine::Postgres, None) => refuse(
+            Rule::NotRecoverable,
+            format!("the plan does not say how to read the backups of {id}"),
+            "add `backups:` under the `host:` of that server (docs: databases/restore.md)",
+        ),
+        (Engine::Aurora, _) => refuse(
+            Rule::NotImplemented,
+            "Aurora restores a global database into a separate cluster, which drctl does not support yet"
+                .to_owned(),
+            "run aws rds restore-db-cluster-to-point-in-time by hand",
+        ),
+        (Engine::Rds, _) if db.admin_secret.is_none() => refuse(
+            Rule::NotRecoverable,
+            format!("the plan gives no `admin` login for {id}, so drctl cannot verify the copy"),
+            "add `admin: {secret: ..}` beside its id",
+        ),
+        (Engine::Rds, _) => Ok(Source::Managed(None)),
+    }
+}
+
+/// Why a restore of the server in a site would be refused whatever its time is, as far as the plan and the settings of the server show.
+pub fn obstacle(
+    spec: &Database,
+    site: &SiteName,
+    (db, seen): (&DatabaseRef, &DatabaseState),
+) -> Option<Refusal> {
+    let backups = spec.at.get(site).and_then(|at| at.backups.as_ref()).map(|backups| &backups.value);
+    if let Err(refusal) = source(db, backups) {
+        return Some(refusal);
+    }
+    let (facts, what) = match &seen.instance {
+        Some(instance) if instance.managed_password => managed_password(db),
+        _ => unfenced(db, spec)?,
+    };
+    Some(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what))
 }
 
 /// Derives the steps.
@@ -355,6 +384,27 @@ fn enough_room(
     Ok(backup)
 }
 
+fn managed_password(db: &DatabaseRef) -> Missing {
+    let facts = format!(
+        "RDS keeps the administrator password of {} in a secret of that instance and rotates it",
+        db.id
+    );
+    (
+        facts,
+        "manage the password yourself in Secrets Manager. A copy accepts only the password from its point in time",
+    )
+}
+
+/// What the plan lacks if nobody could know when the writes to this server ended.
+fn unfenced(db: &DatabaseRef, spec: &Database) -> Option<Missing> {
+    // On a managed instance, the fence by security group ends with a restart, and nobody could have written after that.
+    let known = spec.fence.iter().any(|method| method.tells_the_end());
+    let enough = known || db.engine.is_managed() && !spec.fence.is_empty();
+    let facts =
+        || format!("`{}` has no SQL fence, so the time of the last write would be unknown", db.component);
+    (!enough).then(|| (facts(), "set fence: [sql]"))
+}
+
 /// A new instance with the settings of the live one and its own name.
 fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Missing> {
     let Some(like) = rebuild::settings(draft, db) else {
@@ -370,14 +420,7 @@ fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Miss
         return Err((facts, "make sure that nothing writes to it, then attach its own groups again"));
     }
     if like.managed_password {
-        let facts = format!(
-            "RDS keeps the administrator password of {} in a secret of that instance and rotates it",
-            db.id
-        );
-        return Err((
-            facts,
-            "manage the password yourself in Secrets Manager. A copy accepts only the password from its point in time",
-        ));
+        return Err(managed_password(db));
     }
     let run = &draft.input.request.run;
     let (id, aside) = (rebuild::aside(&format!("copy-of-{}", db.id), run), rebuild::aside(&db.id, run));
@@ -409,10 +452,8 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
     let mut refuse = |facts: String, what: &str| {
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
     };
-    // On a managed instance, the fence by security group ends with a restart, and nobody could have written after that.
-    if !spec.fence.iter().any(|m| m.tells_the_end()) && (of.instance().is_none() || spec.fence.is_empty()) {
-        let facts = format!("`{name}` has no SQL fence, so the time of the last write would be unknown");
-        refuse(facts, "set fence: [sql]");
+    if let Some((facts, what)) = unfenced(&of.db, spec) {
+        refuse(facts, what);
     }
     let target = Target::Backups(Box::new(of.clone()));
     let seen = draft.input.estate.now(&target).and_then(Observation::state);

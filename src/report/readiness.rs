@@ -64,9 +64,6 @@ pub fn worst(checks: &[Check]) -> Standing {
     checks.iter().map(|check| check.standing).max().unwrap_or(Standing::Unknown)
 }
 
-/// RDS uploads logs every five minutes (Amazon RDS User Guide, «Restoring a DB instance to a specified time»). Twice that counts as late.
-const UPLOADED: Dur = Dur::mins(10);
-
 /// CloudWatch's lag of a replica of an idle PostgreSQL source grows up to five minutes (AWS, Amazon RDS User Guide, «Monitoring read
 /// replication»), and it takes a minute to be published.
 const IDLE: Dur = Dur::mins(6);
@@ -129,7 +126,8 @@ impl Evaluation<'_> {
         };
         let Some(primary) = at(writer) else { return Vec::new() };
         let at_writer = format!("{name} in {writer}");
-        let mut checks = vec![check(Area::Backups, at_writer.clone(), self.backups(&primary))];
+        let mut checks =
+            vec![check(Area::Backups, at_writer.clone(), self.backups(component, spec, (writer, &primary)))];
         let fence = self.fence(spec, &primary).map(|told| check(Area::Fence, at_writer.clone(), told));
         let standbys: Vec<_> = spec.at.keys().filter(|site| *site != writer).filter_map(at).collect();
         let lacks =
@@ -185,46 +183,6 @@ impl Evaluation<'_> {
             // A lag of more than half the objective leaves too little time for detection and the fence.
             () if lag.millis() * 2 > most.millis() => not(Standing::Degraded, facts, fix),
             () => ready(facts),
-        }
-    }
-
-    /// Damage is replicated at once, so only backups help against it.
-    fn backups(&self, primary: &DatabaseRef) -> Reading {
-        let target = Target::Database(primary.clone());
-        let Known::Fresh(state) = self.seen.estate.database(&target, self.seen.now) else {
-            return self.unseen(&target);
-        };
-        if state.instance.as_ref().is_some_and(|i| i.backup_days == 0) {
-            let facts = format!("{} keeps no backups, so damaged data cannot be restored", primary.id);
-            return not(Standing::NotReady, facts, "set a backup retention of one day or more");
-        }
-        let own = primary.host.is_some() || primary.engine == Engine::Postgres;
-        match state.backup_age_ms {
-            Some(age) => {
-                let most = self.plan.objectives.rpo_ms;
-                let facts = format!("it can be restored to {age} ago; the RPO is {most}");
-                match age > most.max(UPLOADED) {
-                    true => not(
-                        Standing::Degraded,
-                        facts,
-                        "a restore would lose more than the RPO allows; check its log backups",
-                    ),
-                    false => ready(facts),
-                }
-            }
-            None if own => {
-                let fix = "schedule isolated drills; each drill finds the backups and restores one";
-                not(
-                    Standing::Unknown,
-                    "a readiness check does not read the backups of self-managed servers",
-                    fix,
-                )
-            }
-            None => not(
-                Standing::Unknown,
-                "the provider does not report its latest restorable time",
-                "check its automated backups",
-            ),
         }
     }
 

@@ -183,6 +183,20 @@ fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough()
 }
 
 #[test]
+fn backups_are_held_to_the_objectives_of_their_component() {
+    let text = include_str!("../../plans/truststream.yaml");
+    let own =
+        text.replace("    kind: aws.rds\n", "    kind: aws.rds\n    objectives: {rto: 15m, rpo: 20m}\n");
+    let mut case = Case::of_plan(plan(&own));
+    case.database("us-west-2", |db| db.backup_age_ms = Some(Dur::mins(11)));
+    is(case.of(Area::Backups, "db in us-west-2"), Standing::Ready, "11m ago; the RPO is 20m");
+    let managed = |db: &mut DatabaseState| db.instance.as_mut().unwrap().managed_password = true;
+    case.database("us-west-2", managed);
+    let refused = "drctl would refuse to restore it: RDS keeps the administrator password";
+    is(case.of(Area::Backups, "db in us-west-2"), Standing::Degraded, refused);
+}
+
+#[test]
 fn what_is_not_seen_is_unknown() {
     let mut case = Case::new();
     let why = "no answer within 15s".to_owned();

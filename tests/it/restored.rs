@@ -9,11 +9,13 @@ use drctl::kinds::{Fact, Operation, State, Target};
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
+use drctl::model::readiness::{Area, Standing};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::Wanted;
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, Event, EventKind};
+use drctl::report::readiness::{Seen, evaluate};
 use drctl::run::continued::{continued, last_turns};
 use drctl::run::decide::{self, Effect};
 use drctl::run::judge::{StepDecision, StepObservation, judge};
@@ -387,5 +389,43 @@ fn what_is_in_place_is_known_by_what_became_of_the_swap() {
         assert_eq!(after(&[kept(in_place)]), (true, true), "{of}");
         // Without access or an answer, nothing is known about a managed one.
         assert_eq!(after(&[kept("AccessDenied")]), (true, of == PLAN), "{of}");
+    }
+}
+
+/// What `ready` says of backups is what a restore says of them.
+#[test]
+fn readiness_advises_no_restore_that_would_be_refused() {
+    let backups = |text: &str| {
+        let plan = plan(text);
+        let estate = Rig::new(plan.clone(), "calm", 1).observed();
+        let seen = Seen { estate: &estate, now: BEGAN, guard: None, proven: None };
+        let all = evaluate(&plan, &seen);
+        let found = all.iter().find(|check| check.area == Area::Backups);
+        found.unwrap_or_else(|| panic!("{all:#?}")).clone()
+    };
+    let lists = ", backups: {list: \"list\", fetch: \"fetch\", archive_get: \"cp /a/%f %p\"}";
+    let bare = PLAN.replace(lists, "");
+    assert_ne!(bare, PLAN);
+    let admin = MANAGED.replacen(", admin: {secret: \"aws-sm:a\"}", "", 1);
+    let admin = admin.replace("fence: [sql, security_group]", "fence: [security_group]");
+    for (text, standing, facts, fix) in [
+        (
+            PLAN,
+            Standing::Unknown,
+            "does not read the backups of self-managed servers",
+            "run drctl drill orders --mode isolated --component db --to west",
+        ),
+        (&bare, Standing::Unknown, "the plan does not say how to read the backups", "add `backups:` under"),
+        (MANAGED, Standing::Ready, "it can be restored to 5m ago; the RPO is 1m", ""),
+        (
+            &admin,
+            Standing::Degraded,
+            "drctl would refuse to restore it: the plan gives no `admin`",
+            "add `admin:",
+        ),
+    ] {
+        let check = backups(text);
+        assert!(check.standing == standing && check.facts.contains(facts), "{check:#?}");
+        assert!(check.fix.as_deref().unwrap_or_default().contains(fix), "{check:#?}");
     }
 }

@@ -1,13 +1,20 @@
-//! Checks of the writer: whether it could be fenced, and which of its data no standby has.
+//! Checks of the writer: whether it could be fenced or restored, and which of its data no standby has.
 
 use std::collections::BTreeSet;
 
 use super::{Evaluation, Reading, not, ready};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{State, Target};
+use crate::model::ids::SiteName;
 use crate::model::readiness::Standing;
+use crate::model::time::Dur;
+use crate::plan::types::Component;
+use crate::planner::restore;
+
+/// RDS uploads logs every five minutes (Amazon RDS User Guide, «Restoring a DB instance to a specified time»). Twice that counts as late.
+const UPLOADED: Dur = Dur::mins(10);
 
 impl Evaluation<'_> {
     /// What drctl can tell about a fence without setting it: whether its proof can be read, and the obstacles to each method.
@@ -53,6 +60,59 @@ impl Evaluation<'_> {
     fn refused(&self, writer: &DatabaseRef, method: FenceMethod) -> Option<String> {
         let target = Target::fence(writer, method);
         self.seen.estate.now(&target)?.refused(&target)
+    }
+
+    /// Damage is replicated at once, so only backups help against it, and only those that drctl would restore.
+    pub(super) fn backups(
+        &self,
+        component: &Component,
+        spec: &Database,
+        (site, writer): (&SiteName, &DatabaseRef),
+    ) -> Reading {
+        let Some(state) = self.state_of(writer) else {
+            return self.unseen(&Target::Database(writer.clone()));
+        };
+        if state.instance.as_ref().is_some_and(|i| i.backup_days == 0) {
+            let facts = format!("{} keeps no backups, so damaged data cannot be restored", writer.id);
+            return not(Standing::NotReady, facts, "set a backup retention of one day or more");
+        }
+        match (writer.engine, restore::obstacle(spec, site, (writer, state))) {
+            (Engine::Aurora, _) => {
+                self.reaches(component, state, "by hand (aws rds restore-db-cluster-to-point-in-time), ")
+            }
+            (Engine::Postgres, Some(refusal)) => not(Standing::Unknown, refusal.facts, &refusal.acceptable),
+            (_, Some(refusal)) => {
+                let facts = format!("drctl would refuse to restore it: {}", refusal.facts);
+                not(Standing::Degraded, facts, &refusal.acceptable)
+            }
+            (Engine::Postgres, None) => not(
+                Standing::Unknown,
+                "a readiness check does not read the backups of self-managed servers",
+                &format!(
+                    "run drctl drill {} --mode isolated --component {} --to {site}, or schedule it; it restores one of them",
+                    self.plan.name, component.name
+                ),
+            ),
+            (Engine::Rds, None) => self.reaches(component, state, ""),
+        }
+    }
+
+    /// How recent the newest point in time is that the provider can restore.
+    fn reaches(&self, component: &Component, state: &DatabaseState, how: &str) -> Reading {
+        let Some(age) = state.backup_age_ms else {
+            let facts = "the provider does not report its latest restorable time";
+            return not(Standing::Unknown, facts, "check its automated backups");
+        };
+        let most = component.objectives.unwrap_or(self.plan.objectives).rpo_ms;
+        let facts = format!(
+            "{how}it can be restored to {age} ago; the RPO is {most}. A restore also loses the writes until its copy takes over, and a person must accept a loss above the RPO"
+        );
+        match age > most.max(UPLOADED) {
+            true => {
+                not(Standing::Degraded, facts, "check its log backups, which are older than the RPO allows")
+            }
+            false => ready(facts),
+        }
     }
 
     fn state_of(&self, db: &DatabaseRef) -> Option<&DatabaseState> {
