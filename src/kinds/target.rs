@@ -345,9 +345,21 @@ impl Target {
         }
     }
 
-    /// Which server, group or service it is, whatever a plan calls its site; `None` for anything else.
+    /// The database above the sites that it is a member of.
+    pub fn member_of(&self) -> Option<&str> {
+        match self {
+            Self::Database(db) => db.global.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Which server, group or service it is, whatever a plan calls its site; `None` for anything else. All members of a global database
+    /// are one, because they move together.
     pub fn identity(&self) -> Option<String> {
         let place = self.place()?;
+        if let Some(global) = self.member_of() {
+            return Some(format!("{} global {global} of {:?}", self.service(), place.account));
+        }
         let known = match self {
             Self::Database(db) if !db.engine.is_managed() => {
                 return db

@@ -255,9 +255,34 @@ fn what_somebody_else_moved_meanwhile_is_not_called_lossless() {
     assert_eq!(attained.rpo.basis, Basis::Unknown, "{:?}", attained.stores);
 }
 
+/// One finding names all of them, whether or not they name the same clusters.
 #[test]
 fn one_global_database_is_one_component() {
-    let twice = PLAN.replace("  www:\n", "  again:\n    kind: aws.aurora_global\n    global_cluster: Shop-Global\n    at:\n      west: {id: a}\n      east: {id: b}\n  www:\n");
-    let found = drctl::plan::check("test.yaml", twice.as_bytes(), &drctl::plan::Settings::default()).findings;
-    assert!(found.iter().any(|f| f.id == "global-database-twice"), "{found:#?}");
+    let member = |name: &str, west: &str, east: &str| {
+        format!(
+            "  {name}:\n    kind: aws.aurora_global\n    global_cluster: Shop-Global\n    at:\n      west: {{id: {west}}}\n      east: {{id: {east}}}\n"
+        )
+    };
+    let other = member("again", "a", "b");
+    for (more, names) in [
+        (other.clone(), "`again` and `db` name"),
+        (member("again", "shop-west", "shop-east"), "`again` and `db` name"),
+        (other.clone() + &member("more", "c", "d"), "`again`, `db` and `more` name"),
+    ] {
+        let twice = PLAN.replace("  www:\n", &format!("{more}  www:\n"));
+        let settings = drctl::plan::Settings::default();
+        let found = drctl::plan::check("test.yaml", twice.as_bytes(), &settings).findings;
+        let about: Vec<_> = found.iter().filter(|f| f.id.ends_with("-twice")).collect();
+        assert!(about.len() == 1 && about[0].message.contains(names), "{names}: {found:#?}");
+        assert_eq!(about[0].id, "global-database-twice");
+    }
+}
+
+/// The guards of two plans do not exclude each other.
+#[test]
+fn one_global_database_is_in_one_plan() {
+    let other = PLAN.replace("plan: shop", "plan: stock").replace("shop-west", "a").replace("shop-east", "b");
+    let found = drctl::plan::lint::plans::among(&[&plan(PLAN), &plan(&other)], true);
+    let about: Vec<_> = found.iter().filter(|f| f.message.contains("`db` is the same as `db`")).collect();
+    assert!(about.len() == 1 && about[0].id == "component-twice", "{found:#?}");
 }

@@ -80,7 +80,12 @@ pub fn within(plan: &Plan) -> Vec<Finding> {
             .because("a run would change it twice, and the second change could undo the first")
             .fix("remove one of them, or correct its identifier")
     };
-    same(&[plan]).into_iter().map(twice).collect()
+    // The kind of the members of a global database names them all in one finding.
+    let members = |component: &Component| {
+        component.spec.targets(&component.name, plan).iter().any(|target| target.member_of().is_some())
+    };
+    let others = same(&[plan]).into_iter().filter(|[_, (_, component)]| !members(component));
+    others.map(twice).collect()
 }
 
 /// The same for components of several plans.
