@@ -13,6 +13,8 @@ use crate::model::time::Dur;
 pub enum Shape {
     /// Any text that is not empty.
     Text,
+    /// The same for people: it may contain blanks that look like a space, such as a no-break space. No provider compares it.
+    Prose,
     /// Text with a given syntax.
     Written(&'static Syntax),
     /// A name: letters, digits, `-`, `_`, `.`.
@@ -136,16 +138,16 @@ impl Walk<'_> {
 
     fn scalar(&mut self, node: &Node, shape: &Shape, what: &str) {
         match (shape, &node.value) {
-            (Shape::Text | Shape::Secret(_) | Shape::Written(_), Value::Text(text))
+            (Shape::Text | Shape::Prose | Shape::Secret(_) | Shape::Written(_), Value::Text(text))
                 if text.chars().any(acts) =>
             {
                 self.unseen(node, what, text);
             }
-            (Shape::Text, Value::Text(text)) if !text.trim().is_empty() => {}
-            (Shape::Text, Value::Text(_)) => self.wrong(node, what, "non-empty text"),
+            (Shape::Text | Shape::Prose, Value::Text(text)) if !text.trim().is_empty() => {}
+            (Shape::Text | Shape::Prose, Value::Text(_)) => self.wrong(node, what, "non-empty text"),
             (Shape::Written(syntax), Value::Text(text)) if syntax.fits(text) => {}
             (Shape::Written(syntax), Value::Text(text)) => self.unwritten(node, what, text, syntax),
-            (Shape::Text | Shape::Written(_), Value::Int(_) | Value::Float(_)) => self.push(
+            (Shape::Text | Shape::Prose | Shape::Written(_), Value::Int(_) | Value::Float(_)) => self.push(
                 Finding::error(
                     "plan-wrong-type",
                     self.file,
@@ -301,6 +303,7 @@ impl Walk<'_> {
                 Some(Field { key: at @ "at", shape: Shape::Map(inner), .. }) => {
                     self.at(value, inner, at, record)
                 }
+                Some(Field { key, shape: prose @ Shape::Prose, .. }) => self.value(value, prose, key),
                 // Arguments of commands are items of a list, and may be padded.
                 Some(field) => match value.text().filter(|text| is_padded(text)) {
                     Some(text) => self.unseen(value, field.key, text),
@@ -464,7 +467,7 @@ fn looks_like(node: &Node, shape: &Shape) -> bool {
 
 fn expected(shape: &Shape) -> &'static str {
     match shape {
-        Shape::Text => "text",
+        Shape::Text | Shape::Prose => "text",
         Shape::Written(syntax) => syntax.name,
         Shape::Name => "a name",
         Shape::Duration => "a duration such as 15m",

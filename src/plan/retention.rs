@@ -79,8 +79,8 @@ pub const EVIDENCE: Keys = Keys {
 pub const REPORTS: Keys = Keys {
     name: "reports",
     fields: &[
-        opt("prepared_by", Shape::Text, "who prepares compliance reports: a name, and a role after a comma"),
-        opt("reviewed_by", Shape::Text, "who reviews them, likewise"),
+        opt("prepared_by", Shape::Prose, "who prepares compliance reports: a name, and a role after a comma"),
+        opt("reviewed_by", Shape::Prose, "who reviews them, likewise"),
     ],
 };
 

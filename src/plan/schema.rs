@@ -25,7 +25,7 @@ fn object(record: &Keys) -> Value {
 
 fn shape(shape_: &Shape) -> Value {
     match shape_ {
-        Shape::Text => json!({"type": "string", "minLength": 1}),
+        Shape::Text | Shape::Prose => json!({"type": "string", "minLength": 1}),
         Shape::Written(syntax) => json!({
             "type": "string", "pattern": syntax.pattern, "maxLength": syntax.longest, "examples": [syntax.example],
         }),

@@ -27,7 +27,7 @@ const GATE: Keys = Keys {
     name: "gate",
     fields: &[
         req("at", Shape::OneOf(&["promote", "redirect"]), "the phase that waits for it"),
-        req("approval", Shape::Text, "the question"),
+        req("approval", Shape::Prose, "the question"),
         opt(
             "expires_after",
             Shape::Duration,
@@ -82,7 +82,7 @@ pub const PLAN: Keys = Keys {
     name: "plan",
     fields: &[
         req("plan", Shape::Name, "the name of the application"),
-        opt("owner", Shape::Text, "the team responsible for it"),
+        opt("owner", Shape::Prose, "the team responsible for it"),
         opt("tier", Shape::Name, "the recovery class in drctl.yaml"),
         opt("objectives", Shape::Keys(&OBJECTIVES), "objectives that differ from those of the tier"),
         opt("after", Shape::List(&Shape::Name), "plans to recover first"),
@@ -119,6 +119,7 @@ mod tests {
             }
             Shape::Either(one, other) => [one, other].into_iter().for_each(|shape| syntaxes(shape, found)),
             Shape::Text
+            | Shape::Prose
             | Shape::Name
             | Shape::Duration
             | Shape::Percent

@@ -19,7 +19,7 @@ pub const WINDOW: Keys = Keys {
         opt("zone", Shape::Text, "the time zone of the pattern, such as Europe/Prague"),
         opt("from", Shape::Text, "instead of a pattern: when the window opens once; RFC 3339 with a zone"),
         opt("to", Shape::Text, "when the window closes"),
-        opt("why", Shape::Text, "the reason, for people"),
+        opt("why", Shape::Prose, "the reason, for people"),
         opt("plans", Shape::List(&Shape::Name), "the plans that it applies to; all if absent"),
     ],
 };
@@ -28,7 +28,7 @@ pub const WINDOW: Keys = Keys {
 pub const FREEZE: Keys = Keys {
     name: "freeze",
     fields: &[
-        req("why", Shape::Text, "the reason, for people"),
+        req("why", Shape::Prose, "the reason, for people"),
         opt(
             "until",
             Shape::Text,

@@ -44,6 +44,36 @@ fn not_utf8_duplicate_keys_and_second_documents() {
     assert!(!refused(b"plan: !!python/object:os.system {a: b}\n").is_empty());
 }
 
+/// Word processors write no-break spaces. A name with one looks like another name; text for people is only read.
+#[test]
+fn a_no_break_space_is_refused_in_names_and_not_in_text_for_people() {
+    let text = include_str!("../../plans/truststream.yaml");
+    let errors = |text: &str| {
+        let found = check("test.yaml", text.as_bytes(), &Settings::default()).findings;
+        let errors = found.into_iter().filter(|finding| finding.severity == Severity::Error);
+        errors.map(|finding| finding.id).collect::<Vec<_>>()
+    };
+    let owner = |owner: &str| text.replace("owner: platform", &format!("owner: \"{owner}\""));
+    let more = |more: &str| text.replace("watch: {for: 2h}", &format!("watch: {{for: 2h}}\n{more}"));
+    for good in [
+        owner("the\u{a0}platform team"),
+        owner("platform\u{a0}"),
+        owner("l\u{2019}\u{e9}quipe\u{202f}: plate-forme"),
+        more("gates: {go: {at: promote, approval: \"Go on\u{a0}?\"}}"),
+        text.replace("  nodes:\n", "  old: {kind: external, describe: \"the\u{a0}mainframe\"}\n  nodes:\n"),
+    ] {
+        assert_ne!(good, text);
+        assert_eq!(errors(&good), Vec::<&str>::new(), "{good}");
+    }
+    let unseen = vec!["plan-invisible-character"];
+    assert_eq!(errors(&owner("the\u{200b}platform team")), unseen);
+    assert_eq!(errors(&text.replace("id: truststream-db", "id: \"truststream\u{a0}db\"")), unseen);
+    assert_eq!(errors(&owner("\u{a0}")), vec!["plan-wrong-type"]);
+    let policy = "policy: {freeze: {why: \"the end of\u{a0}the year\"}}\n";
+    let (_, found) = Settings::read(Some(("drctl.yaml", policy.as_bytes())), Default::default(), &[]);
+    assert!(found.iter().all(|finding| finding.id != "plan-invisible-character"), "{found:#?}");
+}
+
 /// The parser speaks of tokens and scalars: a person reads which line is wrong, why, and what to write.
 #[test]
 fn the_usual_mistakes_are_named_with_their_line() {

@@ -16,7 +16,7 @@ const KEYS: Keys = Keys {
         KIND,
         NEEDS,
         OWN_OBJECTIVES,
-        opt("describe", Shape::Text, "what recovers it (text for people)"),
+        opt("describe", Shape::Prose, "what recovers it (text for people)"),
     ],
 };
 

@@ -104,7 +104,7 @@ fn commands() {
 
 fn kind(shape: &Shape) -> String {
     match shape {
-        Shape::Text => "text".to_owned(),
+        Shape::Text | Shape::Prose => "text".to_owned(),
         Shape::Written(of) => format!("{}, as in `{}`", of.name, of.example),
         Shape::Name => "name".to_owned(),
         Shape::Duration => "duration".to_owned(),
