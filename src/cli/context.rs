@@ -15,6 +15,7 @@ use crate::adapters::{environment_files, process, secrets};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::authority::Authority;
+use crate::model::call::quoted;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::{ComponentName, PlanName};
 use crate::model::intent::Intent;
@@ -410,6 +411,7 @@ impl Context {
         } else {
             paths
         };
+        let folder = self.base.join(&self.settings.plans);
         let (mut plans, mut broken) = (Vec::<Plan>::new(), Vec::new());
         let (mut known, mut unread) = (Vec::new(), Vec::new());
         for file in files {
@@ -421,7 +423,10 @@ impl Context {
                     || by_name.iter().any(|n| **n == plan.name.as_str())
             };
             match checked.plan {
-                Some(plan) if named(&plan) => plans.push(plan),
+                Some(plan) if named(&plan) => {
+                    paths::outside(printer, &plan.name, (&file, &folder));
+                    plans.push(plan);
+                }
                 Some(_) => {}
                 None => {
                     let errors: Vec<_> =
@@ -441,23 +446,18 @@ impl Context {
             }
             let hint = meant(missing, &known, !broken.is_empty());
             return Err(CliError::usage_fix(
-                format!(
-                    "plan `{missing}` does not exist in {}",
-                    self.base.join(&self.settings.plans).display()
-                ),
+                format!("plan `{missing}` does not exist in {}", folder.display()),
                 hint,
             ));
         }
         // An invalid plan must not block the recovery of the others: one that was not named is skipped with a message.
         if !broken.is_empty() && (names.is_empty() || !by_file.is_empty()) && plans.is_empty() {
-            return Err(CliError::usage_fix(
-                "every plan has errors",
-                "correct the findings above; to show them again, run drctl check",
-            ));
+            let which: String = by_file.iter().map(|file| format!(" {}", quoted(file))).collect();
+            let fix = format!("correct the findings above; to show them again, run drctl check{which}");
+            return Err(CliError::usage_fix("every plan has errors", fix));
         }
         if plans.is_empty() {
-            let place = self.base.join(&self.settings.plans);
-            return Err(no_plans(&self.base, &place));
+            return Err(no_plans(&self.base, &folder));
         }
         // Somebody who names plans knows which ones the command is about.
         let left_out = if by_name.is_empty() { broken } else { Vec::new() };

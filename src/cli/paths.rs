@@ -5,6 +5,7 @@ use std::path::Path;
 use super::environment;
 use super::error::CliError;
 use super::printer::Printer;
+use crate::model::ids::PlanName;
 use crate::model::plain::count;
 use crate::model::shape::suggest;
 use crate::plan::Settings;
@@ -19,6 +20,18 @@ pub fn place(settings: &mut Settings, base: &Path) {
     settings.key.iter_mut().for_each(text);
     settings.key_passphrase_file.iter_mut().for_each(text);
     settings.sql.ca_path = settings.sql.ca_file.as_deref().map(placed);
+}
+
+/// Tells the printer of a plan whose file is not in the folder of the plans: no command finds it by its name.
+pub fn outside(printer: &Printer, plan: &PlanName, (file, folder): (&Path, &Path)) {
+    let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let real = |path: &Path| path.canonicalize().ok();
+    // The settings may also name one file.
+    let known =
+        real(folder).is_some_and(|folder| real(beside) == Some(folder.clone()) || real(file) == Some(folder));
+    if !known {
+        printer.has_plan(plan.as_str(), file);
+    }
 }
 
 /// Names the plans that a command leaves out.

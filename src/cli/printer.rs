@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use clap::ValueEnum;
@@ -104,6 +105,11 @@ impl Printer {
     #[must_use]
     pub const fn at(self, here: &'static Whereabouts) -> Self {
         Self { here, ..self }
+    }
+
+    /// Printed commands name this plan by its file from now on, because it is in no folder of plans.
+    pub fn has_plan(&self, name: &str, file: &Path) {
+        self.here.has_plan(name, file);
     }
 
     /// The same for messages about a rehearsal.

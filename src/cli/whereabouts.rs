@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
@@ -19,6 +19,22 @@ const PROGRAM: &str = "drctl ";
 const LOOK: &[&str] = &["plan", "observe", "ready", "assess", "doctor"];
 /// Commands that start a rehearsal. The same command again means the same scenario; another one has a scenario that fits it.
 const START: &[&str] = &["failover", "switchover", "failback", "reprotect", "restore", "drill"];
+
+/// Commands that take plans, by name or file.
+const TAKE_PLANS: &[&str] = &[
+    "plan",
+    "observe",
+    "ready",
+    "status",
+    "assess",
+    "doctor",
+    "failover",
+    "switchover",
+    "failback",
+    "reprotect",
+    "restore",
+    "drill",
+];
 
 /// The fields of documents that hold commands.
 const HOLD_COMMANDS: &[&str] =
@@ -39,6 +55,8 @@ pub struct Whereabouts {
     store: Option<String>,
     /// The same for rehearsals that a live command holds.
     rehearsed: Option<String>,
+    /// The files of plans that are not in the folder of the plans, by the names of the plans.
+    files: Mutex<BTreeMap<String, String>>,
 }
 
 /// Those without any option.
@@ -53,6 +71,7 @@ impl Whereabouts {
             folder: Vec::new(),
             store: None,
             rehearsed: None,
+            files: Mutex::new(BTreeMap::new()),
         }
     }
 
@@ -79,7 +98,14 @@ impl Whereabouts {
             folder,
             store: global.store.as_deref().map(store),
             rehearsed: global.store.as_deref().map(|file| store(&files::rehearsed(file))),
+            files: Mutex::default(),
         }
+    }
+
+    /// A plan that only its file names: the folder of the plans does not have it.
+    pub fn has_plan(&self, name: &str, file: &Path) {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.insert(name.to_owned(), quoted(&file.to_string_lossy()));
     }
 
     /// The same for as long as the process lives.
@@ -90,18 +116,24 @@ impl Whereabouts {
     /// A text for people, in which each command has the options that it lacks. `rehearsal` is whether it is about a rehearsal.
     pub fn commands(&self, text: &str, rehearsal: bool) -> String {
         let rehearsal = rehearsal || self.rehearses;
-        if !rehearsal && self.folder.is_empty() && self.store.is_none() {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if !rehearsal && self.folder.is_empty() && self.store.is_none() && files.is_empty() {
             return text.to_owned();
         }
         let mut parts = text.split(PROGRAM);
         let mut out = parts.next().unwrap_or_default().to_owned();
         for part in parts {
-            let begins = begins_a_word(&out);
+            let command = wrap::command(&format!("{PROGRAM}{part}"));
+            let words: Vec<&str> = wrap::arguments(&command).into_iter().skip(1).map(bare).collect();
+            let verb = if begins_a_word(&out) { verb(&words) } else { None };
             out.push_str(PROGRAM);
-            if begins {
-                out.push_str(&self.options(&format!("{PROGRAM}{part}"), rehearsal));
+            if let Some(verb) = verb {
+                out.push_str(&self.options((verb, &words), rehearsal));
             }
-            out.push_str(part);
+            out.push_str(&match verb.filter(|verb| TAKE_PLANS.contains(verb)) {
+                Some(_) => with_files(part, &words, &files),
+                None => part.to_owned(),
+            });
         }
         out
     }
@@ -130,11 +162,8 @@ impl Whereabouts {
         }
     }
 
-    /// The options that the command at the beginning of a text lacks, each with a space behind it.
-    fn options(&self, text: &str, rehearsal: bool) -> String {
-        let command = wrap::command(text);
-        let words: Vec<&str> = wrap::arguments(&command).into_iter().skip(1).map(bare).collect();
-        let Some(verb) = verb(&words) else { return String::new() };
+    /// The options that a command with these words lacks, each with a space behind it.
+    fn options(&self, (verb, words): (&str, &[&str]), rehearsal: bool) -> String {
         let has = |option: &str| words.iter().any(|word| word.split('=').next() == Some(option));
         let takes = |option: &str| args::takes(verb, option);
         let mut options = Vec::new();
@@ -158,6 +187,16 @@ impl Whereabouts {
         options.extend(store);
         options.iter().map(|option| format!("{option} ")).collect()
     }
+}
+
+/// The same command with the files of plans instead of their names.
+fn with_files(command: &str, words: &[&str], files: &BTreeMap<String, String>) -> String {
+    words.windows(2).fold(command.to_owned(), |text, two| match files.get(two[1]) {
+        Some(file) if !two[0].starts_with('-') => {
+            text.replacen(&format!(" {}", two[1]), &format!(" {file}"), 1)
+        }
+        _ => text,
+    })
 }
 
 /// A word without the punctuation behind it.
@@ -300,6 +339,23 @@ mod tests {
         let said = "drctl ready shop; drctl failover shop; drctl failback shop; drctl status";
         let expected = "drctl --sandbox=region-dark --seed 7 ready shop; drctl --sandbox=region-dark --seed 7 failover shop; drctl --sandbox failback shop; drctl --sandbox status";
         assert_eq!(shown(typed, said), expected);
+    }
+
+    /// No command finds a plan outside the folder of the plans by its name.
+    #[test]
+    fn a_plan_that_only_its_file_names_is_named_by_it() {
+        let at = Whereabouts::usual();
+        at.has_plan("shop", Path::new("own/shop.yaml"));
+        for (said, expected) in [
+            ("run drctl failback shop --to shop.", "run drctl failback own/shop.yaml --to shop."),
+            (
+                "drctl plan show shop, drctl runs show shop",
+                "drctl plan show own/shop.yaml, drctl runs show shop",
+            ),
+        ] {
+            assert_eq!(at.commands(said, false), expected);
+            assert_eq!(at.commands(expected, false), expected);
+        }
     }
 
     #[test]

@@ -196,6 +196,25 @@ fn a_printed_command_names_the_folder_and_the_settings() {
     assert!(hint.contains("drctl -C shop --store s.db runs list "), "{out}");
 }
 
+/// Outside the folder of the plans, no command finds a plan by its name.
+#[test]
+fn a_plan_that_was_named_by_its_file_is_named_so_again() {
+    let dark = ["--sandbox=region-dark", "--waive", "unfenced-promotion", "--accept-data-loss", "5m"];
+    for (file, named) in [("plans/truststream.yaml", "truststream"), ("own/shop.yaml", "own/shop.yaml")] {
+        let folder = Folder::with_plans();
+        std::fs::create_dir(folder.path().join("own")).unwrap();
+        let from = folder.path().join("plans/truststream.yaml");
+        std::fs::rename(from, folder.path().join(file)).unwrap();
+        let begin = ["failover", file, "--to", "us-east-1", "--yes", "--reason", "dark"];
+        let (code, out, err) = folder.run(&[&begin[..], &dark].concat());
+        assert_eq!(code, 5, "{out}{err}");
+        for verb in ["reprotect", "failback"] {
+            let command = format!("drctl --sandbox {verb} {named} --to us-west-2");
+            assert!(out.contains(&command), "{command}: {out}");
+        }
+    }
+}
+
 /// Another scenario has another estate.
 #[test]
 fn a_command_that_looks_at_an_estate_names_its_scenario() {
