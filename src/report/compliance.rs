@@ -208,8 +208,10 @@ pub struct Totals {
     pub counts: Counts,
     /// Runs that succeeded.
     pub good: usize,
-    /// Incidents whose users were not served when the run ended, or are not served yet.
+    /// Incidents that ended, and users were never seen to be served again.
     pub not_recovered: usize,
+    /// Incidents that have not ended, because their run stopped or is in progress, and users are not seen to be served again.
+    pub not_recovered_yet: usize,
     /// Waivers: risks that named people accepted.
     pub waivers: usize,
     /// Runs that promoted a database without a proven fence, by waiver.

@@ -89,8 +89,8 @@ const NOT_APPLICABLE: &str = "not applicable: ";
 /// The text of a recovery time if users were never served again.
 pub const NEVER_RECOVERED: &str = "never recovered";
 
-/// The same while the run is not over: it may still recover.
-pub const NOT_YET: &str = "users are not served yet";
+/// The same for a run that has not ended: users may still be served again.
+pub const NOT_RECOVERED_YET: &str = "not recovered yet";
 
 impl Measured {
     /// A figure without adjustments.

@@ -147,7 +147,7 @@ def verdict(figure, objective):
 
 
 def quantile(samples, share):
-    """By nearest rank; a run that never recovered sorts last. A sample is (never recovered, seconds, -1 if it may be less or 1 if more)."""
+    """By nearest rank; a run that has not recovered sorts last. A sample is (not recovered, seconds, -1 if it may be less or 1 if more)."""
     samples = sorted(samples)
     if not samples:
         return None
@@ -214,7 +214,7 @@ def unprotected(runs):
 runs, drills, told = read()
 groups, by_plan, proofs = {}, {}, {}
 counted = ("runs", "incidents", "drills", "planned", "returns", "read", "tests")
-names = (*counted, "good", "not_recovered", "waivers", "unfenced", "fences_pending", "overrides", "obligations_missed", "without_evidence")
+names = (*counted, "good", "not_recovered", "not_recovered_yet", "waivers", "unfenced", "fences_pending", "overrides", "obligations_missed", "without_evidence")
 total = dict.fromkeys(names, 0)
 tally = lambda: dict.fromkeys(("met", "missed", "not_proven", "not_applicable"), 0)
 verdicts = {name: tally() for name in ("rto", "rpo", "rto_of_incidents", "rpo_of_incidents")}
@@ -252,7 +252,8 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
         kind = "returns"
     total["runs"] += 1
     total[kind] += 1
-    total["not_recovered"] += kind == "incidents" and figures["rto"][3]
+    # Only a run that ended never recovered.
+    total["not_recovered" if end else "not_recovered_yet"] += kind == "incidents" and figures["rto"][3]
     total["waivers"] += len(runbook.get("waivers", [])) + sum(e["kind"] == "waived" for e in events)
     total["unfenced"] += bool(waived)
     total["fences_pending"] += len(waived - fenced)

@@ -239,7 +239,8 @@ fn a_year_of_twelve_applications_adds_up_to_what_another_program_computes() {
     }
     let of = |key: &str| totals[key].as_u64().unwrap();
     assert_eq!((of("runs"), of("incidents"), of("drills"), of("drills_missed")), (61, 25, 12, 4));
-    assert_eq!((of("not_recovered"), of("returns"), of("planned")), (1, 12, 12));
+    assert_eq!((of("not_recovered"), of("not_recovered_yet")), (0, 1), "it is still in progress");
+    assert_eq!((of("returns"), of("planned")), (12, 12));
     assert!(totals["unprotected_s"].as_f64() > Some(1e6) && of("unproven") > 0, "{totals:#}");
     // 24 incidents with four obligations each, and one that is still open and has only updates. Six reviews are late and six missing, six
     // reports are late. Notifications: some were sent, two of them too rarely; the others were not sent by drctl, which is unknown.
@@ -461,6 +462,26 @@ fn a_report_is_never_written_later_than_what_it_knows() {
     for seconds in [&line["rto"]["achieved_s"], &line["not_recovered_s"]] {
         let seconds = seconds.as_f64().unwrap();
         assert!(seconds > 0.0 && seconds < 24.0 * 3_600.0, "no further than its last event: {line:#}");
+    }
+}
+
+/// A run that stopped has not ended: its users may still be served again, so it neither missed its RTO nor never recovered.
+#[test]
+fn an_incident_that_stopped_has_not_recovered_yet() {
+    let folder = Folder::with_plans();
+    let short = ["failover", "truststream", "--sandbox=capacity-short", "--to", "us-east-1", "--yes"];
+    assert_ne!(folder.run(&short).0, 0, "it stops, and is not over");
+    let asked = |format: &str| folder.ok(&["report", "compliance", "--sandbox", "--format", format]);
+    let report = json(&asked("json"));
+    let of = |key: &str| report["totals"][key].as_u64().unwrap();
+    assert_eq!((of("not_recovered"), of("not_recovered_yet")), (0, 1), "{:#}", report["totals"]);
+    let yet = |f: &&Value| f["text"].as_str().unwrap().starts_with("not recovered yet: users were still out");
+    assert_eq!(report["findings"].as_array().unwrap().iter().filter(yet).count(), 1, "{report:#}");
+    let md = asked("md");
+    assert!(md.contains("| Incidents not recovered yet | 1 |"), "{md}");
+    assert!(md.contains("| Incidents that never recovered | 0 |"), "{md}");
+    for format in ["md", "html", "csv"] {
+        assert!(!asked(format).contains("never recovered:"), "{format}");
     }
 }
 

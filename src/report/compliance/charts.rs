@@ -202,8 +202,8 @@ const fn judged(line: &Line, verdict: Verdict) -> Ink {
 fn objectives(report: &Compliance) -> Picture {
     let legend = [
         (Ink::Good, "met"),
-        (Ink::Bad, "missed, or never recovered"),
-        (Ink::Warn, "not proven, or the run is not over or did not succeed"),
+        (Ink::Bad, "missed, or users were not served again"),
+        (Ink::Warn, "not proven, or the run did not succeed"),
         (Ink::Ink, "promised (100 %)"),
         (Ink::Soft, "large: incident, small: drill or move; runs of one time stand side by side"),
     ];
@@ -230,15 +230,15 @@ fn objectives(report: &Compliance) -> Picture {
         ));
         picture.words((LEFT - 8.0, y(share) + 4.0), Anchor::End, (WORDS, Ink::Soft), text);
     }
-    // Users who are not served again have no recovery time, whatever passed until the run ended, or until now.
+    // Users who were not served again have no recovery time, whatever passed until the run ended, or until now.
     let never_at = 25.0;
     picture.words((LEFT - 8.0, never_at + 4.0), Anchor::End, (WORDS, Ink::Soft), "not recovered");
     draw_runs(report, &mut picture, |share| share.map_or(never_at, y));
     picture
 }
 
-/// Draws each run at the place of its share of the objective; `None` if its users are not served again. The worst come first, and get the
-/// best places.
+/// Draws each run at the place of its share of the objective; `None` if users were not served. The worst come first, and get the best
+/// places.
 fn draw_runs(report: &Compliance, picture: &mut Picture, y: impl Fn(Option<f32>) -> f32) {
     let mut taken = Taken::default();
     let mut named = Vec::new();

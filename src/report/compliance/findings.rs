@@ -11,7 +11,7 @@ use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::worst::{Weighed, Weight, worst_first};
 use crate::report::duties::{self, Obligation};
-use crate::report::measured::{NEVER_RECOVERED, NOT_YET};
+use crate::report::words;
 
 /// Drills in the period that did not take place, with the reason.
 pub(super) fn missed<'a>(
@@ -181,14 +181,13 @@ fn of_run(line: &Line) -> Vec<Found> {
         }
         Some(_) => {}
     }
-    if let Some(seconds) = line.not_recovered_s.filter(|_| line.class == Class::Incident) {
-        let (out, at) = (Dur::from_secs_f64(seconds), super::sheet::when(ended.unwrap_or(line.as_of)));
-        let text = match ended {
-            Some(_) => {
-                format!("{NEVER_RECOVERED}: users were still out {out} after the outage began, as of {at}")
-            }
-            None => format!("{NOT_YET}: out for at least {out}, as of {at}"),
-        };
+    let out = line.not_recovered().zip(line.not_recovered_s).filter(|_| line.class == Class::Incident);
+    if let Some((recovered, seconds)) = out {
+        let text = format!(
+            "{recovered}: users were still out {} after the outage began, as of {}",
+            Dur::from_secs_f64(seconds),
+            super::sheet::when(ended.unwrap_or(line.as_of))
+        );
         all.push((Section::Incidents, Blocking, ended.or(began), text));
     }
     let unfenced = line.waived_fences.iter();

@@ -20,8 +20,8 @@ use crate::record::action::Action;
 use crate::record::event::Outcome;
 use crate::record::runbook::Step;
 use crate::report::attainment::{Attainment, attainment};
-use crate::report::measured::Measured;
-use crate::report::{overrides, summary, terms, words};
+use crate::report::measured::{Measured, NEVER_RECOVERED, NOT_RECOVERED_YET};
+use crate::report::{overrides, summary, terms};
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Mode, Status, StepState};
 
@@ -164,6 +164,14 @@ fn what(run: &RunState) -> String {
 fn waivers(run: &RunState, all: &[Waiver]) -> Vec<String> {
     let used = all.iter().filter(|waiver| run.waives_nothing(waiver).is_none());
     used.map(|w| format!("{} by {}: {}", w.subject(&run.created.plan), w.who, w.reason)).collect()
+}
+
+impl Line {
+    /// That users were not served again, in words. Only a run that ended never recovered; any other may still recover.
+    pub(super) fn not_recovered(&self) -> Option<&'static str> {
+        let words = if self.ended_at.is_some() { NEVER_RECOVERED } else { NOT_RECOVERED_YET };
+        self.not_recovered_s.map(|_| words)
+    }
 }
 
 /// How long users had not been served at the end of the run, or until now. A run that another one continues is judged by that one.

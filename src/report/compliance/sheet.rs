@@ -14,7 +14,8 @@ use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
 use crate::model::worst::Weight;
 use crate::report::duties::Obligation;
-use crate::report::measured::{Measured, NEVER_RECOVERED, NOT_YET};
+use crate::report::measured::Measured;
+use crate::report::words;
 
 /// How a text is rated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -240,8 +241,8 @@ fn figures(report: &Compliance) -> Table {
         ("RTO of incidents only", t.rto_of_incidents.words(), t.rto_of_incidents.tone()),
         ("RPO", t.rpo.words(), t.rpo.tone()),
         ("RPO of incidents only", t.rpo_of_incidents.words(), t.rpo_of_incidents.tone()),
-        ("Incidents that never recovered", never.to_string(), tone(never > 0)),
-        ("Incidents in progress whose users are not served yet", yet.to_string(), tone(yet > 0)),
+        ("Incidents that never recovered", t.not_recovered.to_string(), tone(t.not_recovered > 0)),
+        ("Incidents not recovered yet", t.not_recovered_yet.to_string(), tone(t.not_recovered_yet > 0)),
         ("Risks accepted by name (waivers)", t.waivers.to_string(), Tone::Plain),
         (
             "Runs that promoted with a waived fence",
@@ -338,7 +339,7 @@ fn of_figures(f: &Figures) -> [Cell; 3] {
     [plain(f.counts.words()), both(f.rto, &f.rto_s), both(f.rpo, &f.rpo_s)]
 }
 
-const RANKS: &str = "p50 and p95 use the nearest rank. A figure that is unknown has no rank, so p50, p95 and the longest are those of the known figures; the cell counts the others. A run that never recovered, or whose users are not served yet, counts as longer than every run that recovered. A figure that comes from a lower bound is shown as \"at least\", and one from an upper bound as \"at most\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
+const RANKS: &str = "p50 and p95 use the nearest rank. A figure that is unknown has no rank, so p50, p95 and the longest are those of the known figures; the cell counts the others. A run that never recovered, or not yet, counts as longer than every run that did. A figure that comes from a lower bound is shown as \"at least\", and one from an upper bound as \"at most\". The trend is the median of the later half minus the median of the earlier half. A negative trend is an improvement.";
 
 fn tiers(report: &Compliance) -> Table {
     let row = |t: &Group| {
@@ -424,9 +425,8 @@ fn runs(report: &Compliance) -> Table {
         outcome.extend((l.stops > 0).then(|| bit(count(l.stops, "stop"), Tone::Warn)));
         let mut rto = objective(l.rto.as_ref());
         let told = l.rto.as_ref().is_some_and(|rto| rto.never_recovered);
-        if l.not_recovered_s.is_some() && !told {
-            let words = if l.ended_at.is_some() { NEVER_RECOVERED } else { NOT_YET };
-            rto.insert(0, bit(words, Tone::Bad));
+        if let Some(text) = l.not_recovered().filter(|_| !told) {
+            rto.insert(0, bit(text, Tone::Bad));
         }
         let mut rpo = objective(l.rpo.as_ref());
         rpo.extend(l.accepted.iter().map(|(store, accepted)| {
@@ -540,7 +540,7 @@ pub(super) const fn ended_well(line: &Line) -> bool {
     line.ended_at.is_some() && line.good
 }
 
-/// The sort key for the worst first: users who were never served again, other incidents that did not end well, missed objectives, pending
+/// The sort key for the worst first: users who were not served again, other incidents that did not end well, missed objectives, pending
 /// fences, other runs that did not end well, approvals that are late or missing, unproven objectives.
 pub(super) fn badness(line: &Line) -> u8 {
     let verdicts = || [&line.rto, &line.rpo].into_iter().flatten().map(|objective| objective.verdict);

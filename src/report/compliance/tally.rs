@@ -102,12 +102,13 @@ pub(super) fn totals(
 ) -> Totals {
     let all = figures(lines.iter());
     let incidents = figures(lines.iter().filter(|line| line.class == Class::Incident));
+    let waits = |line: &&Line| line.class == Class::Incident && line.not_recovered_s.is_some();
+    let out =
+        |ended: bool| lines.iter().filter(waits).filter(|line| line.ended_at.is_some() == ended).count();
     Totals {
         counts: all.counts,
-        not_recovered: lines
-            .iter()
-            .filter(|line| line.class == Class::Incident && line.not_recovered_s.is_some())
-            .count(),
+        not_recovered: out(true),
+        not_recovered_yet: out(false),
         waivers: lines.iter().map(|line| line.waivers.len()).sum(),
         unfenced: lines.iter().filter(|line| !line.waived_fences.is_empty()).count(),
         fences_pending: lines.iter().map(|line| line.fences_pending).sum(),
