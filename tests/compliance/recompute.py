@@ -148,12 +148,14 @@ def verdict(figure, objective):
 
 def quantile(samples, share):
     """By nearest rank; a run that has not recovered sorts last. A sample is (not recovered, seconds, -1 if it may be less or 1 if more)."""
-    samples = sorted(samples)
     if not samples:
         return None
     at = max(0, math.ceil(len(samples) * share) - 1)
-    never, seconds, _ = samples[at]
-    more, less = any(b > 0 for *_, b in samples[: at + 1]), any(b < 0 for *_, b in samples[at:])
+    ranked = lambda real: sorted((never, real(seconds, bound)) for never, seconds, bound in samples)[at]
+    never, seconds = found = ranked(lambda seconds, bound: seconds)
+    # The least and the most that this rank can be, if bounds are replaced by the least and the most that they can be.
+    less = ranked(lambda seconds, bound: 0 if bound < 0 else seconds) < found
+    more = ranked(lambda seconds, bound: math.inf if bound > 0 else seconds) > found
     return {"seconds": seconds, "at_least": more, "at_most": less, "not_recovered": never}
 
 

@@ -1,5 +1,6 @@
 //! Periods without a proof or a standby, the state at the end of each month, and statistics.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -161,13 +162,19 @@ impl Sample {
         Self { seconds, basis: Basis::LowerBound, never: true }
     }
 
-    /// The order of figures of the same length: those that may be less come first.
-    fn bound(&self) -> u8 {
-        match self.basis {
-            Basis::UpperBound => 0,
-            Basis::LowerBound => 2,
-            Basis::Measured | Basis::Unknown | Basis::NotApplicable => 1,
-        }
+    /// The same with the least that it can be: an upper bound may really be zero.
+    fn least(self) -> Self {
+        if self.basis == Basis::UpperBound { Self { seconds: 0.0, ..self } } else { self }
+    }
+
+    /// The same with the most that it can be: a lower bound has no end.
+    fn most(self) -> Self {
+        if self.basis == Basis::LowerBound { Self { seconds: f64::INFINITY, ..self } } else { self }
+    }
+
+    /// Shorter first. Users who were not served again come after all others.
+    fn order(&self, other: &Self) -> Ordering {
+        self.never.cmp(&other.never).then(self.seconds.total_cmp(&other.seconds))
     }
 }
 
@@ -176,9 +183,9 @@ impl Sample {
 pub struct Rank {
     /// The value in seconds.
     pub seconds: f64,
-    /// Whether it may be more: a sample up to this rank is only a lower bound.
+    /// Whether it may be more, because samples are only lower bounds.
     pub at_least: bool,
-    /// Whether it may be less: a sample from this rank on is only an upper bound.
+    /// Whether it may be less, because samples are only upper bounds.
     pub at_most: bool,
     /// Whether users had not been served again by then.
     pub not_recovered: bool,
@@ -231,24 +238,24 @@ impl Statistics {
     }
 }
 
-/// By nearest rank. Runs that never recovered rank after all others.
+/// By nearest rank. Runs that have not recovered rank after all others.
 fn rank(samples: &[Sample], share: f64) -> Option<Rank> {
-    let mut sorted = samples.to_vec();
-    let order = |a: &Sample, b: &Sample| {
-        a.never.cmp(&b.never).then(a.seconds.total_cmp(&b.seconds)).then(a.bound().cmp(&b.bound()))
-    };
-    sorted.sort_by(order);
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         clippy::cast_precision_loss,
         reason = "nobody counts to 2^53 here"
     )]
-    let at = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
-    let found = sorted.get(at)?;
-    let at_least = sorted[..=at].iter().any(|sample| sample.basis == Basis::LowerBound);
-    // One that is shorter than it looks would move the others up, so that a shorter one had this rank.
-    let at_most = sorted[at..].iter().any(|sample| sample.basis == Basis::UpperBound);
+    let at = ((samples.len() as f64 * share).ceil() as usize).saturating_sub(1);
+    let ranked = |real: fn(Sample) -> Sample| {
+        let mut sorted: Vec<Sample> = samples.iter().copied().map(real).collect();
+        sorted.sort_by(Sample::order);
+        sorted.get(at).copied()
+    };
+    let found = ranked(|sample| sample)?;
+    // One that is shorter than it looks may move the others up, so that a shorter one had this rank; the same for a longer one.
+    let at_most = ranked(Sample::least)?.order(&found).is_lt();
+    let at_least = ranked(Sample::most)?.order(&found).is_gt();
     Some(Rank { seconds: found.seconds, at_least, at_most, not_recovered: found.never })
 }
 
@@ -300,6 +307,10 @@ mod tests {
         assert_eq!(whole.trend, None, "the median of the later half may be less");
         let longest = Statistics::of(&[took(10.0), of(91.04, Basis::UpperBound)]);
         assert_eq!(words(longest.max), "at most 1m 32s", "a bound is not rounded down");
+        let exact = [took(0.0), took(0.0), took(0.0), of(104.7, Basis::UpperBound)];
+        assert_eq!(words(Statistics::of(&exact).p50), "0s", "nothing is less than a measured zero");
+        let most = [took(30.0), took(30.0), of(90.0, Basis::UpperBound)];
+        assert_eq!(words(Statistics::of(&most).p50), "30s", "it stays, even if the 90s are really 0s");
         let alike = [took(30.0), of(30.0, Basis::LowerBound), of(30.0, Basis::UpperBound)];
         assert_eq!(words(Statistics::of(&alike).p50), "30s", "one of the three is exact");
         let both = Statistics::of(&[of(10.0, Basis::LowerBound), of(30.0, Basis::UpperBound)]);
