@@ -36,6 +36,8 @@ fn the_status_of_a_recovery_that_stopped_says_that_nobody_can_write_and_users_ar
     for words in ["  users  ", "but no server", "fenced in"] {
         assert!(!status.contains(words), "{words}: {status}");
     }
+    // Nodes in both sites say nothing about where the application is active, but a reader wants to know where they are.
+    assert!(status.contains("    nodes                us-east-1 and us-west-2"), "{status}");
 }
 
 #[test]

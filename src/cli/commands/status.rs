@@ -299,15 +299,9 @@ fn show(
         Protection::Unknown(why) => p.paint(YELLOW, &format!("unknown: {why}")),
     };
     p.line(&format!("  protection  {word}"));
-    for (component, vote) in active::votes(plan, seen, now) {
-        let writers = plan.components.get(&component).map(|c| active::live_writers(plan, seen, c));
-        let site = match writers.filter(|writers| writers.len() > 1) {
-            Some(all) => all.iter().map(SiteName::as_str).collect::<Vec<_>>().join(" and "),
-            None => vote.site.to_string(),
-        };
-        let age =
-            if vote.age.millis() > 0 { format!(" (last known, {} ago)", vote.age) } else { String::new() };
-        p.line(&p.paint(DIM, &format!("    {component:<20} {site}{age}")));
+    for (component, sites) in active::sites(plan, seen, now) {
+        let sites: Vec<_> = sites.iter().map(ToString::to_string).collect();
+        p.line(&p.paint(DIM, &format!("    {component:<20} {}", sites.join(" and "))));
     }
     for (component, site) in &fenced {
         let component = component.as_str();
