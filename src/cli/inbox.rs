@@ -41,6 +41,7 @@ pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, CliErro
     if paused && before.halted.is_some() {
         state.mode.clone_from(&before.mode);
     }
+    state.unread = state.people.len().saturating_sub(before.people.len());
     Ok(state)
 }
 

@@ -14,6 +14,7 @@ use crate::inventory::Observation;
 use crate::journal::{InboxEntry, Release};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::{Called, Operation, Target};
+use crate::model::plain;
 use crate::model::properties::Looks;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::{Recorder, Sample};
@@ -572,7 +573,7 @@ impl<'a> Driver<'a> {
             let left: Vec<_> = left.iter().map(|effect| effect.words(self.state())).collect();
             let reason = match left.is_empty() {
                 true => reason,
-                false => format!("{reason}. STILL IN DOUBT: {}", left.join("; ")),
+                false => format!("{}. STILL IN DOUBT: {}", plain::clause(&reason), left.join("; ")),
             };
             self.push(EventKind::Halted { reason })?;
             self.write().await?;

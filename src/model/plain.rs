@@ -84,6 +84,11 @@ const fn instead(c: char) -> char {
     }
 }
 
+/// Text of others without its full stop, so that a sentence can go on after it, or end.
+pub fn clause(text: &str) -> &str {
+    text.trim_end().trim_end_matches('.')
+}
+
 /// Text as one line of harmless characters.
 pub fn line(text: &str) -> String {
     text.chars().map(|c| if acts(c) { instead(c) } else { c }).collect()
@@ -203,4 +208,15 @@ pub fn cell(text: &str) -> String {
     let formula = text.trim_start().starts_with(['=', '+', '-', '@']);
     let text = if formula { format!("'{text}") } else { text };
     if text.contains([',', '"', '\'']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clause;
+
+    #[test]
+    fn a_sentence_has_one_full_stop() {
+        assert_eq!(format!("{}. Then", clause("Try another zone. ")), "Try another zone. Then");
+        assert_eq!(clause("sg-1 is attached"), "sg-1 is attached");
+    }
 }

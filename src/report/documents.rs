@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::said;
 use super::summary::RunReport;
 use crate::model::plain::{self, line};
 use crate::model::time::Timestamp;
@@ -341,7 +342,8 @@ impl DocumentContext<'_> {
         });
         let stops = r.stops.iter().map(|stop| {
             let decided = stop.decision.map_or("nobody decided".to_owned(), |d| format!("decided to {d}"));
-            known("Stop", format!("{} at {}: {}; {decided}", stop.step, stop.at, stop.reason))
+            let waits = if stop.waits { said::WAITS } else { "" };
+            known("Stop", format!("{} at {}: {}; {decided}{waits}", stop.step, stop.at, stop.reason))
         });
         vec![
             part(

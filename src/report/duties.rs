@@ -222,6 +222,9 @@ pub struct Stop {
     pub decided_at: Option<Timestamp>,
     /// The reason for the decision.
     pub why: Option<String>,
+    /// Whether the decision waits in the store, because no process of the run has read it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub waits: bool,
     /// Earlier decisions; the last one counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Decided>,
@@ -259,6 +262,7 @@ pub fn stops(state: &RunState) -> Vec<Stop> {
             by: answer.map(|answer| answer.who.clone()),
             decided_at: answer.map(|answer| answer.at),
             why: answer.and_then(|answer| answer.reason.clone()),
+            waits: answer.is_some_and(|answer| state.is_unread(&answer.who, answer.at)),
         }
     };
     state.attention.stops.iter().map(stop).collect()

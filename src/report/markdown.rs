@@ -103,7 +103,7 @@ None.{% endif %}
 
 {% if r.stops %}## Stops
 {% for s in r.stops %}
-- {{ s.at }}: `{{ (s.step) | code }}` failed: {{ s.reason }}. {% for e in s.earlier %}{{ e.by.who }}{% if not e.by.signature %} (unsigned){% endif %} decided at {{ e.decided_at }}: {{ e.decision | replace('_', ' ') }}{% if e.why %}: {{ e.why }}{% endif %}; then {% endfor %}{% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why }}{% endif %}.{% else %}**Nobody has decided how to continue.**{% endif %}{% endfor %}
+- {{ s.at }}: `{{ (s.step) | code }}` failed: {{ s.reason | trim('.') }}. {% for e in s.earlier %}{{ e.by.who }}{% if not e.by.signature %} (unsigned){% endif %} decided at {{ e.decided_at }}: {{ e.decision | replace('_', ' ') }}{% if e.why %}: {{ e.why }}{% endif %}; then {% endfor %}{% if s.decision %}{{ s.by.who }}{% if not s.by.signature %} (unsigned){% endif %} decided at {{ s.decided_at }}: {{ s.decision | replace('_', ' ') }}{% if s.why %}: {{ s.why | trim('.') }}{% endif %}{% if s.waits %} (waits until a process of the run reads it){% endif %}.{% else %}**Nobody has decided how to continue.**{% endif %}{% endfor %}
 
 {% endif %}{% if r.debts %}## After the end: open items
 

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
-use crate::record::event::EventKind;
+use crate::record::event::{Event, EventKind};
 use crate::run::RunState;
 
 /// One statement of a person.
@@ -30,15 +30,34 @@ impl Said {
     }
 }
 
+/// What follows a statement that is stored, but that no process of the run has read.
+pub const WAITS: &str = " (waits until a process of the run reads it)";
+
+/// The end of the text of a statement.
+pub(super) fn waits(state: &RunState, who: &Person, at: Timestamp) -> &'static str {
+    if state.is_unread(who, at) { WAITS } else { "" }
+}
+
+/// Decisions about stops, and rejections, of a run that is not over. They say how it may continue.
+pub fn deciding(state: &RunState) -> Vec<Said> {
+    let decides = |event: &&Event| {
+        matches!(event.what, EventKind::Rejected { .. } | EventKind::Acknowledged { decision: Some(_), .. })
+    };
+    let events = state.people.iter().filter(decides).filter(|_| !state.finished());
+    events.filter_map(|event| said(state, event)).collect()
+}
+
 /// All of them. Waivers, overrides and steps that people skipped or did are listed with what became of them.
 pub fn of(state: &RunState) -> Vec<Said> {
-    let said = |at: Timestamp, what: &EventKind| {
-        let (who, text) = words(what)?;
-        let operator = state.created.authority.operators.get(&who.who);
-        let roles = operator.map(|of| of.roles.iter().cloned().collect()).unwrap_or_default();
-        Some(Said { at, who: who.clone(), roles, text })
-    };
-    state.people.iter().filter_map(|event| said(event.at, &event.what)).collect()
+    state.people.iter().filter_map(|event| said(state, event)).collect()
+}
+
+fn said(state: &RunState, event: &Event) -> Option<Said> {
+    let (who, text) = words(&event.what)?;
+    let operator = state.created.authority.operators.get(&who.who);
+    let roles = operator.map(|of| of.roles.iter().cloned().collect()).unwrap_or_default();
+    let text = format!("{text}{}", waits(state, who, event.at));
+    Some(Said { at: event.at, who: who.clone(), roles, text })
 }
 
 fn words(what: &EventKind) -> Option<(&Person, String)> {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::said::waits;
 use crate::model::ids::StepId;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
@@ -43,7 +44,7 @@ pub fn of(state: &RunState) -> Vec<ByPeople> {
             at: by.at,
             who: by.who.clone(),
             reason: by.reason.clone(),
-            text: format!("{step} {what} by {} at {}{why}", by.who, by.at),
+            text: format!("{step} {what} by {} at {}{why}{}", by.who, by.at, waits(state, &by.who, by.at)),
         }
     };
     let all = state.runbook.steps.iter().zip(&state.steps);

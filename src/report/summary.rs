@@ -21,6 +21,7 @@ use crate::model::evidence::Under;
 use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
 use crate::model::intent::{Drill, Intent};
 use crate::model::measure::Figure;
+use crate::model::plain;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
 use crate::record::action::Action;
@@ -478,5 +479,5 @@ fn error(state: &RunState) -> Option<ReportError> {
         _ if state.runbook.intent == Intent::Restore => ("halted", restore_hint(state, &resume(""))),
         _ => ("halted", format!("correct the cause, then {}", resume(""))),
     };
-    Some(ReportError { code: code.to_owned(), hint: format!("{halted}. Next: {next}") })
+    Some(ReportError { code: code.to_owned(), hint: format!("{}. Next: {next}", plain::clause(&halted)) })
 }

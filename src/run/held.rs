@@ -12,6 +12,7 @@ use super::state::{Adoption, Mode, RunState, Status};
 use crate::inventory::Observation;
 use crate::kinds::{Operation, State, Target};
 use crate::model::ids::{ComponentName, Digest};
+use crate::model::plain;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 use crate::planner::refusal::flag;
@@ -198,7 +199,7 @@ pub(super) fn withdrawal(
     match guard.as_ref().zip(seen).map(|(guard, seen)| (guard, seen, read(guard, seen))) {
         // Its failure is in the journal already.
         Some((_, _, Reading::Lost(why))) if work.status.settled() => {
-            failed(format!("{why}. Another run may have promoted the server"))
+            failed(format!("{}. Another run may have promoted the server", plain::clause(&why)))
         }
         Some((guard, seen, Reading::Unread(why))) if !waived(state, guard) => {
             let asked = state.attention.questions.get(&step).and_then(|question| question.since);

@@ -8,6 +8,7 @@ use crate::kinds::Operation;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::promotion::Promote;
 use crate::model::ids::StepId;
+use crate::model::plain;
 use crate::model::properties::InDoubt;
 use crate::model::time::Timestamp;
 use crate::record::action::{Action, Undo};
@@ -59,7 +60,9 @@ impl Outstanding {
             None => ", and the old primary is not fenced",
         };
         let failed = match &state.steps[self.position].withdrawal {
-            Some(Withdrawal::Failed(why)) => format!("drctl could not withdraw the request: {why}. "),
+            Some(Withdrawal::Failed(why)) => {
+                format!("drctl could not withdraw the request: {}. ", plain::clause(why))
+            }
             _ => String::new(),
         };
         let withdraw = match db.engine {

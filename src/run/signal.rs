@@ -6,6 +6,7 @@ use super::state::{Mode, RunState, Status, StepState};
 use crate::kinds::{Called, Operation};
 use crate::model::duty::{Decision, Duty};
 use crate::model::ids::{Digest, StepId};
+use crate::model::plain;
 use crate::model::properties::Moves;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver, one_line};
@@ -153,7 +154,7 @@ pub(super) fn unanswered(state: &RunState) -> String {
     let more = " --decide fix-forward --reason \"what was put right\"";
     let fix = state.created.command("ack", more);
     let Some(stop) = state.attention.stops.last() else { return fix };
-    let about = format!("{} at {}: {}", stop.step, stop.at, one_line(&stop.reason));
+    let about = format!("{} at {}: {}", stop.step, stop.at, plain::clause(&one_line(&stop.reason)));
     match stop.answer() {
         None => format!("the run stopped at {about}. A named person must decide first: {fix}"),
         Some(answer) => format!(

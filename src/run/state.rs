@@ -330,6 +330,8 @@ pub struct RunState {
     pub statements_read: BTreeSet<Digest>,
     /// What people said and did, in order.
     pub people: Vec<Event>,
+    /// How many of the last of these wait in the store: no process of the run has read them. Zero in the journal of a run.
+    pub unread: usize,
     /// True once the person who cancelled it saw that another run holds its guard.
     pub displaced: bool,
     /// Why the last process stopped, if it recorded that.
@@ -421,6 +423,7 @@ impl RunState {
             said: BTreeSet::new(),
             statements_read: BTreeSet::new(),
             people: Vec::new(),
+            unread: 0,
             displaced: false,
             halted: None,
             answered: BTreeMap::new(),

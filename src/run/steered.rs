@@ -1,9 +1,10 @@
 //! The earlier results of a step, and what people did with it. Retries do not clear them.
 
-use super::state::StepState;
+use super::signal::person_of;
+use super::state::{RunState, StepState};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
-use crate::record::event::EventKind;
+use crate::record::event::{Event, EventKind};
 
 /// What a person did with a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +55,20 @@ impl Past {
             }
             _ => {}
         }
+    }
+}
+
+impl RunState {
+    /// Whether a statement of this person and time waits in the store, and no process of the run has read it.
+    pub fn is_unread(&self, who: &Person, at: Timestamp) -> bool {
+        let said = |event: &Event| {
+            let by = match &event.what {
+                EventKind::Resumed { who } => Some(who),
+                what => person_of(what),
+            };
+            event.at == at && by == Some(who)
+        };
+        self.people.iter().rev().take(self.unread).any(said)
     }
 }
 

@@ -4,7 +4,7 @@ use super::approval;
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status, StepState};
-use super::stopped::Answer;
+use super::stopped::{Answer, Stopped};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Called, Operation};
 use crate::model::duty::Decision;
@@ -226,6 +226,16 @@ impl RunState {
             true => way(close, "closes the run; everything stays as it is"),
             false => way(close, &self.called_off().words()),
         });
+        self.decided_first(ways)
+    }
+
+    /// If a person decided to undo the run, the cancel comes first. It is the last of these ways.
+    fn decided_first(&self, mut ways: Vec<Way>) -> Vec<Way> {
+        let answer = self.attention.stops.last().and_then(Stopped::answer);
+        let back = answer.filter(|of| of.decision == Decision::TakeBack && self.mode != Mode::Cancelling);
+        if let Some((answer, close)) = back.and_then(|answer| Some((answer, ways.pop()?))) {
+            ways.insert(0, Way { means: format!("as {} decided: {}", answer.who, close.means), ..close });
+        }
         ways
     }
 

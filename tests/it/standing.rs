@@ -40,6 +40,34 @@ fn the_status_of_a_recovery_that_stopped_says_that_nobody_can_write_and_users_ar
     assert!(status.contains("    nodes                us-east-1 and us-west-2"), "{status}");
 }
 
+/// A decision that no process has read yet counts for resume, so every screen and report shows it, and the way that it means comes first.
+#[test]
+fn a_decision_that_waits_is_on_the_screen_and_in_the_report() {
+    let folder = Folder::with_plans();
+    folder.run(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox=capacity-short"]);
+    let (run, waits) = ("sandbox-starter-failover-s1-1", "(waits until a process of the run reads it)");
+    // What follows a statement that waits has to wait, too.
+    folder.ok(&["runs", "skip", run, "scale.nodes", "--reason", "carry on", "--sandbox"]);
+    folder.ok(&["ack", run, "--decide", "take-back", "--reason", "no, go back.", "--sandbox"]);
+    let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
+    assert!(shown.contains(&format!(": carry on {waits}")), "{shown}");
+    assert!(shown.contains(&format!("decided on take-back: no, go back. {waits}")), "{shown}");
+    let (_, ways) = shown.split_once("  ways on\n").unwrap();
+    assert!(ways.starts_with(&format!("    drctl runs cancel {run} ")), "{ways}");
+    let report = |format: &str| folder.ok(&["report", "run", run, "--sandbox", "--format", format]);
+    let md = report("md");
+    assert!(md.contains(&format!("decided on take-back: no, go back. {waits}")), "{md}");
+    assert!(
+        md.contains(&format!(": take back: no, go back {waits}.")) && !md.contains("Nobody has decided"),
+        "{md}"
+    );
+    assert!(!md.contains(".. "), "each sentence has one full stop: {md}");
+    assert!(report("html").contains(waits));
+    assert_eq!(json(&report("json"))["stops"][0]["waits"], true);
+    folder.run(&["runs", "cancel", run, "--reason", "enough", "--sandbox", "--yes"]);
+    assert!(!report("md").contains(waits), "a process has read it");
+}
+
 #[test]
 fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_alone() {
     let folder = Folder::with_plans();

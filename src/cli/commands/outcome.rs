@@ -18,7 +18,7 @@ use crate::record::runbook::ProbeRole;
 use crate::report::afterwards::looks;
 use crate::report::attainment::attainment;
 use crate::report::measured::Measured;
-use crate::report::{RunReport, summary};
+use crate::report::{RunReport, said, summary};
 use crate::run::state::{Mode, Status};
 use crate::run::{RunState, Stop};
 
@@ -165,6 +165,9 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     }
     copies(p, &report);
     protection(p, &report, state);
+    for said in said::deciding(state) {
+        p.line(&p.paint(YELLOW, &format!("  decided  {}", said.words())));
+    }
     people(p, &report, &state.created.plan);
     truth(p, &report, told);
     for note in &report.notes {

@@ -7,7 +7,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{exit, notifier, now, uploads};
+use crate::cli::{exit, inbox, notifier, now, uploads};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::plain;
@@ -66,7 +66,8 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
     let run = crate::cli::run_names::read(&store, run)?;
     let records = store.read(&run)?;
     store.check_head(&run, &records)?;
-    let state = create::replay(&run, &records)?;
+    // What people decided counts, also while no process of the run has read it.
+    let state = inbox::read(&store, create::replay(&run, &records)?)?;
     let mut report = summary::report(&state, state.last_at);
     report.from_file = store.imported()?.waiting.contains_key(&run);
     if let Err(e) = store.may_act(&run) {

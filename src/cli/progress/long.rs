@@ -1,7 +1,7 @@
 //! A step that takes much longer than expected: why, and what a person can do before its timeout.
 
 use crate::model::ids::StepId;
-use crate::model::plain::line;
+use crate::model::plain::{clause, line};
 use crate::model::time::{Dur, Timestamp};
 use crate::run::RunState;
 
@@ -33,5 +33,6 @@ pub fn called_out(
         true => "drctl keeps waiting. To act now:".to_owned(),
         false => format!("drctl waits until {}. To act before that:", ends.clock()),
     };
+    let why = clause(why);
     Some((line(&format!("{step} is not done after {after}: {why}. {then}")), ways))
 }
