@@ -12,6 +12,7 @@ use crate::model::intent::{Drill, Intent};
 use crate::record::action::{Action, Check};
 use crate::record::runbook::Phase;
 use crate::run::RunState;
+use crate::run::state::Work;
 
 /// A pair of buckets. The RPO does not include it, because a sample proves nothing about other objects.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
@@ -26,7 +27,7 @@ pub struct BucketReport {
     pub found: Vec<String>,
 }
 
-/// The pairs of buckets that a run observed, if it moved anything. `kept_out`: whether every fence was proven.
+/// The pairs of buckets that a run observed, if it moved anything. `kept_out`: whether every fence is proven.
 pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketReport> {
     let mut all: BTreeMap<ComponentName, BucketReport> = BTreeMap::new();
     let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
@@ -56,7 +57,7 @@ pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketRep
                     || at.work.reason.clone().unwrap_or_else(|| "the run did not reach this step".to_owned());
                 let text =
                     found.as_ref().map_or_else(|| format!("not compared: {}", why()), ToString::to_string);
-                let writers = if kept_out || found.is_none() {
+                let writers = if kept_out || found.is_none() || kept_out_then(state, &at.work) {
                     ""
                 } else {
                     "; nothing shows that writers were stopped"
@@ -73,6 +74,21 @@ pub fn of(state: &RunState, kept_out: bool) -> BTreeMap<ComponentName, BucketRep
         report.found.push("not compared: the source did not answer when drctl planned the run".to_owned());
     }
     all
+}
+
+/// Whether a fence of every fenced component was proven before a step started, and not lifted before it ended. Later it may be lifted.
+fn kept_out_then(state: &RunState, compared: &Work) -> bool {
+    let Some((began, ended)) = compared.started_at.zip(compared.ended_at) else { return false };
+    let mut held: BTreeMap<&ComponentName, bool> = BTreeMap::new();
+    for (step, at) in state.runbook.steps.iter().zip(&state.steps) {
+        let Action::Op(Operation::Fence(fence)) = &step.action else { continue };
+        let proven = at.facts.iter().any(|fact| matches!(fact, Fact::Fenced { .. }));
+        let before = proven && at.work.ended_at.is_some_and(|proven| proven <= began);
+        let lifted = at.undo.as_ref().and_then(|undo| undo.started_at).into_iter().chain(at.undo_asked).min();
+        *held.entry(&fence.db.component).or_default() |=
+            before && lifted.is_none_or(|lifted| lifted >= ended);
+    }
+    !held.is_empty() && held.into_values().all(|held| held)
 }
 
 fn arriving(target: &Target, facts: &[Fact]) -> Option<Vec<Arriving>> {

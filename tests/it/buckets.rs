@@ -161,3 +161,18 @@ fn a_plan_with_buckets_fits_the_schema() {
     let errors: Vec<_> = validator.iter_errors(&value).map(|e| e.to_string()).collect();
     assert!(errors.is_empty(), "{errors:?}");
 }
+
+/// What the comparison showed does not change because a later cancel lifts the fence.
+#[test]
+fn a_cancel_does_not_change_what_the_comparison_showed() {
+    let folder = folder();
+    let (code, before) = ran(&folder, "failover", &["replica-lagging"]);
+    assert_ne!(code, 0);
+    let run = before["run_id"].as_str().unwrap();
+    let found = &before["buckets"]["uploads"]["found"];
+    assert!(found[0].as_str().unwrap().starts_with("compared 10 of 1000 objects"), "{found:#}");
+    folder.run(&["runs", "cancel", run, "--reason", "enough", "--sandbox", "--yes"]);
+    let after = json(&rendered(&folder, &before, "json"));
+    assert_eq!((&after["outcome"], &after["fence"]["state"]), (&"cancelled".into(), &"lifted".into()));
+    assert_eq!(&after["buckets"]["uploads"]["found"], found, "the fence was proven at that time: {after:#}");
+}
