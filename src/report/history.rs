@@ -176,9 +176,12 @@ impl History {
         all.map(Vec::as_slice).filter(|took| took.len() >= ENOUGH && self.step(runbook, step).is_none())
     }
 
-    /// How much longer than usual a step in progress takes.
+    /// How much longer than usual a step in progress takes. Nobody measured how long its undo usually takes.
     pub fn late(&self, state: &RunState, step: &StepId, now: Timestamp) -> Option<Beyond> {
         let at = state.runbook.steps.iter().position(|s| s.id == *step)?;
+        if state.steps[at].taken_back() || state.steps[at].work.status.settled() {
+            return None;
+        }
         let since = now.since(state.by_this_clock(state.steps[at].work.started_at?));
         let took = self.step(&state.runbook, &state.runbook.steps[at])?;
         let longest = took.last()?;

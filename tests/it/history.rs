@@ -4,7 +4,7 @@ use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::planner::critical_path;
-use drctl::record::event::{Event, EventKind};
+use drctl::record::event::{Direction, Event, EventKind};
 use drctl::report::history::{History, Late, MATTERS, quantile};
 use drctl::run::RunState;
 
@@ -138,6 +138,21 @@ fn a_step_that_takes_longer_than_it_did_is_called_out_and_then_stalled() {
     );
     let before = RunState::fold(&all[..1]).unwrap();
     assert_eq!(history.late(&before, &step, began + Dur::mins(60)), None, "it has not begun");
+}
+
+/// An undo has its own duration. It says nothing about the step, which began long before.
+#[test]
+fn an_undo_is_not_compared_with_its_step() {
+    let history = History::of(&states("region-lost", 1..7));
+    let rig = Rig::new(truststream(), "replica-lagging", 1);
+    let done = rig.rehearse().unwrap();
+    let (closed, _) = rig.cancel(&done.records, &done.notes, None);
+    let step = StepId::new("fence.db.security_group");
+    let undone = |what: &EventKind| matches!(what, EventKind::CallIntended { step: s, direction: Direction::Undo, .. } if *s == step);
+    let (state, began) = up_to(&events(&closed), undone);
+    let started = state.steps[state.position(&step).unwrap()].work.started_at.unwrap();
+    assert!(began.since(started) > Dur::secs(30), "the fence was set long before");
+    assert_eq!(history.late(&state, &step, began + Dur::mins(60)), None);
 }
 
 #[test]
