@@ -1,6 +1,6 @@
 //! The duration of a runbook: the longest path through its steps, expected and worst.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::Operation;
 use crate::kinds::aws::route53::Answers;
@@ -19,6 +19,24 @@ pub struct CriticalPath {
     pub expected: Dur,
     /// The longest path by timeouts, which may be a different one.
     pub worst: Dur,
+    /// How long of each users are not served, in a planned move: they are served until it fences. In other runs they wait all the time.
+    pub users: Option<(Dur, Dur)>,
+}
+
+/// How long a run takes until users are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Served {
+    /// From its start.
+    pub after: Dur,
+    /// The part of it in which users are not served, in a planned move.
+    pub users: Option<Dur>,
+}
+
+impl Served {
+    /// How long users wait for the run.
+    pub fn wait(&self) -> Dur {
+        self.users.unwrap_or(self.after)
+    }
 }
 
 /// The longest path until users are served again, without the watch. A reprotect serves nobody and ends with its last step.
@@ -26,11 +44,12 @@ pub fn critical(runbook: &Runbook) -> CriticalPath {
     // In the expected case the first fence method is proven; in the worst case drctl tries every method.
     let (expected, steps) = longest(runbook, |s| s.estimate.expected_ms, first_rung);
     let (worst, _) = longest(runbook, worst_of, |_| true);
-    CriticalPath { steps, expected, worst }
+    let users = expected.users.zip(worst.users);
+    CriticalPath { steps, expected: expected.after, worst: worst.after, users }
 }
 
 /// The time until users are served, for given durations of the steps and if the first method of each fence is proven.
-pub fn served_after(runbook: &Runbook, took: impl Fn(&Step) -> Dur) -> Dur {
+pub fn served(runbook: &Runbook, took: impl Fn(&Step) -> Dur) -> Served {
     longest(runbook, took, first_rung).0
 }
 
@@ -64,6 +83,21 @@ fn serves(runbook: &Runbook, step: &Step) -> bool {
     step.phase < Phase::Protect || (step.phase == Phase::Watch && lets_go)
 }
 
+/// The steps that count for that time: those that serve users, and whatever these wait for. If a failback first makes a standby, that is
+/// part of it, although a standby normally comes after users are served.
+fn counted(runbook: &Runbook) -> BTreeSet<&StepId> {
+    let mut counted: BTreeSet<&StepId> = BTreeSet::new();
+    let mut needed: BTreeSet<&StepId> = BTreeSet::new();
+    // In a runbook, steps come after those that they need.
+    for step in runbook.steps.iter().rev().filter(|s| !s.background && !keeps_nobody(s)) {
+        if serves(runbook, step) || needed.contains(&step.id) {
+            counted.insert(&step.id);
+            needed.extend(step.needs.iter().map(|need| &need.step));
+        }
+    }
+    counted
+}
+
 /// How long resolvers keep the answer that a switch replaced, if no step checks the resolvers.
 fn unasked(runbook: &Runbook, step: &Step) -> Dur {
     let Action::Op(Operation::Switch(switch)) = &step.action else { return Dur::ZERO };
@@ -84,19 +118,25 @@ fn longest(
     runbook: &Runbook,
     cost: impl Fn(&Step) -> Dur,
     rung: impl Fn(&Step) -> bool,
-) -> (Dur, Vec<StepId>) {
+) -> (Served, Vec<StepId>) {
+    let planned = matches!(runbook.intent, Intent::Switchover | Intent::Failback);
     let mut ends: BTreeMap<&StepId, (Dur, Option<&StepId>)> = BTreeMap::new();
-    for step in runbook.steps.iter().filter(|s| !s.background && serves(runbook, s) && !keeps_nobody(s)) {
+    let mut out_from: Option<Dur> = None;
+    let counted = counted(runbook);
+    for step in runbook.steps.iter().filter(|s| counted.contains(&s.id)) {
         let waits =
             step.needs.iter().map(|n| &n.step).chain(rungs(runbook, step).filter(|s| rung(s)).map(|s| &s.id));
         let before = waits.filter_map(|id| ends.get(id).map(|(d, _)| (*d, id))).max_by_key(|(d, _)| *d);
         let (start, from) = before.map_or((Dur::ZERO, None), |(d, id)| (d, Some(id)));
+        if planned && (Phase::Fence..Phase::Protect).contains(&step.phase) {
+            out_from = Some(out_from.map_or(start, |began| began.min(start)));
+        }
         ends.insert(&step.id, (start.plus(cost(step)), from));
     }
     let kept = |step: &Step| if cost(step) == Dur::ZERO { Dur::ZERO } else { unasked(runbook, step) };
     let served = runbook.steps.iter().filter_map(|s| Some((ends.get(&s.id)?.0.plus(kept(s)), &s.id)));
     let Some((total, last)) = served.max_by_key(|(d, _)| *d) else {
-        return (Dur::ZERO, Vec::new());
+        return (Served { after: Dur::ZERO, users: None }, Vec::new());
     };
     let mut path = vec![last.clone()];
     let mut at = last;
@@ -105,7 +145,8 @@ fn longest(
         at = from;
     }
     path.reverse();
-    (total, path)
+    let users = out_from.map(|began| Dur(total.millis().saturating_sub(began.millis())));
+    (Served { after: total, users }, path)
 }
 
 /// The fence methods that a fence gate waits for, although it needs none of them in particular.

@@ -108,6 +108,12 @@ pub struct Prediction {
     pub p50_ms: Dur,
     /// The 95th percentile of the duration.
     pub p95_ms: Dur,
+    /// In a planned move, the median of the time in which users are not served: until it fences, they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_p50_ms: Option<Dur>,
+    /// The 95th percentile of that time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users_p95_ms: Option<Dur>,
     /// The share of runs in which the RTO is met, from 0 to 1.
     pub within_rto: Option<f64>,
     /// The number of earlier runs.
@@ -198,22 +204,27 @@ impl History {
     pub fn predict(&self, runbook: &Runbook) -> Prediction {
         let decisions =
             (runbook.intent == Intent::Failover && self.decisions.len() >= ENOUGH).then_some(&self.decisions);
-        let mut took: Vec<Dur> = (0..DRAWS)
-            .map(|draw| {
-                let decided =
-                    decisions.map_or(Dur::ZERO, |all| observed(all, share(draw, u32::MAX), Dur(u64::MAX)));
-                let cost = |step: &Step| self.drawn(runbook, step, draw);
-                decided.plus(critical_path::served_after(runbook, cost))
-            })
-            .collect();
-        took.sort_unstable();
+        let drawn = |draw| {
+            let decided =
+                decisions.map_or(Dur::ZERO, |all| observed(all, share(draw, u32::MAX), Dur(u64::MAX)));
+            let served = critical_path::served(runbook, |step: &Step| self.drawn(runbook, step, draw));
+            (decided.plus(served.after), decided.plus(served.wait()), served.users)
+        };
+        let drawn: Vec<(Dur, Dur, Option<Dur>)> = (0..DRAWS).map(drawn).collect();
         let (rto, _) = runbook.promised_rto();
-        let within = took.iter().filter(|took| **took <= rto).count();
+        let within = drawn.iter().filter(|(_, wait, _)| *wait <= rto).count();
+        let mut took: Vec<Dur> = drawn.iter().map(|(after, ..)| *after).collect();
+        let mut users: Vec<Dur> = drawn.iter().filter_map(|(.., users)| *users).collect();
+        took.sort_unstable();
+        users.sort_unstable();
+        let of_users = |share| (!users.is_empty()).then(|| quantile(&users, share));
         let critical = critical_path::critical(runbook).steps;
         let of_path = || runbook.steps.iter().filter(|step| critical.contains(&step.id));
         Prediction {
             p50_ms: quantile(&took, 0.5),
             p95_ms: quantile(&took, 0.95),
+            users_p50_ms: of_users(0.5),
+            users_p95_ms: of_users(0.95),
             within_rto: runbook.intent.has_rto().then(|| ratio(within, took.len())),
             runs: self.runs.get(&Class::of(runbook.intent)).copied().unwrap_or_default(),
             steps: critical.len(),
@@ -256,8 +267,18 @@ impl Prediction {
                 self.steps, self.runs
             ),
         };
+        let users = match (self.users_p50_ms, self.users_p95_ms) {
+            (Some(half), Some(most)) => {
+                format!(
+                    "users wait {} in half of them, at most {} in 19 of 20; ",
+                    half.shown_up(),
+                    most.shown_up()
+                )
+            }
+            _ => String::new(),
+        };
         format!(
-            "half of all runs within {}, 19 of 20 within {}; {share}{decision} detection and decision; {basis}",
+            "half of all runs within {}, 19 of 20 within {}; {users}{share}{decision} detection and decision; {basis}",
             self.p50_ms.shown_up(),
             self.p95_ms.shown_up()
         )

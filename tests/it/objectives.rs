@@ -2,6 +2,8 @@
 
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::Verdict;
+use drctl::model::time::Dur;
+use drctl::planner::critical_path;
 use drctl::report::summary;
 
 use crate::cli::{Folder, json};
@@ -111,6 +113,29 @@ fn a_runbook_is_read_against_the_strictest_objective() {
     let shown = folder.ok(&show);
     let expected = shown.lines().find(|l| l.starts_with("expected")).unwrap();
     assert!(expected.contains("above the RTO of 1m of db"), "{expected}");
+}
+
+/// A failback that first makes a standby waits for it, so the whole takes that long. Users are served until the fence.
+#[test]
+fn a_failback_is_expected_to_take_as_long_as_the_standby_that_it_waits_for() {
+    let folder = Folder::with_plans();
+    let args = ["failback", "truststream", "--sandbox=after-failover", "--dry-run"];
+    let (_, out, err) = folder.run(&args);
+    let line = |name: &str| out.lines().find(|l| l.starts_with(name)).unwrap_or_else(|| panic!("{out}{err}"));
+    assert!(line("critical path").contains("rejoin.db.us-west-2 > check.db"), "{out}");
+    for name in ["expected", "worst case"] {
+        assert!(line(name).contains("; users wait for "), "{out}");
+    }
+    assert!(line("predicted").contains("; users wait "), "{out}");
+    let (_, out, _) = folder.run(&[&args[..], &["--output", "json"]].concat());
+    let book = serde_json::from_value(json(&out)["runbook"].clone()).unwrap();
+    let critical = critical_path::critical(&book);
+    let (users, _) = critical.users.unwrap();
+    assert!(critical.expected > Dur::mins(50) && critical.worst > Dur::mins(24 * 60), "{critical:?}");
+    assert!(users < Dur::mins(15) && users > Dur::mins(1), "{critical:?}");
+    let rig = Rig { intent: Intent::Failover, ..Rig::new(truststream(), "region-lost", 1) };
+    let failover = critical_path::critical(&rig.rehearse().unwrap().ended.state.runbook);
+    assert_eq!(failover.users, None, "users are out all the time");
 }
 
 #[test]

@@ -103,8 +103,10 @@ fn in_short(runbook: &Runbook) -> String {
         [] => "no point of no return".to_owned(),
         steps => format!("no return after {}", steps.join(", ")),
     };
+    let users =
+        critical.users.map_or_else(String::new, |(users, _)| format!(", users wait for {users} of it"));
     format!(
-        "{} of {}, {}: expected {}; {no_return}",
+        "{} of {}, {}: expected {}{users}; {no_return}",
         runbook.title(),
         runbook.plan,
         runbook.way(),

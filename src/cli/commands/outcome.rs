@@ -59,7 +59,9 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
     match (&state.mode, stop) {
         // A tabletop review proves nothing, but shows whether the prediction meets the objective.
         (Mode::Finished(Outcome::Read), _) => {
-            let in_time = critical_path::critical(&state.runbook).expected <= state.runbook.promised_rto().0;
+            let critical = critical_path::critical(&state.runbook);
+            let wait = critical.users.map_or(critical.expected, |(users, _)| users);
+            let in_time = wait <= state.runbook.promised_rto().0;
             if in_time { exit::DONE } else { exit::RECOVERED_BUT }
         }
         (Mode::Finished(Outcome::Recovered), _) => {

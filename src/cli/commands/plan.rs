@@ -168,13 +168,20 @@ fn figures(p: &Printer, runbook: &Runbook, history: &History, (critical, begins)
         _ => format!(", {whole} after the command,"),
     };
     let judge = |d| if d > rto { p.paint(RED, "above the RTO") } else { "within the RTO".to_owned() };
-    // Without an RTO there is no objective to compare with.
-    let (of_rto, in_time) = match runbook.intent.has_rto() {
-        true => (format!(" ({} of {promised})", judge(expected)), format!(" ({})", judge(worst))),
-        false => (String::new(), String::new()),
+    // Without an RTO there is no objective to compare with. In a planned move, users are served until it fences.
+    let (of_rto, in_time) = match (runbook.intent.has_rto(), critical.users) {
+        (true, Some((usual, most))) => (
+            format!("; users wait for {usual} of it ({} of {promised})", judge(usual)),
+            format!("; users wait for {most} of it ({})", judge(most)),
+        ),
+        (true, None) => (
+            format!(" ({} of {promised}), without detection and decision", judge(expected)),
+            format!(" ({})", judge(worst)),
+        ),
+        (false, _) => (", without detection and decision".to_owned(), String::new()),
     };
     p.line(&format!(
-        "expected       {}{} if every step takes its expected time{of_rto}, without detection and decision",
+        "expected       {}{} if every step takes its expected time{of_rto}",
         critical.expected,
         whole(waits, expected)
     ));

@@ -148,13 +148,16 @@ fn expected(plan: &Plan, ending: &Ending, begins: &Begins) -> Line {
             };
             let (rto, component) = book.promised_rto();
             let promised = component.map_or_else(|| rto.to_string(), |name| format!("{rto} of {name}"));
+            // In a planned move, users are served until it fences.
+            let wait = critical.users.map_or(whole, |(users, _)| users);
+            let users = critical.users.map_or_else(String::new, |(users, _)| format!("; users wait {users}"));
             let (reads, word, promised) = match book.intent.has_rto() {
                 false => (Reads::Good, "possible", String::new()),
-                true if whole > rto => (Reads::Doubtful, "too long", format!(" of {promised}")),
+                true if wait > rto => (Reads::Doubtful, "too long", format!(" of {promised}")),
                 true => (Reads::Good, "in time", format!(" of {promised}")),
             };
             let detail = format!(
-                "{}, {}; expected {}{after}{promised}",
+                "{}, {}; expected {}{after}{users}{promised}",
                 book.way(),
                 count(book.steps.len(), "step"),
                 critical.expected
