@@ -191,8 +191,8 @@ fn the_four_clocks_explain_every_duration_of_the_screen() {
     let report = json(&folder.ok(&["report", "run", RUN, "--format", "json", "--sandbox"]));
     let at = |name: &str| Timestamp::parse(report["clocks"][name].as_str().unwrap()).unwrap();
     let [detected, decided, executed, validated] = ["detected", "decided", "executed", "validated"].map(at);
-    let later = |at: Timestamp| at.since(detected);
-    // A figure never looks smaller than it is.
+    // A figure never looks smaller than it is, and one interval has one duration.
+    let later = |at: Timestamp| at.since(detected).shown_up();
     let (rto, own) = (later(validated), validated.since(decided).shown_up());
     let said = [("decided", later(decided)), ("executed", later(executed)), ("validated", rto)]
         .map(|(n, d)| format!(", {n} +{d}"));
@@ -204,6 +204,23 @@ fn the_four_clocks_explain_every_duration_of_the_screen() {
     let glossary = include_str!("../../docs/src/reference/glossary.md");
     for clock in ["detected", "decided", "executed", "validated"] {
         assert_eq!(glossary.matches(&format!("\n| {clock} | clock ")).count(), 1, "{clock}");
+    }
+}
+
+/// A planned move begins with the decision, so two lines have the same interval.
+#[test]
+fn a_planned_move_has_one_duration_from_decided_to_validated() {
+    let folder = Folder::with_plans();
+    for seed in ["1", "2", "3"] {
+        let args =
+            ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=calm", "--seed", seed];
+        let screen = folder.run(&args).1;
+        let (_, own) = screen.split_once(": met; ").unwrap_or_else(|| panic!("{screen}"));
+        let (own, _) = own.split_once(" ± ").unwrap_or_else(|| panic!("{screen}"));
+        assert!(
+            screen.contains("  clocks   decided ") && screen.contains(&format!(", validated +{own}")),
+            "{screen}"
+        );
     }
 }
 

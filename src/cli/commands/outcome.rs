@@ -461,7 +461,8 @@ fn clocks(p: &Printer, report: &RunReport) {
     let Some((_, first)) = of.first().copied() else { return };
     let said = of.iter().map(|(name, at)| match *at == first {
         true => format!("{name} {at}"),
-        false => format!("{name} +{}", at.since(first)),
+        // Rounded like the figures, so that one interval has one duration.
+        false => format!("{name} +{}", at.since(first).shown_up()),
     });
     p.line(&format!("  clocks   {}", said.collect::<Vec<_>>().join(", ")));
 }
