@@ -151,6 +151,9 @@ fn the_log_of_rehearsed_schedules_has_the_times_of_their_runs() {
     let of = |fate: &str| -> Vec<&Value> { lines.iter().filter(|l| l["fate"]["fate"] == fate).collect() };
     let (begun, ended) = (of("begun"), of("ended"));
     assert_eq!((begun.len(), ended.len()), (4, 4), "{said}");
+    let copies = ended.iter().filter(|line| line["schedule"] == "weekly");
+    let why: Vec<&str> = copies.map(|line| line["fate"]["why"].as_str().unwrap()).collect();
+    assert!(!why.is_empty() && why.iter().all(|why| why.ends_with(" passed")), "nobody recovered: {why:?}");
     let all = runs(&folder);
     let find = |name: &Value| all.iter().find(|run| run["run_id"] == *name).unwrap();
     let mut last = Vec::new();

@@ -25,6 +25,7 @@ use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::policy::schedules;
 use crate::record::event::{Event, EventKind, Outcome, Signal};
+use crate::report::summary;
 use crate::run::signal::person_of;
 use crate::run::state::Mode;
 use crate::run::{RunState, Stop};
@@ -290,10 +291,10 @@ impl Server<'_> {
         let passed = missing.is_empty() && refused.is_none() && states.iter().all(good);
         let of_runs = states.iter().map(|state| match (&state.mode, gave_up(state)) {
             (_, Some(why)) => format!("{} {why}", state.created.run),
-            (Mode::Finished(outcome @ (Outcome::Recovered | Outcome::Read)), None) if !good(state) => {
-                format!("{} {}, but without its objectives", state.created.run, word(*outcome))
+            (Mode::Finished(Outcome::Recovered | Outcome::Read), None) if !good(state) => {
+                format!("{} {}, but without its objectives", state.created.run, word(state))
             }
-            (Mode::Finished(outcome), None) => format!("{} {}", state.created.run, word(*outcome)),
+            (Mode::Finished(_), None) => format!("{} {}", state.created.run, word(state)),
             _ => state.created.run.to_string(),
         });
         let untried = missing.iter().map(|run| format!("{run} was not tried"));
@@ -323,13 +324,14 @@ fn owes(states: &[RunState]) -> bool {
     states.iter().any(|state| stays_away(state) && !back(state))
 }
 
-const fn word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Recovered => "recovered",
-        Outcome::Read => "was read",
-        Outcome::Failed => "found that the recovery would not have worked",
-        Outcome::Cancelled => "was undone",
-        Outcome::Abandoned => "was abandoned",
+/// How a run ended. A drill that makes copies recovers nobody: like everywhere else, it `passed`.
+fn word(state: &RunState) -> &'static str {
+    match state.mode {
+        Mode::Finished(Outcome::Read) => "was read",
+        Mode::Finished(Outcome::Failed) => "found that the recovery would not have worked",
+        Mode::Finished(Outcome::Cancelled) => "was undone",
+        Mode::Finished(Outcome::Abandoned) => "was abandoned",
+        _ => summary::outcome(state),
     }
 }
 
