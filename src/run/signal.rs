@@ -77,7 +77,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         Signal::Reject { step, reason } => Ok(vec![approval::reject(state, step, who, reason)?]),
         Signal::Override { step, reason } => approval::overrule(state, step, who, reason, now),
         Signal::Acknowledge { decision: Some(_), .. } if state.attention.stops.is_empty() => {
-            Err("the run has not stopped, so there is nothing to decide. Without --decide, the command only confirms that you have seen it".to_owned())
+            Err(nothing_to_decide(state))
         }
         Signal::Acknowledge { decision: Some(Decision::TakeBack), .. } if state.past_return() => {
             Err(stays(state))
@@ -126,6 +126,18 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
             }
             Ok(vec![EventKind::Waived { waiver: Waiver { who: who.clone(), ..waiver.clone() } }])
         }
+    }
+}
+
+/// A decision answers a failed step. Whatever else a run waits for has answers of its own.
+fn nothing_to_decide(state: &RunState) -> String {
+    let rejected = (0..state.steps.len()).find(|i| approval::standing(state, *i).is_some());
+    match rejected.map(|i| &state.step(i).id) {
+        Some(step) => format!(
+            "{step} was rejected, and no other step failed, so there is nothing to decide: {}",
+            approval::instead(state, step)
+        ),
+        None => "no step failed, so there is nothing to decide. Without --decide, the command only confirms that you have seen it".to_owned(),
     }
 }
 

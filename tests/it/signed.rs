@@ -425,6 +425,10 @@ fn a_no_ends_every_yes_before_it_and_is_not_lifted_by_anybody() {
     assert_eq!(at_gate(), ("failed", 0));
     let (code, _, err) = folder.run(&["runs", "resume", &run, "--sandbox"]);
     assert!(code == 2 && err.contains("no key to sign with"), "{code} {err}");
+    // A rejection is answered with a new request or a cancel, not with a decision about a failed step.
+    let (code, _, err) = said("ann.key", &["ack", &run, "--decide", "take-back", "--reason", "no"]);
+    assert!(code == 3 && err.contains("approve.go was rejected, and no other step failed"), "{code} {err}");
+    assert!(err.contains("To end the run, drctl runs cancel"), "{err}");
     // Whoever would approve after it reads it instead, and what makes the request again.
     let (code, _, err) = said("bob.key", &["approve", "--yes", &run, "approve.go"]);
     assert!(code == 3 && err.contains("step approve.go is failed: eve rejected it at 2026-"), "{code} {err}");
