@@ -12,7 +12,6 @@ use crate::kinds::Operation;
 use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::promotion::Promote;
 use crate::model::intent::Intent;
-use crate::model::plain;
 use crate::model::properties::{InDoubt, UndoRank};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;

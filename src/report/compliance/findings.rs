@@ -11,7 +11,6 @@ use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::worst::{Weighed, Weight, worst_first};
 use crate::report::duties::{self, Obligation};
-use crate::report::words;
 
 /// Drills in the period that did not take place, with the reason.
 pub(super) fn missed<'a>(

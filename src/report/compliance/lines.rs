@@ -21,7 +21,7 @@ use crate::record::event::Outcome;
 use crate::record::runbook::Step;
 use crate::report::attainment::{Attainment, attainment};
 use crate::report::measured::{Measured, NEVER_RECOVERED, NOT_RECOVERED_YET};
-use crate::report::{overrides, summary, terms};
+use crate::report::{overrides, summary, terms, words};
 use crate::run::RunState;
 use crate::run::state::{FenceDebt, Mode, Status, StepState};
 

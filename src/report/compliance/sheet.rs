@@ -15,7 +15,6 @@ use crate::model::time::{Timestamp, span};
 use crate::model::worst::Weight;
 use crate::report::duties::Obligation;
 use crate::report::measured::Measured;
-use crate::report::words;
 
 /// How a text is rated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -226,10 +225,6 @@ impl Tally {
 
 fn figures(report: &Compliance) -> Table {
     let t = &report.totals;
-    let out = report.runs.iter().filter(|l| l.class == Class::Incident && l.not_recovered_s.is_some());
-    // A run that waits may still recover.
-    let yet = out.filter(|line| line.ended_at.is_none()).count();
-    let never = t.not_recovered.saturating_sub(yet);
     let rows = [
         ("Runs", t.counts.words(), Tone::Plain),
         (
