@@ -46,11 +46,15 @@ pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, CliErro
 }
 
 /// The run as it is at `now`. While a process drives a live run, its probes would have shown that users are served, so an outage has
-/// lasted until now. A rehearsal has its own time, and without a process nobody knows: there, the last event counts.
+/// lasted until now. A rehearsal has its own time, and without a process nobody knows: there, the last event counts. Questions about a
+/// possible loss have the figure of `now`.
 #[must_use]
 pub fn at_present(mut state: RunState, driven: bool, now: Timestamp) -> RunState {
-    if driven && !state.finished() && state.created.world == WorldKind::Live {
+    let live = state.created.world == WorldKind::Live;
+    if driven && !state.finished() && live {
         state.last_at = state.last_at.max(now);
     }
+    // A loss also grows while no process drives the run.
+    state.ask_as_of(if live { now.max(state.last_at) } else { state.last_at });
     state
 }

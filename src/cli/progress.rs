@@ -127,7 +127,7 @@ impl Progress {
 
     fn status_line(&self, state: &RunState, now: Timestamp) {
         let Some(bar) = &self.bar else { return };
-        let people = state.waits_for_people();
+        let people = state.waits_for_people_as_of(now);
         let mut parts: Vec<Part> =
             people.iter().map(|waits| Part::still(state.waits_for_whom(&waits.step))).collect();
         parts.extend(isolated(state).map(|words| Part::still(words.to_owned())));

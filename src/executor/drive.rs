@@ -26,6 +26,7 @@ use crate::run::outcome::{CallOutcome, after_call, out_of_time, withdrawn};
 use crate::run::outstanding::Withdrawal;
 use crate::run::state::Status;
 use crate::run::stopped::PAUSED;
+use crate::run::waits::IN_DOUBT;
 use crate::run::{Effect, RunState, StepDecision, StepObservation, Stop, decide, judge, signal};
 use crate::world::Jumps;
 
@@ -573,7 +574,7 @@ impl<'a> Driver<'a> {
             let left: Vec<_> = left.iter().map(|effect| effect.words(self.state())).collect();
             let reason = match left.is_empty() {
                 true => reason,
-                false => format!("{}. STILL IN DOUBT: {}", plain::clause(&reason), left.join("; ")),
+                false => format!("{}{IN_DOUBT}{}", plain::clause(&reason), left.join("; ")),
             };
             self.push(EventKind::Halted { reason })?;
             self.write().await?;

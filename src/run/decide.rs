@@ -97,7 +97,7 @@ fn next(state: &RunState, now: Timestamp) -> Vec<Effect> {
                 .iter()
                 .any(|e| matches!(e, Effect::Record(_) | Effect::Expire(_) | Effect::Withdraw(_)))
             {
-                effects.extend(end(state));
+                effects.extend(end(state, now));
             }
             effects
         }
@@ -305,7 +305,7 @@ fn ask(state: &RunState, i: usize) -> Effect {
 }
 
 /// Whether the run is over, or stuck.
-fn end(state: &RunState) -> Vec<Effect> {
+fn end(state: &RunState, now: Timestamp) -> Vec<Effect> {
     let foreground = || (0..state.steps.len()).filter(|&i| !state.step(i).background);
     let ok = |i: usize| match state.steps[i].work.status {
         Status::Done(_) | Status::Skipped => true,
@@ -351,7 +351,7 @@ fn end(state: &RunState) -> Vec<Effect> {
     let blocked = |with_rule: bool| {
         foreground().find_map(|i| match &state.steps[i].work.status {
             Status::Blocked { why, rule, .. } if rule.is_some() == with_rule => {
-                Some(format!("{}: {why}", state.step(i).id))
+                Some(format!("{}: {}", state.step(i).id, gate::why_as_of(state, i, why, now)))
             }
             _ => None,
         })

@@ -292,6 +292,31 @@ fn whole_minutes(value: Dur) -> Dur {
     Dur::mins(value.millis().div_ceil(60_000))
 }
 
+/// The question of a step that waits because of a possible loss, with the figure and the bound of `now`: why it waits, and the flag that
+/// answers it. None if the step does not ask that question at `now`.
+pub fn asked_as_of(state: &RunState, i: usize, now: Timestamp) -> Option<(String, Option<String>)> {
+    let status = &state.work(i).status;
+    let Status::Blocked { rule: Some(_), .. } = status else { return None };
+    let event = match &state.step(i).action {
+        Action::Gate(gate) => match ask(state, i, gate, now) {
+            Says::Blocked(event) => event,
+            Says::Pass(_) | Says::Wait | Says::Failed(_) => return None,
+        },
+        Action::Op(Operation::Promote(Promote { db, .. })) => reopened(state, i, &db.component, now)?,
+        _ => return None,
+    };
+    if !same_block(status, &event) {
+        return None;
+    }
+    let EventKind::GateBlocked { why, flag, .. } = event else { return None };
+    Some((why, flag))
+}
+
+/// Why a blocked step waits, with the figure of `now`.
+pub(super) fn why_as_of(state: &RunState, i: usize, why: &str, now: Timestamp) -> String {
+    asked_as_of(state, i, now).map_or_else(|| why.to_owned(), |(why, _)| why)
+}
+
 /// Whether an event only repeats the question of a blocked gate.
 pub fn same_block(status: &Status, what: &EventKind) -> bool {
     match (status, what) {

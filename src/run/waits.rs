@@ -3,13 +3,16 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::approval;
 use super::state::{RunState, Status};
+use super::{approval, gate};
 use crate::model::ids::StepId;
 use crate::model::plain;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Gate};
+
+/// The start of the effects in doubt in the reason of a halt.
+pub const IN_DOUBT: &str = ". STILL IN DOUBT: ";
 
 /// A step that continues once a person acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -120,6 +123,40 @@ impl RunState {
         }
         let approve = || self.created.command("approve", &format!(" {}", self.step(i).id));
         Some((why, command.unwrap_or_else(approve)))
+    }
+
+    /// Brings the open questions about a possible loss to `now`. The journal has the figure and the bound of the time of the question, and
+    /// a loss that grows makes both too small.
+    pub fn ask_as_of(&mut self, now: Timestamp) {
+        if self.finished() {
+            return;
+        }
+        let asked = |i: usize| Some((i, gate::asked_as_of(self, i, now)?));
+        let anew: Vec<_> = (0..self.steps.len()).filter_map(asked).collect();
+        for (i, (now_why, now_flag)) in anew {
+            let head = format!("{}: ", self.step(i).id);
+            let rest = self.halted.as_deref().and_then(|halted| halted.strip_prefix(&head));
+            if let Some(rest) = rest {
+                let doubt = rest.find(IN_DOUBT).map_or("", |from| &rest[from..]);
+                self.halted = Some(format!("{head}{now_why}{doubt}"));
+            }
+            let work = &mut self.steps[i].work;
+            work.reason = Some(now_why.clone());
+            if let Status::Blocked { why, flag, .. } = &mut work.status {
+                (*why, *flag) = (now_why, now_flag);
+            }
+        }
+    }
+
+    /// The steps that wait for a person, with the questions about a possible loss as they are at `now`.
+    pub fn waits_for_people_as_of(&self, now: Timestamp) -> Vec<Waits> {
+        let waits = self.waits_for_people();
+        if waits.is_empty() {
+            return waits;
+        }
+        let mut state = self.clone();
+        state.ask_as_of(now);
+        state.waits_for_people()
     }
 
     /// Every step that waits for a person, in the order of the runbook; none once the run is over, or once a person decided not to continue

@@ -11,7 +11,8 @@ use drctl::record::action::{Action, Check, Gate};
 use drctl::record::event::{End, EventKind};
 use drctl::run::gate::falls_short;
 use drctl::run::state::Status;
-use drctl::run::{Effect, RunState, decide};
+use drctl::run::waits::IN_DOUBT;
+use drctl::run::{Effect, RunState, Stop, decide};
 
 use crate::believed::exposure;
 use crate::cli::{Folder, json};
@@ -128,6 +129,43 @@ fn a_loss_that_grows_in_two_stores_is_accepted_with_one_answer() {
     assert_eq!(told(&state, BEGAN + Dur::secs(299)), "step_finished gate");
 }
 
+/// The journal has the figure of the time of the question. A person reads the screen later.
+#[test]
+fn the_question_and_its_command_have_the_loss_of_the_time_at_which_they_are_shown() {
+    let measures =
+        Action::Check(Check::Exposure { db: db("db-east"), ahead_ms: None, unreplicated: Vec::new() });
+    let gate = Action::Gate(Gate::Exposure { components: vec![component()], objective_ms: Dur::mins(1) });
+    for (grows, bound) in [(true, "--accept-data-loss 14m "), (false, "--accept-data-loss 2m ")] {
+        let mut state = under_way(vec![
+            (step("measure", measures.clone()), DONE),
+            (step("gate", gate.clone()), Status::Started),
+        ]);
+        measured(&mut state, 0, &component(), Dur::mins(2), grows);
+        for effect in decide(&state, BEGAN) {
+            let Effect::Record(events) = effect else { continue };
+            events.into_iter().for_each(|what| say(&mut state, BEGAN, what));
+        }
+        let reason = match decide(&state, minutes(7)).pop() {
+            Some(Effect::Stop(Stop::Blocked(why))) => why,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reason.contains("gate: db may lose at most 9m"), grows, "{reason}");
+        say(&mut state, minutes(7), EventKind::Halted { reason: format!("{reason}{IN_DOUBT}promote") });
+        let command = |state: &RunState| state.waits_for_people()[0].command.clone().unwrap_or_default();
+        let before = command(&state);
+        assert_eq!(before.contains("--accept-data-loss 7m "), grows, "{before}");
+        assert!(state.waits_for_people_as_of(minutes(7))[0].words().contains(bound));
+        state.ask_as_of(minutes(7));
+        assert!(command(&state).contains(bound), "{}", command(&state));
+        assert!(state.ways_on().iter().any(|way| way.command.contains(bound)), "{:?}", state.ways_on());
+        let halted = state.halted.clone().unwrap();
+        assert!(
+            halted.contains("gate: db may lose at most ") && halted.ends_with(&format!("{IN_DOUBT}promote"))
+        );
+        assert_eq!(halted.contains("a bound of 14m leaves 5m to answer"), grows, "{halted}");
+    }
+}
+
 /// The next process has the real clock, which is far from the time of the rehearsal.
 #[test]
 fn the_printed_answer_about_a_loss_that_grows_is_accepted_in_a_rehearsal() {
@@ -137,14 +175,15 @@ fn the_printed_answer_about_a_loss_that_grows_is_accepted_in_a_rehearsal() {
     let (_, out, err) = folder.run(&start.split_whitespace().collect::<Vec<_>>());
     let report = json(&out);
     let asked = report["waits_for"][0]["command"].as_str().unwrap_or_else(|| panic!("{out}{err}"));
-    assert!(asked.contains("--waive exposure-above-rpo:db --accept-data-loss "), "{asked}");
+    assert!(asked.contains("--waive exposure-above-rpo:db --accept-data-loss 7m "), "{asked}");
     let shown = folder.ok(&["runs", "show", "latest", "--sandbox"]);
     assert!(shown.contains("  as of    2026-01-01T03:02:"), "{shown}");
     let answer = asked.strip_prefix("drctl ").unwrap();
     let (code, out, err) = folder.run(&answer.split_whitespace().collect::<Vec<_>>());
     assert_eq!(code, 5, "{out}{err}");
     assert!(out.contains("waived   exposure-above-rpo"), "{out}");
-    assert!(out.contains("up to 6m of writes"), "{out}");
+    // At the halt, more than a minute after the question, the loss has grown by as much.
+    assert!(out.contains("up to 7m of writes"), "{out}");
 }
 
 /// The one command that is needed can be copied: no bracket and no words are on its line.

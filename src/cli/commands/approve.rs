@@ -72,7 +72,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     }
     let signal = Signal::Approve { step: step.clone(), runbook: digest.clone() };
     open(&context, (&state, &records), &step, &signal)?;
-    let what = asked(&state, &step);
+    let what = asked(&state, &step, present(&context, &state)?);
     what.iter().for_each(|line| printer.note(&harmless(line)));
     missing(&state, &step, &[]).iter().for_each(|line| printer.note(line));
     if !what.is_empty() && !yes.sure {
@@ -144,7 +144,7 @@ fn open(
         context.take_key(&state.created.authority)?;
         words = answered(state, records, step, &context.person());
     }
-    let now = if context.is_rehearsal() { state.last_at } else { now()?.max(state.last_at) };
+    let now = present(context, state)?;
     let words = words.or_else(|| approval::refuses(state, step, &context.person(), now));
     let Some(words) = words else { return Ok(()) };
     Err(CliError {
@@ -212,8 +212,13 @@ fn missing(state: &RunState, step: &StepId, more: &[Person]) -> Vec<String> {
     std::iter::once(head).chain(lines).collect()
 }
 
-/// What the approval is for, as it stands now, so that nobody signs something they have not seen.
-fn asked(state: &RunState, step: &StepId) -> Vec<String> {
+/// The time for which a person answers. A rehearsal has its own.
+fn present(context: &Context, state: &RunState) -> Result<Timestamp, CliError> {
+    Ok(if context.is_rehearsal() { state.last_at } else { now()?.max(state.last_at) })
+}
+
+/// What the approval is for, as it stands at `now`, so that nobody signs something they have not seen.
+fn asked(state: &RunState, step: &StepId, now: Timestamp) -> Vec<String> {
     let of = state.position(step).map(|i| &state.step(i).action);
     let Some(Action::Gate(Gate::Approval { ask, by, .. })) = of else { return Vec::new() };
     let created = &state.created;
@@ -262,9 +267,10 @@ fn asked(state: &RunState, step: &StepId) -> Vec<String> {
             "  rejected  {who} rejected it at {at}: {reason}; the run had continued, so this undid nothing"
         )
     }));
+    let at = if state.finished() { state.last_at } else { now };
     for component in &state.runbook.stores {
         let Some(exposure) = state.exposure(component) else { continue };
-        lines.push(format!("  may lose  {component}: {} ({})", exposure.at(state.last_at), exposure.because));
+        lines.push(format!("  may lose  {component}: {} ({})", exposure.at(at), exposure.because));
     }
     lines
 }

@@ -67,7 +67,9 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
     let records = store.read(&run)?;
     store.check_head(&run, &records)?;
     // What people decided counts, also while no process of the run has read it.
-    let state = inbox::read(&store, create::replay(&run, &records)?)?;
+    let mut state = inbox::read(&store, create::replay(&run, &records)?)?;
+    let live = state.created.world == WorldKind::Live;
+    state.ask_as_of(if live { now()?.max(state.last_at) } else { state.last_at });
     let mut report = summary::report(&state, state.last_at);
     report.from_file = store.imported()?.waiting.contains_key(&run);
     if let Err(e) = store.may_act(&run) {
@@ -75,7 +77,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError
     }
     let told = notifier::told_of_runs(&store)?;
     // Duties can become overdue after the end of the run.
-    if state.created.world == WorldKind::Live {
+    if live {
         let now = now()?.max(state.last_at);
         report.overrides = overrides::of(&state, now);
         report.duties = duties::of_run(&state, &told, now);

@@ -164,7 +164,8 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
     let folder = Context::lock_folder(store);
     loop {
         let events = create::decode(run, &store.read(run)?)?;
-        let state = read(store, run)?;
+        let driven = RunLock::is_held(&folder, run);
+        let state = inbox::at_present(read(store, run)?, driven, crate::cli::now()?);
         for event in &events[shown..] {
             let then = match told.take() {
                 None => RunState::begin(event),
@@ -187,7 +188,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
             }
         }
         shown = events.len();
-        idle = if RunLock::is_held(&folder, run) { 0 } else { idle + 1 };
+        idle = if driven { 0 } else { idle + 1 };
         if state.finished() || idle > 2 {
             if printer.format == Format::Json {
                 let report = summary::report(&state, state.last_at);
@@ -527,7 +528,8 @@ fn go_on(
         ledger::kept((context, printer, &session), store, run, work).await
     });
     view.finish();
-    let ended = ended.map_err(|e| rescue::told(context, store, run, e))?;
+    let mut ended = ended.map_err(|e| rescue::told(context, store, run, e))?;
+    ended.state.ask_as_of(ended.state.last_at);
     let truth = stage.sandbox.as_ref().map(Sandbox::truth);
     let told = RunTiming {
         real: clock.now().since(began),

@@ -18,11 +18,12 @@ use crate::run::state::Mode;
 pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
     let (mut documents, mut lines) = (Vec::new(), Vec::new());
     let imported = store.imported()?.waiting;
-    let folder = Context::lock_folder(store);
+    let (folder, now) = (Context::lock_folder(store), crate::cli::now()?);
     for row in store.all_runs()? {
         let waits = imported.contains_key(&row.run);
+        let held = RunLock::is_held(&folder, &row.run);
         let state = match read(store, &row.run).and_then(|state| inbox::read(store, state)) {
-            Ok(state) => state,
+            Ok(state) => inbox::at_present(state, held, now),
             // One broken run must not hide the others.
             Err(e) => {
                 lines.push((0, format!("{}  broken: {e}", row.run)));
@@ -33,7 +34,6 @@ pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
             }
         };
         let report = summary::report(&state, state.last_at);
-        let held = RunLock::is_held(&folder, &row.run);
         if printer.format == Format::Human {
             let from = report.from.as_deref().unwrap_or("unknown");
             lines.push((

@@ -256,7 +256,8 @@ impl Starting<'_> {
         }
     }
 
-    fn tell(&self, ended: Ended, told: &RunTiming<'_>) -> Ending {
+    fn tell(&self, mut ended: Ended, told: &RunTiming<'_>) -> Ending {
+        ended.state.ask_as_of(ended.state.last_at);
         let code = outcome::code(&ended);
         // A screen for each of many plans would push the summary out of sight.
         let held = self.waves.is_some_and(|waves| waves.many).then(|| {
