@@ -198,7 +198,7 @@ impl RunState {
             let more = " --decide fix-forward --reason TEXT";
             ways.push(way(
                 of("ack", more),
-                "a named person decides to continue; the commands below do nothing before that",
+                "a named person decides to continue; before that, drctl refuses to resume the run",
             ));
         }
         let failed: Vec<usize> = (0..self.steps.len()).filter(|i| self.brought_to_a_stop(*i)).collect();

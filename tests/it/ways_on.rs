@@ -164,9 +164,9 @@ fn a_blocked_step_is_answered_and_not_just_resumed() {
     assert_eq!(commands(&state), ["approve run a", "runs cancel run"]);
 }
 
-/// A named person decides first where people are known; not for a run that is being undone anyway.
+/// A named person decides first where people are known; not for a run that is being undone anyway. A skip and a cancel need no decision.
 #[test]
-fn somebody_decides_before_the_other_ways_do_anything() {
+fn somebody_decides_before_the_run_is_resumed() {
     let stopped = || {
         let mut state = under_way(vec![(step("a", scale()), Status::Started), (step("b", scale()), DONE)]);
         let ann = Operator { key: String::new(), roles: ["dba".to_owned()].into() };
@@ -175,7 +175,10 @@ fn somebody_decides_before_the_other_ways_do_anything() {
         crate::decided::say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
         state
     };
-    assert_eq!(commands(&stopped())[0], "ack run");
+    let ways = commands(&stopped());
+    assert_eq!(ways, ["ack run", "runs resume run", "runs done run a", "runs skip run a", "runs cancel run"]);
+    let means = &stopped().ways_on()[0].means;
+    assert_eq!(means, "a named person decides to continue; before that, drctl refuses to resume the run");
     let mut undoing = stopped();
     undoing.mode = Mode::Cancelling;
     undoing.cancelled_at = Some(minutes(2));
