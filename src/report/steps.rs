@@ -61,6 +61,7 @@ pub struct UndoReport {
 
 /// All steps, in the order of the runbook.
 pub(super) fn of(state: &RunState) -> Vec<StepReport> {
+    let waits = state.waits_for_people();
     let report = |i: usize| {
         let (step, at) = (state.step(i), &state.steps[i]);
         let word = match (&at.work.status, at.undo.as_ref().map(|undo| &undo.status)) {
@@ -82,7 +83,11 @@ pub(super) fn of(state: &RunState) -> Vec<StepReport> {
             tried_again_at: at.work.started_at.filter(|last| at.began().is_some_and(|first| first < *last)),
             ended_at: at.work.ended_at,
             next_try: state.next_try(i),
-            reason: at.work.reason.clone(),
+            // People may have answered since the run asked.
+            reason: waits
+                .iter()
+                .find(|waits| waits.step == step.id && at.undo.is_none())
+                .map_or_else(|| at.work.reason.clone(), |waits| Some(waits.why.clone())),
             undo: at.undo.as_ref().map(undo),
             requests: requests(at),
         }

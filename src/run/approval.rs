@@ -111,6 +111,12 @@ pub(super) fn answered_since(state: &RunState, position: usize) -> Option<(Strin
     ))
 }
 
+/// The command that continues the run if every approval is there and no process has read the last one.
+pub fn all_given(state: &RunState, position: usize) -> Option<String> {
+    let open = !state.finished() && !state.work(position).status.settled();
+    answered_since(state, position).filter(|_| open).and_then(|(_, resume)| resume)
+}
+
 /// Whether the run continued on an override. From then on, approvals follow afterwards.
 fn went_on(state: &RunState, position: usize) -> bool {
     let of = &state.steps[position];
@@ -330,6 +336,9 @@ pub fn instead(state: &RunState, step: &StepId) -> String {
             state.created.command("runs resume", ""),
             state.created.command("runs cancel", " --reason TEXT")
         );
+    }
+    if let Some(resume) = state.position(step).and_then(|i| all_given(state, i)) {
+        return format!("if no process continues the run, run {resume}");
     }
     let said = state.position(step).map_or_else(Vec::new, |i| state.steps[i].approved_by.clone());
     let seats: Vec<String> =

@@ -566,6 +566,14 @@ fn answers_that_no_process_has_read_are_on_every_screen() {
     say("eve.key", &["approve", "--yes"]);
     let words = "approved by bob and eve, and no process continues the run yet: drctl runs resume";
     screens().iter().for_each(|screen| assert!(screen.contains(words), "{screen}"));
+    // Nor does a way on, the row of the step or a second approval.
+    let show = screens()[2].clone();
+    let (rows, ways) = show.split_once("  ways on").unwrap_or_else(|| panic!("{show}"));
+    assert!(!rows.contains("waiting for approval") && !ways.contains("drctl approve "), "{show}");
+    assert!(ways.contains(&format!("drctl runs resume {run} --sandbox")), "{show}");
+    let again = ["approve", "--yes", &run, GATE];
+    refused(&folder, "eve.key", &again, "; no more approvals are required; nothing was signed");
+    refused(&folder, "eve.key", &again, "if no process continues the run, run drctl runs resume");
 
     let (run, _) = asked(&folder, &start);
     assert_eq!(by(&folder, "eve.key", &["reject", &run, GATE, "--reason", "wrong site"]).0, 0);

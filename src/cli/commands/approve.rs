@@ -189,8 +189,11 @@ fn answered(state: &RunState, records: &[Record], step: &StepId, me: &Person) ->
     let (_, at) = said.iter().rev().find(|(who, _)| counts && who.who == me.who)?;
     let lacking = approval::lacking(state, i, &state.steps[i].approved_by, state.last_at);
     let still: BTreeSet<&str> = lacking.iter().chain(&owed).map(String::as_str).collect();
-    let still = still.into_iter().collect::<Vec<_>>().join(" and ");
-    Some(format!("{} already approved {step} at {at}; still required: {still}", me.who))
+    let still = match still.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => "no more approvals are required".to_owned(),
+        some => format!("still required: {}", some.join(" and ")),
+    };
+    Some(format!("{} already approved {step} at {at}; {still}", me.who))
 }
 
 /// Whose approvals are still due after an override, once this person has approved.
