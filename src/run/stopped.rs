@@ -224,6 +224,10 @@ impl RunState {
             }
             EventKind::Resumed { .. } if self.may_go_on() => return,
             EventKind::Resumed { who } => (who, Decision::FixForward, None),
+            // Who did the failed step by hand decides an open stop.
+            EventKind::ClaimedDone { step, who } if self.stopped().is_some() && self.has_failed(step) => {
+                (who, Decision::FixForward, None)
+            }
             // A run that another run continues is not undone.
             EventKind::CancelRequested { who, reason, displaced_by: Some(_) } => {
                 (who, Decision::Failover, Some(reason.clone()))
@@ -236,6 +240,10 @@ impl RunState {
         if let Some(stop) = self.attention.stops.last_mut() {
             stop.answers.push(Answer { at, who: who.clone(), decision, reason });
         }
+    }
+
+    fn has_failed(&self, step: &StepId) -> bool {
+        self.position(step).is_some_and(|i| self.work(i).status == Status::Failed)
     }
 
     fn stop(&mut self, step: &StepId, reason: &str, at: Timestamp) {

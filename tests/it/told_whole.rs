@@ -126,6 +126,28 @@ fn what_a_person_claims_and_drctl_did_not_see_is_called_a_claim() {
     assert!(!report.contains("scale.nodes done by hand"), "{report}");
 }
 
+/// Nobody drives the run, and the next process reads the command later.
+#[test]
+fn the_time_of_a_skip_or_a_claim_is_that_of_the_command() {
+    let (none, why): (&[&str], &[&str]) = (&[], &["--reason", "half has to do"]);
+    for (verb, more) in [("done", none), ("skip", why)] {
+        let folder = Folder::with_plans();
+        folder.run(&failover("capacity-short", &[]));
+        let (code, out, err) =
+            folder.run(&[&["runs", verb, RUN, "scale.nodes", "--sandbox"][..], more].concat());
+        assert!(code == 0 && err.contains("it is in the journal"), "{verb}: {code} {out}{err}");
+        let said = || {
+            let screen = folder.run(&["runs", "show", RUN, "--sandbox"]).1;
+            let by_people = |l: &&str| l.starts_with("  by hand ") || l.starts_with("  skipped ");
+            screen.lines().find(by_people).unwrap_or_else(|| panic!("{verb}: {screen}")).to_owned()
+        };
+        let before = said();
+        let (_, _, err) = folder.run(&["runs", "resume", RUN, "--sandbox"]);
+        assert_eq!(err.matches(" resumed by ").count(), 1, "{verb}: {err}");
+        assert_eq!(said(), before);
+    }
+}
+
 #[test]
 fn a_run_that_stands_still_is_on_one_screen_with_its_cause_and_the_way_on() {
     let folder = Folder::with_plans();

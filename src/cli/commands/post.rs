@@ -64,7 +64,11 @@ pub fn post(
         // Somebody else may have answered while this one waited for the lock.
         let state = read(store, run)?;
         let at = if state.created.world == WorldKind::Live { now.max(state.last_at) } else { state.last_at };
-        let events = heard(&state, &signal, &who, at)?;
+        let mut events = heard(&state, &signal, &who, at)?;
+        // What was done by hand is checked, and the run continued, by the process that resumes it.
+        if events.iter().any(|e| matches!(e, EventKind::ClaimedDone { .. })) {
+            events.retain(|e| !matches!(e, EventKind::Resumed { .. }));
+        }
         clock.block_on(create::note(store, run, &who.who, at, events))?;
         evidence::let_go((context, printer), store, at, run);
         return Ok(Posted::Written);
@@ -124,16 +128,16 @@ fn heard(
     })
 }
 
-/// If no process drives the run, the answer of a person to an approval request is recorded at once: its time may matter, and perhaps nobody
-/// ever continues a run that is over. Two people who answer at the same time wait for each other. An answer after others that still wait for
-/// a process waits behind them.
+/// If no process drives the run, the answer of a person to an approval request, a skip and a claim that a step was done by hand are
+/// recorded at once: their time matters, and perhaps nobody ever continues a run that is over. Two people who answer at the same time wait
+/// for each other. An answer after others that still wait for a process waits behind them.
 fn own_for_a_word(
     clock: &World,
     store: &SqliteJournal,
     state: &RunState,
     events: &[EventKind],
 ) -> Result<Option<RunLock>, CliError> {
-    let of_approval = |e: &EventKind| {
+    let keeps_its_time = |e: &EventKind| {
         matches!(
             e,
             EventKind::Approved { .. }
@@ -144,12 +148,14 @@ fn own_for_a_word(
                 | EventKind::Acknowledged { .. }
                 | EventKind::Fulfilled { .. }
                 | EventKind::Resumed { .. }
+                | EventKind::ClaimedDone { .. }
+                | EventKind::StepSkipped { who: Some(_), .. }
         )
     };
     let resumes_only = events.iter().all(|e| matches!(e, EventKind::Resumed { .. }));
     let (folder, run) = (Context::lock_folder(store), &state.created.run);
     let behind = !state.finished() && !store.waiting(state)?.is_empty();
-    if behind || resumes_only || !events.iter().all(of_approval) {
+    if behind || resumes_only || !events.iter().all(keeps_its_time) {
         return Ok(None);
     }
     for _ in 0..PATIENCE_FOR_A_WORD {
