@@ -290,6 +290,19 @@ pub fn who_may(state: &RunState, step: &StepId, said: &[Person]) -> Vec<(String,
     if !matches!(state.step(i).action, Action::Gate(Gate::Approval { .. })) {
         return Vec::new();
     }
+    with_people(state, lacking(state, i, said, state.last_at), said)
+}
+
+/// The seats whose approvals are due after the run continued on an override, each with the people who may approve.
+fn due_from(state: &RunState, i: usize) -> Vec<(String, String)> {
+    let of = &state.steps[i];
+    let Some(over) = of.overridden.as_ref().filter(|_| went_on(state, i)) else { return Vec::new() };
+    let said: Vec<Person> =
+        of.approved_by.iter().chain(&over.ratified_by).chain([&over.who]).cloned().collect();
+    with_people(state, unratified(state, i, None), &said)
+}
+
+fn with_people(state: &RunState, seats: Vec<String>, said: &[Person]) -> Vec<(String, String)> {
     let created = &state.created;
     let may = |seat: &String| {
         let seat = std::slice::from_ref(seat);
@@ -303,7 +316,6 @@ pub fn who_may(state: &RunState, step: &StepId, said: &[Person]) -> Vec<(String,
             (false, names) => names.join(", "),
         }
     };
-    let seats = lacking(state, i, said, state.last_at);
     seats.into_iter().map(|seat| (seat.clone(), may(&seat))).collect()
 }
 
@@ -327,7 +339,8 @@ pub(super) fn asked_again(state: &RunState, gate: usize) -> String {
 
 /// What a person can do after a refused answer.
 pub fn instead(state: &RunState, step: &StepId) -> String {
-    if state.finished() {
+    let due = state.position(step).map_or_else(Vec::new, |i| due_from(state, i));
+    if state.finished() && due.is_empty() {
         return "a run that is over takes no answers; drctl status lists what waits for a person".to_owned();
     }
     if state.position(step).is_some_and(|i| standing(state, i).is_some()) {
@@ -341,8 +354,8 @@ pub fn instead(state: &RunState, step: &StepId) -> String {
         return format!("if no process continues the run, run {resume}");
     }
     let said = state.position(step).map_or_else(Vec::new, |i| state.steps[i].approved_by.clone());
-    let seats: Vec<String> =
-        who_may(state, step, &said).into_iter().map(|(seat, who)| format!("{seat}: {who}")).collect();
+    let seats = if due.is_empty() { who_may(state, step, &said) } else { due };
+    let seats: Vec<String> = seats.into_iter().map(|(seat, who)| format!("{seat}: {who}")).collect();
     match seats.as_slice() {
         [] => state.created.command("runs show", ""),
         seats => format!(

@@ -92,6 +92,7 @@ mod objects;
 mod operations;
 mod oracle;
 mod overdue;
+mod overridden;
 mod owed;
 mod pages;
 mod paper;

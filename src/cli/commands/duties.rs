@@ -1,5 +1,7 @@
 //! `drctl duties` and `drctl ack`
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::json;
 
@@ -54,6 +56,21 @@ pub fn of_runs(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligatio
     Ok(live.flat_map(|state| duties::of_run(state, &told, at.max(state.last_at))).collect())
 }
 
+/// The same for `drctl duties`. Nobody has to watch a rehearsal or report about it, and it has its own time, but an override in it is
+/// approved afterwards like any other.
+fn of_store(
+    context: &Context,
+    store: &SqliteJournal,
+    runs: &[RunState],
+) -> Result<Vec<Obligation>, CliError> {
+    if !context.is_rehearsal() {
+        return of_runs(store, runs);
+    }
+    let told = BTreeMap::new();
+    let all = runs.iter().flat_map(|state| duties::of_run(state, &told, state.last_at));
+    Ok(all.filter(|owed| owed.what.starts_with("approval:")).collect())
+}
+
 /// A drill that a tier requires.
 #[derive(Serialize)]
 struct DrillOwed {
@@ -85,7 +102,7 @@ fn drills(context: &Context, store: &SqliteJournal, runs: &[RunState]) -> Result
 
 fn list(context: &Context, printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, CliError> {
     let runs = status::states(store)?;
-    let (mut owed, drills) = (of_runs(store, &runs)?, drills(context, store, &runs)?);
+    let (mut owed, drills) = (of_store(context, store, &runs)?, drills(context, store, &runs)?);
     owed.sort_by_key(|owed| owed.due_at);
     let late = |standing: Standing| usize::from(standing == Standing::Overdue);
     let overdue = owed.iter().map(|owed| late(owed.standing)).sum::<usize>()
