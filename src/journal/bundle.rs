@@ -39,7 +39,7 @@ const TOOL: &str = env!("CARGO_PKG_VERSION");
 /// The version of the texts that drctl derives from events. Raise it with every change of reports, their wording, or the files below.
 /// Builds with another version do not compare the wording of a bundle with their own. A test compares it with
 /// `tests/fixtures/golden/renders.txt`.
-pub const RENDERS: u32 = 7;
+pub const RENDERS: u32 = 8;
 
 /// The recorded data of a run.
 #[derive(Clone, Debug)]

@@ -51,8 +51,14 @@ impl Outstanding {
     pub fn words(&self, state: &RunState) -> String {
         let asked = format!("{}: the run requested \"{}\" at {}", self.step, self.action, self.since);
         let Some(db) = self.promotes() else {
-            let until = self.until.map_or_else(String::new, |until| format!(" until {until}"));
-            return format!("{asked}. The outcome is unknown, and it may still take effect{until}");
+            let then = match (self.until, state.finished()) {
+                (Some(until), _) => format!(" until {until}. No command is needed"),
+                (None, false) => {
+                    format!(". To observe it again, run {}", state.created.command("runs resume", ""))
+                }
+                (None, true) => ". The run is over, so check it by hand".to_owned(),
+            };
+            return format!("{asked}. The outcome is unknown, and it may still take effect{then}");
         };
         let id = &db.id;
         let old = match state.fenced(&db.component) {

@@ -254,3 +254,23 @@ fn a_run_that_waits_for_a_person_says_so_everywhere() {
         assert!(format == "json" || said.contains("Waits for a person"), "{said}");
     }
 }
+
+/// A call whose answer was lost, when the old primary returned after the run.
+#[test]
+fn an_effect_in_doubt_is_told_alike_on_every_screen_and_with_what_to_do() {
+    let folder = Folder::with_plans();
+    let accept = ["--waive", "unfenced-promotion:db", "--accept-data-loss", "9m", "--reason", "dark"];
+    let start = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=primary-returns"];
+    folder.run(&[&start[..], &accept].concat());
+    folder.run(&["runs", "resume", RUN, "--sandbox"]);
+    let effect = "fence.db.security_group: the run requested ";
+    for command in [&["runs", "show", RUN, "--sandbox"][..], &["status", "--sandbox"]] {
+        let (_, out, err) = folder.run(command);
+        let line = out.lines().find(|line| line.contains("IN DOUBT") && line.contains(effect));
+        let line = line.unwrap_or_else(|| panic!("{command:?}: {out}{err}"));
+        assert!(line.ends_with("Z. No command is needed"), "{line}");
+    }
+    // The rehearsal of `ready` shows another estate: the one before the outage.
+    let ready = folder.run(&["ready", "truststream", "--sandbox"]).1;
+    assert!(ready.contains("truststream") && !ready.contains("IN DOUBT"), "{ready}");
+}

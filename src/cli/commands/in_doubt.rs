@@ -4,10 +4,13 @@ use serde_json::json;
 
 use crate::cli::printer::{Printer, RED, harmless};
 use crate::inventory::{Estate, Known};
-use crate::kinds::Target;
 use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::{Operation, Target};
 use crate::model::ids::RunId;
+use crate::model::readiness::Area;
 use crate::model::time::Timestamp;
+use crate::record::action::Action;
+use crate::record::event::WorldKind;
 use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
 
@@ -29,7 +32,10 @@ pub fn left(runs: &[RunState], now: Timestamp) -> Vec<Left> {
         runs.iter().any(|r| after(r.made_writer(db)) || after(r.kept_out(db)))
     };
     let of = |state: &RunState| {
-        let effects = state.outstanding(now).into_iter();
+        // A rehearsal has its own time, which stands still while no process drives it.
+        let live = state.created.world == WorldKind::Live;
+        let at = if live { now.max(state.last_at) } else { state.last_at };
+        let effects = state.outstanding(at).into_iter();
         let open = effects.filter(|e| !e.promotes().is_some_and(|db| seen_since(db, e.since)));
         let told = open.map(|effect| Left {
             run: state.created.run.clone(),
@@ -57,6 +63,23 @@ impl Left {
                 self.effect.step, self.run, db.id, self.resume
             ),
             _ => format!("IN DOUBT  run {}: {}", self.run, self.words),
+        }
+    }
+
+    /// What to do about it before a recovery.
+    pub fn fix(&self) -> String {
+        match self.effect.until {
+            Some(until) if self.effect.promotes().is_none() => format!("wait until {until}"),
+            _ => format!("drctl runs show {}", self.run),
+        }
+    }
+
+    /// The area of readiness to which it belongs.
+    pub const fn area(&self) -> Area {
+        match &self.effect.action {
+            Action::Op(Operation::Scale(_) | Operation::ScaleService(_)) => Area::Capacity,
+            Action::Op(Operation::Fence(_)) => Area::Fence,
+            _ => Area::Replica,
         }
     }
 

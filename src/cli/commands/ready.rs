@@ -17,11 +17,12 @@ use crate::kinds::{Role, Target};
 use crate::model::ids::SiteName;
 use crate::model::place::CloudProvider;
 use crate::model::plain::count;
-use crate::model::readiness::{Area, Check, Standing};
+use crate::model::readiness::{Check, Standing};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::worst::worst_first;
 use crate::plan::Plan;
 use crate::probe::Recorder;
+use crate::record::event::WorldKind;
 use crate::report::{readiness, verified};
 use crate::run::RunState;
 
@@ -108,14 +109,16 @@ pub fn evaluate(
     let proven = verified::seen_before(&plan.name, runs);
     let now = stage.world.now();
     let mut checks = readiness::evaluate(plan, &readiness::Seen { estate: &seen, now, guard, proven });
-    let of_plan = runs.iter().filter(|run| run.created.plan == plan.name).cloned().collect();
+    // A rehearsal shows the estate before an outage, and no earlier rehearsal changes that one.
+    let own = |run: &&RunState| run.created.plan == plan.name && run.created.world == WorldKind::Live;
+    let of_plan = runs.iter().filter(own).cloned().collect();
     for left in in_doubt::left(&status::undriven(store, of_plan), now) {
         let about =
             left.effect.action.place().map_or_else(|| left.run.to_string(), |place| place.name.clone());
-        let fix = format!("drctl runs show {}", left.run);
+        let (area, fix) = (left.area(), Some(left.fix()));
         let facts = left.words(left.took_effect(&seen, now));
         let standing = Standing::NotReady;
-        checks.insert(0, Check { area: Area::Replica, about, standing, facts, fix: Some(fix) });
+        checks.insert(0, Check { area, about, standing, facts, fix });
     }
     worst_first(&mut checks);
     Ok((now, checks))
