@@ -533,6 +533,7 @@ impl Context {
     pub fn waivers(&self, args: &WaiveArgs) -> Result<Vec<Waiver>, CliError> {
         let accept_loss_ms =
             args.accept_data_loss.as_deref().map(Dur::parse).transpose().map_err(CliError::usage)?;
+        super::waived::names_a_risk(args)?;
         args.waive.iter().map(|text| self.waiver(text, args.reason.as_deref(), accept_loss_ms)).collect()
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::cli::args::WaiveArgs;
 use crate::cli::error::CliError;
 use crate::cli::printer::Printer;
 use crate::inventory::Estate;
@@ -19,6 +20,20 @@ use crate::record::action::Action;
 use crate::record::runbook::Runbook;
 use crate::run::RunState;
 use crate::run::gate::falls_short;
+
+/// Checks that a loss is accepted for a risk.
+///
+/// # Errors
+/// If there is a bound on the loss, and no waiver.
+pub fn names_a_risk(args: &WaiveArgs) -> Result<(), CliError> {
+    match args.waive.is_empty() && args.accept_data_loss.is_some() {
+        true => Err(CliError::usage_fix(
+            "--accept-data-loss applies only to a risk that --waive names",
+            "add --waive RULE:COMPONENT; if a run asks, drctl runs show RUN prints the whole command",
+        )),
+        false => Ok(()),
+    }
+}
 
 /// Checks that at least one of several plans has each component that a waiver names.
 ///

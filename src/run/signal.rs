@@ -132,13 +132,17 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
 /// A decision answers a failed step. Whatever else a run waits for has answers of its own.
 fn nothing_to_decide(state: &RunState) -> String {
     let rejected = (0..state.steps.len()).find(|i| approval::standing(state, *i).is_some());
-    match rejected.map(|i| &state.step(i).id) {
-        Some(step) => format!(
+    if let Some(step) = rejected.map(|i| &state.step(i).id) {
+        return format!(
             "{step} was rejected, and no other step failed, so there is nothing to decide: {}",
             approval::instead(state, step)
-        ),
-        None => "no step failed, so there is nothing to decide. Without --decide, the command only confirms that you have seen it".to_owned(),
+        );
     }
+    let asks = state.waits_for_people().into_iter().find_map(|waits| waits.command);
+    let asks = asks.map_or_else(String::new, |command| format!(". It waits for an answer: {command}"));
+    format!(
+        "no step of the run has failed, so there is nothing to decide{asks}. Without --decide, the command only confirms that you have seen it"
+    )
 }
 
 /// Why nothing can be undone any more, and what to do instead.

@@ -274,3 +274,20 @@ fn an_effect_in_doubt_is_told_alike_on_every_screen_and_with_what_to_do() {
     let ready = folder.run(&["ready", "truststream", "--sandbox"]).1;
     assert!(ready.contains("truststream") && !ready.contains("IN DOUBT"), "{ready}");
 }
+
+/// Its exit code is that of a halt: nobody approves anything.
+#[test]
+fn a_run_that_halts_at_a_loss_waits_for_a_person_on_every_screen() {
+    let folder = Folder::with_plans();
+    let (code, out, err) =
+        folder.run(&["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=replica-lagging"]);
+    assert!(code == 1 && out.contains("HALTED, WAITS FOR A PERSON"), "{code} {out}{err}");
+    let listed = folder.ok(&["runs", "list", "--sandbox"]);
+    assert!(listed.contains("  halted, WAITS FOR A PERSON: exposure.db, "), "{listed}");
+    assert!(folder.ok(&["status", "--sandbox"]).contains(" halted, waits for a person; "));
+    // A bound without a risk is not just passed over.
+    let resume = ["runs", "resume", RUN, "--accept-data-loss", "9m", "--reason", "x", "--sandbox"];
+    let (code, _, err) = folder.run(&resume);
+    let said = "--accept-data-loss applies only to a risk that --waive names";
+    assert!(code == 2 && err.contains(said), "{code} {err}");
+}

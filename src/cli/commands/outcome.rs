@@ -268,6 +268,7 @@ fn headline(state: &RunState, report: &RunReport, driven: bool) -> String {
     let outcome = match code.filter(|_| goes_on(state)) {
         Some("approval") => "WAITING FOR A PERSON".to_owned(),
         Some("paused") => "PAUSED".to_owned(),
+        Some("blocked") => "HALTED, WAITS FOR A PERSON".to_owned(),
         _ if goes_on(state) && !driven && state.halted.is_none() => "STOPPED".to_owned(),
         _ => report.outcome.to_uppercase(),
     };

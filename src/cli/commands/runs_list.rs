@@ -51,6 +51,9 @@ pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
                         (None, standing) => standing,
                         (Some(first), standing) if state.mode == Mode::Paused =>
                             format!("{standing}  {}", first.words()),
+                        (Some(first), _) if report.error.as_ref().is_some_and(|e| e.code == "blocked") => {
+                            format!("halted, {}", first.words())
+                        }
                         (Some(first), _) => first.words(),
                     },
                     if waits { "  (from a file; not adopted, read-only)" } else { "" }
