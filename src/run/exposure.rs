@@ -197,6 +197,27 @@ pub fn at_least(state: &RunState, component: &ComponentName) -> Option<Dur> {
     (least > Dur::ZERO).then_some(least)
 }
 
+/// What each store may lose if it is promoted now, for people who decide that. Nothing about a store whose promotion was requested, or
+/// whose loss is unknown.
+pub fn if_promoted_now(state: &RunState) -> Vec<String> {
+    let open = |component: &&ComponentName| {
+        state.promotion(component).is_some() && !state.promoted.contains(*component)
+    };
+    let words = |component: &ComponentName| {
+        let measured = state.exposure(component).filter(|measured| measured.figure.value_ms.is_some())?;
+        let figure = measured.at(measured.taken_at);
+        let more = match measured.grows {
+            true => format!(" at {}, and 1m more each minute", measured.taken_at),
+            false => String::new(),
+        };
+        Some(format!("if {component} is promoted now: {figure}{more}"))
+    };
+    if state.finished() || state.goes_no_further() {
+        return Vec::new();
+    }
+    state.runbook.stores.iter().filter(open).filter_map(words).collect()
+}
+
 /// Converts a time that was read with the proof of the fence to this machine's current clock.
 fn shown_by_now(state: &RunState, fenced: Option<&Proven>, read: Timestamp) -> Timestamp {
     fenced.map_or(read, |proof| read + state.by_this_clock(proof.at).since(proof.at))

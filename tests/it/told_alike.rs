@@ -285,6 +285,13 @@ fn a_run_that_halts_at_a_loss_waits_for_a_person_on_every_screen() {
     let listed = folder.ok(&["runs", "list", "--sandbox"]);
     assert!(listed.contains("  halted, WAITS FOR A PERSON: exposure.db, "), "{listed}");
     assert!(folder.ok(&["status", "--sandbox"]).contains(" halted, waits for a person; "));
+    // The loss is measured, and people decide about it.
+    let loss = "if db is promoted now: at most 8m ";
+    for screen in
+        [&out, &folder.ok(&["status", "--sandbox"]), &folder.ok(&["runs", "show", RUN, "--sandbox"])]
+    {
+        assert!(screen.contains(loss), "{screen}");
+    }
     // A bound without a risk is not just passed over.
     let resume = ["runs", "resume", RUN, "--accept-data-loss", "9m", "--reason", "x", "--sandbox"];
     let (code, _, err) = folder.run(&resume);

@@ -20,7 +20,7 @@ use crate::report::attainment::attainment;
 use crate::report::measured::Measured;
 use crate::report::{RunReport, said, summary};
 use crate::run::state::{Mode, Status};
-use crate::run::{RunState, Stop};
+use crate::run::{RunState, Stop, exposure};
 
 /// The durations of a command, and what really happened.
 pub struct RunTiming<'a> {
@@ -154,7 +154,7 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     // Without a move there is nothing to recover from.
     let moves = state.runbook.intent.has_rto() && report.drill != Some(Drill::Tabletop);
     if moves {
-        figures(p, &report);
+        figures(p, &report, state);
     }
     restored(p, &report);
     stores(p, &report);
@@ -429,7 +429,7 @@ fn stores(p: &Printer, report: &RunReport) {
     }
 }
 
-fn figures(p: &Printer, report: &RunReport) {
+fn figures(p: &Printer, report: &RunReport, state: &RunState) {
     let words = |of: &Measured| match of.applies() {
         true => {
             let colour = match of.verdict {
@@ -444,6 +444,9 @@ fn figures(p: &Printer, report: &RunReport) {
     let from = &report.clocks.rto_from_declaration;
     p.line(&format!("  RTO      {}; {from} from decided to validated", words(&report.rto)));
     p.line(&format!("  RPO      {}", words(&report.rpo)));
+    for words in exposure::if_promoted_now(state) {
+        p.line(&format!("           {words}"));
+    }
 }
 
 /// The four clocks in the order of the readings: the first as it is, the others as differences to it.

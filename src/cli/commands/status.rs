@@ -30,7 +30,7 @@ use crate::report::history::History;
 use crate::report::overrides::{self, Override};
 use crate::report::summary;
 use crate::report::verified::{self, Verified};
-use crate::run::RunState;
+use crate::run::{RunState, exposure};
 
 /// Shows the state of all plans.
 pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, CliError> {
@@ -529,7 +529,10 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
         let next: String = tries.map(|next| format!("; {}", next.words())).collect();
         let figures = match (report.rto.no_figure(), report.rpo.no_figure()) {
             (Some(why), Some(_)) => why.to_owned(),
-            _ => format!("RTO {}, RPO {}", report.rto.text, report.rpo.text),
+            _ => {
+                let now = exposure::if_promoted_now(state).into_iter().map(|words| format!("; {words}"));
+                format!("RTO {}, RPO {}{}", report.rto.text, report.rpo.text, now.collect::<String>())
+            }
         };
         p.line(&format!(
             "  {}  {} {}{}; {figures}{driven}{next}",
