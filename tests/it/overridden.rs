@@ -1,7 +1,7 @@
 //! What people read before and after an override: who may give it, who approves with it, and what is due afterwards.
 
 use crate::cli::json;
-use crate::policy::{GATE, by, overridden, truststream};
+use crate::policy::{GATE, asked, by, overridden, truststream};
 
 /// `status` and the report of the run list them, too.
 #[test]
@@ -25,4 +25,35 @@ fn the_approvals_that_an_override_in_a_rehearsal_owes_are_duties() {
     assert_eq!(folder.ok(&["duties", "--sandbox"]).trim(), "nothing is due");
     let (code, _, err) = by(&folder, "kim.key", &approve);
     assert!(code == 3 && err.contains("all required approvals are already there"), "{code} {err}");
+}
+
+/// Who overrides, who approves with that person, and what an approval means then.
+#[test]
+fn an_override_is_offered_and_whoever_approves_after_it_reads_of_it() {
+    let folder = truststream();
+    let start = ["failover", "truststream", "--sandbox", "region-lost", "--to", "us-east-1"];
+    let (run, _) = asked(&folder, &start);
+    let command = format!("drctl override {run} {GATE} --reason TEXT --sandbox");
+    let who = "for incident-commander (ivy), if no approver answers; then, for cto (kim): drctl approve ";
+    let show = folder.ok(&["runs", "show", &run, "--sandbox"]);
+    let ways = show.split_once("  ways on").unwrap_or_else(|| panic!("{show}")).1;
+    assert!(ways.contains(&command) && ways.contains(who), "{show}");
+    let over = ["override", &run, "--reason", "DBA unreachable"];
+    let (code, _, err) = by(&folder, "bob.key", &over);
+    assert!(code == 3 && err.contains(&command) && err.contains(who), "{code} {err}");
+
+    let (code, _, err) = by(&folder, "ivy.key", &over);
+    assert!(code == 0 && err.contains("missing   1 of 1") && err.contains("cto: kim"), "{code} {err}");
+    let show = folder.ok(&["runs", "show", &run, "--sandbox"]);
+    assert!(show.contains("waiting for approval by cto (ivy overrode it)"), "{show}");
+    assert!(!show.contains("drctl override"), "{show}");
+    let approve = ["approve", "--yes", &run];
+    let (code, _, err) = by(&folder, "kim.key", &approve);
+    for words in ["override  by ivy", ": DBA unreachable", "it also requires cto"] {
+        assert!(code == 0 && err.contains(words), "{words}: {code} {err}");
+    }
+    by(&folder, "ann.key", &["runs", "resume", &run]);
+    let (code, _, err) = by(&folder, "bob.key", &approve);
+    let after = "the run continued on it at 2026-";
+    assert!(code == 0 && err.contains(after) && err.contains("you approve that afterwards"), "{code} {err}");
 }

@@ -9,8 +9,9 @@ use crate::cli::error::CliError;
 use crate::cli::printer::{Printer, harmless};
 use crate::cli::{exit, inbox, keys, now, run_names};
 use crate::executor::create;
+use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, Record};
-use crate::model::ids::StepId;
+use crate::model::ids::{RunId, StepId};
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
@@ -204,13 +205,18 @@ fn owed(state: &RunState, step: &StepId, said: &Person) -> Vec<String> {
 /// The approvals that are still missing besides these: how many, and who may give each.
 fn missing(state: &RunState, step: &StepId, more: &[Person]) -> Vec<String> {
     let Some(i) = state.position(step) else { return Vec::new() };
-    let Action::Gate(Gate::Approval { by, .. }) = &state.step(i).action else { return Vec::new() };
+    let Action::Gate(Gate::Approval { by, override_by, .. }) = &state.step(i).action else {
+        return Vec::new();
+    };
     let said: Vec<Person> = state.steps[i].approved_by.iter().chain(more).cloned().collect();
     let seats = approval::who_may(state, step, &said);
     if seats.is_empty() {
         return Vec::new();
     }
-    let head = format!("  missing   {} of {}", seats.len(), by.len().max(1));
+    // An override may need other people than the request.
+    let also = state.steps[i].overridden.as_ref().and(override_by.as_ref()).map_or(0, |rule| rule.also.len());
+    let all = if also > 0 { also } else { by.len() };
+    let head = format!("  missing   {} of {}", seats.len(), all.max(seats.len()));
     let lines = seats.iter().map(|(seat, who)| format!("            {seat}: {who}"));
     std::iter::once(head).chain(lines).collect()
 }
@@ -253,6 +259,7 @@ fn asked(state: &RunState, step: &StepId, now: Timestamp) -> Vec<String> {
     if !by.is_empty() {
         lines.push(format!("  requires  {}", by.join(" and ")));
     }
+    lines.extend(state.position(step).map_or_else(Vec::new, |i| override_of(state, i)));
     let bound = |waiver: &Waiver| {
         let of = waiver.component.as_ref().map_or_else(String::new, |component| format!(" of {component}"));
         let loss = waiver
@@ -278,6 +285,23 @@ fn asked(state: &RunState, step: &StepId, now: Timestamp) -> Vec<String> {
     lines
 }
 
+/// The override of a request, and what an approval means after it.
+fn override_of(state: &RunState, i: usize) -> Vec<String> {
+    let Some(over) = &state.steps[i].overridden else { return Vec::new() };
+    let line = format!("  override  by {} at {}: {}", over.who, over.at, over.reason);
+    let work = state.work(i);
+    let then = match (&state.step(i).action, work.ended_at) {
+        (_, Some(at)) if matches!(work.status, Status::Done(_)) => {
+            Some(format!("            the run continued on it at {at}; you approve that afterwards"))
+        }
+        (Action::Gate(Gate::Approval { override_by: Some(rule), .. }), _) if !rule.also.is_empty() => Some(
+            format!("            before the run continues, it also requires {}", rule.also.join(" and ")),
+        ),
+        _ => None,
+    };
+    std::iter::once(line).chain(then).collect()
+}
+
 /// Lets a run continue before all required approvals.
 pub fn overrule(
     global: &Global,
@@ -286,7 +310,11 @@ pub fn overrule(
     step: &str,
     reason: &str,
 ) -> Result<u8, CliError> {
-    say(global, printer, run, step, |step| Signal::Override { step, reason: one_line(reason) })
+    let signal = |step| Signal::Override { step, reason: one_line(reason) };
+    let (store, run, step) = say(global, printer, run, step, signal)?;
+    let state = inbox::read(&store, runs::read(&store, &run)?)?;
+    missing(&state, &step, &[]).iter().for_each(|line| printer.note(line));
+    Ok(exit::DONE)
 }
 
 /// Rejects a request.
@@ -297,7 +325,8 @@ pub fn reject(
     step: &str,
     reason: &str,
 ) -> Result<u8, CliError> {
-    say(global, printer, run, step, |step| Signal::Reject { step, reason: one_line(reason) })
+    say(global, printer, run, step, |step| Signal::Reject { step, reason: one_line(reason) })?;
+    Ok(exit::DONE)
 }
 
 fn say(
@@ -306,11 +335,11 @@ fn say(
     run: &str,
     step: &str,
     signal: impl FnOnce(StepId) -> Signal,
-) -> Result<u8, CliError> {
+) -> Result<(SqliteJournal, RunId, StepId), CliError> {
     let context = Context::load(global, printer)?;
     let store = context.store()?;
     let run = run_names::exactly(&store, run)?;
-    let state = runs::read(&store, &run)?;
-    let signal = signal(meant(&state, step)?);
-    runs::send(&context, printer, &store, &run, signal)
+    let step = meant(&runs::read(&store, &run)?, step)?;
+    runs::send(&context, printer, &store, &run, signal(step.clone()))?;
+    Ok((store, run, step))
 }

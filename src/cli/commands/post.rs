@@ -119,9 +119,8 @@ fn heard(
         code: "refused",
         message: reason,
         hint: Some(match signal {
-            Signal::Approve { step, .. } | Signal::Override { step, .. } | Signal::Reject { step, .. } => {
-                approval::instead(state, step)
-            }
+            Signal::Approve { step, .. } | Signal::Reject { step, .. } => approval::instead(state, step),
+            Signal::Override { step, .. } => approval::instead_of_override(state, step),
             _ => format!("drctl runs show {}", state.created.run),
         }),
         exit: exit::REFUSED,
