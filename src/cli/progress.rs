@@ -532,7 +532,7 @@ fn once<'w>(code: &str, why: &'w str) -> &'w str {
 }
 
 /// What a paused run is still waiting for.
-fn stopping(state: &RunState) -> String {
+pub fn stopping(state: &RunState) -> String {
     let open = |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).background;
     let open: Vec<_> = (0..state.steps.len()).filter(open).map(|i| state.step(i).id.as_str()).collect();
     match open.as_slice() {

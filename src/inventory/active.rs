@@ -87,34 +87,6 @@ pub struct Vote {
     pub age: Dur,
 }
 
-impl fmt::Display for Vote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.age {
-            Dur::ZERO => write!(f, "{}", self.site),
-            age => write!(f, "{} (last known, {age} ago)", self.site),
-        }
-    }
-}
-
-/// Every site in which a component takes writes, has capacity or gets users. This includes components without a vote, because they have
-/// capacity in several sites.
-pub fn sites(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<ComponentName, Vec<Vote>> {
-    let mut votes = votes(plan, estate, now);
-    let mut sites_of = |component: &Component| {
-        let vote = votes.remove(&component.name).into_iter().collect();
-        let writers = live_writers(plan, estate, component);
-        match component.role() {
-            Role::Capacity(group) => {
-                in_service(plan, estate, now, &component.name, group).unwrap_or_default()
-            }
-            _ if writers.len() > 1 => writers.into_iter().map(|site| Vote { site, age: Dur::ZERO }).collect(),
-            _ => vote,
-        }
-    };
-    let all = plan.components.values().map(|component| (component.name.clone(), sites_of(component)));
-    all.filter(|(_, sites)| !sites.is_empty()).collect()
-}
-
 /// The vote of every component that has one.
 pub fn votes(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<ComponentName, Vote> {
     plan.components
@@ -122,11 +94,7 @@ pub fn votes(plan: &Plan, estate: &Estate, now: Timestamp) -> BTreeMap<Component
         .filter_map(|component| {
             let vote = match component.role() {
                 Role::Store(spec) => writer(plan, estate, now, &component.name, spec),
-                Role::Capacity(group) => {
-                    let mut with = in_service(plan, estate, now, &component.name, group)?;
-                    // With a warm standby both sites have capacity, which says nothing about where the application is active.
-                    if with.len() == 1 { with.pop() } else { None }
-                }
+                Role::Capacity(group) => capacity(plan, estate, now, &component.name, group),
                 Role::Traffic(zone) => answers(plan, estate, now, &component.name, zone),
                 // Buckets accept writes in every site, so they cannot vote.
                 Role::Clients(_) | Role::Copy(_) | Role::Declared => None,
@@ -252,14 +220,13 @@ fn writer(
     writers.into_iter().min_by_key(|v| v.age)
 }
 
-/// The sites in which a component has capacity in service.
-fn in_service(
+fn capacity(
     plan: &Plan,
     estate: &Estate,
     now: Timestamp,
     name: &ComponentName,
     spec: &dyn Scales,
-) -> Option<Vec<Vote>> {
+) -> Option<Vote> {
     let mut with = Vec::new();
     for site in spec.shares().keys() {
         let known = estate.capacity(&spec.target(plan, name, site)?, now);
@@ -267,7 +234,8 @@ fn in_service(
             with.push(Vote { site: (*site).clone(), age: age_of(&known) });
         }
     }
-    Some(with)
+    // With a warm standby both sites have capacity, which says nothing about where the application is active.
+    if with.len() == 1 { with.pop() } else { None }
 }
 
 fn answers(

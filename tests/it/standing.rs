@@ -36,8 +36,21 @@ fn the_status_of_a_recovery_that_stopped_says_that_nobody_can_write_and_users_ar
     for words in ["  users  ", "but no server", "fenced in"] {
         assert!(!status.contains(words), "{words}: {status}");
     }
-    // Nodes in both sites say nothing about where the application is active, but a reader wants to know where they are.
-    assert!(status.contains("    nodes                us-east-1 and us-west-2"), "{status}");
+    // The lost site had capacity when it was last seen, so the group does not show where the application is active.
+    let row = status.lines().find(|line| line.starts_with("    nodes "));
+    assert!(row.is_some_and(|row| row.contains("us-east-1: 4 in service")), "{status}");
+}
+
+/// Everything else on the screen is about the last rehearsal.
+#[test]
+fn the_pending_fence_of_another_rehearsal_is_called_that() {
+    let folder = Folder::with_plans();
+    failover(&folder, "region-dark", &UNFENCED);
+    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    assert!(status.contains(&format!("(run {RUN}); drctl ")), "{status}");
+    failover(&folder, "region-lost", &[]);
+    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    assert!(status.contains(&format!("(run {RUN}, another rehearsal); drctl ")), "{status}");
 }
 
 /// A decision that no process has read yet counts for resume, so every screen and report shows it, and the way that it means comes first.
@@ -47,10 +60,9 @@ fn a_decision_that_waits_is_on_the_screen_and_in_the_report() {
     folder.run(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox=capacity-short"]);
     let (run, waits) = ("sandbox-starter-failover-s1-1", "(waits until a process of the run reads it)");
     // What follows a statement that waits has to wait, too.
-    folder.ok(&["runs", "skip", run, "scale.nodes", "--reason", "carry on", "--sandbox"]);
+    folder.ok(&["runs", "pause", run, "--sandbox"]);
     folder.ok(&["ack", run, "--decide", "take-back", "--reason", "no, go back.", "--sandbox"]);
     let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
-    assert!(shown.contains(&format!(": carry on {waits}")), "{shown}");
     assert!(shown.contains(&format!("decided on take-back: no, go back. {waits}")), "{shown}");
     let (_, ways) = shown.split_once("  ways on\n").unwrap();
     assert!(ways.starts_with(&format!("    drctl runs cancel {run} ")), "{ways}");

@@ -219,4 +219,8 @@ fn the_line_about_a_pause_names_what_it_waits_for_and_no_key() {
     state.apply(&event).unwrap();
     let words = drctl::cli::progress::words(&Printer::new(Format::Human), &event, &state).unwrap();
     assert_eq!(words, "paused: requested; stops after scale");
+    // The screen of the run says the same while a process drives it.
+    let shown = |driven| drctl::cli::commands::outcome::pausing(&state, driven);
+    assert_eq!(shown(true).as_deref(), Some("no new step starts; stops after scale"));
+    assert_eq!(shown(false), None);
 }

@@ -34,6 +34,7 @@ pub mod proven;
 pub mod ready;
 pub mod report;
 pub mod restore;
+mod rows;
 pub mod runs;
 mod runs_export;
 mod runs_list;

@@ -1,8 +1,8 @@
 //! The result of a run: a screen for people, a document for programs, and an exit code for scripts.
 
 use crate::adapters::sandbox::Truth;
-use crate::cli::exit;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
+use crate::cli::{exit, progress};
 use crate::executor::Ended;
 use crate::kinds::Role;
 use crate::model::ids::PlanName;
@@ -227,6 +227,9 @@ fn title(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
         let why = answer.reason.as_deref().map_or_else(String::new, |reason| format!(": {reason}"));
         p.line(&format!("  decided  {} by {} at {}{why}", answer.decision, answer.who, answer.at));
     }
+    if let Some(words) = pausing(state, driven) {
+        p.line(&format!("  {}    {words}", p.paint(YELLOW, "pause")));
+    }
     if let Some(words) = after_the_end(state) {
         p.line(&format!("  {}     {words}", p.paint(RED, "next")));
     }
@@ -257,6 +260,12 @@ pub fn after_the_end(state: &RunState) -> Option<String> {
     })
 }
 
+/// What a driven run still waits for after a person paused it.
+pub fn pausing(state: &RunState, driven: bool) -> Option<String> {
+    let pausing = driven && goes_on(state) && state.mode == Mode::Paused && state.halted.is_none();
+    pausing.then(|| format!("no new step starts{}", progress::stopping(state)))
+}
+
 /// Whether it stopped and somebody has to resume it.
 fn goes_on(state: &RunState) -> bool {
     !state.finished() && !state.watch_paused()
@@ -270,6 +279,7 @@ fn headline(state: &RunState, report: &RunReport, driven: bool) -> String {
         Some("paused") => "PAUSED".to_owned(),
         Some("blocked") => "HALTED, WAITS FOR A PERSON".to_owned(),
         _ if goes_on(state) && !driven && state.halted.is_none() => "STOPPED".to_owned(),
+        _ if pausing(state, driven).is_some() => "PAUSING".to_owned(),
         _ => report.outcome.to_uppercase(),
     };
     match state.watch_paused() {

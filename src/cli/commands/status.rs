@@ -2,11 +2,11 @@
 
 use super::in_doubt::{self, Left};
 use super::stage::Stage;
-use super::{live_drill, proven, runs_list, summed};
+use super::{live_drill, proven, rows, runs_list, summed};
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
-use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
 use crate::cli::{anchors, estate, exit, inbox, uploads};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
@@ -201,7 +201,7 @@ fn one(
     let changes: Vec<_> = changes.iter().map(ToString::to_string).collect();
     let verified = verified.unless((!changes.is_empty()).then(|| changes.join("; ")).as_deref());
     if p.format == Format::Human {
-        show(p, plan, (&seen, now), (&protection, &owed, drill.as_deref()), users.as_deref());
+        show(p, plan, (&seen, now), (&protection, (&owed, last), drill.as_deref()), users.as_deref());
         left.iter().for_each(|(left, took)| left.show(p, *took));
         shown(p, &verified);
         for (run, over) in &unapproved {
@@ -277,7 +277,7 @@ fn show(
     p: &Printer,
     plan: &Plan,
     (seen, now): (&Estate, Timestamp),
-    (protection, owed, drill): (&Protection, &[Debt], Option<&str>),
+    (protection, (owed, last), drill): (&Protection, (&[Debt], Option<&RunState>), Option<&str>),
     users: Option<&str>,
 ) {
     let fenced = active::fenced(plan, seen);
@@ -299,30 +299,11 @@ fn show(
         Protection::Unknown(why) => p.paint(YELLOW, &format!("unknown: {why}")),
     };
     p.line(&format!("  protection  {word}"));
-    for (component, sites) in active::sites(plan, seen, now) {
-        let sites: Vec<_> = sites.iter().map(ToString::to_string).collect();
-        p.line(&p.paint(DIM, &format!("    {component:<20} {}", sites.join(" and "))));
-    }
-    for (component, site) in &fenced {
-        let component = component.as_str();
-        p.line(&p.paint(DIM, &format!("    {component:<20} fenced in {site}, takes no writes")));
-    }
+    rows::components(p, plan, (seen, now));
     if let Some(words) = drill {
         p.line(&p.paint(YELLOW, &format!("  {words}")));
     }
-    for debt in owed {
-        p.line(&p.paint(
-            RED,
-            &format!(
-                "  FENCE PENDING  {}{} since {} (run {}); drctl runs resume {} tries to set it",
-                debt.component,
-                server(debt),
-                debt.since,
-                debt.run,
-                debt.run
-            ),
-        ));
-    }
+    rows::pending(p, owed, last);
     for (component, holder) in guards(seen) {
         p.line(&format!("  guard       {component} held by {holder}"));
     }
@@ -462,11 +443,6 @@ pub fn debts(runs: &[RunState]) -> Vec<Debt> {
         .collect::<Vec<_>>()
     };
     runs.iter().flat_map(of).collect()
-}
-
-/// The server to fence.
-fn server(debt: &Debt) -> String {
-    debt.rungs.first().map_or_else(String::new, |r| format!(", {} in {}", r.db.id, r.db.place.name))
 }
 
 fn rungs(state: &RunState, component: &ComponentName) -> Vec<Fence> {
