@@ -221,7 +221,8 @@ impl RunState {
                 false => way(answer, &self.after_answer(i)),
             }
         }));
-        let overrides = self.blocked_steps().filter_map(|(i, ..)| approval::override_way(self, i));
+        let overrides =
+            self.blocked_steps().into_iter().filter_map(|(i, ..)| approval::override_way(self, i));
         ways.extend(overrides.map(|(command, means)| way(command, &means)));
         let close = of("runs cancel", " --reason TEXT");
         ways.push(match cancelling && self.past_return() {
