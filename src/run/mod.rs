@@ -19,6 +19,7 @@ pub mod judge;
 mod lawful;
 pub mod outcome;
 pub mod outstanding;
+pub mod overriding;
 pub mod parts;
 mod restored;
 pub mod severity;

@@ -222,7 +222,7 @@ impl RunState {
             }
         }));
         let overrides =
-            self.blocked_steps().into_iter().filter_map(|(i, ..)| approval::override_way(self, i));
+            self.blocked_steps().into_iter().filter_map(|(i, ..)| overriding::override_way(self, i));
         ways.extend(overrides.map(|(command, means)| way(command, &means)));
         let close = of("runs cancel", " --reason TEXT");
         ways.push(match cancelling && self.past_return() {

@@ -75,9 +75,9 @@ impl Left {
     }
 
     /// The area of readiness to which it belongs.
-    pub const fn area(&self) -> Area {
+    pub fn area(&self) -> Area {
         match &self.effect.action {
-            Action::Op(Operation::Scale(_) | Operation::ScaleService(_)) => Area::Capacity,
+            Action::Op(op) if op.scaled().is_some() => Area::Capacity,
             Action::Op(Operation::Fence(_)) => Area::Fence,
             _ => Area::Replica,
         }

@@ -120,7 +120,7 @@ fn heard(
         message: reason,
         hint: Some(match signal {
             Signal::Approve { step, .. } | Signal::Reject { step, .. } => approval::instead(state, step),
-            Signal::Override { step, .. } => approval::instead_of_override(state, step),
+            Signal::Override { step, .. } => overriding::instead_of_override(state, step),
             _ => format!("drctl runs show {}", state.created.run),
         }),
         exit: exit::REFUSED,
