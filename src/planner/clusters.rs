@@ -6,9 +6,12 @@ use super::databases::Store;
 use super::steps::{Draft, all, step};
 use super::{Refusal, rebuild};
 use crate::inventory::active;
-use crate::kinds::aws::aurora::{AddClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Follows};
+use crate::kinds::aws::aurora::{AddClusterInstance, HEADLESS};
+use crate::kinds::shared::database::{
+    ClusterState, Database, DatabaseRef, DatabaseState, Engine, Follows, NewMember,
+};
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
+use crate::kinds::shared::promotion::{Handover, Takeover};
 use crate::kinds::{Operation, Role, Target};
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;

@@ -5,13 +5,12 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::{Refusal, clocks, clusters, rebuild, safety};
 use crate::inventory::{Observation, active};
-use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::canary::CanaryWrite;
 use crate::kinds::shared::database::{
     Database, DatabaseRef, DatabaseRole, DatabaseState, Engine, Promotable,
 };
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::promotion::{Handover, Promote};
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::{Fact, Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, RunId, SiteName, StepId};

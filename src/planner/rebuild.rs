@@ -3,10 +3,10 @@
 use super::steps::{Draft, all, step};
 use super::{Refusal, clusters};
 use crate::inventory::Observation;
-use crate::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
-use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::aws::rds::Rename;
+use crate::kinds::shared::database::{DatabaseRef, Engine, InstanceSettings};
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::shared::rejoin::Rejoin;
+use crate::kinds::shared::rejoin::{NewReplica, Rejoin};
 use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::waiver::Rule;

@@ -1,9 +1,8 @@
 //! How many recent writes a store may lose (the exposure).
 
 use super::state::{Proven, RunState};
-use crate::kinds::aws::aurora::Handover;
 use crate::kinds::shared::database::DatabaseState;
-use crate::kinds::shared::promotion::Promote;
+use crate::kinds::shared::promotion::{Handover, Promote};
 use crate::kinds::shared::restore::{Loss, Restore};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{Exposure, Operation};

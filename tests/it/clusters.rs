@@ -1,9 +1,8 @@
 //! Aurora global databases: the service moves the writer; drctl decides when, and reports the loss.
 
-use drctl::kinds::aws::aurora::Handover;
 use drctl::kinds::shared::database::{DatabaseRole, DatabaseState, Follows};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use drctl::kinds::shared::promotion::Promote;
+use drctl::kinds::shared::promotion::{Handover, Promote};
 use drctl::kinds::{Operation, State};
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;
@@ -243,7 +242,7 @@ fn what_somebody_else_moved_meanwhile_is_not_called_lossless() {
     );
     let moved = whole.ended.state.runbook.steps.iter().find_map(|s| match s.action.clone() {
         Action::Op(Operation::Promote(Promote { db, backup_days, takeover: Some(how) })) => {
-            let how = drctl::kinds::aws::aurora::Takeover { by: Handover::AllowDataLoss, ..*how };
+            let how = drctl::kinds::shared::promotion::Takeover { by: Handover::AllowDataLoss, ..*how };
             Some(Action::Op(Operation::Promote(Promote { db, backup_days, takeover: Some(Box::new(how)) })))
         }
         _ => None,

@@ -3,16 +3,16 @@
 use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
-use drctl::kinds::aws::aurora::{
-    AddClusterInstance, ClusterInstance, ClusterState, Handover, NewMember, Takeover,
-};
-use drctl::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
+use drctl::kinds::aws::aurora::AddClusterInstance;
+use drctl::kinds::aws::rds::Rename;
 use drctl::kinds::aws::route53::{ChangeState, RecordChange, RecordsState, Switch};
-use drctl::kinds::shared::database::{DatabaseRef, DatabaseState, Engine, Follows};
+use drctl::kinds::shared::database::{
+    ClusterInstance, ClusterState, DatabaseRef, DatabaseState, Engine, Follows, InstanceSettings, NewMember,
+};
 use drctl::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
-use drctl::kinds::shared::promotion::Promote;
+use drctl::kinds::shared::promotion::{Handover, Promote, Takeover};
 use drctl::kinds::shared::rebuild::{JobStage, RebuildState};
-use drctl::kinds::shared::rejoin::Rejoin;
+use drctl::kinds::shared::rejoin::{NewReplica, Rejoin};
 use drctl::kinds::shared::restore::{Found, Part, Restore, RestoreState, RestoreStep};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
 use drctl::kinds::{Fact, Operation};

@@ -1,8 +1,8 @@
 //! Hand-made runs and direct questions: what they say about servers and stores, and what they leave behind.
 
-use drctl::kinds::aws::rds::{InstanceSettings, NewReplica};
+use drctl::kinds::shared::database::InstanceSettings;
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use drctl::kinds::shared::rejoin::Rejoin;
+use drctl::kinds::shared::rejoin::{NewReplica, Rejoin};
 use drctl::kinds::shared::restore::{Backups, Found, Loss, Part, Restore, RestoreStep, Source};
 use drctl::kinds::{Exposure, Fact, Operation};
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};

@@ -3,9 +3,9 @@
 use drctl::inventory::estate::Remembered;
 use drctl::inventory::{Estate, Observation, targets};
 use drctl::kinds::aws::autoscaling::GroupState;
-use drctl::kinds::aws::rds::{InstanceSettings, Rename};
+use drctl::kinds::aws::rds::Rename;
 use drctl::kinds::shared::capacity::{Capacity, Size};
-use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
+use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, InstanceSettings};
 use drctl::kinds::shared::fence::FenceState;
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rejoin::Rejoin;

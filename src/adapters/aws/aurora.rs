@@ -18,10 +18,13 @@ use super::groups::Rules;
 use super::restarts::Restarts;
 use super::{Aws, rds};
 use crate::inventory::Observation;
-use crate::kinds::aws::aurora::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
+use crate::kinds::aws::aurora::HEADLESS;
 use crate::kinds::aws::rds::SERVING;
-use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::shared::database::{
+    ClusterInstance, ClusterState, DatabaseRef, DatabaseRole, DatabaseState, Engine, NewMember,
+};
 use crate::kinds::shared::fence::{Fence, FenceStage};
+use crate::kinds::shared::promotion::{Handover, Takeover};
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::kinds::{State, Target};
 use crate::model::place::Place;

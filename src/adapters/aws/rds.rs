@@ -13,9 +13,11 @@ use super::groups::Rules;
 use super::restarts::Restarts;
 use super::{Aws, restore};
 use crate::inventory::Observation;
-use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
-use crate::kinds::shared::database::{AliveState, DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::shared::database::{
+    AliveState, DatabaseRef, DatabaseRole, DatabaseState, Engine, InstanceSettings,
+};
 use crate::kinds::shared::fence::Fence;
+use crate::kinds::shared::rejoin::NewReplica;
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::kinds::shared::restore::COPY_TAG;
 use crate::kinds::{State, Target};

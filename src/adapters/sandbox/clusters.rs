@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
-use crate::kinds::aws::aurora::{ClusterInstance, ClusterState, HEADLESS, Handover, NewMember, Takeover};
-use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::aws::aurora::HEADLESS;
+use crate::kinds::shared::database::{ClusterInstance, ClusterState, DatabaseRef, Engine, NewMember};
 use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::promotion::{Handover, Takeover};
 use crate::model::time::Dur;
 
 /// The status of a cluster that is taking over.

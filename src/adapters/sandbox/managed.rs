@@ -6,8 +6,8 @@ use super::estate::{Db, Estate, Transition};
 use super::fences::Worker;
 use super::isolation::Isolation;
 use super::scenario::roll;
-use crate::kinds::aws::rds::{InstanceSettings, NEW_NAME};
-use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::aws::rds::NEW_NAME;
+use crate::kinds::shared::database::{DatabaseRef, Engine, InstanceSettings};
 use crate::model::time::Dur;
 
 /// The status of a declared name that no instance has.

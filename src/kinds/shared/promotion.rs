@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::aurora::{self, Handover, Takeover};
+use crate::kinds::aws::aurora;
 use crate::kinds::aws::rds::{SERVING, calls};
 use crate::kinds::op::{Op, at_its_database, made_as_a_whole};
 use crate::kinds::shared::database::calls::{look, sql};
@@ -15,6 +15,7 @@ use crate::kinds::{Judged, Progress, State, Target};
 use crate::model::call::{Call, by_hand, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
+use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Late, Properties, QUIET, STRICT, Undo};
 use crate::model::time::Dur;
 
@@ -29,6 +30,31 @@ pub struct Promote {
     /// For a global database: the request to the service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover: Option<Box<Takeover>>,
+}
+
+/// How a global database's writer is moved to another cluster (Amazon RDS API Reference, `SwitchoverGlobalCluster`,
+/// `FailoverGlobalCluster`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Takeover {
+    /// The global database.
+    pub global: String,
+    /// The ARN of the cluster that becomes the writer.
+    pub target_arn: String,
+    /// The method.
+    pub by: Handover,
+    /// The region that gets the call: for a switchover the writer's (`TargetDbClusterIdentifier` is an ARN there, «so that Aurora can
+    /// locate the cluster»), for a failover the target's.
+    pub at: Place,
+}
+
+/// How the writer moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Handover {
+    /// The writer hands over once the target has all data. Both regions must be healthy.
+    Switchover,
+    /// The writer is not involved, and data that the target lacks is lost.
+    AllowDataLoss,
 }
 
 /// Withdraws a promotion that was requested but has not begun: stops the standby, and starts it as a standby again.

@@ -6,10 +6,10 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::rds::{NewReplica, SERVING, calls};
+use crate::kinds::aws::rds::{SERVING, calls};
 use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::calls::look;
-use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine, InstanceSettings};
 use crate::kinds::shared::rebuild::{Diverged, JobStage, RebuildState};
 use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
 use crate::model::call::{Call, by_hand, quoted};
@@ -35,6 +35,17 @@ pub struct Rejoin {
     /// Tables whose rows that exist only on this server are exported.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reconcile: Vec<String>,
+}
+
+/// The complete settings of a managed read replica to create.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NewReplica {
+    /// The ARN of the source.
+    pub source_arn: String,
+    /// The settings of the instance that it replaces.
+    pub like: InstanceSettings,
+    /// The security groups that let clients in.
+    pub security_groups: Vec<String>,
 }
 
 impl Op for Rejoin {

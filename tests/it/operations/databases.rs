@@ -1,12 +1,14 @@
 //! Fences, promotions, standbys, and what a run waits for at a database.
 
-use drctl::kinds::aws::aurora::{AddClusterInstance, Handover, NewMember, Takeover};
-use drctl::kinds::aws::rds::{InstanceSettings, NewReplica, Rename};
+use drctl::kinds::aws::aurora::AddClusterInstance;
+use drctl::kinds::aws::rds::Rename;
 use drctl::kinds::shared::canary::CanaryWrite;
-use drctl::kinds::shared::database::{Available, CaughtUp, DatabaseRef, Follows, Promotable};
+use drctl::kinds::shared::database::{
+    Available, CaughtUp, DatabaseRef, Follows, InstanceSettings, NewMember, Promotable,
+};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use drctl::kinds::shared::promotion::{Promote, Withdraw};
-use drctl::kinds::shared::rejoin::Rejoin;
+use drctl::kinds::shared::promotion::{Handover, Promote, Takeover, Withdraw};
+use drctl::kinds::shared::rejoin::{NewReplica, Rejoin};
 
 use super::made::{aurora, own, rds, site};
 use super::{Row, row};

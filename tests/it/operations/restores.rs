@@ -1,7 +1,6 @@
 //! The parts of a restore, on a host and at RDS.
 
-use drctl::kinds::aws::rds::InstanceSettings;
-use drctl::kinds::shared::database::DatabaseRef;
+use drctl::kinds::shared::database::{DatabaseRef, InstanceSettings};
 use drctl::kinds::shared::restore::{Backup, Backups, NewInstance, Part, Restore, RestoreStep, Source};
 use drctl::model::time::Timestamp;
 

@@ -54,7 +54,7 @@ impl Oracle<'_> {
             // A switchover stops the writes by itself.
             let hands_over = takeover
                 .as_ref()
-                .is_some_and(|how| how.by == drctl::kinds::aws::aurora::Handover::Switchover);
+                .is_some_and(|how| how.by == drctl::kinds::shared::promotion::Handover::Switchover);
             let promoted = |s: &&Server| s.component == db.component && s.reached && s.id != db.id;
             let moment = self.at(event.at).filter(|_| !hands_over)?;
             let other = moment.servers.iter().find(promoted)?;

@@ -1,9 +1,9 @@
 //! The calls to the RDS API about Aurora global databases, whose members are clusters of instances.
 
-use crate::kinds::aws::aurora::{Handover, NewMember, Takeover};
 use crate::kinds::aws::rds::calls::about;
-use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::{DatabaseRef, NewMember};
 use crate::kinds::shared::fence::Fence;
+use crate::kinds::shared::promotion::{Handover, Takeover};
 use crate::model::call::{Call, asked, call, quoted};
 
 /// Moves the writer.

@@ -6,11 +6,11 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::aurora::{NewMember, calls};
+use crate::kinds::aws::aurora::calls;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::op::{Op, at_its_database, made_as_a_whole};
-use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::database::calls::look;
+use crate::kinds::shared::database::{DatabaseRef, NewMember};
 use crate::kinds::{Judged, Progress, State, Target};
 use crate::model::call::Call;
 use crate::model::change::Change;

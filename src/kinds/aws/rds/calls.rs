@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::aws::rds::{InstanceSettings, NewReplica};
-use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::{DatabaseRef, InstanceSettings};
+use crate::kinds::shared::rejoin::NewReplica;
 use crate::model::call::{Call, call, quoted};
 
 /// The call that observes an instance.

@@ -1,6 +1,8 @@
 //! A database server of any kind: its identity and its observed state.
 
 pub(crate) mod calls;
+mod cluster;
+mod instance;
 mod lint;
 mod looks;
 mod places;
@@ -13,13 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::aurora::ClusterState;
-use crate::kinds::aws::rds::InstanceSettings;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
 use crate::model::measure::ClockReading;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
+pub use cluster::{ClusterInstance, ClusterState, NewMember};
+pub use instance::InstanceSettings;
 pub use looks::{Available, CaughtUp, Follows, Promotable};
 pub use plan::{
     BACKUP_EVERY, CANARY, Database, DatabaseAt, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD, database,

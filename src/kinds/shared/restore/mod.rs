@@ -6,8 +6,7 @@ mod op;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::rds::InstanceSettings;
-use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::{DatabaseRef, InstanceSettings};
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::wal::WalPoint;
 use crate::model::time::{Dur, Timestamp};
