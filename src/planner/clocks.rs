@@ -2,7 +2,7 @@
 
 use super::steps::Draft;
 use super::unreplicated;
-use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
+use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::{Role, State, Target};
 use crate::model::measure::ClockReading;
 use crate::model::time::Dur;
@@ -19,8 +19,8 @@ pub(super) fn exposure(draft: &mut Draft<'_>, component: &Component, db: &Databa
             Dur(reading.ahead_ms.unsigned_abs()).shown_up(),
             reading.at,
         )),
-        // AWS keeps its clocks synchronised.
-        None if db.engine == Engine::Postgres => draft.notes.push(format!(
+        // A provider keeps its clocks synchronised.
+        None if !db.engine.is_managed() => draft.notes.push(format!(
             "`{name}`: the clock that stamps its commits was never read. If the loss cannot be measured on a single clock, the bound assumes that this clock is not ahead of the clock of this machine"
         )),
         _ => {}

@@ -1,14 +1,12 @@
-//! Aurora global databases: the service moves the writer and makes the former one a secondary again.
-//!
-//! Source: Amazon Aurora User Guide, «Using switchover or failover in an Amazon Aurora global database».
+//! Databases whose service moves the writer, and makes the former one a secondary again.
 
 use super::databases::Store;
 use super::steps::{Draft, all, step};
 use super::{Refusal, rebuild};
 use crate::inventory::active;
-use crate::kinds::aws::aurora::{AddClusterInstance, HEADLESS};
 use crate::kinds::shared::database::{
-    ClusterState, Database, DatabaseRef, DatabaseState, Engine, Follows, NewMember,
+    ClusterState, Database, DatabaseRef, DatabaseState, Follows, Lacks, NewMember, Serves, StandbyBy,
+    Successor,
 };
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::{Handover, Takeover};
@@ -39,64 +37,27 @@ fn seen<'a>(draft: &Draft<'a>, db: &DatabaseRef) -> Option<&'a ClusterState> {
 
 /// Whether a cluster can take over as declared; refuses if not. Adds notes about known problems.
 pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Database) -> bool {
-    let name = &db.component;
-    let Some(there) = seen(draft, db) else {
-        let facts = format!("the observation of {} has no cluster details", db.id);
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "run drctl observe"));
-        return false;
-    };
-    let state = state(draft, db);
-    if state.is_some_and(|d| d.streaming == Some(false)) {
-        let facts =
-            format!("{} is being rebuilt (pending-resync) and lacks some of the writer's data", db.id);
-        let what = "wait until Aurora finishes and the secondary is `connected`, or choose another secondary that is";
-        draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, what));
-        return false;
-    }
-    let none_serves = there.instances.iter().all(|i| !may_serve(&i.status));
-    if let (true, true, Some(first)) =
-        (state.is_some_and(|d| d.status == HEADLESS), none_serves, there.instances.first())
-    {
-        let facts = format!("no instance of {} serves: {} is `{}`", db.id, first.id, first.status);
-        let what = "start or repair an instance. drctl adds one only to a cluster that has none";
-        draft.refuse(Refusal::new(Rule::TargetDown, Some(name), facts, what));
-        return false;
-    }
-    if shut(draft, db) && rebuild::groups(draft, db).is_empty() {
-        let facts = format!(
-            "{} has only its fence's security group, and no run in this store recorded its earlier groups",
-            db.id
-        );
-        let what = format!(
-            "attach its own groups again: aws rds modify-db-cluster --region {} --db-cluster-identifier {} --vpc-security-group-ids ..",
-            db.place.region, db.id
-        );
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
-        return false;
-    }
     let from = draft.from.as_ref();
-    let source = from.and_then(|site| spec.server(draft.input.plan, name, site));
-    let Some(of_source) = source.as_ref().and_then(|s| seen(draft, s)) else { return true };
-    if of_source.version != there.version {
-        let facts = format!(
-            "{} runs engine version {}, and the writer runs {}",
-            db.id, there.version, of_source.version
-        );
-        draft.notes.push(format!("{facts}. Aurora may refuse to move the writer there"));
+    let source = from.and_then(|site| spec.server(draft.input.plan, &db.component, site));
+    let of = Successor {
+        db,
+        seen: state(draft, db),
+        writer: source.as_ref().and_then(|source| state(draft, source)),
+        shut_for_good: shut(draft, db) && rebuild::groups(draft, db).is_empty(),
+    };
+    match db.engine.operator().can_take_over(&of) {
+        Ok(notes) => {
+            draft.notes.extend(notes);
+            true
+        }
+        Err(unmet) => {
+            draft.refuse(Refusal::unmet(&db.component, unmet));
+            false
+        }
     }
-    if let (Some(ours), Some(theirs)) = (there.class(), of_source.class())
-        && ours != theirs
-    {
-        draft.notes.push(format!(
-            "{} uses instance class {ours}, and the writer uses {theirs}. It may not carry the load",
-            db.id
-        ));
-    }
-    true
 }
 
-/// Why no fence at a writer stops all writes, if that is so: sessions in other regions may write through their own readers (Amazon Aurora
-/// User Guide, «Using write forwarding in an Amazon Aurora global database»).
+/// Why no fence at a writer stops all writes, if that is so: sessions in other regions may write through their own readers.
 pub(super) fn way_around(draft: &Draft<'_>, writer: &DatabaseRef, ladder: &[FenceMethod]) -> Option<String> {
     let there = seen(draft, writer)?;
     if !there.forwarding.is_empty() {
@@ -121,7 +82,7 @@ pub(super) fn prepare(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]
 /// Adds an instance to a cluster without instances. Returns the step.
 fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<StepId> {
     let db = &store.target;
-    let state = state(draft, db).filter(|d| d.status == HEADLESS)?;
+    let state = state(draft, db).filter(|d| db.engine.operator().serves(&d.status) == Serves::NoInstance)?;
     let there = state.cluster.as_deref().filter(|c| c.instances.is_empty())?;
     let name = &store.component.name;
     let Some(class) = class(draft, store) else {
@@ -131,9 +92,10 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
         return None;
     };
     let id = rebuild::aside(&db.id, &draft.input.request.run);
+    let instance = NewMember { id: id.clone(), class, engine: there.engine.clone() };
+    let operation = db.engine.operator().add_instance(db, instance)?;
     draft.notes.push(format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id));
-    let instance = Box::new(NewMember { id: id.clone(), class, engine: there.engine.clone() });
-    let action = Action::Op(Operation::AddClusterInstance(AddClusterInstance { db: db.clone(), instance }));
+    let action = Action::Op(operation);
     let mut step = step(&format!("equip.{name}"), Phase::Scale, Some(name), action);
     if draft.input.request.intent == Intent::Failover {
         draft.notes.push(format!(
@@ -143,12 +105,6 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
     }
     step.needs = all(needs);
     Some(draft.push(step))
-}
-
-/// Whether an instance serves, or will without intervention.
-fn may_serve(status: &str) -> bool {
-    !["stopped", "stopping", "failed", "deleting", "storage-full", "inaccessible-encryption-credentials"]
-        .contains(&status)
 }
 
 /// The instance class from the plan, otherwise the last observed one of the writer.
@@ -172,11 +128,10 @@ pub(super) fn follow(
     on_failure: OnFailure,
 ) {
     let (name, at) = (db.component.clone(), db.place.name.clone());
-    // A cluster that was removed from the global database, or is dark, becomes no secondary, so the wait would never end.
+    // Without the server itself, the wait would never end.
     if let Some(why) = draft.input.estate.now(&Target::Database(db.clone())).filter(|o| o.state().is_none()) {
-        let facts = format!("{}: {}", db.id, why.why_not());
-        let what = "wait until its region is back. If the cluster was removed from the global database, rename or delete it and create it again: aws rds create-db-cluster --global-cluster-identifier ..";
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
+        let unmet = db.engine.operator().no_standby(db, &Lacks::State(why.why_not()));
+        draft.refuse(Refusal::unmet(&name, unmet));
         return;
     }
     let check = Action::Op(Operation::CheckFollows(Follows { db: db.clone(), source: source.clone() }));
@@ -210,5 +165,6 @@ fn open(draft: &mut Draft<'_>, db: &DatabaseRef, needs: &[StepId], on_failure: O
 
 /// Whether only the fence's group is attached.
 pub(super) fn shut(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
-    db.engine == Engine::Aurora && state(draft, db).is_some_and(|seen| active::is_shut(db, seen))
+    db.engine.operator().standby_by() == StandbyBy::Service
+        && state(draft, db).is_some_and(|seen| active::is_shut(db, seen))
 }

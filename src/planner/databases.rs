@@ -7,7 +7,7 @@ use super::{Refusal, clocks, clusters, rebuild, safety};
 use crate::inventory::{Observation, active};
 use crate::kinds::shared::canary::CanaryWrite;
 use crate::kinds::shared::database::{
-    Database, DatabaseRef, DatabaseRole, DatabaseState, Engine, Promotable,
+    Database, DatabaseRef, DatabaseRole, DatabaseState, Promotable, SourceBy, StandbyBy,
 };
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::{Handover, Promote};
@@ -75,7 +75,8 @@ fn fence_old_primary(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, g
         Some(Observation::NotFound { .. }) => true,
         // The service reports a cluster as a secondary before it has become one.
         Some(Observation::Value { state: State::Database(d), .. }) => {
-            d.is_replica() && !(old.engine == Engine::Aurora && d.streaming == Some(false))
+            d.is_replica()
+                && !(old.engine.operator().standby_by() == StandbyBy::Service && d.streaming == Some(false))
         }
         _ => false,
     };
@@ -137,8 +138,8 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return Found::Refused;
     }
-    match &state.role {
-        DatabaseRole::Writer => {
+    match (&state.role, spec.engine.operator().source_by()) {
+        (DatabaseRole::Writer, _) => {
             if active::is_fenced(input.estate, &db, spec) && !came_over(draft, &db, state) {
                 old_primary(draft, name, &db);
                 return Found::Refused;
@@ -147,16 +148,16 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
             let store = Store { component, target: db, canary: spec.canary_table.clone() };
             return if down { Found::Refused } else { Found::Writer(store) };
         }
-        DatabaseRole::Replica { .. } if spec.engine == Engine::Postgres => {
+        (DatabaseRole::Replica { .. }, SourceBy::Lineage) => {
             if let Some(facts) = safety::other_lineage(draft, name, spec, &db, state) {
                 let what = "name the primary of this standby in the source site of the plan";
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
                 return Found::Refused;
             }
         }
-        DatabaseRole::Replica { source } => {
+        (DatabaseRole::Replica { source }, SourceBy::Name) => {
             let ours = safety::follows_what_is_fenced(draft, name, spec, &db, source);
-            if !ours || db.engine == Engine::Aurora && !clusters::can_take_over(draft, &db, spec) {
+            if !ours || !clusters::can_take_over(draft, &db, spec) {
                 return Found::Refused;
             }
         }
@@ -462,8 +463,7 @@ pub(super) fn unfence(draft: &mut Draft<'_>, store: Store<'_>, mut last: StepId)
     verify(draft, store, last);
 }
 
-/// The backup retention of the former instance in days, if known. RDS sets one day for a promoted replica (Amazon RDS API Reference,
-/// `PromoteReadReplica`).
+/// The backup retention of the former instance in days, if known. A service may give a promoted replica a shorter one.
 fn backup_days(draft: &Draft<'_>, store: &Store<'_>) -> Option<u32> {
     let Role::Store(spec) = store.component.role() else { return None };
     let old = spec.server(draft.input.plan, &store.component.name, draft.from.as_ref()?)?;

@@ -3,53 +3,41 @@
 use super::steps::{Draft, all, step};
 use super::{Refusal, clusters};
 use crate::inventory::Observation;
-use crate::kinds::aws::rds::Rename;
-use crate::kinds::shared::database::{DatabaseRef, Engine, InstanceSettings};
+use crate::kinds::shared::database::{
+    DatabaseRef, InstanceSettings, LONGEST_ID, Lacks, ReplicaOf, StandbyBy,
+};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::{NewReplica, Rejoin};
 use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{Digest, RunId, StepId};
 use crate::model::waiver::Rule;
 use crate::record::action::Action;
-use crate::record::runbook::{OnFailure, Phase};
+use crate::record::runbook::{OnFailure, Phase, Step};
 
-/// The maximum length of an instance identifier (Amazon RDS API Reference, `CreateDBInstance`).
-const LONGEST_ID: usize = 63;
 /// The part of it that identifies the run: its start to the second, and six characters that differ between servers.
 const RUN_PART: usize = 21;
 
 /// Whether drctl can make a server a standby.
 pub(super) fn possible(draft: &Draft<'_>, db: &DatabaseRef) -> bool {
-    match db.engine {
-        Engine::Postgres => db.host.is_some(),
-        Engine::Rds => settings(draft, db).is_some() && !groups(draft, db).is_empty(),
-        Engine::Aurora => true,
+    match db.engine.operator().standby_by() {
+        StandbyBy::Job => db.host.is_some(),
+        StandbyBy::Replica => settings(draft, db).is_some() && !groups(draft, db).is_empty(),
+        StandbyBy::Service => true,
     }
 }
 
 /// Refuses, with what is missing for that.
 pub(super) fn refuse(draft: &mut Draft<'_>, db: &DatabaseRef) {
-    let (facts, what) = match db.engine {
-        Engine::Postgres => (
-            format!("the plan gives no `host` for {}, so drctl cannot make it a standby", db.id),
-            "add `host:` beside its endpoint (docs: plans/postgres.md)".to_owned(),
-        ),
-        Engine::Rds if settings(draft, db).is_none() => (
-            format!("{} does not answer, so drctl cannot create a standby in its place", db.id),
-            "wait until its region is back, check the credentials for it, then run drctl observe".to_owned(),
-        ),
-        Engine::Rds | Engine::Aurora => (
-            format!(
-                "{} has only its fence's security group, and no run in this store recorded its earlier groups",
-                db.id
-            ),
-            format!(
-                "make sure that nothing writes to it, then attach its own groups again: aws rds modify-db-instance --db-instance-identifier {} --vpc-security-group-ids ..",
-                db.id
-            ),
-        ),
+    let operator = db.engine.operator();
+    let lacks = match operator.standby_by() {
+        StandbyBy::Job => Lacks::Host,
+        StandbyBy::Replica | StandbyBy::Service if settings(draft, db).is_none() => {
+            let why = draft.input.estate.now(&Target::Database(db.clone()));
+            Lacks::State(why.map_or_else(|| "not observed".to_owned(), Observation::why_not))
+        }
+        StandbyBy::Replica | StandbyBy::Service => Lacks::Groups,
     };
-    draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
+    draft.refuse(Refusal::unmet(&db.component, operator.no_standby(db, &lacks)));
 }
 
 /// The steps that make a server a standby of another one. Its own data are kept aside.
@@ -67,7 +55,8 @@ pub(super) fn rejoin(
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&name), facts, what));
         return;
     }
-    if db.engine == Engine::Aurora {
+    let by = db.engine.operator().standby_by();
+    if by == StandbyBy::Service {
         clusters::follow(draft, db, source, needs, on_failure);
         return;
     }
@@ -77,13 +66,13 @@ pub(super) fn rejoin(
     }
     let mut needs = needs.to_vec();
     let mut replica = None;
-    if db.engine == Engine::Rds {
+    if by == StandbyBy::Replica {
         let Some(new) = new_replica(draft, db, source) else { return };
         needs = set_aside(draft, db, &needs, on_failure);
         replica = Some(Box::new(new));
     }
     let reconcile = match draft.input.plan.components.get(&name).map(|c| c.role()) {
-        Some(Role::Store(spec)) if db.engine == Engine::Postgres => spec.reconcile.clone(),
+        Some(Role::Store(spec)) if by == StandbyBy::Job => spec.reconcile.clone(),
         _ => Vec::new(),
     };
     let action =
@@ -106,6 +95,7 @@ fn set_aside(
         return needs.to_vec();
     }
     let to = aside(&db.id, &draft.input.request.run);
+    let Some(operation) = db.engine.operator().set_aside(db, &to) else { return needs.to_vec() };
     draft.notes.push(format!(
         "{} is renamed to {to}, and drctl does not lift its fence. It costs money until somebody deletes it",
         db.id
@@ -114,15 +104,15 @@ fn set_aside(
         &format!("retire.{}.{}", db.component, db.place.name),
         Phase::Protect,
         Some(&db.component),
-        Action::Op(Operation::Rename(Rename { db: db.clone(), to })),
+        Action::Op(operation),
     );
     step.needs = all(needs);
     step.on_failure = on_failure;
     vec![draft.push(step)]
 }
 
-/// The new name of an instance that a run renames: letters, digits and single hyphens, as RDS requires. Its end distinguishes two instances
-/// whose names start alike.
+/// The new name of an instance that a run renames: letters, digits and single hyphens, as services require. Its end distinguishes two
+/// instances whose names start alike.
 pub(super) fn aside(id: &str, run: &RunId) -> String {
     let clean = |text: &str| {
         let dashed: String = text
@@ -141,45 +131,28 @@ pub(super) fn aside(id: &str, run: &RunId) -> String {
 
 fn new_replica(draft: &mut Draft<'_>, db: &DatabaseRef, source: &DatabaseRef) -> Option<NewReplica> {
     let like = settings(draft, db)?;
-    let Some(of_source) = settings(draft, source) else {
-        let facts = format!("{} was not observed, so its ARN is unknown", source.id);
-        let what = "get credentials for its region, then try again".to_owned();
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
-        return None;
+    let of_source = settings(draft, source);
+    let promotes =
+        |s: &Step| matches!(&s.action, Action::Op(Operation::Promote(Promote { db, .. })) if db.is(source));
+    let of = ReplicaOf {
+        db,
+        like: &like,
+        source,
+        source_like: of_source.as_ref(),
+        promoted: draft.steps().iter().any(promotes),
+        groups: groups(draft, db),
     };
-    // In these partitions the request needs a second one, signed for the source's region (Amazon RDS API Reference, `PreSignedUrl`).
-    if db.place.region != source.place.region && !of_source.arn.starts_with("arn:aws:") {
-        let facts = format!(
-            "the AWS partition of {} creates cross-region replicas with a different request",
-            source.id
-        );
-        let what = "create the replica by hand (in GovCloud and in China)".to_owned();
-        draft.refuse(Refusal::new(Rule::NotImplemented, Some(&db.component), facts, what));
-        return None;
+    match db.engine.operator().replica(&of) {
+        Ok(found) => {
+            let (replica, note) = found?;
+            draft.notes.extend(note);
+            Some(replica)
+        }
+        Err(unmet) => {
+            draft.refuse(Refusal::unmet(&db.component, unmet));
+            None
+        }
     }
-    // A server that this run promotes gets its backups from the promotion.
-    let promoted = draft
-        .steps()
-        .iter()
-        .any(|s| matches!(&s.action, Action::Op(Operation::Promote(Promote { db, .. })) if db.is(source)));
-    if of_source.backup_days == 0 && !promoted {
-        let facts = format!("{} has no automated backups, so RDS cannot create a replica of it", source.id);
-        let what = format!(
-            "turn on automated backups: aws rds modify-db-instance --region {} --db-instance-identifier {} --backup-retention-period 7 --apply-immediately",
-            source.place.region, source.id
-        );
-        draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what));
-        return None;
-    }
-    if let Some(parameters) =
-        like.parameter_group.as_ref().filter(|p| like.is_postgres() && !p.starts_with("default."))
-    {
-        draft.notes.push(format!(
-            "{}: RDS creates a PostgreSQL replica with the default parameter group of its region. Once the replica exists, run: aws rds modify-db-instance --region {} --db-instance-identifier {} --db-parameter-group-name {parameters}. Then reboot it",
-            db.id, db.place.region, db.id
-        ));
-    }
-    Some(NewReplica { source_arn: of_source.arn, like, security_groups: groups(draft, db) })
 }
 
 /// The current settings of an instance, or the last known ones if it no longer exists.

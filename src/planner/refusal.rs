@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::kinds::shared::database::Unmet;
 use crate::model::ids::ComponentName;
 use crate::model::waiver::Rule;
 
@@ -37,6 +38,11 @@ impl Refusal {
             acceptable: acceptable.into(),
             flag: flag(rule, component, "5m"),
         }
+    }
+
+    /// A refusal for what a component's kind says is missing.
+    pub fn unmet(component: &ComponentName, unmet: Unmet) -> Self {
+        Self::new(unmet.rule, Some(component), unmet.facts, unmet.what)
     }
 
     /// Sets the loss that a person would have to accept.

@@ -8,8 +8,7 @@ use super::steps::{Draft, all, step};
 use super::switchover::writes;
 use super::{Refusal, Wanted, clocks, rebuild, safety};
 use crate::inventory::Observation;
-use crate::kinds::aws::rds::Rename;
-use crate::kinds::shared::database::{Available, Database, DatabaseRef, DatabaseState, Engine};
+use crate::kinds::shared::database::{Available, CopyOf, Database, DatabaseRef, DatabaseState};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::{
     Backup, Backups, BackupsState, NewInstance, Part, Restore, RestoreStep, Source,
@@ -51,22 +50,13 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
             "name the site whose server takes the writes with --site",
         );
     };
-    let id = &db.id;
-    let source = match spec.engine {
-        Engine::Postgres if wanted.snapshot.is_some() => {
-            let facts =
-                format!("{id} has no snapshots. drctl restores it to any time from its backups and its WAL");
-            return refuse(Rule::NotRecoverable, facts, "use --to-time TIME");
-        }
-        Engine::Rds if wanted.timeline.is_some() => {
-            let facts = format!("RDS restores {id} from the log of this instance and takes no timeline");
-            return refuse(Rule::NotRecoverable, facts, "remove --timeline");
-        }
-        engine => source(&db, at.backups.as_ref().map(|backups| &backups.value)).map_err(|refusal| {
-            let or = if engine == Engine::Postgres { ", or choose the site that has them" } else { "" };
-            Refusal { acceptable: format!("{}{or}", refusal.acceptable), ..refusal }
-        })?,
+    let asked = CopyOf {
+        db: &db,
+        backups: at.backups.as_ref().map(|b| &b.value),
+        snapshot: wanted.snapshot.is_some(),
+        timeline: wanted.timeline.is_some(),
     };
+    let source = spec.engine.operator().copied_from(&asked).map_err(|unmet| Refusal::unmet(name, unmet))?;
     Ok(Restore {
         name: Digest::of_fields(&[run.as_str().as_bytes(), name.as_str().as_bytes()]).as_str()[..16]
             .to_owned(),
@@ -84,35 +74,6 @@ pub fn wanted(plan: &Plan, site: &SiteName, wanted: &Wanted, run: &RunId) -> Res
     })
 }
 
-/// The source of the data for a copy of this server.
-///
-/// # Errors
-/// If drctl cannot restore it to any time: the plan lacks something, or drctl does not support it.
-fn source(db: &DatabaseRef, backups: Option<&Backups>) -> Result<Source, Refusal> {
-    let (name, id) = (&db.component, &db.id);
-    let refuse = |rule: Rule, facts: String, what: &str| Err(Refusal::new(rule, Some(name), facts, what));
-    match (db.engine, backups) {
-        (Engine::Postgres, Some(backups)) => Ok(Source::Own(backups.clone())),
-        (Engine::Postgres, None) => refuse(
-            Rule::NotRecoverable,
-            format!("the plan does not say how to read the backups of {id}"),
-            "add `backups:` under the `host:` of that server (docs: databases/restore.md)",
-        ),
-        (Engine::Aurora, _) => refuse(
-            Rule::NotImplemented,
-            "Aurora restores a global database into a separate cluster, which drctl does not support yet"
-                .to_owned(),
-            "run aws rds restore-db-cluster-to-point-in-time by hand",
-        ),
-        (Engine::Rds, _) if db.admin_secret.is_none() => refuse(
-            Rule::NotRecoverable,
-            format!("the plan gives no `admin` login for {id}, so drctl cannot verify the copy"),
-            "add `admin: {secret: ..}` beside its id",
-        ),
-        (Engine::Rds, _) => Ok(Source::Managed(None)),
-    }
-}
-
 /// Why a restore of the server in a site would be refused whatever its time is, as far as the plan and the settings of the server show.
 pub fn obstacle(
     spec: &Database,
@@ -120,13 +81,12 @@ pub fn obstacle(
     (db, seen): (&DatabaseRef, &DatabaseState),
 ) -> Option<Refusal> {
     let backups = spec.at.get(site).and_then(|at| at.backups.as_ref()).map(|backups| &backups.value);
-    if let Err(refusal) = source(db, backups) {
-        return Some(refusal);
+    let (operator, asked) = (spec.engine.operator(), CopyOf { db, backups, snapshot: false, timeline: false });
+    let copyable = || seen.instance.as_ref().map_or(Ok(()), |like| operator.may_copy(db, like));
+    if let Err(unmet) = operator.copied_from(&asked).map(drop).and_then(|()| copyable()) {
+        return Some(Refusal::unmet(&db.component, unmet));
     }
-    let (facts, what) = match &seen.instance {
-        Some(instance) if instance.managed_password => managed_password(db),
-        _ => unfenced(db, spec)?,
-    };
+    let (facts, what) = unfenced(db, spec)?;
     Some(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what))
 }
 
@@ -303,11 +263,7 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
     let state = match input.estate.now(&Target::Backups(Box::new(of.clone()))) {
         Some(Observation::Value { state: State::Backups(state), .. }) => state.as_ref().clone(),
         Some(other) => {
-            let who = if of.db.engine == Engine::Rds {
-                "get credentials for RDS in that region"
-            } else {
-                "make sure that the host answers"
-            };
+            let who = of.db.engine.operator().backups_unread();
             return refuse(Rule::NotRecoverable, format!("{id}: {}", other.why_not()), who);
         }
         None => {
@@ -344,7 +300,7 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
     };
     let (source, backup) = match made {
         Ok(made) => made,
-        Err((facts, what)) => return refuse(Rule::NotRecoverable, facts, what),
+        Err((facts, what)) => return refuse(Rule::NotRecoverable, facts, &what),
     };
     if let Some(empty) = backup.as_ref().filter(|backup| backup.bytes == 0 && of.beside().is_none()) {
         draft.notes.push(format!(
@@ -362,7 +318,7 @@ fn found(draft: &mut Draft<'_>, of: Restore) -> Result<Restore, Refusal> {
 }
 
 /// What is missing, and what to do about it.
-type Missing = (String, &'static str);
+type Missing = (String, String);
 
 fn enough_room(
     of: &Restore,
@@ -371,7 +327,10 @@ fn enough_room(
     free_bytes: u64,
 ) -> Result<Backup, Missing> {
     let Some(backup) = chosen else {
-        return Err((format!("no backup can be restored to {}", of.to_time), "choose another time"));
+        return Err((
+            format!("no backup can be restored to {}", of.to_time),
+            "choose another time".to_owned(),
+        ));
     };
     let room = backup.bytes.saturating_add(by.reserve_bytes);
     if free_bytes < room {
@@ -379,7 +338,7 @@ fn enough_room(
             "{} has {free_bytes} bytes free and needs {room}: {} for backup {}, and a reserve of {}",
             of.db.id, backup.bytes, backup.name, by.reserve_bytes
         );
-        return Err((facts, "free disk space beside the data, or set a smaller `reserve_gib`"));
+        return Err((facts, "free disk space beside the data, or set a smaller `reserve_gib`".to_owned()));
     }
     Ok(backup)
 }
@@ -409,7 +368,7 @@ fn unfenced(db: &DatabaseRef, spec: &Database) -> Option<Missing> {
 fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Missing> {
     let Some(like) = rebuild::settings(draft, db) else {
         let facts = format!("{} was not observed, so the settings for its copy are unknown", db.id);
-        return Err((facts, "get credentials for its region, then try again"));
+        return Err((facts, "get credentials for its region, then try again".to_owned()));
     };
     let security_groups = rebuild::groups(draft, db);
     if security_groups.is_empty() {
@@ -417,11 +376,12 @@ fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Miss
             "{} has only its fence's security group, and no run in this store recorded its earlier groups",
             db.id
         );
-        return Err((facts, "make sure that nothing writes to it, then attach its own groups again"));
+        return Err((
+            facts,
+            "make sure that nothing writes to it, then attach its own groups again".to_owned(),
+        ));
     }
-    if like.managed_password {
-        return Err(managed_password(db));
-    }
+    db.engine.operator().may_copy(db, &like).map_err(|unmet| (unmet.facts, unmet.what))?;
     let run = &draft.input.request.run;
     let (id, aside) = (rebuild::aside(&format!("copy-of-{}", db.id), run), rebuild::aside(&db.id, run));
     Ok(NewInstance { id, aside, like, security_groups })
@@ -430,7 +390,8 @@ fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Miss
 /// Renames a managed instance, so that its copy can get the name. Until the copy has it, everything can be undone.
 fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<StepId> {
     let Some(new) = of.instance() else { return needs };
-    let (name, to) = (&of.db.component, new.aside.clone());
+    let (name, to) = (&of.db.component, new.aside.as_str());
+    let Some(operation) = of.db.engine.operator().set_aside(&of.db, to) else { return needs };
     draft.notes.push(format!(
         "{} is renamed to {to}, and drctl does not lift its fence. It costs money until somebody deletes it",
         of.db.id
@@ -439,8 +400,7 @@ fn set_aside(draft: &mut Draft<'_>, of: &Restore, needs: Vec<StepId>) -> Vec<Ste
         "a cancel undoes everything until the copy has the name {}. After that, nothing can be undone",
         of.db.id
     ));
-    let action = Action::Op(Operation::Rename(Rename { db: of.db.clone(), to }));
-    let mut aside = step(&format!("aside.{name}"), Phase::Promote, Some(name), action);
+    let mut aside = step(&format!("aside.{name}"), Phase::Promote, Some(name), Action::Op(operation));
     aside.needs = all(&needs);
     vec![draft.push(aside)]
 }

@@ -13,7 +13,7 @@ use super::steps::{Draft, all, step};
 use super::traffic::redirect_all;
 use super::{Refusal, clients, clusters, rebuild, safety, ttl};
 use crate::inventory::{Known, Observation, active};
-use crate::kinds::shared::database::{CaughtUp, Database, DatabaseRef, DatabaseState, Engine};
+use crate::kinds::shared::database::{CaughtUp, Database, DatabaseRef, DatabaseState, StandbyBy};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::{Operation, Role, State, Target};
@@ -192,7 +192,7 @@ fn returning(
         Some(_) => false,
     };
     // The service cannot make a standalone cluster a secondary.
-    let possible = old.engine != Engine::Aurora && rebuild::possible(draft, &old);
+    let possible = old.engine.operator().standby_by() != StandbyBy::Service && rebuild::possible(draft, &old);
     if !kept_out || !possible || !writes(draft, component, spec, active) {
         return None;
     }
@@ -329,7 +329,7 @@ fn quiesce_and_promote(draft: &mut Draft<'_>, moved: Vec<(Store<'_>, &Database)>
 
 /// Whether the service stops writes itself, and moves the writer only if nothing is missing.
 fn hands_over(store: &Store<'_>) -> bool {
-    store.target.engine == Engine::Aurora
+    store.target.engine.operator().hands_over()
 }
 
 /// Whether a follower of the old primary will receive the new primary's writes. A self-hosted old primary passes them on once it is a
@@ -337,7 +337,7 @@ fn hands_over(store: &Store<'_>) -> bool {
 fn hands_on(draft: &Draft<'_>, other: &DatabaseRef) -> bool {
     let known = draft.input.estate.database(&Target::Database(other.clone()), draft.input.now);
     let streams = |d: &DatabaseState| d.is_replica() && d.streaming == Some(true);
-    other.engine == Engine::Postgres && matches!(known, Known::Fresh(d) if streams(d))
+    other.engine.operator().standby_by() == StandbyBy::Job && matches!(known, Known::Fresh(d) if streams(d))
 }
 
 /// Makes the servers of the other sites follow the promoted ones.
@@ -370,7 +370,7 @@ fn follow_all(draft: &mut Draft<'_>) {
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(&other.component), facts, what));
             } else if (left || !hands_on(draft, &other)) && rebuild::possible(draft, &other) {
                 let mut needs = [moved.as_slice(), std::slice::from_ref(&promotion)].concat();
-                if left && other.engine != Engine::Aurora {
+                if left && other.engine.operator().standby_by() != StandbyBy::Service {
                     needs.extend(ttl::no_way_back(draft, &other, site, &needs));
                 }
                 // Users are served, so a failure here does not stop the run. It reports that the application is unprotected.

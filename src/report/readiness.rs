@@ -6,11 +6,9 @@ mod buckets;
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
-use crate::kinds::aws::aurora::HEADLESS;
-use crate::kinds::aws::rds::SERVING;
 use crate::kinds::aws::route53::{Record, RecordSet, Route53};
 use crate::kinds::shared::capacity::{CapacityShare, Scales};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Serves};
 use crate::kinds::{Role, Sight, State, Target};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::{CloudProvider, Place};
@@ -362,13 +360,13 @@ fn replica((state, engine): (&DatabaseState, Engine), primary: &DatabaseRef, fix
         let facts = format!("it does not replicate from {} in {}", primary.id, primary.place.name);
         return not(Standing::NotReady, facts, fix);
     }
-    if state.status == HEADLESS {
-        let fix = "create an instance in that cluster; otherwise drctl creates one during the recovery, which takes minutes";
-        return not(Standing::Degraded, "it replicates, but the cluster has no instance", fix);
-    }
-    match engine == Engine::Postgres || SERVING.contains(&state.status.as_str()) {
-        true => ready(format!("it replicates from {} in {}", primary.id, primary.place.name)),
-        false => not(
+    match engine.operator().serves(&state.status) {
+        Serves::NoInstance => {
+            let fix = "create an instance in that cluster; otherwise drctl creates one during the recovery, which takes minutes";
+            not(Standing::Degraded, "it replicates, but the cluster has no instance", fix)
+        }
+        Serves::Yes => ready(format!("it replicates from {} in {}", primary.id, primary.place.name)),
+        Serves::NotNow => not(
             Standing::Degraded,
             format!("it replicates, but its status is {}", state.status),
             "wait until it is available",

@@ -5,7 +5,7 @@ use super::apply::Illegal;
 use super::decide::{LATE, guard_lost};
 use super::state::{Mode, RunState, Status, Work};
 use crate::kinds::Operation;
-use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::promotion::Promote;
 use crate::model::ids::StepId;
 use crate::model::plain;
@@ -71,15 +71,13 @@ impl Outstanding {
             }
             _ => String::new(),
         };
-        let withdraw = match db.engine {
-            Engine::Postgres if guard_lost(state) => format!(
+        let withdraw = match db.engine.operator().withdrawal(id) {
+            Some(_) if guard_lost(state) => format!(
                 "This run lost the guard of {}, so drctl does not stop {id}: another run may have promoted it. Ask the operators of that run first. If no run needs {id}, stop it and start it as a standby again",
                 db.component
             ),
-            Engine::Postgres => format!(
-                "{failed}To withdraw the request, stop {id} and start it as a standby again. Once its startup process has read the request, removing the trigger file does not withdraw it"
-            ),
-            Engine::Rds | Engine::Aurora => "The service cannot withdraw this request".to_owned(),
+            Some(how) => format!("{failed}To withdraw the request, {how}"),
+            None => "The service cannot withdraw this request".to_owned(),
         };
         format!(
             "{asked}, and {id} does not take writes yet. The promotion may still happen hours from now, and {id} then takes writes{old}. {withdraw}"

@@ -2,6 +2,8 @@
 
 mod kind;
 mod lint;
+mod operator;
 mod plan;
 
 pub use kind::Postgres;
+pub use operator::PostgresOperator;

@@ -25,6 +25,7 @@ pub struct Promote {
     /// The replica.
     pub db: DatabaseRef,
     /// The backup retention of a managed server after the promotion, in days: that of the old primary, if the service's default is shorter.
+    // RDS sets one day for a promoted replica (Amazon RDS API Reference, `PromoteReadReplica`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup_days: Option<u32>,
     /// For a global database: the request to the service.

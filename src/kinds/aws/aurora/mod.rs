@@ -3,10 +3,12 @@
 pub(crate) mod calls;
 mod kind;
 mod lint;
+mod operator;
 mod ops;
 mod plan;
 
 pub use kind::AuroraGlobal;
+pub use operator::AuroraOperator;
 pub use ops::AddClusterInstance;
 
 /// The status of an intact cluster without an instance that serves. Calls wait until it has one.

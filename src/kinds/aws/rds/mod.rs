@@ -2,11 +2,13 @@
 
 pub(crate) mod calls;
 mod kind;
+mod operator;
 mod ops;
 mod plan;
 
 use crate::model::time::Dur;
 pub use kind::Rds;
+pub use operator::RdsOperator;
 pub use ops::Rename;
 
 /// Statuses of an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).

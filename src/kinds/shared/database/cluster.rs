@@ -17,6 +17,7 @@ pub struct ClusterState {
     /// Its instances. Without any, it holds data but serves nobody.
     pub instances: Vec<ClusterInstance>,
     /// Clusters of the global database whose sessions may write through their readers. A fence on the writer does not block these writes.
+    // Source: Amazon Aurora User Guide, «Using write forwarding in an Amazon Aurora global database».
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub forwarding: Vec<String>,
     /// Whether it accepts statements over HTTPS (the Data API), which security groups do not block. They use the logins of the database.

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The maximum length of an instance identifier (Amazon RDS API Reference, `CreateDBInstance`).
+pub const LONGEST_ID: usize = 63;
+
 /// The settings of a managed instance that a replica does not take from its source (Amazon RDS API Reference,
 /// `CreateDBInstanceReadReplica`).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

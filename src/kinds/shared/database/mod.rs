@@ -5,6 +5,7 @@ mod cluster;
 mod instance;
 mod lint;
 mod looks;
+mod operator;
 mod places;
 mod plan;
 
@@ -21,8 +22,9 @@ use crate::model::measure::ClockReading;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 pub use cluster::{ClusterInstance, ClusterState, NewMember};
-pub use instance::InstanceSettings;
+pub use instance::{InstanceSettings, LONGEST_ID};
 pub use looks::{Available, CaughtUp, Follows, Promotable};
+pub use operator::{CopyOf, Lacks, Operator, ReplicaOf, Serves, SourceBy, StandbyBy, Successor, Unmet};
 pub use plan::{
     BACKUP_EVERY, CANARY, Database, DatabaseAt, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD, database,
 };
