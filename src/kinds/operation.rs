@@ -2,6 +2,7 @@
 //!
 //! A new operation is a line here, and a type of its own in the folder of its kind. There is no other list.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 
@@ -12,7 +13,7 @@ use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::autoscaling::Scale;
 use crate::kinds::aws::ecs::ScaleService;
 use crate::kinds::aws::rds::Rename;
-use crate::kinds::aws::route53::{Answers, SetHealthObject, SetRoutingControls, Switch};
+use crate::kinds::aws::route53::{Answers, CLUSTER, SetHealthObject, SetRoutingControls, Switch};
 use crate::kinds::aws::s3::Sample;
 use crate::kinds::clients::ClientWrite;
 use crate::kinds::op::Op;
@@ -123,6 +124,96 @@ impl Operation {
             | Self::Switch(_)
             | Self::SetHealthObject(_)
             | Self::SetRoutingControls(_)
+            | Self::UpdateClientSecret(_)
+            | Self::WriteCanary(_)
+            | Self::WriteAsClient(_)
+            | Self::Run(_)
+            | Self::CheckPromotable(_)
+            | Self::CheckAvailable(_)
+            | Self::CheckCaughtUp(_)
+            | Self::CheckFollows(_)
+            | Self::CheckAnswers(_)
+            | Self::CompareObjects(_) => None,
+        }
+    }
+
+    /// The server that it renames, and the new name.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub const fn renames(&self) -> Option<(&DatabaseRef, &String)> {
+        match self {
+            Self::Rename(of) => Some((&of.db, &of.to)),
+            Self::Fence(_)
+            | Self::Unfence(_)
+            | Self::Promote(_)
+            | Self::Withdraw(_)
+            | Self::AddClusterInstance(_)
+            | Self::Rejoin(_)
+            | Self::Restore(_)
+            | Self::Scale(_)
+            | Self::ScaleService(_)
+            | Self::Switch(_)
+            | Self::SetHealthObject(_)
+            | Self::SetRoutingControls(_)
+            | Self::UpdateClientSecret(_)
+            | Self::WriteCanary(_)
+            | Self::WriteAsClient(_)
+            | Self::Run(_)
+            | Self::CheckPromotable(_)
+            | Self::CheckAvailable(_)
+            | Self::CheckCaughtUp(_)
+            | Self::CheckFollows(_)
+            | Self::CheckAnswers(_)
+            | Self::CompareObjects(_) => None,
+        }
+    }
+
+    /// The record sets that it changes.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub const fn switches(&self) -> Option<&Switch> {
+        match self {
+            Self::Switch(of) => Some(of),
+            Self::Fence(_)
+            | Self::Unfence(_)
+            | Self::Promote(_)
+            | Self::Withdraw(_)
+            | Self::AddClusterInstance(_)
+            | Self::Rejoin(_)
+            | Self::Rename(_)
+            | Self::Restore(_)
+            | Self::Scale(_)
+            | Self::ScaleService(_)
+            | Self::SetHealthObject(_)
+            | Self::SetRoutingControls(_)
+            | Self::UpdateClientSecret(_)
+            | Self::WriteCanary(_)
+            | Self::WriteAsClient(_)
+            | Self::Run(_)
+            | Self::CheckPromotable(_)
+            | Self::CheckAvailable(_)
+            | Self::CheckCaughtUp(_)
+            | Self::CheckFollows(_)
+            | Self::CheckAnswers(_)
+            | Self::CompareObjects(_) => None,
+        }
+    }
+
+    /// The service and the endpoints, by region, that it calls because the plan names them.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub const fn endpoints(&self) -> Option<(&'static str, &BTreeMap<String, String>)> {
+        match self {
+            Self::SetRoutingControls(of) => Some((CLUSTER, &of.controls.endpoints)),
+            Self::Fence(_)
+            | Self::Unfence(_)
+            | Self::Promote(_)
+            | Self::Withdraw(_)
+            | Self::AddClusterInstance(_)
+            | Self::Rejoin(_)
+            | Self::Rename(_)
+            | Self::Restore(_)
+            | Self::Scale(_)
+            | Self::ScaleService(_)
+            | Self::Switch(_)
+            | Self::SetHealthObject(_)
             | Self::UpdateClientSecret(_)
             | Self::WriteCanary(_)
             | Self::WriteAsClient(_)

@@ -10,7 +10,7 @@ use crate::kinds::shared::database::{
     Database, DatabaseRef, DatabaseRole, DatabaseState, Promotable, SourceBy, StandbyBy,
 };
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use crate::kinds::shared::promotion::{Handover, Promote};
+use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::{Fact, Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
@@ -426,7 +426,7 @@ pub(super) fn promote(
     let mut needs: Vec<StepId> = together.chain([gates[name].clone()]).collect();
     let takeover = clusters::takeover(draft, &store.target).map(Box::new);
     // A switchover by the service stops writes itself, and starts only after the target has all data.
-    let handed_over = takeover.as_ref().is_some_and(|how| how.by == Handover::Switchover);
+    let handed_over = takeover.as_ref().is_some_and(|how| how.hands_over());
     let fenced = (!handed_over).then(|| StepId::new(format!("fenced.{name}")));
     needs.extend(fenced);
     needs.extend(approvals.iter().cloned());

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::state::{RunState, Status, StepState, Turn};
-use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::kinds::{Fact, Operation};
@@ -83,10 +82,8 @@ pub fn continued(state: &RunState, events: u64, to: &SiteName) -> Result<Continu
     let copies = copies.collect();
     let aside = runbook.steps.iter().zip(&state.steps).filter_map(|(step, at)| match &step.action {
         // Until a copy was observed in place, the renamed server holds the only data.
-        Action::Op(Operation::Rename(Rename { db, to }))
-            if at.work.attempts > 0 && (!swapped || putting.is_some()) =>
-        {
-            Some((db.clone(), to.clone()))
+        Action::Op(operation) if at.work.attempts > 0 && (!swapped || putting.is_some()) => {
+            operation.renames().map(|(db, to)| (db.clone(), to.clone()))
         }
         _ => None,
     });
@@ -138,7 +135,8 @@ pub fn seen_before(before: &BTreeMap<String, Turn>, turns: Vec<EventKind>) -> Ve
 pub fn written(state: &RunState) -> Vec<Written> {
     let mut all = Vec::new();
     for (i, at) in state.steps.iter().enumerate() {
-        let Action::Op(Operation::Switch(switch)) = &*state.forward(i) else { continue };
+        let forward = state.forward(i);
+        let Some(switch) = forward.op().and_then(Operation::switches) else { continue };
         let undone = at.undo.as_ref().map(|undo| matches!(undo.status, Status::Done(_)));
         let done = matches!(at.work.status, Status::Done(_));
         let of = at.undo.as_ref().unwrap_or(&at.work);

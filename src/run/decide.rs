@@ -9,7 +9,6 @@ use super::outstanding::overdue;
 use super::signal::unanswered;
 use super::state::{Mode, RunState, Status, StepState};
 use crate::kinds::Operation;
-use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::promotion::Promote;
 use crate::model::intent::Intent;
 use crate::model::properties::{InDoubt, UndoRank};
@@ -567,7 +566,7 @@ pub(super) fn to_undo(state: &RunState, i: usize) -> bool {
     let keeps_out = matches!(&state.step(i).action, Action::Op(Operation::Fence(f))
         if state.promotion(&f.db.component).is_none() && state.restores(&f.db.component).is_none());
     // The name is taken at this point, so the renamed server stays as it is.
-    let replaced = matches!(&state.step(i).action, Action::Op(Operation::Rename(Rename { db, .. })) if state.replaced(db));
+    let replaced = matches!(&state.step(i).action, Action::Op(op) if op.renames().is_some_and(|(db, _)| state.replaced(db)));
     by && touched && !ended && !state.step(i).debt && !keeps_out && !replaced
 }
 

@@ -2,7 +2,6 @@
 
 use super::state::{Proven, RunState};
 use crate::kinds::shared::database::DatabaseState;
-use crate::kinds::shared::promotion::{Handover, Promote};
 use crate::kinds::shared::restore::{Loss, Restore};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{Exposure, Operation};
@@ -252,9 +251,7 @@ fn nothing_missing(state: &RunState, component: &ComponentName, target: &Databas
 /// not measure it.
 pub fn hands_over(state: &RunState, component: &ComponentName) -> bool {
     state.runbook.steps.iter().any(|s| match &s.action {
-        Action::Op(Operation::Promote(Promote { db, takeover: Some(how), .. })) => {
-            db.component == *component && how.by == Handover::Switchover
-        }
+        Action::Op(Operation::Promote(of)) => of.db.component == *component && of.hands_over(),
         _ => false,
     })
 }

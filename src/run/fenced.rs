@@ -1,7 +1,6 @@
 //! Which servers a run fences, how the fence was proven, and when the run let writes in again.
 
 use super::state::{FenceDebt, Proven, RunState, Status, StepState, Work};
-use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use crate::kinds::shared::promotion::Promote;
@@ -204,7 +203,7 @@ impl RunState {
         let component = &db.component;
         let set = |r: &usize| self.work(*r).status == Status::Done(End::Performed);
         let aside = self.runbook.steps.iter().find_map(|s| match &s.action {
-            Action::Op(Operation::Rename(Rename { db: old, to })) if old.is(db) => Some(to.as_str()),
+            Action::Op(op) => op.renames().filter(|(old, _)| old.is(db)).map(|(_, to)| to.as_str()),
             _ => None,
         });
         Store {

@@ -108,7 +108,7 @@ pub fn after_call(
             [refused].into_iter().chain(locked.flatten()).collect()
         }
         CallOutcome::Refused { code, why, again: Again::InParts }
-            if matches!(*state.action(i), Action::Op(Operation::Switch(_))) =>
+            if state.action(i).op().and_then(Operation::switches).is_some() =>
         {
             let why = format!("{code}: {why}");
             vec![EventKind::CallRefused { step, code, why, retry_at: None }]

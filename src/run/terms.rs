@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 
 use super::RunState;
 use super::state::Mode;
-use crate::kinds::Operation;
 use crate::model::environment::{Endpoint, Environment, Source};
 use crate::model::evidence::Under;
 use crate::plan::terms::known;
 use crate::record::action::Action;
 use crate::record::event::{Outcome, RunCreated};
-
-/// The service name in the endpoints of routing controls.
-const CLUSTER: &str = "route53-recovery-cluster";
 
 /// Why the recorded terms cannot be those that the run began under, if they cannot.
 pub fn contradiction(created: &RunCreated) -> Option<&'static str> {
@@ -27,12 +23,14 @@ impl RunState {
     /// The endpoints of its calls that are not the provider's own.
     pub fn foreign_endpoints(&self) -> BTreeSet<Endpoint> {
         let named = self.created.terms.endpoints.union(&self.endpoints).cloned();
-        let clusters = self.runbook.steps.iter().filter_map(|step| match &step.action {
-            Action::Op(Operation::SetRoutingControls(route)) => Some(route.controls.endpoints.values()),
+        let called = self.runbook.steps.iter().filter_map(|step| match &step.action {
+            Action::Op(operation) => operation.endpoints(),
             _ => None,
         });
-        let clusters = clusters.flatten().map(|url| Endpoint::new(CLUSTER, url, Source::Plan));
-        named.chain(clusters).filter(Endpoint::is_foreign).collect()
+        let planned = called.flat_map(|(service, urls)| {
+            urls.values().map(move |url| Endpoint::new(service, url, Source::Plan))
+        });
+        named.chain(planned).filter(Endpoint::is_foreign).collect()
     }
 
     /// The environment that the application was declared as.

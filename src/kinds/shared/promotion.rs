@@ -65,6 +65,20 @@ pub struct Withdraw {
     pub db: DatabaseRef,
 }
 
+impl Promote {
+    /// Whether the service moves the writer only if nothing is missing, and stops writes itself.
+    pub fn hands_over(&self) -> bool {
+        self.takeover.as_deref().is_some_and(Takeover::hands_over)
+    }
+}
+
+impl Takeover {
+    /// Whether the writer hands over, so that nothing is lost.
+    pub fn hands_over(&self) -> bool {
+        self.by == Handover::Switchover
+    }
+}
+
 impl Op for Promote {
     type Back = Infallible;
 

@@ -17,6 +17,9 @@ use crate::model::place::Place;
 use crate::model::properties::{InDoubt, LEADS, Late, Moves, Properties, Undo};
 use crate::model::time::Dur;
 
+/// The service that reads and changes routing controls.
+pub const CLUSTER: &str = "route53-recovery-cluster";
+
 /// Routing controls, one for each site, and where they are read and changed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct ControlsRef {

@@ -11,7 +11,7 @@ mod records;
 mod switch;
 
 pub use answers::{Answers, AnswersState, ServerAnswer, Wanted};
-pub use controls::{ControlsRef, ControlsState, SetRoutingControls};
+pub use controls::{CLUSTER, ControlsRef, ControlsState, SetRoutingControls};
 pub use health_object::{HealthObjectState, ObjectRef, SetHealthObject};
 pub use plan::{Policy, Record, RecordAt, Route53, SwitchBy, SwitchControls, SwitchObject};
 pub use records::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, ZoneRef, kept};
