@@ -19,7 +19,7 @@ use hickory_resolver::system_conf::read_system_conf;
 
 use super::provider::Provider;
 use crate::inventory::Observation;
-use crate::kinds::aws::route53::{AnswersState, ServerAnswer, Wanted};
+use crate::kinds::shared::names::{AnswersState, ServerAnswer, Wanted};
 use crate::kinds::{State, Target};
 use crate::record::action::Action;
 use crate::run::outcome::{Again, CallOutcome};

@@ -9,7 +9,7 @@ use super::provider::{ControlPlane, Databases, ObjectStore, Provider, Replayed};
 use super::secrets::{Login, NoLogin};
 use super::sinks::{Look, SinkError, Upload};
 use crate::inventory::Observation;
-use crate::kinds::aws::route53::{AnswersState, ServerAnswer};
+use crate::kinds::shared::names::{AnswersState, ServerAnswer};
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::secret::ClientSecret;
 use crate::kinds::{State, Target};
@@ -42,7 +42,7 @@ impl Unbuilt {
             return Observation::Unobservable { since: self.world.now(), why };
         };
         // No query is sent, so nothing is proven about any name. Names change in their zone; a recovery does not wait for this look.
-        let silent = |name: &crate::kinds::aws::route53::Wanted| ServerAnswer {
+        let silent = |name: &crate::kinds::shared::names::Wanted| ServerAnswer {
             server: "this build of drctl".to_owned(),
             authoritative: true,
             name: format!("{} {}", name.name, name.rtype),

@@ -9,9 +9,9 @@ use std::fmt;
 
 use super::estate::{Estate, Known};
 use super::observation::Observation;
-use crate::kinds::aws::route53::{Record, RecordPolicy, RecordSet, Route53, SwitchBy};
 use crate::kinds::shared::capacity::Scales;
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
+use crate::kinds::shared::names::{Names, Record, RecordPolicy, RecordSet, SwitchBy};
 use crate::kinds::{Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::{Dur, Timestamp};
@@ -238,13 +238,7 @@ fn capacity(
     if with.len() == 1 { with.pop() } else { None }
 }
 
-fn answers(
-    plan: &Plan,
-    estate: &Estate,
-    now: Timestamp,
-    name: &ComponentName,
-    zone: &Route53,
-) -> Option<Vote> {
+fn answers(plan: &Plan, estate: &Estate, now: Timestamp, name: &ComponentName, zone: &Names) -> Option<Vote> {
     if let (SwitchBy::Object(of), Some(object)) = (&zone.switch, zone.object(plan, name)) {
         let known = estate.signal(&Target::HealthObject(object), now);
         let there = known.value()?.holder.is_some();
@@ -289,9 +283,9 @@ pub fn answered_by(record: &Record, sets: &[RecordSet]) -> Option<SiteName> {
 }
 
 fn same_values(
-    a: &crate::kinds::aws::route53::RecordAnswer,
-    b: &crate::kinds::aws::route53::RecordAnswer,
+    a: &crate::kinds::shared::names::RecordAnswer,
+    b: &crate::kinds::shared::names::RecordAnswer,
 ) -> bool {
-    use crate::kinds::aws::route53::RecordAnswer::Values;
+    use crate::kinds::shared::names::RecordAnswer::Values;
     matches!((a, b), (Values { values: x, .. }, Values { values: y, .. }) if x == y)
 }

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::observation::{Observation, same_cause};
-use crate::kinds::aws::route53::{ControlsState, HealthObjectState, RecordSet};
 use crate::kinds::shared::capacity::Capacity;
 use crate::kinds::shared::database::DatabaseState;
+use crate::kinds::shared::names::{ControlsState, HealthObjectState, RecordSet};
 use crate::kinds::shared::secret::SecretState;
 use crate::kinds::{State, Target};
 use crate::model::ids::Digest;

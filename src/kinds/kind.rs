@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kinds::aws::route53::Route53;
 use crate::kinds::aws::s3::Buckets;
 use crate::kinds::clients::Clients;
 use crate::kinds::lint::Lint;
 use crate::kinds::shared::capacity::Scales;
 use crate::kinds::shared::database::Database;
+use crate::kinds::shared::names::Names;
 use crate::kinds::{Spec, State, Target};
 use crate::model::document::Node;
 use crate::model::finding::Span;
@@ -66,7 +66,7 @@ pub enum Role<'a> {
     /// It does the work, and is scaled.
     Capacity(&'a dyn Scales),
     /// It leads users to a site.
-    Traffic(&'a Route53),
+    Traffic(&'a Names),
     /// It connects to a store, and has to be pointed to the new one.
     Clients(&'a Clients),
     /// The provider copies it between the sites.

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::GroupState;
 use crate::kinds::aws::ecs::{ServiceState, TaskState};
-use crate::kinds::aws::route53::{AnswersState, ChangeState, ControlsState, HealthObjectState, RecordsState};
 use crate::kinds::aws::s3::{BucketState, ComparedState};
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
 use crate::kinds::shared::capacity::Capacity;
 use crate::kinds::shared::database::{AliveState, DatabaseState, WroteState};
 use crate::kinds::shared::fence::FenceState;
+use crate::kinds::shared::names::{
+    AnswersState, ChangeState, ControlsState, HealthObjectState, RecordsState,
+};
 use crate::kinds::shared::rebuild::RebuildState;
 use crate::kinds::shared::restore::{BackupsState, RestoreState};
 use crate::kinds::shared::secret::SecretState;

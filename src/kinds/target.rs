@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::GroupRef;
 use crate::kinds::aws::ecs::ServiceRef;
-use crate::kinds::aws::route53::{ControlsRef, ObjectRef, ZoneRef};
 use crate::kinds::aws::s3::{BucketRef, Sample};
 use crate::kinds::shared::database::{DatabaseRef, Engine, Sign};
 use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::names::{ControlsRef, ObjectRef, ZoneRef};
 use crate::kinds::shared::restart::Restart;
 use crate::kinds::shared::restore::{Part, Restore};
 use crate::kinds::shared::secret::ClientSecret;
@@ -55,7 +55,7 @@ pub enum Target {
     /// The answers of name servers and resolvers.
     Answers {
         /// The names.
-        names: Vec<crate::kinds::aws::route53::Wanted>,
+        names: Vec<crate::kinds::shared::names::Wanted>,
     },
     /// The credentials at a place.
     Identity {

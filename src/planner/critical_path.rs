@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::Operation;
-use crate::kinds::aws::route53::Answers;
+use crate::kinds::shared::names::Answers;
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::time::Dur;

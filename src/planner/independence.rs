@@ -5,9 +5,9 @@ use serde::Serialize;
 
 use super::Refusal;
 use crate::inventory::Estate;
-use crate::kinds::aws::route53::RecordAnswer;
 use crate::kinds::clients::Clients;
 use crate::kinds::shared::command::Task;
+use crate::kinds::shared::names::RecordAnswer;
 use crate::kinds::shared::secret::SecretRef;
 use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::SiteName;

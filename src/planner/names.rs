@@ -5,7 +5,7 @@
 
 use super::Input;
 use crate::inventory::Known;
-use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, Route53, ZoneRef};
+use crate::kinds::shared::names::{Basis, Names, RecordChange, RecordSet, ZoneRef};
 use crate::model::ids::SiteName;
 use crate::model::time::Timestamp;
 
@@ -34,7 +34,7 @@ pub struct Move<'a> {
 /// The changes that move the names of a zone, each with the set that it replaces.
 pub fn changes(
     input: &Input<'_>,
-    spec: &Route53,
+    spec: &Names,
     zone: &ZoneRef,
     known: &Known<'_, Vec<RecordSet>>,
     moved: Move<'_>,

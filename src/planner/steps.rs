@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Input, Refusal, approvals, hooks};
 use crate::inventory::{Observation, targets};
-use crate::kinds::aws::route53::RecordSet;
 use crate::kinds::shared::fence::Fence;
+use crate::kinds::shared::names::RecordSet;
 use crate::kinds::{Operation, State, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::intent::Drill;

@@ -7,8 +7,8 @@ use super::names::{self, Move};
 use super::steps::{Draft, all, step};
 use super::{Refusal, clients, safety, ttl};
 use crate::inventory::Known;
-use crate::kinds::aws::route53::{
-    Answers, ControlsState, RecordAnswer, RecordChange, RecordSet, Route53, SetHealthObject,
+use crate::kinds::shared::names::{
+    Answers, ControlsState, Names, RecordAnswer, RecordChange, RecordSet, SetHealthObject,
     SetRoutingControls, Switch, SwitchBy, SwitchObject, kept,
 };
 use crate::kinds::{Operation, Role, Target};
@@ -79,7 +79,7 @@ fn of_clients(draft: &Draft<'_>) -> Vec<StepId> {
     draft.ready.iter().filter(|(name, _)| clients(name)).flat_map(|(_, last)| last.clone()).collect()
 }
 
-fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> Vec<StepId> {
+fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[StepId]) -> Vec<StepId> {
     let (input, name) = (draft.input, &component.name);
     let Some((target, zone)) = spec.record_sets(input.plan, name).zip(spec.hosted_zone(input.plan, name))
     else {
@@ -139,7 +139,7 @@ pub(super) fn push_batches(
 fn signal(
     draft: &mut Draft<'_>,
     component: &Component,
-    spec: &Route53,
+    spec: &Names,
     by: &SwitchObject,
     needs: &[StepId],
 ) -> Vec<StepId> {
@@ -182,7 +182,7 @@ fn signal(
 }
 
 /// Sets the routing controls that the record sets follow. The record sets themselves do not change.
-fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> Vec<StepId> {
+fn route(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[StepId]) -> Vec<StepId> {
     let (input, name) = (draft.input, &component.name);
     let to = input.request.to.clone();
     let Some(controls) = spec.controls(input.plan, name) else { return Vec::new() };
@@ -221,7 +221,7 @@ fn route(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[
 }
 
 /// If record sets follow something else, first their name servers and then resolvers show that they have changed.
-fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) -> StepId {
+fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[StepId]) -> StepId {
     let (input, name) = (draft.input, &component.name);
     let (to, home) = (&input.request.to, &input.plan.home.value);
     let names = ttl::wanted(spec, to, home, |_| true);
@@ -239,7 +239,7 @@ fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &
 }
 
 /// Checks that the existing record sets follow it, because the run does not change them.
-fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &str) {
+fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Names, what: &str) {
     let (input, name) = (draft.input, &component.name);
     let Some(target) = spec.record_sets(input.plan, name) else { return };
     let home = &input.plan.home.value;
@@ -283,7 +283,7 @@ fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Route53, what: &
 
 /// The differences between the existing record sets and the required ones.
 pub(super) fn record_changes(
-    spec: &Route53,
+    spec: &Names,
     there: &[RecordSet],
     to: &SiteName,
     home: &SiteName,

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use super::steps::{Draft, all, step};
 use super::traffic::{push_batches, record_changes, set_name};
 use crate::inventory::{Known, active};
-use crate::kinds::aws::route53::{
-    Answers, Record, RecordAnswer, RecordChange, RecordSet, Route53, Switch, SwitchBy, Wanted,
-};
 use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::names::{
+    Answers, Names, Record, RecordAnswer, RecordChange, RecordSet, Switch, SwitchBy, Wanted,
+};
 use crate::kinds::{Role, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::place::endpoint_parts;
@@ -36,7 +36,7 @@ pub fn lower_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<Ste
     }
 }
 
-fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Route53, needs: &[StepId]) {
+fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[StepId]) {
     let (input, name) = (draft.input, &component.name);
     let Some((target, zone)) = spec.record_sets(input.plan, name).zip(spec.hosted_zone(input.plan, name))
     else {
@@ -143,12 +143,7 @@ fn may_lead(answer: &RecordAnswer, endpoint: Option<&str>) -> bool {
 }
 
 /// The expected answers of name servers, for names that point to one site. Names that several sites share by weight have no single answer.
-pub fn wanted(
-    spec: &Route53,
-    to: &SiteName,
-    home: &SiteName,
-    moves: impl Fn(&Record) -> bool,
-) -> Vec<Wanted> {
+pub fn wanted(spec: &Names, to: &SiteName, home: &SiteName, moves: impl Fn(&Record) -> bool) -> Vec<Wanted> {
     let there = |r: &&Record| active::answered_by(r, &r.sets_when_active(to, home)).as_ref() == Some(to);
     let of = |r: &Record| {
         let (values, alias) = match &r.at.get(to)?.answer {

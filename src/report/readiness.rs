@@ -6,9 +6,9 @@ mod buckets;
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
-use crate::kinds::aws::route53::{Record, RecordSet, Route53};
 use crate::kinds::shared::capacity::{CapacityShare, Scales};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Serves};
+use crate::kinds::shared::names::{Names, Record, RecordSet};
 use crate::kinds::{Role, Sight, State, Target};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::{CloudProvider, Place};
@@ -255,7 +255,7 @@ impl Evaluation<'_> {
     }
 
     /// Resolvers cache an answer for the TTL of the existing record sets, not of those in the plan.
-    fn ttl(&self, component: &Component, spec: &Route53) -> Option<Check> {
+    fn ttl(&self, component: &Component, spec: &Names) -> Option<Check> {
         let target = spec.record_sets(self.plan, &component.name)?;
         let Known::Fresh(sets) = self.seen.estate.records(&target, self.seen.now) else {
             return Some(check(Area::Ttl, component.name.as_str(), self.unseen(&target)));
@@ -270,7 +270,7 @@ impl Evaluation<'_> {
                 .and_then(|record| Some(record.ttl.as_ref()?.value.millis() / 1_000));
             set.ttl_s().is_some_and(|is| ttl.is_some_and(|ttl| ttl != is))
         };
-        let kept = crate::kinds::aws::route53::kept(sets);
+        let kept = crate::kinds::shared::names::kept(sets);
         let longest = format!("resolvers keep an answer for up to {kept}; the RTO is {most}");
         let told = match sets.iter().find(differs) {
             _ if kept > most => not(Standing::NotReady, longest, "lower the TTL"),

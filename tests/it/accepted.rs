@@ -1,6 +1,6 @@
 //! What people may tell a run, and how far a batch of record sets is moved and undone: both sides of each condition.
 
-use drctl::kinds::aws::route53::{Answers, RecordChange, RecordSet, RecordsState, Switch};
+use drctl::kinds::shared::names::{Answers, RecordChange, RecordSet, RecordsState, Switch};
 use drctl::kinds::shared::restart::Restart;
 use drctl::kinds::{Group, Op, Operation, Parts, State};
 use drctl::model::authority::{Authority, Operator};

@@ -255,7 +255,7 @@ fn silent() -> Observation {
 
 fn object(present: bool) -> Vec<Observation> {
     let holder = present.then(|| "run".to_owned());
-    let state = State::HealthObject(drctl::kinds::aws::route53::HealthObjectState { holder });
+    let state = State::HealthObject(drctl::kinds::shared::names::HealthObjectState { holder });
     vec![Observation::Value { state, observed_at: BEGAN, source: "test".to_owned() }]
 }
 
@@ -454,7 +454,7 @@ fn what_a_run_wrote_into_a_zone_is_handed_on_as_it_may_be_there() {
         at.work.parts.accepted = vec![Vec::new()];
         at.undo = undo.map(|status| Work { status, started_at: Some(BEGAN), ..Work::new() });
         let all = drctl::run::continued::written(&state);
-        let values = all[0].may_be.iter().map(drctl::kinds::aws::route53::RecordSet::words);
+        let values = all[0].may_be.iter().map(drctl::kinds::shared::names::RecordSet::words);
         values.map(|v| v.contains("198.51.100.1")).collect::<Vec<_>>()
     };
     assert_eq!(sets(None, DONE), [true], "the new set");

@@ -1,8 +1,8 @@
 //! What a stopped run still does, when it counts as ended, and what it proves.
 
 use drctl::kinds::Operation;
-use drctl::kinds::aws::route53::SetRoutingControls;
 use drctl::kinds::shared::database::Promotable;
+use drctl::kinds::shared::names::SetRoutingControls;
 use drctl::model::environment::Environment;
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use drctl::kinds::Fact;
 use drctl::kinds::aws::autoscaling::{GroupRef, Scale};
-use drctl::kinds::aws::route53::{
-    ControlsRef, ObjectRef, RecordAnswer, RecordChange, RecordPolicy, RecordSet, SetHealthObject,
-    SetRoutingControls, Switch, ZoneRef,
-};
 use drctl::kinds::shared::capacity::Size;
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::{DatabaseRef, Engine, InstanceSettings, Promotable};
 use drctl::kinds::shared::fence::{Fence, FenceMethod};
+use drctl::kinds::shared::names::{
+    ControlsRef, ObjectRef, RecordAnswer, RecordChange, RecordPolicy, RecordSet, SetHealthObject,
+    SetRoutingControls, Switch, ZoneRef,
+};
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::restore::{NewInstance, Part, Restore, RestoreStep, Source};
 use drctl::kinds::shared::secret::{ClientSecret, UpdateClientSecret};

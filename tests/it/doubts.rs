@@ -2,9 +2,9 @@
 
 use drctl::inventory::Observation;
 use drctl::kinds::aws::autoscaling::{GroupState, Scale};
-use drctl::kinds::aws::route53::{RecordsState, Switch};
 use drctl::kinds::control::GuardState;
 use drctl::kinds::shared::capacity::{Capacity, Size};
+use drctl::kinds::shared::names::{RecordsState, Switch};
 use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
@@ -111,7 +111,7 @@ impl Story {
     fn look(&self, made: &[&[u32]]) -> StepDecision {
         let switch = self.switch();
         let made: Vec<u32> = made.concat();
-        let set = |(c, i): (&drctl::kinds::aws::route53::RecordChange, u32)| match made.contains(&i) {
+        let set = |(c, i): (&drctl::kinds::shared::names::RecordChange, u32)| match made.contains(&i) {
             true => c.after.clone(),
             false => c.before.clone(),
         };

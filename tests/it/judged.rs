@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 
 use drctl::inventory::Observation;
 use drctl::kinds::aws::autoscaling::{GroupRef, GroupState, Scale};
-use drctl::kinds::aws::route53::{Answers, AnswersState, ChangeState, RecordsState, ServerAnswer};
 use drctl::kinds::control::{GuardState, IdentityState};
 use drctl::kinds::shared::capacity::{Capacity, Size};
 use drctl::kinds::shared::database::{Available, DatabaseRef, DatabaseRole, DatabaseState, Promotable};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState};
+use drctl::kinds::shared::names::{Answers, AnswersState, ChangeState, RecordsState, ServerAnswer};
 use drctl::kinds::shared::rebuild::RebuildState;
 use drctl::kinds::shared::restart::Restart;
 use drctl::kinds::shared::restore::RestoreState;

@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use drctl::inventory::Observation;
 use drctl::kinds::aws::aurora::AddClusterInstance;
 use drctl::kinds::aws::rds::Rename;
-use drctl::kinds::aws::route53::{ChangeState, RecordChange, RecordsState, Switch};
 use drctl::kinds::shared::database::{
     ClusterInstance, ClusterState, DatabaseRef, DatabaseState, Engine, Follows, InstanceSettings, NewMember,
 };
 use drctl::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
+use drctl::kinds::shared::names::{ChangeState, RecordChange, RecordsState, Switch};
 use drctl::kinds::shared::promotion::{Handover, Promote, Takeover};
 use drctl::kinds::shared::rebuild::{JobStage, RebuildState};
 use drctl::kinds::shared::rejoin::{NewReplica, Rejoin};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use drctl::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
+use drctl::kinds::shared::names::{Basis, RecordChange, RecordSet, Switch};
 use drctl::kinds::{Found, Operation, Role, State};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;

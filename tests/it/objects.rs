@@ -2,7 +2,7 @@
 
 use drctl::executor::create;
 use drctl::inventory::Observation;
-use drctl::kinds::aws::route53::{AnswersState, ServerAnswer};
+use drctl::kinds::shared::names::{AnswersState, ServerAnswer};
 use drctl::kinds::{Called, Fact, State};
 use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;

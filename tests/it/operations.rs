@@ -9,8 +9,8 @@ mod restores;
 use std::collections::BTreeSet;
 
 use drctl::kinds::aws::rds::Rename;
-use drctl::kinds::aws::route53::ObjectRef;
 use drctl::kinds::aws::services::SERVICES;
+use drctl::kinds::shared::names::ObjectRef;
 use drctl::kinds::{Judged, Op as _, Operation, Progress, State, Store};
 use drctl::model::call::Call;
 use drctl::model::change::Change;

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use drctl::inventory::active::{self, ActiveSite};
 use drctl::inventory::estate::{ProbeHealth, Remembered};
 use drctl::inventory::{Estate, Observation};
-use drctl::kinds::aws::route53::{
-    ControlsState, HealthObjectState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
-};
 use drctl::kinds::control::IdentityState;
 use drctl::kinds::shared::capacity::{Capacity, Size};
 use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
+use drctl::kinds::shared::names::{
+    ControlsState, HealthObjectState, RecordAnswer, RecordPolicy, RecordSet, RecordsState,
+};
 use drctl::kinds::{Operation, Role, State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::intent::{Drill, Intent};

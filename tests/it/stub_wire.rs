@@ -7,8 +7,8 @@ use std::process::Command;
 
 use drctl::adapters::aws::Aws;
 use drctl::kinds::aws::ecs::{Presence, ScaleService, ServiceRef};
-use drctl::kinds::aws::route53::{ControlsRef, SetRoutingControls};
 use drctl::kinds::shared::capacity::Size;
+use drctl::kinds::shared::names::{ControlsRef, SetRoutingControls};
 use drctl::kinds::shared::secret::{ClientSecret, UpdateClientSecret};
 use drctl::kinds::{Operation, State, Target};
 use drctl::model::ids::SiteName;

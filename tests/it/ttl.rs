@@ -1,6 +1,6 @@
 //! The lifetime of cached answers: TTLs are lowered before planned moves, and drctl waits for them after every move.
 
-use drctl::kinds::aws::route53::{
+use drctl::kinds::shared::names::{
     Answers, RecordAnswer, RecordChange, RecordPolicy, RecordSet, Switch, ZoneRef,
 };
 use drctl::kinds::{Fact, Operation, Role};

@@ -15,8 +15,8 @@ use aws_sdk_route53::types::{
 use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
-use crate::kinds::aws::route53::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, Switch};
 use crate::kinds::aws::services::ROUTE53_CHANGES;
+use crate::kinds::shared::names::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, Switch};
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
 

@@ -13,7 +13,7 @@ use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::kinds::State;
-use crate::kinds::aws::route53::{ControlsRef, ControlsState, SetRoutingControls};
+use crate::kinds::shared::names::{ControlsRef, ControlsState, SetRoutingControls};
 use crate::model::ids::SiteName;
 use crate::model::time::Dur;
 

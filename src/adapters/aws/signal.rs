@@ -11,7 +11,7 @@ use super::body::at_most;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::kinds::State;
-use crate::kinds::aws::route53::{HealthObjectState, ObjectRef, SetHealthObject};
+use crate::kinds::shared::names::{HealthObjectState, ObjectRef, SetHealthObject};
 
 /// Maximum size that is read. drctl writes one line.
 const MOST: usize = 4 << 10;

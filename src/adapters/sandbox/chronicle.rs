@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::build::listens;
 use super::estate::Estate;
-use crate::kinds::aws::route53::RecordSet;
+use crate::kinds::shared::names::RecordSet;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::Timestamp;
 

@@ -9,13 +9,13 @@ use super::restoring::Jobs;
 use super::scenario::{Fate, Scenario, roll};
 use super::truth::Truth;
 use crate::inventory::{Observation, active};
-use crate::kinds::aws::route53::{
-    ChangeState, ControlsRef, ObjectRef, Record, RecordSet, RecordsState, ZoneRef,
-};
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
 use crate::kinds::shared::capacity::Capacity;
 use crate::kinds::shared::database::{AliveState, ClusterInstance, DatabaseRef, Sign, WroteState};
 use crate::kinds::shared::fence::{FenceMethod, Unfence};
+use crate::kinds::shared::names::{
+    ChangeState, ControlsRef, ObjectRef, Record, RecordSet, RecordsState, ZoneRef,
+};
 use crate::kinds::shared::promotion::Handover;
 use crate::kinds::shared::secret::ClientSecret;
 use crate::kinds::{Called, Operation, State, Target};

@@ -4,7 +4,7 @@
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
-use crate::kinds::aws::route53::{
+use crate::kinds::shared::names::{
     AnswersState, ControlsRef, ControlsState, HealthObjectState, ObjectRef, RecordAnswer, ServerAnswer,
     SetHealthObject, SetRoutingControls, Wanted, kept,
 };

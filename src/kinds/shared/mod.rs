@@ -5,6 +5,7 @@ pub mod capacity;
 pub mod command;
 pub mod database;
 pub mod fence;
+pub mod names;
 pub mod promotion;
 pub mod rebuild;
 pub mod rejoin;

@@ -2,14 +2,14 @@
 
 use drctl::kinds::aws::autoscaling::{GroupRef, Scale};
 use drctl::kinds::aws::ecs::{ScaleService, ServiceRef};
-use drctl::kinds::aws::route53::{
-    Answers, Basis, ControlsRef, ObjectRef, RecordAnswer, RecordChange, RecordPolicy, RecordSet,
-    SetHealthObject, SetRoutingControls, Switch, Wanted, ZoneRef,
-};
 use drctl::kinds::aws::s3::{BucketRef, Sample};
 use drctl::kinds::clients::ClientWrite;
 use drctl::kinds::shared::capacity::Size;
 use drctl::kinds::shared::command::Command;
+use drctl::kinds::shared::names::{
+    Answers, Basis, ControlsRef, ObjectRef, RecordAnswer, RecordChange, RecordPolicy, RecordSet,
+    SetHealthObject, SetRoutingControls, Switch, Wanted, ZoneRef,
+};
 use drctl::kinds::shared::secret::{ClientSecret, ClientWay, UpdateClientSecret};
 use drctl::model::time::Dur;
 

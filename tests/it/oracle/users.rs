@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use drctl::adapters::sandbox::chronicle::{Moment, Way};
 use drctl::kinds::Role;
-use drctl::kinds::aws::route53::{Record, RecordAnswer, RecordPolicy, RecordSet, Route53, SwitchBy};
+use drctl::kinds::shared::names::{Names as Zone, Record, RecordAnswer, RecordPolicy, RecordSet, SwitchBy};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};
 
@@ -192,7 +192,7 @@ impl Oracle<'_> {
         self.needed(name).into_iter().filter(has).collect::<Vec<_>>().into_iter()
     }
 
-    fn zones(&self) -> impl Iterator<Item = (&ComponentName, &Route53)> {
+    fn zones(&self) -> impl Iterator<Item = (&ComponentName, &Zone)> {
         self.plan.components.values().filter_map(|c| match c.role() {
             Role::Traffic(zone) => Some((&c.name, zone)),
             _ => None,
@@ -200,7 +200,7 @@ impl Oracle<'_> {
     }
 
     /// The sites that the needed names point to. A name that points to none or to several has no site.
-    fn led_to(&self, zone: &Route53, sets: &[RecordSet]) -> Vec<Option<SiteName>> {
+    fn led_to(&self, zone: &Zone, sets: &[RecordSet]) -> Vec<Option<SiteName>> {
         let stores = !self.databases().is_empty();
         let needed = zone.records.iter().filter(|r| !r.is_static || !stores);
         needed.map(|r| answers(r, sets)).collect()
@@ -209,7 +209,7 @@ impl Oracle<'_> {
     fn sites_of_names(&self, moment: &Moment) -> BTreeSet<SiteName> {
         let by_zone: BTreeMap<_, _> = moment.names.iter().map(|n| (&n.component, &n.published)).collect();
         // Where an object moves names, nobody knows where they lead without reading it.
-        let read = |zone: &Route53| match &zone.switch {
+        let read = |zone: &Zone| match &zone.switch {
             SwitchBy::Object(object) => !moment.dark.contains(&object.value.site),
             SwitchBy::Record | SwitchBy::Controls(_) => true,
         };

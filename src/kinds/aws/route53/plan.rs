@@ -1,144 +1,15 @@
 //! What a plan says of record sets.
 
-use std::collections::BTreeMap;
-
-use crate::kinds::aws::route53::{RecordAnswer, RecordPolicy, RecordSet};
 use crate::kinds::aws::s3::S3_URL;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
+use crate::kinds::shared::names::{
+    Names, Policy, Record, RecordAnswer, RecordAt, SwitchBy, SwitchControls, SwitchObject,
+};
 use crate::model::document::{Node, Spanned, Value};
-use crate::model::finding::Span;
 use crate::model::ids::SiteName;
 use crate::model::read::{map, spanned_dur, spanned_text};
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax::{self, Syntax};
-use crate::model::time::Dur;
-
-/// Record sets of one zone.
-#[derive(Clone, Debug)]
-pub struct Route53 {
-    /// The connection that the zone is reached by.
-    pub via: Spanned<String>,
-    /// Hosted zone id.
-    pub zone: String,
-    /// The record sets.
-    pub records: Vec<Record>,
-    /// How traffic is moved.
-    pub switch: SwitchBy,
-}
-
-/// How traffic is moved.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SwitchBy {
-    /// Record sets are changed.
-    Record,
-    /// An object is written that health checks watch, which exist beforehand.
-    Object(Spanned<SwitchObject>),
-    /// Routing controls are turned, which health checks are as.
-    Controls(Spanned<SwitchControls>),
-}
-
-/// Routing controls of an ARC cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SwitchControls {
-    /// The cluster's endpoints by region.
-    pub endpoints: BTreeMap<String, String>,
-    /// The ARN of each site's control.
-    pub controls: BTreeMap<SiteName, String>,
-}
-
-/// An object that sends users to its site for as long as it is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SwitchObject {
-    /// `s3://bucket/key`.
-    pub url: String,
-    /// The site that it is in, and sends users to.
-    pub site: SiteName,
-}
-
-/// One name with its answers.
-#[derive(Clone, Debug)]
-pub struct Record {
-    /// Fully qualified, without the final dot.
-    pub name: String,
-    /// `A` and so on.
-    pub rtype: String,
-    /// Time to live; none for aliases.
-    pub ttl: Option<Spanned<Dur>>,
-    /// How resolvers choose.
-    pub policy: Policy,
-    /// True if it needs no database.
-    pub is_static: bool,
-    /// Where it is declared.
-    pub span: Span,
-    /// The answer of each site.
-    pub at: BTreeMap<SiteName, RecordAt>,
-}
-
-/// The routing policy of a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// One answer.
-    Simple,
-    /// By weight.
-    Weighted,
-    /// Primary and secondary.
-    Failover,
-}
-
-/// A name's answer for one site.
-#[derive(Clone, Debug)]
-pub struct RecordAt {
-    /// Set identifier.
-    pub set: Option<String>,
-    /// The answer.
-    pub answer: RecordAnswer,
-    /// The weight in the normal state.
-    pub weight: u8,
-    /// Primary in the normal state.
-    pub primary: bool,
-    /// Route 53 health check.
-    pub health_check: Option<String>,
-}
-
-impl Record {
-    /// The sets as they should be while `active` serves: the weights and roles of the normal state, or the same turned towards `active`.
-    pub fn sets_when_active(&self, active: &SiteName, home: &SiteName) -> Vec<RecordSet> {
-        let set = |at: &RecordAt, policy: RecordPolicy| RecordSet {
-            name: self.name.clone(),
-            rtype: self.rtype.clone(),
-            set_identifier: at.set.clone(),
-            policy,
-            answer: at.answer.clone(),
-            health_check: at.health_check.clone(),
-        };
-        match self.policy {
-            Policy::Simple => {
-                self.at.get(active).map(|at| set(at, RecordPolicy::Simple)).into_iter().collect()
-            }
-            Policy::Weighted => self
-                .at
-                .iter()
-                .map(|(site, at)| {
-                    set(at, RecordPolicy::Weighted { weight: self.weight(site, at, active, home) })
-                })
-                .collect(),
-            Policy::Failover => self
-                .at
-                .iter()
-                .map(|(site, at)| set(at, RecordPolicy::Failover { primary: site == active }))
-                .collect(),
-        }
-    }
-
-    fn weight(&self, site: &SiteName, at: &RecordAt, active: &SiteName, home: &SiteName) -> u8 {
-        if active == home {
-            return at.weight;
-        }
-        // Away from home all traffic goes to the active site, with the weight that home has in the normal state.
-        let home_weight = self.at.get(home).map_or(100, |h| h.weight);
-        if site == active { home_weight.max(1) } else { 0 }
-    }
-}
 
 /// A hosted zone (Amazon Route 53 API Reference, `ListResourceRecordSets`, `Id`: at most 32 characters).
 static HOSTED_ZONE: Syntax = Syntax::new(
@@ -263,8 +134,8 @@ fn switch_by(node: &Node) -> SwitchBy {
     }
 }
 
-pub(super) fn build(node: &Node) -> Option<Route53> {
-    Some(Route53 {
+pub(super) fn build(node: &Node) -> Option<Names> {
+    Some(Names {
         via: spanned_text(node.get("via")?)?,
         zone: node.get("zone")?.text()?.to_owned(),
         records: node.get("records").map(Node::items).unwrap_or_default().iter().filter_map(record).collect(),

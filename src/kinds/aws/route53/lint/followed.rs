@@ -1,9 +1,9 @@
 //! Record sets that a run does not change: what they follow must exist, and they must follow it.
 
-use crate::kinds::aws::route53::{
-    Policy, Record, RecordAnswer, Route53, SwitchBy, SwitchControls, SwitchObject,
-};
 use crate::kinds::aws::s3::bucket_and_key;
+use crate::kinds::shared::names::{
+    Names, Policy, Record, RecordAnswer, SwitchBy, SwitchControls, SwitchObject,
+};
 use crate::kinds::{Lint, Role, Spec, Surroundings};
 use crate::model::document::Spanned;
 use crate::model::finding::Span;
@@ -15,7 +15,7 @@ const ENDPOINTS: usize = 5;
 const MOST_CONTROLS: usize = 10;
 
 /// An object that health checks watch, and the record sets that follow it.
-pub(super) fn object(zone: &Route53, object: &Spanned<SwitchObject>, of: &mut Lint<'_>) {
+pub(super) fn object(zone: &Names, object: &Spanned<SwitchObject>, of: &mut Lint<'_>) {
     let (plan, home, named) = (of.plan, of.plan.home(), &object.value);
     let is_url = bucket_and_key(&named.url).is_some();
     let elsewhere = named.site != *home && plan.sites().contains_key(&named.site);
@@ -67,7 +67,7 @@ fn unwatched(of: &mut Lint<'_>, span: Span, what: String) {
 }
 
 /// Routing controls, and the record sets whose health checks follow them.
-pub(super) fn controls(zone: &Route53, switch: &Spanned<SwitchControls>, of: &mut Lint<'_>) {
+pub(super) fn controls(zone: &Names, switch: &Spanned<SwitchControls>, of: &mut Lint<'_>) {
     let SwitchControls { endpoints, controls } = &switch.value;
     let mut wrong = controls_unusable(of.plan.sites().keys(), &switch.value);
     if zone.records.is_empty() {

@@ -5,13 +5,13 @@ mod values;
 
 use std::collections::BTreeSet;
 
-use super::{Policy, Record, RecordAnswer, Route53, SwitchBy};
 use crate::kinds::Lint;
+use crate::kinds::shared::names::{Names, Policy, Record, RecordAnswer, SwitchBy};
 use crate::model::shape::suggest;
 use crate::model::time::Dur;
 
 /// Finds what would go wrong with the record sets of a zone.
-pub(super) fn lint(zone: &Route53, of: &mut Lint<'_>) {
+pub(super) fn lint(zone: &Names, of: &mut Lint<'_>) {
     let (plan, name) = (of.plan, of.name);
     if plan.connection(&zone.via.value).is_none() {
         let hint = suggest(&zone.via.value, plan.connections().keys().map(String::as_str));

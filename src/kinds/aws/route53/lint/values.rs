@@ -3,7 +3,7 @@
 use core::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::kinds::Lint;
-use crate::kinds::aws::route53::{Record, RecordAnswer};
+use crate::kinds::shared::names::{Record, RecordAnswer};
 use crate::model::syntax::DNS_NAME;
 
 pub(super) fn lint(record: &Record, of: &mut Lint<'_>) {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::aws::route53::{Basis, RecordChange, RecordSet, Switch};
+use crate::kinds::shared::names::{Basis, RecordChange, RecordSet, Switch};
 use crate::kinds::{Found, FoundSet, Group, Parts};
 
 /// Groups the sets by name and type. They change together, because half of a weighted pair would be an outage of its own. The groups are

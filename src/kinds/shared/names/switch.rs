@@ -6,11 +6,12 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::route53::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, ZoneRef, kept, parts};
+use crate::kinds::aws::route53::calls;
 use crate::kinds::op::Op;
 use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::names::{ChangeState, RecordSet, ZoneRef, kept, parts};
 use crate::kinds::{Called, Fact, Found, Judged, Parts, Progress, Readings, State, Target};
-use crate::model::call::{Call, asked, call, quoted};
+use crate::model::call::Call;
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;
@@ -263,7 +264,7 @@ impl Op for Switch {
     }
 
     fn calls(&self) -> Vec<Call> {
-        switch_calls(self)
+        calls::switch(self)
     }
 
     fn changes(&self) -> Vec<Change> {
@@ -288,80 +289,6 @@ impl fmt::Display for Switch {
             None => write!(f, "switch {n} in zone {zone}"),
         }
     }
-}
-
-fn switch_calls(s: &Switch) -> Vec<Call> {
-    let mut batch = Vec::new();
-    for change in &s.changes {
-        if let Some(before) = &change.before {
-            batch.push(format!("{{\"Action\":\"DELETE\",\"ResourceRecordSet\":{}}}", record_json(before)));
-        }
-        // CREATE fails if another set exists already; an UPSERT would replace it unseen.
-        if let Some(after) = &change.after {
-            batch.push(format!("{{\"Action\":\"CREATE\",\"ResourceRecordSet\":{}}}", record_json(after)));
-        }
-    }
-    let at = &s.zone.place.name;
-    let look = (!s.is_swap()).then(|| {
-        let zone = quoted(&s.zone.zone);
-        let text = format!(
-            "aws route53 list-resource-record-sets --hosted-zone-id {zone}   # these sets were never observed: continue only if they match the DELETEs"
-        );
-        call("route53", "ListResourceRecordSets", at, false, text)
-    });
-    let changes = [
-        call(
-            "route53",
-            "ChangeResourceRecordSets",
-            at,
-            true,
-            format!(
-                "aws route53 change-resource-record-sets --hosted-zone-id {} --change-batch '{{\"Changes\":[{}]}}'",
-                quoted(&s.zone.zone),
-                batch.join(",").replace('\'', "'\\''")
-            ),
-        ),
-        call(
-            "route53",
-            "GetChange",
-            at,
-            false,
-            format!(
-                "aws route53 get-change --id {}   # until INSYNC",
-                asked("CHANGE_ID", "the Id in the answer")
-            ),
-        ),
-    ];
-    look.into_iter().chain(changes).collect()
-}
-
-fn record_json(set: &RecordSet) -> String {
-    let mut json = serde_json::json!({"Name": set.name, "Type": set.rtype});
-    if let Some(id) = &set.set_identifier {
-        json["SetIdentifier"] = id.as_str().into();
-    }
-    match &set.policy {
-        RecordPolicy::Simple => {}
-        RecordPolicy::Weighted { weight } => json["Weight"] = (*weight).into(),
-        RecordPolicy::Failover { primary } => {
-            json["Failover"] = if *primary { "PRIMARY" } else { "SECONDARY" }.into();
-        }
-    }
-    match &set.answer {
-        RecordAnswer::Values { ttl_s, values } => {
-            json["TTL"] = (*ttl_s).into();
-            json["ResourceRecords"] = values.iter().map(|v| serde_json::json!({"Value": v})).collect();
-        }
-        RecordAnswer::Alias { name, zone, evaluate_health } => {
-            json["AliasTarget"] = serde_json::json!({
-                "HostedZoneId": zone, "DNSName": name, "EvaluateTargetHealth": evaluate_health,
-            });
-        }
-    }
-    if let Some(check) = &set.health_check {
-        json["HealthCheckId"] = check.as_str().into();
-    }
-    json.to_string()
 }
 
 /// The set that a change replaces, as text.

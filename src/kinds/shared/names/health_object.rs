@@ -1,15 +1,16 @@
-//! An object in a bucket that health checks watch: it moves names without the Route 53 API.
+//! An object in a bucket that health checks watch: it moves names without the API of the name servers.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::aws::route53::calls;
 use crate::kinds::aws::s3::bucket_and_key;
 use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Called, Judged, Progress, State, Target};
-use crate::model::call::{Call, call, quoted};
+use crate::model::call::Call;
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::ids::ComponentName;
@@ -109,7 +110,7 @@ impl Op for SetHealthObject {
     }
 
     fn calls(&self) -> Vec<Call> {
-        signal_calls(self)
+        calls::object(self)
     }
 
     fn changes(&self) -> Vec<Change> {
@@ -127,33 +128,5 @@ impl fmt::Display for SetHealthObject {
             true => write!(f, "create {url}, which sends users to {site}"),
             false => write!(f, "remove {url}, which keeps users in {site}"),
         }
-    }
-}
-
-fn signal_calls(s: &SetHealthObject) -> Vec<Call> {
-    let (url, region) = (quoted(&s.object.url), quoted(&s.object.place.region));
-    let (bucket, key) = s.object.parts().unwrap_or_default();
-    let of = |operation, mutates, text| call("s3", operation, &s.object.place.name, mutates, text);
-    let get = format!(
-        "aws s3api get-object --region {region} --bucket {} --key {} /dev/stdout",
-        quoted(bucket),
-        quoted(key)
-    );
-    match s.present {
-        true => {
-            // Nobody without credentials can read an object that is encrypted with a KMS key, which may be the bucket's default.
-            let put = format!(
-                "printf '%s' {} | aws s3 cp --region {region} --content-type text/plain --sse AES256 - {url}",
-                quoted(&s.holder)
-            );
-            vec![
-                of("PutObject", true, put),
-                of("GetObject", false, format!("{get}   # until it shows the content")),
-            ]
-        }
-        false => vec![
-            of("DeleteObject", true, format!("aws s3 rm --region {region} {url}")),
-            of("GetObject", false, format!("{get}   # until it fails with NoSuchKey")),
-        ],
     }
 }

@@ -6,10 +6,11 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::aws::route53::calls;
 use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Called, Judged, Progress, State, Target};
-use crate::model::call::{Call, call, quoted};
+use crate::model::call::Call;
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, SiteName};
@@ -130,7 +131,7 @@ impl Op for SetRoutingControls {
     }
 
     fn calls(&self) -> Vec<Call> {
-        route_calls(self)
+        calls::controls(self)
     }
 
     fn changes(&self) -> Vec<Change> {
@@ -144,36 +145,6 @@ impl fmt::Display for SetRoutingControls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "turn the routing control of {} on, and all others off", self.to)
     }
-}
-
-fn route_calls(r: &SetRoutingControls) -> Vec<Call> {
-    let state = |on: bool| if on { "On" } else { "Off" };
-    let arn = |site: &SiteName| r.controls.controls.get(site).map_or("", String::as_str);
-    let wanted = r.wanted();
-    let entry = |(site, on): (&SiteName, &bool)| {
-        let (arn, state) = (arn(site), state(*on));
-        format!("{{\"RoutingControlArn\":\"{arn}\",\"RoutingControlState\":\"{state}\"}}")
-    };
-    let entries: Vec<_> = wanted.iter().map(entry).collect();
-    let (region, url) = r.controls.endpoints.iter().next().map_or(("", ""), |(r, u)| (r, u));
-    let endpoint = format!("--region {} --endpoint-url {}", quoted(region), quoted(url));
-    let of = |operation, mutates, text| {
-        call("route53-recovery-cluster", operation, &r.controls.place.name, mutates, text)
-    };
-    let update = format!(
-        "aws route53-recovery-cluster update-routing-control-states {endpoint} --update-routing-control-state-entries {}   # or at any other endpoint of the cluster",
-        quoted(&format!("[{}]", entries.join(",")))
-    );
-    let get = |(site, on): (&SiteName, &bool)| {
-        let text = format!(
-            "aws route53-recovery-cluster get-routing-control-state {endpoint} --routing-control-arn {}   # until {}",
-            quoted(arn(site)),
-            state(*on)
-        );
-        of("GetRoutingControlState", false, text)
-    };
-    let update = of("UpdateRoutingControlStates", true, update);
-    std::iter::once(update).chain(wanted.iter().map(get)).collect()
 }
 
 fn on(controls: &BTreeMap<SiteName, bool>) -> String {
