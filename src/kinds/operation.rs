@@ -13,6 +13,7 @@ use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::autoscaling::Scale;
 use crate::kinds::aws::ecs::ScaleService;
 use crate::kinds::aws::rds::Rename;
+use crate::kinds::aws::route53::reliance;
 use crate::kinds::aws::s3::Sample;
 use crate::kinds::clients::ClientWrite;
 use crate::kinds::op::Op;
@@ -21,7 +22,7 @@ use crate::kinds::shared::capacity::{Sent, Size};
 use crate::kinds::shared::command::Command;
 use crate::kinds::shared::database::{Available, CaughtUp, DatabaseRef, Follows, Promotable};
 use crate::kinds::shared::fence::{Fence, Unfence};
-use crate::kinds::shared::names::{Answers, CLUSTER, SetHealthObject, SetRoutingControls, Switch};
+use crate::kinds::shared::names::{Answers, CLUSTER, Reliance, SetHealthObject, SetRoutingControls, Switch};
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::RestoreStep;
@@ -184,6 +185,36 @@ impl Operation {
             | Self::ScaleService(_)
             | Self::SetHealthObject(_)
             | Self::SetRoutingControls(_)
+            | Self::UpdateClientSecret(_)
+            | Self::WriteCanary(_)
+            | Self::WriteAsClient(_)
+            | Self::Run(_)
+            | Self::CheckPromotable(_)
+            | Self::CheckAvailable(_)
+            | Self::CheckCaughtUp(_)
+            | Self::CheckFollows(_)
+            | Self::CheckAnswers(_)
+            | Self::CompareObjects(_) => None,
+        }
+    }
+
+    /// Whether it needs a region, if it moves names.
+    #[deny(clippy::wildcard_enum_match_arm)]
+    pub fn reliance(&self, region: &str) -> Option<Reliance> {
+        match self {
+            Self::Switch(_) => Some(reliance::records(region)),
+            Self::SetHealthObject(of) => Some(reliance::object(of, region)),
+            Self::SetRoutingControls(of) => Some(reliance::controls(of, region)),
+            Self::Fence(_)
+            | Self::Unfence(_)
+            | Self::Promote(_)
+            | Self::Withdraw(_)
+            | Self::AddClusterInstance(_)
+            | Self::Rejoin(_)
+            | Self::Rename(_)
+            | Self::Restore(_)
+            | Self::Scale(_)
+            | Self::ScaleService(_)
             | Self::UpdateClientSecret(_)
             | Self::WriteCanary(_)
             | Self::WriteAsClient(_)

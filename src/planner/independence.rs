@@ -7,9 +7,9 @@ use super::Refusal;
 use crate::inventory::Estate;
 use crate::kinds::clients::Clients;
 use crate::kinds::shared::command::Task;
-use crate::kinds::shared::names::RecordAnswer;
+use crate::kinds::shared::names::{RecordAnswer, Relies};
 use crate::kinds::shared::secret::SecretRef;
-use crate::kinds::{Operation, Role, State, Target};
+use crate::kinds::{Role, State, Target};
 use crate::model::ids::SiteName;
 use crate::model::place::{CloudProvider, Place};
 use crate::model::waiver::Rule;
@@ -18,9 +18,6 @@ use crate::plan::types::Component;
 use crate::plan::{Plan, Settings};
 use crate::record::action::{Action, Check};
 use crate::record::runbook::{OnFailure, Probe, ProbeRole, ProbeVia, Runbook, Step};
-
-/// The region of Route 53's control plane; its name servers are everywhere (AWS, «Fault isolation boundaries», Appendix B).
-const ROUTE53_CONTROL_PLANE: &str = "us-east-1";
 
 /// Whether an item of the recovery path needs the region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -135,53 +132,21 @@ impl Assumed<'_> {
         Some(Finding { fix: Some(fix), ..Self::finding("step", id, Needs::Yes, about) })
     }
 
-    /// Changes of record sets depend on a control plane in one region, wherever the users of the zone are.
+    /// Moves of names: changes of record sets first, then what record sets follow.
     fn names(&self, runbook: &Runbook) -> Vec<Finding> {
-        let switches = |s: &&Step| matches!(s.action, Action::Op(Operation::Switch(_)));
-        let of = |s: &Step| {
-            let (needs, why) = match self.region == ROUTE53_CONTROL_PLANE {
-                true => (
-                    Needs::Yes,
-                    "the control plane of Route 53 runs only in us-east-1. While it is down, no record set can be changed; existing answers stay as they are",
-                ),
-                false => (
-                    Needs::No,
-                    "the control plane of Route 53 runs in us-east-1; its name servers answer from all regions",
-                ),
+        let of = |step: &Step, changes: bool| {
+            let op = step.action.op().filter(|op| op.switches().is_some() == changes)?;
+            let found = op.reliance(self.region)?;
+            let needs = match found.relies {
+                Relies::Yes => Needs::Yes,
+                Relies::Tried => Needs::Tried,
+                Relies::No => Needs::No,
             };
-            let fix = "use failover record sets whose health checks watch an object (`switch: health_object`). They need no change during the outage";
-            let fix = (needs == Needs::Yes).then(|| fix.to_owned());
-            Finding { fix, ..Self::finding("dns", s.id.as_str(), needs, why) }
+            let fix = found.fix.map(str::to_owned);
+            Some(Finding { fix, ..Self::finding("dns", step.id.as_str(), needs, found.why) })
         };
-        let signals = |s: &Step| match &s.action {
-            Action::Op(Operation::SetHealthObject(signal)) => {
-                let at = &signal.object.place.region;
-                if *at == self.region {
-                    let why = format!(
-                        "the object is in {at}. Nobody can remove it while that region is down, and names point back there when health checkers see it again"
-                    );
-                    return Some(Self::finding("dns", s.id.as_str(), Needs::Tried, why));
-                }
-                let why = format!(
-                    "health checkers request an object in {at}. Route 53 answers from all regions, and no step calls its API"
-                );
-                Some(Self::finding("dns", s.id.as_str(), Needs::No, why))
-            }
-            Action::Op(Operation::SetRoutingControls(route)) => {
-                let among = route.controls.endpoints.contains_key(self.region);
-                let others = route.controls.endpoints.len() - usize::from(among);
-                let why = format!(
-                    "drctl changes routing controls at {others} endpoints in other regions. Route 53 answers from all regions, and no step calls its API"
-                );
-                let needs = if others == 0 { Needs::Yes } else { Needs::No };
-                let fix = (others == 0)
-                    .then(|| "list the five endpoints of the cluster under `cluster:`".to_owned());
-                Some(Finding { fix, ..Self::finding("dns", s.id.as_str(), needs, why) })
-            }
-            _ => None,
-        };
-        let changed = runbook.steps.iter().filter(switches).map(of);
-        changed.chain(runbook.steps.iter().filter_map(signals)).collect()
+        let changed = runbook.steps.iter().filter_map(|step| of(step, true));
+        changed.chain(runbook.steps.iter().filter_map(|step| of(step, false))).collect()
     }
 
     fn refusal(&self, refusal: &Refusal) -> Finding {
@@ -405,19 +370,11 @@ impl Assumed<'_> {
             let why = format!("stores bundles in {}", sink.place.region);
             all.push(Finding { fix, ..Self::finding("evidence", &sink.name, needs, why) });
         }
-        let managed = self
-            .plan
-            .components
-            .values()
-            .any(|c| matches!(c.role(), Role::Store(d) if d.engine.is_managed()));
-        if managed {
-            all.push(Self::finding(
-                "endpoint",
-                "rds",
-                Needs::No,
-                "drctl calls the RDS API of each site in the region of that site",
-            ));
-        }
+        let api = self.plan.components.values().find_map(|c| match c.role() {
+            Role::Store(of) => of.engine.operator().api(),
+            _ => None,
+        });
+        all.extend(api.map(|(name, why)| Self::finding("endpoint", name, Needs::No, why)));
         all
     }
 }

@@ -26,6 +26,10 @@ impl Operator for PostgresOperator {
         SourceBy::Lineage
     }
 
+    fn api(&self) -> Option<(&'static str, &'static str)> {
+        None
+    }
+
     /// Its status was read over SQL, so it serves.
     fn serves(&self, _: &str) -> Serves {
         Serves::Yes

@@ -5,6 +5,7 @@
 use crate::kinds::Operation;
 use crate::kinds::aws::aurora::{AddClusterInstance, HEADLESS};
 use crate::kinds::aws::rds::SERVING;
+use crate::kinds::aws::rds::operator::API;
 use crate::kinds::shared::database::{
     CopyOf, DatabaseRef, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, Serves, SourceBy,
     StandbyBy, Successor, Unmet,
@@ -28,6 +29,10 @@ impl Operator for AuroraOperator {
 
     fn source_by(&self) -> SourceBy {
         SourceBy::Name
+    }
+
+    fn api(&self) -> Option<(&'static str, &'static str)> {
+        Some(API)
     }
 
     fn serves(&self, status: &str) -> Serves {

@@ -2,7 +2,7 @@
 
 pub(crate) mod calls;
 mod kind;
-mod operator;
+pub(crate) mod operator;
 mod ops;
 mod plan;
 

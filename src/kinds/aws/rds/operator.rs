@@ -10,6 +10,10 @@ use crate::kinds::shared::rejoin::NewReplica;
 use crate::kinds::shared::restore::Source;
 use crate::model::waiver::Rule;
 
+/// The API, and the region of its endpoint.
+pub(crate) const API: (&str, &str) =
+    ("rds", "drctl calls the RDS API of each site in the region of that site");
+
 /// Amazon RDS.
 #[derive(Clone, Copy, Debug)]
 pub struct RdsOperator;
@@ -25,6 +29,10 @@ impl Operator for RdsOperator {
 
     fn source_by(&self) -> SourceBy {
         SourceBy::Name
+    }
+
+    fn api(&self) -> Option<(&'static str, &'static str)> {
+        Some(API)
     }
 
     fn serves(&self, status: &str) -> Serves {

@@ -4,5 +4,6 @@ pub(crate) mod calls;
 mod kind;
 mod lint;
 mod plan;
+pub(crate) mod reliance;
 
 pub use kind::Route53;

@@ -22,6 +22,9 @@ pub trait Operator: Sync {
     /// What shows which server a replica replicates.
     fn source_by(&self) -> SourceBy;
 
+    /// The service whose API is called about it, and where that is; none if nobody's is.
+    fn api(&self) -> Option<(&'static str, &'static str)>;
+
     /// What a status means for those who connect.
     fn serves(&self, status: &str) -> Serves;
 

@@ -6,6 +6,7 @@ mod health_object;
 mod parts;
 mod plan;
 mod records;
+mod reliance;
 mod switch;
 
 pub use answers::{Answers, AnswersState, ServerAnswer, Wanted};
@@ -13,4 +14,5 @@ pub use controls::{CLUSTER, ControlsRef, ControlsState, SetRoutingControls};
 pub use health_object::{HealthObjectState, ObjectRef, SetHealthObject};
 pub use plan::{Names, Policy, Record, RecordAt, SwitchBy, SwitchControls, SwitchObject};
 pub use records::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, ZoneRef, kept};
+pub use reliance::{Reliance, Relies};
 pub use switch::{Basis, RecordChange, Switch};
