@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::State;
-use crate::kinds::aws::s3::ComparedState;
+use crate::kinds::shared::buckets::ComparedState;
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::{Found, Part};

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kinds::aws::s3::Buckets;
 use crate::kinds::clients::Clients;
 use crate::kinds::lint::Lint;
 use crate::kinds::shared::capacity::Scales;
+use crate::kinds::shared::copies::Copies;
 use crate::kinds::shared::database::Database;
 use crate::kinds::shared::names::Names;
 use crate::kinds::{Spec, State, Target};
@@ -16,6 +16,7 @@ use crate::model::objectives::Objectives;
 use crate::model::place::Place;
 use crate::model::readiness::{Check, Needs, Reading};
 use crate::model::shape::Case;
+use crate::model::time::Timestamp;
 
 /// One kind of component, as a plan declares it.
 ///
@@ -70,7 +71,7 @@ pub enum Role<'a> {
     /// It connects to a store, and has to be pointed to the new one.
     Clients(&'a Clients),
     /// The provider copies it between the sites.
-    Copy(&'a Buckets),
+    Copy(&'a dyn Copies),
     /// The plan declares it; people recover it.
     Declared,
 }
@@ -85,6 +86,15 @@ pub trait Sight {
     /// # Errors
     /// The result of a check that needs this state, because nothing current is known.
     fn state(&self, target: &Target) -> Result<&State, Reading>;
+
+    /// The result of a check that needs the state of a target, because nothing current is known.
+    fn unseen(&self, target: &Target) -> Reading;
+
+    /// Whether anything is known of a target, even that it could not be observed.
+    fn asked(&self, target: &Target) -> bool;
+
+    /// The current time.
+    fn now(&self) -> Timestamp;
 }
 
 /// What a kind may ask of the plan that its component is in.
@@ -109,6 +119,9 @@ pub trait Surroundings {
 
     /// The objectives of the plan.
     fn objectives(&self) -> Objectives;
+
+    /// The objectives of a component: its own, or else those of the plan.
+    fn objectives_of(&self, component: &ComponentName) -> Objectives;
 
     /// Everything that a component needs to serve, without the component itself.
     fn reach(&self, component: &ComponentName) -> BTreeSet<ComponentName>;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::GroupState;
 use crate::kinds::aws::ecs::{ServiceState, TaskState};
-use crate::kinds::aws::s3::{BucketState, ComparedState};
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
+use crate::kinds::shared::buckets::{BucketState, ComparedState};
 use crate::kinds::shared::capacity::Capacity;
 use crate::kinds::shared::database::{AliveState, DatabaseState, WroteState};
 use crate::kinds::shared::fence::FenceState;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::GroupRef;
 use crate::kinds::aws::ecs::ServiceRef;
-use crate::kinds::aws::s3::{BucketRef, Sample};
+use crate::kinds::shared::buckets::{BucketRef, Sample};
 use crate::kinds::shared::database::{DatabaseRef, Engine, Sign};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::names::{ControlsRef, ObjectRef, ZoneRef};

@@ -38,6 +38,10 @@ impl Surroundings for Plan {
         self.objectives
     }
 
+    fn objectives_of(&self, component: &ComponentName) -> Objectives {
+        self.components.get(component).and_then(|c| c.objectives).unwrap_or(self.objectives)
+    }
+
     fn reach(&self, component: &ComponentName) -> BTreeSet<ComponentName> {
         graph::reach(self, component)
     }

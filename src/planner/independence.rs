@@ -204,9 +204,8 @@ impl Assumed<'_> {
                 .collect(),
             Role::Capacity(_) => Vec::new(),
             Role::Clients(clients) => self.clients(component, clients),
-            Role::Copy(_) => {
-                let why = "S3 replicates it on its own, and drctl changes nothing in it";
-                vec![Self::finding("plan", component.name.as_str(), Needs::No, why)]
+            Role::Copy(of) => {
+                vec![Self::finding("plan", component.name.as_str(), Needs::No, of.unaided())]
             }
             Role::Declared => {
                 let why = "the plan declares it, but drctl does not recover it";

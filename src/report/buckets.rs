@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::kinds::aws::s3::{Arriving, ComparedState};
+use crate::kinds::shared::buckets::{Arriving, ComparedState};
 use crate::kinds::{Fact, Operation, State, Target};
 use crate::model::ids::ComponentName;
 use crate::model::intent::{Drill, Intent};

@@ -2,7 +2,6 @@
 //!
 //! Nothing here makes observations. Something that was not observed is unknown, and never ready.
 
-mod buckets;
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
@@ -40,8 +39,7 @@ pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
             Role::Store(spec) => checks.extend(of.database(component, spec)),
             Role::Capacity(spec) => checks.extend(of.capacity(component, spec)),
             Role::Traffic(spec) => checks.extend(of.ttl(component, spec)),
-            Role::Copy(spec) => checks.extend(of.buckets(component, spec)),
-            Role::Clients(_) | Role::Declared => {}
+            Role::Copy(_) | Role::Clients(_) | Role::Declared => {}
         }
         checks.extend(component.spec.checks(&component.name, plan, &of));
     }
@@ -80,6 +78,18 @@ impl Sight for Evaluation<'_> {
     fn state(&self, target: &Target) -> Result<&State, Reading> {
         let seen = self.seen.estate.now(target).and_then(crate::inventory::Observation::state);
         seen.ok_or_else(|| self.unseen(target))
+    }
+
+    fn unseen(&self, target: &Target) -> Reading {
+        Evaluation::unseen(self, target)
+    }
+
+    fn asked(&self, target: &Target) -> bool {
+        self.seen.estate.entries.contains_key(&target.key())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.seen.now
     }
 }
 

@@ -2,7 +2,9 @@
 
 use drctl::inventory::{Estate, Observation};
 use drctl::kinds::aws::autoscaling::GroupState;
-use drctl::kinds::aws::s3::{Arriving, BucketState, ComparedState, CopyRule, Difference, Gap, Versioning};
+use drctl::kinds::shared::buckets::{
+    Arriving, BucketState, ComparedState, CopyRule, Difference, Gap, Versioning,
+};
 use drctl::kinds::shared::database::DatabaseState;
 use drctl::kinds::shared::names::RecordAnswer;
 use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};

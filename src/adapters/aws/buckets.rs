@@ -16,7 +16,7 @@ use super::Aws;
 use super::error::Failure;
 use crate::inventory::Observation;
 use crate::kinds::State;
-use crate::kinds::aws::s3::{
+use crate::kinds::shared::buckets::{
     Arriving, BucketRef, BucketState, ComparedState, CopyRule, Difference, Gap, Sample, Versioning, chosen,
 };
 use crate::model::time::{Dur, Timestamp};

@@ -2,7 +2,7 @@
 
 use super::estate::Estate;
 use super::scenario::roll;
-use crate::kinds::aws::s3::{
+use crate::kinds::shared::buckets::{
     Arriving, BucketRef, BucketState, ComparedState, CopyRule, Difference, Gap, Sample, Versioning,
 };
 use crate::model::time::Dur;

@@ -1,8 +1,10 @@
 //! Mechanisms of several kinds: every kind of database uses these to be fenced, measured, rebuilt and restored.
 
+pub mod buckets;
 pub mod canary;
 pub mod capacity;
 pub mod command;
+pub mod copies;
 pub mod database;
 pub mod fence;
 pub mod names;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::kinds::aws::s3::{BucketRef, Sample};
 use crate::kinds::op::{Op, only_observes};
+use crate::kinds::shared::buckets::{BucketRef, Sample};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
 use crate::model::call::{Call, asked, call, quoted};

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::checks;
 use super::plan::{Buckets, KEYS, build};
-use super::{BucketRef, Sample};
 use crate::kinds::aws::{arn, places};
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
+use crate::kinds::shared::buckets::BucketRef;
+use crate::kinds::shared::copies::Copies as _;
 use crate::kinds::{Lint, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
@@ -44,12 +46,12 @@ impl Kind for Buckets {
         active: &SiteName,
         seed: &str,
     ) -> Vec<Target> {
-        let sample = |site| self.compared(plan, name, (active, site), seed);
-        self.at.keys().filter_map(sample).map(|of| Target::Compared(Box::new(of))).collect()
+        let of = |site| self.compared(plan, name, (active, site), seed);
+        self.at.keys().filter_map(of).map(|of| Target::Compared(Box::new(of))).collect()
     }
 
-    fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
-        Vec::new()
+    fn checks(&self, name: &ComponentName, plan: &dyn Surroundings, seen: &dyn Sight) -> Vec<Check> {
+        checks::all(self, name, plan, seen)
     }
 
     fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
@@ -83,18 +85,5 @@ impl Buckets {
             prefix: self.prefix.clone(),
             others: self.at.values().map(|b| b.value.clone()).filter(|name| name != own).collect(),
         })
-    }
-
-    /// The comparison of objects in the bucket of one site with their copies in another.
-    pub fn compared(
-        &self,
-        plan: &dyn Surroundings,
-        name: &ComponentName,
-        (from, to): (&SiteName, &SiteName),
-        seed: &str,
-    ) -> Option<Sample> {
-        let source = self.bucket(plan, name, from)?;
-        let copy = self.bucket(plan, name, to).filter(|_| from != to)?;
-        Some(Sample { source, copy, most: self.sample, seed: seed.to_owned() })
     }
 }

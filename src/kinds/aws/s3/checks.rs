@@ -1,31 +1,44 @@
 //! Whether buckets are replicated to each other as they should be.
 
-use super::Evaluation;
-use crate::kinds::aws::s3::{Arriving, BucketRef, BucketState, Buckets, ComparedState, Sample, Versioning};
+use super::Buckets;
+use crate::kinds::kind::{Sight, Surroundings};
+use crate::kinds::shared::buckets::{Arriving, BucketRef, BucketState, ComparedState, Sample, Versioning};
+use crate::kinds::shared::copies::Copies as _;
 use crate::kinds::{State, Target};
-use crate::model::ids::SiteName;
+use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Area, Check, Reading, Standing, check, not, ready};
 use crate::model::time::Dur;
-use crate::plan::types::Component;
 
 /// S3 publishes metrics every minute, with some delay.
 const PUBLISHED: Dur = Dur::mins(10);
 
-impl Evaluation<'_> {
-    /// Checks the buckets in every site except the active one.
-    pub(super) fn buckets(&self, component: &Component, spec: &Buckets) -> Vec<Check> {
-        let name = component.name.as_str();
-        let Some(active) = self.active.site().filter(|site| spec.at.contains_key(*site)) else {
-            let facts = "the site that uses it is unknown";
-            return vec![check(Area::Replica, name, not(Standing::Unknown, facts, "drctl status"))];
-        };
-        let others = self.plan.sites.keys().filter(|site| *site != active);
-        others.flat_map(|site| self.copy(component, spec, (active, site))).collect()
-    }
+/// Checks the buckets in every site except the active one.
+pub(super) fn all(
+    spec: &Buckets,
+    name: &ComponentName,
+    plan: &dyn Surroundings,
+    seen: &dyn Sight,
+) -> Vec<Check> {
+    let Some(active) = seen.active().filter(|site| spec.at.contains_key(*site)) else {
+        let facts = "the site that uses it is unknown";
+        return vec![check(Area::Replica, name.as_str(), not(Standing::Unknown, facts, "drctl status"))];
+    };
+    let others = plan.sites().keys().filter(|site| *site != active);
+    others.flat_map(|site| Pair { spec, name, plan, seen }.checks((active, site))).collect()
+}
 
-    fn copy(&self, component: &Component, spec: &Buckets, sites: (&SiteName, &SiteName)) -> Vec<Check> {
-        let about = format!("{} in {}", component.name, sites.1);
-        let Some(sample) = spec.compared(self.plan, &component.name, sites, "") else {
+/// The buckets of two sites.
+struct Pair<'a> {
+    spec: &'a Buckets,
+    name: &'a ComponentName,
+    plan: &'a dyn Surroundings,
+    seen: &'a dyn Sight,
+}
+
+impl Pair<'_> {
+    fn checks(&self, sites: (&SiteName, &SiteName)) -> Vec<Check> {
+        let about = format!("{} in {}", self.name, sites.1);
+        let Some(sample) = self.spec.compared(self.plan, self.name, sites, "") else {
             let facts = format!("the plan names no bucket in {}", sites.1);
             return vec![check(
                 Area::Replica,
@@ -34,12 +47,12 @@ impl Evaluation<'_> {
             )];
         };
         let (source, copy) = (&sample.source, &sample.copy);
-        let most = component.objectives.unwrap_or(self.plan.objectives).rpo_ms;
+        let most = self.plan.objectives_of(self.name).rpo_ms;
         let seen = |of: &BucketRef| {
             let target = Target::Bucket(of.clone());
-            match self.seen.estate.now(&target).and_then(|seen| seen.state()) {
-                Some(State::Bucket(state)) => Ok(state.clone()),
-                _ => Err(self.unseen(&target)),
+            match self.seen.state(&target)? {
+                State::Bucket(state) => Ok(state.clone()),
+                _ => Err(self.seen.unseen(&target)),
             }
         };
         let copied = match (seen(source), seen(copy)) {
@@ -77,7 +90,7 @@ impl Evaluation<'_> {
         let Some(furthest) = furthest.or_else(|| arriving.iter().find(|a| idle(a))) else {
             return not(Standing::Unknown, "S3 publishes no replication delay", fix);
         };
-        let age = self.seen.now.since(furthest.at);
+        let age = self.seen.now().since(furthest.at);
         let facts = format!("{furthest}; the RPO is {most}");
         let behind = furthest.behind_ms.unwrap_or(Dur(0));
         match () {
@@ -92,9 +105,14 @@ impl Evaluation<'_> {
     /// Objects that are older than the RPO must have been copied.
     fn sampled(&self, of: &Sample, most: Dur) -> Option<Reading> {
         let target = Target::Compared(Box::new(of.clone()));
-        let seen = self.seen.estate.entries.get(&target.key())?;
-        let Some(State::Compared(found)) = seen.now.state() else { return Some(self.unseen(&target)) };
-        Some(judged(found, |gap| self.seen.now.since(gap) > most))
+        if !self.seen.asked(&target) {
+            return None;
+        }
+        Some(match self.seen.state(&target) {
+            Ok(State::Compared(found)) => judged(found, |gap| self.seen.now().since(gap) > most),
+            Ok(_) => self.seen.unseen(&target),
+            Err(unseen) => unseen,
+        })
     }
 }
 
