@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::kinds::clients::Clients;
 use crate::kinds::lint::Lint;
 use crate::kinds::shared::capacity::Scales;
+use crate::kinds::shared::clients::Clients;
 use crate::kinds::shared::copies::Copies;
 use crate::kinds::shared::database::Database;
 use crate::kinds::shared::names::Names;

@@ -10,7 +10,7 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::clients::reached;
 use crate::inventory::{Known, Observation, active};
-use crate::kinds::clients::{ClientWrite, Clients};
+use crate::kinds::shared::clients::{ClientWrite, Clients};
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretRef, SecretState, UpdateClientSecret};

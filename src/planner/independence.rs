@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Refusal;
 use crate::inventory::Estate;
-use crate::kinds::clients::Clients;
+use crate::kinds::shared::clients::Clients;
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::names::{RecordAnswer, Relies};
 use crate::kinds::shared::secret::SecretRef;

@@ -10,7 +10,7 @@ use super::Postgres;
 use crate::adapters::provider::{ControlPlane, Provider};
 use crate::adapters::secrets::{Login, NoLogin};
 use crate::inventory::Observation;
-use crate::kinds::clients::ClientWrite;
+use crate::kinds::shared::clients::ClientWrite;
 use crate::kinds::shared::canary::CanaryWrite;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{Fence, FenceMethod, Unfence};

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::{Clients, KEYS, build};
+use super::plan::{KEYS, build};
 use crate::kinds::aws::arn;
 use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::shared::secret::{ClientSecret, ClientWay};
+use crate::kinds::shared::clients::Clients;
 use crate::kinds::{Lint, State, Target};
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
@@ -57,31 +57,5 @@ impl Kind for Clients {
         for of in self.at.keys().filter_map(|site| self.secret(plan, name, site)) {
             needs.add(&of.place, arn::secret(&of.place, &of.id), &acts);
         }
-    }
-}
-
-impl Clients {
-    /// The secret that the clients in a site read.
-    pub fn secret(
-        &self,
-        plan: &dyn Surroundings,
-        name: &ComponentName,
-        site: &SiteName,
-    ) -> Option<ClientSecret> {
-        Some(ClientSecret {
-            component: name.clone(),
-            place: plan.site(site)?.clone(),
-            id: self.at.get(site)?.secret.clone()?,
-            host: self.host.clone(),
-            port: self.port.clone(),
-        })
-    }
-
-    /// How the clients in a site connect, if the plan says with which login.
-    pub fn way(&self, plan: &dyn Surroundings, name: &ComponentName, site: &SiteName) -> Option<ClientWay> {
-        let login = self.login.as_ref().and_then(|l| l.value.reference().cloned());
-        let secret = self.secret(plan, name, site);
-        let known = login.is_some() || secret.is_some();
-        known.then_some(ClientWay { secret, endpoint: self.endpoint.clone(), login })
     }
 }

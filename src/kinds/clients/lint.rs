@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Clients;
+use crate::kinds::shared::clients::Clients;
 use crate::kinds::shared::secret::{SecretRef, lint_login};
 use crate::kinds::{Lint, Role, Spec};
 use crate::model::finding::Span;

@@ -3,7 +3,3 @@
 mod kind;
 mod lint;
 mod plan;
-mod write;
-
-pub use plan::{Clients, ClientsAt};
-pub use write::ClientWrite;

@@ -1,45 +1,14 @@
 //! What a plan says of those who connect to a database.
 
-use std::collections::BTreeMap;
-
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, TIMEOUT, Task, task};
-use crate::kinds::shared::secret::{SECRET, SecretRef, secret_ref};
+use crate::kinds::shared::clients::{Clients, ClientsAt};
+use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, TIMEOUT, task};
+use crate::kinds::shared::secret::{SECRET, secret_ref};
 use crate::model::document::{Node, Spanned};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::read::{map, spanned_text};
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
-
-/// Those who connect to a database, and how they find it.
-#[derive(Clone, Debug)]
-pub struct Clients {
-    /// The database.
-    pub of: Spanned<ComponentName>,
-    /// The field of their secret with the server's name.
-    pub host: String,
-    /// The field with its port; none where they do not read one.
-    pub port: Option<String>,
-    /// Those of each site.
-    pub at: BTreeMap<SiteName, ClientsAt>,
-    /// The table that a row of theirs is written to.
-    pub canary_table: Option<String>,
-    /// Where they connect to, if that is not in the secret: `host:port/database`.
-    pub endpoint: Option<String>,
-    /// Their login, if that is not in the secret.
-    pub login: Option<Spanned<SecretRef>>,
-}
-
-/// Clients in one site.
-#[derive(Clone, Debug)]
-pub struct ClientsAt {
-    /// The secret that they read.
-    pub secret: Option<String>,
-    /// What leads them to the database of this site.
-    pub switch: Option<Task>,
-    /// What makes them read it again, in this order.
-    pub restart: Vec<Task>,
-}
 
 pub(super) const KEYS: Keys = Keys {
     name: "clients component",

@@ -3,6 +3,7 @@
 pub mod buckets;
 pub mod canary;
 pub mod capacity;
+pub mod clients;
 pub mod command;
 pub mod copies;
 pub mod database;

@@ -2,9 +2,9 @@
 
 use drctl::kinds::aws::autoscaling::{GroupRef, Scale};
 use drctl::kinds::aws::ecs::{ScaleService, ServiceRef};
-use drctl::kinds::clients::ClientWrite;
 use drctl::kinds::shared::buckets::{BucketRef, Sample};
 use drctl::kinds::shared::capacity::Size;
+use drctl::kinds::shared::clients::ClientWrite;
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::names::{
     Answers, Basis, ControlsRef, ObjectRef, RecordAnswer, RecordChange, RecordPolicy, RecordSet,
