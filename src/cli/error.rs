@@ -6,6 +6,7 @@ use super::exit;
 use crate::executor::DriveError;
 use crate::files::Unread;
 use crate::journal::{AppendError, StoreError};
+use crate::kinds::cloud::RENEW;
 use crate::model::ledger::StoreWorld;
 use crate::planner::assessment;
 
@@ -44,7 +45,7 @@ impl CliError {
             }
             false => (
                 format!("waiting for credentials for {place}: {why}"),
-                format!("{} and run the command again", assessment::RENEW),
+                format!("{} and run the command again", RENEW),
             ),
         };
         Self { code: "waiting_for_credentials", message, hint: Some(hint), exit: exit::WAITING }

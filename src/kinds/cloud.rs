@@ -3,6 +3,7 @@
 use crate::kinds::aws;
 use crate::model::finding::{Finding, Span};
 use crate::model::place::{CloudProvider, Place};
+use crate::model::readiness::{QuotasState, Reading};
 use crate::model::shape::{Field, Shape, opt};
 
 /// `role:` of a place.
@@ -23,4 +24,26 @@ pub fn lint(place: &Place, file: &str, span: Span) -> Option<Finding> {
 /// Whether a provider has a region of this name.
 pub fn is_region(name: &str) -> bool {
     aws::places::REGIONS.contains(&name)
+}
+
+/// The service that says whose credentials are used.
+pub const IDENTITY: &str = "STS";
+
+/// What to do if credentials are not valid.
+pub const RENEW: &str = "renew the credentials (aws sso login, or new keys)";
+
+/// Whether a place is in an account, whose credentials, permissions and quotas drctl can ask for.
+pub const fn has_account(place: &Place) -> bool {
+    match place.cloud {
+        CloudProvider::Aws => true,
+        CloudProvider::Gcp | CloudProvider::None => false,
+    }
+}
+
+/// Whether the quotas of an account leave room for what a recovery creates; `None` where there is no account.
+pub fn room(place: &Place, of: &QuotasState) -> Option<Reading> {
+    match place.cloud {
+        CloudProvider::Aws => Some(aws::quotas::room(&of.of)),
+        CloudProvider::Gcp | CloudProvider::None => None,
+    }
 }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Refusal, critical_path};
 use crate::inventory::{Estate, NO_CREDENTIALS, Observation, targets};
+use crate::kinds::cloud::RENEW;
 use crate::kinds::{Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::plain::count;
@@ -17,8 +18,6 @@ use crate::plan::Plan;
 use crate::record::action::Action;
 use crate::record::runbook::{Probe, ProbeRole, Runbook};
 
-/// What to do if credentials are not valid.
-pub const RENEW: &str = "renew the credentials (aws sso login, or new keys)";
 /// What to do if requests are signed with a wrong time.
 pub const SET_CLOCK: &str = "set the clock (systemctl restart chronyd, or timedatectl set-ntp true)";
 

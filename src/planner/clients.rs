@@ -170,10 +170,7 @@ fn point(
             draft.notes.push(format!("{facts}; the clients in {site} follow it"));
             return None;
         }
-        let what = format!(
-            "make it an independent secret: aws secretsmanager stop-replication-to-replica --region {} --secret-id {}",
-            secret.place.region, secret.id
-        );
+        let what = secret.made_independent();
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return None;
     }

@@ -5,13 +5,14 @@ use serde::Serialize;
 
 use super::Refusal;
 use crate::inventory::Estate;
+use crate::kinds::cloud::{self, IDENTITY};
 use crate::kinds::shared::clients::Clients;
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::names::{RecordAnswer, Relies};
 use crate::kinds::shared::secret::SecretRef;
 use crate::kinds::{Role, State, Target};
 use crate::model::ids::SiteName;
-use crate::model::place::{CloudProvider, Place};
+use crate::model::place::Place;
 use crate::model::waiver::Rule;
 use crate::model::worst::{Weighed, Weight};
 use crate::plan::types::Component;
@@ -168,19 +169,17 @@ impl Assumed<'_> {
         let at = if place.region == "global" { self.to.as_str() } else { place.region.as_str() };
         if self.is_down(place) {
             let fix = format!("choose a region for {} other than the region of {}", place.name, self.down);
-            let why = format!("drctl calls STS in {at}");
+            let why = format!("drctl calls {IDENTITY} in {at}");
             return Finding { fix: Some(fix), ..Self::finding(kind, who, Needs::Yes, why) };
         }
         let target = Target::Identity { place: place.clone() };
         match self.estate.now(&target).and_then(|o| o.state()) {
             Some(State::Identity(identity)) => {
-                Self::finding(kind, who, Needs::No, format!("STS in {at} answers: {}", identity.arn))
+                Self::finding(kind, who, Needs::No, format!("{IDENTITY} in {at} answers: {}", identity.arn))
             }
-            _ if place.cloud != CloudProvider::Aws => {
-                Self::finding(kind, who, Needs::No, "needs no cloud provider")
-            }
+            _ if !cloud::has_account(place) => Self::finding(kind, who, Needs::No, "needs no cloud provider"),
             _ => {
-                let why = format!("STS in {at} did not confirm these credentials");
+                let why = format!("{IDENTITY} in {at} did not confirm these credentials");
                 let fix = "get valid credentials, then run this check again".to_owned();
                 Finding { fix: Some(fix), ..Self::finding(kind, who, Needs::Unknown, why) }
             }

@@ -5,7 +5,7 @@
 
 use super::Input;
 use crate::inventory::Known;
-use crate::kinds::shared::names::{Basis, Names, RecordChange, RecordSet, ZoneRef};
+use crate::kinds::shared::names::{Basis, Names, RecordChange, RecordSet, ZoneRef, ZoneService};
 use crate::model::ids::SiteName;
 use crate::model::time::Timestamp;
 
@@ -88,11 +88,16 @@ fn find(sets: &[RecordSet], key: &RecordSet) -> Option<RecordSet> {
 }
 
 /// A note for the reader about how a component's record sets are known.
-pub fn note(name: &str, known: &Known<'_, Vec<RecordSet>>, moved: Move<'_>) -> Option<String> {
+pub fn note(
+    (name, service): (&str, &ZoneService),
+    known: &Known<'_, Vec<RecordSet>>,
+    moved: Move<'_>,
+) -> Option<String> {
     match known {
         Known::Fresh(_) => None,
         Known::Stale(_, age) => Some(format!(
-            "record sets of `{name}` come from an observation {age} old. The change names them exactly, and Route 53 refuses it if they differ"
+            "record sets of `{name}` come from an observation {age} old. The change names them exactly, and {} refuses it if they differ",
+            service.name
         )),
         Known::Never => {
             let replaced = moved.from.map_or_else(

@@ -9,7 +9,7 @@ use super::{Refusal, clients, safety, ttl};
 use crate::inventory::Known;
 use crate::kinds::shared::names::{
     Answers, ControlsState, Names, RecordAnswer, RecordChange, RecordSet, SetHealthObject,
-    SetRoutingControls, Switch, SwitchBy, SwitchObject, kept,
+    SetRoutingControls, Switch, SwitchBy, SwitchObject, ZoneService, kept,
 };
 use crate::kinds::{Operation, Role, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
@@ -18,12 +18,6 @@ use crate::plan::graph;
 use crate::plan::types::Component;
 use crate::record::action::Action;
 use crate::record::runbook::Phase;
-
-/// The maximum number of `ResourceRecord` elements in a change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create count
-/// once each.
-const BATCH_ELEMENTS: usize = 1_000;
-/// The maximum number of characters of all values in a batch, from the same page.
-const BATCH_CHARACTERS: usize = 32_000;
 
 /// Moves clients to the databases, verifies the target, then redirects traffic: each name as soon as its needs are met.
 pub fn redirect_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
@@ -89,7 +83,7 @@ fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[S
     let (to, home) = (&input.request.to, &input.plan.home.value);
     let from = draft.from.clone();
     let moved = Move { from: from.as_ref(), to, home };
-    draft.notes.extend(names::note(name.as_str(), &known, moved));
+    draft.notes.extend(names::note((name.as_str(), spec.service), &known, moved));
     let changes = names::changes(input, spec, &zone, &known, moved);
     let own = kept(changes.iter().flat_map(|c| &c.own));
     let (changes, expired) = match draft.lowered.get(name).cloned() {
@@ -101,7 +95,14 @@ fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[S
     // A TTL that this run lowered itself has already expired.
     let old_ttl = kept(changes.iter().flat_map(|c| c.before.as_ref().or(c.after.as_ref()))).max(own);
     let needs = [needs, expired.as_slice()].concat();
-    let ids = push_batches(draft, name, Phase::Redirect, "switch", Switch { zone, changes }, &needs);
+    let ids = push_batches(
+        draft,
+        (name, spec.service),
+        Phase::Redirect,
+        "switch",
+        Switch { zone, changes },
+        &needs,
+    );
     if !ids.is_empty() {
         ttl::tail(draft, name, asked, old_ttl, &ids);
     }
@@ -112,14 +113,14 @@ fn switch(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[S
 /// Adds changes of record sets in batches, one after the other.
 pub(super) fn push_batches(
     draft: &mut Draft<'_>,
-    name: &ComponentName,
+    (name, service): (&ComponentName, &ZoneService),
     phase: Phase,
     verb: &str,
     switch: Switch,
     needs: &[StepId],
 ) -> Vec<StepId> {
     let Switch { zone, changes } = switch;
-    let batches = batches(changes);
+    let batches = batches(changes, service);
     let several = batches.len() > 1;
     let mut before: Option<StepId> = None;
     let mut ids = Vec::new();
@@ -127,7 +128,7 @@ pub(super) fn push_batches(
         let id = if several { format!("{verb}.{name}.{}", i + 1) } else { format!("{verb}.{name}") };
         let action = Action::Op(Operation::Switch(Switch { zone: zone.clone(), changes }));
         let mut step = step(&id, phase, Some(name), action);
-        // Only one request for a zone at a time: Route 53 refuses a second one with PriorRequestNotComplete.
+        // Only one request for a zone at a time: a second one would be refused.
         step.needs = all(&needs.iter().cloned().chain(before.take()).collect::<Vec<_>>());
         before = Some(step.id.clone());
         ids.push(draft.push(step));
@@ -161,10 +162,7 @@ fn signal(
     }
     let gone = !present && input.estate.now(&target).is_none_or(|seen| seen.state().is_none());
     if gone {
-        draft.notes.push(format!(
-            "{} cannot be removed while {} does not answer. Names point away from that site only while its S3 is unreachable. Remove the object before S3 is reachable again, or names point back",
-            object.url, object.place.name
-        ));
+        draft.notes.push(object.removed_in_vain());
     }
     let holder = format!("drctl run {}", input.request.run);
     let action = Action::Op(Operation::SetHealthObject(SetHealthObject { object, present, holder }));
@@ -301,7 +299,7 @@ pub(super) fn record_changes(
 }
 
 /// Splits changes into batches within the provider's limits. All sets of one name are in the same batch, so that they change together.
-fn batches(changes: Vec<RecordChange>) -> Vec<Vec<RecordChange>> {
+fn batches(changes: Vec<RecordChange>, service: &ZoneService) -> Vec<Vec<RecordChange>> {
     let mut batches: Vec<Vec<RecordChange>> = Vec::new();
     let (mut elements, mut characters) = (0, 0);
     let mut rest = changes.into_iter().peekable();
@@ -312,7 +310,10 @@ fn batches(changes: Vec<RecordChange>) -> Vec<Vec<RecordChange>> {
             unit.extend(rest.next());
         }
         let (e, c) = unit.iter().map(weight).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
-        if batches.is_empty() || elements + e > BATCH_ELEMENTS || characters + c > BATCH_CHARACTERS {
+        if batches.is_empty()
+            || elements + e > service.batch_elements
+            || characters + c > service.batch_characters
+        {
             batches.push(Vec::new());
             (elements, characters) = (0, 0);
         }

@@ -72,7 +72,7 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[St
     }
     let switch = Switch { zone, changes };
     let old = switch.old_ttl();
-    let set = push_batches(draft, name, Phase::Preflight, "ttl", switch.clone(), needs);
+    let set = push_batches(draft, (name, spec.service), Phase::Preflight, "ttl", switch.clone(), needs);
     let until = Some(format!("resolvers use the TTL of {LOW_S}s"));
     let action = Action::Wait { duration_ms: old, until };
     let mut wait = step(&format!("expire.{name}"), Phase::Preflight, Some(name), action);
@@ -80,8 +80,14 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[St
     let wait = draft.push(wait);
     // Another control loop may have restored the TTL in the meantime. The later switch needs the exact record sets, after writes have
     // ended. This step finds a difference before that.
-    let stands =
-        push_batches(draft, name, Phase::Preflight, "ttl-stands", switch, std::slice::from_ref(&wait));
+    let stands = push_batches(
+        draft,
+        (name, spec.service),
+        Phase::Preflight,
+        "ttl-stands",
+        switch,
+        std::slice::from_ref(&wait),
+    );
     draft.notes.push(format!(
         "drctl checks the TTL of {name} again before the switch, and lowers it only if somebody raised it"
     ));

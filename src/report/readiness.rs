@@ -5,13 +5,14 @@
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
+use crate::kinds::cloud;
 use crate::kinds::shared::capacity::{CapacityShare, Scales};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Serves};
 use crate::kinds::shared::names::{Names, Record, RecordSet};
 use crate::kinds::{Role, Sight, State, Target};
 use crate::model::ids::{RunId, SiteName};
-use crate::model::place::{CloudProvider, Place};
-use crate::model::readiness::{Area, Check, Quota, Reading, Standing, check, not, ready};
+use crate::model::place::Place;
+use crate::model::readiness::{Area, Check, Reading, Standing, check, not, ready};
 use crate::model::time::{Dur, Timestamp};
 use crate::model::worst::worst_first;
 use crate::plan::Plan;
@@ -46,7 +47,7 @@ pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
     checks.extend(
         targets::places(plan)
             .chain(seen.guard)
-            .filter(|p| p.cloud == CloudProvider::Aws)
+            .filter(|place| cloud::has_account(place))
             .flat_map(|place| of.account(place)),
     );
     checks.push(of.drift());
@@ -338,7 +339,7 @@ impl Evaluation<'_> {
             .values()
             .any(|c| matches!(c.role(), Role::Store(spec) if spec.engine.is_managed()));
         let quotas = told(&quotas, &|state| match state {
-            State::Quotas(of) => Some(room(&of.of)),
+            State::Quotas(of) => cloud::room(place, of),
             _ => None,
         });
         let quotas = quotas.filter(|_| databases);
@@ -381,24 +382,5 @@ fn replica((state, engine): (&DatabaseState, Engine), primary: &DatabaseRef, fix
             format!("it replicates, but its status is {}", state.status),
             "wait until it is available",
         ),
-    }
-}
-
-/// The quotas that a recovery needs to create a replica or a copy. RDS may report others as well.
-const ROOM: [&str; 2] = ["DBInstances", "AllocatedStorage"];
-
-fn room(of: &std::collections::BTreeMap<String, Quota>) -> Reading {
-    let known = ROOM.iter().filter_map(|name| Some((*name, of.get(*name)?))).collect::<Vec<_>>();
-    if known.is_empty() {
-        return not(Standing::Unknown, "RDS reports no quota", "run aws rds describe-account-attributes");
-    }
-    let full = known.iter().find(|(_, quota)| quota.used >= quota.max);
-    let words = |(name, quota): &(&str, &Quota)| format!("{name} {} of {}", quota.used, quota.max);
-    match full {
-        Some(full) => {
-            let facts = format!("{}: RDS can create no copy and no replica", words(full));
-            not(Standing::NotReady, facts, "raise the quota (Service Quotas), or remove instances")
-        }
-        None => ready(known.iter().map(words).collect::<Vec<_>>().join(", ")),
     }
 }

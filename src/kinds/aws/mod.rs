@@ -5,6 +5,7 @@ pub mod aurora;
 pub mod autoscaling;
 pub mod ecs;
 pub mod places;
+pub(crate) mod quotas;
 pub mod rds;
 pub mod route53;
 pub mod s3;

@@ -3,13 +3,18 @@
 use crate::kinds::aws::s3::S3_URL;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::kinds::shared::names::{
-    Names, Policy, Record, RecordAnswer, RecordAt, SwitchBy, SwitchControls, SwitchObject,
+    Names, Policy, Record, RecordAnswer, RecordAt, SwitchBy, SwitchControls, SwitchObject, ZoneService,
 };
 use crate::model::document::{Node, Spanned, Value};
 use crate::model::ids::SiteName;
 use crate::model::read::{map, spanned_dur, spanned_text};
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax::{self, Syntax};
+
+/// Route 53, which limits the `ResourceRecord` elements of a change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create
+/// count once each.
+static SERVICE: ZoneService =
+    ZoneService { name: "Route 53", batch_elements: 1_000, batch_characters: 32_000 };
 
 /// A hosted zone (Amazon Route 53 API Reference, `ListResourceRecordSets`, `Id`: at most 32 characters).
 static HOSTED_ZONE: Syntax = Syntax::new(
@@ -136,6 +141,7 @@ fn switch_by(node: &Node) -> SwitchBy {
 
 pub(super) fn build(node: &Node) -> Option<Names> {
     Some(Names {
+        service: &SERVICE,
         via: spanned_text(node.get("via")?)?,
         zone: node.get("zone")?.text()?.to_owned(),
         records: node.get("records").map(Node::items).unwrap_or_default().iter().filter_map(record).collect(),

@@ -34,6 +34,14 @@ impl ObjectRef {
     pub fn parts(&self) -> Option<(&str, &str)> {
         bucket_and_key(&self.url)
     }
+
+    /// What it means that the object cannot be removed while its site is dark.
+    pub fn removed_in_vain(&self) -> String {
+        format!(
+            "{} cannot be removed while {} does not answer. Names point away from that site only while its S3 is unreachable. Remove the object before S3 is reachable again, or names point back",
+            self.url, self.place.name
+        )
+    }
 }
 
 /// An object that health checks watch.

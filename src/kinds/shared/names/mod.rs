@@ -12,7 +12,7 @@ mod switch;
 pub use answers::{Answers, AnswersState, ServerAnswer, Wanted};
 pub use controls::{CLUSTER, ControlsRef, ControlsState, SetRoutingControls};
 pub use health_object::{HealthObjectState, ObjectRef, SetHealthObject};
-pub use plan::{Names, Policy, Record, RecordAt, SwitchBy, SwitchControls, SwitchObject};
+pub use plan::{Names, Policy, Record, RecordAt, SwitchBy, SwitchControls, SwitchObject, ZoneService};
 pub use records::{ChangeState, RecordAnswer, RecordPolicy, RecordSet, RecordsState, ZoneRef, kept};
 pub use reliance::{Reliance, Relies};
 pub use switch::{Basis, RecordChange, Switch};

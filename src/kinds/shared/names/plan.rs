@@ -13,6 +13,8 @@ use crate::model::time::Dur;
 /// Record sets of one zone.
 #[derive(Clone, Debug)]
 pub struct Names {
+    /// The service that has the zone.
+    pub service: &'static ZoneService,
     /// The connection that the zone is reached by.
     pub via: Spanned<String>,
     /// Hosted zone id.
@@ -21,6 +23,17 @@ pub struct Names {
     pub records: Vec<Record>,
     /// How traffic is moved.
     pub switch: SwitchBy,
+}
+
+/// A service that has zones.
+#[derive(Debug)]
+pub struct ZoneService {
+    /// Its name.
+    pub name: &'static str,
+    /// The maximum number of values in one change of record sets. A set that is replaced counts before and after.
+    pub batch_elements: usize,
+    /// The maximum number of characters of all these values.
+    pub batch_characters: usize,
 }
 
 /// How traffic is moved.

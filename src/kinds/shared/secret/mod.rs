@@ -59,6 +59,14 @@ pub struct ClientSecret {
 }
 
 impl ClientSecret {
+    /// How a person makes a replica a secret of its own, which can be changed.
+    pub fn made_independent(&self) -> String {
+        format!(
+            "make it an independent secret: aws secretsmanager stop-replication-to-replica --region {} --secret-id {}",
+            self.place.region, self.id
+        )
+    }
+
     /// The values of the fields for an endpoint.
     pub fn leading_to(&self, endpoint: &str) -> Option<BTreeMap<String, String>> {
         let (host, port, _) = endpoint_parts(endpoint)?;
