@@ -29,6 +29,9 @@ pub fn is_region(name: &str) -> bool {
 /// The service that says whose credentials are used.
 pub const IDENTITY: &str = "STS";
 
+/// The permission to read the lag of a replica that no login reaches.
+pub const METRICS: &str = "cloudwatch:GetMetricData";
+
 /// What to do if credentials are not valid.
 pub const RENEW: &str = "renew the credentials (aws sso login, or new keys)";
 

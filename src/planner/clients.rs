@@ -13,7 +13,9 @@ use crate::inventory::{Known, Observation, active};
 use crate::kinds::shared::clients::{ClientWrite, Clients};
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretRef, SecretState, UpdateClientSecret};
+use crate::kinds::shared::secret::{
+    ClientSecret, ClientWay, ROTATING, SecretRef, SecretState, UpdateClientSecret,
+};
 use crate::kinds::{Operation, Role, Target};
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::time::Dur;
@@ -213,7 +215,7 @@ fn describe(draft: &mut Draft<'_>, name: &ComponentName, secret: &ClientSecret, 
     }
     if seen.rotating {
         draft.notes.push(format!(
-            "{at} is being rotated (AWSPENDING). The rotation may write back values that it read earlier"
+            "{at} is being rotated ({ROTATING}). The rotation may write back values that it read earlier"
         ));
     }
     if let Some(owner) = &seen.owned_by {

@@ -5,15 +5,15 @@
 mod writer;
 
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
-use crate::kinds::cloud;
+use crate::kinds::cloud::{self, METRICS};
 use crate::kinds::shared::capacity::{CapacityShare, Scales};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Serves};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Serves, UPLOADED};
 use crate::kinds::shared::names::{Names, Record, RecordSet};
 use crate::kinds::{Role, Sight, State, Target};
 use crate::model::ids::{RunId, SiteName};
 use crate::model::place::Place;
 use crate::model::readiness::{Area, Check, Reading, Standing, check, not, ready};
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Timestamp;
 use crate::model::worst::worst_first;
 use crate::plan::Plan;
 use crate::plan::types::Component;
@@ -60,10 +60,6 @@ pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
 pub fn worst(checks: &[Check]) -> Standing {
     checks.iter().map(|check| check.standing).max().unwrap_or(Standing::Unknown)
 }
-
-/// CloudWatch's lag of a replica of an idle PostgreSQL source grows up to five minutes (AWS, Amazon RDS User Guide, «Monitoring read
-/// replication»), and it takes a minute to be published.
-const IDLE: Dur = Dur::mins(6);
 
 struct Evaluation<'a> {
     plan: &'a Plan,
@@ -161,7 +157,7 @@ impl Evaluation<'_> {
         let most = component.objectives.unwrap_or(self.plan.objectives).rpo_ms;
         let Some(commit) = state.last_commit else {
             let facts = "its replication lag is unknown";
-            return not(Standing::Unknown, facts, "set an `admin` login, or grant cloudwatch:GetMetricData");
+            return not(Standing::Unknown, facts, &format!("set an `admin` login, or grant {METRICS}"));
         };
         let lag = self.seen.now.since(commit);
         let by = state.last_commit_source.as_deref().unwrap_or("the provider");
@@ -174,7 +170,7 @@ impl Evaluation<'_> {
         {
             return ready(format!("it has the complete log of the writer; its last commit is {lag} old"));
         }
-        let idle = by == "sql" || lag <= IDLE && state.instance.as_ref().is_some_and(|i| i.is_postgres());
+        let idle = by == "sql" || state.instance.as_ref().is_some_and(|i| i.may_be_idle(lag));
         if idle && lag.millis() * 2 > most.millis() && (state.wal.is_none() || writer.is_none()) {
             let facts = format!(
                 "its last commit is {lag} old (by {by}), and it is unknown whether a later one exists; the RPO is {most}"

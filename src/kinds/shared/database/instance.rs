@@ -5,8 +5,18 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::time::Dur;
+
 /// The maximum length of an instance identifier (Amazon RDS API Reference, `CreateDBInstance`).
 pub const LONGEST_ID: usize = 63;
+
+/// How old the newest uploaded log may be. RDS uploads logs every five minutes (Amazon RDS User Guide, «Restoring a DB instance to a
+/// specified time»). Twice that counts as late.
+pub const UPLOADED: Dur = Dur::mins(10);
+
+/// CloudWatch's lag of a replica of an idle PostgreSQL source grows up to five minutes (AWS, Amazon RDS User Guide, «Monitoring read
+/// replication»), and it takes a minute to be published.
+const IDLE: Dur = Dur::mins(6);
 
 /// The settings of a managed instance that a replica does not take from its source (Amazon RDS API Reference,
 /// `CreateDBInstanceReadReplica`).
@@ -87,6 +97,11 @@ impl InstanceSettings {
     /// Whether it is PostgreSQL, for which RDS accepts no parameter group when a replica is created.
     pub fn is_postgres(&self) -> bool {
         self.engine.is_empty() || self.engine.contains("postgres")
+    }
+
+    /// Whether a lag that the provider reports may only mean that the source writes nothing.
+    pub fn may_be_idle(&self, lag: Dur) -> bool {
+        lag <= IDLE && self.is_postgres()
     }
 
     /// The parameter group that may be given when a replica is created.

@@ -22,7 +22,7 @@ use crate::model::measure::ClockReading;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 pub use cluster::{ClusterInstance, ClusterState, NewMember};
-pub use instance::{InstanceSettings, LONGEST_ID};
+pub use instance::{InstanceSettings, LONGEST_ID, UPLOADED};
 pub use looks::{Available, CaughtUp, Follows, Promotable};
 pub use operator::{CopyOf, Lacks, Operator, ReplicaOf, Serves, SourceBy, StandbyBy, Successor, Unmet};
 pub use plan::{

@@ -75,6 +75,9 @@ impl ClientSecret {
     }
 }
 
+/// The label of a version that a rotation is about to make current.
+pub const ROTATING: &str = "AWSPENDING";
+
 /// The endpoint in a secret. drctl keeps nothing else of its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretState {
