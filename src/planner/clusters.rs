@@ -82,7 +82,7 @@ pub(super) fn prepare(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]
 /// Adds an instance to a cluster without instances. Returns the step.
 fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<StepId> {
     let db = &store.target;
-    let state = state(draft, db).filter(|d| db.engine.operator().serves(&d.status) == Serves::NoInstance)?;
+    let state = state(draft, db).filter(|d| d.serves(db.engine) == Serves::NoInstance)?;
     let there = state.cluster.as_deref().filter(|c| c.instances.is_empty())?;
     let name = &store.component.name;
     let Some(class) = class(draft, store) else {

@@ -367,7 +367,7 @@ fn replica((state, engine): (&DatabaseState, Engine), primary: &DatabaseRef, fix
         let facts = format!("it does not replicate from {} in {}", primary.id, primary.place.name);
         return not(Standing::NotReady, facts, fix);
     }
-    match engine.operator().serves(&state.status) {
+    match state.serves(engine) {
         Serves::NoInstance => {
             let fix = "create an instance in that cluster; otherwise drctl creates one during the recovery, which takes minutes";
             not(Standing::Degraded, "it replicates, but the cluster has no instance", fix)

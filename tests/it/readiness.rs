@@ -171,7 +171,7 @@ fn a_database_needs_a_follower_that_keeps_up_and_backups_that_reach_far_enough()
     is(case.of(Area::Lag, EAST), Standing::Unknown, "replication lag is unknown");
     case.database("us-east-1", |db| db.status = "modifying".to_owned());
     is(case.of(Area::Replica, EAST), Standing::Degraded, "is modifying");
-    case.database("us-east-1", |db| db.status = drctl::kinds::aws::aurora::HEADLESS.to_owned());
+    case.database("us-east-1", |db| db.status = drctl::kinds::shared::database::HEADLESS.to_owned());
     is(case.of(Area::Replica, EAST), Standing::Degraded, "the cluster has no instance");
     let none = case.checks().into_iter().find(|c| c.area == Area::Replica).unwrap();
     assert!(none.fix.as_deref().is_some_and(|fix| fix.contains("create an instance")), "{none:?}");

@@ -18,10 +18,9 @@ use super::groups::Rules;
 use super::restarts::Restarts;
 use super::{Aws, rds};
 use crate::inventory::Observation;
-use crate::kinds::aws::aurora::HEADLESS;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::shared::database::{
-    ClusterInstance, ClusterState, DatabaseRef, DatabaseRole, DatabaseState, Engine, NewMember,
+    ClusterInstance, ClusterState, DatabaseRef, DatabaseRole, DatabaseState, Engine, HEADLESS, NewMember,
 };
 use crate::kinds::shared::fence::{Fence, FenceStage};
 use crate::kinds::shared::promotion::{Handover, Takeover};

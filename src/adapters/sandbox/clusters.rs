@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::effects::Answer;
 use super::estate::{Estate, Transition};
 use super::scenario::roll;
-use crate::kinds::aws::aurora::HEADLESS;
-use crate::kinds::shared::database::{ClusterInstance, ClusterState, DatabaseRef, Engine, NewMember};
+use crate::kinds::shared::database::{
+    ClusterInstance, ClusterState, DatabaseRef, Engine, HEADLESS, NewMember,
+};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::promotion::{Handover, Takeover};
 use crate::model::time::Dur;

@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::estate::{Db, Estate, Zone};
 use crate::inventory::{Estate as Seen, Observation, targets};
-use crate::kinds::aws::aurora::HEADLESS;
 use crate::kinds::aws::rds::SERVING;
-use crate::kinds::shared::database::{DatabaseRole, DatabaseState};
+use crate::kinds::shared::database::{DatabaseRole, DatabaseState, HEADLESS};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::names::RecordSet;
 use crate::kinds::{State, Target};

@@ -2,8 +2,8 @@
 
 use crate::kinds::Operation;
 use crate::kinds::shared::database::{
-    CopyOf, DatabaseRef, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, Serves, SourceBy,
-    StandbyBy, Successor, Unmet,
+    CopyOf, DatabaseRef, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, SourceBy, StandbyBy,
+    Successor, Unmet,
 };
 use crate::kinds::shared::rejoin::NewReplica;
 use crate::kinds::shared::restore::Source;
@@ -31,8 +31,8 @@ impl Operator for PostgresOperator {
     }
 
     /// Its status was read over SQL, so it serves.
-    fn serves(&self, _: &str) -> Serves {
-        Serves::Yes
+    fn serves(&self, _: &str) -> bool {
+        true
     }
 
     fn withdrawal(&self, id: &str) -> Option<String> {

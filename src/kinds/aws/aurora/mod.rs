@@ -10,6 +10,3 @@ mod plan;
 pub use kind::AuroraGlobal;
 pub use operator::AuroraOperator;
 pub use ops::AddClusterInstance;
-
-/// The status of an intact cluster without an instance that serves. Calls wait until it has one.
-pub const HEADLESS: &str = "no-instance";

@@ -3,11 +3,11 @@
 //! Source: Amazon Aurora User Guide, «Using switchover or failover in an Amazon Aurora global database».
 
 use crate::kinds::Operation;
-use crate::kinds::aws::aurora::{AddClusterInstance, HEADLESS};
+use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::aws::rds::operator::API;
 use crate::kinds::shared::database::{
-    CopyOf, DatabaseRef, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, Serves, SourceBy,
+    CopyOf, DatabaseRef, HEADLESS, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, SourceBy,
     StandbyBy, Successor, Unmet,
 };
 use crate::kinds::shared::rejoin::NewReplica;
@@ -35,12 +35,8 @@ impl Operator for AuroraOperator {
         Some(API)
     }
 
-    fn serves(&self, status: &str) -> Serves {
-        match status {
-            HEADLESS => Serves::NoInstance,
-            other if SERVING.contains(&other) => Serves::Yes,
-            _ => Serves::NotNow,
-        }
+    fn serves(&self, status: &str) -> bool {
+        SERVING.contains(&status)
     }
 
     fn withdrawal(&self, _: &str) -> Option<String> {

@@ -3,8 +3,8 @@
 use crate::kinds::Operation;
 use crate::kinds::aws::rds::{Rename, SERVING};
 use crate::kinds::shared::database::{
-    CopyOf, DatabaseRef, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, Serves, SourceBy,
-    StandbyBy, Successor, Unmet,
+    CopyOf, DatabaseRef, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, SourceBy, StandbyBy,
+    Successor, Unmet,
 };
 use crate::kinds::shared::rejoin::NewReplica;
 use crate::kinds::shared::restore::Source;
@@ -35,8 +35,8 @@ impl Operator for RdsOperator {
         Some(API)
     }
 
-    fn serves(&self, status: &str) -> Serves {
-        if SERVING.contains(&status) { Serves::Yes } else { Serves::NotNow }
+    fn serves(&self, status: &str) -> bool {
+        SERVING.contains(&status)
     }
 
     fn withdrawal(&self, _: &str) -> Option<String> {

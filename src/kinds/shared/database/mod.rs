@@ -24,7 +24,9 @@ use crate::model::time::{Dur, Timestamp};
 pub use cluster::{ClusterInstance, ClusterState, NewMember};
 pub use instance::{InstanceSettings, LONGEST_ID, UPLOADED};
 pub use looks::{Available, CaughtUp, Follows, Promotable};
-pub use operator::{CopyOf, Lacks, Operator, ReplicaOf, Serves, SourceBy, StandbyBy, Successor, Unmet};
+pub use operator::{
+    CopyOf, HEADLESS, Lacks, Operator, ReplicaOf, Serves, SourceBy, StandbyBy, Successor, Unmet,
+};
 pub use plan::{
     BACKUP_EVERY, CANARY, Database, DatabaseAt, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD, database,
 };

@@ -25,8 +25,8 @@ pub trait Operator: Sync {
     /// The service whose API is called about it, and where that is; none if nobody's is.
     fn api(&self) -> Option<(&'static str, &'static str)>;
 
-    /// What a status means for those who connect.
-    fn serves(&self, status: &str) -> Serves;
+    /// Whether a server with this status serves.
+    fn serves(&self, status: &str) -> bool;
 
     /// How a person withdraws a promotion that was requested of this server; `None` if nobody can.
     fn withdrawal(&self, id: &str) -> Option<String>;
@@ -78,6 +78,19 @@ impl Engine {
         }
     }
 }
+
+impl DatabaseState {
+    /// What its status means for those who connect.
+    pub fn serves(&self, engine: Engine) -> Serves {
+        if self.status == HEADLESS {
+            return Serves::NoInstance;
+        }
+        if engine.operator().serves(&self.status) { Serves::Yes } else { Serves::NotNow }
+    }
+}
+
+/// The status of an intact cluster without an instance that serves. Calls wait until it has one.
+pub const HEADLESS: &str = "no-instance";
 
 /// How a former writer becomes a standby.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
