@@ -81,13 +81,14 @@ pub fn obstacle(
     (db, seen): (&DatabaseRef, &DatabaseState),
 ) -> Option<Refusal> {
     let backups = spec.at.get(site).and_then(|at| at.backups.as_ref()).map(|backups| &backups.value);
-    let (operator, asked) = (spec.engine.operator(), CopyOf { db, backups, snapshot: false, timeline: false });
+    let (operator, asked) =
+        (spec.engine.operator(), CopyOf { db, backups, snapshot: false, timeline: false });
     let copyable = || seen.instance.as_ref().map_or(Ok(()), |like| operator.may_copy(db, like));
     if let Err(unmet) = operator.copied_from(&asked).map(drop).and_then(|()| copyable()) {
         return Some(Refusal::unmet(&db.component, unmet));
     }
     let (facts, what) = unfenced(db, spec)?;
-    Some(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, what))
+    Some(Refusal::new(Rule::NotRecoverable, Some(&db.component), facts, &what))
 }
 
 /// Derives the steps.
@@ -343,17 +344,6 @@ fn enough_room(
     Ok(backup)
 }
 
-fn managed_password(db: &DatabaseRef) -> Missing {
-    let facts = format!(
-        "RDS keeps the administrator password of {} in a secret of that instance and rotates it",
-        db.id
-    );
-    (
-        facts,
-        "manage the password yourself in Secrets Manager. A copy accepts only the password from its point in time",
-    )
-}
-
 /// What the plan lacks if nobody could know when the writes to this server ended.
 fn unfenced(db: &DatabaseRef, spec: &Database) -> Option<Missing> {
     // On a managed instance, the fence by security group ends with a restart, and nobody could have written after that.
@@ -361,7 +351,7 @@ fn unfenced(db: &DatabaseRef, spec: &Database) -> Option<Missing> {
     let enough = known || db.engine.is_managed() && !spec.fence.is_empty();
     let facts =
         || format!("`{}` has no SQL fence, so the time of the last write would be unknown", db.component);
-    (!enough).then(|| (facts(), "set fence: [sql]"))
+    (!enough).then(|| (facts(), "set fence: [sql]".to_owned()))
 }
 
 /// A new instance with the settings of the live one and its own name.
@@ -413,7 +403,7 @@ fn may_be_replaced(draft: &mut Draft<'_>, component: &Component, spec: &Database
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what.to_owned()));
     };
     if let Some((facts, what)) = unfenced(&of.db, spec) {
-        refuse(facts, what);
+        refuse(facts, &what);
     }
     let target = Target::Backups(Box::new(of.clone()));
     let seen = draft.input.estate.now(&target).and_then(Observation::state);

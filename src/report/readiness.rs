@@ -7,7 +7,7 @@ mod writer;
 use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
 use crate::kinds::cloud::{self, METRICS};
 use crate::kinds::shared::capacity::{CapacityShare, Scales};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Serves, UPLOADED};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Serves};
 use crate::kinds::shared::names::{Names, Record, RecordSet};
 use crate::kinds::{Role, Sight, State, Target};
 use crate::model::ids::{RunId, SiteName};

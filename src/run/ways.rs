@@ -1,10 +1,10 @@
 //! The possible commands after a stop, each with its result; and what a cancel undoes and leaves.
 
-use super::approval;
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status, StepState};
 use super::stopped::{Answer, Stopped};
+use super::{approval, overriding};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Called, Operation};
 use crate::model::duty::Decision;

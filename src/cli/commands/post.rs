@@ -15,7 +15,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
 use crate::record::event::{Event, EventKind, Signal, WorldKind};
 use crate::run::signal::{take, vouches};
-use crate::run::{RunState, approval};
+use crate::run::{RunState, approval, overriding};
 use crate::world::World;
 
 /// How often, ten times a second, to wait for the lock of another writer.

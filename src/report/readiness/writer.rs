@@ -3,18 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{Evaluation, Reading, not, ready};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine};
+use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, UPLOADED};
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::{State, Target};
 use crate::model::ids::SiteName;
 use crate::model::readiness::Standing;
-use crate::model::time::Dur;
+use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::planner::restore;
-
-/// RDS uploads logs every five minutes (Amazon RDS User Guide, «Restoring a DB instance to a specified time»). Twice that counts as late.
-const UPLOADED: Dur = Dur::mins(10);
 
 impl Evaluation<'_> {
     /// What drctl can tell about a fence without setting it: whether its proof can be read, and the obstacles to each method.
@@ -76,16 +73,20 @@ impl Evaluation<'_> {
             let facts = format!("{} keeps no backups, so damaged data cannot be restored", writer.id);
             return not(Standing::NotReady, facts, "set a backup retention of one day or more");
         }
-        match (writer.engine, restore::obstacle(spec, site, (writer, state))) {
-            (Engine::Aurora, _) => {
-                self.reaches(component, state, "by hand (aws rds restore-db-cluster-to-point-in-time), ")
+        let managed = writer.engine.is_managed();
+        match restore::obstacle(spec, site, (writer, state)) {
+            // A person can restore it with the provider's own command.
+            Some(refusal) if refusal.rule == Rule::NotImplemented => {
+                let command = refusal.acceptable.trim_start_matches("run ").trim_end_matches(" by hand");
+                self.reaches(component, state, &format!("by hand ({command}), "))
             }
-            (Engine::Postgres, Some(refusal)) => not(Standing::Unknown, refusal.facts, &refusal.acceptable),
-            (_, Some(refusal)) => {
+            Some(refusal) if managed => {
                 let facts = format!("drctl would refuse to restore it: {}", refusal.facts);
                 not(Standing::Degraded, facts, &refusal.acceptable)
             }
-            (Engine::Postgres, None) => not(
+            Some(refusal) => not(Standing::Unknown, refusal.facts, &refusal.acceptable),
+            None if managed => self.reaches(component, state, ""),
+            None => not(
                 Standing::Unknown,
                 "a readiness check does not read the backups of self-managed servers",
                 &format!(
@@ -93,7 +94,6 @@ impl Evaluation<'_> {
                     self.plan.name, component.name
                 ),
             ),
-            (Engine::Rds, None) => self.reaches(component, state, ""),
         }
     }
 
