@@ -261,6 +261,11 @@ impl Target {
         self.reached().0
     }
 
+    /// Whether a server answers for it itself, by SQL or through its host.
+    pub fn by_sql(&self) -> bool {
+        self.provider() == ProviderName::Postgres
+    }
+
     /// The service that answers for it.
     pub const fn service(&self) -> &'static str {
         self.reached().1

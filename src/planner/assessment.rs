@@ -12,7 +12,6 @@ use crate::kinds::cloud::RENEW;
 use crate::kinds::{Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::plain::count;
-use crate::model::provider::ProviderName;
 use crate::model::time::Timestamp;
 use crate::plan::Plan;
 use crate::record::action::Action;
@@ -163,11 +162,7 @@ impl Question<'_> {
         for target in targets::of_plan(self.plan, None) {
             let here = target.place().is_some_and(|p| p.name == self.from.as_str());
             let service = target.service();
-            let Some(seen) = self
-                .estate
-                .now(&target)
-                .filter(|_| here && (target.provider() == ProviderName::Postgres) == by_sql)
-            else {
+            let Some(seen) = self.estate.now(&target).filter(|_| here && target.by_sql() == by_sql) else {
                 continue;
             };
             match services.iter_mut().find(|(name, _)| *name == service) {
