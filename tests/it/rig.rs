@@ -3,7 +3,7 @@
 mod others;
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::rc::Rc;
 
@@ -139,6 +139,8 @@ pub struct Rehearsed {
     pub active: (ActiveSite, [Timestamp; 2]),
     /// Whether a second process resumed it. Between the two, nobody sampled probes.
     pub resumed: bool,
+    /// The targets that did not answer the last look at the estate after a second process.
+    pub silent: BTreeSet<String>,
 }
 
 /// The result of two operators.
@@ -362,6 +364,7 @@ impl Rig {
             notes: notes.borrow().clone(),
             recorder_every: public.map_or(Dur::secs(5), |p| p.value.every_ms),
             resumed: false,
+            silent: BTreeSet::new(),
         }
     }
 
@@ -496,15 +499,18 @@ impl Rig {
     /// The estate before any change.
     pub fn untouched(&self) -> Seen {
         let (world, sandbox) = self.stage();
-        self.seen(&sandbox, &world)
+        self.seen(&sandbox, &world).0
     }
 
-    fn seen(&self, sandbox: &Sandbox, world: &World) -> Seen {
+    /// The estate, and the targets that did not answer.
+    fn seen(&self, sandbox: &Sandbox, world: &World) -> (Seen, BTreeSet<String>) {
         let journal = MemoryJournal::default();
         let session = session(&journal, sandbox, world, &|| 0);
         let all = targets::of_plan(&self.plan, None);
         let seen = world.block_on(survey::look(&session, &all, Dur::secs(15)));
-        seen.into_iter().filter_map(|(t, o)| Some((t.key(), o.state()?.clone()))).collect()
+        let silent = seen.iter().filter(|(_, o)| matches!(o, Observation::Unobservable { .. }));
+        let silent = silent.map(|(t, _)| t.key()).collect();
+        (seen.into_iter().filter_map(|(t, o)| Some((t.key(), o.state()?.clone()))).collect(), silent)
     }
 
     /// Resumes a run with these signals in its inbox, and with an interrupt at the n-th iteration of its loop.
@@ -527,7 +533,7 @@ impl Rig {
             world.not_before(at);
         }
         let journal = MemoryJournal::from_records(prefix);
-        let behind = self.idle.map_or(Dur::ZERO, |of| begin_behind(&world, prefix, of));
+        let behind = self.idle.map_or(Dur::ZERO, |of| others::begin_behind(&world, prefix, of));
         for letter in letters {
             journal.post(&run_id(), world.now(), &Person::claimed("test"), letter).unwrap();
         }
@@ -552,17 +558,9 @@ impl Rig {
         let journals = std::mem::take(&mut done.journals);
         done.journals = journals.into_iter().map(|events| later_by(behind, prefix.len(), events)).collect();
         world.block_on(world.sleep_until(world.now() + Dur::mins(1)));
-        let seen = self.seen(&sandbox, &world);
-        Ok((done, seen))
+        let (seen, silent) = self.seen(&sandbox, &world);
+        Ok((Rehearsed { silent, ..done }, seen))
     }
-}
-
-/// A process begins long after the last event, with a clock that is behind that. Returns how far its time is then behind real time.
-fn begin_behind(world: &World, prefix: &[Record], (idle, behind): (Dur, Dur)) -> Dur {
-    let last = create::decode(&run_id(), prefix).unwrap().last().unwrap().at;
-    world.not_before(last + idle);
-    world.begin_behind(world.now().since(last).plus(behind));
-    world.real().since(last)
 }
 
 fn session<'a>(

@@ -114,3 +114,11 @@ fn proven(state: &RunState) -> Vec<(DatabaseRef, RunId, Option<String>)> {
     };
     of.filter_map(words).collect()
 }
+
+/// A process begins long after the last event, with a clock that is behind that. Returns how far its time is then behind real time.
+pub(super) fn begin_behind(world: &World, prefix: &[Record], (idle, behind): (Dur, Dur)) -> Dur {
+    let last = create::decode(&run_id(), prefix).unwrap().last().unwrap().at;
+    world.not_before(last + idle);
+    world.begin_behind(world.now().since(last).plus(behind));
+    world.real().since(last)
+}
