@@ -41,6 +41,8 @@ use futures_util::future::{Either, select};
 use crate::guards::{Meddled, Meddling};
 use crate::oracle::{Watched, in_real_time, later_by};
 
+pub use others::cancel;
+
 /// When abandoned calls have taken effect.
 const LATER: Dur = Dur::mins(15);
 
@@ -97,7 +99,7 @@ pub struct Rig {
     pub written: Vec<Written>,
     /// The result of listing zones when the runbook is made.
     pub listing: Listing,
-    /// How long the test waits for a resumed run before it sends two interrupts.
+    /// How long the test waits for a resumed run, and for one that neither ends nor stops, before it sends two interrupts.
     pub patience: Dur,
     /// When everything was last observed in its initial state.
     pub last_looked: Timestamp,
@@ -297,7 +299,9 @@ impl Rig {
                 self.scenario.name,
                 prefix.len()
             );
-            u32::from(at.is_some_and(|n| turns.get() >= n))
+            // A person who has lost patience interrupts twice.
+            let over = world.now() > BEGAN + self.patience;
+            if over { 2 } else { u32::from(at.is_some_and(|n| turns.get() >= n)) }
         }
     }
 
@@ -582,10 +586,6 @@ fn remembered(seen: &Observation) -> Option<Remembered> {
 fn written(journal: &MemoryJournal, run: &RunId) -> Vec<Event> {
     let records = journal.read(run).unwrap_or_default();
     records.iter().map(|r| serde_json::from_slice(&r.bytes).unwrap()).collect()
-}
-
-pub fn cancel(displaced_by: Option<&str>) -> Signal {
-    Signal::Cancel { reason: "not now".to_owned(), displaced_by: displaced_by.map(str::to_owned) }
 }
 
 fn collect_notes(sandbox: &Sandbox) -> Rc<RefCell<Notes>> {

@@ -75,7 +75,8 @@ impl Rig {
         let (world, sandbox) = self.stage();
         let journals = [MemoryJournal::default(), MemoryJournal::default()];
         let one = async |rig: &Self, journal: &MemoryJournal, later: Dur| {
-            let session = session(journal, &sandbox, &world, &|| 0);
+            let interrupts = rig.interrupts(&world, &[], None);
+            let session = session(journal, &sandbox, &world, &interrupts);
             world.sleep_until(BEGAN + later).await;
             let mut recorder = Recorder::new(3);
             let (runbook, turns, digest) = rig.prepare(&session, &mut recorder).await?;
@@ -121,4 +122,8 @@ pub(super) fn begin_behind(world: &World, prefix: &[Record], (idle, behind): (Du
     world.not_before(last + idle);
     world.begin_behind(world.now().since(last).plus(behind));
     world.real().since(last)
+}
+
+pub fn cancel(displaced_by: Option<&str>) -> Signal {
+    Signal::Cancel { reason: "not now".to_owned(), displaced_by: displaced_by.map(str::to_owned) }
 }

@@ -160,6 +160,10 @@ fn cut_in_a_move(rig: &mut Rig) {
     let after = Dur(roll(seed, &["cut", "after"], 1_200_000));
     let lasts = Dur::secs(30).plus(Dur(roll(seed, &["cut", "lasts"], 900_000)));
     let lasts = (roll(seed, &["cut", "ends"], 3) != 0).then_some(lasts);
+    if lasts.is_none() {
+        // A rebuild that was requested in a site that never answers again is waited for until a person ends the run.
+        rig.patience = Dur::mins(30 * 60);
+    }
     rig.scenario.cuts[0] = Some(Cut { link, after, lasts });
 }
 
