@@ -345,7 +345,6 @@ fn owed(
     let Some(proven) = state.fence_proof(component).filter(|_| paid) else {
         return taken_to(taken, now);
     };
-    let last = proven.last_commit.unwrap_or(proven.at);
     let replayed = Replayed {
         here: taken.last_replayed,
         there: taken.last_replayed_there,
@@ -353,9 +352,11 @@ fn owed(
         clock_read: taken.figure.value_ms.is_some(),
         read_at: taken.taken_at,
     };
+    let commit = exposure::last_commit(state, component, &proven, replayed);
+    let last = commit.unwrap_or(proven.at);
     let figure =
         exposure::may_replay_more(exposure::missing((state, component), Some(&proven), last, replayed));
-    let because = match proven.last_commit {
+    let because = match commit {
         Some(_) => "the last commit of the old primary, read when it was fenced after its return",
         None => "the old primary was fenced after its return; writes may have ended earlier",
     };

@@ -42,6 +42,11 @@ impl RunState {
         self.jumps.iter().filter(|(jumped, _)| *jumped > at).fold(at, |at, (_, by)| at + *by)
     }
 
+    /// Whether the clock jumped before `at`, or was set back between two processes.
+    pub fn jumped_before(&self, at: Timestamp) -> bool {
+        self.set_back_at.is_some() || self.jumps.iter().any(|(jumped, _)| *jumped <= at)
+    }
+
     /// The last jump of the clock. An observation from before it may look older than it is.
     pub fn clock_is_steady_since(&self) -> Option<Timestamp> {
         self.jumps.last().map(|(at, _)| *at)

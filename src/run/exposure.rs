@@ -11,6 +11,10 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check};
 
+/// Why the time of the fence counts and not the last commit.
+const CLOCK_WAS_SET: &str = "the time of the proven fence, because the clock that dated the old primary's last commit may have been set; \
+                             writes may have ended earlier";
+
 /// The last instant at which the old primary can have acknowledged a write, and how that is known.
 struct LastInstant {
     at: Timestamp,
@@ -62,12 +66,12 @@ pub fn measure(
     if let Some(of) = state.restores(component) {
         return restored(state, of, now);
     }
-    let last = last_instant(state, component, now);
     // The target replicates from another server. Its lag behind that server says nothing about what it lacks of this one.
     let replayed = match state.waiver(Rule::OtherSource, Some(component)) {
         Some(_) => Replayed { here: None, there: None, clock_read: false, read_at: now },
         None => Replayed::of(target, now),
     };
+    let last = last_instant(state, component, now, replayed);
     let (figure, because, grows) = match nothing_missing(state, component, target) {
         Some(because) => (Figure::new(Dur::ZERO, Basis::Measured), because, false),
         None if hands_over(state, component) => {
@@ -101,10 +105,11 @@ pub fn measure(
 /// What a restore loses: everything from its restore time to the last commit before writes ended. Both times are from one server's clock.
 fn restored(state: &RunState, of: &Restore, now: Timestamp) -> Exposure {
     let component = &of.db.component;
-    let last = last_instant(state, component, now);
     let fenced = state.fence_proof(component);
     let to = Some(of.to_time);
     let replayed = Replayed { here: to, there: to, clock_read: false, read_at: state.created_at };
+    // The restore time is not the time of a commit, so it may be later than the last one.
+    let last = last_instant(state, component, now, Replayed { here: None, ..replayed });
     // The last commit may be drctl's own. The log shows that, if it was read after writes had ended.
     let (figure, because) = match state.lost_for_good(component) {
         Some(Loss { transactions: 0, basis, .. }) if basis == "exactly" => {
@@ -151,8 +156,6 @@ pub fn missing(
     replayed: Replayed,
 ) -> Figure {
     let last_there = fenced.and_then(|f| f.there);
-    let before = ahead(state, component);
-    let now = fenced.and_then(|f| f.clock);
     let one_clock = one_clock(state, component, fenced);
     match (last_there.zip(replayed.there), replayed.here) {
         // The last commit cannot be older than the last replayed one, unless that clock was set back in between.
@@ -161,18 +164,50 @@ pub fn missing(
         }
         _ if replayed.is_hidden(state, fenced.map_or(replayed.read_at, |f| f.at)) => Figure::UNKNOWN,
         (_, Some(here)) => {
-            let ahead = before.max(now.map(|now| now.ahead_ms)).unwrap_or_default();
-            let ahead = Dur(u64::try_from(ahead).unwrap_or_default());
-            let (last, earliest) = match replayed.there {
-                Some(there) => (last_instant, here.min(there - ahead)),
-                // Both times are from this machine's clock, which may have jumped ahead between the proof of the fence and the observation
-                // of the replica.
-                None => (shown_by_now(state, fenced, last_instant), here),
-            };
-            Figure::new(last.since(earliest), Basis::UpperBound)
+            let earliest = earliest((state, component), fenced, (here, replayed.there));
+            Figure::new(shown(state, fenced, last_instant, replayed).since(earliest), Basis::UpperBound)
         }
         (_, None) => Figure::UNKNOWN,
     }
+}
+
+/// The earliest reading of the last replayed commit by this machine's clock.
+fn earliest(
+    (state, component): (&RunState, &ComponentName),
+    fenced: Option<&Proven>,
+    (here, there): (Timestamp, Option<Timestamp>),
+) -> Timestamp {
+    let now = fenced.and_then(|f| f.clock).map(|now| now.ahead_ms);
+    let ahead = ahead(state, component).max(now).unwrap_or_default();
+    let ahead = Dur(u64::try_from(ahead).unwrap_or_default());
+    there.map_or(here, |there| here.min(there - ahead))
+}
+
+/// An instant that was read with the proof of the fence, for a comparison with what a target replayed. Without the time of the clock that
+/// dated the replayed commit, both times are from this machine's clock, which may have jumped ahead in between.
+fn shown(state: &RunState, fenced: Option<&Proven>, instant: Timestamp, replayed: Replayed) -> Timestamp {
+    if replayed.there.is_some() { instant } else { shown_by_now(state, fenced, instant) }
+}
+
+/// The last commit of the fenced old primary, if it can be compared with what a target replayed. It cannot if somebody may have set the
+/// clock that dated it: two readings of that clock differ, this machine's clock jumped between them, or the target has a later commit than
+/// the old primary. Then only the time of the proven fence is known to be late enough.
+pub fn last_commit(
+    state: &RunState,
+    component: &ComponentName,
+    proven: &Proven,
+    replayed: Replayed,
+) -> Option<Timestamp> {
+    let commit = proven.last_commit?;
+    let (before, now) = (ahead(state, component), proven.clock);
+    let was_set = || before.zip(now).is_some_and(|(before, now)| set(before, &now));
+    if replayed.there.is_none() && (was_set() || state.jumped_before(proven.at)) {
+        return None;
+    }
+    let within = now.map_or(CLOCKS_AGREE, |clock| clock.within_ms.plus(CLOCKS_AGREE));
+    let has = replayed.here.map(|here| earliest((state, component), Some(proven), (here, replayed.there)));
+    let fits = has.is_none_or(|has| shown(state, Some(proven), commit, replayed) + within >= has);
+    fits.then_some(commit)
 }
 
 /// Whether neither this machine's clock nor the clock that stamps commits is known to have been set.
@@ -256,23 +291,21 @@ pub fn hands_over(state: &RunState, component: &ComponentName) -> bool {
     })
 }
 
-fn last_instant(state: &RunState, component: &ComponentName, now: Timestamp) -> LastInstant {
-    match state.fence_proof(component) {
-        Some(Proven { last_commit: Some(commit), .. }) => LastInstant {
-            at: commit,
-            because: "the last commit of the old primary, read when it was fenced".to_owned(),
-            grows: false,
-        },
-        Some(Proven { at, .. }) => LastInstant {
-            at,
-            because: "the time of the proven fence; writes may have ended earlier".to_owned(),
-            grows: false,
-        },
+fn last_instant(
+    state: &RunState,
+    component: &ComponentName,
+    now: Timestamp,
+    replayed: Replayed,
+) -> LastInstant {
+    let Some(proven) = state.fence_proof(component) else {
         // A failed write probe says nothing about other clients of the old primary. They may still write.
-        None => LastInstant {
-            at: now,
-            because: "now, because nothing stops the old primary from acknowledging writes".to_owned(),
-            grows: true,
-        },
-    }
+        let because = "now, because nothing stops the old primary from acknowledging writes".to_owned();
+        return LastInstant { at: now, because, grows: true };
+    };
+    let (at, because) = match (proven.last_commit, last_commit(state, component, &proven, replayed)) {
+        (_, Some(commit)) => (commit, "the last commit of the old primary, read when it was fenced"),
+        (Some(_), None) => (proven.at, CLOCK_WAS_SET),
+        (None, None) => (proven.at, "the time of the proven fence; writes may have ended earlier"),
+    };
+    LastInstant { at, because: because.to_owned(), grows: false }
 }

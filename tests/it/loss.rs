@@ -17,7 +17,7 @@ use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::record::runbook::{Probe, ProbeRole, ProbeVia};
 use drctl::record::statement::Statement;
 use drctl::run::approval::{lacking, unapproved, who_may};
-use drctl::run::exposure::{Replayed, may_replay_more, measure, missing};
+use drctl::run::exposure::{Replayed, last_commit, may_replay_more, measure, missing};
 use drctl::run::gate::{self, Says};
 use drctl::run::state::{Mode, Proven, Status, Turn};
 use drctl::run::{RunState, StepDecision, StepObservation, judge, signal};
@@ -183,6 +183,50 @@ fn a_loss_is_measured_where_one_clock_stamped_both_ends_and_nobody_set_it() {
     two.runbook.steps.push(step);
     assert_eq!(told(&two, Some(0), 100, 90), exact(10_000));
     assert_eq!(told(&two, Some(3_000), 100, 90), bound(13_000));
+}
+
+/// Two readings of the clock that dated the last commit, and the times of that commit and of the last replayed one by this machine's clock.
+#[test]
+fn a_commit_that_a_clock_dated_wrongly_does_not_hide_a_loss() {
+    let reading = |ahead_ms| ClockReading { ahead_ms, within_ms: Dur::ZERO, at: BEGAN };
+    let told = |mut state: RunState, before: Option<i64>, now: Option<i64>, replayed: (u64, Option<u64>)| {
+        for step in &mut state.runbook.steps {
+            if let Action::Check(Check::Exposure { ahead_ms, .. }) = &mut step.action {
+                *ahead_ms = before;
+            }
+        }
+        let (last, there) = (Some(at(100)), Some(at(100)));
+        let proof = Proven { at: at(300), last_commit: last, there, clock: now.map(reading) };
+        let (here, there) = (Some(at(replayed.0)), replayed.1.map(at));
+        let replayed = Replayed { here, there, clock_read: false, read_at: at(310) };
+        last_commit(&state, &db(), &proof, replayed).is_some()
+    };
+    let state = failover("measure.db");
+    for (before, now, replayed, compares) in [
+        (Some(0), Some(0), (90, None), true),
+        (None, Some(480_000), (90, None), true),
+        (None, None, (90, None), true),
+        // Somebody set the clock between two readings, and the provider states only how old the replayed commit is.
+        (Some(0), Some(480_000), (90, None), false),
+        (Some(0), Some(480_000), (90, Some(90)), true),
+        // The target cannot have a later commit than the old primary.
+        (None, Some(0), (101, None), true),
+        (None, Some(0), (102, None), false),
+        (None, Some(0), (102, Some(102)), false),
+        (None, Some(480_000), (102, Some(102)), true),
+    ] {
+        let said = told(state.clone(), before, now, replayed);
+        assert_eq!(said, compares, "{before:?} {now:?} {replayed:?}");
+    }
+    // Two readings cannot be compared if this machine's clock jumped between them.
+    let mut back = state.clone();
+    back.set_back_at = Some(at(150));
+    assert!(!told(back.clone(), Some(0), Some(0), (90, None)));
+    assert!(told(back, Some(0), Some(0), (90, Some(90))));
+    let mut ahead = state;
+    let jump = EventKind::ClockJumped { forward_ms: Dur::secs(30), backward_ms: Dur::ZERO };
+    ahead.apply(&Event { at: ahead.last_at + Dur::secs(30), what: jump }).unwrap();
+    assert!(!told(ahead, Some(0), Some(0), (90, None)));
 }
 
 fn write_probe(name: &str) -> Probe {
