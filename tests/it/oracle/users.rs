@@ -48,26 +48,63 @@ impl Oracle<'_> {
         turns
     }
 
-    /// How long users failed: from when they were first not served to when they were finally served again.
-    pub fn outage_ms(&self) -> Option<Dur> {
-        outage(&self.turns())
+    /// How long users failed: from when they were first not served to when they were finally served again. As everywhere, a failure that
+    /// lasted less than `seen` counts only if no other lasted longer: probes need several samples in a row to tell a failure from chance.
+    pub fn outage_ms(&self, seen: Dur) -> Option<Dur> {
+        let (began, ended) = self.outage(&self.turns(), seen)?;
+        Some(ended?.since(began))
     }
 
-    /// How long probes failed.
-    pub fn outage_of_probes(&self) -> Option<Dur> {
-        outage(&self.turns_of_probes())
+    /// How long probes failed, or fail.
+    pub fn outage_of_probes(&self, seen: Dur) -> Option<Dur> {
+        let (began, ended) = self.outage(&self.turns_of_probes(), seen)?;
+        Some(ended.unwrap_or(self.until).since(began))
     }
 
-    /// The same by samples at `phase` and every `every` after it: from the first failed sample to the first good one after the last failed
-    /// one.
-    pub fn outage_as_sampled(&self, phase: Timestamp, every: Dur) -> Option<Dur> {
+    /// From when the first one was not served to when all are served again, if that has come.
+    fn outage(&self, turns: &[(Timestamp, bool)], seen: Dur) -> Option<(Timestamp, Option<Timestamp>)> {
+        let next = turns.iter().skip(1).map(|(at, _)| Some(*at)).chain([None]);
+        let failures: Vec<_> = turns
+            .iter()
+            .zip(next)
+            .filter(|((_, served), _)| !served)
+            .map(|((at, _), end)| (*at, end))
+            .collect();
+        let long =
+            |(from, to): &(Timestamp, Option<Timestamp>)| to.unwrap_or(self.until).since(*from) >= seen;
+        let some = failures.iter().any(long);
+        let mut failures = failures.into_iter().filter(|f| !some || long(f));
+        let (began, ended) = failures.next()?;
+        Some((began, failures.last().map_or(ended, |(_, ended)| ended)))
+    }
+
+    /// The same by samples at `phase` and every `every` after it, each answered within `timeout`. `row` samples in a row tell that users are
+    /// served, or not: from the first failed sample of the first such row to the first good one of the last.
+    pub fn outage_as_sampled(
+        &self,
+        phase: Timestamp,
+        (every, timeout, row): (Dur, Dur, usize),
+    ) -> Option<Dur> {
         let turns = self.turns_of_probes();
+        let served =
+            |at: Timestamp| turns.iter().rev().find(|(t, _)| *t <= at).is_none_or(|(_, served)| *served);
         let times = (0..).map(|n| phase + Dur(n * every.millis())).take_while(|at| *at <= self.until);
-        let failed =
-            |at: &Timestamp| turns.iter().rev().find(|(t, _)| t <= at).is_some_and(|(_, served)| !served);
-        let failures: Vec<_> = times.filter(failed).collect();
-        let (first, next) = (failures.first()?, *failures.last()? + every);
-        turns.last().is_some_and(|(_, served)| *served).then(|| next.since(*first))
+        let samples: Vec<_> = times.map(|at| (at, served(at))).collect();
+        let (mut began, mut ended) = (None, None);
+        for of in samples.chunk_by(|(_, one), (_, other)| one == other) {
+            let (first, good) = of[0];
+            let in_time = |at: Timestamp| good || at + timeout <= self.until;
+            if of.iter().filter(|(at, _)| in_time(*at)).count() < row {
+                continue;
+            }
+            match (good, began) {
+                (false, None) => began = Some(first),
+                (false, Some(_)) => ended = None,
+                (true, Some(_)) => ended = ended.or(Some(first)),
+                (true, None) => {}
+            }
+        }
+        Some(ended?.since(began?))
     }
 
     /// When names sent users to a site whose database takes no writes, after that site was left.
@@ -218,13 +255,6 @@ impl Oracle<'_> {
         let records = led.flat_map(|(zone, sets)| zone.records.iter().map(move |r| answers(r, sets)));
         records.flatten().collect()
     }
-}
-
-/// From when the first one was not served to when all are served again.
-fn outage(turns: &[(Timestamp, bool)]) -> Option<Dur> {
-    let (began, _) = turns.iter().find(|(_, served)| !served)?;
-    let (ended, _) = turns.last().filter(|(_, served)| *served)?;
-    Some(ended.since(*began))
 }
 
 /// The only site whose declared answer a name gives.
