@@ -1,5 +1,7 @@
 //! The possible commands after a stop, each with its result; and what a cancel undoes and leaves.
 
+use std::collections::BTreeSet;
+
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status, StepState};
@@ -313,14 +315,23 @@ impl RunState {
         if !self.asks_people(i) {
             return format!("says whether {id} ran, then continues the run");
         }
-        let steps = (0..self.steps.len()).map(|i| self.step(i));
-        let after = steps.filter(|step| step.needs.iter().any(|need| need.step == *id));
-        let next: Vec<&str> = after.map(|step| step.id.as_str()).collect();
+        let next = self.grave_after(i);
         match next.as_slice() {
             [] => "continues the run".to_owned(),
-            some if some.len() <= SHOWN => format!("lets the run continue with {}", some.join(", ")),
-            some => format!("lets the run continue with {} steps, such as {}", some.len(), some[0]),
+            some if some.len() <= SHOWN => format!("lets the run continue to {}", some.join(", ")),
+            some => format!("lets the run continue to {} steps, such as {}", some.len(), some[0]),
         }
+    }
+
+    /// The steps that wait for a step and that affect users or the server that takes their writes.
+    fn grave_after(&self, i: usize) -> Vec<&str> {
+        let mut after = BTreeSet::new();
+        let mut next = vec![i];
+        while let Some(i) = next.pop() {
+            next.extend(self.dependents[i].iter().filter(|of| after.insert(**of)));
+        }
+        let grave = |i: &usize| self.step(*i).action.properties().grave && !self.work(*i).status.settled();
+        after.into_iter().filter(grave).map(|i| self.step(i).id.as_str()).collect()
     }
 
     /// Whether a step failed and stopped the run.
