@@ -19,6 +19,7 @@ use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::record::runbook::{Phase, Step, Unless};
 use drctl::run::exposure::at_least;
 use drctl::run::outcome::{Again, CallOutcome, NO_CREDENTIALS, after_call};
+use drctl::run::outstanding::Withdrawal;
 use drctl::run::state::{FenceDebt, Mode, Status, Work};
 use drctl::run::{RunState, StepDecision, StepObservation, judge, signal};
 
@@ -522,6 +523,17 @@ fn a_promotion_that_waits_for_a_person_is_tried_again_when_somebody_accepts_some
     assert_eq!(after_waiver(promote(), rule), (true, Some(minutes(4))));
     assert!(!after_waiver(promote(), None).0, "credentials are no question");
     assert!(!after_waiver(scale(), rule).0);
+    // A withdrawal in progress stays so; one that failed may be tried again.
+    let withdrawal = |before: Withdrawal| {
+        let status = Status::Blocked { why: "too much".to_owned(), rule, flag: None };
+        let mut state = one(promote(), status);
+        state.steps[0].withdrawal = Some(before);
+        let waiver = crate::hard_cases::waiver(Rule::ExposureAboveRpo, Dur::mins(60));
+        say(&mut state, minutes(4), EventKind::Waived { waiver });
+        state.steps[0].withdrawal.clone()
+    };
+    assert_eq!(withdrawal(Withdrawal::Asked), Some(Withdrawal::Asked));
+    assert_eq!(withdrawal(Withdrawal::Failed("not told".to_owned())), None);
 }
 
 #[test]

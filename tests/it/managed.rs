@@ -9,19 +9,19 @@ use drctl::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, I
 use drctl::kinds::shared::fence::FenceState;
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::rejoin::Rejoin;
-use drctl::kinds::{Operation, State, Target};
+use drctl::kinds::{Fact, Operation, State, Target};
 use drctl::model::ids::{ComponentName, RunId, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::plan::Plan;
 use drctl::planner::{self, Input, Refusal, Request};
 use drctl::record::action::Action;
-use drctl::record::event::{EventKind, Outcome};
+use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::run::state::Mode;
 
 use crate::moves::{moves_whole, nothing_lost, two_stores};
 use crate::resume::{estates, events};
-use crate::rig::{BEGAN, Rig, Seen};
+use crate::rig::{BEGAN, Rig, Seen, truststream};
 
 pub fn managed() -> Plan {
     two_stores("aws.rds", |name, site| {
@@ -393,4 +393,19 @@ fn what_is_set_aside_has_a_name_that_nothing_else_has() {
     assert_eq!(names.len(), 2, "{names:?}");
     assert!(names.iter().all(|n| n.len() <= 63 && !n.contains("--") && !n.ends_with('-')), "{names:?}");
     assert_eq!(done.ended.state.mode, Mode::Finished(Outcome::Recovered), "{:?}", done.ended.stop);
+}
+
+/// An apply worker on the old primary fetches its writes through such a rule.
+#[test]
+fn a_group_with_an_outbound_rule_proves_no_fence() {
+    let mut rig = Rig::new(truststream(), "region-lost", 1);
+    rig.scenario.groups_pass = true;
+    let done = rig.rehearse().unwrap_or_else(|refused| panic!("{refused:#?}"));
+    let all = events(&done);
+    let proven = |e: &Event| matches!(&e.what, EventKind::StepFinished { facts, .. } if facts.iter().any(|f| matches!(f, Fact::Fenced { .. })));
+    assert!(!all.iter().any(proven), "{:?}", done.ended.state.mode);
+    let promotes = |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str().starts_with("promote."));
+    assert!(!all.iter().any(promotes));
+    let why = done.ended.state.halted.as_deref().unwrap_or_default();
+    assert!(why.contains("outbound: all traffic to 0.0.0.0/0"), "{why}");
 }

@@ -573,6 +573,9 @@ fn a_failover_to_the_site_that_is_lost_is_refused_with_the_ways_there_are() {
     assert!(dark.contains("nothing there answers"), "{dark}");
     let ways: Vec<_> = ["east", "north", "attic", "west"].map(|s| dark.contains(&format!("--to {s}"))).into();
     assert_eq!(ways, [true, true, false, false], "{dark}");
+    // Resolvers may still answer for a site where nothing else does.
+    let cached = to_west(&|case| drop(case.estate.probes.insert("shop".to_owned(), probe(true)))).unwrap();
+    assert!(cached.contains("nothing there answers"), "{cached}");
     let bad = to_west(&|case| says(case, false)).unwrap();
     assert!(bad.contains("probes fail: shop"), "{bad}");
     let unknown = to_west(&|case| {
