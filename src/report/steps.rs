@@ -61,7 +61,6 @@ pub struct UndoReport {
 
 /// All steps, in the order of the runbook.
 pub(super) fn of(state: &RunState) -> Vec<StepReport> {
-    let waits = state.waits_for_people();
     let report = |i: usize| {
         let (step, at) = (state.step(i), &state.steps[i]);
         let word = match (&at.work.status, at.undo.as_ref().map(|undo| &undo.status)) {
@@ -84,10 +83,10 @@ pub(super) fn of(state: &RunState) -> Vec<StepReport> {
             ended_at: at.work.ended_at,
             next_try: state.next_try(i),
             // People may have answered since the run asked.
-            reason: waits
-                .iter()
-                .find(|waits| waits.step == step.id && at.undo.is_none())
-                .map_or_else(|| at.work.reason.clone(), |waits| Some(waits.why.clone())),
+            reason: state
+                .asks_now(i)
+                .filter(|_| at.undo.is_none())
+                .map_or_else(|| at.work.reason.clone(), |asks| Some(asks.why)),
             undo: at.undo.as_ref().map(undo),
             requests: requests(at),
         }

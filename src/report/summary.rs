@@ -434,13 +434,13 @@ fn error(state: &RunState) -> Option<ReportError> {
         return Some(ReportError { code: "halted".to_owned(), hint });
     }
     let asked = state.blocked_steps().into_iter().next();
-    let resume = |more: &str| state.created.command("runs resume", more);
+    let on = state.to_continue();
     let (code, next) = match (&state.mode, asked) {
         (Mode::Paused, _) if state.unwinds() => {
-            ("paused", format!("the run is being undone; {} continues that", resume("")))
+            ("paused", format!("the run is being undone; {on} continues that"))
         }
-        (Mode::Paused, _) => ("paused", resume("")),
-        (_, Some((_, flag, true))) => ("blocked", resume(&format!(" {flag}"))),
+        (Mode::Paused, _) => ("paused", on),
+        (_, Some((_, flag, true))) => ("blocked", state.created.command("runs resume", &format!(" {flag}"))),
         (_, Some((_, command, false))) => ("approval", command),
         (Mode::Cancelling, _) if state.runbook.intent == Intent::Restore => {
             let close = state.created.command("runs cancel", " --reason TEXT");
@@ -462,22 +462,16 @@ fn error(state: &RunState) -> Option<ReportError> {
                 false => String::new(),
             };
             let close = state.created.command("runs cancel", " --reason TEXT");
-            ("past_return", format!("{}{back}; {close} closes it as it is", resume("")))
+            ("past_return", format!("{on}{back}; {close} closes it as it is"))
         }
-        _ if state.lacks_only_answers() => ("halted", format!("{} asks for the approval again", resume(""))),
+        _ if state.lacks_only_answers() => ("halted", format!("{on} asks for the approval again")),
         // A planned move that stopped keeps users out of a working primary.
         _ if runbook_is_planned(state) && state.promoted.is_empty() => {
             let back = state.created.command("runs cancel", " --reason TEXT");
-            (
-                "halted",
-                format!(
-                    "{back} lets users in again where they were; or correct the cause, then {}",
-                    resume("")
-                ),
-            )
+            ("halted", format!("{back} lets users in again where they were; or correct the cause, then {on}"))
         }
-        _ if state.runbook.intent == Intent::Restore => ("halted", restore_hint(state, &resume(""))),
-        _ => ("halted", format!("correct the cause, then {}", resume(""))),
+        _ if state.runbook.intent == Intent::Restore => ("halted", restore_hint(state, &on)),
+        _ => ("halted", format!("correct the cause, then {on}")),
     };
     Some(ReportError { code: code.to_owned(), hint: format!("{}. Next: {next}", plain::clause(&halted)) })
 }

@@ -108,13 +108,11 @@ pub(super) fn answered_since(state: &RunState, position: usize) -> Option<(Strin
     let over = of.overridden.iter().map(|over| format!("overridden by {}", over.who.who));
     let approved = (!by.is_empty()).then(|| format!("approved by {by}"));
     let said = approved.into_iter().chain(over).collect::<Vec<_>>().join(", ");
-    Some((
-        format!("{said}, and no process continues the run yet"),
-        Some(state.created.command("runs resume", "")),
-    ))
+    let then = if state.to_decide().is_some() { "" } else { ", and no process continues the run yet" };
+    Some((format!("{said}{then}"), Some(state.to_continue())))
 }
 
-/// The command that continues the run if every approval is there and no process has read the last one.
+/// The next command if every approval is there and no process has read the last one: it continues the run, or decides about its stop.
 pub fn all_given(state: &RunState, position: usize) -> Option<String> {
     let open = !state.finished() && !state.work(position).status.settled();
     answered_since(state, position).filter(|_| open).and_then(|(_, resume)| resume)

@@ -118,6 +118,19 @@ impl RunState {
         self.attention.stops.last().filter(|stop| stop.answers.is_empty() && !self.finished())
     }
 
+    /// The stop that a named person must decide before anybody continues the run. An undo continues without a decision.
+    pub fn to_decide(&self) -> Option<&Stopped> {
+        self.stopped().filter(|_| !self.created.authority.is_empty() && !self.goes_no_further())
+    }
+
+    /// The command that continues it, or the decision that drctl requires before that.
+    pub fn to_continue(&self) -> String {
+        match self.to_decide() {
+            Some(_) => self.created.command("ack", " --decide fix-forward --reason TEXT"),
+            None => self.created.command("runs resume", ""),
+        }
+    }
+
     /// Whether a stop without a decision keeps a step from starting or calling again. Steps in progress end. The fences and the capacity of
     /// a failover do not wait: they take nothing from users who are not served, and can be undone. A drill of copies continues to remove
     /// its copy.

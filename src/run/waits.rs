@@ -93,8 +93,12 @@ impl RunState {
         }
     }
 
-    /// What the run waits for since somebody answered an approval request, or that somebody rejected it. Nothing if another step failed.
+    /// What the run waits for since somebody answered an approval request, or that somebody rejected it. Nothing if another step failed, or a
+    /// person must first decide about one.
     pub fn answered(&self) -> Option<String> {
+        if self.to_decide().is_some() {
+            return None;
+        }
         let asks = |i: &usize| self.asks_people(*i);
         let mut failed = (0..self.steps.len()).filter(|i| self.work(*i).status == Status::Failed);
         if let Some(gate) = failed.next().filter(asks)
@@ -159,26 +163,36 @@ impl RunState {
         state.waits_for_people()
     }
 
-    /// Every step that waits for a person, in the order of the runbook; none once the run is over, or once a person decided not to continue
-    /// it.
+    /// Every step that waits for a person: first the stop that somebody must decide, then the others in the order of the runbook. None once
+    /// the run is over, or once a person decided not to continue it.
     pub fn waits_for_people(&self) -> Vec<Waits> {
+        let decide = self.to_decide().map(|stop| Waits {
+            step: stop.step.clone(),
+            why: format!("{}; a named person must decide", plain::clause(&plain::line(&stop.reason))),
+            command: Some(self.to_continue()),
+        });
+        // A request that has all its approvals waits for that decision, too.
+        let asks = |i: &usize| decide.is_none() || approval::all_given(self, *i).is_none();
+        let others: Vec<_> = (0..self.steps.len()).filter(asks).filter_map(|i| self.asks_now(i)).collect();
+        decide.into_iter().chain(others).collect()
+    }
+
+    /// What a step waits for from people, with the answers so far.
+    pub fn asks_now(&self, i: usize) -> Option<Waits> {
         if self.finished() || self.decided_otherwise().is_some() {
-            return Vec::new();
+            return None;
         }
-        let of = |i: usize| {
-            let step = self.step(i).id.clone();
-            let Status::Blocked { why, rule, flag } = &self.work(i).status else {
-                let (why, command) = self.asked_late(i)?;
-                return Some(Waits { step, why, command: Some(command) });
-            };
-            let command = flag.as_ref().map(|flag| self.to_type(*rule, flag));
-            let waits = Waits { step, why: why.clone(), command };
-            Some(approval::answered_since(self, i).map_or(waits.clone(), |(why, command)| Waits {
-                why,
-                command: command.or(waits.command),
-                ..waits
-            }))
+        let step = self.step(i).id.clone();
+        let Status::Blocked { why, rule, flag } = &self.work(i).status else {
+            let (why, command) = self.asked_late(i)?;
+            return Some(Waits { step, why, command: Some(command) });
         };
-        (0..self.steps.len()).filter_map(of).collect()
+        let command = flag.as_ref().map(|flag| self.to_type(*rule, flag));
+        let waits = Waits { step, why: why.clone(), command };
+        Some(approval::answered_since(self, i).map_or(waits.clone(), |(why, command)| Waits {
+            why,
+            command: command.or(waits.command),
+            ..waits
+        }))
     }
 }

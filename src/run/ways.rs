@@ -204,16 +204,20 @@ impl RunState {
             ));
         }
         let failed: Vec<usize> = (0..self.steps.len()).filter(|i| self.brought_to_a_stop(*i)).collect();
-        let blocked = self.blocked_steps();
+        // Once all approvals of a request are there, a process is missing.
+        let given = |i: usize| approval::all_given(self, i).is_some();
+        let (given, blocked): (Vec<_>, Vec<_>) =
+            self.blocked_steps().into_iter().partition(|(i, ..)| given(*i));
         if !cancelling && !failed.is_empty() {
             ways.push(way(of("runs resume", ""), &self.again(&failed)));
-        } else if blocked.is_empty() {
-            let means = match (self.closing, self.unwinds()) {
-                (true, _) => "closes the run once the steps in progress have ended",
-                (false, true) => "continues to undo the run",
-                (false, false) => "continues the run",
+        } else if blocked.is_empty() || !given.is_empty() {
+            let means = match (self.closing, self.unwinds(), given.first()) {
+                (true, ..) => "closes the run once the steps in progress have ended".to_owned(),
+                (false, true, _) => "continues to undo the run".to_owned(),
+                (false, false, Some((i, ..))) => self.after_answer(*i),
+                (false, false, None) => "continues the run".to_owned(),
             };
-            ways.push(way(of("runs resume", ""), means));
+            ways.push(way(of("runs resume", ""), &means));
         }
         ways.extend(failed.iter().filter(|_| !cancelling).flat_map(|i| self.around(*i)));
         ways.extend(blocked.into_iter().map(|(i, answer, waives)| {

@@ -129,6 +129,10 @@ fn a_decided_failover_names_a_site_that_it_may_go_to() {
 
 /// A failover that ann requested, and whose approval by a dba and an engineering lead expires after this time.
 fn asks(expires: &str) -> Folder {
+    asks_in("region-lost", expires)
+}
+
+fn asks_in(scenario: &str, expires: &str) -> Folder {
     let folder = Folder::with_plans();
     let plan = folder.path().join("plans/truststream.yaml");
     let by = "by: [dba, engineering-lead]";
@@ -138,9 +142,38 @@ fn asks(expires: &str) -> Folder {
     let people = [("ann", "on-call"), ("bob", "dba"), ("eve", "dba, engineering-lead")];
     let policy = "policy: {severities: {P0: {by: []}}, changes: {database: {by: []}, dns: {by: []}}}\n";
     people_of(&folder, "plans/drctl.yaml", &people, policy);
-    let start = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "region-lost"];
+    let start = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", scenario];
     as_operator(&folder, "ann.key", &start);
     folder
+}
+
+/// drctl refuses to resume such a run, whatever people have answered or skipped since.
+#[test]
+fn a_stop_that_nobody_decided_is_the_next_command_everywhere() {
+    let folder = asks_in("capacity-short", "30m");
+    let ack = format!("drctl ack {RUN} --decide fix-forward --reason TEXT --sandbox");
+    let resume = format!("drctl runs resume {RUN} --sandbox");
+    let by = |key: &str, args: &[&str]| {
+        let (code, out, err) = as_operator(&folder, key, &[args, &["--sandbox"]].concat());
+        assert_eq!(code, 0, "{out}{err}");
+        err
+    };
+    let told = |answer: &str| {
+        let screen = shown(&folder);
+        let all = ways(&screen);
+        assert!(all[0].0 == ack && all.iter().filter(|way| way.0 == resume).count() == 1, "{screen}");
+        assert!(screen.contains("\n  stopped  scale.nodes: "), "{screen}");
+        for text in [answer, &status(&folder), &folder.ok(&["runs", "list", "--sandbox"])] {
+            assert!(text.contains("scale.nodes") && text.contains(&ack) && !text.contains(&resume), "{text}");
+        }
+    };
+    by("bob.key", &["approve", "--yes", RUN, "approve.go"]);
+    told(&by("eve.key", &["approve", "--yes", RUN, "approve.go"]));
+    told(&by("ann.key", &["runs", "skip", RUN, "scale.nodes", "--reason", "half of it is enough"]));
+    let decided = by("ann.key", &["ack", RUN, "--decide", "fix-forward", "--reason", "agreed"]);
+    assert!(decided.contains(&format!("to continue the run: {resume}")), "{decided}");
+    let (code, out, err) = as_operator(&folder, "ann.key", &["runs", "resume", RUN, "--sandbox"]);
+    assert!(out.contains("RECOVERED"), "{code} {out}{err}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ pub fn broken_off<'a>(plan: &PlanName, runs: &'a [RunState]) -> Option<&'a RunSt
 
 /// What to do about an unfinished move.
 pub fn way_on(state: &RunState) -> String {
-    let resume = state.created.command("runs resume", "");
+    let resume = state.to_continue();
     match (state.past_return(), is_way_there(state)) {
         (true, true) => {
             format!("run {resume} to end it, then {} to move users back", again(state))

@@ -330,8 +330,8 @@ pub fn out(state: &RunState) -> Option<String> {
 /// How to continue a run that is not finished.
 fn next(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
     if goes_on(state) && !driven && state.halted.is_none() {
-        let resume = state.created.command("runs resume", "");
-        return p.line(&format!("  {}     to continue the run: {resume}", p.paint(RED, "next")));
+        let words = format!("to continue the run: {}", state.to_continue());
+        return p.line(&format!("  {}     {words}", p.paint(RED, "next")));
     }
     let Some(error) = &report.error else { return };
     if state.watch_paused() {

@@ -197,8 +197,8 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
             if state.finished() {
                 return Ok(exit::DONE);
             }
-            let resume = state.created.command("runs resume", "");
-            printer.note(&format!("no process drives run {run}; to continue it, run {resume}"));
+            let next = state.to_continue();
+            printer.note(&format!("no process drives run {run}; to continue it, run {next}"));
             return Ok(exit::WAITING);
         }
         world.block_on(world.sleep_until(world.now() + Dur(500)));
@@ -252,6 +252,13 @@ fn goes_on_with(state: &RunState) -> String {
     if let Some(next) = state.next_as_decided() {
         return format!("next, {next}");
     }
+    if let Some(stop) = state.to_decide() {
+        return format!(
+            "the run stopped at {}. A named person decides next: {}",
+            stop.step,
+            state.to_continue()
+        );
+    }
     if let Some(gate) = (0..state.steps.len()).find(|i| approval::standing(state, *i).is_some()) {
         let step = &state.step(gate).id;
         return format!("{step} is rejected. {}", approval::instead(state, step));
@@ -259,7 +266,7 @@ fn goes_on_with(state: &RunState) -> String {
     let waits = state.waits_for_people();
     let missing = waits.iter().find(|waits| waits.why.starts_with(approval::WAITING));
     missing.map_or_else(
-        || format!("to continue the run: {}", state.created.command("runs resume", "")),
+        || format!("to continue the run: {}", state.to_continue()),
         |waits| format!("the run is still {}", waits.why),
     )
 }
