@@ -213,7 +213,7 @@ pub struct Cancelled {
 /// Why a run has not ended.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ReportError {
-    /// `halted`, `blocked`, `approval` or `paused`.
+    /// `halted`, `blocked`, `approval`, `held`, `paused` or `past_return`.
     pub code: String,
     /// What happened and what to do.
     pub hint: String,
@@ -433,7 +433,7 @@ fn error(state: &RunState) -> Option<ReportError> {
         let hint = format!("{halted}. Next, {next}");
         return Some(ReportError { code: "halted".to_owned(), hint });
     }
-    let asked = state.blocked_steps().into_iter().next();
+    let asked = state.stops_to_ask();
     let on = state.to_continue();
     let (code, next) = match (&state.mode, asked) {
         (Mode::Paused, _) if state.unwinds() => {
@@ -473,5 +473,6 @@ fn error(state: &RunState) -> Option<ReportError> {
         _ if state.runbook.intent == Intent::Restore => ("halted", restore_hint(state, &on)),
         _ => ("halted", format!("correct the cause, then {on}")),
     };
+    let code = if code == "halted" && state.guard_is_held() { "held" } else { code };
     Some(ReportError { code: code.to_owned(), hint: format!("{}. Next: {next}", plain::clause(&halted)) })
 }

@@ -1,6 +1,8 @@
 //! The state of a run in the words that people read. JSON has the outcome of the summary.
 
 use super::summary::RunReport;
+use crate::run::waits::RISK;
+use crate::run::{RunState, approval};
 
 /// The state of a run. `driven` says whether a process drives it.
 pub fn state(report: &RunReport, driven: bool) -> String {
@@ -9,17 +11,35 @@ pub fn state(report: &RunReport, driven: bool) -> String {
 
 /// The same without a pending fence.
 pub fn standing(report: &RunReport, driven: bool) -> &str {
-    let paused = report.error.as_ref().is_some_and(|error| error.code == "paused");
-    match report.outcome.as_str() {
-        "halted" if paused => "paused",
-        // A loss or a guard above what was accepted: the run stopped, as its exit code and its screen say.
-        "halted" if report.error.as_ref().is_some_and(|error| error.code == "blocked") => {
-            "halted, waits for a person"
-        }
-        "halted" | "running" if !report.waits_for.is_empty() => "waits for a person",
-        "running" if !driven => "nobody drives it",
-        other => outcome(other),
+    match (report.outcome.as_str(), code(report)) {
+        ("halted", "paused") => "paused",
+        ("halted", "blocked") => "halted, a person must accept a risk",
+        ("halted", "approval") => "waits for a person",
+        ("halted", "held") => "held by another run",
+        ("running", _) if !report.waits_for.is_empty() => "waits for a person",
+        ("running", _) if !driven => "nobody drives it",
+        (other, _) => outcome(other),
     }
+}
+
+/// Why a run stands still, as a headline that agrees with its exit code; nothing if it only halted. `HALTED` is exit code 1, `WAITING FOR`
+/// is 4.
+pub fn stands_still(state: &RunState, report: &RunReport) -> Option<&'static str> {
+    let unapproved = |i: usize| state.asks_people(i) && approval::all_given(state, i).is_none();
+    match code(report) {
+        "approval" if state.stops_to_ask().is_some_and(|(i, ..)| unapproved(i)) => {
+            Some("WAITING FOR APPROVAL")
+        }
+        "approval" => Some("WAITING FOR A PERSON"),
+        "blocked" => Some(RISK),
+        "held" => Some("HELD BY ANOTHER RUN"),
+        "paused" => Some("PAUSED"),
+        _ => None,
+    }
+}
+
+fn code(report: &RunReport) -> &str {
+    report.error.as_ref().map_or("", |error| error.code.as_str())
 }
 
 /// What follows the outcome of a run with a pending fence. Two servers may take writes, so every title has it.

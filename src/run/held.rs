@@ -114,6 +114,17 @@ impl RunState {
         taken.collect()
     }
 
+    /// Whether another operator holds a guard that the run needs.
+    pub fn guard_is_held(&self) -> bool {
+        self.runbook.steps.iter().zip(&self.steps).any(|(step, at)| {
+            let guards = matches!(
+                step.action,
+                Action::Write(Write::Guard { .. }) | Action::Check(Check::Guard { .. })
+            );
+            (guards || at.work.displaced) && at.work.status == Status::Failed
+        })
+    }
+
     /// The guard that the run must hold before the step at `i` makes a call, if it took one. A step without a component needs the first
     /// guard, which decides between two operators.
     pub fn guard_of(&self, i: usize) -> Option<Guard> {

@@ -3,16 +3,23 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::state::{RunState, Status};
+use super::state::{Mode, RunState, Status};
 use super::{approval, gate};
 use crate::model::ids::StepId;
 use crate::model::plain;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
-use crate::record::action::{Action, Gate};
+use crate::record::action::{Action, Check, Gate};
 
 /// The start of the effects in doubt in the reason of a halt.
 pub const IN_DOUBT: &str = ". STILL IN DOUBT: ";
+
+/// The headline of a run that an approval, credentials or another answer lets continue: exit code 4.
+const WAITS: &str = "WAITS FOR A PERSON";
+/// The headline of a run that stopped: exit code 1.
+const HALTED: &str = "HALTED";
+/// The headline of a run that stopped at a risk: exit code 1.
+pub const RISK: &str = "HALTED, A PERSON MUST ACCEPT A RISK";
 
 /// A step that continues once a person acts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -23,12 +30,20 @@ pub struct Waits {
     pub why: String,
     /// The command to type, if there is one.
     pub command: Option<String>,
+    /// The headline, in agreement with the exit code.
+    #[serde(skip)]
+    pub headline: &'static str,
 }
 
 impl Waits {
     /// Who has to act, and the command to type.
     pub fn words(&self) -> String {
-        format!("WAITS FOR A PERSON: {}, {}", self.step, self.what())
+        format!("{}: {}, {}", self.headline, self.step, self.what())
+    }
+
+    /// Whether the run halted because of it.
+    pub fn halts(&self) -> bool {
+        self.headline != WAITS
     }
 
     /// The same without its step.
@@ -93,8 +108,8 @@ impl RunState {
         }
     }
 
-    /// What the run waits for since somebody answered an approval request, or that somebody rejected it. Nothing if another step failed, or a
-    /// person must first decide about one.
+    /// What the run waits for since somebody answered an approval request, or that somebody rejected it. Nothing if another step failed, or
+    /// if a person must first decide about one.
     pub fn answered(&self) -> Option<String> {
         if self.to_decide().is_some() {
             return None;
@@ -170,11 +185,37 @@ impl RunState {
             step: stop.step.clone(),
             why: format!("{}; a named person must decide", plain::clause(&plain::line(&stop.reason))),
             command: Some(self.to_continue()),
+            headline: if self.stands_still() { HALTED } else { WAITS },
         });
         // A request that has all its approvals waits for that decision, too.
         let asks = |i: &usize| decide.is_none() || approval::all_given(self, *i).is_none();
         let others: Vec<_> = (0..self.steps.len()).filter(asks).filter_map(|i| self.asks_now(i)).collect();
         decide.into_iter().chain(others).collect()
+    }
+
+    /// Whether its last process stopped, and nobody paused it.
+    fn stands_still(&self) -> bool {
+        self.halted.is_some() && self.mode != Mode::Paused
+    }
+
+    /// The question at which a process of the run stops: the step, the flag or the command that answers it, and whether that accepts a risk.
+    /// Nothing if the process stops because something failed. A risk comes before an approval.
+    pub fn stops_to_ask(&self) -> Option<(usize, String, bool)> {
+        let all = || 0..self.steps.len();
+        let lost = |i: usize| self.steps[i].work.displaced && self.steps[i].work.status == Status::Failed;
+        let undo_failed =
+            |i: usize| self.steps[i].undo.as_ref().is_some_and(|of| of.status == Status::Failed);
+        let back = self.mode == Mode::Cancelling;
+        let failed = match back {
+            true => self.past_return() || all().any(undo_failed),
+            false => !self.is_under_way() || all().any(|i| self.brought_to_a_stop(i) || lost(i)),
+        };
+        // A cancelled run asks only about its guards.
+        let guard = |i: usize| matches!(self.step(i).action, Action::Check(Check::Guard { .. }));
+        let asks = |i: usize| !self.step(i).background && (!back || guard(i));
+        let mut open: Vec<_> = self.blocked_steps().into_iter().filter(|(i, ..)| asks(*i)).collect();
+        open.sort_by_key(|(.., risk)| !risk);
+        open.into_iter().next().filter(|_| !failed)
     }
 
     /// What a step waits for from people, with the answers so far.
@@ -185,10 +226,11 @@ impl RunState {
         let step = self.step(i).id.clone();
         let Status::Blocked { why, rule, flag } = &self.work(i).status else {
             let (why, command) = self.asked_late(i)?;
-            return Some(Waits { step, why, command: Some(command) });
+            return Some(Waits { step, why, command: Some(command), headline: WAITS });
         };
         let command = flag.as_ref().map(|flag| self.to_type(*rule, flag));
-        let waits = Waits { step, why: why.clone(), command };
+        let headline = if rule.is_some() && self.stands_still() { RISK } else { WAITS };
+        let waits = Waits { step, why: why.clone(), command, headline };
         Some(approval::answered_since(self, i).map_or(waits.clone(), |(why, command)| Waits {
             why,
             command: command.or(waits.command),

@@ -272,7 +272,7 @@ fn safety_steps_cannot_be_skipped_and_requesters_do_not_approve() {
     assert_eq!((code, report["error"]["code"].as_str()), (4, Some("approval")));
     let id = report["run_id"].as_str().unwrap();
     let shown = folder.ok(&["runs", "show", id, "--sandbox"]);
-    assert!(shown.contains("WAITING FOR A PERSON: ") && !shown.contains("HALTED"), "{shown}");
+    assert!(shown.contains("WAITING FOR APPROVAL: ") && !shown.contains("HALTED"), "{shown}");
     let done: Vec<_> = report["steps"]
         .as_array()
         .unwrap()

@@ -162,7 +162,7 @@ fn a_stop_that_nobody_decided_is_the_next_command_everywhere() {
         let screen = shown(&folder);
         let all = ways(&screen);
         assert!(all[0].0 == ack && all.iter().filter(|way| way.0 == resume).count() == 1, "{screen}");
-        assert!(screen.contains("\n  stopped  scale.nodes: "), "{screen}");
+        assert!(screen.contains("\nHALTED: ") && screen.contains("\n  stopped  scale.nodes: "), "{screen}");
         for text in [answer, &status(&folder), &folder.ok(&["runs", "list", "--sandbox"])] {
             assert!(text.contains("scale.nodes") && text.contains(&ack) && !text.contains(&resume), "{text}");
         }
@@ -197,7 +197,7 @@ fn a_request_that_expired_is_made_again_by_those_who_may_or_answered_late() {
     let lacking = "waiting for approval by engineering-lead (bob approved it)";
     assert!(say("bob.key").contains(&format!("the run is still {lacking}")));
     let screen = shown(&folder);
-    assert!(screen.contains("\nWAITING FOR A PERSON: ") && ways(&screen)[0].0 == approve, "{screen}");
+    assert!(screen.contains("\nWAITING FOR APPROVAL: ") && ways(&screen)[0].0 == approve, "{screen}");
     assert!(!screen.contains("continues the run\n"), "{screen}");
     assert!(status(&folder).contains(lacking), "{}", status(&folder));
     assert!(say("eve.key").contains(&format!("to continue the run: {resume}")));

@@ -255,6 +255,27 @@ fn a_run_that_waits_for_a_person_says_so_everywhere() {
     }
 }
 
+/// The card tells people what to do by the exit code, and they read the headline.
+#[test]
+fn the_headline_agrees_with_the_exit_code() {
+    for (scenario, expected) in [("region-lost", 4), ("replica-lagging", 1), ("capacity-short", 1)] {
+        let folder = Folder::with_plans();
+        let plan = folder.path().join("plans/truststream.yaml");
+        let text = std::fs::read_to_string(&plan).unwrap();
+        std::fs::write(&plan, text + "gates:\n  go: {at: promote, approval: \"may we?\"}\n").unwrap();
+        let start = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", scenario];
+        let (code, out, err) = folder.run(&start);
+        assert_eq!(code, expected, "{scenario}: {out}{err}");
+        let title = out.lines().find(|line| line.contains("   run ")).unwrap();
+        let begins = if code == 1 { "HALTED" } else { "WAITING FOR APPROVAL: " };
+        assert!(title.starts_with(begins), "{scenario}: {title}");
+        for screen in [&["runs", "list", "--sandbox"][..], &["status", "--sandbox"]] {
+            let said = folder.run(screen).1.to_lowercase();
+            assert_eq!(said.contains(" halted"), code == 1, "{scenario}: {said}");
+        }
+    }
+}
+
 /// A call whose answer was lost, when the old primary returned after the run.
 #[test]
 fn an_effect_in_doubt_is_told_alike_on_every_screen_and_with_what_to_do() {
@@ -281,10 +302,10 @@ fn a_run_that_halts_at_a_loss_waits_for_a_person_on_every_screen() {
     let folder = Folder::with_plans();
     let (code, out, err) =
         folder.run(&["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=replica-lagging"]);
-    assert!(code == 1 && out.contains("HALTED, WAITS FOR A PERSON"), "{code} {out}{err}");
+    assert!(code == 1 && out.contains("\nHALTED, A PERSON MUST ACCEPT A RISK: "), "{code} {out}{err}");
     let listed = folder.ok(&["runs", "list", "--sandbox"]);
-    assert!(listed.contains("  halted, WAITS FOR A PERSON: exposure.db, "), "{listed}");
-    assert!(folder.ok(&["status", "--sandbox"]).contains(" halted, waits for a person; "));
+    assert!(listed.contains("  HALTED, A PERSON MUST ACCEPT A RISK: exposure.db, "), "{listed}");
+    assert!(folder.ok(&["status", "--sandbox"]).contains(" halted, a person must accept a risk; "));
     // The loss is measured, and people decide about it.
     let loss = "if db is promoted now: at most 8m ";
     for screen in

@@ -12,14 +12,13 @@ use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::planner::critical_path;
-use crate::record::action::{Action, Check, Write};
 use crate::record::event::{Outcome, WorldKind};
 use crate::record::runbook::ProbeRole;
 use crate::report::afterwards::looks;
 use crate::report::attainment::attainment;
 use crate::report::measured::Measured;
-use crate::report::{RunReport, said, summary};
-use crate::run::state::{Mode, Status};
+use crate::report::{RunReport, said, summary, words};
+use crate::run::state::Mode;
 use crate::run::{RunState, Stop, exposure};
 
 /// The durations of a command, and what really happened.
@@ -76,18 +75,9 @@ pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
         }
         (Mode::Finished(_), _) => exit::NOT_RECOVERED,
         (_, Stop::Approval(_) | Stop::Paused) => exit::WAITING,
-        (_, Stop::Failed(_)) if guard_is_held(state) => exit::HELD,
+        (_, Stop::Failed(_)) if state.guard_is_held() => exit::HELD,
         _ => exit::NOT_RECOVERED,
     }
-}
-
-/// Whether another operator holds a guard that the run needs.
-fn guard_is_held(state: &RunState) -> bool {
-    state.runbook.steps.iter().zip(&state.steps).any(|(step, at)| {
-        let guards =
-            matches!(step.action, Action::Write(Write::Guard { .. }) | Action::Check(Check::Guard { .. }));
-        (guards || at.work.displaced) && at.work.status == Status::Failed
-    })
 }
 
 /// The document.
@@ -273,11 +263,8 @@ fn goes_on(state: &RunState) -> bool {
 
 /// The outcome in capitals, in the words of the exit codes. For a stopped run, it also says whether users are served.
 fn headline(state: &RunState, report: &RunReport, driven: bool) -> String {
-    let code = report.error.as_ref().map(|error| error.code.as_str());
-    let outcome = match code.filter(|_| goes_on(state)) {
-        Some("approval") => "WAITING FOR A PERSON".to_owned(),
-        Some("paused") => "PAUSED".to_owned(),
-        Some("blocked") => "HALTED, WAITS FOR A PERSON".to_owned(),
+    let outcome = match words::stands_still(state, report).filter(|_| goes_on(state)) {
+        Some(words) => words.to_owned(),
         _ if goes_on(state) && !driven && state.halted.is_none() => "STOPPED".to_owned(),
         _ if pausing(state, driven).is_some() => "PAUSING".to_owned(),
         _ => report.outcome.to_uppercase(),

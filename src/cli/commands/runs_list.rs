@@ -49,12 +49,10 @@ pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
                     // That it waits for a person is said once.
                     match (report.waits_for.first(), standing(&state, &report, held)) {
                         (None, standing) => standing,
-                        (Some(first), standing) if state.mode == Mode::Paused =>
-                            format!("{standing}  {}", first.words()),
-                        (Some(first), _) if report.error.as_ref().is_some_and(|e| e.code == "blocked") => {
-                            format!("halted, {}", first.words())
+                        (Some(first), standing) if first.halts() || standing == "waits for a person" => {
+                            first.words()
                         }
-                        (Some(first), _) => first.words(),
+                        (Some(first), standing) => format!("{standing}  {}", first.words()),
                     },
                     if waits { "  (from a file; not adopted, read-only)" } else { "" }
                 ),

@@ -198,7 +198,8 @@ const SEVERAL: &str =
     "If a command runs several plans, the exit code is that of the plan that most needs a person.\n";
 
 const REFUSALS: &str = "A refused command starts no run. It prints `refused`, the facts, and the flag that lifts the refusal. A run that started
-and then halted because a person must accept something (`ways on` names the flag) ends with exit code 1.
+and then halted because a person must accept something (`ways on` names the flag) ends with exit code 1. Its screen begins with `HALTED`. That of a run that an approval or an
+answer lets continue begins with `WAITING FOR`, and the exit code is 4.
 
 With `--output json`, errors are a document, too: `error.code`, `error.message`, `error.hint` and `exit_code`.
 
