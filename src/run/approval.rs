@@ -294,6 +294,16 @@ pub fn who_may(state: &RunState, step: &StepId, said: &[Person]) -> Vec<(String,
     with_people(state, lacking(state, i, said, state.last_at), said)
 }
 
+/// Who may give the approvals that a request lacks, in words.
+pub(super) fn approvers(state: &RunState, gate: usize) -> String {
+    let seats = who_may(state, &state.step(gate).id, &state.steps[gate].approved_by);
+    if state.created.authority.is_empty() {
+        let people = if seats.len() > 1 { format!("{} people", seats.len()) } else { "somebody".to_owned() };
+        return format!("{people} other than {}, with DRCTL_OPERATOR=NAME", state.created.requester.who);
+    }
+    seats.iter().map(|(seat, who)| format!("{seat} ({who})")).collect::<Vec<_>>().join(" and ")
+}
+
 /// The seats whose approvals are due after the run continued on an override, each with the people who may approve.
 fn due_from(state: &RunState, i: usize) -> Vec<(String, String)> {
     let of = &state.steps[i];
@@ -312,7 +322,7 @@ fn with_people(state: &RunState, seats: Vec<String>, said: &[Person]) -> Vec<(St
             |who: &&String| **who != created.requester.who && !said.iter().any(|person| person.who == **who);
         let names: Vec<&str> = all.filter(free).map(String::as_str).collect();
         match (created.authority.is_empty(), names.as_slice()) {
-            (true, _) => "anybody except the requester of the run".to_owned(),
+            (true, _) => format!("anybody except {}, with DRCTL_OPERATOR=NAME", created.requester.who),
             (false, []) => "nobody who may approve is left".to_owned(),
             (false, names) => names.join(", "),
         }

@@ -320,10 +320,14 @@ impl RunState {
             return format!("says whether {id} ran, then continues the run");
         }
         let next = self.grave_after(i);
-        match next.as_slice() {
+        let then = match next.as_slice() {
             [] => "continues the run".to_owned(),
             some if some.len() <= SHOWN => format!("lets the run continue to {}", some.join(", ")),
             some => format!("lets the run continue to {} steps, such as {}", some.len(), some[0]),
+        };
+        match approval::all_given(self, i) {
+            Some(_) => then,
+            None => format!("for {}: {then}", approval::approvers(self, i)),
         }
     }
 
@@ -378,7 +382,10 @@ impl RunState {
         if approval::expired(self, i) && !must_be_answered(self) {
             ways.push(Way {
                 command: self.created.command("approve", &format!(" {}", step.id)),
-                means: "approves it late, which makes the request again".to_owned(),
+                means: format!(
+                    "for {}: approves it late, which makes the request again",
+                    approval::approvers(self, i)
+                ),
             });
         }
         if may_skip(self, i).is_ok() {

@@ -288,6 +288,12 @@ fn safety_steps_cannot_be_skipped_and_requesters_do_not_approve() {
     assert!(code == 3 && err.contains("safety step"), "{err}");
     let (code, _, err) = folder.run(&["approve", "--yes", id, "approve.go", "--sandbox"]);
     assert!(code == 3 && err.contains("cannot approve"), "{err}");
+    // The way on and the refusal name who can, and how.
+    let me = report["requester"]["who"].as_str().unwrap();
+    let means =
+        format!("        for somebody other than {me}, with DRCTL_OPERATOR=NAME: lets the run continue to ");
+    assert!(shown.contains(&means), "{shown}");
+    assert!(err.contains(&format!("somebody: anybody except {me}, with DRCTL_OPERATOR=NAME")), "{err}");
     let other = |args: &[&str]| finish(folder.command(args).env("DRCTL_OPERATOR", "alice").output().unwrap());
     assert_eq!(other(&["approve", "--yes", id, "approve.go", "--sandbox"]).0, 0);
     let (code, out, err) = folder.run(&["runs", "resume", id, "--sandbox", "--output", "json"]);

@@ -198,6 +198,10 @@ fn a_request_that_expired_is_made_again_by_those_who_may_or_answered_late() {
     assert!(say("bob.key").contains(&format!("the run is still {lacking}")));
     let screen = shown(&folder);
     assert!(screen.contains("\nWAITING FOR APPROVAL: ") && ways(&screen)[0].0 == approve, "{screen}");
+    assert!(
+        ways(&screen)[0].1.starts_with("for engineering-lead (eve): lets the run continue to "),
+        "{screen}"
+    );
     assert!(!screen.contains("continues the run\n"), "{screen}");
     assert!(status(&folder).contains(lacking), "{}", status(&folder));
     assert!(say("eve.key").contains(&format!("to continue the run: {resume}")));
