@@ -12,11 +12,14 @@ use super::{environment, printer};
 use crate::adapters::secrets;
 use crate::files::{self, Use};
 use crate::model::authority::Authority;
-use crate::model::ids::StepId;
+use crate::model::intent::Intent;
 use crate::model::policy::Override;
+use crate::model::severity::Severity;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Person;
 use crate::plan::Settings;
+use crate::planner::approvals::APPROVAL;
+use crate::policy::matrix;
 use crate::record::action::{Action, Gate};
 use crate::record::event::RunCreated;
 use crate::record::runbook::Runbook;
@@ -123,33 +126,72 @@ impl Signer {
 ///
 /// # Errors
 /// If nobody can.
-pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(), CliError> {
+pub fn somebody_can_approve(
+    created: &RunCreated,
+    requester: &str,
+    settings: &Settings,
+) -> Result<(), CliError> {
     let authority = &created.authority;
-    let others: Vec<&str> =
-        authority.operators.keys().map(String::as_str).filter(|n| *n != requester).collect();
     let runbook: Runbook =
         serde_json::from_str(&created.runbook).map_err(|e| CliError::usage(e.to_string()))?;
-    let refused = |gate: &StepId, whose: &str| CliError {
-        code: "refused",
-        message: format!(
-            "{gate} waits for {whose}, but not enough people can approve: {requester} requests the run, and the requester never approves"
-        ),
-        hint: Some(
-            "let somebody else request the run, or add an operator with that role to drctl.yaml".to_owned(),
-        ),
-        exit: super::exit::REFUSED,
-    };
     for step in &runbook.steps {
         let Action::Gate(Gate::Approval { by, override_by, .. }) = &step.action else { continue };
-        let lacking = authority.lacking(by, &others);
         if override_by.as_ref().is_some_and(|rule| could_override(authority, rule, requester)) {
             continue;
         }
-        if !lacking.is_empty() || others.is_empty() {
-            return Err(refused(&step.id, lacking.first().map_or("somebody", String::as_str)));
+        let Some(whose) = unfilled(authority, by, requester) else { continue };
+        let (why, mut fix) = nobody_can(authority, by, requester);
+        let rescues = runbook.intent == Intent::Failover && step.id.as_str() == APPROVAL;
+        if let Some(by) = rescues.then(|| at_once(created, requester, settings)).flatten() {
+            fix.push_str(&format!(". If users are not served, add --severity P0, which requires {by}"));
         }
+        let message = format!("{} waits for {}, but {why}", step.id, vacant(authority, by).unwrap_or(&whose));
+        return Err(CliError { code: "refused", message, hint: Some(fix), exit: super::exit::REFUSED });
     }
     Ok(())
+}
+
+/// A seat that stays empty, because the requester takes none.
+fn unfilled(authority: &Authority, by: &[String], requester: &str) -> Option<String> {
+    let others: Vec<&str> =
+        authority.operators.keys().map(String::as_str).filter(|n| *n != requester).collect();
+    let lacking = authority.lacking(by, &others).into_iter().next();
+    lacking.or_else(|| others.is_empty().then(|| "somebody".to_owned()))
+}
+
+/// A seat whose role no operator has.
+fn vacant<'b>(authority: &Authority, by: &'b [String]) -> Option<&'b String> {
+    let taken =
+        |seat: &String| authority.operators.keys().any(|who| authority.has(who, std::slice::from_ref(seat)));
+    by.iter().find(|seat| !taken(seat))
+}
+
+/// Why these seats cannot be filled, and what helps.
+fn nobody_can(authority: &Authority, by: &[String], requester: &str) -> (String, String) {
+    let add = "add an operator with that role to drctl.yaml";
+    if vacant(authority, by).is_some() {
+        return ("nobody has that role".to_owned(), add.to_owned());
+    }
+    let all = "not enough people can approve";
+    match authority.operators.keys().any(|other| unfilled(authority, by, other).is_none()) {
+        true => (
+            format!("{all}: {requester} requests the run, and the requester never approves"),
+            format!("let somebody else request the run, or {add}"),
+        ),
+        false => (
+            format!("{all}: each role needs a different person, and the requester never approves"),
+            add.to_owned(),
+        ),
+    }
+}
+
+/// The roles that approve the same failover as an emergency, if enough people have them.
+fn at_once(created: &RunCreated, requester: &str, settings: &Settings) -> Option<String> {
+    let text = created.plan_text.as_bytes();
+    let plan = crate::plan::check("the plan of the run", text, settings).plan?;
+    let demand = matrix::demand_of(&settings.policy, &plan, Intent::Failover, Severity::P0);
+    let filled = unfilled(&created.authority, &demand.by, requester).is_none();
+    (filled && !demand.by.is_empty()).then(|| demand.by.join(" and "))
 }
 
 /// Whether enough people could override an approval that a requester waits for, and ratify that.

@@ -444,6 +444,25 @@ fn a_no_ends_every_yes_before_it_and_is_not_lifted_by_anybody() {
     assert!(code == 0 && err.contains("rejected  eve rejected it at 2026-"), "{code} {err}");
 }
 
+/// Another requester changes nothing about a role that nobody has. A failover can be declared an emergency.
+#[test]
+fn a_role_that_nobody_has_is_named_with_what_helps() {
+    let folder = crate::policy::truststream();
+    let start = ["truststream", "--sandbox", "--to", "us-east-1", "--yes"];
+    let why = "approve.policy waits for change-manager, but nobody has that role\n";
+    let fix = "fix: add an operator with that role to drctl.yaml";
+    let urgent = ". If users are not served, add --severity P0, which requires dba and engineering-lead\n";
+    for (key, more, then) in [
+        ("ann.key", &["failover", "--severity", "P2"][..], urgent),
+        ("ivy.key", &["failover", "--severity", "P2"][..], urgent),
+        ("ann.key", &["switchover"][..], "\n"),
+    ] {
+        let (code, _, err) = as_operator(&folder, key, &[more, &start].concat());
+        assert!(code == 3 && err.contains(why), "{key} {more:?}: {code} {err}");
+        assert!(err.contains(&format!("{fix}{then}")), "{key} {more:?}: {err}");
+    }
+}
+
 #[test]
 fn who_alone_could_approve_does_not_ask() {
     let folder = folder();

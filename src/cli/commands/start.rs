@@ -545,7 +545,7 @@ impl Starting<'_> {
         let Some(signer) = self.context.unlock()? else { return Ok(created) };
         // A tabletop review needs no signature.
         if self.drill.class != Some(Drill::Tabletop) {
-            keys::somebody_can_approve(&created, &signer.name)?;
+            keys::somebody_can_approve(&created, &signer.name, &self.context.settings)?;
         }
         let now = ledger::dated(self.printer, self.store, stage.world.now())?;
         let when = (now, now + keys::GOOD_FOR);
