@@ -88,6 +88,22 @@ impl Word {
     }
 }
 
+/// The outcomes of a plan for which a command started no run: the word, its meaning and what to do next.
+pub const WITHOUT_RUN: [(&str, &str, &str); 4] = [
+    ("nothing_to_do", "everything already runs there", ""),
+    (
+        "refused",
+        "safety or policy refused the run, or it could not begin",
+        "read the fix; add the flag that it names",
+    ),
+    (
+        "not_started",
+        "a plan that this one names in `after:` does not serve its users, and the exit code is the one of that plan; or the plan has errors",
+        "recover that plan first; `drctl check`",
+    ),
+    ("dry_run", "the command only showed the runbook", ""),
+];
+
 /// The outcome of a run.
 pub fn of(state: &RunState) -> Word {
     match (&state.mode, &state.halted) {

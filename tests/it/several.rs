@@ -27,8 +27,9 @@ fn a_rehearsed_plan_starts_when_the_one_that_it_needs_serves() {
 
 #[test]
 fn a_rehearsed_plan_does_not_start_without_the_one_that_it_needs() {
-    let (code, out, err) = two().run(&[FAILOVER, &["--sandbox=region-dark"]].concat());
-    assert_eq!(code, 1, "{out}{err}");
+    let folder = two();
+    let (code, out, err) = folder.run(&[FAILOVER, &["--sandbox=region-dark"]].concat());
+    assert_eq!(code, 3, "no run was started: {out}{err}");
     assert!(
         err.contains("starter: not started, because it needs truststream, which does not serve"),
         "{err}"
@@ -39,6 +40,10 @@ fn a_rehearsed_plan_does_not_start_without_the_one_that_it_needs() {
     assert_eq!(lines[0], "  not started  starter: recover truststream first");
     assert!(lines[1].starts_with("  refused  truststream: unfenced-promotion (db): "), "{out}");
     assert_eq!(lines[2], "2 plans need a person: truststream, starter");
+    let told = folder.run(&[FAILOVER, &["--sandbox=region-dark", "--output", "json"]].concat()).1;
+    for run in json(&told)["runs"].as_array().unwrap() {
+        assert_eq!(run["exit_code"], 3, "{run:#}");
+    }
 }
 
 #[test]

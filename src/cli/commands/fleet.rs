@@ -28,7 +28,8 @@ enum Stand {
     Working,
     /// Since this time.
     Serves(Timestamp),
-    Failed,
+    /// With this exit code.
+    Failed(u8),
 }
 
 /// Whether a plan may begin.
@@ -71,14 +72,23 @@ impl Waves {
     /// Whether a plan may begin now.
     pub fn turn(&self, plan: &Plan) -> Turn {
         let stands = self.stands();
-        let first = |stand: Stand| {
-            let after = plan.after.iter().map(|a| &a.value);
-            after.into_iter().find(|name| stands.get(*name) == Some(&stand)).cloned()
+        let first = |is: fn(&Stand) -> bool| {
+            let mut after = plan.after.iter().map(|a| &a.value);
+            after.find(|name| stands.get(*name).is_some_and(is)).cloned()
         };
-        match (first(Stand::Failed), first(Stand::Working)) {
+        let failed = first(|stand| matches!(stand, Stand::Failed(_)));
+        match (failed, first(|stand| *stand == Stand::Working)) {
             (Some(failed), _) => Turn::Never(failed),
             (None, Some(working)) => Turn::After(working),
             (None, None) => Turn::Now,
+        }
+    }
+
+    /// The exit code of a plan that does not serve users. A plan that was not started because of that has the same one.
+    pub fn code_of(&self, plan: &PlanName) -> u8 {
+        match self.stands().get(plan) {
+            Some(Stand::Failed(code)) => *code,
+            _ => exit::NOT_RECOVERED,
         }
     }
 
@@ -103,7 +113,7 @@ impl Waves {
         let stand = match (told.code, &told.run) {
             (exit::DONE | exit::RECOVERED_BUT, Some(run)) => Stand::Serves(run.last_at),
             (exit::DONE | exit::RECOVERED_BUT, None) => Stand::Serves(ALWAYS),
-            _ => Stand::Failed,
+            _ => Stand::Failed(told.code),
         };
         self.settle(&plan.name, stand);
         told
@@ -213,7 +223,7 @@ pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliEr
             if let Err(e) = &begun {
                 printer.note(&format!("{}: error: no thread for it: {e}", plan.name));
                 // Plans that depend on it must not wait for it.
-                waves.settle(&plan.name, Stand::Failed);
+                waves.settle(&plan.name, Stand::Failed(exit::BUG));
             }
             runs.push(begun.ok());
         }

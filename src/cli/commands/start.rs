@@ -242,11 +242,12 @@ impl Starting<'_> {
                 let words =
                     format!("{}: not started, because it needs {first}, which does not serve", plan.name);
                 self.printer.note(&words);
+                let code = self.waves.map_or(exit::NOT_RECOVERED, |waves| waves.code_of(&first));
                 let document = serde_json::json!({
-                    "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": exit::NOT_RECOVERED,
+                    "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": code,
                     "error": {"code": "needed_first", "hint": format!("recover {first} first")},
                 });
-                Ok(Ending::without(exit::NOT_RECOVERED, document))
+                Ok(Ending::without(code, document))
             }
             Before::Ran(ended) => {
                 let truth = stage.sandbox.as_ref().map(crate::adapters::sandbox::Sandbox::truth);

@@ -8,7 +8,7 @@ use drctl::cli::exit;
 use drctl::model::shape::{Keys, Shape};
 use drctl::plan::{catalog, shapes};
 use drctl::record::event::Event;
-use drctl::report::outcomes::Word;
+use drctl::report::outcomes::{WITHOUT_RUN, Word};
 
 use super::{held, root};
 
@@ -214,6 +214,10 @@ fn exit_codes() {
     let _ = write!(out, "{SEVERAL}\n## Outcomes of a run\n\n");
     let row = |word: &Word| vec![format!("`{}`", word.id()), cell(word.means()), cell(word.next())];
     let words: Vec<_> = Word::ALL.iter().map(row).collect();
+    table(&mut out, &["Outcome", "Meaning", "Next"], &words);
+    let row = |(id, means, next): &(&str, &str, &str)| vec![format!("`{id}`"), cell(means), cell(next)];
+    let words: Vec<_> = WITHOUT_RUN.iter().map(row).collect();
+    out.push_str("## Outcomes without a run\n\n");
     table(&mut out, &["Outcome", "Meaning", "Next"], &words);
     out.push_str(REFUSALS);
     // A code that only its constant mentions would be missing here.
