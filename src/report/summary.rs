@@ -368,7 +368,7 @@ fn in_doubt(state: &RunState, now: Timestamp) -> Vec<InDoubt> {
     if state.halted.is_none() && !state.finished() {
         return Vec::new();
     }
-    let left = state.outstanding(now).into_iter();
+    let left = state.outstanding(state.looked_at(now)).into_iter();
     let told = |effect: Outstanding| InDoubt {
         text: effect.words(state),
         step: effect.step,

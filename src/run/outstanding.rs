@@ -10,9 +10,9 @@ use crate::kinds::shared::promotion::Promote;
 use crate::model::ids::StepId;
 use crate::model::plain;
 use crate::model::properties::InDoubt;
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Undo};
-use crate::record::event::{Direction, EventKind};
+use crate::record::event::{Direction, EventKind, WorldKind};
 
 /// The result of withdrawing the request of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,7 +85,20 @@ impl Outstanding {
     }
 }
 
+/// How long after its end a rehearsal is looked at, so that what was lost can return.
+pub const LATER: Dur = Dur::mins(60);
+
 impl RunState {
+    /// The time of somebody who looks at the run at `now`. A rehearsal has its own time: it stands still while no process drives the run,
+    /// and goes on after its end.
+    pub fn looked_at(&self, now: Timestamp) -> Timestamp {
+        match (&self.created.world, self.finished()) {
+            (WorldKind::Live, _) => now.max(self.last_at),
+            (WorldKind::Sandbox { .. }, false) => self.last_at,
+            (WorldKind::Sandbox { .. }, true) => self.last_at + LATER,
+        }
+    }
+
     /// Everything that may still take effect.
     pub fn outstanding(&self, now: Timestamp) -> Vec<Outstanding> {
         let mut found = Vec::new();

@@ -2,9 +2,14 @@
 
 use std::process::Command;
 
+use drctl::model::time::Dur;
+use drctl::record::event::WorldKind;
+use drctl::run::outstanding::LATER;
+use drctl::run::state::Mode;
 use serde_json::Value;
 
 use crate::cli::{Folder, json};
+use crate::signed::state_of;
 
 const RUN: &str = "sandbox-truststream-failover-s1-1";
 
@@ -276,24 +281,31 @@ fn the_headline_agrees_with_the_exit_code() {
     }
 }
 
-/// A call whose answer was lost, when the old primary returned after the run.
+/// A fence is proven before the time is over within which its last call may act. The rehearsal is over, so the effect can no longer come.
 #[test]
-fn an_effect_in_doubt_is_told_alike_on_every_screen_and_with_what_to_do() {
+fn an_effect_that_can_no_longer_come_is_in_doubt_on_no_screen() {
     let folder = Folder::with_plans();
     let accept = ["--waive", "unfenced-promotion:db", "--accept-data-loss", "9m", "--reason", "dark"];
     let start = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=primary-returns"];
     folder.run(&[&start[..], &accept].concat());
     folder.run(&["runs", "resume", RUN, "--sandbox"]);
-    let effect = "fence.db.security_group: the run requested ";
-    for command in [&["runs", "show", RUN, "--sandbox"][..], &["status", "--sandbox"]] {
+    let mut state = state_of(&folder, RUN);
+    let last = state.last_at;
+    assert_eq!(state.outstanding(last).len(), 1, "it was still to come when the last process ended");
+    for command in [
+        &["runs", "show", RUN, "--sandbox"][..],
+        &["status", "--sandbox"],
+        &["ready", "truststream", "--sandbox"],
+    ] {
         let (_, out, err) = folder.run(command);
-        let line = out.lines().find(|line| line.contains("IN DOUBT") && line.contains(effect));
-        let line = line.unwrap_or_else(|| panic!("{command:?}: {out}{err}"));
-        assert!(line.ends_with("Z. No command is needed"), "{line}");
+        assert!(out.contains("truststream") && !out.contains("IN DOUBT"), "{command:?}: {out}{err}");
     }
-    // The rehearsal of `ready` shows another estate: the one before the outage.
-    let ready = folder.run(&["ready", "truststream", "--sandbox"]).1;
-    assert!(ready.contains("truststream") && !ready.contains("IN DOUBT"), "{ready}");
+    // While the run is not over, its time stands still, and every screen says what may still come.
+    assert_eq!(state.looked_at(last + Dur::mins(5)), last + LATER);
+    state.mode = Mode::Running;
+    assert_eq!(state.looked_at(last + Dur::mins(5)), last);
+    state.created.world = WorldKind::Live;
+    assert_eq!(state.looked_at(last + Dur::mins(5)), last + Dur::mins(5));
 }
 
 /// Its exit code is that of a halt: nobody approves anything.

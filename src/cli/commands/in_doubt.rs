@@ -10,7 +10,6 @@ use crate::model::ids::RunId;
 use crate::model::readiness::Area;
 use crate::model::time::Timestamp;
 use crate::record::action::Action;
-use crate::record::event::WorldKind;
 use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
 
@@ -32,10 +31,7 @@ pub fn left(runs: &[RunState], now: Timestamp) -> Vec<Left> {
         runs.iter().any(|r| after(r.made_writer(db)) || after(r.kept_out(db)))
     };
     let of = |state: &RunState| {
-        // A rehearsal has its own time, which stands still while no process drives it.
-        let live = state.created.world == WorldKind::Live;
-        let at = if live { now.max(state.last_at) } else { state.last_at };
-        let effects = state.outstanding(at).into_iter();
+        let effects = state.outstanding(state.looked_at(now)).into_iter();
         let open = effects.filter(|e| !e.promotes().is_some_and(|db| seen_since(db, e.since)));
         let told = open.map(|effect| Left {
             run: state.created.run.clone(),

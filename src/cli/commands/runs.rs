@@ -26,7 +26,7 @@ use crate::record::action::Action;
 use crate::record::event::{Signal, WorldKind};
 use crate::report::summary;
 use crate::run::ways::CalledOff;
-use crate::run::{RunState, approval};
+use crate::run::{RunState, approval, outstanding};
 use crate::world::World;
 
 /// Lists, shows and controls runs.
@@ -557,7 +557,7 @@ fn go_on(
 /// The world of a run: for a rehearsal, its estate in the state in which it was left. A finished rehearsal continues an hour
 /// later, so that what was lost can return.
 pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, CliError> {
-    let later = if state.finished() { Dur::mins(60) } else { Dur::secs(5) };
+    let later = if state.finished() { outstanding::LATER } else { Dur::secs(5) };
     stage_later(store, state, context, later)
 }
 

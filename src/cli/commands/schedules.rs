@@ -22,7 +22,7 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
         true => serve::known(&context.store()?)?,
         false => Known::default(),
     };
-    // Rehearsals have their own time: drctl serve begins where the last one ended.
+    // Rehearsed schedules have their own time: drctl serve begins where their last drill ended.
     let now = match context.is_rehearsal() {
         true => known.last.unwrap_or(SANDBOX_BEGAN),
         false => now()?,
@@ -30,7 +30,7 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
     let schedules = &context.settings.schedules;
     if printer.format == Format::Human {
         if context.is_rehearsal() && !schedules.is_empty() {
-            printer.line(&format!("now {now}, by the clock of the rehearsals"));
+            printer.line(&format!("now {now}, by the clock of drctl serve --sandbox"));
         }
         for schedule in schedules {
             show(printer, schedule, &known, now);
