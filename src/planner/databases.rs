@@ -185,8 +185,9 @@ fn old_primary(draft: &mut Draft<'_>, name: &ComponentName, db: &DatabaseRef) {
     let facts =
         format!("{} was fenced by {by} and takes no writes. It is an old primary, not a replica", db.id);
     let (plan, at) = (&draft.input.plan.name, &db.place.name);
+    let first = db.lacks().map_or_else(String::new, |lacks| format!(" (before that, {})", lacks.what));
     let what = format!(
-        "make it a standby first: drctl reprotect {plan} --to {at}. If this is the server to use, cancel that run, or lift the fence by hand and run drctl observe"
+        "make it a standby first: drctl reprotect {plan} --to {at}{first}. If this is the server to use, cancel that run, or lift the fence by hand and run drctl observe"
     );
     draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
 }

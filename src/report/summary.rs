@@ -1,6 +1,6 @@
 //! The report of one run: the document that `--output json` prints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -160,6 +160,8 @@ pub struct Protection {
     pub state: String,
     /// Promoted stores without a standby.
     pub unprotected: Vec<ComponentName>,
+    /// What the plan lacks before drctl can make the old primaries standbys.
+    pub lacks: Vec<String>,
     /// Transactions that only the old primaries had when this run made them standbys, by store.
     pub diverged: BTreeMap<ComponentName, Vec<Diverged>>,
 }
@@ -346,7 +348,19 @@ pub fn protection(state: &RunState) -> Protection {
             diverged.entry(component.clone()).or_default().push(found.clone());
         }
     }
-    Protection { state: word.to_owned(), unprotected, diverged }
+    let lacks = lacks_for_a_standby(state, &unprotected);
+    Protection { state: word.to_owned(), unprotected, lacks, diverged }
+}
+
+/// What the plan lacks before drctl can make the old primaries of these stores standbys.
+fn lacks_for_a_standby(state: &RunState, of: &[ComponentName]) -> Vec<String> {
+    let fenced = state.runbook.steps.iter().filter(|step| !step.debt).filter_map(|step| match &step.action {
+        Action::Op(Operation::Fence(fence)) if of.contains(&fence.db.component) => Some(&fence.db),
+        _ => None,
+    });
+    let lacking: BTreeSet<String> =
+        fenced.filter_map(|db| db.lacks()).map(|lacks| format!("{}: {}", lacks.what, lacks.facts)).collect();
+    lacking.into_iter().collect()
 }
 
 fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, Store> {

@@ -529,6 +529,9 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     let from = report.from.as_deref().unwrap_or("SITE");
     // Nothing that answers no fence becomes a standby.
     let back = if report.fence.state == "pending" { format!("once {from} is back, ") } else { String::new() };
+    for lacks in &report.protection.lacks {
+        p.line(&format!("           first {lacks}"));
+    }
     p.line(&format!("           {back}run drctl reprotect {plan} --to {from}"));
     p.line(&format!("           or drctl failback {plan} --to {from}"));
 }

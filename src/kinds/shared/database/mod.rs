@@ -160,7 +160,14 @@ impl DatabaseRef {
         self.id == other.id && self.place == other.place
     }
 
-    /// The same with the observed endpoint, unless the plan names one.
+    /// What the plan lacks before drctl can make this server a standby.
+    pub fn lacks(&self) -> Option<Unmet> {
+        let operator = self.engine.operator();
+        let no_host = operator.standby_by() == StandbyBy::Job && self.host.is_none();
+        no_host.then(|| operator.no_standby(self, &Lacks::Host))
+    }
+
+    /// This server with the observed endpoint, unless the plan names one.
     #[must_use]
     pub fn reached_at(mut self, endpoint: Option<&String>) -> Self {
         self.endpoint = self.endpoint.or_else(|| endpoint.cloned());
