@@ -171,3 +171,57 @@ fn a_plan_with_errors_is_named_at_the_end_and_the_command_does_not_succeed() {
         assert!(err.contains("1 plan has errors and is left out: broken"), "{verb:?}: {out}{err}");
     }
 }
+
+/// Whoever names one plan alone learns which others it needs.
+#[test]
+fn a_plan_named_alone_says_what_it_needs() {
+    let folder = two();
+    let note = "starter needs truststream (`after:`), which this command leaves out and does not check";
+    for more in [&[][..], &["--dry-run"]] {
+        let one = ["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"];
+        let (code, out, err) = folder.run(&[&one[..], more].concat());
+        assert!(code == 0 && err.contains(note), "{more:?}: {code} {out}{err}");
+    }
+    let (_, _, err) = folder.run(&[FAILOVER, &["--sandbox"]].concat());
+    assert!(!err.contains("leaves out"), "{err}");
+}
+
+const NO_HOST: &str = "plan: orders
+objectives: {rto: 15m, rpo: 5m}
+sites: {west: {cloud: none}, east: {cloud: none}}
+home: west
+components:
+  db:
+    kind: postgres
+    fence: [sql]
+    at:
+      west: {endpoint: \"db-west.example:5432/orders\", admin: {secret: \"file:a\"}}
+      east: {endpoint: \"db-east.example:5432/orders\", admin: {secret: \"file:a\"}}
+    verify: {sql_write: {table: drctl_canary}}
+probes:
+  - {name: app, role: public, http: \"https://o.example/\", every: 1s, timeout: 3s}
+watch: {for: 1m}
+";
+
+/// drctl can make such a server a standby only on its host.
+#[test]
+fn a_way_back_that_the_plan_does_not_allow_names_what_the_plan_lacks() {
+    let folder = Folder::empty();
+    std::fs::create_dir(folder.path().join("plans")).unwrap();
+    std::fs::write(folder.path().join("plans/orders.yaml"), NO_HOST).unwrap();
+    let add = "add `host:` beside its endpoint (docs: plans/postgres.md)";
+    let start = ["failover", "orders", "--to", "east", "--yes", "--sandbox=region-slow"];
+    let (code, out, err) = folder.run(&start);
+    let first = out.find(&format!("\n           first {add}: the plan gives no `host` for db-west.example"));
+    let then = out.find("reprotect orders --to west");
+    assert!(code == 0 && first.is_some() && first < then, "{code} {out}{err}");
+    let report = ["report", "run", "sandbox-orders-failover-s1-1", "--sandbox", "--format"];
+    let html = folder.ok(&[&report[..], &["html"]].concat());
+    assert!(html.contains("makes one. First add `host:` beside its endpoint"), "{html}");
+    let back = ["failback", "orders", "--to", "west", "--yes", "--sandbox=after-failover"];
+    let (code, out, err) = folder.run(&back);
+    assert!(
+        code == 3 && format!("{out}{err}").contains(&format!("(before that, {add})")),
+        "{code} {out}{err}"
+    );
+}

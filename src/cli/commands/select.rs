@@ -13,6 +13,7 @@ use crate::executor::Patience;
 use crate::inventory::active;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
+use crate::model::intent::Intent;
 use crate::model::shape::suggest;
 use crate::plan::Plan;
 use crate::probe::Recorder;
@@ -49,6 +50,22 @@ impl Starting<'_> {
             ordered.push(plans.remove(next));
         }
         Ok((ordered, left_out))
+    }
+
+    /// Names the plans that the selected ones need and that the command leaves out: nothing then shows that they serve their users.
+    pub fn note_needs(&self, plans: &[Plan]) {
+        let moves = matches!(self.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
+        for plan in plans.iter().filter(|_| moves) {
+            let left_out = plan.after.iter().map(|a| a.value.as_str());
+            let left_out = left_out.filter(|name| plans.iter().all(|other| other.name.as_str() != *name));
+            let left_out: Vec<&str> = left_out.collect();
+            if !left_out.is_empty() {
+                let (name, needs) = (&plan.name, left_out.join(", "));
+                self.printer.note(&format!(
+                    "{name} needs {needs} (`after:`), which this command leaves out and does not check; to move them in their order, name them, too"
+                ));
+            }
+        }
     }
 
     /// Refuses a site that no plan declares, before any plan is left out because of it.

@@ -115,6 +115,7 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
 pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
     let (context, args) = (starting.context, starting.args);
     let (plans, left_out) = starting.select()?;
+    starting.note_needs(&plans);
     if plans.len() > 1 {
         waived::known(&starting.waivers()?, &plans)?;
     }
