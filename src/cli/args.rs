@@ -128,7 +128,7 @@ pub enum Command {
     /// Observe everything that plans name, and store the observations
     #[command(after_help = "Example:\n  drctl observe --every 5m")]
     Observe(ObserveArgs),
-    /// Show the state of all plans: active sites, protection, pending fences and duties, guards, last runs
+    /// Show the state of all plans: active sites, protection, pending fences and duties, guards, last runs; exit 5 if a fence is pending or something is overdue
     Status(PlansArg),
     /// Check whether a recovery would work today: replicas, backups, capacity, quotas, permissions, TTLs, parity, drift; exit 3 if not, 5 if unknown
     #[command(after_help = "Examples:\n  drctl ready\n  drctl ready truststream --output json")]

@@ -34,7 +34,7 @@ pub const ALL: [(u8, &str); 9] = [
     (WAITING, "waits for approval or credentials, or is paused; a recovery whose watch is paused"),
     (
         RECOVERED_BUT,
-        "recovered, but an objective was missed or not proven, or a fence is pending; something is overdue, `degraded` or `unknown`",
+        "recovered, but an objective was missed or not proven, or a fence is pending; something is overdue, `degraded` or `unknown`; `status` shows a pending fence or something overdue",
     ),
     (HELD, "another run or process holds the target"),
     (BUG, "a bug in drctl"),

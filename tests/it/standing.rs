@@ -46,10 +46,10 @@ fn the_status_of_a_recovery_that_stopped_says_that_nobody_can_write_and_users_ar
 fn the_pending_fence_of_another_rehearsal_is_called_that() {
     let folder = Folder::with_plans();
     failover(&folder, "region-dark", &UNFENCED);
-    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
     assert!(status.contains(&format!("(run {RUN}); drctl ")), "{status}");
     failover(&folder, "region-lost", &[]);
-    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
     assert!(status.contains(&format!("(run {RUN}, another rehearsal); drctl ")), "{status}");
 }
 
@@ -87,7 +87,7 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     assert!(said.contains("FENCE PENDING") && said.contains("tried "), "{said}");
     assert!(said.contains("objective 5m: not proven"), "nobody knows yet: {said}");
     assert!(said.contains("fence.db.sql: no answer yet"), "whether it answered: {said}");
-    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
     for words in [
         "  active      split: db in us-east-1 and in us-west-2, www in us-east-1\n",
         "    db                   us-east-1 and us-west-2\n",

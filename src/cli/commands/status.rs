@@ -95,7 +95,25 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Cl
             "imported": imported.keys().collect::<Vec<_>>(),
         }));
     }
-    Ok(if faults.is_empty() { exit::DONE } else { exit::NOT_RECOVERED })
+    let owes = !overdue.is_empty() || documents.iter().any(owes);
+    Ok(code(faults.is_empty(), owes))
+}
+
+/// The exit code: a broken journal comes before what somebody owes.
+const fn code(whole: bool, owes: bool) -> u8 {
+    match (whole, owes) {
+        (false, _) => exit::NOT_RECOVERED,
+        (true, true) => exit::RECOVERED_BUT,
+        (true, false) => exit::DONE,
+    }
+}
+
+/// Whether a plan has a pending fence or an overdue approval, from its JSON output.
+fn owes(plan: &serde_json::Value) -> bool {
+    let some = |key: &str, is: fn(&serde_json::Value) -> bool| {
+        plan[key].as_array().is_some_and(|all| all.iter().any(is))
+    };
+    some("fence_debts", |_| true) || some("approvals_owed", |owed| owed["override"]["state"] == "overdue")
 }
 
 /// Problems of the whole store come before everything else.
