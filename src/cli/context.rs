@@ -77,7 +77,7 @@ impl Context {
         if findings.is_empty() {
             return Ok(context);
         }
-        render::findings(printer, &findings, &|file| context.text_of(file));
+        render::settings(printer, context.settings_text.as_ref(), findings.clone());
         let of_file = |finding: &&Finding| finding.file == context.written().file;
         Err(match findings.iter().find(of_file) {
             Some(finding) => CliError::usage(format!("{} has errors", finding.file)),

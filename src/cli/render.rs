@@ -1,11 +1,14 @@
 //! Formats findings and refusals for people.
 
+use std::path::PathBuf;
+
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
 use super::context::SECRET;
 use super::printer::{Printer, RED, YELLOW, columns};
 use super::wrap;
 use crate::model::finding::{Finding, Severity};
+use crate::plan::settings::{hide_secrets, secrets_in};
 use crate::planner::Refusal;
 
 /// A finding, with the text that it points into.
@@ -71,6 +74,29 @@ const MOST: usize = 50;
 
 /// Prints findings with excerpts of their files.
 pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
+    some_of(printer, findings, findings, text_of);
+}
+
+/// Prints the findings of settings that cannot be used.
+pub fn settings(printer: &Printer, file: Option<&(PathBuf, Vec<u8>)>, mut found: Vec<Finding>) {
+    let file = file.map(|(path, bytes)| (path.display().to_string(), bytes));
+    if let Some((name, bytes)) = &file {
+        found.extend(secrets_in(name, bytes));
+        hide_secrets(&mut found);
+    }
+    findings(printer, &found, &|of| {
+        let own = file.as_ref().filter(|(name, _)| name == of);
+        own.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
+    });
+}
+
+/// Prints findings that are part of `all`: an excerpt shows no line with a secret, even if that finding is not printed.
+pub fn some_of(
+    printer: &Printer,
+    findings: &[Finding],
+    all: &[Finding],
+    text_of: &dyn Fn(&str) -> Option<String>,
+) {
     let theme = if printer.colour() { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let width = match columns() {
         0 => 110,
@@ -82,11 +108,11 @@ pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) 
         .with_context_lines(1)
         .without_syntax_highlighting();
     if let Some(more) = findings.len().checked_sub(MOST).filter(|n| *n > 0) {
-        self::findings(printer, &findings[..MOST], text_of);
+        some_of(printer, &findings[..MOST], all, text_of);
         return printer.note(&format!("and {more} more findings; --output json lists them all"));
     }
     let line = |f: &Finding| f.span.map(|span| (f.file.clone(), span.line));
-    let secrets: Vec<_> = findings.iter().filter(|f| f.id == SECRET).filter_map(line).collect();
+    let secrets: Vec<_> = all.iter().filter(|f| f.id == SECRET).filter_map(line).collect();
     // An excerpt shows the lines around the finding as well.
     let near = |f: &Finding| {
         line(f)

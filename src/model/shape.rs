@@ -2,11 +2,16 @@
 //!
 //! Validation, suggestions for mistyped keys and the JSON Schema use one description (`shapes.rs`), so they cannot differ.
 
+use std::collections::BTreeSet;
+
 use crate::model::document::{Node, Value};
 use crate::model::finding::{Finding, Span};
 use crate::model::plain::acts;
 use crate::model::syntax::Syntax;
 use crate::model::time::Dur;
+
+/// Keys of a login whose values are no secrets.
+const OPEN: &[&str] = &["user", "username", "login", "host", "port", "dbname", "database", "endpoint_of"];
 
 /// The shape of a value.
 #[derive(Debug)]
@@ -233,7 +238,31 @@ impl Walk<'_> {
             (Value::Text(_), ..) | (_, _, Some(_)) => {}
             (_, Some((_, text)), _) if reference.fits(&text) => {}
             (_, Some((place, text)), _) => self.no_reference(place, &text, reference),
-            _ => self.wrong(node, what, "text, {secret: \"scheme:ref\"} or {endpoint_of: component}"),
+            _ => self.no_login(node, what, reference),
+        }
+    }
+
+    /// Login and password under keys of their own, or another value: each line that may hold the secret is one that is not shown.
+    fn no_login(&mut self, node: &Node, what: &str, reference: &Syntax) {
+        let fix = format!("write {{secret: \"{}\"}} with your reference", reference.example);
+        let mut held = Vec::new();
+        literals(node, reference, &mut held);
+        let mut lines = BTreeSet::new();
+        held.retain(|span| lines.insert(span.line));
+        let kind = node.kind();
+        if held.is_empty() {
+            let message = format!("`{what}` is {kind}, but must be {{secret: \"..\"}}");
+            let cause = "drctl reads a login from a secret store or a file, and needs only the reference";
+            let finding = Finding::error("plan-wrong-type", self.file, Some(node.span), message);
+            return self.push(finding.because(cause).fix(fix));
+        }
+        for span in held {
+            let message = format!("`{what}` is {kind} that may contain a secret");
+            self.push(
+                Finding::error("secret-in-plan", self.file, Some(span), message)
+                    .because("drctl stores plans in journals and evidence bundles, so a plan holds only a reference")
+                    .fix(format!("{fix}; if the value is a secret, replace it everywhere")),
+            );
         }
     }
 
@@ -462,6 +491,25 @@ fn looks_like(node: &Node, shape: &Shape) -> bool {
         Shape::List(_) => matches!(node.value, Value::List(_)),
         Shape::Int(..) => node.int().is_some(),
         _ => node.text().is_some(),
+    }
+}
+
+/// The single values in a node that are not references. Those under keys such as `username` do not count if there are others.
+fn literals(node: &Node, reference: &Syntax, held: &mut Vec<Span>) {
+    match &node.value {
+        Value::Null => {}
+        Value::Map(entries) => {
+            let before = held.len();
+            let (open, others): (Vec<_>, Vec<_>) =
+                entries.iter().partition(|(key, _)| OPEN.contains(&key.text.as_str()));
+            others.into_iter().for_each(|(_, value)| literals(value, reference, held));
+            if held.len() == before {
+                open.into_iter().for_each(|(_, value)| literals(value, reference, held));
+            }
+        }
+        Value::List(items) => items.iter().for_each(|item| literals(item, reference, held)),
+        Value::Text(text) if reference.fits(text) => {}
+        _ => held.push(node.span),
     }
 }
 

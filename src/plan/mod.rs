@@ -49,7 +49,12 @@ pub fn check(file: &str, bytes: &[u8], settings: &Settings) -> Checked {
     let mut findings = Vec::new();
     let tree = match document::parse(file, bytes) {
         Ok(tree) => tree,
-        Err(finding) => return Checked { findings: vec![finding], ..Checked::default() },
+        Err(finding) => {
+            findings.push(finding);
+            secrets::find_in_text(file, &String::from_utf8_lossy(bytes), &mut findings);
+            secrets::hide(&mut findings);
+            return Checked { findings, ..Checked::default() };
+        }
     };
     shape::validate(file, &tree, &shapes::PLAN, &mut findings);
     secrets::find(file, &String::from_utf8_lossy(bytes), &tree, &mut findings);

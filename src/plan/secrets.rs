@@ -10,6 +10,8 @@ use crate::model::finding::{Finding, Span};
 
 /// The finding about a secret.
 const FOUND: &str = "secret-in-plan";
+/// What is under a key such as `password`.
+const KEYED: &str = "the value of a password or a token";
 /// The last part of names whose value is a secret.
 const NAMES: &[&str] = &[
     "password",
@@ -35,19 +37,36 @@ const SHORTEST: usize = 6;
 
 /// Adds the findings of a file. The found secret is not repeated.
 pub fn find(file: &str, text: &str, tree: &Node, findings: &mut Vec<Finding>) {
+    in_lines(file, text, findings, in_line);
+    in_tree(tree, &mut |span, what| findings.push(finding(file, span, what)));
+}
+
+/// Adds the findings of a file that is not valid YAML, so that its lines with secrets are not shown either.
+pub fn find_in_text(file: &str, text: &str, findings: &mut Vec<Finding>) {
+    in_lines(file, text, findings, |line| in_line(line).or_else(|| under_key(line)));
+}
+
+fn in_lines(
+    file: &str,
+    text: &str,
+    findings: &mut Vec<Finding>,
+    of_line: impl Fn(&str) -> Option<(usize, &'static str)>,
+) {
     let mut offset = 0;
     for (i, line) in text.split_inclusive('\n').enumerate() {
-        if let Some((at, what)) = in_line(line) {
+        if let Some((at, what)) = of_line(line) {
             let column = line.get(..at).map_or(1, |before| before.chars().count() + 1);
             findings.push(finding(file, Span { offset: offset + at, len: 1, line: i + 1, column }, what));
         }
         offset += line.len();
     }
-    in_lists(tree, &mut |span, what| findings.push(finding(file, span, what)));
 }
 
 /// Removes values from the messages of other findings on a line that contains a secret. Cause and fix still say what is wrong.
-pub fn hide(findings: &mut [Finding]) {
+/// Of several findings about one secret, the first remains.
+pub fn hide(findings: &mut Vec<Finding>) {
+    let mut places = BTreeSet::new();
+    findings.retain(|f| f.id != FOUND || f.span.is_none() || places.insert((f.file.clone(), f.span)));
     let line = |f: &Finding| f.span.map(|span| (f.file.clone(), span.line));
     let secrets: BTreeSet<_> = findings.iter().filter(|f| f.id == FOUND).filter_map(line).collect();
     let others = findings.iter_mut().filter(|f| f.id != FOUND);
@@ -131,6 +150,26 @@ fn assigned(line: &str) -> Option<(usize, &'static str)> {
     })
 }
 
+/// `password: ...` in text that is not valid YAML.
+fn under_key(line: &str) -> Option<(usize, &'static str)> {
+    line.match_indices(": ").find_map(|(at, _)| {
+        let before = line.get(..at)?.trim_end_matches(['"', '\'']);
+        let of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        let begins = before.char_indices().rev().take_while(|(_, c)| of_name(*c)).last().map(|(i, _)| i)?;
+        let value = value(line.get(at + 2..)?.trim_start().trim_start_matches(['"', '\'']));
+        is_secret(before.get(begins..)?, value).then_some((begins, KEYED))
+    })
+}
+
+/// Whether a key says that its value is a secret. A name such as `token` may also be one of an application.
+fn is_secret(key: &str, value: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    let named = NAMES.iter().any(|name| lower.ends_with(name));
+    let says = lower.contains("pass") || is_random(value);
+    let one = !value.contains(char::is_whitespace);
+    named && says && one && value.len() >= SHORTEST && is_literal(value)
+}
+
 /// Whether it is more than a word.
 fn is_random(value: &str) -> bool {
     value.contains(|c: char| c.is_ascii_digit())
@@ -172,8 +211,8 @@ fn is_literal(value: &str) -> bool {
         && !elsewhere.iter().any(|place| value.starts_with(place))
 }
 
-/// `[mysql, -psecret]`, `[tool, --password, secret]`.
-fn in_lists(node: &Node, found: &mut impl FnMut(Span, &'static str)) {
+/// `[mysql, -psecret]`, `[tool, --password, secret]`, `password: secret`.
+fn in_tree(node: &Node, found: &mut impl FnMut(Span, &'static str)) {
     let items = node.items();
     let clients = ["mysql", "mysqldump", "mysqladmin", "mariadb", "mariadb-dump", "mariadb-admin"];
     let program = |text: &str| text.rsplit('/').next().is_some_and(|name| clients.contains(&name));
@@ -189,10 +228,12 @@ fn in_lists(node: &Node, found: &mut impl FnMut(Span, &'static str)) {
             found(item.span, "the password of a command");
         }
     }
-    items
-        .iter()
-        .chain(node.entries().iter().map(|(_, value)| value))
-        .for_each(|below| in_lists(below, found));
+    for (key, value) in node.entries() {
+        if value.text().is_some_and(|text| is_secret(&key.text, text)) {
+            found(value.span, KEYED);
+        }
+    }
+    items.iter().chain(node.entries().iter().map(|(_, value)| value)).for_each(|below| in_tree(below, found));
 }
 
 #[cfg(test)]
@@ -233,10 +274,25 @@ mod tests {
             "a: \"https://x.example/c?sv=1&sig=AbCdEf1234\"",
             "a: \"Uid=app;Pwd=hunter22\"",
             "a: \"app:hunter2@10.0.0.5:5432/db\"",
+            "a: {username: admin, password: hunter2}",
+            "a:\n  DB_PASSWORD: \"hunter2\"",
+            "a: {api_key: hunter2hunter2}",
         ] {
             assert_eq!(found(text).len(), 1, "{text}");
         }
         assert_eq!(found("a: 1\nb: x://u:hunter2@h"), [(2, 5)]);
+    }
+
+    #[test]
+    fn text_that_is_not_yaml_is_read_by_its_lines() {
+        let found = |text: &str| {
+            let mut findings = Vec::new();
+            find_in_text("x.yaml", text, &mut findings);
+            findings.iter().filter_map(|f| f.span).map(|s| (s.line, s.column)).collect::<Vec<_>>()
+        };
+        assert_eq!(found("a: {username: admin, password: hunter2\nb: 1"), [(1, 22)]);
+        assert_eq!(found("a: {\n  \"password\": 'hunter2'"), [(2, 4)]);
+        assert_eq!(found("a: {password: \"env:SMTP_PASSWORD\""), []);
     }
 
     #[test]
@@ -270,6 +326,10 @@ mod tests {
             "a: \"grep -- '-----BEGIN RSA PRIVATE KEY-----' file\"",
             "a: [docker, run, \"-p3306:3306\", mysql]",
             "a: ssh://git@host:22/x",
+            "a: {password: \"env:SMTP_PASSWORD\"}",
+            "a: {password: \"$PASSWORD\", token: {b: c}}",
+            "a: {auth-token: authservice}",
+            "a: {passwords: \"SELECT count(*) FROM password WHERE old\"}",
         ] {
             assert_eq!(found(text), [], "{text}");
         }

@@ -186,8 +186,10 @@ fn default_tiers() -> BTreeMap<String, Tier> {
 /// Secrets in `drctl.yaml`. Commands that check or export the file refuse them; others, such as a cancel, still work.
 pub fn secrets_in(name: &str, bytes: &[u8]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Ok(tree) = document::parse(name, bytes) {
-        super::secrets::find(name, &String::from_utf8_lossy(bytes), &tree, &mut findings);
+    let text = String::from_utf8_lossy(bytes);
+    match document::parse(name, bytes) {
+        Ok(tree) => super::secrets::find(name, &text, &tree, &mut findings),
+        Err(_) => super::secrets::find_in_text(name, &text, &mut findings),
     }
     findings
 }

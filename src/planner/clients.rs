@@ -251,7 +251,7 @@ fn restart(draft: &mut Draft<'_>, component: &Component, of: &Clients, own: &[St
     if let Some(table) = of.canary_table.clone().filter(|_| moved) {
         let login = of.login.as_ref().and_then(|l| match &l.value {
             SecretRef::Ref(reference) => Some(reference.clone()),
-            SecretRef::EndpointOf(_) | SecretRef::Literal => None,
+            SecretRef::EndpointOf(_) | SecretRef::Literal | SecretRef::Unread => None,
         });
         let secret = of.secret(draft.input.plan, name, &to);
         let way = Box::new(ClientWay { secret, endpoint: of.endpoint.clone(), login });

@@ -265,4 +265,23 @@ fn what_may_be_a_password_is_not_repeated() {
     assert!(code == 2 && said.contains("secret-in-plan") && !said.contains("hunter2"), "{said}");
     let (code, said) = checked(&[(secret.0, secret.1, "secret: \"ts/db/admin\"")]);
     assert!(code == 2 && said.contains("`ts/db/admin` is not a secret reference"), "{said}");
+    // Nor is one under keys of its own, in a list, on lines of its own, or in a file that is not valid YAML.
+    let whole = "{secret: \"aws-sm:ts/db/admin\"}";
+    for typed in [
+        "{username: admin, password: hunter2}",
+        "{user: admin, credentials: [hunter2]}",
+        "{secret: hunter2, region: us-west-2}",
+        "[hunter2]",
+        "{\n            username: admin,\n            password: hunter2}",
+        "{username: admin, password: hunter2",
+    ] {
+        let (code, said) = checked(&[("truststream", whole, typed)]);
+        assert!(code == 2 && said.contains("secret-in-plan") && !said.contains("hunter2"), "{typed}: {said}");
+        assert!(!said.contains("write text"), "{typed}: {said}");
+    }
+    let (code, said) = checked(&[("truststream", whole, "{secrets: \"aws-sm:ts/db/admin\"}")]);
+    let told = said.contains("plan-wrong-type") && said.contains("write {secret: \\\"aws-sm:shop/db/admin");
+    assert!(code == 2 && told && !said.contains("secret-in-plan"), "{said}");
+    let (code, said) = checked(&[("truststream", "owner:", "admin_password: hunter2\nowner:")]);
+    assert!(code == 2 && said.contains("secret-in-plan") && !said.contains("hunter2"), "{said}");
 }

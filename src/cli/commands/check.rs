@@ -26,7 +26,7 @@ pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, C
     let files = match context.plan_files(&args.paths) {
         Ok(files) if !files.is_empty() => files,
         other => {
-            render::findings(printer, &of_settings, &|file| context.text_of(file));
+            render::settings(printer, context.settings_text.as_ref(), of_settings);
             let place = context.base.join(&context.settings.plans);
             return Err(other.err().unwrap_or_else(|| paths::no_plans(&context.base, &place)));
         }
@@ -133,7 +133,7 @@ fn alike(printer: &Printer, all: &[Finding], text_of: &dyn Fn(&str) -> Option<St
     }
     for (_, of) in &kinds {
         if let Some(first) = of.first() {
-            render::findings(printer, std::slice::from_ref(*first), text_of);
+            render::some_of(printer, std::slice::from_ref(*first), all, text_of);
         }
     }
     if !kinds.is_empty() {

@@ -26,6 +26,6 @@ pub(in crate::kinds) fn lint_login(login: &Spanned<SecretRef>, site: &SiteName, 
                 );
             }
         }
-        SecretRef::EndpointOf(_) => {}
+        SecretRef::EndpointOf(_) | SecretRef::Unread => {}
     }
 }

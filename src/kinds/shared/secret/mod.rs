@@ -115,6 +115,8 @@ pub enum SecretRef {
     Ref(String),
     /// The endpoint of another component.
     EndpointOf(String),
+    /// Something else, which validation reports.
+    Unread,
 }
 
 impl SecretRef {
@@ -122,22 +124,23 @@ impl SecretRef {
     pub const fn reference(&self) -> Option<&String> {
         match self {
             Self::Ref(reference) => Some(reference),
-            Self::Literal | Self::EndpointOf(_) => None,
+            Self::Literal | Self::EndpointOf(_) | Self::Unread => None,
         }
     }
 }
 
-/// Parses a reference. Text that is neither a reference nor an endpoint is a literal.
+/// Parses a reference. Text that is neither a reference nor an endpoint is a literal; validation reports other values.
 pub fn secret_ref(node: &Node) -> SecretRef {
     match &node.value {
         Value::Map(_) => {
             match (node.get("secret").and_then(Node::text), node.get("endpoint_of").and_then(Node::text)) {
                 (Some(reference), _) => SecretRef::Ref(reference.to_owned()),
                 (None, Some(component)) => SecretRef::EndpointOf(component.to_owned()),
-                (None, None) => SecretRef::Literal,
+                (None, None) => SecretRef::Unread,
             }
         }
-        _ => SecretRef::Literal,
+        Value::Text(_) => SecretRef::Literal,
+        _ => SecretRef::Unread,
     }
 }
 
