@@ -74,15 +74,9 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
     let growing = state.owed().filter(|c| stores.get(*c).is_some_and(|(_, taken)| taken.grows));
     let growing = growing.map(|component| (component.clone(), asked)).collect();
     let end = outage.restored;
-    let since =
-        |from: Option<Timestamp>, known: bool| figure(state, from, known, end, now, outage.resolution);
     Attainment {
         rto: if publics.is_empty() { Figure::UNKNOWN } else { rto(state, &outage, now) },
-        rto_from_declaration: match outage.began {
-            _ if publics.is_empty() => Figure::UNKNOWN,
-            None if state.created.outage_began.is_none() => unnoticed(state, &outage),
-            _ => since(Some(state.created_at), true),
-        },
+        rto_from_declaration: if publics.is_empty() { Figure::UNKNOWN } else { own(state, &outage, now) },
         rpo: rpo.unwrap_or_else(|| no_store(state)),
         replaced: replaced(state),
         least: stores.keys().filter_map(|of| Some((of.clone(), exposure::at_least(state, of)?))).collect(),
@@ -191,6 +185,17 @@ fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
         }
         None => unnoticed(state, outage),
     }
+}
+
+/// From the decision until users are served. If no probe failed, they are when the run confirmed it, and the time before is no outage.
+fn own(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
+    let confirmed = confirmed(state);
+    let end = match outage.began {
+        Some(_) => outage.restored,
+        None if confirmed.is_none() && state.created.outage_began.is_none() => return Figure::UNKNOWN,
+        None => confirmed,
+    };
+    figure(state, Some(state.created_at), true, end, now, outage.resolution)
 }
 
 /// The longest outage that probes could have missed, if none failed often enough in a row to turn.
