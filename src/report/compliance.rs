@@ -25,6 +25,7 @@ use super::duties::{self, Obligation};
 use super::measured::{Accepted, Measured};
 use super::outcomes;
 use super::severity::RunSeverity;
+use super::steered::ByPeople;
 use super::terms::TermsChange;
 use super::verified::{self, Verified};
 use crate::model::environment::Environment;
@@ -228,6 +229,8 @@ pub struct Totals {
     pub rpo_of_incidents: Tally,
     /// Approvals that somebody overrode.
     pub overrides: usize,
+    /// Steps that people skipped, or claimed to be done, and that nobody saw to be done.
+    pub steps_without_proof: usize,
     /// Overrides whose approvals were late or are missing.
     pub overrides_late: usize,
     /// Duties that people missed.
@@ -326,6 +329,8 @@ pub struct Line {
     pub stops: usize,
     /// Overrides, in words.
     pub overrides: Vec<String>,
+    /// Steps that people skipped or did by hand, and what was in service afterwards.
+    pub by_people: Vec<ByPeople>,
     /// The number of overrides that were approved late or not at all.
     pub late: usize,
     /// Copies that a drill made and verified, with their duration and age. That duration is not a recovery time, because no users move.

@@ -201,6 +201,10 @@ fn of_run(line: &Line) -> Vec<Found> {
     all.extend(unused.map(|text| (Section::Approvals, Note, began, text.clone())));
     let overridden = |text: &String| (Section::Approvals, Warning, began, format!("override: {text}"));
     all.extend(line.overrides.iter().map(overridden));
+    all.extend(line.by_people.iter().map(|by| {
+        let weight = if by.lacks_proof() { Warning } else { Note };
+        (Section::Approvals, weight, Some(by.at), format!("step {}", by.text))
+    }));
     if ended.is_some() && line.bundle.is_none() {
         all.push((Section::Evidence, Warning, ended, "no evidence bundle is available".to_owned()));
     }

@@ -100,7 +100,8 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
     let overrides = overrides::of(run, asked.judged_at(run));
     let approvals = approved::of(run, &overrides);
     // A run whose approval was rejected or is missing is about approvals as well.
-    let sections = sections(class, over, !approvals.is_empty() || !report.waivers.is_empty());
+    let none = approvals.is_empty() && report.waivers.is_empty() && report.by_people.is_empty();
+    let sections = sections(class, over, !none);
     let bundle = books.bundles.get(&run.created.run);
     Line {
         run: run.created.run.clone(),
@@ -141,6 +142,7 @@ pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
         controls: speaking(asked.profile, &sections),
         late: overrides.iter().filter(|over| over.late_by_s.is_some()).count(),
         overrides: overrides.into_iter().map(|over| over.text).collect(),
+        by_people: report.by_people,
         bundle: bundle.map(|(file, _)| file.clone()),
         sha256: bundle.map(|(_, sha256)| sha256.clone()),
     }

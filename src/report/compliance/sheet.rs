@@ -253,6 +253,11 @@ fn figures(report: &Compliance) -> Table {
             },
             if t.overrides_late == 0 && owed(report) > 0 { Tone::Warn } else { tone(t.overrides_late > 0) },
         ),
+        (
+            "Steps that people skipped, or only claimed to be done",
+            t.steps_without_proof.to_string(),
+            if t.steps_without_proof > 0 { Tone::Warn } else { Tone::Good },
+        ),
         ("Duties missed", t.obligations_missed.to_string(), tone(t.obligations_missed > 0)),
         ("Scheduled drills missed", t.drills_missed.to_string(), tone(t.drills_missed > 0)),
         ("Scheduled drills failed", t.drills_failed.to_string(), tone(t.drills_failed > 0)),
@@ -418,6 +423,9 @@ fn runs(report: &Compliance) -> Table {
         let mut outcome = vec![bit(l.state.clone(), how)];
         outcome.extend(l.waived_fences.iter().map(|text| bit(text.clone(), Tone::Bad)));
         outcome.extend((l.stops > 0).then(|| bit(count(l.stops, "stop"), Tone::Warn)));
+        outcome.extend(l.by_people.iter().map(|by| {
+            bit(format!("step {}", by.text), if by.lacks_proof() { Tone::Warn } else { Tone::Plain })
+        }));
         let mut rto = objective(l.rto.as_ref());
         let told = l.rto.as_ref().is_some_and(|rto| rto.never_recovered);
         if let Some(text) = l.not_recovered().filter(|_| !told) {

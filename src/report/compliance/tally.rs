@@ -118,6 +118,7 @@ pub(super) fn totals(
         rto_of_incidents: incidents.rto,
         rpo_of_incidents: incidents.rpo,
         overrides: lines.iter().map(|line| line.overrides.len()).sum(),
+        steps_without_proof: lines.iter().flat_map(|l| &l.by_people).filter(|by| by.lacks_proof()).count(),
         overrides_late: lines.iter().map(|line| line.late).sum(),
         obligations_missed: obligations.iter().filter(|owed| owed.standing.is_missed()).count(),
         drills_missed: findings::missed(books, asked).count(),
