@@ -123,10 +123,7 @@ impl Context {
         };
         let path = global.config.clone().unwrap_or(default);
         if let (Some(config), None) = (&global.config, &global.directory) {
-            base = config
-                .parent()
-                .filter(|p| !p.as_os_str().is_empty())
-                .map_or_else(|| PathBuf::from("."), Path::to_path_buf);
+            base = paths::base_of(config);
         }
         let bytes = match files::read(&path, Use::Settings) {
             Ok(bytes) => Some(bytes),

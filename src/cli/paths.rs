@@ -1,6 +1,6 @@
 //! Paths that people write in settings, and folders without plans.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::environment;
 use super::error::CliError;
@@ -9,6 +9,23 @@ use crate::model::ids::PlanName;
 use crate::model::plain::count;
 use crate::model::shape::suggest;
 use crate::plan::Settings;
+
+/// The folder that the relative paths in a settings file start from: that of the file, or the one above if that is the folder of the plans.
+/// So a file means the same whether a command names it or reads it by default.
+pub fn base_of(config: &Path) -> PathBuf {
+    let folder = |of: &Path| match of.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_path_buf(),
+        _ => PathBuf::from("."),
+    };
+    let own = folder(config);
+    let of_plans = own.file_name().is_some_and(|name| name == "plans") && !own.join("plans").is_dir();
+    if of_plans { folder(&own) } else { own }
+}
+
+/// The whole path, for messages: a relative one does not say from where.
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
 
 /// Relative paths in the settings start from the folder in which drctl works, as with `-C`.
 pub fn place(settings: &mut Settings, base: &Path) {
@@ -19,7 +36,7 @@ pub fn place(settings: &mut Settings, base: &Path) {
     let text = |path: &mut String| *path = placed(path).display().to_string();
     settings.key.iter_mut().for_each(text);
     settings.key_passphrase_file.iter_mut().for_each(text);
-    settings.sql.ca_path = settings.sql.ca_file.as_deref().map(placed);
+    settings.sql.ca_path = settings.sql.ca_file.as_deref().map(|path| whole(&placed(path)));
 }
 
 /// Tells the printer of a plan whose file is not in the folder of the plans: no command finds it by its name.
@@ -53,14 +70,13 @@ pub fn no_plans(base: &Path, place: &Path) -> CliError {
         return CliError::usage_fix(format!("there is no folder {there}"), "correct the path after -C");
     }
     let fix = match base.join("drctl.yaml").is_file() && !place.exists() {
-        true => {
-            "if the plans are in this folder, run drctl in the folder above it, for example with -C ..; or set `plans:` in drctl.yaml"
-        }
-        false => {
-            "run drctl in the folder that has drctl.yaml or plans/, or name it with -C DIR; to create a starter plan, run drctl init"
-        }
+        true => format!(
+            "if the plans are in {}, run drctl in the folder above it, for example with -C .. and without --config; or set `plans: .` in its drctl.yaml",
+            whole(base).display()
+        ),
+        false => "run drctl in the folder that has drctl.yaml or plans/, or name it with -C DIR; to create a starter plan, run drctl init".to_owned(),
     };
-    CliError::usage_fix(format!("there are no plans in {}", place.display()), fix)
+    CliError::usage_fix(format!("there are no plans in {}", whole(place).display()), fix)
 }
 
 /// A suggestion for a plan name that does not exist.

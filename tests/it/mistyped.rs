@@ -107,7 +107,8 @@ fn a_folder_without_plans_says_where_to_go_and_how_to_begin() {
         &["drill", "shop"],
     ] {
         let (code, out, err) = folder.run(args);
-        let said = err.contains("there are no plans in ./plans") && err.contains("-C DIR");
+        let said =
+            err.contains("there are no plans in /") && err.contains("/plans") && err.contains("-C DIR");
         assert!(code == 2 && said && err.contains("drctl init"), "{args:?}: {code} {out}{err}");
     }
     let (code, _, err) = folder.run(&["-C", "nowhere", "check"]);

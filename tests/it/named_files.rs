@@ -161,3 +161,35 @@ fn a_fifo_among_the_plans_is_a_finding() {
     let (code, out, err) = at_once(&folder, &failover);
     assert_eq!(code, 0, "{out}{err}");
 }
+
+/// A job that names the settings finds the same plans, certificates and journal as a person who does not.
+#[test]
+fn settings_mean_the_same_whether_a_command_names_them_or_not() {
+    let folder = Folder::with_plans();
+    let whole = folder.path().join("plans/drctl.yaml").display().to_string();
+    let usual = folder.run(&["check"]);
+    assert_eq!(usual.0, 0, "{usual:?}");
+    let ca = folder.path().canonicalize().unwrap().join("global-bundle.pem").display().to_string();
+    for config in ["plans/drctl.yaml", "./plans/drctl.yaml", &whole] {
+        let (code, out, err) = folder.run(&["--config", config, "check"]);
+        assert_eq!((code, &out), (0, &usual.1), "{config}: {err}");
+        let said = err.split_whitespace().collect::<String>();
+        // The message about the missing certificates names the whole path, whatever the command.
+        assert!(said.contains(&ca) || !cfg!(feature = "postgres"), "{config}: {ca}: {err}");
+        folder.ok(&["--config", config, "status", "--sandbox"]);
+    }
+    assert!(!folder.path().join("plans/.drctl").exists(), "one journal");
+    // Settings in another folder start there.
+    let own = folder.path().join("own");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::rename(folder.path().join("plans"), own.join("plans")).unwrap();
+    std::fs::rename(own.join("plans/drctl.yaml"), own.join("drctl.yaml")).unwrap();
+    assert_eq!(folder.run(&["--config", "own/drctl.yaml", "check"]).1, usual.1);
+    // A fix that names a folder says which.
+    std::fs::rename(own.join("plans"), own.join("others")).unwrap();
+    let (code, _, err) = folder.run(&["--config", "own/drctl.yaml", "check"]);
+    let (plans, said) =
+        (own.canonicalize().unwrap().join("plans"), err.split_whitespace().collect::<String>());
+    let named = said.contains(&format!("therearenoplansin{}", plans.display()));
+    assert!(code == 2 && named && said.contains("without--config"), "{code} {err}");
+}

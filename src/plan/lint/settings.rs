@@ -100,7 +100,7 @@ impl About<'_> {
         (!named.is_empty()).then(|| {
             finding
                 .because("Amazon's own CAs sign the certificates of RDS and Aurora. No operating system includes these CAs, so every login by drctl would fail, starting with the SQL fence")
-                .fix("download https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem, and set in drctl.yaml: sql: {ca_file: global-bundle.pem}")
+                .fix("download https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem to the folder that has plans/, and set in drctl.yaml: sql: {ca_file: global-bundle.pem}")
         })
     }
 
