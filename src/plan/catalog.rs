@@ -285,9 +285,9 @@ pub const FINDINGS: &[Explanation] = &[
     ),
     e(
         "fence-not-prepared",
-        "A fence method lacks its settings.",
-        "A fence works in an outage only if you prepare it before.",
-        "Add `fence_group`, `admin` or `host`.",
+        "A fence method lacks its settings, or they belong to another region.",
+        "A fence works in an outage only if you prepare it before. A security group exists in one region only.",
+        "Add `fence_group`, `admin` or `host`, each for its own site.",
     ),
     e(
         "global-database-twice",

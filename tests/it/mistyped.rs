@@ -258,6 +258,14 @@ fn a_group_of_two_plans_is_an_error() {
     assert!(code == 0 && !said.contains("component-twice"), "{said}");
 }
 
+/// A fence with the group of another region would fail in the outage, and a rehearsal cannot know.
+#[test]
+fn a_security_group_of_another_region_is_an_error() {
+    let (code, said) = checked(&[("truststream", "fence_group: sg-0bbb", "fence_group: sg-0aaa")]);
+    let told = said.contains("fence-not-prepared") && said.contains("a security group belongs to one VPC");
+    assert!(code == 2 && told && said.contains("write its id as `fence_group` of us-west-2"), "{said}");
+}
+
 /// Text without a scheme may be the password itself.
 #[test]
 fn what_may_be_a_password_is_not_repeated() {

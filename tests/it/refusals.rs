@@ -39,8 +39,8 @@ components:
     fence: [security_group]
     at:
       west: {id: db-west, fence_group: sg-fence}
-      east: {id: db-east, fence_group: sg-fence}
-      north: {id: db-north, fence_group: sg-fence}
+      east: {id: db-east, fence_group: sg-fence-east}
+      north: {id: db-north, fence_group: sg-fence-north}
   app: {kind: aws.autoscaling, at: {west: {group: app-west, capacity_floor: 2}, east: {group: app-east, capacity_floor: 2}, north: {group: app-north, capacity_floor: 2}}}
   www:
     kind: aws.route53

@@ -1,10 +1,10 @@
 //! Findings about a database, whoever runs it: whether it can be fenced, verified and restored.
 
 use super::{Database, DatabaseAt};
-use crate::kinds::Lint;
 use crate::kinds::shared::fence::FenceMethod;
 use crate::kinds::shared::restore::Expect;
 use crate::kinds::shared::secret::lint_login;
+use crate::kinds::{Lint, Role};
 use crate::model::ids::SiteName;
 use crate::model::place::endpoint_parts;
 
@@ -12,6 +12,7 @@ impl Database {
     /// Finds what would go wrong with it. `add_fence` says how it gets a fence.
     pub fn lint(&self, of: &mut Lint<'_>, add_fence: &str) {
         self.lint_twins(of);
+        self.lint_groups(of);
         let name = of.name;
         if self.fence.is_empty() {
             of.warn(
@@ -78,6 +79,38 @@ impl Database {
                 "a failover would fence the server that it promotes",
                 "name a different server for each site, and give each site its own `region:`",
             );
+        }
+    }
+
+    /// One security group in two regions: at least one of the ids is that of another site.
+    fn lint_groups(&self, of: &mut Lint<'_>) {
+        let plan = of.plan;
+        let placed = |site: &SiteName, at: &DatabaseAt| {
+            Some((at.fence_group.clone()?, plan.site(site)?.region.clone()))
+        };
+        // Of the other components, those before this one, so that each pair is found once.
+        let mut known = Vec::new();
+        for (other, spec) in plan.components() {
+            if let Role::Store(database) = spec.role()
+                && other < of.name
+            {
+                let groups = database.at.iter().filter_map(|(site, at)| Some((placed(site, at)?, site)));
+                known.extend(groups.map(|(of, site)| (of, format!("`{other}` in {site}"))));
+            }
+        }
+        for (site, at) in &self.at {
+            let Some((group, region)) = placed(site, at) else { continue };
+            let other = known.iter().find(|((id, there), _)| *id == group && *there != region);
+            if let Some((_, other)) = other {
+                of.error(
+                    "fence-not-prepared",
+                    of.span,
+                    format!("`{}` cannot be fenced in {site}: {other}, in another region, has the same `fence_group` {group}", of.name),
+                    "a security group belongs to one VPC, so its id exists in one region only, and that fence would fail in the outage",
+                    &format!("create a group without rules in {region}, and write its id as `fence_group` of {site}; correct the other site if that one is wrong"),
+                );
+            }
+            known.push(((group, region), format!("`{}` in {site}", of.name)));
         }
     }
 

@@ -19,6 +19,9 @@ pub(super) fn lint(record: &Record, of: &mut Lint<'_>) {
             let wanted = match record.rtype.as_str() {
                 "A" if value.parse::<Ipv4Addr>().is_err() => "an IPv4 address, as in 192.0.2.10",
                 "AAAA" if value.parse::<Ipv6Addr>().is_err() => "an IPv6 address, as in 2001:db8::1",
+                "CNAME" if ends_in_number(value) => {
+                    "a name, as in www.shop.example; an address needs type A or AAAA"
+                }
                 "CNAME" if !DNS_NAME.fits(value) => "a name, as in www.shop.example",
                 "TXT" if !is_quoted(value) => {
                     "text in double quotes, each part of up to 255 characters, as in '\"v=spf1 -all\"'"
@@ -28,6 +31,12 @@ pub(super) fn lint(record: &Record, of: &mut Lint<'_>) {
             bad_value(of, record, value, wanted);
         }
     }
+}
+
+/// Whether it is an address or a mistyped one: no top-level domain is a number (RFC 3696, 2).
+fn ends_in_number(value: &str) -> bool {
+    let last = value.trim_end_matches('.').rsplit('.').next();
+    last.is_some_and(|label| !label.is_empty() && label.bytes().all(|b| b.is_ascii_digit()))
 }
 
 fn bad_value(of: &mut Lint<'_>, record: &Record, value: &str, wanted: &str) {
