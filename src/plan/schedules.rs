@@ -4,7 +4,9 @@ use serde::Deserialize;
 
 use super::windows::calendar;
 use crate::model::calendar::Calendar;
+use crate::model::document::Node;
 use crate::model::fault::Fault;
+use crate::model::finding::Finding;
 use crate::model::ids::{ComponentName, PlanName, SiteName};
 use crate::model::intent::Drill;
 use crate::model::schedule::{Definition, Schedule};
@@ -57,6 +59,20 @@ pub const SCHEDULE: Keys = Keys {
         opt("hold", Shape::Duration, "how long a live drill stays there; `watch:` of the plan if absent"),
     ],
 };
+
+/// The modes are those of `drctl drill` but one. Whoever knows that one learns how to run it.
+pub fn explain(tree: &Node, findings: &mut [Finding]) {
+    let schedules = tree.get("schedules").into_iter().flat_map(Node::entries);
+    let drills = schedules.filter_map(|(_, schedule)| schedule.get("drill"));
+    for drill in drills.filter(|drill| drill.text() == Some(Drill::Rehearsal.id())) {
+        for finding in findings.iter_mut().filter(|finding| finding.span == Some(drill.span)) {
+            "a schedule cannot hold `rehearsal`".clone_into(&mut finding.message);
+            "drctl serve runs tabletop, isolated and live drills".clone_into(&mut finding.cause);
+            "choose one of them, or let cron run drctl drill PLAN --mode rehearsal"
+                .clone_into(&mut finding.fix);
+        }
+    }
+}
 
 /// The values as written.
 #[derive(Debug, Deserialize)]

@@ -57,6 +57,17 @@ fn all_mistakes_in_settings_are_said_in_one_pass_with_their_places() {
     assert!(settings.authority.operators.contains_key("bob") && settings.policy.windows.len() == 1);
 }
 
+/// It is a mode of `drctl drill`, so the answer says where it works.
+#[test]
+fn a_schedule_that_is_to_rehearse_learns_how() {
+    let text = "schedules:\n  m: {plan: shop, drill: rehearsal, at: \"0 6 * * *\", zone: UTC}\n";
+    assert_eq!(read(text).1, ["2:26 a schedule cannot hold `rehearsal`"]);
+    let findings = Settings::read(Some(("drctl.yaml", text.as_bytes())), BTreeMap::new(), &[]).1;
+    assert!(findings[0].fix.contains("drctl drill PLAN --mode rehearsal"), "{findings:#?}");
+    let other = text.replace("rehearsal", "rehersal");
+    assert!(read(&other).1[0].contains("is not a valid drill"), "{:?}", read(&other).1);
+}
+
 #[test]
 fn mistakes_in_settings_hide_none_of_the_plans_and_make_none() {
     let folder = Folder::with_plans();

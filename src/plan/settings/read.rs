@@ -23,7 +23,7 @@ use crate::model::worst::worst_first;
 use crate::plan::notify::RawNotify;
 use crate::plan::policy::RawPolicy;
 use crate::plan::retention::{RawEvidence, Reports};
-use crate::plan::schedules::RawSchedule;
+use crate::plan::schedules::{RawSchedule, explain};
 use crate::plan::shapes::SETTINGS;
 use crate::plan::telemetry::RawTelemetry;
 
@@ -167,6 +167,7 @@ impl Settings {
         let tree = tree.unwrap_or_else(nothing);
         if tree.value != Value::Null {
             shape::validate(name, &tree, &SETTINGS, &mut findings);
+            explain(&tree, &mut findings);
         }
         let mut layers = Vec::new();
         for (variable, value) in variables {
