@@ -6,8 +6,9 @@ use super::steps::{Draft, all, step};
 use super::{Refusal, safety};
 use crate::inventory::Known;
 use crate::kinds::shared::capacity::{CapacityShare, Scales, Size};
-use crate::kinds::{Operation, Role};
+use crate::kinds::{Op as _, Operation, Role};
 use crate::model::ids::{ComponentName, StepId};
+use crate::model::plain::count;
 use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::record::action::Action;
@@ -33,6 +34,37 @@ pub fn scale_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<Ste
         }
         let id = draft.push(step);
         draft.ready.insert(component.name.clone(), vec![id]);
+    }
+}
+
+/// Tells what stays in service in the site that users leave on the way home: no step makes it smaller again. In the home site the capacity
+/// stays on purpose, and the return of a live drill still needs what its first move leaves.
+pub fn stays(draft: &mut Draft<'_>) {
+    let (input, Some(from)) = (draft.input, draft.from.clone()) else { return };
+    let (plan, request) = (input.plan, &input.request);
+    let leaves = from != request.to && request.to == plan.home.value;
+    if !leaves || request.drill.is_some() && !request.returns {
+        return;
+    }
+    for component in plan.components.values() {
+        let Role::Capacity(spec) = component.role() else { continue };
+        let Some(target) = spec.target(plan, &component.name, &from) else { continue };
+        let seen = input.estate.state(&target, input.now);
+        let Some(seen) = seen.value() else { continue };
+        let Some(now) = seen.capacity().filter(|now| now.in_service > 0) else { continue };
+        let smaller = Size { min: 0, desired: 0, max: now.size.max };
+        let calls = spec.scale(&target, seen, smaller, 0).map(|of| of.operation.calls()).unwrap_or_default();
+        let commands: Vec<_> =
+            calls.into_iter().filter(|call| call.mutates).map(|call| call.command).collect();
+        if commands.is_empty() {
+            continue;
+        }
+        let (what, unit) = (spec.name_in(&from).unwrap_or_default(), spec.unit());
+        draft.notes.push(format!(
+            "{what} in {from} keeps {} after the move, and costs money. If it is smaller in normal operation, set its size, for example to 0: {}",
+            count(now.in_service, unit),
+            commands.join("; ")
+        ));
     }
 }
 

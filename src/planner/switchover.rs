@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::buckets::compare_all;
-use super::capacity::scale_all;
+use super::capacity::{scale_all, stays};
 use super::databases::{self, Found, Store};
 use super::failover::guards;
 use super::steps::{Draft, all, step};
@@ -38,6 +38,7 @@ pub fn derive(draft: &mut Draft<'_>) {
     draft.evidence();
     ttl::lower_all(draft, &guards);
     scale_all(draft, &guards);
+    stays(draft);
     move_all(draft, &guards);
     compare_all(draft);
     redirect_all(draft, &guards);

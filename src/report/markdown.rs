@@ -129,7 +129,7 @@ The request IDs of the providers. A support case about a call needs them.
 {% endif %}{% endfor %}{% endif %}
 ## What will revert this
 
-A Terraform apply or a GitOps loop that does not know these changes will revert them. Update its configuration:
+{% if r.returns %}A Terraform apply or a GitOps loop will revert these changes where its configuration differs. Unless somebody updated it after the first move, it has the values from before the drill:{% else %}A Terraform apply or a GitOps loop that does not know these changes will revert them. Update its configuration:{% endif %}
 
 | resource | attribute | before | after |
 |---|---|---|---|

@@ -290,6 +290,19 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
 }
 
 impl RunReport {
+    /// What Terraform or GitOps makes of the changes, in words. Nobody knows whether people wrote the first move into a configuration.
+    pub fn reverts(&self) -> &'static str {
+        match (&self.returns, self.intent.as_str()) {
+            (Some(_), _) => {
+                "Terraform or GitOps will revert these changes where its configuration differs; unless you updated it, it has the values from before the drill"
+            }
+            (None, "failback") => {
+                "Terraform or GitOps will revert these changes where its configuration differs; unless you updated it, it has the values from before users left"
+            }
+            _ => "Terraform or GitOps will revert these changes unless you update their configuration",
+        }
+    }
+
     /// Collects the open items after the end from the other parts of the report.
     pub fn owe(&mut self, state: &RunState) {
         let parts =

@@ -348,3 +348,21 @@ fn the_status_of_an_abandoned_run_says_what_would_complete_the_move() {
         status.lines().find(|line| line.starts_with("  users ")).unwrap_or_else(|| panic!("{status}"));
     assert!(users.contains("a failover of truststream to us-east-1 would complete the move"), "{users}");
 }
+
+/// Nothing makes the other site smaller again, and Terraform still has the values from before a drill.
+#[test]
+fn a_return_names_what_keeps_its_size_and_what_needs_no_update() {
+    let folder = Folder::with_plans();
+    let stays = "truststream-nodes-dr in us-east-1 keeps 4 instances after the move";
+    let smaller = "aws autoscaling update-auto-scaling-group --region us-east-1 --auto-scaling-group-name truststream-nodes-dr --min-size 0 --desired-capacity 0";
+    let own = "it has the values from before";
+    let back = ["failback", "truststream", "--to", "us-west-2", "--yes", "--sandbox=after-failover"];
+    let screen = folder.ok(&back);
+    assert!(screen.contains(stays) && screen.contains(smaller), "{screen}");
+    assert!(screen.contains(&format!("{own} users left:")), "{screen}");
+    let drill = ["drill", "truststream", "--mode", "live", "--hold", "30m", "--yes", "--sandbox"];
+    let screen = folder.ok(&drill);
+    let (first, second) = screen.split_once("the return of run").unwrap_or_else(|| panic!("{screen}"));
+    assert!(!first.contains(stays) && first.contains("unless you update their configuration:"), "{first}");
+    assert!(second.contains(stays) && second.contains(&format!("{own} the drill:")), "{second}");
+}

@@ -560,7 +560,7 @@ fn changed(p: &Printer, report: &RunReport) {
     if report.changed.is_empty() {
         return;
     }
-    p.line("  Terraform or GitOps will revert these changes unless you update their configuration:");
+    p.line(&format!("  {}:", report.reverts()));
     for c in report.changed.iter().take(12) {
         p.line(&format!("    {} {}: {} -> {}", c.resource, c.attribute, c.before, c.after));
     }
