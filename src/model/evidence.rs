@@ -127,6 +127,10 @@ pub struct About {
     /// What people said and did during the run, with times and roles, in the order of the journal; absent in older bundles.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<String>,
+    /// Everything that people decided, in the order of time: statements, waivers, overrides, and steps that they skipped or did by hand;
+    /// absent in older bundles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<String>,
     /// Overridden approvals, in words.
     pub overrides: Vec<String>,
     /// The same, field by field.
@@ -217,6 +221,12 @@ pub struct Achieved {
     pub achieved_s: Option<f64>,
     /// The basis of the value.
     pub measured_how: Basis,
+    /// The half-width of the sampling error, in seconds; absent if there is none, and in older bundles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolution_s: Option<f64>,
+    /// The time that the value holds for, if it still grew; absent in older bundles.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<Timestamp>,
     /// The verdict on the objective; absent in older bundles.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,

@@ -317,28 +317,31 @@ impl DocumentContext<'_> {
             let loss = w.accept_loss_ms.map_or_else(String::new, |loss| format!(" (accepted loss: {loss})"));
             known("Waived", format!("{}{of} by {}: {}{loss}", w.rule, w.who, w.reason))
         });
+        waived.chain(self.became()).collect()
+    }
+
+    /// The results of waived fences, and losses against what people accepted.
+    fn became(&self) -> Vec<Field> {
         let owed = self.state.debts.keys();
         let fences = owed.filter_map(|c| Some((c, self.report.fence.components.get(c)?)));
         let fences = fences.map(|(c, text)| known("Fence", format!("{c} {text}")));
         let losses = self.report.stores.iter();
         let losses = losses.filter_map(|(c, store)| Some((c, store.rpo.accepted.as_ref()?)));
         let losses = losses.map(|(c, accepted)| known("Data loss", format!("{c} {}", accepted.text)));
-        waived.chain(fences).chain(losses).collect()
+        fences.chain(losses).collect()
     }
 
     fn post_incident(&self) -> Vec<Part> {
         let r = self.report;
         let at = |at: Option<Timestamp>| at.map(|at| at.to_string());
         let first = self.state.steps.iter().filter_map(|step| step.work.started_at).min();
-        let findings = r.overrides.iter().map(|over| known("Override", over.text.clone()));
-        let by_people = r.by_people.iter().map(|by| {
-            let label = if by.what == "skipped" { "Skipped" } else { "Done by hand" };
-            known(label, by.text.clone())
-        });
-        let said = r.said.iter().map(|said| {
-            let roles = said.roles.join(", ");
-            let roles = if roles.is_empty() { roles } else { format!(" ({roles})") };
-            known("Statement", format!("{}: {}{roles} {}", said.at, said.who, said.text))
+        let decided = r.decisions.iter().map(|decision| {
+            let label = match decision.what.as_str() {
+                "Step skipped" => "Skipped",
+                what if what.starts_with("Step ") => "Done by hand",
+                what => what,
+            };
+            known(label, format!("{}: {}", decision.at, decision.text))
         });
         let stops = r.stops.iter().map(|stop| {
             let decided = stop.decision.map_or("nobody decided".to_owned(), |d| format!("decided to {d}"));
@@ -369,10 +372,9 @@ impl DocumentContext<'_> {
             ),
             part(
                 "What people decided",
-                said.chain(findings)
-                    .chain(self.waived())
+                decided
+                    .chain(self.became())
                     .chain(stops)
-                    .chain(by_people)
                     .chain([known("Asked for by", r.requester.to_string())])
                     .collect(),
             ),

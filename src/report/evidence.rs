@@ -17,7 +17,7 @@ use crate::record::runbook::Step;
 use crate::report::measured::Measured;
 use crate::report::overrides::Override;
 use crate::report::summary::RunReport;
-use crate::report::{said, words};
+use crate::report::{decisions, said, words};
 use crate::run::state::Status;
 use crate::run::{RunState, approval};
 
@@ -146,6 +146,7 @@ fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
         requester: said(&created.requester, format!("{} to {}", report.intent, report.to)),
         approvals: report.approvals.iter().map(|a| said(&a.who, a.step.clone())).collect(),
         statements: report.said.iter().map(said::Said::words).collect(),
+        decisions: report.decisions.iter().map(decisions::Decision::words).collect(),
         overrides: report.overrides.iter().map(|o| o.text.clone()).collect(),
         overridden: report.overrides.iter().map(overridden).collect(),
         waivers: report.waivers.iter().map(waived).collect(),
@@ -172,6 +173,8 @@ fn achieved(of: &Measured) -> Achieved {
         objective_s: of.objective_s,
         achieved_s: of.achieved_s,
         measured_how: of.basis,
+        resolution_s: (of.resolution_s > 0.0).then_some(of.resolution_s),
+        as_of: of.as_of,
         verdict: Some(of.verdict),
         accepted_s: of.accepted.as_ref().map(|accepted| accepted.accepted_s),
         component: of.component.clone(),

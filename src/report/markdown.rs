@@ -94,12 +94,9 @@ Removed: `{{ (x.destroyed.folder) | code }}`{% if x.destroyed.files %}, {{ x.des
 - {{ remark }}{% endfor %}
 {% endfor %}
 ## What people decided
-{% for s in r.said %}
-- {{ s.at }}: {{ s.who.who }}{% if s.roles %} ({{ s.roles | join(', ') }}){% endif %}{% if not s.who.signature %} (unsigned){% endif %} {{ s.text }}{% endfor %}{% for w in r.waivers %}
-- `{{ (w.rule) | code }}`{% if w.component %} for {{ w.component }}{% endif %}, by {{ w.who.who }}: {{ w.reason }}{% if w.accept_loss_ms %} (accepted loss: {{ w.accept_loss_ms | span_ms }}){% endif %}{% endfor %}{% for o in r.overrides %}
-- **Override**: {{ o.text }}{% endfor %}{% for s in r.by_people %}
-- **Step {{ s.what }}**: {{ s.text }}{% endfor %}{% if not r.waivers and not r.said and not r.overrides and not r.by_people %}
-None.{% endif %}
+{% for d in r.decisions %}
+- {{ d.at }}: {% if d.what != 'Statement' %}**{{ d.what }}**: {% endif %}{{ d.text }}{% else %}
+None.{% endfor %}
 
 {% if r.stops %}## Stops
 {% for s in r.stops %}

@@ -5,6 +5,7 @@ pub mod attainment;
 pub mod buckets;
 pub mod changes;
 pub mod compliance;
+pub mod decisions;
 pub mod documents;
 pub mod duties;
 pub mod evidence;

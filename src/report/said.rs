@@ -24,9 +24,14 @@ pub struct Said {
 impl Said {
     /// In one line.
     pub fn words(&self) -> String {
+        format!("{}: {}", self.at, self.told())
+    }
+
+    /// The same without the time.
+    pub fn told(&self) -> String {
         let roles =
             if self.roles.is_empty() { String::new() } else { format!(" ({})", self.roles.join(", ")) };
-        format!("{}: {}{roles} {}", self.at, self.who, self.text)
+        format!("{}{roles} {}", self.who, self.text)
     }
 }
 

@@ -12,7 +12,7 @@ use super::fences::{self, Fence};
 use super::measured::Measured;
 use super::restore::{Restored, restored};
 use super::steps::{self, StepReport};
-use super::{afterwards, duties, measured, outcomes, overrides, said, steered};
+use super::{afterwards, decisions, duties, measured, outcomes, overrides, said, steered};
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::kinds::{Fact, Operation};
@@ -91,6 +91,8 @@ pub struct RunReport {
     pub overrides: Vec<overrides::Override>,
     /// Steps that people skipped, or did by hand.
     pub by_people: Vec<steered::ByPeople>,
+    /// All of this in the order of time: statements, waivers, overrides, and steps that people skipped or did by hand.
+    pub decisions: Vec<decisions::Decision>,
     /// Steps at which the run stopped, and the decision about each.
     pub stops: Vec<duties::Stop>,
     /// The duties of people after it.
@@ -265,6 +267,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         approvals: approvals(state),
         overrides: overrides::of(state, now),
         by_people: steered::of(state),
+        decisions: Vec::new(),
         stops: duties::stops(state),
         duties: duties::of_people(state, now),
         debts: Vec::new(),
@@ -286,6 +289,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         error: error(state),
     };
     report.owe(state);
+    report.decisions = decisions::of(state, &report);
     report
 }
 

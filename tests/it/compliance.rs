@@ -515,6 +515,9 @@ fn a_step_that_a_person_skipped_is_in_every_form() {
     let only = skipped.next().unwrap_or_else(|| panic!("{report:#}"));
     assert_eq!((&only["section"], &only["weight"]), (&"approvals".into(), &"warning".into()), "{only:#}");
     assert!(asked("md").contains("| Steps that people skipped, or only claimed to be done | 1 |"));
+    folder.ok(&["evidence", "export", &run, "--out", "b.tar", "--sandbox"]);
+    let told = folder.ok(&["evidence", "verify", "b.tar", "--sandbox"]);
+    assert!(told.contains("Z: Step skipped: scale.nodes skipped by ") && of(&told), "{told}");
 }
 
 #[test]

@@ -25,6 +25,7 @@ use crate::model::ledger::Why;
 use crate::model::measure::Basis;
 use crate::model::plain::count;
 use crate::model::sink::Receipt;
+use crate::model::time::span;
 use crate::report::measured::{Accepted, promised, shown};
 
 /// Lists, writes and verifies bundles.
@@ -437,6 +438,11 @@ fn told(manifest: &Manifest) -> Vec<String> {
         // An approval alone does not say whether others are missing, late or against it.
         lines.push(format!("approved by {}; in all: {}", approved.join(", "), manifest.approver));
     }
+    if !about.decisions.is_empty() {
+        lines.extend(about.decisions.iter().cloned());
+        return lines;
+    }
+    // An older bundle has them one kind after the other.
     lines.extend(about.statements.iter().cloned());
     lines.extend(about.overrides.iter().map(|o| format!("OVERRIDE: {o}")));
     lines.extend(about.waivers.iter().map(|w| format!("WAIVED: {w}")));
@@ -456,7 +462,11 @@ fn figure(of: &Achieved) -> String {
     let verdict = of.verdict.map_or_else(String::new, |verdict| format!(": {}", verdict.words()));
     let accepted = of.accepted_s.map(|most| Accepted::of(most, of.achieved_s, of.measured_how).text);
     let accepted = accepted.map_or_else(String::new, |text| format!("; {text}"));
-    format!("{achieved} ({how}), objective {promised}{verdict}{accepted}")
+    let measured = of.resolution_s.filter(|_| of.measured_how == Basis::Measured);
+    let within = measured.map_or_else(String::new, |s| format!(" ± {}", span(s)));
+    let as_of =
+        of.as_of.filter(|_| of.achieved_s.is_some()).map_or_else(String::new, |at| format!(", as of {at}"));
+    format!("{achieved}{within} ({how}){as_of}, objective {promised}{verdict}{accepted}")
 }
 
 fn document(verdict: &Verdict) -> serde_json::Value {

@@ -303,6 +303,10 @@ fn without_words(mut manifest: Manifest) -> Manifest {
     about.renders = RENDERS;
     about.overrides.iter_mut().chain(&mut about.waivers).for_each(String::clear);
     about.statements.clear();
+    about.decisions.clear();
+    for figure in std::iter::once(&mut about.rto).chain(about.rpo.values_mut()) {
+        (figure.resolution_s, figure.as_of) = (None, None);
+    }
     about.files.retain(|file| WRITTEN.contains(&file.path.as_str()));
     manifest
 }
