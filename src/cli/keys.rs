@@ -246,7 +246,9 @@ pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, Cl
         return Ok(key);
     }
     let asked = format!("passphrase of {}: ", path.display());
-    let passphrase = passphrase(passphrase_file, &asked)?;
+    let otherwise =
+        "set DRCTL_KEY_PASSPHRASE_FILE, or let ssh-agent hold the key and name the public key (.pub)";
+    let passphrase = passphrase(passphrase_file, &asked, otherwise)?;
     key.decrypt(passphrase.as_bytes()).map_err(|_| unusable(path, &"the passphrase is wrong"))
 }
 
@@ -271,11 +273,11 @@ fn known(passphrase: &str) -> String {
     passphrase.to_owned()
 }
 
-/// A passphrase from a file, or from the person at the terminal.
+/// A passphrase from a file, or from the person at the terminal. `otherwise` says what to do without either.
 ///
 /// # Errors
 /// If there is neither.
-pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
+pub fn passphrase(file: Option<&str>, asked: &str, otherwise: &str) -> Result<String, CliError> {
     if let Some(file) = file {
         let path = environment::expand(file);
         let file = files::open(&path, Use::Passphrase)?;
@@ -284,10 +286,7 @@ pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
         return Ok(known(text.trim_end_matches(['\n', '\r'])));
     }
     printer::asking(|| rpassword::prompt_password(asked)).map(|text| known(&text)).map_err(|e| {
-        CliError::usage_fix(
-            format!("no passphrase, and no terminal to ask for one ({e})"),
-            "set DRCTL_KEY_PASSPHRASE_FILE, or let ssh-agent hold the key and name the public key (.pub)",
-        )
+        CliError::usage_fix(format!("no passphrase, and no terminal to ask for one ({e})"), otherwise)
     })
 }
 

@@ -95,6 +95,17 @@ pub const fn req(key: &'static str, shape: Shape, doc: &'static str) -> Field {
 
 /// Validates `node` against `record` and adds the faults to `findings`.
 pub fn validate(file: &str, node: &Node, record: &'static Keys, findings: &mut Vec<Finding>) {
+    if node.value == Value::Null {
+        let finding = Finding::error(
+            "plan-wrong-type",
+            file,
+            Some(node.span),
+            "the file is empty, or has only comments",
+        )
+        .because(format!("it has none of the keys of `{}`", record.name))
+        .fix("write them, or remove the file; drctl init NAME writes a first plan");
+        return findings.push(finding);
+    }
     Walk { file, findings }.record(node, record);
 }
 
@@ -165,7 +176,7 @@ impl Walk<'_> {
             (Shape::Name, Value::Text(text)) => self.name(text, node.span, what),
             (Shape::Duration, Value::Text(text)) => {
                 if let Err(e) = Dur::parse(text) {
-                    self.unit(node, what, &e, "write, for example, 60s, 15m or 2h");
+                    self.duration(node, what, text, &e);
                 }
             }
             (Shape::Duration, Value::Int(n)) => {
@@ -325,7 +336,7 @@ impl Walk<'_> {
 
     fn record(&mut self, node: &Node, record: &'static Keys) {
         let Value::Map(entries) = &node.value else {
-            return self.wrong(node, record.name, "a mapping");
+            return self.no_mapping(node, record);
         };
         for (key, value) in entries {
             match record.fields.iter().find(|f| f.key == key.text) {
@@ -454,6 +465,33 @@ impl Walk<'_> {
             .because(cause)
             .fix(fix),
         );
+    }
+
+    /// Text that is no duration: without a unit, or with one that drctl does not know.
+    fn duration(&mut self, node: &Node, what: &str, text: &str, cause: &str) {
+        let fix = "write, for example, 60s, 15m or 2h";
+        if is_number(text) {
+            return self.unit(node, what, cause, fix);
+        }
+        let message = format!("`{what}` is not a duration that drctl can read");
+        let finding = Finding::error("plan-wrong-unit", self.file, Some(node.span), message);
+        self.push(finding.because(cause).fix(fix));
+    }
+
+    /// A value in the place of a mapping with known keys. The fix shows what to write around it.
+    fn no_mapping(&mut self, node: &Node, record: &Keys) {
+        let required = record.fields.iter().filter(|field| field.required).map(|field| field.key);
+        let keys: Vec<_> = match required.collect::<Vec<_>>() {
+            none if none.is_empty() => record.fields.iter().map(|field| field.key).collect(),
+            required => required,
+        };
+        let fix = match keys.as_slice() {
+            [one] => format!("write a mapping, as in {{{one}: ..}}"),
+            some => format!("write a mapping with its keys: {}", some.join(", ")),
+        };
+        let message = format!("`{}` is {}, but must be a mapping", record.name, node.kind());
+        let finding = Finding::error("plan-wrong-type", self.file, Some(node.span), message);
+        self.push(finding.because("the value has a different type than the key needs").fix(fix));
     }
 
     fn wrong(&mut self, node: &Node, what: &str, wanted: &str) {

@@ -258,6 +258,25 @@ fn a_group_of_two_plans_is_an_error() {
     assert!(code == 0 && !said.contains("component-twice"), "{said}");
 }
 
+/// The fix helps with what was typed, and a typing error makes no other finding.
+#[test]
+fn a_fix_says_what_to_write() {
+    let (code, said) = checked(&[("truststream", "watch: {for: 2h}", "watch: 2h")]);
+    assert!(code == 2 && said.contains("write a mapping, as in {for: ..}"), "{said}");
+    let (code, said) = checked(&[("truststream", "watch: {for: 2h}", "watch: {for: 10min}")]);
+    assert!(code == 2 && said.contains("`for` is not a duration that drctl can read"), "{said}");
+    assert!(!said.contains("needs a value with a unit"), "{said}");
+    let (code, said) = checked(&[("truststream", "watch: {for: 2h}", "watch: {for: \"10\"}")]);
+    assert!(code == 2 && said.contains("`for` needs a value with a unit"), "{said}");
+    let (code, said) = checked(&[("truststream", "home: us-west-2", "home: us-west-22")]);
+    assert!(code == 2 && said.contains("did you mean `us-west-2`?"), "{said}");
+    assert!(!said.contains("no-capacity-floor"), "{said}");
+    let folder = Folder::with_plans();
+    std::fs::write(folder.path().join("plans/empty.yaml"), "# later\n").unwrap();
+    let (code, out, err) = folder.run(&["check", "--output", "json"]);
+    assert!(code == 2 && out.contains("the file is empty, or has only comments"), "{out}{err}");
+}
+
 /// A fence with the group of another region would fail in the outage, and a rehearsal cannot know.
 #[test]
 fn a_security_group_of_another_region_is_an_error() {

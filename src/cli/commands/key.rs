@@ -39,8 +39,9 @@ pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, Cli
 
 /// A passphrase for a new key. It is entered twice, because a typing error would make the key unusable.
 fn chosen(file: Option<&str>) -> Result<String, CliError> {
-    let first = keys::passphrase(file, "passphrase for the new key: ")?;
-    if file.is_none() && keys::passphrase(None, "again: ")? != first {
+    let otherwise = "name a file that has it with --passphrase-file FILE, or use --no-passphrase";
+    let first = keys::passphrase(file, "passphrase for the new key: ", otherwise)?;
+    if file.is_none() && keys::passphrase(None, "again: ", otherwise)? != first {
         return Err(CliError::usage_fix("the two passphrases differ", "try again"));
     }
     if first.is_empty() {

@@ -13,8 +13,10 @@ pub(in crate::kinds) fn lint(spec: &dyn Scales, of: &mut Lint<'_>) {
     lint_twins(spec, of);
     let (plan, rto) = (of.plan, of.plan.objectives().rto_ms);
     let mut longest = Dur::ZERO;
+    // If `home:` names no site, any of them may be meant.
+    let has_home = plan.site(plan.home()).is_some();
     for (site, share) in spec.shares() {
-        if rto <= HURRIED && share.floor.is_none() && site != plan.home() {
+        if rto <= HURRIED && share.floor.is_none() && has_home && site != plan.home() {
             of.warn(
                 "no-capacity-floor",
                 of.span,

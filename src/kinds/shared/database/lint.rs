@@ -146,7 +146,9 @@ impl Database {
 
     fn lint_fence(&self, site: &SiteName, at: &DatabaseAt, of: &mut Lint<'_>) {
         let needs_group = self.fence.contains(&FenceMethod::SecurityGroup) && at.fence_group.is_none();
-        let needs_admin = self.fence.iter().any(|m| m.by_sql()) && at.admin.is_none();
+        // A server of one's own needs it in any case, and validation says so.
+        let managed = self.engine.is_managed();
+        let needs_admin = managed && self.fence.iter().any(|m| m.by_sql()) && at.admin.is_none();
         let needs_host = self.fence.iter().any(|m| m.needs_host()) && at.host.is_none();
         if !(needs_group || needs_admin || needs_host) {
             return;
