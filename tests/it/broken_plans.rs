@@ -151,6 +151,17 @@ fn a_server_of_ones_own_without_its_host_is_said() {
     assert_eq!(of(host, ""), "`db` has no `host:` in east");
 }
 
+/// Such a server needs the login for more than the fence, so no fix offers to do without.
+#[test]
+fn a_server_of_ones_own_without_its_login_is_said_once() {
+    let text = "plan: orders\nobjectives: {rto: 15m, rpo: 5m}\nsites: {west: {cloud: none}, east: {cloud: none}}\nhome: west\ncomponents:\n  db:\n    kind: postgres\n    fence: [sql]\n    at:\n      west: {endpoint: \"db:5432/app\"}\n      east: {endpoint: \"db-east:5432/app\", admin: {secret: \"file:a\"}}\nprobes:\n  - {name: public, role: public, http: \"https://orders.example/health\"}\n";
+    let found = check("orders", text.as_bytes(), &complete()).findings;
+    let errors: Vec<_> =
+        found.iter().filter(|f| f.severity == drctl::model::finding::Severity::Error).collect();
+    assert!(matches!(errors.as_slice(), [one] if one.message.ends_with("has no `admin`")), "{errors:#?}");
+    assert!(!found.iter().any(|f| f.fix.contains("remove that method")), "{found:#?}");
+}
+
 #[cfg(feature = "postgres")]
 #[test]
 fn certificates_that_cannot_be_read_are_said_before_the_day() {
