@@ -369,3 +369,40 @@ fn a_return_names_what_keeps_its_size_and_what_needs_no_update() {
     assert!(!first.contains(stays) && first.contains("unless you update their configuration:"), "{first}");
     assert!(second.contains(stays) && second.contains(&format!("{own} the drill:")), "{second}");
 }
+
+/// Whoever skips a step decides that users are served with less: who, when, why, and what carries the load.
+#[test]
+fn a_step_that_a_person_skipped_is_in_every_form() {
+    let folder = Folder::with_plans();
+    let (code, out, _) = folder.run(&[
+        "failover",
+        "truststream",
+        "--sandbox=capacity-short",
+        "--to",
+        "us-east-1",
+        "--yes",
+        "--output",
+        "json",
+    ]);
+    assert_eq!(code, 1, "it stops at scale.nodes: {out}");
+    let run = json(&out)["run_id"].as_str().unwrap().to_owned();
+    folder.ok(&["runs", "skip", &run, "scale.nodes", "--reason", "half has to do", "--sandbox"]);
+    let (_, screen, err) = folder.run(&["runs", "resume", &run, "--sandbox"]);
+    let of = |text: &str| text.contains("half has to do; 2 of 4 in service at 2026-01-01T");
+    assert!(of(&screen), "{screen}{err}");
+    let asked = |format: &str| folder.ok(&["report", "compliance", "--sandbox", "--format", format]);
+    for format in ["json", "md", "html", "csv"] {
+        let text = asked(format);
+        assert!(text.contains("step scale.nodes skipped by ") && of(&text), "{format}: {text}");
+    }
+    let report = json(&asked("json"));
+    assert_eq!(report["totals"]["steps_without_proof"], 1, "{:#}", report["totals"]);
+    let findings = report["findings"].as_array().unwrap().iter();
+    let mut skipped = findings.filter(|f| f["text"].as_str().unwrap().starts_with("step scale.nodes"));
+    let only = skipped.next().unwrap_or_else(|| panic!("{report:#}"));
+    assert_eq!((&only["section"], &only["weight"]), (&"approvals".into(), &"warning".into()), "{only:#}");
+    assert!(asked("md").contains("| Steps that people skipped, or only claimed to be done | 1 |"));
+    folder.ok(&["evidence", "export", &run, "--out", "b.tar", "--sandbox"]);
+    let told = folder.ok(&["evidence", "verify", "b.tar", "--sandbox"]);
+    assert!(told.contains("Z: Step skipped: scale.nodes skipped by ") && of(&told), "{told}");
+}
