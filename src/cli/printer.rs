@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::ValueEnum;
 use indicatif::ProgressBar;
+use rustix::termios::QueueSelector;
 
 use super::whereabouts::{USUAL, Whereabouts};
 use super::{environment, wrap};
@@ -29,16 +30,28 @@ fn above<T>(write: impl FnOnce() -> T) -> T {
     }
 }
 
-/// Asks a question. The status line, which would overwrite the question, is off until the answer. Other output does not wait for the
-/// answer.
+/// Asks a question. The status line, which would overwrite the question, is off until the answer. Keys that were pressed before the
+/// question do not answer it. Other output does not wait for the answer.
 pub fn asking<T>(ask: impl FnOnce() -> T) -> T {
     let bar = LIVE.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let ask = || {
+        discard_typed();
+        ask()
+    };
     let answer = match &bar {
         Some(bar) => bar.suspend(ask),
         None => ask(),
     };
     at_the_bottom(bar);
     answer
+}
+
+/// Discards what was typed at the terminal so far. Input from a file or a pipe was prepared for the questions, so it stays.
+fn discard_typed() {
+    let stdin = std::io::stdin();
+    if stdin.is_terminal() {
+        let _ = rustix::termios::tcflush(stdin, QueueSelector::IFlush);
+    }
 }
 
 /// The number of columns of a terminal; 0 if there is none.
@@ -224,6 +237,9 @@ impl Printer {
             let _ = std::io::stderr().flush();
             let mut answer = String::new();
             std::io::stdin().read_line(&mut answer).ok()?;
+            if !answer.ends_with('\n') {
+                let _ = writeln!(std::io::stderr());
+            }
             Some(answer.trim().to_owned())
         })
     }

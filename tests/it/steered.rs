@@ -1,9 +1,10 @@
 //! Messages for people who control a run: the options after a stop, questions before irreversible actions, and suitable commands.
 
 use std::fs::Permissions;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use drctl::model::duty::Decision;
 use drctl::model::plain::count;
@@ -16,10 +17,11 @@ use crate::cli::{Folder, finish, json};
 use crate::policy::{asked, by, truststream};
 use crate::resume::events;
 use crate::rig::{self, Rig};
+use crate::terminals::{self, Typed};
 
 const START: &[&str] = &["failover", "truststream", "--to", "us-east-1", "--yes"];
 
-/// The same command at a terminal, with this input.
+/// The same command at a terminal, with this answer to its question.
 pub fn at_a_terminal(folder: &Folder, key: Option<&str>, args: &[&str], typed: &str) -> (i32, String) {
     let words: Vec<String> = args.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''"))).collect();
     let line = format!("'{}' {}", env!("CARGO_BIN_EXE_drctl"), words.join(" "));
@@ -29,10 +31,8 @@ pub fn at_a_terminal(folder: &Folder, key: Option<&str>, args: &[&str], typed: &
     if let Some(key) = key {
         command.env("DRCTL_KEY", key);
     }
-    let mut child =
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(format!("{typed}\n").as_bytes()).unwrap();
-    let (code, out, _) = finish(child.wait_with_output().unwrap());
+    let answer = Some(("[y/N]", Duration::ZERO, typed));
+    let (code, out) = terminals::typed_at(&mut command, Typed { answer, ahead: "" });
     (code, out.replace('\r', ""))
 }
 

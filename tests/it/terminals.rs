@@ -11,33 +11,57 @@ use crate::cli::Folder;
 /// The question for a site's name.
 const QUESTION: &str = "Type the name of the target site of truststream:";
 
-/// Runs a command on a terminal of this width, with this input after the question. Returns the raw output.
-fn seen(folder: &Folder, columns: usize, args: &str, typed: &str) -> String {
-    let line = format!("stty cols {columns} rows 50; exec '{}' {args}", env!("CARGO_BIN_EXE_drctl"));
-    let mut command = Command::new("script");
-    command.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).env_clear().env("NO_COLOR", "1");
-    command.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("AWS_EC2_METADATA_DISABLED", "true");
+/// What a person types at a terminal.
+#[derive(Clone, Copy, Default)]
+pub struct Typed<'a> {
+    /// Before anything is shown.
+    pub ahead: &'a str,
+    /// Once this question is shown, and after this time: the answer.
+    pub answer: Option<(&'a str, Duration, &'a str)>,
+}
+
+/// Runs a command in a terminal. Returns the exit code and the raw output.
+pub fn typed_at(command: &mut Command, typed: Typed<'_>) -> (i32, String) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = child.stdout.take().unwrap();
+    stdin.write_all(typed.ahead.as_bytes()).unwrap();
     let mut out = Vec::new();
     let mut some = [0; 4096];
-    let mut unanswered = !typed.is_empty();
+    let mut unanswered = typed.answer;
     loop {
         let count = stdout.read(&mut some).unwrap();
         if count == 0 {
             break;
         }
         out.extend_from_slice(&some[..count]);
-        if unanswered && String::from_utf8_lossy(&out).contains(QUESTION) {
-            // A person takes a while to answer; a status line would have been redrawn by then.
-            std::thread::sleep(Duration::from_millis(1_500));
-            stdin.write_all(format!("{typed}\n").as_bytes()).unwrap();
-            unanswered = false;
+        if let Some((question, after, answer)) = unanswered
+            && String::from_utf8_lossy(&out).contains(question)
+        {
+            std::thread::sleep(after);
+            stdin.write_all(format!("{answer}\n").as_bytes()).unwrap();
+            unanswered = None;
         }
     }
-    child.wait().unwrap();
-    String::from_utf8_lossy(&out).replace('\r', "\n")
+    let status = child.wait().unwrap();
+    (status.code().unwrap_or(-1), String::from_utf8_lossy(&out).into_owned())
+}
+
+/// drctl with these arguments in a terminal of this width.
+fn in_a_terminal(folder: &Folder, columns: usize, args: &str) -> Command {
+    let line = format!("stty cols {columns} rows 50; exec '{}' {args}", env!("CARGO_BIN_EXE_drctl"));
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).current_dir(folder.path()).env_clear().env("NO_COLOR", "1");
+    command.env("PATH", "/usr/bin:/bin").env("TERM", "xterm").env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+/// Runs a command on a terminal of this width, with this input after the question. Returns the raw output.
+fn seen(folder: &Folder, columns: usize, args: &str, typed: &str) -> String {
+    // A person takes a while to answer; a status line would have been redrawn by then.
+    let answer = (!typed.is_empty()).then_some((QUESTION, Duration::from_millis(1_500), typed));
+    let (_, out) = typed_at(&mut in_a_terminal(folder, columns, args), Typed { answer, ahead: "" });
+    out.replace('\r', "\n")
 }
 
 const PACED: &str = "failover truststream --to us-east-1 --sandbox=region-lost --pace 1000";
@@ -57,6 +81,18 @@ fn nothing_is_drawn_over_a_question() {
     // Nor is any line of the runbook written after it.
     let behind = |line: &&str| line.contains("observing the estate") && line.contains("runbook");
     assert_eq!(before.lines().find(behind), None);
+}
+
+/// Nobody confirms a runbook that was not shown yet.
+#[test]
+fn what_is_typed_before_a_question_does_not_answer_it() {
+    let folder = Folder::with_plans();
+    let answer = Some((QUESTION, Duration::from_millis(500), "nowhere"));
+    let typed = Typed { ahead: "us-east-1\nus-east-1\n", answer };
+    let (code, shown) = typed_at(&mut in_a_terminal(&folder, 200, PACED), typed);
+    let words = "not confirmed: `nowhere` was typed and `us-east-1` was asked for; nothing was done";
+    assert!(code == 2 && shown.contains(words), "{code} {shown}");
+    assert!(!shown.contains(" created, runbook "), "the run started: {shown}");
 }
 
 #[test]
