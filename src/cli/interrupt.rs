@@ -1,19 +1,38 @@
-//! Ctrl-C: the first pauses at a safe point, the second exits at once. After both, the run can be resumed.
+//! Ctrl-C: the first pauses at a safe point, the second exits at once and prints what is left to continue. After both, the run can be
+//! resumed.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::time::Duration;
 
 use futures_util::future::{Either, select};
 
 use super::error::CliError;
-use super::exit;
+use super::{exit, printer};
 use crate::adapters::process;
+use crate::model::ids::RunId;
 use crate::model::time::Dur;
 use crate::world::World;
 
 /// How often an observation checks for an interrupt.
 const LOOK: Dur = Dur(200);
+
+/// How long the end of the process waits for a terminal that does not take its last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// What to print about each run of this process if it ends at once.
+static PARTING: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+
+/// Sets what a second Ctrl-C prints about a run; `None` if nothing is left to continue.
+pub fn parting(run: &RunId, words: Option<String>) {
+    let mut all = PARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    match words {
+        Some(words) => all.insert(run.to_string(), words),
+        None => all.remove(run.as_str()),
+    };
+}
 
 /// The number of interrupts.
 #[derive(Clone, Debug, Default)]
@@ -101,6 +120,24 @@ impl Interrupts {
     }
 }
 
+/// Prints what is left to continue. The thread that writes may hang at its terminal, and the process ends without it.
+fn say_what_is_left() {
+    let runs: Vec<String> =
+        PARTING.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+    let lines: Vec<String> = match runs.as_slice() {
+        [] => vec!["stopped at once".to_owned()],
+        runs => runs.iter().map(|run| format!("STOPPED at once: {run}")).collect(),
+    };
+    let (done, written) = mpsc::channel();
+    let write = move || {
+        lines.iter().for_each(|line| printer::last_line(line));
+        let _ = done.send(());
+    };
+    if std::thread::Builder::new().name("last lines".to_owned()).spawn(write).is_ok() {
+        let _ = written.recv_timeout(LAST_LINES);
+    }
+}
+
 /// The journal has everything that was done, so exiting here loses nothing.
 #[expect(
     clippy::exit,
@@ -109,5 +146,6 @@ impl Interrupts {
 )]
 fn leave() {
     process::end_all();
+    say_what_is_left();
     std::process::exit(exit::INTERRUPTED.into());
 }

@@ -256,6 +256,15 @@ impl Printer {
     }
 }
 
+/// Writes one of the last lines of a process that ends at once. It waits for nothing that the rest of the process holds, so it clears the
+/// status line itself.
+pub fn last_line(text: &str) {
+    let mut err = std::io::stderr();
+    let clear = if err.is_terminal() { "\r\u{1b}[2K" } else { "" };
+    let text = wrap::lines(&plain::terminal(&plain::line(text), Colours::None), columns());
+    let _ = writeln!(err, "{clear}{text}");
+}
+
 /// Writes an error, the help or the version of the argument parser. It repeats what was typed, as one line without effect.
 pub fn of_clap(error: &clap::Error) {
     let as_words = |text: String| {

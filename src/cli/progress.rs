@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 mod facts;
 mod live;
 mod long;
+mod parting;
 mod turns;
 
 use live::{Live, Part};
 
 use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, columns};
-use super::wrap;
+use super::{interrupt, wrap};
 use crate::executor::View;
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, StepId};
@@ -38,6 +39,10 @@ pub struct Progress {
     served: Cell<bool>,
     waiting: RefCell<BTreeMap<String, String>>,
     label: String,
+    /// Whether this process drives the run, and does not only show it.
+    drives: bool,
+    /// Whether users are served, in the words of a second Ctrl-C.
+    users: Cell<&'static str>,
     history: History,
     late: RefCell<BTreeMap<StepId, Late>>,
     /// The steps for which the ways around them were printed.
@@ -60,16 +65,27 @@ impl Progress {
             served: Cell::new(false),
             waiting: RefCell::default(),
             label: format!("{plan}: "),
+            drives: false,
+            users: Cell::new(""),
             history: History::default(),
             late: RefCell::default(),
             long: RefCell::default(),
         }
     }
 
-    /// The same, with the durations of earlier runs.
+    /// The same for a run that this process drives, with the durations of earlier runs.
     #[must_use]
     pub fn knowing(self, history: History) -> Self {
-        Self { history, ..self }
+        Self { history, drives: true, ..self }
+    }
+
+    /// Keeps what a second Ctrl-C prints, which has no time to ask.
+    fn keep_parting(&self, event: &Event, state: &RunState) {
+        if let Some(users) = parting::users(event, state) {
+            self.users.set(users);
+        }
+        let words = parting::words(self.users.get(), state).map(|words| self.printer.commands(&words));
+        interrupt::parting(&state.created.run, words);
     }
 
     /// Prints once that a step takes longer than expected, with the ways around it; once that it takes longer than usual; and once that it
@@ -317,6 +333,9 @@ fn eta(state: &RunState, now: Timestamp) -> Option<Dur> {
 
 impl View for Progress {
     fn event(&self, event: &Event, state: &RunState) {
+        if self.drives {
+            self.keep_parting(event, state);
+        }
         match self.printer.format {
             Format::Jsonl => self.printer.line(&serde_json::to_string(event).unwrap_or_default()),
             Format::Json => {}

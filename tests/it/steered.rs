@@ -31,8 +31,9 @@ pub fn at_a_terminal(folder: &Folder, key: Option<&str>, args: &[&str], typed: &
     if let Some(key) = key {
         command.env("DRCTL_KEY", key);
     }
-    let answer = Some(("[y/N]", Duration::ZERO, typed));
-    let (code, out) = terminals::typed_at(&mut command, Typed { answer, ahead: "" });
+    let typed = format!("{typed}\n");
+    let then = [("[y/N]", Duration::ZERO, typed.as_str())];
+    let (code, out) = terminals::typed_at(&mut command, Typed { ahead: "", then: &then });
     (code, out.replace('\r', ""))
 }
 

@@ -12,12 +12,12 @@ use crate::cli::Folder;
 const QUESTION: &str = "Type the name of the target site of truststream:";
 
 /// What a person types at a terminal.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 pub struct Typed<'a> {
     /// Before anything is shown.
     pub ahead: &'a str,
-    /// Once this question is shown, and after this time: the answer.
-    pub answer: Option<(&'a str, Duration, &'a str)>,
+    /// Once this text is shown, and after this time: these keys.
+    pub then: &'a [(&'a str, Duration, &'a str)],
 }
 
 /// Runs a command in a terminal. Returns the exit code and the raw output.
@@ -28,19 +28,17 @@ pub fn typed_at(command: &mut Command, typed: Typed<'_>) -> (i32, String) {
     stdin.write_all(typed.ahead.as_bytes()).unwrap();
     let mut out = Vec::new();
     let mut some = [0; 4096];
-    let mut unanswered = typed.answer;
+    let mut then = typed.then.iter().peekable();
     loop {
         let count = stdout.read(&mut some).unwrap();
         if count == 0 {
             break;
         }
         out.extend_from_slice(&some[..count]);
-        if let Some((question, after, answer)) = unanswered
-            && String::from_utf8_lossy(&out).contains(question)
-        {
-            std::thread::sleep(after);
-            stdin.write_all(format!("{answer}\n").as_bytes()).unwrap();
-            unanswered = None;
+        let next = then.next_if(|(text, _, _)| String::from_utf8_lossy(&out).contains(*text));
+        if let Some((_, after, keys)) = next {
+            std::thread::sleep(*after);
+            stdin.write_all(keys.as_bytes()).unwrap();
         }
     }
     let status = child.wait().unwrap();
@@ -59,8 +57,9 @@ fn in_a_terminal(folder: &Folder, columns: usize, args: &str) -> Command {
 /// Runs a command on a terminal of this width, with this input after the question. Returns the raw output.
 fn seen(folder: &Folder, columns: usize, args: &str, typed: &str) -> String {
     // A person takes a while to answer; a status line would have been redrawn by then.
-    let answer = (!typed.is_empty()).then_some((QUESTION, Duration::from_millis(1_500), typed));
-    let (_, out) = typed_at(&mut in_a_terminal(folder, columns, args), Typed { answer, ahead: "" });
+    let typed = format!("{typed}\n");
+    let answer = [(QUESTION, Duration::from_millis(1_500), typed.as_str())];
+    let (_, out) = typed_at(&mut in_a_terminal(folder, columns, args), Typed { ahead: "", then: &answer });
     out.replace('\r', "\n")
 }
 
@@ -87,12 +86,35 @@ fn nothing_is_drawn_over_a_question() {
 #[test]
 fn what_is_typed_before_a_question_does_not_answer_it() {
     let folder = Folder::with_plans();
-    let answer = Some((QUESTION, Duration::from_millis(500), "nowhere"));
-    let typed = Typed { ahead: "us-east-1\nus-east-1\n", answer };
+    let answer = [(QUESTION, Duration::from_millis(500), "nowhere\n")];
+    let typed = Typed { ahead: "us-east-1\nus-east-1\n", then: &answer };
     let (code, shown) = typed_at(&mut in_a_terminal(&folder, 200, PACED), typed);
     let words = "not confirmed: `nowhere` was typed and `us-east-1` was asked for; nothing was done";
     assert!(code == 2 && shown.contains(words), "{code} {shown}");
     assert!(!shown.contains(" created, runbook "), "the run started: {shown}");
+}
+
+/// Whoever leaves in the middle of an outage is told so, with the command that continues, although the ID has scrolled away.
+#[test]
+fn a_second_interrupt_says_that_users_are_out_and_what_continues_the_run() {
+    let folder = Folder::with_plans();
+    let keys = [
+        ("promote.db started", Duration::ZERO, "\u{3}"),
+        ("Ctrl-C again stops at once", Duration::ZERO, "\u{3}"),
+    ];
+    let args = "failover truststream --to us-east-1 --sandbox=region-lost --yes --pace 40";
+    let (code, shown) = typed_at(&mut in_a_terminal(&folder, 300, args), Typed { ahead: "", then: &keys });
+    assert_eq!(code, 130, "{shown}");
+    let last =
+        shown.lines().rfind(|line| line.contains("STOPPED at once: ")).unwrap_or_else(|| panic!("{shown}"));
+    let run = "sandbox-truststream-failover-s1-1";
+    assert!(last.contains("STOPPED at once: users are not served; "), "{last}");
+    assert!(last.contains("promote.db") && last.contains(" may still take effect; "), "{last}");
+    let resume = format!("to continue run {run}: drctl runs resume {run} --sandbox");
+    assert!(last.trim_end().ends_with(&resume), "{last}");
+    // That command works.
+    let (_, out, err) = folder.run(&["runs", "resume", run, "--sandbox"]);
+    assert!(out.contains("RECOVERED"), "{out}{err}");
 }
 
 #[test]
