@@ -1,7 +1,7 @@
 //! The progress of a run: one line for each event on stderr. On a terminal, also what drctl waits for, and the elapsed and the remaining
 //! time.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 mod facts;
@@ -9,8 +9,10 @@ mod live;
 mod long;
 mod parting;
 mod turns;
+mod under_way;
 
 use live::{Live, Part};
+use under_way::{eta, in_progress, watched_until};
 
 use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, columns};
 use super::{interrupt, wrap};
@@ -20,21 +22,21 @@ use crate::model::ids::{ComponentName, StepId};
 use crate::model::intent::Drill;
 use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
-use crate::planner::critical_path;
 use crate::record::action::Action;
-use crate::record::event::{Direction, End, Event, EventKind};
-use crate::record::runbook::Step;
+use crate::record::event::{Direction, End, Event, EventKind, WorldKind};
 use crate::report::attainment::attainment;
 use crate::report::history::{History, Late};
 use crate::report::summary;
 use crate::run::RunState;
-use crate::run::state::{Status, StepState};
+use crate::run::state::Status;
 use crate::run::stopped::PAUSED;
 
 /// The display of a run.
 pub struct Progress {
     printer: Printer,
-    bar: Option<Live>,
+    bar: OnceCell<Live>,
+    /// Whether a person watches at a terminal.
+    watched: bool,
     /// Whether the line about users being served was printed.
     served: Cell<bool>,
     waiting: RefCell<BTreeMap<String, String>>,
@@ -50,18 +52,22 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// With a status line if a person watches. `pace` is that of the run's time; `None` if a rehearsal takes no time.
+    /// With a status line if a person watches. `pace` is that of the run's time. If a rehearsal takes no time, that is `None`, and the line
+    /// begins when the run waits for a person.
     pub fn new(printer: Printer, pace: Option<f64>) -> Self {
         let watched = printer.format == Format::Human && printer.is_interactive();
-        let bar = pace.filter(|_| watched).map(Live::new);
-        Self { printer, bar, label: String::new(), ..Self::beside(printer, "") }
+        let looking =
+            || Live::new(vec![Part::still("observing the estate and running the probes".to_owned())]);
+        let bar = pace.filter(|_| watched).map_or_else(OnceCell::new, |_| OnceCell::from(looking()));
+        Self { printer, bar, watched, label: String::new(), ..Self::beside(printer, "") }
     }
 
     /// For one of several parallel runs: plain lines that name the plan.
     pub fn beside(printer: Printer, plan: &str) -> Self {
         Self {
             printer,
-            bar: None,
+            bar: OnceCell::new(),
+            watched: false,
             served: Cell::new(false),
             waiting: RefCell::default(),
             label: format!("{plan}: "),
@@ -125,13 +131,13 @@ impl Progress {
 
     /// Removes the status line.
     pub fn finish(&self) {
-        if let Some(bar) = &self.bar {
+        if let Some(bar) = self.bar.get() {
             bar.finish();
         }
     }
 
     fn say(&self, text: &str) {
-        match &self.bar {
+        match self.bar.get() {
             // Each event is one line, whatever its text contains.
             Some(bar) => {
                 let text = self.printer.shown(&self.printer.commands(&text.replace(['\n', '\r'], " ")));
@@ -142,7 +148,22 @@ impl Progress {
     }
 
     fn status_line(&self, state: &RunState, now: Timestamp) {
-        let Some(bar) = &self.bar else { return };
+        if self.bar.get().is_some() {
+            self.show(state, now);
+        }
+    }
+
+    /// Shows the status line, if a person watches.
+    pub fn show(&self, state: &RunState, now: Timestamp) {
+        if self.watched {
+            let parts = self.parts(state, now);
+            // A rehearsal has its own clock, which the line would leave behind.
+            let pace = if state.created.world == WorldKind::Live { 1.0 } else { 0.0 };
+            self.bar.get_or_init(|| Live::new(parts.clone())).set(parts, pace);
+        }
+    }
+
+    fn parts(&self, state: &RunState, now: Timestamp) -> Vec<Part> {
         let people = state.waits_for_people_as_of(now);
         let mut parts: Vec<Part> =
             people.iter().map(|waits| Part::still(state.waits_for_whom(&waits.step))).collect();
@@ -157,6 +178,10 @@ impl Progress {
         parts.extend(first);
         parts.extend(watched.map(|until| watch(until, now)));
         parts.push(clock(state, now));
+        // Only the process that drives a rehearsal knows its time.
+        if !self.drives && state.created.world != WorldKind::Live {
+            parts.push(Part::still(format!("as of {}", now.clock())));
+        }
         parts.extend(then);
         // What blocks the run comes before the remaining time.
         match people.is_empty() {
@@ -176,7 +201,7 @@ impl Progress {
         if let Some(left) = left.filter(|_| people.is_empty() && watched.is_none()) {
             parts.push(Part::left("about", left, "left".to_owned()));
         }
-        bar.set(parts);
+        parts
     }
 
     /// Prints once that users are served again, as soon as the probes show it.
@@ -262,75 +287,6 @@ fn after_the_end(event: &Event, state: &RunState) -> &'static str {
     }
 }
 
-/// The end of the watch after a recovery, once it has started.
-fn watched_until(state: &RunState) -> Option<Timestamp> {
-    let watches = |(step, at): (&Step, &StepState)| match &step.action {
-        Action::Wait { duration_ms, until: None } if at.work.status == Status::Started => {
-            at.work.started_at.map(|began| began + *duration_ms)
-        }
-        _ => None,
-    };
-    state.runbook.steps.iter().zip(&state.steps).find_map(watches)
-}
-
-/// Maximum number of steps in progress that the line names.
-const NAMED: usize = 3;
-
-/// The steps in progress: the last observed reason why each is not done, and its timeout; or the time of its next try. Steps with an
-/// observation come first.
-fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timestamp) -> Vec<Part> {
-    let under_way = |(step, at): &(&Step, &StepState)| {
-        at.work.started_at.is_some() && !at.work.status.settled() && !step.background
-    };
-    let steps = || state.runbook.steps.iter().zip(&state.steps).filter(under_way);
-    let tries = state.next_tries();
-    let next = |step: &Step| tries.iter().find(|next| next.step == step.id);
-    let of = |(step, at): (&Step, &StepState)| {
-        if let Some(next) = next(step) {
-            return Part::still(next.words());
-        }
-        let why = waiting.get(step.id.as_str()).map_or_else(String::new, |why| format!(": {why}"));
-        // Counted as the run does: without the time in which no process drove it.
-        let began =
-            [at.work.started_at, Some(state.taken_at), at.work.renewed_at].into_iter().flatten().max();
-        let (began, most) = (began.unwrap_or(now), step.estimate.timeout_ms);
-        match began + most > now && at.work.overdue.is_none() {
-            true => {
-                let most = format!("of at most {}", live::one_word(most));
-                Part::up(step.id.as_str(), now.since(began), line(&format!("{most}{why}")))
-            }
-            false => Part::still(line(&format!("{}{why}", step.id))),
-        }
-    };
-    let seen =
-        |(step, _): &(&Step, &StepState)| waiting.contains_key(step.id.as_str()) || next(step).is_some();
-    let all: Vec<Part> = steps().filter(seen).map(of).collect();
-    let all = if all.is_empty() { steps().map(of).collect() } else { all };
-    all.into_iter().take(NAMED).collect()
-}
-
-/// The longest path through the remaining steps, by expected durations; `None` once a step takes longer than expected.
-fn eta(state: &RunState, now: Timestamp) -> Option<Dur> {
-    let beyond = |(step, at): (&Step, &StepState)| {
-        let took = at.work.started_at.filter(|_| !at.work.status.settled() && !step.background)?;
-        (now.since(took) > step.estimate.expected_ms && step.estimate.expected_ms > Dur::ZERO).then_some(())
-    };
-    if state.runbook.steps.iter().zip(&state.steps).find_map(beyond).is_some() {
-        return None;
-    }
-    let mut rest = state.runbook.clone();
-    for (step, s) in rest.steps.iter_mut().zip(&state.steps) {
-        let expected = step.estimate.expected_ms;
-        step.estimate.expected_ms = match s.work.started_at {
-            _ if s.work.status.settled() => Dur::ZERO,
-            // Steps in progress have already used part of their time.
-            Some(began) => Dur(expected.millis().saturating_sub(now.since(began).millis())),
-            None => expected,
-        };
-    }
-    Some(critical_path::critical(&rest).expected)
-}
-
 impl View for Progress {
     fn event(&self, event: &Event, state: &RunState) {
         if self.drives {
@@ -344,7 +300,7 @@ impl View for Progress {
                     let head = self.head(event.at, state);
                     let paused = matches!(event.what, EventKind::Paused { .. });
                     // Nobody else can stop it with that key.
-                    let again = match paused && self.bar.is_some() && !stopping(state).is_empty() {
+                    let again = match paused && self.bar.get().is_some() && !stopping(state).is_empty() {
                         true => ". Ctrl-C again stops at once",
                         false => "",
                     };
@@ -368,7 +324,7 @@ impl View for Progress {
 
     fn waiting(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState) {
         self.call_out(step, why, now, state);
-        if self.bar.is_none() {
+        if !self.watched {
             return;
         }
         let settled = state
@@ -380,6 +336,15 @@ impl View for Progress {
         if !settled {
             self.waiting.borrow_mut().insert(step.to_string(), why.to_owned());
             self.status_line(state, now);
+        }
+    }
+
+    fn tick(&self, now: Timestamp, state: &RunState) {
+        match self.bar.get() {
+            Some(bar) if bar.is_due() => self.show(state, now),
+            Some(_) => {}
+            None if self.watched && !state.waits_for_people().is_empty() => self.show(state, now),
+            None => {}
         }
     }
 }

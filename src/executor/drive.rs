@@ -131,6 +131,7 @@ impl<'a> Driver<'a> {
             }
             self.start_looks();
             self.start_sentries();
+            self.session.view.tick(self.now(), self.state());
             self.wait(next.wake).await?;
         }
     }

@@ -56,6 +56,8 @@ pub trait View {
     fn event(&self, event: &Event, state: &RunState);
     /// A step waits for this reason.
     fn waiting(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState);
+    /// This is the time of the run, whether or not anything happens.
+    fn tick(&self, _now: Timestamp, _state: &RunState) {}
 }
 
 /// Shows nothing.

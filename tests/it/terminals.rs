@@ -264,3 +264,46 @@ fn the_live_line_names_the_step_that_holds_the_run_up_with_its_cause() {
     let shown = seen(&Folder::with_plans(), 80, args, "");
     assert!(shown.contains("of RTO 15m \u{b7} scale.nodes "), "{shown}");
 }
+
+/// Without `--pace`, a rehearsal that asks a person waits in real time, and its clock goes on.
+#[test]
+fn a_rehearsal_without_a_pace_has_a_live_line_while_it_waits_for_a_person() {
+    let args = "failover truststream --to us-east-1 --yes --sandbox=replica-lagging";
+    // By then the line was drawn several times.
+    let keys = [("exposure.db waits", Duration::from_secs(3), "\u{3}")];
+    let typed = Typed { ahead: "", then: &keys };
+    let (code, shown) = typed_at(&mut in_a_terminal(&Folder::with_plans(), 200, args), typed);
+    assert_eq!(code, 4, "{shown}");
+    let shown = shown.replace('\r', "\n");
+    let mut live: Vec<&str> = shown
+        .lines()
+        .filter(|line| line.contains("WAITS FOR A PERSON: exposure.db \u{b7} users out for "))
+        .filter_map(|line| line.split("users out for ").nth(1))
+        .collect();
+    live.dedup();
+    assert!(live.len() > 1, "{shown}");
+}
+
+/// Whoever follows a run of another process sees the same line, and at the end what stands in `runs show`.
+#[test]
+fn runs_watch_has_the_live_line_and_ends_with_the_headline_and_the_ways_on() {
+    let folder = Folder::with_plans();
+    let run = "sandbox-truststream-failover-s1-1";
+    let begin = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=capacity-short"];
+    let driver = folder.start(&[&begin[..], &["--pace", "200"]].concat());
+    let began = std::time::Instant::now();
+    while folder.run(&["runs", "show", run, "--sandbox"]).0 != 0 {
+        assert!(began.elapsed() < Duration::from_secs(60), "the run never began");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let shown = seen(&folder, 160, &format!("runs watch {run} --sandbox"), "");
+    driver.wait_with_output().unwrap();
+    let live = |line: &&str| line.contains("users out for ") && line.contains(" of RTO 15m \u{b7} as of 03:");
+    assert!(shown.lines().any(|line| live(&line)), "{shown}");
+    let headline = shown.find("HALTED: users have not been served for ").unwrap_or_else(|| panic!("{shown}"));
+    let end = &shown[headline..];
+    assert!(end.contains("  stopped  scale.nodes") && end.contains("  ways on"), "{end}");
+    for way in ["runs resume", "runs skip", "runs cancel"] {
+        assert!(end.contains(&format!("drctl {way} {run}")), "{way}: {end}");
+    }
+}

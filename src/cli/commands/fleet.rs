@@ -144,6 +144,10 @@ impl View for Watching<'_> {
     fn waiting(&self, step: &StepId, why: &str, now: Timestamp, state: &RunState) {
         self.inner.waiting(step, why, now, state);
     }
+
+    fn tick(&self, now: Timestamp, state: &RunState) {
+        self.inner.tick(now, state);
+    }
 }
 
 /// Whether all steps before the watch are done.

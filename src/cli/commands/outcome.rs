@@ -200,7 +200,7 @@ fn stopped(state: &RunState, driven: bool) -> Option<String> {
 }
 
 /// The title line, and the cause if the run stands still.
-fn title(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
+pub fn title(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
     p.line("");
     p.line(&format!(
         "{} {} of {}, {}   run {}",
@@ -315,7 +315,7 @@ pub fn out(state: &RunState) -> Option<String> {
 }
 
 /// How to continue a run that is not finished.
-fn next(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
+pub fn next(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
     if goes_on(state) && !driven && state.halted.is_none() {
         let words = format!("to continue the run: {}", state.to_continue());
         return p.line(&format!("  {}     {words}", p.paint(RED, "next")));

@@ -161,11 +161,13 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
     let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
     let (mut shown, mut idle, mut served) = (0, 0, false);
     let mut told: Option<RunState> = None;
+    let view = Progress::new(*printer, None);
     let folder = Context::lock_folder(store);
     loop {
         let events = create::decode(run, &store.read(run)?)?;
         let driven = RunLock::is_held(&folder, run);
-        let state = inbox::at_present(read(store, run)?, driven, crate::cli::now()?);
+        let state = inbox::read(store, read(store, run)?)?;
+        let state = inbox::at_present(state, driven, crate::cli::now()?);
         for event in &events[shown..] {
             let then = match told.take() {
                 None => RunState::begin(event),
@@ -190,16 +192,21 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
         shown = events.len();
         idle = if driven { 0 } else { idle + 1 };
         if state.finished() || idle > 2 {
-            if printer.format == Format::Json {
-                let report = summary::report(&state, state.last_at);
-                printer.document(&serde_json::to_value(&report).unwrap_or_default());
+            view.finish();
+            let report = summary::report(&state, state.last_at);
+            let p = &printer.rehearsing(state.created.world != WorldKind::Live);
+            match printer.format {
+                Format::Json => printer.document(&serde_json::to_value(&report).unwrap_or_default()),
+                Format::Human => {
+                    outcome::title(p, &state, &report, driven);
+                    outcome::next(p, &state, &report, driven);
+                }
+                Format::Jsonl => {}
             }
-            if state.finished() {
-                return Ok(exit::DONE);
-            }
-            let next = state.to_continue();
-            printer.note(&format!("no process drives run {run}; to continue it, run {next}"));
-            return Ok(exit::WAITING);
+            return Ok(if state.finished() { exit::DONE } else { exit::WAITING });
+        }
+        if driven {
+            view.show(&state, state.last_at);
         }
         world.block_on(world.sleep_until(world.now() + Dur(500)));
     }

@@ -12,6 +12,8 @@ use crate::model::time::Dur;
 
 /// How often the line is redrawn for the clock.
 const TICK: Duration = Duration::from_secs(1);
+/// How long the parts are good while the run says what time it is.
+const FRESH: Duration = Duration::from_millis(200);
 /// Columns of the spinner and of the right edge, where some terminals wrap.
 const FRAME: usize = 3;
 /// A part that would be shorter than this is left out.
@@ -116,7 +118,7 @@ struct Set {
     parts: Vec<Part>,
     /// The time of that, by the bar's clock.
     at: Duration,
-    /// Seconds of the run in one real second.
+    /// How many seconds of the run pass in one real second until the parts are set again.
     pace: f64,
 }
 
@@ -134,14 +136,12 @@ impl Set {
 pub struct Live {
     bar: ProgressBar,
     set: Arc<Mutex<Set>>,
-    pace: f64,
 }
 
 impl Live {
-    /// On a terminal. `pace` is the number of seconds of the run in one real second: 1 for live runs.
-    pub fn new(pace: f64) -> Self {
-        let looking = Part::still("observing the estate and running the probes".to_owned());
-        let set = Arc::new(Mutex::new(Set { parts: vec![looking], ..Set::default() }));
+    /// On a terminal, with these parts.
+    pub fn new(parts: Vec<Part>) -> Self {
+        let set = Arc::new(Mutex::new(Set { parts, ..Set::default() }));
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let shown = Arc::clone(&set);
         let tell = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
@@ -157,14 +157,22 @@ impl Live {
         bar.set_style(style.with_key("line", tell));
         bar.enable_steady_tick(TICK);
         printer::at_the_bottom(Some(bar.clone()));
-        Self { bar, set, pace }
+        Self { bar, set }
     }
 
-    /// Sets the parts, the most important first.
-    pub fn set(&self, parts: Vec<Part>) {
+    /// Sets the parts, the most important first. `pace` is the number of seconds of the run in one real second while nobody sets them: 0
+    /// for a rehearsal, which has its own clock.
+    pub fn set(&self, parts: Vec<Part>, pace: f64) {
         let at = self.bar.elapsed();
-        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = Set { parts, at, pace: self.pace };
+        *self.set.lock().unwrap_or_else(PoisonError::into_inner) = Set { parts, at, pace };
         self.bar.tick();
+    }
+
+    /// Whether the parts should be set again.
+    pub fn is_due(&self) -> bool {
+        let now = self.bar.elapsed();
+        let at = self.set.lock().unwrap_or_else(PoisonError::into_inner).at;
+        now.saturating_sub(at) >= FRESH
     }
 
     /// Prints a line above it.
