@@ -20,6 +20,7 @@ use crate::executor::View;
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::intent::Drill;
+use crate::model::measure::Verdict;
 use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
@@ -165,9 +166,11 @@ impl Progress {
 
     fn parts(&self, state: &RunState, now: Timestamp) -> Vec<Part> {
         let people = state.waits_for_people_as_of(now);
-        let mut parts: Vec<Part> =
-            people.iter().map(|waits| Part::still(state.waits_for_whom(&waits.step))).collect();
+        let mut parts: Vec<Part> = under_way::stopping(state).into_iter().collect();
+        parts.extend(people.iter().map(|waits| under_way::whom(state, &waits.step)));
         parts.extend(isolated(state).map(|words| Part::still(words.to_owned())));
+        // A narrow terminal has space for two parts, and the clock is one of them.
+        let others = parts.split_off(parts.len().min(1));
         let watched = watched_until(state);
         // The time that is still running comes first.
         let pending: Vec<&str> = state.owed().map(ComponentName::as_str).collect();
@@ -182,7 +185,7 @@ impl Progress {
         if !self.drives && state.created.world != WorldKind::Live {
             parts.push(Part::still(format!("as of {}", now.clock())));
         }
-        parts.extend(then);
+        parts.extend(then.into_iter().chain(others));
         // What blocks the run comes before the remaining time.
         match people.is_empty() {
             true if watched.is_some() => {}
@@ -197,7 +200,7 @@ impl Progress {
         }
         let done = state.steps.iter().filter(|s| s.work.status.settled()).count();
         parts.push(Part::still(format!("{done}/{} steps", state.steps.len())));
-        let left = eta(state, now).filter(|left| *left > Dur::ZERO);
+        let left = eta(state, now).filter(|left| *left > Dur::ZERO && under_way::goes_on(state));
         if let Some(left) = left.filter(|_| people.is_empty() && watched.is_none()) {
             parts.push(Part::left("about", left, "left".to_owned()));
         }
@@ -252,16 +255,21 @@ fn watch(until: Timestamp, now: Timestamp) -> Part {
 /// How long users have not been served, or how long that took. If probes saw no failure, no objective applies.
 fn clock(state: &RunState, now: Timestamp) -> Part {
     let told = attainment(state, now);
-    let of_rto = format!("of RTO {}", live::one_word(state.runbook.promised_rto().0));
+    let rto = state.runbook.promised_rto().0;
+    let missed = if told.rto.verdict(rto) == Verdict::Missed { ", MISSED" } else { "" };
+    let of_rto = format!("of RTO {}{missed}", live::one_word(rto));
     match (told.detected.filter(|_| isolated(state).is_none()), told.validated) {
         (Some(from), Some(at)) => {
             if let Some(since) = state.fails_again() {
-                return Part::up("users fail again for", now.since(since), String::new());
+                let again = Part::up("users fail again for", now.since(since), String::new());
+                return again.or_short("out", "");
             }
             let took = told.rto.value_ms.unwrap_or(at.since(from));
             Part::still(format!("served again after {} {of_rto}", live::time(took)))
         }
-        (Some(_), None) => Part::up("users out for", told.seen_out_for(now).unwrap_or_default(), of_rto),
+        (Some(_), None) => Part::up("users out for", told.seen_out_for(now).unwrap_or_default(), of_rto)
+            .or_short("users out for", missed)
+            .or_short("out", missed),
         (None, _) => Part::up("running for", now.since(state.created_at), String::new()),
     }
 }

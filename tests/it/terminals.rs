@@ -260,9 +260,17 @@ fn the_live_line_names_the_step_that_holds_the_run_up_with_its_cause() {
     left.dedup();
     assert!(left.len() > 1, "the time does not move: {why:#?}");
     assert!(!why.last().unwrap().contains("about "), "{why:#?}");
-    // On a terminal of ordinary width, the step is on the line as well.
+    // On a terminal of ordinary width, the step is on the line as well: first the fence, because the promotion waits for it.
     let shown = seen(&Folder::with_plans(), 80, args, "");
-    assert!(shown.contains("of RTO 15m \u{b7} scale.nodes "), "{shown}");
+    for step in ["fence.db.security_group", "promote.db", "scale.nodes"] {
+        assert!(shown.contains(&format!("of RTO 15m \u{b7} {step} ")), "{step}: {shown}");
+    }
+    // A narrow one has the clock and the step.
+    let shown = seen(&Folder::with_plans(), 40, args, "");
+    for step in ["fence.db.security_group", "promote.db", "scale.nodes"] {
+        let both = |line: &str| line.contains("out ") && line.contains(&format!(" \u{b7} {step}"));
+        assert!(shown.lines().any(both), "{step}: {shown}");
+    }
 }
 
 /// Without `--pace`, a rehearsal that asks a person waits in real time, and its clock goes on.
@@ -282,6 +290,22 @@ fn a_rehearsal_without_a_pace_has_a_live_line_while_it_waits_for_a_person() {
         .collect();
     live.dedup();
     assert!(live.len() > 1, "{shown}");
+}
+
+/// The objective and what the first Ctrl-C does are on the line as well.
+#[test]
+fn the_live_line_says_that_the_objective_is_missed_and_that_the_run_stops() {
+    let folder = Folder::with_plans();
+    let late = "failover truststream --to us-east-1 --yes --sandbox=capacity-short --pace 200 --outage-began 2026-01-01T02:40:00Z";
+    let shown = seen(&folder, 120, late, "");
+    let live = |line: &&str| line.contains("users out for 2") && line.contains(" of RTO 15m, MISSED");
+    assert!(shown.lines().any(|line| live(&line)), "{shown}");
+    let args = "failover truststream --to us-east-1 --yes --sandbox=region-lost --pace 60";
+    let keys = [("promote.db started", Duration::ZERO, "\u{3}")];
+    let typed = Typed { ahead: "", then: &keys };
+    let (_, shown) = typed_at(&mut in_a_terminal(&folder, 120, args), typed);
+    let stopping = |line: &str| line.contains("STOPPING after ") && line.contains(" \u{b7} users out for ");
+    assert!(shown.split(['\r', '\n']).any(stopping), "{shown}");
 }
 
 /// Whoever follows a run of another process sees the same line, and at the end what stands in `runs show`.

@@ -30,6 +30,8 @@ pub struct Part {
     before: String,
     counts: Counts,
     after: String,
+    /// What stands before and after its time in shorter forms, the longest first.
+    brief: Vec<(String, String)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,21 +44,32 @@ enum Counts {
 impl Part {
     /// Fixed words.
     pub const fn still(words: String) -> Self {
-        Self { before: words, counts: Counts::Nothing, after: String::new() }
+        Self::with(words, Counts::Nothing, String::new())
     }
 
     /// A time that counts up from `shown`.
     pub fn up(before: &str, shown: Dur, after: String) -> Self {
-        Self { before: before.to_owned(), counts: Counts::Up(shown), after }
+        Self::with(before.to_owned(), Counts::Up(shown), after)
     }
 
     /// A time that counts down, followed by words.
     pub fn left(before: &str, left: Dur, after: String) -> Self {
-        Self { before: before.to_owned(), counts: Counts::Down(left), after }
+        Self::with(before.to_owned(), Counts::Down(left), after)
     }
 
-    /// The text once this much time has passed since it was set.
-    fn text(&self, passed: Dur) -> String {
+    const fn with(before: String, counts: Counts, after: String) -> Self {
+        Self { before, counts, after, brief: Vec::new() }
+    }
+
+    /// The same with one more form, shorter than the others: the words before and after its time.
+    #[must_use]
+    pub fn or_short(mut self, before: &str, after: &str) -> Self {
+        self.brief.push((before.to_owned(), after.to_owned()));
+        self
+    }
+
+    /// Its forms once this much time has passed since it was set.
+    fn shown(&self, passed: Dur) -> Shown {
         let time = match self.counts {
             Counts::Nothing => String::new(),
             Counts::Up(shown) => time(shown.plus(passed)),
@@ -65,10 +78,36 @@ impl Part {
                 time(Dur(if left < HOUR { left } else { left - left % MINUTE }))
             }
         };
-        let parts = [self.before.as_str(), time.as_str(), self.after.as_str()];
-        let text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-        // No space before the colon of an explanation.
-        if self.after.starts_with(':') { text.replacen(" :", ":", 1) } else { text }
+        let form = |before: &str, after: &str| {
+            let parts = [before, time.as_str(), after];
+            let text = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+            // No space before the colon of an explanation, or before a comma.
+            match after.chars().next() {
+                Some(c @ (':' | ',')) => text.replacen(&format!(" {c}"), &c.to_string(), 1),
+                _ => text,
+            }
+        };
+        let brief = self.brief.iter().map(|(before, after)| form(before, after));
+        let forms = std::iter::once(form(&self.before, &self.after)).chain(brief).collect();
+        Shown { forms, timed: self.counts != Counts::Nothing }
+    }
+}
+
+/// A part as text.
+struct Shown {
+    /// From the longest to the shortest.
+    forms: Vec<String>,
+    /// Whether it has a time, which must not be cut off.
+    timed: bool,
+}
+
+impl Shown {
+    fn whole(&self) -> &str {
+        self.forms.first().map_or("", String::as_str)
+    }
+
+    fn shortest(&self) -> &str {
+        self.forms.last().map_or("", String::as_str)
     }
 }
 
@@ -82,32 +121,87 @@ pub fn one_word(time: Dur) -> String {
     time.to_string().replace(' ', "\u{a0}")
 }
 
-/// As many parts as fit: the first that does not fit is cut at a word, or left out if little would remain.
-fn fitted(parts: &[String], width: usize) -> String {
-    let mut out = String::new();
-    for part in parts {
-        let between = if out.is_empty() { "" } else { BETWEEN };
-        let room = width.saturating_sub(wrap::columns(&out) + wrap::columns(between));
-        if wrap::columns(part) <= room {
-            out.push_str(between);
-            out.push_str(part);
-            continue;
+/// Words that say nothing at the end of what was cut.
+const SMALL: &[&str] = &["a", "an", "and", "at", "by", "for", "in", "is", "most", "of", "the", "to"];
+
+/// The words of a text that fit, and the sign that it was cut; nothing if no word fits.
+fn cut_at_a_word(text: &str, room: usize) -> Option<String> {
+    let mut words: Vec<&str> = Vec::new();
+    for word in text.split(' ') {
+        words.push(word);
+        if wrap::columns(&words.join(" ")) >= room {
+            words.pop();
+            break;
         }
-        let mut cut = String::new();
-        for word in part.split(' ') {
-            let longer = if cut.is_empty() { word.to_owned() } else { format!("{cut} {word}") };
-            if wrap::columns(&longer) >= room {
-                break;
-            }
-            cut = longer;
+    }
+    while words.last().is_some_and(|word| SMALL.contains(word)) {
+        words.pop();
+    }
+    let words = words.join(" ");
+    let words = words.trim_end_matches([',', ':', ';']);
+    (!words.is_empty()).then(|| format!("{words}\u{2026}"))
+}
+
+/// The beginning of a text that fits: its words, or a part of the first one.
+fn cut(text: &str, room: usize) -> String {
+    cut_at_a_word(text, room).unwrap_or_else(|| {
+        let mut cut = text.to_owned();
+        while !cut.is_empty() && wrap::columns(&cut) >= room {
+            cut.pop();
         }
-        let cut = cut.trim_end_matches([',', ':', ';']);
-        if out.is_empty() || wrap::columns(cut) >= LEAST {
-            out.push_str(between);
-            out.push_str(cut);
-            out.push('\u{2026}');
+        format!("{cut}\u{2026}")
+    })
+}
+
+/// The first two parts, which stay at any width: in shorter forms if necessary, and then cut. Also whether the rest of the line is free.
+fn pair(first: &Shown, second: &Shown, width: usize) -> (String, bool) {
+    let between = wrap::columns(BETWEEN);
+    let room = |beside: &str| width.saturating_sub(wrap::columns(beside) + between);
+    for a in &first.forms {
+        let Some(b) = second.forms.iter().find(|b| wrap::columns(b) <= room(a)) else { continue };
+        if b == second.whole() {
+            return (format!("{a}{BETWEEN}{b}"), true);
         }
-        break;
+        // More of its words than the short form has.
+        let more = cut_at_a_word(second.whole(), room(a));
+        let more =
+            more.filter(|more| more.starts_with(b.as_str()) && wrap::columns(more) > wrap::columns(b) + 1);
+        return (format!("{a}{BETWEEN}{}", more.as_ref().unwrap_or(b)), false);
+    }
+    let b = second.shortest();
+    let long = first.forms.iter().find(|a| second.forms.len() == 1 && room(a) >= LEAST);
+    let a = long.map_or_else(|| first.shortest(), String::as_str);
+    let text = match first.timed {
+        true if room(a) < LEAST => a.to_owned(),
+        true => format!("{a}{BETWEEN}{}", cut(b, room(a))),
+        false => format!("{}{BETWEEN}{b}", cut(a, room(b))),
+    };
+    (text, false)
+}
+
+/// As many parts as fit. Of those after the first two, the first that does not fit is cut at a word, or left out if little would remain.
+fn fitted(parts: &[Shown], width: usize) -> String {
+    let nothing: &[Shown] = &[];
+    let (mut out, rest) = match parts {
+        [] => return String::new(),
+        [only] if wrap::columns(only.whole()) > width => (cut(only.whole(), width), nothing),
+        [only] => (only.whole().to_owned(), nothing),
+        [first, second, rest @ ..] => match pair(first, second, width) {
+            (text, true) => (text, rest),
+            (text, false) => (text, nothing),
+        },
+    };
+    for part in rest {
+        let room = width.saturating_sub(wrap::columns(&out) + wrap::columns(BETWEEN));
+        let whole = wrap::columns(part.whole()) <= room;
+        let text = if whole { Some(part.whole().to_owned()) } else { cut_at_a_word(part.whole(), room) };
+        if let Some(text) = text.filter(|text| whole || wrap::columns(text) > LEAST) {
+            out.push_str(BETWEEN);
+            out.push_str(&text);
+        }
+        if !whole {
+            break;
+        }
     }
     out.replace('\u{a0}', " ")
 }
@@ -127,7 +221,7 @@ impl Set {
     fn now(&self, bar: Duration, width: usize) -> String {
         let passed = bar.saturating_sub(self.at).mul_f64(self.pace.max(0.0)).as_millis();
         let passed = Dur(u64::try_from(passed).unwrap_or(u64::MAX));
-        let parts: Vec<String> = self.parts.iter().map(|part| part.text(passed)).collect();
+        let parts: Vec<Shown> = self.parts.iter().map(|part| part.shown(passed)).collect();
         fitted(&parts, width.saturating_sub(FRAME))
     }
 }
@@ -193,8 +287,10 @@ mod tests {
 
     fn set(pace: f64) -> Set {
         let parts = vec![
-            Part::still("WAITS FOR A PERSON: approve.policy".to_owned()),
-            Part::up("users out for", Dur::secs(60), "of RTO 20m".to_owned()),
+            Part::still("WAITS FOR A PERSON: approve.policy".to_owned()).or_short("WAITS FOR A PERSON", ""),
+            Part::up("users out for", Dur::secs(60), "of RTO 20m".to_owned())
+                .or_short("users out for", "")
+                .or_short("out", ""),
             Part::up("running for", Dur::secs(80), String::new()),
             Part::left("watching until 05:06Z,", Dur::secs(60), "left".to_owned()),
             Part::still("3/12 steps".to_owned()),
@@ -210,26 +306,60 @@ mod tests {
         // Before the time when it was set, and after a countdown has ended.
         assert!(set(60.0).now(Duration::ZERO, 200).contains("users out for 1m of RTO 20m"));
         assert!(set(60.0).now(Duration::from_secs(99), 200).contains("watching until 05:06Z, 0s left"));
+        // A rehearsal has its own clock.
+        assert!(set(0.0).now(Duration::from_secs(99), 200).contains("users out for 1m of RTO 20m"));
     }
 
     #[test]
     fn what_is_important_is_seen_at_any_width_and_no_word_is_cut() {
         let at = |width| set(1.0).now(Duration::ZERO, width);
-        assert_eq!(at(40), "WAITS FOR A PERSON: approve.policy");
-        assert_eq!(at(58), "WAITS FOR A PERSON: approve.policy \u{b7} users out for 1m\u{2026}");
+        assert_eq!(at(20), "WAITS\u{2026} \u{b7} out 1m");
+        assert_eq!(at(40), "WAITS FOR A PERSON \u{b7} users out for 1m");
+        assert_eq!(at(58), "WAITS FOR A PERSON: approve.policy \u{b7} users out for 1m");
         assert_eq!(at(80), "WAITS FOR A PERSON: approve.policy \u{b7} users out for 1m of RTO 20m");
         let said = at(200);
         for width in 20..120 {
             let shown = at(width);
             assert!(wrap::columns(&shown) + FRAME <= width, "{width}: {shown}");
             assert!(!shown.ends_with(['\u{b7}', ' ']), "{width}: {shown}");
+            assert!(shown.contains("out 1m") || shown.contains("out for 1m"), "{width}: {shown}");
             let whole =
                 |word: &str| said.split(' ').any(|w| w.trim_end_matches([':', ',']) == word || w == word);
             assert!(
                 !shown.ends_with("for 1m\u{2026}") || !shown.contains("running"),
                 "half of a time: {shown}"
             );
-            assert!(shown.trim_end_matches('\u{2026}').split(' ').all(whole), "{shown}");
+            assert!(shown.split(' ').all(|word| whole(word.trim_end_matches('\u{2026}'))), "{shown}");
         }
+    }
+
+    #[test]
+    fn a_narrow_line_has_the_clock_and_the_step() {
+        let at = |step: &str, width| {
+            let parts = vec![
+                Part::up("users out for", Dur::secs(95), "of RTO 15m".to_owned())
+                    .or_short("users out for", "")
+                    .or_short("out", ""),
+                Part::up(step, Dur::secs(44), "of at most 10m: the replica catches up".to_owned())
+                    .or_short(step, ""),
+            ];
+            Set { parts, at: Duration::ZERO, pace: 0.0 }.now(Duration::ZERO, width)
+        };
+        assert_eq!(at("promote.db", 40), "users out for 1m 35s \u{b7} promote.db 44s");
+        assert_eq!(at("fence.db.security_group", 40), "out 1m 35s \u{b7} fence.db.security_group\u{2026}");
+        assert_eq!(at("fence.db.security_group", 30), "out 1m 35s \u{b7} fence.db.secu\u{2026}");
+        // An article alone says nothing.
+        let wide = "users out for 1m 35s of RTO 15m \u{b7} promote.db 44s of at most 10m\u{2026}";
+        assert_eq!(at("promote.db", 72), wide);
+    }
+
+    #[test]
+    fn a_missed_objective_stays_on_the_line() {
+        let missed = Part::up("users out for", Dur::secs(960), "of RTO 15m, MISSED".to_owned());
+        let missed = missed.or_short("users out for", ", MISSED").or_short("out", ", MISSED");
+        let step =
+            Part::up("scale.nodes", Dur::secs(44), "of at most 10m".to_owned()).or_short("scale.nodes", "");
+        let set = Set { parts: vec![missed, step], at: Duration::ZERO, pace: 0.0 };
+        assert_eq!(set.now(Duration::ZERO, 40), "out 16m, MISSED \u{b7} scale.nodes 44s");
     }
 }

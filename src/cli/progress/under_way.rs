@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::live::{self, Part};
+use crate::model::ids::StepId;
 use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::critical_path;
 use crate::record::action::Action;
-use crate::record::runbook::Step;
+use crate::record::runbook::{Runbook, Step};
 use crate::run::RunState;
-use crate::run::state::{Status, StepState};
+use crate::run::state::{Mode, Status, StepState};
 
 /// The end of the watch after a recovery, once it has started.
 pub fn watched_until(state: &RunState) -> Option<Timestamp> {
@@ -25,18 +26,44 @@ pub fn watched_until(state: &RunState) -> Option<Timestamp> {
 /// Maximum number of steps in progress that the line names.
 const NAMED: usize = 3;
 
-/// The steps in progress: the last observed reason why each is not done, and its timeout; or the time of its next try. Steps with an
-/// observation come first.
+/// Whom the run waits for at this step.
+pub fn whom(state: &RunState, step: &StepId) -> Part {
+    let words = state.waits_for_whom(step);
+    // The line above it names the step of the question.
+    let short = match words.starts_with(PERSON) {
+        true => PERSON.to_owned(),
+        false => words.replacen("WAITS FOR", "WAITS:", 1),
+    };
+    Part::still(words).or_short(&short, "")
+}
+
+/// The beginning of the words about a wait for anybody.
+const PERSON: &str = "WAITS FOR A PERSON";
+
+/// That a person paused the run, and which steps it still waits for.
+pub fn stopping(state: &RunState) -> Option<Part> {
+    let stops = state.mode == Mode::Paused && state.halted.is_none();
+    let open = super::stopping(state).replacen("; stops", "", 1);
+    stops.then(|| Part::still(format!("STOPPING{open}")).or_short("STOPPING", ""))
+}
+
+/// Whether the run still continues by itself to its last step.
+pub fn goes_on(state: &RunState) -> bool {
+    state.mode == Mode::Running && state.steps.iter().all(|at| at.work.status != Status::Failed)
+}
+
+/// The steps in progress: the last observed reason why each is not done, and its timeout; or the time of its next try. Those that the end
+/// of the outage waits for come first, then those with an observation.
 pub fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Timestamp) -> Vec<Part> {
     let under_way = |(step, at): &(&Step, &StepState)| {
         at.work.started_at.is_some() && !at.work.status.settled() && !step.background
     };
-    let steps = || state.runbook.steps.iter().zip(&state.steps).filter(under_way);
     let tries = state.next_tries();
     let next = |step: &Step| tries.iter().find(|next| next.step == step.id);
     let of = |(step, at): (&Step, &StepState)| {
         if let Some(next) = next(step) {
-            return Part::still(next.words());
+            let short = format!("{}: next try {}", next.step, next.at.clock());
+            return Part::still(next.words()).or_short(&short, "");
         }
         let why = waiting.get(step.id.as_str()).map_or_else(String::new, |why| format!(": {why}"));
         // Counted as the run does: without the time in which no process drove it.
@@ -46,16 +73,18 @@ pub fn in_progress(state: &RunState, waiting: &BTreeMap<String, String>, now: Ti
         match began + most > now && at.work.overdue.is_none() {
             true => {
                 let most = format!("of at most {}", live::one_word(most));
-                Part::up(step.id.as_str(), now.since(began), line(&format!("{most}{why}")))
+                let whole = line(&format!("{most}{why}"));
+                Part::up(step.id.as_str(), now.since(began), whole).or_short(step.id.as_str(), "")
             }
-            false => Part::still(line(&format!("{}{why}", step.id))),
+            false => Part::still(line(&format!("{}{why}", step.id))).or_short(step.id.as_str(), ""),
         }
     };
-    let seen =
-        |(step, _): &(&Step, &StepState)| waiting.contains_key(step.id.as_str()) || next(step).is_some();
-    let all: Vec<Part> = steps().filter(seen).map(of).collect();
-    let all = if all.is_empty() { steps().map(of).collect() } else { all };
-    all.into_iter().take(NAMED).collect()
+    let critical = critical_path::critical(&rest(state, now)).steps;
+    let seen = |step: &Step| waiting.contains_key(step.id.as_str()) || next(step).is_some();
+    let rank = |(step, _): &(&Step, &StepState)| (!critical.contains(&step.id), !seen(step));
+    let mut steps: Vec<_> = state.runbook.steps.iter().zip(&state.steps).filter(under_way).collect();
+    steps.sort_by_key(rank);
+    steps.into_iter().take(NAMED).map(of).collect()
 }
 
 /// The longest path through the remaining steps, by expected durations; `None` once a step takes longer than expected.
@@ -67,6 +96,11 @@ pub fn eta(state: &RunState, now: Timestamp) -> Option<Dur> {
     if state.runbook.steps.iter().zip(&state.steps).find_map(beyond).is_some() {
         return None;
     }
+    Some(critical_path::critical(&rest(state, now)).expected)
+}
+
+/// The runbook with the durations that its steps are still expected to take.
+fn rest(state: &RunState, now: Timestamp) -> Runbook {
     let mut rest = state.runbook.clone();
     for (step, s) in rest.steps.iter_mut().zip(&state.steps) {
         let expected = step.estimate.expected_ms;
@@ -77,5 +111,5 @@ pub fn eta(state: &RunState, now: Timestamp) -> Option<Dur> {
             None => expected,
         };
     }
-    Some(critical_path::critical(&rest).expected)
+    rest
 }
