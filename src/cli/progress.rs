@@ -167,7 +167,7 @@ impl Progress {
     fn parts(&self, state: &RunState, now: Timestamp) -> Vec<Part> {
         let people = state.waits_for_people_as_of(now);
         let mut parts: Vec<Part> = under_way::stopping(state).into_iter().collect();
-        parts.extend(people.iter().map(|waits| under_way::whom(state, &waits.step)));
+        parts.extend(people.iter().map(|waits| under_way::whom(state, waits)));
         parts.extend(isolated(state).map(|words| Part::still(words.to_owned())));
         // A narrow terminal has space for two parts, and the clock is one of them.
         let others = parts.split_off(parts.len().min(1));
@@ -247,9 +247,8 @@ pub fn served_again(event: &Event, state: &RunState) -> Option<String> {
 
 /// Until when it watches.
 fn watch(until: Timestamp, now: Timestamp) -> Part {
-    let clock = until.clock();
-    let minute = clock.get(..5).unwrap_or(&clock);
-    Part::left(&format!("watching until {minute}Z,"), until.since(now), "left".to_owned())
+    let minute = under_way::minute(until);
+    Part::left(&format!("watching until {minute},"), until.since(now), "left".to_owned())
 }
 
 /// How long users have not been served, or how long that took. If probes saw no failure, no objective applies.

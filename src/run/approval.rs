@@ -68,6 +68,17 @@ pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
     Says::Blocked(EventKind::GateBlocked { step, rule: None, why, flag })
 }
 
+/// Until when a request is open that still waits for approvals. Then it expires.
+pub fn open_until(state: &RunState, position: usize) -> Option<Timestamp> {
+    let Action::Gate(Gate::Approval { expires_after_ms, .. }) = &state.step(position).action else {
+        return None;
+    };
+    let of = &state.steps[position];
+    let asks = matches!(of.work.status, Status::Started | Status::Blocked { .. }) && !state.finished();
+    let waits = asks && !lacking(state, position, &of.approved_by, state.last_at).is_empty();
+    of.work.started_at.filter(|_| waits).map(|asked_at| asked_at + *expires_after_ms)
+}
+
 /// The seats whose approvals are missing before the run may continue. An approval counts while its statement is valid.
 pub fn lacking(state: &RunState, position: usize, said: &[Person], now: Timestamp) -> Vec<String> {
     let Action::Gate(Gate::Approval { by, override_by, .. }) = &state.step(position).action else {

@@ -33,6 +33,9 @@ pub struct Waits {
     /// The headline, in agreement with the exit code.
     #[serde(skip)]
     pub headline: &'static str,
+    /// Until when an approval request is open.
+    #[serde(skip)]
+    pub until: Option<Timestamp>,
 }
 
 impl Waits {
@@ -49,7 +52,8 @@ impl Waits {
     /// The same without its step.
     pub fn what(&self) -> String {
         let command = self.command.as_ref().map_or_else(String::new, |command| format!(": {command}"));
-        format!("{}{command}", self.why)
+        let until = self.until.map_or_else(String::new, |until| format!(" (open until {until})"));
+        format!("{}{until}{command}", self.why)
     }
 }
 
@@ -186,6 +190,7 @@ impl RunState {
             why: format!("{}; a named person must decide", plain::clause(&plain::line(&stop.reason))),
             command: Some(self.to_continue()),
             headline: if self.stands_still() { HALTED } else { WAITS },
+            until: None,
         });
         // A request that has all its approvals waits for that decision, too.
         let asks = |i: &usize| decide.is_none() || approval::all_given(self, *i).is_none();
@@ -223,14 +228,14 @@ impl RunState {
         if self.finished() || self.decided_otherwise().is_some() {
             return None;
         }
-        let step = self.step(i).id.clone();
+        let (step, until) = (self.step(i).id.clone(), approval::open_until(self, i));
         let Status::Blocked { why, rule, flag } = &self.work(i).status else {
             let (why, command) = self.asked_late(i)?;
-            return Some(Waits { step, why, command: Some(command), headline: WAITS });
+            return Some(Waits { step, why, command: Some(command), headline: WAITS, until });
         };
         let command = flag.as_ref().map(|flag| self.to_type(*rule, flag));
         let headline = if rule.is_some() && self.stands_still() { RISK } else { WAITS };
-        let waits = Waits { step, why: why.clone(), command, headline };
+        let waits = Waits { step, why: why.clone(), command, headline, until };
         Some(approval::answered_since(self, i).map_or(waits.clone(), |(why, command)| Waits {
             why,
             command: command.or(waits.command),

@@ -268,7 +268,7 @@ fn an_approval_is_shown_asked_about_and_says_who_is_missing() {
         code == 2 && err.contains("nobody is at the terminal to confirm; nothing was signed"),
         "{code} {err}"
     );
-    assert!(err.contains("then add --yes"), "{err}");
+    assert!(err.contains("then add --yes") && err.contains("  open      until 2026-01-01T"), "{err}");
     let (code, screen) = at_a_terminal(&folder, Some("bob.key"), &approve, "n");
     assert!(
         code == 2 && screen.contains("Do you approve this? [y/N]") && screen.contains("nothing was signed"),

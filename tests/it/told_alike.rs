@@ -252,6 +252,7 @@ fn a_run_that_waits_for_a_person_says_so_everywhere() {
         let said = folder.ok(args);
         assert!(said.contains(words) && said.contains(&command), "{args:?}: {said}");
         assert!(!said.contains("waits for a person  WAITS"), "once: {said}");
+        assert!(said.contains(" (open until 2026-01-01T"), "{args:?}: {said}");
     }
     for format in ["md", "html", "json"] {
         let said = bare(&folder.ok(&["report", "run", RUN, "--sandbox", "--format", format]));

@@ -259,6 +259,13 @@ fn asked(state: &RunState, step: &StepId, now: Timestamp) -> Vec<String> {
     if !by.is_empty() {
         lines.push(format!("  requires  {}", by.join(" and ")));
     }
+    lines.extend(state.position(step).and_then(|i| approval::open_until(state, i)).map(|until| {
+        let left = until.since(now);
+        match left > Dur::ZERO {
+            true => format!("  open      until {until}: {left} left"),
+            false => format!("  open      until {until}, which has passed"),
+        }
+    }));
     lines.extend(state.position(step).map_or_else(Vec::new, |i| override_of(state, i)));
     let bound = |waiver: &Waiver| {
         let of = waiver.component.as_ref().map_or_else(String::new, |component| format!(" of {component}"));

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::live::{self, Part};
-use crate::model::ids::StepId;
 use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::critical_path;
@@ -11,6 +10,7 @@ use crate::record::action::Action;
 use crate::record::runbook::{Runbook, Step};
 use crate::run::RunState;
 use crate::run::state::{Mode, Status, StepState};
+use crate::run::waits::Waits;
 
 /// The end of the watch after a recovery, once it has started.
 pub fn watched_until(state: &RunState) -> Option<Timestamp> {
@@ -26,15 +26,26 @@ pub fn watched_until(state: &RunState) -> Option<Timestamp> {
 /// Maximum number of steps in progress that the line names.
 const NAMED: usize = 3;
 
-/// Whom the run waits for at this step.
-pub fn whom(state: &RunState, step: &StepId) -> Part {
-    let words = state.waits_for_whom(step);
+/// Whom the run waits for, and until when if the request expires.
+pub fn whom(state: &RunState, waits: &Waits) -> Part {
+    let words = state.waits_for_whom(&waits.step);
     // The line above it names the step of the question.
     let short = match words.starts_with(PERSON) {
         true => PERSON.to_owned(),
         false => words.replacen("WAITS FOR", "WAITS:", 1),
     };
-    Part::still(words).or_short(&short, "")
+    match waits.until.map(minute) {
+        None => Part::still(words).or_short(&short, ""),
+        Some(until) => {
+            Part::still(format!("{words} until {until}")).or_short(&words, "").or_short(&short, "")
+        }
+    }
+}
+
+/// The time of day without its seconds.
+pub fn minute(at: Timestamp) -> String {
+    let clock = at.clock();
+    format!("{}Z", clock.get(..5).unwrap_or(&clock))
 }
 
 /// The beginning of the words about a wait for anybody.
