@@ -26,6 +26,8 @@ fn the_status_of_a_recovery_that_stopped_says_that_nobody_can_write_and_users_ar
     ] {
         assert!(status.contains(words), "{words}: {status}");
     }
+    // Nobody has looked since, and the time goes on.
+    assert!(status.contains(", as of 2026-01-01T03:"), "{status}");
     let told = json(&folder.ok(&["status", "truststream", "--sandbox", "--output", "json"]));
     assert_eq!(told["plans"][0]["fenced"], serde_json::json!({"db": "us-west-2"}), "{told:#}");
     assert!(told["plans"][0]["users"].as_str().unwrap().contains(RUN), "{told:#}");

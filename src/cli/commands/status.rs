@@ -256,7 +256,7 @@ fn of_drill(store: &SqliteJournal, broken_off: Option<&RunState>, half: Option<&
     }
 }
 
-/// Whether users were not served when the last run that moves them stopped or was given up. Nobody has checked since.
+/// Whether users were not served when the last run that moves them stopped or was given up, and as of when: nobody has checked since.
 fn not_served(of_plan: &[RunState]) -> Option<String> {
     let moves = |state: &&RunState| {
         state.runbook.intent.has_rto() && state.runbook.drill != Some(crate::model::intent::Drill::Tabletop)
@@ -264,7 +264,7 @@ fn not_served(of_plan: &[RunState]) -> Option<String> {
     let last = of_plan.iter().rev().find(moves)?;
     let words = super::outcome::out(last)?;
     let next = super::outcome::after_the_end(last).map_or_else(String::new, |next| format!("; {next}"));
-    Some(format!("{words} (run {}){next}", last.created.run))
+    Some(format!("{words}, as of {} (run {}){next}", last.last_at, last.created.run))
 }
 
 /// Leaves out runs that a process is driving: they are in progress, not left behind.
