@@ -17,7 +17,7 @@ use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::{Person, Waiver};
 use crate::planner::approvals::APPROVAL;
 use crate::record::action::{Action, Gate};
-use crate::record::event::{Event, EventKind, Signal};
+use crate::record::event::{Event, EventKind, Signal, WorldKind};
 use crate::report::summary;
 use crate::run::signal::vouches;
 use crate::run::state::Status;
@@ -259,13 +259,7 @@ fn asked(state: &RunState, step: &StepId, now: Timestamp) -> Vec<String> {
     if !by.is_empty() {
         lines.push(format!("  requires  {}", by.join(" and ")));
     }
-    lines.extend(state.position(step).and_then(|i| approval::open_until(state, i)).map(|until| {
-        let left = until.since(now);
-        match left > Dur::ZERO {
-            true => format!("  open      until {until}: {left} left"),
-            false => format!("  open      until {until}, which has passed"),
-        }
-    }));
+    lines.extend(state.position(step).and_then(|i| open_for(state, i, now)));
     lines.extend(state.position(step).map_or_else(Vec::new, |i| override_of(state, i)));
     let bound = |waiver: &Waiver| {
         let of = waiver.component.as_ref().map_or_else(String::new, |component| format!(" of {component}"));
@@ -290,6 +284,17 @@ fn asked(state: &RunState, step: &StepId, now: Timestamp) -> Vec<String> {
         lines.push(format!("  may lose  {component}: {} ({})", exposure.at(at), exposure.because));
     }
     lines
+}
+
+/// Until when the request is open. Only the process that drives a rehearsal knows its time.
+fn open_for(state: &RunState, i: usize, now: Timestamp) -> Option<String> {
+    let until = approval::open_until(state, i)?;
+    let left = until.since(now);
+    Some(match (left == Dur::ZERO, state.created.world == WorldKind::Live) {
+        (true, _) => format!("  open      until {until}, which has passed"),
+        (false, true) => format!("  open      until {until}: {left} left"),
+        (false, false) => format!("  open      until {until}: {left} from the last event of the rehearsal"),
+    })
 }
 
 /// The override of a request, and what an approval means after it.
