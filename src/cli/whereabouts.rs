@@ -37,8 +37,19 @@ const TAKE_PLANS: &[&str] = &[
 ];
 
 /// The fields of documents that hold commands.
-const HOLD_COMMANDS: &[&str] =
-    &["acceptable", "command", "fix", "flag", "hint", "message", "next", "notes", "text"];
+const HOLD_COMMANDS: &[&str] = &[
+    "acceptable",
+    "command",
+    "commands",
+    "fix",
+    "flag",
+    "hint",
+    "means",
+    "message",
+    "next",
+    "notes",
+    "text",
+];
 
 /// Where a command works.
 #[derive(Debug)]

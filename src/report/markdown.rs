@@ -15,9 +15,9 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 
 {% endif %}{% if r.from_file %}> **From a file.** Nobody of this store adopted the run, so it proves nothing here.
 
-{% endif %}{% if r.protection.state == 'UNPROTECTED' %}{% set again = 'drctl reprotect ' ~ r.plan ~ (' --to ' ~ r.from if r.from else '') ~ (' --sandbox' if r.world == 'sandbox' else '') %}> **UNPROTECTED**: no standby follows {{ r.protection.unprotected | join(', ') }}. `{{ again | code }}` makes one.{% for lacks in r.protection.lacks %} First {{ lacks }}.{% endfor %}
+{% endif %}{% for w in r.warnings %}> **{{ w.title }}**: {{ w.text }}{% if w.next %}; {{ w.next }}{% endif %}{% for c in w.commands %}{% if not loop.first %}, or{% endif %} `{{ c | code }}`{% endfor %}{{ w.then }}.
 
-{% endif %}| | |
+{% endfor %}| | |
 |---|---|
 | Run | `{{ (r.run_id) | code }}` |
 | World | {{ r.world }} |

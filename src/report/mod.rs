@@ -17,6 +17,7 @@ pub mod markdown;
 pub mod measured;
 pub mod message_templates;
 pub mod notices;
+pub mod onward;
 pub mod outcomes;
 pub mod overrides;
 pub mod readiness;

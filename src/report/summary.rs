@@ -12,7 +12,7 @@ use super::fences::{self, Fence};
 use super::measured::Measured;
 use super::restore::{Restored, restored};
 use super::steps::{self, StepReport};
-use super::{afterwards, decisions, duties, measured, outcomes, overrides, said, steered};
+use super::{afterwards, decisions, duties, measured, onward, outcomes, overrides, said, steered};
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::kinds::{Fact, Operation};
@@ -81,6 +81,8 @@ pub struct RunReport {
     pub in_doubt: Vec<InDoubt>,
     /// Whether a second site could take over from the target site, as far as this run ensured it.
     pub protection: Protection,
+    /// What a reader must not miss, the gravest first, with the commands that help.
+    pub warnings: Vec<onward::Warning>,
     /// Refusals that people accepted.
     pub waivers: Vec<Waiver>,
     /// What people said and did.
@@ -228,7 +230,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let attained = attainment(state, now);
     let runbook = &state.runbook;
     let rto = measured::rto(state, &attained);
-    let fence = fences::of(state);
+    let (fence, protection) = (fences::of(state), protection(state));
     let mut report = RunReport {
         schema_version: 1,
         run_id: state.created.run.clone(),
@@ -261,7 +263,8 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         },
         rto,
         in_doubt: in_doubt(state, now),
-        protection: protection(state),
+        warnings: onward::warnings(state, &fence, &protection),
+        protection,
         waivers: waivers(state),
         said: said::of(state),
         approvals: approvals(state),

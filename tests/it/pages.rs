@@ -163,16 +163,48 @@ fn a_lost_standby_is_a_warning_in_every_form() {
     for (format, words) in [
         (
             "md",
-            "> **UNPROTECTED**: no standby follows db. `drctl reprotect truststream --to us-west-2 --sandbox` makes",
+            "> **UNPROTECTED**: no standby follows db; run `drctl reprotect truststream --to us-west-2 --sandbox`, or `drctl failback ",
         ),
         (
             "html",
-            "<b>UNPROTECTED</b>: no standby follows db. <code>drctl reprotect truststream --to us-west-2 --sandbox<",
+            "<b>UNPROTECTED</b>: no standby follows db; run <code>drctl reprotect truststream --to us-west-2 --sandbox</code>, or <code>drctl failback ",
         ),
     ] {
         let page = report(format);
         assert!(page.contains(words), "{format}: {page}");
     }
+}
+
+/// Two servers may take writes. The page says so first, and what to do about it, as the screen does.
+#[test]
+fn a_pending_fence_is_the_first_warning_in_every_form() {
+    let folder = Folder::with_plans();
+    let to = ["failover", "truststream", "--sandbox=region-dark", "--to", "us-east-1", "--yes"];
+    let waived = ["--waive", "unfenced-promotion", "--accept-data-loss", "5m", "--reason", "dark"];
+    folder.run(&[&to[..], &waived].concat());
+    let run = "sandbox-truststream-failover-s1-1";
+    let report = |format: &str| folder.ok(&["report", "run", run, "--sandbox", "--format", format]);
+    let (md, html) = (report("md"), report("html"));
+    let words = "the old primary of db may still take writes. Keep clients away from it; ";
+    let resume = format!("drctl runs resume {run} --sandbox");
+    let back = "once us-west-2 is back, run ";
+    let reprotect = "drctl reprotect truststream --to us-west-2 --sandbox";
+    assert!(md.contains(&format!("> **FENCE PENDING**: {words}")), "{md}");
+    assert!(md.contains(&format!("`{resume}`")) && md.contains(&format!("{back}`{reprotect}`")), "{md}");
+    assert!(html.contains(&format!("<p class=\"banner bad\"><b>FENCE PENDING</b>: {words}")), "{html}");
+    assert!(html.contains(&format!("<code>{resume}</code>")), "{html}");
+    assert!(html.contains(&format!("{back}<code>{reprotect}</code>")), "{html}");
+    let first = html.find("banner bad").unwrap();
+    assert!(html[first..].starts_with("banner bad\"><b>FENCE PENDING"), "{html}");
+    let titles: Vec<String> = crate::cli::json(&report("json"))["warnings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|warning| warning["title"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(titles, ["FENCE PENDING", "UNPROTECTED"]);
+    let screen = folder.ok(&["runs", "show", run, "--sandbox"]);
+    assert!(screen.contains(words) && screen.contains("once us-west-2 is back, run drctl"), "{screen}");
 }
 
 /// A duration stands beside its own bar, and a wait between two tries is no work.

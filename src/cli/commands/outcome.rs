@@ -15,9 +15,8 @@ use crate::planner::critical_path;
 use crate::record::event::{Outcome, WorldKind};
 use crate::record::runbook::ProbeRole;
 use crate::report::afterwards::looks;
-use crate::report::attainment::attainment;
 use crate::report::measured::Measured;
-use crate::report::{RunReport, said, summary, words};
+use crate::report::{RunReport, onward, said, summary, words};
 use crate::run::state::Mode;
 use crate::run::{RunState, Stop, exposure};
 
@@ -182,11 +181,8 @@ fn fences(p: &Printer, report: &RunReport, state: &RunState) {
     for (name, text) in &report.fence.components {
         p.line(&format!("  fence    {name} {text}"));
     }
-    if report.fence.state == "pending" {
-        let resume = state.created.command("runs resume", "");
-        let words = format!(
-            "keep clients away from the old primary; drctl serve tries to fence it, every later run does, and so does {resume}"
-        );
+    if let Some(warning) = onward::fence_pending(state, &report.fence) {
+        let words = format!("{}; {}", warning.text, warning.next_words());
         p.line(&p.paint(YELLOW, &format!("           {words}")));
         for tried in state.owed().flat_map(|component| looks(state, component)) {
             p.line(&format!("           tried {tried}"));
@@ -223,31 +219,14 @@ pub fn title(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
     if let Some(words) = after_the_end(state) {
         p.line(&format!("  {}     {words}", p.paint(RED, "next")));
     }
+    if let Some(warning) = onward::guards_kept(state) {
+        p.line(&p.paint(YELLOW, &format!("  guards   {}", warning.text)));
+    }
 }
 
 /// What a person must do after a run that was ended while users may be between two sites: no run continues it.
 pub fn after_the_end(state: &RunState) -> Option<String> {
-    let moves = matches!(state.runbook.intent, Intent::Failover | Intent::Switchover | Intent::Failback);
-    let (plan, to) = (&state.created.plan, &state.runbook.to);
-    if moves && abandoned(state) && attainment(state, state.last_at).validated.is_none() {
-        // A new rehearsal starts with its scenario, so it does not complete this one.
-        if matches!(state.created.world, WorldKind::Sandbox { .. }) {
-            return Some(format!(
-                "a rehearsal ends here. In a live run, a failover of {plan} to {to} would complete the move"
-            ));
-        }
-        let held = match state.unreturned_guards().is_empty() {
-            true => "",
-            false => "; add --take-over --reason TEXT for the guards that this run keeps",
-        };
-        return Some(format!("run drctl failover {plan} --to {to} to complete the move{held}"));
-    }
-    let from = state.runbook.from.as_ref()?;
-    (moves && cut_short(state) && out(state).is_some()).then(|| {
-        format!(
-            "users still fail in {from}: repair {from}, or run drctl failover {plan} --to {to} again once the cause is corrected"
-        )
-    })
+    onward::after_the_end(state)
 }
 
 /// What a driven run still waits for after a person paused it.
@@ -258,7 +237,7 @@ pub fn pausing(state: &RunState, driven: bool) -> Option<String> {
 
 /// Whether it stopped and somebody has to resume it.
 fn goes_on(state: &RunState) -> bool {
-    !state.finished() && !state.watch_paused()
+    onward::goes_on(state)
 }
 
 /// The outcome in capitals, in the words of the exit codes. For a stopped run, it also says whether users are served.
@@ -280,38 +259,17 @@ fn headline(state: &RunState, report: &RunReport, driven: bool) -> String {
 
 /// Whether a person ended it before anything was recovered.
 fn cut_short(state: &RunState) -> bool {
-    abandoned(state) || state.mode == Mode::Finished(Outcome::Cancelled)
-}
-
-/// Whether a person closed it after its point of no return.
-fn abandoned(state: &RunState) -> bool {
-    state.mode == Mode::Finished(Outcome::Abandoned)
+    onward::cut_short(state)
 }
 
 /// Whether users are served, according to the last probe results of a stopped run.
 pub fn users(state: &RunState) -> String {
-    // A drill of copies moves nobody.
-    if state.runbook.intent == Intent::Drill {
-        return String::new();
-    }
-    let seen = attainment(state, state.last_at);
-    match (seen.detected, seen.validated) {
-        (Some(_), Some(_)) if state.fails_again().is_none() => ": users are served again;".to_owned(),
-        (Some(_), Some(_)) => ": users fail again;".to_owned(),
-        (Some(_), None) => {
-            let long = seen.out_for(state.last_at).unwrap_or_default();
-            format!(": users have not been served for at least {};", Dur::secs(long.millis() / 1_000))
-        }
-        (None, _) => String::new(),
-    }
+    onward::users(state).map_or_else(String::new, |words| format!(": {words};"))
 }
 
 /// The same for a run that was stopped or given up, if users are not served.
 pub fn out(state: &RunState) -> Option<String> {
-    let out = attainment(state, state.last_at).validated.is_none() || state.fails_again().is_some();
-    let words = users(state);
-    let words = words.trim_start_matches(": ").trim_end_matches(';').trim_start_matches("users ").to_owned();
-    (out && !words.is_empty() && (goes_on(state) || cut_short(state))).then_some(words)
+    onward::out(state).map(|words| words.trim_start_matches("users ").to_owned())
 }
 
 /// How to continue a run that is not finished.
@@ -506,34 +464,18 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
             }
         }
     }
-    let alone = &report.protection.unprotected;
-    if alone.is_empty() {
+    let Some(warning) = onward::unprotected(state, &report.fence, &report.protection) else {
         if report.protection.state == "protected" {
             p.line(&format!("  standby  {}", p.paint(GREEN, "every store has a streaming standby")));
         }
         return;
-    }
-    let names: Vec<_> = alone.iter().map(ToString::to_string).collect();
-    let words = format!("UNPROTECTED: no standby follows {}", names.join(", "));
+    };
+    let words = format!("{}: {}", warning.title, warning.text);
     p.line(&format!("  standby  {}", p.paint(RED, &words)));
-    // The run is not over, so the lines below its title come first.
-    if goes_on(state) || after_the_end(state).is_some() {
-        return;
+    for (n, command) in warning.commands.iter().enumerate() {
+        let before = if n == 0 { warning.next.as_str() } else { "or" };
+        p.line(&format!("           {before} {command}"));
     }
-    let plan = &state.created.plan;
-    if state.runbook.intent == Intent::Restore {
-        // The standby is in another site than the restored server, and follows the abandoned history.
-        p.line(&format!("           for the site of each standby, run drctl reprotect {plan} --to SITE"));
-        return;
-    }
-    let from = report.from.as_deref().unwrap_or("SITE");
-    // Nothing that answers no fence becomes a standby.
-    let back = if report.fence.state == "pending" { format!("once {from} is back, ") } else { String::new() };
-    for lacks in &report.protection.lacks {
-        p.line(&format!("           first {lacks}"));
-    }
-    p.line(&format!("           {back}run drctl reprotect {plan} --to {from}"));
-    p.line(&format!("           or drctl failback {plan} --to {from}"));
 }
 
 fn truth(p: &Printer, report: &RunReport, told: &RunTiming<'_>) {
