@@ -30,6 +30,7 @@ use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
 use crate::run::state::{Mode, Status};
 use crate::run::waits::Waits;
+use crate::run::ways::Way;
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -131,6 +132,8 @@ pub struct RunReport {
     pub restored: Vec<Restored>,
     /// Why the run has not ended, if it has not.
     pub error: Option<ReportError>,
+    /// The possible commands of a run that stands still, the likeliest first.
+    pub ways_on: Vec<Way>,
 }
 
 /// An effect that may still happen.
@@ -221,7 +224,9 @@ pub struct Cancelled {
 pub struct ReportError {
     /// `halted`, `blocked`, `approval`, `held`, `paused` or `past_return`.
     pub code: String,
-    /// What happened and what to do.
+    /// What happened.
+    pub why: String,
+    /// What happened and the first thing to do. `ways_on` has all commands.
     pub hint: String,
 }
 
@@ -290,6 +295,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         fence,
         restored: restored(state),
         error: error(state),
+        ways_on: onward::ways(state),
     };
     report.owe(state);
     report.decisions = decisions::of(state, &report);
@@ -465,7 +471,7 @@ fn error(state: &RunState) -> Option<ReportError> {
     let halted = state.why_stopped()?;
     if let Some(next) = state.next_as_decided() {
         let hint = format!("{halted}. Next, {next}");
-        return Some(ReportError { code: "halted".to_owned(), hint });
+        return Some(ReportError { code: "halted".to_owned(), why: halted, hint });
     }
     let asked = state.stops_to_ask();
     let on = state.to_continue();
@@ -473,7 +479,8 @@ fn error(state: &RunState) -> Option<ReportError> {
         (Mode::Paused, _) if state.unwinds() => {
             ("paused", format!("the run is being undone; {on} continues that"))
         }
-        (Mode::Paused, _) => ("paused", on),
+        // What the run waits for still has to be answered first.
+        (Mode::Paused, _) => ("paused", onward::ways(state).into_iter().next().map_or(on, |way| way.command)),
         (_, Some((_, flag, true))) => ("blocked", state.created.command("runs resume", &format!(" {flag}"))),
         (_, Some((_, command, false))) => ("approval", command),
         (Mode::Cancelling, _) if state.runbook.intent == Intent::Restore => {
@@ -508,5 +515,6 @@ fn error(state: &RunState) -> Option<ReportError> {
         _ => ("halted", format!("correct the cause, then {on}")),
     };
     let code = if code == "halted" && state.guard_is_held() { "held" } else { code };
-    Some(ReportError { code: code.to_owned(), hint: format!("{}. Next: {next}", plain::clause(&halted)) })
+    let hint = format!("{}. Next: {next}", plain::clause(&halted));
+    Some(ReportError { code: code.to_owned(), why: halted, hint })
 }

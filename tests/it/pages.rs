@@ -207,6 +207,50 @@ fn a_pending_fence_is_the_first_warning_in_every_form() {
     assert!(screen.contains(words) && screen.contains("once us-west-2 is back, run drctl"), "{screen}");
 }
 
+/// The page of a run that did not recover has the commands of the screen, says that users are not served, and offers no standby before.
+#[test]
+fn a_run_that_stands_still_has_the_same_ways_on_in_every_form() {
+    for scenario in ["capacity-short", "replica-lagging"] {
+        let folder = Folder::with_plans();
+        let named = format!("--sandbox={scenario}");
+        folder.run(&["failover", "truststream", &named, "--to", "us-east-1", "--yes"]);
+        let run = "sandbox-truststream-failover-s1-1";
+        let screen = folder.ok(&["runs", "show", run, "--sandbox"]);
+        let (_, ways) = screen.split_once("  ways on\n").unwrap_or_else(|| panic!("{screen}"));
+        let commands: Vec<&str> = ways.lines().map(str::trim).filter(|l| l.starts_with("drctl ")).collect();
+        assert!(commands.len() > 1, "{screen}");
+        let report = |format: &str| folder.ok(&["report", "run", run, "--sandbox", "--format", format]);
+        let (md, html) = (report("md"), report("html"));
+        let of_json = crate::cli::json(&report("json"));
+        let of_json: Vec<&str> = of_json["ways_on"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|way| way["command"].as_str().unwrap())
+            .collect();
+        assert_eq!(of_json, commands, "{scenario}");
+        for command in &commands {
+            assert!(md.contains(&format!("- `{command}`: ")), "{command}: {md}");
+            assert!(html.contains(&format!("<li><code>{command}</code>: ")), "{command}: {html}");
+        }
+        for page in [&md, &html] {
+            assert!(page.contains("users have not been served for at least "), "{page}");
+            assert!(!page.contains("reprotect") && !page.contains("Next: "), "{page}");
+        }
+        folder.run(&["runs", "cancel", run, "--reason", "enough", "--yes", "--sandbox"]);
+        let md = report("md");
+        assert!(md.contains("> **NOT SERVED**: users have not been served for at least "), "{md}");
+        let next = match scenario {
+            "capacity-short" => {
+                "In a live run, a failover of truststream to us-east-1 would complete the move."
+            }
+            _ => "repair us-west-2, or run `drctl failover truststream --to us-east-1 --sandbox` again",
+        };
+        assert!(md.contains(next) && !md.contains("drctl reprotect"), "{md}");
+        assert_eq!(md.contains("> **GUARDS KEPT**: "), scenario == "capacity-short", "{md}");
+    }
+}
+
 /// A duration stands beside its own bar, and a wait between two tries is no work.
 #[test]
 fn a_duration_is_beside_what_took_it() {

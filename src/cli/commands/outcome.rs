@@ -279,16 +279,10 @@ pub fn next(p: &Printer, state: &RunState, report: &RunReport, driven: bool) {
         return p.line(&format!("  {}     {words}", p.paint(RED, "next")));
     }
     let Some(error) = &report.error else { return };
-    if state.watch_paused() {
-        let resume = state.created.command("runs resume", "");
-        let held = if state.guards().is_empty() { "" } else { "; until then the run holds its guards" };
-        p.line(&format!(
-            "  {}     continues to watch that users stay served{held}: {resume}",
-            p.paint(YELLOW, "next")
-        ));
-        return;
+    let ways = &report.ways_on;
+    if let ([way], true) = (ways.as_slice(), state.watch_paused()) {
+        return p.line(&format!("  {}     {}: {}", p.paint(YELLOW, "next"), way.means, way.command));
     }
-    let ways = state.ways_on();
     if ways.len() < 2 {
         return p.line(&format!("  {}     {}", p.paint(RED, "next"), error.hint));
     }
