@@ -40,6 +40,7 @@ pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, CliErro
     let paused = state.mode == Mode::Paused && state.cancelled_at == before.cancelled_at;
     if paused && before.halted.is_some() {
         state.mode.clone_from(&before.mode);
+        state.attention.pauses.clone_from(&before.attention.pauses);
     }
     state.unread = state.people.len().saturating_sub(before.people.len());
     Ok(state)

@@ -514,7 +514,11 @@ fn driver_words(what: &EventKind) -> Option<String> {
 }
 
 fn halted(reason: &str) -> String {
-    if reason == PAUSED { "halted by a person".to_owned() } else { format!("halted: {reason}") }
+    if reason == PAUSED {
+        "paused; no process drives the run".to_owned()
+    } else {
+        format!("halted: {reason}")
+    }
 }
 
 /// A message without its code, which some providers repeat in front of it.

@@ -25,13 +25,12 @@ use crate::run::decide::{expired, looks_at};
 use crate::run::outcome::{CallOutcome, after_call, out_of_time, withdrawn};
 use crate::run::outstanding::Withdrawal;
 use crate::run::state::Status;
+pub use crate::run::stopped::INTERRUPTED;
 use crate::run::stopped::PAUSED;
 use crate::run::waits::IN_DOUBT;
 use crate::run::{Effect, RunState, StepDecision, StepObservation, Stop, decide, judge, signal};
 use crate::world::Jumps;
 
-/// Why a run was paused: its process received an interrupt.
-pub const INTERRUPTED: &str = "interrupted at the terminal";
 /// How often the statements in the ledger are read while nothing else happens.
 const INBOX_EVERY: Dur = Dur(300);
 /// Minimum time between two reads of these statements, so that a busy run does not read its store at every step.

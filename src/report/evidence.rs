@@ -142,7 +142,7 @@ fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
         from: report.from.clone(),
         to: report.to.clone(),
         severity: report.severity.clone(),
-        outcome: format!("{}{}", report.outcome, words::pending(report)),
+        outcome: format!("{}{}", outcome(report), words::pending(report)),
         requester: said(&created.requester, format!("{} to {}", report.intent, report.to)),
         approvals: report.approvals.iter().map(|a| said(&a.who, a.step.clone())).collect(),
         statements: report.said.iter().map(said::Said::words).collect(),
@@ -158,6 +158,11 @@ fn about(state: &RunState, report: &RunReport, sealing: Sealing) -> About {
         renders: sealing.renders,
         files: sealing.files,
     }
+}
+
+/// A run that a person paused is not one that failed.
+fn outcome(report: &RunReport) -> &str {
+    if report.outcome == "halted" && words::paused(report) { "paused" } else { &report.outcome }
 }
 
 fn waived(waiver: &Waiver) -> String {

@@ -7,6 +7,7 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::{Event, EventKind};
 use crate::run::RunState;
+use crate::run::stopped::{Pause, REQUESTED_BY};
 
 /// One statement of a person.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -54,7 +55,23 @@ pub fn deciding(state: &RunState) -> Vec<Said> {
 
 /// All of them. Waivers, overrides and steps that people skipped or did are listed with what became of them.
 pub fn of(state: &RunState) -> Vec<Said> {
-    state.people.iter().filter_map(|event| said(state, event)).collect()
+    let pauses = |n: usize| state.attention.pauses.iter().filter(move |pause| pause.follows == n).map(paused);
+    let mut all = Vec::new();
+    for (n, event) in state.people.iter().enumerate() {
+        all.extend(pauses(n));
+        all.extend(said(state, event));
+    }
+    all.extend(pauses(state.people.len()));
+    all
+}
+
+/// The event of a pause has no signature.
+fn paused(pause: &Pause) -> Said {
+    let text = match pause.why.starts_with(REQUESTED_BY) {
+        true => "paused the run".to_owned(),
+        false => format!("paused the run: {}", pause.why),
+    };
+    Said { at: pause.at, who: Person::claimed(pause.by.clone()), roles: Vec::new(), text }
 }
 
 fn said(state: &RunState, event: &Event) -> Option<Said> {

@@ -42,6 +42,11 @@ fn code(report: &RunReport) -> &str {
     report.error.as_ref().map_or("", |error| error.code.as_str())
 }
 
+/// Whether a person paused it.
+pub fn paused(report: &RunReport) -> bool {
+    code(report) == "paused"
+}
+
 /// What follows the outcome of a run with a pending fence. Two servers may take writes, so every title has it.
 pub fn pending(report: &RunReport) -> &'static str {
     if report.ended_at.is_some() && report.fence.state == "pending" { ", FENCE PENDING" } else { "" }

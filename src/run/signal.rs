@@ -3,6 +3,7 @@
 use super::approval;
 use super::gate::falls_short;
 use super::state::{Mode, RunState, Status, StepState};
+use super::stopped::REQUESTED_BY;
 use crate::kinds::{Called, Operation};
 use crate::model::duty::{Decision, Duty};
 use crate::model::ids::{Digest, StepId};
@@ -89,7 +90,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         Signal::Fulfil { duty, reference, sha256 } => {
             fulfil(state, *duty, (reference, sha256.as_ref()), (who, now))
         }
-        Signal::Pause => Ok(vec![EventKind::Paused { why: format!("requested by {who}") }]),
+        Signal::Pause => Ok(vec![EventKind::Paused { why: format!("{REQUESTED_BY}{who}") }]),
         Signal::Resume => {
             undecided(state).map_or_else(|| Ok(vec![EventKind::Resumed { who: who.clone() }]), Err)
         }

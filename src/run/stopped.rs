@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::state::{Mode, RunState, Status};
+use super::waits::IN_DOUBT;
 use crate::model::duty::{Decision, Duty};
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
@@ -15,6 +16,33 @@ use crate::record::runbook::{OnFailure, Phase, ProbeRole};
 
 /// The reason that a process records when a person paused its run.
 pub const PAUSED: &str = "paused";
+
+/// The cause of a pause by Ctrl-C.
+pub const INTERRUPTED: &str = "interrupted at the terminal";
+
+/// The start of the cause of a pause that a person requested.
+pub const REQUESTED_BY: &str = "requested by ";
+
+/// A pause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pause {
+    /// When.
+    pub at: Timestamp,
+    /// The cause.
+    pub why: String,
+    /// The person: who requested it, or whose process it was.
+    pub by: String,
+    /// How many statements of people came before it.
+    pub follows: usize,
+}
+
+impl Pause {
+    /// The cause, with its person and its time.
+    fn words(&self) -> String {
+        let of = if self.why == INTERRUPTED { format!(" of {}", self.by) } else { String::new() };
+        format!("{}{of} at {}", self.why, self.at)
+    }
+}
 
 /// A stop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,20 +125,57 @@ pub struct Attention {
     pub fulfilled: Vec<Fulfilled>,
     /// Questions, by the step that asks.
     pub questions: BTreeMap<StepId, Question>,
+    /// Pauses. A pause of a paused run changes nothing.
+    pub pauses: Vec<Pause>,
+    /// Whether the last of them holds.
+    pub paused: bool,
 }
 
 impl RunState {
-    /// Why its last process stopped. If a person paused it after a step had failed, that step is part of the reason.
+    /// Why its last process stopped. If a person paused it, the reason includes who did, after which step, and what it waited for or which
+    /// step had failed.
     pub fn why_stopped(&self) -> Option<String> {
         let halted = self.halted.clone()?;
-        let failed = (0..self.steps.len()).find(|i| self.brought_to_a_stop(*i));
-        Some(match failed.filter(|_| halted.starts_with(PAUSED)) {
-            Some(i) => {
-                let why = self.steps[i].work.reason.as_deref().unwrap_or_default();
-                format!("{halted}; {} failed: {why}", self.step(i).id)
-            }
-            None => halted,
-        })
+        let rest = halted.strip_prefix(PAUSED).filter(|rest| rest.is_empty() || rest.starts_with(IN_DOUBT));
+        let Some(rest) = rest else { return Some(halted) };
+        let failed = (0..self.steps.len()).find(|i| self.brought_to_a_stop(*i)).map(|i| {
+            let why = self.steps[i].work.reason.as_deref().unwrap_or_default();
+            format!("; {} failed: {why}", self.step(i).id)
+        });
+        let waits = self.waits_for_people().into_iter();
+        let waits = waits.map(|waits| format!("; {} waits for a person: {}", waits.step, waits.why));
+        let more: String = failed.into_iter().chain(waits).collect();
+        Some(format!("{}{rest}{more}", self.why_paused()))
+    }
+
+    /// The last pause, and the step after which the run stood still.
+    fn why_paused(&self) -> String {
+        let Some(pause) = self.attention.pauses.last() else { return PAUSED.to_owned() };
+        let all = self.runbook.steps.iter().zip(&self.steps).filter(|(step, _)| !step.background);
+        let done = all.filter(|(_, at)| matches!(at.work.status, Status::Done(_)));
+        let last = done.max_by_key(|(_, at)| at.work.ended_at);
+        let after = last.map_or_else(String::new, |(step, _)| format!(", after {}", step.id));
+        format!("{PAUSED}: {}{after}", pause.words())
+    }
+
+    /// Records a pause. Whose process it was is the person at its terminal.
+    fn note_pause(&mut self, why: &str, at: Timestamp) {
+        if self.attention.paused {
+            return;
+        }
+        let resumed = self.people.iter().rev().find_map(|event| match &event.what {
+            EventKind::Resumed { who } => Some(&who.who),
+            _ => None,
+        });
+        let by = match (why.strip_prefix(REQUESTED_BY), self.owner.split_once(" pid ")) {
+            (Some(who), _) => who.trim_end_matches(" (unsigned)").to_owned(),
+            (None, Some((user, _))) => user.to_owned(),
+            // The owner of a rehearsal is nobody.
+            (None, None) => resumed.unwrap_or(&self.created.requester.who).clone(),
+        };
+        let pause = Pause { at, why: why.to_owned(), by, follows: self.people.len() };
+        self.attention.pauses.push(pause);
+        self.attention.paused = true;
     }
 
     /// The stop without a decision.
@@ -216,6 +281,11 @@ impl RunState {
     /// Records what needs a person, and what people answered.
     pub(super) fn note_stop(&mut self, what: &EventKind, at: Timestamp) {
         self.note_questions(what, at);
+        match what {
+            EventKind::Paused { why } => self.note_pause(why, at),
+            EventKind::Resumed { .. } | EventKind::CancelRequested { .. } => self.attention.paused = false,
+            _ => {}
+        }
         let (who, decision, reason) = match what {
             EventKind::StepFailed { step, reason }
             | EventKind::UndoFailed { step, reason }

@@ -7,8 +7,10 @@ use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::action::{Action, Gate};
 use drctl::record::event::{EventKind, Signal};
-use drctl::run::signal;
+use drctl::report::summary;
 use drctl::run::state::Status;
+use drctl::run::stopped::INTERRUPTED;
+use drctl::run::{RunState, signal};
 
 use crate::cli::Folder;
 use crate::decided::{DONE, component, minutes, promote, say, scale, step, under_way, words};
@@ -64,7 +66,41 @@ fn a_run_that_was_paused_after_a_step_had_failed_names_the_step() {
     say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
     say(&mut state, minutes(2), EventKind::Paused { why: "requested".to_owned() });
     say(&mut state, minutes(2), EventKind::Halted { reason: "paused".to_owned() });
-    assert_eq!(state.why_stopped().as_deref(), Some("paused; a failed: no capacity"));
+    let why = format!("paused: requested at {}; a failed: no capacity", minutes(2));
+    assert_eq!(state.why_stopped(), Some(why));
+}
+
+/// The journal line of a pause scrolls away. Who paused the run, when, and what it waited for stay on the screen and in the report.
+#[test]
+fn a_paused_run_says_who_paused_it_and_after_which_step() {
+    let blocked = Status::Blocked { why: "nobody approved".to_owned(), rule: None, flag: None };
+    let mut state = under_way(vec![(step("a", scale()), DONE), (step("b", scale()), blocked)]);
+    state.owner = "ann@laptop pid 7".to_owned();
+    state.steps[0].work.ended_at = Some(minutes(1));
+    say(&mut state, minutes(2), EventKind::Paused { why: INTERRUPTED.to_owned() });
+    say(&mut state, minutes(3), EventKind::Paused { why: "requested by bob@other (unsigned)".to_owned() });
+    say(&mut state, minutes(4), EventKind::Halted { reason: "paused".to_owned() });
+    let by = format!("paused: interrupted at the terminal of ann@laptop at {}, after a", minutes(2));
+    assert_eq!(state.why_stopped(), Some(format!("{by}; b waits for a person: nobody approved")));
+    let said = |state: &RunState| {
+        let all = summary::report(state, state.last_at).said;
+        all.iter().map(|said| format!("{} {}", said.who.who, said.text)).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&state), ["ann@laptop paused the run: interrupted at the terminal"]);
+    say(&mut state, minutes(5), EventKind::Resumed { who: Person::claimed("cat@desk") });
+    say(&mut state, minutes(6), EventKind::Paused { why: "requested by bob@other (unsigned)".to_owned() });
+    say(&mut state, minutes(7), EventKind::Halted { reason: "paused".to_owned() });
+    let why = state.why_stopped().unwrap();
+    assert!(
+        why.starts_with(&format!("paused: requested by bob@other (unsigned) at {}", minutes(6))),
+        "{why}"
+    );
+    let expected = [
+        "ann@laptop paused the run: interrupted at the terminal",
+        "cat@desk resumed the run",
+        "bob@other paused the run",
+    ];
+    assert_eq!(said(&state), expected);
 }
 
 /// A failover whose scaling takes too long, so that it halts before its point of no return.
