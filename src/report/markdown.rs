@@ -35,7 +35,7 @@ const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.in
 {% endif %}{% for effect in r.in_doubt %}
 **In doubt:** {{ effect.text }}
 {% endfor %}{% for w in r.waits_for %}
-**Waits for a person:** {{ w.step }}: {{ w.why }}{% if w.command and not r.ways_on %}. Type: `{{ w.command | code }}`{% endif %}
+**{{ 'Answered' if w.answered else 'Waits for a person' }}:** {{ w.step }}: {{ w.why }}{% if w.command and not r.ways_on %}. Type: `{{ w.command | code }}`{% endif %}
 {% endfor %}{% if r.error %}
 **Not finished:** {% if r.ways_on %}{{ r.error.why | trim('.') }}. Ways on:
 {% for way in r.ways_on %}

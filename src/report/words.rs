@@ -11,9 +11,11 @@ pub fn state(report: &RunReport, driven: bool) -> String {
 
 /// The same without a pending fence.
 pub fn standing(report: &RunReport, driven: bool) -> &str {
+    let answered = !report.waits_for.is_empty() && report.waits_for.iter().all(|waits| waits.answered);
     match (report.outcome.as_str(), code(report)) {
         ("halted", "paused") => "paused",
         ("halted", "blocked") => "halted, a person must accept a risk",
+        ("halted", "approval") | ("running", _) if answered => "answered, not continued",
         ("halted", "approval") => "waits for a person",
         ("halted", "held") => "held by another run",
         ("running", _) if !report.waits_for.is_empty() => "waits for a person",

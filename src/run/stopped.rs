@@ -143,7 +143,10 @@ impl RunState {
             format!("; {} failed: {why}", self.step(i).id)
         });
         let waits = self.waits_for_people().into_iter();
-        let waits = waits.map(|waits| format!("; {} waits for a person: {}", waits.step, waits.why));
+        let waits = waits.map(|waits| match waits.answered {
+            true => format!("; {}: {}", waits.step, waits.why),
+            false => format!("; {} waits for a person: {}", waits.step, waits.why),
+        });
         let more: String = failed.into_iter().chain(waits).collect();
         Some(format!("{}{rest}{more}", self.why_paused()))
     }

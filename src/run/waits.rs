@@ -36,12 +36,16 @@ pub struct Waits {
     /// Until when an approval request is open.
     #[serde(skip)]
     pub until: Option<Timestamp>,
+    /// Whether everybody answered, so that only a process is missing that continues the run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub answered: bool,
 }
 
 impl Waits {
     /// Who has to act, and the command to type.
     pub fn words(&self) -> String {
-        format!("{}: {}, {}", self.headline, self.step, self.what())
+        let waits = if self.answered { "ANSWERED" } else { self.headline };
+        format!("{waits}: {}, {}", self.step, self.what())
     }
 
     /// Whether the run halted because of it.
@@ -191,6 +195,7 @@ impl RunState {
             command: Some(self.to_continue()),
             headline: if self.stands_still() { HALTED } else { WAITS },
             until: None,
+            answered: false,
         });
         // A request that has all its approvals waits for that decision, too.
         let asks = |i: &usize| decide.is_none() || approval::all_given(self, *i).is_none();
@@ -229,14 +234,16 @@ impl RunState {
             return None;
         }
         let (step, until) = (self.step(i).id.clone(), approval::open_until(self, i));
+        let since = approval::answered_since(self, i);
+        let answered = since.as_ref().is_some_and(|(_, resume)| resume.is_some());
         let Status::Blocked { why, rule, flag } = &self.work(i).status else {
             let (why, command) = self.asked_late(i)?;
-            return Some(Waits { step, why, command: Some(command), headline: WAITS, until });
+            return Some(Waits { step, why, command: Some(command), headline: WAITS, until, answered });
         };
         let command = flag.as_ref().map(|flag| self.to_type(*rule, flag));
         let headline = if rule.is_some() && self.stands_still() { RISK } else { WAITS };
-        let waits = Waits { step, why: why.clone(), command, headline, until };
-        Some(approval::answered_since(self, i).map_or(waits.clone(), |(why, command)| Waits {
+        let waits = Waits { step, why: why.clone(), command, headline, until, answered };
+        Some(since.map_or(waits.clone(), |(why, command)| Waits {
             why,
             command: command.or(waits.command),
             ..waits

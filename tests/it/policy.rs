@@ -565,7 +565,14 @@ fn answers_that_no_process_has_read_are_on_every_screen() {
     screens().iter().for_each(|screen| assert!(screen.contains(words), "{screen}"));
     say("eve.key", &["approve", "--yes"]);
     let words = "approved by bob and eve, and no process continues the run yet: drctl runs resume";
-    screens().iter().for_each(|screen| assert!(screen.contains(words), "{screen}"));
+    for screen in screens() {
+        assert!(screen.contains(words) && screen.contains(&format!("ANSWERED: {GATE}, ")), "{screen}");
+        // Nobody is waited for, and nothing follows the command.
+        assert!(
+            !screen.contains("WAITS FOR A PERSON") && !screen.contains("--sandbox; no process"),
+            "{screen}"
+        );
+    }
     // Nor does a way on, the row of the step or a second approval.
     let show = screens()[2].clone();
     let (rows, ways) = show.split_once("  ways on").unwrap_or_else(|| panic!("{show}"));

@@ -33,11 +33,13 @@ fn ways(screen: &str) -> Vec<(&str, &str)> {
     lines.chunks_exact(2).map(|way| (way[0], way[1])).collect()
 }
 
-/// The line of the run in `drctl status`.
+/// The lines of the run in `drctl status`.
 fn status(folder: &Folder) -> String {
     let (_, out, _) = folder.run(&["status", "--sandbox"]);
-    let line = out.lines().find(|line| line.contains(RUN) && line.contains("RTO"));
-    line.unwrap_or_else(|| panic!("{out}")).to_owned()
+    let mut lines = out.lines().skip_while(|line| !line.contains(RUN) || !line.contains("RTO"));
+    let first = lines.next().unwrap_or_else(|| panic!("{out}"));
+    let more = lines.take_while(|line| line.starts_with("      "));
+    [first].into_iter().chain(more).collect::<Vec<_>>().join("\n")
 }
 
 /// Nothing has happened until a process drives the run, so what a person notes does not hide why it stopped.
@@ -51,10 +53,9 @@ fn a_halted_run_says_why_it_halted_until_it_goes_on() {
         assert!(screen.contains("\nHALTED: "), "{args:?}: {screen}");
         assert!(screen.contains("\n  stopped  scale.nodes: not done within 10m"), "{args:?}: {screen}");
         assert!(screen.contains("\n  ways on\n"), "{args:?}: {screen}");
-        assert!(
-            status.contains(" halted; ") && status.contains("; scale.nodes: not done within"),
-            "{status}"
-        );
+        assert!(status.contains(" halted: users have not been served for at least "), "{status}");
+        assert!(status.contains("\n      cause    scale.nodes: not done within"), "{status}");
+        assert!(status.ends_with(&format!("\n      ways on  drctl runs show {RUN} --sandbox")), "{status}");
     }
 }
 
@@ -135,7 +136,7 @@ fn what_was_decided_is_the_next_command_on_every_screen() {
         assert!(commands.starts_with(&next), "{decision}: {screen}");
         assert!(next.iter().all(|command| answer.contains(*command)), "{decision}: {answer}");
         let goes_on = decision == "fix-forward";
-        assert_eq!(status.contains("it lists the ways on"), goes_on, "{decision}: {status}");
+        assert_eq!(status.contains("      ways on  drctl runs show "), goes_on, "{decision}: {status}");
         if !goes_on {
             assert!(next.iter().all(|command| status.contains(*command)), "{decision}: {status}");
             assert!(screen.contains(&format!("\n  decided  {decision} by ")), "{screen}");

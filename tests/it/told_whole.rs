@@ -157,10 +157,10 @@ fn a_run_that_stands_still_is_on_one_screen_with_its_cause_and_the_way_on() {
     folder.run(&failover("capacity-short", &[]));
     let run = folder.ok(&["runs", "list", "--sandbox"]).split_whitespace().next().unwrap().to_owned();
     let status = folder.run(&["status", "--sandbox"]).1;
-    let line =
-        status.lines().find(|l| l.contains(&run) && l.contains("RTO")).unwrap_or_else(|| panic!("{status}"));
-    let told = ["STOPPED: users have not been served for ", "scale.nodes", "lists the ways on"];
-    assert!(told.iter().all(|words| line.contains(words)), "{line}");
+    let at = status.lines().position(|l| l.contains(&run) && l.contains("RTO"));
+    let lines: Vec<&str> = status.lines().skip(at.unwrap_or_else(|| panic!("{status}"))).take(3).collect();
+    let told = ["halted: users have not been served for ", "      cause    scale.nodes: ", "      ways on  "];
+    assert!(lines.iter().zip(told).all(|(line, words)| line.contains(words)), "{lines:#?}");
     let cancel = ["runs", "cancel", &run, "--reason", "enough", "--yes", "--sandbox"];
     let (code, out, err) = folder.run(&cancel);
     let title = out.lines().position(|l| l.starts_with("ABANDONED: users have not been served for "));

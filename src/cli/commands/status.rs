@@ -28,8 +28,8 @@ use crate::record::event::{Event, EventKind, WorldKind};
 use crate::report::duties::{Obligation, Standing};
 use crate::report::history::History;
 use crate::report::overrides::{self, Override};
-use crate::report::summary;
 use crate::report::verified::{self, Verified};
+use crate::report::{RunReport, onward, summary};
 use crate::run::{RunState, exposure};
 
 /// Shows the state of all plans.
@@ -506,17 +506,14 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
         let waits = state.waits_for_people();
         let held = RunLock::is_held(&folder, &state.created.run);
         let driven = match waits.first() {
-            Some(_) => {
-                let alone = if held { "" } else { "; no process drives it" };
-                waits.iter().map(|waits| format!("; {}{alone}", p.paint(YELLOW, &waits.words()))).collect()
-            }
-            None if state.finished() => String::new(),
+            Some(waits) if !held && !waits.answered => "; no process drives it".to_owned(),
+            Some(_) => String::new(),
+            None if state.finished() || !held => String::new(),
             // A rehearsal has its own time.
-            None if held && state.created.world != WorldKind::Live => {
+            None if state.created.world != WorldKind::Live => {
                 format!(" (driven now, as of {})", state.last_at.clock())
             }
-            None if held => " (driven now)".to_owned(),
-            None => stopped(p, state),
+            None => " (driven now)".to_owned(),
         };
         // A run that nobody drives tries nothing.
         let tries = state.next_tries().into_iter().filter(|_| held);
@@ -533,21 +530,41 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
             report.run_id,
             report.world.id(),
             report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
-            runs_list::standing(state, &report, state.finished() || held),
+            standing(p, state, (&report, held)),
         ));
+        waits.iter().for_each(|waits| p.line(&format!("      {}", p.paint(YELLOW, &waits.words()))));
+        if stands_still(state, held) {
+            stopped(p, state);
+        }
     }
 }
 
-/// Why a run that no process drives stopped, whether users are served, and which command lists the next steps.
-fn stopped(p: &Printer, state: &RunState) -> String {
-    let show = state.created.command("runs show", "");
-    let users = super::outcome::users(state);
-    let why = state.why_stopped().unwrap_or_else(|| "no process drives it".to_owned());
-    let next = match state.next_as_decided() {
-        Some(next) => format!("next, {next}"),
-        None => format!("it lists the ways on: {show}"),
-    };
-    format!("; {}{users} {why}; {next}", p.paint(RED, "STOPPED"))
+/// Whether no process drives a run that is not over, and it waits for nobody's answer.
+fn stands_still(state: &RunState, held: bool) -> bool {
+    !held && !state.finished() && state.waits_for_people().is_empty()
+}
+
+/// The state of a run. Of one that stands still, also whether users are served.
+fn standing(p: &Printer, state: &RunState, (report, held): (&RunReport, bool)) -> String {
+    let words = runs_list::standing(state, report, state.finished() || held);
+    if !stands_still(state, held) {
+        return words;
+    }
+    let users = onward::users(state).map_or_else(String::new, |users| format!(": {users}"));
+    format!("{}{users}", p.paint(if state.watch_paused() { YELLOW } else { RED }, &words))
+}
+
+/// Why a run that no process drives stopped, and what to do next, on lines of their own.
+fn stopped(p: &Printer, state: &RunState) {
+    if let Some(why) = state.why_stopped() {
+        p.line(&format!("      cause    {why}"));
+    }
+    let way = onward::ways(state).into_iter().next().filter(|_| state.watch_paused());
+    p.line(&match (state.next_as_decided(), way) {
+        (Some(next), _) => format!("      next     {next}"),
+        (None, Some(way)) => format!("      next     {}: {}", way.means, way.command),
+        (None, None) => format!("      ways on  {}", state.created.command("runs show", "")),
+    });
 }
 
 fn row_json(state: &RunState) -> serde_json::Value {
