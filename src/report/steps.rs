@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
+use crate::record::action::{Action, Gate};
 use crate::record::event::{End, Request};
 use crate::run::RunState;
 use crate::run::state::{Status, StepState, Work};
@@ -86,12 +87,19 @@ pub(super) fn of(state: &RunState) -> Vec<StepReport> {
             reason: state
                 .asks_now(i)
                 .filter(|_| at.undo.is_none())
-                .map_or_else(|| at.work.reason.clone(), |asks| Some(asks.why)),
+                .map_or_else(|| at.work.reason.clone(), |asks| Some(asks.why))
+                .map(|why| without_question(&step.action, why)),
             undo: at.undo.as_ref().map(undo),
             requests: requests(at),
         }
     };
     (0..state.steps.len()).map(report).collect()
+}
+
+/// Why a request waits. The description of the step already has its question.
+fn without_question(action: &Action, why: String) -> String {
+    let Action::Gate(Gate::Approval { ask, .. }) = action else { return why };
+    why.strip_suffix(ask.as_str()).and_then(|why| why.strip_suffix(": ")).map_or(why.clone(), str::to_owned)
 }
 
 fn undo(work: &Work) -> UndoReport {

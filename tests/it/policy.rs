@@ -111,9 +111,10 @@ fn a_restore_at_p1_waits_for_a_dba_and_an_engineering_lead() {
     let (run, report) = asked(&folder, RESTORE);
     assert_eq!((&report["severity"], &report["fence"]["state"]), (&"P1".into(), &"none".into()));
     assert_eq!(step(&report, "swap.db")["state"], "pending");
-    let why = step(&report, GATE)["reason"].as_str().unwrap().to_owned();
-    assert!(why.contains("waiting for approval by dba and engineering-lead"), "{why}");
-    assert!(why.contains("P1 restore to west, a change to database"), "{why}");
+    // A row has both, and says the question once.
+    let says = |what: &str| step(&report, GATE)[what].as_str().unwrap().to_owned();
+    assert!(says("action").contains("P1 restore to west, a change to database"), "{report:#}");
+    assert_eq!(says("reason"), "waiting for approval by dba and engineering-lead");
 
     let approve = ["approve", "--yes", &run, GATE];
     refused(&folder, "ann.key", &approve, "the requester of a run cannot approve it");
@@ -565,14 +566,8 @@ fn answers_that_no_process_has_read_are_on_every_screen() {
     screens().iter().for_each(|screen| assert!(screen.contains(words), "{screen}"));
     say("eve.key", &["approve", "--yes"]);
     let words = "approved by bob and eve, and no process continues the run yet: drctl runs resume";
-    for screen in screens() {
-        assert!(screen.contains(words) && screen.contains(&format!("ANSWERED: {GATE}, ")), "{screen}");
-        // Nobody is waited for, and nothing follows the command.
-        assert!(
-            !screen.contains("WAITS FOR A PERSON") && !screen.contains("--sandbox; no process"),
-            "{screen}"
-        );
-    }
+    let asked = "WAITS FOR A PERSON";
+    screens().iter().for_each(|s| assert!(s.contains(words) && !s.contains(asked), "{s}"));
     // Nor does a way on, the row of the step or a second approval.
     let show = screens()[2].clone();
     let (rows, ways) = show.split_once("  ways on").unwrap_or_else(|| panic!("{show}"));
