@@ -187,8 +187,9 @@ impl fmt::Display for Figure {
         let text = match (shown, self.basis) {
             (_, Basis::NotApplicable) => "not applicable".to_owned(),
             (None, _) | (_, Basis::Unknown) => "unknown".to_owned(),
-            (Some(v), Basis::Measured) if self.resolution_ms > Dur::ZERO => {
-                format!("{v} ± {} (measured)", self.resolution_ms)
+            (Some(_), Basis::Measured) if self.resolution_ms > Dur::ZERO => {
+                let value = self.value_ms.unwrap_or_default().shown_within(self.resolution_ms);
+                format!("{value} ± {} (measured)", self.resolution_ms)
             }
             (Some(v), Basis::Measured) => format!("{v} (measured)"),
             (Some(v), Basis::UpperBound) => format!("at most {v} (upper bound)"),
@@ -256,6 +257,9 @@ mod tests {
         assert_eq!(shown(59_950, Basis::Measured), "1m (measured)");
         assert_eq!(shown(61_001, Basis::UpperBound), "at most 1m 2s (upper bound)");
         assert_eq!(shown(999, Basis::Measured), "999ms (measured)");
+        let long = Dur::secs(2 * 86_400 + 2 * 3_600 + 48 * 60 + 55);
+        let long = Figure { resolution_ms: Dur::secs(5), ..Figure::new(long, Basis::Measured) };
+        assert_eq!(long.to_string(), "2d 2h 48m 55s ± 5s (measured)");
     }
 
     #[test]

@@ -192,14 +192,42 @@ impl Dur {
     /// Rounds up to exactly what [`Display`](fmt::Display) shows.
     #[must_use]
     pub const fn shown_up(self) -> Self {
-        let step = match self.0 {
+        let step = self.step();
+        Self(self.0.div_ceil(step) * step)
+    }
+
+    /// The smallest unit that [`Display`](fmt::Display) shows.
+    const fn step(self) -> u64 {
+        match self.0 {
             0..SECOND => 1,
             SECOND..MINUTE => 100,
             MINUTE..HOUR => SECOND,
             HOUR..DAY => MINUTE,
             _ => HOUR,
+        }
+    }
+
+    /// Rounded up for people, like [`Dur::shown_up`], but no coarser than `resolution`, down to whole seconds: a figure that is rounded to
+    /// hours does not stand beside `± 5s`. Zero is no resolution.
+    pub fn shown_within(self, resolution: Self) -> String {
+        let finest = match resolution.0 {
+            0 => DAY,
+            1..MINUTE => SECOND,
+            MINUTE..HOUR => MINUTE,
+            _ => HOUR,
         };
-        Self(self.0.div_ceil(step) * step)
+        if self.step() <= finest {
+            return self.shown_up().to_string();
+        }
+        let mut left = self.0.div_ceil(finest) * finest;
+        let mut words = Vec::new();
+        for (unit, each) in [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND)] {
+            if left >= each {
+                words.push(format!("{}{unit}", left / each));
+                left %= each;
+            }
+        }
+        words.join(" ")
     }
 
     /// The exact value in one word, for commands and files. [`Dur::parse`] reads it.
@@ -279,6 +307,19 @@ mod tests {
             let tenths = up.to_string().contains('.');
             assert!(tenths || Dur::parse(&up.to_string()) == Ok(up), "{ms}");
         }
+    }
+
+    #[test]
+    fn what_has_a_resolution_is_shown_no_coarser_than_that() {
+        let shown =
+            |text: &str, within: &str| Dur::parse(text).unwrap().shown_within(Dur::parse(within).unwrap());
+        assert_eq!(shown("2d2h48m55s", "5s"), "2d 2h 48m 55s");
+        assert_eq!(shown("18h52m24s300ms", "5s"), "18h 52m 25s");
+        assert_eq!(shown("2d2h48m55s", "5m"), "2d 2h 49m");
+        assert_eq!(shown("2d2h48m55s", "2h"), "2d 3h");
+        assert_eq!(shown("2d2h48m55s", "0s"), "2d 3h");
+        assert_eq!(shown("1h59m59s500ms", "250ms"), "2h");
+        assert_eq!((shown("5m14s100ms", "5s"), shown("12s369ms", "5s")), ("5m 15s".into(), "12.4s".into()));
     }
 
     #[test]

@@ -412,10 +412,11 @@ fn clocks(p: &Printer, report: &RunReport) {
     .collect();
     of.sort_by_key(|(_, at)| *at);
     let Some((_, first)) = of.first().copied() else { return };
+    let within = Dur::from_secs_f64(report.rto.resolution_s);
     let said = of.iter().map(|(name, at)| match *at == first {
         true => format!("{name} {at}"),
         // Rounded like the figures, so that one interval has one duration.
-        false => format!("{name} +{}", at.since(first).shown_up()),
+        false => format!("{name} +{}", at.since(first).shown_within(within)),
     });
     p.line(&format!("  clocks   {}", said.collect::<Vec<_>>().join(", ")));
 }
