@@ -160,6 +160,47 @@ pub fn code(text: &str) -> String {
     line(text).replace('`', "'").replace('|', "\u{a6}")
 }
 
+/// The time at the start of a text: an instant, or the shorter form to the second.
+fn time_at_start(text: &str) -> Option<&str> {
+    const SHAPE: &str = "0000-00-00T00:00:00";
+    let head = text.get(..SHAPE.len())?;
+    let fits = head.chars().zip(SHAPE.chars()).all(|(c, shape)| match shape {
+        '0' => c.is_ascii_digit(),
+        'T' => matches!(c, 'T' | ' '),
+        same => c == same,
+    });
+    let after = &text[SHAPE.len()..];
+    let zone = match after.get(..5) {
+        Some(more) if more.starts_with('.') && more.ends_with('Z') => more.len(),
+        _ => usize::from(after.starts_with('Z')),
+    };
+    fits.then(|| &text[..SHAPE.len() + zone])
+}
+
+/// A text in which each time is replaced.
+pub fn each_time(text: &str, with: impl Fn(&str) -> String) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(c) = rest.chars().next() {
+        let length = match time_at_start(rest) {
+            Some(time) => {
+                out.push_str(&with(time));
+                time.len()
+            }
+            None => {
+                out.push(c);
+                c.len_utf8()
+            }
+        };
+        rest = &rest[length..];
+    }
+    out
+}
+
+/// Text within HTML in which no time is broken into two lines. A page has the class `at` for that.
+pub fn html_with_times(text: &str) -> String {
+    each_time(&html(text), |time| format!("<span class=\"at\">{time}</span>"))
+}
+
 /// Text within HTML or SVG, attributes included.
 pub fn html(text: &str) -> String {
     each(&line(text), |c| {

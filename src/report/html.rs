@@ -12,6 +12,12 @@ use crate::run::RunState;
 const NAME: &str = "run.html";
 const TEMPLATE: &str = include_str!("run.html");
 
+/// A template filter for text with times, which stay on one line.
+pub(super) fn times(environment: &mut Environment<'_>) {
+    let on_one_line = |text: String| minijinja::Value::from_safe_string(plain::html_with_times(&text));
+    environment.add_filter("times", on_one_line);
+}
+
 /// Renders the report.
 ///
 /// # Errors
@@ -20,6 +26,7 @@ pub fn render(report: &RunReport, state: &RunState) -> Result<String, String> {
     let mut environment = Environment::new();
     super::measured::filters(&mut environment);
     environment.add_filter("words", |text: String| text.replace('_', " "));
+    times(&mut environment);
     let mut value = serde_json::to_value(report).map_err(|e| e.to_string())?;
     let mut gantt = serde_json::to_value(gantt::draw(state)).map_err(|e| e.to_string())?;
     [&mut value, &mut gantt].into_iter().for_each(plain::tree);

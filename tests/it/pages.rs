@@ -95,7 +95,7 @@ fn a_run_that_is_not_over_has_a_page_too() {
         |e: &Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
     let state = RunState::fold(&all[..=all.iter().position(promoting).unwrap()]).unwrap();
     let page = html::render(&summary::report(&state, state.last_at), &state).unwrap();
-    assert!(page.contains("class=\"open\"") && page.contains("to not finished"), "{page}");
+    assert!(page.contains("class=\"open\"") && page.contains("</span>, not finished · "), "{page}");
 }
 
 #[test]

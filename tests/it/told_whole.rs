@@ -186,7 +186,13 @@ fn a_reconciled_loss_is_on_every_screen_with_what_it_replaced() {
     for text in [beyond.to_owned(), format!("| loss of {beyond} |")] {
         assert!(compliance.contains(&text), "in the runs and in the findings: {compliance}");
     }
-    [md, compliance].iter().for_each(|text| assert!(text.contains(grows), "{text}"));
+    assert!(md.contains(grows), "{md}");
+    let grows = grows.replace('T', " ");
+    assert!(compliance.contains(&grows), "a sheet has one form of time: {compliance}");
+    let page = folder.ok(&["report", "run", &run, "--sandbox", "--format", "html"]);
+    assert!(page.contains("(upper bound), as of <span class=\"at\">2026-01-01T"), "{page}");
+    let page = folder.ok(&["report", "compliance", "--sandbox", "--format", "html"]);
+    assert!(page.contains("(upper bound), as of <span class=\"at\">2026-01-01 "), "{page}");
     // The difference of the two times in the report equals the figure.
     let report = json(&folder.ok(&["report", "run", &run, "--sandbox", "--format", "json"]));
     let db = &report["stores"]["db"];

@@ -60,7 +60,7 @@ fn a_step_has_its_own_times_beside_those_of_its_undo() {
     let md = markdown::render(&report).unwrap();
     assert!(md.contains("| ended | undo | what |") && md.contains("| undone 2026"), "{md}");
     let page = html::render(&report, state).unwrap();
-    assert!(page.contains("<th>undo</th>") && page.contains("<td>undone 2026"), "{page}");
+    assert!(page.contains("<th>undo</th>") && page.contains("<td>undone <span class=\"at\">2026"), "{page}");
     // The chart has a bar for each undo, beside that of the step.
     assert_eq!(page.matches("<rect class=\"undo\"").count(), undone, "{page}");
     let shown = stored(&all).ok(&["runs", "show", "run", "--sandbox"]);

@@ -40,7 +40,9 @@ fn render(
 /// Only if the template does not match the report, which a test excludes.
 pub fn html(report: &Compliance) -> Result<String, String> {
     // The suffix of the template's name turns on HTML escaping.
-    render(&Environment::new(), ("page.html", HTML), report)
+    let mut environment = Environment::new();
+    crate::report::html::times(&mut environment);
+    render(&environment, ("page.html", HTML), report)
 }
 
 /// Markdown.

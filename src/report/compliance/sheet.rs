@@ -10,7 +10,7 @@ use super::{
     Tally, drawn,
 };
 use crate::model::measure::Verdict;
-use crate::model::plain::count;
+use crate::model::plain::{count, each_time};
 use crate::model::time::{Timestamp, span};
 use crate::model::worst::Weight;
 use crate::report::duties::Obligation;
@@ -81,7 +81,9 @@ pub struct Sheet {
 }
 
 pub(super) fn bit(text: impl Into<String>, tone: Tone) -> Bit {
-    Bit { text: text.into(), tone, id: false, time: false }
+    // One sheet has one form of time.
+    let text = each_time(&text.into(), |time| short(time).unwrap_or_else(|| time.to_owned()));
+    Bit { text, tone, id: false, time: false }
 }
 
 pub(super) fn plain(text: impl Into<String>) -> Cell {
@@ -95,7 +97,12 @@ pub(super) fn name(text: impl Into<String>) -> Bit {
 /// A time to the second, in UTC, for people.
 pub fn when(at: Timestamp) -> String {
     let text = at.to_string();
-    text.get(..19).map_or(text.clone(), |short| short.replace('T', " "))
+    short(&text).unwrap_or(text)
+}
+
+/// The same of a time in a text.
+fn short(time: &str) -> Option<String> {
+    time.get(..19).map(|short| short.replace('T', " "))
 }
 
 pub(super) fn time(at: Timestamp) -> Cell {
