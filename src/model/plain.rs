@@ -201,6 +201,19 @@ pub fn html_with_times(text: &str) -> String {
     each_time(&html(text), |time| format!("<span class=\"at\">{time}</span>"))
 }
 
+/// The same, and what is between backticks is code.
+pub fn html_with_code(text: &str) -> String {
+    let text = html_with_times(text);
+    if text.matches('`').count() % 2 == 1 {
+        return text;
+    }
+    let part = |(i, part): (usize, &str)| match i % 2 {
+        0 => part.to_owned(),
+        _ => format!("<code>{part}</code>"),
+    };
+    text.split('`').enumerate().map(part).collect()
+}
+
 /// Text within HTML or SVG, attributes included.
 pub fn html(text: &str) -> String {
     each(&line(text), |c| {

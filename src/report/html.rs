@@ -27,6 +27,8 @@ pub fn render(report: &RunReport, state: &RunState) -> Result<String, String> {
     super::measured::filters(&mut environment);
     environment.add_filter("words", |text: String| text.replace('_', " "));
     times(&mut environment);
+    environment
+        .add_filter("coded", |text: String| minijinja::Value::from_safe_string(plain::html_with_code(&text)));
     let mut value = serde_json::to_value(report).map_err(|e| e.to_string())?;
     let mut gantt = serde_json::to_value(gantt::draw(state)).map_err(|e| e.to_string())?;
     [&mut value, &mut gantt].into_iter().for_each(plain::tree);

@@ -3,13 +3,14 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::kinds::Operation;
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
 use crate::record::action::{Action, Gate};
 use crate::record::event::{End, Request};
-use crate::run::RunState;
 use crate::run::state::{Status, StepState, Work};
+use crate::run::{RunState, approval};
 
 /// One step.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -23,6 +24,8 @@ pub struct StepReport {
     /// `done`, `waived`, `noop`, `by_hand`, `failed`, `skipped`, `pending` and so on. If it was undone, `undone`; if that has not ended,
     /// `undoing`, or `undo_failed`.
     pub state: String,
+    /// The same for people: `not begun`, `already done`, `expired` and so on.
+    pub shown: String,
     /// The number of attempts: calls, or repetitions after a failure.
     pub attempts: u32,
     /// When it first started.
@@ -78,6 +81,7 @@ pub(super) fn of(state: &RunState) -> Vec<StepReport> {
             component: step.component.clone(),
             action: step.action.to_string(),
             state: word.to_owned(),
+            shown: shown(state, i, word),
             attempts: at.tries(),
             started_at: at.began(),
             tried_again_at: at.work.started_at.filter(|last| at.began().is_some_and(|first| first < *last)),
@@ -94,6 +98,21 @@ pub(super) fn of(state: &RunState) -> Vec<StepReport> {
         }
     };
     (0..state.steps.len()).map(report).collect()
+}
+
+/// The state of a step for people. After the end of a run, only a pending fence is still to come. A request that nobody answered in time
+/// did not fail.
+fn shown(state: &RunState, i: usize, word: &str) -> String {
+    let fence = matches!(state.step(i).action, Action::Op(Operation::Fence(_)));
+    let word = match word {
+        "pending" if state.finished() && !fence => "not begun",
+        "started" if state.finished() && !fence => "broken off",
+        "failed" if approval::standing(state, i).is_some() => "rejected",
+        "failed" if state.asks_people(i) => "expired",
+        "noop" => "already done",
+        word => word,
+    };
+    word.replace('_', " ")
 }
 
 /// Why a request waits. The description of the step already has its question.

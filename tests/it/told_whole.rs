@@ -316,11 +316,17 @@ fn a_closed_run_shows_no_work_that_is_still_to_come() {
     assert!(shown().lines().any(|line| line.starts_with("pending ") && line.contains("(waits for ")));
     folder.run(&["runs", "cancel", RUN, "--reason", "enough", "--yes", "--sandbox"]);
     let shown = shown();
-    assert!(shown.contains("ABANDONED") && shown.contains("not begun  switch.www "), "{shown}");
+    assert!(shown.contains("ABANDONED") && shown.contains("not begun    switch.www "), "{shown}");
     assert!(
         !shown.lines().any(|line| line.starts_with("pending ") || line.contains("(waits for ")),
         "{shown}"
     );
+    // The report has the same words.
+    let report = |format: &str| folder.ok(&["report", "run", RUN, "--format", format, "--sandbox"]);
+    let (md, html) = (report("md"), report("html"));
+    assert!(md.contains("| `switch.www` | not begun |") && !md.contains("| pending |"), "{md}");
+    assert!(html.contains("<code>switch.www</code></td><td>not begun</td>"), "{html}");
+    assert!(!html.contains("<td>noop</td>") && !html.contains("<li>`"), "{html}");
 }
 
 #[test]

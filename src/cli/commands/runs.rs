@@ -17,12 +17,10 @@ use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::kinds::Operation;
 use crate::model::ids::RunId;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
 use crate::probe::Recorder;
-use crate::record::action::Action;
 use crate::record::event::{Signal, WorldKind};
 use crate::report::summary;
 use crate::run::ways::CalledOff;
@@ -103,8 +101,8 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
         let calls =
             if step.attempts > 1 { format!(", {}", count(step.attempts, "call")) } else { String::new() };
         printer.line(&format!(
-            "{:<10} {:<28} {}{calls}{}",
-            state_of(&state, i, &step.state),
+            "{:<12} {:<28} {}{calls}{}",
+            step.shown,
             step.id,
             step.action,
             if more.is_empty() { String::new() } else { format!(" ({})", more.join("; ")) }
@@ -118,18 +116,6 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
         printer.line(&format!("  next     {}", next.words()));
     }
     Ok(exit::DONE)
-}
-
-/// The state of a step. After the end of a run, only a pending fence is still to come. A request that nobody answered in time did not fail.
-fn state_of<'w>(state: &RunState, i: usize, word: &'w str) -> &'w str {
-    let fence = matches!(state.step(i).action, Action::Op(Operation::Fence(_)));
-    match word {
-        "pending" if state.finished() && !fence => "not begun",
-        "started" if state.finished() && !fence => "broken off",
-        "failed" if approval::standing(state, i).is_some() => "rejected",
-        "failed" if state.asks_people(i) => "expired",
-        word => word,
-    }
 }
 
 fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
