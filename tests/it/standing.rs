@@ -199,6 +199,22 @@ fn every_line_of_a_run_has_its_time_with_the_zone() {
     }
     let took = out.lines().find(|l| l.contains("  took ")).unwrap();
     assert!(took.contains(" with detection and decision, real "), "{took}");
+    assert!(!took.contains("this process alone"), "{took}");
+}
+
+/// A cancel and a resume take only a part of the time of their run.
+#[test]
+fn a_later_process_of_a_run_says_that_it_took_only_its_own_time() {
+    let folder = Folder::with_plans();
+    failover(&folder, "capacity-short", &[]);
+    for args in [
+        &["runs", "resume", RUN, "--sandbox"][..],
+        &["runs", "cancel", RUN, "--reason", "enough", "--yes", "--sandbox"],
+    ] {
+        let (_, out, err) = folder.run(args);
+        let took = out.lines().find(|l| l.contains("  took ")).unwrap_or_else(|| panic!("{out}{err}"));
+        assert!(took.ends_with("; this process alone, not the whole run"), "{took}");
+    }
 }
 
 /// The same thing always has the same word: a drill ends as its title says, and a gate has no maximum duration.

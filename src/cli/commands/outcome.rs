@@ -170,7 +170,8 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
     let passed = told.passed.map_or_else(String::new, |d| format!("virtual {d}{from}, "));
     // A run that is only displayed has no elapsed real time.
     if told.real > Dur::ZERO {
-        p.line(&format!("  took     {passed}real {}", told.real));
+        let part = if state.epoch > 1 { "; this process alone, not the whole run" } else { "" };
+        p.line(&format!("  took     {passed}real {}{part}", told.real));
     }
     p.line(&format!("  report   {}", state.created.command("report run", "")));
     // Last, so that it is on the screen however little of the rest is.
