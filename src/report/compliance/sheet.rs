@@ -82,7 +82,8 @@ pub struct Sheet {
 
 pub(super) fn bit(text: impl Into<String>, tone: Tone) -> Bit {
     // One sheet has one form of time.
-    let text = each_time(&text.into(), |time| short(time).unwrap_or_else(|| time.to_owned()));
+    let text: String = text.into();
+    let text = each_time(&text, |time| short(time).unwrap_or_else(|| time.to_owned()));
     Bit { text, tone, id: false, time: false }
 }
 
