@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Input;
-use super::hooks::{is_asked_for, stands_beside};
-use super::steps::{all, step};
+use super::form::{all, is_asked_for, stands_beside, step};
+use super::input::Input;
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::policy::Change;

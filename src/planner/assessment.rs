@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Refusal, critical_path};
+use super::critical_path;
+use super::refusal::Refusal;
 use crate::inventory::{Estate, NO_CREDENTIALS, Observation, targets};
 use crate::kinds::cloud::RENEW;
 use crate::kinds::{Role, State, Target};

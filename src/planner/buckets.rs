@@ -1,6 +1,7 @@
 //! What the provider copies itself: drctl changes nothing in it. It reports beforehand what the copy may lack, and compares it afterwards.
 
-use super::steps::{Draft, step};
+use super::form::step;
+use super::steps::Draft;
 use crate::inventory::Estate;
 use crate::kinds::shared::copies::{Copies, Observed};
 use crate::kinds::{Operation, Role, State, Target};

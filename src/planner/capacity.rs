@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::steps::{Draft, all, step};
-use super::{Refusal, safety};
+use super::form::{all, step};
+use super::refusal::Refusal;
+use super::safety;
+use super::steps::Draft;
 use crate::inventory::Known;
 use crate::kinds::shared::capacity::{CapacityShare, Scales, Size};
 use crate::kinds::{Op as _, Operation, Role};

@@ -6,8 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::databases::waits_for;
-use super::steps::{Draft, all, step};
-use super::{Refusal, safety};
+use super::form::{all, step};
+use super::refusal::Refusal;
+use super::safety;
+use super::steps::Draft;
 use crate::inventory::clients::reached;
 use crate::inventory::{Known, Observation, active};
 use crate::kinds::shared::clients::{ClientWrite, Clients};

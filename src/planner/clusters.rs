@@ -1,8 +1,9 @@
 //! Databases whose service moves the writer, and makes the former one a secondary again.
 
-use super::databases::Store;
-use super::steps::{Draft, all, step};
-use super::{Refusal, rebuild};
+use super::form::{all, step};
+use super::refusal::Refusal;
+use super::servers::{self, Store};
+use super::steps::Draft;
 use crate::inventory::active;
 use crate::kinds::shared::database::{
     ClusterState, Database, DatabaseRef, DatabaseState, Follows, Lacks, NewMember, Serves, StandbyBy,
@@ -43,7 +44,7 @@ pub(super) fn can_take_over(draft: &mut Draft<'_>, db: &DatabaseRef, spec: &Data
         db,
         seen: state(draft, db),
         writer: source.as_ref().and_then(|source| state(draft, source)),
-        shut_for_good: shut(draft, db) && rebuild::groups(draft, db).is_empty(),
+        shut_for_good: shut(draft, db) && servers::groups(draft, db).is_empty(),
     };
     match db.engine.operator().can_take_over(&of) {
         Ok(notes) => {
@@ -91,7 +92,7 @@ fn equip(draft: &mut Draft<'_>, store: &Store<'_>, needs: &[StepId]) -> Option<S
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
         return None;
     };
-    let id = rebuild::aside(&db.id, &draft.input.request.run);
+    let id = servers::aside(&db.id, &draft.input.request.run);
     let instance = NewMember { id: id.clone(), class, engine: there.engine.clone() };
     let operation = db.engine.operator().add_instance(db, instance)?;
     draft.notes.push(format!("{id} stays in {} and costs money, whatever the outcome of the run", db.id));
@@ -149,7 +150,7 @@ pub(super) fn follow(
 
 /// Restores the security groups of a secondary, which takes no writes. A fence removed them when it was the writer.
 fn open(draft: &mut Draft<'_>, db: &DatabaseRef, needs: &[StepId], on_failure: OnFailure) -> Option<StepId> {
-    let groups_before = Some(rebuild::groups(draft, db)).filter(|groups| !groups.is_empty())?;
+    let groups_before = Some(servers::groups(draft, db)).filter(|groups| !groups.is_empty())?;
     let (name, at) = (&db.component, &db.place.name);
     let lift = Fence { db: db.clone(), method: FenceMethod::SecurityGroup, groups_before };
     let mut open = step(

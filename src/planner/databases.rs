@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::steps::{Draft, all, step};
-use super::{Refusal, clocks, clusters, rebuild, safety};
+use super::form::{all, step};
+use super::refusal::Refusal;
+use super::servers::{self, Store};
+use super::steps::Draft;
+use super::{clocks, clusters, safety};
 use crate::inventory::{Observation, active};
 use crate::kinds::shared::canary::CanaryWrite;
 use crate::kinds::shared::database::{
@@ -20,13 +23,6 @@ use crate::plan::graph;
 use crate::plan::types::Component;
 use crate::record::action::{Action, Gate};
 use crate::record::runbook::{Inherited, Phase};
-
-/// A store to promote.
-pub(super) struct Store<'p> {
-    pub(super) component: &'p Component,
-    pub(super) target: DatabaseRef,
-    pub(super) canary: Option<String>,
-}
 
 /// Fences, measures, asks for approval and promotes.
 pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName, Vec<StepId>>) {
@@ -339,7 +335,7 @@ fn rungs(draft: &Draft<'_>, name: &ComponentName, spec: &Database, site: Option<
     // The attached groups may be the fence of the continued run.
     let earlier = draft.input.continues.and_then(|c| c.fences.iter().find(|f| f.fence.db.is(&db)));
     let seen = earlier.map(|f| f.fence.groups_before.clone()).or_else(attached).unwrap_or_default();
-    let groups_before = rebuild::of_clients(draft, &db, seen);
+    let groups_before = servers::of_clients(draft, &db, seen);
     spec.fence
         .iter()
         .map(|&method| Fence { db: db.clone(), method, groups_before: groups_before.clone() })

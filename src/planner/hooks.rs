@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use super::approvals::APPROVAL;
-use super::steps::step;
+use super::form::{is_asked_for, stands_beside, step};
 use crate::kinds::Operation;
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
@@ -23,21 +23,6 @@ pub fn insert(plan: &Plan, intent: Intent, steps: &mut Vec<Step>) {
     for hook in &plan.hooks {
         if hook.after { after(hook, intent, steps) } else { before(hook, intent, steps) }
     }
-}
-
-/// Whether a step belongs to the phase and component of a hook.
-pub(super) fn stands_beside(hook: &Hook, step: &Step) -> bool {
-    step.phase == hook.phase
-        && !step.background
-        // Nothing waits for a comparison, and neither do hooks.
-        && !matches!(step.action, Action::Op(Operation::CompareObjects(_)))
-        && (hook.component.is_none() || hook.component == step.component)
-}
-
-/// Whether it needs approval, wherever it is in the runbook. A hook without `change` may change anything, so while users are served it
-/// waits like every change. In an outage it runs, like fences and capacity.
-pub(super) fn is_asked_for(hook: &Hook, intent: Intent) -> bool {
-    hook.change.is_some() || !hook.says && intent.starts_served()
 }
 
 /// The guard under which a hook runs: the one of its component, or the first, which decides between two operators.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Refusal;
+use super::refusal::Refusal;
 use crate::inventory::Estate;
 use crate::kinds::cloud::{self, IDENTITY};
 use crate::kinds::shared::clients::Clients;

@@ -3,22 +3,10 @@
 //! Observed sets are compared with the current ones, and what runs have written since counts as observed. A set that nobody ever observed
 //! is bound late: it is read right before the change, and replaced only if it matches the plan's declaration for the former site.
 
-use super::Input;
+use super::input::{Input, Written};
 use crate::inventory::Known;
 use crate::kinds::shared::names::{Basis, Names, RecordChange, RecordSet, ZoneRef, ZoneService};
 use crate::model::ids::SiteName;
-use crate::model::time::Timestamp;
-
-/// A record set that a run wrote into a zone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// The zone's id.
-    pub zone: String,
-    /// When the call was made.
-    pub at: Timestamp,
-    /// The current state of the set: one value, or two if the result of the call is unknown.
-    pub may_be: Vec<RecordSet>,
-}
 
 /// The direction of a move.
 #[derive(Clone, Copy, Debug)]

@@ -3,10 +3,14 @@
 //! All slow work happens beside the live server while users are served: the copy is fetched, recovered and checked. Then people accept the
 //! loss, writes end, the copy replaces the live data, and the live data are kept.
 
-use super::databases::{self, Store};
-use super::steps::{Draft, all, step};
+use super::databases;
+use super::form::{all, step};
+use super::input::Wanted;
+use super::refusal::Refusal;
+use super::servers::{self, Store};
+use super::steps::Draft;
 use super::switchover::writes;
-use super::{Refusal, Wanted, clocks, rebuild, safety};
+use super::{clocks, rebuild, safety};
 use crate::inventory::Observation;
 use crate::kinds::shared::database::{Available, CopyOf, Database, DatabaseRef, DatabaseState};
 use crate::kinds::shared::fence::FenceMethod;
@@ -356,11 +360,11 @@ fn unfenced(db: &DatabaseRef, spec: &Database) -> Option<Missing> {
 
 /// A new instance with the settings of the live one and its own name.
 fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Missing> {
-    let Some(like) = rebuild::settings(draft, db) else {
+    let Some(like) = servers::settings(draft, db) else {
         let facts = format!("{} was not observed, so the settings for its copy are unknown", db.id);
         return Err((facts, "get credentials for its region, then try again".to_owned()));
     };
-    let security_groups = rebuild::groups(draft, db);
+    let security_groups = servers::groups(draft, db);
     if security_groups.is_empty() {
         let facts = format!(
             "{} has only its fence's security group, and no run in this store recorded its earlier groups",
@@ -373,7 +377,7 @@ fn new_instance(draft: &Draft<'_>, db: &DatabaseRef) -> Result<NewInstance, Miss
     }
     db.engine.operator().may_copy(db, &like).map_err(|unmet| (unmet.facts, unmet.what))?;
     let run = &draft.input.request.run;
-    let (id, aside) = (rebuild::aside(&format!("copy-of-{}", db.id), run), rebuild::aside(&db.id, run));
+    let (id, aside) = (servers::aside(&format!("copy-of-{}", db.id), run), servers::aside(&db.id, run));
     Ok(NewInstance { id, aside, like, security_groups })
 }
 

@@ -1,7 +1,8 @@
 //! Safety rules, and the facts that decide them.
 
+use super::input::Busy;
+use super::refusal::Refusal;
 use super::steps::Draft;
-use super::{Busy, Refusal};
 use crate::inventory::{ActiveSite, Observation, active};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, names};
 use crate::kinds::{Role, State, Target};

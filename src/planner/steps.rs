@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Input, Refusal, approvals, hooks};
+use super::form::{all, step};
+use super::input::Input;
+use super::refusal::Refusal;
+use super::{approvals, hooks};
 use crate::inventory::{Observation, targets};
 use crate::kinds::shared::fence::Fence;
 use crate::kinds::shared::names::RecordSet;
@@ -13,7 +16,6 @@ use crate::model::place::Place;
 use crate::model::time::Dur;
 use crate::model::waiver::{Rule, Waiver};
 use crate::record::action::{Action, Check, Gate, Write};
-use crate::record::estimate::estimate;
 use crate::record::runbook::{Inherited, Need, OnFailure, Phase, Probe, ProbeRole, Runbook, Step, Unless};
 
 /// A runbook in progress.
@@ -391,26 +393,4 @@ impl<'a> Draft<'a> {
 /// Whether an action changes the application. Guards only keep other runs away.
 fn changes_something(action: &Action) -> bool {
     action.mutates() && !matches!(action, Action::Write(Write::Guard { .. } | Write::ReleaseGuard { .. }))
-}
-
-/// A step that waits for nothing and halts the run if it fails.
-pub fn step(id: &str, phase: Phase, component: Option<&ComponentName>, action: Action) -> Step {
-    Step {
-        id: StepId::new(id),
-        phase,
-        component: component.cloned(),
-        estimate: estimate(&action),
-        action,
-        needs: Vec::new(),
-        unless: None,
-        on_failure: OnFailure::Halt,
-        background: false,
-        debt: false,
-    }
-}
-
-/// Needs for all these steps to be done, each once.
-pub fn all(steps: &[StepId]) -> Vec<Need> {
-    let unique: BTreeSet<_> = steps.iter().collect();
-    unique.into_iter().map(|s| Need { step: s.clone(), settled: false }).collect()
 }

@@ -7,11 +7,14 @@ use std::collections::BTreeMap;
 
 use super::buckets::compare_all;
 use super::capacity::{scale_all, stays};
-use super::databases::{self, Found, Store};
+use super::databases::{self, Found};
 use super::failover::guards;
-use super::steps::{Draft, all, step};
+use super::form::{all, step};
+use super::refusal::Refusal;
+use super::servers::Store;
+use super::steps::Draft;
 use super::traffic::redirect_all;
-use super::{Refusal, clients, clusters, rebuild, safety, ttl};
+use super::{clients, clusters, rebuild, safety, ttl};
 use crate::inventory::{Known, Observation, active};
 use crate::kinds::shared::database::{CaughtUp, Database, DatabaseRef, DatabaseState, StandbyBy};
 use crate::kinds::shared::promotion::Promote;

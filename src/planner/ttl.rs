@@ -4,8 +4,9 @@ use crate::kinds::Operation;
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
-use super::steps::{Draft, all, step};
-use super::traffic::{push_batches, record_changes, set_name};
+use super::form::{all, step};
+use super::record_sets::{push_batches, record_changes, set_name};
+use super::steps::Draft;
 use crate::inventory::{Known, active};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::names::{

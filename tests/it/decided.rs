@@ -24,7 +24,7 @@ use drctl::model::place::{CloudProvider, Place};
 use drctl::model::terms::Terms;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
-use drctl::planner::steps;
+use drctl::planner::form;
 use drctl::record::action::{Action, Check, Gate, Write};
 use drctl::record::event::{End, Event, EventKind, Outcome, RunCreated, WorldKind};
 use drctl::record::runbook::{Need, Phase, Probe, ProbeRole, ProbeVia, Runbook, Step, Unless};
@@ -171,7 +171,7 @@ fn guard() -> [Action; 2] {
 
 pub fn step(id: &str, action: Action) -> Step {
     let estimate = Estimate { expected_ms: Dur::secs(10), timeout_ms: Dur::mins(5) };
-    Step { estimate, ..steps::step(id, Phase::Redirect, Some(&component()), action) }
+    Step { estimate, ..form::step(id, Phase::Redirect, Some(&component()), action) }
 }
 
 pub fn after(step: Step, needed: &[&str]) -> Step {
