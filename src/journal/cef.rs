@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::chain::Record;
-use super::verify::{self, LEDGER};
+use super::contents::{self, LEDGER};
 use crate::model::plain;
 use crate::model::time::Timestamp;
 
@@ -13,7 +13,7 @@ const LONGEST: usize = 1_023;
 /// One record of a run as a line, with the run's plan and world. Heads in the ledger have no line, because their events have one.
 pub fn line(record: &Record, (plan, world): (&str, &str)) -> Option<String> {
     let of_ledger = record.run.as_str() == LEDGER;
-    if of_ledger && verify::head(&record.bytes).is_some() {
+    if of_ledger && contents::head(&record.bytes).is_some() {
         return None;
     }
     // An unreadable event is exported as unreadable, because something was there.

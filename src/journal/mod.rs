@@ -6,6 +6,7 @@
 pub mod bundle;
 pub mod cef;
 pub mod chain;
+pub mod contents;
 pub mod imported;
 pub mod kit;
 pub mod lock;

@@ -20,7 +20,7 @@ use futures_util::future::LocalBoxFuture;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
 
 use super::chain::{self, Record};
-use super::verify::{self, Contents, Head, LEDGER};
+use super::contents::{self, Contents, Head, LEDGER};
 use super::{AppendError, Closing, InboxEntry, Journal, Opened, Release, RunRow, StoreError};
 use crate::inventory::estate::Remembered;
 use crate::model::ids::{ComponentName, Digest, RunId};
@@ -29,7 +29,7 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::Signal;
 use place::Place;
-use schema::Found;
+use schema::{is_of, unreadable};
 use writer::{Job, Writer};
 
 /// A journal in a file.
@@ -58,7 +58,7 @@ impl SqliteJournal {
     pub fn open(path: &Path, world: StoreWorld) -> Result<Self, StoreError> {
         let unreadable = |e: rusqlite::Error| unreadable(path, &e);
         if let Some(why) = readonly::refuses_writes(path) {
-            return readonly::open(path, world, why);
+            return Self::open_readonly(path, world, why);
         }
         if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
             make_private_folder(folder)?;
@@ -92,6 +92,36 @@ impl SqliteJournal {
             reader: std::cell::RefCell::new(reader),
             jobs,
             thread: Some(thread),
+        })
+    }
+
+    /// Opens a store for reading. A missing store reads as an empty one.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is of the other world.
+    fn open_readonly(path: &Path, world: StoreWorld, why: String) -> Result<Self, StoreError> {
+        let failed = |e: rusqlite::Error| unreadable(path, &e);
+        let reader = if path.exists() {
+            let reader = readonly::connection(path).map_err(failed)?;
+            is_of(path, schema::recognise(&reader).map_err(failed)?, world)?;
+            reader
+        } else {
+            let nothing = Connection::open_in_memory().map_err(failed)?;
+            schema::prepare(&nothing, world).map_err(failed)?;
+            nothing
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            world,
+            place: Place::nowhere(),
+            put_back: std::cell::OnceCell::new(),
+            operators: std::cell::OnceCell::new(),
+            driven: std::cell::RefCell::default(),
+            readonly: Some(why),
+            reader: std::cell::RefCell::new(reader),
+            // There is no writer, so every job is refused.
+            jobs: mpsc::channel().0,
+            thread: None,
         })
     }
 
@@ -520,7 +550,7 @@ fn last_head(connection: &Connection, run: &RunId) -> rusqlite::Result<Option<He
     let mut statement = connection.prepare_cached("SELECT bytes FROM ledger ORDER BY seq DESC")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if let Some(head) = verify::head(&row.get::<_, Vec<u8>>(0)?).filter(|head| head.run == *run) {
+        if let Some(head) = contents::head(&row.get::<_, Vec<u8>>(0)?).filter(|head| head.run == *run) {
             return Ok(Some(head));
         }
     }
@@ -536,30 +566,6 @@ fn ledger_row(r: &rusqlite::Row<'_>) -> rusqlite::Result<Record> {
         previous: Digest::from_stored(text(r, 2)?),
         hash: Digest::from_stored(text(r, 3)?),
     })
-}
-
-/// Whether a file is a store of this world, or empty.
-fn is_of(path: &Path, found: Found, asked: StoreWorld) -> Result<(), StoreError> {
-    let path = path.display().to_string();
-    match found {
-        Found::Empty => Ok(()),
-        Found::Store(world) if world == asked.id() => Ok(()),
-        Found::Store(world) => {
-            match [StoreWorld::Live, StoreWorld::Sandbox].into_iter().find(|w| w.id() == world) {
-                Some(is) => Err(StoreError::OtherWorld { path, is, asked }),
-                None => Err(StoreError::Unreadable(format!(
-                    "{path}: this version does not support stores of this kind"
-                ))),
-            }
-        }
-        Found::Unstamped => Err(StoreError::Unreadable(format!(
-            "{path}: it does not record whether it is live or for the sandbox. An older version made it, or it was changed"
-        ))),
-    }
-}
-
-fn unreadable(path: &Path, e: &rusqlite::Error) -> StoreError {
-    StoreError::Unreadable(format!("{}: {e}", path.display()))
 }
 
 #[cfg(unix)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::chain::Record;
-use super::verify::{self, Contents, Fault, LEDGER};
+use super::contents::{self, Contents, Fault, LEDGER};
 use crate::model::ids::{Digest, RunId};
 use crate::model::ledger::{Checkpoint, Entry, Why};
 use crate::model::time::Timestamp;
@@ -31,7 +31,7 @@ pub(super) fn counted<'a>(
 ) -> Vec<(&'a RunCreated, Timestamp)> {
     let mut since: BTreeMap<RunId, u64> = BTreeMap::new();
     for record in &contents.ledger {
-        if let Some(head) = verify::head(&record.bytes) {
+        if let Some(head) = contents::head(&record.bytes) {
             since.entry(head.run).or_insert(record.seq);
         } else if let Ok(Entry::Adopted { run, .. }) = Entry::read(&record.bytes) {
             since.insert(run, record.seq);

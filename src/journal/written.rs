@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::chain::Record;
-use super::verify::{Contents, LEDGER};
+use super::contents::{Contents, LEDGER};
 use crate::model::ids::{Digest, RunId};
 
 /// The error for a line that differs from what drctl writes.

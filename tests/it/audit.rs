@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::journal::{Record, chain, verify, written};
+use drctl::journal::{Record, chain, contents, verify, written};
 use drctl::model::ids::RunId;
 use drctl::model::ledger::StoreWorld;
 
@@ -448,7 +448,7 @@ fn nothing_that_is_broken_is_signed_and_a_named_key_has_to_have_signed_something
     let contents = SqliteJournal::look(&path, StoreWorld::Sandbox).unwrap();
     tamper(&path, "DELETE FROM ledger");
     let mut last: Option<Record> = None;
-    for entry in contents.ledger.iter().filter(|entry| verify::head(&entry.bytes).is_some()) {
+    for entry in contents.ledger.iter().filter(|entry| contents::head(&entry.bytes).is_some()) {
         let next = chain::link(
             &RunId::new("ledger"),
             last.as_ref().map(|r| (r.seq, &r.hash)),

@@ -4,7 +4,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 
 use drctl::journal::sqlite::SqliteJournal;
-use drctl::journal::{chain, verify};
+use drctl::journal::{chain, contents};
 use drctl::model::ids::RunId;
 use drctl::model::ledger::StoreWorld;
 
@@ -49,7 +49,7 @@ fn an_entry_that_drctl_would_write_differently_is_a_finding() {
     let pristine = std::fs::read(&path).unwrap();
     let contents = SqliteJournal::open(&path, StoreWorld::Sandbox).unwrap().contents().unwrap();
     let last = contents.ledger.last().unwrap().clone();
-    let head = contents.ledger.iter().find(|r| verify::head(&r.bytes).is_some()).unwrap();
+    let head = contents.ledger.iter().find(|r| contents::head(&r.bytes).is_some()).unwrap();
     let spaced = format!(" {}", String::from_utf8_lossy(&head.bytes));
     let known = r#"{"key":"SHA256:x","roles":[]}"#;
     let settings = "0".repeat(64);
@@ -74,7 +74,7 @@ fn an_entry_that_drctl_would_write_differently_is_a_finding() {
             drop(std::fs::remove_file(path.with_extension(more)));
         }
         std::fs::write(&path, &pristine).unwrap();
-        let ledger = RunId::new(verify::LEDGER);
+        let ledger = RunId::new(contents::LEDGER);
         let added = chain::link(&ledger, Some((last.seq, &last.hash)), 0, bytes.clone().into_bytes());
         let connection = rusqlite::Connection::open(&path).unwrap();
         let insert = "INSERT INTO ledger (seq, bytes, previous, hash) VALUES (?1, ?2, ?3, ?4)";

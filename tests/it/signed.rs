@@ -4,10 +4,10 @@ use std::path::Path;
 use std::process::Command;
 
 use drctl::executor::create;
-use drctl::journal::Journal as _;
 use drctl::journal::chain::{self, Record};
 use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::verify;
+use drctl::journal::{Journal as _, contents};
 use drctl::model::ids::{Digest, RunId, SiteName, StepId};
 use drctl::model::ledger::StoreWorld;
 use drctl::model::time::{Dur, Timestamp};
@@ -316,9 +316,9 @@ fn an_audit_finds_words_that_nobody_signed() {
         }
         let last = written.last().unwrap();
         let head = serde_json::to_vec(&(&id, last.seq, &last.hash)).unwrap();
-        let ledger = vec![chain::link(&RunId::new(verify::LEDGER), None, 0, head)];
+        let ledger = vec![chain::link(&RunId::new(contents::LEDGER), None, 0, head)];
         verify::audit(
-            &verify::Contents { events: written, ledger, ..Default::default() },
+            &contents::Contents { events: written, ledger, ..Default::default() },
             &verify::Trust::default(),
         )
         .faults

@@ -1,6 +1,6 @@
 //! Statements that wait for a process: they are in the ledger, and the run reads each once.
 
-use drctl::journal::verify::LEDGER;
+use drctl::journal::contents::LEDGER;
 use drctl::journal::{Journal as _, Release, chain};
 use drctl::model::ids::{RunId, StepId};
 use drctl::record::event::{Event, EventKind, Signal};

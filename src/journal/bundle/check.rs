@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use ssh_key::{HashAlg, PublicKey};
 
-use super::{
-    ENVELOPE, EVENTS, LEDGER, MANIFEST, RENDERS, WRITTEN, Written, archive, contents, described, pretty,
+use super::archive;
+use super::files::{
+    ENVELOPE, EVENTS, LEDGER, MANIFEST, RENDERS, WRITTEN, Written, contents, described, pretty,
 };
 use crate::journal::chain::{self, Record};
+use crate::journal::contents;
 use crate::journal::{verify, written};
 use crate::model::evidence::{Manifest, PAYLOAD_TYPE};
 use crate::model::ids::{Digest, RunId};
@@ -195,12 +197,12 @@ fn chains(files: &Files, manifest: &Manifest, keys: &[PublicKey]) -> Result<(Wri
     let ledger = records(files, LEDGER)?;
     let entry = |seq: u64, why: &str| fault(format!("{LEDGER}, entry {seq}"), why);
     let before = (about.chain_head_before.entries, about.chain_head_before.hash.clone());
-    if let Some((seq, why)) = chain::broken_after(&RunId::new(verify::LEDGER), before, &ledger) {
+    if let Some((seq, why)) = chain::broken_after(&RunId::new(contents::LEDGER), before, &ledger) {
         return Err(entry(seq, &why));
     }
     let mut known = 0;
     for record in &ledger {
-        let Some(head) = verify::head(&record.bytes).filter(|head| head.run == about.run_id) else {
+        let Some(head) = contents::head(&record.bytes).filter(|head| head.run == about.run_id) else {
             continue;
         };
         let at = head.seq.checked_sub(1).and_then(|at| usize::try_from(at).ok());

@@ -6,6 +6,7 @@ use rusqlite::params;
 
 use super::writer::Job;
 use super::{SqliteJournal, ledger_row, wait};
+use crate::journal::contents;
 use crate::journal::imported::{self, Imported, Stored};
 use crate::journal::{AppendError, Journal as _, Record, StoreError, verify};
 use crate::model::ids::{ComponentName, Digest, RunId};
@@ -137,7 +138,7 @@ impl SqliteJournal {
     }
 
     /// The hash of the last event of a run in the ledger.
-    pub(super) fn known_head(&self, run: &RunId) -> Result<Option<verify::Head>, StoreError> {
+    pub(super) fn known_head(&self, run: &RunId) -> Result<Option<contents::Head>, StoreError> {
         super::last_head(&self.reader.borrow(), run).map_err(|e| self.fail(&e))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::OptionalExtension as _;
 
 use super::{SqliteJournal, ledger_row};
-use crate::journal::verify::LEDGER;
+use crate::journal::contents::LEDGER;
 use crate::journal::{Record, StoreError, chain, statements};
 use crate::model::ids::RunId;
 

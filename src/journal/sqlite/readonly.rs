@@ -1,16 +1,11 @@
 //! A read-only store: another user's, or on a read-only medium.
 
-use std::cell::{OnceCell, RefCell};
 use std::path::Path;
-use std::sync::mpsc;
 
 use rusqlite::{Connection, OpenFlags};
 use rustix::fs::{Access, access};
 
-use super::place::{self, Place};
-use super::{SqliteJournal, is_of, schema, unreadable};
-use crate::journal::StoreError;
-use crate::model::ledger::StoreWorld;
+use super::place;
 
 /// Why this process cannot write to a store, if it cannot. SQLite also writes files beside it.
 pub(super) fn refuses_writes(path: &Path) -> Option<String> {
@@ -39,34 +34,4 @@ pub(super) fn connection(path: &Path) -> rusqlite::Result<Connection> {
     }
     let plain = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     Connection::open_with_flags(format!("file:{plain}?immutable=1"), read_only | OpenFlags::SQLITE_OPEN_URI)
-}
-
-/// Opens a store for reading. A missing store reads as an empty one.
-///
-/// # Errors
-/// If it cannot be read, or is of the other world.
-pub(super) fn open(path: &Path, world: StoreWorld, why: String) -> Result<SqliteJournal, StoreError> {
-    let failed = |e: rusqlite::Error| unreadable(path, &e);
-    let reader = if path.exists() {
-        let reader = connection(path).map_err(failed)?;
-        is_of(path, schema::recognise(&reader).map_err(failed)?, world)?;
-        reader
-    } else {
-        let nothing = Connection::open_in_memory().map_err(failed)?;
-        schema::prepare(&nothing, world).map_err(failed)?;
-        nothing
-    };
-    Ok(SqliteJournal {
-        path: path.to_owned(),
-        world,
-        place: Place::nowhere(),
-        put_back: OnceCell::new(),
-        operators: OnceCell::new(),
-        driven: RefCell::default(),
-        readonly: Some(why),
-        reader: RefCell::new(reader),
-        // There is no writer, so every job is refused.
-        jobs: mpsc::channel().0,
-        thread: None,
-    })
 }

@@ -2,7 +2,9 @@
 //! a trace.
 
 use rusqlite::{Connection, OptionalExtension as _};
+use std::path::Path;
 
+use crate::journal::StoreError;
 use crate::model::ledger::StoreWorld;
 
 const TABLES: &str = "
@@ -105,4 +107,28 @@ fn refuse_foreign(connection: &Connection) -> rusqlite::Result<()> {
         return Err(rusqlite::Error::SqliteFailure(code, Some(why)));
     }
     Ok(())
+}
+
+/// Whether a file is a store of this world, or empty.
+pub(super) fn is_of(path: &Path, found: Found, asked: StoreWorld) -> Result<(), StoreError> {
+    let path = path.display().to_string();
+    match found {
+        Found::Empty => Ok(()),
+        Found::Store(world) if world == asked.id() => Ok(()),
+        Found::Store(world) => {
+            match [StoreWorld::Live, StoreWorld::Sandbox].into_iter().find(|w| w.id() == world) {
+                Some(is) => Err(StoreError::OtherWorld { path, is, asked }),
+                None => Err(StoreError::Unreadable(format!(
+                    "{path}: this version does not support stores of this kind"
+                ))),
+            }
+        }
+        Found::Unstamped => Err(StoreError::Unreadable(format!(
+            "{path}: it does not record whether it is live or for the sandbox. An older version made it, or it was changed"
+        ))),
+    }
+}
+
+pub(super) fn unreadable(path: &Path, e: &rusqlite::Error) -> StoreError {
+    StoreError::Unreadable(format!("{}: {e}", path.display()))
 }

@@ -6,9 +6,9 @@ use futures_channel::oneshot;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::super::chain::{self, Record};
-use super::super::verify::LEDGER;
 use super::super::{AppendError, Closing, Release};
 use super::place::{Place, Stamp};
+use crate::journal::contents::LEDGER;
 use crate::model::ids::{ComponentName, Digest, RunId};
 use crate::model::time::Timestamp;
 
