@@ -2,17 +2,18 @@
 
 use super::settings::Settings;
 use super::types::{Component, GateSpec, Hook, Plan};
+use crate::kinds::Spec;
 use crate::kinds::shared::command::task;
-use crate::kinds::{Site, Spec};
-use crate::model::document::{Key, Node, Spanned, Value};
+use crate::model::document::{Key, Node, Spanned};
 use crate::model::finding::Finding;
 use crate::model::ids::{ComponentName, Digest, PlanName, SiteName};
 use crate::model::objectives::Objectives;
-use crate::model::place::{CloudProvider, Place};
 use crate::model::read::{dur, map, names, spanned_text};
 use crate::model::time::Dur;
 use crate::record::runbook::{OnFailure, Phase};
+use places::{place, site};
 
+mod places;
 pub mod probes;
 
 /// Builds the plan, or nothing if essential parts are missing.
@@ -218,29 +219,6 @@ fn hook(file: &str, node: &Node, findings: &mut Vec<Finding>) -> Option<Hook> {
         says: node.get("change").is_some(),
         span: at.span,
     })
-}
-
-fn site(key: &str, node: &Node) -> Site {
-    let recovery = !matches!(node.get("recovery").map(|n| &n.value), Some(Value::Bool(false)));
-    Site { place: place(key, node, key), recovery, span: node.span }
-}
-
-/// The provider that a place names. The shape check reports an unknown one.
-fn cloud(node: &Node) -> CloudProvider {
-    let named = node.get("cloud").and_then(Node::text);
-    named.map_or(CloudProvider::Aws, |name| CloudProvider::from_name(name).unwrap_or(CloudProvider::None))
-}
-
-fn place(name: &str, node: &Node, default_region: &str) -> Place {
-    let text = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
-    Place {
-        name: name.to_owned(),
-        cloud: cloud(node),
-        region: text("region").unwrap_or_else(|| default_region.to_owned()),
-        account: text("account"),
-        role: text("role"),
-        external_id: text("external_id"),
-    }
 }
 
 fn objectives(node: &Node) -> Option<Objectives> {

@@ -2,7 +2,6 @@
 
 mod read;
 
-pub use self::read::Written;
 pub use super::secrets::hide as hide_secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +14,7 @@ use crate::kinds::aws::services::{SERVICES, Service};
 use crate::model::authority::Authority;
 use crate::model::document::{self, Node, Value};
 use crate::model::environment::Environment;
+use crate::model::fault::place;
 use crate::model::finding::{Finding, Span};
 use crate::model::notice::Notify;
 use crate::model::objectives::Objectives;
@@ -29,6 +29,28 @@ use crate::model::time::Dur;
 /// starting a process must not decide about permissions, objectives, messages or endpoints.
 pub const ENVIRONMENT: [&str; 6] =
     ["key", "key_passphrase_file", "operator", "readiness_every", "sql.ca_file", "store"];
+
+/// The name and the tree of `drctl.yaml`, for findings about it.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// The name of the file.
+    pub file: String,
+    /// Its tree; null if there is no file or it could not be parsed.
+    pub tree: Node,
+}
+
+impl Written {
+    /// Parses as much as possible.
+    pub fn of(file: &str, bytes: &[u8]) -> Self {
+        let nothing = Node { span: Span::default(), value: Value::Null };
+        Self { file: file.to_owned(), tree: document::parse(file, bytes).unwrap_or(nothing) }
+    }
+
+    /// The position of a key. If the key is missing, the position of its last existing parent.
+    pub fn place<S: AsRef<str>>(&self, at: &[S]) -> Option<Span> {
+        place(&self.tree, &at.iter().map(|key| key.as_ref().to_owned()).collect::<Vec<_>>())
+    }
+}
 
 /// The settings for all plans.
 #[derive(Clone, Debug)]

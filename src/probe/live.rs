@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use futures_util::future::{Either, LocalBoxFuture, select};
 
-use super::{Alarms, Prober, Sample};
+use super::sample::Sample;
+use super::{Alarms, Prober};
 use crate::record::runbook::{Probe, ProbeRole, ProbeVia};
 use crate::world::World;
 

@@ -2,25 +2,15 @@
 
 pub mod live;
 pub mod recorder;
+mod sample;
 
 use futures_util::future::LocalBoxFuture;
 
 pub use recorder::Recorder;
 
 use crate::model::place::Place;
-use crate::model::time::Timestamp;
 use crate::record::runbook::Probe;
-
-/// One sample of a probe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sample {
-    /// When it was sent, which is the time of the sample; not when the answer came.
-    pub sent_at: Timestamp,
-    /// Whether it was good; none if the probe could not be sent.
-    pub good: Option<bool>,
-    /// The answer, or why there was none.
-    pub detail: String,
-}
+pub use sample::Sample;
 
 /// Reads the states of alarms.
 pub trait Alarms {

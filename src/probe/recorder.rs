@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::Sample;
+use super::sample::Sample;
 use crate::inventory::estate::ProbeHealth;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::event::EventKind;

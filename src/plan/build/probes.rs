@@ -1,5 +1,6 @@
 //! `probes:`
 
+use super::places::{place, site};
 use crate::model::document::{Key, Node, Spanned};
 use crate::model::finding::Finding;
 use crate::model::ids::{ProbeName, SiteName};
@@ -79,8 +80,8 @@ pub fn probes(file: &str, tree: &Node, findings: &mut Vec<Finding>) -> Vec<Spann
 /// The place of an alarm. An alarm for users may be in an account that is not a site.
 fn place_of(tree: &Node, name: &str) -> Option<Place> {
     let of = |key: &str| tree.get(key)?.get(name);
-    let site = of("sites").map(|node| super::site(name, node).place);
-    site.or_else(|| of("connections").map(|node| super::place(name, node, "global")))
+    let site = of("sites").map(|node| site(name, node).place);
+    site.or_else(|| of("connections").map(|node| place(name, node, "global")))
 }
 
 /// One probe; none if its shape is wrong.

@@ -7,8 +7,7 @@ use crate::model::document::Spanned;
 use crate::model::finding::Finding;
 use crate::model::ids::PlanName;
 use crate::model::shape::suggest;
-use crate::plan::Plan;
-use crate::plan::types::Component;
+use crate::plan::types::{Component, Plan};
 
 /// The findings about plans that are used together. `whole`: no other plan exists.
 pub fn among(plans: &[&Plan], whole: bool) -> Vec<Finding> {

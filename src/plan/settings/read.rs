@@ -10,7 +10,7 @@ use super::{ENVIRONMENT, Limit, Settings, SqlSettings, SqlTls, Tier};
 use crate::model::authority::{Authority, Operator};
 use crate::model::document::{self, Node, Value};
 use crate::model::environment::Environment;
-use crate::model::fault::{Fault, leads, place};
+use crate::model::fault::{Fault, leads};
 use crate::model::finding::{Finding, Span};
 use crate::model::notice::{Notify, Transport};
 use crate::model::objectives::Objectives;
@@ -31,28 +31,6 @@ use crate::plan::telemetry::RawTelemetry;
 const FILE: Shape = Shape::Keys(&SETTINGS);
 /// The maximum number of reported mistakes. A file with more is probably not a settings file.
 const MOST: usize = 200;
-
-/// The name and the tree of `drctl.yaml`, for findings about it.
-#[derive(Clone, Debug)]
-pub struct Written {
-    /// The name of the file.
-    pub file: String,
-    /// Its tree; null if there is no file or it could not be parsed.
-    pub tree: Node,
-}
-
-impl Written {
-    /// Parses as much as possible.
-    pub fn of(file: &str, bytes: &[u8]) -> Self {
-        let nothing = Node { span: Span::default(), value: Value::Null };
-        Self { file: file.to_owned(), tree: document::parse(file, bytes).unwrap_or(nothing) }
-    }
-
-    /// The position of a key. If the key is missing, the position of its last existing parent.
-    pub fn place<S: AsRef<str>>(&self, at: &[S]) -> Option<Span> {
-        place(&self.tree, &at.iter().map(|key| key.as_ref().to_owned()).collect::<Vec<_>>())
-    }
-}
 
 /// The values as written; absent means the default.
 #[derive(Debug, Default, Deserialize)]
