@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::duties::{Obligation, Standing};
 use super::overrides::Override;
-use super::summary::{InDoubt, Store};
+use super::unsettled::{InDoubt, Store};
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};

@@ -3,7 +3,7 @@
 use super::attainment::attainment;
 use super::duties::Obligation;
 use super::history::{History, Prediction};
-use super::notices::{Alarm, Matter};
+use super::matters::{Alarm, Matter};
 use super::summary;
 use crate::model::duty::{Duties, Rung};
 use crate::model::intent::Drill;

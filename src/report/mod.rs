@@ -14,6 +14,7 @@ pub mod gantt;
 pub mod history;
 pub mod html;
 pub mod markdown;
+mod matters;
 pub mod measured;
 pub mod message_templates;
 pub mod notices;
@@ -29,6 +30,7 @@ pub mod steps;
 pub mod summary;
 pub mod terms;
 pub mod trace;
+pub mod unsettled;
 pub mod verified;
 pub mod words;
 

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::attainment::attainment;
 use super::duties::{self, Obligation, Standing};
 use super::history::{Beyond, History, Late, Prediction};
+use super::matters::{Alarm, Matter, matter};
 use super::message_templates;
 use crate::model::duty::Rung;
 use crate::model::ids::{PlanName, StepId};
@@ -14,35 +15,11 @@ use crate::model::notice::{Kind, Notice};
 use crate::model::policy::Policy;
 use crate::model::schedule::Schedule;
 use crate::model::time::{Dur, Timestamp};
-use crate::record::event::{Outcome, WorldKind};
+use crate::record::event::Outcome;
 use crate::record::runbook::ProbeRole;
 use crate::run::RunState;
 use crate::run::state::{Mode, Status};
 use crate::run::stopped::Stopped;
-
-/// What a run is for the recipients of its notifications.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Matter {
-    /// A failure.
-    Incident,
-    /// Planned work.
-    Planned,
-    /// A drill.
-    Drill,
-}
-
-/// What the run is; `None` if nobody is notified.
-pub fn matter(state: &RunState) -> Option<Matter> {
-    if state.created.world != WorldKind::Live {
-        return None;
-    }
-    match (state.runbook.drill, state.runbook.intent) {
-        (Some(Drill::Tabletop | Drill::Rehearsal), _) => None,
-        (Some(_), _) => Some(Matter::Drill),
-        (None, intent) if intent.is_incident() => Some(Matter::Incident),
-        (None, _) => Some(Matter::Planned),
-    }
-}
 
 /// All notifications that are due by `now`. The prediction is made once for a run, not at each call.
 pub fn of_run(
@@ -124,20 +101,6 @@ fn update(desk: &message_templates::MessageContext<'_>) -> Option<Notice> {
     let number = since.millis() / every.millis().max(1);
     let due = desk.state.created_at + Dur(every.millis() * number);
     (desk.matter == Matter::Incident && number > 0).then(|| desk.update(number, due))
-}
-
-/// A reason to alert people.
-pub struct Alarm {
-    /// Its name within the run.
-    pub id: String,
-    /// Since when.
-    pub at: Timestamp,
-    /// The reason.
-    pub why: String,
-    /// What the person can do.
-    pub fix: String,
-    /// Whether somebody acknowledged it.
-    pub seen: bool,
 }
 
 fn alarms(desk: &message_templates::MessageContext<'_>) -> Vec<Alarm> {

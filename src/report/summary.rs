@@ -12,13 +12,14 @@ use super::fences::{self, Fence};
 use super::measured::Measured;
 use super::restore::{Restored, restored};
 use super::steps::{self, StepReport};
+use super::unsettled::{InDoubt, Store};
 use super::{afterwards, decisions, duties, measured, onward, outcomes, overrides, said, steered};
 use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::kinds::{Fact, Operation};
 use crate::model::change::Change;
 use crate::model::evidence::Under;
-use crate::model::ids::{ComponentName, RunId, SiteName, StepId};
+use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::measure::Figure;
 use crate::model::plain;
@@ -136,19 +137,6 @@ pub struct RunReport {
     pub ways_on: Vec<Way>,
 }
 
-/// An effect that may still happen.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
-pub struct InDoubt {
-    /// The step whose call it belongs to.
-    pub step: StepId,
-    /// Since when.
-    pub since: Timestamp,
-    /// The latest time at which it may happen; `None` if only an observation can tell.
-    pub until: Option<Timestamp>,
-    /// What may happen, and how to withdraw it.
-    pub text: String,
-}
-
 /// Where the application is active.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Active {
@@ -171,19 +159,6 @@ pub struct Protection {
     pub lacks: Vec<String>,
     /// Transactions that only the old primaries had when this run made them standbys, by store.
     pub diverged: BTreeMap<ComponentName, Vec<Diverged>>,
-}
-
-/// One store.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Store {
-    /// Its figure.
-    pub rpo: Measured,
-    /// The last instant at which the old primary may have acknowledged a write.
-    pub last_instant: Option<Timestamp>,
-    /// The source of that.
-    pub because: String,
-    /// The last commit on the new primary from the old one.
-    pub last_replayed: Option<Timestamp>,
 }
 
 /// The times of detection, decision, execution and validation.

@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::compliance::asked::Asked;
 use crate::model::environment::Environment;
 use crate::model::ids::{ComponentName, PlanName, RunId};
 use crate::model::objectives::Objectives;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::event::RunCreated;
-use crate::report::compliance::Asked;
 use crate::report::compliance::history::{NO_TIER, tier_of};
 use crate::run::RunState;
 

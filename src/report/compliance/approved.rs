@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::sheet::when;
+use super::cells::when;
 use crate::model::ids::StepId;
 use crate::model::time::span;
 use crate::model::waiver::Person;

@@ -1,7 +1,7 @@
 //! The axis of time of the charts, and marks and labels that must not hide each other.
 
-use super::Compliance;
-use super::charts::{Anchor, Ink, Item, LEFT, Picture, WIDTH, WORDS};
+use super::document::Compliance;
+use super::picture::{Anchor, Ink, Item, LEFT, Picture, WIDTH, WORDS};
 use crate::model::time::{Dur, Timestamp};
 
 /// The possible times between two marks of a period without enough months.

@@ -1,7 +1,7 @@
 //! What the charts draw, as tables: for readers who cannot see the charts, and for formats without them.
 
-use super::sheet::{Bit, Cell, Table, Tone, bit, name, table, time};
-use super::{Application, Compliance};
+use super::cells::{Bit, Cell, Table, Tone, bit, name, table, time};
+use super::document::{Application, Compliance};
 use crate::model::readiness::Standing;
 
 /// Whether each application was proven at the end of each month. Months in a row with the same state share a line.

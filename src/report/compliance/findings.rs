@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::asked::Asked;
 use super::controls::{self, Section};
-use super::{Application, Asked, Books, Class, DrillLine, Finding, Line};
+use super::document::{Application, Books, Class, DrillLine, Finding, Line};
 use crate::model::ids::{PlanName, RunId};
 use crate::model::measure::Verdict;
 use crate::model::readiness::Standing;
@@ -185,7 +186,7 @@ fn of_run(line: &Line) -> Vec<Found> {
         let text = format!(
             "{recovered}: users were still out {} after the outage began, as of {}",
             Dur::from_secs_f64(seconds),
-            super::sheet::when(ended.unwrap_or(line.as_of))
+            super::cells::when(ended.unwrap_or(line.as_of))
         );
         all.push((Section::Incidents, Blocking, ended.or(began), text));
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::Asked;
+use super::asked::Asked;
 use crate::model::ids::ComponentName;
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp, span};
@@ -53,7 +53,7 @@ impl Gap {
     pub fn words(&self) -> String {
         let what = self.what.as_ref().map_or_else(String::new, |what| format!(" ({what})"));
         let on = if self.open { ", still open" } else { "" };
-        format!("{} from {}{on}{what}", span(self.seconds), super::sheet::when(self.from))
+        format!("{} from {}{on}{what}", span(self.seconds), super::cells::when(self.from))
     }
 }
 
@@ -100,6 +100,17 @@ pub fn unprotected(runs: &[&RunState], asked: &Asked) -> Vec<Gap> {
     );
     gaps.sort_by_key(|gap| gap.from);
     gaps
+}
+
+impl Asked {
+    /// The periods without a standby. Those of a rehearsal end with its world.
+    pub(super) fn unprotected(&self, runs: &[&RunState]) -> Vec<Gap> {
+        if !self.rehearsal {
+            return unprotected(runs, self);
+        }
+        let own = |run: &&RunState| unprotected(&[*run], &Self { now: run.last_at, ..self.clone() });
+        runs.iter().flat_map(own).collect()
+    }
 }
 
 /// The state of an application at the end of a month.

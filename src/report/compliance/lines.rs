@@ -2,19 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
+use super::asked::Asked;
+use super::cells::when;
 use super::controls::{self, Profile, Section};
-use super::sheet::when;
-use super::{Asked, Books, Class, Line, approved, history};
+use super::document::{Books, Class, Copied, Line, Readiness};
+use super::{approved, history};
 use crate::kinds::Operation;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::model::environment::Environment;
-use crate::model::ids::{ComponentName, Digest, PlanName};
+use crate::model::ids::{ComponentName, PlanName};
 use crate::model::intent::{Drill, Intent};
-use crate::model::readiness::{Area, Standing};
-use crate::model::time::Timestamp;
 use crate::model::waiver::Waiver;
 use crate::record::action::Action;
 use crate::record::event::Outcome;
@@ -27,56 +24,6 @@ use crate::run::state::{FenceDebt, Mode, Status, StepState};
 
 /// What a report about rehearsals can and cannot show.
 pub(super) const REHEARSED: &str = "Rehearsals show that the plans, the steps and the approvals work together against a simulation; they cannot show that real servers, permissions or data behave the same, and they prove no objective.";
-
-/// A copy of a database that a drill made and verified.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Copied {
-    /// The database.
-    pub component: ComponentName,
-    /// The time that was restored.
-    pub to_time: Timestamp,
-    /// The age of that time when the drill started, in seconds.
-    pub age_s: f64,
-    /// From the start of the drill to the end of the verification, in seconds; `None` if that failed.
-    pub took_s: Option<f64>,
-}
-
-/// The readiness of a plan, according to the last check.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Readiness {
-    /// The time of the check.
-    pub at: Timestamp,
-    /// The worst result in each area that was checked.
-    pub areas: BTreeMap<Area, Standing>,
-}
-
-/// The ledger of a store.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct LedgerLine {
-    /// The number of entries.
-    pub entries: u64,
-    /// The hash of the last entry.
-    pub head: Option<String>,
-    /// Faults of the ledger and of runs.
-    pub faults: Vec<String>,
-    /// The changes of `drctl.yaml` in the period, as the ledger recorded them.
-    pub configurations: Vec<Configured>,
-}
-
-/// A change of `drctl.yaml`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Configured {
-    /// When drctl noticed it.
-    pub at: Timestamp,
-    /// The command that noticed it.
-    pub command: Option<String>,
-    /// The user who ran it, according to the operating system.
-    pub who: String,
-    /// The operator whose key it had.
-    pub operator: Option<String>,
-    /// SHA-256 of `drctl.yaml`.
-    pub settings: Digest,
-}
 
 /// A run.
 pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {

@@ -2,7 +2,8 @@
 
 use minijinja::{Environment, context};
 
-use super::{Class, Compliance, Line, charts, sheet};
+use super::document::{Class, Compliance, Line};
+use super::{charts, picture, sheet};
 use crate::model::plain;
 use crate::report::markdown;
 use crate::report::measured::Measured;
@@ -20,7 +21,7 @@ fn render(
     plain::tree(&mut value);
     let mut tables = vec![value["figures"].take()];
     tables.extend(value["tables"].as_array().cloned().unwrap_or_default());
-    let picture = |picture: &charts::Picture| {
+    let picture = |picture: &picture::Picture| {
         let legend = picture.legend.iter().map(|(ink, text)| {
             let (r, g, b) = ink.rgb();
             serde_json::json!({"colour": format!("#{r:02x}{g:02x}{b:02x}"), "text": text})

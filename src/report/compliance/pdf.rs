@@ -7,9 +7,10 @@ mod tags;
 
 use press::{Press, print};
 
-use super::Compliance;
+use super::cells::Tone;
 use super::charts;
-use super::sheet::{self, Tone};
+use super::document::Compliance;
+use super::sheet;
 
 /// The report.
 ///

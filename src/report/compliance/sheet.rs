@@ -3,63 +3,20 @@
 use serde::Serialize;
 
 use super::approved::Approved;
-use super::controls::Section;
-use super::history::{Gap, Statistics};
-use super::{
+use super::cells::{Bit, Cell, Table, Tone, bit, name, plain, table, time, when};
+use super::controls::{Control, Section};
+use super::document::{
     Application, Class, Compliance, Configured, Counts, Figures, Finding, Group, LastProof, Line, Proof,
-    Tally, drawn,
+    Tally,
 };
+use super::drawn;
+use super::history::{Gap, Statistics};
 use crate::model::measure::Verdict;
-use crate::model::plain::{count, each_time};
+use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
 use crate::model::worst::Weight;
 use crate::report::duties::Obligation;
 use crate::report::measured::Measured;
-
-/// How a text is rated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tone {
-    /// Neutral.
-    Plain,
-    /// Less important.
-    Soft,
-    /// As it should be.
-    Good,
-    /// Unknown, or not yet known.
-    Warn,
-    /// Not as it should be.
-    Bad,
-}
-
-/// A line of a cell.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Bit {
-    /// The text.
-    pub text: String,
-    /// Its rating.
-    pub tone: Tone,
-    /// Whether it is an identifier, which people copy and compare, so it is never broken.
-    pub id: bool,
-    /// Whether it is a time, which is never broken either.
-    pub time: bool,
-}
-
-/// A cell: lines, one below the other.
-pub type Cell = Vec<Bit>;
-
-/// A table.
-#[derive(Clone, Debug, Serialize)]
-pub struct Table {
-    /// Its heading.
-    pub title: String,
-    /// The column headers. The first cell of each row is the row's header.
-    pub columns: Vec<String>,
-    /// Its rows.
-    pub rows: Vec<Vec<Cell>>,
-    /// A note on how to read it.
-    pub note: Option<String>,
-}
 
 /// The whole report.
 #[derive(Clone, Debug, Serialize)]
@@ -80,43 +37,8 @@ pub struct Sheet {
     pub proof: String,
 }
 
-pub(super) fn bit(text: impl Into<String>, tone: Tone) -> Bit {
-    // One sheet has one form of time.
-    let text: String = text.into();
-    let text = each_time(&text, |time| short(time).unwrap_or_else(|| time.to_owned()));
-    Bit { text, tone, id: false, time: false }
-}
-
-pub(super) fn plain(text: impl Into<String>) -> Cell {
-    vec![bit(text, Tone::Plain)]
-}
-
-pub(super) fn name(text: impl Into<String>) -> Bit {
-    Bit { text: text.into(), tone: Tone::Plain, id: true, time: false }
-}
-
-/// A time to the second, in UTC, for people.
-pub fn when(at: Timestamp) -> String {
-    let text = at.to_string();
-    short(&text).unwrap_or(text)
-}
-
-/// The same of a time in a text.
-fn short(time: &str) -> Option<String> {
-    time.get(..19).map(|short| short.replace('T', " "))
-}
-
-pub(super) fn time(at: Timestamp) -> Cell {
-    vec![Bit { time: true, ..bit(when(at), Tone::Plain) }]
-}
-
 fn perhaps(at: Option<Timestamp>) -> Cell {
     at.map(time).unwrap_or_default()
-}
-
-pub(super) fn table(title: &str, columns: &[&str], rows: Vec<Vec<Cell>>) -> Table {
-    let columns = columns.iter().map(|column| (*column).to_owned()).collect();
-    Table { title: title.to_owned(), columns, rows, note: None }
 }
 
 /// The content of the report.
@@ -524,7 +446,7 @@ fn obligations(report: &Compliance) -> Table {
 }
 
 fn controls(report: &Compliance) -> Option<Table> {
-    let row = |c: &super::Control| {
+    let row = |c: &Control| {
         let sections: Vec<&str> = c.sections.iter().map(|section: &Section| section.title()).collect();
         let found = report.findings.iter().filter(|finding| finding.controls.contains(&c.id)).count();
         vec![plain(c.id.clone()), plain(c.asks.clone()), plain(sections.join(", ")), plain(found.to_string())]
@@ -538,7 +460,7 @@ fn controls(report: &Compliance) -> Option<Table> {
 /// The signature block: the given names, and space for dates and signatures.
 fn sign_off(report: &Compliance) -> Table {
     let line = "________________________";
-    let row = |(what, who): (&str, &super::Signatory)| {
+    let row = |(what, who): (&str, &super::asked::Signatory)| {
         let or_line = |text: &Option<String>| plain(text.clone().unwrap_or_else(|| line.to_owned()));
         vec![plain(what), or_line(&who.name), or_line(&who.role), plain("________-____-____"), plain(line)]
     };

@@ -1,31 +1,11 @@
 //! Counts of runs and of verdicts, figures of runs, and the totals.
 
-use schemars::JsonSchema;
-use serde::Serialize;
-
+use super::asked::Asked;
+use super::document::{Application, Books, Class, Counts, Figures, Line, Tally, Totals};
+use super::findings;
 use super::history::{Sample, Statistics};
-use super::{Application, Asked, Books, Class, Figures, Line, Totals, findings};
 use crate::model::measure::Verdict;
 use crate::report::duties::Obligation;
-
-/// Runs by kind. The kinds add up to the total.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Counts {
-    /// All runs.
-    pub runs: usize,
-    /// Failovers and restores that were not drills.
-    pub incidents: usize,
-    /// Planned moves.
-    pub planned: usize,
-    /// Drills that changed something, without the returns of live drills.
-    pub drills: usize,
-    /// The returns of live drills.
-    pub returns: usize,
-    /// Tabletop drills and rehearsals.
-    pub read: usize,
-    /// Runs in a test environment. They count for nothing else.
-    pub tests: usize,
-}
 
 impl Counts {
     /// Counts these runs.
@@ -45,19 +25,6 @@ impl Counts {
         }
         counts
     }
-}
-
-/// Verdicts on objectives.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Tally {
-    /// Met, and known to be.
-    pub met: usize,
-    /// Missed.
-    pub missed: usize,
-    /// Unknown.
-    pub not_proven: usize,
-    /// Nothing to measure.
-    pub not_applicable: usize,
 }
 
 impl Tally {

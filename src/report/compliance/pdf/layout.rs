@@ -4,8 +4,8 @@ use krilla::text::Font;
 use skrifa::MetadataProvider as _;
 use skrifa::instance::{LocationRef, Size};
 
-use super::super::sheet::{Bit, Table};
 use crate::model::waiver::harmless;
+use crate::report::compliance::cells::{Bit, Table};
 
 /// Text size in points; smaller text is hard to read on paper.
 pub(super) const TEXT: f32 = 9.0;

@@ -13,12 +13,12 @@ use krilla::surface::Surface;
 use krilla::tagging::{Artifact, ArtifactType, ContentTag};
 use krilla::text::{GlyphId, KrillaGlyph};
 
-use super::super::Compliance;
-use super::super::charts::{Anchor, Ink, Item, Picture};
-use super::super::sheet::{Bit, Cell, Table, Tone};
 use super::layout::{Face, GAP, TEXT, widths};
 use super::tags::{Element, Elements, Kind};
 use crate::model::time::Timestamp;
+use crate::report::compliance::cells::{Bit, Cell, Table, Tone};
+use crate::report::compliance::document::Compliance;
+use crate::report::compliance::picture::{Anchor, Ink, Item, Picture};
 
 /// A4 landscape, in points.
 const PAGE: (f32, f32) = (842.0, 595.0);
