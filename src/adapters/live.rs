@@ -6,9 +6,10 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 
+use super::client::REQUESTS;
 use super::provider::Provider;
 use super::registry::Providers;
-use super::{Cloud, REQUESTS, secrets};
+use super::{Cloud, secrets};
 use crate::inventory::Observation;
 use crate::kinds::{Called, Target};
 use crate::model::environment::Endpoint;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::LocalBoxFuture;
 
 use super::secrets::{Login, NoLogin};
-use super::sinks::{Look, SinkError, Upload};
+use super::uploads::{Look, SinkError, Upload};
 use crate::inventory::Observation;
 use crate::kinds::Target;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
@@ -108,3 +108,13 @@ pub enum Replayed {
 
 /// Replica lags by database identifier.
 pub type Lags = BTreeMap<String, Timestamp>;
+
+/// A replica whose lag is requested.
+#[cfg(feature = "aws")]
+#[derive(Clone, Debug)]
+pub struct Lagging<'a> {
+    /// The replica.
+    pub db: &'a DatabaseRef,
+    /// The region of its source, if known.
+    pub source_region: Option<&'a str>,
+}

@@ -8,10 +8,9 @@ use futures_util::future::{Either, select};
 
 use super::provider::ObjectStore;
 use super::registry;
-use super::secrets::scrubbed;
-use crate::model::ids::Digest;
+pub use super::uploads::{Look, SinkError, Upload};
 use crate::model::place::CloudProvider;
-use crate::model::sink::{Lock, Sink, StoredObject};
+use crate::model::sink::{Sink, StoredObject};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::world::World;
@@ -22,64 +21,6 @@ const BYTES_A_SECOND: u64 = 50_000;
 
 /// Maximum difference between the clock here and a sink's. A lock with a wrong end date cannot be removed.
 pub const SKEW: Dur = Dur::mins(15);
-
-/// A bundle to deliver.
-pub struct Upload<'a> {
-    /// The bundle's file name.
-    pub name: &'a str,
-    /// Its content.
-    pub bytes: &'a [u8],
-    /// The digest of the content.
-    pub sha256: &'a Digest,
-    /// The end of the lock, if it is written now.
-    pub until: Timestamp,
-    /// The earliest acceptable end of the lock.
-    pub least: Timestamp,
-    /// The mode of the lock.
-    pub lock: Lock,
-}
-
-/// Why a sink is not known to hold a bundle.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SinkError {
-    /// The sink cannot be reached, so the next bundle would fail as well.
-    Down(String),
-    /// It did not accept or did not return this bundle. A later attempt may succeed.
-    Later(String),
-    /// It holds something else, no longer holds it, or locks it too briefly: a person has to look.
-    Differs(String),
-}
-
-impl SinkError {
-    /// The message of a sink, without secrets that this process knows.
-    fn scrubbed(self) -> Self {
-        match self {
-            Self::Down(why) => Self::Down(scrubbed(why)),
-            Self::Later(why) => Self::Later(scrubbed(why)),
-            Self::Differs(why) => Self::Differs(scrubbed(why)),
-        }
-    }
-
-    /// The reason, in words.
-    pub fn why(&self) -> &str {
-        match self {
-            Self::Down(why) | Self::Later(why) | Self::Differs(why) => why,
-        }
-    }
-}
-
-/// What a sink holds.
-pub enum Look {
-    /// This object.
-    Held(StoredObject),
-    /// Nothing, or nothing that drctl may see.
-    Nothing {
-        /// The sink's message.
-        why: String,
-        /// The sink's own time, if it reported one.
-        date: Option<Timestamp>,
-    },
-}
 
 /// All kinds of sinks.
 pub struct Sinks {

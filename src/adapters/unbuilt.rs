@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::provider::{ControlPlane, Databases, ObjectStore, Provider, Replayed};
 use super::secrets::{Login, NoLogin};
-use super::sinks::{Look, SinkError, Upload};
+use super::uploads::{Look, SinkError, Upload};
 use crate::inventory::Observation;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::names::{AnswersState, ServerAnswer};

@@ -16,7 +16,7 @@ use futures_util::future::{join, join_all};
 use super::error::Failure;
 use super::groups::Rules;
 use super::restarts::Restarts;
-use super::{Aws, rds};
+use super::{Aws, instances, rds};
 use crate::inventory::Observation;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::shared::database::{
@@ -238,7 +238,7 @@ impl Aws {
         };
         let target = Target::Database(db.clone());
         let seen = self.see_clusters(place, &[&target]).await?;
-        let cluster = seen.clusters.get(&db.id).ok_or_else(|| rds::missing(&db.id))?;
+        let cluster = seen.clusters.get(&db.id).ok_or_else(|| instances::missing(&db.id))?;
         let arn = cluster.db_cluster_arn().unwrap_or_default();
         let global = db.global.as_deref().and_then(|n| seen.globals.get(n)).and_then(|g| g.as_ref().ok());
         if global.and_then(|g| member(g, arn)).is_some_and(is_secondary) {

@@ -13,8 +13,8 @@ use std::cell::Cell;
 
 use super::Aws;
 use super::error::Failure;
-use crate::adapters::http_date;
-use crate::adapters::sinks::{Look, SinkError, Upload};
+use crate::adapters::client::http_date;
+use crate::adapters::uploads::{Look, SinkError, Upload};
 use crate::model::ids::Digest;
 use crate::model::sink::{Lock, Sink, StoredObject};
 use crate::model::time::Timestamp;

@@ -11,7 +11,7 @@ use aws_sdk_cloudwatch::types::{
 };
 
 use super::Aws;
-use crate::adapters::Lagging;
+use crate::adapters::provider::Lagging;
 use crate::kinds::shared::database::Engine;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};

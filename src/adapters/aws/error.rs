@@ -10,7 +10,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::adapters::http_date;
+use crate::adapters::client::http_date;
 use crate::adapters::secrets::{NoLogin, scrubbed};
 use crate::inventory::Observation;
 use crate::model::time::{Dur, Timestamp};

@@ -16,6 +16,7 @@ mod groups;
 mod guard;
 mod iam;
 mod identity;
+mod instances;
 pub mod provider;
 mod rds;
 mod restarts;
@@ -41,7 +42,7 @@ use clients::{Clients, Site};
 use error::Failure;
 use throttle::Throttle;
 
-use super::requested;
+use super::client::requested;
 use crate::inventory::Observation;
 use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::rds::Rename;
@@ -76,7 +77,7 @@ pub struct Aws {
 impl Aws {
     /// Opens no connection.
     pub fn new(world: World, settings: &Settings, recovery: Option<Place>) -> Self {
-        super::install_tls();
+        super::client::install_tls();
         let region = recovery.as_ref().map(|p| p.region.clone());
         Self {
             clients: Clients::new(settings.endpoints.clone(), region, &settings.session),

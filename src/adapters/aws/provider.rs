@@ -6,10 +6,9 @@ use std::rc::Rc;
 use futures_util::future::{LocalBoxFuture, join_all};
 
 use super::Aws;
-use crate::adapters::Lagging;
-use crate::adapters::provider::{ControlPlane, Databases, Lags, ObjectStore, Provider, Replayed};
+use crate::adapters::provider::{ControlPlane, Databases, Lagging, Lags, ObjectStore, Provider, Replayed};
 use crate::adapters::secrets::{Login, NoLogin};
-use crate::adapters::sinks::{Look, SinkError, Upload};
+use crate::adapters::uploads::{Look, SinkError, Upload};
 use crate::inventory::Observation;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState};
 use crate::kinds::shared::secret::ClientSecret;

@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_rds::types::{DbInstance, Filter, Tag};
+use aws_sdk_rds::types::{DbInstance, Filter};
 use futures_util::future::join;
 
 use super::error::Failure;
 use super::groups::Rules;
+use super::instances::{alike, built, id_of_instance, missing, tags};
 use super::restarts::Restarts;
 use super::{Aws, restore};
 use crate::inventory::Observation;
@@ -26,22 +27,6 @@ use crate::model::time::Timestamp;
 
 /// Instances in one describe: the largest page.
 const PAGE: usize = 100;
-/// What every call that creates an instance sets, so that the new instance is like an existing one.
-macro_rules! alike {
-    ($call:expr, $like:expr, $groups:expr) => {
-        $call
-            .db_instance_class(&$like.class)
-            .set_vpc_security_group_ids(Some($groups.to_vec()))
-            .set_db_subnet_group_name($like.subnet_group.clone())
-            .set_storage_type($like.storage.clone())
-            .set_iops($like.creation_iops())
-            .set_port($like.port)
-            .multi_az($like.multi_az)
-            .publicly_accessible($like.public)
-            .enable_iam_database_authentication($like.iam_logins)
-    };
-}
-pub(super) use alike;
 
 impl Aws {
     /// Observes databases and fences by security group, with one describe call for all.
@@ -280,10 +265,6 @@ impl Aws {
     }
 }
 
-pub(super) fn built(tags: &BTreeMap<String, String>) -> Vec<Tag> {
-    tags.iter().map(|(k, v)| Tag::builder().key(k).value(v).build()).collect()
-}
-
 /// The settings from which a similar instance is created.
 fn settings(db: &DbInstance) -> InstanceSettings {
     let text = |t: Option<&str>| t.filter(|t| !t.is_empty()).map(str::to_owned);
@@ -307,18 +288,6 @@ fn settings(db: &DbInstance) -> InstanceSettings {
         managed_password: db.master_user_secret().is_some(),
         // Only AWS may set tags that begin with `aws:`. The copy tag has the name under which an instance was created.
         tags: tags(db).into_iter().filter(|(k, _)| !k.starts_with("aws:") && k != COPY_TAG).collect(),
-    }
-}
-
-pub(super) fn tags(db: &DbInstance) -> BTreeMap<String, String> {
-    let tag = |t: &Tag| Some((t.key()?.to_owned(), t.value().unwrap_or_default().to_owned()));
-    db.tag_list().iter().filter_map(tag).collect()
-}
-
-pub(super) fn id_of_instance(target: &Target) -> Option<&str> {
-    match target {
-        Target::Database(db) | Target::Fence { db, .. } => Some(&db.id),
-        _ => None,
     }
 }
 
@@ -387,13 +356,4 @@ fn attached(db: &DbInstance) -> BTreeSet<String> {
 fn endpoint(db: &DbInstance) -> Option<String> {
     let at = db.endpoint()?;
     Some(format!("{}:{}/{}", at.address()?, at.port().unwrap_or(5432), db.db_name().unwrap_or_default()))
-}
-
-pub(super) fn missing(id: &str) -> Failure {
-    Failure::Code {
-        code: "DBInstanceNotFound".to_owned(),
-        call: String::new(),
-        why: format!("{id} does not exist"),
-        status: 404,
-    }
 }

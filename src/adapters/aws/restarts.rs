@@ -15,7 +15,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 
 use super::Aws;
 use super::error::Failure;
-use crate::adapters::http_date;
+use crate::adapters::client::http_date;
 use crate::kinds::shared::restart::Restart;
 use crate::model::place::Place;
 use crate::model::time::Timestamp;

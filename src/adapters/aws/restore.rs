@@ -11,7 +11,7 @@ use aws_sdk_rds::types::{DbInstance, DbSnapshot};
 
 use super::Aws;
 use super::error::Failure;
-use super::rds::{alike, built, id_of_instance, tags};
+use super::instances::{alike, built, id_of_instance, tags};
 use crate::inventory::Observation;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::shared::rebuild::JobStage;
@@ -46,7 +46,7 @@ impl Aws {
             let all = self.all_databases(&of.db.place).await?;
             // Another instance may take over the name; the resource ID stays.
             let live = all.get(&of.db.id).and_then(|db| db.dbi_resource_id()).map(str::to_owned);
-            let live = live.ok_or_else(|| super::rds::missing(&of.db.id))?;
+            let live = live.ok_or_else(|| crate::adapters::aws::instances::missing(&of.db.id))?;
             let window = self.restore_window(&of.db.place, &live).await?;
             // Long names are cut, so compare only as many characters as every copy's name has.
             let named: String = format!("copy-of-{}", of.db.id).chars().take(NAMED).collect();
@@ -232,7 +232,7 @@ impl Aws {
         match found.get(id) {
             Some(db) if is_copy(db, id) => Ok(()),
             Some(_) => Err(foreign(id)),
-            None => Err(super::rds::missing(id)),
+            None => Err(crate::adapters::aws::instances::missing(id)),
         }
     }
 }

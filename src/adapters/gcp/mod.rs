@@ -13,10 +13,10 @@ use google_cloud_storage::model::object::{Retention, retention};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
+use super::client::http_date;
+use super::uploads::{Look, SinkError, Upload};
 use crate::adapters::environment_files;
-use crate::adapters::http_date;
 use crate::adapters::provider::ObjectStore;
-use crate::adapters::sinks::{Look, SinkError, Upload};
 use crate::model::ids::Digest;
 use crate::model::sink::{Lock, Sink, StoredObject};
 use crate::model::time::Timestamp;
@@ -95,7 +95,7 @@ impl Gcs {
 
     async fn connect(&self) -> Result<Reached, String> {
         environment_files::check(environment_files::GOOGLE)?;
-        crate::adapters::install_tls();
+        super::client::install_tls();
         // Only an emulator has no TLS. A token is never sent in plain text.
         let credentials = match self.endpoint.starts_with("https://") {
             true => credentials::Builder::default()

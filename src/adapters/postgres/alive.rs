@@ -4,7 +4,8 @@
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{Failure, Postgres, parts};
+use super::Postgres;
+use super::session::{Failure, parts};
 use crate::inventory::Observation;
 use crate::kinds::State;
 use crate::kinds::shared::database::AliveState;

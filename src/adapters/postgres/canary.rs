@@ -1,6 +1,7 @@
 //! Real writes of canary rows: by drctl itself, and with the login of a client.
 
-use super::{Failure, Postgres, STATEMENT_MS, connect, connect_with, fence, identifier};
+use super::session::{Failure, STATEMENT_MS, connect, connect_with, identifier};
+use super::{Postgres, fence};
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
 use crate::kinds::State;

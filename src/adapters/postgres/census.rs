@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use tokio_postgres::Client;
 
-use super::{APPLICATION, Failure, json};
+use super::session::{APPLICATION, Failure, json};
 use crate::kinds::shared::database::{DatabaseRef, Engine, Harmless};
 use crate::kinds::shared::fence::FenceMethod;
 

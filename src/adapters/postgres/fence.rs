@@ -13,8 +13,10 @@ use futures_util::future::{join, join_all};
 use tokio_postgres::Client;
 
 use super::census::{self, Census, Database, Known, Subscription, Writer, named};
-use super::unreplicated::{self, Inside};
-use super::{CommitAge, Failure, Postgres, connect, identifier, open_state, parts, server};
+use super::session::{CommitAge, Failure, identifier};
+use super::unreplicated;
+use super::way::{Inside, Way};
+use super::{Postgres, server};
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
 use crate::kinds::State;
@@ -22,7 +24,6 @@ use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};
 use crate::kinds::shared::wal::WalPoint;
 use crate::model::measure::ClockReading;
-use crate::plan::settings::SqlSettings;
 use crate::run::outcome::CallOutcome;
 
 /// Seconds between two censuses: enough for a connection pool to reconnect.
@@ -46,58 +47,10 @@ const RULES: &str = "hba:";
 const NUMBERS: i64 = 0xffff_ffff;
 /// Maximum number of transactions since a fence that drctl reads the commit times of.
 const MOST_SINCE: i64 = 100_000;
-/// Databases that every server has. The administrator works in one of them while the databases of the application are closed.
-const ASIDE: [&str; 2] = ["postgres", "template1"];
 
-/// How to reach a server in any of its databases.
-pub(super) struct Way<'a> {
-    pub(super) settings: &'a SqlSettings,
-    pub(super) endpoint: &'a str,
-    pub(super) login: &'a Login,
-}
-
-impl Way<'_> {
-    pub(super) async fn to(&self, database: &str) -> Result<Client, Failure> {
-        let login = Login { dbname: Some(database.to_owned()), ..self.login.clone() };
-        connect(self.settings, self.endpoint, &login).await
-    }
-
-    /// The database that the endpoint or the login names.
-    fn own(&self) -> Result<&str, Failure> {
-        let named = parts(self.endpoint)?.2;
-        Ok(self.login.dbname.as_deref().or(named).unwrap_or(ASIDE[0]))
-    }
-
-    /// Connects by way of a database that does not belong to the application, because a database cannot be closed from within.
-    pub(super) async fn aside(&self) -> Result<Client, Failure> {
-        let own = self.own()?;
-        let mut last = None;
-        for database in ASIDE.into_iter().filter(|database| *database != own) {
-            match self.to(database).await {
-                Ok(client) => return Ok(client),
-                // It is closed, does not exist, or refuses this login; the other database may not.
-                Err(Failure::Unreachable(why)) if is_shut(&why) || why.starts_with("3D000") => {
-                    last = Some(Failure::Unreachable(why));
-                }
-                Err(failure) => return Err(failure),
-            }
-        }
-        Err(last.unwrap_or_else(|| Failure::Unreachable(format!("{own} is the only database"))))
-    }
-
-    /// Connects by way of any database that accepts the login: roles and processes are the same in all of them.
-    pub(super) async fn in_any(&self) -> Result<Client, Failure> {
-        match connect(self.settings, self.endpoint, self.login).await {
-            Err(Failure::Unreachable(why)) if is_shut(&why) => self.aside().await,
-            done => done,
-        }
-    }
-}
-
-/// Whether the error is SQLSTATE `object_not_in_prerequisite_state` with the message for a database that accepts no connections
-/// (`CheckMyDatabase` in the server's source). The server sends it after it has accepted the password.
-pub(super) fn is_shut(why: &str) -> bool {
-    why.starts_with("55000: ") && why.ends_with("is not currently accepting connections")
+/// A fence that does not hold.
+pub(super) fn open_state(proof: &str) -> FenceState {
+    FenceState { proof: proof.to_owned(), ..FenceState::default() }
 }
 
 impl Postgres {

@@ -8,10 +8,12 @@
 use tokio_postgres::Client;
 
 use super::census::{self, Census, Known};
-use super::fence::{self, Way};
+use super::fence::{self, open_state};
 use super::hba_rules::Read;
 use super::host::{self, Trust, fields, head};
-use super::{CommitAge, Failure, Postgres, json, open_state, parts, server};
+use super::session::{CommitAge, Failure, json, parts};
+use super::way::Way;
+use super::{Postgres, server};
 use crate::adapters::secrets::{Knock, Login};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState};

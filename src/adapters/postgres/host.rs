@@ -1,7 +1,7 @@
 //! Runs jobs on the machine of a server, for work that only that machine can do. A job continues if drctl or the connection to
 //! the host is lost. drctl finds it again by its key. Only one job at a time runs on a server.
 
-use super::{Failure, parts};
+use super::session::{Failure, parts};
 use crate::adapters::process::{self, Given, Program};
 use crate::adapters::secrets::{Login, scrubbed};
 use crate::files::{self, Use};

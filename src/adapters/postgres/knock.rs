@@ -1,7 +1,8 @@
 //! Tries a client's login at a fenced server. It proves the fence only if the server refuses for the fence's own reason.
 
-use super::fence::is_shut;
-use super::{Failure, Postgres, connect};
+use super::Postgres;
+use super::session::{Failure, connect};
+use super::way::is_shut;
 use crate::adapters::secrets::{Knock, Login};
 use crate::kinds::shared::fence::FenceMethod;
 

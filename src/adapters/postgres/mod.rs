@@ -18,19 +18,19 @@ mod rejoin;
 mod replayed;
 mod restore;
 mod server;
+mod session;
 pub mod sql;
 mod stop;
 mod tls;
 mod unreplicated;
 mod verify;
+mod way;
 mod withdraw;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use serde::de::DeserializeOwned;
-use tokio_postgres::{Client, Config, SimpleQueryMessage};
+use tokio_postgres::Client;
 
 pub use self::census::may_write;
 use self::host::{Asked, Trust};
@@ -40,114 +40,33 @@ use super::secrets::Login;
 use crate::inventory::Observation;
 use crate::kinds::State;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
-use crate::kinds::shared::fence::FenceState;
 use crate::kinds::shared::rebuild::{JobStage, RebuildState};
 use crate::kinds::shared::restore::{Found, Part, Restore, RestoreState};
+use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::model::ids::Digest;
 use crate::model::measure::ClockReading;
-use crate::model::place::endpoint_parts;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::settings::SqlSettings;
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 use crate::world::World;
+use session::Failure;
 
-/// Limit on opening a connection.
-const CONNECT: Duration = Duration::from_secs(3);
-/// Limit on one statement on the server, in milliseconds.
-const STATEMENT_MS: u32 = 8_000;
 /// Limit on an observation or action as a whole.
 const WHOLE: Dur = Dur::secs(12);
 /// Limit on listing the backups of a host: tools query their own storage first.
 const LISTING: Dur = Dur::mins(3);
-/// The application name of drctl's own sessions.
-const APPLICATION: &str = "drctl";
 
-/// Why something failed.
-#[derive(Debug)]
-pub(super) enum Failure {
-    /// There was no connection, so nothing was sent.
-    Unreachable(String),
-    /// The server refused the login.
-    Login(String),
-    /// The server answered with an error; the transaction was rolled back.
-    Refused(String, String),
-    /// The connection broke, or the time limit passed: the statement may have taken effect.
-    Unclear(String),
-}
-
-impl Failure {
-    fn of(error: &tokio_postgres::Error) -> Self {
-        match error.as_db_error() {
-            Some(db) => Self::Refused(db.code().code().to_owned(), db.message().to_owned()),
-            None => Self::Unclear(error.to_string()),
-        }
-    }
-
-    fn why(&self) -> String {
-        match self {
-            Self::Unreachable(why) | Self::Unclear(why) => why.clone(),
-            Self::Login(why) => format!("login refused: {why}"),
-            Self::Refused(code, why) => format!("{code}: {why}"),
-        }
-    }
-
-    fn outcome(self) -> CallOutcome {
-        match self {
-            Self::Unreachable(why) => CallOutcome::NotSent { why },
-            Self::Login(why) => CallOutcome::Refused { code: "Login".to_owned(), why, again: Again::Later },
-            // Try again later: read-only (the promotion is not finished), shutting down, too many connections, deadlock,
-            // concurrent changes of a role.
-            Self::Refused(code, why) => {
-                let passes = ["25006", "55P03", "XX000"].contains(&code.as_str())
-                    || ["57", "53", "40", "08"].iter().any(|class| code.starts_with(class));
-                let again = if passes { Again::Later } else { Again::Never };
-                CallOutcome::Refused { code, why, again }
-            }
-            Self::Unclear(why) => CallOutcome::InDoubt { why },
-        }
-    }
-
-    fn observation(&self, since: Timestamp) -> Observation {
-        match self {
-            // Asking again gives the same answer (PostgreSQL, «Error codes»): missing right, missing function, or not supported.
-            Self::Refused(code, why) if ["42501", "42883", "0A000"].contains(&code.as_str()) => {
-                let (code, call) = (code.clone(), "SQL".to_owned());
-                Observation::Refused { code, call, why: why.clone(), login: false }
-            }
-            _ => Observation::Unobservable { since, why: self.why() },
-        }
-    }
-}
-
-/// A commit as a server reports it: how long ago by its own clock, and when by the clock of the server that made it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct CommitAge {
-    age: Dur,
-    there: Timestamp,
-}
-
-impl CommitAge {
-    /// Both arguments are in milliseconds.
-    fn of(age_ms: Option<i64>, there_ms: Option<i64>) -> Option<Self> {
-        let age = Dur(u64::try_from(age_ms?.max(0)).ok()?);
-        Some(Self { age, there: Timestamp::from_millis(there_ms?) })
-    }
-
-    /// Its time by the clock of this machine. For data on a replica, `now` is the time of the request, so the result is never too
-    /// late. For the last write of an old primary, it is the time of the answer, so the result is never too early.
-    fn read_at(self, now: Timestamp) -> Commit {
-        Commit { here: now - self.age, there: self.there }
-    }
-}
+/// The last answer, by endpoint.
+type Remembered = RefCell<BTreeMap<String, (Timestamp, Vec<Unreplicated>)>>;
 
 /// PostgreSQL servers.
 pub struct Postgres {
     world: World,
     settings: SqlSettings,
     jobs: verify::Jobs,
-    lacking: unreplicated::Remembered,
+    lacking: Remembered,
     /// By endpoint.
-    inside: RefCell<BTreeMap<String, unreplicated::Inside>>,
+    inside: RefCell<BTreeMap<String, way::Inside>>,
 }
 
 impl Postgres {
@@ -157,7 +76,7 @@ impl Postgres {
             world,
             settings,
             jobs: verify::Jobs::default(),
-            lacking: unreplicated::Remembered::default(),
+            lacking: Remembered::default(),
             inside: RefCell::default(),
         }
     }
@@ -404,8 +323,8 @@ impl Postgres {
         self.seen(State::Rebuild(Box::new(RebuildState { server, stage, tail, diverged })))
     }
 
-    fn way<'a>(&'a self, endpoint: &'a str, login: &'a Login) -> fence::Way<'a> {
-        fence::Way { settings: &self.settings, endpoint, login }
+    fn way<'a>(&'a self, endpoint: &'a str, login: &'a Login) -> way::Way<'a> {
+        way::Way { settings: &self.settings, endpoint, login }
     }
 
     async fn act(&self, work: impl Future<Output = Result<(), Failure>>) -> CallOutcome {
@@ -413,103 +332,5 @@ impl Postgres {
             Ok(()) => CallOutcome::Accepted { token: None },
             Err(failure) => failure.outcome(),
         }
-    }
-}
-
-/// The only value of a query: JSON as text, in a single round trip.
-async fn json<T: DeserializeOwned>(client: &Client, sql: &str) -> Result<T, Failure> {
-    let answer = client.simple_query(sql).await.map_err(|e| Failure::of(&e))?;
-    let text = answer.iter().find_map(|m| match m {
-        SimpleQueryMessage::Row(row) => row.get(0),
-        _ => None,
-    });
-    let text = text.ok_or_else(|| Failure::Unclear("the server answered nothing".to_owned()))?;
-    serde_json::from_str(text)
-        .map_err(|e| Failure::Unclear(format!("drctl could not read the answer of the server: {e}")))
-}
-
-/// Opens a session of drctl.
-async fn connect(settings: &SqlSettings, endpoint: &str, login: &Login) -> Result<Client, Failure> {
-    let options = format!("-c statement_timeout={STATEMENT_MS} -c lock_timeout={STATEMENT_MS}");
-    connect_with(settings, endpoint, login, Some(options)).await
-}
-
-/// Opens a session, with server options if any are given: poolers support none.
-async fn connect_with(
-    settings: &SqlSettings,
-    endpoint: &str,
-    login: &Login,
-    options: Option<String>,
-) -> Result<Client, Failure> {
-    let (host, port, named) = parts(endpoint)?;
-    let mut config = Config::new();
-    config
-        .host(host)
-        .port(port)
-        .user(&login.username)
-        .password(login.password.expose())
-        .dbname(login.dbname.as_deref().or(named).unwrap_or("postgres"))
-        .application_name(APPLICATION)
-        .connect_timeout(CONNECT)
-        // Firewalls on the way drop connections that look idle during a long query.
-        .keepalives_idle(Duration::from_secs(30))
-        .keepalives_interval(Duration::from_secs(10))
-        .keepalives_retries(3)
-        .tcp_user_timeout(Duration::from_secs(10));
-    if let Some(options) = options {
-        config.options(options);
-    }
-    let connected = tls::connect(&config, host, settings).await;
-    connected.map_err(|error| match error {
-        tls::ConnectError::Tls(why) => Failure::Unreachable(why),
-        tls::ConnectError::Postgres(error) => match error.as_db_error() {
-            Some(db) if db.code().code().starts_with("28") => {
-                Failure::Login(format!("{}: {}", db.code().code(), db.message()))
-            }
-            Some(db) => Failure::Unreachable(format!("{}: {}", db.code().code(), db.message())),
-            None => {
-                Failure::Unreachable(tls::explained(&error, endpoint).unwrap_or_else(|| with_cause(&error)))
-            }
-        },
-    })
-}
-
-/// Host, port and database of `host:port/database`.
-fn parts(endpoint: &str) -> Result<(&str, u16, Option<&str>), Failure> {
-    let wrong = || Failure::Unreachable(format!("endpoint `{endpoint}` is not host:port/database"));
-    endpoint_parts(endpoint).ok_or_else(wrong)
-}
-
-/// Quotes a name for SQL; a dot separates schema and table.
-fn identifier(name: &str) -> String {
-    let quoted: Vec<_> = name.split('.').map(|part| format!("\"{}\"", part.replace('"', "\"\""))).collect();
-    quoted.join(".")
-}
-
-fn with_cause(error: &tokio_postgres::Error) -> String {
-    use std::error::Error as _;
-    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-}
-
-/// A fence that does not hold.
-fn open_state(proof: &str) -> FenceState {
-    FenceState { proof: proof.to_owned(), ..FenceState::default() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hostile_table_name_stays_a_name() {
-        assert_eq!(identifier("app.canary"), "\"app\".\"canary\"");
-        assert_eq!(identifier("x\"; DROP TABLE y; --"), "\"x\"\"; DROP TABLE y; --\"");
-    }
-
-    #[test]
-    fn an_endpoint_has_three_parts() {
-        assert!(matches!(parts("db.example:5433/app"), Ok(("db.example", 5433, Some("app")))));
-        assert!(matches!(parts("db.example"), Ok(("db.example", 5432, None))));
-        assert!(parts("db.example:port").is_err());
     }
 }

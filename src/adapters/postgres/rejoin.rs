@@ -1,7 +1,7 @@
 //! The job that makes a server a standby of another one.
 
-use super::Failure;
 use super::host::{Asked, head, time, way};
+use super::session::Failure;
 use crate::kinds::shared::database::{DatabaseRef, Host};
 use crate::kinds::shared::rebuild::{Diverged, DivergedTable};
 use crate::kinds::shared::wal::{Lsn, WalPoint};

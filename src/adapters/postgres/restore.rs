@@ -1,7 +1,7 @@
 //! The jobs that restore a self-managed server to a point in time, and their output.
 
 use super::host::{Asked, head, time, way, word};
-use super::{Failure, identifier};
+use super::session::{Failure, identifier};
 use crate::kinds::shared::database::Host;
 use crate::kinds::shared::restore::{
     Backup, BackupsState, Checked, Destroyed, Expect, Found, Invariant, Loss, Restore, Source,

@@ -5,7 +5,7 @@
 
 use tokio_postgres::Client;
 
-use super::{CommitAge, Failure, json};
+use super::session::{CommitAge, Failure, json};
 use crate::kinds::shared::database::{DatabaseRole, DatabaseState};
 use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::time::Timestamp;

@@ -7,8 +7,10 @@ use std::io::ErrorKind;
 
 use tokio::net::TcpStream;
 
+use super::Postgres;
+use super::fence::open_state;
 use super::host::{self, Trust, fields, head};
-use super::{Failure, Postgres, open_state, parts};
+use super::session::{Failure, parts};
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
 use crate::kinds::State;

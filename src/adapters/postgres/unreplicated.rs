@@ -3,20 +3,17 @@
 //! Sources: PostgreSQL documentation, «CREATE TABLE» (UNLOGGED), «Logical Replication Failover» (`failover` of slots since 17),
 //! `pg_replication_slots`, `pg_prepared_xacts`, «File Locations».
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::rc::Rc;
-
 use futures_util::future::join_all;
 use serde::Deserialize;
 use tokio_postgres::Client;
 
-use super::fence::Way;
-use super::{Failure, Postgres, json};
+use super::Postgres;
+use super::session::{Failure, json};
+use super::way::{Inside, Way};
 use crate::adapters::secrets::Login;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Dur;
 
 /// Queries the whole server.
 const SERVER: &str = "SELECT jsonb_build_object( \
@@ -77,11 +74,6 @@ struct Table {
 
 /// How long an answer is cached: a step that waits for something else observes every second.
 const KEPT: Dur = Dur::mins(1);
-
-/// The last answer, by endpoint.
-pub(super) type Remembered = RefCell<BTreeMap<String, (Timestamp, Vec<Unreplicated>)>>;
-/// Sessions of drctl from before the fence closed their databases, by database. Only they can read these databases.
-pub(super) type Inside = BTreeMap<String, Rc<Client>>;
 
 impl Postgres {
     /// Everything of that kind on a primary. What could not be inspected is included as such.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_postgres::{Client, SimpleQueryMessage, Transaction};
 
-use super::{Failure, connect, identifier};
+use super::session::{Failure, connect, identifier};
 use crate::adapters::secrets::Login;
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::{Checked, Expect, Found, Invariant, Part, Restore, RestoreState};

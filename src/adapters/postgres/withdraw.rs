@@ -1,8 +1,9 @@
 //! Withdraws a promotion that was requested but has not begun: stops the standby through its host and starts it as a standby
 //! again.
 
+use super::Postgres;
 use super::host::{self, Trust, head};
-use super::{Failure, Postgres};
+use super::session::Failure;
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
 use crate::kinds::State;

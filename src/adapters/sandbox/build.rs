@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::estate::{Db, Estate, Led, Pool, Transition, Zone};
-use super::fences::{Catalog, Worker};
-use super::isolation::{Happens, Isolation};
+use super::estate::{Estate, Led, Pool, Transition, Zone};
 use super::scenario::{Applies, Begins, ByGroup, Scenario, roll};
 use super::seed_state::Feed;
+use super::server::{Catalog, Db, Happens, Isolation, Worker, listens};
 use crate::kinds::Role;
 use crate::kinds::shared::capacity::{Capacity, Size};
-use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::shared::database::Engine;
 use crate::kinds::shared::fence::FenceMethod;
 use crate::model::ids::SiteName;
 use crate::model::time::{Dur, Timestamp};
@@ -138,11 +137,6 @@ fn secrets(estate: &mut Estate, plan: &Plan, component: &Component) {
         let fields = secret.leading_to(&listens(&writer)).unwrap_or_default();
         estate.secrets.insert(secret, Led { of: spec.of.value.clone(), fields });
     }
-}
-
-/// The endpoint of a simulated server.
-pub(super) fn listens(db: &DatabaseRef) -> String {
-    db.endpoint.clone().unwrap_or_else(|| format!("{}.{}.sandbox:5432", db.id, db.place.name))
 }
 
 fn pools(estate: &mut Estate, plan: &Plan, component: &Component) {

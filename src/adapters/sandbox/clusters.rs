@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::effects::Answer;
-use super::estate::{Estate, Transition};
+use super::estate::{Answer, Estate, Transition};
 use super::scenario::roll;
 use crate::kinds::shared::database::{
     ClusterInstance, ClusterState, DatabaseRef, Engine, HEADLESS, NewMember,

@@ -1,9 +1,8 @@
 //! The effects of calls on a simulated estate, and their durations.
 
-use super::build::listens;
-use super::estate::{Estate, Transition};
-use super::fences::Worker;
+use super::estate::{Answer, Estate, Transition};
 use super::scenario::roll;
+use super::server::{Worker, listens};
 use crate::kinds::aws::aurora::AddClusterInstance;
 use crate::kinds::aws::rds::Rename;
 use crate::kinds::shared::capacity::{Sent, Size};
@@ -17,9 +16,6 @@ use crate::kinds::shared::secret::{ClientSecret, ClientWay, SecretState, UpdateC
 use crate::kinds::{Operation, Target};
 use crate::model::time::Dur;
 use crate::record::action::{Action, Write};
-
-/// The provider's answer: a token for watching the completion, or an error code and message.
-pub(super) type Answer = Result<Option<String>, (&'static str, String)>;
 
 impl Estate {
     pub(super) fn operate(&mut self, op: &Operation) -> Answer {

@@ -2,17 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::chronicle::Moment;
-use super::fences::{Catalog, Worker};
-use super::isolation::{Happens, Isolation};
-use super::restoring::Jobs;
+use super::moment::Moment;
 use super::scenario::{Fate, Scenario, roll};
+use super::server::{Db, Happens, Jobs};
 use super::truth::Truth;
 use crate::inventory::{Observation, active};
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
 use crate::kinds::shared::capacity::Capacity;
-use crate::kinds::shared::database::{AliveState, ClusterInstance, DatabaseRef, Sign, WroteState};
-use crate::kinds::shared::fence::{FenceMethod, Unfence};
+use crate::kinds::shared::database::{AliveState, DatabaseRef, Sign, WroteState};
+use crate::kinds::shared::fence::Unfence;
 use crate::kinds::shared::names::{
     ChangeState, ControlsRef, ObjectRef, Record, RecordSet, RecordsState, ZoneRef,
 };
@@ -24,42 +22,6 @@ use crate::model::place::Place;
 use crate::model::readiness::{GrantedState, Quota, QuotasState};
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
-
-/// A database server.
-#[derive(Clone)]
-pub(super) struct Db {
-    pub(super) site: SiteName,
-    /// The same number for all servers of a component.
-    pub(super) component: usize,
-    pub(super) reference: DatabaseRef,
-    /// The server that it replays. A writer has none.
-    pub(super) source: Option<String>,
-    pub(super) lag: Dur,
-    pub(super) status: &'static str,
-    pub(super) groups: BTreeSet<String>,
-    /// The fence methods that keep clients from writing.
-    pub(super) fenced: BTreeSet<FenceMethod>,
-    pub(super) isolation: Isolation,
-    pub(super) catalog: Catalog,
-    pub(super) worker: Worker,
-    /// When the writer stopped acknowledging writes.
-    pub(super) stopped_at: Option<Timestamp>,
-    /// When replay ended, with the last commit replayed.
-    pub(super) frozen_at: Option<Timestamp>,
-    pub(super) promotions: u32,
-    /// The time to which it was last restored.
-    pub(super) restored_to: Option<Timestamp>,
-    /// Whether this was the last promoted server of its component.
-    pub(super) won: bool,
-    /// Its timeline. Every promotion starts a new one.
-    pub(super) timeline: u32,
-    /// Renamed and set aside: no longer the declared server.
-    pub(super) retired: bool,
-    /// Whether the cluster was declared without instances.
-    pub(super) headless: bool,
-    /// The instance that a run added.
-    pub(super) joined: Option<ClusterInstance>,
-}
 
 /// What is scaled in a site.
 pub(super) struct Pool {
@@ -145,6 +107,9 @@ pub(super) enum Transition {
     WorkerEnds(usize),
     Effect(Box<Action>),
 }
+
+/// The provider's answer: a token for watching the completion, or an error code and message.
+pub(super) type Answer = Result<Option<String>, (&'static str, String)>;
 
 /// Simulates everything that a plan names.
 pub struct Estate {

@@ -1,55 +1,14 @@
 //! Fences, and which of them a replica replays: fence methods that the catalog records apply on a replica once it has replayed them, and a
 //! promotion does not lift them.
 
-use std::collections::BTreeMap;
-
-use super::effects::Answer;
-use super::estate::{Db, Estate, Transition};
+use super::estate::{Answer, Estate, Transition};
 use super::scenario::Applies;
+use super::server::{Change, Db, Worker};
 use crate::kinds::shared::fence::{Fence, FenceMethod};
 use crate::model::time::Timestamp;
 
 /// The proof's text for a writer that is not a client.
 pub(super) const WORKER: &str = "the apply worker of subscription feed";
-
-/// The state of a fence method that the catalog records.
-#[derive(Clone)]
-pub(super) enum Change {
-    /// Set at the server of this name.
-    Set(String),
-    Lifted,
-}
-
-/// The changes of the fences in the catalog of a server, in order.
-#[derive(Clone, Default)]
-pub(super) struct Catalog(Vec<(Timestamp, FenceMethod, Change)>);
-
-impl Catalog {
-    /// The fence methods that are set at a WAL position, with the server that each was set on.
-    fn at(&self, position: Timestamp) -> BTreeMap<FenceMethod, &str> {
-        let mut rungs = BTreeMap::new();
-        for (_, method, change) in self.0.iter().filter(|(at, ..)| *at <= position) {
-            match change {
-                Change::Set(by) => drop(rungs.insert(*method, by.as_str())),
-                Change::Lifted => drop(rungs.remove(method)),
-            }
-        }
-        rungs
-    }
-
-    fn up_to(&self, position: Timestamp) -> Self {
-        Self(self.0.iter().filter(|(at, ..)| *at <= position).cloned().collect())
-    }
-}
-
-/// The worker of a subscription. It writes, but is not a client.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Worker {
-    #[default]
-    None,
-    Alive,
-    Ended,
-}
 
 impl Estate {
     pub(super) fn fence(&mut self, fence: &Fence) -> Answer {

@@ -4,45 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use super::effects::Answer;
-use super::estate::{Db, Estate, Transition};
+use super::estate::{Answer, Estate, Transition};
 use super::scenario::{ByGroup, Events, roll};
+use super::server::{Db, Happens};
 use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage, GroupRules};
 use crate::kinds::shared::restart::{Groups, Restart};
 use crate::model::time::{Dur, Timestamp};
-
-/// The security groups and restarts of a server.
-#[derive(Clone, Default)]
-pub(super) struct Isolation {
-    /// The number of the last change of groups, and whether it is still in progress.
-    change: u32,
-    changing: bool,
-    /// The group of the fence is the only active one: no new session is accepted.
-    pub(super) alone: bool,
-    /// The number of accepted restarts, and whether the last one is still pending.
-    asked: u32,
-    restarting: bool,
-    /// The time of each restart, and when the provider reports it.
-    restarts: Vec<(Timestamp, Option<Timestamp>)>,
-}
-
-/// A scheduled event of a server.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Happens {
-    /// The change of groups with this number becomes active.
-    Grouped(u32),
-    /// The requested restart with this number happens.
-    Restarted(u32),
-    /// Somebody else restarts the server.
-    ByOthers,
-}
-
-impl Isolation {
-    /// An earlier fence.
-    pub(super) fn in_force() -> Self {
-        Self { alone: true, ..Self::default() }
-    }
-}
 
 impl Estate {
     /// The next call of the fence: attach the group, and once it is active, restart.

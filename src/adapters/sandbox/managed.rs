@@ -1,17 +1,12 @@
 //! Managed instances: renaming them, and creating them as replicas. The declared name keeps its entry in the estate, so that DNS
 //! names and groups find it. A renamed instance gets an entry of its own.
 
-use super::effects::Answer;
-use super::estate::{Db, Estate, Transition};
-use super::fences::Worker;
-use super::isolation::Isolation;
+use super::estate::{Answer, Estate, Transition};
 use super::scenario::roll;
+use super::server::{Db, GONE, Isolation, Worker};
 use crate::kinds::aws::rds::NEW_NAME;
 use crate::kinds::shared::database::{DatabaseRef, Engine, InstanceSettings};
 use crate::model::time::Dur;
-
-/// The status of a declared name that no instance has.
-pub(super) const GONE: &str = "gone";
 
 impl Estate {
     pub(super) fn rename(&mut self, db: &DatabaseRef, to: &str) -> Answer {

@@ -5,7 +5,7 @@
 
 mod buckets;
 mod build;
-pub mod chronicle;
+mod chronicle;
 mod clusters;
 mod cuts;
 mod effects;
@@ -13,11 +13,13 @@ pub mod estate;
 mod fences;
 mod isolation;
 mod managed;
+pub mod moment;
 mod observe;
 mod reach;
 mod restoring;
 pub mod scenario;
 mod seed_state;
+mod server;
 mod signals;
 mod stale;
 pub mod truth;
@@ -117,7 +119,7 @@ impl Sandbox {
     }
 
     /// The recorded states.
-    pub fn chronicle(&self) -> Vec<chronicle::Moment> {
+    pub fn chronicle(&self) -> Vec<moment::Moment> {
         self.estate.borrow().moments.clone().unwrap_or_default()
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::build::listens;
-use super::estate::{Db, Estate};
+use super::estate::Estate;
 use super::fences::WORKER;
 use super::scenario::{Applies, roll};
+use super::server::{Db, listens};
 use crate::kinds::Target;
 use crate::kinds::shared::database::{DatabaseRole, DatabaseState, Engine, Sign};
 use crate::kinds::shared::fence::{FenceMethod, FenceStage, FenceState, with_obstacle};

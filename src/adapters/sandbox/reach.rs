@@ -1,8 +1,9 @@
 //! Which servers are alive, and which clients reach them. A site that users and drctl cannot reach may still be alive: its
 //! databases take writes from clients in the same site until they are fenced or fail, or until those clients are gone.
 
-use super::estate::{Db, Estate, Transition};
+use super::estate::{Estate, Transition};
 use super::scenario::roll;
+use super::server::Db;
 use crate::model::time::Dur;
 
 impl Estate {

@@ -1,12 +1,8 @@
 //! Restores of a simulated database: existing backups, jobs that take time, and data from an earlier time.
 
-use std::collections::BTreeMap;
-
-use super::effects::Answer;
-use super::estate::{Estate, Transition};
-use super::fences::Catalog;
-use super::managed::GONE;
+use super::estate::{Answer, Estate, Transition};
 use super::scenario::roll;
+use super::server::{Catalog, GONE, Job};
 use crate::kinds::aws::rds::NEW_NAME;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
 use crate::kinds::shared::rebuild::JobStage;
@@ -14,7 +10,7 @@ use crate::kinds::shared::restore::{
     Backup, BackupsState, Checked, Destroyed, Found, Loss, Part, Restore, RestoreState,
 };
 use crate::kinds::shared::wal::{Lsn, WalPoint};
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Dur;
 use crate::run::apply::IN_PLACE;
 
 /// The age of the oldest backup.
@@ -23,16 +19,6 @@ const KEPT: Dur = Dur::mins(7 * 24 * 60);
 const EVERY: Dur = Dur::mins(6 * 60);
 /// The size of each backup.
 const BYTES: u64 = 20 << 30;
-
-/// A job on a simulated host.
-pub(super) struct Job {
-    ends: Timestamp,
-    failed: Option<&'static str>,
-    of: Restore,
-}
-
-/// The last job of each server and part.
-pub(super) type Jobs = BTreeMap<(usize, Part), Job>;
 
 impl Estate {
     pub(super) fn backups(&self, of: &Restore) -> BackupsState {

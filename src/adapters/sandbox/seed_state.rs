@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::estate::{Db, Estate, Zone};
+use super::estate::{Estate, Zone};
+use super::server::Db;
 use crate::inventory::{Estate as Seen, Observation, targets};
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::shared::database::{DatabaseRole, DatabaseState, HEADLESS};

@@ -1,8 +1,7 @@
 //! Names that follow an object or routing controls. Health checks notice a change after a while, and then name servers change their
 //! answers.
 
-use super::effects::Answer;
-use super::estate::{Estate, Transition};
+use super::estate::{Answer, Estate, Transition};
 use super::scenario::roll;
 use crate::kinds::shared::names::{
     AnswersState, ControlsRef, ControlsState, HealthObjectState, ObjectRef, RecordAnswer, ServerAnswer,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::build::listens;
-use super::estate::{Db, Estate, Zone};
+use super::estate::{Estate, Zone};
+use super::server::{Db, listens};
 use super::truth::Truth;
 use crate::kinds::shared::secret::ClientSecret;
 use crate::model::ids::SiteName;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use drctl::adapters::sandbox::chronicle::{Moment, Server};
+use drctl::adapters::sandbox::moment::{Moment, Server};
 use drctl::model::ids::SiteName;
 use drctl::model::time::Dur;
 use drctl::record::event::{Event, EventKind};

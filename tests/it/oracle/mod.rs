@@ -10,7 +10,7 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use drctl::adapters::sandbox::chronicle::{Moment, Server};
+use drctl::adapters::sandbox::moment::{Moment, Server};
 use drctl::kinds::{Fact, Role};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::time::{Dur, Timestamp};

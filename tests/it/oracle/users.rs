@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drctl::adapters::sandbox::chronicle::{Moment, Way};
+use drctl::adapters::sandbox::moment::{Moment, Way};
 use drctl::kinds::Role;
 use drctl::kinds::shared::names::{Names as Zone, Record, RecordAnswer, RecordPolicy, RecordSet, SwitchBy};
 use drctl::model::ids::{ComponentName, SiteName};
@@ -218,7 +218,7 @@ impl Oracle<'_> {
         let Some((site, id)) = &way.leads_to else { return false };
         let cut = |s: &SiteName| moment.unreached.contains(s);
         let reached = *site == way.site || !cut(site) && !cut(&way.site) && !moment.apart;
-        let server = |s: &drctl::adapters::sandbox::chronicle::Server| {
+        let server = |s: &drctl::adapters::sandbox::moment::Server| {
             s.component == *db && s.site == *site && s.id == *id && s.accepts
         };
         reached && moment.servers.iter().any(server)

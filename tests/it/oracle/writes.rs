@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use drctl::adapters::sandbox::chronicle::{Moment, Server};
+use drctl::adapters::sandbox::moment::{Moment, Server};
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::{Fact, Operation};
 use drctl::model::ids::{ComponentName, SiteName};
