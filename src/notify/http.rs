@@ -9,7 +9,7 @@ use reqwest::header::HeaderValue;
 use serde_json::{Value, json};
 use sha2::Sha256;
 
-use super::{Failure, Message, Reveal};
+use super::message::{Failure, Message, Reveal};
 use crate::model::ids::Digest;
 use crate::model::notice::{Kind, Notice, Transport};
 use crate::model::secret::Secret;

@@ -5,7 +5,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message as InboxEntry, Tokio1Executor};
 
-use super::{Failure, Message, Reveal};
+use super::message::{Failure, Message, Reveal};
 use crate::model::ids::Digest;
 use crate::model::notice::{Mail, MailTls};
 

@@ -5,55 +5,21 @@
 mod http;
 #[cfg(feature = "mail")]
 mod mail;
+mod message;
 
 use std::pin::pin;
 
 use futures_util::future::{Either, select};
 
-use crate::model::notice::{Channel, Notice, SecretAt, Transport};
+use crate::model::notice::{Channel, Notice, Transport};
 use crate::model::plain::line;
-use crate::model::secret::Secret;
 use crate::model::telemetry::Traces;
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Dur;
 use crate::world::World;
+pub use message::{Failure, Message, Reveal};
 
 /// The time limit for one message.
 const PATIENCE: Dur = Dur::secs(10);
-
-/// Why a message was not accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    /// The reason, without any secret.
-    pub why: String,
-    /// Whether trying again may help.
-    pub again: bool,
-}
-
-impl Failure {
-    /// A failure that a retry may solve.
-    pub fn later(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: true }
-    }
-
-    /// A failure that no retry can solve.
-    pub fn never(why: impl Into<String>) -> Self {
-        Self { why: why.into(), again: false }
-    }
-}
-
-/// Reads a secret.
-pub type Reveal<'a> = &'a dyn Fn(&SecretAt) -> Result<Secret, String>;
-
-/// A message to send.
-#[derive(Clone, Copy, Debug)]
-pub struct Message<'a> {
-    /// The content.
-    pub notice: &'a Notice,
-    /// Threads of a pager that this message ends.
-    pub closes: &'a [String],
-    /// When it is sent.
-    pub at: Timestamp,
-}
 
 /// Sends a message through a channel. Returns the receiver's ID for it, if there is one.
 ///
