@@ -3,13 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::State;
 use crate::kinds::shared::buckets::ComparedState;
-use crate::kinds::shared::fence::FenceMethod;
+use crate::kinds::shared::fence::method::FenceMethod;
 use crate::kinds::shared::rebuild::Diverged;
-use crate::kinds::shared::restore::{Found, Part};
+use crate::kinds::shared::restore::copy::{Found, Part};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
+use crate::kinds::state::State;
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, ClockReading, Figure};
 use crate::model::time::{Dur, Timestamp};

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::shared::capacity::Size;
-use crate::kinds::shared::names::RecordSet;
+use crate::kinds::shared::capacity::size::Size;
+use crate::kinds::shared::names::records::RecordSet;
 
 /// The values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -1,19 +1,18 @@
 //! What the engine asks of a kind of component.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::surroundings::Surroundings;
 use crate::kinds::lint::Lint;
-use crate::kinds::shared::capacity::Scales;
-use crate::kinds::shared::clients::Clients;
+use crate::kinds::shared::capacity::scales::Scales;
+use crate::kinds::shared::clients::moved::Clients;
 use crate::kinds::shared::copies::Copies;
-use crate::kinds::shared::database::Database;
-use crate::kinds::shared::names::Names;
-use crate::kinds::{Spec, State, Target};
+use crate::kinds::shared::database::plan::Database;
+use crate::kinds::shared::names::plan::Names;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::document::Node;
-use crate::model::finding::Span;
 use crate::model::ids::{ComponentName, SiteName};
-use crate::model::objectives::Objectives;
-use crate::model::place::Place;
 use crate::model::readiness::{Check, Needs, Reading};
 use crate::model::shape::Case;
 use crate::model::time::Timestamp;
@@ -95,45 +94,4 @@ pub trait Sight {
 
     /// The current time.
     fn now(&self) -> Timestamp;
-}
-
-/// What a kind may ask of the plan that its component is in.
-pub trait Surroundings {
-    /// The place of a site.
-    fn site(&self, name: &SiteName) -> Option<&Place>;
-
-    /// A connection, or the site of that name.
-    fn connection(&self, name: &str) -> Option<&Place>;
-
-    /// Every component, by name.
-    fn components(&self) -> Vec<(&ComponentName, &Spec)>;
-
-    /// Every site.
-    fn sites(&self) -> &BTreeMap<SiteName, Site>;
-
-    /// Every connection.
-    fn connections(&self) -> &BTreeMap<String, Place>;
-
-    /// The site that failback goes to.
-    fn home(&self) -> &SiteName;
-
-    /// The objectives of the plan.
-    fn objectives(&self) -> Objectives;
-
-    /// The objectives of a component: its own, or else those of the plan.
-    fn objectives_of(&self, component: &ComponentName) -> Objectives;
-
-    /// Everything that a component needs to serve, without the component itself.
-    fn reach(&self, component: &ComponentName) -> BTreeSet<ComponentName>;
-}
-
-/// A site where the application can run.
-#[derive(Clone, Debug)]
-pub struct Site {
-    /// Its place.
-    pub place: Place,
-    /// False if it is never a target.
-    pub recovery: bool,
-    /// Where it is declared.
-    pub span: Span,
 }

@@ -1,6 +1,6 @@
 //! Findings of a kind about a component of it, before an emergency.
 
-use crate::kinds::kind::Surroundings;
+use super::surroundings::Surroundings;
 use crate::model::finding::{Finding, Span};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::objectives::Objectives;

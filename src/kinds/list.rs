@@ -4,17 +4,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::kinds::aws::aurora::AuroraGlobal;
-use crate::kinds::aws::autoscaling::Autoscaling;
-use crate::kinds::aws::ecs::Ecs;
-use crate::kinds::aws::rds::Rds;
-use crate::kinds::aws::route53::Route53;
-use crate::kinds::aws::s3::Buckets;
+use super::surroundings::Surroundings;
+use crate::kinds::aws::aurora::kind::AuroraGlobal;
+use crate::kinds::aws::autoscaling::plan::Autoscaling;
+use crate::kinds::aws::ecs::plan::Ecs;
+use crate::kinds::aws::rds::kind::Rds;
+use crate::kinds::aws::route53::kind::Route53;
+use crate::kinds::aws::s3::plan::Buckets;
 use crate::kinds::external::External;
-use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
+use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
-use crate::kinds::postgres::Postgres;
-use crate::kinds::shared::clients::Clients;
+use crate::kinds::postgres::kind::Postgres;
+use crate::kinds::shared::clients::moved::Clients;
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
 use crate::model::document::Node;

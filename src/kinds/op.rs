@@ -5,7 +5,7 @@ use std::fmt;
 use crate::kinds::found::{Found, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::parts::Parts;
-use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
 use crate::model::call::Call;
@@ -81,7 +81,11 @@ pub trait Op: fmt::Display + Sized {
 /// For an operation that can only be made as a whole.
 macro_rules! made_as_a_whole_after_a_reading {
     () => {
-        fn parts(&self, _: &crate::kinds::State, _: &dyn Fn(u32) -> bool) -> Option<crate::kinds::Parts> {
+        fn parts(
+            &self,
+            _: &crate::kinds::state::State,
+            _: &dyn Fn(u32) -> bool,
+        ) -> Option<crate::kinds::parts::Parts> {
             None
         }
 
@@ -96,15 +100,15 @@ macro_rules! made_as_a_whole {
     () => {
         crate::kinds::op::made_as_a_whole_after_a_reading!();
 
-        fn allows(&self, part: &[u32], found: Option<&crate::kinds::Found>) -> bool {
+        fn allows(&self, part: &[u32], found: Option<&crate::kinds::found::Found>) -> bool {
             part.is_empty() && found.is_none()
         }
 
-        fn read(&self, _: &crate::kinds::State, _: &[u32]) -> Option<crate::kinds::Found> {
+        fn read(&self, _: &crate::kinds::state::State, _: &[u32]) -> Option<crate::kinds::found::Found> {
             None
         }
 
-        fn bound(&self, _: &crate::kinds::Readings) -> Option<Self> {
+        fn bound(&self, _: &crate::kinds::found::Readings) -> Option<Self> {
             None
         }
     };
@@ -146,12 +150,12 @@ macro_rules! at_its_database {
             Some(&self.db.place)
         }
 
-        fn store(&self) -> Option<&crate::kinds::shared::database::DatabaseRef> {
+        fn store(&self) -> Option<&crate::kinds::shared::database::server::DatabaseRef> {
             Some(&self.db)
         }
 
-        fn watch(&self, _: &crate::kinds::Called<'_>) -> crate::kinds::Target {
-            crate::kinds::Target::Database(self.db.clone())
+        fn watch(&self, _: &crate::kinds::judged::Called<'_>) -> crate::kinds::target::Target {
+            crate::kinds::target::Target::Database(self.db.clone())
         }
     };
 }

@@ -5,19 +5,20 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::autoscaling::GroupState;
-use crate::kinds::aws::ecs::{ServiceState, TaskState};
+use crate::kinds::aws::autoscaling::group::GroupState;
+use crate::kinds::aws::ecs::service::{ServiceState, TaskState};
 use crate::kinds::control::{CommandState, GuardState, IdentityState};
 use crate::kinds::shared::buckets::{BucketState, ComparedState};
-use crate::kinds::shared::capacity::Capacity;
-use crate::kinds::shared::database::{AliveState, DatabaseState, WroteState};
-use crate::kinds::shared::fence::FenceState;
-use crate::kinds::shared::names::{
-    AnswersState, ChangeState, ControlsState, HealthObjectState, RecordsState,
-};
+use crate::kinds::shared::capacity::size::Capacity;
+use crate::kinds::shared::database::server::{AliveState, DatabaseState, WroteState};
+use crate::kinds::shared::fence::method::FenceState;
+use crate::kinds::shared::names::answers::AnswersState;
+use crate::kinds::shared::names::controls::ControlsState;
+use crate::kinds::shared::names::health_object::HealthObjectState;
+use crate::kinds::shared::names::records::{ChangeState, RecordsState};
 use crate::kinds::shared::rebuild::RebuildState;
-use crate::kinds::shared::restore::{BackupsState, RestoreState};
-use crate::kinds::shared::secret::SecretState;
+use crate::kinds::shared::restore::copy::{BackupsState, RestoreState};
+use crate::kinds::shared::secret::login::SecretState;
 use crate::model::readiness::{GrantedState, QuotasState};
 
 impl State {

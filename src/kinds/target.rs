@@ -5,15 +5,17 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::autoscaling::GroupRef;
-use crate::kinds::aws::ecs::ServiceRef;
+use crate::kinds::aws::autoscaling::group::GroupRef;
+use crate::kinds::aws::ecs::service::ServiceRef;
 use crate::kinds::shared::buckets::{BucketRef, Sample};
-use crate::kinds::shared::database::{DatabaseRef, Engine, Sign};
-use crate::kinds::shared::fence::FenceMethod;
-use crate::kinds::shared::names::{ControlsRef, ObjectRef, ZoneRef};
+use crate::kinds::shared::database::server::{DatabaseRef, Engine, Sign};
+use crate::kinds::shared::fence::method::FenceMethod;
+use crate::kinds::shared::names::controls::ControlsRef;
+use crate::kinds::shared::names::health_object::ObjectRef;
+use crate::kinds::shared::names::records::ZoneRef;
 use crate::kinds::shared::restart::Restart;
-use crate::kinds::shared::restore::{Part, Restore};
-use crate::kinds::shared::secret::ClientSecret;
+use crate::kinds::shared::restore::copy::{Part, Restore};
+use crate::kinds::shared::secret::login::ClientSecret;
 use crate::model::ids::{ComponentName, Digest};
 use crate::model::place::{Place, endpoint_parts};
 use crate::model::provider::ProviderName;
@@ -55,7 +57,7 @@ pub enum Target {
     /// The answers of name servers and resolvers.
     Answers {
         /// The names.
-        names: Vec<crate::kinds::shared::names::Wanted>,
+        names: Vec<crate::kinds::shared::names::answers::Wanted>,
     },
     /// The credentials at a place.
     Identity {
@@ -97,7 +99,7 @@ pub enum Target {
         key: String,
         /// The connection over which it was written, if it was that of clients: the row is in the database that they connect to.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        way: Option<Box<crate::kinds::shared::secret::ClientWay>>,
+        way: Option<Box<crate::kinds::shared::secret::login::ClientWay>>,
     },
     /// A server that is being made a standby of another one.
     Rebuild {

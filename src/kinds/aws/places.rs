@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::kinds::Lint;
+use crate::kinds::lint::Lint;
 use crate::model::finding::{Finding, Span};
 use crate::model::ids::SiteName;
 use crate::model::place::{CloudProvider, Place};

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use super::plan::{KEYS, build};
 use crate::kinds::aws::arn;
-use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::shared::clients::Clients;
-use crate::kinds::{Lint, State, Target};
+use crate::kinds::kind::{Kind, Role, Sight};
+use crate::kinds::lint::Lint;
+use crate::kinds::shared::clients::moved::Clients;
+use crate::kinds::state::State;
+use crate::kinds::surroundings::Surroundings;
+use crate::kinds::target::Target;
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};

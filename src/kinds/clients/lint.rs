@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::kinds::shared::clients::Clients;
-use crate::kinds::shared::secret::{SecretRef, lint_login};
-use crate::kinds::{Lint, Role, Spec};
+use crate::kinds::kind::Role;
+use crate::kinds::lint::Lint;
+use crate::kinds::list::Spec;
+use crate::kinds::shared::clients::moved::Clients;
+use crate::kinds::shared::secret::lint::lint_login;
+use crate::kinds::shared::secret::login::SecretRef;
 use crate::model::finding::Span;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::place::endpoint_parts;

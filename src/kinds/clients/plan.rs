@@ -1,9 +1,9 @@
 //! What a plan says of those who connect to a database.
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::clients::{Clients, ClientsAt};
+use crate::kinds::shared::clients::moved::{Clients, ClientsAt};
 use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, TIMEOUT, task};
-use crate::kinds::shared::secret::{SECRET, secret_ref};
+use crate::kinds::shared::secret::login::{SECRET, secret_ref};
 use crate::model::document::{Node, Spanned};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::read::{map, spanned_text};

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::surroundings::Surroundings;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::{Lint, State, Target};
+use crate::kinds::kind::{Kind, Role, Sight};
+use crate::kinds::lint::Lint;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};

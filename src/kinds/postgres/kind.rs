@@ -3,9 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::plan::KEYS;
-use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::shared::database::{Database, Engine, database};
-use crate::kinds::{Lint, State, Target};
+use crate::kinds::kind::{Kind, Role, Sight};
+use crate::kinds::lint::Lint;
+use crate::kinds::shared::database::plan::{Database, database};
+use crate::kinds::shared::database::server::Engine;
+use crate::kinds::state::State;
+use crate::kinds::surroundings::Surroundings;
+use crate::kinds::target::Target;
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};

@@ -1,7 +1,7 @@
 //! A server of one's own without its machine can be promoted and fenced over SQL, but nobody can make it a standby.
 
-use super::Postgres;
-use crate::kinds::Lint;
+use super::kind::Postgres;
+use crate::kinds::lint::Lint;
 
 impl Postgres {
     pub(super) fn lint_hosts(&self, of: &mut Lint<'_>) {

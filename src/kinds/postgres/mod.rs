@@ -1,8 +1,8 @@
 //! Kind `postgres`: self-managed PostgreSQL servers with streaming replication.
 
-mod kind;
+pub(in crate::kinds) mod kind;
 mod lint;
-mod operator;
+pub(in crate::kinds) mod operator;
 mod plan;
 
 pub use kind::Postgres;

@@ -1,12 +1,14 @@
 //! What is true of a PostgreSQL server of one's own.
 
-use crate::kinds::Operation;
-use crate::kinds::shared::database::{
-    CopyOf, DatabaseRef, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, SourceBy, StandbyBy,
-    Successor, Unmet,
+use crate::kinds::operation::Operation;
+use crate::kinds::shared::database::cluster::NewMember;
+use crate::kinds::shared::database::instance::InstanceSettings;
+use crate::kinds::shared::database::operator::{
+    CopyOf, Lacks, Operator, ReplicaOf, SourceBy, StandbyBy, Successor, Unmet,
 };
+use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::rejoin::NewReplica;
-use crate::kinds::shared::restore::Source;
+use crate::kinds::shared::restore::copy::Source;
 use crate::model::waiver::Rule;
 
 /// The people who run the server.

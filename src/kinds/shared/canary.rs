@@ -5,10 +5,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::facts::Fact;
+use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::Op;
-use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::database::calls::sql;
-use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
+use crate::kinds::shared::database::server::DatabaseRef;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::Call;
 use crate::model::estimate::Estimate;
 use crate::model::properties::{Looks, Properties, QUIET};
@@ -58,17 +61,25 @@ macro_rules! proven_by_its_row {
             Some(&self.db.place)
         }
 
-        fn store(&self) -> Option<&crate::kinds::shared::database::DatabaseRef> {
+        fn store(&self) -> Option<&crate::kinds::shared::database::server::DatabaseRef> {
             None
         }
 
-        fn judge(&self, seen: &crate::kinds::State, of: &crate::kinds::Progress<'_>) -> crate::kinds::Judged {
+        fn judge(
+            &self,
+            seen: &crate::kinds::state::State,
+            of: &crate::kinds::judged::Progress<'_>,
+        ) -> crate::kinds::judged::Judged {
             crate::kinds::shared::canary::wrote(&self.db, seen, of)
         }
 
         /// It watches the row that it writes.
-        fn absent(&self, _: &crate::kinds::Target, _: &crate::kinds::Progress<'_>) -> crate::kinds::Judged {
-            crate::kinds::Judged::Before
+        fn absent(
+            &self,
+            _: &crate::kinds::target::Target,
+            _: &crate::kinds::judged::Progress<'_>,
+        ) -> crate::kinds::judged::Judged {
+            crate::kinds::judged::Judged::Before
         }
 
         crate::kinds::op::made_as_a_whole!();

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use crate::kinds::kind::Surroundings;
 use crate::kinds::shared::buckets::Sample;
-use crate::kinds::{State, Target};
+use crate::kinds::state::State;
+use crate::kinds::surroundings::Surroundings;
+use crate::kinds::target::Target;
 use crate::model::ids::{ComponentName, SiteName};
 
 /// What the engine asks of such a component.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::shared::database::DatabaseState;
+use crate::kinds::shared::database::server::DatabaseState;
 use crate::kinds::shared::wal::WalPoint;
 use crate::model::time::Timestamp;
 

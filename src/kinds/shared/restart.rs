@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::shared::fence::FenceStage;
+use crate::kinds::shared::fence::method::FenceStage;
 use crate::model::time::{Dur, Timestamp};
 
 /// An HTTP `Date` has no fractions of a second (RFC 9110, 5.6.7), so the answer may be this much later.

@@ -1,8 +1,9 @@
 //! The calls to the RDS API about Aurora global databases, whose members are clusters of instances.
 
 use crate::kinds::aws::rds::calls::about;
-use crate::kinds::shared::database::{DatabaseRef, NewMember};
-use crate::kinds::shared::fence::Fence;
+use crate::kinds::shared::database::cluster::NewMember;
+use crate::kinds::shared::database::server::DatabaseRef;
+use crate::kinds::shared::fence::method::Fence;
 use crate::kinds::shared::promotion::{Handover, Takeover};
 use crate::model::call::{Call, asked, call, quoted};
 

@@ -1,7 +1,8 @@
 //! A global database has one writer, and two components would move it twice.
 
-use super::AuroraGlobal;
-use crate::kinds::{Lint, Role};
+use super::kind::AuroraGlobal;
+use crate::kinds::kind::Role;
+use crate::kinds::lint::Lint;
 
 impl AuroraGlobal {
     /// One finding names all components of one global database.

@@ -1,10 +1,10 @@
 //! Kind `aws.aurora_global`: the clusters of an Aurora global database.
 
 pub(crate) mod calls;
-mod kind;
+pub(in crate::kinds) mod kind;
 mod lint;
-mod operator;
-mod ops;
+pub(in crate::kinds) mod operator;
+pub(in crate::kinds) mod ops;
 mod plan;
 
 pub use kind::AuroraGlobal;

@@ -2,16 +2,18 @@
 //!
 //! Source: Amazon Aurora User Guide, «Using switchover or failover in an Amazon Aurora global database».
 
-use crate::kinds::Operation;
-use crate::kinds::aws::aurora::AddClusterInstance;
-use crate::kinds::aws::rds::SERVING;
+use crate::kinds::aws::aurora::ops::AddClusterInstance;
 use crate::kinds::aws::rds::operator::API;
-use crate::kinds::shared::database::{
-    CopyOf, DatabaseRef, HEADLESS, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, SourceBy,
-    StandbyBy, Successor, Unmet,
+use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::operation::Operation;
+use crate::kinds::shared::database::cluster::NewMember;
+use crate::kinds::shared::database::instance::InstanceSettings;
+use crate::kinds::shared::database::operator::{
+    CopyOf, HEADLESS, Lacks, Operator, ReplicaOf, SourceBy, StandbyBy, Successor, Unmet,
 };
+use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::rejoin::NewReplica;
-use crate::kinds::shared::restore::Source;
+use crate::kinds::shared::restore::copy::Source;
 use crate::model::waiver::Rule;
 
 /// Amazon Aurora.

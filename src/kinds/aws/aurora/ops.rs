@@ -7,11 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::aurora::calls;
-use crate::kinds::aws::rds::SERVING;
+use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::judged::{Judged, Progress};
 use crate::kinds::op::{Op, at_its_database, made_as_a_whole};
 use crate::kinds::shared::database::calls::look;
-use crate::kinds::shared::database::{DatabaseRef, NewMember};
-use crate::kinds::{Judged, Progress, State, Target};
+use crate::kinds::shared::database::cluster::NewMember;
+use crate::kinds::shared::database::server::DatabaseRef;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::Call;
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;

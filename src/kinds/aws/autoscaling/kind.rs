@@ -2,12 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::group::{GroupRef, GroupState};
+use super::ops::Scale;
 use super::plan::{Autoscaling, KEYS, build};
-use super::{GroupRef, GroupState, Scale};
 use crate::kinds::aws::{arn, places};
-use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::shared::capacity::{self, Capacity, CapacityShare, Scales, Scaling, Size, Unscalable};
-use crate::kinds::{Lint, State, Target};
+use crate::kinds::kind::{Kind, Role, Sight};
+use crate::kinds::lint::Lint;
+use crate::kinds::shared::capacity;
+use crate::kinds::shared::capacity::scales::{Scales, Scaling, Unscalable};
+use crate::kinds::shared::capacity::share::CapacityShare;
+use crate::kinds::shared::capacity::size::{Capacity, Size};
+use crate::kinds::state::State;
+use crate::kinds::surroundings::Surroundings;
+use crate::kinds::target::Target;
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};

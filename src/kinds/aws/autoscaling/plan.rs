@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::capacity::{
+use crate::kinds::shared::capacity::share::{
     CAPACITY, CAPACITY_FLOOR, CapacityShare, PROCEED_AT, SCALE_TIMEOUT, capacity_share,
 };
 use crate::model::document::Node;

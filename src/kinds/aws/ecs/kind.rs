@@ -2,12 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::ops::ScaleService;
+use super::parity;
 use super::plan::{Ecs, KEYS, build};
-use super::{Image, Presence, Rollout, ScaleService, ServiceRef, ServiceState, TaskState, parity};
+use super::service::{Image, Presence, Rollout, ServiceRef, ServiceState, TaskState};
 use crate::kinds::aws::{arn, places};
-use crate::kinds::kind::{Kind, Role, Sight, Surroundings};
-use crate::kinds::shared::capacity::{self, Capacity, CapacityShare, Scales, Scaling, Size, Unscalable};
-use crate::kinds::{Lint, State, Target};
+use crate::kinds::kind::{Kind, Role, Sight};
+use crate::kinds::lint::Lint;
+use crate::kinds::shared::capacity;
+use crate::kinds::shared::capacity::scales::{Scales, Scaling, Unscalable};
+use crate::kinds::shared::capacity::share::CapacityShare;
+use crate::kinds::shared::capacity::size::{Capacity, Size};
+use crate::kinds::state::State;
+use crate::kinds::surroundings::Surroundings;
+use crate::kinds::target::Target;
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};

@@ -1,8 +1,9 @@
 //! Whether a service in a standby site would run what the active site runs.
 
-use super::{Presence, Rollout, ServiceRef, TaskState};
+use super::service::{Presence, Rollout, ServiceRef, TaskState};
 use crate::kinds::kind::Sight;
-use crate::kinds::{State, Target};
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::readiness::{Area, Check, Reading, Standing, check, not, ready};
 
 /// The checks of one standby service.

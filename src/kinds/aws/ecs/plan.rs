@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::capacity::{CAPACITY, CapacityShare, PROCEED_AT, SCALE_TIMEOUT, capacity_share};
+use crate::kinds::shared::capacity::share::{
+    CAPACITY, CapacityShare, PROCEED_AT, SCALE_TIMEOUT, capacity_share,
+};
 use crate::model::document::Node;
 use crate::model::ids::SiteName;
 use crate::model::read::map;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::shared::database::{DatabaseRef, InstanceSettings};
+use crate::kinds::shared::database::instance::InstanceSettings;
+use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::rejoin::NewReplica;
 use crate::model::call::{Call, call, quoted};
 

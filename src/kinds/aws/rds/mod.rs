@@ -1,32 +1,13 @@
 //! Kind `aws.rds`: an Amazon RDS instance with a read replica in another site.
 
 pub(crate) mod calls;
-mod kind;
+pub(in crate::kinds) mod kind;
 pub(crate) mod operator;
-mod ops;
+pub(in crate::kinds) mod ops;
 mod plan;
+pub(in crate::kinds) mod published;
 
-use crate::model::time::Dur;
 pub use kind::Rds;
 pub use operator::RdsOperator;
 pub use ops::Rename;
-
-/// Statuses of an instance that serves (Amazon RDS User Guide, «Viewing Amazon RDS DB instance status»).
-pub const SERVING: &[&str] = &[
-    "available",
-    "backing-up",
-    "configuring-enhanced-monitoring",
-    "configuring-iam-database-auth",
-    "configuring-log-exports",
-    "storage-config-upgrade",
-    // After a restore, blocks are loaded when they are first read.
-    "storage-initialization",
-    "storage-optimization",
-];
-
-/// A new name becomes effective in about 10 minutes, and the instance is not available until then (AWS, Amazon RDS User Guide, «Renaming a
-/// DB instance»).
-pub const NEW_NAME: Dur = Dur::mins(10);
-
-/// How long a requested rename may have no visible effect: twice the published time.
-pub const NEW_NAME_AT_WORST: Dur = Dur::mins(20);
+pub use published::{NEW_NAME, NEW_NAME_AT_WORST, SERVING};

@@ -1,13 +1,16 @@
 //! What is true of an RDS instance because the service runs it.
 
-use crate::kinds::Operation;
-use crate::kinds::aws::rds::{Rename, SERVING};
-use crate::kinds::shared::database::{
-    CopyOf, DatabaseRef, InstanceSettings, Lacks, NewMember, Operator, ReplicaOf, SourceBy, StandbyBy,
-    Successor, Unmet,
+use crate::kinds::aws::rds::ops::Rename;
+use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::operation::Operation;
+use crate::kinds::shared::database::cluster::NewMember;
+use crate::kinds::shared::database::instance::InstanceSettings;
+use crate::kinds::shared::database::operator::{
+    CopyOf, Lacks, Operator, ReplicaOf, SourceBy, StandbyBy, Successor, Unmet,
 };
+use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::rejoin::NewReplica;
-use crate::kinds::shared::restore::Source;
+use crate::kinds::shared::restore::copy::Source;
 use crate::model::waiver::Rule;
 
 /// The API, and the region of its endpoint.

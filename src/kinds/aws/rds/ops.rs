@@ -5,10 +5,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::aws::rds::{NEW_NAME, NEW_NAME_AT_WORST, SERVING, calls};
+use crate::kinds::aws::rds::calls;
+use crate::kinds::aws::rds::published::{NEW_NAME, NEW_NAME_AT_WORST, SERVING};
+use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole};
-use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::{Called, Judged, Progress, State, Target};
+use crate::kinds::shared::database::server::DatabaseRef;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::{Call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;

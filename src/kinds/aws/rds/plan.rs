@@ -2,8 +2,8 @@
 
 use crate::kinds::aws::SECURITY_GROUP;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::database::{BACKUP_EVERY, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD};
-use crate::kinds::shared::secret::SECRET;
+use crate::kinds::shared::database::plan::{BACKUP_EVERY, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD};
+use crate::kinds::shared::secret::login::SECRET;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax::{self, Syntax};
 

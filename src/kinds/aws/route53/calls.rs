@@ -1,8 +1,9 @@
 //! The calls that move names: to Route 53, to the bucket of an object that health checks watch, and to a cluster of routing controls.
 
-use crate::kinds::shared::names::{
-    RecordAnswer, RecordPolicy, RecordSet, SetHealthObject, SetRoutingControls, Switch,
-};
+use crate::kinds::shared::names::controls::SetRoutingControls;
+use crate::kinds::shared::names::health_object::SetHealthObject;
+use crate::kinds::shared::names::records::{RecordAnswer, RecordPolicy, RecordSet};
+use crate::kinds::shared::names::switch::Switch;
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::ids::SiteName;
 

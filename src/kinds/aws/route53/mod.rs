@@ -1,7 +1,7 @@
 //! Kind `aws.route53`: record sets of a hosted zone, and the two ways to move names without the Route 53 API.
 
 pub(crate) mod calls;
-mod kind;
+pub(in crate::kinds) mod kind;
 mod lint;
 mod plan;
 pub(crate) mod reliance;

@@ -1,10 +1,11 @@
 //! What a plan says of record sets.
 
-use crate::kinds::aws::s3::S3_URL;
+use crate::kinds::aws::s3::plan::S3_URL;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::names::{
-    Names, Policy, Record, RecordAnswer, RecordAt, SwitchBy, SwitchControls, SwitchObject, ZoneService,
+use crate::kinds::shared::names::plan::{
+    Names, Policy, Record, RecordAt, SwitchBy, SwitchControls, SwitchObject, ZoneService,
 };
+use crate::kinds::shared::names::records::RecordAnswer;
 use crate::model::document::{Node, Spanned, Value};
 use crate::model::ids::SiteName;
 use crate::model::read::{map, spanned_dur, spanned_text};

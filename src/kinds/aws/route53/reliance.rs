@@ -1,6 +1,8 @@
 //! Which moves of names need a region.
 
-use crate::kinds::shared::names::{Reliance, Relies, SetHealthObject, SetRoutingControls};
+use crate::kinds::shared::names::controls::SetRoutingControls;
+use crate::kinds::shared::names::health_object::SetHealthObject;
+use crate::kinds::shared::names::reliance::{Reliance, Relies};
 
 /// The region of Route 53's control plane; its name servers are everywhere (AWS, «Fault isolation boundaries», Appendix B).
 const CONTROL_PLANE: &str = "us-east-1";

@@ -1,10 +1,12 @@
 //! Whether buckets are replicated to each other as they should be.
 
-use super::Buckets;
-use crate::kinds::kind::{Sight, Surroundings};
+use super::plan::Buckets;
+use crate::kinds::kind::Sight;
 use crate::kinds::shared::buckets::{Arriving, BucketRef, BucketState, ComparedState, Sample, Versioning};
 use crate::kinds::shared::copies::Copies as _;
-use crate::kinds::{State, Target};
+use crate::kinds::state::State;
+use crate::kinds::surroundings::Surroundings;
+use crate::kinds::target::Target;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Area, Check, Reading, Standing, check, not, ready};
 use crate::model::time::Dur;

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
+use crate::kinds::facts::Fact;
+use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, only_observes};
 use crate::kinds::shared::buckets::{BucketRef, Sample};
-use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
+use crate::kinds::shared::database::server::DatabaseRef;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::estimate::Estimate;
 use crate::model::place::Place;

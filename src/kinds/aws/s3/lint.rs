@@ -1,7 +1,7 @@
 //! Two sites cannot share a bucket.
 
-use super::Buckets;
-use crate::kinds::Lint;
+use super::plan::Buckets;
+use crate::kinds::lint::Lint;
 
 impl Buckets {
     pub(super) fn lint_names(&self, of: &mut Lint<'_>) {

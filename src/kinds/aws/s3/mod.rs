@@ -5,6 +5,6 @@ mod compare;
 mod kind;
 mod lint;
 mod notes;
-mod plan;
+pub(in crate::kinds) mod plan;
 
 pub use plan::{Buckets, S3_URL, bucket_and_key};

@@ -1,10 +1,11 @@
 //! What S3 does as the copy of the sites' objects, and what a reader should know of a copy before users are moved to it.
 
-use super::Buckets;
-use crate::kinds::kind::Surroundings;
+use super::plan::Buckets;
 use crate::kinds::shared::buckets::{BucketRef, BucketState, Sample, Versioning};
 use crate::kinds::shared::copies::{Copies, Observed};
-use crate::kinds::{State, Target};
+use crate::kinds::state::State;
+use crate::kinds::surroundings::Surroundings;
+use crate::kinds::target::Target;
 use crate::model::ids::{ComponentName, SiteName};
 
 impl Copies for Buckets {

@@ -1,7 +1,8 @@
 //! Findings about capacity: whether it can be scaled without its source, in time, and in another region.
 
-use super::Scales;
-use crate::kinds::{Lint, Target};
+use super::scales::Scales;
+use crate::kinds::lint::Lint;
+use crate::kinds::target::Target;
 use crate::model::place::Place;
 use crate::model::time::Dur;
 

@@ -5,12 +5,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::judged::Called;
 use crate::kinds::op::Op;
 use crate::kinds::shared::canary::proven_by_its_row;
-use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::database::calls::sql_by_hand;
-use crate::kinds::shared::secret::ClientWay;
-use crate::kinds::{Called, Target};
+use crate::kinds::shared::database::server::DatabaseRef;
+use crate::kinds::shared::secret::login::ClientWay;
+use crate::kinds::target::Target;
 use crate::model::call::{Call, by_hand};
 use crate::model::properties::{Properties, QUIET};
 

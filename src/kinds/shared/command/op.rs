@@ -3,10 +3,13 @@
 use std::convert::Infallible;
 use std::fmt;
 
+use crate::kinds::facts::Fact;
+use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::command::Command;
-use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
+use crate::kinds::shared::database::server::DatabaseRef;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::{Call, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;

@@ -1,14 +1,15 @@
 //! The calls that observe databases, and SQL statements.
 
-use crate::kinds::aws::{aurora, rds};
-use crate::kinds::shared::database::{DatabaseRef, Engine};
+use crate::kinds::aws::aurora::calls as aurora;
+use crate::kinds::aws::rds::calls as rds;
+use crate::kinds::shared::database::server::{DatabaseRef, Engine};
 use crate::model::call::{Call, asked, by_hand, call, quoted};
 
 /// The call that reads a database's role and its last commit.
 pub(crate) fn look(db: &DatabaseRef) -> Call {
     match db.engine {
-        Engine::Rds => rds::calls::describe(&db.place.region, &db.place.name, &db.id),
-        Engine::Aurora => aurora::calls::describe(db),
+        Engine::Rds => rds::describe(&db.place.region, &db.place.name, &db.id),
+        Engine::Aurora => aurora::describe(db),
         Engine::Postgres => sql(
             db,
             false,

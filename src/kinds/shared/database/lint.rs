@@ -1,10 +1,11 @@
 //! Findings about a database, whoever runs it: whether it can be fenced, verified and restored.
 
-use super::{Database, DatabaseAt};
-use crate::kinds::shared::fence::FenceMethod;
-use crate::kinds::shared::restore::Expect;
-use crate::kinds::shared::secret::lint_login;
-use crate::kinds::{Lint, Role};
+use super::plan::{Database, DatabaseAt};
+use crate::kinds::kind::Role;
+use crate::kinds::lint::Lint;
+use crate::kinds::shared::fence::method::FenceMethod;
+use crate::kinds::shared::restore::copy::Expect;
+use crate::kinds::shared::secret::lint::lint_login;
 use crate::model::ids::SiteName;
 use crate::model::place::endpoint_parts;
 

@@ -5,11 +5,14 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::facts::Fact;
+use crate::kinds::judged::{Judged, Progress, Store};
 use crate::kinds::op::{Op, at_its_database, only_observes};
 use crate::kinds::shared::database::calls::{look, sql};
-use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
+use crate::kinds::shared::database::server::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::rebuild::Diverged;
-use crate::kinds::{Fact, Judged, Progress, State, Store, Target};
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::Call;
 use crate::model::estimate::Estimate;
 use crate::model::properties::{LOOKS, Properties};

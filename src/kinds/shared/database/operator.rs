@@ -1,12 +1,11 @@
 //! What is true of a database because of who runs it. Each kind of database states it in its own folder.
 
-use crate::kinds::Operation;
-use crate::kinds::aws::aurora::AuroraOperator;
-use crate::kinds::aws::rds::RdsOperator;
-use crate::kinds::postgres::PostgresOperator;
-use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine, InstanceSettings, NewMember};
+use crate::kinds::operation::Operation;
+use crate::kinds::shared::database::cluster::NewMember;
+use crate::kinds::shared::database::instance::InstanceSettings;
+use crate::kinds::shared::database::server::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::rejoin::NewReplica;
-use crate::kinds::shared::restore::{Backups, Source};
+use crate::kinds::shared::restore::copy::{Backups, Source};
 use crate::model::waiver::Rule;
 
 /// What the engine asks of who runs a database.
@@ -66,27 +65,6 @@ pub trait Operator: Sync {
     /// # Errors
     /// Why it cannot.
     fn may_copy(&self, db: &DatabaseRef, like: &InstanceSettings) -> Result<(), Unmet>;
-}
-
-impl Engine {
-    /// Who runs it.
-    pub const fn operator(self) -> &'static dyn Operator {
-        match self {
-            Self::Rds => &RdsOperator,
-            Self::Postgres => &PostgresOperator,
-            Self::Aurora => &AuroraOperator,
-        }
-    }
-}
-
-impl DatabaseState {
-    /// What its status means for those who connect.
-    pub fn serves(&self, engine: Engine) -> Serves {
-        if self.status == HEADLESS {
-            return Serves::NoInstance;
-        }
-        if engine.operator().serves(&self.status) { Serves::Yes } else { Serves::NotNow }
-    }
 }
 
 /// The status of an intact cluster without an instance that serves. Calls wait until it has one.

@@ -1,9 +1,11 @@
 //! The servers of a database, each at its place.
 
-use super::{Database, DatabaseRef};
+use super::plan::Database;
+use super::server::DatabaseRef;
 use crate::kinds::aws::arn;
-use crate::kinds::kind::{Role, Surroundings};
-use crate::kinds::shared::secret::ClientWay;
+use crate::kinds::kind::Role;
+use crate::kinds::shared::secret::login::ClientWay;
+use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::Needs;
@@ -72,7 +74,7 @@ impl Database {
         if !self.fence.iter().any(|m| m.tells_the_end()) {
             return Vec::new();
         }
-        let ours = |(clients, spec): (&ComponentName, &crate::kinds::Spec)| match spec.role() {
+        let ours = |(clients, spec): (&ComponentName, &crate::kinds::list::Spec)| match spec.role() {
             Role::Clients(of) if of.of.value == *name => of.way(plan, clients, site),
             _ => None,
         };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::shared::database::{Engine, Harmless, Host};
-use crate::kinds::shared::fence::FenceMethod;
-use crate::kinds::shared::restore::{Backups, Expect, Invariant};
-use crate::kinds::shared::secret::{SecretRef, secret_ref};
+use crate::kinds::shared::database::server::{Engine, Harmless, Host};
+use crate::kinds::shared::fence::method::FenceMethod;
+use crate::kinds::shared::restore::copy::{Backups, Expect, Invariant};
+use crate::kinds::shared::secret::login::{SecretRef, secret_ref};
 use crate::model::document::{Node, Spanned};
 use crate::model::ids::SiteName;
 use crate::model::read::{map, spanned_dur};

@@ -1,9 +1,10 @@
 //! The calls that set and lift each fence method.
 
-use crate::kinds::aws::{aurora, rds};
-use crate::kinds::shared::database::Engine;
+use crate::kinds::aws::aurora::calls as aurora;
+use crate::kinds::aws::rds::calls as rds;
 use crate::kinds::shared::database::calls::{look, sql_by_hand};
-use crate::kinds::shared::fence::{Fence, FenceMethod};
+use crate::kinds::shared::database::server::Engine;
+use crate::kinds::shared::fence::method::{Fence, FenceMethod};
 use crate::model::call::{Call, asked, by_hand, call, quoted};
 
 /// The calls that set and prove it.
@@ -32,7 +33,7 @@ pub(super) fn set(f: &Fence) -> Vec<Call> {
         }
         FenceMethod::SecurityGroup => {
             let calls = match f.db.engine {
-                Engine::Aurora => aurora::calls::isolate(f),
+                Engine::Aurora => aurora::isolate(f),
                 Engine::Rds | Engine::Postgres => by_group(f),
             };
             calls.into_iter().chain([rules(f)]).collect()
@@ -115,9 +116,9 @@ fn by_group(f: &Fence) -> Vec<Call> {
     );
     vec![
         modify_groups(f, &group(f)),
-        rds::calls::about(&f.db, "rds", "RebootDBInstance", true, reboot),
-        rds::calls::describe(&f.db.place.region, at, id),
-        rds::calls::about(&f.db, "rds", "DescribeEvents", false, events),
+        rds::about(&f.db, "rds", "RebootDBInstance", true, reboot),
+        rds::describe(&f.db.place.region, at, id),
+        rds::about(&f.db, "rds", "DescribeEvents", false, events),
     ]
 }
 
@@ -131,9 +132,9 @@ fn words(groups: &[String]) -> String {
 
 fn modify_groups(f: &Fence, groups: &str) -> Call {
     if f.db.engine == Engine::Aurora {
-        return aurora::calls::modify_groups(f, groups);
+        return aurora::modify_groups(f, groups);
     }
-    rds::calls::about(
+    rds::about(
         &f.db,
         "rds",
         "ModifyDBInstance",

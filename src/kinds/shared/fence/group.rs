@@ -1,7 +1,7 @@
 //! The rules of a fence's security group. A group has only rules that allow traffic (Amazon VPC User Guide, «Security group rules»), so a
 //! group that fences has none.
 
-use super::FenceStage;
+use super::method::FenceStage;
 
 /// What a security group lets through.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -7,10 +7,15 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::facts::Fact;
+use crate::kinds::found::{Found, Readings};
+use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole, made_as_a_whole_after_a_reading};
-use crate::kinds::shared::database::{DatabaseRef, Engine};
-use crate::kinds::shared::fence::{Fence, FenceMethod, FenceStage, FenceState, calls};
-use crate::kinds::{Called, Fact, Found, Judged, Progress, Readings, State, Target};
+use crate::kinds::shared::database::server::{DatabaseRef, Engine};
+use crate::kinds::shared::fence::calls;
+use crate::kinds::shared::fence::method::{Fence, FenceMethod, FenceStage, FenceState};
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::Call;
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;

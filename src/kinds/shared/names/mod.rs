@@ -1,13 +1,14 @@
 //! Names that lead users to a site: the record sets of a zone, what can move them, and what name servers answer.
 
-mod answers;
-mod controls;
-mod health_object;
+pub(in crate::kinds) mod answers;
+pub(in crate::kinds) mod controls;
+pub(in crate::kinds) mod health_object;
+mod ops;
 mod parts;
-mod plan;
-mod records;
-mod reliance;
-mod switch;
+pub(in crate::kinds) mod plan;
+pub(in crate::kinds) mod records;
+pub(in crate::kinds) mod reliance;
+pub(in crate::kinds) mod switch;
 
 pub use answers::{Answers, AnswersState, ServerAnswer, Wanted};
 pub use controls::{CLUSTER, ControlsRef, ControlsState, SetRoutingControls};

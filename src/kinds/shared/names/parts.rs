@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::shared::names::{Basis, RecordChange, RecordSet, Switch};
-use crate::kinds::{Found, FoundSet, Group, Parts};
+use crate::kinds::found::{Found, FoundSet};
+use crate::kinds::parts::{Group, Parts};
+use crate::kinds::shared::names::records::RecordSet;
+use crate::kinds::shared::names::switch::{Basis, RecordChange, Switch};
 
 /// Groups the sets by name and type. They change together, because half of a weighted pair would be an outage of its own. The groups are
 /// sorted by their current state.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::Target;
-use crate::kinds::kind::Surroundings;
-use crate::kinds::shared::names::{ControlsRef, ObjectRef, RecordAnswer, RecordPolicy, RecordSet, ZoneRef};
+use crate::kinds::shared::names::controls::ControlsRef;
+use crate::kinds::shared::names::health_object::ObjectRef;
+use crate::kinds::shared::names::records::{RecordAnswer, RecordPolicy, RecordSet, ZoneRef};
+use crate::kinds::surroundings::Surroundings;
+use crate::kinds::target::Target;
 use crate::model::document::Spanned;
 use crate::model::finding::Span;
 use crate::model::ids::{ComponentName, SiteName};

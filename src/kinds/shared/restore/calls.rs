@@ -2,7 +2,7 @@
 
 use crate::kinds::aws::rds::calls::{about, describe, options, tags};
 use crate::kinds::shared::database::calls::sql_by_hand;
-use crate::kinds::shared::restore::{Backups, COPY_TAG, NewInstance, Part, Restore, Source};
+use crate::kinds::shared::restore::copy::{Backups, COPY_TAG, NewInstance, Part, Restore, Source};
 use crate::model::call::{Call, by_hand, quoted};
 
 /// The calls of a part.

@@ -1,7 +1,7 @@
 //! Findings about a login: it is not in the plan, and can be read when the other site is lost.
 
-use super::SecretRef;
-use crate::kinds::Lint;
+use super::login::SecretRef;
+use crate::kinds::lint::Lint;
 use crate::model::document::Spanned;
 use crate::model::ids::SiteName;
 

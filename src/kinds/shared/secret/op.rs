@@ -6,10 +6,13 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::kinds::found::{Found, Readings};
+use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
-use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::shared::secret::ClientSecret;
-use crate::kinds::{Called, Found, Judged, Progress, Readings, State, Target};
+use crate::kinds::shared::database::server::DatabaseRef;
+use crate::kinds::shared::secret::login::ClientSecret;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::{Call, asked, call, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;

@@ -1,10 +1,12 @@
 //! Record sets that a run does not change: what they follow must exist, and they must follow it.
 
-use crate::kinds::aws::s3::bucket_and_key;
-use crate::kinds::shared::names::{
-    Names, Policy, Record, RecordAnswer, SwitchBy, SwitchControls, SwitchObject,
-};
-use crate::kinds::{Lint, Role, Spec, Surroundings};
+use crate::kinds::aws::s3::plan::bucket_and_key;
+use crate::kinds::kind::Role;
+use crate::kinds::lint::Lint;
+use crate::kinds::list::Spec;
+use crate::kinds::shared::names::plan::{Names, Policy, Record, SwitchBy, SwitchControls, SwitchObject};
+use crate::kinds::shared::names::records::RecordAnswer;
+use crate::kinds::surroundings::Surroundings;
 use crate::model::document::Spanned;
 use crate::model::finding::Span;
 use crate::model::ids::{ComponentName, SiteName};

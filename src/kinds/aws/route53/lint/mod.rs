@@ -5,8 +5,9 @@ mod values;
 
 use std::collections::BTreeSet;
 
-use crate::kinds::Lint;
-use crate::kinds::shared::names::{Names, Policy, Record, RecordAnswer, SwitchBy};
+use crate::kinds::lint::Lint;
+use crate::kinds::shared::names::plan::{Names, Policy, Record, SwitchBy};
+use crate::kinds::shared::names::records::RecordAnswer;
 use crate::model::shape::suggest;
 use crate::model::time::Dur;
 

@@ -2,8 +2,9 @@
 
 use core::net::{Ipv4Addr, Ipv6Addr};
 
-use crate::kinds::Lint;
-use crate::kinds::shared::names::{Record, RecordAnswer};
+use crate::kinds::lint::Lint;
+use crate::kinds::shared::names::plan::Record;
+use crate::kinds::shared::names::records::RecordAnswer;
 use crate::model::syntax::DNS_NAME;
 
 pub(super) fn lint(record: &Record, of: &mut Lint<'_>) {

@@ -1,17 +1,18 @@
-//! How a server becomes a standby of another one.
+//! A new standby as an operation.
 
 use std::convert::Infallible;
-use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::kinds::aws::rds::{SERVING, calls};
+use super::{NewReplica, Rejoin};
+use crate::kinds::aws::rds::calls;
+use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::facts::Fact;
+use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole};
 use crate::kinds::shared::database::calls::look;
-use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine, InstanceSettings};
+use crate::kinds::shared::database::server::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
 use crate::kinds::shared::rebuild::{Diverged, JobStage, RebuildState};
-use crate::kinds::{Called, Fact, Judged, Progress, State, Target};
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::{Call, by_hand, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
@@ -21,32 +22,6 @@ use crate::model::time::Dur;
 
 /// How old an observation of an instance may be after its rename. Own choice: AWS publishes no figure.
 const RENAMED: Dur = Dur::mins(2);
-
-/// Makes a server a standby of another one: its own history is rewound, or replaced by a base backup. A managed server is created.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Rejoin {
-    /// The server.
-    pub db: DatabaseRef,
-    /// The server that it will follow.
-    pub source: DatabaseRef,
-    /// The settings for creating a managed replica.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replica: Option<Box<NewReplica>>,
-    /// Tables whose rows that exist only on this server are exported.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reconcile: Vec<String>,
-}
-
-/// The complete settings of a managed read replica to create.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct NewReplica {
-    /// The ARN of the source.
-    pub source_arn: String,
-    /// The settings of the instance that it replaces.
-    pub like: InstanceSettings,
-    /// The security groups that let clients in.
-    pub security_groups: Vec<String>,
-}
 
 impl Op for Rejoin {
     type Back = Infallible;
@@ -135,16 +110,6 @@ impl Op for Rejoin {
             Change::new(place, &resource, "replicate_source_db", "empty".to_owned(), source)
         };
         self.replica.iter().map(|replica| of(replica)).collect()
-    }
-}
-
-impl fmt::Display for Rejoin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (db, source) = (&self.db.id, &self.source.id);
-        match self.replica {
-            None => write!(f, "make {db} a standby of {source}"),
-            Some(_) => write!(f, "create {db}, a read replica of {source}"),
-        }
     }
 }
 

@@ -1,83 +1,22 @@
-//! The promotion of a replica, and its withdrawal.
+//! Promotions and their withdrawal as operations.
 
 use std::convert::Infallible;
-use std::fmt;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use crate::kinds::aws::aurora;
-use crate::kinds::aws::rds::{SERVING, calls};
+use super::{Handover, Promote, Takeover, Withdraw};
+use crate::kinds::aws::aurora::calls::takeover;
+use crate::kinds::aws::rds::calls;
+use crate::kinds::aws::rds::published::SERVING;
+use crate::kinds::judged::{Judged, Progress};
 use crate::kinds::op::{Op, at_its_database, made_as_a_whole};
 use crate::kinds::shared::database::calls::{look, sql};
-use crate::kinds::shared::database::{DatabaseRef, DatabaseState, Engine};
-use crate::kinds::{Judged, Progress, State, Target};
+use crate::kinds::shared::database::server::{DatabaseState, Engine};
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
 use crate::model::call::{Call, by_hand, quoted};
 use crate::model::change::Change;
 use crate::model::estimate::Estimate;
-use crate::model::place::Place;
 use crate::model::properties::{InDoubt, Late, Properties, QUIET, STRICT, Undo};
 use crate::model::time::Dur;
-
-/// Promotes a replica to the writer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Promote {
-    /// The replica.
-    pub db: DatabaseRef,
-    /// The backup retention of a managed server after the promotion, in days: that of the old primary, if the service's default is shorter.
-    // RDS sets one day for a promoted replica (Amazon RDS API Reference, `PromoteReadReplica`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub backup_days: Option<u32>,
-    /// For a global database: the request to the service.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub takeover: Option<Box<Takeover>>,
-}
-
-/// How a global database's writer is moved to another cluster (Amazon RDS API Reference, `SwitchoverGlobalCluster`,
-/// `FailoverGlobalCluster`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Takeover {
-    /// The global database.
-    pub global: String,
-    /// The ARN of the cluster that becomes the writer.
-    pub target_arn: String,
-    /// The method.
-    pub by: Handover,
-    /// The region that gets the call: for a switchover the writer's (`TargetDbClusterIdentifier` is an ARN there, «so that Aurora can
-    /// locate the cluster»), for a failover the target's.
-    pub at: Place,
-}
-
-/// How the writer moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Handover {
-    /// The writer hands over once the target has all data. Both regions must be healthy.
-    Switchover,
-    /// The writer is not involved, and data that the target lacks is lost.
-    AllowDataLoss,
-}
-
-/// Withdraws a promotion that was requested but has not begun: stops the standby, and starts it as a standby again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Withdraw {
-    /// The standby.
-    pub db: DatabaseRef,
-}
-
-impl Promote {
-    /// Whether the service moves the writer only if nothing is missing, and stops writes itself.
-    pub fn hands_over(&self) -> bool {
-        self.takeover.as_deref().is_some_and(Takeover::hands_over)
-    }
-}
-
-impl Takeover {
-    /// Whether the writer hands over, so that nothing is lost.
-    pub fn hands_over(&self) -> bool {
-        self.by == Handover::Switchover
-    }
-}
 
 impl Op for Promote {
     type Back = Infallible;
@@ -147,7 +86,7 @@ impl Op for Promote {
             return vec![sql(db, true, "SELECT pg_promote(false)"), look(db)];
         }
         if let Some(how) = &self.takeover {
-            return vec![aurora::calls::takeover(how), look(db)];
+            return vec![takeover(how), look(db)];
         }
         let days = self.backup_days.map_or_else(String::new, |d| format!(" --backup-retention-period {d}"));
         let text = format!(
@@ -176,21 +115,6 @@ impl Op for Promote {
         let days =
             |d: u32| change(&resource, "backup_retention_period", &format!("fewer than {d}"), d.to_string());
         std::iter::once(source).chain(self.backup_days.map(days)).collect()
-    }
-}
-
-impl fmt::Display for Promote {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let id = &self.db.id;
-        match self.takeover.as_deref() {
-            Some(how) => match how.by {
-                Handover::Switchover => write!(f, "move the writer of {} to {id}", how.global),
-                Handover::AllowDataLoss => {
-                    write!(f, "make {id} the writer of {}, even if it lacks data", how.global)
-                }
-            },
-            None => write!(f, "promote {id}"),
-        }
     }
 }
 
@@ -263,11 +187,5 @@ impl Op for Withdraw {
     /// A standby stays a standby.
     fn changes(&self) -> Vec<Change> {
         Vec::new()
-    }
-}
-
-impl fmt::Display for Withdraw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "withdraw the promotion of {}: stop it, then start it as a standby", self.db.id)
     }
 }
