@@ -46,6 +46,7 @@ mod ecs;
 mod ended_badly;
 mod evidence;
 mod figures;
+mod file_circles;
 mod forged;
 mod gates;
 mod golden;
