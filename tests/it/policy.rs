@@ -566,8 +566,8 @@ fn answers_that_no_process_has_read_are_on_every_screen() {
     screens().iter().for_each(|screen| assert!(screen.contains(words), "{screen}"));
     say("eve.key", &["approve", "--yes"]);
     let words = "approved by bob and eve, and no process continues the run yet: drctl runs resume";
-    let asked = "WAITS FOR A PERSON";
-    screens().iter().for_each(|s| assert!(s.contains(words) && !s.contains(asked), "{s}"));
+    let waiting = "WAITS FOR A PERSON";
+    screens().iter().for_each(|s| assert!(s.contains(words) && !s.contains(waiting), "{s}"));
     // Nor does a way on, the row of the step or a second approval.
     let show = screens()[2].clone();
     let (rows, ways) = show.split_once("  ways on").unwrap_or_else(|| panic!("{show}"));
