@@ -75,7 +75,7 @@ impl Oracle<'_> {
         let some = failures.iter().any(long);
         let mut failures = failures.into_iter().filter(|f| !some || long(f));
         let (began, ended) = failures.next()?;
-        Some((began, failures.last().map_or(ended, |(_, ended)| ended)))
+        Some((began, failures.next_back().map_or(ended, |(_, ended)| ended)))
     }
 
     /// The same by samples at `phase` and every `every` after it, each answered within `timeout`. `row` samples in a row tell that users are
