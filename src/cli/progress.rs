@@ -11,7 +11,7 @@ mod parting;
 mod turns;
 mod under_way;
 
-use live::{Live, Part};
+use live::{LiveLine, Part};
 use under_way::{eta, in_progress, watched_until};
 
 use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, columns};
@@ -35,7 +35,7 @@ use crate::run::stopped::PAUSED;
 /// The display of a run.
 pub struct Progress {
     printer: Printer,
-    bar: OnceCell<Live>,
+    bar: OnceCell<LiveLine>,
     /// Whether a person watches at a terminal.
     watched: bool,
     /// Whether the line about users being served was printed.
@@ -58,7 +58,7 @@ impl Progress {
     pub fn new(printer: Printer, pace: Option<f64>) -> Self {
         let watched = printer.format == Format::Human && printer.is_interactive();
         let looking =
-            || Live::new(vec![Part::still("observing the estate and running the probes".to_owned())]);
+            || LiveLine::new(vec![Part::still("observing the estate and running the probes".to_owned())]);
         let bar = pace.filter(|_| watched).map_or_else(OnceCell::new, |_| OnceCell::from(looking()));
         Self { printer, bar, watched, label: String::new(), ..Self::beside(printer, "") }
     }
@@ -160,7 +160,7 @@ impl Progress {
             let parts = self.parts(state, now);
             // A rehearsal has its own clock, which the line would leave behind.
             let pace = if state.created.world == WorldKind::Live { 1.0 } else { 0.0 };
-            self.bar.get_or_init(|| Live::new(parts.clone())).set(parts, pace);
+            self.bar.get_or_init(|| LiveLine::new(parts.clone())).set(parts, pace);
         }
     }
 

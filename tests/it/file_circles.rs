@@ -26,10 +26,10 @@ const LEFT: &[(&str, &str)] = &[
          cli::commands::runs_export cli::commands::runs_list cli::commands::select cli::commands::serve \
          cli::commands::serve::readiness cli::commands::serve::watch cli::commands::stage \
          cli::commands::start cli::commands::status cli::commands::summed cli::commands::whatif \
-         cli::complete cli::context cli::estate cli::evidence cli::keys cli::ledger cli::log \
+         cli::complete cli::context cli::estate cli::evidence cli::interrupt cli::keys cli::ledger cli::log \
          cli::notifier cli::notifier::told cli::paths cli::printer cli::progress cli::progress::live \
-         cli::progress::turns cli::render cli::rescue cli::run_names cli::telemetry cli::uploads \
-         cli::waived cli::whereabouts cli::wrap",
+         cli::progress::turns cli::progress::under_way cli::render cli::rescue cli::run_names \
+         cli::telemetry cli::uploads cli::waived cli::whereabouts cli::wrap",
     ),
     (
         "the state of a run has the types of what is computed from it",

@@ -227,12 +227,12 @@ impl Set {
 }
 
 /// The status line.
-pub struct Live {
+pub struct LiveLine {
     bar: ProgressBar,
     set: Arc<Mutex<Set>>,
 }
 
-impl Live {
+impl LiveLine {
     /// On a terminal, with these parts.
     pub fn new(parts: Vec<Part>) -> Self {
         let set = Arc::new(Mutex::new(Set { parts, ..Set::default() }));
