@@ -1,20 +1,21 @@
 //! Gates of stores and of groups, and steps that cannot observe their target.
 
 use drctl::inventory::Observation;
-use drctl::kinds::Called;
 use drctl::kinds::shared::database::DatabaseRef;
+use drctl::kinds::shared::fence::FenceMethod;
 use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::unreplicated::{Lost, Unreplicated};
+use drctl::kinds::{Called, Fact};
 use drctl::model::ids::ComponentName;
 use drctl::model::time::Dur;
 use drctl::record::action::{Action, Check, Gate, Write};
-use drctl::record::event::EventKind;
-use drctl::run::gate::reopened;
+use drctl::record::event::{End, EventKind};
+use drctl::run::gate::{asked_as_of, reopened};
 use drctl::run::state::Status;
 use drctl::run::{RunState, StepObservation, judge};
 
 use crate::asked_to_accept::{asked, measured};
-use crate::decided::{DONE, component, db, minutes, scale, step, under_way};
+use crate::decided::{DONE, component, db, fence, minutes, say, scale, step, under_way};
 use crate::judged::word;
 use crate::rig::BEGAN;
 
@@ -64,6 +65,22 @@ fn a_promotion_waits_for_the_losses_of_its_own_gate_alone() {
     assert!(reopened(&together, 3, &b, BEGAN).is_some());
 }
 
+/// The question is as old as the stop, and the loss has grown since.
+#[test]
+fn a_promotion_that_waits_asks_for_the_loss_of_now() {
+    let a = component();
+    let mut state = promoting(&[std::slice::from_ref(&a)], Status::Started);
+    measured(&mut state, 0, &a, Dur::mins(9), true);
+    assert_eq!(asked_as_of(&state, 2, BEGAN), None, "it does not wait");
+    let Some(EventKind::GateBlocked { rule, why, flag, .. }) = reopened(&state, 2, &a, BEGAN) else {
+        panic!("no question")
+    };
+    state.steps[2].work.status = Status::Blocked { why: why.clone(), rule, flag: flag.clone() };
+    assert_eq!(asked_as_of(&state, 2, BEGAN), Some((why, flag)));
+    let (_, flag) = asked_as_of(&state, 2, minutes(3)).expect("a question");
+    assert!(flag.as_deref().is_some_and(|flag| flag.contains("--accept-data-loss 17m ")), "{flag:?}");
+}
+
 #[test]
 fn no_store_of_a_group_is_promoted_once_another_one_could_not_be() {
     let both = [component(), ledger()];
@@ -100,6 +117,37 @@ fn what_is_not_replicated_is_that_of_the_store_itself() {
     ]);
     assert_eq!(state.unreplicated(&component()), table("a"));
     assert_eq!(state.unreplicated(&ledger()), table("b"));
+}
+
+/// Only a method that reads the server after writes have ended can tell what its standbys lack.
+#[test]
+fn what_is_not_replicated_is_read_only_from_the_proof_of_a_method_that_reads_the_server() {
+    let table =
+        |name: &str| vec![Unreplicated { what: Lost::Rows, name: name.to_owned(), detail: String::new() }];
+    let known = |method: FenceMethod| {
+        let mut state = under_way(vec![
+            (step("fence", fence(method)), Status::Started),
+            (step("measure", measures(&component(), table("planned"))), Status::Pending),
+        ]);
+        let proven = Fact::Fenced {
+            component: component(),
+            method,
+            at: BEGAN,
+            last_commit: None,
+            last_commit_there: None,
+            clock: None,
+            wal: None,
+            word: Some("w".to_owned()),
+            proof: "p".to_owned(),
+            unexplained: None,
+            unreplicated: table("read"),
+        };
+        let (step, facts) = (state.step(0).id.clone(), vec![proven]);
+        say(&mut state, BEGAN, EventKind::StepFinished { step, end: End::Performed, facts });
+        state.unreplicated(&component())
+    };
+    assert_eq!(known(FenceMethod::Sql), table("read"));
+    assert_eq!(known(FenceMethod::SecurityGroup), table("planned"));
 }
 
 fn looks(state: &RunState, seen: Observation) -> &'static str {

@@ -66,6 +66,7 @@ mod imported_runs;
 mod inboxes;
 mod journals;
 mod judged;
+mod judged_run;
 mod judged_things;
 mod killed;
 mod kills;
