@@ -217,7 +217,7 @@ fn a_way_back_that_the_plan_does_not_allow_names_what_the_plan_lacks() {
     assert!(code == 0 && first.is_some() && first < then, "{code} {out}{err}");
     let report = ["report", "run", "sandbox-orders-failover-s1-1", "--sandbox", "--format"];
     let html = folder.ok(&[&report[..], &["html"]].concat());
-    assert!(html.contains("makes one. First add `host:` beside its endpoint"), "{html}");
+    assert!(html.contains("; first add `host:` beside its endpoint"), "{html}");
     let back = ["failback", "orders", "--to", "west", "--yes", "--sandbox=after-failover"];
     let (code, out, err) = folder.run(&back);
     assert!(

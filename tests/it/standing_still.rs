@@ -219,7 +219,7 @@ fn a_request_that_expired_is_made_again_by_those_who_may_or_answered_late() {
     let approve = format!("drctl approve {RUN} approve.go --sandbox");
     let resume = format!("drctl runs resume {RUN} --sandbox");
     let screen = shown(&folder);
-    assert!(screen.contains("\nexpired    approve.go "), "{screen}");
+    assert!(screen.contains("\nexpired      approve.go "), "{screen}");
     let all = ways(&screen);
     assert!(all[0].0 == resume && all[1].0 == approve, "{screen}");
     let who = "An approver (dba: bob, eve; engineering-lead: eve) then runs drctl approve ";
@@ -254,7 +254,7 @@ fn a_request_that_was_rejected_is_made_again_first() {
     let reject = ["reject", RUN, "approve.go", "--reason", "not now", "--sandbox"];
     assert_eq!(as_operator(&folder, "eve.key", &reject).0, 0);
     let screen = shown(&folder);
-    assert!(screen.contains("\nrejected   approve.go "), "{screen}");
+    assert!(screen.contains("\nrejected     approve.go "), "{screen}");
     let all = ways(&screen);
     assert_eq!(all[0].0, format!("drctl runs resume {RUN} --sandbox"));
     let again =
