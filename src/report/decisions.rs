@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::summary::RunReport;
+use super::overrides::Override;
+use super::said::Said;
+use super::steered::ByPeople;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Waiver;
 use crate::record::event::{Event, EventKind};
@@ -31,16 +33,29 @@ impl Decision {
     }
 }
 
+/// Where the decisions of a run are reported.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// What people said.
+    pub said: &'a [Said],
+    /// The waivers.
+    pub waivers: &'a [Waiver],
+    /// The overrides.
+    pub overrides: &'a [Override],
+    /// Steps that people skipped or did by hand.
+    pub by_people: &'a [ByPeople],
+}
+
 /// All of them.
-pub fn of(state: &RunState, report: &RunReport) -> Vec<Decision> {
+pub fn of(state: &RunState, from: Sources<'_>) -> Vec<Decision> {
     let one = |at: Timestamp, what: &str, text: String| Decision { at, what: what.to_owned(), text };
-    let said = report.said.iter().map(|said| one(said.at, STATEMENT, said.told()));
-    let waived = report.waivers.iter().map(|waiver| {
+    let said = from.said.iter().map(|said| one(said.at, STATEMENT, said.told()));
+    let waived = from.waivers.iter().map(|waiver| {
         let text = format!("{} by {}: {}", waiver.subject(&state.created.plan), waiver.who, waiver.reason);
         one(given(state, waiver), "Waived", text)
     });
-    let overridden = report.overrides.iter().map(|over| one(over.at, "Override", over.text.clone()));
-    let steered = report.by_people.iter().map(|by| one(by.at, &format!("Step {}", by.what), by.text.clone()));
+    let overridden = from.overrides.iter().map(|over| one(over.at, "Override", over.text.clone()));
+    let steered = from.by_people.iter().map(|by| one(by.at, &format!("Step {}", by.what), by.text.clone()));
     let mut all: Vec<_> = said.chain(waived).chain(overridden).chain(steered).collect();
     all.sort_by_key(|decision| decision.at);
     all

@@ -21,6 +21,7 @@ pub mod notices;
 pub mod onward;
 pub mod outcomes;
 pub mod overrides;
+pub mod protection;
 pub mod readiness;
 pub mod restore;
 pub mod said;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::attainment::attainment;
 use super::fences::Fence;
-use super::summary::Protection;
+use super::protection::Protection;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::Intent;
 use crate::model::time::Dur;

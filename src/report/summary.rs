@@ -1,6 +1,6 @@
 //! The report of one run: the document that `--output json` prints.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,11 +10,11 @@ use super::buckets::BucketReport;
 use super::changes::changes;
 use super::fences::{self, Fence};
 use super::measured::Measured;
+use super::protection::{self, Protection};
 use super::restore::{Restored, restored};
 use super::steps::{self, StepReport};
 use super::unsettled::{InDoubt, Store};
 use super::{afterwards, decisions, duties, measured, onward, outcomes, overrides, said, steered};
-use crate::kinds::shared::rebuild::Diverged;
 use crate::kinds::shared::restore::{Part, RestoreStep};
 use crate::kinds::{Fact, Operation};
 use crate::model::change::Change;
@@ -148,19 +148,6 @@ pub struct Active {
     pub observed_at: Option<Timestamp>,
 }
 
-/// Whether a second site could take over.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Protection {
-    /// `protected`, `UNPROTECTED`, or `unchanged` where the run promoted nothing.
-    pub state: String,
-    /// Promoted stores without a standby.
-    pub unprotected: Vec<ComponentName>,
-    /// What the plan lacks before drctl can make the old primaries standbys.
-    pub lacks: Vec<String>,
-    /// Transactions that only the old primaries had when this run made them standbys, by store.
-    pub diverged: BTreeMap<ComponentName, Vec<Diverged>>,
-}
-
 /// The times of detection, decision, execution and validation.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Clocks {
@@ -210,7 +197,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
     let attained = attainment(state, now);
     let runbook = &state.runbook;
     let rto = measured::rto(state, &attained);
-    let (fence, protection) = (fences::of(state), protection(state));
+    let (fence, protection) = (fences::of(state), protection::of(state));
     let mut report = RunReport {
         schema_version: 1,
         run_id: state.created.run.clone(),
@@ -273,7 +260,15 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         ways_on: onward::ways(state),
     };
     report.owe(state);
-    report.decisions = decisions::of(state, &report);
+    report.decisions = decisions::of(
+        state,
+        decisions::Sources {
+            said: &report.said,
+            waivers: &report.waivers,
+            overrides: &report.overrides,
+            by_people: &report.by_people,
+        },
+    );
     report
 }
 
@@ -330,38 +325,6 @@ fn notes(state: &RunState) -> Vec<String> {
 /// The state of a run in one word.
 pub fn outcome(state: &RunState) -> &'static str {
     outcomes::of(state).id()
-}
-
-/// A store that was promoted is protected once a standby follows the new primary.
-pub fn protection(state: &RunState) -> Protection {
-    let follows = |c: &ComponentName| state.rejoined(c);
-    let moved: Vec<_> = state.promoted_at.keys().collect();
-    let rebuilt = state.runbook.stores.iter().any(follows);
-    let unprotected: Vec<_> = moved.iter().filter(|c| !follows(c)).map(|c| (*c).clone()).collect();
-    let word = match (unprotected.is_empty(), moved.is_empty() && !rebuilt) {
-        (_, true) => "unchanged",
-        (true, _) => "protected",
-        (false, _) => "UNPROTECTED",
-    };
-    let mut diverged: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for fact in state.steps.iter().flat_map(|s| &s.facts) {
-        if let Fact::Rejoined { component, diverged: Some(found), .. } = fact {
-            diverged.entry(component.clone()).or_default().push(found.clone());
-        }
-    }
-    let lacks = lacks_for_a_standby(state, &unprotected);
-    Protection { state: word.to_owned(), unprotected, lacks, diverged }
-}
-
-/// What the plan lacks before drctl can make the old primaries of these stores standbys.
-fn lacks_for_a_standby(state: &RunState, of: &[ComponentName]) -> Vec<String> {
-    let fenced = state.runbook.steps.iter().filter(|step| !step.debt).filter_map(|step| match &step.action {
-        Action::Op(Operation::Fence(fence)) if of.contains(&fence.db.component) => Some(&fence.db),
-        _ => None,
-    });
-    let lacking: BTreeSet<String> =
-        fenced.filter_map(|db| db.lacks()).map(|lacks| format!("{}: {}", lacks.what, lacks.facts)).collect();
-    lacking.into_iter().collect()
 }
 
 fn stores(state: &RunState, attained: &Attainment) -> BTreeMap<ComponentName, Store> {

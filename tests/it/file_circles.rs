@@ -35,7 +35,7 @@ const LEFT: &[(&str, &str)] = &[
         "the state of a run has the types of what is computed from it",
         "run run::apply run::approval run::checked run::decide run::drill run::exposure run::gate \
          run::held run::judge run::judge::databases run::judge::parted run::lawful run::outstanding \
-         run::parts run::signal run::state run::steered run::stopped run::terms",
+         run::parts run::signal run::state run::steered run::stopped run::terms run::waits",
     ),
 ];
 
