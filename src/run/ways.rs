@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::decide::to_undo;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status, StepState};
-use super::stopped::{Answer, Stopped};
+use super::stopped::Answer;
 use super::{approval, overriding};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Called, Operation};
@@ -198,7 +198,8 @@ impl RunState {
         let way = |command: String, means: &str| Way { command, means: means.to_owned() };
         let of = |verb: &str, more: &str| self.created.command(verb, more);
         let mut ways = Vec::new();
-        let cancelling = self.mode == Mode::Cancelling;
+        // A paused undo is still one.
+        let ends = self.mode == Mode::Cancelling || self.goes_no_further();
         if must_be_answered(self) && !self.goes_no_further() {
             let more = " --decide fix-forward --reason TEXT";
             ways.push(way(
@@ -211,7 +212,7 @@ impl RunState {
         let given = |i: usize| approval::all_given(self, i).is_some();
         let (given, blocked): (Vec<_>, Vec<_>) =
             self.blocked_steps().into_iter().partition(|(i, ..)| given(*i));
-        if !cancelling && !failed.is_empty() {
+        if !ends && !failed.is_empty() {
             ways.push(way(of("runs resume", ""), &self.again(&failed)));
         } else if blocked.is_empty() || !given.is_empty() {
             let means = match (self.closing, self.unwinds(), given.first()) {
@@ -222,7 +223,7 @@ impl RunState {
             };
             ways.push(way(of("runs resume", ""), &means));
         }
-        ways.extend(failed.iter().filter(|_| !cancelling).flat_map(|i| self.around(*i)));
+        ways.extend(failed.iter().filter(|_| !ends).flat_map(|i| self.around(*i)));
         ways.extend(blocked.into_iter().map(|(i, answer, waives)| {
             let step = &self.step(i).id;
             match waives {
@@ -234,20 +235,10 @@ impl RunState {
             self.blocked_steps().into_iter().filter_map(|(i, ..)| overriding::override_way(self, i));
         ways.extend(overrides.map(|(command, means)| way(command, &means)));
         let close = of("runs cancel", " --reason TEXT");
-        ways.push(match cancelling && self.past_return() {
+        ways.push(match self.mode == Mode::Cancelling && self.past_return() {
             true => way(close, "closes the run; everything stays as it is"),
             false => way(close, &self.called_off().words()),
         });
-        self.decided_first(ways)
-    }
-
-    /// If a person decided to undo the run, the cancel comes first. It is the last of these ways.
-    fn decided_first(&self, mut ways: Vec<Way>) -> Vec<Way> {
-        let answer = self.attention.stops.last().and_then(Stopped::answer);
-        let back = answer.filter(|of| of.decision == Decision::TakeBack && self.mode != Mode::Cancelling);
-        if let Some((answer, close)) = back.and_then(|answer| Some((answer, ways.pop()?))) {
-            ways.insert(0, Way { means: format!("as {} decided: {}", answer.who, close.means), ..close });
-        }
         ways
     }
 

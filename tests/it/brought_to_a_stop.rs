@@ -3,6 +3,7 @@
 use drctl::kinds::Operation;
 use drctl::kinds::shared::database::Promotable;
 use drctl::kinds::shared::names::SetRoutingControls;
+use drctl::model::duty::Decision;
 use drctl::model::environment::Environment;
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
@@ -15,7 +16,7 @@ use drctl::run::state::{Mode, Status, Turn};
 use drctl::run::ways::CalledOff;
 
 use crate::believed::standby;
-use crate::decided::{DONE, after, db, minutes, route, say, scale, step, switch, under_way};
+use crate::decided::{DONE, after, component, db, minutes, route, say, scale, step, switch, under_way};
 use crate::rig::BEGAN;
 
 fn looks() -> Action {
@@ -45,6 +46,65 @@ fn a_stop_holds_what_begins_and_lets_go_on_what_is_owed_recorded_or_under_way() 
     let (step, reason) = (StepId::new("fails"), "no capacity".to_owned());
     say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
     assert_eq!(held(&state), "moves looks");
+}
+
+/// A run whose step `fails` failed, with this decision about it, if any.
+fn stopped(decision: Option<Decision>) -> RunState {
+    let steps = ["fails", "other"].map(|id| (step(id, scale()), Status::Started));
+    let mut state = under_way(steps.into());
+    let (step, reason) = (StepId::new("fails"), "no capacity".to_owned());
+    say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
+    if decision.is_some() {
+        let (who, reason) = (Person::claimed("ann"), "as agreed".to_owned());
+        say(&mut state, minutes(2), EventKind::Acknowledged { who, decision, reason });
+    }
+    state
+}
+
+#[test]
+fn only_who_did_the_failed_step_by_hand_decides_and_only_while_nobody_has() {
+    let by_hand = |step: &str, decision: Option<Decision>| {
+        let mut state = stopped(decision);
+        let (step, who) = (StepId::new(step), Person::claimed("sam"));
+        say(&mut state, minutes(3), EventKind::ClaimedDone { step, who });
+        let answer = state.attention.stops[0].answer();
+        answer.map(|answer| (answer.who.who.clone(), answer.decision))
+    };
+    assert_eq!(by_hand("fails", None), Some(("sam".to_owned(), Decision::FixForward)));
+    assert_eq!(by_hand("other", None), None, "another step had failed");
+    assert_eq!(
+        by_hand("fails", Some(Decision::TakeBack)),
+        Some(("ann".to_owned(), Decision::TakeBack)),
+        "an earlier decision stays"
+    );
+}
+
+#[test]
+fn a_decision_not_to_continue_is_open_until_the_run_follows_it_or_is_over() {
+    let open = |decision: Decision, change: &dyn Fn(&mut RunState)| {
+        let mut state = stopped(Some(decision));
+        change(&mut state);
+        state.decided_otherwise().map(|answer| answer.decision)
+    };
+    let back = Decision::TakeBack;
+    assert_eq!(open(back, &|_| {}), Some(back));
+    assert_eq!(open(Decision::FixForward, &|_| {}), None);
+    assert_eq!(open(back, &|state| state.mode = Mode::Finished(Outcome::Abandoned)), None);
+    let cancel = |state: &mut RunState| {
+        let (who, reason) = (Person::claimed("ann"), "not now".to_owned());
+        say(state, minutes(3), EventKind::CancelRequested { who, reason, displaced_by: None });
+    };
+    assert_eq!(open(back, &cancel), None);
+    let paused = |state: &mut RunState| {
+        cancel(state);
+        say(state, minutes(4), EventKind::Paused { why: "wait".to_owned() });
+    };
+    assert_eq!(open(back, &paused), None, "the undo is paused");
+    let promoted = |state: &mut RunState| {
+        cancel(state);
+        state.promoted.insert(component());
+    };
+    assert_eq!(open(back, &promoted), None, "nothing can be undone any more");
 }
 
 /// The second step ran because a failure of the first one does not hold it up. It does not run again when the first one does.

@@ -143,6 +143,7 @@ mod unread;
 mod unreplicated;
 mod variables;
 mod verified;
+mod waived;
 mod ways_on;
 mod windows;
 mod without_drctl;

@@ -1,6 +1,16 @@
 //! What people read before and after an override: who may give it, who approves with it, and what is due afterwards.
 
+use drctl::model::authority::Operator;
+use drctl::model::policy::Override;
+use drctl::model::time::Dur;
+use drctl::record::action::{Action, Gate};
+use drctl::record::event::Outcome;
+use drctl::run::RunState;
+use drctl::run::overriding::override_way;
+use drctl::run::state::{Mode, Status};
+
 use crate::cli::json;
+use crate::decided::{DONE, step, under_way};
 use crate::policy::{GATE, asked, by, overridden, truststream};
 
 /// `status` and the report of the run list them, too.
@@ -56,4 +66,27 @@ fn an_override_is_offered_and_whoever_approves_after_it_reads_of_it() {
     let (code, _, err) = by(&folder, "bob.key", &approve);
     let after = "the run continued on it at 2026-";
     assert!(code == 0 && err.contains(after) && err.contains("you approve that afterwards"), "{code} {err}");
+}
+
+#[test]
+fn only_an_open_request_can_be_overridden() {
+    let offered = |change: &dyn Fn(&mut RunState)| {
+        let by = |role: &str| vec![role.to_owned()];
+        let ask = Gate::Approval {
+            ask: "may we?".to_owned(),
+            expires_after_ms: Dur::mins(30),
+            by: by("dba"),
+            override_by: Some(Override { by: by("cto"), also: Vec::new(), within_ms: Dur::mins(60) }),
+        };
+        let mut state = under_way(vec![(step("go", Action::Gate(ask)), Status::Started)]);
+        let kim = Operator { key: String::new(), roles: ["cto".to_owned()].into() };
+        state.created.authority.operators.insert("kim".to_owned(), kim);
+        change(&mut state);
+        override_way(&state, 0).is_some()
+    };
+    assert!(offered(&|_| {}));
+    assert!(!offered(&|state| state.mode = Mode::Finished(Outcome::Abandoned)), "the run is over");
+    for settled in [DONE, Status::Failed] {
+        assert!(!offered(&|state| state.steps[0].work.status = settled.clone()), "{settled:?}");
+    }
 }

@@ -132,6 +132,9 @@ fn a_continued_run_names_the_severity_that_was_given_and_the_one_that_it_keeps()
     assert!(words[0].starts_with("lowered from P0 to P3 at "), "{words:?}");
     let kept = " to keep the severity of run before, which this run continues";
     assert!(words[1].starts_with("raised from P3 to P1 at ") && words[1].ends_with(kept), "{words:?}");
+    // A given severity that is as severe is not told apart from the one that is kept.
+    let same = keeping(given(Some(Severity::P2)), Some(Severity::P2), purpose);
+    assert_eq!((same.severity.as_deref(), same.severity_given), (Some("P2"), None));
     // Without a given severity the default counts, and it is the higher one here.
     let usual = decided(&keeping(given(None), Some(Severity::P2), purpose), at, purpose);
     assert_eq!((usual.severity, usual.changes.len()), (Severity::P0, 0));

@@ -3,10 +3,13 @@
 use drctl::journal::contents::LEDGER;
 use drctl::journal::{Journal as _, Release, chain};
 use drctl::model::ids::{RunId, StepId};
+use drctl::model::waiver::Person;
 use drctl::record::event::{Event, EventKind, Signal};
 use drctl::record::statement::Statement;
+use drctl::run::state::Status;
 
 use crate::cli::Folder;
+use crate::decided::{minutes, say, scale, step, under_way};
 use crate::signed::{as_operator, folder, signed, state_of, store, waiting, yes};
 
 /// A statement waits in the ledger. Whoever may write to the store takes it from there only by breaking the ledger, and cannot have the run
@@ -132,4 +135,19 @@ fn a_statement_that_waits_is_in_a_checkpoint() {
     assert_eq!(code, 0, "{out}{err}");
     let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
     assert!(code == 0 && out.contains("covers everything"), "{code} {out}{err}");
+}
+
+/// The same person may have said something that was read, and somebody else something at the same time.
+#[test]
+fn only_a_statement_that_no_process_has_read_is_told_to_wait() {
+    let mut state = under_way(vec![(step("a", scale()), Status::Started)]);
+    for (who, minute) in [("ann", 1), ("bob", 2)] {
+        let (who, reason) = (Person::claimed(who), "seen".to_owned());
+        say(&mut state, minutes(minute), EventKind::Acknowledged { who, decision: None, reason });
+    }
+    state.unread = 1;
+    let waits = |who: &str, minute: u64| state.is_unread(&Person::claimed(who), minutes(minute));
+    assert!(waits("bob", 2));
+    assert!(!waits("ann", 1), "the run has read it");
+    assert!(!waits("bob", 1) && !waits("ann", 2), "nobody said that");
 }

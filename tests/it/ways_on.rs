@@ -1,17 +1,18 @@
 //! The ways on from a run that stands still, and what a cancel would do to it.
 
 use drctl::model::authority::{Authority, Operator};
+use drctl::model::ids::StepId;
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
-use drctl::model::waiver::Rule;
-use drctl::record::action::{Action, Check, Write};
+use drctl::model::waiver::{Person, Rule};
+use drctl::record::action::{Action, Check, Gate, Write};
 use drctl::record::event::{EventKind, Outcome};
 use drctl::record::runbook::{OnFailure, Phase, Step};
 use drctl::run::RunState;
 use drctl::run::state::{Mode, Status};
 
 use crate::decided::{
-    DONE, after, cancelled, command, component, db, minutes, promote, scale, step, under_way,
+    DONE, after, cancelled, command, component, db, minutes, promote, say, scale, step, under_way,
 };
 use crate::rig::BEGAN;
 
@@ -61,7 +62,7 @@ fn a_cancel_after_a_promotion_keeps_the_guards_and_says_how_users_are() {
         state.called_off()
     };
     let out = off(&|_| {});
-    assert!(out.past.is_some() && out.undone.is_empty() && out.users_out);
+    assert!(out.past.is_some() && out.undone.is_empty() && out.users_out && !out.served);
     assert_eq!(out.guards, ["db"]);
     assert!(
         !off(&|state| state.runbook.intent = Intent::Switchover).users_out,
@@ -75,7 +76,7 @@ fn a_cancel_after_a_promotion_keeps_the_guards_and_says_how_users_are() {
         *state = watched;
     };
     let served = off(&watch);
-    assert!(!served.users_out, "they are served again");
+    assert!(served.served && !served.users_out, "they are served again");
     // Who agreed before that is asked again, with words that are true now.
     assert!(served.differs(&out) && !out.differs(&out.clone()));
     assert!(served.words().contains("although users are served and it only watches"), "{}", served.words());
@@ -152,6 +153,20 @@ fn a_run_that_is_over_or_is_being_undone_has_no_ways_around_a_step() {
     assert_eq!(undoing.ways_on()[0].means, "continues to undo the run");
 }
 
+/// A resume of a paused undo tries no failed step again.
+#[test]
+fn a_pause_of_an_undo_changes_nothing_about_the_ways_on() {
+    let mut state = under_way(vec![(step("a", scale()), Status::Started), (step("b", scale()), DONE)]);
+    let (step, reason) = (StepId::new("a"), "no capacity".to_owned());
+    say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
+    let mut state = cancelled(state);
+    let before = state.ways_on();
+    say(&mut state, minutes(2), EventKind::Paused { why: "wait".to_owned() });
+    assert_eq!(state.mode, Mode::Paused);
+    assert_eq!(state.ways_on(), before);
+    assert_eq!(commands(&state), ["runs resume run", "runs cancel run"]);
+}
+
 #[test]
 fn a_blocked_step_is_answered_and_not_just_resumed() {
     let blocked = |flag: &str| {
@@ -172,7 +187,7 @@ fn somebody_decides_before_the_run_is_resumed() {
         let ann = Operator { key: String::new(), roles: ["dba".to_owned()].into() };
         state.created.authority = Authority { operators: [("ann".to_owned(), ann)].into() };
         let (step, reason) = (state.step(0).id.clone(), "no capacity".to_owned());
-        crate::decided::say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
+        say(&mut state, minutes(1), EventKind::StepFailed { step, reason });
         state
     };
     let ways = commands(&stopped());
@@ -202,8 +217,97 @@ fn the_answer_to_a_blocked_step_says_what_is_accepted_and_what_follows() {
         means(scale(), "--waive guard-unread:db --reason TEXT", Some(Rule::GuardUnread)),
         "accepts guard-unread:db on your authority, then continues with a"
     );
+    // Nothing is promoted by name if the flag names no component.
+    assert_eq!(
+        means(
+            scale(),
+            "--waive exposure-above-rpo --accept-data-loss 9m --reason TEXT",
+            Some(Rule::ExposureAboveRpo)
+        ),
+        "accepts exposure-above-rpo on your authority, then continues with a"
+    );
+    assert_eq!(
+        means(scale(), "--reason TEXT", Some(Rule::GuardUnread)),
+        "accepts on your authority that a continues"
+    );
     let asked = means(command(false), "drctl runs done run a, or drctl runs skip run a", None);
     assert_eq!(asked, "says whether a ran, then continues the run");
+}
+
+fn approval(by: &[&str]) -> Action {
+    Action::Gate(Gate::Approval {
+        ask: "may we?".to_owned(),
+        expires_after_ms: Dur::mins(30),
+        by: by.iter().map(|role| (*role).to_owned()).collect(),
+        override_by: None,
+    })
+}
+
+#[test]
+fn an_approval_names_the_few_grave_steps_that_follow_and_counts_many() {
+    let means = |steps: u32| {
+        let flag = Some("drctl approve run go".to_owned());
+        let asks = Status::Blocked { why: "w".to_owned(), rule: None, flag };
+        let mut all = vec![(step("go", approval(&[])), asks)];
+        let next = |n: u32| (after(step(&format!("s{n}"), promote()), &["go"]), Status::Pending);
+        all.extend((0..steps).map(next));
+        under_way(all).ways_on()[0].means.clone()
+    };
+    for (steps, follows) in [
+        (0, "continues the run"),
+        (2, "lets the run continue to s0, s1"),
+        (6, "lets the run continue to s0, s1, s2, s3, s4, s5"),
+        (7, "lets the run continue to 7 steps, such as s0"),
+    ] {
+        let who = "for somebody other than ann, with DRCTL_OPERATOR=NAME: ";
+        assert_eq!(means(steps), format!("{who}{follows}"));
+    }
+}
+
+#[test]
+fn a_run_lacks_only_answers_if_nothing_but_a_request_failed() {
+    for (asked, called, lacks) in [
+        (Status::Failed, Status::Pending, true),
+        (Status::Failed, Status::Failed, false),
+        (Status::Started, Status::Failed, false),
+        (Status::Started, Status::Pending, false),
+    ] {
+        let words = format!("{asked:?} {called:?}");
+        let state = under_way(vec![(step("go", approval(&[])), asked), (step("a", scale()), called)]);
+        assert_eq!(state.lacks_only_answers(), lacks, "{words}");
+    }
+}
+
+#[test]
+fn a_run_waits_for_the_roles_that_are_missing_or_for_anybody() {
+    let whom = |action: Action| {
+        under_way(vec![(step("a", action), Status::Started)]).waits_for_whom(&StepId::new("a"))
+    };
+    assert_eq!(whom(approval(&["dba", "cto"])), "WAITS FOR dba, cto");
+    assert_eq!(whom(command(false)), "WAITS FOR A PERSON: a");
+}
+
+/// The request was made again by the answers to it, and no process has asked since.
+#[test]
+fn an_answered_request_waits_for_a_process_only_while_the_run_can_continue_with_it() {
+    let waits = |needed: Status, asked: Status, change: &dyn Fn(&mut RunState)| {
+        let mut state = under_way(vec![
+            (step("needed", scale()), needed),
+            (after(step("go", approval(&[])), &["needed"]), asked),
+            (step("beside", scale()), Status::Pending),
+        ]);
+        state.steps[1].approved_by = vec![Person::claimed("bob")];
+        change(&mut state);
+        state.asks_now(1).is_some_and(|waits| waits.answered)
+    };
+    assert!(waits(DONE, Status::Started, &|_| {}) && waits(DONE, Status::Pending, &|_| {}));
+    assert!(!waits(DONE, DONE, &|_| {}), "it is no longer open");
+    assert!(!waits(Status::Started, Status::Pending, &|_| {}), "another step comes first");
+    assert!(!waits(DONE, Status::Started, &|state| state.closing = true), "the run is being closed");
+    let fails = |state: &mut RunState| state.steps[2].work.status = Status::Failed;
+    assert!(!waits(DONE, Status::Started, &fails), "another step stopped the run");
+    let over = |state: &mut RunState| state.mode = Mode::Finished(Outcome::Abandoned);
+    assert!(!waits(DONE, Status::Started, &over), "the run is over");
 }
 
 /// Whoever watches a run from another terminal has no key that stops it.
