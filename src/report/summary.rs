@@ -260,15 +260,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         ways_on: onward::ways(state),
     };
     report.owe(state);
-    report.decisions = decisions::of(
-        state,
-        decisions::Sources {
-            said: &report.said,
-            waivers: &report.waivers,
-            overrides: &report.overrides,
-            by_people: &report.by_people,
-        },
-    );
+    report.decisions = decided(state, &report);
     report
 }
 
@@ -320,6 +312,11 @@ fn notes(state: &RunState) -> Vec<String> {
         }
     }
     all
+}
+
+fn decided(state: &RunState, report: &RunReport) -> Vec<decisions::Decision> {
+    let RunReport { said, waivers, overrides, by_people, .. } = report;
+    decisions::of(state, decisions::Sources { said, waivers, overrides, by_people })
 }
 
 /// The state of a run in one word.
