@@ -19,7 +19,7 @@
 //! - **Completion is positive evidence of the new state**, seen after the call was answered; never the absence of the old.
 //! - **Only `executor` holds journal, adapters and world together**, and it makes no choice.
 //! - **One clock**: [`world::World`]. A rehearsal swaps it and the adapters and nothing else.
-//! - **One writer to the terminal**: `cli/printer.rs`. One reader of the environment: `cli/environment.rs`. One reader of files that
+//! - **One writer to the terminal**: `cli/printer.rs`. One reader of the environment: `app/environment.rs`. One reader of files that
 //!   people name: `files.rs`.
 //!
 //! # Deliberately absent
@@ -28,6 +28,7 @@
 //! generic workflow engine: the set of actions is closed, and each says how it is undone and what doubt about it means.
 
 pub mod adapters;
+pub mod app;
 pub mod cli;
 pub mod executor;
 pub mod files;

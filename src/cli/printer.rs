@@ -9,7 +9,11 @@ use clap::ValueEnum;
 use indicatif::ProgressBar;
 
 use super::whereabouts::{USUAL, Whereabouts};
-use super::{environment, wrap};
+use super::{render, wrap};
+use crate::app::environment;
+use crate::app::presenter::Presenter;
+use crate::model::finding::Finding;
+use crate::model::ids::PlanName;
 use crate::model::plain::{self, Colours};
 
 /// The status line at the bottom of the terminal, if there is one. Other output hides it while it is written.
@@ -39,6 +43,14 @@ pub fn asking<T>(ask: impl FnOnce() -> T) -> T {
     };
     at_the_bottom(bar);
     answer
+}
+
+/// Asks for a passphrase, which is not shown.
+///
+/// # Errors
+/// If there is no terminal.
+pub fn passphrase(asked: &str) -> std::io::Result<String> {
+    asking(|| rpassword::prompt_password(asked))
 }
 
 /// The number of columns of a terminal; 0 if there is none.
@@ -105,11 +117,6 @@ impl Printer {
     #[must_use]
     pub const fn at(self, here: &'static Whereabouts) -> Self {
         Self { here, ..self }
-    }
-
-    /// Printed commands name this plan by its file from now on, because it is in no folder of plans.
-    pub fn has_plan(&self, name: &str, file: &Path) {
-        self.here.has_plan(name, file);
     }
 
     /// The same for messages about a rehearsal.
@@ -240,6 +247,20 @@ impl Printer {
     }
 }
 
+impl Presenter for Printer {
+    fn note(&self, text: &str) {
+        self.note(text);
+    }
+
+    fn findings(&self, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
+        render::findings(self, findings, text_of);
+    }
+
+    fn has_plan(&self, plan: &PlanName, file: &Path) {
+        self.here.has_plan(plan.as_str(), file);
+    }
+}
+
 /// Writes an error, the help or the version of the argument parser. It repeats what was typed, as one line without effect.
 pub fn of_clap(error: &clap::Error) {
     let as_words = |text: String| {
@@ -260,8 +281,6 @@ pub fn of_clap(error: &clap::Error) {
         false => write!(std::io::stdout(), "{text}"),
     };
 }
-
-pub use crate::model::waiver::harmless;
 
 /// Good.
 pub const GREEN: u8 = 32;

@@ -2,9 +2,9 @@
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
-use super::context::SECRET;
 use super::printer::{Printer, RED, YELLOW, columns};
 use super::wrap;
+use crate::app::context::SECRET;
 use crate::model::finding::{Finding, Severity};
 use crate::planner::Refusal;
 

@@ -2,6 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::app::waived::WaiverRequest;
 use crate::model::intent::Drill;
 use crate::model::severity::Severity;
 
@@ -17,6 +18,14 @@ pub struct WaiveArgs {
     /// Why
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+impl WaiveArgs {
+    /// As the application takes them.
+    pub fn request(&self) -> WaiverRequest {
+        let (waive, reason) = (self.waive.clone(), self.reason.clone());
+        WaiverRequest { waive, accept_data_loss: self.accept_data_loss.clone(), reason }
+    }
 }
 
 /// How a run is begun, whatever it is for.

@@ -2,15 +2,15 @@
 
 use super::start::Starting;
 use super::whatif;
-use crate::cli::error::CliError;
-use crate::cli::waived;
+use crate::app::error::AppError;
+use crate::app::waived;
 use crate::model::ids::SiteName;
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
 
 impl Starting<'_> {
     /// Checks that the given names are in the plan: an unknown site has no primary to fence.
-    pub(super) fn names_exist(&self, plan: &Plan) -> Result<(), CliError> {
+    pub(super) fn names_exist(&self, plan: &Plan) -> Result<(), AppError> {
         let from = self.args.from.as_ref().map(|from| SiteName::new(from.as_str()));
         for site in from.into_iter().chain([self.to(plan)]) {
             whatif::has_site(plan, &site)?;
@@ -21,23 +21,23 @@ impl Starting<'_> {
     }
 
     /// The waivers for a plan, each with its component if its rule is about one.
-    pub(super) fn waivers_of(&self, plan: &Plan) -> Result<Vec<Waiver>, CliError> {
+    pub(super) fn waivers_of(&self, plan: &Plan) -> Result<Vec<Waiver>, AppError> {
         waived::for_plan(self.typed(plan)?, plan)
     }
 
     /// The waivers as typed. Of several plans, each gets those that name none of the other plans' components.
-    fn typed(&self, plan: &Plan) -> Result<Vec<Waiver>, CliError> {
+    fn typed(&self, plan: &Plan) -> Result<Vec<Waiver>, AppError> {
         let several = self.waves.is_some() || self.foreseen.is_some();
         let all = self.waivers()?;
         Ok(if several { waived::about(all, plan) } else { all })
     }
 
     /// Every waiver on the command line.
-    pub(super) fn waivers(&self) -> Result<Vec<Waiver>, CliError> {
+    pub(super) fn waivers(&self) -> Result<Vec<Waiver>, AppError> {
         let mut accepted = self.args.how.waive.clone();
         if self.args.how.take_over {
             accepted.waive.push(Rule::GuardHeld.id().to_owned());
         }
-        self.context.waivers(&accepted)
+        self.context.waivers(&accepted.request())
     }
 }

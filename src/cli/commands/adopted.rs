@@ -2,20 +2,21 @@
 
 use std::path::Path;
 
-use crate::cli::context::{Context, one_line};
-use crate::cli::error::CliError;
-use crate::cli::keys::Signer;
+use crate::app::clock::now;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::keys::Signer;
+use crate::app::{evidence, exit, imports, ledger};
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{environment, evidence, exit, ledger, now};
 use crate::executor::create;
 use crate::files::{self, Use};
-use crate::journal::chain::{self, Record};
+use crate::journal::chain::Record;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError, written};
 use crate::model::evidence::Head;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::{ADOPTION, Adoption, Entry};
-use crate::model::waiver::Person;
+use crate::model::waiver::{Person, one_line};
 use crate::record::event::{Event, EventKind, WorldKind};
 
 /// Imports a run from a file. The run is neither continued, signed nor counted.
@@ -24,12 +25,12 @@ pub fn import(
     printer: &Printer,
     store: &SqliteJournal,
     path: &Path,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     let text = files::text(path, Use::Export)?;
     let mut records = Vec::new();
     for (i, text) in text.lines().enumerate() {
         let record = written::parse_line(text).ok_or_else(|| {
-            CliError::usage_fix(
+            AppError::usage_fix(
                 format!("{}:{}: this is not an exported event", path.display(), i + 1),
                 "name a file from drctl runs export",
             )
@@ -37,7 +38,7 @@ pub fn import(
         records.push(record);
     }
     let events = records.len();
-    let run = import_records(store, &of_this_world(context, records)?)?;
+    let run = imports::import_records(store, &of_this_world(context, records)?)?;
     printer.note(&format!(
         "run {run} is imported and read-only. To take it over, run drctl runs adopt {run} --reason TEXT"
     ));
@@ -50,40 +51,19 @@ pub fn import(
 }
 
 /// Refuses to mix rehearsals with live runs.
-fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>, CliError> {
+fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>, AppError> {
     let first = records.first().and_then(|first| serde_json::from_slice(&first.bytes).ok());
     // Replaying all records later reports what cannot be read.
     let Some(Event { what: EventKind::RunCreated(created), .. }) = first else { return Ok(records) };
     let run = &created.run;
     match (created.world == WorldKind::Live, context.is_rehearsal()) {
         (true, false) | (false, true) => Ok(records),
-        (true, true) => Err(CliError::usage_fix(format!("run {run} is not a rehearsal"), "remove --sandbox")),
-        (false, false) => Err(CliError::usage_fix(
+        (true, true) => Err(AppError::usage_fix(format!("run {run} is not a rehearsal"), "remove --sandbox")),
+        (false, false) => Err(AppError::usage_fix(
             format!("run {run} is a rehearsal"),
             "run drctl runs import FILE --sandbox",
         )),
     }
-}
-
-/// Imports an exported run into a store.
-pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId, CliError> {
-    let Some(first) = records.first() else { return Err(CliError::usage("the file holds no events")) };
-    let run = first.run.clone();
-    if let Some((seq, why)) = chain::broken(&run, records) {
-        return Err(StoreError::Corrupt { run: run.to_string(), seq, why }.into());
-    }
-    create::replay(&run, records)?;
-    create::vouched_for(&run, records)?;
-    let (at, last) = (store.date(now()?)?, records.last().unwrap_or(first));
-    let entry = Entry::Imported {
-        at,
-        run: run.clone(),
-        who: environment::os_identity(),
-        events: last.seq,
-        head: last.hash.clone(),
-    };
-    store.import(&run, records, &entry)?;
-    Ok(run)
 }
 
 /// Takes over an imported run: from here on it counts, and drctl may continue it.
@@ -93,24 +73,24 @@ pub fn adopt(
     store: &SqliteJournal,
     run: &RunId,
     reason: &str,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     let records = store.read(run)?;
     let state = create::replay(run, &records)?;
     create::vouched_for(run, &records)?;
     if store.may_act(run).is_ok() {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             format!("run {run} belongs to this store already"),
             format!("drctl runs show {run}"),
         ));
     }
     let reason = one_line(reason);
     if reason.trim().is_empty() {
-        return Err(CliError::usage_fix("an adoption needs a reason", "--reason TEXT"));
+        return Err(AppError::usage_fix("an adoption needs a reason", "--reason TEXT"));
     }
     let operators = &context.settings.authority;
     let signer = match operators.is_empty() {
         true => None,
-        false => Some(Signer::load(&context.settings, operators)?),
+        false => Some(Signer::load(&context.settings, operators, context.options().ask)?),
     };
     let at = ledger::dated(printer, store, now()?)?;
     // The ledger records the operators before it records a statement of one of them.
@@ -141,7 +121,7 @@ pub fn adopt(
 }
 
 /// drctl neither continues nor waits for imported runs. It names those of a plan when somebody starts another run of it.
-pub fn mention(printer: &Printer, store: &SqliteJournal, plan: &PlanName) -> Result<(), CliError> {
+pub fn mention(printer: &Printer, store: &SqliteJournal, plan: &PlanName) -> Result<(), AppError> {
     for run in store.imported()?.waiting.keys().filter(|run| run.as_str().contains(plan.as_str())) {
         printer.note(&format!(
             "run {run} came from a file and does not count. To continue from it, adopt it first (drctl runs adopt {run} --reason TEXT)"
@@ -151,8 +131,8 @@ pub fn mention(printer: &Printer, store: &SqliteJournal, plan: &PlanName) -> Res
 }
 
 /// The statement of an operator; a name alone if no operators are configured.
-fn signed(context: &Context, signer: Option<&Signer>, said: Adoption) -> Result<Person, CliError> {
-    let text = |said: &Adoption| serde_json::to_string(said).map_err(|e| CliError::usage(e.to_string()));
+fn signed(context: &Context, signer: Option<&Signer>, said: Adoption) -> Result<Person, AppError> {
+    let text = |said: &Adoption| serde_json::to_string(said).map_err(|e| AppError::usage(e.to_string()));
     match signer {
         Some(signer) => signer.sign_as(ADOPTION, text(&Adoption { by: signer.name.clone(), ..said })?),
         None => {

@@ -1,7 +1,7 @@
 //! The confirmation of a runbook before it starts.
 
 use super::start::Starting;
-use crate::cli::error::CliError;
+use crate::app::error::AppError;
 use crate::cli::printer::Format;
 use crate::kinds::Operation;
 use crate::kinds::shared::restore::RestoreStep;
@@ -23,13 +23,13 @@ impl Starting<'_> {
     }
 
     /// Requires a reason if the given severity makes a run ignore a closed window.
-    fn lifted_by_name(&self, plan: &Plan, now: Timestamp) -> Result<(), CliError> {
+    fn lifted_by_name(&self, plan: &Plan, now: Timestamp) -> Result<(), AppError> {
         let (given, reason) = (self.args.how.severity, &self.args.how.waive.reason);
         let lifted = self.closed(plan, given, now).into_iter().find(|closed| closed.lifted);
         let kept = self.closed(plan, None, now).iter().any(|closed| !closed.lifted);
         match lifted.filter(|_| kept && given.is_some() && reason.is_none()) {
             None => Ok(()),
-            Some(closed) => Err(CliError::usage_fix(
+            Some(closed) => Err(AppError::usage_fix(
                 format!("--severity lets the run start although {}, so a reason is required", closed.facts),
                 "add --reason TEXT",
             )),
@@ -42,7 +42,7 @@ impl Starting<'_> {
         plan: &Plan,
         (runbook, history): (&Runbook, &History),
         world: &World,
-    ) -> Result<Option<Refusal>, CliError> {
+    ) -> Result<Option<Refusal>, AppError> {
         let asked = world.now();
         self.lifted_by_name(plan, asked)?;
         self.consent(runbook, history)?;
@@ -56,7 +56,7 @@ impl Starting<'_> {
     }
 
     /// Shows the runbook and asks for the site's name, unless the person passed the confirmation as an option.
-    fn consent(&self, runbook: &Runbook, history: &History) -> Result<(), CliError> {
+    fn consent(&self, runbook: &Runbook, history: &History) -> Result<(), AppError> {
         let harmless = self.drill.class.is_some_and(|class| class != Drill::Live);
         if self.args.how.yes || harmless {
             return Ok(());
@@ -69,7 +69,7 @@ impl Starting<'_> {
             ));
         }
         if !self.printer.is_interactive() {
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 "there is no terminal for the confirmation",
                 "add --yes; it confirms this runbook and waives nothing",
             ));
@@ -86,10 +86,10 @@ impl Starting<'_> {
         self.printer.note(&in_short(runbook));
         match self.printer.ask(&format!("Type the name of the {what}:")) {
             Some(typed) if typed == name => Ok(()),
-            Some(typed) if !typed.is_empty() => Err(CliError::usage(format!(
+            Some(typed) if !typed.is_empty() => Err(AppError::usage(format!(
                 "not confirmed: `{typed}` was typed and `{name}` was asked for; nothing was done"
             ))),
-            _ => Err(CliError::usage(format!("not confirmed: `{name}` was not typed; nothing was done"))),
+            _ => Err(AppError::usage(format!("not confirmed: `{name}` was not typed; nothing was done"))),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! `drctl drill`: a tabletop review, a rehearsal, a test with copies, or a real move and its return.
 
-use super::ending::{self, Ending};
-use super::stage::Stage;
+use super::ending::Ending;
 use super::start::{Drilled, Starting};
-use super::{live_drill, restore, runs, select, status, whatif};
+use super::{ending, live_drill, restore, runs, select, whatif};
 use crate::adapters::sandbox::Feed;
+use crate::app::context::{Context, scenario_named};
+use crate::app::error::AppError;
+use crate::app::interrupt::Interrupts;
+use crate::app::stage::Stage;
+use crate::app::{environment, estate, notifier, run_states, uploads};
 use crate::cli::args::{DrillArgs, DrillMode, Global, StartArgs, WaiveArgs};
-use crate::cli::context::{Context, scenario_named};
-use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::Printer;
-use crate::cli::{environment, estate, notifier, uploads};
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
@@ -49,9 +49,9 @@ pub struct Ground<'a> {
 }
 
 /// Runs a drill.
-pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+pub fn run(global: &Global, printer: &Printer, args: &DrillArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     let code = notifier::beside(&context, (printer, &interrupts, None), || {
         Ok(ending::tell(printer, hold(&context, printer, args, (&interrupts, None))?))
     })?;
@@ -92,7 +92,7 @@ pub fn hold(
     printer: &Printer,
     args: &DrillArgs,
     (interrupts, due): (&Interrupts, Option<Due<'_>>),
-) -> Result<Vec<Ending>, CliError> {
+) -> Result<Vec<Ending>, AppError> {
     fits(args)?;
     let intent = match args.mode {
         DrillMode::Tabletop | DrillMode::Rehearsal => Intent::Failover,
@@ -107,7 +107,7 @@ pub fn hold(
     let store = context.store()?;
     let scenario = context.scenario()?;
     let states = match args.mode {
-        DrillMode::Live => status::states(&store)?,
+        DrillMode::Live => run_states::all(&store)?,
         _ => Vec::new(),
     };
     // Rehearsals hold nothing that another one needs.
@@ -142,13 +142,13 @@ pub fn hold(
 }
 
 /// A run that counts, if there is such a run.
-fn state_of(store: &SqliteJournal, run: &RunId) -> Result<Option<RunState>, CliError> {
+fn state_of(store: &SqliteJournal, run: &RunId) -> Result<Option<RunState>, AppError> {
     let records = store.own(run)?;
     Ok(records.map(|records| create::replay(run, &records)).transpose()?)
 }
 
 /// Refuses options of another mode, because people would expect them to have an effect.
-fn fits(args: &DrillArgs) -> Result<(), CliError> {
+fn fits(args: &DrillArgs) -> Result<(), AppError> {
     if let Some(scenario) = &args.scenario {
         scenario_named(scenario)?;
     }
@@ -164,7 +164,7 @@ fn fits(args: &DrillArgs) -> Result<(), CliError> {
     match wrong.iter().find(|(_, given, mode)| *given && args.mode != *mode) {
         Some((flag, _, mode)) => {
             let mode = mode.class();
-            Err(CliError::usage_fix(format!("{flag} has no effect here"), format!("--mode {mode}")))
+            Err(AppError::usage_fix(format!("{flag} has no effect here"), format!("--mode {mode}")))
         }
         None => Ok(()),
     }
@@ -176,7 +176,7 @@ fn sites(
     plan: &Plan,
     args: &DrillArgs,
     interrupts: &Interrupts,
-) -> Result<(SiteName, SiteName), CliError> {
+) -> Result<(SiteName, SiteName), AppError> {
     // Copies can be made in any site, the active one included.
     if let (DrillMode::Isolated, Some(to)) = (args.mode, &args.to) {
         let to = SiteName::new(&**to);
@@ -199,7 +199,7 @@ impl Ground<'_> {
         intent: Intent,
         drill: Drilled<'_>,
         restore: Option<&restore::Asked>,
-    ) -> Result<Ending, CliError> {
+    ) -> Result<Ending, AppError> {
         self.over((&self.context, &self.store), intent, drill, restore)
     }
 
@@ -209,7 +209,7 @@ impl Ground<'_> {
         intent: Intent,
         drill: Drilled<'_>,
         restore: Option<&restore::Asked>,
-    ) -> Result<Ending, CliError> {
+    ) -> Result<Ending, AppError> {
         let (from, to) = match drill.returns {
             Some(first) => {
                 let home = first.runbook.from.clone().unwrap_or_else(|| self.plan.home.value.clone());
@@ -255,7 +255,7 @@ impl Ground<'_> {
     ///
     /// # Errors
     /// If the store cannot be read or written.
-    pub fn look(&self) -> Result<(Estate, Timestamp), CliError> {
+    pub fn look(&self) -> Result<(Estate, Timestamp), AppError> {
         let stage = Stage::of(&self.context, &self.plan, Some(&self.to))?;
         let session = stage.session(&self.store, &Silent, &|| 0, Patience::Stop);
         let recorder = Recorder::new(self.context.settings.probe_consecutive);
@@ -267,7 +267,7 @@ impl Ground<'_> {
     }
 
     /// Observes everything, and simulates the loss of the active site from that state.
-    fn rehearsal(&self) -> Result<Ending, CliError> {
+    fn rehearsal(&self) -> Result<Ending, AppError> {
         self.printer.note(&format!("{}: observing the state to start the rehearsal with", self.plan.name));
         // The rehearsal continues the clock of the observation. Otherwise the difference of two clocks would look like an age.
         let (seen, at) = self.look()?;
@@ -284,7 +284,7 @@ impl Ground<'_> {
     }
 
     /// Makes, verifies and removes a copy of each database. First removes copies that an earlier drill left.
-    fn isolated(&self) -> Result<Vec<Ending>, CliError> {
+    fn isolated(&self) -> Result<Vec<Ending>, AppError> {
         if !self.args.how.dry_run && self.context.scenario()?.is_none() {
             self.reap()?;
         }
@@ -294,7 +294,7 @@ impl Ground<'_> {
             None => stores.collect(),
         };
         if components.is_empty() {
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 format!("plan {} has no database to copy", self.plan.name),
                 "use --mode rehearsal or --mode live",
             ));
@@ -319,7 +319,7 @@ impl Ground<'_> {
     }
 
     /// Cancels isolated drills that no process drives, and removes their copies with proof.
-    fn reap(&self) -> Result<(), CliError> {
+    fn reap(&self) -> Result<(), AppError> {
         let folder = Context::lock_folder(&self.store);
         // Scheduled drills belong to their server, and may wait for a person.
         let known = super::serve::known(&self.store)?;
@@ -332,7 +332,7 @@ impl Ground<'_> {
                 && !scheduled.contains(&&state.created.run)
                 && !RunLock::is_held(&folder, &state.created.run)
         };
-        for state in status::states(&self.store)?.into_iter().filter(left) {
+        for state in run_states::all(&self.store)?.into_iter().filter(left) {
             let run = &state.created.run;
             if !state.owner.starts_with(&format!("{} pid ", environment::os_identity())) {
                 let by = &state.owner;

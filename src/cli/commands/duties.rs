@@ -5,24 +5,26 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{proven, runs, status};
+use super::{proven, runs};
+use crate::app::clock::now;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::{exit, inbox, notifier, run_names, run_states};
 use crate::cli::args::{AckArgs, DutiesArgs, DutiesCommand, Global};
-use crate::cli::context::{Context, one_line};
-use crate::cli::error::CliError;
-use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{exit, inbox, notifier, now, run_names};
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::files::{self, Use};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::{Digest, PlanName};
 use crate::model::time::Timestamp;
+use crate::model::waiver::{harmless, one_line};
 use crate::record::event::{Signal, WorldKind};
 use crate::report::duties::{self, Obligation, Standing};
 use crate::run::RunState;
 
 /// Lists duties, or records that one was done.
-pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     match &args.command {
         None => list(&context, printer, &store, false),
@@ -35,7 +37,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
             let name = || file.as_ref().map(|path| path.display().to_string());
             let reference = one_line(&reference.clone().or_else(name).unwrap_or_default());
             if reference.trim().is_empty() {
-                return Err(CliError::usage_fix(
+                return Err(AppError::usage_fix(
                     "the proof is missing",
                     "add --reference URL or --file FILE",
                 ));
@@ -50,7 +52,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
 ///
 /// # Errors
 /// If the ledger cannot be read.
-pub fn of_runs(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, CliError> {
+pub fn of_runs(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, AppError> {
     let (told, at) = (notifier::told_of_runs(store)?, now()?);
     let live = runs.iter().filter(|state| state.created.world == WorldKind::Live);
     Ok(live.flat_map(|state| duties::of_run(state, &told, at.max(state.last_at))).collect())
@@ -62,7 +64,7 @@ fn of_store(
     context: &Context,
     store: &SqliteJournal,
     runs: &[RunState],
-) -> Result<Vec<Obligation>, CliError> {
+) -> Result<Vec<Obligation>, AppError> {
     if !context.is_rehearsal() {
         return of_runs(store, runs);
     }
@@ -84,7 +86,7 @@ struct DrillOwed {
 }
 
 /// Plans that must be verified by a drill, and until when. Plans that cannot be read are reported by `drctl check`.
-fn drills(context: &Context, store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<DrillOwed>, CliError> {
+fn drills(context: &Context, store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<DrillOwed>, AppError> {
     if context.is_rehearsal() {
         return Ok(Vec::new());
     }
@@ -100,8 +102,8 @@ fn drills(context: &Context, store: &SqliteJournal, runs: &[RunState]) -> Result
     Ok(all)
 }
 
-fn list(context: &Context, printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, CliError> {
-    let runs = status::states(store)?;
+fn list(context: &Context, printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, AppError> {
+    let runs = run_states::all(store)?;
     let (mut owed, drills) = (of_store(context, store, &runs)?, drills(context, store, &runs)?);
     owed.sort_by_key(|owed| owed.due_at);
     let late = |standing: Standing| usize::from(standing == Standing::Overdue);
@@ -141,8 +143,8 @@ const fn colour(standing: Standing) -> u8 {
 }
 
 /// Records that a named person has seen a review, and their decision.
-pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let run = run_names::exactly(&store, &args.run)?;
     let signal = Signal::Acknowledge { decision: args.decide, reason: one_line(&args.reason) };
@@ -150,7 +152,7 @@ pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, Cli
     let driven = RunLock::is_held(&Context::lock_folder(&store), &run);
     // For a run that no process drives, the line before this one names the next command.
     if args.decide.is_some() && driven {
-        let state = inbox::read(&store, runs::read(&store, &run)?)?;
+        let state = inbox::read(&store, run_states::one(&store, &run)?)?;
         let resume = state.created.command("runs resume", "");
         let next = state.next_as_decided();
         let next = next.unwrap_or_else(|| format!("once that process has stopped: {resume}"));

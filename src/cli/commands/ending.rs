@@ -1,9 +1,10 @@
 //! The results of commands that start or continue runs: exit codes and documents.
 
-use super::outcome::{self, RunTiming};
+use super::outcome;
+use super::outcome::RunTiming;
 use crate::adapters::sandbox::Truth;
-use crate::cli::error::CliError;
-use crate::cli::exit;
+use crate::app::error::AppError;
+use crate::app::exit;
 use crate::cli::printer::{Format, Printer};
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
@@ -40,7 +41,7 @@ impl Ending {
     }
 
     /// The result for an error, if other plans have results of their own.
-    pub fn failed(printer: &Printer, plan: &Plan, e: &CliError) -> Self {
+    pub fn failed(printer: &Printer, plan: &Plan, e: &AppError) -> Self {
         printer.note(&format!("{}: error: {}", plan.name, e.message));
         e.hint.iter().for_each(|hint| printer.note(&format!("{}: fix: {hint}", plan.name)));
         let document = serde_json::json!({

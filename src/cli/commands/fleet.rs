@@ -7,9 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::ending::Ending;
 use super::start::{Drilled, Starting};
 use super::summed::FEW;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::exit;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::exit;
 use crate::cli::printer::Printer;
 use crate::executor::View;
 use crate::model::ids::{PlanName, StepId};
@@ -97,7 +97,7 @@ impl Waves {
         &self,
         printer: &Printer,
         plan: &Plan,
-        work: impl FnOnce() -> Result<Ending, CliError>,
+        work: impl FnOnce() -> Result<Ending, AppError>,
     ) -> Ending {
         let told = work().unwrap_or_else(|e| Ending::failed(printer, plan, &e));
         let stand = match (told.code, &told.run) {
@@ -152,17 +152,17 @@ fn serves(state: &RunState) -> bool {
 /// Stack size of each plan's thread, in bytes: as large as the main thread's, because SDK calls need a deep stack.
 const STACK: usize = 8 << 20;
 
-fn unconfirmed(plans: &[Plan]) -> CliError {
+fn unconfirmed(plans: &[Plan]) -> AppError {
     let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
-    CliError::usage_fix(
+    AppError::usage_fix(
         format!("{} would run at the same time: {}", count(plans.len(), "plan"), names.join(", ")),
         "review their runbooks with --dry-run, then add --yes; or name one plan",
     )
 }
 
 /// The context of a fleet. Its ID is part of the session names that AWS logs.
-fn named(starting: &Starting<'_>, plans: usize) -> Result<Context, CliError> {
-    let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+fn named(starting: &Starting<'_>, plans: usize) -> Result<Context, AppError> {
+    let world = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     let id = format!("{:08x}", world.random() & 0xffff_ffff);
     starting
         .printer
@@ -174,7 +174,7 @@ fn named(starting: &Starting<'_>, plans: usize) -> Result<Context, CliError> {
 ///
 /// # Errors
 /// If a person would have to confirm each plan.
-pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, CliError> {
+pub fn run(starting: &Starting<'_>, plans: &[Plan]) -> Result<Vec<Ending>, AppError> {
     if !starting.args.how.yes {
         return Err(unconfirmed(plans));
     }

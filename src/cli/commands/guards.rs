@@ -1,9 +1,9 @@
 //! Checks whether a run that drctl continues still holds its guards.
 
-use super::stage::Stage;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::exit;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::exit;
+use crate::app::stage::Stage;
 use crate::cli::printer::Printer;
 use crate::executor::{Patience, Silent, survey};
 use crate::journal::sqlite::SqliteJournal;
@@ -21,13 +21,13 @@ pub fn still_ours(
     (context, printer): (&Context, &Printer),
     store: &SqliteJournal,
     state: &RunState,
-) -> Result<(), CliError> {
+) -> Result<(), AppError> {
     let Some((target, holder)) = lost((context, printer), store, state)? else { return Ok(()) };
     let message =
         format!("{}, which belongs to run {}", words(&target, holder.as_deref()), state.created.run);
     let cancel = state.created.command("runs cancel", " --reason TEXT");
     let hint = format!("talk to the holder; {cancel} closes this run and undoes nothing");
-    Err(CliError { exit: exit::HELD, ..CliError::usage_fix(message, hint) })
+    Err(AppError { exit: exit::HELD, ..AppError::usage_fix(message, hint) })
 }
 
 /// A message about a guard that the run lost.
@@ -47,7 +47,7 @@ pub fn lost(
     (context, printer): (&Context, &Printer),
     store: &SqliteJournal,
     state: &RunState,
-) -> Result<Option<(Target, Option<String>)>, CliError> {
+) -> Result<Option<(Target, Option<String>)>, AppError> {
     let held = state.guards();
     if state.created.world != WorldKind::Live || held.is_empty() {
         return Ok(None);

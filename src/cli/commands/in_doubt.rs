@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use crate::cli::printer::{Printer, RED, harmless};
+use crate::cli::printer::{Printer, RED};
 use crate::inventory::{Estate, Known};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Operation, Target};
 use crate::model::ids::RunId;
 use crate::model::readiness::Area;
 use crate::model::time::Timestamp;
+use crate::model::waiver::harmless;
 use crate::record::action::Action;
 use crate::record::event::WorldKind;
 use crate::run::RunState;

@@ -5,9 +5,9 @@ use super::drill::Ground;
 use super::ending::Ending;
 use super::runs;
 use super::start::Drilled;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::exit;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::exit;
 use crate::cli::printer::{GREEN, RED};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -114,13 +114,13 @@ pub fn is_estate_of(state: &RunState, scenario: &str, seed: u64) -> bool {
 ///
 /// # Errors
 /// If there is one.
-pub fn over_before(store: &SqliteJournal, plan: &PlanName, runs: &[RunState]) -> Result<(), CliError> {
+pub fn over_before(store: &SqliteJournal, plan: &PlanName, runs: &[RunState]) -> Result<(), AppError> {
     let Some(half) = broken_off(plan, runs) else { return Ok(()) };
     let run = &half.created.run;
     let driven = RunLock::is_held(&Context::lock_folder(store), run);
     let words =
         if driven { format!("is running now ({})", half.owner) } else { "is not finished".to_owned() };
-    Err(CliError {
+    Err(AppError {
         code: if driven { "held" } else { "refused" },
         message: format!("live drill {run} of {plan}, {}, {words}", half.runbook.way()),
         hint: Some(if driven { format!("run drctl runs watch {run}") } else { way_on(half) }),
@@ -132,10 +132,10 @@ pub fn over_before(store: &SqliteJournal, plan: &PlanName, runs: &[RunState]) ->
 ///
 /// # Errors
 /// If it is not a duration, or longer than a week.
-pub fn hold(text: Option<&str>) -> Result<Option<Dur>, CliError> {
-    let hold = text.map(Dur::parse).transpose().map_err(CliError::usage)?;
+pub fn hold(text: Option<&str>) -> Result<Option<Dur>, AppError> {
+    let hold = text.map(Dur::parse).transpose().map_err(AppError::usage)?;
     match hold.filter(|hold| *hold > LONGEST_HOLD) {
-        Some(long) => Err(CliError::usage_fix(
+        Some(long) => Err(AppError::usage_fix(
             format!("--hold {long} is longer than {LONGEST_HOLD}"),
             "use a switchover if users should stay there",
         )),
@@ -157,13 +157,13 @@ pub fn gave_up(state: &RunState) -> Option<&str> {
 ///
 /// # Errors
 /// If nothing can.
-pub fn moves_somebody(plan: &Plan) -> Result<(), CliError> {
+pub fn moves_somebody(plan: &Plan) -> Result<(), AppError> {
     let moves = |c: &Component| matches!(c.role(), Role::Store(_) | Role::Traffic(_) | Role::Clients(_));
     if !plan.hooks.is_empty() || plan.components.values().any(moves) {
         return Ok(());
     }
     let name = &plan.name;
-    Err(CliError {
+    Err(AppError {
         code: "refused",
         message: format!(
             "plan {name} has no database, no names and no clients, so a live drill would move neither users nor their writes and would prove nothing"
@@ -180,7 +180,7 @@ impl Ground<'_> {
     ///
     /// # Errors
     /// If the first move cannot start, or its journal cannot be written.
-    pub fn live(&self, half: Option<&RunState>) -> Result<Vec<Ending>, CliError> {
+    pub fn live(&self, half: Option<&RunState>) -> Result<Vec<Ending>, AppError> {
         if let Some(first) = half {
             let (name, run, to) = (&self.plan.name, &first.created.run, &first.runbook.to);
             self.printer.note(&format!("{name}: drill {run} left it in {to}; this run moves users back"));
@@ -254,7 +254,7 @@ impl Ground<'_> {
 
     /// drctl undoes a first half that stopped before the point of no return at once, because a drill must not leave users waiting. If a
     /// person steers the run, it waits for that person. If its source is gone, a failover can use it.
-    fn stopped(&self, mut there: Ending, first: &RunState) -> Result<Ending, CliError> {
+    fn stopped(&self, mut there: Ending, first: &RunState) -> Result<Ending, AppError> {
         let (name, interrupted) = (&self.plan.name, self.interrupts.count());
         let asks = there.code == exit::WAITING && !felt(first);
         let steered = interrupted == 0 && (asks || first.mode == Mode::Paused);
@@ -285,7 +285,7 @@ impl Ground<'_> {
     }
 
     /// The source site, if it no longer answers.
-    fn gone(&self, first: &RunState) -> Result<Option<SiteName>, CliError> {
+    fn gone(&self, first: &RunState) -> Result<Option<SiteName>, AppError> {
         let Some(from) = first.runbook.from.clone().filter(|_| first.created.world == WorldKind::Live) else {
             return Ok(None);
         };

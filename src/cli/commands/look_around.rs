@@ -3,10 +3,10 @@
 use futures_util::future::join;
 
 use super::fleet::Turn;
-use super::stage::Stage;
 use super::start::Starting;
-use crate::cli::error::CliError;
-use crate::cli::estate;
+use crate::app::error::AppError;
+use crate::app::estate;
+use crate::app::stage::Stage;
 use crate::executor::{Session, survey};
 use crate::inventory::Estate;
 use crate::model::ids::PlanName;
@@ -73,7 +73,7 @@ impl Starting<'_> {
         session: &Session<'_>,
         plan: &Plan,
         (recorder, scope): (&mut Recorder, &str),
-    ) -> Result<(Vec<EventKind>, Estate), CliError> {
+    ) -> Result<(Vec<EventKind>, Estate), AppError> {
         let guard = self.context.guard_of(plan);
         let nothing = Recorder::new(self.context.settings.probe_consecutive);
         let look = estate::look(session, (self.store, scope), plan, guard.as_ref(), &nothing);
@@ -92,7 +92,7 @@ impl Starting<'_> {
         session: &Session<'_>,
         plan: &Plan,
         (recorder, scope): (&mut Recorder, &str),
-    ) -> Result<Vec<EventKind>, CliError> {
+    ) -> Result<Vec<EventKind>, AppError> {
         let probes = self.probes(plan);
         let guard = self.context.guard_of(plan);
         let guard = guard.as_ref();

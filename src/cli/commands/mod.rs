@@ -42,7 +42,6 @@ pub mod schedules;
 pub mod schema;
 pub mod select;
 pub mod serve;
-pub mod stage;
 pub mod start;
 pub mod status;
 mod summed;

@@ -1,8 +1,9 @@
 //! The result of a run: a screen for people, a document for programs, and an exit code for scripts.
 
 use crate::adapters::sandbox::Truth;
+use crate::app::exit;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
-use crate::cli::{exit, progress};
+use crate::cli::progress;
 use crate::executor::Ended;
 use crate::kinds::Role;
 use crate::model::ids::PlanName;

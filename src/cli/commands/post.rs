@@ -1,10 +1,9 @@
 //! Sends a signal to a run: to the process that drives it, through the ledger, or directly into the journal.
 
-use super::runs::read;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::{evidence, exit, inbox, keys, ledger, run_states};
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{evidence, exit, inbox, keys, ledger};
 use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -39,16 +38,16 @@ pub fn post(
     run: &RunId,
     signal: Signal,
     good_for: Dur,
-) -> Result<Posted, CliError> {
+) -> Result<Posted, AppError> {
     store.may_act(run)?;
     store.vouched(run, &store.read(run)?)?;
     // Answers that wait for a process were given before this one.
-    let state = inbox::read(store, read(store, run)?)?;
+    let state = inbox::read(store, run_states::one(store, run)?)?;
     let signs = match vouches(&state, &signal) {
         true => context.take_key(&state.created.authority).map(|()| true)?,
         false => has_key((context, printer), &state),
     };
-    let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    let clock = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     // The time comes from neither the caller's clock nor before the times in the ledger.
     clock.not_before(ledger::dated(printer, store, clock.now())?);
     let now = clock.now().max(state.last_at);
@@ -62,7 +61,7 @@ pub fn post(
     let events = heard(&state, &signal, &who, at)?;
     if let Some(_lock) = own_for_a_word(&clock, store, &state, &events)? {
         // Somebody else may have answered while this one waited for the lock.
-        let state = read(store, run)?;
+        let state = run_states::one(store, run)?;
         let at = if state.created.world == WorldKind::Live { now.max(state.last_at) } else { state.last_at };
         let mut events = heard(&state, &signal, &who, at)?;
         // What was done by hand is checked, and the run continued, by the process that resumes it.
@@ -82,7 +81,7 @@ pub fn post(
 /// Signs the ledger with the statement in it, so that nobody can change or remove it without breaking a checkpoint. If that fails, the
 /// statement counts all the same.
 fn sealed((context, printer): (&Context, &Printer), store: &SqliteJournal, now: Timestamp, run: &RunId) {
-    let signed = store.date(now).map_err(CliError::from);
+    let signed = store.date(now).map_err(AppError::from);
     let signed = signed.and_then(|now| ledger::checkpoint(context, store, now, (Why::Statement, Some(run))));
     if let Err(e) = signed {
         printer.note(&format!("no checkpoint covers this statement yet: {}", e.message));
@@ -95,7 +94,7 @@ fn has_key((context, printer): (&Context, &Printer), state: &RunState) -> bool {
     if authority.is_empty() || context.settings.key.is_none() {
         return false;
     }
-    let unusable = |e: CliError| printer.note(&format!("this is recorded unsigned: {}", e.message));
+    let unusable = |e: AppError| printer.note(&format!("this is recorded unsigned: {}", e.message));
     context.take_key(authority).map_err(unusable).is_ok()
 }
 
@@ -108,14 +107,14 @@ fn heard(
     signal: &Signal,
     who: &Person,
     now: Timestamp,
-) -> Result<Vec<EventKind>, CliError> {
+) -> Result<Vec<EventKind>, AppError> {
     let events = take(state, signal.clone(), who.clone(), now);
     let refusal = events.iter().find_map(|e| match e {
         EventKind::SignalRefused { reason, .. } => Some(reason.clone()),
         _ => None,
     });
     let Some(reason) = refusal else { return Ok(events) };
-    Err(CliError {
+    Err(AppError {
         code: "refused",
         message: reason,
         hint: Some(match signal {
@@ -135,7 +134,7 @@ fn own_for_a_word(
     store: &SqliteJournal,
     state: &RunState,
     events: &[EventKind],
-) -> Result<Option<RunLock>, CliError> {
+) -> Result<Option<RunLock>, AppError> {
     let keeps_its_time = |e: &EventKind| {
         matches!(
             e,
@@ -178,7 +177,7 @@ pub fn hand_over(
     store: &SqliteJournal,
     state: &RunState,
     waivers: Vec<Waiver>,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     let run = &state.created.run;
     if waivers.is_empty() {
         return Err(StoreError::Owned(run.clone()).into());
@@ -193,7 +192,7 @@ pub fn hand_over(
         None => "it has been notified of the waiver, and has not read it yet; to see what it does",
         Some(refused) if refused.is_empty() => "it took the waiver and continues by itself; to see it",
         Some(refused) => {
-            return Err(CliError {
+            return Err(AppError {
                 code: "refused",
                 message: format!("the process that drives the run refused: {}", refused.join("; ")),
                 hint: Some(format!("drctl runs show {run}")),
@@ -218,8 +217,8 @@ fn refusals(
     run: &RunId,
     signals: &[Signal],
     before: usize,
-) -> Result<Option<Vec<String>>, CliError> {
-    let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+) -> Result<Option<Vec<String>>, AppError> {
+    let clock = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     for _ in 0..PATIENCE_FOR_A_RESULT {
         let records = store.read(run)?;
         let unread = store.waiting(&create::replay(run, &records)?)?;

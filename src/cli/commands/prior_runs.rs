@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::status;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::pending_fences;
 use crate::executor::create;
 use crate::inventory::Estate;
 use crate::journal::Journal as _;
@@ -57,7 +57,7 @@ impl PriorRuns {
     ///
     /// # Errors
     /// If another process drives it now.
-    pub fn lock(&self, store: &SqliteJournal) -> Result<Option<RunLock>, CliError> {
+    pub fn lock(&self, store: &SqliteJournal) -> Result<Option<RunLock>, AppError> {
         let old = self.continues.as_ref();
         Ok(old.map(|c| RunLock::take(&Context::lock_folder(store), &c.run)).transpose()?)
     }
@@ -112,13 +112,13 @@ pub fn held(
     store: &SqliteJournal,
     plan: &Plan,
     (intent, to): (Intent, &SiteName),
-) -> Result<PriorRuns, CliError> {
+) -> Result<PriorRuns, AppError> {
     let mut states = Vec::new();
     let (mut lengths, mut copies) = (BTreeMap::new(), Vec::new());
     for row in store.runs()? {
         // Skip a run that cannot be read: its claims are in the store, so creating the new run still fails if they conflict.
-        let Ok((state, events)) = store.read(&row.run).map_err(CliError::from).and_then(|r| {
-            let state = create::replay(&row.run, &r).map_err(CliError::from)?;
+        let Ok((state, events)) = store.read(&row.run).map_err(AppError::from).and_then(|r| {
+            let state = create::replay(&row.run, &r).map_err(AppError::from)?;
             Ok((state, r.len() as u64))
         }) else {
             continue;
@@ -155,8 +155,8 @@ pub fn held(
         copies,
         fenced,
         groups_before: fences.collect(),
-        kept_out: status::kept_out(&states),
-        debts: status::debts(&states),
+        kept_out: pending_fences::kept_out(&states),
+        debts: pending_fences::debts(&states),
         unled: unled(&states),
         written: states.iter().flat_map(written).collect(),
         ..PriorRuns::default()

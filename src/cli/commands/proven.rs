@@ -1,8 +1,8 @@
 //! Whether plans are verified: by their runs, the ledger, and the last observation of their estates.
 
 use super::serve;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::app::context::Context;
+use crate::app::error::AppError;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::PlanName;
 use crate::model::ledger::Entry;
@@ -20,13 +20,13 @@ pub fn verification(
     store: &SqliteJournal,
     plan: &Plan,
     runs: &[RunState],
-) -> Result<Verified, CliError> {
+) -> Result<Verified, AppError> {
     let tier = plan.tier.as_ref().and_then(|tier| context.settings.tiers.get(&tier.value));
     let known = if context.is_rehearsal() { None } else { known_since(store, &plan.name)? };
     let first = runs.iter().filter(|run| run.created.plan == plan.name).map(|run| run.created_at).min();
     let known = known.into_iter().chain(first.filter(|_| known.is_some())).min();
     let cadence = Cadence { every: tier.and_then(|tier| tier.drill_every), known };
-    Ok(verified::verified(plan, cadence, runs, crate::cli::now()?))
+    Ok(verified::verified(plan, cadence, runs, crate::app::clock::now()?))
 }
 
 /// The same, unless its estate has changed since, according to the last observation.
@@ -38,7 +38,7 @@ pub fn as_last_seen(
     store: &SqliteJournal,
     plan: &Plan,
     runs: &[RunState],
-) -> Result<Verified, CliError> {
+) -> Result<Verified, AppError> {
     let found = verification(context, store, plan, runs)?;
     let seen = serve::looked_at(store, &plan.name)?;
     let drifted = seen.as_ref().and_then(|seen| seen.drifted_since(found.at));
@@ -49,8 +49,8 @@ pub fn as_last_seen(
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn known_since(store: &SqliteJournal, plan: &PlanName) -> Result<Option<Timestamp>, CliError> {
-    let read = |kind: &[u8; 14]| -> Result<Vec<Entry>, CliError> {
+pub fn known_since(store: &SqliteJournal, plan: &PlanName) -> Result<Option<Timestamp>, AppError> {
+    let read = |kind: &[u8; 14]| -> Result<Vec<Entry>, AppError> {
         let entries = store.entries(kind)?;
         Ok(entries.iter().filter_map(|record| Entry::read(&record.bytes).ok()).collect())
     };

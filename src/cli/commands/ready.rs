@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use super::stage::Stage;
-use super::{in_doubt, status};
+use super::in_doubt;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::interrupt::Interrupts;
+use crate::app::stage::Stage;
+use crate::app::{estate, exit, paths, run_states};
 use crate::cli::args::{Global, PlansArg};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupts;
-use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{estate, exit, paths};
+use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::executor::{Patience, Silent, survey};
 use crate::inventory::{active, permissions};
 use crate::journal::sqlite::SqliteJournal;
@@ -19,6 +19,7 @@ use crate::model::place::CloudProvider;
 use crate::model::plain::count;
 use crate::model::readiness::{Check, Standing};
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::harmless;
 use crate::model::worst::worst_first;
 use crate::plan::Plan;
 use crate::probe::Recorder;
@@ -33,11 +34,11 @@ const DEADLINE: Dur = Dur::secs(30);
 const FEW: usize = 5;
 
 /// Reports whether a recovery would work today.
-pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let (plans, left_out) = context.usable_plans(&args.plans, printer)?;
     let store = context.store()?;
-    let runs = status::states(&store)?;
+    let runs = run_states::all(&store)?;
     estate::before_the_outage(&context, printer)?;
     let (mut documents, mut worst) = (Vec::new(), Standing::Ready);
     let many = plans.len() > FEW;
@@ -81,7 +82,7 @@ pub fn evaluate(
     store: &SqliteJournal,
     (plan, runs): (&Plan, &[RunState]),
     interrupts: &Interrupts,
-) -> Result<(Timestamp, Vec<Check>), CliError> {
+) -> Result<(Timestamp, Vec<Check>), AppError> {
     let stage = Stage::of(context, plan, None)?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);
@@ -100,7 +101,7 @@ pub fn evaluate(
         let estate = estate::look(&session, (store, scope), plan, guard, &recorder).await?;
         let active = active::active_site(plan, &estate, stage.world.now());
         asked.extend(samples(plan, active.site(), stage.world.now()));
-        Ok::<_, CliError>((estate, survey::look(&session, &asked, DEADLINE).await))
+        Ok::<_, AppError>((estate, survey::look(&session, &asked, DEADLINE).await))
     };
     let (mut seen, of_accounts) = stage.world.block_on(interrupts.end_early(&stage.world, looks))?;
     for (target, observation) in of_accounts {
@@ -112,7 +113,7 @@ pub fn evaluate(
     // A rehearsal shows the estate before an outage, and no earlier rehearsal changes that one.
     let own = |run: &&RunState| run.created.plan == plan.name && run.created.world == WorldKind::Live;
     let of_plan = runs.iter().filter(own).cloned().collect();
-    for left in in_doubt::left(&status::undriven(store, of_plan), now) {
+    for left in in_doubt::left(&run_states::undriven(store, of_plan), now) {
         let about =
             left.effect.action.place().map_or_else(|| left.run.to_string(), |place| place.name.clone());
         let (area, fix) = (left.area(), Some(left.fix()));

@@ -1,12 +1,12 @@
 //! `drctl restore`
 
-use super::stage::Stage;
-use super::start::{self, Drilled, Starting};
-use super::{select, whatif};
+use super::start::{Drilled, Starting};
+use super::{select, start, whatif};
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::interrupt::Interrupts;
+use crate::app::stage::Stage;
 use crate::cli::args::{Global, PointArgs, RestoreArgs, StartArgs};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::Printer;
 use crate::executor::{Session, create, survey};
 use crate::inventory::{Estate, Observation};
@@ -43,8 +43,8 @@ enum When {
 }
 
 /// Restores a component.
-pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?.of(Intent::Restore);
+pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?.of(Intent::Restore);
     let asked = Asked::of(&args.component, &args.point, None)?;
     let plan = context.plan(&args.plan, printer)?;
     whatif::has_database(&plan, &asked.component)?;
@@ -63,7 +63,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8,
         .to_string(),
     };
     let start = StartArgs::one(&args.plan, None, to, &args.how);
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     start::all(&Starting {
         context: &context,
         printer,
@@ -89,7 +89,7 @@ impl Asked {
     ///
     /// # Errors
     /// If the time is not valid, or is missing where it is needed.
-    pub fn of(component: &str, point: &PointArgs, drill: Option<Drill>) -> Result<Self, CliError> {
+    pub fn of(component: &str, point: &PointArgs, drill: Option<Drill>) -> Result<Self, AppError> {
         let when = when(point, drill.is_some())?;
         Ok(Self { component: ComponentName::new(component), when, timeline: point.timeline })
     }
@@ -99,14 +99,14 @@ impl Asked {
 ///
 /// # Errors
 /// If it is neither.
-pub fn instant(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
+pub fn instant(text: &str, now: Timestamp) -> Result<Timestamp, AppError> {
     match text.strip_suffix(" ago") {
-        Some(ago) => Dur::parse(ago).map(|ago| now - ago).map_err(CliError::usage),
-        None => Timestamp::parse(text).map_err(CliError::usage),
+        Some(ago) => Dur::parse(ago).map(|ago| now - ago).map_err(AppError::usage),
+        None => Timestamp::parse(text).map_err(AppError::usage),
     }
 }
 
-fn when(args: &PointArgs, drill: bool) -> Result<When, CliError> {
+fn when(args: &PointArgs, drill: bool) -> Result<When, AppError> {
     if let Some(snapshot) = &args.snapshot {
         return Ok(When::Of(snapshot.clone()));
     }
@@ -114,17 +114,17 @@ fn when(args: &PointArgs, drill: bool) -> Result<When, CliError> {
         let fix = "use, for example, --to-time 2026-09-21T12:00:00Z or --to-time \"15m ago\"";
         return match drill {
             true => Ok(When::Random),
-            false => Err(CliError::usage_fix("the point in time is missing", fix)),
+            false => Err(AppError::usage_fix("the point in time is missing", fix)),
         };
     };
     if let Some(ago) = text.strip_suffix(" ago") {
-        return Dur::parse(ago).map(When::Ago).map_err(CliError::usage);
+        return Dur::parse(ago).map(When::Ago).map_err(AppError::usage);
     }
-    let at = Timestamp::parse(text).map_err(CliError::usage)?;
+    let at = Timestamp::parse(text).map_err(AppError::usage)?;
     let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
     let digits = fraction.chars().take_while(char::is_ascii_digit).count();
     match digits > 3 {
-        true => Err(CliError::usage_fix(format!("`{text}` is finer than a millisecond"), format!("{at}"))),
+        true => Err(AppError::usage_fix(format!("`{text}` is finer than a millisecond"), format!("{at}"))),
         false => Ok(When::At(at)),
     }
 }
@@ -138,7 +138,7 @@ pub async fn look(
     (stage, session, store): (&Stage, &Session<'_>, &SqliteJournal),
     (plan, site, run): (&Plan, &SiteName, &RunId),
     seen: &mut Estate,
-) -> Result<Result<Wanted, Refusal>, CliError> {
+) -> Result<Result<Wanted, Refusal>, AppError> {
     let now = stage.world.now();
     let rates = rates(store, plan, &asked.component)?;
     let snapshot = match &asked.when {
@@ -211,7 +211,7 @@ async fn ask(session: &Session<'_>, target: &Target) -> Observation {
 }
 
 /// The speed of the component's last restore.
-fn rates(store: &SqliteJournal, plan: &Plan, component: &ComponentName) -> Result<Option<Rates>, CliError> {
+fn rates(store: &SqliteJournal, plan: &Plan, component: &ComponentName) -> Result<Option<Rates>, AppError> {
     let mut last = None;
     for row in store.runs()? {
         let Some(state) = store.read(&row.run).ok().and_then(|r| create::replay(&row.run, &r).ok()) else {

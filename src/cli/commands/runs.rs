@@ -1,18 +1,21 @@
 //! `drctl runs`
 
-use super::ending::{self, Ending};
-use super::outcome::{self, RunTiming};
+use super::ending::Ending;
+use super::outcome::RunTiming;
 use super::post::{Posted, hand_over, post};
-use super::stage::Stage;
-use super::{adopted, approve, duties, in_doubt, live_drill, runs_export, runs_list};
+use super::{adopted, approve, duties, ending, in_doubt, live_drill, outcome, runs_export, runs_list};
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::interrupt::Interrupts;
+use crate::app::stage::Stage;
+use crate::app::{
+    exit, inbox, keys, ledger, notifier, pending_fences, rescue, run_names, run_states, uploads, waived,
+};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
-use crate::cli::context::{Context, one_line};
-use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::progress::{self, Progress};
-use crate::cli::{exit, inbox, keys, ledger, notifier, render, rescue, run_names, uploads, waived};
+use crate::cli::progress::Progress;
+use crate::cli::{progress, render};
 use crate::executor::{Patience, View as _, create, drive};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
@@ -21,6 +24,7 @@ use crate::kinds::Operation;
 use crate::model::ids::RunId;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::one_line;
 use crate::probe::Recorder;
 use crate::record::action::Action;
 use crate::record::event::{Signal, WorldKind};
@@ -30,8 +34,8 @@ use crate::run::{RunState, approval};
 use crate::world::World;
 
 /// Lists, shows and controls runs.
-pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let id = |run: &String| run_names::exactly(&store, run);
     let looked_at = |run: &String| run_names::read(&store, run);
@@ -49,12 +53,12 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
         }
         RunsCommand::Skip { run, step, reason } => {
             let run = id(run)?;
-            let step = run_names::step(&read(&store, &run)?, step)?;
+            let step = run_names::step(&run_states::one(&store, &run)?, step)?;
             send(&context, printer, &store, &run, Signal::Skip { step, reason: one_line(reason) })
         }
         RunsCommand::Done { run, step } => {
             let run = id(run)?;
-            let step = run_names::step(&read(&store, &run)?, step)?;
+            let step = run_names::step(&run_states::one(&store, &run)?, step)?;
             send(&context, printer, &store, &run, Signal::Done { step })
         }
         RunsCommand::Approve(args) => approve::approve(global, printer, &args.yes()),
@@ -72,16 +76,12 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
     }
 }
 
-pub fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
-    Ok(create::replay(run, &store.read(run)?)?)
-}
-
-fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
+fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
     let records = store.read(run)?;
     store.check_head(run, &records)?;
     let driven = RunLock::is_held(&Context::lock_folder(store), run);
     let state = inbox::read(store, create::replay(run, &records)?)?;
-    let state = inbox::at_present(state, driven, crate::cli::now()?);
+    let state = inbox::at_present(state, driven, crate::app::clock::now()?);
     let report = summary::report(&state, state.last_at);
     if let Err(e) = store.may_act(run) {
         printer.note(&e.to_string());
@@ -132,16 +132,16 @@ fn state_of<'w>(state: &RunState, i: usize, word: &'w str) -> &'w str {
     }
 }
 
-fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
+fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
     let records = store.read(run)?;
     // Do not show events that cannot have happened.
     create::replay(run, &records)?;
     let events = create::decode(run, &records)?;
     let view = Progress::new(*printer, None);
-    let mut state = RunState::begin(&events[0]).map_err(|why| CliError::usage(why.to_string()))?;
+    let mut state = RunState::begin(&events[0]).map_err(|why| AppError::usage(why.to_string()))?;
     for (i, event) in events.iter().enumerate() {
         if i > 0 {
-            state.apply(event).map_err(|why| CliError::usage(why.to_string()))?;
+            state.apply(event).map_err(|why| AppError::usage(why.to_string()))?;
         }
         view.event(event, &state);
     }
@@ -157,21 +157,21 @@ fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, C
     Ok(exit::DONE)
 }
 
-fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
-    let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
+    let world = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     let (mut shown, mut idle, mut served) = (0, 0, false);
     let mut told: Option<RunState> = None;
     let folder = Context::lock_folder(store);
     loop {
         let events = create::decode(run, &store.read(run)?)?;
         let driven = RunLock::is_held(&folder, run);
-        let state = inbox::at_present(read(store, run)?, driven, crate::cli::now()?);
+        let state = inbox::at_present(run_states::one(store, run)?, driven, crate::app::clock::now()?);
         for event in &events[shown..] {
             let then = match told.take() {
                 None => RunState::begin(event),
                 Some(mut then) => then.apply(event).map(|()| then),
             };
-            let then = told.insert(then.map_err(|why| CliError::usage(why.to_string()))?);
+            let then = told.insert(then.map_err(|why| AppError::usage(why.to_string()))?);
             match printer.format {
                 Format::Human => {
                     if let Some(words) = progress::words(printer, event, then) {
@@ -212,7 +212,7 @@ pub fn send(
     store: &SqliteJournal,
     run: &RunId,
     signal: Signal,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     send_for(context, printer, store, run, signal, keys::GOOD_FOR)
 }
 
@@ -224,17 +224,17 @@ pub fn send_for(
     run: &RunId,
     signal: Signal,
     good_for: Dur,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     let posted = post((context, printer), store, run, signal, good_for)?;
     let driven = posted == Posted::Driven;
     let next = match posted {
         Posted::Driven => "the process that drives the run has been notified".to_owned(),
-        Posted::Written => match inbox::read(store, read(store, run)?)? {
+        Posted::Written => match inbox::read(store, run_states::one(store, run)?)? {
             state if state.finished() => "it is in the journal".to_owned(),
             state => format!("it is in the journal; {}", goes_on_with(&state)),
         },
         Posted::Waits => {
-            let state = inbox::read(store, read(store, run)?)?;
+            let state = inbox::read(store, run_states::one(store, run)?)?;
             format!("no process drives the run; {}", goes_on_with(&state))
         }
     };
@@ -271,9 +271,9 @@ fn cancel(
     store: &SqliteJournal,
     run: &RunId,
     (reason, yes): (&str, bool),
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     may_drive(context, store, run)?;
-    agreed_to_cancel(printer, || read(store, run), yes)?;
+    agreed_to_cancel(printer, || run_states::one(store, run), yes)?;
     let signal = cancellation(context, printer, store, run, reason)?;
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return send(context, printer, store, run, signal);
@@ -285,9 +285,9 @@ fn cancel(
 /// Asks for the confirmation of a cancel, and asks again if the run went on while the person was reading.
 fn agreed_to_cancel(
     printer: &Printer,
-    state: impl Fn() -> Result<RunState, CliError>,
+    state: impl Fn() -> Result<RunState, AppError>,
     yes: bool,
-) -> Result<(), CliError> {
+) -> Result<(), AppError> {
     let mut now = state()?;
     loop {
         let asked = now.called_off();
@@ -301,7 +301,7 @@ fn agreed_to_cancel(
 }
 
 /// Shows what a cancel undoes and what stays. Asks for confirmation if users or their writes were affected.
-fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) -> Result<(), CliError> {
+fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) -> Result<(), AppError> {
     if state.finished() || !off.grave {
         return Ok(());
     }
@@ -311,7 +311,7 @@ fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) ->
         return Ok(());
     }
     if !printer.is_interactive() {
-        return Err(CliError {
+        return Err(AppError {
             code: "refused",
             message: format!(
                 "run {run} affected users or their writes, and there is no terminal to confirm the cancel"
@@ -322,7 +322,7 @@ fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) ->
     }
     match printer.agrees("Cancel it?") {
         true => Ok(()),
-        false => Err(CliError::usage("not confirmed; nothing was done")),
+        false => Err(AppError::usage("not confirmed; nothing was done")),
     }
 }
 
@@ -332,8 +332,8 @@ fn cancellation(
     store: &SqliteJournal,
     run: &RunId,
     reason: &str,
-) -> Result<Signal, CliError> {
-    let lost = super::guards::lost((context, printer), store, &read(store, run)?)?;
+) -> Result<Signal, AppError> {
+    let lost = super::guards::lost((context, printer), store, &run_states::one(store, run)?)?;
     if let Some((target, holder)) = &lost {
         let words = super::guards::words(target, holder.as_deref());
         printer.note(&format!("{words}: drctl closes the run and undoes nothing"));
@@ -352,7 +352,7 @@ pub fn call_off(
     store: &SqliteJournal,
     run: &RunId,
     reason: &str,
-) -> Result<Ending, CliError> {
+) -> Result<Ending, AppError> {
     may_drive(context, store, run)?;
     // Holds the lock, so that nobody takes the run over between the signal and its execution.
     let lock = RunLock::take(&Context::lock_folder(store), run)?;
@@ -362,12 +362,12 @@ pub fn call_off(
 }
 
 /// A run brings its own operators, and a file or a store can contain any. Those in drctl.yaml decide whether they count.
-fn same_operators(context: &Context, state: &RunState) -> Result<(), CliError> {
+fn same_operators(context: &Context, state: &RunState) -> Result<(), AppError> {
     let (now, then) = (context.authority(), &state.created.authority);
     if state.finished() || now == *then || (now.is_empty() && state.created.world != WorldKind::Live) {
         return Ok(());
     }
-    Err(CliError {
+    Err(AppError {
         code: "operators",
         message: format!("run {} started with different operators or roles than drctl.yaml has", state.created.run),
         hint: Some(
@@ -379,9 +379,9 @@ fn same_operators(context: &Context, state: &RunState) -> Result<(), CliError> {
 }
 
 /// Checks that a run belongs to this store, and that its operators are those in drctl.yaml.
-fn may_drive(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(), CliError> {
+fn may_drive(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(), AppError> {
     store.may_act(run)?;
-    same_operators(context, &read(store, run)?)
+    same_operators(context, &run_states::one(store, run)?)
 }
 
 fn resume(
@@ -390,23 +390,23 @@ fn resume(
     store: &SqliteJournal,
     run: &RunId,
     waive: &WaiveArgs,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     store.may_act(run)?;
-    let state = read(store, run)?;
-    let typed = context.waivers(waive)?;
+    let state = run_states::one(store, run)?;
+    let typed = context.waivers(&waive.request())?;
     let waivers = waived::for_run(typed.clone(), &state)?;
     waived::say(printer, &state.created.plan, &typed, &waivers);
     let waivers = waived::in_time(printer, waivers, &state);
     if state.finished() {
-        let states = super::status::states(store)?;
-        if !super::status::debts(&states).iter().any(|debt| debt.run == *run) {
+        let states = run_states::all(store)?;
+        if !pending_fences::debts(&states).iter().any(|debt| debt.run == *run) {
             return over(context, printer, &state, &states);
         }
     }
     waived::enough(
         &waivers,
         &state,
-        if context.is_rehearsal() { state.last_at } else { crate::cli::now()? },
+        if context.is_rehearsal() { state.last_at } else { crate::app::clock::now()? },
     )?;
     // Only the owner may continue a run. What a person accepts reaches the owner through the inbox.
     if RunLock::is_held(&Context::lock_folder(store), run) {
@@ -433,9 +433,9 @@ fn resume(
 }
 
 /// Reports a finished run without a pending fence, and what is left of it. Returns the exit code.
-fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunState]) -> Result<u8, CliError> {
+fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunState]) -> Result<u8, AppError> {
     let run = &state.created.run;
-    let now = if context.is_rehearsal() { state.last_at } else { crate::cli::now()? };
+    let now = if context.is_rehearsal() { state.last_at } else { crate::app::clock::now()? };
     let left = in_doubt::left(std::slice::from_ref(state), now);
     let owed = live_drill::owed_by(state, states);
     let what =
@@ -455,8 +455,8 @@ fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunSta
 ///
 /// # Errors
 /// If another process drives it, or somebody else now holds its guard.
-pub fn pay(context: &Context, printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
-    super::guards::still_ours((context, printer), store, &read(store, run)?)?;
+pub fn pay(context: &Context, printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
+    super::guards::still_ours((context, printer), store, &run_states::one(store, run)?)?;
     resume_run(context, printer, store, run)
 }
 
@@ -466,10 +466,9 @@ fn carry_on_aloud(
     printer: &Printer,
     store: &SqliteJournal,
     run: &RunId,
-) -> Result<u8, CliError> {
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let told = (printer, &interrupts, Some(run));
-    notifier::beside(context, told, || resume_run(context, printer, store, run))
+) -> Result<u8, AppError> {
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
+    notifier::beside(context, (printer, &interrupts, Some(run)), || resume_run(context, printer, store, run))
 }
 
 /// Continues a run until it stops. Returns the exit code.
@@ -481,10 +480,10 @@ pub fn resume_run(
     printer: &Printer,
     store: &SqliteJournal,
     run: &RunId,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     let lock = RunLock::take(&Context::lock_folder(store), run)?;
     let mut ending = go_on(context, printer, store, run, &lock)?;
-    let states = super::status::states(store)?;
+    let states = run_states::all(store)?;
     let owed = ending.run.as_ref().and_then(|state| live_drill::owed_by(state, &states));
     if let Some(words) = owed {
         ending.worsen(exit::RECOVERED_BUT);
@@ -492,7 +491,7 @@ pub fn resume_run(
     }
     let code = ending::tell(printer, vec![ending]);
     drop(lock);
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     uploads::rest(context, printer, store, &interrupts);
     Ok(code)
 }
@@ -504,18 +503,18 @@ fn go_on(
     store: &SqliteJournal,
     run: &RunId,
     _owned: &RunLock,
-) -> Result<Ending, CliError> {
+) -> Result<Ending, AppError> {
     may_drive(context, store, run)?;
-    let state = read(store, run)?;
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    let state = run_states::one(store, run)?;
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
+    let clock = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     let began = clock.now();
     let stage = stage_of(store, &state, context)?;
     if let Some(sandbox) = &stage.sandbox {
         sandbox.keep(Box::new(store.notes(run)));
     }
     let view = Progress::new(*printer, stage.pace(context.pace()));
-    let view = view.knowing(super::status::history(store, &state.created.plan)?);
+    let view = view.knowing(run_states::history(store, &state.created.plan)?);
     let count = move || interrupts.count();
     let patience = if printer.is_interactive() { Patience::Wait } else { Patience::Stop };
     let session = stage.session(store, &view, &count, patience);
@@ -549,7 +548,7 @@ fn go_on(
 
 /// The world of a run: for a rehearsal, its estate in the state in which it was left. A finished rehearsal continues an hour
 /// later, so that what was lost can return.
-pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, CliError> {
+pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, AppError> {
     let later = if state.finished() { Dur::mins(60) } else { Dur::secs(5) };
     stage_later(store, state, context, later)
 }
@@ -560,19 +559,19 @@ pub fn stage_later(
     state: &RunState,
     context: &Context,
     later: Dur,
-) -> Result<Stage, CliError> {
+) -> Result<Stage, AppError> {
     let WorldKind::Sandbox { scenario, seed, began } = &state.created.world else {
         return Stage::of_run(context, state);
     };
     let scenario = Scenario::find(scenario)
-        .ok_or_else(|| CliError::usage(format!("scenario `{scenario}` no longer exists")))?;
+        .ok_or_else(|| AppError::usage(format!("scenario `{scenario}` no longer exists")))?;
     let checked =
         crate::plan::check("the plan in the journal", state.created.plan_text.as_bytes(), &context.settings);
     let Some(plan) = checked.plan else {
         render::findings(&Printer::new(Format::Human), &checked.findings, &|_| {
             Some(state.created.plan_text.clone())
         });
-        return Err(CliError::usage("this version cannot read the plan of the run"));
+        return Err(AppError::usage("this version cannot read the plan of the run"));
     };
     let notes = store.simulated(&state.created.run)?;
     let feed = Feed::kept(&notes);

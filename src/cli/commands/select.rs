@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::stage::Stage;
 use super::start::Starting;
 use crate::adapters::sandbox;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::estate;
-use crate::cli::interrupt::Interrupts;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::estate;
+use crate::app::interrupt::Interrupts;
+use crate::app::stage::Stage;
 use crate::executor::Patience;
 use crate::inventory::active;
 use crate::journal::sqlite::SqliteJournal;
@@ -23,12 +23,12 @@ impl Starting<'_> {
     ///
     /// # Errors
     /// If there is none, or the selection is ambiguous.
-    pub fn select(&self) -> Result<(Vec<Plan>, Vec<String>), CliError> {
+    pub fn select(&self) -> Result<(Vec<Plan>, Vec<String>), AppError> {
         let (mut plans, left_out) = self.context.usable_plans(&self.args.plans, self.printer)?;
         if let Some(tier) = &self.args.tier {
             plans.retain(|p| p.tier.as_ref().is_some_and(|t| t.value == *tier));
             if plans.is_empty() {
-                return Err(CliError::usage_fix(
+                return Err(AppError::usage_fix(
                     format!("no plan has tier `{tier}`"),
                     "run drctl status for the list of plans",
                 ));
@@ -41,7 +41,7 @@ impl Starting<'_> {
             let waits = |p: &Plan| p.after.iter().any(|a| plans.iter().any(|other| other.name == a.value));
             let next = plans.iter().position(|p| !waits(p)).ok_or_else(|| {
                 let names: Vec<_> = plans.iter().map(|p| p.name.as_str()).collect();
-                CliError::usage_fix(
+                AppError::usage_fix(
                     format!("plans depend on each other in a cycle: {}", names.join(", ")),
                     "remove one of their `after` entries",
                 )
@@ -52,13 +52,13 @@ impl Starting<'_> {
     }
 
     /// Refuses a site that no plan declares, before any plan is left out because of it.
-    fn declared(&self, plans: &[Plan]) -> Result<(), CliError> {
+    fn declared(&self, plans: &[Plan]) -> Result<(), AppError> {
         in_some_plan(plans, "--to", &self.args.to)?;
         in_some_plan(plans, "--from", self.args.from.as_deref().unwrap_or_default())
     }
 
     /// Without names: the plans that are active in the site to leave.
-    fn affected(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, CliError> {
+    fn affected(&self, plans: Vec<Plan>) -> Result<Vec<Plan>, AppError> {
         self.declared(&plans)?;
         let mut by_site: BTreeMap<String, Vec<Plan>> = BTreeMap::new();
         for plan in plans.into_iter().filter(|p| p.sites.contains_key(&self.to(p))) {
@@ -82,7 +82,7 @@ impl Starting<'_> {
         }
         let names = |plans: &[Plan]| plans.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
         match by_site.len() {
-            0 => Err(CliError::usage_fix(
+            0 => Err(AppError::usage_fix(
                 match self.args.to.as_str() {
                     "" => "every plan is active in its home site".to_owned(),
                     to => format!("no plan is active in a site other than {to}"),
@@ -93,7 +93,7 @@ impl Starting<'_> {
             _ => {
                 let list: Vec<_> =
                     by_site.iter().map(|(site, plans)| format!("{site}: {}", names(plans))).collect();
-                Err(CliError::usage_fix(
+                Err(AppError::usage_fix(
                     format!("plans are active in different sites: {}", list.join("; ")),
                     "name the source site with --from, or name the plans",
                 ))
@@ -103,7 +103,7 @@ impl Starting<'_> {
 }
 
 /// Refuses a site that no plan declares.
-fn in_some_plan(plans: &[Plan], option: &str, site: &str) -> Result<(), CliError> {
+fn in_some_plan(plans: &[Plan], option: &str, site: &str) -> Result<(), AppError> {
     let known: BTreeSet<&str> =
         plans.iter().flat_map(|plan| plan.sites.keys().map(SiteName::as_str)).collect();
     if site.is_empty() || known.contains(site) {
@@ -112,7 +112,7 @@ fn in_some_plan(plans: &[Plan], option: &str, site: &str) -> Result<(), CliError
     let hint =
         suggest(site, known.iter().copied()).map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
     let known: Vec<&str> = known.into_iter().collect();
-    Err(CliError::usage_fix(
+    Err(AppError::usage_fix(
         format!("no plan has a site `{site}` ({option}){hint}"),
         format!("choose one of: {}", known.join(", ")),
     ))
@@ -128,7 +128,7 @@ pub fn remembered_site(
     plan: &Plan,
     to: Option<&SiteName>,
     interrupts: &Interrupts,
-) -> Result<Option<SiteName>, CliError> {
+) -> Result<Option<SiteName>, AppError> {
     let place = to.and_then(|to| plan.sites.get(to)).map(|s| &s.place);
     let stage = Stage::of_plan(context, plan, place)?;
     let (view, none) = (crate::executor::Silent, || 0);
@@ -149,12 +149,12 @@ pub fn active_site(
     store: &SqliteJournal,
     plan: &Plan,
     (flag, interrupts): (&str, &Interrupts),
-) -> Result<SiteName, CliError> {
+) -> Result<SiteName, AppError> {
     if let Some(scenario) = context.scenario()? {
         return Ok(sandbox::active(plan, scenario.begins));
     }
     remembered_site(context, store, plan, None, interrupts)?.ok_or_else(|| {
         let text = format!("it is unknown which single site takes the writes of {}", plan.name);
-        CliError::usage_fix(text, flag.to_owned())
+        AppError::usage_fix(text, flag.to_owned())
     })
 }

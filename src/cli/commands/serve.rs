@@ -9,14 +9,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
+use crate::app::context::{Context, SANDBOX_BEGAN};
+use crate::app::error::AppError;
+use crate::app::interrupt::Interrupts;
+use crate::app::notifier::{Notifier, Scope};
+use crate::app::telemetry::Exporter;
+use crate::app::{anchors, exit, ledger, run_states, uploads};
 use crate::cli::args::{Global, ServeArgs};
-use crate::cli::context::{Context, SANDBOX_BEGAN};
-use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupts;
-use crate::cli::notifier::{Notifier, Scope};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
-use crate::cli::telemetry::Exporter;
-use crate::cli::{anchors, exit, ledger, uploads};
 use crate::files::{self, Use};
 use crate::journal::StoreError;
 use crate::journal::lock::RunLock;
@@ -85,11 +85,11 @@ struct Server<'a> {
 }
 
 /// Runs drills when they are due.
-pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let _lock = RunLock::take(&Context::lock_folder(&store), &RunId::new("serve")).map_err(|e| match e {
-        StoreError::Owned(_) => CliError {
+        StoreError::Owned(_) => AppError {
             code: "held",
             message: "another process serves this store".to_owned(),
             hint: Some("one is enough; drctl drill schedules shows its drills and their times".to_owned()),
@@ -97,9 +97,9 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
         },
         e => e.into(),
     })?;
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     let instant =
-        |text: &Option<String>| text.as_deref().map(Timestamp::parse).transpose().map_err(CliError::usage);
+        |text: &Option<String>| text.as_deref().map(Timestamp::parse).transpose().map_err(AppError::usage);
     let (from, until) = (instant(&args.from)?, instant(&args.until)?);
     let (clock, until) = match context.is_rehearsal() {
         true => {
@@ -108,9 +108,9 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
             (Clock::Rehearsed(now), Some(until.unwrap_or(now + YEAR)))
         }
         false if from.is_some() => {
-            return Err(CliError::usage_fix("--from works only with --sandbox", "--sandbox"));
+            return Err(AppError::usage_fix("--from works only with --sandbox", "--sandbox"));
         }
-        false => (Clock::Live(World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?), until),
+        false => (Clock::Live(World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?), until),
     };
     if !context.is_rehearsal() {
         context.unlock()?;
@@ -138,7 +138,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
     if let Some(address) = args.listen {
         server.figures()?;
         let board = Board::listen(address, server.shown.clone());
-        server.board = Some(board.map_err(|why| CliError::usage(format!("drctl cannot listen at {why}")))?);
+        server.board = Some(board.map_err(|why| AppError::usage(format!("drctl cannot listen at {why}")))?);
     }
     server.herald = Notifier::begin(&server.context, printer, Scope::Everything);
     server.exporter = Exporter::begin(&server.context, printer, None);
@@ -157,7 +157,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, C
 }
 
 /// Schedules and drills, as recorded in the ledger of a store.
-pub fn known(store: &SqliteJournal) -> Result<Known, CliError> {
+pub fn known(store: &SqliteJournal) -> Result<Known, AppError> {
     let mut entries = store.entries(b"{\"ledger\":\"sch")?;
     entries.extend(store.entries(b"{\"ledger\":\"dri")?);
     entries.sort_by_key(|record| record.seq);
@@ -168,7 +168,7 @@ pub fn known(store: &SqliteJournal) -> Result<Known, CliError> {
 ///
 /// # Errors
 /// If the ledger cannot be read.
-pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<readiness::Found>, CliError> {
+pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<readiness::Found>, AppError> {
     Ok(readiness::last(store, &BTreeSet::from([plan.clone()]))?.remove(plan))
 }
 
@@ -179,7 +179,7 @@ pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<readin
 pub fn looked_at_all(
     store: &SqliteJournal,
     plans: &BTreeSet<PlanName>,
-) -> Result<BTreeMap<PlanName, (Timestamp, Vec<Check>)>, CliError> {
+) -> Result<BTreeMap<PlanName, (Timestamp, Vec<Check>)>, AppError> {
     let all = readiness::last(store, plans)?.into_iter();
     Ok(all.map(|(plan, found)| (plan, (found.at(), found.checks().to_vec()))).collect())
 }
@@ -204,7 +204,7 @@ impl Server<'_> {
         }
     }
 
-    fn serve(&mut self, global: &Global) -> Result<u8, CliError> {
+    fn serve(&mut self, global: &Global) -> Result<u8, AppError> {
         let schedules = &self.context.settings.schedules;
         self.say(
             "serving",
@@ -288,7 +288,7 @@ impl Server<'_> {
     }
 
     /// Ends the server if somebody put an older store back meanwhile.
-    fn still_ours(&self) -> Result<(), CliError> {
+    fn still_ours(&self) -> Result<(), AppError> {
         anchors::hold(&self.store)?;
         match self.store.may_write() {
             Err(e @ StoreError::PutBack(_)) => Err(e.into()),
@@ -306,7 +306,7 @@ impl Server<'_> {
             return;
         }
         let begun = watch::Watch::begin(&self.context, self.printer);
-        let failed = |e| CliError::usage(format!("no thread: {e}"));
+        let failed = |e| AppError::usage(format!("no thread: {e}"));
         let (watching, done) = match begun {
             Ok(watching) => (Some(watching), Ok(())),
             Err(e) => (None, Err(failed(e))),
@@ -330,7 +330,7 @@ impl Server<'_> {
     fn contained(
         &mut self,
         due: &schedules::Due,
-        work: impl FnOnce(&mut Self, &schedules::Due) -> Result<(), CliError>,
+        work: impl FnOnce(&mut Self, &schedules::Due) -> Result<(), AppError>,
     ) {
         if let Err(e) = work(self, due) {
             self.waits(due, &e.message);
@@ -338,7 +338,7 @@ impl Server<'_> {
     }
 
     /// A rehearsal ends with a summary, and its exit code tells the result.
-    fn end(&self) -> Result<u8, CliError> {
+    fn end(&self) -> Result<u8, AppError> {
         let open = known(&self.store)?.open().len();
         let Tally { passed, failed, missed, .. } = self.held;
         if self.context.is_rehearsal() {
@@ -395,11 +395,11 @@ impl Server<'_> {
             self.pending = Some(read);
             return;
         }
-        let followed = Context::load(global, self.printer).and_then(|context| {
+        let followed = Context::load(&global.options(), self.printer).and_then(|context| {
             let (here, there) = (self.store.path(), context.store_file());
             if here != there {
                 let why = format!("it names another store, {}; restart drctl serve", there.display());
-                return Err(CliError::usage(why));
+                return Err(AppError::usage(why));
             }
             context.unlock()?;
             Ok(context)
@@ -428,7 +428,7 @@ impl Server<'_> {
     }
 
     /// Reports an error once, and again if it changes or returns.
-    fn cannot(&mut self, about: &str, what: &str, done: Result<(), CliError>) {
+    fn cannot(&mut self, about: &str, what: &str, done: Result<(), AppError>) {
         let Err(e) = done else {
             self.noted.remove(about);
             return;
@@ -444,7 +444,7 @@ impl Server<'_> {
         say(self.printer, self.now(), what, more, words);
     }
 
-    fn enter(&mut self, entry: &Entry) -> Result<(), CliError> {
+    fn enter(&mut self, entry: &Entry) -> Result<(), AppError> {
         self.store.enter(entry)?;
         if let Entry::Drill { fate, .. } = entry {
             match fate {
@@ -504,7 +504,7 @@ impl Server<'_> {
     }
 
     fn plan_moved_lately(&mut self, due: &schedules::Due, plan: PlanName) -> bool {
-        let runs = match super::status::states(&self.store) {
+        let runs = match run_states::all(&self.store) {
             Ok(runs) => runs,
             Err(e) => {
                 self.waits(due, &e.message);
@@ -541,12 +541,12 @@ impl Server<'_> {
         }
     }
 
-    fn ended(&mut self, name: &str, due: Timestamp, passed: bool, why: &str) -> Result<(), CliError> {
+    fn ended(&mut self, name: &str, due: Timestamp, passed: bool, why: &str) -> Result<(), AppError> {
         let fate = Fate::Ended { passed, why: why.to_owned() };
         self.enter(&Entry::Drill { at: self.now(), schedule: name.to_owned(), due, fate })
     }
 
-    fn missed(&mut self, (name, due): &schedules::Due, why: String) -> Result<(), CliError> {
+    fn missed(&mut self, (name, due): &schedules::Due, why: String) -> Result<(), AppError> {
         let fate = Fate::Missed { why };
         self.enter(&Entry::Drill { at: self.now(), schedule: name.clone(), due: *due, fate })
     }

@@ -1,19 +1,20 @@
 //! `drctl failover`, `switchover` and `failback`
 
-use super::ending::{self, Ending, Held};
+use super::ending::{Ending, Held};
 use super::foreseen::{Begins, Foreseen};
-use super::outcome::{self, RunTiming};
-use super::prior_runs::{self, PriorRuns};
-use super::stage::Stage;
-use super::{adopted, fleet, restore, status, summed, whatif};
+use super::outcome::RunTiming;
+use super::prior_runs::PriorRuns;
+use super::{adopted, ending, fleet, outcome, prior_runs, restore, summed, whatif};
 use crate::adapters::sandbox::Feed;
+use crate::app::context::{Context, SANDBOX_BEGAN};
+use crate::app::error::AppError;
+use crate::app::interrupt::Interrupts;
+use crate::app::stage::Stage;
+use crate::app::{evidence, exit, keys, ledger, notifier, paths, rescue, run_states, uploads, waived};
 use crate::cli::args::{Global, StartArgs};
-use crate::cli::context::{Context, SANDBOX_BEGAN, one_line};
-use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
-use crate::cli::{evidence, exit, keys, ledger, notifier, paths, render, rescue, uploads, waived};
+use crate::cli::render;
 use crate::executor::{Ended, Patience, Session, View, create, drive};
 use crate::files::{self, Use};
 use crate::inventory::Estate;
@@ -26,6 +27,7 @@ use crate::model::ids::{Digest, PlanName, RunId, SiteName};
 use crate::model::intent::{Drill, Intent};
 use crate::model::terms::Terms;
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::one_line;
 use crate::plan::Plan;
 use crate::planner::assessment::{self, Question};
 use crate::planner::{self, Continued, Request};
@@ -84,12 +86,12 @@ pub struct Drilled<'a> {
 }
 
 /// Starts runs.
-pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?.of(intent);
+pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?.of(intent);
     let store = context.store()?;
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     // A rehearsal starts at a fixed virtual time.
-    let now = if context.is_rehearsal() { SANDBOX_BEGAN } else { crate::cli::now()? };
+    let now = if context.is_rehearsal() { SANDBOX_BEGAN } else { crate::app::clock::now()? };
     let began = args.outage_began.as_deref();
     let outage_began = began.map(|text| restore::instant(text, now)).transpose()?;
     let starting = Starting {
@@ -112,7 +114,7 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
 ///
 /// # Errors
 /// If one cannot begin, or its journal cannot be written.
-pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
+pub fn all(starting: &Starting<'_>) -> Result<u8, AppError> {
     let (context, args) = (starting.context, starting.args);
     let (plans, left_out) = starting.select()?;
     if plans.len() > 1 {
@@ -156,7 +158,7 @@ impl Starting<'_> {
         }
     }
 
-    fn in_turn(&self, plans: &[Plan]) -> Result<Vec<Ending>, CliError> {
+    fn in_turn(&self, plans: &[Plan]) -> Result<Vec<Ending>, AppError> {
         if let Some(told) = summed::dry_run(self, plans) {
             return Ok(told);
         }
@@ -175,7 +177,7 @@ impl Starting<'_> {
     }
 
     /// The world that the run acts on.
-    fn stage(&self, plan: &Plan) -> Result<Stage, CliError> {
+    fn stage(&self, plan: &Plan) -> Result<Stage, AppError> {
         let scenario = self.context.scenario()?;
         match (scenario, self.drill.returns, self.drill.feed) {
             (Some(_), Some(first), _) => {
@@ -200,11 +202,11 @@ impl Starting<'_> {
     ///
     /// # Errors
     /// If it cannot begin, or its journal cannot be written.
-    pub fn plan(&self, plan: &Plan) -> Result<Ending, CliError> {
-        let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    pub fn plan(&self, plan: &Plan) -> Result<Ending, AppError> {
+        let clock = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
         let began = clock.now();
         let stage = self.stage(plan)?;
-        let history = status::history(self.store, &plan.name)?;
+        let history = run_states::history(self.store, &plan.name)?;
         let progress = match self.waves.filter(|waves| waves.side_by_side) {
             Some(_) => Progress::beside(*self.printer, plan.name.as_str()),
             None => Progress::new(*self.printer, stage.pace(self.context.pace())),
@@ -277,7 +279,7 @@ impl Starting<'_> {
         stage: &Stage,
         session: &Session<'_>,
         (plan, history): (&Plan, &History),
-    ) -> Result<Before, CliError> {
+    ) -> Result<Before, AppError> {
         let mut recorder = Recorder::new(self.context.settings.probe_consecutive);
         self.names_exist(plan)?;
         let mut turns = match self.wait_for_its_turn(stage, session, plan, &mut recorder).await {
@@ -349,7 +351,7 @@ impl Starting<'_> {
         session: &Session<'_>,
         created: RunCreated,
         (held, turns, recorder): (&PriorRuns, Vec<EventKind>, Recorder),
-    ) -> Result<Before, CliError> {
+    ) -> Result<Before, AppError> {
         let old = held.continues.as_ref().filter(|_| created.continues.is_some());
         if let Some(sandbox) = &stage.sandbox {
             let keep = self.store.notes(&created.run);
@@ -370,15 +372,15 @@ impl Starting<'_> {
     }
 
     /// Checks that the requested outage time is possible, and that the credentials for the target site work.
-    fn possible(&self, plan: &Plan, seen: &Estate, now: Timestamp) -> Result<(), CliError> {
+    fn possible(&self, plan: &Plan, seen: &Estate, now: Timestamp) -> Result<(), AppError> {
         if let Some(future) = self.outage_began.filter(|began| *began > now) {
-            return Err(CliError::usage(format!(
+            return Err(AppError::usage(format!(
                 "--outage-began {future} is in the future; it is {now} now"
             )));
         }
         let to = self.to(plan);
         let closed = whatif::closed(plan, &to, seen);
-        closed.map_or(Ok(()), |(place, why)| Err(CliError::credentials(place, why)))
+        closed.map_or(Ok(()), |(place, why)| Err(AppError::credentials(place, why)))
     }
 
     /// The restore, with the backups that it needs.
@@ -388,7 +390,7 @@ impl Starting<'_> {
         session: &Session<'_>,
         (plan, run): (&Plan, &RunId),
         seen: &mut Estate,
-    ) -> Result<Result<Option<planner::Wanted>, planner::Refusal>, CliError> {
+    ) -> Result<Result<Option<planner::Wanted>, planner::Refusal>, AppError> {
         let Some(asked) = self.restore else { return Ok(Ok(None)) };
         self.printer.note(&format!("{}: looking for backups for that point in time", plan.name));
         let to = self.to(plan);
@@ -401,7 +403,7 @@ impl Starting<'_> {
         (seen, held): (&Estate, &PriorRuns),
         now: Timestamp,
         (run, restore): (&RunId, Option<planner::Wanted>),
-    ) -> Result<Result<Runbook, Vec<planner::Refusal>>, CliError> {
+    ) -> Result<Result<Runbook, Vec<planner::Refusal>>, AppError> {
         let request = Request {
             intent: self.intent,
             from: self.args.from.as_ref().map(|f| SiteName::new(&**f)),
@@ -425,7 +427,7 @@ impl Starting<'_> {
     }
 
     /// The name under which guards are held, which tells other operators whom to call. The same for every user in rehearsals.
-    fn holder(&self, run: &RunId) -> Result<String, CliError> {
+    fn holder(&self, run: &RunId) -> Result<String, AppError> {
         Ok(match self.context.scenario()? {
             Some(_) => run.to_string(),
             None => format!("run {run} of {}", self.context.person()),
@@ -443,13 +445,13 @@ impl Starting<'_> {
     }
 
     /// A free run ID and its lock. Two processes that start at the same time get different ones.
-    fn claim(&self, stage: &Stage, plan: &Plan) -> Result<(RunId, Option<RunLock>), CliError> {
+    fn claim(&self, stage: &Stage, plan: &Plan) -> Result<(RunId, Option<RunLock>), AppError> {
         let folder = Context::lock_folder(self.store);
         if let Some((run, _)) = self.drill.due {
             let lock = RunLock::take(&folder, run)?;
             return match self.store.own(run)? {
                 None => Ok((run.clone(), Some(lock))),
-                Some(_) => Err(CliError::usage(format!("run {run} was already started"))),
+                Some(_) => Err(AppError::usage(format!("run {run} was already started"))),
             };
         }
         let mut number = self.store.runs()?.len();
@@ -541,7 +543,7 @@ impl Starting<'_> {
     }
 
     /// The same with the requester's signature, where runs are signed.
-    fn signed(&self, stage: &Stage, created: RunCreated, to: &str) -> Result<RunCreated, CliError> {
+    fn signed(&self, stage: &Stage, created: RunCreated, to: &str) -> Result<RunCreated, AppError> {
         let Some(signer) = self.context.unlock()? else { return Ok(created) };
         // A tabletop review needs no signature.
         if self.drill.class != Some(Drill::Tabletop) {
@@ -576,7 +578,7 @@ enum Before {
 pub fn owner(stage: &Stage) -> String {
     match stage.sandbox {
         Some(_) => "sandbox".to_owned(),
-        None => format!("{} pid {}", crate::cli::environment::os_identity(), std::process::id()),
+        None => format!("{} pid {}", crate::app::environment::os_identity(), std::process::id()),
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::ending::Ending;
 use super::foreseen::{Begins, Foreseen};
 use super::start::Starting;
-use crate::cli::exit;
+use crate::app::exit;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::model::plain::count;
 use crate::model::worst::{Weighed, Weight, worst_first};

@@ -1,8 +1,8 @@
 //! What a failover would do, for commands that only report.
 
 use super::prior_runs::PriorRuns;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::app::context::Context;
+use crate::app::error::AppError;
 use crate::inventory::{Estate, targets};
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::intent::Intent;
@@ -88,14 +88,14 @@ fn derive(
 ///
 /// # Errors
 /// If it is not a site of the plan, or several are possible.
-pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteName, CliError> {
+pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteName, AppError> {
     let choose = |sites: &mut dyn Iterator<Item = &SiteName>| {
         format!("choose one of: {}", sites.map(SiteName::as_str).collect::<Vec<_>>().join(", "))
     };
     if let Some(named) = named.map(SiteName::new) {
         return match plan.sites.contains_key(&named) && named != *from {
             true => Ok(named),
-            false => Err(CliError::usage_fix(
+            false => Err(AppError::usage_fix(
                 format!("plan {} cannot recover to `{named}`", plan.name),
                 choose(&mut plan.sites.keys().filter(|name| *name != from)),
             )),
@@ -107,9 +107,9 @@ pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteN
     match (all.next(), all.next()) {
         (Some(only), None) => Ok(only.clone()),
         (None, _) => {
-            Err(CliError::usage(format!("plan {} has no recovery site other than `{from}`", plan.name)))
+            Err(AppError::usage(format!("plan {} has no recovery site other than `{from}`", plan.name)))
         }
-        _ => Err(CliError::usage_fix(
+        _ => Err(AppError::usage_fix(
             format!("plan {} can recover to several sites", plan.name),
             format!("add --to SITE; {}", choose(&mut left())),
         )),
@@ -120,7 +120,7 @@ pub fn target(plan: &Plan, from: &SiteName, named: Option<&str>) -> Result<SiteN
 ///
 /// # Errors
 /// With the nearest site, and all of them.
-pub fn has_site(plan: &Plan, site: &SiteName) -> Result<(), CliError> {
+pub fn has_site(plan: &Plan, site: &SiteName) -> Result<(), AppError> {
     let known = || plan.sites.keys().map(SiteName::as_str);
     match plan.sites.contains_key(site) {
         true => Ok(()),
@@ -136,7 +136,7 @@ pub fn has_site(plan: &Plan, site: &SiteName) -> Result<(), CliError> {
 ///
 /// # Errors
 /// With the nearest one, and all of them.
-pub fn has_database(plan: &Plan, component: &ComponentName) -> Result<(), CliError> {
+pub fn has_database(plan: &Plan, component: &ComponentName) -> Result<(), AppError> {
     let stores = plan.components.values().filter(|c| c.is_store());
     let known: Vec<&str> = stores.map(|c| c.name.as_str()).collect();
     match plan.components.get(component) {
@@ -152,13 +152,13 @@ pub fn has_database(plan: &Plan, component: &ComponentName) -> Result<(), CliErr
     }
 }
 
-fn unknown(text: &str, typed: &str, known: Vec<&str>) -> CliError {
+fn unknown(text: &str, typed: &str, known: Vec<&str>) -> AppError {
     let near = suggest(typed, known.iter().copied());
     let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
     let text = format!("{text}{near}");
     match known.is_empty() {
-        true => CliError::usage(text),
-        false => CliError::usage_fix(text, format!("choose one of: {}", known.join(", "))),
+        true => AppError::usage(text),
+        false => AppError::usage_fix(text, format!("choose one of: {}", known.join(", "))),
     }
 }
 
@@ -166,11 +166,11 @@ fn unknown(text: &str, typed: &str, known: Vec<&str>) -> CliError {
 ///
 /// # Errors
 /// If a named plan has no such site, or no plan has it.
-pub fn with_site(plans: Vec<Plan>, named: &[String], site: &SiteName) -> Result<Vec<Plan>, CliError> {
+pub fn with_site(plans: Vec<Plan>, named: &[String], site: &SiteName) -> Result<Vec<Plan>, AppError> {
     if named.is_empty() {
         let plans: Vec<_> = plans.into_iter().filter(|p| p.sites.contains_key(site)).collect();
         return match plans.is_empty() {
-            true => Err(CliError::usage_fix(
+            true => Err(AppError::usage_fix(
                 format!("no plan has a site `{site}`"),
                 "run drctl status for the list of plans",
             )),

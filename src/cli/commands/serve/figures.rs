@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Clock, FIGURES, NEWS, Server, readiness};
-use crate::cli::commands::{proven, status};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::{run_states, uploads};
+use crate::cli::commands::proven;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::uploads;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::PlanName;
 use crate::model::notice::Notice;
@@ -33,8 +33,8 @@ struct Figures {
 }
 
 impl Figures {
-    fn read(context: &Context, store: &SqliteJournal, now: Timestamp) -> Result<Self, CliError> {
-        let (known, states) = (super::known(store)?, status::states(store)?);
+    fn read(context: &Context, store: &SqliteJournal, now: Timestamp) -> Result<Self, AppError> {
+        let (known, states) = (super::known(store)?, run_states::all(store)?);
         let row = |schedule: &crate::model::schedule::Schedule| Row {
             schedule: schedule.name.clone(),
             plan: schedule.is.plan.clone(),
@@ -54,7 +54,7 @@ impl Figures {
             let drifted = drifted.map(str::to_owned);
             Ok((plan.name.clone(), found.unless(drifted.as_deref())))
         });
-        let judged: Vec<(PlanName, Verified)> = judged.collect::<Result<_, CliError>>()?;
+        let judged: Vec<(PlanName, Verified)> = judged.collect::<Result<_, AppError>>()?;
         Ok(Self {
             rows: context.settings.schedules.iter().map(row).collect(),
             news: news(&judged, &known, &ahead, now),
@@ -104,7 +104,7 @@ impl Drop for Ends<'_> {
 
 impl Server<'_> {
     /// Computes all metrics again.
-    pub(super) fn figures(&mut self) -> Result<(), CliError> {
+    pub(super) fn figures(&mut self) -> Result<(), AppError> {
         let mut figures = Figures::read(&self.context, &self.store, self.now())?;
         if let Some(herald) = &self.herald {
             herald.also(std::mem::take(&mut figures.news));
@@ -138,7 +138,7 @@ impl Server<'_> {
                     next = world.now() + often;
                     let store = SqliteJournal::open_existing(&path, of);
                     let read = store
-                        .map_err(CliError::from)
+                        .map_err(AppError::from)
                         .and_then(|store| Figures::read(&context, &store, world.shown()));
                     let Ok(mut figures) = read else { continue };
                     if let Some(more) = &more {

@@ -3,15 +3,15 @@
 use serde_json::json;
 
 use super::{Clock, Server};
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::{exit, keys, run_states, uploads};
 use crate::cli::args::{DrillArgs, DrillMode, HowArgs, PointArgs, WaiveArgs};
-use crate::cli::commands::drill::{self, Due};
+use crate::cli::commands::drill::Due;
 use crate::cli::commands::ending::Ending;
 use crate::cli::commands::live_drill::{gave_up, stays_away};
 use crate::cli::commands::post::post;
-use crate::cli::commands::{outcome, runs, status};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::{exit, keys, uploads};
+use crate::cli::commands::{drill, outcome, runs};
 use crate::executor::create;
 use crate::executor::drive::INTERRUPTED;
 use crate::journal::lock::RunLock;
@@ -56,7 +56,7 @@ enum DrillAttempt {
 
 impl Server<'_> {
     /// Records the drill and the names of its runs in the ledger first, so that a later process finds them after a crash.
-    pub(super) fn begin(&mut self, due: &schedules::Due) -> Result<(), CliError> {
+    pub(super) fn begin(&mut self, due: &schedules::Due) -> Result<(), AppError> {
         let Some(schedule) = self.schedule(&due.0).cloned() else { return Ok(()) };
         let runs = self.runs_of(&schedule, due.1)?;
         let fate = match runs.is_empty() {
@@ -68,7 +68,7 @@ impl Server<'_> {
         if begun { self.carry(due) } else { Ok(()) }
     }
 
-    fn runs_of(&self, schedule: &Schedule, due: Timestamp) -> Result<Vec<RunId>, CliError> {
+    fn runs_of(&self, schedule: &Schedule, due: Timestamp) -> Result<Vec<RunId>, AppError> {
         let (is, prefix) = (&schedule.is, self.store.world().prefix());
         let plan = self.context.plan(is.plan.as_str(), self.printer)?;
         let stores = plan.components.values().filter(|c| Component::is_store(c)).map(|c| c.name.clone());
@@ -84,7 +84,7 @@ impl Server<'_> {
     }
 
     /// Continues a drill: resumes unfinished runs and starts missing ones.
-    pub(super) fn carry(&mut self, due: &schedules::Due) -> Result<(), CliError> {
+    pub(super) fn carry(&mut self, due: &schedules::Due) -> Result<(), AppError> {
         let mut known = super::known(&self.store)?;
         let Some(Fate::Begun { is, runs }) = known.fates.remove(due) else { return Ok(()) };
         let open = Open { due, is, runs };
@@ -117,7 +117,7 @@ impl Server<'_> {
     }
 
     /// Why a drill that waited and has no run yet may not start now: a window closed, or somebody moved users.
-    fn stands_against(&mut self, open: &Open<'_>) -> Result<Option<String>, CliError> {
+    fn stands_against(&mut self, open: &Open<'_>) -> Result<Option<String>, AppError> {
         if self.context.is_rehearsal() || !self.states(open)?.is_empty() {
             return Ok(None);
         }
@@ -136,7 +136,7 @@ impl Server<'_> {
     }
 
     /// Whether a run continues automatically, because its process died or was stopped. A run that needs a decision waits for a person.
-    fn goes_on(&self, state: &RunState) -> Result<bool, CliError> {
+    fn goes_on(&self, state: &RunState) -> Result<bool, AppError> {
         let run = &state.created.run;
         let records = self.store.read(run)?;
         let read =
@@ -164,7 +164,7 @@ impl Server<'_> {
     }
 
     /// The runs of a drill that exist. For a live drill, also the returns, successful or not.
-    fn states(&self, open: &Open<'_>) -> Result<Vec<RunState>, CliError> {
+    fn states(&self, open: &Open<'_>) -> Result<Vec<RunState>, AppError> {
         let mut states = Vec::new();
         for run in &open.runs {
             if let Some(records) = self.store.own(run)? {
@@ -175,17 +175,17 @@ impl Server<'_> {
             let back = |state: &RunState| {
                 state.created.returns.as_ref().is_some_and(|there| open.runs.contains(there))
             };
-            states.extend(status::states(&self.store)?.into_iter().filter(back));
+            states.extend(run_states::all(&self.store)?.into_iter().filter(back));
         }
         let foreign = states.iter().find(|state| state.created.plan != open.is.plan);
         match foreign {
-            Some(state) => Err(CliError::usage(format!("run {} belongs to another plan", state.created.run))),
+            Some(state) => Err(AppError::usage(format!("run {} belongs to another plan", state.created.run))),
             None => Ok(states),
         }
     }
 
     /// What remains to be done.
-    fn wanting(&self, open: &Open<'_>) -> Result<Wanting, CliError> {
+    fn wanting(&self, open: &Open<'_>) -> Result<Wanting, AppError> {
         let states = self.states(open)?;
         if states.iter().any(|state| !state.finished()) {
             return Ok(Wanting::Nothing);
@@ -198,7 +198,7 @@ impl Server<'_> {
     }
 
     /// Runs what remains.
-    fn hold(&self, open: &Open<'_>) -> Result<DrillAttempt, CliError> {
+    fn hold(&self, open: &Open<'_>) -> Result<DrillAttempt, AppError> {
         let (name, due) = open.due;
         let args = arguments(name, &open.is, *due);
         let asked = Some(Due {
@@ -232,7 +232,7 @@ impl Server<'_> {
     }
 
     /// Records the result, if there is one. A run that waits for a person stays open, and so does a drill whose users are still away.
-    fn judge(&mut self, open: &Open<'_>, held: DrillAttempt) -> Result<(), CliError> {
+    fn judge(&mut self, open: &Open<'_>, held: DrillAttempt) -> Result<(), AppError> {
         let (refused, already) = match held {
             DrillAttempt::Later(why) => {
                 self.waits(open.due, &why);

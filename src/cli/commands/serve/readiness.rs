@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::Server;
-use crate::cli::commands::{ready, status};
-use crate::cli::error::CliError;
+use crate::app::error::AppError;
+use crate::app::run_states;
+use crate::cli::commands::ready;
 use crate::cli::printer::{GREEN, RED, YELLOW};
 use crate::inventory::{NO_CREDENTIALS, same_cause};
 use crate::journal::sqlite::SqliteJournal;
@@ -33,7 +34,7 @@ pub struct Found {
 pub type Last = BTreeMap<PlanName, Found>;
 
 /// The readiness of some plans, from the ledger. Plans that no longer exist have none.
-pub fn last(store: &SqliteJournal, plans: &BTreeSet<PlanName>) -> Result<Last, CliError> {
+pub fn last(store: &SqliteJournal, plans: &BTreeSet<PlanName>) -> Result<Last, AppError> {
     let mut last = Last::new();
     for record in store.entries(b"{\"ledger\":\"rea")? {
         let Ok(Entry::Readiness { at, plan, checks, .. }) = Entry::read(&record.bytes) else {
@@ -114,10 +115,10 @@ fn verdicts(checks: &[Check]) -> BTreeSet<(Area, &str, Standing, &str)> {
 
 impl Server<'_> {
     /// Checks one plan, and records the result if it changed. Checks one plan at a time, so that due drills do not wait for all.
-    pub(super) fn look_ahead(&mut self, plan: &PlanName) -> Result<(), CliError> {
+    pub(super) fn look_ahead(&mut self, plan: &PlanName) -> Result<(), AppError> {
         let plan = self.context.plan(plan.as_str(), &self.quiet().silent())?;
         let before = last(&self.store, &BTreeSet::from([plan.name.clone()]))?;
-        let runs = status::states(&self.store)?;
+        let runs = run_states::all(&self.store)?;
         let checked = ready::evaluate(&self.context, &self.store, (&plan, &runs), &self.interrupts);
         let (at, checks) = match checked {
             // The next server checks it again.

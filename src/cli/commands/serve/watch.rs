@@ -9,13 +9,14 @@ use futures_util::future::{Either, pending, select, select_all};
 use serde_json::json;
 
 use super::{Clock, FOLLOW, Server, say};
-use crate::cli::background::{Background, Hand};
-use crate::cli::commands::in_doubt::{self, Left};
-use crate::cli::commands::stage::Stage;
-use crate::cli::commands::{runs, status};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupts;
+use crate::app::background::{Background, Hand};
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::interrupt::Interrupts;
+use crate::app::stage::Stage;
+use crate::app::{pending_fences, run_states};
+use crate::cli::commands::in_doubt::Left;
+use crate::cli::commands::{in_doubt, runs};
 use crate::cli::printer::{Format, Printer, RED, YELLOW};
 use crate::executor::{Patience, Session, Silent, sentry, survey};
 use crate::inventory::{Estate, Observation};
@@ -137,7 +138,7 @@ fn signs(debt: &Debt) -> BTreeSet<Target> {
 }
 
 impl Watcher {
-    fn new(context: Context, printer: Printer) -> Result<Self, CliError> {
+    fn new(context: Context, printer: Printer) -> Result<Self, AppError> {
         let (store, stage) = (context.store()?, Stage::live(&context.settings, None)?);
         Ok(Self {
             context,
@@ -155,7 +156,7 @@ impl Watcher {
     }
 
     /// The clients stay the same as long as the settings do, so that a check needs no new credentials.
-    fn follow(mut self, context: Context) -> Result<Self, CliError> {
+    fn follow(mut self, context: Context) -> Result<Self, AppError> {
         if context.settings_text != self.context.settings_text {
             self.stage = Stage::live(&context.settings, None)?;
         }
@@ -168,7 +169,7 @@ impl Watcher {
     }
 
     /// Checks everything that earlier runs left until there is something to do, and does it.
-    fn round(&mut self, hand: &Hand) -> Result<(), CliError> {
+    fn round(&mut self, hand: &Hand) -> Result<(), AppError> {
         let now = self.now();
         if self.read_at.is_none_or(|at| now.since(at) >= FOLLOW) {
             self.read_what_was_left(now)?;
@@ -277,16 +278,16 @@ impl Watcher {
         (!due.is_empty()).then_some(due)
     }
 
-    fn read_what_was_left(&mut self, now: Timestamp) -> Result<(), CliError> {
-        let live = status::states(&self.store)?.into_iter().filter(|r| r.created.world == WorldKind::Live);
+    fn read_what_was_left(&mut self, now: Timestamp) -> Result<(), AppError> {
+        let live = run_states::all(&self.store)?.into_iter().filter(|r| r.created.world == WorldKind::Live);
         let mut plans: BTreeMap<PlanName, Vec<RunState>> = BTreeMap::new();
-        for run in status::undriven(&self.store, live.collect()) {
+        for run in run_states::undriven(&self.store, live.collect()) {
             plans.entry(run.created.plan.clone()).or_default().push(run);
         }
         let over =
             |runs: &[RunState], run: &RunId| runs.iter().any(|r| r.created.run == *run && r.finished());
         let debts = |runs: &Vec<RunState>| -> Vec<Debt> {
-            status::debts(runs).into_iter().filter(|debt| over(runs, &debt.run)).collect()
+            pending_fences::debts(runs).into_iter().filter(|debt| over(runs, &debt.run)).collect()
         };
         self.debts = plans.values().flat_map(debts).collect();
         self.left = plans.values().flat_map(|runs| in_doubt::left(runs, now)).collect();
@@ -307,7 +308,7 @@ impl Watcher {
         }
     }
 
-    fn pay(&mut self, due: BTreeMap<RunId, (String, String)>) -> Result<(), CliError> {
+    fn pay(&mut self, due: BTreeMap<RunId, (String, String)>) -> Result<(), AppError> {
         for (run, (component, who)) in due {
             self.tried.insert(run.clone(), self.now());
             let words =
@@ -344,14 +345,14 @@ fn told_of_fence(
 impl Server<'_> {
     /// In a rehearsal, a lost site returns without anybody watching, if its scenario says so. Each pending fence is tried once,
     /// an hour later. Returns whether one was tried.
-    pub(super) fn pay_rehearsed(&mut self) -> Result<bool, CliError> {
+    pub(super) fn pay_rehearsed(&mut self) -> Result<bool, AppError> {
         let runs = self.store.runs()?.len();
         if std::mem::replace(&mut self.rehearsed.runs, runs) == runs {
             return Ok(false);
         }
         let mut tried = false;
-        let states = status::states(&self.store)?;
-        for debt in status::debts(&states) {
+        let states = run_states::all(&self.store)?;
+        for debt in pending_fences::debts(&states) {
             let (run, component) = (&debt.run, &debt.component);
             let over = states.iter().any(|s| s.created.run == *run && s.finished());
             if !over || !self.rehearsed.tried.insert(run.clone()) {
@@ -362,7 +363,7 @@ impl Server<'_> {
                 self.printer
                     .note(&format!("drctl could not set the pending fence of run {run}: {}", e.message));
             }
-            let state = runs::read(&self.store, run)?;
+            let state = run_states::one(&self.store, run)?;
             if let Clock::Rehearsed(now) = &mut self.clock {
                 *now = state.last_at.max(*now);
             }

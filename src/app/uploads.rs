@@ -7,10 +7,10 @@ use std::pin::pin;
 use futures_util::future::{Either, join_all, select};
 
 use super::context::Context;
-use super::error::CliError;
+use super::error::AppError;
 use super::files::place_new;
 use super::interrupt::Interrupts;
-use super::printer::{Printer, harmless};
+use super::presenter::Presenter;
 use super::{environment, evidence, ledger};
 use crate::adapters::sinks::{SKEW, SinkError, Sinks, Upload};
 use crate::files::{self, Use};
@@ -20,6 +20,7 @@ use crate::model::place::CloudProvider;
 use crate::model::plain::count;
 use crate::model::sink::{Keeping, Receipt, Sink, StoredObject};
 use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::harmless;
 use crate::record::event::WorldKind;
 use crate::report::afterwards::{self, Debt};
 use crate::world::World;
@@ -83,11 +84,11 @@ pub fn receipt(context: &Context, bundle: &Path, sink: &Sink) -> Option<Receipt>
 ///
 /// # Errors
 /// If the folder cannot be read.
-pub fn bundles(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
+pub fn bundles(folder: &Path) -> Result<Vec<PathBuf>, AppError> {
     let mut files: Vec<PathBuf> = match std::fs::read_dir(folder) {
         Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(e) => return Err(CliError::file(folder, &e)),
+        Err(e) => return Err(AppError::file(folder, &e)),
     };
     files.retain(|file| file.extension().is_some_and(|e| e == "tar"));
     files.sort();
@@ -98,7 +99,7 @@ pub fn bundles(folder: &Path) -> Result<Vec<PathBuf>, CliError> {
 ///
 /// # Errors
 /// If the folder cannot be read.
-pub fn pending_uploads(context: &Context) -> Result<Vec<PathBuf>, CliError> {
+pub fn pending_uploads(context: &Context) -> Result<Vec<PathBuf>, AppError> {
     let Some(keeping) = keeping(context) else { return Ok(Vec::new()) };
     let mut files = bundles(&evidence::folder(&context.store_file()))?;
     files.retain(|file| keeping.sinks.iter().any(|sink| receipt(context, file, sink).is_none()));
@@ -109,7 +110,7 @@ pub fn pending_uploads(context: &Context) -> Result<Vec<PathBuf>, CliError> {
 ///
 /// # Errors
 /// If the folder cannot be read.
-pub fn owed_of(context: &Context, run: &RunId) -> Result<Vec<Debt>, CliError> {
+pub fn owed_of(context: &Context, run: &RunId) -> Result<Vec<Debt>, AppError> {
     let Some(keeping) = keeping(context) else { return Ok(Vec::new()) };
     let named = |file: &PathBuf| file.file_name().map(|name| name.to_string_lossy().into_owned());
     let of_run = format!("{run}-e");
@@ -130,15 +131,15 @@ pub fn keeping(context: &Context) -> Option<&Keeping> {
 ///
 /// # Errors
 /// If there is none.
-pub fn sinks(context: &Context) -> Result<&Keeping, CliError> {
+pub fn sinks(context: &Context) -> Result<&Keeping, AppError> {
     if context.is_rehearsal() {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             "a rehearsal proves nothing about the real environment, so its bundles stay here",
             "remove --sandbox",
         ));
     }
     keeping(context).ok_or_else(|| {
-        CliError::usage_fix(
+        AppError::usage_fix(
             "drctl.yaml does not configure evidence sinks",
             "add, for example, evidence: {retain: {own: 400d}, sinks: {recovery: {url: \"s3://bucket/prefix\", region: us-east-1}}}",
         )
@@ -147,18 +148,18 @@ pub fn sinks(context: &Context) -> Result<&Keeping, CliError> {
 
 /// Delivers what is not delivered yet, after the command did its work: the result of the command is shown first, and does not depend on the
 /// delivery.
-pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interrupts: &Interrupts) {
+pub fn rest(context: &Context, presenter: &dyn Presenter, store: &SqliteJournal, interrupts: &Interrupts) {
     let Some(keeping) = keeping(context) else { return };
     let files: Vec<_> = match pending_uploads(context) {
         Ok(files) => files.into_iter().rev().collect(),
-        Err(e) => return printer.note(&format!("evidence: {}", e.message)),
+        Err(e) => return presenter.note(&format!("evidence: {}", e.message)),
     };
     if files.is_empty() {
         return;
     }
     if interrupts.count() == 0 {
         let names = keeping.sinks.iter().map(|sink| sink.name.as_str()).collect::<Vec<_>>().join(", ");
-        printer.note(&format!(
+        presenter.note(&format!(
             "evidence: delivering to {names}; to deliver later with drctl evidence push, press Ctrl-C"
         ));
         match deliver(
@@ -167,13 +168,13 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interru
             &files,
             &UploadOptions { again: false, within: Some(AFTERWARDS), interrupts },
         ) {
-            Ok(told) => tell(printer, &told),
-            Err(e) => printer.note(&format!("evidence: nothing was delivered: {}", e.message)),
+            Ok(told) => tell(presenter, &told),
+            Err(e) => presenter.note(&format!("evidence: nothing was delivered: {}", e.message)),
         }
     }
     let left = pending_uploads(context).unwrap_or_default().len();
     if left > 0 {
-        printer.note(&format!(
+        presenter.note(&format!(
             "evidence: {} still missing from a sink; run drctl evidence push",
             count(left, "bundle is|bundles are")
         ));
@@ -181,10 +182,10 @@ pub fn rest(context: &Context, printer: &Printer, store: &SqliteJournal, interru
 }
 
 /// The results, in words.
-pub fn tell(printer: &Printer, told: &[DeliveryResult]) {
+pub fn tell(presenter: &dyn Presenter, told: &[DeliveryResult]) {
     for DeliveryResult { file, sink, held } in told {
         let name = file.file_name().map_or_else(String::new, |name| harmless(&name.to_string_lossy()));
-        printer.note(&match held {
+        presenter.note(&match held {
             Ok(receipt) => {
                 let own = receipt.endpoint.as_deref().map_or_else(String::new, |url| {
                     format!(" AT AN ENDPOINT OF YOUR OWN, {}", harmless(url))
@@ -220,10 +221,10 @@ pub fn deliver(
     store: &SqliteJournal,
     files: &[PathBuf],
     errand: &UploadOptions<'_>,
-) -> Result<Vec<DeliveryResult>, CliError> {
+) -> Result<Vec<DeliveryResult>, AppError> {
     let keeping = sinks(context)?;
     let keys = ledger::announced(store)?;
-    let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    let world = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     let courier = Uploader {
         context,
         keeping,

@@ -13,7 +13,7 @@ use crate::planner::assessment;
 /// The error of a command.
 #[derive(Debug, Error)]
 #[error("error: {message}")]
-pub struct CliError {
+pub struct AppError {
     /// The code for programs.
     pub code: &'static str,
     /// The problem.
@@ -26,7 +26,7 @@ pub struct CliError {
 
 const INTERRUPTED: &str = "interrupted";
 
-impl CliError {
+impl AppError {
     /// Usage, configuration or plan error.
     pub fn usage(message: impl Into<String>) -> Self {
         Self { code: "usage", message: message.into(), hint: None, exit: exit::USAGE }
@@ -106,13 +106,13 @@ fn elsewhere(message: &str) -> String {
     )
 }
 
-impl From<Unread> for CliError {
+impl From<Unread> for AppError {
     fn from(e: Unread) -> Self {
         Self::usage_fix(e.to_string(), e.fix())
     }
 }
 
-impl From<StoreError> for CliError {
+impl From<StoreError> for AppError {
     fn from(e: StoreError) -> Self {
         let (code, hint, exit) = match &e {
             StoreError::Unreadable(why) => ("store", Some(elsewhere(why)), exit::USAGE),
@@ -141,7 +141,7 @@ impl From<StoreError> for CliError {
     }
 }
 
-impl From<DriveError> for CliError {
+impl From<DriveError> for AppError {
     fn from(e: DriveError) -> Self {
         let message = e.to_string();
         match e {

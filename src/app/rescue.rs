@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::context::Context;
-use super::error::CliError;
+use super::error::AppError;
 use super::files::write_new;
 use super::{environment, exit};
 use crate::executor::DriveError;
@@ -18,7 +18,7 @@ const DAMAGED: [&str; 2] = ["database disk image is malformed", "file is not a d
 
 /// The error of a process that cannot continue a run because its store is gone. It exports the run, and the message says how to continue
 /// elsewhere.
-pub fn told(context: &Context, store: &SqliteJournal, run: &RunId, e: DriveError) -> CliError {
+pub fn told(context: &Context, store: &SqliteJournal, run: &RunId, e: DriveError) -> AppError {
     let is_damaged = |why: &str| DAMAGED.iter().any(|words| why.contains(words));
     let gone = match &e {
         DriveError::Append(AppendError::Gone(_)) | DriveError::Store(StoreError::Gone(_)) => true,
@@ -26,11 +26,11 @@ pub fn told(context: &Context, store: &SqliteJournal, run: &RunId, e: DriveError
         | DriveError::Store(StoreError::Unreadable(why)) => is_damaged(why),
         _ => false,
     };
-    let error = CliError::from(e);
+    let error = AppError::from(e);
     if !gone {
         return error;
     }
-    let error = CliError { exit: exit::NOT_RECOVERED, ..error };
+    let error = AppError { exit: exit::NOT_RECOVERED, ..error };
     let hint = match write_out(context, store, run) {
         Ok((file, events)) => elsewhere(&file, events, run, store.world()),
         Err(e) => format!(
@@ -38,7 +38,7 @@ pub fn told(context: &Context, store: &SqliteJournal, run: &RunId, e: DriveError
             e.message
         ),
     };
-    CliError { message: format!("the run stops: {}", error.message), hint: Some(hint), ..error }
+    AppError { message: format!("the run stops: {}", error.message), hint: Some(hint), ..error }
 }
 
 fn elsewhere(file: &std::path::Path, events: u64, run: &RunId, world: StoreWorld) -> String {
@@ -54,12 +54,12 @@ fn elsewhere(file: &std::path::Path, events: u64, run: &RunId, world: StoreWorld
 }
 
 /// Writes a run's events to the first folder that works. The store's own folder may be gone as well.
-fn write_out(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(PathBuf, u64), CliError> {
+fn write_out(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(PathBuf, u64), AppError> {
     let records = store.rescued(run)?;
     let text = records.iter().map(written::line).fold(String::new(), |text, line| text + &line + "\n");
     let name = format!("{run}-e{}.rescued.jsonl", records.len());
     let folders = [context.base.clone(), environment::temporary()];
-    let mut failed = CliError::usage("no folder for the file");
+    let mut failed = AppError::usage("no folder for the file");
     for file in folders.map(|folder| folder.join(&name)) {
         match write_new(&file, &text, 0o600) {
             Ok(()) => return Ok((file, records.len() as u64)),

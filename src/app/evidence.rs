@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use ssh_key::PublicKey;
 
 use super::context::Context;
-use super::error::CliError;
+use super::error::AppError;
 use super::files::{beside, place_new};
 use super::ledger;
-use super::printer::Printer;
+use super::presenter::Presenter;
 use crate::executor::create;
 use crate::files::{self, Use};
 use crate::journal::Journal as _;
@@ -50,7 +50,7 @@ pub fn make(
     store: &SqliteJournal,
     now: Timestamp,
     (why, run): (Why, &RunId),
-) -> Result<Bundle, CliError> {
+) -> Result<Bundle, AppError> {
     // The store's key signs neither imported runs nor times before the latest one in the ledger.
     store.may_act(run)?;
     let now = store.date(now)?;
@@ -61,20 +61,25 @@ pub fn make(
     let name = name(run, events.len() as u64);
     let written = Written { events, ledger: store.ledger_of(run, upto)? };
     let bytes = bundle::seal(&written, &state, &ledger::key(store)?, now)
-        .map_err(|why| CliError::usage(format!("drctl cannot seal the evidence of run {run}: {why}")))?;
+        .map_err(|why| AppError::usage(format!("drctl cannot seal the evidence of run {run}: {why}")))?;
     Ok(Bundle { name, bytes, over: state.finished() || state.halted.is_some(), world: state.created.world })
 }
 
 /// Signs the ledger after a run, and creates its bundle if it has ended or stopped, whatever the result. A failure here only produces a
 /// message: the recovery matters more than its proof.
-pub fn let_go((context, printer): (&Context, &Printer), store: &SqliteJournal, now: Timestamp, run: &RunId) {
+pub fn let_go(
+    (context, presenter): (&Context, &dyn Presenter),
+    store: &SqliteJournal,
+    now: Timestamp,
+    run: &RunId,
+) {
     match keep(context, store, now, run) {
         Ok(Some((file, bundle))) if bundle.world == WorldKind::Live => {
             let digest = Digest::of(&bundle.bytes);
-            printer.note(&format!("evidence: {} (SHA-256 {digest})", file.display()));
+            presenter.note(&format!("evidence: {} (SHA-256 {digest})", file.display()));
         }
         Ok(_) => {}
-        Err(e) => printer.note(&format!("drctl sealed no evidence of run {run}: {}", e.message)),
+        Err(e) => presenter.note(&format!("drctl sealed no evidence of run {run}: {}", e.message)),
     }
 }
 
@@ -84,7 +89,7 @@ fn keep(
     store: &SqliteJournal,
     now: Timestamp,
     run: &RunId,
-) -> Result<Option<(PathBuf, Bundle)>, CliError> {
+) -> Result<Option<(PathBuf, Bundle)>, AppError> {
     let bundle = make(context, store, now, (Why::Seal, run))?;
     if !bundle.over {
         return Ok(None);
@@ -98,7 +103,7 @@ fn keep(
     // An existing file is from an earlier release without new events, or somebody else put it there.
     match sealed(&file, &ledger::announced(store)?) {
         Ok(_) => Ok(None),
-        Err(why) => Err(CliError::usage(format!("{} already exists, and {why}", file.display()))),
+        Err(why) => Err(AppError::usage(format!("{} already exists, and {why}", file.display()))),
     }
 }
 
@@ -119,13 +124,13 @@ pub fn sealed(file: &Path, keys: &[PublicKey]) -> Result<(Vec<u8>, Verdict), Str
     }
 }
 
-fn private(folder: &Path) -> Result<(), CliError> {
+fn private(folder: &Path) -> Result<(), AppError> {
     use std::os::unix::fs::DirBuilderExt as _;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    made.map_err(|e| CliError::file(folder, &e))?;
+    made.map_err(|e| AppError::file(folder, &e))?;
     // The folder must not be a link.
-    match std::fs::symlink_metadata(folder).map_err(|e| CliError::file(folder, &e))?.is_dir() {
+    match std::fs::symlink_metadata(folder).map_err(|e| AppError::file(folder, &e))?.is_dir() {
         true => Ok(()),
-        false => Err(CliError::usage(format!("{} is not a separate folder", folder.display()))),
+        false => Err(AppError::usage(format!("{} is not a separate folder", folder.display()))),
     }
 }

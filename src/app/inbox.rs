@@ -1,7 +1,7 @@
 //! The statements that wait for a process to drive their run. Screens take them into account, so that people are not asked for an answer that they have
 //! given.
 
-use crate::cli::error::CliError;
+use super::error::AppError;
 use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::time::Timestamp;
@@ -14,7 +14,7 @@ use crate::run::state::{Mode, Status, StepState};
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, CliError> {
+pub fn read(store: &SqliteJournal, before: RunState) -> Result<RunState, AppError> {
     let mut state = before.clone();
     for letter in store.waiting(&state)? {
         let at = state.last_at;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::{Either, select};
 
-use super::error::CliError;
+use super::error::AppError;
 use super::exit;
 use crate::adapters::process;
 use crate::model::time::Dur;
@@ -68,8 +68,8 @@ impl Interrupts {
         &self,
         world: &World,
         scheduled: bool,
-        observe: impl Future<Output = Result<T, CliError>>,
-    ) -> Result<T, CliError> {
+        observe: impl Future<Output = Result<T, AppError>>,
+    ) -> Result<T, AppError> {
         match scheduled {
             true => self.end_early(world, observe).await,
             false => observe.await,
@@ -84,8 +84,8 @@ impl Interrupts {
     pub async fn end_early<T>(
         &self,
         world: &World,
-        observe: impl Future<Output = Result<T, CliError>>,
-    ) -> Result<T, CliError> {
+        observe: impl Future<Output = Result<T, AppError>>,
+    ) -> Result<T, AppError> {
         if world.is_simulated() {
             return observe.await;
         }
@@ -96,7 +96,7 @@ impl Interrupts {
         };
         match select(pin!(observe), pin!(interrupted)).await {
             Either::Left((seen, _)) => seen,
-            Either::Right(_) => Err(CliError::interrupted()),
+            Either::Right(_) => Err(AppError::interrupted()),
         }
     }
 }

@@ -17,13 +17,12 @@ use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use told::{AGAIN, ENTRIES, Fate, Known};
 
 use super::background::{Background, Hand};
-use super::commands::status;
 use super::context::Context;
-use super::environment;
-use super::error::CliError;
+use super::error::AppError;
 use super::interrupt::Interrupts;
-use super::printer::Printer;
+use super::presenter::Presenter;
 use super::telemetry::Exporter;
+use super::{environment, run_states};
 use crate::adapters::secrets;
 use crate::executor::create;
 use crate::files::{self, Use};
@@ -86,7 +85,7 @@ pub enum Scope {
 
 impl Notifier {
     /// Starts to send, if there are recipients and the store is live.
-    pub fn begin(context: &Context, printer: &Printer, scope: Scope) -> Option<Self> {
+    pub fn begin(context: &Context, presenter: &dyn Presenter, scope: Scope) -> Option<Self> {
         if context.is_rehearsal() || context.settings.notify.channels.is_empty() {
             return None;
         }
@@ -99,7 +98,8 @@ impl Notifier {
             NotifierSettings { notify, policy, schedules, base, store, scope, hand, more: news }.work()
         };
         let say = |e| {
-            printer.note(&format!("notify: no notifications are sent, because the thread did not start: {e}"))
+            presenter
+                .note(&format!("notify: no notifications are sent, because the thread did not start: {e}"))
         };
         let thread = Background::begin("notify", work).map_err(say).ok()?;
         Some(Self { thread, more })
@@ -121,14 +121,14 @@ impl Notifier {
     }
 
     /// Prints failures since the last call.
-    pub fn tell(&self, printer: &Printer) {
-        self.thread.tell(printer);
+    pub fn tell(&self, presenter: &dyn Presenter) {
+        self.thread.tell(presenter);
     }
 
     /// Sends what is left, and ends. Nothing else depends on it.
-    pub fn end(self, printer: &Printer, interrupts: &Interrupts) {
+    pub fn end(self, presenter: &dyn Presenter, interrupts: &Interrupts) {
         let late = "some notifications are not delivered yet; drctl serve continues to deliver them";
-        self.thread.end(AFTERWARDS, late, (printer, interrupts));
+        self.thread.end(AFTERWARDS, late, (presenter, interrupts));
     }
 }
 
@@ -138,17 +138,17 @@ impl Notifier {
 /// Those of the work.
 pub fn beside<T>(
     context: &Context,
-    (printer, interrupts, run): (&Printer, &Interrupts, Option<&RunId>),
-    work: impl FnOnce() -> Result<T, CliError>,
-) -> Result<T, CliError> {
-    let herald = Notifier::begin(context, printer, Scope::Running(run.cloned()));
-    let exporter = Exporter::begin(context, printer, run);
+    (presenter, interrupts, run): (&dyn Presenter, &Interrupts, Option<&RunId>),
+    work: impl FnOnce() -> Result<T, AppError>,
+) -> Result<T, AppError> {
+    let herald = Notifier::begin(context, presenter, Scope::Running(run.cloned()));
+    let exporter = Exporter::begin(context, presenter, run);
     let done = work();
     if let Some(exporter) = exporter {
-        exporter.end(printer, interrupts);
+        exporter.end(presenter, interrupts);
     }
     if let Some(herald) = herald {
-        herald.end(printer, interrupts);
+        herald.end(presenter, interrupts);
     }
     done
 }
@@ -346,7 +346,7 @@ impl NotifierSettings {
             let Some((_, state)) = known.runs.get(&row.run) else { continue };
             let plan = &state.created.plan;
             if !known.histories.contains_key(plan) {
-                let history = status::history(store, plan).unwrap_or_default();
+                let history = run_states::history(store, plan).unwrap_or_default();
                 known.histories.insert(plan.clone(), history);
             }
             let history = &known.histories[plan];
@@ -441,7 +441,7 @@ pub fn recipients<'n>(notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
 ///
 /// # Errors
 /// If the ledger cannot be read.
-pub fn told(store: &SqliteJournal) -> Result<Vec<Entry>, CliError> {
+pub fn told(store: &SqliteJournal) -> Result<Vec<Entry>, AppError> {
     let entries = store.entries(ENTRIES)?;
     Ok(entries.iter().filter_map(|record| Entry::read(&record.bytes).ok()).collect())
 }
@@ -450,7 +450,7 @@ pub fn told(store: &SqliteJournal) -> Result<Vec<Entry>, CliError> {
 ///
 /// # Errors
 /// If the ledger cannot be read.
-pub fn told_of_runs(store: &SqliteJournal) -> Result<BTreeMap<RunId, Vec<Timestamp>>, CliError> {
+pub fn told_of_runs(store: &SqliteJournal) -> Result<BTreeMap<RunId, Vec<Timestamp>>, AppError> {
     let mut all: BTreeMap<RunId, Vec<Timestamp>> = BTreeMap::new();
     for entry in told(store)? {
         if let Entry::Notice { at, run: Some(run), delivered, kind, .. } = entry

@@ -13,7 +13,7 @@ use super::background::{Background, Hand};
 use super::context::Context;
 use super::interrupt::Interrupts;
 use super::notifier;
-use super::printer::Printer;
+use super::presenter::Presenter;
 use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -46,26 +46,26 @@ pub struct Exporter(Background);
 
 impl Exporter {
     /// Starts to send, if there is a collector and the store is live. `own` is sent even if the run has ended.
-    pub fn begin(context: &Context, printer: &Printer, own: Option<&RunId>) -> Option<Self> {
+    pub fn begin(context: &Context, presenter: &dyn Presenter, own: Option<&RunId>) -> Option<Self> {
         let to = context.settings.traces.clone().filter(|_| !context.is_rehearsal())?;
         let (base, store, own) = (context.base.clone(), context.store_file(), own.cloned());
         let work = move |hand| Job { to, base, store, own, hand }.work();
         let begun = Background::begin("telemetry", work);
         let say = |e| {
-            printer.note(&format!("telemetry: no traces are sent, because the thread did not start: {e}"))
+            presenter.note(&format!("telemetry: no traces are sent, because the thread did not start: {e}"))
         };
         begun.map(Self).map_err(say).ok()
     }
 
     /// Prints failures since the last call.
-    pub fn tell(&self, printer: &Printer) {
-        self.0.tell(printer);
+    pub fn tell(&self, presenter: &dyn Presenter) {
+        self.0.tell(presenter);
     }
 
     /// Sends what is left, for at most `AFTERWARDS`, and ends.
-    pub fn end(self, printer: &Printer, interrupts: &Interrupts) {
+    pub fn end(self, presenter: &dyn Presenter, interrupts: &Interrupts) {
         let late = "the last spans were not sent; to get all spans, run drctl report run RUN --format otlp";
-        self.0.end(AFTERWARDS, late, (printer, interrupts));
+        self.0.end(AFTERWARDS, late, (presenter, interrupts));
     }
 }
 

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::args::WaiveArgs;
-use crate::cli::error::CliError;
-use crate::cli::printer::Printer;
+use super::error::AppError;
+use super::presenter::Presenter;
 use crate::inventory::Estate;
 use crate::inventory::observation::Observation;
 use crate::kinds::shared::database::DatabaseState;
@@ -21,13 +20,24 @@ use crate::record::runbook::Runbook;
 use crate::run::RunState;
 use crate::run::gate::falls_short;
 
+/// What a person typed to accept risks.
+#[derive(Clone, Debug, Default)]
+pub struct WaiverRequest {
+    /// The rules, each with its component if one is named.
+    pub waive: Vec<String>,
+    /// The loss that the person accepts.
+    pub accept_data_loss: Option<String>,
+    /// Why.
+    pub reason: Option<String>,
+}
+
 /// Checks that a loss is accepted for a risk.
 ///
 /// # Errors
 /// If there is a bound on the loss, and no waiver.
-pub fn names_a_risk(args: &WaiveArgs) -> Result<(), CliError> {
-    match args.waive.is_empty() && args.accept_data_loss.is_some() {
-        true => Err(CliError::usage_fix(
+pub fn names_a_risk(asked: &WaiverRequest) -> Result<(), AppError> {
+    match asked.waive.is_empty() && asked.accept_data_loss.is_some() {
+        true => Err(AppError::usage_fix(
             "--accept-data-loss applies only to a risk that --waive names",
             "add --waive RULE:COMPONENT; if a run asks, drctl runs show RUN prints the whole command",
         )),
@@ -39,12 +49,12 @@ pub fn names_a_risk(args: &WaiveArgs) -> Result<(), CliError> {
 ///
 /// # Errors
 /// If none has it.
-pub fn known(waivers: &[Waiver], plans: &[Plan]) -> Result<(), CliError> {
+pub fn known(waivers: &[Waiver], plans: &[Plan]) -> Result<(), AppError> {
     let all: BTreeSet<&ComponentName> = plans.iter().flat_map(|plan| plan.components.keys()).collect();
     let unknown = waivers.iter().filter_map(|waiver| waiver.component.as_ref()).find(|c| !all.contains(c));
     unknown.map_or(Ok(()), |unknown| {
         let known: Vec<_> = all.iter().map(|component| component.as_str()).collect();
-        Err(CliError::usage_fix(
+        Err(AppError::usage_fix(
             format!("none of the {} has a component `{unknown}`", count(plans.len(), "plan")),
             format!("choose one of: {}", known.join(", ")),
         ))
@@ -61,7 +71,7 @@ pub fn about(waivers: Vec<Waiver>, plan: &Plan) -> Vec<Waiver> {
 ///
 /// # Errors
 /// If one names a component that the plan does not have, or none where several are possible.
-pub fn for_plan(waivers: Vec<Waiver>, plan: &Plan) -> Result<Vec<Waiver>, CliError> {
+pub fn for_plan(waivers: Vec<Waiver>, plan: &Plan) -> Result<Vec<Waiver>, AppError> {
     let meant = |scope: Scope| {
         let is = |c: &&Component| match scope {
             Scope::Store => c.is_store(),
@@ -74,7 +84,7 @@ pub fn for_plan(waivers: Vec<Waiver>, plan: &Plan) -> Result<Vec<Waiver>, CliErr
     let one = |waiver: Waiver| {
         if let Some(unknown) = waiver.component.as_ref().filter(|c| !plan.components.contains_key(*c)) {
             let known: Vec<_> = plan.components.keys().map(ComponentName::as_str).collect();
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 format!("plan {} has no component `{unknown}`", plan.name),
                 format!("choose one of: {}", known.join(", ")),
             ));
@@ -88,7 +98,7 @@ pub fn for_plan(waivers: Vec<Waiver>, plan: &Plan) -> Result<Vec<Waiver>, CliErr
 ///
 /// # Errors
 /// If one names no component where several are possible.
-pub fn for_run(waivers: Vec<Waiver>, state: &RunState) -> Result<Vec<Waiver>, CliError> {
+pub fn for_run(waivers: Vec<Waiver>, state: &RunState) -> Result<Vec<Waiver>, AppError> {
     let meant = |scope: Scope| match scope {
         Scope::Store => state.runbook.stores.clone(),
         Scope::Component => state.guards().into_iter().map(|guard| guard.component).collect(),
@@ -98,7 +108,7 @@ pub fn for_run(waivers: Vec<Waiver>, state: &RunState) -> Result<Vec<Waiver>, Cl
     waivers.into_iter().map(|waiver| named(waiver, meant)).collect()
 }
 
-fn named(waiver: Waiver, meant: impl Fn(Scope) -> Vec<ComponentName>) -> Result<Waiver, CliError> {
+fn named(waiver: Waiver, meant: impl Fn(Scope) -> Vec<ComponentName>) -> Result<Waiver, AppError> {
     let rule = waiver.rule;
     if waiver.component.is_some() {
         return Ok(waiver);
@@ -106,7 +116,7 @@ fn named(waiver: Waiver, meant: impl Fn(Scope) -> Vec<ComponentName>) -> Result<
     match meant(rule.scope()).as_slice() {
         [] => Ok(waiver),
         [only] => Ok(Waiver { component: Some(only.clone()), ..waiver }),
-        many => Err(CliError::usage_fix(
+        many => Err(AppError::usage_fix(
             format!("`--waive {rule}` names no component, and it can be about {}", many.len()),
             format!("add one for each risk that you accept: {}", flags(rule, many)),
         )),
@@ -121,14 +131,14 @@ fn flags(rule: Rule, of: &[ComponentName]) -> String {
 ///
 /// # Errors
 /// If one accepts less, because the run would stop again.
-pub fn enough(waivers: &[Waiver], state: &RunState, now: Timestamp) -> Result<(), CliError> {
-    falls_short(state, waivers, now).map_or(Ok(()), |(why, enough)| Err(CliError::usage_fix(why, enough)))
+pub fn enough(waivers: &[Waiver], state: &RunState, now: Timestamp) -> Result<(), AppError> {
+    falls_short(state, waivers, now).map_or(Ok(()), |(why, enough)| Err(AppError::usage_fix(why, enough)))
 }
 
 /// A note about waivers of a new run: a replica may lack more than the person accepts. The final loss is known only after writes have
 /// ended, so nothing is refused.
 pub fn doubtful(
-    printer: &Printer,
+    presenter: &dyn Presenter,
     waivers: &[Waiver],
     (plan, runbook): (&Plan, &Runbook),
     (seen, now): (&Estate, Timestamp),
@@ -150,32 +160,32 @@ pub fn doubtful(
         })
     };
     for words in waivers.iter().filter_map(behind) {
-        printer.note(&format!("{}: {words}", plan.name));
+        presenter.note(&format!("{}: {words}", plan.name));
     }
 }
 
 /// Leaves out waivers that come too late, and says what became of each.
-pub fn in_time(printer: &Printer, waivers: Vec<Waiver>, state: &RunState) -> Vec<Waiver> {
+pub fn in_time(presenter: &dyn Presenter, waivers: Vec<Waiver>, state: &RunState) -> Vec<Waiver> {
     let in_time = |waiver: &Waiver| {
         let Some(why) = state.too_late(waiver) else { return true };
         let subject = waiver.subject(&state.created.plan);
-        printer.note(&format!("the waiver of {subject} came too late and was not recorded: {why}"));
+        presenter.note(&format!("the waiver of {subject} came too late and was not recorded: {why}"));
         false
     };
     waivers.into_iter().filter(in_time).collect()
 }
 
 /// Prints the component of the plan that a waiver was assigned to, and which waivers have no effect.
-pub fn say(printer: &Printer, plan: &PlanName, typed: &[Waiver], taken: &[Waiver]) {
+pub fn say(presenter: &dyn Presenter, plan: &PlanName, typed: &[Waiver], taken: &[Waiver]) {
     for (_, taken) in typed.iter().zip(taken).filter(|(typed, taken)| typed.component != taken.component) {
         let of = taken.component.as_ref().map_or_else(String::new, |component| format!(":{component}"));
         let rule = taken.rule;
-        printer.note(&format!(
+        presenter.note(&format!(
             "{plan}: --waive {rule} is taken as --waive {rule}{of}, the only component that it can be about"
         ));
     }
     for waiver in taken.iter().filter(|w| w.component.is_none() && w.rule.scope() == Scope::Store) {
-        printer.note(&format!(
+        presenter.note(&format!(
             "{plan}: --waive {} has no effect, because no component of the plan holds writes",
             waiver.rule
         ));

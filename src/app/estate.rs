@@ -1,8 +1,8 @@
 //! Observes the targets of a plan for a command, together with the stored observations, and stores the new ones.
 
 use super::context::Context;
-use super::error::CliError;
-use super::printer::Printer;
+use super::error::AppError;
+use super::presenter::Presenter;
 use crate::executor::{Session, survey};
 use crate::inventory::estate::Remembered;
 use crate::inventory::{Estate, Observation, targets};
@@ -26,7 +26,7 @@ pub async fn look(
     plan: &Plan,
     guard: Option<&Place>,
     recorder: &Recorder,
-) -> Result<Estate, CliError> {
+) -> Result<Estate, AppError> {
     let mut targets = targets::of_plan(plan, guard);
     for target in &mut targets {
         remember_endpoint(target, store, scope)?;
@@ -47,7 +47,7 @@ pub async fn look(
 }
 
 /// Adds the last known endpoint, so that SQL can reach a database whose control plane is down.
-fn remember_endpoint(target: &mut Target, store: &SqliteJournal, scope: &str) -> Result<(), CliError> {
+fn remember_endpoint(target: &mut Target, store: &SqliteJournal, scope: &str) -> Result<(), AppError> {
     let (Target::Fence { db, .. } | Target::Wrote { db, .. }) = target else { return Ok(()) };
     let last = store.remembered(&key(scope, &Target::Database(db.clone()).key()))?;
     if let Some(Remembered { state: State::Database(state), .. }) = last {
@@ -65,10 +65,10 @@ fn key(scope: &str, target: &str) -> String {
 ///
 /// # Errors
 /// If there is no such scenario.
-pub fn before_the_outage(context: &Context, printer: &Printer) -> Result<(), CliError> {
+pub fn before_the_outage(context: &Context, presenter: &dyn Presenter) -> Result<(), AppError> {
     if let Some(scenario) = context.scenario()?.filter(|scenario| scenario.loses_home) {
         let name = scenario.name;
-        printer.note(&format!(
+        presenter.note(&format!(
             "this is the estate of scenario {name} before its outage; drctl assess --from SITE shows it during the outage"
         ));
     }

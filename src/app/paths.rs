@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::environment;
-use super::error::CliError;
-use super::printer::Printer;
+use super::error::AppError;
+use super::presenter::Presenter;
 use crate::model::ids::PlanName;
 use crate::model::plain::count;
 use crate::model::shape::suggest;
@@ -22,23 +22,23 @@ pub fn place(settings: &mut Settings, base: &Path) {
     settings.sql.ca_path = settings.sql.ca_file.as_deref().map(placed);
 }
 
-/// Tells the printer of a plan whose file is not in the folder of the plans: no command finds it by its name.
-pub fn outside(printer: &Printer, plan: &PlanName, (file, folder): (&Path, &Path)) {
+/// Tells the presenter of a plan whose file is not in the folder of the plans: no command finds it by its name.
+pub fn outside(presenter: &dyn Presenter, plan: &PlanName, (file, folder): (&Path, &Path)) {
     let beside = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let real = |path: &Path| path.canonicalize().ok();
     // The settings may also name one file.
     let known =
         real(folder).is_some_and(|folder| real(beside) == Some(folder.clone()) || real(file) == Some(folder));
     if !known {
-        printer.has_plan(plan.as_str(), file);
+        presenter.has_plan(plan, file);
     }
 }
 
 /// Names the plans that a command leaves out.
-pub fn note_left_out(plans: &[String], printer: &Printer) {
+pub fn note_left_out(plans: &[String], presenter: &dyn Presenter) {
     if !plans.is_empty() {
         let many = count(plans.len(), "plan has|plans have");
-        printer.note(&format!(
+        presenter.note(&format!(
             "{many} errors and {} left out: {}; run drctl check",
             if plans.len() == 1 { "is" } else { "are" },
             plans.join(", ")
@@ -47,10 +47,10 @@ pub fn note_left_out(plans: &[String], printer: &Printer) {
 }
 
 /// The folder does not exist, is the one of the plans themselves, or is the wrong one; or there is no plan yet.
-pub fn no_plans(base: &Path, place: &Path) -> CliError {
+pub fn no_plans(base: &Path, place: &Path) -> AppError {
     let there = base.display();
     if !base.is_dir() {
-        return CliError::usage_fix(format!("there is no folder {there}"), "correct the path after -C");
+        return AppError::usage_fix(format!("there is no folder {there}"), "correct the path after -C");
     }
     let fix = match base.join("drctl.yaml").is_file() && !place.exists() {
         true => {
@@ -60,7 +60,7 @@ pub fn no_plans(base: &Path, place: &Path) -> CliError {
             "run drctl in the folder that has drctl.yaml or plans/, or name it with -C DIR; to create a starter plan, run drctl init"
         }
     };
-    CliError::usage_fix(format!("there are no plans in {}", place.display()), fix)
+    AppError::usage_fix(format!("there are no plans in {}", place.display()), fix)
 }
 
 /// A suggestion for a plan name that does not exist.

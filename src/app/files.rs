@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::error::CliError;
+use super::error::AppError;
 
 /// The path of something that belongs to a store and is beside it. It has the whole name of the store's file, so that two stores in one
 /// folder share nothing.
@@ -34,10 +34,10 @@ fn is_same(one: &Path, other: &Path) -> bool {
 ///
 /// # Errors
 /// If both paths name one file.
-pub fn apart(rehearsed: &Path, live: &Path) -> Result<(), CliError> {
+pub fn apart(rehearsed: &Path, live: &Path) -> Result<(), AppError> {
     match is_same(rehearsed, live) {
         false => Ok(()),
-        true => Err(CliError::usage_fix(
+        true => Err(AppError::usage_fix(
             format!("{} is the store of the real environment, so it takes no rehearsal", rehearsed.display()),
             "name another file with --store, or remove --store",
         )),
@@ -48,7 +48,7 @@ pub fn apart(rehearsed: &Path, live: &Path) -> Result<(), CliError> {
 ///
 /// # Errors
 /// If it exists, or cannot be written.
-pub fn write_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<(), CliError> {
+pub fn write_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<(), AppError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create_new(true).mode(mode).open(path);
@@ -57,11 +57,11 @@ pub fn write_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()
         file.sync_all()
     });
     written.map_err(|e| match e.kind() {
-        std::io::ErrorKind::AlreadyExists => CliError::usage_fix(
+        std::io::ErrorKind::AlreadyExists => AppError::usage_fix(
             format!("{} already exists, and drctl never overwrites it", path.display()),
             "name another file with --out",
         ),
-        _ => CliError::file(path, &e),
+        _ => AppError::file(path, &e),
     })
 }
 
@@ -69,7 +69,7 @@ pub fn write_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<()
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CliError> {
+pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<(), AppError> {
     use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
     let mut options = std::fs::OpenOptions::new();
     let file = options.write(true).create(true).truncate(true).mode(0o600).open(path);
@@ -79,7 +79,7 @@ pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CliEr
         file.write_all(content.as_ref())?;
         file.sync_all()
     });
-    written.map_err(|e| CliError::file(path, &e))
+    written.map_err(|e| AppError::file(path, &e))
 }
 
 /// Creates a folder that only its owner can access, or checks that an existing one is: not created by somebody else, not a link, and not
@@ -87,20 +87,20 @@ pub fn write_private(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CliEr
 ///
 /// # Errors
 /// If it cannot be created, or is anything else.
-pub fn own_folder(path: &Path) -> Result<(), CliError> {
+pub fn own_folder(path: &Path) -> Result<(), AppError> {
     use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
     match std::fs::DirBuilder::new().mode(0o700).create(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(CliError::file(path, &e)),
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(AppError::file(path, &e)),
         _ => {}
     }
-    let found = std::fs::symlink_metadata(path).map_err(|e| CliError::file(path, &e))?;
+    let found = std::fs::symlink_metadata(path).map_err(|e| AppError::file(path, &e))?;
     let why = match found {
         found if !found.is_dir() => "is not a folder",
         found if found.uid() != rustix::process::geteuid().as_raw() => "belongs to somebody else",
         found if found.mode() & 0o077 != 0 => "is open to others",
         _ => return Ok(()),
     };
-    Err(CliError::usage_fix(
+    Err(AppError::usage_fix(
         format!("{} {why}, so drctl does not trust its contents", path.display()),
         format!("move {} away", path.display()),
     ))
@@ -110,15 +110,15 @@ pub fn own_folder(path: &Path) -> Result<(), CliError> {
 ///
 /// # Errors
 /// If it does not exist, belongs to somebody else, or is open to others.
-pub fn own_file(path: &Path) -> Result<(), CliError> {
+pub fn own_file(path: &Path) -> Result<(), AppError> {
     use std::os::unix::fs::MetadataExt as _;
-    let found = std::fs::metadata(path).map_err(|e| CliError::file(path, &e))?;
+    let found = std::fs::metadata(path).map_err(|e| AppError::file(path, &e))?;
     let why = match found {
         found if found.uid() != rustix::process::geteuid().as_raw() => "belongs to somebody else",
         found if found.mode() & 0o177 != 0 => "is open to others or executable",
         _ => return Ok(()),
     };
-    Err(CliError::usage_fix(
+    Err(AppError::usage_fix(
         format!("{} {why}, so its contents are not secret", path.display()),
         format!(
             "run chmod 600 {0} and make the user of drctl its owner. If somebody may have read it, change the passphrase",
@@ -131,7 +131,7 @@ pub fn own_file(path: &Path) -> Result<(), CliError> {
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn place_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<bool, CliError> {
+pub fn place_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<bool, AppError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}", std::process::id()));
     let beside = Path::new(&beside);
@@ -143,11 +143,11 @@ pub fn place_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<bo
     match placed {
         // Makes the new name survive a power failure.
         Ok(()) => match path.parent().map(std::fs::File::open) {
-            Some(Ok(folder)) => folder.sync_all().map(|()| true).map_err(|e| CliError::file(path, &e)),
+            Some(Ok(folder)) => folder.sync_all().map(|()| true).map_err(|e| AppError::file(path, &e)),
             _ => Ok(true),
         },
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(CliError::file(path, &e)),
+        Err(e) => Err(AppError::file(path, &e)),
     }
 }
 
@@ -156,12 +156,12 @@ pub fn place_new(path: &Path, content: impl AsRef<[u8]>, mode: u32) -> Result<bo
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn place_over(path: &Path, content: impl AsRef<[u8]>, number: u64) -> Result<(), CliError> {
+pub fn place_over(path: &Path, content: impl AsRef<[u8]>, number: u64) -> Result<(), AppError> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".{}-{number}", std::process::id()));
     let beside = Path::new(&beside);
     // Left by a killed process with the same ID.
     drop(std::fs::remove_file(beside));
     write_new(beside, content, 0o600)?;
-    std::fs::rename(beside, path).map_err(|e| CliError::file(path, &e))
+    std::fs::rename(beside, path).map_err(|e| AppError::file(path, &e))
 }

@@ -6,10 +6,10 @@ use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, LineEnding, PrivateKey, PublicKey};
 
 use super::context::Context;
-use super::error::CliError;
+use super::error::AppError;
 use super::files::{beside, place_new, place_over};
-use super::printer::Printer;
-use super::{anchors, args, environment, evidence, keys};
+use super::presenter::Presenter;
+use super::{anchors, environment, evidence, keys};
 use crate::executor::Session;
 use crate::files::{self, Unread, Use};
 use crate::journal::sqlite::SqliteJournal;
@@ -29,7 +29,7 @@ fn file(store: &Path) -> PathBuf {
 }
 
 /// The store's key; created if it does not exist.
-pub(super) fn key(store: &SqliteJournal) -> Result<PrivateKey, CliError> {
+pub(crate) fn key(store: &SqliteJournal) -> Result<PrivateKey, AppError> {
     let path = file(store.path());
     if std::fs::symlink_metadata(&path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound) {
         // Files that another key signed forbid a new one.
@@ -40,16 +40,16 @@ pub(super) fn key(store: &SqliteJournal) -> Result<PrivateKey, CliError> {
 }
 
 /// Never waits for input, nor for something that is not a file.
-fn read(path: &Path) -> Result<PrivateKey, CliError> {
+fn read(path: &Path) -> Result<PrivateKey, AppError> {
     let unusable = |why: String| {
         let fix = format!(
             "restore the previous key, or move {} away. drctl then creates a new key, which auditors must know",
             path.display()
         );
-        CliError::usage_fix(format!("{} is not the key of the store: {why}", path.display()), fix)
+        AppError::usage_fix(format!("{} is not the key of the store: {why}", path.display()), fix)
     };
     files::open(path, Use::Key).map_err(|e| match e.is_denied() {
-        true => CliError::usage_fix(
+        true => AppError::usage_fix(
             format!("this user may not read the key of the store, {}", path.display()),
             "sign as the user who starts runs. Nothing needs the key to read or verify the store",
         ),
@@ -63,8 +63,8 @@ fn read(path: &Path) -> Result<PrivateKey, CliError> {
 }
 
 /// If two processes start at the same time they share one key: the file is created atomically and never overwritten.
-fn make(path: &Path) -> Result<(), CliError> {
-    let failed = |e: ssh_key::Error| CliError::usage(format!("drctl cannot create a key: {e}"));
+fn make(path: &Path) -> Result<(), AppError> {
+    let failed = |e: ssh_key::Error| AppError::usage(format!("drctl cannot create a key: {e}"));
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
     key.set_comment("drctl store");
     let text = key.to_openssh(LineEnding::LF).map_err(failed)?;
@@ -75,10 +75,10 @@ fn make(path: &Path) -> Result<(), CliError> {
 ///
 /// # Errors
 /// If there is none.
-pub fn public(store: &Path) -> Result<PublicKey, CliError> {
+pub fn public(store: &Path) -> Result<PublicKey, AppError> {
     let path = file(store);
     match files::open(&path, Use::Key) {
-        Err(e) if e.is_missing() => Err(CliError::usage_fix(
+        Err(e) if e.is_missing() => Err(AppError::usage_fix(
             format!(
                 "the key {} does not exist, because nothing was signed in this store yet",
                 path.display()
@@ -93,7 +93,7 @@ pub fn public(store: &Path) -> Result<PublicKey, CliError> {
 ///
 /// # Errors
 /// If there is none.
-pub fn announced_last(context: &Context) -> Result<PublicKey, CliError> {
+pub fn announced_last(context: &Context) -> Result<PublicKey, AppError> {
     let store = context.store_file();
     let announced = || SqliteJournal::look(&store, context.world()).ok()?.announced().pop();
     match files::open(&file(&store), Use::Key) {
@@ -112,7 +112,7 @@ pub fn cannot_sign(store: &SqliteJournal) -> Option<String> {
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn announced(store: &SqliteJournal) -> Result<Vec<PublicKey>, CliError> {
+pub fn announced(store: &SqliteJournal) -> Result<Vec<PublicKey>, AppError> {
     let entries = store.entries(b"{\"ledger\":\"key")?;
     let key = |record: Record| match Entry::read(&record.bytes) {
         Ok(Entry::Key { public, .. }) => PublicKey::from_openssh(&public).ok(),
@@ -130,12 +130,12 @@ pub fn checkpoint(
     store: &SqliteJournal,
     now: Timestamp,
     (why, run): (Why, Option<&RunId>),
-) -> Result<(u64, Signed), CliError> {
+) -> Result<(u64, Signed), AppError> {
     let now = store.date(now)?;
     configuration(context, store, now)?;
     let key = key(store)?;
     announce(store, &key, now)?;
-    let head = store.ledger_head()?.ok_or_else(|| CliError::usage("the ledger is empty"))?;
+    let head = store.ledger_head()?.ok_or_else(|| AppError::usage("the ledger is empty"))?;
     let said = Checkpoint {
         drctl: Checkpoint::VERSION,
         store: if context.is_rehearsal() { "sandbox" } else { "live" }.to_owned(),
@@ -146,7 +146,7 @@ pub fn checkpoint(
         run: run.cloned(),
     };
     let signed =
-        checkpoint::sign(&key, &said).map_err(|e| CliError::usage(format!("drctl cannot sign it: {e}")))?;
+        checkpoint::sign(&key, &said).map_err(|e| AppError::usage(format!("drctl cannot sign it: {e}")))?;
     let record = store.enter(&Entry::Checkpoint(signed.clone()))?;
     if store.world() == StoreWorld::Live {
         // A copy beside the store reveals later that the store was restored from an older copy. If it cannot be written, the entry counts
@@ -157,15 +157,19 @@ pub fn checkpoint(
     Ok((record.seq, signed))
 }
 
-/// The time for a new signature: never earlier than the times in the ledger. Prints a note if the machine's clock is behind.
+/// The time for a new signature: never earlier than the times in the ledger. Shows a note if the machine's clock is behind.
 ///
 /// # Errors
 /// If the store cannot be read or written.
-pub fn dated(printer: &Printer, store: &SqliteJournal, now: Timestamp) -> Result<Timestamp, CliError> {
+pub fn dated(
+    presenter: &dyn Presenter,
+    store: &SqliteJournal,
+    now: Timestamp,
+) -> Result<Timestamp, AppError> {
     let at = store.date(now)?;
     let behind = at.since(now);
     if behind >= JUMP {
-        printer.note(&format!(
+        presenter.note(&format!(
             "the clock is {behind} behind the ledger. This entry has the date {at}, the last time in the ledger. Set the clock of this machine"
         ));
     }
@@ -175,24 +179,24 @@ pub fn dated(printer: &Printer, store: &SqliteJournal, now: Timestamp) -> Result
 /// Drives a run between two checkpoints: one before anything is done, one when this process releases it. If a checkpoint fails the run
 /// continues, because a recovery is more important than its proof.
 pub async fn kept<T>(
-    (context, printer, session): (&Context, &Printer, &Session<'_>),
+    (context, presenter, session): (&Context, &dyn Presenter, &Session<'_>),
     store: &SqliteJournal,
     run: &RunId,
     work: impl Future<Output = T>,
 ) -> T {
     if let Err(e) = begun(store, session.world.now(), run) {
-        printer.note(&format!("the ledger does not contain the terms of the run: {}", e.message));
+        presenter.note(&format!("the ledger does not contain the terms of the run: {}", e.message));
     }
     if let Err(e) = checkpoint(context, store, session.world.now(), (Why::Start, Some(run))) {
-        printer.note(&format!("no checkpoint of the ledger: {}", e.message));
+        presenter.note(&format!("no checkpoint of the ledger: {}", e.message));
     }
     let done = work.await;
-    evidence::let_go((context, printer), store, session.world.now(), run);
+    evidence::let_go((context, presenter), store, session.world.now(), run);
     done
 }
 
 /// Records the terms under which a run started, once, in the signed ledger.
-fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), CliError> {
+fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), AppError> {
     let is_known = |record: &Record| match Entry::read(&record.bytes) {
         Ok(Entry::Terms { run: known, .. }) => known == *run,
         _ => false,
@@ -208,11 +212,11 @@ fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), CliEr
 }
 
 /// The last entry of a kind.
-fn last(store: &SqliteJournal, kind: &[u8; 14]) -> Result<Option<Entry>, CliError> {
+fn last(store: &SqliteJournal, kind: &[u8; 14]) -> Result<Option<Entry>, AppError> {
     Ok(store.entries(kind)?.pop().and_then(|record| Entry::read(&record.bytes).ok()))
 }
 
-fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<(), CliError> {
+fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<(), AppError> {
     let known = match last(store, b"{\"ledger\":\"key")? {
         Some(Entry::Key { public, .. }) => PublicKey::from_openssh(&public).ok(),
         _ => None,
@@ -220,13 +224,13 @@ fn announce(store: &SqliteJournal, key: &PrivateKey, at: Timestamp) -> Result<()
     if known.is_some_and(|known| known.key_data() == key.public_key().key_data()) {
         return Ok(());
     }
-    let public = key.public_key().to_openssh().map_err(|e| CliError::usage(e.to_string()))?;
+    let public = key.public_key().to_openssh().map_err(|e| AppError::usage(e.to_string()))?;
     store.enter(&Entry::Key { at, public })?;
     Ok(())
 }
 
 /// The operators change only with drctl.yaml. The ledger records when.
-pub(super) fn configuration(context: &Context, store: &SqliteJournal, at: Timestamp) -> Result<(), CliError> {
+pub(crate) fn configuration(context: &Context, store: &SqliteJournal, at: Timestamp) -> Result<(), AppError> {
     let bytes = context.settings_text.as_ref().map_or(&[][..], |(_, bytes)| bytes.as_slice());
     let now = Digest::of(bytes);
     let known = last(store, b"{\"ledger\":\"con")?;
@@ -239,20 +243,9 @@ pub(super) fn configuration(context: &Context, store: &SqliteJournal, at: Timest
         at,
         who: environment::os_identity(),
         operator: keys::operator(&context.settings),
-        command: verb(),
+        command: context.command(),
         settings: now,
         operators,
     })?;
     Ok(())
-}
-
-/// The command that this process runs, without its arguments, which may contain anything.
-fn verb() -> Option<String> {
-    let typed = args::command().try_get_matches().ok()?;
-    let (mut at, mut words) = (&typed, Vec::new());
-    while let Some((name, inner)) = at.subcommand() {
-        words.push(name.to_owned());
-        at = inner;
-    }
-    (!words.is_empty()).then(|| words.join(" "))
 }

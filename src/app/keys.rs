@@ -6,9 +6,9 @@ use std::process::{Command, Stdio};
 
 use ssh_key::{HashAlg, LineEnding, PrivateKey, PublicKey};
 
-use super::error::CliError;
+use super::environment;
+use super::error::AppError;
 use super::files::own_file;
-use super::{environment, printer};
 use crate::adapters::secrets;
 use crate::files::{self, Use};
 use crate::model::authority::Authority;
@@ -25,6 +25,9 @@ use crate::world::World;
 
 /// The default validity of a statement: long enough to restart the process that owns the run.
 pub const GOOD_FOR: Dur = Dur::mins(60);
+
+/// Asks the person at the terminal for a passphrase.
+pub type AskPassphrase = fn(&str) -> std::io::Result<String>;
 
 /// An operator's key.
 #[derive(Debug)]
@@ -46,9 +49,9 @@ impl Signer {
     ///
     /// # Errors
     /// If there is none, it cannot be used, or no operator has it.
-    pub fn load(settings: &Settings, authority: &Authority) -> Result<Self, CliError> {
+    pub fn load(settings: &Settings, authority: &Authority, ask: AskPassphrase) -> Result<Self, AppError> {
         let Some(key) = &settings.key else {
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 "drctl.yaml lists operators, so this must be signed, but there is no key to sign with",
                 "set DRCTL_KEY to the file of your private key, or of your public key if ssh-agent holds the private key. To create a key, run drctl key new NAME",
             ));
@@ -58,18 +61,18 @@ impl Signer {
             let public = public_file(&path)?;
             (How::Agent(path.clone()), public)
         } else {
-            let private = read(&path, settings.key_passphrase_file.as_deref())?;
+            let private = read(&path, settings.key_passphrase_file.as_deref(), ask)?;
             let public = private.public_key().clone();
             (How::File(Box::new(private)), public)
         };
         let Some((name, _)) = authority.owner(&public) else {
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 format!("{} is not the key of any current or former operator in drctl.yaml", path.display()),
                 format!("add it under `operators:`: key: \"{}\"", public.to_openssh().unwrap_or_default()),
             ));
         };
         if let Some(claimed) = settings.operator.as_ref().filter(|claimed| *claimed != name) {
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 format!("you claim to be {claimed}, but {} is the key of {name}", path.display()),
                 "remove `operator:` and DRCTL_OPERATOR, or use your own key",
             ));
@@ -86,7 +89,7 @@ impl Signer {
         statement: Statement,
         world: &World,
         (now, until): (Timestamp, Timestamp),
-    ) -> Result<Person, CliError> {
+    ) -> Result<Person, AppError> {
         let statement = Statement {
             by: self.name.clone(),
             at: now,
@@ -94,7 +97,7 @@ impl Signer {
             nonce: format!("{:016x}{:016x}", world.random(), world.random()),
             ..statement
         };
-        let text = serde_json::to_string(&statement).map_err(|e| CliError::usage(e.to_string()))?;
+        let text = serde_json::to_string(&statement).map_err(|e| AppError::usage(e.to_string()))?;
         self.sign_as(NAMESPACE, text)
     }
 
@@ -102,12 +105,12 @@ impl Signer {
     ///
     /// # Errors
     /// If it cannot be signed.
-    pub fn sign_as(&self, namespace: &str, text: String) -> Result<Person, CliError> {
+    pub fn sign_as(&self, namespace: &str, text: String) -> Result<Person, AppError> {
         let signature = match &self.how {
             How::File(key) => key
                 .sign(namespace, HashAlg::Sha512, text.as_bytes())
                 .and_then(|s| s.to_pem(LineEnding::LF))
-                .map_err(|e| CliError::usage(format!("drctl cannot sign it: {e}")))?,
+                .map_err(|e| AppError::usage(format!("drctl cannot sign it: {e}")))?,
             How::Agent(public) => by_agent(public, namespace, &text)?,
         };
         Ok(Person {
@@ -123,13 +126,13 @@ impl Signer {
 ///
 /// # Errors
 /// If nobody can.
-pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(), CliError> {
+pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(), AppError> {
     let authority = &created.authority;
     let others: Vec<&str> =
         authority.operators.keys().map(String::as_str).filter(|n| *n != requester).collect();
     let runbook: Runbook =
-        serde_json::from_str(&created.runbook).map_err(|e| CliError::usage(e.to_string()))?;
-    let refused = |gate: &StepId, whose: &str| CliError {
+        serde_json::from_str(&created.runbook).map_err(|e| AppError::usage(e.to_string()))?;
+    let refused = |gate: &StepId, whose: &str| AppError {
         code: "refused",
         message: format!(
             "{gate} waits for {whose}, but not enough people can approve: {requester} requests the run, and the requester never approves"
@@ -137,7 +140,7 @@ pub fn somebody_can_approve(created: &RunCreated, requester: &str) -> Result<(),
         hint: Some(
             "let somebody else request the run, or add an operator with that role to drctl.yaml".to_owned(),
         ),
-        exit: super::exit::REFUSED,
+        exit: crate::app::exit::REFUSED,
     };
     for step in &runbook.steps {
         let Action::Gate(Gate::Approval { by, override_by, .. }) = &step.action else { continue };
@@ -159,8 +162,8 @@ pub fn could_override(authority: &Authority, rule: &Override, requester: &str) -
     commanders.any(|commander| rule.unfilled(authority, commander, requester).is_empty())
 }
 
-fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
-    CliError::usage_fix(
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> AppError {
+    AppError::usage_fix(
         format!("{} cannot be used as a key: {why}", path.display()),
         "use an OpenSSH Ed25519 key; to create one, run drctl key new NAME",
     )
@@ -170,9 +173,9 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> CliError {
 ///
 /// # Errors
 /// If it is neither.
-pub fn public(named: &str) -> Result<PublicKey, CliError> {
+pub fn public(named: &str) -> Result<PublicKey, AppError> {
     let bad = |e: ssh_key::Error| {
-        CliError::usage(format!("{named} is neither an OpenSSH public key nor the file of one: {e}"))
+        AppError::usage(format!("{named} is neither an OpenSSH public key nor the file of one: {e}"))
     };
     match named.starts_with("ssh-") {
         true => PublicKey::from_openssh(named).map_err(bad),
@@ -180,7 +183,7 @@ pub fn public(named: &str) -> Result<PublicKey, CliError> {
     }
 }
 
-fn public_file(path: &Path) -> Result<PublicKey, CliError> {
+fn public_file(path: &Path) -> Result<PublicKey, AppError> {
     PublicKey::from_openssh(files::text(path, Use::Key)?.trim_end()).map_err(|e| unusable(path, &e))
 }
 
@@ -198,13 +201,13 @@ pub fn operator(settings: &Settings) -> Option<String> {
 ///
 /// # Errors
 /// If it cannot be read.
-pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, CliError> {
+pub fn read(path: &Path, passphrase_file: Option<&str>, ask: AskPassphrase) -> Result<PrivateKey, AppError> {
     let key = load(path)?;
     if !key.is_encrypted() {
         return Ok(key);
     }
     let asked = format!("passphrase of {}: ", path.display());
-    let passphrase = passphrase(passphrase_file, &asked)?;
+    let passphrase = passphrase(passphrase_file, &asked, ask)?;
     key.decrypt(passphrase.as_bytes()).map_err(|_| unusable(path, &"the passphrase is wrong"))
 }
 
@@ -212,10 +215,10 @@ pub fn read(path: &Path, passphrase_file: Option<&str>) -> Result<PrivateKey, Cl
 ///
 /// # Errors
 /// If it cannot be read, or others can read it.
-pub fn load(path: &Path) -> Result<PrivateKey, CliError> {
+pub fn load(path: &Path) -> Result<PrivateKey, AppError> {
     let file = files::open(path, Use::Key)?;
     if file.is_open_to_others() {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             format!("others can read {}, so its signatures do not prove that they are yours", path.display()),
             format!("run chmod 600 {}. If somebody read it, create a new key", path.display()),
         ));
@@ -233,7 +236,7 @@ fn known(passphrase: &str) -> String {
 ///
 /// # Errors
 /// If there is neither.
-pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
+pub fn passphrase(file: Option<&str>, asked: &str, ask: AskPassphrase) -> Result<String, AppError> {
     if let Some(file) = file {
         let path = environment::expand(file);
         let file = files::open(&path, Use::Passphrase)?;
@@ -241,8 +244,8 @@ pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
         let text = file.text()?;
         return Ok(known(text.trim_end_matches(['\n', '\r'])));
     }
-    printer::asking(|| rpassword::prompt_password(asked)).map(|text| known(&text)).map_err(|e| {
-        CliError::usage_fix(
+    ask(asked).map(|text| known(&text)).map_err(|e| {
+        AppError::usage_fix(
             format!("no passphrase, and no terminal to ask for one ({e})"),
             "set DRCTL_KEY_PASSPHRASE_FILE, or let ssh-agent hold the key and name the public key (.pub)",
         )
@@ -250,9 +253,9 @@ pub fn passphrase(file: Option<&str>, asked: &str) -> Result<String, CliError> {
 }
 
 /// Signs with OpenSSH, which supports its agent and hardware keys.
-fn by_agent(public: &Path, namespace: &str, text: &str) -> Result<String, CliError> {
+fn by_agent(public: &Path, namespace: &str, text: &str) -> Result<String, AppError> {
     let failed = |why: String| {
-        CliError::usage_fix(
+        AppError::usage_fix(
             format!("ssh-keygen did not sign with {}: {why}", public.display()),
             "run ssh-add -l to list the keys in the agent, or name a private key instead",
         )

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ssh_key::PublicKey;
 
 use super::context::Context;
-use super::error::CliError;
+use super::error::AppError;
 use super::{evidence, ledger, uploads};
 use crate::files::{self, Use};
 use crate::journal::StoreError;
@@ -23,7 +23,7 @@ const BEGINNING: u64 = 4 << 20;
 
 /// The last checkpoint, beside the journal and named after it.
 pub fn beside(store: &Path) -> PathBuf {
-    crate::cli::files::beside(store, ".checkpoint")
+    crate::app::files::beside(store, ".checkpoint")
 }
 
 /// All keys that may have signed: those that the ledger announced, and the key file beside the store, which a truncated ledger
@@ -100,10 +100,10 @@ pub fn of_bundle(file: &Path, manifest: &Manifest) -> Anchor {
 ///
 /// # Errors
 /// If it is not a checkpoint, or is signed with another key.
-pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, CliError> {
+pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, AppError> {
     let text = files::text(file, Use::Checkpoint)?;
     let not_one =
-        |why: String| CliError::usage(format!("{} is not a checkpoint of this store: {why}", file.display()));
+        |why: String| AppError::usage(format!("{} is not a checkpoint of this store: {why}", file.display()));
     let signed: Signed = serde_json::from_str(&text).map_err(|e| not_one(e.to_string()))?;
     let said = checkpoint::check(&signed, keys).map_err(not_one)?;
     let ledger = End { entries: said.entries, hash: said.head };
@@ -115,7 +115,7 @@ pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, CliError> {
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn hold(store: &SqliteJournal) -> Result<(), CliError> {
+pub fn hold(store: &SqliteJournal) -> Result<(), AppError> {
     if store.world() == StoreWorld::Live {
         let keys = keys(store.path(), ledger::announced(store)?);
         for lying in lying_there(store.path(), &keys) {
@@ -131,7 +131,7 @@ pub fn hold(store: &SqliteJournal) -> Result<(), CliError> {
 ///
 /// # Errors
 /// If one does not belong to this store.
-pub fn hold_to(store: &SqliteJournal, files: &[PathBuf]) -> Result<(), CliError> {
+pub fn hold_to(store: &SqliteJournal, files: &[PathBuf]) -> Result<(), AppError> {
     for (file, why) in unknown(store, files)? {
         store.only_read(format!("{} {why}", file.display()));
     }
@@ -142,7 +142,7 @@ pub fn hold_to(store: &SqliteJournal, files: &[PathBuf]) -> Result<(), CliError>
 ///
 /// # Errors
 /// If one does not belong to this store.
-pub fn unknown(store: &SqliteJournal, files: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, CliError> {
+pub fn unknown(store: &SqliteJournal, files: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, AppError> {
     let keys = keys(store.path(), ledger::announced(store)?);
     let mut found = Vec::new();
     for file in files {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::interrupt::Interrupts;
-use super::printer::{Printer, harmless};
+use super::presenter::Presenter;
 use crate::model::time::Dur;
+use crate::model::waiver::harmless;
 use crate::world::World;
 
 /// How often the thread is checked for its end.
@@ -75,16 +76,16 @@ impl Background {
     }
 
     /// Prints the queued lines.
-    pub fn tell(&self, printer: &Printer) {
+    pub fn tell(&self, presenter: &dyn Presenter) {
         let said = self.hand.said.lock().map(|mut said| std::mem::take(&mut said.lines));
         said.unwrap_or_default()
             .iter()
-            .for_each(|line| printer.note(&format!("{}: {}", self.name, harmless(line))));
+            .for_each(|line| presenter.note(&format!("{}: {}", self.name, harmless(line))));
     }
 
     /// Asks the thread to end, waits for it at most this long or until Ctrl-C, and prints its lines. Prints `late` if it is still
     /// running.
-    pub fn end(self, within: Dur, late: &str, (printer, interrupts): (&Printer, &Interrupts)) {
+    pub fn end(self, within: Dur, late: &str, (presenter, interrupts): (&dyn Presenter, &Interrupts)) {
         self.hand.halt.store(true, Ordering::SeqCst);
         let Ok(world) = World::live() else { return };
         let until = world.now() + within;
@@ -92,9 +93,9 @@ impl Background {
         while !self.is_gone() && world.now() < until && interrupts.count() == pressed {
             world.block_on(world.sleep_until(world.now() + POLL));
         }
-        self.tell(printer);
+        self.tell(presenter);
         if !self.is_gone() {
-            printer.note(&format!("{}: {late}", self.name));
+            presenter.note(&format!("{}: {late}", self.name));
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
+use super::context::{Context, SANDBOX_BEGAN};
+use super::error::AppError;
+use super::exit;
 use crate::adapters::live::Live;
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::adapters::{self, Cloud, secrets};
-use crate::cli::context::{Context, SANDBOX_BEGAN};
-use crate::cli::error::CliError;
-use crate::cli::exit;
 use crate::executor::{Patience, Session, View};
 use crate::inventory::targets;
 use crate::journal::sqlite::SqliteJournal;
@@ -60,8 +60,8 @@ impl Stage {
     ///
     /// # Errors
     /// If the operating system provides no timers.
-    pub fn live(settings: &Settings, recovery: Option<&Place>) -> Result<Self, CliError> {
-        let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    pub fn live(settings: &Settings, recovery: Option<&Place>) -> Result<Self, AppError> {
+        let world = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
         let live = Rc::new(Live::new(&world, settings, recovery.cloned()));
         let alarms: Rc<dyn Alarms> = Rc::<Live>::clone(&live);
         let prober = LiveProber::new(world.clone(), Some(alarms), secrets::scrubbed);
@@ -72,7 +72,7 @@ impl Stage {
     ///
     /// # Errors
     /// If the operating system provides no timers.
-    pub fn of(context: &Context, plan: &Plan, to: Option<&SiteName>) -> Result<Self, CliError> {
+    pub fn of(context: &Context, plan: &Plan, to: Option<&SiteName>) -> Result<Self, AppError> {
         match context.scenario()? {
             Some(scenario) => {
                 Ok(Self::rehearsal(plan, &scenario, context.seed(), (SANDBOX_BEGAN, None), context.pace()))
@@ -85,7 +85,7 @@ impl Stage {
     ///
     /// # Errors
     /// If this build lacks a provider for it, or the operating system provides no timers.
-    pub fn of_plan(context: &Context, plan: &Plan, recovery: Option<&Place>) -> Result<Self, CliError> {
+    pub fn of_plan(context: &Context, plan: &Plan, recovery: Option<&Place>) -> Result<Self, AppError> {
         let settings = context.in_earnest()?;
         built_for(&targets::of_plan(plan, context.guard_of(plan).as_ref()), adapters::BUILT)?;
         Self::live(settings, recovery)
@@ -95,7 +95,7 @@ impl Stage {
     ///
     /// # Errors
     /// The same.
-    pub fn of_run(context: &Context, state: &RunState) -> Result<Self, CliError> {
+    pub fn of_run(context: &Context, state: &RunState) -> Result<Self, AppError> {
         let watched = state.runbook.steps.iter().filter_map(|s| s.action.watch(&Called::NOT_YET));
         built_for(&watched.collect::<Vec<_>>(), adapters::BUILT)?;
         Self::live(&context.settings, state.runbook.recovery_place())
@@ -155,9 +155,9 @@ impl Stage {
 }
 
 /// Fails if a provider is not among `built`: what drctl cannot reach cannot be judged.
-fn built_for(things: &[Target], built: &[ProviderName]) -> Result<(), CliError> {
+fn built_for(things: &[Target], built: &[ProviderName]) -> Result<(), AppError> {
     adapters::lacking(things, built).map_or(Ok(()), |lacks| {
-        Err(CliError {
+        Err(AppError {
             code: "not_built",
             message: format!(
                 "built without {lacks}, so drctl can neither observe nor change these components"
@@ -177,7 +177,7 @@ mod tests {
     /// Every live verb gets its stage from a plan or a run (`house_rules::every_live_verb_asks_whether_its_providers_are_built`).
     #[test]
     fn a_build_without_a_provider_names_it_and_judges_nothing() {
-        let bytes = include_bytes!("../../../tests/fixtures/everything.yaml");
+        let bytes = include_bytes!("../../tests/fixtures/everything.yaml");
         let plan = crate::plan::check("everything", bytes, &Settings::default()).plan.unwrap();
         let things = targets::of_plan(&plan, None);
         use ProviderName::{Aws, Local, Postgres};

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use super::args::{Global, WaiveArgs};
-use super::error::CliError;
+use super::error::AppError;
 use super::files::{apart, rehearsed};
-use super::keys::Signer;
-use super::paths::{self, meant, no_plans};
-use super::printer::Printer;
-use super::{anchors, environment, render};
+use super::keys::{AskPassphrase, Signer};
+use super::paths::{meant, no_plans};
+use super::presenter::Presenter;
+use super::waived::WaiverRequest;
+use super::{anchors, environment, kit, paths, waived};
 use crate::adapters::sandbox::{Scenario, scenario::SCENARIOS};
 use crate::adapters::{environment_files, process, secrets};
 use crate::files::{self, Use};
@@ -26,8 +26,7 @@ use crate::model::secret::Secret;
 use crate::model::severity;
 use crate::model::shape::suggest;
 use crate::model::time::{Dur, Timestamp};
-pub use crate::model::waiver::one_line;
-use crate::model::waiver::{Person, Rule, Waiver};
+use crate::model::waiver::{Person, Rule, Waiver, one_line};
 use crate::plan::settings::{Written, placeholders_in};
 use crate::plan::{Plan, Settings, terms};
 use crate::policy::windows;
@@ -51,6 +50,35 @@ const REHEARSED: &str = ".drctl/sandbox.db";
 /// The finding for a secret in a file.
 pub const SECRET: &str = "secret-in-plan";
 
+/// Where a command works, and in which world.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The words of the command, such as `runs` and `resume`.
+    pub command: Vec<String>,
+    /// The folder to work in.
+    pub directory: Option<PathBuf>,
+    /// The file of the settings.
+    pub config: Option<PathBuf>,
+    /// The file of the journal.
+    pub store: Option<PathBuf>,
+    /// Checkpoints that were kept elsewhere.
+    pub checkpoint: Vec<PathBuf>,
+    /// The go-bag to work from.
+    pub kit: Option<PathBuf>,
+    /// The trusted keys of the go-bag.
+    pub kit_key: Vec<String>,
+    /// Who accepts an unsigned go-bag, and why.
+    pub accept_unsigned_kit: Option<String>,
+    /// The scenario of a rehearsal; empty for one that fits the command.
+    pub sandbox: Option<String>,
+    /// The seed of a rehearsal.
+    pub seed: u64,
+    /// Virtual seconds in one real second of a rehearsal.
+    pub pace: Option<f64>,
+    /// Asks for a passphrase.
+    pub ask: AskPassphrase,
+}
+
 /// The settings and their location.
 #[derive(Clone)]
 pub struct Context {
@@ -62,7 +90,7 @@ pub struct Context {
     pub settings_text: Option<(PathBuf, Vec<u8>)>,
     /// The intent of the command: a rehearsal without a named scenario uses a suitable one.
     pub intent: Intent,
-    global: Global,
+    options: Options,
     /// The unlocked key of the person at the keyboard, so that they enter the passphrase only once.
     signer: Arc<OnceLock<Signer>>,
 }
@@ -71,17 +99,17 @@ impl Context {
     /// Reads the settings.
     ///
     /// # Errors
-    /// If they are not valid. Prints all findings.
-    pub fn load(global: &Global, printer: &Printer) -> Result<Self, CliError> {
-        let (context, findings) = Self::read(global, printer)?;
+    /// If they are not valid. Shows all findings.
+    pub fn load(options: &Options, presenter: &dyn Presenter) -> Result<Self, AppError> {
+        let (context, findings) = Self::read(options, presenter)?;
         if findings.is_empty() {
             return Ok(context);
         }
-        render::findings(printer, &findings, &|file| context.text_of(file));
+        presenter.findings(&findings, &|file| context.text_of(file));
         let of_file = |finding: &&Finding| finding.file == context.written().file;
         Err(match findings.iter().find(of_file) {
-            Some(finding) => CliError::usage(format!("{} has errors", finding.file)),
-            None => CliError::usage("the settings have errors"),
+            Some(finding) => AppError::usage(format!("{} has errors", finding.file)),
+            None => AppError::usage("the settings have errors"),
         })
     }
 
@@ -103,15 +131,15 @@ impl Context {
     ///
     /// # Errors
     /// If the file cannot be read.
-    pub fn read(global: &Global, printer: &Printer) -> Result<(Self, Vec<Finding>), CliError> {
+    pub fn read(options: &Options, presenter: &dyn Presenter) -> Result<(Self, Vec<Finding>), AppError> {
         process::inherit(environment::all);
-        if global.sandbox.is_none() {
-            environment_files::check(environment_files::ALL).map_err(CliError::usage)?;
+        if options.sandbox.is_none() {
+            environment_files::check(environment_files::ALL).map_err(AppError::usage)?;
         }
         // Programs that reach a host get all of them, and may print them.
         environment::all().iter().for_each(|(name, value)| secrets::learn_variable(name, value));
-        let mut base = global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
-        if let Some(unpacked) = super::commands::kit::unpack(global, printer)? {
+        let mut base = options.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+        if let Some(unpacked) = kit::unpack(options, presenter)? {
             base = unpacked;
         }
         // Beside the plans, or in the folder above them.
@@ -121,8 +149,8 @@ impl Context {
         } else {
             beside
         };
-        let path = global.config.clone().unwrap_or(default);
-        if let (Some(config), None) = (&global.config, &global.directory) {
+        let path = options.config.clone().unwrap_or(default);
+        if let (Some(config), None) = (&options.config, &options.directory) {
             base = config
                 .parent()
                 .filter(|p| !p.as_os_str().is_empty())
@@ -130,31 +158,31 @@ impl Context {
         }
         let bytes = match files::read(&path, Use::Settings) {
             Ok(bytes) => Some(bytes),
-            Err(e) if e.is_missing() && global.config.is_none() => None,
+            Err(e) if e.is_missing() && options.config.is_none() => None,
             Err(e) => return Err(e.into()),
         };
         let name = path.display().to_string();
         let file = bytes.as_deref().map(|b| (name.as_str(), b));
         let mut flags = Vec::new();
-        if let Some(store) = &global.store {
+        if let Some(store) = &options.store {
             flags.push(("store", store.display().to_string()));
         }
         let (mut settings, findings) = Settings::read(file, environment::settings(), &flags);
-        if global.sandbox.is_some() {
+        if options.sandbox.is_some() {
             let live = Settings::read(file, environment::settings(), &[]).0.store;
             let live = base.join(live.as_deref().unwrap_or(LIVE));
-            apart(&global.store.clone().unwrap_or_else(|| base.join(REHEARSED)), &live)?;
+            apart(&options.store.clone().unwrap_or_else(|| base.join(REHEARSED)), &live)?;
         }
         paths::place(&mut settings, &base);
         let settings_text = bytes.map(|b| (path, b));
         let who = settings.operator.clone().unwrap_or_else(environment::os_identity);
-        settings.session = format!("drctl-{}-{who}", global.command);
+        settings.session = format!("drctl-{}-{who}", options.command.join("-"));
         let context = Self {
             base,
             settings,
             settings_text,
             intent: Intent::Failover,
-            global: global.clone(),
+            options: options.clone(),
             signer: Arc::default(),
         };
         // A hook may print its environment.
@@ -180,8 +208,8 @@ impl Context {
     ///
     /// # Errors
     /// If there is no such scenario.
-    pub fn scenario(&self) -> Result<Option<Scenario>, CliError> {
-        let name = match self.global.sandbox.as_deref() {
+    pub fn scenario(&self) -> Result<Option<Scenario>, AppError> {
+        let name = match self.options.sandbox.as_deref() {
             None => return Ok(None),
             Some("") => Scenario::default_for(self.intent),
             Some(name) => name,
@@ -189,25 +217,36 @@ impl Context {
         scenario_named(name).map(Some)
     }
 
+    /// Where the command works.
+    pub const fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The words of the command, without its arguments, which may contain anything.
+    pub fn command(&self) -> Option<String> {
+        let words = &self.options.command;
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+
     /// The seed of a rehearsal.
     pub const fn seed(&self) -> u64 {
-        self.global.seed
+        self.options.seed
     }
 
     /// Virtual seconds in one real second.
     pub const fn pace(&self) -> Option<f64> {
-        self.global.pace
+        self.options.pace
     }
 
     /// Opens the journal. Rehearsals have a store of their own, which never appears in live status or compliance reports.
     ///
     /// # Errors
     /// If it cannot be used.
-    pub fn store(&self) -> Result<SqliteJournal, CliError> {
+    pub fn store(&self) -> Result<SqliteJournal, AppError> {
         let store = SqliteJournal::open(&self.store_file(), self.world())?;
         store.adopted_by(terms::known(&self.settings.authority));
         anchors::hold(&store)?;
-        anchors::hold_to(&store, &self.global.checkpoint)?;
+        anchors::hold_to(&store, &self.options.checkpoint)?;
         Ok(store)
     }
 
@@ -218,7 +257,7 @@ impl Context {
 
     /// The journal's file.
     pub fn store_file(&self) -> PathBuf {
-        match (&self.global.store, self.is_rehearsal()) {
+        match (&self.options.store, self.is_rehearsal()) {
             (Some(path), _) => path.clone(),
             (None, true) => self.base.join(REHEARSED),
             (None, false) => self.base.join(self.settings.store.as_deref().unwrap_or(LIVE)),
@@ -243,7 +282,7 @@ impl Context {
     /// The operators whose statements a new run accepts. A rehearsal without a key accepts plain names, because it changes and proves
     /// nothing.
     pub fn authority(&self) -> Authority {
-        let rehearsed = self.global.sandbox.is_some() && self.settings.key.is_none();
+        let rehearsed = self.options.sandbox.is_some() && self.settings.key.is_none();
         if rehearsed { Authority::default() } else { self.settings.authority.clone() }
     }
 
@@ -256,14 +295,14 @@ impl Context {
 
     /// Whether the command changes nothing real.
     pub const fn is_rehearsal(&self) -> bool {
-        self.global.sandbox.is_some()
+        self.options.sandbox.is_some()
     }
 
     /// The settings, for a live command.
     ///
     /// # Errors
     /// If they still contain a placeholder.
-    pub fn in_earnest(&self) -> Result<&Settings, CliError> {
+    pub fn in_earnest(&self) -> Result<&Settings, AppError> {
         let left = self
             .settings_text
             .iter()
@@ -271,7 +310,7 @@ impl Context {
         match left.into_iter().next() {
             Some(found) => {
                 let at = found.span.map_or_else(String::new, |s| format!(":{}:{}", s.line, s.column));
-                Err(CliError::usage_fix(format!("{}{at}: {}", found.file, found.message), found.fix))
+                Err(AppError::usage_fix(format!("{}{at}: {}", found.file, found.message), found.fix))
             }
             None => Ok(&self.settings),
         }
@@ -282,7 +321,7 @@ impl Context {
     pub fn of_fleet(&self, id: &str) -> Self {
         let mut fleet = self.clone();
         let who = self.settings.operator.clone().unwrap_or_else(environment::os_identity);
-        fleet.settings.session = format!("drctl-{}-fleet-{id}-{who}", self.global.command);
+        fleet.settings.session = format!("drctl-{}-fleet-{id}-{who}", self.options.command.join("-"));
         fleet
     }
 
@@ -304,13 +343,13 @@ impl Context {
     ///
     /// # Errors
     /// If there is no key to sign with.
-    pub fn unlock(&self) -> Result<Option<&Signer>, CliError> {
+    pub fn unlock(&self) -> Result<Option<&Signer>, AppError> {
         if self.authority().is_empty() {
             return Ok(None);
         }
         if self.signer.get().is_none() {
             // If another thread was faster, it has unlocked the same key.
-            drop(self.signer.set(Signer::load(&self.settings, &self.authority())?));
+            drop(self.signer.set(Signer::load(&self.settings, &self.authority(), self.options.ask)?));
         }
         Ok(self.signer.get())
     }
@@ -320,9 +359,9 @@ impl Context {
     ///
     /// # Errors
     /// If there is no such key.
-    pub fn take_key(&self, operators: &Authority) -> Result<(), CliError> {
+    pub fn take_key(&self, operators: &Authority) -> Result<(), AppError> {
         if self.signer.get().is_none() {
-            drop(self.signer.set(Signer::load(&self.settings, operators)?));
+            drop(self.signer.set(Signer::load(&self.settings, operators, self.options.ask)?));
         }
         Ok(())
     }
@@ -336,10 +375,10 @@ impl Context {
         state: &RunState,
         signal: &Signal,
         (now, until): (Timestamp, Timestamp),
-    ) -> Result<Person, CliError> {
+    ) -> Result<Person, AppError> {
         self.take_key(&state.created.authority)?;
-        let signer = self.signer.get().ok_or_else(|| CliError::usage("no key found"))?;
-        let world = World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?;
+        let signer = self.signer.get().ok_or_else(|| AppError::usage("no key found"))?;
+        let world = World::live().map_err(|e| AppError::usage(format!("no clock: {e}")))?;
         let to = state.runbook.to.as_str();
         signer.sign(Statement::about(&state.created, to, Some(signal.clone())), &world, (now, until))
     }
@@ -359,7 +398,7 @@ impl Context {
     ///
     /// # Errors
     /// If a path cannot be read.
-    pub fn plan_files(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, CliError> {
+    pub fn plan_files(&self, paths: &[PathBuf]) -> Result<Vec<PathBuf>, AppError> {
         let default = [self.base.join(&self.settings.plans)];
         let paths = if paths.is_empty() { &default[..] } else { paths };
         let mut files = Vec::new();
@@ -371,7 +410,7 @@ impl Context {
                 files.push(path.clone());
                 continue;
             }
-            let entries = std::fs::read_dir(path).map_err(|e| CliError::file(path, &e))?;
+            let entries = std::fs::read_dir(path).map_err(|e| AppError::file(path, &e))?;
             let mut found: Vec<_> = entries.filter_map(Result::ok).map(|e| e.path()).collect();
             found.retain(|p| {
                 p.extension().is_some_and(|x| x == "yaml" || x == "yml")
@@ -388,9 +427,9 @@ impl Context {
     ///
     /// # Errors
     /// If one is invalid or missing.
-    pub fn plans(&self, names: &[String], printer: &Printer) -> Result<Vec<Plan>, CliError> {
-        let (plans, left_out) = self.usable_plans(names, printer)?;
-        paths::note_left_out(&left_out, printer);
+    pub fn plans(&self, names: &[String], presenter: &dyn Presenter) -> Result<Vec<Plan>, AppError> {
+        let (plans, left_out) = self.usable_plans(names, presenter)?;
+        paths::note_left_out(&left_out, presenter);
         Ok(plans)
     }
 
@@ -401,8 +440,8 @@ impl Context {
     pub fn usable_plans(
         &self,
         names: &[String],
-        printer: &Printer,
-    ) -> Result<(Vec<Plan>, Vec<String>), CliError> {
+        presenter: &dyn Presenter,
+    ) -> Result<(Vec<Plan>, Vec<String>), AppError> {
         let (by_file, by_name): (Vec<_>, Vec<_>) =
             names.iter().partition(|n| n.ends_with(".yaml") || n.ends_with(".yml") || n.contains('/'));
         let paths: Vec<_> = by_file.iter().map(PathBuf::from).collect();
@@ -424,14 +463,14 @@ impl Context {
             };
             match checked.plan {
                 Some(plan) if named(&plan) => {
-                    paths::outside(printer, &plan.name, (&file, &folder));
+                    paths::outside(presenter, &plan.name, (&file, &folder));
                     plans.push(plan);
                 }
                 Some(_) => {}
                 None => {
                     let errors: Vec<_> =
                         checked.findings.into_iter().filter(|f| f.severity == Severity::Error).collect();
-                    render::findings(printer, &errors, &|_| Some(text.clone()));
+                    presenter.findings(&errors, &|_| Some(text.clone()));
                     broken.push(
                         checked.name.as_ref().map_or_else(|| file.display().to_string(), PlanName::to_string),
                     );
@@ -442,10 +481,10 @@ impl Context {
         if let Some(missing) = by_name.iter().find(|n| !plans.iter().any(|p| p.name.as_str() == n.as_str())) {
             if unread.iter().any(|name| name.as_str() == missing.as_str()) {
                 let why = format!("plan {missing} has errors");
-                return Err(CliError::usage_fix(why, "correct the findings above"));
+                return Err(AppError::usage_fix(why, "correct the findings above"));
             }
             let hint = meant(missing, &known, !broken.is_empty());
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 format!("plan `{missing}` does not exist in {}", folder.display()),
                 hint,
             ));
@@ -454,7 +493,7 @@ impl Context {
         if !broken.is_empty() && (names.is_empty() || !by_file.is_empty()) && plans.is_empty() {
             let which: String = by_file.iter().map(|file| format!(" {}", quoted(file))).collect();
             let fix = format!("correct the findings above; to show them again, run drctl check{which}");
-            return Err(CliError::usage_fix("every plan has errors", fix));
+            return Err(AppError::usage_fix("every plan has errors", fix));
         }
         if plans.is_empty() {
             return Err(no_plans(&self.base, &folder));
@@ -468,11 +507,11 @@ impl Context {
     ///
     /// # Errors
     /// If it is invalid or missing, or if there are several.
-    pub fn plan(&self, name: &str, printer: &Printer) -> Result<Plan, CliError> {
-        let mut plans = self.plans(std::slice::from_ref(&name.to_owned()), printer)?;
+    pub fn plan(&self, name: &str, presenter: &dyn Presenter) -> Result<Plan, AppError> {
+        let mut plans = self.plans(std::slice::from_ref(&name.to_owned()), presenter)?;
         match (plans.pop(), plans.is_empty()) {
             (Some(plan), true) => Ok(plan),
-            _ => Err(CliError::usage_fix(
+            _ => Err(AppError::usage_fix(
                 format!("`{name}` matches more than one plan or none"),
                 "name one plan",
             )),
@@ -483,9 +522,9 @@ impl Context {
     #[must_use]
     pub fn rehearsing(&self, scenario: &str) -> Self {
         let mut rehearsing = self.clone();
-        rehearsing.global.sandbox = Some(scenario.to_owned());
+        rehearsing.options.sandbox = Some(scenario.to_owned());
         // A rehearsal never writes to the journal of live runs.
-        if let Some(named) = &mut rehearsing.global.store {
+        if let Some(named) = &mut rehearsing.options.store {
             *named = rehearsed(named);
             rehearsing.settings.store = Some(named.display().to_string());
         }
@@ -496,7 +535,7 @@ impl Context {
     ///
     /// # Errors
     /// If it cannot be read.
-    pub fn check_file(&self, file: &Path) -> Result<(crate::plan::Checked, String), CliError> {
+    pub fn check_file(&self, file: &Path) -> Result<(crate::plan::Checked, String), AppError> {
         let name = file.display().to_string();
         let bytes = match files::read(file, Use::Plan) {
             Ok(bytes) => bytes,
@@ -526,15 +565,15 @@ impl Context {
         Ok((checked, text))
     }
 
-    /// The waivers on the command line.
+    /// The waivers that a person typed.
     ///
     /// # Errors
     /// If one names no rule or a rule that cannot be waived, or lacks a reason or a bound.
-    pub fn waivers(&self, args: &WaiveArgs) -> Result<Vec<Waiver>, CliError> {
+    pub fn waivers(&self, asked: &WaiverRequest) -> Result<Vec<Waiver>, AppError> {
         let accept_loss_ms =
-            args.accept_data_loss.as_deref().map(Dur::parse).transpose().map_err(CliError::usage)?;
-        super::waived::names_a_risk(args)?;
-        args.waive.iter().map(|text| self.waiver(text, args.reason.as_deref(), accept_loss_ms)).collect()
+            asked.accept_data_loss.as_deref().map(Dur::parse).transpose().map_err(AppError::usage)?;
+        waived::names_a_risk(asked)?;
+        asked.waive.iter().map(|text| self.waiver(text, asked.reason.as_deref(), accept_loss_ms)).collect()
     }
 
     fn waiver(
@@ -542,16 +581,16 @@ impl Context {
         text: &str,
         reason: Option<&str>,
         accept_loss_ms: Option<Dur>,
-    ) -> Result<Waiver, CliError> {
+    ) -> Result<Waiver, AppError> {
         let (id, component) =
             text.split_once(':').map_or((text, None), |(id, c)| (id, Some(ComponentName::new(c))));
         let rule = Rule::from_id(id).ok_or_else(|| {
             let hint = suggest(id, Rule::ALL.iter().map(|r| r.id()))
                 .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
-            CliError::usage_fix(format!("rule `{id}` does not exist{hint}"), "run drctl explain for the list")
+            AppError::usage_fix(format!("rule `{id}` does not exist{hint}"), "run drctl explain for the list")
         })?;
         if !rule.waivable() {
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 format!("`{rule}` cannot be waived"),
                 format!("run drctl explain {rule} to see what to do instead"),
             ));
@@ -561,13 +600,13 @@ impl Context {
                 Rule::GuardHeld => "--take-over".to_owned(),
                 _ => format!("--waive {text}"),
             };
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 format!("`{flag}` needs a reason"),
                 "add --reason TEXT; it goes into the journal and every report",
             ));
         };
         if rule.needs_loss_bound() && accept_loss_ms.is_none() {
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 format!("`--waive {text}` needs a bound on the loss"),
                 "add --accept-data-loss 5m, with the loss that you accept",
             ));
@@ -581,12 +620,12 @@ impl Context {
 ///
 /// # Errors
 /// If there is none, with the list of all.
-pub fn scenario_named(name: &str) -> Result<Scenario, CliError> {
+pub fn scenario_named(name: &str) -> Result<Scenario, AppError> {
     Scenario::find(name).ok_or_else(|| {
         let names: Vec<_> = SCENARIOS.iter().map(|s| s.name).collect();
         let hint = suggest(name, names.iter().copied())
             .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
-        CliError::usage_fix(
+        AppError::usage_fix(
             format!("scenario `{name}` does not exist{hint}"),
             format!("choose one of: {}. If `{name}` is a plan, write it before --sandbox", names.join(", ")),
         )
