@@ -7,7 +7,8 @@ use ssh_key::PublicKey;
 
 use super::context::Context;
 use super::error::AppError;
-use super::{evidence, ledger, uploads};
+use super::files::checkpoint_of;
+use super::{bundles, store_key};
 use crate::files::{self, Use};
 use crate::journal::StoreError;
 use crate::journal::bundle::{self, Unproven};
@@ -21,15 +22,10 @@ use crate::policy::checkpoint;
 /// Bytes at the start of a bundle that are read: more than its signature and manifest, which come first.
 const BEGINNING: u64 = 4 << 20;
 
-/// The last checkpoint, beside the journal and named after it.
-pub fn beside(store: &Path) -> PathBuf {
-    crate::app::files::beside(store, ".checkpoint")
-}
-
 /// All keys that may have signed: those that the ledger announced, and the key file beside the store, which a truncated ledger
 /// may not mention.
 pub fn keys(store_file: &Path, announced: Vec<PublicKey>) -> Vec<PublicKey> {
-    announced.into_iter().chain(ledger::public(store_file).ok()).collect()
+    announced.into_iter().chain(store_key::public(store_file).ok()).collect()
 }
 
 /// What is beside a store.
@@ -56,7 +52,7 @@ impl Lying {
 
 /// The bundles and the checkpoint beside the store.
 fn lying_there(store_file: &Path, keys: &[PublicKey]) -> Vec<Lying> {
-    let bundles = uploads::bundles(&evidence::folder(store_file)).unwrap_or_default();
+    let bundles = bundles::all(&bundles::folder(store_file)).unwrap_or_default();
     let read =
         |file: &PathBuf, of: Use, most: u64| match files::open(file, of).and_then(|open| open.first(most)) {
             Ok(bytes) => Some(Ok(bytes)),
@@ -70,7 +66,7 @@ fn lying_there(store_file: &Path, keys: &[PublicKey]) -> Vec<Lying> {
         let counts = manifest.as_ref().map_or(true, |m| m.drctl.world == StoreWorld::Live.id());
         counts.then(|| Lying { place: file.display().to_string(), is: manifest.map(|m| of_bundle(file, &m)) })
     });
-    let file = beside(store_file);
+    let file = checkpoint_of(store_file);
     let last = read(&file, Use::Checkpoint, BEGINNING).map(|bytes| Lying {
         place: file.display().to_string(),
         is: bytes.and_then(|bytes| checkpoint_in(&file, &bytes, keys)),
@@ -117,7 +113,7 @@ pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, AppError> {
 /// If the store cannot be read.
 pub fn hold(store: &SqliteJournal) -> Result<(), AppError> {
     if store.world() == StoreWorld::Live {
-        let keys = keys(store.path(), ledger::announced(store)?);
+        let keys = keys(store.path(), store_key::announced(store)?);
         for lying in lying_there(store.path(), &keys) {
             if let Some(why) = lying.against(|anchor| store.contradicts(anchor))? {
                 store.only_read(format!("{} {why}", lying.place));
@@ -143,7 +139,7 @@ pub fn hold_to(store: &SqliteJournal, files: &[PathBuf]) -> Result<(), AppError>
 /// # Errors
 /// If one does not belong to this store.
 pub fn unknown(store: &SqliteJournal, files: &[PathBuf]) -> Result<Vec<(PathBuf, String)>, AppError> {
-    let keys = keys(store.path(), ledger::announced(store)?);
+    let keys = keys(store.path(), store_key::announced(store)?);
     let mut found = Vec::new();
     for file in files {
         found.extend(store.contradicts(&of_file(file, &keys)?)?.map(|why| (file.clone(), why)));

@@ -6,28 +6,18 @@ use ssh_key::PublicKey;
 
 use super::context::Context;
 use super::error::AppError;
-use super::files::{beside, place_new};
-use super::ledger;
+use super::files::place_new;
 use super::presenter::Presenter;
-use crate::executor::create;
+use super::{bundles, ledger, store_key};
+use crate::executor::{Session, create};
 use crate::files::{self, Use};
-use crate::journal::Journal as _;
 use crate::journal::bundle::{self, Verdict, Written};
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, Record};
 use crate::model::ids::{Digest, RunId};
-use crate::model::ledger::Why;
+use crate::model::ledger::{Entry, Why};
 use crate::model::time::Timestamp;
-use crate::record::event::WorldKind;
-
-/// The folder of bundles, beside the journal and named after it, so that rehearsals are separate.
-pub fn folder(store: &Path) -> PathBuf {
-    beside(store, ".evidence")
-}
-
-/// The file of the bundle of a run. If a run continues after it was sealed, for example because of a late approval, it gets another bundle.
-pub fn name(run: &RunId, events: u64) -> String {
-    format!("{run}-e{events}.tar")
-}
+use crate::record::event::{Event, EventKind, WorldKind};
 
 /// A bundle.
 pub struct Bundle {
@@ -58,9 +48,9 @@ pub fn make(
     let events = store.read(run)?;
     store.check_head(run, &events)?;
     let state = create::replay(run, &events)?;
-    let name = name(run, events.len() as u64);
+    let name = bundles::name(run, events.len() as u64);
     let written = Written { events, ledger: store.ledger_of(run, upto)? };
-    let bytes = bundle::seal(&written, &state, &ledger::key(store)?, now)
+    let bytes = bundle::seal(&written, &state, &store_key::key(store)?, now)
         .map_err(|why| AppError::usage(format!("drctl cannot seal the evidence of run {run}: {why}")))?;
     Ok(Bundle { name, bytes, over: state.finished() || state.halted.is_some(), world: state.created.world })
 }
@@ -94,14 +84,14 @@ fn keep(
     if !bundle.over {
         return Ok(None);
     }
-    let folder = folder(store.path());
+    let folder = bundles::folder(store.path());
     private(&folder)?;
     let file = folder.join(&bundle.name);
     if place_new(&file, &bundle.bytes, 0o600)? {
         return Ok(Some((file, bundle)));
     }
     // An existing file is from an earlier release without new events, or somebody else put it there.
-    match sealed(&file, &ledger::announced(store)?) {
+    match sealed(&file, &store_key::announced(store)?) {
         Ok(_) => Ok(None),
         Err(why) => Err(AppError::usage(format!("{} already exists, and {why}", file.display()))),
     }
@@ -117,7 +107,7 @@ pub fn sealed(file: &Path, keys: &[PublicKey]) -> Result<(Vec<u8>, Verdict), Str
     if let Some(fault) = verdict.faults.first() {
         return Err(format!("{}: {}", fault.place, fault.why));
     }
-    let said = verdict.manifest.as_ref().map(|m| name(&m.drctl.run_id, m.drctl.chain.entries));
+    let said = verdict.manifest.as_ref().map(|m| bundles::name(&m.drctl.run_id, m.drctl.chain.entries));
     match said.as_deref() == file.file_name().and_then(std::ffi::OsStr::to_str) {
         true => Ok((bytes, verdict)),
         false => Err(format!("it is the bundle {}", said.unwrap_or_default())),
@@ -133,4 +123,39 @@ fn private(folder: &Path) -> Result<(), AppError> {
         true => Ok(()),
         false => Err(AppError::usage(format!("{} is not a separate folder", folder.display()))),
     }
+}
+
+/// Drives a run between two checkpoints: one before anything is done, one when this process releases it. If a checkpoint fails the run
+/// continues, because a recovery is more important than its proof.
+pub async fn kept<T>(
+    (context, presenter, session): (&Context, &dyn Presenter, &Session<'_>),
+    store: &SqliteJournal,
+    run: &RunId,
+    work: impl Future<Output = T>,
+) -> T {
+    if let Err(e) = begun(store, session.world.now(), run) {
+        presenter.note(&format!("the ledger does not contain the terms of the run: {}", e.message));
+    }
+    if let Err(e) = ledger::checkpoint(context, store, session.world.now(), (Why::Start, Some(run))) {
+        presenter.note(&format!("no checkpoint of the ledger: {}", e.message));
+    }
+    let done = work.await;
+    let_go((context, presenter), store, session.world.now(), run);
+    done
+}
+
+/// Records the terms under which a run started, once, in the signed ledger.
+fn begun(store: &SqliteJournal, now: Timestamp, run: &RunId) -> Result<(), AppError> {
+    let is_known = |record: &Record| match Entry::read(&record.bytes) {
+        Ok(Entry::Terms { run: known, .. }) => known == *run,
+        _ => false,
+    };
+    if store.entries(b"{\"ledger\":\"ter")?.iter().any(is_known) {
+        return Ok(());
+    }
+    let first = store.read(run)?.into_iter().next().and_then(|record| Event::read(&record.bytes).ok());
+    let Some(Event { what: EventKind::RunCreated(created), .. }) = first else { return Ok(()) };
+    let at = store.date(now)?;
+    store.enter(&Entry::Terms { at, run: run.clone(), terms: created.terms_digest })?;
+    Ok(())
 }

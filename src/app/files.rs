@@ -13,6 +13,11 @@ pub fn beside(store: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// The last checkpoint of a store, beside it.
+pub fn checkpoint_of(store: &Path) -> PathBuf {
+    beside(store, ".checkpoint")
+}
+
 /// The store of the rehearsals that a live command with this store holds.
 pub fn rehearsed(store: &Path) -> PathBuf {
     beside(store, ".sandbox.db")

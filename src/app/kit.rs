@@ -9,7 +9,7 @@ use super::context::{Context, Options};
 use super::error::AppError;
 use super::files::{own_folder, write_new};
 use super::presenter::Presenter;
-use super::{clock, environment, exit, imports, keys, ledger};
+use super::{clock, environment, exit, imports, keys, store_key};
 use crate::files::{self, Use};
 use crate::journal::kit::{self, Closed, Contents, Opened, Unsigned};
 use crate::journal::sqlite::SqliteJournal;
@@ -74,7 +74,7 @@ fn believed(options: &Options, presenter: &dyn Presenter) -> Result<BTreeSet<Str
     let here = Options { kit: None, accept_unsigned_kit: None, ..options.clone() };
     let context = Context::load(&here, presenter)?;
     match context.store_file().is_file() {
-        true => Ok(ledger::announced(&context.store()?)?.iter().map(of).collect()),
+        true => Ok(store_key::announced(&context.store()?)?.iter().map(of).collect()),
         false => Ok(BTreeSet::new()),
     }
 }

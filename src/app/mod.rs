@@ -3,6 +3,8 @@
 
 pub mod anchors;
 pub mod background;
+pub mod bundles;
+pub mod channel_secrets;
 pub mod clock;
 pub mod context;
 pub mod environment;
@@ -20,11 +22,15 @@ pub mod ledger;
 pub mod notifier;
 pub mod paths;
 pub mod pending_fences;
+pub mod plan_files;
 pub mod presenter;
 pub mod rescue;
 pub mod run_names;
 pub mod run_states;
+pub mod settings;
 pub mod stage;
+pub mod store;
+pub mod store_key;
 pub mod telemetry;
 pub mod uploads;
 pub mod waived;

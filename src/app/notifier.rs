@@ -4,7 +4,7 @@
 //! store sends at a time. If a process is killed before it records a message, the message is sent again with the same key, by which the
 //! receiver recognizes it.
 
-mod told;
+pub mod told;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,27 +14,25 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use told::{AGAIN, ENTRIES, Fate, Known};
+use told::{AGAIN, ENTRIES, Fate, Known, Scope};
 
 use super::background::{Background, Hand};
+use super::channel_secrets;
 use super::context::Context;
 use super::error::AppError;
 use super::interrupt::Interrupts;
 use super::presenter::Presenter;
+use super::run_states;
 use super::telemetry::Exporter;
-use super::{environment, run_states};
-use crate::adapters::secrets;
 use crate::executor::create;
-use crate::files::{self, Use};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::ids::RunId;
 use crate::model::ledger::{Entry, StoreWorld};
-use crate::model::notice::{Channel, Kind, Notice, Notify, SecretAt, Transport};
+use crate::model::notice::{Channel, Kind, Notice, Notify, SecretAt};
 use crate::model::policy::Policy;
 use crate::model::schedule::Schedule;
-use crate::model::secret::Secret;
 use crate::model::time::{Dur, Timestamp};
 use crate::notify::{self, Failure, Message};
 use crate::report::notices;
@@ -72,15 +70,6 @@ impl More {
             *more = news;
         }
     }
-}
-
-/// Which runs to notify about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// Unfinished runs, runs whose end was not reported yet, and this run.
-    Running(Option<RunId>),
-    /// All runs of the store, and schedules.
-    Everything,
 }
 
 impl Notifier {
@@ -153,26 +142,6 @@ pub fn beside<T>(
     done
 }
 
-/// Reads a secret, which drctl removes from all later output.
-///
-/// # Errors
-/// If it does not exist. The error does not contain the secret.
-pub fn reveal(base: &std::path::Path, at: &SecretAt) -> Result<Secret, String> {
-    let secret = read(base, at)?;
-    secrets::learn(secret.expose());
-    Ok(secret)
-}
-
-fn read(base: &std::path::Path, at: &SecretAt) -> Result<Secret, String> {
-    match at {
-        SecretAt::Env(name) => environment::secret(name).ok_or_else(|| format!("{name} is not set")),
-        SecretAt::File(path) => {
-            let path = base.join(environment::expand(path));
-            Ok(Secret::new(&files::text(&path, Use::Secret).map_err(|e| e.to_string())?))
-        }
-    }
-}
-
 /// A message that was answered, or that will never be.
 struct Landed {
     notice: Notice,
@@ -189,7 +158,7 @@ fn fly(
     closes: Vec<String>,
 ) -> LocalBoxFuture<'static, Landed> {
     Box::pin(async move {
-        let reveal = |at: &SecretAt| reveal(&base, at);
+        let reveal = |at: &SecretAt| channel_secrets::reveal(&base, at);
         let message = Message { notice: &notice, closes: &closes, at: world.shown() };
         let sent = notify::send(&world, &channel, message, &reveal).await;
         Landed { notice, channel, sent }
@@ -425,16 +394,6 @@ impl NotifierSettings {
                 .say(format!("drctl could not record the message to {} in the ledger: {e}", channel.name));
         }
     }
-}
-
-/// The channels that a notification goes to.
-pub fn recipients<'n>(notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
-    let wanted = |channel: &&Channel| {
-        let named = notice.tell.contains(&channel.name);
-        let fits = if notice.tell.is_empty() { channel.gets.contains(&notice.kind) } else { named };
-        fits && (notice.public.is_some() || !matches!(channel.way, Transport::StatusPage { .. }))
-    };
-    notify.channels.iter().filter(wanted).collect()
 }
 
 /// The ledger's entries about notifications, in order.

@@ -10,9 +10,9 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::background::{Background, Hand};
+use super::channel_secrets;
 use super::context::Context;
 use super::interrupt::Interrupts;
-use super::notifier;
 use super::presenter::Presenter;
 use crate::executor::create;
 use crate::journal::lock::RunLock;
@@ -160,7 +160,7 @@ impl Job {
 
     /// Sends what is queued, unless the collector failed a moment ago. At the end, tries once more.
     fn send(&self, world: &World, sent: &mut Sent, ends: bool) {
-        let reveal = |at: &SecretAt| notifier::reveal(&self.base, at);
+        let reveal = |at: &SecretAt| channel_secrets::reveal(&self.base, at);
         while !sent.queue.is_empty() && (ends || sent.not_before.is_none_or(|at| world.now() >= at)) {
             let batch: Vec<Value> = sent.queue.iter().take(BATCH).cloned().collect();
             let document = trace::document(&batch);

@@ -11,7 +11,7 @@ use super::error::AppError;
 use super::files::place_new;
 use super::interrupt::Interrupts;
 use super::presenter::Presenter;
-use super::{environment, evidence, ledger};
+use super::{bundles, environment, evidence, store_key};
 use crate::adapters::sinks::{SKEW, SinkError, Sinks, Upload};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
@@ -80,28 +80,13 @@ pub fn receipt(context: &Context, bundle: &Path, sink: &Sink) -> Option<Receipt>
     same.then_some(receipt)
 }
 
-/// The bundles in a folder, the newest run's last.
-///
-/// # Errors
-/// If the folder cannot be read.
-pub fn bundles(folder: &Path) -> Result<Vec<PathBuf>, AppError> {
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(folder) {
-        Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-        Err(e) => return Err(AppError::file(folder, &e)),
-    };
-    files.retain(|file| file.extension().is_some_and(|e| e == "tar"));
-    files.sort();
-    Ok(files)
-}
-
 /// The bundles that some sink still lacks, the newest run's last. Bundles of rehearsals are never uploaded.
 ///
 /// # Errors
 /// If the folder cannot be read.
 pub fn pending_uploads(context: &Context) -> Result<Vec<PathBuf>, AppError> {
     let Some(keeping) = keeping(context) else { return Ok(Vec::new()) };
-    let mut files = bundles(&evidence::folder(&context.store_file()))?;
+    let mut files = bundles::all(&bundles::folder(&context.store_file()))?;
     files.retain(|file| keeping.sinks.iter().any(|sink| receipt(context, file, sink).is_none()));
     Ok(files)
 }
@@ -223,7 +208,7 @@ pub fn deliver(
     errand: &UploadOptions<'_>,
 ) -> Result<Vec<DeliveryResult>, AppError> {
     let keeping = sinks(context)?;
-    let keys = ledger::announced(store)?;
+    let keys = store_key::announced(store)?;
     let world = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     let courier = Uploader {
         context,

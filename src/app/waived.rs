@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::context::Context;
 use super::error::AppError;
 use super::presenter::Presenter;
 use crate::inventory::Estate;
@@ -11,8 +12,9 @@ use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Operation, Role, State, Target};
 use crate::model::ids::{ComponentName, PlanName};
 use crate::model::plain::count;
-use crate::model::time::Timestamp;
-use crate::model::waiver::{Rule, Scope, Waiver};
+use crate::model::shape::suggest;
+use crate::model::time::{Dur, Timestamp};
+use crate::model::waiver::{Rule, Scope, Waiver, one_line};
 use crate::plan::Plan;
 use crate::plan::types::Component;
 use crate::record::action::Action;
@@ -31,11 +33,63 @@ pub struct WaiverRequest {
     pub reason: Option<String>,
 }
 
+impl Context {
+    /// The waivers that a person typed.
+    ///
+    /// # Errors
+    /// If one names no rule or a rule that cannot be waived, or lacks a reason or a bound.
+    pub fn waivers(&self, asked: &WaiverRequest) -> Result<Vec<Waiver>, AppError> {
+        let accept_loss_ms =
+            asked.accept_data_loss.as_deref().map(Dur::parse).transpose().map_err(AppError::usage)?;
+        names_a_risk(asked)?;
+        asked.waive.iter().map(|text| self.waiver(text, asked.reason.as_deref(), accept_loss_ms)).collect()
+    }
+
+    fn waiver(
+        &self,
+        text: &str,
+        reason: Option<&str>,
+        accept_loss_ms: Option<Dur>,
+    ) -> Result<Waiver, AppError> {
+        let (id, component) =
+            text.split_once(':').map_or((text, None), |(id, c)| (id, Some(ComponentName::new(c))));
+        let rule = Rule::from_id(id).ok_or_else(|| {
+            let hint = suggest(id, Rule::ALL.iter().map(|r| r.id()))
+                .map_or_else(String::new, |s| format!("; did you mean `{s}`?"));
+            AppError::usage_fix(format!("rule `{id}` does not exist{hint}"), "run drctl explain for the list")
+        })?;
+        if !rule.waivable() {
+            return Err(AppError::usage_fix(
+                format!("`{rule}` cannot be waived"),
+                format!("run drctl explain {rule} to see what to do instead"),
+            ));
+        }
+        let Some(reason) = reason.filter(|r| !r.trim().is_empty()) else {
+            let flag = match rule {
+                Rule::GuardHeld => "--take-over".to_owned(),
+                _ => format!("--waive {text}"),
+            };
+            return Err(AppError::usage_fix(
+                format!("`{flag}` needs a reason"),
+                "add --reason TEXT; it goes into the journal and every report",
+            ));
+        };
+        if rule.needs_loss_bound() && accept_loss_ms.is_none() {
+            return Err(AppError::usage_fix(
+                format!("`--waive {text}` needs a bound on the loss"),
+                "add --accept-data-loss 5m, with the loss that you accept",
+            ));
+        }
+        let accept_loss_ms = accept_loss_ms.filter(|_| rule.needs_loss_bound());
+        Ok(Waiver { rule, component, accept_loss_ms, reason: one_line(reason), who: self.person() })
+    }
+}
+
 /// Checks that a loss is accepted for a risk.
 ///
 /// # Errors
 /// If there is a bound on the loss, and no waiver.
-pub fn names_a_risk(asked: &WaiverRequest) -> Result<(), AppError> {
+fn names_a_risk(asked: &WaiverRequest) -> Result<(), AppError> {
     match asked.waive.is_empty() && asked.accept_data_loss.is_some() {
         true => Err(AppError::usage_fix(
             "--accept-data-loss applies only to a risk that --waive names",

@@ -4,7 +4,7 @@ use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, Na
 
 use super::printer::{Printer, RED, YELLOW, columns};
 use super::wrap;
-use crate::app::context::SECRET;
+use crate::app::plan_files::SECRET;
 use crate::model::finding::{Finding, Severity};
 use crate::planner::Refusal;
 

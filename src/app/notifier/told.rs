@@ -2,16 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Scope, recipients};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
 use crate::model::ids::{PlanName, RunId};
 use crate::model::ledger::Entry;
-use crate::model::notice::{Channel, Kind, Notice, Notify};
+use crate::model::notice::{Channel, Kind, Notice, Notify, Transport};
 use crate::model::time::{Dur, Timestamp};
 use crate::report::history::{History, Prediction};
 use crate::run::RunState;
+
+/// Which runs to notify about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Unfinished runs, runs whose end was not reported yet, and this run.
+    Running(Option<RunId>),
+    /// All runs of the store, and schedules.
+    Everything,
+}
 
 /// The waits between the first attempts. After them the alternative channel gets the message; without one, this channel is tried again.
 pub(super) const AGAIN: [Dur; 2] = [Dur::secs(2), Dur::secs(8)];
@@ -221,6 +229,16 @@ impl Known {
         };
         self.fate(notice, other) == Some(&Fate::Delivered) || self.told_otherwise(notify, (notice, other))
     }
+}
+
+/// The channels that a notification goes to.
+pub fn recipients<'n>(notify: &'n Notify, notice: &Notice) -> Vec<&'n Channel> {
+    let wanted = |channel: &&Channel| {
+        let named = notice.tell.contains(&channel.name);
+        let fits = if notice.tell.is_empty() { channel.gets.contains(&notice.kind) } else { named };
+        fits && (notice.public.is_some() || !matches!(channel.way, Transport::StatusPage { .. }))
+    };
+    notify.channels.iter().filter(wanted).collect()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::app::clock::now;
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::keys::public;
-use crate::app::{anchors, exit, ledger};
+use crate::app::{anchors, exit, ledger, store_key};
 use crate::cli::args::{AuditArgs, AuditCommand, AuditFormat, Global};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::files::{self, Use};
@@ -57,7 +57,7 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, A
             write(printer, &format!("{}\n", json!(signed)), out.as_deref())
         }
         AuditCommand::Key => {
-            let key = ledger::announced_last(&Context::load(&global.options(), printer)?)?;
+            let key = store_key::announced_last(&Context::load(&global.options(), printer)?)?;
             let line = key.to_openssh().map_err(|e| AppError::usage(e.to_string()))?;
             let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
             if printer.format == Format::Human {
@@ -275,7 +275,7 @@ fn export(
         AuditFormat::Cef => events_for_siem(&SqliteJournal::look(&there(context)?, context.world())?),
         AuditFormat::Jsonl => {
             let Some(store) = whole(context, printer)? else { return Ok(exit::NOT_RECOVERED) };
-            if let Some(why) = ledger::cannot_sign(&store) {
+            if let Some(why) = store_key::cannot_sign(&store) {
                 printer.note(&format!(
                     "the export has no new checkpoint, so nothing proves that its end is complete: {why}"
                 ));

@@ -7,7 +7,7 @@ use crate::app::clock::now;
 use crate::app::context::{Context, SANDBOX_BEGAN};
 use crate::app::error::AppError;
 use crate::app::files::write_new;
-use crate::app::{anchors, evidence, exit, ledger, notifier, run_states, uploads};
+use crate::app::{anchors, bundles, evidence, exit, notifier, run_states, store_key};
 use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
 use crate::cli::printer::{Format, Printer};
 use crate::journal::sqlite::SqliteJournal;
@@ -230,10 +230,10 @@ type Bundles = BTreeMap<RunId, (String, String)>;
 
 /// The newest intact bundle of each run, and those that are damaged.
 fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<(String, String)>), AppError> {
-    let keys = ledger::announced(store)?;
+    let keys = store_key::announced(store)?;
     let mut newest: BTreeMap<RunId, (u64, String, String)> = BTreeMap::new();
     let mut damaged = Vec::new();
-    for file in uploads::bundles(&evidence::folder(&context.store_file()))? {
+    for file in bundles::all(&bundles::folder(&context.store_file()))? {
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let (bytes, manifest) = match evidence::sealed(&file, &keys) {
             Ok((bytes, verdict)) => (bytes, verdict.manifest),

@@ -13,7 +13,7 @@ use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::files::write_new;
 use crate::app::interrupt::Interrupts;
-use crate::app::{anchors, evidence, exit, keys, ledger, run_names, run_states, uploads};
+use crate::app::{anchors, bundles, evidence, exit, keys, run_names, run_states, store_key, uploads};
 use crate::cli::args::{EvidenceArgs, EvidenceCommand, Global};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::files::{self, Use};
@@ -71,8 +71,8 @@ pub(super) fn check(
 /// The keys of the local store, if none are given.
 fn own(global: &Global, printer: &Printer) -> Result<Vec<PublicKey>, AppError> {
     let here = Context::load(&global.options(), printer).and_then(|context| {
-        ledger::announced_last(&context)?;
-        ledger::announced(&context.store()?)
+        store_key::announced_last(&context)?;
+        store_key::announced(&context.store()?)
     });
     here.map_err(|e| AppError {
         hint: Some(
@@ -128,9 +128,9 @@ impl Kept {
 }
 
 fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result<u8, AppError> {
-    let folder = evidence::folder(&context.store_file());
+    let folder = bundles::folder(&context.store_file());
     // Bundles may still exist after their store is gone.
-    let there = context.store_file().is_file() || !uploads::bundles(&folder)?.is_empty();
+    let there = context.store_file().is_file() || !bundles::all(&folder)?.is_empty();
     let rows = match there || !checkpoints.is_empty() {
         true => {
             let store = context.store()?;
@@ -194,8 +194,8 @@ fn summary_of(rows: &[Row]) -> String {
 
 /// Existing bundles, and those that should exist: a killed process or a full disk leaves a run without one.
 fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, AppError> {
-    let keys = anchors::keys(store.path(), ledger::announced(store)?);
-    let files = uploads::bundles(folder)?;
+    let keys = anchors::keys(store.path(), store_key::announced(store)?);
+    let files = bundles::all(folder)?;
     let mut rows = Vec::new();
     for file in &files {
         let row = match evidence::sealed(file, &keys) {
@@ -247,7 +247,7 @@ fn unsealed(
     let mut all = Vec::new();
     for row in store.runs()? {
         let state = run_states::one(store, &row.run)?;
-        let file = folder.join(evidence::name(&row.run, row.events));
+        let file = folder.join(bundles::name(&row.run, row.events));
         if (state.finished() || state.halted.is_some()) && !files.contains(&file) {
             all.push((row.run, file));
         }
@@ -260,9 +260,9 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
     let store = context.store()?;
     let run = run.map(|run| run_names::exactly(&store, run)).transpose()?;
     let run = run.as_ref();
-    let folder = evidence::folder(store.path());
+    let folder = bundles::folder(store.path());
     let meant = |of: &str| run.is_none_or(|run| of == run.as_str());
-    for (run, _) in unsealed(&store, &folder, &uploads::bundles(&folder)?)? {
+    for (run, _) in unsealed(&store, &folder, &bundles::all(&folder)?)? {
         if meant(run.as_str()) {
             evidence::let_go((context, printer), &store, now()?, &run);
         }
@@ -271,14 +271,14 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
         let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         name.rsplit_once("-e").is_some_and(|(run, _)| meant(run))
     };
-    let files: Vec<_> = uploads::bundles(&folder)?.into_iter().filter(of).rev().collect();
+    let files: Vec<_> = bundles::all(&folder)?.into_iter().filter(of).rev().collect();
     if let (Some(run), true) = (run, files.is_empty()) {
         return Err(AppError::usage_fix(format!("run {run} has no bundle"), "run drctl evidence list"));
     }
     let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     let errand = uploads::UploadOptions { again, within: None, interrupts: &interrupts };
     let told = uploads::deliver(context, &store, &files, &errand)?;
-    let unsealed = unsealed(&store, &folder, &uploads::bundles(&folder)?)?;
+    let unsealed = unsealed(&store, &folder, &bundles::all(&folder)?)?;
     // A bundle with a receipt that was not found at its sink is missing as well.
     let mut not_there: BTreeSet<_> = uploads::pending_uploads(context)?.into_iter().collect();
     not_there.extend(told.iter().filter(|told| told.held.is_err()).map(|told| told.file.clone()));
@@ -315,10 +315,10 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
 fn export(context: &Context, printer: &Printer, run: &str, out: Option<&Path>) -> Result<u8, AppError> {
     let store = context.store()?;
     let run = &run_names::read(&store, run)?;
-    let name = evidence::name(run, store.read(run)?.len() as u64);
+    let name = bundles::name(run, store.read(run)?.len() as u64);
     // The bundle that was sealed when the process released the run is the older proof.
-    let file = evidence::folder(store.path()).join(&name);
-    let (bytes, how) = match evidence::sealed(&file, &ledger::announced(&store)?) {
+    let file = bundles::folder(store.path()).join(&name);
+    let (bytes, how) = match evidence::sealed(&file, &store_key::announced(&store)?) {
         Ok((bytes, _)) => (bytes, "as sealed earlier"),
         Err(why) => {
             if file.exists() {

@@ -7,10 +7,11 @@ use ssh_key::HashAlg;
 
 use super::live_drill;
 use crate::app::clock::now;
-use crate::app::context::{Context, SANDBOX_BEGAN, SECRET};
+use crate::app::context::{Context, SANDBOX_BEGAN};
 use crate::app::error::AppError;
 use crate::app::files::write_private;
-use crate::app::{environment, exit, ledger, pending_fences, run_states};
+use crate::app::plan_files::SECRET;
+use crate::app::{environment, exit, ledger, pending_fences, run_states, store_key};
 use crate::cli::args::{Global, KitArgs, KitCommand};
 use crate::cli::printer::Printer;
 use crate::files::{self, Use};
@@ -37,7 +38,7 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, App
         false => {
             // The ledger records the signing key, and that data left the store.
             ledger::checkpoint(&context, &store, contents.made_at, (Why::Export, None))?;
-            Some(ledger::key(&store)?)
+            Some(store_key::key(&store)?)
         }
     };
     let failed = |why: String| AppError::usage(format!("drctl cannot sign the go-bag: {why}"));

@@ -6,7 +6,8 @@ use serde_json::json;
 use crate::app::clock::now;
 use crate::app::context::Context;
 use crate::app::error::AppError;
-use crate::app::{exit, notifier, run_names, run_states};
+use crate::app::notifier::told;
+use crate::app::{channel_secrets, exit, notifier, run_names, run_states};
 use crate::cli::args::{Global, NotifyArgs, NotifyCommand};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::model::ledger::Entry;
@@ -47,7 +48,7 @@ fn test(context: &Context, printer: &Printer, names: &[String]) -> Result<u8, Ap
     let world = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     let notice = test_notice(context, &world);
     let (base, at) = (&context.base, world.shown());
-    let reveal = |secret: &_| notifier::reveal(base, secret);
+    let reveal = |secret: &_| channel_secrets::reveal(base, secret);
     printer.note(&format!("notify: testing {}, for at most 10s", count(chosen.len(), "channel")));
     let sent = chosen.iter().map(|channel| {
         let (world, notice, reveal) = (&world, &notice, &reveal);
@@ -132,7 +133,7 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, AppError>
         let news: Vec<_> = news
             .iter()
             .map(|notice| {
-                let to: Vec<&str> = notifier::recipients(&context.settings.notify, notice)
+                let to: Vec<&str> = told::recipients(&context.settings.notify, notice)
                     .iter()
                     .map(|c| c.name.as_str())
                     .collect();
@@ -152,7 +153,7 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, AppError>
     for notice in &news {
         printer.line(&format!("{}  {}", notice.due, harmless(&notice.subject)));
         notice.text().lines().for_each(|line| printer.line(&format!("    {}", harmless(line))));
-        let to = notifier::recipients(&context.settings.notify, notice);
+        let to = told::recipients(&context.settings.notify, notice);
         let entries = of(notice);
         if to.is_empty() {
             printer.line("    not sent: no channel in drctl.yaml gets it");

@@ -10,7 +10,7 @@ use crate::app::error::AppError;
 use crate::app::interrupt::Interrupts;
 use crate::app::stage::Stage;
 use crate::app::{
-    exit, inbox, keys, ledger, notifier, pending_fences, rescue, run_names, run_states, uploads, waived,
+    evidence, exit, inbox, keys, notifier, pending_fences, rescue, run_names, run_states, uploads, waived,
 };
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::printer::{Format, Printer};
@@ -524,7 +524,7 @@ fn go_on(
     let ended = stage.world.block_on(async {
         let owned = create::resume(&session, run, &super::start::owner(&stage), adopted.as_ref()).await?;
         let work = drive::drive(&session, owned, recorder);
-        ledger::kept((context, printer, &session), store, run, work).await
+        evidence::kept((context, printer, &session), store, run, work).await
     });
     view.finish();
     let mut ended = ended.map_err(|e| rescue::told(context, store, run, e))?;

@@ -362,7 +362,7 @@ impl Starting<'_> {
         }
         let owned = create::create(session, created, &owner(stage), held.seen_before(turns), old)?;
         let (run, work) = (owned.run.clone(), drive::drive(session, owned, recorder));
-        let ended = ledger::kept((self.context, self.printer, session), self.store, &run, work).await;
+        let ended = evidence::kept((self.context, self.printer, session), self.store, &run, work).await;
         let ended = ended.map_err(|e| rescue::told(self.context, self.store, &run, e))?;
         // It ended when this one took its place.
         if let Some(old) = old {
