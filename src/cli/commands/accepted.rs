@@ -1,9 +1,8 @@
 //! The sites and the waivers on the command line, checked against the chosen plans.
 
 use super::start::Starting;
-use super::whatif;
 use crate::app::error::AppError;
-use crate::app::waived;
+use crate::app::{waived, whatif};
 use crate::model::ids::SiteName;
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;

@@ -1,11 +1,11 @@
 //! `drctl assess`
 
-use super::prior_runs::PriorRuns;
-use super::{prior_runs, summed, whatif};
+use super::summed;
 use crate::app::context::Context;
 use crate::app::error::AppError;
+use crate::app::prior_runs::PriorRuns;
 use crate::app::stage::Stage;
-use crate::app::{estate, exit};
+use crate::app::{estate, exit, prior_runs, whatif};
 use crate::cli::args::{AssessArgs, Global};
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::executor::{Patience, Silent, survey};

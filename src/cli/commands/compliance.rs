@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{proven, serve};
 use crate::app::clock::now;
 use crate::app::context::{Context, SANDBOX_BEGAN};
 use crate::app::error::AppError;
 use crate::app::files::write_new;
-use crate::app::{anchors, bundles, evidence, exit, notifier, run_states, store_key};
+use crate::app::{
+    anchors, bundles, drill_schedules, evidence, exit, notifier, proven, readiness, run_states, store_key,
+};
 use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
 use crate::cli::printer::{Format, Printer};
 use crate::journal::sqlite::SqliteJournal;
@@ -161,7 +162,7 @@ fn written(
     let drill_every = tiers.filter_map(|(name, tier)| Some((name.clone(), tier.drill_every?))).collect();
     let drills = drills(store)?;
     let names: BTreeSet<_> = plans.iter().map(|plan| plan.plan.clone()).collect();
-    let ready = serve::looked_at_all(store, &names)?;
+    let ready = readiness::looked_at_all(store, &names)?;
     let contents = store.contents()?;
     let verify::Audit { faults, terms, severities, .. } = verify::audit(&contents, &anchors::trust(context));
     let put_back = match store.may_write() {
@@ -222,7 +223,7 @@ fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, AppError> {
         };
         DrillLine { schedule, plan, due, fate }
     };
-    Ok(serve::known(store)?.fates.into_iter().map(line).collect())
+    Ok(drill_schedules::known(store)?.fates.into_iter().map(line).collect())
 }
 
 /// The name and the SHA-256 of the bundle of each run.

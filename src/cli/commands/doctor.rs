@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::prior_runs::PriorRuns;
+use super::summed;
 use super::summed::{FEW, Line, Reads};
-use super::{prior_runs, summed, whatif};
 use crate::adapters::sql_trouble;
 use crate::app::context::Context;
 use crate::app::environment::Source;
 use crate::app::error::AppError;
+use crate::app::prior_runs::PriorRuns;
 use crate::app::stage::Stage;
-use crate::app::{environment, estate, exit};
+use crate::app::{environment, estate, exit, prior_runs, whatif};
 use crate::cli::args::{DoctorArgs, Global};
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
 use crate::executor::{Patience, Silent};

@@ -2,13 +2,13 @@
 
 use super::ending::Ending;
 use super::start::{Drilled, Starting};
-use super::{ending, live_drill, restore, runs, select, whatif};
+use super::{ending, restore, runs, select};
 use crate::adapters::sandbox::Feed;
 use crate::app::context::{Context, scenario_named};
 use crate::app::error::AppError;
 use crate::app::interrupt::Interrupts;
 use crate::app::stage::Stage;
-use crate::app::{environment, estate, notifier, run_states, uploads};
+use crate::app::{drill_schedules, environment, estate, live_drill, notifier, run_states, uploads, whatif};
 use crate::cli::args::{DrillArgs, DrillMode, Global, StartArgs, WaiveArgs};
 use crate::cli::printer::Printer;
 use crate::executor::{Patience, Silent, create};
@@ -322,7 +322,7 @@ impl Ground<'_> {
     fn reap(&self) -> Result<(), AppError> {
         let folder = Context::lock_folder(&self.store);
         // Scheduled drills belong to their server, and may wait for a person.
-        let known = super::serve::known(&self.store)?;
+        let known = drill_schedules::known(&self.store)?;
         let scheduled: Vec<&RunId> = known.open().into_iter().flat_map(|(_, runs)| runs).collect();
         let left = |state: &RunState| {
             state.created.plan == self.plan.name

@@ -1,26 +1,21 @@
 //! `drctl duties` and `drctl ack`
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
 use serde_json::json;
 
-use super::{proven, runs};
-use crate::app::clock::now;
+use super::runs;
 use crate::app::context::Context;
+use crate::app::duties::DrillOwed;
 use crate::app::error::AppError;
-use crate::app::{exit, inbox, notifier, run_names, run_states};
+use crate::app::{duties, exit, inbox, run_names, run_states};
 use crate::cli::args::{AckArgs, DutiesArgs, DutiesCommand, Global};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::files::{self, Use};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::model::ids::{Digest, PlanName};
-use crate::model::time::Timestamp;
+use crate::model::ids::Digest;
 use crate::model::waiver::{harmless, one_line};
-use crate::record::event::{Signal, WorldKind};
-use crate::report::duties::{self, Obligation, Standing};
-use crate::run::RunState;
+use crate::record::event::Signal;
+use crate::report::duties::{Obligation, Standing};
 
 /// Lists duties, or records that one was done.
 pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, AppError> {
@@ -48,63 +43,10 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
     }
 }
 
-/// All duties after runs of a store, done or not.
-///
-/// # Errors
-/// If the ledger cannot be read.
-pub fn of_runs(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, AppError> {
-    let (told, at) = (notifier::told_of_runs(store)?, now()?);
-    let live = runs.iter().filter(|state| state.created.world == WorldKind::Live);
-    Ok(live.flat_map(|state| duties::of_run(state, &told, at.max(state.last_at))).collect())
-}
-
-/// The same for `drctl duties`. Nobody has to watch a rehearsal or report about it, and it has its own time, but an override in it is
-/// approved afterwards like any other.
-fn of_store(
-    context: &Context,
-    store: &SqliteJournal,
-    runs: &[RunState],
-) -> Result<Vec<Obligation>, AppError> {
-    if !context.is_rehearsal() {
-        return of_runs(store, runs);
-    }
-    let told = BTreeMap::new();
-    let all = runs.iter().flat_map(|state| duties::of_run(state, &told, state.last_at));
-    Ok(all.filter(|owed| owed.what.starts_with("approval:")).collect())
-}
-
-/// A drill that a tier requires.
-#[derive(Serialize)]
-struct DrillOwed {
-    plan: PlanName,
-    due_at: Timestamp,
-    standing: Standing,
-    /// Whether it is due so soon that drctl reminds people.
-    #[serde(skip)]
-    soon: bool,
-    why: String,
-}
-
-/// Plans that must be verified by a drill, and until when. Plans that cannot be read are reported by `drctl check`.
-fn drills(context: &Context, store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<DrillOwed>, AppError> {
-    if context.is_rehearsal() {
-        return Ok(Vec::new());
-    }
-    let (at, quiet) = (now()?, Printer::new(Format::Json).silent());
-    let mut all = Vec::new();
-    for plan in context.plans(&[], &quiet).unwrap_or_default() {
-        let found = proven::as_last_seen(context, store, &plan, runs)?;
-        let Some(due_at) = found.until else { continue };
-        let standing = if due_at < at { Standing::Overdue } else { Standing::Open };
-        let soon = found.remind.is_some_and(|remind| remind <= at);
-        all.push(DrillOwed { plan: plan.name, due_at, standing, soon, why: found.why });
-    }
-    Ok(all)
-}
-
 fn list(context: &Context, printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, AppError> {
     let runs = run_states::all(store)?;
-    let (mut owed, drills) = (of_store(context, store, &runs)?, drills(context, store, &runs)?);
+    let (mut owed, drills) =
+        (duties::of_store(context, store, &runs)?, duties::drills(context, store, &runs)?);
     owed.sort_by_key(|owed| owed.due_at);
     let late = |standing: Standing| usize::from(standing == Standing::Overdue);
     let overdue = owed.iter().map(|owed| late(owed.standing)).sum::<usize>()

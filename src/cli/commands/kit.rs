@@ -5,13 +5,12 @@ use std::path::Path;
 
 use ssh_key::HashAlg;
 
-use super::live_drill;
 use crate::app::clock::now;
 use crate::app::context::{Context, SANDBOX_BEGAN};
 use crate::app::error::AppError;
 use crate::app::files::write_private;
 use crate::app::plan_files::SECRET;
-use crate::app::{environment, exit, ledger, pending_fences, run_states, store_key};
+use crate::app::{environment, exit, ledger, live_drill, pending_fences, run_states, store_key};
 use crate::cli::args::{Global, KitArgs, KitCommand};
 use crate::cli::printer::Printer;
 use crate::files::{self, Use};

@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::foreseen::Begins;
-use super::prior_runs::PriorRuns;
-use super::{prior_runs, whatif};
 use crate::app::context::Context;
 use crate::app::error::AppError;
+use crate::app::prior_runs::PriorRuns;
 use crate::app::stage::Stage;
-use crate::app::{estate, exit, run_states, waived};
+use crate::app::{estate, exit, prior_runs, run_states, waived, whatif};
 use crate::cli::args::{Global, PlanArgs, PlanCommand, PlanShowArgs};
 use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
 use crate::cli::render;

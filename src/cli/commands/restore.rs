@@ -1,11 +1,12 @@
 //! `drctl restore`
 
 use super::start::{Drilled, Starting};
-use super::{select, start, whatif};
+use super::{select, start};
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::interrupt::Interrupts;
 use crate::app::stage::Stage;
+use crate::app::whatif;
 use crate::cli::args::{Global, PointArgs, RestoreArgs, StartArgs};
 use crate::cli::printer::Printer;
 use crate::executor::{Session, create, survey};

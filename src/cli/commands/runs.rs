@@ -2,15 +2,16 @@
 
 use super::ending::Ending;
 use super::outcome::RunTiming;
-use super::post::{Posted, hand_over, post};
-use super::{adopted, approve, duties, ending, in_doubt, live_drill, outcome, runs_export, runs_list};
+use super::{adopted, approve, duties, ending, outcome, runs_export, runs_list};
 use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::interrupt::Interrupts;
+use crate::app::post::{HandedOver, Posted, hand_over, post};
 use crate::app::stage::Stage;
 use crate::app::{
-    evidence, exit, inbox, keys, notifier, pending_fences, rescue, run_names, run_states, uploads, waived,
+    evidence, exit, in_doubt, inbox, keys, live_drill, notifier, pending_fences, rescue, run_names,
+    run_outcome, run_states, uploads, waived,
 };
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::printer::{Format, Printer};
@@ -333,9 +334,9 @@ fn cancellation(
     run: &RunId,
     reason: &str,
 ) -> Result<Signal, AppError> {
-    let lost = super::guards::lost((context, printer), store, &run_states::one(store, run)?)?;
+    let lost = crate::app::guards::lost((context, printer), store, &run_states::one(store, run)?)?;
     if let Some((target, holder)) = &lost {
-        let words = super::guards::words(target, holder.as_deref());
+        let words = crate::app::guards::words(target, holder.as_deref());
         printer.note(&format!("{words}: drctl closes the run and undoes nothing"));
     }
     let displaced_by = lost.map(|(_, holder)| holder.unwrap_or_else(|| "nobody".to_owned()));
@@ -411,9 +412,10 @@ fn resume(
     // Only the owner may continue a run. What a person accepts reaches the owner through the inbox.
     if RunLock::is_held(&Context::lock_folder(store), run) {
         same_operators(context, &state)?;
-        return hand_over((context, printer), store, &state, waivers);
+        let handed = hand_over((context, printer), store, &state, waivers)?;
+        return Ok(handed_over(printer, &state, handed));
     }
-    super::guards::still_ours((context, printer), store, &state)?;
+    crate::app::guards::still_ours((context, printer), store, &state)?;
     same_operators(context, &state)?;
     let waives = !waivers.is_empty();
     for waiver in waivers {
@@ -430,6 +432,23 @@ fn resume(
         resumed?;
     }
     carry_on_aloud(context, printer, store, run)
+}
+
+/// Says what the process that drives a run made of the waivers. Returns the exit code.
+fn handed_over(printer: &Printer, state: &RunState, handed: HandedOver) -> u8 {
+    let run = &state.created.run;
+    let watch = state.created.command("runs watch", "");
+    let words = match handed {
+        HandedOver::Unread => {
+            "it has been notified of the waiver, and has not read it yet; to see what it does"
+        }
+        HandedOver::Taken => "it took the waiver and continues by itself; to see it",
+    };
+    printer.note(&format!("another process drives the run: {words}, run {watch}"));
+    if printer.format == Format::Json {
+        printer.document(&serde_json::json!({ "run": run, "notified": true }));
+    }
+    exit::DONE
 }
 
 /// Reports a finished run without a pending fence, and what is left of it. Returns the exit code.
@@ -456,7 +475,7 @@ fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunSta
 /// # Errors
 /// If another process drives it, or somebody else now holds its guard.
 pub fn pay(context: &Context, printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
-    super::guards::still_ours((context, printer), store, &run_states::one(store, run)?)?;
+    crate::app::guards::still_ours((context, printer), store, &run_states::one(store, run)?)?;
     resume_run(context, printer, store, run)
 }
 
@@ -534,10 +553,10 @@ fn go_on(
         real: clock.now().since(began),
         passed: truth.is_some().then(|| stage.world.now().since(virtual_began)),
         truth: truth.as_ref(),
-        phase: outcome::phase(&ended.state),
+        phase: run_outcome::phase(&ended.state),
         driven: true,
     };
-    let code = outcome::code(&ended);
+    let code = run_outcome::code(&ended);
     if printer.format == Format::Human {
         outcome::screen(printer, &ended.state, &told);
     }

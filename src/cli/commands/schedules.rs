@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::serve;
 use crate::app::clock::now;
 use crate::app::context::{Context, SANDBOX_BEGAN};
 use crate::app::error::AppError;
-use crate::app::exit;
+use crate::app::{drill_schedules, exit};
 use crate::cli::args::Global;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::model::schedule::{Fate, Schedule};
@@ -20,7 +19,7 @@ const SHOWN: usize = 5;
 pub fn run(global: &Global, printer: &Printer) -> Result<u8, AppError> {
     let context = Context::load(&global.options(), printer)?;
     let known = match context.store_file().is_file() {
-        true => serve::known(&context.store()?)?,
+        true => drill_schedules::known(&context.store()?)?,
         false => Known::default(),
     };
     // Rehearsals have their own time: drctl serve begins where the last one ended.

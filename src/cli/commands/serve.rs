@@ -5,7 +5,7 @@ mod holding;
 mod readiness;
 mod watch;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ use crate::app::interrupt::Interrupts;
 use crate::app::notifier::Notifier;
 use crate::app::notifier::told::Scope;
 use crate::app::telemetry::Exporter;
-use crate::app::{anchors, exit, ledger, run_states, uploads};
+use crate::app::{anchors, drill_schedules, exit, ledger, live_drill, run_states, uploads};
 use crate::cli::args::{Global, ServeArgs};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::files::{self, Use};
@@ -26,10 +26,9 @@ use crate::model::ids::{PlanName, RunId};
 use crate::model::intent::Drill;
 use crate::model::ledger::{Entry, Why};
 use crate::model::plain::count;
-use crate::model::readiness::Check;
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
-use crate::policy::schedules::{self, Kept, Known, Next, Tally};
+use crate::policy::schedules::{self, Kept, Next, Tally};
 use crate::server::Board;
 use crate::server::metrics::Snapshot;
 use crate::world::World;
@@ -104,7 +103,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, A
     let (from, until) = (instant(&args.from)?, instant(&args.until)?);
     let (clock, until) = match context.is_rehearsal() {
         true => {
-            let known = known(&store)?;
+            let known = drill_schedules::known(&store)?;
             let now = from.or(known.last).unwrap_or(SANDBOX_BEGAN).max(known.last.unwrap_or(SANDBOX_BEGAN));
             (Clock::Rehearsed(now), Some(until.unwrap_or(now + YEAR)))
         }
@@ -157,34 +156,6 @@ pub fn run(global: &Global, printer: &Printer, args: &ServeArgs) -> Result<u8, A
     code
 }
 
-/// Schedules and drills, as recorded in the ledger of a store.
-pub fn known(store: &SqliteJournal) -> Result<Known, AppError> {
-    let mut entries = store.entries(b"{\"ledger\":\"sch")?;
-    entries.extend(store.entries(b"{\"ledger\":\"dri")?);
-    entries.sort_by_key(|record| record.seq);
-    Ok(Known::of(entries.iter().filter_map(|record| Entry::read(&record.bytes).ok())))
-}
-
-/// The last readiness check of a plan.
-///
-/// # Errors
-/// If the ledger cannot be read.
-pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<readiness::Found>, AppError> {
-    Ok(readiness::last(store, &BTreeSet::from([plan.clone()]))?.remove(plan))
-}
-
-/// The same for several plans: the time and the checks. Plans that were never checked are absent.
-///
-/// # Errors
-/// The same.
-pub fn looked_at_all(
-    store: &SqliteJournal,
-    plans: &BTreeSet<PlanName>,
-) -> Result<BTreeMap<PlanName, (Timestamp, Vec<Check>)>, AppError> {
-    let all = readiness::last(store, plans)?.into_iter();
-    Ok(all.map(|(plan, found)| (plan, (found.at(), found.checks().to_vec()))).collect())
-}
-
 /// Writes a line of the server: an event, or its words for a person.
 fn say(printer: &Printer, now: Timestamp, what: &str, more: &Value, words: &str) {
     if printer.format == Format::Human {
@@ -212,7 +183,9 @@ impl Server<'_> {
             &json!({"schedules": schedules.len()}),
             &format!("{}. Ctrl-C ends the server. It then pauses an isolated drill, and undoes a live drill if that is still possible", count(schedules.len(), "schedule")),
         );
-        if let Some(last) = known(&self.store)?.last.filter(|last| *last > self.now() + SLACK) {
+        if let Some(last) =
+            drill_schedules::known(&self.store)?.last.filter(|last| *last > self.now() + SLACK)
+        {
             let words = format!(
                 "THE CLOCK WAS AHEAD, or is behind now: the ledger has an entry of {last}. Drills that were due until then do not run again"
             );
@@ -225,7 +198,7 @@ impl Server<'_> {
             if self.interrupts.count() > 0 || self.until.is_some_and(|until| now >= until) {
                 return self.end();
             }
-            let known = known(&self.store)?;
+            let known = drill_schedules::known(&self.store)?;
             self.show(|shown| shown.looked_at = Some(now));
             let (schedules, policy) = (&self.context.settings.schedules, &self.context.settings.policy);
             match schedules::next(schedules, &known, policy, &self.kept, now) {
@@ -340,7 +313,7 @@ impl Server<'_> {
 
     /// A rehearsal ends with a summary, and its exit code tells the result.
     fn end(&self) -> Result<u8, AppError> {
-        let open = known(&self.store)?.open().len();
+        let open = drill_schedules::known(&self.store)?.open().len();
         let Tally { passed, failed, missed, .. } = self.held;
         if self.context.is_rehearsal() {
             let words = format!(
@@ -512,7 +485,7 @@ impl Server<'_> {
                 return true;
             }
         };
-        let Some(moved) = super::live_drill::last_moved(&plan, &runs) else { return false };
+        let Some(moved) = live_drill::last_moved(&plan, &runs) else { return false };
         // The next decision sees this: the drill waits, or is missed because of it.
         self.kept.moved.insert(plan, moved);
         self.now() < moved + self.context.settings.policy.apart

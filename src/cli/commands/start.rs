@@ -3,14 +3,17 @@
 use super::ending::{Ending, Held};
 use super::foreseen::{Begins, Foreseen};
 use super::outcome::RunTiming;
-use super::prior_runs::PriorRuns;
-use super::{adopted, ending, fleet, outcome, prior_runs, restore, summed, whatif};
+use super::{ending, fleet, outcome, restore, summed};
 use crate::adapters::sandbox::Feed;
 use crate::app::context::{Context, SANDBOX_BEGAN};
 use crate::app::error::AppError;
 use crate::app::interrupt::Interrupts;
+use crate::app::prior_runs::PriorRuns;
 use crate::app::stage::Stage;
-use crate::app::{evidence, exit, keys, ledger, notifier, paths, rescue, run_states, uploads, waived};
+use crate::app::{
+    evidence, exit, keys, ledger, notifier, paths, prior_runs, rescue, run_outcome, run_states, uploads,
+    waived, whatif,
+};
 use crate::cli::args::{Global, StartArgs};
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::Progress;
@@ -252,7 +255,7 @@ impl Starting<'_> {
             }
             Before::Ran(ended) => {
                 let truth = stage.sandbox.as_ref().map(crate::adapters::sandbox::Sandbox::truth);
-                let phase = outcome::phase(&ended.state);
+                let phase = run_outcome::phase(&ended.state);
                 Ok(self.tell(*ended, &RunTiming { truth: truth.as_ref(), phase, ..told }))
             }
         }
@@ -260,7 +263,7 @@ impl Starting<'_> {
 
     fn tell(&self, mut ended: Ended, told: &RunTiming<'_>) -> Ending {
         ended.state.ask_as_of(ended.state.last_at);
-        let code = outcome::code(&ended);
+        let code = run_outcome::code(&ended);
         // A screen for each of many plans would push the summary out of sight.
         let held = self.waves.is_some_and(|waves| waves.many).then(|| {
             let (real, passed, truth, phase) = (told.real, told.passed, told.truth.cloned(), told.phase);
@@ -304,11 +307,11 @@ impl Starting<'_> {
             Some(_) => PriorRuns::default(),
             None => prior_runs::held(self.store, plan, (self.intent, &self.to(plan)))?,
         };
-        adopted::mention(self.printer, self.store, &plan.name)?;
+        crate::app::adopted::mention(self.printer, self.store, &plan.name)?;
         // A tabletop drill only reads, so it replaces no earlier run.
         let only_read = self.drill.class == Some(Drill::Tabletop);
         let _old = if only_read { None } else { held.lock(self.store)? };
-        if outcome::nothing_moves(plan) {
+        if run_outcome::nothing_moves(plan) {
             return Ok(Before::Nothing);
         }
         let mut runbook = match self.derive(plan, (&seen, &held), session.world.now(), (&run, wanted))? {

@@ -1,11 +1,13 @@
 //! `drctl status`: one screen.
 
-use super::in_doubt::Left;
-use super::{in_doubt, live_drill, proven, rows, runs_list, summed};
+use super::{rows, runs_list, summed};
 use crate::app::context::Context;
 use crate::app::error::AppError;
+use crate::app::in_doubt::Left;
 use crate::app::stage::Stage;
-use crate::app::{anchors, estate, exit, inbox, pending_fences, run_states, uploads};
+use crate::app::{
+    anchors, duties, estate, exit, in_doubt, inbox, live_drill, pending_fences, proven, run_states, uploads,
+};
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::executor::{Patience, Silent};
@@ -116,7 +118,7 @@ fn alarms(printer: &Printer, overdue: &[Obligation], put_back: &[Fault], faults:
 
 /// The overdue duties of people. Approvals are listed with their plan.
 fn overdue(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, AppError> {
-    let owed = super::duties::of_runs(store, runs)?.into_iter();
+    let owed = duties::of_runs(store, runs)?.into_iter();
     let late = |owed: &Obligation| owed.standing == Standing::Overdue && !owed.what.starts_with("approval:");
     Ok(owed.filter(late).collect())
 }
@@ -171,7 +173,9 @@ fn one(
     let verified = verified.unless((!changes.is_empty()).then(|| changes.join("; ")).as_deref());
     if p.format == Format::Human {
         show(p, plan, (&seen, now), (&protection, (&owed, last), drill.as_deref()), users.as_deref());
-        left.iter().for_each(|(left, took)| left.show(p, *took));
+        for (left, took) in &left {
+            p.line(&p.paint(RED, &format!("  {}", harmless(&left.words(*took)))));
+        }
         shown(p, &verified);
         for (run, over) in &unapproved {
             p.line(&p.paint(RED, &format!("  APPROVAL DUE  run {run}: {}", over.text)));

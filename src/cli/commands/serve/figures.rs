@@ -2,11 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Clock, FIGURES, NEWS, Server, readiness};
+use super::{Clock, FIGURES, NEWS, Server};
 use crate::app::context::Context;
 use crate::app::error::AppError;
-use crate::app::{run_states, uploads};
-use crate::cli::commands::proven;
+use crate::app::{drill_schedules, proven, readiness, run_states, uploads};
 use crate::cli::printer::{Format, Printer};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::PlanName;
@@ -34,7 +33,7 @@ struct Figures {
 
 impl Figures {
     fn read(context: &Context, store: &SqliteJournal, now: Timestamp) -> Result<Self, AppError> {
-        let (known, states) = (super::known(store)?, run_states::all(store)?);
+        let (known, states) = (drill_schedules::known(store)?, run_states::all(store)?);
         let row = |schedule: &crate::model::schedule::Schedule| Row {
             schedule: schedule.name.clone(),
             plan: schedule.is.plan.clone(),

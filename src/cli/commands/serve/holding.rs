@@ -5,13 +5,13 @@ use serde_json::json;
 use super::{Clock, Server};
 use crate::app::context::Context;
 use crate::app::error::AppError;
-use crate::app::{exit, keys, run_states, uploads};
+use crate::app::live_drill::{gave_up, stays_away};
+use crate::app::post::post;
+use crate::app::{drill_schedules, exit, keys, run_outcome, run_states, uploads};
 use crate::cli::args::{DrillArgs, DrillMode, HowArgs, PointArgs, WaiveArgs};
 use crate::cli::commands::drill::Due;
 use crate::cli::commands::ending::Ending;
-use crate::cli::commands::live_drill::{gave_up, stays_away};
-use crate::cli::commands::post::post;
-use crate::cli::commands::{drill, outcome, runs};
+use crate::cli::commands::{drill, runs};
 use crate::executor::create;
 use crate::executor::drive::INTERRUPTED;
 use crate::journal::lock::RunLock;
@@ -85,7 +85,7 @@ impl Server<'_> {
 
     /// Continues a drill: resumes unfinished runs and starts missing ones.
     pub(super) fn carry(&mut self, due: &schedules::Due) -> Result<(), AppError> {
-        let mut known = super::known(&self.store)?;
+        let mut known = drill_schedules::known(&self.store)?;
         let Some(Fate::Begun { is, runs }) = known.fates.remove(due) else { return Ok(()) };
         let open = Open { due, is, runs };
         for state in self.states(&open)?.into_iter().filter(|state| !state.finished()) {
@@ -286,7 +286,7 @@ impl Server<'_> {
             return Ok(());
         }
         let good = |state: &RunState| {
-            outcome::code_of(state, &Stop::Finished) == exit::DONE && gave_up(state).is_none()
+            run_outcome::code_of(state, &Stop::Finished) == exit::DONE && gave_up(state).is_none()
         };
         let passed = missing.is_empty() && refused.is_none() && states.iter().all(good);
         let of_runs = states.iter().map(|state| match (&state.mode, gave_up(state)) {

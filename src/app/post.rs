@@ -1,9 +1,9 @@
 //! Sends a signal to a run: to the process that drives it, through the ledger, or directly into the journal.
 
-use crate::app::context::Context;
-use crate::app::error::AppError;
-use crate::app::{evidence, exit, inbox, keys, ledger, run_states};
-use crate::cli::printer::{Format, Printer};
+use super::context::Context;
+use super::error::AppError;
+use super::presenter::Presenter;
+use super::{evidence, exit, inbox, keys, ledger, run_states};
 use crate::executor::create;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -32,8 +32,11 @@ pub enum Posted {
 }
 
 /// Sends a signal.
+///
+/// # Errors
+/// If the run refuses it, it cannot be signed, or the store cannot be written.
 pub fn post(
-    (context, printer): (&Context, &Printer),
+    (context, presenter): (&Context, &dyn Presenter),
     store: &SqliteJournal,
     run: &RunId,
     signal: Signal,
@@ -45,11 +48,11 @@ pub fn post(
     let state = inbox::read(store, run_states::one(store, run)?)?;
     let signs = match vouches(&state, &signal) {
         true => context.take_key(&state.created.authority).map(|()| true)?,
-        false => has_key((context, printer), &state),
+        false => has_key((context, presenter), &state),
     };
     let clock = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     // The time comes from neither the caller's clock nor before the times in the ledger.
-    clock.not_before(ledger::dated(printer, store, clock.now())?);
+    clock.not_before(ledger::dated(presenter, store, clock.now())?);
     let now = clock.now().max(state.last_at);
     let who = match signs {
         true => context.signed_signal(&state, &signal, (now, now + good_for))?,
@@ -69,32 +72,37 @@ pub fn post(
             events.retain(|e| !matches!(e, EventKind::Resumed { .. }));
         }
         clock.block_on(create::note(store, run, &who.who, at, events))?;
-        evidence::let_go((context, printer), store, at, run);
+        evidence::let_go((context, presenter), store, at, run);
         return Ok(Posted::Written);
     }
     store.post(run, now, &who, &signal)?;
-    sealed((context, printer), store, now, run);
+    sealed((context, presenter), store, now, run);
     let driven = RunLock::is_held(&Context::lock_folder(store), run);
     Ok(if driven { Posted::Driven } else { Posted::Waits })
 }
 
 /// Signs the ledger with the statement in it, so that nobody can change or remove it without breaking a checkpoint. If that fails, the
 /// statement counts all the same.
-fn sealed((context, printer): (&Context, &Printer), store: &SqliteJournal, now: Timestamp, run: &RunId) {
+fn sealed(
+    (context, presenter): (&Context, &dyn Presenter),
+    store: &SqliteJournal,
+    now: Timestamp,
+    run: &RunId,
+) {
     let signed = store.date(now).map_err(AppError::from);
     let signed = signed.and_then(|now| ledger::checkpoint(context, store, now, (Why::Statement, Some(run))));
     if let Err(e) = signed {
-        printer.note(&format!("no checkpoint covers this statement yet: {}", e.message));
+        presenter.note(&format!("no checkpoint covers this statement yet: {}", e.message));
     }
 }
 
 /// Nobody needs a key to stop or continue a run. Whoever has one is recorded as that operator.
-fn has_key((context, printer): (&Context, &Printer), state: &RunState) -> bool {
+fn has_key((context, presenter): (&Context, &dyn Presenter), state: &RunState) -> bool {
     let authority = &state.created.authority;
     if authority.is_empty() || context.settings.key.is_none() {
         return false;
     }
-    let unusable = |e: AppError| printer.note(&format!("this is recorded unsigned: {}", e.message));
+    let unusable = |e: AppError| presenter.note(&format!("this is recorded unsigned: {}", e.message));
     context.take_key(authority).map_err(unusable).is_ok()
 }
 
@@ -168,16 +176,25 @@ fn own_for_a_word(
     Err(StoreError::Owned(run.clone()).into())
 }
 
-/// Passes waivers to the process that drives the run, and says what it made of them. Returns the exit code.
+/// What the process that drives a run made of the waivers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum HandedOver {
+    /// It has not read them yet.
+    Unread,
+    /// It took them.
+    Taken,
+}
+
+/// Passes waivers to the process that drives the run.
 ///
 /// # Errors
 /// If there are no waivers, because only the owner may continue a run; or if the run refuses one.
 pub fn hand_over(
-    (context, printer): (&Context, &Printer),
+    (context, presenter): (&Context, &dyn Presenter),
     store: &SqliteJournal,
     state: &RunState,
     waivers: Vec<Waiver>,
-) -> Result<u8, AppError> {
+) -> Result<HandedOver, AppError> {
     let run = &state.created.run;
     if waivers.is_empty() {
         return Err(StoreError::Owned(run.clone()).into());
@@ -185,26 +202,18 @@ pub fn hand_over(
     let before = store.read(run)?.len();
     let signals: Vec<_> = waivers.into_iter().map(|waiver| Signal::Waive { waiver }).collect();
     for signal in &signals {
-        post((context, printer), store, run, signal.clone(), keys::GOOD_FOR)?;
+        post((context, presenter), store, run, signal.clone(), keys::GOOD_FOR)?;
     }
-    let watch = state.created.command("runs watch", "");
-    let words = match refusals(store, run, &signals, before)? {
-        None => "it has been notified of the waiver, and has not read it yet; to see what it does",
-        Some(refused) if refused.is_empty() => "it took the waiver and continues by itself; to see it",
-        Some(refused) => {
-            return Err(AppError {
-                code: "refused",
-                message: format!("the process that drives the run refused: {}", refused.join("; ")),
-                hint: Some(format!("drctl runs show {run}")),
-                exit: exit::REFUSED,
-            });
-        }
-    };
-    printer.note(&format!("another process drives the run: {words}, run {watch}"));
-    if printer.format == Format::Json {
-        printer.document(&serde_json::json!({ "run": run, "notified": true }));
+    match refusals(store, run, &signals, before)? {
+        None => Ok(HandedOver::Unread),
+        Some(refused) if refused.is_empty() => Ok(HandedOver::Taken),
+        Some(refused) => Err(AppError {
+            code: "refused",
+            message: format!("the process that drives the run refused: {}", refused.join("; ")),
+            hint: Some(format!("drctl runs show {run}")),
+            exit: exit::REFUSED,
+        }),
     }
-    Ok(exit::DONE)
 }
 
 /// How often, ten times a second, to look whether the process that drives the run has read a signal.

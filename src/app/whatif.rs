@@ -1,8 +1,8 @@
 //! What a failover would do, for commands that only report.
 
+use super::context::Context;
+use super::error::AppError;
 use super::prior_runs::PriorRuns;
-use crate::app::context::Context;
-use crate::app::error::AppError;
 use crate::inventory::{Estate, targets};
 use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::intent::Intent;

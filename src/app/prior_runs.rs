@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::app::context::Context;
-use crate::app::error::AppError;
-use crate::app::pending_fences;
+use super::context::Context;
+use super::error::AppError;
+use super::pending_fences;
 use crate::executor::create;
 use crate::inventory::Estate;
 use crate::journal::Journal as _;

@@ -1,10 +1,10 @@
 //! Checks whether a run that drctl continues still holds its guards.
 
-use crate::app::context::Context;
-use crate::app::error::AppError;
-use crate::app::exit;
-use crate::app::stage::Stage;
-use crate::cli::printer::Printer;
+use super::context::Context;
+use super::error::AppError;
+use super::exit;
+use super::presenter::Presenter;
+use super::stage::Stage;
 use crate::executor::{Patience, Silent, survey};
 use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::{State, Target};
@@ -18,11 +18,11 @@ use crate::run::{RunState, held};
 /// # Errors
 /// If somebody else holds one of them, or nobody does.
 pub fn still_ours(
-    (context, printer): (&Context, &Printer),
+    (context, presenter): (&Context, &dyn Presenter),
     store: &SqliteJournal,
     state: &RunState,
 ) -> Result<(), AppError> {
-    let Some((target, holder)) = lost((context, printer), store, state)? else { return Ok(()) };
+    let Some((target, holder)) = lost((context, presenter), store, state)? else { return Ok(()) };
     let message =
         format!("{}, which belongs to run {}", words(&target, holder.as_deref()), state.created.run);
     let cancel = state.created.command("runs cancel", " --reason TEXT");
@@ -44,7 +44,7 @@ pub fn words(guard: &Target, holder: Option<&str>) -> String {
 /// # Errors
 /// If the guards cannot be observed.
 pub fn lost(
-    (context, printer): (&Context, &Printer),
+    (context, presenter): (&Context, &dyn Presenter),
     store: &SqliteJournal,
     state: &RunState,
 ) -> Result<Option<(Target, Option<String>)>, AppError> {
@@ -59,7 +59,7 @@ pub fn lost(
     for (target, seen) in stage.world.block_on(survey::look(&session, &targets, Dur::secs(15))) {
         let Some(ours) = held.iter().find(|guard| guard.target == target) else { continue };
         let Some(State::Guard(found)) = seen.state() else {
-            printer.note(&held::words(ours, &seen.why_not()));
+            presenter.note(&held::words(ours, &seen.why_not()));
             continue;
         };
         if !ours.is_held_by(found.holder.as_deref()) {

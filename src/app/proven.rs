@@ -1,8 +1,9 @@
 //! Whether plans are verified: by their runs, the ledger, and the last observation of their estates.
 
-use super::serve;
-use crate::app::context::Context;
-use crate::app::error::AppError;
+use super::clock;
+use super::context::Context;
+use super::error::AppError;
+use super::readiness;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::PlanName;
 use crate::model::ledger::Entry;
@@ -26,7 +27,7 @@ pub fn verification(
     let first = runs.iter().filter(|run| run.created.plan == plan.name).map(|run| run.created_at).min();
     let known = known.into_iter().chain(first.filter(|_| known.is_some())).min();
     let cadence = Cadence { every: tier.and_then(|tier| tier.drill_every), known };
-    Ok(verified::verified(plan, cadence, runs, crate::app::clock::now()?))
+    Ok(verified::verified(plan, cadence, runs, clock::now()?))
 }
 
 /// The same, unless its estate has changed since, according to the last observation.
@@ -40,7 +41,7 @@ pub fn as_last_seen(
     runs: &[RunState],
 ) -> Result<Verified, AppError> {
     let found = verification(context, store, plan, runs)?;
-    let seen = serve::looked_at(store, &plan.name)?;
+    let seen = readiness::looked_at(store, &plan.name)?;
     let drifted = seen.as_ref().and_then(|seen| seen.drifted_since(found.at));
     Ok(found.unless(drifted))
 }

@@ -2,14 +2,12 @@
 
 use serde_json::json;
 
-use crate::cli::printer::{Printer, RED};
 use crate::inventory::{Estate, Known};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Operation, Target};
 use crate::model::ids::RunId;
 use crate::model::readiness::Area;
 use crate::model::time::Timestamp;
-use crate::model::waiver::harmless;
 use crate::record::action::Action;
 use crate::record::event::WorldKind;
 use crate::run::RunState;
@@ -82,11 +80,6 @@ impl Left {
             Action::Op(Operation::Fence(_)) => Area::Fence,
             _ => Area::Replica,
         }
-    }
-
-    /// A line for people.
-    pub fn show(&self, p: &Printer, took_effect: bool) {
-        p.line(&p.paint(RED, &format!("  {}", harmless(&self.words(took_effect)))));
     }
 
     /// The JSON form.

@@ -1,0 +1,67 @@
+//! What became of a run.
+
+use super::exit;
+use crate::executor::Ended;
+use crate::kinds::Role;
+use crate::model::intent::Intent;
+use crate::model::time::Timestamp;
+use crate::plan::Plan;
+use crate::planner::critical_path;
+use crate::record::action::{Action, Check, Write};
+use crate::record::event::Outcome;
+use crate::record::runbook::ProbeRole;
+use crate::report::summary;
+use crate::run::state::{Mode, Status};
+use crate::run::{RunState, Stop};
+
+/// When the first sample of the public probe was due.
+pub fn phase(state: &RunState) -> Option<Timestamp> {
+    let probe = state.runbook.probes.iter().find(|p| p.role == ProbeRole::Public)?;
+    state.turns.get(&probe.key())?.first().map(|t| t.since)
+}
+
+/// The exit code.
+pub fn code(ended: &Ended) -> u8 {
+    code_of(&ended.state, &ended.stop)
+}
+
+/// The exit code of a run that was read from the journal.
+pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
+    match (&state.mode, stop) {
+        // A tabletop review proves nothing, but shows whether the prediction meets the objective.
+        (Mode::Finished(Outcome::Read), _) => {
+            let critical = critical_path::critical(&state.runbook);
+            let wait = critical.users.map_or(critical.expected, |(users, _)| users);
+            let in_time = wait <= state.runbook.promised_rto().0;
+            if in_time { exit::DONE } else { exit::RECOVERED_BUT }
+        }
+        (Mode::Finished(Outcome::Recovered), _) => {
+            let report = summary::report(state, state.last_at);
+            // A failover leaves a single server. After a planned move there are two, or something went wrong.
+            let alone = state.runbook.intent != Intent::Failover && !report.protection.unprotected.is_empty();
+            let owed = state.owed().next().is_some() || alone;
+            if !state.runbook.intent.has_rto() {
+                return if state.proves_no_objective().is_some() { exit::RECOVERED_BUT } else { exit::DONE };
+            }
+            if report.rto.met && report.rpo.met && !owed { exit::DONE } else { exit::RECOVERED_BUT }
+        }
+        (Mode::Finished(_), _) => exit::NOT_RECOVERED,
+        (_, Stop::Approval(_) | Stop::Paused) => exit::WAITING,
+        (_, Stop::Failed(_)) if guard_is_held(state) => exit::HELD,
+        _ => exit::NOT_RECOVERED,
+    }
+}
+
+/// Whether another operator holds a guard that the run needs.
+fn guard_is_held(state: &RunState) -> bool {
+    state.runbook.steps.iter().zip(&state.steps).any(|(step, at)| {
+        let guards =
+            matches!(step.action, Action::Write(Write::Guard { .. }) | Action::Check(Check::Guard { .. }));
+        (guards || at.work.displaced) && at.work.status == Status::Failed
+    })
+}
+
+/// Whether nothing of the plan is moved by drctl: S3 replicates it, or others are responsible.
+pub fn nothing_moves(plan: &Plan) -> bool {
+    plan.components.values().all(|c| matches!(c.role(), Role::Copy(_) | Role::Declared))
+}
