@@ -1,10 +1,11 @@
 //! What became of a run.
 
 use super::exit;
+use crate::adapters::sandbox::Truth;
 use crate::executor::Ended;
 use crate::kinds::Role;
 use crate::model::intent::Intent;
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::planner::critical_path;
 use crate::record::action::{Action, Check, Write};
@@ -13,6 +14,27 @@ use crate::record::runbook::ProbeRole;
 use crate::report::summary;
 use crate::run::state::{Mode, Status};
 use crate::run::{RunState, Stop};
+
+/// The durations of a command, and what really happened.
+pub struct RunTiming {
+    /// Elapsed real time.
+    pub real: Dur,
+    /// Elapsed virtual time, in a rehearsal.
+    pub passed: Option<Dur>,
+    /// What really happened in the rehearsal.
+    pub truth: Option<Truth>,
+    /// When the first sample of the public probe was due, in a rehearsal.
+    pub phase: Option<Timestamp>,
+    /// Whether a process drives the run, or just did.
+    pub driven: bool,
+}
+
+impl RunTiming {
+    /// Of a run that is only displayed.
+    pub const fn shown(driven: bool) -> Self {
+        Self { real: Dur::ZERO, passed: None, truth: None, phase: None, driven }
+    }
+}
 
 /// When the first sample of the public probe was due.
 pub fn phase(state: &RunState) -> Option<Timestamp> {
@@ -64,4 +86,19 @@ fn guard_is_held(state: &RunState) -> bool {
 /// Whether nothing of the plan is moved by drctl: S3 replicates it, or others are responsible.
 pub fn nothing_moves(plan: &Plan) -> bool {
     plan.components.values().all(|c| matches!(c.role(), Role::Copy(_) | Role::Declared))
+}
+
+/// The message if there is nothing to do.
+pub fn idle(plan: &Plan, intent: Intent, to: &str) -> String {
+    let name = &plan.name;
+    if nothing_moves(plan) {
+        return format!(
+            "{name}: nothing to do. S3 replicates its buckets, and others move the rest; `drctl ready {name}` shows the replication delay"
+        );
+    }
+    let words = match intent {
+        Intent::Reprotect => "a standby of every store is in",
+        _ => "everything is in",
+    };
+    format!("{name}: nothing to do: {words} {to} already")
 }

@@ -8,6 +8,7 @@ pub mod log;
 pub mod printer;
 pub mod progress;
 pub mod render;
+pub mod run_presenter;
 pub mod whereabouts;
 pub mod wrap;
 

@@ -93,7 +93,7 @@ fn instant(text: &str, now: Timestamp) -> Result<Timestamp, AppError> {
     };
     let is_day = text.len() == 10 && text.chars().all(|c| c.is_ascii_digit() || c == '-');
     let text = if is_day { format!("{text}T00:00:00Z") } else { text };
-    super::restore::instant(&text, now).map_err(|e| AppError {
+    crate::app::restore::instant(&text, now).map_err(|e| AppError {
         hint: Some("2026-01-01, 2026-01-01T12:00:00Z, \"90d ago\", yesterday or today".to_owned()),
         ..e
     })

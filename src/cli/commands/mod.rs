@@ -1,26 +1,20 @@
 //! One file for each command.
 
-mod accepted;
 pub mod adopted;
 pub mod approve;
 pub mod assess;
 pub mod audit;
 pub mod check;
 pub mod compliance;
-mod consent;
 pub mod doctor;
 pub mod drill;
 pub mod duties;
 pub mod ending;
 pub mod evidence;
 pub mod explain;
-pub mod fleet;
-pub mod foreseen;
 pub mod init;
 pub mod key;
 pub mod kit;
-pub mod live_drill;
-mod look_around;
 pub mod notify;
 pub mod observe;
 pub mod outcome;
@@ -35,7 +29,6 @@ mod runs_export;
 mod runs_list;
 pub mod schedules;
 pub mod schema;
-pub mod select;
 pub mod serve;
 pub mod start;
 pub mod status;

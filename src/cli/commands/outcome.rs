@@ -1,7 +1,7 @@
 //! The result of a run: a screen for people, a document for programs, and an exit code for scripts.
 
 use crate::adapters::sandbox::Truth;
-use crate::app::run_outcome;
+use crate::app::run_outcome::RunTiming;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::cli::progress;
 use crate::model::ids::PlanName;
@@ -9,7 +9,6 @@ use crate::model::intent::{Drill, Intent};
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::Plan;
 use crate::record::event::{Outcome, WorldKind};
 use crate::report::afterwards::looks;
 use crate::report::attainment::attainment;
@@ -18,33 +17,12 @@ use crate::report::{RunReport, said, summary};
 use crate::run::state::Mode;
 use crate::run::{RunState, exposure};
 
-/// The durations of a command, and what really happened.
-pub struct RunTiming<'a> {
-    /// Elapsed real time.
-    pub real: Dur,
-    /// Elapsed virtual time, in a rehearsal.
-    pub passed: Option<Dur>,
-    /// What really happened in the rehearsal.
-    pub truth: Option<&'a Truth>,
-    /// When the first sample of the public probe was due, in a rehearsal.
-    pub phase: Option<Timestamp>,
-    /// Whether a process drives the run, or just did.
-    pub driven: bool,
-}
-
-impl RunTiming<'_> {
-    /// Of a run that is only displayed.
-    pub const fn shown(driven: bool) -> Self {
-        Self { real: Dur::ZERO, passed: None, truth: None, phase: None, driven }
-    }
-}
-
 /// The document.
-pub fn document(report: &RunReport, code: u8, told: &RunTiming<'_>) -> serde_json::Value {
+pub fn document(report: &RunReport, code: u8, told: &RunTiming) -> serde_json::Value {
     let mut value = serde_json::to_value(report).unwrap_or_default();
     value["exit_code"] = code.into();
     value["real_s"] = told.real.as_secs_f64().into();
-    if let (Some(passed), Some(truth)) = (told.passed, told.truth) {
+    if let (Some(passed), Some(truth)) = (told.passed, &told.truth) {
         value["virtual_s"] = passed.as_secs_f64().into();
         value["truth"] = truth_json(report, truth, told.phase);
     }
@@ -74,7 +52,7 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
 }
 
 /// The screen.
-pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
+pub fn screen(p: &Printer, state: &RunState, told: &RunTiming) {
     let report = summary::report(state, state.last_at);
     let p = &p.rehearsing(state.created.world != WorldKind::Live);
     title(p, state, &report, told.driven);
@@ -495,9 +473,9 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     p.line(&format!("           or drctl failback {plan} --to {from}"));
 }
 
-fn truth(p: &Printer, report: &RunReport, told: &RunTiming<'_>) {
+fn truth(p: &Printer, report: &RunReport, told: &RunTiming) {
     // Of a tabletop drill, nothing ran that could be compared with it.
-    let Some(truth) = told.truth.filter(|_| report.drill != Some(Drill::Tabletop)) else { return };
+    let Some(truth) = told.truth.as_ref().filter(|_| report.drill != Some(Drill::Tabletop)) else { return };
     let failed = match truth.outage() {
         None => "users never failed".to_owned(),
         Some((_, None)) => "users still fail".to_owned(),
@@ -526,19 +504,4 @@ fn changed(p: &Printer, report: &RunReport) {
     if report.changed.len() > 12 {
         p.line(&format!("    and {} more, in the report", report.changed.len() - 12));
     }
-}
-
-/// The message if there is nothing to do.
-pub fn idle(plan: &Plan, intent: Intent, to: &str) -> String {
-    let name = &plan.name;
-    if run_outcome::nothing_moves(plan) {
-        return format!(
-            "{name}: nothing to do. S3 replicates its buckets, and others move the rest; `drctl ready {name}` shows the replication delay"
-        );
-    }
-    let words = match intent {
-        Intent::Reprotect => "a standby of every store is in",
-        _ => "everything is in",
-    };
-    format!("{name}: nothing to do: {words} {to} already")
 }

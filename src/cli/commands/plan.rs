@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::foreseen::Begins;
+use crate::app::begins::Begins;
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::prior_runs::PriorRuns;

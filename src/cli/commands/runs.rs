@@ -1,34 +1,29 @@
 //! `drctl runs`
 
-use super::ending::Ending;
-use super::outcome::RunTiming;
-use super::{adopted, approve, duties, ending, outcome, runs_export, runs_list};
-use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
+use super::{adopted, approve, duties, outcome, runs_export, runs_list};
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::interrupt::Interrupts;
 use crate::app::post::{HandedOver, Posted, hand_over, post};
-use crate::app::stage::Stage;
+use crate::app::run_outcome::RunTiming;
 use crate::app::{
-    evidence, exit, in_doubt, inbox, keys, live_drill, notifier, pending_fences, rescue, run_names,
-    run_outcome, run_states, uploads, waived,
+    exit, in_doubt, inbox, keys, live_drill, notifier, pending_fences, resume, run_names, run_states, waived,
 };
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::printer::{Format, Printer};
+use crate::cli::progress;
 use crate::cli::progress::Progress;
-use crate::cli::{progress, render};
-use crate::executor::{Patience, View as _, create, drive};
+use crate::executor::{View as _, create};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::Operation;
 use crate::model::ids::RunId;
 use crate::model::plain::count;
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Dur;
 use crate::model::waiver::one_line;
-use crate::probe::Recorder;
 use crate::record::action::Action;
-use crate::record::event::{Signal, WorldKind};
+use crate::record::event::Signal;
 use crate::report::summary;
 use crate::run::ways::CalledOff;
 use crate::run::{RunState, approval};
@@ -46,7 +41,7 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Ap
         RunsCommand::Watch { run } => watch(printer, &store, &looked_at(run)?),
         RunsCommand::Resume { run, waive } => {
             let run = run_names::unfinished(&store, run.as_deref())?;
-            resume(&context, printer, &store, &run, waive)
+            go_on(&context, printer, &store, &run, waive)
         }
         RunsCommand::Pause { run } => send(&context, printer, &store, &id(run)?, Signal::Pause),
         RunsCommand::Cancel { run, reason, yes } => {
@@ -273,9 +268,9 @@ fn cancel(
     run: &RunId,
     (reason, yes): (&str, bool),
 ) -> Result<u8, AppError> {
-    may_drive(context, store, run)?;
+    resume::may_drive(context, store, run)?;
     agreed_to_cancel(printer, || run_states::one(store, run), yes)?;
-    let signal = cancellation(context, printer, store, run, reason)?;
+    let signal = resume::cancellation(context, printer, store, run, reason)?;
     if RunLock::is_held(&Context::lock_folder(store), run) {
         return send(context, printer, store, run, signal);
     }
@@ -327,65 +322,7 @@ fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) ->
     }
 }
 
-fn cancellation(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    reason: &str,
-) -> Result<Signal, AppError> {
-    let lost = crate::app::guards::lost((context, printer), store, &run_states::one(store, run)?)?;
-    if let Some((target, holder)) = &lost {
-        let words = crate::app::guards::words(target, holder.as_deref());
-        printer.note(&format!("{words}: drctl closes the run and undoes nothing"));
-    }
-    let displaced_by = lost.map(|(_, holder)| holder.unwrap_or_else(|| "nobody".to_owned()));
-    Ok(Signal::Cancel { reason: one_line(reason), displaced_by })
-}
-
-/// Cancels a run that no process drives, as part of another command, which reports it.
-///
-/// # Errors
-/// If the run cannot be taken over.
-pub fn call_off(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    reason: &str,
-) -> Result<Ending, AppError> {
-    may_drive(context, store, run)?;
-    // Holds the lock, so that nobody takes the run over between the signal and its execution.
-    let lock = RunLock::take(&Context::lock_folder(store), run)?;
-    let signal = cancellation(context, printer, store, run, reason)?;
-    post((context, printer), store, run, signal, keys::GOOD_FOR)?;
-    go_on(context, printer, store, run, &lock)
-}
-
-/// A run brings its own operators, and a file or a store can contain any. Those in drctl.yaml decide whether they count.
-fn same_operators(context: &Context, state: &RunState) -> Result<(), AppError> {
-    let (now, then) = (context.authority(), &state.created.authority);
-    if state.finished() || now == *then || (now.is_empty() && state.created.world != WorldKind::Live) {
-        return Ok(());
-    }
-    Err(AppError {
-        code: "operators",
-        message: format!("run {} started with different operators or roles than drctl.yaml has", state.created.run),
-        hint: Some(
-            "restore the operators and roles from the start of the run, or start a new recovery. A new recovery continues this run and requires new approvals"
-                .to_owned(),
-        ),
-        exit: exit::REFUSED,
-    })
-}
-
-/// Checks that a run belongs to this store, and that its operators are those in drctl.yaml.
-fn may_drive(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(), AppError> {
-    store.may_act(run)?;
-    same_operators(context, &run_states::one(store, run)?)
-}
-
-fn resume(
+fn go_on(
     context: &Context,
     printer: &Printer,
     store: &SqliteJournal,
@@ -411,12 +348,12 @@ fn resume(
     )?;
     // Only the owner may continue a run. What a person accepts reaches the owner through the inbox.
     if RunLock::is_held(&Context::lock_folder(store), run) {
-        same_operators(context, &state)?;
+        resume::same_operators(context, &state)?;
         let handed = hand_over((context, printer), store, &state, waivers)?;
         return Ok(handed_over(printer, &state, handed));
     }
     crate::app::guards::still_ours((context, printer), store, &state)?;
-    same_operators(context, &state)?;
+    resume::same_operators(context, &state)?;
     let waives = !waivers.is_empty();
     for waiver in waivers {
         post((context, printer), store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
@@ -470,15 +407,6 @@ fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunSta
     Ok(code)
 }
 
-/// Continues a finished run to set its pending fence.
-///
-/// # Errors
-/// If another process drives it, or somebody else now holds its guard.
-pub fn pay(context: &Context, printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
-    crate::app::guards::still_ours((context, printer), store, &run_states::one(store, run)?)?;
-    resume_run(context, printer, store, run)
-}
-
 /// The same, with notifications.
 fn carry_on_aloud(
     context: &Context,
@@ -487,123 +415,7 @@ fn carry_on_aloud(
     run: &RunId,
 ) -> Result<u8, AppError> {
     let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
-    notifier::beside(context, (printer, &interrupts, Some(run)), || resume_run(context, printer, store, run))
-}
-
-/// Continues a run until it stops. Returns the exit code.
-///
-/// # Errors
-/// If another process drives it, or its journal cannot be written.
-pub fn resume_run(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-) -> Result<u8, AppError> {
-    let lock = RunLock::take(&Context::lock_folder(store), run)?;
-    let mut ending = go_on(context, printer, store, run, &lock)?;
-    let states = run_states::all(store)?;
-    let owed = ending.run.as_ref().and_then(|state| live_drill::owed_by(state, &states));
-    if let Some(words) = owed {
-        ending.worsen(exit::RECOVERED_BUT);
-        printer.note(&words);
-    }
-    let code = ending::tell(printer, vec![ending]);
-    drop(lock);
-    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
-    uploads::rest(context, printer, store, &interrupts);
-    Ok(code)
-}
-
-/// Drives a run until it stops.
-fn go_on(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    _owned: &RunLock,
-) -> Result<Ending, AppError> {
-    may_drive(context, store, run)?;
-    let state = run_states::one(store, run)?;
-    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
-    let clock = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
-    let began = clock.now();
-    let stage = stage_of(store, &state, context)?;
-    if let Some(sandbox) = &stage.sandbox {
-        sandbox.keep(Box::new(store.notes(run)));
-    }
-    let view = Progress::new(*printer, stage.pace(context.pace()));
-    let view = view.knowing(run_states::history(store, &state.created.plan)?);
-    let count = move || interrupts.count();
-    let patience = if printer.is_interactive() { Patience::Wait } else { Patience::Stop };
-    let session = stage.session(store, &view, &count, patience);
-    let recorder = Recorder::resumed(state.runbook.probe_consecutive, &state.turns);
-    let virtual_began = stage.world.now();
-    let adopted = store.imported()?.adopted.remove(run);
-    let ended = stage.world.block_on(async {
-        let owned = create::resume(&session, run, &super::start::owner(&stage), adopted.as_ref()).await?;
-        let work = drive::drive(&session, owned, recorder);
-        evidence::kept((context, printer, &session), store, run, work).await
-    });
-    view.finish();
-    let mut ended = ended.map_err(|e| rescue::told(context, store, run, e))?;
-    ended.state.ask_as_of(ended.state.last_at);
-    let truth = stage.sandbox.as_ref().map(Sandbox::truth);
-    let told = RunTiming {
-        real: clock.now().since(began),
-        passed: truth.is_some().then(|| stage.world.now().since(virtual_began)),
-        truth: truth.as_ref(),
-        phase: run_outcome::phase(&ended.state),
-        driven: true,
-    };
-    let code = run_outcome::code(&ended);
-    if printer.format == Format::Human {
-        outcome::screen(printer, &ended.state, &told);
-    }
-    let report = summary::report(&ended.state, ended.state.last_at);
-    let document = Some(outcome::document(&report, code, &told));
-    Ok(Ending { code, document, run: Some(Box::new(ended.state)), held: None })
-}
-
-/// The world of a run: for a rehearsal, its estate in the state in which it was left. A finished rehearsal continues an hour
-/// later, so that what was lost can return.
-pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, AppError> {
-    let later = if state.finished() { Dur::mins(60) } else { Dur::secs(5) };
-    stage_later(store, state, context, later)
-}
-
-/// The same, this long after the last event in it: the return of a drill starts when its hold is over.
-pub fn stage_later(
-    store: &SqliteJournal,
-    state: &RunState,
-    context: &Context,
-    later: Dur,
-) -> Result<Stage, AppError> {
-    let WorldKind::Sandbox { scenario, seed, began } = &state.created.world else {
-        return Stage::of_run(context, state);
-    };
-    let scenario = Scenario::find(scenario)
-        .ok_or_else(|| AppError::usage(format!("scenario `{scenario}` no longer exists")))?;
-    let checked =
-        crate::plan::check("the plan in the journal", state.created.plan_text.as_bytes(), &context.settings);
-    let Some(plan) = checked.plan else {
-        render::findings(&Printer::new(Format::Human), &checked.findings, &|_| {
-            Some(state.created.plan_text.clone())
-        });
-        return Err(AppError::usage("this version cannot read the plan of the run"));
-    };
-    let notes = store.simulated(&state.created.run)?;
-    let feed = Feed::kept(&notes);
-    let stage = Stage::rehearsal(&plan, &scenario, *seed, (*began, feed.as_ref()), context.pace());
-    if let Some(sandbox) = &stage.sandbox {
-        // The return of a live drill uses the estate of the first move.
-        if let Some(first) = &state.created.returns {
-            sandbox.replay(&store.simulated(first)?);
-            sandbox.anew(state.created_at);
-        }
-        sandbox.replay(&notes);
-        let last = notes.iter().map(|(at, _)| *at).fold(state.last_at, Timestamp::max);
-        stage.world.not_before(last + later);
-    }
-    Ok(stage)
+    notifier::beside(context, (printer, &interrupts, Some(run)), || {
+        resume::resume_run(context, printer, store, run)
+    })
 }

@@ -6,7 +6,8 @@ use crate::app::error::AppError;
 use crate::app::in_doubt::Left;
 use crate::app::stage::Stage;
 use crate::app::{
-    anchors, duties, estate, exit, in_doubt, inbox, live_drill, pending_fences, proven, run_states, uploads,
+    anchors, duties, estate, exit, in_doubt, inbox, live_drill, pending_fences, proven, run_stage,
+    run_states, uploads,
 };
 use crate::cli::args::{Global, PlansArg};
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
@@ -134,7 +135,7 @@ fn one(
     let last = runs.iter().rev().find(|r| r.created.plan == plan.name);
     // A rehearsal's estate is that of its last run.
     let stage = match (&scenario, last) {
-        (Some(_), Some(last)) => super::runs::stage_of(store, last, context)?,
+        (Some(_), Some(last)) => run_stage::stage_of(p, store, last, context)?,
         _ => Stage::of(context, plan, None)?,
     };
     let (view, none) = (Silent, || 0);

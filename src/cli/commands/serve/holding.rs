@@ -4,14 +4,15 @@ use serde_json::json;
 
 use super::{Clock, Server};
 use crate::app::context::Context;
+use crate::app::drill::{DrillOptions, Due};
+use crate::app::ending::{Came, Ending};
 use crate::app::error::AppError;
 use crate::app::live_drill::{gave_up, stays_away};
 use crate::app::post::post;
-use crate::app::{drill_schedules, exit, keys, run_outcome, run_states, uploads};
-use crate::cli::args::{DrillArgs, DrillMode, HowArgs, PointArgs, WaiveArgs};
-use crate::cli::commands::drill::Due;
-use crate::cli::commands::ending::Ending;
-use crate::cli::commands::{drill, runs};
+use crate::app::restore::Point;
+use crate::app::start::RunOptions;
+use crate::app::waived::WaiverRequest;
+use crate::app::{drill, drill_schedules, exit, keys, resume, run_outcome, run_states, uploads};
 use crate::executor::create;
 use crate::executor::drive::INTERRUPTED;
 use crate::journal::lock::RunLock;
@@ -21,7 +22,6 @@ use crate::model::intent::Drill;
 use crate::model::ledger::Entry;
 use crate::model::schedule::{Definition, Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::Rule;
 use crate::plan::types::Component;
 use crate::policy::schedules;
 use crate::record::event::{Event, EventKind, Outcome, Signal};
@@ -99,7 +99,9 @@ impl Server<'_> {
                 return Ok(());
             }
             self.say("carried_on", &json!({"run": run}), &format!("{}: continuing run {run}", due.0));
-            self.holds(due, |server| runs::resume_run(&server.context, &server.quiet(), &server.store, run))?;
+            self.holds(due, |server| {
+                resume::resume_run(&server.context, &server.quiet(), &server.store, run)
+            })?;
             if self.interrupts.count() > 0 {
                 // The next server continues from here.
                 return Ok(());
@@ -218,15 +220,14 @@ impl Server<'_> {
         };
         uploads::rest(&self.context, self.printer, &self.store, &self.interrupts);
         // A drill with a run is judged by that run.
-        let without =
-            told.iter().find(|ending| ending.document.as_ref().is_none_or(|d| d.get("run_id").is_none()));
+        let without = told.iter().find(|ending| !matches!(ending.came, Came::Ran));
         // In a rehearsal, a block never ends.
-        let blocked = |ending: &Ending| is_blocked(ending) && !self.context.is_rehearsal();
+        let blocked = |ending: &Ending| ending.is_blocked() && !self.context.is_rehearsal();
         Ok(match without {
-            Some(ending) if ending.code == exit::HELD => DrillAttempt::Later(refusal(ending)),
-            Some(ending) if blocked(ending) => DrillAttempt::Blocked(refusal(ending)),
-            Some(ending) if outcome_of(ending) == Some("nothing_to_do") => DrillAttempt::Nothing,
-            Some(ending) => DrillAttempt::Over(Some(refusal(ending))),
+            Some(ending) if ending.code == exit::HELD => DrillAttempt::Later(ending.why_not()),
+            Some(ending) if blocked(ending) => DrillAttempt::Blocked(ending.why_not()),
+            Some(ending) if matches!(ending.came, Came::Nothing(..)) => DrillAttempt::Nothing,
+            Some(ending) => DrillAttempt::Over(Some(ending.why_not())),
             None => DrillAttempt::Over(None),
         })
     }
@@ -335,49 +336,25 @@ fn word(state: &RunState) -> &'static str {
     }
 }
 
-fn outcome_of(ending: &Ending) -> Option<&str> {
-    ending.document.as_ref()?.get("outcome")?.as_str()
-}
-
-/// Whether it was only blocked: it was not tried, so it did not fail.
-fn is_blocked(ending: &Ending) -> bool {
-    let refusals = ending.document.as_ref().and_then(|d| d.get("refusals")).and_then(|r| r.as_array());
-    let blocked = |refusal: &serde_json::Value| refusal["rule"] == Rule::DrillBlocked.id();
-    refusals.is_some_and(|all| !all.is_empty() && all.iter().all(blocked))
-}
-
-/// Why it did not start, as its document says.
-fn refusal(ending: &Ending) -> String {
-    let document = ending.document.as_ref();
-    let of = |pointer: &str| document.and_then(|d| d.pointer(pointer)).and_then(serde_json::Value::as_str);
-    let said = of("/error/message").or_else(|| of("/refusals/0/facts")).or_else(|| of("/outcome"));
-    said.unwrap_or("it did not start").to_owned()
-}
-
-fn arguments(name: &str, is: &Definition, due: Timestamp) -> DrillArgs {
-    DrillArgs {
+fn arguments(name: &str, is: &Definition, due: Timestamp) -> DrillOptions {
+    DrillOptions {
         plan: is.plan.to_string(),
-        mode: match is.drill {
-            Drill::Tabletop => DrillMode::Tabletop,
-            Drill::Rehearsal => DrillMode::Rehearsal,
-            Drill::Isolated => DrillMode::Isolated,
-            Drill::Live => DrillMode::Live,
-        },
+        mode: is.drill,
         to: is.to.as_ref().map(ToString::to_string),
         scenario: None,
         hold: is.hold_ms.map(|hold| format!("{}ms", hold.millis())),
         component: is.component.as_ref().map(ToString::to_string),
-        point: PointArgs {
-            to_time: is.ago_ms.map(|ago| format!("{}ms ago", ago.millis())),
-            ..PointArgs::default()
-        },
-        how: HowArgs {
+        point: Point { to_time: is.ago_ms.map(|ago| format!("{}ms ago", ago.millis())), ..Point::default() },
+        how: RunOptions {
             dry_run: false,
             yes: true,
             severity: None,
             incident: None,
             take_over: false,
-            waive: WaiveArgs { reason: Some(format!("schedule {name}, due {due}")), ..WaiveArgs::default() },
+            waive: WaiverRequest {
+                reason: Some(format!("schedule {name}, due {due}")),
+                ..WaiverRequest::default()
+            },
         },
     }
 }

@@ -15,8 +15,7 @@ use crate::app::error::AppError;
 use crate::app::in_doubt::Left;
 use crate::app::interrupt::Interrupts;
 use crate::app::stage::Stage;
-use crate::app::{in_doubt, pending_fences, run_states};
-use crate::cli::commands::runs;
+use crate::app::{in_doubt, pending_fences, resume, run_states};
 use crate::cli::printer::{Format, Printer, RED, YELLOW};
 use crate::executor::{Patience, Session, Silent, sentry, survey};
 use crate::inventory::{Estate, Observation};
@@ -316,7 +315,7 @@ impl Watcher {
             let more = json!({"run": run, "component": component, "who": who});
             say(&self.printer, self.now(), "place_answered", &more, &self.printer.paint(YELLOW, &words));
             let quiet = Printer::new(Format::Json).silent();
-            if let Err(e) = runs::pay(&self.context, &quiet, &self.store, &run) {
+            if let Err(e) = resume::pay(&self.context, &quiet, &self.store, &run) {
                 self.printer.note(&format!("run {run} cannot set its pending fence: {}", e.message));
             }
             self.read_what_was_left(self.now())?;
@@ -359,7 +358,7 @@ impl Server<'_> {
                 continue;
             }
             tried = true;
-            if let Err(e) = runs::pay(&self.context, &self.quiet().silent(), &self.store, run) {
+            if let Err(e) = resume::pay(&self.context, &self.quiet().silent(), &self.store, run) {
                 self.printer
                     .note(&format!("drctl could not set the pending fence of run {run}: {}", e.message));
             }

@@ -3,59 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use serde_json::Value;
-
-use super::ending::Ending;
+use super::begins::Begins;
+use super::ending::{Came, Ending};
 use crate::model::ids::PlanName;
 use crate::model::time::Dur;
 use crate::plan::Plan;
 use crate::planner::critical_path;
-use crate::record::runbook::Runbook;
-
-/// When a plan would begin.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Begins {
-    /// With the command.
-    AtOnce,
-    /// When this plan serves its users: this long after the command, as expected and in the worst case.
-    After(PlanName, Dur, Dur),
-    /// Not at all, because this plan would not serve its users.
-    Never(PlanName),
-}
-
-impl Begins {
-    /// How long it waits, as expected and in the worst case.
-    pub const fn waits(&self) -> (Dur, Dur) {
-        match self {
-            Self::After(_, expected, worst) => (*expected, *worst),
-            Self::AtOnce | Self::Never(_) => (Dur::ZERO, Dur::ZERO),
-        }
-    }
-
-    /// In words; `None` if it waits for no other plan.
-    pub fn words(&self) -> Option<String> {
-        match self {
-            Self::AtOnce => None,
-            Self::After(first, expected, worst) => Some(format!(
-                "when {first} serves its users: expected {expected} after the command, in the worst case {worst}"
-            )),
-            Self::Never(first) => Some(format!("never: it needs {first}, which would not serve its users")),
-        }
-    }
-
-    /// For programs; null if it waits for no other plan.
-    pub fn document(&self) -> Value {
-        match self {
-            Self::AtOnce => Value::Null,
-            Self::After(first, expected, worst) => serde_json::json!({
-                "after": first, "expected_s": expected.as_secs_f64(), "worst_s": worst.as_secs_f64(),
-            }),
-            Self::Never(first) => {
-                serde_json::json!({"after": first, "expected_s": Value::Null, "worst_s": Value::Null})
-            }
-        }
-    }
-}
 
 /// How long after the command a plan serves its users, as expected and in the worst case; `None` if it does not.
 type Serves = Option<(Dur, Dur)>;
@@ -93,15 +46,17 @@ impl Foreseen {
     /// Notes when a plan would serve its users, according to its dry run.
     pub fn note(&self, plan: &Plan, ending: &Ending) {
         let begins = self.begins(plan);
-        let document = ending.document.as_ref().unwrap_or(&Value::Null);
-        let runbook = serde_json::from_value::<Runbook>(document["runbook"].clone()).ok();
+        let runbook = match &ending.came {
+            Came::Shown(_, runbook) => Some(runbook),
+            _ => None,
+        };
         let serves = match (&begins, runbook) {
             (Begins::Never(_), _) => None,
             (_, Some(runbook)) => {
-                let (critical, (expected, worst)) = (critical_path::critical(&runbook), begins.waits());
+                let (critical, (expected, worst)) = (critical_path::critical(runbook), begins.waits());
                 Some((expected.plus(critical.expected), worst.plus(critical.worst)))
             }
-            (_, None) => (document["outcome"] == "nothing_to_do").then_some((Dur::ZERO, Dur::ZERO)),
+            (_, None) => matches!(ending.came, Came::Nothing(..)).then_some((Dur::ZERO, Dur::ZERO)),
         };
         self.known().insert(plan.name.clone(), serves);
     }

@@ -2,11 +2,11 @@
 
 use futures_util::future::join;
 
-use super::fleet::Turn;
+use super::error::AppError;
+use super::estate;
+use super::stage::Stage;
 use super::start::Starting;
-use crate::app::error::AppError;
-use crate::app::estate;
-use crate::app::stage::Stage;
+use super::waves::Turn;
 use crate::executor::{Session, survey};
 use crate::inventory::Estate;
 use crate::model::ids::PlanName;
@@ -42,7 +42,7 @@ impl Starting<'_> {
             Turn::Never(first) => return Err(first),
             Turn::After(first) => first,
         };
-        self.printer.note(&format!("{}: starts when {first} serves its users", plan.name));
+        self.presenter.note(&format!("{}: starts when {first} serves its users", plan.name));
         let world = session.world;
         let its_turn = async {
             loop {
@@ -114,12 +114,12 @@ impl Starting<'_> {
             let until =
                 world.now() + Dur(every.millis() * u64::from(self.context.settings.probe_consecutive));
             let most = until.since(world.now());
-            self.printer.note(&format!("{}: running probes, for at most {most}", plan.name));
+            self.presenter.note(&format!("{}: running probes, for at most {most}", plan.name));
             return Ok(survey::believe(session, &probes, recorder, until).await);
         }
         if let Some(pace) = self.context.pace() {
             let words = "waiting until probes see the outage, and for a decision";
-            self.printer.note(&format!("{}: {words} ({pace} times as fast)", plan.name));
+            self.presenter.note(&format!("{}: {words} ({pace} times as fast)", plan.name));
         }
         // The observation that drctl observe would have stored while everything worked.
         estate::look(session, (self.store, scope), plan, guard, recorder).await?;
@@ -137,7 +137,7 @@ impl Starting<'_> {
         let decided = world.now() + DECISION;
         let needed = self.waves.and_then(|waves| waves.served(plan));
         if let Some((first, at)) = needed.as_ref().filter(|(_, at)| *at > decided) {
-            self.printer.note(&format!("{}: starts when {first} serves its users, at {at}", plan.name));
+            self.presenter.note(&format!("{}: starts when {first} serves its users, at {at}", plan.name));
         }
         let begins = needed.map_or(decided, |(_, at)| at.max(decided));
         turns.extend(survey::sample(session, &probes, recorder, begins).await);

@@ -2,20 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::active_site;
+use super::error::AppError;
+use super::interrupt::Interrupts;
 use super::start::Starting;
 use crate::adapters::sandbox;
-use crate::app::context::Context;
-use crate::app::error::AppError;
-use crate::app::estate;
-use crate::app::interrupt::Interrupts;
-use crate::app::stage::Stage;
-use crate::executor::Patience;
-use crate::inventory::active;
-use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::SiteName;
 use crate::model::shape::suggest;
 use crate::plan::Plan;
-use crate::probe::Recorder;
 
 impl Starting<'_> {
     /// The selected plans, in the order of their dependencies, and the names of those that have errors: they may be among the selected
@@ -24,8 +18,8 @@ impl Starting<'_> {
     /// # Errors
     /// If there is none, or the selection is ambiguous.
     pub fn select(&self) -> Result<(Vec<Plan>, Vec<String>), AppError> {
-        let (mut plans, left_out) = self.context.usable_plans(&self.args.plans, self.printer)?;
-        if let Some(tier) = &self.args.tier {
+        let (mut plans, left_out) = self.context.usable_plans(&self.options.plans, self.presenter)?;
+        if let Some(tier) = &self.options.tier {
             plans.retain(|p| p.tier.as_ref().is_some_and(|t| t.value == *tier));
             if plans.is_empty() {
                 return Err(AppError::usage_fix(
@@ -33,7 +27,7 @@ impl Starting<'_> {
                     "run drctl status for the list of plans",
                 ));
             }
-        } else if self.args.plans.is_empty() && !self.args.all {
+        } else if self.options.plans.is_empty() && !self.options.all {
             plans = self.affected(plans)?;
         }
         let mut ordered: Vec<Plan> = Vec::new();
@@ -53,8 +47,8 @@ impl Starting<'_> {
 
     /// Refuses a site that no plan declares, before any plan is left out because of it.
     fn declared(&self, plans: &[Plan]) -> Result<(), AppError> {
-        in_some_plan(plans, "--to", &self.args.to)?;
-        in_some_plan(plans, "--from", self.args.from.as_deref().unwrap_or_default())
+        in_some_plan(plans, "--to", &self.options.to)?;
+        in_some_plan(plans, "--from", self.options.from.as_deref().unwrap_or_default())
     }
 
     /// Without names: the plans that are active in the site to leave.
@@ -63,27 +57,31 @@ impl Starting<'_> {
         let mut by_site: BTreeMap<String, Vec<Plan>> = BTreeMap::new();
         for plan in plans.into_iter().filter(|p| p.sites.contains_key(&self.to(p))) {
             let to = self.to(&plan);
-            let site = match (&self.args.from, self.context.scenario()?) {
+            let site = match (&self.options.from, self.context.scenario()?) {
                 (Some(from), _) if plan.sites.contains_key(&SiteName::new(&**from)) => from.clone(),
                 // In a rehearsal, every application is active where the scenario starts.
                 (_, Some(scenario)) => sandbox::active(&plan, scenario.begins).to_string(),
-                (_, None) => {
-                    remembered_site(self.context, self.store, &plan, Some(&to), &Interrupts::default())?
-                        .map_or_else(|| "unknown".to_owned(), |site| site.to_string())
-                }
+                (_, None) => active_site::remembered_site(
+                    self.context,
+                    self.store,
+                    &plan,
+                    Some(&to),
+                    &Interrupts::default(),
+                )?
+                .map_or_else(|| "unknown".to_owned(), |site| site.to_string()),
             };
             // It is active there already.
             if site != to.as_str() {
                 by_site.entry(site).or_default().push(plan);
             }
         }
-        if let Some(from) = &self.args.from {
+        if let Some(from) = &self.options.from {
             by_site.retain(|site, _| site == from);
         }
         let names = |plans: &[Plan]| plans.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
         match by_site.len() {
             0 => Err(AppError::usage_fix(
-                match self.args.to.as_str() {
+                match self.options.to.as_str() {
                     "" => "every plan is active in its home site".to_owned(),
                     to => format!("no plan is active in a site other than {to}"),
                 },
@@ -116,45 +114,4 @@ fn in_some_plan(plans: &[Plan], option: &str, site: &str) -> Result<(), AppError
         format!("no plan has a site `{site}` ({option}){hint}"),
         format!("choose one of: {}", known.join(", ")),
     ))
-}
-
-/// Where a plan is active, according to a new observation; `None` unless that is a single site.
-///
-/// # Errors
-/// If the store cannot be read or written, or after an interrupt.
-pub fn remembered_site(
-    context: &Context,
-    store: &SqliteJournal,
-    plan: &Plan,
-    to: Option<&SiteName>,
-    interrupts: &Interrupts,
-) -> Result<Option<SiteName>, AppError> {
-    let place = to.and_then(|to| plan.sites.get(to)).map(|s| &s.place);
-    let stage = Stage::of_plan(context, plan, place)?;
-    let (view, none) = (crate::executor::Silent, || 0);
-    let session = stage.session(store, &view, &none, Patience::Stop);
-    let recorder = Recorder::new(context.settings.probe_consecutive);
-    let look = estate::look(&session, (store, plan.name.as_str()), plan, None, &recorder);
-    let seen = stage.world.block_on(interrupts.end_early(&stage.world, look))?;
-    let active = active::active_site(plan, &seen, stage.world.now());
-    Ok(active.site().cloned())
-}
-
-/// Where a plan is active: observed, or in a rehearsal where its scenario starts.
-///
-/// # Errors
-/// If that cannot be observed, with the option that states it instead.
-pub fn active_site(
-    context: &Context,
-    store: &SqliteJournal,
-    plan: &Plan,
-    (flag, interrupts): (&str, &Interrupts),
-) -> Result<SiteName, AppError> {
-    if let Some(scenario) = context.scenario()? {
-        return Ok(sandbox::active(plan, scenario.begins));
-    }
-    remembered_site(context, store, plan, None, interrupts)?.ok_or_else(|| {
-        let text = format!("it is unknown which single site takes the writes of {}", plan.name);
-        AppError::usage_fix(text, flag.to_owned())
-    })
 }

@@ -1,12 +1,10 @@
 //! Moves users there and back in a live drill.
 
 use super::drill::Ground;
-use super::ending::Ending;
-use super::runs;
+use super::ending::{Came, Ending, Verdict};
+use super::error::AppError;
 use super::start::Drilled;
-use crate::app::error::AppError;
-use crate::app::{exit, live_drill};
-use crate::cli::printer::{GREEN, RED};
+use super::{exit, live_drill, resume};
 use crate::model::ids::SiteName;
 use crate::model::intent::Intent;
 use crate::record::event::{Outcome, WorldKind};
@@ -23,10 +21,10 @@ impl Ground<'_> {
     pub fn live(&self, half: Option<&RunState>) -> Result<Vec<Ending>, AppError> {
         if let Some(first) = half {
             let (name, run, to) = (&self.plan.name, &first.created.run, &first.runbook.to);
-            self.printer.note(&format!("{name}: drill {run} left it in {to}; this run moves users back"));
+            self.presenter.note(&format!("{name}: drill {run} left it in {to}; this run moves users back"));
             return Ok(vec![self.back(first, false)]);
         }
-        let hold = live_drill::hold(self.args.hold.as_deref())?;
+        let hold = live_drill::hold(self.options.hold.as_deref())?;
         let mut there = self.one(Intent::Switchover, Drilled { hold, ..Drilled::default() }, None)?;
         let Some(first) = there.run.take() else { return Ok(vec![there]) };
         match &first.mode {
@@ -44,14 +42,13 @@ impl Ground<'_> {
         let drilled = Drilled { returns: Some(first), confirmed, ..Drilled::default() };
         let mut back = self
             .one(Intent::Switchover, drilled, None)
-            .unwrap_or_else(|e| Ending::failed(self.printer, &self.plan, &e));
-        if self.args.how.dry_run {
+            .unwrap_or_else(|e| Ending::failed(self.presenter, &self.plan.name, e));
+        if self.options.how.dry_run {
             return back;
         }
-        let nothing = |document: &serde_json::Value| document["outcome"] == "nothing_to_do";
         let is_back = match &back.run {
             Some(run) => run.mode == Mode::Finished(Outcome::Recovered),
-            None => back.document.as_ref().is_some_and(nothing),
+            None => matches!(back.came, Came::Nothing(..)),
         };
         let report = summary::report(first, first.last_at);
         let why = called_off(first).map(str::to_owned);
@@ -69,27 +66,25 @@ impl Ground<'_> {
     fn verdict(&self, first: &RunState, back: &mut Ending, is_back: bool, why: Option<&str>) {
         let (name, to) = (&self.plan.name, &first.runbook.to);
         let home = first.runbook.from.as_ref().map_or("SITE", SiteName::as_str);
-        let (colour, words) = match (is_back, why, back.code) {
+        let (passed, words) = match (is_back, why, back.code) {
             (false, ..) => (
-                RED,
+                false,
                 format!(
                     "USERS ARE NOT BACK from {to}. Correct the problem above, then run drctl drill {name} --mode live. If {to} is lost, run drctl failover {name} --to {home}"
                 ),
             ),
-            (true, Some(why), _) => (RED, format!("{why}; users are in {home} again")),
+            (true, Some(why), _) => (false, format!("{why}; users are in {home} again")),
             (true, None, exit::DONE) => {
-                (GREEN, "passed: users moved there and back within the objectives".to_owned())
+                (true, "passed: users moved there and back within the objectives".to_owned())
             }
             (true, None, _) => {
-                (RED, "users moved there and back, but an objective was missed or not proven".to_owned())
+                (false, "users moved there and back, but an objective was missed or not proven".to_owned())
             }
         };
-        self.printer.note(&format!("live drill of {name}: {}", self.printer.paint(colour, &words)));
-        if let Some(document) = &mut back.document {
-            let users_in = if is_back { home } else { to.as_str() };
-            let passed = is_back && back.code == exit::DONE;
-            document["verdict"] = serde_json::json!({"passed": passed, "users_in": users_in, "words": words});
-        }
+        self.presenter.verdict(name, &words, passed);
+        let users_in = if is_back { home } else { to.as_str() }.to_owned();
+        let passed = is_back && back.code == exit::DONE;
+        back.verdict = Some(Verdict { passed, users_in, words });
     }
 
     /// drctl undoes a first half that stopped before the point of no return at once, because a drill must not leave users waiting. If a
@@ -99,27 +94,27 @@ impl Ground<'_> {
         let asks = there.code == exit::WAITING && !felt(first);
         let steered = interrupted == 0 && (asks || first.mode == Mode::Paused);
         if steered || first.past_return() || interrupted > 1 {
-            self.printer.note(&format!("{name}: {}", live_drill::way_on(first)));
+            self.presenter.note(&format!("{name}: {}", live_drill::way_on(first)));
             return Ok(there);
         }
         there.worsen(exit::NOT_RECOVERED);
         if let Some(from) = self.gone(first)? {
             let to = &first.runbook.to;
             let words = format!("nothing in {from} answers, so users cannot move back");
-            self.printer.note(&format!(
+            self.presenter.note(&format!(
                 "{name}: {words}. To continue with the proven state, run drctl failover {name} --to {to}"
             ));
             return Ok(there);
         }
         if first.cancelled_at.is_some() {
             let resume = first.created.command("runs resume", "");
-            self.printer.note(&format!("{name}: drctl could not undo it yet; {resume} tries again"));
+            self.presenter.note(&format!("{name}: drctl could not undo it yet; {resume} tries again"));
             return Ok(there);
         }
-        self.printer.note(&format!("{name}: the drill stopped; drctl undoes it"));
+        self.presenter.note(&format!("{name}: the drill stopped; drctl undoes it"));
         let reason = if interrupted > 0 { "stopped by Ctrl-C" } else { "the drill failed" };
         let run = &first.created.run;
-        let mut ended = runs::call_off(&self.context, self.printer, &self.store, run, reason)?;
+        let mut ended = resume::call_off(&self.context, self.presenter, &self.store, run, reason)?;
         ended.worsen(exit::NOT_RECOVERED);
         Ok(ended)
     }

@@ -1,8 +1,8 @@
 //! The sites and the waivers on the command line, checked against the chosen plans.
 
+use super::error::AppError;
 use super::start::Starting;
-use crate::app::error::AppError;
-use crate::app::{waived, whatif};
+use super::{waived, whatif};
 use crate::model::ids::SiteName;
 use crate::model::waiver::{Rule, Waiver};
 use crate::plan::Plan;
@@ -10,12 +10,12 @@ use crate::plan::Plan;
 impl Starting<'_> {
     /// Checks that the given names are in the plan: an unknown site has no primary to fence.
     pub(super) fn names_exist(&self, plan: &Plan) -> Result<(), AppError> {
-        let from = self.args.from.as_ref().map(|from| SiteName::new(from.as_str()));
+        let from = self.options.from.as_ref().map(|from| SiteName::new(from.as_str()));
         for site in from.into_iter().chain([self.to(plan)]) {
             whatif::has_site(plan, &site)?;
         }
         let typed = self.typed(plan)?;
-        waived::say(self.printer, &plan.name, &typed, &waived::for_plan(typed.clone(), plan)?);
+        waived::say(self.presenter, &plan.name, &typed, &waived::for_plan(typed.clone(), plan)?);
         Ok(())
     }
 
@@ -31,12 +31,15 @@ impl Starting<'_> {
         Ok(if several { waived::about(all, plan) } else { all })
     }
 
-    /// Every waiver on the command line.
-    pub(super) fn waivers(&self) -> Result<Vec<Waiver>, AppError> {
-        let mut accepted = self.args.how.waive.clone();
-        if self.args.how.take_over {
+    /// Every waiver that was typed.
+    ///
+    /// # Errors
+    /// If one is not valid.
+    pub fn waivers(&self) -> Result<Vec<Waiver>, AppError> {
+        let mut accepted = self.options.how.waive.clone();
+        if self.options.how.take_over {
             accepted.waive.push(Rule::GuardHeld.id().to_owned());
         }
-        self.context.waivers(&accepted.request())
+        self.context.waivers(&accepted)
     }
 }
