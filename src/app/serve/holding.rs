@@ -54,7 +54,7 @@ enum DrillAttempt {
     Nothing,
 }
 
-impl Server<'_> {
+impl Server {
     /// Records the drill and the names of its runs in the ledger first, so that a later process finds them after a crash.
     pub(super) fn begin(&mut self, due: &schedules::Due) -> Result<(), AppError> {
         let Some(schedule) = self.schedule(&due.0).cloned() else { return Ok(()) };
@@ -70,7 +70,7 @@ impl Server<'_> {
 
     fn runs_of(&self, schedule: &Schedule, due: Timestamp) -> Result<Vec<RunId>, AppError> {
         let (is, prefix) = (&schedule.is, self.store.world().prefix());
-        let plan = self.context.plan(is.plan.as_str(), self.printer)?;
+        let plan = self.context.plan(is.plan.as_str(), &*self.presenter)?;
         let stores = plan.components.values().filter(|c| Component::is_store(c)).map(|c| c.name.clone());
         let components: Vec<ComponentName> = match (&is.drill, &is.component) {
             (Drill::Isolated, Some(named)) => vec![named.clone()],
@@ -100,7 +100,7 @@ impl Server<'_> {
             }
             self.say("carried_on", &json!({"run": run}), &format!("{}: continuing run {run}", due.0));
             self.holds(due, |server| {
-                resume::resume_run(&server.context, &server.quiet(), &server.store, run)
+                resume::resume_run(&server.context, &*server.quiet(), &server.store, run)
             })?;
             if self.interrupts.count() > 0 {
                 // The next server continues from here.
@@ -162,7 +162,7 @@ impl Server<'_> {
         if !state.is_under_way() {
             return Ok(false);
         }
-        post((&self.context, &self.quiet()), &self.store, run, Signal::Resume, keys::GOOD_FOR).map(|_| true)
+        post((&self.context, &*self.quiet()), &self.store, run, Signal::Resume, keys::GOOD_FOR).map(|_| true)
     }
 
     /// The runs of a drill that exist. For a live drill, also the returns, successful or not.
@@ -211,14 +211,14 @@ impl Server<'_> {
             world: self.store.world(),
             runs: &open.runs,
         });
-        let told = match drill::hold(&self.context, &self.quiet(), &args, (&self.interrupts, asked)) {
+        let told = match drill::hold(&self.context, &*self.quiet(), &args, (&self.interrupts, asked)) {
             // The next server holds it.
             Err(e) if e.is_interrupted() => return Ok(DrillAttempt::Over(None)),
             Err(e) if e.exit == exit::HELD => return Ok(DrillAttempt::Later(e.message)),
             Err(e) => return Ok(DrillAttempt::Over(Some(e.message))),
             Ok(told) => told,
         };
-        uploads::rest(&self.context, self.printer, &self.store, &self.interrupts);
+        uploads::rest(&self.context, &*self.presenter, &self.store, &self.interrupts);
         // A drill with a run is judged by that run.
         let without = told.iter().find(|ending| !matches!(ending.came, Came::Ran));
         // In a rehearsal, a block never ends.

@@ -8,15 +8,15 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::{Either, pending, select, select_all};
 use serde_json::json;
 
-use super::{Clock, FOLLOW, Server, say};
+use super::{Clock, FOLLOW, Server, ServerPresenter, Tone};
 use crate::app::background::{Background, Hand};
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::in_doubt::Left;
 use crate::app::interrupt::Interrupts;
+use crate::app::presenter::Presenter;
 use crate::app::stage::Stage;
 use crate::app::{in_doubt, pending_fences, resume, run_states};
-use crate::cli::printer::{Format, Printer, RED, YELLOW};
 use crate::executor::{Patience, Session, Silent, sentry, survey};
 use crate::inventory::{Estate, Observation};
 use crate::journal::Journal as _;
@@ -57,10 +57,10 @@ pub(super) struct Watch {
 impl Watch {
     /// # Errors
     /// If the operating system cannot start a thread.
-    pub(super) fn begin(context: &Context, printer: &Printer) -> std::io::Result<Self> {
+    pub(super) fn begin(context: &Context, presenter: &Arc<dyn ServerPresenter>) -> std::io::Result<Self> {
         let shared = Arc::new(Mutex::new(context.clone()));
-        let (context, printer) = (Arc::clone(&shared), *printer);
-        let thread = Background::begin("watch", move |hand| watch(&context, printer, &hand))?;
+        let (context, presenter) = (Arc::clone(&shared), Arc::clone(presenter));
+        let thread = Background::begin("watch", move |hand| watch(&context, &presenter, &hand))?;
         Ok(Self { thread, context: shared })
     }
 
@@ -72,28 +72,28 @@ impl Watch {
     }
 
     /// Prints errors since the last call.
-    pub(super) fn tell(&self, printer: &Printer) {
-        self.thread.tell(printer);
+    pub(super) fn tell(&self, presenter: &dyn Presenter) {
+        self.thread.tell(presenter);
     }
 
     pub(super) fn is_gone(&self) -> bool {
         self.thread.is_gone()
     }
 
-    pub(super) fn end(self, printer: &Printer, interrupts: &Interrupts) {
+    pub(super) fn end(self, presenter: &dyn Presenter, interrupts: &Interrupts) {
         let late = "a pending fence is still being set; the next drctl serve continues to try it";
-        self.thread.end(AFTERWARDS, late, (printer, interrupts));
+        self.thread.end(AFTERWARDS, late, (presenter, interrupts));
     }
 }
 
-fn watch(context: &Mutex<Context>, printer: Printer, hand: &Hand) {
+fn watch(context: &Mutex<Context>, presenter: &Arc<dyn ServerPresenter>, hand: &Hand) {
     let Ok(world) = World::live() else { return };
     let mut watcher: Option<Watcher> = None;
     while !hand.ends() {
         let Ok(context) = context.lock().map(|context| context.clone()) else { return };
         let begun = match watcher.take() {
             Some(same) => same.follow(context),
-            None => Watcher::new(context, printer),
+            None => Watcher::new(context, Arc::clone(presenter)),
         };
         let done = begun.and_then(|mut begun| {
             let done = begun.round(hand);
@@ -109,7 +109,7 @@ fn watch(context: &Mutex<Context>, printer: Printer, hand: &Hand) {
 
 struct Watcher {
     context: Context,
-    printer: Printer,
+    presenter: Arc<dyn ServerPresenter>,
     store: SqliteJournal,
     stage: Stage,
     read_at: Option<Timestamp>,
@@ -137,11 +137,11 @@ fn signs(debt: &Debt) -> BTreeSet<Target> {
 }
 
 impl Watcher {
-    fn new(context: Context, printer: Printer) -> Result<Self, AppError> {
+    fn new(context: Context, presenter: Arc<dyn ServerPresenter>) -> Result<Self, AppError> {
         let (store, stage) = (context.store()?, Stage::live(&context.settings, None)?);
         Ok(Self {
             context,
-            printer,
+            presenter,
             store,
             stage,
             read_at: None,
@@ -301,8 +301,8 @@ impl Watcher {
             let words = left.words(took);
             if self.said.insert(words.clone()) {
                 let more = json!({"in_doubt": left.json(took)});
-                let words = self.printer.paint(RED, &words);
-                say(&self.printer, now, if took { "took_effect" } else { "in_doubt" }, &more, &words);
+                let words = self.presenter.toned(Tone::Bad, &words);
+                self.presenter.event(now, if took { "took_effect" } else { "in_doubt" }, &more, &words);
             }
         }
     }
@@ -313,21 +313,26 @@ impl Watcher {
             let words =
                 format!("{who} answers. drctl now tries the pending fence of {component} from run {run}");
             let more = json!({"run": run, "component": component, "who": who});
-            say(&self.printer, self.now(), "place_answered", &more, &self.printer.paint(YELLOW, &words));
-            let quiet = Printer::new(Format::Json).silent();
-            if let Err(e) = resume::pay(&self.context, &quiet, &self.store, &run) {
-                self.printer.note(&format!("run {run} cannot set its pending fence: {}", e.message));
+            self.presenter.event(
+                self.now(),
+                "place_answered",
+                &more,
+                &self.presenter.toned(Tone::Doubtful, &words),
+            );
+            let quiet = self.presenter.quiet(true);
+            if let Err(e) = resume::pay(&self.context, &*quiet, &self.store, &run) {
+                self.presenter.note(&format!("run {run} cannot set its pending fence: {}", e.message));
             }
             self.read_what_was_left(self.now())?;
             let owed = self.debts.iter().any(|debt| debt.run == run);
-            told_of_fence(&self.printer, self.now(), ("drctl", &run), &component, owed);
+            told_of_fence(&*self.presenter, self.now(), ("drctl", &run), &component, owed);
         }
         Ok(())
     }
 }
 
 fn told_of_fence(
-    printer: &Printer,
+    presenter: &dyn ServerPresenter,
     now: Timestamp,
     (drctl, run): (&str, &RunId),
     component: &str,
@@ -338,10 +343,10 @@ fn told_of_fence(
         false => "is set".to_owned(),
     };
     let words = format!("the fence of {component} that run {run} left pending {words}");
-    say(printer, now, "fence", &json!({"run": run, "owed": owed}), &words);
+    presenter.event(now, "fence", &json!({"run": run, "owed": owed}), &words);
 }
 
-impl Server<'_> {
+impl Server {
     /// In a rehearsal, a lost site returns without anybody watching, if its scenario says so. Each pending fence is tried once,
     /// an hour later. Returns whether one was tried.
     pub(super) fn pay_rehearsed(&mut self) -> Result<bool, AppError> {
@@ -358,8 +363,8 @@ impl Server<'_> {
                 continue;
             }
             tried = true;
-            if let Err(e) = resume::pay(&self.context, &self.quiet().silent(), &self.store, run) {
-                self.printer
+            if let Err(e) = resume::pay(&self.context, &*self.presenter.quiet(true), &self.store, run) {
+                self.presenter
                     .note(&format!("drctl could not set the pending fence of run {run}: {}", e.message));
             }
             let state = run_states::one(&self.store, run)?;
@@ -367,7 +372,7 @@ impl Server<'_> {
                 *now = state.last_at.max(*now);
             }
             let owed = state.owed().any(|c| c == component);
-            told_of_fence(self.printer, self.now(), ("drctl --sandbox", run), component.as_str(), owed);
+            told_of_fence(&*self.presenter, self.now(), ("drctl --sandbox", run), component.as_str(), owed);
         }
         Ok(tried)
     }

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::{Clock, FIGURES, NEWS, Server};
 use crate::app::context::Context;
 use crate::app::error::AppError;
+use crate::app::presenter::Quiet;
+use crate::app::snapshot::{Row, Snapshot};
 use crate::app::{drill_schedules, proven, readiness, run_states, uploads};
-use crate::cli::printer::{Format, Printer};
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::PlanName;
 use crate::model::notice::Notice;
@@ -16,7 +17,6 @@ use crate::model::time::{Dur, Timestamp};
 use crate::policy::schedules::Known;
 use crate::report::notices;
 use crate::report::verified::Verified;
-use crate::server::metrics::{Row, Snapshot};
 use crate::world::World;
 
 /// How often to check whether the drill is over.
@@ -42,7 +42,7 @@ impl Figures {
             drills: known.tally(&schedule.name),
         };
         // A plan that cannot be read has no metrics; drctl check says why.
-        let plans = context.plans(&[], &Printer::new(Format::Json).silent()).unwrap_or_default();
+        let plans = context.plans(&[], &Quiet).unwrap_or_default();
         let ahead = match context.settings.readiness_every {
             Dur::ZERO => readiness::Last::new(),
             _ => readiness::last(store, &plans.iter().map(|plan| plan.name.clone()).collect())?,
@@ -101,7 +101,7 @@ impl Drop for Ends<'_> {
     }
 }
 
-impl Server<'_> {
+impl Server {
     /// Computes all metrics again.
     pub(super) fn figures(&mut self) -> Result<(), AppError> {
         let mut figures = Figures::read(&self.context, &self.store, self.now())?;
@@ -122,7 +122,7 @@ impl Server<'_> {
         let often = if self.board.is_some() { FIGURES } else { NEWS };
         let (context, path, mut shown) =
             (self.context.clone(), self.store.path().to_owned(), self.shown.clone());
-        let (board, more) = (self.board.as_ref(), self.herald.as_ref().map(|herald| herald.more()));
+        let (board, more) = (self.board.as_deref(), self.herald.as_ref().map(|herald| herald.more()));
         std::thread::scope(|scope| {
             let over = &over;
             let of = self.store.world();

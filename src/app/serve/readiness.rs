@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::Server;
+use super::{Server, Tone};
 use crate::app::error::AppError;
+use crate::app::presenter::Quiet;
 use crate::app::{readiness, run_states};
-use crate::cli::printer::{GREEN, RED, YELLOW};
 use crate::inventory::{NO_CREDENTIALS, same_cause};
 use crate::model::ids::PlanName;
 use crate::model::ledger::Entry;
@@ -36,10 +36,10 @@ fn verdicts(checks: &[Check]) -> BTreeSet<(Area, &str, Standing, &str)> {
     told.map(|(check, words)| (check.area, check.about.as_str(), check.standing, words)).collect()
 }
 
-impl Server<'_> {
+impl Server {
     /// Checks one plan, and records the result if it changed. Checks one plan at a time, so that due drills do not wait for all.
     pub(super) fn look_ahead(&mut self, plan: &PlanName) -> Result<(), AppError> {
-        let plan = self.context.plan(plan.as_str(), &self.quiet().silent())?;
+        let plan = self.context.plan(plan.as_str(), &Quiet)?;
         let before = readiness::last(&self.store, &BTreeSet::from([plan.name.clone()]))?;
         let runs = run_states::all(&self.store)?;
         let checked = readiness::evaluate(&self.context, &self.store, (&plan, &runs), &self.interrupts);
@@ -59,17 +59,17 @@ impl Server<'_> {
 
     /// Prints the readiness of a plan.
     pub(super) fn said_of(&mut self, plan: &PlanName, standing: Standing, checks: &[Check]) {
-        let colour = match standing {
-            Standing::Ready => GREEN,
-            Standing::Degraded | Standing::Unknown => YELLOW,
-            Standing::NotReady => RED,
+        let tone = match standing {
+            Standing::Ready => Tone::Good,
+            Standing::Degraded | Standing::Unknown => Tone::Doubtful,
+            Standing::NotReady => Tone::Bad,
         };
         let worst = checks.iter().filter(|check| check.standing == standing && standing != Standing::Ready);
         let locked_out = &mut self.locked_out;
         let worst: Vec<_> = worst
             .map(|check| format!("{} of {}: {}", check.area, check.about, once(&check.facts, locked_out)))
             .collect();
-        let word = self.printer.paint(colour, &standing.to_string());
+        let word = self.presenter.toned(tone, &standing.to_string());
         let words = if worst.is_empty() { word } else { format!("{word}; {}", worst.join("; ")) };
         let more = json!({"plan": plan, "standing": standing, "checks": checks});
         self.say("readiness", &more, &format!("{plan}: a recovery is {words}"));
