@@ -7,7 +7,8 @@
 //! turns that into a runbook or into refusals. The runbook is shown, approved by its digest, and written as the first event of
 //! a run into the [`journal`]. From then on [`executor::drive`] asks [`mod@run::decide`] what is next, writes the intent, acts
 //! through an adapter, and writes what came of it; [`run::RunState`] is what the events add up to. [`report`] reads events and
-//! says what was achieved; [`cli`] has the words for people.
+//! says what was achieved. [`app`] does all this for a command, and for the server; [`cli`] parses commands and shows people what
+//! comes of them.
 //!
 //! # Invariants
 //!

@@ -1,5 +1,4 @@
-//! The command line: one file for each command. It parses arguments, calls the layers below, and is the only place with messages for
-//! people.
+//! The command line: one file for each command. It parses arguments, calls the application, and shows people what comes of it.
 
 pub mod args;
 pub mod commands;
