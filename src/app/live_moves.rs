@@ -26,7 +26,7 @@ impl Ground<'_> {
         }
         let hold = live_drill::hold(self.options.hold.as_deref())?;
         let mut there = self.one(Intent::Switchover, Drilled { hold, ..Drilled::default() }, None)?;
-        let Some(first) = there.run.take() else { return Ok(vec![there]) };
+        let Some(first) = there.run.clone() else { return Ok(vec![there]) };
         match &first.mode {
             Mode::Finished(Outcome::Recovered) => Ok(vec![there, self.back(&first, true)]),
             Mode::Finished(_) => {
