@@ -26,7 +26,7 @@ pub use reporting::{
 pub use serving::{SERVE_HELP, ServeArgs};
 pub use shape::{command, parse};
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
-pub use steering::{AnswerArgs, ApproveArgs, RunsArgs, RunsCommand};
+pub use steering::{AnswerArgs, ApproveArgs, RunsArgs, RunsCommand, Yes};
 pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};
 
 use crate::model::intent::Intent;

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::sent;
 use crate::app::clock::now;
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::{exit, inbox, keys, run_names, run_states};
-use crate::cli::args::Global;
-use crate::cli::commands::runs;
+use crate::cli::args::{Global, Yes};
 use crate::cli::printer::Printer;
 use crate::executor::create;
 use crate::journal::sqlite::SqliteJournal;
@@ -28,20 +28,6 @@ use crate::run::{RunState, approval};
 const SEEN: usize = 12;
 /// Maximum validity of a signed approval. Conditions change while it waits.
 const LONGEST: Dur = Dur::mins(24 * 60);
-
-/// What is approved, and how.
-pub struct Yes<'a> {
-    /// The run.
-    pub run: &'a str,
-    /// The gate.
-    pub step: &'a str,
-    /// How long the approval stays valid until the run reads it.
-    pub good_for: Option<&'a str>,
-    /// The digest of the runbook that the person reviewed elsewhere.
-    pub runbook: Option<&'a str>,
-    /// Skips the confirmation.
-    pub sure: bool,
-}
 
 /// Approves a gate. The approval is bound to the digest of the runbook that the run executes.
 pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, AppError> {
@@ -88,7 +74,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
             return Err(AppError::usage("not confirmed; nothing was signed"));
         }
     }
-    let code = runs::send_for(&context, printer, &store, &run, signal, good_for)?;
+    let code = sent::send_for(&context, printer, &store, &run, signal, good_for)?;
     let said = [context.person()];
     let owed = owed(&state, &step, &said[0]);
     match missing(&state, &step, &said).as_slice() {
@@ -341,6 +327,6 @@ fn say(
     let store = context.store()?;
     let run = run_names::exactly(&store, run)?;
     let step = meant(&run_states::one(&store, &run)?, step)?;
-    runs::send(&context, printer, &store, &run, signal(step.clone()))?;
+    sent::send(&context, printer, &store, &run, signal(step.clone()))?;
     Ok((store, run, step))
 }

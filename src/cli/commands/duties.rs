@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::runs;
+use super::sent;
 use crate::app::context::Context;
 use crate::app::duties::DrillOwed;
 use crate::app::error::AppError;
@@ -38,7 +38,7 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
                 ));
             }
             let signal = Signal::Fulfil { duty: *duty, reference, sha256 };
-            runs::send(&context, printer, &store, &run_names::exactly(&store, run)?, signal)
+            sent::send(&context, printer, &store, &run_names::exactly(&store, run)?, signal)
         }
     }
 }
@@ -90,7 +90,7 @@ pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, App
     let store = context.store()?;
     let run = run_names::exactly(&store, &args.run)?;
     let signal = Signal::Acknowledge { decision: args.decide, reason: one_line(&args.reason) };
-    let code = runs::send(&context, printer, &store, &run, signal)?;
+    let code = sent::send(&context, printer, &store, &run, signal)?;
     let driven = RunLock::is_held(&Context::lock_folder(&store), &run);
     // For a run that no process drives, the line before this one names the next command.
     if args.decide.is_some() && driven {

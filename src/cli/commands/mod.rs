@@ -29,6 +29,7 @@ mod runs_export;
 mod runs_list;
 pub mod schedules;
 pub mod schema;
+mod sent;
 pub mod serve;
 pub mod start;
 pub mod status;

@@ -1,18 +1,17 @@
 //! `drctl runs`
 
-use super::{adopted, approve, duties, outcome, runs_export, runs_list};
+use super::{adopted, approve, duties, outcome, runs_export, runs_list, sent};
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::interrupt::Interrupts;
-use crate::app::post::{HandedOver, Posted, hand_over, post};
+use crate::app::post::{HandedOver, hand_over, post};
 use crate::app::run_outcome::RunTiming;
 use crate::app::{
     exit, in_doubt, inbox, keys, live_drill, notifier, pending_fences, resume, run_names, run_states, waived,
 };
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::printer::{Format, Printer};
-use crate::cli::progress;
-use crate::cli::progress::Progress;
+use crate::cli::progress::{self, Progress};
 use crate::executor::{View as _, create};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
@@ -43,19 +42,19 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Ap
             let run = run_names::unfinished(&store, run.as_deref())?;
             go_on(&context, printer, &store, &run, waive)
         }
-        RunsCommand::Pause { run } => send(&context, printer, &store, &id(run)?, Signal::Pause),
+        RunsCommand::Pause { run } => sent::send(&context, printer, &store, &id(run)?, Signal::Pause),
         RunsCommand::Cancel { run, reason, yes } => {
             cancel(&context, printer, &store, &id(run)?, (reason, *yes))
         }
         RunsCommand::Skip { run, step, reason } => {
             let run = id(run)?;
             let step = run_names::step(&run_states::one(&store, &run)?, step)?;
-            send(&context, printer, &store, &run, Signal::Skip { step, reason: one_line(reason) })
+            sent::send(&context, printer, &store, &run, Signal::Skip { step, reason: one_line(reason) })
         }
         RunsCommand::Done { run, step } => {
             let run = id(run)?;
             let step = run_names::step(&run_states::one(&store, &run)?, step)?;
-            send(&context, printer, &store, &run, Signal::Done { step })
+            sent::send(&context, printer, &store, &run, Signal::Done { step })
         }
         RunsCommand::Approve(args) => approve::approve(global, printer, &args.yes()),
         RunsCommand::Reject(args) => approve::reject(global, printer, &args.run, &args.step, &args.reason),
@@ -201,65 +200,6 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Ap
     }
 }
 
-/// Sends a signal to the process that drives the run, and says who will read it.
-pub fn send(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    signal: Signal,
-) -> Result<u8, AppError> {
-    send_for(context, printer, store, run, signal, keys::GOOD_FOR)
-}
-
-/// The same, for a signal that stays valid this long where it is signed.
-pub fn send_for(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    signal: Signal,
-    good_for: Dur,
-) -> Result<u8, AppError> {
-    let posted = post((context, printer), store, run, signal, good_for)?;
-    let driven = posted == Posted::Driven;
-    let next = match posted {
-        Posted::Driven => "the process that drives the run has been notified".to_owned(),
-        Posted::Written => match inbox::read(store, run_states::one(store, run)?)? {
-            state if state.finished() => "it is in the journal".to_owned(),
-            state => format!("it is in the journal; {}", goes_on_with(&state)),
-        },
-        Posted::Waits => {
-            let state = inbox::read(store, run_states::one(store, run)?)?;
-            format!("no process drives the run; {}", goes_on_with(&state))
-        }
-    };
-    printer.note(&format!("noted for run {run}: {next}"));
-    if printer.format != Format::Human {
-        printer.document(
-            &serde_json::json!({"schema_version": 1, "run_id": run, "noted": true, "driven": driven}),
-        );
-    }
-    Ok(exit::DONE)
-}
-
-/// What the run needs next: what a person decided, the approvals that are missing, or a process.
-fn goes_on_with(state: &RunState) -> String {
-    if let Some(next) = state.next_as_decided() {
-        return format!("next, {next}");
-    }
-    if let Some(gate) = (0..state.steps.len()).find(|i| approval::standing(state, *i).is_some()) {
-        let step = &state.step(gate).id;
-        return format!("{step} is rejected. {}", approval::instead(state, step));
-    }
-    let waits = state.waits_for_people();
-    let missing = waits.iter().find(|waits| waits.why.starts_with(approval::WAITING));
-    missing.map_or_else(
-        || format!("to continue the run: {}", state.created.command("runs resume", "")),
-        |waits| format!("the run is still {}", waits.why),
-    )
-}
-
 /// Cancels a run: through the process that drives it, or here.
 fn cancel(
     context: &Context,
@@ -272,7 +212,7 @@ fn cancel(
     agreed_to_cancel(printer, || run_states::one(store, run), yes)?;
     let signal = resume::cancellation(context, printer, store, run, reason)?;
     if RunLock::is_held(&Context::lock_folder(store), run) {
-        return send(context, printer, store, run, signal);
+        return sent::send(context, printer, store, run, signal);
     }
     post((context, printer), store, run, signal, keys::GOOD_FOR)?;
     carry_on_aloud(context, printer, store, run)
