@@ -7,7 +7,8 @@
 //! turns that into a runbook or into refusals. The runbook is shown, approved by its digest, and written as the first event of
 //! a run into the [`journal`]. From then on [`executor::drive`] asks [`mod@run::decide`] what is next, writes the intent, acts
 //! through an adapter, and writes what came of it; [`run::RunState`] is what the events add up to. [`report`] reads events and
-//! says what was achieved; [`cli`] has the words for people.
+//! says what was achieved. [`app`] does all this for a command, and for the server; [`cli`] parses commands and shows people what
+//! comes of them.
 //!
 //! # Invariants
 //!
@@ -19,7 +20,7 @@
 //! - **Completion is positive evidence of the new state**, seen after the call was answered; never the absence of the old.
 //! - **Only `executor` holds journal, adapters and world together**, and it makes no choice.
 //! - **One clock**: [`world::World`]. A rehearsal swaps it and the adapters and nothing else.
-//! - **One writer to the terminal**: `cli/printer.rs`. One reader of the environment: `cli/environment.rs`. One reader of files that
+//! - **One writer to the terminal**: `cli/printer.rs`. One reader of the environment: `app/environment.rs`. One reader of files that
 //!   people name: `files.rs`.
 //!
 //! # Deliberately absent
@@ -28,6 +29,7 @@
 //! generic workflow engine: the set of actions is closed, and each says how it is undone and what doubt about it means.
 
 pub mod adapters;
+pub mod app;
 pub mod cli;
 pub mod executor;
 pub mod files;

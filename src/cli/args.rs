@@ -15,7 +15,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use super::log::LogFormat;
+use super::printer;
 use super::printer::Format;
+use crate::app::context::Options;
 pub use offer::takes;
 pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
 pub use reporting::{
@@ -24,7 +26,7 @@ pub use reporting::{
 pub use serving::{SERVE_HELP, ServeArgs};
 pub use shape::{command, parse};
 pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
-pub use steering::{AnswerArgs, ApproveArgs, RunsArgs, RunsCommand};
+pub use steering::{AnswerArgs, ApproveArgs, RunsArgs, RunsCommand, Yes};
 pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};
 
 use crate::model::intent::Intent;
@@ -57,9 +59,9 @@ is missed or not proven or a fence is pending, 6 another run or process holds th
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// The verbs that were typed, such as `runs-resume`.
+    /// The verbs that were typed, such as `runs` and `resume`.
     #[arg(skip)]
-    pub command: String,
+    pub command: Vec<String>,
     /// Run as if started in DIR
     #[arg(short = 'C', value_name = "DIR", global = true, hide_short_help = true)]
     pub directory: Option<PathBuf>,
@@ -99,6 +101,26 @@ pub struct Global {
     /// Virtual seconds per real second in a rehearsal; as fast as possible if absent
     #[arg(long, value_name = "N", global = true, hide_short_help = true, value_parser = pace)]
     pub pace: Option<f64>,
+}
+
+impl Global {
+    /// Where the command works.
+    pub fn options(&self) -> Options {
+        Options {
+            command: self.command.clone(),
+            directory: self.directory.clone(),
+            config: self.config.clone(),
+            store: self.store.clone(),
+            checkpoint: self.checkpoint.clone(),
+            kit: self.kit.clone(),
+            kit_key: self.kit_key.clone(),
+            accept_unsigned_kit: self.accept_unsigned_kit.clone(),
+            sandbox: self.sandbox.clone(),
+            seed: self.seed,
+            pace: self.pace,
+            ask: printer::passphrase,
+        }
+    }
 }
 
 fn pace(text: &str) -> Result<f64, String> {

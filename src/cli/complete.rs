@@ -8,10 +8,11 @@ use clap::{Arg, Command, Parser as _};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
-use super::args::{self, Cli, Global};
-use super::context::Context;
+use super::args;
+use super::args::{Cli, Global};
 use super::printer::{Format, Printer};
 use crate::adapters::sandbox::scenario::SCENARIOS;
+use crate::app::context::Context;
 use crate::executor::create::replay;
 use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
@@ -101,7 +102,7 @@ fn typed() -> Option<Global> {
 }
 
 fn context() -> Option<Context> {
-    Context::load(&typed()?, &silent()).ok()
+    Context::load(&typed()?.options(), &silent()).ok()
 }
 
 fn silent() -> Printer {

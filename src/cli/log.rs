@@ -12,11 +12,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::environment;
-use super::error::CliError;
-use super::printer::{Printer, harmless};
+use super::printer::Printer;
 use super::whereabouts::USUAL;
 use crate::adapters::secrets::scrubbed;
+use crate::app::environment;
+use crate::app::error::AppError;
+use crate::model::waiver::harmless;
 use crate::world;
 
 /// How log lines are written.
@@ -33,7 +34,7 @@ pub enum LogFormat {
 ///
 /// # Errors
 /// If `RUST_LOG` is not valid.
-pub fn begin(printer: Printer, verbose: u8, format: LogFormat) -> Result<(), CliError> {
+pub fn begin(printer: Printer, verbose: u8, format: LogFormat) -> Result<(), AppError> {
     let asked = match (environment::log_filter(), verbose) {
         (Some(filter), _) => filter,
         (None, 0) => return Ok(()),
@@ -42,7 +43,7 @@ pub fn begin(printer: Printer, verbose: u8, format: LogFormat) -> Result<(), Cli
         (None, _) => "drctl=trace".to_owned(),
     };
     let targets: Targets = asked.parse().map_err(|e| {
-        CliError::usage_fix(
+        AppError::usage_fix(
             format!("RUST_LOG={} is not valid: {e}", harmless(&asked)),
             "use RUST_LOG=debug, or RUST_LOG=drctl=debug,aws_smithy_runtime=info",
         )

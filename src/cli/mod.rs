@@ -1,47 +1,25 @@
-//! The command line: one file for each command. It parses arguments, calls the layers below, and is the only place with messages for
-//! people.
+//! The command line: one file for each command. It parses arguments, calls the application, and shows people what comes of it.
 
-pub mod anchors;
 pub mod args;
-pub mod background;
 pub mod commands;
 pub mod complete;
-pub mod context;
-pub mod environment;
-pub mod error;
-pub mod estate;
-pub mod evidence;
-pub mod exit;
-pub mod files;
-pub mod inbox;
-pub mod interrupt;
-pub mod keys;
-pub mod ledger;
-
 pub mod log;
-pub mod notifier;
-pub mod paths;
 pub mod printer;
 pub mod progress;
 pub mod render;
-pub mod rescue;
-pub mod run_names;
-pub mod telemetry;
-pub mod uploads;
-pub mod waived;
+pub mod run_presenter;
 pub mod whereabouts;
 pub mod wrap;
 
 use clap::{ArgMatches, ValueEnum as _};
 
 use args::{Cli, Command};
-use error::CliError;
 use printer::{Format, Printer};
 use whereabouts::Whereabouts;
 
 use crate::adapters::process;
-use crate::model::time::Timestamp;
-use crate::world::World;
+use crate::app::error::AppError;
+use crate::app::{environment, exit};
 
 /// Parses the command line, runs the command, and returns the exit code.
 pub fn main() -> u8 {
@@ -55,13 +33,14 @@ pub fn main() -> u8 {
         Err(e) => {
             let typed = environment::output_as_typed().and_then(|o| Format::from_str(&o, true).ok());
             match typed.filter(|format| e.use_stderr() && *format != Format::Human) {
-                Some(format) => report(&Printer::new(format), &CliError::usage(e.to_string().trim())),
+                Some(format) => report(&Printer::new(format), &AppError::usage(e.to_string().trim())),
                 None => printer::of_clap(&e),
             }
             return if e.use_stderr() { exit::USAGE } else { exit::DONE };
         }
     };
     let printer = Printer::new(cli.global.output).at(Whereabouts::of(&cli.global).kept());
+    crate::app::interrupt::last_lines_by(printer::last_line);
     let logged = log::begin(printer, cli.global.verbose, cli.global.log_format);
     match logged.and_then(|()| dispatch(&cli, &printer)) {
         Ok(code) => code,
@@ -72,23 +51,18 @@ pub fn main() -> u8 {
     }
 }
 
-/// The command as typed, such as `runs-resume`.
-fn verbs(typed: &ArgMatches) -> String {
+/// The words of the command as typed, such as `runs` and `resume`.
+fn verbs(typed: &ArgMatches) -> Vec<String> {
     let mut verbs = Vec::new();
     let mut at = typed.subcommand();
     while let Some((verb, of)) = at {
-        verbs.push(verb);
+        verbs.push(verb.to_owned());
         at = of.subcommand();
     }
-    verbs.join("-")
+    verbs
 }
 
-/// The machine's time, for commands that drive no run.
-fn now() -> Result<Timestamp, CliError> {
-    Ok(World::live().map_err(|e| CliError::usage(format!("no clock: {e}")))?.now())
-}
-
-fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
+fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, AppError> {
     use commands as c;
     let global = &cli.global;
     match &cli.command {
@@ -135,7 +109,7 @@ fn dispatch(cli: &Cli, printer: &Printer) -> Result<u8, CliError> {
     }
 }
 
-fn report(printer: &Printer, error: &CliError) {
+fn report(printer: &Printer, error: &AppError) {
     if printer.format == Format::Human {
         printer.note(&error.to_string());
         if let Some(hint) = &error.hint {

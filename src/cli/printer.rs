@@ -10,7 +10,11 @@ use indicatif::ProgressBar;
 use rustix::termios::QueueSelector;
 
 use super::whereabouts::{USUAL, Whereabouts};
-use super::{environment, wrap};
+use super::{render, wrap};
+use crate::app::environment;
+use crate::app::presenter::Presenter;
+use crate::model::finding::Finding;
+use crate::model::ids::PlanName;
 use crate::model::plain::{self, Colours};
 
 /// The status line at the bottom of the terminal, if there is one. Other output hides it while it is written.
@@ -52,6 +56,14 @@ fn discard_typed() {
     if stdin.is_terminal() {
         let _ = rustix::termios::tcflush(stdin, QueueSelector::IFlush);
     }
+}
+
+/// Asks for a passphrase, which is not shown.
+///
+/// # Errors
+/// If there is no terminal.
+pub fn passphrase(asked: &str) -> std::io::Result<String> {
+    asking(|| rpassword::prompt_password(asked))
 }
 
 /// The number of columns of a terminal; 0 if there is none.
@@ -118,11 +130,6 @@ impl Printer {
     #[must_use]
     pub const fn at(self, here: &'static Whereabouts) -> Self {
         Self { here, ..self }
-    }
-
-    /// Printed commands name this plan by its file from now on, because it is in no folder of plans.
-    pub fn has_plan(&self, name: &str, file: &Path) {
-        self.here.has_plan(name, file);
     }
 
     /// The same for messages about a rehearsal.
@@ -265,6 +272,20 @@ pub fn last_line(text: &str) {
     let _ = writeln!(err, "{clear}{text}");
 }
 
+impl Presenter for Printer {
+    fn note(&self, text: &str) {
+        self.note(text);
+    }
+
+    fn findings(&self, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
+        render::findings(self, findings, text_of);
+    }
+
+    fn has_plan(&self, plan: &PlanName, file: &Path) {
+        self.here.has_plan(plan.as_str(), file);
+    }
+}
+
 /// Writes an error, the help or the version of the argument parser. It repeats what was typed, as one line without effect.
 pub fn of_clap(error: &clap::Error) {
     let as_words = |text: String| {
@@ -285,8 +306,6 @@ pub fn of_clap(error: &clap::Error) {
         false => write!(std::io::stdout(), "{text}"),
     };
 }
-
-pub use crate::model::waiver::harmless;
 
 /// Good.
 pub const GREEN: u8 = 32;

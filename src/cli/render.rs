@@ -4,11 +4,10 @@ use std::path::PathBuf;
 
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
-use super::context::SECRET;
 use super::printer::{Printer, RED, YELLOW, columns};
 use super::wrap;
+use crate::app::plan_files::SECRET;
 use crate::model::finding::{Finding, Severity};
-use crate::plan::settings::{hide_secrets, secrets_in};
 use crate::planner::Refusal;
 
 /// A finding, with the text that it points into.
@@ -75,19 +74,6 @@ const MOST: usize = 50;
 /// Prints findings with excerpts of their files.
 pub fn findings(printer: &Printer, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
     some_of(printer, findings, findings, text_of);
-}
-
-/// Prints the findings of settings that cannot be used.
-pub fn settings(printer: &Printer, file: Option<&(PathBuf, Vec<u8>)>, mut found: Vec<Finding>) {
-    let file = file.map(|(path, bytes)| (path.display().to_string(), bytes));
-    if let Some((name, bytes)) = &file {
-        found.extend(secrets_in(name, bytes));
-        hide_secrets(&mut found);
-    }
-    findings(printer, &found, &|of| {
-        let own = file.as_ref().filter(|(name, _)| name == of);
-        own.map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned())
-    });
 }
 
 /// Prints findings that are part of `all`: an excerpt shows no line with a secret, even if that finding is not printed.

@@ -9,8 +9,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
 
-use super::args::{self, Global};
-use super::{files, wrap};
+use super::args::Global;
+use super::{args, wrap};
+use crate::app::files;
 use crate::model::call::quoted;
 
 const PROGRAM: &str = "drctl ";
@@ -103,7 +104,7 @@ impl Whereabouts {
         let named = if named.is_empty() { String::new() } else { format!("={}", quoted(named)) };
         let seed = if global.seed == 1 { String::new() } else { format!(" --seed {}", global.seed) };
         Self {
-            verb: global.command.split('-').next().unwrap_or_default().to_owned(),
+            verb: global.command.first().cloned().unwrap_or_default(),
             rehearses: global.sandbox.is_some(),
             scenario: format!("--sandbox{named}{seed}"),
             folder,
@@ -264,7 +265,7 @@ mod tests {
     fn shown(typed: &str, said: &str) -> String {
         let (cli, matches) = args::parse(typed.split(' ').map(Into::into)).unwrap();
         let mut global = cli.global;
-        matches.subcommand_name().unwrap_or_default().clone_into(&mut global.command);
+        global.command = matches.subcommand_name().map(str::to_owned).into_iter().collect();
         Whereabouts::of(&global).commands(said, false)
     }
 

@@ -21,7 +21,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use super::metrics::Snapshot;
+use crate::app::snapshot::Snapshot;
 use crate::model::time::{Dur, Timestamp};
 use crate::world::World;
 

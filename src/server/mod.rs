@@ -4,6 +4,8 @@
 mod http;
 pub mod metrics;
 
+use crate::app::snapshot::Snapshot;
+
 #[cfg(not(feature = "server"))]
 pub use disabled::Board;
 #[cfg(feature = "server")]
@@ -11,7 +13,7 @@ pub use http::Board;
 
 #[cfg(not(feature = "server"))]
 mod disabled {
-    use super::metrics::Snapshot;
+    use crate::app::snapshot::Snapshot;
 
     /// Publishes nothing: this build has no server.
     pub struct Board;
@@ -27,5 +29,11 @@ mod disabled {
 
         /// Does nothing.
         pub fn put(&self, _snapshot: Snapshot) {}
+    }
+}
+
+impl crate::app::serve::Board for Board {
+    fn put(&self, snapshot: Snapshot) {
+        self.put(snapshot);
     }
 }

@@ -1,7 +1,7 @@
 //! Clocks that jump, and observations that are older than they seem.
 
 use drctl::adapters::sandbox::scenario::ClockStep;
-use drctl::cli::inbox::at_present;
+use drctl::app::inbox::at_present;
 use drctl::kinds::Operation;
 use drctl::model::ids::{ComponentName, RunId};
 use drctl::model::intent::{Drill, Intent};

@@ -1,11 +1,11 @@
 //! What a server publishes for monitoring.
 
+use drctl::app::snapshot::{Row, STALE, Snapshot};
 use drctl::model::ids::PlanName;
 use drctl::model::readiness::{Area, Check, Standing};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::policy::schedules::Tally;
 use drctl::report::verified::Status;
-use drctl::server::metrics::{Row, STALE, Snapshot};
 
 fn at(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()

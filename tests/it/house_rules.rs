@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["adapters"],
     &["notify"],
     &["executor"],
+    &["app"],
     &["cli", "server"],
 ];
 
@@ -416,12 +417,28 @@ fn clients_and_listed_services_of_aws_are_the_same() {
 fn every_live_verb_asks_whether_its_providers_are_built() {
     let with = |call: &str| -> BTreeSet<String> {
         let has = |path: &PathBuf| std::fs::read_to_string(path).unwrap().contains(call);
-        let names = sources("src/cli").into_iter().filter(has);
+        let names = [sources("src/app"), sources("src/cli")].concat().into_iter().filter(has);
         names.map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
     };
     assert_eq!(with("Live::new("), BTreeSet::from(["stage.rs".to_owned()]));
     assert_eq!(with("Stage::live("), BTreeSet::from(["watch.rs".to_owned()]));
-    let stage = std::fs::read_to_string("src/cli/commands/stage.rs").unwrap();
+    let stage = std::fs::read_to_string("src/app/stage.rs").unwrap();
     let (made, asked) = (stage.matches("Self::live(").count(), stage.matches("adapters::BUILT)?;").count());
     assert_eq!((made, asked), (2, 2));
+}
+
+/// What the application does is independent of how people type it and see it.
+#[test]
+fn the_application_knows_no_command_line() {
+    const FORBIDDEN: &[&str] =
+        &["cli::", "crate::server", "clap", "rpassword", "IsTerminal", "indicatif", "miette"];
+    for file in sources("src/app") {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let found: Vec<_> = FORBIDDEN.iter().filter(|word| text.contains(**word)).collect();
+        assert!(
+            found.is_empty(),
+            "{} uses {found:?}; it takes values and reports through `Presenter`",
+            file.display()
+        );
+    }
 }

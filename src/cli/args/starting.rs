@@ -2,6 +2,10 @@
 
 use clap::{Args, ValueEnum};
 
+use crate::app::drill::DrillOptions;
+use crate::app::restore::Point;
+use crate::app::start::{RunOptions, StartOptions};
+use crate::app::waived::WaiverRequest;
 use crate::model::intent::Drill;
 use crate::model::severity::Severity;
 
@@ -17,6 +21,14 @@ pub struct WaiveArgs {
     /// Why
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+impl WaiveArgs {
+    /// As the application takes them.
+    pub fn request(&self) -> WaiverRequest {
+        let (waive, reason) = (self.waive.clone(), self.reason.clone());
+        WaiverRequest { waive, accept_data_loss: self.accept_data_loss.clone(), reason }
+    }
 }
 
 /// How a run is begun, whatever it is for.
@@ -81,11 +93,54 @@ pub struct PointArgs {
     pub timeline: Option<u32>,
 }
 
+impl HowArgs {
+    /// As the application takes them.
+    pub fn options(&self) -> RunOptions {
+        RunOptions {
+            dry_run: self.dry_run,
+            yes: self.yes,
+            severity: self.severity,
+            incident: self.incident.clone(),
+            take_over: self.take_over,
+            waive: self.waive.request(),
+        }
+    }
+}
+
 impl StartArgs {
-    /// Of one plan.
-    pub fn one(plan: &str, from: Option<String>, to: String, how: &HowArgs) -> Self {
-        let plans = vec![plan.to_owned()];
-        Self { plans, tier: None, all: false, from, to, outage_began: None, how: how.clone() }
+    /// As the application takes them.
+    pub fn options(&self) -> StartOptions {
+        StartOptions {
+            plans: self.plans.clone(),
+            tier: self.tier.clone(),
+            all: self.all,
+            from: self.from.clone(),
+            to: self.to.clone(),
+            how: self.how.options(),
+        }
+    }
+}
+
+impl PointArgs {
+    /// As the application takes it.
+    pub fn point(&self) -> Point {
+        Point { to_time: self.to_time.clone(), snapshot: self.snapshot.clone(), timeline: self.timeline }
+    }
+}
+
+impl DrillArgs {
+    /// As the application takes them.
+    pub fn options(&self) -> DrillOptions {
+        DrillOptions {
+            plan: self.plan.clone(),
+            mode: self.mode.class(),
+            to: self.to.clone(),
+            scenario: self.scenario.clone(),
+            hold: self.hold.clone(),
+            component: self.component.clone(),
+            point: self.point.point(),
+            how: self.how.options(),
+        }
     }
 }
 

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{AckArgs, WaiveArgs};
-use crate::cli::commands::approve::Yes;
 use crate::planner::approvals::APPROVAL;
 
 /// For `runs`.
@@ -148,4 +147,18 @@ impl ApproveArgs {
         let (good_for, runbook) = (self.good_for.as_deref(), self.runbook.as_deref());
         Yes { run: &self.run, step: &self.step, good_for, runbook, sure: self.yes }
     }
+}
+
+/// What is approved, and how.
+pub struct Yes<'a> {
+    /// The run.
+    pub run: &'a str,
+    /// The gate.
+    pub step: &'a str,
+    /// How long the approval stays valid until the run reads it.
+    pub good_for: Option<&'a str>,
+    /// The digest of the runbook that the person reviewed elsewhere.
+    pub runbook: Option<&'a str>,
+    /// Skips the confirmation.
+    pub sure: bool,
 }

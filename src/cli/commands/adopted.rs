@@ -1,43 +1,23 @@
-//! `drctl runs import` and `drctl runs adopt`: reads a run from a file, and takes it over.
+//! `drctl runs import` and `drctl runs adopt`
 
 use std::path::Path;
 
-use crate::cli::context::{Context, one_line};
-use crate::cli::error::CliError;
-use crate::cli::keys::Signer;
+use crate::app::adopted::Taken;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::{adopted, exit};
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{environment, evidence, exit, ledger, now};
-use crate::executor::create;
-use crate::files::{self, Use};
-use crate::journal::chain::{self, Record};
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{Journal as _, StoreError, written};
-use crate::model::evidence::Head;
-use crate::model::ids::{PlanName, RunId};
-use crate::model::ledger::{ADOPTION, Adoption, Entry};
-use crate::model::waiver::Person;
-use crate::record::event::{Event, EventKind, WorldKind};
+use crate::model::ids::RunId;
 
-/// Imports a run from a file. The run is neither continued, signed nor counted.
+/// Imports a run from a file.
 pub fn import(
     context: &Context,
     printer: &Printer,
     store: &SqliteJournal,
     path: &Path,
-) -> Result<u8, CliError> {
-    let text = files::text(path, Use::Export)?;
-    let mut records = Vec::new();
-    for (i, text) in text.lines().enumerate() {
-        let record = written::parse_line(text).ok_or_else(|| {
-            CliError::usage_fix(
-                format!("{}:{}: this is not an exported event", path.display(), i + 1),
-                "name a file from drctl runs export",
-            )
-        })?;
-        records.push(record);
-    }
-    let events = records.len();
-    let run = import_records(store, &of_this_world(context, records)?)?;
+) -> Result<u8, AppError> {
+    let (run, events) = adopted::import(context, store, path)?;
     printer.note(&format!(
         "run {run} is imported and read-only. To take it over, run drctl runs adopt {run} --reason TEXT"
     ));
@@ -49,88 +29,19 @@ pub fn import(
     Ok(exit::DONE)
 }
 
-/// Refuses to mix rehearsals with live runs.
-fn of_this_world(context: &Context, records: Vec<Record>) -> Result<Vec<Record>, CliError> {
-    let first = records.first().and_then(|first| serde_json::from_slice(&first.bytes).ok());
-    // Replaying all records later reports what cannot be read.
-    let Some(Event { what: EventKind::RunCreated(created), .. }) = first else { return Ok(records) };
-    let run = &created.run;
-    match (created.world == WorldKind::Live, context.is_rehearsal()) {
-        (true, false) | (false, true) => Ok(records),
-        (true, true) => Err(CliError::usage_fix(format!("run {run} is not a rehearsal"), "remove --sandbox")),
-        (false, false) => Err(CliError::usage_fix(
-            format!("run {run} is a rehearsal"),
-            "run drctl runs import FILE --sandbox",
-        )),
-    }
-}
-
-/// Imports an exported run into a store.
-pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId, CliError> {
-    let Some(first) = records.first() else { return Err(CliError::usage("the file holds no events")) };
-    let run = first.run.clone();
-    if let Some((seq, why)) = chain::broken(&run, records) {
-        return Err(StoreError::Corrupt { run: run.to_string(), seq, why }.into());
-    }
-    create::replay(&run, records)?;
-    create::vouched_for(&run, records)?;
-    let (at, last) = (store.date(now()?)?, records.last().unwrap_or(first));
-    let entry = Entry::Imported {
-        at,
-        run: run.clone(),
-        who: environment::os_identity(),
-        events: last.seq,
-        head: last.hash.clone(),
-    };
-    store.import(&run, records, &entry)?;
-    Ok(run)
-}
-
-/// Takes over an imported run: from here on it counts, and drctl may continue it.
+/// Takes over an imported run.
 pub fn adopt(
     context: &Context,
     printer: &Printer,
     store: &SqliteJournal,
     run: &RunId,
     reason: &str,
-) -> Result<u8, CliError> {
-    let records = store.read(run)?;
-    let state = create::replay(run, &records)?;
-    create::vouched_for(run, &records)?;
-    if store.may_act(run).is_ok() {
-        return Err(CliError::usage_fix(
-            format!("run {run} belongs to this store already"),
-            format!("drctl runs show {run}"),
-        ));
-    }
-    let reason = one_line(reason);
-    if reason.trim().is_empty() {
-        return Err(CliError::usage_fix("an adoption needs a reason", "--reason TEXT"));
-    }
-    let operators = &context.settings.authority;
-    let signer = match operators.is_empty() {
-        true => None,
-        false => Some(Signer::load(&context.settings, operators)?),
-    };
-    let at = ledger::dated(printer, store, now()?)?;
-    // The ledger records the operators before it records a statement of one of them.
-    ledger::configuration(context, store, at)?;
-    let end = |record: &Record| Head { entries: record.seq, hash: record.hash.clone() };
-    let (Some(head), Some(ledger)) = (records.last().map(end), store.ledger_head()?.as_ref().map(end)) else {
-        return Err(StoreError::NoRun(run.to_string()).into());
-    };
-    let said =
-        Adoption { drctl: Adoption::VERSION, run: run.clone(), head, ledger, reason, by: String::new(), at };
-    let who = signed(context, signer.as_ref(), said)?;
-    let claims = if state.finished() { Vec::new() } else { create::claims(&state.created) };
-    store.adopt(run, &claims, &Entry::Adopted { at, run: run.clone(), who: who.clone() })?;
-    store.may_act(run)?;
-    evidence::let_go((context, printer), store, at, run);
-    let others = state.created.authority != context.authority() && !state.finished();
+) -> Result<u8, AppError> {
+    let Taken { who, other_operators } = adopted::adopt(context, printer, store, run, reason)?;
     printer.note(&format!(
         "{} adopted run {run}{}",
         who.who,
-        if others { "; its operators differ from those in drctl.yaml. To continue the run, add its operators to drctl.yaml, or start a new recovery" } else { "" }
+        if other_operators { "; its operators differ from those in drctl.yaml. To continue the run, add its operators to drctl.yaml, or start a new recovery" } else { "" }
     ));
     if printer.format != Format::Human {
         printer.document(&serde_json::json!({
@@ -138,27 +49,4 @@ pub fn adopt(
         }));
     }
     Ok(exit::DONE)
-}
-
-/// drctl neither continues nor waits for imported runs. It names those of a plan when somebody starts another run of it.
-pub fn mention(printer: &Printer, store: &SqliteJournal, plan: &PlanName) -> Result<(), CliError> {
-    for run in store.imported()?.waiting.keys().filter(|run| run.as_str().contains(plan.as_str())) {
-        printer.note(&format!(
-            "run {run} came from a file and does not count. To continue from it, adopt it first (drctl runs adopt {run} --reason TEXT)"
-        ));
-    }
-    Ok(())
-}
-
-/// The statement of an operator; a name alone if no operators are configured.
-fn signed(context: &Context, signer: Option<&Signer>, said: Adoption) -> Result<Person, CliError> {
-    let text = |said: &Adoption| serde_json::to_string(said).map_err(|e| CliError::usage(e.to_string()));
-    match signer {
-        Some(signer) => signer.sign_as(ADOPTION, text(&Adoption { by: signer.name.clone(), ..said })?),
-        None => {
-            let person = context.person();
-            let statement = Some(text(&Adoption { by: person.who.clone(), ..said })?);
-            Ok(Person { statement, ..person })
-        }
-    }
 }

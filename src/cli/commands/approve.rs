@@ -2,19 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use crate::cli::args::Global;
-use crate::cli::commands::runs;
-use crate::cli::context::{Context, one_line};
-use crate::cli::error::CliError;
-use crate::cli::printer::{Printer, harmless};
-use crate::cli::{exit, inbox, keys, now, run_names};
+use super::sent;
+use crate::app::clock::now;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::{exit, inbox, keys, run_names, run_states};
+use crate::cli::args::{Global, Yes};
+use crate::cli::printer::Printer;
 use crate::executor::create;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, Record};
 use crate::model::ids::{RunId, StepId};
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
-use crate::model::waiver::{Person, Waiver};
+use crate::model::waiver::{Person, Waiver, harmless, one_line};
 use crate::planner::approvals::APPROVAL;
 use crate::record::action::{Action, Gate};
 use crate::record::event::{Event, EventKind, Signal, WorldKind};
@@ -28,31 +29,17 @@ const SEEN: usize = 12;
 /// Maximum validity of a signed approval. Conditions change while it waits.
 const LONGEST: Dur = Dur::mins(24 * 60);
 
-/// What is approved, and how.
-pub struct Yes<'a> {
-    /// The run.
-    pub run: &'a str,
-    /// The gate.
-    pub step: &'a str,
-    /// How long the approval stays valid until the run reads it.
-    pub good_for: Option<&'a str>,
-    /// The digest of the runbook that the person reviewed elsewhere.
-    pub runbook: Option<&'a str>,
-    /// Skips the confirmation.
-    pub sure: bool,
-}
-
 /// Approves a gate. The approval is bound to the digest of the runbook that the run executes.
-pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, CliError> {
-    let good_for = yes.good_for.map(Dur::parse).transpose().map_err(CliError::usage)?;
+pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, AppError> {
+    let good_for = yes.good_for.map(Dur::parse).transpose().map_err(AppError::usage)?;
     let good_for = good_for.unwrap_or(keys::GOOD_FOR);
     if good_for > LONGEST {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             format!("an approval is valid for at most {LONGEST}"),
             "approve when the run needs it",
         ));
     }
-    let context = Context::load(global, printer)?;
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let run = run_names::exactly(&store, yes.run)?;
     let records = store.read(&run)?;
@@ -62,7 +49,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     let step = meant(&state, yes.step)?;
     let digest = &state.created.runbook_digest;
     if let Some(seen) = yes.runbook.filter(|seen| seen.len() < SEEN || !digest.as_str().starts_with(*seen)) {
-        return Err(CliError {
+        return Err(AppError {
             code: "refused",
             message: format!("run {run} executes runbook {}, but you reviewed {seen}", digest.short()),
             hint: Some(format!(
@@ -78,16 +65,16 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
     missing(&state, &step, &[]).iter().for_each(|line| printer.note(line));
     if !what.is_empty() && !yes.sure {
         if !printer.is_interactive() {
-            return Err(CliError::usage_fix(
+            return Err(AppError::usage_fix(
                 "nobody is at the terminal to confirm; nothing was signed",
                 "read what you approve, then add --yes",
             ));
         }
         if !printer.agrees("Do you approve this?") {
-            return Err(CliError::usage("not confirmed; nothing was signed"));
+            return Err(AppError::usage("not confirmed; nothing was signed"));
         }
     }
-    let code = runs::send_for(&context, printer, &store, &run, signal, good_for)?;
+    let code = sent::send_for(&context, printer, &store, &run, signal, good_for)?;
     let said = [context.person()];
     let owed = owed(&state, &step, &said[0]);
     match missing(&state, &step, &said).as_slice() {
@@ -104,7 +91,7 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
 ///
 /// # Errors
 /// If the run has no such step. The fix names the steps that wait.
-fn meant(state: &RunState, step: &str) -> Result<StepId, CliError> {
+fn meant(state: &RunState, step: &str) -> Result<StepId, AppError> {
     let named = StepId::new(step);
     if step != APPROVAL || state.position(&named).is_some() {
         return Ok(named);
@@ -118,13 +105,13 @@ fn meant(state: &RunState, step: &str) -> Result<StepId, CliError> {
     let run = &state.created.run;
     match waiting.as_slice() {
         [only] => Ok(only.clone()),
-        [] => Err(CliError::usage_fix(
+        [] => Err(AppError::usage_fix(
             format!("no step of run {run} waits for an approval"),
             format!("{} shows the run", state.created.command("runs show", "")),
         )),
         several => {
             let ways = several.iter().map(|step| state.created.command("approve", &format!(" {step}")));
-            Err(CliError::usage_fix(
+            Err(AppError::usage_fix(
                 format!("{} of run {run} wait for an approval", count(several.len(), "step")),
                 format!("name the step: {}", ways.collect::<Vec<_>>().join(", or ")),
             ))
@@ -138,7 +125,7 @@ fn open(
     (state, records): (&RunState, &[Record]),
     step: &StepId,
     signal: &Signal,
-) -> Result<(), CliError> {
+) -> Result<(), AppError> {
     let mut words = answered(state, records, step, &context.person());
     if words.is_none() && vouches(state, signal) {
         // Only the key tells who this is.
@@ -148,7 +135,7 @@ fn open(
     let now = present(context, state)?;
     let words = words.or_else(|| approval::refuses(state, step, &context.person(), now));
     let Some(words) = words else { return Ok(()) };
-    Err(CliError {
+    Err(AppError {
         code: "refused",
         message: format!("{words}; nothing was signed"),
         hint: Some(approval::instead(state, step)),
@@ -222,7 +209,7 @@ fn missing(state: &RunState, step: &StepId, more: &[Person]) -> Vec<String> {
 }
 
 /// The time for which a person answers. A rehearsal has its own.
-fn present(context: &Context, state: &RunState) -> Result<Timestamp, CliError> {
+fn present(context: &Context, state: &RunState) -> Result<Timestamp, AppError> {
     Ok(if context.is_rehearsal() { state.last_at } else { now()?.max(state.last_at) })
 }
 
@@ -321,10 +308,10 @@ pub fn overrule(
     run: &str,
     step: &str,
     reason: &str,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     let signal = |step| Signal::Override { step, reason: one_line(reason) };
     let (store, run, step) = say(global, printer, run, step, signal)?;
-    let state = inbox::read(&store, runs::read(&store, &run)?)?;
+    let state = inbox::read(&store, run_states::one(&store, &run)?)?;
     missing(&state, &step, &[]).iter().for_each(|line| printer.note(line));
     Ok(exit::DONE)
 }
@@ -336,7 +323,7 @@ pub fn reject(
     run: &str,
     step: &str,
     reason: &str,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     say(global, printer, run, step, |step| Signal::Reject { step, reason: one_line(reason) })?;
     Ok(exit::DONE)
 }
@@ -347,11 +334,11 @@ fn say(
     run: &str,
     step: &str,
     signal: impl FnOnce(StepId) -> Signal,
-) -> Result<(SqliteJournal, RunId, StepId), CliError> {
-    let context = Context::load(global, printer)?;
+) -> Result<(SqliteJournal, RunId, StepId), AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let run = run_names::exactly(&store, run)?;
-    let step = meant(&runs::read(&store, &run)?, step)?;
-    runs::send(&context, printer, &store, &run, signal(step.clone()))?;
+    let step = meant(&run_states::one(&store, &run)?, step)?;
+    sent::send(&context, printer, &store, &run, signal(step.clone()))?;
     Ok((store, run, step))
 }

@@ -1,13 +1,13 @@
 //! `drctl assess`
 
-use super::prior_runs::{self, PriorRuns};
-use super::stage::Stage;
-use super::{summed, whatif};
+use super::summed;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::prior_runs::PriorRuns;
+use crate::app::stage::Stage;
+use crate::app::{estate, exit, prior_runs, whatif};
 use crate::cli::args::{AssessArgs, Global};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
-use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent, survey};
 use crate::inventory::{ActiveSite, Estate, active};
 use crate::journal::sqlite::SqliteJournal;
@@ -20,8 +20,8 @@ use crate::planner::assessment::{self, Line, Question, Reads};
 use crate::probe::Recorder;
 
 /// Shows everything that matters for the decision to fail over, without making it.
-pub fn run(global: &Global, printer: &Printer, args: &AssessArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &AssessArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let from = SiteName::new(&*args.from);
     let plans = whatif::with_site(context.plans(&args.plans, printer)?, &args.plans, &from)?;
@@ -66,7 +66,7 @@ fn assess(
     store: &SqliteJournal,
     plan: &Plan,
     (from, to): (&SiteName, &SiteName),
-) -> Result<(ActiveSite, Vec<Line>), CliError> {
+) -> Result<(ActiveSite, Vec<Line>), AppError> {
     let stage = Stage::of(context, plan, Some(to))?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);

@@ -7,12 +7,13 @@ use serde_json::json;
 use ssh_key::HashAlg;
 
 use super::evidence;
+use crate::app::clock::now;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::keys::public;
+use crate::app::{anchors, exit, ledger, store_key};
 use crate::cli::args::{AuditArgs, AuditCommand, AuditFormat, Global};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::keys::public;
-use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{anchors, exit, ledger, now};
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::files::{self, Use};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Audit, Contents, Fault, Trust};
@@ -22,13 +23,14 @@ use crate::model::ids::RunId;
 use crate::model::ledger::{Signed, Why};
 use crate::model::plain::count;
 use crate::model::severity::Severity;
+use crate::model::waiver::harmless;
 use crate::record::event::{Event, EventKind, RunCreated};
 
 /// Position and value of the signature of a tar archive (POSIX.1-2017, pax, «ustar Interchange Format»).
 const TAR: (usize, &[u8]) = (257, b"ustar");
 
 /// Verifies the store, exports it, and signs checkpoints.
-pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, CliError> {
+pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, AppError> {
     match &args.command {
         // A bundle is evidence too, and whoever received one need not know which command reads it.
         AuditCommand::Verify { file: Some(file), key } if is_bundle(file)? => {
@@ -39,24 +41,24 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, C
             verify_file(printer, file, &trust)
         }
         AuditCommand::Verify { file: None, key } => {
-            let context = Context::load(global, printer)?;
+            let context = Context::load(&global.options(), printer)?;
             let trust =
                 Trust { operators: anchors::trust(&context).operators, ..trust(key, &global.checkpoint)? };
             verify_store(&context, printer, &trust)
         }
         AuditCommand::Export { format, out } => {
-            let context = Context::load(global, printer)?;
+            let context = Context::load(&global.options(), printer)?;
             export(&context, printer, *format, out.as_deref())
         }
         AuditCommand::Checkpoint { out } => {
-            let context = Context::load(global, printer)?;
+            let context = Context::load(&global.options(), printer)?;
             let Some(store) = whole(&context, printer)? else { return Ok(exit::NOT_RECOVERED) };
             let (_, signed) = ledger::checkpoint(&context, &store, now()?, (Why::Asked, None))?;
             write(printer, &format!("{}\n", json!(signed)), out.as_deref())
         }
         AuditCommand::Key => {
-            let key = ledger::announced_last(&Context::load(global, printer)?)?;
-            let line = key.to_openssh().map_err(|e| CliError::usage(e.to_string()))?;
+            let key = store_key::announced_last(&Context::load(&global.options(), printer)?)?;
+            let line = key.to_openssh().map_err(|e| AppError::usage(e.to_string()))?;
             let fingerprint = key.fingerprint(HashAlg::Sha256).to_string();
             if printer.format == Format::Human {
                 printer.line(&line);
@@ -69,19 +71,19 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, C
     }
 }
 
-fn is_bundle(file: &Path) -> Result<bool, CliError> {
+fn is_bundle(file: &Path) -> Result<bool, AppError> {
     let end = TAR.0 + TAR.1.len();
     let head = files::open(file, Use::Export)?.first(end as u64)?;
     Ok(head.get(TAR.0..end) == Some(TAR.1))
 }
 
 /// The keys and checkpoints that the auditor passed.
-fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
+fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, AppError> {
     let kept = |file: &PathBuf| {
         let text = files::text(file, Use::Checkpoint)?;
         let signed: Signed = serde_json::from_str(&text)
-            .map_err(|e| CliError::usage(format!("{} is not a checkpoint: {e}", file.display())))?;
-        Ok::<_, CliError>((file.display().to_string(), signed))
+            .map_err(|e| AppError::usage(format!("{} is not a checkpoint: {e}", file.display())))?;
+        Ok::<_, AppError>((file.display().to_string(), signed))
     };
     Ok(Trust {
         keys: keys.iter().map(|named| public(named)).collect::<Result<_, _>>()?,
@@ -90,7 +92,7 @@ fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, CliError> {
     })
 }
 
-fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u8, CliError> {
+fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u8, AppError> {
     let path = there(context)?;
     let contents = SqliteJournal::look(&path, context.world())?;
     let mut audit = verify::audit(&contents, trust);
@@ -117,11 +119,11 @@ fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u
 }
 
 /// The store's file. Fails if it does not exist, so that an audit in the wrong folder creates no empty store.
-fn there(context: &Context) -> Result<PathBuf, CliError> {
+fn there(context: &Context) -> Result<PathBuf, AppError> {
     let path = context.store_file();
     match path.is_file() {
         true => Ok(path),
-        false => Err(CliError::usage_fix(
+        false => Err(AppError::usage_fix(
             format!("the store {} does not exist", path.display()),
             "use drctl -C DIR for the folder where runs were started, or --store FILE",
         )),
@@ -129,7 +131,7 @@ fn there(context: &Context) -> Result<PathBuf, CliError> {
 }
 
 /// The store, if it is intact: drctl does not sign for changed content. Otherwise prints the faults.
-fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, CliError> {
+fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, AppError> {
     let path = there(context)?;
     let contents = SqliteJournal::look(&path, context.world())?;
     let mut audit = verify::audit(&contents, &anchors::trust(context));
@@ -146,7 +148,7 @@ fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, 
 }
 
 /// Verifies a file with nothing but the file and a key.
-fn verify_file(printer: &Printer, file: &Path, trust: &Trust) -> Result<u8, CliError> {
+fn verify_file(printer: &Printer, file: &Path, trust: &Trust) -> Result<u8, AppError> {
     let bytes = files::read(file, Use::Export)?;
     let name = file.display().to_string();
     let audit = match written::read_store(&String::from_utf8_lossy(&bytes)) {
@@ -267,13 +269,13 @@ fn export(
     printer: &Printer,
     format: AuditFormat,
     out: Option<&Path>,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     let text = match format {
         // A SIEM gets all events, broken or not.
         AuditFormat::Cef => events_for_siem(&SqliteJournal::look(&there(context)?, context.world())?),
         AuditFormat::Jsonl => {
             let Some(store) = whole(context, printer)? else { return Ok(exit::NOT_RECOVERED) };
-            if let Some(why) = ledger::cannot_sign(&store) {
+            if let Some(why) = store_key::cannot_sign(&store) {
                 printer.note(&format!(
                     "the export has no new checkpoint, so nothing proves that its end is complete: {why}"
                 ));
@@ -307,12 +309,12 @@ fn created(record: &Record) -> Option<Box<RunCreated>> {
 }
 
 /// Writes to a new file, or to standard output.
-fn write(printer: &Printer, text: &str, out: Option<&Path>) -> Result<u8, CliError> {
+fn write(printer: &Printer, text: &str, out: Option<&Path>) -> Result<u8, AppError> {
     let Some(path) = out else {
         printer.text(text);
         return Ok(exit::DONE);
     };
-    crate::cli::files::write_new(path, text, 0o600)?;
+    crate::app::files::write_new(path, text, 0o600)?;
     printer.note(&format!("wrote {}", path.display()));
     if printer.format != Format::Human {
         printer.document(&json!({"schema_version": 1, "wrote": path.display().to_string()}));

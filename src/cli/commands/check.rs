@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::summed;
 use crate::adapters::sql_trouble;
+use crate::app::clock::now;
+use crate::app::context::{Context, findings_json};
+use crate::app::error::AppError;
+use crate::app::{exit, paths};
 use crate::cli::args::{CheckArgs, Global};
-use crate::cli::context::{Context, findings_json};
-use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
-use crate::cli::{exit, now, paths, render};
+use crate::cli::render;
 use crate::kinds::Role;
 use crate::model::finding::{Finding, Severity};
 use crate::model::ids::PlanName;
@@ -21,12 +23,13 @@ use crate::plan::{Checked, Plan};
 use crate::policy::{matrix, schedules, windows};
 
 /// Checks plans and prints all findings. Errors in the settings do not hide those in plans.
-pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, CliError> {
-    let (context, of_settings) = Context::read(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &CheckArgs) -> Result<u8, AppError> {
+    let (context, of_settings) = Context::read(&global.options(), printer)?;
     let files = match context.plan_files(&args.paths) {
         Ok(files) if !files.is_empty() => files,
         other => {
-            render::settings(printer, context.settings_text.as_ref(), of_settings);
+            let found = context.findings_of_settings(of_settings);
+            render::findings(printer, &found, &|file| context.text_of(file));
             let place = context.base.join(&context.settings.plans);
             return Err(other.err().unwrap_or_else(|| paths::no_plans(&context.base, &place)));
         }
@@ -75,7 +78,7 @@ fn within(context: &Context) -> Vec<Finding> {
 }
 
 /// Findings about the settings and plans together.
-fn between(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<Vec<Finding>, CliError> {
+fn between(context: &Context, args: &CheckArgs, checked: &[Checked]) -> Result<Vec<Finding>, AppError> {
     let (written, settings) = (context.written(), &context.settings);
     let seen: Vec<&Plan> =
         checked.iter().filter_map(|found| found.plan.as_ref().or(found.draft.as_ref())).collect();

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{proven, serve, status};
+use crate::app::clock::now;
+use crate::app::context::{Context, SANDBOX_BEGAN};
+use crate::app::error::AppError;
+use crate::app::files::write_new;
+use crate::app::{
+    anchors, bundles, drill_schedules, evidence, exit, notifier, proven, readiness, run_states, store_key,
+};
 use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
-use crate::cli::context::{Context, SANDBOX_BEGAN};
-use crate::cli::error::CliError;
-use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{anchors, evidence, exit, ledger, notifier, now, uploads};
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Record, StoreError, verify};
 use crate::model::ids::{Digest, PlanName, RunId};
@@ -26,16 +28,16 @@ use crate::run::RunState;
 const QUARTER: Dur = Dur::secs(92 * 24 * 60 * 60);
 
 /// Writes the report.
-pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
-    let runs = status::states(&store)?;
+    let runs = run_states::all(&store)?;
     let asked = asked(&context, args, &runs)?;
     printer.note(&format!("reading all runs, and all bundles from {} to {}", asked.since, asked.until));
     let report = written((&context, printer), &store, &runs, &asked)?;
-    let failed = |e: String| CliError {
+    let failed = |e: String| AppError {
         exit: exit::BUG,
-        ..CliError::usage(format!("drctl cannot render the report: {e}"))
+        ..AppError::usage(format!("drctl cannot render the report: {e}"))
     };
     let bytes = match args.format {
         ComplianceFormat::Md => page::markdown(&report).map(String::into_bytes),
@@ -54,7 +56,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
             printer.note(&format!("wrote {} (SHA-256 {})", path.display(), Digest::of(&bytes)));
         }
         None if args.format == ComplianceFormat::Pdf => {
-            return Err(CliError::usage_fix("a PDF cannot be printed to a terminal", "use --out report.pdf"));
+            return Err(AppError::usage_fix("a PDF cannot be printed to a terminal", "use --out report.pdf"));
         }
         // With a machine format, the output is one document, whatever the format for people would be.
         None if printer.format != Format::Human => {
@@ -69,20 +71,20 @@ pub fn run(global: &Global, printer: &Printer, args: &ComplianceArgs) -> Result<
 }
 
 #[cfg(feature = "pdf")]
-fn pdf(report: &Compliance) -> Result<Result<Vec<u8>, String>, CliError> {
+fn pdf(report: &Compliance) -> Result<Result<Vec<u8>, String>, AppError> {
     Ok(compliance::pdf::pdf(report))
 }
 
 #[cfg(not(feature = "pdf"))]
-fn pdf(_report: &Compliance) -> Result<Result<Vec<u8>, String>, CliError> {
-    Err(CliError::usage_fix(
+fn pdf(_report: &Compliance) -> Result<Result<Vec<u8>, String>, AppError> {
+    Err(AppError::usage_fix(
         "this drctl was built without pdf",
         "use --format html, which you can print, or build drctl with --features pdf",
     ))
 }
 
 /// Parses the start or the end of the period: an instant, a time ago, or a day, which starts at midnight UTC.
-fn instant(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
+fn instant(text: &str, now: Timestamp) -> Result<Timestamp, AppError> {
     let day = |at: Timestamp| at.to_string()[..10].to_owned();
     let text = match text {
         "today" => day(now),
@@ -91,13 +93,13 @@ fn instant(text: &str, now: Timestamp) -> Result<Timestamp, CliError> {
     };
     let is_day = text.len() == 10 && text.chars().all(|c| c.is_ascii_digit() || c == '-');
     let text = if is_day { format!("{text}T00:00:00Z") } else { text };
-    super::restore::instant(&text, now).map_err(|e| CliError {
+    crate::app::restore::instant(&text, now).map_err(|e| AppError {
         hint: Some("2026-01-01, 2026-01-01T12:00:00Z, \"90d ago\", yesterday or today".to_owned()),
         ..e
     })
 }
 
-fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<Asked, CliError> {
+fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<Asked, AppError> {
     let rehearsal = context.is_rehearsal();
     // A rehearsal has its own clock, which ends with the last event of its last run.
     let (now, usual_end) = match rehearsal {
@@ -115,7 +117,7 @@ fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<
         None => until - QUARTER,
     };
     if since >= until {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             format!("{since} is not before {until}"),
             "use, for example, --since 2026-01-01 --until 2027-01-01; the report excludes the end date",
         ));
@@ -136,13 +138,13 @@ fn written(
     store: &SqliteJournal,
     runs: &[RunState],
     asked: &Asked,
-) -> Result<Compliance, CliError> {
+) -> Result<Compliance, AppError> {
     // Without a missing plan the report would look better than it should. Its runs show that the plan existed.
     let files = context.plan_files(&[]).unwrap_or_default().len();
     let plans = if files == 0 { Vec::new() } else { context.plans(&[], printer)? };
     if plans.len() != files {
         let broken = files - plans.len().min(files);
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             format!("drctl cannot read {broken} of {files} plans, and it creates no report without them"),
             "correct the findings above, or move files that are not plans out of the folder",
         ));
@@ -155,12 +157,12 @@ fn written(
             known: proven::known_since(store, &plan.name)?,
         })
     });
-    let plans = plans.collect::<Result<Vec<_>, CliError>>()?;
+    let plans = plans.collect::<Result<Vec<_>, AppError>>()?;
     let tiers = context.settings.tiers.iter();
     let drill_every = tiers.filter_map(|(name, tier)| Some((name.clone(), tier.drill_every?))).collect();
     let drills = drills(store)?;
     let names: BTreeSet<_> = plans.iter().map(|plan| plan.plan.clone()).collect();
-    let ready = serve::looked_at_all(store, &names)?;
+    let ready = readiness::looked_at_all(store, &names)?;
     let contents = store.contents()?;
     let verify::Audit { faults, terms, severities, .. } = verify::audit(&contents, &anchors::trust(context));
     let put_back = match store.may_write() {
@@ -207,7 +209,7 @@ fn configured(ledger: &[Record], asked: &Asked) -> Vec<Configured> {
 
 /// Scheduled drills, each with its application: from its first event, from its schedule, or from the schedule before it was
 /// removed.
-fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, CliError> {
+fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, AppError> {
     let entries = store.entries(b"{\"ledger\":\"sch")?;
     let named = entries.iter().filter_map(|record| match Entry::read(&record.bytes) {
         Ok(Entry::Schedule { name, is: Some(is), .. }) => Some((name, is.plan)),
@@ -221,18 +223,18 @@ fn drills(store: &SqliteJournal) -> Result<Vec<DrillLine>, CliError> {
         };
         DrillLine { schedule, plan, due, fate }
     };
-    Ok(serve::known(store)?.fates.into_iter().map(line).collect())
+    Ok(drill_schedules::known(store)?.fates.into_iter().map(line).collect())
 }
 
 /// The name and the SHA-256 of the bundle of each run.
 type Bundles = BTreeMap<RunId, (String, String)>;
 
 /// The newest intact bundle of each run, and those that are damaged.
-fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<(String, String)>), CliError> {
-    let keys = ledger::announced(store)?;
+fn bundles(context: &Context, store: &SqliteJournal) -> Result<(Bundles, Vec<(String, String)>), AppError> {
+    let keys = store_key::announced(store)?;
     let mut newest: BTreeMap<RunId, (u64, String, String)> = BTreeMap::new();
     let mut damaged = Vec::new();
-    for file in uploads::bundles(&evidence::folder(&context.store_file()))? {
+    for file in bundles::all(&bundles::folder(&context.store_file()))? {
         let name = file.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let (bytes, manifest) = match evidence::sealed(&file, &keys) {
             Ok((bytes, verdict)) => (bytes, verdict.manifest),

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use super::prior_runs::{self, PriorRuns};
-use super::stage::Stage;
-use super::summed::{self, FEW, Line, Reads};
-use super::whatif;
+use super::summed;
+use super::summed::{FEW, Line, Reads};
 use crate::adapters::sql_trouble;
+use crate::app::context::Context;
+use crate::app::environment::Source;
+use crate::app::error::AppError;
+use crate::app::prior_runs::PriorRuns;
+use crate::app::stage::Stage;
+use crate::app::{environment, estate, exit, prior_runs, whatif};
 use crate::cli::args::{DoctorArgs, Global};
-use crate::cli::context::Context;
-use crate::cli::environment::{self, Source};
-use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, GREEN, Printer, RED, YELLOW};
-use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent};
 use crate::inventory::targets;
 use crate::journal::sqlite::SqliteJournal;
@@ -28,8 +28,8 @@ use crate::planner::independence::{self, Assumed, Finding, Needs};
 use crate::probe::Recorder;
 
 /// Reports everything that a recovery needs from a site that is assumed to be down.
-pub fn run(global: &Global, printer: &Printer, args: &DoctorArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &DoctorArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let down = SiteName::new(&*args.assume_down);
     let plans = whatif::with_site(context.plans(&args.plans, printer)?, &args.plans, &down)?;
@@ -70,7 +70,7 @@ fn examine(
     plan: &Plan,
     (down, region): (&SiteName, &str),
     to: &SiteName,
-) -> Result<Vec<Finding>, CliError> {
+) -> Result<Vec<Finding>, AppError> {
     let stage = Stage::of(context, plan, Some(to))?;
     let (view, none) = (Silent, || 0);
     let session = stage.session(store, &view, &none, Patience::Stop);

@@ -1,28 +1,25 @@
 //! `drctl duties` and `drctl ack`
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
 use serde_json::json;
 
-use super::{proven, runs, status};
+use super::sent;
+use crate::app::context::Context;
+use crate::app::duties::DrillOwed;
+use crate::app::error::AppError;
+use crate::app::{duties, exit, inbox, run_names, run_states};
 use crate::cli::args::{AckArgs, DutiesArgs, DutiesCommand, Global};
-use crate::cli::context::{Context, one_line};
-use crate::cli::error::CliError;
-use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{exit, inbox, notifier, now, run_names};
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::files::{self, Use};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
-use crate::model::ids::{Digest, PlanName};
-use crate::model::time::Timestamp;
-use crate::record::event::{Signal, WorldKind};
-use crate::report::duties::{self, Obligation, Standing};
-use crate::run::RunState;
+use crate::model::ids::Digest;
+use crate::model::waiver::{harmless, one_line};
+use crate::record::event::Signal;
+use crate::report::duties::{Obligation, Standing};
 
 /// Lists duties, or records that one was done.
-pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     match &args.command {
         None => list(&context, printer, &store, false),
@@ -35,74 +32,21 @@ pub fn run(global: &Global, printer: &Printer, args: &DutiesArgs) -> Result<u8, 
             let name = || file.as_ref().map(|path| path.display().to_string());
             let reference = one_line(&reference.clone().or_else(name).unwrap_or_default());
             if reference.trim().is_empty() {
-                return Err(CliError::usage_fix(
+                return Err(AppError::usage_fix(
                     "the proof is missing",
                     "add --reference URL or --file FILE",
                 ));
             }
             let signal = Signal::Fulfil { duty: *duty, reference, sha256 };
-            runs::send(&context, printer, &store, &run_names::exactly(&store, run)?, signal)
+            sent::send(&context, printer, &store, &run_names::exactly(&store, run)?, signal)
         }
     }
 }
 
-/// All duties after runs of a store, done or not.
-///
-/// # Errors
-/// If the ledger cannot be read.
-pub fn of_runs(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, CliError> {
-    let (told, at) = (notifier::told_of_runs(store)?, now()?);
-    let live = runs.iter().filter(|state| state.created.world == WorldKind::Live);
-    Ok(live.flat_map(|state| duties::of_run(state, &told, at.max(state.last_at))).collect())
-}
-
-/// The same for `drctl duties`. Nobody has to watch a rehearsal or report about it, and it has its own time, but an override in it is
-/// approved afterwards like any other.
-fn of_store(
-    context: &Context,
-    store: &SqliteJournal,
-    runs: &[RunState],
-) -> Result<Vec<Obligation>, CliError> {
-    if !context.is_rehearsal() {
-        return of_runs(store, runs);
-    }
-    let told = BTreeMap::new();
-    let all = runs.iter().flat_map(|state| duties::of_run(state, &told, state.last_at));
-    Ok(all.filter(|owed| owed.what.starts_with("approval:")).collect())
-}
-
-/// A drill that a tier requires.
-#[derive(Serialize)]
-struct DrillOwed {
-    plan: PlanName,
-    due_at: Timestamp,
-    standing: Standing,
-    /// Whether it is due so soon that drctl reminds people.
-    #[serde(skip)]
-    soon: bool,
-    why: String,
-}
-
-/// Plans that must be verified by a drill, and until when. Plans that cannot be read are reported by `drctl check`.
-fn drills(context: &Context, store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<DrillOwed>, CliError> {
-    if context.is_rehearsal() {
-        return Ok(Vec::new());
-    }
-    let (at, quiet) = (now()?, Printer::new(Format::Json).silent());
-    let mut all = Vec::new();
-    for plan in context.plans(&[], &quiet).unwrap_or_default() {
-        let found = proven::as_last_seen(context, store, &plan, runs)?;
-        let Some(due_at) = found.until else { continue };
-        let standing = if due_at < at { Standing::Overdue } else { Standing::Open };
-        let soon = found.remind.is_some_and(|remind| remind <= at);
-        all.push(DrillOwed { plan: plan.name, due_at, standing, soon, why: found.why });
-    }
-    Ok(all)
-}
-
-fn list(context: &Context, printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, CliError> {
-    let runs = status::states(store)?;
-    let (mut owed, drills) = (of_store(context, store, &runs)?, drills(context, store, &runs)?);
+fn list(context: &Context, printer: &Printer, store: &SqliteJournal, all: bool) -> Result<u8, AppError> {
+    let runs = run_states::all(store)?;
+    let (mut owed, drills) =
+        (duties::of_store(context, store, &runs)?, duties::drills(context, store, &runs)?);
     owed.sort_by_key(|owed| owed.due_at);
     let late = |standing: Standing| usize::from(standing == Standing::Overdue);
     let overdue = owed.iter().map(|owed| late(owed.standing)).sum::<usize>()
@@ -141,16 +85,16 @@ const fn colour(standing: Standing) -> u8 {
 }
 
 /// Records that a named person has seen a review, and their decision.
-pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn ack(global: &Global, printer: &Printer, args: &AckArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let run = run_names::exactly(&store, &args.run)?;
     let signal = Signal::Acknowledge { decision: args.decide, reason: one_line(&args.reason) };
-    let code = runs::send(&context, printer, &store, &run, signal)?;
+    let code = sent::send(&context, printer, &store, &run, signal)?;
     let driven = RunLock::is_held(&Context::lock_folder(&store), &run);
     // For a run that no process drives, the line before this one names the next command.
     if args.decide.is_some() && driven {
-        let state = inbox::read(&store, runs::read(&store, &run)?)?;
+        let state = inbox::read(&store, run_states::one(&store, &run)?)?;
         let resume = state.created.command("runs resume", "");
         let next = state.next_as_decided();
         let next = next.unwrap_or_else(|| format!("once that process has stopped: {resume}"));

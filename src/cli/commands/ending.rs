@@ -1,91 +1,73 @@
-//! The results of commands that start or continue runs: exit codes and documents.
+//! The documents and screens for the results of commands that start or continue runs.
 
-use super::outcome::{self, RunTiming};
-use crate::adapters::sandbox::Truth;
-use crate::cli::error::CliError;
-use crate::cli::exit;
+use serde_json::{Value, json};
+
+use super::outcome;
+use crate::app::ending::{Came, Ending, Verdict, worst};
 use crate::cli::printer::{Format, Printer};
-use crate::model::time::{Dur, Timestamp};
-use crate::plan::Plan;
-use crate::run::RunState;
+use crate::report::summary;
 
-/// The result of a command for one plan.
-pub struct Ending {
-    /// Its exit code.
-    pub code: u8,
-    /// The document for programs.
-    pub document: Option<serde_json::Value>,
-    /// The run, if there was one.
-    pub run: Option<Box<RunState>>,
-    /// What its screen needs, if that comes after a summary.
-    pub held: Option<Box<Held>>,
-}
-
-/// A screen that is not printed yet.
-pub struct Held {
-    /// Elapsed real time.
-    pub real: Dur,
-    /// Elapsed virtual time, in a rehearsal.
-    pub passed: Option<Dur>,
-    /// What really happened in the rehearsal.
-    pub truth: Option<Truth>,
-    /// When the first sample of the public probe was due, in a rehearsal.
-    pub phase: Option<Timestamp>,
-}
-
-impl Ending {
-    /// A result without a run.
-    pub const fn without(code: u8, document: serde_json::Value) -> Self {
-        Self { code, document: Some(document), run: None, held: None }
-    }
-
-    /// The result for an error, if other plans have results of their own.
-    pub fn failed(printer: &Printer, plan: &Plan, e: &CliError) -> Self {
-        printer.note(&format!("{}: error: {}", plan.name, e.message));
-        e.hint.iter().for_each(|hint| printer.note(&format!("{}: fix: {hint}", plan.name)));
-        let document = serde_json::json!({
-            "schema_version": 1, "plan": plan.name, "outcome": "refused", "exit_code": e.exit,
+/// The document for programs.
+pub fn document(ending: &Ending) -> Option<Value> {
+    let (plan, code) = (&ending.plan, ending.code);
+    let mut document = match &ending.came {
+        Came::Unknown => return None,
+        Came::Ran => {
+            let run = ending.run.as_ref()?;
+            outcome::document(&summary::report(run, run.last_at), code, &ending.timing)
+        }
+        Came::Refused(intent, to, refusals) => json!({
+            "schema_version": 1, "plan": plan, "intent": intent, "to": to, "outcome": "refused",
+            "refusals": refusals, "exit_code": code,
+        }),
+        Came::Shown(begins, runbook) => json!({
+            "schema_version": 1, "plan": plan, "outcome": "dry_run", "begins": begins.document(),
+            "runbook": runbook,
+        }),
+        Came::Nothing(intent, to) => json!({
+            "schema_version": 1, "plan": plan, "intent": intent, "to": to, "outcome": "nothing_to_do",
+            "exit_code": code,
+        }),
+        Came::NeededFirst(first) => json!({
+            "schema_version": 1, "plan": plan, "outcome": "not_started", "exit_code": code,
+            "error": {"code": "needed_first", "hint": format!("recover {first} first")},
+        }),
+        Came::Failed(e) => json!({
+            "schema_version": 1, "plan": plan, "outcome": "refused", "exit_code": code,
             "error": {"code": e.code, "message": e.message, "hint": e.hint},
-        });
-        Self::without(e.exit, document)
-    }
-
-    /// The result for a plan that has errors, so that nothing was started for it.
-    pub fn broken(plan: &str) -> Self {
-        let document = serde_json::json!({
-            "schema_version": 1, "plan": plan, "outcome": "not_started", "exit_code": exit::USAGE,
+        }),
+        Came::Broken => json!({
+            "schema_version": 1, "plan": plan, "outcome": "not_started", "exit_code": code,
             "error": {"code": "plan_has_errors", "hint": "correct the findings of drctl check"},
-        });
-        Self::without(exit::USAGE, document)
+        }),
+    };
+    if let Some(Verdict { passed, users_in, words }) = &ending.verdict {
+        document["verdict"] = json!({"passed": passed, "users_in": users_in, "words": words});
     }
+    Some(document)
+}
 
-    /// Prints the screen that was held back.
-    pub fn screen(&self, printer: &Printer) {
-        if let (Some(run), Some(held)) = (&self.run, &self.held) {
-            let (real, passed, truth, phase) = (held.real, held.passed, held.truth.as_ref(), held.phase);
-            outcome::screen(printer, run, &RunTiming { real, passed, truth, phase, driven: true });
-        }
-    }
-
-    /// Raises the exit code above that of the run.
-    pub fn worsen(&mut self, code: u8) {
-        self.code = exit::worst(self.code, code);
-        if let Some(document) = &mut self.document {
-            document["exit_code"] = self.code.into();
-        }
+/// Prints the screen of a run.
+pub fn screen(printer: &Printer, ending: &Ending) {
+    if let Some(run) = &ending.run {
+        outcome::screen(printer, run, &ending.timing);
     }
 }
 
-/// Prints the document for the runs of one command. Returns the exit code.
-pub fn tell(printer: &Printer, told: Vec<Ending>) -> u8 {
-    let worst = told.iter().map(|ending| ending.code).fold(exit::DONE, exit::worst);
-    let documents: Vec<_> = told.into_iter().filter_map(|ending| ending.document).collect();
+/// Prints the document for the runs of one command.
+pub fn show(printer: &Printer, endings: &[Ending]) {
     if printer.format == Format::Json {
+        let documents: Vec<_> = endings.iter().filter_map(document).collect();
         match documents.len() {
             1 => printer.document(&documents[0]),
             _ => printer
-                .document(&serde_json::json!({"schema_version": 1, "runs": documents, "exit_code": worst})),
+                .document(&json!({"schema_version": 1, "runs": documents, "exit_code": worst(endings)})),
         }
     }
-    worst
+}
+
+/// The same. Returns the exit code.
+pub fn tell(printer: &Printer, endings: &[Ending]) -> u8 {
+    show(printer, endings);
+    worst(endings)
 }

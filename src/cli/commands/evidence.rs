@@ -8,13 +8,14 @@ use ssh_key::PublicKey;
 
 use super::summed::FEW;
 use crate::adapters::sinks::SinkError;
+use crate::app::clock::now;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::files::write_new;
+use crate::app::interrupt::Interrupts;
+use crate::app::{anchors, bundles, evidence, exit, keys, run_names, run_states, store_key, uploads};
 use crate::cli::args::{EvidenceArgs, EvidenceCommand, Global};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::files::write_new;
-use crate::cli::interrupt::Interrupts;
-use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{anchors, evidence, exit, keys, ledger, now, run_names, uploads};
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::files::{self, Use};
 use crate::journal::Journal as _;
 use crate::journal::bundle::{self, RENDERS, Verdict};
@@ -26,17 +27,20 @@ use crate::model::measure::Basis;
 use crate::model::plain::count;
 use crate::model::sink::Receipt;
 use crate::model::time::span;
+use crate::model::waiver::harmless;
 use crate::report::measured::{Accepted, promised, shown};
 
 /// Lists, writes and verifies bundles.
-pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8, CliError> {
+pub fn run(global: &Global, printer: &Printer, args: &EvidenceArgs) -> Result<u8, AppError> {
     match &args.command {
-        EvidenceCommand::List => list(&Context::load(global, printer)?, printer, &global.checkpoint),
+        EvidenceCommand::List => {
+            list(&Context::load(&global.options(), printer)?, printer, &global.checkpoint)
+        }
         EvidenceCommand::Export { run, out } => {
-            export(&Context::load(global, printer)?, printer, run, out.as_deref())
+            export(&Context::load(&global.options(), printer)?, printer, run, out.as_deref())
         }
         EvidenceCommand::Push { run, check } => {
-            push(&Context::load(global, printer)?, printer, run.as_deref(), *check)
+            push(&Context::load(&global.options(), printer)?, printer, run.as_deref(), *check)
         }
         EvidenceCommand::Verify { file, key } => check(global, printer, file, key),
     }
@@ -48,9 +52,9 @@ pub(super) fn check(
     printer: &Printer,
     file: &Path,
     named: &[String],
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     if !global.checkpoint.is_empty() {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             format!(
                 "{} is the bundle of one run and contains the ledger only up to that run",
                 file.display()
@@ -66,16 +70,16 @@ pub(super) fn check(
 }
 
 /// The keys of the local store, if none are given.
-fn own(global: &Global, printer: &Printer) -> Result<Vec<PublicKey>, CliError> {
-    let here = Context::load(global, printer).and_then(|context| {
-        ledger::announced_last(&context)?;
-        ledger::announced(&context.store()?)
+fn own(global: &Global, printer: &Printer) -> Result<Vec<PublicKey>, AppError> {
+    let here = Context::load(&global.options(), printer).and_then(|context| {
+        store_key::announced_last(&context)?;
+        store_key::announced(&context.store()?)
     });
-    here.map_err(|e| CliError {
+    here.map_err(|e| AppError {
         hint: Some(
             "name the public key of the store with --key FILE (drctl audit key shows it in the folder where runs start), or use --sandbox for a local rehearsal".to_owned(),
         ),
-        ..CliError::usage(format!("no trusted key was given: {}", e.message))
+        ..AppError::usage(format!("no trusted key was given: {}", e.message))
     })
 }
 
@@ -124,10 +128,10 @@ impl Kept {
     }
 }
 
-fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result<u8, CliError> {
-    let folder = evidence::folder(&context.store_file());
+fn list(context: &Context, printer: &Printer, checkpoints: &[PathBuf]) -> Result<u8, AppError> {
+    let folder = bundles::folder(&context.store_file());
     // Bundles may still exist after their store is gone.
-    let there = context.store_file().is_file() || !uploads::bundles(&folder)?.is_empty();
+    let there = context.store_file().is_file() || !bundles::all(&folder)?.is_empty();
     let rows = match there || !checkpoints.is_empty() {
         true => {
             let store = context.store()?;
@@ -190,9 +194,9 @@ fn summary_of(rows: &[Row]) -> String {
 }
 
 /// Existing bundles, and those that should exist: a killed process or a full disk leaves a run without one.
-fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, CliError> {
-    let keys = anchors::keys(store.path(), ledger::announced(store)?);
-    let files = uploads::bundles(folder)?;
+fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<Row>, AppError> {
+    let keys = anchors::keys(store.path(), store_key::announced(store)?);
+    let files = bundles::all(folder)?;
     let mut rows = Vec::new();
     for file in &files {
         let row = match evidence::sealed(file, &keys) {
@@ -228,7 +232,7 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
 
 /// Why the ledger does not know an intact bundle: it belongs to another store, or the store was restored from an older copy.
 /// `None` if the ledger knows it.
-fn not_known(store: &SqliteJournal, file: &Path, verdict: &Verdict) -> Result<Option<String>, CliError> {
+fn not_known(store: &SqliteJournal, file: &Path, verdict: &Verdict) -> Result<Option<String>, AppError> {
     match &verdict.manifest {
         Some(manifest) => Ok(store.contradicts(&anchors::of_bundle(file, manifest))?),
         None => Ok(None),
@@ -240,11 +244,11 @@ fn unsealed(
     store: &SqliteJournal,
     folder: &Path,
     files: &[PathBuf],
-) -> Result<Vec<(RunId, PathBuf)>, CliError> {
+) -> Result<Vec<(RunId, PathBuf)>, AppError> {
     let mut all = Vec::new();
     for row in store.runs()? {
-        let state = super::runs::read(store, &row.run)?;
-        let file = folder.join(evidence::name(&row.run, row.events));
+        let state = run_states::one(store, &row.run)?;
+        let file = folder.join(bundles::name(&row.run, row.events));
         if (state.finished() || state.halted.is_some()) && !files.contains(&file) {
             all.push((row.run, file));
         }
@@ -252,14 +256,14 @@ fn unsealed(
     Ok(all)
 }
 
-fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) -> Result<u8, CliError> {
+fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) -> Result<u8, AppError> {
     uploads::sinks(context)?;
     let store = context.store()?;
     let run = run.map(|run| run_names::exactly(&store, run)).transpose()?;
     let run = run.as_ref();
-    let folder = evidence::folder(store.path());
+    let folder = bundles::folder(store.path());
     let meant = |of: &str| run.is_none_or(|run| of == run.as_str());
-    for (run, _) in unsealed(&store, &folder, &uploads::bundles(&folder)?)? {
+    for (run, _) in unsealed(&store, &folder, &bundles::all(&folder)?)? {
         if meant(run.as_str()) {
             evidence::let_go((context, printer), &store, now()?, &run);
         }
@@ -268,14 +272,14 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
         let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         name.rsplit_once("-e").is_some_and(|(run, _)| meant(run))
     };
-    let files: Vec<_> = uploads::bundles(&folder)?.into_iter().filter(of).rev().collect();
+    let files: Vec<_> = bundles::all(&folder)?.into_iter().filter(of).rev().collect();
     if let (Some(run), true) = (run, files.is_empty()) {
-        return Err(CliError::usage_fix(format!("run {run} has no bundle"), "run drctl evidence list"));
+        return Err(AppError::usage_fix(format!("run {run} has no bundle"), "run drctl evidence list"));
     }
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     let errand = uploads::UploadOptions { again, within: None, interrupts: &interrupts };
     let told = uploads::deliver(context, &store, &files, &errand)?;
-    let unsealed = unsealed(&store, &folder, &uploads::bundles(&folder)?)?;
+    let unsealed = unsealed(&store, &folder, &bundles::all(&folder)?)?;
     // A bundle with a receipt that was not found at its sink is missing as well.
     let mut not_there: BTreeSet<_> = uploads::pending_uploads(context)?.into_iter().collect();
     not_there.extend(told.iter().filter(|told| told.held.is_err()).map(|told| told.file.clone()));
@@ -309,13 +313,13 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
     })
 }
 
-fn export(context: &Context, printer: &Printer, run: &str, out: Option<&Path>) -> Result<u8, CliError> {
+fn export(context: &Context, printer: &Printer, run: &str, out: Option<&Path>) -> Result<u8, AppError> {
     let store = context.store()?;
     let run = &run_names::read(&store, run)?;
-    let name = evidence::name(run, store.read(run)?.len() as u64);
+    let name = bundles::name(run, store.read(run)?.len() as u64);
     // The bundle that was sealed when the process released the run is the older proof.
-    let file = evidence::folder(store.path()).join(&name);
-    let (bytes, how) = match evidence::sealed(&file, &ledger::announced(&store)?) {
+    let file = bundles::folder(store.path()).join(&name);
+    let (bytes, how) = match evidence::sealed(&file, &store_key::announced(&store)?) {
         Ok((bytes, _)) => (bytes, "as sealed earlier"),
         Err(why) => {
             if file.exists() {
@@ -334,7 +338,7 @@ fn export(context: &Context, printer: &Printer, run: &str, out: Option<&Path>) -
     Ok(exit::DONE)
 }
 
-fn verify(printer: &Printer, file: &Path, keys: &[PublicKey]) -> Result<u8, CliError> {
+fn verify(printer: &Printer, file: &Path, keys: &[PublicKey]) -> Result<u8, AppError> {
     let bytes = files::read(file, Use::Bundle)?;
     let checked = bundle::check(&bytes, keys);
     if printer.format == Format::Human {

@@ -1,13 +1,13 @@
 //! `drctl explain`
 
-use crate::cli::error::CliError;
-use crate::cli::exit;
+use crate::app::error::AppError;
+use crate::app::exit;
 use crate::cli::printer::{Format, Printer};
 use crate::model::shape::suggest;
 use crate::plan::catalog;
 
 /// Explains one ID, or lists all IDs.
-pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {
+pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, AppError> {
     let Some(id) = id else {
         let all: Vec<_> = catalog::ids().filter_map(catalog::find).collect();
         if printer.format != Format::Human {
@@ -21,7 +21,7 @@ pub fn run(printer: &Printer, id: Option<&str>) -> Result<u8, CliError> {
         return Ok(exit::DONE);
     };
     let Some(found) = catalog::find(id) else {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             format!("there is no finding or rule `{id}`{}", near(id)),
             "run drctl explain for the list",
         ));

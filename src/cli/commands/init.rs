@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use crate::app::error::AppError;
+use crate::app::exit;
 use crate::cli::args::{Global, InitArgs};
-use crate::cli::error::CliError;
-use crate::cli::exit;
 use crate::cli::printer::{Format, Printer};
 use crate::plan::{schema, shapes};
 
@@ -13,21 +13,21 @@ const SETTINGS: &str = include_str!("../../../plans/drctl.yaml");
 const PLAN: &str = include_str!("../../../plans/starter.yaml");
 
 /// Writes a starter plan and settings. Existing settings are kept; an existing plan is an error.
-pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, CliError> {
+pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, AppError> {
     let base = global.directory.clone().unwrap_or_else(|| ".".into());
     let name = &args.name;
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') || name.is_empty() {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             format!("`{name}` is not a valid plan name"),
             "use letters, digits, `-` and `_`",
         ));
     }
     let plans = base.join("plans");
-    std::fs::create_dir_all(&plans).map_err(|e| CliError::file(&plans, &e))?;
+    std::fs::create_dir_all(&plans).map_err(|e| AppError::file(&plans, &e))?;
     let plan = PLAN.replace("starter", name);
     let file = plans.join(format!("{name}.yaml"));
     if file.exists() {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             format!("{} already exists; nothing was written", file.display()),
             format!("drctl check says what is wrong with it; drctl init {name}-2 begins another plan"),
         ));
@@ -60,13 +60,13 @@ pub fn run(global: &Global, printer: &Printer, args: &InitArgs) -> Result<u8, Cl
 }
 
 /// Returns whether the file was created; an existing one is kept.
-fn write_new(path: &Path, text: &str) -> Result<bool, CliError> {
+fn write_new(path: &Path, text: &str) -> Result<bool, AppError> {
     match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
         Ok(mut file) => {
-            file.write_all(text.as_bytes()).map_err(|e| CliError::file(path, &e))?;
+            file.write_all(text.as_bytes()).map_err(|e| AppError::file(path, &e))?;
             Ok(true)
         }
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(CliError::file(path, &e)),
+        Err(e) => Err(AppError::file(path, &e)),
     }
 }

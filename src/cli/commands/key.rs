@@ -5,23 +5,24 @@ use std::path::Path;
 use ssh_key::rand_core::OsRng;
 use ssh_key::{Algorithm, HashAlg, LineEnding, PrivateKey, PublicKey};
 
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::files::write_new;
+use crate::app::{environment, exit, keys};
 use crate::cli::args::{Global, KeyArgs, KeyCommand};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::files::write_new;
+use crate::cli::printer;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{environment, exit, keys};
 use crate::files::{self, Use};
 
 /// Creates and shows keys.
-pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, CliError> {
+pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, AppError> {
     match &args.command {
         KeyCommand::New { name, out, passphrase_file, no_passphrase } => {
             if name.is_empty()
                 || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
                 || name.starts_with('.')
             {
-                return Err(CliError::usage_fix(
+                return Err(AppError::usage_fix(
                     "a name may have letters, digits, `-`, `_` and `.`",
                     "drctl key new alice",
                 ));
@@ -38,14 +39,14 @@ pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, Cli
 }
 
 /// A passphrase for a new key. It is entered twice, because a typing error would make the key unusable.
-fn chosen(file: Option<&str>) -> Result<String, CliError> {
+fn chosen(file: Option<&str>) -> Result<String, AppError> {
     let otherwise = "name a file that has it with --passphrase-file FILE, or use --no-passphrase";
-    let first = keys::passphrase(file, "passphrase for the new key: ", otherwise)?;
-    if file.is_none() && keys::passphrase(None, "again: ", otherwise)? != first {
-        return Err(CliError::usage_fix("the two passphrases differ", "try again"));
+    let first = keys::passphrase(file, "passphrase for the new key: ", (printer::passphrase, otherwise))?;
+    if file.is_none() && keys::passphrase(None, "again: ", (printer::passphrase, otherwise))? != first {
+        return Err(AppError::usage_fix("the two passphrases differ", "try again"));
     }
     if first.is_empty() {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             "the passphrase is empty, so anybody who reads the file could approve in your name",
             "type a passphrase, or use --no-passphrase",
         ));
@@ -53,8 +54,8 @@ fn chosen(file: Option<&str>) -> Result<String, CliError> {
     Ok(first)
 }
 
-fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> Result<u8, CliError> {
-    let failed = |e: ssh_key::Error| CliError::usage(format!("drctl cannot create a key: {e}"));
+fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> Result<u8, AppError> {
+    let failed = |e: ssh_key::Error| AppError::usage(format!("drctl cannot create a key: {e}"));
     // Uses the system's random generator instead of World's, because a rehearsal's random numbers can be reproduced.
     let mut key = PrivateKey::random(&mut OsRng, Algorithm::Ed25519).map_err(failed)?;
     key.set_comment(name);
@@ -86,14 +87,14 @@ fn make(printer: &Printer, name: &str, out: &Path, passphrase: Option<&str>) -> 
     Ok(exit::DONE)
 }
 
-fn show(global: &Global, printer: &Printer, file: Option<&Path>) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+fn show(global: &Global, printer: &Printer, file: Option<&Path>) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let named = context.settings.key.as_deref().map(environment::expand);
     let Some(path) = file.map(Path::to_path_buf).or(named) else {
-        return Err(CliError::usage_fix("no key given", "use drctl key show FILE, or set DRCTL_KEY"));
+        return Err(AppError::usage_fix("no key given", "use drctl key show FILE, or set DRCTL_KEY"));
     };
     let unusable =
-        |e: ssh_key::Error| CliError::usage(format!("{} is not an OpenSSH key: {e}", path.display()));
+        |e: ssh_key::Error| AppError::usage(format!("{} is not an OpenSSH key: {e}", path.display()));
     let text = files::text(&path, Use::Key)?;
     // The public half of an encrypted key is readable without its passphrase.
     let public = match PublicKey::from_openssh(text.trim_end()) {

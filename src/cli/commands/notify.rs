@@ -3,50 +3,52 @@
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::{runs, status};
+use crate::app::clock::now;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::notifier::told;
+use crate::app::{channel_secrets, exit, notifier, run_names, run_states};
 use crate::cli::args::{Global, NotifyArgs, NotifyCommand};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{exit, notifier, now, run_names};
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::model::ledger::Entry;
 use crate::model::notice::{Channel, Kind, Notice, Public};
 use crate::model::plain::count;
+use crate::model::waiver::harmless;
 use crate::notify::{self, Message};
 use crate::record::event::WorldKind;
 use crate::report::notices;
 use crate::world::World;
 
 /// Sends notifications, or shows them.
-pub fn run(global: &Global, printer: &Printer, args: &NotifyArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &NotifyArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     match &args.command {
         NotifyCommand::Test { channels } => test(&context, printer, channels),
         NotifyCommand::Show { run } => show(&context, printer, run),
     }
 }
 
-fn test(context: &Context, printer: &Printer, names: &[String]) -> Result<u8, CliError> {
+fn test(context: &Context, printer: &Printer, names: &[String]) -> Result<u8, AppError> {
     let all = &context.settings.notify.channels;
     if all.is_empty() {
-        return Err(CliError::usage_fix(
+        return Err(AppError::usage_fix(
             "drctl.yaml has no channels",
             "add notify: {channels: ...}; drctl notify --help shows examples",
         ));
     }
     if let Some(unknown) = names.iter().find(|name| context.settings.notify.channel(name).is_none()) {
         let there: Vec<&str> = all.iter().map(|channel| channel.name.as_str()).collect();
-        return Err(CliError::usage_fix(format!("there is no channel `{unknown}`"), there.join(", ")));
+        return Err(AppError::usage_fix(format!("there is no channel `{unknown}`"), there.join(", ")));
     }
     if context.is_rehearsal() {
-        return Err(CliError::usage_fix("a rehearsal sends no notifications", "remove --sandbox"));
+        return Err(AppError::usage_fix("a rehearsal sends no notifications", "remove --sandbox"));
     }
     let chosen: Vec<&Channel> =
         all.iter().filter(|channel| names.is_empty() || names.contains(&channel.name)).collect();
-    let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+    let world = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     let notice = test_notice(context, &world);
     let (base, at) = (&context.base, world.shown());
-    let reveal = |secret: &_| notifier::reveal(base, secret);
+    let reveal = |secret: &_| channel_secrets::reveal(base, secret);
     printer.note(&format!("notify: testing {}, for at most 10s", count(chosen.len(), "channel")));
     let sent = chosen.iter().map(|channel| {
         let (world, notice, reveal) = (&world, &notice, &reveal);
@@ -108,11 +110,11 @@ fn test_notice(context: &Context, world: &World) -> Notice {
     }
 }
 
-fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError> {
+fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, AppError> {
     let store = context.store()?;
     let run = &run_names::read(&store, run)?;
-    let state = runs::read(&store, run)?;
-    let history = status::history(&store, &state.created.plan)?;
+    let state = run_states::one(&store, run)?;
+    let history = run_states::history(&store, &state.created.plan)?;
     let real = state.created.world == WorldKind::Live;
     let at = if real { now()?.max(state.last_at) } else { state.last_at };
     let expected = history.predict(&state.runbook);
@@ -131,7 +133,7 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError>
         let news: Vec<_> = news
             .iter()
             .map(|notice| {
-                let to: Vec<&str> = notifier::recipients(&context.settings.notify, notice)
+                let to: Vec<&str> = told::recipients(&context.settings.notify, notice)
                     .iter()
                     .map(|c| c.name.as_str())
                     .collect();
@@ -151,7 +153,7 @@ fn show(context: &Context, printer: &Printer, run: &str) -> Result<u8, CliError>
     for notice in &news {
         printer.line(&format!("{}  {}", notice.due, harmless(&notice.subject)));
         notice.text().lines().for_each(|line| printer.line(&format!("    {}", harmless(line))));
-        let to = notifier::recipients(&context.settings.notify, notice);
+        let to = told::recipients(&context.settings.notify, notice);
         let entries = of(notice);
         if to.is_empty() {
             printer.line("    not sent: no channel in drctl.yaml gets it");

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::stage::Stage;
-use super::summed::{self, FEW, Line, Reads};
+use super::summed;
+use super::summed::{FEW, Line, Reads};
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::stage::Stage;
+use crate::app::{estate, exit};
 use crate::cli::args::{Global, ObserveArgs};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{estate, exit};
 use crate::executor::{Patience, Silent};
 use crate::inventory::estate::Entry;
 use crate::inventory::{ActiveSite, active, targets};
@@ -17,9 +18,9 @@ use crate::plan::Plan;
 use crate::probe::Recorder;
 
 /// Observes everything and stores the result.
-pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
-    let every = args.every.as_deref().map(Dur::parse).transpose().map_err(CliError::usage)?;
+pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
+    let every = args.every.as_deref().map(Dur::parse).transpose().map_err(AppError::usage)?;
     let plans = context.plans(&args.plans, printer)?;
     let store = context.store()?;
     loop {
@@ -69,7 +70,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ObserveArgs) -> Result<u8,
         let Some(every) = every else {
             return Ok(if seen_something { exit::DONE } else { exit::NOT_RECOVERED });
         };
-        let clock = crate::world::World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+        let clock = crate::world::World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
         let until = clock.now() + every;
         clock.block_on(clock.sleep_until(until));
     }

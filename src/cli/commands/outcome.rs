@@ -1,90 +1,27 @@
 //! The result of a run: a screen for people, a document for programs, and an exit code for scripts.
 
 use crate::adapters::sandbox::Truth;
+use crate::app::run_outcome::RunTiming;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
-use crate::cli::{exit, progress};
-use crate::executor::Ended;
-use crate::kinds::Role;
+use crate::cli::progress;
 use crate::model::ids::PlanName;
 use crate::model::intent::{Drill, Intent};
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::time::{Dur, Timestamp};
-use crate::plan::Plan;
-use crate::planner::critical_path;
 use crate::record::event::{Outcome, WorldKind};
-use crate::record::runbook::ProbeRole;
 use crate::report::afterwards::looks;
 use crate::report::measured::Measured;
 use crate::report::{RunReport, onward, said, summary, words};
 use crate::run::state::Mode;
-use crate::run::{RunState, Stop, exposure};
-
-/// The durations of a command, and what really happened.
-pub struct RunTiming<'a> {
-    /// Elapsed real time.
-    pub real: Dur,
-    /// Elapsed virtual time, in a rehearsal.
-    pub passed: Option<Dur>,
-    /// What really happened in the rehearsal.
-    pub truth: Option<&'a Truth>,
-    /// When the first sample of the public probe was due, in a rehearsal.
-    pub phase: Option<Timestamp>,
-    /// Whether a process drives the run, or just did.
-    pub driven: bool,
-}
-
-impl RunTiming<'_> {
-    /// Of a run that is only displayed.
-    pub const fn shown(driven: bool) -> Self {
-        Self { real: Dur::ZERO, passed: None, truth: None, phase: None, driven }
-    }
-}
-
-/// When the first sample of the public probe was due.
-pub fn phase(state: &RunState) -> Option<Timestamp> {
-    let probe = state.runbook.probes.iter().find(|p| p.role == ProbeRole::Public)?;
-    state.turns.get(&probe.key())?.first().map(|t| t.since)
-}
-
-/// The exit code.
-pub fn code(ended: &Ended) -> u8 {
-    code_of(&ended.state, &ended.stop)
-}
-
-/// The exit code of a run that was read from the journal.
-pub fn code_of(state: &RunState, stop: &Stop) -> u8 {
-    match (&state.mode, stop) {
-        // A tabletop review proves nothing, but shows whether the prediction meets the objective.
-        (Mode::Finished(Outcome::Read), _) => {
-            let critical = critical_path::critical(&state.runbook);
-            let wait = critical.users.map_or(critical.expected, |(users, _)| users);
-            let in_time = wait <= state.runbook.promised_rto().0;
-            if in_time { exit::DONE } else { exit::RECOVERED_BUT }
-        }
-        (Mode::Finished(Outcome::Recovered), _) => {
-            let report = summary::report(state, state.last_at);
-            // A failover leaves a single server. After a planned move there are two, or something went wrong.
-            let alone = state.runbook.intent != Intent::Failover && !report.protection.unprotected.is_empty();
-            let owed = state.owed().next().is_some() || alone;
-            if !state.runbook.intent.has_rto() {
-                return if state.proves_no_objective().is_some() { exit::RECOVERED_BUT } else { exit::DONE };
-            }
-            if report.rto.met && report.rpo.met && !owed { exit::DONE } else { exit::RECOVERED_BUT }
-        }
-        (Mode::Finished(_), _) => exit::NOT_RECOVERED,
-        (_, Stop::Approval(_) | Stop::Paused) => exit::WAITING,
-        (_, Stop::Failed(_)) if state.guard_is_held() => exit::HELD,
-        _ => exit::NOT_RECOVERED,
-    }
-}
+use crate::run::{RunState, exposure};
 
 /// The document.
-pub fn document(report: &RunReport, code: u8, told: &RunTiming<'_>) -> serde_json::Value {
+pub fn document(report: &RunReport, code: u8, told: &RunTiming) -> serde_json::Value {
     let mut value = serde_json::to_value(report).unwrap_or_default();
     value["exit_code"] = code.into();
     value["real_s"] = told.real.as_secs_f64().into();
-    if let (Some(passed), Some(truth)) = (told.passed, told.truth) {
+    if let (Some(passed), Some(truth)) = (told.passed, &told.truth) {
         value["virtual_s"] = passed.as_secs_f64().into();
         value["truth"] = truth_json(report, truth, told.phase);
     }
@@ -114,7 +51,7 @@ fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Optio
 }
 
 /// The screen.
-pub fn screen(p: &Printer, state: &RunState, told: &RunTiming<'_>) {
+pub fn screen(p: &Printer, state: &RunState, told: &RunTiming) {
     let report = summary::report(state, state.last_at);
     let p = &p.rehearsing(state.created.world != WorldKind::Live);
     title(p, state, &report, told.driven);
@@ -474,9 +411,9 @@ fn protection(p: &Printer, report: &RunReport, state: &RunState) {
     }
 }
 
-fn truth(p: &Printer, report: &RunReport, told: &RunTiming<'_>) {
+fn truth(p: &Printer, report: &RunReport, told: &RunTiming) {
     // Of a tabletop drill, nothing ran that could be compared with it.
-    let Some(truth) = told.truth.filter(|_| report.drill != Some(Drill::Tabletop)) else { return };
+    let Some(truth) = told.truth.as_ref().filter(|_| report.drill != Some(Drill::Tabletop)) else { return };
     let failed = match truth.outage() {
         None => "users never failed".to_owned(),
         Some((_, None)) => "users still fail".to_owned(),
@@ -505,24 +442,4 @@ fn changed(p: &Printer, report: &RunReport) {
     if report.changed.len() > 12 {
         p.line(&format!("    and {} more, in the report", report.changed.len() - 12));
     }
-}
-
-/// The message if there is nothing to do.
-pub fn idle(plan: &Plan, intent: Intent, to: &str) -> String {
-    let name = &plan.name;
-    if nothing_moves(plan) {
-        return format!(
-            "{name}: nothing to do. S3 replicates its buckets, and others move the rest; `drctl ready {name}` shows the replication delay"
-        );
-    }
-    let words = match intent {
-        Intent::Reprotect => "a standby of every store is in",
-        _ => "everything is in",
-    };
-    format!("{name}: nothing to do: {words} {to} already")
-}
-
-/// Whether nothing of the plan is moved by drctl: S3 replicates it, or others are responsible.
-pub fn nothing_moves(plan: &Plan) -> bool {
-    plan.components.values().all(|c| matches!(c.role(), Role::Copy(_) | Role::Declared))
 }

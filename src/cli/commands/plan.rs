@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::foreseen::Begins;
-use super::prior_runs::{self, PriorRuns};
-use super::stage::Stage;
-use super::{status, whatif};
+use crate::app::begins::Begins;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::prior_runs::PriorRuns;
+use crate::app::stage::Stage;
+use crate::app::{estate, exit, prior_runs, run_states, waived, whatif};
 use crate::cli::args::{Global, PlanArgs, PlanCommand, PlanShowArgs};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::printer::{DIM, Format, Printer, RED, YELLOW};
-use crate::cli::{estate, exit, render, waived};
+use crate::cli::render;
 use crate::executor::{Patience, Silent};
 use crate::kinds::Operation;
 use crate::kinds::shared::database::Engine;
@@ -28,9 +28,9 @@ use crate::record::runbook::{Phase, Runbook, Step};
 use crate::report::history::History;
 
 /// Shows the runbook of a run.
-pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, CliError> {
+pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, AppError> {
     let PlanCommand::Show(args) = &args.command;
-    let context = Context::load(global, printer)?.of(args.intent.of());
+    let context = Context::load(&global.options(), printer)?.of(args.intent.of());
     let store = context.store()?;
     let plan = context.plans(std::slice::from_ref(&args.plan), printer)?.remove(0);
     for site in args.from.iter().chain([&args.to]) {
@@ -59,7 +59,7 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     let closed = std::mem::take(&mut input.closed);
     match planner::plan_run(&input) {
         Ok(runbook) => {
-            let history = status::history(&store, &plan.name)?;
+            let history = run_states::history(&store, &plan.name)?;
             match (printer.format, args.as_commands) {
                 (Format::Human, false) => {
                     show(printer, &runbook, &history);
@@ -86,12 +86,12 @@ pub fn run(global: &Global, printer: &Printer, args: &PlanArgs) -> Result<u8, Cl
     }
 }
 
-fn request(context: &Context, plan: &Plan, args: &PlanShowArgs) -> Result<Request, CliError> {
+fn request(context: &Context, plan: &Plan, args: &PlanShowArgs) -> Result<Request, AppError> {
     Ok(Request {
         intent: args.intent.of(),
         from: args.from.as_ref().map(|f| SiteName::new(&**f)),
         to: SiteName::new(&*args.to),
-        waivers: waived::for_plan(context.waivers(&args.waive)?, plan)?,
+        waivers: waived::for_plan(context.waivers(&args.waive.request())?, plan)?,
         // The plan is shown for an outage, whether or not users are affected now.
         outage_declared: true,
         rehearsed: true,

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use crate::app::clock::now;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::{exit, keys};
 use crate::cli::args::{Global, PolicyArgs, PolicyCommand};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{exit, keys, now};
 use crate::model::authority::{Authority, takes};
 use crate::model::ids::PlanName;
 use crate::model::intent::Intent;
@@ -30,11 +31,11 @@ const INTENTS: [(&str, Intent, bool); 6] = [
 ];
 
 /// Shows which approvals are needed, and by which rule.
-pub fn run(global: &Global, printer: &Printer, args: &PolicyArgs) -> Result<u8, CliError> {
+pub fn run(global: &Global, printer: &Printer, args: &PolicyArgs) -> Result<u8, AppError> {
     let PolicyCommand::Explain { plan, severity, intent, at } = &args.command;
-    let at = at.as_deref().map(Timestamp::parse).transpose().map_err(CliError::usage)?;
+    let at = at.as_deref().map(Timestamp::parse).transpose().map_err(AppError::usage)?;
     let at = at.map_or_else(now, Ok)?;
-    let context = Context::load(global, printer)?;
+    let context = Context::load(&global.options(), printer)?;
     let plan = context.plan(plan, printer)?;
     let (policy, authority) = (&context.settings.policy, &context.settings.authority);
     let asked = |(name, _, _): &(&str, Intent, bool)| intent.as_ref().is_none_or(|only| only == name);

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
+use crate::app::clock::now;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::files::write_new;
+use crate::app::{exit, inbox, notifier, uploads};
 use crate::cli::args::{DocumentFormat, DocumentKind, Global, ReportArgs, ReportCommand, ReportFormat};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::files::write_new;
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{exit, inbox, notifier, now, uploads};
 use crate::executor::create;
 use crate::journal::Journal as _;
 use crate::model::plain;
@@ -17,7 +18,7 @@ use crate::report::{RunReport, documents, duties, html, markdown, overrides, sum
 use crate::run::RunState;
 
 /// Writes a report.
-pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, CliError> {
+pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, AppError> {
     match &args.command {
         ReportCommand::Run { run, format, out } => {
             let asked = read(global, printer, run)?;
@@ -60,10 +61,10 @@ struct Asked {
     told: Option<Vec<Timestamp>>,
 }
 
-fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, CliError> {
-    let context = Context::load(global, printer)?;
+fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
-    let run = crate::cli::run_names::read(&store, run)?;
+    let run = crate::app::run_names::read(&store, run)?;
     let records = store.read(&run)?;
     store.check_head(&run, &records)?;
     // What people decided counts, also while no process of the run has read it.
@@ -98,10 +99,10 @@ fn written(
     text: Result<String, String>,
     out: Option<&Path>,
     document: &impl serde::Serialize,
-) -> Result<u8, CliError> {
-    let text = text.map_err(|e| CliError {
+) -> Result<u8, AppError> {
+    let text = text.map_err(|e| AppError {
         exit: exit::BUG,
-        ..CliError::usage(format!("drctl cannot render the report: {e}"))
+        ..AppError::usage(format!("drctl cannot render the report: {e}"))
     })?;
     match out {
         Some(path) => {

@@ -1,26 +1,25 @@
 //! `drctl runs`
 
-use super::ending::{self, Ending};
-use super::outcome::{self, RunTiming};
-use super::post::{Posted, hand_over, post};
-use super::stage::Stage;
-use super::{adopted, approve, duties, in_doubt, live_drill, runs_export, runs_list};
-use crate::adapters::sandbox::{Feed, Sandbox, Scenario};
+use super::{adopted, approve, duties, outcome, runs_export, runs_list, sent};
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::interrupt::Interrupts;
+use crate::app::post::{HandedOver, hand_over, post};
+use crate::app::run_outcome::RunTiming;
+use crate::app::{
+    exit, in_doubt, inbox, keys, live_drill, notifier, pending_fences, resume, run_names, run_states, waived,
+};
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
-use crate::cli::context::{Context, one_line};
-use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupts;
 use crate::cli::printer::{Format, Printer};
 use crate::cli::progress::{self, Progress};
-use crate::cli::{exit, inbox, keys, ledger, notifier, render, rescue, run_names, uploads, waived};
-use crate::executor::{Patience, View as _, create, drive};
+use crate::executor::{View as _, create};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::RunId;
 use crate::model::plain::count;
-use crate::model::time::{Dur, Timestamp};
-use crate::probe::Recorder;
+use crate::model::time::Dur;
+use crate::model::waiver::one_line;
 use crate::record::event::{Signal, WorldKind};
 use crate::report::summary;
 use crate::run::ways::CalledOff;
@@ -28,8 +27,8 @@ use crate::run::{RunState, approval, outstanding};
 use crate::world::World;
 
 /// Lists, shows and controls runs.
-pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let id = |run: &String| run_names::exactly(&store, run);
     let looked_at = |run: &String| run_names::read(&store, run);
@@ -39,21 +38,21 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
         RunsCommand::Watch { run } => watch(printer, &store, &looked_at(run)?),
         RunsCommand::Resume { run, waive } => {
             let run = run_names::unfinished(&store, run.as_deref())?;
-            resume(&context, printer, &store, &run, waive)
+            go_on(&context, printer, &store, &run, waive)
         }
-        RunsCommand::Pause { run } => send(&context, printer, &store, &id(run)?, Signal::Pause),
+        RunsCommand::Pause { run } => sent::send(&context, printer, &store, &id(run)?, Signal::Pause),
         RunsCommand::Cancel { run, reason, yes } => {
             cancel(&context, printer, &store, &id(run)?, (reason, *yes))
         }
         RunsCommand::Skip { run, step, reason } => {
             let run = id(run)?;
-            let step = run_names::step(&read(&store, &run)?, step)?;
-            send(&context, printer, &store, &run, Signal::Skip { step, reason: one_line(reason) })
+            let step = run_names::step(&run_states::one(&store, &run)?, step)?;
+            sent::send(&context, printer, &store, &run, Signal::Skip { step, reason: one_line(reason) })
         }
         RunsCommand::Done { run, step } => {
             let run = id(run)?;
-            let step = run_names::step(&read(&store, &run)?, step)?;
-            send(&context, printer, &store, &run, Signal::Done { step })
+            let step = run_names::step(&run_states::one(&store, &run)?, step)?;
+            sent::send(&context, printer, &store, &run, Signal::Done { step })
         }
         RunsCommand::Approve(args) => approve::approve(global, printer, &args.yes()),
         RunsCommand::Reject(args) => approve::reject(global, printer, &args.run, &args.step, &args.reason),
@@ -70,16 +69,12 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Cl
     }
 }
 
-pub fn read(store: &SqliteJournal, run: &RunId) -> Result<RunState, CliError> {
-    Ok(create::replay(run, &store.read(run)?)?)
-}
-
-fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
+fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
     let records = store.read(run)?;
     store.check_head(run, &records)?;
     let driven = RunLock::is_held(&Context::lock_folder(store), run);
     let state = inbox::read(store, create::replay(run, &records)?)?;
-    let state = inbox::at_present(state, driven, crate::cli::now()?);
+    let state = inbox::at_present(state, driven, crate::app::clock::now()?);
     let report = summary::report(&state, state.last_at);
     if let Err(e) = store.may_act(run) {
         printer.note(&e.to_string());
@@ -118,16 +113,16 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cli
     Ok(exit::DONE)
 }
 
-fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
+fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
     let records = store.read(run)?;
     // Do not show events that cannot have happened.
     create::replay(run, &records)?;
     let events = create::decode(run, &records)?;
     let view = Progress::new(*printer, None);
-    let mut state = RunState::begin(&events[0]).map_err(|why| CliError::usage(why.to_string()))?;
+    let mut state = RunState::begin(&events[0]).map_err(|why| AppError::usage(why.to_string()))?;
     for (i, event) in events.iter().enumerate() {
         if i > 0 {
-            state.apply(event).map_err(|why| CliError::usage(why.to_string()))?;
+            state.apply(event).map_err(|why| AppError::usage(why.to_string()))?;
         }
         view.event(event, &state);
     }
@@ -143,8 +138,8 @@ fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, C
     Ok(exit::DONE)
 }
 
-fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
-    let world = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
+fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, AppError> {
+    let world = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     let (mut shown, mut idle, mut served) = (0, 0, false);
     let mut told: Option<RunState> = None;
     let view = Progress::new(*printer, None);
@@ -152,14 +147,14 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
     loop {
         let events = create::decode(run, &store.read(run)?)?;
         let driven = RunLock::is_held(&folder, run);
-        let state = inbox::read(store, read(store, run)?)?;
-        let state = inbox::at_present(state, driven, crate::cli::now()?);
+        let state = inbox::read(store, run_states::one(store, run)?)?;
+        let state = inbox::at_present(state, driven, crate::app::clock::now()?);
         for event in &events[shown..] {
             let then = match told.take() {
                 None => RunState::begin(event),
                 Some(mut then) => then.apply(event).map(|()| then),
             };
-            let then = told.insert(then.map_err(|why| CliError::usage(why.to_string()))?);
+            let then = told.insert(then.map_err(|why| AppError::usage(why.to_string()))?);
             match printer.format {
                 Format::Human => {
                     if let Some(words) = progress::words(printer, event, then) {
@@ -198,72 +193,6 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Cl
     }
 }
 
-/// Sends a signal to the process that drives the run, and says who will read it.
-pub fn send(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    signal: Signal,
-) -> Result<u8, CliError> {
-    send_for(context, printer, store, run, signal, keys::GOOD_FOR)
-}
-
-/// The same, for a signal that stays valid this long where it is signed.
-pub fn send_for(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    signal: Signal,
-    good_for: Dur,
-) -> Result<u8, CliError> {
-    let posted = post((context, printer), store, run, signal, good_for)?;
-    let driven = posted == Posted::Driven;
-    let next = match posted {
-        Posted::Driven => "the process that drives the run has been notified".to_owned(),
-        Posted::Written => match inbox::read(store, read(store, run)?)? {
-            state if state.finished() => "it is in the journal".to_owned(),
-            state => format!("it is in the journal; {}", goes_on_with(&state)),
-        },
-        Posted::Waits => {
-            let state = inbox::read(store, read(store, run)?)?;
-            format!("no process drives the run; {}", goes_on_with(&state))
-        }
-    };
-    printer.note(&format!("noted for run {run}: {next}"));
-    if printer.format != Format::Human {
-        printer.document(
-            &serde_json::json!({"schema_version": 1, "run_id": run, "noted": true, "driven": driven}),
-        );
-    }
-    Ok(exit::DONE)
-}
-
-/// What the run needs next: what a person decided, the approvals that are missing, or a process.
-fn goes_on_with(state: &RunState) -> String {
-    if let Some(next) = state.next_as_decided() {
-        return format!("next, {next}");
-    }
-    if let Some(stop) = state.to_decide() {
-        return format!(
-            "the run stopped at {}. A named person decides next: {}",
-            stop.step,
-            state.to_continue()
-        );
-    }
-    if let Some(gate) = (0..state.steps.len()).find(|i| approval::standing(state, *i).is_some()) {
-        let step = &state.step(gate).id;
-        return format!("{step} is rejected. {}", approval::instead(state, step));
-    }
-    let waits = state.waits_for_people();
-    let missing = waits.iter().find(|waits| waits.why.starts_with(approval::WAITING));
-    missing.map_or_else(
-        || format!("to continue the run: {}", state.to_continue()),
-        |waits| format!("the run is still {}", waits.why),
-    )
-}
-
 /// Cancels a run: through the process that drives it, or here.
 fn cancel(
     context: &Context,
@@ -271,12 +200,12 @@ fn cancel(
     store: &SqliteJournal,
     run: &RunId,
     (reason, yes): (&str, bool),
-) -> Result<u8, CliError> {
-    may_drive(context, store, run)?;
-    agreed_to_cancel(printer, || read(store, run), yes)?;
-    let signal = cancellation(context, printer, store, run, reason)?;
+) -> Result<u8, AppError> {
+    resume::may_drive(context, store, run)?;
+    agreed_to_cancel(printer, || run_states::one(store, run), yes)?;
+    let signal = resume::cancellation(context, printer, store, run, reason)?;
     if RunLock::is_held(&Context::lock_folder(store), run) {
-        return send(context, printer, store, run, signal);
+        return sent::send(context, printer, store, run, signal);
     }
     post((context, printer), store, run, signal, keys::GOOD_FOR)?;
     carry_on_aloud(context, printer, store, run)
@@ -285,9 +214,9 @@ fn cancel(
 /// Asks for the confirmation of a cancel, and asks again if the run went on while the person was reading.
 fn agreed_to_cancel(
     printer: &Printer,
-    state: impl Fn() -> Result<RunState, CliError>,
+    state: impl Fn() -> Result<RunState, AppError>,
     yes: bool,
-) -> Result<(), CliError> {
+) -> Result<(), AppError> {
     let mut now = state()?;
     loop {
         let asked = now.called_off();
@@ -301,7 +230,7 @@ fn agreed_to_cancel(
 }
 
 /// Shows what a cancel undoes and what stays. Asks for confirmation if users or their writes were affected.
-fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) -> Result<(), CliError> {
+fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) -> Result<(), AppError> {
     if state.finished() || !off.grave {
         return Ok(());
     }
@@ -311,7 +240,7 @@ fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) ->
         return Ok(());
     }
     if !printer.is_interactive() {
-        return Err(CliError {
+        return Err(AppError {
             code: "refused",
             message: format!(
                 "run {run} affected users or their writes, and there is no terminal to confirm the cancel"
@@ -322,99 +251,42 @@ fn confirmed(printer: &Printer, state: &RunState, off: &CalledOff, yes: bool) ->
     }
     match printer.agrees("Cancel it?") {
         true => Ok(()),
-        false => Err(CliError::usage("not confirmed; nothing was done")),
+        false => Err(AppError::usage("not confirmed; nothing was done")),
     }
 }
 
-fn cancellation(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    reason: &str,
-) -> Result<Signal, CliError> {
-    let lost = super::guards::lost((context, printer), store, &read(store, run)?)?;
-    if let Some((target, holder)) = &lost {
-        let words = super::guards::words(target, holder.as_deref());
-        printer.note(&format!("{words}: drctl closes the run and undoes nothing"));
-    }
-    let displaced_by = lost.map(|(_, holder)| holder.unwrap_or_else(|| "nobody".to_owned()));
-    Ok(Signal::Cancel { reason: one_line(reason), displaced_by })
-}
-
-/// Cancels a run that no process drives, as part of another command, which reports it.
-///
-/// # Errors
-/// If the run cannot be taken over.
-pub fn call_off(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    reason: &str,
-) -> Result<Ending, CliError> {
-    may_drive(context, store, run)?;
-    // Holds the lock, so that nobody takes the run over between the signal and its execution.
-    let lock = RunLock::take(&Context::lock_folder(store), run)?;
-    let signal = cancellation(context, printer, store, run, reason)?;
-    post((context, printer), store, run, signal, keys::GOOD_FOR)?;
-    go_on(context, printer, store, run, &lock)
-}
-
-/// A run brings its own operators, and a file or a store can contain any. Those in drctl.yaml decide whether they count.
-fn same_operators(context: &Context, state: &RunState) -> Result<(), CliError> {
-    let (now, then) = (context.authority(), &state.created.authority);
-    if state.finished() || now == *then || (now.is_empty() && state.created.world != WorldKind::Live) {
-        return Ok(());
-    }
-    Err(CliError {
-        code: "operators",
-        message: format!("run {} started with different operators or roles than drctl.yaml has", state.created.run),
-        hint: Some(
-            "restore the operators and roles from the start of the run, or start a new recovery. A new recovery continues this run and requires new approvals"
-                .to_owned(),
-        ),
-        exit: exit::REFUSED,
-    })
-}
-
-/// Checks that a run belongs to this store, and that its operators are those in drctl.yaml.
-fn may_drive(context: &Context, store: &SqliteJournal, run: &RunId) -> Result<(), CliError> {
-    store.may_act(run)?;
-    same_operators(context, &read(store, run)?)
-}
-
-fn resume(
+fn go_on(
     context: &Context,
     printer: &Printer,
     store: &SqliteJournal,
     run: &RunId,
     waive: &WaiveArgs,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     store.may_act(run)?;
-    let state = read(store, run)?;
-    let typed = context.waivers(waive)?;
+    let state = run_states::one(store, run)?;
+    let typed = context.waivers(&waive.request())?;
     let waivers = waived::for_run(typed.clone(), &state)?;
     waived::say(printer, &state.created.plan, &typed, &waivers);
     let waivers = waived::in_time(printer, waivers, &state);
     if state.finished() {
-        let states = super::status::states(store)?;
-        if !super::status::debts(&states).iter().any(|debt| debt.run == *run) {
+        let states = run_states::all(store)?;
+        if !pending_fences::debts(&states).iter().any(|debt| debt.run == *run) {
             return over(context, printer, &state, &states);
         }
     }
     waived::enough(
         &waivers,
         &state,
-        if context.is_rehearsal() { state.last_at } else { crate::cli::now()? },
+        if context.is_rehearsal() { state.last_at } else { crate::app::clock::now()? },
     )?;
     // Only the owner may continue a run. What a person accepts reaches the owner through the inbox.
     if RunLock::is_held(&Context::lock_folder(store), run) {
-        same_operators(context, &state)?;
-        return hand_over((context, printer), store, &state, waivers);
+        resume::same_operators(context, &state)?;
+        let handed = hand_over((context, printer), store, &state, waivers)?;
+        return Ok(handed_over(printer, &state, handed));
     }
-    super::guards::still_ours((context, printer), store, &state)?;
-    same_operators(context, &state)?;
+    crate::app::guards::still_ours((context, printer), store, &state)?;
+    resume::same_operators(context, &state)?;
     let waives = !waivers.is_empty();
     for waiver in waivers {
         post((context, printer), store, run, Signal::Waive { waiver }, keys::GOOD_FOR)?;
@@ -432,10 +304,27 @@ fn resume(
     carry_on_aloud(context, printer, store, run)
 }
 
-/// Reports a finished run without a pending fence, and what is left of it. Returns the exit code.
-fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunState]) -> Result<u8, CliError> {
+/// Says what the process that drives a run made of the waivers. Returns the exit code.
+fn handed_over(printer: &Printer, state: &RunState, handed: HandedOver) -> u8 {
     let run = &state.created.run;
-    let now = if context.is_rehearsal() { state.last_at } else { crate::cli::now()? };
+    let watch = state.created.command("runs watch", "");
+    let words = match handed {
+        HandedOver::Unread => {
+            "it has been notified of the waiver, and has not read it yet; to see what it does"
+        }
+        HandedOver::Taken => "it took the waiver and continues by itself; to see it",
+    };
+    printer.note(&format!("another process drives the run: {words}, run {watch}"));
+    if printer.format == Format::Json {
+        printer.document(&serde_json::json!({ "run": run, "notified": true }));
+    }
+    exit::DONE
+}
+
+/// Reports a finished run without a pending fence, and what is left of it. Returns the exit code.
+fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunState]) -> Result<u8, AppError> {
+    let run = &state.created.run;
+    let now = if context.is_rehearsal() { state.last_at } else { crate::app::clock::now()? };
     let left = in_doubt::left(std::slice::from_ref(state), now);
     let owed = live_drill::owed_by(state, states);
     let what =
@@ -451,141 +340,15 @@ fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunSta
     Ok(code)
 }
 
-/// Continues a finished run to set its pending fence.
-///
-/// # Errors
-/// If another process drives it, or somebody else now holds its guard.
-pub fn pay(context: &Context, printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, CliError> {
-    super::guards::still_ours((context, printer), store, &read(store, run)?)?;
-    resume_run(context, printer, store, run)
-}
-
 /// The same, with notifications.
 fn carry_on_aloud(
     context: &Context,
     printer: &Printer,
     store: &SqliteJournal,
     run: &RunId,
-) -> Result<u8, CliError> {
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let told = (printer, &interrupts, Some(run));
-    notifier::beside(context, told, || resume_run(context, printer, store, run))
-}
-
-/// Continues a run until it stops. Returns the exit code.
-///
-/// # Errors
-/// If another process drives it, or its journal cannot be written.
-pub fn resume_run(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-) -> Result<u8, CliError> {
-    let lock = RunLock::take(&Context::lock_folder(store), run)?;
-    let mut ending = go_on(context, printer, store, run, &lock)?;
-    let states = super::status::states(store)?;
-    let owed = ending.run.as_ref().and_then(|state| live_drill::owed_by(state, &states));
-    if let Some(words) = owed {
-        ending.worsen(exit::RECOVERED_BUT);
-        printer.note(&words);
-    }
-    let code = ending::tell(printer, vec![ending]);
-    drop(lock);
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    uploads::rest(context, printer, store, &interrupts);
-    Ok(code)
-}
-
-/// Drives a run until it stops.
-fn go_on(
-    context: &Context,
-    printer: &Printer,
-    store: &SqliteJournal,
-    run: &RunId,
-    _owned: &RunLock,
-) -> Result<Ending, CliError> {
-    may_drive(context, store, run)?;
-    let state = read(store, run)?;
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
-    let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-    let began = clock.now();
-    let stage = stage_of(store, &state, context)?;
-    if let Some(sandbox) = &stage.sandbox {
-        sandbox.keep(Box::new(store.notes(run)));
-    }
-    let view = Progress::new(*printer, stage.pace(context.pace()));
-    let view = view.knowing(super::status::history(store, &state.created.plan)?);
-    let count = move || interrupts.count();
-    let patience = if printer.is_interactive() { Patience::Wait } else { Patience::Stop };
-    let session = stage.session(store, &view, &count, patience);
-    let recorder = Recorder::resumed(state.runbook.probe_consecutive, &state.turns);
-    let virtual_began = stage.world.now();
-    let adopted = store.imported()?.adopted.remove(run);
-    let ended = stage.world.block_on(async {
-        let owned = create::resume(&session, run, &super::start::owner(&stage), adopted.as_ref()).await?;
-        let work = drive::drive(&session, owned, recorder);
-        ledger::kept((context, printer, &session), store, run, work).await
-    });
-    view.finish();
-    let mut ended = ended.map_err(|e| rescue::told(context, store, run, e))?;
-    ended.state.ask_as_of(ended.state.last_at);
-    let truth = stage.sandbox.as_ref().map(Sandbox::truth);
-    let told = RunTiming {
-        real: clock.now().since(began),
-        passed: truth.is_some().then(|| stage.world.now().since(virtual_began)),
-        truth: truth.as_ref(),
-        phase: outcome::phase(&ended.state),
-        driven: true,
-    };
-    let code = outcome::code(&ended);
-    if printer.format == Format::Human {
-        outcome::screen(printer, &ended.state, &told);
-    }
-    let report = summary::report(&ended.state, ended.state.last_at);
-    let document = Some(outcome::document(&report, code, &told));
-    Ok(Ending { code, document, run: Some(Box::new(ended.state)), held: None })
-}
-
-/// The world of a run: for a rehearsal, its estate in the state in which it was left. A finished rehearsal continues an hour
-/// later, so that what was lost can return.
-pub fn stage_of(store: &SqliteJournal, state: &RunState, context: &Context) -> Result<Stage, CliError> {
-    let later = if state.finished() { outstanding::LATER } else { Dur::secs(5) };
-    stage_later(store, state, context, later)
-}
-
-/// The same, this long after the last event in it: the return of a drill starts when its hold is over.
-pub fn stage_later(
-    store: &SqliteJournal,
-    state: &RunState,
-    context: &Context,
-    later: Dur,
-) -> Result<Stage, CliError> {
-    let WorldKind::Sandbox { scenario, seed, began } = &state.created.world else {
-        return Stage::of_run(context, state);
-    };
-    let scenario = Scenario::find(scenario)
-        .ok_or_else(|| CliError::usage(format!("scenario `{scenario}` no longer exists")))?;
-    let checked =
-        crate::plan::check("the plan in the journal", state.created.plan_text.as_bytes(), &context.settings);
-    let Some(plan) = checked.plan else {
-        render::findings(&Printer::new(Format::Human), &checked.findings, &|_| {
-            Some(state.created.plan_text.clone())
-        });
-        return Err(CliError::usage("this version cannot read the plan of the run"));
-    };
-    let notes = store.simulated(&state.created.run)?;
-    let feed = Feed::kept(&notes);
-    let stage = Stage::rehearsal(&plan, &scenario, *seed, (*began, feed.as_ref()), context.pace());
-    if let Some(sandbox) = &stage.sandbox {
-        // The return of a live drill uses the estate of the first move.
-        if let Some(first) = &state.created.returns {
-            sandbox.replay(&store.simulated(first)?);
-            sandbox.anew(state.created_at);
-        }
-        sandbox.replay(&notes);
-        let last = notes.iter().map(|(at, _)| *at).fold(state.last_at, Timestamp::max);
-        stage.world.not_before(last + later);
-    }
-    Ok(stage)
+) -> Result<u8, AppError> {
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
+    notifier::beside(context, (printer, &interrupts, Some(run)), || {
+        resume::resume_run(context, printer, store, run)
+    })
 }

@@ -3,12 +3,11 @@
 use std::io::Write as _;
 use std::path::Path;
 
-use crate::cli::error::CliError;
-use crate::cli::exit;
+use crate::app::error::AppError;
+use crate::app::exit;
 use crate::cli::printer::{Format, Printer};
-use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
-use crate::journal::written;
+use crate::journal::{Journal as _, written};
 use crate::model::ids::RunId;
 
 /// Prints or writes the events of a run, one per line.
@@ -20,7 +19,7 @@ pub fn export(
     store: &SqliteJournal,
     run: &RunId,
     to: Option<&Path>,
-) -> Result<u8, CliError> {
+) -> Result<u8, AppError> {
     let mut text = String::new();
     for record in store.read(run)? {
         text.push_str(&written::line(&record));
@@ -34,10 +33,10 @@ pub fn export(
         }
         None => printer.text(&text),
         Some(path) => {
-            let mut file = std::fs::File::create(path).map_err(|e| CliError::file(path, &e))?;
+            let mut file = std::fs::File::create(path).map_err(|e| AppError::file(path, &e))?;
             file.write_all(text.as_bytes())
                 .and_then(|()| file.sync_all())
-                .map_err(|e| CliError::file(path, &e))?;
+                .map_err(|e| AppError::file(path, &e))?;
             printer.note(&format!("wrote {}", path.display()));
             if printer.format != Format::Human {
                 printer.document(&serde_json::json!({"schema_version": 1, "run_id": run, "wrote": path.display().to_string()}));

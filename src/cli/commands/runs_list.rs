@@ -1,11 +1,10 @@
 //! `drctl runs list`
 
-use super::runs::read;
 use super::summed::FEW;
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::{exit, inbox, run_states};
 use crate::cli::printer::{Format, Printer};
-use crate::cli::{exit, inbox};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::plain::count;
@@ -15,14 +14,14 @@ use crate::run::RunState;
 use crate::run::state::Mode;
 
 /// Lists all runs, those that need action first.
-pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, CliError> {
+pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, AppError> {
     let (mut documents, mut lines) = (Vec::new(), Vec::new());
     let imported = store.imported()?.waiting;
-    let (folder, now) = (Context::lock_folder(store), crate::cli::now()?);
+    let (folder, now) = (Context::lock_folder(store), crate::app::clock::now()?);
     for row in store.all_runs()? {
         let waits = imported.contains_key(&row.run);
         let held = RunLock::is_held(&folder, &row.run);
-        let state = match read(store, &row.run).and_then(|state| inbox::read(store, state)) {
+        let state = match run_states::one(store, &row.run).and_then(|state| inbox::read(store, state)) {
             Ok(state) => inbox::at_present(state, held, now),
             // One broken run must not hide the others.
             Err(e) => {

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use super::serve;
+use crate::app::clock::now;
+use crate::app::context::{Context, SANDBOX_BEGAN};
+use crate::app::error::AppError;
+use crate::app::{drill_schedules, exit};
 use crate::cli::args::Global;
-use crate::cli::context::{Context, SANDBOX_BEGAN};
-use crate::cli::error::CliError;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
-use crate::cli::{exit, now};
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::Timestamp;
 use crate::policy::schedules::{Known, Tally};
@@ -16,10 +16,10 @@ use crate::policy::schedules::{Known, Tally};
 const SHOWN: usize = 5;
 
 /// Shows due drills and the results of earlier ones.
-pub fn run(global: &Global, printer: &Printer) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let known = match context.store_file().is_file() {
-        true => serve::known(&context.store()?)?,
+        true => drill_schedules::known(&context.store()?)?,
         false => Known::default(),
     };
     // Rehearsed schedules have their own time: drctl serve begins where their last drill ended.

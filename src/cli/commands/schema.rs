@@ -2,10 +2,11 @@
 
 use clap_complete::Shell;
 
+use crate::app::error::AppError;
+use crate::app::exit;
 use crate::cli::args::SchemaOf;
-use crate::cli::error::CliError;
+use crate::cli::complete;
 use crate::cli::printer::Printer;
-use crate::cli::{complete, exit};
 use crate::model::evidence::Manifest;
 use crate::plan::{schema, shapes};
 use crate::record::event::Event;
@@ -13,7 +14,7 @@ use crate::report::RunReport;
 use crate::report::compliance::Compliance;
 
 /// Prints a JSON Schema.
-pub fn run(printer: &Printer, of: SchemaOf) -> Result<u8, CliError> {
+pub fn run(printer: &Printer, of: SchemaOf) -> Result<u8, AppError> {
     let schema = match of {
         SchemaOf::Plan => schema::schema(&shapes::PLAN, "drctl plan"),
         SchemaOf::Settings => schema::schema(&shapes::SETTINGS, "drctl.yaml"),
@@ -30,8 +31,8 @@ pub fn run(printer: &Printer, of: SchemaOf) -> Result<u8, CliError> {
 ///
 /// # Errors
 /// If there is none for this shell.
-pub fn completions(printer: &Printer, shell: Shell) -> Result<u8, CliError> {
-    let script = complete::script(&shell.to_string()).map_err(|e| CliError::usage(e.to_string()))?;
+pub fn completions(printer: &Printer, shell: Shell) -> Result<u8, AppError> {
+    let script = complete::script(&shell.to_string()).map_err(|e| AppError::usage(e.to_string()))?;
     printer.text(&script);
     Ok(exit::DONE)
 }

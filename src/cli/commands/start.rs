@@ -1,103 +1,32 @@
-//! `drctl failover`, `switchover` and `failback`
+//! `drctl failover`, `switchover`, `failback` and `reprotect`
 
-use super::ending::{self, Ending, Held};
-use super::foreseen::{Begins, Foreseen};
-use super::outcome::{self, RunTiming};
-use super::prior_runs::{self, PriorRuns};
-use super::stage::Stage;
-use super::{adopted, fleet, restore, status, summed, whatif};
-use crate::adapters::sandbox::Feed;
+use super::{ending, summed};
+use crate::app::context::{Context, SANDBOX_BEGAN};
+use crate::app::ending::Ending;
+use crate::app::error::AppError;
+use crate::app::interrupt::Interrupts;
+use crate::app::start::{Drilled, Starting};
+use crate::app::{clock, fleet, notifier, paths, restore, uploads, waived};
 use crate::cli::args::{Global, StartArgs};
-use crate::cli::context::{Context, SANDBOX_BEGAN, one_line};
-use crate::cli::error::CliError;
-use crate::cli::interrupt::Interrupts;
-use crate::cli::printer::{Format, Printer};
-use crate::cli::progress::Progress;
-use crate::cli::{evidence, exit, keys, ledger, notifier, paths, render, rescue, uploads, waived};
-use crate::executor::{Ended, Patience, Session, View, create, drive};
-use crate::files::{self, Use};
-use crate::inventory::Estate;
-use crate::journal::lock::RunLock;
-use crate::journal::sqlite::SqliteJournal;
-use crate::journal::{Journal as _, StoreError};
-use crate::model::duty::Duties;
-use crate::model::environment::Environment;
-use crate::model::ids::{Digest, PlanName, RunId, SiteName};
-use crate::model::intent::{Drill, Intent};
-use crate::model::terms::Terms;
-use crate::model::time::{Dur, Timestamp};
-use crate::plan::Plan;
-use crate::planner::assessment::{self, Question};
-use crate::planner::{self, Continued, Request};
-use crate::probe::Recorder;
-use crate::record::event::{EventKind, RunCreated, SCHEMA_VERSION};
-use crate::record::runbook::Runbook;
-use crate::record::statement::Statement;
-use crate::report::history::History;
-use crate::run::RunState;
-use crate::run::severity::{self, Purpose};
-use crate::world::World;
-
-/// Everything that a command needs to start runs.
-pub struct Starting<'a> {
-    /// Settings.
-    pub context: &'a Context,
-    /// Prints messages.
-    pub printer: &'a Printer,
-    /// The journal.
-    pub store: &'a SqliteJournal,
-    /// The intent.
-    pub intent: Intent,
-    /// As typed.
-    pub args: &'a StartArgs,
-    /// When users began to fail, as a person declared it.
-    pub outage_began: Option<Timestamp>,
-    /// The restore, if it is one.
-    pub restore: Option<&'a restore::Asked>,
-    /// What makes it a drill.
-    pub drill: Drilled<'a>,
-    /// Ctrl-C.
-    pub interrupts: Interrupts,
-    /// The other plans of the command.
-    pub waves: Option<&'a fleet::Waves>,
-    /// In a dry run of several plans, when each would begin.
-    pub foreseen: Option<&'a Foreseen>,
-}
-
-/// What makes a run a drill.
-#[derive(Clone, Copy, Default)]
-pub struct Drilled<'a> {
-    /// The mode.
-    pub class: Option<Drill>,
-    /// How long users stay at the target.
-    pub hold: Option<Dur>,
-    /// The observation that a rehearsal starts from.
-    pub feed: Option<&'a Feed>,
-    /// The first move, if this is the return.
-    pub returns: Option<&'a RunState>,
-    /// The name and the start of its run, if a schedule requested it.
-    pub due: Option<(&'a RunId, Timestamp)>,
-    /// Whether a schedule requested it. An interrupt then ends the observation before its run.
-    pub scheduled: bool,
-    /// Whether the confirmation of the first move included this one.
-    pub confirmed: bool,
-}
+use crate::cli::printer::Printer;
+use crate::model::intent::Intent;
 
 /// Starts runs.
-pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?.of(intent);
+pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?.of(intent);
     let store = context.store()?;
-    let interrupts = Interrupts::listen().map_err(|e| CliError::usage(format!("no signals: {e}")))?;
+    let interrupts = Interrupts::listen().map_err(|e| AppError::usage(format!("no signals: {e}")))?;
     // A rehearsal starts at a fixed virtual time.
-    let now = if context.is_rehearsal() { SANDBOX_BEGAN } else { crate::cli::now()? };
+    let now = if context.is_rehearsal() { SANDBOX_BEGAN } else { clock::now()? };
     let began = args.outage_began.as_deref();
     let outage_began = began.map(|text| restore::instant(text, now)).transpose()?;
+    let options = args.options();
     let starting = Starting {
         context: &context,
-        printer,
+        presenter: printer,
         store: &store,
         intent,
-        args,
+        options: &options,
         outage_began,
         restore: None,
         drill: Drilled::default(),
@@ -105,486 +34,48 @@ pub fn run(global: &Global, printer: &Printer, intent: Intent, args: &StartArgs)
         waves: None,
         foreseen: None,
     };
-    all(&starting)
+    all(printer, &starting)
 }
 
 /// Starts a run of each selected plan.
 ///
 /// # Errors
 /// If one cannot begin, or its journal cannot be written.
-pub fn all(starting: &Starting<'_>) -> Result<u8, CliError> {
-    let (context, args) = (starting.context, starting.args);
+pub fn all(printer: &Printer, starting: &Starting<'_>) -> Result<u8, AppError> {
+    let (context, how) = (starting.context, &starting.options.how);
     let (plans, left_out) = starting.select()?;
     starting.note_needs(&plans);
     if plans.len() > 1 {
         waived::known(&starting.waivers()?, &plans)?;
     }
-    if !args.how.dry_run {
+    if !how.dry_run {
         starting.store.may_write()?;
         context.unlock()?;
     }
     // A dry run is read from top to bottom.
-    let several = plans.len() > 1 && !args.how.dry_run;
+    let several = plans.len() > 1 && !how.dry_run;
     let rehearsed = context.is_rehearsal();
     let work = || {
         let mut told = match several {
             // Rehearsals take no real time.
-            true if rehearsed => fleet::rehearse(starting, &plans),
-            true => fleet::run(starting, &plans)?,
-            false => starting.in_turn(&plans)?,
+            true if rehearsed => fleet::rehearse(starting, &plans, plans.len() > summed::FEW),
+            true => fleet::run(starting, &plans, plans.len() > summed::FEW)?,
+            false => match summed::dry_run(printer, starting, &plans) {
+                Some(told) => told,
+                None => starting.in_turn(&plans)?,
+            },
         };
         if several {
-            summed::overall(starting.printer, &plans, &told);
+            summed::overall(printer, &plans, &told);
         }
-        paths::note_left_out(&left_out, starting.printer);
+        paths::note_left_out(&left_out, printer);
         told.extend(left_out.iter().map(|name| Ending::broken(name)));
-        Ok(ending::tell(starting.printer, told))
+        Ok(ending::tell(printer, &told))
     };
-    let code = match args.how.dry_run {
+    let code = match how.dry_run {
         true => work()?,
-        false => notifier::beside(context, (starting.printer, &starting.interrupts, None), work)?,
+        false => notifier::beside(context, (printer, &starting.interrupts, None), work)?,
     };
-    uploads::rest(context, starting.printer, starting.store, &starting.interrupts);
+    uploads::rest(context, printer, starting.store, &starting.interrupts);
     Ok(code)
-}
-
-impl Starting<'_> {
-    /// The target site: the given one, or the home site of the plan.
-    pub fn to(&self, plan: &Plan) -> SiteName {
-        match self.args.to.as_str() {
-            "" => plan.home.value.clone(),
-            said => SiteName::new(said),
-        }
-    }
-
-    fn in_turn(&self, plans: &[Plan]) -> Result<Vec<Ending>, CliError> {
-        if let Some(told) = summed::dry_run(self, plans) {
-            return Ok(told);
-        }
-        let (mut told, foreseen) = (Vec::new(), Foreseen::default());
-        let several = (plans.len() > 1).then_some(&foreseen);
-        let one = Starting { foreseen: several, interrupts: self.interrupts.clone(), ..*self };
-        for plan in plans {
-            let ending = one.plan(plan)?;
-            foreseen.note(plan, &ending);
-            told.push(ending);
-            if self.interrupts.count() > 0 {
-                break;
-            }
-        }
-        Ok(told)
-    }
-
-    /// The world that the run acts on.
-    fn stage(&self, plan: &Plan) -> Result<Stage, CliError> {
-        let scenario = self.context.scenario()?;
-        match (scenario, self.drill.returns, self.drill.feed) {
-            (Some(_), Some(first), _) => {
-                let stage = super::runs::stage_later(self.store, first, self.context, Dur::secs(5))?;
-                stage.sandbox.iter().for_each(|sandbox| sandbox.anew(stage.world.now()));
-                Ok(stage)
-            }
-            (Some(scenario), None, Some(feed)) => {
-                let (seed, pace) = (self.context.seed(), self.context.pace());
-                Ok(Stage::rehearsal(plan, &scenario, seed, (feed.at, Some(feed)), pace))
-            }
-            (Some(scenario), None, None) => {
-                let began = self.drill.due.map_or(SANDBOX_BEGAN, |(_, begins)| begins);
-                let (seed, pace) = (self.context.seed(), self.context.pace());
-                Ok(Stage::rehearsal(plan, &scenario, seed, (began, None), pace))
-            }
-            _ => Stage::of(self.context, plan, Some(&self.to(plan))),
-        }
-    }
-
-    /// Recovers one plan, from the first observation to the end of its run.
-    ///
-    /// # Errors
-    /// If it cannot begin, or its journal cannot be written.
-    pub fn plan(&self, plan: &Plan) -> Result<Ending, CliError> {
-        let clock = World::live().map_err(|e| CliError::usage(format!("no timers: {e}")))?;
-        let began = clock.now();
-        let stage = self.stage(plan)?;
-        let history = status::history(self.store, &plan.name)?;
-        let progress = match self.waves.filter(|waves| waves.side_by_side) {
-            Some(_) => Progress::beside(*self.printer, plan.name.as_str()),
-            None => Progress::new(*self.printer, stage.pace(self.context.pace())),
-        }
-        .knowing(history.clone());
-        let watching = self.waves.map(|waves| fleet::Watching { inner: &progress, waves, plan: &plan.name });
-        let view: &dyn View = watching.as_ref().map_or(&progress, |w| w);
-        let interrupts = self.interrupts.clone();
-        let count = move || interrupts.count();
-        let patience = if self.printer.is_interactive() { Patience::Wait } else { Patience::Stop };
-        let session = stage.session(self.store, view, &count, patience);
-        let world_began = stage.world.now();
-        let ended = stage.world.block_on(self.recover(&stage, &session, (plan, &history)));
-        progress.finish();
-        let told = RunTiming {
-            real: clock.now().since(began),
-            passed: stage.sandbox.is_some().then(|| stage.world.now().since(world_began)),
-            ..RunTiming::shown(true)
-        };
-        match ended? {
-            Before::Refused(document) => Ok(Ending::without(exit::REFUSED, document)),
-            Before::Shown(document) => Ok(Ending::without(exit::DONE, document)),
-            Before::Nothing => {
-                self.printer.note(&outcome::idle(plan, self.intent, self.to(plan).as_str()));
-                // A live drill that would move no users must not count as done.
-                let idle = self.drill.class == Some(Drill::Live) && self.drill.returns.is_none();
-                let code = if idle { exit::NOT_RECOVERED } else { exit::DONE };
-                let document = serde_json::json!({
-                    "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.to(plan), "outcome": "nothing_to_do",
-                    "exit_code": code,
-                });
-                Ok(Ending::without(code, document))
-            }
-            Before::Needs(first) => {
-                let words =
-                    format!("{}: not started, because it needs {first}, which does not serve", plan.name);
-                self.printer.note(&words);
-                let code = self.waves.map_or(exit::NOT_RECOVERED, |waves| waves.code_of(&first));
-                let document = serde_json::json!({
-                    "schema_version": 1, "plan": plan.name, "outcome": "not_started", "exit_code": code,
-                    "error": {"code": "needed_first", "hint": format!("recover {first} first")},
-                });
-                Ok(Ending::without(code, document))
-            }
-            Before::Ran(ended) => {
-                let truth = stage.sandbox.as_ref().map(crate::adapters::sandbox::Sandbox::truth);
-                let phase = outcome::phase(&ended.state);
-                Ok(self.tell(*ended, &RunTiming { truth: truth.as_ref(), phase, ..told }))
-            }
-        }
-    }
-
-    fn tell(&self, mut ended: Ended, told: &RunTiming<'_>) -> Ending {
-        ended.state.ask_as_of(ended.state.last_at);
-        let code = outcome::code(&ended);
-        // A screen for each of many plans would push the summary out of sight.
-        let held = self.waves.is_some_and(|waves| waves.many).then(|| {
-            let (real, passed, truth, phase) = (told.real, told.passed, told.truth.cloned(), told.phase);
-            Box::new(Held { real, passed, truth, phase })
-        });
-        if self.printer.format == Format::Human && held.is_none() {
-            outcome::screen(self.printer, &ended.state, told);
-        }
-        let report = crate::report::summary::report(&ended.state, ended.state.last_at);
-        let document = Some(outcome::document(&report, code, told));
-        Ending { code, document, run: Some(Box::new(ended.state)), held }
-    }
-
-    async fn recover(
-        &self,
-        stage: &Stage,
-        session: &Session<'_>,
-        (plan, history): (&Plan, &History),
-    ) -> Result<Before, CliError> {
-        let mut recorder = Recorder::new(self.context.settings.probe_consecutive);
-        self.names_exist(plan)?;
-        let mut turns = match self.wait_for_its_turn(stage, session, plan, &mut recorder).await {
-            Ok(turns) => turns,
-            Err(first) => return Ok(Before::Needs(first)),
-        };
-        let (run, _lock) = self.claim(stage, plan)?;
-        let scope = if stage.sandbox.is_some() { run.as_str() } else { plan.name.as_str() };
-        let look = self.look_around(stage, session, plan, (&mut recorder, scope));
-        let scheduled = self.drill.scheduled;
-        let (more, seen) = self.interrupts.end_scheduled(session.world, scheduled, look).await?;
-        turns.extend(more);
-        self.possible(plan, &seen, session.world.now())?;
-        let mut seen = seen;
-        let look = self.wanted(stage, session, (plan, &run), &mut seen);
-        let wanted = match self.interrupts.end_scheduled(session.world, scheduled, look).await? {
-            Ok(wanted) => wanted,
-            Err(refusal) => return Ok(Before::Refused(self.refused(plan, &[refusal]))),
-        };
-        // Each rehearsal has its own estate, without the changes of other rehearsals.
-        let held = match &stage.sandbox {
-            Some(_) => PriorRuns::default(),
-            None => prior_runs::held(self.store, plan, (self.intent, &self.to(plan)))?,
-        };
-        adopted::mention(self.printer, self.store, &plan.name)?;
-        // A tabletop drill only reads, so it replaces no earlier run.
-        let only_read = self.drill.class == Some(Drill::Tabletop);
-        let _old = if only_read { None } else { held.lock(self.store)? };
-        if outcome::nothing_moves(plan) {
-            return Ok(Before::Nothing);
-        }
-        let mut runbook = match self.derive(plan, (&seen, &held), session.world.now(), (&run, wanted))? {
-            Ok(runbook) => runbook,
-            Err(refusals) => {
-                return Ok(Before::Refused(self.refused(plan, &refusals)));
-            }
-        };
-        if runbook.is_empty() {
-            return Ok(Before::Nothing);
-        }
-        runbook.notes.extend(self.drill.feed.map(Feed::notes).unwrap_or_default());
-        if only_read {
-            runbook.notes.extend(losses(plan, &seen, &runbook, session.world.now()));
-        }
-        let begins = self.foreseen.map_or(Begins::AtOnce, |foreseen| foreseen.begins(plan));
-        if (only_read || self.args.how.dry_run) && self.printer.format == Format::Human {
-            super::plan::show_beginning(self.printer, &runbook, history, &begins);
-        }
-        if self.args.how.dry_run {
-            return Ok(Before::Shown(serde_json::json!({
-                "schema_version": 1, "plan": plan.name, "outcome": "dry_run", "begins": begins.document(),
-                "runbook": runbook,
-            })));
-        }
-        if let Some(refusal) = self.agreed(plan, (&runbook, history), session.world)? {
-            return Ok(Before::Refused(self.refused(plan, &[refusal])));
-        }
-        let old = held.continues.as_ref().filter(|_| !only_read);
-        let terms = self.terms(stage).await;
-        let created = continuing(self.created(stage, plan, &seen, (&runbook, terms), run), old, &runbook);
-        let created = self.signed(stage, created, runbook.to.as_str())?;
-        self.carry_out(stage, session, created, (&held, turns, recorder)).await
-    }
-
-    /// Creates the run, and drives it to its end.
-    async fn carry_out(
-        &self,
-        stage: &Stage,
-        session: &Session<'_>,
-        created: RunCreated,
-        (held, turns, recorder): (&PriorRuns, Vec<EventKind>, Recorder),
-    ) -> Result<Before, CliError> {
-        let old = held.continues.as_ref().filter(|_| created.continues.is_some());
-        if let Some(sandbox) = &stage.sandbox {
-            let keep = self.store.notes(&created.run);
-            if let Some(feed) = self.drill.feed {
-                keep(feed.at, &feed.bytes());
-            }
-            sandbox.keep(Box::new(keep));
-        }
-        let owned = create::create(session, created, &owner(stage), held.seen_before(turns), old)?;
-        let (run, work) = (owned.run.clone(), drive::drive(session, owned, recorder));
-        let ended = ledger::kept((self.context, self.printer, session), self.store, &run, work).await;
-        let ended = ended.map_err(|e| rescue::told(self.context, self.store, &run, e))?;
-        // It ended when this one took its place.
-        if let Some(old) = old {
-            evidence::let_go((self.context, self.printer), self.store, session.world.now(), &old.run);
-        }
-        Ok(Before::Ran(Box::new(ended)))
-    }
-
-    /// Checks that the requested outage time is possible, and that the credentials for the target site work.
-    fn possible(&self, plan: &Plan, seen: &Estate, now: Timestamp) -> Result<(), CliError> {
-        if let Some(future) = self.outage_began.filter(|began| *began > now) {
-            return Err(CliError::usage(format!(
-                "--outage-began {future} is in the future; it is {now} now"
-            )));
-        }
-        let to = self.to(plan);
-        let closed = whatif::closed(plan, &to, seen);
-        closed.map_or(Ok(()), |(place, why)| Err(CliError::credentials(place, why)))
-    }
-
-    /// The restore, with the backups that it needs.
-    async fn wanted(
-        &self,
-        stage: &Stage,
-        session: &Session<'_>,
-        (plan, run): (&Plan, &RunId),
-        seen: &mut Estate,
-    ) -> Result<Result<Option<planner::Wanted>, planner::Refusal>, CliError> {
-        let Some(asked) = self.restore else { return Ok(Ok(None)) };
-        self.printer.note(&format!("{}: looking for backups for that point in time", plan.name));
-        let to = self.to(plan);
-        Ok(restore::look(asked, (stage, session, self.store), (plan, &to, run), seen).await?.map(Some))
-    }
-
-    fn derive(
-        &self,
-        plan: &Plan,
-        (seen, held): (&Estate, &PriorRuns),
-        now: Timestamp,
-        (run, restore): (&RunId, Option<planner::Wanted>),
-    ) -> Result<Result<Runbook, Vec<planner::Refusal>>, CliError> {
-        let request = Request {
-            intent: self.intent,
-            from: self.args.from.as_ref().map(|f| SiteName::new(&**f)),
-            to: self.to(plan),
-            waivers: self.waivers_of(plan)?,
-            outage_declared: self.args.outage_began.is_some(),
-            rehearsed: self.context.is_rehearsal(),
-            holder: self.holder(run)?,
-            run: run.clone(),
-            restore,
-            drill: self.drill.class,
-            returns: self.drill.returns.is_some(),
-            hold: self.drill.hold,
-            severity: self.args.how.severity,
-        };
-        let guard = self.context.guard_of(plan);
-        let input = held.input(self.context, plan, (seen, now), &request, guard.as_ref());
-        Ok(planner::plan_run(&input).inspect(|runbook| {
-            waived::doubtful(self.printer, &request.waivers, (plan, runbook), (seen, now));
-        }))
-    }
-
-    /// The name under which guards are held, which tells other operators whom to call. The same for every user in rehearsals.
-    fn holder(&self, run: &RunId) -> Result<String, CliError> {
-        Ok(match self.context.scenario()? {
-            Some(_) => run.to_string(),
-            None => format!("run {run} of {}", self.context.person()),
-        })
-    }
-
-    fn refused(&self, plan: &Plan, refusals: &[planner::Refusal]) -> serde_json::Value {
-        if self.printer.format == Format::Human {
-            render::refusals(self.printer, plan.name.as_str(), refusals);
-        }
-        serde_json::json!({
-            "schema_version": 1, "plan": plan.name, "intent": self.intent, "to": self.to(plan), "outcome": "refused",
-            "refusals": refusals, "exit_code": exit::REFUSED,
-        })
-    }
-
-    /// A free run ID and its lock. Two processes that start at the same time get different ones.
-    fn claim(&self, stage: &Stage, plan: &Plan) -> Result<(RunId, Option<RunLock>), CliError> {
-        let folder = Context::lock_folder(self.store);
-        if let Some((run, _)) = self.drill.due {
-            let lock = RunLock::take(&folder, run)?;
-            return match self.store.own(run)? {
-                None => Ok((run.clone(), Some(lock))),
-                Some(_) => Err(CliError::usage(format!("run {run} was already started"))),
-            };
-        }
-        let mut number = self.store.runs()?.len();
-        loop {
-            number += 1;
-            let run = self.run_id(stage, plan, number);
-            // A dry run needs no lock.
-            if self.args.how.dry_run {
-                return Ok((run, None));
-            }
-            match RunLock::take(&folder, &run) {
-                Ok(lock) if matches!(self.store.read(&run), Err(StoreError::NoRun(_))) => {
-                    return Ok((run, Some(lock)));
-                }
-                Ok(_) | Err(StoreError::Owned(_)) => {}
-                Err(e) => return Err(e.into()),
-            }
-        }
-    }
-
-    fn run_id(&self, stage: &Stage, plan: &Plan, number: usize) -> RunId {
-        let name = &plan.name;
-        let intent =
-            self.drill.class.map_or_else(|| self.intent.to_string(), |class| format!("drill-{class}"));
-        let seed = self.context.seed();
-        let now = stage.world.now().digits();
-        // The return of a scheduled drill has the same date prefix as its first move.
-        let scheduled = self.drill.returns.is_some_and(|first| first.created.run.as_str().contains('~'));
-        RunId::new(match &stage.sandbox {
-            Some(_) if scheduled => format!("sandbox-{now}-{name}-{intent}-s{seed}-{number}"),
-            Some(_) => format!("sandbox-{name}-{intent}-s{seed}-{number}"),
-            None => format!("{now}-{name}-{intent}-{:04x}", stage.world.random() & 0xffff),
-        })
-    }
-
-    fn created(
-        &self,
-        stage: &Stage,
-        plan: &Plan,
-        seen: &Estate,
-        (runbook, terms): (&Runbook, Terms),
-        run: RunId,
-    ) -> RunCreated {
-        let bytes = runbook.bytes();
-        RunCreated {
-            run,
-            plan: plan.name.clone(),
-            runbook_digest: Digest::of(&bytes),
-            runbook: String::from_utf8_lossy(&bytes).into_owned(),
-            plan_text: plan.text.clone(),
-            inventory_digest: seen.digest(),
-            world: stage.kind.clone(),
-            tool: env!("CARGO_PKG_VERSION").to_owned(),
-            schema_version: SCHEMA_VERSION,
-            requester: self.context.person(),
-            reason: self.args.how.waive.reason.as_deref().map(one_line),
-            severity: self.context.severity(self.args.how.severity, self.intent, self.drill.class.is_some()),
-            severity_given: None,
-            incident: self.args.how.incident.as_deref().map(one_line),
-            outage_began: self.outage_began,
-            continues: None,
-            returns: self.drill.returns.map(|first| first.created.run.clone()),
-            authority: self.context.authority(),
-            terms_digest: terms.digest(),
-            terms,
-            duties: self.duties(stage),
-        }
-    }
-
-    /// What decides the run besides its plan. A path alone does not say which certificates are trusted.
-    async fn terms(&self, stage: &Stage) -> Terms {
-        let settings = &self.context.settings;
-        let mut terms = settings.terms(&self.context.authority(), stage.cloud().endpoints().await);
-        let file = settings.sql.ca_path.as_ref().map(|file| files::read(file, Use::Certificates));
-        if let Some(Ok(pem)) = file {
-            terms.settings.insert("sql.ca_file.sha256".to_owned(), Digest::of(&pem).to_string());
-        }
-        terms
-    }
-
-    /// The duties of people after a real incident.
-    fn duties(&self, stage: &Stage) -> Option<Duties> {
-        let policy = &self.context.settings.policy;
-        let drill = self.drill.class.is_some();
-        let severity = policy.severity(self.args.how.severity, self.intent, drill);
-        let test = self.context.settings.environment == Environment::Test;
-        let owes = stage.sandbox.is_none() && !test && !drill && self.intent.is_incident();
-        (owes && policy.duties.at.contains(&severity)).then(|| policy.duties.clone())
-    }
-
-    /// The same with the requester's signature, where runs are signed.
-    fn signed(&self, stage: &Stage, created: RunCreated, to: &str) -> Result<RunCreated, CliError> {
-        let Some(signer) = self.context.unlock()? else { return Ok(created) };
-        // A tabletop review needs no signature.
-        if self.drill.class != Some(Drill::Tabletop) {
-            keys::somebody_can_approve(&created, &signer.name, &self.context.settings)?;
-        }
-        let now = ledger::dated(self.printer, self.store, stage.world.now())?;
-        let when = (now, now + keys::GOOD_FOR);
-        let requester = signer.sign(Statement::about(&created, to, None), &stage.world, when)?;
-        Ok(RunCreated { requester, ..created })
-    }
-}
-
-/// What the outage of a tabletop drill would lose.
-fn losses(plan: &Plan, estate: &Estate, runbook: &Runbook, now: Timestamp) -> Vec<String> {
-    let (Some(from), to) = (&runbook.from, &runbook.to) else { return Vec::new() };
-    let (closed, refusals) = (None, &[][..]);
-    let runbook = Some(runbook);
-    assessment::losses(&Question { plan, estate, from, to, closed, refusals, runbook, now })
-}
-
-/// How far a plan got.
-enum Before {
-    Refused(serde_json::Value),
-    Shown(serde_json::Value),
-    Nothing,
-    /// This plan has to serve users first, and does not.
-    Needs(PlanName),
-    Ran(Box<Ended>),
-}
-
-/// The name of this process in journals. In rehearsals it does not depend on the user.
-pub fn owner(stage: &Stage) -> String {
-    match stage.sandbox {
-        Some(_) => "sandbox".to_owned(),
-        None => format!("{} pid {}", crate::cli::environment::os_identity(), std::process::id()),
-    }
-}
-
-/// The same run as the continuation of another one, whose more severe severity it keeps.
-fn continuing(created: RunCreated, old: Option<&Continued>, runbook: &Runbook) -> RunCreated {
-    let Some(old) = old else { return created };
-    let purpose = Purpose { intent: runbook.intent, drill: runbook.drill };
-    RunCreated { continues: Some(old.run.clone()), ..severity::keeping(created, old.severity, purpose) }
 }

@@ -1,48 +1,48 @@
 //! `drctl status`: one screen.
 
-use super::in_doubt::{self, Left};
-use super::stage::Stage;
-use super::{live_drill, proven, rows, runs_list, summed};
+use super::{rows, runs_list, summed};
+use crate::app::context::Context;
+use crate::app::error::AppError;
+use crate::app::in_doubt::Left;
+use crate::app::stage::Stage;
+use crate::app::{
+    anchors, duties, estate, exit, in_doubt, inbox, live_drill, pending_fences, proven, run_stage,
+    run_states, uploads,
+};
 use crate::cli::args::{Global, PlansArg};
-use crate::cli::context::Context;
-use crate::cli::error::CliError;
-use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW, harmless};
-use crate::cli::{anchors, estate, exit, inbox, uploads};
-use crate::executor::{Patience, Silent, create};
+use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
+use crate::executor::{Patience, Silent};
 use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Fault};
-use crate::journal::{Journal as _, Record, RunRow};
-use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
-use crate::kinds::shared::fence::Fence;
-use crate::kinds::{Operation, Role, State, Target};
-use crate::model::ids::{ComponentName, PlanName, RunId, SiteName};
+use crate::kinds::shared::database::{Database, DatabaseState};
+use crate::kinds::{Role, State, Target};
+use crate::model::ids::{ComponentName, RunId, SiteName};
 use crate::model::plain::count;
 use crate::model::time::Timestamp;
+use crate::model::waiver::harmless;
 use crate::plan::Plan;
 use crate::planner::Debt;
 use crate::probe::Recorder;
-use crate::record::action::Action;
-use crate::record::event::{Event, EventKind, WorldKind};
+use crate::record::event::WorldKind;
 use crate::report::duties::{Obligation, Standing};
-use crate::report::history::History;
 use crate::report::overrides::{self, Override};
 use crate::report::verified::{self, Verified};
 use crate::report::{RunReport, onward, summary};
 use crate::run::{RunState, exposure};
 
 /// Shows the state of all plans.
-pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, CliError> {
-    let context = Context::load(global, printer)?;
+pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, AppError> {
+    let context = Context::load(&global.options(), printer)?;
     let plans = context.plans(&args.plans, printer)?;
     let store = context.store()?;
-    let (folder, now) = (Context::lock_folder(&store), crate::cli::now()?);
-    let read = |state: RunState| -> Result<RunState, CliError> {
+    let (folder, now) = (Context::lock_folder(&store), crate::app::clock::now()?);
+    let read = |state: RunState| -> Result<RunState, AppError> {
         let driven = RunLock::is_held(&folder, &state.created.run);
         Ok(inbox::at_present(inbox::read(&store, state)?, driven, now))
     };
-    let runs = states(&store)?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let runs = run_states::all(&store)?.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if runs.is_empty() {
         estate::before_the_outage(&context, printer)?;
     }
@@ -135,40 +135,11 @@ fn alarms(printer: &Printer, overdue: &[Obligation], put_back: &[Fault], faults:
     }
 }
 
-/// Every readable run of the store. Unreadable ones are reported as faults, and do not hide the others.
-pub fn states(store: &SqliteJournal) -> Result<Vec<RunState>, CliError> {
-    let rows = store.runs()?.into_iter();
-    Ok(rows.filter_map(|row| create::replay(&row.run, &store.read(&row.run).ok()?).ok()).collect())
-}
-
 /// The overdue duties of people. Approvals are listed with their plan.
-fn overdue(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, CliError> {
-    let owed = super::duties::of_runs(store, runs)?.into_iter();
+fn overdue(store: &SqliteJournal, runs: &[RunState]) -> Result<Vec<Obligation>, AppError> {
+    let owed = duties::of_runs(store, runs)?.into_iter();
     let late = |owed: &Obligation| owed.standing == Standing::Overdue && !owed.what.starts_with("approval:");
     Ok(owed.filter(late).collect())
-}
-
-/// How many of the last runs of a plan define what is usual.
-const RECENT: usize = 50;
-
-/// The durations of a plan's steps in earlier runs.
-pub fn history(store: &SqliteJournal, plan: &PlanName) -> Result<History, CliError> {
-    let mut recent = Vec::new();
-    // A run's name contains its plan's, so only the runs of this plan are read.
-    let named = |row: &&RunRow| row.finished && row.run.as_str().contains(plan.as_str());
-    for row in store.runs()?.iter().rev().filter(named) {
-        let Ok(records) = store.read(&row.run) else { continue };
-        let of_plan = records.first().is_some_and(|first| is_of(first, plan));
-        recent.extend(of_plan.then(|| create::replay(&row.run, &records).ok()).flatten());
-        if recent.len() >= RECENT {
-            break;
-        }
-    }
-    Ok(History::of(&recent))
-}
-
-fn is_of(first: &Record, plan: &PlanName) -> bool {
-    matches!(serde_json::from_slice(&first.bytes), Ok(Event { what: EventKind::RunCreated(created), .. }) if created.plan == *plan)
 }
 
 fn one(
@@ -177,12 +148,12 @@ fn one(
     store: &SqliteJournal,
     plan: &Plan,
     runs: &[RunState],
-) -> Result<serde_json::Value, CliError> {
+) -> Result<serde_json::Value, AppError> {
     let scenario = context.scenario()?;
     let last = runs.iter().rev().find(|r| r.created.plan == plan.name);
     // A rehearsal's estate is that of its last run.
     let stage = match (&scenario, last) {
-        (Some(_), Some(last)) => super::runs::stage_of(store, last, context)?,
+        (Some(_), Some(last)) => run_stage::stage_of(p, store, last, context)?,
         _ => Stage::of(context, plan, None)?,
     };
     let (view, none) = (Silent, || 0);
@@ -195,8 +166,9 @@ fn one(
     let now = stage.world.now();
     let site = active::active_site(plan, &seen, now);
     let of_plan: Vec<RunState> = runs.iter().filter(|r| r.created.plan == plan.name).cloned().collect();
-    let (owed, users, protection) = (debts(&of_plan), not_served(&of_plan), protection(plan, &seen, now));
-    let left: Vec<(Left, bool)> = in_doubt::left(&undriven(store, of_plan), now)
+    let (owed, users, protection) =
+        (pending_fences::debts(&of_plan), not_served(&of_plan), protection(plan, &seen, now));
+    let left: Vec<(Left, bool)> = in_doubt::left(&run_states::undriven(store, of_plan), now)
         .into_iter()
         .map(|left| {
             let took = left.took_effect(&seen, now);
@@ -220,7 +192,9 @@ fn one(
     let verified = verified.unless((!changes.is_empty()).then(|| changes.join("; ")).as_deref());
     if p.format == Format::Human {
         show(p, plan, (&seen, now), (&protection, (&owed, last), drill.as_deref()), users.as_deref());
-        left.iter().for_each(|(left, took)| left.show(p, *took));
+        for (left, took) in &left {
+            p.line(&p.paint(RED, &format!("  {}", harmless(&left.words(*took)))));
+        }
         shown(p, &verified);
         for (run, over) in &unapproved {
             p.line(&p.paint(RED, &format!("  APPROVAL DUE  run {run}: {}", over.text)));
@@ -265,12 +239,6 @@ fn not_served(of_plan: &[RunState]) -> Option<String> {
     let words = super::outcome::out(last)?;
     let next = super::outcome::after_the_end(last).map_or_else(String::new, |next| format!("; {next}"));
     Some(format!("{words}, as of {} (run {}){next}", last.last_at, last.created.run))
-}
-
-/// Leaves out runs that a process is driving: they are in progress, not left behind.
-pub fn undriven(store: &SqliteJournal, runs: Vec<RunState>) -> Vec<RunState> {
-    let folder = Context::lock_folder(store);
-    runs.into_iter().filter(|run| !RunLock::is_held(&folder, &run.created.run)).collect()
 }
 
 fn shown(p: &Printer, verified: &Verified) {
@@ -437,58 +405,6 @@ fn guards(seen: &Estate) -> impl Iterator<Item = (String, String)> {
         }
         _ => None,
     })
-}
-
-/// Pending fences of one plan. A later run may have set what an earlier one left pending. Each rehearsal counts only for itself.
-pub fn debts(runs: &[RunState]) -> Vec<Debt> {
-    let paid_later = |state: &RunState, component: &ComponentName, since: Timestamp| {
-        let live = state.created.world == WorldKind::Live;
-        live && runs.iter().filter(|r| r.created.world == WorldKind::Live).any(|r| {
-            let after = |at: Option<Timestamp>| at.is_some_and(|at| at > since);
-            // A server that was promoted since is no longer an old primary.
-            rungs(state, component).iter().any(|f| after(r.kept_out(&f.db)) || after(r.made_writer(&f.db)))
-        })
-    };
-    let of = |state: &RunState| {
-        let left = |c: &&ComponentName| state.debts.get(*c).is_some_and(|d| !paid_later(state, c, d.since));
-        let owed = state.owed().filter(left).filter_map(|c| Some((c, state.debts.get(c)?)));
-        owed.map(|(component, debt)| Debt {
-            run: state.created.run.clone(),
-            component: component.clone(),
-            rungs: rungs(state, component),
-            since: debt.since,
-        })
-        .collect::<Vec<_>>()
-    };
-    runs.iter().flat_map(of).collect()
-}
-
-fn rungs(state: &RunState, component: &ComponentName) -> Vec<Fence> {
-    let rung = |action: &Action| match action {
-        Action::Op(Operation::Fence(f)) if f.db.component == *component => Some(f.clone()),
-        _ => None,
-    };
-    // Leaves out steps that set the pending fences of earlier runs: they concern other servers.
-    state.runbook.steps.iter().filter(|s| !s.debt).filter_map(|s| rung(&s.action)).collect()
-}
-
-/// Servers that live runs proved to take no writes, and that no later run made a writer.
-pub fn kept_out(runs: &[RunState]) -> Vec<DatabaseRef> {
-    let live = || runs.iter().filter(|r| r.created.world == WorldKind::Live);
-    let fences = |r: &RunState| -> Vec<DatabaseRef> {
-        let server = |action: &Action| match action {
-            Action::Op(Operation::Fence(f)) => Some(f.db.clone()),
-            _ => None,
-        };
-        r.runbook.steps.iter().filter_map(|s| server(&s.action)).collect()
-    };
-    let holds = |r: &RunState, db: &DatabaseRef| {
-        r.kept_out(db).is_some_and(|at| {
-            let after = |when: Option<Timestamp>| when.is_some_and(|when| when > at);
-            !live().any(|later| after(later.made_writer(db)) || after(later.unfenced_at(db)))
-        })
-    };
-    live().flat_map(|r| fences(r).into_iter().filter(|db| holds(r, db)).collect::<Vec<_>>()).collect()
 }
 
 fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {

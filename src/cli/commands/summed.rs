@@ -2,10 +2,12 @@
 
 use serde_json::Value;
 
-use super::ending::Ending;
-use super::foreseen::{Begins, Foreseen};
-use super::start::Starting;
-use crate::cli::exit;
+use super::ending;
+use crate::app::begins::Begins;
+use crate::app::ending::Ending;
+use crate::app::exit;
+use crate::app::foreseen::Foreseen;
+use crate::app::start::Starting;
 use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
 use crate::model::plain::count;
 use crate::model::worst::{Weighed, Weight, worst_first};
@@ -97,18 +99,18 @@ fn of_many(n: usize, word: &str) -> String {
 }
 
 /// Computes what a run of each plan would do, and shows one line for each.
-pub fn dry_run(starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
-    let human = starting.printer.format == Format::Human;
-    if !human || !starting.args.how.dry_run || plans.len() <= FEW {
+pub fn dry_run(printer: &Printer, starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
+    let human = printer.format == Format::Human;
+    if !human || !starting.options.how.dry_run || plans.len() <= FEW {
         return None;
     }
-    let quiet = starting.printer.silent();
+    let quiet = printer.silent();
     let begins = Foreseen::default();
     let (interrupts, foreseen) = (starting.interrupts.clone(), Some(&begins));
-    let one = Starting { printer: &quiet, interrupts, foreseen, ..*starting };
+    let one = Starting { presenter: &quiet, interrupts, foreseen, ..*starting };
     let (mut told, mut lines) = (Vec::new(), Vec::new());
     for plan in plans {
-        let ending = one.plan(plan).unwrap_or_else(|e| Ending::failed(&quiet, plan, &e));
+        let ending = one.plan(plan).unwrap_or_else(|e| Ending::failed(&quiet, &plan.name, e));
         lines.push(expected(plan, &ending, &begins.begins(plan)));
         begins.note(plan, &ending);
         told.push(ending);
@@ -118,9 +120,9 @@ pub fn dry_run(starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
     }
     let more = format!(
         "for the runbook of one plan, run drctl {} PLAN --to {} --dry-run",
-        starting.intent, starting.args.to
+        starting.intent, starting.options.to
     );
-    show(starting.printer, "plan", lines, &more);
+    show(printer, "plan", lines, &more);
     Some(told)
 }
 
@@ -128,7 +130,7 @@ pub fn dry_run(starting: &Starting<'_>, plans: &[Plan]) -> Option<Vec<Ending>> {
 fn expected(plan: &Plan, ending: &Ending, begins: &Begins) -> Line {
     let what = plan.name.to_string();
     let of = |reads, word: &str, detail| Line { reads, word: word.to_owned(), what: what.clone(), detail };
-    let document = ending.document.as_ref().unwrap_or(&Value::Null);
+    let document = &ending::document(ending).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let refused: Vec<_> = document["refusals"].as_array().into_iter().flatten().map(refusal).collect();
     if !refused.is_empty() {
@@ -199,7 +201,7 @@ pub fn overall(p: &Printer, plans: &[Plan], told: &[Ending]) {
     p.line("");
     show(p, "plan", lines, &more.join("; "));
     let screens = told.iter().zip(bad).filter(|(ending, bad)| *bad || is_unfenced(ending));
-    screens.for_each(|(ending, _)| ending.screen(p));
+    screens.for_each(|(ending, _)| ending::screen(p, ending));
 }
 
 /// Whether the run left a fence pending.
@@ -210,7 +212,7 @@ fn is_unfenced(ending: &Ending) -> bool {
 fn came_of(plan: &Plan, ending: &Ending) -> Line {
     let what = plan.name.to_string();
     let of = |reads, word: &str, detail| Line { reads, word: word.to_owned(), what: what.clone(), detail };
-    let document = ending.document.as_ref().unwrap_or(&Value::Null);
+    let document = &ending::document(ending).unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let outcome = text(&document["outcome"]).replace('_', " ");
     let Some(run) = &ending.run else {

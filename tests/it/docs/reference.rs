@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
+use drctl::app::exit;
 use drctl::cli::args::command as cli;
-use drctl::cli::exit;
 use drctl::model::shape::{Keys, Shape};
 use drctl::plan::{catalog, shapes};
 use drctl::record::event::Event;
@@ -221,7 +221,7 @@ fn exit_codes() {
     table(&mut out, &["Outcome", "Meaning", "Next"], &words);
     out.push_str(REFUSALS);
     // A code that only its constant mentions would be missing here.
-    let declared = include_str!("../../../src/cli/exit.rs").matches(": u8 = ").count();
+    let declared = include_str!("../../../src/app/exit.rs").matches(": u8 = ").count();
     assert_eq!(declared, exit::ALL.len());
     assert!(out.contains("| 130 | ") && out.contains("| `watch_paused` | "));
     held_page("exit-codes.md", &out);

@@ -1,0 +1,63 @@
+//! The fences that runs left pending, and the servers that they proved to be fenced.
+
+use crate::kinds::Operation;
+use crate::kinds::shared::database::DatabaseRef;
+use crate::kinds::shared::fence::Fence;
+use crate::model::ids::ComponentName;
+use crate::model::time::Timestamp;
+use crate::planner::Debt;
+use crate::record::action::Action;
+use crate::record::event::WorldKind;
+use crate::run::RunState;
+
+/// Pending fences of one plan. A later run may have set what an earlier one left pending. Each rehearsal counts only for itself.
+pub fn debts(runs: &[RunState]) -> Vec<Debt> {
+    let paid_later = |state: &RunState, component: &ComponentName, since: Timestamp| {
+        let live = state.created.world == WorldKind::Live;
+        live && runs.iter().filter(|r| r.created.world == WorldKind::Live).any(|r| {
+            let after = |at: Option<Timestamp>| at.is_some_and(|at| at > since);
+            // A server that was promoted since is no longer an old primary.
+            rungs(state, component).iter().any(|f| after(r.kept_out(&f.db)) || after(r.made_writer(&f.db)))
+        })
+    };
+    let of = |state: &RunState| {
+        let left = |c: &&ComponentName| state.debts.get(*c).is_some_and(|d| !paid_later(state, c, d.since));
+        let owed = state.owed().filter(left).filter_map(|c| Some((c, state.debts.get(c)?)));
+        owed.map(|(component, debt)| Debt {
+            run: state.created.run.clone(),
+            component: component.clone(),
+            rungs: rungs(state, component),
+            since: debt.since,
+        })
+        .collect::<Vec<_>>()
+    };
+    runs.iter().flat_map(of).collect()
+}
+
+fn rungs(state: &RunState, component: &ComponentName) -> Vec<Fence> {
+    let rung = |action: &Action| match action {
+        Action::Op(Operation::Fence(f)) if f.db.component == *component => Some(f.clone()),
+        _ => None,
+    };
+    // Leaves out steps that set the pending fences of earlier runs: they concern other servers.
+    state.runbook.steps.iter().filter(|s| !s.debt).filter_map(|s| rung(&s.action)).collect()
+}
+
+/// Servers that live runs proved to take no writes, and that no later run made a writer.
+pub fn kept_out(runs: &[RunState]) -> Vec<DatabaseRef> {
+    let live = || runs.iter().filter(|r| r.created.world == WorldKind::Live);
+    let fences = |r: &RunState| -> Vec<DatabaseRef> {
+        let server = |action: &Action| match action {
+            Action::Op(Operation::Fence(f)) => Some(f.db.clone()),
+            _ => None,
+        };
+        r.runbook.steps.iter().filter_map(|s| server(&s.action)).collect()
+    };
+    let holds = |r: &RunState, db: &DatabaseRef| {
+        r.kept_out(db).is_some_and(|at| {
+            let after = |when: Option<Timestamp>| when.is_some_and(|when| when > at);
+            !live().any(|later| after(later.made_writer(db)) || after(later.unfenced_at(db)))
+        })
+    };
+    live().flat_map(|r| fences(r).into_iter().filter(|db| holds(r, db)).collect::<Vec<_>>()).collect()
+}
