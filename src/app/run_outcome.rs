@@ -8,11 +8,10 @@ use crate::model::intent::Intent;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::planner::critical_path;
-use crate::record::action::{Action, Check, Write};
 use crate::record::event::Outcome;
 use crate::record::runbook::ProbeRole;
 use crate::report::summary;
-use crate::run::state::{Mode, Status};
+use crate::run::state::Mode;
 use crate::run::{RunState, Stop};
 
 /// The durations of a command, and what really happened.

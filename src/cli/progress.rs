@@ -15,7 +15,8 @@ use live::{LiveLine, Part};
 use under_way::{eta, in_progress, watched_until};
 
 use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, columns};
-use super::{interrupt, wrap};
+use super::wrap;
+use crate::app::interrupt;
 use crate::executor::View;
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::{ComponentName, StepId};

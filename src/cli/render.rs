@@ -1,7 +1,5 @@
 //! Formats findings and refusals for people.
 
-use std::path::PathBuf;
-
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
 use super::printer::{Printer, RED, YELLOW, columns};

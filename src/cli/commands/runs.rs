@@ -23,7 +23,7 @@ use crate::model::waiver::one_line;
 use crate::record::event::{Signal, WorldKind};
 use crate::report::summary;
 use crate::run::ways::CalledOff;
-use crate::run::{RunState, approval, outstanding};
+use crate::run::RunState;
 use crate::world::World;
 
 /// Lists, shows and controls runs.
