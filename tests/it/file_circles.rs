@@ -281,7 +281,7 @@ fn circles_are_found_however_they_are_written() {
         "use crate::x::{b::{self, B}, y};",
         "pub use super::b::*;",
         "use super::b as other;",
-        "fn f() -> crate::x::b::B { todo!() }",
+        "fn f(_: crate::x::b::B) {}",
         "mod inner { fn f() { super::super::b::f(); } }",
         "fn f() { assert_eq!(1, crate::x::b::f()); }",
         "macro_rules! m { () => { $crate::x::b::f() } }",

@@ -385,16 +385,7 @@ fn a_return_names_what_keeps_its_size_and_what_needs_no_update() {
 #[test]
 fn a_step_that_a_person_skipped_is_in_every_form() {
     let folder = Folder::with_plans();
-    let (code, out, _) = folder.run(&[
-        "failover",
-        "truststream",
-        "--sandbox=capacity-short",
-        "--to",
-        "us-east-1",
-        "--yes",
-        "--output",
-        "json",
-    ]);
+    let (code, out, _) = folder.run(&failover("capacity-short", &["--output", "json"]));
     assert_eq!(code, 1, "it stops at scale.nodes: {out}");
     let run = json(&out)["run_id"].as_str().unwrap().to_owned();
     folder.ok(&["runs", "skip", &run, "scale.nodes", "--reason", "half has to do", "--sandbox"]);
