@@ -2,10 +2,14 @@
 
 mod figures;
 mod holding;
+mod presenter;
 mod readiness;
+mod rehearsed;
 mod watch;
 
-use std::collections::BTreeMap;
+pub use presenter::{ServerPresenter, Tone};
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -55,6 +59,14 @@ enum Clock {
     Rehearsed(Timestamp),
 }
 
+/// Pending fences in a rehearsal.
+#[derive(Default)]
+struct Rehearsed {
+    /// The number of runs when it was last searched for pending fences.
+    runs: usize,
+    tried: BTreeSet<RunId>,
+}
+
 struct Server {
     context: Context,
     presenter: Arc<dyn ServerPresenter>,
@@ -81,30 +93,7 @@ struct Server {
     shown: Snapshot,
     /// Pending fences and effects in doubt of runs that no process drives.
     watching: Option<watch::Watch>,
-    rehearsed: watch::Rehearsed,
-}
-
-/// Shows people what a server does.
-pub trait ServerPresenter: RunPresenter + Send {
-    /// An event: its name, its fields, and its words for a person.
-    fn event(&self, at: Timestamp, what: &str, more: &Value, words: &str);
-
-    /// Words with a tone.
-    fn toned(&self, tone: Tone, words: &str) -> String;
-
-    /// For the output of runs: only results, or nothing.
-    fn quiet(&self, silent: bool) -> Box<dyn RunPresenter>;
-}
-
-/// How words are meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
-    /// As it should be.
-    Good,
-    /// Look at this.
-    Doubtful,
-    /// Not as it should be.
-    Bad,
+    rehearsed: Rehearsed,
 }
 
 /// Publishes the state of a server.
@@ -181,7 +170,7 @@ pub fn run(
         exporter: None,
         shown: Snapshot::default(),
         watching: None,
-        rehearsed: watch::Rehearsed::default(),
+        rehearsed: Rehearsed::default(),
     };
     if let Some(listen) = options.listen {
         server.figures()?;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::{Either, pending, select, select_all};
 use serde_json::json;
 
-use super::{Clock, FOLLOW, Server, ServerPresenter, Tone};
+use super::presenter::{ServerPresenter, Tone, fence_event};
 use crate::app::background::{Background, Hand};
 use crate::app::context::Context;
 use crate::app::error::AppError;
@@ -19,7 +19,6 @@ use crate::app::stage::Stage;
 use crate::app::{in_doubt, pending_fences, resume, run_states};
 use crate::executor::{Patience, Session, Silent, sentry, survey};
 use crate::inventory::{Estate, Observation};
-use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::{State, Target};
 use crate::model::ids::{PlanName, RunId};
@@ -29,6 +28,8 @@ use crate::record::event::WorldKind;
 use crate::run::RunState;
 use crate::world::World;
 
+/// How often the settings are read.
+const FOLLOW: Dur = Dur::secs(30);
 /// How often effects in doubt are checked.
 const DOUBTS: Dur = Dur::secs(10);
 /// How long after a failed try to set a pending fence drctl tries again, while the old primary continues to answer.
@@ -39,14 +40,6 @@ const END: Dur = Dur(200);
 const AFTER_ERROR: Dur = Dur::secs(1);
 /// How long the end of the server waits for a fence that is being set.
 const AFTERWARDS: Dur = Dur::secs(10);
-
-/// Pending fences in a rehearsal.
-#[derive(Default)]
-pub(super) struct Rehearsed {
-    /// The number of runs when it was last searched for pending fences.
-    runs: usize,
-    tried: BTreeSet<RunId>,
-}
 
 /// The thread that watches, and the settings that it follows.
 pub(super) struct Watch {
@@ -325,55 +318,8 @@ impl Watcher {
             }
             self.read_what_was_left(self.now())?;
             let owed = self.debts.iter().any(|debt| debt.run == run);
-            told_of_fence(&*self.presenter, self.now(), ("drctl", &run), &component, owed);
+            fence_event(&*self.presenter, self.now(), ("drctl", &run), &component, owed);
         }
         Ok(())
-    }
-}
-
-fn told_of_fence(
-    presenter: &dyn ServerPresenter,
-    now: Timestamp,
-    (drctl, run): (&str, &RunId),
-    component: &str,
-    owed: bool,
-) {
-    let words = match owed {
-        true => format!("is still pending; {drctl} runs show {run} shows why"),
-        false => "is set".to_owned(),
-    };
-    let words = format!("the fence of {component} that run {run} left pending {words}");
-    presenter.event(now, "fence", &json!({"run": run, "owed": owed}), &words);
-}
-
-impl Server {
-    /// In a rehearsal, a lost site returns without anybody watching, if its scenario says so. Each pending fence is tried once,
-    /// an hour later. Returns whether one was tried.
-    pub(super) fn pay_rehearsed(&mut self) -> Result<bool, AppError> {
-        let runs = self.store.runs()?.len();
-        if std::mem::replace(&mut self.rehearsed.runs, runs) == runs {
-            return Ok(false);
-        }
-        let mut tried = false;
-        let states = run_states::all(&self.store)?;
-        for debt in pending_fences::debts(&states) {
-            let (run, component) = (&debt.run, &debt.component);
-            let over = states.iter().any(|s| s.created.run == *run && s.finished());
-            if !over || !self.rehearsed.tried.insert(run.clone()) {
-                continue;
-            }
-            tried = true;
-            if let Err(e) = resume::pay(&self.context, &*self.presenter.quiet(true), &self.store, run) {
-                self.presenter
-                    .note(&format!("drctl could not set the pending fence of run {run}: {}", e.message));
-            }
-            let state = run_states::one(&self.store, run)?;
-            if let Clock::Rehearsed(now) = &mut self.clock {
-                *now = state.last_at.max(*now);
-            }
-            let owed = state.owed().any(|c| c == component);
-            told_of_fence(&*self.presenter, self.now(), ("drctl --sandbox", run), component.as_str(), owed);
-        }
-        Ok(tried)
     }
 }

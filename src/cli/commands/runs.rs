@@ -22,8 +22,8 @@ use crate::model::time::Dur;
 use crate::model::waiver::one_line;
 use crate::record::event::{Signal, WorldKind};
 use crate::report::summary;
-use crate::run::ways::CalledOff;
 use crate::run::RunState;
+use crate::run::ways::CalledOff;
 use crate::world::World;
 
 /// Lists, shows and controls runs.
