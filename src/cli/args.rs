@@ -1,10 +1,9 @@
 //! What can be typed. Doc comments here are the help texts.
 
-mod offer;
+pub mod offer;
 mod proving;
 mod reporting;
 mod serving;
-mod shape;
 mod starting;
 mod steering;
 mod telling;
@@ -14,22 +13,18 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::log::LogFormat;
-use super::printer;
-use super::printer::Format;
+use super::formats::{Format, LogFormat};
+use super::terminal;
 use crate::app::context::Options;
-pub use offer::takes;
 pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
 pub use reporting::{
     ComplianceArgs, ComplianceFormat, DocumentFormat, DocumentKind, ReportArgs, ReportCommand, ReportFormat,
 };
 pub use serving::{SERVE_HELP, ServeArgs};
-pub use shape::{command, parse};
-pub use starting::{DrillArgs, DrillMode, HowArgs, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
+pub use starting::{DrillArgs, DrillMode, HowArgs, IntentArg, PointArgs, RestoreArgs, StartArgs, WaiveArgs};
 pub use steering::{AnswerArgs, ApproveArgs, RunsArgs, RunsCommand, Yes};
 pub use telling::{AckArgs, DutiesArgs, DutiesCommand, NOTIFY_HELP, NotifyArgs, NotifyCommand};
 
-use crate::model::intent::Intent;
 use crate::model::severity::Severity;
 
 /// Disaster recovery for applications in two or more cloud regions.
@@ -118,7 +113,7 @@ impl Global {
             sandbox: self.sandbox.clone(),
             seed: self.seed,
             pace: self.pace,
-            ask: printer::passphrase,
+            ask: terminal::passphrase,
         }
     }
 }
@@ -331,31 +326,6 @@ pub struct PlanShowArgs {
     /// Refusals to accept.
     #[command(flatten)]
     pub waive: WaiveArgs,
-}
-
-/// Intents on the command line.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum IntentArg {
-    /// Unplanned.
-    Failover,
-    /// Planned.
-    Switchover,
-    /// Back home.
-    Failback,
-    /// A standby, and nothing moves.
-    Reprotect,
-}
-
-impl IntentArg {
-    /// As runs have it.
-    pub const fn of(self) -> Intent {
-        match self {
-            Self::Failover => Intent::Failover,
-            Self::Switchover => Intent::Switchover,
-            Self::Failback => Intent::Failback,
-            Self::Reprotect => Intent::Reprotect,
-        }
-    }
 }
 
 /// For `assess`.

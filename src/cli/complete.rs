@@ -8,11 +8,10 @@ use clap::{Arg, Command, Parser as _};
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::{CompleteEnv, Shells};
 
-use super::args;
 use super::args::{Cli, Global};
-use super::printer::{Format, Printer};
 use crate::adapters::sandbox::scenario::SCENARIOS;
 use crate::app::context::Context;
+use crate::app::presenter::Quiet;
 use crate::executor::create::replay;
 use crate::journal::Journal as _;
 use crate::journal::sqlite::SqliteJournal;
@@ -27,13 +26,13 @@ const ASKED: &str = "_DRCTL_COMPLETE";
 const RUNS: usize = 50;
 
 /// If a shell asks for completions, answers and ends this process; otherwise does nothing.
-pub fn answer() {
-    CompleteEnv::with_factory(command).var(ASKED).bin("drctl").completer("drctl").complete();
+pub fn answer(line: fn() -> Command) {
+    CompleteEnv::with_factory(|| command(line())).var(ASKED).bin("drctl").completer("drctl").complete();
 }
 
 /// The command line with what is typed without its verb: `drctl plan NAME` shows a plan.
-fn command() -> Command {
-    args::command().mut_subcommand("plan", |plan| {
+fn command(line: Command) -> Command {
+    line.mut_subcommand("plan", |plan| {
         plan.arg(Arg::new("shown").value_name("PLAN").add(ArgValueCandidates::new(plans)))
     })
 }
@@ -102,15 +101,11 @@ fn typed() -> Option<Global> {
 }
 
 fn context() -> Option<Context> {
-    Context::load(&typed()?.options(), &silent()).ok()
-}
-
-fn silent() -> Printer {
-    Printer::new(Format::Human).silent()
+    Context::load(&typed()?.options(), &Quiet).ok()
 }
 
 fn all_plans() -> Vec<Plan> {
-    context().and_then(|context| context.plans(&[], &silent()).ok()).unwrap_or_default()
+    context().and_then(|context| context.plans(&[], &Quiet).ok()).unwrap_or_default()
 }
 
 fn store() -> Option<SqliteJournal> {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write as _};
 
-use clap::ValueEnum;
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -12,6 +11,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
+use super::formats::LogFormat;
 use super::printer::Printer;
 use super::whereabouts::USUAL;
 use crate::adapters::secrets::scrubbed;
@@ -19,16 +19,6 @@ use crate::app::environment;
 use crate::app::error::AppError;
 use crate::model::waiver::harmless;
 use crate::world;
-
-/// How log lines are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// A JSON object a line.
-    Json,
-}
 
 /// Starts logging, as requested by `RUST_LOG` or the number of `-v`. Without either, log messages are not even formatted.
 ///

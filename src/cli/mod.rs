@@ -3,18 +3,22 @@
 pub mod args;
 pub mod commands;
 pub mod complete;
+pub mod formats;
 pub mod log;
+pub mod parser;
 pub mod printer;
 pub mod progress;
 pub mod render;
 pub mod run_presenter;
+pub mod terminal;
 pub mod whereabouts;
 pub mod wrap;
 
 use clap::{ArgMatches, ValueEnum as _};
 
 use args::{Cli, Command};
-use printer::{Format, Printer};
+use formats::Format;
+use printer::Printer;
 use whereabouts::Whereabouts;
 
 use crate::adapters::process;
@@ -24,8 +28,8 @@ use crate::app::{environment, exit};
 /// Parses the command line, runs the command, and returns the exit code.
 pub fn main() -> u8 {
     process::dump_no_core();
-    complete::answer();
-    let cli = match args::parse(std::env::args_os()) {
+    complete::answer(parser::command);
+    let cli = match parser::parse(std::env::args_os()) {
         Ok((mut cli, typed)) => {
             cli.global.command = verbs(&typed);
             cli

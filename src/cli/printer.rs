@@ -1,92 +1,15 @@
 //! The only code that writes to the terminal. Documents go to stdout, everything else to stderr.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
-use clap::ValueEnum;
-use indicatif::ProgressBar;
-use rustix::termios::QueueSelector;
-
+use super::formats::Format;
+use super::terminal::{above, asking, columns, width};
 use super::whereabouts::{USUAL, Whereabouts};
-use super::{render, wrap};
+use super::wrap;
 use crate::app::environment;
-use crate::app::presenter::Presenter;
-use crate::model::finding::Finding;
 use crate::model::ids::PlanName;
 use crate::model::plain::{self, Colours};
-
-/// The status line at the bottom of the terminal, if there is one. Other output hides it while it is written.
-static LIVE: Mutex<Option<ProgressBar>> = Mutex::new(None);
-
-/// Sets the status line at the bottom; `None` removes it.
-pub fn at_the_bottom(bar: Option<ProgressBar>) {
-    *LIVE.lock().unwrap_or_else(PoisonError::into_inner) = bar;
-}
-
-/// Writes above the status line.
-fn above<T>(write: impl FnOnce() -> T) -> T {
-    let bar = LIVE.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    match bar {
-        Some(bar) => bar.suspend(write),
-        None => write(),
-    }
-}
-
-/// Asks a question. The status line, which would overwrite the question, is off until the answer. Keys that were pressed before the
-/// question do not answer it. Other output does not wait for the answer.
-pub fn asking<T>(ask: impl FnOnce() -> T) -> T {
-    let bar = LIVE.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let ask = || {
-        discard_typed();
-        ask()
-    };
-    let answer = match &bar {
-        Some(bar) => bar.suspend(ask),
-        None => ask(),
-    };
-    at_the_bottom(bar);
-    answer
-}
-
-/// Discards what was typed at the terminal so far. Input from a file or a pipe was prepared for the questions, so it stays.
-fn discard_typed() {
-    let stdin = std::io::stdin();
-    if stdin.is_terminal() {
-        let _ = rustix::termios::tcflush(stdin, QueueSelector::IFlush);
-    }
-}
-
-/// Asks for a passphrase, which is not shown.
-///
-/// # Errors
-/// If there is no terminal.
-pub fn passphrase(asked: &str) -> std::io::Result<String> {
-    asking(|| rpassword::prompt_password(asked))
-}
-
-/// The number of columns of a terminal; 0 if there is none.
-fn width(of: impl AsFd) -> usize {
-    rustix::termios::tcgetwinsize(of).map_or(0, |size| usize::from(size.ws_col))
-}
-
-/// The number of columns for notes; 0 if they do not go to a terminal.
-pub fn columns() -> usize {
-    width(std::io::stderr())
-}
-
-/// How results are written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    #[default]
-    Human,
-    /// One JSON document on stdout.
-    Json,
-    /// Events as they are journalled, a line each.
-    Jsonl,
-}
 
 /// Writes results and notes.
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +59,11 @@ impl Printer {
     #[must_use]
     pub const fn rehearsing(self, rehearsal: bool) -> Self {
         Self { rehearsal: self.rehearsal || rehearsal, ..self }
+    }
+
+    /// Notes the file that a plan was read from: commands name the file of a plan that is in no folder of plans.
+    pub fn note_plan(&self, plan: &PlanName, file: &Path) {
+        self.here.has_plan(plan.as_str(), file);
     }
 
     /// A text for people. Each command in it works as it stands.
@@ -270,20 +198,6 @@ pub fn last_line(text: &str) {
     let clear = if err.is_terminal() { "\r\u{1b}[2K" } else { "" };
     let text = wrap::lines(&plain::terminal(&plain::line(text), Colours::None), columns());
     let _ = writeln!(err, "{clear}{text}");
-}
-
-impl Presenter for Printer {
-    fn note(&self, text: &str) {
-        self.note(text);
-    }
-
-    fn findings(&self, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
-        render::findings(self, findings, text_of);
-    }
-
-    fn has_plan(&self, plan: &PlanName, file: &Path) {
-        self.here.has_plan(plan.as_str(), file);
-    }
 }
 
 /// Writes an error, the help or the version of the argument parser. It repeats what was typed, as one line without effect.

@@ -12,9 +12,12 @@ mod turns;
 mod under_way;
 
 use live::{LiveLine, Part};
+pub use under_way::stops_after;
 use under_way::{eta, in_progress, watched_until};
 
-use super::printer::{DIM, Format, GREEN, Printer, RED, YELLOW, columns};
+use super::formats::Format;
+use super::printer::{DIM, GREEN, Printer, RED, YELLOW};
+use super::terminal::columns;
 use super::wrap;
 use crate::app::interrupt;
 use crate::executor::View;
@@ -308,7 +311,7 @@ impl View for Progress {
                     let head = self.head(event.at, state);
                     let paused = matches!(event.what, EventKind::Paused { .. });
                     // Nobody else can stop it with that key.
-                    let again = match paused && self.bar.get().is_some() && !stopping(state).is_empty() {
+                    let again = match paused && self.bar.get().is_some() && !stops_after(state).is_empty() {
                         true => ". Ctrl-C again stops at once",
                         false => "",
                     };
@@ -473,7 +476,7 @@ pub fn words(p: &Printer, event: &Event, state: &RunState) -> Option<String> {
             format!("waived {}: {}", waiver.subject(&state.created.plan), waiver.reason)
         }
         EventKind::SignalRefused { reason, who, .. } => format!("request of {who} refused: {reason}"),
-        EventKind::Paused { why } => format!("paused: {why}{}", stopping(state)),
+        EventKind::Paused { why } => format!("paused: {why}{}", stops_after(state)),
         EventKind::Resumed { who } => format!("resumed by {who}"),
         EventKind::CancelRequested { who, reason, displaced_by } => {
             let held = |other| format!("; {other} holds its guard, so nothing is undone");
@@ -525,16 +528,6 @@ fn halted(reason: &str) -> String {
 /// A message without its code, which some providers repeat in front of it.
 fn once<'w>(code: &str, why: &'w str) -> &'w str {
     why.strip_prefix(code).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(why)
-}
-
-/// What a paused run is still waiting for.
-pub fn stopping(state: &RunState) -> String {
-    let open = |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).background;
-    let open: Vec<_> = (0..state.steps.len()).filter(open).map(|i| state.step(i).id.as_str()).collect();
-    match open.as_slice() {
-        [] => String::new(),
-        steps => format!("; stops after {}", steps.join(", ")),
-    }
 }
 
 fn finished(p: &Printer, (step, state): (&StepId, &RunState), end: End, facts: &[Fact]) -> String {

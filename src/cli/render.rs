@@ -1,11 +1,16 @@
 //! Formats findings and refusals for people.
 
+use std::path::Path;
+
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 
-use super::printer::{Printer, RED, YELLOW, columns};
+use super::printer::{Printer, RED, YELLOW};
+use super::terminal::columns;
 use super::wrap;
 use crate::app::plan_files::SECRET;
+use crate::app::presenter::Presenter;
 use crate::model::finding::{Finding, Severity};
+use crate::model::ids::PlanName;
 use crate::planner::Refusal;
 
 /// A finding, with the text that it points into.
@@ -132,5 +137,19 @@ pub fn refusals(printer: &Printer, plan: &str, refusals: &[Refusal]) {
             }
             None => printer.note("    it cannot be waived"),
         }
+    }
+}
+
+impl Presenter for Printer {
+    fn note(&self, text: &str) {
+        self.note(text);
+    }
+
+    fn findings(&self, findings: &[Finding], text_of: &dyn Fn(&str) -> Option<String>) {
+        some_of(self, findings, findings, text_of);
+    }
+
+    fn has_plan(&self, plan: &PlanName, file: &Path) {
+        self.note_plan(plan, file);
     }
 }

@@ -1,7 +1,8 @@
 //! Shows the runs that the application starts or continues.
 
 use super::commands::{ending, plan};
-use super::printer::{Format, GREEN, Printer, RED};
+use super::formats::Format;
+use super::printer::{GREEN, Printer, RED};
 use super::progress::Progress;
 use super::render;
 use crate::app::begins::Begins;

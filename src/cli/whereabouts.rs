@@ -10,7 +10,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use serde_json::Value;
 
 use super::args::Global;
-use super::{args, wrap};
+use super::args::offer;
+use super::{parser, wrap};
 use crate::app::files;
 use crate::model::call::quoted;
 
@@ -177,7 +178,7 @@ impl Whereabouts {
     /// The options that a command with these words lacks, each with a space behind it.
     fn options(&self, (verb, words): (&str, &[&str]), rehearsal: bool) -> String {
         let has = |option: &str| words.iter().any(|word| word.split('=').next() == Some(option));
-        let takes = |option: &str| args::takes(verb, option);
+        let takes = |option: &str| offer::takes(verb, option);
         let mut options = Vec::new();
         if rehearsal && takes("sandbox") && !has("--sandbox") {
             let same = LOOK.contains(&verb) || START.contains(&verb) && verb == self.verb;
@@ -185,7 +186,7 @@ impl Whereabouts {
         }
         for (id, option) in &self.folder {
             let named = option.split(' ').next().unwrap_or_default();
-            if args::takes(verb, id) && !has(named) {
+            if offer::takes(verb, id) && !has(named) {
                 options.push(option);
             }
         }
@@ -248,7 +249,7 @@ fn verb<'w>(words: &[&'w str]) -> Option<&'w str> {
 fn verbs() -> &'static BTreeMap<String, Vec<String>> {
     static VERBS: OnceLock<BTreeMap<String, Vec<String>>> = OnceLock::new();
     VERBS.get_or_init(|| {
-        let all = args::command();
+        let all = parser::command();
         let own = |verb: &clap::Command| -> Vec<String> {
             let own = verb.get_subcommands().filter(|_| verb.is_subcommand_required_set());
             own.map(|own| own.get_name().to_owned()).collect()
@@ -263,7 +264,7 @@ mod tests {
 
     /// What is shown of a text by a command with these arguments.
     fn shown(typed: &str, said: &str) -> String {
-        let (cli, matches) = args::parse(typed.split(' ').map(Into::into)).unwrap();
+        let (cli, matches) = parser::parse(typed.split(' ').map(Into::into)).unwrap();
         let mut global = cli.global;
         global.command = matches.subcommand_name().map(str::to_owned).into_iter().collect();
         Whereabouts::of(&global).commands(said, false)

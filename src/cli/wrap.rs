@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use unicode_width::UnicodeWidthChar as _;
 
-use super::args;
+use super::parser;
 
 /// Narrower terminals are not wrapped for.
 const NARROWEST: usize = 20;
@@ -275,7 +275,7 @@ impl Reading {
 fn verbs() -> &'static BTreeMap<String, bool> {
     static VERBS: OnceLock<BTreeMap<String, bool>> = OnceLock::new();
     VERBS.get_or_init(|| {
-        let all = args::command();
+        let all = parser::command();
         let named = |verb: &clap::Command| (verb.get_name().to_owned(), verb.has_subcommands());
         let theirs = all.get_subcommands().flat_map(clap::Command::get_subcommands).map(named);
         theirs.chain(all.get_subcommands().map(named)).collect()

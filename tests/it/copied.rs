@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use clap::error::ErrorKind;
-use drctl::cli::{args, wrap};
+use drctl::cli::{parser, wrap};
 
 use crate::cli::{Folder, finish, json};
 
@@ -147,7 +147,7 @@ fn no_printed_command_lacks_an_argument() {
             let whole = wrap::command(&format!("drctl {command}"));
             let words =
                 wrap::arguments(&whole).into_iter().map(|word| word.trim_end_matches(wrap::ENDS).into());
-            let error = args::parse(words).err().map(|e| e.kind());
+            let error = parser::parse(words).err().map(|e| e.kind());
             assert_ne!(error, Some(ErrorKind::MissingRequiredArgument), "`{typed}` prints `{whole}`");
         }
     }

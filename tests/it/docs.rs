@@ -134,7 +134,7 @@ fn arguments(line: &str) -> Option<Vec<String>> {
 }
 
 fn refused(arguments: &[String]) -> Option<clap::Error> {
-    let said = drctl::cli::args::parse(arguments.iter().map(Into::into)).err()?;
+    let said = drctl::cli::parser::parse(arguments.iter().map(Into::into)).err()?;
     (!matches!(said.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)).then_some(said)
 }
 

@@ -14,30 +14,12 @@ const OUTSIDE: &[(&str, &str)] = &[(
 )];
 
 /// The circles that are left: a reason, and the files of each. The list may only become shorter.
-const LEFT: &[(&str, &str)] = &[
-    (
-        "a command shares the context, the printer and the errors with the commands that call it",
-        "cli cli::anchors cli::args cli::args::offer cli::args::shape cli::args::steering cli::background \
-         cli::commands::adopted cli::commands::approve cli::commands::drill cli::commands::duties \
-         cli::commands::ending cli::commands::fleet cli::commands::foreseen cli::commands::guards \
-         cli::commands::in_doubt cli::commands::kit cli::commands::live_drill cli::commands::outcome \
-         cli::commands::plan cli::commands::post cli::commands::prior_runs cli::commands::proven \
-         cli::commands::ready cli::commands::restore cli::commands::rows cli::commands::runs \
-         cli::commands::runs_export cli::commands::runs_list cli::commands::select cli::commands::serve \
-         cli::commands::serve::readiness cli::commands::serve::watch cli::commands::stage \
-         cli::commands::start cli::commands::status cli::commands::summed cli::commands::whatif \
-         cli::complete cli::context cli::estate cli::evidence cli::interrupt cli::keys cli::ledger cli::log \
-         cli::notifier cli::notifier::told cli::paths cli::printer cli::progress cli::progress::live \
-         cli::progress::turns cli::progress::under_way cli::render cli::rescue cli::run_names \
-         cli::telemetry cli::uploads cli::waived cli::whereabouts cli::wrap",
-    ),
-    (
-        "the state of a run has the types of what is computed from it",
-        "run run::apply run::approval run::checked run::decide run::drill run::exposure run::gate \
+const LEFT: &[(&str, &str)] = &[(
+    "the state of a run has the types of what is computed from it",
+    "run run::apply run::approval run::checked run::decide run::drill run::exposure run::gate \
          run::held run::judge run::judge::databases run::judge::parted run::lawful run::outstanding \
          run::parts run::signal run::state run::steered run::stopped run::terms run::waits",
-    ),
-];
+)];
 
 /// A module as the names from the root of the crate to it.
 type Module = Vec<String>;

@@ -63,7 +63,7 @@ fn nothing_acts_on_a_run_from_a_file() {
     }
     assert_eq!(here.ok(&["runs", "export", &run, "--sandbox"]), text, "not one event came of that");
     // A new command must be added to one of the lists.
-    let command = drctl::cli::args::command();
+    let command = drctl::cli::parser::command();
     for verb in command.find_subcommand("runs").unwrap().get_subcommands() {
         let acts = ACTING.iter().any(|a| a[0] == "runs" && a[1] == verb.get_name());
         assert!(acts != READING.contains(&verb.get_name()), "runs {}", verb.get_name());

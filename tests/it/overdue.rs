@@ -1,6 +1,7 @@
 //! Irreversible steps that take longer than their timeout: drctl keeps waiting for a call that a provider accepted.
 
-use drctl::cli::printer::{Format, Printer};
+use drctl::cli::formats::Format;
+use drctl::cli::printer::Printer;
 use drctl::cli::progress;
 use drctl::kinds::Operation;
 use drctl::model::duty::Rung;

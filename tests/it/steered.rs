@@ -542,7 +542,7 @@ fn help_has_groups_and_commands_have_the_places_that_people_look_in() {
     let folder = Folder::with_plans();
     let help = folder.ok(&["--help"]);
     let all: Vec<String> =
-        drctl::cli::args::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
+        drctl::cli::parser::command().get_subcommands().map(|c| c.get_name().to_owned()).collect();
     // These are parts of `drill` and `policy`.
     let parts = ["help", "schedules", "key"];
     for name in all.iter().filter(|name| !parts.contains(&name.as_str())) {

@@ -313,7 +313,8 @@ fn an_answered_request_waits_for_a_process_only_while_the_run_can_continue_with_
 /// Whoever watches a run from another terminal has no key that stops it.
 #[test]
 fn the_line_about_a_pause_names_what_it_waits_for_and_no_key() {
-    use drctl::cli::printer::{Format, Printer};
+    use drctl::cli::formats::Format;
+    use drctl::cli::printer::Printer;
     let mut state =
         under_way(vec![(step("scale", scale()), Status::Awaiting { answered_at: BEGAN, token: None })]);
     let event = drctl::record::event::Event {

@@ -4,7 +4,7 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
-use super::{DrillMode, IntentArg};
+use super::starting::{DrillMode, IntentArg};
 
 /// Options of a new rehearsal.
 const REHEARSES: &[&str] = &["sandbox", "seed", "pace"];

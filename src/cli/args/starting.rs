@@ -6,7 +6,7 @@ use crate::app::drill::DrillOptions;
 use crate::app::restore::Point;
 use crate::app::start::{RunOptions, StartOptions};
 use crate::app::waived::WaiverRequest;
-use crate::model::intent::Drill;
+use crate::model::intent::{Drill, Intent};
 use crate::model::severity::Severity;
 
 /// Acceptance of refusals.
@@ -213,6 +213,31 @@ impl DrillMode {
             Self::Rehearsal => Drill::Rehearsal,
             Self::Isolated => Drill::Isolated,
             Self::Live => Drill::Live,
+        }
+    }
+}
+
+/// Intents on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum IntentArg {
+    /// Unplanned.
+    Failover,
+    /// Planned.
+    Switchover,
+    /// Back home.
+    Failback,
+    /// A standby, and nothing moves.
+    Reprotect,
+}
+
+impl IntentArg {
+    /// As runs have it.
+    pub const fn of(self) -> Intent {
+        match self {
+            Self::Failover => Intent::Failover,
+            Self::Switchover => Intent::Switchover,
+            Self::Failback => Intent::Failback,
+            Self::Reprotect => Intent::Reprotect,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{AckArgs, WaiveArgs};
+use super::starting::WaiveArgs;
+use super::telling::AckArgs;
 use crate::planner::approvals::APPROVAL;
 
 /// For `runs`.

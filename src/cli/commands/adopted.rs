@@ -6,7 +6,8 @@ use crate::app::adopted::Taken;
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::{adopted, exit};
-use crate::cli::printer::{Format, Printer};
+use crate::cli::formats::Format;
+use crate::cli::printer::Printer;
 use crate::journal::sqlite::SqliteJournal;
 use crate::model::ids::RunId;
 

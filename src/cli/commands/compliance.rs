@@ -10,7 +10,8 @@ use crate::app::{
     anchors, bundles, drill_schedules, evidence, exit, notifier, proven, readiness, run_states, store_key,
 };
 use crate::cli::args::{ComplianceArgs, ComplianceFormat, Global};
-use crate::cli::printer::{Format, Printer};
+use crate::cli::formats::Format;
+use crate::cli::printer::Printer;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Record, StoreError, verify};
 use crate::model::ids::{Digest, PlanName, RunId};

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::outcome;
 use crate::app::ending::{Came, Ending, Verdict, worst};
-use crate::cli::printer::{Format, Printer};
+use crate::cli::formats::Format;
+use crate::cli::printer::Printer;
 use crate::report::summary;
 
 /// The document for programs.

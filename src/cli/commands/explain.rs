@@ -2,7 +2,8 @@
 
 use crate::app::error::AppError;
 use crate::app::exit;
-use crate::cli::printer::{Format, Printer};
+use crate::cli::formats::Format;
+use crate::cli::printer::Printer;
 use crate::model::shape::suggest;
 use crate::plan::catalog;
 

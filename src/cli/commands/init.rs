@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::app::error::AppError;
 use crate::app::exit;
 use crate::cli::args::{Global, InitArgs};
-use crate::cli::printer::{Format, Printer};
+use crate::cli::formats::Format;
+use crate::cli::printer::Printer;
 use crate::plan::{schema, shapes};
 
 const SETTINGS: &str = include_str!("../../../plans/drctl.yaml");

@@ -10,8 +10,9 @@ use crate::app::error::AppError;
 use crate::app::files::write_new;
 use crate::app::{environment, exit, keys};
 use crate::cli::args::{Global, KeyArgs, KeyCommand};
-use crate::cli::printer;
-use crate::cli::printer::{Format, Printer};
+use crate::cli::formats::Format;
+use crate::cli::printer::Printer;
+use crate::cli::terminal;
 use crate::files::{self, Use};
 
 /// Creates and shows keys.
@@ -41,8 +42,8 @@ pub fn run(global: &Global, printer: &Printer, args: &KeyArgs) -> Result<u8, App
 /// A passphrase for a new key. It is entered twice, because a typing error would make the key unusable.
 fn chosen(file: Option<&str>) -> Result<String, AppError> {
     let otherwise = "name a file that has it with --passphrase-file FILE, or use --no-passphrase";
-    let first = keys::passphrase(file, "passphrase for the new key: ", (printer::passphrase, otherwise))?;
-    if file.is_none() && keys::passphrase(None, "again: ", (printer::passphrase, otherwise))? != first {
+    let first = keys::passphrase(file, "passphrase for the new key: ", (terminal::passphrase, otherwise))?;
+    if file.is_none() && keys::passphrase(None, "again: ", (terminal::passphrase, otherwise))? != first {
         return Err(AppError::usage_fix("the two passphrases differ", "try again"));
     }
     if first.is_empty() {

@@ -170,7 +170,7 @@ pub fn after_the_end(state: &RunState) -> Option<String> {
 /// What a driven run still waits for after a person paused it.
 pub fn pausing(state: &RunState, driven: bool) -> Option<String> {
     let pausing = driven && goes_on(state) && state.mode == Mode::Paused && state.halted.is_none();
-    pausing.then(|| format!("no new step starts{}", progress::stopping(state)))
+    pausing.then(|| format!("no new step starts{}", progress::stops_after(state)))
 }
 
 /// Whether it stopped and somebody has to resume it.

@@ -10,7 +10,8 @@ use crate::app::{
     exit, in_doubt, inbox, keys, live_drill, notifier, pending_fences, resume, run_names, run_states, waived,
 };
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
-use crate::cli::printer::{Format, Printer};
+use crate::cli::formats::Format;
+use crate::cli::printer::Printer;
 use crate::cli::progress::{self, Progress};
 use crate::executor::{View as _, create};
 use crate::journal::Journal as _;

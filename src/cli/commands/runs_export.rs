@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::app::error::AppError;
 use crate::app::exit;
-use crate::cli::printer::{Format, Printer};
+use crate::cli::formats::Format;
+use crate::cli::printer::Printer;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, written};
 use crate::model::ids::RunId;

@@ -10,7 +10,8 @@ use crate::app::run_presenter::RunPresenter;
 use crate::app::serve;
 use crate::app::serve::{Board, Listen, ServeOptions, ServerPresenter, Tone};
 use crate::cli::args::{Global, ServeArgs};
-use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
+use crate::cli::formats::Format;
+use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::model::time::Timestamp;
 use crate::server;
 

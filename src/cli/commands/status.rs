@@ -10,7 +10,8 @@ use crate::app::{
     run_states, uploads,
 };
 use crate::cli::args::{Global, PlansArg};
-use crate::cli::printer::{Format, GREEN, Printer, RED, YELLOW};
+use crate::cli::formats::Format;
+use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::{Patience, Silent};
 use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;

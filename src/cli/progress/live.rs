@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use crate::cli::printer;
+use crate::cli::terminal;
 use crate::cli::wrap;
 use crate::model::time::Dur;
 
@@ -240,7 +240,7 @@ impl LiveLine {
         let shown = Arc::clone(&set);
         let tell = move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             let set = shown.lock().unwrap_or_else(PoisonError::into_inner);
-            let width = match printer::columns() {
+            let width = match terminal::columns() {
                 0 => 80,
                 some => some,
             };
@@ -250,7 +250,7 @@ impl LiveLine {
             .unwrap_or_else(|_| ProgressStyle::default_spinner());
         bar.set_style(style.with_key("line", tell));
         bar.enable_steady_tick(TICK);
-        printer::at_the_bottom(Some(bar.clone()));
+        terminal::at_the_bottom(Some(bar.clone()));
         Self { bar, set }
     }
 
@@ -276,7 +276,7 @@ impl LiveLine {
 
     /// Removes it.
     pub fn finish(&self) {
-        printer::at_the_bottom(None);
+        terminal::at_the_bottom(None);
         self.bar.finish_and_clear();
     }
 }

@@ -51,10 +51,20 @@ pub fn minute(at: Timestamp) -> String {
 /// The beginning of the words about a wait for anybody.
 const PERSON: &str = "WAITS FOR A PERSON";
 
+/// What a paused run is still waiting for.
+pub fn stops_after(state: &RunState) -> String {
+    let open = |i: &usize| state.work(*i).status.in_flight() && !state.step(*i).background;
+    let open: Vec<_> = (0..state.steps.len()).filter(open).map(|i| state.step(i).id.as_str()).collect();
+    match open.as_slice() {
+        [] => String::new(),
+        steps => format!("; stops after {}", steps.join(", ")),
+    }
+}
+
 /// That a person paused the run, and which steps it still waits for.
 pub fn stopping(state: &RunState) -> Option<Part> {
     let stops = state.mode == Mode::Paused && state.halted.is_none();
-    let open = super::stopping(state).replacen("; stops", "", 1);
+    let open = stops_after(state).replacen("; stops", "", 1);
     stops.then(|| Part::still(format!("STOPPING{open}")).or_short("STOPPING", ""))
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use drctl::app::exit;
-use drctl::cli::args::command as cli;
+use drctl::cli::parser::command as cli;
 use drctl::model::shape::{Keys, Shape};
 use drctl::plan::{catalog, shapes};
 use drctl::record::event::Event;

@@ -6,9 +6,9 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 
-use super::{Cli, offer};
+use super::args::{Cli, offer};
+use super::complete;
 use crate::adapters::sandbox::scenario::SCENARIOS;
-use crate::cli::complete;
 use crate::model::shape::suggest;
 
 /// Commands by what somebody wants.
