@@ -15,7 +15,7 @@
     reason = "a benchmark measures time, prints, and stops when something is wrong"
 )]
 
-#[path = "stub/main.rs"]
+#[path = "../tests/support/stub/main.rs"]
 #[allow(dead_code, reason = "its own main is for running it alone")]
 mod stub;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use super::{Estate, control, localstack, mutating, state_folder};
-use crate::support::{Fault, Rule};
+use crate::servers::{Fault, Rule};
 
 pub const TO_EAST: &[&str] =
     &["failover", "orders", "--to", "us-east-1", "--yes", "--outage-began", "2026-01-01T00:00:00Z"];

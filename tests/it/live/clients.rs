@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::world::{WAIVE, World, outage};
 use super::{Estate, FAILOVER, localstack, until};
-use crate::support::{Fault, HoldPoint, Rule};
+use crate::servers::{Fault, HoldPoint, Rule};
 
 /// Calls Secrets Manager directly, like somebody else.
 fn ask(account: &str, region: &str, operation: &str, body: &Value) -> Value {
@@ -232,7 +232,7 @@ struct Pooler {
 impl Pooler {
     fn start(server: u16) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = crate::ports::free();
+        let port = crate::support::ports::free();
         let of = |name: &str| folder.path().join(name).display().to_string();
         let ini = format!(
             "[databases]\ntruststream = host=127.0.0.1 port={server}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = md5\nauth_file = {}\npool_mode = transaction\nserver_login_retry = 1\n",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Estate, FAILOVER, until};
-use crate::support::{Fault, HoldPoint, Rule};
+use crate::servers::{Fault, HoldPoint, Rule};
 
 /// The difference between the services' clocks and this machine's.
 const AHEAD: i64 = 20 * 60;

@@ -106,7 +106,7 @@ impl World {
         // The store exists before the drill.
         self.status();
         let store = rusqlite::Connection::open(self.folder.path().join(".drctl/drctl.db")).unwrap();
-        crate::killed::hold_inserts(&store, "runs WHEN (SELECT count(*) FROM runs) = 1");
+        crate::run::kills_around_calls::hold_inserts(&store, "runs WHEN (SELECT count(*) FROM runs) = 1");
         store.busy_timeout(Duration::ZERO).unwrap();
         store
     }

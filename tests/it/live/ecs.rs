@@ -16,7 +16,7 @@ struct Server {
 impl Server {
     fn start() -> Self {
         localstack();
-        let port = crate::ports::free();
+        let port = crate::support::ports::free();
         let folder = state_folder().join("ecs");
         std::fs::create_dir_all(&folder).unwrap();
         let log = std::fs::File::create(folder.join("server.log")).unwrap();
@@ -200,7 +200,7 @@ fn a_service_without_limits_and_one_whose_limits_nobody_tells() {
     assert!(book.contains("ecs:UpdateService") && !book.contains("RegisterScalableTarget"), "{book}");
     let file = shop.estate.path().join("drctl.yaml");
     let settings = std::fs::read_to_string(&file).unwrap();
-    let dead = format!("http://127.0.0.1:{}", crate::ports::free());
+    let dead = format!("http://127.0.0.1:{}", crate::support::ports::free());
     std::fs::write(
         &file,
         settings.replace("endpoints: {", &format!("endpoints: {{application-autoscaling: \"{dead}\", ")),

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Estate, FAILOVER, keeps_its_secrets};
-use crate::cli::json;
+use crate::cli::contract::json;
 
 /// The estate as if it were production, without the declaration of a test.
 fn undeclared() -> Estate {

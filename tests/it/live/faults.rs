@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{Estate, FAILOVER};
-use crate::support::{Fault, HoldPoint, Rule};
+use crate::servers::{Fault, HoldPoint, Rule};
 
 const MUTATING: &[&str] = &[
     "PutObject",

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{Estate, FAILOVER, localstack};
-use crate::support::{Fault, Rule};
+use crate::servers::{Fault, Rule};
 
 /// What AWS gives every new group, and the seed takes from groups that fence.
 const OUTBOUND: [&str; 2] = ["IpPermissions.1.IpProtocol=-1", "IpPermissions.1.IpRanges.1.CidrIp=0.0.0.0/0"];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::aurora::{Orders, TO_EAST};
 use super::{Estate, FAILOVER, until};
-use crate::support::{Fault, HoldPoint, Rule};
+use crate::servers::{Fault, HoldPoint, Rule};
 
 /// Where a process is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::process::Output;
 
 use super::{Estate, FAILOVER, IN_THE_ENVIRONMENT, keeps_its_secrets};
-use crate::disguises::found;
-use crate::inboxes::Inbox;
+use crate::secrets::encodings::found;
+use crate::support::inboxes::Inbox;
 
 const TOKEN: &str = "planted-session-token-51c0";
 const HOOK: &str = "planted-hook\"secret\\9f6e";

@@ -69,7 +69,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::support::{Call, Proxy};
+use crate::servers::{Call, Proxy};
 
 /// The number of estates seeded at once: starting Python and loading its service models takes longer than seeding one.
 const BATCH: usize = 4;
@@ -91,7 +91,7 @@ fn drctl(folder: &Path, args: &[&str]) -> (i32, Value, String) {
 /// Checks that no output and no stored file contains a secret: journals, evidence, reports.
 fn keeps_its_secrets(folder: &Path, output: &std::process::Output) {
     let told = |of: &str, bytes: &[u8]| {
-        let found = crate::disguises::found(bytes, &SECRETS);
+        let found = crate::secrets::encodings::found(bytes, &SECRETS);
         assert!(found.is_none(), "{found:?} is in {of}");
     };
     told("stdout", &output.stdout);
@@ -142,7 +142,7 @@ fn state_folder() -> PathBuf {
 
 fn start_localstack() -> String {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("localstack");
-    let port = crate::ports::free();
+    let port = crate::support::ports::free();
     let up = Command::new(scripts.join("up"))
         .arg(state_folder())
         .env("DRCTL_LOCALSTACK_PORT", port.to_string())

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{Estate, FAILOVER};
-use crate::support::{Fault, HoldPoint, Rule};
+use crate::servers::{Fault, HoldPoint, Rule};
 
 #[test]
 fn of_two_operators_one_runs_and_the_other_learns_who() {

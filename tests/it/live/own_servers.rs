@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::postgres::Pair;
 use super::until;
-use crate::inboxes::Inbox;
+use crate::support::inboxes::Inbox;
 
 pub struct World {
     pub pair: Pair,

@@ -8,7 +8,7 @@ use drctl::kinds::shared::database::Host;
 use drctl::model::ids::Digest;
 
 use super::until;
-use crate::ports;
+use crate::support::ports;
 
 /// A primary, its standby, and an application role.
 pub struct Pair {

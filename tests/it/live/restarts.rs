@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::aurora::{Orders, TO_EAST};
 use super::{Estate, FAILOVER, control, localstack, until};
-use crate::support::{Call, Fault, Rule};
+use crate::servers::{Call, Fault, Rule};
 
 /// A dropped connection, a service error, and throttling: none is an accepted restart.
 const FAULTS: [Fault; 4] = [
@@ -104,7 +104,7 @@ fn nothing_is_promoted_on_a_late_event(
 
 /// Whether the caller got the answer.
 fn estate_saw(call: &Call) -> bool {
-    call.fate == crate::support::Fate::Passed
+    call.fate == crate::servers::Fate::Passed
 }
 
 #[test]

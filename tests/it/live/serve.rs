@@ -27,7 +27,7 @@ fn a_drill_is_held_in_its_minute_by_a_server_that_was_killed_before() {
     until("the schedule is seen", || estate.words().contains("tabletop drill of truststream"));
     first.kill().unwrap();
     first.wait().unwrap();
-    let address = format!("127.0.0.1:{}", crate::ports::free());
+    let address = format!("127.0.0.1:{}", crate::support::ports::free());
     let mut second = estate.spawn(&["serve", "--listen", &address]);
     let ask = |path: &str| {
         let asked =
@@ -85,7 +85,7 @@ fn half_sent_requests_and_a_fifo_for_settings_leave_a_due_drill_to_be_held() {
         format!("  table: {{plan: truststream, drill: tabletop, at: \"{at}\", zone: UTC, late: 30m}}\n");
     let text = std::fs::read_to_string(&path).unwrap() + "schedules:\n" + &table;
     std::fs::write(&path, &text).unwrap();
-    let address = format!("127.0.0.1:{}", crate::ports::free());
+    let address = format!("127.0.0.1:{}", crate::support::ports::free());
     // A low limit of open files, as by default.
     let settings = estate.command(&["serve", "--listen", &address]);
     let mut server = Command::new("sh");

@@ -7,7 +7,7 @@ use drctl::model::ids::Digest;
 use serde_json::{Value, json};
 
 use super::{Estate, FAILOVER, localstack, state_folder, until};
-use crate::support::{BlackHole, Fault, Rule};
+use crate::servers::{BlackHole, Fault, Rule};
 
 /// The emulator, once it is started. Its address is known before.
 struct Gcs {
@@ -17,7 +17,7 @@ struct Gcs {
 
 impl Gcs {
     fn later() -> Self {
-        Self { port: crate::ports::free(), process: None }
+        Self { port: crate::support::ports::free(), process: None }
     }
 
     fn started() -> Self {

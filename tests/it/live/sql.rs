@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::postgres::Pair;
 use super::{Estate, FAILOVER, control, localstack};
-use crate::support::{Fault, HoldPoint, Rule};
+use crate::servers::{Fault, HoldPoint, Rule};
 
 /// Points LocalStack's instances to the real servers, and makes the plan use SQL.
 fn with_servers(estate: &Estate, pair: &Pair) {

@@ -1,7 +1,7 @@
 //! Observations that RDS refuses permanently, over the SDK.
 
 use super::{Estate, FAILOVER, until};
-use crate::support::{Fault, HoldPoint, Rule};
+use crate::servers::{Fault, HoldPoint, Rule};
 
 const DENIED: Fault = Fault::Error(
     "403 Forbidden",

@@ -1,0 +1,287 @@
+//! The screens while a recovery is stopped, was given up, or has left two servers that take writes.
+
+use crate::cli::contract::{Folder, json};
+
+const RUN: &str = "sandbox-truststream-failover-s1-1";
+
+fn failover(folder: &Folder, scenario: &str, more: &[&str]) -> String {
+    let scenario = format!("--sandbox={scenario}");
+    let begin = ["failover", "truststream", "--to", "us-east-1", "--yes", &scenario];
+    let (_, out, err) = folder.run(&[&begin[..], more].concat());
+    format!("{out}{err}")
+}
+
+const UNFENCED: [&str; 6] =
+    ["--waive", "unfenced-promotion:db", "--accept-data-loss", "10m", "--reason", "dark"];
+
+#[test]
+fn the_status_of_a_recovery_that_stopped_says_that_nobody_can_write_and_users_are_out() {
+    let folder = Folder::with_plans();
+    failover(&folder, "replica-lagging", &[]);
+    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    for words in [
+        "  active      us-west-2, but no server takes the writes of db\n",
+        "  users       have not been served for at least 1m ",
+        "    db                   fenced in us-west-2, takes no writes\n",
+    ] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    // Nobody has looked since, and the time goes on.
+    assert!(status.contains(", as of 2026-01-01T03:"), "{status}");
+    let told = json(&folder.ok(&["status", "truststream", "--sandbox", "--output", "json"]));
+    assert_eq!(told["plans"][0]["fenced"], serde_json::json!({"db": "us-west-2"}), "{told:#}");
+    assert!(told["plans"][0]["users"].as_str().unwrap().contains(RUN), "{told:#}");
+    // If all is well, nothing about that is shown.
+    let calm = Folder::with_plans();
+    failover(&calm, "region-lost", &[]);
+    let status = calm.ok(&["status", "truststream", "--sandbox"]);
+    for words in ["  users  ", "but no server", "fenced in"] {
+        assert!(!status.contains(words), "{words}: {status}");
+    }
+    // The lost site had capacity when it was last seen, so the group does not show where the application is active.
+    let row = status.lines().find(|line| line.starts_with("    nodes "));
+    assert!(row.is_some_and(|row| row.contains("us-east-1: 4 in service")), "{status}");
+}
+
+/// Everything else on the screen is about the last rehearsal.
+#[test]
+fn the_pending_fence_of_another_rehearsal_is_called_that() {
+    let folder = Folder::with_plans();
+    failover(&folder, "region-dark", &UNFENCED);
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+    assert!(status.contains(&format!("(run {RUN}); drctl ")), "{status}");
+    failover(&folder, "region-lost", &[]);
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+    assert!(status.contains(&format!("(run {RUN}, another rehearsal); drctl ")), "{status}");
+}
+
+/// A decision that no process has read yet counts for resume, so every screen and report shows it, and the way that it means comes first.
+#[test]
+fn a_decision_that_waits_is_on_the_screen_and_in_the_report() {
+    let folder = Folder::with_plans();
+    folder.run(&["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox=capacity-short"]);
+    let (run, waits) = ("sandbox-starter-failover-s1-1", "(waits until a process of the run reads it)");
+    // What follows a statement that waits has to wait, too.
+    folder.ok(&["runs", "pause", run, "--sandbox"]);
+    folder.ok(&["ack", run, "--decide", "take-back", "--reason", "no, go back.", "--sandbox"]);
+    let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
+    assert!(shown.contains(&format!("decided on take-back: no, go back. {waits}")), "{shown}");
+    let (_, ways) = shown.split_once("  ways on\n").unwrap();
+    assert!(ways.starts_with(&format!("    drctl runs cancel {run} ")), "{ways}");
+    let report = |format: &str| folder.ok(&["report", "run", run, "--sandbox", "--format", format]);
+    let md = report("md");
+    assert!(md.contains(&format!("decided on take-back: no, go back. {waits}")), "{md}");
+    assert!(
+        md.contains(&format!(": take back: no, go back {waits}.")) && !md.contains("Nobody has decided"),
+        "{md}"
+    );
+    assert!(!md.contains(".. "), "each sentence has one full stop: {md}");
+    assert!(report("html").contains(waits));
+    assert_eq!(json(&report("json"))["stops"][0]["waits"], true);
+    folder.run(&["runs", "cancel", run, "--reason", "enough", "--sandbox", "--yes"]);
+    assert!(!report("md").contains(waits), "a process has read it");
+}
+
+#[test]
+fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_alone() {
+    let folder = Folder::with_plans();
+    let said = failover(&folder, "primary-returns", &UNFENCED);
+    assert!(said.contains("FENCE PENDING") && said.contains("tried "), "{said}");
+    assert!(said.contains("objective 5m: not proven"), "nobody knows yet: {said}");
+    assert!(said.contains("fence.db.sql: no answer yet"), "whether it answered: {said}");
+    let status = folder.run(&["status", "truststream", "--sandbox"]).1;
+    for words in [
+        "  active      split: db in us-east-1 and in us-west-2, www in us-east-1\n",
+        "    db                   us-east-1 and us-west-2\n",
+    ] {
+        assert!(status.contains(words), "{words}: {status}");
+    }
+    let (_, out, err) = folder.run(&["runs", "resume", RUN, "--sandbox"]);
+    let resumed = format!("{out}{err}");
+    assert!(resumed.contains("one hour after its end, in virtual time"), "{resumed}");
+    assert!(resumed.contains("pending fence: the new primary of db takes writes"), "{resumed}");
+    let shown = folder.ok(&["runs", "show", RUN, "--sandbox", "--output", "json"]);
+    assert_eq!(json(&shown)["fence"]["state"], "fenced", "{shown}");
+    // What the old primary committed after the promotion is lost, whatever the replica had: that is known now.
+    let rpo = &json(&shown)["rpo"];
+    assert_eq!((&rpo["basis"], &rpo["verdict"]), (&"upper_bound".into(), &"missed".into()), "{rpo:#}");
+    assert!(
+        resumed.contains("(upper bound); at least 3h") && resumed.contains("objective 5m: MISSED"),
+        "{resumed}"
+    );
+    let truth = resumed.lines().find(|l| l.contains("truth")).unwrap();
+    assert!(truth.contains("db lost 3h 4m of writes"), "the bounds hold: {truth}");
+    let report = folder.ok(&["report", "run", RUN, "--sandbox"]);
+    for screen in [&said, &status, &resumed, &report] {
+        for word in ["fence owed", "paid", "PAID", "OWED"] {
+            assert!(!screen.contains(word), "{word}: {screen}");
+        }
+    }
+}
+
+/// A reader at 3 a.m. sees a single number for the required servers.
+#[test]
+fn a_screen_that_stops_for_capacity_says_one_number_of_what_is_required() {
+    let folder = Folder::with_plans();
+    let path = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (floor, less) = ("capacity_floor: 4, proceed_at: 80%", "capacity_floor: 4, proceed_at: 60%");
+    assert!(text.contains(floor));
+    std::fs::write(&path, text.replacen(floor, less, 1)).unwrap();
+    let said = failover(&folder, "capacity-short", &["--seed", "3"]);
+    let screen = &said[said.find("\nHALTED").unwrap_or_else(|| panic!("{said}"))..];
+    assert!(screen.contains("of 4 in service, at least 3 must be"), "{screen}");
+    assert!(screen.contains("although 3 of 4 must be in service"), "{screen}");
+    assert!(!screen.contains("required"), "{screen}");
+}
+
+#[test]
+fn what_was_given_up_says_what_a_person_must_do_and_nothing_that_harms() {
+    let folder = Folder::with_plans();
+    failover(&folder, "capacity-short", &[]);
+    let cancel = ["runs", "cancel", RUN, "--reason", "enough", "--yes", "--sandbox"];
+    let (_, out, _) = folder.run(&cancel);
+    let title = out.find("ABANDONED: users have not been served").unwrap_or_else(|| panic!("{out}"));
+    assert!(out[title..].contains("next     a rehearsal ends here. In a live run, a failover of truststream to us-east-1 would complete the move"), "{out}");
+    assert!(out.contains("UNPROTECTED: no standby follows db"), "{out}");
+    // A standby would be made from an unreachable server, and a failover with --sandbox starts over.
+    for harmful in ["reprotect truststream", "failback", "drctl --sandbox failover"] {
+        assert!(!out[title..].contains(harmful), "{harmful}: {out}");
+    }
+    let folder = Folder::with_plans();
+    failover(&folder, "replica-lagging", &[]);
+    let (_, out, _) = folder.run(&cancel);
+    let title = out.find("CANCELLED: users have not been served").unwrap_or_else(|| panic!("{out}"));
+    let next = out[title..].lines().nth(1).unwrap();
+    assert!(next.contains("next     users still fail in us-west-2: repair us-west-2, or run "), "{next}");
+    assert!(next.contains("failover truststream --to us-east-1 again"), "{next}");
+    let status = folder.ok(&["status", "truststream", "--sandbox"]);
+    assert!(status.contains("  users       have not been served for at least "), "{status}");
+}
+
+#[test]
+fn a_rehearsal_that_goes_by_slowly_says_what_it_waits_for() {
+    let folder = Folder::with_plans();
+    let said = failover(&folder, "region-lost", &["--pace", "100000"]);
+    let waits =
+        said.find("truststream: waiting until probes see the outage").unwrap_or_else(|| panic!("{said}"));
+    assert!(waits < said.find(" created, runbook ").unwrap(), "{said}");
+    assert!(!failover(&Folder::with_plans(), "region-lost", &[]).contains("waiting until probes"));
+}
+
+#[test]
+fn what_is_shown_of_a_scenario_before_its_outage_says_so() {
+    let folder = Folder::with_plans();
+    let words = "the estate of scenario region-dark before its outage";
+    for verb in ["ready", "status"] {
+        let (_, out, err) = folder.run(&[verb, "truststream", "--sandbox=region-dark"]);
+        assert!(err.contains(words), "{verb}: {out}{err}");
+        let (_, _, err) = folder.run(&[verb, "truststream", "--sandbox=calm"]);
+        assert!(!err.contains("before its outage"), "{verb}: {err}");
+    }
+    // After a run, the estate is in the state that the run left.
+    failover(&folder, "region-dark", &UNFENCED);
+    let (_, _, err) = folder.run(&["status", "truststream", "--sandbox=region-dark"]);
+    assert!(!err.contains(words), "{err}");
+}
+
+/// Lines of runs and of slow steps have a time and its time zone.
+#[test]
+fn every_line_of_a_run_has_its_time_with_the_zone() {
+    let folder = Folder::with_plans();
+    let (_, out, err) = folder.run(&["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox"]);
+    let lines: Vec<_> =
+        err.lines().filter(|line| line.contains("started") || line.contains(" done")).collect();
+    assert!(lines.len() > 10, "{err}");
+    for line in lines {
+        let clock = line.split_whitespace().next().unwrap();
+        assert!(clock.len() == 9 && clock.ends_with('Z') && line.contains(" +"), "{line}");
+    }
+    let took = out.lines().find(|l| l.contains("  took ")).unwrap();
+    assert!(took.contains(" with detection and decision, real "), "{took}");
+    assert!(!took.contains("this process alone"), "{took}");
+}
+
+/// A cancel and a resume take only a part of the time of their run.
+#[test]
+fn a_later_process_of_a_run_says_that_it_took_only_its_own_time() {
+    let folder = Folder::with_plans();
+    failover(&folder, "capacity-short", &[]);
+    for args in [
+        &["runs", "resume", RUN, "--sandbox"][..],
+        &["runs", "cancel", RUN, "--reason", "enough", "--yes", "--sandbox"],
+    ] {
+        let (_, out, err) = folder.run(args);
+        let took = out.lines().find(|l| l.contains("  took ")).unwrap_or_else(|| panic!("{out}{err}"));
+        assert!(took.ends_with("; this process alone, not the whole run"), "{took}");
+    }
+}
+
+/// The same thing always has the same word: a drill ends as its title says, and a gate has no maximum duration.
+#[test]
+fn words_of_drills_gates_and_reports_need_no_second_reading() {
+    let folder = Folder::with_plans();
+    let (_, out, err) = folder.run(&["drill", "truststream", "--mode", "isolated", "--yes", "--sandbox"]);
+    assert!(err.contains("finished: passed") && out.contains("PASSED"), "{out}{err}");
+    let shown = folder.ok(&["plan", "show", "truststream", "--to", "us-east-1", "--sandbox"]);
+    assert!(shown.contains("wait until db is fenced") && !shown.contains("at most 0s"), "{shown}");
+    let report = |until: &str| {
+        folder.ok(&[
+            "report",
+            "compliance",
+            "--sandbox",
+            "--since",
+            "2026-01-01",
+            "--until",
+            until,
+            "--format",
+            "md",
+        ])
+    };
+    let report_of_all = report("2027-01-01");
+    assert!(
+        report_of_all.contains("The period is not over yet.") && report_of_all.contains("## Duties"),
+        "{report_of_all}"
+    );
+    assert!(!report_of_all.contains("bligations"), "{report_of_all}");
+    assert!(!report("2026-01-01T02:00:00Z").contains("not over yet"));
+}
+
+/// The go-bag of a rehearsal is useless in an outage.
+#[test]
+fn a_go_bag_of_rehearsals_takes_the_place_of_none_of_the_live_store() {
+    let folder = Folder::with_plans();
+    let export = |more: &[&str]| folder.run(&[&["kit", "export"], more].concat());
+    assert_eq!((export(&[]).0, export(&["--sandbox"]).0), (0, 0));
+    let at = |name: &str| std::fs::read(folder.path().join(name)).unwrap();
+    let (live, sandbox) = (at("drctl-kit.json"), at("drctl-kit-sandbox.json"));
+    let (code, _, err) = export(&["--sandbox", "--out", "drctl-kit.json"]);
+    assert!(code == 2 && err.contains("drctl-kit.json is a go-bag of the live store"), "{code} {err}");
+    let (code, _, err) = export(&["--out", "drctl-kit-sandbox.json"]);
+    assert!(code == 2 && err.contains("is a go-bag of rehearsals"), "{code} {err}");
+    assert!(at("drctl-kit.json") == live && at("drctl-kit-sandbox.json") == sandbox);
+    // A go-bag of the same world is replaced.
+    assert_eq!((export(&[]).0, export(&["--sandbox"]).0), (0, 0));
+    let (_, out, err) = folder.run(&["doctor", "--assume-down", "us-west-2", "--sandbox"]);
+    let said = format!("{out}{err}").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("schedule drctl kit export to a place outside"), "{said}");
+}
+
+/// The state of one plan is not hidden among the runs of the others.
+#[test]
+fn the_status_of_a_plan_lists_only_its_own_runs() {
+    let folder = Folder::with_plans();
+    folder.ok(&["failover", "truststream", "--to", "us-east-1", "--sandbox", "--yes"]);
+    let own = folder.ok(&["status", "truststream", "--sandbox"]);
+    let other = folder.ok(&["status", "starter", "--sandbox"]);
+    assert!(own.contains("sandbox-truststream") && !other.contains("sandbox-truststream"), "{own}{other}");
+    let all = folder.ok(&["status", "--sandbox"]);
+    assert!(all.contains("sandbox-truststream"), "{all}");
+}
+
+#[test]
+fn an_unknown_active_site_is_no_place() {
+    use drctl::inventory::ActiveSite;
+    assert_eq!(ActiveSite::Unknown.words(), "active site unknown");
+    assert_eq!(ActiveSite::At(drctl::model::ids::SiteName::new("west")).words(), "active in west");
+}

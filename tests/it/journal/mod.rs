@@ -1,0 +1,11 @@
+//! The store, its journal and its ledger.
+
+pub(crate) mod chain;
+pub(crate) mod engines;
+pub(crate) mod forged_events;
+pub(crate) mod hostile_journals;
+pub(crate) mod imported_runs;
+pub(crate) mod moved_stores;
+pub(crate) mod older_stores;
+pub(crate) mod statements;
+pub(crate) mod terms;

@@ -1,0 +1,6 @@
+//! Notifications.
+
+pub(crate) mod messages;
+pub(crate) mod notifications;
+#[cfg(all(feature = "http", feature = "mail"))]
+pub(crate) mod notifier;

@@ -1,0 +1,37 @@
+//! What a run decides and does.
+
+pub(crate) mod accepted_loss;
+pub(crate) mod after_the_end;
+pub(crate) mod bad_endings;
+pub(crate) mod beliefs;
+pub(crate) mod cancel;
+pub(crate) mod clocks;
+pub(crate) mod decisions;
+pub(crate) mod doubtful_calls;
+pub(crate) mod drills;
+pub(crate) mod gates;
+pub(crate) mod guards;
+pub(crate) mod handed_on_runs;
+pub(crate) mod hard_cases;
+pub(crate) mod judged_databases;
+pub(crate) mod judged_runs;
+pub(crate) mod judged_steps;
+pub(crate) mod kills;
+pub(crate) mod kills_around_calls;
+pub(crate) mod late_effects;
+pub(crate) mod leftovers;
+pub(crate) mod loss;
+pub(crate) mod operator_input;
+pub(crate) mod overdue_steps;
+pub(crate) mod pending_items;
+pub(crate) mod recorded_answers;
+pub(crate) mod replaced_runs;
+pub(crate) mod resume;
+pub(crate) mod signs_of_life;
+pub(crate) mod stopped_runs;
+pub(crate) mod stops;
+pub(crate) mod store_groups;
+pub(crate) mod transitions;
+pub(crate) mod undo;
+pub(crate) mod unreadable;
+pub(crate) mod waivers;

@@ -1,0 +1,4 @@
+//! The simulated estate, and random runs in it.
+
+pub(crate) mod simulation;
+pub(crate) mod truth;
