@@ -11,7 +11,7 @@ use crate::model::ids::RunId;
 use crate::model::time::{Dur, Timestamp, span};
 use crate::model::waiver::Person;
 use crate::run::RunState;
-use crate::run::stopped::{Answer, Stopped};
+use crate::run::model::attention::{Answer, Stopped};
 
 /// How long a person has to confirm that the required watch took place.
 const SAY_SO: Dur = Dur::mins(60);

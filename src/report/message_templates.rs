@@ -14,8 +14,8 @@ use crate::model::schedule::Schedule;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::event::Outcome;
 use crate::run::RunState;
+use crate::run::model::attention::Acknowledged;
 use crate::run::state::{Mode, Status};
-use crate::run::stopped::Acknowledged;
 
 /// Maximum number of steps that a message names.
 const NAMED: usize = 8;

@@ -18,8 +18,8 @@ use crate::model::time::{Dur, Timestamp};
 use crate::record::event::Outcome;
 use crate::record::runbook::ProbeRole;
 use crate::run::RunState;
+use crate::run::model::attention::Stopped;
 use crate::run::state::{Mode, Status};
-use crate::run::stopped::Stopped;
 
 /// All notifications that are due by `now`. The prediction is made once for a run, not at each call.
 pub fn of_run(

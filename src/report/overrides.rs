@@ -7,7 +7,8 @@ use crate::model::ids::StepId;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::run::RunState;
-use crate::run::approval::{self, Overridden};
+use crate::run::approval;
+use crate::run::model::overridden::Overridden;
 use crate::run::state::Status;
 
 /// An approval that somebody overrode.

@@ -7,7 +7,8 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::{Event, EventKind};
 use crate::run::RunState;
-use crate::run::stopped::{Pause, REQUESTED_BY};
+use crate::run::model::attention::Pause;
+use crate::run::stopped::REQUESTED_BY;
 
 /// One statement of a person.
 #[derive(Clone, Debug, Serialize, JsonSchema)]

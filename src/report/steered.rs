@@ -10,8 +10,8 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::action::Action;
 use crate::run::RunState;
+use crate::run::model::past::{Steered, Way};
 use crate::run::state::Status;
-use crate::run::steered::{Steered, Way};
 
 /// What is said of a step that a person did, and that drctl saw to be done.
 const BY_HAND: &str = "done by hand";

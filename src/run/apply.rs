@@ -4,7 +4,7 @@ use crate::kinds::Operation;
 use thiserror::Error;
 
 use super::decide::LATE;
-use super::outstanding::Withdrawal;
+use super::model::calls::Withdrawal;
 use super::signal::person_of;
 use super::state::{Mode, RunState, Status, Turn, Work};
 use super::{approval, lawful, terms};

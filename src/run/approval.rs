@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::gate::{Says, pass};
+use super::model::overridden::Overridden;
 use super::signal::{must_be_answered, unanswered};
 use super::state::{RunState, Status};
 use crate::model::ids::StepId;
@@ -17,33 +18,6 @@ const EXPIRED: &str = "nobody approved";
 
 /// The start of the reason of a step that waits for approvals.
 pub const WAITING: &str = "waiting for approval";
-
-/// An approval that somebody overrode in an emergency. It stays on record, and so does its result.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Overridden {
-    /// Who.
-    pub who: Person,
-    /// Why.
-    pub reason: String,
-    /// When.
-    pub at: Timestamp,
-    /// When the approvals are due.
-    pub due: Timestamp,
-    /// People who approved afterwards.
-    pub ratified_by: Vec<Person>,
-    /// When the last required approval was given.
-    pub ratified_at: Option<Timestamp>,
-    /// People who rejected it afterwards, with time and reason. A rejection undoes nothing.
-    pub refused: Vec<(Person, String, Timestamp)>,
-}
-
-impl Overridden {
-    /// How late the approvals are, if they are. Late approvals stay late on record.
-    pub fn late(&self, now: Timestamp) -> Option<Dur> {
-        let late = self.ratified_at.unwrap_or(now).since(self.due);
-        (late > Dur::ZERO).then_some(late)
-    }
-}
 
 /// Asks for approvals.
 pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {

@@ -1,40 +1,14 @@
 //! What drctl tries for a pending fence after the end of a run. The old primary may be the only one again by then, so drctl first looks
 //! whether the new one takes writes. These looks have an event of their own, because they are no step of the recovery.
 
-use std::collections::BTreeMap;
-
 use super::decide::{Effect, FRESH, LOOK_AGAIN};
 use super::judge::StepDecision;
+use super::model::tries::Look;
 use super::state::RunState;
 use crate::kinds::Judged;
 use crate::model::ids::{ComponentName, StepId};
 use crate::model::time::Timestamp;
 use crate::record::event::EventKind;
-
-/// The tries for the pending fences of a run, by component.
-pub type AfterEnd = BTreeMap<ComponentName, Tries>;
-
-/// The tries for one pending fence.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tries {
-    /// The number of recorded looks at the new primary.
-    pub looks: u32,
-    /// The last one.
-    pub last: Option<Look>,
-    /// The number of calls to fence the old primary.
-    pub calls: u32,
-}
-
-/// A look at the new primary.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Look {
-    /// When it was recorded.
-    pub at: Timestamp,
-    /// Whether the new primary takes writes.
-    pub writes: bool,
-    /// What drctl observed.
-    pub seen: String,
-}
 
 impl RunState {
     /// Records a look at the new primary of a component.

@@ -17,6 +17,7 @@ pub mod gate;
 pub mod held;
 pub mod judge;
 mod lawful;
+pub mod model;
 pub mod outcome;
 pub mod outstanding;
 pub mod overriding;

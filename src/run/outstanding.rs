@@ -3,6 +3,7 @@
 
 use super::apply::Illegal;
 use super::decide::{LATE, guard_lost};
+use super::model::calls::Withdrawal;
 use super::state::{Mode, RunState, Status, Work};
 use crate::kinds::Operation;
 use crate::kinds::shared::database::DatabaseRef;
@@ -13,15 +14,6 @@ use crate::model::properties::InDoubt;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Undo};
 use crate::record::event::{Direction, EventKind, WorldKind};
-
-/// The result of withdrawing the request of a step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Withdrawal {
-    /// The withdrawal is in progress.
-    Asked,
-    /// It could not be withdrawn, as far as is known, for this reason.
-    Failed(String),
-}
 
 /// An effect that may still come.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::approval::Overridden;
-use super::checked::AfterEnd;
-use super::outstanding::Withdrawal;
-use super::parts::PartCalls;
-use super::steered::Past;
-use super::stopped::Attention;
+use super::model::attention::Attention;
+use super::model::calls::{PartCalls, Withdrawal};
+use super::model::overridden::Overridden;
+use super::model::past::Past;
+use super::model::tries::AfterEnd;
 use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;

@@ -1,7 +1,6 @@
 //! Stops: a step failed, and nothing continues until a named person decides.
 
-use std::collections::BTreeMap;
-
+use super::model::attention::{Acknowledged, Answer, Fulfilled, Pause, Question, Stopped};
 use super::state::{Mode, RunState, Status};
 use super::waits::IN_DOUBT;
 use crate::model::duty::{Decision, Duty};
@@ -9,7 +8,6 @@ use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::properties::OnStop;
 use crate::model::time::Timestamp;
-use crate::model::waiver::Person;
 use crate::record::action::{Action, Check};
 use crate::record::event::EventKind;
 use crate::record::runbook::{OnFailure, Phase, ProbeRole};
@@ -23,112 +21,12 @@ pub const INTERRUPTED: &str = "interrupted at the terminal";
 /// The start of the cause of a pause that a person requested.
 pub const REQUESTED_BY: &str = "requested by ";
 
-/// A pause.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pause {
-    /// When.
-    pub at: Timestamp,
-    /// The cause.
-    pub why: String,
-    /// The person: who requested it, or whose process it was.
-    pub by: String,
-    /// How many statements of people came before it.
-    pub follows: usize,
-}
-
 impl Pause {
     /// The cause, with its person and its time.
     fn words(&self) -> String {
         let of = if self.why == INTERRUPTED { format!(" of {}", self.by) } else { String::new() };
         format!("{}{of} at {}", self.why, self.at)
     }
-}
-
-/// A stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stopped {
-    /// When.
-    pub at: Timestamp,
-    /// The step that failed.
-    pub step: StepId,
-    /// Why.
-    pub reason: String,
-    /// Whether a person has acknowledged it since.
-    pub seen: bool,
-    /// All decisions about it, with their authors; the last one is valid.
-    pub answers: Vec<Answer>,
-}
-
-impl Stopped {
-    /// The valid decision.
-    pub fn answer(&self) -> Option<&Answer> {
-        self.answers.last()
-    }
-}
-
-/// A person's decision about a stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub who: Person,
-    /// The decision.
-    pub decision: Decision,
-    /// The reason; none if the decision was made by continuing or ending the run.
-    pub reason: Option<String>,
-}
-
-/// An acknowledgement: a person has seen the state of the run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Acknowledged {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub who: Person,
-    /// What the person wrote.
-    pub reason: String,
-}
-
-/// A duty that somebody confirms to have done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fulfilled {
-    /// The duty.
-    pub duty: Duty,
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub who: Person,
-    /// Where the evidence is kept.
-    pub reference: String,
-}
-
-/// An open question to a person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Question {
-    /// Since when it is open, if it is.
-    pub since: Option<Timestamp>,
-    /// How often that step has asked.
-    pub number: u32,
-    /// Whether a person has acknowledged it since.
-    pub seen: bool,
-}
-
-/// What needed a person, and what people answered.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Attention {
-    /// Step failures that stopped the run.
-    pub stops: Vec<Stopped>,
-    /// Acknowledgements.
-    pub acknowledged: Vec<Acknowledged>,
-    /// Duties that were done after the run.
-    pub fulfilled: Vec<Fulfilled>,
-    /// Questions, by the step that asks.
-    pub questions: BTreeMap<StepId, Question>,
-    /// Pauses. A pause of a paused run changes nothing.
-    pub pauses: Vec<Pause>,
-    /// Whether the last of them holds.
-    pub paused: bool,
 }
 
 impl RunState {

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::decide::to_undo;
+use super::model::attention::Answer;
 use super::signal::{may_skip, must_be_answered};
 use super::state::{Mode, RunState, Status, StepState};
-use super::stopped::Answer;
 use super::{approval, overriding};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Called, Operation};

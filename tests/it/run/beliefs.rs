@@ -18,8 +18,8 @@ use drctl::record::action::{Action, Check, Gate, Write};
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::record::runbook::{Phase, Step, Unless};
 use drctl::run::exposure::at_least;
+use drctl::run::model::calls::Withdrawal;
 use drctl::run::outcome::{Again, CallOutcome, NO_CREDENTIALS, after_call};
-use drctl::run::outstanding::Withdrawal;
 use drctl::run::state::{FenceDebt, Mode, Status, Work};
 use drctl::run::{RunState, StepDecision, StepObservation, judge, signal};
 

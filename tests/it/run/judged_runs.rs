@@ -11,10 +11,10 @@ use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Gate, Write};
 use drctl::record::event::{EventKind, Outcome};
 use drctl::run::approval::{all_given, rejections, standing};
-use drctl::run::checked::Look;
 use drctl::run::decide::looks_at;
 use drctl::run::exposure::{Replayed, if_promoted_now, missing};
 use drctl::run::held::Guard;
+use drctl::run::model::tries::Look;
 use drctl::run::state::{FenceDebt, Mode, Proven, Status};
 use drctl::run::{Effect, RunState, StepDecision, StepObservation, decide, judge};
 

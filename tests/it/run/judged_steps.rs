@@ -21,7 +21,7 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Write};
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
-use drctl::run::checked::Look;
+use drctl::run::model::tries::Look;
 use drctl::run::state::{Status, Work};
 use drctl::run::{RunState, StepDecision, StepObservation, judge};
 

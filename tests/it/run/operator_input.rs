@@ -10,7 +10,8 @@ use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::record::action::{Action, Check, Gate};
 use drctl::record::event::{Direction, EventKind, Signal};
-use drctl::run::parts::{self, Next, PartCalls};
+use drctl::run::model::calls::PartCalls;
+use drctl::run::parts::{self, Next};
 use drctl::run::state::{Status, Work};
 use drctl::run::{RunState, signal};
 
