@@ -26,8 +26,7 @@ use crate::run::model::calls::Withdrawal;
 use crate::run::outcome::{CallOutcome, after_call, out_of_time, withdrawn};
 use crate::run::state::Status;
 pub use crate::run::stopped::INTERRUPTED;
-use crate::run::stopped::PAUSED;
-use crate::run::waits::IN_DOUBT;
+use crate::run::stopped::{IN_DOUBT, PAUSED};
 use crate::run::{Effect, RunState, StepDecision, StepObservation, Stop, decide, judge, signal};
 use crate::world::Jumps;
 

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::gate::{Says, pass};
 use super::model::overridden::Overridden;
-use super::signal::{must_be_answered, unanswered};
 use super::state::{RunState, Status};
+use super::stopped::{must_be_answered, unanswered};
 use crate::model::ids::StepId;
 use crate::model::time::{Dur, Timestamp};
 use crate::model::waiver::Person;
@@ -14,33 +13,10 @@ use crate::record::event::{Event, EventKind, WorldKind};
 use crate::record::statement::Statement;
 
 /// The start of the reason of an approval request that expired.
-const EXPIRED: &str = "nobody approved";
+pub(super) const EXPIRED: &str = "nobody approved";
 
 /// The start of the reason of a step that waits for approvals.
 pub const WAITING: &str = "waiting for approval";
-
-/// Asks for approvals.
-pub(super) fn ask(state: &RunState, position: usize, now: Timestamp) -> Says {
-    let Action::Gate(Gate::Approval { ask, expires_after_ms, by, .. }) = &state.step(position).action else {
-        return Says::Wait;
-    };
-    let of = &state.steps[position];
-    let step = state.step(position).id.clone();
-    let lacking = lacking(state, position, &of.approved_by, now);
-    if lacking.is_empty() {
-        return Says::Pass(vec![pass(step)]);
-    }
-    let asked_at = of.work.started_at.unwrap_or(now);
-    if now.since(asked_at) >= *expires_after_ms {
-        let reason =
-            format!("{EXPIRED} within {expires_after_ms}; an expired request never counts as an approval");
-        return Says::Failed(EventKind::StepFailed { step, reason });
-    }
-    let flag = Some(state.created.command("approve", &format!(" {step}")));
-    let of_whom = if by.is_empty() { String::new() } else { format!(" by {}", lacking.join(" and ")) };
-    let why = format!("{WAITING}{of_whom}: {ask}");
-    Says::Blocked(EventKind::GateBlocked { step, rule: None, why, flag })
-}
 
 /// Until when a request is open that still waits for approvals. Then it expires.
 pub fn open_until(state: &RunState, position: usize) -> Option<Timestamp> {
@@ -512,7 +488,7 @@ fn needed(state: &RunState, gate: usize, who: &Person, now: Timestamp) -> Result
 }
 
 fn gate(state: &RunState, step: &StepId) -> Result<usize, String> {
-    let i = super::signal::find(state, step)?;
+    let i = state.find(step)?;
     match state.step(i).action {
         Action::Gate(Gate::Approval { .. }) => Ok(i),
         _ => Err(format!("{step} does not require an approval")),

@@ -4,7 +4,7 @@ use super::state::{Proven, RunState};
 use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::restore::{Loss, Restore};
 use crate::kinds::shared::unreplicated::Unreplicated;
-use crate::kinds::{Exposure, Operation};
+use crate::kinds::{Exposure, Fact, Operation};
 use crate::model::ids::ComponentName;
 use crate::model::measure::{Basis, CLOCKS_AGREE, ClockReading, Figure};
 use crate::model::time::{Dur, Timestamp};
@@ -53,6 +53,18 @@ impl Replayed {
             let known = self.read_at >= set_back && (self.there.is_none() || self.clock_read);
             read >= set_back && !known
         })
+    }
+}
+
+impl RunState {
+    /// The exposure of a component.
+    pub fn exposure(&self, component: &ComponentName) -> Option<&Exposure> {
+        // The last one counts: a restore is measured before and after writes have ended.
+        let taken = self.known_of(component).filter_map(|f| match f {
+            Fact::Exposure(e) => Some(e),
+            _ => None,
+        });
+        taken.last()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether a gate lets the run continue.
 
-use super::approval;
+use super::approval::{EXPIRED, WAITING, lacking};
 use super::state::{RunState, Status};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Exposure, Operation};
@@ -30,7 +30,7 @@ pub fn ask(state: &RunState, position: usize, gate: &Gate, now: Timestamp) -> Sa
     match gate {
         Gate::Fenced { component } => fenced(state, step, component, now),
         Gate::Exposure { components, objective_ms } => exposure(state, step, components, *objective_ms, now),
-        Gate::Approval { .. } => approval::ask(state, position, now),
+        Gate::Approval { .. } => approved(state, position, now),
     }
 }
 
@@ -56,7 +56,7 @@ pub(super) fn unjustified(state: &RunState, position: usize, gate: &Gate) -> Opt
     }
 }
 
-pub(super) fn pass(step: StepId) -> EventKind {
+fn pass(step: StepId) -> EventKind {
     EventKind::StepFinished { step, end: End::Performed, facts: Vec::new() }
 }
 
@@ -96,6 +96,29 @@ fn fenced(state: &RunState, step: StepId, component: &ComponentName, now: Timest
         why,
         flag: flag(Rule::UnfencedPromotion, Some(component), &bound.exact()),
     })
+}
+
+/// Asks for approvals.
+fn approved(state: &RunState, position: usize, now: Timestamp) -> Says {
+    let Action::Gate(Gate::Approval { ask, expires_after_ms, by, .. }) = &state.step(position).action else {
+        return Says::Wait;
+    };
+    let of = &state.steps[position];
+    let step = state.step(position).id.clone();
+    let lacking = lacking(state, position, &of.approved_by, now);
+    if lacking.is_empty() {
+        return Says::Pass(vec![pass(step)]);
+    }
+    let asked_at = of.work.started_at.unwrap_or(now);
+    if now.since(asked_at) >= *expires_after_ms {
+        let reason =
+            format!("{EXPIRED} within {expires_after_ms}; an expired request never counts as an approval");
+        return Says::Failed(EventKind::StepFailed { step, reason });
+    }
+    let flag = Some(state.created.command("approve", &format!(" {step}")));
+    let of_whom = if by.is_empty() { String::new() } else { format!(" by {}", lacking.join(" and ")) };
+    let why = format!("{WAITING}{of_whom}: {ask}");
+    Says::Blocked(EventKind::GateBlocked { step, rule: None, why, flag })
 }
 
 /// A store that may lose more than was promised or accepted.

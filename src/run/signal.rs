@@ -3,11 +3,10 @@
 use super::approval;
 use super::gate::falls_short;
 use super::state::{Mode, RunState, Status, StepState};
-use super::stopped::REQUESTED_BY;
+use super::stopped::{REQUESTED_BY, must_be_answered, unanswered};
 use crate::kinds::{Called, Operation};
 use crate::model::duty::{Decision, Duty};
 use crate::model::ids::{Digest, StepId};
-use crate::model::plain;
 use crate::model::properties::Moves;
 use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver, one_line};
@@ -97,7 +96,7 @@ fn accept(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         Signal::Cancel { reason, displaced_by } => Ok(cancel(state, reason, displaced_by.as_deref(), who)),
         Signal::Skip { step, reason } => skip(state, step, reason, who),
         Signal::Done { step } => {
-            let i = find(state, step)?;
+            let i = state.find(step)?;
             if state.steps[i].work.status.settled() && state.steps[i].work.status != Status::Failed {
                 return Err(format!("step {step} is {}", state.steps[i].work.status.word()));
             }
@@ -156,29 +155,9 @@ fn stays(state: &RunState) -> String {
     )
 }
 
-/// Whether no authorised person decided to continue after a stop.
-pub(super) fn must_be_answered(state: &RunState) -> bool {
-    !state.created.authority.is_empty() && !state.may_go_on()
-}
-
 /// Why a named person must decide before the run continues, if one must. An undo continues on its own once a process drives it.
 fn undecided(state: &RunState) -> Option<String> {
     (must_be_answered(state) && !state.goes_no_further()).then(|| unanswered(state))
-}
-
-/// A person who continues after a stop must first record a decision, by name. Earlier decisions stay valid.
-pub(super) fn unanswered(state: &RunState) -> String {
-    let more = " --decide fix-forward --reason \"what was put right\"";
-    let fix = state.created.command("ack", more);
-    let Some(stop) = state.attention.stops.last() else { return fix };
-    let about = format!("{} at {}: {}", stop.step, stop.at, plain::clause(&one_line(&stop.reason)));
-    match stop.answer() {
-        None => format!("the run stopped at {about}. A named person must decide first: {fix}"),
-        Some(answer) => format!(
-            "the run stopped at {about}. {} decided at {}: {}, not to continue. To decide otherwise, run {fix}",
-            answer.who, answer.at, answer.decision
-        ),
-    }
 }
 
 fn fulfil(
@@ -211,7 +190,7 @@ fn settle(state: &RunState, signal: &Signal, who: &Person, now: Timestamp) -> Re
         return fulfil(state, *duty, (reference, sha256.as_ref()), (who, now));
     }
     let Signal::Skip { step, reason } = signal else { return Err(over()) };
-    let i = find(state, step)?;
+    let i = state.find(step)?;
     match &state.step(i).action {
         Action::Op(Operation::Fence(f))
             if state.owed().any(|c| *c == f.db.component) && !state.step(i).debt =>
@@ -240,7 +219,7 @@ fn cancel(state: &RunState, reason: &str, displaced_by: Option<&str>, who: &Pers
 }
 
 fn skip(state: &RunState, step: &StepId, reason: &str, who: &Person) -> Result<Vec<EventKind>, String> {
-    may_skip(state, find(state, step)?)?;
+    may_skip(state, state.find(step)?)?;
     Ok(vec![EventKind::StepSkipped { step: step.clone(), reason: reason.to_owned(), who: Some(who.clone()) }])
 }
 
@@ -273,13 +252,6 @@ pub(super) fn may_skip(state: &RunState, i: usize) -> Result<(), String> {
         return Err(format!("step {step} is {}", status.word()));
     }
     Ok(())
-}
-
-pub(super) fn find(state: &RunState, step: &StepId) -> Result<usize, String> {
-    state.position(step).ok_or_else(|| {
-        let show = state.created.command("runs show", "");
-        format!("the runbook has no step `{step}`; {show} lists the steps")
-    })
 }
 
 /// The person who made the statement in an event.

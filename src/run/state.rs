@@ -12,7 +12,7 @@ use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restart::Restart;
-use crate::kinds::{Exposure, Fact, Operation, Readings};
+use crate::kinds::{Fact, Operation, Readings};
 use crate::model::environment::Endpoint;
 use crate::model::ids::{ComponentName, Digest, StepId};
 use crate::model::measure::ClockReading;
@@ -442,6 +442,17 @@ impl RunState {
         self.index.get(id).copied()
     }
 
+    /// The position of a step that a person names.
+    ///
+    /// # Errors
+    /// The runbook has no such step.
+    pub(super) fn find(&self, id: &StepId) -> Result<usize, String> {
+        self.position(id).ok_or_else(|| {
+            let show = self.created.command("runs show", "");
+            format!("the runbook has no step `{id}`; {show} lists the steps")
+        })
+    }
+
     /// The runbook step at a position.
     pub fn step(&self, at: usize) -> &Step {
         &self.runbook.steps[at]
@@ -513,16 +524,6 @@ impl RunState {
                 .map(|(method, _)| format!("{component} is already fenced by {}", method.id())),
             None => None,
         }
-    }
-
-    /// The exposure of a component.
-    pub fn exposure(&self, component: &ComponentName) -> Option<&Exposure> {
-        // The last one counts: a restore is measured before and after writes have ended.
-        let taken = self.known_of(component).filter_map(|f| match f {
-            Fact::Exposure(e) => Some(e),
-            _ => None,
-        });
-        taken.last()
     }
 
     /// Positions of a component's fence steps.

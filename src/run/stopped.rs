@@ -2,12 +2,13 @@
 
 use super::model::attention::{Acknowledged, Answer, Fulfilled, Pause, Question, Stopped};
 use super::state::{Mode, RunState, Status};
-use super::waits::IN_DOUBT;
 use crate::model::duty::{Decision, Duty};
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
+use crate::model::plain;
 use crate::model::properties::OnStop;
 use crate::model::time::Timestamp;
+use crate::model::waiver::one_line;
 use crate::record::action::{Action, Check};
 use crate::record::event::EventKind;
 use crate::record::runbook::{OnFailure, Phase, ProbeRole};
@@ -20,6 +21,9 @@ pub const INTERRUPTED: &str = "interrupted at the terminal";
 
 /// The start of the cause of a pause that a person requested.
 pub const REQUESTED_BY: &str = "requested by ";
+
+/// The start of the effects in doubt in the reason of a halt.
+pub const IN_DOUBT: &str = ". STILL IN DOUBT: ";
 
 impl Pause {
     /// The cause, with its person and its time.
@@ -260,5 +264,25 @@ impl RunState {
         if question.since.is_none() {
             *question = Question { since: Some(at), number: question.number + 1, seen: false };
         }
+    }
+}
+
+/// Whether no authorised person decided to continue after a stop.
+pub(super) fn must_be_answered(state: &RunState) -> bool {
+    !state.created.authority.is_empty() && !state.may_go_on()
+}
+
+/// A person who continues after a stop must first record a decision, by name. Earlier decisions stay valid.
+pub(super) fn unanswered(state: &RunState) -> String {
+    let more = " --decide fix-forward --reason \"what was put right\"";
+    let fix = state.created.command("ack", more);
+    let Some(stop) = state.attention.stops.last() else { return fix };
+    let about = format!("{} at {}: {}", stop.step, stop.at, plain::clause(&one_line(&stop.reason)));
+    match stop.answer() {
+        None => format!("the run stopped at {about}. A named person must decide first: {fix}"),
+        Some(answer) => format!(
+            "the run stopped at {about}. {} decided at {}: {}, not to continue. To decide otherwise, run {fix}",
+            answer.who, answer.at, answer.decision
+        ),
     }
 }

@@ -4,15 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::state::{Mode, RunState, Status};
+use super::stopped::IN_DOUBT;
 use super::{approval, gate};
 use crate::model::ids::StepId;
 use crate::model::plain;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Rule;
 use crate::record::action::{Action, Check, Gate};
-
-/// The start of the effects in doubt in the reason of a halt.
-pub const IN_DOUBT: &str = ". STILL IN DOUBT: ";
 
 /// The headline of a run that an approval, credentials or another answer lets continue: exit code 4.
 const WAITS: &str = "WAITS FOR A PERSON";

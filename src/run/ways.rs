@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::decide::to_undo;
 use super::model::attention::Answer;
-use super::signal::{may_skip, must_be_answered};
+use super::signal::may_skip;
 use super::state::{Mode, RunState, Status, StepState};
+use super::stopped::must_be_answered;
 use super::{approval, overriding};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::{Called, Operation};

@@ -11,7 +11,7 @@ use drctl::record::action::{Action, Check, Gate};
 use drctl::record::event::{End, EventKind};
 use drctl::run::gate::falls_short;
 use drctl::run::state::Status;
-use drctl::run::waits::IN_DOUBT;
+use drctl::run::stopped::IN_DOUBT;
 use drctl::run::{Effect, RunState, Stop, decide};
 
 use crate::cli::contract::{Folder, json};
