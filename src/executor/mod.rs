@@ -18,7 +18,7 @@ use crate::model::ids::StepId;
 use crate::model::time::Timestamp;
 use crate::probe::Prober;
 use crate::record::event::Event;
-use crate::run::apply::Illegal;
+use crate::run::illegal::Illegal;
 use crate::run::{RunState, Stop};
 use crate::world::World;
 

@@ -6,7 +6,7 @@ use super::sample::Sample;
 use crate::inventory::estate::ProbeHealth;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::event::EventKind;
-use crate::run::judge::ProbeSight;
+use crate::run::observed::ProbeSight;
 use crate::run::state::Turn;
 
 /// Records all probes of a run.

@@ -1,9 +1,9 @@
 //! What drctl tries for a pending fence after the end of a run. The old primary may be the only one again by then, so drctl first looks
 //! whether the new one takes writes. These looks have an event of their own, because they are no step of the recovery.
 
-use super::decide::{Effect, FRESH, LOOK_AGAIN};
-use super::judge::StepDecision;
+use super::effect::Effect;
 use super::model::tries::Look;
+use super::observed::{FRESH, LOOK_AGAIN, StepDecision};
 use super::state::RunState;
 use crate::kinds::Judged;
 use crate::model::ids::{ComponentName, StepId};

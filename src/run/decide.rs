@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 
 use super::checked;
 use super::drill::{self, Abort};
+use super::effect::{Effect, Stop};
 use super::gate::{self, Says};
-use super::outstanding::overdue;
+use super::held::guard_lost;
+use super::observed::{FRESH, LOOK_AGAIN};
+use super::outstanding::{LATE, overdue};
 use super::state::{Mode, RunState, Status, StepState};
 use super::stopped::unanswered;
 use crate::kinds::Operation;
@@ -18,47 +21,8 @@ use crate::record::action::{Action, Check, Undo, Write};
 use crate::record::event::{Direction, End, EventKind, Outcome};
 use crate::record::runbook::{OnFailure, Step};
 
-/// How long an observation stays valid for the decision to undo something or to set a fence: a guard, a replica.
-pub(super) const FRESH: Dur = Dur::secs(30);
 /// How long drctl tries to observe a replica before it keeps a fence that may be needed.
 const TARGET_PATIENCE: Dur = Dur::secs(60);
-
-/// The start of the reason for a step that took too long. The result of its call is unknown.
-pub(super) const LATE: &str = "not done within";
-
-/// Something to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Write these events.
-    Record(Vec<EventKind>),
-    /// Observe the target of the step, and judge the result.
-    Look(usize),
-    /// The step took too long: record its failure with the last observation.
-    Expire(usize),
-    /// Read the guard, and withdraw the request of the step, which may still take effect.
-    Withdraw(usize),
-    /// Decide again at this time, at the latest.
-    WakeAt(Timestamp),
-    /// This process can do nothing more.
-    Stop(Stop),
-}
-
-/// Why a process stops driving a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// The run is over.
-    Finished,
-    /// A step failed and nothing else can continue.
-    Failed(String),
-    /// A gate blocks the run.
-    Blocked(String),
-    /// The run waits for an approval.
-    Approval(String),
-    /// Somebody paused it.
-    Paused,
-    /// Somebody cancelled it after a point of no return.
-    PastReturn,
-}
 
 fn record(what: EventKind) -> Effect {
     Effect::Record(vec![what])
@@ -474,9 +438,6 @@ fn just_looked(state: &RunState, i: usize, now: Timestamp) -> bool {
     matches!(work.status, Status::Done(_)) && work.ended_at.is_some_and(|at| at >= since && now < at + FRESH)
 }
 
-/// The delay after a failed observation: each costs a call and two events.
-pub(super) const LOOK_AGAIN: Dur = Dur::secs(5);
-
 /// When drctl stops waiting for failing observations, if it has. A new process starts anew.
 fn unseen_for_long(state: &RunState, i: usize, now: Timestamp, why: &str) -> Option<Effect> {
     let began =
@@ -545,12 +506,6 @@ fn unwound_by(state: &RunState, i: usize, now: Timestamp, otherwise: Vec<Effect>
         true => otherwise.into_iter().chain([Effect::WakeAt(due)]).collect(),
         false => vec![Effect::Expire(i)],
     }
-}
-
-/// Whether another run took a guard over, as this run or the person who cancelled it found.
-pub(super) fn guard_lost(state: &RunState) -> bool {
-    let lost = |i: usize| state.work(i).displaced && state.work(i).status == Status::Failed;
-    state.displaced || (0..state.steps.len()).any(lost)
 }
 
 /// Whether a step left a change that must be undone and was not.

@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::judge::{StepDecision, StepObservation, locked};
+use super::judge::locked;
+use super::observed::{StepDecision, StepObservation};
 use super::state::{Adoption, Mode, RunState, Status};
 use crate::inventory::Observation;
 use crate::kinds::{Operation, State, Target};
@@ -151,6 +152,12 @@ impl RunState {
             _ => self.guard_of(i).map(|guard| guard.target),
         }
     }
+}
+
+/// Whether another run took a guard over, as this run or the person who cancelled it found.
+pub(super) fn guard_lost(state: &RunState) -> bool {
+    let lost = |i: usize| state.work(i).displaced && state.work(i).status == Status::Failed;
+    state.displaced || (0..state.steps.len()).any(lost)
 }
 
 /// Separates the observation of the guard from those of the step.

@@ -1,11 +1,9 @@
 //! What an observation means for a step: completion is positive evidence of the new state, never the absence of the old.
 
 mod databases;
-mod observed;
 mod parted;
 
-pub use observed::{ProbeSight, StepDecision, StepObservation};
-
+use super::observed::{ProbeSight, StepDecision, StepObservation};
 use super::state::{RunState, Status};
 use super::{checked, decide, held, parts};
 use crate::inventory::Observation;

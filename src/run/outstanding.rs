@@ -1,8 +1,8 @@
 //! Effects that may still come: a call was made, and its effect is neither visible nor ruled out. Neither a halt nor the end of a run
 //! cancels such a call.
 
-use super::apply::Illegal;
-use super::decide::{LATE, guard_lost};
+use super::held::guard_lost;
+use super::illegal::Illegal;
 use super::model::calls::Withdrawal;
 use super::state::{Mode, RunState, Status, Work};
 use crate::kinds::Operation;
@@ -14,6 +14,9 @@ use crate::model::properties::InDoubt;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Undo};
 use crate::record::event::{Direction, EventKind, WorldKind};
+
+/// The start of the reason for a step that took too long. The result of its call is unknown.
+pub(super) const LATE: &str = "not done within";
 
 /// An effect that may still come.
 #[derive(Clone, Debug, PartialEq, Eq)]

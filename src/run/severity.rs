@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::RunState;
+use super::state::RunState;
 use crate::model::intent::{Drill, Intent};
 use crate::model::policy::Policy;
 use crate::model::severity::{Decided, Regraded, Severity};

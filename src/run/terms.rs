@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::RunState;
-use super::state::Mode;
+use super::state::{Mode, RunState};
 use crate::model::environment::{Endpoint, Environment, Source};
 use crate::model::evidence::Under;
 use crate::plan::terms::known;

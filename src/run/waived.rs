@@ -1,7 +1,6 @@
 //! Whether a waiver can be about anything in a run.
 
-use super::RunState;
-use super::state::Status;
+use super::state::{RunState, Status};
 use crate::model::ids::ComponentName;
 use crate::model::waiver::{Scope, Waiver};
 use crate::record::action::{Action, Gate};

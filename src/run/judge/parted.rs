@@ -1,14 +1,15 @@
 //! Judges the observation for a step whose changes can be made one by one.
 
 use super::{
-    Call, StepDecision, disproved, doubtful, end_of, may_be_old, may_come_until, perform, progress, settle,
-    undoing_now, unsettled,
+    Call, disproved, doubtful, end_of, may_be_old, may_come_until, perform, progress, settle, undoing_now,
+    unsettled,
 };
 use crate::kinds::{Group, Judged, Parts, State};
 use crate::model::properties::Undo;
 use crate::model::time::Timestamp;
 use crate::record::action::Action;
 use crate::record::event::{Direction, EventKind};
+use crate::run::observed::StepDecision;
 use crate::run::parts::{self, Next};
 use crate::run::state::{RunState, Status};
 

@@ -10,8 +10,8 @@ use drctl::model::time::Dur;
 use drctl::record::event::{Event, EventKind, Outcome};
 use drctl::report::changes::changes;
 use drctl::run::RunState;
-use drctl::run::judge::{StepDecision, StepObservation, judge};
 use drctl::run::state::Mode;
+use drctl::run::{StepDecision, StepObservation, judge};
 
 use crate::cli::contract::Folder;
 use crate::run::resume::events;

@@ -17,9 +17,7 @@ use drctl::record::action::Action;
 use drctl::record::event::{Direction, Event, EventKind};
 use drctl::report::readiness::{Seen, evaluate};
 use drctl::run::continued::{continued, last_turns};
-use drctl::run::decide::{self, Effect};
-use drctl::run::judge::{StepDecision, StepObservation, judge};
-use drctl::run::{RunState, exposure};
+use drctl::run::{Effect, RunState, StepDecision, StepObservation, decide, exposure, judge};
 
 use crate::cli::contract::Folder;
 use crate::run::resume::events;
@@ -286,9 +284,9 @@ fn a_fence_has_its_time_when_its_turn_comes() {
     apply(Dur::secs(2), EventKind::CallAnswered { step: copy.clone(), token: None });
     apply(Dur::mins(10), EventKind::StepUndone { step: copy });
     let i = state.position(&fence).unwrap();
-    let effects = decide::decide(&state, cancelled + Dur::mins(10) + Dur::secs(1));
+    let effects = decide(&state, cancelled + Dur::mins(10) + Dur::secs(1));
     assert!(effects.contains(&Effect::Look(i)) && !effects.contains(&Effect::Expire(i)), "{effects:?}");
-    let late = decide::decide(&state, cancelled + Dur::mins(20));
+    let late = decide(&state, cancelled + Dur::mins(20));
     assert!(late.contains(&Effect::Expire(i)), "{late:?}");
 }
 

@@ -9,7 +9,7 @@ use drctl::model::waiver::Person;
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
 use drctl::run::RunState;
-use drctl::run::apply::Illegal;
+use drctl::run::illegal::Illegal;
 use drctl::run::state::{Status, Work};
 
 use crate::run::judged_steps::{db_name, owing};

@@ -2,8 +2,13 @@
 
 use crate::inventory::Observation;
 use crate::kinds::Target;
-use crate::model::time::Timestamp;
+use crate::model::time::{Dur, Timestamp};
 use crate::record::event::EventKind;
+
+/// How long an observation stays valid for the decision to undo something or to set a fence: a guard, a replica.
+pub(super) const FRESH: Dur = Dur::secs(30);
+/// The delay after a failed observation: each costs a call and two events.
+pub(super) const LOOK_AGAIN: Dur = Dur::secs(5);
 
 /// What was observed for a step.
 #[derive(Clone, Debug)]
