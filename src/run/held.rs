@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::judge::locked;
+use super::locked::locked;
 use super::observed::{StepDecision, StepObservation};
 use super::state::{Adoption, Mode, RunState, Status};
 use crate::inventory::Observation;

@@ -1,26 +1,23 @@
 //! What an observation means for a step: completion is positive evidence of the new state, never the absence of the old.
 
+mod calls;
 mod databases;
 mod parted;
 
+use self::calls::{Call, disproved, perform, unsettled};
+use super::locked::locked;
 use super::observed::{ProbeSight, StepDecision, StepObservation};
+use super::progress::{
+    REPEAT_AFTER, doubtful, end_of, leaving, may_be_old, may_come_until, progress, settle, undoing_now,
+};
 use super::state::{RunState, Status};
 use super::{checked, decide, held, parts};
 use crate::inventory::Observation;
-use crate::kinds::{Fact, Found, Judged, Operation, Progress, State, Target};
-use crate::model::ids::Digest;
-use crate::model::intent::Intent;
+use crate::kinds::{Fact, Judged, Operation, State, Target};
 use crate::model::properties::InDoubt;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Check, Write};
-use crate::record::event::{Direction, End, EventKind};
-
-/// How long an accepted call may show no visible effect before a repeatable call is repeated.
-const REPEAT_AFTER: Dur = Dur::secs(20);
-
-/// How old the answer of a control plane may be. No provider publishes a figure; effects that were already visible can disappear from
-/// answers for seconds.
-const OLD_ANSWERS: Dur = Dur::secs(30);
+use crate::record::event::{Direction, EventKind};
 
 /// How long an accepted restart may show no effect before it is requested again. RDS documents neither how long a restart takes nor how
 /// late its event comes. The first accepted restart continues to count.
@@ -176,75 +173,6 @@ fn lifted_anyway(action: &Action, seen: Option<&State>) -> bool {
     }
 }
 
-/// Until when a call with a lost answer may still take effect, which the undo would then miss.
-fn may_come_until(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
-    let late = match state.step(i).action.in_doubt() {
-        InDoubt::ObserveAfter(settle) => settle.max(REPEAT_AFTER),
-        InDoubt::Repeat | InDoubt::Ask => REPEAT_AFTER,
-    };
-    state.work(i).lost_at.map(|lost| lost + late).filter(|until| now < *until)
-}
-
-/// Until when an observation that lacks the step's effect may be out of date. Describe calls are eventually consistent.
-fn may_be_old(state: &RunState, i: usize, now: Timestamp) -> Option<Timestamp> {
-    let work = state.work(i);
-    let seen = work.ended_at.filter(|_| matches!(work.status, Status::Done(_)))?;
-    let steady = state.clock_is_steady_since().unwrap_or(seen);
-    Some(seen.max(steady) + OLD_ANSWERS).filter(|until| now < *until)
-}
-
-/// The status of a step. A step that was tried again or waited for credentials while a call's result was unknown is still in doubt.
-fn doubtful(state: &RunState, i: usize) -> Status {
-    let work = state.work(i);
-    match (&work.status, work.doubt) {
-        (Status::Started | Status::Blocked { .. } | Status::Backoff { .. }, Some(since)) => {
-            Status::InDoubt { since }
-        }
-        (status, _) => status.clone(),
-    }
-}
-
-/// Whether the first call of an undo is about to be intended.
-pub(super) fn undoing_now(state: &RunState, i: usize) -> bool {
-    leaving(state, i) && !state.work(i).status.in_flight()
-}
-
-fn end_of(state: &RunState, i: usize) -> End {
-    let work = state.work(i);
-    match (&doubtful(state, i), &state.steps[i].claimed_by) {
-        // If somebody says that it was done by hand, the call of drctl may have done it, and a cancel undoes it.
-        (Status::Awaiting { .. } | Status::InDoubt { .. } | Status::Calling, _) => End::Performed,
-        (_, Some(_)) => End::ByHand,
-        (_, None) if !state.step(i).action.mutates() => End::Performed,
-        // An earlier call may have done it.
-        (_, None) if work.parts.acted() => End::Performed,
-        (_, None) => End::Noop,
-    }
-}
-
-fn disproved(state: &RunState, i: usize, why: Option<String>) -> StepDecision {
-    let asked = "the requested change has not started and may still take effect";
-    let why = why.or_else(|| state.action(i).outlasts().then(|| asked.to_owned()));
-    let seen = why.unwrap_or_else(|| "the state is still the same as before the call".to_owned());
-    StepDecision::Record(EventKind::EffectDisproved { step: state.step(i).id.clone(), seen })
-}
-
-/// Whether it is a forward step of a run that is being undone.
-fn leaving(state: &RunState, i: usize) -> bool {
-    let back = state.mode == super::state::Mode::Cancelling || state.unwinds();
-    let acts = state.step(i).action.mutates() && !state.step(i).debt;
-    back && acts && !state.finished() && state.direction(i) == Direction::Do
-}
-
-/// How long drctl does not trust that an effect in doubt is absent; none if the call is simply repeated. A run that is being undone repeats
-/// no call.
-fn settle(state: &RunState, i: usize) -> Option<Dur> {
-    match state.action(i).in_doubt() {
-        InDoubt::ObserveAfter(settle) => Some(settle),
-        InDoubt::Repeat | InDoubt::Ask => leaving(state, i).then_some(Dur::ZERO),
-    }
-}
-
 /// The second of two calls is due, unless it was accepted and its effect is not visible yet. An unanswered call proves nothing and is
 /// repeated, and so is a call without an effect after a long time. Repeating it is safe.
 fn half(state: &RunState, i: usize, why: String, now: Timestamp) -> StepDecision {
@@ -268,69 +196,6 @@ fn half(state: &RunState, i: usize, why: String, now: Timestamp) -> StepDecision
     }
 }
 
-fn unsettled(until: Timestamp) -> StepDecision {
-    StepDecision::Keep(format!(
-        "the outcome of the call is unknown. If no effect is visible from {until} on, drctl treats the call as having had none"
-    ))
-}
-
-/// Without valid credentials or a correct clock, nothing can be observed or done. The step waits and does not fail.
-pub(super) fn locked(state: &RunState, i: usize, why: String, clock: bool) -> StepDecision {
-    let acts = state.step(i).action.mutates();
-    let taken_back = state.mode != super::state::Mode::Running;
-    match &state.work(i).status {
-        // A blocked step keeps observing, and its message stays the same.
-        Status::Blocked { .. } => return StepDecision::Keep(why),
-        // During a cancel, everything that was started must end first.
-        Status::Awaiting { .. } | Status::Backoff { .. } if taken_back => return StepDecision::Keep(why),
-        _ => {}
-    }
-    let means = match &doubtful(state, i) {
-        Status::Started | Status::Backoff { .. } if acts => {
-            "nothing in this step was done, and nothing will be done until then"
-        }
-        Status::Started | Status::Backoff { .. } => "drctl cannot observe the target of this step until then",
-        Status::InDoubt { .. } => "the outcome of the last call stays unknown until then",
-        Status::Awaiting { .. } => {
-            "the accepted request continues meanwhile, but drctl cannot observe it until then"
-        }
-        _ => return StepDecision::Keep(why),
-    };
-    match held_up(state, i, (&why, means), clock) {
-        Some(blocked) => StepDecision::Record(blocked),
-        None => StepDecision::Keep(why),
-    }
-}
-
-/// The same for a call that was refused for that reason. Without it, drctl would repeat the call without telling anybody.
-pub(super) fn refused(state: &RunState, i: usize, why: &str, clock: bool) -> Option<EventKind> {
-    if state.mode != super::state::Mode::Running {
-        return None;
-    }
-    held_up(state, i, (why, "the service refused the call and did nothing"), clock)
-}
-
-/// Blocks the step. Background steps, including pending fences, delay nothing and are never blocked.
-fn held_up(state: &RunState, i: usize, (why, means): (&str, &str), clock: bool) -> Option<EventKind> {
-    let (waits, help) = match clock {
-        true => ("waiting until the clock of this machine is correct", "set it"),
-        false => ("waiting for credentials", "renew them"),
-    };
-    (!state.step(i).background).then(|| EventKind::GateBlocked {
-        step: state.step(i).id.clone(),
-        rule: None,
-        why: format!("{waits}: {why}; {means}"),
-        flag: Some(format!("{help}, then: {}", state.created.command("runs resume", ""))),
-    })
-}
-
-/// What a call carries besides its action.
-#[derive(Default)]
-struct Call {
-    part: Vec<u32>,
-    found: Option<Found>,
-}
-
 fn settled(state: &RunState, i: usize, why: String) -> StepDecision {
     match state.step(i).component.clone() {
         Some(component) => StepDecision::Record(EventKind::DebtSettled { component, why, who: None }),
@@ -338,59 +203,11 @@ fn settled(state: &RunState, i: usize, why: String) -> StepDecision {
     }
 }
 
-/// `part` has the positions of the changes to make, if it is not all of them.
-fn perform(state: &RunState, i: usize, undo: bool, call: Call) -> StepDecision {
-    let id = &state.step(i).id;
-    let fresh_undo = undo && state.steps[i].undo.is_none();
-    let (attempts, generation) = match fresh_undo {
-        true => (0, 1 + state.steps[i].undo_attempts),
-        false => (state.work(i).attempts, state.work(i).generation),
-    };
-    let direction = if undo { Direction::Undo } else { Direction::Do };
-    let word = if undo { "undo" } else { "do" };
-    let fields = [state.created.run.as_str(), id.as_str(), word, &generation.to_string()];
-    let key = Digest::of_fields(&fields.map(str::as_bytes)).as_str()[..32].to_owned();
-    StepDecision::Perform(EventKind::CallIntended {
-        step: id.clone(),
-        direction,
-        attempt: attempts.saturating_add(1),
-        generation,
-        key,
-        part: call.part,
-        found: call.found,
-    })
-}
-
 /// The state of the only observed target.
 fn value(sight: &StepObservation) -> Option<&State> {
     match sight {
         StepObservation::Things(things) => things.first()?.1.state(),
         StepObservation::Probe(_) | StepObservation::Nothing => None,
-    }
-}
-
-/// The progress of the step.
-fn progress(state: &RunState, i: usize, (now, observed_at): (Timestamp, Timestamp)) -> Progress<'_> {
-    let work = state.work(i);
-    let (answered_at, token) = match &work.status {
-        Status::Awaiting { answered_at, token, .. } => (Some(*answered_at), token.as_deref()),
-        _ => (None, None),
-    };
-    Progress {
-        now,
-        observed_at,
-        began: work.started_at.map(|began| began.max(state.taken_at)),
-        called: work.attempts > 0,
-        answered_at,
-        token,
-        undo: state.direction(i) == Direction::Undo,
-        leaving: leaving(state, i),
-        undoing: undoing_now(state, i),
-        unwinds: state.unwinds(),
-        planned: state.runbook.intent != Intent::Failover,
-        finished: state.finished(),
-        owed: state.step(i).debt || state.finished(),
-        store: state.step(i).action.store().map(|db| state.store(db)).unwrap_or_default(),
     }
 }
 
@@ -484,10 +301,6 @@ fn thing(
         }
         _ => Judged::other(),
     }
-}
-
-fn waited(state: &RunState, i: usize, now: Timestamp, patience: Dur) -> bool {
-    progress(state, i, (now, now)).waited(patience)
 }
 
 fn probe_verdict(state: &RunState, i: usize, consecutive: u32, probe: &ProbeSight) -> Judged {

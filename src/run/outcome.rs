@@ -1,5 +1,6 @@
 //! The result of a call.
 
+use super::locked;
 use super::state::RunState;
 use crate::kinds::Operation;
 use crate::model::ids::StepId;
@@ -102,8 +103,7 @@ pub fn after_call(
         }
         CallOutcome::Refused { code, why, again: Again::Later } => {
             let clock = code == CLOCK;
-            let locked =
-                (clock || code == NO_CREDENTIALS).then(|| super::judge::refused(state, i, &why, clock));
+            let locked = (clock || code == NO_CREDENTIALS).then(|| locked::refused(state, i, &why, clock));
             let refused = EventKind::CallRefused { step, code, why, retry_at };
             [refused].into_iter().chain(locked.flatten()).collect()
         }

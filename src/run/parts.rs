@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::progress::undoing_now;
 use super::state::{RunState, Status};
 use crate::kinds::{Group, Parts};
 use crate::record::event::Direction;
@@ -24,7 +25,7 @@ pub enum Next {
 /// Whether a change belongs to this direction: an undo covers only changes that a call may have made.
 pub fn in_scope(state: &RunState, i: usize, change: u32) -> bool {
     let forward = &state.steps[i].work;
-    let undoing = state.direction(i) == Direction::Undo || super::judge::undoing_now(state, i);
+    let undoing = state.direction(i) == Direction::Undo || undoing_now(state, i);
     match forward.parts.acted() {
         true => !undoing || forward.parts.touched(change),
         false => !undoing || matches!(forward.status, Status::Done(_)),

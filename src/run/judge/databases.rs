@@ -1,6 +1,5 @@
 //! Judges the observation of a database for a step.
 
-use super::waited;
 use crate::kinds::shared::database::DatabaseState;
 use crate::kinds::shared::fence::Fence;
 use crate::kinds::{Fact, Judged};
@@ -8,6 +7,7 @@ use crate::model::intent::Intent;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::{Action, Check};
 use crate::run::exposure;
+use crate::run::progress::waited;
 use crate::run::state::RunState;
 
 /// How long drctl looks for the last replayed commit before it records the exposure as unknown.

@@ -1,9 +1,6 @@
 //! Judges the observation for a step whose changes can be made one by one.
 
-use super::{
-    Call, disproved, doubtful, end_of, may_be_old, may_come_until, perform, progress, settle, undoing_now,
-    unsettled,
-};
+use super::calls::{Call, disproved, perform, unsettled};
 use crate::kinds::{Group, Judged, Parts, State};
 use crate::model::properties::Undo;
 use crate::model::time::Timestamp;
@@ -11,6 +8,7 @@ use crate::record::action::Action;
 use crate::record::event::{Direction, EventKind};
 use crate::run::observed::StepDecision;
 use crate::run::parts::{self, Next};
+use crate::run::progress::{doubtful, end_of, may_be_old, may_come_until, progress, settle, undoing_now};
 use crate::run::state::{RunState, Status};
 
 /// Judges what is there.
