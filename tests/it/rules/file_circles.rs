@@ -13,14 +13,6 @@ const OUTSIDE: &[(&str, &str)] = &[(
     "the closed list of all kinds; a kind may ask which other components the plan around it has",
 )];
 
-/// The circles that are left: a reason, and the files of each. The list may only become shorter.
-const LEFT: &[(&str, &str)] = &[(
-    "the state of a run has the types of what is computed from it",
-    "run run::apply run::approval run::checked run::decide run::drill run::exposure run::gate \
-         run::held run::judge run::judge::databases run::judge::parted run::lawful run::outstanding \
-         run::parts run::signal run::state run::steered run::stopped run::terms run::waits",
-)];
-
 /// A module as the names from the root of the crate to it.
 type Module = Vec<String>;
 
@@ -218,25 +210,12 @@ fn no_file_imports_a_file_that_imports_it() {
         graph.values_mut().for_each(|used| used.retain(|used| *used != module_of(file)));
     }
     assert!(graph.len() > 300, "{}", graph.len());
-    let left: Vec<BTreeSet<Module>> = LEFT.iter().map(|(_, files)| named(files)).collect();
-    let found = circles(&graph);
-    let known = |circle: &BTreeSet<&Module>| {
-        left.iter().any(|left| circle.iter().all(|module| left.contains(*module)))
-    };
-    let new: Vec<String> = found.iter().filter(|circle| !known(circle)).map(told(&graph)).collect();
+    let found: Vec<String> = circles(&graph).iter().map(told(&graph)).collect();
     assert!(
-        new.is_empty(),
+        found.is_empty(),
         "circles of imports: move what both sides need into a file below them, or a function to the side that uses it\n{}",
-        new.join("\n")
+        found.join("\n")
     );
-    let free = left.iter().flatten().filter(|module| !found.iter().any(|circle| circle.contains(module)));
-    let free = words(&free.collect());
-    assert!(free.is_empty(), "these are in no circle any more, so take them from the list: {free}");
-}
-
-/// The files of a list.
-fn named(files: &str) -> BTreeSet<Module> {
-    files.split_whitespace().map(|module| module.split("::").map(str::to_owned).collect()).collect()
 }
 
 /// The files of a circle, and who uses whom in it.
