@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::asked::Asked;
 use super::controls::{self, Section};
 use super::document::{Application, Books, Class, DrillLine, Finding, Line};
+use super::history::Gap;
 use crate::model::ids::{PlanName, RunId};
 use crate::model::measure::Verdict;
 use crate::model::readiness::Standing;
@@ -94,10 +95,10 @@ pub(super) fn findings(
             let at = Some(asked.until.min(asked.now));
             all.push(finding((Section::Drills, Weight::Blocking, at, NEVER_PROVEN.to_owned()), about));
         }
-        let of_time = of_time(application).into_iter();
-        all.extend(
-            of_time.map(|(section, at, text)| finding((section, Weight::Blocking, Some(at), text), about)),
-        );
+        all.extend(of_time(application).map(|(section, gap, text)| {
+            let found = (section, Weight::Blocking, Some(gap.from), text);
+            finding(found, (Some(&application.plan), gap.run.as_ref()))
+        }));
     }
     for (file, why) in books.damaged {
         let text = format!("bundle {file} is NOT COMPLETE: {why}");
@@ -212,15 +213,15 @@ fn of_run(line: &Line) -> Vec<Found> {
     all
 }
 
-fn of_time(application: &Application) -> Vec<(Section, Timestamp, String)> {
+fn of_time(application: &Application) -> impl Iterator<Item = (Section, &Gap, String)> {
     let tier = &application.tier;
-    let unproven = application.unproven.iter().map(|gap| {
+    let unproven = application.unproven.iter().map(move |gap| {
         let text = format!("not proven within the time that tier {tier} allows, for {}", gap.words());
-        (Section::Drills, gap.from, text)
+        (Section::Drills, gap, text)
     });
     let unprotected = application
         .unprotected
         .iter()
-        .map(|gap| (Section::Protection, gap.from, format!("UNPROTECTED for {}", gap.words())));
-    unproven.chain(unprotected).collect()
+        .map(|gap| (Section::Protection, gap, format!("UNPROTECTED for {}", gap.words())));
+    unproven.chain(unprotected)
 }

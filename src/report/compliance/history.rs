@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::asked::Asked;
-use crate::model::ids::ComponentName;
+use crate::model::ids::{ComponentName, RunId};
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp, span};
 use crate::report::measured::Measured;
@@ -39,22 +39,47 @@ pub struct Gap {
     pub open: bool,
     /// The part of the application, if it concerns only a part.
     pub what: Option<String>,
+    /// The run after which it was missing, if there was one.
+    pub run: Option<RunId>,
 }
 
+/// A part of an application, and the run after which it was missing.
+type Lack = (ComponentName, RunId);
+
 impl Gap {
-    fn between(from: Timestamp, to: Option<Timestamp>, what: Option<String>, asked: &Asked) -> Option<Self> {
+    fn between(from: Timestamp, to: Option<Timestamp>, of: Option<Lack>, asked: &Asked) -> Option<Self> {
         let last = asked.until.min(asked.now);
         let (from, open) = (from.max(asked.since), to.is_none_or(|to| to > last));
         let to = to.unwrap_or(last).min(last);
-        (from < to).then(|| Self { from, to, seconds: to.since(from).as_secs_f64(), open, what })
+        let (what, run) = of.map(|(what, run)| (what.to_string(), run)).unzip();
+        (from < to).then(|| Self { from, to, seconds: to.since(from).as_secs_f64(), open, what, run })
     }
 
     /// A description for people.
     pub fn words(&self) -> String {
         let what = self.what.as_ref().map_or_else(String::new, |what| format!(" ({what})"));
         let on = if self.open { ", still open" } else { "" };
-        format!("{} from {}{on}{what}", span(self.seconds), super::cells::when(self.from))
+        format!("{} from {}{on}{what}", self.shown(), super::cells::when(self.from))
     }
+
+    /// The duration to the second, however long it is, so that what is printed adds up to [`total`].
+    fn shown(&self) -> String {
+        seconds(whole(self.seconds))
+    }
+}
+
+/// The duration of all gaps, as the sum of what is printed for each.
+pub fn total<'g>(gaps: impl Iterator<Item = &'g Gap>) -> String {
+    seconds(gaps.map(|gap| whole(gap.seconds)).sum())
+}
+
+/// Whole seconds, rounded up.
+fn whole(seconds: f64) -> u64 {
+    Dur::from_secs_f64(seconds).millis().div_ceil(1_000)
+}
+
+fn seconds(whole: u64) -> String {
+    Dur::secs(whole).shown_within(Dur::secs(1))
 }
 
 /// Periods in which the last proof was too old, or in which there was none since drctl first knew the plan. `every` is the maximum age of a
@@ -76,28 +101,25 @@ pub fn unproven(
 
 /// Periods in which a store that a run promoted had no standby, until the end of the run that created one.
 pub fn unprotected(runs: &[&RunState], asked: &Asked) -> Vec<Gap> {
-    let mut since: BTreeMap<ComponentName, Timestamp> = BTreeMap::new();
+    let mut since: BTreeMap<ComponentName, (Timestamp, RunId)> = BTreeMap::new();
     let mut gaps = Vec::new();
     for run in runs {
+        let after = |promoted: &Timestamp| (*promoted, run.created.run.clone());
         let stores = run.runbook.stores.iter().chain(run.promoted_at.keys());
         for component in stores.collect::<std::collections::BTreeSet<_>>() {
             let over = run.finished_at.unwrap_or(run.last_at);
             if run.rejoined(component) {
-                if let Some(from) =
-                    since.remove(component).or_else(|| run.promoted_at.get(component).copied())
-                {
-                    gaps.extend(Gap::between(from, Some(over), Some(component.to_string()), asked));
+                let own = || run.promoted_at.get(component).map(after);
+                if let Some((from, by)) = since.remove(component).or_else(own) {
+                    gaps.extend(Gap::between(from, Some(over), Some((component.clone(), by)), asked));
                 }
             } else if let Some(promoted) = run.promoted_at.get(component) {
-                since.entry(component.clone()).or_insert(*promoted);
+                since.entry(component.clone()).or_insert_with(|| after(promoted));
             }
         }
     }
-    gaps.extend(
-        since
-            .into_iter()
-            .filter_map(|(component, from)| Gap::between(from, None, Some(component.to_string()), asked)),
-    );
+    let open = since.into_iter();
+    gaps.extend(open.filter_map(|(of, (from, by))| Gap::between(from, None, Some((of, by)), asked)));
     gaps.sort_by_key(|gap| gap.from);
     gaps
 }

@@ -10,7 +10,7 @@ use super::document::{
     Tally,
 };
 use super::drawn;
-use super::history::{Gap, Statistics};
+use super::history::{self, Gap, Statistics};
 use crate::model::measure::Verdict;
 use crate::model::plain::count;
 use crate::model::time::{Timestamp, span};
@@ -203,7 +203,7 @@ fn figures(report: &Compliance) -> Table {
         ),
         (
             "Time without a standby, added up over all databases",
-            span(t.unprotected_s),
+            history::total(report.applications.iter().flat_map(|a| &a.unprotected)),
             tone(t.unprotected_s > 0.0),
         ),
         ("Runs without evidence", t.without_evidence.to_string(), tone(t.without_evidence > 0)),
@@ -235,7 +235,10 @@ const fn tone_of(weight: Weight) -> Tone {
 fn findings(report: &Compliance) -> Table {
     let row = |f: &Finding| {
         let plan = f.plan.iter().map(|plan| bit(plan.as_str(), Tone::Plain));
-        let about = plan.chain(f.run.iter().map(|run| name(run.as_str()))).collect();
+        let mut about: Cell = plan.chain(f.run.iter().map(|run| name(run.as_str()))).collect();
+        if f.plan.is_some() && f.run.is_none() {
+            about.push(bit("no run", Tone::Soft));
+        }
         vec![
             plain(f.section.title()),
             about,
@@ -283,7 +286,8 @@ fn tiers(report: &Compliance) -> Table {
 }
 
 fn gaps(gaps: &[Gap]) -> Cell {
-    gaps.iter().map(|gap| bit(gap.words(), Tone::Bad)).collect()
+    let run = |gap: &Gap| gap.run.as_ref().map(|run| name(run.as_str()));
+    gaps.iter().flat_map(|gap| [Some(bit(gap.words(), Tone::Bad)), run(gap)]).flatten().collect()
 }
 
 fn applications(report: &Compliance) -> Table {

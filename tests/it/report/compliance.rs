@@ -530,6 +530,16 @@ fn a_rehearsal_is_judged_by_its_own_clock() {
             "a gap in each world, up to its end {end}: {gaps:#?}"
         );
     }
+    let (start, mut sum) = ("UNPROTECTED for ", Dur::ZERO);
+    for finding in report["findings"].as_array().unwrap() {
+        let Some(text) = finding["text"].as_str().unwrap().strip_prefix(start) else { continue };
+        sum = sum.plus(Dur::parse(text.split_once(" from ").unwrap().0).unwrap());
+        let mut runs = report["runs"].as_array().unwrap().iter();
+        assert!(runs.any(|line| line["run"] == finding["run"]), "{finding:#}");
+    }
+    let md = folder.ok(&["report", "compliance", "--sandbox", "--format", "md"]);
+    let row = md.lines().find_map(|line| line.split_once("added up over all databases | ")).unwrap().1;
+    assert_eq!(Dur::parse(row.trim_end_matches(" |")).unwrap(), sum, "what is printed adds up: {md}");
 }
 
 /// A tabletop drill proves nothing, so it must not make the share of good runs look better.
