@@ -46,11 +46,11 @@ impl Outstanding {
     pub fn words(&self, state: &RunState) -> String {
         let asked = format!("{}: the run requested \"{}\" at {}", self.step, self.action, self.since);
         let Some(db) = self.promotes() else {
+            let resume = || state.created.command("runs resume", "");
             let then = match (self.until, state.finished()) {
-                (Some(until), _) => format!(" until {until}. No command is needed"),
-                (None, false) => {
-                    format!(". To observe it again, run {}", state.created.command("runs resume", ""))
-                }
+                (Some(until), true) => format!(" until {until}. No command is needed"),
+                (Some(until), false) => format!(" until {until}. Resuming the run settles it: {}", resume()),
+                (None, false) => format!(". To observe it again, run {}", resume()),
                 (None, true) => ". The run is over, so check it by hand".to_owned(),
             };
             return format!("{asked}. The outcome is unknown, and it may still take effect{then}");

@@ -303,7 +303,11 @@ fn an_effect_that_can_no_longer_come_is_in_doubt_on_no_screen() {
     }
     // While the run is not over, its time stands still, and every screen says what may still come.
     assert_eq!(state.looked_at(last + Dur::mins(5)), last + LATER);
+    let words = |state: &RunState| state.outstanding(last)[0].words(state);
+    assert!(words(&state).ends_with(". No command is needed"), "{}", words(&state));
     state.mode = Mode::Running;
+    let settles = format!("Resuming the run settles it: drctl runs resume {RUN} --sandbox");
+    assert!(words(&state).ends_with(&settles), "{}", words(&state));
     assert_eq!(state.looked_at(last + Dur::mins(5)), last);
     state.created.world = WorldKind::Live;
     assert_eq!(state.looked_at(last + Dur::mins(5)), last + Dur::mins(5));
