@@ -224,7 +224,7 @@ impl RunState {
             };
             ways.push(way(of("runs resume", ""), &means));
         }
-        ways.extend(failed.iter().filter(|_| !ends).flat_map(|i| self.around(*i)));
+        ways.extend(failed.iter().filter(|_| !ends).flat_map(|i| self.around(*i, false)));
         ways.extend(blocked.into_iter().map(|(i, answer, waives)| {
             let step = &self.step(i).id;
             match waives {
@@ -358,20 +358,25 @@ impl RunState {
         (0..self.steps.len()).filter_map(of).collect()
     }
 
-    /// The alternatives to a step that failed, or takes too long.
-    pub fn around(&self, i: usize) -> Vec<Way> {
+    /// The alternatives to a step that failed, or takes too long. A run that a process drives needs no resume after them.
+    pub fn around(&self, i: usize, driven: bool) -> Vec<Way> {
         let step = self.step(i);
-        let resume = self.created.command("runs resume", "");
+        let then = match driven {
+            true => String::new(),
+            false => format!("; then {}", self.created.command("runs resume", "")),
+        };
         let mut ways = Vec::new();
         if step.action.watch(&Called::NOT_YET).is_some() {
             let checks = match step.action {
                 // What a command does cannot be observed.
                 Action::Op(Operation::Run(_)) => "",
-                _ => "drctl checks the result; ",
+                _ => "; drctl checks the result",
             };
+            let when =
+                if driven { "use this only once it is done" } else { "use this if you did it by hand" };
             ways.push(Way {
                 command: self.created.command("runs done", &format!(" {}", step.id)),
-                means: format!("use this if you did it by hand; {checks}then {resume}"),
+                means: format!("{when}{checks}{then}"),
             });
         }
         if approval::expired(self, i) && !must_be_answered(self) {
@@ -386,7 +391,7 @@ impl RunState {
         if may_skip(self, i).is_ok() {
             ways.push(Way {
                 command: self.created.command("runs skip", &format!(" {} --reason TEXT", step.id)),
-                means: format!("{}; then {resume}", without(&step.action)),
+                means: format!("{}{then}", without(&step.action)),
             });
         }
         ways

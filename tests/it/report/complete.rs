@@ -297,13 +297,20 @@ fn a_step_that_is_much_too_slow_names_the_cause_and_the_ways_around_it_before_it
     let between = &err[told..failed];
     assert!(between.contains("InsufficientInstanceCapacity"), "{between}");
     let waits = between.lines().next().unwrap();
+    let look = "Look in the provider's console for failed launches and quotas. You can also run:";
     assert!(
-        waits.ends_with(". drctl waits until 03:11:28Z. To act before that:"),
+        waits.ends_with(&format!(
+            ". drctl waits until 03:11:28Z; then the run halts and lists more ways on. {look}"
+        )),
         "it has not failed: {waits}"
     );
-    // A step that is under way cannot be skipped.
+    // A step that is under way cannot be skipped. To say that it is done helps only once it is.
     let done = format!("\n    drctl runs done {RUN} scale.nodes --sandbox\n");
-    assert!(between.contains(&done), "{between}");
+    let pause = format!("\n    drctl runs pause {RUN} --sandbox\n");
+    let means = format!("{done}        use this only once it is done; drctl checks the result\n");
+    for command in [means, pause] {
+        assert!(between.contains(&command), "{command}: {between}");
+    }
     assert_eq!(err.matches("scale.nodes is not done after").count(), 1, "{err}");
 }
 
