@@ -138,6 +138,11 @@ impl RunState {
         matches!(self.step(i).action, Action::Gate(Gate::Approval { .. }))
     }
 
+    /// Whether no answer to a step has an effect: no gate opens in a run that is being undone or closed.
+    pub(super) fn asks_no_more(&self, i: usize) -> bool {
+        self.goes_no_further() && matches!(self.step(i).action, Action::Gate(_))
+    }
+
     /// What a request waits for that a late answer made again, and the command to type. No process has asked since.
     pub(super) fn asked_late(&self, i: usize) -> Option<(String, String)> {
         let (why, command) = approval::answered_since(self, i)?;
@@ -228,7 +233,7 @@ impl RunState {
 
     /// What a step waits for from people, with the answers so far.
     pub fn asks_now(&self, i: usize) -> Option<Waits> {
-        if self.finished() || self.decided_otherwise().is_some() {
+        if self.finished() || self.decided_otherwise().is_some() || self.asks_no_more(i) {
             return None;
         }
         let (step, until) = (self.step(i).id.clone(), approval::open_until(self, i));

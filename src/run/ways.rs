@@ -355,7 +355,7 @@ impl RunState {
             }
             _ => self.asked_late(i).map(|(_, command)| (i, command, false)),
         };
-        (0..self.steps.len()).filter_map(of).collect()
+        (0..self.steps.len()).filter(|i| !self.asks_no_more(*i)).filter_map(of).collect()
     }
 
     /// The alternatives to a step that failed, or takes too long. A run that a process drives needs no resume after them.

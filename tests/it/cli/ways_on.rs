@@ -264,6 +264,31 @@ fn an_approval_names_the_few_grave_steps_that_follow_and_counts_many() {
     }
 }
 
+/// No gate opens in an undo, so an approval or a waiver of it would have no effect.
+#[test]
+fn an_answer_that_has_no_effect_is_not_offered() {
+    let fenced = Action::Gate(Gate::Fenced { component: component() });
+    let waiver = "--waive unfenced-promotion:db --accept-data-loss 9m --reason TEXT";
+    for (gate, rule, flag) in
+        [(approval(&[]), None, "drctl approve run go"), (fenced, Some(Rule::UnfencedPromotion), waiver)]
+    {
+        let asks = Status::Blocked { why: "w".to_owned(), rule, flag: Some(flag.to_owned()) };
+        let next = (after(step("next", promote()), &["go"]), Status::Pending);
+        let state = under_way(vec![(step("scale", scale()), DONE), (step("go", gate), asks), next]);
+        assert!(state.ways_on()[0].command.contains(flag) && state.asks_now(1).is_some(), "{flag}");
+        let mut undoing = cancelled(state);
+        say(&mut undoing, minutes(2), EventKind::Paused { why: "wait".to_owned() });
+        assert_eq!(commands(&undoing), ["runs resume run", "runs cancel run"], "{flag}");
+        assert_eq!(undoing.ways_on()[0].means, "continues to undo the run");
+        assert!(undoing.waits_for_people().is_empty() && undoing.asks_now(1).is_none(), "{flag}");
+    }
+    // Only a person can say whether a command ran, in an undo as well.
+    let asks =
+        Status::Blocked { why: "w".to_owned(), rule: None, flag: Some("drctl runs done run a".to_owned()) };
+    let undoing = cancelled(under_way(vec![(step("a", command(false)), asks)]));
+    assert_eq!(commands(&undoing), ["runs done run a", "runs cancel run"]);
+}
+
 #[test]
 fn a_run_lacks_only_answers_if_nothing_but_a_request_failed() {
     for (asked, called, lacks) in [
