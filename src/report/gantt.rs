@@ -237,15 +237,28 @@ fn class(work: &Work) -> &'static str {
     }
 }
 
-/// For each step, the required step that ended last.
+/// For each step, the required step that ended last. A step that began without what it requires waited for whatever ended last before it:
+/// the last look of a run that halts begins once nothing else is in progress.
 fn links(state: &RunState, begun: &[usize], scale: &Scale, y: impl Fn(usize) -> f64) -> Vec<Link> {
     let place = |id: &StepId| begun.iter().position(|i| state.step(*i).id == *id);
     let link = |(n, i): (usize, &usize)| {
-        let needs = state.step(*i).needs.iter().filter_map(|need| place(&need.step));
-        let (last, ended) = needs
-            .filter_map(|p| Some((p, state.steps[begun[p]].work.ended_at?)))
-            .max_by_key(|(_, at)| *at)?;
-        let began = drawn_from(state, *i)?;
+        let needs = &state.step(*i).needs;
+        let met = |at: Timestamp| {
+            let over = |work: &Work| work.status.settled() && work.ended_at.is_none_or(|ended| ended <= at);
+            needs.iter().filter_map(|need| state.position(&need.step)).all(|p| over(&state.steps[p].work))
+        };
+        let first = drawn_from(state, *i)?;
+        let began = match (met(first), state.steps[*i].work.started_at) {
+            (false, Some(last)) => last.max(first),
+            _ => first,
+        };
+        let waited_for: Vec<usize> = match met(began) {
+            true => needs.iter().filter_map(|need| place(&need.step)).collect(),
+            false => (0..begun.len()).filter(|p| *p != n).collect(),
+        };
+        let ended = |p: usize| state.steps[begun[p]].work.ended_at.filter(|ended| *ended <= began);
+        let ends = waited_for.into_iter().filter_map(|p| Some((p, ended(p)?)));
+        let (last, ended) = ends.max_by_key(|(_, at)| *at)?;
         Some(Link {
             x1: scale.x(ended),
             y1: y(last) + ROW / 2.0,

@@ -287,6 +287,28 @@ fn a_duration_is_beside_what_took_it() {
     }
 }
 
+/// The last look of a halted run begins once nothing else is in progress, whatever it requires.
+#[test]
+fn the_last_look_of_a_halted_run_follows_what_stopped_it() {
+    let folder = Folder::with_plans();
+    let to = ["failover", "truststream", "--sandbox=capacity-short", "--to", "us-east-1", "--yes"];
+    folder.run(&to);
+    let halted = crate::signed::state_of(&folder, "sandbox-truststream-failover-s1-1");
+    let picture = serde_json::to_value(gantt::draw(&halted)).unwrap();
+    let row = |id: &str| picture["rows"].as_array().unwrap().iter().find(|row| row["id"] == *id).unwrap();
+    let number = |value: &serde_json::Value| value.as_f64().unwrap();
+    let near = |a: f64, b: f64| (a - b).abs() < 0.2;
+    let (failed, look) = (row("scale.nodes"), row("evidence.after"));
+    let ends = |link: &&serde_json::Value| near(number(&link["y2"]), number(&look["y"]) + 8.0);
+    let link = picture["links"].as_array().unwrap().iter().find(ends).unwrap();
+    assert!(near(number(&link["y1"]), number(&failed["y"]) + 10.0), "{link:#} {failed:#}");
+    assert!(
+        near(number(&link["x1"]), number(&failed["x"]) + number(&failed["width"])),
+        "{link:#} {failed:#}"
+    );
+    assert!(near(number(&link["x2"]), number(&look["x"])), "{link:#} {look:#}");
+}
+
 /// Runs of one time hid each other, and a short period had one mark on its axis of time.
 #[test]
 fn no_run_of_the_chart_hides_another() {
