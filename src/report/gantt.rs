@@ -34,6 +34,8 @@ pub struct Gantt {
     clocks: Vec<Mark>,
     rows: Vec<Row>,
     links: Vec<Link>,
+    /// Whether a bar goes on after the end of the chart.
+    cut: bool,
     /// Steps that started after users were served. They are not drawn, because a long watch would make the rest too small.
     later: usize,
 }
@@ -73,6 +75,9 @@ struct Row {
     /// Its duration; empty if there is no room for it.
     took: String,
     took_x: f64,
+    took_width: f64,
+    /// Whether it took longer than its bar shows: the bar ends with the chart.
+    cut: bool,
     title: String,
 }
 
@@ -84,6 +89,7 @@ struct Undo {
     title: String,
     took: String,
     took_x: f64,
+    took_width: f64,
 }
 
 /// From the end of the last step that a step waited for to its own start.
@@ -106,6 +112,16 @@ impl Scale {
         let share = at.since(self.from).as_secs_f64() / self.span.as_secs_f64().max(0.001);
         round(LEFT + (RIGHT - LEFT) * share.clamp(0.0, 1.0))
     }
+
+    /// Whether a time is after the end of the chart.
+    fn is_beyond(&self, at: Timestamp) -> bool {
+        at > self.from + self.span
+    }
+}
+
+/// The width of a duration beside a bar.
+fn wide(text: &str) -> f64 {
+    LETTER * count(text.chars().count())
 }
 
 /// Rounds to tenths, so that charts of the same run are identical.
@@ -148,6 +164,7 @@ pub fn draw(state: &RunState) -> Gantt {
         outages: outages(state, &scale),
         clocks: apart(clocks),
         links: links(state, &begun, &scale, y),
+        cut: rows.iter().any(|row| row.cut),
         rows,
         later,
     }
@@ -187,8 +204,9 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
     let undo = undo(state, i, scale);
     // Beside the box of the undo it would look like the duration of the undo.
     let took_x = x + width + 4.0;
-    let text = took.to_string();
-    let fits = undo.as_ref().is_none_or(|undo| took_x + LETTER * count(text.len()) <= undo.x);
+    let cut = scale.is_beyond(ended);
+    let text = if cut { format!("… {took}") } else { took.to_string() };
+    let fits = undo.as_ref().is_none_or(|undo| took_x + wide(&text) <= undo.x);
     let mark = |at: Timestamp| Bar {
         x: scale.x(at),
         width: 2.0,
@@ -203,8 +221,10 @@ fn row(state: &RunState, i: usize, y: f64, scale: &Scale, critical: bool) -> Row
         critical,
         first: (first < began).then(|| mark(first)),
         undo,
+        took_width: wide(&text),
         took: if fits { text } else { String::new() },
         took_x,
+        cut,
         title,
     }
 }
@@ -221,10 +241,10 @@ fn undo(state: &RunState, i: usize, scale: &Scale) -> Option<Undo> {
         _ => "being undone",
     };
     let id = &state.step(i).id;
-    let took = ended.since(began);
+    let took = ended.since(began).to_string();
     let title = format!("{id}: {said}, {} to {}, {took}", began.clock(), ended.clock());
     let width = round((scale.x(ended) - x).max(2.0));
-    Some(Undo { x, width, title, took: took.to_string(), took_x: x + width + 4.0 })
+    Some(Undo { x, width, title, took_width: wide(&took), took, took_x: x + width + 4.0 })
 }
 
 fn class(work: &Work) -> &'static str {

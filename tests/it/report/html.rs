@@ -78,6 +78,16 @@ fn every_step_that_ran_is_in_the_picture_where_it_was() {
         (row("promote.db")["class"].as_str(), row("promote.db")["critical"].as_bool()),
         (Some("done"), Some(true))
     );
+    // The watch takes hours, of which the chart has minutes: its bar has a break and its whole duration.
+    let cut: Vec<_> = rows.iter().filter(|row| row["cut"] == true).collect();
+    assert!(cut.iter().any(|row| row["id"] == "watch" && row["took"] == "… 2h"), "{cut:?}");
+    assert!(rows.iter().any(|row| row["cut"] == false) && picture["cut"] == true, "{rows:?}");
+    let page = html::render(&summary::report(state, state.last_at), state).unwrap();
+    assert_eq!(page.matches("<path class=\"cut\"").count(), cut.len(), "{page}");
+    assert!(page.contains("a bar with a white break goes on after the end of the chart"), "{page}");
+    // A label hides the lines behind it.
+    let labels = page.matches("<text class=\"took\"").count();
+    assert_eq!(page.matches("<rect class=\"behind\"").count(), labels, "{page}");
     let outages = picture["outages"].as_array().unwrap();
     assert!(!outages.is_empty() && outages.iter().all(|o| number(&o["width"]) > 1.0), "{outages:?}");
     let clocks: Vec<_> =
