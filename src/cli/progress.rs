@@ -4,6 +4,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod dates;
 mod facts;
 mod live;
 mod long;
@@ -11,6 +12,7 @@ mod parting;
 mod turns;
 mod under_way;
 
+pub use dates::Dates;
 use live::{LiveLine, Part};
 pub use under_way::stops_after;
 use under_way::{eta, in_progress, watched_until};
@@ -46,6 +48,9 @@ pub struct Progress {
     served: Cell<bool>,
     waiting: RefCell<BTreeMap<String, String>>,
     label: String,
+    dates: Dates,
+    /// The machine's time when the display began, unless this process drives the run.
+    opened: Option<Timestamp>,
     /// Whether this process drives the run, and does not only show it.
     drives: bool,
     /// Whether users are served, in the words of a second Ctrl-C.
@@ -76,6 +81,8 @@ impl Progress {
             served: Cell::new(false),
             waiting: RefCell::default(),
             label: format!("{plan}: "),
+            dates: Dates::default(),
+            opened: None,
             drives: false,
             users: Cell::new(""),
             history: History::default(),
@@ -88,6 +95,12 @@ impl Progress {
     #[must_use]
     pub fn knowing(self, history: History) -> Self {
         Self { history, drives: true, ..self }
+    }
+
+    /// The same for a run that this process only shows, from this time on.
+    #[must_use]
+    pub fn opened(self, now: Timestamp) -> Self {
+        Self { opened: Some(now), ..self }
     }
 
     /// Keeps what a second Ctrl-C prints, which has no time to ask.
@@ -106,7 +119,7 @@ impl Progress {
             && let Some((words, ways)) = long::called_out(state, step, why, now)
         {
             self.long.borrow_mut().insert(step.clone());
-            self.say(&format!("{}{words}", self.head(now, state)));
+            self.say_at(now, state, &words);
             ways.iter().for_each(|way| self.say(way));
         }
         let Some(beyond) = self.history.late(state, step, now) else { return };
@@ -115,23 +128,35 @@ impl Progress {
             return;
         }
         self.late.borrow_mut().insert(step.clone(), late);
-        let label = self.head(now, state);
-        self.say(&match late {
+        let words = match late {
             Late::Slow => {
                 let word = self.printer.paint(YELLOW, "slow");
-                format!("{label}{step} is {word}: it takes {}", beyond.words())
+                format!("{step} is {word}: it takes {}", beyond.words())
             }
             Late::Stalled => {
                 let word = self.printer.paint(RED, "STALLED");
                 let show = state.created.command("runs show", "");
-                format!("{label}{step} {word}: it takes {}; a person should check it: {show}", beyond.words())
+                format!("{step} {word}: it takes {}; a person should check it: {show}", beyond.words())
             }
-        });
+        };
+        self.say_at(now, state, &words);
     }
 
-    /// The beginning of a line: time, time since the start, and plan.
-    fn head(&self, at: Timestamp, state: &RunState) -> String {
-        format!("{}{}", stamp(&self.printer, at, state), self.label)
+    /// Prints a line that begins with its time, the time since the start, and the plan; before it the date, if that is new.
+    fn say_at(&self, at: Timestamp, state: &RunState, text: &str) {
+        if let Some(date) = self.dates.turn(at, self.today(at, state)) {
+            self.say(&format!("{}{date}", self.label));
+        }
+        self.say(&format!("{}{}{text}", stamp(&self.printer, at, state), self.label));
+    }
+
+    /// The day that needs no date. A rehearsal begins with its own time, and a process that drives a live run prints what happens now.
+    fn today(&self, at: Timestamp, state: &RunState) -> Timestamp {
+        match (self.opened, &state.created.world) {
+            (Some(now), _) => now,
+            (None, WorldKind::Live) => at,
+            (None, WorldKind::Sandbox { .. }) => state.created_at,
+        }
     }
 
     /// Removes the status line.
@@ -308,14 +333,14 @@ impl View for Progress {
             Format::Json => {}
             Format::Human => {
                 if let Some(text) = words(&self.printer, event, state) {
-                    let head = self.head(event.at, state);
                     let paused = matches!(event.what, EventKind::Paused { .. });
                     // Nobody else can stop it with that key.
                     let again = match paused && self.bar.get().is_some() && !stops_after(state).is_empty() {
                         true => ". Ctrl-C again stops at once",
                         false => "",
                     };
-                    self.say(&format!("{head}{}{text}{again}", after_the_end(event, state)));
+                    let text = format!("{}{text}{again}", after_the_end(event, state));
+                    self.say_at(event.at, state, &text);
                 }
                 if let Some(command) = to_type(event, state) {
                     self.say(&command);

@@ -12,7 +12,7 @@ use crate::app::{
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::formats::Format;
 use crate::cli::printer::Printer;
-use crate::cli::progress::{self, Progress};
+use crate::cli::progress::{self, Dates, Progress};
 use crate::executor::{View as _, create};
 use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
@@ -119,7 +119,7 @@ fn replay(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, A
     // Do not show events that cannot have happened.
     create::replay(run, &records)?;
     let events = create::decode(run, &records)?;
-    let view = Progress::new(*printer, None);
+    let view = Progress::new(*printer, None).opened(crate::app::clock::now()?);
     let mut state = RunState::begin(&events[0]).map_err(|why| AppError::usage(why.to_string()))?;
     for (i, event) in events.iter().enumerate() {
         if i > 0 {
@@ -143,7 +143,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Ap
     let world = World::live().map_err(|e| AppError::usage(format!("no timers: {e}")))?;
     let (mut shown, mut idle, mut served) = (0, 0, false);
     let mut told: Option<RunState> = None;
-    let view = Progress::new(*printer, None);
+    let (view, dates, opened) = (Progress::new(*printer, None), Dates::default(), crate::app::clock::now()?);
     let folder = Context::lock_folder(store);
     loop {
         let events = create::decode(run, &store.read(run)?)?;
@@ -159,6 +159,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Ap
             match printer.format {
                 Format::Human => {
                     if let Some(words) = progress::words(printer, event, then) {
+                        dates.turn(event.at, opened).iter().for_each(|date| printer.line(date));
                         printer.line(&format!("{}{words}", progress::stamp(printer, event.at, then)));
                     }
                     progress::to_type(event, then).iter().for_each(|command| printer.line(command));

@@ -343,6 +343,28 @@ fn whoever_watches_a_run_is_told_when_users_are_served_again() {
     assert_eq!(watched.matches("USERS ARE SERVED AGAIN: RTO ").count(), 1, "{watched}");
     let began = watched.lines().find(|line| line.ends_with("  measure.db started")).unwrap();
     assert!(began.contains("Z ") && began.contains(" +"), "its time since the start: {began}");
+    // Lines have the time of day. What is not of today has its date first, on every screen that shows an earlier run.
+    let (_, _, replayed) = folder.run(&["runs", "replay", RUN, "--sandbox"]);
+    for shown in [&watched, &replayed] {
+        assert!(shown.contains("2026-01-01 UTC\n03:01:28Z "), "{shown}");
+        assert_eq!(shown.lines().filter(|line| *line == "2026-01-01 UTC").count(), 1, "{shown}");
+    }
+}
+
+/// A wait of days for a person.
+#[test]
+fn a_new_date_is_printed_before_the_first_line_of_its_day() {
+    let folder = Folder::with_plans();
+    let (_, _, driven) = folder.run(&failover("region-lost", &[]));
+    assert!(
+        !driven.lines().any(|line| line == "2026-01-01 UTC"),
+        "it began on the day of its clock: {driven}"
+    );
+    let at = |day: u32| Timestamp::parse(&format!("2026-01-0{day}T03:00:00Z")).unwrap();
+    let dates = drctl::cli::progress::Dates::default();
+    let told = [1, 1, 3, 3, 4].map(|day| dates.turn(at(day), at(1)));
+    let told = told.iter().map(Option::as_deref).collect::<Vec<_>>();
+    assert_eq!(told, [None, None, Some("2026-01-03 UTC"), None, Some("2026-01-04 UTC")]);
 }
 
 /// The lines of probes at the start of a run are about what was seen before it.
