@@ -43,6 +43,9 @@ pub struct Attainment {
     pub served: Option<bool>,
     /// Whether the run was closed while users were not served. Then no recovery time meets the objective.
     pub never_recovered: bool,
+    /// How long users may be served before probes show it, if none has shown it: the lower bound of the recovery time is shorter than the
+    /// time since the outage began by that much.
+    pub late: Option<Dur>,
     /// The time that the recovery time holds for, if a later time makes it longer: users wait, and the run has not ended.
     pub rto_as_of: Option<Timestamp>,
     /// The same for losses that a pending fence lets grow, by store.
@@ -88,6 +91,7 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
         validated: end.or_else(|| confirmed(state)),
         served: outage.served,
         never_recovered: never_recovered(state, &outage),
+        late: Some(unturned(state)).filter(|late| *late > Dur::ZERO && waited(state, &outage)),
         rto_as_of: waits(state, &outage).then_some(now),
         losses_as_of: growing,
     }
@@ -95,8 +99,12 @@ pub fn attainment(state: &RunState, asked: Timestamp) -> Attainment {
 
 /// Whether the recovery time still grows.
 fn waits(state: &RunState, outage: &Outage) -> bool {
-    let served = outage.restored.or_else(|| state.created.outage_began.and(confirmed(state)));
-    state.finished_at.is_none() && served.is_none()
+    state.finished_at.is_none() && waited(state, outage)
+}
+
+/// Whether nobody has seen users being served again.
+fn waited(state: &RunState, outage: &Outage) -> bool {
+    outage.restored.or_else(|| state.created.outage_began.and(confirmed(state))).is_none()
 }
 
 /// Whether a run was closed while users were not served. Without probes, a person's declaration of the outage counts.

@@ -145,6 +145,18 @@ impl Measured {
         Self { text, never_recovered: true, ..self.judged(Verdict::Missed) }
     }
 
+    /// Says by how much probes can be late. The clock of an outage that nobody has seen to end runs ahead of the lower bound by that much.
+    fn seen_late(self, late: Option<Dur>) -> Self {
+        match late.filter(|_| self.basis == Basis::LowerBound) {
+            Some(late) => {
+                let bound = self.basis;
+                let told = format!("({bound}: probes can be {late} late)");
+                Self { text: self.text.replacen(&format!("({bound})"), &told, 1), ..self }
+            }
+            None => self,
+        }
+    }
+
     /// Says which time a growing figure holds for. Without it, two reports of one run seem to contradict each other.
     #[must_use]
     pub(super) fn known_at(self, at: Option<Timestamp>) -> Self {
@@ -234,6 +246,7 @@ pub fn promised(objective_s: f64, component: Option<&str>) -> String {
 pub(super) fn rto(state: &RunState, attained: &Attainment) -> Measured {
     let (objective, component) = state.runbook.promised_rto();
     let rto = Measured::new(attained.rto, objective).unless(state.proves_no_objective().is_some());
+    let rto = rto.seen_late(attained.late);
     let rto = if attained.never_recovered { rto.never_recovered() } else { rto };
     Measured { component: component.cloned(), ..rto }.tried_by(&state.runbook).known_at(attained.rto_as_of)
 }

@@ -239,6 +239,8 @@ fn the_live_line_and_the_summary_count_from_the_same_start() {
     };
     let (live, summary) = (minutes(live.last()), minutes(summary.first()));
     assert!(live.abs_diff(summary) <= 6 && summary >= 20, "{live} and {summary}: {shown}");
+    // The line runs ahead of the bound by what probes can be late, and the summary says so.
+    assert!(shown.contains(" (lower bound: probes can be 15s late), as of "), "{shown}");
 }
 
 /// The status line shows which step fails, why, and its timeout, and no estimate that has passed already.
