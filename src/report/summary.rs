@@ -269,10 +269,10 @@ impl RunReport {
     pub fn reverts(&self) -> &'static str {
         match (&self.returns, self.intent.as_str()) {
             (Some(_), _) => {
-                "Terraform or GitOps will revert these changes where its configuration differs; unless you updated it, it has the values from before the drill"
+                "Terraform or GitOps will revert these changes where its configuration differs. If you updated it for the drill, put it back if you have not yet; otherwise it has the values from before the drill"
             }
             (None, "failback") => {
-                "Terraform or GitOps will revert these changes where its configuration differs; unless you updated it, it has the values from before users left"
+                "Terraform or GitOps will revert these changes where its configuration differs. If you updated it after users left, put it back if you have not yet; otherwise it has the values from before users left"
             }
             _ => "Terraform or GitOps will revert these changes unless you update their configuration",
         }

@@ -403,10 +403,14 @@ fn a_return_names_what_keeps_its_size_and_what_needs_no_update() {
         "{screen}"
     );
     assert!(screen.contains(&format!("{own} users left:")), "{screen}");
+    // People or Terraform may have done either since.
+    let (size, list) = ("set its size if nobody has done it yet", "put it back if you have not yet");
+    assert!(screen.contains(size) && screen.contains(list), "{screen}");
     let drill = ["drill", "truststream", "--mode", "live", "--hold", "30m", "--yes", "--sandbox"];
     let screen = folder.ok(&drill);
     let (first, second) = screen.split_once("the return of run").unwrap_or_else(|| panic!("{screen}"));
     assert!(!first.contains(stays) && first.contains("unless you update their configuration:"), "{first}");
+    assert!(second.contains(list) && !first.contains(list), "{second}");
     assert!(second.contains(stays) && second.contains(&format!("{own} the drill:")), "{second}");
 }
 
