@@ -14,8 +14,8 @@ mod under_way;
 
 pub use dates::Dates;
 use live::{LiveLine, Part};
-pub use under_way::stops_after;
 use under_way::{eta, in_progress, watched_until};
+pub use under_way::{still_to_type, stops_after};
 
 use super::formats::Format;
 use super::printer::{DIM, GREEN, Printer, RED, YELLOW};
@@ -341,6 +341,9 @@ impl View for Progress {
                     };
                     let text = format!("{}{text}{again}", after_the_end(event, state));
                     self.say_at(event.at, state, &text);
+                    if self.watched {
+                        still_to_type(event, state).iter().for_each(|command| self.say(command));
+                    }
                 }
                 if let Some(command) = to_type(event, state) {
                     self.say(&command);

@@ -150,7 +150,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Ap
         let driven = RunLock::is_held(&folder, run);
         let state = inbox::read(store, run_states::one(store, run)?)?;
         let state = inbox::at_present(state, driven, crate::app::clock::now()?);
-        for event in &events[shown..] {
+        for (n, event) in events[shown..].iter().enumerate() {
             let then = match told.take() {
                 None => RunState::begin(event),
                 Some(mut then) => then.apply(event).map(|()| then),
@@ -161,6 +161,13 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Ap
                     if let Some(words) = progress::words(printer, event, then) {
                         dates.turn(event.at, opened).iter().for_each(|date| printer.line(date));
                         printer.line(&format!("{}{words}", progress::stamp(printer, event.at, then)));
+                        // The live line comes below the last event.
+                        let typed = match driven && shown + n + 1 == events.len() && printer.is_interactive()
+                        {
+                            true => progress::still_to_type(event, then),
+                            false => Vec::new(),
+                        };
+                        typed.iter().for_each(|command| printer.line(command));
                     }
                     progress::to_type(event, then).iter().for_each(|command| printer.line(command));
                     if let Some(words) = progress::served_again(event, then).filter(|_| !served) {

@@ -7,6 +7,7 @@ use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
 use crate::planner::critical_path;
 use crate::record::action::Action;
+use crate::record::event::{Event, EventKind};
 use crate::record::runbook::{Runbook, Step};
 use crate::run::RunState;
 use crate::run::state::{Mode, Status, StepState};
@@ -40,6 +41,24 @@ pub fn whom(state: &RunState, waits: &Waits) -> Part {
             Part::still(format!("{words} until {until}")).or_short(&words, "").or_short(&short, "")
         }
     }
+}
+
+/// The commands that answer what the run waits for, if the line of this event hides them and nothing else is in progress. A narrow live
+/// line has no room for them.
+pub fn still_to_type(event: &Event, state: &RunState) -> Vec<String> {
+    let hides = matches!(
+        event.what,
+        EventKind::StepFinished { .. }
+            | EventKind::StepFailed { .. }
+            | EventKind::StepSkipped { .. }
+            | EventKind::ProbeTurned { .. }
+            | EventKind::Approved { .. }
+    );
+    if !hides || state.mode != Mode::Running || state.halted.is_some() || state.in_flight() {
+        return Vec::new();
+    }
+    let waits = state.waits_for_people_as_of(event.at).into_iter().filter(|waits| !waits.answered);
+    waits.filter_map(|waits| waits.command).map(|command| format!("    {command}")).collect()
 }
 
 /// The time of day without its seconds.

@@ -294,6 +294,24 @@ fn a_rehearsal_without_a_pace_has_a_live_line_while_it_waits_for_a_person() {
     assert!(live.len() > 1, "{shown}");
 }
 
+/// A narrow live line has no room for the command that answers a wait, so that command is the last line above it.
+#[test]
+fn the_command_that_answers_a_wait_stays_above_a_narrow_live_line() {
+    let args = "failover truststream --to us-east-1 --yes --sandbox=replica-lagging --pace 60";
+    let keys = [("scale.nodes done", Duration::from_secs(2), "\u{3}")];
+    let typed = Typed { ahead: "", then: &keys };
+    let (_, shown) = typed_at(&mut in_a_terminal(&Folder::with_plans(), 40, args), typed);
+    let waits = shown.split("exposure.db waits").nth(1).unwrap_or_else(|| panic!("{shown}"));
+    let (first, later) = waits.split_once("scale.nodes done").unwrap_or_else(|| panic!("{shown}"));
+    let later = later.split("paused:").next().unwrap();
+    for words in [first, later] {
+        assert!(
+            words.contains("drctl runs resume ") && words.contains("--waive exposure-above-rpo:db"),
+            "{shown}"
+        );
+    }
+}
+
 /// The objective and what the first Ctrl-C does are on the line as well.
 #[test]
 fn the_live_line_says_that_the_objective_is_missed_and_that_the_run_stops() {
