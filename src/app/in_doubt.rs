@@ -21,6 +21,8 @@ pub struct Left {
     pub effect: Outstanding,
     words: String,
     resume: String,
+    /// Whether the run is over, so that no command settles it.
+    over: bool,
 }
 
 /// Effects in doubt of these runs. A later run that observed a server has settled an earlier promotion of it.
@@ -36,6 +38,7 @@ pub fn left(runs: &[RunState], now: Timestamp) -> Vec<Left> {
             run: state.created.run.clone(),
             words: effect.words(state),
             resume: state.created.command("runs resume", ""),
+            over: state.finished(),
             effect,
         });
         told.collect::<Vec<_>>()
@@ -64,7 +67,10 @@ impl Left {
     /// What to do about it before a recovery.
     pub fn fix(&self) -> String {
         match self.effect.until {
-            Some(until) if self.effect.promotes().is_none() => format!("wait until {until}"),
+            Some(until) if self.effect.promotes().is_none() => match self.over {
+                true => format!("wait until {until}"),
+                false => format!("run {}, or wait until {until}", self.resume),
+            },
             _ => format!("drctl runs show {}", self.run),
         }
     }
