@@ -303,7 +303,7 @@ fn the_last_look_of_a_halted_run_follows_what_stopped_it() {
     let folder = Folder::with_plans();
     let to = ["failover", "truststream", "--sandbox=capacity-short", "--to", "us-east-1", "--yes"];
     folder.run(&to);
-    let halted = crate::signed::state_of(&folder, "sandbox-truststream-failover-s1-1");
+    let halted = crate::evidence::signatures::state_of(&folder, "sandbox-truststream-failover-s1-1");
     let picture = serde_json::to_value(gantt::draw(&halted)).unwrap();
     let row = |id: &str| picture["rows"].as_array().unwrap().iter().find(|row| row["id"] == *id).unwrap();
     let number = |value: &serde_json::Value| value.as_f64().unwrap();

@@ -4,6 +4,7 @@ use std::process::Command;
 
 use drctl::model::time::Dur;
 use drctl::record::event::WorldKind;
+use drctl::run::RunState;
 use drctl::run::outstanding::LATER;
 use drctl::run::state::Mode;
 use serde_json::Value;
