@@ -172,6 +172,18 @@ pub fn scrubbed(text: String) -> String {
     KNOWN.lock().unwrap_or_else(PoisonError::into_inner).scrub(text)
 }
 
+/// What is kept of a message of a provider or a server, in characters.
+const EXCERPT: usize = 300;
+/// What is read of it, in characters: more than any secret has, so that no secret is cut within what is kept.
+const READ: usize = 64 * 1024;
+
+/// The beginning of a message, as one line without secrets.
+pub fn excerpt(text: &str) -> String {
+    let text = scrubbed(text.chars().take(READ).collect());
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT).collect();
+    line.trim().to_owned()
+}
+
 /// An observation without secrets: in the reason for a failure, and in the output of commands and jobs.
 pub fn clean(seen: Observation) -> Observation {
     match seen {

@@ -11,13 +11,10 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::adapters::client::http_date;
-use crate::adapters::secrets::{NoLogin, scrubbed};
+use crate::adapters::secrets::{NoLogin, excerpt};
 use crate::inventory::Observation;
 use crate::model::time::{Dur, Timestamp};
 use crate::run::outcome::{Again, CLOCK, CallOutcome, NO_CREDENTIALS};
-
-/// Maximum length of an error message that is kept.
-const MOST: usize = 300;
 
 /// A classified error.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,7 +129,7 @@ impl Failure {
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();
                 let code = context.err().code().unwrap_or_default().to_owned();
-                let why = short(context.err().message().unwrap_or_default());
+                let why = excerpt(context.err().message().unwrap_or_default());
                 if is_of_the_clock(&code, &why) {
                     let date = context.raw().headers().get("date").and_then(http_date);
                     return Self::Clock(clock(date, shown, &format!("{code}: {why}")));
@@ -349,14 +346,7 @@ fn causes(error: &(dyn Error + 'static)) -> String {
         }
         next = error.source();
     }
-    short(&words.join(": "))
-}
-
-/// Shortens a message to one line. Secrets are removed first, because half of a secret would no longer be recognized.
-fn short(text: &str) -> String {
-    let text = scrubbed(text.to_owned());
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
-    line.trim().to_owned()
+    excerpt(&words.join(": "))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! error.
 
 mod alive;
+mod bounded;
 mod canary;
 mod census;
 mod fence;

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Config, SimpleQueryMessage};
 
 use super::tls;
 use crate::adapters::provider::Commit;
-use crate::adapters::secrets::Login;
+use crate::adapters::secrets::{Login, excerpt};
 use crate::inventory::Observation;
 use crate::model::place::endpoint_parts;
 use crate::model::time::{Dur, Timestamp};
@@ -39,7 +39,7 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn of(error: &tokio_postgres::Error) -> Self {
         match error.as_db_error() {
-            Some(db) => Self::Refused(db.code().code().to_owned(), db.message().to_owned()),
+            Some(db) => Self::Refused(sqlstate(db), excerpt(db.message())),
             None => Self::Unclear(error.to_string()),
         }
     }
@@ -153,14 +153,21 @@ pub(super) async fn connect_with(
         tls::ConnectError::Tls(why) => Failure::Unreachable(why),
         tls::ConnectError::Postgres(error) => match error.as_db_error() {
             Some(db) if db.code().code().starts_with("28") => {
-                Failure::Login(format!("{}: {}", db.code().code(), db.message()))
+                Failure::Login(format!("{}: {}", sqlstate(db), excerpt(db.message())))
             }
-            Some(db) => Failure::Unreachable(format!("{}: {}", db.code().code(), db.message())),
+            Some(db) => Failure::Unreachable(format!("{}: {}", sqlstate(db), excerpt(db.message()))),
             None => {
                 Failure::Unreachable(tls::explained(&error, endpoint).unwrap_or_else(|| with_cause(&error)))
             }
         },
     })
+}
+
+/// The error code: five digits or upper-case letters (PostgreSQL, «Error Codes»). Whoever sends another one sends a text.
+fn sqlstate(error: &tokio_postgres::error::DbError) -> String {
+    let code = error.code().code();
+    let valid = code.len() == 5 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase());
+    if valid { code.to_owned() } else { "an invalid SQLSTATE".to_owned() }
 }
 
 /// Host, port and database of `host:port/database`.

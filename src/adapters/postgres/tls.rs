@@ -5,16 +5,17 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_postgres::config::SslMode;
-use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
-use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Client, Config, Connection, Socket};
+use tokio_rustls::client::TlsStream;
 
+use super::bounded::{Bounded, Plain};
 use crate::files::{self, Use};
 use crate::plan::settings::{SqlSettings, SqlTls};
 
@@ -32,26 +33,32 @@ pub(super) async fn connect(
     host: &str,
     settings: &SqlSettings,
 ) -> Result<Client, ConnectError> {
+    let mut config = config.clone();
+    config.ssl_mode(SslMode::Require);
     match settings.tls {
         SqlTls::Off => {
-            let (client, connection) = config.connect(NoTls).await.map_err(ConnectError::Postgres)?;
-            tokio::spawn(async move {
-                // If the connection breaks, the client's own calls report it.
-                let _ = connection.await;
-            });
-            Ok(client)
+            config.ssl_negotiation(SslNegotiation::Direct);
+            drive(config.connect(Plain).await)
         }
         SqlTls::Verify => {
             let connector = connector(host, settings).map_err(ConnectError::Tls)?;
-            let mut config = config.clone();
-            config.ssl_mode(SslMode::Require);
-            let (client, connection) = config.connect(connector).await.map_err(ConnectError::Postgres)?;
-            tokio::spawn(async move {
-                let _ = connection.await;
-            });
-            Ok(client)
+            drive(config.connect(connector).await)
         }
     }
+}
+
+type Opened<S> = Result<(Client, Connection<Socket, S>), tokio_postgres::Error>;
+
+/// Drives an open connection in the background.
+fn drive<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    opened: Opened<S>,
+) -> Result<Client, ConnectError> {
+    let (client, connection) = opened.map_err(ConnectError::Postgres)?;
+    tokio::spawn(async move {
+        // If the connection breaks, the client's own calls report it.
+        let _ = connection.await;
+    });
+    Ok(client)
 }
 
 /// Where Amazon publishes the CA certificates of RDS and Aurora (Amazon RDS User Guide, «Using SSL/TLS to encrypt a connection to
@@ -147,7 +154,7 @@ struct Connector {
 }
 
 impl MakeTlsConnect<Socket> for Connector {
-    type Stream = Stream;
+    type Stream = Bounded<TlsStream<Socket>>;
     type TlsConnect = Self;
     type Error = io::Error;
 
@@ -157,42 +164,11 @@ impl MakeTlsConnect<Socket> for Connector {
 }
 
 impl TlsConnect<Socket> for Connector {
-    type Stream = Stream;
+    type Stream = Bounded<TlsStream<Socket>>;
     type Error = io::Error;
-    type Future = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Bounded<TlsStream<Socket>>>> + Send>>;
 
     fn connect(self, stream: Socket) -> Self::Future {
-        Box::pin(async move { self.tls.connect(self.name, stream).await.map(Stream) })
-    }
-}
-
-/// An encrypted connection.
-struct Stream(tokio_rustls::client::TlsStream<Socket>);
-
-impl TlsStream for Stream {
-    fn channel_binding(&self) -> ChannelBinding {
-        ChannelBinding::none()
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(cx, into)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, from: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(cx, from)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(cx)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(cx)
+        Box::pin(async move { self.tls.connect(self.name, stream).await.map(Bounded::new) })
     }
 }

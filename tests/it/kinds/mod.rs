@@ -9,6 +9,8 @@ pub(crate) mod ecs;
 pub(crate) mod fence_restarts;
 pub(crate) mod health_objects;
 pub(crate) mod hooks;
+#[cfg(feature = "postgres")]
+pub(crate) mod hostile_postgres;
 pub(crate) mod late_bound_names;
 pub(crate) mod late_bound_settings;
 pub(crate) mod managed_moves;
