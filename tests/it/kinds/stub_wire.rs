@@ -50,7 +50,7 @@ fn the_adapter_understands_the_stub() {
     assert!(started, "the stub does not answer");
     let url = format!("http://127.0.0.1:{port}");
     let out = Command::new(std::env::current_exe().unwrap())
-        .args(["stub_wire::the_adapter_understands_the_stub", "--exact"])
+        .args(["kinds::stub_wire::the_adapter_understands_the_stub", "--exact"])
         .env(STUB, &url)
         .env("AWS_ENDPOINT_URL", &url)
         .env("AWS_ACCESS_KEY_ID", "test")
