@@ -43,8 +43,6 @@ const LOOK: Dur = Dur::secs(1);
 const NEWS: Dur = Dur::mins(5);
 /// How often it uploads evidence that sinks lack.
 const DELIVER: Dur = Dur::mins(15);
-/// How often it reads the settings, and checks drills that wait.
-const FOLLOW: Dur = Dur::secs(30);
 /// How far the clock may be behind the ledger before the server reports it.
 const SLACK: Dur = Dur::mins(5);
 /// How often it updates its metrics.
@@ -249,7 +247,7 @@ impl Server {
                 continue;
             }
             self.keep_watching();
-            if now.since(looked) >= FOLLOW {
+            if now.since(looked) >= watch::FOLLOW {
                 looked = now;
                 self.still_ours()?;
                 self.keep_telling();

@@ -3,7 +3,7 @@
 
 use super::session::{Failure, parts};
 use crate::adapters::process::{self, Given, Program};
-use crate::adapters::secrets::{Login, scrubbed};
+use crate::adapters::secrets::{Login, excerpt};
 use crate::files::{self, Use};
 use crate::kinds::shared::database::{DatabaseRef, Host};
 use crate::kinds::shared::rebuild::JobStage;
@@ -197,8 +197,7 @@ pub(super) async fn on(host: &Host, text: String) -> Result<String, Failure> {
     };
     let ended = process::run(run, std::future::pending()).await;
     let ended = ended.map_err(|e| Failure::Refused("NotStarted".to_owned(), format!("{program}: {e}")))?;
-    // Truncates only after the secrets are removed: half of a secret would no longer be recognized.
-    let why = scrubbed(ended.err.text()).trim().chars().take(300).collect::<String>();
+    let why = excerpt(&ended.err.text());
     match ended.code {
         Some(0) if ended.out.cut => {
             Err(Failure::Unclear(format!("{program} printed more than {} MiB", MOST_BYTES >> 20)))

@@ -28,8 +28,8 @@ use crate::record::event::WorldKind;
 use crate::run::RunState;
 use crate::world::World;
 
-/// How often the settings are read.
-const FOLLOW: Dur = Dur::secs(30);
+/// How often the settings are read, and drills that wait are checked.
+pub(super) const FOLLOW: Dur = Dur::secs(30);
 /// How often effects in doubt are checked.
 const DOUBTS: Dur = Dur::secs(10);
 /// How long after a failed try to set a pending fence drctl tries again, while the old primary continues to answer.
