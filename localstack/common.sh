@@ -22,13 +22,18 @@ command_of() {
   if [ -r "/proc/$1/cmdline" ]; then tr '\0' ' ' < "/proc/$1/cmdline"; else ps -o command= -p "$1" 2>/dev/null; fi
 }
 
-# Whether the process in the PID file is still the one that `up` started. A PID alone may have been reused.
-running() {
+# Whether the process in the PID file is still there: the same PID and the same start time.
+alive() {
   local pid start
   [ -r "$dir/pid" ] && read -r pid start < "$dir/pid" || return 1
-  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null || return 1
-  [ "$(started_at "$pid")" = "$start" ] || return 1
-  case "$(command_of "$pid")" in *drctl_localstack.main*) return 0 ;; *) return 1 ;; esac
+  [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null && [ "$(started_at "$pid")" = "$start" ]
+}
+
+# Whether it is also the program that `up` starts. Start times count from the boot, so after a reboot another process may have both numbers.
+# On a busy machine a new process takes seconds to become this program: `up` must not ask this about the process that it just started.
+running() {
+  alive || return 1
+  case "$(command_of "$(cut -d' ' -f1 "$dir/pid")")" in *drctl_localstack.main*) return 0 ;; *) return 1 ;; esac
 }
 
 taken() { (exec 3<> "/dev/tcp/127.0.0.1/$port") 2>/dev/null; }
