@@ -1,6 +1,7 @@
 //! Random plans, estates and faults by seed. A failing seed prints the command that runs it alone.
 
 mod counts;
+mod digests;
 mod drawn;
 
 use std::collections::BTreeSet;

@@ -1,0 +1,48 @@
+//! What seeds give, as digests: two builds that print the same lines behave alike.
+
+use drctl::model::ids::Digest;
+
+use super::drawn::rig;
+use crate::resume::{estates, events};
+use crate::rig::{Rehearsed, Rig};
+
+/// The journal, what the sandbox kept of its changes, what really happened, and every state of the estate. The order of servers means
+/// nothing.
+fn digest(of: &Rehearsed) -> String {
+    let mut parts: Vec<Vec<u8>> = of.records.iter().map(|record| record.bytes.clone()).collect();
+    parts.extend(of.notes.iter().map(|(at, bytes)| [at.to_string().as_bytes(), bytes].concat()));
+    parts.push(format!("{:?} {:?}", of.truth, of.active).into_bytes());
+    for moment in of.watched.moments.iter() {
+        let mut moment = moment.clone();
+        moment.servers.sort_by(|a, b| (&a.component, &a.site, &a.id).cmp(&(&b.component, &b.site, &b.id)));
+        parts.push(format!("{moment:?}").into_bytes());
+    }
+    let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+    Digest::of_fields(&parts).to_string()
+}
+
+/// One run, and the same run after its process died in the middle: resumed, and cancelled.
+fn told(rig: &Rig) -> String {
+    let Ok(done) = rig.rehearse() else { return "refused".to_owned() };
+    let (all, mut told) = (events(&done), digest(&done));
+    if all.len() >= 4 {
+        let n = all.len() / 2;
+        for notes in estates(&done.notes, &all[..n]) {
+            let (next, _) = rig.second(&done.records[..n], &notes, &[], None).unwrap();
+            let (back, _) = rig.cancel(&done.records[..n], &notes, None);
+            told = format!("{told} {} {}", digest(&next), digest(&back));
+        }
+    }
+    told
+}
+
+/// Prints a line for each of `DRCTL_TEST_SEEDS` seeds.
+#[test]
+#[ignore = "only prints; the lines of two builds are compared"]
+fn digests() {
+    let wanted = std::env::var("DRCTL_TEST_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
+    for seed in 0..wanted {
+        let rig = rig(seed);
+        println!("{seed} {} {:?} {}", rig.scenario.name, rig.intent, told(&rig));
+    }
+}
