@@ -21,8 +21,9 @@ use super::provider::Provider;
 use crate::inventory::Observation;
 use crate::kinds::shared::names::{AnswersState, ServerAnswer, Wanted};
 use crate::kinds::{State, Target};
+use crate::model::again::Again;
 use crate::record::action::Action;
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 use crate::world::World;
 
 /// Limit on one answer of one server.

@@ -12,6 +12,7 @@ use super::registry::Providers;
 use super::{Cloud, secrets};
 use crate::inventory::Observation;
 use crate::kinds::{Called, Target};
+use crate::model::again::Again;
 use crate::model::environment::Endpoint;
 use crate::model::place::Place;
 use crate::model::provider::ProviderName;
@@ -19,7 +20,7 @@ use crate::plan::Settings;
 use crate::probe::Alarms;
 use crate::record::action::Action;
 use crate::record::event::Request;
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 use crate::world::World;
 
 /// Every real provider of a process.

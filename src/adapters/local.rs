@@ -12,10 +12,11 @@ use crate::inventory::Observation;
 use crate::kinds::control::CommandState;
 use crate::kinds::shared::command::Command;
 use crate::kinds::{Operation, State, Target};
+use crate::model::again::Again;
 use crate::model::scrub::Scrubber;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 use crate::world::World;
 
 /// How much of a failed command's output is kept.

@@ -7,10 +7,11 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use serde::Deserialize;
 
 use crate::inventory::Observation;
+use crate::model::again::Again;
 use crate::model::scrub::Scrubber;
 use crate::model::secret::Secret;
 use crate::model::time::Timestamp;
-use crate::run::outcome::{Again, CLOCK, CallOutcome, NO_CREDENTIALS};
+use crate::run::outcome::{CLOCK, CallOutcome, NO_CREDENTIALS};
 
 /// A user's name and password.
 #[derive(Clone, Debug, Deserialize)]

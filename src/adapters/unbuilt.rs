@@ -13,11 +13,12 @@ use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::names::{AnswersState, ServerAnswer};
 use crate::kinds::shared::secret::ClientSecret;
 use crate::kinds::{State, Target};
+use crate::model::again::Again;
 use crate::model::environment::Endpoint;
 use crate::model::place::Place;
 use crate::model::sink::Sink;
 use crate::record::action::Action;
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 use crate::world::World;
 
 /// A provider that this build does not contain. It observes nothing and refuses everything, by name.

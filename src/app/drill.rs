@@ -12,7 +12,7 @@ use super::waived::WaiverRequest;
 use super::{
     active_site, drill_schedules, environment, estate, live_drill, restore, resume, run_states, whatif,
 };
-use crate::adapters::sandbox::Feed;
+use crate::adapters::sandbox;
 use crate::executor::{Patience, Silent, create};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
@@ -278,7 +278,7 @@ impl Ground<'_> {
         self.presenter.note(&format!("{}: observing the state to start the rehearsal with", self.plan.name));
         // The rehearsal continues the clock of the observation. Otherwise the difference of two clocks would look like an age.
         let (seen, at) = self.look()?;
-        let feed = Feed::of(&self.plan, &seen, self.active.clone(), at);
+        let feed = sandbox::feed(&self.plan, &seen, self.active.clone(), at);
         let scenario = self.options.scenario.as_deref().unwrap_or("region-lost");
         let context = self.context.rehearsing(scenario);
         let store = context.store()?;

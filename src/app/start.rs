@@ -16,13 +16,14 @@ use super::{
     adopted, evidence, exit, keys, ledger, prior_runs, rescue, restore, run_outcome, run_stage, run_states,
     waived, whatif,
 };
-use crate::adapters::sandbox::{Feed, Sandbox};
+use crate::adapters::sandbox::Sandbox;
 use crate::executor::{Ended, Patience, Session, View, create, drive};
 use crate::files::{self, Use};
 use crate::inventory::Estate;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::{Journal as _, StoreError};
+use crate::kinds::world::feed::Feed;
 use crate::model::duty::Duties;
 use crate::model::environment::Environment;
 use crate::model::ids::{Digest, PlanName, RunId, SiteName};

@@ -11,7 +11,7 @@ use super::estate::{Estate, Known};
 use super::observation::Observation;
 use crate::kinds::shared::capacity::Scales;
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
-use crate::kinds::shared::names::{Names, Record, RecordPolicy, RecordSet, SwitchBy};
+use crate::kinds::shared::names::{Names, SwitchBy};
 use crate::kinds::{Role, State, Target};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::{Dur, Timestamp};
@@ -254,38 +254,8 @@ fn answers(plan: &Plan, estate: &Estate, now: Timestamp, name: &ComponentName, z
     let target = zone.record_sets(plan, name)?;
     let known = estate.records(&target, now);
     let sets = known.value()?;
-    let mut sites: Vec<_> = zone.records.iter().map(|r| answered_by(r, sets)).collect::<Option<_>>()?;
+    let mut sites: Vec<_> = zone.records.iter().map(|r| r.answered_by(sets)).collect::<Option<_>>()?;
     sites.sort();
     sites.dedup();
     if sites.len() == 1 { sites.pop().map(|site| Vote { site, age: age_of(&known) }) } else { None }
-}
-
-/// The site that a name sends users to, if it is exactly one.
-pub fn answered_by(record: &Record, sets: &[RecordSet]) -> Option<SiteName> {
-    let mut serving =
-        sets.iter().filter(|s| s.name == record.name && s.rtype == record.rtype).filter(|s| match s.policy {
-            RecordPolicy::Simple => true,
-            RecordPolicy::Weighted { weight } => weight > 0,
-            RecordPolicy::Failover { primary } => primary,
-        });
-    let set = serving.next()?;
-    if serving.next().is_some() {
-        return None;
-    }
-    record
-        .at
-        .iter()
-        .find(|(_, at)| match &set.set_identifier {
-            Some(id) => at.set.as_ref() == Some(id),
-            None => at.answer == set.answer || same_values(&at.answer, &set.answer),
-        })
-        .map(|(site, _)| site.clone())
-}
-
-fn same_values(
-    a: &crate::kinds::shared::names::RecordAnswer,
-    b: &crate::kinds::shared::names::RecordAnswer,
-) -> bool {
-    use crate::kinds::shared::names::RecordAnswer::Values;
-    matches!((a, b), (Values { values: x, .. }, Values { values: y, .. }) if x == y)
 }

@@ -1,6 +1,10 @@
 //! What the providers of places say of a place: its keys, and what is wrong with it.
 
 use crate::kinds::aws;
+use crate::kinds::shared::command;
+use crate::kinds::state::State;
+use crate::kinds::target::Target;
+use crate::kinds::world::SimulatedWorld;
 use crate::model::finding::{Finding, Span};
 use crate::model::place::{CloudProvider, Place};
 use crate::model::readiness::{QuotasState, Reading};
@@ -48,5 +52,22 @@ pub fn room(place: &Place, of: &QuotasState) -> Option<Reading> {
     match place.cloud {
         CloudProvider::Aws => Some(aws::quotas::room(&of.of)),
         CloudProvider::Gcp | CloudProvider::None => None,
+    }
+}
+
+/// What a simulation shows of a target that belongs to no component; none if it belongs to one. `databases` is the number of databases in
+/// a place.
+pub fn simulated(
+    target: &Target,
+    databases: impl Fn(&Place) -> usize,
+    world: &SimulatedWorld,
+) -> Option<State> {
+    match target {
+        Target::Identity { place } => Some(State::Identity(aws::sim::identity(place))),
+        Target::Granted { place, needs } => Some(State::Granted(aws::sim::granted(place, needs.len()))),
+        Target::Quotas { place } => Some(State::Quotas(aws::sim::quotas(databases(place)))),
+        Target::Answers { names } => Some(State::Answers(world.name_servers(names))),
+        Target::Command { .. } => Some(State::Command(command::sim::result())),
+        _ => None,
     }
 }

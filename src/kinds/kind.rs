@@ -9,6 +9,7 @@ use crate::kinds::shared::clients::moved::Clients;
 use crate::kinds::shared::copies::Copies;
 use crate::kinds::shared::database::plan::Database;
 use crate::kinds::shared::names::plan::Names;
+use crate::kinds::simulated::Simulated;
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
@@ -21,6 +22,9 @@ use crate::model::time::Timestamp;
 ///
 /// No method has a default, so that nobody adds a kind without deciding each of them.
 pub trait Kind: Sized {
+    /// How it behaves in a simulation.
+    type Sim: Simulated<Spec = Self>;
+
     /// Its name in plans, its keys, and what people call it.
     const CASE: Case;
 
@@ -50,9 +54,6 @@ pub trait Kind: Sized {
 
     /// What readiness checks of it beyond what its role needs, such as differences between the sites that only this kind can see.
     fn checks(&self, name: &ComponentName, plan: &dyn Surroundings, seen: &dyn Sight) -> Vec<Check>;
-
-    /// What a rehearsal shows of those of its samples that no operation changes.
-    fn rehearsed(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<(Target, State)>;
 
     /// What the credentials must be allowed to do for every recovery that the plan describes.
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs);

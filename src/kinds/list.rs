@@ -14,16 +14,25 @@ use crate::kinds::aws::s3::plan::Buckets;
 use crate::kinds::external::External;
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
+use crate::kinds::operation::Operation;
 use crate::kinds::postgres::kind::Postgres;
 use crate::kinds::shared::clients::moved::Clients;
+use crate::kinds::shared::database::sim::Servers;
+use crate::kinds::simulated::{NetworkChange, Simulated, SimulatedPart};
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
+use crate::kinds::world::SimulatedWorld;
+use crate::kinds::world::agenda::Owner;
+use crate::kinds::world::answer::{Answer, Silence};
+use crate::kinds::world::feed::Feed;
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
+use crate::model::time::Dur;
 
-/// Makes the list, and `each!`, which asks the component, whichever kind it is. (The first word is a dollar sign for `each!`.)
+/// Makes the lists, `each!`, which asks the component, whichever kind it is, and `each_simulated!`, which asks its simulation. (The first
+/// word is a dollar sign for these two.)
 macro_rules! kinds {
     ($d:tt $($kind:ident,)*) => {
         /// The kind of a component, with its keys. Only this file can match on the kind: the rest of the program asks for its role.
@@ -33,6 +42,13 @@ macro_rules! kinds {
         #[derive(Clone, Debug)]
         enum Any {
             $($kind($kind),)*
+        }
+
+        /// The simulation of a component, whichever kind it is.
+        pub struct Simulation(AnySimulated);
+
+        enum AnySimulated {
+            $($kind(<$kind as Kind>::Sim),)*
         }
 
         /// The kinds of component that plans may use.
@@ -47,6 +63,20 @@ macro_rules! kinds {
                 None
             }
 
+            /// Its simulation, in its first state.
+            pub fn simulated(
+                &self,
+                component: (Owner, &ComponentName),
+                plan: &dyn Surroundings,
+                world: &mut SimulatedWorld,
+            ) -> Simulation {
+                Simulation(match &self.0 {
+                    $(Any::$kind(spec) => {
+                        AnySimulated::$kind(Simulated::build(spec, component, plan, world))
+                    })*
+                })
+            }
+
             /// The name of the kind in plans.
             pub const fn kind(&self) -> &'static str {
                 match &self.0 { $(Any::$kind(_) => $kind::CASE.name,)* }
@@ -56,6 +86,12 @@ macro_rules! kinds {
         macro_rules! each {
             ($d of:expr, $d kind:ident => $d answer:expr) => {
                 match &$d of.0 { $(Any::$kind($d kind) => $d answer,)* }
+            };
+        }
+
+        macro_rules! each_simulated {
+            ($d of:expr, $d sim:ident => $d answer:expr) => {
+                match $d of { $(AnySimulated::$kind($d sim) => $d answer,)* }
             };
         }
     };
@@ -114,15 +150,67 @@ impl Spec {
     pub fn checks(&self, name: &ComponentName, plan: &dyn Surroundings, seen: &dyn Sight) -> Vec<Check> {
         each!(self, kind => kind.checks(name, plan, seen))
     }
-
-    /// What a rehearsal shows of those of its samples that no operation changes.
-    pub fn rehearsed(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<(Target, State)> {
-        each!(self, kind => kind.rehearsed(name, plan))
-    }
-
     /// What the credentials must be allowed to do for every recovery that the plan describes.
     pub fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
         each!(self, kind => kind.permissions(name, plan, needs));
+    }
+}
+
+impl Simulation {
+    /// Starts in the state that was observed, where it was.
+    pub fn start_from(&mut self, feed: &Feed, world: &mut SimulatedWorld) {
+        each_simulated!(&mut self.0, sim => sim.start_from(feed, world));
+    }
+
+    /// Carries out an operation.
+    ///
+    /// # Errors
+    /// The provider refuses it.
+    pub fn apply(&mut self, op: &Operation, world: &mut SimulatedWorld) -> Answer {
+        each_simulated!(&mut self.0, sim => sim.apply(op, world))
+    }
+
+    /// The state of a target; none if it does not exist.
+    pub fn observe(&self, target: &Target, world: &SimulatedWorld) -> Option<State> {
+        each_simulated!(&self.0, sim => sim.observe(target, world))
+    }
+
+    /// An event happens that it scheduled; false if it was cancelled.
+    pub fn due(&mut self, event: u64, world: &mut SimulatedWorld) -> bool {
+        each_simulated!(&mut self.0, sim => sim.due(event, world))
+    }
+
+    /// Whether anything answers about a target in a place that can be reached.
+    ///
+    /// # Errors
+    /// Why nothing does.
+    pub fn answers(&self, target: &Target, world: &SimulatedWorld) -> Result<(), Silence> {
+        each_simulated!(&self.0, sim => sim.answers(target, world))
+    }
+
+    /// How old an answer about a target may be, although it claims to be current.
+    pub fn oldest(&self, target: &Target, world: &SimulatedWorld) -> Dur {
+        each_simulated!(&self.0, sim => sim.oldest(target, world))
+    }
+
+    /// An older answer, with what is current even in one.
+    pub fn aged(&self, old: State, now: &State) -> State {
+        each_simulated!(&self.0, sim => sim.aged(old, now))
+    }
+
+    /// A part of the network is cut, or works again.
+    pub fn network_changed(&mut self, change: NetworkChange, world: &mut SimulatedWorld) {
+        each_simulated!(&mut self.0, sim => sim.network_changed(change, world));
+    }
+
+    /// What it does for users.
+    pub fn part(&self) -> SimulatedPart<'_> {
+        each_simulated!(&self.0, sim => sim.part())
+    }
+
+    /// Its servers, if it stores writes.
+    pub fn servers(&mut self) -> Option<&mut Servers> {
+        each_simulated!(&mut self.0, sim => sim.servers())
     }
 }
 

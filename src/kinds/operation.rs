@@ -119,6 +119,11 @@ operations! { $
 }
 
 impl Operation {
+    /// Whether it only writes a row, which changes nothing for users.
+    pub const fn writes_a_row(&self) -> bool {
+        matches!(self, Self::WriteCanary(_) | Self::WriteAsClient(_))
+    }
+
     /// What it scales, to which size, and what it sends of that.
     #[deny(clippy::wildcard_enum_match_arm)]
     pub fn scaled(&self) -> Option<(Target, Size, Sent)> {

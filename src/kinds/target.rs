@@ -225,6 +225,14 @@ impl Target {
         (Dur(first), Dur(most))
     }
 
+    /// How long drctl waits for an answer about it. A sign of life that takes longer is none.
+    pub const fn answers_within(&self) -> Dur {
+        match self {
+            Self::Alive { .. } => Dur::secs(1),
+            _ => Dur::secs(10),
+        }
+    }
+
     /// The targets that can show whether a database server is alive.
     pub fn signs_of(db: &DatabaseRef) -> Vec<Self> {
         let server = db.endpoint.is_some().then_some(Sign::Server);

@@ -2,6 +2,7 @@
 //!
 //! All other layers use these types. Nothing here has an effect: no file, clock, network or random number.
 
+pub mod again;
 pub mod authority;
 pub mod calendar;
 pub mod call;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::form::{all, step};
 use super::record_sets::{push_batches, record_changes, set_name};
 use super::steps::Draft;
-use crate::inventory::{Known, active};
+use crate::inventory::Known;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::names::{
     Answers, Names, Record, RecordAnswer, RecordChange, RecordSet, Switch, SwitchBy, Wanted,
@@ -151,7 +151,7 @@ fn may_lead(answer: &RecordAnswer, endpoint: Option<&str>) -> bool {
 
 /// The expected answers of name servers, for names that point to one site. Names that several sites share by weight have no single answer.
 pub fn wanted(spec: &Names, to: &SiteName, home: &SiteName, moves: impl Fn(&Record) -> bool) -> Vec<Wanted> {
-    let there = |r: &&Record| active::answered_by(r, &r.sets_when_active(to, home)).as_ref() == Some(to);
+    let there = |r: &&Record| r.answered_by(&r.sets_when_active(to, home)).as_ref() == Some(to);
     let of = |r: &Record| {
         let (values, alias) = match &r.at.get(to)?.answer {
             RecordAnswer::Values { values, .. } => (values.clone(), None),

@@ -8,7 +8,7 @@ use super::state::{Mode, RunState, Status, Turn, Work};
 use super::{approval, lawful, terms};
 use crate::kinds::shared::database::Promotable;
 use crate::kinds::shared::promotion::Promote;
-use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
+use crate::kinds::shared::restore::{IN_PLACE, Part, Restore, RestoreStep};
 use crate::kinds::{Exposure, Fact, Operation};
 use crate::model::ids::{Digest, StepId};
 use crate::model::time::Timestamp;
@@ -543,9 +543,6 @@ fn step_of(what: &EventKind) -> Option<(&StepId, &'static str)> {
         _ => return None,
     })
 }
-
-/// The status in which a provider reports that the copy of a managed server has the name that users reach.
-pub const IN_PLACE: &str = "InPlace";
 
 /// Whether a swap that cannot be undone must stay. For a managed swap, only its error code shows that; a refused or unanswered call shows
 /// nothing.

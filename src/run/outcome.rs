@@ -3,6 +3,7 @@
 use super::locked;
 use super::state::RunState;
 use crate::kinds::Operation;
+use crate::model::again::Again;
 use crate::model::ids::StepId;
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
@@ -54,17 +55,6 @@ impl CallOutcome {
             other => other,
         }
     }
-}
-
-/// Whether trying again may help.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
-    /// Try again later: too many calls, or the target is busy.
-    Later,
-    /// Every attempt will be refused.
-    Never,
-    /// Some of its changes are wrong. Smaller parts may be accepted.
-    InParts,
 }
 
 /// The error code of a call without valid credentials.

@@ -13,8 +13,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use crate::adapters::client::http_date;
 use crate::adapters::secrets::{NoLogin, excerpt};
 use crate::inventory::Observation;
+use crate::model::again::Again;
 use crate::model::time::{Dur, Timestamp};
-use crate::run::outcome::{Again, CLOCK, CallOutcome, NO_CREDENTIALS};
+use crate::run::outcome::{CLOCK, CallOutcome, NO_CREDENTIALS};
 
 /// A classified error.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -51,11 +51,12 @@ use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::RestoreStep;
 use crate::kinds::{Operation, State, Target};
+use crate::model::again::Again;
 use crate::model::place::Place;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Settings;
 use crate::record::action::{Action, Write};
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 use crate::world::World;
 
 /// Maximum number of attempts of an observation.

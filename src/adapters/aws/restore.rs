@@ -16,12 +16,11 @@ use crate::inventory::Observation;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::{
-    Backup, BackupsState, COPY_TAG, Destroyed, Found, NewInstance, Part, Restore, RestoreState,
+    Backup, BackupsState, COPY_TAG, Destroyed, Found, IN_PLACE, NewInstance, Part, Restore, RestoreState,
 };
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
 use crate::model::time::Timestamp;
-use crate::run::apply::IN_PLACE;
 
 /// Statuses of an instance that will not become available without help.
 const BROKEN: &[&str] = &[

@@ -7,10 +7,11 @@ use crate::adapters::secrets::{Login, excerpt};
 use crate::files::{self, Use};
 use crate::kinds::shared::database::{DatabaseRef, Host};
 use crate::kinds::shared::rebuild::JobStage;
+use crate::model::again::Again;
 use crate::model::ids::Digest;
 use crate::model::time::Timestamp;
 use crate::plan::settings::{SqlSettings, SqlTls};
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 
 /// Limit on the output of a job; none needs as much.
 const MOST_BYTES: usize = 4 << 20;

@@ -9,10 +9,11 @@ use super::tls;
 use crate::adapters::provider::Commit;
 use crate::adapters::secrets::{Login, excerpt};
 use crate::inventory::Observation;
+use crate::model::again::Again;
 use crate::model::place::endpoint_parts;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::settings::SqlSettings;
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 
 /// Limit on opening a connection.
 const CONNECT: Duration = Duration::from_secs(3);

@@ -19,9 +19,10 @@ use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::{Part, Restore, RestoreStep};
 use crate::kinds::shared::secret::ClientWay;
 use crate::kinds::{Operation, Target};
+use crate::model::again::Again;
 use crate::plan::settings::SqlSettings;
 use crate::record::action::Action;
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 use crate::world::World;
 
 /// PostgreSQL servers, and the logins to them.

@@ -9,8 +9,9 @@ use crate::inventory::Observation;
 use crate::kinds::State;
 use crate::kinds::shared::database::{DatabaseRef, Host};
 use crate::kinds::shared::rebuild::JobStage;
+use crate::model::again::Again;
 use crate::model::time::Dur;
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 
 /// Runs on the host.
 const JOB: &str = include_str!("withdraw.sh");

@@ -3,7 +3,9 @@
 
 use super::estate::Estate;
 use super::moment::{Moment, Names, Server, Way};
-use super::server::listens;
+use crate::kinds::shared::capacity::sim::Pool;
+use crate::kinds::shared::database::sim::Servers;
+use crate::kinds::simulated::SimulatedPart;
 use crate::model::ids::SiteName;
 
 impl Estate {
@@ -24,55 +26,59 @@ impl Estate {
     }
 
     fn moment(&self) -> Moment {
-        let servers = (0..self.dbs.len()).map(|i| {
-            let db = &self.dbs[i];
-            Server {
-                component: db.reference.component.clone(),
-                site: db.site.clone(),
-                id: db.reference.id.clone(),
-                aside: db.retired,
-                accepts: self.accepts(db),
-                admits: self.accepts(db) && !self.is_attached(i),
-                reached: self.takes_writes(db),
-                follows: db.source.clone(),
-                kept: if db.source.is_some() { Some(self.replayed(i)) } else { db.frozen_at },
-                restored_to: db.restored_to,
-                clock_ms: self.clock(db, self.now),
-            }
-        });
-        let ways = self.secrets.iter().map(|(of, led)| {
-            let leads = |d: &&crate::adapters::sandbox::server::Db| {
-                d.reference.component == led.of
-                    && of.leading_to(&listens(&d.reference)).as_ref() == Some(&led.fields)
-            };
-            let to = self.dbs.iter().find(leads);
+        let world = &self.world;
+        let ways = world.ways.iter().map(|(of, way)| {
+            let to = self.stores().filter(|store| store.component == way.of).flat_map(|store| &store.all);
+            let to = to.into_iter().find(|d| d.is_led_to(of, &way.fields));
             Way {
                 component: of.component.clone(),
                 site: SiteName::new(of.place.name.as_str()),
                 leads_to: to.map(|d| (d.site.clone(), d.reference.id.clone())),
             }
         });
-        let names = self.zones.iter().map(|z| Names {
-            component: z.reference.component.clone(),
-            published: z.published.clone(),
-            cached: z.cached.clone(),
+        let names = world.names.iter().map(|of| Names {
+            component: of.component.clone(),
+            published: of.published.clone(),
+            cached: of.cached.clone(),
         });
-        let capacity = self.pools.iter();
+        let capacity = self.components.iter().flat_map(|of| match of.simulation.part() {
+            SimulatedPart::Capacity(pools) => {
+                let in_service = pools.all.iter();
+                let of = |pool: &Pool| (pools.component.clone(), pool.site.clone(), pool.capacity.in_service);
+                in_service.map(of).collect()
+            }
+            SimulatedPart::Store(_) | SimulatedPart::Other => Vec::new(),
+        });
         let sites = |of: &dyn Fn(&str) -> bool| {
-            self.sites.iter().filter(|s| of(s.as_str())).map(|s| SiteName::new(s.as_str())).collect()
+            world.sites.iter().filter(|s| of(s.as_str())).map(|s| SiteName::new(s.as_str())).collect()
         };
         Moment {
-            at: self.now,
-            unreached: sites(&|site| self.is_lost(site)),
-            unseen: sites(&|site| self.is_unseen(site)),
-            dark: sites(&|site| self.is_dark(site)),
-            apart: self.is_apart("", self.home.as_str()),
-            servers: servers.collect(),
-            capacity: capacity
-                .map(|p| (p.component.clone(), p.site.clone(), p.capacity.in_service))
-                .collect(),
+            at: world.now,
+            unreached: sites(&|site| world.is_lost(site)),
+            unseen: sites(&|site| world.is_unseen(site)),
+            dark: sites(&|site| world.is_dark(site)),
+            apart: world.is_apart("", world.home.as_str()),
+            servers: self.stores().flat_map(|of| self.servers(of)).collect(),
+            capacity: capacity.collect(),
             names: names.collect(),
             ways: ways.collect(),
         }
+    }
+
+    fn servers<'a>(&'a self, of: &'a Servers) -> impl Iterator<Item = Server> + 'a {
+        let world = &self.world;
+        of.all.iter().zip(0..).map(move |(db, i)| Server {
+            component: db.reference.component.clone(),
+            site: db.site.clone(),
+            id: db.reference.id.clone(),
+            aside: db.retired,
+            accepts: db.accepts(world),
+            admits: db.accepts(world) && !db.is_attached(),
+            reached: db.takes_writes(world),
+            follows: db.source.clone(),
+            kept: if db.source.is_some() { Some(of.replayed(i, world)) } else { db.frozen_at },
+            restored_to: db.restored_to,
+            clock_ms: db.clock(world, world.now),
+        })
     }
 }

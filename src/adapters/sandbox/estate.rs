@@ -1,345 +1,163 @@
-//! The simulated estate: servers, groups and zones whose changes take time. The caller moves the clock.
+//! The simulated estate: a set of simulated components in one world. The caller moves the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::guards::Guards;
 use super::moment::Moment;
-use super::scenario::{Fate, Scenario, roll};
-use super::server::{Db, Happens, Jobs};
+use super::scenario::Fate;
 use super::truth::Truth;
-use crate::inventory::{Observation, active};
-use crate::kinds::control::{CommandState, GuardState, IdentityState};
-use crate::kinds::shared::capacity::Capacity;
-use crate::kinds::shared::database::{AliveState, DatabaseRef, Sign, WroteState};
-use crate::kinds::shared::fence::Unfence;
-use crate::kinds::shared::names::{
-    ChangeState, ControlsRef, ObjectRef, Record, RecordSet, RecordsState, ZoneRef,
-};
-use crate::kinds::shared::promotion::Handover;
-use crate::kinds::shared::secret::ClientSecret;
-use crate::kinds::{Called, Operation, State, Target};
-use crate::model::ids::{ComponentName, SiteName};
+use crate::inventory::Observation;
+use crate::kinds::control::GuardState;
+use crate::kinds::simulated::{NetworkChange, SimulatedPart};
+use crate::kinds::world::SimulatedWorld;
+use crate::kinds::world::agenda::{Agenda, Owner};
+use crate::kinds::world::answer::{Answer, Silence};
+use crate::kinds::{Called, Op as _, Operation, Simulation, State, Target, cloud};
+use crate::model::ids::ComponentName;
 use crate::model::place::Place;
-use crate::model::readiness::{GrantedState, Quota, QuotasState};
 use crate::model::time::{Dur, Timestamp};
 use crate::record::action::Action;
 
-/// What is scaled in a site.
-pub(super) struct Pool {
-    pub(super) site: SiteName,
-    pub(super) component: ComponentName,
-    pub(super) name: String,
-    pub(super) target: Target,
-    pub(super) capacity: Capacity,
-    pub(super) coming: u32,
-    /// Its state, as the provider of its kind tells it.
-    pub(super) observed: fn(Capacity) -> State,
-    /// The provider's words when it has too little.
-    pub(super) shortage: &'static str,
-}
-
-/// The server to which a secret sends clients.
-pub(super) struct Led {
-    /// The database that the clients need.
-    pub(super) of: ComponentName,
-    pub(super) fields: BTreeMap<String, String>,
-}
-
-/// A hosted zone.
-pub(super) struct Zone {
-    pub(super) reference: ZoneRef,
-    pub(super) records: Vec<Record>,
-    pub(super) needs: BTreeSet<ComponentName>,
-    /// Indexes of the databases and pools that it needs, by site.
-    pub(super) servers: BTreeMap<SiteName, (Vec<usize>, Vec<usize>)>,
-    /// The site to which each name points, by authoritative servers and by the users' resolvers. A name without exactly one site points to
-    /// none.
-    pub(super) published_to: Vec<Option<SiteName>>,
-    pub(super) cached_to: Vec<Option<SiteName>>,
-    /// As changed.
-    pub(super) sets: Vec<RecordSet>,
-    /// The answers of authoritative servers.
-    pub(super) published: Vec<RecordSet>,
-    /// The answers of the users' resolvers.
-    pub(super) cached: Vec<RecordSet>,
-    /// The object that moves it, and who put it there.
-    pub(super) object: Option<(ObjectRef, Option<String>)>,
-    /// The routing controls that move it, and the one that is `On`.
-    pub(super) controls: Option<(ControlsRef, SiteName)>,
-    /// If an object or routing controls move the zone: the record sets, which never change. `sets` then has equivalent sets.
-    pub(super) as_made: Option<Vec<RecordSet>>,
-    pub(super) changes: BTreeMap<String, ChangeState>,
-}
-
-impl Zone {
-    /// Computes where its names point, after its sets changed.
-    pub(super) fn follow(&mut self, static_too: bool) {
-        let lead = |sets: &[RecordSet]| {
-            let asked = self.records.iter().filter(|r| !r.is_static || static_too);
-            asked.map(|r| active::answered_by(r, sets)).collect()
-        };
-        (self.published_to, self.cached_to) = (lead(&self.published), lead(&self.cached));
-    }
-}
-
-/// A scheduled event that needs no call.
+/// A scheduled event of the world itself.
 #[derive(Clone, Debug)]
-pub(super) enum Transition {
+pub(super) enum Turn {
     Lose,
     Return,
     Cut,
     Mended,
     ClockSet,
     ClientsGone,
-    Modifying(usize),
-    Promoted(usize, bool),
-    Rejoined(usize, usize),
-    Renamed(usize, String),
-    Created(usize),
-    Swapped(usize),
-    Joined(usize),
-    TakenOver(usize, Handover),
-    Second(usize, usize),
-    Instance(usize),
-    Insync(usize, String),
-    Refresh(usize),
-    Noticed(usize),
-    Isolation(usize, Happens),
-    WorkerEnds(usize),
+    /// The effect of a call whose caller gave up.
     Effect(Box<Action>),
 }
 
-/// The provider's answer: a token for watching the completion, or an error code and message.
-pub(super) type Answer = Result<Option<String>, (&'static str, String)>;
+/// A component.
+pub(super) struct Component {
+    pub(super) name: ComponentName,
+    pub(super) simulation: Simulation,
+}
 
 /// Simulates everything that a plan names.
 pub struct Estate {
-    pub(super) scenario: Scenario,
-    pub(super) seed: u64,
-    pub(super) dbs: Vec<Db>,
-    pub(super) pools: Vec<Pool>,
-    pub(super) zones: Vec<Zone>,
-    /// What nothing in a rehearsal changes, by the key of its target.
-    pub(super) unchanged: BTreeMap<String, State>,
-    /// The secrets that clients read.
-    pub(super) secrets: BTreeMap<ClientSecret, Led>,
-    pub(super) guard_names: BTreeSet<ComponentName>,
-    pub(super) serves_static_only: bool,
-    pub(super) began: Timestamp,
-    pub(super) now: Timestamp,
-    /// How far the clock of the observer is ahead, in milliseconds.
-    pub(super) ahead_ms: i64,
-    pub(super) home: SiteName,
-    pub(super) sites: BTreeSet<String>,
-    /// Where the application was active at the beginning.
-    pub(super) active: SiteName,
-    pub(super) lost_at: Option<Timestamp>,
-    pub(super) back: bool,
-    /// Whether the servers of the lost site are gone, too.
-    pub(super) dead: bool,
-    /// Whether the clients in the lost site have stopped writing.
-    pub(super) clients_gone: bool,
-    /// Replicas that lost their source.
-    pub(super) cut_off: Vec<usize>,
-    pub(super) guards: BTreeMap<ComponentName, String>,
-    pub(super) pending: BTreeMap<(Timestamp, u64), Transition>,
-    next: u64,
+    pub(super) world: SimulatedWorld,
+    pub(super) components: Vec<Component>,
+    index: BTreeMap<ComponentName, usize>,
+    /// The components that the names of each zone need.
+    pub(super) needed: Vec<Vec<usize>>,
+    pub(super) guards: Guards,
+    agenda: Agenda<Turn>,
     calls: BTreeMap<String, u32>,
     /// When this process continued the work of an earlier one.
     pub(super) taken_up: Option<Timestamp>,
-    pub(super) jobs: Jobs,
-    /// Clusters in lost regions, with the writers that they must follow.
-    pub(super) left: Vec<(usize, usize)>,
     pub(super) truth: Truth,
     pub(super) two_since: Option<Timestamp>,
     /// The recorded states, if a test asked for them.
     pub(super) moments: Option<Vec<Moment>>,
-    pub(super) index: Index,
-}
-
-/// Indexes of resources, by ID and site.
-#[derive(Default)]
-pub(super) struct Index {
-    pub(super) dbs: BTreeMap<(String, String), usize>,
-    pub(super) pools: BTreeMap<String, usize>,
-    pub(super) zones: BTreeMap<(String, String), usize>,
 }
 
 impl Estate {
-    pub(super) fn empty(
-        scenario: Scenario,
-        seed: u64,
-        began: Timestamp,
-        (home, active): (SiteName, SiteName),
-    ) -> Self {
+    pub(super) fn new(world: SimulatedWorld, components: Vec<Component>) -> Self {
+        let numbered = components.iter().zip(0..);
+        let index: BTreeMap<_, _> = numbered.map(|(of, i)| (of.name.clone(), i)).collect();
+        let needed = |needs: &BTreeSet<ComponentName>| {
+            needs.iter().filter_map(|name| index.get(name).copied()).collect()
+        };
         Self {
-            scenario,
-            seed,
-            dbs: Vec::new(),
-            pools: Vec::new(),
-            zones: Vec::new(),
-            unchanged: BTreeMap::new(),
-            secrets: BTreeMap::new(),
-            guard_names: BTreeSet::new(),
-            serves_static_only: false,
-            began,
-            now: began,
-            ahead_ms: 0,
-            home,
-            sites: BTreeSet::new(),
-            active,
-            lost_at: None,
-            back: false,
-            dead: false,
-            cut_off: Vec::new(),
-            clients_gone: false,
-            guards: BTreeMap::new(),
-            pending: BTreeMap::new(),
-            next: 0,
+            needed: world.names.iter().map(|of| needed(&of.needs)).collect(),
+            guards: Guards::of(components.iter().map(|of| of.name.clone()).collect()),
+            world,
+            components,
+            index,
+            agenda: Agenda::new(Owner::World),
             calls: BTreeMap::new(),
             taken_up: None,
-            jobs: Jobs::new(),
-            left: Vec::new(),
             truth: Truth::default(),
             two_since: None,
             moments: None,
-            index: Index::default(),
         }
     }
 
-    pub(super) fn schedule(&mut self, at: Timestamp, transition: Transition) {
-        self.pending.insert((at, self.next), transition);
-        self.next += 1;
+    pub(super) fn schedule(&mut self, at: Timestamp, turn: Turn) {
+        self.agenda.schedule(at, turn, &mut self.world);
     }
 
-    /// Applies an effect after its caller gave up.
-    pub(super) fn later(&mut self, after: Dur, action: Action) {
-        self.schedule(self.now + after, Transition::Effect(Box::new(action)));
+    /// Schedules the effect of a call whose caller is gone.
+    pub(super) fn later(&mut self, at: Timestamp, action: Action) {
+        match action {
+            Action::Op(op) => self.world.call_later(at, op),
+            other => self.schedule(at, Turn::Effect(Box::new(other))),
+        }
     }
 
-    /// Ends the sessions of a server that stops. Their pending statements are lost.
-    pub(super) fn end_sessions(&mut self, db: &DatabaseRef) {
-        let by_sql = |a: &Action| matches!(a, Action::Op(Operation::Fence(f) | Operation::Unfence(Unfence(f))) if f.db.is(db) && f.method.tells_the_end());
-        self.pending.retain(|_, due| !matches!(due, Transition::Effect(action) if by_sql(action)));
+    /// Schedules the cuts of the network, and what else the scenario has for certain times.
+    pub(super) fn schedule_cuts(&mut self) {
+        let began = self.world.began;
+        for cut in self.world.scenario.cuts.into_iter().flatten() {
+            let since = began + cut.after;
+            self.schedule(since, Turn::Cut);
+            if let Some(lasts) = cut.lasts {
+                self.schedule(since + lasts, Turn::Mended);
+            }
+        }
+        if let Some(step) = self.world.scenario.clock_step {
+            self.schedule(began + step.after, Turn::ClockSet);
+        }
     }
 
     /// Runs all events that are due by `to`.
     pub fn advance(&mut self, to: Timestamp) {
-        while let Some(entry) = self.pending.first_entry().filter(|e| e.key().0 <= to) {
-            let ((at, _), transition) = entry.remove_entry();
-            self.now = self.now.max(at);
-            self.happen(transition);
-            self.note_users();
+        while let Some((owner, event)) = self.world.next_due(to) {
+            if self.happens(owner, event) {
+                self.note_users();
+            }
         }
-        self.now = self.now.max(to);
+        self.world.now = self.world.now.max(to);
     }
 
-    fn happen(&mut self, transition: Transition) {
-        match transition {
-            Transition::Lose => self.lose(),
-            Transition::Return => self.come_back(),
-            Transition::Cut => self.cut(),
-            Transition::Mended => self.mend(),
-            Transition::ClockSet => {}
-            Transition::ClientsGone => self.clients_gone = true,
-            Transition::Modifying(db) => self.dbs[db].status = "modifying",
-            Transition::Promoted(db, works) => {
-                self.dbs[db].status = "available";
-                if works {
-                    self.comes_over(db);
-                    self.dbs[db].frozen_at = Some(self.replayed(db));
-                    self.wins(db);
+    /// An event happens; false if it was cancelled.
+    fn happens(&mut self, owner: Owner, event: u64) -> bool {
+        match owner {
+            Owner::Component(i) => self.components[i].simulation.due(event, &mut self.world),
+            Owner::Call => {
+                let call = self.world.take_call(event);
+                call.map(|op| drop(self.apply(&Action::Op(op)))).is_some()
+            }
+            Owner::World => self.agenda.take(event).map(|turn| self.turn(turn)).is_some(),
+        }
+    }
+
+    fn turn(&mut self, turn: Turn) {
+        match turn {
+            Turn::Lose => {
+                self.world.lose();
+                if let Some(most) = self.world.scenario.clients_leave {
+                    let after = self.world.roll(&["clients leave"], most.millis());
+                    self.schedule(self.world.after(after), Turn::ClientsGone);
                 }
+                self.network(NetworkChange::Cut);
             }
-            Transition::Rejoined(db, source) if self.is_between(db, source) => {
-                self.schedule(self.now + Dur::secs(30), Transition::Rejoined(db, source));
+            Turn::Return => {
+                self.world.come_back();
+                self.network(NetworkChange::Mended);
             }
-            Transition::Rejoined(db, source) => self.follow(db, source),
-            Transition::Renamed(db, to) => self.renamed(db, &to),
-            Transition::Created(db) => {
-                self.dbs[db].status = "available";
-                self.cut();
-            }
-            Transition::Swapped(db) => self.swapped(db),
-            Transition::Joined(db) => self.joined(db),
-            Transition::TakenOver(db, by) => self.taken_over(db, by),
-            Transition::Second(db, writer) => self.second(db, writer),
-            Transition::Instance(group) => self.instance(group),
-            Transition::Insync(zone, id) => {
-                self.zones[zone].changes.insert(id, ChangeState::Insync);
-                self.publish(zone);
-            }
-            Transition::Refresh(zone) => {
-                self.zones[zone].cached = self.zones[zone].published.clone();
-                self.zones[zone].follow(self.serves_static_only);
-            }
-            Transition::Noticed(zone) => self.noticed(zone),
-            Transition::Isolation(db, what) => self.happens(db, what),
-            Transition::WorkerEnds(db) => self.worker_ends(db),
-            Transition::Effect(action) => {
-                let _ = self.apply(&action);
-            }
+            Turn::Cut => self.network(NetworkChange::Cut),
+            Turn::Mended => self.network(NetworkChange::Mended),
+            Turn::ClockSet => {}
+            Turn::ClientsGone => self.world.clients_gone = true,
+            Turn::Effect(action) => drop(self.apply(&action)),
         }
     }
 
-    /// The server that another one replays. It is in another region, and may have the same name.
-    pub(super) fn source(&self, of: &Db) -> Option<&Db> {
-        let source = of.source.as_ref()?;
-        self.dbs.iter().find(|d| d.reference.id == *source && d.site != of.site)
-    }
-
-    /// The last commit that a replica has replayed.
-    pub(super) fn replayed(&self, db: usize) -> Timestamp {
-        let of = &self.dbs[db];
-        if let Some(frozen) = of.frozen_at {
-            return frozen;
+    fn network(&mut self, change: NetworkChange) {
+        for component in &mut self.components {
+            component.simulation.network_changed(change, &mut self.world);
         }
-        let end = self.source(of).and_then(|s| s.stopped_at).unwrap_or(self.now);
-        end.min(self.now - of.lag)
-    }
-
-    /// The last write that a server acknowledged.
-    pub(super) fn last_commit(&self, db: usize) -> Timestamp {
-        if self.dbs[db].source.is_some() {
-            self.replayed(db)
-        } else {
-            self.dbs[db].stopped_at.unwrap_or(self.now)
-        }
-    }
-
-    /// The writes that old primaries acknowledged and a promoted replica never got. They grow while an old primary takes writes.
-    pub(super) fn loss(&self, promoted: usize) -> Dur {
-        let component = &self.dbs[promoted].reference.component;
-        let kept = self.dbs[promoted].frozen_at.unwrap_or(self.now);
-        let old = (0..self.dbs.len()).filter(|&i| {
-            i != promoted && self.dbs[i].reference.component == *component && self.dbs[i].source.is_none()
-        });
-        old.map(|i| self.last_commit(i).since(kept)).max().unwrap_or_default()
-    }
-
-    /// Keeps the loss so far, whatever happens to the servers that had the writes.
-    pub(super) fn settle_loss(&mut self, promoted: usize) {
-        let (lost, component) = (self.loss(promoted), self.dbs[promoted].reference.component.clone());
-        let so_far = self.truth.lost_ms.entry(component).or_default();
-        *so_far = lost.max(*so_far);
-    }
-
-    /// The server now takes writes on its own history. The loss of an earlier promotion is final: later writes do not add to it.
-    pub(super) fn wins(&mut self, promoted: usize) {
-        let component = self.dbs[promoted].component;
-        for i in (0..self.dbs.len()).filter(|&i| i != promoted) {
-            if self.dbs[i].component == component && std::mem::take(&mut self.dbs[i].won) {
-                self.settle_loss(i);
-            }
-        }
-        let db = &mut self.dbs[promoted];
-        (db.source, db.won) = (None, true);
-        db.timeline += 1;
     }
 
     /// Starts a new run: the events so far belong to an earlier one.
     pub(super) fn forget(&mut self) {
-        for db in &mut self.dbs {
-            db.won = false;
+        for servers in self.components.iter_mut().filter_map(|of| of.simulation.servers()) {
+            servers.forget();
         }
         self.truth = Truth::default();
         self.two_since = None;
@@ -347,72 +165,32 @@ impl Estate {
         self.note_users();
     }
 
-    fn instance(&mut self, pool: usize) {
-        let short = self.scenario.capacity_percent;
-        let of = &mut self.pools[pool];
-        of.coming = of.coming.saturating_sub(1);
-        let now = &mut of.capacity;
-        let there = now.size.desired * short / 100;
-        if of.site != self.home && now.in_service >= there.max(1) && short < 100 {
-            now.last_failure = Some(of.shortage.to_owned());
-        } else if now.in_service < now.size.desired {
-            now.in_service += 1;
-        }
+    /// What a component does for users, if the plan has it.
+    pub(super) fn part(&self, name: &ComponentName) -> Option<SimulatedPart<'_>> {
+        self.index.get(name).map(|&i| self.components[i].simulation.part())
     }
 
-    /// Builds the indexes once all resources exist: the servers that each zone needs, and where its names point.
-    pub(super) fn connect(&mut self) {
-        let dbs = self.dbs.iter().zip(0..);
-        self.index.dbs = dbs.map(|(d, i)| ((d.reference.id.clone(), d.site.to_string()), i)).collect();
-        let pools = self.pools.iter().zip(0..);
-        self.index.pools = pools.map(|(pool, i)| (pool.target.key(), i)).collect();
-        let zones = self.zones.iter().zip(0..);
-        let key = |z: &ZoneRef| (z.zone.clone(), z.component.to_string());
-        self.index.zones = zones.map(|(z, i)| (key(&z.reference), i)).collect();
-        for zone in &mut self.zones {
-            for (i, db) in
-                self.dbs.iter().enumerate().filter(|(_, d)| zone.needs.contains(&d.reference.component))
-            {
-                zone.servers.entry(db.site.clone()).or_default().0.push(i);
-            }
-            for (i, pool) in self.pools.iter().enumerate().filter(|(_, p)| zone.needs.contains(&p.component))
-            {
-                zone.servers.entry(pool.site.clone()).or_default().1.push(i);
-            }
-            zone.follow(self.serves_static_only);
-        }
+    /// The component that a target belongs to.
+    pub(super) fn component(&self, target: &Target) -> Option<&Simulation> {
+        self.index.get(target.component()?).map(|&i| &self.components[i].simulation)
     }
 
-    fn answers(&self, target: &Target) -> Result<(), &'static str> {
+    fn answers(&self, target: &Target) -> Result<(), Silence> {
         let place = target.place().map_or("", |p| p.name.as_str());
-        let lost = self.is_lost(place);
-        let is_sql = match target {
-            Target::Fence { method, .. } => method.by_sql(),
-            _ => matches!(target, Target::Wrote { .. } | Target::Alive { sign: Sign::Server, .. }),
-        };
-        match target {
-            _ if self.is_dark(place) => Err("no answer within 10s"),
-            _ if lost && is_sql && !self.scenario.sql_answers => Err("connection refused"),
-            _ if self.is_stopped(target) => Err("connection refused"),
-            Target::Records { .. } if self.dns_is_down() => Err("ServiceUnavailable"),
-            _ => Ok(()),
+        match self.component(target) {
+            _ if self.world.is_dark(place) => Err(Silence::TimesOut),
+            Some(of) => of.answers(target, &self.world),
+            None => Ok(()),
         }
-    }
-
-    fn dns_is_down(&self) -> bool {
-        self.lost_at.is_some_and(|lost| {
-            self.scenario.dns_down > Dur::ZERO && self.now < lost + self.scenario.dns_down
-        })
     }
 
     /// The latency of an answer about a target, in milliseconds.
     pub(super) fn answer_time(&self, target: &Target) -> u64 {
         let place = target.place().map_or("", |p| p.name.as_str());
         match self.answers(target) {
-            Err("no answer within 10s") if matches!(target, Target::Alive { .. }) => 1_000,
-            Err("no answer within 10s") => 10_000,
-            _ if self.is_lost(place) => self.scenario.home_latency_ms,
-            _ => 20 + roll(self.seed, &["latency", place, target.service()], 60),
+            Err(Silence::TimesOut) => target.answers_within().millis(),
+            _ if self.world.is_lost(place) => self.world.scenario.home_latency_ms,
+            _ => 20 + self.world.roll(&["latency", place, target.service()], 60),
         }
     }
 
@@ -430,131 +208,80 @@ impl Estate {
         };
         let wait = self.answer_time(&target);
         match self.answers(&target) {
-            Err("ServiceUnavailable") => return (wait, Fate::Unavailable),
-            Err("connection refused") => return (wait, Fate::NotSent),
-            Err(_) => return (wait, Fate::Lost),
+            Err(Silence::Unavailable) => return (wait, Fate::Unavailable),
+            Err(Silence::Refuses) => return (wait, Fate::NotSent),
+            Err(Silence::TimesOut) => return (wait, Fate::Lost),
             Ok(()) => {}
         }
-        let die = roll(self.seed, &["fate", key, &attempt], 1_000);
-        if die < self.scenario.throttled {
+        let (world, scenario) = (&self.world, &self.world.scenario);
+        let die = world.roll(&["fate", key, &attempt], 1_000);
+        if die < scenario.throttled {
             return (wait, Fate::Throttled);
         }
-        if die >= self.scenario.throttled + self.scenario.faults {
+        if die >= scenario.throttled + scenario.faults {
             return (wait, Fate::Answered);
         }
-        match roll(self.seed, &["fault", key, &attempt], 5) {
+        match world.roll(&["fault", key, &attempt], 5) {
             0 => (wait, Fate::NotSent),
             1 => (10_000, Fate::Lost),
             2 => (wait, Fate::AppliedUnanswered),
-            3 => (10_000, Fate::Late(Dur(roll(self.seed, &["late", key], self.scenario.late.millis())))),
+            3 => (10_000, Fate::Late(Dur(world.roll(&["late", key], scenario.late.millis())))),
             _ => (wait, Fate::Unavailable),
         }
     }
 
     /// Performs an action, and returns the provider's answer.
-    pub(super) fn apply(&mut self, action: &Action) -> Result<Option<String>, (&'static str, String)> {
+    pub(super) fn apply(&mut self, action: &Action) -> Answer {
         let answer = match action {
             Action::Op(op) => self.operate(op),
-            Action::Write(write) => return self.write(write),
+            Action::Write(write) => return self.guards.write(write),
             Action::Check(_) | Action::Gate(_) | Action::Wait { .. } => Ok(None),
         };
         // Rows change nothing for users.
-        if !matches!(action, Action::Op(Operation::WriteCanary(_) | Operation::WriteAsClient(_))) {
+        if !matches!(action, Action::Op(op) if op.writes_a_row()) {
             self.note_users();
         }
         answer
     }
 
-    /// The current time by the clock of the observer.
-    pub(super) fn looked(&self) -> Timestamp {
-        self.by_observer(self.now)
+    /// The component carries it out. What belongs to no component runs on this machine, and is not run here.
+    fn operate(&mut self, op: &Operation) -> Answer {
+        if !op.properties().mutates {
+            return Ok(None);
+        }
+        let target = op.watch(&Called::NOT_YET);
+        match target.component().and_then(|name| self.index.get(name)) {
+            Some(&i) => self.components[i].simulation.apply(op, &mut self.world),
+            None => Ok(None),
+        }
     }
 
     /// Observes a target.
     pub(super) fn observe(&self, target: &Target) -> Observation {
-        if let Err(why) = self.answers(target) {
-            let since = self.by_observer(self.lost_at.unwrap_or(self.began));
-            return Observation::Unobservable { since, why: why.to_owned() };
+        if let Err(silence) = self.answers(target) {
+            let since = self.world.by_observer(self.world.lost_at().unwrap_or(self.world.began));
+            return Observation::Unobservable { since, why: silence.words().to_owned() };
         }
-        let missing = Observation::NotFound { observed_at: self.looked() };
-        let state = match target {
-            Target::Database(db) => {
-                let server = self.find(db).ok().map(|i| self.database(i));
-                server.or_else(|| self.beside(db)).map(State::Database)
+        let state = match (target, self.component(target)) {
+            (Target::Guard { component, .. }, _) => {
+                self.guards.holder(component).map(|holder| State::Guard(GuardState { holder }))
             }
-            Target::Fence { db, method, restart } => {
-                self.find(db).ok().map(|i| State::Fence(self.fence_state(i, *method, *restart)))
-            }
-            Target::Wrote { db, .. } => self
-                .find(db)
-                .ok()
-                .map(|i| State::Wrote(WroteState { ok: self.accepts(&self.dbs[i]), server: db.id.clone() })),
-            of if of.is_scaled() => self.find_pool(of).ok().map(|i| {
-                let pool = &self.pools[i];
-                (pool.observed)(pool.capacity.clone())
-            }),
-            Target::Records { zone, names } => self.zone(zone).map(|z| {
-                let asked = |s: &&RecordSet| names.iter().any(|(n, t)| *n == s.name && *t == s.rtype);
-                let sets = z.as_made.as_ref().unwrap_or(&z.sets);
-                State::Records(RecordsState { sets: sets.iter().filter(asked).cloned().collect() })
-            }),
-            Target::HealthObject(object) => self.watched(object).map(State::HealthObject),
-            Target::Controls(of) => self.turned(of).map(State::Controls),
-            Target::Secret(of) => self.leads(of).map(State::Secret),
-            Target::Answers { names } => Some(State::Answers(self.name_servers(names))),
-            Target::Change { zone, id } => {
-                self.zone(zone).and_then(|z| z.changes.get(id)).map(|c| State::Change(*c))
-            }
-            Target::Identity { place } => Some(State::Identity(identity(place))),
-            Target::Guard { component, .. } => self
-                .guard_names
-                .contains(component)
-                .then(|| State::Guard(GuardState { holder: self.guards.get(component).cloned() })),
-            Target::Alive { db, .. } => {
-                self.find(db).ok().map(|_| State::Alive(AliveState { who: format!("{} there", db.id) }))
-            }
-            Target::Rebuild { db, .. } => {
-                self.find(db).ok().map(|i| State::Rebuild(Box::new(self.rebuild(i))))
-            }
-            Target::Backups(of) => self.find(&of.db).ok().map(|_| State::Backups(Box::new(self.backups(of)))),
-            Target::Restore { db, part, .. } => {
-                self.restoring(db, *part).map(|job| State::Restore(Box::new(job)))
-            }
-            Target::Granted { place, needs } => Some(State::Granted(granted(place, needs.len()))),
-            Target::Quotas { place } => Some(State::Quotas(self.quotas(place))),
-            Target::Bucket(of) => Some(State::Bucket(self.bucket(of))),
-            Target::Compared(of) => self.compared(of).map(State::Compared),
-            Target::Command { .. } => Some(State::Command(CommandState {
-                exit: Some(0),
-                tail: "not run in the sandbox".to_owned(),
-            })),
-            other => self.unchanged.get(&other.key()).cloned(),
+            (_, Some(of)) => of.observe(target, &self.world),
+            (_, None) => cloud::simulated(target, |place| self.databases(place), &self.world),
         };
-        state.map_or(missing, |state| Observation::Value {
-            state,
-            observed_at: self.looked(),
-            source: "sandbox".to_owned(),
-        })
+        let observed_at = self.world.looked();
+        match state {
+            Some(state) => Observation::Value { state, observed_at, source: "sandbox".to_owned() },
+            None => Observation::NotFound { observed_at },
+        }
     }
 
-    fn quotas(&self, place: &Place) -> QuotasState {
-        let here = self.dbs.iter().filter(|db| db.reference.place == *place).count();
-        let of = Quota { used: i64::try_from(here).unwrap_or(i64::MAX), max: 40 };
-        QuotasState { of: BTreeMap::from([("DBInstances".to_owned(), of)]) }
+    /// The number of databases in a place.
+    fn databases(&self, place: &Place) -> usize {
+        let servers = self.components.iter().filter_map(|of| match of.simulation.part() {
+            SimulatedPart::Store(servers) => Some(servers),
+            SimulatedPart::Capacity(_) | SimulatedPart::Other => None,
+        });
+        servers.flat_map(|of| &of.all).filter(|server| server.reference.place == *place).count()
     }
-
-    fn zone(&self, zone: &ZoneRef) -> Option<&Zone> {
-        self.find_zone(zone).ok().map(|i| &self.zones[i])
-    }
-}
-
-fn identity(place: &Place) -> IdentityState {
-    let arn = format!("arn:aws:sts::sandbox:assumed-role/{}", place.role.as_deref().unwrap_or("drctl"));
-    IdentityState { account: place.account.clone().unwrap_or_else(|| "000000000000".to_owned()), arn }
-}
-
-/// All permissions are granted in the sandbox.
-fn granted(place: &Place, asked: usize) -> GrantedState {
-    let principal = place.role.clone().unwrap_or_else(|| "drctl".to_owned());
-    GrantedState { principal, asked, ..GrantedState::default() }
 }

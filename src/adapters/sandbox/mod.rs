@@ -1,26 +1,15 @@
 //! A simulated estate in virtual time: the same plan, the same planner and executor, other adapters.
 //!
-//! `estate` is the simulation, `scenario` defines what fails, `truth` records what really happened to users and writes. The truth is
+//! How each kind behaves is in its own folder (`kinds/*/sim.rs`), and `kinds/world` is where simulated kinds meet. Around them, `estate`
+//! moves the time and decides what becomes of a call, `stale` lets services lie, `scenario` names what fails, and `truth` records what really happened to users and writes. The truth is
 //! separate from everything that drctl can observe, so that tests can compare reported figures with it.
 
-mod buckets;
 mod build;
 mod chronicle;
-mod clusters;
-mod cuts;
-mod effects;
 pub mod estate;
-mod fences;
-mod isolation;
-mod managed;
+mod guards;
 pub mod moment;
-mod observe;
-mod reach;
-mod restoring;
 pub mod scenario;
-mod seed_state;
-mod server;
-mod signals;
 mod stale;
 pub mod truth;
 mod users;
@@ -30,21 +19,23 @@ use std::rc::Rc;
 
 use futures_util::future::LocalBoxFuture;
 
-pub use build::active;
+pub use build::{active, feed};
 pub use estate::Estate;
-pub use scenario::Scenario;
-pub use seed_state::Feed;
 pub use truth::Truth;
 
 use super::Cloud;
 use crate::inventory::Observation;
 use crate::kinds::Target;
+use crate::kinds::world::answer::Refused;
+use crate::kinds::world::feed::Feed;
+use crate::kinds::world::scenario::Scenario;
+use crate::model::again::Again;
 use crate::model::time::{Dur, Timestamp};
 use crate::plan::Plan;
 use crate::probe::{Prober, Sample};
 use crate::record::action::Action;
 use crate::record::runbook::Probe;
-use crate::run::outcome::{Again, CallOutcome};
+use crate::run::outcome::CallOutcome;
 use crate::world::World;
 use scenario::Fate;
 use stale::EarlierAnswers;
@@ -110,7 +101,7 @@ impl Sandbox {
 
     /// Schedules the late effect of a call whose caller is gone.
     pub fn expect(&self, at: Timestamp, action: &Action) {
-        self.estate.borrow_mut().schedule(at, estate::Transition::Effect(Box::new(action.clone())));
+        self.estate.borrow_mut().later(at, action.clone());
     }
 
     /// Starts to record the state of the estate at each instant.
@@ -138,7 +129,7 @@ impl Sandbox {
     }
 
     fn advance(&self, estate: &mut Estate, later: Dur) {
-        estate.ahead_ms = self.world.ahead_ms();
+        estate.world.ahead_ms = self.world.ahead_ms();
         estate.advance(self.world.real() + later);
     }
 
@@ -171,17 +162,7 @@ impl Sandbox {
                 self.note(action);
                 CallOutcome::Accepted { token }
             }
-            Err((code, why)) => {
-                let again = match code {
-                    "InvalidDBInstanceState"
-                    | "DBInstanceAlreadyExists"
-                    | "PriorRequestNotComplete"
-                    | "25006" => Again::Later,
-                    "InvalidChangeBatch" => Again::InParts,
-                    _ => Again::Never,
-                };
-                CallOutcome::Refused { code: code.to_owned(), why, again }
-            }
+            Err(Refused { code, why, again }) => CallOutcome::Refused { code: code.to_owned(), why, again },
         }
     }
 }
@@ -228,7 +209,8 @@ impl Cloud for Sandbox {
                     CallOutcome::InDoubt { why: "the connection broke before the answer".to_owned() }
                 }
                 Fate::Late(after) => {
-                    self.estate.borrow_mut().later(after, action.clone());
+                    let at = self.estate.borrow().world.now + after;
+                    self.estate.borrow_mut().later(at, action.clone());
                     self.note_late(after, action);
                     CallOutcome::InDoubt { why: "no answer within 10s".to_owned() }
                 }

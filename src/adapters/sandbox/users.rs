@@ -2,98 +2,119 @@
 
 use std::collections::BTreeSet;
 
-use super::estate::{Estate, Zone};
-use super::server::{Db, listens};
+use super::estate::Estate;
 use super::truth::Truth;
+use crate::kinds::shared::database::sim::Servers;
 use crate::kinds::shared::secret::ClientSecret;
+use crate::kinds::simulated::SimulatedPart;
+use crate::kinds::world::names::{NamesOfZone, Way};
 use crate::model::ids::SiteName;
 use crate::record::runbook::{Probe, ProbeRole};
 
 impl Estate {
-    /// Whether these servers of a site can serve users, if they reach it.
-    fn serves(&self, (dbs, pools): &(Vec<usize>, Vec<usize>)) -> bool {
-        pools.iter().all(|&p| self.pools[p].capacity.in_service > 0)
-            && dbs.iter().all(|&d| self.accepts(&self.dbs[d]))
+    /// Every database.
+    pub(super) fn stores(&self) -> impl Iterator<Item = &Servers> {
+        self.components.iter().filter_map(|of| match of.simulation.part() {
+            SimulatedPart::Store(servers) => Some(servers),
+            SimulatedPart::Capacity(_) | SimulatedPart::Other => None,
+        })
+    }
+
+    /// Whether what a component has in a site can serve users, if they reach it.
+    fn serves(&self, component: usize, site: &SiteName) -> bool {
+        match self.components[component].simulation.part() {
+            SimulatedPart::Store(servers) => servers.accepts_in(site, &self.world),
+            SimulatedPart::Capacity(pools) => pools.serves(site),
+            SimulatedPart::Other => true,
+        }
+    }
+
+    /// The sites that have servers or capacity.
+    fn sites_in_use(&self) -> BTreeSet<&SiteName> {
+        let parts = self.components.iter().map(|of| of.simulation.part());
+        let sites = parts.map(|part| match part {
+            SimulatedPart::Store(servers) => servers.all.iter().map(|d| &d.site).collect::<Vec<_>>(),
+            SimulatedPart::Capacity(pools) => pools.all.iter().map(|p| &p.site).collect(),
+            SimulatedPart::Other => Vec::new(),
+        });
+        sites.flatten().collect()
     }
 
     /// Whether users are served, or would be if they reached these sites.
     fn served(&self, reached: impl Fn(&str) -> bool) -> bool {
-        if self.zones.is_empty() {
-            let sites: BTreeSet<_> =
-                self.dbs.iter().map(|d| &d.site).chain(self.pools.iter().map(|p| &p.site)).collect();
-            return sites
-                .into_iter()
-                .any(|site| reached(site.as_str()) && self.serves(&self.all_servers(site)));
+        if self.world.names.is_empty() {
+            let all = |site: &SiteName| (0..self.components.len()).all(|i| self.serves(i, site));
+            return self.sites_in_use().into_iter().any(|site| reached(site.as_str()) && all(site));
         }
-        let leads_somewhere = |zone: &Zone, site: &Option<SiteName>| {
-            site.as_ref().is_some_and(|site| {
-                let servers = zone.servers.get(site);
-                reached(site.as_str()) && self.led(zone, site) && servers.is_none_or(|s| self.serves(s))
+        self.world.names.iter().zip(&self.needed).all(|(names, needed)| {
+            names.cached_to.iter().all(|site| {
+                site.as_ref().is_some_and(|site| {
+                    reached(site.as_str())
+                        && self.led(names, site)
+                        && needed.iter().all(|&i| self.serves(i, site))
+                })
             })
-        };
-        self.zones.iter().all(|zone| zone.cached_to.iter().all(|site| leads_somewhere(zone, site)))
-    }
-
-    /// Whether the secrets of clients in a site point to servers that take their writes.
-    fn led(&self, zone: &Zone, site: &SiteName) -> bool {
-        let reads = |of: &ClientSecret| of.place.name == site.as_str() && zone.needs.contains(&of.component);
-        self.secrets.iter().filter(|(of, _)| reads(of)).all(|(of, led)| {
-            let there = |d: &Db| {
-                d.reference.component == led.of
-                    && self.accepts(d)
-                    && self.reaches(site.as_str(), d.site.as_str())
-                    && of.leading_to(&listens(&d.reference)).as_ref() == Some(&led.fields)
-            };
-            self.dbs.iter().any(there)
         })
     }
 
-    fn all_servers(&self, site: &SiteName) -> (Vec<usize>, Vec<usize>) {
-        let declared = |i: &usize| self.dbs[*i].site == *site && !self.dbs[*i].retired;
-        let dbs = (0..self.dbs.len()).filter(declared).collect();
-        (dbs, (0..self.pools.len()).filter(|&i| self.pools[i].site == *site).collect())
+    /// Whether the secrets of clients in a site point to servers that take their writes.
+    fn led(&self, names: &NamesOfZone, site: &SiteName) -> bool {
+        let reads = |of: &ClientSecret| of.place.name == site.as_str() && names.needs.contains(&of.component);
+        let there = |secret: &ClientSecret, way: &Way| match self.part(&way.of) {
+            Some(SimulatedPart::Store(servers)) => servers.all.iter().any(|d| {
+                d.accepts(&self.world)
+                    && self.world.reaches(site.as_str(), d.site.as_str())
+                    && d.is_led_to(secret, &way.fields)
+            }),
+            _ => false,
+        };
+        self.world.ways.iter().filter(|(of, _)| reads(of)).all(|(secret, way)| there(secret, way))
+    }
+
+    /// Whether names lead to a site, after the first switch, in which a database that they need takes no writes.
+    fn leads_too_early(&self, needed: &[usize], site: &SiteName) -> bool {
+        let ready = |i: &usize| match self.components[*i].simulation.part() {
+            SimulatedPart::Store(servers) => servers.accepts_in(site, &self.world),
+            SimulatedPart::Capacity(_) | SimulatedPart::Other => true,
+        };
+        *site != self.world.active && !needed.iter().all(ready)
     }
 
     /// Records changes of whether users are served, and any violation of an invariant.
     pub(super) fn note_users(&mut self) {
-        self.note_writers();
-        let served = self.served(|site| !self.is_lost(site));
-        if self.truth.turns.last().is_none_or(|(_, before)| *before != served) {
-            self.truth.turns.push((self.now, served));
+        for servers in self.components.iter_mut().filter_map(|of| of.simulation.servers()) {
+            servers.settle(&self.world);
         }
-        let mut writers = vec![false; self.dbs.len()];
-        let two = self
-            .dbs
-            .iter()
-            .filter(|d| self.takes_writes(d))
-            .any(|d| std::mem::replace(&mut writers[d.component], true));
+        let (now, served) = (self.world.now, self.served(|site| !self.world.is_lost(site)));
+        if self.truth.turns.last().is_none_or(|(_, before)| *before != served) {
+            self.truth.turns.push((now, served));
+        }
+        let writers = |of: &Servers| of.all.iter().filter(|d| d.takes_writes(&self.world)).count();
+        let two = self.stores().any(|of| writers(of) > 1);
         match (two, self.two_since) {
-            (true, None) => self.two_since = Some(self.now),
+            (true, None) => self.two_since = Some(now),
             (false, Some(since)) => {
-                self.truth.two_primaries_ms = self.truth.two_primaries_ms.plus(self.now.since(since));
+                self.truth.two_primaries_ms = self.truth.two_primaries_ms.plus(now.since(since));
                 self.two_since = None;
             }
             _ => {}
         }
-        let early = |zone: &Zone, site: &SiteName| {
-            let ready = |(dbs, _): &(Vec<usize>, Vec<usize>)| dbs.iter().all(|&d| self.accepts(&self.dbs[d]));
-            *site != self.active && !zone.servers.get(site).is_none_or(ready)
-        };
-        self.truth.traffic_before_database |=
-            self.zones.iter().any(|z| z.published_to.iter().flatten().any(|site| early(z, site)));
+        let zones = self.world.names.iter().zip(&self.needed);
+        let early = zones.into_iter().any(|(of, needed)| {
+            of.published_to.iter().flatten().any(|site| self.leads_too_early(needed, site))
+        });
+        self.truth.traffic_before_database |= early;
         self.note_moment();
     }
 
     /// What really happened so far.
     pub(super) fn truth(&self) -> Truth {
         let mut truth = self.truth.clone();
-        let promoted = |i: &usize| self.dbs[*i].won && self.dbs[*i].source.is_none();
-        for i in (0..self.dbs.len()).filter(promoted) {
-            let lost = truth.lost_ms.entry(self.dbs[i].reference.component.clone()).or_default();
-            *lost = self.loss(i).max(*lost);
+        for of in self.stores() {
+            truth.lost_ms.extend(of.lost(&self.world).map(|lost| (of.component.clone(), lost)));
         }
         if let Some(since) = self.two_since {
-            truth.two_primaries_ms = truth.two_primaries_ms.plus(self.now.since(since));
+            truth.two_primaries_ms = truth.two_primaries_ms.plus(self.world.now.since(since));
         }
         truth
     }
@@ -102,11 +123,13 @@ impl Estate {
     pub(super) fn probe(&self, probe: &Probe) -> bool {
         match (probe.role, &probe.site) {
             (ProbeRole::Site, Some(site)) => {
-                let of_zones =
-                    |z: &Zone| self.led(z, site) && z.servers.get(site).is_none_or(|s| self.serves(s));
-                !self.is_unseen(site.as_str()) && self.zones.iter().all(of_zones)
+                let zones = self.world.names.iter().zip(&self.needed);
+                !self.world.is_unseen(site.as_str())
+                    && zones.into_iter().all(|(names, needed)| {
+                        self.led(names, site) && needed.iter().all(|&i| self.serves(i, site))
+                    })
             }
-            _ => self.served(|site| !self.is_unseen(site)),
+            _ => self.served(|site| !self.world.is_unseen(site)),
         }
     }
 }

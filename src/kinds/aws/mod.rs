@@ -10,6 +10,7 @@ pub mod rds;
 pub mod route53;
 pub mod s3;
 pub mod services;
+pub(in crate::kinds) mod sim;
 
 use crate::model::syntax::Syntax;
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::plan::{KEYS, build};
+use super::sim::SimulatedClients;
 use crate::kinds::aws::arn;
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
 use crate::kinds::shared::clients::moved::Clients;
-use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
@@ -16,6 +16,8 @@ use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 impl Kind for Clients {
+    type Sim = SimulatedClients;
+
     const CASE: Case = Case { name: "clients", keys: &KEYS, called: &[] };
 
     fn build(node: &Node) -> Option<Self> {
@@ -43,10 +45,6 @@ impl Kind for Clients {
     }
 
     fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
-        Vec::new()
-    }
-
-    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

@@ -3,3 +3,4 @@
 mod kind;
 mod lint;
 mod plan;
+mod sim;

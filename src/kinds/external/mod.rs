@@ -1,12 +1,14 @@
 //! Kind `external`: declared and displayed, but recovered by people.
 
+mod sim;
+
 use std::collections::BTreeSet;
 
+use self::sim::NotSimulated;
 use super::surroundings::Surroundings;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
-use crate::kinds::state::State;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
@@ -28,6 +30,8 @@ const KEYS: Keys = Keys {
 pub struct External;
 
 impl Kind for External {
+    type Sim = NotSimulated;
+
     const CASE: Case = Case { name: "external", keys: &KEYS, called: &[] };
 
     fn build(_: &Node) -> Option<Self> {
@@ -53,10 +57,6 @@ impl Kind for External {
     }
 
     fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
-        Vec::new()
-    }
-
-    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::plan::KEYS;
+use super::sim::SimulatedPostgres;
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
 use crate::kinds::shared::database::plan::{Database, database};
 use crate::kinds::shared::database::server::Engine;
-use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
@@ -20,6 +20,8 @@ use crate::model::shape::Case;
 pub struct Postgres(pub(super) Database);
 
 impl Kind for Postgres {
+    type Sim = SimulatedPostgres;
+
     const CASE: Case = Case { name: "postgres", keys: &KEYS, called: &["postgres", "pg"] };
 
     fn build(node: &Node) -> Option<Self> {
@@ -48,10 +50,6 @@ impl Kind for Postgres {
     }
 
     fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
-        Vec::new()
-    }
-
-    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

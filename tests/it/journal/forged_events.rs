@@ -1,10 +1,10 @@
 //! Events that somebody added to a journal where no run writes them: each is a finding, and no action follows it.
 
-use drctl::adapters::sandbox::scenario::roll;
 use drctl::executor::{DriveError, create};
 use drctl::journal::chain::{self, Record};
 use drctl::journal::{Journal as _, Release, written};
 use drctl::kinds::Fact;
+use drctl::kinds::world::chance::roll;
 use drctl::model::ids::{ComponentName, RunId, StepId};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};

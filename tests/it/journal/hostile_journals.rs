@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use drctl::adapters::sandbox::scenario::roll;
 use drctl::executor::create;
 use drctl::journal::chain::{self, Record};
 use drctl::journal::written::parse_line;
 use drctl::kinds::Operation;
+use drctl::kinds::world::chance::roll;
 use drctl::model::ids::StepId;
 use drctl::model::time::Timestamp;
 use drctl::model::waiver::Person;

@@ -199,7 +199,7 @@ fn a_handover_that_dies_with_its_source_is_followed_by_a_failover() {
         &whole,
         |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db"),
     );
-    let lost = drctl::adapters::sandbox::scenario::Scenario {
+    let lost = drctl::kinds::world::scenario::Scenario {
         loses_home: true,
         lost_after: whole.ended.state.last_at.since(crate::support::rig::BEGAN).plus(Dur::mins(5)),
         ..rig.scenario.clone()
@@ -220,11 +220,8 @@ fn a_handover_that_the_service_takes_back_is_not_repeated() {
     let asked_at = |e: &drctl::record::event::Event| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db");
     let at = events(&whole).iter().find(|e| asked_at(e)).unwrap().at;
     let lost_after = at.since(crate::support::rig::BEGAN).plus(Dur::secs(1));
-    let scenario = drctl::adapters::sandbox::scenario::Scenario {
-        loses_home: true,
-        lost_after,
-        ..calm.scenario.clone()
-    };
+    let scenario =
+        drctl::kinds::world::scenario::Scenario { loses_home: true, lost_after, ..calm.scenario.clone() };
     let done = Rig { scenario, ..calm }.rehearse().unwrap();
     let asked = events(&done).iter().filter(|e| asked_at(e)).count();
     assert_eq!(asked, 1);

@@ -1,6 +1,6 @@
 //! Hostile files are refused in bounded time and memory, and the reader never panics.
 
-use drctl::adapters::sandbox::scenario::roll;
+use drctl::kinds::world::chance::roll;
 use drctl::model::finding::Severity;
 use drctl::plan::{Settings, check};
 

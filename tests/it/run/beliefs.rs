@@ -9,6 +9,7 @@ use drctl::kinds::shared::promotion::Promote;
 use drctl::kinds::shared::restore::{Found as Restored, Part};
 use drctl::kinds::shared::secret::SecretState;
 use drctl::kinds::{Called, Exposure, Fact, Found, FoundSet, Operation, State};
+use drctl::model::again::Again;
 use drctl::model::duty::Decision;
 use drctl::model::ids::StepId;
 use drctl::model::measure::{Basis, CLOCKS_AGREE, Figure};
@@ -19,7 +20,7 @@ use drctl::record::event::{Direction, End, Event, EventKind, Outcome, Signal};
 use drctl::record::runbook::{Phase, Step, Unless};
 use drctl::run::exposure::at_least;
 use drctl::run::model::calls::Withdrawal;
-use drctl::run::outcome::{Again, CallOutcome, NO_CREDENTIALS, after_call};
+use drctl::run::outcome::{CallOutcome, NO_CREDENTIALS, after_call};
 use drctl::run::state::{FenceDebt, Mode, Status, Work};
 use drctl::run::{RunState, StepDecision, StepObservation, judge, signal};
 

@@ -1,8 +1,8 @@
 //! Clocks that jump, and observations that are older than they seem.
 
-use drctl::adapters::sandbox::scenario::ClockStep;
 use drctl::app::inbox::at_present;
 use drctl::kinds::Operation;
+use drctl::kinds::world::scenario::ClockStep;
 use drctl::model::ids::{ComponentName, RunId};
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::measure::{Basis, Verdict};

@@ -6,12 +6,13 @@ use drctl::kinds::control::GuardState;
 use drctl::kinds::shared::capacity::{Capacity, Size};
 use drctl::kinds::shared::names::{RecordsState, Switch};
 use drctl::kinds::{Operation, State, Target};
+use drctl::model::again::Again;
 use drctl::model::ids::StepId;
 use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::{Person, Rule};
 use drctl::record::action::{Action, Check, Write};
 use drctl::record::event::{Direction, End, Event, EventKind, Outcome};
-use drctl::run::outcome::{Again, CallOutcome, after_call};
+use drctl::run::outcome::{CallOutcome, after_call};
 use drctl::run::state::{Mode, Status};
 use drctl::run::{Effect, RunState, StepDecision, StepObservation, decide, judge};
 

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use drctl::adapters::sandbox::Feed;
 use drctl::inventory::Estate;
+use drctl::kinds::world::feed::Feed;
 use drctl::model::ids::{ProbeName, SiteName};
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::time::{Dur, Timestamp};
@@ -390,7 +390,7 @@ fn a_rehearsal_begins_with_what_was_observed() {
     let plan = truststream();
     let of = |scenario: &str| {
         let (seen, active) = observed(scenario);
-        Feed::of(&plan, &seen, active, BEGAN)
+        drctl::adapters::sandbox::feed(&plan, &seen, active, BEGAN)
     };
     let run = |feed: Feed, to: &str| {
         let rig = Rig::new(truststream(), "region-lost", 3);

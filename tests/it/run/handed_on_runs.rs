@@ -1,7 +1,7 @@
 //! A run that continues another one does not rely on observations from before a gap, nor on a fence that a call was about to lift.
 
-use drctl::adapters::sandbox::Scenario;
 use drctl::kinds::Operation;
+use drctl::kinds::world::scenario::Scenario;
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;

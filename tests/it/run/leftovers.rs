@@ -5,6 +5,7 @@ use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::shared::rejoin::{NewReplica, Rejoin};
 use drctl::kinds::shared::restore::{Backups, Found, Loss, Part, Restore, RestoreStep, Source};
 use drctl::kinds::{Exposure, Fact, Operation};
+use drctl::model::again::Again;
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::measure::{Basis, Figure};
@@ -15,7 +16,7 @@ use drctl::record::action::{Action, Check, Write};
 use drctl::record::event::{End, EventKind};
 use drctl::record::runbook::{Inherited, Need, OnFailure, Phase, Step};
 use drctl::run::continued::{continued, unled};
-use drctl::run::outcome::{Again, CallOutcome, after_call};
+use drctl::run::outcome::{CallOutcome, after_call};
 use drctl::run::state::{Status, Work};
 use drctl::run::{Effect, RunState, decide, gate};
 

@@ -1,9 +1,9 @@
 //! A failover that replaces a planned move whose source failed in the middle of it.
 
-use drctl::adapters::sandbox::Scenario;
 use drctl::journal::Record;
 use drctl::kinds::Operation;
 use drctl::kinds::shared::fence::Unfence;
+use drctl::kinds::world::scenario::Scenario;
 use drctl::model::ids::{ComponentName, SiteName, StepId};
 use drctl::model::intent::Intent;
 use drctl::model::measure::Basis;

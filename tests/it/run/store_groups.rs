@@ -1,6 +1,6 @@
 //! Stores that are promoted together or not at all.
 
-use drctl::adapters::sandbox::Scenario;
+use drctl::kinds::world::scenario::Scenario;
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Rule, Waiver};

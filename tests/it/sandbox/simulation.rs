@@ -9,9 +9,9 @@ use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use drctl::adapters::sandbox::Scenario;
-use drctl::adapters::sandbox::scenario::roll;
 use drctl::executor::{Ended, create};
+use drctl::kinds::world::chance::roll;
+use drctl::kinds::world::scenario::Scenario;
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use drctl::adapters::sandbox::Scenario;
-use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Events, roll};
+use drctl::kinds::world::chance::roll;
+use drctl::kinds::world::scenario::Scenario;
+use drctl::kinds::world::scenario::{Applies, ByGroup, Events};
 use drctl::model::time::Dur;
 
 /// How fences proceed, and writers other than clients. A planned move has a fence that a census can prove.

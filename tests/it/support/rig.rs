@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::rc::Rc;
 
-use drctl::adapters::sandbox::{Feed, Sandbox, Scenario, Truth};
+use drctl::adapters::sandbox::{Sandbox, Truth};
 use drctl::executor::{DriveError, Ended, Patience, Session, Silent, create, drive, survey};
 use drctl::inventory::active::active_site;
 use drctl::inventory::estate::Remembered;
@@ -16,6 +16,8 @@ use drctl::journal::Journal as _;
 use drctl::journal::Record;
 use drctl::journal::memory::MemoryJournal;
 use drctl::kinds::shared::database::DatabaseRef;
+use drctl::kinds::world::feed::Feed;
+use drctl::kinds::world::scenario::Scenario;
 use drctl::kinds::{State, Target};
 use drctl::model::ids::{ComponentName, Digest, RunId, SiteName};
 use drctl::model::intent::{Drill, Intent};

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::plan::KEYS;
+use super::sim::SimulatedAurora;
 use crate::kinds::aws::{ADD_FENCE, FENCE_GROUP, arn, places};
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
 use crate::kinds::shared::database::plan::{Database, database};
 use crate::kinds::shared::database::server::Engine;
-use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
@@ -21,6 +21,8 @@ use crate::model::shape::Case;
 pub struct AuroraGlobal(pub(super) Database);
 
 impl Kind for AuroraGlobal {
+    type Sim = SimulatedAurora;
+
     const CASE: Case = Case { name: "aws.aurora_global", keys: &KEYS, called: &["aurora", "global"] };
 
     fn build(node: &Node) -> Option<Self> {
@@ -50,10 +52,6 @@ impl Kind for AuroraGlobal {
     }
 
     fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
-        Vec::new()
-    }
-
-    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

@@ -6,6 +6,7 @@ mod lint;
 pub(in crate::kinds) mod operator;
 pub(in crate::kinds) mod ops;
 mod plan;
+mod sim;
 
 pub use kind::AuroraGlobal;
 pub use operator::AuroraOperator;

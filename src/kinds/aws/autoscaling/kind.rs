@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::group::{GroupRef, GroupState};
 use super::ops::Scale;
 use super::plan::{Autoscaling, KEYS, build};
+use super::sim::SimulatedGroups;
 use crate::kinds::aws::{arn, places};
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
@@ -21,6 +22,8 @@ use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 impl Kind for Autoscaling {
+    type Sim = SimulatedGroups;
+
     const CASE: Case =
         Case { name: "aws.autoscaling", keys: &KEYS, called: &["asg", "autoscale", "scaling", "nodegroup"] };
 
@@ -50,10 +53,6 @@ impl Kind for Autoscaling {
     }
 
     fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
-        Vec::new()
-    }
-
-    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 
@@ -115,10 +114,6 @@ impl Scales for Autoscaling {
 
     fn observed(&self) -> fn(Capacity) -> State {
         |capacity| State::Group(GroupState { capacity, ..GroupState::default() })
-    }
-
-    fn shortage(&self) -> &'static str {
-        "InsufficientInstanceCapacity: We currently do not have sufficient capacity in the Availability Zone you requested"
     }
 }
 

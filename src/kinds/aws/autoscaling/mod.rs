@@ -4,6 +4,7 @@ pub(in crate::kinds) mod group;
 mod kind;
 pub(in crate::kinds) mod ops;
 pub(in crate::kinds) mod plan;
+mod sim;
 
 pub use group::{GroupRef, GroupState};
 pub use ops::Scale;

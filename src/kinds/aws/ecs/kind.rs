@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ops::ScaleService;
 use super::parity;
 use super::plan::{Ecs, KEYS, build};
-use super::service::{Image, Presence, Rollout, ServiceRef, ServiceState, TaskState};
+use super::service::{Rollout, ServiceRef, ServiceState};
+use super::sim::SimulatedServices;
 use crate::kinds::aws::{arn, places};
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
@@ -22,6 +23,8 @@ use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 impl Kind for Ecs {
+    type Sim = SimulatedServices;
+
     const CASE: Case = Case { name: "aws.ecs", keys: &KEYS, called: &["ecs", "fargate", "ecs_service"] };
 
     fn build(node: &Node) -> Option<Self> {
@@ -56,17 +59,6 @@ impl Kind for Ecs {
         let others = self.at.keys().filter(|site| *site != active);
         let others = others.filter_map(|site| self.service(plan, name, site));
         others.flat_map(|there| parity::checks(&here, &there, seen)).collect()
-    }
-
-    /// A rehearsal runs the same revision in each site.
-    fn rehearsed(&self, name: &ComponentName, plan: &dyn Surroundings) -> Vec<(Target, State)> {
-        let image = Image { name: format!("{name}:1"), presence: Presence::Present };
-        let task = |of: &ServiceRef| TaskState {
-            definition: format!("{}:1", of.service),
-            containers: BTreeMap::from([("app".to_owned(), image.clone())]),
-            ..TaskState::default()
-        };
-        self.services(name, plan).map(|of| (Target::Task(of.clone()), State::Task(task(&of)))).collect()
     }
 
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {
@@ -135,11 +127,6 @@ impl Scales for Ecs {
             let task_definition = "app:1".to_owned();
             State::Service(ServiceState { capacity, steady, task_definition, ..ServiceState::default() })
         }
-    }
-
-    /// The words of a service event (Amazon ECS Developer Guide, «Viewing Amazon ECS service event messages»).
-    fn shortage(&self) -> &'static str {
-        "was unable to place a task. Reason: Capacity is unavailable at this time. Please try again later or in a different availability zone."
     }
 }
 

@@ -5,6 +5,7 @@ pub(in crate::kinds) mod ops;
 mod parity;
 pub(in crate::kinds) mod plan;
 pub(in crate::kinds) mod service;
+mod sim;
 
 pub use ops::ScaleService;
 pub use plan::{Ecs, ServiceAt};

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::plan::KEYS;
+use super::sim::SimulatedRds;
 use crate::kinds::aws::{ADD_FENCE, FENCE_GROUP, arn, places};
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
 use crate::kinds::shared::database::plan::{Database, database};
 use crate::kinds::shared::database::server::Engine;
-use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
@@ -28,9 +28,11 @@ const BACKUPS: &[&str] = &["rds:DescribeDBInstanceAutomatedBackups", "rds:Descri
 
 /// The database that a plan declares.
 #[derive(Clone, Debug)]
-pub struct Rds(Database);
+pub struct Rds(pub(super) Database);
 
 impl Kind for Rds {
+    type Sim = SimulatedRds;
+
     const CASE: Case = Case { name: "aws.rds", keys: &KEYS, called: &["rds"] };
 
     fn build(node: &Node) -> Option<Self> {
@@ -59,10 +61,6 @@ impl Kind for Rds {
     }
 
     fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
-        Vec::new()
-    }
-
-    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

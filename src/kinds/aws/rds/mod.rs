@@ -6,6 +6,7 @@ pub(crate) mod operator;
 pub(in crate::kinds) mod ops;
 mod plan;
 pub(in crate::kinds) mod published;
+mod sim;
 
 pub use kind::Rds;
 pub use operator::RdsOperator;

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use super::lint;
 use super::plan::{KEYS, build};
+use super::sim::SimulatedZone;
 use crate::kinds::aws::arn;
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
 use crate::kinds::shared::names::plan::Names;
-use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
@@ -18,9 +18,11 @@ use crate::model::shape::Case;
 
 /// The names that a plan declares.
 #[derive(Clone, Debug)]
-pub struct Route53(Names);
+pub struct Route53(pub(super) Names);
 
 impl Kind for Route53 {
+    type Sim = SimulatedZone;
+
     const CASE: Case = Case { name: "aws.route53", keys: &KEYS, called: &["dns", "route", "r53"] };
 
     fn build(node: &Node) -> Option<Self> {
@@ -50,10 +52,6 @@ impl Kind for Route53 {
     }
 
     fn checks(&self, _: &ComponentName, _: &dyn Surroundings, _: &dyn Sight) -> Vec<Check> {
-        Vec::new()
-    }
-
-    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
         Vec::new()
     }
 

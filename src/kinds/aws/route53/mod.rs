@@ -5,5 +5,6 @@ pub(in crate::kinds) mod kind;
 mod lint;
 mod plan;
 pub(crate) mod reliance;
+mod sim;
 
 pub use kind::Route53;

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::checks;
 use super::plan::{Buckets, KEYS, build};
+use super::sim::SimulatedBuckets;
 use crate::kinds::aws::{arn, places};
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
 use crate::kinds::shared::buckets::BucketRef;
 use crate::kinds::shared::copies::Copies as _;
-use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
@@ -18,6 +18,8 @@ use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
 
 impl Kind for Buckets {
+    type Sim = SimulatedBuckets;
+
     const CASE: Case = Case { name: "aws.s3", keys: &KEYS, called: &["bucket", "s3"] };
 
     fn build(node: &Node) -> Option<Self> {
@@ -55,10 +57,6 @@ impl Kind for Buckets {
 
     fn checks(&self, name: &ComponentName, plan: &dyn Surroundings, seen: &dyn Sight) -> Vec<Check> {
         checks::all(self, name, plan, seen)
-    }
-
-    fn rehearsed(&self, _: &ComponentName, _: &dyn Surroundings) -> Vec<(Target, State)> {
-        Vec::new()
     }
 
     fn permissions(&self, name: &ComponentName, plan: &dyn Surroundings, needs: &mut Needs) {

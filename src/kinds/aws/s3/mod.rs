@@ -6,5 +6,6 @@ mod kind;
 mod lint;
 mod notes;
 pub(in crate::kinds) mod plan;
+mod sim;
 
 pub use plan::{Buckets, S3_URL, bucket_and_key};

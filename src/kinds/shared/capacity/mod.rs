@@ -4,6 +4,7 @@ mod lint;
 pub(in crate::kinds) mod resize;
 pub(in crate::kinds) mod scales;
 pub(in crate::kinds) mod share;
+pub mod sim;
 pub(in crate::kinds) mod size;
 
 pub(in crate::kinds) use lint::lint;

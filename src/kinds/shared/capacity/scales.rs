@@ -36,9 +36,6 @@ pub trait Scales: fmt::Debug {
 
     /// The state that an observation of this capacity gives.
     fn observed(&self) -> fn(Capacity) -> State;
-
-    /// The provider's words when it has too little for a change.
-    fn shortage(&self) -> &'static str;
 }
 
 /// Why something cannot be scaled.

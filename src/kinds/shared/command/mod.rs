@@ -1,6 +1,7 @@
 //! Commands in plans, which run on this machine.
 
 mod op;
+pub mod sim;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

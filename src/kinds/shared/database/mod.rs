@@ -10,6 +10,7 @@ mod operators;
 mod places;
 pub(in crate::kinds) mod plan;
 pub(in crate::kinds) mod server;
+pub mod sim;
 
 pub use cluster::{ClusterInstance, ClusterState, NewMember};
 pub use instance::{InstanceSettings, LONGEST_ID, UPLOADED};

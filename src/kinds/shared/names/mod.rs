@@ -8,6 +8,7 @@ mod parts;
 pub(in crate::kinds) mod plan;
 pub(in crate::kinds) mod records;
 pub(in crate::kinds) mod reliance;
+pub mod sim;
 pub(in crate::kinds) mod switch;
 
 pub use answers::{Answers, AnswersState, ServerAnswer, Wanted};

@@ -142,6 +142,25 @@ impl Record {
         }
     }
 
+    /// The site that these sets send users of the name to, if it is exactly one.
+    pub fn answered_by(&self, sets: &[RecordSet]) -> Option<SiteName> {
+        let mut serving =
+            sets.iter().filter(|s| s.name == self.name && s.rtype == self.rtype).filter(|s| match s.policy {
+                RecordPolicy::Simple => true,
+                RecordPolicy::Weighted { weight } => weight > 0,
+                RecordPolicy::Failover { primary } => primary,
+            });
+        let set = serving.next()?;
+        if serving.next().is_some() {
+            return None;
+        }
+        let chosen = |at: &RecordAt| match &set.set_identifier {
+            Some(id) => at.set.as_ref() == Some(id),
+            None => at.answer == set.answer || same_values(&at.answer, &set.answer),
+        };
+        self.at.iter().find(|(_, at)| chosen(at)).map(|(site, _)| site.clone())
+    }
+
     fn weight(&self, site: &SiteName, at: &RecordAt, active: &SiteName, home: &SiteName) -> u8 {
         if active == home {
             return at.weight;
@@ -150,6 +169,11 @@ impl Record {
         let home_weight = self.at.get(home).map_or(100, |h| h.weight);
         if site == active { home_weight.max(1) } else { 0 }
     }
+}
+
+fn same_values(one: &RecordAnswer, other: &RecordAnswer) -> bool {
+    use RecordAnswer::Values;
+    matches!((one, other), (Values { values: x, .. }, Values { values: y, .. }) if x == y)
 }
 
 impl Names {

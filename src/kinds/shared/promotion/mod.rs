@@ -1,6 +1,7 @@
 //! The promotion of a replica, and its withdrawal.
 
 mod op;
+pub mod sim;
 
 use std::fmt;
 

@@ -51,6 +51,9 @@ pub struct NewInstance {
 /// The tag with the name under which a copy was created. drctl deletes, or puts in place, only instances with this tag.
 pub const COPY_TAG: &str = "drctl:copy";
 
+/// The status in which a provider reports that the copy of a managed server has the name that users reach.
+pub const IN_PLACE: &str = "InPlace";
+
 /// A condition that a copy must meet.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 pub struct Invariant {

@@ -3,9 +3,10 @@
 mod calls;
 pub(in crate::kinds) mod copy;
 pub(in crate::kinds) mod op;
+pub mod sim;
 
 pub use copy::{
-    Backup, Backups, BackupsState, COPY_TAG, Checked, Destroyed, Expect, Found, Invariant, Loss, NewInstance,
-    Part, Rates, Restore, RestoreState, Source,
+    Backup, Backups, BackupsState, COPY_TAG, Checked, Destroyed, Expect, Found, IN_PLACE, Invariant, Loss,
+    NewInstance, Part, Rates, Restore, RestoreState, Source,
 };
 pub use op::RestoreStep;

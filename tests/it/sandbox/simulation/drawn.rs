@@ -1,7 +1,9 @@
 //! What a seed draws: the plan, the scenario, the intent and the waivers.
 
-use drctl::adapters::sandbox::Scenario;
-use drctl::adapters::sandbox::scenario::{ClockStep, Cut, Link, SCENARIOS, roll};
+use drctl::adapters::sandbox::scenario::SCENARIOS;
+use drctl::kinds::world::chance::roll;
+use drctl::kinds::world::scenario::Scenario;
+use drctl::kinds::world::scenario::{ClockStep, Cut, Link};
 use drctl::model::ids::ComponentName;
 use drctl::model::intent::{Drill, Intent};
 use drctl::model::time::Dur;

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use drctl::adapters::sandbox::scenario::{Applies, ByGroup, Cut, Events, Link};
 use drctl::kinds::Role;
 use drctl::kinds::shared::database::{Database, Engine};
 use drctl::kinds::shared::fence::FenceMethod;
+use drctl::kinds::world::scenario::{Applies, ByGroup, Cut, Events, Link};
 use drctl::model::ids::{ComponentName, StepId};
 use drctl::model::time::Dur;
 use drctl::model::waiver::{Person, Rule, Waiver};

@@ -1,17 +1,18 @@
 //! Restores of a simulated database: existing backups, jobs that take time, and data from an earlier time.
 
-use super::estate::{Answer, Estate, Transition};
-use super::scenario::roll;
-use super::server::{Catalog, GONE, Job};
-use crate::kinds::aws::rds::NEW_NAME;
-use crate::kinds::shared::database::{DatabaseRef, DatabaseRole, DatabaseState, Engine};
-use crate::kinds::shared::rebuild::JobStage;
-use crate::kinds::shared::restore::{
-    Backup, BackupsState, Checked, Destroyed, Found, Loss, Part, Restore, RestoreState,
+use std::collections::BTreeMap;
+
+use super::copy::{
+    Backup, BackupsState, Checked, Destroyed, Found, IN_PLACE, Loss, Part, Restore, RestoreState,
 };
+use crate::kinds::shared::database::server::DatabaseRef;
+use crate::kinds::shared::database::sim::server::{Catalog, GONE};
+use crate::kinds::shared::database::sim::{ServerEvent, Servers};
+use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::wal::{Lsn, WalPoint};
-use crate::model::time::Dur;
-use crate::run::apply::IN_PLACE;
+use crate::kinds::world::SimulatedWorld;
+use crate::kinds::world::answer::{Answer, Refused};
+use crate::model::time::{Dur, Timestamp};
 
 /// The age of the oldest backup.
 const KEPT: Dur = Dur::mins(7 * 24 * 60);
@@ -20,16 +21,39 @@ const EVERY: Dur = Dur::mins(6 * 60);
 /// The size of each backup.
 const BYTES: u64 = 20 << 30;
 
-impl Estate {
-    pub(super) fn backups(&self, of: &Restore) -> BackupsState {
-        let oldest = self.began - KEPT;
+/// A job on a simulated host.
+pub struct Job {
+    /// When it ends.
+    pub ends: Timestamp,
+    /// Why it will have failed, if so.
+    pub failed: Option<&'static str>,
+    /// What it restores.
+    pub of: Restore,
+}
+
+/// The last job of each server and part.
+pub type Jobs = BTreeMap<(usize, Part), Job>;
+
+/// Who keeps the backups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeper {
+    /// The service, which restores to any time in a window.
+    Service,
+    /// An archive, from which the log is replayed.
+    Archive,
+}
+
+impl Servers {
+    /// The backups from which the time of a restore can be reached.
+    pub fn backups(&self, of: &Restore, keeper: Keeper, world: &SimulatedWorld) -> BackupsState {
+        let oldest = world.began - KEPT;
         let since = of.to_time.since(oldest).millis() / EVERY.millis();
         let nth = |n: u64| Backup {
             name: format!("base-{n:03}"),
             ended: oldest + Dur(n * EVERY.millis()),
             bytes: BYTES,
         };
-        let all: Vec<_> = (0..=self.now.since(oldest).millis() / EVERY.millis()).map(nth).collect();
+        let all: Vec<_> = (0..=world.now.since(oldest).millis() / EVERY.millis()).map(nth).collect();
         let chosen = (of.to_time >= oldest).then(|| nth(since));
         if let Some(name) = of.snapshot.as_ref().filter(|name| all.iter().all(|b| b.name != **name)) {
             let known: Vec<_> = all.iter().map(|b| b.name.as_str()).collect();
@@ -45,13 +69,13 @@ impl Estate {
         });
         BackupsState {
             failed,
-            window: (of.db.engine == Engine::Rds).then_some((oldest, self.now)),
+            window: (keeper == Keeper::Service).then_some((oldest, world.now)),
             chosen: match &of.snapshot {
                 Some(name) => all.iter().find(|b| b.name == *name).cloned(),
                 None => chosen,
             },
             all,
-            replay_bytes: (of.db.engine == Engine::Postgres).then_some(1 << (28 + self.seed % 3)),
+            replay_bytes: (keeper == Keeper::Archive).then_some(1 << (28 + world.seed % 3)),
             free_bytes: BYTES * 10,
             not_swappable: None,
             timelines: None,
@@ -60,32 +84,40 @@ impl Estate {
     }
 
     /// The server, or the free slot of a renamed one, which its copy will take.
-    fn stands(&self, db: &DatabaseRef) -> Result<usize, (&'static str, String)> {
+    fn stands(&self, db: &DatabaseRef) -> Result<usize, Refused> {
         self.find(db).or_else(|missing| self.slot(&db.id, &db.place.name).ok_or(missing))
     }
 
-    pub(super) fn restore(&mut self, part: Part, of: &Restore) -> Answer {
+    /// Starts a part of a restore. `rename` is the shortest time that a service needs for a new name.
+    ///
+    /// # Errors
+    /// The provider refuses it.
+    pub fn restore(
+        &mut self,
+        (part, of): (Part, &Restore),
+        rename: Dur,
+        world: &mut SimulatedWorld,
+    ) -> Answer {
         let i = self.stands(&of.db)?;
         if part == Part::Swap
             && of.instance().is_some()
             && self.find(&of.db).is_ok()
             && !self.jobs.contains_key(&(i, part))
         {
-            return Err(("DBInstanceAlreadyExists", "DB instance already exists".to_owned()));
+            return Err(Refused::for_now("DBInstanceAlreadyExists", "DB instance already exists"));
         }
-        let done = |part| self.jobs.get(&(i, part)).is_some_and(|j| j.ends <= self.now && j.failed.is_none());
+        let done =
+            |part| self.jobs.get(&(i, part)).is_some_and(|j| j.ends <= world.now && j.failed.is_none());
         if part == Part::Revert && of.instance().is_some() && done(Part::Swap) {
-            return Err((
-                IN_PLACE,
-                "users reach the restored instance and may have written to it".to_owned(),
-            ));
+            let why = "users reach the restored instance and may have written to it";
+            return Err(Refused::always(IN_PLACE, why));
         }
         // A job runs once. A failed job is tried again.
-        if self.jobs.get(&(i, part)).is_some_and(|j| j.failed.is_none() || j.ends > self.now) {
+        if self.jobs.get(&(i, part)).is_some_and(|j| j.failed.is_none() || j.ends > world.now) {
             return Ok(None);
         }
         let failed = match part {
-            Part::CreateCopy if self.scenario.archive_corrupt => {
+            Part::CreateCopy if world.scenario.archive_corrupt => {
                 Some("segment 0000000100000004000000A1 in the archive is damaged")
             }
             Part::Verify | Part::Loss if !done(Part::CreateCopy) => Some("no copy exists yet"),
@@ -96,92 +128,71 @@ impl Estate {
             _ => None,
         };
         let takes = match part {
-            Part::CreateCopy if failed.is_none() => {
-                120_000 + roll(self.seed, &["beside", &of.db.id], 180_000)
-            }
-            Part::Verify if failed.is_none() => 60_000 + roll(self.seed, &["verify", &of.db.id], 60_000),
+            Part::CreateCopy if failed.is_none() => 120_000 + world.roll(&["beside", &of.db.id], 180_000),
+            Part::Verify if failed.is_none() => 60_000 + world.roll(&["verify", &of.db.id], 60_000),
             // Two renames.
             Part::Swap | Part::Revert if of.instance().is_some() && failed.is_none() => {
-                let one = NEW_NAME.millis() - 120_000;
-                2 * (one + roll(self.seed, &["rename", part.word(), &of.db.id], 240_000))
+                2 * (rename.millis() + world.roll(&["rename", part.word(), &of.db.id], 240_000))
             }
             // Stopping a server and removing much data takes time.
-            Part::Revert | Part::Destroy => 2_000 + roll(self.seed, &["undo", &of.db.id], 150_000),
-            _ => 2_000 + roll(self.seed, &["restore", part.word(), &of.db.id], 8_000),
+            Part::Revert | Part::Destroy => 2_000 + world.roll(&["undo", &of.db.id], 150_000),
+            _ => 2_000 + world.roll(&["restore", part.word(), &of.db.id], 8_000),
         };
-        let ends = self.now + Dur(takes);
+        let ends = world.now + Dur(takes);
         self.jobs.insert((i, part), Job { ends, failed, of: of.clone() });
         if part == Part::Swap && failed.is_none() {
-            let now = self.now;
-            self.dbs[i].stopped_at.get_or_insert(now);
-            self.schedule(ends, Transition::Swapped(i));
+            self.all[i].stopped_at.get_or_insert(world.now);
+            self.agenda.schedule(ends, ServerEvent::Swapped(i), world);
         }
         Ok(None)
     }
 
     /// The data are from that time, with their roles: clients that were fenced since may log in.
-    pub(super) fn swapped(&mut self, i: usize) {
+    pub fn swapped(&mut self, i: usize, world: &mut SimulatedWorld) {
         let Some(to) = self.jobs.get(&(i, Part::Swap)).map(|j| j.of.to_time) else { return };
-        let (lost, id) = (self.last_commit(i).since(to), self.dbs[i].reference.id.clone());
-        let so_far = self.truth.lost_ms.entry(self.dbs[i].reference.component.clone()).or_default();
-        *so_far = lost.max(*so_far);
-        for follower in 0..self.dbs.len() {
-            if self.dbs[follower].source.as_ref() == Some(&id) {
-                self.dbs[follower].frozen_at = Some(self.replayed(follower));
+        let id = self.all[i].reference.id.clone();
+        self.lose(self.last_commit(i, world).since(to));
+        for follower in 0..self.all.len() {
+            if self.all[follower].source.as_ref() == Some(&id) {
+                self.all[follower].frozen_at = Some(self.replayed(follower, world));
             }
         }
-        let server = self.dbs[i].reference.clone();
-        self.end_sessions(&server);
+        self.end_sessions(i, world);
         // A managed copy takes the free name.
-        if self.dbs[i].status == GONE {
-            self.dbs[i].status = "available";
-            self.index.dbs.insert((id, self.dbs[i].site.to_string()), i);
+        if self.all[i].status == GONE {
+            self.all[i].status = "available";
+            self.index.insert((id, self.all[i].site.to_string()), i);
         }
-        let db = &mut self.dbs[i];
+        let db = &mut self.all[i];
         db.fenced.clear();
         db.catalog = Catalog::default();
         (db.stopped_at, db.restored_to) = (None, Some(to));
         db.timeline += 1;
     }
 
-    /// The copy of a managed server under its own name. Its first backup starts when it serves.
-    pub(super) fn beside(&self, db: &DatabaseRef) -> Option<DatabaseState> {
-        let is = |job: &&Job| job.of.instance().is_some_and(|new| new.id == db.id);
-        let (&(i, _), job) =
-            self.jobs.iter().find(|((_, part), job)| *part == Part::CreateCopy && is(job))?;
-        let gone = [Part::Swap, Part::Destroy].iter().any(|part| self.jobs.contains_key(&(i, *part)));
-        let backing_up = job.ends + Dur(60_000 + roll(self.seed, &["first backup", &db.id], 180_000));
-        let status = if self.now < backing_up { "backing-up" } else { "available" };
-        let there = !gone && job.failed.is_none() && job.ends <= self.now;
-        there.then(|| DatabaseState {
-            role: DatabaseRole::Writer,
-            status: status.to_owned(),
-            ..self.database(i)
-        })
-    }
-
-    pub(super) fn restoring(&self, db: &DatabaseRef, part: Part) -> Option<RestoreState> {
+    /// A part of a restore.
+    pub fn restoring(&self, db: &DatabaseRef, part: Part, world: &SimulatedWorld) -> Option<RestoreState> {
         let i = self.stands(db).ok()?;
         let Some(job) = self.jobs.get(&(i, part)) else {
             let (tail, found) = (String::new(), Found::default());
             return Some(RestoreState { stage: JobStage::None, tail, found });
         };
-        let stage = match (self.now < job.ends, job.failed) {
+        let stage = match (world.now < job.ends, job.failed) {
             (true, _) => JobStage::Running,
             (false, None) => JobStage::Ended { exit: 0 },
             (false, Some(_)) => JobStage::Ended { exit: 1 },
         };
         let found = match stage {
-            JobStage::Ended { exit: 0 } => self.result(i, part, &job.of),
+            JobStage::Ended { exit: 0 } => self.result(i, part, &job.of, world),
             JobStage::Ended { .. } => Found { failed: job.failed.map(str::to_owned), ..Found::default() },
             _ => Found::default(),
         };
         Some(RestoreState { stage, tail: format!("{} of {}", part.word(), db.id), found })
     }
 
-    fn result(&self, i: usize, part: Part, of: &Restore) -> Found {
-        let timeline = self.dbs[i].timeline;
-        let position = WalPoint { timeline, position: Lsn(of.to_time.since(self.began - KEPT).millis()) };
+    fn result(&self, i: usize, part: Part, of: &Restore, world: &SimulatedWorld) -> Found {
+        let timeline = self.all[i].timeline;
+        let position = WalPoint { timeline, position: Lsn(of.to_time.since(world.began - KEPT).millis()) };
         let check = |what: &str, found: &str| Checked {
             what: what.to_owned(),
             result: "pass".to_owned(),
@@ -210,7 +221,7 @@ impl Estate {
             }
             Part::Loss if of.instance().is_some() => Found::default(),
             Part::Loss => {
-                let last = self.last_commit(i);
+                let last = self.last_commit(i, world);
                 let loss = Loss {
                     basis: "exactly".to_owned(),
                     transactions: last.since(of.to_time).millis() / 100,
