@@ -3,8 +3,8 @@
 use drctl::model::ids::Digest;
 
 use super::drawn::rig;
-use crate::resume::{estates, events};
-use crate::rig::{Rehearsed, Rig};
+use crate::run::resume::{estates, events};
+use crate::support::rig::{Rehearsed, Rig};
 
 /// The journal, what the sandbox kept of its changes, what really happened, and every state of the estate. The order of servers means
 /// nothing.
