@@ -51,7 +51,7 @@ impl Lying {
 }
 
 /// The bundles and the checkpoint beside the store.
-fn lying_there(store_file: &Path, keys: &[PublicKey]) -> Vec<Lying> {
+fn lying_there(store_file: &Path, world: StoreWorld, keys: &[PublicKey]) -> Vec<Lying> {
     let bundles = bundles::all(&bundles::folder(store_file)).unwrap_or_default();
     let read =
         |file: &PathBuf, of: Use, most: u64| match files::open(file, of).and_then(|open| open.first(most)) {
@@ -63,7 +63,7 @@ fn lying_there(store_file: &Path, keys: &[PublicKey]) -> Vec<Lying> {
     let sealed = bundles.iter().filter_map(|file| {
         let manifest = read(file, Use::Bundle, BEGINNING)?.and_then(|bytes| bundle::manifest(&*bytes, keys));
         // A rehearsal says nothing about a live store, whoever signed its bundle.
-        let counts = manifest.as_ref().map_or(true, |m| m.drctl.world == StoreWorld::Live.id());
+        let counts = manifest.as_ref().map_or(true, |m| m.drctl.world == world.id());
         counts.then(|| Lying { place: file.display().to_string(), is: manifest.map(|m| of_bundle(file, &m)) })
     });
     let file = checkpoint_of(store_file);
@@ -107,31 +107,33 @@ pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, AppError> {
 }
 
 /// Makes a live store read-only if it contradicts what is beside it. A damaged file there is left to the audit, because a recovery must not
-/// depend on it. A rehearsal's store proves nothing and may be deleted at any time.
+/// depend on it. A rehearsal's store proves nothing and may be deleted at any time. Returns what the store lacks.
 ///
 /// # Errors
 /// If the store cannot be read.
-pub fn hold(store: &SqliteJournal) -> Result<(), AppError> {
+pub fn hold(store: &SqliteJournal) -> Result<Vec<String>, AppError> {
+    let mut lacks = Vec::new();
     if store.world() == StoreWorld::Live {
         let keys = keys(store.path(), store_key::announced(store)?);
-        for lying in lying_there(store.path(), &keys) {
+        for lying in lying_there(store.path(), store.world(), &keys) {
             if let Some(why) = lying.against(|anchor| store.contradicts(anchor))? {
-                store.only_read(format!("{} {why}", lying.place));
+                lacks.push(format!("{} {why}", lying.place));
             }
         }
     }
-    Ok(())
+    lacks.iter().for_each(|why| store.only_read(why.clone()));
+    Ok(lacks)
 }
 
-/// Makes a store read-only if it lacks anything of a checkpoint that was kept elsewhere.
+/// Makes a store read-only if it lacks anything of a checkpoint that was kept elsewhere. Returns what it lacks.
 ///
 /// # Errors
 /// If one does not belong to this store.
-pub fn hold_to(store: &SqliteJournal, files: &[PathBuf]) -> Result<(), AppError> {
-    for (file, why) in unknown(store, files)? {
-        store.only_read(format!("{} {why}", file.display()));
-    }
-    Ok(())
+pub fn hold_to(store: &SqliteJournal, files: &[PathBuf]) -> Result<Vec<String>, AppError> {
+    let of = |(file, why): (PathBuf, String)| format!("{} {why}", file.display());
+    let lacks: Vec<String> = unknown(store, files)?.into_iter().map(of).collect();
+    lacks.iter().for_each(|why| store.only_read(why.clone()));
+    Ok(lacks)
 }
 
 /// Checkpoints that were kept elsewhere and that the store does not contain, each with the reason.
@@ -152,6 +154,32 @@ pub fn trust(context: &Context) -> Trust {
     Trust { operators: terms::known(&context.settings.authority), ..Trust::default() }
 }
 
+/// What a live store lacks of the files beside it.
+pub fn newer(context: &Context, contents: &Contents) -> Vec<String> {
+    match context.world() {
+        StoreWorld::Sandbox => Vec::new(),
+        StoreWorld::Live => put_back(context, contents)
+            .into_iter()
+            .map(|fault| format!("{} {}", fault.run, fault.why))
+            .collect(),
+    }
+}
+
+/// What a store lacks of the checkpoints that were kept elsewhere.
+///
+/// # Errors
+/// If one does not belong to this store.
+pub fn kept_newer(context: &Context, contents: &Contents) -> Result<Vec<String>, AppError> {
+    let keys = keys(&context.store_file(), contents.announced());
+    let length = contents.ledger.len() as u64;
+    let mut lacks = Vec::new();
+    for file in &context.options().checkpoint {
+        let why = contradiction(&of_file(file, &keys)?, length, contents);
+        lacks.extend(why.map(|why| format!("{} {why}", file.display())));
+    }
+    Ok(lacks)
+}
+
 /// How a store contradicts what is beside it.
 pub fn put_back(context: &Context, contents: &Contents) -> Vec<Fault> {
     let length = contents.ledger.len() as u64;
@@ -159,7 +187,7 @@ pub fn put_back(context: &Context, contents: &Contents) -> Vec<Fault> {
         let why = lying.against(|anchor| Ok(contradiction(anchor, length, contents))).ok().flatten()?;
         Some(Fault { run: lying.place, seq: 0, why })
     };
-    beside_live(context, contents).into_iter().filter_map(of).collect()
+    lying_beside(context, contents).into_iter().filter_map(of).collect()
 }
 
 /// The same, and the damaged files beside the store.
@@ -169,14 +197,14 @@ pub fn faults(context: &Context, contents: &Contents) -> Vec<Fault> {
         _ => None,
     };
     let mut faults = put_back(context, contents);
-    faults.extend(beside_live(context, contents).into_iter().filter_map(damaged));
+    faults.extend(lying_beside(context, contents).into_iter().filter_map(damaged));
     faults
 }
 
-fn beside_live(context: &Context, contents: &Contents) -> Vec<Lying> {
+fn lying_beside(context: &Context, contents: &Contents) -> Vec<Lying> {
     let file = context.store_file();
     match context.world() {
         StoreWorld::Sandbox => Vec::new(),
-        StoreWorld::Live => lying_there(&file, &keys(&file, contents.announced())),
+        StoreWorld::Live => lying_there(&file, StoreWorld::Live, &keys(&file, contents.announced())),
     }
 }

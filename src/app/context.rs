@@ -7,6 +7,7 @@ use super::environment;
 use super::error::AppError;
 use super::files::rehearsed;
 use super::keys::{AskPassphrase, Signer};
+use super::older::Older;
 use crate::adapters::sandbox::scenario::SCENARIOS;
 use crate::journal::sqlite::SqliteJournal;
 use crate::kinds::world::scenario::Scenario;
@@ -66,6 +67,8 @@ pub struct Options {
     pub pace: Option<f64>,
     /// Asks for a passphrase.
     pub ask: AskPassphrase,
+    /// Whether the store turns out to be older than something signed about it.
+    pub older: Older,
 }
 
 /// The settings and their location.

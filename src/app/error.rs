@@ -25,6 +25,7 @@ pub struct AppError {
 }
 
 const INTERRUPTED: &str = "interrupted";
+const STORE_PUT_BACK: &str = "put_back";
 
 impl AppError {
     /// Usage, configuration or plan error.
@@ -60,6 +61,11 @@ impl AppError {
             hint: Some("run the command again".to_owned()),
             exit: exit::WAITING,
         }
+    }
+
+    /// Whether it says that the store is older than its signed checkpoints.
+    pub fn is_put_back(&self) -> bool {
+        self.code == STORE_PUT_BACK
     }
 
     /// Whether a person interrupted an observation, so that there is nothing to record.
@@ -119,7 +125,7 @@ impl From<StoreError> for AppError {
             StoreError::Gone(_) => ("store_gone", Some(GONE.to_owned()), exit::NOT_RECOVERED),
             StoreError::OtherWorld { is: StoreWorld::Live, .. } => ("other_world", Some("remove --sandbox, or name another store for the rehearsal with --store; rehearsals have their own store (.drctl/sandbox.db)".to_owned()), exit::USAGE),
             StoreError::OtherWorld { is: StoreWorld::Sandbox, .. } => ("other_world", Some("add --sandbox, or name another store with --store".to_owned()), exit::USAGE),
-            StoreError::PutBack(_) => ("put_back", Some(PUT_BACK.to_owned()), exit::REFUSED),
+            StoreError::PutBack(_) => (STORE_PUT_BACK, Some(PUT_BACK.to_owned()), exit::REFUSED),
             StoreError::Imported { run, .. } => (
                 "imported",
                 Some(format!("review the run (drctl runs show {run}). To take it over, an operator in drctl.yaml runs drctl runs adopt {run} --reason TEXT")),

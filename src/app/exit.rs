@@ -24,7 +24,7 @@ pub const ALL: [(u8, &str); 9] = [
     (DONE, "done"),
     (
         NOT_RECOVERED,
-        "the run ended without recovery, or started and halted; `observe` got no answer; `status` or `audit verify` found a broken journal; `evidence` found a broken bundle",
+        "the run ended without recovery, or started and halted; `observe` got no answer; `status` or `audit verify` found a broken journal; `evidence` found a broken bundle; the store is older than something that was signed about it",
     ),
     (
         USAGE,

@@ -36,6 +36,7 @@ pub mod live_drill;
 pub mod live_moves;
 pub mod look_around;
 pub mod notifier;
+pub mod older;
 pub mod paths;
 pub mod pending_fences;
 pub mod plan_files;

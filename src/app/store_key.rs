@@ -10,8 +10,8 @@ use super::error::AppError;
 use super::files::{beside, place_new};
 use super::keys;
 use crate::files::{self, Unread, Use};
-use crate::journal::Record;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Record, StoreError};
 use crate::model::ledger::Entry;
 
 /// The file of the store's key, beside the journal and named after it, so that rehearsals do not sign for live runs. It has no passphrase,
@@ -100,7 +100,12 @@ pub fn announced_last(context: &Context) -> Result<PublicKey, AppError> {
 /// Why this user cannot sign for a store, if so: an auditor can often only read it.
 pub fn cannot_sign(store: &SqliteJournal) -> Option<String> {
     let denied = || files::open(&file(store.path()), Use::Key).err().filter(Unread::is_denied);
-    store.may_write().err().map(|e| e.to_string()).or_else(|| denied().map(|e| e.to_string()))
+    match store.may_write() {
+        Ok(()) => denied().map(|e| e.to_string()),
+        // Every command says what is newer.
+        Err(StoreError::PutBack(_)) => Some("drctl only reads this store".to_owned()),
+        Err(e) => Some(e.to_string()),
+    }
 }
 
 /// All keys that the ledger announced. Older ones are included, because what they signed stays valid.

@@ -16,6 +16,7 @@ use clap_complete::Shell;
 use super::formats::{Format, LogFormat};
 use super::terminal;
 use crate::app::context::Options;
+use crate::app::older::Older;
 pub use proving::{AuditArgs, AuditCommand, AuditFormat, EvidenceArgs, EvidenceCommand};
 pub use reporting::{
     ComplianceArgs, ComplianceFormat, DocumentFormat, DocumentKind, ReportArgs, ReportCommand, ReportFormat,
@@ -57,6 +58,9 @@ pub struct Global {
     /// The verbs that were typed, such as `runs` and `resume`.
     #[arg(skip)]
     pub command: Vec<String>,
+    /// Whether the store turns out to be older than something signed about it.
+    #[arg(skip)]
+    pub older: Older,
     /// Run as if started in DIR
     #[arg(short = 'C', value_name = "DIR", global = true, hide_short_help = true)]
     pub directory: Option<PathBuf>,
@@ -114,6 +118,7 @@ impl Global {
             seed: self.seed,
             pace: self.pace,
             ask: terminal::passphrase,
+            older: self.older.clone(),
         }
     }
 }

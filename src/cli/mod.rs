@@ -46,10 +46,17 @@ pub fn main() -> u8 {
     let printer = Printer::new(cli.global.output).at(Whereabouts::of(&cli.global).kept());
     crate::app::interrupt::last_lines_by(printer::last_line);
     let logged = log::begin(printer, cli.global.verbose, cli.global.log_format);
+    let older = &cli.global.older;
     match logged.and_then(|()| dispatch(&cli, &printer)) {
-        Ok(code) => code,
+        Ok(code) => {
+            older.tell(&printer);
+            older.code(code)
+        }
         Err(error) => {
             report(&printer, &error);
+            if !error.is_put_back() {
+                older.tell(&printer);
+            }
             error.exit
         }
     }

@@ -142,6 +142,7 @@ impl Printer {
     pub fn document(&self, value: &serde_json::Value) {
         let mut value = value.clone();
         self.here.in_document(&mut value, self.rehearsal);
+        self.here.of_the_store(&mut value);
         self.record(&value);
     }
 

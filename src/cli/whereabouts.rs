@@ -12,7 +12,8 @@ use serde_json::Value;
 use super::args::Global;
 use super::args::offer;
 use super::{parser, wrap};
-use crate::app::files;
+use crate::app::older::Older;
+use crate::app::{exit, files};
 use crate::model::call::quoted;
 
 const PROGRAM: &str = "drctl ";
@@ -70,6 +71,8 @@ pub struct Whereabouts {
     rehearsed: Option<String>,
     /// The files of plans that are not in the folder of the plans, by the names of the plans.
     files: Mutex<BTreeMap<String, String>>,
+    /// Whether the store is older than something signed about it.
+    older: Option<Older>,
 }
 
 /// Those without any option.
@@ -85,6 +88,7 @@ impl Whereabouts {
             store: None,
             rehearsed: None,
             files: Mutex::new(BTreeMap::new()),
+            older: None,
         }
     }
 
@@ -112,6 +116,7 @@ impl Whereabouts {
             store: global.store.as_deref().map(store),
             rehearsed: global.store.as_deref().map(|file| store(&files::rehearsed(file))),
             files: Mutex::default(),
+            older: Some(global.older.clone()),
         }
     }
 
@@ -164,6 +169,19 @@ impl Whereabouts {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Adds to a document what the store lacks if it is older than something signed about it.
+    pub fn of_the_store(&self, document: &mut Value) {
+        let (Some(older), Some(all)) = (&self.older, document.as_object_mut()) else { return };
+        let why = older.why();
+        if why.is_empty() {
+            return;
+        }
+        all.insert("put_back".to_owned(), why.into());
+        if let Some(code) = all.get_mut("exit_code").filter(|code| **code == exit::DONE) {
+            *code = exit::NOT_RECOVERED.into();
         }
     }
 

@@ -95,7 +95,7 @@ fn trust(keys: &[String], checkpoints: &[PathBuf]) -> Result<Trust, AppError> {
 
 fn verify_store(context: &Context, printer: &Printer, trust: &Trust) -> Result<u8, AppError> {
     let path = there(context)?;
-    let contents = SqliteJournal::look(&path, context.world())?;
+    let contents = context.look_for_an_audit()?;
     let mut audit = verify::audit(&contents, trust);
     audit.faults.extend(anchors::faults(context, &contents));
     let (unsigned, others) = whose(&contents, &context.settings.authority);
@@ -134,7 +134,7 @@ fn there(context: &Context) -> Result<PathBuf, AppError> {
 /// The store, if it is intact: drctl does not sign for changed content. Otherwise prints the faults.
 fn whole(context: &Context, printer: &Printer) -> Result<Option<SqliteJournal>, AppError> {
     let path = there(context)?;
-    let contents = SqliteJournal::look(&path, context.world())?;
+    let contents = context.look_for_an_audit()?;
     let mut audit = verify::audit(&contents, &anchors::trust(context));
     audit.faults.extend(anchors::faults(context, &contents));
     if audit.faults.is_empty() {
@@ -273,7 +273,10 @@ fn export(
 ) -> Result<u8, AppError> {
     let text = match format {
         // A SIEM gets all events, broken or not.
-        AuditFormat::Cef => events_for_siem(&SqliteJournal::look(&there(context)?, context.world())?),
+        AuditFormat::Cef => {
+            there(context)?;
+            events_for_siem(&context.look()?)
+        }
         AuditFormat::Jsonl => {
             let Some(store) = whole(context, printer)? else { return Ok(exit::NOT_RECOVERED) };
             if let Some(why) = store_key::cannot_sign(&store) {

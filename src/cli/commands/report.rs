@@ -11,7 +11,7 @@ use crate::cli::args::{DocumentFormat, DocumentKind, Global, ReportArgs, ReportC
 use crate::cli::formats::Format;
 use crate::cli::printer::Printer;
 use crate::executor::create;
-use crate::journal::Journal as _;
+use crate::journal::{Journal as _, StoreError};
 use crate::model::plain;
 use crate::model::time::Timestamp;
 use crate::record::event::{Event, WorldKind};
@@ -74,8 +74,10 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, AppError
     state.ask_as_of(if live { now()?.max(state.last_at) } else { state.last_at });
     let mut report = summary::report(&state, state.last_at);
     report.from_file = store.imported()?.waiting.contains_key(&run);
-    if let Err(e) = store.may_act(&run) {
-        printer.note(&e.to_string());
+    match store.may_act(&run) {
+        // That the store is older than its checkpoints is said by every command.
+        Ok(()) | Err(StoreError::PutBack(_)) => {}
+        Err(e) => printer.note(&e.to_string()),
     }
     let told = notifier::told_of_runs(&store)?;
     // Duties can become overdue after the end of the run.

@@ -14,9 +14,9 @@ use crate::cli::formats::Format;
 use crate::cli::printer::Printer;
 use crate::cli::progress::{self, Dates, Progress};
 use crate::executor::{View as _, create};
-use crate::journal::Journal as _;
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
+use crate::journal::{Journal as _, StoreError};
 use crate::model::ids::RunId;
 use crate::model::plain::count;
 use crate::model::time::Dur;
@@ -36,7 +36,11 @@ pub fn run(global: &Global, printer: &Printer, args: &RunsArgs) -> Result<u8, Ap
     match &args.command {
         RunsCommand::List => runs_list::list(printer, &store),
         RunsCommand::Show { run } => show(printer, &store, &looked_at(run)?),
-        RunsCommand::Watch { run } => watch(printer, &store, &looked_at(run)?),
+        RunsCommand::Watch { run } => {
+            // A run that nobody drives may be watched for long.
+            context.options().older.tell(printer);
+            watch(printer, &store, &looked_at(run)?)
+        }
         RunsCommand::Resume { run, waive } => {
             let run = run_names::unfinished(&store, run.as_deref())?;
             go_on(&context, printer, &store, &run, waive)
@@ -77,8 +81,10 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, App
     let state = inbox::read(store, create::replay(run, &records)?)?;
     let state = inbox::at_present(state, driven, crate::app::clock::now()?);
     let report = summary::report(&state, state.last_at);
-    if let Err(e) = store.may_act(run) {
-        printer.note(&e.to_string());
+    match store.may_act(run) {
+        // That the store is older than its checkpoints is said by every command.
+        Ok(()) | Err(StoreError::PutBack(_)) => {}
+        Err(e) => printer.note(&e.to_string()),
     }
     if printer.format != Format::Human {
         printer.document(&serde_json::to_value(&report).unwrap_or_default());

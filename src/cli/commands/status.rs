@@ -50,13 +50,13 @@ pub fn run(global: &Global, printer: &Printer, args: &PlansArg) -> Result<u8, Ap
     let imported = store.imported()?.waiting;
     let contents = store.contents()?;
     let mut faults = verify::audit(&contents, &anchors::trust(&context)).faults;
-    let put_back = anchors::put_back(&context, &contents);
     faults.extend(anchors::faults(&context, &contents));
     let owed = uploads::pending_uploads(&context)?.len();
     let overdue = overdue(&store, &runs)?;
     let human = printer.format == Format::Human;
     if human {
-        alarms(printer, &overdue, &put_back, &faults);
+        context.options().older.tell(printer);
+        alarms(printer, &overdue, (&faults, &anchors::newer(&context, &contents)));
     }
     let many = human && plans.len() > summed::FEW;
     let quiet = if many { printer.silent() } else { *printer };
@@ -118,12 +118,8 @@ fn owes(plan: &serde_json::Value) -> bool {
 }
 
 /// Problems of the whole store come before everything else.
-fn alarms(printer: &Printer, overdue: &[Obligation], put_back: &[Fault], faults: &[Fault]) {
-    for fault in put_back {
-        let words = format!("STORE PUT BACK  {} {}; drctl continues none of its runs", fault.run, fault.why);
-        printer.line(&printer.paint(RED, &harmless(&words)));
-    }
-    for fault in faults.iter().filter(|fault| !put_back.contains(fault)) {
+fn alarms(printer: &Printer, overdue: &[Obligation], (faults, told): (&[Fault], &[String])) {
+    for fault in faults.iter().filter(|fault| !told.contains(&format!("{} {}", fault.run, fault.why))) {
         let at = match fault.seq {
             0 => fault.run.clone(),
             seq => format!("run {}, event {seq}", fault.run),

@@ -57,6 +57,14 @@ impl Waiting {
         self.folder.run(args)
     }
 
+    /// Puts an earlier copy in the place of the store.
+    fn becomes(&self, older: &[u8]) {
+        for suffix in ["-wal", "-shm"] {
+            drop(std::fs::remove_file(format!("{}{suffix}", self.store.display())));
+        }
+        std::fs::write(&self.store, older).unwrap();
+    }
+
     fn said(&self) -> Vec<Event> {
         let run = RunId::new(RUN);
         create::decode(&run, &self.open().read(&run).unwrap()).unwrap()
@@ -78,14 +86,69 @@ fn put_back() -> Waiting {
     let (code, out, err) = waiting.run(&["audit", "verify"]);
     assert_eq!(code, 0, "{out}{err}");
     assert_eq!(waiting.run(&["evidence", "list"]).0, 0);
-    for suffix in ["-wal", "-shm"] {
-        drop(std::fs::remove_file(format!("{}{suffix}", waiting.store.display())));
-    }
-    std::fs::write(&waiting.store, older).unwrap();
+    waiting.becomes(&older);
     waiting
 }
 
 const OLDER: &str = "somebody restored an older copy or removed its end";
+const SAID: &str = "the store is older than its signed checkpoints, so drctl only reads it: ";
+
+/// Commands that read the store of live runs.
+const READ: &[&[&str]] = &[
+    &["status"],
+    &["duties"],
+    &["schedules"],
+    &["runs", "list"],
+    &["runs", "show", RUN],
+    &["runs", "replay", RUN],
+    &["runs", "export", RUN],
+    &["runs", "watch", RUN],
+    &["notify", "show", RUN],
+    &["report", "run", RUN],
+    &["report", "compliance"],
+    &["evidence", "list"],
+    &["audit", "verify"],
+    &["audit", "export"],
+    &["audit", "export", "--format", "cef"],
+    &["plan", "show", "truststream", "--to", "us-east-1"],
+    &["ready", "truststream"],
+    &["doctor", "truststream", "--assume-down", "us-west-2"],
+];
+
+/// Every command that reads a store says that it is older than something signed, in the same words, once, and none of them exits with 0.
+#[test]
+fn every_command_that_reads_an_older_store_says_so() {
+    let waiting = Waiting::since(Dur::mins(1));
+    assert_eq!(waiting.run(&["audit", "checkpoint"]).0, 0);
+    let older = std::fs::read(&waiting.store).unwrap();
+    assert_eq!(waiting.run(&["approve", "--yes", RUN, "approve.go"]).0, 0);
+    let kept = waiting.folder.path().join("kept.json");
+    let kept = ["--checkpoint", kept.to_str().unwrap()];
+    assert_eq!(waiting.run(&["audit", "checkpoint", "--out", kept[1]]).0, 0);
+    let mut before = Vec::new();
+    for &verb in READ {
+        let (code, out, err) = waiting.run(&[verb, &kept[..]].concat());
+        assert!(!format!("{out}{err}").contains(SAID), "{verb:?}: {out}{err}");
+        before.push(code);
+    }
+    for newer in [&[] as &[&str], &kept[..]] {
+        waiting.becomes(&older);
+        if !newer.is_empty() {
+            std::fs::remove_dir_all(waiting.store.with_extension("db.evidence")).unwrap();
+            std::fs::remove_file(waiting.store.with_extension("db.checkpoint")).unwrap();
+        }
+        for (&verb, was) in READ.iter().zip(&before) {
+            let (code, out, err) = waiting.run(&[verb, newer].concat());
+            assert_eq!(err.matches(SAID).count(), 1, "{verb:?} {newer:?}: {out}{err}");
+            assert!(err.contains(OLDER) && err.contains("fix: restore the newer store"), "{verb:?}: {err}");
+            assert!(code == 1 || *was != 0 && code != 0, "{verb:?} {newer:?}: {was}, {code}: {out}{err}");
+        }
+        let (code, out, err) = waiting.run(&[&["duties", "--output", "json"][..], newer].concat());
+        let told = json(&out);
+        assert!(code == 1 && told["exit_code"] == 1 && err.contains(SAID), "{newer:?}: {out}{err}");
+        assert!(told["put_back"][0].as_str().unwrap().contains(OLDER), "{newer:?}: {out}");
+    }
+}
 
 #[test]
 fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
@@ -98,7 +161,7 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
     let (code, out, err) = waiting.run(&["status"]);
     // A build without providers cannot judge the plans, but reports this as well.
     let judged = if cfg!(feature = "aws") { 1 } else { 2 };
-    assert!(code == judged && out.contains("STORE PUT BACK") && out.contains(OLDER), "{out}{err}");
+    assert!(code == judged && err.contains(SAID) && err.contains(OLDER), "{out}{err}");
     let before = waiting.said();
     for verb in [
         &["runs", "resume", RUN][..],
@@ -110,8 +173,7 @@ fn a_store_put_back_is_found_and_nothing_of_it_is_carried_on() {
     ] {
         let (code, out, err) = waiting.run(verb);
         assert_eq!(code, 3, "{verb:?}: {out}{err}");
-        let said = "the store is older than its signed checkpoints, so drctl only reads it: ";
-        assert!(err.contains(said) && err.contains("restore the newer store"), "{verb:?}: {err}");
+        assert!(err.contains(SAID) && err.contains("restore the newer store"), "{verb:?}: {err}");
     }
     assert_eq!(waiting.said(), before);
     let (code, out, err) = waiting.run(&["audit", "checkpoint"]);
@@ -250,8 +312,8 @@ fn a_store_put_back_without_its_key_is_found_and_gets_no_new_one() {
     assert!(code == 1 && out.contains("drctl.db.checkpoint") && out.contains(words), "{out}{err}");
     let (code, out, err) = waiting.run(&["audit", "checkpoint"]);
     assert!(code == 1 && err.contains("nothing was signed"), "{out}{err}");
-    let (_, out, _) = waiting.run(&["status"]);
-    assert!(out.contains("STORE PUT BACK") && out.contains(words), "{out}");
+    let (_, _, err) = waiting.run(&["status"]);
+    assert!(err.contains(SAID) && err.contains(words), "{err}");
     let (code, _, err) = waiting.run(&["runs", "resume", RUN]);
     assert!(code == 3 && err.contains(words), "{err}");
     assert!(!key.exists(), "a new key would make the store look whole");
