@@ -180,8 +180,9 @@ pub fn kept_newer(context: &Context, contents: &Contents) -> Result<Vec<String>,
     Ok(lacks)
 }
 
-/// How a store contradicts what is beside it.
-pub fn put_back(context: &Context, contents: &Contents) -> Vec<Fault> {
+/// How a store contradicts what is beside it. Nothing depends on a store of rehearsals, but an audit names the same faults as the list of
+/// its bundles.
+fn put_back(context: &Context, contents: &Contents) -> Vec<Fault> {
     let length = contents.ledger.len() as u64;
     let of = |lying: Lying| {
         let why = lying.against(|anchor| Ok(contradiction(anchor, length, contents))).ok().flatten()?;
@@ -203,8 +204,5 @@ pub fn faults(context: &Context, contents: &Contents) -> Vec<Fault> {
 
 fn lying_beside(context: &Context, contents: &Contents) -> Vec<Lying> {
     let file = context.store_file();
-    match context.world() {
-        StoreWorld::Sandbox => Vec::new(),
-        StoreWorld::Live => lying_there(&file, StoreWorld::Live, &keys(&file, contents.announced())),
-    }
+    lying_there(&file, context.world(), &keys(&file, contents.announced()))
 }

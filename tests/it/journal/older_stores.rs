@@ -360,6 +360,38 @@ fn a_rehearsal_beside_a_live_store_changes_nothing_of_it() {
     assert!(waiting.run(&["runs", "resume", RUN]).0 != 3);
 }
 
+/// Nothing depends on a store of rehearsals, but no two commands disagree about it.
+#[test]
+fn an_older_store_of_rehearsals_is_whole_for_nobody_and_stops_nothing() {
+    let folder = Folder::with_plans();
+    let rehearse = ["failover", "starter", "--to", "us-east-1", "--yes", "--sandbox"];
+    folder.ok(&rehearse);
+    let store = folder.path().join(".drctl/sandbox.db");
+    let older = std::fs::read(&store).unwrap();
+    folder.ok(&rehearse);
+    for verb in [&["evidence", "list", "--sandbox"][..], &["audit", "verify", "--sandbox"]] {
+        folder.ok(verb);
+    }
+    for suffix in ["db-wal", "db-shm"] {
+        drop(std::fs::remove_file(store.with_extension(suffix)));
+    }
+    std::fs::write(&store, older).unwrap();
+    for verb in [
+        &["evidence", "list", "--sandbox"][..],
+        &["audit", "verify", "--sandbox"],
+        &["audit", "export", "--sandbox"],
+        &["status", "--sandbox"],
+    ] {
+        let (code, out, err) = folder.run(verb);
+        assert!(
+            code == 1 && out.contains("sandbox.db.evidence") && out.contains(OLDER),
+            "{verb:?}: {out}{err}"
+        );
+        assert!(!err.contains(SAID), "{verb:?}: {err}");
+    }
+    folder.ok(&rehearse);
+}
+
 #[test]
 fn a_rehearsal_is_never_made_in_the_live_store_to_be() {
     for store in [".drctl/drctl.db", "./.drctl/../.drctl/drctl.db", "live.db"] {
