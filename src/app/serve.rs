@@ -221,7 +221,7 @@ impl Server {
                 return self.end();
             }
             let known = drill_schedules::known(&self.store)?;
-            self.show(|shown| shown.looked_at = Some(now));
+            self.looked(now);
             let (schedules, policy) = (&self.context.settings.schedules, &self.context.settings.policy);
             match schedules::next(schedules, &known, policy, &self.kept, now) {
                 Next::Enter(entry) => self.enter(&entry)?,
@@ -357,6 +357,15 @@ impl Server {
         if let Some(board) = &self.board {
             board.put(self.shown.clone());
         }
+    }
+
+    /// Publishes when it last checked what is due.
+    fn looked(&mut self, now: Timestamp) {
+        let rehearsed = matches!(self.clock, Clock::Rehearsed(_));
+        self.show(|shown| {
+            shown.looked_at = Some(now);
+            shown.rehearsed_at = rehearsed.then_some(now);
+        });
     }
 
     fn wait(&mut self, then: Timestamp) {

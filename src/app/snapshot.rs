@@ -14,6 +14,8 @@ pub const STALE: Dur = Dur::mins(2);
 pub struct Snapshot {
     /// When it last checked for due drills.
     pub looked_at: Option<Timestamp>,
+    /// The time of a rehearsal; `None` for a live server.
+    pub rehearsed_at: Option<Timestamp>,
     /// Why it does not use the settings in the file; `None` if it uses them.
     pub settings: Option<String>,
     /// The schedule whose drill is running.
@@ -46,8 +48,9 @@ pub struct Row {
 }
 
 impl Snapshot {
-    /// Why the server is unhealthy; `None` if it is healthy.
+    /// Why the server is unhealthy; `None` if it is healthy. `now` is the time of this machine. A rehearsal has its own.
     pub fn ill(&self, now: Timestamp) -> Option<String> {
+        let now = self.rehearsed_at.unwrap_or(now);
         match (self.looked_at, &self.holding) {
             (Some(at), None) if now.since(at) <= STALE => self.settings.clone(),
             (_, Some(_)) => self.settings.clone(),

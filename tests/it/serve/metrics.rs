@@ -23,6 +23,12 @@ fn a_server_that_looks_or_holds_a_drill_is_well_and_one_that_hangs_is_not() {
     assert_eq!(unfollowed.ill(now).as_deref(), Some("it is a FIFO"));
     let holding = Snapshot { holding: Some("weekly".to_owned()), ..looked(Dur::mins(300)) };
     assert_eq!(holding.ill(now), None);
+    // A rehearsal is at another time than this machine.
+    let rehearsed = |ago: Dur| Snapshot { rehearsed_at: Some(now), ..looked(ago) };
+    for machine in [now - Dur::mins(60 * 24), now + Dur::mins(60 * 24)] {
+        assert_eq!(rehearsed(STALE).ill(machine), None);
+        assert!(rehearsed(STALE.plus(Dur(1))).ill(machine).unwrap().contains("since 2026-02-28"));
+    }
 }
 
 fn stands(area: Area, standing: Standing) -> Check {
@@ -41,6 +47,7 @@ fn the_figures_are_prometheus_text_whatever_the_names_are() {
     let snapshot = Snapshot {
         settings: None,
         looked_at: Some(at("1970-01-01T00:01:00Z")),
+        rehearsed_at: None,
         holding: Some("x".to_owned()),
         schedules: vec![row],
         plans: vec![(PlanName::new("shop"), Status::Failed, Some(at("1970-01-01T00:00:09.999Z")))],
