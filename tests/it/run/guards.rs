@@ -158,12 +158,12 @@ fn guarded() -> Rig {
     Rig { guard: Some(place()), ..Rig::new(truststream(), "region-lost", 1) }
 }
 
-fn meddling(look: Look, from: Timestamp) -> Meddling {
+pub fn meddling(look: Look, from: Timestamp) -> Meddling {
     Meddling { look, from, to: from + Dur::secs(30 * 24 * 60 * 60) }
 }
 
 /// All actions under the guards, without those on the guards themselves.
-fn deeds(notes: &Notes) -> Vec<Action> {
+pub fn deeds(notes: &Notes) -> Vec<Action> {
     let of = |bytes: &Vec<u8>| serde_json::from_slice::<Action>(bytes).ok();
     let guards = |a: &Action| matches!(a, Action::Write(Write::Guard { .. } | Write::ReleaseGuard { .. }));
     notes.iter().filter_map(|(_, bytes)| of(bytes)).filter(|action| !guards(action)).collect()

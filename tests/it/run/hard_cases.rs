@@ -32,7 +32,7 @@ pub fn waiver(rule: Rule, loss: Dur) -> Waiver {
     }
 }
 
-fn three_sites() -> Plan {
+pub fn three_sites() -> Plan {
     plan(
         "plan: three\nobjectives: {rto: 20m, rpo: 5m}\nsites:\n  west: {region: us-west-2}\n  east: {region: us-east-1}\n  zold: {region: eu-west-1}\nconnections:\n  dns: {}\nhome: west\ncomponents:\n  db:\n    kind: aws.rds\n    fence: [sql, security_group]\n    verify: {sql_write: {table: canary}}\n    at:\n      west: {id: db-w, fence_group: sg-w, admin: {secret: \"file:y\"}}\n      east: {id: db-e, fence_group: sg-e, admin: {secret: \"file:y\"}}\n      zold: {id: db-z, fence_group: sg-z, admin: {secret: \"file:y\"}}\n  zone:\n    kind: aws.route53\n    via: dns\n    needs: [db]\n    zone: Z1\n    records:\n      - {name: a.example, type: A, ttl: 20s, at: {west: [192.0.2.1], east: [198.51.100.1], zold: [203.0.113.1]}}\nprobes:\n  - {name: public, role: public, http: \"https://a.example\", every: 5s, timeout: 3s}\nwatch: {for: 5m}\n",
     )

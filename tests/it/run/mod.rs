@@ -27,6 +27,7 @@ pub(crate) mod pending_items;
 pub(crate) mod recorded_answers;
 pub(crate) mod replaced_runs;
 pub(crate) mod resume;
+pub(crate) mod rival_guards;
 pub(crate) mod signs_of_life;
 pub(crate) mod stopped_runs;
 pub(crate) mod stops;

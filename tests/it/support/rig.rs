@@ -113,6 +113,8 @@ pub struct Rig {
     pub idle: Option<(Dur, Dur)>,
     /// The adoption of the run, if the second process drives it in another store.
     pub adopted: Option<Adopted>,
+    /// Whether another operator's run is under way: this one then reads the guards, and remembers everything in its initial state.
+    pub beside: bool,
 }
 
 /// The result of listing zones when the runbook is made.
@@ -204,6 +206,7 @@ impl Rig {
             set_back: None,
             idle: None,
             adopted: None,
+            beside: false,
         }
     }
 
@@ -362,11 +365,11 @@ impl Rig {
             watched_later: Watched { moments, until: world.real() + LATER },
             asked,
             active,
-            journals: [run_id(), RunId::new("run-2")]
+            journals: [self.run.clone(), RunId::new("run-2")]
                 .iter()
                 .map(|run| in_real_time(self.jumps, written(journal, run)))
                 .collect(),
-            records: journal.read(&run_id()).unwrap(),
+            records: journal.read(&self.run).unwrap(),
             notes: notes.borrow().clone(),
             recorder_every: public.map_or(Dur::secs(5), |p| p.value.every_ms),
             resumed: false,
@@ -379,15 +382,16 @@ impl Rig {
         session: &Session<'_>,
         recorder: &mut Recorder,
     ) -> Result<(Runbook, Vec<EventKind>, Digest), Vec<Refusal>> {
-        let all = targets::of_plan(&self.plan, None);
-        let before = match &self.continues {
+        let all = targets::of_plan(&self.plan, self.guard.as_ref().filter(|_| self.beside));
+        let before = match self.continues.is_some() || self.beside {
             // What the previous run had observed.
-            Some(_) => self.untouched_at(&all),
-            None => survey::look(session, &all, Dur::secs(15)).await,
+            true => self.untouched_at(&all),
+            false => survey::look(session, &all, Dur::secs(15)).await,
         };
         let probes: Vec<_> = self.plan.probes.iter().map(|p| p.value.clone()).collect();
         let probes = survey::relevant(&probes, &self.to(), self.drill);
-        let until = (BEGAN + Dur::secs(100)).max(session.world.now() + Dur::secs(20));
+        let until =
+            session.world.now() + (BEGAN + Dur::secs(100)).since(session.world.real()).max(Dur::secs(20));
         let turns = survey::sample(session, &probes, recorder, until).await;
         for deed in &self.deeds {
             session.cloud.perform(deed, "deed").await;
@@ -541,7 +545,7 @@ impl Rig {
         let journal = MemoryJournal::from_records(prefix);
         let behind = self.idle.map_or(Dur::ZERO, |of| others::begin_behind(&world, prefix, of));
         for letter in letters {
-            journal.post(&run_id(), world.now(), &Person::claimed("test"), letter).unwrap();
+            journal.post(&run_id(), world.now(), &others::sender(letter), letter).unwrap();
         }
         let interrupts = self.interrupts(&world, prefix, interrupt);
         let cloud = Meddled { sandbox: &sandbox, world: &world, how: self.meddling };

@@ -70,6 +70,38 @@ impl Rig {
         })
     }
 
+    /// An operator with a store of its own starts at this time, while the estate has the changes in `notes`. The clock of its machine is this
+    /// many milliseconds ahead; if negative, behind.
+    pub fn starts_beside(
+        &self,
+        notes: &Notes,
+        at: Timestamp,
+        ahead_ms: i64,
+    ) -> Result<Rehearsed, Vec<Refusal>> {
+        let rig = Self { beside: true, ..self.clone() };
+        let (world, sandbox) = rig.stage();
+        sandbox.replay(notes);
+        let kept = collect_notes(&sandbox);
+        kept.borrow_mut().extend(notes.iter().cloned());
+        world.not_before(at);
+        let by = Dur(ahead_ms.unsigned_abs());
+        match ahead_ms < 0 {
+            true => world.begin_behind(by),
+            false => world.set_ahead(by),
+        }
+        world.compare();
+        let journal = MemoryJournal::default();
+        let interrupts = rig.interrupts(&world, &[], None);
+        let session = session(&journal, &sandbox, &world, &interrupts);
+        let ended = world.block_on(async {
+            let mut recorder = Recorder::new(3);
+            let (runbook, turns, digest) = rig.prepare(&session, &mut recorder).await?;
+            let owned = create::create(&session, rig.created(&runbook, digest), "test", turns, None).unwrap();
+            Ok::<_, Vec<Refusal>>(drive::drive(&session, owned, recorder).await.unwrap())
+        })?;
+        Ok(rig.rehearsed(ended, (&sandbox, &world), &journal, &kept))
+    }
+
     /// Two operators on two machines with the same estate, unaware of each other. The other one starts this much later.
     pub fn rivals(&self, other: &Self, later: Dur) -> ([Result<Ended, Vec<Refusal>>; 2], Rivalry) {
         let (world, sandbox) = self.stage();
@@ -122,6 +154,11 @@ pub(super) fn begin_behind(world: &World, prefix: &[Record], (idle, behind): (Du
     world.not_before(last + idle);
     world.begin_behind(world.now().since(last).plus(behind));
     world.real().since(last)
+}
+
+/// Who sends a letter. The person who requested a run cannot approve it.
+pub(super) fn sender(letter: &Signal) -> Person {
+    Person::claimed(if matches!(letter, Signal::Approve { .. }) { "alice" } else { "test" })
 }
 
 pub fn cancel(displaced_by: Option<&str>) -> Signal {
