@@ -5,6 +5,7 @@ pub(crate) mod engines;
 pub(crate) mod forged_events;
 pub(crate) mod hostile_journals;
 pub(crate) mod imported_runs;
+pub(crate) mod locked_stores;
 pub(crate) mod moved_stores;
 pub(crate) mod older_stores;
 pub(crate) mod statements;
