@@ -36,13 +36,25 @@ fn told(rig: &Rig) -> String {
     told
 }
 
-/// Prints a line for each of `DRCTL_TEST_SEEDS` seeds.
+/// `DRCTL_TEST_DIGESTS` names a file. The first build writes a line for each of `DRCTL_TEST_SEEDS` seeds into it, and the next build must
+/// give the same lines.
 #[test]
-#[ignore = "only prints; the lines of two builds are compared"]
-fn digests() {
+#[ignore = "compares two builds: run it with each of them"]
+fn seeds_give_what_another_build_gave() {
+    let file = std::env::var("DRCTL_TEST_DIGESTS").expect("DRCTL_TEST_DIGESTS names a file");
     let wanted = std::env::var("DRCTL_TEST_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(100);
-    for seed in 0..wanted {
+    let line = |seed| {
         let rig = rig(seed);
-        println!("{seed} {} {:?} {}", rig.scenario.name, rig.intent, told(&rig));
+        format!("{seed} {} {:?} {}\n", rig.scenario.name, rig.intent, told(&rig))
+    };
+    let given: String = (0..wanted).map(line).collect();
+    match std::fs::read_to_string(&file) {
+        Ok(before) => {
+            for (before, now) in before.lines().zip(given.lines()) {
+                assert_eq!(before, now);
+            }
+            assert_eq!(before.lines().count(), given.lines().count());
+        }
+        Err(_) => std::fs::write(&file, given).unwrap(),
     }
 }
