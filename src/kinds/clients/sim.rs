@@ -9,9 +9,9 @@ use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::kinds::world::SimulatedWorld;
-use crate::kinds::world::agenda::Owner;
 use crate::kinds::world::answer::{Answer, Refused};
 use crate::kinds::world::feed::Feed;
+use crate::kinds::world::heap::Owner;
 use crate::kinds::world::names::Way;
 use crate::model::ids::ComponentName;
 

@@ -1,15 +1,15 @@
 //! A component that people recover: nothing of it is simulated.
 
-use super::External;
+use super::plan::External;
 use crate::kinds::operation::Operation;
 use crate::kinds::simulated::{Simulated, SimulatedPart, changes_by_calls_only, has_no_servers};
 use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::kinds::world::SimulatedWorld;
-use crate::kinds::world::agenda::Owner;
 use crate::kinds::world::answer::{Answer, Refused};
 use crate::kinds::world::feed::Feed;
+use crate::kinds::world::heap::Owner;
 use crate::model::ids::ComponentName;
 
 /// Nothing.

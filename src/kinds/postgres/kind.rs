@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::KEYS;
+use super::plan::{KEYS, Postgres};
 use super::sim::SimulatedPostgres;
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
-use crate::kinds::shared::database::plan::{Database, database};
+use crate::kinds::shared::database::plan::database;
 use crate::kinds::shared::database::server::Engine;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
@@ -14,10 +14,6 @@ use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
-
-/// The database that a plan declares.
-#[derive(Clone, Debug)]
-pub struct Postgres(pub(super) Database);
 
 impl Kind for Postgres {
     type Sim = SimulatedPostgres;

@@ -1,6 +1,6 @@
 //! A server of one's own without its machine can be promoted and fenced over SQL, but nobody can make it a standby.
 
-use super::kind::Postgres;
+use super::plan::Postgres;
 use crate::kinds::lint::Lint;
 
 impl Postgres {

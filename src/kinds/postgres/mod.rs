@@ -3,8 +3,8 @@
 pub(in crate::kinds) mod kind;
 mod lint;
 pub(in crate::kinds) mod operator;
-mod plan;
+pub(in crate::kinds) mod plan;
 mod sim;
 
-pub use kind::Postgres;
 pub use operator::PostgresOperator;
+pub use plan::Postgres;

@@ -1,10 +1,16 @@
 //! What a plan says of a PostgreSQL server of one's own.
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::database::plan::{BACKUP_EVERY, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD};
+use crate::kinds::shared::database::plan::{
+    BACKUP_EVERY, Database, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD,
+};
 use crate::kinds::shared::secret::login::SECRET;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax;
+
+/// The database that a plan declares.
+#[derive(Clone, Debug)]
+pub struct Postgres(pub(super) Database);
 
 pub(super) const KEYS: Keys = Keys {
     name: "postgres component",

@@ -1,10 +1,11 @@
 //! How a PostgreSQL server of one's own behaves: it ends its recovery without a restart, a request to promote it is forgotten in one, and
 //! it is rewound to follow another server.
 
-use super::kind::Postgres;
+use super::plan::Postgres;
 use crate::kinds::operation::Operation;
 use crate::kinds::shared::database::server::DatabaseRef;
-use crate::kinds::shared::database::sim::{Product, Servers};
+use crate::kinds::shared::database::sim::Servers;
+use crate::kinds::shared::database::sim::server::Product;
 use crate::kinds::shared::fence::method::FenceMethod;
 use crate::kinds::shared::promotion::{Promote, Withdraw};
 use crate::kinds::shared::rebuild::{JobStage, RebuildState};
@@ -16,16 +17,17 @@ use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::kinds::world::SimulatedWorld;
-use crate::kinds::world::agenda::{Agenda, Owner};
+use crate::kinds::world::agenda::Agenda;
 use crate::kinds::world::answer::{Answer, Silence};
 use crate::kinds::world::feed::Feed;
+use crate::kinds::world::heap::Owner;
 use crate::model::ids::ComponentName;
 use crate::model::time::Dur;
 
 const PRODUCT: Product = Product { follows: false, subscribes: true, tells_its_log: |_| true };
 
-/// The words of its status when it serves.
-const SERVING: &[&str] = &["available"];
+/// The word of its status when it serves.
+const SERVING: &str = "available";
 
 /// A server was rewound, and follows another one.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +56,7 @@ impl Simulated for SimulatedPostgres {
     }
 
     fn start_from(&mut self, feed: &Feed, _: &mut SimulatedWorld) {
-        self.servers.start_from(feed, SERVING);
+        self.servers.start_from(feed, |status| status == SERVING);
     }
 
     fn apply(&mut self, op: &Operation, world: &mut SimulatedWorld) -> Answer {

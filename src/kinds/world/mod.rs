@@ -5,13 +5,14 @@ pub mod agenda;
 pub mod answer;
 pub mod chance;
 pub mod feed;
+pub mod heap;
 pub mod names;
 mod network;
 pub mod scenario;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use self::agenda::{Calls, Heap, Owner};
+use self::heap::{Calls, Heap, Owner};
 use self::names::{NamesOfZone, Way};
 use self::scenario::Scenario;
 use crate::kinds::operation::Operation;
@@ -115,6 +116,11 @@ impl SimulatedWorld {
     /// The scheduled calls for which this holds are lost.
     pub fn lose_calls(&mut self, lost: impl Fn(&Operation) -> bool) {
         self.calls.retain(|_, op| !lost(op));
+    }
+
+    /// The fields with the endpoint in a secret.
+    pub fn leads(&self, secret: &ClientSecret) -> Option<&BTreeMap<String, String>> {
+        self.ways.get(secret).map(|way| &way.fields)
     }
 
     /// The time of an event some time from now.

@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::SimulatedWorld;
 use crate::kinds::shared::names::plan::Record;
 use crate::kinds::shared::names::records::RecordSet;
-use crate::kinds::shared::secret::login::ClientSecret;
 use crate::model::ids::{ComponentName, SiteName};
 
 /// The names of one component.
@@ -45,11 +43,4 @@ pub struct Way {
     pub of: ComponentName,
     /// The fields with the endpoint.
     pub fields: BTreeMap<String, String>,
-}
-
-impl SimulatedWorld {
-    /// The fields with the endpoint in a secret.
-    pub fn leads(&self, secret: &ClientSecret) -> Option<&BTreeMap<String, String>> {
-        self.ways.get(secret).map(|way| &way.fields)
-    }
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::KEYS;
+use super::plan::{AuroraGlobal, KEYS};
 use super::sim::SimulatedAurora;
 use crate::kinds::aws::{ADD_FENCE, FENCE_GROUP, arn, places};
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
-use crate::kinds::shared::database::plan::{Database, database};
+use crate::kinds::shared::database::plan::database;
 use crate::kinds::shared::database::server::Engine;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
@@ -15,10 +15,6 @@ use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
-
-/// The database that a plan declares.
-#[derive(Clone, Debug)]
-pub struct AuroraGlobal(pub(super) Database);
 
 impl Kind for AuroraGlobal {
     type Sim = SimulatedAurora;

@@ -1,6 +1,6 @@
 //! A global database has one writer, and two components would move it twice.
 
-use super::kind::AuroraGlobal;
+use super::plan::AuroraGlobal;
 use crate::kinds::kind::Role;
 use crate::kinds::lint::Lint;
 

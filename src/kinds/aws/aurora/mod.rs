@@ -5,9 +5,9 @@ pub(in crate::kinds) mod kind;
 mod lint;
 pub(in crate::kinds) mod operator;
 pub(in crate::kinds) mod ops;
-mod plan;
+pub(in crate::kinds) mod plan;
 mod sim;
 
-pub use kind::AuroraGlobal;
 pub use operator::AuroraOperator;
 pub use ops::AddClusterInstance;
+pub use plan::AuroraGlobal;

@@ -2,10 +2,14 @@
 
 use crate::kinds::aws::SECURITY_GROUP;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::database::plan::{CANARY, HARMLESS_FIELD};
+use crate::kinds::shared::database::plan::{CANARY, Database, HARMLESS_FIELD};
 use crate::kinds::shared::secret::login::SECRET;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax::{self, Syntax};
+
+/// The database that a plan declares.
+#[derive(Clone, Debug)]
+pub struct AuroraGlobal(pub(super) Database);
 
 /// A DB cluster (Amazon RDS API Reference, `CreateDBCluster`, `DBClusterIdentifier`).
 static DB_CLUSTER: Syntax = Syntax::new(

@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kind::AuroraGlobal;
+use super::operator::AuroraOperator;
 use super::ops::AddClusterInstance;
-use crate::kinds::aws::rds::published::SERVING;
+use super::plan::AuroraGlobal;
 use crate::kinds::operation::Operation;
 use crate::kinds::shared::database::cluster::{ClusterInstance, ClusterState, NewMember};
-use crate::kinds::shared::database::operator::HEADLESS;
+use crate::kinds::shared::database::operator::{HEADLESS, Operator as _};
 use crate::kinds::shared::database::server::{DatabaseRef, DatabaseState};
-use crate::kinds::shared::database::sim::{Product, Servers};
+use crate::kinds::shared::database::sim::Servers;
+use crate::kinds::shared::database::sim::server::Product;
 use crate::kinds::shared::fence::method::FenceMethod;
 use crate::kinds::shared::promotion::{Handover, Promote, Takeover};
 use crate::kinds::simulated::{NetworkChange, Simulated, SimulatedPart};
@@ -17,9 +18,10 @@ use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::kinds::world::SimulatedWorld;
-use crate::kinds::world::agenda::{Agenda, Owner};
+use crate::kinds::world::agenda::Agenda;
 use crate::kinds::world::answer::{Answer, Refused, Silence};
 use crate::kinds::world::feed::Feed;
+use crate::kinds::world::heap::Owner;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::Dur;
 
@@ -82,8 +84,7 @@ impl Simulated for SimulatedAurora {
                 self.instances.insert(db.site.clone(), Instances { headless, joined: None });
             }
         }
-        let serving: Vec<_> = SERVING.iter().copied().chain([HEADLESS]).collect();
-        self.servers.start_from(feed, &serving);
+        self.servers.start_from(feed, |status| status == HEADLESS || AuroraOperator.serves(status));
     }
 
     fn apply(&mut self, op: &Operation, world: &mut SimulatedWorld) -> Answer {

@@ -11,9 +11,9 @@ use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::kinds::world::SimulatedWorld;
-use crate::kinds::world::agenda::Owner;
 use crate::kinds::world::answer::{Answer, Refused, Silence};
 use crate::kinds::world::feed::Feed;
+use crate::kinds::world::heap::Owner;
 use crate::model::ids::ComponentName;
 use crate::model::time::Dur;
 

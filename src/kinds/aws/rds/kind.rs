@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::plan::KEYS;
+use super::plan::{KEYS, Rds};
 use super::sim::SimulatedRds;
 use crate::kinds::aws::{ADD_FENCE, FENCE_GROUP, arn, places};
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
-use crate::kinds::shared::database::plan::{Database, database};
+use crate::kinds::shared::database::plan::database;
 use crate::kinds::shared::database::server::Engine;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
@@ -25,10 +25,6 @@ const INSTANCE: &[&str] = &[
 ];
 const COPIES: &[&str] = &["rds:RestoreDBInstanceToPointInTime", "rds:RestoreDBInstanceFromDBSnapshot"];
 const BACKUPS: &[&str] = &["rds:DescribeDBInstanceAutomatedBackups", "rds:DescribeDBSnapshots"];
-
-/// The database that a plan declares.
-#[derive(Clone, Debug)]
-pub struct Rds(pub(super) Database);
 
 impl Kind for Rds {
     type Sim = SimulatedRds;

@@ -4,11 +4,11 @@ pub(crate) mod calls;
 pub(in crate::kinds) mod kind;
 pub(crate) mod operator;
 pub(in crate::kinds) mod ops;
-mod plan;
+pub(in crate::kinds) mod plan;
 pub(in crate::kinds) mod published;
 mod sim;
 
-pub use kind::Rds;
 pub use operator::RdsOperator;
 pub use ops::Rename;
+pub use plan::Rds;
 pub use published::{NEW_NAME, NEW_NAME_AT_WORST, SERVING};

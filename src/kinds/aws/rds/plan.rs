@@ -2,10 +2,16 @@
 
 use crate::kinds::aws::SECURITY_GROUP;
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
-use crate::kinds::shared::database::plan::{BACKUP_EVERY, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD};
+use crate::kinds::shared::database::plan::{
+    BACKUP_EVERY, Database, EXPENDABLE, HARMLESS_FIELD, VERIFY_FIELD,
+};
 use crate::kinds::shared::secret::login::SECRET;
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax::{self, Syntax};
+
+/// The database that a plan declares.
+#[derive(Clone, Debug)]
+pub struct Rds(pub(super) Database);
 
 /// A DB instance (Amazon RDS API Reference, `CreateDBInstance`, `DBInstanceIdentifier`).
 static DB_INSTANCE: Syntax = Syntax::new(

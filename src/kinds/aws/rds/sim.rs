@@ -3,27 +3,30 @@
 
 use std::collections::BTreeSet;
 
-use super::kind::Rds;
+use super::operator::RdsOperator;
 use super::ops::Rename;
-use super::published::{NEW_NAME, SERVING};
+use super::plan::Rds;
+use super::published::NEW_NAME;
 use crate::kinds::operation::Operation;
 use crate::kinds::shared::database::instance::InstanceSettings;
+use crate::kinds::shared::database::operator::Operator as _;
 use crate::kinds::shared::database::server::{DatabaseRef, DatabaseRole, DatabaseState};
-use crate::kinds::shared::database::sim::server::{GONE, Isolation, SimulatedServer, Worker};
-use crate::kinds::shared::database::sim::{Product, Servers};
+use crate::kinds::shared::database::sim::Servers;
+use crate::kinds::shared::database::sim::server::{GONE, Isolation, Job, Product, SimulatedServer, Worker};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
 use crate::kinds::shared::restore::copy::Part;
 use crate::kinds::shared::restore::op::RestoreStep;
-use crate::kinds::shared::restore::sim::{Job, Keeper};
+use crate::kinds::shared::restore::sim::Keeper;
 use crate::kinds::simulated::{NetworkChange, Simulated, SimulatedPart};
 use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::kinds::world::SimulatedWorld;
-use crate::kinds::world::agenda::{Agenda, Owner};
+use crate::kinds::world::agenda::Agenda;
 use crate::kinds::world::answer::{Answer, Refused, Silence};
 use crate::kinds::world::feed::Feed;
+use crate::kinds::world::heap::Owner;
 use crate::model::ids::ComponentName;
 use crate::model::time::Dur;
 
@@ -63,7 +66,7 @@ impl Simulated for SimulatedRds {
     }
 
     fn start_from(&mut self, feed: &Feed, _: &mut SimulatedWorld) {
-        self.servers.start_from(feed, SERVING);
+        self.servers.start_from(feed, |status| RdsOperator.serves(status));
     }
 
     fn apply(&mut self, op: &Operation, world: &mut SimulatedWorld) -> Answer {

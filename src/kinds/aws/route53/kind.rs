@@ -3,22 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::lint;
-use super::plan::{KEYS, build};
+use super::plan::{KEYS, Route53, build};
 use super::sim::SimulatedZone;
 use crate::kinds::aws::arn;
 use crate::kinds::kind::{Kind, Role, Sight};
 use crate::kinds::lint::Lint;
-use crate::kinds::shared::names::plan::Names;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::model::document::Node;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::readiness::{Check, Needs};
 use crate::model::shape::Case;
-
-/// The names that a plan declares.
-#[derive(Clone, Debug)]
-pub struct Route53(pub(super) Names);
 
 impl Kind for Route53 {
     type Sim = SimulatedZone;

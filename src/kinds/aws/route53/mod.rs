@@ -3,8 +3,8 @@
 pub(crate) mod calls;
 pub(in crate::kinds) mod kind;
 mod lint;
-mod plan;
+pub(in crate::kinds) mod plan;
 pub(crate) mod reliance;
 mod sim;
 
-pub use kind::Route53;
+pub use plan::Route53;

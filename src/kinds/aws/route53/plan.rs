@@ -12,6 +12,10 @@ use crate::model::read::{map, spanned_dur, spanned_text};
 use crate::model::shape::{Keys, Shape, opt, req};
 use crate::model::syntax::{self, Syntax};
 
+/// The names that a plan declares.
+#[derive(Clone, Debug)]
+pub struct Route53(pub(super) Names);
+
 /// Route 53, which limits the `ResourceRecord` elements of a change batch (AWS, Route 53 Developer Guide, «Quotas»). A delete and a create
 /// count once each.
 static SERVICE: ZoneService =

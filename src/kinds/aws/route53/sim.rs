@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::kind::Route53;
+use super::plan::Route53;
 use crate::kinds::operation::Operation;
 use crate::kinds::shared::names::controls::{ControlsRef, ControlsState, SetRoutingControls};
 use crate::kinds::shared::names::health_object::{HealthObjectState, ObjectRef, SetHealthObject};
@@ -14,9 +14,10 @@ use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::kinds::world::SimulatedWorld;
-use crate::kinds::world::agenda::{Agenda, Owner};
+use crate::kinds::world::agenda::Agenda;
 use crate::kinds::world::answer::{Answer, Refused, Silence};
 use crate::kinds::world::feed::Feed;
+use crate::kinds::world::heap::Owner;
 use crate::kinds::world::names::NamesOfZone;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::Dur;

@@ -7,9 +7,10 @@ use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::kinds::world::SimulatedWorld;
-use crate::kinds::world::agenda::{Agenda, Owner};
+use crate::kinds::world::agenda::Agenda;
 use crate::kinds::world::answer::{Answer, Refused};
 use crate::kinds::world::feed::Feed;
+use crate::kinds::world::heap::Owner;
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::Dur;
 

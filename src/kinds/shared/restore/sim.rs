@@ -1,18 +1,16 @@
 //! Restores of a simulated database: existing backups, jobs that take time, and data from an earlier time.
 
-use std::collections::BTreeMap;
-
 use super::copy::{
     Backup, BackupsState, Checked, Destroyed, Found, IN_PLACE, Loss, Part, Restore, RestoreState,
 };
 use crate::kinds::shared::database::server::DatabaseRef;
-use crate::kinds::shared::database::sim::server::{Catalog, GONE};
+use crate::kinds::shared::database::sim::server::{Catalog, GONE, Job};
 use crate::kinds::shared::database::sim::{ServerEvent, Servers};
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::kinds::world::SimulatedWorld;
 use crate::kinds::world::answer::{Answer, Refused};
-use crate::model::time::{Dur, Timestamp};
+use crate::model::time::Dur;
 
 /// The age of the oldest backup.
 const KEPT: Dur = Dur::mins(7 * 24 * 60);
@@ -20,19 +18,6 @@ const KEPT: Dur = Dur::mins(7 * 24 * 60);
 const EVERY: Dur = Dur::mins(6 * 60);
 /// The size of each backup.
 const BYTES: u64 = 20 << 30;
-
-/// A job on a simulated host.
-pub struct Job {
-    /// When it ends.
-    pub ends: Timestamp,
-    /// Why it will have failed, if so.
-    pub failed: Option<&'static str>,
-    /// What it restores.
-    pub of: Restore,
-}
-
-/// The last job of each server and part.
-pub type Jobs = BTreeMap<(usize, Part), Job>;
 
 /// Who keeps the backups.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

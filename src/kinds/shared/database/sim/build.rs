@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::server::{Catalog, Isolation, SimulatedServer, Worker};
+use super::server::{Catalog, Isolation, Jobs, Product, SimulatedServer, Worker};
 use super::{ServerEvent, Servers};
 use crate::kinds::shared::database::plan::Database;
-use crate::kinds::shared::database::server::{DatabaseRef, DatabaseRole, DatabaseState};
+use crate::kinds::shared::database::server::{DatabaseRole, DatabaseState};
 use crate::kinds::shared::fence::method::FenceMethod;
-use crate::kinds::shared::restore::sim::Jobs;
 use crate::kinds::state::State;
 use crate::kinds::surroundings::Surroundings;
 use crate::kinds::target::Target;
 use crate::kinds::world::SimulatedWorld;
-use crate::kinds::world::agenda::{Agenda, Owner};
+use crate::kinds::world::agenda::Agenda;
 use crate::kinds::world::feed::Feed;
+use crate::kinds::world::heap::Owner;
 use crate::kinds::world::scenario::{Applies, Begins, ByGroup};
 use crate::model::ids::ComponentName;
 use crate::model::time::Dur;
@@ -21,16 +21,6 @@ use crate::model::time::Dur;
 /// Status words of servers that do not serve. The sandbox repeats them.
 const IDLE: &[&str] =
     &["stopped", "stopping", "starting", "rebooting", "modifying", "failed", "storage-full"];
-
-/// What differs between the products that run databases.
-pub struct Product {
-    /// Whether an old writer follows the new one as soon as it can, without anybody's call.
-    pub follows: bool,
-    /// Whether a subscription can write into it.
-    pub subscribes: bool,
-    /// Whether drctl can query its WAL position by SQL.
-    pub tells_its_log: fn(&DatabaseRef) -> bool,
-}
 
 impl Servers {
     /// The servers as the plan implies them.
@@ -108,14 +98,14 @@ impl Servers {
         self.index = all.map(|(d, i)| ((d.reference.id.clone(), d.site.to_string()), i)).collect();
     }
 
-    /// The servers as they were observed, where they were.
-    pub fn start_from(&mut self, feed: &Feed, serving: &[&str]) {
+    /// The servers as they were observed, where they were. `serves` says it of the word of a status.
+    pub fn start_from(&mut self, feed: &Feed, serves: impl Fn(&str) -> bool) {
         for i in 0..self.all.len() {
             let target = Target::Database(self.all[i].reference.clone());
             match feed.state(&target) {
                 Some(State::Database(seen)) => {
                     let lag = self.observed_lag(seen, feed);
-                    self.all[i].start_from(feed, seen, lag, serving);
+                    self.all[i].start_from(feed, seen, lag, serves(&seen.status));
                 }
                 _ if feed.is_missing(&target) => self.all[i].retired = true,
                 _ => {}
@@ -138,13 +128,13 @@ impl Servers {
 }
 
 impl SimulatedServer {
-    fn start_from(&mut self, feed: &Feed, seen: &DatabaseState, lag: Option<Dur>, serving: &[&str]) {
+    fn start_from(&mut self, feed: &Feed, seen: &DatabaseState, lag: Option<Dur>, serves: bool) {
         if let Some(lag) = lag {
             self.lag = lag;
             self.frozen_at = (seen.streaming == Some(false)).then(|| feed.at - lag);
         }
         self.status = match IDLE.iter().find(|word| **word == seen.status) {
-            _ if serving.contains(&&*seen.status) => "available",
+            _ if serves => "available",
             known => known.copied().unwrap_or("failed"),
         };
         if !seen.security_groups.is_empty() {

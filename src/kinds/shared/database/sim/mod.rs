@@ -6,19 +6,16 @@ pub mod server;
 
 use std::collections::BTreeMap;
 
-use self::server::{GONE, SimulatedServer, Worker};
+use self::server::{GONE, Jobs, SimulatedServer, Worker};
 use crate::kinds::operation::Operation;
 use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::fence::op::Unfence;
-use crate::kinds::shared::restore::sim::Jobs;
 use crate::kinds::shared::secret::login::ClientWay;
 use crate::kinds::world::SimulatedWorld;
 use crate::kinds::world::agenda::Agenda;
 use crate::kinds::world::answer::{Answer, Refused};
 use crate::model::ids::{ComponentName, SiteName};
 use crate::model::time::{Dur, Timestamp};
-
-pub use build::Product;
 
 /// A scheduled event of a server, by its index.
 #[derive(Clone, Copy, Debug)]

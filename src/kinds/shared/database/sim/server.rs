@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::fence::method::FenceMethod;
+use crate::kinds::shared::restore::copy::{Part, Restore};
 use crate::kinds::shared::secret::login::ClientSecret;
 use crate::kinds::world::SimulatedWorld;
 use crate::model::ids::SiteName;
@@ -11,6 +12,16 @@ use crate::model::time::{Dur, Timestamp};
 
 /// The status of a declared name that no instance has.
 pub const GONE: &str = "gone";
+
+/// What differs between the products that run databases.
+pub struct Product {
+    /// Whether an old writer follows the new one as soon as it can, without anybody's call.
+    pub follows: bool,
+    /// Whether a subscription can write into it.
+    pub subscribes: bool,
+    /// Whether drctl can query its WAL position by SQL.
+    pub tells_its_log: fn(&DatabaseRef) -> bool,
+}
 
 /// A database server.
 #[derive(Clone)]
@@ -104,6 +115,19 @@ pub enum Worker {
     Alive,
     Ended,
 }
+
+/// A job on a simulated host.
+pub struct Job {
+    /// When it ends.
+    pub ends: Timestamp,
+    /// Why it will have failed, if so.
+    pub failed: Option<&'static str>,
+    /// What it restores.
+    pub of: Restore,
+}
+
+/// The last job of each server and part.
+pub type Jobs = BTreeMap<(usize, Part), Job>;
 
 /// The endpoint of a simulated server.
 pub fn listens(db: &DatabaseRef) -> String {
