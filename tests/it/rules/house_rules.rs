@@ -136,9 +136,10 @@ fn what_is_wrong_with_one_kind_is_found_by_the_kind() {
     }
 }
 
-/// Planner, runs and reports ask roles, operations and who runs a database. What is true of one product stands in its folder.
+/// Planner, runs and reports ask roles, operations and who runs a database. The sandbox asks the simulation of each component. What is true
+/// of one product stands in its folder.
 #[test]
-fn planner_runs_and_reports_name_no_product() {
+fn planner_runs_reports_and_sandbox_name_no_product() {
     const PRODUCTS: &[&str] = &[
         "Engine::",
         "Spec::",
@@ -179,7 +180,8 @@ fn planner_runs_and_reports_name_no_product() {
     };
     let mut found = BTreeSet::new();
     let mut wrong = Vec::new();
-    for file in ["src/planner", "src/run", "src/report"].into_iter().flat_map(sources) {
+    for file in ["src/planner", "src/run", "src/report", "src/adapters/sandbox"].into_iter().flat_map(sources)
+    {
         let text = std::fs::read_to_string(&file).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         let code = code.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
@@ -198,6 +200,25 @@ fn planner_runs_and_reports_name_no_product() {
         "ask a role or a property instead, or take a file from the list: {}",
         wrong.join("\n")
     );
+}
+
+/// Simulated kinds meet in the world, and what they do alike is shared. One that names another would change with it.
+#[test]
+fn no_simulation_names_the_folder_of_another_kind() {
+    const KINDS: &[&str] = &["kinds::aws::", "kinds::clients", "kinds::external", "kinds::postgres"];
+    let mut tried = 0;
+    let is_sim = |file: &Path| {
+        let inside = file.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/kinds")).unwrap();
+        let own = inside.components().any(|part| part.as_os_str() == "sim" || part.as_os_str() == "sim.rs");
+        own || inside.starts_with("world") || inside.ends_with("simulated.rs")
+    };
+    for file in sources("src/kinds").into_iter().filter(|file| is_sim(file)) {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let found: Vec<_> = KINDS.iter().filter(|kind| text.contains(**kind)).collect();
+        assert!(found.is_empty(), "{} names {found:?}; simulated kinds meet in kinds/world", file.display());
+        tried += 1;
+    }
+    assert!(tried > 15, "{tried}");
 }
 
 #[test]
