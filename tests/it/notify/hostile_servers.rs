@@ -93,13 +93,13 @@ fn of_an_answer_without_an_end_a_few_kilobytes_are_read() {
     let path = folder.path().join("plans/drctl.yaml");
     let mut text = std::fs::read_to_string(&path).unwrap() + "notify:\n  channels:\n";
     for (name, _, _) in cases {
-        text += &format!("    {name}: {{webhook: {{url: \"env:URL_{name}\", secret: \"env:HOOK\"}}}}\n");
+        text += &format!("    {name}: {{webhook: {{url: \"env:URL_{}\", secret: \"env:HOOK\"}}}}\n", name.to_uppercase());
     }
     std::fs::write(&path, text).unwrap();
     let mut command = folder.command(&["notify", "test", "--output", "json"]);
     command.env("HOOK", "planted-hook-secret-77e0");
     for ((name, _, _), (address, _)) in cases.iter().zip(&servers) {
-        command.env(format!("URL_{name}"), address);
+        command.env(format!("URL_{}", name.to_uppercase()), address);
     }
     let began = Instant::now();
     let (code, out, err) = finish(command.output().unwrap());
