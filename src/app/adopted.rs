@@ -23,7 +23,11 @@ use crate::record::event::{Event, EventKind, WorldKind};
 ///
 /// # Errors
 /// If the file is not an intact run of this world.
-pub fn import(context: &Context, store: &SqliteJournal, path: &Path) -> Result<(RunId, usize), AppError> {
+pub fn import(
+    (context, presenter): (&Context, &dyn Presenter),
+    store: &SqliteJournal,
+    path: &Path,
+) -> Result<(RunId, usize), AppError> {
     let text = files::text(path, Use::Export)?;
     let mut records = Vec::new();
     for (i, text) in text.lines().enumerate() {
@@ -36,7 +40,7 @@ pub fn import(context: &Context, store: &SqliteJournal, path: &Path) -> Result<(
         records.push(record);
     }
     let events = records.len();
-    let run = imports::import_records(store, &of_this_world(context, records)?)?;
+    let run = imports::import_records(presenter, store, &of_this_world(context, records)?)?;
     Ok((run, events))
 }
 

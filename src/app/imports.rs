@@ -1,7 +1,8 @@
 //! Imports exported runs.
 
 use super::error::AppError;
-use super::{clock, environment};
+use super::presenter::Presenter;
+use super::{clock, environment, ledger};
 use crate::executor::create;
 use crate::journal::StoreError;
 use crate::journal::chain::{self, Record};
@@ -13,7 +14,11 @@ use crate::model::ledger::Entry;
 ///
 /// # Errors
 /// If it is not intact, or the store cannot be written.
-pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId, AppError> {
+pub fn import_records(
+    presenter: &dyn Presenter,
+    store: &SqliteJournal,
+    records: &[Record],
+) -> Result<RunId, AppError> {
     let Some(first) = records.first() else { return Err(AppError::usage("the file holds no events")) };
     let run = first.run.clone();
     if let Some((seq, why)) = chain::broken(&run, records) {
@@ -21,7 +26,7 @@ pub fn import_records(store: &SqliteJournal, records: &[Record]) -> Result<RunId
     }
     create::replay(&run, records)?;
     create::vouched_for(&run, records)?;
-    let (at, last) = (store.date(clock::now()?)?, records.last().unwrap_or(first));
+    let (at, last) = (ledger::dated(presenter, store, clock::now()?)?, records.last().unwrap_or(first));
     let entry = Entry::Imported {
         at,
         run: run.clone(),

@@ -8,7 +8,7 @@ use ssh_key::HashAlg;
 use super::context::{Context, Options};
 use super::error::AppError;
 use super::files::{own_folder, write_new};
-use super::presenter::Presenter;
+use super::presenter::{Presenter, Quiet};
 use super::{clock, environment, exit, imports, keys, store_key};
 use crate::files::{self, Use};
 use crate::journal::kit::{self, Closed, Contents, Opened, Unsigned};
@@ -161,7 +161,7 @@ fn filled(
             Ok(_) => {
                 return Err(differs(store.path(), "has a run that starts differently than in the go-bag"));
             }
-            Err(StoreError::NoRun(_)) => drop(imports::import_records(&store, &records)?),
+            Err(StoreError::NoRun(_)) => drop(imports::import_records(&Quiet, &store, &records)?),
             Err(e) => return Err(e.into()),
         }
     }

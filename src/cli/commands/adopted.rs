@@ -18,7 +18,7 @@ pub fn import(
     store: &SqliteJournal,
     path: &Path,
 ) -> Result<u8, AppError> {
-    let (run, events) = adopted::import(context, store, path)?;
+    let (run, events) = adopted::import((context, printer), store, path)?;
     printer.note(&format!(
         "run {run} is imported and read-only. To take it over, run drctl runs adopt {run} --reason TEXT"
     ));

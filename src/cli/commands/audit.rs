@@ -54,7 +54,8 @@ pub fn run(global: &Global, printer: &Printer, args: &AuditArgs) -> Result<u8, A
         AuditCommand::Checkpoint { out } => {
             let context = Context::load(&global.options(), printer)?;
             let Some(store) = whole(&context, printer)? else { return Ok(exit::NOT_RECOVERED) };
-            let (_, signed) = ledger::checkpoint(&context, &store, now()?, (Why::Asked, None))?;
+            let at = ledger::dated(printer, &store, now()?)?;
+            let (_, signed) = ledger::checkpoint(&context, &store, at, (Why::Asked, None))?;
             write(printer, &format!("{}\n", json!(signed)), out.as_deref())
         }
         AuditCommand::Key => {
@@ -285,7 +286,8 @@ fn export(
                 ));
                 written::store(&store.contents()?)
             } else {
-                let (entry, _) = ledger::checkpoint(context, &store, now()?, (Why::Export, None))?;
+                let at = ledger::dated(printer, &store, now()?)?;
+                let (entry, _) = ledger::checkpoint(context, &store, at, (Why::Export, None))?;
                 written::store(&store.contents()?.up_to(entry))
             }
         }

@@ -13,7 +13,7 @@ use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::files::write_new;
 use crate::app::interrupt::Interrupts;
-use crate::app::{anchors, bundles, evidence, exit, keys, run_names, run_states, store_key, uploads};
+use crate::app::{anchors, bundles, evidence, exit, keys, ledger, run_names, run_states, store_key, uploads};
 use crate::cli::args::{EvidenceArgs, EvidenceCommand, Global};
 use crate::cli::formats::Format;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
@@ -264,10 +264,13 @@ fn push(context: &Context, printer: &Printer, run: Option<&str>, again: bool) ->
     let run = run.as_ref();
     let folder = bundles::folder(store.path());
     let meant = |of: &str| run.is_none_or(|run| of == run.as_str());
-    for (run, _) in unsealed(&store, &folder, &bundles::all(&folder)?)? {
-        if meant(run.as_str()) {
-            evidence::let_go((context, printer), &store, now()?, &run);
-        }
+    let unsealed_runs = unsealed(&store, &folder, &bundles::all(&folder)?)?;
+    let missing: Vec<_> = unsealed_runs.into_iter().filter(|(run, _)| meant(run.as_str())).collect();
+    if !missing.is_empty() {
+        let now = now()?;
+        // What cannot be sealed does not keep the others from their sinks.
+        let at = ledger::dated(printer, &store, now).unwrap_or(now);
+        missing.iter().for_each(|(run, _)| evidence::let_go((context, printer), &store, at, run));
     }
     let of = |file: &PathBuf| {
         let name = file.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -326,7 +329,9 @@ fn export(context: &Context, printer: &Printer, run: &str, out: Option<&Path>) -
             if file.exists() {
                 printer.note(&format!("{} is refused: {}", file.display(), harmless(&why)));
             }
-            (evidence::make(context, &store, now()?, (Why::Asked, run))?.bytes, "sealed now")
+            store.may_act(run)?;
+            let at = ledger::dated(printer, &store, now()?)?;
+            (evidence::make(context, &store, at, (Why::Asked, run))?.bytes, "sealed now")
         }
     };
     let out = out.unwrap_or(Path::new(&name));

@@ -36,7 +36,8 @@ pub fn run(global: &Global, printer: &Printer, args: &KitArgs) -> Result<u8, App
         true => None,
         false => {
             // The ledger records the signing key, and that data left the store.
-            ledger::checkpoint(&context, &store, contents.made_at, (Why::Export, None))?;
+            let at = ledger::dated(printer, &store, contents.made_at)?;
+            ledger::checkpoint(&context, &store, at, (Why::Export, None))?;
             Some(store_key::key(&store)?)
         }
     };

@@ -56,6 +56,7 @@ impl SqliteJournal {
         let Some(known) = self.latest()? else { return Ok(now) };
         let behind_ms = known.since(now);
         if behind_ms >= JUMP && !self.said_behind(known)? {
+            self.may_write()?;
             self.put(&Entry::Clock { at: known, behind_ms })?;
         }
         Ok(now.max(known))
