@@ -6,9 +6,9 @@ use serde::Serialize;
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::{Event, EventKind};
-use crate::run::RunState;
 use crate::run::model::attention::Pause;
 use crate::run::stopped::REQUESTED_BY;
+use crate::run::{RunState, approval};
 
 /// One statement of a person.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -79,8 +79,17 @@ fn said(state: &RunState, event: &Event) -> Option<Said> {
     let (who, text) = words(&event.what)?;
     let operator = state.created.authority.operators.get(&who.who);
     let roles = operator.map(|of| of.roles.iter().cloned().collect()).unwrap_or_default();
-    let text = format!("{text}{}", waits(state, who, event.at));
+    let text = format!("{text}{}{}", late(state, event), waits(state, who, event.at));
     Some(Said { at: event.at, who: who.clone(), roles, text })
+}
+
+/// By how much an approval came after its request had expired. If no process drove the run, no event says that it expired.
+fn late(state: &RunState, event: &Event) -> String {
+    let EventKind::Approved { step, .. } = &event.what else { return String::new() };
+    let until = state.position(step).and_then(|i| approval::expires_at(state, i));
+    until.filter(|until| event.at > *until).map_or_else(String::new, |until| {
+        format!(", {} LATE: the request was open until {until}", event.at.since(until))
+    })
 }
 
 fn words(what: &EventKind) -> Option<(&Person, String)> {

@@ -18,15 +18,20 @@ pub(super) const EXPIRED: &str = "nobody approved";
 /// The start of the reason of a step that waits for approvals.
 pub const WAITING: &str = "waiting for approval";
 
-/// Until when a request is open that still waits for approvals. Then it expires.
-pub fn open_until(state: &RunState, position: usize) -> Option<Timestamp> {
+/// When an approval request expires, if it was made.
+pub fn expires_at(state: &RunState, position: usize) -> Option<Timestamp> {
     let Action::Gate(Gate::Approval { expires_after_ms, .. }) = &state.step(position).action else {
         return None;
     };
+    state.steps[position].work.started_at.map(|asked_at| asked_at + *expires_after_ms)
+}
+
+/// Until when a request is open that still waits for approvals. Then it expires.
+pub fn open_until(state: &RunState, position: usize) -> Option<Timestamp> {
     let of = &state.steps[position];
     let asks = matches!(of.work.status, Status::Started | Status::Blocked { .. }) && !state.finished();
     let waits = asks && !lacking(state, position, &of.approved_by, state.last_at).is_empty();
-    of.work.started_at.filter(|_| waits).map(|asked_at| asked_at + *expires_after_ms)
+    expires_at(state, position).filter(|_| waits)
 }
 
 /// The seats whose approvals are missing before the run may continue. An approval counts while its statement is valid.

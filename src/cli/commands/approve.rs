@@ -59,8 +59,8 @@ pub fn approve(global: &Global, printer: &Printer, yes: &Yes<'_>) -> Result<u8, 
         });
     }
     let signal = Signal::Approve { step: step.clone(), runbook: digest.clone() };
-    open(&context, (&state, &records), &step, &signal)?;
-    let what = asked(&state, &step, present(&context, &state)?);
+    open((&context, &store), (&state, &records), &step, &signal)?;
+    let what = asked(&state, &step, present(&context, &store, &state)?);
     what.iter().for_each(|line| printer.note(&harmless(line)));
     missing(&state, &step, &[]).iter().for_each(|line| printer.note(line));
     if !what.is_empty() && !yes.sure {
@@ -121,7 +121,7 @@ fn meant(state: &RunState, step: &str) -> Result<StepId, AppError> {
 
 /// Refuses to sign an answer that is no longer needed from this person.
 fn open(
-    context: &Context,
+    (context, store): (&Context, &SqliteJournal),
     (state, records): (&RunState, &[Record]),
     step: &StepId,
     signal: &Signal,
@@ -132,7 +132,7 @@ fn open(
         context.take_key(&state.created.authority)?;
         words = answered(state, records, step, &context.person());
     }
-    let now = present(context, state)?;
+    let now = present(context, store, state)?;
     let words = words.or_else(|| approval::refuses(state, step, &context.person(), now));
     let Some(words) = words else { return Ok(()) };
     Err(AppError {
@@ -208,9 +208,12 @@ fn missing(state: &RunState, step: &StepId, more: &[Person]) -> Vec<String> {
     std::iter::once(head).chain(lines).collect()
 }
 
-/// The time for which a person answers. A rehearsal has its own.
-fn present(context: &Context, state: &RunState) -> Result<Timestamp, AppError> {
-    Ok(if context.is_rehearsal() { state.last_at } else { now()?.max(state.last_at) })
+/// The time for which a person answers: never earlier than the ledger knows, because the answer is not either. A rehearsal has its own.
+fn present(context: &Context, store: &SqliteJournal, state: &RunState) -> Result<Timestamp, AppError> {
+    if context.is_rehearsal() {
+        return Ok(state.last_at);
+    }
+    Ok(now()?.max(state.last_at).max(store.known_time()?.unwrap_or(state.last_at)))
 }
 
 /// What the approval is for, as it stands at `now`, so that nobody signs something they have not seen.
