@@ -82,14 +82,19 @@ fn checkpoint_in(file: &Path, bytes: &[u8], keys: &[PublicKey]) -> Result<Anchor
     }
     let said = checkpoint::check(&signed, keys).map_err(damaged)?;
     let ledger = End { entries: said.entries, hash: said.head };
-    Ok(Anchor { place: file.display().to_string(), ledger, run: None })
+    Ok(Anchor { place: file.display().to_string(), ledger, run: None, own: Some(signed) })
 }
 
 /// The anchor in a bundle.
 pub fn of_bundle(file: &Path, manifest: &Manifest) -> Anchor {
     let about = &manifest.drctl;
     let run = Head { run: about.run_id.clone(), seq: about.chain.entries, hash: about.chain.hash.clone() };
-    Anchor { place: file.display().to_string(), ledger: about.chain_head_after.clone(), run: Some(run) }
+    Anchor {
+        place: file.display().to_string(),
+        ledger: about.chain_head_after.clone(),
+        run: Some(run),
+        own: None,
+    }
 }
 
 /// Reads a checkpoint from a file.
@@ -103,7 +108,7 @@ pub fn of_file(file: &Path, keys: &[PublicKey]) -> Result<Anchor, AppError> {
     let signed: Signed = serde_json::from_str(&text).map_err(|e| not_one(e.to_string()))?;
     let said = checkpoint::check(&signed, keys).map_err(not_one)?;
     let ledger = End { entries: said.entries, hash: said.head };
-    Ok(Anchor { place: file.display().to_string(), ledger, run: None })
+    Ok(Anchor { place: file.display().to_string(), ledger, run: None, own: Some(signed) })
 }
 
 /// Makes a live store read-only if it contradicts what is beside it. A damaged file there is left to the audit, because a recovery must not

@@ -14,6 +14,8 @@ pub trait Stored {
     fn entry(&self, seq: u64) -> Option<Digest>;
     /// The hash of an event of a run.
     fn event(&self, run: &RunId, seq: u64) -> Option<Digest>;
+    /// Whether an entry with these bytes comes after this one.
+    fn follows(&self, seq: u64, bytes: &[u8]) -> bool;
 }
 
 /// What the ledger records about imported runs.

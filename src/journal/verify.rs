@@ -126,6 +126,10 @@ impl Stored for Indexed<'_> {
     fn event(&self, run: &RunId, seq: u64) -> Option<Digest> {
         hash_at(self.by_run.get(run)?, seq)
     }
+
+    fn follows(&self, seq: u64, bytes: &[u8]) -> bool {
+        follows(self.ledger, seq, bytes)
+    }
 }
 
 impl Stored for Contents {
@@ -136,6 +140,14 @@ impl Stored for Contents {
     fn event(&self, run: &RunId, seq: u64) -> Option<Digest> {
         self.events.iter().find(|e| e.seq == seq && e.run == *run).map(|e| e.hash.clone())
     }
+
+    fn follows(&self, seq: u64, bytes: &[u8]) -> bool {
+        follows(&self.ledger, seq, bytes)
+    }
+}
+
+fn follows(ledger: &[Record], seq: u64, bytes: &[u8]) -> bool {
+    ledger.iter().rev().take_while(|record| record.seq > seq).any(|record| record.bytes == bytes)
 }
 
 fn hash_at(records: &[Record], seq: u64) -> Option<Digest> {
@@ -152,6 +164,17 @@ pub struct Anchor {
     pub ledger: End,
     /// The end of a run that it covers, if any.
     pub run: Option<Head>,
+    /// The checkpoint, if it is one. It does not cover its own entry, but drctl hands none out before the ledger has that entry.
+    pub own: Option<Signed>,
+}
+
+/// That the ledger lacks the entry of a checkpoint.
+const NO_ENTRY: &str =
+    "the entry about this checkpoint is missing: somebody restored an older copy or removed its end";
+
+/// Whether the ledger has the entry of a checkpoint.
+fn has_entry(signed: &Signed, entries: u64, stored: &dyn Stored) -> bool {
+    serde_json::to_vec(&Entry::Checkpoint(signed.clone())).is_ok_and(|bytes| stored.follows(entries, &bytes))
 }
 
 /// How a store with this many ledger entries contradicts something that was signed about it, if it does.
@@ -169,6 +192,9 @@ pub fn contradiction(anchor: &Anchor, length: u64, stored: &dyn Stored) -> Optio
             ));
         }
         Some(_) => {}
+    }
+    if anchor.own.as_ref().is_some_and(|own| !has_entry(own, *entries, stored)) {
+        return Some(format!("covers entry {entries} of the ledger, but {NO_ENTRY}"));
     }
     let head = anchor.run.as_ref()?;
     match stored.event(&head.run, head.seq) {
@@ -370,7 +396,8 @@ fn checkpoints(contents: &Contents, trust: &Trust, found: &mut Audit) {
     }
     let every = if own { &named } else { &trust.keys };
     for (file, signed) in &trust.kept {
-        match checkpoint::check(signed, every).and_then(|c| stood(contents, &found.worlds, &c, u64::MAX)) {
+        let stood = |c: Checkpoint| kept_stood((contents, trust), &found.worlds, (signed, &c));
+        match checkpoint::check(signed, every).and_then(stood) {
             Ok(()) => found.checkpoints.1 += 1,
             Err(why) => faults.push(Fault { run: file.clone(), seq: 0, why }),
         }
@@ -415,6 +442,20 @@ fn stood(
         ));
     }
     Ok(())
+}
+
+/// The same for a checkpoint that was kept elsewhere. A store has its entry. An export may be older without being an older copy of a store.
+fn kept_stood(
+    (contents, trust): (&Contents, &Trust),
+    worlds: &BTreeSet<String>,
+    (signed, checkpoint): (&Signed, &Checkpoint),
+) -> Result<(), String> {
+    stood(contents, worlds, checkpoint, u64::MAX)?;
+    let (entries, at) = (checkpoint.entries, checkpoint.at);
+    match trust.written_out || has_entry(signed, entries, contents) {
+        true => Ok(()),
+        false => Err(format!("at {at} there were {entries} entries, and {NO_ENTRY}")),
+    }
 }
 
 /// A valid chain can still contain an impossible event, or a statement that nobody signed.

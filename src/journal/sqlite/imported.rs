@@ -157,6 +157,11 @@ impl Stored for SqliteJournal {
         let found = self.reader.borrow().query_row(query, params![run.as_str(), int(seq)], |r| r.get(0));
         found.ok().map(|hash: String| Digest::from_stored(hash))
     }
+
+    fn follows(&self, seq: u64, bytes: &[u8]) -> bool {
+        let query = "SELECT EXISTS (SELECT 1 FROM ledger WHERE seq > ?1 AND bytes = ?2)";
+        self.reader.borrow().query_row(query, params![int(seq), bytes], |r| r.get(0)).unwrap_or(false)
+    }
 }
 
 fn int(n: u64) -> i64 {

@@ -221,6 +221,33 @@ fn a_checkpoint_kept_elsewhere_is_held_against_it() {
     assert!(code == 2 && err.contains("is not a checkpoint of this store"), "{err}");
 }
 
+/// A checkpoint does not cover its own entry, but the ledger has it before anybody gets the checkpoint.
+#[test]
+fn a_lost_entry_of_a_checkpoint_alone_is_found() {
+    let waiting = Waiting::since(Dur::mins(1));
+    assert_eq!(waiting.run(&["audit", "checkpoint"]).0, 0);
+    assert_eq!(waiting.run(&["audit", "export", "--out", "audit.jsonl"]).0, 0);
+    let older = std::fs::read(&waiting.store).unwrap();
+    assert_eq!(waiting.run(&["audit", "checkpoint", "--out", "kept.json"]).0, 0);
+    let kept = ["--checkpoint", "kept.json"];
+    for verb in [&["audit", "verify"][..], &["audit", "verify", "--file", "audit.jsonl"], &["runs", "list"]] {
+        let (code, out, err) = waiting.run(&[verb, &kept[..]].concat());
+        assert!(code == 0 && !err.contains(SAID), "an export may be older: {verb:?}: {out}{err}");
+    }
+    waiting.becomes(&older);
+    let words =
+        "the entry about this checkpoint is missing: somebody restored an older copy or removed its end";
+    for newer in [&[] as &[&str], &kept[..]] {
+        let (code, out, err) = waiting.run(&[&["audit", "verify"][..], newer].concat());
+        assert!(code == 1 && out.contains(words), "{newer:?}: {out}{err}");
+        let (code, out, err) = waiting.run(&[&["runs", "list"][..], newer].concat());
+        assert!(code == 1 && err.contains(SAID) && err.contains(words), "{newer:?}: {out}{err}");
+        let (code, out, err) = waiting.run(&[&["runs", "resume", RUN][..], newer].concat());
+        assert!(code == 3 && err.contains(words), "{newer:?}: {out}{err}");
+        drop(std::fs::remove_file(waiting.store.with_extension("db.checkpoint")));
+    }
+}
+
 /// Truncated and continued: the new entries are a different history than the sealed one.
 #[test]
 fn a_history_that_was_cut_and_written_anew_is_found() {
