@@ -11,7 +11,7 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Person;
 use drctl::record::event::{Event, EventKind};
 
-use crate::cli::contract::{Folder, json};
+use crate::cli::contract::{Folder, finish, json};
 use crate::support::stored_rehearsals::{keep, lived};
 
 const RUN: &str = "20260101-truststream-failover-1";
@@ -65,6 +65,19 @@ impl Waiting {
         std::fs::write(&self.store, older).unwrap();
     }
 
+    /// Does something while what was signed about the store is out of sight.
+    fn unseen(&self, work: impl FnOnce()) {
+        let beside = [self.store.with_extension("db.evidence"), self.store.with_extension("db.checkpoint")];
+        let away = |p: &PathBuf| PathBuf::from(format!("{}.away", p.display()));
+        beside.iter().for_each(|p| std::fs::rename(p, away(p)).unwrap());
+        work();
+        for path in &beside {
+            drop(std::fs::remove_dir_all(path));
+            drop(std::fs::remove_file(path));
+            std::fs::rename(away(path), path).unwrap();
+        }
+    }
+
     fn said(&self) -> Vec<Event> {
         let run = RunId::new(RUN);
         create::decode(&run, &self.open().read(&run).unwrap()).unwrap()
@@ -79,9 +92,14 @@ fn ended_at(events: &[Event], at: Timestamp) -> Vec<Event> {
 
 /// An approval was given and sealed. Somebody with write access then restores an earlier copy of the store.
 fn put_back() -> Waiting {
+    put_back_after(&["approve", "--yes", RUN, "approve.go"])
+}
+
+/// The same for another answer.
+fn put_back_after(answer: &[&str]) -> Waiting {
     let waiting = Waiting::since(Dur::mins(1));
     let older = std::fs::read(&waiting.store).unwrap();
-    let (code, out, err) = waiting.run(&["approve", "--yes", RUN, "approve.go"]);
+    let (code, out, err) = waiting.run(answer);
     assert!(code == 0 && err.contains("evidence: "), "{out}{err}");
     let (code, out, err) = waiting.run(&["audit", "verify"]);
     assert_eq!(code, 0, "{out}{err}");
@@ -253,21 +271,58 @@ fn a_lost_entry_of_a_checkpoint_alone_is_found() {
 fn a_history_that_was_cut_and_written_anew_is_found() {
     let waiting = put_back();
     // A different ledger grows in place of the removed part.
-    let beside = [waiting.store.with_extension("db.evidence"), waiting.store.with_extension("db.checkpoint")];
-    let away = |p: &PathBuf| PathBuf::from(format!("{}.away", p.display()));
-    beside.iter().for_each(|p| std::fs::rename(p, away(p)).unwrap());
-    for _ in 0..8 {
-        assert_eq!(waiting.run(&["audit", "checkpoint"]).0, 0);
-    }
-    for path in &beside {
-        drop(std::fs::remove_dir_all(path));
-        drop(std::fs::remove_file(path));
-        std::fs::rename(away(path), path).unwrap();
-    }
+    waiting.unseen(|| grow(&waiting));
     let (code, out, _) = waiting.run(&["audit", "verify"]);
     assert!(code == 1 && out.contains("covers a different entry"), "{out}");
     let (code, _, err) = waiting.run(&["runs", "resume", RUN]);
     assert!(code == 3 && err.contains("covers a different entry"), "{err}");
+}
+
+fn grow(waiting: &Waiting) {
+    for _ in 0..8 {
+        assert_eq!(waiting.run(&["audit", "checkpoint"]).0, 0);
+    }
+}
+
+/// A no that was sealed is cut away, and somebody else says yes in its place.
+#[test]
+fn a_yes_in_the_place_of_a_sealed_no_is_carried_on_by_nobody() {
+    let waiting = put_back_after(&["reject", RUN, "approve.go", "--reason", "not now"]);
+    let act = [
+        &["runs", "resume", RUN][..],
+        &["runs", "cancel", RUN, "--yes", "--reason", "x"],
+        &["runs", "skip", RUN, "approve.go", "--reason", "x"],
+        &["runs", "done", RUN, "approve.go"],
+        &["runs", "pause", RUN],
+        &["ack", RUN, "--reason", "x"],
+        &["approve", "--yes", RUN, "approve.go"],
+        &["reject", RUN, "approve.go", "--reason", "x"],
+        &["override", RUN, "approve.go", "--reason", "x"],
+    ];
+    let refuses = |words: &str| {
+        let before = waiting.said();
+        for verb in act {
+            let (code, out, err) = waiting.run(verb);
+            assert!(code == 3 && err.contains(SAID) && err.contains(words), "{verb:?}: {code} {out}{err}");
+        }
+        assert_eq!(waiting.said(), before);
+    };
+    refuses(OLDER);
+    waiting.unseen(|| {
+        let mut yes = waiting.folder.command(&["approve", "--yes", RUN, "approve.go"]);
+        let (code, out, err) = finish(yes.env("DRCTL_OPERATOR", "bob").output().unwrap());
+        assert_eq!(code, 0, "{out}{err}");
+        grow(&waiting);
+    });
+    let approved = |e: &Event| matches!(e.what, EventKind::Approved { .. });
+    assert!(waiting.said().iter().any(approved));
+    let words = "covers a different entry";
+    refuses(words);
+    let (code, out, err) = waiting.run(&["audit", "verify"]);
+    let found = |place: &str| out.lines().any(|line| line.contains(place) && line.contains(words));
+    assert!(code == 1 && found(&format!("{RUN}-e")) && found("drctl.db.checkpoint"), "{out}{err}");
+    let (code, out, err) = waiting.run(&["evidence", "list"]);
+    assert!(code == 1 && out.contains("NOT whole") && out.contains(words), "{out}{err}");
 }
 
 /// The ledger's times still apply after a clock is set back.
