@@ -440,6 +440,7 @@ fn told(manifest: &Manifest) -> Vec<String> {
         format!("recovery time {}", figure(&about.rto)),
     ];
     lines.push(format!("severity {}", about.terms.severity.text));
+    lines.extend(about.terms.counts_for_nothing.iter().map(|why| format!("PROVES NOTHING: {why}")));
     lines.extend(about.rpo.iter().map(|(store, rpo)| format!("recovery point of {store} {}", figure(rpo))));
     let approved = about.approvals.iter().map(|a| format!("{} ({})", said(a), a.to)).collect::<Vec<_>>();
     if approved.is_empty() {

@@ -1,5 +1,7 @@
 //! The terms of a run are in its journal, its evidence and the ledger, and cannot be replaced.
 
+use std::io::Read as _;
+
 use drctl::executor::create;
 use drctl::journal::Journal as _;
 use drctl::journal::sqlite::SqliteJournal;
@@ -9,6 +11,8 @@ use drctl::record::event::{Event, EventKind, RunCreated};
 
 use crate::cli::contract::{Folder, json};
 use crate::evidence::signatures::{state_of, store};
+use crate::kinds::routing_controls::WWW;
+use crate::support::shop::shop;
 use crate::support::stored_rehearsals::keep;
 
 const FAILOVER: &[&str] =
@@ -305,6 +309,43 @@ fn endpoints_that_are_not_the_providers_own_prove_no_objective() {
     created.terms_digest = created.terms.digest();
     assert_eq!(met(&begun), (false, false, false));
     assert_eq!(verified::proof(&drctl::run::RunState::fold(&begun).unwrap()), None);
+}
+
+/// Whoever has only the bundle learns it, too: from the signed manifest, the reports in it, and the verification.
+#[test]
+fn an_endpoint_that_is_not_the_providers_own_stands_in_the_bundle() {
+    let own = "https://b.route53-recovery-cluster.us-west-2.amazonaws.com/v1";
+    for foreign in [false, true] {
+        let folder = Folder::with_plans();
+        let cluster = if foreign { WWW.replace(own, "https://10.0.0.1/v1") } else { WWW.to_owned() };
+        std::fs::write(folder.path().join("plans/shop.yaml"), shop(&cluster)).unwrap();
+        let start = ["failover", "shop", "--to", "east", "--yes", "--sandbox", "--output", "json"];
+        let (_, out, err) = folder.run(&start);
+        let run = json(&out)["run_id"].as_str().unwrap_or_else(|| panic!("{out}{err}")).to_owned();
+        folder.ok(&["evidence", "export", &run, "--out", "b.tar", "--sandbox"]);
+        let mut files = std::collections::BTreeMap::new();
+        let bundle = std::fs::read(folder.path().join("b.tar")).unwrap();
+        for entry in tar::Archive::new(bundle.as_slice()).entries().unwrap() {
+            let mut entry = entry.unwrap();
+            let mut bytes = Vec::new();
+            entry.read_to_end(&mut bytes).unwrap();
+            files.insert(entry.path().unwrap().display().to_string(), String::from_utf8(bytes).unwrap());
+        }
+        let terms = &json(&files["manifest.json"])["drctl"]["terms"];
+        let verified = folder.ok(&["evidence", "verify", "b.tar", "--sandbox"]);
+        let words = "calls went to endpoints that do not belong to the provider: route53-recovery-cluster at https://10.0.0.1 (the plan)";
+        let places = ["manifest.json", "report.json", "report.md", "report.html"];
+        let said: Vec<_> = places.into_iter().filter(|place| files[*place].contains(words)).collect();
+        if foreign {
+            let of = serde_json::json!([{"service": "route53-recovery-cluster", "url": "https://10.0.0.1", "from": "plan"}]);
+            assert_eq!(terms["foreign_endpoints"], of);
+            assert_eq!(said, places);
+            assert!(verified.contains(&format!("  PROVES NOTHING: {words}")), "{verified}");
+        } else {
+            assert!(terms["foreign_endpoints"].is_null() && said.is_empty(), "{terms}: {said:?}");
+            assert!(!verified.contains("PROVES NOTHING"), "{verified}");
+        }
+    }
 }
 
 /// The terms of another store count as soon as its run does.

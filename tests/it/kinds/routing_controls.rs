@@ -15,7 +15,7 @@ use crate::run::resume::events;
 use crate::support::rig::{Rig, plan};
 use crate::support::shop::{names_only, shop, two_moved_at_once, until};
 
-const WWW: &str = r#"  www:
+pub const WWW: &str = r#"  www:
     kind: aws.route53
     via: dns
     needs: [db]
