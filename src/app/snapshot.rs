@@ -1,6 +1,7 @@
 //! The state of a server, for monitoring.
 
 use crate::model::ids::PlanName;
+use crate::model::plain::line;
 use crate::model::readiness::Check;
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::schedules::Tally;
@@ -48,12 +49,12 @@ pub struct Row {
 }
 
 impl Snapshot {
-    /// Why the server is unhealthy; `None` if it is healthy. `now` is the time of this machine. A rehearsal has its own.
+    /// Why the server is unhealthy, in one line; `None` if it is healthy. `now` is the time of this machine. A rehearsal has its own.
     pub fn ill(&self, now: Timestamp) -> Option<String> {
         let now = self.rehearsed_at.unwrap_or(now);
         match (self.looked_at, &self.holding) {
-            (Some(at), None) if now.since(at) <= STALE => self.settings.clone(),
-            (_, Some(_)) => self.settings.clone(),
+            (Some(at), None) if now.since(at) <= STALE => self.settings.as_deref().map(line),
+            (_, Some(_)) => self.settings.as_deref().map(line),
             (Some(at), None) => Some(format!("drctl serve has not read the schedules since {at}")),
             (None, None) => Some("drctl serve has not read the schedules yet".to_owned()),
         }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::app::snapshot::{Row, Snapshot};
+use crate::model::plain::line;
 use crate::model::readiness::{Area, Standing};
 use crate::model::time::Timestamp;
 use crate::report::verified::Status;
@@ -117,7 +118,8 @@ impl Text {
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: i64) {
-        let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        // No text of others has line breaks or other characters that act.
+        let escaped = |text: &str| line(text).replace('\\', "\\\\").replace('"', "\\\"");
         let labels: Vec<_> = labels.iter().map(|(k, v)| format!("{k}=\"{}\"", escaped(v))).collect();
         let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
         let _ = writeln!(self.0, "{name}{labels} {value}");

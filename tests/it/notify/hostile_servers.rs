@@ -93,7 +93,10 @@ fn of_an_answer_without_an_end_a_few_kilobytes_are_read() {
     let path = folder.path().join("plans/drctl.yaml");
     let mut text = std::fs::read_to_string(&path).unwrap() + "notify:\n  channels:\n";
     for (name, _, _) in cases {
-        text += &format!("    {name}: {{webhook: {{url: \"env:URL_{}\", secret: \"env:HOOK\"}}}}\n", name.to_uppercase());
+        text += &format!(
+            "    {name}: {{webhook: {{url: \"env:URL_{}\", secret: \"env:HOOK\"}}}}\n",
+            name.to_uppercase()
+        );
     }
     std::fs::write(&path, text).unwrap();
     let mut command = folder.command(&["notify", "test", "--output", "json"]);

@@ -31,6 +31,39 @@ fn a_server_that_looks_or_holds_a_drill_is_well_and_one_that_hangs_is_not() {
     }
 }
 
+/// Names and errors of others: nothing acts in a terminal, and nothing makes a line of its own.
+#[test]
+fn hostile_text_makes_no_line_and_no_figure_of_its_own() {
+    let hostile = "x\u{1b}[2J\u{7}\u{9b}\u{202e}\r\n\u{2028}\"} 1\ndrctl_drill_running 7\nok\\";
+    let now = at("2026-03-01T00:00:00Z");
+    let row = |schedule: &str| Row {
+        schedule: schedule.to_owned(),
+        plan: PlanName::new("shop"),
+        drill: "live",
+        next_due: Some(now),
+        drills: Tally::default(),
+    };
+    let snapshot = |text: &str| Snapshot {
+        looked_at: Some(now),
+        settings: Some(format!("the previous settings stay in effect: {text}: it is a FIFO")),
+        schedules: vec![row(text)],
+        plans: vec![(PlanName::new(text), Status::Failed, None)],
+        ..Snapshot::default()
+    };
+    let (harmless, hostile) = (snapshot("x"), snapshot(hostile));
+    let acts = |c: char| {
+        c != '\n' && (c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}'))
+    };
+    let text = hostile.text();
+    assert!(!text.contains(acts), "{text:?}");
+    assert_eq!(text.lines().count(), harmless.text().lines().count(), "{text}");
+    assert!(!text.lines().any(|l| l == "drctl_drill_running 7"), "{text}");
+    let health = Snapshot { holding: Some("x".to_owned()), ..hostile.clone() };
+    for ill in [hostile.ill(now).unwrap(), health.ill(now).unwrap()] {
+        assert!(!ill.contains(acts) && ill.lines().count() == 1, "{ill:?}");
+    }
+}
+
 fn stands(area: Area, standing: Standing) -> Check {
     Check { area, about: "db".to_owned(), standing, facts: String::new(), fix: None }
 }
