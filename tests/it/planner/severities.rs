@@ -1,5 +1,7 @@
 //! The severity of a run: what a run that continues another keeps, and what auditors see of it.
 
+use drctl::executor::create;
+use drctl::journal::{Journal as _, Record, chain};
 use drctl::model::ids::RunId;
 use drctl::model::intent::Intent;
 use drctl::model::policy::Policy;
@@ -8,11 +10,12 @@ use drctl::model::time::{Dur, Timestamp};
 use drctl::model::waiver::Rule;
 use drctl::planner::Continued;
 use drctl::record::action::{Action, Gate};
-use drctl::record::event::{EventKind, RunCreated};
+use drctl::record::event::{Event, EventKind, RunCreated};
 use drctl::report;
 use drctl::run::severity::{Purpose, decided, keeping};
 
 use crate::cli::contract::{Folder, json};
+use crate::evidence::signatures::store;
 use crate::planner::refusals::{PLAN, case, site};
 use crate::run::hard_cases::waiver;
 use crate::run::resume::events;
@@ -160,4 +163,57 @@ fn the_usual_severity_is_in_every_report() {
         report("html")
     );
     assert_eq!(json(&report("json"))["terms"]["severity"]["severity"], "P0");
+}
+
+/// Somebody who may write to the store makes the incident look as severe as usual afterwards, and hashes all events of the run anew.
+#[test]
+fn a_severity_that_was_edited_in_the_journal_is_a_finding_and_the_run_is_not_driven() {
+    let folder = Folder::with_plans();
+    let start = ["failover", "truststream", "--to", "us-east-1", "--yes", "--sandbox", "replica-lagging"];
+    let (_, out, err) = folder.run(&[&start[..], &["--severity", "P3", "--output", "json"]].concat());
+    let name = json(&out)["run_id"].as_str().unwrap_or_else(|| panic!("{out}{err}")).to_owned();
+    folder.ok(&["audit", "verify", "--sandbox"]);
+
+    let (name, run) = (name.as_str(), RunId::new(name.as_str()));
+    let written = store(&folder);
+    let path = written.path().to_owned();
+    let records = written.read(&run).unwrap();
+    drop(written);
+    let mut edited: Vec<Event> = create::decode(&run, &records).unwrap();
+    let EventKind::RunCreated(created) = &mut edited[0].what else { panic!("no run begins so") };
+    assert_eq!(created.severity.as_deref(), Some("P3"));
+    created.severity = Some("P0".to_owned());
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("DROP TRIGGER events_stay").unwrap();
+    let mut last: Option<Record> = None;
+    for (event, was) in edited.iter().zip(&records) {
+        let before = last.as_ref().map(|record| (record.seq, &record.hash));
+        let now = chain::link(&run, before, was.epoch, create::encode(event));
+        let changed = connection.execute(
+            "UPDATE events SET bytes = ?1, previous = ?2, hash = ?3 WHERE run_id = ?4 AND seq = ?5",
+            rusqlite::params![
+                now.bytes,
+                now.previous.as_str(),
+                now.hash.as_str(),
+                name,
+                was.seq.cast_signed()
+            ],
+        );
+        assert_eq!(changed.unwrap(), 1);
+        last = Some(now);
+    }
+    // The edited events follow from each other. The ledger has the head of the ones that were written.
+    connection.execute_batch("CREATE TRIGGER events_stay BEFORE UPDATE ON events BEGIN SELECT RAISE(ABORT, 'events are never changed'); END").unwrap();
+    drop(connection);
+    assert_eq!(chain::broken(&run, &store(&folder).read(&run).unwrap()), None);
+
+    let (code, out, err) = folder.run(&["audit", "verify", "--sandbox"]);
+    assert_eq!(code, 1, "{out}{err}");
+    let named = |line: &str| line.contains("broken") && line.contains(name);
+    assert!(out.lines().any(named), "{out}");
+    for command in [&["runs", "resume", name][..], &["runs", "cancel", name, "--reason", "x", "--yes"]] {
+        let (code, out, err) = folder.run(&[command, &["--sandbox"]].concat());
+        assert!(code != 0 && code != 70, "{command:?}: {code} {out}{err}");
+        assert_eq!(store(&folder).read(&run).unwrap().len(), records.len(), "{command:?}: {out}{err}");
+    }
 }
