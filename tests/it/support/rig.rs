@@ -44,6 +44,7 @@ use crate::run::guards::{Meddled, Meddling};
 use crate::support::oracle::{Watched, in_real_time, later_by};
 
 pub use others::cancel;
+use others::written;
 
 /// When abandoned calls have taken effect.
 const LATER: Dur = Dur::mins(15);
@@ -586,12 +587,6 @@ fn session<'a>(
 fn remembered(seen: &Observation) -> Option<Remembered> {
     let Observation::Value { state, observed_at, .. } = seen else { return None };
     Some(Remembered { state: state.clone(), observed_at: *observed_at })
-}
-
-/// The events of a run; empty if there is no such run.
-fn written(journal: &MemoryJournal, run: &RunId) -> Vec<Event> {
-    let records = journal.read(run).unwrap_or_default();
-    records.iter().map(|r| serde_json::from_slice(&r.bytes).unwrap()).collect()
 }
 
 fn collect_notes(sandbox: &Sandbox) -> Rc<RefCell<Notes>> {

@@ -164,3 +164,9 @@ pub(super) fn sender(letter: &Signal) -> Person {
 pub fn cancel(displaced_by: Option<&str>) -> Signal {
     Signal::Cancel { reason: "not now".to_owned(), displaced_by: displaced_by.map(str::to_owned) }
 }
+
+/// The events of a run; empty if there is no such run.
+pub(super) fn written(journal: &MemoryJournal, run: &RunId) -> Vec<Event> {
+    let records = journal.read(run).unwrap_or_default();
+    records.iter().map(|r| serde_json::from_slice(&r.bytes).unwrap()).collect()
+}
