@@ -65,7 +65,7 @@ impl Board {
                     .route("/healthz", get(health))
                     .route("/metrics", get(metrics))
                     .with_state(Arc::clone(&shown));
-                let answers = std::pin::pin!(answer(&world, &listener, &router));
+                let answers = std::pin::pin!(answer(&world, &listener, &router, LONGEST));
                 let ticks = std::pin::pin!(async {
                     loop {
                         shown.now_ms.store(world.shown().millis(), Ordering::Relaxed);
@@ -91,8 +91,8 @@ impl Shown {
     }
 }
 
-/// Serves connections for as long as the process lives.
-async fn answer(world: &World, listener: &TcpListener, router: &Router) {
+/// Serves connections for as long as the process lives, each for at most `longest`.
+async fn answer(world: &World, listener: &TcpListener, router: &Router, longest: Duration) {
     let mut open: VecDeque<JoinHandle<()>> = VecDeque::new();
     loop {
         // The process has no file descriptors left. Other parts of it will release some.
@@ -108,7 +108,7 @@ async fn answer(world: &World, listener: &TcpListener, router: &Router) {
         http.keep_alive(false).max_buf_size(REQUEST);
         let service = TowerToHyperService::new(router.clone());
         let connection = http.serve_connection(TokioIo::new(stream), service);
-        open.push_back(tokio::spawn(async move { drop(tokio::time::timeout(LONGEST, connection).await) }));
+        open.push_back(tokio::spawn(async move { drop(tokio::time::timeout(longest, connection).await) }));
     }
 }
 
@@ -122,4 +122,78 @@ async fn health(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
 
 async fn metrics(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], shown.read().text())
+}
+
+#[cfg(test)]
+mod tests {
+    use core::net::SocketAddr;
+    use core::time::Duration;
+    use std::io::{ErrorKind, Read as _, Write as _};
+    use std::net::TcpStream;
+
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::net::TcpListener;
+
+    use super::{MOST_OPEN, answer};
+    use crate::world::World;
+
+    /// A server whose connections live this long. It ends with the process.
+    fn served(longest: Duration) -> SocketAddr {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let world = World::live().unwrap();
+            world.block_on(async {
+                let listener = TcpListener::from_std(listener).unwrap();
+                let router = Router::new().route("/healthz", get(|| async { "ok" }));
+                answer(&world, &listener, &router, longest).await;
+            });
+        });
+        address
+    }
+
+    /// A connection that sent this, and waits at most five seconds for what comes.
+    fn sent(to: SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(to).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(text.as_bytes()).unwrap();
+        stream
+    }
+
+    /// Whether the server closed the connection without an answer.
+    fn closed(mut stream: &TcpStream) -> bool {
+        match stream.read(&mut [0; 64]) {
+            Ok(n) => n == 0,
+            Err(e) => e.kind() == ErrorKind::ConnectionReset,
+        }
+    }
+
+    fn is_answered(to: SocketAddr) -> bool {
+        let mut answer = String::new();
+        sent(to, "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").read_to_string(&mut answer).unwrap();
+        answer.starts_with("HTTP/1.1 200 OK")
+    }
+
+    #[test]
+    fn a_connection_that_sends_nothing_or_half_a_request_is_closed_after_its_time() {
+        let server = served(Duration::from_millis(300));
+        for text in ["", "GET /healthz HTTP/1.1\r\nx-half: "] {
+            assert!(closed(&sent(server, text)), "{text:?}");
+        }
+        assert!(is_answered(server));
+    }
+
+    #[test]
+    fn of_too_many_connections_the_oldest_is_closed_and_a_request_is_answered() {
+        let server = served(Duration::from_secs(60));
+        let idle: Vec<_> = (0..=MOST_OPEN).map(|_| sent(server, "GET /half")).collect();
+        assert!(closed(&idle[0]));
+        let last = &idle[MOST_OPEN];
+        last.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+        assert!(!closed(last), "it is not the oldest");
+        assert!(is_answered(server));
+        assert!(closed(&idle[1]), "the answered request took its place");
+    }
 }
