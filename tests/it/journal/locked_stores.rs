@@ -1,5 +1,5 @@
-//! Another process holds the write lock of a store: a backup, a shell, a hung process. Whoever writes waits for it for five seconds, then fails
-//! and says why, and the store is whole.
+//! Another process holds the write lock of a store: a backup, a shell, a hung process. Whoever writes waits for it for five seconds, then
+//! fails and says why, and the store is whole.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

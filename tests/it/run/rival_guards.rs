@@ -153,7 +153,7 @@ fn a_run_whose_guards_were_taken_over_promotes_nothing_and_moves_no_name() {
 
 const TWO_HOURS: i64 = 2 * 60 * 60 * 1_000;
 
-/// A guard does not age: to a clock that is two hours ahead it seems old, and to one that is two hours behind it seems to come from the future.
+/// A guard does not age: it seems old to a clock that is two hours ahead, and to come from the future to one that is two hours behind.
 #[test]
 fn of_two_operators_whose_clocks_differ_by_hours_the_one_who_took_the_guard_holds_it() {
     let (rig, first) = waiting();

@@ -70,8 +70,8 @@ impl Rig {
         })
     }
 
-    /// An operator with a store of its own starts at this time, while the estate has the changes in `notes`. The clock of its machine is this
-    /// many milliseconds ahead; if negative, behind.
+    /// An operator with a store of its own starts at this time, while the estate has the changes in `notes`. The clock of its machine is
+    /// this many milliseconds ahead; if negative, behind.
     pub fn starts_beside(
         &self,
         notes: &Notes,
