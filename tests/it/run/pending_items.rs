@@ -1,5 +1,6 @@
 //! Pending items of a run, what a person did by hand in the meantime, and what must not follow from either.
 
+use drctl::kinds::aws::rds::Rename;
 use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::DatabaseRef;
 use drctl::kinds::shared::fence::Fence;
@@ -33,6 +34,15 @@ fn accepts(rule: Rule) -> Waiver {
 
 fn deed(notes: &mut Notes, at: Timestamp, action: &Action) {
     notes.push((at, serde_json::to_vec(action).unwrap()));
+}
+
+/// After the end of the run, a person renames an instance and creates a replica with its name.
+fn becomes_replica(notes: &mut Notes, db: DatabaseRef, source: DatabaseRef) {
+    let to = format!("{}-old", db.id);
+    let at = BEGAN + Dur::mins(185);
+    deed(notes, at, &Action::Op(Operation::Rename(Rename { db: db.clone(), to })));
+    let create = Rejoin { db, source, replica: None, reconcile: Vec::new() };
+    deed(notes, at + Dur::mins(15), &Action::Op(Operation::Rejoin(create)));
 }
 
 fn fence_calls(events: &[Event]) -> usize {
@@ -108,7 +118,7 @@ fn owing() -> (Rig, Rehearsed) {
     rig.waivers = vec![accepts(Rule::UnfencedPromotion)];
     let done = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     assert_eq!(done.ended.state.owed().count(), 1);
-    rig.later = Some(BEGAN + Dur::mins(200));
+    rig.later = Some(BEGAN + Dur::mins(240));
     (rig, done)
 }
 
@@ -117,11 +127,7 @@ fn an_old_primary_that_was_rebuilt_is_no_debt_and_is_not_fenced() {
     let (rig, done) = owing();
     let (old, new) = servers(&done.ended.state);
     let mut notes = done.notes.clone();
-    deed(
-        &mut notes,
-        BEGAN + Dur::mins(185),
-        &Action::Op(Operation::Rejoin(Rejoin { db: old, source: new, replica: None, reconcile: Vec::new() })),
-    );
+    becomes_replica(&mut notes, old, new);
     let (later, _) = rig.second(&done.records, &notes, &[], None).unwrap();
     let all = events(&later);
     let settled = |e: &&Event| matches!(&e.what, EventKind::DebtSettled { why, who: None, .. } if why.contains("is now a replica"));
@@ -162,11 +168,7 @@ fn the_only_primary_is_never_fenced_for_an_old_debt() {
     let (rig, done) = owing();
     let (old, new) = servers(&done.ended.state);
     let mut notes = done.notes.clone();
-    deed(
-        &mut notes,
-        BEGAN + Dur::mins(185),
-        &Action::Op(Operation::Rejoin(Rejoin { db: new, source: old, replica: None, reconcile: Vec::new() })),
-    );
+    becomes_replica(&mut notes, new, old);
     let (later, seen) = rig.second(&done.records, &notes, &[], None).unwrap();
     assert_eq!(fence_calls(&events(&later)), fence_calls(&events(&done)));
     assert!(matches!(&seen["fence/us-west-2/truststream-db/sql"], State::Fence(f) if !f.proven));
