@@ -495,6 +495,8 @@ fn seeds_that_found_something() {
     check(179_570_054_004, &Counts::default());
     // Its loss grows during the question: for two stores that are promoted together, each question adds more than five minutes.
     check(1_784, &Counts::default());
+    // The answer of a call was lost, and its site never answers again: such a run waits until a person interrupts it.
+    check(179_585_582_728, &Counts::default());
 }
 
 #[test]
