@@ -7,7 +7,7 @@ use crate::kinds::shared::names::Answers;
 use crate::model::ids::StepId;
 use crate::model::intent::Intent;
 use crate::model::time::Dur;
-use crate::record::action::{Action, Check, Gate, Undo};
+use crate::record::action::{Action, Gate, Undo};
 use crate::record::runbook::{Phase, Runbook, Step};
 
 /// The critical path.
@@ -43,7 +43,7 @@ impl Served {
 pub fn critical(runbook: &Runbook) -> CriticalPath {
     // In the expected case the first fence method is proven; in the worst case drctl tries every method.
     let (expected, steps) = longest(runbook, |s| s.estimate.expected_ms, first_rung);
-    let (worst, _) = longest(runbook, worst_of, |_| true);
+    let (worst, _) = longest(runbook, |s| s.estimate.timeout_ms, |_| true);
     let users = expected.users.zip(worst.users);
     CriticalPath { steps, expected: expected.after, worst: worst.after, users }
 }
@@ -55,14 +55,6 @@ pub fn served(runbook: &Runbook, took: impl Fn(&Step) -> Dur) -> Served {
 
 fn first_rung(step: &Step) -> bool {
     step.needs.iter().all(|need| !need.settled)
-}
-
-/// A step's timeout. Confirming probes are limited by their own interval, once everything before them is done.
-fn worst_of(step: &Step) -> Dur {
-    match &step.action {
-        Action::Check(Check::Probe { .. }) => Dur(step.estimate.expected_ms.millis() * 4),
-        _ => step.estimate.timeout_ms,
-    }
 }
 
 /// Whether it is a comparison of objects. It runs beside the other steps, and the run does not wait for missing objects.

@@ -115,6 +115,24 @@ fn a_runbook_is_read_against_the_strictest_objective() {
     assert!(expected.contains("above the RTO of 1m of db"), "{expected}");
 }
 
+/// Every step counts with the time that its own line gives as the most, probes too.
+#[test]
+fn the_worst_case_is_the_sum_of_the_timeouts_of_its_steps() {
+    let folder = Folder::with_plans();
+    let worst = |args: &[&str]| {
+        let (_, out, err) = folder.run(args);
+        let line = out.lines().find(|l| l.starts_with("worst case")).unwrap_or_else(|| panic!("{out}{err}"));
+        assert!(out.contains("; expected 15s, at most 5m\n"), "the probes: {out}");
+        line.to_owned()
+    };
+    for (plan, most) in [("starter", "21m"), ("truststream", "1h 30m")] {
+        let line = worst(&["plan", "show", plan, "--to", "us-east-1", "--sandbox"]);
+        assert!(line.starts_with(&format!("worst case     {most} if")), "{plan}: {line}");
+    }
+    let back = worst(&["failback", "truststream", "--sandbox=after-failover", "--dry-run"]);
+    assert!(back.contains("; users wait for 32m of it"), "{back}");
+}
+
 /// A failback that first makes a standby waits for it, so the whole takes that long. Users are served until the fence.
 #[test]
 fn a_failback_is_expected_to_take_as_long_as_the_standby_that_it_waits_for() {
