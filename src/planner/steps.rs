@@ -10,6 +10,7 @@ use crate::inventory::{Observation, targets};
 use crate::kinds::shared::fence::Fence;
 use crate::kinds::shared::names::RecordSet;
 use crate::kinds::{Operation, State, Target};
+use crate::model::estimate::Estimate;
 use crate::model::ids::{ComponentName, SiteName, StepId};
 use crate::model::intent::Drill;
 use crate::model::place::Place;
@@ -253,7 +254,10 @@ impl<'a> Draft<'a> {
         let action =
             Action::Check(Check::Probe { probe: probe.name.clone(), site: probe.site.clone(), consecutive });
         let mut step = step(&format!("{verb}.{}", probe.name), phase, None, action);
-        step.estimate.expected_ms = Dur(probe.every_ms.millis() * u64::from(consecutive));
+        let expected = Dur(probe.every_ms.millis() * u64::from(consecutive));
+        // One bad sample starts the row anew, and the step must outlast that.
+        let most = step.estimate.timeout_ms.max(expected.plus(expected));
+        step.estimate = Estimate::new(expected, most);
         step.needs = all(needs);
         self.push(step)
     }

@@ -133,6 +133,18 @@ fn the_worst_case_is_the_sum_of_the_timeouts_of_its_steps() {
     assert!(back.contains("; users wait for 32m of it"), "{back}");
 }
 
+/// A step that waits for probes has time for them, however seldom they ask.
+#[test]
+fn a_step_that_waits_for_a_slow_probe_has_time_for_it() {
+    let folder = Folder::with_plans();
+    let path = folder.path().join("plans/starter.yaml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains("every: 5s, timeout: 3s"), "{text}");
+    std::fs::write(&path, text.replace("every: 5s, timeout: 3s", "every: 2m, timeout: 3s")).unwrap();
+    let shown = folder.ok(&["plan", "show", "starter", "--to", "us-east-1", "--sandbox"]);
+    assert!(shown.contains("; expected 6m, at most 12m\n"), "{shown}");
+}
+
 /// A failback that first makes a standby waits for it, so the whole takes that long. Users are served until the fence.
 #[test]
 fn a_failback_is_expected_to_take_as_long_as_the_standby_that_it_waits_for() {
