@@ -76,6 +76,16 @@ impl RunState {
         })
     }
 
+    /// When this run proved that a standby streams, by component.
+    pub fn streamed_at(&self) -> impl Iterator<Item = (&ComponentName, Timestamp)> {
+        self.steps.iter().filter_map(|at| Some((at, at.work.ended_at?))).flat_map(|(at, ended)| {
+            at.facts.iter().filter_map(move |fact| match fact {
+                Fact::Rejoined { component, .. } => Some((component, ended)),
+                _ => None,
+            })
+        })
+    }
+
     /// When this run proved that a server takes no writes, because it is fenced or a standby. The pending fence may come from any run.
     pub fn kept_out(&self, db: &DatabaseRef) -> Option<Timestamp> {
         let follows =

@@ -195,21 +195,22 @@ def open_gap(marks, every):
 
 
 def unprotected(runs):
-    """How long stores had no standby after their promotion, in milliseconds. `runs` are those of one application, by start time."""
+    """How long stores had no standby after their promotion, until a step proved that one streams, in milliseconds.
+
+    `runs` are those of one application, by start time."""
     without, total = {}, 0
     inside = lambda begin, end: max(0, min(end, last) - max(begin, since))
     for created, runbook, events in runs:
-        promotes, over = steps_of(runbook, "promote"), ms(events[-1]["at"])
-        over = next((ms(e["at"]) for e in events if e["kind"] == "run_finished"), over)
+        promotes = steps_of(runbook, "promote")
         promoted = {promotes[e["step"]]: ms(e["at"]) for e in events if e["kind"] == "call_intended" and e["step"] in promotes}
-        facts = [f for e in events if e["kind"] == "step_finished" for f in e.get("facts", [])]
-        rejoined = {f["component"] for f in facts if f["fact"] == "rejoined"}
-        for component in set(runbook.get("stores", [])) | set(promoted):
-            if component in rejoined:
-                begin = without.pop(component, promoted.get(component))
-                total += inside(begin, over) if begin is not None else 0
-            elif component in promoted:
-                without.setdefault(component, promoted[component])
+        changes = [(at, True, component) for component, at in promoted.items()]
+        for e in (e for e in events if e["kind"] == "step_finished"):
+            changes += [(ms(e["at"]), False, f["component"]) for f in e.get("facts", []) if f["fact"] == "rejoined"]
+        for at, alone, component in sorted(changes):
+            if alone:
+                without.setdefault(component, at)
+            elif component in without:
+                total += inside(without.pop(component), at)
     return total + sum(inside(begin, last) for begin in without.values())
 
 

@@ -99,27 +99,25 @@ pub fn unproven(
     gaps.filter(|gap| gap.seconds > 0.0).collect()
 }
 
-/// Periods in which a store that a run promoted had no standby, until the end of the run that created one.
+/// Periods in which a store that a run promoted had no standby, until the end of the step that proved that one streams.
 pub fn unprotected(runs: &[&RunState], asked: &Asked) -> Vec<Gap> {
-    let mut since: BTreeMap<ComponentName, (Timestamp, RunId)> = BTreeMap::new();
+    let mut since: BTreeMap<&ComponentName, (Timestamp, RunId)> = BTreeMap::new();
     let mut gaps = Vec::new();
     for run in runs {
-        let after = |promoted: &Timestamp| (*promoted, run.created.run.clone());
-        let stores = run.runbook.stores.iter().chain(run.promoted_at.keys());
-        for component in stores.collect::<std::collections::BTreeSet<_>>() {
-            let over = run.finished_at.unwrap_or(run.last_at);
-            if run.rejoined(component) {
-                let own = || run.promoted_at.get(component).map(after);
-                if let Some((from, by)) = since.remove(component).or_else(own) {
-                    gaps.extend(Gap::between(from, Some(over), Some((component.clone(), by)), asked));
-                }
-            } else if let Some(promoted) = run.promoted_at.get(component) {
-                since.entry(component.clone()).or_insert_with(|| after(promoted));
+        let promoted = run.promoted_at.iter().map(|(component, at)| (*at, true, component));
+        let streams = run.streamed_at().map(|(component, at)| (at, false, component));
+        let mut changes: Vec<_> = promoted.chain(streams).collect();
+        changes.sort_unstable();
+        for (at, promotes, component) in changes {
+            if promotes {
+                since.entry(component).or_insert_with(|| (at, run.created.run.clone()));
+            } else if let Some((from, by)) = since.remove(component) {
+                gaps.extend(Gap::between(from, Some(at), Some((component.clone(), by)), asked));
             }
         }
     }
     let open = since.into_iter();
-    gaps.extend(open.filter_map(|(of, (from, by))| Gap::between(from, None, Some((of, by)), asked)));
+    gaps.extend(open.filter_map(|(of, (from, by))| Gap::between(from, None, Some((of.clone(), by)), asked)));
     gaps.sort_by_key(|gap| gap.from);
     gaps
 }

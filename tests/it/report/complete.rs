@@ -1,10 +1,13 @@
 //! Reports are complete about what happened to a step, what people accepted, and what a run changed.
 
+use drctl::kinds::Fact;
 use drctl::model::intent::Intent;
 use drctl::model::time::Timestamp;
 use drctl::report::changes::changes;
+use drctl::run::state::StepState;
 
 use crate::cli::contract::{Folder, json};
+use crate::evidence::signatures::state_of;
 use crate::support::rig::{Rig, truststream};
 
 const RUN: &str = "sandbox-truststream-failover-s1-1";
@@ -412,6 +415,26 @@ fn a_return_names_what_keeps_its_size_and_what_needs_no_update() {
     assert!(!first.contains(stays) && first.contains("unless you update their configuration:"), "{first}");
     assert!(second.contains(list) && !first.contains(list), "{second}");
     assert!(second.contains(stays) && second.contains(&format!("{own} the drill:")), "{second}");
+}
+
+/// A database is without a standby until a standby streams, however long the run watches after that.
+#[test]
+fn a_database_has_a_standby_from_the_step_that_proved_it() {
+    let folder = Folder::with_plans();
+    folder.ok(&["drill", "truststream", "--mode", "live", "--hold", "30m", "--yes", "--sandbox"]);
+    let report = json(&folder.ok(&["report", "compliance", "--sandbox", "--format", "json"]));
+    let gaps = report["applications"][0]["unprotected"].as_array().unwrap();
+    assert_eq!(gaps.len(), 2, "there and back: {gaps:#?}");
+    for gap in gaps {
+        let state = state_of(&folder, gap["run"].as_str().unwrap());
+        let promoted = state.promoted_at.values().next().unwrap();
+        let follows = |at: &&StepState| at.facts.iter().any(|fact| matches!(fact, Fact::Rejoined { .. }));
+        let streams = state.steps.iter().filter(follows).filter_map(|at| at.work.ended_at);
+        let streams = streams.filter(|at| at > promoted).min().unwrap();
+        assert!(Some(streams) < state.finished_at, "the run watches for longer");
+        assert_eq!(gap["from"], promoted.to_string(), "{gap:#}");
+        assert_eq!((&gap["to"], &gap["open"]), (&streams.to_string().into(), &false.into()), "{gap:#}");
+    }
 }
 
 /// Whoever skips a step decides that users are served with less: who, when, why, and what carries the load.
