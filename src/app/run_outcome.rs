@@ -22,8 +22,8 @@ pub struct RunTiming {
     pub passed: Option<Dur>,
     /// What really happened in the rehearsal.
     pub truth: Option<Truth>,
-    /// When the first sample of the public probe was due, in a rehearsal.
-    pub phase: Option<Timestamp>,
+    /// When the first sample of the public probe was due, and its interval, in a rehearsal.
+    pub phase: Option<(Timestamp, Dur)>,
     /// Whether a process drives the run, or just did.
     pub driven: bool,
 }
@@ -35,10 +35,10 @@ impl RunTiming {
     }
 }
 
-/// When the first sample of the public probe was due.
-pub fn phase(state: &RunState) -> Option<Timestamp> {
+/// When the first sample of the public probe was due, and its interval.
+pub fn phase(state: &RunState) -> Option<(Timestamp, Dur)> {
     let probe = state.runbook.probes.iter().find(|p| p.role == ProbeRole::Public)?;
-    state.turns.get(&probe.key())?.first().map(|t| t.since)
+    state.turns.get(&probe.key())?.first().map(|t| (t.since, probe.every_ms))
 }
 
 /// The exit code.

@@ -23,13 +23,13 @@ pub fn document(report: &RunReport, code: u8, told: &RunTiming) -> serde_json::V
     value["real_s"] = told.real.as_secs_f64().into();
     if let (Some(passed), Some(truth)) = (told.passed, &told.truth) {
         value["virtual_s"] = passed.as_secs_f64().into();
-        value["truth"] = truth_json(report, truth, told.phase);
+        value["truth"] = truth_json(truth, told.phase);
     }
     value
 }
 
-fn truth_json(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> serde_json::Value {
-    let sampled = sampled(report, truth, phase);
+fn truth_json(truth: &Truth, phase: Option<(Timestamp, Dur)>) -> serde_json::Value {
+    let sampled = sampled(truth, phase);
     serde_json::json!({
         "users_failed_s": truth.outage_ms().map(Dur::as_secs_f64),
         "users_failed_as_sampled_s": sampled.map(Dur::as_secs_f64),
@@ -40,14 +40,9 @@ fn truth_json(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> se
 }
 
 /// The outage as the public probe samples it.
-fn sampled(report: &RunReport, truth: &Truth, phase: Option<Timestamp>) -> Option<Dur> {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "an interval of a probe in milliseconds"
-    )]
-    let every = Dur((report.rto.resolution_s * 1_000.0) as u64);
-    truth.outage_as_sampled(phase?, every)
+fn sampled(truth: &Truth, phase: Option<(Timestamp, Dur)>) -> Option<Dur> {
+    let (first, every) = phase?;
+    truth.outage_as_sampled(first, every)
 }
 
 /// The screen.
@@ -419,8 +414,7 @@ fn truth(p: &Printer, report: &RunReport, told: &RunTiming) {
         Some((_, None)) => "users still fail".to_owned(),
         Some((from, Some(to))) => format!("users failed for {}", to.since(from)),
     };
-    let sampled =
-        sampled(report, truth, told.phase).map_or_else(String::new, |d| format!(" ({d} as probes saw it)"));
+    let sampled = sampled(truth, told.phase).map_or_else(String::new, |d| format!(" ({d} as probes saw it)"));
     let lost: Vec<_> = truth.lost_ms.iter().map(|(c, d)| format!("{c} lost {d} of writes")).collect();
     let lost = if lost.is_empty() { "no writes lost".to_owned() } else { lost.join(", ") };
     let two = if truth.two_primaries_ms == Dur::ZERO {

@@ -119,6 +119,29 @@ fn a_split_names_both_sites_of_the_database_and_a_fence_is_pending_by_that_word_
     }
 }
 
+/// A planned move that waited for an approval before users noticed anything, and that another process continued.
+fn continued_move(folder: &Folder, more: &[&str]) -> String {
+    let plan = folder.path().join("plans/truststream.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, text + "gates:\n  go: {at: promote, approval: \"may we?\"}\n").unwrap();
+    let start = ["switchover", "truststream", "--to", "us-east-1", "--yes", "--sandbox=calm"];
+    let (code, out, err) = folder.run(&start);
+    assert_eq!(code, 4, "{out}{err}");
+    let run = "sandbox-truststream-switchover-s1-1";
+    let approve = ["approve", run, "approve.go", "--sandbox", "--yes"];
+    let output = folder.command(&approve).env("DRCTL_OPERATOR", "alice").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    folder.ok(&[&["runs", "resume", run, "--sandbox"], more].concat())
+}
+
+/// The figure of the simulation has the grid of the probe, whatever is unknown between two processes.
+#[test]
+fn the_truth_of_a_continued_move_is_what_its_probes_saw() {
+    let report = json(&continued_move(&Folder::with_plans(), &["--output", "json"]));
+    let seen = &report["truth"]["users_failed_as_sampled_s"];
+    assert_eq!(&report["rto"]["achieved_s"], seen, "{:#} {:#}", report["rto"], report["truth"]);
+}
+
 /// A reader at 3 a.m. sees a single number for the required servers.
 #[test]
 fn a_screen_that_stops_for_capacity_says_one_number_of_what_is_required() {
