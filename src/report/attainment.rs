@@ -131,7 +131,10 @@ struct Outage {
     /// Whether a good sample preceded the first failed one.
     known_start: bool,
     restored: Option<Timestamp>,
+    /// The sampling error of a time that begins with the outage and ends with it.
     resolution: Dur,
+    /// The same for a time whose start is known exactly: a decision or a declaration.
+    end_resolution: Dur,
     /// The result of the last samples; `None` without samples.
     served: Option<bool>,
 }
@@ -145,6 +148,7 @@ fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
             outage.served = Some(outage.served.unwrap_or(true) && last.good);
         }
         outage.resolution = outage.resolution.max(probe.every_ms);
+        outage.end_resolution = outage.end_resolution.max(probe.every_ms);
         let Some(bad) = turns.iter().find(|t| !t.good) else { continue };
         if outage.began.is_none_or(|b| bad.since < b) {
             outage.began = Some(bad.since);
@@ -155,6 +159,7 @@ fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
             Some(good) => {
                 outage.restored = outage.restored.max(Some(good.since));
                 outage.resolution = outage.resolution.max(gap(good));
+                outage.end_resolution = outage.end_resolution.max(gap(good));
             }
             None => all_restored = false,
         }
@@ -168,6 +173,35 @@ fn outage(state: &RunState, publics: &[&Probe]) -> Outage {
 /// The unobserved time before a turn. It is longer than the probe's interval if no process sampled.
 fn gap(turn: &Turn) -> Dur {
     turn.last_other.map_or(Dur::ZERO, |last| turn.since.since(last))
+}
+
+/// Which times between two processes make the recovery time inexact: no sample of a public probe is recorded there.
+pub fn unsampled(state: &RunState) -> Vec<String> {
+    let several = state.epoch > 1 || state.created.continues.is_some();
+    if !several || !state.runbook.intent.has_rto() {
+        return Vec::new();
+    }
+    let publics: Vec<&Probe> = state.runbook.probes.iter().filter(|p| p.role == ProbeRole::Public).collect();
+    let declared = declared(state, &outage(state, &publics)).is_some();
+    let of = |probe: &&Probe| {
+        let turns: &[Turn] = state.turns.get(&probe.key()).map_or(&[], Vec::as_slice);
+        let bad = turns.iter().find(|turn| !turn.good);
+        let good = bad.and(turns.last()).filter(|turn| turn.good);
+        let usual = probe.every_ms.plus(probe.timeout_ms);
+        let edges = [("start", bad.filter(|_| !declared)), ("end", good)];
+        let inexact = edges.into_iter().filter_map(|(edge, turn)| Some((edge, turn?, turn?.last_other?)));
+        inexact
+            .filter(|(_, turn, _)| gap(turn) > usual)
+            .map(|(edge, turn, last)| {
+                let (until, within) = (turn.since, gap(turn));
+                format!(
+                    "no sample of probe {} is recorded between {last} and {until}, so the {edge} of the outage is known only to within {within}",
+                    probe.name
+                )
+            })
+            .collect::<Vec<_>>()
+    };
+    publics.iter().flat_map(of).collect()
 }
 
 /// A declaration can move the start of the outage to before the first failed probe, but not after it.
@@ -184,7 +218,7 @@ fn rto(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
             true,
             outage.restored.or_else(|| confirmed(state)),
             now,
-            outage.resolution,
+            outage.end_resolution,
         );
     }
     match outage.began {
@@ -203,7 +237,7 @@ fn own(state: &RunState, outage: &Outage, now: Timestamp) -> Figure {
         None if confirmed.is_none() && state.created.outage_began.is_none() => return Figure::UNKNOWN,
         None => confirmed,
     };
-    figure(state, Some(state.created_at), true, end, now, outage.resolution)
+    figure(state, Some(state.created_at), true, end, now, outage.end_resolution)
 }
 
 /// The longest outage that probes could have missed, if none failed often enough in a row to turn.

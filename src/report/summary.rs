@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::attainment::{Attainment, attainment};
+use super::attainment::{Attainment, attainment, unsampled};
 use super::buckets::BucketReport;
 use super::changes::changes;
 use super::fences::{self, Fence};
@@ -302,6 +302,7 @@ fn notes(state: &RunState) -> Vec<String> {
     let mut all = state.runbook.notes.clone();
     all.extend(state.counts_for_nothing().map(|why| format!("this run proves nothing: {why}")));
     all.extend(state.waivers.iter().filter_map(|waiver| state.waives_nothing(waiver)));
+    all.extend(unsampled(state));
     for fact in state.steps.iter().flat_map(|at| &at.facts) {
         let Fact::Fenced { component, unexplained, unreplicated, .. } = fact else { continue };
         all.extend(unexplained.iter().map(|why| format!("`{component}`: {why}")));

@@ -49,9 +49,9 @@ def rto(created, runbook, events):
     """From the first failed public probe, or from when a person says that the outage began, to the last probe that recovered.
 
     Returns milliseconds, their quality, what the probes' intervals can hide, and whether users were never seen to be served again."""
-    began, known, restored, hidden = None, True, 0, 0
+    began, known, restored, hidden, hidden_end = None, True, 0, 0, 0
     for probe in (p for p in runbook["probes"] if p["role"] == "public"):
-        hidden = max(hidden, probe["every_ms"])
+        hidden, hidden_end = max(hidden, probe["every_ms"]), max(hidden_end, probe["every_ms"])
         kept = []
         for turn in (e for e in events if e["kind"] == "probe_turned" and e["probe"].split("@")[0] == probe["name"]):
             if not kept or kept[-1]["good"] != turn["good"]:
@@ -63,11 +63,13 @@ def rto(created, runbook, events):
         known = known and bad.get("last_other") is not None
         for turn in (bad, kept[-1]):
             if turn.get("last_other"):
-                hidden = max(hidden, ms(turn["since"]) - ms(turn["last_other"]))
+                gap = ms(turn["since"]) - ms(turn["last_other"])
+                hidden, hidden_end = max(hidden, gap), max(hidden_end, gap if turn["good"] else 0)
         restored = max(restored, ms(kept[-1]["since"])) if kept[-1]["good"] else math.inf
     declared = created.get("outage_began")
     if declared and (began is None or ms(declared) <= began):
-        began, known = ms(declared), True
+        # That time is exact, whatever the probes' intervals can hide of the start.
+        began, known, hidden = ms(declared), True, hidden_end
     if began is None or restored == 0:
         sys.exit(f"{created['run']}: an outage that nobody saw begin or end")
     if restored == math.inf:

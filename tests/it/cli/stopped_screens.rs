@@ -142,6 +142,19 @@ fn the_truth_of_a_continued_move_is_what_its_probes_saw() {
     assert_eq!(&report["rto"]["achieved_s"], seen, "{:#} {:#}", report["rto"], report["truth"]);
 }
 
+/// Nobody sampled between two processes, which hides when the outage began. The decision has an exact time.
+#[test]
+fn the_time_from_the_decision_is_exact_although_the_start_of_the_outage_is_not() {
+    let report = json(&continued_move(&Folder::with_plans(), &["--output", "json"]));
+    let since = report["clocks"]["rto_from_declaration"].as_str().unwrap();
+    assert!(since.ends_with(" ± 5s (measured)"), "{since}");
+    assert!(report["rto"]["resolution_s"].as_f64() > Some(60.0), "{:#}", report["rto"]);
+    let why = "no sample of probe public is recorded between 2026-01-01T03:00:00";
+    let notes: Vec<_> = report["notes"].as_array().unwrap().iter().filter_map(|n| n.as_str()).collect();
+    let note = notes.iter().find(|note| note.starts_with(why)).unwrap_or_else(|| panic!("{notes:#?}"));
+    assert!(note.contains(", so the start of the outage is known only to within 2m"), "{note}");
+}
+
 /// A reader at 3 a.m. sees a single number for the required servers.
 #[test]
 fn a_screen_that_stops_for_capacity_says_one_number_of_what_is_required() {
