@@ -2,6 +2,7 @@
 
 use super::state::{RunState, Status};
 use crate::model::ids::ComponentName;
+use crate::model::intent::Drill;
 use crate::model::waiver::{Scope, Waiver};
 use crate::record::action::{Action, Gate};
 
@@ -24,8 +25,18 @@ impl RunState {
         Some(format!("{component} was promoted at {at}, so nothing asks about its loss any more"))
     }
 
-    /// Why a waiver has no effect, if the run has nothing that its rule can be about: a loss of writes needs a component that holds them.
+    /// Why a waiver has no effect, if nothing ran, or the run has nothing that its rule can be about: a loss of writes needs a component
+    /// that holds them.
     pub fn waives_nothing(&self, waiver: &Waiver) -> Option<String> {
+        let why = match self.runbook.drill {
+            Some(Drill::Tabletop) => "a tabletop drill changes nothing, so nobody accepted a risk".to_owned(),
+            _ => self.has_nothing_for(waiver)?,
+        };
+        Some(format!("the waiver of {} by {} had no effect: {why}", waiver.rule, waiver.who))
+    }
+
+    /// Why a rule can be about nothing in the run.
+    fn has_nothing_for(&self, waiver: &Waiver) -> Option<String> {
         let holds = |component: &ComponentName| {
             self.runbook.stores.contains(component)
                 || self.promotion(component).is_some()
@@ -37,11 +48,10 @@ impl RunState {
             None => !self.runbook.stores.is_empty() || named.any(holds),
         };
         (waiver.rule.scope() == Scope::Store && !about).then(|| {
-            let who = waiver.component.as_ref().map_or_else(
+            waiver.component.as_ref().map_or_else(
                 || "no component of this run holds writes".to_owned(),
                 |component| format!("{component} holds no writes in this run"),
-            );
-            format!("the waiver of {} by {} had no effect: {who}", waiver.rule, waiver.who)
+            )
         })
     }
 }

@@ -259,7 +259,9 @@ for run, events in sorted(runs.items(), key=lambda pair: ms(pair[1][0]["at"])):
     total[kind] += 1
     # Only a run that ended never recovered.
     total["not_recovered" if end else "not_recovered_yet"] += kind == "incidents" and figures["rto"][3]
-    total["waivers"] += len(runbook.get("waivers", [])) + sum(e["kind"] == "waived" for e in events)
+    # Nothing runs in a tabletop drill, so nobody accepts a risk there.
+    if runbook.get("drill") != "tabletop":
+        total["waivers"] += len(runbook.get("waivers", [])) + sum(e["kind"] == "waived" for e in events)
     total["unfenced"] += bool(waived)
     total["fences_pending"] += len(waived - fenced)
     total["good"] += good

@@ -237,7 +237,7 @@ pub struct Line {
     pub returns: bool,
     /// Waivers, in words.
     pub waivers: Vec<String>,
-    /// Waivers that could not be about anything in the run, so that nobody accepted a risk, with the reason.
+    /// Waivers that could not be about anything in the run, or of a tabletop drill, so that nobody accepted a risk, with the reason.
     pub unused_waivers: Vec<String>,
     /// How long users had not been served when the run ended, or until now, in seconds. Absent if users were served again.
     pub not_recovered_s: Option<f64>,

@@ -319,3 +319,20 @@ fn a_waiver_that_cannot_apply_is_no_accepted_risk() {
     let shown = folder.ok(&["report", "run", "sandbox-starter-failover-s1-1", "--sandbox"]);
     assert!(shown.contains("had no effect: no component of this run holds writes"), "{shown}");
 }
+
+/// Nobody accepts a risk in a drill in which nothing runs. The waiver only lets it show the runbook.
+#[test]
+fn a_waiver_of_a_tabletop_drill_is_no_accepted_risk() {
+    let folder = crate::cli::contract::Folder::with_plans();
+    let loss = ["--waive", "unfenced-promotion:db", "--accept-data-loss", "5m", "--reason", "practice"];
+    folder.run(&[&["drill", "truststream", "--mode", "tabletop", "--sandbox"][..], &loss].concat());
+    let report = ["report", "compliance", "--sandbox", "--format", "json"];
+    let report = crate::cli::contract::json(&folder.ok(&report));
+    assert_eq!(report["totals"]["waivers"], 0, "{:#}", report["runs"]);
+    let unused = &report["runs"][0]["unused_waivers"];
+    let unused: Vec<_> = unused.as_array().unwrap().iter().filter_map(|u| u.as_str()).collect();
+    assert!(unused.len() == 1 && unused[0].contains("a tabletop drill changes nothing"), "{unused:?}");
+    let findings = report["findings"].as_array().unwrap().iter().filter_map(|f| f["text"].as_str());
+    let accepted = findings.filter(|text| text.starts_with("accepted: ")).count();
+    assert_eq!(accepted, 0, "{:#}", report["findings"]);
+}
