@@ -11,9 +11,9 @@ use crate::model::ids::{ComponentName, SiteName};
 use crate::model::intent::Intent;
 use crate::model::time::Dur;
 use crate::record::event::{Outcome, WorldKind};
-use crate::run::RunState;
 use crate::run::state::Mode;
 use crate::run::ways::Way;
+use crate::run::{RunState, drill};
 
 /// A warning, and what a person can do about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
@@ -31,6 +31,13 @@ pub struct Warning {
 }
 
 impl Warning {
+    /// What is wrong, and the next step.
+    pub fn words(&self) -> String {
+        let next = self.next_words();
+        let gap = if next.is_empty() { "" } else { "; " };
+        format!("{}: {}{gap}{next}", self.title, self.text)
+    }
+
     /// The next step in words.
     pub fn next_words(&self) -> String {
         let gap = if self.commands.is_empty() { "" } else { " " };
@@ -133,6 +140,30 @@ pub fn unprotected(state: &RunState, fence: &Fence, protection: &Protection) -> 
 /// What a person must do after a run that was ended while users may be between two sites: no run continues it.
 pub fn after_the_end(state: &RunState) -> Option<String> {
     end_of(state).map(|next| next.next_words())
+}
+
+/// What is left of a run that a person ended, first whether users are served: nothing continues it. Empty if everything is done, or once a
+/// later run moved the application.
+pub fn left_by(state: &RunState, runs: &[RunState]) -> Vec<Warning> {
+    let later = |run: &RunState| run.created.plan == state.created.plan && run.created_at > state.created_at;
+    // Each rehearsal has an estate of its own.
+    let moves = |run: &RunState| {
+        let live = run.created.world == WorldKind::Live;
+        live && drill::moved(run) && run.mode != Mode::Finished(Outcome::Cancelled)
+    };
+    if !cut_short(state) || runs.iter().any(|run| later(run) && moves(run)) {
+        return Vec::new();
+    }
+    [not_served(state), guards_kept(state)].into_iter().flatten().collect()
+}
+
+/// How a person ended it, behind the words that it is over.
+pub fn how_it_ended(state: &RunState) -> &'static str {
+    match (abandoned(state), state.displaced) {
+        (false, _) => ": it was cancelled",
+        (true, true) => ": it was cancelled while another run held its guard",
+        (true, false) => ": it was cancelled after its point of no return",
+    }
 }
 
 fn end_of(state: &RunState) -> Option<Warning> {

@@ -22,7 +22,7 @@ use crate::model::plain::count;
 use crate::model::time::Dur;
 use crate::model::waiver::one_line;
 use crate::record::event::{Signal, WorldKind};
-use crate::report::summary;
+use crate::report::{onward, summary};
 use crate::run::RunState;
 use crate::run::ways::CalledOff;
 use crate::world::World;
@@ -342,12 +342,19 @@ fn over(context: &Context, printer: &Printer, state: &RunState, states: &[RunSta
     let now = if context.is_rehearsal() { state.last_at } else { crate::app::clock::now()? };
     let left = in_doubt::left(std::slice::from_ref(state), now);
     let owed = live_drill::owed_by(state, states);
-    let what =
-        if left.is_empty() && owed.is_none() { "nothing is pending" } else { "no step is left to continue" };
-    printer.note(&format!("run {run} is over, and {what}"));
+    let warnings = onward::left_by(state, states);
+    let done = left.is_empty() && owed.is_none() && warnings.is_empty();
+    let what = if done { "nothing is pending" } else { "no step is left to continue" };
+    let how = if warnings.is_empty() { "" } else { onward::how_it_ended(state) };
+    printer.note(&format!("run {run} is over{how}, and {what}"));
+    warnings.iter().for_each(|warning| printer.note(&warning.words()));
     left.iter().for_each(|left| printer.note(&left.words(false)));
     owed.iter().for_each(|words| printer.note(words));
-    let code = if owed.is_some() { exit::RECOVERED_BUT } else { exit::DONE };
+    let code = match (warnings.is_empty(), owed.is_some()) {
+        (false, _) => exit::NOT_RECOVERED,
+        (true, true) => exit::RECOVERED_BUT,
+        (true, false) => exit::DONE,
+    };
     if printer.format == Format::Json {
         let report = summary::report(state, state.last_at);
         printer.document(&outcome::document(&report, code, &RunTiming::shown(true)));

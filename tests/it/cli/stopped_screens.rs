@@ -184,9 +184,22 @@ fn what_was_given_up_says_what_a_person_must_do_and_nothing_that_harms() {
     for harmful in ["reprotect truststream", "failback", "drctl --sandbox failover"] {
         assert!(!out[title..].contains(harmful), "{harmful}: {out}");
     }
+    let resume = ["runs", "resume", RUN, "--sandbox"];
+    let (code, _, err) = folder.run(&resume);
+    let over =
+        format!("run {RUN} is over: it was cancelled after its point of no return, and no step is left");
+    assert!(code == 1 && err.contains(&over) && !err.contains("nothing is pending"), "{code}: {err}");
+    assert!(err.contains("NOT SERVED: users have not been served for at least "), "{err}");
+    assert!(err.contains("would complete the move") && err.contains("GUARDS KEPT: "), "{err}");
     let folder = Folder::with_plans();
     failover(&folder, "replica-lagging", &[]);
     let (_, out, _) = folder.run(&cancel);
+    let (code, _, err) = folder.run(&resume);
+    let words = "is over: it was cancelled, and no step is left to continue";
+    assert!(
+        code == 1 && err.contains(words) && err.contains("users still fail in us-west-2"),
+        "{code}: {err}"
+    );
     let title = out.find("CANCELLED: users have not been served").unwrap_or_else(|| panic!("{out}"));
     let next = out[title..].lines().nth(1).unwrap();
     assert!(next.contains("next     users still fail in us-west-2: repair us-west-2, or run "), "{next}");
