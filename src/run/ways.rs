@@ -225,16 +225,22 @@ impl RunState {
             ways.push(way(of("runs resume", ""), &means));
         }
         ways.extend(failed.iter().filter(|_| !ends).flat_map(|i| self.around(*i, false)));
+        // An answer alone does not start a process.
+        let resume = of("runs resume", "");
+        let then = format!("; then {resume}");
         ways.extend(blocked.into_iter().map(|(i, answer, waives)| {
             let step = &self.step(i).id;
             match waives {
                 true => way(of("runs resume", &format!(" {answer}")), &accepts(&answer, step.as_str())),
-                false => way(answer, &self.after_answer(i)),
+                false => {
+                    let then = if answer == resume { "" } else { then.as_str() };
+                    way(answer, &format!("{}{then}", self.after_answer(i)))
+                }
             }
         }));
         let overrides =
             self.blocked_steps().into_iter().filter_map(|(i, ..)| overriding::override_way(self, i));
-        ways.extend(overrides.map(|(command, means)| way(command, &means)));
+        ways.extend(overrides.map(|(command, means)| way(command, &format!("{means}{then}"))));
         let close = of("runs cancel", " --reason TEXT");
         ways.push(match self.mode == Mode::Cancelling && self.past_return() {
             true => way(close, "closes the run; everything stays as it is"),
@@ -312,7 +318,7 @@ impl RunState {
     fn after_answer(&self, i: usize) -> String {
         let id = &self.step(i).id;
         if !self.asks_people(i) {
-            return format!("says whether {id} ran, then continues the run");
+            return format!("says whether {id} ran");
         }
         let next = self.grave_after(i);
         let then = match next.as_slice() {

@@ -231,7 +231,7 @@ fn the_answer_to_a_blocked_step_says_what_is_accepted_and_what_follows() {
         "accepts on your authority that a continues"
     );
     let asked = means(command(false), "drctl runs done run a, or drctl runs skip run a", None);
-    assert_eq!(asked, "says whether a ran, then continues the run");
+    assert_eq!(asked, "says whether a ran; then drctl runs resume run");
 }
 
 fn approval(by: &[&str]) -> Action {
@@ -260,7 +260,7 @@ fn an_approval_names_the_few_grave_steps_that_follow_and_counts_many() {
         (7, "lets the run continue to 7 steps, such as s0"),
     ] {
         let who = "for somebody other than ann, with DRCTL_OPERATOR=NAME: ";
-        assert_eq!(means(steps), format!("{who}{follows}"));
+        assert_eq!(means(steps), format!("{who}{follows}; then drctl runs resume run"));
     }
 }
 
