@@ -62,16 +62,16 @@ pub fn broken_off<'a>(plan: &PlanName, runs: &'a [RunState]) -> Option<&'a RunSt
 
 /// What to do about an unfinished move.
 pub fn way_on(state: &RunState) -> String {
-    let resume = state.to_continue();
+    let on = state.to_go_on();
     match (state.past_return(), is_way_there(state)) {
         (true, true) => {
-            format!("run {resume} to end it, then {} to move users back", again(state))
+            format!("run {on} to end it, then {} to move users back", again(state))
         }
         (false, true) => {
             let cancel = state.created.command("runs cancel", " --reason TEXT");
-            format!("run {cancel} to undo it, or {resume} to continue it")
+            format!("run {cancel} to undo it, or {on} to continue it")
         }
-        (_, false) => format!("run {resume} to continue the return"),
+        (_, false) => format!("run {on} to continue the return"),
     }
 }
 

@@ -103,6 +103,20 @@ impl RunState {
         rule.map_or_else(|| flag.to_owned(), |_| self.created.command("runs resume", &format!(" {flag}")))
     }
 
+    /// The commands that continue it: the answer that it waits for, if it waits for one, and the resume.
+    pub fn to_go_on(&self) -> String {
+        let resume = self.to_continue();
+        let stopped = self.to_decide().is_some() || (0..self.steps.len()).any(|i| self.brought_to_a_stop(i));
+        let mut open = if stopped { Vec::new() } else { self.blocked_steps() };
+        // A risk comes before an approval.
+        open.sort_by_key(|(.., risk)| !risk);
+        match open.into_iter().next() {
+            Some((_, flag, true)) => self.created.command("runs resume", &format!(" {flag}")),
+            Some((_, answer, false)) if answer != resume => format!("{answer}, then {resume}"),
+            _ => resume,
+        }
+    }
+
     /// Whom a step waits for: the roles whose approvals are missing, or a person.
     pub fn waits_for_whom(&self, step: &StepId) -> String {
         let lacking = self

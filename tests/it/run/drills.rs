@@ -298,7 +298,7 @@ fn a_half_that_was_resumed_is_named_until_users_are_back() {
     assert_eq!(code, 4, "{there:#}\n{words}");
     let run = there["run_id"].as_str().unwrap();
     let ways = format!(
-        "starter: run drctl runs cancel {run} --reason TEXT --sandbox to undo it, or drctl runs resume {run} --sandbox to continue it\n"
+        "starter: run drctl runs cancel {run} --reason TEXT --sandbox to undo it, or drctl approve {run} approve.go --sandbox, then drctl runs resume {run} --sandbox to continue it\n"
     );
     assert!(words.contains(&ways), "{words}");
     let approve = ["approve", "--yes", run, "approve.go", "--sandbox"];
