@@ -140,6 +140,9 @@ pub fn hold(
         }
         *left == active
     });
+    if let Some(half) = half {
+        live_drill::one_return(&store, half, &states)?;
+    }
     // The first move of a scheduled drill may have ended before its process died.
     let there = due.filter(|_| options.mode == Drill::Live);
     let there = there.map(|due| state_of(&store, &due.run(None))).transpose()?.flatten();

@@ -89,7 +89,7 @@ pub fn owed_by(state: &RunState, runs: &[RunState]) -> Option<String> {
 }
 
 /// The command that starts the return.
-fn again(state: &RunState) -> String {
+pub fn again(state: &RunState) -> String {
     let plan = &state.created.plan;
     match &state.created.world {
         WorldKind::Live => format!("drctl drill {plan} --mode live"),
@@ -109,17 +109,34 @@ pub fn is_estate_of(state: &RunState, scenario: &str, seed: u64) -> bool {
 /// # Errors
 /// If there is one.
 pub fn over_before(store: &SqliteJournal, plan: &PlanName, runs: &[RunState]) -> Result<(), AppError> {
-    let Some(half) = broken_off(plan, runs) else { return Ok(()) };
-    let run = &half.created.run;
-    let driven = RunLock::is_held(&Context::lock_folder(store), run);
-    let words =
-        if driven { format!("is running now ({})", half.owner) } else { "is not finished".to_owned() };
-    Err(AppError {
-        code: if driven { "held" } else { "refused" },
-        message: format!("live drill {run} of {plan}, {}, {words}", half.runbook.way()),
-        hint: Some(if driven { format!("run drctl runs watch {run}") } else { way_on(half) }),
-        exit: if driven { exit::HELD } else { exit::REFUSED },
-    })
+    broken_off(plan, runs).map_or(Ok(()), |half| Err(open(store, half)))
+}
+
+/// Refuses to start a return of this first half while another one is not finished.
+///
+/// # Errors
+/// If there is one.
+pub fn one_return(store: &SqliteJournal, half: &RunState, runs: &[RunState]) -> Result<(), AppError> {
+    let back = |run: &&RunState| run.created.returns.as_ref() == Some(&half.created.run) && !run.finished();
+    runs.iter().rev().find(back).map_or(Ok(()), |back| Err(open(store, back)))
+}
+
+/// Says that a move is not finished, and how it goes on.
+fn open(store: &SqliteJournal, half: &RunState) -> AppError {
+    let (run, plan, way) = (&half.created.run, &half.created.plan, half.runbook.way());
+    let what = match &half.created.returns {
+        Some(first) => format!("the return {run} of live drill {first} of {plan}, {way},"),
+        None => format!("live drill {run} of {plan}, {way},"),
+    };
+    let (code, words, hint, exit) = if RunLock::is_held(&Context::lock_folder(store), run) {
+        let watch = half.created.command("runs watch", "");
+        ("held", format!("is running now ({})", half.owner), format!("run {watch}"), exit::HELD)
+    } else if half.waits_for_people().is_empty() {
+        ("refused", "is not finished".to_owned(), way_on(half), exit::REFUSED)
+    } else {
+        ("waiting", "waits for a person".to_owned(), way_on(half), exit::WAITING)
+    };
+    AppError { code, message: format!("{what} {words}"), hint: Some(hint), exit }
 }
 
 /// Parses `--hold`.

@@ -1,16 +1,16 @@
 //! Moves users there and back in a live drill.
 
 use super::drill::Ground;
-use super::ending::{Came, Ending, Verdict};
+use super::drill_verdict::judge_return;
+use super::ending::Ending;
 use super::error::AppError;
 use super::start::Drilled;
 use super::{exit, live_drill, resume};
 use crate::model::ids::SiteName;
 use crate::model::intent::Intent;
 use crate::record::event::{Outcome, WorldKind};
-use crate::report::summary;
 use crate::run::RunState;
-use crate::run::drill::{called_off, felt};
+use crate::run::drill::felt;
 use crate::run::state::Mode;
 
 impl Ground<'_> {
@@ -46,45 +46,8 @@ impl Ground<'_> {
         if self.options.how.dry_run {
             return back;
         }
-        let is_back = match &back.run {
-            Some(run) => run.mode == Mode::Finished(Outcome::Recovered),
-            None => matches!(back.came, Came::Nothing(..)),
-        };
-        let report = summary::report(first, first.last_at);
-        let why = called_off(first).map(str::to_owned);
-        let idle = (is_back && back.run.is_none())
-            .then(|| "the return found nothing to do, so no run of this drill moved users back".to_owned());
-        if !is_back || why.is_some() {
-            back.worsen(exit::NOT_RECOVERED);
-        } else if idle.is_some() || !(report.rto.met && report.rpo.met) {
-            back.worsen(exit::RECOVERED_BUT);
-        }
-        self.verdict(first, &mut back, is_back, why.or(idle).as_deref());
+        judge_return(self.presenter, first, &mut back);
         back
-    }
-
-    fn verdict(&self, first: &RunState, back: &mut Ending, is_back: bool, why: Option<&str>) {
-        let (name, to) = (&self.plan.name, &first.runbook.to);
-        let home = first.runbook.from.as_ref().map_or("SITE", SiteName::as_str);
-        let (passed, words) = match (is_back, why, back.code) {
-            (false, ..) => (
-                false,
-                format!(
-                    "USERS ARE NOT BACK from {to}. Correct the problem above, then run drctl drill {name} --mode live. If {to} is lost, run drctl failover {name} --to {home}"
-                ),
-            ),
-            (true, Some(why), _) => (false, format!("{why}; users are in {home} again")),
-            (true, None, exit::DONE) => {
-                (true, "passed: users moved there and back within the objectives".to_owned())
-            }
-            (true, None, _) => {
-                (false, "users moved there and back, but an objective was missed or not proven".to_owned())
-            }
-        };
-        self.presenter.verdict(name, &words, passed);
-        let users_in = if is_back { home } else { to.as_str() }.to_owned();
-        let passed = is_back && back.code == exit::DONE;
-        back.verdict = Some(Verdict { passed, users_in, words });
     }
 
     /// drctl undoes a first half that stopped before the point of no return at once, because a drill must not leave users waiting. If a

@@ -14,6 +14,7 @@ pub mod consent;
 pub mod context;
 pub mod drill;
 pub mod drill_schedules;
+pub mod drill_verdict;
 pub mod duties;
 pub mod ending;
 pub mod environment;

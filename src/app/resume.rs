@@ -8,7 +8,8 @@ use super::post::post;
 use super::run_outcome::RunTiming;
 use super::run_presenter::{Display, RunPresenter};
 use super::{
-    ending, evidence, exit, guards, keys, live_drill, rescue, run_outcome, run_stage, run_states, uploads,
+    drill_verdict, ending, evidence, exit, guards, keys, live_drill, rescue, run_outcome, run_stage,
+    run_states, uploads,
 };
 use crate::adapters::sandbox::Sandbox;
 use crate::executor::{Patience, create, drive};
@@ -117,6 +118,10 @@ pub fn resume_run(
     let lock = RunLock::take(&Context::lock_folder(store), run)?;
     let mut ending = go_on(context, presenter, store, run, &lock)?;
     let states = run_states::all(store)?;
+    let first = ending.run.as_ref().and_then(|back| back.created.returns.as_ref());
+    if let Some(first) = first.and_then(|first| states.iter().find(|state| state.created.run == *first)) {
+        drill_verdict::judge_return(presenter, first, &mut ending);
+    }
     let owed = ending.run.as_ref().and_then(|state| live_drill::owed_by(state, &states));
     if let Some(words) = owed {
         ending.worsen(exit::RECOVERED_BUT);

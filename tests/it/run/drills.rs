@@ -328,6 +328,48 @@ fn a_half_that_was_resumed_is_named_until_users_are_back() {
     assert!(!status().contains("LIVE DRILL"), "{}", status());
 }
 
+/// The return is asked for an approval of its own. Whoever starts the drill again is sent to that return, and its end is the verdict.
+#[test]
+fn a_return_that_waits_is_found_again_and_ends_with_the_verdict() {
+    let folder = Folder::with_plans();
+    let plan = folder.path().join("plans/starter.yaml");
+    let text = std::fs::read_to_string(&plan).unwrap();
+    std::fs::write(&plan, text + "gates:\n  go: {at: redirect, approval: \"may we?\"}\n").unwrap();
+    let live = ["drill", "starter", "--mode", "live", "--sandbox", "--yes", "--hold", "5m"];
+    let begun = |code: i32| {
+        let (ended, out, err) = folder.run(&[&live[..], &["--output", "json"]].concat());
+        assert_eq!(ended, code, "{out}{err}");
+        let run = serde_json::from_str::<Value>(&out).unwrap();
+        (run["run_id"].as_str().unwrap().to_owned(), run, err)
+    };
+    let approved = |run: &str| {
+        let approve = ["approve", "--yes", run, "approve.go", "--sandbox"];
+        let (code, _, err) = finish(folder.command(&approve).env("DRCTL_OPERATOR", "bob").output().unwrap());
+        assert_eq!(code, 0, "{err}");
+        folder.run(&["runs", "resume", run, "--sandbox"])
+    };
+    let (there, ..) = begun(4);
+    assert_eq!(approved(&there).0, 5);
+    let (back, document, words) = begun(4);
+    let next = format!(
+        "run drctl approve {back} approve.go --sandbox, then drctl runs resume {back} --sandbox to continue the return"
+    );
+    let waits =
+        format!("users are still in us-east-1: the return, run {back}, waits for a person. To go on, {next}");
+    assert!(words.contains(&waits) && !words.contains("USERS ARE NOT BACK"), "{words}");
+    assert_eq!((&document["returns"], &document["exit_code"]), (&json!(there), &json!(4)), "{document:#}");
+    let (code, out, err) = folder.run(&live);
+    let found = format!(
+        "the return {back} of live drill {there} of starter, us-east-1 -> us-west-2, waits for a person"
+    );
+    assert!(code == 4 && err.contains(&found) && err.contains(&next), "{code}: {out}{err}");
+    assert_eq!(folder.ok(&["runs", "list", "--sandbox"]).lines().count(), 2, "another return was started");
+    let (code, out, err) = approved(&back);
+    let verdict =
+        "live drill of starter: users moved there and back, but an objective was missed or not proven";
+    assert!(code == 5 && err.contains(verdict), "{code}: {out}{err}");
+}
+
 /// A tabletop drill is about the outage of its scenario: what that would lose, and what it would refuse.
 #[test]
 fn a_tabletop_drill_is_read_for_the_time_of_its_outage() {
