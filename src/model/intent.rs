@@ -95,7 +95,9 @@ impl Drill {
             Self::Isolated => {
                 "a copy of the data beside production, without traffic or promotion: users are untouched. It proves that the data can be restored"
             }
-            Self::Live => "production moved. The drill proves the time of a planned move, not of an outage",
+            Self::Live => {
+                "production moves in a live run, which proves the time of a planned move, not of an outage"
+            }
         }
     }
 }

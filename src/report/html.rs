@@ -4,7 +4,6 @@ use minijinja::{Environment, context};
 
 use super::summary::RunReport;
 use super::{gantt, words};
-use crate::model::intent::Drill;
 use crate::model::plain;
 use crate::run::RunState;
 
@@ -38,7 +37,7 @@ pub fn render(report: &RunReport, state: &RunState) -> Result<String, String> {
             NAME,
             TEMPLATE,
             context! {
-                r => serde(&value), g => serde(&gantt), means => report.drill.map(Drill::means), state => words::state(report, true),
+                r => serde(&value), g => serde(&gantt), means => report.means, state => words::state(report, true),
             },
         )
         .map_err(|e| format!("{e:#}"))

@@ -4,7 +4,6 @@ use minijinja::{Environment, context};
 
 use super::summary::RunReport;
 use super::words;
-use crate::model::intent::Drill;
 use crate::model::plain;
 
 const TEMPLATE: &str = r"# {% if r.drill %}{{ r.drill | title }} drill{% if r.intent != 'drill' %} ({{ r.intent }}){% endif %}{% else %}{{ r.intent | title }}{% endif %} of {{ r.plan }}: {{ state }}
@@ -152,7 +151,7 @@ pub fn render(report: &RunReport) -> Result<String, String> {
             TEMPLATE,
             context! {
                 r => minijinja::Value::from(minijinja::value::Serde(&value)),
-                means => report.drill.map(Drill::means),
+                means => report.means,
                 absent => absent(report),
                 // A report is about the recorded events, whether or not a process drives the run.
                 state => words::state(report, true),

@@ -27,11 +27,11 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::{Person, Waiver};
 use crate::record::action::Action;
 use crate::record::event::{Outcome, WorldKind};
-use crate::run::RunState;
 use crate::run::outstanding::Outstanding;
 use crate::run::state::{Mode, Status};
 use crate::run::waits::Waits;
 use crate::run::ways::Way;
+use crate::run::{RunState, drill};
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -47,6 +47,9 @@ pub struct RunReport {
     /// The mode, if it is a drill: `tabletop`, `rehearsal`, `isolated` or `live`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drill>,
+    /// What the drill touches, and so what it proves.
+    #[serde(skip)]
+    pub means: Option<&'static str>,
     /// Who cancelled it, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<Cancelled>,
@@ -194,8 +197,7 @@ pub struct ReportError {
 
 /// The report of a run.
 pub fn report(state: &RunState, now: Timestamp) -> RunReport {
-    let attained = attainment(state, now);
-    let runbook = &state.runbook;
+    let (runbook, attained) = (&state.runbook, attainment(state, now));
     let rto = measured::rto(state, &attained);
     let (fence, protection) = (fences::of(state), protection::of(state));
     let mut report = RunReport {
@@ -204,6 +206,7 @@ pub fn report(state: &RunState, now: Timestamp) -> RunReport {
         plan: runbook.plan.to_string(),
         intent: runbook.intent.to_string(),
         drill: runbook.drill,
+        means: drill::means(state),
         cancelled: state
             .cancelled_by
             .as_ref()

@@ -90,6 +90,24 @@ pub fn moved(state: &RunState) -> bool {
     state.past_return() || any_begun(state, redirects)
 }
 
+/// What the drill of a run touches, and so what it proves. A live drill has not moved production before it did.
+pub fn means(state: &RunState) -> Option<&'static str> {
+    let drill = state.runbook.drill?;
+    if drill != Drill::Live || state.created.world != WorldKind::Live {
+        return Some(drill.means());
+    }
+    Some(match state.mode {
+        Mode::Finished(Outcome::Cancelled) => "drctl undid the move, so the drill proves no objective",
+        _ if moved(state) => {
+            "production moved. The drill proves the time of a planned move, not of an outage"
+        }
+        Mode::Finished(_) => "production did not move, so the drill proves no objective",
+        _ => {
+            "production moves if the run continues. The drill proves the time of a planned move, not of an outage"
+        }
+    })
+}
+
 /// Lowering TTLs happens beforehand and does not redirect users.
 fn redirects(step: &Step) -> bool {
     match step.action.properties().moves {

@@ -54,8 +54,8 @@ pub fn screen(p: &Printer, state: &RunState, told: &RunTiming) {
     if told.real == Dur::ZERO && !state.finished() && !counts_on {
         p.line(&format!("  as of    {}, the time of its last event", state.last_at));
     }
-    if let Some(drill) = report.drill {
-        p.line(&format!("  drill    {drill}: {}", drill.means()));
+    if let (Some(drill), Some(means)) = (report.drill, report.means) {
+        p.line(&format!("  drill    {drill}: {means}"));
     }
     if let Some(off) = &report.cancelled {
         p.line(&format!("  cancel   by {}: {}", off.who, off.reason));

@@ -123,6 +123,34 @@ fn a_live_drill_is_called_off_while_it_can_be() {
     assert_eq!(called_off(&after(&events(&plain)[..n], vec![(Dur::mins(60), bad)])), None);
 }
 
+/// Whoever reads that production moved believes that it did.
+#[test]
+fn a_live_drill_has_moved_production_once_it_did() {
+    let whole = rehearsed(&live());
+    let all = events(&whole);
+    let means = |events: &[Event], world: Option<WorldKind>| {
+        let mut state = RunState::fold(events).unwrap();
+        if let Some(world) = world {
+            state.created.world = world;
+        }
+        drctl::run::drill::means(&state).unwrap()
+    };
+    let (moves, _) = until(
+        &whole,
+        |e| matches!(&e.what, EventKind::CallIntended { step, .. } if step.as_str() == "promote.db"),
+    );
+    for (n, words) in [
+        (3, "production moves if the run continues."),
+        (moves, "production moved. The drill proves the time"),
+        (all.len(), "production moved. The drill proves the time"),
+    ] {
+        let said = means(&all[..n], Some(WorldKind::Live));
+        assert!(said.starts_with(words), "after {n} events: {said}");
+    }
+    let said = means(&all, None);
+    assert!(said.starts_with("production moves in a live run, which proves"), "{said}");
+}
+
 /// On the return users may be affected, because that may be its reason. It is not called off, and users then stay at home for the full
 /// time.
 #[test]
