@@ -54,6 +54,15 @@ pub fn pending(report: &RunReport) -> &'static str {
     if report.ended_at.is_some() && report.fence.state == "pending" { ", FENCE PENDING" } else { "" }
 }
 
+/// The kind of a drill, in front of its state. Nothing if the run is none.
+pub fn drill(report: &RunReport) -> String {
+    match (report.drill, &report.returns) {
+        (None, _) => String::new(),
+        (Some(drill), None) => format!("{drill} drill "),
+        (Some(drill), Some(first)) => format!("return of {drill} drill {first} "),
+    }
+}
+
 /// An outcome of the summary.
 pub fn outcome(word: &str) -> &str {
     match word {

@@ -45,7 +45,7 @@ pub fn list(printer: &Printer, store: &SqliteJournal) -> Result<u8, AppError> {
                     from,
                     report.to,
                     report.world.id(),
-                    report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
+                    words::drill(&report),
                     // That it waits for a person is said once.
                     match (report.waits_for.first(), standing(&state, &report, held)) {
                         (None, standing) => standing,

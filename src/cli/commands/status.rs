@@ -30,7 +30,7 @@ use crate::record::event::WorldKind;
 use crate::report::duties::{Obligation, Standing};
 use crate::report::overrides::{self, Override};
 use crate::report::verified::{self, Verified};
-use crate::report::{RunReport, onward, summary};
+use crate::report::{RunReport, onward, summary, words};
 use crate::run::{RunState, exposure};
 
 /// Shows the state of all plans.
@@ -442,7 +442,7 @@ fn last_runs(p: &Printer, store: &SqliteJournal, runs: &[RunState]) {
             "  {}  {} {}{}; {figures}{driven}{next}",
             report.run_id,
             report.world.id(),
-            report.drill.map_or_else(String::new, |drill| format!("{drill} drill ")),
+            words::drill(&report),
             standing(p, state, (&report, held)),
         ));
         waits.iter().for_each(|waits| p.line(&format!("      {}", p.paint(YELLOW, &waits.words()))));

@@ -107,7 +107,11 @@ fn class(run: &RunState) -> Class {
 
 /// What the run was for.
 fn what(run: &RunState) -> String {
-    run.runbook.drill.map_or_else(|| run.runbook.intent.to_string(), |drill| format!("{} drill", drill.id()))
+    match (run.runbook.drill, &run.created.returns) {
+        (None, _) => run.runbook.intent.to_string(),
+        (Some(drill), None) => format!("{drill} drill"),
+        (Some(drill), Some(first)) => format!("return of {drill} drill {first}"),
+    }
 }
 
 fn waivers(run: &RunState, all: &[Waiver]) -> Vec<String> {

@@ -291,7 +291,17 @@ fn there_and_back_and_every_word_says_that_it_was_a_drill() {
     assert!(report.starts_with("# Live drill (switchover) of truststream"), "{report}");
     assert!(report.contains("**A drill, class live**") && report.contains("The return of run"), "{report}");
     let listed = folder.ok(&["runs", "list", "--sandbox"]);
-    assert!(listed.lines().all(|l| l.contains("live drill recovered")), "{listed}");
+    let first = there["run_id"].as_str().unwrap();
+    let first = format!("return of live drill {first} ");
+    for (of, kind) in [(run, format!("{first}recovered")), ("", "  live drill recovered".to_owned())] {
+        let line = |l: &str| l.starts_with(of) && l.contains(&kind);
+        assert!(listed.lines().any(line), "{kind}: {listed}");
+    }
+    let status = folder.run(&["status", "--sandbox"]).1;
+    assert!(status.contains(&first), "{status}");
+    let year = ["--since", "2026-01-01", "--until", "2027-01-01", "--format", "md", "--sandbox"];
+    let compliance = folder.run(&[&["report", "compliance"], &year[..]].concat()).1;
+    assert!(compliance.contains(&format!("{first}of truststream")), "{compliance}");
     let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
     assert!(shown.contains("live drill (switchover) of truststream, us-east-1 -> us-west-2"), "{shown}");
 }
