@@ -158,7 +158,8 @@ fn go_on(
     let patience = if presenter.is_interactive() { Patience::Wait } else { Patience::Stop };
     let session = stage.session(store, &*view, &count, patience);
     let recorder = Recorder::resumed(state.runbook.probe_consecutive, &state.turns);
-    let virtual_began = stage.world.now();
+    // The clock of a rehearsal goes on between two processes; that time belongs to the next one, except after the end of the run.
+    let virtual_began = if state.finished() { stage.world.now() } else { state.last_at };
     let adopted = store.imported()?.adopted.remove(run);
     let ended = stage.world.block_on(async {
         let owned = create::resume(&session, run, &run_stage::owner(&stage), adopted.as_ref()).await?;

@@ -538,6 +538,10 @@ fn driver_words(what: &EventKind) -> Option<String> {
         EventKind::Adopted { holder, .. } => {
             Some(format!("adopted from another store; its guards are now held by {holder}"))
         }
+        // A rehearsal has no named owner.
+        EventKind::EpochTaken { epoch, owner } if *epoch > 1 && owner == "sandbox" => {
+            Some(format!("a new process drives the run (epoch {epoch})"))
+        }
         EventKind::EpochTaken { epoch, owner } if *epoch > 1 => {
             Some(format!("taken over by {owner} (epoch {epoch})"))
         }

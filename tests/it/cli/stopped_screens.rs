@@ -261,8 +261,10 @@ fn a_later_process_of_a_run_says_that_it_took_only_its_own_time() {
         &["runs", "cancel", RUN, "--reason", "enough", "--yes", "--sandbox"],
     ] {
         let (_, out, err) = folder.run(args);
+        assert!(err.contains("a new process drives the run (epoch ") && !err.contains("by sandbox"), "{err}");
         let took = out.lines().find(|l| l.contains("  took ")).unwrap_or_else(|| panic!("{out}{err}"));
         assert!(took.ends_with("; this process alone, not the whole run"), "{took}");
+        assert!(!took.contains("virtual 0s"), "its clock went on: {took}");
     }
 }
 
