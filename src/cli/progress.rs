@@ -4,6 +4,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
+mod asked;
 mod dates;
 mod facts;
 mod live;
@@ -12,6 +13,7 @@ mod parting;
 mod turns;
 mod under_way;
 
+pub use asked::Asked;
 pub use dates::Dates;
 use live::{LiveLine, Part};
 use under_way::{eta, in_progress, watched_until};
@@ -49,6 +51,7 @@ pub struct Progress {
     waiting: RefCell<BTreeMap<String, String>>,
     label: String,
     dates: Dates,
+    asked: Asked,
     /// The machine's time when the display began, unless this process drives the run.
     opened: Option<Timestamp>,
     /// Whether this process drives the run, and does not only show it.
@@ -82,6 +85,7 @@ impl Progress {
             waiting: RefCell::default(),
             label: format!("{plan}: "),
             dates: Dates::default(),
+            asked: Asked::default(),
             opened: None,
             drives: false,
             users: Cell::new(""),
@@ -171,9 +175,14 @@ impl Progress {
             // Each event is one line, whatever its text contains.
             Some(bar) => {
                 let text = self.printer.shown(&self.printer.commands(&text.replace(['\n', '\r'], " ")));
-                bar.println(wrap::lines(&text, columns()));
+                let text = wrap::lines(&text, columns());
+                self.asked.printed(text.lines().count());
+                bar.println(text);
             }
-            None => self.printer.note(text),
+            None => {
+                self.asked.printed(1);
+                self.printer.note(text);
+            }
         }
     }
 
@@ -342,12 +351,10 @@ impl View for Progress {
                     let text = format!("{}{text}{again}", after_the_end(event, state));
                     self.say_at(event.at, state, &text);
                     if self.watched {
-                        still_to_type(event, state).iter().for_each(|command| self.say(command));
+                        still_to_type(event, state, &self.asked).iter().for_each(|command| self.say(command));
                     }
                 }
-                if let Some(command) = to_type(event, state) {
-                    self.say(&command);
-                }
+                to_type(event, state, &self.asked).iter().for_each(|command| self.say(command));
                 if let EventKind::StepFinished { step, .. }
                 | EventKind::StepFailed { step, .. }
                 | EventKind::GuardLost { step, .. }
@@ -453,8 +460,9 @@ fn owed_words(p: &Printer, what: &EventKind) -> Option<String> {
 }
 
 /// The command that answers the question of an event. It has its own line, so that it can be copied.
-pub fn to_type(event: &Event, state: &RunState) -> Option<String> {
-    let EventKind::GateBlocked { rule, flag: Some(flag), .. } = &event.what else { return None };
+pub fn to_type(event: &Event, state: &RunState, asked: &Asked) -> Option<String> {
+    let EventKind::GateBlocked { step, rule, flag: Some(flag), .. } = &event.what else { return None };
+    asked.asks(step);
     Some(format!("    {}", state.to_type(*rule, flag)))
 }
 

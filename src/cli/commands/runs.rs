@@ -12,7 +12,7 @@ use crate::app::{
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::formats::Format;
 use crate::cli::printer::Printer;
-use crate::cli::progress::{self, Dates, Progress};
+use crate::cli::progress::{self, Asked, Dates, Progress};
 use crate::executor::{View as _, create};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -150,6 +150,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Ap
     let (mut shown, mut idle, mut served) = (0, 0, false);
     let mut told: Option<RunState> = None;
     let (view, dates, opened) = (Progress::new(*printer, None), Dates::default(), crate::app::clock::now()?);
+    let asked = Asked::default();
     let folder = Context::lock_folder(store);
     loop {
         let events = create::decode(run, &store.read(run)?)?;
@@ -167,15 +168,16 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Ap
                     if let Some(words) = progress::words(printer, event, then) {
                         dates.turn(event.at, opened).iter().for_each(|date| printer.line(date));
                         printer.line(&format!("{}{words}", progress::stamp(printer, event.at, then)));
+                        asked.printed(1);
                         // The live line comes below the last event.
                         let typed = match driven && shown + n + 1 == events.len() && printer.is_interactive()
                         {
-                            true => progress::still_to_type(event, then),
+                            true => progress::still_to_type(event, then, &asked),
                             false => Vec::new(),
                         };
                         typed.iter().for_each(|command| printer.line(command));
                     }
-                    progress::to_type(event, then).iter().for_each(|command| printer.line(command));
+                    progress::to_type(event, then, &asked).iter().for_each(|command| printer.line(command));
                     if let Some(words) = progress::served_again(event, then).filter(|_| !served) {
                         served = true;
                         printer.line(&words);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::asked::Asked;
 use super::live::{self, Part};
 use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
@@ -43,9 +44,9 @@ pub fn whom(state: &RunState, waits: &Waits) -> Part {
     }
 }
 
-/// The commands that answer what the run waits for, if the line of this event hides them and nothing else is in progress. A narrow live
-/// line has no room for them.
-pub fn still_to_type(event: &Event, state: &RunState) -> Vec<String> {
+/// The commands that answer what the run waits for, if they scrolled away, the line of this event hides them, and nothing else is in
+/// progress. A narrow live line has no room for them.
+pub fn still_to_type(event: &Event, state: &RunState, asked: &Asked) -> Vec<String> {
     let hides = matches!(
         event.what,
         EventKind::StepFinished { .. }
@@ -58,7 +59,9 @@ pub fn still_to_type(event: &Event, state: &RunState) -> Vec<String> {
         return Vec::new();
     }
     let waits = state.waits_for_people_as_of(event.at).into_iter().filter(|waits| !waits.answered);
-    waits.filter_map(|waits| waits.command).map(|command| format!("    {command}")).collect()
+    let again = waits.filter(|waits| asked.is_out_of_sight(&waits.step));
+    let again = again.filter_map(|waits| waits.command.inspect(|_| asked.asks(&waits.step)));
+    again.map(|command| format!("    {command}")).collect()
 }
 
 /// The time of day without its seconds.

@@ -294,21 +294,27 @@ fn a_rehearsal_without_a_pace_has_a_live_line_while_it_waits_for_a_person() {
     assert!(live.len() > 1, "{shown}");
 }
 
-/// A narrow live line has no room for the command that answers a wait, so that command is the last line above it.
+/// A narrow live line has no room for the command that answers a wait. It stands above that line once, and again when it has scrolled away:
+/// below each step, it would look as if that step asked.
 #[test]
-fn the_command_that_answers_a_wait_stays_above_a_narrow_live_line() {
+fn the_command_that_answers_a_wait_is_printed_again_only_after_a_screenful() {
     let args = "failover truststream --to us-east-1 --yes --sandbox=replica-lagging --pace 60";
-    let keys = [("scale.nodes done", Duration::from_secs(2), "\u{3}")];
-    let typed = Typed { ahead: "", then: &keys };
-    let (_, shown) = typed_at(&mut in_a_terminal(&Folder::with_plans(), 40, args), typed);
-    let waits = shown.split("exposure.db waits").nth(1).unwrap_or_else(|| panic!("{shown}"));
-    let (first, later) = waits.split_once("scale.nodes done").unwrap_or_else(|| panic!("{shown}"));
-    let later = later.split("paused:").next().unwrap();
-    for words in [first, later] {
-        assert!(
-            words.contains("drctl runs resume ") && words.contains("--waive exposure-above-rpo:db"),
-            "{shown}"
-        );
+    for columns in [40, 200] {
+        let keys = [("scale.nodes done", Duration::from_secs(2), "\u{3}")];
+        let typed = Typed { ahead: "", then: &keys };
+        let (_, shown) = typed_at(&mut in_a_terminal(&Folder::with_plans(), columns, args), typed);
+        let (_, waits) = shown.split_once("exposure.db waits").unwrap_or_else(|| panic!("{shown}"));
+        let waits = waits.split("paused:").next().unwrap();
+        assert!(waits.contains("scale.nodes done"), "{shown}");
+        // The live line has a dot in front of the command.
+        let printed: Vec<&str> = waits.split("    drctl runs resume ").collect();
+        assert!(printed.len() > 1 && printed[1].contains("--waive exposure-above-rpo:db"), "{shown}");
+        // An event has its time of day and the time since the start, and has up to four lines at 40 columns.
+        let is_event = |line: &&str| line.contains("Z ") && line.contains(" +");
+        let events = |text: &str| text.lines().filter(is_event).count();
+        let least = if columns == 40 { 5 } else { 15 };
+        let between = &printed[1..printed.len() - 1];
+        assert!(between.iter().all(|text| events(text) >= least), "{columns}: {shown}");
     }
 }
 
