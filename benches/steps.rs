@@ -80,6 +80,7 @@ fn runbook(shape: Shape) -> Runbook {
             argv: vec!["true".to_owned()],
             idempotent: true,
             env: Vec::new(),
+            rehearsal: None,
         }));
         let before = (shape == Shape::Chain && n > 0).then(|| format!("step.{}", n - 1));
         Step {

@@ -294,8 +294,11 @@ impl Walk<'_> {
     }
 
     fn unwritten(&mut self, node: &Node, what: &str, text: &str, syntax: &Syntax) {
-        let Syntax { name, rule, example, .. } = syntax;
-        let message = format!("`{}` is not {name} (in `{what}`)", text.escape_debug());
+        let Syntax { name, rule, example, longest, .. } = syntax;
+        let message = match text.chars().count() {
+            n if n > *longest => format!("`{what}` has {n} characters, but {name} has at most {longest}"),
+            _ => format!("`{}` is not {name} (in `{what}`)", text.escape_debug()),
+        };
         self.push(
             Finding::error("plan-bad-value", self.file, Some(node.span), message)
                 .because(format!("{name} has this format: {rule}"))

@@ -2,7 +2,7 @@
 
 use super::build::probes::PROBE;
 use crate::kinds::common::OBJECTIVES;
-use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, TIMEOUT};
+use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, REHEARSAL, TIMEOUT};
 use crate::kinds::{KINDS, cloud};
 use crate::model::place::CloudProvider;
 use crate::model::shape::{Keys, Shape, opt, req};
@@ -75,7 +75,7 @@ const HOOK: Keys = Keys {
         ),
     ],
 };
-const HOOK_STEP: Keys = Keys { name: "step", fields: &[COMMAND, IDEMPOTENT, TIMEOUT, ENV] };
+const HOOK_STEP: Keys = Keys { name: "step", fields: &[COMMAND, IDEMPOTENT, TIMEOUT, ENV, REHEARSAL] };
 
 /// A plan file.
 pub const PLAN: Keys = Keys {

@@ -2,7 +2,7 @@
 
 use crate::kinds::common::{KIND, NEEDS, OWN_OBJECTIVES};
 use crate::kinds::shared::clients::moved::{Clients, ClientsAt};
-use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, TIMEOUT, task};
+use crate::kinds::shared::command::{COMMAND, ENV, IDEMPOTENT, REHEARSAL, TIMEOUT, task};
 use crate::kinds::shared::secret::login::{SECRET, secret_ref};
 use crate::model::document::{Node, Spanned};
 use crate::model::ids::{ComponentName, SiteName};
@@ -50,7 +50,14 @@ const CLIENTS_AT: Keys = Keys {
 
 const TASK: Keys = Keys {
     name: "command",
-    fields: &[opt("name", Shape::Name, "its name; its number if absent"), COMMAND, IDEMPOTENT, TIMEOUT, ENV],
+    fields: &[
+        opt("name", Shape::Name, "its name; its number if absent"),
+        COMMAND,
+        IDEMPOTENT,
+        TIMEOUT,
+        ENV,
+        REHEARSAL,
+    ],
 };
 
 const THROUGH: Keys = Keys {

@@ -41,7 +41,12 @@ const TOKEN: &str = "tok-5Fz8Qw3LrT1vYb7NcK2m";
 
 fn shell(script: &str, env: &[&str]) -> Command {
     let argv = ["/bin/sh", "-c", script].map(str::to_owned).to_vec();
-    Command { argv, idempotent: true, env: env.iter().map(|name| (*name).to_owned()).collect() }
+    Command {
+        argv,
+        idempotent: true,
+        env: env.iter().map(|name| (*name).to_owned()).collect(),
+        rehearsal: None,
+    }
 }
 
 /// The result of a command, with the stored output.

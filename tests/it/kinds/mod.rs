@@ -5,6 +5,7 @@ pub(crate) mod buckets;
 pub(crate) mod census;
 pub(crate) mod clients;
 pub(crate) mod clusters;
+pub(crate) mod declared_outcomes;
 pub(crate) mod ecs;
 pub(crate) mod fence_restarts;
 pub(crate) mod health_objects;

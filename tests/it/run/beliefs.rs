@@ -71,7 +71,12 @@ pub fn standby() -> Action {
 }
 
 fn job() -> Action {
-    Action::Op(Operation::Run(Command { argv: vec!["true".to_owned()], idempotent: false, env: Vec::new() }))
+    Action::Op(Operation::Run(Command {
+        argv: vec!["true".to_owned()],
+        idempotent: false,
+        env: Vec::new(),
+        rehearsal: None,
+    }))
 }
 
 fn client_secret() -> (Action, SecretState) {

@@ -83,7 +83,7 @@ pub fn promote() -> Action {
 }
 
 pub fn command(idempotent: bool) -> Action {
-    Action::from(Command { argv: vec!["true".to_owned()], idempotent, env: Vec::new() })
+    Action::from(Command { argv: vec!["true".to_owned()], idempotent, env: Vec::new(), rehearsal: None })
 }
 
 pub fn set(name: &str, rtype: &str, id: Option<&str>, ttl_s: u64, value: &str) -> RecordSet {

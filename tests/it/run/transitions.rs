@@ -101,6 +101,7 @@ fn a_step_waits_for_its_guard_to_be_read_however_long_that_takes() {
         argv: vec!["true".to_owned()],
         idempotent: true,
         env: Vec::new(),
+        rehearsal: None,
     }));
     for (id, action) in [("promote", promote()), ("run", command), ("scale", scale())] {
         let state = under_way(vec![(step(id, action), guard_unread())]);

@@ -297,7 +297,12 @@ pub(super) fn clients() -> Vec<Row> {
         ),
         row(
             "clients",
-            Command { argv: ["pages", "off"].map(str::to_owned).to_vec(), idempotent: true, env: Vec::new() },
+            Command {
+                argv: ["pages", "off"].map(str::to_owned).to_vec(),
+                idempotent: true,
+                env: Vec::new(),
+                rehearsal: None,
+            },
             "run pages off
             at no place; no store; 30s, at most 5m
             without it: continues without the command; you must do its work yourself
