@@ -72,7 +72,7 @@ fn derive(
         to: to.clone(),
         waivers,
         outage_declared: over == Over::Assumed,
-        rehearsed: over == Over::Assumed || context.is_rehearsal(),
+        rehearsed: context.is_rehearsal(),
         holder: "a run".to_owned(),
         run: RunId::new("run"),
         restore: None,

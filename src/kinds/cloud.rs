@@ -1,6 +1,7 @@
 //! What the providers of places say of a place: its keys, and what is wrong with it.
 
 use crate::kinds::aws;
+use crate::kinds::operation::Operation;
 use crate::kinds::shared::command;
 use crate::kinds::state::State;
 use crate::kinds::target::Target;
@@ -9,6 +10,7 @@ use crate::model::finding::{Finding, Span};
 use crate::model::place::{CloudProvider, Place};
 use crate::model::readiness::{QuotasState, Reading};
 use crate::model::shape::{Field, Shape, opt};
+use crate::model::time::Dur;
 
 /// `role:` of a place.
 pub const ROLE: Field = opt("role", Shape::Written(&aws::places::ROLE), "the role to assume there");
@@ -55,6 +57,14 @@ pub fn room(place: &Place, of: &QuotasState) -> Option<Reading> {
     }
 }
 
+/// How long a simulated operation takes that runs on this machine, if the plan declares that. No network loses such a call.
+pub fn takes(op: &Operation) -> Option<Dur> {
+    match op {
+        Operation::Run(of) => command::sim::takes(of),
+        _ => None,
+    }
+}
+
 /// What a simulation shows of a target that belongs to no component; none if it belongs to one. `databases` is the number of databases in
 /// a place.
 pub fn simulated(
@@ -67,7 +77,7 @@ pub fn simulated(
         Target::Granted { place, needs } => Some(State::Granted(aws::sim::granted(place, needs.len()))),
         Target::Quotas { place } => Some(State::Quotas(aws::sim::quotas(databases(place)))),
         Target::Answers { names } => Some(State::Answers(world.name_servers(names))),
-        Target::Command { .. } => Some(State::Command(command::sim::result())),
+        Target::Command { command: of, .. } => Some(State::Command(command::sim::result(of))),
         _ => None,
     }
 }

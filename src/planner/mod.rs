@@ -9,6 +9,7 @@ pub mod capacity;
 pub mod clients;
 pub mod clocks;
 pub mod clusters;
+mod commands;
 pub mod critical_path;
 pub mod databases;
 pub mod failover;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::form::{all, step};
 use super::input::Input;
 use super::refusal::Refusal;
-use super::{approvals, hooks};
+use super::{approvals, commands, hooks};
 use crate::inventory::{Observation, targets};
 use crate::kinds::shared::fence::Fence;
 use crate::kinds::shared::names::RecordSet;
@@ -362,6 +362,7 @@ impl<'a> Draft<'a> {
         self.evidence_after();
         self.release_guards();
         hooks::insert(self.input.plan, self.input.request.intent, &mut self.steps);
+        self.notes.extend(commands::outcomes(&mut self.steps, self.input.request.rehearsed));
         // Two steps with the same id would wait for each other.
         let mut ids = BTreeSet::new();
         if let Some(twice) = self.steps.iter().find(|s| !ids.insert(s.id.clone())) {

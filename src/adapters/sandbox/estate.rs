@@ -197,6 +197,12 @@ impl Estate {
 
     /// The result of a call, and the latency of its answer.
     pub(super) fn fate(&mut self, action: &Action, key: &str) -> (u64, Fate) {
+        // The plan says what becomes of it.
+        if let Action::Op(op) = action
+            && let Some(takes) = cloud::takes(op)
+        {
+            return (takes.millis(), Fate::Answered);
+        }
         let Some(target) = action.watch(&Called { key, ..Called::NOT_YET }) else {
             return (0, Fate::Answered);
         };

@@ -95,7 +95,7 @@ fn request(context: &Context, plan: &Plan, args: &PlanShowArgs) -> Result<Reques
         waivers: waived::for_plan(context.waivers(&args.waive.request())?, plan)?,
         // The plan is shown for an outage, whether or not users are affected now.
         outage_declared: true,
-        rehearsed: true,
+        rehearsed: context.is_rehearsal(),
         holder: "a run".to_owned(),
         run: RunId::new("run"),
         restore: None,

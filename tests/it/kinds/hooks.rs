@@ -8,7 +8,7 @@ use drctl::adapters::{process, secrets};
 use drctl::inventory::Observation;
 use drctl::kinds::State;
 use drctl::kinds::control::CommandState;
-use drctl::kinds::shared::command::Command;
+use drctl::kinds::shared::command::{Command, Declared};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::record::action::Action;
 use drctl::run::outcome::{CallOutcome, after_call, out_of_time};
@@ -105,6 +105,16 @@ fn of_what_a_command_says_the_end_is_kept_and_only_if_it_failed() {
     // Both outputs are stored; and a signal is not a success.
     let state = ran(&shell("echo one; echo two >&2; kill -9 $$", &[]));
     assert_eq!((state.exit, state.tail.as_str()), (Some(-1), "one\ntwo"));
+}
+
+/// A plan declares outcomes for rehearsals only.
+#[test]
+fn a_declared_outcome_changes_nothing_of_a_command_that_runs() {
+    let began = Instant::now();
+    let declared = Declared { takes_ms: Dur::mins(60), exit: 7, output: "declared".to_owned() };
+    let command = Command { rehearsal: Some(declared), ..shell("echo real; exit 3", &[]) };
+    assert_eq!(ran(&command), CommandState { exit: Some(3), tail: "real".to_owned() });
+    assert!(began.elapsed() < Duration::from_secs(60));
 }
 
 /// Truncated output never starts within a secret.

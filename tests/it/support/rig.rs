@@ -417,7 +417,7 @@ impl Rig {
             to: self.to(),
             waivers: self.waivers.clone(),
             outage_declared: true,
-            rehearsed: false,
+            rehearsed: true,
             holder: self.run.to_string(),
             run: self.run.clone(),
             restore: self.restore.clone(),
