@@ -115,7 +115,7 @@ Items that were due after the end of the run, and what happened since.
 
 | step | state | attempts | started | ended |{% if back %} undo |{% endif %} what |
 |---|---|---|---|---|{% if back %}---|{% endif %}---|
-{% for s in r.steps %}| `{{ (s.id) | code }}` | {{ s.shown }} | {{ s.attempts or '' }} | {{ s.started_at or '' }}{% if s.tried_again_at %}, again {{ s.tried_again_at }}{% endif %} | {{ s.ended_at or '' }} |{% if back %} {{ s.undo.text if s.undo else '' }} |{% endif %} {{ s.action }}{% if s.reason %}: {{ s.reason }}{% endif %}{% if s.next_try %}; next try {{ s.next_try }}{% endif %} |
+{% for s in r.steps %}| `{{ (s.id) | code }}` | {{ s.shown }} | {{ s.attempts or '' }} | {{ s.started_at or '' }}{% if s.tried_again_at %}, again {{ s.tried_again_at }}{% endif %} | {{ s.ended_at or '' }} |{% if back %} {{ s.undo.text if s.undo else '' }} |{% endif %} {{ s.action }}{% if s.output %}: {{ s.output }}{% endif %}{% if s.reason %}: {{ s.reason }}{% endif %}{% if s.next_try %}; next try {{ s.next_try }}{% endif %} |
 {% endfor %}{% if r.steps | selectattr('requests') | list %}
 ## Requests
 

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::kinds::Operation;
+use crate::kinds::{Fact, Operation};
 use crate::model::ids::ComponentName;
-use crate::model::plain::count;
+use crate::model::plain::{count, line};
 use crate::model::time::Timestamp;
 use crate::record::action::{Action, Gate};
 use crate::record::event::{End, Request};
@@ -40,6 +40,9 @@ pub struct StepReport {
     pub next_try: Option<Timestamp>,
     /// Why it failed, was skipped, or waits.
     pub reason: Option<String>,
+    /// The end of the output of its command. A rehearsal runs no command, and this says what its outcome is taken from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<String>,
     /// Its undo, if that has started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub undo: Option<UndoReport>,
@@ -93,6 +96,7 @@ pub(super) fn of(state: &RunState) -> Vec<StepReport> {
                 .filter(|_| at.undo.is_none())
                 .map_or_else(|| at.work.reason.clone(), |asks| Some(asks.why))
                 .map(|why| without_question(&step.action, why)),
+            output: at.facts.iter().find_map(output),
             undo: at.undo.as_ref().map(undo),
             requests: requests(at),
         }
@@ -119,6 +123,13 @@ fn shown(state: &RunState, i: usize, word: &str) -> String {
 fn without_question(action: &Action, why: String) -> String {
     let Action::Gate(Gate::Approval { ask, .. }) = action else { return why };
     why.strip_suffix(ask.as_str()).and_then(|why| why.strip_suffix(": ")).map_or(why.clone(), str::to_owned)
+}
+
+fn output(fact: &Fact) -> Option<String> {
+    match fact {
+        Fact::Ran { tail } if !tail.is_empty() => Some(line(tail)),
+        _ => None,
+    }
 }
 
 fn undo(work: &Work) -> UndoReport {

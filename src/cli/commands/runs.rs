@@ -99,7 +99,7 @@ fn show(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, App
         let undo = step.undo.as_ref().map(|undo| undo.text.clone());
         // A run that nobody drives tries nothing.
         let next = step.next_try.filter(|_| driven).map(|at| format!("next try {}", at.clock()));
-        let more: Vec<String> = why.into_iter().chain(undo).chain(next).collect();
+        let more: Vec<String> = step.output.clone().into_iter().chain(why).chain(undo).chain(next).collect();
         let calls =
             if step.attempts > 1 { format!(", {}", count(step.attempts, "call")) } else { String::new() };
         printer.line(&format!(

@@ -1,7 +1,7 @@
 //! What a step established, in the line about its end.
 
 use crate::kinds::Fact;
-use crate::model::plain::count;
+use crate::model::plain::{count, line};
 
 /// The words for a fact; `None` for those that only programs need.
 pub fn words(fact: &Fact) -> Option<String> {
@@ -40,6 +40,7 @@ pub fn words(fact: &Fact) -> Option<String> {
         Fact::Restore { found, .. } => crate::report::restore::sentence(found)?,
         Fact::Identity { arn, .. } => arn.clone(),
         Fact::Compared { found, .. } => found.to_string(),
+        Fact::Ran { tail } if !tail.is_empty() => line(tail),
         Fact::Seen { .. } | Fact::Ran { .. } => return None,
     })
 }

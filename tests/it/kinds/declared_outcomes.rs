@@ -295,3 +295,35 @@ fn a_live_drill_in_a_rehearsal_is_undone_after_a_declared_failure() {
     assert_eq!((code, &report["outcome"]), (1, &"cancelled".into()), "{said}");
     assert!(said.contains("the command ended with 3"), "{said}");
 }
+
+/// An auditor must not take a declared outcome for a proof.
+#[test]
+fn plans_and_reports_of_a_rehearsal_say_that_the_outcome_was_declared() {
+    let folder = Folder::empty();
+    std::fs::create_dir(folder.path().join("plans")).unwrap();
+    std::fs::write(folder.path().join("plans/shop.yaml"), hooked("", RESTORED)).unwrap();
+    let failover = ["failover", "shop", "--to", "east", "--sandbox"];
+    let declared = "not run in a rehearsal; the plan declares 40s and exit code 0";
+    let note = "The plan declares the outcome of these, and nobody observed it: hook.files";
+    for args in [
+        &["plan", "show", "shop", "--to", "east", "--sandbox"][..],
+        &[&failover[..], &["--dry-run"]].concat(),
+    ] {
+        let text = folder.ok(args);
+        assert!(text.contains(declared) && text.contains(note), "{args:?}: {text}");
+    }
+    let (code, out, err) = folder.run(&[&failover[..], &["--yes"]].concat());
+    let result = "declared in the plan, not observed: restored 120 files";
+    assert!(code == 0 && out.contains(note), "{code} {out}");
+    assert!(err.contains(&format!("hook.files done: {result}")), "{err}");
+    let run = "sandbox-shop-failover-s1-1";
+    let report = |format: &str| folder.ok(&["report", "run", run, "--sandbox", "--format", format]);
+    for text in [report("md"), report("html"), report("json")] {
+        assert!(text.contains(declared) && text.contains(note) && text.contains(result), "{text}");
+    }
+    let shown = folder.ok(&["runs", "show", run, "--sandbox"]);
+    assert!(shown.contains(declared) && shown.contains(result), "{shown}");
+    let report = json(&report("json"));
+    let step = report["steps"].as_array().unwrap().iter().find(|step| step["id"] == "hook.files").unwrap();
+    assert_eq!(step["output"], result, "{step:#}");
+}

@@ -43,7 +43,7 @@ pub struct Declared {
 
 impl fmt::Display for Declared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "takes {} and ends with {}", self.takes_ms.exact(), self.exit)
+        write!(f, "{} and exit code {}", self.takes_ms.exact(), self.exit)
     }
 }
 

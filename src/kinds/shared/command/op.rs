@@ -90,6 +90,10 @@ impl Op for Command {
 
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run {}", self.argv.join(" "))
+        write!(f, "run {}", self.argv.join(" "))?;
+        match &self.rehearsal {
+            Some(declared) => write!(f, " (not run in a rehearsal; the plan declares {declared})"),
+            None => Ok(()),
+        }
     }
 }
