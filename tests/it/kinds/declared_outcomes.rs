@@ -47,6 +47,14 @@ fn an_outcome_has_a_duration_a_code_and_an_output() {
     assert_eq!(declared("{takes: 1m30s, exit: 255, output: disk full}"), of(Dur::secs(90), 255, "disk full"));
     let longest = "x".repeat(2_000);
     assert_eq!(declared(&format!("{{takes: 40s, output: {longest}}}")).output, longest);
+    let schema = drctl::plan::schema::schema(&drctl::plan::shapes::PLAN, "plan");
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let fits = |outcome: &str| {
+        let plan: serde_json::Value = serde_saphyr::from_slice(hooked("", outcome).as_bytes()).unwrap();
+        validator.is_valid(&plan)
+    };
+    assert!(fits("{takes: 1m30s, exit: 255, output: disk full}"));
+    assert!(!fits("{takes: 40s, exit: 256}") && !fits("{exit: 1}") && !fits("{takes: 40s, code: 1}"));
 }
 
 #[test]
