@@ -71,12 +71,8 @@ pub fn standby() -> Action {
 }
 
 fn job() -> Action {
-    Action::Op(Operation::Run(Command {
-        argv: vec!["true".to_owned()],
-        idempotent: false,
-        env: Vec::new(),
-        rehearsal: None,
-    }))
+    let argv = vec!["true".to_owned()];
+    Action::Op(Operation::Run(Command { argv, idempotent: false, env: Vec::new(), rehearsal: None }))
 }
 
 fn client_secret() -> (Action, SecretState) {
