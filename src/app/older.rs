@@ -9,16 +9,16 @@ use crate::journal::StoreError;
 
 /// What a command found out about the age of its store. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Older(Arc<Mutex<Found>>);
+pub struct Older(Arc<Mutex<OlderCauses>>);
 
 #[derive(Debug, Default)]
-struct Found {
+struct OlderCauses {
     why: Vec<String>,
     told: bool,
 }
 
 impl Older {
-    fn found(&self) -> MutexGuard<'_, Found> {
+    fn found(&self) -> MutexGuard<'_, OlderCauses> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

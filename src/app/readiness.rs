@@ -88,7 +88,7 @@ fn samples(plan: &Plan, active: Option<&SiteName>, now: Timestamp) -> Vec<Target
 }
 
 /// The readiness of a plan, from the ledger.
-pub struct Found {
+pub struct RecordedReadiness {
     /// Since when the current set of problems exists.
     since: Timestamp,
     /// Whether there were problems before, and there are none now.
@@ -100,7 +100,7 @@ pub struct Found {
 }
 
 /// The same by plan.
-pub type Last = BTreeMap<PlanName, Found>;
+pub type Last = BTreeMap<PlanName, RecordedReadiness>;
 
 /// The readiness of some plans, from the ledger. Plans that no longer exist have none.
 ///
@@ -123,12 +123,12 @@ pub fn last(store: &SqliteJournal, plans: &BTreeSet<PlanName>) -> Result<Last, A
                 since = before.since;
             }
         }
-        last.insert(plan, Found { since, mended, at, checks });
+        last.insert(plan, RecordedReadiness { since, mended, at, checks });
     }
     Ok(last)
 }
 
-impl Found {
+impl RecordedReadiness {
     /// The time of the last entry.
     pub const fn at(&self) -> Timestamp {
         self.at
@@ -167,7 +167,7 @@ fn unready(checks: &[Check]) -> BTreeSet<(Area, &str)> {
 ///
 /// # Errors
 /// If the ledger cannot be read.
-pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<Found>, AppError> {
+pub fn looked_at(store: &SqliteJournal, plan: &PlanName) -> Result<Option<RecordedReadiness>, AppError> {
     Ok(last(store, &BTreeSet::from([plan.clone()]))?.remove(plan))
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::kinds::shared::buckets::ComparedState;
 use crate::kinds::shared::fence::method::FenceMethod;
 use crate::kinds::shared::rebuild::Diverged;
-use crate::kinds::shared::restore::copy::{Found, Part};
+use crate::kinds::shared::restore::copy::{Part, RestoreResults};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::kinds::shared::wal::WalPoint;
 use crate::kinds::state::State;
@@ -116,7 +116,7 @@ pub enum Fact {
         /// Which part.
         part: Part,
         /// The result.
-        found: Box<Found>,
+        found: Box<RestoreResults>,
     },
     /// Objects were compared with their copies.
     Compared {

@@ -12,7 +12,8 @@ use crate::kinds::shared::names::records::RecordSet;
 /// The values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Found {
+#[schemars(rename = "Found")]
+pub enum FoundValues {
     /// Record sets that are about to be replaced.
     Sets(Vec<FoundSet>),
     /// The fields of a secret that contain the endpoint.
@@ -43,12 +44,12 @@ pub struct Readings {
 
 impl Readings {
     /// Adds the values that were read for a call.
-    pub fn take(&mut self, found: &Found) {
+    pub fn take(&mut self, found: &FoundValues) {
         match found {
-            Found::Sets(sets) => self.sets.extend(sets.iter().map(|f| (f.change, f.set.clone()))),
-            Found::Fields(fields) => self.fields = Some(fields.clone()),
-            Found::Groups(groups) => self.groups = Some(groups.clone()),
-            Found::Size(size) => self.size = Some(*size),
+            FoundValues::Sets(sets) => self.sets.extend(sets.iter().map(|f| (f.change, f.set.clone()))),
+            FoundValues::Fields(fields) => self.fields = Some(fields.clone()),
+            FoundValues::Groups(groups) => self.groups = Some(groups.clone()),
+            FoundValues::Size(size) => self.size = Some(*size),
         }
     }
 

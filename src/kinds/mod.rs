@@ -27,7 +27,7 @@ mod target;
 pub mod world;
 
 pub use facts::{Exposure, Fact};
-pub use found::{Found, FoundSet, Readings};
+pub use found::{FoundSet, FoundValues, Readings};
 pub use judged::{Called, Judged, Progress, Store};
 pub use kind::{Kind, Role, Sight};
 pub use lint::Lint;

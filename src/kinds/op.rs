@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::kinds::found::{Found, Readings};
+use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::parts::Parts;
 use crate::kinds::shared::database::server::DatabaseRef;
@@ -60,10 +60,10 @@ pub trait Op: fmt::Display + Sized {
     fn only(&self, in_scope: &dyn Fn(u32) -> bool) -> Option<Self>;
 
     /// Whether a call with these parts, after this reading, belongs to the operation. A journal with any other call is rejected.
-    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool;
+    fn allows(&self, part: &[u32], found: Option<&FoundValues>) -> bool;
 
     /// What was read about the things that a call with these parts replaces, if the operation does not specify that exactly.
-    fn read(&self, seen: &State, part: &[u32]) -> Option<Found>;
+    fn read(&self, seen: &State, part: &[u32]) -> Option<FoundValues>;
 
     /// The operation with the values that were read instead of its assumptions; `None` if they are the same.
     fn bound(&self, read: &Readings) -> Option<Self>;
@@ -100,11 +100,15 @@ macro_rules! made_as_a_whole {
     () => {
         crate::kinds::op::made_as_a_whole_after_a_reading!();
 
-        fn allows(&self, part: &[u32], found: Option<&crate::kinds::found::Found>) -> bool {
+        fn allows(&self, part: &[u32], found: Option<&crate::kinds::found::FoundValues>) -> bool {
             part.is_empty() && found.is_none()
         }
 
-        fn read(&self, _: &crate::kinds::state::State, _: &[u32]) -> Option<crate::kinds::found::Found> {
+        fn read(
+            &self,
+            _: &crate::kinds::state::State,
+            _: &[u32],
+        ) -> Option<crate::kinds::found::FoundValues> {
             None
         }
 

@@ -14,7 +14,7 @@ use crate::kinds::aws::autoscaling::ops::Scale;
 use crate::kinds::aws::ecs::ops::ScaleService;
 use crate::kinds::aws::rds::ops::Rename;
 use crate::kinds::aws::route53::reliance;
-use crate::kinds::found::{Found, Readings};
+use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::Op;
 use crate::kinds::parts::Parts;
@@ -326,11 +326,11 @@ impl Op for Operation {
         each!(self, op => op.only(in_scope).map(Self::from))
     }
 
-    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+    fn allows(&self, part: &[u32], found: Option<&FoundValues>) -> bool {
         each!(self, op => op.allows(part, found))
     }
 
-    fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
+    fn read(&self, seen: &State, part: &[u32]) -> Option<FoundValues> {
         each!(self, op => op.read(seen, part))
     }
 

@@ -183,16 +183,16 @@ fn number(part: &[u8]) -> u128 {
     part.iter().fold(0, |number, byte| (number << 8) | u128::from(*byte))
 }
 
-type Found = BTreeMap<usize, BTreeSet<(u128, Spaced)>>;
+type SecretParts = BTreeMap<usize, BTreeSet<(u128, Spaced)>>;
 
 /// A secret that is too short for parts.
-fn whole(normal: &[u8], spaced: Spaced, found: &mut Found) {
+fn whole(normal: &[u8], spaced: Spaced, found: &mut SecretParts) {
     if (SHORTEST..=LONG).contains(&normal.len()) {
         found.entry(normal.len()).or_default().insert((number(normal), spaced));
     }
 }
 
-fn windows(normal: &[u8], length: usize, takes: &dyn Fn(&[u8]) -> bool, found: &mut Found) {
+fn windows(normal: &[u8], length: usize, takes: &dyn Fn(&[u8]) -> bool, found: &mut SecretParts) {
     let parts = normal.windows(length).filter(|part| takes(part));
     let parts: Vec<_> = parts.map(|part| (number(part), Spaced::Yes)).collect();
     if !parts.is_empty() {

@@ -34,9 +34,9 @@ pub fn worst_first(findings: &mut [impl Weighed]) {
 mod tests {
     use super::*;
 
-    struct Found(Weight, &'static str, u8);
+    struct TestFinding(Weight, &'static str, u8);
 
-    impl Weighed for Found {
+    impl Weighed for TestFinding {
         fn weight(&self) -> Weight {
             self.0
         }
@@ -49,12 +49,12 @@ mod tests {
     #[test]
     fn the_worst_comes_first_and_then_the_component() {
         let mut all = [
-            Found(Weight::Note, "db", 1),
-            Found(Weight::Warning, "www", 2),
-            Found(Weight::Blocking, "www", 3),
-            Found(Weight::Warning, "db", 4),
-            Found(Weight::Blocking, "db", 5),
-            Found(Weight::Warning, "db", 6),
+            TestFinding(Weight::Note, "db", 1),
+            TestFinding(Weight::Warning, "www", 2),
+            TestFinding(Weight::Blocking, "www", 3),
+            TestFinding(Weight::Warning, "db", 4),
+            TestFinding(Weight::Blocking, "db", 5),
+            TestFinding(Weight::Warning, "db", 6),
         ];
         worst_first(&mut all);
         assert_eq!(all.map(|found| found.2), [5, 3, 4, 6, 2, 1]);

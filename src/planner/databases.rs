@@ -31,9 +31,11 @@ pub(super) fn promote_all(draft: &mut Draft<'_>, guards: &BTreeMap<ComponentName
     for component in plan.components.values() {
         let Role::Store(spec) = component.role() else { continue };
         match store(draft, component, spec) {
-            Found::ToPromote(store) => stores.push((store, spec)),
-            Found::Writer(store) => fence_old_primary(draft, store, spec, &guards[&component.name]),
-            Found::Refused => {}
+            PromotionDecision::ToPromote(store) => stores.push((store, spec)),
+            PromotionDecision::Writer(store) => {
+                fence_old_primary(draft, store, spec, &guards[&component.name])
+            }
+            PromotionDecision::Refused => {}
         }
     }
     if stores.is_empty() {
@@ -96,26 +98,32 @@ fn fence_old_primary(draft: &mut Draft<'_>, store: Store<'_>, spec: &Database, g
     }
 }
 
-pub(super) enum Found<'p> {
+pub(super) enum PromotionDecision<'p> {
     ToPromote(Store<'p>),
     /// Somebody promoted it before this run.
     Writer(Store<'p>),
     Refused,
 }
 
-pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &Database) -> Found<'p> {
+pub(super) fn store<'p>(
+    draft: &mut Draft<'p>,
+    component: &'p Component,
+    spec: &Database,
+) -> PromotionDecision<'p> {
     let (input, name) = (draft.input, &component.name);
     let to = input.request.to.clone();
     let Some(db) = spec.server(input.plan, name, &to) else {
         let facts = format!("`{name}` has no instance in {to}");
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, "add its replica under `at:`"));
-        return Found::Refused;
+        return PromotionDecision::Refused;
     };
     let target = Target::Database(db.clone());
     if !safety::must_answer(draft, name, &target) {
-        return Found::Refused;
+        return PromotionDecision::Refused;
     }
-    let Some(state) = input.estate.database(&target, input.now).value() else { return Found::Refused };
+    let Some(state) = input.estate.database(&target, input.now).value() else {
+        return PromotionDecision::Refused;
+    };
     let db = db.reached_at(state.endpoint.as_ref());
     let down = ["failed", "deleting", "stopped", "storage-full"].contains(&state.status.as_str());
     if down {
@@ -132,36 +140,36 @@ pub(super) fn store<'p>(draft: &mut Draft<'p>, component: &'p Component, spec: &
         let facts = format!("{} is a replica, but {at} points to a server that takes writes", db.id);
         let what = "use an endpoint that leads to the replica itself. Otherwise drctl would lift a fence on the wrong server";
         draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
-        return Found::Refused;
+        return PromotionDecision::Refused;
     }
     match (&state.role, spec.engine.operator().source_by()) {
         (DatabaseRole::Writer, _) => {
             if active::is_fenced(input.estate, &db, spec) && !came_over(draft, &db, state) {
                 old_primary(draft, name, &db);
-                return Found::Refused;
+                return PromotionDecision::Refused;
             }
             draft.notes.push(format!("{} is already the writer", db.id));
             let store = Store { component, target: db, canary: spec.canary_table.clone() };
-            return if down { Found::Refused } else { Found::Writer(store) };
+            return if down { PromotionDecision::Refused } else { PromotionDecision::Writer(store) };
         }
         (DatabaseRole::Replica { .. }, SourceBy::Lineage) => {
             if let Some(facts) = safety::other_lineage(draft, name, spec, &db, state) {
                 let what = "name the primary of this standby in the source site of the plan";
                 draft.refuse(Refusal::new(Rule::NotRecoverable, Some(name), facts, what));
-                return Found::Refused;
+                return PromotionDecision::Refused;
             }
         }
         (DatabaseRole::Replica { source }, SourceBy::Name) => {
             let ours = safety::follows_what_is_fenced(draft, name, spec, &db, source);
             if !ours || !clusters::can_take_over(draft, &db, spec) {
-                return Found::Refused;
+                return PromotionDecision::Refused;
             }
         }
     }
     if down {
-        return Found::Refused;
+        return PromotionDecision::Refused;
     }
-    Found::ToPromote(Store { component, target: db, canary: spec.canary_table.clone() })
+    PromotionDecision::ToPromote(Store { component, target: db, canary: spec.canary_table.clone() })
 }
 
 /// Whether a fence of another server reached this one by replication: the promotion happened, and writes are not admitted yet.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::buckets::compare_all;
 use super::capacity::{scale_all, stays};
-use super::databases::{self, Found};
+use super::databases::{self, PromotionDecision};
 use super::failover::guards;
 use super::form::{all, step};
 use super::refusal::Refusal;
@@ -150,12 +150,12 @@ fn move_all(draft: &mut Draft<'_>, guards: &Guards) {
                 Some(Store { component, target, canary: spec.canary_table.clone() })
             }
             None => match databases::store(draft, component, spec) {
-                Found::ToPromote(store) => Some(store),
-                Found::Writer(store) => {
+                PromotionDecision::ToPromote(store) => Some(store),
+                PromotionDecision::Writer(store) => {
                     both_write(draft, &store, spec, &old);
                     None
                 }
-                Found::Refused => None,
+                PromotionDecision::Refused => None,
             },
         };
         if let Some(store) = store

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::{Fact, Found};
+use crate::kinds::{Fact, FoundValues};
 use crate::model::authority::Authority;
 use crate::model::duty::{Decision, Duties, Duty};
 use crate::model::environment::Endpoint;
@@ -235,7 +235,7 @@ pub enum EventKind {
         part: Vec<u32>,
         /// What drctl read right before the call, if it differs from the runbook.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        found: Option<Found>,
+        found: Option<FoundValues>,
     },
     /// The provider accepted the call.
     CallAnswered {

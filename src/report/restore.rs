@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::kinds::shared::restore::{Checked, Destroyed, Found, Loss, RestoreStep};
+use crate::kinds::shared::restore::{Checked, Destroyed, Loss, RestoreResults, RestoreStep};
 use crate::kinds::{Fact, Operation};
 use crate::model::ids::ComponentName;
 use crate::model::plain::count;
@@ -89,7 +89,7 @@ fn begun(component: &ComponentName, to_time: Timestamp) -> Restored {
     }
 }
 
-fn add(restored: &mut Restored, found: &Found) {
+fn add(restored: &mut Restored, found: &RestoreResults) {
     restored.backup = found.backup.clone().or(restored.backup.take());
     if let Some((bytes, took)) = found.fetched {
         (restored.fetched_bytes, restored.fetched_in_s) = (Some(bytes), Some(took.as_secs_f64()));
@@ -109,7 +109,7 @@ fn add(restored: &mut Restored, found: &Found) {
 }
 
 /// The result of a job in one sentence; `None` if there is nothing to report.
-pub fn sentence(found: &Found) -> Option<String> {
+pub fn sentence(found: &RestoreResults) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(next) = found.next_commit {
         let last = found.last_commit.map_or_else(|| "none since its backup".to_owned(), |t| t.to_string());

@@ -35,7 +35,7 @@ const STARTED: &str = "has started";
 const UNABLE: [&str; 2] = ["unable to place a task", "unable to consistently start tasks"];
 
 /// What was found of services, by cluster and name: none if it does not exist.
-type Found = BTreeMap<(String, String), Option<Service>>;
+type DescribedServices = BTreeMap<(String, String), Option<Service>>;
 /// The minimum and maximum of Application Auto Scaling, by resource ID.
 type Limits = BTreeMap<String, (u32, u32)>;
 
@@ -63,13 +63,17 @@ impl Aws {
         targets.iter().map(look).collect()
     }
 
-    async fn describe_services(&self, place: &Place, of: &BTreeSet<&ServiceRef>) -> Result<Found, Failure> {
+    async fn describe_services(
+        &self,
+        place: &Place,
+        of: &BTreeSet<&ServiceRef>,
+    ) -> Result<DescribedServices, Failure> {
         let site = self.site(place).await;
         let mut clusters: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for of in of {
             clusters.entry(&of.cluster).or_default().push(&of.service);
         }
-        let mut found = Found::new();
+        let mut found = DescribedServices::new();
         for (cluster, names) in clusters {
             for some in names.chunks(PAGE) {
                 let some: Vec<_> = some.iter().map(|n| (*n).to_owned()).collect();

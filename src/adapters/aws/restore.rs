@@ -16,7 +16,8 @@ use crate::inventory::Observation;
 use crate::kinds::aws::rds::SERVING;
 use crate::kinds::shared::rebuild::JobStage;
 use crate::kinds::shared::restore::{
-    Backup, BackupsState, COPY_TAG, Destroyed, Found, IN_PLACE, NewInstance, Part, Restore, RestoreState,
+    Backup, BackupsState, COPY_TAG, Destroyed, IN_PLACE, NewInstance, Part, Restore, RestoreResults,
+    RestoreState,
 };
 use crate::kinds::{State, Target};
 use crate::model::place::Place;
@@ -129,8 +130,8 @@ impl Aws {
             Part::Destroy => destroyed(all.get(copy), copy),
             Part::Swap => swapped(all, &db.id, copy),
             Part::Revert => match all.get(&db.id).is_some_and(|db| is_copy(db, copy)) {
-                true => state(JobStage::None, "", Found::default()),
-                false => state(JobStage::Ended { exit: 0 }, "", Found::default()),
+                true => state(JobStage::None, "", RestoreResults::default()),
+                false => state(JobStage::Ended { exit: 0 }, "", RestoreResults::default()),
             },
             _ => made(all.get(copy), copy),
         };
@@ -262,12 +263,12 @@ fn backup(snapshot: &DbSnapshot) -> Option<Backup> {
     })
 }
 
-fn state(stage: JobStage, tail: &str, found: Found) -> RestoreState {
+fn state(stage: JobStage, tail: &str, found: RestoreResults) -> RestoreState {
     RestoreState { stage, tail: tail.to_owned(), found }
 }
 
 fn failed(why: String) -> RestoreState {
-    let found = Found { failed: Some(why.clone()), ..Found::default() };
+    let found = RestoreResults { failed: Some(why.clone()), ..RestoreResults::default() };
     state(JobStage::Ended { exit: 1 }, &why, found)
 }
 
@@ -281,7 +282,7 @@ fn is_broken(db: &DbInstance) -> bool {
 
 /// A copy that is being created.
 fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
-    let Some(db) = db else { return state(JobStage::None, "", Found::default()) };
+    let Some(db) = db else { return state(JobStage::None, "", RestoreResults::default()) };
     let status = status(db);
     // An instance has its tags from the start, so one without this tag is not drctl's.
     if !is_copy(db, copy) {
@@ -293,10 +294,10 @@ fn made(db: Option<&DbInstance>, copy: &str) -> RestoreState {
     match SERVING.contains(&status) {
         true => {
             let remarks = vec!["RDS does not report the log position of the copy, so drctl relies on the time that RDS reports".to_owned()];
-            let done = Found { remarks, ..Found::default() };
+            let done = RestoreResults { remarks, ..RestoreResults::default() };
             state(JobStage::Ended { exit: 0 }, status, done)
         }
-        false => state(JobStage::Running, status, Found::default()),
+        false => state(JobStage::Running, status, RestoreResults::default()),
     }
 }
 
@@ -308,14 +309,18 @@ fn swapped(all: &BTreeMap<String, DbInstance>, name: &str, copy: &str) -> Restor
         }
         // The copy has the new name and serves.
         (Some(db), None) if is_copy(db, copy) && SERVING.contains(&status(db)) => {
-            state(JobStage::Ended { exit: 0 }, status(db), Found::default())
+            state(JobStage::Ended { exit: 0 }, status(db), RestoreResults::default())
         }
-        (Some(db), None) if is_copy(db, copy) => state(JobStage::Running, status(db), Found::default()),
-        (None, Some(db)) if SERVING.contains(&status(db)) => state(JobStage::None, "", Found::default()),
-        (Some(_), Some(_)) => state(JobStage::None, "both names are taken", Found::default()),
-        (_, Some(db)) => state(JobStage::Running, status(db), Found::default()),
+        (Some(db), None) if is_copy(db, copy) => {
+            state(JobStage::Running, status(db), RestoreResults::default())
+        }
+        (None, Some(db)) if SERVING.contains(&status(db)) => {
+            state(JobStage::None, "", RestoreResults::default())
+        }
+        (Some(_), Some(_)) => state(JobStage::None, "both names are taken", RestoreResults::default()),
+        (_, Some(db)) => state(JobStage::Running, status(db), RestoreResults::default()),
         (Some(_), None) => failed(format!("{copy} no longer exists, and {name} is a different instance")),
-        (None, None) => state(JobStage::Running, "neither name exists", Found::default()),
+        (None, None) => state(JobStage::Running, "neither name exists", RestoreResults::default()),
     }
 }
 
@@ -323,12 +328,15 @@ fn swapped(all: &BTreeMap<String, DbInstance>, name: &str, copy: &str) -> Restor
 fn destroyed(db: Option<&DbInstance>, copy: &str) -> RestoreState {
     let Some(db) = db else {
         let folder = format!("DB instance {copy}");
-        let found = Found { destroyed: Some(Destroyed { folder, files: 0, bytes: 0 }), ..Found::default() };
+        let found = RestoreResults {
+            destroyed: Some(Destroyed { folder, files: 0, bytes: 0 }),
+            ..RestoreResults::default()
+        };
         return state(JobStage::Ended { exit: 0 }, "gone", found);
     };
     match status(db) {
-        "deleting" => state(JobStage::Running, "deleting", Found::default()),
-        _ => state(JobStage::None, "", Found::default()),
+        "deleting" => state(JobStage::Running, "deleting", RestoreResults::default()),
+        _ => state(JobStage::None, "", RestoreResults::default()),
     }
 }
 

@@ -42,7 +42,7 @@ use crate::inventory::Observation;
 use crate::kinds::State;
 use crate::kinds::shared::database::{DatabaseRef, DatabaseState};
 use crate::kinds::shared::rebuild::{JobStage, RebuildState};
-use crate::kinds::shared::restore::{Found, Part, Restore, RestoreState};
+use crate::kinds::shared::restore::{Part, Restore, RestoreResults, RestoreState};
 use crate::kinds::shared::unreplicated::Unreplicated;
 use crate::model::ids::Digest;
 use crate::model::measure::ClockReading;
@@ -296,7 +296,7 @@ impl Postgres {
     pub async fn restoring(&self, db: &DatabaseRef, key: &str) -> Observation {
         let (stage, tail, found) = match self.within(host::look(db, key)).await {
             Ok(job) => (job.stage, job.tail, restore::found(&job.facts)),
-            Err(failure) => (JobStage::Unseen, failure.why(), Found::default()),
+            Err(failure) => (JobStage::Unseen, failure.why(), RestoreResults::default()),
         };
         self.seen(State::Restore(Box::new(RestoreState { stage, tail, found })))
     }

@@ -4,7 +4,7 @@ use super::host::{Asked, head, time, way, word};
 use super::session::{Failure, identifier};
 use crate::kinds::shared::database::Host;
 use crate::kinds::shared::restore::{
-    Backup, BackupsState, Checked, Destroyed, Expect, Found, Invariant, Loss, Restore, Source,
+    Backup, BackupsState, Checked, Destroyed, Expect, Invariant, Loss, Restore, RestoreResults, Source,
 };
 use crate::kinds::shared::wal::{Lsn, WalPoint};
 use crate::model::time::Dur;
@@ -122,8 +122,8 @@ pub(super) fn backups(facts: &[Vec<String>]) -> BackupsState {
 }
 
 /// What a job found.
-pub(super) fn found(facts: &[Vec<String>]) -> Found {
-    let mut found = Found::default();
+pub(super) fn found(facts: &[Vec<String>]) -> RestoreResults {
+    let mut found = RestoreResults::default();
     for fact in facts {
         let words: Vec<_> = fact.iter().map(String::as_str).collect();
         match words.as_slice() {

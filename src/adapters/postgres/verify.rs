@@ -14,7 +14,9 @@ use tokio_postgres::{Client, SimpleQueryMessage, Transaction};
 use super::session::{Failure, connect, identifier};
 use crate::adapters::secrets::Login;
 use crate::kinds::shared::rebuild::JobStage;
-use crate::kinds::shared::restore::{Checked, Expect, Found, Invariant, Part, Restore, RestoreState};
+use crate::kinds::shared::restore::{
+    Checked, Expect, Invariant, Part, Restore, RestoreResults, RestoreState,
+};
 use crate::plan::settings::SqlSettings;
 
 /// The same query as in the job on a host: name, whether it was validated, and the query that counts its violations, separated by
@@ -76,7 +78,8 @@ pub(super) struct Jobs {
 impl Jobs {
     /// The state of a job; `none` if this process did not start it.
     pub(super) fn look(&self, key: &str) -> RestoreState {
-        let none = || RestoreState { stage: JobStage::None, tail: String::new(), found: Found::default() };
+        let none =
+            || RestoreState { stage: JobStage::None, tail: String::new(), found: RestoreResults::default() };
         let seen = |said: &Said| said.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.began.borrow().get(key).map_or_else(none, seen)
     }
@@ -87,7 +90,7 @@ impl Jobs {
             return;
         }
         let (stage, tail) = (JobStage::Running, "connecting".to_owned());
-        let said: Said = Arc::new(Mutex::new(RestoreState { stage, tail, found: Found::default() }));
+        let said: Said = Arc::new(Mutex::new(RestoreState { stage, tail, found: RestoreResults::default() }));
         self.began.borrow_mut().insert(key.to_owned(), Arc::clone(&said));
         tokio::spawn(async move {
             let (copy, live) = ways;
@@ -95,8 +98,10 @@ impl Jobs {
                 Part::Loss => compare(&of, &copy, live.as_ref(), &said).await,
                 _ => verify(&of, &copy, &said).await,
             };
-            let found =
-                done.unwrap_or_else(|failure| Found { failed: Some(failure.why()), ..Found::default() });
+            let found = done.unwrap_or_else(|failure| RestoreResults {
+                failed: Some(failure.why()),
+                ..RestoreResults::default()
+            });
             let exit = i32::from(found.failed.is_some());
             let tail = found.failed.clone().unwrap_or_else(|| "done".to_owned());
             *said.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -148,8 +153,8 @@ async fn value(client: &mut Client, sql: &str) -> Result<String, Failure> {
     }
 }
 
-async fn verify(of: &Restore, copy: &Way, said: &Said) -> Result<Found, Failure> {
-    let mut found = Found::default();
+async fn verify(of: &Restore, copy: &Way, said: &Said) -> Result<RestoreResults, Failure> {
+    let mut found = RestoreResults::default();
     let mut client = copy.reader(None).await?;
     let databases = client.query(DATABASES, &[]).await.map_err(|e| Failure::of(&e))?;
     for invariant in &of.invariants {
@@ -232,7 +237,7 @@ fn foreign_keys_sql() -> &'static str {
 async fn foreign_keys(
     client: &mut Client,
     database: &str,
-    found: &mut Found,
+    found: &mut RestoreResults,
     said: &Said,
 ) -> Result<(), Failure> {
     let keys = client.query(foreign_keys_sql(), &[]).await.map_err(|e| Failure::of(&e))?;
@@ -287,7 +292,12 @@ async fn orphans(client: &mut Client, query: &str) -> Result<i64, Failure> {
     .await
 }
 
-async fn indexes(client: &mut Client, database: &str, found: &mut Found, said: &Said) -> Result<(), Failure> {
+async fn indexes(
+    client: &mut Client,
+    database: &str,
+    found: &mut RestoreResults,
+    said: &Said,
+) -> Result<(), Failure> {
     let what = format!("amcheck of {database}");
     let there = "SELECT count(*) FROM pg_extension WHERE extname = 'amcheck'";
     if value(client, there).await? == "0" {
@@ -327,7 +337,7 @@ fn result(failure: &Failure) -> &'static str {
 async fn every_row(
     client: &mut Client,
     database: &str,
-    found: &mut Found,
+    found: &mut RestoreResults,
     said: &Said,
 ) -> Result<(), Failure> {
     let tables = client.query(TABLES, &[]).await.map_err(|e| Failure::of(&e))?;
@@ -364,7 +374,7 @@ async fn every_row(
 }
 
 /// What the copy would start by itself in service.
-async fn remarks(client: &Client, database: &str, found: &mut Found) -> Result<(), Failure> {
+async fn remarks(client: &Client, database: &str, found: &mut RestoreResults) -> Result<(), Failure> {
     let text = "SELECT (SELECT count(*) FROM pg_prepared_xacts WHERE database = current_database()), \
          (SELECT count(*) FROM pg_subscription WHERE subenabled AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())), \
          (SELECT count(*) FROM pg_extension WHERE extname = 'pg_cron'), (SELECT count(*) FROM pg_class WHERE relpersistence = 'u' AND relkind = 'r')";
@@ -391,8 +401,13 @@ async fn remarks(client: &Client, database: &str, found: &mut Found) -> Result<(
 }
 
 /// Compares the row counts of the tables that the plan names, in the copy and on the live server, for a person to judge.
-async fn compare(of: &Restore, copy: &Way, live: Option<&Way>, said: &Said) -> Result<Found, Failure> {
-    let mut found = Found::default();
+async fn compare(
+    of: &Restore,
+    copy: &Way,
+    live: Option<&Way>,
+    said: &Said,
+) -> Result<RestoreResults, Failure> {
+    let mut found = RestoreResults::default();
     let Some(live) = live else {
         found.remarks.push("the live server does not answer, so its rows were not counted".to_owned());
         return Ok(found);

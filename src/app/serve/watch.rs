@@ -117,7 +117,7 @@ struct Watcher {
 }
 
 /// What a round found.
-enum Found {
+enum RoundResult {
     /// The servers of effects in doubt.
     Doubts(Vec<(Target, Observation)>),
     /// Pending fences to try, and who answered.
@@ -174,14 +174,14 @@ impl Watcher {
         };
         self.answered = answered;
         match found {
-            Found::Doubts(seen) => {
+            RoundResult::Doubts(seen) => {
                 self.doubted_at = Some(now);
                 let mut estate = Estate::default();
                 seen.into_iter().for_each(|(target, seen)| estate.add(&target, seen, None));
                 self.tell_doubts(&estate, now);
             }
-            Found::Due(due) => self.pay(due)?,
-            Found::Nothing => {}
+            RoundResult::Due(due) => self.pay(due)?,
+            RoundResult::Nothing => {}
         }
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Watcher {
         session: &Session<'_>,
         answered: &mut BTreeMap<String, String>,
         hand: &Hand,
-    ) -> Found {
+    ) -> RoundResult {
         let until = session.world.now() + FOLLOW.min(DOUBTS);
         let mut groups: BTreeMap<String, Vec<Target>> = BTreeMap::new();
         for target in self.debts.iter().flat_map(signs).collect::<BTreeSet<_>>() {
@@ -241,9 +241,9 @@ impl Watcher {
             }
         };
         match select(select(pin!(doubts), pin!(came)), pin!(ended)).await {
-            Either::Left((Either::Left((seen, _)), _)) => Found::Doubts(seen),
-            Either::Left((Either::Right((Some(due), _)), _)) => Found::Due(due),
-            Either::Left((Either::Right((None, _)), _)) | Either::Right(_) => Found::Nothing,
+            Either::Left((Either::Left((seen, _)), _)) => RoundResult::Doubts(seen),
+            Either::Left((Either::Right((Some(due), _)), _)) => RoundResult::Due(due),
+            Either::Left((Either::Right((None, _)), _)) | Either::Right(_) => RoundResult::Nothing,
         }
     }
 

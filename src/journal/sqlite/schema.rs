@@ -31,7 +31,7 @@ CREATE TRIGGER IF NOT EXISTS ledger_remains BEFORE DELETE ON ledger BEGIN SELECT
 const CHECKPOINT_PAGES: u32 = 250;
 
 /// What a file contains before drctl writes to it.
-pub(super) enum Found {
+pub(super) enum StoreFile {
     /// The file is empty.
     Empty,
     /// A store with this world.
@@ -41,7 +41,7 @@ pub(super) enum Found {
 }
 
 /// Inspects a file without changing it.
-pub(super) fn recognise(connection: &Connection) -> rusqlite::Result<Found> {
+pub(super) fn recognise(connection: &Connection) -> rusqlite::Result<StoreFile> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     refuse_foreign(connection)?;
     let there = |name: &str| {
@@ -49,13 +49,13 @@ pub(super) fn recognise(connection: &Connection) -> rusqlite::Result<Found> {
         connection.query_row(text, [name], |r| r.get::<_, i64>(0)).map(|n| n > 0)
     };
     if !there("runs")? {
-        return Ok(Found::Empty);
+        return Ok(StoreFile::Empty);
     }
     if !there("store")? {
-        return Ok(Found::Unstamped);
+        return Ok(StoreFile::Unstamped);
     }
     let world = connection.query_row("SELECT world FROM store", [], |r| r.get(0)).optional()?;
-    Ok(world.map_or(Found::Unstamped, Found::Store))
+    Ok(world.map_or(StoreFile::Unstamped, StoreFile::Store))
 }
 
 /// Configures the connection, and creates missing tables.
@@ -110,12 +110,12 @@ fn refuse_foreign(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// Whether a file is a store of this world, or empty.
-pub(super) fn is_of(path: &Path, found: Found, asked: StoreWorld) -> Result<(), StoreError> {
+pub(super) fn is_of(path: &Path, found: StoreFile, asked: StoreWorld) -> Result<(), StoreError> {
     let path = path.display().to_string();
     match found {
-        Found::Empty => Ok(()),
-        Found::Store(world) if world == asked.id() => Ok(()),
-        Found::Store(world) => {
+        StoreFile::Empty => Ok(()),
+        StoreFile::Store(world) if world == asked.id() => Ok(()),
+        StoreFile::Store(world) => {
             match [StoreWorld::Live, StoreWorld::Sandbox].into_iter().find(|w| w.id() == world) {
                 Some(is) => Err(StoreError::OtherWorld { path, is, asked }),
                 None => Err(StoreError::Unreadable(format!(
@@ -123,7 +123,7 @@ pub(super) fn is_of(path: &Path, found: Found, asked: StoreWorld) -> Result<(), 
                 ))),
             }
         }
-        Found::Unstamped => Err(StoreError::Unreadable(format!(
+        StoreFile::Unstamped => Err(StoreError::Unreadable(format!(
             "{path}: it does not record whether it is live or for the sandbox. An older version made it, or it was changed"
         ))),
     }

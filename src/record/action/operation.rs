@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::kinds::shared::database::DatabaseRef;
-use crate::kinds::{Found, Judged, Op as _, Operation, Parts, Progress, Readings, State, Target};
+use crate::kinds::{FoundValues, Judged, Op as _, Operation, Parts, Progress, Readings, State, Target};
 use crate::model::change::Change;
 use crate::model::properties::Late;
 use crate::record::action::{Action, Check};
@@ -39,12 +39,12 @@ impl Action {
     }
 
     /// Whether a call with this part, after this reading, belongs to the action.
-    pub fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+    pub fn allows(&self, part: &[u32], found: Option<&FoundValues>) -> bool {
         self.op().map_or_else(|| part.is_empty() && found.is_none(), |op| op.allows(part, found))
     }
 
     /// What was read of the things that a call with this part replaces, if the action does not contain exactly that.
-    pub fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
+    pub fn read(&self, seen: &State, part: &[u32]) -> Option<FoundValues> {
         self.op()?.read(seen, part)
     }
 

@@ -38,7 +38,7 @@ fn within<'a>(books: Books<'a>, asked: &'a Asked) -> impl Iterator<Item = &'a Dr
 type About<'a> = (Option<&'a PlanName>, Option<&'a RunId>);
 
 /// A finding about a run or an application that is already named.
-type Found = (Section, Weight, Option<Timestamp>, String);
+type UnnamedFinding = (Section, Weight, Option<Timestamp>, String);
 
 impl Weighed for Finding {
     fn weight(&self) -> Weight {
@@ -61,7 +61,7 @@ pub(super) fn findings(
     lines: &[Line],
     obligations: &[Obligation],
 ) -> Vec<Finding> {
-    let finding = |(section, weight, at, text): Found, (plan, run): About<'_>| Finding {
+    let finding = |(section, weight, at, text): UnnamedFinding, (plan, run): About<'_>| Finding {
         section,
         weight,
         plan: plan.cloned(),
@@ -153,7 +153,7 @@ fn decided(books: Books<'_>, asked: &Asked) -> Vec<Finding> {
     changed.chain(lowered).collect()
 }
 
-fn of_run(line: &Line) -> Vec<Found> {
+fn of_run(line: &Line) -> Vec<UnnamedFinding> {
     use Weight::{Blocking, Note, Warning};
     let section = if line.class == Class::Incident { Section::Incidents } else { Section::Drills };
     let (began, ended) = (Some(line.started_at), line.ended_at);

@@ -1,6 +1,6 @@
 //! Decisions about the call of a step: it is made, may still take effect, or had none.
 
-use crate::kinds::Found;
+use crate::kinds::FoundValues;
 use crate::model::ids::Digest;
 use crate::model::time::Timestamp;
 use crate::record::event::{Direction, EventKind};
@@ -26,7 +26,7 @@ pub(super) fn unsettled(until: Timestamp) -> StepDecision {
 #[derive(Default)]
 pub(super) struct Call {
     pub(super) part: Vec<u32>,
-    pub(super) found: Option<Found>,
+    pub(super) found: Option<FoundValues>,
 }
 
 /// `part` has the positions of the changes to make, if it is not all of them.

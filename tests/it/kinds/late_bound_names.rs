@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use drctl::kinds::shared::names::{Basis, RecordChange, RecordSet, Switch};
-use drctl::kinds::{Found, Operation, Role, State};
+use drctl::kinds::{FoundValues, Operation, Role, State};
 use drctl::model::ids::{ComponentName, SiteName};
 use drctl::model::intent::Intent;
 use drctl::model::time::Dur;
@@ -67,7 +67,7 @@ fn switch(done: &Rehearsed) -> Switch {
 }
 
 /// What each call of the switch has read.
-fn read(done: &Rehearsed) -> Vec<Option<Found>> {
+fn read(done: &Rehearsed) -> Vec<Option<FoundValues>> {
     let of = |e: Event| match e.what {
         EventKind::CallIntended { step, direction: Direction::Do, found, .. }
             if step.as_str() == "switch.www" =>
@@ -103,7 +103,7 @@ fn names_that_were_never_seen_move_from_what_the_plan_declares() {
     assert!(switch(&done).changes.iter().all(|c| c.basis == Basis::Declared && c.before.is_some()));
     let note = "record sets of `www` were never observed. Each one is read right before the change, and replaced only if it matches the declaration in the plan for west";
     assert!(book.notes.iter().any(|n| n == note), "{:?}", book.notes);
-    let [Some(Found::Sets(found))] = &read(&done)[..] else { panic!("{:?}", read(&done)) };
+    let [Some(FoundValues::Sets(found))] = &read(&done)[..] else { panic!("{:?}", read(&done)) };
     let found: BTreeSet<_> = found.iter().filter_map(|f| f.set.clone()).collect();
     assert_eq!(found, sets(&rig.plan, "west").into_iter().collect(), "what was read is in the journal");
     assert_eq!(left_there(&rig, &done), sets(&rig.plan, "east").into_iter().collect());

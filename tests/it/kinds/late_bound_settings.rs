@@ -8,7 +8,7 @@ use drctl::kinds::aws::autoscaling::Scale;
 use drctl::kinds::aws::ecs::{ScaleService, ServiceState};
 use drctl::kinds::shared::capacity::{Sent, Size};
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
-use drctl::kinds::{Found, Operation, Readings, State};
+use drctl::kinds::{FoundValues, Operation, Readings, State};
 use drctl::model::ids::{Digest, SiteName};
 use drctl::model::intent::Intent;
 use drctl::record::action::Action;
@@ -55,7 +55,7 @@ fn rewritten(
 }
 
 /// What each forward call of a step has read.
-fn read(done: &Rehearsed, of: &str) -> Vec<Option<Found>> {
+fn read(done: &Rehearsed, of: &str) -> Vec<Option<FoundValues>> {
     let found = |e: Event| match e.what {
         EventKind::CallIntended { step, direction: Direction::Do, found, .. } if step.as_str() == of => {
             Some(found)
@@ -92,7 +92,7 @@ fn a_fence_reads_the_groups_that_it_replaces_and_a_cancel_attaches_those() {
                 "{:?}",
                 carried.ended.stop
             );
-            let found = Found::Groups(attached.iter().cloned().collect());
+            let found = FoundValues::Groups(attached.iter().cloned().collect());
             // The second call restarts the server, when only the fence's group is attached.
             assert_eq!(read(&carried, FENCE), [Some(found), None], "{old}");
             let (n, notes) = until(&carried, finishes(FENCE));
@@ -143,12 +143,12 @@ fn a_server_that_is_shut_already_gets_its_earlier_groups_back() {
 #[test]
 fn a_journal_names_groups_only_where_a_fence_replaces_them() {
     let fence = |method| Fence { method, ..fence(&fenced()[0].rehearse().unwrap()) };
-    let found = |group: &str| Some(Found::Groups(vec![group.to_owned()]));
-    let allows = |method, found: Option<Found>| Action::from(fence(method)).allows(&[], found.as_ref());
+    let found = |group: &str| Some(FoundValues::Groups(vec![group.to_owned()]));
+    let allows = |method, found: Option<FoundValues>| Action::from(fence(method)).allows(&[], found.as_ref());
     assert!(allows(FenceMethod::SecurityGroup, found("sg-app")) && allows(FenceMethod::SecurityGroup, None));
     assert!(!allows(FenceMethod::SecurityGroup, found("sg-w")), "an undo would leave the fence");
     assert!(!allows(FenceMethod::Sql, found("sg-app")));
-    assert!(!allows(FenceMethod::SecurityGroup, Some(Found::Size(Size::default()))));
+    assert!(!allows(FenceMethod::SecurityGroup, Some(FoundValues::Size(Size::default()))));
 }
 
 fn size(seen: &Seen) -> Size {
@@ -174,7 +174,7 @@ fn set_meanwhile(done: &Rehearsed, of: &str, to: Size) -> (usize, Notes) {
 }
 
 /// The end of a run in which somebody did that, and what a cancel after the step leaves.
-fn ends_and_cancelled(rig: &Rig, step: &str, by_hand: Size) -> (Vec<Option<Found>>, Size, Size) {
+fn ends_and_cancelled(rig: &Rig, step: &str, by_hand: Size) -> (Vec<Option<FoundValues>>, Size, Size) {
     let whole = rig.rehearse().unwrap_or_else(|r| panic!("{r:#?}"));
     assert_eq!(read(&whole, step), [None], "the runbook has the sizes");
     let (n, notes) = set_meanwhile(&whole, step, by_hand);
@@ -198,7 +198,7 @@ fn what_somebody_raised_meanwhile_is_not_lowered_and_a_cancel_restores_it() {
         (Size { max: 3, ..was }, Size { min: 4, desired: 4, max: 4 }),
     ] {
         let ends = ends_and_cancelled(&rig, "scale.nodes", by_hand);
-        assert_eq!(ends, (vec![Some(Found::Size(by_hand))], after, by_hand));
+        assert_eq!(ends, (vec![Some(FoundValues::Size(by_hand))], after, by_hand));
     }
 }
 
@@ -220,11 +220,15 @@ fn a_reading_is_what_others_set() {
     };
     assert_eq!(sees(true, size(0, 0, 12)), None, "the runbook has these");
     assert_eq!(sees(true, size(4, 0, 12)), None, "the limits were set, and the count was not");
-    assert_eq!(sees(true, size(4, 0, 20)), Some(Found::Size(size(0, 0, 20))));
-    assert_eq!(sees(false, size(1, 1, 5_000)), Some(Found::Size(size(0, 1, 12))), "nobody said the limits");
+    assert_eq!(sees(true, size(4, 0, 20)), Some(FoundValues::Size(size(0, 0, 20))));
+    assert_eq!(
+        sees(false, size(1, 1, 5_000)),
+        Some(FoundValues::Size(size(0, 1, 12))),
+        "nobody said the limits"
+    );
     let bound = |found: Size| {
         let mut readings = Readings::default();
-        readings.take(&Found::Size(found));
+        readings.take(&FoundValues::Size(found));
         match Action::from(scale.clone()).bound(&readings).into_owned() {
             Action::Op(Operation::ScaleService(bound)) => (bound.from, bound.to, bound.sent()),
             other => panic!("{other:?}"),

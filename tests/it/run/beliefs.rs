@@ -6,9 +6,9 @@ use drctl::kinds::shared::command::Command;
 use drctl::kinds::shared::database::{DatabaseRef, Engine, Host, Promotable};
 use drctl::kinds::shared::fence::FenceMethod;
 use drctl::kinds::shared::promotion::Promote;
-use drctl::kinds::shared::restore::{Found as Restored, Part};
+use drctl::kinds::shared::restore::{Part, RestoreResults as Restored};
 use drctl::kinds::shared::secret::SecretState;
-use drctl::kinds::{Called, Exposure, Fact, Found, FoundSet, Operation, State};
+use drctl::kinds::{Called, Exposure, Fact, FoundSet, FoundValues, Operation, State};
 use drctl::model::again::Again;
 use drctl::model::duty::Decision;
 use drctl::model::ids::StepId;
@@ -37,7 +37,7 @@ fn takes(mut state: RunState, what: EventKind) -> bool {
     state.apply(&Event { at: minutes(1), what }).is_ok()
 }
 
-fn intended(id: &str, direction: Direction, part: &[u32], found: Option<Found>) -> EventKind {
+fn intended(id: &str, direction: Direction, part: &[u32], found: Option<FoundValues>) -> EventKind {
     EventKind::CallIntended {
         step: StepId::new(id),
         direction,
@@ -84,14 +84,14 @@ fn client_secret() -> (Action, SecretState) {
 
 #[test]
 fn no_call_changes_what_is_not_in_the_runbook() {
-    let asks = |action: &Action, part: &[u32], found: Option<Found>| {
+    let asks = |action: &Action, part: &[u32], found: Option<FoundValues>| {
         takes(one(action.clone(), Status::Started), intended("a", Direction::Do, part, found))
     };
     let read = |value: &str| {
         let set = change("www", (60, value), (60, value)).before;
-        Some(Found::Sets(vec![FoundSet { change: 0, set }]))
+        Some(FoundValues::Sets(vec![FoundSet { change: 0, set }]))
     };
-    let fields = || Some(Found::Fields([("host".to_owned(), "db-west".to_owned())].into()));
+    let fields = || Some(FoundValues::Fields([("host".to_owned(), "db-west".to_owned())].into()));
     let switch = switch();
     assert!(asks(&switch, &[], None) && asks(&switch, &[0], read("192.0.2.1")));
     assert!(!asks(&switch, &[1], None), "it has one change");
@@ -370,7 +370,7 @@ fn fields_of_a_secret_go_with_the_intent_where_the_runbook_does_not_have_them() 
         }
     };
     assert_eq!(found(&[("host", "db-west")]), None, "the runbook says so");
-    let other = Some(Found::Fields([("host".to_owned(), "db-north".to_owned())].into()));
+    let other = Some(FoundValues::Fields([("host".to_owned(), "db-north".to_owned())].into()));
     assert_eq!(found(&[("host", "db-north")]), other);
 }
 

@@ -13,7 +13,7 @@ use drctl::kinds::shared::names::{ChangeState, RecordChange, RecordsState, Switc
 use drctl::kinds::shared::promotion::{Handover, Promote, Takeover};
 use drctl::kinds::shared::rebuild::{JobStage, RebuildState};
 use drctl::kinds::shared::rejoin::{NewReplica, Rejoin};
-use drctl::kinds::shared::restore::{Found, Part, Restore, RestoreState, RestoreStep};
+use drctl::kinds::shared::restore::{Part, Restore, RestoreResults, RestoreState, RestoreStep};
 use drctl::kinds::shared::wal::{Lsn, WalPoint};
 use drctl::kinds::{Fact, Operation};
 use drctl::model::intent::Intent;
@@ -99,7 +99,7 @@ pub fn restoring(part: Part) -> (Action, Restore) {
 }
 
 pub fn job(stage: JobStage) -> Box<RestoreState> {
-    Box::new(RestoreState { stage, tail: "tail".to_owned(), found: Found::default() })
+    Box::new(RestoreState { stage, tail: "tail".to_owned(), found: RestoreResults::default() })
 }
 
 #[test]

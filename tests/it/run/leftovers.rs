@@ -3,7 +3,7 @@
 use drctl::kinds::shared::database::InstanceSettings;
 use drctl::kinds::shared::fence::{Fence, FenceMethod, Unfence};
 use drctl::kinds::shared::rejoin::{NewReplica, Rejoin};
-use drctl::kinds::shared::restore::{Backups, Found, Loss, Part, Restore, RestoreStep, Source};
+use drctl::kinds::shared::restore::{Backups, Loss, Part, Restore, RestoreResults, RestoreStep, Source};
 use drctl::kinds::{Exposure, Fact, Operation};
 use drctl::model::again::Again;
 use drctl::model::ids::{ComponentName, RunId, SiteName, StepId};
@@ -419,7 +419,7 @@ fn a_restore_is_of_one_store() {
     let counted = |component| Fact::Restore {
         component,
         part: Part::Loss,
-        found: Box::new(Found { loss: Some(loss.clone()), ..Found::default() }),
+        found: Box::new(RestoreResults { loss: Some(loss.clone()), ..RestoreResults::default() }),
     };
     state.steps.iter_mut().for_each(|s| s.facts.retain(|f| !matches!(f, Fact::Restore { .. })));
     let (_, fenced_at) = state.fenced(&db()).unwrap();

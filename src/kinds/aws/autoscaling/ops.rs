@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::autoscaling::group::{GroupRef, GroupState};
-use crate::kinds::found::{Found, Readings};
+use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
 use crate::kinds::shared::capacity::resize::{Beside, Resize, Sent};
@@ -109,14 +109,14 @@ impl Op for Scale {
 
     made_as_a_whole_after_a_reading!();
 
-    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
-        part.is_empty() && matches!(found, None | Some(Found::Size(_)))
+    fn allows(&self, part: &[u32], found: Option<&FoundValues>) -> bool {
+        part.is_empty() && matches!(found, None | Some(FoundValues::Size(_)))
     }
 
     /// The sizes, if somebody changed them since the runbook was made.
-    fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
+    fn read(&self, seen: &State, _: &[u32]) -> Option<FoundValues> {
         match seen {
-            State::Group(seen) => self.resize().read(seen.capacity.size).map(Found::Size),
+            State::Group(seen) => self.resize().read(seen.capacity.size).map(FoundValues::Size),
             _ => None,
         }
     }

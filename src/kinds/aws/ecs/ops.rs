@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::aws::ecs::service::{Rollout, ServiceRef, ServiceState};
-use crate::kinds::found::{Found, Readings};
+use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
 use crate::kinds::shared::capacity::resize::{Beside, Resize, Sent};
@@ -113,12 +113,12 @@ impl Op for ScaleService {
 
     made_as_a_whole_after_a_reading!();
 
-    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
-        part.is_empty() && matches!(found, None | Some(Found::Size(_)))
+    fn allows(&self, part: &[u32], found: Option<&FoundValues>) -> bool {
+        part.is_empty() && matches!(found, None | Some(FoundValues::Size(_)))
     }
 
     /// The sizes, if somebody changed them since the runbook was made.
-    fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
+    fn read(&self, seen: &State, _: &[u32]) -> Option<FoundValues> {
         let State::Service(seen) = seen else { return None };
         let unread = self.scalable_target && !seen.scalable_target;
         let size = match unread {
@@ -126,7 +126,7 @@ impl Op for ScaleService {
             true => Size { desired: seen.capacity.size.desired, ..self.from },
             false => self.sizes(seen),
         };
-        self.resize().read(size).map(Found::Size)
+        self.resize().read(size).map(FoundValues::Size)
     }
 
     fn bound(&self, read: &Readings) -> Option<Self> {

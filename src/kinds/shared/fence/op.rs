@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kinds::facts::Fact;
-use crate::kinds::found::{Found, Readings};
+use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole, made_as_a_whole_after_a_reading};
 use crate::kinds::shared::database::server::{DatabaseRef, Engine};
@@ -95,23 +95,23 @@ impl Op for Fence {
 
     made_as_a_whole_after_a_reading!();
 
-    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+    fn allows(&self, part: &[u32], found: Option<&FoundValues>) -> bool {
         part.is_empty()
             && match found {
                 None => true,
-                Some(Found::Groups(groups)) => {
+                Some(FoundValues::Groups(groups)) => {
                     self.method == FenceMethod::SecurityGroup && self.admits(groups.iter())
                 }
-                Some(Found::Sets(_) | Found::Fields(_) | Found::Size(_)) => false,
+                Some(FoundValues::Sets(_) | FoundValues::Fields(_) | FoundValues::Size(_)) => false,
             }
     }
 
     /// The security groups that the call replaces, if the runbook does not have them.
-    fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
+    fn read(&self, seen: &State, _: &[u32]) -> Option<FoundValues> {
         let State::Fence(FenceState { groups, .. }) = seen else { return None };
         let known = groups.iter().eq(BTreeSet::from_iter(&self.groups_before));
         let read = self.method == FenceMethod::SecurityGroup && self.admits(groups.iter()) && !known;
-        read.then(|| Found::Groups(groups.iter().cloned().collect()))
+        read.then(|| FoundValues::Groups(groups.iter().cloned().collect()))
     }
 
     fn bound(&self, read: &Readings) -> Option<Self> {

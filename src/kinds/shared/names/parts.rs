@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::found::{Found, FoundSet};
+use crate::kinds::found::{FoundSet, FoundValues};
 use crate::kinds::parts::{Group, Parts};
 use crate::kinds::shared::names::records::RecordSet;
 use crate::kinds::shared::names::switch::{Basis, RecordChange, Switch};
@@ -55,12 +55,12 @@ fn differs(change: &RecordChange, there: Option<&RecordSet>) -> String {
 }
 
 /// The current sets that a call with these changes replaces, if they differ from those in the runbook.
-pub(super) fn read(switch: &Switch, part: &[u32], there: &[RecordSet]) -> Option<Found> {
+pub(super) fn read(switch: &Switch, part: &[u32], there: &[RecordSet]) -> Option<FoundValues> {
     let unsaid = |(change, position): (&RecordChange, u32)| {
         let set = change.find(there);
         let said = change.basis == Basis::Seen && set == change.before.as_ref();
         (part.contains(&position) && !said).then(|| FoundSet { change: position, set: set.cloned() })
     };
     let sets: Vec<_> = switch.changes.iter().zip(0..).filter_map(unsaid).collect();
-    (!sets.is_empty()).then_some(Found::Sets(sets))
+    (!sets.is_empty()).then_some(FoundValues::Sets(sets))
 }

@@ -270,12 +270,13 @@ pub struct RestoreState {
     pub tail: String,
     /// Its results.
     #[serde(default)]
-    pub found: Found,
+    pub found: RestoreResults,
 }
 
 /// The results of a job of a restore.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Found {
+#[schemars(rename = "Found")]
+pub struct RestoreResults {
     /// Why it failed, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failed: Option<String>,

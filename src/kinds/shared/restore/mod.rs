@@ -6,7 +6,7 @@ pub(in crate::kinds) mod op;
 pub mod sim;
 
 pub use copy::{
-    Backup, Backups, BackupsState, COPY_TAG, Checked, Destroyed, Expect, Found, IN_PLACE, Invariant, Loss,
-    NewInstance, Part, Rates, Restore, RestoreState, Source,
+    Backup, Backups, BackupsState, COPY_TAG, Checked, Destroyed, Expect, IN_PLACE, Invariant, Loss,
+    NewInstance, Part, Rates, Restore, RestoreResults, RestoreState, Source,
 };
 pub use op::RestoreStep;

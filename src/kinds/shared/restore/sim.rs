@@ -1,7 +1,7 @@
 //! Restores of a simulated database: existing backups, jobs that take time, and data from an earlier time.
 
 use super::copy::{
-    Backup, BackupsState, Checked, Destroyed, Found, IN_PLACE, Loss, Part, Restore, RestoreState,
+    Backup, BackupsState, Checked, Destroyed, IN_PLACE, Loss, Part, Restore, RestoreResults, RestoreState,
 };
 use crate::kinds::shared::database::server::DatabaseRef;
 use crate::kinds::shared::database::sim::server::{Catalog, GONE, Job};
@@ -159,7 +159,7 @@ impl Servers {
     pub fn restoring(&self, db: &DatabaseRef, part: Part, world: &SimulatedWorld) -> Option<RestoreState> {
         let i = self.stands(db).ok()?;
         let Some(job) = self.jobs.get(&(i, part)) else {
-            let (tail, found) = (String::new(), Found::default());
+            let (tail, found) = (String::new(), RestoreResults::default());
             return Some(RestoreState { stage: JobStage::None, tail, found });
         };
         let stage = match (world.now < job.ends, job.failed) {
@@ -169,13 +169,15 @@ impl Servers {
         };
         let found = match stage {
             JobStage::Ended { exit: 0 } => self.result(i, part, &job.of, world),
-            JobStage::Ended { .. } => Found { failed: job.failed.map(str::to_owned), ..Found::default() },
-            _ => Found::default(),
+            JobStage::Ended { .. } => {
+                RestoreResults { failed: job.failed.map(str::to_owned), ..RestoreResults::default() }
+            }
+            _ => RestoreResults::default(),
         };
         Some(RestoreState { stage, tail: format!("{} of {}", part.word(), db.id), found })
     }
 
-    fn result(&self, i: usize, part: Part, of: &Restore, world: &SimulatedWorld) -> Found {
+    fn result(&self, i: usize, part: Part, of: &Restore, world: &SimulatedWorld) -> RestoreResults {
         let timeline = self.all[i].timeline;
         let position = WalPoint { timeline, position: Lsn(of.to_time.since(world.began - KEPT).millis()) };
         let check = |what: &str, found: &str| Checked {
@@ -186,14 +188,14 @@ impl Servers {
         let folder = format!("/data.restored-{}", of.name);
         match part {
             // A managed service does not report the position in the log.
-            Part::CreateCopy if of.instance().is_some() => Found::default(),
-            Part::CreateCopy => Found {
+            Part::CreateCopy if of.instance().is_some() => RestoreResults::default(),
+            Part::CreateCopy => RestoreResults {
                 backup: of.backup.as_ref().map(|b| b.name.clone()),
                 fetched: Some((BYTES, Dur::secs(90))),
                 position: Some(position),
                 last_commit: Some(of.to_time - Dur(3)),
                 next_commit: Some(of.to_time + Dur(4)),
-                ..Found::default()
+                ..RestoreResults::default()
             },
             Part::Verify => {
                 let own = of.invariants.iter().map(|i| check(&i.name, "not asked in the sandbox"));
@@ -202,9 +204,9 @@ impl Servers {
                     None => check("checksums of all pages", "2621440"),
                 };
                 let always = [check("foreign keys of app", "12 hold"), pages];
-                Found { checks: own.chain(always).collect(), ..Found::default() }
+                RestoreResults { checks: own.chain(always).collect(), ..RestoreResults::default() }
             }
-            Part::Loss if of.instance().is_some() => Found::default(),
+            Part::Loss if of.instance().is_some() => RestoreResults::default(),
             Part::Loss => {
                 let last = self.last_commit(i, world);
                 let loss = Loss {
@@ -213,17 +215,20 @@ impl Servers {
                     first: Some(of.to_time + Dur(4)),
                     last: Some(last),
                 };
-                Found { loss: Some(loss), ..Found::default() }
+                RestoreResults { loss: Some(loss), ..RestoreResults::default() }
             }
-            Part::Swap if of.instance().is_some() => Found::default(),
-            Part::Swap => Found { kept: Some(format!("/data.before-{}", of.name)), ..Found::default() },
-            Part::Revert => Found::default(),
+            Part::Swap if of.instance().is_some() => RestoreResults::default(),
+            Part::Swap => RestoreResults {
+                kept: Some(format!("/data.before-{}", of.name)),
+                ..RestoreResults::default()
+            },
+            Part::Revert => RestoreResults::default(),
             Part::Destroy => {
                 let destroyed = Some(match of.instance() {
                     Some(_) => Destroyed { folder: of.copy(), files: 0, bytes: 0 },
                     None => Destroyed { folder, files: 1_812, bytes: BYTES },
                 });
-                Found { destroyed, ..Found::default() }
+                RestoreResults { destroyed, ..RestoreResults::default() }
             }
         }
     }

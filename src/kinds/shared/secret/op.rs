@@ -6,7 +6,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::kinds::found::{Found, Readings};
+use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::{Op, made_as_a_whole_after_a_reading};
 use crate::kinds::shared::database::server::DatabaseRef;
@@ -90,14 +90,14 @@ impl Op for UpdateClientSecret {
 
     made_as_a_whole_after_a_reading!();
 
-    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
-        part.is_empty() && matches!(found, None | Some(Found::Fields(_)))
+    fn allows(&self, part: &[u32], found: Option<&FoundValues>) -> bool {
+        part.is_empty() && matches!(found, None | Some(FoundValues::Fields(_)))
     }
 
     /// The fields with the endpoint, if they differ from those in the runbook.
-    fn read(&self, seen: &State, _: &[u32]) -> Option<Found> {
+    fn read(&self, seen: &State, _: &[u32]) -> Option<FoundValues> {
         match seen {
-            State::Secret(seen) if seen.fields != self.from => Some(Found::Fields(seen.fields.clone())),
+            State::Secret(seen) if seen.fields != self.from => Some(FoundValues::Fields(seen.fields.clone())),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::kinds::aws::route53::calls;
 use crate::kinds::facts::Fact;
-use crate::kinds::found::{Found, Readings};
+use crate::kinds::found::{FoundValues, Readings};
 use crate::kinds::judged::{Called, Judged, Progress};
 use crate::kinds::op::Op;
 use crate::kinds::parts::Parts;
@@ -103,19 +103,19 @@ impl Op for Switch {
     }
 
     /// The change may replace only what was read.
-    fn allows(&self, part: &[u32], found: Option<&Found>) -> bool {
+    fn allows(&self, part: &[u32], found: Option<&FoundValues>) -> bool {
         let at = |position: u32| self.changes.get(position as usize);
         part.iter().all(|position| at(*position).is_some())
             && match found {
                 None => true,
-                Some(Found::Fields(_) | Found::Groups(_) | Found::Size(_)) => false,
-                Some(Found::Sets(sets)) => {
+                Some(FoundValues::Fields(_) | FoundValues::Groups(_) | FoundValues::Size(_)) => false,
+                Some(FoundValues::Sets(sets)) => {
                     sets.iter().all(|read| at(read.change).is_some_and(|c| c.replaces(read.set.as_ref())))
                 }
             }
     }
 
-    fn read(&self, seen: &State, part: &[u32]) -> Option<Found> {
+    fn read(&self, seen: &State, part: &[u32]) -> Option<FoundValues> {
         match seen {
             State::Records(seen) => parts::read(self, part, &seen.sets),
             _ => None,
