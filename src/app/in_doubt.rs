@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::inventory::{Estate, Known};
+use crate::inventory::{Estate, Knowledge};
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::{Operation, Target};
 use crate::model::ids::RunId;
@@ -50,7 +50,7 @@ impl Left {
     /// Whether a promotion took effect: the server takes writes now. Other effects are observed when the run is resumed.
     pub fn took_effect(&self, seen: &Estate, now: Timestamp) -> bool {
         let Some(db) = self.effect.promotes() else { return false };
-        matches!(seen.database(&Target::Database(db.clone()), now), Known::Fresh(state) if !state.is_replica())
+        matches!(seen.database(&Target::Database(db.clone()), now), Knowledge::Fresh(state) if !state.is_replica())
     }
 
     /// The message, depending on whether it took effect.

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-use told::{AGAIN, ENTRIES, Fate, Known, Scope};
+use told::{AGAIN, ENTRIES, Fate, NotifierState, Scope};
 
 use super::background::{Background, Hand};
 use super::channel_secrets;
@@ -195,7 +195,7 @@ impl NotifierSettings {
     fn work(&self) {
         let Ok(world) = World::live() else { return };
         let Some(store) = self.open(&world) else { return };
-        let mut known = Known::default();
+        let mut known = NotifierState::default();
         let mut flights = FuturesUnordered::new();
         loop {
             // Asked before the check, so that messages that exist at the request to end are still sent.
@@ -215,7 +215,7 @@ impl NotifierSettings {
     }
 
     /// Waits for answers until the next check is due.
-    fn wait(&self, world: &World, store: &SqliteJournal, known: &mut Known, flights: &mut Flights) {
+    fn wait(&self, world: &World, store: &SqliteJournal, known: &mut NotifierState, flights: &mut Flights) {
         let next = world.now() + LOOK;
         while world.now() < next {
             let ends = self.hand.ends();
@@ -244,7 +244,7 @@ impl NotifierSettings {
         &self,
         world: &World,
         store: &SqliteJournal,
-        known: &mut Known,
+        known: &mut NotifierState,
         flights: &Flights,
     ) -> Result<bool, StoreError> {
         if known.lock.is_none() {
@@ -271,7 +271,7 @@ impl NotifierSettings {
         &self,
         world: &World,
         store: &SqliteJournal,
-        known: &mut Known,
+        known: &mut NotifierState,
     ) -> Result<bool, StoreError> {
         if !self.hand.ends() {
             return Ok(false);
@@ -286,7 +286,7 @@ impl NotifierSettings {
     fn news(
         &self,
         store: &SqliteJournal,
-        known: &mut Known,
+        known: &mut NotifierState,
         now: Timestamp,
     ) -> Result<Vec<Notice>, StoreError> {
         let mut news = Vec::new();
@@ -345,7 +345,7 @@ impl NotifierSettings {
     fn enter(
         &self,
         store: &SqliteJournal,
-        known: &mut Known,
+        known: &mut NotifierState,
         (notice, channel): (&Notice, &Channel),
         sent: Result<String, Failure>,
         at: Timestamp,

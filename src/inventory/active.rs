@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::estate::{Estate, Known};
+use super::estate::{Estate, Knowledge};
 use super::observation::Observation;
 use crate::kinds::shared::capacity::Scales;
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState};
@@ -193,9 +193,9 @@ pub fn is_shut(db: &DatabaseRef, seen: &DatabaseState) -> bool {
     db.fence_group.as_ref().is_some_and(only)
 }
 
-fn age_of<T>(known: &Known<'_, T>) -> Dur {
+fn age_of<T>(known: &Knowledge<'_, T>) -> Dur {
     match known {
-        Known::Stale(_, age) => (*age).max(Dur(1)),
+        Knowledge::Stale(_, age) => (*age).max(Dur(1)),
         _ => Dur::ZERO,
     }
 }

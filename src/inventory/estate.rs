@@ -51,7 +51,7 @@ pub struct ProbeHealth {
 
 /// What is known about a target, and how fresh that knowledge is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Known<'a, T> {
+pub enum Knowledge<'a, T> {
     /// Observed in this survey.
     Fresh(&'a T),
     /// Not observed in this survey; observed this long ago.
@@ -60,7 +60,7 @@ pub enum Known<'a, T> {
     Never,
 }
 
-impl<'a, T> Known<'a, T> {
+impl<'a, T> Knowledge<'a, T> {
     /// The value, however old.
     pub const fn value(&self) -> Option<&'a T> {
         match self {
@@ -131,53 +131,58 @@ impl Estate {
         self.entries.get(&target.key())?.last.as_ref()
     }
 
-    fn known<T>(&self, target: &Target, at: Timestamp, pick: impl Fn(&State) -> Option<&T>) -> Known<'_, T> {
-        let Some(entry) = self.entries.get(&target.key()) else { return Known::Never };
+    fn known<T>(
+        &self,
+        target: &Target,
+        at: Timestamp,
+        pick: impl Fn(&State) -> Option<&T>,
+    ) -> Knowledge<'_, T> {
+        let Some(entry) = self.entries.get(&target.key()) else { return Knowledge::Never };
         if let Some(value) = entry.now.state().and_then(&pick) {
-            return Known::Fresh(value);
+            return Knowledge::Fresh(value);
         }
         // If the provider says that the target does not exist, the remembered state is obsolete.
         if matches!(entry.now, Observation::NotFound { .. }) {
-            return Known::Never;
+            return Knowledge::Never;
         }
         match entry.last.as_ref().and_then(|r| pick(&r.state).map(|v| (v, r.observed_at))) {
-            Some((value, seen)) => Known::Stale(value, at.since(seen)),
-            None => Known::Never,
+            Some((value, seen)) => Knowledge::Stale(value, at.since(seen)),
+            None => Knowledge::Never,
         }
     }
 
     /// A database.
-    pub fn database(&self, target: &Target, at: Timestamp) -> Known<'_, DatabaseState> {
+    pub fn database(&self, target: &Target, at: Timestamp) -> Knowledge<'_, DatabaseState> {
         self.known(target, at, |s| if let State::Database(d) = s { Some(d) } else { None })
     }
 
     /// What is known of a target, whatever it is.
-    pub fn state(&self, target: &Target, at: Timestamp) -> Known<'_, State> {
+    pub fn state(&self, target: &Target, at: Timestamp) -> Knowledge<'_, State> {
         self.known(target, at, |state| Some(state))
     }
 
     /// What is scaled.
-    pub fn capacity(&self, target: &Target, at: Timestamp) -> Known<'_, Capacity> {
+    pub fn capacity(&self, target: &Target, at: Timestamp) -> Knowledge<'_, Capacity> {
         self.known(target, at, State::capacity)
     }
 
     /// Record sets.
-    pub fn records(&self, target: &Target, at: Timestamp) -> Known<'_, Vec<RecordSet>> {
+    pub fn records(&self, target: &Target, at: Timestamp) -> Knowledge<'_, Vec<RecordSet>> {
         self.known(target, at, |s| if let State::Records(r) = s { Some(&r.sets) } else { None })
     }
 
     /// What is known about a secret that clients read their endpoint from.
-    pub fn secret(&self, target: &Target, at: Timestamp) -> Known<'_, SecretState> {
+    pub fn secret(&self, target: &Target, at: Timestamp) -> Knowledge<'_, SecretState> {
         self.known(target, at, |s| if let State::Secret(s) = s { Some(s) } else { None })
     }
 
     /// Whether the object that health checks watch exists.
-    pub fn signal(&self, target: &Target, at: Timestamp) -> Known<'_, HealthObjectState> {
+    pub fn signal(&self, target: &Target, at: Timestamp) -> Knowledge<'_, HealthObjectState> {
         self.known(target, at, |s| if let State::HealthObject(s) = s { Some(s) } else { None })
     }
 
     /// Which routing controls are `On`.
-    pub fn controls(&self, target: &Target, at: Timestamp) -> Known<'_, ControlsState> {
+    pub fn controls(&self, target: &Target, at: Timestamp) -> Knowledge<'_, ControlsState> {
         self.known(target, at, |s| if let State::Controls(c) = s { Some(c) } else { None })
     }
 

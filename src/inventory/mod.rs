@@ -12,5 +12,5 @@ pub mod permissions;
 pub mod targets;
 
 pub use active::ActiveSite;
-pub use estate::{Estate, Known};
+pub use estate::{Estate, Knowledge};
 pub use observation::{NO_CREDENTIALS, Observation, same_cause};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::chain::Record;
 use crate::model::ids::{Digest, RunId};
-use crate::model::ledger::{Adopted, Entry, Known};
+use crate::model::ledger::{Adopted, Entry, RecordedOperator};
 use crate::model::waiver::Person;
 use crate::policy::adopted;
 
@@ -41,7 +41,7 @@ pub struct Waiting {
 pub fn read<'r>(
     ledger: impl Iterator<Item = &'r Record>,
     stored: &dyn Stored,
-    now: &BTreeMap<String, Known>,
+    now: &BTreeMap<String, RecordedOperator>,
 ) -> Imported {
     let (mut found, mut operators) = (Imported::default(), None);
     // What the ledger alone would allow. The next adoption of the run replaces it.
@@ -80,7 +80,7 @@ pub fn read<'r>(
 
 /// Whether an adoption is valid with the operators in the ledger and those `now`.
 fn holds(
-    (known, now): (Option<&BTreeMap<String, Known>>, &BTreeMap<String, Known>),
+    (known, now): (Option<&BTreeMap<String, RecordedOperator>>, &BTreeMap<String, RecordedOperator>),
     (run, seq, who): (&RunId, u64, &Person),
     stored: &dyn Stored,
 ) -> Result<(), String> {

@@ -24,7 +24,7 @@ use super::contents::{self, Contents, Head, LEDGER};
 use super::{AppendError, Closing, InboxEntry, Journal, Opened, Release, RunRow, StoreError};
 use crate::inventory::estate::Remembered;
 use crate::model::ids::{ComponentName, Digest, RunId};
-use crate::model::ledger::{Entry, Known, StoreWorld};
+use crate::model::ledger::{Entry, RecordedOperator, StoreWorld};
 use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::event::Signal;
@@ -40,7 +40,7 @@ pub struct SqliteJournal {
     /// Why drctl may do nothing for its runs.
     put_back: std::cell::OnceCell<String>,
     /// The operators in `drctl.yaml`.
-    operators: std::cell::OnceCell<std::collections::BTreeMap<String, Known>>,
+    operators: std::cell::OnceCell<std::collections::BTreeMap<String, RecordedOperator>>,
     /// The events of the runs that this process drives, in case the file is damaged meanwhile.
     driven: std::cell::RefCell<std::collections::BTreeMap<RunId, Vec<Record>>>,
     /// Why this process cannot write to it.

@@ -10,7 +10,7 @@ use super::imported::{self, Stored};
 use super::{statements, terms};
 use crate::model::evidence::Head as End;
 use crate::model::ids::{Digest, RunId};
-use crate::model::ledger::{Checkpoint, Entry, Known, Signed, Why};
+use crate::model::ledger::{Checkpoint, Entry, RecordedOperator, Signed, Why};
 use crate::model::time::{Dur, Timestamp};
 use crate::policy::{checkpoint, signed};
 use crate::record::event::{Event, EventKind};
@@ -27,7 +27,7 @@ pub struct Trust {
     /// Checkpoints that the auditor kept elsewhere, by file name.
     pub kept: Vec<(String, Signed)>,
     /// The operators in `drctl.yaml`, if the store is audited where it is used.
-    pub operators: BTreeMap<String, Known>,
+    pub operators: BTreeMap<String, RecordedOperator>,
     /// Whether the store comes from an export, which ends with the checkpoint made for it.
     pub written_out: bool,
 }

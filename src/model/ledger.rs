@@ -88,7 +88,7 @@ pub enum Entry {
         /// Digest of `drctl.yaml`, byte by byte.
         settings: Digest,
         /// The operators, with the fingerprints of their keys and with their roles.
-        operators: BTreeMap<String, Known>,
+        operators: BTreeMap<String, RecordedOperator>,
     },
     /// From now on, drills are due by this schedule.
     Schedule {
@@ -224,7 +224,8 @@ pub struct Accepted {
 
 /// An operator, as recorded in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Known {
+#[schemars(rename = "Known")]
+pub struct RecordedOperator {
     /// The SHA-256 fingerprint of the key.
     pub key: String,
     /// The roles.

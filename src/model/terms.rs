@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::environment::{Endpoint, Environment};
 use crate::model::ids::Digest;
-use crate::model::ledger::Known;
+use crate::model::ledger::RecordedOperator;
 use crate::model::objectives::Objectives;
 use crate::model::time::Dur;
 
@@ -30,7 +30,7 @@ pub struct Terms {
     /// The declared environment.
     pub environment: Environment,
     /// The operators: fingerprints of their keys, and roles.
-    pub operators: BTreeMap<String, Known>,
+    pub operators: BTreeMap<String, RecordedOperator>,
     /// The promises of the recovery classes.
     pub tiers: BTreeMap<String, Promise>,
     /// All other deciding settings, by their names in `drctl.yaml`, with defaults filled in.
@@ -106,7 +106,7 @@ mod tests {
         let mut after = before.clone();
         after.tiers.insert("critical".to_owned(), promise(240));
         after.settings.insert("policy.changes.database.by".to_owned(), "nobody".to_owned());
-        let mallory = Known { key: "SHA256:m".to_owned(), roles: vec!["dba".to_owned()] };
+        let mallory = RecordedOperator { key: "SHA256:m".to_owned(), roles: vec!["dba".to_owned()] };
         after.operators.insert("mallory".to_owned(), mallory);
         assert_eq!(
             after.changes(&before),

@@ -7,7 +7,7 @@ use ssh_key::{HashAlg, PublicKey};
 use super::settings::{Settings, SqlTls};
 use crate::model::authority::Authority;
 use crate::model::environment::Endpoint;
-use crate::model::ledger::Known;
+use crate::model::ledger::RecordedOperator;
 use crate::model::place::Place;
 use crate::model::policy::Policy;
 use crate::model::severity::Severity;
@@ -15,12 +15,12 @@ use crate::model::terms::{Promise, Terms};
 use crate::model::time::Dur;
 
 /// The operators as recorded: with the fingerprints of their keys.
-pub fn known(authority: &Authority) -> BTreeMap<String, Known> {
+pub fn known(authority: &Authority) -> BTreeMap<String, RecordedOperator> {
     let fingerprint =
         |line: &str| PublicKey::from_openssh(line).map(|key| key.fingerprint(HashAlg::Sha256).to_string());
     let known = authority.operators.iter().map(|(name, operator)| {
         let key = fingerprint(&operator.key).unwrap_or_default();
-        (name.clone(), Known { key, roles: operator.roles.iter().cloned().collect() })
+        (name.clone(), RecordedOperator { key, roles: operator.roles.iter().cloned().collect() })
     });
     known.collect()
 }

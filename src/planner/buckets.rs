@@ -29,7 +29,7 @@ fn compare(draft: &mut Draft<'_>, component: &Component, spec: &dyn Copies, from
         draft.notes.extend(without.map(|site| format!("`{}` has no bucket in {site}", component.name)));
         return;
     };
-    let known = Known(draft.input.estate);
+    let known = ObservedBuckets(draft.input.estate);
     draft.notes.extend(spec.notes(&sample, &known));
     if known.state(&Target::Bucket(sample.source.clone())).is_err() {
         return;
@@ -56,9 +56,9 @@ fn fenced(draft: &Draft<'_>) -> Vec<Need> {
 }
 
 /// What the planner's estate has.
-struct Known<'d>(&'d Estate);
+struct ObservedBuckets<'d>(&'d Estate);
 
-impl Observed for Known<'_> {
+impl Observed for ObservedBuckets<'_> {
     fn state(&self, target: &Target) -> Result<&State, String> {
         let now = self.0.now(target).ok_or_else(|| "not observed".to_owned())?;
         now.state().ok_or_else(|| now.why_not())

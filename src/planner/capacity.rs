@@ -6,7 +6,7 @@ use super::form::{all, step};
 use super::refusal::Refusal;
 use super::safety;
 use super::steps::Draft;
-use crate::inventory::Known;
+use crate::inventory::Knowledge;
 use crate::kinds::shared::capacity::{CapacityShare, Scales, Size};
 use crate::kinds::{Op as _, Operation, Role};
 use crate::model::ids::{ComponentName, StepId};
@@ -123,17 +123,17 @@ fn wanted_capacity(
     let input = draft.input;
     let name = &component.name;
     let source = draft.from.clone().and_then(|from| spec.target(input.plan, name, &from));
-    let known = source.map_or(Known::Never, |target| input.estate.capacity(&target, input.now));
+    let known = source.map_or(Knowledge::Never, |target| input.estate.capacity(&target, input.now));
     match known {
-        Known::Fresh(source) => return share.wanted(Some(source.in_service)),
-        Known::Stale(source, age) => {
+        Knowledge::Fresh(source) => return share.wanted(Some(source.in_service)),
+        Knowledge::Stale(source, age) => {
             draft.notes.push(format!(
                 "capacity of `{name}` comes from an observation {age} old: {} in service",
                 source.in_service
             ));
             return share.wanted(Some(source.in_service));
         }
-        Known::Never => {}
+        Knowledge::Never => {}
     }
     let wanted = share.wanted(None);
     match wanted {

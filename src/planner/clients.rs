@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::safety;
 use super::steps::Draft;
 use crate::inventory::clients::reached;
-use crate::inventory::{Known, Observation, active};
+use crate::inventory::{Knowledge, Observation, active};
 use crate::kinds::shared::clients::{ClientWrite, Clients};
 use crate::kinds::shared::command::Task;
 use crate::kinds::shared::database::DatabaseRef;
@@ -162,7 +162,7 @@ fn point(
     let known = draft.input.estate.secret(&target, draft.input.now);
     let from = known.value().map(|seen| seen.fields.clone()).unwrap_or_default();
     let replica = known.value().and_then(|seen| seen.replica_of.clone());
-    if matches!(known, Known::Fresh(seen) if seen.fields == to) {
+    if matches!(known, Knowledge::Fresh(seen) if seen.fields == to) {
         return None;
     }
     if let Some(primary) = replica {

@@ -4,7 +4,7 @@
 //! is bound late: it is read right before the change, and replaced only if it matches the plan's declaration for the former site.
 
 use super::input::{Input, Written};
-use crate::inventory::Known;
+use crate::inventory::Knowledge;
 use crate::kinds::shared::names::{Basis, Names, RecordChange, RecordSet, ZoneRef, ZoneService};
 use crate::model::ids::SiteName;
 
@@ -24,7 +24,7 @@ pub fn changes(
     input: &Input<'_>,
     spec: &Names,
     zone: &ZoneRef,
-    known: &Known<'_, Vec<RecordSet>>,
+    known: &Knowledge<'_, Vec<RecordSet>>,
     moved: Move<'_>,
 ) -> Vec<RecordChange> {
     let Move { from, to, home } = moved;
@@ -34,9 +34,9 @@ pub fn changes(
         for after in record.sets_when_active(to, home) {
             let observed = known.value().and_then(|there| find(there, &after));
             let since = match known {
-                Known::Fresh(_) => Some(input.now),
-                Known::Stale(_, age) => Some(input.now - *age),
-                Known::Never => None,
+                Knowledge::Fresh(_) => Some(input.now),
+                Knowledge::Stale(_, age) => Some(input.now - *age),
+                Knowledge::Never => None,
             };
             let later = |w: &&Written| {
                 w.zone == zone.zone && w.may_be.iter().any(|s| s.same_set(&after)) && Some(w.at) > since
@@ -45,7 +45,7 @@ pub fn changes(
             let mut own: Vec<_> = written.map_or_else(Vec::new, |w| w.may_be.clone());
             let (before, basis) = match own.is_empty() {
                 false => (Some(own.remove(0)), Basis::Seen),
-                true if matches!(known, Known::Never) => (find(&declared, &after), Basis::Declared),
+                true if matches!(known, Knowledge::Never) => (find(&declared, &after), Basis::Declared),
                 true => (observed.clone(), Basis::Seen),
             };
             own.extend(observed);
@@ -78,16 +78,16 @@ fn find(sets: &[RecordSet], key: &RecordSet) -> Option<RecordSet> {
 /// A note for the reader about how a component's record sets are known.
 pub fn note(
     (name, service): (&str, &ZoneService),
-    known: &Known<'_, Vec<RecordSet>>,
+    known: &Knowledge<'_, Vec<RecordSet>>,
     moved: Move<'_>,
 ) -> Option<String> {
     match known {
-        Known::Fresh(_) => None,
-        Known::Stale(_, age) => Some(format!(
+        Knowledge::Fresh(_) => None,
+        Knowledge::Stale(_, age) => Some(format!(
             "record sets of `{name}` come from an observation {age} old. The change names them exactly, and {} refuses it if they differ",
             service.name
         )),
-        Known::Never => {
+        Knowledge::Never => {
             let replaced = moved.from.map_or_else(
                 || "created only if it does not exist".to_owned(),
                 |from| format!("replaced only if it matches the declaration in the plan for {from}"),

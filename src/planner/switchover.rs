@@ -15,7 +15,7 @@ use super::servers::Store;
 use super::steps::Draft;
 use super::traffic::redirect_all;
 use super::{clients, clusters, rebuild, safety, ttl};
-use crate::inventory::{Known, Observation, active};
+use crate::inventory::{Knowledge, Observation, active};
 use crate::kinds::shared::database::{CaughtUp, Database, DatabaseRef, DatabaseState, StandbyBy};
 use crate::kinds::shared::promotion::Promote;
 use crate::kinds::shared::rejoin::Rejoin;
@@ -282,7 +282,7 @@ pub(super) fn writes(
 /// Whether a server replicates from another one.
 fn streams(draft: &Draft<'_>, db: &DatabaseRef, of: &DatabaseRef) -> bool {
     let known = draft.input.estate.database(&Target::Database(db.clone()), draft.input.now);
-    matches!(known, Known::Fresh(d) if d.follows_source(db.engine, of))
+    matches!(known, Knowledge::Fresh(d) if d.follows_source(db.engine, of))
 }
 
 /// Ends writes after everything else is ready, first for stores that need others. Promotes each store after no store can lose anything.
@@ -341,7 +341,8 @@ fn hands_over(store: &Store<'_>) -> bool {
 fn hands_on(draft: &Draft<'_>, other: &DatabaseRef) -> bool {
     let known = draft.input.estate.database(&Target::Database(other.clone()), draft.input.now);
     let streams = |d: &DatabaseState| d.is_replica() && d.streaming == Some(true);
-    other.engine.operator().standby_by() == StandbyBy::Job && matches!(known, Known::Fresh(d) if streams(d))
+    other.engine.operator().standby_by() == StandbyBy::Job
+        && matches!(known, Knowledge::Fresh(d) if streams(d))
 }
 
 /// Makes the servers of the other sites follow the promoted ones.

@@ -9,7 +9,7 @@ use super::record_sets::{push_batches, record_changes, set_name};
 use super::refusal::Refusal;
 use super::steps::Draft;
 use super::{clients, safety, ttl};
-use crate::inventory::Known;
+use crate::inventory::Knowledge;
 use crate::kinds::shared::names::{
     Answers, ControlsState, Names, RecordAnswer, RecordSet, SetHealthObject, SetRoutingControls, Switch,
     SwitchBy, SwitchObject, kept,
@@ -206,7 +206,7 @@ fn proven(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[S
     served.needs = all(needs);
     let served = draft.push(served);
     let known = spec.record_sets(input.plan, name).map(|t| input.estate.records(&t, input.now));
-    let there = known.as_ref().and_then(Known::value).map_or(&[][..], Vec::as_slice);
+    let there = known.as_ref().and_then(Knowledge::value).map_or(&[][..], Vec::as_slice);
     let planned: Vec<_> = spec.records.iter().flat_map(|r| r.sets_when_active(to, home)).collect();
     // A resolver keeps the previous answer for the TTL that the answer had.
     ttl::tail(draft, name, names, kept(planned.iter().chain(there)), std::slice::from_ref(&served));
@@ -220,13 +220,13 @@ fn follows(draft: &mut Draft<'_>, component: &Component, spec: &Names, what: &st
     let home = &input.plan.home.value;
     let known = input.estate.records(&target, input.now);
     match &known {
-        Known::Fresh(_) => {}
-        Known::Stale(_, age) => {
+        Knowledge::Fresh(_) => {}
+        Knowledge::Stale(_, age) => {
             draft.notes.push(format!(
                 "record sets of `{name}` were last observed {age} ago. drctl relies on that observation"
             ));
         }
-        Known::Never => {
+        Knowledge::Never => {
             draft.notes.push(format!(
                 "record sets of `{name}` were never observed. They follow {what} only if they match the plan"
             ));

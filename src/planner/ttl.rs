@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::form::{all, step};
 use super::record_sets::{push_batches, record_changes, set_name};
 use super::steps::Draft;
-use crate::inventory::Known;
+use crate::inventory::Knowledge;
 use crate::kinds::shared::database::DatabaseRef;
 use crate::kinds::shared::names::{
     Answers, Names, Record, RecordAnswer, RecordChange, RecordSet, Switch, SwitchBy, Wanted,
@@ -44,7 +44,7 @@ fn lower(draft: &mut Draft<'_>, component: &Component, spec: &Names, needs: &[St
         return;
     };
     // A change needs the exact current record set, so without a current observation there is none.
-    let Known::Fresh(there) = input.estate.records(&target, input.now) else {
+    let Knowledge::Fresh(there) = input.estate.records(&target, input.now) else {
         draft
             .notes
             .push(format!("record sets of `{name}` were not observed just now, so drctl does not lower their TTL before the switch"));

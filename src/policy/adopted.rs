@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ssh_key::{HashAlg, PublicKey, SshSig};
 
-use crate::model::ledger::{ADOPTION, Adoption, Known};
+use crate::model::ledger::{ADOPTION, Adoption, RecordedOperator};
 use crate::model::waiver::Person;
 
 /// The adoption, if one of the operators at that time signed exactly that, who is one `now` if `drctl.yaml` has operators. Without operators,
@@ -13,8 +13,8 @@ use crate::model::waiver::Person;
 /// # Errors
 /// Why the adoption is not valid.
 pub fn check(
-    operators: &BTreeMap<String, Known>,
-    now: &BTreeMap<String, Known>,
+    operators: &BTreeMap<String, RecordedOperator>,
+    now: &BTreeMap<String, RecordedOperator>,
     person: &Person,
 ) -> Result<Adoption, String> {
     let text = person.statement.as_deref().ok_or("there is no statement")?;
@@ -33,7 +33,7 @@ pub fn check(
     let signature = SshSig::from_pem(signature).map_err(|e| format!("its signature is not readable: {e}"))?;
     let key = PublicKey::from(signature.public_key().clone());
     let print = key.fingerprint(HashAlg::Sha256).to_string();
-    let of = |(name, known): (&String, &Known)| (known.key == print).then(|| name.clone());
+    let of = |(name, known): (&String, &RecordedOperator)| (known.key == print).then(|| name.clone());
     let Some(name) = operators.iter().chain(now).find_map(of) else {
         return Err(format!("it is signed with {print}, which was not the key of an operator at that time"));
     };

@@ -25,7 +25,7 @@ pub type Due = (String, Timestamp);
 
 /// Schedules and drills in the ledger.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub struct RecordedSchedules {
     /// The definition of each schedule, and the time from which it applies.
     pub schedules: BTreeMap<String, (Definition, Timestamp)>,
     /// The result of each drill, final or so far.
@@ -34,7 +34,7 @@ pub struct Known {
     pub last: Option<Timestamp>,
 }
 
-impl Known {
+impl RecordedSchedules {
     /// Reads ledger entries about schedules and drills, in their order.
     pub fn of(entries: impl IntoIterator<Item = Entry>) -> Self {
         let mut known = Self::default();
@@ -149,7 +149,13 @@ pub struct Kept {
 }
 
 /// Selects what to do now.
-pub fn next(schedules: &[Schedule], known: &Known, policy: &Policy, kept: &Kept, now: Timestamp) -> Next {
+pub fn next(
+    schedules: &[Schedule],
+    known: &RecordedSchedules,
+    policy: &Policy,
+    kept: &Kept,
+    now: Timestamp,
+) -> Next {
     let left = &kept.left;
     if let Some(entry) = changed(schedules, known, now) {
         return Next::Enter(entry);
@@ -210,7 +216,7 @@ pub fn unbound(schedules: &[Schedule], plans: &BTreeSet<PlanName>, written: &Wri
 }
 
 /// The first change of the settings that the ledger lacks. Drills that were due under the old schedule and never started are missed.
-fn changed(schedules: &[Schedule], known: &Known, now: Timestamp) -> Option<Entry> {
+fn changed(schedules: &[Schedule], known: &RecordedSchedules, now: Timestamp) -> Option<Entry> {
     let written = |name: &str| schedules.iter().find(|schedule| schedule.name == name);
     for (name, (is, since)) in &known.schedules {
         if written(name).is_some_and(|schedule| schedule.is == *is) {

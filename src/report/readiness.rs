@@ -4,7 +4,7 @@
 
 mod writer;
 
-use crate::inventory::{ActiveSite, Estate, Known, active, drift, targets};
+use crate::inventory::{ActiveSite, Estate, Knowledge, active, drift, targets};
 use crate::kinds::cloud::{self, METRICS};
 use crate::kinds::shared::capacity::{CapacityShare, Scales};
 use crate::kinds::shared::database::{Database, DatabaseRef, DatabaseState, Engine, Serves};
@@ -141,7 +141,7 @@ impl Evaluation<'_> {
         for standby in standbys {
             let about = format!("{name} in {}", standby.place.name);
             let target = Target::Database(standby.clone());
-            let Known::Fresh(state) = self.seen.estate.database(&target, self.seen.now) else {
+            let Knowledge::Fresh(state) = self.seen.estate.database(&target, self.seen.now) else {
                 checks.push(check(Area::Replica, about, self.unseen(&target)));
                 continue;
             };
@@ -264,7 +264,7 @@ impl Evaluation<'_> {
     /// Resolvers cache an answer for the TTL of the existing record sets, not of those in the plan.
     fn ttl(&self, component: &Component, spec: &Names) -> Option<Check> {
         let target = spec.record_sets(self.plan, &component.name)?;
-        let Known::Fresh(sets) = self.seen.estate.records(&target, self.seen.now) else {
+        let Knowledge::Fresh(sets) = self.seen.estate.records(&target, self.seen.now) else {
             return Some(check(Area::Ttl, component.name.as_str(), self.unseen(&target)));
         };
         let most = self.plan.objectives.rto_ms;

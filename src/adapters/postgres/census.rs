@@ -158,7 +158,7 @@ pub(super) fn named(writers: &[Writer]) -> String {
 pub fn may_write(answer: &str, db: &DatabaseRef) -> Result<Vec<String>, serde_json::Error> {
     let census: Census = serde_json::from_str(answer)?;
     Ok(census
-        .writers(Known::of(db, FenceMethod::Sql))
+        .writers(KnownClients::of(db, FenceMethod::Sql))
         .iter()
         .map(|writer| writer.words().to_owned())
         .collect())
@@ -183,13 +183,13 @@ enum Shuts {
 
 /// Roles, sessions and processes that are known to be harmless.
 #[derive(Clone, Copy)]
-pub(super) struct Known<'a> {
+pub(super) struct KnownClients<'a> {
     harmless: &'a [Harmless],
     provider: &'static [&'static str],
     shuts: Shuts,
 }
 
-impl<'a> Known<'a> {
+impl<'a> KnownClients<'a> {
     /// Includes the provider's own roles on a managed service.
     pub(super) fn of(db: &'a DatabaseRef, method: FenceMethod) -> Self {
         let provider: &[&str] = if db.engine == Engine::Postgres { &[] } else { &PROVIDER };
@@ -227,7 +227,7 @@ impl<'a> Known<'a> {
 impl Process {
     /// Whether it is a session of a client, or of a role that replicates rows and so may run statements. `replicates` is read in
     /// only one database; if the application's databases are closed that is a different one, so it does not count.
-    fn is_session(&self, known: Known<'_>) -> bool {
+    fn is_session(&self, known: KnownClients<'_>) -> bool {
         match self.kind.as_deref() {
             Some("client backend") => true,
             Some("walsender") => self.database.is_some() && (!self.replicates || known.keeps_all_out()),
@@ -250,13 +250,13 @@ impl Process {
 
 impl Census {
     /// Roles that the fence takes the login from.
-    pub(super) fn to_fence(&self, known: Known<'_>) -> Vec<&str> {
+    pub(super) fn to_fence(&self, known: KnownClients<'_>) -> Vec<&str> {
         let ours = self.logins.iter().filter(|l| l.alterable && !known.role(&l.name));
         ours.map(|l| l.name.as_str()).collect()
     }
 
     /// Processes that the fence ends.
-    pub(super) fn to_end(&self, known: Known<'_>) -> Vec<i32> {
+    pub(super) fn to_end(&self, known: KnownClients<'_>) -> Vec<i32> {
         let of = |p: &&Process| match p.subscription {
             Some(oid) => self.subscriptions.iter().any(|s| s.oid == oid && s.ours),
             None => p.is_session(known) && !self.stays(p, known),
@@ -265,19 +265,19 @@ impl Census {
     }
 
     /// Whether a session may stay: it is drctl's own, or known to be harmless.
-    fn stays(&self, process: &Process, known: Known<'_>) -> bool {
+    fn stays(&self, process: &Process, known: KnownClients<'_>) -> bool {
         let role = process.role.as_deref().unwrap_or_default();
         role == self.own && process.application == APPLICATION || known.session(role, &process.application)
     }
 
     /// Whether other sessions use the role that drctl logs in with. A fence by SQL cannot keep them out.
-    pub(super) fn of_the_administrator(&self, known: Known<'_>) -> bool {
+    pub(super) fn of_the_administrator(&self, known: KnownClients<'_>) -> bool {
         let own = |p: &&Process| p.is_session(known) && p.role.as_deref() == Some(self.own.as_str());
         self.processes.iter().filter(own).any(|p| !self.stays(p, known))
     }
 
     /// Everything that may write.
-    pub(super) fn writers(&self, known: Known<'_>) -> Vec<Writer> {
+    pub(super) fn writers(&self, known: KnownClients<'_>) -> Vec<Writer> {
         let mut all = self.admitted(known);
         all.extend(self.processes.iter().filter_map(|p| self.process_left(p, known)));
         let open = |database: &str| self.is_open(database, known);
@@ -292,7 +292,7 @@ impl Census {
     }
 
     /// Roles and databases through which a client can still connect.
-    fn admitted(&self, known: Known<'_>) -> Vec<Writer> {
+    fn admitted(&self, known: KnownClients<'_>) -> Vec<Writer> {
         match known.shuts {
             Shuts::Logins => self.roles_left(known),
             Shuts::Databases => self.to_shut(known).map(|d| d.left(&self.own)).collect(),
@@ -301,23 +301,23 @@ impl Census {
     }
 
     /// Databases that the fence closes and that still accept connections.
-    fn to_shut(&self, known: Known<'_>) -> impl Iterator<Item = &Database> {
+    fn to_shut(&self, known: KnownClients<'_>) -> impl Iterator<Item = &Database> {
         let open = |d: &&Database| d.open && d.name != self.here && !d.template;
         let of_provider = !known.provider.is_empty();
         self.databases.iter().filter(open).filter(move |d| !(of_provider && d.name == PROVIDER_DATABASE))
     }
 
     /// Those that the role that runs the census may close.
-    pub(super) fn to_close(&self, known: Known<'_>) -> Vec<&Database> {
+    pub(super) fn to_close(&self, known: KnownClients<'_>) -> Vec<&Database> {
         self.to_shut(known).filter(|d| d.ours).collect()
     }
 
     /// Whether workers and prepared transactions of a database may continue.
-    fn is_open(&self, database: &str, known: Known<'_>) -> bool {
+    fn is_open(&self, database: &str, known: KnownClients<'_>) -> bool {
         !known.guards_databases() || self.databases.iter().any(|d| d.name == database && d.open)
     }
 
-    fn roles_left(&self, known: Known<'_>) -> Vec<Writer> {
+    fn roles_left(&self, known: KnownClients<'_>) -> Vec<Writer> {
         let left = self.logins.iter().filter(|l| !known.role(&l.name));
         left.map(|l| match (l.alterable, l.superuser) {
             (true, _) => Writer::Passing(format!("role {} can log in", l.name)),
@@ -332,7 +332,7 @@ impl Census {
         .collect()
     }
 
-    fn process_left(&self, process: &Process, known: Known<'_>) -> Option<Writer> {
+    fn process_left(&self, process: &Process, known: KnownClients<'_>) -> Option<Writer> {
         let Some(kind) = process.kind.as_deref() else {
             let own = &self.own;
             let words = format!("processes whose type {own} may not see (GRANT pg_monitor TO {own})");
@@ -382,7 +382,7 @@ impl Census {
             .then(|| Writer::Staying(format!("background process `{kind}` is not listed under `harmless:`")))
     }
 
-    fn prepared_left(&self, prepared: &Prepared, known: Known<'_>) -> Option<Writer> {
+    fn prepared_left(&self, prepared: &Prepared, known: KnownClients<'_>) -> Option<Writer> {
         let owner = &prepared.owner;
         if known.shuts == Shuts::Door && *owner != self.own {
             return None;
@@ -411,7 +411,7 @@ impl Census {
     }
 
     /// What could still write if the fence were set now. Sessions are left out because they come and go; their roles are listed.
-    pub(super) fn obstacles(&self, known: Known<'_>) -> Vec<String> {
+    pub(super) fn obstacles(&self, known: KnownClients<'_>) -> Vec<String> {
         let processes = self.processes.iter().filter(|p| !p.is_session(known) && p.subscription.is_none());
         let mut all = self.admitted(known);
         all.extend(processes.filter_map(|p| self.process_left(p, known)));
@@ -477,7 +477,7 @@ impl Subscription {
         format!("subscription {} of database {}", self.name, self.database)
     }
 
-    fn left(&self, known: Known<'_>) -> Writer {
+    fn left(&self, known: KnownClients<'_>) -> Writer {
         match self.ours {
             _ if known.shuts == Shuts::Door => Writer::Staying(format!(
                 "{} is enabled, and no rule in pg_hba.conf keeps its workers out (put fence method `sql` before this one; it disables the subscription)",

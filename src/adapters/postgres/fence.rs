@@ -12,7 +12,7 @@ use std::rc::Rc;
 use futures_util::future::{join, join_all};
 use tokio_postgres::Client;
 
-use super::census::{self, Census, Database, Known, Subscription, Writer, named};
+use super::census::{self, Census, Database, KnownClients, Subscription, Writer, named};
 use super::session::{CommitAge, Failure, identifier};
 use super::unreplicated;
 use super::way::{Inside, Way};
@@ -199,7 +199,7 @@ pub(super) fn begun(census: &Census, method: FenceMethod) -> bool {
 }
 
 /// The state of a fence that is not proven; `None` if nothing may write.
-fn unproven(census: &Census, known: Known<'_>, method: FenceMethod) -> Option<FenceState> {
+fn unproven(census: &Census, known: KnownClients<'_>, method: FenceMethod) -> Option<FenceState> {
     if census.replica {
         let replica = open_state("it is a replica, which takes no writes, so drctl does not fence it");
         return Some(FenceState { replica: true, ..replica });
@@ -227,7 +227,7 @@ pub(super) async fn look(
     db: &DatabaseRef,
     method: FenceMethod,
 ) -> Result<(FenceState, Option<CommitAge>), Failure> {
-    let known = Known::of(db, method);
+    let known = KnownClients::of(db, method);
     let mut before = census::take(client).await?;
     if let Some(left) = unproven(&before, known, method) {
         return Ok((left, None));
@@ -335,7 +335,7 @@ pub(super) async fn close(
     db: &DatabaseRef,
     method: FenceMethod,
 ) -> Result<Inside, Failure> {
-    let known = Known::of(db, method);
+    let known = KnownClients::of(db, method);
     let census = census::take(client).await?;
     let mut inside = Inside::new();
     let refuse = |code: &str, why: &str| Err(Failure::Refused(code.to_owned(), why.to_owned()));
@@ -360,7 +360,7 @@ pub(super) async fn close(
 
 /// Terminates sessions, twice: a client that was admitted just before appears in the list a moment later. The proof reports
 /// sessions that drctl may not terminate.
-pub(super) async fn end(client: &Client, known: Known<'_>) -> Result<(), Failure> {
+pub(super) async fn end(client: &Client, known: KnownClients<'_>) -> Result<(), Failure> {
     for _ in 0..2 {
         let left = census::take(client).await?.to_end(known);
         let end = left.iter().map(|pid| async move {
@@ -381,7 +381,7 @@ async fn opened_in(way: &Way<'_>, databases: &[&Database]) -> Inside {
 async fn take_logins(
     client: &Client,
     way: &Way<'_>,
-    known: Known<'_>,
+    known: KnownClients<'_>,
     census: &Census,
 ) -> Result<(), Failure> {
     let refuse = |code: &str, why: String| Err(Failure::Refused(code.to_owned(), why));

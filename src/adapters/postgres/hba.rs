@@ -7,7 +7,7 @@
 
 use tokio_postgres::Client;
 
-use super::census::{self, Census, Known};
+use super::census::{self, Census, KnownClients};
 use super::fence::{self, open_state};
 use super::hba_rules::Read;
 use super::host::{self, Trust, fields, head};
@@ -110,7 +110,7 @@ impl Postgres {
         way: &Way<'_>,
         db: &DatabaseRef,
     ) -> Result<(FenceState, Option<CommitAge>), Failure> {
-        let known = Known::of(db, METHOD);
+        let known = KnownClients::of(db, METHOD);
         let census = census::take(client).await?;
         if census.replica {
             return fence::look(client, db, METHOD).await;
@@ -252,7 +252,7 @@ impl Postgres {
         endpoint: &str,
         (key, file): (&str, &str),
     ) -> Result<(), Failure> {
-        let known = Known::of(db, METHOD);
+        let known = KnownClients::of(db, METHOD);
         fence::end(client, known).await?;
         let left = census::take(client).await?.to_end(known);
         if !left.is_empty() {
@@ -334,7 +334,7 @@ impl Postgres {
 }
 
 /// The state of a fence that was never set, with what would prevent its proof.
-fn untouched(census: &Census, known: Known<'_>, seen: Seen, rules: &Read) -> FenceState {
+fn untouched(census: &Census, known: KnownClients<'_>, seen: Seen, rules: &Read) -> FenceState {
     let mut obstacles = census.obstacles(known);
     obstacles.extend(seen.obstacles);
     obstacles.extend(rules.broken());

@@ -36,7 +36,7 @@ pub(super) enum Fate {
 
 /// The state between two checks.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct NotifierState {
     pub(super) told: BTreeMap<(String, String), Fate>,
     /// Messages in progress.
     pub(super) flying: BTreeSet<(String, String)>,
@@ -58,7 +58,7 @@ const fn ends_with_run(kind: Kind) -> bool {
     matches!(kind, Kind::Alert | Kind::Update | Kind::Escalation | Kind::Drill)
 }
 
-impl Known {
+impl NotifierState {
     /// Reads the results in the ledger.
     pub(super) fn remember(&mut self, store: &SqliteJournal) -> Result<(), StoreError> {
         for record in store.entries(ENTRIES)? {
@@ -267,7 +267,7 @@ mod tests {
     fn a_pager_is_told_the_end_of_what_ended_and_of_nothing_else() {
         let way = Transport::PagerDuty { key: SecretAt::Env("KEY".to_owned()), url: None };
         let channel = Channel { name: "pager".to_owned(), gets: way.usually(), way, otherwise: None };
-        let mut known = Known::default();
+        let mut known = NotifierState::default();
         for (kind, thread) in
             [(Kind::Alert, "run"), (Kind::Escalation, "run/stop1"), (Kind::Overdue, "run/post-mortem")]
         {

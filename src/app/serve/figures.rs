@@ -14,7 +14,7 @@ use crate::model::notice::Notice;
 use crate::model::readiness::Check;
 use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
-use crate::policy::schedules::Known;
+use crate::policy::schedules::RecordedSchedules;
 use crate::report::notices;
 use crate::report::verified::Verified;
 use crate::world::World;
@@ -73,7 +73,7 @@ impl Figures {
 /// What was neglected: plans that were not tested for longer than their tier allows, and drills that did not take place.
 fn news(
     plans: &[(PlanName, Verified)],
-    known: &Known,
+    known: &RecordedSchedules,
     ahead: &readiness::Last,
     now: Timestamp,
 ) -> Vec<Notice> {

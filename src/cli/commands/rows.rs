@@ -1,7 +1,7 @@
 //! Rows of `drctl status`: where each component is, and the fences that runs left.
 
 use crate::cli::printer::{DIM, Printer, RED};
-use crate::inventory::{Estate, Known, active};
+use crate::inventory::{Estate, Knowledge, active};
 use crate::kinds::Role;
 use crate::kinds::shared::capacity::Scales;
 use crate::model::ids::{ComponentName, SiteName};
@@ -52,8 +52,8 @@ fn in_service(
         let known = seen.capacity(&group.target(plan, name, site)?, now);
         let there = known.value()?.in_service;
         let age = match known {
-            Known::Stale(_, age) => age,
-            Known::Fresh(_) | Known::Never => Dur::ZERO,
+            Knowledge::Stale(_, age) => age,
+            Knowledge::Fresh(_) | Knowledge::Never => Dur::ZERO,
         };
         Some(format!("{site}: {there} in service{}", known_for(age)))
     };

@@ -11,7 +11,7 @@ use crate::cli::formats::Format;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::Timestamp;
-use crate::policy::schedules::{Known, Tally};
+use crate::policy::schedules::{RecordedSchedules, Tally};
 
 /// How many drills of each schedule are listed; JSON has all.
 const SHOWN: usize = 5;
@@ -21,7 +21,7 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, AppError> {
     let context = Context::load(&global.options(), printer)?;
     let known = match context.store_file().is_file() {
         true => drill_schedules::known(&context.store()?)?,
-        false => Known::default(),
+        false => RecordedSchedules::default(),
     };
     // Rehearsed schedules have their own time: drctl serve begins where their last drill ended.
     let now = match context.is_rehearsal() {
@@ -65,7 +65,7 @@ pub fn run(global: &Global, printer: &Printer) -> Result<u8, AppError> {
     Ok(exit::DONE)
 }
 
-fn show(printer: &Printer, schedule: &Schedule, known: &Known, now: Timestamp) {
+fn show(printer: &Printer, schedule: &Schedule, known: &RecordedSchedules, now: Timestamp) {
     let is = &schedule.is;
     printer.line(&format!(
         "{}: {} drill of {}, {}",
@@ -86,7 +86,7 @@ fn show(printer: &Printer, schedule: &Schedule, known: &Known, now: Timestamp) {
 }
 
 /// Schedules with drills in the ledger that drctl.yaml no longer has.
-fn gone(schedules: &[Schedule], known: &Known) -> Vec<String> {
+fn gone(schedules: &[Schedule], known: &RecordedSchedules) -> Vec<String> {
     let mut names: Vec<_> = known.fates.keys().map(|(name, _)| name.clone()).collect();
     names.dedup();
     names.retain(|name| !schedules.iter().any(|schedule| schedule.name == *name));
@@ -94,7 +94,7 @@ fn gone(schedules: &[Schedule], known: &Known) -> Vec<String> {
 }
 
 /// The number of drills, and the last ones, with all that are open.
-fn drills(printer: &Printer, known: &Known, name: &str, shown: &dyn Fn(Timestamp) -> String) {
+fn drills(printer: &Printer, known: &RecordedSchedules, name: &str, shown: &dyn Fn(Timestamp) -> String) {
     let drills = known.of_schedule(name);
     let Tally { passed, failed, missed, .. } = known.tally(name);
     if !drills.is_empty() {

@@ -13,7 +13,7 @@ use crate::cli::args::{Global, PlansArg};
 use crate::cli::formats::Format;
 use crate::cli::printer::{GREEN, Printer, RED, YELLOW};
 use crate::executor::{Patience, Silent};
-use crate::inventory::{Estate, Known, Observation, active, clients, drift, targets};
+use crate::inventory::{Estate, Knowledge, Observation, active, clients, drift, targets};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
 use crate::journal::verify::{self, Fault};
@@ -341,8 +341,8 @@ fn protection(plan: &Plan, seen: &Estate, now: Timestamp) -> Protection {
                 None => state.is_replica() && state.streaming != Some(false),
             };
             match seen.database(&Target::Database(db), now) {
-                Known::Fresh(state) if keeps_up(state) => replicas += 1,
-                Known::Fresh(_) => {}
+                Knowledge::Fresh(state) if keeps_up(state) => replicas += 1,
+                Knowledge::Fresh(_) => {}
                 _ => unseen.push(site.to_string()),
             }
         }

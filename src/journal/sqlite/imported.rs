@@ -10,7 +10,7 @@ use crate::journal::contents;
 use crate::journal::imported::{self, Imported, Stored};
 use crate::journal::{AppendError, Journal as _, Record, StoreError, verify};
 use crate::model::ids::{ComponentName, Digest, RunId};
-use crate::model::ledger::{Entry, Known};
+use crate::model::ledger::{Entry, RecordedOperator};
 use crate::record::event::{Event, EventKind};
 
 /// Imports, adoptions, and the settings that list the operators.
@@ -35,7 +35,7 @@ impl SqliteJournal {
     }
 
     /// From now on, the operators in `drctl.yaml` are known, which nobody changes by writing to the store.
-    pub fn adopted_by(&self, operators: BTreeMap<String, Known>) {
+    pub fn adopted_by(&self, operators: BTreeMap<String, RecordedOperator>) {
         drop(self.operators.set(operators));
     }
 

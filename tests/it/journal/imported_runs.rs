@@ -4,7 +4,7 @@ use drctl::journal::sqlite::SqliteJournal;
 use drctl::journal::{Closing, Journal as _, written};
 use drctl::model::evidence::Head;
 use drctl::model::ids::RunId;
-use drctl::model::ledger::{ADOPTION, Adoption, Entry, Known, StoreWorld};
+use drctl::model::ledger::{ADOPTION, Adoption, Entry, RecordedOperator, StoreWorld};
 use drctl::model::time::Timestamp;
 use drctl::model::waiver::Person;
 use drctl::record::event::Signal;
@@ -238,7 +238,7 @@ fn operators_that_somebody_wrote_into_the_ledger_adopt_nothing() {
         let key = mallory.fingerprint(HashAlg::Sha256).to_string();
         let mut operators = std::collections::BTreeMap::new();
         if !emptied {
-            operators.insert("mallory".to_owned(), Known { key, roles: vec!["dba".to_owned()] });
+            operators.insert("mallory".to_owned(), RecordedOperator { key, roles: vec!["dba".to_owned()] });
         }
         store
             .enter(&Entry::Configuration { at, who, operator: None, command: None, settings, operators })

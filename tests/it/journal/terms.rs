@@ -79,7 +79,8 @@ fn forged_terms_are_a_finding_and_no_bug() {
     assert!(found.contains("their digest differs"), "{found}");
     assert!(resumed.contains("the terms of the run are not valid"), "{resumed}");
     let (found, _) = forged(&folder, &run, |created| {
-        let known = drctl::model::ledger::Known { key: "SHA256:x\u{1b}[2J".to_owned(), roles: Vec::new() };
+        let known =
+            drctl::model::ledger::RecordedOperator { key: "SHA256:x\u{1b}[2J".to_owned(), roles: Vec::new() };
         created.terms.operators.insert("mallory".to_owned(), known);
         created.terms_digest = created.terms.digest();
     });

@@ -7,7 +7,7 @@ use drctl::model::ledger::Entry;
 use drctl::model::schedule::{Fate, Schedule};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::plan::Settings;
-use drctl::policy::schedules::{Kept, Known, Next, next};
+use drctl::policy::schedules::{Kept, Next, RecordedSchedules, next};
 
 const DAILY: &str =
     "schedules:\n  daily: {plan: shop, drill: isolated, at: \"0 3 * * *\", zone: UTC, late: 6h}\n";
@@ -31,8 +31,8 @@ impl Ledger {
         Self { entries: Vec::new(), kept: Kept::default() }
     }
 
-    fn known(&self) -> Known {
-        Known::of(self.entries.iter().cloned())
+    fn known(&self) -> RecordedSchedules {
+        RecordedSchedules::of(self.entries.iter().cloned())
     }
 
     /// Handles everything that is due now; drills pass at once. Returns the next due time.
