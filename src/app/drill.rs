@@ -213,7 +213,7 @@ impl Ground<'_> {
         &self,
         intent: Intent,
         drill: Drilled<'_>,
-        restore: Option<&restore::Asked>,
+        restore: Option<&restore::RestoreRequest>,
     ) -> Result<Ending, AppError> {
         self.over((&self.context, &self.store), intent, drill, restore)
     }
@@ -223,7 +223,7 @@ impl Ground<'_> {
         (context, store): (&Context, &SqliteJournal),
         intent: Intent,
         drill: Drilled<'_>,
-        restore: Option<&restore::Asked>,
+        restore: Option<&restore::RestoreRequest>,
     ) -> Result<Ending, AppError> {
         let (from, to) = match drill.returns {
             Some(first) => {
@@ -241,7 +241,7 @@ impl Ground<'_> {
         }
         // The return has its own name.
         let run = self.due.filter(|_| drill.returns.is_none()).map(|due| {
-            let component = restore.map(restore::Asked::component);
+            let component = restore.map(restore::RestoreRequest::component);
             (due.run(component), due.begins)
         });
         let due = run.as_ref().map(|(run, begins)| (run, *begins));
@@ -318,7 +318,8 @@ impl Ground<'_> {
             {
                 continue;
             }
-            let asked = restore::Asked::of(component.as_str(), &self.options.point, Some(Drill::Isolated))?;
+            let asked =
+                restore::RestoreRequest::of(component.as_str(), &self.options.point, Some(Drill::Isolated))?;
             let ended = self.one(Intent::Drill, Drilled::default(), Some(&asked));
             told.push(ended.unwrap_or_else(|e| Ending::failed(self.presenter, &self.plan.name, e)));
             if self.interrupts.count() > 0 {

@@ -31,7 +31,7 @@ pub struct Point {
 }
 
 /// What was asked for, before the clock is read.
-pub struct Asked {
+pub struct RestoreRequest {
     component: ComponentName,
     when: When,
     timeline: Option<u32>,
@@ -47,7 +47,7 @@ enum When {
     Random,
 }
 
-impl Asked {
+impl RestoreRequest {
     /// The component to restore.
     pub const fn component(&self) -> &ComponentName {
         &self.component
@@ -102,7 +102,7 @@ fn when(point: &Point, drill: bool) -> Result<When, AppError> {
 /// # Errors
 /// If earlier runs cannot be read.
 pub async fn look(
-    asked: &Asked,
+    asked: &RestoreRequest,
     (stage, session, store): (&Stage, &Session<'_>, &SqliteJournal),
     (plan, site, run): (&Plan, &SiteName, &RunId),
     seen: &mut Estate,

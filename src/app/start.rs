@@ -100,7 +100,7 @@ pub struct Starting<'a> {
     /// When users began to fail, as a person declared it.
     pub outage_began: Option<Timestamp>,
     /// The restore, if it is one.
-    pub restore: Option<&'a restore::Asked>,
+    pub restore: Option<&'a restore::RestoreRequest>,
     /// What makes it a drill.
     pub drill: Drilled<'a>,
     /// Ctrl-C.

@@ -13,7 +13,7 @@ mod parting;
 mod turns;
 mod under_way;
 
-pub use asked::Asked;
+pub use asked::PrintedCommands;
 pub use dates::Dates;
 use live::{LiveLine, Part};
 use under_way::{eta, in_progress, watched_until};
@@ -51,7 +51,7 @@ pub struct Progress {
     waiting: RefCell<BTreeMap<String, String>>,
     label: String,
     dates: Dates,
-    asked: Asked,
+    asked: PrintedCommands,
     /// The machine's time when the display began, unless this process drives the run.
     opened: Option<Timestamp>,
     /// Whether this process drives the run, and does not only show it.
@@ -85,7 +85,7 @@ impl Progress {
             waiting: RefCell::default(),
             label: format!("{plan}: "),
             dates: Dates::default(),
-            asked: Asked::default(),
+            asked: PrintedCommands::default(),
             opened: None,
             drives: false,
             users: Cell::new(""),
@@ -460,7 +460,7 @@ fn owed_words(p: &Printer, what: &EventKind) -> Option<String> {
 }
 
 /// The command that answers the question of an event. It has its own line, so that it can be copied.
-pub fn to_type(event: &Event, state: &RunState, asked: &Asked) -> Option<String> {
+pub fn to_type(event: &Event, state: &RunState, asked: &PrintedCommands) -> Option<String> {
     let EventKind::GateBlocked { step, rule, flag: Some(flag), .. } = &event.what else { return None };
     asked.asks(step);
     Some(format!("    {}", state.to_type(*rule, flag)))

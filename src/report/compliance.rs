@@ -29,7 +29,7 @@ use crate::model::ids::{PlanName, RunId};
 use crate::model::time::{Dur, Timestamp};
 use crate::record::event::WorldKind;
 use crate::run::RunState;
-pub use asked::{Asked, Signatory};
+pub use asked::{ReportRequest, Signatory};
 pub use document::{
     Application, Books, Class, Compliance, Configured, Copied, Counts, DrillLine, Figures, Finding, Group,
     LastProof, LedgerLine, Line, PlanLine, Proof, Readiness, Tally, Totals,
@@ -37,7 +37,7 @@ pub use document::{
 use lines::{line, readiness};
 
 /// Writes the report.
-pub fn compliance(books: Books<'_>, asked: &Asked) -> Compliance {
+pub fn compliance(books: Books<'_>, asked: &ReportRequest) -> Compliance {
     let mut all: Vec<&RunState> =
         books.runs.iter().filter(|run| (run.created.world != WorldKind::Live) == asked.rehearsal).collect();
     all.sort_by_key(|run| run.created_at);
@@ -94,7 +94,12 @@ fn worst(application: &Application, lines: &[Line]) -> (u8, u8, Reverse<[usize; 
     (status, worst, Reverse([missed, pending, open]), application.plan.clone())
 }
 
-fn applications(books: Books<'_>, all: &[&RunState], lines: &[Line], asked: &Asked) -> Vec<Application> {
+fn applications(
+    books: Books<'_>,
+    all: &[&RunState],
+    lines: &[Line],
+    asked: &ReportRequest,
+) -> Vec<Application> {
     let of_plans = books.plans.iter().map(|plan| &plan.plan).filter(|_| !asked.rehearsal);
     let before = all.iter().filter(|run| run.created_at < asked.until).map(|run| &run.created.plan);
     let names: BTreeSet<&PlanName> = of_plans.chain(before).collect();

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::compliance::asked::Asked;
+use super::compliance::asked::ReportRequest;
 use crate::model::environment::Environment;
 use crate::model::ids::{ComponentName, PlanName, RunId};
 use crate::model::objectives::Objectives;
@@ -120,7 +120,7 @@ impl Held {
 
 /// The objectives that a run is held to: the strictest of its own and of those of earlier runs, both in the period of the report and of the
 /// last run before it. So loosening an objective does not improve the report of that period.
-pub fn held_to(run: &RunState, all: &[RunState], asked: &Asked) -> Held {
+pub fn held_to(run: &RunState, all: &[RunState], asked: &ReportRequest) -> Held {
     let own = run.runbook.objectives;
     let counts = |r: &&RunState| {
         r.created.world == run.created.world

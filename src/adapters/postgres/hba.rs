@@ -50,7 +50,7 @@ struct Seen {
 }
 
 /// A request to the host.
-struct Asked<'a> {
+struct HbaRequest<'a> {
     what: &'static str,
     key: &'a str,
     file: &'a str,
@@ -125,7 +125,7 @@ impl Postgres {
                 ));
             }
         };
-        let asked = Asked { what: "look", key: "look", file: &rules.file, lines: "", pids: "" };
+        let asked = HbaRequest { what: "look", key: "look", file: &rules.file, lines: "", pids: "" };
         let seen = read(&self.on_its_host(db, client, way.endpoint, asked).await?);
         let noted = fence::begun(&census, METHOD);
         if seen.mark == "none" && !noted {
@@ -206,12 +206,12 @@ impl Postgres {
                 Err(why) => return refuse("F0000", why),
             };
             let file = &rules.file;
-            let asked = Asked { what: "set", key, file, lines: &lines, pids: "" };
+            let asked = HbaRequest { what: "set", key, file, lines: &lines, pids: "" };
             self.on_its_host(db, &client, endpoint, asked).await?;
             let client = match self.read_by_now(&way).await {
                 Err(Failure::Login(why)) => {
                     // A server that drctl itself cannot reach helps nobody, so undo it.
-                    let asked = Asked { what: "lift", key, file, lines: "", pids: "" };
+                    let asked = HbaRequest { what: "lift", key, file, lines: "", pids: "" };
                     self.on_its_host(db, &client, endpoint, asked).await?;
                     return refuse(
                         "F0000",
@@ -257,7 +257,7 @@ impl Postgres {
         let left = census::take(client).await?.to_end(known);
         if !left.is_empty() {
             let pids = left.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
-            let asked = Asked { what: "end", key, file, lines: "", pids: &pids };
+            let asked = HbaRequest { what: "end", key, file, lines: "", pids: &pids };
             self.on_its_host(db, client, endpoint, asked).await?;
         }
         Ok(())
@@ -278,7 +278,7 @@ impl Postgres {
                 Some(client) => rules(client).await?.map_or_else(|_| String::new(), |r| r.file),
                 None => String::new(),
             };
-            let asked = Asked { what: "lift", key, file: &file, lines: "", pids: "" };
+            let asked = HbaRequest { what: "lift", key, file: &file, lines: "", pids: "" };
             match &client {
                 Some(client) => self.on_its_host(db, client, endpoint, asked).await?,
                 None => self.on_host_of(db, None, endpoint, asked).await?,
@@ -305,7 +305,7 @@ impl Postgres {
         db: &DatabaseRef,
         client: &Client,
         endpoint: &str,
-        asked: Asked<'_>,
+        asked: HbaRequest<'_>,
     ) -> Result<String, Failure> {
         self.on_host_of(db, server::checkpointer(client).await?, endpoint, asked).await
     }
@@ -315,7 +315,7 @@ impl Postgres {
         db: &DatabaseRef,
         checkpointer: Option<i32>,
         endpoint: &str,
-        asked: Asked<'_>,
+        asked: HbaRequest<'_>,
     ) -> Result<String, Failure> {
         let host = host::of(db)?;
         let (_, port, _) = parts(endpoint)?;

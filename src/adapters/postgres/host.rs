@@ -22,7 +22,7 @@ const BUSY: i32 = 75;
 
 /// The server that a job connects to: the one that is followed, or the live one.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct JobServer<'a> {
     /// `host:port/database`.
     pub endpoint: &'a str,
     /// A login of that server: one with the attribute REPLICATION, or the administrator's.
@@ -112,7 +112,7 @@ pub(super) fn value(text: &str) -> String {
 ///
 /// # Errors
 /// If the endpoint is not valid.
-pub(super) fn way(host: &Host, asked: &Asked<'_>) -> Result<String, Failure> {
+pub(super) fn way(host: &Host, asked: &JobServer<'_>) -> Result<String, Failure> {
     let (name, port, _) = parts(asked.endpoint)?;
     let mode = match asked.trust {
         Trust::Nothing => "prefer".to_owned(),
@@ -296,7 +296,7 @@ mod tests {
         let login = Login::parse(r#"{"username": "repl", "password": "p"}"#).unwrap();
         let of = |trust: Trust| {
             let asked =
-                Asked { endpoint: "db-west:5433/app", login: &login, trust: &trust, checkpointer: None };
+                JobServer { endpoint: "db-west:5433/app", login: &login, trust: &trust, checkpointer: None };
             (way(&host, &asked).unwrap(), head(&host, "k", &trust, &[]))
         };
         let (plain, text) = of(Trust::Nothing);

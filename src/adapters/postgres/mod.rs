@@ -34,7 +34,7 @@ use std::collections::BTreeMap;
 use tokio_postgres::Client;
 
 pub use self::census::may_write;
-use self::host::{Asked, Trust};
+use self::host::{JobServer, Trust};
 pub use self::tls::trouble;
 pub use super::provider::Commit;
 use super::secrets::Login;
@@ -177,7 +177,7 @@ impl Postgres {
         };
         let started = async {
             let trust = Trust::of(&self.settings)?;
-            let source = Asked { endpoint: source, login, trust: &trust, checkpointer };
+            let source = JobServer { endpoint: source, login, trust: &trust, checkpointer };
             let host = host::of(db)?;
             host::start(host, key, "", &rejoin::job(db, host, &source, reconcile, key)?).await
         };
@@ -205,13 +205,13 @@ impl Postgres {
         part: Part,
         (endpoint, login): (&'a str, &'a Login),
         trust: &'a Trust,
-    ) -> Result<Asked<'a>, Failure> {
+    ) -> Result<JobServer<'a>, Failure> {
         let checkpointer = match self.checkpointer(Some((endpoint, login))).await {
             // The restored server may have different passwords than the plan. The job itself knows what to put back or remove.
             Err(Failure::Login(_)) if matches!(part, Part::Revert | Part::Destroy) => None,
             answer => answer?,
         };
-        Ok(Asked { endpoint, login, trust, checkpointer })
+        Ok(JobServer { endpoint, login, trust, checkpointer })
     }
 
     /// The backups from which a time can be restored, as the host lists them.

@@ -1,6 +1,6 @@
 //! The job that makes a server a standby of another one.
 
-use super::host::{Asked, head, time, way};
+use super::host::{JobServer, head, time, way};
 use super::session::Failure;
 use crate::kinds::shared::database::{DatabaseRef, Host};
 use crate::kinds::shared::rebuild::{Diverged, DivergedTable};
@@ -25,11 +25,11 @@ fn slot(db: &DatabaseRef) -> String {
 pub(super) fn job(
     db: &DatabaseRef,
     host: &Host,
-    source: &Asked<'_>,
+    source: &JobServer<'_>,
     reconcile: &[String],
     key: &str,
 ) -> Result<String, Failure> {
-    let Asked { login, trust, checkpointer, .. } = *source;
+    let JobServer { login, trust, checkpointer, .. } = *source;
     let way = way(host, source)?;
     // A standby keeps the password in its settings, where quotes and backslashes are doubled.
     let password = super::host::value(login.password.expose());

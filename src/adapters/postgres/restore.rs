@@ -1,6 +1,6 @@
 //! The jobs that restore a self-managed server to a point in time, and their output.
 
-use super::host::{Asked, head, time, way, word};
+use super::host::{JobServer, head, time, way, word};
 use super::session::{Failure, identifier};
 use crate::kinds::shared::database::Host;
 use crate::kinds::shared::restore::{
@@ -30,7 +30,7 @@ const CHECK: Dur = Dur::mins(60);
 pub(super) fn job(
     (part, of): (&str, &Restore),
     host: &Host,
-    live: &Asked<'_>,
+    live: &JobServer<'_>,
     (key, inline): (&str, bool),
 ) -> Result<String, Failure> {
     let way = way(host, live)?;

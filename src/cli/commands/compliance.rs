@@ -21,7 +21,7 @@ use crate::model::schedule::Fate;
 use crate::model::time::{Dur, Timestamp};
 use crate::report::compliance::controls::Profile;
 use crate::report::compliance::{
-    self, Asked, Books, Compliance, Configured, DrillLine, LedgerLine, PlanLine, Signatory, page,
+    self, Books, Compliance, Configured, DrillLine, LedgerLine, PlanLine, ReportRequest, Signatory, page,
 };
 use crate::run::RunState;
 
@@ -100,7 +100,7 @@ fn instant(text: &str, now: Timestamp) -> Result<Timestamp, AppError> {
     })
 }
 
-fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<Asked, AppError> {
+fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<ReportRequest, AppError> {
     let rehearsal = context.is_rehearsal();
     // A rehearsal has its own clock, which ends with the last event of its last run.
     let (now, usual_end) = match rehearsal {
@@ -131,14 +131,14 @@ fn asked(context: &Context, args: &ComplianceArgs, runs: &[RunState]) -> Result<
     };
     let prepared_by = who(&args.prepared_by, &settings.prepared_by);
     let reviewed_by = who(&args.reviewed_by, &settings.reviewed_by);
-    Ok(Asked { since, until, now, profile, rehearsal, prepared_by, reviewed_by })
+    Ok(ReportRequest { since, until, now, profile, rehearsal, prepared_by, reviewed_by })
 }
 
 fn written(
     (context, printer): (&Context, &Printer),
     store: &SqliteJournal,
     runs: &[RunState],
-    asked: &Asked,
+    asked: &ReportRequest,
 ) -> Result<Compliance, AppError> {
     // Without a missing plan the report would look better than it should. Its runs show that the plan existed.
     let files = context.plan_files(&[]).unwrap_or_default().len();
@@ -198,7 +198,7 @@ fn written(
 }
 
 /// The changes of `drctl.yaml` in the period.
-fn configured(ledger: &[Record], asked: &Asked) -> Vec<Configured> {
+fn configured(ledger: &[Record], asked: &ReportRequest) -> Vec<Configured> {
     let of = |record: &Record| match Entry::read(&record.bytes) {
         Ok(Entry::Configuration { at, who, operator, command, settings, .. }) => {
             Some(Configured { at, command, who, operator, settings })

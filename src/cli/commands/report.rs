@@ -54,7 +54,7 @@ pub fn run(global: &Global, printer: &Printer, args: &ReportArgs) -> Result<u8, 
 }
 
 /// A run, and what to show about it.
-struct Asked {
+struct ReportedRun {
     report: RunReport,
     state: RunState,
     events: Vec<Event>,
@@ -62,7 +62,7 @@ struct Asked {
     told: Option<Vec<Timestamp>>,
 }
 
-fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, AppError> {
+fn read(global: &Global, printer: &Printer, run: &str) -> Result<ReportedRun, AppError> {
     let context = Context::load(&global.options(), printer)?;
     let store = context.store()?;
     let run = crate::app::run_names::read(&store, run)?;
@@ -90,7 +90,7 @@ fn read(global: &Global, printer: &Printer, run: &str) -> Result<Asked, AppError
         report.debts.extend(uploads::owed_of(&context, &run)?);
     }
     let events = records.iter().filter_map(|record| Event::read(&record.bytes).ok()).collect();
-    Ok(Asked { report, state, events, told: told.get(&run).cloned() })
+    Ok(ReportedRun { report, state, events, told: told.get(&run).cloned() })
 }
 
 fn pretty(value: &impl serde::Serialize) -> Result<String, String> {

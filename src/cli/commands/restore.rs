@@ -4,7 +4,7 @@ use super::start;
 use crate::app::context::Context;
 use crate::app::error::AppError;
 use crate::app::interrupt::Interrupts;
-use crate::app::restore::Asked;
+use crate::app::restore::RestoreRequest;
 use crate::app::start::{Drilled, StartOptions, Starting};
 use crate::app::{active_site, whatif};
 use crate::cli::args::{Global, RestoreArgs};
@@ -15,7 +15,7 @@ use crate::model::intent::Intent;
 /// Restores a component.
 pub fn run(global: &Global, printer: &Printer, args: &RestoreArgs) -> Result<u8, AppError> {
     let context = Context::load(&global.options(), printer)?.of(Intent::Restore);
-    let asked = Asked::of(&args.component, &args.point.point(), None)?;
+    let asked = RestoreRequest::of(&args.component, &args.point.point(), None)?;
     let plan = context.plan(&args.plan, printer)?;
     whatif::has_database(&plan, asked.component())?;
     if let Some(site) = &args.site {

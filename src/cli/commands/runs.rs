@@ -12,7 +12,7 @@ use crate::app::{
 use crate::cli::args::{Global, RunsArgs, RunsCommand, WaiveArgs};
 use crate::cli::formats::Format;
 use crate::cli::printer::Printer;
-use crate::cli::progress::{self, Asked, Dates, Progress};
+use crate::cli::progress::{self, Dates, PrintedCommands, Progress};
 use crate::executor::{View as _, create};
 use crate::journal::lock::RunLock;
 use crate::journal::sqlite::SqliteJournal;
@@ -150,7 +150,7 @@ fn watch(printer: &Printer, store: &SqliteJournal, run: &RunId) -> Result<u8, Ap
     let (mut shown, mut idle, mut served) = (0, 0, false);
     let mut told: Option<RunState> = None;
     let (view, dates, opened) = (Progress::new(*printer, None), Dates::default(), crate::app::clock::now()?);
-    let asked = Asked::default();
+    let asked = PrintedCommands::default();
     let folder = Context::lock_folder(store);
     loop {
         let events = create::decode(run, &store.read(run)?)?;

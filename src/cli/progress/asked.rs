@@ -10,12 +10,12 @@ const SCREENFUL: usize = 24;
 
 /// Keeps where the command for each step stands.
 #[derive(Default)]
-pub struct Asked {
+pub struct PrintedCommands {
     lines: Cell<usize>,
     at: RefCell<BTreeMap<StepId, usize>>,
 }
 
-impl Asked {
+impl PrintedCommands {
     /// These lines were printed.
     pub fn printed(&self, lines: usize) {
         self.lines.set(self.lines.get().saturating_add(lines));
@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn a_command_is_in_sight_until_a_screenful_of_lines_is_below_it() {
-        let (asked, [one, other]) = (Asked::default(), [StepId::new("one"), StepId::new("other")]);
+        let (asked, [one, other]) = (PrintedCommands::default(), [StepId::new("one"), StepId::new("other")]);
         assert!(asked.is_out_of_sight(&one), "it was never printed");
         asked.printed(3);
         asked.asks(&one);

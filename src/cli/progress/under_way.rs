@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::asked::Asked;
+use super::asked::PrintedCommands;
 use super::live::{self, Part};
 use crate::model::plain::line;
 use crate::model::time::{Dur, Timestamp};
@@ -46,7 +46,7 @@ pub fn whom(state: &RunState, waits: &Waits) -> Part {
 
 /// The commands that answer what the run waits for, if they scrolled away, the line of this event hides them, and nothing else is in
 /// progress. A narrow live line has no room for them.
-pub fn still_to_type(event: &Event, state: &RunState, asked: &Asked) -> Vec<String> {
+pub fn still_to_type(event: &Event, state: &RunState, asked: &PrintedCommands) -> Vec<String> {
     let hides = matches!(
         event.what,
         EventKind::StepFinished { .. }

@@ -9,7 +9,7 @@ use crate::run::RunState;
 
 /// The request for a report.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct ReportRequest {
     /// The start of the period.
     pub since: Timestamp,
     /// The end of the period, exclusive.
@@ -26,7 +26,7 @@ pub struct Asked {
     pub reviewed_by: Signatory,
 }
 
-impl Asked {
+impl ReportRequest {
     /// The time at which a run is judged. Each rehearsal has a world and a clock of its own, which end with its last event.
     pub fn judged_at(&self, run: &RunState) -> Timestamp {
         if self.rehearsal { run.last_at } else { self.now.max(run.last_at) }

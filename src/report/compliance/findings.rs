@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::asked::Asked;
+use super::asked::ReportRequest;
 use super::controls::{self, Section};
 use super::document::{Application, Books, Class, DrillLine, Finding, Line};
 use super::history::Gap;
@@ -17,7 +17,7 @@ use crate::report::duties::{self, Obligation};
 /// Drills in the period that did not take place, with the reason.
 pub(super) fn missed<'a>(
     books: Books<'a>,
-    asked: &'a Asked,
+    asked: &'a ReportRequest,
 ) -> impl Iterator<Item = (&'a DrillLine, &'a String)> {
     within(books, asked).filter_map(|drill| match &drill.fate {
         Fate::Missed { why } => Some((drill, why)),
@@ -26,11 +26,11 @@ pub(super) fn missed<'a>(
 }
 
 /// Drills in the period that took place and failed.
-pub(super) fn failed(books: Books<'_>, asked: &Asked) -> usize {
+pub(super) fn failed(books: Books<'_>, asked: &ReportRequest) -> usize {
     within(books, asked).filter(|drill| matches!(drill.fate, Fate::Ended { passed: false, .. })).count()
 }
 
-fn within<'a>(books: Books<'a>, asked: &'a Asked) -> impl Iterator<Item = &'a DrillLine> {
+fn within<'a>(books: Books<'a>, asked: &'a ReportRequest) -> impl Iterator<Item = &'a DrillLine> {
     books.drills.iter().filter(|drill| (asked.since..asked.until).contains(&drill.due))
 }
 
@@ -56,7 +56,7 @@ const NEVER_PROVEN: &str =
 
 /// All findings: the worst first, then by application, section and time.
 pub(super) fn findings(
-    (books, asked): (Books<'_>, &Asked),
+    (books, asked): (Books<'_>, &ReportRequest),
     applications: &[Application],
     lines: &[Line],
     obligations: &[Obligation],
@@ -128,7 +128,7 @@ pub(super) fn findings(
 
 /// Runs in the period that were decided under changed terms, or under a lowered severity. Changed terms are a change that somebody has to
 /// approve, so they have the controls of approvals, too.
-fn decided(books: Books<'_>, asked: &Asked) -> Vec<Finding> {
+fn decided(books: Books<'_>, asked: &ReportRequest) -> Vec<Finding> {
     let speaking = |section| controls::speaking(asked.profile, section);
     let both: BTreeSet<_> = [Section::Trail, Section::Approvals].into_iter().flat_map(speaking).collect();
     let finding = |section, (plan, run): (&PlanName, &RunId), at, text, controls| Finding {

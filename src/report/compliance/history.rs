@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::asked::Asked;
+use super::asked::ReportRequest;
 use crate::model::ids::{ComponentName, RunId};
 use crate::model::measure::Basis;
 use crate::model::time::{Dur, Timestamp, span};
@@ -47,7 +47,12 @@ pub struct Gap {
 type Lack = (ComponentName, RunId);
 
 impl Gap {
-    fn between(from: Timestamp, to: Option<Timestamp>, of: Option<Lack>, asked: &Asked) -> Option<Self> {
+    fn between(
+        from: Timestamp,
+        to: Option<Timestamp>,
+        of: Option<Lack>,
+        asked: &ReportRequest,
+    ) -> Option<Self> {
         let last = asked.until.min(asked.now);
         let (from, open) = (from.max(asked.since), to.is_none_or(|to| to > last));
         let to = to.unwrap_or(last).min(last);
@@ -88,7 +93,7 @@ pub fn unproven(
     proofs: &[(Timestamp, bool)],
     first: Option<Timestamp>,
     every: Dur,
-    asked: &Asked,
+    asked: &ReportRequest,
 ) -> Vec<Gap> {
     // Proofs before the report count, and so does their absence, so that a short report hides nothing.
     let good = proofs.iter().filter(|(_, good)| *good).map(|(at, _)| *at);
@@ -100,7 +105,7 @@ pub fn unproven(
 }
 
 /// Periods in which a store that a run promoted had no standby, until the end of the step that proved that one streams.
-pub fn unprotected(runs: &[&RunState], asked: &Asked) -> Vec<Gap> {
+pub fn unprotected(runs: &[&RunState], asked: &ReportRequest) -> Vec<Gap> {
     let mut since: BTreeMap<&ComponentName, (Timestamp, RunId)> = BTreeMap::new();
     let mut gaps = Vec::new();
     for run in runs {
@@ -122,7 +127,7 @@ pub fn unprotected(runs: &[&RunState], asked: &Asked) -> Vec<Gap> {
     gaps
 }
 
-impl Asked {
+impl ReportRequest {
     /// The periods without a standby. Those of a rehearsal end with its world.
     pub(super) fn unprotected(&self, runs: &[&RunState]) -> Vec<Gap> {
         if !self.rehearsal {
@@ -143,7 +148,7 @@ pub struct Month {
 }
 
 /// The state at the end of each month, as it was known then.
-pub fn months(proofs: &[(Timestamp, bool)], every: Option<Dur>, asked: &Asked) -> Vec<Month> {
+pub fn months(proofs: &[(Timestamp, bool)], every: Option<Dur>, asked: &ReportRequest) -> Vec<Month> {
     let last = asked.until.min(asked.now);
     let mut all = Vec::new();
     let mut at = asked.since;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::asked::Asked;
+use super::asked::ReportRequest;
 use super::cells::when;
 use super::controls::{self, Profile, Section};
 use super::document::{Books, Class, Copied, Line, Readiness};
@@ -26,7 +26,7 @@ use crate::run::state::{FenceDebt, Mode, Status, StepState};
 pub(super) const REHEARSED: &str = "Rehearsals show that the plans, the steps and the approvals work together against a simulation; they cannot show that real servers, permissions or data behave the same, and they prove no objective.";
 
 /// A run.
-pub(super) fn line(run: &RunState, books: Books<'_>, asked: &Asked) -> Line {
+pub(super) fn line(run: &RunState, books: Books<'_>, asked: &ReportRequest) -> Line {
     let report = summary::report(run, asked.judged_at(run));
     let class = class(run);
     let moves = !matches!(class, Class::Read | Class::Test) && run.runbook.intent.has_rto();
@@ -131,7 +131,7 @@ impl Line {
 fn not_recovered(
     run: &RunState,
     attained: &Attainment,
-    (over, books, asked): (bool, Books<'_>, &Asked),
+    (over, books, asked): (bool, Books<'_>, &ReportRequest),
 ) -> Option<f64> {
     let goes_on = |other: &RunState| other.created.continues.as_ref() == Some(&run.created.run);
     // Users who were served all the time, according to probes, were never affected.
@@ -202,7 +202,7 @@ fn copies(run: &RunState) -> Vec<Copied> {
 }
 
 /// The readiness of a plan according to the last check before the end of the period.
-pub(super) fn readiness(books: Books<'_>, plan: &PlanName, asked: &Asked) -> Option<Readiness> {
+pub(super) fn readiness(books: Books<'_>, plan: &PlanName, asked: &ReportRequest) -> Option<Readiness> {
     let (at, checks) = books.ready.get(plan).filter(|(at, _)| *at < asked.until)?;
     let mut areas = BTreeMap::new();
     for check in checks {

@@ -1,6 +1,6 @@
 //! Counts of runs and of verdicts, figures of runs, and the totals.
 
-use super::asked::Asked;
+use super::asked::ReportRequest;
 use super::document::{Application, Books, Class, Counts, Figures, Line, Tally, Totals};
 use super::findings;
 use super::history::{Sample, Statistics};
@@ -65,7 +65,7 @@ pub(super) fn totals(
     applications: &[Application],
     lines: &[Line],
     obligations: &[Obligation],
-    asked: &Asked,
+    asked: &ReportRequest,
 ) -> Totals {
     let all = figures(lines.iter());
     let incidents = figures(lines.iter().filter(|line| line.class == Class::Incident));
