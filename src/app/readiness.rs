@@ -21,7 +21,7 @@ use crate::model::worst::worst_first;
 use crate::plan::Plan;
 use crate::probe::Recorder;
 use crate::record::event::WorldKind;
-use crate::report::readiness::{Seen, evaluate as judged};
+use crate::report::readiness::{ReadinessInput, evaluate as judged};
 use crate::report::{notices, verified};
 use crate::run::RunState;
 
@@ -64,7 +64,7 @@ pub fn evaluate(
     }
     let proven = verified::seen_before(&plan.name, runs);
     let now = stage.world.now();
-    let mut checks = judged(plan, &Seen { estate: &seen, now, guard, proven });
+    let mut checks = judged(plan, &ReadinessInput { estate: &seen, now, guard, proven });
     // A rehearsal shows the estate before an outage, and no earlier rehearsal changes that one.
     let own = |run: &&RunState| run.created.plan == plan.name && run.created.world == WorldKind::Live;
     let of_plan = runs.iter().filter(own).cloned().collect();

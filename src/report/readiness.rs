@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::plan::types::Component;
 
 /// The input of the check.
-pub struct Seen<'a> {
+pub struct ReadinessInput<'a> {
     /// All observations, including permissions and quotas.
     pub estate: &'a Estate,
     /// The time of the check.
@@ -31,7 +31,7 @@ pub struct Seen<'a> {
 }
 
 /// All checks, the worst first.
-pub fn evaluate(plan: &Plan, seen: &Seen<'_>) -> Vec<Check> {
+pub fn evaluate(plan: &Plan, seen: &ReadinessInput<'_>) -> Vec<Check> {
     let active = active::active_site(plan, seen.estate, seen.now);
     let of = Evaluation { plan, seen, active };
     let mut checks = Vec::new();
@@ -63,7 +63,7 @@ pub fn worst(checks: &[Check]) -> Standing {
 
 struct Evaluation<'a> {
     plan: &'a Plan,
-    seen: &'a Seen<'a>,
+    seen: &'a ReadinessInput<'a>,
     active: ActiveSite,
 }
 

@@ -30,7 +30,7 @@ use crate::model::place::Place;
 use crate::model::time::Timestamp;
 
 /// The answers of one place.
-struct Seen {
+struct PlaceAnswers {
     clusters: BTreeMap<String, DbCluster>,
     instances: BTreeMap<String, DbInstance>,
     globals: BTreeMap<String, Result<GlobalCluster, Failure>>,
@@ -71,7 +71,7 @@ impl Aws {
         }
     }
 
-    async fn see_clusters(&self, place: &Place, targets: &[&Target]) -> Result<Seen, Failure> {
+    async fn see_clusters(&self, place: &Place, targets: &[&Target]) -> Result<PlaceAnswers, Failure> {
         let of: Vec<&DatabaseRef> = targets.iter().filter_map(|t| cluster_of(t)).collect();
         let ids: BTreeSet<&str> = of.iter().map(|db| db.id.as_str()).collect();
         let names: BTreeSet<&str> = of.iter().filter_map(|db| db.global.as_deref()).collect();
@@ -88,7 +88,7 @@ impl Aws {
             asked.filter_map(|db| clusters.get(&db.id).and_then(writes_within)).collect();
         let (restarts, rules) = join(self.restarts(place, &writers), self.group_rules(place, targets)).await;
         let globals = names.iter().map(|n| (*n).to_owned()).zip(globals).collect();
-        Ok(Seen { clusters, instances: instances?, globals, restarts, rules })
+        Ok(PlaceAnswers { clusters, instances: instances?, globals, restarts, rules })
     }
 
     async fn describe_clusters(
@@ -129,7 +129,7 @@ impl Aws {
         found.global_clusters().first().cloned().ok_or_else(missing)
     }
 
-    fn cluster(&self, target: &Target, seen: &Seen) -> Observation {
+    fn cluster(&self, target: &Target, seen: &PlaceAnswers) -> Observation {
         let Some(db) = cluster_of(target) else { return self.gone() };
         let Some(cluster) = seen.clusters.get(&db.id) else { return self.gone() };
         let global = db.global.as_deref().and_then(|name| seen.globals.get(name));

@@ -41,7 +41,7 @@ const RULES: &str = "SELECT jsonb_build_object('file', current_setting('hba_file
 
 /// What the host reports.
 #[derive(Debug, Default)]
-struct Seen {
+struct HbaReport {
     /// `whole`, `none` or `broken`.
     mark: String,
     /// When the file was renamed into place, in microseconds.
@@ -58,8 +58,8 @@ struct HbaRequest<'a> {
     pids: &'a str,
 }
 
-fn read(text: &str) -> Seen {
-    let mut seen = Seen::default();
+fn read(text: &str) -> HbaReport {
+    let mut seen = HbaReport::default();
     for line in text.lines().map(fields) {
         match line.as_slice() {
             [name, value] if name == "mark" => seen.mark.clone_from(value),
@@ -90,7 +90,7 @@ async fn rules(client: &Client) -> Result<Result<Read, String>, Failure> {
 }
 
 /// Why the fence is not proven yet, as far as the server's own view of its rules shows; `None` if it is.
-fn ajar(seen: &Seen, rules: &Read) -> Option<String> {
+fn ajar(seen: &HbaReport, rules: &Read) -> Option<String> {
     let loaded = seen.changed.is_some_and(|changed| rules.loaded > changed);
     match (seen.mark.as_str(), rules.shut(), rules.broken()) {
         ("whole", true, None) if loaded => None,
@@ -334,7 +334,7 @@ impl Postgres {
 }
 
 /// The state of a fence that was never set, with what would prevent its proof.
-fn untouched(census: &Census, known: KnownClients<'_>, seen: Seen, rules: &Read) -> FenceState {
+fn untouched(census: &Census, known: KnownClients<'_>, seen: HbaReport, rules: &Read) -> FenceState {
     let mut obstacles = census.obstacles(known);
     obstacles.extend(seen.obstacles);
     obstacles.extend(rules.broken());

@@ -36,7 +36,7 @@ enum Do {
 
 /// What the host reports about the server.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Seen {
+struct StopReport {
     /// `ours`, `others` or `none`.
     mark: String,
     pid: Option<String>,
@@ -67,8 +67,8 @@ fn job(host: &Host, key: &str, what: Do, (checkpointer, port): (Option<i32>, u16
     format!("{}{JOB}", head(host, key, &Trust::Nothing, &own))
 }
 
-fn read(text: &str) -> Seen {
-    let mut seen = Seen::default();
+fn read(text: &str) -> StopReport {
+    let mut seen = StopReport::default();
     for line in text.lines().map(fields) {
         match line.as_slice() {
             [name, value] if name == "mark" => seen.mark.clone_from(value),
@@ -82,7 +82,7 @@ fn read(text: &str) -> Seen {
 }
 
 /// The fence state that follows from this. `standby` is whether an answering server is a standby; `None` if none answers.
-fn judged(seen: &Seen, port: &Port, standby: Option<bool>, data: &str) -> FenceState {
+fn judged(seen: &StopReport, port: &Port, standby: Option<bool>, data: &str) -> FenceState {
     let stage = |stage, proof: &str| FenceState { stage, ..open_state(proof) };
     let held = |proof: &str| FenceState { proven: true, ..stage(FenceStage::Proven, proof) };
     match seen.mark.as_str() {

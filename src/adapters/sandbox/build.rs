@@ -1,7 +1,7 @@
 //! Builds the estate of a plan in its normal state, or in the state that was observed.
 
 use super::estate::{Component, Estate, Turn};
-use crate::inventory::{Estate as Seen, Observation, targets};
+use crate::inventory::{Estate as ObservedEstate, Observation, targets};
 use crate::kinds::Target;
 use crate::kinds::world::SimulatedWorld;
 use crate::kinds::world::chance::roll;
@@ -64,7 +64,7 @@ pub fn active(plan: &Plan, begins: Begins) -> SiteName {
 }
 
 /// The observations of a plan's resources, for a rehearsal that starts from them.
-pub fn feed(plan: &Plan, seen: &Seen, active: SiteName, at: Timestamp) -> Feed {
+pub fn feed(plan: &Plan, seen: &ObservedEstate, active: SiteName, at: Timestamp) -> Feed {
     let found = targets::of_plan(plan, None).into_iter().filter(Target::seeds_rehearsal);
     let found = found.filter_map(|target| {
         let found = match seen.now(&target)? {

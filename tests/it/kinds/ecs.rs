@@ -15,7 +15,7 @@ use drctl::model::waiver::Rule;
 use drctl::plan::Plan;
 use drctl::record::action::Action;
 use drctl::record::event::Outcome;
-use drctl::report::readiness::{Seen, evaluate};
+use drctl::report::readiness::{ReadinessInput, evaluate};
 use drctl::run::state::Mode;
 
 use crate::run::judged_steps::{At, doing};
@@ -233,7 +233,7 @@ impl Case {
     }
 
     fn checks(&self) -> Vec<Check> {
-        let seen = Seen { estate: &self.estate, now: BEGAN, guard: None, proven: None };
+        let seen = ReadinessInput { estate: &self.estate, now: BEGAN, guard: None, proven: None };
         evaluate(&self.plan, &seen).into_iter().filter(|c| c.area == Area::Parity).collect()
     }
 

@@ -15,7 +15,7 @@ use drctl::model::waiver::{Person, Rule, Waiver};
 use drctl::planner::Wanted;
 use drctl::record::action::Action;
 use drctl::record::event::{Direction, Event, EventKind};
-use drctl::report::readiness::{Seen, evaluate};
+use drctl::report::readiness::{ReadinessInput, evaluate};
 use drctl::run::continued::{continued, last_turns};
 use drctl::run::{Effect, RunState, StepDecision, StepObservation, decide, exposure, judge};
 
@@ -396,7 +396,7 @@ fn readiness_advises_no_restore_that_would_be_refused() {
     let backups = |text: &str| {
         let plan = plan(text);
         let estate = Rig::new(plan.clone(), "calm", 1).observed();
-        let seen = Seen { estate: &estate, now: BEGAN, guard: None, proven: None };
+        let seen = ReadinessInput { estate: &estate, now: BEGAN, guard: None, proven: None };
         let all = evaluate(&plan, &seen);
         let found = all.iter().find(|check| check.area == Area::Backups);
         found.unwrap_or_else(|| panic!("{all:#?}")).clone()

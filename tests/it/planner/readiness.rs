@@ -14,7 +14,7 @@ use drctl::model::ids::{RunId, SiteName};
 use drctl::model::readiness::{Area, Check, GrantedState, Quota, QuotasState, Standing};
 use drctl::model::time::Dur;
 use drctl::plan::Plan;
-use drctl::report::readiness::{Seen, evaluate, worst};
+use drctl::report::readiness::{ReadinessInput, evaluate, worst};
 
 use crate::kinds::buckets;
 use crate::support::rig::{BEGAN, Rig, plan, truststream};
@@ -81,7 +81,8 @@ impl Case {
     }
 
     fn checks(&self) -> Vec<Check> {
-        let seen = Seen { estate: &self.estate, now: BEGAN, guard: None, proven: self.proven.clone() };
+        let seen =
+            ReadinessInput { estate: &self.estate, now: BEGAN, guard: None, proven: self.proven.clone() };
         evaluate(&self.plan, &seen)
     }
 

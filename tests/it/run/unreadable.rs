@@ -165,7 +165,7 @@ fn readiness_names_the_fence_whose_proof_nobody_may_read() {
     let rig = ladder("[security_group]", "calm");
     let mut estate = rig.observed();
     let told = |estate: &Estate| {
-        let seen = readiness::Seen { estate, now: BEGAN, guard: None, proven: None };
+        let seen = readiness::ReadinessInput { estate, now: BEGAN, guard: None, proven: None };
         let checks = readiness::evaluate(&rig.plan, &seen);
         checks.into_iter().map(|c| format!("{} {}", c.standing, c.facts)).collect::<Vec<_>>()
     };
