@@ -12,7 +12,7 @@ use crate::model::intent::Intent;
 use crate::model::time::Dur;
 use crate::record::event::{Outcome, WorldKind};
 use crate::run::state::Mode;
-use crate::run::ways::Way;
+use crate::run::ways::PossibleCommand;
 use crate::run::{RunState, drill};
 
 /// A warning, and what a person can do about it.
@@ -198,14 +198,14 @@ fn end_of(state: &RunState) -> Option<Warning> {
 }
 
 /// The possible commands of a run that stands still, the likeliest first. None while no process has said that it stopped.
-pub fn ways(state: &RunState) -> Vec<Way> {
+pub fn ways(state: &RunState) -> Vec<PossibleCommand> {
     if state.halted.is_none() {
         return Vec::new();
     }
     if state.watch_paused() {
         let held = if state.guards().is_empty() { "" } else { "; until then the run holds its guards" };
         let means = format!("continues to watch that users stay served{held}");
-        return vec![Way { command: state.created.command("runs resume", ""), means }];
+        return vec![PossibleCommand { command: state.created.command("runs resume", ""), means }];
     }
     state.ways_on()
 }

@@ -10,7 +10,7 @@ use crate::model::time::Timestamp;
 use crate::model::waiver::Person;
 use crate::record::action::Action;
 use crate::run::RunState;
-use crate::run::model::past::{Steered, Way};
+use crate::run::model::past::{Intervention, Steered};
 use crate::run::state::Status;
 
 /// What is said of a step that a person did, and that drctl saw to be done.
@@ -41,10 +41,10 @@ pub fn of(state: &RunState) -> Vec<ByPeople> {
     let told = |i: usize, by: &Steered| {
         let (step, at) = (&state.step(i).id, &state.steps[i]);
         let what = match by.way {
-            Way::Skipped => "skipped",
-            Way::ByHand if matches!(at.work.status, Status::Done(_)) => BY_HAND,
+            Intervention::Skipped => "skipped",
+            Intervention::ByHand if matches!(at.work.status, Status::Done(_)) => BY_HAND,
             // A person's claim is not a proof, and a report must not present it as one.
-            Way::ByHand => "not seen to be done, but claimed",
+            Intervention::ByHand => "not seen to be done, but claimed",
         };
         let why = by.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
         let in_service = in_service(state, i, by.at);

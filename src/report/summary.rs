@@ -30,7 +30,7 @@ use crate::record::event::{Outcome, WorldKind};
 use crate::run::outstanding::Outstanding;
 use crate::run::state::{Mode, Status};
 use crate::run::waits::Waits;
-use crate::run::ways::Way;
+use crate::run::ways::PossibleCommand;
 use crate::run::{RunState, drill};
 
 /// The report. Seconds are decimal, times RFC 3339 in UTC.
@@ -137,7 +137,7 @@ pub struct RunReport {
     /// Why the run has not ended, if it has not.
     pub error: Option<ReportError>,
     /// The possible commands of a run that stands still, the likeliest first.
-    pub ways_on: Vec<Way>,
+    pub ways_on: Vec<PossibleCommand>,
 }
 
 /// Where the application is active.

@@ -22,7 +22,8 @@ use crate::record::runbook::Step;
 
 /// One possible command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Way {
+#[schemars(rename = "Way")]
+pub struct PossibleCommand {
     /// The command to type.
     pub command: String,
     /// Its result.
@@ -189,14 +190,14 @@ impl RunState {
     }
 
     /// The possible commands for a run that no process drives, the likeliest first. None once it is over.
-    pub fn ways_on(&self) -> Vec<Way> {
+    pub fn ways_on(&self) -> Vec<PossibleCommand> {
         if self.finished() || self.watch_paused() {
             return Vec::new();
         }
         if let Some(answer) = self.decided_otherwise() {
             return self.as_decided(answer);
         }
-        let way = |command: String, means: &str| Way { command, means: means.to_owned() };
+        let way = |command: String, means: &str| PossibleCommand { command, means: means.to_owned() };
         let of = |verb: &str, more: &str| self.created.command(verb, more);
         let mut ways = Vec::new();
         // A paused undo is still one.
@@ -276,12 +277,14 @@ impl RunState {
     }
 
     /// The commands after a decision not to continue: what was decided comes first, and the last one decides otherwise.
-    fn as_decided(&self, answer: &Answer) -> Vec<Way> {
+    fn as_decided(&self, answer: &Answer) -> Vec<PossibleCommand> {
         let (plan, by) = (&self.created.plan, format!("as {} decided ({})", answer.who, answer.decision));
         let off = self.called_off().words();
-        let close =
-            |means: String| Way { command: self.created.command("runs cancel", " --reason TEXT"), means };
-        let forward = Way {
+        let close = |means: String| PossibleCommand {
+            command: self.created.command("runs cancel", " --reason TEXT"),
+            means,
+        };
+        let forward = PossibleCommand {
             command: self.created.command("ack", " --decide fix-forward --reason TEXT"),
             means: "decides otherwise: to correct the cause and to continue the run".to_owned(),
         };
@@ -294,7 +297,7 @@ impl RunState {
                 };
                 let command = format!("drctl restore {plan} --component {component} --to-time TIME");
                 let means = "after that: restores the database to a point in time".to_owned();
-                vec![close(format!("{by}, first: {off}")), Way { command, means }, forward]
+                vec![close(format!("{by}, first: {off}")), PossibleCommand { command, means }, forward]
             }
             Decision::Failover => {
                 let moves = matches!(self.runbook.intent, Intent::Switchover | Intent::Failback);
@@ -309,7 +312,7 @@ impl RunState {
                     WorldKind::Sandbox { .. } => "in a live run, it takes the place of this run",
                 };
                 let command = format!("drctl failover {plan} --to {site}");
-                vec![Way { command, means: format!("{by}: {takes}{which}") }, close(off), forward]
+                vec![PossibleCommand { command, means: format!("{by}: {takes}{which}") }, close(off), forward]
             }
         }
     }
@@ -365,7 +368,7 @@ impl RunState {
     }
 
     /// The alternatives to a step that failed, or takes too long. A run that a process drives needs no resume after them.
-    pub fn around(&self, i: usize, driven: bool) -> Vec<Way> {
+    pub fn around(&self, i: usize, driven: bool) -> Vec<PossibleCommand> {
         let step = self.step(i);
         let then = match driven {
             true => String::new(),
@@ -380,13 +383,13 @@ impl RunState {
             };
             let when =
                 if driven { "use this only once it is done" } else { "use this if you did it by hand" };
-            ways.push(Way {
+            ways.push(PossibleCommand {
                 command: self.created.command("runs done", &format!(" {}", step.id)),
                 means: format!("{when}{checks}{then}"),
             });
         }
         if approval::expired(self, i) && !must_be_answered(self) {
-            ways.push(Way {
+            ways.push(PossibleCommand {
                 command: self.created.command("approve", &format!(" {}", step.id)),
                 means: format!(
                     "for {}: approves it late, which makes the request again",
@@ -395,7 +398,7 @@ impl RunState {
             });
         }
         if may_skip(self, i).is_ok() {
-            ways.push(Way {
+            ways.push(PossibleCommand {
                 command: self.created.command("runs skip", &format!(" {} --reason TEXT", step.id)),
                 means: format!("{}{then}", without(&step.action)),
             });

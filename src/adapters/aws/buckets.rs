@@ -44,7 +44,7 @@ const BYTES: &str = "BytesPendingReplication";
 const BEHIND: &str = "ReplicationLatency";
 
 /// A source bucket and the ID of one of its replication rules.
-type Way = (String, String);
+type SourceRule = (String, String);
 
 impl Aws {
     /// How the bucket is replicated, and what is still pending in it.
@@ -109,7 +109,7 @@ impl Aws {
             found.and_then(Dimension::value).map(str::to_owned)
         };
         let metrics = pages.iter().flat_map(|page| page.metrics());
-        let ways: BTreeSet<Way> =
+        let ways: BTreeSet<SourceRule> =
             metrics.filter_map(|m| Some((named(m, "SourceBucket")?, named(m, "RuleId")?))).collect();
         let ways: Vec<_> = ways.into_iter().filter(|(from, _)| of.others.contains(from)).collect();
         let mut found = Vec::new();
@@ -119,7 +119,7 @@ impl Aws {
         Ok(found)
     }
 
-    async fn published(&self, of: &BucketRef, ways: &[Way]) -> Result<Vec<Arriving>, Failure> {
+    async fn published(&self, of: &BucketRef, ways: &[SourceRule]) -> Result<Vec<Arriving>, Failure> {
         let site = self.site(&of.place).await;
         let queries: Vec<_> = ways.iter().enumerate().flat_map(|(n, way)| queries(n, of, way)).collect();
         let now = self.world.shown();
@@ -143,7 +143,7 @@ impl Aws {
                 }
             }
         }
-        let arrives = |(n, (from, rule)): (usize, &Way)| {
+        let arrives = |(n, (from, rule)): (usize, &SourceRule)| {
             let of = |metric| newest.get(&(n, metric)).copied();
             let (operations, bytes, behind) = (of(0), of(1), of(2));
             let at = [operations, bytes, behind].into_iter().flatten().map(|(at, _)| at).max()?;
@@ -291,7 +291,7 @@ fn rule(of: &ReplicationRule) -> CopyRule {
     }
 }
 
-fn queries(n: usize, of: &BucketRef, (from, rule): &Way) -> Vec<MetricDataQuery> {
+fn queries(n: usize, of: &BucketRef, (from, rule): &SourceRule) -> Vec<MetricDataQuery> {
     let dimension = |name: &str, value: &str| Dimension::builder().name(name).value(value).build();
     let dimensions = vec![
         dimension("SourceBucket", from),

@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 use super::census::{self, Census, Database, KnownClients, Subscription, Writer, named};
 use super::session::{CommitAge, Failure, identifier};
 use super::unreplicated;
-use super::way::{Inside, Way};
+use super::way::{DatabaseAccess, Inside};
 use super::{Postgres, server};
 use crate::adapters::secrets::Login;
 use crate::inventory::Observation;
@@ -331,7 +331,7 @@ fn numbers(census: &Census) -> String {
 /// sessions that it opened in databases before it closed them.
 pub(super) async fn close(
     client: &Client,
-    way: &Way<'_>,
+    way: &DatabaseAccess<'_>,
     db: &DatabaseRef,
     method: FenceMethod,
 ) -> Result<Inside, Failure> {
@@ -372,7 +372,7 @@ pub(super) async fn end(client: &Client, known: KnownClients<'_>) -> Result<(), 
 }
 
 /// Databases that let drctl in. The proof names those that do not.
-async fn opened_in(way: &Way<'_>, databases: &[&Database]) -> Inside {
+async fn opened_in(way: &DatabaseAccess<'_>, databases: &[&Database]) -> Inside {
     let opened =
         databases.iter().map(|d| async { Some((d.name.clone(), Rc::new(way.to(&d.name).await.ok()?))) });
     join_all(opened).await.into_iter().flatten().collect()
@@ -380,7 +380,7 @@ async fn opened_in(way: &Way<'_>, databases: &[&Database]) -> Inside {
 
 async fn take_logins(
     client: &Client,
-    way: &Way<'_>,
+    way: &DatabaseAccess<'_>,
     known: KnownClients<'_>,
     census: &Census,
 ) -> Result<(), Failure> {
@@ -470,14 +470,18 @@ async fn commit(client: &Client, text: &str) -> Result<(), Failure> {
 }
 
 /// A subscription can be altered only in its own database.
-async fn alter(way: &Way<'_>, subscription: &Subscription, how: &str) -> Result<(), Failure> {
+async fn alter(way: &DatabaseAccess<'_>, subscription: &Subscription, how: &str) -> Result<(), Failure> {
     let client = way.to(&subscription.database).await?;
     let text = format!("ALTER SUBSCRIPTION {} {how}", identifier_whole(&subscription.name));
     client.batch_execute(&text).await.map_err(|e| Failure::of(&e))
 }
 
 /// Lifts the fence: enables the subscriptions first, then returns the logins in one transaction; or opens the databases.
-pub(super) async fn open(client: &Client, way: &Way<'_>, method: FenceMethod) -> Result<(), Failure> {
+pub(super) async fn open(
+    client: &Client,
+    way: &DatabaseAccess<'_>,
+    method: FenceMethod,
+) -> Result<(), Failure> {
     let census = census::take(client).await?;
     let word = Note::of(&census).word().unwrap_or_default();
     let (mut text, given, others);

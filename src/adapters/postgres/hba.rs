@@ -12,7 +12,7 @@ use super::fence::{self, open_state};
 use super::hba_rules::Read;
 use super::host::{self, Trust, fields, head};
 use super::session::{CommitAge, Failure, json, parts};
-use super::way::Way;
+use super::way::DatabaseAccess;
 use super::{Postgres, server};
 use crate::adapters::secrets::{Knock, Login};
 use crate::kinds::shared::database::DatabaseRef;
@@ -107,7 +107,7 @@ impl Postgres {
     pub(super) async fn hba_state(
         &self,
         client: &Client,
-        way: &Way<'_>,
+        way: &DatabaseAccess<'_>,
         db: &DatabaseRef,
     ) -> Result<(FenceState, Option<CommitAge>), Failure> {
         let known = KnownClients::of(db, METHOD);
@@ -163,7 +163,7 @@ impl Postgres {
     }
 
     /// Checks that these rules reject a login that was never allowed, before the server asks for a password.
-    async fn stranger(&self, way: &Way<'_>) -> Result<String, String> {
+    async fn stranger(&self, way: &DatabaseAccess<'_>) -> Result<String, String> {
         let nobody =
             Login::parse(r#"{"username": "drctl_fenced", "password": "-"}"#).map_err(|e| e.to_string())?;
         match self.knock(way.endpoint, &nobody, METHOD).await {
@@ -231,7 +231,7 @@ impl Postgres {
 
     /// A session that started after the server loaded the file. After `READS`, returns the latest session all the same; the proof
     /// decides.
-    async fn read_by_now(&self, way: &Way<'_>) -> Result<Client, Failure> {
+    async fn read_by_now(&self, way: &DatabaseAccess<'_>) -> Result<Client, Failure> {
         let until = self.world.now() + READS;
         loop {
             let client = self.connect(way.endpoint, way.login).await?;

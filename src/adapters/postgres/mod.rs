@@ -265,7 +265,7 @@ impl Postgres {
         live: Option<(&str, &Login)>,
         key: &str,
     ) -> CallOutcome {
-        let way = |(endpoint, login): (&str, &Login)| verify::Way {
+        let way = |(endpoint, login): (&str, &Login)| verify::ServerAccess {
             endpoint: endpoint.to_owned(),
             login: login.clone(),
             settings: self.settings.clone(),
@@ -324,8 +324,8 @@ impl Postgres {
         self.seen(State::Rebuild(Box::new(RebuildState { server, stage, tail, diverged })))
     }
 
-    fn way<'a>(&'a self, endpoint: &'a str, login: &'a Login) -> way::Way<'a> {
-        way::Way { settings: &self.settings, endpoint, login }
+    fn way<'a>(&'a self, endpoint: &'a str, login: &'a Login) -> way::DatabaseAccess<'a> {
+        way::DatabaseAccess { settings: &self.settings, endpoint, login }
     }
 
     async fn act(&self, work: impl Future<Output = Result<(), Failure>>) -> CallOutcome {

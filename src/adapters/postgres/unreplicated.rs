@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 
 use super::Postgres;
 use super::session::{Failure, json};
-use super::way::{Inside, Way};
+use super::way::{DatabaseAccess, Inside};
 use crate::adapters::secrets::Login;
 use crate::kinds::shared::database::{DatabaseRef, Engine};
 use crate::kinds::shared::unreplicated::{Lost, Unreplicated};
@@ -100,7 +100,7 @@ impl Postgres {
 /// Reads everything of that kind on a primary.
 pub(super) async fn read(
     client: &Client,
-    way: &Way<'_>,
+    way: &DatabaseAccess<'_>,
     db: &DatabaseRef,
     inside: &Inside,
 ) -> Result<Vec<Unreplicated>, Failure> {

@@ -44,13 +44,13 @@ const NOT_FOR_US: &str = "42501";
 
 /// How to reach a server.
 #[derive(Clone)]
-pub(super) struct Way {
+pub(super) struct ServerAccess {
     pub(super) endpoint: String,
     pub(super) login: Login,
     pub(super) settings: SqlSettings,
 }
 
-impl Way {
+impl ServerAccess {
     /// A session in a database that can only read.
     pub(super) async fn reader(&self, database: Option<&str>) -> Result<Client, Failure> {
         let mut login = self.login.clone();
@@ -85,7 +85,13 @@ impl Jobs {
     }
 
     /// Starts a part, once for each key.
-    pub(super) fn begin(&self, part: Part, of: Restore, ways: (Way, Option<Way>), key: &str) {
+    pub(super) fn begin(
+        &self,
+        part: Part,
+        of: Restore,
+        ways: (ServerAccess, Option<ServerAccess>),
+        key: &str,
+    ) {
         if self.began.borrow().contains_key(key) {
             return;
         }
@@ -153,7 +159,7 @@ async fn value(client: &mut Client, sql: &str) -> Result<String, Failure> {
     }
 }
 
-async fn verify(of: &Restore, copy: &Way, said: &Said) -> Result<RestoreResults, Failure> {
+async fn verify(of: &Restore, copy: &ServerAccess, said: &Said) -> Result<RestoreResults, Failure> {
     let mut found = RestoreResults::default();
     let mut client = copy.reader(None).await?;
     let databases = client.query(DATABASES, &[]).await.map_err(|e| Failure::of(&e))?;
@@ -403,8 +409,8 @@ async fn remarks(client: &Client, database: &str, found: &mut RestoreResults) ->
 /// Compares the row counts of the tables that the plan names, in the copy and on the live server, for a person to judge.
 async fn compare(
     of: &Restore,
-    copy: &Way,
-    live: Option<&Way>,
+    copy: &ServerAccess,
+    live: Option<&ServerAccess>,
     said: &Said,
 ) -> Result<RestoreResults, Failure> {
     let mut found = RestoreResults::default();

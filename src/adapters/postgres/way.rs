@@ -13,13 +13,13 @@ use crate::plan::settings::SqlSettings;
 const ASIDE: [&str; 2] = ["postgres", "template1"];
 
 /// How to reach a server in any of its databases.
-pub(super) struct Way<'a> {
+pub(super) struct DatabaseAccess<'a> {
     pub(super) settings: &'a SqlSettings,
     pub(super) endpoint: &'a str,
     pub(super) login: &'a Login,
 }
 
-impl Way<'_> {
+impl DatabaseAccess<'_> {
     pub(super) async fn to(&self, database: &str) -> Result<Client, Failure> {
         let login = Login { dbname: Some(database.to_owned()), ..self.login.clone() };
         connect(self.settings, self.endpoint, &login).await

@@ -2,7 +2,7 @@
 //! of each server. It contains no judgement; a test works out what it means.
 
 use super::estate::Estate;
-use super::moment::{Moment, Names, Server, Way};
+use super::moment::{ClientRoute, Moment, Names, Server};
 use crate::kinds::shared::capacity::sim::Pool;
 use crate::kinds::shared::database::sim::Servers;
 use crate::kinds::simulated::SimulatedPart;
@@ -30,7 +30,7 @@ impl Estate {
         let ways = world.ways.iter().map(|(of, way)| {
             let to = self.stores().filter(|store| store.component == way.of).flat_map(|store| &store.all);
             let to = to.into_iter().find(|d| d.is_led_to(of, &way.fields));
-            Way {
+            ClientRoute {
                 component: of.component.clone(),
                 site: SiteName::new(of.place.name.as_str()),
                 leads_to: to.map(|d| (d.site.clone(), d.reference.id.clone())),

@@ -46,7 +46,7 @@ pub struct Names {
 
 /// The server to which the clients of a component in one site are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct ClientRoute {
     /// The clients.
     pub component: ComponentName,
     /// Their site.
@@ -75,5 +75,5 @@ pub struct Moment {
     /// Every zone.
     pub names: Vec<Names>,
     /// Every client's secret.
-    pub ways: Vec<Way>,
+    pub ways: Vec<ClientRoute>,
 }

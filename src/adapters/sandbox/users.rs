@@ -7,7 +7,7 @@ use super::truth::Truth;
 use crate::kinds::shared::database::sim::Servers;
 use crate::kinds::shared::secret::ClientSecret;
 use crate::kinds::simulated::SimulatedPart;
-use crate::kinds::world::names::{NamesOfZone, Way};
+use crate::kinds::world::names::{NamesOfZone, SecretRoute};
 use crate::model::ids::SiteName;
 use crate::record::runbook::{Probe, ProbeRole};
 
@@ -60,7 +60,7 @@ impl Estate {
     /// Whether the secrets of clients in a site point to servers that take their writes.
     fn led(&self, names: &NamesOfZone, site: &SiteName) -> bool {
         let reads = |of: &ClientSecret| of.place.name == site.as_str() && names.needs.contains(&of.component);
-        let there = |secret: &ClientSecret, way: &Way| match self.part(&way.of) {
+        let there = |secret: &ClientSecret, way: &SecretRoute| match self.part(&way.of) {
             Some(SimulatedPart::Store(servers)) => servers.all.iter().any(|d| {
                 d.accepts(&self.world)
                     && self.world.reaches(site.as_str(), d.site.as_str())

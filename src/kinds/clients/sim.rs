@@ -12,7 +12,7 @@ use crate::kinds::world::SimulatedWorld;
 use crate::kinds::world::answer::{Answer, Refused};
 use crate::kinds::world::feed::Feed;
 use crate::kinds::world::heap::Owner;
-use crate::kinds::world::names::Way;
+use crate::kinds::world::names::SecretRoute;
 use crate::model::ids::ComponentName;
 
 /// The clients of one component. The world knows where their secrets lead.
@@ -40,7 +40,7 @@ impl Simulated for SimulatedClients {
         let Some(writer) = writer else { return Self };
         for secret in plan.sites().keys().filter_map(|site| spec.secret(plan, name, site)) {
             let fields = secret.leading_to(&listens(&writer)).unwrap_or_default();
-            world.ways.insert(secret, Way { of: of.clone(), fields });
+            world.ways.insert(secret, SecretRoute { of: of.clone(), fields });
         }
         Self
     }

@@ -13,7 +13,7 @@ pub mod scenario;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::heap::{Calls, Heap, Owner};
-use self::names::{NamesOfZone, Way};
+use self::names::{NamesOfZone, SecretRoute};
 use self::scenario::Scenario;
 use crate::kinds::operation::Operation;
 use crate::kinds::shared::secret::login::ClientSecret;
@@ -43,7 +43,7 @@ pub struct SimulatedWorld {
     /// What names resolve to.
     pub names: Vec<NamesOfZone>,
     /// Where secrets lead clients.
-    pub ways: BTreeMap<ClientSecret, Way>,
+    pub ways: BTreeMap<ClientSecret, SecretRoute>,
     lost_at: Option<Timestamp>,
     back: bool,
     /// Whether the servers of the lost site are gone, too.

@@ -38,7 +38,7 @@ impl NamesOfZone {
 }
 
 /// Where a secret leads clients.
-pub struct Way {
+pub struct SecretRoute {
     /// The database that they need.
     pub of: ComponentName,
     /// The fields with the endpoint.

@@ -6,7 +6,7 @@ use crate::record::event::EventKind;
 
 /// What a person did with a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Intervention {
     /// Skipped it.
     Skipped,
     /// Claimed that it was done by hand.
@@ -17,7 +17,7 @@ pub enum Way {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Steered {
     /// What.
-    pub way: Way,
+    pub way: Intervention,
     /// When.
     pub at: Timestamp,
     /// Who.
@@ -46,10 +46,10 @@ impl Past {
             EventKind::StepStarted { .. } => self.began = self.began.or(Some(at)),
             EventKind::StepSkipped { who: Some(who), reason, .. } => {
                 let (who, reason) = (who.clone(), Some(reason.clone()));
-                self.steered.push(Steered { way: Way::Skipped, at, who, reason });
+                self.steered.push(Steered { way: Intervention::Skipped, at, who, reason });
             }
             EventKind::ClaimedDone { who, .. } => {
-                self.steered.push(Steered { way: Way::ByHand, at, who: who.clone(), reason: None });
+                self.steered.push(Steered { way: Intervention::ByHand, at, who: who.clone(), reason: None });
             }
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use drctl::adapters::sandbox::moment::{Moment, Way};
+use drctl::adapters::sandbox::moment::{ClientRoute, Moment};
 use drctl::kinds::Role;
 use drctl::kinds::shared::names::{Names as Zone, Record, RecordAnswer, RecordPolicy, RecordSet, SwitchBy};
 use drctl::model::ids::{ComponentName, SiteName};
@@ -214,7 +214,7 @@ impl Oracle<'_> {
     }
 
     /// Whether clients on this path reach a server that takes their writes.
-    fn arrives(moment: &Moment, way: &Way, db: &ComponentName) -> bool {
+    fn arrives(moment: &Moment, way: &ClientRoute, db: &ComponentName) -> bool {
         let Some((site, id)) = &way.leads_to else { return false };
         let cut = |s: &SiteName| moment.unreached.contains(s);
         let reached = *site == way.site || !cut(site) && !cut(&way.site) && !moment.apart;
