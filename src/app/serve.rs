@@ -34,7 +34,7 @@ use crate::model::ledger::{Entry, Why};
 use crate::model::plain::count;
 use crate::model::schedule::{Fate, Schedule};
 use crate::model::time::{Dur, Timestamp};
-use crate::policy::schedules::{self, Kept, Next, Tally};
+use crate::policy::schedules::{self, DrillHolds, Next, Tally};
 use crate::world::World;
 
 /// How often a server checks its settings, the clock and its inbox.
@@ -73,7 +73,7 @@ struct Server {
     clock: Clock,
     until: Option<Timestamp>,
     /// What prevents drills from starting for now.
-    kept: Kept,
+    kept: DrillHolds,
     /// The last message about each drill that waits.
     waiting: BTreeMap<schedules::Due, String>,
     /// The last error reported, by subject.
@@ -157,7 +157,7 @@ pub fn run(
         interrupts,
         clock,
         until,
-        kept: Kept::default(),
+        kept: DrillHolds::default(),
         waiting: BTreeMap::new(),
         noted: BTreeMap::new(),
         locked_out: None,

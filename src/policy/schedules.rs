@@ -139,7 +139,7 @@ pub enum Next {
 
 /// What prevents drills from starting and is not in the ledger.
 #[derive(Clone, Debug, Default)]
-pub struct Kept {
+pub struct DrillHolds {
     /// Drills that wait for a person or for another run. They are skipped.
     pub left: BTreeSet<Due>,
     /// Until when some of them are skipped at least.
@@ -153,7 +153,7 @@ pub fn next(
     schedules: &[Schedule],
     known: &RecordedSchedules,
     policy: &Policy,
-    kept: &Kept,
+    kept: &DrillHolds,
     now: Timestamp,
 ) -> Next {
     let left = &kept.left;
@@ -249,14 +249,19 @@ fn missed_drill(name: &str, due: Timestamp, now: Timestamp, why: String) -> Entr
 }
 
 /// Until when drctl does not move an application automatically because it moved recently, and when it moved.
-fn quiet(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
+fn quiet(
+    policy: &Policy,
+    is: &Definition,
+    kept: &DrillHolds,
+    now: Timestamp,
+) -> Option<(Timestamp, Timestamp)> {
     let moved = *kept.moved.get(&is.plan).filter(|_| is.drill == Drill::Live)?;
     let until = moved + policy.apart;
     (now < until).then_some((until, moved))
 }
 
 /// What prevents a drill from starting now: a freeze or a blackout; for a live drill also the windows and a recent move.
-pub fn against(policy: &Policy, is: &Definition, kept: &Kept, now: Timestamp) -> Option<String> {
+pub fn against(policy: &Policy, is: &Definition, kept: &DrillHolds, now: Timestamp) -> Option<String> {
     let severity = policy.severity(None, Intent::Drill, true);
     let closed = windows::closed(policy, &is.plan, severity, now);
     let binds = |rule: Rule| match is.drill {

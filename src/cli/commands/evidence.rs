@@ -90,25 +90,25 @@ struct Row {
     sha256: Option<Digest>,
     outcome: String,
     fault: Option<String>,
-    kept: Kept,
+    kept: BundleCopies,
 }
 
 impl Row {
     /// A signed file that the store does not contain.
     fn not_known(file: PathBuf, why: &str) -> Self {
         let fault = Some(format!("it {why}"));
-        Self { file, sha256: None, outcome: String::new(), fault, kept: Kept::default() }
+        Self { file, sha256: None, outcome: String::new(), fault, kept: BundleCopies::default() }
     }
 }
 
 /// Where a bundle was seen, and where it is still missing.
 #[derive(Default)]
-struct Kept {
+struct BundleCopies {
     at: Vec<Receipt>,
     not_at: Vec<String>,
 }
 
-impl Kept {
+impl BundleCopies {
     fn of(context: &Context, file: &Path, sha256: Option<&Digest>) -> Self {
         let mut kept = Self::default();
         let Some(keeping) = uploads::keeping(context) else { return kept };
@@ -203,16 +203,16 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
         let row = match evidence::sealed(file, &keys) {
             Ok((_, verdict)) if not_known(store, file, &verdict)?.is_some() => {
                 let why = not_known(store, file, &verdict)?.unwrap_or_default();
-                Row { kept: Kept::of(context, file, None), ..Row::not_known(file.clone(), &why) }
+                Row { kept: BundleCopies::of(context, file, None), ..Row::not_known(file.clone(), &why) }
             }
             Ok((bytes, verdict)) => {
                 let outcome = verdict.manifest.map(|m| m.drctl.outcome).unwrap_or_default();
                 let sha256 = Digest::of(&bytes);
-                let kept = Kept::of(context, file, Some(&sha256));
+                let kept = BundleCopies::of(context, file, Some(&sha256));
                 Row { file: file.clone(), sha256: Some(sha256), outcome, fault: None, kept }
             }
             Err(why) => {
-                let kept = Kept::of(context, file, None);
+                let kept = BundleCopies::of(context, file, None);
                 Row { file: file.clone(), sha256: None, outcome: String::new(), fault: Some(why), kept }
             }
         };
@@ -225,7 +225,7 @@ fn rows(context: &Context, store: &SqliteJournal, folder: &Path) -> Result<Vec<R
             sha256: None,
             outcome: String::new(),
             fault: Some(fault),
-            kept: Kept::default(),
+            kept: BundleCopies::default(),
         });
     }
     Ok(rows)
@@ -495,7 +495,7 @@ mod tests {
     #[test]
     fn many_bundles_begin_with_how_many_need_a_person() {
         let whole = || Row { fault: None, ..Row::not_known(PathBuf::from("a.tar"), "") };
-        let late = Row { kept: Kept { at: Vec::new(), not_at: vec!["vault".to_owned()] }, ..whole() };
+        let late = Row { kept: BundleCopies { at: Vec::new(), not_at: vec!["vault".to_owned()] }, ..whole() };
         let rows = [Row::not_known(PathBuf::from("b.tar"), "is new"), late, whole()];
         assert_eq!(summary_of(&rows), "3 bundles: 1 NOT whole; 1 NOT at every sink yet; 2 whole");
     }

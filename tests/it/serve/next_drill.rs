@@ -7,7 +7,7 @@ use drctl::model::ledger::Entry;
 use drctl::model::schedule::{Fate, Schedule};
 use drctl::model::time::{Dur, Timestamp};
 use drctl::plan::Settings;
-use drctl::policy::schedules::{Kept, Next, RecordedSchedules, next};
+use drctl::policy::schedules::{DrillHolds, Next, RecordedSchedules, next};
 
 const DAILY: &str =
     "schedules:\n  daily: {plan: shop, drill: isolated, at: \"0 3 * * *\", zone: UTC, late: 6h}\n";
@@ -23,12 +23,12 @@ fn settings(text: &str) -> Settings {
 /// The ledger, and the handling of due drills.
 struct Ledger {
     entries: Vec<Entry>,
-    kept: Kept,
+    kept: DrillHolds,
 }
 
 impl Ledger {
     fn new() -> Self {
-        Self { entries: Vec::new(), kept: Kept::default() }
+        Self { entries: Vec::new(), kept: DrillHolds::default() }
     }
 
     fn known(&self) -> RecordedSchedules {
